@@ -1,0 +1,85 @@
+# Every target works from a fresh clone with no step before it; what is up to date is not done again.
+# Needs GNU make and Python 3.13. Nothing is installed outside of this folder.
+
+PYTHON ?= python3.13
+UV := .tools/uv/bin/uv
+BIN := .venv/bin
+CODE := functions layers/core tests
+LOCKED := tests/requirements
+
+# uv doesn't read pip's settings: a machine that reaches an index only through pip's still works.
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+ifneq ($(PIP_CERT),)
+export SSL_CERT_FILE ?= $(PIP_CERT)
+endif
+export UV_NO_PROGRESS = 1
+export SAM_CLI_TELEMETRY = 0
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install demo test bench lint format lock clean
+
+help: ## Say what there is.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: .venv/.done ## Make .venv/bin/esx-drift.
+	@echo "Ready: .venv/bin/esx-drift --help"
+
+demo: .venv/.done .tools/sam/.done .tools/aws/.done ## Play a timeline of changes through a local AWS.
+	@$(BIN)/python -m tests.demo
+
+test: .venv/.done .tools/sam/.done .tools/aws/.done .tools/runtime/.done ## Run every test.
+	@$(BIN)/pytest --cov --cov-fail-under=100
+
+bench: .venv/.done ## Measure into build/bench.json.
+	@$(BIN)/python -m tests.benchmarks
+
+lint: .venv/.done .tools/sam/.done ## Check style, types, imports and the template.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy $(CODE)
+	@$(BIN)/lint-imports
+	@$(BIN)/cfn-lint template.yaml
+	@.tools/sam/bin/sam validate --lint --region eu-central-1
+
+format: .venv/.done ## Write the code as lint wants it.
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+# The layer first: what runs in Lambda is what the tests run.
+COMPILE = $(UV) pip compile --quiet --upgrade --generate-hashes --python-version 3.13 --no-header \
+	--no-emit-index-url --no-emit-find-links
+lock: .tools/uv/.done ## Pin the newest releases that pyproject.toml allows.
+	@$(COMPILE) pyproject.toml --output-file layers/dependencies/requirements.txt > build/lock.log
+	@$(COMPILE) pyproject.toml --universal --constraints layers/dependencies/requirements.txt --extra cli \
+		--group build --group lint --group test --output-file $(LOCKED)/dev.txt > build/lock.log
+	@for group in aws runtime sam uv; do \
+		$(COMPILE) --universal --group $$group --output-file $(LOCKED)/$$group.txt > build/lock.log || exit 1; \
+	done
+
+clean: ## Remove all that make made.
+	@rm -rf .venv .tools .aws-sam build .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .import_linter_cache
+
+.tools/uv/.done: $(LOCKED)/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2> /dev/null || { \
+		echo "Python 3.13 is needed, and '$(PYTHON)' is not it. Install it (with pyenv: pyenv install 3.13)," >&2; \
+		echo "or say where it is: make PYTHON=/path/to/python3.13 ..." >&2; exit 1; }
+	@echo "Installing uv"
+	@rm -rf $(@D) && $(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --require-hashes --requirement $<
+	@touch $@
+
+.venv/.done: $(LOCKED)/dev.txt pyproject.toml .tools/uv/.done
+	@echo "Installing the command and the tools to test it"
+	@$(UV) venv --quiet --allow-existing --python .tools/uv/bin/python3.13 .venv
+	@$(UV) pip sync --quiet --require-hashes --python $(BIN)/python $<
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
+	@touch $@
+
+.tools/%/.done: $(LOCKED)/%.txt .tools/uv/.done
+	@echo "Installing $*"
+	@$(UV) venv --quiet --allow-existing --python .tools/uv/bin/python3.13 $(@D)
+	@$(UV) pip sync --quiet --require-hashes --python $(@D)/bin/python $<
+	@touch $@
