@@ -1,0 +1,232 @@
+"""Every error of esx-drift, in one tree.
+
+    EsxDriftError
+    ├── TransientError            the same call may succeed later: leave the message to its queue
+    │   ├── VCenterUnreachable    no TCP, TLS or HTTP answer        (vcenter-unreachable)
+    │   ├── VCenterUnavailable    503                               (vcenter-unavailable)
+    │   ├── VCenterError          500 and every answer not foreseen (vcenter-error)
+    │   ├── StoreUnavailable      S3 did not answer, or throttled
+    │   ├── StoreConflict         a conditional write lost three rounds
+    │   ├── TopicUnavailable      SNS did not take the event
+    │   ├── QueueUnavailable      SQS did not take the message
+    │   ├── SecretUnavailable     Secrets Manager did not answer
+    │   ├── WebhookUnavailable    Slack: 5xx or no answer
+    │   └── WebhookThrottled      Slack: 429, with seconds to wait
+    └── PermanentError            the same call fails again: a person has to act
+        ├── LoginRefused          401 on the login                  (vcenter-authentication)
+        ├── LoginSuspended        not tried: this password was refused before (vcenter-authentication)
+        ├── NotAuthorized         403                               (vcenter-authorization)
+        ├── ApiUnsupported        404 httpNotFound                  (api-unsupported)
+        ├── ClusterNotFound       404 EntityNotFound                (cluster-missing)
+        ├── NoReport              404 of any other kind             (extraction-unavailable)
+        ├── NotEligible           400 UNSUPPORTED on extract        (eligibility-failed)
+        ├── ContractViolation     data that a schema or the API's rules refuse
+        ├── FleetInvalid          the fleet file is missing or wrong
+        ├── SecretInvalid         a secret is missing or wrong
+        ├── RequestRefused        a message or an event names what the fleet does not know
+        └── WebhookRefused        Slack: the webhook or the payload is refused for good
+
+Adapters translate into these, handlers decide between "again" and "dead letter". A ``reason`` is a
+metric's label, and for a vCenter's failure it is the kind of the finding.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar
+
+
+class EsxDriftError(Exception):
+    """An error with a sentence for a person, a ``reason`` for a metric and ``facts`` for the record.
+
+    No fact ever holds a secret.
+    """
+
+    reason: ClassVar[str] = "error"
+
+    def __init__(self, message: str, facts: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.facts: Mapping[str, str] = MappingProxyType(dict(facts or {}))
+
+
+class TransientError(EsxDriftError):
+    """The same call may succeed later."""
+
+    reason = "transient"
+
+
+class PermanentError(EsxDriftError):
+    """The same call fails again until a person acts."""
+
+    reason = "permanent"
+
+
+class VCenterUnreachable(TransientError):
+    """No answer over TCP, TLS or HTTP: DNS, refused, timed out, cut off, certificate not trusted."""
+
+    reason = "vcenter-unreachable"
+
+
+class VCenterUnavailable(TransientError):
+    """503: the service is starting, stopping or overloaded."""
+
+    reason = "vcenter-unavailable"
+
+
+class VCenterError(TransientError):
+    """500 (see the fact ``error_type``), or an answer that the API does not document."""
+
+    reason = "vcenter-error"
+
+
+class StoreUnavailable(TransientError):
+    """S3 did not answer, or answered with a fault of its own."""
+
+    reason = "store-unavailable"
+
+
+class StoreConflict(TransientError):
+    """A conditional write met another writer each time it was tried."""
+
+    reason = "store-conflict"
+
+
+class TopicUnavailable(TransientError):
+    """SNS did not take the event."""
+
+    reason = "topic-unavailable"
+
+
+class QueueUnavailable(TransientError):
+    """SQS did not take the message."""
+
+    reason = "queue-unavailable"
+
+
+class SecretUnavailable(TransientError):
+    """Secrets Manager did not answer."""
+
+    reason = "secret-unavailable"
+
+
+class WebhookUnavailable(TransientError):
+    """The webhook answered 5xx, or not at all."""
+
+    reason = "webhook-unavailable"
+
+
+class WebhookThrottled(TransientError):
+    """The webhook answered 429; ``retry_after_seconds`` is what it asked for."""
+
+    reason = "webhook-throttled"
+
+    def __init__(self, message: str, retry_after_seconds: int) -> None:
+        super().__init__(message, {"retry_after_seconds": str(retry_after_seconds)})
+        self.retry_after_seconds = retry_after_seconds
+
+
+class LoginRefused(PermanentError):
+    """401 on the login. Trying again with the same password locks the account."""
+
+    reason = "vcenter-authentication"
+
+
+class LoginSuspended(PermanentError):
+    """The login was not tried, because this version of the password was refused before."""
+
+    reason = "vcenter-authentication"
+
+
+class NotAuthorized(PermanentError):
+    """403: the account lacks a privilege."""
+
+    reason = "vcenter-authorization"
+
+
+class ApiUnsupported(PermanentError):
+    """404 ``httpNotFound``: the vCenter is older than 8.0 U3 and has no such route."""
+
+    reason = "api-unsupported"
+
+
+class ClusterNotFound(PermanentError):
+    """404 ``EntityNotFound``: the vCenter has no such cluster, or does not show it to this account."""
+
+    reason = "cluster-missing"
+
+
+class NoReport(PermanentError):
+    """404 of any other kind on the report: nothing was ever extracted."""
+
+    reason = "extraction-unavailable"
+
+
+class NotEligible(PermanentError):
+    """400 UNSUPPORTED on extract: a host of the cluster does not meet the requirements for images."""
+
+    reason = "eligibility-failed"
+
+
+class ContractViolation(PermanentError):
+    """Data that a schema refuses. ``violations`` are lines: JSON Pointer, then what was expected."""
+
+    reason = "document-invalid"
+
+    def __init__(self, message: str, violations: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.violations = violations
+
+
+class FleetInvalid(PermanentError):
+    """The fleet file is missing or wrong; ``problems`` names each error with its path."""
+
+    reason = "fleet-invalid"
+
+    def __init__(self, message: str, problems: tuple[str, ...] = ()) -> None:
+        super().__init__("\n".join((message, *problems)))
+        self.problems = problems
+
+
+class SecretInvalid(PermanentError):
+    """A secret is missing, is not JSON or lacks a field. The sentence names the secret, never its value."""
+
+    reason = "secret-invalid"
+
+
+class RequestRefused(PermanentError):
+    """A message or an event that is malformed, or names a vCenter or cluster the fleet does not know."""
+
+    reason = "request-refused"
+
+
+class WebhookRefused(PermanentError):
+    """The webhook or the payload is refused for good. The sentence never holds the webhook's address."""
+
+    reason = "webhook-refused"
+
+
+type VCenterFailure = (
+    VCenterUnreachable
+    | VCenterUnavailable
+    | VCenterError
+    | LoginRefused
+    | LoginSuspended
+    | NotAuthorized
+    | ApiUnsupported
+    | ClusterNotFound
+    | NoReport
+    | NotEligible
+)
+
+VCENTER_FAILURES = (
+    VCenterUnreachable,
+    VCenterUnavailable,
+    VCenterError,
+    LoginRefused,
+    LoginSuspended,
+    NotAuthorized,
+    ApiUnsupported,
+    ClusterNotFound,
+    NoReport,
+    NotEligible,
+)

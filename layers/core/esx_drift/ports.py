@@ -1,0 +1,179 @@
+"""What the jobs need from the world, as protocols. The adapters fulfil them; they decide nothing.
+
+Every call may raise a ``TransientError`` of its system. Times are aware datetimes in UTC.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from esx_drift.domain.shapes import About, CheckRequest, Event, Record, RetryRequest, Snapshot, State, Stored
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A cluster of the vCenter's listing."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A host of the vCenter's inventory. Connection and power state are the API's own words."""
+
+    id: str
+    name: str
+    connection_state: str
+    power_state: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """An extraction that the vCenter accepted (202); ``date`` is the reply's ``Date``, the vCenter's clock."""
+
+    task_id: str
+    date: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task as last read. ``status`` is the API's word; an unknown one must not break the reader."""
+
+    id: str
+    status: str
+    start_time: datetime | None
+    end_time: datetime | None
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The report's bytes as they came, and the reply's ``Date``."""
+
+    body: bytes
+    date: datetime
+
+
+class VCenterSession(Protocol):
+    """One vCenter, logged in. Each call raises one of ``errors.VCENTER_FAILURES`` when it fails."""
+
+    def about(self) -> About:
+        """Which vCenter this is; needs no login."""
+        ...
+
+    def clusters(self) -> tuple[Cluster, ...]:
+        """Every cluster that the account may see."""
+        ...
+
+    def hosts(self, cluster: str) -> tuple[Host, ...]:
+        """The hosts of one cluster."""
+        ...
+
+    def standalone_hosts(self) -> int:
+        """How many hosts are in no cluster."""
+        ...
+
+    def extract(self, cluster: str) -> Submitted:
+        """Start an extraction."""
+        ...
+
+    def task(self, task_id: str) -> Task | None:
+        """One task; none when the vCenter no longer has it."""
+        ...
+
+    def installed_images(self, cluster: str) -> Reply:
+        """The last extracted report."""
+        ...
+
+
+class VCenters(Protocol):
+    """Sessions, one an invocation and vCenter, all ended when the invocation ends."""
+
+    def session(self, vcenter: str) -> VCenterSession:
+        """The vCenter's session, logged in at the first call.
+
+        Raises ``LoginRefused``, ``LoginSuspended``, ``SecretInvalid`` or a ``TransientError``.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredState:
+    """A state and its ETag, which a conditional write needs."""
+
+    state: State
+    etag: str
+
+
+class Store(Protocol):
+    """The two buckets. A key that is taken is told by False, never by an exception."""
+
+    def state(self, vcenter: str, cluster: str) -> StoredState | None:
+        """The cached state of a log."""
+        ...
+
+    def put_state(self, state: State, etag: str | None) -> str | None:
+        """Write it if its ETag is still ``etag`` (None: if there is none). The new ETag; none if refused."""
+        ...
+
+    def last_record(self, vcenter: str, cluster: str, after_seq: int) -> int | None:
+        """The highest seq of a log above ``after_seq``, by a LIST; none if there is none."""
+        ...
+
+    def record(self, vcenter: str, cluster: str, seq: int) -> tuple[Record, str]:
+        """A record and the sha256 of its stored bytes."""
+        ...
+
+    def put_record(self, record: Record) -> str | None:
+        """Write it if its key is free. The sha256 of its bytes; none if the key is taken."""
+        ...
+
+    def put_document(self, vcenter: str, cluster: str, body: bytes) -> Stored:
+        """Keep a reply as it came."""
+        ...
+
+    def put_snapshot(self, vcenter: str, cluster: str, snapshot: Snapshot) -> Stored:
+        """Keep a snapshot."""
+        ...
+
+    def put_quarantine(self, vcenter: str, cluster: str, body: bytes) -> Stored:
+        """Keep a reply that was refused."""
+        ...
+
+    def snapshot(self, key: str) -> Snapshot:
+        """Read a snapshot back."""
+        ...
+
+    def uri(self, vcenter: str, cluster: str, seq: int) -> str:
+        """The ``s3://`` address of a record."""
+        ...
+
+
+class Topic(Protocol):
+    """The DriftTopic."""
+
+    def publish(self, event: Event) -> None:
+        """Publish one event, or raise ``TopicUnavailable``."""
+        ...
+
+
+class Queue(Protocol):
+    """The CheckQueue and the RetryQueue."""
+
+    def send_check(self, request: CheckRequest, delay_seconds: int) -> None:
+        """Ask for a check; 900 seconds of delay at most (an SQS limit: more is cut to it)."""
+        ...
+
+    def send_retry(self, request: RetryRequest, delay_seconds: int) -> None:
+        """Ask for a vCenter to be listed again; 900 seconds of delay at most."""
+        ...
+
+
+class Webhook(Protocol):
+    """Slack's incoming webhooks."""
+
+    def post(self, route: str, payload: Mapping[str, object]) -> None:
+        """Post one message. Raises ``WebhookUnavailable``, ``WebhookThrottled`` or ``WebhookRefused``."""
+        ...
