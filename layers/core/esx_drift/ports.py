@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from esx_drift.domain.shapes import About, CheckRequest, Event, Record, RetryRequest, Snapshot, State, Stored
+from esx_drift.domain.shapes import About, CheckRequest, Event, Record, RetryRequest, Snapshot, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """An extraction that the vCenter accepted (202); ``date`` is the reply's ``Date``, the vCenter's clock."""
+    """An extraction that the vCenter accepted (202); ``date`` is the reply's ``Date``: its own clock."""
 
     task_id: str
     date: datetime
@@ -101,9 +101,9 @@ class VCenters(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredState:
-    """A state and its ETag, which a conditional write needs."""
+    """A state and its ETag, which a conditional write needs; no state if what lies there is not one."""
 
-    state: State
+    state: State | None
     etag: str
 
 
@@ -127,19 +127,14 @@ class Store(Protocol):
         ...
 
     def put_record(self, record: Record) -> str | None:
-        """Write it if its key is free. The sha256 of its bytes; none if the key is taken."""
+        """Write it if its key is free. The sha256 of its bytes; none if the key is taken.
+
+        Raises ``StoreConflict`` when S3 met a write at the same moment (409): the same call may yet succeed.
+        """
         ...
 
-    def put_document(self, vcenter: str, cluster: str, body: bytes) -> Stored:
-        """Keep a reply as it came."""
-        ...
-
-    def put_snapshot(self, vcenter: str, cluster: str, snapshot: Snapshot) -> Stored:
-        """Keep a snapshot."""
-        ...
-
-    def put_quarantine(self, vcenter: str, cluster: str, body: bytes) -> Stored:
-        """Keep a reply that was refused."""
+    def put_blob(self, key: str, body: bytes) -> None:
+        """Keep bytes under a key made of their hash; that it is there already is success."""
         ...
 
     def snapshot(self, key: str) -> Snapshot:

@@ -6,7 +6,7 @@ All times are RFC 3339 in UTC with milliseconds and ``Z``; all hosts are ids (``
 
 from typing import Literal, TypedDict
 
-type Json = None | bool | int | float | str | list[Json] | dict[str, Json]
+type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
 
 type Element = Literal[
     "base_image",
@@ -77,6 +77,7 @@ class Finding(TypedDict):
 class Suspect(TypedDict):
     """A condition that was met but must be met again, ``confirm_after`` later, to open a finding."""
 
+    kind: str
     count: int
     first_at: str
 
@@ -135,7 +136,7 @@ class Stored(TypedDict):
 
 
 class Accepted(TypedDict):
-    """What a person last approved for a host, or its first copy; ``snapshot`` is a key that holds the image."""
+    """What a person last approved for a host, or its first copy; ``snapshot`` is a key holding the image."""
 
     image: str | None
     orphaned_vibs: list[str]
@@ -153,7 +154,7 @@ class Departed(TypedDict):
 
 
 class LastTaken(TypedDict):
-    """The report that was taken last."""
+    """The report that was taken last; ``seq`` is the record whose archived document stands for it."""
 
     completion_time: str
     task_id: str | None

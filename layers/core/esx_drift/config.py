@@ -1,0 +1,71 @@
+"""The functions' environment, read once by each composition root. The template sets exactly these names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Self
+
+POWERTOOLS = frozenset({"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"})
+
+_LOOKING = frozenset(
+    {
+        "AUDIT_BUCKET",
+        "STATE_BUCKET",
+        "CHECK_QUEUE_URL",
+        "RETRY_QUEUE_URL",
+        "DRIFT_TOPIC_ARN",
+        "CHECK_INTERVAL_HOURS",
+    }
+)
+
+ENVIRONMENT: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "dispatcher": POWERTOOLS | _LOOKING,
+        "checker": POWERTOOLS | _LOOKING,
+        "notifier": POWERTOOLS | {"AUDIT_BUCKET", "STATE_BUCKET", "WEBHOOK_HOSTS"},
+    }
+)
+"""What each function reads, beside what Lambda itself sets."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookingConfig:
+    """The dispatcher's and the checker's environment."""
+
+    audit_bucket: str
+    state_bucket: str
+    check_queue_url: str
+    retry_queue_url: str
+    drift_topic_arn: str
+    check_interval_hours: int
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Self:
+        """Read it; raises ``KeyError`` or ``ValueError`` for a template that does not fit the code."""
+        return cls(
+            audit_bucket=environment["AUDIT_BUCKET"],
+            state_bucket=environment["STATE_BUCKET"],
+            check_queue_url=environment["CHECK_QUEUE_URL"],
+            retry_queue_url=environment["RETRY_QUEUE_URL"],
+            drift_topic_arn=environment["DRIFT_TOPIC_ARN"],
+            check_interval_hours=int(environment["CHECK_INTERVAL_HOURS"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NotifierConfig:
+    """The notifier's environment."""
+
+    audit_bucket: str
+    state_bucket: str
+    webhook_hosts: tuple[str, ...]
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Self:
+        """Read it; ``WEBHOOK_HOSTS`` is a list with commas."""
+        hosts = (host.strip().lower() for host in environment["WEBHOOK_HOSTS"].split(","))
+        return cls(
+            audit_bucket=environment["AUDIT_BUCKET"],
+            state_bucket=environment["STATE_BUCKET"],
+            webhook_hosts=tuple(host for host in hosts if host),
+        )

@@ -1,0 +1,244 @@
+"""The write protocol of a log: the records are the truth, and a record's key is the lock.
+
+    a  read the state, or rebuild it from the log
+    b  the request is answered already: finish the outbox, touch no vCenter
+    c  publish what an earlier check could not
+    d  look
+    e  keep document and snapshot
+    f  write the record under the next number; taken: rebuild from the last one, back to b
+    g  write the state; refused: somebody is further on, publish our own events and stop
+    h  publish the outbox, write the state with it empty
+
+A process may end after any step, and two may run at once: the log stays whole, each request is answered
+by one record, and each event is published at least once, always with the record's own bytes and ids.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from esx_drift.domain.names import VCENTER_LOG, digest_of, record_key
+from esx_drift.domain.shapes import After, Answered, Record, State
+from esx_drift.errors import StoreConflict, TopicUnavailable
+from esx_drift.ports import Store, Topic
+
+ROUNDS = 3
+"""How often a lost race is run again before the message goes back to its queue."""
+
+ANSWERED_KEPT = 20
+"""How many answered requests a log remembers; SQS delivers again within hours, not within 20 checks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a look begins from: the log's last ``after``, and the number its record will have."""
+
+    after: After
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Bytes to keep in the AuditBucket under a key made of their hash."""
+
+    key: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A look's result: its record, but for what ties it into the log, and what the record refers to."""
+
+    record: Record
+    blobs: tuple[Blob, ...] = ()
+
+
+type Look = Callable[[Turn], Draft]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The record that answers a request; ``repeated``: it was there before this call."""
+
+    record: Record
+    repeated: bool
+
+
+@dataclass(slots=True)
+class _Cached:
+    """The state as this process knows it. ``etag`` is that of the object in S3, none if there is none."""
+
+    state: State
+    etag: str | None
+    behind: bool
+    """Whether the object in S3 is missing, or older than this."""
+
+
+def empty_after() -> After:
+    """The ``after`` of a log without a record."""
+    return {
+        "schema_version": 1,
+        "cluster_name": None,
+        "instance_uuid": None,
+        "seal": None,
+        "snapshot": None,
+        "first_look_at": None,
+        "last_look_at": None,
+        "last_taken": None,
+        "coverage": None,
+        "findings": {},
+        "suspects": {},
+        "accepted": {},
+        "departed": {},
+        "uncovered_since": {},
+        "blind_since": None,
+        "notices": [],
+        "maintenance": None,
+        "rollout": None,
+        "clusters": None,
+        "answered": [],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """One cluster's log, or with the name ``@vcenter`` a vCenter's own."""
+
+    store: Store
+    topic: Topic
+    vcenter: str
+    cluster: str = VCENTER_LOG
+
+    def append(self, request_id: str, look: Look) -> Answer:
+        """Answer a request once, by steps a to h.
+
+        Raises ``StoreConflict`` when other writers won each round, ``TopicUnavailable`` when the record
+        is written but an event is not published yet (the same call again does it), and what ``look`` raises.
+        """
+        cached = self._read()
+        for _ in range(ROUNDS):
+            answered = self._answered(cached.state, request_id)
+            if answered is not None:
+                self._finish(cached)
+                return Answer(answered, repeated=True)
+            unpublished = self._publish(cached.state["outbox"])
+            draft = look(Turn(cached.state["after"], _next_seq(cached.state)))
+            for blob in draft.blobs:
+                self.store.put_blob(blob.key, blob.body)
+            record = _tied(draft.record, cached.state, request_id, unpublished)
+            sha256 = self._put_record(record)
+            if sha256 is not None:
+                self._move_on(cached, record, sha256)
+                return Answer(record, repeated=False)
+            cached = _Cached(self._rebuilt(_next_seq(cached.state) - 1), cached.etag, behind=True)
+        raise StoreConflict(
+            f"the log of {self.cluster} on {self.vcenter} was written by others {ROUNDS} times at once"
+        )
+
+    def answer_to(self, request_id: str) -> Record | None:
+        """The record that answers a request, if there is one; writes nothing and publishes nothing."""
+        return self._answered(self._read().state, request_id)
+
+    def after(self) -> After:
+        """What the next check begins from; writes nothing."""
+        return self._read().state["after"]
+
+    def _read(self) -> _Cached:
+        stored = self.store.state(self.vcenter, self.cluster)
+        if stored is not None and stored.state is not None:
+            return _Cached(stored.state, stored.etag, behind=False)
+        return _Cached(self._rebuilt(0), None if stored is None else stored.etag, behind=True)
+
+    def _rebuilt(self, after_seq: int) -> State:
+        seq = self.store.last_record(self.vcenter, self.cluster, after_seq)
+        if seq is None:
+            return {
+                "schema_version": 1,
+                "vcenter": self.vcenter,
+                "cluster": self.cluster,
+                "head": None,
+                "after": empty_after(),
+                "outbox": [],
+            }
+        record, sha256 = self.store.record(self.vcenter, self.cluster, seq)
+        return _state_after(record, sha256, record["unpublished"])
+
+    def _answered(self, state: State, request_id: str) -> Record | None:
+        for answered in state["after"]["answered"]:
+            if answered["request_id"] == request_id:
+                return self.store.record(self.vcenter, self.cluster, answered["seq"])[0]
+        return None
+
+    def _put_record(self, record: Record) -> str | None:
+        for _ in range(ROUNDS - 1):
+            try:
+                return self.store.put_record(record)
+            except StoreConflict:
+                continue
+        return self.store.put_record(record)
+
+    def _move_on(self, cached: _Cached, record: Record, sha256: str) -> None:
+        state = _state_after(record, sha256, record["unpublished"])
+        etag = self.store.put_state(state, cached.etag)
+        if etag is None:
+            self._raise_for(self._publish([record["seq"]] if record["events"] else []))
+            return
+        if state["outbox"]:
+            self._finish(_Cached(state, etag, behind=False))
+
+    def _finish(self, cached: _Cached) -> None:
+        left = self._publish(cached.state["outbox"])
+        if cached.behind or left != cached.state["outbox"]:
+            self.store.put_state({**cached.state, "outbox": left}, cached.etag)
+        self._raise_for(left)
+
+    def _publish(self, seqs: list[int]) -> list[int]:
+        """Publish the events of these records; what could not be published comes back."""
+        return [seq for seq in seqs if not self._published(seq)]
+
+    def _published(self, seq: int) -> bool:
+        record, _ = self.store.record(self.vcenter, self.cluster, seq)
+        try:
+            for event in record["events"]:
+                self.topic.publish(event)
+        except TopicUnavailable:
+            return False
+        return True
+
+    def _raise_for(self, left: list[int]) -> None:
+        if left:
+            raise TopicUnavailable(
+                f"the events of record {left[0]} of {self.cluster} on {self.vcenter} could not be published;"
+                " they stay in the outbox and are tried again"
+            )
+
+
+def _next_seq(state: State) -> int:
+    head = state["head"]
+    return 1 if head is None else head["seq"] + 1
+
+
+def _tied(record: Record, state: State, request_id: str, unpublished: list[int]) -> Record:
+    own: Answered = {"request_id": request_id, "seq": record["seq"]}
+    answered = [*state["after"]["answered"], own]
+    return {
+        **record,
+        "previous": state["head"],
+        "before_sha256": digest_of(state["after"]),
+        "after": {**record["after"], "answered": answered[-ANSWERED_KEPT:]},
+        "unpublished": unpublished,
+    }
+
+
+def _state_after(record: Record, sha256: str, unpublished: list[int]) -> State:
+    return {
+        "schema_version": 1,
+        "vcenter": record["vcenter"],
+        "cluster": record["cluster"],
+        "head": {
+            "seq": record["seq"],
+            "key": record_key(record["vcenter"], record["cluster"], record["seq"]),
+            "sha256": sha256,
+        },
+        "after": record["after"],
+        "outbox": [*unpublished, *([record["seq"]] if record["events"] else [])],
+    }
