@@ -1,0 +1,105 @@
+"""The secrets of vCenters and of Slack routes. No value ever reaches a message or a repr."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from esx_drift.adapters.secret_fields import Fields
+from esx_drift.errors import SecretInvalid, SecretUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_secretsmanager.type_defs import GetSecretValueResponseTypeDef
+
+VCENTER_PREFIX = "esx-drift/vcenter/"
+SLACK_PREFIX = "esx-drift/slack/"
+
+NEEDS_A_PERSON = {
+    "ResourceNotFoundException": "does not exist: create it",
+    "InvalidRequestException": "can't be read: is it marked for deletion?",
+    "InvalidParameterException": "can't be read: it has no current version",
+    "DecryptionFailure": "can't be decrypted: may this role use its KMS key?",
+    "AccessDeniedException": "may not be read by this role",
+}
+"""https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html#API_GetSecretValue_Errors"""
+
+
+@dataclass(frozen=True, slots=True)
+class VCenterSecret:
+    """Where a vCenter is, who logs in, and whom TLS trusts. ``version_id`` names the secret's version."""
+
+    host: str
+    port: int
+    username: str
+    password: str = field(repr=False)
+    ca_bundle: str | None = field(repr=False)
+    tls_strict: bool
+    proxy: str | None = field(repr=False)
+    version_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlackSecret:
+    """A webhook. Whoever has ``url`` can post."""
+
+    url: str = field(repr=False)
+    ca_bundle: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Reads secrets and keeps none: a new password counts from the next call on.
+
+    ``client`` gives the same Secrets Manager client each time. Every call raises ``SecretInvalid``, which
+    names the secret and the field at fault, or ``SecretUnavailable``.
+    """
+
+    client: Callable[[], "SecretsManagerClient"]
+
+    def vcenter(self, name: str) -> VCenterSecret:
+        """The secret ``esx-drift/vcenter/<name>``."""
+        fields, version_id = self._read(VCENTER_PREFIX + name)
+        secret = VCenterSecret(
+            fields.host("host"),
+            fields.port("port", 443),
+            fields.text("username"),
+            fields.text("password"),
+            fields.ca_bundle("ca_bundle"),
+            fields.flag("tls_strict", default=True),
+            fields.proxy("proxy"),
+            version_id,
+        )
+        fields.refuse_others()
+        return secret
+
+    def slack(self, name: str) -> SlackSecret:
+        """The secret ``esx-drift/slack/<name>``."""
+        fields, _ = self._read(SLACK_PREFIX + name)
+        secret = SlackSecret(fields.https_url("url"), fields.ca_bundle("ca_bundle"))
+        fields.refuse_others()
+        return secret
+
+    def _read(self, name: str) -> tuple[Fields, str]:
+        reply = self._reply(name)
+        try:
+            values = json.loads(reply.get("SecretString", ""))
+        except (ValueError, RecursionError):
+            values = None
+        if not isinstance(values, dict):
+            # Nothing is chained: the parser's error carries the whole text.
+            raise SecretInvalid(f"the secret {name} is not a JSON object")
+        return Fields(name, values), reply["VersionId"]
+
+    def _reply(self, name: str) -> "GetSecretValueResponseTypeDef":
+        try:
+            return self.client().get_secret_value(SecretId=name)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in NEEDS_A_PERSON:
+                raise SecretInvalid(f"the secret {name} {NEEDS_A_PERSON[code]}") from error
+            raise SecretUnavailable(f"Secrets Manager did not give {name}: {code}") from error
+        except BotoCoreError as error:
+            raise SecretUnavailable(f"Secrets Manager did not give {name}: {error}") from error
