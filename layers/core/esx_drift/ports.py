@@ -31,10 +31,15 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """An extraction that the vCenter accepted (202); ``date`` is the reply's ``Date``: its own clock."""
+    """An extraction that was asked for; ``date`` is the reply's ``Date``: the vCenter's own clock.
 
-    task_id: str
+    Without ``task_id`` the cluster was busy (``busy`` is what the vCenter said of it): there is no task of
+    ours to read, and the report to wait for is somebody else's.
+    """
+
+    task_id: str | None
     date: datetime
+    busy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

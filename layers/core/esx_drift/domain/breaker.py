@@ -1,0 +1,82 @@
+"""May this password be tried? The rules that keep the account from being locked.
+
+vCenter Single Sign-On locks an account after 5 failures within 180 s, for everybody who uses it. A refused
+version of the secret is therefore never tried again, and while the last verdict was a refusal, a new version
+is tried by one caller only: the dispatcher, once in 180 s.
+"""
+
+from datetime import datetime, timedelta
+from typing import Literal, TypedDict
+
+from esx_drift.domain.times import text_of, time_of
+
+type Actor = Literal["dispatcher", "checker"]
+
+LOCKOUT_WINDOW_SECONDS = 180
+"""The window in which vCenter Single Sign-On counts failures, by default."""
+
+REFUSED_KEPT = 100
+"""Secrets Manager keeps about as many versions of a secret: an older one can't come back."""
+
+
+class Breaker(TypedDict):
+    """What is known of one vCenter's logins; as stored, see ``breaker.schema.json``."""
+
+    schema_version: int
+    vcenter: str
+    open: bool
+    refused: list[str]
+    refused_at: str | None
+    tried_at: str | None
+
+
+def fresh(vcenter: str) -> Breaker:
+    """The breaker of a vCenter that refused nobody; also what a reset leaves."""
+    return {
+        "schema_version": 1,
+        "vcenter": vcenter,
+        "open": False,
+        "refused": [],
+        "refused_at": None,
+        "tried_at": None,
+    }
+
+
+def forbids(breaker: Breaker, actor: Actor, version: str, now: datetime) -> str | None:
+    """Why this version of the secret may not be tried now, as half a sentence; none if it may be."""
+    if version in breaker["refused"]:
+        return f"this version of the password was refused before (last refusal {breaker['refused_at']})"
+    if not breaker["open"]:
+        return None
+    if actor != "dispatcher":
+        return "the last login was refused, and only the dispatcher tries a new password"
+    return _too_early(breaker, now)
+
+
+def _too_early(breaker: Breaker, now: datetime) -> str | None:
+    last = max(time_of(at) for at in (breaker["refused_at"], breaker["tried_at"]) if at is not None)
+    next_try = last + timedelta(seconds=LOCKOUT_WINDOW_SECONDS)
+    if now >= next_try:
+        return None
+    return f"the last login was refused; the new password is tried after {text_of(next_try)}"
+
+
+def announced(breaker: Breaker, now: datetime) -> Breaker:
+    """The breaker to write before a new version is tried: who can't write it lost the turn."""
+    return {**breaker, "tried_at": text_of(now)}
+
+
+def after_refusal(breaker: Breaker, version: str, now: datetime) -> Breaker:
+    """The breaker once a version was refused."""
+    refused = [known for known in breaker["refused"] if known != version]
+    return {
+        **breaker,
+        "open": True,
+        "refused": [*refused, version][-REFUSED_KEPT:],
+        "refused_at": text_of(now),
+    }
+
+
+def after_success(breaker: Breaker) -> Breaker:
+    """The breaker once a login succeeded. What was refused stays refused."""
+    return {**breaker, "open": False}
