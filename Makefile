@@ -2,13 +2,13 @@
 # Needs GNU make and Python 3.13. Nothing is installed outside of this folder.
 
 PYTHON ?= python3.13
-UV := .tools/uv/bin/uv
 BIN := .venv/bin
 CODE := functions layers/core tests
 LOCKED := tests/requirements
 
-# uv doesn't read pip's settings: a machine that reaches an index only through pip's still works.
-export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+# uv doesn't read pip's settings: a machine that reaches its index by them is served all the same.
+PIP_INDEX = $(or $(PIP_INDEX_URL),$(shell .tools/uv/bin/pip config get global.index-url 2> /dev/null))
+UV = $(if $(PIP_INDEX),UV_DEFAULT_INDEX="$(PIP_INDEX)") .tools/uv/bin/uv
 ifneq ($(PIP_CERT),)
 export SSL_CERT_FILE ?= $(PIP_CERT)
 endif
@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test bench lint format lock clean
+.PHONY: help install demo test bench lint format lock build deploy clean
 
 help: ## Say what there is.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,10 +26,10 @@ help: ## Say what there is.
 install: .venv/.done ## Make .venv/bin/esx-drift.
 	@echo "Ready: .venv/bin/esx-drift --help"
 
-demo: .venv/.done .tools/sam/.done .tools/aws/.done ## Play a timeline of changes through a local AWS.
+demo: .venv/.done .tools/aws/.done build ## Play a timeline of changes through a local AWS.
 	@$(BIN)/python -m tests.demo
 
-test: .venv/.done .tools/sam/.done .tools/aws/.done .tools/runtime/.done ## Run every test.
+test: .venv/.done .tools/aws/.done .tools/runtime/.done build ## Run every test.
 	@$(BIN)/pytest --cov --cov-fail-under=100
 
 bench: .venv/.done ## Measure into build/bench.json.
@@ -51,6 +51,7 @@ format: .venv/.done ## Write the code as lint wants it.
 COMPILE = $(UV) pip compile --quiet --upgrade --generate-hashes --python-version 3.13 --no-header \
 	--no-emit-index-url --no-emit-find-links
 lock: .tools/uv/.done ## Pin the newest releases that pyproject.toml allows.
+	@mkdir -p build
 	@$(COMPILE) pyproject.toml --output-file layers/dependencies/requirements.txt > build/lock.log
 	@$(COMPILE) pyproject.toml --universal --constraints layers/dependencies/requirements.txt --extra cli \
 		--group build --group lint --group test --output-file $(LOCKED)/dev.txt > build/lock.log
@@ -58,9 +59,24 @@ lock: .tools/uv/.done ## Pin the newest releases that pyproject.toml allows.
 		$(COMPILE) --universal --group $$group --output-file $(LOCKED)/$$group.txt > build/lock.log || exit 1; \
 	done
 
+build: .aws-sam/.done ## Build what is deployed.
+
+deploy: build ## Deploy to the AWS account that the environment names; asks for the parameters.
+	@.tools/sam/bin/sam deploy --guided
+
 clean: ## Remove all that make made.
 	@rm -rf .venv .tools .aws-sam build .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@rm -rf .import_linter_cache
+
+# .tools/uv/bin is on the path for its python3.13 with pip. Whoever starts cold, starts faster with .pyc files; they say
+# "unchecked", since a layer's files get new dates when they are unpacked.
+.aws-sam/.done: template.yaml samconfig.toml .tools/sam/.done $(shell find functions layers schemas -name __pycache__ -prune -o -print)
+	@echo "Building the functions and their layers"
+	@mkdir -p build
+	@PATH="$(CURDIR)/.tools/uv/bin:$$PATH" .tools/sam/bin/sam build > build/sam-build.log 2>&1 || \
+		{ cat build/sam-build.log >&2; exit 1; }
+	@.tools/uv/bin/python -m compileall -q -j 2 --invalidation-mode unchecked-hash .aws-sam/build
+	@touch $@
 
 .tools/uv/.done: $(LOCKED)/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2> /dev/null || { \
