@@ -81,9 +81,7 @@ class S3Store:
         try:
             with _translated(key):
                 if etag is None:
-                    reply = self.s3.put_object(
-                        Bucket=self.state_bucket, Key=key, Body=body, IfNoneMatch="*"
-                    )
+                    reply = self.s3.put_object(Bucket=self.state_bucket, Key=key, Body=body, IfNoneMatch="*")
                 else:
                     reply = self.s3.put_object(Bucket=self.state_bucket, Key=key, Body=body, IfMatch=etag)
         except (ClientError, StoreConflict):

@@ -12,11 +12,11 @@ from esx_drift.domain.fleet_document import (
     SettingsDocument,
     VCenterDocument,
 )
+from esx_drift.domain.findings import rank
 from esx_drift.domain.patterns import first_match
 from esx_drift.domain.shapes import Severity
 from esx_drift.domain.times import time_of
 
-SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
 EVERYTHING = ("*",)
 
 
@@ -126,7 +126,7 @@ def routes_for(
     return tuple(
         route
         for route in fleet.routes
-        if SEVERITIES.index(severity) >= SEVERITIES.index(route.min_severity)
+        if rank(severity) >= rank(route.min_severity)
         and (not route.families or family in route.families)
         and (vcenter is None or first_match(route.vcenters, vcenter))
         and (not cluster or first_match(route.clusters, *cluster))

@@ -345,6 +345,7 @@ class Dispatch(TypedDict):
     missing: list[FailedCluster]
     failed: list[FailedCluster]
     standalone_hosts: int | None
+    retry_after_seconds: int | None
 
 
 class Failure(TypedDict):
