@@ -1,0 +1,152 @@
+"""The kinds of faults by name: connections, statuses, bodies. Made with `fault(name, …)`."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
+
+from tests.simulator import errors
+from tests.simulator.documents import DOCUMENT_EDITS
+from tests.simulator.faults import Fault
+from tests.simulator.reply import Reply, Request, json_reply, text_reply
+
+HUGE_BYTES = 40_000_000
+_ERRORS: dict[int, Callable[[], errors.ApiError]] = {
+    401: errors.unauthenticated,
+    403: errors.unauthorized,
+    404: errors.http_not_found,
+    500: errors.internal,
+    503: errors.unavailable,
+}
+
+
+def status(code: int = 500, retry_after: str | None = None) -> Fault:
+    """The body that the vCenter sends with 401, 403, 404 (unknown route), 500 or 503."""
+    error = _ERRORS[code]()
+    headers = {} if retry_after is None else {"Retry-After": retry_after}
+    reply = replace(json_reply(error.status, error.body()), headers=headers)
+    return Fault("status", instead=lambda _request: reply)
+
+
+def entity_not_found(identity: str = "domain-c404") -> Fault:
+    """404 of Lifecycle Manager: no such cluster."""
+    body = errors.entity_not_found(identity).body()
+    return Fault("entity_not_found", instead=lambda _request: json_reply(404, body))
+
+
+def unable_to_allocate() -> Fault:
+    """500 that no retry helps against: too many objects match."""
+    return Fault("unable_to_allocate", instead=lambda _request: json_reply(500, errors.too_many().body()))
+
+
+def no_healthy_upstream(retry_after: str | None = None) -> Fault:
+    """503 of the front proxy while services start: plain text."""
+    headers = {} if retry_after is None else {"Retry-After": retry_after}
+    reply = replace(text_reply(503, "no healthy upstream"), headers=headers)
+    return Fault("no_healthy_upstream", instead=lambda _request: reply)
+
+
+def redirect(location: str = "https://203.0.113.9/api/session", code: int = 302) -> Fault:
+    """A redirect to another host."""
+    reply = Reply(code, headers={"Location": location})
+    return Fault("redirect", instead=lambda _request: reply)
+
+
+def latency(seconds: float = 1.0) -> Fault:
+    """The answer comes late."""
+    return Fault("latency", alter=lambda reply: _delivered(reply, wait_seconds=seconds))
+
+
+def slow_body(bytes_per_second: int = 1000) -> Fault:
+    """The answer dribbles: ten pieces a second."""
+    piece = max(1, bytes_per_second // 10)
+    return Fault("slow_body", alter=lambda reply: _delivered(reply, piece_bytes=piece, pause_seconds=0.1))
+
+
+def truncated_body() -> Fault:
+    """Half of the body, then the connection is closed: Content-Length promised all of it."""
+    return Fault(
+        "truncated_body", alter=lambda reply: _delivered(reply, keep_bytes=len(reply.body) // 2, end="close")
+    )
+
+
+def huge_body(size_bytes: int = HUGE_BYTES, *, chunked: bool = False) -> Fault:
+    """A valid body, blown up with blanks; `chunked` does not announce its length."""
+    return Fault(
+        "huge_body", alter=lambda reply: _delivered(reply, padding_bytes=size_bytes, chunked=chunked)
+    )
+
+
+def connection(end: Literal["close", "reset"] = "reset", *, processed: bool = False) -> Fault:
+    """The connection ends without an answer; `processed`: the vCenter did what it was asked to."""
+
+    def lost(reply: Reply) -> Reply:
+        return _delivered(reply, is_silent=True, end=end)
+
+    instead: Callable[[Request], Reply] | None = None if processed else lambda _request: Reply(0)
+    return Fault("connection", instead=instead, alter=lost)
+
+
+def invalid_json() -> Fault:
+    """A body that looks like JSON and stops making sense in its middle."""
+    return _rewritten("invalid_json", lambda body: body[: len(body) // 2] + b"}}oops")
+
+
+def not_a_number() -> Fault:
+    """NaN, which Python's parser takes and JSON does not know, in place of `uniform_image`."""
+    return _rewritten("not_a_number", lambda body: _with_member(body, b'"uniform_image":NaN'))
+
+
+def duplicate_keys() -> Fault:
+    """`status` twice, with different values."""
+    return _rewritten("duplicate_keys", lambda body: _with_member(body, b'"status":"UNAVAILABLE"'))
+
+
+def content_type(name: str = "text/html") -> Fault:
+    """The right body under a wrong Content-Type."""
+    return Fault("content_type", alter=lambda reply: replace(reply, content_type=name))
+
+
+def document(edit: str = "without_required") -> Fault:
+    """A report changed by one of DOCUMENT_EDITS: broken schema or broken invariants."""
+    change = DOCUMENT_EDITS[edit]
+    return _rewritten("document", lambda body: json.dumps(change(json.loads(body))).encode())
+
+
+FAULT_KINDS: dict[str, Callable[..., Fault]] = {
+    made.__name__: made
+    for made in (
+        status,
+        entity_not_found,
+        unable_to_allocate,
+        no_healthy_upstream,
+        redirect,
+        latency,
+        slow_body,
+        truncated_body,
+        huge_body,
+        connection,
+        invalid_json,
+        not_a_number,
+        duplicate_keys,
+        content_type,
+        document,
+    )
+}
+
+
+def _delivered(reply: Reply, **changes: object) -> Reply:
+    return replace(reply, delivery=replace(reply.delivery, **changes))  # type: ignore[arg-type]  # names checked at run time
+
+
+def _rewritten(name: str, rewrite: Callable[[bytes], bytes]) -> Fault:
+    """Bodies of errors stay what they are: only what the vCenter said well is spoilt."""
+
+    def alter(reply: Reply) -> Reply:
+        return replace(reply, body=rewrite(reply.body)) if 0 < reply.status < 300 else reply
+
+    return Fault(name, alter=alter)
+
+
+def _with_member(body: bytes, member: bytes) -> bytes:
+    return body[:-1] + b"," + member + b"}"

@@ -1,0 +1,115 @@
+"""Lists of clusters, hosts, datacenters and folders: their filters and their caps; there is no paging."""
+
+from collections.abc import Callable, Iterable
+
+from tests.simulator.errors import invalid_argument, too_many
+from tests.simulator.inventory import Cluster, Host
+from tests.simulator.model import LIST_CLUSTERS, VCenter
+from tests.simulator.reply import Request
+
+type Listed = list[dict[str, object]]
+_COMMON_CAP = 1000
+
+
+def clusters(vcenter: VCenter, request: Request) -> Listed:
+    """Clusters that the account may see; a lost permission makes them fewer, not an error."""
+    _known(request, "names", "clusters", "folders", "datacenters")
+    found = [
+        cluster
+        for cluster in vcenter.inventory.clusters.values()
+        if _sees(vcenter, cluster)
+        and _chosen(request, names=cluster.name, clusters=cluster.cluster)
+        and _chosen(request, folders=cluster.folder, datacenters=cluster.datacenter)
+    ]
+    return _capped(vcenter.cluster_cap, (_cluster(cluster) for cluster in found))
+
+
+def hosts(vcenter: VCenter, request: Request) -> Listed:
+    """Hosts that the account may see."""
+    known = ("names", "hosts", "clusters", "folders", "datacenters", "standalone", "connection_states")
+    _known(request, *known, "host_uuids")
+    found = [host for host in vcenter.inventory.hosts.values() if _is_asked(vcenter, request, host)]
+    is_9 = vcenter.version.startswith("9.")
+    return _capped(vcenter.host_cap, (_host(host, with_uuid=is_9) for host in found))
+
+
+def datacenters(vcenter: VCenter, request: Request) -> Listed:
+    """Datacenters, by default the one that every cluster is in."""
+    _known(request, "names", "datacenters", "folders")
+    found = [(key, name) for key, name in vcenter.datacenters.items() if LIST_CLUSTERS in vcenter.privileges]
+    chosen = [pair for pair in found if _chosen(request, datacenters=pair[0], names=pair[1])]
+    return _capped(_COMMON_CAP, ({"datacenter": key, "name": name} for key, name in chosen))
+
+
+def folders(vcenter: VCenter, request: Request) -> Listed:
+    """Host folders; others are not simulated."""
+    _known(request, "names", "folders", "datacenters", "parent_folders", "type")
+    found = [(key, name) for key, name in vcenter.folders.items() if LIST_CLUSTERS in vcenter.privileges]
+    chosen = [pair for pair in found if _chosen(request, folders=pair[0], names=pair[1], type="HOST")]
+    return _capped(_COMMON_CAP, ({"folder": key, "name": name, "type": "HOST"} for key, name in chosen))
+
+
+LISTS: dict[str, Callable[[VCenter, Request], Listed]] = {
+    "cluster": clusters,
+    "host": hosts,
+    "datacenter": datacenters,
+    "folder": folders,
+}
+
+
+def _is_asked(vcenter: VCenter, request: Request, host: Host) -> bool:
+    home = vcenter.inventory.clusters.get(host.cluster or "")
+    if home is None:
+        seen, where = LIST_CLUSTERS in vcenter.privileges, {"clusters": ""}
+    else:
+        seen = _sees(vcenter, home)
+        where = {"clusters": home.cluster, "folders": home.folder, "datacenters": home.datacenter}
+    itself = {"names": host.name, "hosts": host.host, "host_uuids": host.host_uuid}
+    standalone = "true" if home is None else "false"
+    return (
+        seen
+        and _chosen(request, **where, **itself)
+        and _chosen(request, standalone=standalone, connection_states=host.connection_state)
+    )
+
+
+def _cluster(cluster: Cluster) -> dict[str, object]:
+    return {
+        "cluster": cluster.cluster,
+        "name": cluster.name,
+        "ha_enabled": cluster.ha_enabled,
+        "drs_enabled": cluster.drs_enabled,
+    }
+
+
+def _host(host: Host, *, with_uuid: bool) -> dict[str, object]:
+    found: dict[str, object] = {
+        "host": host.host,
+        "name": host.name,
+        "connection_state": host.connection_state,
+    }
+    if host.power_state is not None:
+        found["power_state"] = host.power_state
+    return found | ({"host_uuid": host.host_uuid} if with_uuid else {})
+
+
+def _sees(vcenter: VCenter, cluster: Cluster) -> bool:
+    return LIST_CLUSTERS in vcenter.privileges and not cluster.hidden
+
+
+def _chosen(request: Request, **values: str) -> bool:
+    """Whether each filter that the request gives names this object's value."""
+    return all(value in request.query.get(name, [value]) for name, value in values.items())
+
+
+def _known(request: Request, *names: str) -> None:
+    for name in request.query:
+        if name not in names:
+            raise invalid_argument(name)
+
+
+def _capped(cap: int, found: Iterable[dict[str, object]]) -> Listed:
+    listed = list(found)
+    if len(listed) > cap:
+        raise too_many()
+    return listed

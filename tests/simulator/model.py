@@ -1,0 +1,178 @@
+"""One simulated vCenter: its state, and what it counted of its callers."""
+
+import random
+import uuid
+from collections import Counter, deque
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from threading import Condition, RLock
+from typing import NamedTuple
+
+from tests.simulator.extraction import Extractions, Pace
+from tests.simulator.faults import Faults
+from tests.simulator.hosts import HostChanges
+from tests.simulator.inventory import Inventory, Saved
+from tests.simulator.sessions import PASSWORD, USER, Sessions
+
+LIST_CLUSTERS = "System.Read"
+READ_SETTINGS = "VcIntegrity.lifecycleSettings.Read"
+READ_TASKS = "VcIntegrity.lifecycleGeneral.Read"
+READ_SOFTWARE = "VcIntegrity.lifecycleSoftwareSpecification.Read"
+ALL_PRIVILEGES = frozenset(
+    {"System.Anonymous", "System.View", LIST_CLUSTERS, READ_SETTINGS, READ_TASKS, READ_SOFTWARE}
+)
+_JOURNAL_LENGTH = 10_000
+
+
+type State = tuple[str, str, float, Pace, Saved]
+
+
+class Call(NamedTuple):
+    """One request that was answered; `status` is 0 where nothing was sent."""
+
+    at: datetime
+    method: str
+    path: str
+    status: int
+
+
+class VCenter:
+    """A vCenter in memory, safe to change from any thread while a server serves it.
+
+    Clusters and hosts come and go in `inventory`, hosts change in `hosts`, extractions are paced in
+    `extractions`, logins are counted in `sessions`, and `faults` go over the wire. `clock` is the time
+    that everything goes by, `skew_seconds` how far the vCenter's own clock is ahead of it.
+    """
+
+    def __init__(self, seed: int = 0, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.lock = RLock()
+        self._called = Condition(self.lock)
+        self.seed = seed
+        self.skew_seconds = 0.0
+        self._clock = clock
+        self.instance_uuid = str(uuid.UUID(int=random.Random(seed).getrandbits(128), version=4))
+        self.version = "8.0.3"
+        self.build = "24674346"
+        self.privileges = set(ALL_PRIVILEGES)
+        self.datacenters = {"datacenter-3": "DC-Nuremberg"}
+        self.folders = {"group-h5": "host"}
+        self.cluster_cap = 1000
+        self.host_cap = 2500
+        self.inventory = Inventory(self.lock, self._settle)
+        self.hosts = HostChanges(self.inventory)
+        self.extractions = Extractions(self.inventory, self.now, seed)
+        self.sessions = Sessions(self.now)
+        self.faults = Faults()
+        self.requests: Counter[str] = Counter()
+        self.journal: deque[Call] = deque(maxlen=_JOURNAL_LENGTH)
+        self.looks: Counter[str] = Counter()
+        self.on_look: Callable[[str], None] = lambda _cluster: None
+        self._remembered = self._state()
+
+    def now(self) -> datetime:
+        """The time by the vCenter's own clock."""
+        return self._clock() + timedelta(seconds=self.skew_seconds)
+
+    @property
+    def knows_installed_images(self) -> bool:
+        """Whether this release has the report at all: 8.0 U3 and later."""
+        return tuple(int(part) for part in self.version.split(".")[:3]) >= (8, 0, 3)
+
+    def extract_all(self) -> None:
+        """Leave a report of each cluster, as somebody's earlier extraction would have."""
+        with self.lock:
+            for cluster in self.inventory.clusters:
+                self.extractions.extract(cluster)
+
+    def shuffle(self, cluster: str) -> None:
+        """Extract a cluster again: same software; other times, ids of notifications and orders."""
+        with self.lock:
+            self.extractions.extract(self.inventory.cluster(cluster).cluster)
+
+    def replace(self) -> None:
+        """Put another vCenter at this address: same ids, another instance, nothing extracted, nobody in."""
+        with self.lock:
+            self.instance_uuid = str(uuid.uuid5(uuid.NAMESPACE_OID, self.instance_uuid))
+            self.extractions.reports.clear()
+            self.extractions.tasks.clear()
+            self.sessions.close_all()
+
+    def revoke(self, *privileges: str) -> None:
+        """Take privileges from the account; ALL_PRIVILEGES names them."""
+        with self.lock:
+            self.privileges -= set(privileges)
+
+    def grant_all(self) -> None:
+        """Give the account back all that it needs."""
+        with self.lock:
+            self.privileges = set(ALL_PRIVILEGES)
+
+    def remember(self) -> None:
+        """Take the present state as the one that `recover` brings back."""
+        with self.lock:
+            self._remembered = self._state()
+
+    def recover(self) -> None:
+        """Undo all that went wrong since `remember`; reports stay until the next extraction."""
+        with self.lock:
+            self.faults.clear()
+            self.grant_all()
+            self.sessions.accounts = {USER: PASSWORD}
+            self.sessions.unlock()
+            self.extractions.abandon()
+            self.instance_uuid, self.version, self.skew_seconds, self.extractions.pace, saved = (
+                self._remembered
+            )
+            self.inventory.restore(saved)
+
+    def clear(self) -> None:
+        """Become a new vCenter: no cluster, no host, no report, nobody logged in, no fault."""
+        with self.lock:
+            self.recover()
+            self.extractions.pace = Pace()
+            self.version, self.skew_seconds = "8.0.3", 0.0
+            self.extractions.reports.clear()
+            self.extractions.tasks.clear()
+            self.sessions.close_all()
+            self.inventory.clear()
+            self.looks.clear()
+
+    def looked(self, cluster: str) -> None:
+        """Count a served report, and tell whoever plays a scenario."""
+        self.looks[cluster] += 1
+        self.on_look(cluster)
+
+    def note(self, method: str, path: str, status: int) -> None:
+        """Enter an answered request into the journal, and wake those who wait."""
+        with self._called:
+            self.journal.append(Call(self.now(), method, path, status))
+            self._called.notify_all()
+
+    def wait_for(self, condition: Callable[[], bool], timeout_seconds: float) -> bool:
+        """Wait until the condition, tried after each request, holds; False if it did not in time."""
+        with self._called:
+            return self._called.wait_for(condition, timeout_seconds)
+
+    def _settle(self) -> None:
+        self.extractions.settle()
+
+    def _state(self) -> State:
+        extractions = self.extractions
+        return self.instance_uuid, self.version, self.skew_seconds, extractions.pace, self.inventory.saved()
+
+    def counts(self) -> dict[str, object]:
+        """What was counted so far, as JSON."""
+        with self.lock:
+            sessions = self.sessions
+            return {
+                "requests": dict(self.requests),
+                "looks": dict(self.looks),
+                "logins": [
+                    {"at": x.at.isoformat(), "user": x.user, "accepted": x.accepted, "locked": x.locked}
+                    for x in sessions.logins
+                ],
+                "refused_logins": sessions.refused_count,
+                "sessions_open": sessions.open_count,
+                "sessions_max_open": sessions.max_open,
+                "extractions": self.extractions.count,
+            }

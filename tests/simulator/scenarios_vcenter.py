@@ -1,0 +1,111 @@
+"""Stories in which the vCenter itself, or the account, is the trouble."""
+
+from tests.simulator import fault_kinds as kinds
+from tests.simulator.faults import Fault
+from tests.simulator.model import READ_SETTINGS, VCenter
+from tests.simulator.scenario import PROD_A, PROD_B, Change, Scenario
+from tests.simulator.sessions import USER
+
+_AN_HOUR_SECONDS = 3600.0
+
+
+def _faulty(route: str, fault: Fault) -> Change:
+    return lambda vcenter: vcenter.faults.inject(route, fault)
+
+
+def _other_password(vcenter: VCenter) -> None:
+    vcenter.sessions.accounts[USER] = "somebody changed it"
+    vcenter.sessions.close_all()
+
+
+def _listing_lost(vcenter: VCenter) -> None:
+    vcenter.inventory.hide_cluster(PROD_A)
+    vcenter.inventory.hide_cluster(PROD_B)
+
+
+def _older(vcenter: VCenter) -> None:
+    vcenter.version, vcenter.build = "8.0.2", "22617221"
+
+
+def _scenario(name: str, description: str, shows: str, change: Change, *, at_once: bool = True) -> Scenario:
+    return Scenario(name, description, (shows,), (change,), at_once=at_once)
+
+
+VCENTER = (
+    _scenario(
+        "vcenter-unreachable",
+        "Every connection is closed without an answer.",
+        "vcenter-unreachable",
+        _faulty("*", kinds.connection("close")),
+    ),
+    _scenario(
+        "vcenter-reset",
+        "Every connection is reset.",
+        "vcenter-unreachable",
+        _faulty("*", kinds.connection("reset")),
+    ),
+    _scenario(
+        "vcenter-unavailable",
+        "The front proxy answers 503 in plain text, as while services start.",
+        "vcenter-unavailable",
+        _faulty("*", kinds.no_healthy_upstream(retry_after="30")),
+    ),
+    _scenario(
+        "vcenter-error",
+        "Lifecycle Manager answers 500.",
+        "vcenter-error",
+        _faulty("*/installed-images", kinds.status(500)),
+    ),
+    _scenario(
+        "vcenter-redirect",
+        "The login is redirected to another host.",
+        "vcenter-unreachable",
+        _faulty("POST /api/session", kinds.redirect()),
+    ),
+    _scenario(
+        "vcenter-authentication",
+        "The password was changed: the login is refused.",
+        "vcenter-authentication",
+        _other_password,
+    ),
+    _scenario(
+        "vcenter-authorization",
+        "The account lost the privilege to read reports: 403.",
+        "vcenter-authorization",
+        lambda vcenter: vcenter.revoke(READ_SETTINGS),
+    ),
+    _scenario(
+        "listing-lost",
+        "The account sees no cluster any more: an empty list, and no error.",
+        "vcenter-authorization",
+        _listing_lost,
+        at_once=False,
+    ),
+    _scenario(
+        "vcenter-replaced",
+        "Another vCenter answers at this address, with the same ids.",
+        "vcenter-replaced",
+        VCenter.replace,
+        at_once=False,
+    ),
+    _scenario(
+        "api-unsupported",
+        "The vCenter is 8.0 U2, which has no such report.",
+        "api-unsupported",
+        _older,
+    ),
+    _scenario(
+        "cluster-missing",
+        "A cluster is deleted.",
+        "cluster-missing",
+        lambda vcenter: vcenter.inventory.remove_cluster(PROD_B),
+        at_once=False,
+    ),
+    _scenario(
+        "check-overdue",
+        "Every call about one cluster hangs, so that its checks never come to an end.",
+        "check-overdue",
+        _faulty("*domain-c9/*", kinds.latency(_AN_HOUR_SECONDS)),
+        at_once=False,
+    ),
+)
