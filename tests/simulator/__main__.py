@@ -46,8 +46,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--port", type=int, default=0, help="on 127.0.0.1; 0: a free one (default)")
         command.add_argument("--tls-cert", type=Path, help="serve HTTPS with this certificate (PEM)")
         command.add_argument("--tls-key", type=Path, help="the certificate's key (PEM)")
-    known = {"choices": SCENARIOS, "metavar": "NAME"}
-    vcenter.add_argument("--scenario", default="healthy", help="the story that looks drive on", **known)
+    story = "the story that looks drive on"
+    vcenter.add_argument("--scenario", default="healthy", choices=SCENARIOS, metavar="NAME", help=story)
     vcenter.add_argument("--hold", action="store_true", help="prepare the scenario only; steer over HTTP")
     vcenter.add_argument("--seed", type=int, default=0, help="of the instance UUID and of every order")
     return parser

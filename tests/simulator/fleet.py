@@ -4,11 +4,12 @@ import random
 
 from tests.simulator import catalogue
 from tests.simulator.model import VCenter
+from tests.simulator.wire_software import Software
 
 _RELEASES = ("8.0 U3", "8.0 U3b", "8.0 U3d", "8.0 U3e")
 
 
-def seeded_fleet(  # noqa: PLR0913 - each a size of the fleet, all by keyword
+def seeded_fleet(
     seed: int,
     *,
     vcenters: int = 1,
@@ -18,7 +19,7 @@ def seeded_fleet(  # noqa: PLR0913 - each a size of the fleet, all by keyword
     images: int = 1,
     orphan_share: float = 0.0,
 ) -> list[VCenter]:
-    """vCenters of this many clusters each, of this many hosts each; the same seed gives the same fleet.
+    """Make vCenters of this many clusters each, of this many hosts each; the same seed gives the same fleet.
 
     A cluster's hosts run `images` different images in turn. `orphan_share` of all hosts have an orphaned VIB.
     Each cluster has been extracted once.
@@ -35,7 +36,7 @@ def seeded_fleet(  # noqa: PLR0913 - each a size of the fleet, all by keyword
     return fleet
 
 
-def _images(rng: random.Random, component_count: int, images: int) -> list[catalogue.Software]:
+def _images(rng: random.Random, component_count: int, images: int) -> list[Software]:
     found = []
     release, vendor = rng.choice(_RELEASES), rng.choice(("hpe", "dell"))
     for number in range(images):
@@ -47,12 +48,12 @@ def _images(rng: random.Random, component_count: int, images: int) -> list[catal
     return found
 
 
-def _fill(  # noqa: PLR0913, PLR0917 - what one cluster is made of
+def _fill(
     vcenter: VCenter,
     cluster: str,
     rng: random.Random,
     hosts: int,
-    images: list[catalogue.Software],
+    images: list[Software],
     orphan_share: float,
 ) -> None:
     home = vcenter.inventory.add_cluster(cluster)

@@ -37,9 +37,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = False
     request_queue_size = 128
 
-    def __init__(
-        self, port: int, application: Application, now: Callable[[], datetime], tls: Tls | None
-    ) -> None:
+    def __init__(self, port: int, application: Application, clock: Clock, tls: Tls | None) -> None:
         self.application = application
         self.now = clock
         self.stopping = Event()
@@ -67,7 +65,7 @@ class Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as in socketserver
-        """Clients hang up and refuse certificates: that is what they are tested for. The rest is our fault."""
+        """Clients hang up and refuse certificates: they are tested for that. The rest is our fault."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
