@@ -1,0 +1,98 @@
+"""Typed clients of one AWS endpoint, made when first used."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
+
+REGION: Final = "eu-central-1"
+# A second invocation because the first was slow would be a second check.
+WITHOUT_RETRIES = Config(read_timeout=310, retries={"max_attempts": 0})
+
+
+class Aws:
+    """The services of one endpoint, seen by one principal."""
+
+    def __init__(self, endpoint: str, authority: Path, access_key: str, secret_key: str) -> None:
+        """Speak to `endpoint` (https), trusting `authority` alone, whatever the environment says."""
+        self._options: dict[str, Any] = {
+            "endpoint_url": endpoint,
+            "verify": str(authority),
+            "config": WITHOUT_RETRIES,
+        }
+        self._session = boto3.Session(
+            aws_access_key_id=access_key, aws_secret_access_key=secret_key, region_name=REGION
+        )
+
+    @cached_property
+    def cloudformation(self) -> "CloudFormationClient":
+        """AWS CloudFormation."""
+        return self._session.client("cloudformation", **self._options)
+
+    @cached_property
+    def cloudwatch(self) -> "CloudWatchClient":
+        """Amazon CloudWatch: metrics and alarms."""
+        return self._session.client("cloudwatch", **self._options)
+
+    @cached_property
+    def functions(self) -> "LambdaClient":
+        """AWS Lambda."""
+        return self._session.client("lambda", **self._options)
+
+    @cached_property
+    def logs(self) -> "CloudWatchLogsClient":
+        """Amazon CloudWatch Logs."""
+        return self._session.client("logs", **self._options)
+
+    @cached_property
+    def s3(self) -> "S3Client":
+        """Amazon S3."""
+        return self._session.client("s3", **self._options)
+
+    @cached_property
+    def scheduler(self) -> "EventBridgeSchedulerClient":
+        """Amazon EventBridge Scheduler."""
+        return self._session.client("scheduler", **self._options)
+
+    @cached_property
+    def secrets(self) -> "SecretsManagerClient":
+        """AWS Secrets Manager."""
+        return self._session.client("secretsmanager", **self._options)
+
+    @cached_property
+    def sns(self) -> "SNSClient":
+        """Amazon SNS."""
+        return self._session.client("sns", **self._options)
+
+    @cached_property
+    def sqs(self) -> "SQSClient":
+        """Amazon SQS."""
+        return self._session.client("sqs", **self._options)
+
+
+def variables(endpoint: str, access_key: str, secret_key: str) -> Mapping[str, str]:
+    """What any AWS client in another process needs to speak to `endpoint`."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": access_key,
+        "AWS_SECRET_ACCESS_KEY": secret_key,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        # Nothing of the person's own AWS settings is read.
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+    }

@@ -1,0 +1,113 @@
+"""An AWS of our own on 127.0.0.1, gone when it is left."""
+
+import socket
+import subprocess
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import urllib3
+
+from tests.simulator.certificates import Authority
+from tests.stack.aws import REGION, Aws, variables
+from tests.stack.place import TOOLS, environment
+
+# Any key is the account's root for the emulator; the functions get keys of their own roles.
+KEY = "test"
+START_TRIES = 150
+
+
+class LocalAws:
+    """ministack over TLS, enforcing every role's and bucket's policy.
+
+    Over TLS since the buckets refuse all else. Where it may, ministack takes port 443 of 127.0.0.1 too.
+    """
+
+    def __init__(self, directory: Path, authority: Authority, now: datetime) -> None:
+        """Keep log, home and certificate in `directory`; its functions trust `authority` and nobody else."""
+        directory.mkdir(parents=True, exist_ok=True)
+        self.log = directory / "local-aws.log"
+        self._directory = directory.absolute()
+        self._tls = authority.issue(self._directory, now)
+        self._authority = authority.write(self._directory)
+        self._port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"https://127.0.0.1:{self._port}"
+
+    @property
+    def aws(self) -> Aws:
+        """Clients of the account's root."""
+        return Aws(self.url, self._authority, KEY, KEY)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The whole environment for a program that shall speak to this AWS as the account's root."""
+        return environment({**variables(self.url, KEY, KEY), **self._trust()})
+
+    def __enter__(self) -> Self:
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [TOOLS / "aws" / "bin" / "ministack"], env=self._own_environment(), stdout=log, stderr=log
+            )
+        try:
+            self._await_health()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def _trust(self) -> dict[str, str]:
+        return dict.fromkeys(("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), str(self._authority))
+
+    def _own_environment(self) -> dict[str, str]:
+        # Exactly this: whatever stands here, the functions see too.
+        return {
+            "PATH": f"{TOOLS / 'aws' / 'bin'}:/usr/bin:/bin",
+            "HOME": str(self._directory),
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(self._port),
+            "MINISTACK_HOST": "127.0.0.1",
+            "MINISTACK_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": KEY,
+            "AUTH": "true",
+            "USE_SSL": "1",
+            "MINISTACK_SSL_CERT": str(self._tls.certificate),
+            "MINISTACK_SSL_KEY": str(self._tls.key),
+            **self._trust(),
+        }
+
+    def _await_health(self) -> None:
+        waiting = urllib3.Retry(START_TRIES, backoff_factor=0.05, backoff_max=0.1)
+        with urllib3.PoolManager(ca_certs=str(self._authority), retries=waiting) as pool:
+            try:
+                pool.request("GET", f"{self.url}/_ministack/health", timeout=5)
+            except urllib3.exceptions.MaxRetryError as error:
+                raise RuntimeError(f"the local AWS did not start:\n{self.log.read_text()}") from error
+
+    def _end(self) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,32 @@
+"""Where things lie in the checkout, and a build of the application that is up to date."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[2]
+BUILT = CHECKOUT / ".aws-sam" / "build"
+TOOLS = CHECKOUT / ".tools"
+# AWS_CA_BUNDLE and its like win over what a client is told, and AWS_PROFILE over keys: none is handed on.
+KEPT_FROM_OUTSIDE = ("PATH", "HOME", "TMPDIR", "LANG")
+
+
+def environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """What a program started by us gets: the few variables that any needs, and `extra`."""
+    return {name: os.environ[name] for name in KEPT_FROM_OUTSIDE if name in os.environ} | dict(extra)
+
+
+def build_app() -> Path:
+    """Build the application unless it is up to date; the built template.
+
+    Raises:
+        RuntimeError: with the build's own output.
+    """
+    # Not for tests alone: what `make deploy` sends to AWS comes from the same rule.
+    made = subprocess.run(
+        ["make", "--silent", "build"], cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=300
+    )
+    if made.returncode:
+        raise RuntimeError(f"the build failed:\n{made.stdout}{made.stderr}")
+    return BUILT / "template.yaml"
