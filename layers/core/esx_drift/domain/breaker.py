@@ -43,9 +43,13 @@ def fresh(vcenter: str) -> Breaker:
 
 
 def forbids(breaker: Breaker, actor: Actor, version: str, now: datetime) -> str | None:
-    """Why this version of the secret may not be tried now, as half a sentence; none if it may be."""
+    """Why this version of the secret may not be tried now, in words; none if it may be."""
     if version in breaker["refused"]:
-        return f"this version of the password was refused before (last refusal {breaker['refused_at']})"
+        vcenter = breaker["vcenter"]
+        return (
+            f"this password was refused before, last at {breaker['refused_at']}. Put the new one into the secret"
+            f" esx-drift/vcenter/{vcenter}; if it is right after all: esx-drift doctor --reset {vcenter}"
+        )
     if not breaker["open"]:
         return None
     if actor != "dispatcher":

@@ -1,0 +1,55 @@
+"""Whom TLS trusts: what the vCenter's secret says, never what this machine's environment says."""
+
+import ssl
+
+import certifi
+
+from esx_drift.errors import SecretInvalid
+
+# Numbers of OpenSSL's X509_V_ERR_*: https://github.com/openssl/openssl/blob/openssl-3.0/include/openssl/x509_vfy.h.in
+UNTRUSTED = frozenset({2, 18, 19, 20, 21})
+NOT_YET_VALID = 9
+EXPIRED = 10
+ANOTHER_NAME = frozenset({62, 64})
+AGAINST_THE_RULES = frozenset({24, *range(79, 95)})
+"""Flaws of form, such as a CA without critical basicConstraints; most count only under VERIFY_X509_STRICT."""
+
+
+def context_of(ca_bundle: str | None, *, strict: bool) -> ssl.SSLContext:
+    """A context that verifies certificate and host name.
+
+    It trusts ``ca_bundle`` (PEM) and nothing else, or without one the public CAs of certifi.
+    Python 3.13 sets VERIFY_X509_STRICT, which many a corporate CA fails; ``strict`` false clears only that.
+    Raises ``SecretInvalid`` for a bundle without a certificate.
+    """
+    try:
+        if ca_bundle is None:
+            context = ssl.create_default_context(cafile=certifi.where())
+        else:
+            context = ssl.create_default_context(cadata=_ascii(ca_bundle))
+    except ssl.SSLError as error:
+        raise SecretInvalid("the secret's ca_bundle holds no certificate in PEM form") from error
+    if not strict:
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
+
+
+def _ascii(pem: str) -> str:
+    # Comments between certificates may hold names in any script; Python takes only ASCII for PEM.
+    return pem.encode("ascii", "ignore").decode()
+
+
+def remedy(error: ssl.SSLCertVerificationError) -> str:
+    """What to do about a certificate that was refused, as a sentence."""
+    code = error.verify_code
+    if code in UNTRUSTED:
+        return "Put the certificate of the CA that signed it into the secret's ca_bundle."
+    if code == EXPIRED:
+        return "Renew the vCenter's certificate, or its CA's."
+    if code == NOT_YET_VALID:
+        return "Compare the clocks: to us the certificate is not valid yet."
+    if code in ANOTHER_NAME:
+        return "Put a name that stands in the certificate into the secret's host."
+    if code in AGAINST_THE_RULES:
+        return "Have the certificate issued by the rules, or set the secret's tls_strict to false."
+    return "Renew the vCenter's certificate."

@@ -1,0 +1,132 @@
+"""What went wrong when no answer came, told so that a person knows where to look."""
+
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from urllib3 import exceptions as urllib3_errors
+
+from esx_drift.adapters.tls import remedy
+from esx_drift.errors import EsxDriftError, VCenterUnreachable
+
+HANDSHAKE_TIMED_OUT = "handshake operation timed out"
+"""How CPython's ``_ssl.c`` words it; urllib3 reports the same time-out as one of reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Whom we call: the vCenter's ``host:port``, and the URL of the proxy in between, if any."""
+
+    address: str
+    proxy: str | None = None
+
+    @property
+    def proxy_address(self) -> str:
+        """The proxy's ``host:port``, without the user and password that its URL may hold."""
+        parts = urlsplit(self.proxy or "")
+        return f"{parts.hostname}:{parts.port}" if parts.port else f"{parts.hostname}"
+
+
+def unreachable(peer: Peer, error: Exception) -> VCenterUnreachable:
+    """The failure that stands for an error of requests or urllib3.
+
+    Facts: ``phase`` (dns, connect, tls, proxy or http), and ``openssl`` with OpenSSL's own reason.
+    """
+    causes = tuple(_causes(error))
+    for phase, tell in PHASES:
+        told = tell(peer, causes)
+        if told is not None:
+            return VCenterUnreachable(told, {"phase": phase, **_openssl(causes)})
+    return VCenterUnreachable(f"the connection to {peer.address} was cut off", {"phase": "http"})
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that led to it, up to an error of ours: that one was handled by our caller."""
+    todo: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while todo:
+        found = todo.pop(0)
+        if found is None or id(found) in seen or isinstance(found, EsxDriftError):
+            continue
+        seen.add(id(found))
+        yield found
+        todo += [found.__cause__, found.__context__]
+
+
+def _first[E](causes: tuple[BaseException, ...], kind: type[E]) -> E | None:
+    return next((cause for cause in causes if isinstance(cause, kind)), None)
+
+
+def _openssl(causes: tuple[BaseException, ...]) -> dict[str, str]:
+    error = _first(causes, ssl.SSLError)
+    if error is None:
+        return {}
+    reason = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else error.reason
+    return {"openssl": reason or str(error)}
+
+
+def _proxy(peer: Peer, causes: tuple[BaseException, ...]) -> str | None:
+    if peer.proxy is None or _first(causes, urllib3_errors.ProxyError) is None:
+        return None
+    why = _os_error(causes)
+    refusal = next(
+        (str(cause) for cause in causes if str(cause).startswith("Tunnel connection failed")), None
+    )
+    return f"the proxy {peer.proxy_address} gave no way to {peer.address}: {refusal or why or 'no answer'}"
+
+
+def _certificate(peer: Peer, causes: tuple[BaseException, ...]) -> str | None:
+    error = _first(causes, ssl.SSLCertVerificationError)
+    if error is None:
+        return None
+    return f"TLS: the certificate of {peer.address} is refused: {error.verify_message}. {remedy(error)}"
+
+
+def _handshake(peer: Peer, causes: tuple[BaseException, ...]) -> str | None:
+    if any(HANDSHAKE_TIMED_OUT in str(cause) for cause in causes if isinstance(cause, TimeoutError)):
+        return f"TLS connect to {peer.address} timed out"
+    error = _first(causes, ssl.SSLError)
+    if error is None:
+        return None
+    reason = error.reason or str(error)
+    return (
+        f"TLS connect to {peer.address} failed: {reason}. Does a vCenter listen there, with TLS 1.2 or later?"
+    )
+
+
+def _name(peer: Peer, causes: tuple[BaseException, ...]) -> str | None:
+    error = _first(causes, socket.gaierror)
+    return None if error is None else f"the name of {peer.address} can't be resolved: {error.strerror}"
+
+
+def _connect(peer: Peer, causes: tuple[BaseException, ...]) -> str | None:
+    if _first(causes, ConnectionRefusedError) is not None:
+        return f"connect to {peer.address} refused: nothing listens there, or a firewall says no"
+    error = _first(causes, urllib3_errors.ConnectTimeoutError)
+    if error is None:
+        return None
+    if isinstance(error, urllib3_errors.NewConnectionError):
+        return f"connect to {peer.address} failed: {_os_error(causes)}"
+    return f"connect to {peer.address} timed out"
+
+
+def _reading(peer: Peer, causes: tuple[BaseException, ...]) -> str | None:
+    if _first(causes, urllib3_errors.ReadTimeoutError) is None:
+        return None
+    return f"{peer.address} took the request and did not answer in time"
+
+
+def _os_error(causes: tuple[BaseException, ...]) -> str | None:
+    return next((cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
+
+
+PHASES: tuple[tuple[str, Callable[[Peer, tuple[BaseException, ...]], str | None]], ...] = (
+    ("proxy", _proxy),
+    ("tls", _certificate),
+    ("dns", _name),
+    ("tls", _handshake),
+    ("connect", _connect),
+    ("http", _reading),
+)
