@@ -1,39 +1,33 @@
-"""The fleet file in the StateBucket, as the functions read it: once an invocation, never from a cache."""
+"""The fleet file in the StateBucket. Nothing is cached: who reads it once an invocation reads what holds."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from esx_drift.contracts import violations
+from esx_drift.contracts import json_of
 from esx_drift.domain.fleet import Fleet, fleet_from
-from esx_drift.domain.fleet_problems import problems_of
 from esx_drift.domain.names import FLEET_KEY, sha256_hex
-from esx_drift.errors import FleetInvalid, StoreUnavailable
+from esx_drift.errors import ContractViolation, FleetInvalid, StoreUnavailable
+from esx_drift.fleet_faults import faults_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import PutObjectRequestTypeDef
 
     from esx_drift.domain.fleet_document import FleetDocument
 
-
-def faults_of(document: object) -> list[str]:
-    """Each fault of a fleet document as a line, JSON Pointer first; empty if it may be used."""
-    return violations("fleet", document) or problems_of(cast("FleetDocument", document))
+LOST = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
+"""What S3 answers to a conditional write when somebody else wrote, is writing, or deleted."""
 
 
-def fleet_of(body: bytes) -> Fleet:
-    """The fleet that the file's bytes hold; raises ``FleetInvalid``, which names every fault."""
-    try:
-        document = json.loads(body, object_pairs_hook=_no_duplicates)
-    except (ValueError, RecursionError) as error:
-        raise FleetInvalid(f"{FLEET_KEY} can't be read as JSON", (str(error),)) from error
-    faults = faults_of(document)
-    if faults:
-        raise FleetInvalid(f"{FLEET_KEY} is not a valid fleet file", tuple(faults))
-    return fleet_from(document)
+@dataclass(frozen=True, slots=True)
+class StoredFleet:
+    """The file's bytes and the ETag that a conditional write needs."""
+
+    body: bytes
+    etag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,27 +42,60 @@ class FleetFile:
 
         Raises ``FleetInvalid`` naming every fault, or ``StoreUnavailable``.
         """
-        body = self._body()
-        return fleet_of(body), sha256_hex(body)
+        stored = self.stored()
+        if stored is None:
+            raise FleetInvalid(
+                f"there is no fleet file at s3://{self.bucket}/{FLEET_KEY}: write one, then run"
+                " esx-drift fleet push FILE"
+            )
+        return fleet_of(stored.body), sha256_hex(stored.body)
 
-    def _body(self) -> bytes:
+    def stored(self) -> StoredFleet | None:
+        """The file as it is, valid or not; none if there is none."""
         try:
-            return self.client().get_object(Bucket=self.bucket, Key=FLEET_KEY)["Body"].read()
+            reply = self.client().get_object(Bucket=self.bucket, Key=FLEET_KEY)
+            return StoredFleet(reply["Body"].read(), reply["ETag"])
         except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code in {"NoSuchKey", "NoSuchBucket"}:
-                raise FleetInvalid(
-                    f"there is no fleet file at s3://{self.bucket}/{FLEET_KEY}: write one, then run"
-                    " esx-drift fleet push FILE"
-                ) from error
-            raise StoreUnavailable(f"S3 did not give {FLEET_KEY}: {code}") from error
+            if error.response["Error"]["Code"] == "NoSuchKey":
+                return None
+            raise _unavailable(error) from error
         except BotoCoreError as error:
-            raise StoreUnavailable(f"S3 did not give {FLEET_KEY}: {error}") from error
+            raise _unavailable(error) from error
+
+    def write(self, body: bytes, over: StoredFleet | None) -> bool:
+        """Write it if it still is ``over`` (none: if there still is none); False if somebody was faster."""
+        request: PutObjectRequestTypeDef = {
+            "Bucket": self.bucket,
+            "Key": FLEET_KEY,
+            "Body": body,
+            "ContentType": "application/json",
+        }
+        if over is None:
+            request["IfNoneMatch"] = "*"
+        else:
+            request["IfMatch"] = over.etag
+        try:
+            self.client().put_object(**request)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in LOST:
+                return False
+            raise _unavailable(error) from error
+        except BotoCoreError as error:
+            raise _unavailable(error) from error
+        return True
 
 
-def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    keys = [key for key, _ in pairs]
-    twice = sorted({key for key in keys if keys.count(key) > 1})
-    if twice:
-        raise ValueError(f'expected each key once, got "{twice[0]}" twice')
-    return dict(pairs)
+def fleet_of(body: bytes) -> Fleet:
+    """The fleet that the file's bytes hold; raises ``FleetInvalid``, which names every fault."""
+    try:
+        document = json_of(body)
+    except ContractViolation as error:
+        raise FleetInvalid(f"{FLEET_KEY} can't be read", (error.message,)) from error
+    faults = faults_of(document)
+    if faults:
+        raise FleetInvalid(f"{FLEET_KEY} is not a valid fleet file", tuple(faults))
+    return fleet_from(cast("FleetDocument", document))
+
+
+def _unavailable(error: ClientError | BotoCoreError) -> StoreUnavailable:
+    return StoreUnavailable(f"S3 did not serve {FLEET_KEY}: {error}")

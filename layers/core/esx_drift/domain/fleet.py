@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
+from esx_drift.domain.findings import rank
 from esx_drift.domain.fleet_document import (
     FleetDocument,
     IgnoreDocument,
@@ -12,7 +13,6 @@ from esx_drift.domain.fleet_document import (
     SettingsDocument,
     VCenterDocument,
 )
-from esx_drift.domain.findings import rank
 from esx_drift.domain.patterns import first_match
 from esx_drift.domain.shapes import Severity
 from esx_drift.domain.times import time_of

@@ -1,0 +1,53 @@
+"""What the command line asks of AWS by itself: the stack's outputs, and clients that tell their errors."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from esx_drift.errors import PermanentError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+
+@contextmanager
+def told(doing: str) -> Iterator[None]:
+    """Turn what AWS refuses meanwhile into a sentence for a person."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise PermanentError(f"{doing} failed: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """Clients of the person's own AWS account, each made when it is first needed."""
+
+    s3: "Callable[[], S3Client]"
+    secrets: "Callable[[], SecretsManagerClient]"
+
+
+def clients() -> Clients:
+    """Clients by the environment's credentials and region."""
+    return Clients(cache(lambda: boto3.client("s3")), cache(lambda: boto3.client("secretsmanager")))
+
+
+def outputs_of(stack: str) -> dict[str, str]:
+    """The outputs of a deployed stack; raises ``PermanentError`` where there is none."""
+    with told(f"Looking for the stack {stack} (another one? --stack NAME)"):
+        found = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", ())}
+
+
+def output_of(stack: str, key: str) -> str:
+    """One output of a deployed stack; raises ``PermanentError`` where it is missing."""
+    outputs = outputs_of(stack)
+    if key not in outputs:
+        raise PermanentError(f"the stack {stack} has no output {key}: is it esx-drift, and deployed whole?")
+    return outputs[key]

@@ -1,0 +1,89 @@
+"""``esx-drift fleet check`` and ``esx-drift fleet push``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from esx_drift.cli.fleet_text import FleetText, NotReadable, parse
+from esx_drift.cli.terminal import FOUND, fail, say
+from esx_drift.domain.fleet import Fleet, fleet_from
+from esx_drift.fleet_faults import faults_of
+
+if TYPE_CHECKING:
+    from esx_drift.domain.fleet_document import FleetDocument
+
+app = typer.Typer(help="The fleet file: which vCenters are watched, and who is told.", no_args_is_help=True)
+
+File = Annotated[Path, typer.Argument(help="The fleet file, YAML or JSON.", metavar="FILE")]
+Stack = Annotated[str, typer.Option(help="The CloudFormation stack that esx-drift was deployed as.")]
+Bucket = Annotated[str | None, typer.Option(help="The StateBucket, instead of asking the stack for it.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+Renamed = Annotated[
+    list[str] | None,
+    typer.Option("--rename", metavar="OLD", help="OLD is one of the new vCenters, under a name of the past."),
+]
+
+
+@app.command()
+def check(file: File) -> None:
+    """Name every error of a fleet file. Exit code 0: none, 1: errors, 2: it can't be read."""
+    say(f"{file} is valid: {_summary(fleet_from(checked(file)))}", "green")
+
+
+@app.command()
+def push(
+    file: File,
+    stack: Stack = "esx-drift",
+    bucket: Bucket = None,
+    yes: Yes = False,  # noqa: FBT002 -- typer passes it by name
+    rename: Renamed = None,
+) -> None:
+    """Check a fleet file, show what it changes, and upload it for the next run to use.
+
+    Exit code 0: uploaded or nothing to change, 1: not uploaded, 2: trouble.
+    """
+    from esx_drift.cli import fleet_push  # noqa: PLC0415 -- boto3 takes long to load; check does without it
+
+    fleet_push.push(checked(file), fleet_push.Target(stack, bucket), tuple(rename or ()), ask=not yes)
+
+
+def checked(file: Path) -> "FleetDocument":
+    """The file's document; tells each error with its line and path, and ends the command, if it has any."""
+    try:
+        text = parse(_read(file))
+    except NotReadable as error:
+        fail(f"{_at(file, error.line)}: {error.message}", FOUND)
+    faults = faults_of(text.document)
+    if faults:
+        _tell(file, text, faults)
+    return cast("FleetDocument", text.document)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text("utf-8-sig")
+    except OSError as error:
+        fail(f"{file} can't be read: {error.strerror}")
+    except UnicodeDecodeError as error:
+        fail(f"{file} can't be read: it is not UTF-8 (byte {error.start})")
+
+
+def _tell(file: Path, text: FleetText, faults: list[str]) -> None:
+    for fault in sorted(faults, key=lambda fault: text.line_of(fault) or 0):
+        say(f"{_at(file, text.line_of(fault))}: {fault}")
+    fail(f"{file} has {len(faults)} {'error' if len(faults) == 1 else 'errors'}", FOUND)
+
+
+def _at(file: Path, line: int | None) -> str:
+    return str(file) if line is None else f"{file}:{line}"
+
+
+def _summary(fleet: Fleet) -> str:
+    counts = {
+        "vCenter": fleet.vcenters,
+        "route": fleet.routes,
+        "ignore rule": fleet.ignore,
+        "maintenance window": fleet.maintenance,
+    }
+    return ", ".join(f"{len(of)} {what}{'' if len(of) == 1 else 's'}" for what, of in counts.items())

@@ -1,0 +1,65 @@
+"""How the command line speaks: results on stdout, trouble on stderr, colour only on a terminal.
+
+Names come from hosts and vCenters that may be compromised, so no control character of theirs gets through.
+"""
+
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+FOUND = 1
+"""Exit code: something is to be told (errors in a file, changes, an altered trail)."""
+
+TROUBLE = 2
+"""Exit code: the command could not do its work."""
+
+PIPE_WIDTH = 200
+"""Columns where the output is no terminal: wide enough that no table is wrapped in a file."""
+
+
+def printable(text: str) -> str:
+    """The text with every character escaped that a terminal would act on."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def stdout() -> Console:
+    """A console on stdout as it is now; never colours a pipe, and takes no markup from text."""
+    return _console(stderr=False)
+
+
+def stderr() -> Console:
+    """The same on stderr."""
+    return _console(stderr=True)
+
+
+def say(text: str, style: str = "") -> None:
+    """One line on stdout, wrapped by nobody."""
+    stdout().print(Text(printable(text), style), soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """One line on stderr for something that doesn't stop the command."""
+    stderr().print(Text("warning: ", "yellow") + Text(printable(text)), soft_wrap=True)
+
+
+def tell_trouble(text: str) -> None:
+    """What went wrong, on stderr: the first line says what, the others where and what to do next."""
+    first, *others = text.splitlines()
+    stderr().print(Text("esx-drift: ", "bold red") + Text(printable(first)), soft_wrap=True)
+    for line in others:
+        stderr().print(Text(f"  {printable(line)}"), soft_wrap=True)
+
+
+def fail(text: str, code: int = TROUBLE) -> NoReturn:
+    """Tell trouble and end the command."""
+    tell_trouble(text)
+    raise typer.Exit(code)
+
+
+def _console(*, stderr: bool) -> Console:
+    console = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    return console
