@@ -12,10 +12,10 @@ from typing import TypedDict
 from esx_drift.dispatch_look import DispatchLook, Run
 from esx_drift.domain.fleet import Fleet, VCenter
 from esx_drift.domain.names import next_request_id
-from esx_drift.domain.shapes import CheckRequest, ExpectedCluster, Record, RetryRequest
+from esx_drift.domain.shapes import CheckRequest, Dispatch, ExpectedCluster, Record, RetryRequest
 from esx_drift.domain.times import text_of
 from esx_drift.errors import RequestRefused, TransientError
-from esx_drift.log import Log
+from esx_drift.log import Answer, Log
 from esx_drift.ports import Queue, Store, Topic, VCenters
 
 
@@ -69,18 +69,22 @@ class Dispatcher:
         broken: list[str] = []
         for vcenter in self._vcenters_of(run):
             try:
-                self._dispatch(vcenter, run, 0, reply)
+                self._dispatch(vcenter, run, reply, repeat=True)
             except TransientError as error:
                 broken.append(f"{vcenter.name}: {error.message}")
         if broken:
             raise TransientError("run it again, not all was dispatched:\n" + "\n".join(broken))
         return reply
 
-    def retry(self, request: RetryRequest) -> Reply:
-        """List one vCenter again that failed before; all its clusters are dispatched once it answers."""
-        run = Run(request["run_id"], "retry")
+    def retry(self, request: RetryRequest, *, redelivered: bool) -> Reply:
+        """List one vCenter again that failed before; all its clusters are dispatched once it answers.
+
+        Many checkers may ask for the same retry at once: the first message is answered, and the others are
+        done with it. Only one that is ``redelivered`` may have been cut off before it sent everything.
+        """
+        run = Run(request["run_id"], "retry", attempt=request["attempt"])
         reply: Reply = {"run_id": run.id, "dispatched": [], "failed": []}
-        self._dispatch(self._known(request["vcenter"]), run, request["attempt"], reply)
+        self._dispatch(self._known(request["vcenter"]), run, reply, repeat=redelivered)
         return reply
 
     def _vcenters_of(self, run: Run) -> list[VCenter]:
@@ -94,7 +98,7 @@ class Dispatcher:
             raise RequestRefused(f"the fleet file has no vCenter called {name!r}: nothing was dispatched")
         return vcenter
 
-    def _dispatch(self, vcenter: VCenter, run: Run, attempt: int, reply: Reply) -> None:
+    def _dispatch(self, vcenter: VCenter, run: Run, reply: Reply, *, repeat: bool) -> None:
         look = DispatchLook(
             vcenters=self.vcenters,
             store=self.store,
@@ -106,13 +110,12 @@ class Dispatcher:
             clock=self.clock,
             code_version=self.code_version,
         )
-        record = Log(self.store, self.topic, vcenter.name).append(look.request_id, look).record
-        self._send(vcenter, run, record, attempt, reply)
+        answer = Log(self.store, self.topic, vcenter.name).append(look.request_id, look)
+        dispatch = answer.record["dispatch"] if isinstance(answer, Answer) else None
+        if isinstance(answer, Answer) and dispatch is not None and (repeat or not answer.repeated):
+            self._send(vcenter, run, answer.record, dispatch, reply)
 
-    def _send(self, vcenter: VCenter, run: Run, record: Record, attempt: int, reply: Reply) -> None:
-        dispatch = record["dispatch"]
-        if dispatch is None:  # a record of the vCenter's own log without it is not the dispatcher's
-            raise RequestRefused(f"record {record['seq']} of {vcenter.name} is no dispatch record")
+    def _send(self, vcenter: VCenter, run: Run, record: Record, dispatch: Dispatch, reply: Reply) -> None:
         for expected in dispatch["expected"]:
             self.queue.send_check(self._request(vcenter, record, expected), 0)
             reply["dispatched"].append(
@@ -124,7 +127,7 @@ class Dispatcher:
                 }
             )
         if dispatch["retry_after_seconds"] is not None:
-            self.queue.send_retry(_retry(record, attempt + 1), dispatch["retry_after_seconds"])
+            self.queue.send_retry(_retry(record, run.attempt + 1), dispatch["retry_after_seconds"])
         reply["failed"] += _failed(record)
         if record["failure"] is None:
             reply["failed"] += _not_found(vcenter.name, dispatch["expected"], run)

@@ -17,14 +17,13 @@ from esx_drift.domain.shapes import (
     After,
     Dispatch,
     ExpectedCluster,
-    Failure,
     Json,
     Outcome,
     Record,
 )
 from esx_drift.domain.times import text_of
-from esx_drift.errors import VCENTER_FAILURES, SecretInvalid
-from esx_drift.failing import condition_of, failure_of
+from esx_drift.errors import VCENTER_FAILURES, SecretInvalid, VCenterFailure
+from esx_drift.failing import condition_of, failure_of, is_blind, refuse_replaced
 from esx_drift.log import Draft, Log, Turn
 from esx_drift.ports import Store, Topic, VCenters
 
@@ -48,11 +47,15 @@ LISTED_KINDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of the dispatcher. ``selected``: just these clusters (ids or names), by vCenter."""
+    """One run of the dispatcher. ``selected``: just these clusters (ids or names), by vCenter.
+
+    ``attempt`` counts the dispatcher's own retries of a vCenter; a retry that a checker asks for is number 0.
+    """
 
     id: str
     trigger: Trigger
     selected: Mapping[str, tuple[str, ...]] | None = None
+    attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,41 +101,40 @@ class DispatchLook:
             fleet_sha256=self.fleet_sha256,
         )
         try:
-            listing = self._list()
+            listing = self._list(turn.after["instance_uuid"])
         except (*VCENTER_FAILURES, SecretInvalid) as error:
-            condition = condition_of(error)
-            record = self._unlisted(turn, heading, condition, frozenset({condition.kind}))
-            return self._draft(turn, {**record, "failure": failure_of(error)})
-        known_uuid = turn.after["instance_uuid"]
-        if known_uuid is not None and known_uuid != listing.about["instance_uuid"]:
-            condition = _replaced(self.vcenter.name, known_uuid, listing.about)
-            record = self._unlisted(turn, heading, condition, LISTED_KINDS - {"cluster-missing"})
-            failure: Failure = {"reason": condition.kind, "message": condition.summary, "facts": {}}
-            return self._draft(turn, {**record, "about": listing.about, "failure": failure})
-        return self._draft(turn, self._listed(turn, heading, listing))
+            record = self._unlisted(turn, heading, error)
+        else:
+            record = self._listed(turn, heading, listing)
+        return self._draft(turn, record)
 
-    def _list(self) -> Listing:
+    def _list(self, known_uuid: str | None) -> Listing:
         session = self.vcenters.session(self.vcenter.name)
+        about = session.about()
+        refuse_replaced(self.vcenter.name, known_uuid, about)
         clusters = {cluster.id: cluster.name for cluster in session.clusters()}
-        return Listing(session.about(), clusters, session.standalone_hosts())
+        return Listing(about, clusters, session.standalone_hosts())
 
-    def _unlisted(self, turn: Turn, heading: Heading, condition: Condition, kinds: frozenset[str]) -> Record:
+    def _unlisted(self, turn: Turn, heading: Heading, error: VCenterFailure | SecretInvalid) -> Record:
         """The record of a vCenter that shows nothing to go by: every cluster known is named as failed."""
         now = self.clock()
+        blind = is_blind(turn.after["last_look_at"], now, self.vcenter.blind_after_seconds)
+        condition = condition_of(error, critical=blind)
         failed = unseen(turn.after["clusters"] or {}, self.vcenter)
         unwatched: dict[str, Json] = {
             "clusters_unwatched": len(failed),
             "last_look_at": turn.after["last_look_at"],
         }
         told = replace(condition, detail={**condition.detail, **unwatched})
-        settled = self._settle(turn.after, [told], kinds, now)
+        settled = self._settle(turn.after, [told], frozenset({told.kind}), now)
         after: After = {**turn.after, "findings": settled.findings, "suspects": settled.suspects}
         record = blank_record(heading, "not-dispatched", now, after)
         dispatch = self._dispatch(expected=[], standalone_hosts=None)
-        comes_back = self.run.trigger == "retry" or (self.run.selected is None and not _ailing(turn.after))
+        comes_back = self.run.attempt > 0 or (self.run.selected is None and not _ailing(turn.after))
         retry = min(self.vcenter.confirm_after_seconds, 900) if comes_back else None
         return {
             **record,
+            "failure": failure_of(error, "listing", "vcenter"),
             "findings": settled.told,
             "dispatch": {**dispatch, "failed": failed, "retry_after_seconds": retry},
         }
@@ -234,15 +236,3 @@ def _ailing(after: After) -> bool:
     suspected = {suspect["kind"] for suspect in after["suspects"].values()}
     open_kinds = {finding["kind"] for finding in after["findings"].values()}
     return bool((suspected | open_kinds) & (LISTED_KINDS - {"cluster-missing", "check-overdue"}))
-
-
-def _replaced(vcenter: str, before: str, about: About) -> Condition:
-    return Condition(
-        "failure",
-        "vcenter-replaced",
-        "",
-        "critical",
-        f"{vcenter} answers as another vCenter (instance {about['instance_uuid']}, before {before}):"
-        " nothing is compared until a person accepts it",
-        detail={"before": before, "now": about["instance_uuid"]},
-    )

@@ -16,6 +16,7 @@
         ├── LoginRefused          401 on the login                  (vcenter-authentication)
         ├── LoginSuspended        not tried: this password was refused before (vcenter-authentication)
         ├── NotAuthorized         403                               (vcenter-authorization)
+        ├── VCenterReplaced       another instance than before      (vcenter-replaced)
         ├── ApiUnsupported        404 httpNotFound                  (api-unsupported)
         ├── ClusterNotFound       404 EntityNotFound                (cluster-missing)
         ├── NoReport              404 of any other kind             (extraction-unavailable)
@@ -143,6 +144,12 @@ class NotAuthorized(PermanentError):
     reason = "vcenter-authorization"
 
 
+class VCenterReplaced(PermanentError):
+    """The vCenter's instance UUID is not the one known: its ``domain-c9`` is another cluster."""
+
+    reason = "vcenter-replaced"
+
+
 class ApiUnsupported(PermanentError):
     """404 ``httpNotFound``: the vCenter is older than 8.0 U3 and has no such route."""
 
@@ -212,6 +219,7 @@ type VCenterFailure = (
     | LoginRefused
     | LoginSuspended
     | NotAuthorized
+    | VCenterReplaced
     | ApiUnsupported
     | ClusterNotFound
     | NoReport
@@ -225,6 +233,7 @@ VCENTER_FAILURES = (
     LoginRefused,
     LoginSuspended,
     NotAuthorized,
+    VCenterReplaced,
     ApiUnsupported,
     ClusterNotFound,
     NoReport,

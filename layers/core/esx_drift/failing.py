@@ -1,13 +1,17 @@
 """A vCenter that fails, as what is recorded of it and as the condition that it is."""
 
+from datetime import datetime, timedelta
+from typing import Literal
+
 from esx_drift.domain.condition import Condition
-from esx_drift.domain.shapes import Failure, Severity
-from esx_drift.errors import EsxDriftError, SecretInvalid
+from esx_drift.domain.shapes import About, CallName, Failure, Severity
+from esx_drift.domain.times import time_of
+from esx_drift.errors import EsxDriftError, SecretInvalid, VCenterReplaced
 
 CONFIRMED = frozenset({"vcenter-unreachable", "vcenter-unavailable", "vcenter-error"})
 """Kinds that must be met twice running: one lost packet is no outage."""
 
-CRITICAL = frozenset({"vcenter-authentication", "vcenter-authorization"})
+CRITICAL = frozenset({"vcenter-authentication", "vcenter-authorization", "vcenter-replaced"})
 
 
 def kind_of(error: EsxDriftError) -> str:
@@ -15,9 +19,15 @@ def kind_of(error: EsxDriftError) -> str:
     return "vcenter-authentication" if isinstance(error, SecretInvalid) else error.reason
 
 
-def failure_of(error: EsxDriftError) -> Failure:
+def failure_of(error: EsxDriftError, at: CallName, told_by: Literal["vcenter", "cluster"]) -> Failure:
     """What the record says of it."""
-    return {"reason": kind_of(error), "message": error.message, "facts": dict(error.facts)}
+    return {
+        "reason": kind_of(error),
+        "message": error.message,
+        "facts": dict(error.facts),
+        "at": at,
+        "told_by": told_by,
+    }
 
 
 def condition_of(error: EsxDriftError, subject: str = "", *, critical: bool = False) -> Condition:
@@ -33,3 +43,18 @@ def condition_of(error: EsxDriftError, subject: str = "", *, critical: bool = Fa
         detail=dict(error.facts),
         confirm=kind in CONFIRMED,
     )
+
+
+def is_blind(last_look_at: str | None, now: datetime, blind_after_seconds: int) -> bool:
+    """Whether the last look is so long ago that a failure to look is critical."""
+    return last_look_at is not None and now - time_of(last_look_at) > timedelta(seconds=blind_after_seconds)
+
+
+def refuse_replaced(vcenter: str, known_uuid: str | None, about: About) -> None:
+    """Raise ``VCenterReplaced`` if another instance answers than the one known."""
+    if known_uuid is not None and known_uuid != about["instance_uuid"]:
+        raise VCenterReplaced(
+            f"{vcenter} answers as another vCenter (instance {about['instance_uuid']}, before {known_uuid}):"
+            " nothing is compared until a person accepts it",
+            {"before": known_uuid, "now": about["instance_uuid"]},
+        )

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from esx_drift.domain.names import VCENTER_LOG, digest_of, record_key
-from esx_drift.domain.shapes import After, Answered, Record, State
+from esx_drift.domain.shapes import After, Answered, CheckRequest, Record, State
 from esx_drift.errors import StoreConflict, TopicUnavailable
 from esx_drift.ports import Store, Topic
 
@@ -52,7 +52,15 @@ class Draft:
     blobs: tuple[Blob, ...] = ()
 
 
-type Look = Callable[[Turn], Draft]
+@dataclass(frozen=True, slots=True)
+class Later:
+    """The look has no result yet: this is what to ask for, and when."""
+
+    request: CheckRequest
+    delay_seconds: int
+
+
+type Look = Callable[[Turn], Draft | Later]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +116,7 @@ class Log:
     vcenter: str
     cluster: str = VCENTER_LOG
 
-    def append(self, request_id: str, look: Look) -> Answer:
+    def append(self, request_id: str, look: Look) -> Answer | Later:
         """Answer a request once, by steps a to h.
 
         Raises ``StoreConflict`` when other writers won each round, ``TopicUnavailable`` when the record
@@ -122,6 +130,8 @@ class Log:
                 return Answer(answered, repeated=True)
             unpublished = self._publish(cached.state["outbox"])
             draft = look(Turn(cached.state["after"], _next_seq(cached.state)))
+            if isinstance(draft, Later):
+                return draft
             for blob in draft.blobs:
                 self.store.put_blob(blob.key, blob.body)
             record = _tied(draft.record, cached.state, request_id, unpublished)

@@ -5,7 +5,7 @@ the others while one is slow or large
 (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,9 +24,9 @@ MAX_DELAY_SECONDS = 900
 
 @dataclass(frozen=True, slots=True)
 class SqsQueue:
-    """``ports.Queue`` on two queues."""
+    """``ports.Queue`` on two queues; ``client`` gives the same SQS client each time."""
 
-    sqs: "SQSClient"
+    client: Callable[[], "SQSClient"]
     check_queue_url: str
     retry_queue_url: str
 
@@ -41,7 +41,7 @@ class SqsQueue:
     def _send(self, url: str, request: Mapping[str, object], delay_seconds: int) -> None:
         vcenter = str(request["vcenter"])
         try:
-            self.sqs.send_message(
+            self.client().send_message(
                 QueueUrl=url,
                 MessageBody=canonical_json(request).decode(),
                 DelaySeconds=max(0, min(delay_seconds, MAX_DELAY_SECONDS)),

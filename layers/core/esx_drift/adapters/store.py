@@ -7,7 +7,7 @@ does not hold, 409 ``ConditionalRequestConflict`` that another write ran at the 
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -57,18 +57,18 @@ def _state_from(body: bytes) -> State | None:
 
 @dataclass(frozen=True, slots=True)
 class S3Store:
-    """``ports.Store`` on an AuditBucket and a StateBucket."""
+    """``ports.Store`` on an AuditBucket and a StateBucket; ``client`` gives the same S3 client each time."""
 
-    s3: "S3Client"
+    client: Callable[[], "S3Client"]
     audit_bucket: str
     state_bucket: str
 
     def state(self, vcenter: str, cluster: str) -> StoredState | None:
-        """The cached state of a log; one that its schema refuses is none, but keeps its ETag to be replaced."""
+        """The cached state of a log; one that its schema refuses is none, with an ETag to replace it by."""
         key = state_key(vcenter, cluster)
         try:
             with _translated(key):
-                reply = self.s3.get_object(Bucket=self.state_bucket, Key=key)
+                reply = self.client().get_object(Bucket=self.state_bucket, Key=key)
                 body = reply["Body"].read()
         except ClientError:
             return None
@@ -81,9 +81,13 @@ class S3Store:
         try:
             with _translated(key):
                 if etag is None:
-                    reply = self.s3.put_object(Bucket=self.state_bucket, Key=key, Body=body, IfNoneMatch="*")
+                    reply = self.client().put_object(
+                        Bucket=self.state_bucket, Key=key, Body=body, IfNoneMatch="*"
+                    )
                 else:
-                    reply = self.s3.put_object(Bucket=self.state_bucket, Key=key, Body=body, IfMatch=etag)
+                    reply = self.client().put_object(
+                        Bucket=self.state_bucket, Key=key, Body=body, IfMatch=etag
+                    )
         except (ClientError, StoreConflict):
             return None
         return reply["ETag"]
@@ -94,8 +98,10 @@ class S3Store:
         start = record_key(vcenter, cluster, after_seq) if after_seq else ""
         last = None
         with _translated(prefix):
-            pages = self.s3.get_paginator("list_objects_v2").paginate(
-                Bucket=self.audit_bucket, Prefix=prefix, StartAfter=start
+            pages = (
+                self.client()
+                .get_paginator("list_objects_v2")
+                .paginate(Bucket=self.audit_bucket, Prefix=prefix, StartAfter=start)
             )
             for page in pages:
                 for found in page.get("Contents", []):
@@ -130,14 +136,14 @@ class S3Store:
     def _get(self, key: str) -> bytes:
         try:
             with _translated(key):
-                return self.s3.get_object(Bucket=self.audit_bucket, Key=key)["Body"].read()
+                return self.client().get_object(Bucket=self.audit_bucket, Key=key)["Body"].read()
         except ClientError as error:
             raise StoreUnavailable(f"{key} is not in the AuditBucket, though the log names it") from error
 
     def _put_once(self, key: str, body: bytes) -> bool:
         try:
             with _translated(key):
-                self.s3.put_object(Bucket=self.audit_bucket, Key=key, Body=body, IfNoneMatch="*")
+                self.client().put_object(Bucket=self.audit_bucket, Key=key, Body=body, IfNoneMatch="*")
         except ClientError:
             return False
         return True

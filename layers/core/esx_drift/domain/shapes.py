@@ -24,6 +24,7 @@ type Severity = Literal["info", "warning", "critical"]
 type Family = Literal["drift", "failure", "orphaned-vib"]
 type Transition = Literal["opened", "raised", "still", "resolved"]
 type ResolvedBecause = Literal["reverted", "removed", "host-left", "accepted", "recovered", "retired"]
+type CallName = Literal["login", "listing", "about", "extract", "task", "hosts", "report"]
 type Outcome = Literal[
     "baseline",  # the first copy of the cluster was taken
     "changed",  # a newer report was taken: something differs, or a finding moved
@@ -101,14 +102,25 @@ class UncoveredHost(TypedDict):
     power_state: str | None
 
 
+type Parts = dict[str, Json]
+"""What an image holds, by element and id: ``base_image``, ``component:Intel-i40en`` and the like."""
+
+
+class Software(TypedDict):
+    """What is compared of an image: its own parts, and those of each alternative image by its id."""
+
+    main: Parts
+    alternatives: dict[str, Parts]
+
+
 class Image(TypedDict):
     """One software image in its keyed form. Two hosts run the same software if ``software`` is equal.
 
-    ``labels`` holds what is only descriptive (display names, vendors, details).
+    ``labels`` holds, under the same keys, what is only descriptive (display names, vendors, dates).
     """
 
-    software: dict[str, Json]
-    labels: dict[str, Json]
+    software: Software
+    labels: Software
 
 
 class KnownHost(TypedDict):
@@ -349,11 +361,16 @@ class Dispatch(TypedDict):
 
 
 class Failure(TypedDict):
-    """Why a vCenter could not be seen: the kind of its finding, a sentence, and facts."""
+    """Why there is no look: the kind of its finding, a sentence, facts, and at which call it happened.
+
+    ``told_by``: in whose log the finding stands. A failure at login is the vCenter's, not each cluster's.
+    """
 
     reason: str
     message: str
     facts: dict[str, str]
+    at: CallName
+    told_by: Literal["vcenter", "cluster"]
 
 
 class Record(TypedDict):
