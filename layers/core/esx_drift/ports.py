@@ -174,6 +174,21 @@ class Queue(Protocol):
 class Webhook(Protocol):
     """Slack's incoming webhooks."""
 
-    def post(self, route: str, payload: Mapping[str, object]) -> None:
-        """Post one message. Raises ``WebhookUnavailable``, ``WebhookThrottled`` or ``WebhookRefused``."""
+    def post(self, secret: str, payload: Mapping[str, object]) -> None:
+        """Post one message to the webhook of a route's secret.
+
+        Raises ``WebhookUnavailable``, ``WebhookThrottled``, ``WebhookRefused`` or ``SecretInvalid``.
+        """
+        ...
+
+
+class Deliveries(Protocol):
+    """Which event reached which route."""
+
+    def delivered(self, event_id: str, route: str) -> bool:
+        """Whether it did before."""
+        ...
+
+    def record(self, event_id: str, route: str, at: datetime) -> None:
+        """Keep that it did; that it is kept already is success."""
         ...

@@ -1,0 +1,106 @@
+# ruff: noqa: INP001 -- the folder is what Lambda unpacks, and no package
+"""NotifierFunction: events from the NotifyQueue, posted to Slack by the fleet file's routes.
+
+A message is one CloudEvent (the subscription is raw). What fails goes back to the queue alone, and from
+there to the dead letter queue; a route that has heard an event is not told again.
+"""
+
+import os
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from esx_drift.adapters.deliveries import S3Deliveries
+from esx_drift.adapters.fleet_file import FleetFile
+from esx_drift.adapters.secrets import Secrets
+from esx_drift.adapters.webhook import SlackWebhook
+from esx_drift.config import NotifierConfig
+from esx_drift.errors import EsxDriftError, TransientError, WebhookThrottled
+from esx_drift.notify import Notifier, event_from
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+TIME_FOR_ONE_MS = 40_000
+"""The longest that one message takes: three tries of 5 + 10 s at most are rare; what is left goes back."""
+
+logger = Logger()
+metrics = Metrics()
+
+
+@cache
+def s3() -> "S3Client":
+    """The S3 client, made at the first need and kept while the function is warm."""
+    return boto3.client("s3")
+
+
+@cache
+def secrets_manager() -> "SecretsManagerClient":
+    """The Secrets Manager client, likewise."""
+    return boto3.client("secretsmanager")
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Post a batch of events; the reply names the messages to be delivered again.
+
+    Raises ``FleetInvalid`` or a ``TransientError`` where no message can be handled at all.
+    """
+    config = NotifierConfig.of(os.environ)
+    fleet, _ = FleetFile(s3, config.state_bucket).read()
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+    with SlackWebhook(Secrets(secrets_manager).slack, config.webhook_hosts) as webhook:
+        deliveries = S3Deliveries(s3, config.audit_bucket)
+        notifier = Notifier(fleet, webhook, deliveries, clock=lambda: datetime.now(UTC))
+        with processor(event["Records"], lambda record: _one(record, notifier, context)):
+            processor.process()
+    for _, error, _ in processor.exceptions:
+        _tell_failure(error)
+    return processor.response()
+
+
+def _one(record: SQSRecord, notifier: Notifier, context: LambdaContext) -> None:
+    """Handle one message; raises what keeps it in the queue."""
+    if context.get_remaining_time_in_millis() < TIME_FOR_ONE_MS:
+        raise WebhookThrottled("no time is left in this run", 0)
+    event = event_from(record.body)
+    if event is None:
+        logger.info("event not told to people", message_id=record.message_id)
+        return
+    notified = notifier.notify(event)
+    logger.info(
+        "event handled",
+        event_id=event["id"],
+        type=event["type"],
+        source=event["source"],
+        posted=notified.posted,
+        repeated=notified.repeated,
+        failed={route: error.message for route, error in notified.failed.items()},
+    )
+    metrics.add_metric("MessagesPosted", MetricUnit.Count, len(notified.posted))
+    if notified.failed:
+        raise _most_hopeful(notified.failed.values())
+
+
+def _most_hopeful(errors: Iterable[EsxDriftError]) -> EsxDriftError:
+    return min(errors, key=lambda error: not isinstance(error, TransientError))
+
+
+def _tell_failure(error: BaseException | None) -> None:
+    """Log a message that stays in the queue, and count it by reason."""
+    reason = error.reason if isinstance(error, EsxDriftError) else "bug"
+    # A foreseen failure says it all in its sentence; anything else is a bug, and shows where it is.
+    unforeseen = None if isinstance(error, EsxDriftError) else error
+    logger.error("event not delivered", reason=reason, why=str(error), exc_info=unforeseen)
+    with single_metric(name="MessagesFailed", unit=MetricUnit.Count, value=1) as metric:
+        metric.add_dimension("reason", reason)

@@ -1,0 +1,58 @@
+"""Which event reached which route: one object each in the AuditBucket, written once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from esx_drift.domain.names import canonical_json, delivery_key
+from esx_drift.domain.times import text_of
+from esx_drift.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+WRITTEN_BEFORE = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
+"""S3's answers where somebody else's write of the same key was, or is just being, made."""
+
+
+@dataclass(frozen=True, slots=True)
+class S3Deliveries:
+    """``ports.Deliveries`` on one bucket; ``client`` gives the same S3 client each time."""
+
+    client: Callable[[], "S3Client"]
+    bucket: str
+
+    def delivered(self, event_id: str, route: str) -> bool:
+        """Whether the event reached the route before; raises ``StoreUnavailable``."""
+        key = delivery_key(event_id, route)
+        try:
+            self.client().head_object(Bucket=self.bucket, Key=key)
+        except ClientError as error:
+            # A HEAD has no body, so its error has the status for a code; 403 would be a missing permission.
+            if error.response["Error"]["Code"] == "404":
+                return False
+            raise _unavailable(key, error) from error
+        except BotoCoreError as error:
+            raise _unavailable(key, error) from error
+        return True
+
+    def record(self, event_id: str, route: str, at: datetime) -> None:
+        """Keep that it did; that it is kept already is success. Raises ``StoreUnavailable``."""
+        key = delivery_key(event_id, route)
+        delivery = {"schema_version": 1, "event": event_id, "route": route, "delivered_at": text_of(at)}
+        try:
+            self.client().put_object(
+                Bucket=self.bucket, Key=key, Body=canonical_json(delivery), IfNoneMatch="*"
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in WRITTEN_BEFORE:
+                raise _unavailable(key, error) from error
+        except BotoCoreError as error:
+            raise _unavailable(key, error) from error
+
+
+def _unavailable(key: str, error: ClientError | BotoCoreError) -> StoreUnavailable:
+    return StoreUnavailable(f"S3 could not serve {key}: {error}")

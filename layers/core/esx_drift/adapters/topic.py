@@ -1,0 +1,49 @@
+"""The DriftTopic, over boto3."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from esx_drift.domain.publication import attribute_of, publication_of
+from esx_drift.domain.shapes import Event
+from esx_drift.errors import TopicUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sns.type_defs import MessageAttributeValueTypeDef
+
+
+@dataclass(frozen=True, slots=True)
+class SnsTopic:
+    """``ports.Topic`` on one topic; ``client`` gives the same SNS client each time."""
+
+    client: Callable[[], "SNSClient"]
+    topic_arn: str
+
+    def publish(self, event: Event) -> None:
+        """Publish one event.
+
+        Raises ``TopicUnavailable`` whatever SNS's reason: the event stays in the outbox, and a topic that is
+        gone or forbidden must not keep the checks from looking.
+        """
+        publication = publication_of(event)
+        try:
+            self.client().publish(
+                TopicArn=self.topic_arn,
+                Subject=publication.subject,
+                Message=publication.message,
+                MessageStructure="json",
+                MessageAttributes={name: _typed(value) for name, value in publication.attributes.items()},
+            )
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            raise TopicUnavailable(f"SNS did not take event {event['id']}: {code}") from error
+        except BotoCoreError as error:
+            raise TopicUnavailable(f"SNS did not take event {event['id']}: {error}") from error
+
+
+def _typed(value: str | tuple[str, ...]) -> "MessageAttributeValueTypeDef":
+    data_type, text = attribute_of(value)
+    return {"DataType": data_type, "StringValue": text}

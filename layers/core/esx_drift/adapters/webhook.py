@@ -1,0 +1,155 @@
+"""Slack's incoming webhooks. The URL is the secret: it never reaches an error or a log.
+
+What Slack answers: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks#handling_errors
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from ssl import SSLContext
+from types import TracebackType
+from typing import Any, Final, Self
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import Retry
+from urllib3.util import parse_url
+
+from esx_drift.adapters.secrets import SlackSecret
+from esx_drift.adapters.tls import context_of
+from esx_drift.errors import SecretInvalid, WebhookRefused, WebhookThrottled, WebhookUnavailable
+
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 10.0
+"""Slack answers within a second."""
+
+MAX_RETRY_AFTER_SECONDS = 5
+"""What is waited for here; a longer wait is the queue's, since waiting here is paid for."""
+
+DEFAULT_RETRY_AFTER_SECONDS = 30
+MAX_ANSWER_BYTES = 100
+OK: Final = 200
+TIMED_OUT: Final = 408
+TOO_MANY_REQUESTS: Final = 429
+SERVER_ERRORS: Final = range(500, 600)
+
+RETRY: Final = Retry(
+    total=2,
+    read=0,  # the message may have been posted: only the queue takes the risk of posting it twice
+    other=0,  # a certificate that is refused stays refused
+    redirect=0,
+    status_forcelist=frozenset({TOO_MANY_REQUESTS, 500, 502, 503, 504}),
+    allowed_methods=frozenset({"POST"}),
+    backoff_factor=0.5,
+    backoff_jitter=0.5,
+    raise_on_status=False,
+    retry_after_max=MAX_RETRY_AFTER_SECONDS,
+)
+
+# With each retry urllib3 logs the request's path as a warning, and here the path is the secret.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    body: str
+    retry_after: str
+
+
+class _Transport(HTTPAdapter):
+    """requests' adapter with our TLS context, and no other source of trust."""
+
+    def __init__(self, context: SSLContext) -> None:
+        self._context = context
+        super().__init__(max_retries=RETRY)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:  # noqa: ANN401, FBT001, FBT002 -- the signature is requests'
+        super().init_poolmanager(connections, maxsize, block, ssl_context=self._context, **kwargs)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ANN401 -- the signature is requests'
+        """Do nothing: requests would add its public CAs to the context, which verifies by itself."""
+
+
+class SlackWebhook:
+    """``ports.Webhook``: each secret is read once, each connection kept, until the context ends."""
+
+    def __init__(self, read: Callable[[str], SlackSecret], hosts: tuple[str, ...]) -> None:
+        """``read`` gives a route's secret, ``hosts`` are the only ones that are ever posted to."""
+        self._read = read
+        self._hosts = hosts
+        self._open: dict[str, tuple[str, requests.Session]] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def post(self, secret: str, payload: Mapping[str, object]) -> None:
+        """Post one message to the webhook of a secret; success is 200 and ``ok``.
+
+        Raises ``WebhookUnavailable``, ``WebhookThrottled``, ``WebhookRefused``, or what reading a secret
+        raises; ``SecretInvalid`` too for a webhook on a host that is not allowed.
+        """
+        if secret not in self._open:
+            self._open[secret] = self._opened(secret)
+        url, session = self._open[secret]
+        answer = _answer_of(session, url, payload)
+        if isinstance(answer, str):
+            raise WebhookUnavailable(f"the webhook of {secret} gave no answer: {answer}")
+        _judge(secret, answer)
+
+    def _opened(self, name: str) -> tuple[str, requests.Session]:
+        secret = self._read(name)
+        # urllib3's own parser, since it decides where the request goes: others read odd URLs differently.
+        url = parse_url(secret.url)
+        if url.scheme != "https" or url.host not in self._hosts:
+            raise SecretInvalid(
+                f"the secret esx-drift/slack/{name} has a url that is not https on a host in WEBHOOK_HOSTS"
+            )
+        session = self._stack.enter_context(requests.Session())
+        session.trust_env = False
+        session.mount("https://", _Transport(context_of(secret.ca_bundle, strict=True)))
+        return secret.url, session
+
+
+def _answer_of(session: requests.Session, url: str, payload: Mapping[str, object]) -> _Answer | str:
+    """The answer, or why there is none; nothing that carries the URL gets out of here."""
+    try:
+        with session.post(
+            url,
+            json=payload,
+            timeout=(CONNECT_SECONDS, READ_SECONDS),
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            body = next(response.iter_content(MAX_ANSWER_BYTES), b"")
+            retry_after = response.headers.get("Retry-After", "")
+            return _Answer(response.status_code, body.decode("utf-8", "replace"), retry_after)
+    except requests.exceptions.SSLError:
+        return (
+            "TLS failed; if a company's own CA signed its certificate, put that into the secret's ca_bundle"
+        )
+    except requests.Timeout:
+        return "it took too long"
+    except requests.RequestException as error:
+        return type(error).__name__
+
+
+def _judge(secret: str, answer: _Answer) -> None:
+    status, body = answer.status, answer.body.strip()
+    if status == OK and body == "ok":
+        return
+    # Slack's reasons are single words; anything else may echo what was sent.
+    said = f"{status} {body}" if body.replace("_", "").isalpha() and body.isascii() else str(status)
+    if status == TOO_MANY_REQUESTS:
+        seconds = int(answer.retry_after) if answer.retry_after.isdecimal() else DEFAULT_RETRY_AFTER_SECONDS
+        raise WebhookThrottled(f"the webhook of {secret} asks to wait {seconds} s", seconds)
+    if status == TIMED_OUT or status in SERVER_ERRORS:
+        raise WebhookUnavailable(f"the webhook of {secret} answered {said}")
+    raise WebhookRefused(f"the webhook of {secret} answered {said}")

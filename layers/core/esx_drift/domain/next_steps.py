@@ -1,0 +1,157 @@
+"""What is said of each kind of finding: what it is, what to do next, and what its end is called.
+
+Places in braces: ``vcenter``, ``cluster``, ``hosts`` (the name, or how many), ``scope`` (the one host, else
+the cluster), ``vibs`` (``orphaned VIB``, or how many).
+Only commands that exist are named.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+ROLE: Final = "VcIntegrity.lifecycleSettings.Read"
+BLIND: Final = "Nothing is known of its clusters meanwhile; what was open stays open."
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """``headline`` follows the place, ``over`` is the headline of its end, ``step`` follows "Next:"."""
+
+    headline: str
+    over: str
+    step: str
+    command: str = ""
+    note: str = ""
+
+
+_IMAGE_TASKS = "in vCenter > {cluster} > Monitor > Tasks, read why the last extraction of its image"
+_HOST_TASKS = (
+    "in vCenter > {scope} > Monitor > Events, read what happened to it; is it connected and powered on?"
+)
+
+ADVICE: Mapping[str, Advice] = MappingProxyType(
+    {
+        "image-not-uniform": Advice(
+            "hosts run different images",
+            "all hosts run the same image again",
+            "in vCenter > {cluster} > Updates, remediate the hosts that are not on the wanted image.",
+        ),
+        "drift-unreviewed": Advice(
+            "{hosts} no longer as last accepted",
+            "{hosts} as accepted again",
+            "in vCenter > {scope} > Monitor > Tasks and Events, find who changed it. If nobody meant to, "
+            "remediate it.",
+        ),
+        "orphaned-vib": Advice(
+            "{vibs} on {hosts}",
+            "{vibs} gone from {hosts}",
+            "did anyone install it? If nobody did, isolate the host and leave the VIB on it: it is evidence. "
+            "Look at it on the host:",
+            note="It belongs to no known component. Usually a vendor's tool; also how attackers persist "
+            "(ATT&CK T1505.006).",
+        ),
+        "vcenter-unreachable": Advice(
+            "not reachable",
+            "reachable again",
+            "is the vCenter up, and do its name, port 443 and certificate work from where the checks run?",
+            note=BLIND,
+        ),
+        "vcenter-unavailable": Advice(
+            "its services don't answer (503)",
+            "its services answer again",
+            "in the appliance's own page (port 5480) > Services, see what is stopped or starting.",
+            note=BLIND,
+        ),
+        "vcenter-error": Advice(
+            "answers with an error",
+            "answers without errors again",
+            "look the error up in the appliance's logs of that time (vmware-updatemgr, vapi-endpoint).",
+            note=BLIND,
+        ),
+        "vcenter-authentication": Advice(
+            "login refused",
+            "login works again",
+            "put the right password into this secret; checks resume by themselves:",
+            "esx-drift/vcenter/{vcenter}",
+            "Not tried again with this password, so that the account isn't locked.",
+        ),
+        "vcenter-authorization": Advice(
+            "the account may no longer see all it needs",
+            "the account sees all it needs again",
+            "give the account's role this privilege at the vCenter's root, with propagation:",
+            ROLE,
+        ),
+        "vcenter-replaced": Advice(
+            "another vCenter answers under this name",
+            "it is the known vCenter again",
+            "was it reinstalled or restored? Does its secret still name the right host?",
+            "esx-drift/vcenter/{vcenter}",
+            "Nothing of it is compared until a person has accepted it.",
+        ),
+        "api-unsupported": Advice(
+            "older than 8.0 U3: it has no report of installed images",
+            "it has the report of installed images now",
+            "update the vCenter to 8.0 U3 or later; or take it out of the fleet file and push that:",
+            "esx-drift fleet push FILE",
+        ),
+        "cluster-missing": Advice(
+            "the cluster is no longer listed",
+            "the cluster is listed again",
+            "was it deleted, or did the account lose its permission on it? If it is gone for good, "
+            "exclude it in the fleet file and push that:",
+            "esx-drift fleet push FILE",
+        ),
+        "document-invalid": Advice(
+            "the report is not what the API promises, and was not used",
+            "the report is valid again",
+            "the reply is kept, and the record says where. See what is wrong with it:",
+            "esx-drift validate DOCUMENT.json",
+        ),
+        "document-inconsistent": Advice(
+            "the report contradicts itself",
+            "the report is consistent again",
+            "in vCenter > {cluster} > Updates > Image, see whether hosts are shown twice or not at all.",
+        ),
+        "extraction-unavailable": Advice(
+            "the vCenter has no report for the cluster",
+            "the vCenter has a report again",
+            f"{_IMAGE_TASKS} left no report.",
+        ),
+        "extraction-failed": Advice(
+            "the vCenter could not extract the image",
+            "the image can be extracted again",
+            f"{_IMAGE_TASKS} failed.",
+        ),
+        "extraction-timeout": Advice(
+            "extracting the image takes too long",
+            "extracting the image ends in time again",
+            f"{_IMAGE_TASKS} doesn't end.",
+        ),
+        "extraction-stale": Advice(
+            "no new report, so nothing new is known",
+            "there is a new report again",
+            f"{_IMAGE_TASKS} gives nothing new.",
+        ),
+        "eligibility-failed": Advice(
+            "the cluster can't be read",
+            "the cluster can be read",
+            "in vCenter > {cluster} > Updates > Image, see which hosts don't meet the requirements.",
+        ),
+        "host-failed": Advice("{hosts} could not be read", "{hosts} can be read again", _HOST_TASKS),
+        "host-not-covered": Advice("{hosts} not in the report", "{hosts} in the report again", _HOST_TASKS),
+        "host-unsupported": Advice(
+            "{hosts} too old to be read",
+            "{hosts} can be read now",
+            "update the host: images need ESXi 7.0.2 or later.",
+        ),
+        "host-error": Advice("{hosts} reported with an error", "{hosts} without errors again", _HOST_TASKS),
+        "check-overdue": Advice(
+            "not looked at for too long, and nothing says why",
+            "looked at again",
+            "see the alarms and dead letter queues of the stack, then the last looks:",
+            "esx-drift status",
+        ),
+    }
+)
+"""By kind. Every kind that the event's schema knows is here."""

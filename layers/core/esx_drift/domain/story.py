@@ -1,0 +1,201 @@
+"""An event as something to tell a person: the same for every channel, before any channel's form."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from esx_drift.domain.change_lines import headline_of, lines_of, vib_headline_of
+from esx_drift.domain.finding_lines import (
+    headline_on,
+    line_on,
+    over_headline_on,
+    over_line_on,
+    places,
+    places_of,
+)
+from esx_drift.domain.findings import rank
+from esx_drift.domain.next_steps import ADVICE
+from esx_drift.domain.shapes import Event, EventData, Finding
+from esx_drift.domain.wording import argument, between, clean, counted, moment, vib
+
+VIB_LIST: Final = "esxcli software vib list"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do next, and the command or name that goes with it; empty where there is none."""
+
+    text: str
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What a message says. Names from outside may be anywhere in it: cleaned, but never to be read as markup.
+
+    ``items`` are lines of a list, ``unlisted`` counts what the event itself had no room for.
+    """
+
+    title: str
+    items: tuple[str, ...]
+    says: tuple[str, ...]
+    step: Step | None
+    facts: tuple[str, ...]
+    unlisted: int = 0
+
+
+def is_told(event_type: str) -> bool:
+    """Whether events of this type have a story."""
+    return event_type in _STORIES
+
+
+def story_of(event: Event) -> Story:
+    """The story of an event; raises ``KeyError`` for a type that ``is_told`` does not know."""
+    return _STORIES[event["type"]](event["data"])
+
+
+def _detected(data: EventData) -> Story:
+    news = _worst_first([finding for finding in data["findings"] if finding["transition"] in _NEWS])
+    changes, at_least = data["changes"], data["truncated"]
+    vibs = any(change["element"] == "orphaned_vib" for change in changes)
+    headline = vib_headline_of if vibs else headline_of
+    said = (
+        headline(changes, data["coverage"], at_least=at_least) if changes else _counted_headline(news, data)
+    )
+    critical = any(item["severity"] == "critical" for item in (*changes, *news))
+    lines = lines_of(changes, data["host_names"], data["coverage"])
+    lines += [line_on(finding) for finding in news if not _is_said_by_changes(finding, data)]
+    lines += [over_line_on(finding, data["checked_at"]) for finding in _ended(data, told_by_changes=False)]
+    leading = _leading_kind(data, news)
+    return Story(
+        title=f"{'CRITICAL · ' if critical else ''}{_place(data)}: {said}",
+        items=tuple(lines),
+        says=tuple(filter(None, (_when(data), ADVICE[leading].note, _stays_open(data), _also(data)))),
+        step=_step(leading, data, news),
+        facts=_facts(data),
+        unlisted=_unlisted(data),
+    )
+
+
+def _resolved(data: EventData) -> Story:
+    ended = _worst_first(_ended(data, told_by_changes=True))
+    return Story(
+        title=f"{_place(data)}: {over_headline_on(ended, data) if ended else 'resolved'}",
+        items=tuple(over_line_on(finding, data["checked_at"]) for finding in ended),
+        says=tuple(filter(None, (_when(data), _also(data)))),
+        step=None,
+        facts=_facts(data),
+        unlisted=_unlisted(data),
+    )
+
+
+def _baseline(data: EventData) -> Story:
+    return Story(
+        title=f"{_place(data)}: first look",
+        items=(),
+        says=(
+            "Saved as the first copy. From now on you hear only what changes.",
+            "Nobody has vouched for what runs there yet.",
+        ),
+        step=Step("look over what runs and what was found:", "esx-drift status"),
+        facts=_facts(data),
+    )
+
+
+_NEWS: Final = ("opened", "raised")
+_STORIES: Mapping[str, Callable[[EventData], Story]] = MappingProxyType(
+    {
+        "esx-drift.baseline.recorded": _baseline,
+        **{f"esx-drift.{family}.detected": _detected for family in ("drift", "failure", "orphaned-vib")},
+        **{f"esx-drift.{family}.resolved": _resolved for family in ("drift", "failure", "orphaned-vib")},
+    }
+)
+
+
+def _worst_first(findings: list[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda finding: -rank(finding["severity"]))
+
+
+def _ended(data: EventData, *, told_by_changes: bool) -> list[Finding]:
+    ended = [finding for finding in data["findings"] if finding["transition"] == "resolved"]
+    return [finding for finding in ended if told_by_changes or not _is_said_by_changes(finding, data)]
+
+
+def _is_said_by_changes(finding: Finding, data: EventData) -> bool:
+    """The change itself says it better: a VIB's coming and going, and that something differs."""
+    if finding["kind"] == "drift-unreviewed":
+        return bool(data["changes"]) and finding["transition"] == "opened"
+    return any(change["key"] == finding["subject"] for change in data["changes"])
+
+
+def _counted_headline(news: list[Finding], data: EventData) -> str:
+    return headline_on(news, data) if news else f"{counted(data['totals']['findings'], 'finding')}"
+
+
+def _leading_kind(data: EventData, news: list[Finding]) -> str:
+    appeared = any(
+        change["element"] == "orphaned_vib" and change["kind"] == "added" for change in data["changes"]
+    )
+    if appeared:
+        return "orphaned-vib"
+    return news[0]["kind"] if news and not data["changes"] else "drift-unreviewed"
+
+
+def _step(kind: str, data: EventData, news: list[Finding]) -> Step:
+    hosts = [host for change in data["changes"] for host in change["hosts"]]
+    braces = places_of(hosts, 1, data) if data["changes"] else places(news[:1], data)
+    advice = ADVICE[kind]
+    command = _vib_command(data, news) if kind == "orphaned-vib" else advice.command.format(**braces)
+    return Step(advice.step.format(**braces), command)
+
+
+def _vib_command(data: EventData, news: list[Finding]) -> str:
+    keys = [change["key"] for change in data["changes"] if change["kind"] == "added"]
+    keys += [finding["subject"] for finding in news]
+    name = argument(vib(keys[0])[0]) if len(set(keys)) == 1 else None
+    return f"esxcli software vib get -n {name}" if name else VIB_LIST
+
+
+def _place(data: EventData) -> str:
+    vcenter, cluster = clean(data["vcenter"]), data["cluster"]
+    return f"{clean(cluster['name'] or cluster['id'])} · {vcenter}" if cluster else vcenter
+
+
+def _when(data: EventData) -> str:
+    since, seen = data["since"], data["extracted_at"] or data["checked_at"]
+    if data["coverage"] is None:
+        return f"Last look: {moment(since)} UTC." if since else "Never looked at before."
+    return f"Between {between(since, seen)} UTC." if since else f"First look, {moment(seen)} UTC."
+
+
+def _stays_open(data: EventData) -> str:
+    unreviewed = any(finding["kind"] == "drift-unreviewed" for finding in data["findings"])
+    return "Stays open until it is put back or accepted." if unreviewed and data["changes"] else ""
+
+
+def _also(data: EventData) -> str:
+    still, kept = data["totals"]["still"], sum(data["suppressed"].values())
+    also = [f"{counted(still, 'earlier finding')} still open."] if still else []
+    also += [f"{counted(kept, 'change')} not repeated here."] if kept else []
+    return " ".join(also)
+
+
+def _facts(data: EventData) -> tuple[str, ...]:
+    coverage, extracted = data["coverage"], data["extracted_at"]
+    facts = [
+        f"{coverage['covered']} of {counted(coverage['hosts'], 'host')} checked" if coverage else "not seen"
+    ]
+    facts += [f"extracted {moment(extracted)} UTC"] if extracted else []
+    facts += [data["severity"], f"record {_number(data['record'])}"]
+    return (*facts, "shortened: the record has it all") if data["truncated"] else tuple(facts)
+
+
+def _number(record: str) -> str:
+    name = record.rpartition("/")[2].removesuffix(".json")
+    return f"{int(name):06d}" if name.isdecimal() else clean(name)
+
+
+def _unlisted(data: EventData) -> int:
+    totals = data["totals"]
+    return max(0, totals["changes"] + totals["findings"] - len(data["changes"]) - len(data["findings"]))

@@ -1,0 +1,98 @@
+"""Small pieces of sentences: names from outside made harmless, numbers, times and lists."""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from esx_drift.domain.shapes import Coverage
+from esx_drift.domain.times import time_of
+
+MAX_NAME_CHARACTERS = 80
+MAX_SENTENCE_CHARACTERS = 400
+MAX_LISTED = 10
+MINUTE_SECONDS: Final = 60
+HOUR_SECONDS: Final = 3600
+DAY_SECONDS: Final = 86400
+_VIB = re.compile(r"(?s)(?P<name>.+?) ?\((?P<version>.*)\)")
+_ARGUMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
+
+def clean(text: str, most: int = MAX_NAME_CHARACTERS) -> str:
+    """Text from outside on one line and of bounded length: no control or direction characters."""
+    cut = text if len(text) <= most else f"{text[: most - 1]}…"
+    shown = ("\ufffd" if unicodedata.category(char).startswith("C") else char for char in cut)
+    return " ".join("".join(shown).split()) or "(no name)"
+
+
+def sentence(text: str) -> str:
+    """A sentence that may hold names from outside, ended by a full stop."""
+    said = clean(text, MAX_SENTENCE_CHARACTERS)
+    return said if said.endswith((".", "!", "?", "…")) else f"{said}."
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 host``, ``3 hosts``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def share(number: int, coverage: Coverage | None) -> str:
+    """``3 of 12 hosts``; without the "of" where the cluster's size is not known or cannot be right."""
+    if coverage is None or coverage["hosts"] < number:
+        return counted(number, "host")
+    return f"{number} of {counted(coverage['hosts'], 'host')}"
+
+
+def listed(names: Sequence[str], most: int = MAX_LISTED) -> str:
+    """``esx02, esx07 and 4 more``."""
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[:most])} and {len(names) - most} more"
+
+
+def named(hosts: Sequence[str], names: Mapping[str, str]) -> list[str]:
+    """The hosts' names; their ids where no name is known."""
+    return [clean(names.get(host, host)) for host in hosts]
+
+
+def vib(key: str) -> tuple[str, str]:
+    """Name and version of a VIB from the API's ``name(version)``; all of it is the name if it isn't that."""
+    match = _VIB.fullmatch(key)
+    return (clean(match["name"]), clean(match["version"])) if match else (clean(key), "")
+
+
+def argument(name: str) -> str | None:
+    """The name if it can be pasted into a shell as it stands; a name from a host may be made to harm."""
+    return name if _ARGUMENT.fullmatch(name) else None
+
+
+def moment(text: str) -> str:
+    """``23 Nov 02:14``, in UTC."""
+    time = time_of(text)
+    return f"{time.day} {time:%b %H:%M}"
+
+
+def between(since: str, until: str) -> str:
+    """``01:14 and 02:14``, with the days where they are not the same."""
+    first, last = time_of(since), time_of(until)
+    if first.date() == last.date():
+        return f"{first:%H:%M} and {last:%H:%M}"
+    return f"{moment(since)} and {moment(until)}"
+
+
+def lasted(since: str, until: str) -> str:
+    """``47 min``, ``5 h 40 min``, ``7 days``; ``less than a minute``."""
+    return _duration(time_of(since), time_of(until))
+
+
+def _duration(since: datetime, until: datetime) -> str:
+    seconds = int((until - since).total_seconds())
+    if seconds < MINUTE_SECONDS:
+        return "less than a minute"
+    if seconds < HOUR_SECONDS:
+        return f"{seconds // MINUTE_SECONDS} min"
+    if seconds < 2 * DAY_SECONDS:
+        minutes = seconds % HOUR_SECONDS // MINUTE_SECONDS
+        return f"{seconds // HOUR_SECONDS} h" + (f" {minutes} min" if minutes else "")
+    return f"{seconds // DAY_SECONDS} days"
