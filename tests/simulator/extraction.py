@@ -100,9 +100,9 @@ class Extractions:
                 task.end("FAILED", self._now())
 
     def extract(self, cluster: str) -> None:
-        """Extract at once, without a task: for what was there before the first look."""
+        """Extract at once, without a task, as somebody else may have."""
         self.count += 1
-        self._leave_report(cluster, Outcome(), self._now())
+        self._leave_report(cluster, self._inventory.clusters[cluster].outcome, self._now())
 
     def _finish(self, task: Task, at: datetime) -> None:
         if task.cluster not in self._inventory.clusters:

@@ -66,7 +66,8 @@ class VCenter:
         self.requests: Counter[str] = Counter()
         self.journal: deque[Call] = deque(maxlen=_JOURNAL_LENGTH)
         self.looks: Counter[str] = Counter()
-        self.on_look: Callable[[str], None] = lambda _cluster: None
+        self.on_look: Callable[[str], None] = _nobody
+        self.on_extract: Callable[[str], None] = _nobody
         self._remembered = self._state()
 
     def now(self) -> datetime:
@@ -136,6 +137,7 @@ class VCenter:
             self.sessions.close_all()
             self.inventory.clear()
             self.looks.clear()
+            self.on_look = self.on_extract = _nobody
 
     def looked(self, cluster: str) -> None:
         """Count a served report, and tell whoever plays a scenario."""
@@ -176,3 +178,7 @@ class VCenter:
                 "sessions_max_open": sessions.max_open,
                 "extractions": self.extractions.count,
             }
+
+
+def _nobody(_cluster: str) -> None:
+    """Nobody plays a scenario."""

@@ -31,12 +31,13 @@ def make_report(
     cluster: Cluster, hosts: list[Host], status: ReportStatus, at: datetime, rng: random.Random
 ) -> Report:
     """The report as extracted at this time; ids of notifications and every order come from `rng`."""
-    seen = [host for host in hosts if not host.left_out]
+    # UNAVAILABLE: it failed before a check was requested of any host.
+    seen = [host for host in hosts if not host.left_out and status != "UNAVAILABLE"]
     unsupported = [host for host in seen if _is_unsupported(host)]
     failed = [host for host in seen if host not in unsupported and _failure(host)]
     covered = [host for host in seen if host not in unsupported and host not in failed]
     if status != "SUCCESS":
-        covered, failed, unsupported = [], ([] if status == "UNAVAILABLE" else seen), []
+        covered, failed, unsupported = [], seen, []
     elif not covered:
         status = "EXTRACT_INSTALLED_IMAGE_FAILURE" if failed else "UNAVAILABLE"
     notices = Notices(at, rng)

@@ -120,6 +120,7 @@ def _extract(vcenter: VCenter, request: Request, cluster: str) -> Reply:
     if request.first("action") != "extract" or request.first("vmw-task") != "true":
         raise http_not_found()
     _visible(vcenter, cluster)
+    vcenter.on_extract(cluster)
     user = vcenter.sessions.use(request.headers.get(TOKEN)).user
     name, _, domain = user.partition("@")
     return json_reply(202, vcenter.extractions.start(cluster, f"{name}@{domain.upper()}"))

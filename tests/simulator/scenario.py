@@ -61,17 +61,27 @@ def two_clusters(vcenter: VCenter) -> None:
 
 
 def play(scenario: Scenario, vcenter: VCenter) -> None:
-    """Prepare, then make each next change as soon as every visible cluster was looked at again."""
+    """Prepare, then make each next change when the next round of looks begins.
+
+    That is as soon as every visible cluster was looked at, or a cluster is to be extracted again.
+    """
     scenario.prepare(vcenter)
     steps: Iterator[Change] = iter(scenario.changes)
     seen: set[str] = set()
 
+    def advance() -> None:
+        seen.clear()
+        next(steps, lambda _vcenter: None)(vcenter)
+
     def on_look(cluster: str) -> None:
         seen.add(cluster)
         if seen >= {key for key, found in vcenter.inventory.clusters.items() if not found.hidden}:
-            seen.clear()
-            next(steps, lambda _vcenter: None)(vcenter)
+            advance()
+
+    def on_extract(cluster: str) -> None:
+        if cluster in seen:
+            advance()
 
     if scenario.at_once:
-        next(steps)(vcenter)
-    vcenter.on_look = on_look
+        advance()
+    vcenter.on_look, vcenter.on_extract = on_look, on_extract

@@ -1,0 +1,101 @@
+import pytest
+
+from tests.simulator import VCenter
+from tests.simulator.conftest import Client
+from tests.simulator.fleet import seeded_fleet
+from tests.simulator.scenario import Scenario
+from tests.simulator.scenarios import SCENARIOS
+from tests.simulator.specification import breaches
+
+
+def _reports(vcenter: VCenter) -> list[object]:
+    vcenter.extract_all()
+    return list(vcenter.extractions.reports.values())
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
+def test_every_report_of_every_scenario_obeys_the_documented_types_and_invariants(scenario: Scenario) -> None:
+    """Whatever happened to the vCenter, before, during and after a story."""
+    vcenter = VCenter()
+    scenario.prepare(vcenter)
+    assert [breaches(report) for report in _reports(vcenter)] == [[], []]
+    for number in range(len(scenario.changes)):
+        scenario.change(vcenter, number)
+        assert not any(breaches(report) for report in _reports(vcenter))
+    scenario.heal(vcenter)
+    assert [breaches(report) for report in _reports(vcenter)] == [[], []]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_reports_of_seeded_fleets_obey_them_too(seed: int) -> None:
+    """Many images, orphaned VIBs, hosts that fail."""
+    (vcenter,) = seeded_fleet(seed, hosts=9, images=4, orphan_share=0.5)
+    for number, host in enumerate(vcenter.inventory.hosts):
+        if number % 3 == seed % 3:
+            vcenter.hosts.fail_extraction(host)
+    assert not any(breaches(report) for report in _reports(vcenter))
+
+
+def test_the_same_seed_gives_the_same_fleet() -> None:
+    """Software, names and ids; times are the clock's."""
+    first, second = (seeded_fleet(7, vcenters=2, orphan_share=0.3) for _ in range(2))
+    assert [x.inventory.saved() for x in first] == [x.inventory.saved() for x in second]
+    assert [x.instance_uuid for x in first] == [x.instance_uuid for x in second]
+    assert first[0].instance_uuid != first[1].instance_uuid
+
+
+def test_fleets_have_the_size_that_is_asked_for() -> None:
+    """Also the number of components, which decides the size of a report."""
+    (vcenter,) = seeded_fleet(1, clusters=3, hosts=5, component_count=120)
+    assert (len(vcenter.inventory.clusters), len(vcenter.inventory.hosts)) == (3, 15)
+    assert {len(host.software["components"]) for host in vcenter.inventory.hosts.values()} == {120}
+
+
+def test_one_upgraded_host_has_the_highest_but_not_the_widest_image(vcenter: VCenter, client: Client) -> None:
+    """And the others are in no third place."""
+    vcenter.hosts.upgrade("esx01", "8.0 U3e")
+    report = client.look()
+    categories = report["image_categories"]
+    assert categories["highest_versioned_image"]["host_list"] == ["host-16"]
+    assert sorted(categories["most_widely_used_image"]["host_list"]) == ["host-17", "host-18", "host-19"]
+    assert "host_image_list" not in categories
+    assert not report["uniform_image"]
+    assert not categories["is_highest_and_widely_used_image_equal"]
+
+
+def test_images_that_are_neither_highest_nor_widest_are_listed(vcenter: VCenter, client: Client) -> None:
+    """The third place excludes the two named ones."""
+    vcenter.hosts.upgrade("esx01", "8.0 U3e")
+    vcenter.hosts.set_base_image("esx02", "8.0 U3")
+    (other,) = client.look()["image_categories"]["host_image_list"]
+    assert other["host_list"] == ["host-17"]
+
+
+def test_hosts_are_told_apart_by_what_became_of_them(vcenter: VCenter, client: Client) -> None:
+    """Read, failed, too old, or not in the report at all."""
+    vcenter.hosts.disconnect("esx02")
+    vcenter.hosts.upgrade("esx03", "7.0 U1d")
+    vcenter.hosts.leave_out("esx04")
+    vcenter.hosts.add_orphaned_vib(["esx01", "esx02"], "mft(4.25.0.802-0)")
+    report = client.look()
+    assert report["successful_hosts"] == ["host-16"]
+    assert report["failed_hosts"] == ["host-17"]
+    assert report["unsupported_hosts"] == ["host-18"]
+    assert "host-19" not in report["host_info"]
+    assert report["orphaned_vibs"] == {"mft(4.25.0.802-0)": ["host-16"]}
+    assert "NOT_RESPONDING" in report["host_notifications"]["host-17"]["errors"][0]["message"]["localized"]
+
+
+def test_two_extractions_of_the_same_hosts_differ_in_bytes_only(client: Client) -> None:
+    """Other times, other ids of notifications, other orders; the same software."""
+    first, second = client.look(), client.look()
+    assert first != second
+    assert list(first) != list(second)
+    assert first["completion_time"] < second["completion_time"]
+    for report in (first, second):
+        image = report["image_categories"]["most_widely_used_image"]
+        image["host_list"].sort()
+    assert (
+        first["image_categories"]["most_widely_used_image"]["software_info"]["components"]
+        == (second["image_categories"]["most_widely_used_image"]["software_info"]["components"])
+    )
