@@ -23,7 +23,7 @@ class Fields:
     """A secret's name and its values. Each method raises ``SecretInvalid``, never telling a value."""
 
     secret: str
-    values: Mapping[str, object]
+    values: Mapping[str, object] = field(repr=False)
     known: set[str] = field(default_factory=set)
 
     def text(self, name: str) -> str:
@@ -54,12 +54,13 @@ class Fields:
     def flag(self, name: str, *, default: bool) -> bool:
         """True or false."""
         self.known.add(name)
-        value = self.values.get(name, default)
-        if value in {"true", "false"}:
-            return value == "true"
-        if not isinstance(value, bool):
+        value = self.values.get(name)
+        if isinstance(value, str):
+            value = {"true": True, "false": False}.get(value, value)
+        meant = default if value is None else value
+        if not isinstance(meant, bool):
             self._refuse(name, "expected true or false")
-        return value
+        return meant
 
     def ca_bundle(self, name: str) -> str | None:
         """Certificates as PEM text, proven to be readable."""

@@ -39,7 +39,7 @@ def _vcenters(fleet: Fleet) -> Iterator[str]:
                 f"/vcenters/{at}: expected confirm_after_seconds below blind_after_seconds, "
                 f"got {vcenter.confirm_after_seconds} and {vcenter.blind_after_seconds}"
             )
-        if vcenter.first_delay_seconds >= vcenter.extract_deadline_seconds:
+        if vcenter.extract and vcenter.first_delay_seconds >= vcenter.extract_deadline_seconds:
             yield (
                 f"/vcenters/{at}: expected first_delay_seconds below extract_deadline_seconds, "
                 f"got {vcenter.first_delay_seconds} and {vcenter.extract_deadline_seconds}"
