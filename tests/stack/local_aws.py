@@ -1,9 +1,14 @@
 """An AWS of our own on 127.0.0.1, gone when it is left."""
 
+import os
+import shutil
+import signal
 import socket
 import subprocess
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
+from tempfile import mkdtemp
 from types import TracebackType
 from typing import Self
 
@@ -25,12 +30,12 @@ class LocalAws:
     """
 
     def __init__(self, directory: Path, authority: Authority, now: datetime) -> None:
-        """Keep log, home and certificate in `directory`; its functions trust `authority` and nobody else."""
+        """Keep the log in `directory`, all else only until the end; its functions trust `authority` alone."""
         directory.mkdir(parents=True, exist_ok=True)
         self.log = directory / "local-aws.log"
-        self._directory = directory.absolute()
-        self._tls = authority.issue(self._directory, now)
-        self._authority = authority.write(self._directory)
+        self._scratch = Path(mkdtemp(prefix="local-aws-", dir=directory.absolute()))
+        self._tls = authority.issue(self._scratch, now)
+        self._authority = authority.write(self._scratch)
         self._port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -39,7 +44,7 @@ class LocalAws:
         """Where it answers."""
         return f"https://127.0.0.1:{self._port}"
 
-    @property
+    @cached_property
     def aws(self) -> Aws:
         """Clients of the account's root."""
         return Aws(self.url, self._authority, KEY, KEY)
@@ -52,7 +57,12 @@ class LocalAws:
     def __enter__(self) -> Self:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [TOOLS / "aws" / "bin" / "ministack"], env=self._own_environment(), stdout=log, stderr=log
+                [TOOLS / "aws" / "bin" / "ministack"],
+                env=self._own_environment(),
+                stdout=log,
+                stderr=log,
+                # Its functions' processes end with it, as one group.
+                start_new_session=True,
             )
         try:
             self._await_health()
@@ -73,7 +83,8 @@ class LocalAws:
         # Exactly this: whatever stands here, the functions see too.
         return {
             "PATH": f"{TOOLS / 'aws' / 'bin'}:/usr/bin:/bin",
-            "HOME": str(self._directory),
+            "HOME": str(self._scratch),
+            "TMPDIR": str(self._scratch),
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(self._port),
             "MINISTACK_HOST": "127.0.0.1",
@@ -96,15 +107,12 @@ class LocalAws:
                 raise RuntimeError(f"the local AWS did not start:\n{self.log.read_text()}") from error
 
     def _end(self) -> None:
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
+        # It has nothing to save, and asked to end it would wait for each client to hang up first.
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-        self._process = None
+            self._process = None
+        shutil.rmtree(self._scratch, ignore_errors=True)
 
 
 def _free_port() -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from tests.stack.aws import REGION, Aws
 from tests.stack.local_aws import LocalAws
@@ -51,6 +52,11 @@ class Stack:
             log = "\n".join(self.log_of(function))
             raise FunctionError(f"{reply['errorType']}: {reply['errorMessage']}\n{log}")
         return reply
+
+    def variables_of(self, function: str) -> dict[str, str]:
+        """The environment variables that the template gives a function, by logical id."""
+        shown = self.aws.functions.get_function_configuration(FunctionName=self.resources[function])
+        return shown["Environment"]["Variables"]
 
     def log_of(self, function: str) -> list[str]:
         """Every line that a function logged, oldest first."""
@@ -111,6 +117,7 @@ def deploy(local_aws: LocalAws, packaged: Path, name: str, parameters: Mapping[s
     made.wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     stack = Stack(aws, name)
     _mend_concurrency(stack)
+    _mend_lock(stack)
     return stack
 
 
@@ -122,3 +129,18 @@ def _mend_concurrency(stack: Stack) -> None:
         stack.aws.functions.update_event_source_mapping(
             UUID=source["UUID"], ScalingConfig={"MaximumConcurrency": limit}
         )
+
+
+def _mend_lock(stack: Stack) -> None:
+    # The emulator leaves a bucket's Object Lock out of a template, and then refuses to lock a single object.
+    (made,) = stack.aws.cloudformation.describe_stacks(StackName=stack.name)["Stacks"]
+    values = {each["ParameterKey"]: each["ParameterValue"] for each in made["Parameters"]}
+    mode: Literal["COMPLIANCE", "GOVERNANCE"]
+    mode = "COMPLIANCE" if values["AuditLockMode"] == "COMPLIANCE" else "GOVERNANCE"
+    stack.aws.s3.put_object_lock_configuration(
+        Bucket=stack.outputs["AuditBucketName"],
+        ObjectLockConfiguration={
+            "ObjectLockEnabled": "Enabled",
+            "Rule": {"DefaultRetention": {"Mode": mode, "Days": int(values["AuditLockDays"])}},
+        },
+    )

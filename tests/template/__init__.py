@@ -1,0 +1,1 @@
+"""What the template promises, read from what CloudFormation gets to see of it."""
