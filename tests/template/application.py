@@ -30,7 +30,7 @@ def written() -> Template:
 
 @cache
 def transformed() -> Template:
-    """The template as it is deployed: event source mappings, schedules and roles are resources of their own."""
+    """The template as it is deployed: event source mappings and schedules are resources of their own."""
     template = written()
     for resource in template["Resources"].values():
         for code in {"CodeUri", "ContentUri"} & set(resource["Properties"]):
