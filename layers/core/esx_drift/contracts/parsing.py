@@ -1,0 +1,102 @@
+"""From bytes to JSON, refusing cheaply what no schema can see or no reader should have to bear."""
+
+import json
+import math
+import re
+from collections import Counter
+from typing import NoReturn
+
+from esx_drift.domain.shapes import Json
+from esx_drift.errors import ContractViolation
+
+MAX_BYTES = 32_000_000
+MAX_LEVELS = 64
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def refusal(expected: str, got: str, pointer: str = "") -> ContractViolation:
+    """The error for a whole body that is refused."""
+    line = f"{pointer}: expected {expected}, got {got}"
+    return ContractViolation(f"not acceptable as JSON: expected {expected}, got {got}", (line,))
+
+
+def json_of(body: bytes) -> Json:
+    """The value in ``body``, or ``ContractViolation``.
+
+    Stricter than ``json.loads``: UTF-8 only, at most 32 MB and 64 levels, and neither duplicate keys nor
+    NaN, infinite numbers or lone surrogates, which readers disagree about and no canonical form can hold.
+    """
+    if len(body) > MAX_BYTES:
+        raise refusal(f"at most {MAX_BYTES} bytes", f"{len(body)} bytes")
+    text = _text_of(body)
+    value = _parsed(text)
+    if _SURROGATE_ESCAPE.search(text):
+        _refuse_lone_surrogates(value)
+    if _deeper_than(value, MAX_LEVELS):
+        raise refusal(f"at most {MAX_LEVELS} levels", "more")
+    return value
+
+
+def _text_of(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise refusal("JSON in UTF-8", f"a byte that is not UTF-8 at position {error.start}") from None
+
+
+def _parsed(text: str) -> Json:
+    try:
+        value: Json = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        at = f"line {error.lineno} column {error.colno}"
+        raise refusal("JSON", f"something else at {at} ({error.msg})") from None
+    except RecursionError:
+        raise refusal(f"at most {MAX_LEVELS} levels", "far more") from None
+    except ValueError:  # the int() of Python refuses more than 4300 digits
+        raise refusal("numbers of a bearable length", "thousands of digits") from None
+    return value
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise refusal("each field once", f"the field {json.dumps(twice[:100])} twice in one object")
+    return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise refusal("numbers that JSON knows", name)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise refusal("numbers that fit a double", digits[:100])
+    return number
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
+
+
+def _refuse_lone_surrogates(value: Json) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise refusal(f"at most {MAX_LEVELS} levels", "far more") from None
+    except UnicodeEncodeError:
+        raise refusal("text of whole characters", "half of a surrogate pair") from None
+
+
+def _deeper_than(value: Json, levels: int) -> bool:
+    """Walk level by level, without recursion."""
+    containers = [value] if isinstance(value, dict | list) else []
+    while containers and levels:
+        levels -= 1
+        containers = [
+            inner
+            for outer in containers
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+    return bool(containers)

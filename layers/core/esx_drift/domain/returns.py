@@ -1,0 +1,72 @@
+"""Which hosts of a snapshot are hosts that had left: removing, tampering and adding again hides nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from esx_drift.domain.shapes import Image, KnownHost, Snapshot
+from esx_drift.domain.versions import sorted_naturally
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """A host that left in an earlier check: its name, and its last known image."""
+
+    name: str
+    image: Image | None
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """A host that came back: under which id it was known, and as what."""
+
+    old_id: str
+    image: Image | None
+    orphaned_vibs: list[str] | None
+
+
+def image_of_host(snapshot: Snapshot, known: KnownHost) -> Image | None:
+    """What the host runs, as far as the snapshot knows."""
+    return None if known["image"] is None else snapshot["images"][known["image"]]
+
+
+def returns(baseline: Snapshot, current: Snapshot, departed: Mapping[str, Former]) -> dict[str, Return]:
+    """The current hosts that had left, by id. A host is known by its name, which DNS reads in any case.
+
+    One that came back unseen, so that the baseline does not know what it runs, still counts as coming back.
+    """
+    left_before = _Left(
+        {host: Return(host, former.image, []) for host, former in departed.items()},
+        {host: former.name for host, former in departed.items()},
+    )
+    gone = {host: baseline["hosts"][host] for host in baseline["hosts"].keys() - current["hosts"].keys()}
+    left_now = _Left(
+        {
+            host: Return(host, image_of_host(baseline, known), known["orphaned_vibs"])
+            for host, known in gone.items()
+        },
+        {host: known["name"] for host, known in gone.items()},
+    )
+    found: dict[str, Return] = {}
+    for host in sorted_naturally(current["hosts"].keys()):
+        name, known_host = current["hosts"][host]["name"], baseline["hosts"].get(host)
+        former = None
+        if known_host is None:
+            former = left_now.taken(host, name) or left_before.taken(host, name)
+        elif known_host["image"] is None:
+            former = left_before.taken(host, name)
+        if former is not None:
+            found[host] = former
+    return found
+
+
+class _Left:
+    """Hosts that left, each of which can come back once."""
+
+    def __init__(self, hosts: dict[str, Return], names: Mapping[str, str]) -> None:
+        self.by_id = hosts
+        self.by_name = {name.casefold(): host for host, name in names.items()}
+
+    def taken(self, host: str, name: str) -> Return | None:
+        """The one with this name, or else with this id; it is not given again."""
+        old_id = self.by_name.pop(name.casefold(), host)
+        return self.by_id.pop(old_id, None)
