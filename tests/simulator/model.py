@@ -22,9 +22,10 @@ ALL_PRIVILEGES = frozenset(
     {"System.Anonymous", "System.View", LIST_CLUSTERS, READ_SETTINGS, READ_TASKS, READ_SOFTWARE}
 )
 _JOURNAL_LENGTH = 10_000
+_RELEASE = ("8.0.3", "24674346")
 
 
-type State = tuple[str, str, float, Pace, Saved]
+type State = tuple[str, str, str, float, Pace, Saved]
 
 
 class Call(NamedTuple):
@@ -51,8 +52,7 @@ class VCenter:
         self.skew_seconds = 0.0
         self._clock = clock
         self.instance_uuid = str(uuid.UUID(int=random.Random(seed).getrandbits(128), version=4))
-        self.version = "8.0.3"
-        self.build = "24674346"
+        self.version, self.build = _RELEASE
         self.privileges = set(ALL_PRIVILEGES)
         self.datacenters = {"datacenter-3": "DC-Nuremberg"}
         self.folders = {"group-h5": "host"}
@@ -121,9 +121,8 @@ class VCenter:
             self.sessions.accounts = {USER: PASSWORD}
             self.sessions.unlock()
             self.extractions.abandon()
-            self.instance_uuid, self.version, self.skew_seconds, self.extractions.pace, saved = (
-                self._remembered
-            )
+            self.instance_uuid, self.version, self.build, self.skew_seconds, pace, saved = self._remembered
+            self.extractions.pace = pace
             self.inventory.restore(saved)
 
     def clear(self) -> None:
@@ -131,7 +130,8 @@ class VCenter:
         with self.lock:
             self.recover()
             self.extractions.pace = Pace()
-            self.version, self.skew_seconds = "8.0.3", 0.0
+            self.version, self.build = _RELEASE
+            self.skew_seconds = 0.0
             self.extractions.reports.clear()
             self.extractions.tasks.clear()
             self.sessions.close_all()
@@ -144,9 +144,10 @@ class VCenter:
         self.looks[cluster] += 1
         self.on_look(cluster)
 
-    def note(self, method: str, path: str, status: int) -> None:
-        """Enter an answered request into the journal, and wake those who wait."""
+    def note(self, route: str, method: str, path: str, status: int) -> None:
+        """Count an answered request, enter it into the journal, and wake those who wait."""
         with self._called:
+            self.requests[route] += 1
             self.journal.append(Call(self.now(), method, path, status))
             self._called.notify_all()
 
@@ -159,8 +160,8 @@ class VCenter:
         self.extractions.settle()
 
     def _state(self) -> State:
-        extractions = self.extractions
-        return self.instance_uuid, self.version, self.skew_seconds, extractions.pace, self.inventory.saved()
+        pace, saved = self.extractions.pace, self.inventory.saved()
+        return self.instance_uuid, self.version, self.build, self.skew_seconds, pace, saved
 
     def counts(self) -> dict[str, object]:
         """What was counted so far, as JSON."""

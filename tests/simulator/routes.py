@@ -56,11 +56,18 @@ def route_of(request: Request) -> tuple[Route, str]:
     raise http_not_found()
 
 
+def name_of(request: Request) -> str:
+    """The name of the request's route, under which it is counted."""
+    for route in ROUTES:
+        if route.segment(request) is not None:
+            return route.name
+    return f"{request.method} (unknown)"
+
+
 def answer(vcenter: VCenter, request: Request) -> Reply:
     """What the vCenter replies, errors included. Call it with the vCenter's lock held."""
     try:
         route, segment = route_of(request)
-        vcenter.requests[route.name] += 1
         if route.since_803 and not vcenter.knows_installed_images:
             raise http_not_found()
         if route.needs_session:

@@ -45,6 +45,7 @@ class Sessions:
         self.max_open = 0
         self._now = now
         self._open: dict[str, Session] = {}
+        self._failures: list[Login] = []
         self._locked_until: dict[str, datetime] = {}
 
     @property
@@ -64,7 +65,8 @@ class Sessions:
         accepted = not locked and self.accounts.get(user) == password
         self.logins.append(Login(self._now(), user, accepted, locked))
         if not accepted:
-            self._count_failure(user)
+            self._failures.append(self.logins[-1])
+            self._lock_if_due(user)
             raise login_refused()
         if self.open_count >= self.limit:
             raise unavailable()
@@ -98,12 +100,12 @@ class Sessions:
     def unlock(self) -> None:
         """Unlock every account and forget its failures."""
         self._locked_until.clear()
-        self.logins = [login for login in self.logins if login.accepted]
+        self._failures.clear()
 
-    def _count_failure(self, user: str) -> None:
+    def _lock_if_due(self, user: str) -> None:
         since = self._now() - timedelta(seconds=self.failure_window_seconds)
-        failures = [x for x in self.logins if x.user == user and not x.accepted and x.at >= since]
-        if len(failures) >= self.failures_allowed and not self.is_locked(user):
+        recent = [failure for failure in self._failures if failure.user == user and failure.at >= since]
+        if len(recent) >= self.failures_allowed and not self.is_locked(user):
             self._locked_until[user] = self._now() + timedelta(seconds=self.unlock_seconds)
 
     def _expire(self) -> None:

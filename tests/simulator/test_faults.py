@@ -63,9 +63,7 @@ def test_latency_delays_the_answer_and_nothing_else(vcenter: VCenter, client: Cl
     assert breaches(reply.json()) == []
 
 
-def test_a_slow_body_takes_longer_than_any_timeout_between_two_pieces(
-    vcenter: VCenter, client: Client
-) -> None:
+def test_a_slow_body_outlasts_any_timeout_between_two_pieces(vcenter: VCenter, client: Client) -> None:
     """So only a limit of the whole call stops it."""
     vcenter.faults.inject(REPORT, kinds.slow_body(bytes_per_second=20_000))
     began = monotonic()
@@ -173,6 +171,16 @@ def test_a_fault_ends_after_its_times_or_when_cleared(vcenter: VCenter, client: 
     assert client.call("GET", images()).status_code == 503
     vcenter.faults.clear(REPORT)
     assert client.call("GET", images()).status_code == 200
+
+
+def test_requests_that_meet_a_fault_are_counted_too(vcenter: VCenter, client: Client) -> None:
+    """What was tried is what a test of politeness asks for."""
+    vcenter.faults.inject("POST /api/session", kinds.status(503))
+    before = vcenter.requests["POST /api/session"]
+    client.login()
+    client.call("GET", "/api/nothing")
+    assert vcenter.requests["POST /api/session"] == before + 1
+    assert vcenter.requests["GET (unknown)"] == 1
 
 
 def test_faults_add_up(vcenter: VCenter, client: Client) -> None:

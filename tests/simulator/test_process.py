@@ -121,6 +121,12 @@ def test_slack_serves_too_and_shows_what_it_received(started: Started, http: req
     assert [request["payload"]["text"] for request in shown] == ["one", "two"]
 
 
+def test_the_simulator_knows_nothing_of_the_product() -> None:
+    """It would agree with the product's mistakes otherwise."""
+    code = "import sys, tests.simulator.__main__; sys.exit(any('esx_drift' in name for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
 def test_wrong_arguments_are_refused() -> None:
     """With status 2, as usual."""
     for arguments in (["vcenter", "--scenario", "nonsense"], ["vcenter", "--tls-cert", "x"], []):

@@ -67,11 +67,11 @@ def test_healing_brings_back_what_was_prepared(name: str, http: requests.Session
     """Software, hosts, permissions, password, identity; and both clusters can be looked at."""
     vcenter, scenario = VCenter(), SCENARIOS[name]
     scenario.prepare(vcenter)
-    before = vcenter.inventory.saved(), vcenter.instance_uuid, vcenter.version
+    before = vcenter.inventory.saved(), vcenter.instance_uuid, vcenter.version, vcenter.build
     for number in range(len(scenario.changes)):
         scenario.change(vcenter, number)
     scenario.heal(vcenter)
-    assert before == (vcenter.inventory.saved(), vcenter.instance_uuid, vcenter.version)
+    assert before == (vcenter.inventory.saved(), vcenter.instance_uuid, vcenter.version, vcenter.build)
     with VCenterServer(vcenter) as server:
         client = Client(server.url, http)
         assert client.login().status_code == 201

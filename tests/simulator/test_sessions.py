@@ -72,6 +72,15 @@ def test_five_failures_lock_the_account_even_for_the_right_password() -> None:
     assert not _refused(sessions, PASSWORD)
 
 
+def test_unlocking_forgets_no_attempt() -> None:
+    """Only what locked the account."""
+    sessions = Sessions(Clock().now)
+    assert all(_refused(sessions, "wrong") for _ in range(5))
+    sessions.unlock()
+    assert not _refused(sessions, PASSWORD)
+    assert sessions.refused_count == 5
+
+
 def test_failures_far_apart_lock_nothing() -> None:
     """They count for 180 seconds."""
     clock = Clock()

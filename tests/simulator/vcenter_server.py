@@ -3,7 +3,7 @@
 from tests.simulator.control import CONTROL, control
 from tests.simulator.model import VCenter
 from tests.simulator.reply import Reply, Request
-from tests.simulator.routes import answer
+from tests.simulator.routes import answer, name_of
 from tests.simulator.server import HttpServer, Tls
 
 
@@ -18,7 +18,8 @@ class VCenterServer(HttpServer):
         if request.path.startswith(CONTROL):
             return control(self.vcenter, request)
         reply = self.vcenter.faults.applied(request, self._answer)
-        self.vcenter.note(request.method, request.path, 0 if reply.delivery.is_silent else reply.status)
+        status = 0 if reply.delivery.is_silent else reply.status
+        self.vcenter.note(name_of(request), request.method, request.path, status)
         return reply
 
     def _answer(self, request: Request) -> Reply:
