@@ -166,7 +166,7 @@ class VCenterSessions[S: Secret]:
 
 
 def _end(vcenter: str, session: Session) -> None:
-    """End a session. If that fails, what the invocation did still counts, and the vCenter ends it for idleness."""
+    """End a session. If that fails, what the invocation did still counts; the vCenter ends it when idle."""
     try:
         session.close()
     except VCENTER_FAILURES as error:

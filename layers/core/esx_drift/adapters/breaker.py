@@ -1,15 +1,14 @@
 """``breaker/<v>.json`` in the StateBucket: which passwords a vCenter refused."""
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from esx_drift.contracts import violations
+from esx_drift.contracts import json_of, require
 from esx_drift.domain.breaker import Breaker
 from esx_drift.domain.names import breaker_key, canonical_json
-from esx_drift.errors import LoginSuspended, StoreUnavailable
+from esx_drift.errors import ContractViolation, LoginSuspended, StoreUnavailable
 from esx_drift.sessions import StoredBreaker
 
 if TYPE_CHECKING:
@@ -72,11 +71,10 @@ def _unavailable(key: str, why: str) -> StoreUnavailable:
 
 def _breaker(body: bytes, vcenter: str, key: str) -> Breaker:
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        value = None
-    if violations("breaker", value) or value["vcenter"] != vcenter:
+        value = json_of(body)
+        require("breaker", value)
+    except ContractViolation as error:
         raise LoginSuspended(
-            f"{vcenter}: no login is tried, because {key} can't be read: esx-drift doctor --reset {vcenter}"
-        )
+            f"no login to {vcenter} is tried, because {key} can't be read: esx-drift doctor --reset {vcenter}"
+        ) from error
     return cast("Breaker", value)

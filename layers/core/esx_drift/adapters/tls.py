@@ -35,8 +35,9 @@ def context_of(ca_bundle: str | None, *, strict: bool) -> ssl.SSLContext:
 
 
 def _ascii(pem: str) -> str:
-    # Comments between certificates may hold names in any script; Python takes only ASCII for PEM.
-    return pem.encode("ascii", "ignore").decode()
+    # Comments between certificates may hold names in any script; Python takes only ASCII for PEM. An empty
+    # text must not stay empty: it would mean the machine's own authorities.
+    return pem.encode("ascii", "ignore").decode() or "\n"
 
 
 def remedy(error: ssl.SSLCertVerificationError) -> str:

@@ -23,7 +23,6 @@ from esx_drift.errors import (
     LoginRefused,
     NoReport,
     RequestRefused,
-    VCenterError,
 )
 from esx_drift.ports import Cluster, Host, Reply, Submitted, Task
 

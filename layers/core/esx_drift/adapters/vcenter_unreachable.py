@@ -3,7 +3,7 @@
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from urllib3 import exceptions as urllib3_errors
@@ -20,7 +20,7 @@ class Peer:
     """Whom we call: the vCenter's ``host:port``, and the URL of the proxy in between, if any."""
 
     address: str
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)
 
     @property
     def proxy_address(self) -> str:

@@ -93,6 +93,16 @@ class _Transport(HTTPAdapter):
         """Do nothing: requests would add its public CAs to the context, which verifies by itself."""
 
 
+class _Session(requests.Session):
+    """requests' session, to which no answer is a redirect.
+
+    ``allow_redirects=False`` alone still parses where it points to, and reads its whole body.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 -- no answer is one
+        return None
+
+
 class Wire:
     """Calls to the one host that the secret names."""
 
@@ -106,7 +116,7 @@ class Wire:
         self.peer = peer
         self._clock = clock
         self._pause = pause
-        self._http = requests.Session()
+        self._http = _Session()
         self._http.trust_env = False
         self._http.proxies = {"https": peer.proxy} if peer.proxy else {}
         # The vCenter sets its token as a cookie too: one that is dead must not go along with a new one.

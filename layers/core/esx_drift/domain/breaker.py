@@ -47,8 +47,9 @@ def forbids(breaker: Breaker, actor: Actor, version: str, now: datetime) -> str 
     if version in breaker["refused"]:
         vcenter = breaker["vcenter"]
         return (
-            f"this password was refused before, last at {breaker['refused_at']}. Put the new one into the secret"
-            f" esx-drift/vcenter/{vcenter}; if it is right after all: esx-drift doctor --reset {vcenter}"
+            f"this password was refused before, last at {breaker['refused_at']}. Put the new one into the"
+            f" secret esx-drift/vcenter/{vcenter}, or if it is right after all: esx-drift doctor"
+            f" --reset {vcenter}"
         )
     if not breaker["open"]:
         return None
