@@ -9,6 +9,7 @@ from esx_drift.domain.condition import Condition
 from esx_drift.domain.event import Told, events_of
 from esx_drift.domain.findings import Settled, Tested, settle
 from esx_drift.domain.fleet import VCenter
+from esx_drift.domain.kinds import LISTING_KINDS
 from esx_drift.domain.listing import Reconciled, overdue, reconcile, unseen
 from esx_drift.domain.names import VCENTER_LOG, request_id
 from esx_drift.domain.record import Heading, blank_record
@@ -28,21 +29,6 @@ from esx_drift.log import Draft, Log, Turn
 from esx_drift.ports import Store, Topic, VCenters
 
 type Trigger = Literal["schedule", "retry", "direct"]
-
-LISTED_KINDS = frozenset(
-    {
-        "vcenter-unreachable",
-        "vcenter-unavailable",
-        "vcenter-error",
-        "vcenter-authentication",
-        "vcenter-authorization",
-        "vcenter-replaced",
-        "api-unsupported",
-        "cluster-missing",
-        "check-overdue",
-    }
-)
-"""What a listing that came puts to the test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +129,7 @@ class DispatchLook:
         now = self.clock()
         reconciled = reconcile(self.vcenter, listing.clusters, turn.after["clusters"] or {}, now)
         conditions = [*reconciled.conditions, *self._overdue(reconciled, now)]
-        settled = self._settle(turn.after, conditions, LISTED_KINDS, now)
+        settled = self._settle(turn.after, conditions, LISTING_KINDS, now)
         after: After = {
             **turn.after,
             "instance_uuid": listing.about["instance_uuid"],
@@ -235,4 +221,4 @@ def _ailing(after: After) -> bool:
     """Whether the vCenter failed before already, so that a retry of it is under way."""
     suspected = {suspect["kind"] for suspect in after["suspects"].values()}
     open_kinds = {finding["kind"] for finding in after["findings"].values()}
-    return bool((suspected | open_kinds) & (LISTED_KINDS - {"cluster-missing", "check-overdue"}))
+    return bool((suspected | open_kinds) & (LISTING_KINDS - {"cluster-missing", "check-overdue"}))

@@ -1,10 +1,11 @@
 """A vCenter that fails, as what is recorded of it and as the condition that it is."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Literal
 
 from esx_drift.domain.condition import Condition
-from esx_drift.domain.shapes import About, CallName, Failure, Severity
+from esx_drift.domain.shapes import About, CallName, Failure, Finding, Severity
 from esx_drift.domain.times import time_of
 from esx_drift.errors import EsxDriftError, SecretInvalid, VCenterReplaced
 
@@ -58,3 +59,16 @@ def refuse_replaced(vcenter: str, known_uuid: str | None, about: About) -> None:
             " nothing is compared until a person accepts it",
             {"before": known_uuid, "now": about["instance_uuid"]},
         )
+
+
+def is_told_by_vcenter(error: EsxDriftError, cluster: str, findings: Iterable[Finding]) -> bool:
+    """Whether the vCenter's own log has this failure open, so that the cluster's log need not tell it again.
+
+    A lost permission hides clusters: while the vCenter's log says so, each cluster that is not found is that.
+    """
+    kind = kind_of(error)
+    if kind == "vcenter-replaced":
+        return True
+    told = {(finding["kind"], finding["subject"]) for finding in findings}
+    hidden = kind == "cluster-missing" and ("vcenter-authorization", "") in told
+    return hidden or (kind, "") in told or (kind, cluster) in told

@@ -1,0 +1,87 @@
+# ruff: noqa: INP001 -- the folder is what Lambda unpacks, and no package
+"""CheckerFunction: one cluster a message (``check-request.schema.json``), one record a check.
+
+What fails goes back to the queue alone, and from there to the dead letter queue.
+"""
+
+import os
+from typing import Any, cast
+
+from aws_lambda_powertools import Logger, Metrics, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from esx_drift.check import Checker
+from esx_drift.contracts import json_of, require
+from esx_drift.domain.shapes import CheckRequest, Record
+from esx_drift.errors import EsxDriftError
+from esx_drift.looking import looking
+
+logger = Logger()
+metrics = Metrics()
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:  # noqa: ARG001  # Lambda's
+    """Check a batch; the reply names the messages to be delivered again.
+
+    Raises ``FleetInvalid`` or a ``TransientError`` where no message can be handled at all.
+    """
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+    with looking(os.environ, "checker") as world:
+        checker = Checker(
+            vcenters=world.vcenters,
+            store=world.store,
+            topic=world.topic,
+            queue=world.queue,
+            fleet=world.fleet,
+            fleet_sha256=world.fleet_sha256,
+            clock=world.clock,
+            code_version=world.code_version,
+        )
+        with processor(event["Records"], lambda record: _one(record, checker)):
+            processor.process()
+    for _, error, _ in processor.exceptions:
+        _tell_failure(error)
+    return processor.response()
+
+
+def _one(message: SQSRecord, checker: Checker) -> None:
+    request = json_of(message.body.encode())
+    require("check-request", request)
+    check = cast("CheckRequest", request)
+    logger.append_keys(run_id=check["run_id"], vcenter=check["vcenter"], cluster=check["cluster"])
+    record = checker.handle(check)
+    if record is None:
+        logger.info("extraction not done yet", request_id=check["request_id"])
+    else:
+        _tell(record)
+
+
+def _tell(record: Record) -> None:
+    failure = record["failure"]
+    logger.info(
+        "cluster checked",
+        request_id=record["request_id"],
+        seq=record["seq"],
+        outcome=record["outcome"],
+        coverage=record["coverage"],
+        changes=len(record["changes"]),
+        failure=failure["message"] if failure else None,
+        events=[event["type"] for event in record["events"]],
+    )
+    with single_metric(name="Checks", unit=MetricUnit.Count, value=1) as metric:
+        metric.add_dimension("outcome", record["outcome"])
+
+
+def _tell_failure(error: BaseException | None) -> None:
+    """Log a message that stays in the queue, and count it by reason."""
+    reason = error.reason if isinstance(error, EsxDriftError) else "bug"
+    # A foreseen failure says it all in its sentence; anything else is a bug, and shows where it is.
+    unforeseen = None if isinstance(error, EsxDriftError) else error
+    logger.error("check failed", reason=reason, why=str(error), exc_info=unforeseen)
+    with single_metric(name="ChecksFailed", unit=MetricUnit.Count, value=1) as metric:
+        metric.add_dimension("reason", reason)

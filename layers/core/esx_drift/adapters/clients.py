@@ -1,0 +1,40 @@
+"""The AWS clients, each made at its first use and kept while the function is warm."""
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
+
+PATIENCE = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3})
+"""Well below any function's timeout: what AWS does not answer by then goes back to its queue."""
+
+
+@cache
+def s3() -> "S3Client":
+    """Amazon S3."""
+    return boto3.client("s3", config=PATIENCE)
+
+
+@cache
+def sqs() -> "SQSClient":
+    """Amazon SQS."""
+    return boto3.client("sqs", config=PATIENCE)
+
+
+@cache
+def sns() -> "SNSClient":
+    """Amazon SNS."""
+    return boto3.client("sns", config=PATIENCE)
+
+
+@cache
+def secrets_manager() -> "SecretsManagerClient":
+    """AWS Secrets Manager."""
+    return boto3.client("secretsmanager", config=PATIENCE)

@@ -1,0 +1,145 @@
+"""The drafts of a check that took no report: it could not look, was not believed, or saw nothing new."""
+
+import gzip
+from dataclasses import replace
+from typing import Literal
+
+from esx_drift.domain.condition import Condition
+from esx_drift.domain.extraction import Outlook, unfinished
+from esx_drift.domain.freshness import Freshness
+from esx_drift.domain.kinds import EXTRACTION_KINDS, VCENTER_KINDS
+from esx_drift.domain.names import quarantine_key, sha256_hex
+from esx_drift.domain.report import Report
+from esx_drift.domain.shapes import After, Failure, Json, Outcome, Record, ReportFacts, Stored
+from esx_drift.domain.times import text_of, time_of
+from esx_drift.errors import ContractViolation, EsxDriftError
+from esx_drift.failing import condition_of, failure_of, is_blind
+from esx_drift.log import Blob, Draft
+from esx_drift.ports import Reply
+from esx_drift.scene import Scene
+
+VIOLATIONS_TOLD = 5
+
+
+def failed(scene: Scene, error: EsxDriftError, told_by: Literal["vcenter", "cluster"]) -> Draft:
+    """A call failed. Where the vCenter's own log tells it, this log opens nothing."""
+    condition = condition_of(error, critical=_blind(scene))
+    conditions = [condition] if told_by == "cluster" else []
+    failure = failure_of(error, scene.sight.at, told_by)
+    return _not_looked(scene, failure, conditions, frozenset({one.kind for one in conditions}))
+
+
+def refused(scene: Scene, reply: Reply, error: ContractViolation) -> Draft:
+    """The report is not what the API promises. It is kept, apart from the documents."""
+    condition = condition_of(error, critical=_blind(scene))
+    violations: list[Json] = [*error.violations[:VIOLATIONS_TOLD]]
+    detail: dict[str, Json] = {**condition.detail, "violations": violations}
+    told = replace(condition, detail=detail)
+    failure = failure_of(error, "report", "cluster")
+    kinds = VCENTER_KINDS | {told.kind}
+    return _quarantined(scene, reply, _not_looked(scene, failure, [told], kinds))
+
+
+def not_possible(scene: Scene, reply: Reply, report: Report) -> Draft:
+    """The report claims to be from the future."""
+    summary = (
+        f"the report says it was completed at {text_of(report.completion_time)},"
+        f" and the vCenter's own clock says {text_of(reply.date)}"
+    )
+    condition = Condition("failure", "document-inconsistent", "", "warning", summary)
+    failure: Failure = {
+        "reason": condition.kind,
+        "message": summary,
+        "facts": {},
+        "at": "report",
+        "told_by": "cluster",
+    }
+    draft = _not_looked(scene, failure, [condition], VCENTER_KINDS | {condition.kind})
+    return _quarantined(scene, reply, draft, report_facts(report, "future"))
+
+
+def not_fresh(scene: Scene, reply: Reply, report: Report, freshness: Freshness) -> Draft:
+    """The vCenter still serves an old report: what was known of the cluster stands."""
+    conditions = unfinished(_outlook(scene, report))
+    settled = scene.settle(conditions, VCENTER_KINDS | EXTRACTION_KINDS, {})
+    outcome: Outcome = "same-report" if freshness == "same" else "superseded"
+    after: After = {
+        **scene.after,
+        "findings": settled.findings,
+        "suspects": settled.suspects,
+        "blind_since": scene.after["blind_since"] or _seen_last(scene),
+    }
+    record: Record = {
+        **scene.record(outcome, after),
+        "report": report_facts(report, freshness),
+        "coverage": scene.after["coverage"] if freshness == "same" else None,
+        "findings": settled.told,
+        "raw_sha256": sha256_hex(reply.body),
+    }
+    return scene.draft(record, report.names)
+
+
+def report_facts(report: Report, freshness: Freshness) -> ReportFacts:
+    """What the report says of itself."""
+    return {
+        "completion_time": text_of(report.completion_time),
+        "status": report.status,
+        "uniform_image": report.uniform_image,
+        "freshness": freshness,
+    }
+
+
+def _not_looked(scene: Scene, failure: Failure, conditions: list[Condition], kinds: frozenset[str]) -> Draft:
+    settled = scene.settle(conditions, kinds, {})
+    after: After = {
+        **scene.after,
+        "findings": settled.findings,
+        "suspects": settled.suspects,
+        "blind_since": scene.after["blind_since"] or _seen_last(scene),
+    }
+    record: Record = {
+        **scene.record("not-looked", after),
+        "failure": failure,
+        "findings": settled.told,
+    }
+    return scene.draft(record, {host.id: host.name for host in scene.sight.hosts})
+
+
+def _quarantined(scene: Scene, reply: Reply, draft: Draft, facts: ReportFacts | None = None) -> Draft:
+    body = gzip.compress(reply.body, mtime=0)
+    digest = sha256_hex(body)
+    stored: Stored = {
+        "key": quarantine_key(scene.vcenter.name, scene.request["cluster"], digest),
+        "sha256": digest,
+    }
+    record: Record = {
+        **draft.record,
+        "report": facts,
+        "quarantine": stored,
+        "raw_sha256": sha256_hex(reply.body),
+    }
+    return Draft(record, (Blob(stored["key"], body),))
+
+
+def _outlook(scene: Scene, report: Report) -> Outlook:
+    asked, task = scene.request["task"], scene.sight.task
+    taken = scene.after["last_taken"]
+    return Outlook(
+        asked=asked is not None and asked["id"] is not None,
+        busy=asked is not None and asked["id"] is None,
+        task_status=task.status if task else None,
+        message=task.message if task else None,
+        report_status=report.status,
+        last_good_at=time_of(taken["completion_time"]) if taken else None,
+        now=scene.now,
+        max_age_seconds=scene.vcenter.max_age_seconds,
+        critical=_blind(scene),
+    )
+
+
+def _seen_last(scene: Scene) -> str:
+    return scene.after["last_look_at"] or text_of(scene.now)
+
+
+def _blind(scene: Scene) -> bool:
+    return is_blind(scene.after["blind_since"], scene.now, scene.vcenter.blind_after_seconds)
