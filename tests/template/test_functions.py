@@ -1,4 +1,5 @@
 import pytest
+from esx_drift.config import ENVIRONMENT
 
 from tests.template.application import PATH, resources, target, written
 
@@ -12,6 +13,15 @@ def test_a_function_logs_where_its_logs_end(name: str) -> None:
         target(FUNCTIONS[name]["Properties"]["LoggingConfig"]["LogGroup"])
     ]
     assert group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_is_given_what_its_code_reads(name: str) -> None:
+    """The environment holds every variable that the code reads, and none that it doesn't."""
+    given = FUNCTIONS[name]["Properties"]["Environment"]["Variables"]
+    function = name.removesuffix("Function").lower()
+    assert set(given) == ENVIRONMENT[function]
+    assert given["POWERTOOLS_SERVICE_NAME"] == function
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
