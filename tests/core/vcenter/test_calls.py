@@ -4,12 +4,12 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from esx_drift.errors import RequestRefused, VCenterError
+from esx_drift.errors import NotAuthorized, RequestRefused, VCenterError
 from esx_drift.ports import Cluster, Host
 
 from tests.core.vcenter.conftest import NOW, Door, Pki
 from tests.core.vcenter.servers import proxy_server, raw_server
-from tests.simulator import VCenter
+from tests.simulator import VCenter, fault_kinds
 
 CLUSTER = "domain-c9"
 
@@ -141,3 +141,11 @@ def test_a_folder_that_holds_too_many(door: Door, vcenter: VCenter) -> None:
     with pytest.raises(VCenterError) as caught:
         door.login().standalone_hosts()
     assert caught.value.facts["error_type"] == "UNABLE_TO_ALLOCATE_RESOURCE"
+
+
+def test_a_place_that_cannot_be_listed(door: Door, vcenter: VCenter) -> None:
+    """If the datacenters can't be listed, that is told: fewer clusters would look like lost ones."""
+    vcenter.cluster_cap = 1
+    vcenter.faults.inject("GET /api/vcenter/datacenter", fault_kinds.status(403))
+    with pytest.raises(NotAuthorized):
+        door.login().clusters()

@@ -1,0 +1,93 @@
+"""When a password may be tried, as rules on values."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from esx_drift.contracts import violations
+from esx_drift.domain.breaker import (
+    LOCKOUT_WINDOW_SECONDS,
+    REFUSED_KEPT,
+    Actor,
+    Breaker,
+    after_refusal,
+    after_success,
+    announced,
+    forbids,
+    fresh,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
+WINDOW = timedelta(seconds=LOCKOUT_WINDOW_SECONDS)
+ACTORS: tuple[Actor, ...] = ("dispatcher", "checker")
+
+
+@pytest.mark.parametrize("actor", ACTORS)
+def test_without_a_refusal_everybody_may_log_in(actor: Actor) -> None:
+    """A vCenter that never refused anybody asks for no caution."""
+    assert forbids(fresh("vc01"), actor, "version-1", NOW) is None
+
+
+@pytest.mark.parametrize("actor", ACTORS)
+def test_a_refused_version_is_never_tried_again(actor: Actor) -> None:
+    """Not after any time, not by anybody, not once another version has worked."""
+    refused = after_refusal(fresh("vc01"), "version-1", NOW)
+    for breaker in (refused, after_success(refused)):
+        reason = forbids(breaker, actor, "version-1", NOW + timedelta(days=400))
+        assert reason is not None
+        assert "secret esx-drift/vcenter/vc01" in reason
+        assert "doctor --reset vc01" in reason
+
+
+def test_a_new_version_is_the_dispatchers_to_try() -> None:
+    """Checkers wait until the dispatcher has found it good."""
+    refused = after_refusal(fresh("vc01"), "version-1", NOW)
+    assert forbids(refused, "checker", "version-2", NOW + WINDOW) is not None
+    assert forbids(refused, "dispatcher", "version-2", NOW + WINDOW) is None
+    assert forbids(after_success(refused), "checker", "version-2", NOW + WINDOW) is None
+
+
+def test_a_new_version_waits_for_the_window() -> None:
+    """The vCenter counts failures for 180 s: the next attempt comes after that, and the reason says when."""
+    refused = after_refusal(fresh("vc01"), "version-1", NOW)
+    early = NOW + WINDOW - timedelta(milliseconds=1)
+    assert "2026-11-23T02:17:00.000Z" in (forbids(refused, "dispatcher", "version-2", early) or "")
+    tried = announced(refused, NOW + WINDOW)
+    assert forbids(tried, "dispatcher", "version-2", NOW + WINDOW + timedelta(seconds=179)) is not None
+    assert forbids(tried, "dispatcher", "version-2", NOW + 2 * WINDOW) is None
+
+
+def test_what_was_refused_is_bounded() -> None:
+    """The oldest versions are forgotten: Secrets Manager has forgotten them as well."""
+    breaker = fresh("vc01")
+    for number in range(REFUSED_KEPT + 5):
+        breaker = after_refusal(breaker, f"version-{number}", NOW)
+    assert len(breaker["refused"]) == REFUSED_KEPT
+    assert breaker["refused"][-1] == f"version-{REFUSED_KEPT + 4}"
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.integers(0, 400).map(lambda seconds: timedelta(seconds=seconds)),
+        st.sampled_from(ACTORS),
+        st.sampled_from(["version-1", "version-2", "version-3", "version-4"]),
+    )
+)
+
+
+@given(STEPS)
+def test_wrong_passwords_never_lock_the_account(steps: list[tuple[timedelta, Actor, str]]) -> None:
+    """Whoever comes with whatever version when: refusals are 180 s apart, and each version has one."""
+    breaker: Breaker = fresh("vc01")
+    now = NOW
+    tried: list[tuple[datetime, str]] = []
+    for passed, actor, version in steps:
+        now += passed
+        if forbids(breaker, actor, version, now) is None:
+            tried.append((now, version))
+            breaker = after_refusal(announced(breaker, now), version, now)
+        assert violations("breaker", breaker) == []
+    assert len({version for _, version in tried}) == len(tried)
+    assert all(later - earlier >= WINDOW for (earlier, _), (later, _) in pairwise(tried))
