@@ -104,19 +104,19 @@ def _shown(element: Element, value: Json) -> str | None:
 
 
 def _detail(difference: Difference, edge: Edge) -> dict[str, Json] | None:
-    """Both sides in full, where from and to don't say what differs."""
+    """Both sides of what differs, where from and to don't say it."""
     if difference.labels:
         return dict(zip(("from", "to"), difference.labels, strict=True))
     if edge != "changed":
         return None
-    old, new = _beyond_version(difference.before), _beyond_version(difference.after)
-    same_text = _shown(difference.element, difference.before) == _shown(difference.element, difference.after)
-    return (
-        {"from": old, "to": new} if same_text or (old != new and difference.element not in _NAMES) else None
-    )
+    old, new = (_unsaid(difference.element, value) for value in (difference.before, difference.after))
+    if difference.element in _NAMES and _shown(difference.element, old) != _shown(difference.element, new):
+        return None
+    return {"from": old, "to": new} if old != new else None
 
 
-def _beyond_version(value: Json) -> Json:
-    if not isinstance(value, dict) or "name" in value or "pkg" in value:
-        return value
-    return {name: part for name, part in value.items() if name != "version"}
+def _unsaid(element: Element, value: Json) -> Json:
+    """What from or to leaves out; of a name and a version, where one ends and the other begins."""
+    if not isinstance(value, dict) or element in _NAMES:
+        return value if isinstance(value, dict) else None
+    return value["components" if element == "solution" else "selection_criteria"]

@@ -1,0 +1,99 @@
+"""What one fresh look shows to hold now."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+
+from esx_drift.domain.cluster_conditions import cluster_conditions
+from esx_drift.domain.condition import Condition
+from esx_drift.domain.consistency import inconsistencies
+from esx_drift.domain.coverage import Inventory
+from esx_drift.domain.host_conditions import host_conditions
+from esx_drift.domain.report import Report
+from esx_drift.domain.shapes import Accepted, Json, Severity, Snapshot
+from esx_drift.domain.uniformity import groups_of, not_uniform
+from esx_drift.domain.unseen import Unseen
+from esx_drift.domain.versions import sorted_naturally
+from esx_drift.domain.wording import clean, listed, named
+
+MAX_NAMES = 5
+MAX_LINES = 20
+
+
+def conditions(  # noqa: PLR0913 - each is a fact of its own, and all but three have to be named
+    report: Report,
+    snapshot: Snapshot,
+    inventory: Inventory,
+    *,
+    now: datetime,
+    uncovered_since: Mapping[str, str],
+    accepted: Mapping[str, Accepted],
+    first_look: bool,
+    blind_after_seconds: int,
+    managed_by_image: bool | None = None,
+) -> list[Condition]:
+    """Every condition that a fresh report shows on the hosts of ``inventory``.
+
+    ``snapshot`` is what was made of the report. A host in ``uncovered_since`` for longer than
+    ``blind_after_seconds`` makes its condition critical. ``managed_by_image``: none if it is not known.
+    """
+    runs = {host: image for host, image in report.runs.items() if host in inventory}
+    unseen = Unseen(report, snapshot, inventory, now, uncovered_since, timedelta(seconds=blind_after_seconds))
+    names = {host: seen.name for host, seen in inventory.items()}
+    ordinary = {host: image for host, image in runs.items() if host not in report.witnesses}
+    whole = cluster_conditions(unseen, managed_by_image=managed_by_image)
+    return [
+        *not_uniform(groups_of(report.images, ordinary), names),
+        *_unreviewed(snapshot, runs, accepted, names),
+        *_orphaned(report, snapshot, names, {} if first_look else accepted, first_look=first_look),
+        *whole,
+        *_inconsistent(report),
+        *host_conditions(unseen, explained=bool(whole) and not runs),
+    ]
+
+
+def _unreviewed(
+    snapshot: Snapshot, runs: Mapping[str, str], accepted: Mapping[str, Accepted], names: Mapping[str, str]
+) -> Iterator[Condition]:
+    hosts = [host for host in runs if host in accepted and _differs(snapshot, host, accepted[host])]
+    if hosts:
+        hosts = sorted_naturally(hosts)
+        who = listed(named(hosts, names), MAX_NAMES)
+        summary = f"{who} {'is' if len(hosts) == 1 else 'are'} not as last accepted"
+        yield Condition("drift", "drift-unreviewed", "", "warning", summary, tuple(hosts))
+
+
+def _differs(snapshot: Snapshot, host: str, accepted: Accepted) -> bool:
+    known = snapshot["hosts"][host]
+    other_image = accepted["image"] is not None and known["image"] != accepted["image"]
+    return other_image or set(known["orphaned_vibs"] or ()) != set(accepted["orphaned_vibs"])
+
+
+def _orphaned(
+    report: Report,
+    snapshot: Snapshot,
+    names: Mapping[str, str],
+    accepted: Mapping[str, Accepted],
+    *,
+    first_look: bool,
+) -> Iterator[Condition]:
+    """A VIB on a host that is not covered counts as long as it is known, or reported all the same."""
+    found: dict[str, list[str]] = {}
+    for host in sorted_naturally(names):
+        known = set(snapshot["hosts"][host]["orphaned_vibs"] or ())
+        for vib in known | report.orphaned_vibs.get(host, frozenset()):
+            found.setdefault(vib, []).append(host)
+    for vib, hosts in sorted(found.items()):
+        new = [host for host in hosts if host not in accepted or vib not in accepted[host]["orphaned_vibs"]]
+        severity: Severity = "warning" if first_look or not new else "critical"
+        summary = f"{clean(vib)} is orphaned on {listed(named(hosts, names), MAX_NAMES)}"
+        detail: dict[str, Json] = {"not_accepted_on": [] if first_look else [*new]}
+        yield Condition("orphaned-vib", "orphaned-vib", vib, severity, summary, tuple(hosts), detail)
+
+
+def _inconsistent(report: Report) -> Iterator[Condition]:
+    lines = inconsistencies(report)
+    if lines:
+        more = f", and {len(lines) - 1} more" if len(lines) > 1 else ""
+        detail: dict[str, Json] = {"inconsistencies": [*lines[:MAX_LINES]]}
+        summary = f"the report contradicts itself: {lines[0]}{more}"
+        yield Condition("failure", "document-inconsistent", "", "warning", summary, detail=detail)
