@@ -27,7 +27,6 @@ from esx_drift.sight import Gaze, Sight, asked_at
 from esx_drift.taking import Taking
 from esx_drift.untaken import failed, not_fresh, not_possible, refused
 
-
 LOGIN_FAILURES = (LoginRefused, LoginSuspended, SecretInvalid)
 
 

@@ -5,7 +5,7 @@
     c  publish what an earlier check could not
     d  look
     e  keep document and snapshot
-    f  write the record under the next number; taken: rebuild from the last one, back to b
+    f  write the record under the next number; taken: catch up with who took it, back to b
     g  write the state; refused: somebody is further on, publish our own events and stop
     h  publish the outbox, write the state with it empty
 
@@ -139,7 +139,7 @@ class Log:
             if sha256 is not None:
                 self._move_on(cached, record, sha256)
                 return Answer(record, repeated=False)
-            cached = _Cached(self._rebuilt(_next_seq(cached.state) - 1), cached.etag, behind=True)
+            cached = self._caught_up(record["seq"])
         raise StoreConflict(
             f"the log of {self.cluster} on {self.vcenter} was written by others {ROUNDS} times at once"
         )
@@ -157,6 +157,13 @@ class Log:
         if stored is not None and stored.state is not None:
             return _Cached(stored.state, stored.etag, behind=False)
         return _Cached(self._rebuilt(0), None if stored is None else stored.etag, behind=True)
+
+    def _caught_up(self, taken_seq: int) -> _Cached:
+        """After another writer took this number: his state, or his record where he has not come so far."""
+        cached = self._read()
+        if _next_seq(cached.state) > taken_seq:
+            return cached
+        return _Cached(self._rebuilt(taken_seq - 1), cached.etag, behind=True)
 
     def _rebuilt(self, after_seq: int) -> State:
         seq = self.store.last_record(self.vcenter, self.cluster, after_seq)

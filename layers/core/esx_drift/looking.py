@@ -1,4 +1,4 @@
-"""What the two functions that look at vCenters work with: everything real, put together once an invocation."""
+"""What the two functions that look at vCenters work with: all real, put together once an invocation."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager

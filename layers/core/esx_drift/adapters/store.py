@@ -116,7 +116,11 @@ class S3Store:
         return cast("Record", record), sha256_hex(body)
 
     def put_record(self, record: Record) -> str | None:
-        """Write the record if its number is free; the sha256 of its bytes, or none."""
+        """Write the record if its number is free; the sha256 of its bytes, or none.
+
+        Raises ``ContractViolation`` for one that nobody could read back: a log is never blocked by a bug.
+        """
+        require("record", record)
         body = canonical_json(record)
         key = record_key(record["vcenter"], record["cluster"], record["seq"])
         return sha256_hex(body) if self._put_once(key, body) else None

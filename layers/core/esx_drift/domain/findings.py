@@ -73,8 +73,10 @@ def settle(
             told.append(_held(known, condition, test))
             continue
         suspect = _suspected(suspects.get(fingerprint), condition, test)
-        if not condition.confirm or _confirmed(suspect, test):
-            told.append(_opened(condition, test))
+        if not condition.confirm:
+            told.append(_opened(condition, test, text_of(test.now)))
+        elif _confirmed(suspect, test):
+            told.append(_opened(condition, test, suspect["first_at"]))
         elif test.counts:
             left[fingerprint] = suspect
         elif fingerprint in suspects:
@@ -98,7 +100,7 @@ def _confirmed(suspect: Suspect, test: Tested) -> bool:
     return test.counts and suspect["count"] > 1 and apart >= timedelta(seconds=test.confirm_after_seconds)
 
 
-def _opened(condition: Condition, test: Tested) -> Finding:
+def _opened(condition: Condition, test: Tested, opened_at: str) -> Finding:
     return {
         "fingerprint": condition.fingerprint,
         "family": condition.family,
@@ -106,7 +108,7 @@ def _opened(condition: Condition, test: Tested) -> Finding:
         "subject": condition.subject,
         "severity": condition.severity,
         "hosts": list(condition.hosts),
-        "opened_at": text_of(test.now),
+        "opened_at": opened_at,
         "last_seen": text_of(test.now),
         "transition": "opened",
         "resolved_because": None,
@@ -119,9 +121,8 @@ def _held(known: Finding, condition: Condition, test: Tested) -> Finding:
     raised = rank(condition.severity) > rank(known["severity"])
     severity = condition.severity if raised else known["severity"]
     return {
-        **_opened(condition, test),
+        **_opened(condition, test, known["opened_at"]),
         "severity": severity,
-        "opened_at": known["opened_at"],
         "transition": "raised" if raised else "still",
     }
 

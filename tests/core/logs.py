@@ -1,0 +1,120 @@
+"""A world for the write protocol: two buckets, a topic that remembers, a process that may end anywhere."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid5
+
+import boto3
+from esx_drift.adapters.store import S3Store
+from esx_drift.domain.event import Told, events_of
+from esx_drift.domain.names import NAMESPACE
+from esx_drift.domain.record import Heading, blank_record
+from esx_drift.domain.shapes import Event, Record
+from esx_drift.errors import TopicUnavailable
+from esx_drift.log import Blob, Draft, Log, Turn
+from esx_drift.ports import Store, Topic
+
+VCENTER, CLUSTER = "vc01", "domain-c9"
+NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
+
+
+class ProcessEnd(BaseException):
+    """The process is gone: nothing after this point runs, and nothing can catch it."""
+
+
+def buckets() -> S3Store:
+    """A store on two empty buckets."""
+    client = boto3.client("s3")
+    for name in ("audit", "state"):
+        client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    return S3Store(lambda: client, "audit", "state")
+
+
+@dataclass(slots=True)
+class Subscribers:
+    """A topic: what was published, and how often; it may refuse for a while."""
+
+    published: list[Event] = field(default_factory=list)
+    refusals: int = 0
+
+    def publish(self, event: Event) -> None:
+        """Take the event, or refuse it."""
+        if self.refusals:
+            self.refusals -= 1
+            raise TopicUnavailable("no")
+        self.published.append(event)
+
+    @property
+    def ids(self) -> set[str]:
+        """The events that arrived, each once."""
+        return {event["id"] for event in self.published}
+
+
+class Mortal:
+    """Anything, until the process ends: before or after the call that its life allows."""
+
+    def __init__(self, inner: object, life: list[str], *, at: int, after: bool) -> None:
+        self._inner, self._life, self._at, self._after = inner, life, at, after
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # it stands for anything
+        method = getattr(self._inner, name)
+        if name == "uri":
+            return method
+
+        def call(*arguments: object) -> object:
+            self._life.append(name)
+            mine = len(self._life) == self._at
+            if mine and not self._after:
+                raise ProcessEnd
+            result = method(*arguments)
+            if mine:
+                raise ProcessEnd
+            return result
+
+        return call
+
+
+def request(number: int) -> str:
+    """The id of a request."""
+    return str(uuid5(NAMESPACE, f"request {number}"))
+
+
+def look_of(store: Store, tells: Callable[[Turn], bool] = lambda _: True) -> Callable[[Turn], Draft]:
+    """A look that keeps a document, and tells its seq if it is to tell anything."""
+
+    def look(turn: Turn) -> Draft:
+        after = {**turn.after, "notices": [*turn.after["notices"], f"look {turn.seq}"]}
+        heading = Heading(VCENTER, CLUSTER, "prod-a", turn.seq, request(0), None, NOW, "test", "0" * 64)
+        record = blank_record(heading, "baseline", NOW, after)  # type: ignore[arg-type]  # a dict of its fields
+        told = Told(
+            vcenter=VCENTER,
+            cluster={"id": CLUSTER, "name": "prod-a"},
+            check_id=record["check_id"],
+            checked_at=record["checked_at"],
+            outcome="baseline",
+            record=store.uri(VCENTER, CLUSTER, turn.seq),
+            coverage={"hosts": 1, "covered": 1, "failed": 0, "unsupported": 0},
+        )
+        events = events_of(told) if tells(turn) else []
+        return Draft({**record, "events": events}, (Blob(f"documents/look-{turn.seq}", b"document"),))
+
+    return look
+
+
+def log(store: Store, topic: Topic) -> Log:
+    """The cluster's log."""
+    return Log(store, topic, VCENTER, CLUSTER)
+
+
+def records(store: S3Store) -> list[Record]:
+    """Every record of the log, in order; fails if a number is missing."""
+    last = store.last_record(VCENTER, CLUSTER, 0) or 0
+    return [store.record(VCENTER, CLUSTER, seq)[0] for seq in range(1, last + 1)]
+
+
+def ids_of(found: Iterable[Record]) -> set[str]:
+    """The ids of all events in these records."""
+    return {event["id"] for record in found for event in record["events"]}
