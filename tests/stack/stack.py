@@ -2,15 +2,19 @@
 
 import json
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tests.stack.aws import REGION, Aws
 from tests.stack.local_aws import LocalAws
 from tests.stack.place import TOOLS, build_app
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 CODE_BUCKET = "code"
 
@@ -70,6 +74,19 @@ class Stack:
             QueueUrl=self.resources[queue], AttributeNames=["ApproximateNumberOfMessages"]
         )
         return int(shown["Attributes"]["ApproximateNumberOfMessages"])
+
+    def await_message(self, queue: str, bound_seconds: int = 60) -> "MessageTypeDef":
+        """The next message of a queue, by logical id, which is hidden from others from then on.
+
+        Raises:
+            TimeoutError: none came within the bound.
+        """
+        ends = time.monotonic() + bound_seconds
+        while time.monotonic() < ends:
+            came = self.aws.sqs.receive_message(QueueUrl=self.resources[queue], WaitTimeSeconds=5)
+            if came.get("Messages"):
+                return came["Messages"][0]
+        raise TimeoutError(f"no message came to {queue} within {bound_seconds} s")
 
     def retry_after(self, queue: str, seconds: int) -> None:
         """Let a queue hand out a failed message again after so many seconds, not after half an hour."""
