@@ -2,7 +2,7 @@
 
 import typer
 
-from esx_drift.cli import compare, fleet, status, validation
+from esx_drift.cli import fleet, status
 
 app = typer.Typer(
     name="esx-drift",
@@ -12,7 +12,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("diff")(compare.diff)
-app.command("validate")(validation.validate)
-app.command("status")(status.status)
+app.command()(status.status)
 app.add_typer(fleet.app, name="fleet")

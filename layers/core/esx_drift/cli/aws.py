@@ -38,16 +38,14 @@ def clients() -> Clients:
     return Clients(cache(lambda: boto3.client("s3")), cache(lambda: boto3.client("secretsmanager")))
 
 
-def outputs_of(stack: str) -> dict[str, str]:
-    """The outputs of a deployed stack; raises ``PermanentError`` where there is none."""
+def outputs_of(stack: str, *keys: str) -> tuple[str, ...]:
+    """These outputs of a deployed stack; raises ``PermanentError`` where there is none."""
     with told(f"Looking for the stack {stack} (another one? --stack NAME)"):
         found = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
-    return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", ())}
-
-
-def output_of(stack: str, key: str) -> str:
-    """One output of a deployed stack; raises ``PermanentError`` where it is missing."""
-    outputs = outputs_of(stack)
-    if key not in outputs:
-        raise PermanentError(f"the stack {stack} has no output {key}: is it esx-drift, and deployed whole?")
-    return outputs[key]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", ())}
+    missing = [key for key in keys if key not in outputs]
+    if missing:
+        raise PermanentError(
+            f"the stack {stack} has no output {missing[0]}: is it esx-drift, and deployed whole?"
+        )
+    return tuple(outputs[key] for key in keys)

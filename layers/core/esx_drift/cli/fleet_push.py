@@ -8,7 +8,7 @@ import typer
 
 from esx_drift.adapters.fleet_file import FleetFile, fleet_of
 from esx_drift.adapters.secrets import Secrets
-from esx_drift.cli.aws import clients, output_of, told
+from esx_drift.cli.aws import clients, outputs_of, told
 from esx_drift.cli.terminal import FOUND, fail, say, warn
 from esx_drift.domain.fleet import Fleet, fleet_from
 from esx_drift.domain.names import FLEET_KEY, sha256_hex
@@ -29,7 +29,7 @@ class Target:
 
     def name(self) -> str:
         """The bucket's name."""
-        return self.bucket or output_of(self.stack, "StateBucketName")
+        return self.bucket or outputs_of(self.stack, "StateBucketName")[0]
 
 
 def push(document: "FleetDocument", target: Target, renamed: tuple[str, ...], *, ask: bool) -> None:

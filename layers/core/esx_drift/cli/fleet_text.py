@@ -34,7 +34,7 @@ for _kind, _spelt, _first in (
     PlainLoader.add_implicit_resolver(f"{TAG}{_kind}", re.compile(rf"(?:{_spelt})\Z"), _first)
 
 
-class NotReadable(Exception):  # noqa: N818 -- it is what is said of the text
+class NotReadable(Exception):
     """The text is neither YAML nor JSON, or says more than JSON can. ``line`` is none where not known."""
 
     def __init__(self, message: str, line: int | None = None) -> None:

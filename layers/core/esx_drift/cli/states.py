@@ -1,0 +1,53 @@
+"""The cached state of every log, read from the StateBucket at once."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, cast
+
+from esx_drift.adapters.store import S3Store
+from esx_drift.cli.terminal import warn
+from esx_drift.contracts import json_of, violations
+from esx_drift.domain.shapes import After, Snapshot, State
+from esx_drift.errors import ContractViolation
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PREFIX = "state/"
+AT_ONCE = 8
+"""Reads in flight: below the ten connections that a botocore client keeps."""
+
+
+def states_in(s3: "S3Client", bucket: str) -> Iterator[State]:
+    """Each state in the bucket; one that can't be trusted is warned of and left out."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX)
+    keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+
+    def body(key: str) -> bytes:
+        return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+    for key, read in zip(keys, _each(body, keys), strict=True):
+        state = _state_of(read)
+        if state is None:
+            warn(f"s3://{bucket}/{key} is no valid state; the next check rebuilds it from the log")
+        else:
+            yield state
+
+
+def snapshots_of(states: Mapping[tuple[str, str], After], store: S3Store) -> dict[tuple[str, str], Snapshot]:
+    """The last snapshot of each log that has one."""
+    taken = {log: after["snapshot"]["key"] for log, after in states.items() if after["snapshot"]}
+    return dict(zip(taken, _each(store.snapshot, taken.values()), strict=True))
+
+
+def _each[T](read: Callable[[str], T], keys: Iterable[str]) -> list[T]:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(read, keys))
+
+
+def _state_of(body: bytes) -> State | None:
+    try:
+        state = json_of(body)
+    except ContractViolation:
+        return None
+    return None if violations("state", state) else cast("State", state)

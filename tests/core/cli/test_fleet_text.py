@@ -1,0 +1,103 @@
+import json
+from contextlib import suppress
+
+import pytest
+import yaml
+from esx_drift.cli.fleet_text import NotReadable, parse
+from hypothesis import given
+from hypothesis import strategies as st
+
+TEXTS = st.text(st.characters(codec="utf-8"))
+BOMB = "a: &a [1,1,1,1,1,1,1,1]\n" + "".join(
+    f"{new}: &{new} [{', '.join([f'*{old}'] * 8)}]\n" for old, new in zip("abcdef", "bcdefg", strict=True)
+)
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**17), 10**17) | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(
+    PLAIN.filter(lambda value: not isinstance(value, list | dict)) | st.dictionaries(TEXTS, PLAIN, min_size=1)
+)
+def test_yaml_says_what_json_says(value: object) -> None:
+    """A document means the same in either form."""
+    assert parse(yaml.safe_dump(value, default_style='"')).document == value
+
+
+@given(st.dictionaries(TEXTS, PLAIN) | st.lists(PLAIN))
+def test_json_is_read_as_json(value: object) -> None:
+    """With tabs and all."""
+    assert parse(json.dumps(value, indent="\t")).document == value
+
+
+@given(st.text())
+def test_any_text_is_a_document_or_not_readable(text: str) -> None:
+    """No other error comes out."""
+    with suppress(NotReadable):
+        json.dumps(parse(text).document, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "document"),
+    [
+        ("a: no", {"a": "no"}),
+        ("a: on", {"a": "on"}),
+        ("a: 2026-11-28T20:00:00Z", {"a": "2026-11-28T20:00:00Z"}),
+        ("a: 2026-11-28", {"a": "2026-11-28"}),
+        ("a: 0123", {"a": "0123"}),
+        ("a: 1:30", {"a": "1:30"}),
+        ("a: 0x1F", {"a": "0x1F"}),
+        ("a: 1_000", {"a": "1_000"}),
+        ("a: .inf", {"a": ".inf"}),
+        ("a: 600", {"a": 600}),
+        ("a: 1e3", {"a": 1000.0}),
+        ("a: ~\nb:\nc: null", {"a": None, "b": None, "c": None}),
+        ("a: &x [1]\nb: *x", {"a": [1], "b": [1]}),
+    ],
+)
+def test_only_what_json_can_say_is_read_out_of_yaml(text: str, document: object) -> None:
+    """A country called no stays a text, and so does a time."""
+    assert parse(text).document == document
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("a: 1\nb: 2\na: 3", 3, 'expected each key once, got "a" twice'),
+        ("a:\n  1: x", 2, "expected a text as key"),
+        ("a: 1\nb: !!binary aGk=", 2, "expected plain YAML, got the tag"),
+        ("a: 1\nb: !!python/name:os.system x", 2, "expected plain YAML, got the tag"),
+        ("a: [1\nb: 2", 2, "while parsing a flow sequence"),
+        ("a: 1\n\tb: 2", 2, "cannot start any token"),
+        ("a: *nowhere", 1, "undefined alias"),
+        ("a: &a [*a]", 1, "nested deeper than 64 levels"),
+        ("a: 1\n---\nb: 2", 2, "expected a single document"),
+        ("", None, "the file is empty"),
+        ("# nothing", None, "the file is empty"),
+        ("a: \x00", None, "unacceptable character"),
+        ("a: " + "[" * 5000, None, "nested too deeply"),
+        ('a: "\\ud800"', None, "half of a surrogate pair"),
+        ("a: 1e999", None, "Infinity"),
+        ('{"a": 1, "a": 2}', None, 'the field "a" twice'),
+        ('{"a": 1', None, "line 1 column 8"),
+        (BOMB, 1, "anchors repeat too much"),
+    ],
+)
+def test_what_cannot_be_read_is_told_with_its_line(text: str, line: int | None, message: str) -> None:
+    """A small file that unfolds into a huge one is refused as well."""
+    with pytest.raises(NotReadable) as refused:
+        parse(text)
+    assert message in refused.value.message
+    assert refused.value.line == line
+
+
+def test_a_fault_leads_to_its_line() -> None:
+    """Also one about a value that is missing, and one whose key has a slash."""
+    read = parse("a:\n  - b: 1\n  - c: 2\n~/x: 3")
+    assert read.line_of("/a/1/c: expected ...") == 3
+    assert read.line_of("/a/1/missing: expected a value, got nothing") == 3
+    assert read.line_of("/~0~1x: expected ...") == 4
+    assert read.line_of(": expected an object") == 1
+    assert parse("{}").line_of("/a: expected ...") is None
