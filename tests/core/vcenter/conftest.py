@@ -4,16 +4,28 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import boto3
 import pytest
 from esx_drift.adapters.secrets import VCenterSecret
 from esx_drift.adapters.vcenter import VCenter as Session
 from esx_drift.adapters.vcenter import connect
+from moto import mock_aws
 
+from tests.core.vcenter.world import BUCKET, NAME, NOW, World
 from tests.simulator import Tls, VCenter, VCenterServer
 from tests.simulator.certificates import Authority, authority
 from tests.simulator.sessions import PASSWORD, USER
 
-NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
+CLUSTER = "domain-c9"
+CALLS: dict[str, Callable[[Session], object]] = {
+    "clusters": lambda session: session.clusters(),
+    "hosts": lambda session: session.hosts(CLUSTER),
+    "standalone_hosts": lambda session: session.standalone_hosts(),
+    "extract": lambda session: session.extract(CLUSTER),
+    "task": lambda session: session.task("task-1"),
+    "installed_images": lambda session: session.installed_images(CLUSTER),
+    "about": lambda session: session.about(),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,4 +115,24 @@ def door(secret: VCenterSecret, vcenter: VCenter) -> Iterator[Door]:
     vcenter.faults.clear()
     for session in made.opened:
         session.close()
+    assert vcenter.sessions.open_count == 0
+
+
+@pytest.fixture
+def world(
+    vcenter: VCenter, server: VCenterServer, pki: Pki, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    """All is well; the vCenter's clock is the world's."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with mock_aws():
+        s3 = boto3.client("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket=BUCKET)
+        secretsmanager = boto3.client("secretsmanager", region_name="us-east-1")
+        secretsmanager.create_secret(Name=f"esx-drift/vcenter/{NAME}")
+        made = World(s3, secretsmanager, pki.authority.pem, server.port)
+        vcenter._clock = made.clock  # noqa: SLF001 -- both must go by the same time
+        made.set_password(PASSWORD)
+        yield made
+    vcenter.faults.clear()
     assert vcenter.sessions.open_count == 0

@@ -11,7 +11,7 @@ from esx_drift.domain.breaker import after_refusal, after_success, fresh
 from esx_drift.errors import StoreUnavailable
 from moto import mock_aws
 
-from tests.core.vcenter.conftest import NOW
+from tests.core.vcenter.world import NOW
 
 OPEN = after_refusal(fresh("vc01"), "version-1", NOW)
 

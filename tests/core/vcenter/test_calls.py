@@ -7,11 +7,10 @@ import pytest
 from esx_drift.errors import NotAuthorized, RequestRefused, VCenterError
 from esx_drift.ports import Cluster, Host
 
-from tests.core.vcenter.conftest import NOW, Door, Pki
+from tests.core.vcenter.conftest import CLUSTER, Door, Pki
 from tests.core.vcenter.servers import proxy_server, raw_server
+from tests.core.vcenter.world import NOW
 from tests.simulator import VCenter, fault_kinds
-
-CLUSTER = "domain-c9"
 
 
 def test_lists_clusters_and_hosts(door: Door) -> None:

@@ -1,10 +1,8 @@
 """Every answer that is none, and every error that the vCenter knows, becomes the failure of its name."""
 
-import json
 from collections.abc import Callable
 
 import pytest
-from esx_drift.adapters import vcenter_wire
 from esx_drift.adapters.vcenter import VCenter as Session
 from esx_drift.errors import (
     ApiUnsupported,
@@ -20,23 +18,12 @@ from esx_drift.errors import (
     VCenterUnreachable,
 )
 
-from tests.core.vcenter.conftest import Door, Pki
-from tests.core.vcenter.servers import raw_server
+from tests.core.vcenter.conftest import CALLS, CLUSTER, Door, Pki
 from tests.simulator import VCenter, VCenterServer, fault_kinds
 from tests.simulator.faults import Fault
 from tests.simulator.reply import json_reply
 from tests.simulator.sessions import PASSWORD, USER
 
-CLUSTER = "domain-c9"
-CALLS: dict[str, Callable[[Session], object]] = {
-    "clusters": lambda session: session.clusters(),
-    "hosts": lambda session: session.hosts(CLUSTER),
-    "standalone_hosts": lambda session: session.standalone_hosts(),
-    "extract": lambda session: session.extract(CLUSTER),
-    "task": lambda session: session.task("task-1"),
-    "installed_images": lambda session: session.installed_images(CLUSTER),
-    "about": lambda session: session.about(),
-}
 ROUTES = ("GET /api/*", "POST /api/esx/*", "GET /sdk/*")
 
 
@@ -161,69 +148,6 @@ def test_what_the_vcenter_says_of_an_error_is_kept(door: Door, vcenter: VCenter)
     }
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"", b"null", b"[]", b'{"messages":[]}', b'{"messages":[3]}', b'{"messages":{"a":1}}', b"[" * 99999],
-)
-def test_an_error_without_words_is_still_its_status(door: Door, pki: Pki, body: bytes) -> None:
-    """The body of an error may be anything or nothing."""
-    head = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: %d\r\n\r\n" % len(body)
-    with raw_server(pki.tls, head + body) as port, pytest.raises(VCenterUnavailable, match="no reason given"):
-        door.connect(port=port).clusters()
-
-
-@pytest.mark.parametrize(
-    ("call", "body"),
-    [
-        ("clusters", b"{}"),
-        ("clusters", b"[3]"),
-        ("clusters", b'[{"cluster":"domain-c9"}]'),
-        ("clusters", b'[{"cluster":"","name":"a"}]'),
-        ("clusters", b'{"value":[]}'),
-        ("hosts", b'[{"host":"host-1","name":"a"}]'),
-        ("about", b"[]"),
-        ("about", b'{"about":{"instanceUuid":"x","version":8}}'),
-        ("task", b"[]"),
-        ("task", b'{"status":null}'),
-        ("extract", b'{"task":"x"}'),
-        ("extract", b'""'),
-        ("extract", b'"two words"'),
-        ("extract", b'"line\\nbreak"'),
-        ("clusters", b"[" * 99999),
-    ],
-)
-def test_json_of_another_form_is_an_error(door: Door, pki: Pki, call: str, body: bytes) -> None:
-    """A 200 with JSON that the API does not describe is told as such, never a crash."""
-    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
-    with raw_server(pki.tls, head + body) as port, pytest.raises(VCenterError, match="answered 200 to"):
-        CALLS[call](door.connect(port=port))
-
-
-def test_a_task_may_be_odd(door: Door, pki: Pki) -> None:
-    """An unknown status, an empty parent, maps as lists, no times and no error don't break the reader."""
-    info: dict[str, object] = {
-        "status": "PAUSED",
-        "parent": "",
-        "result": [{"key": "host-17", "value": 1}],
-        "start_time": "soon",
-        "end_time": None,
-        "error": {"messages": []},
-    }
-    body = json.dumps(info).encode()
-    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
-    with raw_server(pki.tls, head + body) as port:
-        task = door.connect(port=port).task("t")
-    assert task is not None
-    assert (task.status, task.start_time, task.end_time, task.message) == ("PAUSED", None, None, None)
-
-
-@pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH_9.6\r\n", b"", b"HTTP/1.1 abc\r\n\r\n", b"\x00" * 100])
-def test_what_speaks_no_http_is_unreachable(door: Door, pki: Pki, answer: bytes) -> None:
-    """Something else may listen at the address."""
-    with raw_server(pki.tls, answer) as port, pytest.raises(VCenterUnreachable):
-        door.connect(port=port).clusters()
-
-
 def test_a_refused_login_names_the_user_and_no_secret(door: Door) -> None:
     """A person must know whose password it is, and nobody may learn it."""
     session = door.connect(password="Wr0ng!")
@@ -278,31 +202,3 @@ def test_a_redirect_carries_nothing_away(door: Door, vcenter: VCenter, pki: Pki)
                 f"points to https://127.0.0.1:{trap.port}/api/x: a redirect is never" in caught.value.message
             )
     assert len(other.journal) == 0
-
-
-@pytest.mark.parametrize("location", ["", "https://[", "//x:99999999/", "\x01"])
-def test_a_redirect_to_nowhere(door: Door, pki: Pki, location: str) -> None:
-    """A Location that is missing or senseless is no crash."""
-    head = f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
-    with raw_server(pki.tls, head) as port, pytest.raises(VCenterError, match="answered 302"):
-        door.connect(port=port).clusters()
-
-
-def test_a_dribbling_body_is_cut_off(door: Door, vcenter: VCenter, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A body that never pauses long enough to time out is bounded as a whole."""
-    monkeypatch.setattr(vcenter_wire, "BODY_SECONDS", 0.2)
-    session = door.login()
-    vcenter.faults.inject("GET /api/esx/*", fault_kinds.slow_body(100))
-    with pytest.raises(VCenterUnreachable, match="did not end within"):
-        session.installed_images(CLUSTER)
-
-
-def test_a_silent_vcenter_is_given_up(door: Door, vcenter: VCenter, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No answer in time is told as such, and is waited for only once."""
-    monkeypatch.setattr(vcenter_wire, "READ_SECONDS", 0.2)
-    session = door.login()
-    vcenter.faults.inject("GET /api/esx/*", fault_kinds.latency(5), times=1)
-    with pytest.raises(VCenterUnreachable, match="did not answer in time") as caught:
-        session.installed_images(CLUSTER)
-    assert caught.value.facts == {"phase": "http"}
-    assert vcenter.faults.hits("latency") == 1

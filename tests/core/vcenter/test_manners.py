@@ -9,10 +9,12 @@ from esx_drift.adapters.vcenter_unreachable import Peer
 from esx_drift.adapters.vcenter_wire import Wire
 from esx_drift.errors import VCenterError, VCenterUnavailable, VCenterUnreachable
 
-from tests.core.vcenter.conftest import NOW, Door, Pki
+from tests.core.vcenter.conftest import CLUSTER, Door, Pki
+from tests.core.vcenter.world import NOW
 from tests.simulator import VCenter, VCenterServer, fault_kinds
+from tests.simulator.faults import Fault
+from tests.simulator.reply import Reply, Request
 
-CLUSTER = "domain-c9"
 IMAGES = f"/api/esx/settings/clusters/{CLUSTER}/installed-images"
 
 
@@ -171,3 +173,18 @@ def test_no_repr_tells_a_password(door: Door) -> None:
     for told in (repr(secret), repr(session), str(vars(session)), repr(Peer("vc:443", secret.proxy))):
         assert secret.password not in told
         assert "pigeon" not in told
+
+
+def test_no_cookie_and_no_compression(door: Door, vcenter: VCenter) -> None:
+    """A token that came as a cookie is not sent back, and answers are asked for as they will be kept."""
+    seen: list[dict[str, str]] = []
+
+    def answer(request: Request) -> Reply:
+        seen.append(dict(request.headers))
+        return Reply(200, b"[]", headers={"Set-Cookie": "vmware-api-session-id=t0ken; Path=/; Secure"})
+
+    session = door.login()
+    vcenter.faults.inject("GET /api/vcenter/cluster", Fault("cookie", instead=answer))
+    assert session.clusters() == session.clusters() == ()
+    assert ["cookie" in headers for headers in seen] == [False, False]
+    assert {headers["accept-encoding"] for headers in seen} == {"identity"}

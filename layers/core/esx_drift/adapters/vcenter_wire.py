@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
-from types import TracebackType
-from typing import Any, Self
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3 import BaseHTTPResponse, Retry
-from urllib3.connectionpool import ConnectionPool
-from urllib3.exceptions import HTTPError, InvalidHeader, ReadTimeoutError
+from urllib3.exceptions import HTTPError, InvalidHeader
 
+from esx_drift.adapters.vcenter_transport import DirectSession, Transport
 from esx_drift.adapters.vcenter_unreachable import Peer, unreachable
 from esx_drift.errors import VCenterUnreachable
 
@@ -51,58 +48,6 @@ class Answer:
     cut: bool
 
 
-class _OnceMore(Retry):
-    """One more try when the connection failed; never for a POST, nor after a time-out of reading."""
-
-    def increment(
-        self,
-        method: str | None = None,
-        url: str | None = None,
-        response: BaseHTTPResponse | None = None,
-        error: Exception | None = None,
-        _pool: ConnectionPool | None = None,
-        _stacktrace: TracebackType | None = None,
-    ) -> Self:
-        if error is not None and (method == "POST" or isinstance(error, ReadTimeoutError)):
-            raise error
-        return super().increment(method, url, response, error, _pool, _stacktrace)
-
-
-# ``other`` holds refused certificates: trying again would not change them.
-ONCE_MORE = _OnceMore(
-    total=1, connect=1, read=1, redirect=0, status=0, other=0, respect_retry_after_header=False
-)
-
-
-class _Transport(HTTPAdapter):
-    """requests' adapter with our TLS context, and no other source of trust."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
-        super().__init__(max_retries=ONCE_MORE)
-
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:  # noqa: ANN401, FBT001, FBT002 -- the signature is requests'
-        super().init_poolmanager(connections, maxsize, block, ssl_context=self._context, **kwargs)
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401 -- the signature is requests'
-        return super().proxy_manager_for(
-            proxy, ssl_context=self._context, proxy_ssl_context=self._context, **kwargs
-        )
-
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ANN401 -- the signature is requests'
-        """Do nothing: requests would add its public CAs to the context, which verifies by itself."""
-
-
-class _Session(requests.Session):
-    """requests' session, to which no answer is a redirect.
-
-    ``allow_redirects=False`` alone still parses where it points to, and reads its whole body.
-    """
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 -- no answer is one
-        return None
-
-
 class Wire:
     """Calls to the one host that the secret names."""
 
@@ -116,14 +61,14 @@ class Wire:
         self.peer = peer
         self._clock = clock
         self._pause = pause
-        self._http = _Session()
+        self._http = DirectSession()
         self._http.trust_env = False
         self._http.proxies = {"https": peer.proxy} if peer.proxy else {}
         # The vCenter sets its token as a cookie too: one that is dead must not go along with a new one.
         self._http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         # No compression: what is kept is byte for byte what was sent, and no small body becomes a huge one.
         self._http.headers.update({"Accept": "application/json", "Accept-Encoding": "identity"})
-        self._http.mount("https://", _Transport(context))
+        self._http.mount("https://", Transport(context))
 
     def call(
         self,
