@@ -91,8 +91,9 @@ def _refuse_renames(before: Fleet, after: Fleet, allowed: tuple[str, ...], secre
     for name in set(allowed) - (was - now):
         fail(f"--rename {name}: the file doesn't drop a vCenter of that name", FOUND)
     gone, come = sorted(was - now), sorted(now - was)
-    old_hosts = {name: _host(name, secrets) for name in gone if name not in allowed} if come else {}
-    for new in come:
+    unsaid = [name for name in gone if name not in allowed]
+    old_hosts = {name: _host(name, secrets) for name in unsaid if come}
+    for new in come if unsaid else ():
         host = _host(new, secrets)
         for old, old_host in old_hosts.items():
             if host is not None and host == old_host:

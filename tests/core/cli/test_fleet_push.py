@@ -1,0 +1,237 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import boto3
+import pytest
+import yaml
+from esx_drift.adapters.fleet_file import FleetFile
+from esx_drift.domain.names import sha256_hex
+
+from tests.core.cli.conftest import Run
+from tests.core.fleets import fleet
+
+type Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a fleet file of these parts, as YAML."""
+
+    def written(**parts: object) -> Path:
+        path = tmp_path / "fleet.yaml"
+        path.write_text(yaml.safe_dump(fleet(**parts)))
+        return path
+
+    return written
+
+
+def _vcenters(*names: str) -> list[dict[str, str]]:
+    return [{"name": name} for name in names]
+
+
+def _secret(name: str, host: str, **values: object) -> None:
+    text = json.dumps({"host": host, "username": "svc", "password": "never-told", **values})
+    boto3.client("secretsmanager").create_secret(Name=f"esx-drift/vcenter/{name}", SecretString=text)
+
+
+def test_a_checked_file_becomes_what_the_functions_read(file: FleetFile, write: Write, run: Run) -> None:
+    """YAML goes in, JSON comes out, and its digest is told."""
+    ran = run("fleet", "push", write(routes=[{"name": "ops"}]), "--bucket", "state", "--yes")
+    assert (ran.code, ran.err) == (0, "")
+    pushed, sha256 = file.read()
+    assert [vcenter.name for vcenter in pushed.vcenters] == ["vc01", "vc02"]
+    assert ran.out.splitlines() == [
+        "  + route ops",
+        "  + vCenter vc01",
+        "  + vCenter vc02",
+        f"Uploaded to s3://state/config/fleet.json, sha256 {sha256}. The next run uses it.",
+    ]
+
+
+def test_what_an_upload_changes_is_shown(file: FleetFile, write: Write, run: Run) -> None:
+    """Added, removed and changed, by name."""
+    before = fleet(
+        vcenters=_vcenters("vc01", "vc02", "vc03"),
+        routes=[{"name": "ops"}, {"name": "old"}],
+        ignore=[{"name": "rule", "reason": "a", "keys": ["b"]}],
+    )
+    file.write(json.dumps(before).encode(), None)
+    changed = write(
+        vcenters=[{"name": "vc02", "extract": False}, {"name": "vc01"}],
+        routes=[{"name": "ops", "min_severity": "critical"}],
+        ignore=[{"name": "rule", "reason": "a", "keys": ["b"]}],
+        maintenance=[
+            {"name": "w", "reason": "r", "from": "2026-12-01T00:00:00Z", "to": "2026-12-02T00:00:00Z"}
+        ],
+    )
+    ran = run("fleet", "push", changed, "--bucket", "state", "-y")
+    assert ran.code == 0
+    assert ran.out.splitlines()[:-1] == [
+        "  + maintenance window w",
+        "  - route old",
+        "  - vCenter vc03",
+        "  ~ route ops",
+        "  ~ vCenter vc02",
+    ]
+
+
+def test_nothing_is_uploaded_that_is_there_already(file: FleetFile, write: Write, run: Run) -> None:
+    """The same file twice makes one version."""
+    for _ in range(2):
+        ran = run("fleet", "push", write(), "--bucket", "state", "-y")
+    assert (ran.code, ran.out) == (0, "s3://state/config/fleet.json says the same already.\n")
+    assert len(boto3.client("s3").list_objects_v2(Bucket="state")["Contents"]) == 1
+    assert file.stored() is not None
+
+
+def test_another_spelling_of_the_same_fleet_is_told_as_such(file: FleetFile, write: Write, run: Run) -> None:
+    """Nobody looks for a change that isn't there."""
+    file.write(json.dumps(fleet(settings={"extract": True})).encode(), None)
+    assert "= nothing that matters" in run("fleet", "push", write(), "--bucket", "state", "-y").out
+
+
+@pytest.mark.parametrize(("typed", "uploaded"), [("y\n", True), ("n\n", False), ("\n", False), ("", False)])
+def test_without_yes_the_person_is_asked(
+    typed: str, uploaded: bool, file: FleetFile, write: Write, run: Run  # noqa: FBT001 -- a column of the table
+) -> None:  # fmt: skip
+    """Anything but yes leaves the bucket as it is."""
+    ran = run("fleet", "push", write(), "--bucket", "state", typed=typed)
+    assert "Upload to s3://state/config/fleet.json?" in ran.out
+    assert ran.code == (0 if uploaded else 1)
+    assert (file.stored() is not None) == uploaded
+
+
+def test_of_two_pushes_at_once_the_second_is_refused(
+    file: FleetFile, write: Write, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one person reads the question, another one pushes."""
+
+    def other_is_faster(*_: object, **__: object) -> bool:
+        file.write(json.dumps(fleet(vcenters=_vcenters("vc07"))).encode(), file.stored())
+        return True
+
+    monkeypatch.setattr("typer.confirm", other_is_faster)
+    ran = run("fleet", "push", write(), "--bucket", "state")
+    assert ran.code == 1
+    assert "somebody else pushed at the same time" in ran.err
+    assert [vcenter.name for vcenter in file.read()[0].vcenters] == ["vc07"]
+
+
+def test_a_faulty_file_goes_nowhere(file: FleetFile, write: Write, run: Run) -> None:
+    """It is checked first."""
+    ran = run("fleet", "push", write(schema_version=2), "--bucket", "state", "-y")
+    assert ran.code == 1
+    assert "/schema_version: expected 1, got 2" in ran.out
+    assert file.stored() is None
+
+
+def test_an_invalid_file_in_the_bucket_is_replaced_with_a_warning(
+    file: FleetFile, write: Write, run: Run
+) -> None:
+    """A push mends what keeps the dispatcher from starting."""
+    file.write(b"{", None)
+    ran = run("fleet", "push", write(), "--bucket", "state", "-y")
+    assert ran.code == 0
+    assert "warning: the fleet file that is there is not valid" in ran.err
+    file.read()
+
+
+def test_a_vcenter_under_a_new_name_is_refused(file: FleetFile, write: Write, run: Run) -> None:
+    """Its trail would begin anew, so a person has to mean it; --yes is not enough."""
+    file.write(json.dumps(fleet()).encode(), None)
+    _secret("vc02", "VC02.corp", port="443")
+    _secret("vc03", "vc02.corp")
+    renamed = write(vcenters=_vcenters("vc01", "vc03"))
+    ran = run("fleet", "push", renamed, "--bucket", "state", "-y")
+    assert ran.code == 1
+    assert "vc03 is vc02 under a new name: their secrets name the same host, vc02.corp." in ran.err
+    assert "--rename vc02" in ran.err
+    assert run("fleet", "push", renamed, "--bucket", "state", "-y", "--rename", "vc02").code == 0
+    assert [vcenter.name for vcenter in file.read()[0].vcenters] == ["vc01", "vc03"]
+
+
+def test_another_vcenter_in_the_place_of_one_is_no_rename(file: FleetFile, write: Write, run: Run) -> None:
+    """Another host, or the same one at another port."""
+    file.write(json.dumps(fleet()).encode(), None)
+    _secret("vc01", "vc.corp")
+    _secret("vc02", "vc02.corp")
+    _secret("vc03", "vc03.corp")
+    _secret("vc04", "vc.corp", port=8443)
+    ran = run("fleet", "push", write(vcenters=_vcenters("vc03", "vc04")), "--bucket", "state", "-y")
+    assert (ran.code, ran.err) == (0, "")
+
+
+def test_a_rename_of_what_stays_is_refused(file: FleetFile, write: Write, run: Run) -> None:
+    """A slip in --rename would allow what nobody checked."""
+    file.write(json.dumps(fleet()).encode(), None)
+    ran = run("fleet", "push", write(routes=[{"name": "ops"}]), "--bucket", "state", "-y", "--rename", "vc01")
+    assert ran.code == 1
+    assert "--rename vc01: the file doesn't drop a vCenter of that name" in ran.err
+
+
+def test_where_a_secret_is_missing_the_doubt_is_told(file: FleetFile, write: Write, run: Run) -> None:
+    """The file may be written before the secret is, or the old secret be gone already."""
+    file.write(json.dumps(fleet()).encode(), None)
+    _secret("vc02", "vc02.corp")
+    ran = run("fleet", "push", write(vcenters=_vcenters("vc01", "vc03")), "--bucket", "state", "-y")
+    assert ran.code == 0
+    assert "esx-drift/vcenter/vc03 does not exist: create it. Without it nobody can tell" in ran.err
+
+
+def test_no_secret_is_read_without_need(file: FleetFile, write: Write, run: Run) -> None:
+    """Who only adds or only drops a vCenter needs no right to read passwords."""
+    for names in (("vc01", "vc02"), ("vc01", "vc02", "vc03"), ("vc01",)):
+        ran = run("fleet", "push", write(vcenters=_vcenters(*names)), "--bucket", "state", "-y")
+        assert (ran.code, ran.err) == (0, "")
+    assert [vcenter.name for vcenter in file.read()[0].vcenters] == ["vc01"]
+
+
+def test_the_stack_tells_its_bucket(stack: None, file: FleetFile, write: Write, run: Run) -> None:  # noqa: ARG001 -- it answers for itself
+    """Nobody has to know the bucket's name."""
+    assert run("fleet", "push", write(), "-y").code == 0
+    stored = file.stored()
+    assert stored is not None
+    assert sha256_hex(stored.body) == file.read()[1]
+
+
+def test_a_stack_that_is_not_there_is_told(stack: None, aws: None, write: Write, run: Run) -> None:  # noqa: ARG001 -- same
+    """With what to try next."""
+    ran = run("fleet", "push", write(), "-y", "--stack", "other")
+    assert ran.code == 2
+    assert ran.err.startswith("esx-drift: Looking for the stack other (another one? --stack NAME) failed")
+
+
+def test_a_stack_without_the_output_is_told(
+    stack: None, aws: None, write: Write, run: Run, monkeypatch: pytest.MonkeyPatch  # noqa: ARG001 -- same
+) -> None:  # fmt: skip
+    """Somebody else's stack of that name."""
+    monkeypatch.setattr("tests.core.cli.conftest.CloudFormation.outputs", {})
+    ran = run("fleet", "push", write(), "-y")
+    assert (ran.code, ran.err.splitlines()[0][:52]) == (
+        2,
+        "esx-drift: the stack esx-drift has no output StateBu",
+    )
+
+
+def test_a_bucket_that_is_not_there_is_trouble(aws: None, write: Write, run: Run) -> None:  # noqa: ARG001 -- an empty one
+    """AWS's own words, and no traceback."""
+    ran = run("fleet", "push", write(), "--bucket", "nowhere", "-y")
+    assert ran.code == 2
+    assert "NoSuchBucket" in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_a_machine_without_credentials_is_told(
+    write: Write, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The first thing that goes wrong on a new workstation."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    ran = run("fleet", "push", write(), "--bucket", "state", "-y")
+    assert ran.code == 2
+    assert "Unable to locate credentials" in ran.err
