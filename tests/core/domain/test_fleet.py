@@ -101,6 +101,12 @@ def test_a_name_matches_itself_and_the_star_matches_all(name: str, other: str) -
     assert first_match(["*"], name) == "*"
 
 
+@given(st.text(st.sampled_from("a-z![]*?\\^")), st.text(st.sampled_from("abz-[]!")))
+def test_a_pattern_matches_or_not_and_never_fails(pattern: str, name: str) -> None:
+    """Open brackets and turned ranges are patterns too."""
+    assert first_match([pattern], name) in {pattern, None}
+
+
 @given(st.text(min_size=1), st.text(min_size=1), st.sampled_from(["prod-*", "[ab]*", "domain-c9", "*"]))
 def test_exclude_is_stronger_than_include(cluster: str, name: str, pattern: str) -> None:
     """What both lists match is left out, and the pattern that did it is told."""

@@ -1,7 +1,7 @@
 """``esx-drift status``: the fleet in one table."""
 
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -10,9 +10,6 @@ from rich.text import Text
 from esx_drift.cli.fleet_rows import Known, Row, by_log, rows_of
 from esx_drift.cli.terminal import printable, say, stdout
 from esx_drift.domain.times import time_of
-
-if TYPE_CHECKING:
-    from esx_drift.domain.shapes import Finding
 
 STYLES = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 NEVER = "never"
@@ -33,7 +30,8 @@ def status(stack: Stack = "esx-drift") -> None:
     for row in rows:
         table.add_row(*_cells(row))
     stdout().print(table)
-    say(f"\n{_summary(rows)}")
+    say("")
+    say(_summary(rows))
 
 
 def _known(stack: str) -> Known:
@@ -59,19 +57,21 @@ def _cells(row: Row) -> list[Text]:
         Text(printable(row.image or UNKNOWN)),
         {True: Text("yes"), False: Text("no", "yellow"), None: Text(UNKNOWN)}[row.uniform],
         Text(f"{coverage['covered']} of {coverage['hosts']}" if coverage else UNKNOWN),
-        Text(f"{time_of(row.last_look_at):%Y-%m-%d %H:%M}") if row.last_look_at else Text(_unseen(row)),
-        _findings(row.findings),
+        Text(_looked(row)),
+        _findings(row),
     ]
 
 
-def _unseen(row: Row) -> str:
-    return UNKNOWN if row.cluster is None else NEVER
+def _looked(row: Row) -> str:
+    if row.last_look_at:
+        return f"{time_of(row.last_look_at):%Y-%m-%d %H:%M}"
+    return UNKNOWN if row.cluster is None and row.findings else NEVER
 
 
-def _findings(findings: "tuple[Finding, ...]") -> Text:
-    if not findings:
-        return Text("none")
-    counts = Counter((finding["severity"], finding["kind"]) for finding in findings)
+def _findings(row: Row) -> Text:
+    if not row.findings:
+        return Text("none" if row.last_look_at else UNKNOWN)
+    counts = Counter((finding["severity"], finding["kind"]) for finding in row.findings)
     told = [
         Text(f"{severity} {kind}" + (f" x{count}" if count > 1 else ""), STYLES[severity])
         for (severity, kind), count in counts.items()

@@ -3,6 +3,7 @@
 Names come from hosts and vCenters that may be compromised, so no control character of theirs gets through.
 """
 
+import sys
 from typing import NoReturn
 
 import typer
@@ -59,7 +60,6 @@ def fail(text: str, code: int = TROUBLE) -> NoReturn:
 
 
 def _console(*, stderr: bool) -> Console:
-    console = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
-    return console
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else PIPE_WIDTH
+    return Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
