@@ -8,16 +8,15 @@ there to the dead letter queue; a route that has heard an event is not told agai
 import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from esx_drift.adapters.clients import s3, secrets_manager
 from esx_drift.adapters.deliveries import S3Deliveries
 from esx_drift.adapters.fleet_file import FleetFile
 from esx_drift.adapters.secrets import Secrets
@@ -26,27 +25,11 @@ from esx_drift.config import NotifierConfig
 from esx_drift.errors import EsxDriftError, TransientError, WebhookThrottled
 from esx_drift.notify import Notifier, event_from
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-    from mypy_boto3_secretsmanager import SecretsManagerClient
-
 TIME_FOR_ONE_MS = 40_000
-"""The longest that one message takes: three tries of 5 + 10 s at most are rare; what is left goes back."""
+"""Three tries of one message, with what Slack asks to wait between them. With less time, it goes back."""
 
 logger = Logger()
 metrics = Metrics()
-
-
-@cache
-def s3() -> "S3Client":
-    """The S3 client, made at the first need and kept while the function is warm."""
-    return boto3.client("s3")
-
-
-@cache
-def secrets_manager() -> "SecretsManagerClient":
-    """The Secrets Manager client, likewise."""
-    return boto3.client("secretsmanager")
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -63,7 +46,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
         deliveries = S3Deliveries(s3, config.audit_bucket)
         notifier = Notifier(fleet, webhook, deliveries, clock=lambda: datetime.now(UTC))
         with processor(event["Records"], lambda record: _one(record, notifier, context)):
-            processor.process()
+            handled = processor.process()
+    metrics.add_metric("EventsHandled", MetricUnit.Count, len(handled) - len(processor.exceptions))
     for _, error, _ in processor.exceptions:
         _tell_failure(error)
     return processor.response()
@@ -87,7 +71,6 @@ def _one(record: SQSRecord, notifier: Notifier, context: LambdaContext) -> None:
         repeated=notified.repeated,
         failed={route: error.message for route, error in notified.failed.items()},
     )
-    metrics.add_metric("MessagesPosted", MetricUnit.Count, len(notified.posted))
     if notified.failed:
         raise _most_hopeful(notified.failed.values())
 
@@ -102,5 +85,5 @@ def _tell_failure(error: BaseException | None) -> None:
     # A foreseen failure says it all in its sentence; anything else is a bug, and shows where it is.
     unforeseen = None if isinstance(error, EsxDriftError) else error
     logger.error("event not delivered", reason=reason, why=str(error), exc_info=unforeseen)
-    with single_metric(name="MessagesFailed", unit=MetricUnit.Count, value=1) as metric:
+    with single_metric(name="EventsFailed", unit=MetricUnit.Count, value=1) as metric:
         metric.add_dimension("reason", reason)

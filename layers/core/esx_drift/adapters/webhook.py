@@ -36,13 +36,13 @@ SERVER_ERRORS: Final = range(500, 600)
 
 RETRY: Final = Retry(
     total=2,
-    read=0,  # the message may have been posted: only the queue takes the risk of posting it twice
+    read=False,  # the message may have been posted: only the queue takes the risk of posting it twice
     other=0,  # a certificate that is refused stays refused
     redirect=0,
     status_forcelist=frozenset({TOO_MANY_REQUESTS, 500, 502, 503, 504}),
     allowed_methods=frozenset({"POST"}),
-    backoff_factor=0.5,
-    backoff_jitter=0.5,
+    backoff_factor=0.2,
+    backoff_jitter=0.2,
     raise_on_status=False,
     retry_after_max=MAX_RETRY_AFTER_SECONDS,
 )

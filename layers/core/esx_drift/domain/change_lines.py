@@ -16,6 +16,7 @@ _WHAT: Final[Mapping[str, str]] = {
     "removed_component": "Removed component {key}",
     "alternative_image": "Alternative image {key}",
 }
+_VERBS: Final[Mapping[str, str]] = {"added": "appeared on", "removed": "gone from"}
 
 
 def lines_of(changes: Sequence[Change], names: Mapping[str, str], coverage: Coverage | None) -> list[str]:
@@ -50,14 +51,13 @@ def vib_headline_of(changes: Sequence[Change], coverage: Coverage | None, *, at_
     """``VIB smntemp 910.1 appeared on 3 of 12 hosts``, ``2 orphaned VIBs appeared on 3 of 12 hosts``."""
     pairs = _replaced(changes)
     hosts = {host for change in changes for host in change["hosts"]}
-    where = f"on {'at least ' if at_least else ''}{share(len(hosts), coverage)}"
+    where = f"{'at least ' if at_least else ''}{share(len(hosts), coverage)}"
     if len(pairs) == 1 and len(changes) == len(pairs[0]):
-        return f"VIB {_replacement(*pairs[0])} {where}"
-    verbs = {"added": "appeared", "removed": "gone"}
-    verb = " or ".join(dict.fromkeys(verbs[change["kind"]] for change in changes))
-    if len(changes) == 1:
-        return f"VIB {_vib(changes[0]['key'])} {verb} {where}"
-    return f"{counted(len(changes), 'orphaned VIB')} {verb} {where}"
+        return f"VIB {_replacement(*pairs[0])} on {where}"
+    kinds = {change["kind"] for change in changes}
+    verb = "changed on" if len(kinds) > 1 else _VERBS[kinds.pop()]
+    one = f"VIB {_vib(changes[0]['key'])}"
+    return f"{one if len(changes) == 1 else counted(len(changes), 'orphaned VIB')} {verb} {where}"
 
 
 def _replaced(changes: Sequence[Change]) -> list[tuple[Change, Change]]:

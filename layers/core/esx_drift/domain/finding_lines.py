@@ -11,12 +11,12 @@ HEADLINES = 2
 """How many kinds a title names."""
 
 _REASONS: Final[Mapping[str, str]] = {
-    "reverted": "Put back as it was",
-    "removed": "Gone",
-    "host-left": "Closed, since the host left,",
-    "accepted": "Closed, since it was accepted,",
-    "recovered": "Recovered",
-    "retired": "Closed, since it is no longer watched,",
+    "reverted": "Put back after {time}",
+    "removed": "Gone after {time}",
+    "host-left": "Closed after {time}, since the host left",
+    "accepted": "Closed after {time}, since it was accepted",
+    "recovered": "Recovered after {time}",
+    "retired": "Closed after {time}, since it is no longer watched",
 }
 _BY_ITSELF: Final = ("reverted", "removed", "recovered")
 
@@ -44,18 +44,20 @@ def line_on(finding: Finding) -> str:
 def over_line_on(finding: Finding, checked_at: str) -> str:
     """Why and after how long it ended, and what it was."""
     reason = _REASONS[finding["resolved_because"] or "recovered"]
-    return (
-        f"{reason} after {lasted(finding['opened_at'], checked_at)}. It was: {sentence(finding['summary'])}"
-    )
+    time = lasted(finding["opened_at"], checked_at)
+    return f"{reason.format(time=time)}: {sentence(finding['summary'])}"
 
 
 def places(items: Sequence[Finding], data: EventData) -> dict[str, str]:
     """What the braces of an ``Advice`` stand for."""
-    return places_of([host for item in items for host in item["hosts"]], len(items), data)
+    names = [str(item["detail"].get("name", item["subject"])) for item in items]
+    clusters = clean(names[0]) if len(names) == 1 else counted(len(names), "cluster")
+    hosts = [host for item in items for host in item["hosts"]]
+    return {**places_of(hosts, data), "clusters": clusters, "vibs": _vibs(len(items))}
 
 
-def places_of(hosts: Sequence[str], number: int, data: EventData) -> dict[str, str]:
-    """The same for hosts, and a number of VIBs."""
+def places_of(hosts: Sequence[str], data: EventData) -> dict[str, str]:
+    """The same, but for ``clusters`` and ``vibs``, with nothing but hosts to speak of."""
     cluster, once = data["cluster"], list(dict.fromkeys(hosts))
     vcenter = clean(data["vcenter"])
     where = clean(cluster["name"] or cluster["id"]) if cluster else vcenter
@@ -65,8 +67,11 @@ def places_of(hosts: Sequence[str], number: int, data: EventData) -> dict[str, s
         "cluster": where,
         "hosts": one or share(len(once), data["coverage"]),
         "scope": one or where,
-        "vibs": "orphaned VIB" if number == 1 else counted(number, "orphaned VIB"),
     }
+
+
+def _vibs(number: int) -> str:
+    return "orphaned VIB" if number == 1 else counted(number, "orphaned VIB")
 
 
 def _by_kind(findings: Sequence[Finding]) -> list[tuple[str, list[Finding]]]:

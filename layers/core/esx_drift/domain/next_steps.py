@@ -1,7 +1,7 @@
 """What is said of each kind of finding: what it is, what to do next, and what its end is called.
 
 Places in braces: ``vcenter``, ``cluster``, ``hosts`` (the name, or how many), ``scope`` (the one host, else
-the cluster), ``vibs`` (``orphaned VIB``, or how many).
+the cluster); and in headlines ``clusters`` (the name, or how many), ``vibs`` (``orphaned VIB``, or how many).
 Only commands that exist are named.
 """
 
@@ -96,8 +96,8 @@ ADVICE: Mapping[str, Advice] = MappingProxyType(
             "esx-drift fleet push FILE",
         ),
         "cluster-missing": Advice(
-            "the cluster is no longer listed",
-            "the cluster is listed again",
+            "{clusters} no longer listed",
+            "{clusters} listed again",
             "was it deleted, or did the account lose its permission on it? If it is gone for good, "
             "exclude it in the fleet file and push that:",
             "esx-drift fleet push FILE",
@@ -147,8 +147,8 @@ ADVICE: Mapping[str, Advice] = MappingProxyType(
         ),
         "host-error": Advice("{hosts} reported with an error", "{hosts} without errors again", _HOST_TASKS),
         "check-overdue": Advice(
-            "not looked at for too long, and nothing says why",
-            "looked at again",
+            "{clusters} not looked at for too long, and nothing says why",
+            "{clusters} looked at again",
             "see the alarms and dead letter queues of the stack, then the last looks:",
             "esx-drift status",
         ),

@@ -70,7 +70,7 @@ def _email(story: Story, event: Event) -> str:
     more = len(story.items) - len(shown) + story.unlisted
     lines = [story.title, "", *(f"- {item}" for item in shown)]
     lines += [f"- and {more} more"] if more else []
-    lines += ["", *story.says]
+    lines += [*([""] if shown else []), *story.says]
     lines += [f"Next: {' '.join(filter(None, (story.step.text, story.step.command)))}"] if story.step else []
     return "\n".join([*lines, "", " · ".join(story.facts), f"Record: {event['data']['record']}"])
 

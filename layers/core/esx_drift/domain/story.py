@@ -17,7 +17,7 @@ from esx_drift.domain.finding_lines import (
 from esx_drift.domain.findings import rank
 from esx_drift.domain.next_steps import ADVICE
 from esx_drift.domain.shapes import Event, EventData, Finding
-from esx_drift.domain.wording import argument, between, clean, counted, moment, vib
+from esx_drift.domain.wording import argument, between, clean, counted, moment, share, vib
 
 VIB_LIST: Final = "esxcli software vib list"
 
@@ -91,8 +91,10 @@ def _resolved(data: EventData) -> Story:
 
 
 def _baseline(data: EventData) -> Story:
+    coverage = data["coverage"]
+    read = f", {share(coverage['covered'], coverage)} read" if coverage else ""
     return Story(
-        title=f"{_place(data)}: first look",
+        title=f"{_place(data)}: first look{read}",
         items=(),
         says=(
             "Saved as the first copy. From now on you hear only what changes.",
@@ -130,7 +132,10 @@ def _is_said_by_changes(finding: Finding, data: EventData) -> bool:
 
 
 def _counted_headline(news: list[Finding], data: EventData) -> str:
-    return headline_on(news, data) if news else f"{counted(data['totals']['findings'], 'finding')}"
+    if news:
+        return headline_on(news, data)
+    # Nothing of it had room in the event: the numbers are exact all the same.
+    return f"{counted(data['totals']['changes'], 'change')}, {counted(data['totals']['findings'], 'finding')}"
 
 
 def _leading_kind(data: EventData, news: list[Finding]) -> str:
@@ -144,7 +149,7 @@ def _leading_kind(data: EventData, news: list[Finding]) -> str:
 
 def _step(kind: str, data: EventData, news: list[Finding]) -> Step:
     hosts = [host for change in data["changes"] for host in change["hosts"]]
-    braces = places_of(hosts, 1, data) if data["changes"] else places(news[:1], data)
+    braces = places_of(hosts, data) if data["changes"] else places(news[:1], data)
     advice = ADVICE[kind]
     command = _vib_command(data, news) if kind == "orphaned-vib" else advice.command.format(**braces)
     return Step(advice.step.format(**braces), command)
@@ -164,9 +169,17 @@ def _place(data: EventData) -> str:
 
 def _when(data: EventData) -> str:
     since, seen = data["since"], data["extracted_at"] or data["checked_at"]
-    if data["coverage"] is None:
+    if _is_blind(data):
         return f"Last look: {moment(since)} UTC." if since else "Never looked at before."
     return f"Between {between(since, seen)} UTC." if since else f"First look, {moment(seen)} UTC."
+
+
+def _is_blind(data: EventData) -> bool:
+    """Whether nothing was seen. Of a vCenter as a whole there is no coverage: its open findings tell."""
+    if data["coverage"] or data["cluster"]:
+        return data["coverage"] is None
+    held = (finding["kind"] for finding in data["findings"] if finding["transition"] != "resolved")
+    return any(kind.startswith(("vcenter-", "api-")) for kind in held)
 
 
 def _stays_open(data: EventData) -> str:
@@ -183,9 +196,8 @@ def _also(data: EventData) -> str:
 
 def _facts(data: EventData) -> tuple[str, ...]:
     coverage, extracted = data["coverage"], data["extracted_at"]
-    facts = [
-        f"{coverage['covered']} of {counted(coverage['hosts'], 'host')} checked" if coverage else "not seen"
-    ]
+    facts = [f"{share(coverage['covered'], coverage)} checked"] if coverage else []
+    facts += ["not seen"] if _is_blind(data) else []
     facts += [f"extracted {moment(extracted)} UTC"] if extracted else []
     facts += [data["severity"], f"record {_number(data['record'])}"]
     return (*facts, "shortened: the record has it all") if data["truncated"] else tuple(facts)

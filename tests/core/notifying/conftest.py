@@ -1,0 +1,19 @@
+"""The adapter that posts to the Slack on loopback."""
+
+from collections.abc import Iterator
+
+import pytest
+from esx_drift.adapters.secrets import SlackSecret
+from esx_drift.adapters.webhook import SlackWebhook
+
+from tests.simulator.certificates import Authority
+from tests.simulator.slack import SlackReceiver
+
+HOSTS = ("127.0.0.1",)
+
+
+@pytest.fixture
+def webhook(slack: SlackReceiver, slack_authority: Authority) -> Iterator[SlackWebhook]:
+    """The adapter; whatever secret is asked for is this Slack's."""
+    with SlackWebhook(lambda _: SlackSecret(slack.webhook, slack_authority.pem), HOSTS) as adapter:
+        yield adapter

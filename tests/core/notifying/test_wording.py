@@ -1,0 +1,96 @@
+import pytest
+from esx_drift.domain.shapes import Coverage
+from esx_drift.domain.wording import (
+    argument,
+    between,
+    clean,
+    counted,
+    lasted,
+    listed,
+    named,
+    sentence,
+    share,
+    vib,
+)
+
+TWELVE: Coverage = {"hosts": 12, "covered": 12, "failed": 0, "unsupported": 0}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("esx07", "esx07"),
+        ("a\nb", "a\ufffdb"),
+        ("  a \u2028 b ", "a b"),
+        ("\u202eevil", "\ufffdevil"),
+        ("", "(no name)"),
+        ("x" * 81, "x" * 79 + "…"),
+    ],
+)
+def test_a_name_is_made_harmless(text: str, expected: str) -> None:
+    """One line, no control or direction characters, of bounded length, never nothing."""
+    assert clean(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("mft(4.25.0.802-0)", ("mft", "4.25.0.802-0")),
+        ("mft (4.25)", ("mft", "4.25")),
+        ("a(b)(1.0)", ("a", "b)(1.0")),
+        ("mft", ("mft", "")),
+        ("(1.0)", ("(1.0)", "")),
+    ],
+)
+def test_a_vib_is_split_into_name_and_version(key: str, expected: tuple[str, str]) -> None:
+    """With or without a blank before the bracket; all of it is the name if it has no version."""
+    assert vib(key) == expected
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "expected"),
+    [
+        ("2026-11-23T02:14:00Z", "2026-11-23T02:14:59Z", "less than a minute"),
+        ("2026-11-23T02:14:00Z", "2026-11-23T03:01:00Z", "47 min"),
+        ("2026-11-23T02:14:00Z", "2026-11-23T07:54:00Z", "5 h 40 min"),
+        ("2026-11-23T02:14:00Z", "2026-11-24T02:14:00Z", "24 h"),
+        ("2026-11-16T02:14:00Z", "2026-11-23T02:14:00Z", "7 days"),
+    ],
+)
+def test_a_duration_is_said_as_people_say_it(since: str, until: str, expected: str) -> None:
+    """Minutes, then hours, then days."""
+    assert lasted(since, until) == expected
+
+
+def test_two_looks_on_different_days_are_told_apart() -> None:
+    """The day is only said where it matters."""
+    assert between("2026-11-23T01:14:00Z", "2026-11-23T02:14:00Z") == "01:14 and 02:14"
+    assert between("2026-11-22T23:14:00Z", "2026-11-23T02:14:00Z") == "22 Nov 23:14 and 23 Nov 02:14"
+
+
+def test_numbers_agree_with_their_nouns() -> None:
+    """And "of M" is only said where M can be right."""
+    assert [counted(number, "host") for number in (0, 1, 2)] == ["0 hosts", "1 host", "2 hosts"]
+    assert share(3, TWELVE) == "3 of 12 hosts"
+    assert share(3, None) == "3 hosts"
+    assert share(13, TWELVE) == "13 hosts"
+
+
+def test_a_list_of_names_has_an_end() -> None:
+    """What is left out is counted; a host without a name goes by its id."""
+    assert listed(["a", "b"], 2) == "a, b"
+    assert listed(["a", "b", "c", "d"], 2) == "a, b and 2 more"
+    assert named(["host-1", "host-2"], {"host-1": "esx01"}) == ["esx01", "host-2"]
+
+
+def test_a_sentence_ends_once() -> None:
+    """A full stop is added where there is none."""
+    assert sentence("It failed") == "It failed."
+    assert sentence("It failed.") == "It failed."
+
+
+@pytest.mark.parametrize("name", ["x; rm -rf /", "-f", "$(id)", "a b", "", "a\n", "é"])
+def test_only_a_plain_name_goes_into_a_command(name: str) -> None:
+    """No blank, no option, nothing that a shell reads."""
+    assert argument(name) is None
+    assert argument("Synology-ESX-syno-nfs-vaai-plugin") == "Synology-ESX-syno-nfs-vaai-plugin"

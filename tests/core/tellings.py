@@ -1,0 +1,193 @@
+"""What checks have to tell, as values: true to life, hostile, and at random."""
+
+from typing import Any, cast
+
+from esx_drift.domain.event import Told
+from esx_drift.domain.names import check_id, fingerprint
+from esx_drift.domain.next_steps import ADVICE
+from esx_drift.domain.shapes import Change, Finding
+from hypothesis import strategies as st
+
+SINCE = "2026-11-23T01:14:00.000Z"
+EXTRACTED = "2026-11-23T02:13:20.000Z"
+CHECKED = "2026-11-23T02:14:00.000Z"
+RECORD = "s3://audit/records/vcenter=vc01/cluster=domain-c9/0000000041.json"
+HOST_NAMES = {f"host-{number}": f"esx{number:02d}" for number in range(1, 13)}
+VIB = "smntemp(910.1.0.0005-5vmw.803.0.0.24022510)"
+HOSTILE = st.sampled_from(
+    [
+        "<!channel>",
+        "<@U123>",
+        "*bold*",
+        "&lt;",
+        "`code`",
+        "{vcenter}",
+        "\u202eevil",
+        "a\nb\x00",
+        "x" * 10_000,
+        "",
+    ]
+)
+TEXTS = st.one_of(HOSTILE, st.text(max_size=30))
+NAMES = TEXTS.filter(bool)
+
+
+def told(**parts: Any) -> Told:  # noqa: ANN401 -- any field of Told
+    """A check of prod-a on vc01 that saw 12 of 12 hosts, with whatever else is given."""
+    return Told(
+        **{
+            "vcenter": "vc01",
+            "cluster": {"id": "domain-c9", "name": "prod-a"},
+            "check_id": check_id("vc01", "domain-c9", 41),
+            "checked_at": CHECKED,
+            "outcome": "changed",
+            "record": RECORD,
+            "extracted_at": EXTRACTED,
+            "since": SINCE,
+            "coverage": {"hosts": 12, "covered": 12, "failed": 0, "unsupported": 0},
+            "host_names": HOST_NAMES,
+            **parts,
+        }
+    )
+
+
+def not_looked(**parts: Any) -> Told:  # noqa: ANN401 -- any field of Told
+    """A check of vc02 as a whole that saw nothing."""
+    whole = {
+        "vcenter": "vc02",
+        "cluster": None,
+        "coverage": None,
+        "extracted_at": None,
+        "outcome": "not-looked",
+    }
+    return told(**{**whole, "check_id": check_id("vc02", "@vcenter", 7), **parts})
+
+
+def change(element: str, kind: str, key: str, **parts: object) -> Change:
+    """A change on esx07, a warning."""
+    plain = {"from": None, "to": None, "hosts": ["host-7"], "severity": "warning"}
+    return cast(
+        "Change",
+        {
+            **plain,
+            "element": element,
+            "kind": kind,
+            "key": key,
+            "alternative_image": None,
+            "detail": None,
+            **parts,
+        },
+    )
+
+
+def finding(family: str, kind: str, subject: str, summary: str, **parts: object) -> Finding:
+    """A finding that has just been opened, a warning, on no host."""
+    return cast(
+        "Finding",
+        {
+            "fingerprint": fingerprint(family, kind, subject),
+            "family": family,
+            "kind": kind,
+            "subject": subject,
+            "severity": "warning",
+            "hosts": [],
+            "opened_at": CHECKED,
+            "last_seen": CHECKED,
+            "transition": "opened",
+            "resolved_because": None,
+            "summary": summary,
+            "detail": {},
+            **parts,
+        },
+    )
+
+
+SEVERITIES = st.sampled_from(["info", "warning", "critical"])
+HOSTS = st.lists(st.one_of(st.sampled_from(sorted(HOST_NAMES)), NAMES), max_size=6, unique=True)
+IMAGE_ELEMENTS = [
+    "base_image",
+    "add_on",
+    "component",
+    "solution",
+    "hardware_support_package",
+    "removed_component",
+    "alternative_image",
+]
+TRANSITIONS = st.sampled_from(["opened", "raised", "still", "resolved"])
+REASONS = st.sampled_from(["reverted", "removed", "host-left", "accepted", "recovered", "retired"])
+TIMES = st.sampled_from(["2026-11-16T00:00:00.000Z", SINCE, EXTRACTED, CHECKED])
+DETAILS = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), TEXTS),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(NAMES, inner, max_size=4)),
+    max_leaves=6,
+)
+
+
+def family_of(kind: str) -> str:
+    """The family of a finding's kind, by the design's table."""
+    if kind in {"image-not-uniform", "drift-unreviewed"}:
+        return "drift"
+    return "orphaned-vib" if kind == "orphaned-vib" else "failure"
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> Change:
+    """Any change that its schema allows, with names from hostile hosts."""
+    element = draw(st.sampled_from([*IMAGE_ELEMENTS, "host", "orphaned_vib"]))
+    kinds = {"host": ["added", "removed", "changed"], "orphaned_vib": ["added", "removed"]}
+    image_kinds = ["added", "removed", "upgraded", "downgraded", "changed", "relabelled"]
+    kind = draw(st.sampled_from(kinds.get(element, image_kinds)))
+    bare = element == "orphaned_vib" or (element == "host" and kind != "changed")
+    vib = st.builds("{}({})".format, NAMES, TEXTS)
+    key = element if element in {"base_image", "add_on"} else draw(st.one_of(NAMES, vib))
+    return change(
+        element,
+        kind,
+        key,
+        hosts=draw(HOSTS),
+        severity=draw(SEVERITIES),
+        detail=draw(st.one_of(st.none(), st.dictionaries(NAMES, DETAILS, max_size=3))),
+        alternative_image=draw(st.one_of(st.none(), NAMES)) if element in IMAGE_ELEMENTS else None,
+        **{
+            "from": None if bare or kind == "added" else draw(TEXTS),
+            "to": None if bare or kind == "removed" else draw(TEXTS),
+        },
+    )
+
+
+@st.composite
+def findings(draw: st.DrawFn) -> Finding:
+    """Any finding that its schema allows, with names from hostile hosts."""
+    kind = draw(st.sampled_from(sorted(ADVICE)))
+    transition = draw(TRANSITIONS)
+    return finding(
+        family_of(kind),
+        kind,
+        draw(TEXTS),
+        draw(NAMES),
+        severity=draw(SEVERITIES),
+        hosts=draw(HOSTS),
+        opened_at=draw(TIMES),
+        transition=transition,
+        resolved_because=draw(REASONS) if transition == "resolved" else None,
+        detail=draw(st.dictionaries(NAMES, DETAILS, max_size=3)),
+    )
+
+
+@st.composite
+def tellings(draw: st.DrawFn) -> Told:
+    """Anything that a check may have to tell."""
+    names = draw(st.dictionaries(NAMES, TEXTS, max_size=4))
+    parts: dict[str, Any] = {
+        "changes": draw(st.lists(changes(), max_size=6)),
+        "findings": draw(st.lists(findings(), max_size=6)),
+        "host_names": HOST_NAMES | names,
+        "since": draw(st.one_of(st.none(), TIMES)),
+        "outcome": draw(st.sampled_from(["changed", "baseline", "unchanged"])),
+        "suppressed": {"drift": {"rollout": draw(st.integers(0, 3))}},
+    }
+    if draw(st.booleans()):
+        parts["cluster"] = {"id": draw(NAMES), "name": draw(TEXTS)}
+    elif parts["outcome"] != "baseline" and draw(st.booleans()):
+        return not_looked(**{key: value for key, value in parts.items() if key != "outcome"})
+    return told(**parts)
