@@ -1,5 +1,6 @@
 """Where things lie in the checkout, and a build of the application that is up to date."""
 
+import fcntl
 import os
 import subprocess
 from collections.abc import Mapping
@@ -23,10 +24,19 @@ def build_app() -> Path:
     Raises:
         RuntimeError: with the build's own output.
     """
-    # Not for tests alone: what `make deploy` sends to AWS comes from the same rule.
-    made = subprocess.run(
-        ["make", "--silent", "build"], cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=300
-    )
+    (CHECKOUT / "build").mkdir(exist_ok=True)
+    with (CHECKOUT / "build" / "build.lock").open("w") as lock:
+        # Two test runs at a time would build into one folder.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Not for tests alone: what `make deploy` sends to AWS comes from the same rule.
+        made = subprocess.run(
+            ["make", "--silent", "build"],
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
     if made.returncode:
         raise RuntimeError(f"the build failed:\n{made.stdout}{made.stderr}")
     return BUILT / "template.yaml"
