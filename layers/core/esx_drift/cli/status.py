@@ -12,6 +12,7 @@ from esx_drift.cli.terminal import printable, say, stdout
 from esx_drift.domain.times import time_of
 
 STYLES = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
+HEADINGS = ("vCenter", "Cluster", "Image", "Uniform", "Covered", "Last look (UTC)", "Open findings")
 NEVER = "never"
 UNKNOWN = "-"
 
@@ -24,9 +25,9 @@ def status(stack: Stack = "esx-drift") -> None:
     Exit code 0: shown, whatever is open; 2: trouble.
     """
     rows = rows_of(_known(stack))
-    table = Table(
-        "vCenter", "Cluster", "Image", "Uniform", "Covered", "Last look (UTC)", "Open findings", box=None
-    )
+    table = Table(box=None)
+    for heading in HEADINGS:
+        table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*_cells(row))
     stdout().print(table)
