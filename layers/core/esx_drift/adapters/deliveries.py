@@ -29,10 +29,10 @@ class S3Deliveries:
         """Whether the event reached the route before; raises ``StoreUnavailable``."""
         key = delivery_key(event_id, route)
         try:
-            self.client().head_object(Bucket=self.bucket, Key=key)
+            # Not a HEAD: its 404 doesn't tell a missing key from a missing bucket.
+            self.client().get_object(Bucket=self.bucket, Key=key)["Body"].close()
         except ClientError as error:
-            # A HEAD has no body, so its error has the status for a code; 403 would be a missing permission.
-            if error.response["Error"]["Code"] == "404":
+            if error.response["Error"]["Code"] == "NoSuchKey":
                 return False
             raise _unavailable(key, error) from error
         except BotoCoreError as error:
