@@ -5,9 +5,8 @@ from datetime import UTC, datetime
 
 import boto3
 import pytest
-from botocore.stub import Stubber
-from esx_drift.adapters.secrets import NEEDS_A_PERSON, Secrets, SlackSecret, VCenterSecret
-from esx_drift.errors import SecretInvalid, SecretUnavailable
+from esx_drift.adapters.secrets import Secrets, SlackSecret, VCenterSecret
+from esx_drift.errors import SecretInvalid
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -121,12 +120,6 @@ def test_a_secret_that_is_no_object_is_refused_without_being_told(text: str) -> 
     assert PASSWORD not in _told(refused.value)
 
 
-def test_a_secret_that_is_missing_is_told_with_its_whole_name() -> None:
-    """A person knows what to create."""
-    with pytest.raises(SecretInvalid, match="the secret esx-drift/vcenter/vc09 does not exist"):
-        _secrets().vcenter("vc09")
-
-
 def test_certificates_are_taken_as_pem() -> None:
     """One or several, whatever stands around them."""
     now = datetime(2026, 11, 23, tzinfo=UTC)
@@ -179,31 +172,6 @@ def test_whatever_a_secret_says_it_is_a_secret_or_a_refusal(field: str, value: s
             assert secrets.vcenter("any").password
     finally:
         secrets.client().delete_secret(SecretId="esx-drift/vcenter/any", ForceDeleteWithoutRecovery=True)
-
-
-@pytest.mark.parametrize(
-    ("code", "error"),
-    [
-        *((code, SecretInvalid) for code in NEEDS_A_PERSON),
-        ("InternalServiceError", SecretUnavailable),
-        ("ThrottlingException", SecretUnavailable),
-    ],
-)
-def test_what_a_person_must_mend_is_told_apart_from_what_passes(code: str, error: type[Exception]) -> None:
-    """Only a passing fault is worth trying again."""
-    client = boto3.client("secretsmanager")
-    with Stubber(client) as stub:
-        stub.add_client_error("get_secret_value", code)
-        with pytest.raises(error, match="esx-drift/vcenter/vc01"):
-            Secrets(lambda: client).vcenter("vc01")
-
-
-def test_an_endpoint_that_does_not_answer_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A network that is down comes back."""
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    client = boto3.client("secretsmanager", endpoint_url="http://127.0.0.1:1")
-    with pytest.raises(SecretUnavailable, match="esx-drift/slack/ops"):
-        Secrets(lambda: client).slack("ops")
 
 
 def _told(error: BaseException) -> str:

@@ -5,14 +5,17 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import boto3
 import pytest
+import yaml
 from esx_drift.adapters.fleet_file import FleetFile
 from esx_drift.cli import main
 
 from tests.core.conftest import REGION
+from tests.core.fleets import fleet
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,24 @@ class Ran:
 
 
 type Run = Callable[..., Ran]
+type Write = Callable[..., Path]
+
+
+def vcenters(*names: str) -> list[dict[str, str]]:
+    """The entries of vCenters that say nothing but their names."""
+    return [{"name": name} for name in names]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a fleet file of these parts, as YAML."""
+
+    def written(**parts: object) -> Path:
+        path = tmp_path / "fleet.yaml"
+        path.write_text(yaml.safe_dump(fleet(**parts)))
+        return path
+
+    return written
 
 
 @pytest.fixture

@@ -1,38 +1,13 @@
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import boto3
 import pytest
-import yaml
 from esx_drift.adapters.fleet_file import FleetFile
 from esx_drift.domain.names import sha256_hex
 
-from tests.core.cli.conftest import Run
+from tests.core.cli.conftest import Run, Write, vcenters
 from tests.core.fleets import fleet
-
-type Write = Callable[..., Path]
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Writes a fleet file of these parts, as YAML."""
-
-    def written(**parts: object) -> Path:
-        path = tmp_path / "fleet.yaml"
-        path.write_text(yaml.safe_dump(fleet(**parts)))
-        return path
-
-    return written
-
-
-def _vcenters(*names: str) -> list[dict[str, str]]:
-    return [{"name": name} for name in names]
-
-
-def _secret(name: str, host: str, **values: object) -> None:
-    text = json.dumps({"host": host, "username": "svc", "password": "never-told", **values})
-    boto3.client("secretsmanager").create_secret(Name=f"esx-drift/vcenter/{name}", SecretString=text)
 
 
 def test_a_checked_file_becomes_what_the_functions_read(file: FleetFile, write: Write, run: Run) -> None:
@@ -52,7 +27,7 @@ def test_a_checked_file_becomes_what_the_functions_read(file: FleetFile, write: 
 def test_what_an_upload_changes_is_shown(file: FleetFile, write: Write, run: Run) -> None:
     """Added, removed and changed, by name."""
     before = fleet(
-        vcenters=_vcenters("vc01", "vc02", "vc03"),
+        vcenters=vcenters("vc01", "vc02", "vc03"),
         routes=[{"name": "ops"}, {"name": "old"}],
         ignore=[{"name": "rule", "reason": "a", "keys": ["b"]}],
     )
@@ -108,7 +83,7 @@ def test_of_two_pushes_at_once_the_second_is_refused(
     """While one person reads the question, another one pushes."""
 
     def other_is_faster(*_: object, **__: object) -> bool:
-        file.write(json.dumps(fleet(vcenters=_vcenters("vc07"))).encode(), file.stored())
+        file.write(json.dumps(fleet(vcenters=vcenters("vc07"))).encode(), file.stored())
         return True
 
     monkeypatch.setattr("typer.confirm", other_is_faster)
@@ -135,56 +110,6 @@ def test_an_invalid_file_in_the_bucket_is_replaced_with_a_warning(
     assert ran.code == 0
     assert "warning: the fleet file that is there is not valid" in ran.err
     file.read()
-
-
-def test_a_vcenter_under_a_new_name_is_refused(file: FleetFile, write: Write, run: Run) -> None:
-    """Its trail would begin anew, so a person has to mean it; --yes is not enough."""
-    file.write(json.dumps(fleet()).encode(), None)
-    _secret("vc02", "VC02.corp", port="443")
-    _secret("vc03", "vc02.corp")
-    renamed = write(vcenters=_vcenters("vc01", "vc03"))
-    ran = run("fleet", "push", renamed, "--bucket", "state", "-y")
-    assert ran.code == 1
-    assert "vc03 is vc02 under a new name: their secrets name the same host, vc02.corp." in ran.err
-    assert "--rename vc02" in ran.err
-    assert run("fleet", "push", renamed, "--bucket", "state", "-y", "--rename", "vc02").code == 0
-    assert [vcenter.name for vcenter in file.read()[0].vcenters] == ["vc01", "vc03"]
-
-
-def test_another_vcenter_in_the_place_of_one_is_no_rename(file: FleetFile, write: Write, run: Run) -> None:
-    """Another host, or the same one at another port."""
-    file.write(json.dumps(fleet()).encode(), None)
-    _secret("vc01", "vc.corp")
-    _secret("vc02", "vc02.corp")
-    _secret("vc03", "vc03.corp")
-    _secret("vc04", "vc.corp", port=8443)
-    ran = run("fleet", "push", write(vcenters=_vcenters("vc03", "vc04")), "--bucket", "state", "-y")
-    assert (ran.code, ran.err) == (0, "")
-
-
-def test_a_rename_of_what_stays_is_refused(file: FleetFile, write: Write, run: Run) -> None:
-    """A slip in --rename would allow what nobody checked."""
-    file.write(json.dumps(fleet()).encode(), None)
-    ran = run("fleet", "push", write(routes=[{"name": "ops"}]), "--bucket", "state", "-y", "--rename", "vc01")
-    assert ran.code == 1
-    assert "--rename vc01: the file doesn't drop a vCenter of that name" in ran.err
-
-
-def test_where_a_secret_is_missing_the_doubt_is_told(file: FleetFile, write: Write, run: Run) -> None:
-    """The file may be written before the secret is, or the old secret be gone already."""
-    file.write(json.dumps(fleet()).encode(), None)
-    _secret("vc02", "vc02.corp")
-    ran = run("fleet", "push", write(vcenters=_vcenters("vc01", "vc03")), "--bucket", "state", "-y")
-    assert ran.code == 0
-    assert "esx-drift/vcenter/vc03 does not exist: create it. Without it nobody can tell" in ran.err
-
-
-def test_no_secret_is_read_without_need(file: FleetFile, write: Write, run: Run) -> None:
-    """Who only adds or only drops a vCenter needs no right to read passwords."""
-    for names in (("vc01", "vc02"), ("vc01", "vc02", "vc03"), ("vc01",)):
-        ran = run("fleet", "push", write(vcenters=_vcenters(*names)), "--bucket", "state", "-y")
-        assert (ran.code, ran.err) == (0, "")
-    assert [vcenter.name for vcenter in file.read()[0].vcenters] == ["vc01"]
 
 
 def test_the_stack_tells_its_bucket(stack: None, file: FleetFile, write: Write, run: Run) -> None:  # noqa: ARG001 -- it answers for itself

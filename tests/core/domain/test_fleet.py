@@ -4,9 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import pytest
 from esx_drift.domain.fleet import Fleet, VCenter, excluded_by, fleet_from, routes_for
-from esx_drift.domain.fleet_problems import problems_of
 from esx_drift.domain.patterns import first_match
 from esx_drift.fleet_faults import faults_of
 from hypothesis import given
@@ -160,55 +158,3 @@ def test_a_routes_secret_is_its_name_unless_it_says_otherwise() -> None:
     """Most routes need no second name."""
     routes = _fleet(routes=[{"name": "ops"}, {"name": "team", "secret": "channel"}]).routes
     assert [route.secret for route in routes] == ["ops", "channel"]
-
-
-@pytest.mark.parametrize(
-    ("parts", "problem"),
-    [
-        (
-            {"vcenters": [{"name": "vc01"}, {"name": "vc02"}, {"name": "vc01"}]},
-            '/vcenters/2/name: expected a new name, got "vc01" as in /vcenters/0',
-        ),
-        (
-            {"routes": [{"name": "ops"}, {"name": "ops"}]},
-            '/routes/1/name: expected a new name, got "ops" as in /routes/0',
-        ),
-        (
-            {"routes": [{"name": "ops", "vcenters": ["vc01", "vc9*"]}]},
-            '/routes/0/vcenters/1: expected a vCenter of this file (vc01, vc02), got "vc9*"',
-        ),
-        (
-            {"ignore": [{"name": "a", "reason": "b", "keys": ["c"], "vcenters": ["VC01"]}]},
-            '/ignore/0/vcenters/0: expected a vCenter of this file (vc01, vc02), got "VC01"',
-        ),
-        (
-            {"vcenters": [{"name": "vc01", "clusters": {"exclude": ["*"]}}]},
-            '/vcenters/0/clusters/exclude: expected some clusters to remain, got "*"',
-        ),
-        (
-            {"settings": {"blind_after_seconds": 60}, "vcenters": [{"name": "vc01"}]},
-            "/vcenters/0: expected confirm_after_seconds below blind_after_seconds, got 600 and 60",
-        ),
-        (
-            {"vcenters": [{"name": "vc01", "extract_deadline_seconds": 60}]},
-            "/vcenters/0: expected first_delay_seconds below extract_deadline_seconds, got 60 and 60",
-        ),
-        (
-            {
-                "maintenance": [
-                    {
-                        "name": "a",
-                        "reason": "b",
-                        "from": "2026-12-06T06:00:00+01:00",
-                        "to": "2026-12-06T05:00:00Z",
-                    }
-                ]
-            },
-            "/maintenance/0/to: expected a time after from, got 2026-12-06T05:00:00+00:00",
-        ),
-    ],
-)
-def test_what_the_schema_cannot_say_is_told_with_its_path(parts: dict[str, Any], problem: str) -> None:
-    """Each problem is one line that leads to the place."""
-    assert problems_of(cast("FleetDocument", fleet(**parts))) == [problem]
-    assert faults_of(fleet(**parts)) == [problem]

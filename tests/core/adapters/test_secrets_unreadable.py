@@ -1,0 +1,39 @@
+import boto3
+import pytest
+from botocore.stub import Stubber
+from esx_drift.adapters.secrets import NEEDS_A_PERSON, Secrets
+from esx_drift.errors import SecretInvalid, SecretUnavailable
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        *((code, SecretInvalid) for code in NEEDS_A_PERSON),
+        ("InternalServiceError", SecretUnavailable),
+        ("ThrottlingException", SecretUnavailable),
+    ],
+)
+def test_what_a_person_must_mend_is_told_apart_from_what_passes(code: str, error: type[Exception]) -> None:
+    """Only a passing fault is worth trying again."""
+    client = boto3.client("secretsmanager")
+    with Stubber(client) as stub:
+        stub.add_client_error("get_secret_value", code)
+        with pytest.raises(error, match="esx-drift/vcenter/vc01"):
+            Secrets(lambda: client).vcenter("vc01")
+
+
+def test_an_endpoint_that_does_not_answer_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that is down comes back."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    client = boto3.client("secretsmanager", endpoint_url="http://127.0.0.1:1")
+    with pytest.raises(SecretUnavailable, match="esx-drift/slack/ops"):
+        Secrets(lambda: client).slack("ops")
+
+
+def test_a_secret_that_is_missing_is_told_with_its_whole_name() -> None:
+    """A person knows what to create."""
+    client = boto3.client("secretsmanager")
+    with pytest.raises(SecretInvalid, match="the secret esx-drift/vcenter/vc09 does not exist"):
+        Secrets(lambda: client).vcenter("vc09")
