@@ -16,8 +16,9 @@ from esx_drift.domain.finding_lines import (
 )
 from esx_drift.domain.findings import rank
 from esx_drift.domain.next_steps import ADVICE
+from esx_drift.domain.setting import also, facts, place, unlisted, when
 from esx_drift.domain.shapes import Event, EventData, Finding
-from esx_drift.domain.wording import argument, between, clean, counted, moment, share, vib
+from esx_drift.domain.wording import argument, counted, share, vib
 
 VIB_LIST: Final = "esxcli software vib list"
 
@@ -69,24 +70,24 @@ def _detected(data: EventData) -> Story:
     lines += [over_line_on(finding, data["checked_at"]) for finding in _ended(data, told_by_changes=False)]
     leading = _leading_kind(data, news)
     return Story(
-        title=f"{'CRITICAL · ' if critical else ''}{_place(data)}: {said}",
+        title=f"{'CRITICAL · ' if critical else ''}{place(data)}: {said}",
         items=tuple(lines),
-        says=tuple(filter(None, (_when(data), ADVICE[leading].note, _stays_open(data), _also(data)))),
+        says=tuple(filter(None, (when(data), ADVICE[leading].note, _stays_open(data), also(data)))),
         step=_step(leading, data, news),
-        facts=_facts(data),
-        unlisted=_unlisted(data),
+        facts=facts(data),
+        unlisted=unlisted(data),
     )
 
 
 def _resolved(data: EventData) -> Story:
     ended = _worst_first(_ended(data, told_by_changes=True))
     return Story(
-        title=f"{_place(data)}: {over_headline_on(ended, data) if ended else 'resolved'}",
+        title=f"{place(data)}: {over_headline_on(ended, data) if ended else 'resolved'}",
         items=tuple(over_line_on(finding, data["checked_at"]) for finding in ended),
-        says=tuple(filter(None, (_when(data), _also(data)))),
+        says=tuple(filter(None, (when(data), also(data)))),
         step=None,
-        facts=_facts(data),
-        unlisted=_unlisted(data),
+        facts=facts(data),
+        unlisted=unlisted(data),
     )
 
 
@@ -94,14 +95,14 @@ def _baseline(data: EventData) -> Story:
     coverage = data["coverage"]
     read = f", {share(coverage['covered'], coverage)} read" if coverage else ""
     return Story(
-        title=f"{_place(data)}: first look{read}",
+        title=f"{place(data)}: first look{read}",
         items=(),
         says=(
             "Saved as the first copy. From now on you hear only what changes.",
             "Nobody has vouched for what runs there yet.",
         ),
         step=Step("look over what runs and what was found:", "esx-drift status"),
-        facts=_facts(data),
+        facts=facts(data),
     )
 
 
@@ -162,52 +163,6 @@ def _vib_command(data: EventData, news: list[Finding]) -> str:
     return f"esxcli software vib get -n {name}" if name else VIB_LIST
 
 
-def _place(data: EventData) -> str:
-    vcenter, cluster = clean(data["vcenter"]), data["cluster"]
-    return f"{clean(cluster['name'] or cluster['id'])} · {vcenter}" if cluster else vcenter
-
-
-def _when(data: EventData) -> str:
-    since, seen = data["since"], data["extracted_at"] or data["checked_at"]
-    if _is_blind(data):
-        return f"Last look: {moment(since)} UTC." if since else "Never looked at before."
-    return f"Between {between(since, seen)} UTC." if since else f"First look, {moment(seen)} UTC."
-
-
-def _is_blind(data: EventData) -> bool:
-    """Whether nothing was seen. Of a vCenter as a whole there is no coverage: its open findings tell."""
-    if data["coverage"] or data["cluster"]:
-        return data["coverage"] is None
-    held = (finding["kind"] for finding in data["findings"] if finding["transition"] != "resolved")
-    return any(kind.startswith(("vcenter-", "api-")) for kind in held)
-
-
 def _stays_open(data: EventData) -> str:
     unreviewed = any(finding["kind"] == "drift-unreviewed" for finding in data["findings"])
     return "Stays open until it is put back or accepted." if unreviewed and data["changes"] else ""
-
-
-def _also(data: EventData) -> str:
-    still, kept = data["totals"]["still"], sum(data["suppressed"].values())
-    also = [f"{counted(still, 'earlier finding')} still open."] if still else []
-    also += [f"{counted(kept, 'change')} not repeated here."] if kept else []
-    return " ".join(also)
-
-
-def _facts(data: EventData) -> tuple[str, ...]:
-    coverage, extracted = data["coverage"], data["extracted_at"]
-    facts = [f"{share(coverage['covered'], coverage)} checked"] if coverage else []
-    facts += ["not seen"] if _is_blind(data) else []
-    facts += [f"extracted {moment(extracted)} UTC"] if extracted else []
-    facts += [data["severity"], f"record {_number(data['record'])}"]
-    return (*facts, "shortened: the record has it all") if data["truncated"] else tuple(facts)
-
-
-def _number(record: str) -> str:
-    name = record.rpartition("/")[2].removesuffix(".json")
-    return f"{int(name):06d}" if name.isdecimal() else clean(name)
-
-
-def _unlisted(data: EventData) -> int:
-    totals = data["totals"]
-    return max(0, totals["changes"] + totals["findings"] - len(data["changes"]) - len(data["findings"]))
