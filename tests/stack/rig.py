@@ -1,4 +1,4 @@
-"""The whole product at work: a deployed stack, simulated vCenters that it looks at, and a Slack that it tells."""
+"""The whole product at work: a deployed stack, simulated vCenters to look at, and a Slack to tell."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping

@@ -42,7 +42,7 @@ def conditions(  # noqa: PLR0913 - each is a fact of its own, and all but three 
     ordinary = {host: image for host, image in runs.items() if host not in report.witnesses}
     whole = cluster_conditions(unseen, managed_by_image=managed_by_image)
     return [
-        *not_uniform(groups_of(report.images, ordinary), names),
+        *not_uniform(groups_of(report.images, ordinary), names, snapshot["labels"]),
         *_unreviewed(snapshot, runs, accepted, names),
         *_orphaned(report, snapshot, names, {} if first_look else accepted, first_look=first_look),
         *whole,
@@ -63,9 +63,8 @@ def _unreviewed(
 
 
 def _differs(snapshot: Snapshot, host: str, accepted: Accepted) -> bool:
-    known = snapshot["hosts"][host]
-    other_image = accepted["image"] is not None and known["image"] != accepted["image"]
-    return other_image or set(known["orphaned_vibs"] or ()) != set(accepted["orphaned_vibs"])
+    """Whether a host runs another image. An orphaned VIB is a finding of its own: it is not told twice."""
+    return accepted["image"] is not None and snapshot["hosts"][host]["image"] != accepted["image"]
 
 
 def _orphaned(

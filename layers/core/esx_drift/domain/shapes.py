@@ -4,7 +4,7 @@ Stored JSON stays JSON from end to end (no second form to convert to), so these 
 All times are RFC 3339 in UTC with milliseconds and ``Z``; all hosts are ids (``host-16``), sorted naturally.
 """
 
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
 
@@ -105,22 +105,18 @@ class UncoveredHost(TypedDict):
 type Parts = dict[str, Json]
 """What an image holds, by element and id: ``base_image``, ``component:Intel-i40en`` and the like."""
 
+type Labels = dict[str, dict[str, list[Json]]]
+"""What only describes a part (display names, vendors, dates), by the part and its version.
 
-class Software(TypedDict):
-    """What is compared of an image: its own parts, and those of each alternative image by its id."""
-
-    main: Parts
-    alternatives: dict[str, Parts]
+Nearly always one label each; if the vCenter describes the same version in several ways, all of them, sorted.
+"""
 
 
 class Image(TypedDict):
-    """One software image in its keyed form. Two hosts run the same software if ``software`` is equal.
+    """One software image in its keyed form: its own parts, and those of each alternative image by its id."""
 
-    ``labels`` holds, under the same keys, what is only descriptive (display names, vendors, dates).
-    """
-
-    software: Software
-    labels: Software
+    main: Parts
+    alternatives: dict[str, Parts]
 
 
 class KnownHost(TypedDict):
@@ -133,10 +129,11 @@ class KnownHost(TypedDict):
 
 
 class Snapshot(TypedDict):
-    """A document's canonical form. ``images`` is keyed by the digest of an image's software."""
+    """A document's canonical form. ``images`` is keyed by the digest of the image."""
 
     schema_version: int
     images: dict[str, Image]
+    labels: Labels
     hosts: dict[str, KnownHost]
 
 
@@ -253,7 +250,7 @@ class Totals(TypedDict):
 
 
 class EventData(TypedDict):
-    """The ``data`` of an event."""
+    """The ``data`` of an event; ``report`` is there only in events of the family report."""
 
     schema_version: int
     vcenter: str
@@ -271,6 +268,7 @@ class EventData(TypedDict):
     suppressed: dict[str, int]
     record: str
     truncated: bool
+    report: NotRequired[dict[str, Json]]
 
 
 class Event(TypedDict):

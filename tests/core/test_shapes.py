@@ -1,0 +1,56 @@
+"""The types of what is stored say the same as the schemas: a field in one is a field in the other."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast, get_type_hints, is_typeddict
+
+import pytest
+from esx_drift.domain import shapes
+
+SCHEMAS = Path(__file__).parents[2] / "schemas"
+
+
+def _load(stem: str) -> dict[str, Any]:
+    return cast("dict[str, Any]", json.loads((SCHEMAS / f"{stem}.schema.json").read_text()))
+
+
+def _objects(schema: object, stem: str) -> Iterator[tuple[frozenset[str], str]]:
+    """The fields of every closed object in a schema, and where it is."""
+    if isinstance(schema, dict):
+        if schema.get("additionalProperties") is False:
+            yield frozenset(schema["properties"]), f"{stem}: {schema.get('description', '')[:60]}"
+        for value in schema.values():
+            yield from _objects(value, stem)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from _objects(value, stem)
+
+
+STORED = ("record", "state", "event", "check-request", "retry-request")
+TYPES = {
+    frozenset(get_type_hints(value)): name for name, value in vars(shapes).items() if is_typeddict(value)
+}
+
+
+@pytest.mark.parametrize("stem", STORED)
+def test_each_object_of_a_schema_has_its_type(stem: str) -> None:
+    """A field added to a schema alone would be one that no code can write."""
+    for fields, where in _objects(_load(stem), stem):
+        assert fields in TYPES, where
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [
+        ("record", "Record"),
+        ("state", "State"),
+        ("event", "Event"),
+        ("check-request", "CheckRequest"),
+        ("retry-request", "RetryRequest"),
+    ],
+)
+def test_every_field_is_required(stem: str, name: str) -> None:
+    """Whoever reads what was stored never has to guess whether a field is there; what is unknown is null."""
+    schema = _load(stem)
+    assert set(schema["required"]) == set(schema["properties"]) == set(get_type_hints(getattr(shapes, name)))
