@@ -1,13 +1,21 @@
 """Answers that no vCenter should give: each is told as a failure, bounded in time and size."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 from esx_drift.adapters import vcenter_wire
-from esx_drift.errors import VCenterError, VCenterUnavailable, VCenterUnreachable
+from esx_drift.adapters.vcenter_answers import failure_of, refusal_of
+from esx_drift.adapters.vcenter_replies import about_of, cluster_of, host_of, listed, task_of, text_of_body
+from esx_drift.adapters.vcenter_wire import Answer, retry_after_seconds
+from esx_drift.errors import EsxDriftError, NoReport, VCenterError, VCenterUnavailable, VCenterUnreachable
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.core.vcenter.conftest import CALLS, CLUSTER, Door, Pki
 from tests.core.vcenter.servers import raw_server
+from tests.core.vcenter.world import NOW
 from tests.simulator import VCenter, fault_kinds
 
 
@@ -100,3 +108,50 @@ def test_a_silent_vcenter_is_given_up(door: Door, vcenter: VCenter, monkeypatch:
         session.installed_images(CLUSTER)
     assert caught.value.facts == {"phase": "http"}
     assert vcenter.faults.hits("latency") == 1
+
+
+NAMES = [
+    "error_type",
+    "messages",
+    "id",
+    "default_message",
+    "status",
+    "about",
+    "cluster",
+    "host",
+    "name",
+    "error",
+]
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(NAMES) | st.text(), inner),
+)
+READERS: list[Callable[[Answer], object]] = [
+    failure_of,
+    partial(refusal_of, not_found=NoReport),
+    retry_after_seconds,
+    text_of_body,
+    about_of,
+    partial(task_of, "task-1"),
+    lambda answer: [cluster_of(item, answer) for item in listed(answer)],
+    lambda answer: [host_of(item, answer) for item in listed(answer)],
+]
+
+
+@given(
+    body=st.binary() | ANY_JSON.map(lambda value: json.dumps(value).encode()),
+    status=st.integers(100, 599),
+    headers=st.dictionaries(st.sampled_from(["Location", "Retry-After", "Date"]), st.text()),
+    cut=st.booleans(),
+)
+def test_no_answer_is_beyond_words(body: bytes, status: int, headers: dict[str, str], *, cut: bool) -> None:
+    """Whatever comes, a reader gives a value or raises a failure of ours, told in one bounded line."""
+    answer = Answer("vc01.corp:443", "GET /api/x", status, headers, NOW, body, cut)
+    for read in READERS:
+        try:
+            told = read(answer)
+        except EsxDriftError as error:
+            told = error
+        if isinstance(told, EsxDriftError):
+            assert len(told.message) < 500
+            assert "\n" not in told.message

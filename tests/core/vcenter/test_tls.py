@@ -10,7 +10,7 @@ from esx_drift.adapters.tls import context_of, remedy
 from esx_drift.errors import SecretInvalid, VCenterUnreachable
 
 from tests.core.vcenter.conftest import Door, Pki
-from tests.core.vcenter.servers import proxy_server, raw_server
+from tests.core.vcenter.servers import listening, proxy_server, raw_server
 from tests.simulator import Tls, VCenter, VCenterServer
 from tests.simulator.certificates import authority
 
@@ -152,3 +152,14 @@ def test_a_proxy_does_not_soften_tls(door: Door, pki: Pki) -> None:
     ):
         door.login(port=port, proxy=f"http://127.0.0.1:{proxy.port}")
     assert caught.value.facts["phase"] == "tls"
+
+
+def test_an_earlier_failure_is_not_told_again(door: Door) -> None:
+    """A call made while another failure is handled is told by its own cause."""
+    with listening() as gone:
+        port = gone.getsockname()[1]
+    try:
+        door.login(ca_bundle=None)
+    except VCenterUnreachable:
+        with pytest.raises(VCenterUnreachable, match="refused: nothing listens"):
+            door.login(port=port)

@@ -1,4 +1,4 @@
-"""requests, held to what is safe against a vCenter: no other trust, no redirect, no second POST."""
+"""requests, held to what is safe against a vCenter: no other trust, no redirect, no POST sent twice."""
 
 import ssl
 from types import TracebackType
@@ -12,7 +12,10 @@ from urllib3.exceptions import ReadTimeoutError
 
 
 class _OnceMore(Retry):
-    """One more try when the connection failed; never for a POST, nor after a time-out of reading."""
+    """One more try when the connection failed; never after a time-out of reading.
+
+    urllib3 itself tries a POST again only if there was no connection yet to send it over.
+    """
 
     def increment(
         self,
@@ -24,7 +27,7 @@ class _OnceMore(Retry):
         _stacktrace: TracebackType | None = None,
     ) -> Self:
         """What is left to try, or the error itself."""
-        if error is not None and (method == "POST" or isinstance(error, ReadTimeoutError)):
+        if isinstance(error, ReadTimeoutError):
             raise error
         return super().increment(method, url, response, error, _pool, _stacktrace)
 
