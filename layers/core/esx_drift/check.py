@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from esx_drift.check_look import CheckLook
-from esx_drift.dispatch import retry_of
 from esx_drift.domain.fleet import Fleet, VCenter
 from esx_drift.domain.names import next_request_id
+from esx_drift.domain.retrying import retry_of
 from esx_drift.domain.shapes import CheckRequest, Failure, Record
 from esx_drift.domain.times import text_of
 from esx_drift.errors import RequestRefused

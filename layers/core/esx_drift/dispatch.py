@@ -11,7 +11,7 @@ from typing import TypedDict
 
 from esx_drift.dispatch_look import DispatchLook, Run
 from esx_drift.domain.fleet import Fleet, VCenter
-from esx_drift.domain.names import next_request_id
+from esx_drift.domain.retrying import retry_of
 from esx_drift.domain.shapes import CheckRequest, Dispatch, ExpectedCluster, Record, RetryRequest
 from esx_drift.domain.times import text_of
 from esx_drift.errors import RequestRefused, TransientError
@@ -147,17 +147,6 @@ class Dispatcher:
             "task": None,
             "decision": None,
         }
-
-
-def retry_of(vcenter: str, run_id: str, attempt: int, reason: str) -> RetryRequest:
-    """The message that brings a vCenter back; repeated, it is the same run."""
-    return {
-        "schema_version": 1,
-        "vcenter": vcenter,
-        "run_id": next_request_id(run_id, f"retry {vcenter}"),
-        "attempt": attempt,
-        "reason": reason,
-    }
 
 
 def _retry(record: Record, attempt: int) -> RetryRequest:
