@@ -5,7 +5,7 @@ by chance is a suspect; met again ``confirm_after`` later it opens a finding.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from esx_drift.domain.condition import Condition
@@ -59,7 +59,7 @@ def settle(
     test: Tested,
     because: Mapping[str, ResolvedBecause],
 ) -> Settled:
-    """Bring the ledger up to date; ``because`` gives a resolved finding's reason where it is not the usual."""
+    """Bring the ledger up to date; ``because``: reasons of resolved findings that are not the usual ones."""
     met = {condition.fingerprint: condition for condition in conditions}
     told: list[Finding] = []
     left = {
@@ -76,7 +76,8 @@ def settle(
         if not condition.confirm:
             told.append(_opened(condition, test, text_of(test.now)))
         elif _confirmed(suspect, test):
-            told.append(_opened(condition, test, suspect["first_at"]))
+            tried = replace(condition, detail={**condition.detail, "tries": suspect["count"]})
+            told.append(_opened(tried, test, suspect["first_at"]))
         elif test.counts:
             left[fingerprint] = suspect
         elif fingerprint in suspects:

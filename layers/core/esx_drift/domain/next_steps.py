@@ -30,6 +30,12 @@ _HOST_TASKS = (
     "in vCenter > {scope} > Monitor > Events, read what happened to it; is it connected and powered on?"
 )
 
+VIB_GONE: Final = (
+    "who removed it? If nobody did, somebody may have covered his tracks: in vCenter > {scope} > Monitor > "
+    "Tasks and Events, see what else happened on the host."
+)
+"""The step when an orphaned VIB has gone, which is no finding any more."""
+
 ADVICE: Mapping[str, Advice] = MappingProxyType(
     {
         "image-not-uniform": Advice(

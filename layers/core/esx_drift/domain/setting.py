@@ -1,6 +1,8 @@
 """The setting of a story: where, between which looks, how much was seen, where it is kept."""
 
-from esx_drift.domain.shapes import EventData
+from collections.abc import Sequence
+
+from esx_drift.domain.shapes import EventData, Finding
 from esx_drift.domain.wording import between, clean, counted, moment, share
 
 
@@ -16,6 +18,17 @@ def when(data: EventData) -> str:
     if _is_blind(data):
         return f"Last look: {moment(since)} UTC." if since else "Never looked at before."
     return f"Between {between(since, seen)} UTC." if since else f"First look, {moment(seen)} UTC."
+
+
+def unwatched(news: Sequence[Finding]) -> tuple[str, ...]:
+    """Since when a vCenter is away, how often that was tried, and how much of the fleet nobody watches."""
+    for finding in news:
+        clusters, tries = finding["detail"].get("clusters_unwatched"), finding["detail"].get("tries")
+        if isinstance(clusters, int):
+            tried = f" ({tries} tries)" if isinstance(tries, int) else ""
+            since = f"Since {moment(finding['opened_at'])} UTC{tried}: "
+            return (f"{since}{counted(clusters, 'cluster')} unwatched.",)
+    return ()
 
 
 def also(data: EventData) -> str:

@@ -15,9 +15,9 @@ from esx_drift.domain.finding_lines import (
     places_of,
 )
 from esx_drift.domain.findings import rank
-from esx_drift.domain.next_steps import ADVICE
-from esx_drift.domain.setting import also, facts, place, unlisted, when
-from esx_drift.domain.shapes import Event, EventData, Finding
+from esx_drift.domain.next_steps import ADVICE, VIB_GONE
+from esx_drift.domain.setting import also, facts, place, unlisted, unwatched, when
+from esx_drift.domain.shapes import Change, Event, EventData, Finding
 from esx_drift.domain.wording import argument, counted, share, vib
 
 VIB_LIST: Final = "esxcli software vib list"
@@ -64,7 +64,9 @@ def _detected(data: EventData) -> Story:
     said = (
         headline(changes, data["coverage"], at_least=at_least) if changes else _counted_headline(news, data)
     )
-    critical = any(item["severity"] == "critical" for item in (*changes, *news))
+    back = _is_put_back(data)
+    said = f"{said}, as accepted again" if back else said
+    critical = not back and any(item["severity"] == "critical" for item in (*changes, *news))
     lines = lines_of(changes, data["host_names"], data["coverage"])
     lines += [line_on(finding) for finding in news if not _is_said_by_changes(finding, data)]
     lines += [over_line_on(finding, data["checked_at"]) for finding in _ended(data, told_by_changes=False)]
@@ -72,8 +74,8 @@ def _detected(data: EventData) -> Story:
     return Story(
         title=f"{'CRITICAL · ' if critical else ''}{place(data)}: {said}",
         items=tuple(lines),
-        says=tuple(filter(None, (when(data), ADVICE[leading].note, _stays_open(data), also(data)))),
-        step=_step(leading, data, news),
+        says=tuple(filter(None, (*_says(data, leading, news), also(data)))),
+        step=None if back else _step(leading, data, news),
         facts=facts(data),
         unlisted=unlisted(data),
     )
@@ -151,9 +153,15 @@ def _leading_kind(data: EventData, news: list[Finding]) -> str:
 def _step(kind: str, data: EventData, news: list[Finding]) -> Step:
     hosts = [host for change in data["changes"] for host in change["hosts"]]
     braces = places_of(hosts, data) if data["changes"] else places(news[:1], data)
+    if data["changes"] and all(_is_vib_gone(change) for change in data["changes"]):
+        return Step(VIB_GONE.format(**braces))
     advice = ADVICE[kind]
     command = _vib_command(data, news) if kind == "orphaned-vib" else advice.command.format(**braces)
     return Step(advice.step.format(**braces), command)
+
+
+def _is_vib_gone(change: Change) -> bool:
+    return change["element"] == "orphaned_vib" and change["kind"] == "removed"
 
 
 def _vib_command(data: EventData, news: list[Finding]) -> str:
@@ -163,6 +171,30 @@ def _vib_command(data: EventData, news: list[Finding]) -> str:
     return f"esxcli software vib get -n {name}" if name else VIB_LIST
 
 
+def _says(data: EventData, leading: str, news: list[Finding]) -> tuple[str, ...]:
+    note = ADVICE[leading].note
+    return (
+        when(data),
+        *unwatched(news),
+        note,
+        _stays_open(data),
+    )
+
+
+def _unreviewed(data: EventData) -> list[str]:
+    """The transitions of what is not as a person last accepted it."""
+    return [one["transition"] for one in data["findings"] if one["kind"] == "drift-unreviewed"]
+
+
 def _stays_open(data: EventData) -> str:
-    unreviewed = any(finding["kind"] == "drift-unreviewed" for finding in data["findings"])
-    return "Stays open until it is put back or accepted." if unreviewed and data["changes"] else ""
+    open_still = any(transition != "resolved" for transition in _unreviewed(data))
+    return "Stays open until it is put back or accepted." if data["changes"] and open_still else ""
+
+
+def _is_put_back(data: EventData) -> bool:
+    """Whether the change only brought back what was accepted: said as such, and nothing is left to do."""
+    return (
+        bool(data["changes"])
+        and _unreviewed(data) == ["resolved"]
+        and all(one["transition"] in {"resolved", "still"} for one in data["findings"])
+    )
