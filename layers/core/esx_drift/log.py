@@ -15,6 +15,7 @@ by one record, and each event is published at least once, always with the record
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import overload
 
 from esx_drift.domain.names import VCENTER_LOG, digest_of, record_key
 from esx_drift.domain.shapes import After, Answered, CheckRequest, Record, State
@@ -115,6 +116,12 @@ class Log:
     topic: Topic
     vcenter: str
     cluster: str = VCENTER_LOG
+
+    @overload
+    def append(self, request_id: str, look: Callable[[Turn], Draft]) -> Answer: ...
+
+    @overload
+    def append(self, request_id: str, look: Look) -> Answer | Later: ...
 
     def append(self, request_id: str, look: Look) -> Answer | Later:
         """Answer a request once, by steps a to h.

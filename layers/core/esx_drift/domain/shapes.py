@@ -371,6 +371,17 @@ class Failure(TypedDict):
     told_by: Literal["vcenter", "cluster"]
 
 
+class Decided(TypedDict):
+    """A person's decision as it was carried out: for which hosts, and for which no longer."""
+
+    by: str
+    reason: str
+    shown_at: int | None
+    instance_uuid: str | None
+    taken: list[str]
+    refused: list[str]
+
+
 class Record(TypedDict):
     """The immutable object that one check leaves."""
 
@@ -403,7 +414,7 @@ class Record(TypedDict):
     same_as: int | None
     fleet_sha256: str | None
     dispatch: Dispatch | None
-    decision: dict[str, Json] | None
+    decision: Decided | None
     events: list[Event]
     previous: Head | None
     before_sha256: str
@@ -420,6 +431,23 @@ class TaskRequest(TypedDict):
     polls: int
 
 
+class Shown(TypedDict):
+    """A host as a person was shown it."""
+
+    image: str
+    orphaned_vibs: list[str]
+
+
+class Decision(TypedDict):
+    """What a person decided, on what he was shown at record ``shown_at``."""
+
+    by: str
+    reason: str
+    shown_at: int | None
+    hosts: dict[str, Shown]
+    instance_uuid: str | None
+
+
 class CheckRequest(TypedDict):
     """A message in the CheckQueue."""
 
@@ -434,7 +462,7 @@ class CheckRequest(TypedDict):
     phase: Literal["extract", "collect"]
     attempt: int
     task: TaskRequest | None
-    decision: dict[str, Json] | None
+    decision: Decision | None
 
 
 class RetryRequest(TypedDict):
