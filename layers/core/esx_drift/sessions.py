@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Lock
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -93,6 +94,7 @@ class VCenterSessions[S: Secret]:
         self._connect = connect
         self._actor = actor
         self._clock = clock
+        self._turns: dict[str, Lock] = {}
         self._known: dict[str, Session | EsxDriftError] = {}
         self._endings = ExitStack()
 
@@ -110,11 +112,12 @@ class VCenterSessions[S: Secret]:
 
         What kept the first call from it (``LoginRefused``, ``LoginSuspended``, ``SecretInvalid``, a
         ``TransientError``) is raised again by each later one: one attempt an invocation is enough, above all
-        with a password that may be wrong.
+        with a password that may be wrong. Threads may come for several vCenters at once.
         """
-        if vcenter not in self._known:
-            self._known[vcenter] = self._opened(vcenter)
-        known = self._known[vcenter]
+        with self._turns.setdefault(vcenter, Lock()):
+            if vcenter not in self._known:
+                self._known[vcenter] = self._opened(vcenter)
+            known = self._known[vcenter]
         if isinstance(known, EsxDriftError):
             raise known
         return known

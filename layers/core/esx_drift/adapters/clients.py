@@ -1,6 +1,11 @@
-"""The AWS clients, each made at its first use and kept while the function is warm."""
+"""The AWS clients, each made at its first use and kept while the function is warm.
+
+A client may be used by many threads at once, but boto3's session, which makes them, by one only
+(https://boto3.amazonaws.com/v1/documentation/api/latest/guide/clients.html#multithreading-or-multiprocessing-with-clients).
+"""
 
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import boto3
@@ -15,26 +20,32 @@ if TYPE_CHECKING:
 PATIENCE = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3})
 """Well below any function's timeout: what AWS does not answer by then goes back to its queue."""
 
+_MAKING = Lock()
+
 
 @cache
 def s3() -> "S3Client":
     """Amazon S3."""
-    return boto3.client("s3", config=PATIENCE)
+    with _MAKING:
+        return boto3.client("s3", config=PATIENCE)
 
 
 @cache
 def sqs() -> "SQSClient":
     """Amazon SQS."""
-    return boto3.client("sqs", config=PATIENCE)
+    with _MAKING:
+        return boto3.client("sqs", config=PATIENCE)
 
 
 @cache
 def sns() -> "SNSClient":
     """Amazon SNS."""
-    return boto3.client("sns", config=PATIENCE)
+    with _MAKING:
+        return boto3.client("sns", config=PATIENCE)
 
 
 @cache
 def secrets_manager() -> "SecretsManagerClient":
     """AWS Secrets Manager."""
-    return boto3.client("secretsmanager", config=PATIENCE)
+    with _MAKING:
+        return boto3.client("secretsmanager", config=PATIENCE)
