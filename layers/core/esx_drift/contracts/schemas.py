@@ -2,7 +2,7 @@
 
 import json
 import re
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
@@ -28,8 +28,11 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 def is_date_time(value: object) -> bool:
     """Whether it is RFC 3339 with a zone, as the API's own clients read it, and a time that UTC can say."""
-    if not isinstance(value, str):
-        return True
+    return not isinstance(value, str) or _is_rfc_3339(value)
+
+
+@lru_cache(maxsize=256)  # a report repeats the time of its extraction in each notification
+def _is_rfc_3339(value: str) -> bool:
     if not _RFC_3339.fullmatch(value):
         return False
     try:

@@ -79,7 +79,7 @@ def _orphaned(
     found: dict[str, list[str]] = {}
     for host in sorted_naturally(names):
         known = set(snapshot["hosts"][host]["orphaned_vibs"] or ())
-        for vib in known | report.orphaned_vibs.get(host, frozenset()):
+        for vib in known.union(report.orphaned_vibs.get(host, ())):
             found.setdefault(vib, []).append(host)
     for vib, hosts in sorted(found.items()):
         new = [host for host in hosts if host not in accepted or vib not in accepted[host]["orphaned_vibs"]]

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from esx_drift.domain.names import canonical_json, digest_of, sha256_hex
+from esx_drift.domain.labels import add_known, labels_of
+from esx_drift.domain.names import digest_of
 from esx_drift.domain.report import Report
 from esx_drift.domain.shapes import KnownHost, Snapshot
-from esx_drift.domain.versions import sorted_naturally
 
 
 def snapshot_from(
@@ -18,28 +18,37 @@ def snapshot_from(
     """
     names = report.names if inventory is None else inventory
     known = baseline["hosts"] if baseline else {}
-    # Of an image that both have, the newest labels count.
-    images = {**(baseline["images"] if baseline else {}), **report.images}
     hosts = {host: _host(report, known.get(host), host, name) for host, name in names.items()}
     digests = {host["image"] for host in hosts.values() if host["image"] is not None}
+    images = {**(baseline["images"] if baseline else {}), **report.images}
+    labels = labels_of(info for digest in digests for info in report.described.get(digest, ()))
+    if baseline:
+        unseen = digests - report.images.keys()
+        add_known(labels, [images[digest] for digest in unseen], baseline["labels"])
     return {
         "schema_version": 1,
         "images": {digest: images[digest] for digest in sorted(digests)},
+        "labels": labels,
         "hosts": hosts,
     }
 
 
 def seal_of(snapshot: Snapshot) -> str:
-    """64 digits that are equal exactly if the snapshots are; made image by image, to spare memory."""
-    images = {key: sha256_hex(canonical_json(image)) for key, image in snapshot["images"].items()}
-    return digest_of([snapshot["schema_version"], images, snapshot["hosts"]])
+    """64 digits, equal exactly if the snapshots are. An image counts by the digest that is its key."""
+    return digest_of(
+        [snapshot["schema_version"], sorted(snapshot["images"]), snapshot["labels"], snapshot["hosts"]]
+    )
 
 
 def _host(report: Report, known: KnownHost | None, host: str, name: str) -> KnownHost:
     witness = host in report.witnesses if host in report.names else bool(known and known["witness"])
     if host in report.runs:
-        vibs = sorted_naturally(report.orphaned_vibs.get(host, frozenset()))
-        return {"name": name, "image": report.runs[host], "orphaned_vibs": vibs, "witness": witness}
+        return {
+            "name": name,
+            "image": report.runs[host],
+            "orphaned_vibs": list(report.orphaned_vibs.get(host, ())),
+            "witness": witness,
+        }
     if known is None:
         return {"name": name, "image": None, "orphaned_vibs": None, "witness": witness}
     return {**known, "name": name, "witness": witness}

@@ -50,7 +50,7 @@ def _all_run_one(report: Report) -> bool:
     """Every host that was reported on was read, and runs one image that has no alternative."""
     images = set(report.runs.values())
     everyone = report.names.keys() == report.runs.keys() == report.found_on.keys()
-    return everyone and len(images) == 1 and not report.images[images.pop()]["software"]["alternatives"]
+    return everyone and len(images) == 1 and not report.images[images.pop()]["alternatives"]
 
 
 def _about_status(report: Report) -> Iterator[str]:

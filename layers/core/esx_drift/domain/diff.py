@@ -17,11 +17,14 @@ def compare(baseline: Snapshot, current: Snapshot, departed: Mapping[str, Former
     ``departed`` are hosts that left before ``baseline``, by id; of several with one name the last counts.
     A host is not compared where one side does not know what it runs.
     """
-    returned = returns(baseline, current, departed)
+    hosts = sorted_naturally(baseline["hosts"].keys() | current["hosts"].keys())
+    returned = returns(baseline, current, departed, hosts)
+    transitions = _transitions(baseline, current, returned)
+    ranks = {host: rank for rank, host in enumerate(hosts)}
     changes = [
         *_host_changes(baseline["hosts"], current["hosts"], returned),
-        *image_changes(_transitions(baseline, current, returned)),
-        *_orphaned_vib_changes(baseline["hosts"], current["hosts"], returned),
+        *image_changes(transitions, baseline["labels"], current["labels"], ranks),
+        *_orphaned_vib_changes(baseline["hosts"], current["hosts"], returned, hosts),
     ]
     return sorted(changes, key=_rank)
 
@@ -30,11 +33,11 @@ def _rank(change: Change) -> tuple[object, ...]:
     return (
         ELEMENTS.index(change["element"]),
         natural(change["key"]),
-        natural(change["alternative_image"] or ""),
+        change["alternative_image"] or "",
         change["kind"],
-        natural(change["from"] or ""),
-        natural(change["to"] or ""),
-        [natural(host) for host in change["hosts"]],
+        change["from"] or "",
+        change["to"] or "",
+        change["hosts"],
     )
 
 
@@ -80,8 +83,8 @@ def _change(element: Element, kind: ChangeKind, key: str, hosts: list[str]) -> C
 def _transitions(baseline: Snapshot, current: Snapshot, returned: _Returned) -> list[Transition]:
     """Each distinct step from one image to another, with the hosts that made it."""
     found: dict[tuple[str, str], Transition] = {}
-    for host in sorted_naturally(current["hosts"].keys()):
-        known, after = baseline["hosts"].get(host), current["hosts"][host]
+    for host, after in current["hosts"].items():
+        known = baseline["hosts"].get(host)
         if host in returned:
             origin, before_image = f"left:{returned[host].old_id}", returned[host].image
         elif known is not None:
@@ -92,26 +95,30 @@ def _transitions(baseline: Snapshot, current: Snapshot, returned: _Returned) -> 
         if before_image is None or after_image is None:
             continue
         step = (origin, after["image"] or "")
-        found.setdefault(step, Transition(before_image, after_image, [])).hosts.append(host)
+        if step not in found:
+            found[step] = Transition(before_image, after_image, [], described=host not in returned)
+        found[step].hosts.append(host)
     return list(found.values())
 
 
-def _orphaned_vib_changes(before: _Hosts, after: _Hosts, returned: _Returned) -> Iterator[Change]:
+def _orphaned_vib_changes(
+    before: _Hosts, after: _Hosts, returned: _Returned, hosts: list[str]
+) -> Iterator[Change]:
     """VIBs that appeared on hosts, or are gone from them. A host brings its own, and takes them with it."""
     old_ids = {former.old_id for former in returned.values()}
     appeared: dict[str, list[str]] = {}
     vanished: dict[str, list[str]] = {}
-    for host in sorted_naturally(before.keys() | after.keys()):
+    for host in hosts:
         old = _known_vibs(before.get(host), returned.get(host))
         new = after[host]["orphaned_vibs"] if host in after else [] if host not in old_ids else None
-        if old is None or new is None:
+        if old is None or new is None or old == new:
             continue
         for vib in set(new) - set(old):
             appeared.setdefault(vib, []).append(host)
         for vib in set(old) - set(new):
             vanished.setdefault(vib, []).append(host)
-    yield from (_change("orphaned_vib", "added", vib, hosts) for vib, hosts in appeared.items())
-    yield from (_change("orphaned_vib", "removed", vib, hosts) for vib, hosts in vanished.items())
+    yield from (_change("orphaned_vib", "added", vib, where) for vib, where in appeared.items())
+    yield from (_change("orphaned_vib", "removed", vib, where) for vib, where in vanished.items())
 
 
 def _known_vibs(known: KnownHost | None, former: Return | None) -> list[str] | None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, cast
 
+from esx_drift.domain.image import version_of
 from esx_drift.domain.shapes import Change, ChangeKind, Element, Json, Severity
 from esx_drift.domain.versions import order
 
@@ -30,40 +31,31 @@ _HARMLESS = {("host", "added"), ("host", "removed"), ("orphaned_vib", "removed")
 class Difference:
     """One part in two images, none where it is absent; ``alternative_image`` is the id of one that it is in.
 
-    relabelled: the part itself is ``before`` and ``after`` alike, and ``labels`` are what differs.
+    ``labels``: the part itself is ``before`` and ``after`` alike, and these are what differs.
     """
 
     part: str
     before: Json
     after: Json
-    alternative_image: str | None = None
-    labels: tuple[Json, Json] | None = None
-
-    @property
-    def element(self) -> Element:
-        """The element of the API that the part is."""
-        return cast("Element", self.part.partition(":")[0])
-
-    @property
-    def key(self) -> str:
-        """The part's id, or the element where there is only one."""
-        element, colon, name = self.part.partition(":")
-        return name if colon else element
+    alternative_image: str | None
+    labels: tuple[Json, Json] | None
 
 
 def change_of(difference: Difference, edge: Edge, hosts: list[str]) -> Change:
     """The change that a difference means on these hosts."""
-    kind = _kind(difference) if edge == "changed" else edge
+    name, colon, key = difference.part.partition(":")
+    element = cast("Element", name)
+    kind = _kind(element, difference) if edge == "changed" else edge
     return {
-        "element": difference.element,
+        "element": element,
         "kind": kind,
-        "key": difference.key,
-        "from": _shown(difference.element, difference.before),
-        "to": _shown(difference.element, difference.after),
+        "key": key if colon else element,
+        "from": _text(difference.before),
+        "to": _text(difference.after),
         "hosts": hosts,
-        "severity": severity_of(difference.element, kind),
+        "severity": severity_of(element, kind),
         "alternative_image": difference.alternative_image,
-        "detail": _detail(difference, edge),
+        "detail": _detail(element, difference, edge),
     }
 
 
@@ -76,13 +68,11 @@ def severity_of(element: Element, kind: ChangeKind) -> Severity:
     return "warning"
 
 
-def _kind(difference: Difference) -> ChangeKind:
+def _kind(element: Element, difference: Difference) -> ChangeKind:
     """Up or down where the versions have an order, and belong to the same name."""
     old, new = difference.before, difference.after
-    name = _NAMES.get(difference.element)
-    if difference.element == "alternative_image":
-        return "changed"
-    if name and _field(old, name) != _field(new, name):
+    name = _NAMES.get(element)
+    if element == "alternative_image" or (name and _field(old, name) != _field(new, name)):
         return "changed"
     direction = order(_version(old), _version(new))
     return "upgraded" if direction == "newer" else "downgraded" if direction == "older" else "changed"
@@ -96,27 +86,18 @@ def _version(value: Json) -> str:
     return value if isinstance(value, str) else _field(value, "version")
 
 
-def _shown(element: Element, value: Json) -> str | None:
-    if value is None:
-        return None
-    name = _NAMES.get(element)
-    return f"{_field(value, name)} {_version(value)}" if name else _version(value)
+def _text(value: Json) -> str | None:
+    return None if value is None else version_of(value)
 
 
-def _detail(difference: Difference, edge: Edge) -> dict[str, Json] | None:
+def _detail(element: Element, difference: Difference, edge: Edge) -> dict[str, Json] | None:
     """Both sides of what differs, where from and to don't say it."""
     if difference.labels:
         return dict(zip(("from", "to"), difference.labels, strict=True))
-    if edge != "changed":
+    old, new = difference.before, difference.after
+    if edge != "changed" or not isinstance(old, dict) or not isinstance(new, dict):
         return None
-    old, new = (_unsaid(difference.element, value) for value in (difference.before, difference.after))
-    if difference.element in _NAMES and _shown(difference.element, old) != _shown(difference.element, new):
-        return None
-    return {"from": old, "to": new} if old != new else None
-
-
-def _unsaid(element: Element, value: Json) -> Json:
-    """What from or to leaves out; of a name and a version, where one ends and the other begins."""
-    if not isinstance(value, dict) or element in _NAMES:
-        return value if isinstance(value, dict) else None
-    return value["components" if element == "solution" else "selection_criteria"]
+    if element in _NAMES:  # whole, where it is not clear where the name ends and the version begins
+        return {"from": old, "to": new} if version_of(old) == version_of(new) else None
+    beyond = "components" if element == "solution" else "selection_criteria"
+    return {"from": old[beyond], "to": new[beyond]} if old[beyond] != new[beyond] else None

@@ -1,21 +1,16 @@
-"""One software image in its keyed form: flat maps, no order, what is only descriptive apart."""
+"""One software image in its keyed form: flat maps, no order, nothing that only describes."""
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from esx_drift.domain.names import canonical_json, digest_of
 from esx_drift.domain.shapes import Image, Json, Parts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from esx_drift.domain.document import (
         AlternativeImage,
-        Component,
         HostHardware,
         SelectionCriteria,
         Software,
         SoftwareInfo,
-        SolutionDetails,
     )
 
 VOLATILE = frozenset(
@@ -49,20 +44,18 @@ def image_of(info: "SoftwareInfo") -> Image:
     """The keyed form of a software image."""
     alternatives = info.get("alternative_images") or {}
     return {
-        "software": {
-            "main": _parts(info),
-            "alternatives": {name: _alternative(image) for name, image in alternatives.items()},
-        },
-        "labels": {
-            "main": _labels(info),
-            "alternatives": {name: _alternative_labels(image) for name, image in alternatives.items()},
-        },
+        "main": _parts(info),
+        "alternatives": {name: _alternative(image) for name, image in alternatives.items()},
     }
 
 
-def image_digest(image: Image) -> str:
-    """What makes two images the same: their software, whatever the labels say."""
-    return digest_of(image["software"])
+def version_of(value: Json) -> str:
+    """Under which version a part's labels are kept: with its name, where it has one."""
+    if isinstance(value, dict):
+        name = value.get("name", value.get("pkg"))
+        version = str(value.get("version", ""))
+        return version if name is None else f"{name} {version}"
+    return str(value)
 
 
 def _parts(software: "Software") -> Parts:
@@ -84,44 +77,8 @@ def _parts(software: "Software") -> Parts:
     return parts
 
 
-def _labels(software: "Software") -> Parts:
-    """The descriptive rest, under the same keys; only where there is any."""
-    base, add_on = software["base_image"].get("details"), software.get("add_on")
-    labels: Parts = {}
-    if base:
-        labels["base_image"] = _present(base)
-    if add_on and (details := add_on.get("details")):
-        labels["add_on"] = _present(details)
-    _label_components(labels, "component:", software["components"])
-    _label_components(labels, "removed_component:", software.get("removed_components") or {})
-    for name, solution in software["solutions"].items():
-        if described := solution.get("details"):
-            labels["solution:" + name] = _solution_labels(described)
-    return labels
-
-
-def _label_components(labels: Parts, prefix: str, components: "Mapping[str, Component]") -> None:
-    for name, component in components.items():
-        details = component.get("details")
-        if details:
-            labels[prefix + name] = _present(details)
-
-
-def _solution_labels(details: "SolutionDetails") -> Json:
-    components: list[Json] = [_present(part) for part in details["components"]]
-    return {
-        "display_name": details["display_name"],
-        "display_version": details["display_version"],
-        "components": sorted(components, key=canonical_json),
-    }
-
-
 def _alternative(image: "AlternativeImage") -> Parts:
     return _parts(image) | {"alternative_image": _criteria(image["selection_criteria"])}
-
-
-def _alternative_labels(image: "AlternativeImage") -> Parts:
-    return _labels(image) | {"alternative_image": {"display_name": image["display_name"]}}
 
 
 def _criteria(criteria: "SelectionCriteria") -> Json:
@@ -142,10 +99,3 @@ def _hardware(hardware: "HostHardware") -> Json:
         "oem_strings": hardware.get("oem_strings"),
     }
     return found | {name: [*sorted(values)] for name, values in sets.items() if values}
-
-
-def _present(details: "Mapping[str, object]") -> Json:
-    """The details without what is null, which is the same as absent."""
-    if None in details.values():
-        return cast("Json", {name: value for name, value in details.items() if value is not None})
-    return cast("Json", details)

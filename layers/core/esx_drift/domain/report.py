@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from esx_drift.domain.document import Document, ImageCategories, InstalledImage, Notifications, SoftwareInfo
-from esx_drift.domain.image import image_digest, image_of
-from esx_drift.domain.names import canonical_json
+from esx_drift.domain.image import image_of
+from esx_drift.domain.names import digest_of
 from esx_drift.domain.shapes import Image
 from esx_drift.domain.times import time_of
+from esx_drift.domain.versions import sorted_naturally
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Report:
     ``found_on`` gives the digests of all images that list a host, ``runs`` the one of each host that can be
     covered: reported as successful, as nothing else, and in exactly one image. ``named_images`` are the
     digests of the most widely used and of the highest versioned image, as far as the report has them.
+    ``described`` is where the labels of an image are read from.
     """
 
     completion_time: datetime
@@ -31,10 +33,11 @@ class Report:
     names: Mapping[str, str]
     witnesses: frozenset[str]
     images: Mapping[str, Image]
+    described: Mapping[str, list[SoftwareInfo]]
     named_images: tuple[str, ...]
     found_on: Mapping[str, frozenset[str]]
     runs: Mapping[str, str]
-    orphaned_vibs: Mapping[str, frozenset[str]]
+    orphaned_vibs: Mapping[str, list[str]]
     notifications: Mapping[str, Notifications]
     host_notifications: Mapping[str, Notifications]
 
@@ -60,6 +63,7 @@ def read_report(document: Document) -> Report:
         | {host: facts["name"] for host, facts in info.items()},
         witnesses=frozenset(host for host, facts in info.items() if facts.get("is_vsan_witness")),
         images=images.by_digest,
+        described=images.described,
         named_images=named,
         found_on=images.found_on,
         runs={
@@ -84,6 +88,7 @@ class _Images:
     """Images gathered from wherever the report lists them."""
 
     by_digest: dict[str, Image] = field(default_factory=dict)
+    described: dict[str, list[SoftwareInfo]] = field(default_factory=dict)
     found_on: dict[str, frozenset[str]] = field(default_factory=dict)
     _first: tuple[SoftwareInfo, str] | None = None
 
@@ -106,17 +111,16 @@ class _Images:
         if self._first is not None and self._first[0] == info:
             return self._first[1]
         image = image_of(info)
-        digest = image_digest(image)
-        known = self.by_digest.setdefault(digest, image)
-        if known["labels"] != image["labels"]:  # either will do, if it does not depend on the order
-            self.by_digest[digest] = min(known, image, key=lambda either: canonical_json(either["labels"]))
+        digest = digest_of(image)
+        self.by_digest.setdefault(digest, image)
+        self.described.setdefault(digest, []).append(info)
         self._first = self._first or (info, digest)
         return digest
 
 
-def _vibs_by_host(orphaned_vibs: Mapping[str, list[str]]) -> dict[str, frozenset[str]]:
-    found: dict[str, set[str]] = {}
-    for vib, hosts in orphaned_vibs.items():
-        for host in hosts:
-            found.setdefault(host, set()).add(vib)
-    return {host: frozenset(vibs) for host, vibs in found.items()}
+def _vibs_by_host(orphaned_vibs: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for vib in sorted_naturally(orphaned_vibs):
+        for host in set(orphaned_vibs[vib]):
+            found.setdefault(host, []).append(vib)
+    return found

@@ -1,10 +1,9 @@
 """Which hosts of a snapshot are hosts that had left: removing, tampering and adding again hides nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from esx_drift.domain.shapes import Image, KnownHost, Snapshot
-from esx_drift.domain.versions import sorted_naturally
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +28,12 @@ def image_of_host(snapshot: Snapshot, known: KnownHost) -> Image | None:
     return None if known["image"] is None else snapshot["images"][known["image"]]
 
 
-def returns(baseline: Snapshot, current: Snapshot, departed: Mapping[str, Former]) -> dict[str, Return]:
-    """The current hosts that had left, by id. A host is known by its name, which DNS reads in any case.
+def returns(
+    baseline: Snapshot, current: Snapshot, departed: Mapping[str, Former], hosts: Iterable[str]
+) -> dict[str, Return]:
+    """The current hosts that had left, by id; ``hosts`` gives the order in which they are looked for.
+
+    A host is known by its name, which DNS reads in any case.
 
     One that came back unseen, so that the baseline does not know what it runs, still counts as coming back.
     """
@@ -47,7 +50,9 @@ def returns(baseline: Snapshot, current: Snapshot, departed: Mapping[str, Former
         {host: known["name"] for host, known in gone.items()},
     )
     found: dict[str, Return] = {}
-    for host in sorted_naturally(current["hosts"].keys()):
+    for host in hosts:
+        if host not in current["hosts"]:
+            continue
         name, known_host = current["hosts"][host]["name"], baseline["hosts"].get(host)
         former = None
         if known_host is None:

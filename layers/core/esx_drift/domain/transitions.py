@@ -1,21 +1,32 @@
 """What changed from one image to another, for all hosts that made the same step."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from esx_drift.domain.elements import Difference, Edge, change_of
+from esx_drift.domain.image import version_of
 from esx_drift.domain.names import canonical_json
-from esx_drift.domain.shapes import Change, Image, Json, Parts, Software
-from esx_drift.domain.versions import sorted_naturally
+from esx_drift.domain.shapes import Change, Image, Json, Labels, Parts
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """Two images, and the hosts that went from one to the other."""
+    """Two images, and the hosts that went from one to the other.
+
+    ``described``: the labels at hand are those of both images.
+    """
 
     before: Image
     after: Image
     hosts: list[str]
+    described: bool
+
+
+type _Found = tuple[str, Json, Json, str | None, tuple[Json, Json] | None]
+"""The fields of a ``Difference``, of which the same may be found many times."""
+
+type _Relabelled = tuple[str, str, tuple[Json, Json]]
+"""A part, its version, and its label before and after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,71 +37,79 @@ class _Group:
     transitions: list[int]
 
 
-def image_changes(transitions: list[Transition]) -> list[Change]:
-    """The changes of all transitions; what is equal in several of them is one change."""
-    groups = _grouped(transitions)
-    hosts = _Hosts(transitions)
-    edges = _edges([group.difference for group in groups]) if groups else {}
+def image_changes(
+    transitions: list[Transition], old_labels: Labels, new_labels: Labels, ranks: Mapping[str, int]
+) -> list[Change]:
+    """The changes of all transitions; what is equal in several of them is one change.
+
+    The hosts of each are sorted by ``ranks``.
+    """
+    relabelled = _relabelled(old_labels, new_labels)
+    groups: dict[object, _Group] = {}
+    for number, transition in enumerate(transitions):
+        for found in _differences(transition, relabelled if transition.described else []):
+            key = _key(found)
+            group = groups.get(key)
+            if group is None:
+                group = groups[key] = _Group(Difference(*found), [])
+            group.transitions.append(number)
+    edges = _edges([group.difference for group in groups.values()]) if groups else []
+    hosts = _Hosts(transitions, ranks)
     return [
-        change_of(group.difference, edges[number], hosts.of(group.transitions))
-        for number, group in enumerate(groups)
+        change_of(group.difference, edge, hosts.of(group.transitions))
+        for group, edge in zip(groups.values(), edges, strict=True)
     ]
 
 
-def _grouped(transitions: list[Transition]) -> list[_Group]:
-    found: dict[object, _Group] = {}
-    for number, transition in enumerate(transitions):
-        for difference in _differences(transition.before, transition.after):
-            group = found.setdefault(_identity(difference), _Group(difference, []))
-            group.transitions.append(number)
-    return list(found.values())
+def _key(found: _Found) -> object:
+    try:
+        hash(found)
+    except TypeError:  # it holds an object
+        return canonical_json(found)
+    return found
 
 
-def _identity(difference: Difference) -> object:
-    values = (difference.before, difference.after)
-    if difference.labels is None and all(isinstance(value, str | None) for value in values):
-        return (difference.alternative_image, difference.part, *values)
-    return (difference.alternative_image, difference.part, canonical_json([values, difference.labels]))
-
-
-def _differences(before: Image, after: Image) -> Iterator[Difference]:
+def _differences(transition: Transition, relabelled: list[_Relabelled]) -> list[_Found]:
     """Everything in which two images differ."""
-    old, new = before["software"]["alternatives"], after["software"]["alternatives"]
-    yield from _in_scope(before, after, None)
-    for name in old.keys() | new.keys():
-        if name in old and name in new:
-            yield from _in_scope(before, after, name)
-        else:
-            whole = _alternative(old.get(name)), _alternative(new.get(name))
-            yield Difference(f"alternative_image:{name}", *whole)
+    old, new = transition.before["alternatives"], transition.after["alternatives"]
+    scopes: list[tuple[str | None, Parts, Parts]]
+    scopes = [(None, transition.before["main"], transition.after["main"])]
+    scopes += [(name, old[name], new[name]) for name in old.keys() & new.keys()]
+    found = [difference for scope in scopes for difference in _unequal(*scope)]
+    found += [difference for scope in scopes for difference in _described_otherwise(*scope, relabelled)]
+    return found + [
+        (f"alternative_image:{name}", _alternative(old.get(name)), _alternative(new.get(name)), None, None)
+        for name in old.keys() ^ new.keys()
+    ]
 
 
-def _in_scope(before: Image, after: Image, name: str | None) -> Iterator[Difference]:
-    """The differences between the images themselves, or between an alternative image of both."""
-    old, new = _scope(before["software"], name), _scope(after["software"], name)
-    old_labels, new_labels = _scope(before["labels"], name), _scope(after["labels"], name)
-    for part in _unequal(old, new):
-        yield _difference(name, part, old, new)
-    for part in _unequal(old_labels, new_labels):
-        if part in old and old[part] == new.get(part):
-            labels = (old_labels.get(part), new_labels.get(part))
-            yield replace(_difference(name, part, old, new), labels=labels)
+def _unequal(name: str | None, old: Parts, new: Parts) -> list[_Found]:
+    """What differs in two images themselves, or in an alternative image of both.
+
+    ``!=`` is exact here: no leaf is a number or a boolean.
+    """
+    if old == new:
+        return []
+    parts = [part for part in old.keys() | new.keys() if old.get(part) != new.get(part)]
+    return [
+        (f"alternative_image:{name}", _alternative(old), _alternative(new), None, None)
+        if part == "alternative_image"
+        else (part, old.get(part), new.get(part), name, None)
+        for part in parts
+    ]
 
 
-def _unequal(old: Parts, new: Parts) -> Iterator[str]:
-    """Where two maps differ. ``==`` is exact here: no leaf is a number or a boolean."""
-    if old != new:
-        yield from (part for part in old.keys() | new.keys() if old.get(part) != new.get(part))
-
-
-def _scope(software: Software, name: str | None) -> Parts:
-    return software["main"] if name is None else software["alternatives"][name]
-
-
-def _difference(name: str | None, part: str, old: Parts, new: Parts) -> Difference:
-    if part == "alternative_image":
-        return Difference(f"alternative_image:{name}", _alternative(old), _alternative(new))
-    return Difference(part, old.get(part), new.get(part), alternative_image=name)
+def _described_otherwise(
+    name: str | None, old: Parts, new: Parts, relabelled: list[_Relabelled]
+) -> Iterator[_Found]:
+    """What is the same, but for its labels."""
+    own = None if name is None else f"alternative_image:{name}"
+    for part, version, labels in relabelled:
+        value = old.get(part)
+        if value is not None and value == new.get(part) and version_of(value) == version:
+            yield part, value, value, name, labels
+        elif part == own and old["alternative_image"] == new["alternative_image"]:
+            yield part, _alternative(old), _alternative(new), None, labels
 
 
 def _alternative(parts: Parts | None) -> Json:
@@ -100,51 +119,70 @@ def _alternative(parts: Parts | None) -> Json:
     return {"version": parts["base_image"], "selection_criteria": parts["alternative_image"]}
 
 
-def _edges(differences: list[Difference]) -> dict[int, Edge]:
-    """How each difference came about, by its number.
+def _relabelled(old: Labels, new: Labels) -> list[_Relabelled]:
+    """The parts whose labels are not as they were, in the versions that have them."""
+    changed = [part for part in old.keys() | new.keys() if old.get(part) != new.get(part)]
+    sides = [(part, old.get(part, {}), new.get(part, {})) for part in changed]
+    return [
+        (part, version, (_label(before.get(version)), _label(after.get(version))))
+        for part, before, after in sides
+        for version in before.keys() | after.keys()
+        if before.get(version) != after.get(version)
+    ]
 
-    DeepDiff sees each distinct difference once, under our number: it takes 12 µs for each, and reads
-    no name from outside as a path.
+
+def _label(variants: list[Json] | None) -> Json:
+    """The label, or all of them where there are several."""
+    return variants[0] if variants and len(variants) == 1 else variants
+
+
+def _edges(differences: list[Difference]) -> list[Edge]:
+    """How each difference came about.
+
+    DeepDiff sees each distinct one once, under a number of ours: it takes its time, and no name from outside
+    is ever read as a path.
     """
     from deepdiff import DeepDiff  # noqa: PLC0415 - an unchanged cluster, which is nearly all, must not load it
 
-    before, after = _numbered(differences, 0), _numbered(differences, 1)
     tree = DeepDiff(
-        before,
-        after,
+        _numbered(differences, 0),
+        _numbered(differences, 1),
         view="tree",
         ignore_order=False,
         threshold_to_diff_deeper=0,
         ignore_private_variables=False,
     )
-    edges: dict[int, Edge] = {}
+    found: dict[str, Edge] = {}
     for kind, levels in tree.items():
         for level in levels:
-            number, *deeper = level.path(output_format="list")
-            edges[number] = "changed" if deeper else _EDGES.get(kind, "changed")
-    return {number: "relabelled" if differences[number].labels else edge for number, edge in edges.items()}
+            is_whole = level.up is level.all_up
+            found[level.get_root_key()] = _EDGES.get(kind, "changed") if is_whole else "changed"
+    return [
+        "relabelled" if difference.labels else found[str(number)]
+        for number, difference in enumerate(differences)
+    ]
 
 
 _EDGES: dict[str, Edge] = {"dictionary_item_added": "added", "dictionary_item_removed": "removed"}
 
 
-def _numbered(differences: list[Difference], side: int) -> dict[int, Json]:
+def _numbered(differences: list[Difference], side: int) -> dict[str, Json]:
     values = [difference.labels or (difference.before, difference.after) for difference in differences]
-    return {number: value[side] for number, value in enumerate(values) if value[side] is not None}
+    return {str(number): value[side] for number, value in enumerate(values) if value[side] is not None}
 
 
 class _Hosts:
     """The hosts of several transitions together, sorted once for all changes that share them."""
 
-    def __init__(self, transitions: list[Transition]) -> None:
+    def __init__(self, transitions: list[Transition], ranks: Mapping[str, int]) -> None:
         self._transitions = transitions
+        self._ranks = ranks
         self._known: dict[tuple[int, ...], list[str]] = {}
 
     def of(self, numbers: list[int]) -> list[str]:
-        """The hosts of these transitions, in their natural order; a list of the caller's own."""
+        """The hosts of these transitions, in order; a list of the caller's own."""
         key = tuple(numbers)
         if key not in self._known:
-            self._known[key] = sorted_naturally(
-                [host for number in numbers for host in self._transitions[number].hosts]
-            )
+            hosts = [host for number in numbers for host in self._transitions[number].hosts]
+            self._known[key] = sorted(hosts, key=self._ranks.__getitem__)
         return list(self._known[key])

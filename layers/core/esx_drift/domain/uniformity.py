@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from esx_drift.domain.condition import Condition
+from esx_drift.domain.labels import release_of
 from esx_drift.domain.names import digest_of
-from esx_drift.domain.shapes import Image, Json, Parts
+from esx_drift.domain.shapes import Image, Json, Labels
 from esx_drift.domain.versions import natural, sorted_naturally
 from esx_drift.domain.wording import clean, counted, listed, named
 
@@ -20,20 +21,6 @@ class Group:
 
     image: Image
     hosts: tuple[str, ...]
-
-    @property
-    def release(self) -> str:
-        """``ESXi 8.0 U3e`` if the depot knows it, else the base image's version."""
-        return release_of(self.image)
-
-
-def release_of(image: Image) -> str:
-    """What people call the image's ESXi: the display version, which ends in the build, without the build."""
-    version = str(image["software"]["main"]["base_image"])
-    label = image["labels"]["main"].get("base_image")
-    if not isinstance(label, dict):
-        return f"ESXi {clean(version)}"
-    return clean(f"{label['display_name']} {str(label['display_version']).rpartition(' - ')[0] or version}")
 
 
 def groups_of(images: Mapping[str, Image], runs: Mapping[str, str]) -> list[Group]:
@@ -58,70 +45,80 @@ def groups_of(images: Mapping[str, Image], runs: Mapping[str, str]) -> list[Grou
 
 def _size(group: tuple[str, Group]) -> tuple[object, ...]:
     own, it = group
-    return len(it.hosts), natural(str(it.image["software"]["main"]["base_image"])), own
+    return len(it.hosts), natural(str(it.image["main"]["base_image"])), own
 
 
 def _alternatives(images: Mapping[str, Image], used: set[str]) -> set[str]:
     return {
         digest_of({part: value for part, value in parts.items() if part != "alternative_image"})
         for digest in used
-        for parts in images[digest]["software"]["alternatives"].values()
+        for parts in images[digest]["alternatives"].values()
     }
 
 
 def _main_digest(image: Image, digest: str, alternatives: set[str]) -> str:
     """What the hosts themselves run; where nobody has alternatives, the whole image's digest will do."""
-    return digest_of(image["software"]["main"]) if alternatives else digest
+    return digest_of(image["main"]) if alternatives else digest
 
 
-def not_uniform(groups: list[Group], names: Mapping[str, str]) -> list[Condition]:
+def not_uniform(groups: list[Group], names: Mapping[str, str], labels: Labels) -> list[Condition]:
     """One condition if there is more than one group, with the outliers as its hosts."""
     if len(groups) < 2:  # noqa: PLR2004 - one group is what uniform means
         return []
-    majority, *others = groups
-    outliers = tuple(sorted_naturally([host for group in others for host in group.hosts]))
+    told = _Told(groups[0], names, labels)
+    outliers = tuple(sorted_naturally([host for group in groups[1:] for host in group.hosts]))
     detail: dict[str, Json] = {
-        "majority": _facts(majority),
-        "outliers": [_facts(group, majority) for group in others],
+        "majority": told.facts(groups[0]),
+        "outliers": [told.facts(group) for group in groups[1:]],
     }
-    summary = _summary(majority, others, names)
-    return [Condition("drift", "image-not-uniform", "", "warning", summary, outliers, detail)]
+    return [
+        Condition("drift", "image-not-uniform", "", "warning", told.summary(groups[1:]), outliers, detail)
+    ]
 
 
-def _summary(majority: Group, others: list[Group], names: Mapping[str, str]) -> str:
-    total = len(majority.hosts) + sum(len(group.hosts) for group in others)
-    if len(majority.hosts) == 1:
-        return f"{total} hosts run {total} different images"
-    told = [_told(group, majority, names) for group in others[:MAX_GROUPS]]
-    if len(others) > MAX_GROUPS:
-        told.append(
-            f"{counted(sum(len(group.hosts) for group in others[MAX_GROUPS:]), 'more host')} otherwise"
-        )
-    return f"{len(majority.hosts)} of {total} hosts run {majority.release}; {'; '.join(told)}"
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Groups in words, as they differ from the majority."""
 
+    majority: Group
+    names: Mapping[str, str]
+    labels: Labels
 
-def _told(group: Group, majority: Group, names: Mapping[str, str]) -> str:
-    who, one = listed(named(group.hosts, names), MAX_NAMES), len(group.hosts) == 1
-    if group.release != majority.release:
-        return f"{who} {'runs' if one else 'run'} {group.release}"
-    parts = differing_parts(majority.image, group.image)
-    what = shown_part(parts[0]) if len(parts) == 1 else counted(len(parts), "part")
-    return f"{who} {'differs' if one else 'differ'} in {what}"
+    def summary(self, others: list[Group]) -> str:
+        """``11 of 12 hosts run ESXi 8.0 U3e; esx07 runs ESXi 8.0 U3d``."""
+        total = len(self.majority.hosts) + sum(len(group.hosts) for group in others)
+        if len(self.majority.hosts) == 1:
+            return f"{total} hosts run {total} different images"
+        told = [self._outlier(group) for group in others[:MAX_GROUPS]]
+        rest = sum(len(group.hosts) for group in others[MAX_GROUPS:])
+        told += [f"{counted(rest, 'more host')} something else"] if rest else []
+        share = f"{len(self.majority.hosts)} of {total} hosts"
+        return f"{share} run {self.release(self.majority)}; {'; '.join(told)}"
 
+    def facts(self, group: Group) -> dict[str, Json]:
+        """A group for programs."""
+        parts = differing_parts(self.majority.image, group.image)
+        shown: list[Json] = [shown_part(part) for part in parts[:MAX_PARTS]]
+        facts: dict[str, Json] = {"release": self.release(group), "hosts": list(group.hosts)}
+        return facts | ({"differs_in": shown, "differing_parts": len(parts)} if parts else {})
 
-def _facts(group: Group, majority: Group | None = None) -> dict[str, Json]:
-    facts: dict[str, Json] = {"release": group.release, "hosts": list(group.hosts)}
-    if majority is None:
-        return facts
-    parts = differing_parts(majority.image, group.image)
-    shown: list[Json] = [shown_part(part) for part in parts[:MAX_PARTS]]
-    return facts | {"differs_in": shown, "differing_parts": len(parts)}
+    def release(self, group: Group) -> str:
+        """``ESXi 8.0 U3e``."""
+        return clean(release_of(group.image, self.labels))
+
+    def _outlier(self, group: Group) -> str:
+        who, one = listed(named(group.hosts, self.names), MAX_NAMES), len(group.hosts) == 1
+        if self.release(group) != self.release(self.majority):
+            return f"{who} {'runs' if one else 'run'} {self.release(group)}"
+        parts = differing_parts(self.majority.image, group.image)
+        what = shown_part(parts[0]) if len(parts) == 1 else counted(len(parts), "part")
+        return f"{who} {'differs' if one else 'differ'} in {what}"
 
 
 def differing_parts(one: Image, other: Image) -> list[str]:
     """The parts in which two images differ, leaving out the alternatives that they offer to others."""
-    left: Parts = one["software"]["main"]
-    right: Parts = other["software"]["main"]
+    left = one["main"]
+    right = other["main"]
     return sorted_naturally(part for part in left.keys() | right.keys() if left.get(part) != right.get(part))
 
 

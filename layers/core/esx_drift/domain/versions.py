@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from typing import Literal
 
 type Order = Literal["older", "newer", "unordered"]
-type NaturalKey = tuple[tuple[bool, int, str], ...]
+type NaturalKey = tuple[list[str | tuple[int, str]], str]
 
-_RUNS = re.compile(r"([0-9]+)|[^\W\d_]+")
+_RUNS = re.compile(r"[0-9]+|[^\W\d_]+")
 _DIGITS = re.compile(r"([0-9]+)")
+_AFTER_DIGITS = ":"
 
 
 def order(old: str, new: str) -> Order:
@@ -17,33 +18,34 @@ def order(old: str, new: str) -> Order:
     Unordered: one of them is empty, a number meets a word at the same place, or only what separates the
     runs differs. Of two versions of which one begins like the other, the longer is newer.
     """
-    before, after = _runs(old), _runs(new)
+    before, after = _RUNS.findall(old), _RUNS.findall(new)
     if not before or not after:
         return "unordered"
     for left, right in zip(before, after, strict=False):
-        if left[0] != right[0]:
+        if left == right:
+            continue
+        numbers = (left < _AFTER_DIGITS) + (right < _AFTER_DIGITS)
+        if numbers == 1:
             return "unordered"
-        if left != right:
-            return "newer" if left < right else "older"
+        one, other = (_number(left), _number(right)) if numbers else (left, right)
+        if one != other:
+            return "newer" if one < other else "older"
     if len(before) == len(after):
         return "unordered"
     return "newer" if len(before) < len(after) else "older"
 
 
-def _runs(version: str) -> list[tuple[bool, int, str]]:
-    return [_run(match[0], is_number=match[1] is not None) for match in _RUNS.finditer(version)]
+def _number(digits: str) -> tuple[int, str]:
+    """A number by its length and then by its digits: an ``int`` of 10,000 digits is slow, or refused."""
+    significant = digits.lstrip("0")
+    return len(significant), significant
 
 
-def _run(text: str, *, is_number: bool) -> tuple[bool, int, str]:
-    """Numbers by length and then digit by digit: an ``int`` of 10,000 digits is slow, or refused."""
-    digits = text.lstrip("0") if is_number else ""
-    return (is_number, len(digits), digits) if is_number else (False, 0, text)
-
-
-def natural(text: str) -> tuple[NaturalKey, str]:
+def natural(text: str) -> NaturalKey:
     """A key that sorts ``host-9`` before ``host-16``; different texts never compare equal."""
-    parts = enumerate(_DIGITS.split(text))
-    return tuple(_run(part, is_number=position % 2 == 1) for position, part in parts), text
+    parts: list[str | tuple[int, str]] = [*_DIGITS.split(text)]
+    parts[1::2] = [_number(str(part)) for part in parts[1::2]]
+    return parts, text
 
 
 def sorted_naturally(texts: Iterable[str]) -> list[str]:
