@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def leave(directory: Path, rig: Rig, events: list[dict[str, Any]]) -> None:
         path.write_bytes(body)
 
 
-def summary(rig: Rig, events: list[Mapping[str, Any]]) -> str:
+def summary(rig: Rig, events: Sequence[Mapping[str, Any]]) -> str:
     """What was left, in one line."""
     records = sum(1 for key, _ in rig.audit("records/"))
     return f"{len(rig.slack.accepted)} messages, {len(events)} events, {records} records"

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from esx_drift.domain.names import FLEET_KEY, VCENTER_LOG, delivery_key, record_prefix, state_key
+from esx_drift.domain.names import FLEET_KEY, VCENTER_LOG, delivery_key, record_key, record_prefix, state_key
 from esx_drift.domain.story import is_told
 
 from tests.simulator import SlackReceiver, Tls, VCenter, VCenterServer
@@ -105,14 +106,14 @@ class Rig:
     def await_answer(self, vcenter: str, cluster: str, request_id: str) -> "Record":
         """The record that answers a request, once all its events are delivered."""
 
-        def answered() -> "Record | None":
+        def answered() -> list[int]:
             state = self.state(vcenter, cluster)
             if state is None or state["outbox"]:
-                return None
-            seqs = [one["seq"] for one in state["after"]["answered"] if one["request_id"] == request_id]
-            return self.record(vcenter, cluster, seqs[0]) if seqs else None
+                return []
+            return [one["seq"] for one in state["after"]["answered"] if one["request_id"] == request_id]
 
-        record = until(answered, f"an answer about {cluster} on {vcenter}", PATIENCE_SECONDS)
+        (seq,) = until(answered, f"an answer about {cluster} on {vcenter}", PATIENCE_SECONDS)
+        record = self.record(vcenter, cluster, seq)
         self.await_told(record["events"])
         return record
 
@@ -120,20 +121,7 @@ class Rig:
         """Wait until Slack has heard each event that people are told."""
         for event in events:
             if is_told(event["type"]):
-                until(
-                    lambda event=event: self._delivered(event), f"{event['type']} in Slack", PATIENCE_SECONDS
-                )
-
-    def await_record(self, vcenter: str, cluster: str, after_seq: int, outcome: str) -> "Record":
-        """The first record after `after_seq` with this outcome, once all its events are delivered."""
-
-        def found() -> "Record | None":
-            records = self.records(vcenter, cluster)[after_seq:]
-            return next((record for record in records if record["outcome"] == outcome), None)
-
-        record = until(found, f"a record {outcome} of {cluster} on {vcenter}", PATIENCE_SECONDS)
-        self.await_told(record["events"])
-        return record
+                until(partial(self._delivered, event), f"{event['type']} in Slack", PATIENCE_SECONDS)
 
     def state(self, vcenter: str, cluster: str = VCENTER_LOG) -> "State | None":
         """The cached state of a log."""
@@ -147,7 +135,10 @@ class Rig:
 
     def record(self, vcenter: str, cluster: str, seq: int) -> "Record":
         """One record of a log."""
-        return self.records(vcenter, cluster)[seq - 1]
+        key = record_key(vcenter, cluster, seq)
+        reply = self.stack.aws.s3.get_object(Bucket=self.audit_bucket, Key=key)
+        record: Record = json.loads(reply["Body"].read())
+        return record
 
     def records(self, vcenter: str, cluster: str = VCENTER_LOG) -> "list[Record]":
         """A whole log."""
