@@ -25,18 +25,13 @@ LOOKED = "2026-11-23T02:14:00.000Z"
 def _snapshot(*hosts: str | None, named: bool = True) -> Snapshot:
     """Hosts by the base image that each runs."""
     versions = sorted({host for host in hosts if host})
+    label = {
+        version: [{"display_name": "ESXi", "display_version": f"8.0 {version} - 1"}] for version in versions
+    }
     return {
         "schema_version": 1,
-        "images": {
-            version: {
-                "software": {"main": {"base_image": version}, "alternatives": {}},
-                "labels": {
-                    "main": {"base_image": {"display_version": f"8.0 {version}"}} if named else {},
-                    "alternatives": {},
-                },
-            }
-            for version in versions
-        },
+        "images": {version: {"main": {"base_image": version}, "alternatives": {}} for version in versions},
+        "labels": {"base_image": label} if named else {},  # type: ignore[dict-item] # a list of JSON
         "hosts": {
             f"host-{at}": {"name": f"esx{at}", "image": image, "orphaned_vibs": [], "witness": False}
             for at, image in enumerate(hosts)
@@ -136,10 +131,10 @@ def test_the_fleet_is_one_table(file: FleetFile, run: Run) -> None:
         "vc01 (the vCenter) - - - - warning vcenter-unreachable",
         "vc01 new - - - never critical check-overdue",
         (
-            "vc01 prod-a 8.0 U3d on 2 of 3 no 3 of 4 2026-11-23 02:14 "
+            "vc01 prod-a ESXi 8.0 U3d on 2 of 3 no 3 of 4 2026-11-23 02:14 "
             "critical orphaned-vib x2, warning image-not-uniform"
         ),
-        "vc01 prod-b 8.0 U3e yes 2 of 2 2026-11-23 02:14 none",
+        "vc01 prod-b ESXi 8.0 U3e yes 2 of 2 2026-11-23 02:14 none",
         "vc02 (the vCenter) - - - never -",
         "",
         "2 of 3 clusters looked at, 5 of 6 hosts covered, 5 findings open, 3 of them critical",
@@ -184,7 +179,7 @@ def test_buckets_that_are_not_there_are_trouble(run: Run) -> None:
 
 
 def test_an_image_is_named_as_well_as_it_can_be() -> None:
-    """By ESXi's own words, else by the version, else not at all."""
-    assert image_name(_snapshot("U3e", "U3e")) == "8.0 U3e"
-    assert image_name(_snapshot("U3e", named=False)) == "U3e"
+    """By its release, else by its version, else not at all."""
+    assert image_name(_snapshot("U3e", "U3e")) == "ESXi 8.0 U3e"
+    assert image_name(_snapshot("U3e", named=False)) == "ESXi U3e"
     assert image_name(_snapshot(None)) is None

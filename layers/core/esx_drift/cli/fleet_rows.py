@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from esx_drift.domain.findings import rank
 from esx_drift.domain.fleet import Fleet, excluded_by
+from esx_drift.domain.labels import release_of
 from esx_drift.domain.names import VCENTER_LOG
-from esx_drift.domain.shapes import After, Coverage, Finding, Image, KnownCluster, Snapshot, State
+from esx_drift.domain.shapes import After, Coverage, Finding, KnownCluster, Snapshot, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +63,13 @@ def clusters_of(vcenter: str, known: Known) -> dict[str, str]:
 
 
 def image_name(snapshot: Snapshot) -> str | None:
-    """What most hosts run, in ESXi's own words where there are any; none if no host was ever seen."""
+    """What most hosts run, and how many if not all do; none if no host was ever seen."""
     running = Counter(host["image"] for host in snapshot["hosts"].values() if host["image"] is not None)
     if not running:
         return None
     digest, hosts = min(running.items(), key=lambda image: (-image[1], image[0]))
-    name = _release(snapshot["images"][digest])
+    name = release_of(snapshot["images"][digest], snapshot["labels"])
     return name if len(running) == 1 else f"{name} on {hosts} of {running.total()}"
-
-
-def _release(image: Image) -> str:
-    details = image["labels"]["main"].get("base_image")
-    named = details.get("display_version") if isinstance(details, dict) else None
-    return str(named or image["software"]["main"]["base_image"])
 
 
 def _vcenter_rows(vcenter: str, known: Known) -> Iterator[Row]:
