@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from esx_drift.cli.fleet_text import FleetText, NotReadable, parse
-from esx_drift.cli.terminal import FOUND, fail, say
+from esx_drift.cli.terminal import FOUND, fail, say, warn
 from esx_drift.domain.fleet import Fleet, fleet_from
 from esx_drift.fleet_faults import faults_of
 
@@ -57,7 +57,9 @@ def checked(file: Path) -> "FleetDocument":
     faults = faults_of(text.document)
     if faults:
         _tell(file, text, faults)
-    return cast("FleetDocument", text.document)
+    document = cast("FleetDocument", text.document)
+    _warn_of_what_does_nothing(document)
+    return document
 
 
 def _read(file: Path) -> str:
@@ -67,6 +69,13 @@ def _read(file: Path) -> str:
         fail(f"{file} can't be read: {error.strerror}")
     except UnicodeDecodeError as error:
         fail(f"{file} can't be read: it is not UTF-8 (byte {error.start})")
+
+
+def _warn_of_what_does_nothing(document: "FleetDocument") -> None:
+    """Whoever wrote a rule relies on it: say so where this version only keeps it."""
+    for field, what in (("ignore", "ignore rules"), ("maintenance", "maintenance windows")):
+        if document.get(field):
+            warn(f"this version does not apply {what} yet: what they name is told all the same")
 
 
 def _tell(file: Path, text: FleetText, faults: list[str]) -> None:
