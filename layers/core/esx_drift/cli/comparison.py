@@ -1,0 +1,111 @@
+"""Two documents side by side, with nothing but themselves to go by: no inventory, no log, no acceptance."""
+
+from dataclasses import dataclass
+
+from esx_drift.domain.assess import conditions
+from esx_drift.domain.canonical import snapshot_from
+from esx_drift.domain.condition import Condition
+from esx_drift.domain.coverage import coverage_of, inventory_of
+from esx_drift.domain.document import Document
+from esx_drift.domain.report import Report, read_report
+from esx_drift.domain.shapes import Accepted, Change, Coverage, Finding, Snapshot, Transition
+from esx_drift.domain.times import text_of
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One document, read."""
+
+    report: Report
+    snapshot: Snapshot
+
+    @property
+    def coverage(self) -> Coverage:
+        """How much of the cluster the document shows; ``host_info`` stands for the inventory."""
+        return coverage_of(self.report, inventory_of(self.report))
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether it shows none of the hosts that it names."""
+        return self.coverage["hosts"] > 0 and self.coverage["covered"] == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What differs, and what the current document shows."""
+
+    baseline: Side
+    current: Side
+    changes: list[Change]
+    findings: list[Finding]
+
+    @property
+    def drifted(self) -> bool:
+        """Whether anything but a description changed."""
+        return any(change["kind"] != "relabelled" for change in self.changes)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Every host's name, by id, as it was last given."""
+        return {**self.baseline.report.names, **self.current.report.names}
+
+
+def sides_of(baseline: Document, current: Document) -> tuple[Side, Side]:
+    """Both documents; a host that the current one does not cover stays as the baseline has it."""
+    before, after = read_report(baseline), read_report(current)
+    first = Side(before, snapshot_from(before, None))
+    return first, Side(after, snapshot_from(after, first.snapshot))
+
+
+def comparison_of(baseline: Side, current: Side) -> Comparison:
+    """Compare them."""
+    # Imported late, because it takes longer than all the rest.
+    from esx_drift.domain.diff import compare  # noqa: PLC0415 -- see above
+
+    known = {condition.fingerprint for condition in _shown_by(baseline, None)}
+    findings = [
+        _finding(condition, baseline, current, known=condition.fingerprint in known)
+        for condition in _shown_by(current, baseline)
+    ]
+    return Comparison(baseline, current, compare(baseline.snapshot, current.snapshot, {}), findings)
+
+
+def _shown_by(side: Side, before: Side | None) -> list[Condition]:
+    """What the document alone shows. How bad an orphaned VIB is depends on whether it was there before."""
+    found = conditions(
+        side.report,
+        side.snapshot,
+        inventory_of(side.report),
+        now=side.report.completion_time,
+        uncovered_since={},
+        accepted=_taken_as_accepted(before) if before else {},
+        first_look=before is None,
+        blind_after_seconds=0,
+    )
+    return [condition for condition in found if condition.kind != "drift-unreviewed"]
+
+
+def _taken_as_accepted(side: Side) -> dict[str, Accepted]:
+    return {
+        host: {"image": known["image"], "orphaned_vibs": known["orphaned_vibs"] or [], "snapshot": ""}
+        for host, known in side.snapshot["hosts"].items()
+    }
+
+
+def _finding(condition: Condition, baseline: Side, current: Side, *, known: bool) -> Finding:
+    opened_at = baseline.report.completion_time if known else current.report.completion_time
+    transition: Transition = "still" if known else "opened"
+    return {
+        "fingerprint": condition.fingerprint,
+        "family": condition.family,
+        "kind": condition.kind,
+        "subject": condition.subject,
+        "severity": condition.severity,
+        "hosts": list(condition.hosts),
+        "opened_at": text_of(opened_at),
+        "last_seen": text_of(current.report.completion_time),
+        "transition": transition,
+        "resolved_because": None,
+        "summary": condition.summary,
+        "detail": dict(condition.detail),
+    }

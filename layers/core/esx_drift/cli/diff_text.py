@@ -1,0 +1,101 @@
+"""A comparison as a person reads it: a sentence, then tables."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from esx_drift.cli.comparison import Comparison
+from esx_drift.cli.diff_sentence import sentence_of
+from esx_drift.cli.terminal import say, stdout
+from esx_drift.domain.shapes import Change, Finding, Severity
+from esx_drift.domain.times import text_of
+from esx_drift.domain.wording import clean, listed, moment, named
+
+MAX_NAMES = 6
+MAX_RELABELLED = 5
+_STYLES: dict[Severity, str] = {"critical": "bold red", "warning": "yellow", "info": "dim"}
+_ELEMENTS = {
+    "base_image": "base image",
+    "add_on": "add-on",
+    "orphaned_vib": "orphaned VIB",
+}
+_ORDER: tuple[Severity, ...] = ("critical", "warning", "info")
+
+
+def tell(compared: Comparison) -> None:
+    """Write it to stdout."""
+    say(sentence_of(compared), "bold")
+    told = [change for change in compared.changes if change["kind"] != "relabelled"]
+    if told:
+        stdout().print(_changes(told, compared))
+    relabelled = [change for change in compared.changes if change["kind"] == "relabelled"]
+    if relabelled:
+        keys = list(dict.fromkeys(clean(change["key"]) for change in relabelled))
+        say(f"Only described otherwise: {listed(keys, MAX_RELABELLED)}")
+    if compared.findings:
+        stdout().print(_findings(compared.findings))
+    say(_footer(compared), "dim")
+
+
+def _changes(changes: Sequence[Change], compared: Comparison) -> Table:
+    table = _table("", "what", "name", "change", "from", "to", "hosts")
+    for change in sorted(changes, key=lambda change: _ORDER.index(change["severity"])):
+        table.add_row(
+            _severity(change["severity"]),
+            _ELEMENTS.get(change["element"], change["element"].replace("_", " ")),
+            _name(change, compared),
+            change["kind"],
+            _version(change, "from"),
+            _version(change, "to"),
+            _hosts(change["hosts"], compared),
+        )
+    return table
+
+
+def _name(change: Change, compared: Comparison) -> str:
+    if change["key"] == change["element"]:
+        return ""
+    name = compared.names.get(change["key"], change["key"]) if change["element"] == "host" else change["key"]
+    inside = change["alternative_image"]
+    return clean(name) + (f" (alternative image {clean(inside)})" if inside is not None else "")
+
+
+def _version(change: Change, side: str) -> str:
+    version = change["from"] if side == "from" else change["to"]
+    if version is None:
+        return ""
+    if change["from"] == change["to"]:
+        return "same version, other content" if side == "to" else clean(version or "no version")
+    return clean(version) if version else "no version"
+
+
+def _hosts(hosts: Sequence[str], compared: Comparison) -> str:
+    total = compared.current.coverage["hosts"]
+    return f"all {total}" if len(hosts) == total > 1 else listed(named(hosts, compared.names), MAX_NAMES)
+
+
+def _findings(findings: Sequence[Finding]) -> Table:
+    table = _table("", "finding", "seen", "what CURRENT shows")
+    for finding in sorted(findings, key=lambda finding: _ORDER.index(finding["severity"])):
+        seen = "before, too" if finding["transition"] == "still" else "new"
+        table.add_row(_severity(finding["severity"]), finding["kind"], seen, clean(finding["summary"], 400))
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _severity(severity: Severity) -> Text:
+    return Text(severity, _STYLES[severity])
+
+
+def _footer(compared: Comparison) -> str:
+    coverage = compared.current.coverage
+    times = [moment(text_of(side.report.completion_time)) for side in (compared.baseline, compared.current)]
+    return f"{coverage['covered']} of {coverage['hosts']} hosts read · {times[0]} → {times[1]} UTC"
