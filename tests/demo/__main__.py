@@ -10,13 +10,14 @@ from time import monotonic
 
 from rich.console import Console
 
-from tests.demo.artefacts import Tap, leave, summary
+from tests.demo.artefacts import leave, summary
 from tests.demo.terminal import panel_of
 from tests.demo.timeline import Step, data_centre, timeline
 from tests.simulator.certificates import authority
 from tests.stack.local_aws import LocalAws
 from tests.stack.rig import Rig, rigged
 from tests.stack.stack import Stack, deploy, package
+from tests.stack.tap import Tap, tapped
 
 LEFT = Path("build/demo")
 PARAMETERS = {"ScheduleState": "DISABLED", "NotifyWindowSeconds": "1", "WebhookHosts": "127.0.0.1"}
@@ -40,7 +41,7 @@ def play(console: Console, stack: Stack, rig: Rig) -> int:
     for name, vcenter in data_centre().items():
         rig.add_vcenter(name, vcenter)
     rig.put_fleet(rig.fleet())
-    tap = Tap(rig)
+    tap = tapped(stack)
     wrong = [
         line for number, step in enumerate(timeline(), 1) for line in _played(console, number, step, rig, tap)
     ]

@@ -117,6 +117,17 @@ class Rig:
         self.await_told(record["events"])
         return record
 
+    def await_quiet(self, *queues: str) -> None:
+        """Wait until these queues, by logical id, hold nothing: neither waiting, nor delayed, nor in work.
+
+        What a message causes is sent before that message is done with: looking twice misses nothing.
+        """
+        until(
+            lambda: not any(self._held(queue) for queue in queues * 2),
+            f"{', '.join(queues)} to be empty",
+            PATIENCE_SECONDS,
+        )
+
     def await_told(self, events: "Iterable[Event]") -> None:
         """Wait until Slack has heard each event that people are told."""
         for event in events:
@@ -162,6 +173,11 @@ class Rig:
     def state_bucket(self) -> str:
         """The StateBucket's name."""
         return self.stack.outputs["StateBucketName"]
+
+    def _held(self, queue: str) -> int:
+        url = self.stack.resources[queue]
+        shown = self.stack.aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        return sum(int(many) for name, many in shown.items() if name.startswith("ApproximateNumber"))
 
     def _delivered(self, event: "Event") -> bool:
         s3 = self.stack.aws.s3

@@ -1,0 +1,162 @@
+"""Every scenario, each on a vCenter of its own, played to one deployed stack; and what came of it."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from esx_drift.domain.names import VCENTER_LOG, breaker_key
+from esx_drift.domain.times import text_of, time_of
+
+from tests.simulator import VCenter
+from tests.simulator.extraction import Pace
+from tests.simulator.scenario import Scenario
+from tests.simulator.scenarios import SCENARIOS
+from tests.stack.rig import Rig
+from tests.stack.tap import Tap
+from tests.stack.waiting import until
+
+if TYPE_CHECKING:
+    from esx_drift.domain.shapes import Record
+
+CLUSTERS = {"prod-a": "domain-c9", "prod-b": "domain-c1008"}
+LOGS = {**CLUSTERS, VCENTER_LOG: VCENTER_LOG}
+"""The name and the id of each log of a vCenter."""
+
+PLAYED = [name for name in SCENARIOS if name != "check-overdue"]
+"""The one left out takes hours of the schedule's time: test_overdue.py turns the clock instead."""
+
+KEPT_DOWN = [
+    "vcenter-unreachable",
+    "vcenter-reset",
+    "vcenter-unavailable",
+    "vcenter-redirect",
+    "vcenter-authentication",
+    "vcenter-replaced",
+]
+"""These can't even be listed: the dispatcher comes back to them by itself until they are healed."""
+
+PATIENT = {"first_delay_seconds": 1, "extract_deadline_seconds": 2}
+"""Where an extraction never ends, its deadline is waited for."""
+
+WORK, TALK, RETRIES = "CheckQueue", "NotifyQueue", "RetryQueue"
+LOCKOUT = timedelta(seconds=180)
+
+
+@dataclass(slots=True)
+class Chronicle:
+    """What is left of all the stories. `before` counts a log's records that were there before the healing."""
+
+    rig: Rig
+    tap: Tap
+    logs: "dict[tuple[str, str], list[Record]]" = field(default_factory=dict)
+    before: dict[tuple[str, str], int] = field(default_factory=dict)
+    names: dict[str, dict[str, str]] = field(default_factory=dict)
+    left_open: list[str] = field(default_factory=list)
+
+    def log(self, scenario: str, log: str) -> "list[Record]":
+        """A whole log of a scenario's vCenter, by the cluster's name or `@vcenter`."""
+        return self.logs[scenario, LOGS[log]]
+
+    def story(self, scenario: str, log: str) -> "list[Record]":
+        """The part before the healing."""
+        return self.log(scenario, log)[: self.before[scenario, LOGS[log]]]
+
+    def records(self) -> "list[Record]":
+        """Every record."""
+        return [record for log in self.logs.values() for record in log]
+
+
+def told(rig: Rig, tap: Tap) -> Chronicle:
+    """Play them all at once: prepare, look, change, look (as often as there are changes), heal, look."""
+    chronicle = Chronicle(rig, tap)
+    for seed, name in enumerate(PLAYED):
+        rig.add_vcenter(name, _prepared(SCENARIOS[name], seed))
+        chronicle.names[name] = {}
+    rig.put_fleet(_fleet(rig))
+    _change(chronicle, [name for name in PLAYED if SCENARIOS[name].at_once], 0)
+    _look(chronicle, None)
+    _change(chronicle, [name for name in PLAYED if not SCENARIOS[name].at_once], 0)
+    _look(chronicle, None)
+    for number in range(1, max(len(SCENARIOS[name].changes) for name in PLAYED)):
+        longer = [name for name in PLAYED if len(SCENARIOS[name].changes) > number]
+        _change(chronicle, longer, number)
+        _look(chronicle, longer)
+    until(lambda: all(_is_told_of(rig, name) for name in KEPT_DOWN), "what is down to be told", 30)
+    chronicle.before = {key: len(log) for key, log in _logs(rig).items()}
+    _heal(chronicle)
+    _look(chronicle, None, RETRIES)
+    chronicle.logs = _logs(rig)
+    tap.drain()
+    return chronicle
+
+
+def _prepared(scenario: Scenario, seed: int) -> VCenter:
+    vcenter = VCenter(seed)
+    scenario.prepare(vcenter)
+    # The first poll ends a task: what polling is like is tested elsewhere.
+    vcenter.extractions.pace = Pace(())
+    vcenter.remember()
+    return vcenter
+
+
+def _fleet(rig: Rig) -> dict[str, Any]:
+    fleet = rig.fleet()
+    for entry in fleet["vcenters"]:
+        if entry["name"] == "extraction-timeout":
+            entry.update(PATIENT)
+    return fleet
+
+
+def _change(chronicle: Chronicle, names: Iterable[str], number: int) -> None:
+    for name in names:
+        _note_names(chronicle, name)
+        SCENARIOS[name].change(chronicle.rig.vcenters[name], number)
+        _note_names(chronicle, name)
+
+
+def _note_names(chronicle: Chronicle, name: str) -> None:
+    hosts = chronicle.rig.vcenters[name].inventory.hosts
+    chronicle.names[name] |= {key: host.name for key, host in hosts.items()}
+
+
+def _look(chronicle: Chronicle, names: list[str] | None, *more: str) -> None:
+    """Look at the whole fleet, or at prod-a of the named; then nobody may be left logged in."""
+    rig = chronicle.rig
+    chosen = [{"vcenter": name, "cluster": "prod-a"} for name in names or ()]
+    rig.dispatch({"clusters": chosen} if names else None)
+    rig.await_quiet(*more, WORK, TALK)
+    try:
+        # Whoever is retried meanwhile may just be logged in, but not for long.
+        until(lambda: not _open(rig), "every session to be ended", 5)
+    except TimeoutError:
+        chronicle.left_open += _open(rig)
+
+
+def _open(rig: Rig) -> list[str]:
+    return [name for name, vcenter in rig.vcenters.items() if vcenter.sessions.open_count]
+
+
+def _is_told_of(rig: Rig, name: str) -> bool:
+    state = rig.state(name)
+    return state is not None and bool(state["after"]["findings"])
+
+
+def _heal(chronicle: Chronicle) -> None:
+    for name in PLAYED:
+        SCENARIOS[name].heal(chronicle.rig.vcenters[name])
+    _renew_password(chronicle.rig, "vcenter-authentication")
+
+
+def _renew_password(rig: Rig, name: str) -> None:
+    """Do what the message says. A new version is tried 180 s after the last refusal: let them have passed."""
+    rig.put_secret(f"vcenter/{name}", rig.vcenter_secret(name))
+    s3, key = rig.stack.aws.s3, breaker_key(name)
+    breaker = json.loads(s3.get_object(Bucket=rig.state_bucket, Key=key)["Body"].read())
+    breaker["refused_at"] = text_of(time_of(breaker["refused_at"]) - LOCKOUT)
+    s3.put_object(Bucket=rig.state_bucket, Key=key, Body=json.dumps(breaker).encode())
+
+
+def _logs(rig: Rig) -> "dict[tuple[str, str], list[Record]]":
+    return {(name, log): rig.records(name, log) for name in PLAYED for log in LOGS.values()}

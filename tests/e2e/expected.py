@@ -1,0 +1,290 @@
+"""What each scenario must come to, from the tables of docs/design.md: not what the product happens to say.
+
+Hosts are names, logs are clusters' names or `@vcenter`.
+"""
+
+from dataclasses import dataclass
+
+from tests.simulator.catalogue import ORPHANED_VIBS
+
+A, B, V = "prod-a", "prod-b", "@vcenter"
+A_HOSTS, B_HOSTS = ("esx01", "esx02", "esx03", "esx04"), ("esx05", "esx06", "esx07")
+SMNTEMP, MFT = ORPHANED_VIBS[:2]
+NEWER_MFT = "mft(4.26.1.101-0)"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A finding that opens before the healing; `subject` only where it is no host."""
+
+    log: str
+    kind: str
+    severity: str
+    hosts: tuple[str, ...] = ()
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A change that is told before the healing."""
+
+    log: str
+    element: str
+    kind: str
+    key: str
+    came_from: str | None
+    went_to: str | None
+    hosts: tuple[str, ...]
+    severity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All that a scenario comes to; `stays` are the kinds still open after it was healed."""
+
+    findings: tuple[Opened, ...] = ()
+    changes: tuple[Changed, ...] = ()
+    stays: tuple[str, ...] = ()
+
+
+def _drift(*hosts: str) -> tuple[Opened, ...]:
+    """The hosts differ from what was accepted, and unless they are all of prod-a, from the others."""
+    uneven = () if hosts == A_HOSTS else (Opened(A, "image-not-uniform", "warning", hosts),)
+    return (Opened(A, "drift-unreviewed", "warning", hosts), *uneven)
+
+
+def _changed(
+    element: str,
+    kind: str,
+    key: str,
+    versions: tuple[str | None, str | None],
+    hosts: tuple[str, ...],
+    severity: str = "warning",
+    log: str = A,
+) -> Changed:
+    return Changed(log, element, kind, key, *versions, hosts, severity)
+
+
+def _upgraded(*hosts: str) -> tuple[Changed, ...]:
+    """From 8.0 U3d to 8.0 U3e: the base image, and what it brings."""
+    moved = {
+        ("base_image", "base_image"): _U3D_TO_E,
+        ("component", "Broadcom-ELX-lpfc"): (
+            "14.4.0.39-35vmw.803.0.0.24022510",
+            "14.4.0.40-35vmw.803.0.70.24674464",
+        ),
+        ("component", "VMware-VM-Tools"): ("12.4.5.23787635-24585383", "12.5.1.24649672-24674464"),
+    }
+    return tuple(
+        _changed(element, "upgraded", key, versions, hosts) for (element, key), versions in moved.items()
+    )
+
+
+def _one(log: str, kind: str, severity: str = "warning", *hosts: str) -> Story:
+    return Story((Opened(log, kind, severity, hosts),))
+
+
+def _of_both(kind: str, severity: str) -> Story:
+    return Story((Opened(A, kind, severity), Opened(B, kind, severity)))
+
+
+def _host_by_host(cluster: Opened) -> Story:
+    """A report that names every host as failed: they are told too, each as itself."""
+    hosts = (Opened(cluster.log, "host-failed", "warning", (host,)) for host in cluster.hosts)
+    return Story((cluster, *hosts))
+
+
+_U3D_TO_E = ("8.0.3-0.60.24585383", "8.0.3-0.70.24674464")
+_I40EN = ("2.7.2.0-1OEM.800.1.0.20613240", "2.9.2.0-1OEM.800.1.0.20613240")
+_ADD_ON = "HPE-Custom-AddOn 803.0.0.11.7.0-23"
+_INCONSISTENT = Story(
+    (Opened(A, "document-inconsistent", "warning"), Opened(A, "host-not-covered", "warning", ("esx01",)))
+)
+
+DRIFT = {
+    "healthy": Story(),
+    "rolling-upgrade": Story(_drift("esx01"), _upgraded(*A_HOSTS), ("drift-unreviewed",)),
+    "upgrade-stalled": Story(_drift("esx01"), _upgraded("esx01", "esx02"), ("drift-unreviewed",)),
+    "majority-flip": Story(
+        (
+            Opened(A, "image-not-uniform", "warning", ("esx03", "esx04")),
+            Opened(A, "drift-unreviewed", "warning", ("esx03",)),
+        ),
+        _upgraded("esx03"),
+        ("image-not-uniform",),
+    ),
+    "image-not-uniform": Story(_drift("esx01"), _upgraded("esx01")),
+    "drift-unreviewed": Story(
+        _drift(*A_HOSTS),
+        (
+            _changed(
+                "component",
+                "upgraded",
+                "MRVL-E4-CNA-Driver-Bundle",
+                ("5.0.305.0-1OEM.800.1.0.20613240", "5.0.402.0-1OEM.800.1.0.20613240"),
+                A_HOSTS,
+            ),
+        ),
+    ),
+    # A witness never counts against uniformity; its software is compared all the same.
+    "witness": Story(
+        (Opened(A, "drift-unreviewed", "warning", ("esx04",)),),
+        (_changed("base_image", "upgraded", "base_image", _U3D_TO_E, ("esx04",)),),
+    ),
+    "cluster-renamed": Story(),
+}
+
+ELEMENTS = {
+    "base-image": Story(
+        _drift("esx01"), (_changed("base_image", "upgraded", "base_image", _U3D_TO_E, ("esx01",)),)
+    ),
+    "base-image-downgraded": Story(
+        _drift("esx01"),
+        (
+            _changed(
+                "base_image",
+                "downgraded",
+                "base_image",
+                ("8.0.3-0.60.24585383", "8.0.3-0.0.24022510"),
+                ("esx01",),
+                "critical",
+            ),
+        ),
+    ),
+    "add-on": Story(
+        _drift("esx02"),
+        (
+            _changed(
+                "add_on",
+                "upgraded",
+                "add_on",
+                (_ADD_ON, "HPE-Custom-AddOn 803.0.0.11.8.0-6"),
+                ("esx02",),
+            ),
+        ),
+    ),
+    "add-on-removed": Story(
+        _drift("esx02"), (_changed("add_on", "removed", "add_on", (_ADD_ON, None), ("esx02",)),)
+    ),
+    "component": Story(
+        _drift("esx03"), (_changed("component", "upgraded", "Intel-i40en", _I40EN, ("esx03",)),)
+    ),
+    "component-removed": Story(
+        _drift("esx03"),
+        (
+            _changed(
+                "component", "removed", "Intel-igbn", ("1.11.2.0-3vmw.803.0.0.24022510", None), ("esx03",)
+            ),
+        ),
+    ),
+    "solution": Story(
+        _drift(*A_HOSTS),
+        (
+            _changed(
+                "solution",
+                "upgraded",
+                "com.vmware.vsphere-wcp",
+                ("0.1.11-24022510", "0.1.12-24280767"),
+                A_HOSTS,
+                "info",
+            ),
+        ),
+    ),
+    "hardware-support-package": Story(
+        _drift(*A_HOSTS),
+        (
+            _changed(
+                "hardware_support_package",
+                "upgraded",
+                "com.hpe.oneview4vcenter",
+                (
+                    "Service Pack for ProLiant Gen10 2024.09.00.00",
+                    "Service Pack for ProLiant Gen10 2024.11.00.00",
+                ),
+                A_HOSTS,
+            ),
+        ),
+    ),
+    "removed-component": Story(
+        _drift(*A_HOSTS),
+        (_changed("removed_component", "added", "HPE-hpv2-hpsa-plugin", (None, ""), A_HOSTS),),
+    ),
+    "alternative-image": Story(
+        _drift(*A_HOSTS),
+        (_changed("alternative_image", "added", "alternative-r760", (None, "9.0.2-0.0.25148076"), A_HOSTS),),
+    ),
+    "host": Story((), (_changed("host", "added", "host-23", (None, None), ("esx08",), "info"),)),
+    "host-left": Story((), (_changed("host", "removed", "host-19", (None, None), ("esx04",), "info"),)),
+    "host-re-added": Story(
+        _drift("esx04"),
+        (
+            _changed("host", "changed", "host-23", ("host-19", "host-23"), ("esx04",)),
+            _changed("component", "upgraded", "Intel-i40en", _I40EN, ("esx04",)),
+        ),
+    ),
+    # It brings HPE's image among Dell's.
+    "host-moved": Story(
+        (Opened(B, "image-not-uniform", "warning", ("esx04",)),),
+        (
+            _changed("host", "removed", "host-19", (None, None), ("esx04",), "info"),
+            _changed("host", "added", "host-19", (None, None), ("esx04",), "info", B),
+        ),
+    ),
+    "orphaned-vib": Story(
+        (Opened(A, "orphaned-vib", "critical", ("esx02", "esx03"), SMNTEMP),),
+        (_changed("orphaned_vib", "added", SMNTEMP, (None, None), ("esx02", "esx03"), "critical"),),
+    ),
+    "orphaned-vib-upgraded": Story(
+        (
+            Opened(A, "orphaned-vib", "warning", ("esx01",), MFT),
+            Opened(A, "orphaned-vib", "critical", ("esx01",), NEWER_MFT),
+        ),
+        (
+            _changed("orphaned_vib", "removed", MFT, (None, None), ("esx01",), "info"),
+            _changed("orphaned_vib", "added", NEWER_MFT, (None, None), ("esx01",), "critical"),
+        ),
+        ("orphaned-vib",),
+    ),
+}
+
+EXTRACTION = {
+    **dict.fromkeys(
+        ("document-invalid", "document-legacy", "document-broken", "document-duplicate", "document-huge"),
+        _one(A, "document-invalid"),
+    ),
+    "document-truncated": _one(A, "vcenter-unreachable"),
+    "document-inconsistent": _INCONSISTENT,
+    "document-two-images": _INCONSISTENT,
+    "document-from-the-future": _one(A, "document-inconsistent"),
+    "extraction-unavailable": _one(A, "extraction-unavailable", "warning", *A_HOSTS),
+    "extraction-failed": _host_by_host(Opened(A, "extraction-failed", "warning", A_HOSTS)),
+    "extraction-lost": _one(A, "extraction-failed"),
+    "extraction-timeout": _of_both("extraction-timeout", "warning"),
+    "extraction-stale": _one(A, "extraction-stale"),
+    "never-extracted": Story(),
+    # prod-b is managed by baselines: that it can't be extracted is a state, and no alarm.
+    "eligibility-failed": _one(B, "eligibility-failed", "info"),
+    "eligibility-reported": _host_by_host(Opened(B, "eligibility-failed", "info", B_HOSTS)),
+    "host-failed": _one(A, "host-failed", "warning", "esx02"),
+    "host-disconnected": _one(A, "host-failed", "warning", "esx02"),
+    "host-not-covered": _one(A, "host-not-covered", "warning", "esx03"),
+    "host-unsupported": _one(B, "host-unsupported", "info", "esx07"),
+    "host-error": _one(A, "host-error", "warning", "esx04"),
+}
+
+VCENTER = {
+    "vcenter-unreachable": _one(V, "vcenter-unreachable"),
+    "vcenter-reset": _one(V, "vcenter-unreachable"),
+    "vcenter-unavailable": _one(V, "vcenter-unavailable"),
+    "vcenter-error": _of_both("vcenter-error", "warning"),
+    # It does answer, though nothing that the API knows.
+    "vcenter-redirect": _one(V, "vcenter-error"),
+    "vcenter-authentication": _one(V, "vcenter-authentication", "critical"),
+    "vcenter-authorization": _of_both("vcenter-authorization", "critical"),
+    "listing-lost": _one(V, "vcenter-authorization", "critical"),
+    "vcenter-replaced": _one(V, "vcenter-replaced", "critical"),
+    "api-unsupported": _of_both("api-unsupported", "warning"),
+    "cluster-missing": Story((Opened(V, "cluster-missing", "warning", (), "domain-c1008"),)),
+}
+
+EXPECTED: dict[str, Story] = {**DRIFT, **ELEMENTS, **EXTRACTION, **VCENTER}

@@ -1,0 +1,189 @@
+"""Every scenario of the simulator, through the deployed product, ends as the design's tables say."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+import pytest
+from esx_drift.contracts import violations
+from esx_drift.domain.names import check_id, digest_of, event_id, fingerprint
+from esx_drift.domain.story import is_told
+
+from tests.e2e.chronicle import CLUSTERS, LOGS, PLAYED, Chronicle, told
+from tests.e2e.expected import EXPECTED, Changed, Opened
+from tests.simulator.scenarios import SCENARIOS
+from tests.stack.rig import Rig
+from tests.stack.tap import tapped
+
+if TYPE_CHECKING:
+    from esx_drift.domain.shapes import Finding, Record
+
+DEAD_LETTERS = ("DispatcherDeadLetterQueue", "RetryDeadLetterQueue", "CheckDeadLetterQueue")
+
+
+@pytest.fixture(scope="module")
+def chronicle(new_rig: Callable[[], AbstractContextManager[Rig]]) -> Iterator[Chronicle]:
+    """All scenarios, played once."""
+    with new_rig() as rig:
+        yield told(rig, tapped(rig.stack))
+
+
+each_scenario = pytest.mark.parametrize("name", PLAYED)
+
+
+def test_the_table_names_every_scenario() -> None:
+    """One that nobody expects anything of would prove nothing."""
+    assert [*EXPECTED] == PLAYED
+
+
+@each_scenario
+def test_a_scenario_opens_exactly_its_findings(name: str, chronicle: Chronicle) -> None:
+    """Each in its log, with its severity and its hosts, opened once: no more, no fewer, none raised."""
+    moved = [
+        (log, finding)
+        for log in LOGS
+        for record in chronicle.story(name, log)
+        for finding in record["findings"]
+        if finding["transition"] in {"opened", "raised"}
+    ]
+    assert {finding["transition"] for _, finding in moved} <= {"opened"}
+    opened = Counter(_opened(log, finding, chronicle.names[name]) for log, finding in moved)
+    assert opened == Counter(EXPECTED[name].findings)
+
+
+@each_scenario
+def test_a_scenario_makes_exactly_its_changes(name: str, chronicle: Chronicle) -> None:
+    """Each difference is told once for each host that it happened to, however many looks follow."""
+    changes = Counter(
+        one
+        for log in CLUSTERS
+        for record in chronicle.story(name, log)
+        for one in _changes(log, record, chronicle.names[name])
+    )
+    assert changes == Counter(one for change in EXPECTED[name].changes for one in _by_host(change))
+
+
+@each_scenario
+def test_a_scenario_shows_what_it_says_it_shows(name: str, chronicle: Chronicle) -> None:
+    """Elements as changes, kinds as findings."""
+    records = [record for log in LOGS for record in chronicle.story(name, log)]
+    shown = {change["element"] for record in records for change in record["changes"]}
+    shown |= {finding["kind"] for record in records for finding in record["findings"]}
+    assert {*SCENARIOS[name].shows} <= shown
+
+
+@each_scenario
+def test_a_healed_scenario_leaves_only_what_is_left_to_decide(name: str, chronicle: Chronicle) -> None:
+    """The next good look ends each finding by itself, save what is new and nobody has accepted."""
+    still = [
+        finding["kind"]
+        for log in LOGS
+        for record in chronicle.log(name, log)[-1:]
+        for finding in record["after"]["findings"].values()
+    ]
+    assert tuple(still) == EXPECTED[name].stays
+
+
+@each_scenario
+def test_both_clusters_are_seen_whole_in_the_end(name: str, chronicle: Chronicle) -> None:
+    """What failed was looked at again: the last record of each cluster is a look that covered every host."""
+    for cluster in CLUSTERS:
+        last = chronicle.log(name, cluster)[-1]
+        coverage = last["coverage"]
+        assert last["outcome"] in {"baseline", "changed", "unchanged"}
+        assert coverage is not None
+        assert coverage["covered"] == coverage["hosts"] > 0
+
+
+@each_scenario
+def test_every_record_and_event_is_valid_and_tied_to_the_one_before(name: str, chronicle: Chronicle) -> None:
+    """By their schemas, with the ids that the same check would get again, in one unbroken chain."""
+    for log, key in LOGS.items():
+        before = None
+        for seq, record in enumerate(chronicle.log(name, log), 1):
+            assert violations("record", record) == []
+            assert (record["seq"], record["check_id"]) == (seq, check_id(name, key, seq))
+            assert (record["previous"] or {}).get("sha256") == (digest_of(before) if before else None)
+            for event in record["events"]:
+                assert violations("event", event) == []
+                assert event["id"] == event_id(record["check_id"], event["type"])
+            before = record
+
+
+@each_scenario
+def test_a_finding_keeps_its_name_and_its_beginning_until_it_ends(name: str, chronicle: Chronicle) -> None:
+    """Opened once, then still, then resolved: never opened twice, never resolved without a reason."""
+    for log in LOGS:
+        open_since: dict[str, str] = {}
+        for record in chronicle.log(name, log):
+            for finding in record["findings"]:
+                mark = finding["fingerprint"]
+                assert mark == fingerprint(finding["family"], finding["kind"], finding["subject"])
+                assert (mark in open_since) == (finding["transition"] != "opened")
+                assert open_since.setdefault(mark, finding["opened_at"]) == finding["opened_at"]
+                assert (finding["resolved_because"] is None) == (finding["transition"] != "resolved")
+                if finding["transition"] == "resolved":
+                    del open_since[mark]
+
+
+def test_no_session_is_left_open(chronicle: Chronicle) -> None:
+    """After each round of looks, on any vCenter, however the scenario ended."""
+    assert chronicle.left_open == []
+
+
+def test_each_told_event_came_to_slack_once_and_was_taken(chronicle: Chronicle) -> None:
+    """Slack itself refused none; each has its delivery, and there are no more messages than events."""
+    events = [event for record in chronicle.records() for event in record["events"] if is_told(event["type"])]
+    delivered = {key.split("/")[1] for key, _ in chronicle.rig.audit("deliveries/")}
+    assert delivered == {event["id"] for event in events}
+    slack = chronicle.rig.slack
+    assert [answered.answer for answered in slack.received if answered.answer != "ok"] == []
+    assert len(slack.accepted) == len(events)
+
+
+def test_the_topic_heard_exactly_what_the_log_says(chronicle: Chronicle) -> None:
+    """Every event, once, as its record holds it."""
+    recorded = {event["id"]: event for record in chronicle.records() for event in record["events"]}
+    assert len(chronicle.tap.heard) == len(recorded)
+    assert {event["id"]: event for event in chronicle.tap.events} == recorded
+
+
+@pytest.mark.parametrize("queue", DEAD_LETTERS)
+def test_nothing_ended_as_a_dead_letter(queue: str, chronicle: Chronicle) -> None:
+    """A failing vCenter is recorded: its message is done with."""
+    assert chronicle.rig.stack.waiting(queue) == 0
+
+
+def test_no_account_was_ever_near_its_lock(chronicle: Chronicle) -> None:
+    """vCenter locks after 5 refused logins in 180 s; of all these tries one was refused."""
+    refused = {name: vcenter.sessions.refused_count for name, vcenter in chronicle.rig.vcenters.items()}
+    assert {name: count for name, count in refused.items() if count} == {"vcenter-authentication": 1}
+
+
+def _opened(log: str, finding: "Finding", names: dict[str, str]) -> Opened:
+    subject = "" if finding["subject"] in finding["hosts"] else finding["subject"]
+    hosts = tuple(names[host] for host in finding["hosts"])
+    return Opened(log, finding["kind"], finding["severity"], hosts, subject)
+
+
+def _changes(log: str, record: "Record", names: dict[str, str]) -> Iterator[Changed]:
+    for change in record["changes"]:
+        assert change["alternative_image"] is None
+        hosts = tuple(names[host] for host in change["hosts"])
+        what = change["element"], change["kind"], change["key"], change["from"], change["to"]
+        yield from _by_host(Changed(log, *what, hosts, change["severity"]))
+
+
+def _by_host(change: Changed) -> Iterator[Changed]:
+    for host in change.hosts:
+        yield Changed(
+            change.log,
+            change.element,
+            change.kind,
+            change.key,
+            change.came_from,
+            change.went_to,
+            (host,),
+            change.severity,
+        )
