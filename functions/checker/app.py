@@ -15,6 +15,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from esx_drift.check import Checker
 from esx_drift.contracts import json_of, require
+from esx_drift.domain.doctor import Reply
 from esx_drift.domain.shapes import CheckRequest, Record
 from esx_drift.errors import EsxDriftError
 from esx_drift.looking import looking
@@ -25,11 +26,16 @@ metrics = Metrics()
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:  # noqa: ARG001  # Lambda's
-    """Check a batch; the reply names the messages to be delivered again.
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse | Reply:
+    """Check a batch; the reply names the messages to be delivered again. Or answer the doctor.
 
     Raises ``FleetInvalid`` or a ``TransientError`` where no message can be handled at all.
     """
+    if "doctor" in event:
+        from esx_drift.doctor import examine_looking  # noqa: PLC0415  # a check starts faster without it
+
+        remaining_ms = context.get_remaining_time_in_millis()
+        return examine_looking(event, os.environ, context.aws_request_id, remaining_ms)
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     with looking(os.environ, "checker") as world:
         checker = Checker(

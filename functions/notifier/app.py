@@ -22,6 +22,7 @@ from esx_drift.adapters.fleet_file import FleetFile
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.adapters.webhook import SlackWebhook
 from esx_drift.config import NotifierConfig
+from esx_drift.domain.doctor import Reply
 from esx_drift.errors import EsxDriftError, TransientError, WebhookThrottled
 from esx_drift.notify import Notifier, event_from
 
@@ -34,11 +35,15 @@ metrics = Metrics()
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Post a batch of events; the reply names the messages to be delivered again.
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse | Reply:
+    """Post a batch of events; the reply names the messages to be delivered again. Or answer the doctor.
 
     Raises ``FleetInvalid`` or a ``TransientError`` where no message can be handled at all.
     """
+    if "doctor" in event:
+        from esx_drift.doctor import examine_routes  # noqa: PLC0415  # telling starts faster without it
+
+        return examine_routes(event, os.environ)
     config = NotifierConfig.of(os.environ)
     fleet, _ = FleetFile(s3, config.state_bucket).read()
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)

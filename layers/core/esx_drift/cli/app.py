@@ -2,7 +2,7 @@
 
 import typer
 
-from esx_drift.cli import fleet, status
+from esx_drift.cli import doctor, fleet, status
 
 app = typer.Typer(
     name="esx-drift",
@@ -13,4 +13,5 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(status.status)
+app.command()(doctor.doctor)
 app.add_typer(fleet.app, name="fleet")

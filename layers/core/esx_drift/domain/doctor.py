@@ -1,0 +1,97 @@
+"""What the doctor says: one line for each step, about each vCenter, each route and AWS."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NotRequired, TypedDict
+
+from esx_drift.domain.next_steps import ADVICE
+from esx_drift.errors import EsxDriftError
+
+type Outcome = Literal["ok", "failed", "untried"]
+
+FIX = "fix"
+"""The fact of an error that says what to do about it, where its kind alone doesn't."""
+
+AWS_FIX = (
+    "Give the functions a way to AWS from where they run: VPC endpoints or NAT; then look at AWS's status."
+)
+
+
+class Line(TypedDict):
+    """One step. ``fix`` is empty unless it failed."""
+
+    about: str
+    step: str
+    outcome: Outcome
+    said: str
+    fix: str
+
+
+class Request(TypedDict):
+    """What a function is asked; as sent, see ``doctor-request.schema.json``."""
+
+    vcenters: NotRequired[list[str]]
+    reset: NotRequired[str]
+    send: NotRequired[bool]
+
+
+class Reply(TypedDict):
+    """What a function answers; as sent, see ``doctor-reply.schema.json``."""
+
+    schema_version: int
+    code_version: str
+    lines: list[Line]
+
+
+@dataclass(slots=True)
+class Examination:
+    """The steps about one thing, in their order: each call makes the line of the next one."""
+
+    about: str
+    steps: tuple[str, ...]
+    lines: list[Line] = field(default_factory=list)
+
+    def ok(self, said: str) -> None:
+        """The step went well."""
+        self._add("ok", said)
+
+    def failed(self, said: str, fix: str) -> None:
+        """The step failed, and this is to be done about it."""
+        self._add("failed", said, fix)
+
+    def untried(self, said: str) -> None:
+        """The step was left out."""
+        self._add("untried", said)
+
+    def ended(self) -> list[Line]:
+        """All lines; what a failure left over is untried."""
+        last = self.lines[-1]["step"] if self.lines else ""
+        while len(self.lines) < len(self.steps):
+            self.untried(f"not tried, since it needs {last}")
+        return self.lines
+
+    def _add(self, outcome: Outcome, said: str, fix: str = "") -> None:
+        step = self.steps[len(self.lines)]
+        self.lines.append({"about": self.about, "step": step, "outcome": outcome, "said": said, "fix": fix})
+
+
+def fix_of(error: EsxDriftError, places: Mapping[str, str]) -> str:
+    """What a person can do about an error; ``places`` are those of ``next_steps.ADVICE``."""
+    if FIX in error.facts:
+        return error.facts[FIX]
+    if error.reason not in ADVICE:
+        return OTHER_FIXES.get(error.reason, AWS_FIX)
+    advice = ADVICE[error.reason]
+    step = f"{advice.step} {advice.command}".strip().format(**places)
+    return f"{step[0].upper()}{step[1:]}"
+
+
+OTHER_FIXES: Mapping[str, str] = {
+    "secret-invalid": "Mend the secret in Secrets Manager.",
+    "fleet-invalid": "Mend the fleet file, then: esx-drift fleet push FILE",
+    "topic-unavailable": "Compare the role's and the topic's policies with the template's.",
+    "webhook-refused": "Make a new webhook in Slack and put its URL into the secret.",
+    "webhook-throttled": "Try again in a minute.",
+    "webhook-unavailable": "Try again in a few minutes; Slack's own state is told at its status page.",
+}
+"""By reason, for errors that are no finding of a vCenter."""
