@@ -59,7 +59,7 @@ VCENTER = (
     _scenario(
         "vcenter-redirect",
         "The login is redirected to another host.",
-        "vcenter-unreachable",
+        "vcenter-error",
         _faulty("POST /api/session", kinds.redirect()),
     ),
     _scenario(
