@@ -1,0 +1,92 @@
+"""The README cannot rot: its tables are made from what they describe, its examples are run."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+import yaml
+from esx_drift.cli.app import app
+from esx_drift.fleet_faults import faults_of
+
+README = Path("README.md")
+TEMPLATE = Path("template.yaml")
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short forms as the plain values that they hold."""
+
+
+_Loader.add_multi_constructor("!", lambda _loader, _suffix, node: str(node.value))
+
+
+def parameters() -> list[str]:
+    """A row for each parameter of the template."""
+    found: dict[str, dict[str, Any]] = yaml.load(TEMPLATE.read_text(), _Loader)["Parameters"]  # noqa: S506 -- safe
+    return [
+        f"| `{name}` | {_code(entry['Default'])} | {_flat(entry['Description'])} |"
+        for name, entry in found.items()
+    ]
+
+
+def commands() -> list[str]:
+    """A row for each command of the command line."""
+    return [
+        f"| `{' '.join(('esx-drift', *path))}` | {_flat(text)} |"
+        for path, text in _walk(typer.main.get_command(app), ())
+    ]
+
+
+def _walk(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:  # noqa: ANN401 -- typer's
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield path, command.get_short_help_str(1000)
+        return
+    for name in sorted(inner):
+        yield from _walk(inner[name], (*path, name))
+
+
+def _code(value: object) -> str:
+    return f"`{value}`" if value != "" else ""
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _between(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(<!-- {name} -->\n\|.*\n\|[-|]+\n)(.*?)(<!-- /{name} -->)", re.DOTALL)
+
+
+@pytest.mark.parametrize(("name", "rows"), [("parameters", parameters()), ("commands", commands())])
+def test_a_table_says_what_there_is(name: str, rows: list[str], *, refresh_goldens: bool) -> None:
+    """Each parameter of the template and each command has its row, word for word."""
+    text = README.read_text()
+    found = _between(name).search(text)
+    assert found is not None
+    table = "".join(f"{row}\n" for row in rows)
+    if refresh_goldens:
+        README.write_text(text[: found.start(2)] + table + text[found.end(2) :])
+    else:
+        assert found[2] == table
+
+
+def test_the_fleet_file_in_it_is_valid() -> None:
+    """What people copy works."""
+    (example,) = re.findall(r"```yaml\n(.*?)```", README.read_text(), re.DOTALL)
+    assert faults_of(yaml.safe_load(example)) == []
+
+
+def test_each_target_in_it_exists() -> None:
+    """`make X` is a target of the Makefile."""
+    named = set(re.findall(r"\$ make ([a-z]+)", README.read_text()))
+    targets = set(re.findall(r"^([a-z]+):.*## ", Path("Makefile").read_text(), re.MULTILINE))
+    assert named <= targets
+
+
+def test_each_file_in_it_exists() -> None:
+    """Links lead somewhere."""
+    for link in re.findall(r"\]\(([^)#:]+)\)", README.read_text()):
+        assert Path(link).exists(), link
