@@ -1,0 +1,74 @@
+"""`make try`: checks a real vCenter once from this machine, in an AWS of its own that is gone afterwards.
+
+Ends in 0 if every cluster was read, in 1 if something was not.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from esx_drift.cli.doctor import show
+from rich.console import Console
+
+from tests.simulator.certificates import authority
+from tests.stack.local_aws import LocalAws
+from tests.stack.place import CHECKOUT
+from tests.stack.stack import deploy, package
+from tests.trying.asking import Asked, asked
+from tests.trying.telling import tell_findings, tell_table
+from tests.trying.watching import Trial
+
+PARAMETERS = {"ScheduleState": "DISABLED"}
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit code."""
+    console = Console(highlight=False)
+    try:
+        return _tried(console, asked(arguments))
+    except KeyboardInterrupt:
+        console.print("\nStopped. What vCenter was asked to extract, it still finishes.")
+        return INTERRUPTED
+
+
+def _tried(console: Console, of: Asked) -> int:
+    (CHECKOUT / "build").mkdir(exist_ok=True)
+    now = datetime.now(UTC)
+    with (
+        TemporaryDirectory(prefix="try-", dir=CHECKOUT / "build") as folder,
+        LocalAws(Path(folder), authority(now, "CA of this trial"), now) as local_aws,
+    ):
+        with console.status("Deploying to an AWS on this machine"):
+            trial = Trial(deploy(local_aws, package(local_aws), "esx-drift", PARAMETERS), of)
+            trial.prepare()
+        return _looked(console, trial, local_aws)
+
+
+def _looked(console: Console, trial: Trial, local_aws: LocalAws) -> int:
+    with console.status(f"Examining the way to {trial.asked.host}"):
+        lines = trial.examine()
+    show(lines)
+    if any(line["outcome"] == "failed" for line in lines):
+        console.print("\nNothing was checked. Mend what failed above, and try again.", style="bold red")
+        return 1
+    console.print("\nReading each cluster", style="bold")
+    try:
+        records = trial.check(console)
+    except TimeoutError as error:
+        console.print(f"Given up: {error}", style="bold red")
+        return 1
+    console.print()
+    tell_table(local_aws, os.environ)
+    tell_findings(console, records)
+    console.print(
+        "\nNothing was sent to anyone, and nothing is kept: the password least of all.", style="dim"
+    )
+    return 1 if any(record["failure"] for record in records) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
