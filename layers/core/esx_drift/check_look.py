@@ -49,12 +49,15 @@ class CheckLook:
         gaze = Gaze(self.vcenters, self.vcenter, self.request, self.clock)
         try:
             reply = gaze.gather(turn.after, sight)
+            if isinstance(reply, Later):
+                return reply
+            return self._seen(self._scene(turn, sight, started_at), gaze, reply)
         except (*VCENTER_FAILURES, SecretInvalid, ContractViolation) as error:
             teller = self._teller(sight, error)
             return failed(self._scene(turn, sight, started_at), error, teller)
-        if isinstance(reply, Later):
-            return reply
-        scene = self._scene(turn, sight, started_at)
+
+    def _seen(self, scene: Scene, gaze: Gaze, reply: Reply) -> Draft | Later:
+        """What a report comes to; raises what asking the vCenter more about it raises."""
         try:
             document = read_document(reply.body)
         except ContractViolation as error:
@@ -62,6 +65,7 @@ class CheckLook:
         report = read_report(document)
         freshness = self._judge(scene, reply, report)
         if freshness == "fresh":
+            gaze.question(report, scene.sight)
             return Taking(scene, self.store, reply, report, notices_of(document)).draft()
         if freshness == "future":
             return not_possible(scene, reply, report)

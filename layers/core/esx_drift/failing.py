@@ -31,10 +31,12 @@ def failure_of(error: EsxDriftError, at: CallName, told_by: Literal["vcenter", "
     }
 
 
-def condition_of(error: EsxDriftError, subject: str = "", *, critical: bool = False) -> Condition:
+def condition_of(
+    error: EsxDriftError, subject: str = "", *, critical: bool = False, otherwise: Severity = "warning"
+) -> Condition:
     """The condition that holds while it fails; ``critical``: it has been so for too long."""
     kind = kind_of(error)
-    severity: Severity = "critical" if critical or kind in CRITICAL else "warning"
+    severity: Severity = "critical" if critical or kind in CRITICAL else otherwise
     return Condition(
         "failure",
         kind,

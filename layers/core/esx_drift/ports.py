@@ -92,6 +92,10 @@ class VCenterSession(Protocol):
         """The last extracted report."""
         ...
 
+    def managed_by_image(self, cluster: str) -> bool:
+        """Whether the cluster is managed by a single image; by baselines if not."""
+        ...
+
 
 class VCenters(Protocol):
     """Sessions, one an invocation and vCenter, all ended when the invocation ends."""

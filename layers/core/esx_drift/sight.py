@@ -4,13 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from esx_drift.domain.extraction import UNFINISHED
+from esx_drift.domain.extraction import ELIGIBILITY_CHECK_FAILURE, UNFINISHED
 from esx_drift.domain.fleet import VCenter
+from esx_drift.domain.report import Report
 from esx_drift.domain.shapes import About, After, CallName, CheckRequest, TaskFacts, TaskRequest
 from esx_drift.domain.times import text_of, time_of
+from esx_drift.errors import NotAuthorized, NotEligible
 from esx_drift.failing import refuse_replaced
 from esx_drift.log import Later
-from esx_drift.ports import Host, Reply, Submitted, Task, VCenters
+from esx_drift.ports import Host, Reply, Submitted, Task, VCenters, VCenterSession
 
 MAX_DELAY_SECONDS = 300
 """The longest pause between two looks at a task: each doubles the one before."""
@@ -18,13 +20,14 @@ MAX_DELAY_SECONDS = 300
 
 @dataclass(slots=True)
 class Sight:
-    """What was seen so far. ``at`` is the call that was made last."""
+    """What was seen so far. ``at`` is the call that was made last; ``managed_by_image`` is seldom asked."""
 
     at: CallName = "login"
     about: About | None = None
     task: Task | None = None
     hosts: tuple[Host, ...] = ()
     reply: Reply | None = None
+    managed_by_image: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Gaze:
         cluster = self.request["cluster"]
         if self.request["phase"] == "extract":
             sight.at = "extract"
-            return self._collect(session.extract(cluster))
+            return self._collect(self._extract(session, sight))
         task = self.request["task"]
         if task is not None and task["id"] is not None:
             sight.at = "task"
@@ -60,6 +63,32 @@ class Gaze:
         sight.at = "report"
         sight.reply = session.installed_images(cluster)
         return sight.reply
+
+    def question(self, report: Report, sight: Sight) -> None:
+        """What a fresh report leaves to be asked.
+
+        Raises one of ``VCENTER_FAILURES``; ``NotAuthorized`` also where the inventory has no host, though
+        the report has some: a lost permission empties a list without an error, and no host has left.
+        """
+        cluster = self.request["cluster"]
+        if not sight.hosts and report.runs:
+            sight.at = "hosts"
+            raise NotAuthorized(
+                f"{self.vcenter.name} lists no host of {cluster}, though its report covers"
+                f" {len(report.runs)}: the account seems to have lost its permission on them"
+            )
+        if report.status == ELIGIBILITY_CHECK_FAILURE:
+            session = self.vcenters.session(self.vcenter.name)
+            sight.managed_by_image = session.managed_by_image(cluster)
+
+    def _extract(self, session: VCenterSession, sight: Sight) -> Submitted:
+        """How bad it is that a cluster can't be extracted depends on how it is managed."""
+        cluster = self.request["cluster"]
+        try:
+            return session.extract(cluster)
+        except NotEligible:
+            sight.managed_by_image = session.managed_by_image(cluster)
+            raise
 
     @property
     def overdue(self) -> bool:

@@ -4,48 +4,26 @@ import gzip
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from esx_drift.comparing import Compared, compare_report
 from esx_drift.domain.assess import conditions
-from esx_drift.domain.canonical import seal_of, snapshot_from
-from esx_drift.domain.coverage import coverage_of, uncovered_hosts
 from esx_drift.domain.findings import Settled
-from esx_drift.domain.keeping import accepted_after, departed_after, uncovered_after
+from esx_drift.domain.keeping import accepted_after, carried_over, departed_after, uncovered_after
 from esx_drift.domain.kinds import LOOK_KINDS
 from esx_drift.domain.names import canonical_json, document_key, sha256_hex, snapshot_key
 from esx_drift.domain.report import Report
 from esx_drift.domain.shapes import (
     After,
-    Change,
-    Coverage,
     LastTaken,
     Outcome,
     Record,
     ResolvedBecause,
-    Snapshot,
     Stored,
-    UncoveredHost,
 )
 from esx_drift.domain.times import text_of
 from esx_drift.log import Blob, Draft
 from esx_drift.ports import Host, Reply, Store
 from esx_drift.scene import Scene
-from esx_drift.untaken import report_facts
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """A fresh report against what was known. ``baseline`` is none where nothing had to be compared."""
-
-    snapshot: Snapshot
-    seal: str
-    baseline: Snapshot | None
-    changes: list[Change]
-    coverage: Coverage
-    uncovered: list[UncoveredHost]
-
-    @property
-    def blind(self) -> bool:
-        """Whether there are hosts and the report covers none: that is no look."""
-        return self.coverage["covered"] == 0 and self.coverage["hosts"] > 0
+from esx_drift.untaken import report_facts, seen_last
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +38,7 @@ class Taking:
 
     def draft(self) -> Draft:
         """The record of the look, with document and snapshot where something is new."""
-        compared = self._compared()
+        compared = compare_report(self.scene, self.store, self.report, self._hosts)
         settled = self._settled(compared)
         outcome = self._outcome(compared, settled)
         document = self._blob(document_key, self.reply.body)
@@ -69,13 +47,12 @@ class Taking:
         taken = self._last_taken(outcome)
         after = self._after(compared, settled, taken, _stored(snapshot))
         record: Record = {
-            **self.scene.record(outcome, after),
+            **self.scene.record(outcome, after, self.notices),
             "report": report_facts(self.report, "fresh"),
             "coverage": compared.coverage,
             "uncovered": compared.uncovered,
             "changes": compared.changes,
             "findings": settled.told,
-            "notices": [one for one in self.notices if one not in self.scene.after["notices"]],
             "document": _stored(document) if archived else None,
             "snapshot": after["snapshot"],
             "raw_sha256": sha256_hex(self.reply.body),
@@ -88,35 +65,6 @@ class Taking:
     def _hosts(self) -> Mapping[str, Host]:
         return {host.id: host for host in self.scene.sight.hosts}
 
-    def _compared(self) -> Compared:
-        known = self.scene.after["snapshot"]
-        coverage = coverage_of(self.report, self._hosts)
-        partial = coverage["covered"] < coverage["hosts"]
-        baseline = self.store.snapshot(known["key"]) if known and partial else None
-        names = {host.id: host.name for host in self.scene.sight.hosts}
-        snapshot = snapshot_from(self.report, baseline, names)
-        seal = seal_of(snapshot)
-        changes: list[Change] = []
-        sees = coverage["covered"] > 0 or coverage["hosts"] == 0
-        if known and sees and seal != self.scene.after["seal"]:
-            baseline = baseline or self.store.snapshot(known["key"])
-            changes = self._changes(baseline, snapshot)
-        uncovered = uncovered_hosts(self.report, self._hosts)
-        return Compared(snapshot, seal, baseline, changes, coverage, uncovered)
-
-    def _changes(self, baseline: Snapshot, snapshot: Snapshot) -> list[Change]:
-        # Imported late: a check that finds nothing new must not pay for the machinery of comparing.
-        from esx_drift.domain.diff import Former, compare  # noqa: PLC0415  # see the line above
-
-        departed = self.scene.after["departed"]
-        names = {host["name"].casefold() for host in snapshot["hosts"].values()}
-        formers: dict[str, Former] = {}
-        for host, gone in departed.items():
-            if gone["image"] is not None and (host in snapshot["hosts"] or gone["name"].casefold() in names):
-                image = self.store.snapshot(gone["snapshot"])["images"][gone["image"]]
-                formers[host] = Former(gone["name"], image)
-        return compare(baseline, snapshot, formers)
-
     def _settled(self, compared: Compared) -> Settled:
         after = self.scene.after
         found = conditions(
@@ -125,9 +73,10 @@ class Taking:
             self._hosts,
             now=self.scene.now,
             uncovered_since=self._uncovered_since(compared),
-            accepted=after["accepted"],
+            accepted=carried_over(after["accepted"], compared.changes),
             first_look=after["seal"] is None,
             blind_after_seconds=self.scene.vcenter.blind_after_seconds,
+            managed_by_image=self.scene.sight.managed_by_image,
         )
         return self.scene.settle(found, LOOK_KINDS, self._because())
 
@@ -168,9 +117,10 @@ class Taking:
             "findings": settled.findings,
             "suspects": settled.suspects,
             "uncovered_since": self._uncovered_since(compared),
-            "notices": sorted({*before["notices"], *self.notices}),
         }
-        return after if compared.blind else self._seen(after, compared, snapshot)
+        if compared.blind:
+            return {**after, "blind_since": seen_last(self.scene)}
+        return self._seen(after, compared, snapshot)
 
     def _seen(self, after: After, compared: Compared, snapshot: Stored) -> After:
         """What a look moves: the baseline, and what is kept of single hosts."""
@@ -186,7 +136,13 @@ class Taking:
             "first_look_at": after["first_look_at"] or now,
             "last_look_at": now,
             "blind_since": None,
-            "accepted": accepted_after(after["accepted"], hosts, covered, snapshot["key"], compared.changes),
+            "accepted": accepted_after(
+                carried_over(after["accepted"], compared.changes),
+                hosts,
+                covered,
+                snapshot["key"],
+                first_look=after["seal"] is None,
+            ),
             "departed": departed_after(after["departed"], before, hosts, known_key, self.scene.now),
         }
 

@@ -7,12 +7,12 @@ from typing import Literal
 from esx_drift.domain.condition import Condition
 from esx_drift.domain.extraction import Outlook, unfinished
 from esx_drift.domain.freshness import Freshness
-from esx_drift.domain.kinds import EXTRACTION_KINDS, VCENTER_KINDS
+from esx_drift.domain.kinds import STALE_KINDS, VCENTER_KINDS
 from esx_drift.domain.names import quarantine_key, sha256_hex
 from esx_drift.domain.report import Report
-from esx_drift.domain.shapes import After, Failure, Json, Outcome, Record, ReportFacts, Stored
+from esx_drift.domain.shapes import After, Failure, Json, Outcome, Record, ReportFacts, Severity, Stored
 from esx_drift.domain.times import text_of, time_of
-from esx_drift.errors import ContractViolation, EsxDriftError
+from esx_drift.errors import ContractViolation, EsxDriftError, NoReport, NotEligible
 from esx_drift.failing import condition_of, failure_of, is_blind
 from esx_drift.log import Blob, Draft
 from esx_drift.ports import Reply
@@ -20,24 +20,38 @@ from esx_drift.scene import Scene
 
 VIOLATIONS_TOLD = 5
 
+ANSWERED = (NotEligible, NoReport, ContractViolation)
+"""What a vCenter only says when it is there, lets us in, and knows the cluster."""
+
 
 def failed(scene: Scene, error: EsxDriftError, told_by: Literal["vcenter", "cluster"]) -> Draft:
     """A call failed. Where the vCenter's own log tells it, this log opens nothing."""
-    condition = condition_of(error, critical=_blind(scene))
-    conditions = [condition] if told_by == "cluster" else []
     failure = failure_of(error, scene.sight.at, told_by)
-    return _not_looked(scene, failure, conditions, frozenset({one.kind for one in conditions}))
+    if told_by == "vcenter":
+        return _not_looked(scene, failure, [], frozenset())
+    condition = _failing(scene, error)
+    disproved = VCENTER_KINDS if isinstance(error, ANSWERED) else frozenset()
+    return _not_looked(scene, failure, [condition], disproved | {condition.kind})
+
+
+def _failing(scene: Scene, error: EsxDriftError) -> Condition:
+    """A cluster managed by baselines that can't be extracted is as it is, unless it could be before."""
+    if isinstance(error, NotEligible) and not scene.sight.managed_by_image:
+        was_seen = scene.after["seal"] is not None
+        return condition_of(error, critical=was_seen and _blind(scene), otherwise="info")
+    condition = condition_of(error, critical=_blind(scene))
+    if not isinstance(error, ContractViolation):
+        return condition
+    violations: list[Json] = [*error.violations[:VIOLATIONS_TOLD]]
+    return replace(condition, detail={**condition.detail, "violations": violations})
 
 
 def refused(scene: Scene, reply: Reply, error: ContractViolation) -> Draft:
     """The report is not what the API promises. It is kept, apart from the documents."""
-    condition = condition_of(error, critical=_blind(scene))
-    violations: list[Json] = [*error.violations[:VIOLATIONS_TOLD]]
-    detail: dict[str, Json] = {**condition.detail, "violations": violations}
-    told = replace(condition, detail=detail)
+    condition = _failing(scene, error)
     failure = failure_of(error, "report", "cluster")
-    kinds = VCENTER_KINDS | {told.kind}
-    return _quarantined(scene, reply, _not_looked(scene, failure, [told], kinds))
+    draft = _not_looked(scene, failure, [condition], VCENTER_KINDS | {condition.kind})
+    return _quarantined(scene, reply, draft)
 
 
 def not_possible(scene: Scene, reply: Reply, report: Report) -> Draft:
@@ -46,7 +60,8 @@ def not_possible(scene: Scene, reply: Reply, report: Report) -> Draft:
         f"the report says it was completed at {text_of(report.completion_time)},"
         f" and the vCenter's own clock says {text_of(reply.date)}"
     )
-    condition = Condition("failure", "document-inconsistent", "", "warning", summary)
+    severity: Severity = "critical" if _blind(scene) else "warning"
+    condition = Condition("failure", "document-inconsistent", "", severity, summary)
     failure: Failure = {
         "reason": condition.kind,
         "message": summary,
@@ -61,13 +76,15 @@ def not_possible(scene: Scene, reply: Reply, report: Report) -> Draft:
 def not_fresh(scene: Scene, reply: Reply, report: Report, freshness: Freshness) -> Draft:
     """The vCenter still serves an old report: what was known of the cluster stands."""
     conditions = unfinished(_outlook(scene, report))
-    settled = scene.settle(conditions, VCENTER_KINDS | EXTRACTION_KINDS, {})
+    # An older report than the one taken moves nothing: it disproves no failure to extract.
+    disproved = STALE_KINDS if freshness == "same" else frozenset({one.kind for one in conditions})
+    settled = scene.settle(conditions, VCENTER_KINDS | disproved, {})
     outcome: Outcome = "same-report" if freshness == "same" else "superseded"
     after: After = {
         **scene.after,
         "findings": settled.findings,
         "suspects": settled.suspects,
-        "blind_since": scene.after["blind_since"] or _seen_last(scene),
+        "blind_since": seen_last(scene),
     }
     record: Record = {
         **scene.record(outcome, after),
@@ -77,6 +94,11 @@ def not_fresh(scene: Scene, reply: Reply, report: Report, freshness: Freshness) 
         "raw_sha256": sha256_hex(reply.body),
     }
     return scene.draft(record, report.names)
+
+
+def seen_last(scene: Scene) -> str:
+    """Since when the cluster is not seen: its last look, or the first check that could not look."""
+    return scene.after["blind_since"] or scene.after["last_look_at"] or text_of(scene.now)
 
 
 def report_facts(report: Report, freshness: Freshness) -> ReportFacts:
@@ -95,7 +117,7 @@ def _not_looked(scene: Scene, failure: Failure, conditions: list[Condition], kin
         **scene.after,
         "findings": settled.findings,
         "suspects": settled.suspects,
-        "blind_since": scene.after["blind_since"] or _seen_last(scene),
+        "blind_since": seen_last(scene),
     }
     record: Record = {
         **scene.record("not-looked", after),
@@ -137,9 +159,6 @@ def _outlook(scene: Scene, report: Report) -> Outlook:
     )
 
 
-def _seen_last(scene: Scene) -> str:
-    return scene.after["last_look_at"] or text_of(scene.now)
-
-
 def _blind(scene: Scene) -> bool:
-    return is_blind(scene.after["blind_since"], scene.now, scene.vcenter.blind_after_seconds)
+    last_look_at = scene.after["blind_since"] or scene.after["last_look_at"]
+    return is_blind(last_look_at, scene.now, scene.vcenter.blind_after_seconds)

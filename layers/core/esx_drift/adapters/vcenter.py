@@ -13,7 +13,15 @@ from esx_drift.adapters.secrets import VCenterSecret
 from esx_drift.adapters.tls import context_of
 from esx_drift.adapters.vcenter_answers import complaint_of, failure_of, refusal_of
 from esx_drift.adapters.vcenter_listing import everything
-from esx_drift.adapters.vcenter_replies import about_of, cluster_of, host_of, listed, task_of, text_of_body
+from esx_drift.adapters.vcenter_replies import (
+    about_of,
+    cluster_of,
+    enabled_in,
+    host_of,
+    listed,
+    task_of,
+    text_of_body,
+)
 from esx_drift.adapters.vcenter_unreachable import Peer
 from esx_drift.adapters.vcenter_wire import MAX_BODY_BYTES, Answer, Wire
 from esx_drift.domain.shapes import About
@@ -135,6 +143,13 @@ class VCenter:
                 (f": expected at most {MAX_BODY_BYTES} bytes, got more",),
             )
         return Reply(answer.body, answer.date)
+
+    def managed_by_image(self, cluster: str) -> bool:
+        """Whether the cluster is managed by a single image; by baselines if not."""
+        answer = self._get(f"/api/esx/settings/clusters/{_segment(cluster)}/enablement/software")
+        if answer.status != OK:
+            raise failure_of(answer)
+        return enabled_in(answer)
 
     def _hosts(self, params: Sequence[tuple[str, str]]) -> tuple[Host, ...]:
         answers = everything(self._get, "/api/vcenter/host", params)

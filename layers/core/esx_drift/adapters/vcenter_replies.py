@@ -69,6 +69,15 @@ def about_of(answer: Answer) -> About:
     }
 
 
+def enabled_in(answer: Answer) -> bool:
+    """Whether a feature of a cluster is enabled."""
+    info = json_of(answer)
+    enabled = info.get("enabled") if isinstance(info, dict) else None
+    if not isinstance(enabled, bool):
+        raise unforeseen(answer, "without enabled")
+    return enabled
+
+
 def task_of(task_id: str, answer: Answer) -> Task:
     """A task, of which only the status is needed; its ``result`` is never read.
 

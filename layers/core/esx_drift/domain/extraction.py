@@ -14,6 +14,8 @@ UNFINISHED = frozenset({"PENDING", "RUNNING", "BLOCKED"})
 """Cis.Task.Status of the vSphere Automation API; whatever else it may say is an end."""
 
 UNAVAILABLE = "UNAVAILABLE"
+ELIGIBILITY_CHECK_FAILURE = "ELIGIBILITY_CHECK_FAILURE"
+"""Of a report's status."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,26 +9,32 @@ from esx_drift.domain.times import text_of
 type Hosts = Mapping[str, KnownHost]
 
 
-def accepted_after(
-    accepted: Mapping[str, Accepted],
-    hosts: Hosts,
-    covered: Collection[str],
-    snapshot_key: str,
-    changes: Collection[Change],
-) -> dict[str, Accepted]:
-    """What stands in for a person's approval: a host's first copy, and nobody approved an orphaned VIB.
-
-    Only at the cluster's first look (nothing accepted yet) are orphaned VIBs taken along. A host that comes
-    back under a new id keeps what was accepted for the old one.
-    """
+def carried_over(accepted: Mapping[str, Accepted], changes: Collection[Change]) -> dict[str, Accepted]:
+    """What is accepted; a host that came back under a new id keeps what was accepted for the old one."""
     after = dict(accepted)
     for change in changes:
         old = change["from"]
         if change["element"] == "host" and change["kind"] == "changed" and old in after:
             after[change["key"]] = after.pop(old)
+    return after
+
+
+def accepted_after(
+    accepted: Mapping[str, Accepted],
+    hosts: Hosts,
+    covered: Collection[str],
+    snapshot_key: str,
+    *,
+    first_look: bool,
+) -> dict[str, Accepted]:
+    """What stands in for a person's approval: a host's first copy, and nobody approved an orphaned VIB.
+
+    Only at the cluster's first look are orphaned VIBs taken along.
+    """
+    after = dict(accepted)
     for host in covered:
         if host not in after:
-            orphaned_vibs = [] if accepted else hosts[host]["orphaned_vibs"] or []
+            orphaned_vibs = (hosts[host]["orphaned_vibs"] or []) if first_look else []
             after[host] = {
                 "image": hosts[host]["image"],
                 "orphaned_vibs": list(orphaned_vibs),
@@ -44,11 +50,13 @@ def departed_after(
     snapshot_key: str,
     now: datetime,
 ) -> dict[str, Departed]:
-    """The hosts that left, until their id or their name is back."""
-    names = {host["name"] for host in now_there.values()}
+    """The hosts that left, until their id or their name is back and it is known again what they run."""
     after = dict(departed)
+    remembered = {gone["name"].casefold() for gone in departed.values()}
     for host, known in before.items():
-        if host not in now_there:
+        # One that came back unseen and left again: what was known before still is the last that is known.
+        again = known["image"] is None and known["name"].casefold() in remembered
+        if host not in now_there and not again:
             after[host] = {
                 "name": known["name"],
                 "image": known["image"],
@@ -56,7 +64,13 @@ def departed_after(
                 "snapshot": snapshot_key,
                 "left_at": text_of(now),
             }
-    return {host: gone for host, gone in after.items() if host not in now_there and gone["name"] not in names}
+    known_again = {host: back["name"].casefold() for host, back in now_there.items() if back["image"]}
+    names = set(known_again.values())
+    return {
+        host: gone
+        for host, gone in after.items()
+        if host not in known_again and gone["name"].casefold() not in names
+    }
 
 
 def uncovered_after(

@@ -1,0 +1,128 @@
+"""What a look really saw: per host, whatever the report's status says."""
+
+import pytest
+
+from tests.core.checking.world import PROD_A, World, answering, moved, one, open_kinds
+
+HOST_LIST = "GET /api/vcenter/host"
+I40EN = "2.9.2.0-1OEM.800.1.0.20613240"
+
+
+def test_a_dead_host_does_not_blind_the_rest(world: World) -> None:
+    """It is named with its states and stays as it was known; what changed on another is told."""
+    first = world.check()
+    world.vcenter.hosts.disconnect("esx02", "NOT_RESPONDING", "POWERED_OFF")
+    world.vcenter.hosts.set_component(["esx02", "esx03"], "Intel-i40en", I40EN)
+    record = world.check()
+    assert record["coverage"] == {"hosts": 4, "covered": 3, "failed": 1, "unsupported": 0}
+    (uncovered,) = record["uncovered"]
+    esx02 = world.vcenter.inventory.host("esx02").host
+    assert uncovered == {
+        "host": esx02,
+        "name": "esx02",
+        "why": "failed",
+        "connection_state": "NOT_RESPONDING",
+        "power_state": "POWERED_OFF",
+    }
+    assert [change["hosts"] for change in record["changes"]] == [[world.vcenter.inventory.host("esx03").host]]
+    assert record["after"]["uncovered_since"] == {esx02: first["checked_at"]}
+    world.vcenter.hosts.reconnect("esx02")
+    healed = world.check()
+    assert [change["hosts"] for change in healed["changes"]] == [[esx02]]
+    assert healed["after"]["uncovered_since"] == {}
+    assert ("host-failed", "resolved") in moved(healed)
+
+
+def test_a_host_that_only_the_inventory_knows_is_uncovered(world: World) -> None:
+    """Missing from the report is unknown, and not unchanged."""
+    world.check()
+    world.vcenter.hosts.leave_out("esx03")
+    record = world.check()
+    assert [uncovered["why"] for uncovered in record["uncovered"]] == ["missing"]
+    assert moved(record) == {("host-not-covered", "opened")}
+    assert record["changes"] == []
+
+
+@pytest.mark.parametrize("status", ["SUCCESS", "PARTIAL_SUCCESS", "EXTRACT_INSTALLED_IMAGE_FAILURE"])
+def test_hosts_that_were_read_count_whatever_the_status(world: World, status: str) -> None:
+    """Each covered host is compared, also where the report as a whole is called a failure."""
+    world.check()
+    world.vcenter.hosts.set_component("esx01", "Intel-i40en", I40EN)
+    world.vcenter.extractions.extract(PROD_A)
+    world.set(extract=False)
+    world.vcenter.extractions.reports[PROD_A] |= {"status": status}  # type: ignore[typeddict-item]  # open enum
+    record = world.check()
+    assert record["outcome"] == "changed"
+    assert len(record["changes"]) == 1
+    assert record["coverage"]["covered"] == 4  # type: ignore[index]  # it is there
+
+
+def test_an_empty_cluster_is_one_harmless_finding(world: World) -> None:
+    """There is nothing to read, and nobody is to be woken for it."""
+    for host in ("esx01", "esx02", "esx03", "esx04"):
+        world.vcenter.inventory.remove_host(host)
+    record = world.check()
+    assert record["coverage"] == {"hosts": 0, "covered": 0, "failed": 0, "unsupported": 0}
+    assert [(found["kind"], found["severity"]) for found in record["findings"]] == [
+        ("extraction-unavailable", "info")
+    ]
+    assert world.check()["outcome"] == "unchanged"
+
+
+def test_the_first_hosts_of_an_empty_cluster_bring_nothing_that_is_accepted(world: World) -> None:
+    """An orphaned VIB on them was there at nobody's first look."""
+    hosts = [world.vcenter.inventory.hosts.pop(key) for key in list(world.vcenter.inventory.hosts)]
+    world.check()
+    world.vcenter.inventory.hosts = {host.host: host for host in hosts}
+    world.vcenter.hosts.add_orphaned_vib("esx01", "smntemp(910.1.0.0005)")
+    assert one(world.check()["findings"], "orphaned-vib")["severity"] == "critical"
+    assert all(not kept["orphaned_vibs"] for kept in world.state()["after"]["accepted"].values())
+
+
+def test_a_cluster_of_too_old_hosts_is_one_harmless_finding(world: World) -> None:
+    """Not one a host, and no failure of the extraction beside it."""
+    world.vcenter.hosts.upgrade(["esx01", "esx02", "esx03", "esx04"], "7.0 U1d")
+    record = world.check()
+    assert record["outcome"] == "not-covered"
+    assert record["coverage"] == {"hosts": 4, "covered": 0, "failed": 0, "unsupported": 4}
+    assert [(found["kind"], found["severity"]) for found in record["findings"]] == [
+        ("host-unsupported", "info")
+    ]
+    assert record["document"] is not None
+    assert record["snapshot"] is None
+
+
+def test_a_report_that_covers_nobody_is_no_look(world: World) -> None:
+    """Every host failed: the baseline stays, and so does the time of the last look."""
+    first = world.check()
+    world.vcenter.hosts.disconnect(["esx01", "esx02", "esx03", "esx04"])
+    record = world.check()
+    assert record["outcome"] == "not-covered"
+    assert record["changes"] == []
+    assert record["after"]["seal"] == first["after"]["seal"]
+    assert record["after"]["last_look_at"] == first["checked_at"]
+    assert record["after"]["blind_since"] == first["checked_at"]
+    again = world.check()
+    assert again["outcome"] == "unchanged"
+    assert again["after"]["last_look_at"] == first["checked_at"]
+    world.vcenter.hosts.reconnect(["esx01", "esx02", "esx03", "esx04"])
+    healed = world.check()
+    assert open_kinds(healed) == set()
+    assert healed["changes"] == []
+    assert healed["after"]["blind_since"] is None
+
+
+def test_an_inventory_that_vanished_is_a_lost_permission(world: World) -> None:
+    """No host is said to have left because the account may no longer list any."""
+    world.check()
+    world.vcenter.faults.inject(HOST_LIST, answering([]))
+    record = world.check()
+    assert record["outcome"] == "not-looked"
+    assert record["changes"] == []
+    assert record["failure"]["at"] == "hosts"  # type: ignore[index]  # it is there
+    assert one(record["findings"], "vcenter-authorization")["severity"] == "critical"
+    world.vcenter.faults.clear()
+    healed = world.check()
+    assert healed["outcome"] == "changed"
+    assert healed["changes"] == []
+    assert moved(healed) == {("vcenter-authorization", "resolved")}

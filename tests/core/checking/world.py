@@ -1,0 +1,283 @@
+"""The checker at work in this process: a simulated vCenter over TLS, S3 and SQS by moto, a clock to set."""
+
+import gzip
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+from esx_drift.adapters.breaker import S3Breakers
+from esx_drift.adapters.queue import SqsQueue
+from esx_drift.adapters.secrets import Secrets, VCenterSecret
+from esx_drift.adapters.store import S3Store
+from esx_drift.adapters.vcenter import connect
+from esx_drift.check import Checker
+from esx_drift.contracts import require, violations
+from esx_drift.dispatch import Dispatcher
+from esx_drift.domain.breaker import Actor
+from esx_drift.domain.fleet import Fleet
+from esx_drift.domain.fleet import VCenter as Watched
+from esx_drift.domain.names import VCENTER_LOG, digest_of, record_key, sha256_hex
+from esx_drift.domain.run import Run
+from esx_drift.domain.shapes import CheckRequest, Finding, Record, Snapshot, State, TaskRequest
+from esx_drift.domain.times import text_of
+from esx_drift.log import empty_after
+from esx_drift.sessions import VCenterSessions
+
+from tests.core.logs import Subscribers
+from tests.simulator import VCenter
+from tests.simulator.faults import Fault
+from tests.simulator.reply import json_reply
+from tests.simulator.sessions import PASSWORD, USER
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sqs import SQSClient
+
+NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
+PROD_A, PROD_B = "domain-c9", "domain-c1008"
+FLEET_SHA256 = "f" * 64
+INTERVAL_SECONDS = 4 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message that went to a queue."""
+
+    queue: str
+    body: dict[str, Any]
+    delay_seconds: int
+    group: str
+
+
+@dataclass(slots=True)
+class Aws:
+    """The clients, and every call that was made with them."""
+
+    s3: "S3Client"
+    sqs: "SQSClient"
+    secrets: "SecretsManagerClient"
+    check_queue_url: str
+    retry_queue_url: str
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
+
+    def note(self, params: Mapping[str, Any], model: Any, **_: object) -> None:  # noqa: ANN401  # botocore's
+        """Called by botocore before each call."""
+        self.calls.append((model.name, params.get("Key", params.get("Prefix", ""))))
+        if model.name == "SendMessage":
+            queue = params["QueueUrl"].rpartition("/")[2]
+            body = json.loads(params["MessageBody"])
+            require("check-request" if queue == "check" else "retry-request", body)
+            self.sent.append(Sent(queue, body, params["DelaySeconds"], params["MessageGroupId"]))
+
+    @property
+    def store(self) -> S3Store:
+        """The two buckets."""
+        return S3Store(lambda: self.s3, "audit", "state")
+
+
+@dataclass(slots=True)
+class World:
+    """One vCenter, watched. Each `handle` is one invocation of the function, with sessions of its own."""
+
+    aws: Aws
+    vcenter: VCenter
+    watched: Watched
+    now: datetime = NOW
+    topic: Subscribers = field(default_factory=Subscribers)
+    requests: int = 0
+
+    def clock(self) -> datetime:
+        """The time now, ours and the vCenter's."""
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(seconds=seconds)
+
+    def set(self, **changes: object) -> None:
+        """Change the vCenter's settings in the fleet file."""
+        self.watched = replace(self.watched, **changes)  # type: ignore[arg-type]  # the tests name real fields
+
+    def put_secret(self, port: int, ca_bundle: str, password: str = PASSWORD) -> None:
+        """Write a new version of the vCenter's secret."""
+        secret = {
+            "host": "127.0.0.1",
+            "port": port,
+            "username": USER,
+            "password": password,
+            "ca_bundle": ca_bundle,
+        }
+        self.aws.secrets.create_secret(
+            Name=f"esx-drift/vcenter/{self.watched.name}", SecretString=json.dumps(secret)
+        )
+
+    def sessions(self, actor: Actor = "checker") -> VCenterSessions[VCenterSecret]:
+        """What one invocation has."""
+        return VCenterSessions(
+            Secrets(lambda: self.aws.secrets),
+            S3Breakers(self.aws.s3, "state"),
+            partial(connect, clock=self.clock),
+            actor,
+            self.clock,
+        )
+
+    @property
+    def queue(self) -> SqsQueue:
+        """The two queues."""
+        return SqsQueue(lambda: self.aws.sqs, self.aws.check_queue_url, self.aws.retry_queue_url)
+
+    def handle(self, request: CheckRequest) -> Record | None:
+        """What one invocation makes of one message."""
+        with self.sessions() as sessions:
+            return Checker(
+                vcenters=sessions,
+                store=self.aws.store,
+                topic=self.topic,
+                queue=self.queue,
+                fleet=Fleet((self.watched,)),
+                fleet_sha256=FLEET_SHA256,
+                clock=self.clock,
+                code_version="test",
+            ).handle(request)
+
+    def dispatch(self) -> Record:
+        """One scheduled run of the dispatcher; its record."""
+        self.requests += 1
+        with self.sessions("dispatcher") as sessions:
+            Dispatcher(
+                vcenters=sessions,
+                store=self.aws.store,
+                topic=self.topic,
+                queue=self.queue,
+                fleet=Fleet((self.watched,)),
+                fleet_sha256=FLEET_SHA256,
+                check_interval_hours=4,
+                clock=self.clock,
+                code_version="test",
+            ).run(Run(f"run-{self.requests}", "schedule"))
+        return self.records(VCENTER_LOG)[-1]
+
+    def request(self, cluster: str = PROD_A) -> CheckRequest:
+        """A message as the dispatcher sends it."""
+        self.requests += 1
+        return {
+            "schema_version": 1,
+            "action": "check",
+            "request_id": str(UUID(int=self.requests)),
+            "run_id": f"run-{self.requests}",
+            "vcenter": self.watched.name,
+            "cluster": cluster,
+            "cluster_name": self.vcenter.inventory.clusters[cluster].name
+            if cluster in self.vcenter.inventory.clusters
+            else "gone",
+            "requested_at": text_of(self.now),
+            "phase": "extract" if self.watched.extract else "collect",
+            "attempt": 0,
+            "task": None,
+            "decision": None,
+        }
+
+    def follow(self, request: CheckRequest) -> Record:
+        """The record that answers a request, however often it has to come back."""
+        record = self.handle(request)
+        while record is None:
+            record = self.handle(self.comes_back())
+        return record
+
+    def comes_back(self) -> CheckRequest:
+        """The request that was sent last, when its delay is over."""
+        last = self.aws.sent[-1]
+        assert last.queue == "check"
+        self.wait(last.delay_seconds)
+        return cast("CheckRequest", last.body)
+
+    def check(self, cluster: str = PROD_A) -> Record:
+        """A whole check, four hours after whatever was before; its record."""
+        self.wait(INTERVAL_SECONDS)
+        return self.follow(self.request(cluster))
+
+    def asked(self, after_seconds: float = INTERVAL_SECONDS) -> TaskRequest:
+        """Ask for an extraction of prod-a; what the request to collect it says of it."""
+        self.wait(after_seconds)
+        assert self.handle(self.request()) is None
+        return cast("TaskRequest", self.aws.sent[-1].body["task"])
+
+    def state(self, cluster: str = PROD_A) -> State:
+        """The cached state of a log."""
+        stored = self.aws.store.state(self.watched.name, cluster)
+        assert stored is not None
+        assert stored.state is not None
+        return stored.state
+
+    def records(self, cluster: str = PROD_A) -> list[Record]:
+        """A whole log."""
+        last = self.aws.store.last_record(self.watched.name, cluster, 0) or 0
+        return [self.aws.store.record(self.watched.name, cluster, seq)[0] for seq in range(1, last + 1)]
+
+    def stored(self, key: str) -> bytes:
+        """An archived object, unpacked."""
+        return gzip.decompress(self.aws.s3.get_object(Bucket="audit", Key=key)["Body"].read())
+
+    def snapshot(self, cluster: str = PROD_A) -> Snapshot:
+        """The baseline."""
+        known = self.state(cluster)["after"]["snapshot"]
+        assert known is not None
+        return self.aws.store.snapshot(known["key"])
+
+    def assert_whole(self) -> None:
+        """All that was written keeps its schema, each log is one chain, all is told and nobody is left in."""
+        for cluster in (PROD_A, PROD_B, VCENTER_LOG):
+            self._assert_log(cluster)
+        for event in self.topic.published:
+            assert violations("event", event) == []
+        assert self.vcenter.sessions.open_count == 0
+
+    def _assert_log(self, cluster: str) -> None:
+        before, after = None, empty_after()
+        for record in self.records(cluster):
+            assert violations("record", record) == []
+            assert record["previous"] == before
+            assert record["before_sha256"] == digest_of(after)
+            after, key = record["after"], record_key(self.watched.name, cluster, record["seq"])
+            body = self.aws.s3.get_object(Bucket="audit", Key=key)["Body"].read()
+            before = {"seq": record["seq"], "key": key, "sha256": sha256_hex(body)}
+            for kept in (record["document"], record["snapshot"], record["quarantine"]):
+                if kept is not None:
+                    packed = self.aws.s3.get_object(Bucket="audit", Key=kept["key"])["Body"].read()
+                    assert sha256_hex(packed) == kept["sha256"]
+            told = self.topic.ids
+            assert {event["id"] for event in record["events"]} <= told
+        if before is not None:
+            assert self.state(cluster)["head"] == before
+            assert self.state(cluster)["outbox"] == []
+
+
+def moved(record: Record) -> set[tuple[str, str]]:
+    """What opened, was raised or ended: kind and transition."""
+    return {
+        (finding["kind"], finding["transition"])
+        for finding in record["findings"]
+        if finding["transition"] != "still"
+    }
+
+
+def open_kinds(record: Record) -> set[str]:
+    """The kinds that are open after a check."""
+    return {finding["kind"] for finding in record["after"]["findings"].values()}
+
+
+def one(findings: Iterable[Finding], kind: str) -> Finding:
+    """The only finding of its kind."""
+    (found,) = (finding for finding in findings if finding["kind"] == kind)
+    return found
+
+
+def answering(value: object, status: int = 200) -> Fault:
+    """A fault: this JSON in place of the vCenter's answer."""
+    return Fault("answering", instead=lambda _: json_reply(status, value))
