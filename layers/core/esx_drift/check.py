@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from esx_drift.check_look import CheckLook
+from esx_drift.decide import Decider
 from esx_drift.domain.fleet import Fleet, VCenter
 from esx_drift.domain.names import next_request_id
 from esx_drift.domain.retrying import retry_of
@@ -39,7 +40,7 @@ class Checker:
         if vcenter is None:
             raise RequestRefused(f"the fleet file has no vCenter called {request['vcenter']!r}")
         if request["action"] != "check":
-            raise RequestRefused(f"this version cannot {request['action']} yet")
+            return self._decider(vcenter).handle(request)
         look = CheckLook(
             vcenters=self.vcenters,
             store=self.store,
@@ -58,6 +59,17 @@ class Checker:
         if answer.record["failure"] is not None:
             self._come_back(vcenter, request, answer.record, answer.record["failure"])
         return answer.record
+
+    def _decider(self, vcenter: VCenter) -> Decider:
+        return Decider(
+            store=self.store,
+            topic=self.topic,
+            queue=self.queue,
+            vcenter=vcenter,
+            fleet_sha256=self.fleet_sha256,
+            clock=self.clock,
+            code_version=self.code_version,
+        )
 
     def _come_back(self, vcenter: VCenter, request: CheckRequest, record: Record, failure: Failure) -> None:
         """See to it that a first suspicion is tried again soon; repeated, it asks for the same again."""

@@ -1,6 +1,6 @@
 """What one fresh look shows to hold now."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from esx_drift.domain.cluster_conditions import cluster_conditions
@@ -43,7 +43,7 @@ def conditions(  # noqa: PLR0913 - each is a fact of its own, and all but three 
     whole = cluster_conditions(unseen, managed_by_image=managed_by_image)
     return [
         *not_uniform(groups_of(report.images, ordinary), names, snapshot["labels"]),
-        *_unreviewed(snapshot, runs, accepted, names),
+        *unreviewed(snapshot, runs, accepted, names),
         *_orphaned(report, snapshot, names, {} if first_look else accepted, first_look=first_look),
         *whole,
         *_inconsistent(report),
@@ -51,9 +51,10 @@ def conditions(  # noqa: PLR0913 - each is a fact of its own, and all but three 
     ]
 
 
-def _unreviewed(
-    snapshot: Snapshot, runs: Mapping[str, str], accepted: Mapping[str, Accepted], names: Mapping[str, str]
+def unreviewed(
+    snapshot: Snapshot, runs: Iterable[str], accepted: Mapping[str, Accepted], names: Mapping[str, str]
 ) -> Iterator[Condition]:
+    """One condition if any of the hosts ``runs`` has another image than was last accepted for it."""
     hosts = [host for host in runs if host in accepted and _differs(snapshot, host, accepted[host])]
     if hosts:
         hosts = sorted_naturally(hosts)

@@ -3,11 +3,22 @@
 Nothing is widened: what is no longer as he was shown it is refused, host by host.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from esx_drift.domain.shapes import After, Decision, Finding, KnownHost, ResolvedBecause, Snapshot
+from esx_drift.domain.assess import unreviewed
+from esx_drift.domain.shapes import (
+    Accepted,
+    After,
+    Decision,
+    Finding,
+    Json,
+    KnownCluster,
+    ResolvedBecause,
+    Shown,
+    Snapshot,
+)
 from esx_drift.domain.times import text_of
 from esx_drift.domain.versions import sorted_naturally
 
@@ -16,103 +27,144 @@ REPLACED = "vcenter-replaced"
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """The log afterwards, every finding with its transition, and for which hosts it was taken or refused."""
+    """The log afterwards, every finding with its transition, and for what it was taken or refused.
+
+    ``taken`` and ``refused`` hold the ids of hosts; the cluster's where it was retired, and where another
+    vCenter was accepted its instance UUID.
+    """
 
     after: After
     findings: list[Finding]
-    taken: list[str]
-    refused: list[str]
+    taken: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    host_names: Mapping[str, str] = field(default_factory=dict)
 
 
-def accept(after: After, decision: Decision, snapshot: Snapshot | None, snapshot_key: str) -> Effect:
+def as_shown(snapshot: Snapshot, unseen: Container[str]) -> dict[str, Shown]:
+    """The hosts that can be accepted: nobody knows what a host runs that the last look did not see."""
+    return {
+        host: {"image": known["image"], "orphaned_vibs": known["orphaned_vibs"]}
+        for host, known in snapshot["hosts"].items()
+        if host not in unseen and known["image"] is not None and known["orphaned_vibs"] is not None
+    }
+
+
+def accept(after: After, decision: Decision, snapshot: Snapshot, snapshot_key: str) -> Effect:
     """Accept hosts of a cluster as they were shown; ``snapshot`` is the log's newest."""
-    known = snapshot["hosts"] if snapshot else {}
-    taken = [host for host in decision["hosts"] if _is_as_shown(decision, host, known.get(host))]
-    refused = [host for host in decision["hosts"] if host not in taken]
-    accepted = dict(after["accepted"])
-    for host in taken:
-        shown = decision["hosts"][host]
-        accepted[host] = {
+    here = as_shown(snapshot, after["uncovered_since"])
+    taken = {host: shown for host, shown in decision["hosts"].items() if here.get(host) == shown}
+    newly: dict[str, Accepted] = {
+        host: {
             "image": shown["image"],
             "orphaned_vibs": list(shown["orphaned_vibs"]),
             "snapshot": snapshot_key,
         }
-    told = [_without(finding, taken) for finding in after["findings"].values()]
-    moved: After = {**after, "accepted": accepted, "findings": _open(told)}
-    return Effect(moved, told, sorted_naturally(taken), sorted_naturally(refused))
-
-
-def accept_vcenter(after: After, decision: Decision) -> Effect:
-    """Accept that another vCenter answers under this name: its clusters begin with a first look."""
-    found = [finding for finding in after["findings"].values() if finding["kind"] == REPLACED]
-    if decision["instance_uuid"] not in [finding["detail"].get("now") for finding in found]:
-        return Effect(after, _still(after), [], [str(decision["instance_uuid"])])
-    told = [_closed(finding, "accepted") for finding in after["findings"].values()]
-    moved: After = {
-        **after,
-        "instance_uuid": decision["instance_uuid"],
-        "clusters": {},
-        "findings": {},
-        "suspects": {},
+        for host, shown in taken.items()
     }
-    return Effect(moved, told, [str(decision["instance_uuid"])], [])
-
-
-def retire(after: After) -> Effect:
-    """Close all that is open on a cluster that is watched no more."""
-    told = [_closed(finding, "retired") for finding in after["findings"].values()]
-    moved: After = {**after, "findings": {}, "suspects": {}}
-    return Effect(moved, told, [], [])
-
-
-def retire_from(after: After, cluster: str, now: datetime) -> Effect:
-    """Strike a cluster off its vCenter's list of those to be dispatched."""
-    clusters = dict(after["clusters"] or {})
-    if cluster not in clusters:
-        return Effect(after, _still(after), [], [cluster])
-    clusters[cluster] = {**clusters[cluster], "retired_at": text_of(now)}
-    told = [
-        _closed(finding, "retired") if finding["subject"] == cluster else {**finding, "transition": "still"}
-        for finding in after["findings"].values()
-    ]
-    moved: After = {**after, "clusters": clusters, "findings": _open(told)}
-    return Effect(moved, told, [cluster], [])
-
-
-def _is_as_shown(decision: Decision, host: str, known: KnownHost | None) -> bool:
-    shown = decision["hosts"][host]
-    return known is not None and (known["image"], known["orphaned_vibs"]) == (
-        shown["image"],
-        shown["orphaned_vibs"],
+    accepted = {**after["accepted"], **newly}
+    told = [_reviewed(finding, snapshot, accepted, decision) for finding in after["findings"].values()]
+    return Effect(
+        {**after, "accepted": accepted, "findings": _open(told)},
+        told if taken else _still(after),
+        sorted_naturally(taken),
+        sorted_naturally(decision["hosts"].keys() - taken.keys()),
+        {host: known["name"] for host, known in snapshot["hosts"].items()},
     )
 
 
-def _without(finding: Finding, taken: Collection[str]) -> Finding:
-    """What is not as accepted, without the hosts that now are; the last one closes it."""
+def accept_vcenter(after: After, decision: Decision, now: datetime) -> Effect:
+    """Accept that another vCenter answers under this name.
+
+    All its clusters of before are retired: whichever of them it lists begins anew, with a first look.
+    """
+    uuid = str(decision["instance_uuid"])
+    replaced = [one for one in after["findings"].values() if one["kind"] == REPLACED]
+    if uuid not in [finding["detail"].get("now") for finding in replaced]:
+        return Effect(after, _still(after), refused=[uuid])
+    told = [_of_former(finding, decision) for finding in after["findings"].values()]
+    clusters = {cluster: _retired(entry, now) for cluster, entry in (after["clusters"] or {}).items()}
+    moved: After = {**after, "instance_uuid": uuid, "clusters": clusters, "findings": _open(told)}
+    return Effect(moved, told, [uuid])
+
+
+def retire(after: After, cluster: str, decision: Decision) -> Effect:
+    """Close all that is open on a cluster that is watched no more; what it last ran stays known.
+
+    A decision with an instance UUID is about what that vCenter replaced: a log that has begun anew since
+    is not meant.
+    """
+    if decision["instance_uuid"] is not None and decision["instance_uuid"] == after["instance_uuid"]:
+        return Effect(after, _still(after), refused=[cluster])
+    told = [_closed(finding, "retired", decision) for finding in after["findings"].values()]
+    moved: After = {**after, "findings": {}, "suspects": {}, "uncovered_since": {}, "blind_since": None}
+    return Effect(moved, told, [cluster])
+
+
+def not_retired(after: After, cluster: str) -> Effect:
+    """What is still listed, and to be watched, can't be retired."""
+    return Effect(after, _still(after), refused=[cluster])
+
+
+def strike_off(after: After, cluster: str, decision: Decision, now: datetime) -> Effect:
+    """Strike a cluster that is known off its vCenter's list of those to be dispatched."""
+    known = after["clusters"] or {}
+    clusters = {**known, cluster: _retired(known[cluster], now)}
+    told = [
+        _closed(one, "retired", decision) if one["subject"] == cluster else _held(one)
+        for one in after["findings"].values()
+    ]
+    return Effect({**after, "clusters": clusters, "findings": _open(told)}, told, [cluster])
+
+
+def is_listed(after: After, cluster: str) -> bool:
+    """Whether the vCenter listed the cluster when it was last asked."""
+    known = (after["clusters"] or {}).get(cluster)
+    return known is not None and known["last_listed_at"] == after["last_look_at"]
+
+
+def _retired(entry: KnownCluster, now: datetime) -> KnownCluster:
+    return {**entry, "retired_at": entry["retired_at"] or text_of(now)}
+
+
+def _reviewed(
+    finding: Finding, snapshot: Snapshot, accepted: Mapping[str, Accepted], decision: Decision
+) -> Finding:
+    """A finding by what is accepted now. An orphaned VIB stays one, but no longer an alarm."""
+    if finding["kind"] == "orphaned-vib":
+        new: list[Json] = [host for host in finding["hosts"] if not _has(accepted, host, finding["subject"])]
+        detail = {**finding["detail"], "not_accepted_on": new}
+        return {**_held(finding), "detail": detail, "severity": finding["severity"] if new else "warning"}
     if finding["kind"] != "drift-unreviewed":
-        return {**finding, "transition": "still"}
-    hosts = [host for host in finding["hosts"] if host not in taken]
-    if not hosts:
-        return _closed(finding, "accepted")
-    return {**finding, "hosts": hosts, "transition": "still"}
+        return _held(finding)
+    names = {host: known["name"] for host, known in snapshot["hosts"].items()}
+    for left in unreviewed(snapshot, snapshot["hosts"], accepted, names):
+        return {**_held(finding), "hosts": list(left.hosts), "summary": left.summary}
+    return _closed(finding, "accepted", decision)
 
 
-def _closed(finding: Finding, because: ResolvedBecause) -> Finding:
-    return {**finding, "transition": "resolved", "resolved_because": because}
+def _has(accepted: Mapping[str, Accepted], host: str, vib: str) -> bool:
+    return host in accepted and vib in accepted[host]["orphaned_vibs"]
+
+
+def _of_former(finding: Finding, decision: Decision) -> Finding:
+    """A finding on a vCenter that was replaced: those on its clusters went with it."""
+    if finding["kind"] == REPLACED:
+        return _closed(finding, "accepted", decision)
+    return _closed(finding, "retired", decision) if finding["subject"] else _held(finding)
+
+
+def _closed(finding: Finding, because: ResolvedBecause, decision: Decision) -> Finding:
+    detail = {**finding["detail"], "decided_by": decision["by"], "reason": decision["reason"]}
+    return {**finding, "transition": "resolved", "resolved_because": because, "detail": detail}
+
+
+def _held(finding: Finding) -> Finding:
+    return {**finding, "transition": "still"}
 
 
 def _still(after: After) -> list[Finding]:
-    return [{**finding, "transition": "still"} for finding in after["findings"].values()]
+    return [_held(finding) for finding in after["findings"].values()]
 
 
-def _open(told: Collection[Finding]) -> dict[str, Finding]:
+def _open(told: Sequence[Finding]) -> dict[str, Finding]:
     return {one["fingerprint"]: one for one in told if one["transition"] != "resolved"}
-
-
-def as_shown(snapshot: Snapshot, hosts: Collection[str]) -> Mapping[str, KnownHost]:
-    """The hosts of a snapshot that can be accepted: what was never seen can't."""
-    return {
-        host: known
-        for host, known in snapshot["hosts"].items()
-        if host in hosts and known["image"] is not None and known["orphaned_vibs"] is not None
-    }
