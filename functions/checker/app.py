@@ -7,25 +7,23 @@ What fails goes back to the queue alone, and from there to the dead letter queue
 import os
 from typing import Any, cast
 
-from aws_lambda_powertools import Logger, Metrics, single_metric
-from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from esx_drift.adapters.clients import sqs
 from esx_drift.check import Checker
 from esx_drift.contracts import json_of, require
+from esx_drift.counting import count
 from esx_drift.domain.doctor import Reply
 from esx_drift.domain.shapes import CheckRequest, Record
-from esx_drift.errors import EsxDriftError
 from esx_drift.looking import looking
+from esx_drift.receiving import Inbox
 
 logger = Logger()
-metrics = Metrics()
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse | Reply:
     """Check a batch; the reply names the messages to be delivered again. Or answer the doctor.
 
@@ -36,7 +34,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 
         remaining_ms = context.get_remaining_time_in_millis()
         return examine_looking(event, os.environ, context.aws_request_id, remaining_ms)
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     with looking(os.environ, "checker") as world:
         checker = Checker(
             vcenters=world.vcenters,
@@ -48,11 +45,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
             clock=world.clock,
             code_version=world.code_version,
         )
-        with processor(event["Records"], lambda record: _one(record, checker)):
-            processor.process()
-    for _, error, _ in processor.exceptions:
-        _tell_failure(error)
-    return processor.response()
+        inbox = Inbox(world.config.check_queue_url, sqs, logger, "ChecksFailed")
+        return inbox.receive(event, lambda record: _one(record, checker))
 
 
 def _one(message: SQSRecord, checker: Checker) -> None:
@@ -79,15 +73,4 @@ def _tell(record: Record) -> None:
         failure=failure["message"] if failure else None,
         events=[event["type"] for event in record["events"]],
     )
-    with single_metric(name="Checks", unit=MetricUnit.Count, value=1) as metric:
-        metric.add_dimension("outcome", record["outcome"])
-
-
-def _tell_failure(error: BaseException | None) -> None:
-    """Log a message that stays in the queue, and count it by reason."""
-    reason = error.reason if isinstance(error, EsxDriftError) else "bug"
-    # A foreseen failure says it all in its sentence; anything else is a bug, and shows where it is.
-    unforeseen = None if isinstance(error, EsxDriftError) else error
-    logger.error("check failed", reason=reason, why=str(error), exc_info=unforeseen)
-    with single_metric(name="ChecksFailed", unit=MetricUnit.Count, value=1) as metric:
-        metric.add_dimension("reason", reason)
+    count("Checks", outcome=record["outcome"])

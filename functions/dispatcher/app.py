@@ -8,31 +8,31 @@ Invoked by the schedule with ``{}``, by a person with ``{"clusters": [{"vcenter"
 import os
 from typing import TYPE_CHECKING, Any, cast
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from esx_drift.adapters.clients import sqs
 from esx_drift.contracts import json_of, require
-from esx_drift.dispatch import Dispatcher, Reply
-from esx_drift.dispatch_look import Run
+from esx_drift.counting import count
+from esx_drift.dispatch import Dispatcher
+from esx_drift.domain.run import Reply, Run
 from esx_drift.looking import looking
+from esx_drift.receiving import Inbox
 
 if TYPE_CHECKING:
     from esx_drift.domain.shapes import RetryRequest
 
 logger = Logger()
-metrics = Metrics()
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> Reply | PartialItemFailureResponse:
     """Dispatch what the event asks for; the reply says what was sent and what failed.
 
-    Raises ``FleetInvalid`` naming every fault before anything is sent, ``RequestRefused`` for what the fleet
-    does not know, and ``TransientError`` after all vCenters had their turn, where AWS failed.
+    Raises ``FleetInvalid`` naming every fault before anything is sent, ``ContractViolation`` or
+    ``RequestRefused`` for what is asked wrongly or what the fleet does not know, and ``TransientError`` after
+    all vCenters had their turn, where AWS failed.
     """
     with looking(os.environ, "dispatcher") as world:
         dispatcher = Dispatcher(
@@ -47,11 +47,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Reply | PartialIte
             code_version=world.code_version,
         )
         if "Records" in event:
-            return _retries(event, dispatcher)
+            inbox = Inbox(world.config.retry_queue_url, sqs, logger, "RetriesFailed")
+            return inbox.receive(event, lambda record: _retry(record, dispatcher))
         return _told(dispatcher.run(_run(event, context.aws_request_id)))
 
 
 def _run(event: dict[str, Any], run_id: str) -> Run:
+    logger.append_keys(run_id=run_id)
     require("dispatch-request", event)
     if "clusters" not in event:
         return Run(run_id, "schedule")
@@ -61,29 +63,17 @@ def _run(event: dict[str, Any], run_id: str) -> Run:
     return Run(run_id, "direct", selected)
 
 
-def _retries(event: dict[str, Any], dispatcher: Dispatcher) -> PartialItemFailureResponse:
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-    with processor(event["Records"], lambda record: _retry(record, dispatcher)):
-        processor.process()
-    for _, error, _ in processor.exceptions:
-        logger.error("retry failed", why=str(error))
-    return processor.response()
-
-
 def _retry(record: SQSRecord, dispatcher: Dispatcher) -> None:
-    request = json_of(record.body.encode())
-    require("retry-request", request)
+    body = json_of(record.body.encode())
+    require("retry-request", body)
+    request = cast("RetryRequest", body)
+    logger.append_keys(run_id=request["run_id"], vcenter=request["vcenter"])
     redelivered = int(record.attributes.approximate_receive_count) > 1
-    _told(dispatcher.retry(cast("RetryRequest", request), redelivered=redelivered))
+    _told(dispatcher.retry(request, redelivered=redelivered))
 
 
 def _told(reply: Reply) -> Reply:
-    logger.info(
-        "dispatched",
-        run_id=reply["run_id"],
-        dispatched=len(reply["dispatched"]),
-        failed=reply["failed"],
-    )
-    metrics.add_metric("ChecksDispatched", MetricUnit.Count, len(reply["dispatched"]))
-    metrics.add_metric("DispatchesFailed", MetricUnit.Count, len(reply["failed"]))
+    logger.info("run ended", dispatched=len(reply["dispatched"]), failed=reply["failed"])
+    count("ChecksDispatched", len(reply["dispatched"]))
+    count("DispatchesFailed", len(reply["failed"]))
     return reply

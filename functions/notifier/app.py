@@ -10,31 +10,29 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics, single_metric
-from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from esx_drift.adapters.clients import s3, secrets_manager
+from esx_drift.adapters.clients import s3, secrets_manager, sqs
 from esx_drift.adapters.deliveries import S3Deliveries
 from esx_drift.adapters.fleet_file import FleetFile
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.adapters.webhook import SlackWebhook
 from esx_drift.config import NotifierConfig
+from esx_drift.counting import count
 from esx_drift.domain.doctor import Reply
 from esx_drift.errors import EsxDriftError, TransientError, WebhookThrottled
 from esx_drift.notify import Notifier, event_from
+from esx_drift.receiving import Inbox
 
 TIME_FOR_ONE_MS = 40_000
 """Three tries of one message, with what Slack asks to wait between them. With less time, it goes back."""
 
 logger = Logger()
-metrics = Metrics()
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse | Reply:
     """Post a batch of events; the reply names the messages to be delivered again. Or answer the doctor.
 
@@ -46,16 +44,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
         return examine_routes(event, os.environ)
     config = NotifierConfig.of(os.environ)
     fleet, _ = FleetFile(s3, config.state_bucket).read()
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+    inbox = Inbox(config.notify_queue_url, sqs, logger, "EventsFailed")
     with SlackWebhook(Secrets(secrets_manager).slack, config.webhook_hosts) as webhook:
         deliveries = S3Deliveries(s3, config.audit_bucket)
         notifier = Notifier(fleet, webhook, deliveries, clock=lambda: datetime.now(UTC))
-        with processor(event["Records"], lambda record: _one(record, notifier, context)):
-            handled = processor.process()
-    metrics.add_metric("EventsHandled", MetricUnit.Count, len(handled) - len(processor.exceptions))
-    for _, error, _ in processor.exceptions:
-        _tell_failure(error)
-    return processor.response()
+        response = inbox.receive(event, lambda record: _one(record, notifier, context))
+    count("EventsHandled", len(event["Records"]) - len(response["batchItemFailures"]))
+    return response
 
 
 def _one(record: SQSRecord, notifier: Notifier, context: LambdaContext) -> None:
@@ -64,8 +59,10 @@ def _one(record: SQSRecord, notifier: Notifier, context: LambdaContext) -> None:
         raise WebhookThrottled("no time is left in this run", 0)
     event = event_from(record.body)
     if event is None:
-        logger.info("event not told to people", message_id=record.message_id)
+        logger.info("event not told to people")
         return
+    cluster = event["data"]["cluster"]
+    logger.append_keys(vcenter=event["data"]["vcenter"], cluster=cluster["id"] if cluster else None)
     notified = notifier.notify(event)
     logger.info(
         "event handled",
@@ -82,13 +79,3 @@ def _one(record: SQSRecord, notifier: Notifier, context: LambdaContext) -> None:
 
 def _most_hopeful(errors: Iterable[EsxDriftError]) -> EsxDriftError:
     return min(errors, key=lambda error: not isinstance(error, TransientError))
-
-
-def _tell_failure(error: BaseException | None) -> None:
-    """Log a message that stays in the queue, and count it by reason."""
-    reason = error.reason if isinstance(error, EsxDriftError) else "bug"
-    # A foreseen failure says it all in its sentence; anything else is a bug, and shows where it is.
-    unforeseen = None if isinstance(error, EsxDriftError) else error
-    logger.error("event not delivered", reason=reason, why=str(error), exc_info=unforeseen)
-    with single_metric(name="EventsFailed", unit=MetricUnit.Count, value=1) as metric:
-        metric.add_dimension("reason", reason)

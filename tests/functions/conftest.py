@@ -1,18 +1,36 @@
-"""An AWS inside the test's own process, and what Lambda gives a handler."""
+"""An AWS in the test's own process, a vCenter and a Slack on loopback, and what Lambda gives a handler."""
 
+import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
+import boto3
 import pytest
 from esx_drift.adapters import clients
 from moto import mock_aws
 
-REGION = "eu-central-1"
-
 # Powertools reads these when a handler is imported, as the template has set them before Lambda does so.
 os.environ["POWERTOOLS_METRICS_NAMESPACE"] = "esx-drift"
 os.environ["POWERTOOLS_SERVICE_NAME"] = "tested"
+
+from functions.checker import app as checker
+from functions.dispatcher import app as dispatcher
+from functions.notifier import app as notifier
+from tests.core.fleets import fleet
+from tests.simulator import SlackReceiver, Tls, VCenter, VCenterServer
+from tests.simulator.certificates import Authority
+from tests.simulator.sessions import PASSWORD, USER
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+REGION: Final = "eu-central-1"
+QUEUES = ("CheckQueue", "RetryQueue", "NotifyQueue")
+HANDLERS = {"checker": checker.handler, "dispatcher": dispatcher.handler, "notifier": notifier.handler}
+SECRETS = (PASSWORD, "/services/")
+"""What no log may hold: the account's password, and the part of a webhook's address that is the key to it."""
 
 
 @dataclass(slots=True)
@@ -51,3 +69,101 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
     for client in made:
         client.cache_clear()
+
+
+@pytest.fixture
+def vcenter(slack_tls: Tls) -> Iterator[VCenterServer]:
+    """A vCenter of one cluster with two hosts, extracted once. The certificate is good for any loopback."""
+    made = VCenter()
+    cluster = made.inventory.add_cluster("prod-a")
+    for number in (1, 2):
+        made.inventory.add_host(cluster, f"esx0{number}")
+    made.extract_all()
+    with VCenterServer(made, tls=slack_tls) as running:
+        yield running
+    assert made.sessions.open_count == 0
+
+
+@dataclass(slots=True)
+class Deployed:
+    """The functions with all that the template gives them. ``urls``: of the queues, by logical id."""
+
+    context: Context
+    vcenter: VCenter
+    slack: SlackReceiver
+    sqs: "SQSClient"
+    urls: dict[str, str] = field(default_factory=dict)
+
+    def invoke(self, function: str, event: dict[str, Any]) -> Any:  # noqa: ANN401 -- each replies another shape
+        """The reply of a handler."""
+        handler: Callable[..., Any] = HANDLERS[function]
+        return handler(event, self.context)
+
+    def put_fleet(self, document: object) -> None:
+        """Put a fleet file where the functions read it."""
+        body = document if isinstance(document, bytes) else json.dumps(document).encode()
+        boto3.client("s3").put_object(Bucket="state", Key="config/fleet.json", Body=body)
+
+    def waiting(self, queue: str) -> int:
+        """How many messages wait in a queue, delayed ones included."""
+        names: list[Any] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
+        found = self.sqs.get_queue_attributes(QueueUrl=self.urls[queue], AttributeNames=names)["Attributes"]
+        return sum(int(number) for number in found.values())
+
+    def records(self) -> list[str]:
+        """The keys of the records in the trail."""
+        found = boto3.client("s3").list_objects_v2(Bucket="audit", Prefix="records/")
+        return [one["Key"].removeprefix("records/") for one in found.get("Contents", [])]
+
+
+@pytest.fixture
+def deployed(
+    aws: None,  # noqa: ARG001 -- moto must be on before a client is made
+    vcenter: VCenterServer,
+    slack: SlackReceiver,
+    slack_authority: Authority,
+    monkeypatch: pytest.MonkeyPatch,
+    context: Context,
+) -> Deployed:
+    """A fleet of a vCenter that is well and one that is not there, and one route."""
+    made = Deployed(context, vcenter.vcenter, slack, boto3.client("sqs"))
+    s3 = boto3.client("s3")
+    for bucket in ("audit", "state"):
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    for queue in QUEUES:
+        dead = made.sqs.create_queue(QueueName=f"{queue}Dead")["QueueUrl"]
+        redrive = {
+            "deadLetterTargetArn": f"arn:aws:sqs:{REGION}:123456789012:{queue}Dead",
+            "maxReceiveCount": 3,
+        }
+        attributes: Any = {"RedrivePolicy": json.dumps(redrive), "VisibilityTimeout": "1800"}
+        made.urls[queue] = made.sqs.create_queue(QueueName=queue, Attributes=attributes)["QueueUrl"]
+        made.urls[f"{queue}Dead"] = dead
+    environment = {
+        "AUDIT_BUCKET": "audit",
+        "STATE_BUCKET": "state",
+        "CHECK_QUEUE_URL": made.urls["CheckQueue"],
+        "RETRY_QUEUE_URL": made.urls["RetryQueue"],
+        "NOTIFY_QUEUE_URL": made.urls["NotifyQueue"],
+        "DRIFT_TOPIC_ARN": boto3.client("sns").create_topic(Name="DriftTopic")["TopicArn"],
+        "CHECK_INTERVAL_HOURS": "4",
+        "WEBHOOK_HOSTS": "hooks.slack.com,127.0.0.1",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    made.put_fleet(fleet(routes=[{"name": "ops"}]))
+    _put_secrets(vcenter, slack, slack_authority)
+    return made
+
+
+def _put_secrets(vcenter: VCenterServer, slack: SlackReceiver, authority: Authority) -> None:
+    account = {"username": USER, "password": PASSWORD, "ca_bundle": authority.pem}
+    # Nothing listens on a port that is reserved.
+    secrets = {
+        "vcenter/vc01": {"host": vcenter.host, "port": vcenter.port, **account},
+        "vcenter/vc02": {"host": vcenter.host, "port": 1, **account},
+        "slack/ops": {"url": slack.webhook, "ca_bundle": authority.pem},
+    }
+    client = boto3.client("secretsmanager")
+    for name, value in secrets.items():
+        client.create_secret(Name=f"esx-drift/{name}", SecretString=json.dumps(value))

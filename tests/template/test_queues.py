@@ -2,11 +2,12 @@ from typing import Any
 
 import pytest
 
-from tests.template.application import Resource, resources, target
+from tests.template.application import Resource, listed, resources, statements, target
 
 QUEUES = resources("AWS::SQS::Queue")
 MAPPINGS = resources("AWS::Lambda::EventSourceMapping")
 FUNCTIONS = resources("AWS::Lambda::Function")
+TAKING = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "ChangeMessageVisibility")
 DEAD_LETTERS = sorted(name for name in QUEUES if name.endswith("DeadLetterQueue"))
 
 
@@ -42,6 +43,21 @@ def test_no_message_is_handed_out_while_it_is_worked_on(name: str) -> None:
 def test_one_bad_message_takes_no_other_with_it(name: str) -> None:
     """Each mapping lets the function name the messages that failed."""
     assert MAPPINGS[name]["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_who_takes_messages_may_hand_them_out_again(name: str) -> None:
+    """A message that nobody can ever handle does not wait out its time: its tries are over in seconds."""
+    properties = MAPPINGS[name]["Properties"]
+    role = target(FUNCTIONS[target(properties["FunctionName"])]["Properties"]["Role"])
+    queue = target(properties["EventSourceArn"])
+    (taking,) = [
+        set(listed(statement["Action"]))
+        for holder, statement in statements()
+        if holder == role and "sqs:ReceiveMessage" in listed(statement["Action"])
+        if target(statement["Resource"]) == queue
+    ]
+    assert taking == {f"sqs:{verb}" for verb in TAKING}
 
 
 @pytest.mark.parametrize("name", MAPPINGS)

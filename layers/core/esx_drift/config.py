@@ -22,7 +22,7 @@ ENVIRONMENT: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "dispatcher": POWERTOOLS | _LOOKING,
         "checker": POWERTOOLS | _LOOKING,
-        "notifier": POWERTOOLS | {"AUDIT_BUCKET", "STATE_BUCKET", "WEBHOOK_HOSTS"},
+        "notifier": POWERTOOLS | {"AUDIT_BUCKET", "STATE_BUCKET", "NOTIFY_QUEUE_URL", "WEBHOOK_HOSTS"},
     }
 )
 """What each function reads, beside what Lambda itself sets."""
@@ -58,6 +58,7 @@ class NotifierConfig:
 
     audit_bucket: str
     state_bucket: str
+    notify_queue_url: str
     webhook_hosts: tuple[str, ...]
 
     @classmethod
@@ -67,5 +68,6 @@ class NotifierConfig:
         return cls(
             audit_bucket=environment["AUDIT_BUCKET"],
             state_bucket=environment["STATE_BUCKET"],
+            notify_queue_url=environment["NOTIFY_QUEUE_URL"],
             webhook_hosts=tuple(host for host in hosts if host),
         )

@@ -5,49 +5,32 @@ the same requests again, under the same ids.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypedDict
 
-from esx_drift.dispatch_look import DispatchLook, Run
+from aws_lambda_powertools import Logger
+
+from esx_drift.dispatch_look import DispatchLook
 from esx_drift.domain.fleet import Fleet, VCenter
+from esx_drift.domain.names import VCENTER_LOG
 from esx_drift.domain.retrying import retry_of
+from esx_drift.domain.run import Reply, Run, failed_in
 from esx_drift.domain.shapes import CheckRequest, Dispatch, ExpectedCluster, Record, RetryRequest
 from esx_drift.domain.times import text_of
 from esx_drift.errors import RequestRefused, TransientError
-from esx_drift.log import Answer, Log
+from esx_drift.log import Log
 from esx_drift.ports import Queue, Store, Topic, VCenters
 
+logger = Logger(child=True)
 
-class Dispatched(TypedDict):
-    """A request that was sent to the CheckQueue."""
-
-    vcenter: str
-    cluster: str
-    name: str
-    request_id: str
-
-
-class Failed(TypedDict):
-    """What could not be dispatched; ``cluster`` is none where the whole vCenter failed."""
-
-    vcenter: str
-    cluster: str | None
-    reason: str
-    message: str
-
-
-class Reply(TypedDict):
-    """The dispatcher's reply (``dispatch-reply.schema.json``)."""
-
-    run_id: str
-    dispatched: list[Dispatched]
-    failed: list[Failed]
+ABREAST = 8
+"""How many vCenters are listed at once: one that is slow costs the others nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
-    """The job, with the world it works in."""
+    """The job, with the world it works in, which several threads share."""
 
     vcenters: VCenters
     store: Store
@@ -60,18 +43,23 @@ class Dispatcher:
     code_version: str
 
     def run(self, run: Run) -> Reply:
-        """Dispatch the whole fleet, or just what the run selects.
+        """Dispatch the whole fleet, or just what the run selects; the reply keeps that order.
 
         Raises ``RequestRefused``, before anything is sent, for a vCenter that the fleet does not know, and
         ``TransientError``, after every vCenter had its turn, where AWS failed: the same run finishes it.
         """
-        reply: Reply = {"run_id": run.id, "dispatched": [], "failed": []}
-        broken: list[str] = []
-        for vcenter in self._vcenters_of(run):
+        vcenters = self._vcenters_of(run)
+        with ThreadPoolExecutor(ABREAST) as pool:
+            futures = [pool.submit(self._dispatch, vcenter, run, repeat=True) for vcenter in vcenters]
+        reply, broken = _blank(run), list[str]()
+        for vcenter, future in zip(vcenters, futures, strict=True):
             try:
-                self._dispatch(vcenter, run, reply, repeat=True)
+                part = future.result()
             except TransientError as error:
                 broken.append(f"{vcenter.name}: {error.message}")
+            else:
+                reply["dispatched"] += part["dispatched"]
+                reply["failed"] += part["failed"]
         if broken:
             raise TransientError("run it again, not all was dispatched:\n" + "\n".join(broken))
         return reply
@@ -83,9 +71,7 @@ class Dispatcher:
         done with it. Only one that is ``redelivered`` may have been cut off before it sent everything.
         """
         run = Run(request["run_id"], "retry", attempt=request["attempt"])
-        reply: Reply = {"run_id": run.id, "dispatched": [], "failed": []}
-        self._dispatch(self._known(request["vcenter"]), run, reply, repeat=redelivered)
-        return reply
+        return self._dispatch(self._known(request["vcenter"]), run, repeat=redelivered)
 
     def _vcenters_of(self, run: Run) -> list[VCenter]:
         if run.selected is None:
@@ -98,7 +84,7 @@ class Dispatcher:
             raise RequestRefused(f"the fleet file has no vCenter called {name!r}: nothing was dispatched")
         return vcenter
 
-    def _dispatch(self, vcenter: VCenter, run: Run, reply: Reply, *, repeat: bool) -> None:
+    def _dispatch(self, vcenter: VCenter, run: Run, *, repeat: bool) -> Reply:
         look = DispatchLook(
             vcenters=self.vcenters,
             store=self.store,
@@ -111,13 +97,16 @@ class Dispatcher:
             code_version=self.code_version,
         )
         answer = Log(self.store, self.topic, vcenter.name).append(look.request_id, look)
-        dispatch = answer.record["dispatch"] if isinstance(answer, Answer) else None
-        if isinstance(answer, Answer) and dispatch is not None and (repeat or not answer.repeated):
-            self._send(vcenter, run, answer.record, dispatch, reply)
+        dispatch = answer.record["dispatch"]
+        if dispatch is None or (answer.repeated and not repeat):
+            return _blank(run)
+        _tell(answer.record, dispatch)
+        return self._sent(vcenter, run, answer.record, dispatch)
 
-    def _send(self, vcenter: VCenter, run: Run, record: Record, dispatch: Dispatch, reply: Reply) -> None:
+    def _sent(self, vcenter: VCenter, run: Run, record: Record, dispatch: Dispatch) -> Reply:
+        reply = _blank(run)
         for expected in dispatch["expected"]:
-            self.queue.send_check(self._request(vcenter, record, expected), 0)
+            self.queue.send_check(self._request(vcenter, run, expected), 0)
             reply["dispatched"].append(
                 {
                     "vcenter": vcenter.name,
@@ -126,18 +115,18 @@ class Dispatcher:
                     "request_id": expected["request_id"],
                 }
             )
-        if dispatch["retry_after_seconds"] is not None:
-            self.queue.send_retry(_retry(record, run.attempt + 1), dispatch["retry_after_seconds"])
-        reply["failed"] += _failed(record)
-        if record["failure"] is None:
-            reply["failed"] += _not_found(vcenter.name, dispatch["expected"], run)
+        if dispatch["retry_after_seconds"] is not None and record["failure"] is not None:
+            retry = retry_of(vcenter.name, run.id, run.attempt + 1, record["failure"]["reason"])
+            self.queue.send_retry(retry, dispatch["retry_after_seconds"])
+        reply["failed"] = failed_in(run, record, dispatch["expected"])
+        return reply
 
-    def _request(self, vcenter: VCenter, record: Record, expected: ExpectedCluster) -> CheckRequest:
+    def _request(self, vcenter: VCenter, run: Run, expected: ExpectedCluster) -> CheckRequest:
         return {
             "schema_version": 1,
             "action": "check",
             "request_id": expected["request_id"],
-            "run_id": record["run_id"],
+            "run_id": run.id,
             "vcenter": vcenter.name,
             "cluster": expected["cluster"],
             "cluster_name": expected["name"],
@@ -149,36 +138,24 @@ class Dispatcher:
         }
 
 
-def _retry(record: Record, attempt: int) -> RetryRequest:
+def _blank(run: Run) -> Reply:
+    return {"run_id": run.id, "dispatched": [], "failed": []}
+
+
+def _tell(record: Record, dispatch: Dispatch) -> None:
+    """One line a vCenter: what the run meant to do, and what is new about the vCenter."""
     failure = record["failure"]
-    reason = failure["reason"] if failure else "vcenter-replaced"
-    return retry_of(record["vcenter"], str(record["run_id"]), attempt, reason)
-
-
-def _failed(record: Record) -> list[Failed]:
-    failure = record["failure"]
-    if failure is None:
-        return []
-    return [
-        {
-            "vcenter": record["vcenter"],
-            "cluster": None,
-            "reason": failure["reason"],
-            "message": failure["message"],
-        }
-    ]
-
-
-def _not_found(vcenter: str, expected: list[ExpectedCluster], run: Run) -> list[Failed]:
-    wanted = (run.selected or {}).get(vcenter, ())
-    found = {name for one in expected for name in (one["cluster"], one["name"])}
-    return [
-        {
-            "vcenter": vcenter,
-            "cluster": name,
-            "reason": "cluster-missing",
-            "message": f"{vcenter} lists no cluster with the id or name {name!r}, or a pattern leaves it out",
-        }
-        for name in wanted
-        if name not in found
-    ]
+    logger.info(
+        "vCenter dispatched" if failure is None else "vCenter not dispatched",
+        run_id=record["run_id"],
+        vcenter=record["vcenter"],
+        cluster=VCENTER_LOG,
+        seq=record["seq"],
+        expected=len(dispatch["expected"]),
+        excluded=len(dispatch["excluded"]),
+        missing=len(dispatch["missing"]),
+        notices=record["notices"],
+        reason=failure["reason"] if failure else None,
+        why=failure["message"] if failure else None,
+        retry_after_seconds=dispatch["retry_after_seconds"],
+    )

@@ -3,50 +3,32 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
 
 from esx_drift.domain.condition import Condition
 from esx_drift.domain.event import Told, events_of
 from esx_drift.domain.findings import Settled, Tested, settle
 from esx_drift.domain.fleet import VCenter
-from esx_drift.domain.kinds import LISTING_KINDS
-from esx_drift.domain.listing import Reconciled, overdue, reconcile, unseen
+from esx_drift.domain.listing import Reconciled, reconcile, retired_by_pattern, unseen
 from esx_drift.domain.names import VCENTER_LOG, request_id
+from esx_drift.domain.overdue import OVERDUE_INTERVALS, overdue, seen_since
 from esx_drift.domain.record import Heading, blank_record
-from esx_drift.domain.shapes import (
-    About,
-    After,
-    Dispatch,
-    ExpectedCluster,
-    Json,
-    Outcome,
-    Record,
-)
-from esx_drift.domain.times import text_of
+from esx_drift.domain.release import refuse_old, release_of, upgraded
+from esx_drift.domain.retrying import UNWATCHED, is_ailing
+from esx_drift.domain.run import Run, blank_dispatch, chosen, expected_in
+from esx_drift.domain.shapes import About, After, Dispatch, FailedCluster, Json, Record, ResolvedBecause
+from esx_drift.domain.times import text_of, time_of
 from esx_drift.errors import VCENTER_FAILURES, SecretInvalid, VCenterFailure
 from esx_drift.failing import condition_of, failure_of, is_blind, refuse_replaced
 from esx_drift.log import Draft, Log, Turn
 from esx_drift.ports import Store, Topic, VCenters
 
-type Trigger = Literal["schedule", "retry", "direct"]
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run of the dispatcher. ``selected``: just these clusters (ids or names), by vCenter.
-
-    ``attempt`` counts the dispatcher's own retries of a vCenter; a retry that a checker asks for is number 0.
-    """
-
-    id: str
-    trigger: Trigger
-    selected: Mapping[str, tuple[str, ...]] | None = None
-    attempt: int = 0
+MAX_RETRY_SECONDS = 900
+"""An SQS limit: DelaySeconds is 15 minutes at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a vCenter answered."""
+    """What a vCenter answered; ``clusters`` maps ids to names."""
 
     about: About
     clusters: dict[str, str]
@@ -74,7 +56,6 @@ class DispatchLook:
 
     def __call__(self, turn: Turn) -> Draft:
         """List the vCenter's clusters; a vCenter that fails makes a draft as well."""
-        started_at = self.clock()
         heading = Heading(
             vcenter=self.vcenter.name,
             cluster=VCENTER_LOG,
@@ -82,7 +63,7 @@ class DispatchLook:
             seq=turn.seq,
             request_id=self.request_id,
             run_id=self.run.id,
-            started_at=started_at,
+            started_at=self.clock(),
             code_version=self.code_version,
             fleet_sha256=self.fleet_sha256,
         )
@@ -98,118 +79,123 @@ class DispatchLook:
         session = self.vcenters.session(self.vcenter.name)
         about = session.about()
         refuse_replaced(self.vcenter.name, known_uuid, about)
+        refuse_old(self.vcenter.name, about)
         clusters = {cluster.id: cluster.name for cluster in session.clusters()}
         return Listing(about, clusters, session.standalone_hosts())
 
     def _unlisted(self, turn: Turn, heading: Heading, error: VCenterFailure | SecretInvalid) -> Record:
         """The record of a vCenter that shows nothing to go by: every cluster known is named as failed."""
-        now = self.clock()
-        blind = is_blind(turn.after["last_look_at"], now, self.vcenter.blind_after_seconds)
-        condition = condition_of(error, critical=blind)
-        failed = unseen(turn.after["clusters"] or {}, self.vcenter)
-        unwatched: dict[str, Json] = {
-            "clusters_unwatched": len(failed),
-            "last_look_at": turn.after["last_look_at"],
+        before, now = turn.after, self.clock()
+        blind_since = before["blind_since"] or text_of(now)
+        last_seen = before["last_look_at"] or blind_since
+        condition = condition_of(error, critical=is_blind(last_seen, now, self.vcenter.blind_after_seconds))
+        unwatched = unseen(before["clusters"] or {}, self.vcenter)
+        detail: dict[str, Json] = {UNWATCHED: len(unwatched), "last_look_at": before["last_look_at"]}
+        told = replace(condition, detail={**condition.detail, **detail})
+        settled = self._settle(before, [told], frozenset({told.kind}), now, {})
+        after: After = {**_settled(before, settled), "blind_since": blind_since}
+        dispatch: Dispatch = {
+            **blank_dispatch(self.run),
+            "failed": self._chosen(unwatched),
+            "retry_after_seconds": self._retry_after_seconds(before, after),
         }
-        told = replace(condition, detail={**condition.detail, **unwatched})
-        settled = self._settle(turn.after, [told], frozenset({told.kind}), now)
-        after: After = {**turn.after, "findings": settled.findings, "suspects": settled.suspects}
-        record = blank_record(heading, "not-dispatched", now, after)
-        dispatch = self._dispatch(expected=[], standalone_hosts=None)
-        comes_back = self.run.attempt > 0 or (self.run.selected is None and not _ailing(turn.after))
-        retry = min(self.vcenter.confirm_after_seconds, 900) if comes_back else None
         return {
-            **record,
+            **blank_record(heading, "not-dispatched", now, after),
             "failure": failure_of(error, "listing", "vcenter"),
             "findings": settled.told,
-            "dispatch": {**dispatch, "failed": failed, "retry_after_seconds": retry},
+            "dispatch": dispatch,
         }
 
     def _listed(self, turn: Turn, heading: Heading, listing: Listing) -> Record:
-        now = self.clock()
-        reconciled = reconcile(self.vcenter, listing.clusters, turn.after["clusters"] or {}, now)
-        conditions = [*reconciled.conditions, *self._overdue(reconciled, now)]
-        settled = self._settle(turn.after, conditions, LISTING_KINDS, now)
+        before, now = turn.after, self.clock()
+        reconciled = reconcile(self.vcenter, listing.clusters, before["clusters"] or {}, now)
+        seen_at = self._seen_since(before, now)
+        conditions = [*reconciled.conditions, *self._overdue(reconciled, before, seen_at, now)]
+        retired = retired_by_pattern(reconciled, before["findings"])
+        settled = self._settle(before, conditions, reconciled.tested, now, retired)
         after: After = {
-            **turn.after,
+            **_settled(before, settled),
             "instance_uuid": listing.about["instance_uuid"],
-            "first_look_at": turn.after["first_look_at"] or text_of(now),
+            "first_look_at": seen_at,
             "last_look_at": text_of(now),
+            "blind_since": None if self.run.is_whole else before["blind_since"],
             "clusters": reconciled.known,
-            "findings": settled.findings,
-            "suspects": settled.suspects,
+            # What a later listing must know to tell of an upgrade.
+            "notices": [release_of(listing.about)],
         }
-        record = blank_record(heading, "dispatched", now, after)
-        dispatch = self._dispatch(self._expected(reconciled, listing), listing.standalone_hosts)
+        dispatch: Dispatch = {
+            **blank_dispatch(self.run),
+            "expected": expected_in(self.run, self.vcenter.name, reconciled.expected, listing.clusters),
+            "excluded": reconciled.excluded,
+            "missing": reconciled.missing,
+            "standalone_hosts": listing.standalone_hosts,
+        }
         return {
-            **record,
+            **blank_record(heading, "dispatched", now, after),
             "about": listing.about,
             "findings": settled.told,
-            "notices": reconciled.notices,
-            "dispatch": {**dispatch, "excluded": reconciled.excluded, "missing": reconciled.missing},
+            "notices": [
+                *upgraded(self.vcenter.name, listing.about, before["notices"]),
+                *reconciled.notices,
+            ],
+            "dispatch": dispatch,
         }
 
-    def _expected(self, reconciled: Reconciled, listing: Listing) -> list[ExpectedCluster]:
-        chosen = self._chosen(reconciled.expected)
-        return [
-            {
-                "cluster": cluster,
-                "name": name,
-                "request_id": request_id(self.run.id, self.vcenter.name, cluster),
-                "listed": cluster in listing.clusters,
-            }
-            for cluster, name in chosen.items()
-        ]
+    def _seen_since(self, before: After, now: datetime) -> str:
+        if self.run.is_whole:
+            return seen_since(before, now, timedelta(hours=self.check_interval_hours))
+        return before["first_look_at"] or text_of(now)
 
-    def _chosen(self, expected: Mapping[str, str]) -> Mapping[str, str]:
-        if self.run.selected is None:
-            return expected
-        wanted = self.run.selected[self.vcenter.name]
-        return {cluster: name for cluster, name in expected.items() if cluster in wanted or name in wanted}
-
-    def _overdue(self, reconciled: Reconciled, now: datetime) -> list[Condition]:
-        limit = timedelta(hours=3 * self.check_interval_hours)
+    def _overdue(self, reconciled: Reconciled, before: After, seen_at: str, now: datetime) -> list[Condition]:
+        limit = now - OVERDUE_INTERVALS * timedelta(hours=self.check_interval_hours)
+        told = {one["subject"] for one in before["findings"].values() if one["kind"] == "check-overdue"}
         logs = {
             cluster: Log(self.store, self.topic, self.vcenter.name, cluster).after()
-            for cluster in reconciled.expected
-            if self.run.selected is None
+            for cluster in reconciled.since(limit)
+            if self.run.is_whole and (cluster in told or time_of(seen_at) < limit)
         }
-        return overdue(reconciled, logs, now - limit)
+        return overdue(reconciled.expected, logs, limit)
+
+    def _chosen(self, clusters: list[FailedCluster]) -> list[FailedCluster]:
+        names = {one["cluster"]: one["name"] for one in clusters}
+        wanted = chosen(self.run, self.vcenter.name, names)
+        return [one for one in clusters if one["cluster"] in wanted]
+
+    def _retry_after_seconds(self, before: After, after: After) -> int | None:
+        begins = is_ailing(after) and not is_ailing(before)
+        return (
+            min(self.vcenter.confirm_after_seconds, MAX_RETRY_SECONDS) if begins or self.run.attempt else None
+        )
 
     def _settle(
-        self, after: After, conditions: Iterable[Condition], kinds: frozenset[str], now: datetime
+        self,
+        before: After,
+        conditions: Iterable[Condition],
+        kinds: frozenset[str],
+        now: datetime,
+        because: Mapping[str, ResolvedBecause],
     ) -> Settled:
-        chosen = self.run.selected is not None
+        """The ledger; a run of chosen clusters only opens what is told at once, and resolves nothing.
+
+        It dispatches just those clusters: the end of an outage is for a run that then dispatches all.
+        """
+        whole = self.run.is_whole
         tested = Tested(
             now=now,
-            kinds=kinds - {"cluster-missing", "check-overdue"} if chosen else kinds,
+            kinds=kinds if whole else frozenset(),
             confirm_after_seconds=self.vcenter.confirm_after_seconds,
-            counts=not chosen,
+            counts=whole,
         )
-        counted = [one for one in conditions if not chosen or one.kind != "cluster-missing"]
-        return settle(after["findings"], after["suspects"], counted, tested, {})
-
-    def _dispatch(self, expected: list[ExpectedCluster], standalone_hosts: int | None) -> Dispatch:
-        return {
-            "run_id": self.run.id,
-            "trigger": self.run.trigger,
-            "selected": self.run.selected is not None,
-            "expected": expected,
-            "excluded": [],
-            "missing": [],
-            "failed": [],
-            "standalone_hosts": standalone_hosts,
-            "retry_after_seconds": None,
-        }
+        counted = [one for one in conditions if whole or one.kind != "cluster-missing"]
+        return settle(before["findings"], before["suspects"], counted, tested, because)
 
     def _draft(self, turn: Turn, record: Record) -> Draft:
-        outcome: Outcome = record["outcome"]
         told = Told(
             vcenter=self.vcenter.name,
             cluster=None,
             check_id=record["check_id"],
             checked_at=record["checked_at"],
-            outcome=outcome,
+            outcome=record["outcome"],
             record=self.store.uri(self.vcenter.name, VCENTER_LOG, record["seq"]),
             findings=record["findings"],
             since=turn.after["last_look_at"],
@@ -217,8 +203,5 @@ class DispatchLook:
         return Draft({**record, "events": events_of(told)})
 
 
-def _ailing(after: After) -> bool:
-    """Whether the vCenter failed before already, so that a retry of it is under way."""
-    suspected = {suspect["kind"] for suspect in after["suspects"].values()}
-    open_kinds = {finding["kind"] for finding in after["findings"].values()}
-    return bool((suspected | open_kinds) & (LISTING_KINDS - {"cluster-missing", "check-overdue"}))
+def _settled(before: After, settled: Settled) -> After:
+    return {**before, "findings": settled.findings, "suspects": settled.suspects}

@@ -9,13 +9,26 @@ from datetime import datetime
 
 from esx_drift.domain.condition import Condition
 from esx_drift.domain.fleet import VCenter, excluded_by
-from esx_drift.domain.shapes import After, ExcludedCluster, FailedCluster, KnownCluster
+from esx_drift.domain.kinds import LISTING_KINDS
+from esx_drift.domain.shapes import (
+    ExcludedCluster,
+    FailedCluster,
+    Finding,
+    KnownCluster,
+    ResolvedBecause,
+)
 from esx_drift.domain.times import text_of, time_of
+
+OF_CLUSTERS = frozenset({"cluster-missing", "check-overdue"})
+"""What a listing shows of single clusters, unless it is itself not to be trusted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What a listing comes to. ``expected`` maps ids to names: listed or known, and not left out."""
+    """What a listing comes to. ``expected`` maps ids to names: listed or known, and not left out.
+
+    ``tested`` are the kinds that it can disprove: one that lost most clusters says nothing about any.
+    """
 
     known: dict[str, KnownCluster]
     expected: dict[str, str]
@@ -23,6 +36,16 @@ class Reconciled:
     missing: list[FailedCluster]
     notices: list[str]
     conditions: list[Condition]
+    tested: frozenset[str]
+
+    def since(self, limit: datetime) -> list[str]:
+        """The clusters that are listed, and were so before ``limit`` for the first time."""
+        missing = {one["cluster"] for one in self.missing}
+        return [
+            cluster
+            for cluster in self.expected
+            if cluster not in missing and time_of(self.known[cluster]["first_listed_at"]) < limit
+        ]
 
 
 def reconcile(
@@ -36,6 +59,7 @@ def reconcile(
     missing: list[FailedCluster] = [
         {"cluster": cluster, "name": name} for cluster, name in expected.items() if cluster not in listed
     ]
+    shrunk = _is_shrunk(listed, known)
     return Reconciled(
         known=after,
         expected=expected,
@@ -46,20 +70,19 @@ def reconcile(
         ],
         missing=missing,
         notices=_notices(listed, known),
-        conditions=_conditions(vcenter, listed, known, missing),
+        conditions=[_shrunk(vcenter, listed, known)] if shrunk else [_gone(vcenter, one) for one in missing],
+        tested=LISTING_KINDS - OF_CLUSTERS if shrunk else LISTING_KINDS,
     )
 
 
-def overdue(reconciled: Reconciled, logs: Mapping[str, After], limit: datetime) -> list[Condition]:
-    """The clusters that nobody has looked at since ``limit``, though no open failure says why."""
-    missing = {one["cluster"] for one in reconciled.missing}
-    return [
-        _late(cluster, reconciled.expected[cluster], after["last_look_at"])
-        for cluster, after in logs.items()
-        if cluster not in missing
-        and time_of(after["last_look_at"] or reconciled.known[cluster]["first_listed_at"]) < limit
-        and not any(finding["family"] == "failure" for finding in after["findings"].values())
-    ]
+def retired_by_pattern(reconciled: Reconciled, findings: Mapping[str, Finding]) -> dict[str, ResolvedBecause]:
+    """Why findings about clusters end that the fleet file's patterns now leave out."""
+    left_out = {one["cluster"] for one in reconciled.excluded}
+    return {
+        fingerprint: "retired"
+        for fingerprint, finding in findings.items()
+        if finding["kind"] in OF_CLUSTERS and finding["subject"] in left_out
+    }
 
 
 def unseen(known: Mapping[str, KnownCluster], vcenter: VCenter) -> list[FailedCluster]:
@@ -81,64 +104,60 @@ def _known_after(
             "name": name,
             "first_listed_at": before["first_listed_at"] if before else text_of(now),
             "last_listed_at": text_of(now),
-            "retired_at": before["retired_at"] if before else None,
+            # Whoever retired it believed it gone: what is listed is watched.
+            "retired_at": None,
         }
     return after
 
 
 def _notices(listed: Mapping[str, str], known: Mapping[str, KnownCluster]) -> list[str]:
-    new = [f"cluster {name} ({cluster}) is new" for cluster, name in listed.items() if cluster not in known]
-    renamed = [
-        f"cluster {cluster} is now called {name}, before {known[cluster]['name']}"
-        for cluster, name in listed.items()
-        if cluster in known and known[cluster]["name"] != name
-    ]
-    return (new if known else []) + renamed
-
-
-def _conditions(
-    vcenter: VCenter,
-    listed: Mapping[str, str],
-    known: Mapping[str, KnownCluster],
-    missing: list[FailedCluster],
-) -> list[Condition]:
-    watched = [cluster for cluster, entry in known.items() if entry["retired_at"] is None]
-    lost = [cluster for cluster in watched if cluster not in listed]
-    if not listed or len(lost) * 2 > len(watched):
-        return [_shrunk(vcenter, listed, len(watched))]
     return [
-        Condition(
-            "failure",
-            "cluster-missing",
-            one["cluster"],
-            "warning",
-            f"{one['name']} ({one['cluster']}) is no longer listed by {vcenter.name}: deleted, moved,"
-            " or hidden from the account",
-            detail={"cluster": one["cluster"], "name": one["name"]},
-        )
-        for one in missing
+        notice
+        for cluster, name in listed.items()
+        if known and (notice := _notice(cluster, name, known.get(cluster)))
     ]
 
 
-def _shrunk(vcenter: VCenter, listed: Mapping[str, str], watched: int) -> Condition:
-    what = f"{len(listed)} of {watched} known clusters" if listed else "no cluster"
+def _notice(cluster: str, name: str, before: KnownCluster | None) -> str | None:
+    if before is None:
+        return f"cluster {name} ({cluster}) is new"
+    if before["retired_at"] is not None:
+        return f"cluster {name} ({cluster}) is listed again: it was retired at {before['retired_at']}"
+    if before["name"] != name:
+        return f"cluster {cluster} is now called {name}, before {before['name']}"
+    return None
+
+
+def _watched(known: Mapping[str, KnownCluster]) -> list[str]:
+    return [cluster for cluster, entry in known.items() if entry["retired_at"] is None]
+
+
+def _is_shrunk(listed: Mapping[str, str], known: Mapping[str, KnownCluster]) -> bool:
+    watched = _watched(known)
+    return not listed or sum(cluster not in listed for cluster in watched) * 2 > len(watched)
+
+
+def _gone(vcenter: VCenter, one: FailedCluster) -> Condition:
+    return Condition(
+        "failure",
+        "cluster-missing",
+        one["cluster"],
+        "warning",
+        f"{one['name']} ({one['cluster']}) is no longer listed by {vcenter.name}: deleted, moved,"
+        " or hidden from the account",
+        detail={"cluster": one["cluster"], "name": one["name"]},
+    )
+
+
+def _shrunk(vcenter: VCenter, listed: Mapping[str, str], known: Mapping[str, KnownCluster]) -> Condition:
+    watched = _watched(known)
+    left = sum(cluster in listed for cluster in watched)
+    what = f"only {left} of the {len(watched)} known clusters" if listed else "no cluster"
     return Condition(
         "failure",
         "vcenter-authorization",
         "",
         "critical",
         f"{vcenter.name} lists {what}: the account has most likely lost its permission",
-        detail={"listed": len(listed), "known": watched},
-    )
-
-
-def _late(cluster: str, name: str, last_look_at: str | None) -> Condition:
-    last = f"since {last_look_at}" if last_look_at else "so far"
-    return Condition(
-        "failure",
-        "check-overdue",
-        cluster,
-        "critical",
-        f"{name} ({cluster}) has not been looked at {last}, and no failure says why",
-        detail={"cluster": cluster, "name": name, "last_look_at": last_look_at},
+        detail={"listed": left, "known": len(watched)},
     )

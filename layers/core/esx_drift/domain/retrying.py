@@ -1,11 +1,21 @@
-"""The message that brings a vCenter back to the dispatcher."""
+"""What brings a vCenter back to the dispatcher: the message, and when a run sends it.
 
-from typing import TYPE_CHECKING
+A chain of retries begins with the run that makes a vCenter ailing, and ends when one of them finds it well:
+so each outage has one chain, however many runs and checkers meet it.
+"""
 
+from typing import TYPE_CHECKING, Final
+
+from esx_drift.domain.kinds import LOGIN_KINDS
 from esx_drift.domain.names import next_request_id
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import RetryRequest
+    from esx_drift.domain.shapes import After, RetryRequest
+
+UNWATCHED: Final = "clusters_unwatched"
+"""The detail of a finding that left a whole vCenter unlisted; a listing that is only shrunk has none."""
+
+_ENDING_BY_THEMSELVES: Final = LOGIN_KINDS | {"vcenter-authorization"}
 
 
 def retry_of(vcenter: str, run_id: str, attempt: int, reason: str) -> "RetryRequest":
@@ -17,3 +27,15 @@ def retry_of(vcenter: str, run_id: str, attempt: int, reason: str) -> "RetryRequ
         "attempt": attempt,
         "reason": reason,
     }
+
+
+def is_ailing(after: "After") -> bool:
+    """Whether a vCenter's own log says that it could not be listed, for a reason that may end any minute.
+
+    One that was replaced or is too old is not: only a person ends that, and the schedule will see it.
+    """
+    suspected = {suspect["kind"] for suspect in after["suspects"].values()}
+    return bool(suspected & LOGIN_KINDS) or any(
+        finding["kind"] in _ENDING_BY_THEMSELVES and UNWATCHED in finding["detail"]
+        for finding in after["findings"].values()
+    )
