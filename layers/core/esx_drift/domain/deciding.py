@@ -53,6 +53,9 @@ def accept(after: After, decision: Decision, snapshot: Snapshot, snapshot_key: s
     """Accept hosts of a cluster as they were shown; ``snapshot`` is the log's newest."""
     here = as_shown(snapshot, after["uncovered_since"])
     taken = {host: shown for host, shown in decision["hosts"].items() if here.get(host) == shown}
+    refused = sorted_naturally(decision["hosts"].keys() - taken.keys())
+    if not taken:
+        return Effect(after, _still(after), refused=refused)
     newly: dict[str, Accepted] = {
         host: {
             "image": shown["image"],
@@ -65,9 +68,9 @@ def accept(after: After, decision: Decision, snapshot: Snapshot, snapshot_key: s
     told = [_reviewed(finding, snapshot, accepted, decision) for finding in after["findings"].values()]
     return Effect(
         {**after, "accepted": accepted, "findings": _open(told)},
-        told if taken else _still(after),
+        told,
         sorted_naturally(taken),
-        sorted_naturally(decision["hosts"].keys() - taken.keys()),
+        refused,
         {host: known["name"] for host, known in snapshot["hosts"].items()},
     )
 
