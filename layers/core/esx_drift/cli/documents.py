@@ -14,7 +14,7 @@ GZIP_MAGIC = b"\x1f\x8b"
 
 
 def body_of(path: Path) -> bytes:
-    """The document's bytes, of too many just enough to refuse them; ends the command if it can't read them."""
+    """The document's bytes, of too many just enough to refuse them; ends the command if there are none."""
     try:
         with path.open("rb") as file:
             body = file.read(MAX_BYTES + 1)

@@ -7,7 +7,7 @@
 from typing import cast
 
 from esx_drift.contracts.notices import unknown_in
-from esx_drift.contracts.parsing import json_of
+from esx_drift.contracts.parsing import json_of, of_any_depth, refuse_deep
 from esx_drift.contracts.schemas import gate, tidy_gate
 from esx_drift.contracts.wording import violation_lines
 from esx_drift.domain.document import Document
@@ -37,8 +37,11 @@ def require(schema: str, instance: object) -> None:
 
 def read_document(body: bytes) -> Document:
     """The document in the reply's bytes, to be trusted from here on; else ``ContractViolation``."""
-    document = json_of(body)
-    require(DOCUMENT_SCHEMA, document)
+    document = of_any_depth(body)
+    # A tidy document has no place for unknown levels, so that one look at it is enough.
+    if not tidy_gate(DOCUMENT_SCHEMA).is_valid(document):
+        refuse_deep(document)
+        require(DOCUMENT_SCHEMA, document)
     return cast("Document", document)
 
 

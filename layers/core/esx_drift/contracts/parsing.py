@@ -29,15 +29,26 @@ def json_of(body: bytes) -> Json:
     Stricter than ``json.loads``: UTF-8 only, at most 32 MB and 64 levels, and neither duplicate keys nor
     NaN, infinite numbers or lone surrogates, which readers disagree about and no canonical form can hold.
     """
+    value = of_any_depth(body)
+    refuse_deep(value)
+    return value
+
+
+def of_any_depth(body: bytes) -> Json:
+    """The same without a limit to the levels, for those who know that there are few."""
     if len(body) > MAX_BYTES:
         raise refusal(f"at most {MAX_BYTES} bytes", f"{len(body)} bytes")
     text = _text_of(body)
     value = _parsed(text)
-    if not _shallow().is_valid(value):
-        raise refusal(f"at most {MAX_LEVELS} levels", "more")
     if _SURROGATE_ESCAPE.search(text):
         _refuse_lone_surrogates(value)
     return value
+
+
+def refuse_deep(value: Json) -> None:
+    """Raise ``ContractViolation`` for more than 64 levels."""
+    if not _shallow().is_valid(value):
+        raise refusal(f"at most {MAX_LEVELS} levels", "more")
 
 
 def _text_of(body: bytes) -> str:
@@ -85,6 +96,8 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_co
 def _refuse_lone_surrogates(value: Json) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise refusal(f"at most {MAX_LEVELS} levels", "far more") from None
     except UnicodeEncodeError:
         raise refusal("text of whole characters", "half of a surrogate pair") from None
 

@@ -66,7 +66,7 @@ def gate(schema: str) -> jsonschema_rs.Draft202012Validator:
 
 @cache
 def tidy_gate(schema: str) -> jsonschema_rs.Draft202012Validator:
-    """The same for a schema that knows no field and no enum value but its own."""
+    """The same for a schema that knows no field or enum value but its own, and nothing that holds itself."""
     return _compiled(cast("Schema", _tidy(schemas()[schema + SUFFIX])))
 
 
@@ -93,11 +93,13 @@ def authority(schema: str) -> "Draft202012Validator":
 
 
 def _tidy(schema: Json) -> Json:
-    """Close each object that lists its fields, and each ``x-known`` list of values."""
+    """Close each object that lists its fields, each ``x-known`` list of values, and what may hold itself."""
     if isinstance(schema, list):
         return [_tidy(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
+    if "x-tidy" in schema:
+        return schema["x-tidy"]
     # What only adds a condition to an object that is described elsewhere must stay open.
     closed = {name: part if name in {"if", "then", "allOf"} else _tidy(part) for name, part in schema.items()}
     if "x-known" in schema:

@@ -6,7 +6,7 @@ from esx_drift.domain.elements import ELEMENTS, severity_of
 from esx_drift.domain.returns import Former, Return, image_of_host, returns
 from esx_drift.domain.shapes import Change, ChangeKind, Element, Json, KnownHost, Snapshot
 from esx_drift.domain.transitions import Transition, image_changes
-from esx_drift.domain.versions import natural, sorted_naturally
+from esx_drift.domain.versions import sorted_naturally
 
 __all__ = ["Former", "compare"]
 
@@ -21,18 +21,17 @@ def compare(baseline: Snapshot, current: Snapshot, departed: Mapping[str, Former
     returned = returns(baseline, current, departed, hosts)
     transitions = _transitions(baseline, current, returned)
     ranks = {host: rank for rank, host in enumerate(hosts)}
-    changes = [
-        *_host_changes(baseline["hosts"], current["hosts"], returned),
-        *image_changes(transitions, baseline["labels"], current["labels"], ranks),
+    return [
+        *_host_changes(baseline["hosts"], current["hosts"], returned, hosts),
+        *sorted(image_changes(transitions, baseline["labels"], current["labels"], ranks), key=_rank),
         *_orphaned_vib_changes(baseline["hosts"], current["hosts"], returned, hosts),
     ]
-    return sorted(changes, key=_rank)
 
 
 def _rank(change: Change) -> tuple[object, ...]:
     return (
         ELEMENTS.index(change["element"]),
-        natural(change["key"]),
+        change["key"],
         change["alternative_image"] or "",
         change["kind"],
         change["from"] or "",
@@ -45,17 +44,19 @@ type _Hosts = dict[str, KnownHost]
 type _Returned = dict[str, Return]
 
 
-def _host_changes(before: _Hosts, after: _Hosts, returned: _Returned) -> Iterator[Change]:
+def _host_changes(before: _Hosts, after: _Hosts, returned: _Returned, hosts: list[str]) -> Iterator[Change]:
     """Hosts that joined, left, came back under a new id, or are called otherwise."""
-    for host in after.keys() - before.keys():
-        old_id = returned[host].old_id if host in returned else host
-        yield _change("host", "added", host, [host]) if old_id == host else _readded(old_id, host)
-    for host in before.keys() - after.keys() - {former.old_id for former in returned.values()}:
-        yield _change("host", "removed", host, [host])
-    for host in before.keys() & after.keys():
-        old, new = _labels(before[host]), _labels(after[host])
-        if old != new:
-            yield _change("host", "relabelled", host, [host]) | {"detail": {"from": old, "to": new}}
+    old_ids = {former.old_id for former in returned.values()}
+    for host in hosts:
+        if host not in after:
+            if host not in old_ids:
+                yield _change("host", "removed", host, [host])
+        elif host not in before:
+            old_id = returned[host].old_id if host in returned else host
+            yield _change("host", "added", host, [host]) if old_id == host else _readded(old_id, host)
+        elif _labels(before[host]) != _labels(after[host]):
+            detail: dict[str, Json] = {"from": _labels(before[host]), "to": _labels(after[host])}
+            yield _change("host", "relabelled", host, [host]) | {"detail": detail}
 
 
 def _labels(known: KnownHost) -> Json:
@@ -117,8 +118,11 @@ def _orphaned_vib_changes(
             appeared.setdefault(vib, []).append(host)
         for vib in set(old) - set(new):
             vanished.setdefault(vib, []).append(host)
-    yield from (_change("orphaned_vib", "added", vib, where) for vib, where in appeared.items())
-    yield from (_change("orphaned_vib", "removed", vib, where) for vib, where in vanished.items())
+    for vib in sorted_naturally(appeared.keys() | vanished.keys()):
+        if vib in appeared:
+            yield _change("orphaned_vib", "added", vib, appeared[vib])
+        if vib in vanished:
+            yield _change("orphaned_vib", "removed", vib, vanished[vib])
 
 
 def _known_vibs(known: KnownHost | None, former: Return | None) -> list[str] | None:

@@ -152,23 +152,30 @@ def _edges(differences: list[Difference]) -> list[Edge]:
         threshold_to_diff_deeper=0,
         ignore_private_variables=False,
     )
-    found: dict[str, Edge] = {}
-    for kind, levels in tree.items():
-        for level in levels:
-            is_whole = level.up is level.all_up
-            found[level.get_root_key()] = _EDGES.get(kind, "changed") if is_whole else "changed"
+    found = {level.get_root_key(): _EDGES[kind] for kind, levels in tree.items() for level in levels}
     return [
         "relabelled" if difference.labels else found[str(number)]
         for number, difference in enumerate(differences)
     ]
 
 
-_EDGES: dict[str, Edge] = {"dictionary_item_added": "added", "dictionary_item_removed": "removed"}
+_EDGES: dict[str, Edge] = {
+    "dictionary_item_added": "added",
+    "dictionary_item_removed": "removed",
+    "values_changed": "changed",
+}
 
 
-def _numbered(differences: list[Difference], side: int) -> dict[str, Json]:
+def _numbered(differences: list[Difference], side: int) -> dict[str, str]:
     values = [difference.labels or (difference.before, difference.after) for difference in differences]
-    return {str(number): value[side] for number, value in enumerate(values) if value[side] is not None}
+    return {str(number): _line(value[side]) for number, value in enumerate(values) if value[side] is not None}
+
+
+def _line(value: Json) -> str:
+    """A value on one line, different for different values: of longer ones DeepDiff makes a slow line diff."""
+    if not isinstance(value, str):
+        return canonical_json(value).decode()
+    return value.replace("\\", "\\\\").replace("\n", "\\n") if "\n" in value or "\\" in value else value
 
 
 class _Hosts:

@@ -1,0 +1,54 @@
+"""What is compared with what: our check, the naive one, and reading the document at all."""
+
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import jsonschema
+from deepdiff import DeepDiff
+from esx_drift.contracts import read_document
+from esx_drift.domain.canonical import seal_of, snapshot_from
+from esx_drift.domain.diff import compare
+from esx_drift.domain.report import read_report
+from esx_drift.domain.shapes import Snapshot
+
+SCHEMA = Path(__file__).parents[2] / "schemas" / "installed-images.schema.json"
+
+
+def taken(body: bytes) -> tuple[Snapshot, str]:
+    """Parse, validate, canonicalise, seal."""
+    snapshot = snapshot_from(read_report(read_document(body)), None)
+    return snapshot, seal_of(snapshot)
+
+
+def check(before: bytes, after: bytes) -> Callable[[], object]:
+    """A whole check of ``after``, the baseline being at hand; it is compared with only if the seals differ."""
+    baseline, seal = taken(before)
+
+    def work() -> object:
+        snapshot, new_seal = taken(after)
+        return compare(baseline, snapshot, {}) if new_seal != seal else []
+
+    return work
+
+
+def naive(before: bytes, after: bytes) -> Callable[[], object]:
+    """What one would write first."""
+
+    def work() -> object:
+        old, new = json.loads(before), json.loads(after)
+        jsonschema.validate(new, _schema())
+        return DeepDiff(old, new, ignore_order=True)
+
+    return work
+
+
+def loads(body: bytes) -> Callable[[], object]:
+    """The unit."""
+    return lambda: json.loads(body)
+
+
+@cache
+def _schema() -> dict[str, object]:
+    return dict(json.loads(SCHEMA.read_bytes()))

@@ -1,0 +1,83 @@
+"""The documents that are measured, as the simulated vCenter writes them: images of 120 components each."""
+
+import json
+import random
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from tests.simulator import catalogue
+from tests.simulator.inventory import Cluster, Host
+from tests.simulator.report import make_report
+from tests.simulator.wire_software import Component, Software
+
+COMPONENTS = 120
+BEFORE, AFTER = "8.0 U3d", "8.0 U3e"
+AT = datetime(2026, 11, 23, 2, 13, 20, tzinfo=UTC)
+
+
+def fleet(hosts: int, images: int) -> list[Host]:
+    """Hosts that share so many images in turn; each image has a driver of its own, each host two orphans."""
+    shared = [_image(number) for number in range(images)]
+    return [
+        Host(
+            host=f"host-{16 + number}",
+            name=f"esx{number:03}.example.com",
+            cluster="domain-c9",
+            software=shared[number % images],
+            host_uuid="",
+            orphaned_vibs=frozenset(catalogue.ORPHANED_VIBS[:2]),
+        )
+        for number in range(hosts)
+    ]
+
+
+def body_of(hosts: list[Host]) -> bytes:
+    """The document of these hosts, everything in an order that says nothing, as on the wire."""
+    report = make_report(Cluster("domain-c9", "prod-a"), hosts, "SUCCESS", AT, random.Random(len(hosts)))
+    return json.dumps(report, separators=(",", ":")).encode()
+
+
+def moved(hosts: list[Host]) -> list[Host]:
+    """The second host now runs what the first one does."""
+    return [hosts[0], replace(hosts[1], software=hosts[0].software), *hosts[2:]]
+
+
+def upgraded(hosts: list[Host], first: int | None = None) -> list[Host]:
+    """So many hosts (else all) on the next release, each still with the driver that its image has."""
+    newer = {id(host.software): _upgraded(host.software) for host in hosts}
+    count = len(hosts) if first is None else first
+    return [
+        replace(host, software=newer[id(host.software)]) if number < count else host
+        for number, host in enumerate(hosts)
+    ]
+
+
+def all_different(hosts: list[Host]) -> list[Host]:
+    """Every component in another version."""
+    other = {id(host.software): _all_new(host.software) for host in hosts}
+    return [replace(host, software=other[id(host.software)]) for host in hosts]
+
+
+def _image(number: int) -> Software:
+    image = catalogue.software(BEFORE, component_count=COMPONENTS)
+    image["components"]["Cisco-nenic"] = catalogue.component("Cisco-nenic", f"1.0.{number}.0-1OEM.800.1.0.1")
+    return image
+
+
+def _upgraded(image: Software) -> Software:
+    """The next release's base image and inbox components, and a third of the drivers renewed."""
+    renewed = list(image["components"])[::3]
+    components = image["components"] | {name: _renewed(image, name) for name in renewed}
+    return {
+        **image,
+        "base_image": catalogue.base_image(AFTER),
+        "components": components | catalogue.inbox(AFTER),
+    }
+
+
+def _all_new(image: Software) -> Software:
+    return {**image, "components": {name: _renewed(image, name) for name in image["components"]}}
+
+
+def _renewed(image: Software, name: str) -> Component:
+    return catalogue.component(name, f"9.{image['components'][name].get('version')}")

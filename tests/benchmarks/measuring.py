@@ -1,0 +1,61 @@
+"""Ratios of CPU time and of memory, measured in pairs so that a slower moment of the machine cancels out."""
+
+import gc
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from statistics import median
+
+SHORTEST_SECONDS = 0.02
+"""A measurement repeats what is shorter until it takes this long."""
+
+type Work = Callable[[], object]
+
+
+def ratio(work: Work, unit: Work, pairs: int) -> float:
+    """How often ``unit`` fits into ``work``: the median of so many pairs, garbage collection off."""
+    with _no_collection():
+        repeats = _repeats(work), _repeats(unit)
+        return median(_seconds(work, repeats[0]) / _seconds(unit, repeats[1]) for _ in range(pairs))
+
+
+def memory_ratio(work: Work, unit: Work) -> float:
+    """The most memory that Python held during ``work``, over that of ``unit``; both warm."""
+    work()
+    unit()
+    return _peak_bytes(work) / _peak_bytes(unit)
+
+
+def _repeats(work: Work) -> int:
+    """At least once, warm."""
+    work()
+    return max(1, round(SHORTEST_SECONDS / max(_seconds(work, 1), 1e-6)))
+
+
+def _seconds(work: Work, repeats: int) -> float:
+    gc.collect()
+    start = time.process_time()
+    for _ in range(repeats):
+        work()
+    return (time.process_time() - start) / repeats
+
+
+def _peak_bytes(work: Work) -> int:
+    gc.collect()
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
