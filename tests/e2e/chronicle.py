@@ -35,7 +35,7 @@ KEPT_DOWN = [
     "vcenter-authentication",
     "vcenter-replaced",
 ]
-"""These can't even be listed: the dispatcher comes back to them by itself until they are healed."""
+"""These can't even be listed: the dispatcher comes back to them by itself, also when they are healed."""
 
 PATIENT = {"first_delay_seconds": 1, "extract_deadline_seconds": 2}
 """Where an extraction never ends, its deadline is waited for."""
@@ -85,8 +85,10 @@ def told(rig: Rig, tap: Tap) -> Chronicle:
         _look(chronicle, longer)
     until(lambda: all(_is_told_of(rig, name) for name in KEPT_DOWN), "what is down to be told", 30)
     chronicle.before = {key: len(log) for key, log in _logs(rig).items()}
-    _heal(chronicle)
-    _look(chronicle, None, RETRIES)
+    _heal(rig, KEPT_DOWN)
+    rig.await_quiet(RETRIES, WORK, TALK)
+    _heal(rig, [name for name in PLAYED if name not in KEPT_DOWN])
+    _look(chronicle, None)
     chronicle.logs = _logs(rig)
     tap.drain()
     return chronicle
@@ -121,12 +123,12 @@ def _note_names(chronicle: Chronicle, name: str) -> None:
     chronicle.names[name] |= {key: host.name for key, host in hosts.items()}
 
 
-def _look(chronicle: Chronicle, names: list[str] | None, *more: str) -> None:
+def _look(chronicle: Chronicle, names: list[str] | None) -> None:
     """Look at the whole fleet, or at prod-a of the named; then nobody may be left logged in."""
     rig = chronicle.rig
     chosen = [{"vcenter": name, "cluster": "prod-a"} for name in names or ()]
     rig.dispatch({"clusters": chosen} if names else None)
-    rig.await_quiet(*more, WORK, TALK)
+    rig.await_quiet(WORK, TALK)
     try:
         # Whoever is retried meanwhile may just be logged in, but not for long.
         until(lambda: not _open(rig), "every session to be ended", 5)
@@ -143,10 +145,11 @@ def _is_told_of(rig: Rig, name: str) -> bool:
     return state is not None and bool(state["after"]["findings"])
 
 
-def _heal(chronicle: Chronicle) -> None:
-    for name in PLAYED:
-        SCENARIOS[name].heal(chronicle.rig.vcenters[name])
-    _renew_password(chronicle.rig, "vcenter-authentication")
+def _heal(rig: Rig, names: Iterable[str]) -> None:
+    for name in names:
+        SCENARIOS[name].heal(rig.vcenters[name])
+        if name == "vcenter-authentication":
+            _renew_password(rig, name)
 
 
 def _renew_password(rig: Rig, name: str) -> None:

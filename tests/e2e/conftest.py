@@ -14,7 +14,6 @@ from tests.stack.stack import Stack
 __all__ = ["local_aws", "new_stack", "packaged", "trusted_authority"]
 
 SLACK_ON_LOOPBACK = {"WebhookHosts": "127.0.0.1"}
-QUEUES = ("RetryQueue", "CheckQueue", "NotifyQueue")
 
 
 @pytest.fixture(scope="session")
@@ -23,12 +22,10 @@ def new_rig(
     trusted_authority: Authority,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[[], AbstractContextManager[Rig]]:
-    """Makes a rig on a stack of its own; a message that fails comes back after a second, not half an hour."""
+    """Makes a rig on a stack of its own."""
 
     def make() -> AbstractContextManager[Rig]:
         stack = new_stack(SLACK_ON_LOOPBACK)
-        for queue in QUEUES:
-            stack.retry_after(queue, 1)
         return rigged(stack, trusted_authority, Path(tmp_path_factory.mktemp("rig")))
 
     return make

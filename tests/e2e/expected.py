@@ -283,7 +283,7 @@ VCENTER = {
     "vcenter-authorization": _of_both("vcenter-authorization", "critical"),
     "listing-lost": _one(V, "vcenter-authorization", "critical"),
     "vcenter-replaced": _one(V, "vcenter-replaced", "critical"),
-    "api-unsupported": _of_both("api-unsupported", "warning"),
+    "api-unsupported": _one(V, "api-unsupported"),
     "cluster-missing": Story((Opened(V, "cluster-missing", "warning", (), "domain-c1008"),)),
 }
 

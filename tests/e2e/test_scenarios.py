@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from esx_drift.contracts import violations
-from esx_drift.domain.names import check_id, digest_of, event_id, fingerprint
+from esx_drift.domain.names import check_id, digest_of, event_id, fingerprint, record_key
 from esx_drift.domain.story import is_told
 
 from tests.e2e.chronicle import CLUSTERS, LOGS, PLAYED, Chronicle, told
@@ -68,7 +68,7 @@ def test_a_scenario_makes_exactly_its_changes(name: str, chronicle: Chronicle) -
 def test_a_scenario_shows_what_it_says_it_shows(name: str, chronicle: Chronicle) -> None:
     """Elements as changes, kinds as findings."""
     records = [record for log in LOGS for record in chronicle.story(name, log)]
-    shown = {change["element"] for record in records for change in record["changes"]}
+    shown: set[str] = {change["element"] for record in records for change in record["changes"]}
     shown |= {finding["kind"] for record in records for finding in record["findings"]}
     assert {*SCENARIOS[name].shows} <= shown
 
@@ -100,15 +100,15 @@ def test_both_clusters_are_seen_whole_in_the_end(name: str, chronicle: Chronicle
 def test_every_record_and_event_is_valid_and_tied_to_the_one_before(name: str, chronicle: Chronicle) -> None:
     """By their schemas, with the ids that the same check would get again, in one unbroken chain."""
     for log, key in LOGS.items():
-        before = None
+        previous = None
         for seq, record in enumerate(chronicle.log(name, log), 1):
             assert violations("record", record) == []
             assert (record["seq"], record["check_id"]) == (seq, check_id(name, key, seq))
-            assert (record["previous"] or {}).get("sha256") == (digest_of(before) if before else None)
+            assert record["previous"] == previous
             for event in record["events"]:
                 assert violations("event", event) == []
                 assert event["id"] == event_id(record["check_id"], event["type"])
-            before = record
+            previous = {"seq": seq, "key": record_key(name, key, seq), "sha256": digest_of(record)}
 
 
 @each_scenario
@@ -156,7 +156,7 @@ def test_nothing_ended_as_a_dead_letter(queue: str, chronicle: Chronicle) -> Non
 
 
 def test_no_account_was_ever_near_its_lock(chronicle: Chronicle) -> None:
-    """vCenter locks after 5 refused logins in 180 s; of all these tries one was refused."""
+    """Five refused logins in 180 s lock it; of all these tries one was refused."""
     refused = {name: vcenter.sessions.refused_count for name, vcenter in chronicle.rig.vcenters.items()}
     assert {name: count for name, count in refused.items() if count} == {"vcenter-authentication": 1}
 
