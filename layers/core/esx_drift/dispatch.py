@@ -14,6 +14,7 @@ from aws_lambda_powertools import Logger
 from esx_drift.dispatch_look import DispatchLook
 from esx_drift.domain.fleet import Fleet, VCenter
 from esx_drift.domain.names import VCENTER_LOG
+from esx_drift.domain.retiring import retirements
 from esx_drift.domain.retrying import retry_of
 from esx_drift.domain.run import Reply, Run, failed_in
 from esx_drift.domain.shapes import CheckRequest, Dispatch, ExpectedCluster, Record, RetryRequest
@@ -118,6 +119,8 @@ class Dispatcher:
         if dispatch["retry_after_seconds"] is not None and record["failure"] is not None:
             retry = retry_of(vcenter.name, run.id, run.attempt + 1, record["failure"]["reason"])
             self.queue.send_retry(retry, dispatch["retry_after_seconds"])
+        for retirement in retirements(record, self.clock()):
+            self.queue.send_check(retirement, 0)
         reply["failed"] = failed_in(run, record, dispatch["expected"])
         return reply
 

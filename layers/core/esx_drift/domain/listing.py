@@ -52,36 +52,41 @@ def reconcile(
     vcenter: VCenter, listed: Mapping[str, str], known: Mapping[str, KnownCluster], now: datetime
 ) -> Reconciled:
     """Put a listing (id to name) and what was known before together."""
-    after = _known_after(listed, known, now)
-    names = {cluster: entry["name"] for cluster, entry in after.items() if entry["retired_at"] is None}
+    names = {cluster: entry["name"] for cluster, entry in known.items()} | dict(listed)
     patterns = {cluster: excluded_by(vcenter, cluster, name) for cluster, name in names.items()}
-    expected = {cluster: name for cluster, name in names.items() if patterns[cluster] is None}
+    after = {
+        cluster: _entry(name, known.get(cluster), cluster in listed, patterns[cluster], text_of(now))
+        for cluster, name in names.items()
+    }
+    expected = {cluster: entry["name"] for cluster, entry in after.items() if entry["retired_at"] is None}
     missing: list[FailedCluster] = [
         {"cluster": cluster, "name": name} for cluster, name in expected.items() if cluster not in listed
     ]
-    shrunk = _is_shrunk(listed, known)
+    watched = [cluster for cluster in expected if cluster in known and known[cluster]["retired_at"] is None]
+    shrunk = not listed or len(missing) * 2 > len(watched)
     return Reconciled(
         known=after,
         expected=expected,
         excluded=[
             {"cluster": cluster, "name": names[cluster], "pattern": pattern}
             for cluster, pattern in patterns.items()
-            if pattern is not None
+            if pattern is not None and (cluster in listed or after[cluster]["retired_at"] == text_of(now))
         ],
         missing=missing,
-        notices=_notices(listed, known),
-        conditions=[_shrunk(vcenter, listed, known)] if shrunk else [_gone(vcenter, one) for one in missing],
+        notices=_notices(listed, known, after),
+        conditions=[_shrunk(vcenter, listed, missing, watched)]
+        if shrunk
+        else [_gone(vcenter, one) for one in missing],
         tested=LISTING_KINDS - OF_CLUSTERS if shrunk else LISTING_KINDS,
     )
 
 
 def retired_by_pattern(reconciled: Reconciled, findings: Mapping[str, Finding]) -> dict[str, ResolvedBecause]:
-    """Why findings about clusters end that the fleet file's patterns now leave out."""
-    left_out = {one["cluster"] for one in reconciled.excluded}
+    """Why findings about clusters end that are no longer to be watched, since a pattern leaves them out."""
     return {
         fingerprint: "retired"
         for fingerprint, finding in findings.items()
-        if finding["kind"] in OF_CLUSTERS and finding["subject"] in left_out
+        if finding["kind"] in OF_CLUSTERS and finding["subject"] not in reconciled.expected
     }
 
 
@@ -94,47 +99,53 @@ def unseen(known: Mapping[str, KnownCluster], vcenter: VCenter) -> list[FailedCl
     ]
 
 
-def _known_after(
-    listed: Mapping[str, str], known: Mapping[str, KnownCluster], now: datetime
-) -> dict[str, KnownCluster]:
-    after = dict(known)
-    for cluster, name in listed.items():
-        before = known.get(cluster)
-        after[cluster] = {
-            "name": name,
-            "first_listed_at": before["first_listed_at"] if before else text_of(now),
-            "last_listed_at": text_of(now),
-            # Whoever retired it believed it gone: what is listed is watched.
-            "retired_at": None,
-        }
-    return after
+def _entry(
+    name: str,
+    before: KnownCluster | None,
+    listed: bool,  # noqa: FBT001  # one of the facts that an entry is made of
+    pattern: str | None,
+    now: str,
+) -> KnownCluster:
+    """A cluster as it is known from now on: what a pattern leaves out is retired, what is listed is watched.
+
+    Whoever retired it believed it gone. Its time to be looked at begins anew when it is back.
+    """
+    known: KnownCluster = before or {
+        "name": name,
+        "first_listed_at": now,
+        "last_listed_at": now,
+        "retired_at": None,
+    }
+    left_out = known["retired_at"] or now
+    retired_at = left_out if pattern is not None else None if listed else known["retired_at"]
+    is_back = known["retired_at"] is not None and retired_at is None
+    return {
+        "name": name,
+        "first_listed_at": now if is_back else known["first_listed_at"],
+        "last_listed_at": now if listed else known["last_listed_at"],
+        "retired_at": retired_at,
+    }
 
 
-def _notices(listed: Mapping[str, str], known: Mapping[str, KnownCluster]) -> list[str]:
+def _notices(
+    listed: Mapping[str, str], known: Mapping[str, KnownCluster], after: Mapping[str, KnownCluster]
+) -> list[str]:
     return [
         notice
-        for cluster, name in listed.items()
-        if known and (notice := _notice(cluster, name, known.get(cluster)))
+        for cluster in listed
+        if known and (notice := _notice(cluster, known.get(cluster), after[cluster]))
     ]
 
 
-def _notice(cluster: str, name: str, before: KnownCluster | None) -> str | None:
+def _notice(cluster: str, before: KnownCluster | None, after: KnownCluster) -> str | None:
+    name = after["name"]
     if before is None:
         return f"cluster {name} ({cluster}) is new"
-    if before["retired_at"] is not None:
-        return f"cluster {name} ({cluster}) is listed again: it was retired at {before['retired_at']}"
+    if before["retired_at"] is not None and after["retired_at"] is None:
+        return f"cluster {name} ({cluster}) is watched again: it was retired at {before['retired_at']}"
     if before["name"] != name:
         return f"cluster {cluster} is now called {name}, before {before['name']}"
     return None
-
-
-def _watched(known: Mapping[str, KnownCluster]) -> list[str]:
-    return [cluster for cluster, entry in known.items() if entry["retired_at"] is None]
-
-
-def _is_shrunk(listed: Mapping[str, str], known: Mapping[str, KnownCluster]) -> bool:
-    watched = _watched(known)
-    return not listed or sum(cluster not in listed for cluster in watched) * 2 > len(watched)
 
 
 def _gone(vcenter: VCenter, one: FailedCluster) -> Condition:
@@ -149,9 +160,10 @@ def _gone(vcenter: VCenter, one: FailedCluster) -> Condition:
     )
 
 
-def _shrunk(vcenter: VCenter, listed: Mapping[str, str], known: Mapping[str, KnownCluster]) -> Condition:
-    watched = _watched(known)
-    left = sum(cluster in listed for cluster in watched)
+def _shrunk(
+    vcenter: VCenter, listed: Mapping[str, str], missing: list[FailedCluster], watched: list[str]
+) -> Condition:
+    left = len(watched) - len(missing)
     what = f"only {left} of the {len(watched)} known clusters" if listed else "no cluster"
     return Condition(
         "failure",
