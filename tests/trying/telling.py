@@ -2,13 +2,13 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from esx_drift.cli.terminal import printable
+from esx_drift.domain.event import BASELINE_RECORDED
 from esx_drift.domain.findings import rank
-from esx_drift.domain.next_steps import ADVICE
+from esx_drift.domain.story import Story, is_told, story_of
 from esx_drift.domain.wording import clean, sentence
 from rich.console import Console
 from rich.text import Text
@@ -16,7 +16,7 @@ from rich.text import Text
 from tests.stack.local_aws import LocalAws
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import Finding, Record
+    from esx_drift.domain.shapes import Record
 
 STYLES = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 KEPT = ("TERM", "COLUMNS", "NO_COLOR")
@@ -42,20 +42,18 @@ def tell_table(local_aws: LocalAws, environment: Mapping[str, str]) -> None:
     subprocess.run([command, "status"], env=local_aws.environment | own, check=True, timeout=120)
 
 
-def tell_findings(console: Console, records: "list[Record]") -> None:
-    """Every open finding, the worst first, and what to do about it."""
-    told = sorted(_found(records), key=lambda found: -rank(found[1]["severity"]))
-    console.print("\nWhat to look at" if told else "\nNothing is wrong with it.", style="bold")
-    for where, finding in told:
-        severity = finding["severity"]
-        console.print(Text(severity, STYLES[severity]) + Text(f" {where}: {sentence(finding['summary'])}"))
-        advice = ADVICE[finding["kind"]]
-        places = {"vcenter": where, "cluster": where, "hosts": "the hosts", "scope": where}
-        step = " ".join(filter(None, (advice.step, advice.command))).format(**places)
-        console.print(Text(f"  Next: {printable(step)}", "dim"))
+def tell_stories(console: Console, records: "list[Record]") -> None:
+    """What people would have been told in chat, the urgent first: all but that it was a first look."""
+    events = [event for record in records for event in record["events"]]
+    told = [event for event in events if is_told(event["type"]) and event["type"] != BASELINE_RECORDED]
+    if not told and not any(record["failure"] for record in records):
+        console.print("\nNothing to tell: each cluster runs one image, and no VIB is orphaned.")
+    for event in sorted(told, key=lambda event: -rank(event["data"]["severity"])):
+        story = story_of(event)
+        console.print(Text(f"\n{story.title}", STYLES[event["data"]["severity"]]))
+        for line in (*(f"• {item}" for item in story.items), *_step(story)):
+            console.print(Text(f"  {line}"))
 
 
-def _found(records: "list[Record]") -> "Iterator[tuple[str, Finding]]":
-    for record in records:
-        for finding in record["after"]["findings"].values():
-            yield name_of(record), finding
+def _step(story: Story) -> tuple[str, ...]:
+    return (f"Next: {story.step.text} {story.step.command}".rstrip(),) if story.step else ()

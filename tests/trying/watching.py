@@ -26,7 +26,7 @@ FIRST_DELAY_SECONDS = 3
 BOUND_SECONDS = EXTRACTION_SECONDS + 900
 """The deadline, and the longest pause before the last look at a task, twice over."""
 
-LEFT_TO_THE_CHECK = frozenset({"VcIntegrity.lifecycleGeneral.Read", "extraction"})
+LEFT_TO_THE_CHECK = frozenset({"tasks", "extraction"})
 NAMED = 3
 """So many of the clusters that are waited for are named."""
 
@@ -57,19 +57,23 @@ class Trial:
         Raises ``TimeoutError`` if a cluster has none in time.
         """
         reply: Any = self.stack.invoke("DispatcherFunction", {})
-        waited = {one["cluster"]: one["request_id"] for one in reply["dispatched"]}
+        waited = {one["cluster"]: one for one in reply["dispatched"]}
         records: list[Record] = []
         with _progress(console) as progress:
             bar = progress.add_task("", total=len(waited))
 
             def all_answered() -> bool:
-                for cluster, request_id in list(waited.items()):
-                    record = self._record(cluster, request_id)
+                for cluster, one in list(waited.items()):
+                    record = self._record(cluster, one["request_id"])
                     if record is not None:
                         del waited[cluster]
                         records.append(record)
                         progress.console.print(f"  {answer(record)}", highlight=False, markup=False)
-                progress.update(bar, completed=len(records), description=_waiting(list(waited)))
+                progress.update(
+                    bar,
+                    completed=len(records),
+                    description=_waiting([one["name"] for one in waited.values()]),
+                )
                 return not waited
 
             until(all_answered, "every cluster's record", BOUND_SECONDS)

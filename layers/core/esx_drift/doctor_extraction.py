@@ -16,6 +16,12 @@ from esx_drift.domain.wording import clean, lasted, listed
 from esx_drift.errors import ContractViolation, NoReport, NotEligible
 from esx_drift.ports import Cluster, Reply, Submitted, Task, VCenterSession
 
+SEE = "System.Read"
+SETTINGS = "VcIntegrity.lifecycleSettings.Read"
+TASKS = "VcIntegrity.lifecycleGeneral.Read"
+PRIVILEGES = {"inventory": SEE, "report": SETTINGS, "tasks": TASKS}
+"""By the step that needs it."""
+
 BETWEEN_POLLS_SECONDS = 2.0
 QUARANTINED = (
     "Let a check meet it, which keeps the reply in the AuditBucket, and see: esx-drift validate DOCUMENT.json"
@@ -37,7 +43,7 @@ class Extraction:
         """The last three lines: two privileges, and the report that comes of them."""
         last = self._report()
         if not self.vcenter.extract:
-            exam.ok(f"may read the report of {self._name}")
+            exam.ok(f"{SETTINGS}: may read the report of {self._name}")
             exam.untried("the fleet file says not to extract, so that there is no task to read")
             self._tell(exam, self.session.installed_images(self.cluster.id) if last is None else last)
             return
@@ -47,7 +53,7 @@ class Extraction:
             self._tell(exam, last, "busy, so that no new report was asked for; ")
             return
         task = self.session.task(submitted.task_id)
-        exam.ok("may read the tasks that it starts")
+        exam.ok(f"{TASKS}: may read the task that it started")
         self._conclude(exam, submitted, self._ended(submitted.task_id, task))
 
     @property
@@ -64,10 +70,10 @@ class Extraction:
         try:
             submitted = self.session.extract(self.cluster.id)
         except NotEligible:
-            exam.ok(f"may read the report of {self._name}")
+            exam.ok(f"{SETTINGS}: may read the report of {self._name}")
             exam.untried("nothing was extracted, so that there is no task to read")
             raise
-        exam.ok(f"may read the report of {self._name}, and extract a new one")
+        exam.ok(f"{SETTINGS}: may read the report of {self._name}, and extract a new one")
         return submitted
 
     def _ended(self, task_id: str, task: Task | None) -> Task | None:

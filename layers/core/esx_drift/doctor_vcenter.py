@@ -11,24 +11,18 @@ from esx_drift.adapters.vcenter_answers import TOO_OLD, failure_of
 from esx_drift.adapters.vcenter_replies import about_of
 from esx_drift.adapters.vcenter_unreachable import Peer
 from esx_drift.adapters.vcenter_wire import Answer, Wire
-from esx_drift.doctor_extraction import Extraction
+from esx_drift.doctor_extraction import PRIVILEGES, SEE, SETTINGS, Extraction
 from esx_drift.doctor_login import Reset
 from esx_drift.doctor_way import WAY_STEPS, Target, walk
 from esx_drift.domain.doctor import FIX, Examination, Line, fix_of
 from esx_drift.domain.fleet import VCenter, excluded_by
-from esx_drift.domain.next_steps import ADVICE
 from esx_drift.domain.versions import order
 from esx_drift.domain.wording import counted
 from esx_drift.errors import ApiUnsupported, EsxDriftError, NotAuthorized
 from esx_drift.ports import Cluster, VCenterSession
 from esx_drift.sessions import Admission, Breakers, Session, VCenterSessions
 
-SEE, SETTINGS, TASKS = (
-    "System.Read",
-    "VcIntegrity.lifecycleSettings.Read",
-    "VcIntegrity.lifecycleGeneral.Read",
-)
-STEPS = ("secret", *WAY_STEPS, "clock", "login", "version", SEE, SETTINGS, TASKS, "extraction")
+STEPS = ("secret", *WAY_STEPS, "clock", "login", "version", *PRIVILEGES, "extraction")
 
 OK = 200
 MAX_SKEW = timedelta(minutes=5)
@@ -111,14 +105,16 @@ class VCenterDoctor:
             fix = "Correct the vCenter's cluster patterns in the fleet file, then: esx-drift fleet push FILE"
             said = f"{counted(len(listed), 'cluster')} listed, and the fleet file leaves each of them out"
             raise NotAuthorized(said, {FIX: fix})
-        exam.ok(f"{counted(len(listed), 'cluster')} listed, {len(watched)} watched")
+        exam.ok(f"{SEE}: {counted(len(listed), 'cluster')} listed, {len(watched)} watched")
         inhabited = (one for one in watched[:HOSTS_SOUGHT] if session.hosts(one.id))
         return next(inhabited, watched[0])
 
     def _fix(self, exam: Examination, error: EsxDriftError) -> str:
-        step = exam.steps[len(exam.lines)]
+        privilege = PRIVILEGES.get(exam.steps[len(exam.lines)], SETTINGS)
         if isinstance(error, NotAuthorized) and FIX not in error.facts:
-            return f"{ADVICE[error.reason].step.capitalize()} {step}"
+            return (
+                f"Give the account's role this privilege at the vCenter's root, with propagation: {privilege}"
+            )
         return fix_of(error, {"vcenter": self.vcenter.name, "cluster": "the cluster", "scope": "the cluster"})
 
 
