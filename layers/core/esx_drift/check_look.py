@@ -1,7 +1,7 @@
 """The look of one check: gather, believe, judge; then the draft of what it came to."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -9,7 +9,7 @@ from esx_drift.contracts import notices_of, read_document
 from esx_drift.domain.fleet import VCenter
 from esx_drift.domain.freshness import Expected, Freshness, judge
 from esx_drift.domain.report import Report, read_report
-from esx_drift.domain.shapes import CheckRequest
+from esx_drift.domain.shapes import CheckRequest, Finding
 from esx_drift.domain.times import time_of
 from esx_drift.errors import (
     VCENTER_FAILURES,
@@ -18,10 +18,12 @@ from esx_drift.errors import (
     LoginRefused,
     LoginSuspended,
     SecretInvalid,
+    VCenterReplaced,
 )
 from esx_drift.failing import is_told_by_vcenter
 from esx_drift.log import Draft, Later, Log, Turn
 from esx_drift.ports import Reply, Store, Topic, VCenters
+from esx_drift.restarting import former_findings, restarted
 from esx_drift.scene import Scene
 from esx_drift.sight import Gaze, Sight, asked_at
 from esx_drift.taking import Taking
@@ -42,6 +44,8 @@ class CheckLook:
     fleet_sha256: str
     clock: Callable[[], datetime]
     code_version: str
+    former: tuple[Finding, ...] = ()
+    """What was open before this log began anew."""
 
     def __call__(self, turn: Turn) -> Draft | Later:
         """The draft of a record, or what to ask for when the vCenter is not done."""
@@ -53,6 +57,9 @@ class CheckLook:
                 return reply
             return self._seen(self._scene(turn, sight, started_at), gaze, reply)
         except (*VCENTER_FAILURES, SecretInvalid, ContractViolation) as error:
+            if isinstance(error, VCenterReplaced) and self._is_accepted(error.facts["now"]):
+                anew = replace(self, former=former_findings(turn))
+                return anew(restarted(turn, error.facts["now"]))
             teller = self._teller(sight, error)
             return failed(self._scene(turn, sight, started_at), error, teller)
 
@@ -82,7 +89,12 @@ class CheckLook:
             uri=self.store.uri(self.vcenter.name, self.request["cluster"], turn.seq),
             code_version=self.code_version,
             fleet_sha256=self.fleet_sha256,
+            former=self.former,
         )
+
+    def _is_accepted(self, instance_uuid: str) -> bool:
+        """Whether the vCenter that answers is the one that its own log knows."""
+        return Log(self.store, self.topic, self.vcenter.name).after()["instance_uuid"] == instance_uuid
 
     def _teller(self, sight: Sight, error: EsxDriftError) -> Literal["vcenter", "cluster"]:
         if sight.at == "login" or isinstance(error, LOGIN_FAILURES):

@@ -76,7 +76,11 @@ class Decider:
         struck = self._struck_off(writing)
 
         def carry(turn: Turn, _: datetime) -> Effect:
-            return retire(turn.after, cluster, decision) if struck else not_retired(turn.after, cluster)
+            if not struck:
+                return not_retired(turn.after, cluster)
+            stored = turn.after["snapshot"]
+            snapshot = self.store.snapshot(stored["key"]) if stored and turn.after["findings"] else None
+            return retire(turn.after, cluster, decision, snapshot)
 
         return writing.append("retired", carry)
 

@@ -10,7 +10,15 @@ from esx_drift.domain.findings import Settled, Tested, settle
 from esx_drift.domain.fleet import VCenter
 from esx_drift.domain.names import check_id
 from esx_drift.domain.record import Heading, blank_record
-from esx_drift.domain.shapes import After, CheckRequest, ClockFacts, Outcome, Record, ResolvedBecause
+from esx_drift.domain.shapes import (
+    After,
+    CheckRequest,
+    ClockFacts,
+    Finding,
+    Outcome,
+    Record,
+    ResolvedBecause,
+)
 from esx_drift.domain.times import text_of
 from esx_drift.log import Blob, Draft, Turn
 from esx_drift.sight import Sight, task_facts
@@ -25,7 +33,10 @@ CLOCK_NOTICES = frozenset({AHEAD, BEHIND})
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All that the drafts of one check have in common. ``uri`` is where its record will lie."""
+    """All that the drafts of one check have in common. ``uri`` is where its record will lie.
+
+    ``former``: findings that end with this check, since the log begins anew with it.
+    """
 
     turn: Turn
     vcenter: VCenter
@@ -36,6 +47,7 @@ class Scene:
     uri: str
     code_version: str
     fleet_sha256: str
+    former: tuple[Finding, ...] = ()
 
     @property
     def after(self) -> After:
@@ -81,6 +93,7 @@ class Scene:
 
     def draft(self, record: Record, host_names: Mapping[str, str], blobs: tuple[Blob, ...] = ()) -> Draft:
         """The record with the events that it causes."""
+        record = {**record, "findings": [*record["findings"], *self._ended(record["findings"])]}
         taken = record["after"]["last_taken"]
         told = Told(
             vcenter=self.vcenter.name,
@@ -97,6 +110,11 @@ class Scene:
             host_names=host_names,
         )
         return Draft({**record, "events": events_of(told)}, blobs)
+
+    def _ended(self, told: Iterable[Finding]) -> list[Finding]:
+        """The former findings, but for those that hold anew: under the same name they were never over."""
+        names = {finding["fingerprint"] for finding in told}
+        return [finding for finding in self.former if finding["fingerprint"] not in names]
 
     def _clock(self) -> ClockFacts | None:
         reply = self.sight.reply

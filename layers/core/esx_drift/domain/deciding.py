@@ -71,7 +71,7 @@ def accept(after: After, decision: Decision, snapshot: Snapshot, snapshot_key: s
         told,
         sorted_naturally(taken),
         refused,
-        {host: known["name"] for host, known in snapshot["hosts"].items()},
+        _names(snapshot),
     )
 
 
@@ -90,7 +90,7 @@ def accept_vcenter(after: After, decision: Decision, now: datetime) -> Effect:
     return Effect(moved, told, [uuid])
 
 
-def retire(after: After, cluster: str, decision: Decision) -> Effect:
+def retire(after: After, cluster: str, decision: Decision, snapshot: Snapshot | None) -> Effect:
     """Close all that is open on a cluster that is watched no more; what it last ran stays known.
 
     A decision with an instance UUID is about what that vCenter replaced: a log that has begun anew since
@@ -100,7 +100,7 @@ def retire(after: After, cluster: str, decision: Decision) -> Effect:
         return Effect(after, _still(after), refused=[cluster])
     told = [_closed(finding, "retired", decision) for finding in after["findings"].values()]
     moved: After = {**after, "findings": {}, "suspects": {}, "uncovered_since": {}, "blind_since": None}
-    return Effect(moved, told, [cluster])
+    return Effect(moved, told, [cluster], host_names=_names(snapshot) if snapshot else {})
 
 
 def not_retired(after: After, cluster: str) -> Effect:
@@ -139,10 +139,13 @@ def _reviewed(
         return {**_held(finding), "detail": detail, "severity": finding["severity"] if new else "warning"}
     if finding["kind"] != "drift-unreviewed":
         return _held(finding)
-    names = {host: known["name"] for host, known in snapshot["hosts"].items()}
-    for left in unreviewed(snapshot, snapshot["hosts"], accepted, names):
+    for left in unreviewed(snapshot, snapshot["hosts"], accepted, _names(snapshot)):
         return {**_held(finding), "hosts": list(left.hosts), "summary": left.summary}
     return _closed(finding, "accepted", decision)
+
+
+def _names(snapshot: Snapshot) -> dict[str, str]:
+    return {host: known["name"] for host, known in snapshot["hosts"].items()}
 
 
 def _has(accepted: Mapping[str, Accepted], host: str, vib: str) -> bool:
