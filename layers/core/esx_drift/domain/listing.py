@@ -18,6 +18,7 @@ from esx_drift.domain.shapes import (
     ResolvedBecause,
 )
 from esx_drift.domain.times import text_of, time_of
+from esx_drift.domain.versions import sorted_naturally
 
 OF_CLUSTERS = frozenset({"cluster-missing", "check-overdue"})
 """What a listing shows of single clusters, unless it is itself not to be trusted."""
@@ -52,7 +53,10 @@ def reconcile(
     vcenter: VCenter, listed: Mapping[str, str], known: Mapping[str, KnownCluster], now: datetime
 ) -> Reconciled:
     """Put a listing (id to name) and what was known before together."""
-    names = {cluster: entry["name"] for cluster, entry in known.items()} | dict(listed)
+    names = {
+        cluster: listed[cluster] if cluster in listed else known[cluster]["name"]
+        for cluster in sorted_naturally(known.keys() | listed.keys())
+    }
     patterns = {cluster: excluded_by(vcenter, cluster, name) for cluster, name in names.items()}
     after = {
         cluster: _entry(name, known.get(cluster), cluster in listed, patterns[cluster], text_of(now))
