@@ -86,20 +86,21 @@ class Decider:
 
     def _struck_off(self, writing: "_Writing") -> bool:
         """Whether the vCenter's list no longer has the cluster among those to be watched."""
-        cluster, decision = writing.request["cluster"], writing.decision
-        known = Log(self.store, self.topic, self.vcenter.name).after()["clusters"] or {}
+        cluster, striking = writing.request["cluster"], writing.for_vcenter()
+        log = Log(self.store, self.topic, self.vcenter.name)
+        known = log.after()["clusters"] or {}
         if cluster not in known:
             raise RequestRefused(f"{self.vcenter.name} never listed a cluster {cluster!r}")
-        if known[cluster]["retired_at"] is not None:
+        if known[cluster]["retired_at"] and log.answer_to(striking.request["request_id"]) is None:
             return True
         left_out = excluded_by(self.vcenter, cluster, known[cluster]["name"]) is not None
 
         def carry(turn: Turn, now: datetime) -> Effect:
             if is_listed(turn.after, cluster) and not left_out:
                 return not_retired(turn.after, cluster)
-            return strike_off(turn.after, cluster, decision, now)
+            return strike_off(turn.after, cluster, striking.decision, now)
 
-        record = writing.for_vcenter().append("retired", carry)
+        record = striking.append("retired", carry)
         return record["decision"] is not None and cluster in record["decision"]["taken"]
 
 

@@ -1,7 +1,5 @@
 """The world of the checks, in which a person decides."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.core.checking.conftest import ca, cloud, tls, world
@@ -12,6 +10,6 @@ __all__ = ["ca", "cloud", "tls", "world"]
 
 
 @pytest.fixture
-def person(world: World) -> Iterator[Person]:
+def person(world: World) -> Person:
     """Somebody who decides on what the world's checks saw."""
     return Person(world)

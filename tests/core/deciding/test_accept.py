@@ -1,10 +1,15 @@
+from typing import TYPE_CHECKING
+
 import pytest
 from esx_drift.domain.deciding import as_shown
 from esx_drift.errors import RequestRefused
 
 from tests.core.checking.world import PROD_A, PROD_B, World, moved, one, open_kinds
 from tests.core.deciding.person import ALICE, Person, answered, decided
-from tests.demo.timeline import BY_HAND, FOOTHOLD, I40EN
+from tests.demo.timeline import BY_HAND, FOOTHOLD, I40EN, SHIPPED
+
+if TYPE_CHECKING:
+    from esx_drift.domain.shapes import Shown
 
 
 def _names(world: World, *names: str) -> list[str]:
@@ -25,7 +30,7 @@ def _drifted(world: World, number: int = 1) -> list[str]:
 
 
 def test_what_was_shown_and_accepted_is_reviewed(world: World, person: Person) -> None:
-    """Accepting all that is shown closes drift-unreviewed, says who and why, and the next look opens nothing."""
+    """Accepting all of it closes drift-unreviewed, says who and why, and the next look opens nothing."""
     (name,) = _drifted(world)
     record = person.accept(person.shown())
     assert decided(record)["taken"] == sorted(person.shown(), key=lambda host: int(host.rpartition("-")[2]))
@@ -52,12 +57,8 @@ def test_only_the_hosts_that_were_named_are_accepted(world: World, person: Perso
     left = one(record["after"]["findings"].values(), "drift-unreviewed")
     assert left["hosts"] == [other]
     assert left["summary"] == f"{second} is not as last accepted"
-    world.vcenter.hosts.edit(second, lambda software: software.update(_software(world, _hosts(world)[-1])))
+    world.vcenter.hosts.set_component(second, I40EN, SHIPPED)
     assert "drift-unreviewed" not in open_kinds(world.check())
-
-
-def _software(world: World, name: str) -> dict[str, object]:
-    return dict(world.vcenter.inventory.host(name).software)
 
 
 def test_what_moved_meanwhile_is_refused(world: World, person: Person) -> None:
@@ -81,8 +82,8 @@ def test_a_refusal_of_all_changes_nothing_but_the_log(world: World, person: Pers
     """An image that was never there, and a host that nobody knows."""
     _drifted(world)
     before = world.state()["after"]
-    shown = {host: {**one_, "image": "0" * 64} for host, one_ in person.shown().items()}
-    record = person.accept({**shown, "host-999": {"image": "0" * 64, "orphaned_vibs": []}})  # type: ignore[arg-type]  # the same fields
+    never: Shown = {"image": "0" * 64, "orphaned_vibs": []}
+    record = person.accept(dict.fromkeys([*person.shown(), "host-999"], never))
     assert decided(record)["taken"] == []
     assert "host-999" in decided(record)["refused"]
     assert {**record["after"], "answered": []} == {**before, "answered": []}
@@ -108,7 +109,11 @@ def test_an_accepted_orphaned_vib_is_no_alarm_until_it_spreads(world: World, per
     assert one(world.check()["findings"], "orphaned-vib")["severity"] == "critical"
     record = person.accept(person.shown())
     known = one(record["after"]["findings"].values(), "orphaned-vib")
-    assert (known["severity"], known["transition"], known["detail"]["not_accepted_on"]) == ("warning", "still", [])
+    assert (known["severity"], known["transition"], known["detail"]["not_accepted_on"]) == (
+        "warning",
+        "still",
+        [],
+    )
     after = world.check()
     assert (after["outcome"], one(after["findings"], "orphaned-vib")["severity"]) == ("unchanged", "warning")
     world.vcenter.hosts.add_orphaned_vib(second, FOOTHOLD)
