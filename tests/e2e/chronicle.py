@@ -33,7 +33,6 @@ KEPT_DOWN = [
     "vcenter-unavailable",
     "vcenter-redirect",
     "vcenter-authentication",
-    "vcenter-replaced",
 ]
 """These can't even be listed: the dispatcher comes back to them by itself, also when they are healed."""
 

@@ -80,12 +80,12 @@ class Rig:
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
         self.stack.aws.s3.put_object(Bucket=self.state_bucket, Key=FLEET_KEY, Body=body)
 
-    def fleet(self, **settings: object) -> dict[str, Any]:
-        """A fleet file that names every vCenter of the rig and tells all of it to one route."""
+    def fleet(self, *names: str, **settings: object) -> dict[str, Any]:
+        """A fleet file of these vCenters (none given: of all) that tells everything to one route."""
         return {
             "schema_version": 1,
             "settings": {**QUICK, **settings},
-            "vcenters": [{"name": name} for name in self.vcenters],
+            "vcenters": [{"name": name} for name in names or self.vcenters],
             "routes": [{"name": ROUTE}],
         }
 
