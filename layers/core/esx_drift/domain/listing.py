@@ -96,10 +96,11 @@ def retired_by_pattern(reconciled: Reconciled, findings: Mapping[str, Finding]) 
 
 def unseen(known: Mapping[str, KnownCluster], vcenter: VCenter) -> list[FailedCluster]:
     """The clusters that a vCenter without a listing leaves unwatched."""
+    names = {cluster: known[cluster]["name"] for cluster in sorted_naturally(known)}
     return [
-        {"cluster": cluster, "name": entry["name"]}
-        for cluster, entry in known.items()
-        if entry["retired_at"] is None and excluded_by(vcenter, cluster, entry["name"]) is None
+        {"cluster": cluster, "name": name}
+        for cluster, name in names.items()
+        if known[cluster]["retired_at"] is None and excluded_by(vcenter, cluster, name) is None
     ]
 
 

@@ -1,0 +1,231 @@
+"""A vCenter that does not answer: told within minutes, and so is its end; with one chain of retries."""
+
+from threading import Semaphore
+
+import pytest
+from esx_drift.domain.retrying import retry_of
+from esx_drift.errors import TransientError
+
+from tests.core.checking.world import moved, open_kinds
+from tests.core.dispatching.world import World, dispatch_in, names_in
+from tests.simulator import fault_kinds
+from tests.simulator.faults import Fault
+from tests.simulator.reply import Reply
+
+LOGIN, LISTING = "POST /api/session", "GET /api/vcenter/cluster"
+FAILING = {
+    "unreachable": (LOGIN, fault_kinds.connection("reset"), "vcenter-unreachable"),
+    "cut off while listing": (LISTING, fault_kinds.connection("reset"), "vcenter-unreachable"),
+    "unavailable": (LOGIN, fault_kinds.no_healthy_upstream(), "vcenter-unavailable"),
+    "unavailable while listing": (LISTING, fault_kinds.status(503), "vcenter-unavailable"),
+    "error": (LOGIN, fault_kinds.status(500), "vcenter-error"),
+    "error while listing": (LISTING, fault_kinds.invalid_json(), "vcenter-error"),
+}
+
+
+@pytest.fixture
+def name(world: World) -> str:
+    """A vCenter of two clusters that was well for a while."""
+    made = world.add("prod-a", "prod-b")
+    world.run()
+    world.wait(hours=4)
+    world.sent("check")
+    return made
+
+
+@pytest.mark.parametrize(("route", "fault", "kind"), FAILING.values(), ids=FAILING)
+def test_a_failure_is_told_when_it_was_met_twice(
+    world: World, name: str, route: str, fault: Fault, kind: str
+) -> None:
+    """The second try comes by itself after ten minutes; the first one was only a suspicion."""
+    world.vcenters[name].faults.inject(route, fault)
+    reply = world.run()
+    assert [(one["cluster"], one["reason"]) for one in reply["failed"]] == [(None, kind)]
+    first = world.last(name)
+    assert first["outcome"] == "not-dispatched"
+    assert [one["name"] for one in dispatch_in(first)["failed"]] == ["prod-a", "prod-b"]
+    assert world.topic.published == []
+    (again,) = world.retries_come()
+    assert again["failed"][0]["reason"] == kind
+    second = world.last(name)
+    assert moved(second) == {(kind, "opened")}
+    (finding,) = second["findings"]
+    assert finding["severity"] == "warning"
+    assert finding["opened_at"] == first["checked_at"]
+    assert finding["detail"]["clusters_unwatched"] == 2
+    assert [event["type"] for event in world.topic.published] == ["esx-drift.failure.detected"]
+    assert world.sent("check") == []
+
+
+def test_one_lost_packet_tells_nothing(world: World, name: str) -> None:
+    """If the second try finds the vCenter well, its clusters are asked for, and nobody hears of it."""
+    world.vcenters[name].faults.inject(LOGIN, fault_kinds.status(503), times=1)
+    world.run()
+    (reply,) = world.retries_come()
+    assert names_in(reply) == ["prod-a", "prod-b"]
+    assert world.topic.published == []
+    assert world.last(name)["after"]["suspects"] == {}
+    assert world.sent("retry") == []
+
+
+def test_the_end_of_an_outage_is_told_and_all_is_looked_at(world: World, name: str) -> None:
+    """The chain goes on until the vCenter answers; then every cluster is asked for at once."""
+    world.servers[name].stop()
+    world.run()
+    for _ in range(5):
+        world.retries_come()
+    assert len(world.topic.published) == 1
+    world.servers[name].start()
+    (reply,) = world.retries_come()
+    assert names_in(reply) == ["prod-a", "prod-b"]
+    assert moved(world.last(name)) == {("vcenter-unreachable", "resolved")}
+    assert world.topic.published[-1]["type"] == "esx-drift.failure.resolved"
+    assert world.sent("retry") == []
+
+
+def test_one_outage_has_one_chain(world: World, name: str) -> None:
+    """Schedules, persons and sixty checkers that meet the outage begin no second one."""
+    world.servers[name].stop()
+    world.run()
+    for _ in range(2):
+        (waiting,) = world.sent("retry")
+        asked = retry_of(name, "a run of the schedule", 0, "vcenter-unreachable")
+        for _ in range(60):
+            world.retry(asked)
+        world.run()
+        world.run({name: ("prod-a",)})
+        assert world.sent("retry") == []
+        world.wait(seconds=waiting.delay_seconds)
+        world.retry(waiting.body)
+    assert len(world.sent("retry")) == 1
+
+
+def test_sixty_checkers_are_answered_once(world: World, name: str) -> None:
+    """They failed together and ask for the same: the first message is answered by one record."""
+    before = len(world.records(name))
+    asked = retry_of(name, "their run", 0, "vcenter-unreachable")
+    replies = [world.retry(asked) for _ in range(60)]
+    assert names_in(replies[0]) == ["prod-a", "prod-b"]
+    assert not any(reply["dispatched"] for reply in replies[1:])
+    assert len(world.records(name)) == before + 1
+
+
+def test_a_checker_that_meets_the_outage_first_begins_the_chain(world: World, name: str) -> None:
+    """An outage between two schedules is told as soon."""
+    world.servers[name].stop()
+    world.retry(retry_of(name, "a run of the schedule", 0, "vcenter-unreachable"))
+    assert world.topic.published == []
+    world.retries_come()
+    assert open_kinds(world.last(name)) == {"vcenter-unreachable"}
+
+
+def test_the_next_outage_has_a_chain_again(world: World, name: str) -> None:
+    """A chain ends with its outage, and leaves nothing behind that would keep the next one from beginning."""
+    for _ in range(2):
+        world.servers[name].stop()
+        world.run()
+        world.retries_come()
+        world.servers[name].start()
+        world.retries_come()
+        assert world.sent("retry") == []
+        world.wait(hours=4)
+    kinds = [event["type"].rpartition(".")[2] for event in world.topic.published]
+    assert kinds == ["detected", "resolved"] * 2
+
+
+def test_a_run_of_chosen_clusters_counts_nothing(world: World, name: str) -> None:
+    """It neither suspects nor confirms an outage, and the end of one is for who then looks at all of it."""
+    world.servers[name].stop()
+    for _ in range(3):
+        reply = world.run({name: ("prod-a",)})
+        assert [one["reason"] for one in reply["failed"]] == ["vcenter-unreachable"]
+        assert [one["name"] for one in dispatch_in(world.last(name))["failed"]] == ["prod-a"]
+        world.wait(hours=1)
+    assert world.last(name)["after"]["suspects"] == {}
+    assert world.sent("retry") == []
+    world.run()
+    world.retries_come()
+    world.servers[name].start()
+    assert names_in(world.run({name: ("prod-a",)})) == ["prod-a"]
+    assert open_kinds(world.last(name)) == {"vcenter-unreachable"}
+    (reply,) = world.retries_come()
+    assert names_in(reply) == ["prod-a", "prod-b"]
+    assert open_kinds(world.last(name)) == set()
+
+
+def test_a_vcenter_that_is_down_stops_no_other(world: World, name: str) -> None:
+    """The others are asked for, and the reply names it."""
+    other = world.add("edge")
+    world.servers[name].stop()
+    reply = world.run()
+    assert [(one["vcenter"], one["name"]) for one in reply["dispatched"]] == [(other, "edge")]
+    assert [one["vcenter"] for one in reply["failed"]] == [name]
+
+
+def test_a_slow_vcenter_costs_the_others_nothing(world: World, name: str) -> None:
+    """Eight are listed at once: the others are done while it still answers."""
+    done, waited = Semaphore(0), list[bool]()
+
+    def wait_for_the_others(reply: Reply) -> Reply:
+        waited.extend(done.acquire(timeout=20) for _ in range(3))
+        return reply
+
+    def tell(reply: Reply) -> Reply:
+        done.release()
+        return reply
+
+    for _ in range(3):
+        other = world.vcenters[world.add("edge")]
+        other.faults.inject("GET /api/vcenter/host", Fault("told", alter=tell))
+    world.vcenters[name].faults.inject(LISTING, Fault("slow", alter=wait_for_the_others))
+    assert names_in(world.run()) == ["prod-a", "prod-b", *["edge"] * 3]
+    assert waited == [True] * 3
+
+
+def test_an_outage_of_days_is_critical(world: World, name: str) -> None:
+    """Nobody has seen its clusters for 72 hours: raised once."""
+    world.servers[name].stop()
+    world.run()
+    world.retries_come()
+    world.wait(hours=72)
+    for _ in range(2):
+        world.run()
+    (finding,) = world.last(name)["findings"]
+    assert finding["severity"] == "critical"
+    assert [event["data"]["severity"] for event in world.topic.published] == ["warning", "critical"]
+
+
+def test_a_vcenter_that_was_never_seen_gets_critical_too(world: World) -> None:
+    """Its blindness counts from the first failure."""
+    name = world.add("prod-a")
+    world.servers[name].stop()
+    world.run()
+    world.wait(hours=71)
+    world.run()
+    assert world.last(name)["findings"][0]["severity"] == "warning"
+    world.wait(hours=2)
+    world.run()
+    assert world.last(name)["findings"][0]["severity"] == "critical"
+
+
+def test_retries_keep_the_pace_of_the_fleet_file(world: World, name: str) -> None:
+    """After ``confirm_after``, which SQS can delay by 15 minutes at most."""
+    other = world.add("edge", confirm_after_seconds=1800)
+    for one in (name, other):
+        world.servers[one].stop()
+    world.run()
+    assert sorted(one.delay_seconds for one in world.sent("retry")) == [600, 900]
+
+
+def test_where_aws_fails_the_others_have_their_turn(world: World, name: str) -> None:
+    """The run fails as a whole, naming the vCenter, so that it is run again; which finishes it."""
+    other = world.add("edge")
+    world.topic.refusals = 1
+    world.vcenters[name].faults.inject(LISTING, fault_kinds.status(403))
+    with pytest.raises(TransientError, match=name):
+        world.run(run_id="again")
+    assert world.last(other)["outcome"] == "dispatched"
+    reply = world.run(run_id="again")
+    assert names_in(reply) == ["edge"]
+    assert [one["reason"] for one in reply["failed"]] == ["vcenter-authorization"]
+    assert [event["type"] for event in world.topic.published] == ["esx-drift.failure.detected"]

@@ -1,0 +1,196 @@
+"""The dispatcher at work in this process: vCenters over TLS, S3 and SQS by moto, a clock to set."""
+
+import json
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, cast
+
+from esx_drift.adapters.breaker import S3Breakers
+from esx_drift.adapters.queue import SqsQueue
+from esx_drift.adapters.secrets import Secrets, VCenterSecret
+from esx_drift.adapters.vcenter import connect
+from esx_drift.contracts import violations
+from esx_drift.dispatch import Dispatcher
+from esx_drift.domain.breaker import Actor
+from esx_drift.domain.fleet import Fleet
+from esx_drift.domain.fleet import VCenter as Watched
+from esx_drift.domain.names import VCENTER_LOG
+from esx_drift.domain.run import Reply, Run
+from esx_drift.domain.shapes import Dispatch, Finding, Record
+from esx_drift.sessions import VCenterSessions
+
+from tests.core.checking.world import Aws, Sent
+from tests.core.logs import Subscribers
+from tests.simulator import Tls, VCenter, VCenterServer
+from tests.simulator.certificates import Authority
+from tests.simulator.sessions import PASSWORD, USER
+
+if TYPE_CHECKING:
+    from esx_drift.domain.shapes import RetryRequest
+    from esx_drift.ports import Queue, Store
+
+NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
+INTERVAL_HOURS = 4
+_NUMBERS = count(1)
+
+
+@dataclass(slots=True)
+class World:
+    """vCenters, watched. Each run is one invocation of the function, with sessions of its own."""
+
+    aws: Aws
+    tls: Tls
+    authority: Authority
+    ending: ExitStack
+    now: datetime = NOW
+    topic: Subscribers = field(default_factory=Subscribers)
+    watched: dict[str, Watched] = field(default_factory=dict)
+    vcenters: dict[str, VCenter] = field(default_factory=dict)
+    servers: dict[str, VCenterServer] = field(default_factory=dict)
+    runs: int = 0
+
+    def clock(self) -> datetime:
+        """The time now, ours and the vCenters'."""
+        return self.now
+
+    def wait(self, *, hours: float = 0, seconds: float = 0) -> None:
+        """Let time pass."""
+        self.now += timedelta(hours=hours, seconds=seconds)
+
+    def add(self, *clusters: str, secret: bool = True, **settings: object) -> str:
+        """Serve a vCenter with these clusters and watch it; its name, which no other test has."""
+        name = f"vc-{next(_NUMBERS):03}"
+        vcenter = VCenter(seed=len(self.vcenters), clock=self.clock)
+        for cluster in clusters:
+            vcenter.inventory.add_cluster(cluster)
+        self.vcenters[name] = vcenter
+        self.servers[name] = self.ending.enter_context(VCenterServer(vcenter, tls=self.tls))
+        self.watched[name] = replace(Watched(name), **settings)  # type: ignore[arg-type]  # tests name real fields
+        if secret:
+            self.aws.secrets.create_secret(Name=f"esx-drift/vcenter/{name}")
+            self.put_secret(name)
+        return name
+
+    def put_secret(self, name: str, password: str = PASSWORD) -> None:
+        """Write a new version of a vCenter's secret."""
+        server = self.servers[name]
+        secret = {
+            "host": server.host,
+            "port": server.port,
+            "username": USER,
+            "password": password,
+            "ca_bundle": self.authority.pem,
+        }
+        self.aws.secrets.put_secret_value(
+            SecretId=f"esx-drift/vcenter/{name}", SecretString=json.dumps(secret)
+        )
+
+    def set(self, name: str, **settings: object) -> None:
+        """Change a vCenter's settings in the fleet file."""
+        self.watched[name] = replace(self.watched[name], **settings)  # type: ignore[arg-type]  # as above
+
+    def sessions(self, actor: Actor = "dispatcher") -> VCenterSessions[VCenterSecret]:
+        """What one invocation has."""
+        return VCenterSessions(
+            Secrets(lambda: self.aws.secrets),
+            S3Breakers(self.aws.s3, "state"),
+            partial(connect, clock=self.clock),
+            actor,
+            self.clock,
+        )
+
+    @property
+    def queue(self) -> SqsQueue:
+        """The two queues."""
+        return SqsQueue(lambda: self.aws.sqs, self.aws.check_queue_url, self.aws.retry_queue_url)
+
+    def dispatcher(
+        self,
+        sessions: VCenterSessions[VCenterSecret],
+        store: "Store | None" = None,
+        queue: "Queue | None" = None,
+    ) -> Dispatcher:
+        """The job of one invocation."""
+        return Dispatcher(
+            vcenters=sessions,
+            store=store or self.aws.store,
+            topic=self.topic,
+            queue=queue or self.queue,
+            fleet=Fleet(tuple(self.watched.values())),
+            fleet_sha256="f" * 64,
+            check_interval_hours=INTERVAL_HOURS,
+            clock=self.clock,
+            code_version="test",
+        )
+
+    def run(self, selected: Mapping[str, tuple[str, ...]] | None = None, run_id: str | None = None) -> Reply:
+        """One run of the schedule, or of chosen clusters; the reply keeps its schema."""
+        self.runs += 1
+        trigger = run_id or f"run-{self.runs}"
+        run = Run(trigger, "schedule" if selected is None else "direct", selected)
+        with self.sessions() as sessions:
+            reply = self.dispatcher(sessions).run(run)
+        assert violations("dispatch-reply", reply) == []
+        return reply
+
+    def retry(self, message: Mapping[str, object], *, redelivered: bool = False) -> Reply:
+        """What the dispatcher makes of a message of the RetryQueue."""
+        with self.sessions() as sessions:
+            return self.dispatcher(sessions).retry(cast("RetryRequest", message), redelivered=redelivered)
+
+    def sent(self, queue: str) -> list[Sent]:
+        """What went to a queue since this was last asked, which a later question does not see."""
+        found = [one for one in self.aws.sent if one.queue == queue]
+        self.aws.sent[:] = [one for one in self.aws.sent if one.queue != queue]
+        return found
+
+    def retries_come(self) -> list[Reply]:
+        """Let each retry that waits come when its delay is over; the replies."""
+        waiting = self.sent("retry")
+        replies = []
+        for one in sorted(waiting, key=lambda one: one.delay_seconds):
+            self.wait(seconds=one.delay_seconds)
+            replies.append(self.retry(one.body))
+        return replies
+
+    def records(self, name: str) -> list[Record]:
+        """A vCenter's own log."""
+        store = self.aws.store
+        last = store.last_record(name, VCENTER_LOG, 0) or 0
+        return [store.record(name, VCENTER_LOG, seq)[0] for seq in range(1, last + 1)]
+
+    def last(self, name: str) -> Record:
+        """The newest record of a vCenter's log."""
+        return self.records(name)[-1]
+
+    def findings(self, name: str) -> dict[str, Finding]:
+        """What is open on a vCenter, by kind; each kind once."""
+        found = list(self.last(name)["after"]["findings"].values())
+        assert len({one["kind"] for one in found}) == len(found)
+        return {one["kind"]: one for one in found}
+
+    def assert_well_told(self) -> None:
+        """Records and events keep their schemas, each event is told once, and nobody is left logged in."""
+        for name, vcenter in self.vcenters.items():
+            for record in self.records(name):
+                assert violations("record", record) == []
+            assert vcenter.sessions.open_count == 0
+        ids = [event["id"] for event in self.topic.published]
+        assert sorted(ids) == sorted(set(ids))
+        for event in self.topic.published:
+            assert violations("event", event) == []
+
+
+def dispatch_in(record: Record) -> Dispatch:
+    """What a run meant to do."""
+    assert record["dispatch"] is not None
+    return record["dispatch"]
+
+
+def names_in(reply: Reply) -> list[str]:
+    """The clusters that were dispatched."""
+    return [one["name"] for one in reply["dispatched"]]

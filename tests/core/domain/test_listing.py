@@ -1,0 +1,109 @@
+from datetime import UTC, datetime, timedelta
+
+from esx_drift.domain.fleet import VCenter
+from esx_drift.domain.listing import Reconciled, reconcile, unseen
+from esx_drift.domain.shapes import KnownCluster
+from esx_drift.domain.times import text_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
+EARLIER = text_of(NOW - timedelta(days=1))
+IDS = st.from_regex(r"domain-c[0-9]{1,2}", fullmatch=True)
+NAMES = st.sampled_from(["prod-a", "prod-b", "lab-1", "lab-2", "<!channel>", "ünïcode"])
+LISTED = st.dictionaries(IDS, NAMES, max_size=8)
+KNOWN = st.dictionaries(
+    IDS,
+    st.builds(
+        lambda name, retired: KnownCluster(
+            name=name,
+            first_listed_at=EARLIER,
+            last_listed_at=EARLIER,
+            retired_at=EARLIER if retired else None,
+        ),
+        NAMES,
+        st.booleans(),
+    ),
+    max_size=8,
+)
+WATCHED = st.builds(
+    lambda include, exclude: VCenter("vc01", include=include, exclude=exclude),
+    st.sampled_from([("*",), ("prod-*",)]),
+    st.sampled_from([(), ("lab-*",), ("domain-c1",)]),
+)
+
+
+def _kinds(reconciled: Reconciled) -> set[str]:
+    return {condition.kind for condition in reconciled.conditions}
+
+
+@given(WATCHED, LISTED, KNOWN)
+def test_no_cluster_is_lost(vcenter: VCenter, listed: dict[str, str], known: dict[str, KnownCluster]) -> None:
+    """Each that is listed or known stays known; each that is listed is expected or left out by pattern."""
+    reconciled = reconcile(vcenter, listed, known, NOW)
+    excluded = {one["cluster"] for one in reconciled.excluded}
+    assert reconciled.known.keys() == listed.keys() | known.keys()
+    assert listed.keys() <= reconciled.expected.keys() | excluded
+    assert not reconciled.expected.keys() & excluded
+    for cluster, entry in reconciled.known.items():
+        assert (cluster in reconciled.expected) == (entry["retired_at"] is None)
+
+
+@given(WATCHED, LISTED, KNOWN)
+def test_what_is_missing_is_expected_and_not_listed(
+    vcenter: VCenter, listed: dict[str, str], known: dict[str, KnownCluster]
+) -> None:
+    """And either each is told, or that the listing is not to be trusted; never both."""
+    reconciled = reconcile(vcenter, listed, known, NOW)
+    missing = {one["cluster"] for one in reconciled.missing}
+    assert missing == reconciled.expected.keys() - listed.keys()
+    if "vcenter-authorization" in _kinds(reconciled):
+        assert len(reconciled.conditions) == 1
+        assert not {"cluster-missing", "check-overdue"} & reconciled.tested
+    else:
+        assert {condition.subject for condition in reconciled.conditions} == missing
+        assert {"cluster-missing", "check-overdue"} <= reconciled.tested
+
+
+@given(WATCHED, LISTED, KNOWN)
+def test_the_same_listing_again_says_nothing_new(
+    vcenter: VCenter, listed: dict[str, str], known: dict[str, KnownCluster]
+) -> None:
+    """Notices are of what changed since the listing before."""
+    first = reconcile(vcenter, listed, known, NOW)
+    second = reconcile(vcenter, listed, first.known, NOW + timedelta(hours=4))
+    assert second.notices == []
+    assert second.expected == first.expected
+
+
+@given(WATCHED, LISTED)
+def test_a_first_listing_is_no_news(vcenter: VCenter, listed: dict[str, str]) -> None:
+    """Sixty clusters that are new because all is new are no sixty notices."""
+    assert reconcile(vcenter, listed, {}, NOW).notices == []
+
+
+@given(WATCHED, LISTED.filter(bool))
+def test_a_vcenter_that_fails_leaves_unwatched_what_it_listed(
+    vcenter: VCenter, listed: dict[str, str]
+) -> None:
+    """Just the clusters that a run would have asked for."""
+    reconciled = reconcile(vcenter, listed, {}, NOW)
+    names = {one["cluster"]: one["name"] for one in unseen(reconciled.known, vcenter)}
+    assert names == reconciled.expected
+
+
+def test_what_is_listed_again_is_watched_again() -> None:
+    """Whoever retired it believed it gone; its time to be looked at begins anew."""
+    known: dict[str, KnownCluster] = {
+        "domain-c9": {
+            "name": "prod-a",
+            "first_listed_at": EARLIER,
+            "last_listed_at": EARLIER,
+            "retired_at": EARLIER,
+        }
+    }
+    reconciled = reconcile(VCenter("vc01"), {"domain-c9": "prod-a"}, known, NOW)
+    assert reconciled.expected == {"domain-c9": "prod-a"}
+    assert reconciled.known["domain-c9"]["first_listed_at"] == text_of(NOW)
+    (notice,) = reconciled.notices
+    assert "watched again" in notice
