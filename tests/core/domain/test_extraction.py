@@ -1,0 +1,67 @@
+"""Why there is no fresh report."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from esx_drift.domain.extraction import Outlook, unfinished
+
+NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
+WELL = Outlook(
+    asked=True,
+    busy=False,
+    task_status="SUCCEEDED",
+    message=None,
+    report_status="SUCCESS",
+    last_good_at=NOW - timedelta(hours=1),
+    now=NOW,
+    max_age_seconds=7200,
+    critical=False,
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({}, None),
+        ({"task_status": "FAILED"}, "extraction-failed"),
+        ({"task_status": None}, "extraction-failed"),
+        ({"task_status": "CANCELLED"}, "extraction-failed"),
+        ({"task_status": "PENDING"}, "extraction-timeout"),
+        ({"task_status": "RUNNING"}, "extraction-timeout"),
+        ({"task_status": "BLOCKED"}, "extraction-timeout"),
+        ({"asked": False, "busy": True, "task_status": None}, "extraction-timeout"),
+        ({"report_status": "UNAVAILABLE"}, "extraction-unavailable"),
+        ({"asked": False, "task_status": None}, None),
+        ({"last_good_at": None}, "extraction-stale"),
+        ({"last_good_at": NOW - timedelta(hours=2)}, None),
+        ({"last_good_at": NOW - timedelta(hours=2, seconds=1)}, "extraction-stale"),
+    ],
+)
+def test_each_way_has_its_kind(changes: dict[str, object], kind: str | None) -> None:
+    """One at most: what the task says comes before what the old report says."""
+    found = unfinished(replace(WELL, **changes))  # type: ignore[arg-type]  # real fields
+    assert [one.kind for one in found] == ([kind] if kind else [])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"task_status": "FAILED"},
+        {"task_status": "RUNNING"},
+        {"asked": False, "busy": True, "task_status": None},
+    ],
+)
+def test_what_the_vcenter_says_is_told(changes: dict[str, object]) -> None:
+    """In its own words, as summary and as fact."""
+    outlook = replace(WELL, message="No space left.", **changes)  # type: ignore[arg-type]  # real fields
+    (found,) = unfinished(outlook)
+    assert found.summary.endswith(': "No space left."')
+    assert found.detail["message"] == "No space left."
+
+
+def test_a_cluster_unseen_for_too_long_is_critical() -> None:
+    """Else it is a warning."""
+    for critical, severity in ((False, "warning"), (True, "critical")):
+        (found,) = unfinished(replace(WELL, task_status="FAILED", critical=critical))
+        assert found.severity == severity

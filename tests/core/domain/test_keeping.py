@@ -1,0 +1,95 @@
+"""What a log keeps of single hosts."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from esx_drift.domain.keeping import accepted_after, carried_over, departed_after, uncovered_after
+
+if TYPE_CHECKING:
+    from esx_drift.domain.shapes import Accepted, Change, ChangeKind, Departed, KnownHost
+
+NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
+TEXT = "2026-11-23T02:14:00.000Z"
+
+
+def host(name: str = "esx01", image: str | None = "a", vibs: list[str] | None = None) -> "KnownHost":
+    """A host of a snapshot."""
+    return {"name": name, "image": image, "orphaned_vibs": vibs, "witness": False}
+
+
+def gone(name: str = "esx01", image: str | None = "a") -> "Departed":
+    """A host that left."""
+    return {"name": name, "image": image, "orphaned_vibs": [], "snapshot": "old", "left_at": TEXT}
+
+
+def accepted(image: str) -> "Accepted":
+    """What was accepted."""
+    return {"image": image, "orphaned_vibs": [], "snapshot": "old"}
+
+
+def change(kind: "ChangeKind", key: str, before: str | None) -> "Change":
+    """A change of a host."""
+    return {
+        "element": "host",
+        "kind": kind,
+        "key": key,
+        "from": before,
+        "to": key,
+        "hosts": [key],
+        "severity": "warning",
+        "alternative_image": None,
+        "detail": None,
+    }
+
+
+def test_the_first_look_stands_for_everything() -> None:
+    """Images and orphaned VIBs of what was covered; a host that was not has nothing yet."""
+    hosts = {"h1": host(vibs=["mft(1)"]), "h2": host(image=None)}
+    assert accepted_after({}, hosts, {"h1"}, "key", first_look=True) == {
+        "h1": {"image": "a", "orphaned_vibs": ["mft(1)"], "snapshot": "key"}
+    }
+
+
+def test_later_nobody_accepts_an_orphaned_vib_by_being_silent() -> None:
+    """A host that joins brings its image only, and what is accepted of others does not move."""
+    known = {"h1": accepted("a")}
+    hosts = {"h1": host(image="b"), "h2": host(vibs=["mft(1)"]), "h3": host(vibs=None)}
+    after = accepted_after(known, hosts, {"h1", "h2", "h3"}, "key", first_look=False)
+    assert after["h1"] == accepted("a")
+    assert after["h2"]["orphaned_vibs"] == []
+    assert after["h3"]["orphaned_vibs"] == []
+
+
+def test_accepted_follows_a_host_to_its_new_id() -> None:
+    """Only where the host came back, and only if there is anything to follow."""
+    known = {"h1": accepted("a")}
+    assert carried_over(known, [change("changed", "h9", "h1")]) == {"h9": accepted("a")}
+    assert carried_over(known, [change("changed", "h9", "h8")]) == known
+    assert carried_over(known, [change("added", "h9", None)]) == known
+    assert known == {"h1": accepted("a")}
+
+
+def test_a_host_that_left_is_kept_until_it_is_seen_again() -> None:
+    """By its id or by its name in any case, and with an image: a name alone is not enough."""
+    left = departed_after({}, {"h1": host()}, {}, "key", NOW)
+    assert left == {"h1": {**gone(), "orphaned_vibs": None, "snapshot": "key"}}
+    assert departed_after(left, {}, {"h9": host("ESX01")}, "key", NOW) == {}
+    assert departed_after(left, {}, {"h1": host("renamed")}, "key", NOW) == {}
+    assert departed_after(left, {}, {"h9": host("esx01", image=None)}, "key", NOW) == left
+    assert departed_after(left, {}, {"h2": host("esx02")}, "key", NOW) == left
+
+
+def test_a_host_that_leaves_unseen_is_still_what_it_was() -> None:
+    """What is known of it is not replaced by nothing; one of which nothing is known is kept as that."""
+    known = {"h1": gone()}
+    assert departed_after(known, {"h9": host("ESX01", image=None)}, {}, "key", NOW) == known
+    after = departed_after(known, {"h2": host("esx02", image=None)}, {}, "key", NOW)
+    assert after["h2"]["image"] is None
+    assert departed_after(known, {"h9": host("esx01", image="b")}, {}, "key", NOW)["h9"]["image"] == "b"
+
+
+def test_a_host_is_unseen_since_it_was_seen_last() -> None:
+    """Or since the look before; without one, since now. Covered again, it is forgotten."""
+    assert uncovered_after({"h1": "before"}, ["h1"], "look", NOW) == {"h1": "before"}
+    assert uncovered_after({"h1": "before"}, ["h2"], "look", NOW) == {"h2": "look"}
+    assert uncovered_after({}, ["h2"], None, NOW) == {"h2": TEXT}
