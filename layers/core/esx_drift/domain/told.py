@@ -40,12 +40,16 @@ def _message(level: str, one: "Notification") -> "Json":
     resolution = one.get("resolution")
     facts: dict[str, Json] = {
         "type": one.get("type"),
-        "resolution": _text(resolution) if resolution else None,
+        "resolution": _said(resolution) if resolution else None,
         "originator": one.get("originator"),
         "retriable": one.get("retriable"),
     }
-    told: dict[str, Json] = {"level": level, "id": one["message"]["id"], "text": _text(one["message"])}
+    told: dict[str, Json] = {"level": level, **_said(one["message"])}
     return told | {name: value for name, value in facts.items() if value is not None}
+
+
+def _said(message: "Message") -> "dict[str, Json]":
+    return {"id": message["id"], "text": _text(message)}
 
 
 def _text(message: "Message") -> str:
