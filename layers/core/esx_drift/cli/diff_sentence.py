@@ -10,15 +10,22 @@ from esx_drift.domain.uniformity import Group, groups_of
 from esx_drift.domain.wording import clean, counted, listed, named, vib
 
 MAX_NAMES = 3
+_ONLY = {"base_image": "ESXi", "add_on": "add-on"}
+_NOUNS = {
+    "solution": "solution",
+    "hardware_support_package": "firmware of",
+    "removed_component": "removed component",
+    "alternative_image": "alternative image",
+}
 _HOST_VERBS = {"added": "joined", "removed": "left", "changed": "was added again"}
 
 
 def sentence_of(compared: Comparison) -> str:
     """What changed, then how the cluster stands."""
     told = [*_software(compared), *_hosts(compared), *_vibs(compared)]
-    said = "; ".join(told) if told else "Nothing changed"
-    stand = _stand(compared)
-    return f"{said[0].upper()}{said[1:]}{f'; {stand}' if stand else ''}."
+    nothing = "nothing changed but descriptions" if compared.changes else "nothing changed"
+    said = "; ".join([*(told or [nothing]), *_stand(compared), *_unread(compared)])
+    return f"{said[0].upper()}{said[1:]}."
 
 
 def _share(compared: Comparison, hosts: set[str]) -> str:
@@ -32,16 +39,16 @@ def _software(compared: Comparison) -> Iterator[str]:
     software = [change for change in told if change["element"] not in {"host", "orphaned_vib"}]
     hosts = {host for change in software for host in change["hosts"]}
     moves = _moves(compared, hosts)
-    if len(software) == 1 and software[0]["element"] != "base_image":
-        yield f"{_share(compared, hosts)} changed: {_step(software[0])}"
-    elif len(moves) == 1 and next(iter(moves.values())) == hosts:
+    if len(moves) == 1 and next(iter(moves.values())) == hosts:
         old, new = next(iter(moves))
         product, _, short = new.partition(" ")
         kinds = {change["kind"] for change in software if change["key"] == "base_image"}
         verb = "went back" if kinds == {"downgraded"} else "moved"
         yield f"{_share(compared, hosts)} {verb} from {old} to {short if old.startswith(product) else new}"
+    elif len(software) == 1:
+        yield f"{_share(compared, hosts)} changed: {_step(software[0])}"
     elif software:
-        yield f"{_share(compared, hosts)} changed in {counted(len(software), 'way')}"
+        yield f"{_share(compared, hosts)} changed in {len(software)} ways"
 
 
 def _moves(compared: Comparison, hosts: set[str]) -> dict[tuple[str, str], set[str]]:
@@ -63,11 +70,12 @@ def _release(compared: Comparison, side: str, host: str) -> str | None:
 
 
 def _step(change: Change) -> str:
-    name = clean(change["key"]).replace("_", "-") if change["key"] == "add_on" else clean(change["key"])
-    if change["kind"] in {"added", "removed"}:
+    name = f"{_NOUNS.get(change['element'], '')} {clean(change['key'])}".strip()
+    name = _ONLY.get(change["element"], name)
+    if change["kind"] in {"added", "removed"} or change["from"] == change["to"]:
         return f"{name} {change['kind']}"
-    old, new = clean(change["from"] or ""), clean(change["to"] or "")
-    return f"{name} {change['kind']}" if old == new else f"{name} {change['kind']} from {old} to {new}"
+    old, new = clean(change["from"] or "no version"), clean(change["to"] or "no version")
+    return f"{name} {change['kind']} from {old} to {new}"
 
 
 def _hosts(compared: Comparison) -> Iterator[str]:
@@ -78,7 +86,9 @@ def _hosts(compared: Comparison) -> Iterator[str]:
             if change["element"] == "host" and change["kind"] == kind
         ]
         if hosts:
-            yield f"{_listed(compared, hosts)} {verb if len(hosts) == 1 else verb.replace('was', 'were')}"
+            one = len(hosts) == 1
+            names = _listed(compared, hosts)
+            yield f"{'host' if one else 'hosts'} {names} {verb if one else verb.replace('was', 'were')}"
 
 
 def _vibs(compared: Comparison) -> Iterator[str]:
@@ -99,20 +109,31 @@ def _vibs(compared: Comparison) -> Iterator[str]:
             yield f"{len(found)} orphaned VIBs {plural} {counted(len(hosts), 'host')}"
 
 
-def _stand(compared: Comparison) -> str:
+def _unread(compared: Comparison) -> Iterator[str]:
+    coverage = compared.current.coverage
+    unread = coverage["hosts"] - coverage["covered"]
+    if unread:
+        yield f"{unread} of {counted(coverage['hosts'], 'host')} could not be compared"
+
+
+def _stand(compared: Comparison) -> Iterator[str]:
     """Who is alone now, or that nobody is any more."""
     before, after = _groups(compared, "baseline"), _groups(compared, "current")
     if len(after) == 1:
         hosts = len(after[0].hosts)
-        return f"all {hosts} now run the same software" if len(before) > 1 and hosts > 1 else ""
+        if len(before) > 1 and hosts > 1:
+            yield f"all {hosts} now run the same software"
+        return
     lonely = {group.hosts for group in before if len(group.hosts) == 1}
     odd = [group.hosts for group in after[1:] if len(group.hosts) == 1 and group.hosts not in lonely]
-    if len(odd) != 1:
-        return f"hosts run {len(after)} different images" if after else ""
+    if len(odd) != 1 or len(after[0].hosts) == 1:
+        if after:
+            yield f"hosts run {len(after)} different images"
+        return
     release = _release(compared, "current", odd[0][0])
     others = {_release(compared, "current", group.hosts[0]) for group in after if group.hosts != odd[0]}
     where = "of its image" if release in others else f"on {release}"
-    return f"{_listed(compared, list(odd[0]))} is now the only one {where}"
+    yield f"{_listed(compared, list(odd[0]))} is now the only one {where}"
 
 
 def _groups(compared: Comparison, side: str) -> list[Group]:

@@ -1,0 +1,157 @@
+"""``esx-drift diff`` and ``validate``: their exit codes, what they write, and the golden comparisons.
+
+A case is a folder of ``tests/golden/diff`` with baseline.json and current.json; result.json and result.txt
+are what the command writes, made anew by ``pytest --refresh-goldens`` to be read before they are committed.
+"""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from esx_drift.cli.terminal import FOUND, TROUBLE
+from esx_drift.contracts.wording import LEGACY_MAP
+
+from tests.core.cli.conftest import Run
+
+CASES = sorted(path for path in (Path(__file__).parents[2] / "golden" / "diff").iterdir() if path.is_dir())
+ELEMENTS = {
+    "base_image": {"upgraded", "downgraded", "changed", "relabelled"},
+    "add_on": {"added", "removed", "upgraded", "downgraded", "changed", "relabelled"},
+    "component": {"added", "removed", "upgraded", "downgraded", "changed", "relabelled"},
+    "solution": {"added", "removed", "upgraded", "downgraded", "changed", "relabelled"},
+    "hardware_support_package": {"added", "removed", "upgraded", "downgraded", "changed"},
+    "removed_component": {"added", "removed", "upgraded", "downgraded", "changed", "relabelled"},
+    "alternative_image": {"added", "removed", "changed", "relabelled"},
+    "host": {"added", "removed", "changed", "relabelled"},
+    "orphaned_vib": {"added", "removed"},
+}
+"""Every kind that an element can have: a base image is always there, a VIB's version is part of its key."""
+FINDINGS = {
+    "image-not-uniform",
+    "orphaned-vib",
+    "document-inconsistent",
+    "extraction-unavailable",
+    "extraction-failed",
+    "eligibility-failed",
+    "host-failed",
+    "host-not-covered",
+    "host-unsupported",
+    "host-error",
+}
+
+
+def same(path: Path, text: str, *, refresh: bool) -> bool:
+    """Whether the golden file says the same; it does after it was refreshed."""
+    if refresh:
+        path.write_text(text)
+    return path.read_text() == text
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_a_golden_comparison(case: Path, run: Run, *, refresh_goldens: bool) -> None:
+    """The command writes what was once read and found right; its exit code says whether anything changed."""
+    files = case / "baseline.json", case / "current.json"
+    as_json, as_text = run("diff", *files, "--format", "json"), run("diff", *files)
+    result = json.loads(as_json.out)
+    assert same(case / "result.json", as_json.out, refresh=refresh_goldens)
+    assert same(case / "result.txt", as_text.out, refresh=refresh_goldens)
+    assert as_json.code == as_text.code == (FOUND if result["changes"] else 0)
+    assert result["drifted"] == any(change["kind"] != "relabelled" for change in result["changes"])
+
+
+def results() -> list[dict[str, Any]]:
+    """What the golden files say."""
+    return [json.loads((case / "result.json").read_text()) for case in CASES]
+
+
+def test_there_is_a_golden_case_for_each_element_and_kind() -> None:
+    """None is forgotten, and none is there that can't be."""
+    told: dict[str, set[str]] = {}
+    for change in (change for result in results() for change in result["changes"]):
+        told.setdefault(change["element"], set()).add(change["kind"])
+    assert told == ELEMENTS
+
+
+def test_there_is_a_golden_case_for_each_finding() -> None:
+    """Everything that one document can show, and what BASELINE shows too is ``still``."""
+    findings = [finding for result in results() for finding in result["findings"]]
+    assert {finding["kind"] for finding in findings} == FINDINGS
+    assert {finding["transition"] for finding in findings} == {"opened", "still"}
+
+
+@pytest.fixture
+def good() -> Path:
+    """A document."""
+    return CASES[0] / "baseline.json"
+
+
+def test_a_document_as_the_bucket_keeps_it_is_read(good: Path, tmp_path: Path, run: Run) -> None:
+    """Gzipped or not is the same."""
+    packed = tmp_path / "document.json.gz"
+    packed.write_bytes(gzip.compress(good.read_bytes()))
+    assert run("diff", packed, good).code == 0
+    assert run("validate", packed).code == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe{", b'{"a":1}', b"[" * 100_000, b"\x1f\x8bbroken"])
+def test_what_is_no_document_is_trouble(content: bytes, good: Path, tmp_path: Path, run: Run) -> None:
+    """On either side, and it is said which file it is."""
+    bad = tmp_path / "bad.json"
+    bad.write_bytes(content)
+    for files in ((bad, good), (good, bad)):
+        ran = run("diff", *files)
+        assert (ran.code, ran.out) == (TROUBLE, "")
+        assert "bad.json" in ran.err
+
+
+def test_a_document_that_shows_no_host_is_trouble(good: Path, tmp_path: Path, run: Run) -> None:
+    """Silence must not mean that nothing was seen."""
+    document = json.loads(good.read_text())
+    document |= {
+        "failed_hosts": document["successful_hosts"],
+        "successful_hosts": [],
+        "status": "UNAVAILABLE",
+    }
+    blind = tmp_path / "blind.json"
+    blind.write_text(json.dumps(document))
+    for files in ((blind, good), (good, blind)):
+        ran = run("diff", *files, "--format", "json")
+        assert (ran.code, ran.out) == (TROUBLE, "")
+        assert "shows none of its 2 hosts" in ran.err
+        assert "UNAVAILABLE" in ran.err
+
+
+def test_what_a_later_release_adds_is_a_warning(good: Path, tmp_path: Path, run: Run) -> None:
+    """It is accepted, and not kept from anybody."""
+    newer = tmp_path / "newer.json"
+    newer.write_text(json.dumps({**json.loads(good.read_text()), "added_in_10": {}}))
+    for ran in (run("diff", good, newer), run("validate", newer)):
+        assert ran.code == 0
+        assert "/added_in_10: a field that is not known" in ran.err
+
+
+def test_an_invalid_document_is_told_line_by_line(good: Path, tmp_path: Path, run: Run) -> None:
+    """Where by JSON Pointer, and what was expected there; sorted."""
+    document = json.loads(good.read_text())
+    del document["status"]
+    document |= {"uniform_image": "yes", "host_info": [{"key": "host-1", "value": {"name": "a"}}]}
+    bad = tmp_path / "bad.json"
+    bad.write_text(json.dumps(document))
+    ran = run("validate", bad)
+    assert (ran.code, ran.err) == (FOUND, "")
+    assert ran.out.splitlines() == [
+        f"/host_info: expected an object, got {LEGACY_MAP}",
+        "/status: expected a value, got nothing",
+        '/uniform_image: expected true or false, got "yes"',
+    ]
+
+
+def test_what_can_not_be_read_is_trouble_for_validate(tmp_path: Path, run: Run) -> None:
+    """Not to be read is not the same as invalid."""
+    broken = tmp_path / "broken.gz"
+    broken.write_bytes(b"\x1f\x8b" + b"\x00" * 20)
+    assert run("validate", tmp_path / "none.json").code == TROUBLE
+    assert run("validate", tmp_path).code == TROUBLE
+    assert run("validate", broken).code == TROUBLE
