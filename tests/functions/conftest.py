@@ -1,15 +1,20 @@
 """An AWS in the test's own process, a vCenter and a Slack on loopback, and what Lambda gives a handler."""
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from io import StringIO
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
 import pytest
 from esx_drift.adapters import clients
 from moto import mock_aws
+from moto.s3.models import s3_backends
+from moto.secretsmanager.models import secretsmanager_backends
+from moto.sns.models import sns_backends
+from moto.sqs.models import sqs_backends
 
 # Powertools reads these when a handler is imported, as the template has set them before Lambda does so.
 os.environ["POWERTOOLS_METRICS_NAMESPACE"] = "esx-drift"
@@ -54,21 +59,54 @@ def context() -> Context:
     return Context()
 
 
+@dataclass(slots=True)
+class FunctionLog:
+    """What a function wrote to its log."""
+
+    stream: StringIO = field(default_factory=StringIO)
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return self.stream.getvalue()
+
+    def lines(self, message: str | None = None) -> list[dict[str, Any]]:
+        """Its lines, or just those that say this."""
+        found: list[dict[str, Any]] = [json.loads(line) for line in self.text.splitlines()]
+        return [line for line in found if message in {None, line["message"]}]
+
+
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An empty AWS that boto3 speaks to, whatever this machine's own settings are."""
-    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+def function_log(monkeypatch: pytest.MonkeyPatch) -> FunctionLog:
+    """The log of whatever function is invoked."""
+    made = FunctionLog()
+    (handler,) = logging.getLogger(os.environ["POWERTOOLS_SERVICE_NAME"]).handlers
+    monkeypatch.setattr(handler, "stream", made.stream)
+    return made
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[None]:
+    """An AWS for boto3, whatever this machine's own settings are: one a module, since clients are slow."""
     made = (clients.s3, clients.sqs, clients.sns, clients.secrets_manager)
-    with mock_aws():
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_SESSION_TOKEN"):
+            patch.delenv(name, raising=False)
+        patch.setenv("AWS_DEFAULT_REGION", REGION)
+        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
         for client in made:
             client.cache_clear()
         yield
     for client in made:
         client.cache_clear()
+
+
+@pytest.fixture
+def aws(cloud: None) -> None:  # noqa: ARG001 -- moto must be on
+    """It, empty."""
+    for backend in (s3_backends, sqs_backends, sns_backends, secretsmanager_backends):
+        backend.reset()
 
 
 @pytest.fixture
@@ -102,7 +140,7 @@ class Deployed:
     def put_fleet(self, document: object) -> None:
         """Put a fleet file where the functions read it."""
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
-        boto3.client("s3").put_object(Bucket="state", Key="config/fleet.json", Body=body)
+        clients.s3().put_object(Bucket="state", Key="config/fleet.json", Body=body)
 
     def waiting(self, queue: str) -> int:
         """How many messages wait in a queue, delayed ones included."""
@@ -112,7 +150,7 @@ class Deployed:
 
     def records(self) -> list[str]:
         """The keys of the records in the trail."""
-        found = boto3.client("s3").list_objects_v2(Bucket="audit", Prefix="records/")
+        found = clients.s3().list_objects_v2(Bucket="audit", Prefix="records/")
         return [one["Key"].removeprefix("records/") for one in found.get("Contents", [])]
 
 
@@ -126,8 +164,8 @@ def deployed(
     context: Context,
 ) -> Deployed:
     """A fleet of a vCenter that is well and one that is not there, and one route."""
-    made = Deployed(context, vcenter.vcenter, slack, boto3.client("sqs"))
-    s3 = boto3.client("s3")
+    made = Deployed(context, vcenter.vcenter, slack, clients.sqs())
+    s3 = clients.s3()
     for bucket in ("audit", "state"):
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     for queue in QUEUES:
@@ -145,7 +183,7 @@ def deployed(
         "CHECK_QUEUE_URL": made.urls["CheckQueue"],
         "RETRY_QUEUE_URL": made.urls["RetryQueue"],
         "NOTIFY_QUEUE_URL": made.urls["NotifyQueue"],
-        "DRIFT_TOPIC_ARN": boto3.client("sns").create_topic(Name="DriftTopic")["TopicArn"],
+        "DRIFT_TOPIC_ARN": clients.sns().create_topic(Name="DriftTopic")["TopicArn"],
         "CHECK_INTERVAL_HOURS": "4",
         "WEBHOOK_HOSTS": "hooks.slack.com,127.0.0.1",
     }
@@ -164,6 +202,6 @@ def _put_secrets(vcenter: VCenterServer, slack: SlackReceiver, authority: Author
         "vcenter/vc02": {"host": vcenter.host, "port": 1, **account},
         "slack/ops": {"url": slack.webhook, "ca_bundle": authority.pem},
     }
-    client = boto3.client("secretsmanager")
+    client = clients.secrets_manager()
     for name, value in secrets.items():
         client.create_secret(Name=f"esx-drift/{name}", SecretString=json.dumps(value))

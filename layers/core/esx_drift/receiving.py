@@ -53,9 +53,9 @@ class Inbox:
         return batch.response()
 
     def _failed(self, record: SQSRecord, error: BaseException | None) -> None:
-        reason = error.reason if isinstance(error, EsxDriftError) else "bug"
         # A foreseen failure says it all in its sentence; anything else is a bug, and shows where it is.
         unforeseen = None if isinstance(error, EsxDriftError) else error
+        reason = _reason(error)
         self.logger.error("message not handled", reason=reason, why=str(error), exc_info=unforeseen)
         count(self.failed_metric, reason=reason)
         if isinstance(error, AT_FAULT_ITSELF):
@@ -69,6 +69,13 @@ class Inbox:
             )
         except (ClientError, BotoCoreError) as error:
             self.logger.warning("message stays out of sight", why=str(error))
+
+
+def _reason(error: BaseException | None) -> str:
+    if isinstance(error, AT_FAULT_ITSELF):
+        # Not a document of a vCenter's, whose failures are the checks' own.
+        return RequestRefused.reason
+    return error.reason if isinstance(error, EsxDriftError) else "bug"
 
 
 class _Batch(BatchProcessor):
