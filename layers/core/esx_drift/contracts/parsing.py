@@ -41,6 +41,7 @@ def of_any_depth(body: bytes) -> Json:
     text = _text_of(body)
     value = _parsed(text)
     if _SURROGATE_ESCAPE.search(text):
+        refuse_deep(value)
         _refuse_lone_surrogates(value)
     return value
 
@@ -53,9 +54,12 @@ def refuse_deep(value: Json) -> None:
 
 def _text_of(body: bytes) -> str:
     try:
-        return body.decode()
+        text = body.decode()
     except UnicodeDecodeError as error:
         raise refusal("JSON in UTF-8", f"a byte that is not UTF-8 at position {error.start}") from None
+    if text.startswith("\ufeff"):
+        raise refusal("JSON alone", "a byte order mark (BOM) before it")
+    return text
 
 
 def _parsed(text: str) -> Json:
@@ -96,8 +100,6 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_co
 def _refuse_lone_surrogates(value: Json) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode()
-    except RecursionError:
-        raise refusal(f"at most {MAX_LEVELS} levels", "far more") from None
     except UnicodeEncodeError:
         raise refusal("text of whole characters", "half of a surrogate pair") from None
 
