@@ -16,7 +16,8 @@ class Outcome:
     """What an example leaves behind.
 
     ``raises`` names the error that fails the whole invocation, ``again`` are the numbers of the messages to
-    be delivered again, ``dispatched`` and ``failed`` clusters of the dispatcher's reply.
+    be delivered again, ``dispatched`` and ``failed`` clusters of the dispatcher's reply, ``ill`` steps of the
+    doctor's.
     """
 
     again: tuple[int, ...] = ()
@@ -27,6 +28,7 @@ class Outcome:
     checks: int = 0
     retries: int = 0
     posts: int = 0
+    ill: tuple[str, ...] = ()
 
 
 FIRST, VCENTER_FIRST = (
@@ -35,6 +37,7 @@ FIRST, VCENTER_FIRST = (
 )
 OUTCOMES = {
     "checker-collect": Outcome(records=(FIRST,)),
+    "checker-doctor": Outcome(),
     "checker-duplicates": Outcome(records=(FIRST,)),
     "checker-extract": Outcome(checks=1),
     "checker-malformed": Outcome(again=(1, 2, 3), records=(FIRST,)),
@@ -53,6 +56,7 @@ OUTCOMES = {
         retries=1,
     ),
     "notifier-baseline": Outcome(posts=1),
+    "notifier-doctor": Outcome(),
     "notifier-drift": Outcome(posts=1),
     "notifier-failure": Outcome(posts=2),
     "notifier-malformed": Outcome(posts=1, again=(1, 3)),
@@ -79,6 +83,7 @@ def _outcome(deployed: Deployed, path: Path) -> Outcome:
         checks=deployed.waiting("CheckQueue"),
         retries=deployed.waiting("RetryQueue"),
         posts=len(deployed.slack.accepted),
+        ill=tuple(line["step"] for line in reply.get("lines", []) if line["outcome"] == "failed"),
     )
 
 
