@@ -1,15 +1,31 @@
-"""The world of the checks, in which a person decides."""
+"""The world of the checks, in which a person decides: by requests, or on the command line."""
+
+from collections.abc import Iterator
 
 import pytest
 
 from tests.core.checking.conftest import ca, cloud, tls, world
 from tests.core.checking.world import World
+from tests.core.cli.conftest import CloudFormation, run, stack
+from tests.core.deciding.consumer import Consumer
 from tests.core.deciding.person import Person
 
-__all__ = ["ca", "cloud", "tls", "world"]
+__all__ = ["ca", "cloud", "run", "stack", "tls", "world"]
 
 
 @pytest.fixture
 def person(world: World) -> Person:
     """Somebody who decides on what the world's checks saw."""
     return Person(world)
+
+
+@pytest.fixture
+def checking(world: World, stack: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Consumer]:  # noqa: ARG001 -- it answers for itself
+    """A checker that takes what the command line sends, and the stack and fleet file that lead to it."""
+    outputs = {"StateBucketName": "state", "AuditBucketName": "audit"}
+    monkeypatch.setattr(CloudFormation, "outputs", {**outputs, "CheckQueueUrl": world.aws.check_queue_url})
+    # The checker answers at once here: nobody has to be patient.
+    monkeypatch.setattr("esx_drift.cli.deciding.LOOK_EVERY_SECONDS", 0.02)
+    with Consumer(world) as consumer:
+        consumer.put_fleet()
+        yield consumer

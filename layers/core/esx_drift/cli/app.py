@@ -2,7 +2,7 @@
 
 import typer
 
-from esx_drift.cli import doctor, fleet, status
+from esx_drift.cli import accept, compare, doctor, fleet, retire, status, validation
 
 app = typer.Typer(
     name="esx-drift",
@@ -12,6 +12,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command()(compare.diff)
+app.command()(validation.validate)
 app.command()(status.status)
+app.command()(accept.accept)
+app.command()(retire.retire)
 app.command()(doctor.doctor)
 app.add_typer(fleet.app, name="fleet")

@@ -14,6 +14,8 @@ from esx_drift.errors import PermanentError
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sts import STSClient
 
 
 @contextmanager
@@ -31,11 +33,18 @@ class Clients:
 
     s3: "Callable[[], S3Client]"
     secrets: "Callable[[], SecretsManagerClient]"
+    sqs: "Callable[[], SQSClient]"
+    sts: "Callable[[], STSClient]"
 
 
 def clients() -> Clients:
     """Clients by the environment's credentials and region."""
-    return Clients(cache(lambda: boto3.client("s3")), cache(lambda: boto3.client("secretsmanager")))
+    return Clients(
+        s3=cache(lambda: boto3.client("s3")),
+        secrets=cache(lambda: boto3.client("secretsmanager")),
+        sqs=cache(lambda: boto3.client("sqs")),
+        sts=cache(lambda: boto3.client("sts")),
+    )
 
 
 def outputs_of(stack: str, *keys: str) -> tuple[str, ...]:
