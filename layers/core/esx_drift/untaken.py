@@ -75,7 +75,7 @@ def not_possible(scene: Scene, reply: Reply, report: Report) -> Draft:
 
 def not_fresh(scene: Scene, reply: Reply, report: Report, freshness: Freshness) -> Draft:
     """The vCenter still serves an old report: what was known of the cluster stands."""
-    conditions = unfinished(_outlook(scene, report))
+    conditions = unfinished(_outlook(scene, reply, report))
     # An older report than the one taken moves nothing: it disproves no failure to extract.
     disproved = STALE_KINDS if freshness == "same" else frozenset({one.kind for one in conditions})
     settled = scene.settle(conditions, VCENTER_KINDS | disproved, {})
@@ -143,7 +143,7 @@ def _quarantined(scene: Scene, reply: Reply, draft: Draft, facts: ReportFacts | 
     return Draft(record, (Blob(stored["key"], body),))
 
 
-def _outlook(scene: Scene, report: Report) -> Outlook:
+def _outlook(scene: Scene, reply: Reply, report: Report) -> Outlook:
     asked, task = scene.request["task"], scene.sight.task
     taken = scene.after["last_taken"]
     return Outlook(
@@ -153,7 +153,7 @@ def _outlook(scene: Scene, report: Report) -> Outlook:
         message=task.message if task else None,
         report_status=report.status,
         last_good_at=time_of(taken["completion_time"]) if taken else None,
-        now=scene.now,
+        now=reply.date,
         max_age_seconds=scene.vcenter.max_age_seconds,
         critical=_blind(scene),
     )

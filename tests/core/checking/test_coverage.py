@@ -3,6 +3,7 @@
 import pytest
 
 from tests.core.checking.world import PROD_A, World, answering, moved, one, open_kinds
+from tests.simulator.fault_kinds import document
 
 HOST_LIST = "GET /api/vcenter/host"
 I40EN = "2.9.2.0-1OEM.800.1.0.20613240"
@@ -55,6 +56,21 @@ def test_hosts_that_were_read_count_whatever_the_status(world: World, status: st
     assert record["outcome"] == "changed"
     assert len(record["changes"]) == 1
     assert record["coverage"]["covered"] == 4  # type: ignore[index]  # it is there
+
+
+@pytest.mark.parametrize(
+    ("edit", "why"), [("host_in_no_image", "in-no-image"), ("host_in_two_images", "in-two-images")]
+)
+def test_a_host_that_the_report_contradicts_itself_on_is_uncovered(world: World, edit: str, why: str) -> None:
+    """The document is called inconsistent, and the other hosts are compared all the same."""
+    world.check()
+    first = min(world.vcenter.inventory.hosts)
+    world.vcenter.hosts.set_component(["esx01", "esx02"], "Intel-i40en", I40EN)
+    world.vcenter.faults.inject("GET *domain-c9/installed-images", document(edit))
+    record = world.check()
+    assert [(uncovered["host"], uncovered["why"]) for uncovered in record["uncovered"]] == [(first, why)]
+    assert open_kinds(record) >= {"document-inconsistent", "host-not-covered"}
+    assert [change["hosts"] for change in record["changes"]] == [[world.vcenter.inventory.host("esx02").host]]
 
 
 def test_an_empty_cluster_is_one_harmless_finding(world: World) -> None:

@@ -175,3 +175,23 @@ def test_a_host_that_is_not_eligible_is_told(world: World) -> None:
         assert one(record["findings"], "eligibility-failed")["severity"] == severity
         world.vcenter.inventory.set_outcome(cluster)
         assert moved(world.check(cluster)) == {("eligibility-failed", "resolved")}
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "kind"),
+    [
+        ({}, 200, "vcenter-error"),
+        ([], 200, "vcenter-error"),
+        ({"enabled": "yes"}, 200, "vcenter-error"),
+        ({"error_type": "UNAUTHORIZED", "messages": []}, 403, "vcenter-authorization"),
+    ],
+)
+def test_a_question_that_is_not_answered_is_a_failure_like_any_other(
+    world: World, answer: object, status: int, kind: str
+) -> None:
+    """How a cluster is managed is asked only where it can't be extracted; nothing is guessed."""
+    world.vcenter.inventory.set_outcome(PROD_A, None, refused=True)
+    world.vcenter.faults.inject("GET */enablement/software", answering(answer, status))
+    record = world.check()
+    assert record["failure"]["reason"] == kind  # type: ignore[index]  # it is there
+    assert "eligibility-failed" not in open_kinds(record)

@@ -77,6 +77,18 @@ def test_the_same_report_ages_into_a_finding(world: World) -> None:
     assert moved(world.check()) == {("extraction-stale", "resolved")}
 
 
+def test_a_report_ages_by_the_vcenters_own_clock(world: World) -> None:
+    """One whose clock is four days behind serves no report that is four days old."""
+    world.set(extract=False)
+    world.vcenter.skew_seconds = -4 * 24 * HOUR
+    world.vcenter.extractions.reports.clear()
+    extract_by_hand(world)
+    assert world.check()["outcome"] == "baseline"
+    again = world.check()
+    assert again["outcome"] == "same-report"
+    assert open_kinds(again) == set()
+
+
 def test_a_task_that_ends_well_without_a_new_report_ages_too(world: World) -> None:
     """SUCCEEDED, and still the old report: no look, told once max_age is over."""
     world.set(max_age_seconds=6 * HOUR)

@@ -60,13 +60,14 @@ def test_a_host_leaves(world: World) -> None:
     assert world.check()["outcome"] == "unchanged"
 
 
-@pytest.mark.parametrize("away", [0, 1, 2])
-@pytest.mark.parametrize("name", ["esx04", "ESX04"])
-def test_a_host_that_comes_back_changed_is_found_out(world: World, name: str, away: int) -> None:
+@pytest.mark.parametrize("away", [0, 2])
+@pytest.mark.parametrize(("before", "name"), [("esx04", "esx04"), ("esx04", "ESX04"), ("ESX04", "esx04")])
+def test_a_host_that_comes_back_changed_is_found_out(world: World, before: str, name: str, away: int) -> None:
     """Under a new id, within one check or after some, in whatever case: its change is named at once."""
+    world.vcenter.inventory.host("esx04").name = before
     world.check()
-    old = world.vcenter.inventory.host("esx04").host
-    take_out(world, "esx04")
+    old = world.vcenter.inventory.host(before).host
+    take_out(world, before)
     for _ in range(away):
         world.check()
     new = bring_back(world, name)

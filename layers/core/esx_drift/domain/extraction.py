@@ -24,7 +24,8 @@ class Outlook:
 
     ``asked``: we started one; ``busy``: the cluster was busy with somebody else's. ``task_status`` is none
     for a task that the vCenter no longer has. ``report_status`` is the old report's. ``last_good_at``: the
-    completion of the report taken last. ``critical``: the cluster has not been seen for too long.
+    completion of the report taken last, ``now`` the ``Date`` of the reply: both by the vCenter's own clock.
+    ``critical``: the cluster has not been seen for too long.
     """
 
     asked: bool
