@@ -55,9 +55,14 @@ def test_one_request_delivered_twice_at_once_is_answered_once(target: str, rig: 
     assert _outcomes(rig, target) == ["baseline", "changed"]
 
 
+@pytest.mark.xfail(
+    strict=True,
+    reason="waits for a report newer than the one that the other run has just taken, then gives up",
+)
 def test_two_runs_at_once_tell_once_and_raise_no_alarm(target: str, rig: Rig) -> None:
     """Beside another run, vCenter refuses a second extraction: the report of the first will do for both."""
     _tamper(rig, target)
+    rig.put_fleet(rig.fleet(target, first_delay_seconds=1, extract_deadline_seconds=5))
     rig.vcenters[target].extractions.pace = Pace(("RUNNING",))
     requests = [request_of(run, target, rig) for run in ("by-schedule", "by-hand")]
     send(rig, "CheckQueue", *requests)
