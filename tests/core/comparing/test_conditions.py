@@ -1,0 +1,267 @@
+"""What one fresh look shows, how bad it is, and in which words."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from esx_drift.domain.assess import conditions
+from esx_drift.domain.canonical import snapshot_from
+from esx_drift.domain.condition import Condition
+from esx_drift.domain.coverage import ReportedHost, coverage_of, inventory_of, uncovered_hosts
+from esx_drift.domain.shapes import Accepted
+
+from tests.core.comparing.clusters import ClusterModel, HostModel, Wire, document_of, report_of, snapshot_of
+from tests.core.comparing.sample import notification, software
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+LONG_AGO, LATELY = "2026-11-16T02:14:00.000Z", "2026-11-23T11:00:00.000Z"
+VIB = "smntemp(910.1.0.0005-5vmw.803.0.0.24022510)"
+
+
+def look(cluster: ClusterModel, document: Wire | None = None, **more: Any) -> list[Condition]:  # noqa: ANN401 -- what conditions takes
+    """What a look at this cluster shows."""
+    report = report_of(document or document_of(cluster))
+    known: dict[str, Any] = {
+        "now": NOW,
+        "uncovered_since": {},
+        "accepted": {},
+        "first_look": False,
+        "blind_after_seconds": 72 * 3600,
+    }
+    baseline = more.pop("baseline", None)
+    inventory = more.pop("inventory", inventory_of(report))
+    snapshot = snapshot_from(report, baseline, {host: seen.name for host, seen in inventory.items()})
+    return conditions(report, snapshot, inventory, **{**known, **more})
+
+
+def kinds(found: list[Condition]) -> list[tuple[str, str, str]]:
+    """Kind, subject and severity of each."""
+    return [(condition.kind, condition.subject, condition.severity) for condition in found]
+
+
+def hosts(number: int, **vibs: frozenset[str]) -> dict[str, HostModel]:
+    """So many hosts on one image."""
+    return {
+        f"host-{one}": HostModel(f"esx{one}", software(), vibs.get(f"host_{one}", frozenset()))
+        for one in range(1, number + 1)
+    }
+
+
+def upgraded() -> Wire:
+    """The next release."""
+    found = software()
+    found["base_image"]["version"] = "8.0.3-0.70.24674464"
+    found["base_image"]["details"]["display_version"] = "8.0 U3e - 24674464"
+    return found
+
+
+def test_nothing_is_shown_by_a_healthy_cluster() -> None:
+    """Silence."""
+    assert look(ClusterModel(hosts(3))) == []
+
+
+def test_outliers_are_named_with_what_they_run() -> None:
+    """The majority first; hosts are the outliers."""
+    some = hosts(4) | {"host-9": HostModel("esx9", upgraded())}
+    (found,) = look(ClusterModel(some))
+    assert kinds([found]) == [("image-not-uniform", "", "warning")]
+    assert found.summary == "4 of 5 hosts run ESXi 8.0 U3d; esx9 runs ESXi 8.0 U3e"
+    assert found.hosts == ("host-9",)
+    assert found.detail["outliers"] == [
+        {
+            "release": "ESXi 8.0 U3e",
+            "hosts": ["host-9"],
+            "differs_in": ["base image"],
+            "differing_parts": 1,
+        }
+    ]
+
+
+def test_many_groups_are_cut_short() -> None:
+    """Three are told, the rest counted; with a host on each image only their number."""
+    some = hosts(2)
+    for number in range(5):
+        image = software()
+        image["base_image"] = {"version": f"9.{number}"}
+        some[f"host-2{number}"] = HostModel(f"odd{number}", image)
+    (found,) = look(ClusterModel(some))
+    assert found.summary == (
+        "2 of 7 hosts run ESXi 8.0 U3d; odd4 runs ESXi 9.4; odd3 runs ESXi 9.3; odd2 runs ESXi 9.2;"
+        " 2 more hosts something else"
+    )
+    del some["host-1"]
+    (found,) = look(ClusterModel(some))
+    assert found.summary == "6 hosts run 6 different images"
+
+
+def test_a_witness_is_no_outlier() -> None:
+    """It runs what it likes."""
+    assert look(ClusterModel(hosts(2) | {"host-9": HostModel("w", upgraded(), witness=True)})) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "severity"),
+    [
+        ({"first_look": True}, "warning"),
+        ({}, "critical"),
+        ({"accepted": {"host-1": Accepted(image=None, orphaned_vibs=[VIB], snapshot="")}}, "warning"),
+    ],
+)
+def test_an_orphaned_vib_is_worse_if_nobody_knew_it(more: dict[str, Any], severity: str) -> None:
+    """There at the first look, or accepted since: a warning."""
+    found = look(ClusterModel(hosts(2, host_1=frozenset({VIB}))), **more)
+    assert ("orphaned-vib", VIB, severity) in kinds(found)
+
+
+def test_an_orphaned_vib_on_another_host_is_new_again() -> None:
+    """Accepted on one host is not accepted on the next."""
+    accepted = {"host-1": Accepted(image=None, orphaned_vibs=[VIB], snapshot="")}
+    (found,) = look(
+        ClusterModel(hosts(2, host_1=frozenset({VIB}), host_2=frozenset({VIB}))), accepted=accepted
+    )
+    assert (found.severity, found.hosts, found.detail) == (
+        "critical",
+        ("host-1", "host-2"),
+        {"not_accepted_on": ["host-2"]},
+    )
+
+
+def test_an_orphaned_vib_counts_while_its_host_is_unseen() -> None:
+    """As long as it is known of it, or reported all the same."""
+    known = snapshot_of(ClusterModel(hosts(2, host_1=frozenset({VIB}))))
+    blind = ClusterModel({"host-2": hosts(2)["host-2"]}, failed={"host-1": "esx1"})
+    assert ("orphaned-vib", VIB, "critical") in kinds(look(blind, baseline=known))
+    reported = document_of(blind) | {"orphaned_vibs": {VIB: ["host-1"]}}
+    assert ("orphaned-vib", VIB, "critical") in kinds(look(blind, reported))
+
+
+def test_what_was_not_accepted_stays_to_be_reviewed() -> None:
+    """One condition for the cluster, for the hosts of another image; a VIB has a finding of its own."""
+    cluster = ClusterModel(hosts(3, host_2=frozenset({VIB})))
+    images = snapshot_of(cluster)["hosts"]
+    accepted = {
+        "host-1": Accepted(image=images["host-1"]["image"], orphaned_vibs=[], snapshot=""),
+        "host-2": Accepted(image=images["host-2"]["image"], orphaned_vibs=[], snapshot=""),
+        "host-3": Accepted(image="another", orphaned_vibs=[], snapshot=""),
+    }
+    found = look(cluster, accepted=accepted)[0]
+    assert (found.kind, found.hosts) == ("drift-unreviewed", ("host-3",))
+    assert found.summary == "esx3 is not as last accepted"
+
+
+@pytest.mark.parametrize(("since", "severity"), [(LATELY, "warning"), (LONG_AGO, "critical")])
+def test_a_host_unseen_for_too_long_is_critical(since: str, severity: str) -> None:
+    """Making a look fail is how one hides something."""
+    cluster = ClusterModel(hosts(1), failed={"host-9": "esx9"})
+    document = document_of(cluster)
+    document["host_notifications"]["host-9"] = {"errors": [notification("ERROR", "It does not answer.")]}
+    (found,) = look(cluster, document, uncovered_since={"host-9": since})
+    assert (found.kind, found.subject, found.severity) == ("host-failed", "host-9", severity)
+    blind = ", not seen since 16 Nov 02:14 UTC" if severity == "critical" else ""
+    assert found.summary == f'esx9 could not be read{blind}: "It does not answer."'
+
+
+def test_a_host_too_old_is_harmless_unless_it_was_seen_before() -> None:
+    """An old release stays old; but one that was read has been put back."""
+    cluster = ClusterModel(hosts(1), unsupported={"host-2": "esx2"})
+    since = {"host-2": LONG_AGO}
+    assert kinds(look(cluster, uncovered_since=since)) == [("host-unsupported", "host-2", "info")]
+    before = snapshot_of(ClusterModel(hosts(2)))
+    assert kinds(look(cluster, uncovered_since=since, baseline=before)) == [
+        ("host-unsupported", "host-2", "critical")
+    ]
+
+
+def test_a_host_missing_from_the_report_is_told_with_its_state() -> None:
+    """The inventory knows more than the report."""
+    inventory = {
+        "host-1": ReportedHost("esx1", "CONNECTED", "POWERED_ON"),
+        "host-2": ReportedHost("esx2", "NOT_RESPONDING", "POWERED_OFF"),
+    }
+    cluster = ClusterModel(hosts(1))
+    report = report_of(document_of(cluster))
+    known = snapshot_of(ClusterModel(hosts(2)))
+    (found,) = look(cluster, inventory=inventory, baseline=known)
+    assert found.summary == "esx2 is missing from the report, NOT_RESPONDING, POWERED_OFF"
+    assert coverage_of(report, inventory) == {"hosts": 2, "covered": 1, "failed": 0, "unsupported": 0}
+    assert uncovered_hosts(report, inventory) == [
+        {
+            "host": "host-2",
+            "name": "esx2",
+            "why": "missing",
+            "connection_state": "NOT_RESPONDING",
+            "power_state": "POWERED_OFF",
+        }
+    ]
+
+
+def test_an_empty_cluster_and_one_too_old_are_told_once() -> None:
+    """As information, not as a failure of each host."""
+    assert kinds(look(ClusterModel({}))) == [("extraction-unavailable", "", "info")]
+    old = ClusterModel({}, unsupported={"host-1": "a", "host-2": "b"})
+    (found,) = look(old, document_of(old) | {"status": "UNAVAILABLE"})
+    assert (found.kind, found.severity, found.hosts) == ("host-unsupported", "info", ("host-1", "host-2"))
+
+
+@pytest.mark.parametrize(
+    ("status", "managed", "kind", "severity"),
+    [
+        ("UNAVAILABLE", None, "extraction-unavailable", "warning"),
+        ("EXTRACT_INSTALLED_IMAGE_FAILURE", None, "extraction-failed", "warning"),
+        ("ELIGIBILITY_CHECK_FAILURE", None, "eligibility-failed", "info"),
+        ("ELIGIBILITY_CHECK_FAILURE", True, "eligibility-failed", "warning"),
+        ("OF_A_LATER_RELEASE", None, "extraction-unavailable", "warning"),
+    ],
+)
+def test_a_status_is_told_for_the_cluster(
+    status: str,
+    managed: bool | None,  # noqa: FBT001 -- a column of the table
+    kind: str,
+    severity: str,
+) -> None:
+    """And speaks for the hosts that are only missing."""
+    inventory = {"host-1": ReportedHost("esx1", "CONNECTED"), "host-2": ReportedHost("esx2", "CONNECTED")}
+    empty = ClusterModel({})
+    known = snapshot_of(ClusterModel(hosts(2)))
+    document = document_of(empty) | {"status": status}
+    found = look(empty, document, inventory=inventory, managed_by_image=managed, baseline=known)
+    assert kinds(found) == [(kind, "", severity)]
+    assert found[0].hosts == ("host-1", "host-2")
+    since = dict.fromkeys(inventory, LONG_AGO)
+    blind = look(empty, document, inventory=inventory, uncovered_since=since, baseline=known)
+    assert blind[0].severity == "critical"
+
+
+CONTRADICTIONS: dict[str, Wire] = {
+    "in more than one of the lists": {"failed_hosts": ["host-1"]},
+    "listed under an image, but was not read": {"successful_hosts": ["host-2"], "failed_hosts": ["host-1"]},
+    "called not uniform, but all hosts run the same": {"uniform_image": False},
+    "called successful, but reports an error": {
+        "notifications": {"EXTRACT_INSTALLED_IMAGE": {"errors": [notification("ERROR", "no")]}}
+    },
+}
+
+
+@pytest.mark.parametrize("sentence", CONTRADICTIONS)
+def test_a_contradiction_is_told(sentence: str) -> None:
+    """In the report's own terms, once for the document."""
+    cluster = ClusterModel(hosts(2))
+    found = look(cluster, document_of(cluster) | CONTRADICTIONS[sentence])
+    (contradiction,) = [condition for condition in found if condition.kind == "document-inconsistent"]
+    assert sentence in contradiction.summary
+
+
+def test_the_flags_of_the_categories_are_held_against_the_images() -> None:
+    """Both ways."""
+    cluster = ClusterModel({"host-1": HostModel("a", software()), "host-2": HostModel("b", upgraded())})
+    document = document_of(cluster)
+    first, second = ({"software_info": image, "host_list": []} for image in (software(), upgraded()))
+    for equal, other in ((True, second), (False, first)):
+        document["image_categories"] = {
+            "is_highest_and_widely_used_image_equal": equal,
+            "most_widely_used_image": first,
+            "highest_versioned_image": other,
+        }
+        found = look(cluster, document | {"successful_hosts": [], "failed_hosts": ["host-1", "host-2"]})
+        lines = [str(line) for one in found for line in one.detail.get("inconsistencies", [])]  # type: ignore[union-attr] # a list
+        assert any(("are called equal" if equal else "are called different") in line for line in lines)
