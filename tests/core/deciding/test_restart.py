@@ -132,12 +132,23 @@ def test_the_clusters_of_the_former_vcenter_are_closed(world: World, person: Per
 
 
 def test_a_log_that_began_anew_is_not_closed_by_what_was_before(world: World, person: Person) -> None:
-    """The request to close the former cluster comes late: the new one has something open."""
+    """A check that was still in the queue overtook the request to close the former cluster."""
     person.accept_vcenter(_replaced(world))
     late = next(one_ for one_ in retire_requests(world) if one_["cluster"] == PROD_A)
-    _run(world)
     world.vcenter.hosts.add_orphaned_vib(_host(world), FOOTHOLD)
     world.check()
     record = answered(world, late)
     assert decided(record)["refused"] == [PROD_A]
     assert open_kinds(record) == {"orphaned-vib"}
+
+
+def test_what_was_open_about_former_clusters_is_retired(world: World, person: Person) -> None:
+    """A cluster that was missing on the former vCenter is not missing on this one."""
+    _run(world)
+    world.vcenter.inventory.hide_cluster("prod-b")
+    assert moved(_run(world)) == {("cluster-missing", "opened")}
+    world.vcenter.replace()
+    _run(world)
+    record = person.accept_vcenter(world.vcenter.instance_uuid)
+    assert one(record["findings"], "cluster-missing")["resolved_because"] == "retired"
+    assert moved(_run(world)) == set()
