@@ -20,6 +20,7 @@ from esx_drift.doctor_routes import RouteDoctor
 from esx_drift.doctor_vcenter import VCenterDoctor
 from esx_drift.domain.doctor import Examination, Line, Reply, Request, fix_of
 from esx_drift.domain.fleet import Fleet, VCenter
+from esx_drift.domain.wording import counted
 from esx_drift.errors import EsxDriftError, RequestRefused
 
 AT_ONCE = 16
@@ -78,7 +79,7 @@ def _fleet(config: LookingConfig) -> tuple[list[Line], Fleet | None]:
     except EsxDriftError as error:
         exam.failed(error.message, fix_of(error, {}))
         return exam.lines, None
-    exam.ok(f"{len(fleet.vcenters)} vCenters, {len(fleet.routes)} routes")
+    exam.ok(f"{counted(len(fleet.vcenters), 'vCenter')}, {counted(len(fleet.routes), 'route')}")
     return exam.lines, fleet
 
 

@@ -83,7 +83,7 @@ class AwsDoctor:
             self.sns().get_topic_attributes(TopicArn=arn)
         except ClientError as error:
             # The role may publish, and need not be allowed to read: that SNS answered is what counts here.
-            if error.response["Error"]["Code"] not in FORBIDDEN:
+            if _code(error) not in FORBIDDEN:
                 raise
         return "SNS answers; only --send tries to publish"
 
@@ -92,7 +92,7 @@ def _try(exam: Examination, step: Callable[[], str]) -> None:
     try:
         exam.ok(step())
     except ClientError as error:
-        code = error.response["Error"]["Code"]
+        code = _code(error)
         exam.failed(f"{error.operation_name} was refused: {code}", _fix(code))
     except BotoCoreError as error:
         exam.failed(f"no answer: {type(error).__name__}", AWS_FIX)
@@ -105,10 +105,15 @@ def _refused(call: Callable[[], object]) -> bool:
     try:
         call()
     except ClientError as error:
-        if error.response["Error"]["Code"] in ABSENT:
+        if _code(error) in ABSENT:
             return True
         raise
     return False
+
+
+def _code(error: ClientError) -> str:
+    # Of an answer that is not AWS's, botocore can tell nothing.
+    return error.response.get("Error", {}).get("Code", "no reason given")
 
 
 def _fix(code: str) -> str:

@@ -9,6 +9,7 @@ from esx_drift.domain.coverage import coverage_of, uncovered_hosts
 from esx_drift.domain.doctor import Examination
 from esx_drift.domain.extraction import SUCCEEDED, UNFINISHED
 from esx_drift.domain.fleet import VCenter
+from esx_drift.domain.freshness import MAX_AHEAD
 from esx_drift.domain.next_steps import ADVICE
 from esx_drift.domain.report import Report, read_report
 from esx_drift.domain.times import text_of
@@ -104,6 +105,11 @@ class Extraction:
         except ContractViolation as error:
             exam.failed(
                 f"{self._name}: the report is not what the API promises: {error.message}", QUARANTINED
+            )
+            return
+        if report.completion_time > reply.date + MAX_AHEAD:
+            self._fail(
+                exam, "document-inconsistent", "the report claims to be of a later time than its reply"
             )
             return
         age = lasted(text_of(report.completion_time), text_of(reply.date))

@@ -39,7 +39,10 @@ class Reset:
         known = fresh(vcenter) if etag is None else _readable(breakers, vcenter)
         _refuse_too_early(known, now)
         refused = [version for version in known["refused"] if version != secret.version_id]
-        claim: Breaker = {**known, "open": True, "refused": refused, "tried_at": text_of(now)}
+        # Open, so that no checker tries; with a try just announced, so that the dispatcher waits as well.
+        refused_at = known["refused_at"] or text_of(now)
+        claimed: Breaker = {**known, "open": True, "refused_at": refused_at, "tried_at": text_of(now)}
+        claim: Breaker = {**claimed, "refused": refused}
         if not breakers.write(claim, etag):
             raise _suspended(vcenter, "somebody else is just trying a password", "Try again in 3 minutes.")
         try:

@@ -1,0 +1,86 @@
+"""The way to each Slack route."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from esx_drift.adapters.secrets import SlackSecret
+from esx_drift.adapters.webhook import SlackWebhook
+from esx_drift.doctor_routes import RouteDoctor
+from esx_drift.domain.doctor import Line
+from esx_drift.domain.fleet import Route
+from esx_drift.errors import SecretInvalid
+
+from tests.simulator.certificates import Authority, authority
+from tests.simulator.slack import SlackReceiver
+
+ROUTE = Route("ops", "ops", "critical", ("drift",), ("vc01",), ("*",))
+HOSTS = ("127.0.0.1",)
+
+
+def _lines(
+    read: Callable[[str], SlackSecret], *, send: bool = False, hosts: tuple[str, ...] = HOSTS
+) -> list[Line]:
+    with SlackWebhook(read, hosts) as webhook:
+        return RouteDoctor(ROUTE, read, hosts, webhook, send).lines()
+
+
+def _outcomes(lines: list[Line]) -> str:
+    return "".join(line["outcome"][0] for line in lines)
+
+
+@pytest.fixture
+def secret(slack: SlackReceiver, slack_authority: Authority) -> SlackSecret:
+    """The route's secret, right in everything."""
+    return SlackSecret(slack.webhook, slack_authority.pem)
+
+
+def test_nothing_is_posted_unasked(slack: SlackReceiver, secret: SlackSecret) -> None:
+    """The way is tried as far as it goes without a message."""
+    lines = _lines(lambda _: secret)
+    assert _outcomes(lines) == "oooou"
+    assert slack.received == []
+
+
+def test_a_drill_says_that_it_is_one(slack: SlackReceiver, secret: SlackSecret) -> None:
+    """One message, whatever the route is narrowed to; the webhook itself is in no line."""
+    lines = _lines(lambda _: secret, send=True)
+    assert _outcomes(lines) == "ooooo"
+    (payload,) = slack.accepted
+    assert payload["text"].startswith("Drill: esx-drift can post here by its route ops.")
+    assert slack.webhook.rpartition("/")[2] not in str(lines)
+
+
+def test_slacks_refusal_is_told(slack: SlackReceiver, secret: SlackSecret) -> None:
+    """A webhook that was removed: its way is fine, and it takes nothing."""
+    gone = SlackSecret(f"{slack.url}/services/T0/B0/gone", secret.ca_bundle)
+    lines = _lines(lambda _: gone, send=True)
+    assert _outcomes(lines) == "oooof"
+    assert lines[-1]["fix"].startswith("Make a new webhook")
+    assert "gone" not in str(lines)
+
+
+def test_a_host_that_is_not_allowed(secret: SlackSecret) -> None:
+    """Nothing is even looked up."""
+    lines = _lines(lambda _: secret, hosts=("hooks.slack.com",))
+    assert _outcomes(lines) == "fuuuu"
+    assert "WebhookHosts" in lines[0]["fix"]
+
+
+def test_a_secret_that_is_not_there() -> None:
+    """Which one, and nothing more."""
+
+    def read(name: str) -> SlackSecret:
+        raise SecretInvalid(f"the secret esx-drift/slack/{name} does not exist: create it")
+
+    lines = _lines(read)
+    assert _outcomes(lines) == "fuuuu"
+    assert "esx-drift/slack/ops" in lines[0]["said"]
+
+
+def test_a_certificate_that_is_not_trusted(secret: SlackSecret) -> None:
+    """A company that looks into TLS: its CA belongs into the secret."""
+    other = SlackSecret(secret.url, authority(datetime.now(UTC), "Another CA").pem)
+    lines = _lines(lambda _: other)
+    assert _outcomes(lines) == "ooofu"
+    assert "ca_bundle" in lines[3]["fix"]
