@@ -36,11 +36,13 @@ FIRST, VCENTER_FIRST = (
     "vcenter=vc01/cluster=@vcenter/0000000001.json",
 )
 OUTCOMES = {
+    "checker-accept": Outcome(records=(FIRST, FIRST.replace("01.json", "02.json"))),
     "checker-collect": Outcome(records=(FIRST,)),
     "checker-doctor": Outcome(),
     "checker-duplicates": Outcome(records=(FIRST,)),
     "checker-extract": Outcome(checks=1),
     "checker-malformed": Outcome(again=(1, 2, 3), records=(FIRST,)),
+    "checker-retire-unknown": Outcome(again=(1,), records=(FIRST,)),
     "dispatcher-direct": Outcome(
         dispatched=("prod-a",), failed=("vc01/domain-c404",), records=(VCENTER_FIRST,), checks=1
     ),
