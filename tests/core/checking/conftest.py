@@ -9,7 +9,9 @@ import pytest
 from esx_drift.domain.fleet import VCenter as Watched
 from moto import mock_aws
 
-from tests.core.checking.world import Aws, World
+from tests.core.checking.cloud import Aws
+from tests.core.checking.whole import assert_whole
+from tests.core.checking.world import World
 from tests.core.conftest import REGION
 from tests.core.logs import buckets
 from tests.simulator import Tls, VCenter, VCenterServer
@@ -63,4 +65,4 @@ def world(cloud: Aws, ca: Authority, tls: Tls) -> Iterator[World]:
         made.put_secret(server.port, ca.pem)
         yield made
     vcenter.faults.clear()
-    made.assert_whole()
+    assert_whole(made)

@@ -6,7 +6,8 @@ import pytest
 from esx_drift.domain.shapes import CheckRequest, Record
 from esx_drift.errors import RequestRefused, TopicUnavailable
 
-from tests.core.checking.world import PROD_A, World, moved
+from tests.core.checking.reading import moved
+from tests.core.checking.world import PROD_A, World
 from tests.simulator.faults import Fault
 
 REPORT = "GET *domain-c9/installed-images"

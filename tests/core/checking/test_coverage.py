@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.core.checking.world import PROD_A, World, answering, moved, one, open_kinds
+from tests.core.checking.reading import answering, moved, one, open_kinds
+from tests.core.checking.world import PROD_A, World
 from tests.simulator.fault_kinds import document
 
 HOST_LIST = "GET /api/vcenter/host"
@@ -121,10 +122,12 @@ def test_a_report_that_covers_nobody_is_no_look(world: World) -> None:
     again = world.check()
     assert again["outcome"] == "unchanged"
     assert again["after"]["last_look_at"] == first["checked_at"]
-    world.vcenter.hosts.reconnect(["esx01", "esx02", "esx03", "esx04"])
+    world.vcenter.inventory.remove_host("esx04")
+    assert world.check()["changes"] == [], "told when there is a look"
+    world.vcenter.hosts.reconnect(["esx01", "esx02", "esx03"])
     healed = world.check()
     assert open_kinds(healed) == set()
-    assert healed["changes"] == []
+    assert [(change["element"], change["kind"]) for change in healed["changes"]] == [("host", "removed")]
     assert healed["after"]["blind_since"] is None
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.core.checking.world import PROD_A, World, moved, one, open_kinds
+from tests.core.checking.reading import moved, one, open_kinds
+from tests.core.checking.world import PROD_A, World
 from tests.simulator import fault_kinds
 from tests.simulator.scenario import Change
 

@@ -4,7 +4,8 @@ from math import inf
 
 import pytest
 
-from tests.core.checking.world import PROD_A, PROD_B, World, answering, moved, one, open_kinds
+from tests.core.checking.reading import answering, moved, one, open_kinds
+from tests.core.checking.world import PROD_A, PROD_B, World
 from tests.simulator.extraction import Pace
 
 EXTRACT = "POST *domain-c9/installed-images"

@@ -5,7 +5,8 @@ from math import inf
 
 import pytest
 
-from tests.core.checking.world import NOW, PROD_A, World, moved, open_kinds
+from tests.core.checking.reading import moved, open_kinds
+from tests.core.checking.world import NOW, PROD_A, World
 from tests.simulator.extraction import Pace
 from tests.simulator.fault_kinds import document
 from tests.simulator.notices import timestamp
@@ -126,6 +127,18 @@ def test_a_report_must_not_be_older_than_the_task(world: World, early_seconds: f
     record = world.follow(world.comes_back())
     assert record["report"]["freshness"] == ("fresh" if fresh else "stale")  # type: ignore[index]  # it is there
     assert record["outcome"] == ("unchanged" if fresh else "superseded")
+
+
+def test_a_task_counts_from_its_start_and_not_from_the_request(world: World) -> None:
+    """It waited in a queue: a report from before it began shows what ran before."""
+    world.check()
+    world.vcenter.extractions.pace = Pace(("PENDING", "RUNNING"), inf)
+    world.vcenter.inventory.set_outcome(PROD_A, None, "SUCCEEDED")
+    world.asked()
+    completed(world, (world.now - NOW).total_seconds() + 1)
+    record = world.follow(world.comes_back())
+    assert record["report"]["freshness"] == "stale"  # type: ignore[index]  # it is there
+    assert record["task"]["start_time"] > record["report"]["completion_time"]  # type: ignore[index,operator]  # likewise
 
 
 @pytest.mark.parametrize(("after_seconds", "fresh"), [(0.3, True), (-0.001, False)])

@@ -3,7 +3,8 @@
 import pytest
 from esx_drift.domain.shapes import Change, Record
 
-from tests.core.checking.world import World, moved, one, open_kinds
+from tests.core.checking.reading import moved, one, open_kinds
+from tests.core.checking.world import World
 
 I40EN = "2.9.2.0-1OEM.800.1.0.20613240"
 VIB = "mft(4.25.0.802-0)"

@@ -1,17 +1,14 @@
-"""Met once is a suspicion; met again, long enough after, it is told. Who tells a failure of the vCenter."""
+"""Met once is a suspicion; met again, long enough after, it is told."""
 
 import pytest
 
-from tests.core.checking.world import PROD_A, PROD_B, World, moved, one, open_kinds
+from tests.core.checking.reading import moved, one, open_kinds
+from tests.core.checking.world import PROD_A, PROD_B, World
 from tests.simulator import fault_kinds
 from tests.simulator.faults import Fault
-from tests.simulator.reply import Reply, Request
-from tests.simulator.sessions import USER
 
 EXTRACT = "POST *domain-c9/installed-images"
 REPORT = "GET *domain-c9/installed-images"
-LOGIN = "POST /api/session"
-LISTING = "GET /api/vcenter/cluster"
 TRANSIENT = [
     pytest.param(fault_kinds.connection("close"), "vcenter-unreachable", id="unreachable"),
     pytest.param(fault_kinds.no_healthy_upstream(), "vcenter-unavailable", id="unavailable"),
@@ -101,86 +98,15 @@ def test_a_deleted_cluster_is_missing(world: World) -> None:
     assert moved(world.check(PROD_B)) == set()
 
 
-@pytest.mark.parametrize(("fault", "kind"), TRANSIENT)
-def test_a_failure_at_login_is_the_vcenters(world: World, fault: Fault, kind: str) -> None:
-    """No cluster opens or suspects anything; the dispatcher is asked, once for all clusters of a run."""
-    world.vcenter.faults.inject(LOGIN, fault)
-    requests = [{**world.request(cluster), "run_id": "run"} for cluster in (PROD_A, PROD_B)]
-    for request in requests:
-        record = world.handle(request)  # type: ignore[arg-type]  # a request with another run
-        assert record is not None
-        failure = record["failure"]
-        assert failure is not None
-        assert (failure["reason"], failure["at"], failure["told_by"]) == (kind, "login", "vcenter")
-        assert record["findings"] == []
-        assert record["after"]["suspects"] == {}
-    first, second = world.aws.sent
-    assert first == second
-    assert (first.queue, first.delay_seconds, first.body["attempt"]) == ("retry", 0, 0)
-    assert first.body["reason"] == kind
-    assert world.topic.published == []
-
-
-def test_a_refused_password_is_the_vcenters_also_in_the_middle_of_a_check(world: World) -> None:
-    """The token dies between two calls and the new login is refused: still no finding of the cluster."""
-    world.check()
-
-    def lose(_request: Request) -> Reply:
-        world.vcenter.sessions.accounts[USER] = "another"
-        world.vcenter.sessions.close_all()
-        return Reply(401, b'{"error_type":"UNAUTHENTICATED","messages":[]}')
-
-    world.vcenter.faults.inject(EXTRACT, Fault("lose", instead=lose), times=1)
-    record = world.check()
-    failure = record["failure"]
-    assert failure is not None
-    assert (failure["reason"], failure["at"], failure["told_by"]) == (
-        "vcenter-authentication",
-        "login",
-        "vcenter",
-    )
-    assert moved(record) == set()
-    refused = world.vcenter.sessions.refused_count
-    assert moved(world.check()) == set()
-    assert world.vcenter.sessions.refused_count == refused, "not tried again"
-
-
-def test_what_the_vcenters_log_tells_the_clusters_log_does_not(world: World) -> None:
-    """The dispatcher met it twice and told it; then it is the reason here, and no finding."""
-    world.vcenter.faults.inject(LISTING, fault_kinds.status(503))
-    world.dispatch()
-    world.wait(600)
-    assert moved(world.dispatch()) == {("vcenter-unavailable", "opened")}
-    sent = len(world.aws.sent)
-    world.vcenter.faults.inject(EXTRACT, fault_kinds.status(503))
-    record = world.handle(world.request())
-    assert record is not None
-    failure = record["failure"]
-    assert failure is not None
-    assert (failure["at"], failure["told_by"]) == ("extract", "vcenter")
-    assert record["findings"] == []
-    assert record["after"]["suspects"] == {}
-    assert len(world.aws.sent) == sent
-    world.vcenter.faults.inject(REPORT, fault_kinds.status(500))
-    world.vcenter.faults.clear(EXTRACT)
-    record = world.check()
-    assert record["failure"]["told_by"] == "cluster", "another kind is its own"  # type: ignore[index]  # it is there
-
-
-def test_a_replaced_vcenter_is_compared_with_nothing(world: World) -> None:
-    """The same id is another cluster there: the log moves nothing, and the vCenter's own log tells it."""
-    first = world.check()
-    world.vcenter.replace()
-    world.vcenter.hosts.upgrade("esx01", "8.0 U3e")
-    world.vcenter.extract_all()
-    record = world.check()
-    failure = record["failure"]
-    assert failure is not None
-    assert (failure["reason"], failure["told_by"]) == ("vcenter-replaced", "vcenter")
-    assert record["changes"] == []
-    assert open_kinds(record) == set()
-    assert record["after"]["seal"] == first["after"]["seal"]
-    assert record["after"]["instance_uuid"] == first["after"]["instance_uuid"]
+def test_a_second_try_without_extraction_collects(world: World) -> None:
+    """A vCenter that is only read is never asked to extract, at no try."""
+    world.set(extract=False)
+    world.vcenter.faults.inject(REPORT, fault_kinds.status(503), times=1)
+    world.handle(world.request())
+    again = world.comes_back()
+    assert (again["phase"], again["task"]) == ("collect", None)
+    assert world.follow(again)["outcome"] == "baseline"
+    assert world.vcenter.extractions.count == 2, "those of the preparation"
 
 
 def test_a_suspicion_and_a_finding_of_other_kinds_stay_apart(world: World) -> None:

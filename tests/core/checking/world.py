@@ -2,83 +2,36 @@
 
 import gzip
 import json
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import cast
 from uuid import UUID
 
 from esx_drift.adapters.breaker import S3Breakers
 from esx_drift.adapters.queue import SqsQueue
 from esx_drift.adapters.secrets import Secrets, VCenterSecret
-from esx_drift.adapters.store import S3Store
 from esx_drift.adapters.vcenter import connect
 from esx_drift.check import Checker
-from esx_drift.contracts import require, violations
 from esx_drift.dispatch import Dispatcher
 from esx_drift.domain.breaker import Actor
 from esx_drift.domain.fleet import Fleet
 from esx_drift.domain.fleet import VCenter as Watched
-from esx_drift.domain.names import VCENTER_LOG, digest_of, record_key, sha256_hex
+from esx_drift.domain.names import VCENTER_LOG
 from esx_drift.domain.run import Run
-from esx_drift.domain.shapes import CheckRequest, Finding, Record, Snapshot, State, TaskRequest
+from esx_drift.domain.shapes import CheckRequest, Record, Snapshot, State, TaskRequest
 from esx_drift.domain.times import text_of
-from esx_drift.log import empty_after
 from esx_drift.sessions import VCenterSessions
 
+from tests.core.checking.cloud import Aws
 from tests.core.logs import Subscribers
 from tests.simulator import VCenter
-from tests.simulator.faults import Fault
-from tests.simulator.reply import json_reply
 from tests.simulator.sessions import PASSWORD, USER
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-    from mypy_boto3_secretsmanager import SecretsManagerClient
-    from mypy_boto3_sqs import SQSClient
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 PROD_A, PROD_B = "domain-c9", "domain-c1008"
 FLEET_SHA256 = "f" * 64
 INTERVAL_SECONDS = 4 * 3600
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A message that went to a queue."""
-
-    queue: str
-    body: dict[str, Any]
-    delay_seconds: int
-    group: str
-
-
-@dataclass(slots=True)
-class Aws:
-    """The clients, and every call that was made with them."""
-
-    s3: "S3Client"
-    sqs: "SQSClient"
-    secrets: "SecretsManagerClient"
-    check_queue_url: str
-    retry_queue_url: str
-    calls: list[tuple[str, str]] = field(default_factory=list)
-    sent: list[Sent] = field(default_factory=list)
-
-    def note(self, params: Mapping[str, Any], model: Any, **_: object) -> None:  # noqa: ANN401  # botocore's
-        """Called by botocore before each call."""
-        self.calls.append((model.name, params.get("Key", params.get("Prefix", ""))))
-        if model.name == "SendMessage":
-            queue = params["QueueUrl"].rpartition("/")[2]
-            body = json.loads(params["MessageBody"])
-            require("check-request" if queue == "check" else "retry-request", body)
-            self.sent.append(Sent(queue, body, params["DelaySeconds"], params["MessageGroupId"]))
-
-    @property
-    def store(self) -> S3Store:
-        """The two buckets."""
-        return S3Store(lambda: self.s3, "audit", "state")
 
 
 @dataclass(slots=True)
@@ -229,53 +182,3 @@ class World:
         known = self.state(cluster)["after"]["snapshot"]
         assert known is not None
         return self.aws.store.snapshot(known["key"])
-
-    def assert_whole(self) -> None:
-        """All that was written keeps its schema, each log is one chain, all is told and nobody is left in."""
-        for cluster in (PROD_A, PROD_B, VCENTER_LOG):
-            self._assert_log(cluster)
-        for event in self.topic.published:
-            assert violations("event", event) == []
-        assert self.vcenter.sessions.open_count == 0
-
-    def _assert_log(self, cluster: str) -> None:
-        before, after, kept = None, empty_after(), set[tuple[str, str]]()
-        for seq in range(1, (self.aws.store.last_record(self.watched.name, cluster, 0) or 0) + 1):
-            record, sha256 = self.aws.store.record(self.watched.name, cluster, seq)
-            assert record["previous"] == before
-            assert record["before_sha256"] == digest_of(after)
-            after, key = record["after"], record_key(self.watched.name, cluster, record["seq"])
-            before = {"seq": record["seq"], "key": key, "sha256": sha256}
-            several = (record["document"], record["snapshot"], record["quarantine"])
-            kept |= {(stored["key"], stored["sha256"]) for stored in several if stored is not None}
-            assert {event["id"] for event in record["events"]} <= self.topic.ids
-        for key, sha256 in kept:
-            assert sha256_hex(self.aws.s3.get_object(Bucket="audit", Key=key)["Body"].read()) == sha256
-        if before is not None:
-            state = self.state(cluster)
-            assert (state["head"], state["outbox"]) == (before, [])
-
-
-def moved(record: Record) -> set[tuple[str, str]]:
-    """What opened, was raised or ended: kind and transition."""
-    return {
-        (finding["kind"], finding["transition"])
-        for finding in record["findings"]
-        if finding["transition"] != "still"
-    }
-
-
-def open_kinds(record: Record) -> set[str]:
-    """The kinds that are open after a check."""
-    return {finding["kind"] for finding in record["after"]["findings"].values()}
-
-
-def one(findings: Iterable[Finding], kind: str) -> Finding:
-    """The only finding of its kind."""
-    (found,) = (finding for finding in findings if finding["kind"] == kind)
-    return found
-
-
-def answering(value: object, status: int = 200) -> Fault:
-    """A fault: this JSON in place of the vCenter's answer."""
-    return Fault("answering", instead=lambda _: json_reply(status, value))

@@ -1,0 +1,51 @@
+"""S3 and SQS by moto, and every call that is made of them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from esx_drift.adapters.store import S3Store
+from esx_drift.contracts import require
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sqs import SQSClient
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message that went to a queue."""
+
+    queue: str
+    body: dict[str, Any]
+    delay_seconds: int
+    group: str
+
+
+@dataclass(slots=True)
+class Aws:
+    """The clients, and every call that was made with them."""
+
+    s3: "S3Client"
+    sqs: "SQSClient"
+    secrets: "SecretsManagerClient"
+    check_queue_url: str
+    retry_queue_url: str
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
+
+    def note(self, params: Mapping[str, Any], model: Any, **_: object) -> None:  # noqa: ANN401  # botocore's
+        """Called by botocore before each call."""
+        self.calls.append((model.name, params.get("Key", params.get("Prefix", ""))))
+        if model.name == "SendMessage":
+            queue = params["QueueUrl"].rpartition("/")[2]
+            body = json.loads(params["MessageBody"])
+            require("check-request" if queue == "check" else "retry-request", body)
+            self.sent.append(Sent(queue, body, params["DelaySeconds"], params["MessageGroupId"]))
+
+    @property
+    def store(self) -> S3Store:
+        """The two buckets."""
+        return S3Store(lambda: self.s3, "audit", "state")
