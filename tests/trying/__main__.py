@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from esx_drift.cli.doctor import show
+from esx_drift.domain.names import VCENTER_LOG
 from rich.console import Console
 
 from tests.simulator.certificates import authority
@@ -62,6 +63,9 @@ def _looked(console: Console, trial: Trial, local_aws: LocalAws) -> int:
     except TimeoutError as error:
         console.print(f"Given up: {error}", style="bold red")
         return 1
+    for failure in (record["failure"] for record in records if record["cluster"] == VCENTER_LOG):
+        if failure:
+            console.print(f"  not listed: {failure['message']}", style="bold red", markup=False)
     console.print()
     tell_table(local_aws, os.environ)
     tell_stories(console, records)

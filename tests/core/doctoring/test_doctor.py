@@ -60,8 +60,10 @@ def _deployed(
         "vcenter/vc01": {**vcenter, "ca_bundle": pki.authority.pem},
         "slack/ops": {"url": slack.webhook, "ca_bundle": slack_authority.pem},
     }
-    for name, value in secrets.items():
-        boto3.client("secretsmanager").create_secret(Name=f"esx-drift/{name}", SecretString=json.dumps(value))
+    for name, secret in secrets.items():
+        boto3.client("secretsmanager").create_secret(
+            Name=f"esx-drift/{name}", SecretString=json.dumps(secret)
+        )
     _put_fleet(
         {
             "schema_version": 1,
