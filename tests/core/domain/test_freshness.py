@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from esx_drift.domain.freshness import Expected, Freshness, judge
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
@@ -52,6 +52,7 @@ def test_only_milliseconds_count() -> None:
     assert judge(completed, NOW, Expected(None, NOW, DAY_SECONDS)) == "same"
 
 
+@settings(deadline=None)
 @given(moments, st.none() | moments, st.none() | moments)
 def test_nothing_is_taken_twice(completed: datetime, asked: datetime | None, taken: datetime | None) -> None:
     """A report that was taken is never fresh again, and none before it."""

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from esx_drift.domain import names
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 anything = st.text(st.characters(), min_size=1, max_size=300)
@@ -15,6 +15,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(anything)
 def test_a_part_of_a_key_is_harmless(name: str) -> None:
     """No slash, no dot, no @ that is ours, and short enough, whatever comes from a vCenter."""
@@ -23,12 +24,14 @@ def test_a_part_of_a_key_is_harmless(name: str) -> None:
     assert len(part.encode()) <= names.MAX_KEY_PART_BYTES
 
 
+@settings(deadline=None)
 @given(anything, anything)
 def test_different_names_have_different_parts(one: str, other: str) -> None:
     """Or two clusters would share a log."""
     assert (names.key_part(one) == names.key_part(other)) == (one == other)
 
 
+@settings(deadline=None)
 @given(st.text("~%.aé@/", min_size=1, max_size=60), st.text("~%.aé@/", min_size=1, max_size=60))
 def test_names_made_of_what_is_encoded_stay_apart(one: str, other: str) -> None:
     """An encoded name is not mistaken for one that was spelt so."""
@@ -80,12 +83,14 @@ def test_keys_are_where_the_buckets_have_them() -> None:
     assert names.delivery_key("id", "a route") == "deliveries/id/a%20route.json"
 
 
+@settings(deadline=None)
 @given(anything.filter(lambda name: name != names.VCENTER_LOG))
 def test_no_cluster_can_take_the_vcenters_own_log(cluster: str) -> None:
     """The name with the @ is ours alone."""
     assert names.record_prefix("vc01", cluster) != names.record_prefix("vc01", names.VCENTER_LOG)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10**10 - 1), st.integers(1, 10**10 - 1))
 def test_record_keys_sort_like_their_numbers(one: int, other: int) -> None:
     """A LIST gives the newest last."""
@@ -93,6 +98,7 @@ def test_record_keys_sort_like_their_numbers(one: int, other: int) -> None:
     assert (keys[0] < keys[1]) == (one < other)
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_a_value_has_one_spelling(value: object) -> None:
     """Whatever the order its keys came in."""
@@ -113,6 +119,7 @@ def test_what_is_no_json_has_no_digest() -> None:
         names.digest_of(float("nan"))
 
 
+@settings(deadline=None)
 @given(anything, anything)
 def test_the_same_check_has_the_same_ids(vcenter: str, cluster: str) -> None:
     """Repeated or published twice, it is still the same; another check's are others."""
@@ -130,6 +137,7 @@ def test_the_same_check_has_the_same_ids(vcenter: str, cluster: str) -> None:
     assert len(ids) == 6
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(anything, anything, anything), min_size=2, max_size=2, unique=True))
 def test_a_request_is_named_by_run_vcenter_and_cluster(several: list[tuple[str, str, str]]) -> None:
     """A run that is repeated asks for the same; no two clusters share a request."""
@@ -146,6 +154,7 @@ def test_ids_are_for_ever() -> None:
     assert names.fingerprint("drift", "image-not-uniform", "") == "14184ec19b80d7bc8279df45a434676b"
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(anything, anything, anything), min_size=2, max_size=2, unique=True))
 def test_a_finding_has_a_name_of_its_own(several: list[tuple[str, str, str]]) -> None:
     """No family, kind and subject together look like others."""

@@ -4,13 +4,14 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from esx_drift.domain.times import text_of, time_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 zones = st.builds(timezone, st.timedeltas(timedelta(hours=-14), timedelta(hours=14)))
 moments = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=zones)  # noqa: DTZ001  # zones are given
 
 
+@settings(deadline=None)
 @given(moments)
 def test_a_time_survives_being_written(moment: datetime) -> None:
     """To the millisecond, which is what the vCenter itself writes; never rounded up into the future."""
@@ -19,6 +20,7 @@ def test_a_time_survives_being_written(moment: datetime) -> None:
     assert text_of(back) == text_of(moment)
 
 
+@settings(deadline=None)
 @given(moments, moments)
 def test_texts_sort_like_their_times(one: datetime, other: datetime) -> None:
     """Keys and logs are sorted as text."""
