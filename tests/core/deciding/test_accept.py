@@ -4,7 +4,8 @@ import pytest
 from esx_drift.domain.deciding import as_shown
 from esx_drift.errors import RequestRefused
 
-from tests.core.checking.world import PROD_A, PROD_B, World, moved, one, open_kinds
+from tests.core.checking.reading import moved, one, open_kinds
+from tests.core.checking.world import PROD_A, PROD_B, World
 from tests.core.deciding.person import ALICE, Person, answered, decided
 from tests.demo.timeline import BY_HAND, FOOTHOLD, I40EN, SHIPPED
 

@@ -4,7 +4,8 @@ import pytest
 from esx_drift.domain.names import VCENTER_LOG
 from esx_drift.log import empty_after
 
-from tests.core.checking.world import PROD_A, World, open_kinds
+from tests.core.checking.reading import open_kinds
+from tests.core.checking.world import PROD_A, World
 from tests.core.cli.conftest import Run
 from tests.core.deciding.consumer import Consumer
 from tests.demo.timeline import BY_HAND, FOOTHOLD, I40EN

@@ -2,7 +2,8 @@ from typing import TYPE_CHECKING
 
 from esx_drift.domain.names import VCENTER_LOG
 
-from tests.core.checking.world import PROD_A, PROD_B, World, moved, one, open_kinds
+from tests.core.checking.reading import moved, one, open_kinds
+from tests.core.checking.world import PROD_A, PROD_B, World
 from tests.core.deciding.person import Person, answered, decided, retire_requests
 from tests.demo.timeline import FOOTHOLD
 from tests.simulator import fault_kinds

@@ -5,7 +5,8 @@ from esx_drift.decide import Decider
 from esx_drift.domain.names import VCENTER_LOG
 from esx_drift.errors import RequestRefused
 
-from tests.core.checking.world import PROD_A, PROD_B, World, moved, one, open_kinds
+from tests.core.checking.reading import moved, one, open_kinds
+from tests.core.checking.world import PROD_A, PROD_B, World
 from tests.core.deciding.person import ALICE, Person, answered, decided, retire_requests
 from tests.core.logs import Mortal, ProcessEnd
 from tests.demo.timeline import BY_HAND, I40EN
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 INTERVAL_SECONDS = 4 * 3600
 WRITES = (3, 4, 6, 9, 10, 12)
-"""Which calls of the store are record and state of the vCenter's log, then of the cluster's; 12 is the last."""
+"""Which calls of the store write: record and state of the vCenter's log, then of the cluster's."""
 
 
 def _run(world: World) -> "Record":
