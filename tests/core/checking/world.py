@@ -32,6 +32,8 @@ NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 PROD_A, PROD_B = "domain-c9", "domain-c1008"
 FLEET_SHA256 = "f" * 64
 INTERVAL_SECONDS = 4 * 3600
+MAX_TIMES = 30
+"""More than any extraction is asked after: half an hour in steps of five minutes."""
 
 
 @dataclass(slots=True)
@@ -137,11 +139,13 @@ class World:
         }
 
     def follow(self, request: CheckRequest) -> Record:
-        """The record that answers a request, however often it has to come back."""
+        """The record that answers a request, which has to come back until the vCenter is done."""
         record = self.handle(request)
-        while record is None:
+        for _ in range(MAX_TIMES):
+            if record is not None:
+                return record
             record = self.handle(self.comes_back())
-        return record
+        raise AssertionError(f"not answered after {MAX_TIMES} times")
 
     def comes_back(self) -> CheckRequest:
         """The request that was sent last, when its delay is over."""
