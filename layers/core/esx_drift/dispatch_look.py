@@ -13,7 +13,7 @@ from esx_drift.domain.names import VCENTER_LOG, request_id
 from esx_drift.domain.overdue import OVERDUE_INTERVALS, overdue, seen_since
 from esx_drift.domain.record import Heading, blank_record
 from esx_drift.domain.release import refuse_old, release_of, upgraded
-from esx_drift.domain.retrying import UNWATCHED, is_ailing
+from esx_drift.domain.retrying import UNWATCHED, comes_back_after_seconds
 from esx_drift.domain.run import Run, blank_dispatch, chosen, expected_in
 from esx_drift.domain.shapes import About, After, Dispatch, FailedCluster, Json, Record, ResolvedBecause
 from esx_drift.domain.times import text_of, time_of
@@ -21,9 +21,6 @@ from esx_drift.errors import VCENTER_FAILURES, SecretInvalid, VCenterFailure
 from esx_drift.failing import condition_of, failure_of, is_blind, refuse_replaced
 from esx_drift.log import Draft, Log, Turn
 from esx_drift.ports import Store, Topic, VCenters
-
-MAX_RETRY_SECONDS = 900
-"""An SQS limit: DelaySeconds is 15 minutes at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +94,9 @@ class DispatchLook:
         dispatch: Dispatch = {
             **blank_dispatch(self.run),
             "failed": self._chosen(unwatched),
-            "retry_after_seconds": self._retry_after_seconds(before, after),
+            "retry_after_seconds": comes_back_after_seconds(
+                before, after, self.run.attempt, self.vcenter.confirm_after_seconds
+            ),
         }
         return {
             **blank_record(heading, "not-dispatched", now, after),
@@ -160,12 +159,6 @@ class DispatchLook:
         names = {one["cluster"]: one["name"] for one in clusters}
         wanted = chosen(self.run, self.vcenter.name, names)
         return [one for one in clusters if one["cluster"] in wanted]
-
-    def _retry_after_seconds(self, before: After, after: After) -> int | None:
-        begins = is_ailing(after) and not is_ailing(before)
-        return (
-            min(self.vcenter.confirm_after_seconds, MAX_RETRY_SECONDS) if begins or self.run.attempt else None
-        )
 
     def _settle(
         self,

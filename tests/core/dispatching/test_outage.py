@@ -6,7 +6,7 @@ import pytest
 from esx_drift.domain.retrying import retry_of
 from esx_drift.errors import TransientError
 
-from tests.core.checking.world import moved, open_kinds
+from tests.core.checking.reading import moved, open_kinds
 from tests.core.dispatching.world import World, dispatch_in, names_in
 from tests.simulator import fault_kinds
 from tests.simulator.faults import Fault

@@ -8,7 +8,7 @@ from esx_drift.domain.shapes import After, Finding
 from esx_drift.domain.times import text_of
 from esx_drift.log import empty_after
 
-from tests.core.checking.world import moved, open_kinds
+from tests.core.checking.reading import moved, open_kinds
 from tests.core.dispatching.world import World
 
 if TYPE_CHECKING:

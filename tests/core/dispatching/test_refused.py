@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.core.checking.world import moved, open_kinds
+from tests.core.checking.reading import moved, open_kinds
 from tests.core.dispatching.world import World, dispatch_in, names_in
 from tests.simulator import fault_kinds
 from tests.simulator.model import ALL_PRIVILEGES

@@ -23,7 +23,7 @@ from esx_drift.domain.run import Reply, Run
 from esx_drift.domain.shapes import Dispatch, Finding, Record
 from esx_drift.sessions import VCenterSessions
 
-from tests.core.checking.world import Aws, Sent
+from tests.core.checking.cloud import Aws, Sent
 from tests.core.logs import Subscribers
 from tests.simulator import Tls, VCenter, VCenterServer
 from tests.simulator.certificates import Authority

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 UNWATCHED: Final = "clusters_unwatched"
 """The detail of a finding that left a whole vCenter unlisted; a listing that is only shrunk has none."""
 
+MAX_DELAY_SECONDS: Final = 900
+"""An SQS limit: DelaySeconds is 15 minutes at most."""
+
 _ENDING_BY_THEMSELVES: Final = LOGIN_KINDS | {"vcenter-authorization"}
 
 
@@ -27,6 +30,14 @@ def retry_of(vcenter: str, run_id: str, attempt: int, reason: str) -> "RetryRequ
         "attempt": attempt,
         "reason": reason,
     }
+
+
+def comes_back_after_seconds(
+    before: "After", after: "After", attempt: int, confirm_after_seconds: int
+) -> int | None:
+    """When a vCenter that failed is tried again; none for a run that is not part of a chain."""
+    begins = is_ailing(after) and not is_ailing(before)
+    return min(confirm_after_seconds, MAX_DELAY_SECONDS) if begins or attempt else None
 
 
 def is_ailing(after: "After") -> bool:
