@@ -25,7 +25,8 @@ ROUTE = "vsphere-admins"
 QUICK = {"confirm_after_seconds": 1, "first_delay_seconds": 0, "extract_deadline_seconds": 30}
 """Settings that make in seconds what takes minutes elsewhere."""
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 180
+"""For what takes a second, or ten where the machine is busy: only a failure waits so long."""
 
 
 @dataclass(slots=True)
