@@ -23,7 +23,7 @@ def taken(body: bytes) -> tuple[Snapshot, str]:
 
 
 def check(before: bytes, after: bytes) -> Callable[[], object]:
-    """A whole check of ``after``, the baseline being at hand; it is compared with only if the seals differ."""
+    """A whole check of ``after``, the baseline being at hand; compared only if the seals differ."""
     baseline, seal = taken(before)
 
     def work() -> object:

@@ -3,7 +3,7 @@
 import json
 import random
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from tests.simulator import catalogue
 from tests.simulator.inventory import Cluster, Host
@@ -31,9 +31,10 @@ def fleet(hosts: int, images: int) -> list[Host]:
     ]
 
 
-def body_of(hosts: list[Host]) -> bytes:
-    """The document of these hosts, everything in an order that says nothing, as on the wire."""
-    report = make_report(Cluster("domain-c9", "prod-a"), hosts, "SUCCESS", AT, random.Random(len(hosts)))
+def body_of(hosts: list[Host], look: int = 0) -> bytes:
+    """The document of these hosts at one look, its order, times and notifications' ids those of that look."""
+    at = AT + timedelta(hours=look)
+    report = make_report(Cluster("domain-c9", "prod-a"), hosts, "SUCCESS", at, random.Random(look))
     return json.dumps(report, separators=(",", ":")).encode()
 
 
@@ -53,8 +54,12 @@ def upgraded(hosts: list[Host], first: int | None = None) -> list[Host]:
 
 
 def all_different(hosts: list[Host]) -> list[Host]:
-    """Every component in another version."""
-    other = {id(host.software): _all_new(host.software) for host in hosts}
+    """Each component in another version, but each image's share in that image alone: nothing is in common."""
+    images = list({id(host.software): host.software for host in hosts}.values())
+    other = {
+        id(image): _renewed_in(image, list(image["components"])[number :: len(images)])
+        for number, image in enumerate(images)
+    }
     return [replace(host, software=other[id(host.software)]) for host in hosts]
 
 
@@ -65,18 +70,16 @@ def _image(number: int) -> Software:
 
 
 def _upgraded(image: Software) -> Software:
-    """The next release's base image and inbox components, and a third of the drivers renewed."""
-    renewed = list(image["components"])[::3]
-    components = image["components"] | {name: _renewed(image, name) for name in renewed}
+    """The next release's base image and inbox components; drivers of vendors stay."""
     return {
         **image,
         "base_image": catalogue.base_image(AFTER),
-        "components": components | catalogue.inbox(AFTER),
+        "components": image["components"] | catalogue.inbox(AFTER),
     }
 
 
-def _all_new(image: Software) -> Software:
-    return {**image, "components": {name: _renewed(image, name) for name in image["components"]}}
+def _renewed_in(image: Software, names: list[str]) -> Software:
+    return {**image, "components": image["components"] | {name: _renewed(image, name) for name in names}}
 
 
 def _renewed(image: Software, name: str) -> Component:
