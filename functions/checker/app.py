@@ -20,6 +20,9 @@ from esx_drift.domain.shapes import CheckRequest, Record
 from esx_drift.looking import looking
 from esx_drift.receiving import Inbox
 
+TIME_FOR_ONE_MS = 100_000
+"""A check whose vCenter is slow at each call, and its session's end. With less time, it goes back."""
+
 logger = Logger()
 
 
@@ -45,7 +48,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
             clock=world.clock,
             code_version=world.code_version,
         )
-        inbox = Inbox(world.config.check_queue_url, sqs, logger, "ChecksFailed")
+        inbox = Inbox(
+            queue_url=world.config.check_queue_url,
+            client=sqs,
+            logger=logger,
+            failed_metric="ChecksFailed",
+            time_left_ms=context.get_remaining_time_in_millis,
+            time_for_one_ms=TIME_FOR_ONE_MS,
+        )
         return inbox.receive(event, lambda record: _one(record, checker))
 
 

@@ -23,6 +23,9 @@ from esx_drift.receiving import Inbox
 if TYPE_CHECKING:
     from esx_drift.domain.shapes import RetryRequest
 
+TIME_FOR_ONE_MS = 100_000
+"""A listing whose vCenter is slow at each call, and its session's end. With less time, it goes back."""
+
 logger = Logger()
 
 
@@ -47,7 +50,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Reply | PartialIte
             code_version=world.code_version,
         )
         if "Records" in event:
-            inbox = Inbox(world.config.retry_queue_url, sqs, logger, "RetriesFailed")
+            inbox = Inbox(
+                queue_url=world.config.retry_queue_url,
+                client=sqs,
+                logger=logger,
+                failed_metric="RetriesFailed",
+                time_left_ms=context.get_remaining_time_in_millis,
+                time_for_one_ms=TIME_FOR_ONE_MS,
+            )
             return inbox.receive(event, lambda record: _retry(record, dispatcher))
         return _told(dispatcher.run(_run(event, context.aws_request_id)))
 

@@ -22,7 +22,7 @@ from esx_drift.adapters.webhook import SlackWebhook
 from esx_drift.config import NotifierConfig
 from esx_drift.counting import count
 from esx_drift.domain.doctor import Reply
-from esx_drift.errors import EsxDriftError, TransientError, WebhookThrottled
+from esx_drift.errors import EsxDriftError, TransientError
 from esx_drift.notify import Notifier, event_from
 from esx_drift.receiving import Inbox
 
@@ -44,19 +44,24 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
         return examine_routes(event, os.environ)
     config = NotifierConfig.of(os.environ)
     fleet, _ = FleetFile(s3, config.state_bucket).read()
-    inbox = Inbox(config.notify_queue_url, sqs, logger, "EventsFailed")
+    inbox = Inbox(
+        queue_url=config.notify_queue_url,
+        client=sqs,
+        logger=logger,
+        failed_metric="EventsFailed",
+        time_left_ms=context.get_remaining_time_in_millis,
+        time_for_one_ms=TIME_FOR_ONE_MS,
+    )
     with SlackWebhook(Secrets(secrets_manager).slack, config.webhook_hosts) as webhook:
         deliveries = S3Deliveries(s3, config.audit_bucket)
         notifier = Notifier(fleet, webhook, deliveries, clock=lambda: datetime.now(UTC))
-        response = inbox.receive(event, lambda record: _one(record, notifier, context))
+        response = inbox.receive(event, lambda record: _one(record, notifier))
     count("EventsHandled", len(event["Records"]) - len(response["batchItemFailures"]))
     return response
 
 
-def _one(record: SQSRecord, notifier: Notifier, context: LambdaContext) -> None:
+def _one(record: SQSRecord, notifier: Notifier) -> None:
     """Handle one message; raises what keeps it in the queue."""
-    if context.get_remaining_time_in_millis() < TIME_FOR_ONE_MS:
-        raise WebhookThrottled("no time is left in this run", 0)
     event = event_from(record.body)
     if event is None:
         logger.info("event not told to people")

@@ -8,11 +8,15 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from functions.checker import app as checker
+from functions.dispatcher import app as dispatcher
+from functions.notifier import app as notifier
 from tests.functions.conftest import REGION, Deployed, FunctionLog
 
 EVENTS = Path(__file__).parents[2] / "events"
 FEEDS = {"checker": "CheckQueue", "dispatcher": "RetryQueue", "notifier": "NotifyQueue"}
 GOOD = {"checker": "checker-collect", "dispatcher": "dispatcher-retry", "notifier": "notifier-drift"}
+APPS = {"checker": checker, "dispatcher": dispatcher, "notifier": notifier}
 MAX_RECEIVES = 3
 
 
@@ -86,6 +90,20 @@ def test_what_may_succeed_later_stays_out_of_sight(deployed: Deployed) -> None:
     deployed.sqs.send_message(QueueUrl=deployed.urls["NotifyQueue"], MessageBody=_body("notifier-drift"))
     assert _work_off(deployed, "notifier") == 1
     assert deployed.waiting("NotifyQueueDead") == 0
+
+
+@pytest.mark.parametrize("function", FEEDS)
+def test_without_time_left_nothing_is_begun(
+    deployed: Deployed, function: str, function_log: FunctionLog
+) -> None:
+    """A message that might be cut off in its middle goes back whole; no vCenter and no Slack hears of it."""
+    deployed.context.remaining_ms = APPS[function].TIME_FOR_ONE_MS - 1
+    reply = deployed.invoke(function, json.loads((EVENTS / f"{GOOD[function]}.json").read_text()))
+    assert len(reply["batchItemFailures"]) == 1
+    (line,) = function_log.lines("message not handled")
+    assert line["reason"] == "out-of-time"
+    assert deployed.slack.received == []
+    assert not deployed.vcenter.requests
 
 
 @pytest.mark.parametrize("function", FEEDS)

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from functions.notifier import app
 from tests.core.fleets import fleet
 from tests.functions.conftest import Deployed
 
@@ -42,13 +41,6 @@ def test_what_slack_refuses_stays_in_the_queue(
     assert _logged(caplog)["reason"] == reason
     assert f'"reason":"{reason}"' in capsys.readouterr().out
     assert "/services/" not in str([record.__dict__ for record in caplog.records])
-
-
-def test_without_time_left_nothing_is_begun(deployed: Deployed) -> None:
-    """A message that might be cut off in its middle goes back whole."""
-    deployed.context.remaining_ms = app.TIME_FOR_ONE_MS - 1
-    assert _failed(_handle(deployed, "notifier-orphaned-vib")) == [1, 2]
-    assert deployed.slack.received == []
 
 
 def test_a_secret_that_is_missing_is_named(deployed: Deployed, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,6 +10,7 @@
     │   ├── TopicUnavailable      SNS did not take the event
     │   ├── QueueUnavailable      SQS did not take the message
     │   ├── SecretUnavailable     Secrets Manager did not answer
+    │   ├── OutOfTime             not begun: this run of the function ends too soon
     │   ├── WebhookUnavailable    Slack: 5xx or no answer
     │   └── WebhookThrottled      Slack: 429, with seconds to wait
     └── PermanentError            the same call fails again: a person has to act
@@ -108,6 +109,12 @@ class SecretUnavailable(TransientError):
     """Secrets Manager did not answer."""
 
     reason = "secret-unavailable"
+
+
+class OutOfTime(TransientError):
+    """Not begun, since this run of the function might end in its middle."""
+
+    reason = "out-of-time"
 
 
 class WebhookUnavailable(TransientError):

@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 
 from esx_drift.counting import count
-from esx_drift.errors import ContractViolation, EsxDriftError, RequestRefused
+from esx_drift.errors import ContractViolation, EsxDriftError, OutOfTime, RequestRefused
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -29,12 +29,18 @@ KEYS_OF_A_MESSAGE = ("message_id", "run_id", "vcenter", "cluster")
 
 @dataclass(frozen=True, slots=True)
 class Inbox:
-    """A queue that feeds a function. ``failed_metric`` counts what it could not handle, by reason."""
+    """A queue that feeds a function. ``failed_metric`` counts what it could not handle, by reason.
+
+    With less time left than one message may take, none is begun: nothing is cut off in its middle, and
+    whatever is open is ended in order.
+    """
 
     queue_url: str
     client: Callable[[], "SQSClient"]
     logger: Logger
     failed_metric: str
+    time_left_ms: Callable[[], int]
+    time_for_one_ms: int
 
     def receive(
         self, event: Mapping[str, Any], handle: Callable[[SQSRecord], None]
@@ -44,6 +50,8 @@ class Inbox:
         def handle_one(record: SQSRecord) -> None:
             self.logger.remove_keys(KEYS_OF_A_MESSAGE)
             self.logger.append_keys(message_id=record.message_id)
+            if self.time_left_ms() < self.time_for_one_ms:
+                raise OutOfTime("no time is left in this run")
             handle(record)
 
         batch = _Batch(self._failed)
