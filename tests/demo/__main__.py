@@ -47,6 +47,8 @@ def play(console: Console, stack: Stack, rig: Rig) -> int:
     ]
     leave(LEFT, rig, tap.events)
     console.print(f"\n{summary(rig, tap.events)} are in {LEFT}/", highlight=False)
+    if not wrong:
+        console.print("All that was expected arrived, and nothing else.")
     for line in wrong:
         console.print(f"[red]Not as expected:[/] {line}", highlight=False)
     if wrong:
@@ -60,8 +62,9 @@ def _played(console: Console, number: int, step: Step, rig: Rig, tap: Tap) -> It
     heard = len(rig.slack.received)
     console.print(f"\n[bold]{number}.[/] {step.title}", highlight=False)
     step.act(rig)
-    step.look(rig)
-    events = tap.await_events(len(step.arrives))
+    with console.status("Looking"):
+        step.look(rig)
+        events = tap.await_events(len(step.arrives))
     messages = rig.slack.accepted[heard:]
     for payload in messages:
         console.print(panel_of(payload))
