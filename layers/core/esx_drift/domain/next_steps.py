@@ -2,7 +2,8 @@
 
 Places in braces: ``vcenter``, ``cluster``, ``hosts`` (the name, or how many), ``scope`` (the one host, else
 the cluster); and in headlines ``clusters`` (the name, or how many), ``vibs`` (``orphaned VIB``, or how many).
-Only commands that exist are named.
+Only commands that exist are named. In commands, names are as a shell takes them, and ``only_hosts`` limits
+one to the hosts that the event is about.
 """
 
 from collections.abc import Mapping
@@ -46,8 +47,9 @@ ADVICE: Mapping[str, Advice] = MappingProxyType(
         "drift-unreviewed": Advice(
             "{hosts} no longer as last accepted",
             "{hosts} as accepted again",
-            "in vCenter > {scope} > Monitor > Tasks and Events, find who changed it. If nobody meant to, "
-            "remediate it.",
+            "in vCenter > {scope} > Monitor > Tasks and Events, find who changed it. Then remediate it, "
+            "or approve it:",
+            "esx-drift accept {cluster} --vcenter {vcenter}{only_hosts} --reason WHY",
         ),
         "orphaned-vib": Advice(
             "{vibs} on {hosts}",
@@ -91,8 +93,9 @@ ADVICE: Mapping[str, Advice] = MappingProxyType(
         "vcenter-replaced": Advice(
             "another vCenter answers under this name",
             "it is the known vCenter again",
-            "was it reinstalled or restored? Does its secret still name the right host?",
-            "esx-drift/vcenter/{vcenter}",
+            "does its secret still name the right host? If it was reinstalled or restored on purpose, "
+            "accept it:",
+            "esx-drift accept @{vcenter} --reason WHY",
             "Nothing of it is compared until a person has accepted it.",
         ),
         "api-unsupported": Advice(
@@ -105,8 +108,8 @@ ADVICE: Mapping[str, Advice] = MappingProxyType(
             "{clusters} no longer listed",
             "{clusters} listed again",
             "was it deleted, or did the account lose its permission on it? If it is gone for good, "
-            "exclude it in the fleet file and push that:",
-            "esx-drift fleet push FILE",
+            "retire it:",
+            "esx-drift retire {cluster} --vcenter {vcenter} --reason WHY",
         ),
         "document-invalid": Advice(
             "the report is not what the API promises, and was not used",

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from esx_drift.domain.change_lines import headline_of, lines_of, vib_headline_of
+from esx_drift.domain.commands import command_of
 from esx_drift.domain.finding_lines import (
     headline_on,
     line_on,
@@ -18,9 +19,7 @@ from esx_drift.domain.findings import rank
 from esx_drift.domain.next_steps import ADVICE, VIB_GONE
 from esx_drift.domain.setting import also, facts, place, unlisted, unwatched, when
 from esx_drift.domain.shapes import Change, Event, EventData, Finding
-from esx_drift.domain.wording import argument, counted, share, vib
-
-VIB_LIST: Final = "esxcli software vib list"
+from esx_drift.domain.wording import counted, share
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,20 +154,11 @@ def _step(kind: str, data: EventData, news: list[Finding]) -> Step:
     braces = places_of(hosts, data) if data["changes"] else places(news[:1], data)
     if data["changes"] and all(_is_vib_gone(change) for change in data["changes"]):
         return Step(VIB_GONE.format(**braces))
-    advice = ADVICE[kind]
-    command = _vib_command(data, news) if kind == "orphaned-vib" else advice.command.format(**braces)
-    return Step(advice.step.format(**braces), command)
+    return Step(ADVICE[kind].step.format(**braces), command_of(kind, data, news))
 
 
 def _is_vib_gone(change: Change) -> bool:
     return change["element"] == "orphaned_vib" and change["kind"] == "removed"
-
-
-def _vib_command(data: EventData, news: list[Finding]) -> str:
-    keys = [change["key"] for change in data["changes"] if change["kind"] == "added"]
-    keys += [finding["subject"] for finding in news]
-    name = argument(vib(keys[0])[0]) if len(set(keys)) == 1 else None
-    return f"esxcli software vib get -n {name}" if name else VIB_LIST
 
 
 def _says(data: EventData, leading: str, news: list[Finding]) -> tuple[str, ...]:
