@@ -41,6 +41,8 @@ def vcenter(rig: Rig) -> Iterator[str]:
     rig.put_fleet({**rig.fleet(), "vcenters": [{"name": name}]})
     assert {record["outcome"] for record in rig.check()} == {"baseline"}
     yield name
+    # What was told was told before its function had logged out.
+    rig.await_quiet("CheckQueue")
     assert model.sessions.open_count == 0
 
 
