@@ -35,10 +35,15 @@ class Aws:
     retry_queue_url: str
     calls: list[tuple[str, str]] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
+    written: dict[str, bytes] = field(default_factory=dict)
+    """What was first written under each key of the AuditBucket; S3 refuses what comes later."""
 
     def note(self, params: Mapping[str, Any], model: Any, **_: object) -> None:  # noqa: ANN401  # botocore's
         """Called by botocore before each call."""
         self.calls.append((model.name, params.get("Key", params.get("Prefix", ""))))
+        if model.name == "PutObject" and params["Bucket"] == "audit":
+            assert params["IfNoneMatch"] == "*"
+            self.written.setdefault(params["Key"], params["Body"])
         if model.name == "SendMessage":
             queue = params["QueueUrl"].rpartition("/")[2]
             body = json.loads(params["MessageBody"])

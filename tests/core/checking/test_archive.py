@@ -33,10 +33,12 @@ def test_a_document_is_kept_byte_for_byte(world: World) -> None:
 
 def test_an_unchanged_check_points_to_the_document_that_stands_for_it(world: World) -> None:
     """Nothing is archived; the record says which one shows the same, also after several."""
-    world.check()
+    first = world.check()
     for _ in range(2):
         record = world.check()
         assert record["outcome"] == "unchanged"
+        assert record["after"]["first_look_at"] == first["checked_at"]
+        assert record["after"]["last_look_at"] == record["checked_at"]
         assert record["document"] is None
         assert record["same_as"] == 1
         assert record["raw_sha256"] == hashlib.sha256(served(world)).hexdigest()

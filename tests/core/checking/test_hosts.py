@@ -149,3 +149,32 @@ def test_a_host_that_moves_away_and_back_under_its_id(world: World) -> None:
     record = world.check()
     assert told(record) == {("host", "added", host), ("component", "upgraded", "Intel-i40en")}
     assert ("drift-unreviewed", "opened") in moved(record)
+
+
+def test_a_host_that_drifted_and_is_not_seen_any_more_was_not_put_back(world: World) -> None:
+    """Unknown is not resolved: what is open on it stays, and closes only when it is seen as it was."""
+    world.check()
+    before = world.vcenter.inventory.host("esx02").software["components"]["Intel-i40en"]["version"]
+    world.vcenter.hosts.set_component("esx02", "Intel-i40en", I40EN)
+    assert open_kinds(world.check()) == {"drift-unreviewed", "image-not-uniform"}
+    world.vcenter.hosts.fail_extraction("esx02")
+    blind = world.check()
+    assert open_kinds(blind) == {"drift-unreviewed", "image-not-uniform", "host-failed"}
+    assert {event["type"] for event in blind["events"]} == {"esx-drift.failure.detected"}
+    world.vcenter.hosts.fail_extraction("esx02", None)
+    world.vcenter.hosts.set_component("esx02", "Intel-i40en", before)
+    assert open_kinds(world.check()) == set()
+
+
+def test_a_host_that_is_not_seen_opens_nothing(world: World) -> None:
+    """What it ran last differs from what the others run now, and nobody knows what it runs now."""
+    world.check()
+    world.vcenter.hosts.fail_extraction("esx02")
+    world.check()
+    others = [host.name for host in world.vcenter.inventory.hosts_of("domain-c9") if host.name != "esx02"]
+    world.vcenter.hosts.set_component(others, "Intel-i40en", I40EN)
+    record = world.check()
+    assert open_kinds(record) == {"drift-unreviewed", "host-failed"}
+    assert one(record["findings"], "drift-unreviewed")["hosts"] == [
+        world.vcenter.inventory.host(name).host for name in others
+    ]
