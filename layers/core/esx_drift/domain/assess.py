@@ -1,6 +1,7 @@
 """What one fresh look shows to hold now."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from esx_drift.domain.cluster_conditions import cluster_conditions
@@ -39,16 +40,33 @@ def conditions(  # noqa: PLR0913 - each is a fact of its own, and all but three 
     runs = {host: image for host, image in report.runs.items() if host in inventory}
     unseen = Unseen(report, snapshot, inventory, now, uncovered_since, timedelta(seconds=blind_after_seconds))
     names = {host: seen.name for host, seen in inventory.items()}
-    ordinary = {host: image for host, image in runs.items() if host not in report.witnesses}
     whole = cluster_conditions(unseen, managed_by_image=managed_by_image)
     return [
-        *not_uniform(groups_of(report.images, ordinary), names, snapshot["labels"]),
-        *unreviewed(snapshot, runs, accepted, names),
+        *_drifted(snapshot, runs, accepted, names),
         *_orphaned(report, snapshot, names, {} if first_look else accepted, first_look=first_look),
         *whole,
         *_inconsistent(report),
         *host_conditions(unseen, explained=bool(whole) and not runs),
     ]
+
+
+def _drifted(
+    snapshot: Snapshot, runs: Mapping[str, str], accepted: Mapping[str, Accepted], names: Mapping[str, str]
+) -> Iterator[Condition]:
+    """What the hosts seen (``runs``) show. One that is not seen was not put back: it keeps open what is."""
+    hosts = snapshot["hosts"].items()
+    known = {host: last["image"] for host, last in hosts if last["image"] is not None}
+    opens = any(unreviewed(snapshot, runs, accepted, names))
+    yield from (replace(one, opens=opens) for one in unreviewed(snapshot, known, accepted, names))
+    uniformity = _uniformity(snapshot, runs, names)
+    yield from uniformity or [replace(one, opens=False) for one in _uniformity(snapshot, known, names)]
+
+
+def _uniformity(snapshot: Snapshot, runs: Mapping[str, str], names: Mapping[str, str]) -> list[Condition]:
+    """Witnesses of vSAN never count."""
+    hosts = snapshot["hosts"]
+    ordinary = {host: image for host, image in runs.items() if not hosts[host]["witness"]}
+    return not_uniform(groups_of(snapshot["images"], ordinary), names, snapshot["labels"])
 
 
 def unreviewed(

@@ -12,7 +12,8 @@ class Condition:
     """A condition that holds now, not yet known to be new, old or over.
 
     ``subject`` tells two of a kind apart (a VIB, a host id; ``""`` for the whole cluster or vCenter).
-    ``confirm``: it opens a finding only when met twice running, ``confirm_after`` apart.
+    ``confirm``: it opens a finding only when met twice running, ``confirm_after`` apart. ``opens`` False: it
+    rests on what was last known of hosts that were not seen, so it keeps a finding open and opens none.
     """
 
     family: Family
@@ -23,6 +24,7 @@ class Condition:
     hosts: tuple[str, ...] = ()
     detail: Mapping[str, Json] = field(default_factory=dict)
     confirm: bool = False
+    opens: bool = True
 
     @property
     def fingerprint(self) -> str:

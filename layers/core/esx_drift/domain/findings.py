@@ -72,6 +72,8 @@ def settle(
         if known is not None:
             told.append(_held(known, condition, test))
             continue
+        if not condition.opens:
+            continue
         suspect = _suspected(suspects.get(fingerprint), condition, test)
         if not condition.confirm:
             told.append(_opened(condition, test, text_of(test.now)))
