@@ -20,7 +20,7 @@ from esx_drift.domain.shapes import CheckRequest, Record
 from esx_drift.looking import looking
 from esx_drift.receiving import Inbox
 
-TIME_FOR_ONE_MS = 100_000
+TIME_FOR_ONE_MS = 120_000
 """A check whose vCenter is slow at each call, and its session's end. With less time, it goes back."""
 
 logger = Logger()
@@ -37,7 +37,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 
         remaining_ms = context.get_remaining_time_in_millis()
         return examine_looking(event, os.environ, context.aws_request_id, remaining_ms)
-    with looking(os.environ, "checker") as world:
+    with looking(os.environ, "checker", context.get_remaining_time_in_millis) as world:
         checker = Checker(
             vcenters=world.vcenters,
             store=world.store,

@@ -23,7 +23,7 @@ from esx_drift.receiving import Inbox
 if TYPE_CHECKING:
     from esx_drift.domain.shapes import RetryRequest
 
-TIME_FOR_ONE_MS = 100_000
+TIME_FOR_ONE_MS = 120_000
 """A listing whose vCenter is slow at each call, and its session's end. With less time, it goes back."""
 
 logger = Logger()
@@ -37,7 +37,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Reply | PartialIte
     ``RequestRefused`` for what is asked wrongly or what the fleet does not know, and ``TransientError`` after
     all vCenters had their turn, where AWS failed.
     """
-    with looking(os.environ, "dispatcher") as world:
+    with looking(os.environ, "dispatcher", context.get_remaining_time_in_millis) as world:
         dispatcher = Dispatcher(
             vcenters=world.vcenters,
             store=world.store,

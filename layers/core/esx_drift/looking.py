@@ -37,8 +37,10 @@ class World:
 
 
 @contextmanager
-def looking(environment: Mapping[str, str], actor: Actor) -> Iterator[World]:
-    """The world of one invocation; every vCenter's session ends with it.
+def looking(
+    environment: Mapping[str, str], actor: Actor, time_left_ms: Callable[[], float]
+) -> Iterator[World]:
+    """The world of one invocation, which lives ``time_left_ms``; every vCenter's session ends with it.
 
     Raises ``FleetInvalid`` or ``StoreUnavailable``: without a fleet file there is nothing to look at.
     """
@@ -48,7 +50,7 @@ def looking(environment: Mapping[str, str], actor: Actor) -> Iterator[World]:
     with VCenterSessions(
         Secrets(secrets_manager),
         breakers,
-        lambda secret, admission: connect(secret, admission, _now),
+        lambda secret, admission: connect(secret, admission, _now, time_left_ms),
         actor,
         _now,
     ) as vcenters:

@@ -98,7 +98,7 @@ def deployed() -> dict[str, str]:
 
 def check(environment: dict[str, str]) -> str:
     """One check, wired as the function is; its outcome."""
-    with looking(environment, "checker") as world:
+    with looking(environment, "checker", lambda: 300_000) as world:
         record = Checker(
             vcenters=world.vcenters,
             store=world.store,

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 from esx_drift.adapters.tls import context_of
 from esx_drift.adapters.vcenter import VCenter as Session
+from esx_drift.adapters.vcenter import connect
 from esx_drift.adapters.vcenter_unreachable import Peer
 from esx_drift.adapters.vcenter_wire import Wire
-from esx_drift.errors import VCenterError, VCenterUnavailable, VCenterUnreachable
+from esx_drift.errors import OutOfTime, VCenterError, VCenterUnavailable, VCenterUnreachable
 
 from tests.core.vcenter.conftest import CLUSTER, Door, Pki
 from tests.core.vcenter.world import NOW
@@ -112,6 +113,19 @@ def _waiting(door: Door, pki: Pki, waits: list[float]) -> Session:
     session.login()
     door.opened.append(session)
     return session
+
+
+def test_a_call_that_the_run_may_not_live_to_end_is_not_begun(door: Door, vcenter: VCenter) -> None:
+    """A function is never ended in the middle of a call: its session is ended while there is time."""
+    left_ms = [300_000.0]
+    session = connect(door.secret, door.admission, lambda: NOW, lambda: left_ms[0])
+    session.login()
+    assert len(session.clusters()) == 2
+    left_ms[0] = 100_000.0
+    with pytest.raises(OutOfTime, match=r"no time is left in this run for GET /api/vcenter/cluster"):
+        session.clusters()
+    session.close()
+    assert vcenter.sessions.open_count == 0
 
 
 def test_a_dead_token_heals(door: Door, vcenter: VCenter) -> None:

@@ -3,6 +3,7 @@
 https://developer.broadcom.com/xapis/vsphere-automation-api/latest/ describes the operations.
 """
 
+import math
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -43,14 +44,20 @@ type Admission = Callable[[], AbstractContextManager[None]]
 """Entered around each login: it may refuse it, and it sees how the login ended."""
 
 
-def connect(secret: VCenterSecret, admission: Admission, clock: Callable[[], datetime]) -> "VCenter":
+def connect(
+    secret: VCenterSecret,
+    admission: Admission,
+    clock: Callable[[], datetime],
+    time_left_ms: Callable[[], float] = lambda: math.inf,
+) -> "VCenter":
     """The vCenter that the secret names, not logged in; nothing is sent yet.
 
-    ``clock`` stands in for an answer without ``Date``.
+    ``clock`` stands in for an answer without ``Date``; ``time_left_ms`` is how long the caller still lives.
     """
     host = f"[{secret.host}]" if ":" in secret.host else secret.host
     context = context_of(secret.ca_bundle, strict=secret.tls_strict)
-    return VCenter(Wire(Peer(f"{host}:{secret.port}", secret.proxy), context, clock), secret, admission)
+    wire = Wire(Peer(f"{host}:{secret.port}", secret.proxy), context, clock, time_left_ms=time_left_ms)
+    return VCenter(wire, secret, admission)
 
 
 class VCenter:

@@ -1,5 +1,6 @@
 """One vCenter over HTTPS: bounded in time and size, never redirected, deaf to this machine's environment."""
 
+import math
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from urllib3.exceptions import HTTPError, InvalidHeader
 
 from esx_drift.adapters.vcenter_transport import DirectSession, Transport
 from esx_drift.adapters.vcenter_unreachable import Peer, unreachable
-from esx_drift.errors import VCenterUnreachable
+from esx_drift.errors import OutOfTime, VCenterUnreachable
 
 CONNECT_SECONDS = 5.0
 """For TCP, and again for TLS. A vCenter in reach needs milliseconds: more only delays the news."""
@@ -24,6 +25,9 @@ READ_SECONDS = 30.0
 
 BODY_SECONDS = 60.0
 """For a whole body, however steadily it dribbles: a function must not be held until its own time-out."""
+
+TIME_FOR_A_CALL_MS = 105_000
+"""What one call may take by the three bounds above, and 10 s to end the session after it."""
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """The report of 96 hosts with 96 images has 2.5 MB."""
@@ -57,10 +61,12 @@ class Wire:
         context: ssl.SSLContext,
         clock: Callable[[], datetime],
         pause: Callable[[float], None] = time.sleep,
+        time_left_ms: Callable[[], float] = lambda: math.inf,
     ) -> None:
         self.peer = peer
         self._clock = clock
         self._pause = pause
+        self._time_left_ms = time_left_ms
         self._http = DirectSession()
         self._http.trust_env = False
         self._http.proxies = {"https": peer.proxy} if peer.proxy else {}
@@ -79,8 +85,13 @@ class Wire:
     ) -> Answer:
         """One answer, whatever its status. A GET is tried twice if the vCenter asks for a short wait.
 
-        Raises ``VCenterUnreachable``.
+        Raises ``VCenterUnreachable``, or ``OutOfTime`` for a call that this run of the function might not
+        live to end. Ending a session is always begun.
         """
+        if method != "DELETE" and self._time_left_ms() < TIME_FOR_A_CALL_MS:
+            raise OutOfTime(
+                f"{self.peer.address} was too slow: no time is left in this run for {method} {path}"
+            )
         answer = self._once(method, path, params, headers)
         wait_seconds = retry_after_seconds(answer)
         if method != "GET" or wait_seconds is None or wait_seconds > MAX_RETRY_AFTER_SECONDS:
