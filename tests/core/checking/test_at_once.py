@@ -1,10 +1,14 @@
 """Messages that come twice, and checks that run at the same time."""
 
 from threading import Barrier, Thread
+from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from esx_drift.domain.shapes import CheckRequest, Record
-from esx_drift.errors import RequestRefused, TopicUnavailable
+from esx_drift.errors import RequestRefused, StoreConflict, TopicUnavailable
+from esx_drift.log import ROUNDS
 
 from tests.core.checking.reading import moved
 from tests.core.checking.world import PROD_A, World
@@ -105,3 +109,29 @@ def test_a_renamed_cluster_keeps_its_log(world: World) -> None:
     record = world.check()
     assert record["outcome"] == "unchanged"
     assert record["after"]["cluster_name"] == "prod-z"
+
+
+@pytest.mark.parametrize("conflicts", [1, 2, 3])
+def test_a_record_that_meets_another_write_is_put_again(world: World, conflicts: int) -> None:
+    """409 says only that somebody wrote at the same moment: three rounds, then the message comes again."""
+    world.asked()
+    request = world.comes_back()
+    left = iter(range(conflicts))
+
+    def conflict(params: dict[str, Any], **_: object) -> object:
+        if "records/" not in params["url_path"] or next(left, None) is None:
+            return None
+        error = {"Error": {"Code": "ConditionalRequestConflict", "Message": ""}}
+        return AWSResponse("", 409, HTTPHeaders(), None), error
+
+    events = world.aws.s3.meta.events
+    events.register("before-call.s3.PutObject", conflict)  # type: ignore[arg-type]  # it may answer
+    try:
+        if conflicts == ROUNDS:
+            with pytest.raises(StoreConflict):
+                world.handle(request)
+        record = world.handle(request)
+    finally:
+        events.unregister("before-call.s3.PutObject", conflict)  # type: ignore[arg-type]  # likewise
+    assert record is not None
+    assert record["outcome"] == "baseline"
