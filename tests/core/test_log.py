@@ -87,8 +87,8 @@ def test_a_process_may_end_at_any_call(
     for number in range(earlier):
         log(store, topic).append(request(number), look_of(store))
     life: list[str] = []
-    dying: Store = Mortal(store, life, at=step, after=after)  # type: ignore[assignment]  # it forwards all
-    deaf: Topic = Mortal(topic, life, at=step, after=after)  # type: ignore[assignment]  # likewise
+    dying: Store = Mortal(store, life, at=step, after=after)
+    deaf: Topic = Mortal(topic, life, at=step, after=after)
     try:
         log(dying, deaf).append(request(earlier), look_of(store))
     except ProcessEnd:
@@ -104,8 +104,8 @@ def test_the_next_check_finishes_what_nobody_repeats(
     """Even if the message is lost, the next check of the cluster tells what was recorded and not told."""
     log(store, topic).append(request(0), look_of(store))
     life: list[str] = []
-    dying: Store = Mortal(store, life, at=step, after=after)  # type: ignore[assignment]  # it forwards all
-    deaf: Topic = Mortal(topic, life, at=step, after=after)  # type: ignore[assignment]  # likewise
+    dying: Store = Mortal(store, life, at=step, after=after)
+    deaf: Topic = Mortal(topic, life, at=step, after=after)
     with suppress(ProcessEnd):
         log(dying, deaf).append(request(1), look_of(store))
     recorded = len(records(store))
