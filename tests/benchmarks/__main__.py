@@ -12,7 +12,7 @@ from tests.benchmarks.measuring import memory_ratio, ratio
 from tests.simulator.inventory import Host
 
 RESULT = Path("build/bench.json")
-PAIRS = 9
+PAIRS = 7
 SLOW_PAIRS = 3
 
 

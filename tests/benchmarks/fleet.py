@@ -11,12 +11,13 @@ from tests.simulator.report import make_report
 from tests.simulator.wire_software import Component, Software
 
 COMPONENTS = 120
+OWN_DRIVERS = ("Cisco-nenic", "Intel-i40en", "MRVL-QLogic-FC")
 BEFORE, AFTER = "8.0 U3d", "8.0 U3e"
 AT = datetime(2026, 11, 23, 2, 13, 20, tzinfo=UTC)
 
 
 def fleet(hosts: int, images: int) -> list[Host]:
-    """Hosts that share so many images in turn; each image has a driver of its own, each host two orphans."""
+    """Hosts that share so many images in turn; each image has own drivers, each host two orphans."""
     shared = [_image(number) for number in range(images)]
     return [
         Host(
@@ -65,17 +66,15 @@ def all_different(hosts: list[Host]) -> list[Host]:
 
 def _image(number: int) -> Software:
     image = catalogue.software(BEFORE, component_count=COMPONENTS)
-    image["components"]["Cisco-nenic"] = catalogue.component("Cisco-nenic", f"1.0.{number}.0-1OEM.800.1.0.1")
+    for name in OWN_DRIVERS:
+        image["components"][name] = catalogue.component(name, f"1.0.{number}.0-1OEM.800.1.0.20613240")
     return image
 
 
 def _upgraded(image: Software) -> Software:
-    """The next release's base image and inbox components; drivers of vendors stay."""
-    return {
-        **image,
-        "base_image": catalogue.base_image(AFTER),
-        "components": image["components"] | catalogue.inbox(AFTER),
-    }
+    """The next release: its base image and what comes with it, as in the simulator's scenarios."""
+    components = image["components"] | catalogue.inbox(AFTER)
+    return {**image, "base_image": catalogue.base_image(AFTER), "components": components}
 
 
 def _renewed_in(image: Software, names: list[str]) -> Software:

@@ -10,6 +10,8 @@ from statistics import median
 SHORTEST_SECONDS = 0.02
 """A measurement repeats what is shorter until it takes this long."""
 
+SLOW_SECONDS = 0.5
+
 type Work = Callable[[], object]
 
 
@@ -17,7 +19,7 @@ def ratio(work: Work, unit: Work, pairs: int) -> float:
     """How often ``unit`` fits into ``work``: the median of so many pairs, garbage collection off."""
     with _no_collection():
         repeats = _repeats(work), _repeats(unit)
-        return median(_seconds(work, repeats[0]) / _seconds(unit, repeats[1]) for _ in range(pairs))
+        return median(_typical(work, repeats[0]) / _typical(unit, repeats[1]) for _ in range(pairs))
 
 
 def memory_ratio(work: Work, unit: Work) -> float:
@@ -28,9 +30,18 @@ def memory_ratio(work: Work, unit: Work) -> float:
 
 
 def _repeats(work: Work) -> int:
-    """At least once, warm."""
-    work()
-    return max(1, round(SHORTEST_SECONDS / max(_seconds(work, 1), 1e-6)))
+    """Warm up, and see how long it takes."""
+    first = _seconds(work, 1)
+    quick = first if first > SLOW_SECONDS else _seconds(work, 1)
+    return max(1, round(SHORTEST_SECONDS / max(quick, 1e-6)))
+
+
+def _typical(work: Work, repeats: int) -> float:
+    """One run of what is slow, the median of five of what is quick, which is disturbed by what ran before."""
+    first = _seconds(work, repeats)
+    if first > SLOW_SECONDS:
+        return first
+    return median([first, *(_seconds(work, repeats) for _ in range(4))])
 
 
 def _seconds(work: Work, repeats: int) -> float:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from tests.core.comparing.sample import sample
 from tests.core.comparing.strategies import clusters
 
 SCHEMA = "installed-images"
+GOLDEN = Path(__file__).parents[2] / "golden"
 JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -301,3 +303,37 @@ def test_every_schema_compiles_in_both_validators(name: str) -> None:
     authority(stem).check_schema(schemas()[name])
     assert not gate(stem).is_valid(0)
     assert violations(stem, 0)
+
+
+def test_a_strict_schema_says_what_it_does_not_know() -> None:
+    """Fields, values and constants, each at its place."""
+    wrong = {
+        "schema_version": 2,
+        "vcenters": [{"name": "a", "password": "x"}],
+        "routes": [{"name": "x", "min_severity": "bad"}],
+    }
+    assert violations("fleet", wrong) == [
+        '/routes/0/min_severity: expected one of "info", "warning", "critical", got "bad"',
+        "/schema_version: expected 1, got 2",
+        '/vcenters/0/password: expected no such field, got "x"',
+    ]
+
+
+def test_the_authority_has_the_last_word() -> None:
+    """Where the gate is stricter: for jsonschema the end of a pattern may be before a last line break."""
+    event = json.loads((GOLDEN / "messages" / "password-refused" / "event.json").read_text())
+    event["source"] = "/fleet\n"
+    assert not gate("event").is_valid(event)
+    assert authority("event").is_valid(event)
+    require("event", event)
+
+
+def test_times_and_uuids_of_our_own_are_checked() -> None:
+    """A format is not just an annotation."""
+    event = json.loads((GOLDEN / "messages" / "password-refused" / "event.json").read_text())
+    event |= {"id": "not-a-uuid", "time": "2026-02-30T02:14:00.000Z"}
+    assert not gate("event").is_valid(event)
+    assert violations("event", event) == [
+        '/id: expected a valid uuid, got "not-a-uuid"',
+        '/time: expected a valid date-time, got "2026-02-30T02:14:00.000Z"',
+    ]

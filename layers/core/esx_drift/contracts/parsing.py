@@ -14,6 +14,7 @@ from esx_drift.errors import ContractViolation
 
 MAX_BYTES = 32_000_000
 MAX_LEVELS = 64
+_BLANK_AND_COLON = re.compile(" :")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -63,8 +64,31 @@ def _text_of(body: bytes) -> str:
 
 
 def _parsed(text: str) -> Json:
+    objects: list[dict[str, Json]] = []
+    keep = objects.append
+
+    def kept(found: dict[str, Json]) -> dict[str, Json]:
+        keep(found)
+        return found
+
+    quick = json.JSONDecoder(object_hook=kept, parse_constant=_refuse_constant, parse_float=_finite)
+    value = _decoded(text, quick)
+    return value if _is_all_kept(text, sum(map(len, objects))) else _decoded(text, _THOROUGH)
+
+
+def _is_all_kept(text: str, fields: int) -> bool:
+    """Whether it is certain at a glance that no object has a field twice, of which Python keeps the last.
+
+    If no blank comes before a colon, each field has a quote and a colon of its own in the text. There may
+    be more of these, inside of texts; but if there are as many as ``fields`` that were kept, none was lost.
+    """
+    blank = any(character in text for character in "\t\n\r") or _BLANK_AND_COLON.search(text)
+    return not blank and text.count('":') == fields
+
+
+def _decoded(text: str, decoder: json.JSONDecoder) -> Json:
     try:
-        value: Json = _DECODER.decode(text)
+        value: Json = decoder.decode(text)
     except json.JSONDecodeError as error:
         at = f"line {error.lineno} column {error.colno}"
         raise refusal("JSON", f"something else at {at} ({error.msg})") from None
@@ -94,7 +118,7 @@ def _finite(digits: str) -> float:
     return number
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
+_THOROUGH = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
 
 
 def _refuse_lone_surrogates(value: Json) -> None:

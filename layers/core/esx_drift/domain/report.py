@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from esx_drift.domain.document import Document, ImageCategories, InstalledImage, Notifications, SoftwareInfo
-from esx_drift.domain.image import image_of
+from esx_drift.domain.image import Order, image_of
 from esx_drift.domain.names import digest_of
 from esx_drift.domain.shapes import Image
 from esx_drift.domain.times import time_of
@@ -91,6 +91,7 @@ class _Images:
     described: dict[str, list[SoftwareInfo]] = field(default_factory=dict)
     found_on: dict[str, frozenset[str]] = field(default_factory=dict)
     _first: tuple[SoftwareInfo, str] | None = None
+    _order: Order = field(default_factory=Order)
 
     def add(self, installed: InstalledImage) -> str:
         """Take an image with its hosts; its digest."""
@@ -110,7 +111,7 @@ class _Images:
         """A uniform cluster's image comes twice: the second time it is only compared."""
         if self._first is not None and self._first[0] == info:
             return self._first[1]
-        image = image_of(info)
+        image = image_of(info, self._order)
         digest = digest_of(image)
         self.by_digest.setdefault(digest, image)
         self.described.setdefault(digest, []).append(info)

@@ -90,7 +90,8 @@ def _unequal(name: str | None, old: Parts, new: Parts) -> list[_Found]:
     """
     if old == new:
         return []
-    parts = [part for part in old.keys() | new.keys() if old.get(part) != new.get(part)]
+    parts = [part for part, value in new.items() if part not in old or old[part] != value]
+    parts += old.keys() - new.keys()
     return [
         (f"alternative_image:{name}", _alternative(old), _alternative(new), None, None)
         if part == "alternative_image"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from itertools import zip_longest
 from typing import Literal
 
 type Order = Literal["older", "newer", "unordered"]
@@ -18,21 +19,22 @@ def order(old: str, new: str) -> Order:
     Unordered: one of them is empty, a number meets a word at the same place, or only what separates the
     runs differs. Of two versions of which one begins like the other, the longer is newer.
     """
-    before, after = _RUNS.findall(old), _RUNS.findall(new)
-    if not before or not after:
-        return "unordered"
-    for left, right in zip(before, after, strict=False):
-        if left == right:
+    seen = False
+    for left, right in zip_longest(_RUNS.finditer(old), _RUNS.finditer(new)):
+        if left is None or right is None:
+            return "unordered" if not seen else "newer" if left is None else "older"
+        seen = True
+        before, after = left[0], right[0]
+        if before == after:
             continue
-        numbers = (left < _AFTER_DIGITS) + (right < _AFTER_DIGITS)
+        numbers = (before < _AFTER_DIGITS) + (after < _AFTER_DIGITS)
         if numbers == 1:
             return "unordered"
-        one, other = (_number(left), _number(right)) if numbers else (left, right)
-        if one != other:
-            return "newer" if one < other else "older"
-    if len(before) == len(after):
-        return "unordered"
-    return "newer" if len(before) < len(after) else "older"
+        if numbers and _number(before) == _number(after):
+            continue
+        rises = _number(before) < _number(after) if numbers else before < after
+        return "newer" if rises else "older"
+    return "unordered"
 
 
 def _number(digits: str) -> tuple[int, str]:
