@@ -83,9 +83,8 @@ def _expected(validator: str, asked: Json) -> str:
         return f"one of {', '.join(json.dumps(choice) for choice in asked)}"
     if validator == "uniqueItems":
         return "no item twice"
-    if validator in _BOUNDS:
-        return _BOUNDS[validator].format(asked if isinstance(asked, str) else json.dumps(asked))
-    return f"what {validator} asks for"
+    bound = _BOUNDS.get(validator, "something else")
+    return bound.format(asked if isinstance(asked, str) else json.dumps(asked))
 
 
 def _got(validator: str, asked: Json, value: Json) -> str:
