@@ -12,13 +12,13 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from esx_drift.adapters.clients import sqs
-from esx_drift.check import Checker
+from esx_drift.checking.check import Checker
 from esx_drift.contracts import json_of, require
-from esx_drift.counting import count
 from esx_drift.domain.doctor import Reply
 from esx_drift.domain.shapes import CheckRequest, Record
-from esx_drift.looking import looking
-from esx_drift.receiving import Inbox
+from esx_drift.handling.counting import count
+from esx_drift.handling.looking import looking
+from esx_drift.handling.receiving import Inbox
 
 TIME_FOR_ONE_MS = 120_000
 """A check whose vCenter is slow at each call, and its session's end. With less time, it goes back."""
@@ -33,7 +33,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     Raises ``FleetInvalid`` or a ``TransientError`` where no message can be handled at all.
     """
     if "doctor" in event:
-        from esx_drift.doctor import examine_looking  # noqa: PLC0415  # a check starts faster without it
+        from esx_drift.doctoring.doctor import examine_looking  # noqa: PLC0415  # a check starts faster without it
 
         remaining_ms = context.get_remaining_time_in_millis()
         return examine_looking(event, os.environ, context.aws_request_id, remaining_ms)

@@ -14,11 +14,11 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from esx_drift.adapters.clients import sqs
 from esx_drift.contracts import json_of, require
-from esx_drift.counting import count
-from esx_drift.dispatch import Dispatcher
-from esx_drift.domain.run import Reply, Run
-from esx_drift.looking import looking
-from esx_drift.receiving import Inbox
+from esx_drift.dispatching.dispatch import Dispatcher
+from esx_drift.domain.dispatching.run import Reply, Run
+from esx_drift.handling.counting import count
+from esx_drift.handling.looking import looking
+from esx_drift.handling.receiving import Inbox
 
 if TYPE_CHECKING:
     from esx_drift.domain.shapes import RetryRequest

@@ -20,11 +20,11 @@ from esx_drift.adapters.fleet_file import FleetFile
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.adapters.webhook import SlackWebhook
 from esx_drift.config import NotifierConfig
-from esx_drift.counting import count
 from esx_drift.domain.doctor import Reply
 from esx_drift.errors import EsxDriftError, TransientError
+from esx_drift.handling.counting import count
+from esx_drift.handling.receiving import Inbox
 from esx_drift.notify import Notifier, event_from
-from esx_drift.receiving import Inbox
 
 TIME_FOR_ONE_MS = 40_000
 """Three tries of one message, with what Slack asks to wait between them. With less time, it goes back."""
@@ -39,7 +39,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     Raises ``FleetInvalid`` or a ``TransientError`` where no message can be handled at all.
     """
     if "doctor" in event:
-        from esx_drift.doctor import examine_routes  # noqa: PLC0415  # telling starts faster without it
+        from esx_drift.doctoring.doctor import examine_routes  # noqa: PLC0415  # telling starts faster without it
 
         return examine_routes(event, os.environ)
     config = NotifierConfig.of(os.environ)

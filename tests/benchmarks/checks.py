@@ -8,9 +8,9 @@ from pathlib import Path
 import jsonschema
 from deepdiff import DeepDiff
 from esx_drift.contracts import read_document
-from esx_drift.domain.canonical import seal_of, snapshot_from
-from esx_drift.domain.diff import compare
-from esx_drift.domain.report import read_report
+from esx_drift.domain.changes.diff import compare
+from esx_drift.domain.images.canonical import seal_of, snapshot_from
+from esx_drift.domain.images.report import read_report
 from esx_drift.domain.shapes import Snapshot
 
 SCHEMA = Path(__file__).parents[2] / "schemas" / "installed-images.schema.json"

@@ -8,10 +8,10 @@ from uuid import uuid5
 
 import boto3
 from esx_drift.adapters.store import S3Store
-from esx_drift.domain.event import Told, events_of
 from esx_drift.domain.names import NAMESPACE
 from esx_drift.domain.record import Heading, blank_record
 from esx_drift.domain.shapes import Event, Record
+from esx_drift.domain.telling.event import Told, events_of
 from esx_drift.errors import TopicUnavailable
 from esx_drift.log import Blob, Draft, Log, Turn
 from esx_drift.ports import Store, Topic

@@ -2,10 +2,10 @@
 
 from typing import Any, cast
 
-from esx_drift.domain.event import Told
 from esx_drift.domain.names import check_id, fingerprint
-from esx_drift.domain.next_steps import ADVICE
 from esx_drift.domain.shapes import Change, Finding
+from esx_drift.domain.telling.event import Told
+from esx_drift.domain.telling.next_steps import ADVICE
 from hypothesis import strategies as st
 
 SINCE = "2026-11-23T01:14:00.000Z"

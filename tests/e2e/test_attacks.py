@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from esx_drift.domain.names import digest_of, state_key
-from esx_drift.domain.story import is_told
+from esx_drift.domain.telling.story import is_told
 
 from tests.e2e.stage import BY_HAND, CLUSTER, I40EN, give_up_after, request_of, send, small
 from tests.simulator import fault_kinds

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from esx_drift.contracts import violations
 from esx_drift.domain.names import check_id, digest_of, event_id, fingerprint, record_key
-from esx_drift.domain.story import is_told
+from esx_drift.domain.telling.story import is_told
 
 from tests.e2e.chronicle import CLUSTERS, LOGS, PLAYED, Chronicle, told
 from tests.e2e.expected import EXPECTED, Changed, Opened

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from esx_drift.domain.names import FLEET_KEY, VCENTER_LOG, delivery_key, record_key, record_prefix, state_key
-from esx_drift.domain.story import is_told
+from esx_drift.domain.telling.story import is_told
 
 from tests.simulator import SlackReceiver, Tls, VCenter, VCenterServer
 from tests.simulator.certificates import Authority

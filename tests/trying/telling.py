@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from esx_drift.domain.event import BASELINE_RECORDED
-from esx_drift.domain.findings import rank
-from esx_drift.domain.story import Story, is_told, story_of
-from esx_drift.domain.wording import clean, sentence
+from esx_drift.domain.judging.findings import rank
+from esx_drift.domain.telling.event import BASELINE_RECORDED
+from esx_drift.domain.telling.story import Story, is_told, story_of
+from esx_drift.domain.telling.wording import clean, sentence
 from rich.console import Console
 from rich.text import Text
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Literal
 
-from esx_drift.domain.condition import Condition
+from esx_drift.domain.judging.condition import Condition
 from esx_drift.domain.shapes import About, CallName, Failure, Finding, Severity
 from esx_drift.domain.times import time_of
 from esx_drift.errors import EsxDriftError, SecretInvalid, VCenterReplaced

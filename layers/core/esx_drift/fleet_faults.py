@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING, cast
 
 from esx_drift.contracts import violations
-from esx_drift.domain.fleet_problems import problems_of
+from esx_drift.domain.fleets.problems import problems_of
 
 if TYPE_CHECKING:
-    from esx_drift.domain.fleet_document import FleetDocument
+    from esx_drift.domain.fleets.document import FleetDocument
 
 
 def faults_of(document: object) -> list[str]:

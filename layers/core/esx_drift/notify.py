@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import cast
 
 from esx_drift.contracts import require
-from esx_drift.domain.fleet import Fleet, Route, routes_for
+from esx_drift.domain.fleets.fleet import Fleet, Route, routes_for
 from esx_drift.domain.shapes import Event
-from esx_drift.domain.slack_message import message_of
-from esx_drift.domain.story import is_told
+from esx_drift.domain.telling.slack_message import message_of
+from esx_drift.domain.telling.story import is_told
 from esx_drift.errors import ContractViolation, EsxDriftError
 from esx_drift.ports import Deliveries, Webhook
 

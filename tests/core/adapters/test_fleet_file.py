@@ -4,7 +4,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 from esx_drift.adapters.fleet_file import FleetFile, StoredFleet, fleet_of
-from esx_drift.domain.fleet import fleet_from
+from esx_drift.domain.fleets.fleet import fleet_from
 from esx_drift.domain.names import FLEET_KEY, sha256_hex
 from esx_drift.errors import FleetInvalid, StoreUnavailable
 from hypothesis import given

@@ -7,7 +7,7 @@ import boto3
 import pytest
 from esx_drift.adapters.queue import MAX_DELAY_SECONDS, SqsQueue
 from esx_drift.contracts import violations
-from esx_drift.domain.retrying import retry_of
+from esx_drift.domain.dispatching.retrying import retry_of
 from esx_drift.errors import QueueUnavailable
 
 from tests.core.logs import request

@@ -4,7 +4,7 @@ import hashlib
 import json
 
 import pytest
-from esx_drift.adapters import vcenter_wire
+from esx_drift.adapters.vcenter import wire as vcenter_wire
 
 from tests.core.checking.reading import moved, one, open_kinds
 from tests.core.checking.world import World

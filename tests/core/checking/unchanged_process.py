@@ -15,9 +15,9 @@ from uuid import uuid4
 
 import boto3
 from esx_drift.adapters import clients
-from esx_drift.check import Checker
+from esx_drift.checking.check import Checker
 from esx_drift.domain.names import FLEET_KEY
-from esx_drift.looking import looking
+from esx_drift.handling.looking import looking
 from moto import mock_aws
 
 from tests.core.checking.world import PROD_A

@@ -11,14 +11,14 @@ from uuid import UUID
 from esx_drift.adapters.breaker import S3Breakers
 from esx_drift.adapters.queue import SqsQueue
 from esx_drift.adapters.secrets import Secrets, VCenterSecret
-from esx_drift.adapters.vcenter import connect
-from esx_drift.check import Checker
-from esx_drift.dispatch import Dispatcher
+from esx_drift.adapters.vcenter.session import connect
+from esx_drift.checking.check import Checker
+from esx_drift.dispatching.dispatch import Dispatcher
 from esx_drift.domain.breaker import Actor
-from esx_drift.domain.fleet import Fleet
-from esx_drift.domain.fleet import VCenter as Watched
+from esx_drift.domain.dispatching.run import Run
+from esx_drift.domain.fleets.fleet import Fleet
+from esx_drift.domain.fleets.fleet import VCenter as Watched
 from esx_drift.domain.names import VCENTER_LOG
-from esx_drift.domain.run import Run
 from esx_drift.domain.shapes import CheckRequest, Record, Snapshot, State, TaskRequest
 from esx_drift.domain.times import text_of
 from esx_drift.sessions import VCenterSessions

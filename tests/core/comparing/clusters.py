@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from esx_drift.contracts import read_document
-from esx_drift.domain.canonical import seal_of, snapshot_from
-from esx_drift.domain.diff import Former, compare
-from esx_drift.domain.report import Report, read_report
+from esx_drift.domain.changes.diff import Former, compare
+from esx_drift.domain.images.canonical import seal_of, snapshot_from
+from esx_drift.domain.images.report import Report, read_report
 from esx_drift.domain.shapes import Change, Snapshot
 
 type Wire = dict[str, Any]

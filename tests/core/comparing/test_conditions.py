@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from esx_drift.domain.assess import conditions
-from esx_drift.domain.canonical import snapshot_from
-from esx_drift.domain.condition import Condition
-from esx_drift.domain.coverage import ReportedHost, coverage_of, inventory_of, uncovered_hosts
+from esx_drift.domain.images.canonical import snapshot_from
+from esx_drift.domain.images.coverage import ReportedHost, coverage_of, inventory_of, uncovered_hosts
+from esx_drift.domain.judging.assess import conditions
+from esx_drift.domain.judging.condition import Condition
 from esx_drift.domain.shapes import Accepted
 
 from tests.core.comparing.clusters import ClusterModel, HostModel, Wire, document_of, report_of, snapshot_of

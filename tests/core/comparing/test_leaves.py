@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from esx_drift.domain.assess import conditions
-from esx_drift.domain.canonical import seal_of, snapshot_from
-from esx_drift.domain.coverage import inventory_of
-from esx_drift.domain.diff import compare
-from esx_drift.domain.image import DESCRIPTIVE, VOLATILE
+from esx_drift.domain.changes.diff import compare
+from esx_drift.domain.images.canonical import seal_of, snapshot_from
+from esx_drift.domain.images.coverage import inventory_of
+from esx_drift.domain.images.image import DESCRIPTIVE, VOLATILE
+from esx_drift.domain.judging.assess import conditions
 from esx_drift.domain.shapes import Change, Snapshot
 
 from tests.core.comparing.clusters import Wire, report_of

@@ -4,8 +4,8 @@ import json
 from collections import Counter
 from typing import cast
 
-from esx_drift.domain.canonical import seal_of
-from esx_drift.domain.diff import compare
+from esx_drift.domain.changes.diff import compare
+from esx_drift.domain.images.canonical import seal_of
 from esx_drift.domain.names import canonical_json
 from esx_drift.domain.shapes import Change
 from hypothesis import given, settings

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from esx_drift.domain.canonical import seal_of, snapshot_from
-from esx_drift.domain.diff import Former, compare
+from esx_drift.domain.changes.diff import Former, compare
+from esx_drift.domain.images.canonical import seal_of, snapshot_from
 from esx_drift.domain.shapes import Change, Snapshot
 
 from tests.core.comparing.clusters import (

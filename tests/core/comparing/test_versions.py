@@ -1,7 +1,7 @@
 """What is newer, in versions as ESXi, vendors and VIBs write them."""
 
 import pytest
-from esx_drift.domain.versions import order, sorted_naturally
+from esx_drift.domain.images.versions import order, sorted_naturally
 from hypothesis import given
 from hypothesis import strategies as st
 

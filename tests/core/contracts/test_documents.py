@@ -13,8 +13,8 @@ import pytest
 from esx_drift.contracts import json_of, notices_of, read_document, require, violations
 from esx_drift.contracts.parsing import MAX_BYTES
 from esx_drift.contracts.schemas import authority, gate, schemas, tidy_gate
-from esx_drift.domain.canonical import snapshot_from
-from esx_drift.domain.report import read_report
+from esx_drift.domain.images.canonical import snapshot_from
+from esx_drift.domain.images.report import read_report
 from esx_drift.errors import ContractViolation
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -285,9 +285,9 @@ def test_what_only_refusals_need_is_not_loaded() -> None:
     code = (
         "import sys, json\n"
         "from esx_drift.contracts import read_document, notices_of\n"
-        "from esx_drift.domain.canonical import snapshot_from, seal_of\n"
-        "from esx_drift.domain.report import read_report\n"
-        "from esx_drift.domain.diff import compare\n"
+        "from esx_drift.domain.images.canonical import snapshot_from, seal_of\n"
+        "from esx_drift.domain.images.report import read_report\n"
+        "from esx_drift.domain.changes.diff import compare\n"
         "snapshot = snapshot_from(read_report(read_document(sys.stdin.buffer.read())), None)\n"
         "assert compare(snapshot, snapshot, {}) == []\n"
         "print(sorted({'jsonschema', 'deepdiff', 'referencing', 'boto3'} & sys.modules.keys()))"

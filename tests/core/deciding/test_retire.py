@@ -1,7 +1,7 @@
 from typing import TYPE_CHECKING
 
 import pytest
-from esx_drift.decide import Decider
+from esx_drift.checking.decide import Decider
 from esx_drift.domain.names import VCENTER_LOG
 from esx_drift.errors import RequestRefused
 

@@ -1,7 +1,7 @@
 """The intention comes first: a process may end at any call, and the run, repeated, asks for the same."""
 
 import pytest
-from esx_drift.domain.run import Run
+from esx_drift.domain.dispatching.run import Run
 
 from tests.core.dispatching.world import World, dispatch_in, names_in
 from tests.core.logs import Mortal, ProcessEnd

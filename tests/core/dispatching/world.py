@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, cast
 from esx_drift.adapters.breaker import S3Breakers
 from esx_drift.adapters.queue import SqsQueue
 from esx_drift.adapters.secrets import Secrets, VCenterSecret
-from esx_drift.adapters.vcenter import connect
+from esx_drift.adapters.vcenter.session import connect
 from esx_drift.contracts import violations
-from esx_drift.dispatch import Dispatcher
+from esx_drift.dispatching.dispatch import Dispatcher
 from esx_drift.domain.breaker import Actor
-from esx_drift.domain.fleet import Fleet
-from esx_drift.domain.fleet import VCenter as Watched
+from esx_drift.domain.dispatching.run import Reply, Run
+from esx_drift.domain.fleets.fleet import Fleet
+from esx_drift.domain.fleets.fleet import VCenter as Watched
 from esx_drift.domain.names import VCENTER_LOG
-from esx_drift.domain.run import Reply, Run
 from esx_drift.domain.shapes import Dispatch, Finding, Record
 from esx_drift.sessions import VCenterSessions
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from esx_drift.adapters.breaker import S3Breakers
 from esx_drift.adapters.secrets import Secrets
-from esx_drift.doctor_login import Reset
-from esx_drift.doctor_vcenter import VCenterDoctor
+from esx_drift.doctoring.login import Reset
+from esx_drift.doctoring.vcenter import VCenterDoctor
 from esx_drift.domain.doctor import Line
-from esx_drift.domain.fleet import VCenter as Watched
+from esx_drift.domain.fleets.fleet import VCenter as Watched
 
 from tests.core.vcenter.conftest import Pki, _hostile_environment, pki, server, vcenter, world
 from tests.core.vcenter.world import BUCKET, NAME, World

@@ -12,7 +12,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from esx_drift.config import LookingConfig
-from esx_drift.doctor_aws import DRILL, AwsDoctor, drill_event
+from esx_drift.doctoring.aws import DRILL, AwsDoctor, drill_event
 from esx_drift.domain.doctor import Line
 
 from tests.core.conftest import REGION, aws

@@ -4,7 +4,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from esx_drift.adapters.breaker import S3Breakers
 from esx_drift.adapters.secrets import Secrets
-from esx_drift.doctor_login import Reset
+from esx_drift.doctoring.login import Reset
 from esx_drift.domain.breaker import Breaker
 from esx_drift.domain.names import breaker_key
 from esx_drift.errors import LoginSuspended, StoreConflict, StoreUnavailable

@@ -8,8 +8,8 @@ from socket import SHUT_RDWR, socket
 from threading import Thread
 
 import pytest
-from esx_drift import doctor_way
-from esx_drift.doctor_way import Target, walk
+from esx_drift.doctoring import way as doctor_way
+from esx_drift.doctoring.way import Target, walk
 from esx_drift.domain.doctor import Examination
 from esx_drift.errors import VCenterUnreachable
 

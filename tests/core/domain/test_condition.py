@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from esx_drift.domain.condition import Condition
+from esx_drift.domain.judging.condition import Condition
 from esx_drift.domain.names import fingerprint
 
 CONDITION = Condition("failure", "host-failed", "host-16", "warning", "esx01 could not be read")

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from esx_drift.domain.extraction import Outlook, unfinished
+from esx_drift.domain.judging.extraction import Outlook, unfinished
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 WELL = Outlook(

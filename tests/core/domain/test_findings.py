@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from esx_drift.domain.condition import Condition
-from esx_drift.domain.findings import SEVERITIES, Settled, rank, settle
-from esx_drift.domain.findings import Tested as Look
+from esx_drift.domain.judging.condition import Condition
+from esx_drift.domain.judging.findings import SEVERITIES, Settled, rank, settle
+from esx_drift.domain.judging.findings import Tested as Look
 from esx_drift.domain.shapes import Finding, ResolvedBecause, Suspect
 from esx_drift.domain.times import text_of, time_of
 from hypothesis import settings

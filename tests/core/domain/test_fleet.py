@@ -4,8 +4,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from esx_drift.domain.fleet import Fleet, VCenter, excluded_by, fleet_from, routes_for
-from esx_drift.domain.patterns import first_match
+from esx_drift.domain.fleets.fleet import Fleet, VCenter, excluded_by, fleet_from, routes_for
+from esx_drift.domain.fleets.patterns import first_match
 from esx_drift.fleet_faults import faults_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.core.fleets import SETTINGS, fleet, fleets
 
 if TYPE_CHECKING:
-    from esx_drift.domain.fleet_document import FleetDocument
+    from esx_drift.domain.fleets.document import FleetDocument
 
 SCHEMA = json.loads(Path("schemas/fleet.schema.json").read_text())
 JSON = st.recursive(

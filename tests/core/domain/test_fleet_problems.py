@@ -1,13 +1,13 @@
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from esx_drift.domain.fleet_problems import problems_of
+from esx_drift.domain.fleets.problems import problems_of
 from esx_drift.fleet_faults import faults_of
 
 from tests.core.fleets import fleet
 
 if TYPE_CHECKING:
-    from esx_drift.domain.fleet_document import FleetDocument
+    from esx_drift.domain.fleets.document import FleetDocument
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from esx_drift.domain.freshness import Expected, Freshness, judge
+from esx_drift.domain.judging.freshness import Expected, Freshness, judge
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

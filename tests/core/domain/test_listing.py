@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
-from esx_drift.domain.fleet import VCenter
-from esx_drift.domain.listing import Reconciled, reconcile, unseen
+from esx_drift.domain.dispatching.listing import Reconciled, reconcile, unseen
+from esx_drift.domain.fleets.fleet import VCenter
 from esx_drift.domain.shapes import KnownCluster
 from esx_drift.domain.times import text_of
 from hypothesis import given

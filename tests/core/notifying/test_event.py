@@ -1,11 +1,11 @@
 import pytest
 from esx_drift.contracts import violations
-from esx_drift.domain.event import Told, events_of, severity_of
-from esx_drift.domain.event_size import MAX_PUBLISH_BYTES
-from esx_drift.domain.findings import rank
+from esx_drift.domain.judging.findings import rank
 from esx_drift.domain.names import event_id
-from esx_drift.domain.publication import publication_of
 from esx_drift.domain.shapes import Change, Finding
+from esx_drift.domain.telling.event import Told, events_of, severity_of
+from esx_drift.domain.telling.event_size import MAX_PUBLISH_BYTES
+from esx_drift.domain.telling.publication import publication_of
 from hypothesis import given
 from hypothesis import strategies as st
 

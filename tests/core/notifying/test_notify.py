@@ -6,11 +6,11 @@ import boto3
 import pytest
 from esx_drift.adapters.deliveries import S3Deliveries
 from esx_drift.adapters.webhook import SlackWebhook
-from esx_drift.domain.event import events_of
-from esx_drift.domain.fleet import Fleet, fleet_from
+from esx_drift.domain.fleets.fleet import Fleet, fleet_from
 from esx_drift.domain.names import delivery_key
 from esx_drift.domain.shapes import Event
-from esx_drift.domain.slack_message import message_of
+from esx_drift.domain.telling.event import events_of
+from esx_drift.domain.telling.slack_message import message_of
 from esx_drift.errors import ContractViolation, StoreUnavailable, WebhookRefused, WebhookUnavailable
 from esx_drift.notify import Notifier, event_from
 
@@ -19,7 +19,7 @@ from tests.core.tellings import change, finding, told
 from tests.simulator.slack import SlackReceiver
 
 if TYPE_CHECKING:
-    from esx_drift.domain.fleet_document import FleetDocument
+    from esx_drift.domain.fleets.document import FleetDocument
 
 NOW = datetime(2026, 11, 23, 2, 15, tzinfo=UTC)
 BUCKET = "audit"

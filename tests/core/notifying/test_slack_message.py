@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 from esx_drift.contracts import violations
-from esx_drift.domain.event import Told, events_of
-from esx_drift.domain.next_steps import ADVICE
 from esx_drift.domain.shapes import Event, Json
-from esx_drift.domain.slack_message import MAX_HEADER_CHARACTERS, MAX_MESSAGE_CHARACTERS, message_of
-from esx_drift.domain.story import is_told, story_of
+from esx_drift.domain.telling.event import Told, events_of
+from esx_drift.domain.telling.next_steps import ADVICE
+from esx_drift.domain.telling.slack_message import MAX_HEADER_CHARACTERS, MAX_MESSAGE_CHARACTERS, message_of
+from esx_drift.domain.telling.story import is_told, story_of
 from hypothesis import given
 
 from tests.core.tellings import change, family_of, finding, tellings, told

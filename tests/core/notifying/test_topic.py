@@ -4,8 +4,8 @@ import boto3
 import pytest
 from botocore.config import Config
 from esx_drift.adapters.topic import SnsTopic
-from esx_drift.domain.event import Told, events_of
-from esx_drift.domain.publication import MAX_SUBJECT_CHARACTERS, publication_of
+from esx_drift.domain.telling.event import Told, events_of
+from esx_drift.domain.telling.publication import MAX_SUBJECT_CHARACTERS, publication_of
 from esx_drift.errors import TopicUnavailable
 from hypothesis import given
 

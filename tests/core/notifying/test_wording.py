@@ -1,6 +1,6 @@
 import pytest
 from esx_drift.domain.shapes import Coverage
-from esx_drift.domain.wording import (
+from esx_drift.domain.telling.wording import (
     argument,
     between,
     clean,

@@ -7,8 +7,8 @@ from pathlib import Path
 import boto3
 import pytest
 from esx_drift.adapters.secrets import VCenterSecret
-from esx_drift.adapters.vcenter import VCenter as Session
-from esx_drift.adapters.vcenter import connect
+from esx_drift.adapters.vcenter.session import VCenter as Session
+from esx_drift.adapters.vcenter.session import connect
 from moto import mock_aws
 
 from tests.core.vcenter.world import BUCKET, NAME, NOW, World

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 from esx_drift.adapters.tls import context_of
-from esx_drift.adapters.vcenter import VCenter as Session
-from esx_drift.adapters.vcenter import connect
-from esx_drift.adapters.vcenter_unreachable import Peer
-from esx_drift.adapters.vcenter_wire import Wire
+from esx_drift.adapters.vcenter.session import VCenter as Session
+from esx_drift.adapters.vcenter.session import connect
+from esx_drift.adapters.vcenter.unreachable import Peer
+from esx_drift.adapters.vcenter.wire import Wire
 from esx_drift.errors import OutOfTime, VCenterError, VCenterUnavailable, VCenterUnreachable
 
 from tests.core.vcenter.conftest import CLUSTER, Door, Pki

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from esx_drift.adapters import vcenter_wire
-from esx_drift.adapters.vcenter_answers import failure_of, refusal_of
-from esx_drift.adapters.vcenter_replies import about_of, cluster_of, host_of, listed, task_of, text_of_body
-from esx_drift.adapters.vcenter_wire import Answer, retry_after_seconds
+from esx_drift.adapters.vcenter import wire as vcenter_wire
+from esx_drift.adapters.vcenter.answers import failure_of, refusal_of
+from esx_drift.adapters.vcenter.replies import about_of, cluster_of, host_of, listed, task_of, text_of_body
+from esx_drift.adapters.vcenter.wire import Answer, retry_after_seconds
 from esx_drift.errors import EsxDriftError, NoReport, VCenterError, VCenterUnavailable, VCenterUnreachable
 from hypothesis import given
 from hypothesis import strategies as st

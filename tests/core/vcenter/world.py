@@ -7,7 +7,7 @@ from functools import partial
 
 from esx_drift.adapters.breaker import S3Breakers
 from esx_drift.adapters.secrets import Secrets, VCenterSecret
-from esx_drift.adapters.vcenter import connect
+from esx_drift.adapters.vcenter.session import connect
 from esx_drift.domain.breaker import Actor
 from esx_drift.errors import (
     EsxDriftError,

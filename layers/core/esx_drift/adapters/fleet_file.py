@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from botocore.exceptions import BotoCoreError, ClientError
 
 from esx_drift.contracts import json_of
-from esx_drift.domain.fleet import Fleet, fleet_from
+from esx_drift.domain.fleets.fleet import Fleet, fleet_from
 from esx_drift.domain.names import FLEET_KEY, sha256_hex
 from esx_drift.errors import ContractViolation, FleetInvalid, StoreUnavailable
 from esx_drift.fleet_faults import faults_of
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import PutObjectRequestTypeDef
 
-    from esx_drift.domain.fleet_document import FleetDocument
+    from esx_drift.domain.fleets.document import FleetDocument
 
 LOST = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
 """What S3 answers to a conditional write when somebody else wrote, is writing, or deleted."""

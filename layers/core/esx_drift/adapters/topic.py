@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from esx_drift.domain.publication import attribute_of, publication_of
 from esx_drift.domain.shapes import Event
+from esx_drift.domain.telling.publication import attribute_of, publication_of
 from esx_drift.errors import TopicUnavailable
 
 if TYPE_CHECKING:

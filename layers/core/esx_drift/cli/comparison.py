@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from esx_drift.domain.assess import conditions
-from esx_drift.domain.canonical import snapshot_from
-from esx_drift.domain.condition import Condition
-from esx_drift.domain.coverage import coverage_of, inventory_of
-from esx_drift.domain.document import Document
-from esx_drift.domain.report import Report, read_report
+from esx_drift.domain.images.canonical import snapshot_from
+from esx_drift.domain.images.coverage import coverage_of, inventory_of
+from esx_drift.domain.images.document import Document
+from esx_drift.domain.images.report import Report, read_report
+from esx_drift.domain.judging.assess import conditions
+from esx_drift.domain.judging.condition import Condition
 from esx_drift.domain.shapes import Accepted, Change, Coverage, Finding, Snapshot, Transition
 from esx_drift.domain.times import text_of
 
@@ -60,7 +60,7 @@ def sides_of(baseline: Document, current: Document) -> tuple[Side, Side]:
 def comparison_of(baseline: Side, current: Side) -> Comparison:
     """Compare them."""
     # Imported late, because it takes longer than all the rest.
-    from esx_drift.domain.diff import compare  # noqa: PLC0415 -- see above
+    from esx_drift.domain.changes.diff import compare  # noqa: PLC0415 -- see above
 
     known = {condition.fingerprint for condition in _shown_by(baseline, None)}
     findings = [

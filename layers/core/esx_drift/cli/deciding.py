@@ -16,11 +16,11 @@ from esx_drift.adapters.store import S3Store
 from esx_drift.cli.aws import clients, outputs_of, told
 from esx_drift.cli.terminal import FOUND, fail
 from esx_drift.domain.names import VCENTER_LOG
+from esx_drift.domain.telling.wording import listed
 from esx_drift.domain.times import text_of
-from esx_drift.domain.wording import listed
 
 if TYPE_CHECKING:
-    from esx_drift.domain.fleet import Fleet
+    from esx_drift.domain.fleets.fleet import Fleet
     from esx_drift.domain.shapes import CheckRequest, Decided, Decision, KnownCluster, Record, Shown, State
 
 LOOK_EVERY_SECONDS = 0.5

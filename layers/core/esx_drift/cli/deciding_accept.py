@@ -9,7 +9,7 @@ from esx_drift.cli.deciding_offer import Offer, offer_of
 from esx_drift.cli.terminal import FOUND, fail, say
 from esx_drift.domain.deciding import REPLACED
 from esx_drift.domain.names import VCENTER_LOG
-from esx_drift.domain.wording import clean, counted, listed, moment, named
+from esx_drift.domain.telling.wording import clean, counted, listed, moment, named
 
 if TYPE_CHECKING:
     from esx_drift.domain.shapes import Decided, Decision, Finding, Snapshot

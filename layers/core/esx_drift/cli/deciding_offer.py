@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from esx_drift.domain.change_lines import lines_of
+from esx_drift.domain.changes.diff import compare
 from esx_drift.domain.deciding import as_shown
-from esx_drift.domain.diff import compare
-from esx_drift.domain.labels import release_of
+from esx_drift.domain.images.labels import release_of
+from esx_drift.domain.images.versions import sorted_naturally
 from esx_drift.domain.shapes import Accepted, Change, KnownHost, Shown, Snapshot, State
-from esx_drift.domain.versions import sorted_naturally
-from esx_drift.domain.wording import clean, counted, listed, moment, named, vib
+from esx_drift.domain.telling.change_lines import lines_of
+from esx_drift.domain.telling.wording import clean, counted, listed, moment, named, vib
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 from esx_drift.cli.deciding import Desk, Meant, Word
 from esx_drift.cli.terminal import FOUND, fail, say
 from esx_drift.domain.deciding import is_listed
-from esx_drift.domain.findings import rank
-from esx_drift.domain.fleet import excluded_by
-from esx_drift.domain.wording import clean, counted, moment
+from esx_drift.domain.fleets.fleet import excluded_by
+from esx_drift.domain.judging.findings import rank
+from esx_drift.domain.telling.wording import clean, counted, moment
 
 
 def retire_cluster(desk: Desk, meant: Meant, word: Word) -> None:

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from esx_drift.cli.comparison import Comparison
-from esx_drift.domain.labels import release_of
+from esx_drift.domain.images.labels import release_of
+from esx_drift.domain.judging.uniformity import Group, groups_of
 from esx_drift.domain.shapes import Change
-from esx_drift.domain.uniformity import Group, groups_of
-from esx_drift.domain.wording import clean, counted, listed, named, vib
+from esx_drift.domain.telling.wording import clean, counted, listed, named, vib
 
 MAX_NAMES = 3
 _ONLY = {"base_image": "ESXi", "add_on": "add-on"}

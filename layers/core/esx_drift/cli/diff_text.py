@@ -10,8 +10,8 @@ from esx_drift.cli.comparison import Comparison
 from esx_drift.cli.diff_sentence import sentence_of
 from esx_drift.cli.terminal import say, stdout
 from esx_drift.domain.shapes import Change, Finding, Severity
+from esx_drift.domain.telling.wording import clean, listed, moment, named
 from esx_drift.domain.times import text_of
-from esx_drift.domain.wording import clean, listed, moment, named
 
 MAX_NAMES = 6
 MAX_RELABELLED = 5

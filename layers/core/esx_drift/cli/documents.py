@@ -7,7 +7,7 @@ from pathlib import Path
 from esx_drift.cli.terminal import fail
 from esx_drift.contracts import read_document
 from esx_drift.contracts.parsing import MAX_BYTES
-from esx_drift.domain.document import Document
+from esx_drift.domain.images.document import Document
 from esx_drift.errors import ContractViolation
 
 GZIP_MAGIC = b"\x1f\x8b"

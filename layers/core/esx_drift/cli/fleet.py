@@ -7,11 +7,11 @@ import typer
 
 from esx_drift.cli.fleet_text import FleetText, NotReadable, parse
 from esx_drift.cli.terminal import FOUND, fail, say, warn
-from esx_drift.domain.fleet import Fleet, fleet_from
+from esx_drift.domain.fleets.fleet import Fleet, fleet_from
 from esx_drift.fleet_faults import faults_of
 
 if TYPE_CHECKING:
-    from esx_drift.domain.fleet_document import FleetDocument
+    from esx_drift.domain.fleets.document import FleetDocument
 
 app = typer.Typer(help="The fleet file: which vCenters are watched, and who is told.", no_args_is_help=True)
 

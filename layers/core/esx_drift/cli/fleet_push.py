@@ -10,12 +10,12 @@ from esx_drift.adapters.fleet_file import FleetFile, fleet_of
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.cli.aws import clients, outputs_of, told
 from esx_drift.cli.terminal import FOUND, fail, say, warn
-from esx_drift.domain.fleet import Fleet, fleet_from
+from esx_drift.domain.fleets.fleet import Fleet, fleet_from
 from esx_drift.domain.names import FLEET_KEY, sha256_hex
 from esx_drift.errors import FleetInvalid, SecretInvalid
 
 if TYPE_CHECKING:
-    from esx_drift.domain.fleet_document import FleetDocument
+    from esx_drift.domain.fleets.document import FleetDocument
 
 EMPTY = Fleet(())
 

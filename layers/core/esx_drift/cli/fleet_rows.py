@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from esx_drift.domain.findings import rank
-from esx_drift.domain.fleet import Fleet, excluded_by
-from esx_drift.domain.labels import release_of
+from esx_drift.domain.fleets.fleet import Fleet, excluded_by
+from esx_drift.domain.images.labels import release_of
+from esx_drift.domain.judging.findings import rank
 from esx_drift.domain.names import VCENTER_LOG
 from esx_drift.domain.shapes import After, Coverage, Finding, KnownCluster, Snapshot, State
 

@@ -10,7 +10,7 @@ from esx_drift.contracts.notices import unknown_in
 from esx_drift.contracts.parsing import json_of, of_any_depth, refuse_deep
 from esx_drift.contracts.schemas import gate, tidy_gate
 from esx_drift.contracts.wording import violation_lines
-from esx_drift.domain.document import Document
+from esx_drift.domain.images.document import Document
 from esx_drift.errors import ContractViolation
 
 __all__ = ["json_of", "notices_of", "read_document", "require", "violations"]

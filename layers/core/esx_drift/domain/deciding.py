@@ -7,7 +7,8 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from esx_drift.domain.assess import unreviewed
+from esx_drift.domain.images.versions import sorted_naturally
+from esx_drift.domain.judging.assess import unreviewed
 from esx_drift.domain.shapes import (
     Accepted,
     After,
@@ -20,7 +21,6 @@ from esx_drift.domain.shapes import (
     Snapshot,
 )
 from esx_drift.domain.times import text_of
-from esx_drift.domain.versions import sorted_naturally
 
 REPLACED = "vcenter-replaced"
 

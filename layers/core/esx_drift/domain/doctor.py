@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NotRequired, TypedDict
 
-from esx_drift.domain.next_steps import ADVICE
+from esx_drift.domain.telling.next_steps import ADVICE
 from esx_drift.errors import EsxDriftError
 
 type Outcome = Literal["ok", "failed", "untried"]

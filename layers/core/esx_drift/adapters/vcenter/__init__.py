@@ -1,0 +1,1 @@
+"""A vCenter's REST API over requests."""

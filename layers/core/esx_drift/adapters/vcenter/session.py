@@ -1,0 +1,196 @@
+"""A vCenter's REST API (``/api``) as ``ports.VCenterSession``.
+
+https://developer.broadcom.com/xapis/vsphere-automation-api/latest/ describes the operations.
+"""
+
+import math
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from urllib.parse import quote
+
+from esx_drift.adapters.secrets import VCenterSecret
+from esx_drift.adapters.tls import context_of
+from esx_drift.adapters.vcenter.answers import complaint_of, failure_of, refusal_of
+from esx_drift.adapters.vcenter.listing import everything
+from esx_drift.adapters.vcenter.replies import (
+    about_of,
+    cluster_of,
+    enabled_in,
+    host_of,
+    listed,
+    task_of,
+    text_of_body,
+)
+from esx_drift.adapters.vcenter.unreachable import Peer
+from esx_drift.adapters.vcenter.wire import MAX_BODY_BYTES, Answer, Wire
+from esx_drift.domain.shapes import About
+from esx_drift.errors import (
+    ApiUnsupported,
+    ContractViolation,
+    LoginRefused,
+    NoReport,
+    RequestRefused,
+)
+from esx_drift.ports import Cluster, Host, Reply, Submitted, Task
+
+ABOUT_PATH = "/sdk/vim25/8.0.3.0/ServiceInstance/ServiceInstance/content"
+"""Readable without a login. A vCenter older than 8.0 U3 has no such release in its path."""
+
+OK, CREATED, ACCEPTED, NO_CONTENT, UNAUTHORIZED, NOT_FOUND = 200, 201, 202, 204, 401, 404
+
+type Admission = Callable[[], AbstractContextManager[None]]
+"""Entered around each login: it may refuse it, and it sees how the login ended."""
+
+
+def connect(
+    secret: VCenterSecret,
+    admission: Admission,
+    clock: Callable[[], datetime],
+    time_left_ms: Callable[[], float] = lambda: math.inf,
+) -> "VCenter":
+    """The vCenter that the secret names, not logged in; nothing is sent yet.
+
+    ``clock`` stands in for an answer without ``Date``; ``time_left_ms`` is how long the caller still lives.
+    """
+    host = f"[{secret.host}]" if ":" in secret.host else secret.host
+    context = context_of(secret.ca_bundle, strict=secret.tls_strict)
+    wire = Wire(Peer(f"{host}:{secret.port}", secret.proxy), context, clock, time_left_ms=time_left_ms)
+    return VCenter(wire, secret, admission)
+
+
+class VCenter:
+    """One session. A token that the vCenter no longer knows is replaced by logging in again, once a call."""
+
+    def __init__(self, wire: Wire, secret: VCenterSecret, admission: Admission) -> None:
+        self._wire = wire
+        self._secret = secret
+        self._admission = admission
+        self._token: str | None = None
+
+    def login(self) -> None:
+        """Open the session; raises ``LoginRefused``, what the admission raises, or another failure."""
+        with self._admission():
+            answer = self._wire.call("POST", "/api/session", headers={"Authorization": self._basic()})
+            if answer.status == UNAUTHORIZED:
+                user = self._secret.username
+                raise LoginRefused(f"{answer.address} refused the login of {user}", {"user": user})
+            if answer.status not in {OK, CREATED}:
+                raise failure_of(answer)
+            self._token = text_of_body(answer)
+
+    def close(self) -> None:
+        """End the session, if one is open, and close the connections.
+
+        Raises the failure that keeps the session open until the vCenter ends it for idleness.
+        """
+        try:
+            if self._token is not None:
+                answer = self._send("DELETE", "/api/session", ())
+                if answer.status not in {OK, NO_CONTENT, UNAUTHORIZED}:
+                    raise failure_of(answer)
+        finally:
+            self._token = None
+            self._wire.close()
+
+    def about(self) -> About:
+        """Which vCenter this is; needs no login. Raises ``ApiUnsupported`` if it is older than 8.0 U3."""
+        answer = self._wire.call("GET", ABOUT_PATH)
+        if answer.status != OK:
+            raise failure_of(answer, ApiUnsupported)
+        return about_of(answer)
+
+    def clusters(self) -> tuple[Cluster, ...]:
+        """Every cluster that the account may see, each once."""
+        answers = everything(self._get, "/api/vcenter/cluster")
+        found = [cluster_of(item, answer) for answer in answers for item in listed(answer)]
+        return tuple({cluster.id: cluster for cluster in found}.values())
+
+    def hosts(self, cluster: str) -> tuple[Host, ...]:
+        """The hosts of one cluster; none also where there is no such cluster."""
+        return self._hosts([("clusters", cluster)])
+
+    def standalone_hosts(self) -> int:
+        """How many hosts are in no cluster."""
+        return len(self._hosts([("standalone", "true")]))
+
+    def extract(self, cluster: str) -> Submitted:
+        """Start an extraction, or learn that the cluster is busy."""
+        path = f"{_report_path(cluster)}?action=extract&vmw-task=true"
+        answer = self._call("POST", path)
+        if answer.status in {OK, ACCEPTED}:
+            return Submitted(text_of_body(answer), answer.date)
+        refusal = refusal_of(answer, NoReport)
+        if refusal is not None:
+            raise refusal
+        complaint = complaint_of(answer)
+        return Submitted(None, answer.date, complaint.text or complaint.error_type or "no reason given")
+
+    def task(self, task_id: str) -> Task | None:
+        """One task; none when the vCenter no longer has it."""
+        answer = self._get(f"/api/cis/tasks/{_segment(task_id)}", [("exclude_result", "true")])
+        if answer.status == NOT_FOUND:
+            return None
+        if answer.status != OK:
+            raise failure_of(answer)
+        return task_of(task_id, answer)
+
+    def installed_images(self, cluster: str) -> Reply:
+        """The last extracted report, byte for byte.
+
+        Raises also ``ContractViolation`` for one that is too large to be kept.
+        """
+        answer = self._get(_report_path(cluster))
+        if answer.status != OK:
+            raise failure_of(answer, NoReport)
+        if answer.cut:
+            raise ContractViolation(
+                f"the report is too large: {answer.address} sent more than {MAX_BODY_BYTES} bytes",
+                (f": expected at most {MAX_BODY_BYTES} bytes, got more",),
+            )
+        return Reply(answer.body, answer.date)
+
+    def managed_by_image(self, cluster: str) -> bool:
+        """Whether the cluster is managed by a single image; by baselines if not."""
+        answer = self._get(f"/api/esx/settings/clusters/{_segment(cluster)}/enablement/software")
+        if answer.status != OK:
+            raise failure_of(answer)
+        return enabled_in(answer)
+
+    def _hosts(self, params: Sequence[tuple[str, str]]) -> tuple[Host, ...]:
+        answers = everything(self._get, "/api/vcenter/host", params)
+        found = [host_of(item, answer) for answer in answers for item in listed(answer)]
+        return tuple({host.id: host for host in found}.values())
+
+    def _get(self, path: str, params: Sequence[tuple[str, str]] = ()) -> Answer:
+        return self._call("GET", path, params)
+
+    def _call(self, method: str, path: str, params: Sequence[tuple[str, str]] = ()) -> Answer:
+        answer = self._send(method, path, params)
+        if answer.status != UNAUTHORIZED:
+            return answer
+        # Mostly the session is dead already; where it is not, it must not stay open beside the new one.
+        self._send("DELETE", "/api/session", ())
+        self.login()
+        return self._send(method, path, params)
+
+    def _send(self, method: str, path: str, params: Sequence[tuple[str, str]]) -> Answer:
+        headers = {} if self._token is None else {"vmware-api-session-id": self._token}
+        return self._wire.call(method, path, params, headers)
+
+    def _basic(self) -> str:
+        # Not requests' own Basic: it writes Latin-1, and the vCenter reads UTF-8.
+        pair = f"{self._secret.username}:{self._secret.password}".encode()
+        return f"Basic {b64encode(pair).decode()}"
+
+
+def _report_path(cluster: str) -> str:
+    return f"/api/esx/settings/clusters/{_segment(cluster)}/installed-images"
+
+
+def _segment(identity: str) -> str:
+    """An id as one segment of a path: dots alone would climb out of it."""
+    if identity in {"", ".", ".."}:
+        raise RequestRefused(f"{identity!r} is no id of a vCenter's object")
+    return quote(identity, safe=":")

@@ -1,0 +1,98 @@
+"""The checker's job: answer one message of the CheckQueue by one record."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from esx_drift.checking.decide import Decider
+from esx_drift.checking.look import CheckLook
+from esx_drift.domain.dispatching.retrying import retry_of
+from esx_drift.domain.fleets.fleet import Fleet, VCenter
+from esx_drift.domain.names import next_request_id
+from esx_drift.domain.shapes import CheckRequest, Failure, Record
+from esx_drift.domain.times import text_of
+from esx_drift.errors import RequestRefused
+from esx_drift.failing import CONFIRMED
+from esx_drift.log import Later, Log
+from esx_drift.ports import Queue, Store, Topic, VCenters
+
+
+@dataclass(frozen=True, slots=True)
+class Checker:
+    """The job, with the world it works in."""
+
+    vcenters: VCenters
+    store: Store
+    topic: Topic
+    queue: Queue
+    fleet: Fleet
+    fleet_sha256: str
+    clock: Callable[[], datetime]
+    code_version: str
+
+    def handle(self, request: CheckRequest) -> Record | None:
+        """The record that answers the request; none if it was sent again, since the vCenter is not done.
+
+        Raises ``RequestRefused`` for a vCenter that the fleet does not know, and ``TransientError`` where AWS
+        failed: the same message, delivered again, goes on from there.
+        """
+        vcenter = self.fleet.vcenter(request["vcenter"])
+        if vcenter is None:
+            raise RequestRefused(f"the fleet file has no vCenter called {request['vcenter']!r}")
+        if request["action"] != "check":
+            return self._decider(vcenter).handle(request)
+        look = CheckLook(
+            vcenters=self.vcenters,
+            store=self.store,
+            topic=self.topic,
+            vcenter=vcenter,
+            request=request,
+            fleet_sha256=self.fleet_sha256,
+            clock=self.clock,
+            code_version=self.code_version,
+        )
+        log = Log(self.store, self.topic, vcenter.name, request["cluster"])
+        answer = log.append(request["request_id"], look)
+        if isinstance(answer, Later):
+            self.queue.send_check(answer.request, answer.delay_seconds)
+            return None
+        if answer.record["failure"] is not None:
+            self._come_back(vcenter, request, answer.record, answer.record["failure"])
+        return answer.record
+
+    def _decider(self, vcenter: VCenter) -> Decider:
+        return Decider(
+            store=self.store,
+            topic=self.topic,
+            queue=self.queue,
+            vcenter=vcenter,
+            fleet_sha256=self.fleet_sha256,
+            clock=self.clock,
+            code_version=self.code_version,
+        )
+
+    def _come_back(self, vcenter: VCenter, request: CheckRequest, record: Record, failure: Failure) -> None:
+        """See to it that a first suspicion is tried again soon; repeated, it asks for the same again."""
+        if failure["at"] == "login":
+            reason = failure["reason"]
+            run_id = request["run_id"] or request["request_id"]
+            self.queue.send_retry(retry_of(vcenter.name, run_id, 0, reason), 0)
+        elif _suspected(record, failure):
+            self.queue.send_check(self._again(vcenter, request), vcenter.confirm_after_seconds)
+
+    def _again(self, vcenter: VCenter, request: CheckRequest) -> CheckRequest:
+        attempt = request["attempt"] + 1
+        return {
+            **request,
+            "request_id": next_request_id(request["request_id"], f"attempt {attempt}"),
+            "requested_at": text_of(self.clock()),
+            "phase": "extract" if vcenter.extract else "collect",
+            "attempt": attempt,
+            "task": None,
+        }
+
+
+def _suspected(record: Record, failure: Failure) -> bool:
+    """Whether the failure is a suspicion of this cluster's own that waits to be met once more."""
+    open_kinds = {finding["kind"] for finding in record["after"]["findings"].values()}
+    return failure["told_by"] == "cluster" and failure["reason"] in CONFIRMED - open_kinds

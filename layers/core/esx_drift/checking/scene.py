@@ -1,0 +1,130 @@
+"""One check while it is being written down: what it began from, what it saw, and the record it becomes."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from esx_drift.checking.sight import Sight, task_facts
+from esx_drift.domain.fleets.fleet import VCenter
+from esx_drift.domain.judging.condition import Condition
+from esx_drift.domain.judging.findings import Settled, Tested, settle
+from esx_drift.domain.names import check_id
+from esx_drift.domain.record import Heading, blank_record
+from esx_drift.domain.shapes import (
+    After,
+    CheckRequest,
+    ClockFacts,
+    Finding,
+    Outcome,
+    Record,
+    ResolvedBecause,
+)
+from esx_drift.domain.telling.event import Told, events_of
+from esx_drift.domain.times import text_of
+from esx_drift.log import Blob, Draft, Turn
+
+MAX_SKEW_SECONDS = 300
+"""As far as a vCenter's clock may be off before it is told: messages show its times beside ours."""
+
+AHEAD = "the vCenter's clock is more than 5 minutes ahead"
+BEHIND = "the vCenter's clock is more than 5 minutes behind"
+CLOCK_NOTICES = frozenset({AHEAD, BEHIND})
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that the drafts of one check have in common. ``uri`` is where its record will lie.
+
+    ``former``: findings that end with this check, since the log begins anew with it.
+    """
+
+    turn: Turn
+    vcenter: VCenter
+    request: CheckRequest
+    sight: Sight
+    started_at: datetime
+    now: datetime
+    uri: str
+    code_version: str
+    fleet_sha256: str
+    former: tuple[Finding, ...] = ()
+
+    @property
+    def after(self) -> After:
+        """What the check began from."""
+        return self.turn.after
+
+    def settle(
+        self,
+        conditions: Iterable[Condition],
+        kinds: frozenset[str],
+        because: Mapping[str, ResolvedBecause],
+    ) -> Settled:
+        """The ledger after this check, which tested these kinds."""
+        tested = Tested(self.now, kinds, self.vcenter.confirm_after_seconds)
+        return settle(self.after["findings"], self.after["suspects"], conditions, tested, because)
+
+    def record(self, outcome: Outcome, after: After, notices: Iterable[str] = ()) -> Record:
+        """The record with everything that was seen on the way, nothing compared yet.
+
+        Each notice is told once. A clock that went right and is wrong again is told again.
+        """
+        clock, known = self._clock(), self.after["notices"]
+        told = [*notices, *_clock_notices(clock)]
+        kept = [one for one in known if clock is None or one not in CLOCK_NOTICES]
+        heading = Heading(
+            vcenter=self.vcenter.name,
+            cluster=self.request["cluster"],
+            cluster_name=self.request["cluster_name"],
+            seq=self.turn.seq,
+            request_id=self.request["request_id"],
+            run_id=self.request["run_id"],
+            started_at=self.started_at,
+            code_version=self.code_version,
+            fleet_sha256=self.fleet_sha256,
+        )
+        return {
+            **blank_record(heading, outcome, self.now, {**after, "notices": sorted({*kept, *told})}),
+            "about": self.sight.about,
+            "task": task_facts(self.request, self.sight.task),
+            "clock": clock,
+            "notices": [one for one in told if one not in known],
+        }
+
+    def draft(self, record: Record, host_names: Mapping[str, str], blobs: tuple[Blob, ...] = ()) -> Draft:
+        """The record with the events that it causes."""
+        record = {**record, "findings": [*record["findings"], *self._ended(record["findings"])]}
+        taken = record["after"]["last_taken"]
+        told = Told(
+            vcenter=self.vcenter.name,
+            cluster={"id": self.request["cluster"], "name": self.request["cluster_name"]},
+            check_id=check_id(self.vcenter.name, self.request["cluster"], self.turn.seq),
+            checked_at=record["checked_at"],
+            outcome=record["outcome"],
+            record=self.uri,
+            extracted_at=taken["completion_time"] if taken else None,
+            since=self.after["last_look_at"],
+            coverage=record["coverage"],
+            changes=record["changes"],
+            findings=record["findings"],
+            host_names=host_names,
+        )
+        return Draft({**record, "events": events_of(told)}, blobs)
+
+    def _ended(self, told: Iterable[Finding]) -> list[Finding]:
+        """The former findings, but for those that hold anew: under the same name they were never over."""
+        names = {finding["fingerprint"] for finding in told}
+        return [finding for finding in self.former if finding["fingerprint"] not in names]
+
+    def _clock(self) -> ClockFacts | None:
+        reply = self.sight.reply
+        if reply is None:
+            return None
+        skew = (reply.date - self.now).total_seconds()
+        return {"vcenter_date": text_of(reply.date), "skew_seconds": round(skew, 3)}
+
+
+def _clock_notices(clock: ClockFacts | None) -> list[str]:
+    if clock is None or abs(clock["skew_seconds"]) <= MAX_SKEW_SECONDS:
+        return []
+    return [AHEAD if clock["skew_seconds"] > 0 else BEHIND]

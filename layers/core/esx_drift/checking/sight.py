@@ -1,0 +1,144 @@
+"""What a check sees of a cluster, call by call; where it ends early, how far it came."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from esx_drift.domain.fleets.fleet import VCenter
+from esx_drift.domain.images.report import Report
+from esx_drift.domain.judging.extraction import ELIGIBILITY_CHECK_FAILURE, UNFINISHED
+from esx_drift.domain.shapes import About, After, CallName, CheckRequest, TaskFacts, TaskRequest
+from esx_drift.domain.times import text_of, time_of
+from esx_drift.errors import NotAuthorized, NotEligible
+from esx_drift.failing import refuse_replaced
+from esx_drift.log import Later
+from esx_drift.ports import Host, Reply, Submitted, Task, VCenters, VCenterSession
+
+MAX_DELAY_SECONDS = 300
+"""The longest pause between two looks at a task: each doubles the one before."""
+
+
+@dataclass(slots=True)
+class Sight:
+    """What was seen so far. ``at`` is the call that was made last; ``managed_by_image`` is seldom asked."""
+
+    at: CallName = "login"
+    about: About | None = None
+    task: Task | None = None
+    hosts: tuple[Host, ...] = ()
+    reply: Reply | None = None
+    managed_by_image: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gaze:
+    """The calls of one request, in their order."""
+
+    vcenters: VCenters
+    vcenter: VCenter
+    request: CheckRequest
+    clock: Callable[[], datetime]
+
+    def gather(self, after: After, sight: Sight) -> Reply | Later:
+        """The report, with ``sight`` filled on the way; or what to ask for when the vCenter is not done.
+
+        Raises one of ``VCENTER_FAILURES`` or ``SecretInvalid``; ``sight.at`` then says at which call.
+        """
+        session = self.vcenters.session(self.vcenter.name)
+        sight.at = "about"
+        sight.about = session.about()
+        refuse_replaced(self.vcenter.name, after["instance_uuid"], sight.about)
+        cluster = self.request["cluster"]
+        if self.request["phase"] == "extract":
+            sight.at = "extract"
+            return self._collect(self._extract(session, sight))
+        task = self.request["task"]
+        if task is not None and task["id"] is not None:
+            sight.at = "task"
+            sight.task = session.task(task["id"])
+            if sight.task is not None and sight.task.status in UNFINISHED and not self.overdue:
+                return self._again(task)
+        sight.at = "hosts"
+        sight.hosts = session.hosts(cluster)
+        sight.at = "report"
+        sight.reply = session.installed_images(cluster)
+        return sight.reply
+
+    def question(self, report: Report, sight: Sight) -> None:
+        """What a fresh report leaves to be asked.
+
+        Raises one of ``VCENTER_FAILURES``; ``NotAuthorized`` also where the inventory has no host, though
+        the report has some: a lost permission empties a list without an error, and no host has left.
+        """
+        cluster = self.request["cluster"]
+        if not sight.hosts and report.runs:
+            sight.at = "hosts"
+            raise NotAuthorized(
+                f"{self.vcenter.name} lists no host of {cluster}, though its report covers"
+                f" {len(report.runs)}: the account seems to have lost its permission on them"
+            )
+        if report.status == ELIGIBILITY_CHECK_FAILURE:
+            session = self.vcenters.session(self.vcenter.name)
+            sight.managed_by_image = session.managed_by_image(cluster)
+
+    def _extract(self, session: VCenterSession, sight: Sight) -> Submitted:
+        """How bad it is that a cluster can't be extracted depends on how it is managed."""
+        cluster = self.request["cluster"]
+        try:
+            return session.extract(cluster)
+        except NotEligible:
+            sight.managed_by_image = session.managed_by_image(cluster)
+            raise
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the extraction's deadline has passed, or there is none to wait for."""
+        task = self.request["task"]
+        return task is None or self.clock() >= time_of(task["deadline_at"])
+
+    def wait(self) -> Later | None:
+        """What to ask for while somebody else's extraction runs; none when it was waited for enough."""
+        task = self.request["task"]
+        if task is None or task["id"] is not None or self.overdue:
+            return None
+        return self._again(task)
+
+    def _collect(self, submitted: Submitted) -> Later:
+        deadline = self.clock() + timedelta(seconds=self.vcenter.extract_deadline_seconds)
+        task: TaskRequest = {
+            "id": submitted.task_id,
+            "submitted_at": text_of(submitted.date.replace(microsecond=0)),
+            "deadline_at": text_of(deadline),
+            "polls": 0,
+        }
+        return Later({**self.request, "phase": "collect", "task": task}, self.vcenter.first_delay_seconds)
+
+    def _again(self, task: TaskRequest) -> Later:
+        polls = task["polls"] + 1
+        delay = min(max(1, self.vcenter.first_delay_seconds) * 2**polls, MAX_DELAY_SECONDS)
+        return Later({**self.request, "task": {**task, "polls": polls}}, delay)
+
+
+def asked_at(request: CheckRequest, task: Task | None) -> datetime | None:
+    """When the extraction of our own began, by the vCenter's clock; none if there is none of our own."""
+    asked = request["task"]
+    if asked is None or asked["id"] is None:
+        return None
+    if task is not None and task.start_time is not None:
+        return task.start_time
+    return time_of(asked["submitted_at"])
+
+
+def task_facts(request: CheckRequest, task: Task | None) -> TaskFacts | None:
+    """The extraction as the record tells it."""
+    asked = request["task"]
+    if asked is None:
+        return None
+    return {
+        "id": asked["id"],
+        "submitted_at": asked["submitted_at"],
+        "status": task.status if task else None,
+        "start_time": text_of(task.start_time) if task and task.start_time else None,
+        "end_time": text_of(task.end_time) if task and task.end_time else None,
+        "message": task.message if task else None,
+    }

@@ -1,0 +1,1 @@
+"""A run over the fleet: list each vCenter's clusters and ask for their checks."""

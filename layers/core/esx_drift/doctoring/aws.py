@@ -1,0 +1,157 @@
+"""What the checks need of AWS, tried from where they run and as their role; nothing is left behind."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from esx_drift.adapters.topic import SnsTopic
+from esx_drift.config import LookingConfig
+from esx_drift.contracts import require
+from esx_drift.domain.doctor import AWS_FIX, FIX, Examination, Line, fix_of
+from esx_drift.domain.names import event_id
+from esx_drift.domain.telling.event import DATA_SCHEMA
+from esx_drift.domain.telling.wording import counted
+from esx_drift.domain.times import text_of
+from esx_drift.errors import EsxDriftError, PermanentError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
+
+    from esx_drift.domain.shapes import Event
+
+STATE_KEYS = ("state/@doctor", "breaker/@doctor")
+AUDIT_KEYS = ("records/@doctor", "documents/@doctor", "snapshots/@doctor", "quarantine/@doctor")
+"""Keys that never exist, one below each prefix that a check writes to."""
+
+STEPS = ("StateBucket", "AuditBucket", "CheckQueue", "DriftTopic")
+DRILL = "esx-drift.report.drill"
+NO_ETAG = '"esx-drift-doctor"'
+ABSENT = frozenset({"NoSuchKey", "PreconditionFailed"})
+FORBIDDEN = frozenset({"AuthorizationError", "AccessDenied", "AccessDeniedException"})
+
+
+@dataclass(frozen=True, slots=True)
+class AwsDoctor:
+    """Examines both buckets, the queue and the topic. ``drill``: publish one event, or none."""
+
+    config: LookingConfig
+    s3: "Callable[[], S3Client]"
+    sqs: "Callable[[], SQSClient]"
+    sns: "Callable[[], SNSClient]"
+    drill: "Event | None"
+
+    def lines(self) -> list[Line]:
+        """A line a step; none needs another."""
+        exam = Examination("AWS", STEPS)
+        for step in (
+            lambda: self._bucket(self.config.state_bucket, STATE_KEYS),
+            lambda: self._bucket(self.config.audit_bucket, AUDIT_KEYS),
+            self._queue,
+            self._topic,
+        ):
+            _try(exam, step)
+        return exam.ended()
+
+    def _bucket(self, bucket: str, keys: tuple[str, ...]) -> str:
+        self.s3().list_objects_v2(Bucket=bucket, MaxKeys=1)
+        for key in keys:
+            _refused(partial(self.s3().get_object, Bucket=bucket, Key=key))
+            # If-Match on a key that isn't there: S3 asks whether the role may write, and then writes nothing.
+            if not _refused(partial(self.s3().put_object, Bucket=bucket, Key=key, Body=b"", IfMatch=NO_ETAG)):
+                said = f"{bucket} took a write to {key} whose condition did not hold"
+                raise PermanentError(said, {FIX: "Use Amazon S3: the trail rests on conditional writes."})
+        return f"{bucket}: may be read and written to, on conditions"
+
+    def _queue(self) -> str:
+        shown = self.sqs().get_queue_attributes(
+            QueueUrl=self.config.check_queue_url, AttributeNames=["ApproximateNumberOfMessages"]
+        )
+        return f"{counted(int(shown['Attributes']['ApproximateNumberOfMessages']), 'request')} waiting"
+
+    def _topic(self) -> str:
+        arn = self.config.drift_topic_arn
+        if self.drill is not None:
+            SnsTopic(self.sns, arn).publish(self.drill)
+            return f"took a drill: {DRILL}"
+        try:
+            self.sns().get_topic_attributes(TopicArn=arn)
+        except ClientError as error:
+            # The role may publish, and need not be allowed to read: that SNS answered is what counts here.
+            if _code(error) not in FORBIDDEN:
+                raise
+        return "SNS answers; only --send tries to publish"
+
+
+def _try(exam: Examination, step: Callable[[], str]) -> None:
+    try:
+        exam.ok(step())
+    except ClientError as error:
+        code = _code(error)
+        exam.failed(f"{error.operation_name} was refused: {code}", _fix(code))
+    except BotoCoreError as error:
+        exam.failed(f"no answer: {type(error).__name__}", AWS_FIX)
+    except EsxDriftError as error:
+        exam.failed(error.message, fix_of(error, {}))
+
+
+def _refused(call: Callable[[], object]) -> bool:
+    """Whether S3 said that the object is not there, or not that one; what else it says is raised."""
+    try:
+        call()
+    except ClientError as error:
+        if _code(error) in ABSENT:
+            return True
+        raise
+    return False
+
+
+def _code(error: ClientError) -> str:
+    # Of an answer that is not AWS's, botocore can tell nothing.
+    return error.response.get("Error", {}).get("Code", "no reason given")
+
+
+def _fix(code: str) -> str:
+    if code in FORBIDDEN:
+        return "Compare the role's, the bucket's and the endpoint's policies with the template's."
+    return "Deploy the stack again: what it names is not there, or not in order."
+
+
+def drill_event(vcenter: str, run_id: str, now: datetime) -> "Event":
+    """An event that says nothing but that it is a drill; consumers ignore types that they don't know."""
+    event = {
+        "specversion": "1.0",
+        "id": event_id(run_id, DRILL),
+        "type": DRILL,
+        "source": f"/vcenters/{vcenter}",
+        "subject": vcenter,
+        "time": text_of(now),
+        "datacontenttype": "application/json",
+        "dataschema": DATA_SCHEMA,
+        "data": {
+            "schema_version": 1,
+            "vcenter": vcenter,
+            "cluster": None,
+            "check_id": run_id,
+            "checked_at": text_of(now),
+            "extracted_at": None,
+            "since": None,
+            "coverage": None,
+            "severity": "info",
+            "changes": [],
+            "findings": [],
+            "host_names": {},
+            "totals": dict.fromkeys(("changes", "findings", "opened", "raised", "still", "resolved"), 0),
+            "suppressed": {},
+            "record": None,
+            "truncated": False,
+            "report": {"drill": "esx-drift doctor --send"},
+        },
+    }
+    require("event", event)
+    return cast("Event", event)

@@ -1,0 +1,115 @@
+"""``esx-drift doctor`` where the checks run: how checker and notifier answer to ``{"doctor": ...}``."""
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+from esx_drift import __version__
+from esx_drift.adapters.breaker import S3Breakers
+from esx_drift.adapters.clients import s3, secrets_manager, sns, sqs
+from esx_drift.adapters.fleet_file import FleetFile
+from esx_drift.adapters.secrets import Secrets
+from esx_drift.adapters.webhook import SlackWebhook
+from esx_drift.config import LookingConfig, NotifierConfig
+from esx_drift.contracts import require
+from esx_drift.doctoring.aws import AwsDoctor, drill_event
+from esx_drift.doctoring.login import Reset
+from esx_drift.doctoring.routes import RouteDoctor
+from esx_drift.doctoring.vcenter import VCenterDoctor
+from esx_drift.domain.doctor import Examination, Line, Reply, Request, fix_of
+from esx_drift.domain.fleets.fleet import Fleet, VCenter
+from esx_drift.domain.telling.wording import counted
+from esx_drift.errors import EsxDriftError, RequestRefused
+
+AT_ONCE = 16
+RESERVE_SECONDS = 40
+"""Kept of the function's time for what comes after an extraction: a call that times out, and the answer."""
+
+PATIENCE_SECONDS = 150
+"""How long an extraction is waited for; a large cluster takes longer, which is told and is no failure."""
+
+
+def examine_looking(
+    event: Mapping[str, object], environment: Mapping[str, str], run_id: str, remaining_ms: int
+) -> Reply:
+    """The checker's answer: AWS, the fleet file, and each vCenter asked for, all of them if none is named.
+
+    Raises ``ContractViolation`` for a malformed request, ``RequestRefused`` for an unknown vCenter.
+    """
+    request = _request(event)
+    config = LookingConfig.of(environment)
+    ends_at = _now() + timedelta(seconds=min(PATIENCE_SECONDS, remaining_ms / 1000 - RESERVE_SECONDS))
+    lines, fleet = _fleet(config)
+    asked = _asked(fleet, request)
+    drill = drill_event(asked[0].name, run_id, _now()) if request.get("send") and asked else None
+    lines += AwsDoctor(config, s3, sqs, sns, drill).lines()
+    secrets_manager()  # made here, since boto3 can't make clients in several threads at a time
+    doctors = [_doctor(vcenter, request, config, ends_at) for vcenter in asked]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        examined = list(pool.map(VCenterDoctor.lines, doctors))
+    return _reply([*lines, *(line for of in examined for line in of)])
+
+
+def examine_routes(event: Mapping[str, object], environment: Mapping[str, str]) -> Reply:
+    """The notifier's answer: each route of the fleet file.
+
+    Raises ``ContractViolation`` for a malformed request, or ``FleetInvalid``.
+    """
+    request = _request(event)
+    config = NotifierConfig.of(environment)
+    fleet, _ = FleetFile(s3, config.state_bucket).read()
+    read = Secrets(secrets_manager).slack
+    with SlackWebhook(read, config.webhook_hosts) as webhook:
+        send = request.get("send", False)
+        doctors = [RouteDoctor(route, read, config.webhook_hosts, webhook, send) for route in fleet.routes]
+        return _reply([line for doctor in doctors for line in doctor.lines()])
+
+
+def _request(event: Mapping[str, object]) -> Request:
+    require("doctor-request", event)
+    return cast("Request", event["doctor"])
+
+
+def _fleet(config: LookingConfig) -> tuple[list[Line], Fleet | None]:
+    exam = Examination("AWS", ("fleet file",))
+    try:
+        fleet, _ = FleetFile(s3, config.state_bucket).read()
+    except EsxDriftError as error:
+        exam.failed(error.message, fix_of(error, {}))
+        return exam.lines, None
+    exam.ok(f"{counted(len(fleet.vcenters), 'vCenter')}, {counted(len(fleet.routes), 'route')}")
+    return exam.lines, fleet
+
+
+def _asked(fleet: Fleet | None, request: Request) -> list[VCenter]:
+    if fleet is None:
+        return []
+    known = {vcenter.name: vcenter for vcenter in fleet.vcenters}
+    names = request.get("vcenters") or ([request["reset"]] if "reset" in request else [*known])
+    for name in (*names, *([request["reset"]] if "reset" in request else [])):
+        if name not in known:
+            raise RequestRefused(f"the fleet file has no vCenter called {name!r}")
+    return [known[name] for name in names]
+
+
+def _doctor(vcenter: VCenter, request: Request, config: LookingConfig, ends_at: datetime) -> VCenterDoctor:
+    reset = Reset(s3(), config.state_bucket, _now) if request.get("reset") == vcenter.name else None
+    return VCenterDoctor(
+        vcenter=vcenter,
+        secrets=Secrets(secrets_manager),
+        breakers=S3Breakers(s3(), config.state_bucket),
+        reset=reset,
+        clock=_now,
+        pause=time.sleep,
+        ends_at=ends_at,
+    )
+
+
+def _reply(lines: list[Line]) -> Reply:
+    return {"schema_version": 1, "code_version": __version__, "lines": lines}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,128 @@
+"""One vCenter, from its name to one extraction: by the same calls that a check makes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from esx_drift.adapters.secrets import Secrets, VCenterSecret
+from esx_drift.adapters.tls import context_of
+from esx_drift.adapters.vcenter.answers import TOO_OLD, failure_of
+from esx_drift.adapters.vcenter.replies import about_of
+from esx_drift.adapters.vcenter.session import ABOUT_PATH, connect
+from esx_drift.adapters.vcenter.unreachable import Peer
+from esx_drift.adapters.vcenter.wire import Answer, Wire
+from esx_drift.doctoring.extraction import PRIVILEGES, SEE, SETTINGS, Extraction
+from esx_drift.doctoring.login import Reset
+from esx_drift.doctoring.way import WAY_STEPS, Target, walk
+from esx_drift.domain.doctor import FIX, Examination, Line, fix_of
+from esx_drift.domain.fleets.fleet import VCenter, excluded_by
+from esx_drift.domain.images.versions import order
+from esx_drift.domain.telling.wording import counted
+from esx_drift.errors import ApiUnsupported, EsxDriftError, NotAuthorized
+from esx_drift.ports import Cluster, VCenterSession
+from esx_drift.sessions import Admission, Breakers, Session, VCenterSessions
+
+STEPS = ("secret", *WAY_STEPS, "clock", "login", "version", *PRIVILEGES, "extraction")
+
+OK = 200
+MAX_SKEW = timedelta(minutes=5)
+FIRST_RELEASE = "8.0.3"
+"""8.0 U3 brought the report of installed images."""
+
+HOSTS_SOUGHT = 5
+"""In so many clusters a host is looked for; whoever has more empty ones is told so."""
+
+
+@dataclass(frozen=True, slots=True)
+class VCenterDoctor:
+    """Examines one vCenter of the fleet. ``reset``: its password was refused, and is to be tried again."""
+
+    vcenter: VCenter
+    secrets: Secrets
+    breakers: Breakers
+    reset: Reset | None
+    clock: Callable[[], datetime]
+    pause: Callable[[float], object]
+    ends_at: datetime
+
+    def lines(self) -> list[Line]:
+        """A line a step; what needs a step that failed is not tried."""
+        exam = Examination(self.vcenter.name, STEPS)
+        try:
+            self._examine(exam)
+        except EsxDriftError as error:
+            exam.failed(error.message, self._fix(exam, error))
+        return exam.ended()
+
+    def _examine(self, exam: Examination) -> None:
+        secret = self.secrets.vcenter(self.vcenter.name)
+        exam.ok(f"read; {secret.username} logs in")
+        target = Target(secret.host, secret.port, secret.ca_bundle, secret.tls_strict, secret.proxy)
+        walk(exam, target)
+        about = self._about(secret, target)
+        self._clock(exam, about)
+        opened = VCenterSessions(self.secrets, self.breakers, self._opened, "checker", self.clock)
+        with opened as sessions:
+            session = sessions.session(self.vcenter.name)
+            exam.ok(f"{secret.username} is let in")
+            exam.ok(_version(about))
+            cluster = self._cluster(exam, session)
+            Extraction(self.vcenter, session, cluster, self.clock, self.pause, self.ends_at).examine(exam)
+
+    def _about(self, secret: VCenterSecret, target: Target) -> Answer:
+        context = context_of(secret.ca_bundle, strict=secret.tls_strict)
+        wire = Wire(Peer(target.address, secret.proxy), context, self.clock)
+        try:
+            return wire.call("GET", ABOUT_PATH)
+        finally:
+            wire.close()
+
+    def _clock(self, exam: Examination, about: Answer) -> None:
+        ahead = about.date - self.clock().replace(microsecond=0)
+        way = "ahead of" if ahead > timedelta() else "behind"
+        said = f"the vCenter's clock is {abs(ahead.total_seconds()):.0f} s {way} ours"
+        if abs(ahead) > MAX_SKEW:
+            exam.failed(said, "Set the vCenter's time servers: appliance page (port 5480) > Time.")
+        else:
+            exam.ok(said)
+
+    def _opened(self, secret: VCenterSecret, admission: Admission) -> Session:
+        """A session as a check has it; after a reset, one whose login is tried in spite of the breaker."""
+        reset = self.reset
+        if reset is None:
+            return connect(secret, admission, self.clock)
+        return connect(secret, lambda: reset.admission(self.vcenter.name, secret), self.clock)
+
+    def _cluster(self, exam: Examination, session: VCenterSession) -> Cluster:
+        listed = session.clusters()
+        watched = sorted(
+            (one for one in listed if excluded_by(self.vcenter, one.id, one.name) is None),
+            key=lambda one: one.name,
+        )
+        if not listed:
+            raise NotAuthorized("the account is shown no cluster at all")
+        if not watched:
+            fix = "Correct the vCenter's cluster patterns in the fleet file, then: esx-drift fleet push FILE"
+            said = f"{counted(len(listed), 'cluster')} listed, and the fleet file leaves each of them out"
+            raise NotAuthorized(said, {FIX: fix})
+        exam.ok(f"{SEE}: {counted(len(listed), 'cluster')} listed, {len(watched)} watched")
+        inhabited = (one for one in watched[:HOSTS_SOUGHT] if session.hosts(one.id))
+        return next(inhabited, watched[0])
+
+    def _fix(self, exam: Examination, error: EsxDriftError) -> str:
+        privilege = PRIVILEGES.get(exam.steps[len(exam.lines)], SETTINGS)
+        if isinstance(error, NotAuthorized) and FIX not in error.facts:
+            return (
+                f"Give the account's role this privilege at the vCenter's root, with propagation: {privilege}"
+            )
+        return fix_of(error, {"vcenter": self.vcenter.name, "cluster": "the cluster", "scope": "the cluster"})
+
+
+def _version(about: Answer) -> str:
+    if about.status != OK:
+        raise failure_of(about, ApiUnsupported)
+    found = about_of(about)
+    said = f"{found['version']} build {found['build']}"
+    if order(FIRST_RELEASE, found["version"]) == "older":
+        raise ApiUnsupported(f"{said}: {TOO_OLD}")
+    return said

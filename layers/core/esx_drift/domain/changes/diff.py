@@ -1,0 +1,132 @@
+"""The changes between two snapshots of a cluster: per host, grouped, each named once."""
+
+from collections.abc import Iterator, Mapping
+
+from esx_drift.domain.changes.elements import ELEMENTS, severity_of
+from esx_drift.domain.changes.returns import Former, Return, image_of_host, returns
+from esx_drift.domain.changes.transitions import Transition, image_changes
+from esx_drift.domain.images.versions import sorted_naturally
+from esx_drift.domain.shapes import Change, ChangeKind, Element, Json, KnownHost, Snapshot
+
+__all__ = ["Former", "compare"]
+
+
+def compare(baseline: Snapshot, current: Snapshot, departed: Mapping[str, Former]) -> list[Change]:
+    """Every difference between two snapshots, in an order that depends on nothing else.
+
+    ``departed`` are hosts that left before ``baseline``, by id; of several with one name the last counts.
+    A host is not compared where one side does not know what it runs.
+    """
+    hosts = sorted_naturally(baseline["hosts"].keys() | current["hosts"].keys())
+    returned = returns(baseline, current, departed, hosts)
+    transitions = _transitions(baseline, current, returned)
+    ranks = {host: rank for rank, host in enumerate(hosts)}
+    return [
+        *_host_changes(baseline["hosts"], current["hosts"], returned, hosts),
+        *sorted(image_changes(transitions, baseline["labels"], current["labels"], ranks), key=_rank),
+        *_orphaned_vib_changes(baseline["hosts"], current["hosts"], returned, hosts),
+    ]
+
+
+def _rank(change: Change) -> tuple[object, ...]:
+    return (
+        ELEMENTS.index(change["element"]),
+        change["key"],
+        change["alternative_image"] or "",
+        change["kind"],
+        change["from"] or "",
+        change["to"] or "",
+        change["hosts"],
+    )
+
+
+type _Hosts = dict[str, KnownHost]
+type _Returned = dict[str, Return]
+
+
+def _host_changes(before: _Hosts, after: _Hosts, returned: _Returned, hosts: list[str]) -> Iterator[Change]:
+    """Hosts that joined, left, came back under a new id, or are called otherwise."""
+    old_ids = {former.old_id for former in returned.values()}
+    for host in hosts:
+        if host not in after:
+            if host not in old_ids:
+                yield _change("host", "removed", host, [host])
+        elif host not in before:
+            old_id = returned[host].old_id if host in returned else host
+            yield _change("host", "added", host, [host]) if old_id == host else _readded(old_id, host)
+        elif _labels(before[host]) != _labels(after[host]):
+            detail: dict[str, Json] = {"from": _labels(before[host]), "to": _labels(after[host])}
+            yield _change("host", "relabelled", host, [host]) | {"detail": detail}
+
+
+def _labels(known: KnownHost) -> Json:
+    return {"name": known["name"], "is_vsan_witness": known["witness"]}
+
+
+def _readded(old_id: str, host: str) -> Change:
+    return _change("host", "changed", host, [host]) | {"from": old_id, "to": host}
+
+
+def _change(element: Element, kind: ChangeKind, key: str, hosts: list[str]) -> Change:
+    return {
+        "element": element,
+        "kind": kind,
+        "key": key,
+        "from": None,
+        "to": None,
+        "hosts": hosts,
+        "severity": severity_of(element, kind),
+        "alternative_image": None,
+        "detail": None,
+    }
+
+
+def _transitions(baseline: Snapshot, current: Snapshot, returned: _Returned) -> list[Transition]:
+    """Each distinct step from one image to another, with the hosts that made it."""
+    found: dict[tuple[str, str], Transition] = {}
+    for host, after in current["hosts"].items():
+        known = baseline["hosts"].get(host)
+        if host in returned:
+            origin, before_image = f"left:{returned[host].old_id}", returned[host].image
+        elif known is not None:
+            origin, before_image = known["image"] or "", image_of_host(baseline, known)
+        else:
+            continue
+        after_image = image_of_host(current, after)
+        if before_image is None or after_image is None:
+            continue
+        step = (origin, after["image"] or "")
+        if step not in found:
+            found[step] = Transition(before_image, after_image, [], described=host not in returned)
+        found[step].hosts.append(host)
+    return list(found.values())
+
+
+def _orphaned_vib_changes(
+    before: _Hosts, after: _Hosts, returned: _Returned, hosts: list[str]
+) -> Iterator[Change]:
+    """VIBs that appeared on hosts, or are gone from them. A host brings its own, and takes them with it."""
+    old_ids = {former.old_id for former in returned.values()}
+    appeared: dict[str, list[str]] = {}
+    vanished: dict[str, list[str]] = {}
+    for host in hosts:
+        old = _known_vibs(before.get(host), returned.get(host))
+        new = after[host]["orphaned_vibs"] if host in after else [] if host not in old_ids else None
+        if old is None or new is None or old == new:
+            continue
+        for vib in set(new) - set(old):
+            appeared.setdefault(vib, []).append(host)
+        for vib in set(old) - set(new):
+            vanished.setdefault(vib, []).append(host)
+    for vib in sorted_naturally(appeared.keys() | vanished.keys()):
+        if vib in appeared:
+            yield _change("orphaned_vib", "added", vib, appeared[vib])
+        if vib in vanished:
+            yield _change("orphaned_vib", "removed", vib, vanished[vib])
+
+
+def _known_vibs(known: KnownHost | None, former: Return | None) -> list[str] | None:
+    """What was known of a host before: none if unknown, empty if there was no such host."""
+    if former is not None:
+        return former.orphaned_vibs
+    return [] if known is None else known["orphaned_vibs"]

@@ -1,0 +1,1 @@
+"""What a run dispatches, misses, retries and retires."""

@@ -1,0 +1,52 @@
+"""What brings a vCenter back to the dispatcher: the message, and when a run sends it.
+
+A chain of retries begins with the run that makes a vCenter ailing, and ends when one of them finds it well:
+so each outage has one chain, however many runs and checkers meet it.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from esx_drift.domain.judging.kinds import LOGIN_KINDS
+from esx_drift.domain.names import next_request_id
+
+if TYPE_CHECKING:
+    from esx_drift.domain.shapes import After, RetryRequest
+
+UNWATCHED: Final = "clusters_unwatched"
+"""The detail of a finding that left a whole vCenter unlisted; a listing that is only shrunk has none."""
+
+MAX_DELAY_SECONDS: Final = 900
+"""An SQS limit: DelaySeconds is 15 minutes at most."""
+
+_ENDING_BY_THEMSELVES: Final = LOGIN_KINDS | {"vcenter-authorization"}
+
+
+def retry_of(vcenter: str, run_id: str, attempt: int, reason: str) -> "RetryRequest":
+    """A retry after a run; asked for twice, it is the same run. Attempt 0 is what a checker asks for."""
+    return {
+        "schema_version": 1,
+        "vcenter": vcenter,
+        "run_id": next_request_id(run_id, f"retry {vcenter}"),
+        "attempt": attempt,
+        "reason": reason,
+    }
+
+
+def comes_back_after_seconds(
+    before: "After", after: "After", attempt: int, confirm_after_seconds: int
+) -> int | None:
+    """When a vCenter that failed is tried again; none for a run that is not part of a chain."""
+    begins = is_ailing(after) and not is_ailing(before)
+    return min(confirm_after_seconds, MAX_DELAY_SECONDS) if begins or attempt else None
+
+
+def is_ailing(after: "After") -> bool:
+    """Whether a vCenter's own log says that it could not be listed, for a reason that may end any minute.
+
+    One that was replaced or is too old is not: only a person ends that, and the schedule will see it.
+    """
+    suspected = {suspect["kind"] for suspect in after["suspects"].values()}
+    return bool(suspected & LOGIN_KINDS) or any(
+        finding["kind"] in _ENDING_BY_THEMSELVES and UNWATCHED in finding["detail"]
+        for finding in after["findings"].values()
+    )

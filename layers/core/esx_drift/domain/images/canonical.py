@@ -1,0 +1,54 @@
+"""The snapshot: a document's canonical form, and the seal that says whether two are the same."""
+
+from collections.abc import Mapping
+
+from esx_drift.domain.images.labels import add_known, labels_of
+from esx_drift.domain.images.report import Report
+from esx_drift.domain.names import digest_of
+from esx_drift.domain.shapes import KnownHost, Snapshot
+
+
+def snapshot_from(
+    report: Report, baseline: Snapshot | None, inventory: Mapping[str, str] | None = None
+) -> Snapshot:
+    """The snapshot of every host in ``inventory`` (id to name; none: every host that the report names).
+
+    A covered host is as the report has it. An uncovered one stays as the baseline knew it, by its id; one
+    that was never covered has no image and no orphaned VIBs, which is unknown and not "none".
+    """
+    names = report.names if inventory is None else inventory
+    known = baseline["hosts"] if baseline else {}
+    hosts = {host: _host(report, known.get(host), host, name) for host, name in names.items()}
+    digests = {host["image"] for host in hosts.values() if host["image"] is not None}
+    images = {**(baseline["images"] if baseline else {}), **report.images}
+    labels = labels_of(info for digest in digests for info in report.described.get(digest, ()))
+    if baseline:
+        unseen = digests - report.images.keys()
+        add_known(labels, [images[digest] for digest in unseen], baseline["labels"])
+    return {
+        "schema_version": 1,
+        "images": {digest: images[digest] for digest in sorted(digests)},
+        "labels": labels,
+        "hosts": hosts,
+    }
+
+
+def seal_of(snapshot: Snapshot) -> str:
+    """64 digits, equal exactly if the snapshots are. An image counts by the digest that is its key."""
+    return digest_of(
+        [snapshot["schema_version"], sorted(snapshot["images"]), snapshot["labels"], snapshot["hosts"]]
+    )
+
+
+def _host(report: Report, known: KnownHost | None, host: str, name: str) -> KnownHost:
+    witness = host in report.witnesses if host in report.names else bool(known and known["witness"])
+    if host in report.runs:
+        return {
+            "name": name,
+            "image": report.runs[host],
+            "orphaned_vibs": list(report.orphaned_vibs.get(host, ())),
+            "witness": witness,
+        }
+    if known is None:
+        return {"name": name, "image": None, "orphaned_vibs": None, "witness": witness}
+    return {**known, "name": name, "witness": witness}

@@ -1,0 +1,121 @@
+"""One software image in its keyed form: flat maps, no order, nothing that only describes."""
+
+from typing import TYPE_CHECKING
+
+from esx_drift.domain.shapes import Image, Json, Parts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from esx_drift.domain.images.document import (
+        AlternativeImage,
+        HostHardware,
+        SelectionCriteria,
+        Software,
+        SoftwareInfo,
+    )
+
+VOLATILE = frozenset(
+    {
+        "installed_image_info.completion_time",  # when the vCenter looked; freshness is judged by it
+        "notification.id",
+        "notification.time",
+        "message.args",  # the message's text holds them already
+        "message.params",  # same
+    }
+)
+"""Fields, as ``<structure of the schema>.<field>``, that differ between two looks at the same cluster.
+
+So does the order of everything that is a set, and the place in ``image_categories`` where an image is.
+"""
+
+DESCRIPTIVE = frozenset(
+    {
+        "base_image.details",
+        "add_on.details",
+        "components.details",
+        "solutions.details",
+        "alternative_image.display_name",
+        "host_info.name",
+    }
+)
+"""Fields that only describe: compared, but a difference is never more than ``relabelled``."""
+
+
+class Order:
+    """The names of components in order, from one image of a report to the next: nearly always the same ones.
+
+    Parts that are in order are spelt canonically in a third less time.
+    """
+
+    def __init__(self) -> None:
+        self._parts: dict[str, str] = {}
+
+    def of(self, names: "Mapping[str, object]") -> "Iterable[tuple[str, str]]":
+        """The names, sorted, each with the part that it names."""
+        if names.keys() != self._parts.keys():
+            self._parts = {name: f"component:{name}" for name in sorted(names)}
+        return self._parts.items()
+
+
+def image_of(info: "SoftwareInfo", order: Order) -> Image:
+    """The keyed form of a software image."""
+    alternatives = info.get("alternative_images") or {}
+    return {
+        "main": _parts(info, order),
+        "alternatives": {name: _alternative(image, order) for name, image in alternatives.items()},
+    }
+
+
+def version_of(value: Json) -> str:
+    """Under which version a part's labels are kept: with its name, where it has one."""
+    if isinstance(value, dict):
+        name = value.get("name", value.get("pkg"))
+        version = str(value.get("version", ""))
+        return version if name is None else f"{name} {version}"
+    return str(value)
+
+
+def _parts(software: "Software", order: Order) -> Parts:
+    """Everything that is installed, by element and id: ``component:Intel-i40en`` and the like."""
+    parts: Parts = {}
+    add_on = software.get("add_on")
+    if add_on is not None:
+        parts["add_on"] = {"name": add_on["name"], "version": add_on["version"]}
+    parts["base_image"] = software["base_image"]["version"]
+    components = software["components"]
+    for name, part in order.of(components):
+        parts[part] = components[name].get("version") or ""
+    for name, component in (software.get("removed_components") or {}).items():
+        parts["removed_component:" + name] = component.get("version") or ""
+    for name, solution in software["solutions"].items():
+        inside: list[Json] = [*sorted({part["component"] for part in solution["components"]})]
+        parts["solution:" + name] = {"version": solution["version"], "components": inside}
+    support = software.get("hardware_support")
+    for name, package in (support["packages"] if support else {}).items():
+        parts["hardware_support_package:" + name] = {"pkg": package["pkg"], "version": package["version"]}
+    return parts
+
+
+def _alternative(image: "AlternativeImage", order: Order) -> Parts:
+    return _parts(image, order) | {"alternative_image": _criteria(image["selection_criteria"])}
+
+
+def _criteria(criteria: "SelectionCriteria") -> Json:
+    found: dict[str, Json] = {"selection_type": criteria["selection_type"]}
+    uuids, hardware = criteria.get("host_uuids"), criteria.get("host_hardware_spec")
+    if uuids is not None:
+        found["host_uuids"] = [*sorted(uuids)]
+    if hardware is not None:
+        found["host_hardware_spec"] = _hardware(hardware)
+    return found
+
+
+def _hardware(hardware: "HostHardware") -> Json:
+    found: dict[str, Json] = {"vendor": hardware["vendor"]}
+    sets = {
+        "models": hardware.get("models"),
+        "families": hardware.get("families"),
+        "oem_strings": hardware.get("oem_strings"),
+    }
+    return found | {name: [*sorted(values)] for name, values in sets.items() if values}

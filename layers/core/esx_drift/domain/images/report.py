@@ -1,0 +1,133 @@
+"""What a document says, read out of its three places of images into one map from host to image."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from esx_drift.domain.images.document import (
+    Document,
+    ImageCategories,
+    InstalledImage,
+    Notifications,
+    SoftwareInfo,
+)
+from esx_drift.domain.images.image import Order, image_of
+from esx_drift.domain.images.versions import sorted_naturally
+from esx_drift.domain.names import digest_of
+from esx_drift.domain.shapes import Image
+from esx_drift.domain.times import time_of
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A document in the form that is judged.
+
+    ``names`` holds every host that the document reports on, by its id where ``host_info`` has no name.
+    ``found_on`` gives the digests of all images that list a host, ``runs`` the one of each host that can be
+    covered: reported as successful, as nothing else, and in exactly one image. ``named_images`` are the
+    digests of the most widely used and of the highest versioned image, as far as the report has them.
+    ``described`` is where the labels of an image are read from.
+    """
+
+    completion_time: datetime
+    status: str
+    uniform_image: bool
+    highest_is_most_used: bool | None
+    successful_hosts: frozenset[str]
+    failed_hosts: frozenset[str]
+    unsupported_hosts: frozenset[str]
+    names: Mapping[str, str]
+    witnesses: frozenset[str]
+    images: Mapping[str, Image]
+    described: Mapping[str, list[SoftwareInfo]]
+    named_images: tuple[str, ...]
+    found_on: Mapping[str, frozenset[str]]
+    runs: Mapping[str, str]
+    orphaned_vibs: Mapping[str, list[str]]
+    notifications: Mapping[str, Notifications]
+    host_notifications: Mapping[str, Notifications]
+
+
+def read_report(document: Document) -> Report:
+    """Read a document that its schema has accepted. The order of its sets makes no difference."""
+    images = _Images()
+    named = tuple(images.add(installed) for installed in _named(document["image_categories"]))
+    for installed in document["image_categories"].get("host_image_list") or ():
+        images.add(installed)
+    successful, failed = frozenset(document["successful_hosts"]), frozenset(document["failed_hosts"])
+    unsupported = frozenset(document["unsupported_hosts"])
+    info = document["host_info"]
+    return Report(
+        completion_time=time_of(document["completion_time"]),
+        status=document["status"],
+        uniform_image=document["uniform_image"],
+        highest_is_most_used=document["image_categories"].get("is_highest_and_widely_used_image_equal"),
+        successful_hosts=successful,
+        failed_hosts=failed,
+        unsupported_hosts=unsupported,
+        names={host: host for host in successful | failed | unsupported}
+        | {host: facts["name"] for host, facts in info.items()},
+        witnesses=frozenset(host for host, facts in info.items() if facts.get("is_vsan_witness")),
+        images=images.by_digest,
+        described=images.described,
+        named_images=named,
+        found_on=images.found_on,
+        runs={
+            host: digest
+            for host, digest in images.only_one()
+            if host in successful and host not in failed and host not in unsupported
+        },
+        orphaned_vibs=_vibs_by_host(document["orphaned_vibs"]),
+        notifications=document["notifications"],
+        host_notifications=document["host_notifications"],
+    )
+
+
+def _named(categories: ImageCategories) -> Iterator[InstalledImage]:
+    for installed in (categories.get("most_widely_used_image"), categories.get("highest_versioned_image")):
+        if installed is not None:
+            yield installed
+
+
+@dataclass(slots=True)
+class _Images:
+    """Images gathered from wherever the report lists them."""
+
+    by_digest: dict[str, Image] = field(default_factory=dict)
+    described: dict[str, list[SoftwareInfo]] = field(default_factory=dict)
+    found_on: dict[str, frozenset[str]] = field(default_factory=dict)
+    _first: tuple[SoftwareInfo, str] | None = None
+    _order: Order = field(default_factory=Order)
+
+    def add(self, installed: InstalledImage) -> str:
+        """Take an image with its hosts; its digest."""
+        digest = self._digest_of(installed["software_info"])
+        just_this = frozenset((digest,))
+        for host in installed["host_list"]:
+            self.found_on[host] = self.found_on.get(host, just_this) | just_this
+        return digest
+
+    def only_one(self) -> Iterator[tuple[str, str]]:
+        """Each host that is in exactly one image, and that image's digest."""
+        for host, digests in self.found_on.items():
+            if len(digests) == 1:
+                yield host, next(iter(digests))
+
+    def _digest_of(self, info: SoftwareInfo) -> str:
+        """A uniform cluster's image comes twice: the second time it is only compared."""
+        if self._first is not None and self._first[0] == info:
+            return self._first[1]
+        image = image_of(info, self._order)
+        digest = digest_of(image)
+        self.by_digest.setdefault(digest, image)
+        self.described.setdefault(digest, []).append(info)
+        self._first = self._first or (info, digest)
+        return digest
+
+
+def _vibs_by_host(orphaned_vibs: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for vib in sorted_naturally(orphaned_vibs):
+        for host in set(orphaned_vibs[vib]):
+            found.setdefault(host, []).append(vib)
+    return found

@@ -1,0 +1,131 @@
+"""Whether hosts run the same software, and who does not."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from esx_drift.domain.images.labels import release_of
+from esx_drift.domain.images.versions import natural, sorted_naturally
+from esx_drift.domain.judging.condition import Condition
+from esx_drift.domain.names import digest_of
+from esx_drift.domain.shapes import Image, Json, Labels
+from esx_drift.domain.telling.wording import clean, counted, listed, named
+
+MAX_PARTS = 10
+MAX_GROUPS = 3
+MAX_NAMES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Hosts that run the same software, in their natural order."""
+
+    image: Image
+    hosts: tuple[str, ...]
+
+
+def groups_of(images: Mapping[str, Image], runs: Mapping[str, str]) -> list[Group]:
+    """The hosts of ``runs`` (id to image), grouped by software, the group that the others differ from first.
+
+    That is the largest; of equally large ones the one with the newest release. A host that runs an
+    alternative image of another one is as it should be, so it is in no group; nor do two images differ
+    by the alternatives that they offer to others.
+    """
+    alternatives = _alternatives(images, set(runs.values()))
+    main = {digest: _main_digest(images[digest], digest, alternatives) for digest in set(runs.values())}
+    hosts: dict[str, list[str]] = {}
+    image: dict[str, Image] = {}
+    for host in sorted_naturally(runs):
+        own = main[runs[host]]
+        hosts.setdefault(own, []).append(host)
+        image[own] = images[runs[host]]
+    counted_hosts = {own: several for own, several in hosts.items() if own not in alternatives} or hosts
+    groups = [(own, Group(image[own], tuple(several))) for own, several in counted_hosts.items()]
+    return [group for _, group in sorted(groups, key=_size, reverse=True)]
+
+
+def _size(group: tuple[str, Group]) -> tuple[object, ...]:
+    own, it = group
+    return len(it.hosts), natural(str(it.image["main"]["base_image"])), own
+
+
+def _alternatives(images: Mapping[str, Image], used: set[str]) -> set[str]:
+    return {
+        digest_of({part: value for part, value in parts.items() if part != "alternative_image"})
+        for digest in used
+        for parts in images[digest]["alternatives"].values()
+    }
+
+
+def _main_digest(image: Image, digest: str, alternatives: set[str]) -> str:
+    """What the hosts themselves run; where nobody has alternatives, the whole image's digest will do."""
+    return digest_of(image["main"]) if alternatives else digest
+
+
+def not_uniform(groups: list[Group], names: Mapping[str, str], labels: Labels) -> list[Condition]:
+    """One condition if there is more than one group, with the outliers as its hosts."""
+    if len(groups) < 2:  # noqa: PLR2004 - one group is what uniform means
+        return []
+    told = _Told(groups[0], names, labels)
+    outliers = tuple(sorted_naturally([host for group in groups[1:] for host in group.hosts]))
+    detail: dict[str, Json] = {
+        "majority": told.facts(groups[0]),
+        "outliers": [told.facts(group) for group in groups[1:]],
+    }
+    return [
+        Condition("drift", "image-not-uniform", "", "warning", told.summary(groups[1:]), outliers, detail)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Groups in words, as they differ from the majority."""
+
+    majority: Group
+    names: Mapping[str, str]
+    labels: Labels
+
+    def summary(self, others: list[Group]) -> str:
+        """``11 of 12 hosts run ESXi 8.0 U3e; esx07 runs ESXi 8.0 U3d``."""
+        total = len(self.majority.hosts) + sum(len(group.hosts) for group in others)
+        if len(self.majority.hosts) == 1:
+            return f"{total} hosts run {total} different images"
+        told = [self._outlier(group) for group in others[:MAX_GROUPS]]
+        rest = sum(len(group.hosts) for group in others[MAX_GROUPS:])
+        told += [f"{counted(rest, 'more host')} something else"] if rest else []
+        share = f"{len(self.majority.hosts)} of {total} hosts"
+        return f"{share} run {self.release(self.majority)}; {'; '.join(told)}"
+
+    def facts(self, group: Group) -> dict[str, Json]:
+        """A group for programs."""
+        parts = differing_parts(self.majority.image, group.image)
+        shown: list[Json] = [shown_part(part) for part in parts[:MAX_PARTS]]
+        facts: dict[str, Json] = {"release": self.release(group), "hosts": list(group.hosts)}
+        return facts | ({"differs_in": shown, "differing_parts": len(parts)} if parts else {})
+
+    def release(self, group: Group) -> str:
+        """``ESXi 8.0 U3e``."""
+        return clean(release_of(group.image, self.labels))
+
+    def _outlier(self, group: Group) -> str:
+        who, one = listed(named(group.hosts, self.names), MAX_NAMES), len(group.hosts) == 1
+        if self.release(group) != self.release(self.majority):
+            return f"{who} {'runs' if one else 'run'} {self.release(group)}"
+        parts = differing_parts(self.majority.image, group.image)
+        what = shown_part(parts[0]) if len(parts) == 1 else counted(len(parts), "part")
+        return f"{who} {'differs' if one else 'differ'} in {what}"
+
+
+def differing_parts(one: Image, other: Image) -> list[str]:
+    """The parts in which two images differ, leaving out the alternatives that they offer to others."""
+    left = one["main"]
+    right = other["main"]
+    return sorted_naturally(part for part in left.keys() | right.keys() if left.get(part) != right.get(part))
+
+
+def shown_part(part: str) -> str:
+    """A part as a person reads it: ``component Intel-i40en``, ``add-on``."""
+    element, _, name = part.partition(":")
+    return clean(f"{_ELEMENTS.get(element, element.replace('_', ' '))} {name}".strip())
+
+
+_ELEMENTS = {"add_on": "add-on", "base_image": "base image"}

@@ -1,0 +1,54 @@
+"""The command of a next step. Names from outside are in it only as a shell takes them."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from esx_drift.domain.shapes import EventData, Finding
+from esx_drift.domain.telling.next_steps import ADVICE
+from esx_drift.domain.telling.wording import argument, vib
+
+VIB_LIST: Final = "esxcli software vib list"
+
+MAX_HOSTS: Final = 5
+"""More hosts than these are not written out: then the command is about the whole cluster."""
+
+
+def command_of(kind: str, data: EventData, news: Sequence[Finding]) -> str:
+    """The command that goes with a kind's next step, to be pasted; empty where there is none.
+
+    A name that could do harm in a shell is left to the reader: it stands there in capitals.
+    """
+    if kind == "orphaned-vib":
+        return _vib_command(data, news)
+    command = ADVICE[kind].command
+    return command.format(**_arguments(data, news)) if command else ""
+
+
+def _vib_command(data: EventData, news: Sequence[Finding]) -> str:
+    keys = [change["key"] for change in data["changes"] if change["kind"] == "added"]
+    keys += [finding["subject"] for finding in news]
+    name = argument(vib(keys[0])[0]) if len(set(keys)) == 1 else None
+    return f"esxcli software vib get -n {name}" if name else VIB_LIST
+
+
+def _arguments(data: EventData, news: Sequence[Finding]) -> dict[str, str]:
+    return {
+        "vcenter": argument(data["vcenter"]) or "VCENTER",
+        "cluster": _cluster(data, news),
+        "only_hosts": _only_hosts(data),
+    }
+
+
+def _cluster(data: EventData, news: Sequence[Finding]) -> str:
+    cluster = data["cluster"]
+    if cluster is not None:
+        return argument(cluster["name"]) or argument(cluster["id"]) or "CLUSTER"
+    subjects = {finding["subject"] for finding in news}
+    return (argument(subjects.pop()) if len(subjects) == 1 else None) or "CLUSTER"
+
+
+def _only_hosts(data: EventData) -> str:
+    hosts = dict.fromkeys(host for change in data["changes"] for host in change["hosts"])
+    names = [argument(data["host_names"].get(host, host)) for host in hosts]
+    safe = [name for name in names if name is not None]
+    return f" --hosts {','.join(safe)}" if names == safe and 0 < len(safe) <= MAX_HOSTS else ""

@@ -1,0 +1,1 @@
+"""What the functions' handlers share: their world, their batches and their counts."""
