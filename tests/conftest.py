@@ -1,5 +1,6 @@
 """What all tests share: a flag that writes the golden files anew, and a Slack on loopback."""
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -8,6 +9,10 @@ import pytest
 from tests.simulator.certificates import Authority, authority
 from tests.simulator.listener import Tls
 from tests.simulator.slack import SlackReceiver
+
+# Powertools reads these when a handler is imported, as the template has set them before Lambda does so.
+os.environ["POWERTOOLS_METRICS_NAMESPACE"] = "esx-drift"
+os.environ["POWERTOOLS_SERVICE_NAME"] = "tested"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,5 +1,6 @@
 """Plays the timeline through the deployed product. Ends in 0 only if exactly what was expected arrived."""
 
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ PARAMETERS = {"ScheduleState": "DISABLED", "NotifyWindowSeconds": "1", "WebhookH
 
 def main(console: Console) -> int:
     """The exit code."""
+    shutil.rmtree(LEFT, ignore_errors=True)
     own = authority(datetime.now(UTC), "Demo CA")
     with LocalAws(LEFT / "aws", own, datetime.now(UTC)) as local_aws:
         with timed(console, "Uploading the built application to a local AWS"):

@@ -16,10 +16,6 @@ from moto.secretsmanager.models import secretsmanager_backends
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 
-# Powertools reads these when a handler is imported, as the template has set them before Lambda does so.
-os.environ["POWERTOOLS_METRICS_NAMESPACE"] = "esx-drift"
-os.environ["POWERTOOLS_SERVICE_NAME"] = "tested"
-
 from functions.checker import app as checker
 from functions.dispatcher import app as dispatcher
 from functions.notifier import app as notifier

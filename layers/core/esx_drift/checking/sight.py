@@ -115,7 +115,7 @@ class Gaze:
 
     def _again(self, task: TaskRequest) -> Later:
         polls = task["polls"] + 1
-        delay = min(max(1, self.vcenter.first_delay_seconds) * 2**polls, MAX_DELAY_SECONDS)
+        delay = min(max(1, self.vcenter.first_delay_seconds * 2**polls), MAX_DELAY_SECONDS)
         return Later({**self.request, "task": {**task, "polls": polls}}, delay)
 
 
