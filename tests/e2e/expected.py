@@ -88,12 +88,6 @@ def _of_both(kind: str, severity: str) -> Story:
     return Story((Opened(A, kind, severity), Opened(B, kind, severity)))
 
 
-def _host_by_host(cluster: Opened) -> Story:
-    """A report that names every host as failed: they are told too, each as itself."""
-    hosts = (Opened(cluster.log, "host-failed", "warning", (host,)) for host in cluster.hosts)
-    return Story((cluster, *hosts))
-
-
 _U3D_TO_E = ("8.0.3-0.60.24585383", "8.0.3-0.70.24674464")
 _I40EN = ("2.7.2.0-1OEM.800.1.0.20613240", "2.9.2.0-1OEM.800.1.0.20613240")
 _ADD_ON = "HPE-Custom-AddOn 803.0.0.11.7.0-23"
@@ -257,14 +251,14 @@ EXTRACTION = {
     "document-two-images": _INCONSISTENT,
     "document-from-the-future": _one(A, "document-inconsistent"),
     "extraction-unavailable": _one(A, "extraction-unavailable", "warning", *A_HOSTS),
-    "extraction-failed": _host_by_host(Opened(A, "extraction-failed", "warning", A_HOSTS)),
+    "extraction-failed": _one(A, "extraction-failed", "warning", *A_HOSTS),
     "extraction-lost": _one(A, "extraction-failed"),
     "extraction-timeout": _of_both("extraction-timeout", "warning"),
     "extraction-stale": _one(A, "extraction-stale"),
     "never-extracted": Story(),
     # prod-b is managed by baselines: that it can't be extracted is a state, and no alarm.
     "eligibility-failed": _one(B, "eligibility-failed", "info"),
-    "eligibility-reported": _host_by_host(Opened(B, "eligibility-failed", "info", B_HOSTS)),
+    "eligibility-reported": _one(B, "eligibility-failed", "info", *B_HOSTS),
     "host-failed": _one(A, "host-failed", "warning", "esx02"),
     "host-disconnected": _one(A, "host-failed", "warning", "esx02"),
     "host-not-covered": _one(A, "host-not-covered", "warning", "esx03"),

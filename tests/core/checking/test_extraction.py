@@ -1,12 +1,16 @@
 """Every way out of an extraction; silence is kept for those that end in a look."""
 
 from math import inf
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from tests.core.checking.reading import answering, moved, one, open_kinds
 from tests.core.checking.world import PROD_A, PROD_B, World
 from tests.simulator.extraction import Pace
+
+if TYPE_CHECKING:
+    from esx_drift.domain.shapes import CheckRequest
 
 EXTRACT = "POST *domain-c9/installed-images"
 TASK = "GET /api/cis/tasks/*"
@@ -133,6 +137,25 @@ def test_a_busy_cluster_is_collected_without_a_task(world: World, error: str) ->
     assert record["outcome"] == "unchanged"
     assert record["after"]["last_taken"]["completion_time"] > first["report"]["completion_time"]  # type: ignore[index]  # it is there
     assert record["task"]["id"] is None  # type: ignore[index]  # it is there
+
+
+def test_two_runs_at_once_are_answered_by_one_report(world: World) -> None:
+    """The second is refused as busy; once the first has taken the report, it waits for no newer one."""
+    world.check()
+    world.vcenter.extractions.pace = Pace(("RUNNING",), 30)
+    world.wait(3600)
+    assert world.handle(world.request()) is None
+    first = cast("CheckRequest", world.aws.sent[-1].body)
+    assert world.handle(world.request()) is None
+    second = cast("CheckRequest", world.aws.sent[-1].body)
+    assert second["task"]["id"] is None  # type: ignore[index]  # it is there
+    world.wait(600)
+    taken = world.handle(first)
+    assert taken is not None
+    assert taken["outcome"] == "unchanged"
+    record = world.handle(second)
+    assert record is not None
+    assert (record["outcome"], record["findings"]) == ("same-report", [])
 
 
 def test_a_cluster_that_stays_busy_is_told(world: World) -> None:

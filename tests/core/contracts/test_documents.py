@@ -224,6 +224,15 @@ def test_strict_where_the_api_is_not_open(place: tuple[Any, ...], value: object,
     assert any(expected in line for line in refused.value.violations), refused.value.violations
 
 
+def test_the_legacy_form_is_named() -> None:
+    """A body as /rest writes it is not listed by all that it lacks."""
+    with pytest.raises(ContractViolation) as refused:
+        read_document(json.dumps({"value": {}}).encode())
+    (line,) = refused.value.violations
+    assert line.startswith(": expected the report itself")
+    assert "legacy form of /rest" in line
+
+
 TOLERATED = [
     (("status",), "PARTIAL_SUCCESS", '/status: a value that is not known: "PARTIAL_SUCCESS"'),
     ((*CRITERIA, "selection_type"), "BY_MOON", "/selection_type: a value that is not known"),

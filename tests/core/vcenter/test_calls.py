@@ -32,6 +32,13 @@ def test_a_host_without_power_state_is_listed(door: Door, vcenter: VCenter) -> N
     assert door.login().hosts(CLUSTER)[0] == Host("host-16", "prod-a-esx01", "NOT_RESPONDING", None)
 
 
+def test_a_cluster_cannot_pass_for_a_log_of_ours(door: Door, vcenter: VCenter) -> None:
+    """An id with an @ in front is one of ours alone: a vCenter that lists one is not believed."""
+    vcenter.inventory.add_cluster("hostile", "@vcenter")
+    with pytest.raises(VCenterError, match="a cluster whose id is '@vcenter'"):
+        door.login().clusters()
+
+
 def test_about_needs_no_login(door: Door, vcenter: VCenter) -> None:
     """Which vCenter this is can be read before anybody logs in."""
     about = door.connect().about()

@@ -76,7 +76,7 @@ class CheckLook:
             return Taking(scene, self.store, reply, report, notices_of(document)).draft()
         if freshness == "future":
             return not_possible(scene, reply, report)
-        return gaze.wait() or not_fresh(scene, reply, report, freshness)
+        return gaze.wait(scene.after) or not_fresh(scene, reply, report, freshness)
 
     def _scene(self, turn: Turn, sight: Sight, started_at: datetime) -> Scene:
         return Scene(

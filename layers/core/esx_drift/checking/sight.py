@@ -96,10 +96,10 @@ class Gaze:
         task = self.request["task"]
         return task is None or self.clock() >= time_of(task["deadline_at"])
 
-    def wait(self) -> Later | None:
+    def wait(self, after: After) -> Later | None:
         """What to ask for while somebody else's extraction runs; none when it was waited for enough."""
         task = self.request["task"]
-        if task is None or task["id"] is not None or self.overdue:
+        if task is None or self.overdue or not is_waiting(self.request, after):
             return None
         return self._again(task)
 
@@ -117,6 +117,17 @@ class Gaze:
         polls = task["polls"] + 1
         delay = min(max(1, self.vcenter.first_delay_seconds * 2**polls), MAX_DELAY_SECONDS)
         return Later({**self.request, "task": {**task, "polls": polls}}, delay)
+
+
+def is_waiting(request: CheckRequest, after: After) -> bool:
+    """Whether the cluster was busy with somebody else's extraction, whose report was not taken meanwhile.
+
+    Where that was another run of ours, its report will do for both.
+    """
+    task, taken = request["task"], after["last_taken"]
+    if task is None or task["id"] is not None:
+        return False
+    return taken is None or time_of(taken["completion_time"]) < time_of(task["submitted_at"])
 
 
 def asked_at(request: CheckRequest, task: Task | None) -> datetime | None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Literal
 
 from esx_drift.checking.scene import Scene
+from esx_drift.checking.sight import is_waiting
 from esx_drift.domain.images.report import Report
 from esx_drift.domain.judging.condition import Condition
 from esx_drift.domain.judging.extraction import Outlook, unfinished
@@ -148,7 +149,7 @@ def _outlook(scene: Scene, reply: Reply, report: Report) -> Outlook:
     taken = scene.after["last_taken"]
     return Outlook(
         asked=asked is not None and asked["id"] is not None,
-        busy=asked is not None and asked["id"] is None,
+        busy=is_waiting(scene.request, scene.after),
         task_status=task.status if task else None,
         message=task.message if task else None,
         report_status=report.status,

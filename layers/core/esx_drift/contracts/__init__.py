@@ -41,8 +41,16 @@ def read_document(body: bytes) -> Document:
     # A tidy document has no place for unknown levels, so that one look at it is enough.
     if not tidy_gate(DOCUMENT_SCHEMA).is_valid(document):
         refuse_deep(document)
+        _refuse_legacy(document)
         require(DOCUMENT_SCHEMA, document)
     return cast("Document", document)
+
+
+def _refuse_legacy(document: object) -> None:
+    """Say at once what a body in the form of the API's predecessor is, instead of all that it lacks."""
+    if isinstance(document, dict) and document.keys() == {"value"}:
+        line = ': expected the report itself, got {"value": ...}, the legacy form of /rest: ask /api'
+        raise ContractViolation(f"not a valid {DOCUMENT_SCHEMA}{line}", (line,))
 
 
 def notices_of(document: Document) -> list[str]:

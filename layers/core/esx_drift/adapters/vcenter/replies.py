@@ -41,8 +41,11 @@ def field(item: Mapping[str, object], name: str, answer: Answer) -> str:
 
 
 def cluster_of(item: Mapping[str, object], answer: Answer) -> Cluster:
-    """A cluster of a listing."""
-    return Cluster(field(item, "cluster", answer), field(item, "name", answer))
+    """A cluster of a listing. An id with ``@`` in front can't be told from the logs that are ours alone."""
+    cluster = Cluster(field(item, "cluster", answer), field(item, "name", answer))
+    if cluster.id.startswith("@"):
+        raise unforeseen(answer, f"with a cluster whose id is {cluster.id[:80]!r}")
+    return cluster
 
 
 def host_of(item: Mapping[str, object], answer: Answer) -> Host:

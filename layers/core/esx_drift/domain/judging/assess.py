@@ -46,7 +46,8 @@ def conditions(  # noqa: PLR0913 - each is a fact of its own, and all but three 
         *_orphaned(report, snapshot, names, {} if first_look else accepted, first_look=first_look),
         *whole,
         *_inconsistent(report),
-        *host_conditions(unseen, explained=bool(whole) and not runs),
+        # Where nothing was seen and the cluster's own condition says why, each host would say it again.
+        *([] if whole and not runs else host_conditions(unseen)),
     ]
 
 

@@ -19,17 +19,15 @@ _WHY = {
 }
 
 
-def host_conditions(unseen: Unseen, *, explained: bool) -> Iterator[Condition]:
-    """One condition for each host that is named; ``explained``: the cluster's own tells of the missing."""
-    all_too_old = bool(unseen.inventory) and unseen.inventory.keys() <= unseen.report.unsupported_hosts
+def host_conditions(unseen: Unseen) -> Iterator[Condition]:
+    """One condition for each host that was not seen, or has an error of its own."""
     for host in unseen.hosts:
         why = why_uncovered(unseen.report, host)
         if why == "failed":
             yield _failed(unseen, host)
         elif why == "unsupported":
-            if not all_too_old:
-                yield _unsupported(unseen, host)
-        elif why != "missing" or not explained:
+            yield _unsupported(unseen, host)
+        else:
             yield _not_covered(unseen, host, why)
     for host in sorted_naturally(unseen.inventory.keys() & unseen.report.runs.keys()):
         errors = errors_of(unseen.report.host_notifications.get(host))
