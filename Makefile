@@ -33,7 +33,7 @@ try: .venv/.done .tools/aws/.done build ## Check a real vCenter once: make try V
 	@$(BIN)/python -m tests.trying --vcenter "$(VCENTER)" $(if $(CA),--ca "$(CA)")
 
 test: .venv/.done .tools/aws/.done .tools/runtime/.done build ## Run every test.
-	@$(BIN)/pytest --cov
+	@$(BIN)/pytest --cov --numprocesses 2 --dist loadfile
 
 bench: .venv/.done ## Measure into build/bench.json.
 	@$(BIN)/python -m tests.benchmarks
