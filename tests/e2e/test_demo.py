@@ -1,6 +1,7 @@
 """`make demo`'s own process: it ends well only if all it expected arrived, and leaves what it promises."""
 
 import json
+import re
 from collections import Counter
 from typing import Any
 
@@ -11,6 +12,7 @@ from tests.demo.__main__ import LEFT
 from tests.demo.timeline import timeline
 from tests.e2e.conftest import Demo
 from tests.simulator.slack_limits import violations as refusals
+from tests.stack.place import CHECKOUT
 
 BOUND_SECONDS = 300
 
@@ -35,6 +37,16 @@ def test_it_shows_each_step_and_its_messages(played: Demo) -> None:
     for number in range(1, len(timeline()) + 1):
         assert any(line.startswith(f"{number}. ") for line in lines)
     assert played.printed.count("# vsphere-admins") == len(_lines(played, "slack.jsonl"))
+
+
+def test_the_readme_shows_what_it_prints(played: Demo) -> None:
+    """Line for line, but for numbers and times."""
+    printed = {_without_numbers(line) for line in played.printed.splitlines()}
+    shown = re.search(r"<!-- demo -->\n```\n(.*?)```", (CHECKOUT / "README.md").read_text(), re.DOTALL)
+    assert shown is not None
+    lines = [line for line in shown[1].splitlines() if line != "[…]"]
+    assert len(lines) > len(timeline())
+    assert [line for line in lines if _without_numbers(line) not in printed] == []
 
 
 def test_slack_jsonl_holds_each_payload_as_slack_took_it(played: Demo) -> None:
@@ -71,6 +83,10 @@ def test_the_copy_of_the_trail_is_whole(played: Demo) -> None:
 
 
 _KEPT = ("document", "snapshot", "quarantine", "previous")
+
+
+def _without_numbers(line: str) -> str:
+    return re.sub(r"\d+", "N", line).replace(" ", "").rstrip("│")
 
 
 def _lines(played: Demo, name: str) -> list[Any]:

@@ -43,8 +43,10 @@ def facts(data: EventData) -> tuple[str, ...]:
     """How much was seen, when, how bad it is, and where it is kept."""
     coverage, extracted = data["coverage"], data["extracted_at"]
     said = [f"{share(coverage['covered'], coverage)} checked"] if coverage else []
-    said += ["not seen"] if _is_blind(data) else []
-    said += [f"extracted {moment(extracted)} UTC"] if extracted else []
+    if _is_blind(data):
+        said += ["not seen"]
+    elif extracted:
+        said += [f"extracted {moment(extracted)} UTC"]
     said += [data["severity"], f"record {_number(data['record'])}"]
     return (*said, "shortened: the record has it all") if data["truncated"] else tuple(said)
 
