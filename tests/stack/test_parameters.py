@@ -1,9 +1,14 @@
 import json
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.stack.stack import Stack
+from tests.stack.waiting import until
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 type NewStack = Callable[[Mapping[str, str]], Stack]
 
@@ -43,10 +48,14 @@ def test_an_alarm_reaches_whoever_subscribed(chosen: Stack) -> None:
             }
         ],
     )
-    heard = chosen.aws.sqs.receive_message(QueueUrl=listener, WaitTimeSeconds=20)["Messages"]
+    heard = until(lambda: _messages(chosen, listener), "the alarm", 60)
     # The emulator is blind to dimensions: whose alarm comes first is no matter here.
     message = json.loads(json.loads(heard[0]["Body"])["Message"])
     assert (message["NewStateValue"], message["Trigger"]["MetricName"]) == ("ALARM", "Errors")
+
+
+def _messages(stack: Stack, url: str) -> "list[MessageTypeDef]":
+    return stack.aws.sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5).get("Messages", [])
 
 
 def _listener(stack: Stack, topic: str) -> str:
