@@ -69,7 +69,7 @@ def is_told_by_vcenter(error: EsxDriftError, cluster: str, findings: Iterable[Fi
     A lost permission hides clusters: while the vCenter's log says so, each cluster that is not found is that.
     """
     kind = kind_of(error)
-    if kind == "vcenter-replaced":
+    if kind == "vcenter-replaced":  # never a cluster's own: the dispatcher is asked to look at once
         return True
     told = {(finding["kind"], finding["subject"]) for finding in findings}
     hidden = kind == "cluster-missing" and ("vcenter-authorization", "") in told

@@ -72,6 +72,9 @@ class Answer:
     repeated: bool
 
 
+type Then = Callable[[Answer], None]
+
+
 @dataclass(slots=True)
 class _Cached:
     """The state as this process knows it. ``etag`` is that of the object in S3, none if there is none."""
@@ -118,34 +121,39 @@ class Log:
     cluster: str = VCENTER_LOG
 
     @overload
-    def append(self, request_id: str, look: Callable[[Turn], Draft]) -> Answer: ...
+    def append(self, request_id: str, look: Callable[[Turn], Draft], then: Then = ...) -> Answer: ...
 
     @overload
-    def append(self, request_id: str, look: Look) -> Answer | Later: ...
+    def append(self, request_id: str, look: Look, then: Then = ...) -> Answer | Later: ...
 
-    def append(self, request_id: str, look: Look) -> Answer | Later:
+    def append(self, request_id: str, look: Look, then: Then = lambda _: None) -> Answer | Later:
         """Answer a request once, by steps a to h.
+
+        ``then`` does what follows from the record, as soon as it is there: a topic that refuses an event must
+        not keep checks from being asked for. A request that comes again does it again.
 
         Raises ``StoreConflict`` when other writers won each round, ``TopicUnavailable`` when the record
         is written but an event is not published yet (the same call again does it), and what ``look`` raises.
         """
-        cached = self._read()
+        cached, record = self._read(), None
         for _ in range(ROUNDS):
             answered = self._answered(cached.state, request_id)
             if answered is not None:
-                self._finish(cached)
-                return Answer(answered, repeated=True)
-            unpublished = self._publish(cached.state["outbox"])
+                # Where the reply to our own PUT was lost, what lies there is ours.
+                return self._answer(cached, Answer(answered, repeated=answered != record), then)
+            cached = self._caught_up_telling(cached)
             draft = look(Turn(cached.state["after"], _next_seq(cached.state)))
             if isinstance(draft, Later):
                 return draft
             for blob in draft.blobs:
                 self.store.put_blob(blob.key, blob.body)
-            record = _tied(draft.record, cached.state, request_id, unpublished)
+            record = _tied(draft.record, cached.state, request_id)
             sha256 = self._put_record(record)
             if sha256 is not None:
+                answer = Answer(record, repeated=False)
+                then(answer)
                 self._move_on(cached, record, sha256)
-                return Answer(record, repeated=False)
+                return answer
             cached = self._caught_up(record["seq"])
         raise StoreConflict(
             f"the log of {self.cluster} on {self.vcenter} was written by others {ROUNDS} times at once"
@@ -164,6 +172,21 @@ class Log:
         if stored is not None and stored.state is not None:
             return _Cached(stored.state, stored.etag, behind=False)
         return _Cached(self._rebuilt(0), None if stored is None else stored.etag, behind=True)
+
+    def _answer(self, cached: _Cached, answer: Answer, then: Then) -> Answer:
+        then(answer)
+        self._finish(cached)
+        return answer
+
+    def _caught_up_telling(self, cached: _Cached) -> _Cached:
+        """Publish what an earlier check could not, and keep that it is told: a look may take many turns."""
+        outbox = cached.state["outbox"]
+        left = self._publish(outbox)
+        if left == outbox:
+            return cached
+        state: State = {**cached.state, "outbox": left}
+        etag = self.store.put_state(state, cached.etag)
+        return _Cached(state, etag or cached.etag, behind=etag is None)
 
     def _caught_up(self, taken_seq: int) -> _Cached:
         """After another writer took this number: his state, or his record where he has not come so far."""
@@ -241,7 +264,7 @@ def _next_seq(state: State) -> int:
     return 1 if head is None else head["seq"] + 1
 
 
-def _tied(record: Record, state: State, request_id: str, unpublished: list[int]) -> Record:
+def _tied(record: Record, state: State, request_id: str) -> Record:
     own: Answered = {"request_id": request_id, "seq": record["seq"]}
     answered = [*state["after"]["answered"], own]
     return {
@@ -249,7 +272,7 @@ def _tied(record: Record, state: State, request_id: str, unpublished: list[int])
         "previous": state["head"],
         "before_sha256": digest_of(state["after"]),
         "after": {**record["after"], "answered": answered[-ANSWERED_KEPT:]},
-        "unpublished": unpublished,
+        "unpublished": state["outbox"],
     }
 
 

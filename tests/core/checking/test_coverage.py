@@ -120,7 +120,9 @@ def test_a_report_that_covers_nobody_is_no_look(world: World) -> None:
     assert record["after"]["last_look_at"] == first["checked_at"]
     assert record["after"]["blind_since"] == first["checked_at"]
     again = world.check()
-    assert again["outcome"] == "unchanged"
+    assert again["outcome"] == "not-covered", "never unchanged: nobody knows"
+    assert again["document"] is None
+    assert again["same_as"] == record["seq"]
     assert again["after"]["last_look_at"] == first["checked_at"]
     world.vcenter.inventory.remove_host("esx04")
     assert world.check()["changes"] == [], "told when there is a look"
@@ -145,3 +147,29 @@ def test_an_inventory_that_vanished_is_a_lost_permission(world: World) -> None:
     assert healed["outcome"] == "changed"
     assert healed["changes"] == []
     assert moved(healed) == {("vcenter-authorization", "resolved")}
+
+
+def test_a_cluster_that_got_blinder_has_not_recovered(world: World) -> None:
+    """One host fails, then all do: what is open on the first one stays, and no host is told by itself."""
+    world.check()
+    world.vcenter.hosts.disconnect("esx01")
+    assert open_kinds(world.check()) == {"host-failed"}
+    world.vcenter.hosts.disconnect(["esx02", "esx03", "esx04"])
+    world.vcenter.inventory.set_outcome("domain-c9", "EXTRACT_INSTALLED_IMAGE_FAILURE")
+    record = world.check()
+    assert moved(record) == {("extraction-failed", "opened")}
+    assert open_kinds(record) == {"host-failed", "extraction-failed"}
+
+
+def test_hosts_that_are_hidden_have_not_left(world: World) -> None:
+    """A list that lacks over half of the hosts that the report names is a lost permission."""
+    world.check()
+    first = world.vcenter.inventory.host("esx01")
+    shown = {"host": first.host, "name": "esx01", "connection_state": "CONNECTED"}
+    for listed in ([], [shown]):
+        world.vcenter.hosts.disconnect(["esx01", "esx02", "esx03", "esx04"])
+        world.vcenter.faults.inject(HOST_LIST, answering(listed))
+        record = world.check()
+        assert record["outcome"] == "not-looked"
+        assert record["changes"] == []
+        assert open_kinds(record) == {"vcenter-authorization"}

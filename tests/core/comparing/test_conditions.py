@@ -35,8 +35,8 @@ def look(cluster: ClusterModel, document: Wire | None = None, **more: Any) -> li
 
 
 def kinds(found: list[Condition]) -> list[tuple[str, str, str]]:
-    """Kind, subject and severity of each."""
-    return [(condition.kind, condition.subject, condition.severity) for condition in found]
+    """Kind, subject and severity of each that opens a finding."""
+    return [(condition.kind, condition.subject, condition.severity) for condition in found if condition.opens]
 
 
 def hosts(number: int, **vibs: frozenset[str]) -> dict[str, HostModel]:
@@ -199,7 +199,7 @@ def test_an_empty_cluster_and_one_too_old_are_told_once() -> None:
     """As information, not as a failure of each host."""
     assert kinds(look(ClusterModel({}))) == [("extraction-unavailable", "", "info")]
     old = ClusterModel({}, unsupported={"host-1": "a", "host-2": "b"})
-    (found,) = look(old, document_of(old) | {"status": "UNAVAILABLE"})
+    (found,) = (one for one in look(old, document_of(old) | {"status": "UNAVAILABLE"}) if one.opens)
     assert (found.kind, found.severity, found.hosts) == ("host-unsupported", "info", ("host-1", "host-2"))
 
 

@@ -46,7 +46,11 @@ def _looked(world: World, name: str, **changes: object) -> None:
     assert world.aws.store.put_state(state, known.etag if known else None) is not None
 
 
-def _open(kind: str, family: str = "failure") -> dict[str, Finding]:
+LATER = "2026-11-24T02:14:00.000Z"
+"""After all that these tests wait: met at each check since."""
+
+
+def _open(kind: str, family: str = "failure", last_seen: str = LATER) -> dict[str, Finding]:
     finding: Finding = {
         "fingerprint": "0" * 32,
         "family": family,  # type: ignore[typeddict-item]  # one of them
@@ -55,7 +59,7 @@ def _open(kind: str, family: str = "failure") -> dict[str, Finding]:
         "severity": "warning",
         "hosts": [],
         "opened_at": "2026-11-23T02:14:00.000Z",
-        "last_seen": "2026-11-23T02:14:00.000Z",
+        "last_seen": last_seen,
         "transition": "opened",
         "resolved_because": None,
         "summary": "so it is",
@@ -121,6 +125,13 @@ def test_a_finding_that_does_not_say_why_hides_nothing(
     coverage = {"hosts": 3, "covered": 2, "failed": 1, "unsupported": 0}
     _looked(world, name, findings=_open(kind, family), coverage=coverage)
     _passed(world, 16)
+    assert open_kinds(world.last(name)) == {"check-overdue"}
+
+
+def test_a_failure_that_nobody_met_since_hides_nothing(world: World, name: str) -> None:
+    """Where the checks themselves have ceased, what was open then says nothing of now."""
+    _looked(world, name, findings=_open("document-invalid", last_seen="2026-11-23T02:14:00.000Z"))
+    _passed(world, 20)
     assert open_kinds(world.last(name)) == {"check-overdue"}
 
 

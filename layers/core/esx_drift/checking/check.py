@@ -11,7 +11,7 @@ from esx_drift.domain.fleets.fleet import Fleet, VCenter
 from esx_drift.domain.names import next_request_id
 from esx_drift.domain.shapes import CheckRequest, Failure, Record
 from esx_drift.domain.times import text_of
-from esx_drift.errors import RequestRefused
+from esx_drift.errors import RequestRefused, VCenterReplaced
 from esx_drift.failing import CONFIRMED
 from esx_drift.log import Later, Log
 from esx_drift.ports import Queue, Store, Topic, VCenters
@@ -52,12 +52,12 @@ class Checker:
             code_version=self.code_version,
         )
         log = Log(self.store, self.topic, vcenter.name, request["cluster"])
-        answer = log.append(request["request_id"], look)
+        answer = log.append(
+            request["request_id"], look, lambda answer: self._come_back(vcenter, request, answer.record)
+        )
         if isinstance(answer, Later):
             self.queue.send_check(answer.request, answer.delay_seconds)
             return None
-        if answer.record["failure"] is not None:
-            self._come_back(vcenter, request, answer.record, answer.record["failure"])
         return answer.record
 
     def _decider(self, vcenter: VCenter) -> Decider:
@@ -71,9 +71,15 @@ class Checker:
             code_version=self.code_version,
         )
 
-    def _come_back(self, vcenter: VCenter, request: CheckRequest, record: Record, failure: Failure) -> None:
-        """See to it that a first suspicion is tried again soon; repeated, it asks for the same again."""
-        if failure["at"] == "login":
+    def _come_back(self, vcenter: VCenter, request: CheckRequest, record: Record) -> None:
+        """See to it that a first suspicion is tried again soon; repeated, it asks for the same again.
+
+        What is the vCenter's as a whole is for the dispatcher to look at, at once.
+        """
+        failure = record["failure"]
+        if failure is None:
+            return
+        if failure["at"] == "login" or failure["reason"] == VCenterReplaced.reason:
             reason = failure["reason"]
             run_id = request["run_id"] or request["request_id"]
             self.queue.send_retry(retry_of(vcenter.name, run_id, 0, reason), 0)

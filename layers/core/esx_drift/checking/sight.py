@@ -67,15 +67,17 @@ class Gaze:
     def question(self, report: Report, sight: Sight) -> None:
         """What a fresh report leaves to be asked.
 
-        Raises one of ``VCENTER_FAILURES``; ``NotAuthorized`` also where the inventory has no host, though
-        the report has some: a lost permission empties a list without an error, and no host has left.
+        Raises one of ``VCENTER_FAILURES``; ``NotAuthorized`` also where the inventory lacks over half of the
+        hosts that the report names: a lost permission shortens a list without an error, and no host left.
         """
         cluster = self.request["cluster"]
-        if not sight.hosts and report.runs:
+        listed = {host.id for host in sight.hosts}
+        hidden = report.names.keys() - listed
+        if len(hidden) * 2 > len(report.names):
             sight.at = "hosts"
             raise NotAuthorized(
-                f"{self.vcenter.name} lists no host of {cluster}, though its report covers"
-                f" {len(report.runs)}: the account seems to have lost its permission on them"
+                f"{self.vcenter.name} lists {len(listed)} hosts of {cluster}, and its report names"
+                f" {len(hidden)} more: the account seems to have lost its permission on them"
             )
         if report.status == ELIGIBILITY_CHECK_FAILURE:
             session = self.vcenters.session(self.vcenter.name)

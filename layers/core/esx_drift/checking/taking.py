@@ -43,8 +43,8 @@ class Taking:
         outcome = self._outcome(compared, settled)
         document = self._blob(document_key, self.reply.body)
         snapshot = self._blob(snapshot_key, canonical_json(compared.snapshot))
-        archived = outcome != "unchanged"
-        taken = self._last_taken(outcome)
+        archived = not self._is_same(compared, settled)
+        taken = self._last_taken(archived=archived)
         after = self._after(compared, settled, taken, _stored(snapshot))
         record: Record = {
             **self.scene.record(outcome, after, self.notices),
@@ -89,14 +89,17 @@ class Taking:
         }
 
     def _outcome(self, compared: Compared, settled: Settled) -> Outcome:
-        after = self.scene.after
-        first = after["seal"] is None
-        same = compared.seal == after["seal"] and compared.coverage == after["coverage"]
-        if same and not settled.moved:
-            return "unchanged"
         if compared.blind:
             return "not-covered"
-        return "baseline" if first else "changed"
+        if self._is_same(compared, settled):
+            return "unchanged"
+        return "baseline" if self.scene.after["seal"] is None else "changed"
+
+    def _is_same(self, compared: Compared, settled: Settled) -> bool:
+        """Whether there is nothing new to archive."""
+        after = self.scene.after
+        same = compared.seal == after["seal"] and compared.coverage == after["coverage"]
+        return same and not settled.moved
 
     def _uncovered_since(self, compared: Compared) -> dict[str, str]:
         return uncovered_after(
@@ -146,13 +149,13 @@ class Taking:
             "departed": departed_after(after["departed"], before, hosts, known_key, self.scene.now),
         }
 
-    def _last_taken(self, outcome: Outcome) -> LastTaken:
+    def _last_taken(self, *, archived: bool) -> LastTaken:
         before, task = self.scene.after["last_taken"], self.scene.request["task"]
         return {
             "completion_time": text_of(self.report.completion_time),
             "task_id": task["id"] if task else None,
             "raw_sha256": sha256_hex(self.reply.body),
-            "seq": before["seq"] if before and outcome == "unchanged" else self.scene.turn.seq,
+            "seq": before["seq"] if before and not archived else self.scene.turn.seq,
         }
 
     def _host_names(self, compared: Compared) -> dict[str, str]:

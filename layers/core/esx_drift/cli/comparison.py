@@ -82,7 +82,7 @@ def _shown_by(side: Side, before: Side | None) -> list[Condition]:
         first_look=before is None,
         blind_after_seconds=0,
     )
-    return [condition for condition in found if condition.kind != "drift-unreviewed"]
+    return [condition for condition in found if condition.opens and condition.kind != "drift-unreviewed"]
 
 
 def _taken_as_accepted(side: Side) -> dict[str, Accepted]:

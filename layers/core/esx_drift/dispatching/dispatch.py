@@ -20,7 +20,7 @@ from esx_drift.domain.names import VCENTER_LOG
 from esx_drift.domain.shapes import CheckRequest, Dispatch, ExpectedCluster, Record, RetryRequest
 from esx_drift.domain.times import text_of
 from esx_drift.errors import RequestRefused, TransientError
-from esx_drift.log import Log
+from esx_drift.log import Answer, Log
 from esx_drift.ports import Queue, Store, Topic, VCenters
 
 logger = Logger(child=True)
@@ -97,15 +97,18 @@ class Dispatcher:
             clock=self.clock,
             code_version=self.code_version,
         )
-        answer = Log(self.store, self.topic, vcenter.name).append(look.request_id, look)
-        dispatch = answer.record["dispatch"]
-        if dispatch is None or (answer.repeated and not repeat):
-            return _blank(run)
-        _tell(answer.record, dispatch)
-        return self._sent(vcenter, run, answer.record, dispatch)
-
-    def _sent(self, vcenter: VCenter, run: Run, record: Record, dispatch: Dispatch) -> Reply:
         reply = _blank(run)
+
+        def send(answer: Answer) -> None:
+            dispatch = answer.record["dispatch"]
+            if dispatch is not None and (repeat or not answer.repeated):
+                _tell(answer.record, dispatch)
+                self._send(vcenter, run, answer.record, dispatch, reply)
+
+        Log(self.store, self.topic, vcenter.name).append(look.request_id, look, send)
+        return reply
+
+    def _send(self, vcenter: VCenter, run: Run, record: Record, dispatch: Dispatch, reply: Reply) -> None:
         for expected in dispatch["expected"]:
             self.queue.send_check(self._request(vcenter, run, expected), 0)
             reply["dispatched"].append(
@@ -121,8 +124,7 @@ class Dispatcher:
             self.queue.send_retry(retry, dispatch["retry_after_seconds"])
         for retirement in retirements(record, self.clock()):
             self.queue.send_check(retirement, 0)
-        reply["failed"] = failed_in(run, record, dispatch["expected"])
-        return reply
+        reply["failed"] += failed_in(run, record, dispatch["expected"])
 
     def _request(self, vcenter: VCenter, run: Run, expected: ExpectedCluster) -> CheckRequest:
         return {

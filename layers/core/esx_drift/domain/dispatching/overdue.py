@@ -32,12 +32,14 @@ def overdue(names: Mapping[str, str], logs: Mapping[str, After], limit: datetime
         _late(cluster, names[cluster], after["last_look_at"])
         for cluster, after in logs.items()
         if (after["last_look_at"] is None or time_of(after["last_look_at"]) < limit)
-        and not _is_explained(after)
+        and not _is_explained(after, limit)
     ]
 
 
-def _is_explained(after: After) -> bool:
-    kinds = {finding["kind"] for finding in after["findings"].values()}
+def _is_explained(after: After, limit: datetime) -> bool:
+    """Whether a failure says why, and was met since: where nobody checks any more, it stays as it was."""
+    findings = after["findings"].values()
+    kinds = {finding["kind"] for finding in findings if time_of(finding["last_seen"]) >= limit}
     coverage = after["coverage"]
     nobody = coverage is not None and coverage["covered"] == 0
     return bool(kinds & BLINDING_KINDS) or (nobody and any(kind.startswith("host-") for kind in kinds))

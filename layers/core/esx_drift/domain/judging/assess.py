@@ -46,8 +46,8 @@ def conditions(  # noqa: PLR0913 - each is a fact of its own, and all but three 
         *_orphaned(report, snapshot, names, {} if first_look else accepted, first_look=first_look),
         *whole,
         *_inconsistent(report),
-        # Where nothing was seen and the cluster's own condition says why, each host would say it again.
-        *([] if whole and not runs else host_conditions(unseen)),
+        # Where nothing was seen and the cluster's own condition says why, no host says it again.
+        *(replace(one, opens=bool(runs) or not whole) for one in host_conditions(unseen)),
     ]
 
 

@@ -35,7 +35,7 @@ def judge(completed_at: datetime, replied_at: datetime, expected: Expected) -> F
     but not what was asked for, or too old for a first look. future: not possible by the vCenter's own clock.
     """
     completed = time_of(text_of(completed_at))
-    if completed > replied_at + MAX_AHEAD:
+    if completed - replied_at > MAX_AHEAD:
         return "future"
     if expected.taken_at is not None and completed <= expected.taken_at:
         return "same" if completed == expected.taken_at else "older"
