@@ -35,20 +35,24 @@ class Aws:
     retry_queue_url: str
     calls: list[tuple[str, str]] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
-    written: dict[str, bytes] = field(default_factory=dict)
-    """What was first written under each key of the AuditBucket; S3 refuses what comes later."""
 
     def note(self, params: Mapping[str, Any], model: Any, **_: object) -> None:  # noqa: ANN401  # botocore's
         """Called by botocore before each call."""
         self.calls.append((model.name, params.get("Key", params.get("Prefix", ""))))
         if model.name == "PutObject" and params["Bucket"] == "audit":
             assert params["IfNoneMatch"] == "*"
-            self.written.setdefault(params["Key"], params["Body"])
         if model.name == "SendMessage":
             queue = params["QueueUrl"].rpartition("/")[2]
             body = json.loads(params["MessageBody"])
             require("check-request" if queue == "check" else "retry-request", body)
             self.sent.append(Sent(queue, body, params["DelaySeconds"], params["MessageGroupId"]))
+
+    @property
+    def written(self) -> dict[str, bytes]:
+        """All that lies in the AuditBucket; S3 refused what came second under a key."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket="audit")
+        keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+        return {key: self.s3.get_object(Bucket="audit", Key=key)["Body"].read() for key in keys}
 
     @property
     def store(self) -> S3Store:

@@ -61,7 +61,6 @@ def world(cloud: Aws, ca: Authority, tls: Tls) -> Iterator[World]:
     two_clusters(vcenter)
     cloud.calls.clear()
     cloud.sent.clear()
-    cloud.written.clear()
     with VCenterServer(vcenter, tls=tls) as server:
         made.put_secret(server.port, ca.pem)
         yield made

@@ -1,9 +1,10 @@
-"""Servers on loopback that do what no vCenter does: raw bytes, silence, and a proxy in between."""
+"""Servers on loopback that do what no vCenter does: raw bytes, dribble, silence, and a proxy in between."""
 
 import socket
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Thread
 
@@ -19,13 +20,22 @@ def listening(backlog: int = 8) -> Iterator[socket.socket]:
         yield server
 
 
-@contextmanager
-def raw_server(tls: Tls, answer: bytes) -> Iterator[int]:
+type Reply = Callable[[bytes], Iterable[bytes]]
+"""The pieces that answer a request, each sent by itself."""
+
+
+def raw_server(tls: Tls, answer: bytes) -> AbstractContextManager[int]:
     """Answers each connection's first request with these bytes and hangs up; gives its port."""
+    return replying(tls, lambda _: [answer])
+
+
+@contextmanager
+def replying(tls: Tls, reply: Reply) -> Iterator[int]:
+    """Answers each connection's first request with these pieces and hangs up; gives its port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tls.certificate, tls.key)
     with listening() as server:
-        thread = Thread(target=_answer_all, args=(server, context, answer))
+        thread = Thread(target=_answer_all, args=(server, context, reply))
         thread.start()
         try:
             yield server.getsockname()[1]
@@ -34,13 +44,34 @@ def raw_server(tls: Tls, answer: bytes) -> Iterator[int]:
             thread.join()
 
 
-def _answer_all(server: socket.socket, context: ssl.SSLContext, answer: bytes) -> None:
+def _answer_all(server: socket.socket, context: ssl.SSLContext, reply: Reply) -> None:
     with suppress(OSError):
         while True:
             connection, _ = server.accept()
             with suppress(OSError), context.wrap_socket(connection, server_side=True) as wrapped:
-                wrapped.recv(65536)
-                wrapped.sendall(answer)
+                for piece in reply(wrapped.recv(65536)):
+                    wrapped.sendall(piece)
+
+
+def dribbled(data: bytes, pause_seconds: float = 0.05, fast_bytes: int = 0) -> Iterator[bytes]:
+    """The data byte by byte, with a pause before each; the first ``fast_bytes`` come at once."""
+    yield data[:fast_bytes]
+    for value in data[fast_bytes:]:
+        time.sleep(pause_seconds)  # the pace is what is tested
+        yield bytes([value])
+
+
+def answer_of(address: tuple[str, int], request: bytes) -> bytes:
+    """What the TLS server at the address answers; it is asked to hang up after it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with (
+        socket.create_connection(address) as connection,
+        context.wrap_socket(connection) as wrapped,
+        wrapped.makefile("rb") as answer,
+    ):
+        wrapped.sendall(request.replace(b"keep-alive", b"close"))
+        return answer.read()
 
 
 @dataclass(slots=True)
@@ -52,12 +83,13 @@ class Proxy:
 
 
 @contextmanager
-def proxy_server(refusal: bytes | None = None) -> Iterator[Proxy]:
-    """A proxy that opens tunnels, or answers each CONNECT with the refusal."""
+def proxy_server(refusal: bytes | Iterable[bytes] | None = None) -> Iterator[Proxy]:
+    """A proxy that opens tunnels, or answers each CONNECT with the refusal, given whole or in pieces."""
     with listening() as server:
         proxy = Proxy(server.getsockname()[1])
         threads: list[Thread] = []
-        accepting = Thread(target=_accept_all, args=(server, proxy, refusal, threads))
+        pieces = [refusal] if isinstance(refusal, bytes) else refusal
+        accepting = Thread(target=_accept_all, args=(server, proxy, pieces, threads))
         accepting.start()
         try:
             yield proxy
@@ -68,7 +100,9 @@ def proxy_server(refusal: bytes | None = None) -> Iterator[Proxy]:
                 thread.join()
 
 
-def _accept_all(server: socket.socket, proxy: Proxy, refusal: bytes | None, threads: list[Thread]) -> None:
+def _accept_all(
+    server: socket.socket, proxy: Proxy, refusal: Iterable[bytes] | None, threads: list[Thread]
+) -> None:
     with suppress(OSError):
         while True:
             client, _ = server.accept()
@@ -76,12 +110,13 @@ def _accept_all(server: socket.socket, proxy: Proxy, refusal: bytes | None, thre
             threads[-1].start()
 
 
-def _serve(client: socket.socket, proxy: Proxy, refusal: bytes | None) -> None:
-    with client:
+def _serve(client: socket.socket, proxy: Proxy, refusal: Iterable[bytes] | None) -> None:
+    with client, suppress(OSError):
         head = client.recv(65536).decode()
         proxy.heads.append(head)
         if refusal is not None:
-            client.sendall(refusal)
+            for piece in refusal:
+                client.sendall(piece)
             return
         host, _, port = head.split()[1].rpartition(":")
         with socket.create_connection((host, int(port))) as target:

@@ -1,12 +1,20 @@
-"""requests, held to what is safe against a vCenter: no other trust, no redirect, no POST sent twice."""
+"""requests, held to what is safe: one source of trust, one deadline, no redirect, no POST sent twice."""
 
+import math
 import ssl
+import time
+from collections.abc import Buffer
+from functools import partial
+from http.client import HTTPResponse
+from io import BufferedReader, RawIOBase
+from socket import socket
 from types import TracebackType
 from typing import Any, Self
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import BaseHTTPResponse, Retry
+from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import ConnectionPool
 from urllib3.exceptions import ReadTimeoutError
 
@@ -38,11 +46,73 @@ ONCE_MORE = _OnceMore(
 )
 
 
-class Transport(HTTPAdapter):
-    """requests' adapter with our TLS context, and no other source of trust."""
+class Deadline:
+    """When what is being read must be there. A socket's time-out starts anew with each byte.
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    Nothing may be read before it is started.
+    """
+
+    def __init__(self) -> None:
+        self._end = -math.inf
+
+    def start(self, seconds: float) -> None:
+        """From now on it is this far away."""
+        self._end = time.monotonic() + seconds
+
+    def left_seconds(self) -> float:
+        """Raises ``TimeoutError``, as a socket does, once nothing is left."""
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the deadline has passed")
+        return left
+
+
+class _Timed(RawIOBase):
+    """A socket's bytes: waits for each as long as its time-out says, and never beyond the deadline."""
+
+    def __init__(self, stream: RawIOBase, sock: socket, deadline: Deadline) -> None:
+        self._stream = stream
+        self._sock = sock
+        self._timeout_seconds = sock.gettimeout() or math.inf
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: Buffer, /) -> int | None:
+        """How many bytes came."""
+        self._sock.settimeout(min(self._timeout_seconds, self._deadline.left_seconds()))
+        return self._stream.readinto(buffer)
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._stream.close()
+        super().close()
+
+
+class _TimedResponse(HTTPResponse):
+    """An answer, the vCenter's or a proxy's to CONNECT, of which every byte is timed."""
+
+    def __init__(self, deadline: Deadline, sock: socket, **options: Any) -> None:  # noqa: ANN401 -- http.client's
+        super().__init__(sock, **options)
+        self.fp = BufferedReader(_Timed(self.fp.detach(), sock, deadline))
+
+
+class _TimedConnection(HTTPSConnection):
+    """urllib3's connection; http.client makes what reads its answers by ``response_class``."""
+
+    def __init__(self, deadline: Deadline, **options: Any) -> None:  # noqa: ANN401 -- the signature is urllib3's
+        super().__init__(**options)
+        self.response_class = partial(_TimedResponse, deadline)  # type: ignore[assignment]  # it is only called
+
+
+class Transport(HTTPAdapter):
+    """requests' adapter with our TLS context, no other source of trust, and the deadline for all it reads."""
+
+    def __init__(self, context: ssl.SSLContext, deadline: Deadline) -> None:
         self._context = context
+        self._connection = partial(_TimedConnection, deadline)
         super().__init__(max_retries=ONCE_MORE)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:  # noqa: ANN401, FBT001, FBT002 -- the signature is requests'
@@ -54,6 +124,12 @@ class Transport(HTTPAdapter):
         return super().proxy_manager_for(
             proxy, ssl_context=self._context, proxy_ssl_context=self._context, **kwargs
         )
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 -- the signature is requests'
+        """Have the pool make connections that are held to the deadline."""
+        pool: Any = super().get_connection_with_tls_context(*args, **options)
+        pool.ConnectionCls = self._connection
+        return pool
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ANN401 -- the signature is requests'
         """Do nothing: requests would add its public CAs to the context, which verifies by itself."""

@@ -11,9 +11,9 @@ from http.cookiejar import DefaultCookiePolicy
 
 import requests
 from urllib3 import BaseHTTPResponse, Retry
-from urllib3.exceptions import HTTPError, InvalidHeader
+from urllib3.exceptions import HTTPError, InvalidHeader, ReadTimeoutError
 
-from esx_drift.adapters.vcenter.transport import DirectSession, Transport
+from esx_drift.adapters.vcenter.transport import Deadline, DirectSession, Transport
 from esx_drift.adapters.vcenter.unreachable import Peer, unreachable
 from esx_drift.errors import OutOfTime, VCenterUnreachable
 
@@ -23,11 +23,14 @@ CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
 """For each wait for bytes. A busy vCenter takes seconds for the report of a large cluster."""
 
+HEAD_SECONDS = READ_SECONDS
+"""From the begin of a call to the end of the headers, a proxy's too, however steadily they dribble."""
+
 BODY_SECONDS = 60.0
-"""For a whole body, however steadily it dribbles: a function must not be held until its own time-out."""
+"""For a whole body, and all that frames it: a function must not be held until its own time-out."""
 
 TIME_FOR_A_CALL_MS = 105_000
-"""What one call may take by the three bounds above, and 10 s to end the session after it."""
+"""What one call may take: connecting, headers and body by their bounds, and 10 s to end the session."""
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """The report of 96 hosts with 96 images has 2.5 MB."""
@@ -53,7 +56,7 @@ class Answer:
 
 
 class Wire:
-    """Calls to the one host that the secret names."""
+    """Calls to the one host that the secret names, one at a time."""
 
     def __init__(
         self,
@@ -67,6 +70,7 @@ class Wire:
         self._clock = clock
         self._pause = pause
         self._time_left_ms = time_left_ms
+        self._deadline = Deadline()
         self._http = DirectSession()
         self._http.trust_env = False
         self._http.proxies = {"https": peer.proxy} if peer.proxy else {}
@@ -74,7 +78,7 @@ class Wire:
         self._http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         # No compression: what is kept is byte for byte what was sent, and no small body becomes a huge one.
         self._http.headers.update({"Accept": "application/json", "Accept-Encoding": "identity"})
-        self._http.mount("https://", Transport(context))
+        self._http.mount("https://", Transport(context, self._deadline))
 
     def call(
         self,
@@ -106,6 +110,7 @@ class Wire:
     def _once(
         self, method: str, path: str, params: Sequence[tuple[str, str]], headers: Mapping[str, str] | None
     ) -> Answer:
+        self._deadline.start(HEAD_SECONDS)
         try:
             with self._http.request(
                 method,
@@ -125,17 +130,19 @@ class Wire:
             raise unreachable(self.peer, error) from error
 
     def _body(self, raw: BaseHTTPResponse) -> tuple[bytes, bool]:
+        self._deadline.start(BODY_SECONDS)
         body = bytearray()
-        end = time.monotonic() + BODY_SECONDS
-        while chunk := raw.read1(CHUNK_BYTES, decode_content=True):
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                return b"", True
-            if time.monotonic() > end:
-                raise VCenterUnreachable(
-                    f"the answer of {self.peer.address} did not end within {BODY_SECONDS:.0f} s",
-                    {"phase": "http"},
-                )
+        try:
+            while chunk := raw.read1(CHUNK_BYTES, decode_content=True):
+                body += chunk
+                if len(body) > MAX_BODY_BYTES:
+                    return b"", True
+        except ReadTimeoutError as error:
+            raise VCenterUnreachable(
+                f"the answer of {self.peer.address} did not end within {BODY_SECONDS:.0f} s,"
+                f" or paused for {READ_SECONDS:.0f} s",
+                {"phase": "http"},
+            ) from error
         return bytes(body), False
 
 
