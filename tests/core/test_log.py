@@ -3,12 +3,13 @@
 import json
 from contextlib import suppress
 from threading import Barrier, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from esx_drift.adapters.store import S3Store
 from esx_drift.contracts import violations
 from esx_drift.domain.names import digest_of, record_key, sha256_hex, state_key
+from esx_drift.domain.shapes import Record
 from esx_drift.errors import StoreConflict, TopicUnavailable
 from esx_drift.log import ANSWERED_KEPT, Answer, Later, Turn, empty_after
 
@@ -231,4 +232,56 @@ def test_many_at_once_leave_one_log(store: S3Store, topic: Subscribers) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+    assert_whole(store, topic, 1)
+
+
+def test_what_follows_from_a_record_does_not_wait_for_the_topic(store: S3Store, topic: Subscribers) -> None:
+    """A topic that refuses keeps no check from being asked for; the request that comes again asks again."""
+    topic.refusals = 1
+    followed: list[Answer] = []
+    with pytest.raises(TopicUnavailable):
+        log(store, topic).append(request(0), look_of(store), followed.append)
+    log(store, topic).append(request(0), look_of(store), followed.append)
+    assert [answer.repeated for answer in followed] == [False, True]
+    assert_whole(store, topic, 1)
+
+
+def test_an_outbox_is_told_once_however_often_a_look_is_put_off(store: S3Store, topic: Subscribers) -> None:
+    """While an extraction runs, each turn would else publish it again."""
+    topic.refusals = 1
+    with pytest.raises(TopicUnavailable):
+        log(store, topic).append(request(0), look_of(store))
+    later = Later({}, 60)  # type: ignore[typeddict-item]  # the log hands it through unread
+    for _ in range(3):
+        assert log(store, topic).append(request(1), lambda _: later) is later
+    assert len(topic.published) == 1
+    log(store, topic).append(request(1), look_of(store))
+    assert_whole(store, topic, 2)
+
+
+class _LosesReplies:
+    """A store that writes the first record, and whose reply to it is lost."""
+
+    def __init__(self, inner: S3Store) -> None:
+        self._inner = inner
+        self._lost = False
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # it stands for the store
+        return getattr(self._inner, name)
+
+    def put_record(self, record: Record) -> str | None:
+        """Written; and the first time, the library's own second try finds it there."""
+        sha256 = self._inner.put_record(record)
+        if self._lost:
+            return sha256
+        self._lost = True
+        return None
+
+
+def test_a_record_whose_reply_was_lost_is_ours(store: S3Store, topic: Subscribers) -> None:
+    """It is no repetition: what follows from it was not done by anybody else."""
+    lossy: Store = _LosesReplies(store)
+    followed: list[Answer] = []
+    log(lossy, topic).append(request(0), look_of(store), followed.append)
+    assert [answer.repeated for answer in followed] == [False]
     assert_whole(store, topic, 1)

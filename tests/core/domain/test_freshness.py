@@ -62,3 +62,10 @@ def test_nothing_is_taken_twice(completed: datetime, asked: datetime | None, tak
     if verdict == "fresh":
         assert judge(completed, NOW, Expected(asked, completed, DAY_SECONDS)) == "same"
         assert asked is None or completed >= asked
+
+
+def test_a_clock_at_the_end_of_time_is_no_crash() -> None:
+    """Whatever a vCenter's Date says, a report is judged."""
+    end = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert judge(end, end, Expected(None, None, 60)) == "fresh"
+    assert judge(end, datetime(2026, 11, 23, tzinfo=UTC), Expected(None, None, 60)) == "future"
