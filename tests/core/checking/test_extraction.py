@@ -53,6 +53,11 @@ def test_a_failed_task_is_no_look(world: World) -> None:
     assert record["coverage"] == first["coverage"]
     assert record["after"]["last_look_at"] == first["checked_at"]
     assert record["events"][0]["data"]["extracted_at"] == first["report"]["completion_time"]  # type: ignore[index]  # it is there
+    world.set(extract=False)
+    again = world.check()
+    assert again["outcome"] == "same-report"
+    assert moved(again) == set(), "the old report, read once more, proves nothing"
+    world.set(extract=True)
     world.vcenter.inventory.set_outcome(PROD_A)
     assert moved(world.check()) == {("extraction-failed", "resolved")}
 

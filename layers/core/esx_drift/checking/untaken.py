@@ -10,7 +10,7 @@ from esx_drift.domain.images.report import Report
 from esx_drift.domain.judging.condition import Condition
 from esx_drift.domain.judging.extraction import Outlook, unfinished
 from esx_drift.domain.judging.freshness import Freshness
-from esx_drift.domain.judging.kinds import STALE_KINDS, VCENTER_KINDS
+from esx_drift.domain.judging.kinds import VCENTER_KINDS
 from esx_drift.domain.names import quarantine_key, sha256_hex
 from esx_drift.domain.shapes import After, Failure, Json, Outcome, Record, ReportFacts, Severity, Stored
 from esx_drift.domain.times import text_of, time_of
@@ -77,9 +77,8 @@ def not_possible(scene: Scene, reply: Reply, report: Report) -> Draft:
 def not_fresh(scene: Scene, reply: Reply, report: Report, freshness: Freshness) -> Draft:
     """The vCenter still serves an old report: what was known of the cluster stands."""
     conditions = unfinished(_outlook(scene, reply, report))
-    # An older report than the one taken moves nothing: it disproves no failure to extract.
-    disproved = STALE_KINDS if freshness == "same" else frozenset({one.kind for one in conditions})
-    settled = scene.settle(conditions, VCENTER_KINDS | disproved, {})
+    # A report that was there before disproves no failure to extract: only a new one does.
+    settled = scene.settle(conditions, VCENTER_KINDS, {})
     outcome: Outcome = "same-report" if freshness == "same" else "superseded"
     after: After = {
         **scene.after,

@@ -15,13 +15,16 @@ VCENTER_KINDS = LOGIN_KINDS | {
 LISTING_KINDS = VCENTER_KINDS | {"check-overdue"}
 """What a run of the dispatcher tests, in the vCenter's own log."""
 
-STALE_KINDS = frozenset(
-    {"extraction-unavailable", "extraction-failed", "extraction-timeout", "extraction-stale"}
+EXTRACTION_KINDS = frozenset(
+    {
+        "extraction-unavailable",
+        "extraction-failed",
+        "extraction-timeout",
+        "extraction-stale",
+        "eligibility-failed",
+    }
 )
-"""What is tested by an extraction that leaves no new report."""
-
-EXTRACTION_KINDS = STALE_KINDS | {"eligibility-failed"}
-"""What a new report disproves."""
+"""What only a new report disproves."""
 
 REPORT_KINDS = frozenset(
     {
