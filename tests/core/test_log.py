@@ -285,3 +285,20 @@ def test_a_record_whose_reply_was_lost_is_ours(store: S3Store, topic: Subscriber
     log(lossy, topic).append(request(0), look_of(store), followed.append)
     assert [answer.repeated for answer in followed] == [False]
     assert_whole(store, topic, 1)
+
+
+def test_a_state_that_somebody_else_wrote_meanwhile_stops_nothing(store: S3Store, topic: Subscribers) -> None:
+    """Our own events are published all the same, and the next check catches up with whoever wrote it."""
+    log(store, topic).append(request(0), look_of(store))
+
+    def overtaken(turn: Turn) -> object:
+        known = store.state(VCENTER, CLUSTER)
+        assert known is not None
+        assert known.state is not None
+        assert store.put_state({**known.state, "outbox": [1]}, known.etag) is not None
+        return look_of(store)(turn)
+
+    log(store, topic).append(request(1), overtaken)  # type: ignore[arg-type]  # it returns what look_of does
+    assert topic.ids == ids_of(records(store))
+    log(store, topic).append(request(2), look_of(store))
+    assert_whole(store, topic, 3)

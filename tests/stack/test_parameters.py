@@ -38,6 +38,10 @@ def test_an_alarm_reaches_whoever_subscribed(chosen: Stack) -> None:
     (subscribed,) = chosen.aws.sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
     assert (subscribed["Protocol"], subscribed["Endpoint"]) == ("email", "admin@example.com")
     listener = _listener(chosen, topic)
+    # The emulator is blind to dimensions: another stack's errors may have raised it before anybody listened.
+    chosen.aws.cloudwatch.set_alarm_state(
+        AlarmName=chosen.resources["DispatcherErrorsAlarm"], StateValue="OK", StateReason="not yet"
+    )
     chosen.aws.cloudwatch.put_metric_data(
         Namespace="AWS/Lambda",
         MetricData=[
@@ -49,9 +53,8 @@ def test_an_alarm_reaches_whoever_subscribed(chosen: Stack) -> None:
         ],
     )
     heard = until(lambda: _messages(chosen, listener), "the alarm", 60)
-    # The emulator is blind to dimensions: whose alarm comes first is no matter here.
-    message = json.loads(json.loads(heard[0]["Body"])["Message"])
-    assert (message["NewStateValue"], message["Trigger"]["MetricName"]) == ("ALARM", "Errors")
+    messages = [json.loads(json.loads(one["Body"])["Message"]) for one in heard]
+    assert ("ALARM", "Errors") in [(one["NewStateValue"], one["Trigger"]["MetricName"]) for one in messages]
 
 
 def _messages(stack: Stack, url: str) -> "list[MessageTypeDef]":

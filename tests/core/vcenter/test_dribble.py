@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 from esx_drift.adapters.vcenter import wire as vcenter_wire
+from esx_drift.adapters.vcenter.transport import Deadline
 from esx_drift.errors import VCenterUnreachable
 
 from tests.core.vcenter.conftest import CLUSTER, Door, Pki
@@ -107,3 +108,12 @@ def test_a_dribbling_body_is_cut_off(
         _given_up_within(2, "did not end within"),
     ):
         door.connect(port=port).clusters()
+
+
+def test_a_deadline_that_has_passed_is_a_timeout() -> None:
+    """As a socket says it; before it is started there is no time at all."""
+    deadline = Deadline()
+    with pytest.raises(TimeoutError, match="deadline"):
+        deadline.left_seconds()
+    deadline.start(60)
+    assert 0 < deadline.left_seconds() <= 60
