@@ -1,8 +1,11 @@
 """Whom TLS trusts: what the vCenter's secret says, never what this machine's environment says."""
 
 import ssl
+from typing import Any
 
 import certifi
+from requests.adapters import HTTPAdapter
+from urllib3 import Retry
 
 from esx_drift.errors import SecretInvalid
 
@@ -54,3 +57,18 @@ def remedy(error: ssl.SSLCertVerificationError) -> str:
     if code in AGAINST_THE_RULES:
         return "Have the certificate issued by the rules, or set the secret's tls_strict to false."
     return "Renew the vCenter's certificate."
+
+
+class TlsTransport(HTTPAdapter):
+    """requests' adapter with one TLS context, and no other source of trust."""
+
+    def __init__(self, context: ssl.SSLContext, retries: Retry) -> None:
+        self._context = context
+        super().__init__(max_retries=retries)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:  # noqa: ANN401, FBT001, FBT002 -- the signature is requests'
+        """Give the pool our context."""
+        super().init_poolmanager(connections, maxsize, block, ssl_context=self._context, **kwargs)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ANN401 -- the signature is requests'
+        """Do nothing: requests would add its public CAs to the context, which verifies by itself."""

@@ -7,17 +7,15 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from ssl import SSLContext
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 from urllib3.util import parse_url
 
 from esx_drift.adapters.secrets import SlackSecret
-from esx_drift.adapters.tls import context_of
+from esx_drift.adapters.tls import TlsTransport, context_of
 from esx_drift.errors import SecretInvalid, WebhookRefused, WebhookThrottled, WebhookUnavailable
 
 CONNECT_SECONDS = 5.0
@@ -56,20 +54,6 @@ class _Answer:
     status: int
     body: str
     retry_after: str
-
-
-class _Transport(HTTPAdapter):
-    """requests' adapter with our TLS context, and no other source of trust."""
-
-    def __init__(self, context: SSLContext) -> None:
-        self._context = context
-        super().__init__(max_retries=RETRY)
-
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:  # noqa: ANN401, FBT001, FBT002 -- the signature is requests'
-        super().init_poolmanager(connections, maxsize, block, ssl_context=self._context, **kwargs)
-
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ANN401 -- the signature is requests'
-        """Do nothing: requests would add its public CAs to the context, which verifies by itself."""
 
 
 class SlackWebhook:
@@ -114,7 +98,7 @@ class SlackWebhook:
             )
         session = self._stack.enter_context(requests.Session())
         session.trust_env = False
-        session.mount("https://", _Transport(context_of(secret.ca_bundle, strict=True)))
+        session.mount("https://", TlsTransport(context_of(secret.ca_bundle, strict=True), RETRY))
         return secret.url, session
 
 

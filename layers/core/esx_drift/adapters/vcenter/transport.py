@@ -12,11 +12,12 @@ from types import TracebackType
 from typing import Any, Self
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3 import BaseHTTPResponse, Retry
 from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import ConnectionPool
 from urllib3.exceptions import ReadTimeoutError
+
+from esx_drift.adapters.tls import TlsTransport
 
 
 class _OnceMore(Retry):
@@ -107,17 +108,12 @@ class _TimedConnection(HTTPSConnection):
         self.response_class = partial(_TimedResponse, deadline)  # type: ignore[assignment]  # it is only called
 
 
-class Transport(HTTPAdapter):
-    """requests' adapter with our TLS context, no other source of trust, and the deadline for all it reads."""
+class Transport(TlsTransport):
+    """The same with the deadline for all that it reads, and our context for proxies too."""
 
     def __init__(self, context: ssl.SSLContext, deadline: Deadline) -> None:
-        self._context = context
         self._connection = partial(_TimedConnection, deadline)
-        super().__init__(max_retries=ONCE_MORE)
-
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:  # noqa: ANN401, FBT001, FBT002 -- the signature is requests'
-        """Give the pool our context."""
-        super().init_poolmanager(connections, maxsize, block, ssl_context=self._context, **kwargs)
+        super().__init__(context, ONCE_MORE)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401 -- the signature is requests'
         """Give a proxy's pool our context, for the tunnel and for a proxy that speaks TLS itself."""
@@ -130,9 +126,6 @@ class Transport(HTTPAdapter):
         pool: Any = super().get_connection_with_tls_context(*args, **options)
         pool.ConnectionCls = self._connection
         return pool
-
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ANN401 -- the signature is requests'
-        """Do nothing: requests would add its public CAs to the context, which verifies by itself."""
 
 
 class DirectSession(requests.Session):
