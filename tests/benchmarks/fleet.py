@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from tests.simulator import catalogue
 from tests.simulator.inventory import Cluster, Host
 from tests.simulator.report import make_report
-from tests.simulator.wire_software import Component, Software
+from tests.simulator.wire_software import Software
 
 COMPONENTS = 120
 OWN_DRIVERS = ("Cisco-nenic", "Intel-i40en", "MRVL-QLogic-FC")
@@ -55,12 +55,8 @@ def upgraded(hosts: list[Host], first: int | None = None) -> list[Host]:
 
 
 def all_different(hosts: list[Host]) -> list[Host]:
-    """Each component in another version, but each image's share in that image alone: nothing is in common."""
-    images = list({id(host.software): host.software for host in hosts}.values())
-    other = {
-        id(image): _renewed_in(image, list(image["components"])[number :: len(images)])
-        for number, image in enumerate(images)
-    }
+    """Every component of every image in another version."""
+    other = {id(host.software): _renewed(host.software, list(host.software["components"])) for host in hosts}
     return [replace(host, software=other[id(host.software)]) for host in hosts]
 
 
@@ -72,14 +68,14 @@ def _image(number: int) -> Software:
 
 
 def _upgraded(image: Software) -> Software:
-    """The next release: its base image and what comes with it, as in the simulator's scenarios."""
-    components = image["components"] | catalogue.inbox(AFTER)
-    return {**image, "base_image": catalogue.base_image(AFTER), "components": components}
+    """The next release: its base image and inbox components, and a third of the drivers with them."""
+    renewed = _renewed(image, list(image["components"])[::3])
+    components = renewed["components"] | catalogue.inbox(AFTER)
+    return {**renewed, "base_image": catalogue.base_image(AFTER), "components": components}
 
 
-def _renewed_in(image: Software, names: list[str]) -> Software:
-    return {**image, "components": image["components"] | {name: _renewed(image, name) for name in names}}
-
-
-def _renewed(image: Software, name: str) -> Component:
-    return catalogue.component(name, f"9.{image['components'][name].get('version')}")
+def _renewed(image: Software, names: list[str]) -> Software:
+    renewed = {
+        name: catalogue.component(name, f"9.{image['components'][name].get('version')}") for name in names
+    }
+    return {**image, "components": image["components"] | renewed}

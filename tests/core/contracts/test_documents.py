@@ -8,9 +8,10 @@ from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
-from esx_drift.contracts import json_of, notices_of, read_document, require, violations
+from esx_drift.contracts import json_of, notices_of, parsing, read_document, require, violations
 from esx_drift.contracts.parsing import MAX_BYTES
 from esx_drift.contracts.schemas import authority, gate, schemas, tidy_gate
 from esx_drift.domain.images.canonical import snapshot_from
@@ -118,6 +119,48 @@ def test_every_document_that_obeys_the_api_is_accepted(cluster: Any) -> None:  #
     assert bool(notices_of(read_document(body(document)))) == later
 
 
+SPELLINGS = (
+    lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False),
+    lambda value: json.dumps(value, separators=(",", ":")),
+    json.dumps,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(JSON | st.text(st.characters(codec=None), max_size=5), st.sampled_from(SPELLINGS), st.data())
+def test_reading_quickly_gives_what_reading_strictly_does(
+    value: object, spelt: Callable[[object], str], data: st.DataObject
+) -> None:
+    """The same value or the same refusal, however a text is spelt, and with a byte put in or taken out."""
+    content = spelt(value).encode("utf-8", "surrogatepass")
+    at = data.draw(st.integers(0, len(content)))
+    content = content[:at] + data.draw(st.binary(max_size=2)) + content[at + data.draw(st.integers(0, 1)) :]
+    with patch.object(parsing, "_unharmed", lambda _: None):
+        strictly = outcome(content)
+    assert outcome(content) == strictly
+
+
+def outcome(content: bytes) -> str:
+    """The value, numbers of different types told apart; or the refusal."""
+    try:
+        return repr(json_of(content))
+    except ContractViolation as error:
+        return error.message
+
+
+TWICE = ({"a": 1}, {"b": [{"a": 1}, {}]}, {"a": {'"': 1}})
+
+
+@pytest.mark.parametrize("value", TWICE)
+@pytest.mark.parametrize("spelt", SPELLINGS)
+def test_a_field_that_is_there_twice_is_never_read(value: object, spelt: Callable[[object], str]) -> None:
+    """However deep it is, and whatever else makes up for it in the length of the text."""
+    for twice in (b'"a":1,"a":', b'"a": 1, "a": ', b'"a":"\\u0022:","a":'):
+        content = spelt(value).encode().replace(b'"a": ', b'"a":').replace(b'"a":', twice)
+        with pytest.raises(ContractViolation, match="twice"):
+            json_of(content)
+
+
 REFUSED: dict[str, tuple[bytes, str]] = {
     "too large": (b" " * (MAX_BYTES + 1), "at most 32000000 bytes"),
     "too deep": (b"[" * 65 + b"]" * 65, "at most 64 levels"),
@@ -133,7 +176,8 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "no double": (b"[1e999]", "got 1e999"),
     "digits": (b"9" * 5_000, "thousands of digits"),
     "half a pair": (rb'["\ud83d"]', "half of a surrogate pair"),
-    "half a pair, deep": (rb'["\ud83d",' + b"[" * 900 + b"]" * 900 + b"]", "levels"),
+    "half a pair in a name": (rb'{"\ud83d":1}', "half of a surrogate pair"),
+    "half a pair, deep": (rb'["\ud83d",' + b"[" * 900 + b"]" * 900 + b"]", "half of a surrogate pair"),
     "UTF-16": ("{}".encode("utf-16"), "not UTF-8 at position 0"),
     "a byte order mark": (b"\xef\xbb\xbf{}", "BOM"),
     "cut off": (b'{"a":', "line 1 column 6"),

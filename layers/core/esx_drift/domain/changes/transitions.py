@@ -29,12 +29,8 @@ type _Relabelled = tuple[str, str, tuple[Json, Json]]
 """A part, its version, and its label before and after."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """A difference, and the numbers of the transitions that show it."""
-
-    difference: Difference
-    transitions: list[int]
+type _Groups = dict[object, tuple[_Found, list[int]]]
+"""Each difference once, and the numbers of the transitions that show it."""
 
 
 def image_changes(
@@ -44,29 +40,31 @@ def image_changes(
 
     The hosts of each are sorted by ``ranks``.
     """
-    relabelled = _relabelled(old_labels, new_labels)
-    groups: dict[object, _Group] = {}
-    for number, transition in enumerate(transitions):
-        for found in _differences(transition, relabelled if transition.described else []):
-            key = _key(found)
-            group = groups.get(key)
-            if group is None:
-                group = groups[key] = _Group(Difference(*found), [])
-            group.transitions.append(number)
-    edges = _edges([group.difference for group in groups.values()]) if groups else []
+    groups = _grouped(transitions, _relabelled(old_labels, new_labels))
+    differences = [Difference(*found) for found, _ in groups.values()]
+    edges = _edges(differences) if differences else []
     hosts = _Hosts(transitions, ranks)
     return [
-        change_of(group.difference, edge, hosts.of(group.transitions))
-        for group, edge in zip(groups.values(), edges, strict=True)
+        change_of(difference, edge, hosts.of(numbers))
+        for difference, edge, (_, numbers) in zip(differences, edges, groups.values(), strict=True)
     ]
 
 
-def _key(found: _Found) -> object:
-    try:
-        hash(found)
-    except TypeError:  # it holds an object
-        return canonical_json(found)
-    return found
+def _grouped(transitions: list[Transition], relabelled: list[_Relabelled]) -> _Groups:
+    groups: _Groups = {}
+    for number, transition in enumerate(transitions):
+        for found in _differences(transition, relabelled if transition.described else []):
+            key: object = found
+            try:
+                group = groups.get(key)
+            except TypeError:  # it holds an object
+                key = canonical_json(found)
+                group = groups.get(key)
+            if group is None:
+                groups[key] = found, [number]
+            else:
+                group[1].append(number)
+    return groups
 
 
 def _differences(transition: Transition, relabelled: list[_Relabelled]) -> list[_Found]:

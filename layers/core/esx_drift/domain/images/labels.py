@@ -8,7 +8,7 @@ from esx_drift.domain.names import canonical_json
 from esx_drift.domain.shapes import Image, Json, Labels
 
 if TYPE_CHECKING:
-    from esx_drift.domain.images.document import Component, Software, SoftwareInfo, SolutionDetails
+    from esx_drift.domain.images.document import Software, SoftwareInfo, SolutionDetails
 
 
 _ONLY_ONE = ("base_image", "add_on")
@@ -21,11 +21,10 @@ type _Table = dict[str, dict[str, list[Json]]]
 def labels_of(infos: "Iterable[SoftwareInfo]") -> Labels:
     """The labels of all these images."""
     tables: dict[str, _Table] = {element: {} for element in _DESCRIBED}
-    last: dict[str, Component] = {}
     for info in infos:
-        _add(tables, info, last)
+        _add(tables, info)
         for name, image in (info.get("alternative_images") or {}).items():
-            _add(tables, image, last)
+            _add(tables, image)
             _keep(tables["alternative_image"], name, "", {"display_name": image["display_name"]})
     # Prefixed only now: the loop over the components of all images is faster with their bare names.
     return {
@@ -59,20 +58,22 @@ def release_of(image: Image, labels: Labels) -> str:
     return f"{label['display_name']} {str(label['display_version']).rpartition(' - ')[0] or version}"
 
 
-def _add(tables: dict[str, _Table], software: "Software", last: "dict[str, Component]") -> None:
+def _add(tables: dict[str, _Table], software: "Software") -> None:
     base, add_on = software["base_image"], software.get("add_on")
     _keep(tables["base_image"], "", base["version"], base.get("details"))
     if add_on:
         _keep(tables["add_on"], "", f"{add_on['name']} {add_on['version']}", add_on.get("details"))
+    components = tables["component"]
     for name, component in software["components"].items():
-        if last.get(name) != component:  # most are as in the image before, and this loop is the longest
-            last[name] = component
-            _keep(tables["component"], name, component.get("version") or "", component.get("details"))
+        version, details = component.get("version") or "", component.get("details")
+        # Nearly all are as in the image before: in the longest loop of all, that is seen first.
+        if name not in components or details not in components[name].get(version, ()):
+            _keep(components, name, version, details)
     for name, component in (software.get("removed_components") or {}).items():
         _keep(tables["removed_component"], name, component.get("version") or "", component.get("details"))
     for name, solution in software["solutions"].items():
-        details = solution.get("details")
-        _keep(tables["solution"], name, solution["version"], _sorted(details) if details else None)
+        described = solution.get("details")
+        _keep(tables["solution"], name, solution["version"], _sorted(described) if described else None)
 
 
 def _keep(table: _Table, name: str, version: str, details: "Mapping[str, object] | None") -> None:
