@@ -2,6 +2,7 @@
 
 import pytest
 from esx_drift.adapters.breaker import S3Breakers
+from esx_drift.domain.breaker import fresh
 
 from tests.core.doctoring.conftest import Clinic, outcomes
 from tests.core.vcenter.world import BUCKET, NAME
@@ -69,10 +70,12 @@ def test_a_refused_login_is_tried_once_and_by_nobody_again(clinic: Clinic) -> No
     assert clinic.world.outcome("checker") == "LoginSuspended"
 
 
-def test_a_login_that_works_leaves_no_breaker(clinic: Clinic) -> None:
-    """Looking leaves no trace in the StateBucket."""
+def test_a_login_that_works_keeps_nobody_out(clinic: Clinic) -> None:
+    """The doctor gives his turn back."""
     clinic.examine()
-    assert S3Breakers(clinic.world.s3, BUCKET).read(NAME) is None
+    stored = S3Breakers(clinic.world.s3, BUCKET).read(NAME)
+    assert stored is not None
+    assert stored.breaker == fresh(NAME)
 
 
 def test_an_old_release_is_named(clinic: Clinic) -> None:

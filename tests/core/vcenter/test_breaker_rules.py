@@ -6,22 +6,25 @@ from itertools import pairwise
 import pytest
 from esx_drift.contracts import violations
 from esx_drift.domain.breaker import (
+    CLAIM_SECONDS,
     LOCKOUT_WINDOW_SECONDS,
     REFUSED_KEPT,
     Actor,
     Breaker,
     after_refusal,
     after_success,
-    announced,
+    claimed,
     forbids,
     fresh,
+    is_claimed,
+    released,
 )
 from hypothesis import given
 from hypothesis import strategies as st
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 WINDOW = timedelta(seconds=LOCKOUT_WINDOW_SECONDS)
-ACTORS: tuple[Actor, ...] = ("dispatcher", "checker")
+ACTORS: tuple[Actor, ...] = ("dispatcher", "checker", "doctor")
 
 
 @pytest.mark.parametrize("actor", ACTORS)
@@ -44,7 +47,8 @@ def test_a_refused_version_is_never_tried_again(actor: Actor) -> None:
 def test_a_new_version_is_the_dispatchers_to_try() -> None:
     """Checkers wait until the dispatcher has found it good."""
     refused = after_refusal(fresh("vc01"), "version-1", NOW)
-    assert forbids(refused, "checker", "version-2", NOW + WINDOW) is not None
+    for other in ("checker", "doctor"):
+        assert forbids(refused, other, "version-2", NOW + WINDOW) is not None
     assert forbids(refused, "dispatcher", "version-2", NOW + WINDOW) is None
     assert forbids(after_success(refused), "checker", "version-2", NOW + WINDOW) is None
 
@@ -54,7 +58,7 @@ def test_a_new_version_waits_for_the_window() -> None:
     refused = after_refusal(fresh("vc01"), "version-1", NOW)
     early = NOW + WINDOW - timedelta(milliseconds=1)
     assert "2026-11-23T02:17:00.000Z" in (forbids(refused, "dispatcher", "version-2", early) or "")
-    tried = announced(refused, NOW + WINDOW)
+    tried = claimed(refused, NOW + WINDOW)
     assert forbids(tried, "dispatcher", "version-2", NOW + WINDOW + timedelta(seconds=179)) is not None
     assert forbids(tried, "dispatcher", "version-2", NOW + 2 * WINDOW) is None
 
@@ -66,6 +70,17 @@ def test_what_was_refused_is_bounded() -> None:
         breaker = after_refusal(breaker, f"version-{number}", NOW)
     assert len(breaker["refused"]) == REFUSED_KEPT
     assert breaker["refused"][-1] == f"version-{REFUSED_KEPT + 4}"
+
+
+def test_a_turn_ends_when_it_is_given_back_or_too_long() -> None:
+    """And one that was taken by somebody else meanwhile is his."""
+    mine = claimed(fresh("vc01"), NOW)
+    assert not is_claimed(fresh("vc01"), NOW)
+    assert is_claimed(mine, NOW + timedelta(seconds=CLAIM_SECONDS - 1))
+    assert not is_claimed(mine, NOW + timedelta(seconds=CLAIM_SECONDS))
+    assert released(mine, mine["claimed_until"]) == fresh("vc01")
+    anothers = claimed(mine, NOW + timedelta(seconds=CLAIM_SECONDS))
+    assert released(anothers, mine["claimed_until"]) == anothers
 
 
 STEPS = st.lists(
@@ -87,7 +102,8 @@ def test_wrong_passwords_never_lock_the_account(steps: list[tuple[timedelta, Act
         now += passed
         if forbids(breaker, actor, version, now) is None:
             tried.append((now, version))
-            breaker = after_refusal(announced(breaker, now), version, now)
+            turn = claimed(breaker, now)
+            breaker = after_refusal(released(turn, turn["claimed_until"]), version, now)
         assert violations("breaker", breaker) == []
     assert len({version for _, version in tried}) == len(tried)
     assert all(later - earlier >= WINDOW for (earlier, _), (later, _) in pairwise(tried))

@@ -1,15 +1,17 @@
 """However many come with a wrong password: never enough refusals to lock the account."""
 
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from itertools import repeat
+from threading import Barrier, Condition
 
 import boto3
 import pytest
-from esx_drift.domain.breaker import Actor, Breaker, after_refusal, announced, fresh
+from esx_drift.domain.breaker import CLAIM_SECONDS, Actor, Breaker, after_refusal, claimed, fresh
 from esx_drift.domain.names import breaker_key, canonical_json
 from esx_drift.errors import (
     LoginRefused,
     LoginSuspended,
+    OutOfTime,
     StoreConflict,
     StoreUnavailable,
     VCenterError,
@@ -17,7 +19,11 @@ from esx_drift.errors import (
 
 from tests.core.vcenter.world import BUCKET, NAME, NOW, World
 from tests.simulator import VCenter, fault_kinds
+from tests.simulator.faults import Fault
+from tests.simulator.reply import Reply
 from tests.simulator.sessions import PASSWORD, USER
+
+LOGIN = "POST /api/session"
 
 
 def test_a_refusal_keeps_everybody_from_trying(world: World, vcenter: VCenter) -> None:
@@ -78,7 +84,7 @@ def test_a_trial_that_reached_nobody_is_repeated(world: World, vcenter: VCenter)
     world.outcome()
     world.set_password(PASSWORD)
     world.wait(180)
-    vcenter.faults.inject("POST /api/session", fault_kinds.status(500), times=1)
+    vcenter.faults.inject(LOGIN, fault_kinds.status(500), times=1)
     assert world.outcome("dispatcher") == VCenterError.__name__
     assert world.outcome("dispatcher") == LoginSuspended.__name__
     world.wait(180)
@@ -120,7 +126,7 @@ def test_a_trial_that_another_run_announced_first(world: World, vcenter: VCenter
     world.outcome()
     world.set_password(PASSWORD)
     world.wait(180)
-    _before_each_write(world, announced(after_refusal(fresh(NAME), "version-1", NOW), world.clock()))
+    _before_each_write(world, claimed(after_refusal(fresh(NAME), "version-1", NOW), world.clock()))
     assert world.outcome("dispatcher") == LoginSuspended.__name__
     assert len(vcenter.sessions.logins) == 1
 
@@ -132,23 +138,61 @@ def test_a_refusal_that_cannot_be_kept(world: World) -> None:
     assert world.outcome() == StoreConflict.__name__
 
 
-def test_sixty_clusters_never_lock_the_account(world: World, vcenter: VCenter) -> None:
-    """Three checkers and the dispatcher at once, message after message: 4 refusals at most, never 5."""
+def _held_until_there_are(number: int) -> Fault:
+    """Each login is kept waiting until so many are under way: the most that ever are, are so at once."""
+    under_way, changed = list[None](), Condition()
+
+    def wait_for_the_others(reply: Reply) -> Reply:
+        with changed:
+            under_way.append(None)
+            changed.notify_all()
+            changed.wait_for(lambda: len(under_way) >= number, timeout=10)
+        return reply
+
+    return Fault("held", alter=wait_for_the_others)
+
+
+def test_whoever_comes_at_once_never_locks_the_account(world: World, vcenter: VCenter) -> None:
+    """Three checkers, runs, retries, persons and doctors, message after message: 4 refusals, and no more."""
     world.set_password("wrong")
-    start = Barrier(4)
+    vcenter.faults.inject(LOGIN, _held_until_there_are(4))
+    actors: list[Actor] = [*repeat("checker", 3), *repeat("dispatcher", 4), *repeat("doctor", 2)]
+    start = Barrier(len(actors))
 
     def run(actor: Actor) -> list[str]:
         start.wait()
         return [world.outcome(actor) for _ in range(20)]
 
-    actors: list[Actor] = ["dispatcher", "checker", "checker", "checker"]
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(len(actors)) as pool:
         outcomes = [
             name for future in [pool.submit(run, actor) for actor in actors] for name in future.result()
         ]
     assert set(outcomes) == {"LoginRefused", "LoginSuspended"}
-    assert vcenter.sessions.refused_count <= 4
+    assert vcenter.sessions.refused_count == 4
     assert not vcenter.sessions.is_locked(USER)
+
+
+def test_turns_are_given_back(world: World, vcenter: VCenter) -> None:
+    """Whatever becomes of a login: who comes next need not wait, and nobody is kept out for good."""
+    assert world.outcome("dispatcher") == "in"
+    vcenter.faults.inject(LOGIN, fault_kinds.status(500), times=1)
+    assert world.outcome("doctor") == VCenterError.__name__
+    assert world.outcome("dispatcher") == "in"
+    with ThreadPoolExecutor(6) as pool:
+        outcomes = [pool.submit(world.outcome, actor) for actor in ("dispatcher", "doctor") for _ in range(3)]
+        assert {outcome.result() for outcome in outcomes} == {"in"}
+
+
+def test_a_turn_that_is_not_given_back(world: World, vcenter: VCenter) -> None:
+    """Its process ended within the login: the others wait a while, come again, and go in when it is over."""
+    world.s3.put_object(
+        Bucket=BUCKET, Key=breaker_key(NAME), Body=canonical_json(claimed(fresh(NAME), world.clock()))
+    )
+    assert world.outcome("checker") == "in"
+    assert world.outcome("dispatcher") == OutOfTime.__name__
+    assert len(vcenter.sessions.logins) == 1
+    world.wait(CLAIM_SECONDS)
+    assert world.outcome("dispatcher") == "in"
 
 
 def test_a_session_lost_while_the_password_changed(world: World, vcenter: VCenter) -> None:

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from threading import Event
 
 from esx_drift.adapters.breaker import S3Breakers
 from esx_drift.adapters.secrets import Secrets, VCenterSecret
@@ -41,6 +42,10 @@ class World:
         """Let time pass."""
         self.now[0] += timedelta(seconds=seconds)
 
+    def pause(self, _: float) -> None:
+        """Let the other threads come first; the clock stands still."""
+        Event().wait(0.001)
+
     def set_password(self, password: str, port: int | None = None) -> None:
         """Write a new version of the secret."""
         secret = {
@@ -62,6 +67,7 @@ class World:
             partial(connect, clock=self.clock),
             actor,
             self.clock,
+            self.pause,
         )
 
     def outcome(self, actor: Actor = "checker") -> str:

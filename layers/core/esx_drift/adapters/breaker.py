@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from esx_drift.admitting import StoredBreaker
 from esx_drift.contracts import json_of, require
 from esx_drift.domain.breaker import Breaker
 from esx_drift.domain.names import breaker_key, canonical_json
 from esx_drift.errors import ContractViolation, LoginSuspended, StoreUnavailable
-from esx_drift.sessions import StoredBreaker
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -21,13 +21,13 @@ LOST = frozenset({"PreconditionFailed", "ConditionalRequestConflict", *ABSENT})
 
 @dataclass(frozen=True, slots=True)
 class S3Breakers:
-    """``sessions.Breakers`` on the StateBucket. Every call may raise ``StoreUnavailable``."""
+    """``admitting.Breakers`` on the StateBucket. Every call may raise ``StoreUnavailable``."""
 
     s3: "S3Client"
     bucket: str
 
     def read(self, vcenter: str) -> StoredBreaker | None:
-        """The breaker and its ETag; none if this vCenter never refused a login.
+        """The breaker and its ETag; none if there is none yet.
 
         Raises ``LoginSuspended`` for one that can't be read: not knowing must not lock the account.
         """

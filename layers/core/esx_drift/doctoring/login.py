@@ -13,7 +13,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from esx_drift.adapters.breaker import S3Breakers
 from esx_drift.adapters.secrets import VCenterSecret
-from esx_drift.domain.breaker import LOCKOUT_WINDOW_SECONDS, Breaker, after_refusal, after_success, fresh
+from esx_drift.domain.breaker import (
+    LOCKOUT_WINDOW_SECONDS,
+    Breaker,
+    after_refusal,
+    after_success,
+    fresh,
+    is_claimed,
+)
 from esx_drift.domain.doctor import FIX
 from esx_drift.domain.names import breaker_key
 from esx_drift.domain.times import text_of, time_of
@@ -37,6 +44,8 @@ class Reset:
         breakers, now = S3Breakers(self.s3, self.bucket), self.clock()
         etag = self._etag(vcenter)
         known = fresh(vcenter) if etag is None else _readable(breakers, vcenter)
+        if is_claimed(known, now):
+            raise _suspended(vcenter, "somebody else is just logging in", "Try again in 3 minutes.")
         _refuse_too_early(known, now)
         refused = [version for version in known["refused"] if version != secret.version_id]
         # Open, so that no checker tries; with a try just announced, so that the dispatcher waits as well.

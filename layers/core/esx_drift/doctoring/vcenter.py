@@ -11,6 +11,7 @@ from esx_drift.adapters.vcenter.replies import about_of
 from esx_drift.adapters.vcenter.session import ABOUT_PATH, connect
 from esx_drift.adapters.vcenter.unreachable import Peer
 from esx_drift.adapters.vcenter.wire import Answer, Wire
+from esx_drift.admitting import Breakers
 from esx_drift.doctoring.extraction import PRIVILEGES, SEE, SETTINGS, Extraction
 from esx_drift.doctoring.login import Reset
 from esx_drift.doctoring.way import WAY_STEPS, Target, walk
@@ -20,7 +21,7 @@ from esx_drift.domain.images.versions import order
 from esx_drift.domain.telling.wording import counted
 from esx_drift.errors import ApiUnsupported, EsxDriftError, NotAuthorized
 from esx_drift.ports import Cluster, VCenterSession
-from esx_drift.sessions import Admission, Breakers, Session, VCenterSessions
+from esx_drift.sessions import Admission, Session, VCenterSessions
 
 STEPS = ("secret", *WAY_STEPS, "clock", "login", "version", *PRIVILEGES, "extraction")
 
@@ -61,7 +62,7 @@ class VCenterDoctor:
         walk(exam, target)
         about = self._about(secret, target)
         self._clock(exam, about)
-        opened = VCenterSessions(self.secrets, self.breakers, self._opened, "checker", self.clock)
+        opened = VCenterSessions(self.secrets, self.breakers, self._opened, "doctor", self.clock, self.pause)
         with opened as sessions:
             session = sessions.session(self.vcenter.name)
             exam.ok(f"{secret.username} is let in")

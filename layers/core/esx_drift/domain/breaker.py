@@ -2,7 +2,8 @@
 
 vCenter Single Sign-On locks an account after 5 failures within 180 s, for everybody who uses it. A refused
 version of the secret is therefore never tried again, and while the last verdict was a refusal, a new version
-is tried by one caller only: the dispatcher, once in 180 s.
+is tried by one caller only: the dispatcher, once in 180 s. And whoever is no checker takes turns: no more logins
+are under way at once than there are checkers, and one.
 """
 
 from datetime import datetime, timedelta
@@ -10,10 +11,13 @@ from typing import Literal, TypedDict
 
 from esx_drift.domain.times import text_of, time_of
 
-type Actor = Literal["dispatcher", "checker"]
+type Actor = Literal["dispatcher", "checker", "doctor"]
 
 LOCKOUT_WINDOW_SECONDS = 180
 """The window in which vCenter Single Sign-On counts failures, by default."""
+
+CLAIM_SECONDS = 120
+"""How long a turn holds that nobody gave back: longer than any login may take."""
 
 REFUSED_KEPT = 100
 """Secrets Manager keeps about as many versions of a secret: an older one can't come back."""
@@ -28,6 +32,7 @@ class Breaker(TypedDict):
     refused: list[str]
     refused_at: str | None
     tried_at: str | None
+    claimed_until: str | None
 
 
 def fresh(vcenter: str) -> Breaker:
@@ -39,6 +44,7 @@ def fresh(vcenter: str) -> Breaker:
         "refused": [],
         "refused_at": None,
         "tried_at": None,
+        "claimed_until": None,
     }
 
 
@@ -66,9 +72,24 @@ def _too_early(breaker: Breaker, now: datetime) -> str | None:
     return f"the last login was refused; the new password is tried after {text_of(next_try)}"
 
 
-def announced(breaker: Breaker, now: datetime) -> Breaker:
-    """The breaker to write before a new version is tried: who can't write it lost the turn."""
-    return {**breaker, "tried_at": text_of(now)}
+def is_claimed(breaker: Breaker, now: datetime) -> bool:
+    """Whether it is somebody's turn, who has not given it back in time."""
+    until = breaker["claimed_until"]
+    return until is not None and now < time_of(until)
+
+
+def claimed(breaker: Breaker, now: datetime) -> Breaker:
+    """The breaker to write before trying: who can't write it does not have the turn."""
+    return {
+        **breaker,
+        "tried_at": text_of(now) if breaker["open"] else breaker["tried_at"],
+        "claimed_until": text_of(now + timedelta(seconds=CLAIM_SECONDS)),
+    }
+
+
+def released(breaker: Breaker, claim: str | None) -> Breaker:
+    """The breaker once the turn that was taken until ``claim`` is given back; another's is left alone."""
+    return {**breaker, "claimed_until": None} if breaker["claimed_until"] == claim else breaker
 
 
 def after_refusal(breaker: Breaker, version: str, now: datetime) -> Breaker:

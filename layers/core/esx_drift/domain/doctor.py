@@ -88,6 +88,7 @@ def fix_of(error: EsxDriftError, places: Mapping[str, str]) -> str:
 
 OTHER_FIXES: Mapping[str, str] = {
     "secret-invalid": "Mend the secret in Secrets Manager.",
+    "out-of-time": "Try again in a few minutes.",
     "fleet-invalid": "Mend the fleet file, then: esx-drift fleet push FILE",
     "topic-unavailable": "Compare the role's and the topic's policies with the template's.",
     "webhook-refused": "Make a new webhook in Slack and put its URL into the secret.",
