@@ -21,7 +21,7 @@ from esx_drift.handling.looking import looking
 from esx_drift.handling.receiving import Inbox
 
 TIME_FOR_ONE_MS = 120_000
-"""A check whose vCenter is slow at each call, and its session's end. With less time, it goes back."""
+"""A check whose vCenter is slow at each call, and its session's end. With less time, it is put off."""
 
 logger = Logger()
 
@@ -55,14 +55,19 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
             failed_metric="ChecksFailed",
             time_left_ms=context.get_remaining_time_in_millis,
             time_for_one_ms=TIME_FOR_ONE_MS,
+            later=lambda record: world.queue.send_check(_request_in(record), 0),
         )
         return inbox.receive(event, lambda record: _one(record, checker))
 
 
-def _one(message: SQSRecord, checker: Checker) -> None:
+def _request_in(message: SQSRecord) -> CheckRequest:
     request = json_of(message.body.encode())
     require("check-request", request)
-    check = cast("CheckRequest", request)
+    return cast("CheckRequest", request)
+
+
+def _one(message: SQSRecord, checker: Checker) -> None:
+    check = _request_in(message)
     logger.append_keys(run_id=check["run_id"], vcenter=check["vcenter"], cluster=check["cluster"])
     record = checker.handle(check)
     if record is None:

@@ -92,7 +92,31 @@ def test_what_may_succeed_later_stays_out_of_sight(deployed: Deployed) -> None:
     assert deployed.waiting("NotifyQueueDead") == 0
 
 
-@pytest.mark.parametrize("function", FEEDS)
+def test_a_check_for_which_no_time_is_left_is_asked_for_anew(
+    deployed: Deployed, function_log: FunctionLog
+) -> None:
+    """A slow vCenter before it uses up none of its tries; no vCenter hears of it before its turn."""
+    deployed.context.remaining_ms = checker.TIME_FOR_ONE_MS - 1
+    body = _body("checker-collect")
+    for _ in range(3 * MAX_RECEIVES):
+        deployed.sqs.send_message(QueueUrl=deployed.urls["CheckQueue"], MessageBody=body)
+        event = _receive(deployed, "CheckQueue")
+        assert event is not None
+        assert deployed.invoke("checker", event)["batchItemFailures"] == []
+        for record in event["Records"]:
+            deployed.sqs.delete_message(
+                QueueUrl=deployed.urls["CheckQueue"], ReceiptHandle=record["receiptHandle"]
+            )
+        (again,) = deployed.sqs.receive_message(QueueUrl=deployed.urls["CheckQueue"])["Messages"]
+        assert json.loads(again["Body"]) == json.loads(body)
+        deployed.sqs.delete_message(
+            QueueUrl=deployed.urls["CheckQueue"], ReceiptHandle=again["ReceiptHandle"]
+        )
+    assert not deployed.vcenter.requests
+    assert {line["why"] for line in function_log.lines("message put off")} == {"no time is left in this run"}
+
+
+@pytest.mark.parametrize("function", ["dispatcher", "notifier"])
 def test_without_time_left_nothing_is_begun(
     deployed: Deployed, function: str, function_log: FunctionLog
 ) -> None:
@@ -161,12 +185,13 @@ def test_a_failed_check_says_why_in_the_log(deployed: Deployed, function_log: Fu
 
 def test_a_bug_shows_where_it_is(deployed: Deployed, function_log: FunctionLog) -> None:
     """What nobody foresaw is logged with its trace, and the message is kept."""
-    boto3.client("s3").put_object(Bucket="audit", Key="records/vcenter=vc01/cluster=domain-c9/x", Body=b"")
+    key = "records/vcenter=vc01/cluster=domain-c9/0000000001.json"
+    boto3.client("s3").put_object(Bucket="audit", Key=key, Body=b"no record")
     reply = deployed.invoke("checker", json.loads((EVENTS / "checker-collect.json").read_text()))
     assert len(reply["batchItemFailures"]) == 1
     (line,) = function_log.lines("message not handled")
     assert line["reason"] == "bug"
-    assert "last_record" in line["exception"]
+    assert "json.loads" in line["exception"]
 
 
 @pytest.mark.parametrize("function", FEEDS)

@@ -7,6 +7,7 @@ from esx_drift.errors import ContractViolation, FleetInvalid, TransientError
 
 from tests.core.fleets import fleet
 from tests.functions.conftest import Deployed, FunctionLog
+from tests.simulator import fault_kinds
 
 
 def test_a_fleet_file_with_faults_stops_the_run_and_names_each(deployed: Deployed) -> None:
@@ -92,6 +93,8 @@ def test_a_retry_that_is_delivered_again_sends_again(deployed: Deployed) -> None
             "attributes": {"ApproximateReceiveCount": str(receives)},
         }
 
+    deployed.vcenter.faults.inject("POST /api/session", fault_kinds.status(500), times=1)
+    deployed.invoke("dispatcher", {})
     for receives, waiting in ((1, 1), (1, 1), (2, 2)):
         deployed.invoke("dispatcher", {"Records": [record(receives)]})
         assert deployed.waiting("CheckQueue") == waiting

@@ -1,18 +1,38 @@
 """A vCenter that fails, as what is recorded of it and as the condition that it is."""
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Literal
 
 from esx_drift.domain.judging.condition import Condition
-from esx_drift.domain.shapes import About, CallName, Failure, Finding, Severity
+from esx_drift.domain.judging.kinds import LOGIN_KINDS, VCENTER_KINDS
+from esx_drift.domain.shapes import About, After, CallName, Failure, Severity
 from esx_drift.domain.times import time_of
-from esx_drift.errors import EsxDriftError, SecretInvalid, VCenterReplaced
+from esx_drift.errors import (
+    ApiUnsupported,
+    ClusterNotFound,
+    ContractViolation,
+    EsxDriftError,
+    LoginRefused,
+    NoReport,
+    NotAuthorized,
+    NotEligible,
+    OutOfTime,
+    SecretInvalid,
+    VCenterReplaced,
+    VCenterUnreachable,
+)
 
 CONFIRMED = frozenset({"vcenter-unreachable", "vcenter-unavailable", "vcenter-error"})
 """Kinds that must be met twice running: one lost packet is no outage."""
 
+HIDING = frozenset({"cluster-missing", "vcenter-authorization"})
+"""How a cluster answers that the account may no longer see."""
+
 CRITICAL = frozenset({"vcenter-authentication", "vcenter-authorization", "vcenter-replaced"})
+
+
+PATIENCE_SECONDS = 150
+"""A check or a listing that took longer, of the 300 s that a run may take, was held up by its vCenter."""
 
 
 def kind_of(error: EsxDriftError) -> str:
@@ -53,6 +73,16 @@ def is_blind(last_look_at: str | None, now: datetime, blind_after_seconds: int) 
     return last_look_at is not None and now - time_of(last_look_at) > timedelta(seconds=blind_after_seconds)
 
 
+def too_slow(error: OutOfTime, started_at: datetime, now: datetime) -> VCenterUnreachable:
+    """The failure of a vCenter that took most of a run's time, and still was not done.
+
+    Raises the error itself where the time went elsewhere: then another run goes on with it.
+    """
+    if now - started_at < timedelta(seconds=PATIENCE_SECONDS):
+        raise error
+    return VCenterUnreachable(error.message, {"phase": "http"})
+
+
 def refuse_replaced(vcenter: str, known_uuid: str | None, about: About) -> None:
     """Raise ``VCenterReplaced`` if another instance answers than the one known."""
     if known_uuid is not None and known_uuid != about["instance_uuid"]:
@@ -63,14 +93,29 @@ def refuse_replaced(vcenter: str, known_uuid: str | None, about: About) -> None:
         )
 
 
-def is_told_by_vcenter(error: EsxDriftError, cluster: str, findings: Iterable[Finding]) -> bool:
-    """Whether the vCenter's own log has this failure open, so that the cluster's log need not tell it again.
+def is_told_by_vcenter(error: EsxDriftError, cluster: str, known: After) -> bool:
+    """Whether the vCenter's own log (``known``) tells this failure: then the cluster's need not do it again.
 
-    A lost permission hides clusters: while the vCenter's log says so, each cluster that is not found is that.
+    A cluster that is hidden from the account is not listed, and answers 403 or 404: one matter, told once.
+    While the vCenter's log says that the account sees too few clusters, each one that is not found is that.
     """
+    told = {(finding["kind"], finding["subject"]) for finding in known["findings"].values()}
+    told |= {(suspect["kind"], "") for suspect in known["suspects"].values()}
     kind = kind_of(error)
-    if kind == "vcenter-replaced":  # never a cluster's own: the dispatcher is asked to look at once
-        return True
-    told = {(finding["kind"], finding["subject"]) for finding in findings}
-    hidden = kind == "cluster-missing" and ("vcenter-authorization", "") in told
+    hidden = kind in HIDING and (
+        ("cluster-missing", cluster) in told or ("vcenter-authorization", "") in told
+    )
     return hidden or (kind, "") in told or (kind, cluster) in told
+
+
+def disproved_by(error: EsxDriftError) -> frozenset[str]:
+    """The kinds of failure that are over, since otherwise it could not have failed like this.
+
+    An outage with several faces (no answer, 503, 500) is one: it is over when the vCenter lets somebody in,
+    or says why not.
+    """
+    if isinstance(error, (NotEligible, NoReport, ContractViolation)):
+        return VCENTER_KINDS
+    if isinstance(error, (NotAuthorized, ClusterNotFound, VCenterReplaced, ApiUnsupported)):
+        return LOGIN_KINDS
+    return LOGIN_KINDS - {LoginRefused.reason} if isinstance(error, LoginRefused) else frozenset()

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from esx_drift.domain.shapes import About, CheckRequest, Event, Record, RetryRequest, Snapshot, State
+from esx_drift.domain.shapes import (
+    About,
+    CheckRequest,
+    ClockFacts,
+    Event,
+    Record,
+    RetryRequest,
+    Snapshot,
+    State,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +64,11 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The report's bytes as they came, and the reply's ``Date``."""
+    """The report's bytes as they came, and the reply's ``Date``; ``cut``: there were more than are read."""
 
     body: bytes
     date: datetime
+    cut: bool = False
 
 
 class VCenterSession(Protocol):
@@ -66,6 +76,10 @@ class VCenterSession(Protocol):
 
     def about(self) -> About:
         """Which vCenter this is; needs no login."""
+        ...
+
+    def clock(self) -> ClockFacts | None:
+        """Its clock against ours, as of its last answer; none if that did not say."""
         ...
 
     def clusters(self) -> tuple[Cluster, ...]:

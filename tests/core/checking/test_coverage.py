@@ -133,6 +133,51 @@ def test_a_report_that_covers_nobody_is_no_look(world: World) -> None:
     assert healed["after"]["blind_since"] is None
 
 
+@pytest.mark.parametrize("how", ["no report", "failed", "refused"])
+def test_an_empty_cluster_is_harmless_whatever_the_vcenter_makes_of_it(world: World, how: str) -> None:
+    """It never had hosts: that there is no report, or only an old one, is no alarm, however long it lasts."""
+    cluster = world.vcenter.inventory.add_cluster("empty")
+    if how == "failed":
+        world.vcenter.extractions.extract(cluster)
+        world.wait(2 * world.watched.max_age_seconds)
+        world.vcenter.inventory.set_outcome(cluster, None, "FAILED")
+    elif how == "refused":
+        world.vcenter.inventory.set_outcome(cluster, None, refused=True)
+    else:
+        world.vcenter.faults.inject(
+            f"POST *{cluster}/installed-images", answering({"error_type": "NOT_FOUND", "messages": []}, 404)
+        )
+    for _ in range(2):
+        record = world.check(cluster)
+        assert open_kinds(record) == {"extraction-unavailable"}
+        assert {finding["severity"] for finding in record["findings"]} == {"info"}
+        world.wait(2 * world.watched.blind_after_seconds)
+
+
+def test_a_cluster_that_had_hosts_is_not_called_empty_without_a_report(world: World) -> None:
+    """A list that is empty all of a sudden may be a lost permission."""
+    world.check()
+    world.vcenter.faults.inject(HOST_LIST, answering([]))
+    world.vcenter.inventory.set_outcome("domain-c9", None, "FAILED")
+    record = world.check()
+    assert open_kinds(record) == {"extraction-failed"}
+    assert {finding["severity"] for finding in record["findings"]} == {"warning"}
+
+
+def test_the_blind_stay_blind_when_the_vcenter_fails_otherwise(world: World) -> None:
+    """Days without a look are critical, and one that covers nobody is none: it begins nothing anew."""
+    world.vcenter.inventory.set_outcome("domain-c9", None, "FAILED")
+    world.vcenter.extractions.reports.clear()
+    for _ in range(2):
+        record = world.check()
+        world.wait(world.watched.blind_after_seconds)
+    world.vcenter.hosts.disconnect(["esx01", "esx02", "esx03", "esx04"])
+    world.vcenter.inventory.set_outcome("domain-c9", "EXTRACT_INSTALLED_IMAGE_FAILURE")
+    record = world.check()
+    assert record["outcome"] == "not-covered"
+    assert {one["severity"] for one in record["findings"] if one["transition"] != "resolved"} == {"critical"}
+
+
 def test_an_inventory_that_vanished_is_a_lost_permission(world: World) -> None:
     """No host is said to have left because the account may no longer list any."""
     world.check()

@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING
 
 import pytest
+from esx_drift.errors import OutOfTime
 
-from tests.core.checking.reading import answering, moved, open_kinds
+from tests.core.checking.reading import answering, moved, one, open_kinds
 from tests.core.checking.world import PROD_A, PROD_B, World
 from tests.simulator import fault_kinds
 from tests.simulator.faults import Fault
@@ -27,7 +28,10 @@ TRANSIENT = [
 
 @pytest.mark.parametrize(("fault", "kind"), TRANSIENT)
 def test_a_failure_at_login_is_the_vcenters(world: World, fault: Fault, kind: str) -> None:
-    """No cluster opens or suspects anything; the dispatcher is asked, once for all clusters of a run."""
+    """No cluster opens or suspects anything: the dispatcher is asked, the same for all clusters of a run.
+
+    And each comes back, since where the dispatcher finds the vCenter well, nobody else asks for it.
+    """
     world.vcenter.faults.inject(LOGIN, fault)
     requests = [{**world.request(cluster), "run_id": "run"} for cluster in (PROD_A, PROD_B)]
     for request in requests:
@@ -38,11 +42,55 @@ def test_a_failure_at_login_is_the_vcenters(world: World, fault: Fault, kind: st
         assert (failure["reason"], failure["at"], failure["told_by"]) == (kind, "login", "vcenter")
         assert record["findings"] == []
         assert record["after"]["suspects"] == {}
-    first, second = world.aws.sent
+    first, second = [sent for sent in world.aws.sent if sent.queue == "retry"]
     assert first == second
-    assert (first.queue, first.delay_seconds, first.body["attempt"]) == ("retry", 0, 0)
-    assert first.body["reason"] == kind
+    assert (first.delay_seconds, first.body["attempt"], first.body["reason"]) == (0, 0, kind)
+    again = [sent for sent in world.aws.sent if sent.queue == "check"]
+    assert [sent.body["cluster"] for sent in again] == [PROD_A, PROD_B]
+    assert all(600 <= sent.delay_seconds <= 660 and sent.body["attempt"] == 1 for sent in again)
     assert world.topic.published == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"), [*TRANSIENT, pytest.param(None, "vcenter-authentication", id="refused")]
+)
+def test_what_only_checks_meet_is_told_by_the_cluster(world: World, fault: Fault | None, kind: str) -> None:
+    """The dispatcher finds the vCenter well each time: what a check meets twice more does not go untold.
+
+    Nobody is asked to extract the whole fleet for it, and it ends with the next look.
+    """
+    world.check()
+    world.dispatch()
+    world.aws.sent.clear()
+    if fault is not None:
+        world.vcenter.faults.inject(LOGIN, fault)
+    else:
+        world.vcenter.sessions.accounts[USER] = "changed"
+    record = world.handle(world.request())
+    for suspicions in (0, 1):
+        assert record is not None
+        assert open_kinds(record) == set()
+        assert len(record["after"]["suspects"]) == suspicions
+        record = world.handle(world.comes_back())
+    assert record is not None
+    assert moved(record) == {(kind, "opened")}
+    assert record["failure"]["told_by"] == "cluster"  # type: ignore[index]  # it is there
+    retries = [sent.body["run_id"] for sent in world.aws.sent if sent.queue == "retry"]
+    assert len(set(retries)) == 3, "each time, the dispatcher is asked anew"
+    assert len([sent for sent in world.aws.sent if sent.queue == "check"]) == 2
+
+
+def test_an_outage_that_the_dispatcher_knows_is_not_the_clusters(world: World) -> None:
+    """Suspected there is enough: it will be told there, whatever comes of it."""
+    world.check()
+    world.vcenter.faults.inject(LOGIN, fault_kinds.status(503))
+    world.handle(world.request())
+    again = world.comes_back()
+    world.dispatch()
+    record = world.handle(again)
+    assert record is not None
+    assert record["failure"]["told_by"] == "vcenter"  # type: ignore[index]  # it is there
+    assert record["after"]["suspects"] == {}
 
 
 def test_a_check_of_no_run_asks_the_dispatcher_too(world: World) -> None:
@@ -51,7 +99,7 @@ def test_a_check_of_no_run_asks_the_dispatcher_too(world: World) -> None:
     request: CheckRequest = {**world.request(), "run_id": None}
     world.handle(request)
     world.handle(request)
-    first, second = world.aws.sent
+    first, second = [sent for sent in world.aws.sent if sent.queue == "retry"]
     assert first == second
 
 
@@ -133,3 +181,70 @@ def test_a_replaced_vcenter_is_compared_with_nothing(world: World) -> None:
     assert open_kinds(record) == set()
     assert record["after"]["seal"] == first["after"]["seal"]
     assert record["after"]["instance_uuid"] == first["after"]["instance_uuid"]
+
+
+def test_a_replaced_vcenter_that_only_checks_meet_is_told(world: World) -> None:
+    """Two vCenters answer under one name by turns, and the dispatcher always meets the one that is known."""
+    world.check()
+    world.dispatch()
+    world.vcenter.replace()
+    record = world.handle(world.request())
+    for _ in range(2):
+        assert record is not None
+        assert open_kinds(record) == set()
+        record = world.handle(world.comes_back())
+    assert record is not None
+    assert moved(record) == {("vcenter-replaced", "opened")}
+    assert one(record["findings"], "vcenter-replaced")["severity"] == "critical"
+
+
+def test_a_cluster_that_a_check_met_as_gone_is_not_told_by_the_vcenter_too(world: World) -> None:
+    """It was deleted after it was asked for: its own log told it, and goes on telling it."""
+    for cluster in (PROD_A, PROD_B):
+        world.check(cluster)
+    world.dispatch()
+    world.vcenter.inventory.remove_cluster(PROD_B)
+    assert moved(world.check(PROD_B)) == {("cluster-missing", "opened")}
+    record = world.dispatch()
+    assert [missing["cluster"] for missing in record["dispatch"]["missing"]] == [PROD_B]  # type: ignore[index]  # it is there
+    assert open_kinds(record) == set()
+    assert open_kinds(world.check(PROD_B)) == {"cluster-missing"}
+
+
+def test_a_cluster_that_is_hidden_is_told_once(world: World) -> None:
+    """It is not listed, and answers 403: one matter."""
+    for cluster in (PROD_A, PROD_B):
+        world.check(cluster)
+    world.dispatch()
+    world.vcenter.inventory.hide_cluster(PROD_B)
+    assert open_kinds(world.dispatch()) == {"cluster-missing"}
+    record = world.check(PROD_B)
+    assert record["failure"]["reason"] == "vcenter-authorization"  # type: ignore[index]  # it is there
+    assert open_kinds(record) == set()
+
+
+def test_a_check_that_its_vcenter_held_up_for_a_whole_run_is_a_failure(world: World) -> None:
+    """It answers, but no run lives to see the end of it: told like an outage."""
+    world.check()
+
+    def take_long(reply: Reply) -> Reply:
+        world.wait(100)
+        return reply
+
+    world.vcenter.faults.inject("*", Fault("slow", alter=take_long))
+    world.run_ends_after(300)
+    record = world.handle(world.request())
+    assert record is not None
+    failure = record["failure"]
+    assert failure is not None
+    assert (failure["reason"], failure["told_by"]) == ("vcenter-unreachable", "cluster")
+    assert "too slow" in failure["message"]
+
+
+def test_a_check_that_began_too_late_is_put_off(world: World) -> None:
+    """The time went to the checks before it: nothing is recorded, and it is not the vCenter's fault."""
+    world.check()
+    world.run_ends_after(100)
+    with pytest.raises(OutOfTime):
+        world.handle(world.request())
+    assert len(world.records()) == 1

@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from math import inf
 from typing import cast
 from uuid import UUID
 
@@ -46,6 +47,7 @@ class World:
     now: datetime = NOW
     topic: Subscribers = field(default_factory=Subscribers)
     requests: int = 0
+    ends_at: datetime | None = None
 
     def clock(self) -> datetime:
         """The time now, ours and the vCenter's."""
@@ -54,6 +56,14 @@ class World:
     def wait(self, seconds: float) -> None:
         """Let time pass."""
         self.now += timedelta(seconds=seconds)
+
+    def run_ends_after(self, seconds: float) -> None:
+        """From now on, that is as long as the function lives."""
+        self.ends_at = self.now + timedelta(seconds=seconds)
+
+    def time_left_ms(self) -> float:
+        """For what is called now."""
+        return inf if self.ends_at is None else (self.ends_at - self.now).total_seconds() * 1000
 
     def set(self, **changes: object) -> None:
         """Change the vCenter's settings in the fleet file."""
@@ -77,7 +87,7 @@ class World:
         return VCenterSessions(
             Secrets(lambda: self.aws.secrets),
             S3Breakers(self.aws.s3, "state"),
-            partial(connect, clock=self.clock),
+            partial(connect, clock=self.clock, time_left_ms=self.time_left_ms),
             actor,
             self.clock,
         )

@@ -149,7 +149,11 @@ def test_what_cannot_be_is_told(checking: Consumer, run: Run) -> None:
 
 def _other(world: World, vcenter: str, **names: str) -> None:
     """Another vCenter of which only its clusters are known."""
-    entry = {"first_listed_at": "2026-11-23T02:14:00.000Z", "last_listed_at": "2026-11-23T02:14:00.000Z"}
+    entry = {
+        "watched_as": "prod-a",
+        "first_listed_at": "2026-11-23T02:14:00.000Z",
+        "last_listed_at": "2026-11-23T02:14:00.000Z",
+    }
     clusters = {
         cluster.replace("_", "-"): {"name": name, **entry, "retired_at": None}
         for cluster, name in names.items()

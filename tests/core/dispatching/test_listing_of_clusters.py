@@ -5,7 +5,10 @@ from esx_drift.contracts import violations
 from esx_drift.domain.names import VCENTER_LOG, request_id
 from esx_drift.errors import RequestRefused
 
+from tests.core.checking.reading import moved
 from tests.core.dispatching.world import World, dispatch_in, names_in
+from tests.simulator import fault_kinds
+from tests.simulator.faults import Fault
 
 
 def test_each_listed_cluster_is_asked_for_once(world: World) -> None:
@@ -97,6 +100,58 @@ def test_standalone_hosts_are_counted(world: World) -> None:
         world.vcenters[name].inventory.add_host(None, host)
     world.run()
     assert dispatch_in(world.last(name))["standalone_hosts"] == 2
+
+
+@pytest.mark.parametrize(
+    "fault", [fault_kinds.status(403), fault_kinds.status(500), fault_kinds.connection("close")]
+)
+def test_hosts_that_cannot_be_counted_keep_no_cluster_from_being_checked(world: World, fault: Fault) -> None:
+    """Nobody watches them anyway; the record says that they were not counted, and why."""
+    name = world.add("prod-a")
+    world.vcenters[name].faults.inject("GET /api/vcenter/host", fault)
+    assert names_in(world.run()) == ["prod-a"]
+    record = world.last(name)
+    assert dispatch_in(record)["standalone_hosts"] is None
+    (notice,) = record["notices"]
+    assert notice.startswith("hosts in no cluster were not counted: ")
+    assert world.topic.published == []
+
+
+@pytest.mark.parametrize(("skew_seconds", "said"), [(301, "5 min ahead of"), (-7200, "120 min behind")])
+def test_a_clock_that_is_wrong_is_told_until_it_goes_right(
+    world: World, skew_seconds: int, said: str
+) -> None:
+    """Over 5 minutes, once for all clusters; how far it is off stands in each record."""
+    name = world.add("prod-a", "prod-b")
+    for skew, expected in (
+        (300, set()),
+        (skew_seconds, {("clock-skewed", "opened")}),
+        (skew_seconds, set()),
+        (0, {("clock-skewed", "resolved")}),
+    ):
+        world.vcenters[name].skew_seconds = skew
+        world.run()
+        record = world.last(name)
+        assert record["clock"]["skew_seconds"] == skew  # type: ignore[index]  # it is there
+        assert moved(record) == expected
+    opened = world.topic.published[0]["data"]["findings"][0]
+    assert said in opened["summary"]
+    assert opened["severity"] == "warning"
+
+
+def test_a_cluster_that_is_renamed_to_be_left_out_is_watched_and_told(world: World) -> None:
+    """Whoever may rename it in the vCenter does not decide what is watched: the fleet file does."""
+    name = world.add("prod-a", "prod-b", exclude=("lab-*",))
+    world.run()
+    world.vcenters[name].inventory.rename_cluster("prod-b", "lab-b")
+    for expected in ({("cluster-renamed", "opened")}, set()):
+        assert names_in(world.run()) == ["prod-a", "lab-b"]
+        assert moved(world.last(name)) == expected
+    assert "prod-b" in world.topic.published[0]["data"]["findings"][0]["summary"]
+    world.set(name, exclude=("lab-*", "prod-b"))
+    assert names_in(world.run()) == ["prod-a"]
+    (finding,) = world.last(name)["findings"]
+    assert finding["resolved_because"] == "retired"
 
 
 def test_the_reply_keeps_the_order_of_the_fleet_file(world: World) -> None:

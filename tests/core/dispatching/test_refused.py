@@ -156,6 +156,18 @@ def test_a_missing_cluster_is_told_and_found_again(world: World, name: str) -> N
     assert finding["resolved_because"] == "recovered"
 
 
+def test_a_cluster_that_stays_missing_is_critical(world: World, name: str) -> None:
+    """Hiding it is one way to blind us: after 72 hours, raised once."""
+    world.vcenters[name].inventory.hide_cluster("prod-b")
+    for hours in (4, 71, 4):
+        world.run()
+        world.wait(hours=hours)
+    assert [finding["severity"] for finding in world.last(name)["findings"]] == ["warning"]
+    for _ in range(2):
+        world.run()
+    assert [event["data"]["severity"] for event in world.topic.published] == ["warning", "critical"]
+
+
 def test_a_missing_cluster_that_a_pattern_leaves_out_is_retired(world: World, name: str) -> None:
     """Its finding closes with that reason, and it is asked for no more."""
     world.vcenters[name].inventory.remove_cluster("prod-b")

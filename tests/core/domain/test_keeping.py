@@ -88,8 +88,7 @@ def test_a_host_that_leaves_unseen_is_still_what_it_was() -> None:
     assert departed_after(known, {"h9": host("esx01", image="b")}, {}, "key", NOW)["h9"]["image"] == "b"
 
 
-def test_a_host_is_unseen_since_it_was_seen_last() -> None:
-    """Or since the look before; without one, since now. Covered again, it is forgotten."""
-    assert uncovered_after({"h1": "before"}, ["h1"], "look", NOW) == {"h1": "before"}
-    assert uncovered_after({"h1": "before"}, ["h2"], "look", NOW) == {"h2": "look"}
-    assert uncovered_after({}, ["h2"], None, NOW) == {"h2": TEXT}
+def test_a_host_is_unseen_since_its_cluster_was_seen_last() -> None:
+    """If it was not unseen before. Covered again, it is forgotten."""
+    assert uncovered_after({"h1": "before"}, ["h1"], "look") == {"h1": "before"}
+    assert uncovered_after({"h1": "before"}, ["h2"], "look") == {"h2": "look"}

@@ -1,7 +1,8 @@
 from datetime import UTC, datetime, timedelta
 
-from esx_drift.domain.dispatching.listing import Reconciled, reconcile, unseen
-from esx_drift.domain.fleets.fleet import VCenter
+from esx_drift.domain.dispatching.known import unseen
+from esx_drift.domain.dispatching.listing import Reconciled, reconcile
+from esx_drift.domain.fleets.fleet import VCenter, excluded_by
 from esx_drift.domain.shapes import KnownCluster
 from esx_drift.domain.times import text_of
 from hypothesis import given
@@ -15,12 +16,14 @@ LISTED = st.dictionaries(IDS, NAMES, max_size=8)
 KNOWN = st.dictionaries(
     IDS,
     st.builds(
-        lambda name, retired: KnownCluster(
+        lambda name, before, retired: KnownCluster(
             name=name,
+            watched_as=before,
             first_listed_at=EARLIER,
             last_listed_at=EARLIER,
             retired_at=EARLIER if retired else None,
         ),
+        NAMES,
         NAMES,
         st.booleans(),
     ),
@@ -57,12 +60,40 @@ def test_what_is_missing_is_expected_and_not_listed(
     reconciled = reconcile(vcenter, listed, known, NOW)
     missing = {one["cluster"] for one in reconciled.missing}
     assert missing == reconciled.expected.keys() - listed.keys()
+    of_listing = [one for one in reconciled.conditions if one.kind != "cluster-renamed"]
     if "vcenter-authorization" in _kinds(reconciled):
-        assert len(reconciled.conditions) == 1
+        assert len(of_listing) == 1
         assert not {"cluster-missing", "check-overdue"} & reconciled.tested
     else:
-        assert {condition.subject for condition in reconciled.conditions} == missing
+        assert {condition.subject for condition in of_listing} == missing
         assert {"cluster-missing", "check-overdue"} <= reconciled.tested
+
+
+@given(WATCHED, LISTED, LISTED)
+def test_a_new_name_ends_no_watch(vcenter: VCenter, listed: dict[str, str], later: dict[str, str]) -> None:
+    """Whoever may rename a cluster does not decide what is watched: it is told for as long as it is so."""
+    first = reconcile(vcenter, listed, {}, NOW)
+    second = reconcile(vcenter, later, first.known, NOW)
+    third = reconcile(vcenter, later, second.known, NOW)
+    assert first.expected.keys() <= second.expected.keys()
+    for reconciled in (second, third):
+        renamed = {one.subject for one in reconciled.conditions if one.kind == "cluster-renamed"}
+        assert renamed == {
+            cluster
+            for cluster in first.expected.keys() & later.keys()
+            if excluded_by(vcenter, cluster, later[cluster])
+        }
+
+
+def test_whoever_writes_the_fleet_file_ends_a_watch() -> None:
+    """Of a cluster under whatever name."""
+    everything = VCenter("vc01", exclude=("lab-*",))
+    known = reconcile(everything, {"domain-c9": "prod-a"}, {}, NOW).known
+    known = reconcile(everything, {"domain-c9": "lab-a"}, known, NOW).known
+    stricter = VCenter("vc01", exclude=("lab-*", "prod-a"))
+    reconciled = reconcile(stricter, {"domain-c9": "lab-a"}, known, NOW)
+    assert reconciled.expected == {}
+    assert [one["pattern"] for one in reconciled.excluded] == ["exclude: lab-*"]
 
 
 @given(WATCHED, LISTED, KNOWN)
@@ -97,6 +128,7 @@ def test_what_is_listed_again_is_watched_again() -> None:
     known: dict[str, KnownCluster] = {
         "domain-c9": {
             "name": "prod-a",
+            "watched_as": "prod-a",
             "first_listed_at": EARLIER,
             "last_listed_at": EARLIER,
             "retired_at": EARLIER,

@@ -7,7 +7,6 @@ from esx_drift.adapters.vcenter.session import VCenter as Session
 from esx_drift.errors import (
     ApiUnsupported,
     ClusterNotFound,
-    ContractViolation,
     EsxDriftError,
     LoginRefused,
     NoReport,
@@ -95,8 +94,6 @@ def test_a_fault_has_its_failure_whatever_the_call(
         ("extract", fault_kinds.invalid_json(), VCenterError),
         ("clusters", fault_kinds.truncated_body(), VCenterUnreachable),
         ("installed_images", fault_kinds.truncated_body(), VCenterUnreachable),
-        ("installed_images", fault_kinds.huge_body(), ContractViolation),
-        ("installed_images", fault_kinds.huge_body(chunked=True), ContractViolation),
         ("clusters", fault_kinds.huge_body(), VCenterError),
     ],
 )

@@ -1,7 +1,6 @@
 """However many come with a wrong password: never enough refusals to lock the account."""
 
 from concurrent.futures import ThreadPoolExecutor
-from itertools import repeat
 from threading import Barrier, Condition
 
 import boto3
@@ -156,7 +155,8 @@ def test_whoever_comes_at_once_never_locks_the_account(world: World, vcenter: VC
     """Three checkers, runs, retries, persons and doctors, message after message: 4 refusals, and no more."""
     world.set_password("wrong")
     vcenter.faults.inject(LOGIN, _held_until_there_are(4))
-    actors: list[Actor] = [*repeat("checker", 3), *repeat("dispatcher", 4), *repeat("doctor", 2)]
+    others: tuple[Actor, ...] = ("dispatcher", "doctor") * 3
+    actors: tuple[Actor, ...] = ("checker", "checker", "checker", *others)
     start = Barrier(len(actors))
 
     def run(actor: Actor) -> list[str]:

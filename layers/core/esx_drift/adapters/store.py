@@ -7,6 +7,7 @@ does not hold, 409 ``ConditionalRequestConflict`` that another write ran at the 
 
 import gzip
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 PRECONDITION_FAILED = "PreconditionFailed"
 CONFLICT = "ConditionalRequestConflict"
 MISSING = frozenset({"NoSuchKey", "404"})
+RECORD = re.compile(r"([0-9]{10})\.json")
 
 
 def _code(error: ClientError) -> str:
@@ -93,7 +95,7 @@ class S3Store:
         return reply["ETag"]
 
     def last_record(self, vcenter: str, cluster: str, after_seq: int) -> int | None:
-        """The highest number above ``after_seq``; keys sort like their numbers."""
+        """The highest number above ``after_seq``; keys sort like their numbers. Foreign keys don't count."""
         prefix = record_prefix(vcenter, cluster)
         start = record_key(vcenter, cluster, after_seq) if after_seq else ""
         last = None
@@ -105,7 +107,8 @@ class S3Store:
             )
             for page in pages:
                 for found in page.get("Contents", []):
-                    last = int(found["Key"].removeprefix(prefix).removesuffix(".json"))
+                    number = RECORD.fullmatch(found["Key"].removeprefix(prefix))
+                    last = int(number[1]) if number else last
         return last
 
     def record(self, vcenter: str, cluster: str, seq: int) -> tuple[Record, str]:

@@ -6,13 +6,12 @@ from datetime import datetime
 
 from esx_drift.checking.decide import Decider
 from esx_drift.checking.look import CheckLook
-from esx_drift.domain.dispatching.retrying import retry_of
+from esx_drift.domain.dispatching.retrying import pause_seconds, retry_of
 from esx_drift.domain.fleets.fleet import Fleet, VCenter
 from esx_drift.domain.names import next_request_id
 from esx_drift.domain.shapes import CheckRequest, Failure, Record
 from esx_drift.domain.times import text_of
 from esx_drift.errors import RequestRefused, VCenterReplaced
-from esx_drift.failing import CONFIRMED
 from esx_drift.log import Later, Log
 from esx_drift.ports import Queue, Store, Topic, VCenters
 
@@ -74,17 +73,20 @@ class Checker:
     def _come_back(self, vcenter: VCenter, request: CheckRequest, record: Record) -> None:
         """See to it that a first suspicion is tried again soon; repeated, it asks for the same again.
 
-        What is the vCenter's as a whole is for the dispatcher to look at, at once.
+        What is the vCenter's as a whole is for the dispatcher to look at, at once. Where that finds an outage
+        that has ended, it asks for all clusters; where it finds none, just those come back that met one.
         """
-        failure = record["failure"]
+        failure, attempt = record["failure"], request["attempt"]
         if failure is None:
             return
-        if failure["at"] == "login" or failure["reason"] == VCenterReplaced.reason:
-            reason = failure["reason"]
+        is_wide = failure["at"] == "login" or failure["reason"] == VCenterReplaced.reason
+        if is_wide:
             run_id = request["run_id"] or request["request_id"]
-            self.queue.send_retry(retry_of(vcenter.name, run_id, 0, reason), 0)
-        elif _suspected(record, failure):
-            self.queue.send_check(self._again(vcenter, request), vcenter.confirm_after_seconds)
+            run_id = next_request_id(run_id, f"attempt {attempt}") if attempt else run_id
+            self.queue.send_retry(retry_of(vcenter.name, run_id, 0, failure["reason"]), 0)
+        if (is_wide and attempt == 0) or _suspected(record, failure):
+            delay = pause_seconds(vcenter.confirm_after_seconds, failure, request["request_id"])
+            self.queue.send_check(self._again(vcenter, request), delay)
 
     def _again(self, vcenter: VCenter, request: CheckRequest) -> CheckRequest:
         attempt = request["attempt"] + 1
@@ -100,5 +102,5 @@ class Checker:
 
 def _suspected(record: Record, failure: Failure) -> bool:
     """Whether the failure is a suspicion of this cluster's own that waits to be met once more."""
-    open_kinds = {finding["kind"] for finding in record["after"]["findings"].values()}
-    return failure["told_by"] == "cluster" and failure["reason"] in CONFIRMED - open_kinds
+    suspected = {suspect["kind"] for suspect in record["after"]["suspects"].values()}
+    return failure["told_by"] == "cluster" and failure["reason"] in suspected

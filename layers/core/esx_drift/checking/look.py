@@ -12,6 +12,7 @@ from esx_drift.checking.taking import Taking
 from esx_drift.checking.untaken import failed, not_fresh, not_possible, refused
 from esx_drift.contracts import notices_of, read_document
 from esx_drift.domain.fleets.fleet import VCenter
+from esx_drift.domain.images.document import Document
 from esx_drift.domain.images.report import Report, read_report
 from esx_drift.domain.judging.freshness import Expected, Freshness, judge
 from esx_drift.domain.shapes import CheckRequest, Finding
@@ -22,10 +23,11 @@ from esx_drift.errors import (
     EsxDriftError,
     LoginRefused,
     LoginSuspended,
+    OutOfTime,
     SecretInvalid,
     VCenterReplaced,
 )
-from esx_drift.failing import is_told_by_vcenter
+from esx_drift.failing import is_told_by_vcenter, too_slow
 from esx_drift.log import Draft, Later, Log, Turn
 from esx_drift.ports import Reply, Store, Topic, VCenters
 
@@ -60,18 +62,26 @@ class CheckLook:
             if isinstance(error, VCenterReplaced) and self._is_accepted(error.facts["now"]):
                 anew = replace(self, former=former_findings(turn))
                 return anew(restarted(turn, error.facts["now"]))
-            teller = self._teller(sight, error)
-            return failed(self._scene(turn, sight, started_at), error, teller)
+            return self._failed(self._scene(turn, sight, started_at), error)
+        except OutOfTime as error:
+            slow = too_slow(error, started_at, self.clock())
+            return self._failed(self._scene(turn, sight, started_at), slow)
+
+    def _failed(self, scene: Scene, error: EsxDriftError) -> Draft:
+        return failed(scene, error, self._teller(scene.sight, error))
 
     def _seen(self, scene: Scene, gaze: Gaze, reply: Reply) -> Draft | Later:
         """What a report comes to; raises what asking the vCenter more about it raises."""
         try:
-            document = read_document(reply.body)
+            document = _document_in(reply)
         except ContractViolation as error:
             return refused(scene, reply, error)
         report = read_report(document)
         freshness = self._judge(scene, reply, report)
         if freshness == "fresh":
+            later = gaze.wait_for_first(scene.after, report.completion_time)
+            if later is not None:
+                return later
             gaze.question(report, scene.sight)
             return Taking(scene, self.store, reply, report, notices_of(document)).draft()
         if freshness == "future":
@@ -97,12 +107,17 @@ class CheckLook:
         return Log(self.store, self.topic, self.vcenter.name).after()["instance_uuid"] == instance_uuid
 
     def _teller(self, sight: Sight, error: EsxDriftError) -> Literal["vcenter", "cluster"]:
-        if sight.at == "login" or isinstance(error, LOGIN_FAILURES):
+        """What is the vCenter's as a whole is left to its own log, which the dispatcher keeps.
+
+        Unless a second try meets it again, and that log knows nothing: then it would go untold.
+        """
+        known = Log(self.store, self.topic, self.vcenter.name).after()
+        told = is_told_by_vcenter(error, self.request["cluster"], known)
+        if isinstance(error, LOGIN_FAILURES):
             # A token that expired is replaced by a login, in the middle of any call.
             sight.at = "login"
-            return "vcenter"
-        known = Log(self.store, self.topic, self.vcenter.name).after()
-        told = is_told_by_vcenter(error, self.request["cluster"], known["findings"].values())
+        if sight.at == "login" or isinstance(error, VCenterReplaced):
+            told = told or self.request["attempt"] == 0
         return "vcenter" if told else "cluster"
 
     def _judge(self, scene: Scene, reply: Reply, report: Report) -> Freshness:
@@ -113,3 +128,13 @@ class CheckLook:
             max_age_seconds=self.vcenter.max_age_seconds,
         )
         return judge(report.completion_time, reply.date, expected)
+
+
+def _document_in(reply: Reply) -> Document:
+    if reply.cut:
+        most = len(reply.body)
+        raise ContractViolation(
+            f"the report is too large: more than {most} bytes. Its beginning is kept in quarantine",
+            (f": expected at most {most} bytes, got more",),
+        )
+    return read_document(reply.body)

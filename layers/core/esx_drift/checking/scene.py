@@ -23,13 +23,6 @@ from esx_drift.domain.telling.event import Told, events_of
 from esx_drift.domain.times import text_of
 from esx_drift.log import Blob, Draft, Turn
 
-MAX_SKEW_SECONDS = 300
-"""As far as a vCenter's clock may be off before it is told: messages show its times beside ours."""
-
-AHEAD = "the vCenter's clock is more than 5 minutes ahead"
-BEHIND = "the vCenter's clock is more than 5 minutes behind"
-CLOCK_NOTICES = frozenset({AHEAD, BEHIND})
-
 
 @dataclass(frozen=True, slots=True)
 class Scene:
@@ -67,11 +60,9 @@ class Scene:
     def record(self, outcome: Outcome, after: After, notices: Iterable[str] = ()) -> Record:
         """The record with everything that was seen on the way, nothing compared yet.
 
-        Each notice is told once. A clock that went right and is wrong again is told again.
+        Each notice is told once.
         """
-        clock, known = self._clock(), self.after["notices"]
-        told = [*notices, *_clock_notices(clock)]
-        kept = [one for one in known if clock is None or one not in CLOCK_NOTICES]
+        known, told = self.after["notices"], list(notices)
         heading = Heading(
             vcenter=self.vcenter.name,
             cluster=self.request["cluster"],
@@ -84,10 +75,10 @@ class Scene:
             fleet_sha256=self.fleet_sha256,
         )
         return {
-            **blank_record(heading, outcome, self.now, {**after, "notices": sorted({*kept, *told})}),
+            **blank_record(heading, outcome, self.now, {**after, "notices": sorted({*known, *told})}),
             "about": self.sight.about,
             "task": task_facts(self.request, self.sight.task),
-            "clock": clock,
+            "clock": self._clock(),
             "notices": [one for one in told if one not in known],
         }
 
@@ -122,9 +113,3 @@ class Scene:
             return None
         skew = (reply.date - self.now).total_seconds()
         return {"vcenter_date": text_of(reply.date), "skew_seconds": round(skew, 3)}
-
-
-def _clock_notices(clock: ClockFacts | None) -> list[str]:
-    if clock is None or abs(clock["skew_seconds"]) <= MAX_SKEW_SECONDS:
-        return []
-    return [AHEAD if clock["skew_seconds"] > 0 else BEHIND]

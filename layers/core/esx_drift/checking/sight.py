@@ -8,8 +8,9 @@ from esx_drift.domain.fleets.fleet import VCenter
 from esx_drift.domain.images.report import Report
 from esx_drift.domain.judging.extraction import ELIGIBILITY_CHECK_FAILURE, UNFINISHED
 from esx_drift.domain.shapes import About, After, CallName, CheckRequest, TaskFacts, TaskRequest
+from esx_drift.domain.spreading import spread
 from esx_drift.domain.times import text_of, time_of
-from esx_drift.errors import NotAuthorized, NotEligible
+from esx_drift.errors import NoReport, NotAuthorized, NotEligible
 from esx_drift.failing import refuse_replaced
 from esx_drift.log import Later
 from esx_drift.ports import Host, Reply, Submitted, Task, VCenters, VCenterSession
@@ -20,12 +21,12 @@ MAX_DELAY_SECONDS = 300
 
 @dataclass(slots=True)
 class Sight:
-    """What was seen so far. ``at`` is the call that was made last; ``managed_by_image`` is seldom asked."""
+    """What was seen so far, none where it was not asked. ``at`` is the call that was made last."""
 
     at: CallName = "login"
     about: About | None = None
     task: Task | None = None
-    hosts: tuple[Host, ...] = ()
+    hosts: tuple[Host, ...] | None = None
     reply: Reply | None = None
     managed_by_image: bool | None = None
 
@@ -71,7 +72,7 @@ class Gaze:
         hosts that the report names: a lost permission shortens a list without an error, and no host left.
         """
         cluster = self.request["cluster"]
-        listed = {host.id for host in sight.hosts}
+        listed = {host.id for host in sight.hosts or ()}
         hidden = report.names.keys() - listed
         if len(hidden) * 2 > len(report.names):
             sight.at = "hosts"
@@ -84,12 +85,14 @@ class Gaze:
             sight.managed_by_image = session.managed_by_image(cluster)
 
     def _extract(self, session: VCenterSession, sight: Sight) -> Submitted:
-        """How bad it is that a cluster can't be extracted depends on how it is managed."""
+        """How bad it is that a cluster can't be extracted depends on its hosts, and on how it is managed."""
         cluster = self.request["cluster"]
         try:
             return session.extract(cluster)
-        except NotEligible:
-            sight.managed_by_image = session.managed_by_image(cluster)
+        except (NotEligible, NoReport) as error:
+            sight.hosts = session.hosts(cluster)
+            if isinstance(error, NotEligible):
+                sight.managed_by_image = session.managed_by_image(cluster)
             raise
 
     @property
@@ -105,6 +108,13 @@ class Gaze:
             return None
         return self._again(task)
 
+    def wait_for_first(self, after: After, completed_at: datetime) -> Later | None:
+        """The same at a first look, while the report is one from before the extraction that runs."""
+        task = self.request["task"]
+        if after["last_taken"] is not None or task is None or completed_at >= time_of(task["submitted_at"]):
+            return None
+        return self.wait(after)
+
     def _collect(self, submitted: Submitted) -> Later:
         deadline = self.clock() + timedelta(seconds=self.vcenter.extract_deadline_seconds)
         task: TaskRequest = {
@@ -112,13 +122,16 @@ class Gaze:
             "submitted_at": text_of(submitted.date.replace(microsecond=0)),
             "deadline_at": text_of(deadline),
             "polls": 0,
+            "busy": submitted.busy,
         }
-        return Later({**self.request, "phase": "collect", "task": task}, self.vcenter.first_delay_seconds)
+        delay = spread(self.vcenter.first_delay_seconds, self.request["request_id"])
+        return Later({**self.request, "phase": "collect", "task": task}, delay)
 
     def _again(self, task: TaskRequest) -> Later:
         polls = task["polls"] + 1
         delay = min(max(1, self.vcenter.first_delay_seconds * 2**polls), MAX_DELAY_SECONDS)
-        return Later({**self.request, "task": {**task, "polls": polls}}, delay)
+        seed = f"{self.request['request_id']} {polls}"
+        return Later({**self.request, "task": {**task, "polls": polls}}, spread(delay, seed))
 
 
 def is_waiting(request: CheckRequest, after: After) -> bool:
@@ -153,5 +166,5 @@ def task_facts(request: CheckRequest, task: Task | None) -> TaskFacts | None:
         "status": task.status if task else None,
         "start_time": text_of(task.start_time) if task and task.start_time else None,
         "end_time": text_of(task.end_time) if task and task.end_time else None,
-        "message": task.message if task else None,
+        "message": task.message if task else asked["busy"],
     }

@@ -63,7 +63,7 @@ class Taking:
 
     @property
     def _hosts(self) -> Mapping[str, Host]:
-        return {host.id: host for host in self.scene.sight.hosts}
+        return {host.id: host for host in self.scene.sight.hosts or ()}
 
     def _settled(self, compared: Compared) -> Settled:
         after = self.scene.after
@@ -105,8 +105,7 @@ class Taking:
         return uncovered_after(
             self.scene.after["uncovered_since"],
             [one["host"] for one in compared.uncovered],
-            self.scene.after["last_look_at"],
-            self.scene.now,
+            seen_last(self.scene),
         )
 
     def _after(self, compared: Compared, settled: Settled, taken: LastTaken, snapshot: Stored) -> After:

@@ -7,6 +7,7 @@ from typing import Literal
 from esx_drift.checking.scene import Scene
 from esx_drift.checking.sight import is_waiting
 from esx_drift.domain.images.report import Report
+from esx_drift.domain.judging.cluster_conditions import no_hosts
 from esx_drift.domain.judging.condition import Condition
 from esx_drift.domain.judging.extraction import Outlook, unfinished
 from esx_drift.domain.judging.freshness import Freshness
@@ -14,15 +15,15 @@ from esx_drift.domain.judging.kinds import VCENTER_KINDS
 from esx_drift.domain.names import quarantine_key, sha256_hex
 from esx_drift.domain.shapes import After, Failure, Json, Outcome, Record, ReportFacts, Severity, Stored
 from esx_drift.domain.times import text_of, time_of
-from esx_drift.errors import ContractViolation, EsxDriftError, NoReport, NotEligible
-from esx_drift.failing import condition_of, failure_of, is_blind
+from esx_drift.errors import ContractViolation, EsxDriftError, NoReport, NotEligible, VCenterReplaced
+from esx_drift.failing import condition_of, disproved_by, failure_of, is_blind
 from esx_drift.log import Blob, Draft
 from esx_drift.ports import Reply
 
 VIOLATIONS_TOLD = 5
 
-ANSWERED = (NotEligible, NoReport, ContractViolation)
-"""What a vCenter only says when it is there, lets us in, and knows the cluster."""
+CUT_KEPT_BYTES = 1_000_000
+"""Of a report that is too large: enough to see what it is, too little to fill a bucket that keeps it."""
 
 
 def failed(scene: Scene, error: EsxDriftError, told_by: Literal["vcenter", "cluster"]) -> Draft:
@@ -31,20 +32,23 @@ def failed(scene: Scene, error: EsxDriftError, told_by: Literal["vcenter", "clus
     if told_by == "vcenter":
         return _not_looked(scene, failure, [], frozenset())
     condition = _failing(scene, error)
-    disproved = VCENTER_KINDS if isinstance(error, ANSWERED) else frozenset()
-    return _not_looked(scene, failure, [condition], disproved | {condition.kind})
+    return _not_looked(scene, failure, [condition], disproved_by(error) | {condition.kind})
 
 
 def _failing(scene: Scene, error: EsxDriftError) -> Condition:
-    """A cluster managed by baselines that can't be extracted is as it is, unless it could be before."""
+    if isinstance(error, (NotEligible, NoReport)) and _is_empty(scene):
+        return no_hosts()
     if isinstance(error, NotEligible) and not scene.sight.managed_by_image:
+        # A cluster managed by baselines that can't be extracted is as it is, unless it could be before.
         was_seen = scene.after["seal"] is not None
         return condition_of(error, critical=was_seen and _blind(scene), otherwise="info")
     condition = condition_of(error, critical=_blind(scene))
-    if not isinstance(error, ContractViolation):
-        return condition
-    violations: list[Json] = [*error.violations[:VIOLATIONS_TOLD]]
-    return replace(condition, detail={**condition.detail, "violations": violations})
+    if isinstance(error, ContractViolation):
+        violations: list[Json] = [*error.violations[:VIOLATIONS_TOLD]]
+        return replace(condition, detail={**condition.detail, "violations": violations})
+    # The dispatcher, who found nothing, may be right: what is the vCenter's as a whole must be met once more.
+    is_wide = scene.sight.at == "login" or isinstance(error, VCenterReplaced)
+    return replace(condition, confirm=condition.confirm or is_wide)
 
 
 def refused(scene: Scene, reply: Reply, error: ContractViolation) -> Draft:
@@ -76,7 +80,7 @@ def not_possible(scene: Scene, reply: Reply, report: Report) -> Draft:
 
 def not_fresh(scene: Scene, reply: Reply, report: Report, freshness: Freshness) -> Draft:
     """The vCenter still serves an old report: what was known of the cluster stands."""
-    conditions = unfinished(_outlook(scene, reply, report))
+    conditions = [no_hosts()] if _is_empty(scene) else unfinished(_outlook(scene, reply, report))
     # A report that was there before disproves no failure to extract: only a new one does.
     settled = scene.settle(conditions, VCENTER_KINDS, {})
     outcome: Outcome = "same-report" if freshness == "same" else "superseded"
@@ -94,6 +98,12 @@ def not_fresh(scene: Scene, reply: Reply, report: Report, freshness: Freshness) 
         "raw_sha256": sha256_hex(reply.body),
     }
     return scene.draft(record, report.names)
+
+
+def _is_empty(scene: Scene) -> bool:
+    """Whether the cluster has no hosts. Where it had some, a list without any may be a lost permission."""
+    known = scene.after["coverage"]
+    return scene.sight.hosts == () and (known is None or known["hosts"] == 0)
 
 
 def seen_last(scene: Scene) -> str:
@@ -124,11 +134,11 @@ def _not_looked(scene: Scene, failure: Failure, conditions: list[Condition], kin
         "failure": failure,
         "findings": settled.told,
     }
-    return scene.draft(record, {host.id: host.name for host in scene.sight.hosts})
+    return scene.draft(record, {host.id: host.name for host in scene.sight.hosts or ()})
 
 
 def _quarantined(scene: Scene, reply: Reply, draft: Draft, facts: ReportFacts | None = None) -> Draft:
-    body = gzip.compress(reply.body, mtime=0)
+    body = gzip.compress(reply.body[:CUT_KEPT_BYTES] if reply.cut else reply.body, mtime=0)
     digest = sha256_hex(body)
     stored: Stored = {
         "key": quarantine_key(scene.vcenter.name, scene.request["cluster"], digest),
@@ -138,7 +148,7 @@ def _quarantined(scene: Scene, reply: Reply, draft: Draft, facts: ReportFacts | 
         **draft.record,
         "report": facts,
         "quarantine": stored,
-        "raw_sha256": sha256_hex(reply.body),
+        "raw_sha256": None if reply.cut else sha256_hex(reply.body),
     }
     return Draft(record, (Blob(stored["key"], body),))
 
@@ -150,7 +160,7 @@ def _outlook(scene: Scene, reply: Reply, report: Report) -> Outlook:
         asked=asked is not None and asked["id"] is not None,
         busy=is_waiting(scene.request, scene.after),
         task_status=task.status if task else None,
-        message=task.message if task else None,
+        message=task.message if task else asked["busy"] if asked else None,
         report_status=report.status,
         last_good_at=time_of(taken["completion_time"]) if taken else None,
         now=reply.date,

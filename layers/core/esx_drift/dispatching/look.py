@@ -4,32 +4,27 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from esx_drift.domain.dispatching.listing import Reconciled, reconcile, retired_by_pattern, unseen
-from esx_drift.domain.dispatching.overdue import OVERDUE_INTERVALS, overdue, seen_since
-from esx_drift.domain.dispatching.retrying import UNWATCHED, comes_back_after_seconds
+from esx_drift.dispatching.asking import Listing, ask
+from esx_drift.dispatching.clusters import ClusterLogs
+from esx_drift.domain.dispatching.known import unseen
+from esx_drift.domain.dispatching.listing import Reconciled, reconcile, retired_by_pattern
+from esx_drift.domain.dispatching.overdue import seen_since
+from esx_drift.domain.dispatching.retrying import UNWATCHED, comes_back, is_ailing, pause_seconds
 from esx_drift.domain.dispatching.run import Run, blank_dispatch, chosen, expected_in
 from esx_drift.domain.fleets.fleet import VCenter
-from esx_drift.domain.images.release import refuse_old, release_of, upgraded
+from esx_drift.domain.images.release import release_of, upgraded
+from esx_drift.domain.judging.clock import CLOCK_SKEWED, skewed
 from esx_drift.domain.judging.condition import Condition
 from esx_drift.domain.judging.findings import Settled, Tested, settle
 from esx_drift.domain.names import VCENTER_LOG, request_id
 from esx_drift.domain.record import Heading, blank_record
-from esx_drift.domain.shapes import About, After, Dispatch, FailedCluster, Json, Record, ResolvedBecause
+from esx_drift.domain.shapes import After, Dispatch, FailedCluster, Json, Record, ResolvedBecause
 from esx_drift.domain.telling.event import Told, events_of
-from esx_drift.domain.times import text_of, time_of
-from esx_drift.errors import VCENTER_FAILURES, SecretInvalid, VCenterFailure
-from esx_drift.failing import condition_of, failure_of, is_blind, refuse_replaced
-from esx_drift.log import Draft, Log, Turn
+from esx_drift.domain.times import text_of
+from esx_drift.errors import VCENTER_FAILURES, OutOfTime, SecretInvalid, VCenterFailure
+from esx_drift.failing import condition_of, disproved_by, failure_of, is_blind, too_slow
+from esx_drift.log import Draft, Turn
 from esx_drift.ports import Store, Topic, VCenters
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """What a vCenter answered; ``clusters`` maps ids to names."""
-
-    about: About
-    clusters: dict[str, str]
-    standalone_hosts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +60,14 @@ class DispatchLook:
             fleet_sha256=self.fleet_sha256,
         )
         try:
-            listing = self._list(turn.after["instance_uuid"])
+            listing = ask(self.vcenters, self.vcenter.name, turn.after["instance_uuid"])
         except (*VCENTER_FAILURES, SecretInvalid) as error:
             record = self._unlisted(turn, heading, error)
+        except OutOfTime as error:
+            record = self._unlisted(turn, heading, too_slow(error, heading.started_at, self.clock()))
         else:
             record = self._listed(turn, heading, listing)
         return self._draft(turn, record)
-
-    def _list(self, known_uuid: str | None) -> Listing:
-        session = self.vcenters.session(self.vcenter.name)
-        about = session.about()
-        refuse_replaced(self.vcenter.name, known_uuid, about)
-        refuse_old(self.vcenter.name, about)
-        clusters = {cluster.id: cluster.name for cluster in session.clusters()}
-        return Listing(about, clusters, session.standalone_hosts())
 
     def _unlisted(self, turn: Turn, heading: Heading, error: VCenterFailure | SecretInvalid) -> Record:
         """The record of a vCenter that shows nothing to go by: every cluster known is named as failed."""
@@ -89,18 +78,18 @@ class DispatchLook:
         unwatched = unseen(before["clusters"] or {}, self.vcenter)
         detail: dict[str, Json] = {UNWATCHED: len(unwatched), "last_look_at": before["last_look_at"]}
         told = replace(condition, detail={**condition.detail, **detail})
-        settled = self._settle(before, [told], frozenset({told.kind}), now, {})
+        settled = self._settle(before, [told], disproved_by(error) | {told.kind}, now, {})
         after: After = {**_settled(before, settled), "blind_since": blind_since}
+        failure, confirm_after = failure_of(error, "listing", "vcenter"), self.vcenter.confirm_after_seconds
+        pause = pause_seconds(confirm_after, failure, self.request_id)
         dispatch: Dispatch = {
             **blank_dispatch(self.run),
             "failed": self._chosen(unwatched),
-            "retry_after_seconds": comes_back_after_seconds(
-                before, after, self.run.attempt, self.vcenter.confirm_after_seconds
-            ),
+            "retry_after_seconds": pause if comes_back(before, after, self.run.attempt) else None,
         }
         return {
             **blank_record(heading, "not-dispatched", now, after),
-            "failure": failure_of(error, "listing", "vcenter"),
+            "failure": failure,
             "findings": settled.told,
             "dispatch": dispatch,
         }
@@ -109,9 +98,16 @@ class DispatchLook:
         before, now = turn.after, self.clock()
         reconciled = reconcile(self.vcenter, listing.clusters, before["clusters"] or {}, now)
         seen_at = self._seen_since(before, now)
-        conditions = [*reconciled.conditions, *self._overdue(reconciled, before, seen_at, now)]
-        retired = retired_by_pattern(reconciled, before["findings"])
-        settled = self._settle(before, conditions, reconciled.tested, now, retired)
+        logs, findings = ClusterLogs(self.store, self.topic, self.vcenter.name), before["findings"]
+        late = logs.overdue(reconciled, findings.values(), seen_at, now, self.check_interval_hours)
+        conditions = [
+            *skewed(listing.clock),
+            *logs.untold(reconciled.conditions, findings),
+            *(late if self.run.is_whole else ()),
+        ]
+        tested = reconciled.tested | ({CLOCK_SKEWED} if listing.clock else frozenset())
+        retired = retired_by_pattern(reconciled, findings)
+        settled = self._settle(before, conditions, tested, now, retired)
         after: After = {
             **_settled(before, settled),
             "instance_uuid": listing.about["instance_uuid"],
@@ -124,7 +120,9 @@ class DispatchLook:
         }
         dispatch: Dispatch = {
             **blank_dispatch(self.run),
-            "expected": expected_in(self.run, self.vcenter.name, reconciled.expected, listing.clusters),
+            "expected": expected_in(
+                self.run, self.vcenter.name, self._due(before, reconciled), listing.clusters
+            ),
             "excluded": reconciled.excluded,
             "missing": reconciled.missing,
             "standalone_hosts": listing.standalone_hosts,
@@ -132,28 +130,29 @@ class DispatchLook:
         return {
             **blank_record(heading, "dispatched", now, after),
             "about": listing.about,
+            "clock": listing.clock,
             "findings": settled.told,
             "notices": [
+                *listing.notices,
                 *upgraded(self.vcenter.name, listing.about, before["notices"]),
                 *reconciled.notices,
             ],
             "dispatch": dispatch,
         }
 
+    def _due(self, before: After, reconciled: Reconciled) -> dict[str, str]:
+        """The clusters to be checked. Where checkers met an outage of which nothing is seen, only theirs are.
+
+        They come back by themselves. If all were asked for, a vCenter that fails now and then would have to
+        extract its whole fleet again and again.
+        """
+        is_asked_by_checkers = self.run.trigger == "retry" and self.run.attempt == 0
+        return {} if is_asked_by_checkers and not is_ailing(before) else reconciled.expected
+
     def _seen_since(self, before: After, now: datetime) -> str:
         if self.run.is_whole:
             return seen_since(before, now, timedelta(hours=self.check_interval_hours))
         return before["first_look_at"] or text_of(now)
-
-    def _overdue(self, reconciled: Reconciled, before: After, seen_at: str, now: datetime) -> list[Condition]:
-        limit = now - OVERDUE_INTERVALS * timedelta(hours=self.check_interval_hours)
-        told = {one["subject"] for one in before["findings"].values() if one["kind"] == "check-overdue"}
-        logs = {
-            cluster: Log(self.store, self.topic, self.vcenter.name, cluster).after()
-            for cluster in reconciled.since(limit)
-            if self.run.is_whole and (cluster in told or time_of(seen_at) < limit)
-        }
-        return overdue(reconciled.expected, logs, limit)
 
     def _chosen(self, clusters: list[FailedCluster]) -> list[FailedCluster]:
         names = {one["cluster"]: one["name"] for one in clusters}

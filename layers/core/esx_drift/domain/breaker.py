@@ -2,8 +2,8 @@
 
 vCenter Single Sign-On locks an account after 5 failures within 180 s, for everybody who uses it. A refused
 version of the secret is therefore never tried again, and while the last verdict was a refusal, a new version
-is tried by one caller only: the dispatcher, once in 180 s. And whoever is no checker takes turns: no more logins
-are under way at once than there are checkers, and one.
+is tried by one caller only: the dispatcher, once in 180 s. And whoever is no checker takes turns: no more
+logins are under way at once than there are checkers, and one.
 """
 
 from datetime import datetime, timedelta

@@ -74,7 +74,7 @@ def departed_after(
 
 
 def uncovered_after(
-    since: Mapping[str, str], uncovered: Collection[str], last_look_at: str | None, now: datetime
+    since: Mapping[str, str], uncovered: Collection[str], seen_last_at: str
 ) -> dict[str, str]:
-    """Since when each uncovered host is unseen: its last good look, or the first one that missed it."""
-    return {host: since.get(host) or last_look_at or text_of(now) for host in uncovered}
+    """Since when each uncovered host is unseen: since its cluster was last seen, if not for longer."""
+    return {host: since.get(host) or seen_last_at for host in uncovered}

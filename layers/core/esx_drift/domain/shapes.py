@@ -179,9 +179,10 @@ class Answered(TypedDict):
 
 
 class KnownCluster(TypedDict):
-    """A cluster as the dispatcher last knew it."""
+    """A cluster as the dispatcher last knew it. ``watched_as``: the last name that no pattern left out."""
 
     name: str
+    watched_as: str
     first_listed_at: str
     last_listed_at: str
     retired_at: str | None
@@ -423,12 +424,16 @@ class Record(TypedDict):
 
 
 class TaskRequest(TypedDict):
-    """The extraction that a request in phase ``collect`` waits for. Without an id there is none to read."""
+    """The extraction that a request in phase ``collect`` waits for.
+
+    Without an id there is none to read: the cluster was busy, and ``busy`` is what the vCenter said of it.
+    """
 
     id: str | None
     submitted_at: str
     deadline_at: str
     polls: int
+    busy: str | None
 
 
 class Shown(TypedDict):

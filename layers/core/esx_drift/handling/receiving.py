@@ -32,7 +32,8 @@ class Inbox:
     """A queue that feeds a function. ``failed_metric`` counts what it could not handle, by reason.
 
     With less time left than one message may take, none is begun: nothing is cut off in its middle, and
-    whatever is open is ended in order.
+    whatever is open is ended in order. ``later`` asks anew for what there was no time for, so that a queue
+    behind something slow uses up no message's tries; without it, the message itself comes again.
     """
 
     queue_url: str
@@ -41,6 +42,7 @@ class Inbox:
     failed_metric: str
     time_left_ms: Callable[[], int]
     time_for_one_ms: int
+    later: Callable[[SQSRecord], None] | None = None
 
     def receive(
         self, event: Mapping[str, Any], handle: Callable[[SQSRecord], None]
@@ -50,15 +52,24 @@ class Inbox:
         def handle_one(record: SQSRecord) -> None:
             self.logger.remove_keys(KEYS_OF_A_MESSAGE)
             self.logger.append_keys(message_id=record.message_id)
-            if self.time_left_ms() < self.time_for_one_ms:
-                raise OutOfTime("no time is left in this run")
-            handle(record)
+            try:
+                self._require_time()
+                handle(record)
+            except OutOfTime as error:
+                if self.later is None:
+                    raise
+                self.logger.info("message put off", why=error.message)
+                self.later(record)
 
         batch = _Batch(self._failed)
         with batch(event["Records"], handle_one):
             batch.process()
         self.logger.remove_keys(KEYS_OF_A_MESSAGE)
         return batch.response()
+
+    def _require_time(self) -> None:
+        if self.time_left_ms() < self.time_for_one_ms:
+            raise OutOfTime("no time is left in this run")
 
     def _failed(self, record: SQSRecord, error: BaseException | None) -> None:
         # A foreseen failure says it all in its sentence; anything else is a bug, and shows where it is.

@@ -24,11 +24,10 @@ from esx_drift.adapters.vcenter.replies import (
     text_of_body,
 )
 from esx_drift.adapters.vcenter.unreachable import Peer
-from esx_drift.adapters.vcenter.wire import MAX_BODY_BYTES, Answer, Wire
-from esx_drift.domain.shapes import About
+from esx_drift.adapters.vcenter.wire import Answer, Wire
+from esx_drift.domain.shapes import About, ClockFacts
 from esx_drift.errors import (
     ApiUnsupported,
-    ContractViolation,
     LoginRefused,
     NoReport,
     RequestRefused,
@@ -101,6 +100,10 @@ class VCenter:
             raise failure_of(answer, ApiUnsupported)
         return about_of(answer)
 
+    def clock(self) -> ClockFacts | None:
+        """Its clock against ours, as of its last answer; none if that had no ``Date``."""
+        return self._wire.clock_facts
+
     def clusters(self) -> tuple[Cluster, ...]:
         """Every cluster that the account may see, each once."""
         answers = everything(self._get, "/api/vcenter/cluster")
@@ -137,19 +140,11 @@ class VCenter:
         return task_of(task_id, answer)
 
     def installed_images(self, cluster: str) -> Reply:
-        """The last extracted report, byte for byte.
-
-        Raises also ``ContractViolation`` for one that is too large to be kept.
-        """
+        """The last extracted report, byte for byte; cut off where it is too large."""
         answer = self._get(_report_path(cluster))
         if answer.status != OK:
             raise failure_of(answer, NoReport)
-        if answer.cut:
-            raise ContractViolation(
-                f"the report is too large: {answer.address} sent more than {MAX_BODY_BYTES} bytes",
-                (f": expected at most {MAX_BODY_BYTES} bytes, got more",),
-            )
-        return Reply(answer.body, answer.date)
+        return Reply(answer.body, answer.date, answer.cut)
 
     def managed_by_image(self, cluster: str) -> bool:
         """Whether the cluster is managed by a single image; by baselines if not."""

@@ -15,6 +15,8 @@ from urllib3.exceptions import HTTPError, InvalidHeader, ReadTimeoutError
 
 from esx_drift.adapters.vcenter.transport import Deadline, DirectSession, Transport
 from esx_drift.adapters.vcenter.unreachable import Peer, unreachable
+from esx_drift.domain.shapes import ClockFacts
+from esx_drift.domain.times import text_of
 from esx_drift.errors import OutOfTime, VCenterUnreachable
 
 CONNECT_SECONDS = 5.0
@@ -44,7 +46,7 @@ BUSY = frozenset({429, 503})
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP answer. ``date`` is the vCenter's clock; ``cut``: there was more than MAX_BODY_BYTES."""
+    """One HTTP answer. ``date`` is the vCenter's clock; ``cut``: the body ends after MAX_BODY_BYTES."""
 
     address: str
     operation: str
@@ -70,6 +72,7 @@ class Wire:
         self._clock = clock
         self._pause = pause
         self._time_left_ms = time_left_ms
+        self.clock_facts: ClockFacts | None = None
         self._deadline = Deadline()
         self._http = DirectSession()
         self._http.trust_env = False
@@ -121,8 +124,10 @@ class Wire:
                 allow_redirects=False,
                 stream=True,
             ) as response:
+                said, now = _date(response.headers.get("Date")), self._clock()
+                self.clock_facts = _compared(said, now)
                 body, cut = self._body(response.raw)
-                date = _date(response.headers.get("Date")) or self._clock()
+                date = said or now
                 operation = f"{method} {path}"
                 status = response.status_code
                 return Answer(self.peer.address, operation, status, response.headers, date, body, cut)
@@ -136,7 +141,7 @@ class Wire:
             while chunk := raw.read1(CHUNK_BYTES, decode_content=True):
                 body += chunk
                 if len(body) > MAX_BODY_BYTES:
-                    return b"", True
+                    return bytes(body), True
         except ReadTimeoutError as error:
             raise VCenterUnreachable(
                 f"the answer of {self.peer.address} did not end within {BODY_SECONDS:.0f} s,"
@@ -155,6 +160,12 @@ def retry_after_seconds(answer: Answer) -> float | None:
         return Retry().parse_retry_after(header)
     except (InvalidHeader, ValueError, OverflowError):
         return None
+
+
+def _compared(said: datetime | None, now: datetime) -> ClockFacts | None:
+    if said is None:
+        return None
+    return {"vcenter_date": text_of(said), "skew_seconds": round((said - now).total_seconds(), 3)}
 
 
 def _date(header: str | None) -> datetime | None:

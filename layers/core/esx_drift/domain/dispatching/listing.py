@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from esx_drift.domain.fleets.fleet import VCenter, excluded_by
+from esx_drift.domain.dispatching.amiss import gone, renamed, shrunk
+from esx_drift.domain.dispatching.known import entry_of, left_out_by, named_as
+from esx_drift.domain.fleets.fleet import VCenter
 from esx_drift.domain.images.versions import sorted_naturally
 from esx_drift.domain.judging.condition import Condition
 from esx_drift.domain.judging.kinds import LISTING_KINDS
@@ -20,7 +22,7 @@ from esx_drift.domain.shapes import (
 )
 from esx_drift.domain.times import text_of, time_of
 
-OF_CLUSTERS = frozenset({"cluster-missing", "check-overdue"})
+OF_CLUSTERS = frozenset({"cluster-missing", "cluster-renamed", "check-overdue"})
 """What a listing shows of single clusters, unless it is itself not to be trusted."""
 
 
@@ -57,9 +59,17 @@ def reconcile(
         cluster: listed[cluster] if cluster in listed else known[cluster]["name"]
         for cluster in sorted_naturally(known.keys() | listed.keys())
     }
-    patterns = {cluster: excluded_by(vcenter, cluster, name) for cluster, name in names.items()}
+    patterns = {
+        cluster: left_out_by(vcenter, cluster, name, known.get(cluster)) for cluster, name in names.items()
+    }
     after = {
-        cluster: _entry(name, known.get(cluster), cluster in listed, patterns[cluster], text_of(now))
+        cluster: entry_of(
+            named_as(vcenter, cluster, name, known.get(cluster)),
+            known.get(cluster),
+            cluster in listed,
+            patterns[cluster],
+            text_of(now),
+        )
         for cluster, name in names.items()
     }
     expected = {cluster: entry["name"] for cluster, entry in after.items() if entry["retired_at"] is None}
@@ -67,7 +77,7 @@ def reconcile(
         {"cluster": cluster, "name": name} for cluster, name in expected.items() if cluster not in listed
     ]
     watched = [cluster for cluster in expected if cluster in known and known[cluster]["retired_at"] is None]
-    shrunk = not listed or len(missing) * 2 > len(watched)
+    is_shrunk = not listed or len(missing) * 2 > len(watched)
     return Reconciled(
         known=after,
         expected=expected,
@@ -78,10 +88,12 @@ def reconcile(
         ],
         missing=missing,
         notices=_notices(listed, known, after),
-        conditions=[_shrunk(vcenter, listed, missing, watched)]
-        if shrunk
-        else [_gone(vcenter, one) for one in missing],
-        tested=LISTING_KINDS - OF_CLUSTERS if shrunk else LISTING_KINDS,
+        conditions=[
+            *([shrunk(vcenter, listed, missing, watched)] if is_shrunk else ()),
+            *([] if is_shrunk else [gone(vcenter, one, after[one["cluster"]], now) for one in missing]),
+            *renamed(vcenter, {cluster: after[cluster] for cluster in expected if cluster in listed}),
+        ],
+        tested=LISTING_KINDS - OF_CLUSTERS if is_shrunk else LISTING_KINDS,
     )
 
 
@@ -91,44 +103,6 @@ def retired_by_pattern(reconciled: Reconciled, findings: Mapping[str, Finding]) 
         fingerprint: "retired"
         for fingerprint, finding in findings.items()
         if finding["kind"] in OF_CLUSTERS and finding["subject"] not in reconciled.expected
-    }
-
-
-def unseen(known: Mapping[str, KnownCluster], vcenter: VCenter) -> list[FailedCluster]:
-    """The clusters that a vCenter without a listing leaves unwatched."""
-    names = {cluster: known[cluster]["name"] for cluster in sorted_naturally(known)}
-    return [
-        {"cluster": cluster, "name": name}
-        for cluster, name in names.items()
-        if known[cluster]["retired_at"] is None and excluded_by(vcenter, cluster, name) is None
-    ]
-
-
-def _entry(
-    name: str,
-    before: KnownCluster | None,
-    listed: bool,  # noqa: FBT001  # one of the facts that an entry is made of
-    pattern: str | None,
-    now: str,
-) -> KnownCluster:
-    """A cluster as it is known from now on: what a pattern leaves out is retired, what is listed is watched.
-
-    Whoever retired it believed it gone. Its time to be looked at begins anew when it is back.
-    """
-    known: KnownCluster = before or {
-        "name": name,
-        "first_listed_at": now,
-        "last_listed_at": now,
-        "retired_at": None,
-    }
-    left_out = known["retired_at"] or now
-    retired_at = left_out if pattern is not None else None if listed else known["retired_at"]
-    is_back = known["retired_at"] is not None and retired_at is None
-    return {
-        "name": name,
-        "first_listed_at": now if is_back else known["first_listed_at"],
-        "last_listed_at": now if listed else known["last_listed_at"],
-        "retired_at": retired_at,
     }
 
 
@@ -151,30 +125,3 @@ def _notice(cluster: str, before: KnownCluster | None, after: KnownCluster) -> s
     if before["name"] != name:
         return f"cluster {cluster} is now called {name}, before {before['name']}"
     return None
-
-
-def _gone(vcenter: VCenter, one: FailedCluster) -> Condition:
-    return Condition(
-        "failure",
-        "cluster-missing",
-        one["cluster"],
-        "warning",
-        f"{one['name']} ({one['cluster']}) is no longer listed by {vcenter.name}: deleted, moved,"
-        " or hidden from the account",
-        detail={"cluster": one["cluster"], "name": one["name"]},
-    )
-
-
-def _shrunk(
-    vcenter: VCenter, listed: Mapping[str, str], missing: list[FailedCluster], watched: list[str]
-) -> Condition:
-    left = len(watched) - len(missing)
-    what = f"only {left} of the {len(watched)} known clusters" if listed else "no cluster"
-    return Condition(
-        "failure",
-        "vcenter-authorization",
-        "",
-        "critical",
-        f"{vcenter.name} lists {what}: the account has most likely lost its permission",
-        detail={"listed": left, "known": len(watched)},
-    )

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from esx_drift.domain.judging.kinds import LOGIN_KINDS
 from esx_drift.domain.names import next_request_id
+from esx_drift.domain.spreading import spread
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import After, RetryRequest
+    from esx_drift.domain.shapes import After, Failure, RetryRequest
 
 UNWATCHED: Final = "clusters_unwatched"
 """The detail of a finding that left a whole vCenter unlisted; a listing that is only shrunk has none."""
@@ -32,12 +33,15 @@ def retry_of(vcenter: str, run_id: str, attempt: int, reason: str) -> "RetryRequ
     }
 
 
-def comes_back_after_seconds(
-    before: "After", after: "After", attempt: int, confirm_after_seconds: int
-) -> int | None:
-    """When a vCenter that failed is tried again; none for a run that is not part of a chain."""
-    begins = is_ailing(after) and not is_ailing(before)
-    return min(confirm_after_seconds, MAX_DELAY_SECONDS) if begins or attempt else None
+def comes_back(before: "After", after: "After", attempt: int) -> bool:
+    """Whether a vCenter that failed is tried again; not by a run that is not part of a chain."""
+    return is_ailing(after) and (attempt > 0 or not is_ailing(before))
+
+
+def pause_seconds(confirm_after_seconds: int, failure: "Failure", seed: str) -> int:
+    """When to try again after a failure: after ``confirm_after``, or later where the vCenter asked so."""
+    asked = int(failure["facts"].get("retry_after_seconds", 0))
+    return min(spread(max(confirm_after_seconds, asked), seed), MAX_DELAY_SECONDS)
 
 
 def is_ailing(after: "After") -> bool:

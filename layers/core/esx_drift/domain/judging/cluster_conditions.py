@@ -26,8 +26,7 @@ _BY_STATUS = {
 def cluster_conditions(unseen: Unseen, *, managed_by_image: bool | None) -> list[Condition]:
     """At most one. A cluster without hosts, or with only too old ones, is told once, as ``info``."""
     if not unseen.inventory:
-        summary = "the cluster has no hosts, so that there is nothing to read"
-        return [Condition("failure", "extraction-unavailable", "", "info", summary)]
+        return [no_hosts()]
     hosts = sorted_naturally(unseen.inventory)
     if unseen.inventory.keys() <= unseen.report.unsupported_hosts:
         summary = f"every host of the cluster ({len(hosts)}) runs a release that is too old to be read"
@@ -36,6 +35,12 @@ def cluster_conditions(unseen: Unseen, *, managed_by_image: bool | None) -> list
     if unseen.report.status == "SUCCESS":
         return []
     return [_by_status(unseen, hosts, managed_by_image=managed_by_image)]
+
+
+def no_hosts() -> Condition:
+    """What holds of a cluster whose inventory is empty, whatever its vCenter makes of an extraction."""
+    summary = "the cluster has no hosts, so that there is nothing to read"
+    return Condition("failure", "extraction-unavailable", "", "info", summary)
 
 
 def _by_status(unseen: Unseen, hosts: list[str], *, managed_by_image: bool | None) -> Condition:

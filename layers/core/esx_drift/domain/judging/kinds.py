@@ -12,7 +12,7 @@ VCENTER_KINDS = LOGIN_KINDS | {
 }
 """What is disproved by a vCenter that answers every call."""
 
-LISTING_KINDS = VCENTER_KINDS | {"check-overdue"}
+LISTING_KINDS = VCENTER_KINDS | {"check-overdue", "cluster-renamed"}
 """What a run of the dispatcher tests, in the vCenter's own log."""
 
 EXTRACTION_KINDS = frozenset(

@@ -111,6 +111,12 @@ ADVICE: Mapping[str, Advice] = MappingProxyType(
             "retire it:",
             "esx-drift retire {cluster} --vcenter {vcenter} --reason WHY",
         ),
+        "cluster-renamed": Advice(
+            "{clusters} has a name that the fleet file leaves out",
+            "{clusters} has a name to be watched again",
+            "who renamed it? It is checked until the fleet file is changed, or a person retires it:",
+            "esx-drift retire {cluster} --vcenter {vcenter} --reason WHY",
+        ),
         "document-invalid": Advice(
             "the report is not what the API promises, and was not used",
             "the report is valid again",
