@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import settings
 
 from tests.simulator.certificates import Authority, authority
 from tests.simulator.listener import Tls
@@ -13,6 +14,11 @@ from tests.simulator.slack import SlackReceiver
 # Powertools reads these when a handler is imported, as the template has set them before Lambda does so.
 os.environ["POWERTOOLS_METRICS_NAMESPACE"] = "esx-drift"
 os.environ["POWERTOOLS_SERVICE_NAME"] = "tested"
+
+
+# How long an example takes depends on who else uses the machine: time is measured, never asserted.
+settings.register_profile("here", deadline=None)
+settings.load_profile("here")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
