@@ -15,8 +15,11 @@ from esx_drift.domain.names import digest_of, state_key
 from esx_drift.domain.telling.story import is_told
 
 from tests.e2e.stage import BY_HAND, CLUSTER, I40EN, give_up_after, request_of, send, small
-from tests.simulator import fault_kinds
+from tests.simulator import VCenter, fault_kinds
 from tests.simulator.extraction import Pace
+from tests.simulator.faults import Fault
+from tests.simulator.reply import Reply
+from tests.simulator.sessions import USER
 from tests.stack.local_aws import LocalAws
 from tests.stack.rig import Rig
 from tests.stack.tap import Tap, tapped
@@ -141,6 +144,33 @@ def test_a_checker_that_is_killed_half_way_is_made_up_for(target: str, rig: Rig,
     assert _outcomes(rig, target) == ["baseline", "changed"]
     # What a killed process leaves open, vCenter ends after half an hour of idleness.
     vcenter.sessions.close_all()
+
+
+def test_sixty_clusters_never_lock_the_account(rig: Rig, tap: Tap) -> None:  # noqa: ARG001  # it sets queues
+    """The password changes just when all are to be checked: whoever tries it, it is refused 4 times at most."""
+    name, vcenter = "sixty", VCenter()
+    for number in range(60):
+        vcenter.inventory.add_cluster(f"cluster-{number:02}")
+
+    def change(reply: Reply) -> Reply:
+        vcenter.sessions.accounts[USER] = "changed"
+        return reply
+
+    vcenter.faults.inject("GET /api/vcenter/host", Fault("change", alter=change), times=1)
+    rig.add_vcenter(name, vcenter)
+    rig.put_fleet(rig.fleet(name))
+    asked = rig.dispatch()["dispatched"]
+    assert len(asked) == 60
+    for _ in range(3):
+        assert rig.dispatch()["failed"][0]["reason"] == "vcenter-authentication"
+    for one in asked:
+        record = rig.await_answer(name, one["cluster"], one["request_id"])
+        assert record["failure"]["reason"] == "vcenter-authentication"  # type: ignore[index]  # it is there
+    rig.await_quiet("CheckQueue")
+    assert 1 <= vcenter.sessions.refused_count <= 4
+    assert not vcenter.sessions.is_locked(USER)
+    told = [payload for payload in rig.slack.accepted if "login refused" in payload["text"]]
+    assert len(told) == 1
 
 
 def _tamper(rig: Rig, name: str) -> None:
