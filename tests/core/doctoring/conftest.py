@@ -1,6 +1,7 @@
 """A vCenter to examine, over real sockets and TLS, with its secret and breaker in a simulated AWS."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,7 +11,7 @@ import pytest
 from esx_drift.adapters.breaker import S3Breakers
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.doctoring.login import Reset
-from esx_drift.doctoring.vcenter import VCenterDoctor
+from esx_drift.doctoring.vcenter import Bounds, VCenterDoctor
 from esx_drift.domain.doctor import Line
 from esx_drift.domain.fleets.fleet import VCenter as Watched
 
@@ -32,6 +33,7 @@ class Clinic:
     world: World
     vcenter: VCenter
     pki: Pki
+    time_left_ms: Callable[[], float] = lambda: math.inf
 
     def put_secret(self, **changes: object) -> None:
         """Write a new version of the secret; ``changes`` are its fields, or None for a field that goes."""
@@ -55,7 +57,7 @@ class Clinic:
             reset=Reset(self.world.s3, BUCKET, self.world.clock) if reset else None,
             clock=self.world.clock,
             pause=lambda seconds: self.world.wait(int(seconds)),
-            ends_at=self.world.clock() + timedelta(seconds=PATIENCE_SECONDS),
+            bounds=Bounds(self.world.clock() + timedelta(seconds=PATIENCE_SECONDS), self.time_left_ms),
         )
         return doctor.lines()
 

@@ -60,9 +60,9 @@ def _steps(lines: list[Line]) -> dict[str, Line]:
 
 
 def test_all_is_well_and_nothing_is_left_behind(doctor: AwsDoctor) -> None:
-    """Four lines; no object, no message, no event came of it."""
+    """Five lines; no object, no message, no event came of it."""
     lines = doctor.lines()
-    assert [line["outcome"] for line in lines] == ["ok"] * 4
+    assert [line["outcome"] for line in lines] == ["ok"] * 5
     for bucket in ("state", "audit"):
         assert boto3.client("s3").list_object_versions(Bucket=bucket).get("Versions", []) == []
     assert _steps(lines)["CheckQueue"]["said"] == "0 requests waiting"
@@ -88,7 +88,7 @@ def test_what_is_gone_is_told(doctor: AwsDoctor) -> None:
     boto3.client("sqs").delete_queue(QueueUrl=doctor.config.check_queue_url)
     boto3.client("sns").delete_topic(TopicArn=doctor.config.drift_topic_arn)
     steps = _steps(doctor.lines())
-    assert [step["outcome"] for step in steps.values()] == ["ok", "failed", "failed", "failed"]
+    assert [step["outcome"] for step in steps.values()] == ["ok", "failed", "failed", "failed", "failed"]
     assert "NoSuchBucket" in steps["AuditBucket"]["said"]
     assert steps["AuditBucket"]["fix"].startswith("Deploy the stack again")
 
@@ -113,6 +113,10 @@ FORBIDDEN = Answer(
     403,
     "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no</Message></Error>"
     "<Code>AccessDenied</Code></ErrorResponse>",
+)
+
+FORBIDDEN_AS_JSON = Answer(
+    403, '{"__type": "com.amazon.coral.service#AccessDeniedException", "message": "no"}'
 )
 
 
@@ -145,7 +149,12 @@ def serving(answer: Callable[[str], Answer]) -> Iterator[str]:
 
 
 CONFIG = LookingConfig(
-    "audit", "state", "http://127.0.0.1/checks", "", f"arn:aws:sns:{REGION}:123456789012:drift", 4
+    "audit",
+    "state",
+    "http://127.0.0.1/checks",
+    "http://127.0.0.1/retries",
+    f"arn:aws:sns:{REGION}:123456789012:drift",
+    4,
 )
 
 
@@ -158,10 +167,15 @@ def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_credentials")
 def test_a_role_that_may_do_nothing() -> None:
-    """Forbidden is told as such; only of the topic it proves that SNS answers, and nothing else."""
-    with serving(lambda _: FORBIDDEN) as endpoint:
-        steps = _steps(_doctor(CONFIG, endpoint).lines())
-    assert [step["outcome"] for step in steps.values()] == ["failed", "failed", "failed", "ok"]
+    """Forbidden is told as such; only topic and RetryQueue only prove that AWS answers."""
+    with serving(lambda _: FORBIDDEN) as endpoint, serving(lambda _: FORBIDDEN_AS_JSON) as sqs:
+        doctor = replace(_doctor(CONFIG, endpoint), sqs=_doctor(CONFIG, sqs).sqs)
+        steps = _steps(doctor.lines())
+    outcomes = {step: line["outcome"] for step, line in steps.items()}
+    assert outcomes == dict.fromkeys(("StateBucket", "AuditBucket", "CheckQueue"), "failed") | {
+        "DriftTopic": "ok",
+        "RetryQueue": "ok",
+    }
     assert "policies" in steps["StateBucket"]["fix"]
 
 
@@ -197,6 +211,6 @@ def test_a_store_that_knows_no_conditions() -> None:
 def test_no_way_to_aws() -> None:
     """In a VPC without endpoints, nothing answers: that is what is to be mended."""
     steps = _steps(_doctor(CONFIG, "http://127.0.0.1:9").lines())
-    assert [step["outcome"] for step in steps.values()] == ["failed"] * 4
+    assert [step["outcome"] for step in steps.values()] == ["failed"] * 5
     assert steps["CheckQueue"]["said"] == "no answer: EndpointConnectionError"
     assert "endpoints or NAT" in steps["CheckQueue"]["fix"]

@@ -18,7 +18,7 @@ from tests.stack.stack import Stack
 
 __all__ = ["local_aws", "new_stack", "packaged", "run", "trusted_authority"]
 
-STEPS = 5 + 11 + 5
+STEPS = 6 + 11 + 5
 """AWS, one vCenter, one route."""
 
 
@@ -93,7 +93,7 @@ def test_what_failed_comes_with_its_fix(ask: Run, rig: Rig) -> None:
     rig.vcenters["vc01"].revoke("VcIntegrity.lifecycleSettings.Read")
     ran = ask()
     assert ran.code == 1
-    assert "1 of 21 steps failed" in ran.out
+    assert "1 of 22 steps failed" in ran.out
     assert _lines(ran.out)["report"] == "failed"
     assert "with propagation: VcIntegrity.lifecycleSettings.Read" in ran.out
 

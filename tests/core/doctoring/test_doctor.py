@@ -76,8 +76,8 @@ def _deployed(
 pytestmark = pytest.mark.usefixtures("_deployed")
 
 
-def _ask(app: Any, **request: object) -> list[dict[str, str]]:  # noqa: ANN401 -- one of two modules
-    reply = app.handler({"doctor": request}, Context())
+def _ask(app: Any, remaining_ms: int = 300_000, **request: object) -> list[dict[str, str]]:  # noqa: ANN401 -- one of two modules
+    reply = app.handler({"doctor": request}, Context(remaining_ms=remaining_ms))
     require("doctor-reply", reply)
     lines: list[dict[str, str]] = reply["lines"]
     return lines
@@ -93,13 +93,21 @@ def _about(lines: list[dict[str, str]]) -> dict[str, str]:
 
 def test_the_checker_tells_of_aws_and_of_every_vcenter() -> None:
     """In the fleet file's order; a vCenter that is in trouble hides none of the others."""
-    assert _about(_ask(checker)) == {"AWS": "ooooo", "vc01": "ooooooooouo", "vc02": "f" + "u" * 10}
+    assert _about(_ask(checker)) == {"AWS": "oooooo", "vc01": "ooooooooouo", "vc02": "f" + "u" * 10}
+
+
+def test_what_can_not_be_ended_in_time_is_not_begun(vcenter: VCenter) -> None:
+    """Lambda would end the function in the middle of a call, and leave a session open."""
+    lines = _ask(checker, remaining_ms=104_000, vcenters=["vc01"])
+    assert _about(lines) == {"AWS": "oooooo", "vc01": "u" * 11}
+    assert {line["said"] for line in lines if line["about"] == "vc01"} == {"no time left in this run"}
+    assert len(vcenter.journal) == 0
 
 
 def test_one_vcenter_can_be_asked_for() -> None:
     """By its name, or by resetting it."""
     assert [*_about(_ask(checker, vcenters=["vc02"]))] == ["AWS", "vc02"]
-    assert _about(_ask(checker, reset="vc01")) == {"AWS": "ooooo", "vc01": "ooooooooouo"}
+    assert _about(_ask(checker, reset="vc01")) == {"AWS": "oooooo", "vc01": "ooooooooouo"}
 
 
 def test_a_reset_concerns_only_the_one_that_is_named(vcenter: VCenter) -> None:
@@ -129,7 +137,7 @@ def test_a_fleet_file_that_is_wrong_is_a_line() -> None:
     """What else can be examined still is."""
     _put_fleet({"schema_version": 1, "vcenters": []})
     lines = _ask(checker, send=True)
-    assert _about(lines) == {"AWS": "foooo"}
+    assert _about(lines) == {"AWS": "fooooo"}
     assert "esx-drift fleet push" in lines[0]["fix"]
 
 
@@ -138,6 +146,6 @@ def test_a_drill_is_sent_only_when_asked_for(slack: SlackReceiver) -> None:
     _ask(checker, vcenters=["vc02"])
     assert _about(_ask(notifier)) == {"route ops": "oooou"}
     assert slack.received == []
-    assert "took a drill" in _ask(checker, vcenters=["vc02"], send=True)[4]["said"]
+    assert "took a drill" in _ask(checker, vcenters=["vc02"], send=True)[3]["said"]
     assert _about(_ask(notifier, send=True)) == {"route ops": "ooooo"}
     assert len(slack.accepted) == 1

@@ -57,15 +57,34 @@ def test_a_busy_cluster_is_no_failure(clinic: Clinic) -> None:
 
 
 def test_a_cluster_that_is_not_eligible_is_told(clinic: Clinic) -> None:
-    """The privilege is there; the cluster is what can't be read."""
-    clinic.vcenter.inventory.set_outcome("prod-a", "ELIGIBILITY_CHECK_FAILURE", refused=True)
+    """The privilege is there; the cluster, which is managed by an image, is what can't be read."""
+    clinic.vcenter.inventory.set_outcome("prod-a", None, refused=True)
     lines = clinic.examine()
     assert outcomes(lines) == "ooooooooouf"
     assert "requirements" in lines["extraction"]["fix"]
 
 
+def test_a_reported_lack_of_eligibility_is_told(clinic: Clinic) -> None:
+    """The same by the report's status, whatever the task says."""
+    clinic.vcenter.inventory.set_outcome("prod-a", "ELIGIBILITY_CHECK_FAILURE", "FAILED")
+    lines = clinic.examine()
+    assert outcomes(lines) == "o" * 10 + "f"
+    assert "requirements" in lines["extraction"]["fix"]
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_cluster_managed_by_baselines_need_not_be_eligible(clinic: Clinic, refused: bool) -> None:  # noqa: FBT001 -- a parameter of the test
+    """A check tells it as info, and the doctor calls it no failure."""
+    clinic.vcenter.inventory.cluster("prod-a").managed_by_image = False
+    clinic.vcenter.inventory.set_outcome("prod-a", "ELIGIBILITY_CHECK_FAILURE", "FAILED", refused=refused)
+    lines = clinic.examine()
+    assert lines["extraction"]["outcome"] == "ok"
+    assert "managed by baselines" in lines["extraction"]["said"]
+
+
 def test_a_failed_extraction_is_told(clinic: Clinic) -> None:
     """Although an old report is there, which the vCenter still serves."""
+    clinic.world.wait(60)
     clinic.vcenter.inventory.set_outcome("prod-a", None, "FAILED")
     lines = clinic.examine()
     assert outcomes(lines) == "o" * 10 + "f"
@@ -74,11 +93,21 @@ def test_a_failed_extraction_is_told(clinic: Clinic) -> None:
 
 
 def test_a_lost_task_is_told(clinic: Clinic) -> None:
-    """A vCenter that was restarted no longer has it."""
+    """A vCenter that was restarted no longer has it: whether it may be read is not known then."""
+    clinic.world.wait(60)
     clinic.vcenter.faults.inject("GET /api/cis/tasks/*", fault_kinds.status(404))
     lines = clinic.examine()
-    assert outcomes(lines) == "o" * 10 + "f"
+    assert outcomes(lines) == "o" * 9 + "uf"
+    assert "not proven" in lines["tasks"]["said"]
     assert "lost its task" in lines["extraction"]["said"]
+
+
+def test_a_task_that_is_gone_may_have_left_its_report(clinic: Clinic) -> None:
+    """As a check sees it: a report that is newer than the extraction is a look."""
+    clinic.vcenter.faults.inject("GET /api/cis/tasks/*", fault_kinds.status(404))
+    clinic.vcenter.on_extract = clinic.vcenter.shuffle
+    lines = clinic.examine()
+    assert outcomes(lines) == "o" * 9 + "uo"
 
 
 def test_a_task_without_a_new_report_is_told(clinic: Clinic) -> None:
@@ -87,7 +116,18 @@ def test_a_task_without_a_new_report_is_told(clinic: Clinic) -> None:
     clinic.vcenter.inventory.set_outcome("prod-a", None, "SUCCEEDED")
     lines = clinic.examine()
     assert outcomes(lines) == "o" * 10 + "f"
-    assert lines["extraction"]["said"] == "prod-a: the task succeeded, but the report is 24 h old"
+    assert lines["extraction"]["said"] == (
+        "prod-a: the task succeeded, no new report came, and the last report is 24 h old"
+    )
+
+
+def test_a_task_that_leaves_no_report_at_all_is_told(clinic: Clinic) -> None:
+    """Neither a new one nor an old one, though there are hosts to tell of."""
+    clinic.vcenter.extractions.reports.clear()
+    clinic.vcenter.inventory.set_outcome("prod-a", None, "SUCCEEDED")
+    lines = clinic.examine()
+    assert outcomes(lines) == "o" * 10 + "f"
+    assert lines["extraction"]["said"].endswith("and there is no earlier report")
 
 
 @pytest.mark.parametrize(
@@ -123,3 +163,6 @@ def test_an_empty_cluster_is_no_failure(clinic: Clinic) -> None:
     lines = clinic.examine(include=("an-empty-one",))
     assert lines["extraction"]["outcome"] == "ok"
     assert "0 of 0 hosts" in lines["extraction"]["said"]
+    clinic.vcenter.extractions.reports.clear()
+    clinic.vcenter.inventory.set_outcome("an-empty-one", None, "FAILED")
+    assert clinic.examine(include=("an-empty-one",))["extraction"]["said"] == "an-empty-one: no report yet"

@@ -1,5 +1,7 @@
 """A vCenter that can be reached: its clock, the login, its release, the privileges."""
 
+from functools import partial
+
 import pytest
 from esx_drift.adapters.breaker import S3Breakers
 from esx_drift.domain.breaker import fresh
@@ -7,7 +9,11 @@ from esx_drift.domain.breaker import fresh
 from tests.core.doctoring.conftest import Clinic, outcomes
 from tests.core.vcenter.world import BUCKET, NAME
 from tests.simulator import fault_kinds
+from tests.simulator.errors import unauthorized
+from tests.simulator.faults import Fault
 from tests.simulator.model import LIST_CLUSTERS, READ_SETTINGS, READ_TASKS
+from tests.simulator.reply import Reply, Request, json_reply
+from tests.simulator.routes import answer
 
 WELL = "o" * 11
 
@@ -20,7 +26,7 @@ def test_a_healthy_vcenter_passes_every_step(clinic: Clinic) -> None:
     assert "issued by Simulated CA, valid until" in lines["tls"]["said"]
     assert lines["login"]["said"] == "svc-drift@vsphere.local is let in"
     assert lines["version"]["said"] == "8.0.3 build 24674346"
-    assert lines["inventory"]["said"] == "System.Read: 2 clusters listed, 2 watched"
+    assert lines["inventory"]["said"] == "System.Read: 2 clusters listed, 2 watched; 1 host in no cluster"
     assert lines["extraction"]["said"].endswith("2 of 2 hosts covered")
     assert len(clinic.vcenter.extractions.tasks) == 1
     assert clinic.vcenter.sessions.open_count == 0
@@ -65,9 +71,52 @@ def test_a_refused_login_is_tried_once_and_by_nobody_again(clinic: Clinic) -> No
     assert outcomes(first) == outcomes(second) == "ooooof" + "u" * 5
     assert "refused the login" in first["login"]["said"]
     assert "esx-drift/vcenter/vc01" in first["login"]["fix"]
-    assert "--reset vc01" in second["login"]["said"]
+    assert "esx-drift/vcenter/vc01" in second["login"]["fix"]
+    assert "--reset vc01" in second["login"]["fix"]
     assert clinic.vcenter.sessions.refused_count == 1
     assert clinic.world.outcome("checker") == "LoginSuspended"
+
+
+def test_a_right_password_that_was_not_tried_yet_needs_nobody(clinic: Clinic) -> None:
+    """The secret was mended: the dispatcher tries it, and whoever can't wait is told how."""
+    clinic.put_secret(password="wrong")
+    clinic.examine()
+    clinic.put_secret()
+    line = clinic.examine()["login"]
+    assert line["outcome"] == "failed"
+    assert line["fix"] == (
+        "Nothing: this password is tried by the next dispatch. To try it now: esx-drift doctor --reset vc01"
+    )
+    assert clinic.vcenter.sessions.refused_count == 1
+
+
+def test_a_run_without_time_begins_nothing(clinic: Clinic) -> None:
+    """What comes too late is told as untried, with the way to have it tried."""
+    clinic.time_left_ms = lambda: 104_999
+    lines = clinic.examine()
+    assert outcomes(lines) == "u" * 11
+    assert {line["said"] for line in lines.values()} == {"no time left in this run"}
+    assert lines["secret"]["fix"].endswith("esx-drift doctor --vcenter vc01")
+    assert len(clinic.vcenter.journal) == 0
+
+
+@pytest.mark.parametrize(
+    ("last", "pattern"),
+    [
+        ("GET /sdk/vim25/8.0.3.0/ServiceInstance/ServiceInstance/content", "ooooouuuuuu"),
+        ("POST /api/session", "ooooooouuuu"),
+        ("GET /api/vcenter/host", "ooooooouuuu"),
+        ("POST /api/esx/settings/clusters/{cluster}/installed-images", "ooooooooouu"),
+    ],
+)
+def test_time_that_runs_out_midway_leaves_no_session(clinic: Clinic, last: str, pattern: str) -> None:
+    """After a call that took too long none is begun but the one that ends the session."""
+    clinic.time_left_ms = lambda: 104_999 if clinic.vcenter.requests[last] else 300_000
+    lines = clinic.examine()
+    told = outcomes(lines)
+    assert told[told.index("u") :].strip("u") == ""
+    assert clinic.vcenter.sessions.open_count == 0
+    assert told == pattern
 
 
 def test_a_login_that_works_keeps_nobody_out(clinic: Clinic) -> None:
@@ -110,6 +159,36 @@ def test_a_missing_privilege_is_named_by_its_id(
     assert outcomes(lines) == pattern
     assert lines[step]["fix"].endswith(f"with propagation: {privilege}")
     assert clinic.vcenter.sessions.open_count == 0
+
+
+@pytest.mark.parametrize("listing", ["clusters", "standalone"])
+def test_a_refused_list_of_hosts_is_no_matter_of_the_report(clinic: Clinic, listing: str) -> None:
+    """Hosts of a cluster and hosts of none are listed by System.Read; that is the step that fails."""
+
+    def refused(request: Request) -> Reply:
+        return clinic_answer(request) if listing not in request.query else forbidden
+
+    forbidden = json_reply(403, unauthorized().body())
+    clinic_answer = partial(answer, clinic.vcenter)
+    clinic.vcenter.faults.inject("GET /api/vcenter/host", Fault("refused", instead=refused))
+    lines = clinic.examine()
+    assert outcomes(lines) == "ooooooofuuu"
+    assert lines["inventory"]["fix"].endswith("with propagation: System.Read")
+
+
+def test_a_list_of_hosts_that_is_refused_late_is_named_rightly(clinic: Clinic) -> None:
+    """Whichever step meets it: the privilege is that of the call."""
+    refused = partial(clinic.vcenter.faults.inject, "GET /api/vcenter/host", fault_kinds.status(403))
+    clinic.vcenter.on_look = lambda _cluster: refused()
+    lines = clinic.examine()
+    assert outcomes(lines) == "o" * 10 + "f"
+    assert lines["extraction"]["fix"].endswith("with propagation: System.Read")
+
+
+def test_hosts_in_no_cluster_are_counted(clinic: Clinic) -> None:
+    """Nobody checks them, and that is said."""
+    clinic.vcenter.inventory.add_host(None, "lonely")
+    assert clinic.examine()["inventory"]["said"].endswith("; 2 hosts in no cluster")
 
 
 def test_patterns_that_leave_out_all_are_told(clinic: Clinic) -> None:

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from esx_drift.cli.terminal import FOUND, printable, say, stdout
+from esx_drift.domain.doctor import NO_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,14 +39,17 @@ def doctor(
     """Examine AWS, each vCenter and each Slack route from where the checks run, step by step.
 
     Of each vCenter one cluster is extracted, as a check would do it. Exit code 0: all is well, 1: something
-    failed, 2: trouble.
+    failed or could not be tried in time, 2: trouble.
     """
     lines = _asked(_request(vcenter, reset, send=send), stack)
     show(lines)
     failed = sum(line["outcome"] == "failed" for line in lines)
+    missed = sum(line["said"] == NO_TIME for line in lines)
+    wrong = [f"{failed} of {len(lines)} steps failed"] if failed else []
+    wrong += [f"for {missed} of {len(lines)} steps no time was left"] if missed else []
     say("")
-    say(f"{failed} of {len(lines)} steps failed" if failed else "All is well.", "red" if failed else "green")
-    if failed:
+    say(", ".join(wrong) or "All is well.", "red" if wrong else "green")
+    if wrong:
         raise typer.Exit(FOUND)
 
 

@@ -29,7 +29,7 @@ STATE_KEYS = ("state/@doctor", "breaker/@doctor")
 AUDIT_KEYS = ("records/@doctor", "documents/@doctor", "snapshots/@doctor", "quarantine/@doctor")
 """Keys that never exist, one below each prefix that a check writes to."""
 
-STEPS = ("StateBucket", "AuditBucket", "CheckQueue", "DriftTopic")
+STEPS = ("StateBucket", "AuditBucket", "DriftTopic", "CheckQueue", "RetryQueue")
 DRILL = "esx-drift.report.drill"
 NO_ETAG = '"esx-drift-doctor"'
 ABSENT = frozenset({"NoSuchKey", "PreconditionFailed"})
@@ -38,7 +38,7 @@ FORBIDDEN = frozenset({"AuthorizationError", "AccessDenied", "AccessDeniedExcept
 
 @dataclass(frozen=True, slots=True)
 class AwsDoctor:
-    """Examines both buckets, the queue and the topic. ``drill``: publish one event, or none."""
+    """Examines both buckets, the topic and both queues. ``drill``: publish one event, or none."""
 
     config: LookingConfig
     s3: "Callable[[], S3Client]"
@@ -52,8 +52,9 @@ class AwsDoctor:
         for step in (
             lambda: self._bucket(self.config.state_bucket, STATE_KEYS),
             lambda: self._bucket(self.config.audit_bucket, AUDIT_KEYS),
-            self._queue,
             self._topic,
+            self._check_queue,
+            self._retry_queue,
         ):
             _try(exam, step)
         return exam.ended()
@@ -68,10 +69,20 @@ class AwsDoctor:
                 raise PermanentError(said, {FIX: "Use Amazon S3: the trail rests on conditional writes."})
         return f"{bucket}: may be read and written to, on conditions"
 
-    def _queue(self) -> str:
-        shown = self.sqs().get_queue_attributes(
-            QueueUrl=self.config.check_queue_url, AttributeNames=["ApproximateNumberOfMessages"]
-        )
+    def _check_queue(self) -> str:
+        return self._waiting(self.config.check_queue_url)
+
+    def _retry_queue(self) -> str:
+        try:
+            return self._waiting(self.config.retry_queue_url)
+        except ClientError as error:
+            # The role may send, and need not be allowed to read: that SQS answered is what counts here.
+            if _code(error) not in FORBIDDEN:
+                raise
+        return "SQS answers; only a check that meets an outage sends to it"
+
+    def _waiting(self, url: str) -> str:
+        shown = self.sqs().get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
         return f"{counted(int(shown['Attributes']['ApproximateNumberOfMessages']), 'request')} waiting"
 
     def _topic(self) -> str:

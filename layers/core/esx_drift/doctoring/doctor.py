@@ -11,21 +11,22 @@ from esx_drift.adapters.breaker import S3Breakers
 from esx_drift.adapters.clients import s3, secrets_manager, sns, sqs
 from esx_drift.adapters.fleet_file import FleetFile
 from esx_drift.adapters.secrets import Secrets
+from esx_drift.adapters.vcenter.wire import TIME_FOR_A_CALL_MS
 from esx_drift.adapters.webhook import SlackWebhook
 from esx_drift.config import LookingConfig, NotifierConfig
 from esx_drift.contracts import require
 from esx_drift.doctoring.aws import AwsDoctor, drill_event
 from esx_drift.doctoring.login import Reset
 from esx_drift.doctoring.routes import RouteDoctor
-from esx_drift.doctoring.vcenter import VCenterDoctor
+from esx_drift.doctoring.vcenter import Bounds, VCenterDoctor
 from esx_drift.domain.doctor import Examination, Line, Reply, Request, fix_of
 from esx_drift.domain.fleets.fleet import Fleet, VCenter
 from esx_drift.domain.telling.wording import counted
 from esx_drift.errors import EsxDriftError, RequestRefused
 
 AT_ONCE = 16
-RESERVE_SECONDS = 40
-"""Kept of the function's time for what comes after an extraction: a call that times out, and the answer."""
+RESERVE_SECONDS = TIME_FOR_A_CALL_MS / 1000 + 15
+"""Kept of the function's time for what follows an extraction: no call is begun with less than it may take."""
 
 PATIENCE_SECONDS = 150
 """How long an extraction is waited for; a large cluster takes longer, which is told and is no failure."""
@@ -36,17 +37,21 @@ def examine_looking(
 ) -> Reply:
     """The checker's answer: AWS, the fleet file, and each vCenter asked for, all of them if none is named.
 
+    What can't be ended within ``remaining_ms`` is not begun.
+
     Raises ``ContractViolation`` for a malformed request, ``RequestRefused`` for an unknown vCenter.
     """
     request = _request(event)
     config = LookingConfig.of(environment)
+    ends = time.monotonic() + remaining_ms / 1000
     ends_at = _now() + timedelta(seconds=min(PATIENCE_SECONDS, remaining_ms / 1000 - RESERVE_SECONDS))
+    bounds = Bounds(ends_at, lambda: (ends - time.monotonic()) * 1000)
     lines, fleet = _fleet(config)
     asked = _asked(fleet, request)
     drill = drill_event(asked[0].name, run_id, _now()) if request.get("send") and asked else None
     lines += AwsDoctor(config, s3, sqs, sns, drill).lines()
     secrets_manager()  # made here, since boto3 can't make clients in several threads at a time
-    doctors = [_doctor(vcenter, request, config, ends_at) for vcenter in asked]
+    doctors = [_doctor(vcenter, request, config, bounds) for vcenter in asked]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         examined = list(pool.map(VCenterDoctor.lines, doctors))
     return _reply([*lines, *(line for of in examined for line in of)])
@@ -94,7 +99,7 @@ def _asked(fleet: Fleet | None, request: Request) -> list[VCenter]:
     return [known[name] for name in names]
 
 
-def _doctor(vcenter: VCenter, request: Request, config: LookingConfig, ends_at: datetime) -> VCenterDoctor:
+def _doctor(vcenter: VCenter, request: Request, config: LookingConfig, bounds: Bounds) -> VCenterDoctor:
     reset = Reset(s3(), config.state_bucket, _now) if request.get("reset") == vcenter.name else None
     return VCenterDoctor(
         vcenter=vcenter,
@@ -103,7 +108,7 @@ def _doctor(vcenter: VCenter, request: Request, config: LookingConfig, ends_at: 
         reset=reset,
         clock=_now,
         pause=time.sleep,
-        ends_at=ends_at,
+        bounds=bounds,
     )
 
 

@@ -9,7 +9,7 @@ from esx_drift.domain.doctor import Examination
 from esx_drift.domain.fleets.fleet import VCenter
 from esx_drift.domain.images.coverage import coverage_of, uncovered_hosts
 from esx_drift.domain.images.report import Report, read_report
-from esx_drift.domain.judging.extraction import SUCCEEDED, UNFINISHED
+from esx_drift.domain.judging.extraction import ELIGIBILITY_CHECK_FAILURE, SUCCEEDED, UNFINISHED
 from esx_drift.domain.judging.freshness import MAX_AHEAD
 from esx_drift.domain.telling.next_steps import ADVICE
 from esx_drift.domain.telling.wording import clean, lasted, listed
@@ -23,10 +23,23 @@ TASKS = "VcIntegrity.lifecycleGeneral.Read"
 PRIVILEGES = {"inventory": SEE, "report": SETTINGS, "tasks": TASKS}
 """By the step that needs it."""
 
+NEEDS = {"/api/vcenter/": SEE, "/api/cis/tasks/": TASKS, "/api/esx/": SETTINGS}
+"""By a part of the call's path."""
+
+HARMLESS = "can't be extracted, which on a cluster managed by baselines is told once, as info"
 BETWEEN_POLLS_SECONDS = 2.0
 QUARANTINED = (
     "Let a check meet it, which keeps the reply in the AuditBucket, and see: esx-drift validate DOCUMENT.json"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """A new report, completed after ``since``. ``kind`` and ``without`` say what it is if none came."""
+
+    since: datetime
+    kind: str
+    without: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +61,21 @@ class Extraction:
             exam.untried("the fleet file says not to extract, so that there is no task to read")
             self._tell(exam, self.session.installed_images(self.cluster.id) if last is None else last)
             return
-        submitted = self._submitted(exam)
+        try:
+            submitted = self.session.extract(self.cluster.id)
+        except NotEligible as error:
+            self._refused(exam, error)
+            return
+        exam.ok(f"{SETTINGS}: may read the report of {self._name}, and extract a new one")
         if submitted.task_id is None:
             exam.untried(f"{self._name} is busy with another operation: {clean(submitted.busy or '')}")
             self._tell(exam, last, "busy, so that no new report was asked for; ")
             return
         task = self.session.task(submitted.task_id)
-        exam.ok(f"{TASKS}: may read the task that it started")
+        if task is None:
+            exam.untried("the vCenter has no such task any more, so that reading one is not proven")
+        else:
+            exam.ok(f"{TASKS}: may read the task that it started")
         self._conclude(exam, submitted, self._ended(submitted.task_id, task))
 
     @property
@@ -67,15 +88,14 @@ class Extraction:
         except NoReport:
             return None
 
-    def _submitted(self, exam: Examination) -> Submitted:
-        try:
-            submitted = self.session.extract(self.cluster.id)
-        except NotEligible:
-            exam.ok(f"{SETTINGS}: may read the report of {self._name}")
-            exam.untried("nothing was extracted, so that there is no task to read")
-            raise
-        exam.ok(f"{SETTINGS}: may read the report of {self._name}, and extract a new one")
-        return submitted
+    def _refused(self, exam: Examination, error: NotEligible) -> None:
+        """A cluster that can't be extracted: on one that is managed by baselines no alarm is made of it."""
+        exam.ok(f"{SETTINGS}: may read the report of {self._name}")
+        exam.untried("nothing was extracted, so that there is no task to read")
+        if self.session.managed_by_image(self.cluster.id):
+            raise error
+        why = clean(error.facts.get("vcenter_message") or error.message)
+        exam.ok(f"{self._name}: {HARMLESS}: {why}")
 
     def _ended(self, task_id: str, task: Task | None) -> Task | None:
         """The task once it has ended, or as it is when there is no time left."""
@@ -88,24 +108,21 @@ class Extraction:
         reply = self._report()
         if task is not None and task.status in UNFINISHED:
             self._tell(exam, reply, "still extracting, which may take minutes on a large cluster; ")
-        elif task is None or task.status != SUCCEEDED:
-            why = "lost its task" if task is None else task.message or task.status
-            self._fail(exam, "extraction-failed", f"the extraction failed: {clean(why)}")
-        else:
-            self._tell(exam, reply, asked_at=task.start_time or submitted.date.replace(microsecond=0))
+            return
+        since = (task.start_time if task else None) or submitted.date.replace(microsecond=0)
+        self._tell(exam, reply, awaited=_awaited(since, task))
 
     def _tell(
-        self, exam: Examination, reply: Reply | None, state: str = "", asked_at: datetime | None = None
+        self, exam: Examination, reply: Reply | None, state: str = "", awaited: Awaited | None = None
     ) -> None:
         if reply is None:
-            exam.ok(f"{self._name}: {state}no report yet")
+            self._without(exam, state, awaited)
             return
         try:
             report = read_report(read_document(reply.body))
         except ContractViolation as error:
-            exam.failed(
-                f"{self._name}: the report is not what the API promises: {error.message}", QUARANTINED
-            )
+            said = f"{self._name}: the report is not what the API promises: {error.message}"
+            exam.failed(said, QUARANTINED)
             return
         if report.completion_time > reply.date + MAX_AHEAD:
             self._fail(
@@ -113,10 +130,17 @@ class Extraction:
             )
             return
         age = lasted(text_of(report.completion_time), text_of(reply.date))
-        if asked_at is not None and report.completion_time < asked_at:
-            self._fail(exam, "extraction-stale", f"the task succeeded, but the report is {age} old")
+        if awaited is not None and report.completion_time < awaited.since:
+            self._fail(exam, awaited.kind, f"{awaited.without}, and the last report is {age} old")
             return
         self._count(exam, report, f"{state}report of {report.completion_time:%H:%M:%S} UTC, {age} old; ")
+
+    def _without(self, exam: Examination, state: str, awaited: Awaited | None) -> None:
+        """No report: a failure where one should have come, unless there is no host that it could tell of."""
+        if awaited is not None and self.session.hosts(self.cluster.id):
+            self._fail(exam, awaited.kind, f"{awaited.without}, and there is no earlier report")
+        else:
+            exam.ok(f"{self._name}: {state}no report yet")
 
     def _count(self, exam: Examination, report: Report, said: str) -> None:
         inventory = {host.id: host for host in self.session.hosts(self.cluster.id)}
@@ -124,11 +148,31 @@ class Extraction:
         missed = [f"{clean(host['name'])} ({host['why']})" for host in uncovered_hosts(report, inventory)]
         unread = f", not {listed(missed)}" if missed else ""
         covered = f"{coverage['covered']} of {coverage['hosts']} hosts covered{unread}"
-        if inventory and not coverage["covered"]:
-            self._fail(exam, "host-failed", f"{said}{covered}")
-        else:
+        if not inventory or coverage["covered"]:
             exam.ok(f"{self._name}: {said}{covered}")
+        elif report.status != ELIGIBILITY_CHECK_FAILURE:
+            self._fail(exam, "host-failed", f"{said}{covered}")
+        elif self.session.managed_by_image(self.cluster.id):
+            self._fail(exam, "eligibility-failed", f"{said}{covered}")
+        else:
+            exam.ok(f"{self._name}: {HARMLESS}; {said}{covered}")
 
     def _fail(self, exam: Examination, kind: str, said: str) -> None:
         fix = ADVICE[kind].step.format(cluster=self._name, scope=self._name)
         exam.failed(f"{self._name}: {said}", f"{fix[0].upper()}{fix[1:]}")
+
+
+def _awaited(since: datetime, task: Task | None) -> Awaited:
+    if task is None:
+        return Awaited(since, "extraction-failed", "the vCenter lost its task, no new report came")
+    if task.status == SUCCEEDED:
+        return Awaited(since, "extraction-stale", "the task succeeded, no new report came")
+    return Awaited(since, "extraction-failed", f"the extraction failed: {clean(task.message or task.status)}")
+
+
+def privilege_of(operation: str, step: str) -> str:
+    """The privilege that a refused call needed; where the call is not known, the step's."""
+    for path, privilege in NEEDS.items():
+        if path in operation:
+            return privilege
+    return PRIVILEGES.get(step, SETTINGS)

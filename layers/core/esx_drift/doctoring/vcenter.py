@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from esx_drift.adapters.secrets import Secrets, VCenterSecret
 from esx_drift.adapters.tls import context_of
@@ -10,16 +11,16 @@ from esx_drift.adapters.vcenter.answers import TOO_OLD, failure_of
 from esx_drift.adapters.vcenter.replies import about_of
 from esx_drift.adapters.vcenter.session import ABOUT_PATH, connect
 from esx_drift.adapters.vcenter.unreachable import Peer
-from esx_drift.adapters.vcenter.wire import Answer, Wire
+from esx_drift.adapters.vcenter.wire import TIME_FOR_A_CALL_MS, Answer, Wire
 from esx_drift.admitting import Breakers
-from esx_drift.doctoring.extraction import PRIVILEGES, SEE, SETTINGS, Extraction
+from esx_drift.doctoring.extraction import PRIVILEGES, SEE, Extraction, privilege_of
 from esx_drift.doctoring.login import Reset
 from esx_drift.doctoring.way import WAY_STEPS, Target, walk
-from esx_drift.domain.doctor import FIX, Examination, Line, fix_of
+from esx_drift.domain.doctor import FIX, NO_TIME, Examination, Line, fix_of
 from esx_drift.domain.fleets.fleet import VCenter, excluded_by
 from esx_drift.domain.images.versions import order
 from esx_drift.domain.telling.wording import counted
-from esx_drift.errors import ApiUnsupported, EsxDriftError, NotAuthorized
+from esx_drift.errors import ApiUnsupported, EsxDriftError, LoginSuspended, NotAuthorized, OutOfTime
 from esx_drift.ports import Cluster, VCenterSession
 from esx_drift.sessions import Admission, Session, VCenterSessions
 
@@ -34,6 +35,17 @@ HOSTS_SOUGHT = 5
 """In so many clusters a host is looked for; whoever has more empty ones is told so."""
 
 
+ALONE = "Examine it alone, which leaves more time: esx-drift doctor --vcenter {name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """``ends_at``: no task is waited for any longer. ``time_left_ms``: how long the caller still lives."""
+
+    ends_at: datetime
+    time_left_ms: Callable[[], float]
+
+
 @dataclass(frozen=True, slots=True)
 class VCenterDoctor:
     """Examines one vCenter of the fleet. ``reset``: its password was refused, and is to be tried again."""
@@ -44,18 +56,26 @@ class VCenterDoctor:
     reset: Reset | None
     clock: Callable[[], datetime]
     pause: Callable[[float], object]
-    ends_at: datetime
+    bounds: Bounds
 
     def lines(self) -> list[Line]:
         """A line a step; what needs a step that failed is not tried."""
         exam = Examination(self.vcenter.name, STEPS)
         try:
             self._examine(exam)
+        except OutOfTime as error:
+            # Its turn to log in may not have come as well, which costs little of the time.
+            if self._has_time():
+                exam.failed(error.message, fix_of(error, {}))
+            else:
+                exam.out_of_time(ALONE.format(name=self.vcenter.name))
         except EsxDriftError as error:
             exam.failed(error.message, self._fix(exam, error))
         return exam.ended()
 
     def _examine(self, exam: Examination) -> None:
+        if not self._has_time():
+            raise OutOfTime(NO_TIME)
         secret = self.secrets.vcenter(self.vcenter.name)
         exam.ok(f"read; {secret.username} logs in")
         target = Target(secret.host, secret.port, secret.ca_bundle, secret.tls_strict, secret.proxy)
@@ -64,15 +84,20 @@ class VCenterDoctor:
         self._clock(exam, about)
         opened = VCenterSessions(self.secrets, self.breakers, self._opened, "doctor", self.clock, self.pause)
         with opened as sessions:
-            session = sessions.session(self.vcenter.name)
+            session = self._let_in(sessions, secret)
             exam.ok(f"{secret.username} is let in")
             exam.ok(_version(about))
             cluster = self._cluster(exam, session)
-            Extraction(self.vcenter, session, cluster, self.clock, self.pause, self.ends_at).examine(exam)
+            ends_at = self.bounds.ends_at
+            Extraction(self.vcenter, session, cluster, self.clock, self.pause, ends_at).examine(exam)
+
+    def _has_time(self) -> bool:
+        return self.bounds.time_left_ms() >= TIME_FOR_A_CALL_MS
 
     def _about(self, secret: VCenterSecret, target: Target) -> Answer:
         context = context_of(secret.ca_bundle, strict=secret.tls_strict)
-        wire = Wire(Peer(target.address, secret.proxy), context, self.clock)
+        left = self.bounds.time_left_ms
+        wire = Wire(Peer(target.address, secret.proxy), context, self.clock, time_left_ms=left)
         try:
             return wire.call("GET", ABOUT_PATH)
         finally:
@@ -90,9 +115,27 @@ class VCenterDoctor:
     def _opened(self, secret: VCenterSecret, admission: Admission) -> Session:
         """A session as a check has it; after a reset, one whose login is tried in spite of the breaker."""
         reset = self.reset
-        if reset is None:
-            return connect(secret, admission, self.clock)
-        return connect(secret, lambda: reset.admission(self.vcenter.name, secret), self.clock)
+        if reset is not None:
+            admission = partial(reset.admission, self.vcenter.name, secret)
+        return connect(secret, admission, self.clock, self.bounds.time_left_ms)
+
+    def _let_in(self, sessions: VCenterSessions[VCenterSecret], secret: VCenterSecret) -> VCenterSession:
+        try:
+            return sessions.session(self.vcenter.name)
+        except LoginSuspended as error:
+            raise LoginSuspended(error.message, {FIX: self._way_in(secret), **error.facts}) from error
+
+    def _way_in(self, secret: VCenterSecret) -> str:
+        """What lets this version of the secret in, whose login was not tried."""
+        name = self.vcenter.name
+        reset = f"esx-drift doctor --reset {name}"
+        try:
+            stored = self.breakers.read(name)
+        except LoginSuspended:
+            return f"What is known of its logins can't be read; begin anew: {reset}"
+        if stored is not None and secret.version_id in stored.breaker["refused"]:
+            return f"Put the right password into the secret esx-drift/vcenter/{name}; if it is right: {reset}"
+        return f"Nothing: this password is tried by the next dispatch. To try it now: {reset}"
 
     def _cluster(self, exam: Examination, session: VCenterSession) -> Cluster:
         listed = session.clusters()
@@ -106,12 +149,15 @@ class VCenterDoctor:
             fix = "Correct the vCenter's cluster patterns in the fleet file, then: esx-drift fleet push FILE"
             said = f"{counted(len(listed), 'cluster')} listed, and the fleet file leaves each of them out"
             raise NotAuthorized(said, {FIX: fix})
-        exam.ok(f"{SEE}: {counted(len(listed), 'cluster')} listed, {len(watched)} watched")
         inhabited = (one for one in watched[:HOSTS_SOUGHT] if session.hosts(one.id))
-        return next(inhabited, watched[0])
+        chosen = next(inhabited, watched[0])
+        alone = counted(session.standalone_hosts(), "host")
+        shown = f"{counted(len(listed), 'cluster')} listed, {len(watched)} watched; {alone} in no cluster"
+        exam.ok(f"{SEE}: {shown}")
+        return chosen
 
     def _fix(self, exam: Examination, error: EsxDriftError) -> str:
-        privilege = PRIVILEGES.get(exam.steps[len(exam.lines)], SETTINGS)
+        privilege = privilege_of(error.facts.get("operation", ""), exam.steps[len(exam.lines)])
         if isinstance(error, NotAuthorized) and FIX not in error.facts:
             return (
                 f"Give the account's role this privilege at the vCenter's root, with propagation: {privilege}"

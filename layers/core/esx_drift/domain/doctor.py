@@ -17,8 +17,11 @@ AWS_FIX = (
 )
 
 
+NO_TIME = "no time left in this run"
+
+
 class Line(TypedDict):
-    """One step. ``fix`` is empty unless it failed."""
+    """One step. ``fix`` is empty unless it failed, or was the first that no time was left for."""
 
     about: str
     step: str
@@ -62,6 +65,12 @@ class Examination:
     def untried(self, said: str) -> None:
         """The step was left out."""
         self._add("untried", said)
+
+    def out_of_time(self, fix: str) -> None:
+        """No further step can be begun, so that none is cut off; this is how to have them taken."""
+        self._add("untried", NO_TIME, fix)
+        while len(self.lines) < len(self.steps):
+            self.untried(NO_TIME)
 
     def ended(self) -> list[Line]:
         """All lines; what a failure left over is untried."""
