@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo try test bench lint format lock build deploy clean
+.PHONY: help install demo try asked test bench lint format lock build deploy clean
 
 help: ## Say what there is.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,8 +29,13 @@ install: .venv/.done ## Make .venv/bin/esx-drift.
 demo: .venv/.done .tools/aws/.done build ## Play a timeline of changes through a local AWS.
 	@$(BIN)/python -m tests.demo
 
-try: .venv/.done .tools/aws/.done build ## Check a real vCenter once: make try VCENTER=https://HOST [CA=FILE].
-	@$(BIN)/python -m tests.trying --vcenter "$(VCENTER)" $(if $(CA),--ca "$(CA)")
+TRIED = --vcenter="$(VCENTER)" --ca="$(CA)" --strict="$(STRICT)" --proxy="$(PROXY)"
+try: asked .venv/.done .tools/aws/.done build ## Check a real vCenter once: make try VCENTER=https://HOST [CA=FILE] [STRICT=no] [PROXY=URL].
+	@$(BIN)/python -m tests.trying $(TRIED)
+
+# Before anything is built for it.
+asked: .tools/uv/.done
+	@.tools/uv/bin/python -m tests.trying.asking $(TRIED)
 
 test: .venv/.done .tools/aws/.done .tools/runtime/.done build ## Run every test.
 	@$(BIN)/pytest --cov --numprocesses 2 --dist loadfile

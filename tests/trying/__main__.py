@@ -31,13 +31,21 @@ def main(arguments: Sequence[str]) -> int:
     """The exit code."""
     console = Console(highlight=False)
     try:
-        return _tried(console, asked(arguments))
+        of = asked(arguments)
     except KeyboardInterrupt:
-        console.print("\nStopped. What vCenter was asked to extract, it still finishes.")
+        console.print("\nStopped. Nothing was sent to the vCenter.")
+        return INTERRUPTED
+    trials: list[Trial] = []
+    try:
+        return _tried(console, of, trials)
+    except KeyboardInterrupt:
+        dispatched = any(trial.dispatched for trial in trials)
+        console.print(f"\nStopped.{' What vCenter was asked to extract, it still finishes.' * dispatched}")
         return INTERRUPTED
 
 
-def _tried(console: Console, of: Asked) -> int:
+def _tried(console: Console, of: Asked, trials: list[Trial]) -> int:
+    """`trials` is given the trial as soon as it may reach out."""
     (CHECKOUT / "build").mkdir(exist_ok=True)
     now = datetime.now(UTC)
     with (
@@ -47,11 +55,24 @@ def _tried(console: Console, of: Asked) -> int:
         with console.status("Deploying to an AWS on this machine"):
             trial = Trial(deploy(local_aws, package(local_aws), "esx-drift", PARAMETERS), of)
             trial.prepare()
-        return _looked(console, trial, local_aws)
+        trials.append(trial)
+        try:
+            return _looked(console, trial, local_aws)
+        finally:
+            # The local AWS is killed with all its functions: before that, each has to end its session.
+            _ended(console, trial)
+
+
+def _ended(console: Console, trial: Trial) -> None:
+    try:
+        trial.end(console)
+    except KeyboardInterrupt:
+        console.print("\nEnded at once: a session may stay open until the vCenter ends it for being idle.")
+        raise
 
 
 def _looked(console: Console, trial: Trial, local_aws: LocalAws) -> int:
-    with console.status(f"Examining the way to {trial.asked.host}"):
+    with console.status(f"Examining the way to {trial.asked.given.host}"):
         lines = trial.examine()
     show(lines)
     if any(line["outcome"] == "failed" for line in lines):

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from tests.stack.stack import Stack
 from tests.stack.waiting import until
 from tests.trying.asking import Asked
 from tests.trying.telling import answer
+from tests.trying.wording import here
 
 if TYPE_CHECKING:
     from esx_drift.domain.shapes import Record, State
@@ -31,12 +33,25 @@ NAMED = 3
 """So many of the clusters that are waited for are named."""
 
 
-@dataclass(frozen=True, slots=True)
+ENDING_SECONDS = 120
+"""For what is in flight: a call that gets no answer at all, and the end of the session."""
+
+QUEUES = ("CheckQueue", "RetryQueue")
+
+
+@dataclass(slots=True)
 class Trial:
-    """A stack that knows one vCenter and no route: only the calls to the vCenter leave this machine."""
+    """A stack that knows one vCenter and no route: only the calls to the vCenter leave this machine.
+
+    `dispatched`: extractions were asked for. `calls` were made in a thread of their own, so that whoever
+    stops waiting for one can still see it end.
+    """
 
     stack: Stack
     asked: Asked
+    dispatched: bool = False
+    calls: list[Future[object]] = field(default_factory=list)
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
 
     def prepare(self) -> None:
         """Put the secret where the functions read it. The local AWS keeps it in memory alone."""
@@ -46,17 +61,19 @@ class Trial:
     def examine(self) -> list[Line]:
         """What a check needs, step by step; the extraction is left to the check itself."""
         self._put_fleet(extract=False)
-        reply: Any = self.stack.invoke("CheckerFunction", {"doctor": {}})
+        reply: Any = self._invoke("CheckerFunction", {"doctor": {}})
         self._put_fleet(extract=True)
         lines: list[Line] = reply["lines"]
-        return [line for line in lines if line["about"] != "AWS" and line["step"] not in LEFT_TO_THE_CHECK]
+        told = [line for line in lines if line["about"] != "AWS" and line["step"] not in LEFT_TO_THE_CHECK]
+        return [here(line) for line in told]
 
     def check(self, console: Console) -> "list[Record]":
         """Dispatch once and tell each answer as it comes; the records, that of the vCenter last.
 
         Raises ``TimeoutError`` if a cluster has none in time.
         """
-        reply: Any = self.stack.invoke("DispatcherFunction", {})
+        self.dispatched = True
+        reply: Any = self._invoke("DispatcherFunction", {})
         waited = {one["cluster"]: one for one in reply["dispatched"]}
         records: list[Record] = []
         with _progress(console) as progress:
@@ -79,6 +96,29 @@ class Trial:
             until(all_answered, "every cluster's record", BOUND_SECONDS)
         return [*records, self._last(VCENTER_LOG)]
 
+    def end(self, console: Console) -> None:
+        """Begin nothing more, and let what is in flight end, which ends its session on the vCenter."""
+        functions = self.stack.aws.functions
+        for source in functions.list_event_source_mappings()["EventSourceMappings"]:
+            functions.update_event_source_mapping(UUID=source["UUID"], Enabled=False)
+        quiet = [not self._in_flight()]
+        if not quiet[0]:
+            console.print(
+                "\nEnding what is in flight, so that no session stays open on the vCenter:"
+                f" at most {ENDING_SECONDS} s. Another Ctrl-C ends it at once.",
+                highlight=False,
+            )
+
+        def stays_quiet() -> bool:
+            # Twice: a message may just have been taken when the queues were stopped.
+            quiet.append(not self._in_flight())
+            return all(quiet[-2:])
+
+        try:
+            until(stays_quiet, "what is in flight", ENDING_SECONDS)
+        except TimeoutError:
+            console.print("Given up: a session may stay open there until the vCenter ends it for being idle.")
+
     def leave(self, directory: Path) -> None:
         """Copy the trail: each record, document and snapshot, as the AuditBucket holds it."""
         s3, bucket = self.stack.aws.s3, self.stack.outputs["AuditBucketName"]
@@ -88,6 +128,21 @@ class Trial:
                 path = directory / found["Key"]
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(s3.get_object(Bucket=bucket, Key=found["Key"])["Body"].read())
+
+    def _invoke(self, function: str, event: object) -> object:
+        call = self.pool.submit(self.stack.invoke, function, event)
+        self.calls.append(call)
+        return call.result()
+
+    def _in_flight(self) -> bool:
+        if not all(call.done() for call in self.calls):
+            return True
+        for queue in QUEUES:
+            url = self.stack.resources[queue]
+            shown = self.stack.aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+            if int(shown["Attributes"]["ApproximateNumberOfMessagesNotVisible"]):
+                return True
+        return False
 
     def _put_fleet(self, *, extract: bool) -> None:
         settings = {

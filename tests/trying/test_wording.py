@@ -1,0 +1,56 @@
+"""The doctor's advice, as `make try` gives it."""
+
+import ssl
+from typing import TYPE_CHECKING
+
+import pytest
+from esx_drift.adapters.tls import remedy
+from esx_drift.domain.doctor import fix_of
+from esx_drift.errors import LoginRefused, SecretInvalid
+
+from tests.stack.place import CHECKOUT
+from tests.trying.wording import HERE, here
+
+if TYPE_CHECKING:
+    from esx_drift.domain.doctor import Line
+
+UNTRUSTED, EXPIRED, ANOTHER_NAME, SLOPPY = 20, 10, 62, 89
+
+
+def _fix(fix: str) -> str:
+    line: Line = {"about": "vc01", "step": "tls", "outcome": "failed", "said": "said", "fix": fix}
+    return here(line)["fix"]
+
+
+def _remedy(code: int) -> str:
+    error = ssl.SSLCertVerificationError()
+    error.verify_code = code
+    return _fix(remedy(error))
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(UNTRUSTED, "CA=FILE"), (ANOTHER_NAME, "VCENTER"), (SLOPPY, "STRICT=no"), (EXPIRED, "Renew")],
+)
+def test_a_refused_certificate_is_mended_by_what_is_typed(code: int, words: str) -> None:
+    """Nobody who tries it has a secret."""
+    assert words in _remedy(code)
+    assert "secret" not in _remedy(code)
+
+
+def test_no_other_advice_names_a_secret() -> None:
+    """A refused login, and a secret that can't be read."""
+    refused = fix_of(LoginRefused("refused"), {"vcenter": "vc01"})
+    assert "secret" in refused
+    assert "secret" not in _fix(refused)
+    assert "secret" not in _fix(fix_of(SecretInvalid("wrong"), {})).lower()
+
+
+def test_the_doctor_still_speaks_so() -> None:
+    """Every pattern is found in the product: one that no longer is would let its advice through as it is."""
+    told = " ".join(
+        path.read_text().replace("\\", "") for path in (CHECKOUT / "layers/core/esx_drift").rglob("*.py")
+    ).lower()
+    for pattern, _ in HERE:
+        plain = pattern.replace("\\", "").removesuffix(".*").strip().lower()
+        assert plain in told, plain

@@ -1,0 +1,37 @@
+"""The doctor's advice in the words of `make try`: here is no secret to mend, but what was typed."""
+
+import re
+
+from esx_drift.domain.doctor import Line
+
+HERE = (
+    (
+        r"Put the certificate of the CA that signed it into the secret's ca_bundle",
+        "Give the CA's certificate: CA=FILE",
+    ),
+    (r"set the secret's tls_strict to false", "try with STRICT=no, which still verifies"),
+    (
+        r"Put a name that stands in the certificate into the secret's host",
+        "Give VCENTER by a name that stands in it",
+    ),
+    (r"Correct the host in the secret", "Correct VCENTER, or PROXY"),
+    (r"Correct the port in the secret", "Correct the port in VCENTER"),
+    (
+        r"from the functions \(their security group and routes in a VPC\)",
+        "from this machine, or by PROXY=URL,",
+    ),
+    (
+        r"Put the right password into .*",
+        "Try again with the right password: one login was refused, five lock the account.",
+    ),
+    (r"Mend the secret in Secrets Manager", "Correct what was given"),
+)
+"""By patterns of what the doctor says."""
+
+
+def here(line: Line) -> Line:
+    """The line, with its fix as a person can follow it here."""
+    fix = line["fix"]
+    for pattern, words in HERE:
+        fix = re.sub(pattern, words, fix)
+    return {**line, "fix": fix}
