@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from esx_drift.domain.names import VCENTER_LOG, breaker_key
 from esx_drift.domain.times import text_of, time_of
 
 from tests.simulator import VCenter
+from tests.simulator.certificates import Authority, authority, bad_certificates
 from tests.simulator.extraction import Pace
 from tests.simulator.scenario import Scenario
 from tests.simulator.scenarios import SCENARIOS
@@ -21,23 +22,35 @@ if TYPE_CHECKING:
     from esx_drift.domain.shapes import Record
 
 CLUSTERS = {"prod-a": "domain-c9", "prod-b": "domain-c1008"}
-LOGS = {**CLUSTERS, VCENTER_LOG: VCENTER_LOG}
+EXTRA = {"prod-c": "domain-c1016", "prod-d": "domain-c1024", "prod-e": "domain-c1032"}
+"""Clusters that only some of the vCenters have."""
+
+LOGS = {**CLUSTERS, **EXTRA, VCENTER_LOG: VCENTER_LOG}
 """The name and the id of each log of a vCenter."""
 
 PLAYED = [name for name in SCENARIOS if name != "check-overdue"]
 """The one left out takes hours of the schedule's time: test_overdue.py turns the clock instead."""
 
+SHOWING_ANOTHER = ["certificate-expired", "certificate-of-another-name", "certificate-authority-unfit"]
 KEPT_DOWN = [
     "vcenter-unreachable",
     "vcenter-reset",
     "vcenter-unavailable",
     "vcenter-redirect",
     "vcenter-authentication",
+    *SHOWING_ANOTHER,
 ]
 """These can't even be listed: the dispatcher comes back to them by itself, also when they are healed."""
 
 PATIENT = {"first_delay_seconds": 1, "extract_deadline_seconds": 2}
 """Where an extraction never ends, its deadline is waited for."""
+
+OWN = {
+    "extraction-timeout": PATIENT,
+    "cluster-stays-busy": PATIENT,
+    "unseen-for-long": {"blind_after_seconds": 2},
+}
+"""What the fleet file says of single vCenters."""
 
 WORK, TALK, RETRIES = "CheckQueue", "NotifyQueue", "RetryQueue"
 LOCKOUT = timedelta(seconds=180)
@@ -69,12 +82,14 @@ class Chronicle:
 
 def told(rig: Rig, tap: Tap) -> Chronicle:
     """Play them all at once: prepare, look, change, look (as often as there are changes), heal, look."""
-    chronicle = Chronicle(rig, tap)
+    chronicle, certificates = Chronicle(rig, tap), Certificates(rig)
     for seed, name in enumerate(PLAYED):
         rig.add_vcenter(name, _prepared(SCENARIOS[name], seed))
         chronicle.names[name] = {}
+    certificates.trust(SHOWING_ANOTHER)
     rig.put_fleet(_fleet(rig))
     _change(chronicle, [name for name in PLAYED if SCENARIOS[name].at_once], 0)
+    certificates.show(SHOWING_ANOTHER)
     _look(chronicle, None)
     _change(chronicle, [name for name in PLAYED if not SCENARIOS[name].at_once], 0)
     _look(chronicle, None)
@@ -85,12 +100,35 @@ def told(rig: Rig, tap: Tap) -> Chronicle:
     until(lambda: all(_is_told_of(rig, name) for name in KEPT_DOWN), "what is down to be told", 30)
     chronicle.before = {key: len(log) for key, log in _logs(rig).items()}
     _heal(rig, KEPT_DOWN)
+    certificates.show(SHOWING_ANOTHER)
     rig.await_quiet(RETRIES, WORK, TALK)
     _heal(rig, [name for name in PLAYED if name not in KEPT_DOWN])
     _look(chronicle, None)
     chronicle.logs = _logs(rig)
     tap.drain()
     return chronicle
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """What a vCenter can show. Its secret trusts both authorities: it is the certificate that is at fault."""
+
+    rig: Rig
+    unfit: Authority = field(default_factory=lambda: authority(datetime.now(UTC), "Unfit CA", strict=False))
+
+    def trust(self, names: Iterable[str]) -> None:
+        """Write it into the secrets of these vCenters."""
+        bundle = self.rig.authority.pem + self.unfit.pem
+        for name in names:
+            self.rig.put_secret(f"vcenter/{name}", self.rig.vcenter_secret(name, ca_bundle=bundle))
+
+    def show(self, names: Iterable[str]) -> None:
+        """Let each of these vCenters show what its story says."""
+        directory = self.rig.tls.certificate.parent
+        bad = bad_certificates(self.rig.authority, self.unfit, directory, datetime.now(UTC))
+        for name in names:
+            kind = self.rig.vcenters[name].certificate
+            self.rig.servers[name].show(bad.get(kind, self.rig.tls))
 
 
 def _prepared(scenario: Scenario, seed: int) -> VCenter:
@@ -105,8 +143,7 @@ def _prepared(scenario: Scenario, seed: int) -> VCenter:
 def _fleet(rig: Rig) -> dict[str, Any]:
     fleet = rig.fleet()
     for entry in fleet["vcenters"]:
-        if entry["name"] == "extraction-timeout":
-            entry.update(PATIENT)
+        entry.update(OWN.get(entry["name"], {}))
     return fleet
 
 

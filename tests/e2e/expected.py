@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tests.simulator.catalogue import ORPHANED_VIBS
 
-A, B, V = "prod-a", "prod-b", "@vcenter"
+A, B, C, V = "prod-a", "prod-b", "prod-c", "@vcenter"
 A_HOSTS, B_HOSTS = ("esx01", "esx02", "esx03", "esx04"), ("esx05", "esx06", "esx07")
 SMNTEMP, MFT = ORPHANED_VIBS[:2]
 NEWER_MFT = "mft(4.26.1.101-0)"
@@ -40,11 +40,20 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """All that a scenario comes to; `stays` are the kinds still open after it was healed."""
+    """All that a scenario comes to.
+
+    `raised` are findings that opened milder; `stays` are the kinds still open after it was healed;
+    `standalone` counts hosts of no cluster; `notices` are in the vCenter's own log, and nobody is told;
+    `says` are words that a message has to have.
+    """
 
     findings: tuple[Opened, ...] = ()
     changes: tuple[Changed, ...] = ()
     stays: tuple[str, ...] = ()
+    raised: tuple[Opened, ...] = ()
+    standalone: int = 0
+    notices: tuple[str, ...] = ()
+    says: tuple[str, ...] = ()
 
 
 def _drift(*hosts: str) -> tuple[Opened, ...]:
@@ -82,6 +91,11 @@ def _upgraded(*hosts: str) -> tuple[Changed, ...]:
 
 def _one(log: str, kind: str, severity: str = "warning", *hosts: str) -> Story:
     return Story((Opened(log, kind, severity, hosts),))
+
+
+def _certificate(*says: str) -> Story:
+    """Nothing is sent to whoever shows it; what is wrong with it is told."""
+    return Story((Opened(V, "vcenter-unreachable", "warning"),), says=("certificate", *says))
 
 
 def _of_both(kind: str, severity: str) -> Story:
@@ -125,7 +139,7 @@ DRIFT = {
         (Opened(A, "drift-unreviewed", "warning", ("esx04",)),),
         (_changed("base_image", "upgraded", "base_image", _U3D_TO_E, ("esx04",)),),
     ),
-    "cluster-renamed": Story(),
+    "cluster-renamed": Story(notices=("cluster domain-c9 is now called prod-a-old, before prod-a",)),
 }
 
 ELEMENTS = {
@@ -266,6 +280,35 @@ EXTRACTION = {
     "host-error": _one(A, "host-error", "warning", "esx04"),
 }
 
+FLEET = {
+    # What the other's report shows is a change like any other.
+    "cluster-busy": Story(
+        _drift("esx03"), (_changed("component", "upgraded", "Intel-i40en", _I40EN, ("esx03",)),)
+    ),
+    "cluster-stays-busy": _one(A, "extraction-timeout"),
+    "cluster-empty": Story(
+        tuple(Opened(cluster, "extraction-unavailable", "info") for cluster in (C, "prod-d", "prod-e")),
+        stays=("extraction-unavailable",) * 3,
+    ),
+    "hosts-too-old": _one(B, "host-unsupported", "info", *B_HOSTS),
+    "many-clusters": Story(),
+    "standalone-hosts": Story(standalone=2),
+    "vcenter-upgraded": Story(
+        notices=("vcenter-upgraded is now vCenter 9.0.2 build 25148086, before vCenter 8.0.3 build 24674346",)
+    ),
+    "cluster-added": Story(notices=("cluster prod-c (domain-c1016) is new",)),
+    "unseen-for-long": Story(
+        (
+            Opened(A, "host-failed", "warning", ("esx02",)),
+            Opened(B, "extraction-failed", "warning", B_HOSTS),
+        ),
+        raised=(
+            Opened(A, "host-failed", "critical", ("esx02",)),
+            Opened(B, "extraction-failed", "critical", B_HOSTS),
+        ),
+    ),
+}
+
 VCENTER = {
     "vcenter-unreachable": _one(V, "vcenter-unreachable"),
     "vcenter-reset": _one(V, "vcenter-unreachable"),
@@ -276,9 +319,13 @@ VCENTER = {
     "vcenter-authentication": _one(V, "vcenter-authentication", "critical"),
     "vcenter-authorization": _of_both("vcenter-authorization", "critical"),
     "listing-lost": _one(V, "vcenter-authorization", "critical"),
+    "certificate-expired": _certificate("expired"),
+    "certificate-of-another-name": _certificate("mismatch"),
+    "certificate-authority-unfit": _certificate("Basic Constraints"),
+    "clock-skewed": _one(V, "clock-skewed"),
     "vcenter-replaced": _one(V, "vcenter-replaced", "critical"),
     "api-unsupported": _one(V, "api-unsupported"),
     "cluster-missing": Story((Opened(V, "cluster-missing", "warning", (), "domain-c1008"),)),
 }
 
-EXPECTED: dict[str, Story] = {**DRIFT, **ELEMENTS, **EXTRACTION, **VCENTER}
+EXPECTED: dict[str, Story] = {**DRIFT, **ELEMENTS, **EXTRACTION, **FLEET, **VCENTER}

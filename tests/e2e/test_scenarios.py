@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,13 +13,16 @@ from esx_drift.domain.telling.story import is_told
 
 from tests.e2e.chronicle import CLUSTERS, LOGS, PLAYED, Chronicle, told
 from tests.e2e.expected import EXPECTED, Changed, Opened
+from tests.e2e.messages import CHECKED, Message, read
 from tests.simulator.scenarios import SCENARIOS
 from tests.stack.rig import Rig
 from tests.stack.tap import tapped
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import Finding, Record
+    from esx_drift.domain.shapes import Event, Finding, Record
 
+LOOKED = {"baseline", "changed", "unchanged", "not-covered"}
+SHORTEST_STEP = 20
 DEAD_LETTERS = ("DispatcherDeadLetterQueue", "RetryDeadLetterQueue", "CheckDeadLetterQueue")
 
 
@@ -39,17 +43,19 @@ def test_the_table_names_every_scenario() -> None:
 
 @each_scenario
 def test_a_scenario_opens_exactly_its_findings(name: str, chronicle: Chronicle) -> None:
-    """Each in its log, with its severity and its hosts, opened once: no more, no fewer, none raised."""
-    moved = [
-        (log, finding)
-        for log in LOGS
-        for record in chronicle.story(name, log)
-        for finding in record["findings"]
-        if finding["transition"] in {"opened", "raised"}
-    ]
-    assert {finding["transition"] for _, finding in moved} <= {"opened"}
-    opened = Counter(_opened(log, finding, chronicle.names[name]) for log, finding in moved)
-    assert opened == Counter(EXPECTED[name].findings)
+    """Each in its log, with its severity and its hosts, opened once and raised once: no more, no fewer."""
+    told = {
+        transition: Counter(
+            _opened(log, finding, chronicle.names[name])
+            for log in LOGS
+            for record in chronicle.story(name, log)
+            for finding in record["findings"]
+            if finding["transition"] == transition
+        )
+        for transition in ("opened", "raised")
+    }
+    assert told["opened"] == Counter(EXPECTED[name].findings)
+    assert told["raised"] == Counter(EXPECTED[name].raised)
 
 
 @each_scenario
@@ -71,6 +77,17 @@ def test_a_scenario_shows_what_it_says_it_shows(name: str, chronicle: Chronicle)
     shown: set[str] = {change["element"] for record in records for change in record["changes"]}
     shown |= {finding["kind"] for record in records for finding in record["findings"]}
     assert {*SCENARIOS[name].shows} <= shown
+
+
+@each_scenario
+def test_what_nobody_is_told_stands_in_the_dispatch_record(name: str, chronicle: Chronicle) -> None:
+    """Hosts of no cluster, in each run that could list them; what else is new, once."""
+    records = chronicle.story(name, "@vcenter")
+    listed = [record["dispatch"] for record in records if record["outcome"] == "dispatched"]
+    counts = {dispatch["standalone_hosts"] for dispatch in listed if dispatch is not None}
+    assert counts <= {EXPECTED[name].standalone}
+    assert counts or not listed
+    assert tuple(notice for record in records for notice in record["notices"]) == EXPECTED[name].notices
 
 
 @each_scenario
@@ -127,6 +144,23 @@ def test_a_finding_keeps_its_name_and_its_beginning_until_it_ends(name: str, chr
                     del open_since[mark]
 
 
+def test_a_list_over_the_cap_was_asked_for_in_parts(chronicle: Chronicle) -> None:
+    """By datacenter, and by folder where that is still too much; all three clusters were looked at."""
+    answered = [
+        call.status
+        for call in chronicle.rig.vcenters["many-clusters"].journal
+        if call.path == "/api/vcenter/cluster"
+    ]
+    assert set(answered) == {200, 500}
+    assert chronicle.log("many-clusters", "prod-c")[-1]["coverage"] is not None
+
+
+def test_a_busy_cluster_was_busy(chronicle: Chronicle) -> None:
+    """Both answers that a vCenter may give were met."""
+    journal = chronicle.rig.vcenters["cluster-busy"].journal
+    assert {400, 409} <= {call.status for call in journal if call.method == "POST"}
+
+
 def test_no_session_is_left_open(chronicle: Chronicle) -> None:
     """After each round of looks, on any vCenter, however the scenario ended."""
     assert chronicle.left_open == []
@@ -140,6 +174,40 @@ def test_each_told_event_came_to_slack_once_and_was_taken(chronicle: Chronicle) 
     slack = chronicle.rig.slack
     assert [answered.answer for answered in slack.received if answered.answer != "ok"] == []
     assert len(slack.accepted) == len(events)
+
+
+@each_scenario
+def test_each_message_says_where_what_and_what_next(name: str, chronicle: Chronicle) -> None:
+    """Where and what in its title, what differs and on which hosts in its text, one step if it is news."""
+    for heard, messages in _told(name, chronicle):
+        assert len(messages) == len(heard.events)
+        assert all(message.what for message in messages)
+        text = "\n".join(message.whole for message in messages)
+        assert [word for word in _words(heard.events) if word not in text] == []
+        news = [event["type"] for event in heard.events if not event["type"].endswith(".resolved")]
+        steps = [message.step for message in messages if message.step is not None]
+        # What only came back to what was accepted leaves nothing to do.
+        put_back = sum("as accepted again" in message.title for message in messages)
+        assert len(steps) + put_back * bool(news) == len(news), text
+        assert [step for step in steps if len(step) < SHORTEST_STEP] == []
+
+
+@each_scenario
+def test_hosts_are_only_called_checked_where_they_were(name: str, chronicle: Chronicle) -> None:
+    """How many of how many, by a look of that very check; the coverage of an earlier one is not repeated."""
+    for heard, messages in _told(name, chronicle):
+        coverage = heard.record["coverage"] if heard.record["outcome"] in LOOKED else None
+        seen = [] if coverage is None else [(str(coverage["covered"]), str(coverage["hosts"]))]
+        for message in messages:
+            assert CHECKED.findall(message.facts) == seen, message.whole
+            assert CHECKED.findall(message.whole) == seen
+
+
+@each_scenario
+def test_a_message_says_what_only_its_words_can_tell(name: str, chronicle: Chronicle) -> None:
+    """Such as what is wrong with a certificate."""
+    text = "\n".join(message.whole for _, messages in _told(name, chronicle) for message in messages)
+    assert [word for word in EXPECTED[name].says if word not in text] == []
 
 
 def test_the_topic_heard_exactly_what_the_log_says(chronicle: Chronicle) -> None:
@@ -159,6 +227,44 @@ def test_no_account_was_ever_near_its_lock(chronicle: Chronicle) -> None:
     """Five refused logins in 180 s lock it; of all these tries one was refused."""
     refused = {name: vcenter.sessions.refused_count for name, vcenter in chronicle.rig.vcenters.items()}
     assert {name: count for name, count in refused.items() if count} == {"vcenter-authentication": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A record, and those of its events that people are told."""
+
+    record: "Record"
+    events: "list[Event]"
+
+
+def _told(name: str, chronicle: Chronicle) -> Iterator[tuple[Told, list[Message]]]:
+    """Each record that tells something, with what Slack got of it."""
+    messages = [read(payload) for payload in chronicle.rig.slack.accepted]
+    for log in LOGS:
+        for record in chronicle.log(name, log):
+            events = [event for event in record["events"] if is_told(event["type"])]
+            if events:
+                (place,) = {_place(event) for event in events}
+                mine = [one for one in messages if (one.place, one.record) == (place, record["seq"])]
+                yield Told(record, events), mine
+
+
+def _place(event: "Event") -> str:
+    cluster, vcenter = event["data"]["cluster"], event["data"]["vcenter"]
+    return f"{cluster['name']} · {vcenter}" if cluster else vcenter
+
+
+def _words(events: "list[Event]") -> Iterator[str]:
+    """The versions and host names that the events are about."""
+    for event in events:
+        data = event["data"]
+        news = [finding for finding in data["findings"] if finding["transition"] in {"opened", "raised"}]
+        for change in data["changes"]:
+            yield from (value for value in (change["from"], change["to"]) if value and " " not in value)
+        every = data["coverage"]["hosts"] if data["coverage"] else 0
+        # What is of the whole cluster need not name each host of it.
+        partial = [one["hosts"] for one in (*data["changes"], *news) if len(one["hosts"]) != every]
+        yield from {data["host_names"][host] for hosts in partial for host in hosts}
 
 
 def _opened(log: str, finding: "Finding", names: dict[str, str]) -> Opened:

@@ -4,6 +4,7 @@ import ipaddress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -11,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tests.simulator.server import Tls
+
+type CertificateKind = Literal["good", "expired", "another-name", "unfit-authority"]
 
 _VALID = timedelta(days=30)
 _KEY_USAGES = (
@@ -81,6 +84,17 @@ def authority(now: datetime, name: str = "Simulated CA", *, strict: bool = True)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=strict)
     builder = builder.add_extension(_usage("key_cert_sign", "crl_sign"), critical=True)
     return Authority(builder.sign(key, hashes.SHA256()), key)
+
+
+def bad_certificates(
+    trusted: Authority, unfit: Authority, directory: Path, now: datetime
+) -> dict[CertificateKind, Tls]:
+    """One of each kind that a server may show and no strict client takes; `unfit` is not strict."""
+    return {
+        "expired": trusted.issue(directory, now, expired=True),
+        "another-name": trusted.issue(directory, now, "vc01.example.com", address=None),
+        "unfit-authority": unfit.issue(directory, now),
+    }
 
 
 def _builder(

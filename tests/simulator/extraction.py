@@ -5,8 +5,10 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import inf
 
 from tests.simulator.errors import (
+    ApiError,
     Busy,
     already_extracting,
     entity_not_found,
@@ -33,6 +35,15 @@ class Pace:
     seconds: float = 30.0
 
 
+@dataclass(slots=True)
+class Foreign:
+    """Somebody else's extraction: it is met by whoever asks for one, and ends `seconds` after that."""
+
+    seconds: float
+    error: Busy
+    ends_at: datetime | None = None
+
+
 class Extractions:
     """The reports and tasks of one vCenter. Not thread-safe by itself: the vCenter's lock guards it."""
 
@@ -43,6 +54,7 @@ class Extractions:
         self.busy_error: Busy = "NOT_ALLOWED_IN_CURRENT_STATE"
         self.never_extracted_is_404 = True
         self.count = 0
+        self._foreign: dict[str, Foreign] = {}
         self._inventory = inventory
         self._now = now
         self._seed = seed
@@ -52,6 +64,8 @@ class Extractions:
         self.settle()
         if self._inventory.clusters[cluster].outcome.refused:
             raise not_eligible(cluster)
+        if cluster in self._foreign:
+            raise self._met(cluster, self._foreign[cluster])
         if any(task.cluster == cluster and not task.is_done for task in self.tasks.values()):
             raise already_extracting(cluster, self.busy_error)
         self.count += 1
@@ -76,8 +90,22 @@ class Extractions:
                 task.answer(answers[task.polls], self._now())
         return task.info(self._now(), self.reports.get(task.cluster) if with_result else None)
 
+    def occupy(self, cluster: str, seconds: float, error: Busy = "NOT_ALLOWED_IN_CURRENT_STATE") -> None:
+        """Let somebody else extract it: until `seconds` (or inf) after our attempt, when he reports."""
+        self._foreign[cluster] = Foreign(seconds, error)
+
+    def _met(self, cluster: str, foreign: Foreign) -> ApiError:
+        if foreign.ends_at is None and foreign.seconds < inf:
+            foreign.ends_at = self._now() + timedelta(seconds=foreign.seconds)
+        return already_extracting(cluster, foreign.error)
+
     def settle(self) -> None:
         """End the tasks whose time has passed, at that time."""
+        for cluster, foreign in list(self._foreign.items()):
+            if foreign.ends_at is not None and self._now() >= foreign.ends_at:
+                del self._foreign[cluster]
+                self.count += 1
+                self._leave_report(cluster, self._inventory.clusters[cluster].outcome, foreign.ends_at)
         for task in self.tasks.values():
             if not task.is_done and (self._now() - task.created_at).total_seconds() >= self.pace.seconds:
                 self._finish(task, task.created_at + timedelta(seconds=self.pace.seconds))
@@ -94,7 +122,8 @@ class Extractions:
         return self._make(cluster, "UNAVAILABLE", datetime.fromisoformat("1970-01-01T00:00:00Z"))
 
     def abandon(self) -> None:
-        """Fail the tasks that still run; they leave no report."""
+        """Fail the tasks that still run, and whatever somebody else does; they leave no report."""
+        self._foreign.clear()
         for task in self.tasks.values():
             if not task.is_done:
                 task.end("FAILED", self._now())

@@ -153,6 +153,11 @@ class Inventory:
         with self.changing():
             self.cluster(name).name = new_name
 
+    def place_cluster(self, name: str, datacenter: str, folder: str) -> None:
+        """Put the cluster into a datacenter and one of its host folders, by their ids."""
+        with self.changing():
+            self.cluster(name).datacenter, self.cluster(name).folder = datacenter, folder
+
     def remove_cluster(self, name: str) -> None:
         """Delete the cluster with its hosts."""
         with self.changing():

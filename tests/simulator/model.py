@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Condition, RLock
 from typing import NamedTuple
 
+from tests.simulator.certificates import CertificateKind
 from tests.simulator.extraction import Extractions, Pace
 from tests.simulator.faults import Faults
 from tests.simulator.hosts import HostChanges
@@ -23,9 +24,12 @@ ALL_PRIVILEGES = frozenset(
 )
 _JOURNAL_LENGTH = 10_000
 _RELEASE = ("8.0.3", "24674346")
+_DATACENTERS = {"datacenter-3": "DC-Nuremberg"}
+_FOLDERS = {"group-h5": "host"}
+_CLUSTER_CAP, _HOST_CAP = 1000, 2500
 
 
-type State = tuple[str, str, str, float, Pace, Saved]
+type State = tuple[str, str, str, float, CertificateKind, Pace, Saved]
 
 
 class Call(NamedTuple):
@@ -42,7 +46,8 @@ class VCenter:
 
     Clusters and hosts come and go in `inventory`, hosts change in `hosts`, extractions are paced in
     `extractions`, logins are counted in `sessions`, and `faults` go over the wire. `clock` is the time
-    that everything goes by, `skew_seconds` how far the vCenter's own clock is ahead of it.
+    that everything goes by, `skew_seconds` how far the vCenter's own clock is ahead of it. `certificate` is
+    what its server is to show: whoever has such certificates gives it that one.
     """
 
     def __init__(self, seed: int = 0, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -54,10 +59,9 @@ class VCenter:
         self.instance_uuid = str(uuid.UUID(int=random.Random(seed).getrandbits(128), version=4))
         self.version, self.build = _RELEASE
         self.privileges = set(ALL_PRIVILEGES)
-        self.datacenters = {"datacenter-3": "DC-Nuremberg"}
-        self.folders = {"group-h5": "host"}
-        self.cluster_cap = 1000
-        self.host_cap = 2500
+        self.certificate: CertificateKind = "good"
+        self.datacenters, self.folders = dict(_DATACENTERS), dict(_FOLDERS)
+        self.cluster_cap, self.host_cap = _CLUSTER_CAP, _HOST_CAP
         self.inventory = Inventory(self.lock, self._settle)
         self.hosts = HostChanges(self.inventory)
         self.extractions = Extractions(self.inventory, self.now, seed)
@@ -121,7 +125,9 @@ class VCenter:
             self.sessions.accounts = {USER: PASSWORD}
             self.sessions.unlock()
             self.extractions.abandon()
-            self.instance_uuid, self.version, self.build, self.skew_seconds, pace, saved = self._remembered
+            remembered = self._remembered
+            self.instance_uuid, self.version, self.build, self.skew_seconds, *_, pace, saved = remembered
+            self.certificate = remembered[4]
             self.extractions.pace = pace
             self.inventory.restore(saved)
 
@@ -131,7 +137,9 @@ class VCenter:
             self.recover()
             self.extractions.pace = Pace()
             self.version, self.build = _RELEASE
-            self.skew_seconds = 0.0
+            self.skew_seconds, self.certificate = 0.0, "good"
+            self.datacenters, self.folders = dict(_DATACENTERS), dict(_FOLDERS)
+            self.cluster_cap, self.host_cap = _CLUSTER_CAP, _HOST_CAP
             self.extractions.reports.clear()
             self.extractions.tasks.clear()
             self.sessions.close_all()
@@ -160,8 +168,8 @@ class VCenter:
         self.extractions.settle()
 
     def _state(self) -> State:
-        pace, saved = self.extractions.pace, self.inventory.saved()
-        return self.instance_uuid, self.version, self.build, self.skew_seconds, pace, saved
+        identity = self.instance_uuid, self.version, self.build
+        return *identity, self.skew_seconds, self.certificate, self.extractions.pace, self.inventory.saved()
 
     def counts(self) -> dict[str, object]:
         """What was counted so far, as JSON."""

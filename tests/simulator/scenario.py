@@ -7,7 +7,7 @@ from tests.simulator import catalogue
 from tests.simulator.model import VCenter
 
 type Change = Callable[[VCenter], object]
-PROD_A, PROD_B = "prod-a", "prod-b"
+PROD_A, PROD_B, PROD_C = "prod-a", "prod-b", "prod-c"
 PROD_A_HOSTS = ["esx01", "esx02", "esx03", "esx04"]
 PROD_B_HOSTS = ["esx05", "esx06", "esx07"]
 

@@ -1,12 +1,14 @@
 """Stories in which the vCenter itself, or the account, is the trouble."""
 
 from tests.simulator import fault_kinds as kinds
+from tests.simulator.certificates import CertificateKind
 from tests.simulator.faults import Fault
 from tests.simulator.model import READ_SETTINGS, VCenter
 from tests.simulator.scenario import PROD_A, PROD_B, Change, Scenario
 from tests.simulator.sessions import USER
 
 _AN_HOUR_SECONDS = 3600.0
+_TEN_MINUTES_SECONDS = 600.0
 
 
 def _faulty(route: str, fault: Fault) -> Change:
@@ -25,6 +27,19 @@ def _listing_lost(vcenter: VCenter) -> None:
 
 def _older(vcenter: VCenter) -> None:
     vcenter.version, vcenter.build = "8.0.2", "22617221"
+
+
+def _slow_clock(vcenter: VCenter) -> None:
+    # Reports of the time before would be of the future now: nothing was extracted yet.
+    vcenter.extractions.reports.clear()
+    vcenter.skew_seconds = -_TEN_MINUTES_SECONDS
+
+
+def _showing(certificate: CertificateKind) -> Change:
+    def change(vcenter: VCenter) -> None:
+        vcenter.certificate = certificate
+
+    return change
 
 
 def _scenario(name: str, description: str, shows: str, change: Change, *, at_once: bool = True) -> Scenario:
@@ -80,6 +95,30 @@ VCENTER = (
         "vcenter-authorization",
         _listing_lost,
         at_once=False,
+    ),
+    _scenario(
+        "certificate-expired",
+        "The vCenter's certificate expired (where the server is given such a one).",
+        "vcenter-unreachable",
+        _showing("expired"),
+    ),
+    _scenario(
+        "certificate-of-another-name",
+        "The vCenter's certificate is for another name (where the server is given such a one).",
+        "vcenter-unreachable",
+        _showing("another-name"),
+    ),
+    _scenario(
+        "certificate-authority-unfit",
+        "The CA lacks critical basicConstraints (where the server's certificate is of such a one).",
+        "vcenter-unreachable",
+        _showing("unfit-authority"),
+    ),
+    _scenario(
+        "clock-skewed",
+        "The vCenter's clock is ten minutes behind.",
+        "clock-skewed",
+        _slow_clock,
     ),
     _scenario(
         "vcenter-replaced",

@@ -52,6 +52,12 @@ class HttpServer:
             self._server.server_close()
             self._server = self._thread = None
 
+    def show(self, tls: Tls) -> None:
+        """Show this certificate from now on, on the same port; connections that are open end."""
+        self.stop()
+        self._tls = tls
+        self.start()
+
     def __enter__(self) -> Self:
         self.start()
         return self

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from tests.simulator import Tls, VCenter, VCenterServer
-from tests.simulator.certificates import Authority, authority
+from tests.simulator.certificates import Authority, authority, bad_certificates
 from tests.simulator.conftest import Client
 
 NOW = datetime.now(UTC)
@@ -62,6 +62,34 @@ def test_a_lax_authority_fails_the_strict_check_only(tmp_path: Path) -> None:
         ssl.SSLCertVerificationError, match="Basic Constraints of CA cert not marked critical"
     ):
         _handshake(tls, ca)
+
+
+def test_each_bad_certificate_is_bad_in_its_own_way_and_can_be_shown_for_a_while(tmp_path: Path) -> None:
+    """On the same port, to a client that trusts both authorities; the good one works before and after."""
+    trusted, unfit = authority(NOW), authority(NOW, "Unfit CA", strict=False)
+    good, context = trusted.issue(tmp_path, NOW), ssl.create_default_context(cadata=trusted.pem + unfit.pem)
+    bad = bad_certificates(trusted, unfit, tmp_path, NOW)
+    told = {}
+    with VCenterServer(VCenter(), tls=good) as server:
+        port = server.port
+
+        def shaken() -> str:
+            with socket.create_connection((server.host, port), timeout=5) as plain:
+                try:
+                    with context.wrap_socket(plain, server_hostname=server.host):
+                        return "good"
+                except ssl.SSLCertVerificationError as error:
+                    return error.verify_message
+
+        for kind, tls in bad.items():
+            assert shaken() == "good"
+            server.show(tls)
+            told[kind] = shaken()
+            server.show(good)
+        assert shaken() == "good"
+    assert "expired" in told["expired"]
+    assert "mismatch" in told["another-name"]
+    assert "Basic Constraints" in told["unfit-authority"]
 
 
 def test_a_silent_client_does_not_hold_up_the_others(tmp_path: Path, http: requests.Session) -> None:

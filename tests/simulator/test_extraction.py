@@ -6,8 +6,11 @@ import pytest
 
 from tests.simulator import VCenter
 from tests.simulator.conftest import Client, images
+from tests.simulator.errors import ApiError, Busy
 from tests.simulator.extraction import Pace
+from tests.simulator.notices import timestamp
 from tests.simulator.scenarios import SCENARIOS
+from tests.simulator.sessions import USER
 
 TASK = "/api/cis/tasks/"
 
@@ -39,6 +42,45 @@ def test_a_task_tells_only_what_its_status_allows(vcenter: VCenter, client: Clie
         ["progress", "start_time"],
         ["end_time", "error", "progress", "start_time"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [("NOT_ALLOWED_IN_CURRENT_STATE", 400), ("CONCURRENT_CHANGE", 409)]
+)
+def test_somebody_elses_extraction_ends_after_it_was_met_and_leaves_its_report(
+    error: Busy, status: int
+) -> None:
+    """Ours is refused meanwhile; his has no task that we know, and another cluster is free."""
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    vcenter = VCenter(clock=lambda: now)
+    SCENARIOS["healthy"].prepare(vcenter)
+    extractions = vcenter.extractions
+    before = extractions.report("domain-c9")
+    extractions.occupy("domain-c9", 60, error)
+    for seconds in (3600, 59):
+        now += timedelta(seconds=seconds)
+        with pytest.raises(ApiError) as refused:
+            extractions.start("domain-c9", USER)
+        assert (refused.value.status, refused.value.error_type) == (status, error)
+        assert extractions.report("domain-c9") is before
+    assert extractions.start("domain-c1008", USER)
+    now += timedelta(seconds=1)
+    assert extractions.report("domain-c9")["completion_time"] == timestamp(now)
+    assert extractions.start("domain-c9", USER)
+
+
+def test_somebody_elses_operation_may_never_end() -> None:
+    """Until everything is abandoned."""
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    vcenter = VCenter(clock=lambda: now)
+    SCENARIOS["cluster-stays-busy"].prepare(vcenter)
+    SCENARIOS["cluster-stays-busy"].change(vcenter)
+    for _ in range(2):
+        with pytest.raises(ApiError):
+            vcenter.extractions.start("domain-c9", USER)
+        now += timedelta(days=1000)
+    vcenter.recover()
+    assert vcenter.extractions.start("domain-c9", USER)
 
 
 def test_a_task_id_can_be_percent_encoded(client: Client) -> None:
