@@ -135,8 +135,9 @@ def test_a_task_that_leaves_no_report_at_all_is_told(clinic: Clinic) -> None:
     [
         (fault_kinds.document("without_required"), "not what the API promises"),
         (fault_kinds.document("from_the_future"), "later time than its reply"),
+        (fault_kinds.huge_body(), "too large: more than 33554432 bytes"),
     ],
-    ids=["refused", "future"],
+    ids=["refused", "future", "huge"],
 )
 def test_a_report_that_can_not_be_believed_is_told(clinic: Clinic, fault: Fault, said: str) -> None:
     """It is read, and what is wrong with it is named."""

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 from esx_drift.adapters.breaker import S3Breakers
-from esx_drift.domain.breaker import fresh
+from esx_drift.domain.breaker import claimed, fresh
 
 from tests.core.doctoring.conftest import Clinic, outcomes
 from tests.core.vcenter.world import BUCKET, NAME
@@ -98,6 +98,17 @@ def test_a_run_without_time_begins_nothing(clinic: Clinic) -> None:
     assert {line["said"] for line in lines.values()} == {"no time left in this run"}
     assert lines["secret"]["fix"].endswith("esx-drift doctor --vcenter vc01")
     assert len(clinic.vcenter.journal) == 0
+
+
+def test_whose_turn_to_log_in_does_not_come_is_told_so(clinic: Clinic) -> None:
+    """Somebody else is at it, and only one may: that is no lack of time, and a minute later it works."""
+    breakers = S3Breakers(clinic.world.s3, BUCKET)
+    assert breakers.write(claimed(fresh(NAME), clinic.world.clock()), None)
+    lines = clinic.examine()
+    assert outcomes(lines) == "ooooof" + "u" * 5
+    assert "somebody else was logging in" in lines["login"]["said"]
+    assert lines["login"]["fix"] == "Try again in a few minutes."
+    assert len(clinic.vcenter.sessions.logins) == 0
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from esx_drift.adapters.vcenter.wire import MAX_BODY_BYTES
 from esx_drift.contracts import read_document
 from esx_drift.domain.doctor import Examination
 from esx_drift.domain.fleets.fleet import VCenter
@@ -117,6 +118,10 @@ class Extraction:
     ) -> None:
         if reply is None:
             self._without(exam, state, awaited)
+            return
+        if reply.cut:
+            said = f"{self._name}: the report is too large: more than {MAX_BODY_BYTES} bytes"
+            exam.failed(said, QUARANTINED)
             return
         try:
             report = read_report(read_document(reply.body))

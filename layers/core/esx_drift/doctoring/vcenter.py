@@ -19,6 +19,7 @@ from esx_drift.doctoring.way import WAY_STEPS, Target, walk
 from esx_drift.domain.doctor import FIX, NO_TIME, Examination, Line, fix_of
 from esx_drift.domain.fleets.fleet import VCenter, excluded_by
 from esx_drift.domain.images.versions import order
+from esx_drift.domain.judging.clock import MAX_SKEW_SECONDS
 from esx_drift.domain.telling.wording import counted
 from esx_drift.errors import ApiUnsupported, EsxDriftError, LoginSuspended, NotAuthorized, OutOfTime
 from esx_drift.ports import Cluster, VCenterSession
@@ -27,7 +28,6 @@ from esx_drift.sessions import Admission, Session, VCenterSessions
 STEPS = ("secret", *WAY_STEPS, "clock", "login", "version", *PRIVILEGES, "extraction")
 
 OK = 200
-MAX_SKEW = timedelta(minutes=5)
 FIRST_RELEASE = "8.0.3"
 """8.0 U3 brought the report of installed images."""
 
@@ -107,7 +107,7 @@ class VCenterDoctor:
         ahead = about.date - self.clock().replace(microsecond=0)
         way = "ahead of" if ahead > timedelta() else "behind"
         said = f"the vCenter's clock is {abs(ahead.total_seconds()):.0f} s {way} ours"
-        if abs(ahead) > MAX_SKEW:
+        if abs(ahead.total_seconds()) > MAX_SKEW_SECONDS:
             exam.failed(said, "Set the vCenter's time servers: appliance page (port 5480) > Time.")
         else:
             exam.ok(said)
