@@ -148,7 +148,7 @@ def test_a_checker_that_is_killed_half_way_is_made_up_for(target: str, rig: Rig,
 
 @pytest.mark.usefixtures("tap")
 def test_sixty_clusters_never_lock_the_account(rig: Rig) -> None:
-    """The password changes just when all are to be checked: whoever tries it, it is refused 4 times at most."""
+    """The password changes just when all are to be checked: it is refused 4 times at most."""
     name, vcenter = "sixty", VCenter()
     for number in range(60):
         vcenter.inventory.add_cluster(f"cluster-{number:02}")
