@@ -4,6 +4,8 @@ from math import inf
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from esx_drift.domain.telling.story import story_of
+from esx_drift.domain.telling.wording import moment
 
 from tests.core.checking.reading import answering, moved, one, open_kinds
 from tests.core.checking.world import PROD_A, PROD_B, World
@@ -51,7 +53,8 @@ def test_a_failed_task_is_no_look(world: World) -> None:
     record = world.check()
     assert record["outcome"] == "same-report"
     assert moved(record) == {("extraction-failed", "opened")}
-    assert record["coverage"] == first["coverage"]
+    assert record["coverage"] is None
+    assert record["after"]["coverage"] == first["coverage"]
     assert record["after"]["last_look_at"] == first["checked_at"]
     assert record["events"][0]["data"]["extracted_at"] == first["report"]["completion_time"]  # type: ignore[index]  # it is there
     world.set(extract=False)
@@ -61,6 +64,17 @@ def test_a_failed_task_is_no_look(world: World) -> None:
     world.set(extract=True)
     world.vcenter.inventory.set_outcome(PROD_A)
     assert moved(world.check()) == {("extraction-failed", "resolved")}
+
+
+def test_a_check_that_read_nothing_counts_no_host(world: World) -> None:
+    """Its message says when the last look was, and neither "4 of 4 checked" nor an extraction of before."""
+    first = world.check()
+    world.vcenter.inventory.set_outcome(PROD_A, None, "FAILED")
+    (event,) = world.check()["events"]
+    story = story_of(event)
+    assert event["data"]["coverage"] is None
+    assert story.says[0] == f"Last look: {moment(first['checked_at'])} UTC."
+    assert story.facts[0] == "not seen"
 
 
 @pytest.mark.parametrize(

@@ -54,14 +54,15 @@ def test_without_extraction_any_later_report_is_a_look(world: World) -> None:
 
 
 def test_the_same_report_is_no_look(world: World) -> None:
-    """Coverage, findings and the time of extraction stand; nothing is told."""
+    """What is known of coverage, findings and extraction stands; the record itself saw nothing."""
     world.set(extract=False)
     world.vcenter.hosts.add_orphaned_vib("esx01", "mft(4.25.0.802-0)")
     extract_by_hand(world)
     first = world.check()
     again = world.check()
     assert again["outcome"] == "same-report"
-    assert again["coverage"] == first["coverage"]
+    assert again["coverage"] is None
+    assert again["after"]["coverage"] == first["coverage"]
     assert again["findings"] == [{**one, "transition": "still"} for one in first["findings"]]
     assert again["after"]["last_taken"] == first["after"]["last_taken"]
     assert again["after"]["last_look_at"] == first["checked_at"]

@@ -93,7 +93,6 @@ def not_fresh(scene: Scene, reply: Reply, report: Report, freshness: Freshness) 
     record: Record = {
         **scene.record(outcome, after),
         "report": report_facts(report, freshness),
-        "coverage": scene.after["coverage"] if freshness == "same" else None,
         "findings": settled.told,
         "raw_sha256": sha256_hex(reply.body),
     }
