@@ -1,6 +1,7 @@
 """What a person has to mend: the password, the permission, the vCenter. Told at once, tried with care."""
 
 import pytest
+from esx_drift.domain.telling.story import story_of
 
 from tests.core.checking.reading import moved, one, open_kinds
 from tests.core.dispatching.world import World, dispatch_in, names_in
@@ -69,12 +70,14 @@ def test_a_person_who_meets_the_refusal_first_begins_the_chain(world: World, nam
 
 
 def test_without_a_secret_nobody_can_log_in(world: World) -> None:
-    """It is told like a refused password, by the name of the secret to write."""
+    """It is the same finding as a refused password, told by the name of the secret to write."""
     name = world.add("prod-a", secret=False)
     world.run()
     (finding,) = world.last(name)["findings"]
     assert (finding["kind"], finding["severity"]) == ("vcenter-authentication", "critical")
     assert f"esx-drift/vcenter/{name}" in finding["summary"]
+    (event,) = world.last(name)["events"]
+    assert "secret can't be used" in story_of(event).title
     world.aws.secrets.create_secret(Name=f"esx-drift/vcenter/{name}")
     world.put_secret(name)
     (reply,) = world.retries_come()

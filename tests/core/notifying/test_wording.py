@@ -84,7 +84,9 @@ def test_a_list_of_names_has_an_end() -> None:
 
 
 def test_a_sentence_ends_once() -> None:
-    """A full stop is added where there is none."""
+    """A full stop is added where there is none, not even in the quotation that ends it."""
+    assert sentence('It failed: "why."') == 'It failed: "why."'
+    assert sentence('It failed: "why"') == 'It failed: "why".'
     assert sentence("It failed") == "It failed."
     assert sentence("It failed.") == "It failed."
 

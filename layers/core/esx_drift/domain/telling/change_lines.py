@@ -16,6 +16,7 @@ _WHAT: Final[Mapping[str, str]] = {
     "removed_component": "Removed component {key}",
     "alternative_image": "Alternative image {key}",
 }
+_ON_THE_LIST: Final[Mapping[str, str]] = {"added": "now on", "removed": "no longer on"}
 _VERBS: Final[Mapping[str, str]] = {"added": "appeared on", "removed": "gone from"}
 
 
@@ -56,7 +57,9 @@ def vib_headline_of(changes: Sequence[Change], coverage: Coverage | None, *, at_
         return f"VIB {_replacement(*pairs[0])} on {where}"
     kinds = {change["kind"] for change in changes}
     verb = "changed on" if len(kinds) > 1 else _VERBS[kinds.pop()]
-    one = f"VIB {_vib(changes[0]['key'])}"
+    name, version = vib(changes[0]["key"])
+    # What follows the dash tells whom it was built for: the line below has it, a title has no room for it.
+    one = f"VIB {name} {version.partition('-')[0]}".rstrip()
     return f"{one if len(changes) == 1 else counted(len(changes), 'orphaned VIB')} {verb} {where}"
 
 
@@ -85,6 +88,8 @@ def _line(change: Change) -> str:
         return f"VIB {_vib(change['key'])} {'appeared' if change['kind'] == 'added' else 'gone'}"
     if change["element"] == "host":
         return _host_line(change)
+    if change["element"] == "removed_component" and change["kind"] in _ON_THE_LIST:
+        return f"{clean(change['key'])} {_ON_THE_LIST[change['kind']]} the list of removed components"
     what = _WHAT[change["element"]].format(key=clean(change["key"]))
     inside = change["alternative_image"]
     return f"{what} {_moved(change)}" + (f" (alternative image {clean(inside)})" if inside else "")

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
-from esx_drift.domain.shapes import EventData, Finding
-from esx_drift.domain.telling.next_steps import ADVICE
+from esx_drift.domain.shapes import Change, EventData, Finding
+from esx_drift.domain.telling.next_steps import Advice
 from esx_drift.domain.telling.wording import argument, vib
 
 VIB_LIST: Final = "esxcli software vib list"
@@ -13,15 +13,12 @@ MAX_HOSTS: Final = 5
 """More hosts than these are not written out: then the command is about the whole cluster."""
 
 
-def command_of(kind: str, data: EventData, news: Sequence[Finding]) -> str:
-    """The command that goes with a kind's next step, to be pasted; empty where there is none.
+def command_of(advice: Advice, data: EventData, news: Sequence[Finding]) -> str:
+    """The command that goes with a next step, to be pasted; empty where there is none.
 
     A name that could do harm in a shell is left to the reader: it stands there in capitals.
     """
-    if kind == "orphaned-vib":
-        return _vib_command(data, news)
-    command = ADVICE[kind].command
-    return command.format(**_arguments(data, news)) if command else ""
+    return advice.command.format(**_arguments(data, news)) if advice.command else ""
 
 
 def _vib_command(data: EventData, news: Sequence[Finding]) -> str:
@@ -36,6 +33,7 @@ def _arguments(data: EventData, news: Sequence[Finding]) -> dict[str, str]:
         "vcenter": argument(data["vcenter"]) or "VCENTER",
         "cluster": _cluster(data, news),
         "only_hosts": _only_hosts(data),
+        "vib": _vib_command(data, news),
     }
 
 
@@ -47,8 +45,21 @@ def _cluster(data: EventData, news: Sequence[Finding]) -> str:
     return (argument(subjects.pop()) if len(subjects) == 1 else None) or "CLUSTER"
 
 
+def hosts_to_accept(data: EventData) -> list[str]:
+    """The hosts whose software changed or is not as accepted; who joined is, and who left can't be."""
+    changed = [change["hosts"] for change in data["changes"] if change["element"] != "host"]
+    open_ = [one for one in data["findings"] if one["transition"] != "resolved"]
+    unlike = [one["hosts"] for one in open_ if one["kind"] == "drift-unreviewed"]
+    gone = {host for one in data["changes"] if _has_left(one) for host in one["hosts"]}
+    return [host for hosts in (*changed, *unlike) for host in hosts if host not in gone]
+
+
+def _has_left(change: Change) -> bool:
+    return change["element"] == "host" and change["kind"] == "removed"
+
+
 def _only_hosts(data: EventData) -> str:
-    hosts = dict.fromkeys(host for change in data["changes"] for host in change["hosts"])
+    hosts = dict.fromkeys(hosts_to_accept(data))
     names = [argument(data["host_names"].get(host, host)) for host in hosts]
     safe = [name for name in names if name is not None]
     return f" --hosts {','.join(safe)}" if names == safe and 0 < len(safe) <= MAX_HOSTS else ""

@@ -1,11 +1,13 @@
 """Findings as headlines and lines for a person."""
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Final
 
-from esx_drift.domain.shapes import EventData, Finding
-from esx_drift.domain.telling.next_steps import ADVICE
-from esx_drift.domain.telling.wording import clean, counted, lasted, named, sentence, share
+from esx_drift.domain.shapes import EventData, Finding, Json
+from esx_drift.domain.telling.cases import advice_on
+from esx_drift.domain.telling.next_steps import Advice
+from esx_drift.domain.telling.wording import clean, counted, duration, lasted, named, sentence, share
 
 HEADLINES = 2
 """How many kinds a title names."""
@@ -22,17 +24,30 @@ _BY_ITSELF: Final = ("reverted", "removed", "recovered")
 
 
 def headline_on(findings: Sequence[Finding], data: EventData) -> str:
-    """What the findings are, by kind: ``esx11 could not be read``, ``not reachable``."""
-    return _joined([ADVICE[kind].headline.format(**places(of, data)) for kind, of in _by_kind(findings)])
+    """What the findings are, by kind: ``esx11 could not be read``; of what was raised, since when."""
+    return _joined(
+        [
+            f"{advice.headline.format(**places(of, data))}{_for_long(of, data['checked_at'])}"
+            for advice, of in _by_advice(findings, data)
+        ]
+    )
 
 
 def over_headline_on(findings: Sequence[Finding], data: EventData) -> str:
     """What has ended: ``reachable again after 47 min``; ``closed: …`` where it ended by a decision."""
     if any(finding["resolved_because"] not in _BY_ITSELF for finding in findings):
-        return f"closed: {headline_on(findings, data)}"
-    said = _joined([ADVICE[kind].over.format(**places(of, data)) for kind, of in _by_kind(findings)])
+        said = [advice.headline.format(**places(of, data)) for advice, of in _by_advice(findings, data)]
+        return f"closed: {_joined(said)}"
+    said = [advice.over.format(**places(of, data)) for advice, of in _by_advice(findings, data)]
     times = {lasted(finding["opened_at"], data["checked_at"]) for finding in findings}
-    return f"{said} after {times.pop()}" if len(times) == 1 else said
+    return f"{_joined(said)} after {times.pop()}" if len(times) == 1 else _joined(said)
+
+
+def _for_long(findings: Sequence[Finding], checked_at: str) -> str:
+    """A failure is raised when it has lasted too long."""
+    if any(one["family"] != "failure" or one["transition"] != "raised" for one in findings):
+        return ""
+    return f", for {lasted(max(one['opened_at'] for one in findings), checked_at)} now"
 
 
 def line_on(finding: Finding) -> str:
@@ -43,9 +58,11 @@ def line_on(finding: Finding) -> str:
 
 def over_line_on(finding: Finding, checked_at: str) -> str:
     """Why and after how long it ended, and what it was."""
-    reason = _REASONS[finding["resolved_because"] or "recovered"]
+    because = finding["resolved_because"] or "recovered"
+    same_again = finding["kind"] == "image-not-uniform" and because == "reverted"
+    reason = "Uniform again after {time}" if same_again else _REASONS[because]
     time = lasted(finding["opened_at"], checked_at)
-    return f"{reason.format(time=time)}: {sentence(finding['summary'])}"
+    return f"{reason.format(time=time)}. It was: {sentence(finding['summary'])}"
 
 
 def places(items: Sequence[Finding], data: EventData) -> dict[str, str]:
@@ -53,11 +70,12 @@ def places(items: Sequence[Finding], data: EventData) -> dict[str, str]:
     names = [str(item["detail"].get("name", item["subject"])) for item in items]
     clusters = clean(names[0]) if len(names) == 1 else counted(len(names), "cluster")
     hosts = [host for item in items for host in item["hosts"]]
-    return {**places_of(hosts, data), "clusters": clusters, "vibs": _vibs(len(items))}
+    skew = _skew(items[0]["detail"].get("skew_seconds")) if items else ""
+    return {**places_of(hosts, data), "clusters": clusters, "vibs": _vibs(len(items)), "skew": skew}
 
 
 def places_of(hosts: Sequence[str], data: EventData) -> dict[str, str]:
-    """The same, but for ``clusters`` and ``vibs``, with nothing but hosts to speak of."""
+    """The same with nothing but hosts to speak of, so without ``clusters``, ``vibs`` and ``skew``."""
     cluster, once = data["cluster"], list(dict.fromkeys(hosts))
     vcenter = clean(data["vcenter"])
     where = clean(cluster["name"] or cluster["id"]) if cluster else vcenter
@@ -67,6 +85,7 @@ def places_of(hosts: Sequence[str], data: EventData) -> dict[str, str]:
         "cluster": where,
         "hosts": one or share(len(once), data["coverage"]),
         "scope": one or where,
+        "first": named(once, data["host_names"])[0] if once else "the host",
     }
 
 
@@ -74,9 +93,19 @@ def _vibs(number: int) -> str:
     return "orphaned VIB" if number == 1 else counted(number, "orphaned VIB")
 
 
-def _by_kind(findings: Sequence[Finding]) -> list[tuple[str, list[Finding]]]:
-    kinds = dict.fromkeys(finding["kind"] for finding in findings)
-    return [(kind, [finding for finding in findings if finding["kind"] == kind]) for kind in kinds]
+def _skew(seconds: Json) -> str:
+    """``7 min ahead of``, ``7 min behind``; a positive number: the vCenter is ahead."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not isfinite(seconds):
+        return "not the same as"
+    return f"{duration(abs(seconds))} {'ahead of' if seconds > 0 else 'behind'}"
+
+
+def _by_advice(findings: Sequence[Finding], data: EventData) -> list[tuple[Advice, list[Finding]]]:
+    of_cluster = data["cluster"] is not None
+    found: dict[Advice, list[Finding]] = {}
+    for finding in findings:
+        found.setdefault(advice_on(finding, of_cluster=of_cluster), []).append(finding)
+    return list(found.items())
 
 
 def _joined(headlines: Sequence[str]) -> str:

@@ -1,9 +1,10 @@
 """What is said of each kind of finding: what it is, what to do next, and what its end is called.
 
-Places in braces: ``vcenter``, ``cluster``, ``hosts`` (the name, or how many), ``scope`` (the one host, else
-the cluster); and in headlines ``clusters`` (the name, or how many), ``vibs`` (``orphaned VIB``, or how many).
-Only commands that exist are named. In commands, names are as a shell takes them, and ``only_hosts`` limits
-one to the hosts that the event is about.
+This is the table by kind; ``cases`` has what depends on more. Places in braces: ``vcenter``, ``cluster``,
+``hosts`` (the name, or how many), ``scope`` (the one host, else the cluster), ``first`` (one host to look
+at); and in headlines ``clusters`` (the name, or how many), ``vibs`` (``orphaned VIB``, or how many), ``skew``.
+Only commands that exist are named. In commands, names are as a shell takes them, ``only_hosts`` limits one to
+the hosts that the event is about, and ``vib`` is the command that shows the VIB.
 """
 
 from collections.abc import Mapping
@@ -11,13 +12,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-ROLE: Final = "VcIntegrity.lifecycleSettings.Read"
 BLIND: Final = "Nothing is known of its clusters meanwhile; what was open stays open."
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """``headline`` follows the place, ``over`` is the headline of its end, ``step`` follows "Next:"."""
+    """``headline`` follows the place, ``over`` is the headline of its end, ``step`` follows "Next:".
+
+    An empty ``step``: nothing is to be done.
+    """
 
     headline: str
     over: str
@@ -30,12 +33,6 @@ _IMAGE_TASKS = "in vCenter > {cluster} > Monitor > Tasks, read why the last extr
 _HOST_TASKS = (
     "in vCenter > {scope} > Monitor > Events, read what happened to it; is it connected and powered on?"
 )
-
-VIB_GONE: Final = (
-    "who removed it? If nobody did, somebody may have covered his tracks: in vCenter > {scope} > Monitor > "
-    "Tasks and Events, see what else happened on the host."
-)
-"""The step when an orphaned VIB has gone, which is no finding any more."""
 
 ADVICE: Mapping[str, Advice] = MappingProxyType(
     {
@@ -55,8 +52,9 @@ ADVICE: Mapping[str, Advice] = MappingProxyType(
             "{vibs} on {hosts}",
             "{vibs} gone from {hosts}",
             "did anyone install it? If nobody did, isolate the host and leave the VIB on it: it is evidence. "
-            "Look at it on the host:",
-            note="It belongs to no known component. Usually a vendor's tool; also how attackers persist "
+            "Look at it on {first}:",
+            "{vib}",
+            "Orphaned: part of no known component. Usually a vendor's tool; also how attackers persist "
             "(ATT&CK T1505.006).",
         ),
         "vcenter-unreachable": Advice(
@@ -66,8 +64,8 @@ ADVICE: Mapping[str, Advice] = MappingProxyType(
             note=BLIND,
         ),
         "vcenter-unavailable": Advice(
-            "its services don't answer (503)",
-            "its services answer again",
+            "services don't answer (503)",
+            "services answer again",
             "in the appliance's own page (port 5480) > Services, see what is stopped or starting.",
             note=BLIND,
         ),
@@ -80,19 +78,20 @@ ADVICE: Mapping[str, Advice] = MappingProxyType(
         "vcenter-authentication": Advice(
             "login refused",
             "login works again",
-            "put the right password into this secret; checks resume by themselves:",
-            "esx-drift/vcenter/{vcenter}",
+            "put the right password into the secret esx-drift/vcenter/{vcenter}, and checks resume by "
+            "themselves. If it was right all along (expired, or the account was locked), mend that and:",
+            "esx-drift doctor --reset {vcenter}",
             "Not tried again with this password, so that the account isn't locked.",
         ),
         "vcenter-authorization": Advice(
-            "the account may no longer see all it needs",
-            "the account sees all it needs again",
-            "give the account's role this privilege at the vCenter's root, with propagation:",
-            ROLE,
+            "account lacks a privilege",
+            "account has the privilege again",
+            "see which privilege the account's role lacks:",
+            "esx-drift doctor --vcenter {vcenter}",
         ),
         "vcenter-replaced": Advice(
-            "another vCenter answers under this name",
-            "it is the known vCenter again",
+            "another vCenter answers as {vcenter}",
+            "{vcenter} is the known vCenter again",
             "does its secret still name the right host? If it was reinstalled or restored on purpose, "
             "accept it:",
             "esx-drift accept @{vcenter} --reason WHY",
@@ -107,8 +106,8 @@ ADVICE: Mapping[str, Advice] = MappingProxyType(
         "cluster-missing": Advice(
             "{clusters} no longer listed",
             "{clusters} listed again",
-            "was it deleted, or did the account lose its permission on it? If it is gone for good, "
-            "retire it:",
+            "deleted on purpose, or did the account lose its permission there? What is gone for good has to "
+            "be retired:",
             "esx-drift retire {cluster} --vcenter {vcenter} --reason WHY",
         ),
         "cluster-renamed": Advice(
@@ -161,6 +160,12 @@ ADVICE: Mapping[str, Advice] = MappingProxyType(
             "update the host: images need ESXi 7.0.2 or later.",
         ),
         "host-error": Advice("{hosts} reported with an error", "{hosts} without errors again", _HOST_TASKS),
+        "clock-skewed": Advice(
+            "its clock is {skew} ours",
+            "its clock agrees with ours again",
+            "set the vCenter's time servers (NTP): its own page at port 5480 > Time.",
+            note="Times of extractions in messages are the vCenter's.",
+        ),
         "check-overdue": Advice(
             "{clusters} not looked at for too long, and nothing says why",
             "{clusters} looked at again",

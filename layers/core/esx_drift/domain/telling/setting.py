@@ -1,9 +1,12 @@
 """The setting of a story: where, between which looks, how much was seen, where it is kept."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from esx_drift.domain.dispatching.retrying import UNWATCHED
+from esx_drift.domain.judging.findings import rank
 from esx_drift.domain.shapes import EventData, Finding
 from esx_drift.domain.telling.wording import between, clean, counted, moment, share
+from esx_drift.domain.times import time_of
 
 
 def place(data: EventData) -> str:
@@ -17,18 +20,32 @@ def when(data: EventData) -> str:
     since, seen = data["since"], data["extracted_at"] or data["checked_at"]
     if _is_blind(data):
         return f"Last look: {moment(since)} UTC." if since else "Never looked at before."
-    return f"Between {between(since, seen)} UTC." if since else f"First look, {moment(seen)} UTC."
+    if since is None:
+        return f"First look, {moment(seen)} UTC."
+    # An extraction is timed by the vCenter's clock: where that is behind, our own tells the order.
+    until = data["checked_at"] if time_of(seen) < time_of(since) else seen
+    return f"{'Not seen between' if _unwatched(data) else 'Between'} {between(since, until)} UTC."
 
 
 def unwatched(news: Sequence[Finding]) -> tuple[str, ...]:
     """Since when a vCenter is away, how often that was tried, and how much of the fleet nobody watches."""
     for finding in news:
-        clusters, tries = finding["detail"].get("clusters_unwatched"), finding["detail"].get("tries")
+        clusters, tries = finding["detail"].get(UNWATCHED), finding["detail"].get("tries")
         if isinstance(clusters, int):
             tried = f" ({tries} tries)" if isinstance(tries, int) else ""
-            since = f"Since {moment(finding['opened_at'])} UTC{tried}: "
-            return (f"{since}{counted(clusters, 'cluster')} unwatched.",)
+            what = (
+                f"{counted(clusters, 'cluster')} unwatched" if clusters else "none of its clusters known yet"
+            )
+            return (f"Since {moment(finding['opened_at'])} UTC{tried}: {what}.",)
     return ()
+
+
+def watched_again(data: EventData) -> str:
+    """What happens now to the clusters of a vCenter that is back; empty where none was away."""
+    clusters = _unwatched(data)
+    if not clusters:
+        return ""
+    return f"{counted(clusters, 'cluster')} checked again now; you hear what changed meanwhile."
 
 
 def also(data: EventData) -> str:
@@ -41,14 +58,26 @@ def also(data: EventData) -> str:
 
 def facts(data: EventData) -> tuple[str, ...]:
     """How much was seen, when, how bad it is, and where it is kept."""
-    coverage, extracted = data["coverage"], data["extracted_at"]
-    said = [f"{share(coverage['covered'], coverage)} checked"] if coverage else []
-    if _is_blind(data):
-        said += ["not seen"]
-    elif extracted:
-        said += [f"extracted {moment(extracted)} UTC"]
-    said += [data["severity"], f"record {_number(data['record'])}"]
+    said = [*_seen(data), _severity(data), f"record {_number(data['record'])}"]
     return (*said, "shortened: the record has it all") if data["truncated"] else tuple(said)
+
+
+def _seen(data: EventData) -> Iterator[str]:
+    coverage, extracted = data["coverage"], data["extracted_at"]
+    if coverage:
+        yield f"{share(coverage['covered'], coverage)} checked" if coverage["hosts"] else "no hosts in it"
+    if not _is_blind(data):
+        yield from (f"extracted {moment(extracted)} UTC",) if extracted else ()
+    elif not coverage:
+        yield "no new look" if _is_decided(data) else "not seen"
+
+
+def _severity(data: EventData) -> str:
+    """What is over was as bad as the event says; what it leaves may be harmless."""
+    news = [one for one in data["findings"] if one["transition"] in {"opened", "raised"}]
+    holding = [rank(item["severity"]) for item in (*data["changes"], *news)]
+    over = not data["truncated"] and max(holding, default=0) < rank(data["severity"])
+    return f"was {data['severity']}" if over else data["severity"]
 
 
 def unlisted(data: EventData) -> int:
@@ -59,10 +88,31 @@ def unlisted(data: EventData) -> int:
 
 def _is_blind(data: EventData) -> bool:
     """Whether nothing was seen. Of a vCenter as a whole there is no coverage: its open findings tell."""
-    if data["coverage"] or data["cluster"]:
-        return data["coverage"] is None
-    held = (finding["kind"] for finding in data["findings"] if finding["transition"] != "resolved")
-    return any(kind.startswith(("vcenter-", "api-")) for kind in held)
+    coverage = data["coverage"]
+    if coverage:
+        return coverage["covered"] == 0 < coverage["hosts"]
+    return data["cluster"] is not None or _is_decided(data) or any(map(_blinds, data["findings"]))
+
+
+def _blinds(finding: Finding) -> bool:
+    """Whether it keeps a vCenter from being listed; what is only listed in part was looked at."""
+    lists = "listed" in finding["detail"]
+    return (
+        finding["transition"] != "resolved" and finding["kind"].startswith(("vcenter-", "api-")) and not lists
+    )
+
+
+def _is_decided(data: EventData) -> bool:
+    """Whether all of it is a person's decision: then nobody looked, and nothing failed."""
+    reasons = {one["resolved_because"] for one in data["findings"] if one["transition"] != "still"}
+    return bool(reasons) and reasons <= {"accepted", "retired"} and data["coverage"] is None
+
+
+def _unwatched(data: EventData) -> int:
+    """How many clusters a vCenter left unwatched that is back now."""
+    over = [one for one in data["findings"] if one["resolved_because"] == "recovered"]
+    counts = [one["detail"].get(UNWATCHED) for one in over]
+    return max((number for number in counts if isinstance(number, int)), default=0)
 
 
 def _number(record: str) -> str:

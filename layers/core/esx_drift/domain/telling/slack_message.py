@@ -4,7 +4,8 @@ import json
 from typing import Final
 
 from esx_drift.domain.shapes import Event, Json
-from esx_drift.domain.telling.story import Step, Story, story_of
+from esx_drift.domain.telling.leading import Step
+from esx_drift.domain.telling.story import Story, story_of
 
 MAX_MESSAGE_CHARACTERS = 10_000
 """Of the whole payload. Slack names no figure and answers ``msg_blocks_too_long`` somewhere above 13,000."""

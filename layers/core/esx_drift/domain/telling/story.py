@@ -6,28 +6,17 @@ from types import MappingProxyType
 from typing import Final
 
 from esx_drift.domain.judging.findings import rank
-from esx_drift.domain.shapes import Change, Event, EventData, Finding
+from esx_drift.domain.shapes import Event, EventData, Finding
 from esx_drift.domain.telling.change_lines import headline_of, lines_of, vib_headline_of
-from esx_drift.domain.telling.commands import command_of
 from esx_drift.domain.telling.finding_lines import (
     headline_on,
     line_on,
     over_headline_on,
     over_line_on,
-    places,
-    places_of,
 )
-from esx_drift.domain.telling.next_steps import ADVICE, VIB_GONE
-from esx_drift.domain.telling.setting import also, facts, place, unlisted, unwatched, when
+from esx_drift.domain.telling.leading import Step, leading, step_of
+from esx_drift.domain.telling.setting import also, facts, place, unlisted, unwatched, watched_again, when
 from esx_drift.domain.telling.wording import counted, share
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing to do next, and the command or name that goes with it; empty where there is none."""
-
-    text: str
-    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +53,17 @@ def _detected(data: EventData) -> Story:
         headline(changes, data["coverage"], at_least=at_least) if changes else _counted_headline(news, data)
     )
     back = _is_put_back(data)
-    said = f"{said}, as accepted again" if back else said
+    said = over_headline_on(_unreviewed(data), data) if back else said
     critical = not back and any(item["severity"] == "critical" for item in (*changes, *news))
     lines = lines_of(changes, data["host_names"], data["coverage"])
     lines += [line_on(finding) for finding in news if not _is_said_by_changes(finding, data)]
     lines += [over_line_on(finding, data["checked_at"]) for finding in _ended(data, told_by_changes=False)]
-    leading = _leading_kind(data, news)
+    advice = leading(data, news)
     return Story(
         title=f"{'CRITICAL · ' if critical else ''}{place(data)}: {said}",
         items=tuple(lines),
-        says=tuple(filter(None, (*_says(data, leading, news), also(data)))),
-        step=None if back else _step(leading, data, news),
+        says=tuple(filter(None, (*_says(data, "" if back else advice.note, news), also(data)))),
+        step=None if back else step_of(advice, data, news),
         facts=facts(data),
         unlisted=unlisted(data),
     )
@@ -85,7 +74,7 @@ def _resolved(data: EventData) -> Story:
     return Story(
         title=f"{place(data)}: {over_headline_on(ended, data) if ended else 'resolved'}",
         items=tuple(over_line_on(finding, data["checked_at"]) for finding in ended),
-        says=tuple(filter(None, (when(data), also(data)))),
+        says=tuple(filter(None, (when(data), watched_again(data), also(data)))),
         step=None,
         facts=facts(data),
         unlisted=unlisted(data),
@@ -129,7 +118,7 @@ def _ended(data: EventData, *, told_by_changes: bool) -> list[Finding]:
 def _is_said_by_changes(finding: Finding, data: EventData) -> bool:
     """The change itself says it better: a VIB's coming and going, and that something differs."""
     if finding["kind"] == "drift-unreviewed":
-        return bool(data["changes"]) and finding["transition"] == "opened"
+        return bool(data["changes"]) and (finding["transition"] == "opened" or _is_put_back(data))
     return any(change["key"] == finding["subject"] for change in data["changes"])
 
 
@@ -140,29 +129,7 @@ def _counted_headline(news: list[Finding], data: EventData) -> str:
     return f"{counted(data['totals']['changes'], 'change')}, {counted(data['totals']['findings'], 'finding')}"
 
 
-def _leading_kind(data: EventData, news: list[Finding]) -> str:
-    appeared = any(
-        change["element"] == "orphaned_vib" and change["kind"] == "added" for change in data["changes"]
-    )
-    if appeared:
-        return "orphaned-vib"
-    return news[0]["kind"] if news and not data["changes"] else "drift-unreviewed"
-
-
-def _step(kind: str, data: EventData, news: list[Finding]) -> Step:
-    hosts = [host for change in data["changes"] for host in change["hosts"]]
-    braces = places_of(hosts, data) if data["changes"] else places(news[:1], data)
-    if data["changes"] and all(_is_vib_gone(change) for change in data["changes"]):
-        return Step(VIB_GONE.format(**braces))
-    return Step(ADVICE[kind].step.format(**braces), command_of(kind, data, news))
-
-
-def _is_vib_gone(change: Change) -> bool:
-    return change["element"] == "orphaned_vib" and change["kind"] == "removed"
-
-
-def _says(data: EventData, leading: str, news: list[Finding]) -> tuple[str, ...]:
-    note = ADVICE[leading].note
+def _says(data: EventData, note: str, news: list[Finding]) -> tuple[str, ...]:
     return (
         when(data),
         *unwatched(news),
@@ -171,13 +138,13 @@ def _says(data: EventData, leading: str, news: list[Finding]) -> tuple[str, ...]
     )
 
 
-def _unreviewed(data: EventData) -> list[str]:
-    """The transitions of what is not as a person last accepted it."""
-    return [one["transition"] for one in data["findings"] if one["kind"] == "drift-unreviewed"]
+def _unreviewed(data: EventData) -> list[Finding]:
+    """What is, or was, not as a person last accepted it."""
+    return [one for one in data["findings"] if one["kind"] == "drift-unreviewed"]
 
 
 def _stays_open(data: EventData) -> str:
-    open_still = any(transition != "resolved" for transition in _unreviewed(data))
+    open_still = any(one["transition"] != "resolved" for one in _unreviewed(data))
     return "Stays open until it is put back or accepted." if data["changes"] and open_still else ""
 
 
@@ -185,6 +152,6 @@ def _is_put_back(data: EventData) -> bool:
     """Whether the change only brought back what was accepted: said as such, and nothing is left to do."""
     return (
         bool(data["changes"])
-        and _unreviewed(data) == ["resolved"]
+        and [one["transition"] for one in _unreviewed(data)] == ["resolved"]
         and all(one["transition"] in {"resolved", "still"} for one in data["findings"])
     )

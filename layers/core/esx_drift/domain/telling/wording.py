@@ -3,7 +3,6 @@
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Final
 
 from esx_drift.domain.shapes import Coverage
@@ -29,7 +28,7 @@ def clean(text: str, most: int = MAX_NAME_CHARACTERS) -> str:
 def sentence(text: str) -> str:
     """A sentence that may hold names from outside, ended by a full stop."""
     said = clean(text, MAX_SENTENCE_CHARACTERS)
-    return said if said.endswith((".", "!", "?", "…")) else f"{said}."
+    return said if said.removesuffix('"').endswith((".", "!", "?", "…")) else f"{said}."
 
 
 def counted(number: int, noun: str) -> str:
@@ -83,16 +82,17 @@ def between(since: str, until: str) -> str:
 
 def lasted(since: str, until: str) -> str:
     """``47 min``, ``5 h 40 min``, ``7 days``; ``less than a minute``."""
-    return _duration(time_of(since), time_of(until))
+    return duration((time_of(until) - time_of(since)).total_seconds())
 
 
-def _duration(since: datetime, until: datetime) -> str:
-    seconds = int((until - since).total_seconds())
-    if seconds < MINUTE_SECONDS:
+def duration(seconds: float) -> str:
+    """The same from its length; what is below zero is less than a minute."""
+    whole = int(seconds)
+    if whole < MINUTE_SECONDS:
         return "less than a minute"
-    if seconds < HOUR_SECONDS:
-        return f"{seconds // MINUTE_SECONDS} min"
-    if seconds < 2 * DAY_SECONDS:
-        minutes = seconds % HOUR_SECONDS // MINUTE_SECONDS
-        return f"{seconds // HOUR_SECONDS} h" + (f" {minutes} min" if minutes else "")
-    return f"{seconds // DAY_SECONDS} days"
+    if whole < HOUR_SECONDS:
+        return f"{whole // MINUTE_SECONDS} min"
+    if whole < 2 * DAY_SECONDS:
+        minutes = whole % HOUR_SECONDS // MINUTE_SECONDS
+        return f"{whole // HOUR_SECONDS} h" + (f" {minutes} min" if minutes else "")
+    return f"{whole // DAY_SECONDS} days"
