@@ -2,7 +2,7 @@
 
 This is the table by kind; ``cases`` has what depends on more. Places in braces: ``vcenter``, ``cluster``,
 ``hosts`` (the name, or how many), ``scope`` (the one host, else the cluster), ``first`` (one host to look
-at); and in headlines ``clusters`` (the name, or how many), ``vibs`` (``orphaned VIB``, or how many), ``skew``.
+at); and in headlines ``clusters`` (the name, or how many), ``vibs`` (the same), ``skew``.
 Only commands that exist are named. In commands, names are as a shell takes them, ``only_hosts`` limits one to
 the hosts that the event is about, and ``vib`` is the command that shows the VIB.
 """

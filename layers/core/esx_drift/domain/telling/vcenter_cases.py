@@ -51,6 +51,11 @@ def _unreachable(step: str) -> Advice:
     return replace(ADVICE["vcenter-unreachable"], step=step)
 
 
+def _misled(headline: str) -> Advice:
+    step = "do host and port in its secret lead to the vCenter itself, and no proxy answers in its place?"
+    return replace(ADVICE["vcenter-error"], headline=headline, step=step)
+
+
 _AUTHORIZATION: tuple[Case, ...] = (
     (
         lambda finding: "known" in finding["detail"],
@@ -150,24 +155,8 @@ _UNREACHABLE: tuple[Case, ...] = (
 )
 
 _ERROR: tuple[Case, ...] = (
-    (
-        _answers("3"),
-        replace(
-            ADVICE["vcenter-error"],
-            headline="answers with a redirect",
-            step="do host and port in its secret lead to the vCenter itself, and no proxy answers in its "
-            "place?",
-        ),
-    ),
-    (
-        _answers("2"),
-        replace(
-            ADVICE["vcenter-error"],
-            headline="answers what no vCenter answers",
-            step="do host and port in its secret lead to the vCenter itself, and no proxy answers in its "
-            "place?",
-        ),
-    ),
+    (_answers("3"), _misled("answers with a redirect")),
+    (_answers("2"), _misled("answers what no vCenter answers")),
     (
         _lists_too_much,
         replace(
