@@ -86,6 +86,7 @@ def _tell(record: Record) -> None:
         coverage=record["coverage"],
         changes=len(record["changes"]),
         failure=failure["message"] if failure else None,
+        notices=record["notices"],
         events=[event["type"] for event in record["events"]],
     )
     count("Checks", outcome=record["outcome"])

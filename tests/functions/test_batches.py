@@ -12,6 +12,7 @@ from functions.checker import app as checker
 from functions.dispatcher import app as dispatcher
 from functions.notifier import app as notifier
 from tests.functions.conftest import REGION, Deployed, FunctionLog
+from tests.simulator import fault_kinds
 
 EVENTS = Path(__file__).parents[2] / "events"
 FEEDS = {"checker": "CheckQueue", "dispatcher": "RetryQueue", "notifier": "NotifyQueue"}
@@ -170,6 +171,16 @@ def test_the_checker_names_run_vcenter_and_cluster_on_each_line(
     (line,) = function_log.lines("cluster checked")
     assert line["run_id"] == "5f1c6b0e-7d1f-4c39-9b6e-0a8d9c1e2f30"
     assert (line["vcenter"], line["cluster"], line["outcome"]) == ("vc01", "domain-c9", "baseline")
+
+
+def test_what_a_check_notices_for_the_first_time_is_in_the_log(
+    deployed: Deployed, function_log: FunctionLog
+) -> None:
+    """It makes no event: without this line nobody would ever hear of it."""
+    deployed.vcenter.faults.inject("GET *domain-c9/installed-images", fault_kinds.document("unknown_fields"))
+    deployed.invoke("checker", json.loads((EVENTS / "checker-collect.json").read_text()))
+    (line,) = function_log.lines("cluster checked")
+    assert any("added_in_10" in notice for notice in line["notices"])
 
 
 def test_a_failed_check_says_why_in_the_log(deployed: Deployed, function_log: FunctionLog) -> None:

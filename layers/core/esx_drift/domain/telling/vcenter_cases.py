@@ -96,7 +96,7 @@ _AUTHENTICATION: tuple[Case, ...] = (
         ),
     ),
     (
-        lambda finding: "the new password" in finding["summary"] or "a new password" in finding["summary"],
+        lambda finding: "not tried: the last login was refused" in finding["summary"],
         Advice(
             "login not tried yet",
             "login works again",
