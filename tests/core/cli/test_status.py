@@ -1,24 +1,32 @@
 import gzip
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
 
 import boto3
 import pytest
 from esx_drift.adapters.fleet_file import FleetFile
 from esx_drift.adapters.store import S3Store
 from esx_drift.cli.fleet_rows import image_name
+from esx_drift.domain.dispatching.run import Run as DispatchRun
+from esx_drift.domain.dispatching.run import blank_dispatch
 from esx_drift.domain.names import (
     VCENTER_LOG,
     canonical_json,
     fingerprint,
+    record_key,
     sha256_hex,
     snapshot_key,
     state_key,
 )
-from esx_drift.domain.shapes import After, Family, Finding, Severity, Snapshot
+from esx_drift.domain.record import Heading, blank_record
+from esx_drift.domain.shapes import After, Family, Finding, Outcome, Severity, Snapshot
 from esx_drift.log import empty_after
 
 from tests.core.cli.conftest import Run
 from tests.core.fleets import fleet
 
+NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 LOOKED = "2026-11-23T02:14:00.000Z"
 
 
@@ -79,12 +87,26 @@ def _store() -> S3Store:
     return S3Store(lambda: client, "audit", "state")
 
 
-def _keep(vcenter: str, cluster: str, after: After) -> None:
+def _dispatched(vcenter: str, standalone: int | None) -> int:
+    """The number of a dispatch record that counted so many hosts in no cluster; below 0: a decision's."""
+    heading = Heading(vcenter, VCENTER_LOG, None, 1, str(UUID(int=1)), None, NOW, "test", "0" * 64)
+    outcome: Outcome = "retired" if standalone == -1 else "dispatched"
+    dispatch = {**blank_dispatch(DispatchRun("run", "schedule")), "standalone_hosts": standalone}
+    record = {
+        **blank_record(heading, outcome, NOW, empty_after()),
+        "before_sha256": "0" * 64,
+        "dispatch": dispatch if outcome == "dispatched" else None,
+    }
+    assert _store().put_record(record)  # type: ignore[arg-type] # its schema checks it
+    return 1
+
+
+def _keep(vcenter: str, cluster: str, after: After, seq: int | None = None) -> None:
     state = {
         "schema_version": 1,
         "vcenter": vcenter,
         "cluster": cluster,
-        "head": None,
+        "head": {"seq": seq, "key": record_key(vcenter, cluster, seq), "sha256": "0" * 64} if seq else None,
         "after": after,
         "outbox": [],
     }
@@ -114,8 +136,8 @@ def test_the_fleet_is_one_table(file: FleetFile, run: Run) -> None:
         "gone", domain_c1="prod-b", domain_c2="prod-a", domain_c3="new", domain_c4="gone", domain_c5="lab-1"
     )
     overdue = _finding("check-overdue", "domain-c3", "critical")
-    unreachable = _finding("vcenter-unreachable", "", "warning")
-    _keep("vc01", VCENTER_LOG, _after(overdue, unreachable, clusters=clusters))
+    hidden = {**_finding("vcenter-authorization", "", "critical"), "detail": {"listed": 3, "known": 9}}
+    _keep("vc01", VCENTER_LOG, _after(overdue, hidden, clusters=clusters))  # type: ignore[arg-type] # a finding
     _keep("vc01", "domain-c1", _seen("prod-b", 2, 2, _snapshot("U3e", "U3e")))
     vibs = [_finding("orphaned-vib", vib, "critical", "orphaned-vib") for vib in ("mft(1)", "sut(2)")]
     mixed = _finding("image-not-uniform", "", "warning", "drift")
@@ -128,7 +150,7 @@ def test_the_fleet_is_one_table(file: FleetFile, run: Run) -> None:
     rows = [" ".join(line.split()) for line in ran.out.splitlines()]
     assert rows == [
         "vCenter Cluster Image Uniform Covered Last look (UTC) Open findings",
-        "vc01 (the vCenter) - - - - warning vcenter-unreachable",
+        "vc01 (the vCenter) - - - - critical vcenter-authorization",
         "vc01 new - - - never critical check-overdue",
         (
             "vc01 prod-a ESXi 8.0 U3d on 2 of 3 no 3 of 4 2026-11-23 02:14 "
@@ -137,8 +159,100 @@ def test_the_fleet_is_one_table(file: FleetFile, run: Run) -> None:
         "vc01 prod-b ESXi 8.0 U3e yes 2 of 2 2026-11-23 02:14 none",
         "vc02 (the vCenter) - - - never -",
         "",
-        "2 of 3 clusters looked at, 5 of 6 hosts covered, 5 findings open, 3 of them critical",
+        (
+            "2 of 3 clusters seen by the last check, 5 of 6 known hosts covered, "
+            "5 findings open, 4 of them critical"
+        ),
     ]
+
+
+def _rows(run: Run) -> list[str]:
+    ran = run("status")
+    assert (ran.code, ran.err) == (0, "")
+    return [" ".join(line.split()) for line in ran.out.splitlines()][1:]
+
+
+@pytest.mark.usefixtures("stack")
+@pytest.mark.parametrize(
+    "own",
+    [
+        pytest.param({"blind_since": LOOKED}, id="not-listed"),
+        pytest.param({"findings": ["vcenter-unreachable"]}, id="unreachable"),
+        pytest.param({"findings": ["vcenter-replaced"]}, id="replaced"),
+    ],
+)
+def test_a_vcenter_that_is_away_looks_not_healthy(file: FleetFile, run: Run, own: dict[str, Any]) -> None:
+    """Its clusters' own logs know nothing of it: what they hold is from before."""
+    file.write(canonical_json(fleet(vcenters=[{"name": "vc01"}])), None)
+    open_ = [_finding(kind, "", "critical") for kind in own.pop("findings", [])]
+    _keep("vc01", VCENTER_LOG, _after(*open_, **own, clusters=_listed(domain_c1="prod-a")))
+    _keep("vc01", "domain-c1", _seen("prod-a", 4, 4, _snapshot("U3e", "U3e")))
+    *_, row, blank, summary = _rows(run)
+    assert row == "vc01 prod-a was ESXi 8.0 U3e - not seen, was 4 of 4 2026-11-23 02:14 -"
+    assert blank == ""
+    assert summary.startswith("0 of 1 cluster seen by the last check, 0 of 4 known hosts covered, ")
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_cluster_that_its_last_check_did_not_see_looks_not_healthy(file: FleetFile, run: Run) -> None:
+    """By its own log, or since the vCenter's log misses it; the clusters beside it are as they are."""
+    file.write(canonical_json(fleet(vcenters=[{"name": "vc01"}])), None)
+    names = _listed(
+        domain_c1="blind", domain_c2="gone", domain_c3="nobody", domain_c4="partly", domain_c5="first"
+    )
+    _keep("vc01", VCENTER_LOG, _after(_finding("cluster-missing", "domain-c2", "warning"), clusters=names))
+    for cluster, name, covered, blind in (
+        ("domain-c1", "blind", 4, LOOKED),
+        ("domain-c2", "gone", 4, None),
+        ("domain-c3", "nobody", 0, LOOKED),
+        ("domain-c4", "partly", 3, None),
+    ):
+        after = _seen(name, 4, covered, _snapshot("U3e", "U3e"))
+        _keep("vc01", cluster, {**after, "blind_since": blind})
+    _keep("vc01", "domain-c5", _after(cluster_name="first", blind_since=LOOKED))
+    assert _rows(run) == [
+        "vc01 blind was ESXi 8.0 U3e - not seen, was 4 of 4 2026-11-23 02:14 -",
+        "vc01 first - - - never -",
+        "vc01 gone was ESXi 8.0 U3e - not seen, was 4 of 4 2026-11-23 02:14 warning cluster-missing",
+        "vc01 nobody was ESXi 8.0 U3e - 0 of 4 2026-11-23 02:14 -",
+        "vc01 partly ESXi 8.0 U3e of those seen 3 of 4 2026-11-23 02:14 none",
+        "",
+        (
+            "1 of 5 clusters seen by the last check, 3 of 16 known hosts covered, "
+            "1 finding open, 0 of them critical"
+        ),
+    ]
+
+
+@pytest.mark.usefixtures("stack")
+def test_hosts_in_no_cluster_are_shown_as_not_covered(file: FleetFile, run: Run) -> None:
+    """The last dispatch counted them; one that listed nothing, or a decision, counts none."""
+    file.write(canonical_json(fleet(vcenters=[{"name": name} for name in ("vc01", "vc02", "vc03")])), None)
+    for vcenter, standalone in (("vc01", 3), ("vc02", None), ("vc03", -1)):
+        seq = _dispatched(vcenter, standalone)
+        _keep(vcenter, VCENTER_LOG, _after(clusters={}), seq)
+    assert _rows(run) == [
+        "vc01 (the vCenter) - - - never -",
+        "vc01 (hosts in no cluster) - - 0 of 3 - -",
+        "vc02 (the vCenter) - - - never -",
+        "vc03 (the vCenter) - - - never -",
+        "",
+        (
+            "0 of 0 clusters seen by the last check, 0 of 3 known hosts covered, "
+            "0 findings open, 0 of them critical"
+        ),
+    ]
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_dispatch_record_that_is_gone_hides_no_cluster(file: FleetFile, run: Run) -> None:
+    """It is warned of, and the table is there."""
+    file.write(canonical_json(fleet()), None)
+    _keep("vc01", VCENTER_LOG, _after(clusters=_listed(domain_c1="prod-a")), 7)
+    ran = run("status")
+    assert ran.code == 0
+    assert "standalone hosts are not known" in ran.err
+    assert "prod-a" in ran.out
 
 
 @pytest.mark.usefixtures("stack")

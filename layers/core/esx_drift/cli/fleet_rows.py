@@ -2,35 +2,49 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from esx_drift.domain.fleets.fleet import Fleet, excluded_by
 from esx_drift.domain.images.labels import release_of
 from esx_drift.domain.judging.findings import rank
+from esx_drift.domain.judging.kinds import VCENTER_KINDS
 from esx_drift.domain.names import VCENTER_LOG
 from esx_drift.domain.shapes import After, Coverage, Finding, KnownCluster, Snapshot, State
+
+AWAY_KINDS = VCENTER_KINDS - {"cluster-missing"}
+"""What keeps a vCenter as a whole from being listed, in its own log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One cluster, or with ``cluster`` none a vCenter's own findings. What was never seen is none."""
+    """One cluster; with ``cluster`` none a vCenter's own findings, or (``standalone``) hosts in no cluster.
+
+    What was never seen is none. ``seen``: by its last check; where it was not, image and coverage are those
+    of the last look, and nobody knows what holds now. ``uniform``: all hosts that were seen run the same.
+    """
 
     vcenter: str
     cluster: str | None
-    image: str | None
-    uniform: bool | None
-    coverage: Coverage | None
-    last_look_at: str | None
-    findings: tuple[Finding, ...]
+    image: str | None = None
+    uniform: bool | None = None
+    coverage: Coverage | None = None
+    last_look_at: str | None = None
+    findings: tuple[Finding, ...] = ()
+    seen: bool = True
+    standalone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """All that the table is made of. ``snapshots`` is keyed by vCenter and cluster."""
+    """All that the table is made of.
+
+    ``snapshots`` is keyed by vCenter and cluster, ``standalone`` counts hosts in no cluster by vCenter.
+    """
 
     fleet: Fleet
     states: Mapping[tuple[str, str], After]
     snapshots: Mapping[tuple[str, str], Snapshot]
+    standalone: Mapping[str, int]
 
 
 def by_log(states: Iterable[State]) -> dict[tuple[str, str], After]:
@@ -78,34 +92,42 @@ def _vcenter_rows(vcenter: str, known: Known) -> Iterator[Row]:
     found = _open(own)
     wide = tuple(finding for finding in found if finding["subject"] not in clusters)
     if wide or not clusters:
-        yield Row(vcenter, None, None, None, None, None, wide)
+        yield Row(vcenter, None, findings=wide)
     for cluster, name in sorted(clusters.items(), key=lambda one: (one[1], one[0])):
         about = tuple(finding for finding in found if finding["subject"] == cluster)
         yield _cluster_row(
-            vcenter,
-            name,
+            Row(vcenter, name, findings=about, seen=not about and not _is_away(own)),
             known.states.get((vcenter, cluster)),
-            about,
             known.snapshots.get((vcenter, cluster)),
         )
+    if vcenter in known.standalone:
+        hosts = known.standalone[vcenter]
+        coverage: Coverage = {"hosts": hosts, "covered": 0, "failed": 0, "unsupported": 0}
+        yield Row(vcenter, None, coverage=coverage, standalone=True)
 
 
-def _cluster_row(
-    vcenter: str, name: str, after: After | None, about: tuple[Finding, ...], snapshot: Snapshot | None
-) -> Row:
-    found = (*about, *_open(after))
+def _is_away(own: After | None) -> bool:
+    """Whether a vCenter could not be listed, by its own log: then no cluster of it was seen since."""
+    if own is None:
+        return False
+    kinds = {one["kind"] for one in own["findings"].values() if "listed" not in one["detail"]}
+    return own["blind_since"] is not None or bool(kinds & AWAY_KINDS)
+
+
+def _cluster_row(row: Row, after: After | None, snapshot: Snapshot | None) -> Row:
     if after is None:
-        return Row(vcenter, name, None, None, None, None, found)
-    seen = after["coverage"] is not None and after["coverage"]["covered"] > 0
+        return replace(row, seen=False)
+    found = (*row.findings, *_open(after))
+    coverage = after["coverage"]
     uniform = not any(finding["kind"] == "image-not-uniform" for finding in found)
-    return Row(
-        vcenter,
-        name,
-        image_name(snapshot) if snapshot else None,
-        uniform if seen else None,
-        after["coverage"],
-        after["last_look_at"],
-        tuple(sorted(found, key=lambda finding: (-rank(finding["severity"]), finding["kind"]))),
+    return replace(
+        row,
+        image=image_name(snapshot) if snapshot else None,
+        uniform=uniform if coverage and coverage["covered"] > 0 else None,
+        coverage=coverage,
+        last_look_at=after["last_look_at"],
+        findings=tuple(sorted(found, key=lambda finding: (-rank(finding["severity"]), finding["kind"]))),
+        seen=row.seen and after["last_look_at"] is not None and after["blind_since"] is None,
     )
 
 

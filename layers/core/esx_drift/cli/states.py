@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, cast
 from esx_drift.adapters.store import S3Store
 from esx_drift.cli.terminal import warn
 from esx_drift.contracts import json_of, violations
+from esx_drift.domain.names import VCENTER_LOG
 from esx_drift.domain.shapes import After, Snapshot, State
-from esx_drift.errors import ContractViolation
+from esx_drift.errors import ContractViolation, StoreUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -38,6 +39,31 @@ def snapshots_of(states: Mapping[tuple[str, str], After], store: S3Store) -> dic
     """The last snapshot of each log that has one."""
     taken = {log: after["snapshot"]["key"] for log, after in states.items() if after["snapshot"]}
     return dict(zip(taken, _each(store.snapshot, taken.values()), strict=True))
+
+
+def standalone_hosts(states: Iterable[State], store: S3Store) -> dict[str, int]:
+    """How many hosts in no cluster each vCenter had, by its last dispatch; where that listed nothing, none.
+
+    A record that can't be read is warned of: the rest of the fleet is to be shown all the same.
+    """
+    heads = {state["vcenter"]: state["head"]["seq"] for state in states if _is_own(state) and state["head"]}
+    counted = {vcenter: _standalone(store, vcenter, seq) for vcenter, seq in heads.items()}
+    return {vcenter: hosts for vcenter, hosts in counted.items() if hosts}
+
+
+def _is_own(state: State) -> bool:
+    return state["cluster"] == VCENTER_LOG
+
+
+def _standalone(store: S3Store, vcenter: str, seq: int) -> int | None:
+    try:
+        record, _ = store.record(vcenter, VCENTER_LOG, seq)
+    except (StoreUnavailable, ContractViolation, ValueError) as error:
+        warn(
+            f"the last record of {vcenter} can't be read, so that its standalone hosts are not known: {error}"
+        )
+        return None
+    return record["dispatch"]["standalone_hosts"] if record["dispatch"] else None
 
 
 def _each[T](read: Callable[[str], T], keys: Iterable[str]) -> list[T]:

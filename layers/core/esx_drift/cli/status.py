@@ -9,6 +9,7 @@ from rich.text import Text
 
 from esx_drift.cli.fleet_rows import Known, Row, by_log, rows_of
 from esx_drift.cli.terminal import printable, say, stdout
+from esx_drift.domain.telling.wording import counted
 from esx_drift.domain.times import time_of
 
 STYLES = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
@@ -21,6 +22,8 @@ Stack = Annotated[str, typer.Option(help="The CloudFormation stack that esx-drif
 
 def status(stack: Stack = "esx-drift") -> None:
     """Show each cluster: its image, if all hosts run it, how many were seen and when, and what is open.
+
+    What its last check did not see is shown as it was, and counted as not covered.
 
     Exit code 0: shown, whatever is open; 2: trouble.
     """
@@ -40,38 +43,71 @@ def _known(stack: str) -> Known:
     from esx_drift.adapters.fleet_file import FleetFile  # noqa: PLC0415 -- see above
     from esx_drift.adapters.store import S3Store  # noqa: PLC0415 -- see above
     from esx_drift.cli.aws import clients, outputs_of, told  # noqa: PLC0415 -- see above
-    from esx_drift.cli.states import snapshots_of, states_in  # noqa: PLC0415 -- see above
+    from esx_drift.cli.states import snapshots_of, standalone_hosts, states_in  # noqa: PLC0415 -- see above
 
     aws = clients()
     with told("Reading the fleet's state"):
         state_bucket, audit_bucket = outputs_of(stack, "StateBucketName", "AuditBucketName")
         fleet, _ = FleetFile(aws.s3, state_bucket).read()
-        states = by_log(states_in(aws.s3(), state_bucket))
-        return Known(fleet, states, snapshots_of(states, S3Store(aws.s3, audit_bucket, state_bucket)))
+        stored = list(states_in(aws.s3(), state_bucket))
+        states, store = by_log(stored), S3Store(aws.s3, audit_bucket, state_bucket)
+        return Known(fleet, states, snapshots_of(states, store), standalone_hosts(stored, store))
 
 
 def _cells(row: Row) -> list[Text]:
-    coverage = row.coverage
     return [
         Text(printable(row.vcenter)),
-        Text("(the vCenter)", "dim") if row.cluster is None else Text(printable(row.cluster)),
-        Text(printable(row.image or UNKNOWN)),
-        {True: Text("yes"), False: Text("no", "yellow"), None: Text(UNKNOWN)}[row.uniform],
-        Text(f"{coverage['covered']} of {coverage['hosts']}" if coverage else UNKNOWN),
+        _name(row),
+        _image(row),
+        _uniform(row),
+        _covered(row),
         Text(_looked(row)),
         _findings(row),
     ]
 
 
+def _name(row: Row) -> Text:
+    if row.cluster is not None:
+        return Text(printable(row.cluster))
+    return Text("(hosts in no cluster)" if row.standalone else "(the vCenter)", "dim")
+
+
+def _image(row: Row) -> Text:
+    if row.image is None:
+        return Text(UNKNOWN)
+    return Text(printable(row.image)) if row.seen else Text(f"was {printable(row.image)}", "dim")
+
+
+def _uniform(row: Row) -> Text:
+    """Of hosts that were not seen nobody knows whether they run the same."""
+    coverage = row.coverage
+    if coverage is None or row.uniform is None or not row.seen:
+        return Text(UNKNOWN)
+    if not row.uniform:
+        return Text("no", "yellow")
+    return Text("yes" if coverage["covered"] == coverage["hosts"] else "of those seen")
+
+
+def _covered(row: Row) -> Text:
+    coverage = row.coverage
+    if coverage is None:
+        return Text(UNKNOWN)
+    share = f"{coverage['covered']} of {coverage['hosts']}"
+    if coverage["covered"] and not row.seen:
+        return Text(f"not seen, was {share}", "yellow")
+    return Text(share, "" if coverage["covered"] == coverage["hosts"] else "yellow")
+
+
 def _looked(row: Row) -> str:
     if row.last_look_at:
         return f"{time_of(row.last_look_at):%Y-%m-%d %H:%M}"
-    return UNKNOWN if row.cluster is None and row.findings else NEVER
+    is_about_looks = row.cluster is not None or not (row.findings or row.standalone)
+    return NEVER if is_about_looks else UNKNOWN
 
 
 def _findings(row: Row) -> Text:
     if not row.findings:
-        return Text("none" if row.last_look_at else UNKNOWN)
+        return Text("none" if row.last_look_at and row.seen else UNKNOWN)
     counts = Counter((finding["severity"], finding["kind"]) for finding in row.findings)
     told = [
         Text(f"{severity} {kind}" + (f" x{count}" if count > 1 else ""), STYLES[severity])
@@ -81,12 +117,15 @@ def _findings(row: Row) -> Text:
 
 
 def _summary(rows: list[Row]) -> str:
+    """What was not seen by its last check is not counted as covered, whatever was seen before."""
     clusters = [row for row in rows if row.cluster is not None]
-    seen = [row.coverage for row in clusters if row.coverage]
+    known = [row for row in rows if row.coverage]
+    covered = sum(row.coverage["covered"] for row in known if row.coverage and row.seen)
+    hosts = sum(row.coverage["hosts"] for row in known if row.coverage)
     findings = [finding for row in rows for finding in row.findings]
     critical = sum(finding["severity"] == "critical" for finding in findings)
     return (
-        f"{len(seen)} of {len(clusters)} clusters looked at, "
-        f"{sum(of['covered'] for of in seen)} of {sum(of['hosts'] for of in seen)} hosts covered, "
-        f"{len(findings)} findings open, {critical} of them critical"
+        f"{sum(row.seen for row in clusters)} of {counted(len(clusters), 'cluster')} seen by the last check, "
+        f"{covered} of {counted(hosts, 'known host')} covered, "
+        f"{counted(len(findings), 'finding')} open, {critical} of them critical"
     )
