@@ -116,7 +116,7 @@ def _keep(vcenter: str, cluster: str, after: After, seq: int | None = None) -> N
 def _listed(retired: str | None = None, **names: str) -> dict[str, dict[str, str | None]]:
     return {
         cluster.replace("_", "-"): {
-            "name": name, "first_listed_at": LOOKED, "last_listed_at": LOOKED,
+            "name": name, "watched_as": name, "first_listed_at": LOOKED, "last_listed_at": LOOKED,
             "retired_at": LOOKED if name == retired else None,
         }
         for cluster, name in names.items()
@@ -200,7 +200,11 @@ def test_a_cluster_that_its_last_check_did_not_see_looks_not_healthy(file: Fleet
     names = _listed(
         domain_c1="blind", domain_c2="gone", domain_c3="nobody", domain_c4="partly", domain_c5="first"
     )
-    _keep("vc01", VCENTER_LOG, _after(_finding("cluster-missing", "domain-c2", "warning"), clusters=names))
+    told = [
+        _finding("cluster-missing", "domain-c2", "warning"),
+        _finding("cluster-renamed", "domain-c4", "warning"),
+    ]
+    _keep("vc01", VCENTER_LOG, _after(*told, clusters=names))
     for cluster, name, covered, blind in (
         ("domain-c1", "blind", 4, LOOKED),
         ("domain-c2", "gone", 4, None),
@@ -215,13 +219,24 @@ def test_a_cluster_that_its_last_check_did_not_see_looks_not_healthy(file: Fleet
         "vc01 first - - - never -",
         "vc01 gone was ESXi 8.0 U3e - not seen, was 4 of 4 2026-11-23 02:14 warning cluster-missing",
         "vc01 nobody was ESXi 8.0 U3e - 0 of 4 2026-11-23 02:14 -",
-        "vc01 partly ESXi 8.0 U3e of those seen 3 of 4 2026-11-23 02:14 none",
+        "vc01 partly ESXi 8.0 U3e of those seen 3 of 4 2026-11-23 02:14 warning cluster-renamed",
         "",
         (
             "1 of 5 clusters seen by the last check, 3 of 16 known hosts covered, "
-            "1 finding open, 0 of them critical"
+            "2 findings open, 0 of them critical"
         ),
     ]
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_cluster_that_was_renamed_is_still_shown(file: FleetFile, run: Run) -> None:
+    """It is checked under its new name too, though a pattern leaves that out."""
+    file.write(canonical_json(fleet(vcenters=[{"name": "vc01", "clusters": {"exclude": ["lab-*"]}}])), None)
+    known = _listed(domain_c1="lab-1")
+    known["domain-c1"]["watched_as"] = "prod-a"
+    _keep("vc01", VCENTER_LOG, _after(clusters=known))
+    _keep("vc01", "domain-c1", _seen("lab-1", 2, 2, _snapshot("U3e", "U3e")))
+    assert _rows(run)[0] == "vc01 lab-1 ESXi 8.0 U3e yes 2 of 2 2026-11-23 02:14 none"
 
 
 @pytest.mark.usefixtures("stack")

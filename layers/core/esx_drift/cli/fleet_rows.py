@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from esx_drift.domain.fleets.fleet import Fleet, excluded_by
+from esx_drift.domain.dispatching.known import left_out_by
+from esx_drift.domain.fleets.fleet import Fleet
 from esx_drift.domain.images.labels import release_of
 from esx_drift.domain.judging.findings import rank
 from esx_drift.domain.judging.kinds import VCENTER_KINDS
@@ -72,7 +73,7 @@ def clusters_of(vcenter: str, known: Known) -> dict[str, str]:
     return {
         cluster: name
         for cluster, name in names.items()
-        if patterns is None or excluded_by(patterns, cluster, name) is None
+        if patterns is None or left_out_by(patterns, cluster, name, listed.get(cluster)) is None
     }
 
 
@@ -96,7 +97,7 @@ def _vcenter_rows(vcenter: str, known: Known) -> Iterator[Row]:
     for cluster, name in sorted(clusters.items(), key=lambda one: (one[1], one[0])):
         about = tuple(finding for finding in found if finding["subject"] == cluster)
         yield _cluster_row(
-            Row(vcenter, name, findings=about, seen=not about and not _is_away(own)),
+            Row(vcenter, name, findings=about, seen=not (_is_away(own) or _is_missed(about))),
             known.states.get((vcenter, cluster)),
             known.snapshots.get((vcenter, cluster)),
         )
@@ -112,6 +113,11 @@ def _is_away(own: After | None) -> bool:
         return False
     kinds = {one["kind"] for one in own["findings"].values() if "listed" not in one["detail"]}
     return own["blind_since"] is not None or bool(kinds & AWAY_KINDS)
+
+
+def _is_missed(about: tuple[Finding, ...]) -> bool:
+    """Whether a vCenter's log misses the cluster, or a look at it."""
+    return any(finding["kind"] in {"cluster-missing", "check-overdue"} for finding in about)
 
 
 def _cluster_row(row: Row, after: After | None, snapshot: Snapshot | None) -> Row:
