@@ -123,6 +123,60 @@ def test_a_document_that_shows_no_host_is_trouble(good: Path, tmp_path: Path, ru
         assert "UNAVAILABLE" in ran.err
 
 
+def emptied(good: Path, tmp_path: Path, status: str) -> Path:
+    """What a vCenter answers that has no report: every list is empty."""
+    document = json.loads(good.read_text()) | {
+        "status": status,
+        "uniform_image": False,
+        "image_categories": {"is_highest_and_widely_used_image_equal": False},
+    }
+    for name in ("successful_hosts", "failed_hosts", "unsupported_hosts"):
+        document[name] = []
+    for name in ("host_info", "host_notifications", "orphaned_vibs", "notifications"):
+        document[name] = {}
+    path = tmp_path / "empty.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+@pytest.mark.parametrize("status", ["UNAVAILABLE", "EXTRACT_INSTALLED_IMAGE_FAILURE", "OF_A_LATER_RELEASE"])
+def test_a_report_of_nothing_is_trouble(status: str, good: Path, tmp_path: Path, run: Run) -> None:
+    """On either side: it must not mean that every host left, nor that all joined."""
+    empty = emptied(good, tmp_path, status)
+    for files in ((empty, good), (good, empty), (empty, empty)):
+        ran = run("diff", *files)
+        assert (ran.code, ran.out) == (TROUBLE, "")
+        assert "empty.json names no host" in ran.err
+        assert f"Its status is {status}" in ran.err
+
+
+def test_only_a_success_without_hosts_means_that_all_left(good: Path, tmp_path: Path, run: Run) -> None:
+    """Or, the other way round, that all joined; two of them are the same."""
+    empty = emptied(good, tmp_path, "SUCCESS")
+    assert run("diff", good, empty).out.startswith("Hosts esx01, esx02 left.")
+    assert run("diff", empty, good).out.startswith("Hosts esx01, esx02 joined.")
+    assert run("diff", empty, empty).code == 0
+
+
+def test_documents_that_show_different_hosts_are_not_called_equal(
+    good: Path, tmp_path: Path, run: Run
+) -> None:
+    """Where no host is read on both sides, "nothing changed" would only mean "nothing compared"."""
+    files = []
+    for number, (read, unread) in enumerate((("host-16", "host-17"), ("host-17", "host-16"))):
+        document = json.loads(good.read_text()) | {"successful_hosts": [read], "failed_hosts": [unread]}
+        for place in document["image_categories"].values():
+            if isinstance(place, dict):
+                place["host_list"] = [read]
+        files.append(tmp_path / f"{number}.json")
+        files[-1].write_text(json.dumps(document))
+    ran = run("diff", *files)
+    assert (ran.code, ran.out) == (TROUBLE, "")
+    assert "no host was read in both documents" in ran.err
+    assert "0.json shows esx01" in ran.err
+    assert "1.json shows esx02" in ran.err
+
+
 def test_what_a_later_release_adds_is_a_warning(good: Path, tmp_path: Path, run: Run) -> None:
     """It is accepted, and not kept from anybody."""
     newer = tmp_path / "newer.json"

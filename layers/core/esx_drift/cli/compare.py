@@ -11,6 +11,9 @@ from esx_drift.cli.comparison import Comparison, Side, comparison_of, sides_of
 from esx_drift.cli.documents import document_in
 from esx_drift.cli.terminal import FOUND, fail, warn
 from esx_drift.contracts import notices_of
+from esx_drift.domain.images.versions import sorted_naturally
+from esx_drift.domain.judging.told import errors_of, quoted
+from esx_drift.domain.telling.wording import clean, counted, listed, named
 
 
 class Format(StrEnum):
@@ -36,6 +39,7 @@ def diff(
     _require_sight(before, baseline)
     _require_sight(after, current)
     compared = comparison_of(before, after)
+    _require_something_compared(compared, baseline, current)
     if output is Format.json:
         _write_json(compared)
     else:
@@ -46,10 +50,22 @@ def diff(
 
 
 def _require_sight(side: Side, path: Path) -> None:
-    """End the command where "no change" would only mean "nothing seen"."""
+    """End the command where "no change" or "all left" would only mean "nothing seen"."""
     if side.is_blind:
-        whole = f"{path} shows none of its {side.coverage['hosts']} hosts, so nothing can be compared"
-        fail(f"{whole}\nIts status is {side.report.status}")
+        hosts = side.coverage["hosts"]
+        what = f"shows none of its {counted(hosts, 'host')}" if hosts else "names no host"
+        why = quoted([text for told in side.report.notifications.values() for text in errors_of(told)])
+        fail(f"{path} {what}, so nothing can be compared\nIts status is {clean(side.report.status)}{why}")
+
+
+def _require_something_compared(compared: Comparison, baseline: Path, current: Path) -> None:
+    """End the command where two documents show hosts, but no host twice."""
+    if compared.is_empty:
+        whom = [
+            f"{path} shows {listed(named(sorted_naturally(side.report.runs), compared.names))}"
+            for path, side in ((baseline, compared.baseline), (current, compared.current))
+        ]
+        fail("\n".join(("no host was read in both documents, so nothing can be compared", *whom)))
 
 
 def _write_json(compared: Comparison) -> None:

@@ -26,8 +26,9 @@ class Side:
 
     @property
     def is_blind(self) -> bool:
-        """Whether it shows none of the hosts that it names."""
-        return self.coverage["hosts"] > 0 and self.coverage["covered"] == 0
+        """Whether it shows no host. Only a successful report that names none means that there is none."""
+        empty = not self.report.names and self.report.status == "SUCCESS"
+        return self.coverage["covered"] == 0 and not empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,19 @@ class Comparison:
     def drifted(self) -> bool:
         """Whether anything but a description changed."""
         return any(change["kind"] != "relabelled" for change in self.changes)
+
+    @property
+    def compared(self) -> set[str]:
+        """The hosts that both documents show, by id."""
+        known = self.baseline.snapshot["hosts"]
+        return {
+            host for host in self.current.report.runs if host in known and known[host]["image"] is not None
+        }
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are hosts, but none that says anything: neither compared, nor come or gone."""
+        return bool(self.names) and not self.drifted and not self.compared
 
     @property
     def names(self) -> dict[str, str]:
