@@ -49,9 +49,8 @@ class Comparison:
     def compared(self) -> set[str]:
         """The hosts that both documents show, by id."""
         known = self.baseline.snapshot["hosts"]
-        return {
-            host for host in self.current.report.runs if host in known and known[host]["image"] is not None
-        }
+        shown = self.current.report.runs.keys() & known.keys()
+        return {host for host in shown if known[host]["image"] is not None}
 
     @property
     def is_empty(self) -> bool:

@@ -61,5 +61,12 @@ def fail(text: str, code: int = TROUBLE) -> NoReturn:
 
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else PIPE_WIDTH
-    return Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
+    terminal = stream.isatty()
+    return Console(
+        file=stream,
+        force_terminal=terminal,  # else FORCE_COLOR would colour a file
+        width=None if terminal else PIPE_WIDTH,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
