@@ -99,6 +99,39 @@ def test_a_witness_is_no_outlier() -> None:
     assert look(ClusterModel(hosts(2) | {"host-9": HostModel("w", upgraded(), witness=True)})) == []
 
 
+def offering(image: Wire, *alternatives: Wire) -> Wire:
+    """The image, with these as its alternative images."""
+    criteria = {"selection_type": "HOST_UUID", "host_uuids": ["a"]}
+    inside = [{**part, "display_name": "For others", "selection_criteria": criteria} for part in alternatives]
+    return {**image, "alternative_images": {str(number): one for number, one in enumerate(inside)}}
+
+
+def running(*images: Wire) -> ClusterModel:
+    """One host on each of these images."""
+    return ClusterModel(
+        {f"host-{number}": HostModel(f"esx{number}", image) for number, image in enumerate(images, 1)}
+    )
+
+
+X, Y = software(), upgraded()
+OUTLIERS: dict[str, tuple[list[Wire], tuple[str, ...]]] = {
+    "an alternative of the others' image is none": ([offering(X, Y)] * 4 + [Y], ()),
+    "nor one that some of the others' images offer": ([X, X, X, offering(X, Y), Y], ()),
+    "of two equally large groups the one that offers counts": ([Y, offering(X, Y)], ()),
+    "an image that offers itself still counts": ([offering(X, X)] * 4 + [Y], ("host-5",)),
+    "it excuses itself by nobody's leave": ([X] * 4 + [offering(Y, Y)], ("host-5",)),
+    "nor by offering what the others run": ([X] * 4 + [offering(Y, X)], ("host-5",)),
+}
+
+
+@pytest.mark.parametrize("case", OUTLIERS)
+def test_who_is_an_outlier_where_images_offer_alternatives(case: str) -> None:
+    """What the most hosts run decides what is an alternative, and not what one host's image claims."""
+    images, outliers = OUTLIERS[case]
+    found = [one for one in look(running(*images)) if one.kind == "image-not-uniform"]
+    assert [one.hosts for one in found] == ([outliers] if outliers else [])
+
+
 @pytest.mark.parametrize(
     ("more", "severity"),
     [

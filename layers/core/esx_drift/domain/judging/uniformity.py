@@ -1,7 +1,8 @@
 """Whether hosts run the same software, and who does not."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 
 from esx_drift.domain.images.labels import release_of
 from esx_drift.domain.images.versions import natural, sorted_naturally
@@ -26,39 +27,53 @@ class Group:
 def groups_of(images: Mapping[str, Image], runs: Mapping[str, str]) -> list[Group]:
     """The hosts of ``runs`` (id to image), grouped by software, the group that the others differ from first.
 
-    That is the largest; of equally large ones the one with the newest release. A host that runs an
-    alternative image of another one is as it should be, so it is in no group; nor do two images differ
-    by the alternatives that they offer to others.
+    That is the largest; of equally large ones the one that offers another as an alternative image, or else
+    has the newest release. A host that runs an alternative which that largest group offers is as it should
+    be, so it is in no group; what a smaller group offers excuses nobody, or one host could excuse all the
+    others. Nor do two images differ by the alternatives that they offer.
     """
-    alternatives = _alternatives(images, set(runs.values()))
-    main = {digest: _main_digest(images[digest], digest, alternatives) for digest in set(runs.values())}
-    hosts: dict[str, list[str]] = {}
-    image: dict[str, Image] = {}
+    used = set(runs.values())
+    offering = any(images[digest]["alternatives"] for digest in used)
+    # What the hosts themselves run; where nobody offers alternatives, the whole image's digest will do.
+    main = {digest: digest_of(images[digest]["main"]) if offering else digest for digest in used}
+    found: dict[str, _Gathered] = {}
     for host in sorted_naturally(runs):
-        own = main[runs[host]]
-        hosts.setdefault(own, []).append(host)
-        image[own] = images[runs[host]]
-    counted_hosts = {own: several for own, several in hosts.items() if own not in alternatives} or hosts
-    groups = [(own, Group(image[own], tuple(several))) for own, several in counted_hosts.items()]
-    return [group for _, group in sorted(groups, key=_size, reverse=True)]
+        gathered = found.setdefault(main[runs[host]], _Gathered())
+        gathered.hosts.append(host)
+        gathered.images[runs[host]] = images[runs[host]]
+    several = sorted(found.items(), key=lambda one: _rank(one, found.keys()), reverse=True)
+    excused = several[0][1].offered - {several[0][0]} if several else set()
+    return [gathered.group for own, gathered in several if own not in excused]
 
 
-def _size(group: tuple[str, Group]) -> tuple[object, ...]:
-    own, it = group
-    return len(it.hosts), natural(str(it.image["main"]["base_image"])), own
+@dataclass(slots=True)
+class _Gathered:
+    """Hosts with the same main parts, and their images by digest: they may offer different alternatives."""
+
+    hosts: list[str] = field(default_factory=list)
+    images: dict[str, Image] = field(default_factory=dict)
+
+    @property
+    def image(self) -> Image:
+        return next(iter(self.images.values()))
+
+    @property
+    def group(self) -> Group:
+        return Group(self.image, tuple(self.hosts))
+
+    @property
+    def offered(self) -> set[str]:
+        return {
+            digest_of({part: value for part, value in parts.items() if part != "alternative_image"})
+            for image in self.images.values()
+            for parts in image["alternatives"].values()
+        }
 
 
-def _alternatives(images: Mapping[str, Image], used: set[str]) -> set[str]:
-    return {
-        digest_of({part: value for part, value in parts.items() if part != "alternative_image"})
-        for digest in used
-        for parts in images[digest]["alternatives"].values()
-    }
-
-
-def _main_digest(image: Image, digest: str, alternatives: set[str]) -> str:
-    """What the hosts themselves run; where nobody has alternatives, the whole image's digest will do."""
-    return digest_of(image["main"]) if alternatives else digest
+def _rank(one: tuple[str, _Gathered], all_of_them: AbstractSet[str]) -> tuple[object, ...]:
+    own, it = one
+    offers = not it.offered.isdisjoint(all_of_them - {own})
+    return len(it.hosts), offers, natural(str(it.image["main"]["base_image"])), own
 
 
 def not_uniform(groups: list[Group], names: Mapping[str, str], labels: Labels) -> list[Condition]:
