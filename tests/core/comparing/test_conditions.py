@@ -11,7 +11,7 @@ from esx_drift.domain.judging.condition import Condition
 from esx_drift.domain.shapes import Accepted
 
 from tests.core.comparing.clusters import ClusterModel, HostModel, Wire, document_of, report_of, snapshot_of
-from tests.core.comparing.sample import notification, software
+from tests.core.comparing.sample import component, notification, software
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LONG_AGO, LATELY = "2026-11-16T02:14:00.000Z", "2026-11-23T11:00:00.000Z"
@@ -92,6 +92,31 @@ def test_many_groups_are_cut_short() -> None:
     del some["host-1"]
     (found,) = look(ClusterModel(some))
     assert found.summary == "6 hosts run 6 different images"
+
+
+def test_outliers_on_one_release_are_told_apart() -> None:
+    """That both are called ESXi 8.0 U3e would explain nothing."""
+    other, third = upgraded(), upgraded()
+    other["components"]["Intel-i40en"] = component("2.9.2.0-1OEM.800.1.0.20613240")
+    third["components"] = {}
+    third["solutions"] = {}
+    (found,) = look(running(X, X, X, X, X, Y, Y, other, third))
+    assert found.summary == (
+        "5 of 9 hosts run ESXi 8.0 U3d; esx6, esx7 run ESXi 8.0 U3e;"
+        " esx8 runs ESXi 8.0 U3e, but differs from esx6 in component Intel-i40en;"
+        " esx9 runs ESXi 8.0 U3e, but differs from esx6 in 2 parts"
+    )
+
+
+def test_of_two_hosts_it_is_said_what_they_run() -> None:
+    """There is no majority, but neither is there much to tell."""
+    other = {**X, "components": {}}
+    for second, summary in (
+        (Y, "esx1 runs ESXi 8.0 U3d; esx2 runs ESXi 8.0 U3e"),
+        (other, "esx1 and esx2 run ESXi 8.0 U3d, but differ in component Intel-i40en"),
+    ):
+        (found,) = look(running(X, second))
+        assert found.summary == summary
 
 
 def test_a_witness_is_no_outlier() -> None:

@@ -103,12 +103,19 @@ class _Told:
         """``11 of 12 hosts run ESXi 8.0 U3e; esx07 runs ESXi 8.0 U3d``."""
         total = len(self.majority.hosts) + sum(len(group.hosts) for group in others)
         if len(self.majority.hosts) == 1:
-            return f"{total} hosts run {total} different images"
-        told = [self._outlier(group) for group in others[:MAX_GROUPS]]
+            return self._two(others[0]) if total == 2 else f"{total} hosts run {total} different images"  # noqa: PLR2004 - of two it can be said how they differ
+        told = [self._outlier(group, others[:number]) for number, group in enumerate(others[:MAX_GROUPS])]
         rest = sum(len(group.hosts) for group in others[MAX_GROUPS:])
         told += [f"{counted(rest, 'more host')} something else"] if rest else []
-        share = f"{len(self.majority.hosts)} of {total} hosts"
-        return f"{share} run {self.release(self.majority)}; {'; '.join(told)}"
+        most = f"{len(self.majority.hosts)} of {total} hosts run {self.release(self.majority)}"
+        return "; ".join((most, *told))
+
+    def _two(self, other: Group) -> str:
+        one, two = sorted((self.majority, other), key=lambda group: natural(group.hosts[0]))
+        if self.release(one) != self.release(two):
+            return "; ".join(f"{self._first(group)} runs {self.release(group)}" for group in (one, two))
+        differs = difference(one.image, two.image)
+        return f"{self._first(one)} and {self._first(two)} run {self.release(one)}, but differ in {differs}"
 
     def facts(self, group: Group) -> dict[str, Json]:
         """A group for programs."""
@@ -121,13 +128,27 @@ class _Told:
         """``ESXi 8.0 U3e``."""
         return clean(release_of(group.image, self.labels))
 
-    def _outlier(self, group: Group) -> str:
+    def _outlier(self, group: Group, before: list[Group]) -> str:
+        """What it runs; or, where that is called like what another group runs, in what it differs from it."""
         who, one = listed(named(group.hosts, self.names), MAX_NAMES), len(group.hosts) == 1
-        if self.release(group) != self.release(self.majority):
-            return f"{who} {'runs' if one else 'run'} {self.release(group)}"
-        parts = differing_parts(self.majority.image, group.image)
-        what = shown_part(parts[0]) if len(parts) == 1 else counted(len(parts), "part")
-        return f"{who} {'differs' if one else 'differ'} in {what}"
+        release = self.release(group)
+        if release == self.release(self.majority):
+            return f"{who} {'differs' if one else 'differ'} in {difference(self.majority.image, group.image)}"
+        runs = f"{who} {'runs' if one else 'run'} {release}"
+        like = next((other for other in before if self.release(other) == release), None)
+        if like is None:
+            return runs
+        differs = difference(like.image, group.image)
+        return f"{runs}, but {'differs' if one else 'differ'} from {self._first(like)} in {differs}"
+
+    def _first(self, group: Group) -> str:
+        return named(group.hosts, self.names)[0]
+
+
+def difference(one: Image, other: Image) -> str:
+    """``component Intel-i40en`` if two images differ in nothing else, else ``3 parts``."""
+    parts = differing_parts(one, other)
+    return shown_part(parts[0]) if len(parts) == 1 else counted(len(parts), "part")
 
 
 def differing_parts(one: Image, other: Image) -> list[str]:
