@@ -1,10 +1,11 @@
 """What one fresh look shows, how bad it is, and in which words."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from esx_drift.domain.images.canonical import snapshot_from
+from esx_drift.domain.images.consistency import inconsistencies_of_form
 from esx_drift.domain.images.coverage import ReportedHost, coverage_of, inventory_of, uncovered_hosts
 from esx_drift.domain.judging.assess import conditions
 from esx_drift.domain.judging.condition import Condition
@@ -13,6 +14,9 @@ from esx_drift.domain.shapes import Accepted
 from tests.core.comparing.clusters import ClusterModel, HostModel, Wire, document_of, report_of, snapshot_of
 from tests.core.comparing.sample import component, notification, software
 
+if TYPE_CHECKING:
+    from esx_drift.domain.images.document import Document
+
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LONG_AGO, LATELY = "2026-11-16T02:14:00.000Z", "2026-11-23T11:00:00.000Z"
 VIB = "smntemp(910.1.0.0005-5vmw.803.0.0.24022510)"
@@ -20,13 +24,15 @@ VIB = "smntemp(910.1.0.0005-5vmw.803.0.0.24022510)"
 
 def look(cluster: ClusterModel, document: Wire | None = None, **more: Any) -> list[Condition]:  # noqa: ANN401 -- what conditions takes
     """What a look at this cluster shows."""
-    report = report_of(document or document_of(cluster))
+    document = document or document_of(cluster)
+    report = report_of(document)
     known: dict[str, Any] = {
         "now": NOW,
         "uncovered_since": {},
         "accepted": {},
         "first_look": False,
         "blind_after_seconds": 72 * 3600,
+        "of_form": inconsistencies_of_form(cast("Document", document)),
     }
     baseline = more.pop("baseline", None)
     inventory = more.pop("inventory", inventory_of(report))
@@ -282,6 +288,7 @@ def test_a_status_is_told_for_the_cluster(
     empty = ClusterModel({})
     known = snapshot_of(ClusterModel(hosts(2)))
     document = document_of(empty) | {"status": status}
+    document["notifications"] = {"ELIGIBILITY_CHECK": {"errors": [notification("ERROR", "no")]}}
     found = look(empty, document, inventory=inventory, managed_by_image=managed, baseline=known)
     assert kinds(found) == [(kind, "", severity)]
     assert found[0].hosts == ("host-1", "host-2")
@@ -290,13 +297,34 @@ def test_a_status_is_told_for_the_cluster(
     assert blind[0].severity == "critical"
 
 
+NO = {"errors": [notification("ERROR", "no")]}
+ONE_OF_TWO = {
+    "is_highest_and_widely_used_image_equal": True,
+    "highest_versioned_image": {"software_info": software(), "host_list": ["host-1", "host-2"]},
+}
 CONTRADICTIONS: dict[str, Wire] = {
     "in more than one of the lists": {"failed_hosts": ["host-1"]},
     "listed under an image, but was not read": {"successful_hosts": ["host-2"], "failed_hosts": ["host-1"]},
     "called not uniform, but all hosts run the same": {"uniform_image": False},
-    "called successful, but reports an error": {
-        "notifications": {"EXTRACT_INSTALLED_IMAGE": {"errors": [notification("ERROR", "no")]}}
+    "called uniform, but the most widely used or the highest versioned one is missing": {
+        "image_categories": ONE_OF_TWO
     },
+    'called successful, but reports an error: "no"': {"notifications": {"EXTRACT_INSTALLED_IMAGE": NO}},
+    'called successful, but the eligibility check reports an error: "no"': {
+        "notifications": {"ELIGIBILITY_CHECK": NO}
+    },
+    'called successful, but LATER reports an error: "no"': {"notifications": {"LATER": NO}},
+    "the eligibility check is called failed, but reports no error": {
+        "status": "ELIGIBILITY_CHECK_FAILURE",
+        "notifications": {"EXTRACT_INSTALLED_IMAGE": NO},
+    },
+    f"{VIB} is orphaned on host-99, which is in none of the lists of hosts": {
+        "orphaned_vibs": {VIB: ["host-99"]}
+    },
+    'host-99 has an error, but is in none of the lists of hosts: "no"': {
+        "host_notifications": {"host-99": NO}
+    },
+    f"{VIB} is called orphaned, but on no host": {"orphaned_vibs": {VIB: []}},
 }
 
 
@@ -307,6 +335,48 @@ def test_a_contradiction_is_told(sentence: str) -> None:
     found = look(cluster, document_of(cluster) | CONTRADICTIONS[sentence])
     (contradiction,) = [condition for condition in found if condition.kind == "document-inconsistent"]
     assert sentence in contradiction.summary
+
+
+def test_what_is_no_error_says_nothing_of_a_stranger() -> None:
+    """By the way is by the way."""
+    cluster = ClusterModel(hosts(2))
+    told = {"host-99": {"info": [notification("INFO", "by the way")]}}
+    assert look(cluster, document_of(cluster) | {"host_notifications": told}) == []
+
+
+def test_a_host_that_is_in_no_list_but_in_the_inventory_has_its_findings() -> None:
+    """The inventory knows who belongs to the cluster, whatever the report forgets."""
+    cluster = ClusterModel(hosts(2))
+    inventory = {f"host-{number}": ReportedHost(f"esx{number}", "CONNECTED") for number in (1, 2, 99)}
+    facts = {"orphaned_vibs": {VIB: ["host-99"]}, "host_notifications": {"host-99": NO}}
+    found = look(cluster, document_of(cluster) | facts, inventory=inventory)
+    assert kinds(found) == [
+        ("orphaned-vib", VIB, "critical"),
+        ("document-inconsistent", "", "warning"),
+        ("host-not-covered", "host-99", "warning"),
+    ]
+    assert found[-1].summary == 'esx99 is missing from the report: "no"'
+
+
+@pytest.mark.parametrize("again", [0, 1])
+def test_an_image_that_is_listed_again_is_told(again: int) -> None:
+    """The list is for the images that are neither of the two named ones."""
+    named = [{"software_info": image, "host_list": [f"host-{n}"]} for n, image in enumerate((X, Y), 1)]
+    third: Wire = {**Y, "components": {}}
+    other = {"software_info": third, "host_list": ["host-3"]}
+    cluster = running(X, Y, third)
+    categories = {
+        "is_highest_and_widely_used_image_equal": False,
+        "most_widely_used_image": named[0],
+        "highest_versioned_image": named[1],
+        "host_image_list": [other],
+    }
+    document = document_of(cluster) | {"image_categories": categories}
+    assert [one.kind for one in look(cluster, document)] == ["image-not-uniform"]
+    categories["host_image_list"] = [other, named[again]]
+    found = look(cluster, document)[-1]
+    which = ("most widely used", "highest versioned")[again]
+    assert f"the {which} image is listed again among the other images" in found.summary
 
 
 def test_the_flags_of_the_categories_are_held_against_the_images() -> None:

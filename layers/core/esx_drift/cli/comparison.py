@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from esx_drift.domain.images.canonical import snapshot_from
+from esx_drift.domain.images.consistency import inconsistencies_of_form
 from esx_drift.domain.images.coverage import coverage_of, inventory_of
 from esx_drift.domain.images.document import Document
 from esx_drift.domain.images.report import Report, read_report
@@ -18,6 +19,7 @@ class Side:
 
     report: Report
     snapshot: Snapshot
+    inconsistencies_of_form: list[str]
 
     @property
     def coverage(self) -> Coverage:
@@ -66,8 +68,8 @@ class Comparison:
 def sides_of(baseline: Document, current: Document) -> tuple[Side, Side]:
     """Both documents; a host that the current one does not cover stays as the baseline has it."""
     before, after = read_report(baseline), read_report(current)
-    first = Side(before, snapshot_from(before, None))
-    return first, Side(after, snapshot_from(after, first.snapshot))
+    first = Side(before, snapshot_from(before, None), inconsistencies_of_form(baseline))
+    return first, Side(after, snapshot_from(after, first.snapshot), inconsistencies_of_form(current))
 
 
 def comparison_of(baseline: Side, current: Side) -> Comparison:
@@ -94,6 +96,7 @@ def _shown_by(side: Side, before: Side | None) -> list[Condition]:
         accepted=_taken_as_accepted(before) if before else {},
         first_look=before is None,
         blind_after_seconds=0,
+        of_form=side.inconsistencies_of_form,
     )
     return [condition for condition in found if condition.opens and condition.kind != "drift-unreviewed"]
 

@@ -1,19 +1,28 @@
 """Whether a document keeps the rules that its own API states."""
 
 from collections.abc import Iterator
+from typing import cast
 
+from esx_drift.domain.images.document import Document, ImageCategories, InstalledImage
+from esx_drift.domain.images.image import Order, image_of
 from esx_drift.domain.images.report import Report
 from esx_drift.domain.images.versions import sorted_naturally
 from esx_drift.domain.judging.told import errors_of, quoted
 from esx_drift.domain.judging.uniformity import groups_of
+from esx_drift.domain.names import digest_of
 from esx_drift.domain.telling.wording import clean
 
-OPERATION = "EXTRACT_INSTALLED_IMAGE"
+_ELIGIBILITY = "ELIGIBILITY_CHECK"
 
 
 def inconsistencies(report: Report) -> list[str]:
     """What contradicts itself in the report, a sentence each, hosts by their names."""
-    return [*_about_hosts(report), *_about_images(report), *_about_status(report)]
+    return [*_about_strangers(report), *_about_hosts(report), *_about_images(report), *_about_status(report)]
+
+
+def inconsistencies_of_form(document: Document) -> list[str]:
+    """The same of what only the document itself shows: reading it into a report leaves nothing of that."""
+    return [*_about_vibs(document), *_about_places(document["image_categories"])]
 
 
 def _about_hosts(report: Report) -> Iterator[str]:
@@ -30,6 +39,37 @@ def _about_hosts(report: Report) -> Iterator[str]:
             yield f"{name} is listed under an image, but was not read"
 
 
+def _about_strangers(report: Report) -> Iterator[str]:
+    """What is said of hosts that are in no list and have no name, though the inventory may know them."""
+    for host in sorted_naturally(report.orphaned_vibs.keys() - report.names.keys()):
+        for vib in report.orphaned_vibs[host]:
+            yield f"{clean(vib)} is orphaned on {clean(host)}, which is in none of the lists of hosts"
+    for host in sorted_naturally(report.host_notifications.keys() - report.names.keys()):
+        errors = errors_of(report.host_notifications[host])
+        if errors:
+            yield f"{clean(host)} has an error, but is in none of the lists of hosts{quoted(errors)}"
+
+
+def _about_vibs(document: Document) -> Iterator[str]:
+    for vib in sorted_naturally(vib for vib, hosts in document["orphaned_vibs"].items() if not hosts):
+        yield f"{clean(vib)} is called orphaned, but on no host"
+
+
+def _about_places(categories: ImageCategories) -> Iterator[str]:
+    """The list of images is for those that are neither of the two named ones."""
+    names = {"most widely used": "most_widely_used_image", "highest versioned": "highest_versioned_image"}
+    others = categories.get("host_image_list") or ()
+    listed = {_digest(installed) for installed in others}
+    for name, place in names.items() if listed else ():
+        named = cast("InstalledImage | None", categories.get(place))
+        if named is not None and _digest(named) in listed:
+            yield f"the {name} image is listed again among the other images"
+
+
+def _digest(installed: InstalledImage) -> str:
+    return digest_of(image_of(installed["software_info"], Order()))
+
+
 def _about_images(report: Report) -> Iterator[str]:
     both_named = len(report.named_images) > 1
     same = len(set(report.named_images)) == 1
@@ -40,6 +80,8 @@ def _about_images(report: Report) -> Iterator[str]:
     ordinary = {host: image for host, image in report.runs.items() if host not in report.witnesses}
     if report.uniform_image and len(groups_of(report.images, ordinary)) > 1:
         yield "the image is called uniform, but hosts run different images"
+    if report.uniform_image and len(report.named_images) < len(("most widely used", "highest versioned")):
+        yield "the image is called uniform, but the most widely used or the highest versioned one is missing"
     if report.uniform_image and report.highest_is_most_used is False:
         yield "the image is called uniform, but the most widely used is not the highest versioned one"
     if not report.uniform_image and _all_run_one(report):
@@ -54,6 +96,15 @@ def _all_run_one(report: Report) -> bool:
 
 
 def _about_status(report: Report) -> Iterator[str]:
-    errors = errors_of(report.notifications.get(OPERATION))
-    if report.status == "SUCCESS" and errors:
-        yield f"the extraction is called successful, but reports an error{quoted(errors)}"
+    """What the API's page promises of the operations' notifications."""
+    if report.status == "SUCCESS":
+        for operation, told in sorted(report.notifications.items()):
+            errors = errors_of(told)
+            if errors:
+                what = _REPORTS.get(operation, f"{clean(operation)} reports")
+                yield f"the extraction is called successful, but {what} an error{quoted(errors)}"
+    if report.status == "ELIGIBILITY_CHECK_FAILURE" and not errors_of(report.notifications.get(_ELIGIBILITY)):
+        yield "the eligibility check is called failed, but reports no error"
+
+
+_REPORTS = {_ELIGIBILITY: "the eligibility check reports", "EXTRACT_INSTALLED_IMAGE": "reports"}

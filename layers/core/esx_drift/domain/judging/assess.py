@@ -1,6 +1,6 @@
 """What one fresh look shows to hold now."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -31,11 +31,13 @@ def conditions(  # noqa: PLR0913 - each is a fact of its own, and all but three 
     first_look: bool,
     blind_after_seconds: int,
     managed_by_image: bool | None = None,
+    of_form: Sequence[str] = (),
 ) -> list[Condition]:
     """Every condition that a fresh report shows on the hosts of ``inventory``.
 
     ``snapshot`` is what was made of the report. A host in ``uncovered_since`` for longer than
     ``blind_after_seconds`` makes its condition critical. ``managed_by_image``: none if it is not known.
+    ``of_form``: what ``inconsistencies_of_form`` says of the document.
     """
     runs = {host: image for host, image in report.runs.items() if host in inventory}
     unseen = Unseen(report, snapshot, inventory, now, uncovered_since, timedelta(seconds=blind_after_seconds))
@@ -45,7 +47,7 @@ def conditions(  # noqa: PLR0913 - each is a fact of its own, and all but three 
         *_drifted(snapshot, runs, accepted, names),
         *_orphaned(report, snapshot, names, {} if first_look else accepted, first_look=first_look),
         *whole,
-        *_inconsistent(report),
+        *_inconsistent([*of_form, *inconsistencies(report)]),
         # Where nothing was seen and the cluster's own condition says why, no host says it again.
         *(replace(one, opens=bool(runs) or not whole) for one in host_conditions(unseen)),
     ]
@@ -109,8 +111,7 @@ def _orphaned(
         yield Condition("orphaned-vib", "orphaned-vib", vib, severity, summary, tuple(hosts), detail)
 
 
-def _inconsistent(report: Report) -> Iterator[Condition]:
-    lines = inconsistencies(report)
+def _inconsistent(lines: Sequence[str]) -> Iterator[Condition]:
     if lines:
         more = f", and {len(lines) - 1} more" if len(lines) > 1 else ""
         detail: dict[str, Json] = {"inconsistencies": [*lines[:MAX_LINES]]}

@@ -43,7 +43,8 @@ def _failed(unseen: Unseen, host: str) -> Condition:
 
 
 def _not_covered(unseen: Unseen, host: str, why: str) -> Condition:
-    summary = f"{unseen.name(host)} {_WHY[why]}{unseen.state(host)}{unseen.not_since(host)}"
+    said = quoted(errors_of(unseen.report.host_notifications.get(host)))
+    summary = f"{unseen.name(host)} {_WHY[why]}{unseen.state(host)}{unseen.not_since(host)}{said}"
     return _condition(unseen, "host-not-covered", host, summary)
 
 
