@@ -1,10 +1,12 @@
-"""The first sentence of a comparison: whoever reads nothing else must not miss anything."""
+"""The text of a comparison, its first sentence above all: whoever reads nothing else must not miss anything."""
 
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from esx_drift.cli.comparison import comparison_of, sides_of
+from esx_drift.cli.diff_moves import names_of
 from esx_drift.cli.diff_sentence import sentence_of
+from esx_drift.cli.diff_text import tell
 
 from tests.core.comparing.clusters import ClusterModel, HostModel, Wire, document_of
 from tests.core.comparing.sample import component, software
@@ -198,6 +200,43 @@ def test_what_only_the_newer_document_shows_could_not_be_compared() -> None:
     part = ClusterModel(dict(list(hosts.items())[:2]), failed={host: hosts[host].name for host in hosts})
     part.failed = dict(list(part.failed.items())[2:])
     assert sentence(part, ClusterModel(hosts)) == "Nothing changed; 4 of 6 hosts could not be compared."
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (("esx01.corp", "esx02.corp"), "esx01, esx02"),
+        (("esx01.corp", "esx02.other"), "esx01.corp, esx02.other"),
+        (("esx01.corp", "esx01.corp"), "esx01.corp, esx01.corp"),
+        (("10.1.2.3", "11.1.2.3"), "10.1.2.3, 11.1.2.3"),
+        (("esx01", "esx02"), "esx01, esx02"),
+    ],
+)
+def test_a_domain_that_all_hosts_have_is_left_out(names: tuple[str, str], shown: str) -> None:
+    """Nobody needs it twelve times in a line; but names stay names, and addresses whole."""
+    before, after = numbered((2, D)), numbered((2, E))
+    for hosts in (before, after):
+        for model, name in zip(hosts.values(), names, strict=True):
+            model.name = name
+    sides = [cast("Document", document_of(ClusterModel(hosts))) for hosts in (before, after)]
+    assert names_of(["host-1", "host-2"], comparison_of(*sides_of(*sides))) == shown
+
+
+def test_what_is_only_described_otherwise_is_named_with_its_hosts(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Five of it; a host of which something else is told than its name stays as it is called."""
+    components = {f"part-{number}": "1" for number in range(5)}
+    before, after = numbered((2, on("U3d", **components))), numbered((2, on("U3d", **components)))
+    after["host-2"].witness = True
+    for name in components:
+        after["host-1"].software["components"][name]["details"]["vendor"] = "Other"
+    sides = [cast("Document", document_of(ClusterModel(hosts))) for hosts in (before, after)]
+    tell(comparison_of(*sides_of(*sides)))
+    assert (
+        "Only described otherwise: host esx02; component part-0 on all 2; component part-1 on all 2;"
+        " component part-2 on all 2; component part-3 on all 2; and 1 more\n"
+    ) in capsys.readouterr().out
 
 
 def test_more_than_three_that_are_alone_are_counted() -> None:

@@ -61,8 +61,13 @@ class Comparison:
 
     @property
     def names(self) -> dict[str, str]:
-        """Every host's name, by id, as it was last given."""
-        return {**self.baseline.report.names, **self.current.report.names}
+        """Every host's name by id, as it was last given; without the domain if all hosts have the same."""
+        names = {**self.baseline.report.names, **self.current.report.names}
+        firsts = {host: name.partition(".")[0] for host, name in names.items()}
+        domains = {name.partition(".")[2] for name in names.values()}
+        # Addresses have no domain, and an id that stands for a name has no dot.
+        common = len(domains) == 1 and any(letter.isalpha() for letter in "".join(domains))
+        return firsts if common and len(set(firsts.values())) == len(firsts) else names
 
 
 def sides_of(baseline: Document, current: Document) -> tuple[Side, Side]:

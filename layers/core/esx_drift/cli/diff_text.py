@@ -8,9 +8,9 @@ from rich.text import Text
 
 from esx_drift.cli.comparison import Comparison
 from esx_drift.cli.diff_sentence import sentence_of
-from esx_drift.cli.terminal import say, stdout
+from esx_drift.cli.terminal import say, show
 from esx_drift.domain.shapes import Change, Finding, Severity
-from esx_drift.domain.telling.wording import clean, listed, moment, named
+from esx_drift.domain.telling.wording import clean, listed, moment, named, share
 from esx_drift.domain.times import text_of
 
 MAX_NAMES = 6
@@ -29,14 +29,33 @@ def tell(compared: Comparison) -> None:
     say(sentence_of(compared), "bold")
     told = [change for change in compared.changes if change["kind"] != "relabelled"]
     if told:
-        stdout().print(_changes(told, compared))
+        show(_changes(told, compared))
     relabelled = [change for change in compared.changes if change["kind"] == "relabelled"]
     if relabelled:
-        keys = list(dict.fromkeys(clean(change["key"]) for change in relabelled))
-        say(f"Only described otherwise: {listed(keys, MAX_RELABELLED)}")
+        whats = list(dict.fromkeys(_described(change, compared) for change in relabelled))
+        say(f"Only described otherwise: {'; '.join(whats[:MAX_RELABELLED])}{_more(whats)}")
     if compared.findings:
-        stdout().print(_findings(compared.findings))
+        show(_findings(compared.findings))
+    if told or compared.findings:
+        say("")
     say(_footer(compared), "dim")
+
+
+def _described(change: Change, compared: Comparison) -> str:
+    """``base image on all 3``, ``host esx02 (was esx01)``."""
+    what = f"{_element(change)} {_name(change, compared)}".rstrip()
+    if change["element"] != "host":
+        return f"{what} on {_hosts(change['hosts'], compared)}"
+    before = clean(compared.baseline.report.names.get(change["key"], change["key"]))
+    return what if before == _name(change, compared) else f"{what} (was {before})"
+
+
+def _more(whats: Sequence[str]) -> str:
+    return f"; and {len(whats) - MAX_RELABELLED} more" if len(whats) > MAX_RELABELLED else ""
+
+
+def _element(change: Change) -> str:
+    return _ELEMENTS.get(change["element"], change["element"].replace("_", " "))
 
 
 def _changes(changes: Sequence[Change], compared: Comparison) -> Table:
@@ -44,7 +63,7 @@ def _changes(changes: Sequence[Change], compared: Comparison) -> Table:
     for change in sorted(changes, key=lambda change: _ORDER.index(change["severity"])):
         table.add_row(
             _severity(change["severity"]),
-            _ELEMENTS.get(change["element"], change["element"].replace("_", " ")),
+            _element(change),
             _name(change, compared),
             change["kind"],
             _version(change, "from"),
@@ -98,4 +117,4 @@ def _severity(severity: Severity) -> Text:
 def _footer(compared: Comparison) -> str:
     coverage = compared.current.coverage
     times = [moment(text_of(side.report.completion_time)) for side in (compared.baseline, compared.current)]
-    return f"{coverage['covered']} of {coverage['hosts']} hosts read · {times[0]} → {times[1]} UTC"
+    return f"{share(coverage['covered'], coverage)} read · {times[0]} → {times[1]} UTC"

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import typer
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 FOUND = 1
@@ -38,6 +39,15 @@ def stderr() -> Console:
 def say(text: str, style: str = "") -> None:
     """One line on stdout, wrapped by nobody."""
     stdout().print(Text(printable(text), style), soft_wrap=True)
+
+
+def show(table: Table) -> None:
+    """A table on stdout after a blank line, without the blanks that would fill its lines in a ticket."""
+    console = stdout()
+    with console.capture() as captured:
+        console.print(table)
+    lines = [line.rstrip() for line in captured.get().splitlines()]
+    console.file.write("\n".join(("", *lines, "")))
 
 
 def warn(text: str) -> None:
