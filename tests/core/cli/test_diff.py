@@ -177,13 +177,41 @@ def test_documents_that_show_different_hosts_are_not_called_equal(
     assert "1.json shows esx02" in ran.err
 
 
-def test_what_a_later_release_adds_is_a_warning(good: Path, tmp_path: Path, run: Run) -> None:
-    """It is accepted, and not kept from anybody."""
+def test_what_a_later_release_adds_is_told_once(good: Path, tmp_path: Path, run: Run) -> None:
+    """As information, with the documents that hold it, whichever of the two that are."""
     newer = tmp_path / "newer.json"
     newer.write_text(json.dumps({**json.loads(good.read_text()), "added_in_10": {}}))
-    for ran in (run("diff", good, newer), run("validate", newer)):
-        assert ran.code == 0
-        assert "/added_in_10: a field that is not known" in ran.err
+    told = "/added_in_10: a field that is not known\n"
+    assert run("validate", newer).err == f"info: {newer}: {told}"
+    assert run("diff", good, newer).err == run("diff", newer, good).err == f"info: {newer}: {told}"
+    other = tmp_path / "other.json"
+    other.write_text(newer.read_text())
+    ran = run("diff", newer, other)
+    assert (ran.code, ran.err) == (0, f"info: {newer}, {other}: {told}")
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"[]", '"" (the whole document): expected an object, got a list of 0 items'),
+        (b"nonsense", '"" (the whole document): expected JSON, got something else at line 1 column 1'),
+        (b" " * 33_000_000, '"" (the whole document): expected at most 32000000 bytes, got 33000000 bytes'),
+        (
+            gzip.compress(b" " * 33_000_000, 1),
+            '"" (the whole document): expected at most 32000000 bytes, got more',
+        ),
+    ],
+    ids=["list", "nonsense", "large", "large when unpacked"],
+)
+def test_what_is_wrong_with_the_whole_is_readable(
+    content: bytes, line: str, tmp_path: Path, run: Run, good: Path
+) -> None:
+    """Its JSON Pointer is empty, and an empty one is written in quotes, as in JSON."""
+    bad = tmp_path / "bad"
+    bad.write_bytes(content)
+    ran = run("validate", bad)
+    assert (ran.code, ran.out[: len(line)], ran.err) == (FOUND, line, "")
+    assert line in run("diff", bad, good).err
 
 
 def test_an_invalid_document_is_told_line_by_line(good: Path, tmp_path: Path, run: Run) -> None:

@@ -1,4 +1,4 @@
-"""The text of a comparison, its first sentence above all: whoever reads nothing else must not miss anything."""
+"""The text of a comparison, its first sentence above all: whoever reads only that must not miss anything."""
 
 from typing import TYPE_CHECKING, Any, cast
 

@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from esx_drift.cli.comparison import Comparison, Side, comparison_of, sides_of
-from esx_drift.cli.documents import document_in
-from esx_drift.cli.terminal import FOUND, fail, warn
-from esx_drift.contracts import notices_of
+from esx_drift.cli.documents import document_in, lines_of, tell_notices
+from esx_drift.cli.terminal import FOUND, fail
+from esx_drift.domain.images.document import Document
 from esx_drift.domain.images.versions import sorted_naturally
 from esx_drift.domain.judging.told import errors_of, quoted
 from esx_drift.domain.telling.wording import clean, counted, listed, named
+from esx_drift.errors import ContractViolation
 
 
 class Format(StrEnum):
@@ -32,9 +33,8 @@ def diff(
 
     Exit code: 0 no change, 1 changes, 2 trouble.
     """
-    older, newer = document_in(baseline), document_in(current)
-    for notice in notices_of(newer):
-        warn(f"{current}: {notice}")
+    older, newer = _required(baseline), _required(current)
+    tell_notices({baseline: older, current: newer})
     before, after = sides_of(older, newer)
     _require_sight(before, baseline)
     _require_sight(after, current)
@@ -47,6 +47,14 @@ def diff(
 
         tell(compared)
     raise typer.Exit(FOUND if compared.changes else 0)
+
+
+def _required(path: Path) -> Document:
+    """The document in a file; ends the command if there is none."""
+    try:
+        return document_in(path)
+    except ContractViolation as error:
+        fail("\n".join((f"{path} is no installed-images document", *lines_of(error))))
 
 
 def _require_sight(side: Side, path: Path) -> None:

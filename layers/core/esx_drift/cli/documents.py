@@ -2,35 +2,52 @@
 
 import gzip
 import zlib
+from collections.abc import Mapping
+from os import fstat
 from pathlib import Path
 
-from esx_drift.cli.terminal import fail
-from esx_drift.contracts import read_document
-from esx_drift.contracts.parsing import MAX_BYTES
+from esx_drift.cli.terminal import fail, note
+from esx_drift.contracts import notices_of, read_document
+from esx_drift.contracts.parsing import MAX_BYTES, refusal
 from esx_drift.domain.images.document import Document
 from esx_drift.errors import ContractViolation
 
 GZIP_MAGIC = b"\x1f\x8b"
 
 
-def body_of(path: Path) -> bytes:
-    """The document's bytes, of too many just enough to refuse them; ends the command if there are none."""
+def document_in(path: Path) -> Document:
+    """The document in a file; ``ContractViolation`` if it is none; ends the command if it can't be read."""
+    body, size = _body_of(path)
+    if len(body) > MAX_BYTES:
+        raise refusal(f"at most {MAX_BYTES} bytes", f"{size} bytes" if size > MAX_BYTES else "more")
+    return read_document(body)
+
+
+def lines_of(error: ContractViolation) -> list[str]:
+    """Its lines for a person: the pointer to the whole document is empty, and would read as missing."""
+    return [f'"" (the whole document){line}' if line.startswith(": ") else line for line in error.violations]
+
+
+def tell_notices(documents: Mapping[Path, Document]) -> None:
+    """What the documents hold that no known release does, each once, with those that hold it."""
+    holders: dict[str, list[str]] = {}
+    for path, document in documents.items():
+        for notice in notices_of(document):
+            holders.setdefault(notice, []).append(str(path))
+    for notice, paths in holders.items():
+        note(f"{', '.join(paths)}: {notice}")
+
+
+def _body_of(path: Path) -> tuple[bytes, int]:
+    """The document's bytes, of too many just enough to refuse them, and the size of the file."""
     try:
         with path.open("rb") as file:
             body = file.read(MAX_BYTES + 1)
             if not body.startswith(GZIP_MAGIC):
-                return body
+                return body, fstat(file.fileno()).st_size
             file.seek(0)
             with gzip.open(file) as unpacked:
-                return unpacked.read(MAX_BYTES + 1)
+                return unpacked.read(MAX_BYTES + 1), 0
     except (OSError, EOFError, zlib.error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         fail(f"can't read {path}: {reason}")
-
-
-def document_in(path: Path) -> Document:
-    """The document in a file; ends the command if there is none."""
-    try:
-        return read_document(body_of(path))
-    except ContractViolation as error:
-        fail("\n".join((f"{path} is no installed-images document", *error.violations)))

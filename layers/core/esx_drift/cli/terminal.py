@@ -55,6 +55,11 @@ def warn(text: str) -> None:
     stderr().print(Text("warning: ", "yellow") + Text(printable(text)), soft_wrap=True)
 
 
+def note(text: str) -> None:
+    """One line on stderr that nobody needs to act on."""
+    stderr().print(Text("info: ", "dim") + Text(printable(text)), soft_wrap=True)
+
+
 def tell_trouble(text: str) -> None:
     """What went wrong, on stderr: the first line says what, the others where and what to do next."""
     first, *others = text.splitlines()

@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from esx_drift.cli.documents import body_of
-from esx_drift.cli.terminal import FOUND, say, warn
-from esx_drift.contracts import notices_of, read_document
+from esx_drift.cli.documents import document_in, lines_of, tell_notices
+from esx_drift.cli.terminal import FOUND, say
 from esx_drift.errors import ContractViolation
 
 
@@ -18,13 +17,11 @@ def validate(
 
     Exit code: 0 valid, 1 invalid, 2 can't be read.
     """
-    body = body_of(document)
     try:
-        valid = read_document(body)
+        valid = document_in(document)
     except ContractViolation as error:
-        for line in error.violations:
+        for line in lines_of(error):
             say(line)
         raise typer.Exit(FOUND) from None
-    for notice in notices_of(valid):
-        warn(notice)
+    tell_notices({document: valid})
     say(f"{document} is valid")

@@ -101,9 +101,10 @@ def _got(validator: str, asked: Json, value: Json) -> str:
 
 
 def _is_legacy_map(value: Json) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(item, dict) and set(item) == {"key", "value"} for item in value
-    )
+    """An empty list may be one, or anything else: it is called what it is."""
+    if not isinstance(value, list) or not value:
+        return False
+    return all(isinstance(item, dict) and set(item) == {"key", "value"} for item in value)
 
 
 def brief(value: Json) -> str:
