@@ -7,11 +7,12 @@ import pty
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from esx_drift.cli import compare, main
-from esx_drift.cli.ending import Ending
+from esx_drift.cli.ending import Ending, OutputLost
 from esx_drift.cli.terminal import FOUND, TROUBLE
 
 from tests.core.cli.conftest import Run
@@ -92,6 +93,37 @@ def test_what_stays_in_the_buffer_until_the_end_is_not_forgotten(
             main()
     assert ended.value.code == TROUBLE
     assert "No space left" in capsys.readouterr().err
+
+
+def test_a_failure_that_somebody_swallowed_is_still_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a library does that only tries the stream."""
+    with open("/dev/full", "w") as full:  # noqa: PTH123 -- same
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(SystemExit) as ended, Ending(), suppress(OutputLost):
+            print("lost", flush=True)  # noqa: T201 -- as any library may
+    assert ended.value.code == TROUBLE
+    assert "No space left" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("layout", ["text", "json"])
+def test_a_full_disk_is_trouble_for_the_process(layout: str, unbuffered: str) -> None:
+    """However Python buffers."""
+    command = [*COMMAND, "diff", str(SAME), str(SAME), "--format", layout]
+    with open("/dev/full", "w") as full:  # noqa: PTH123 -- same
+        ran = subprocess.run(
+            command,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            env=environment(PYTHONUNBUFFERED=unbuffered),
+        )
+    assert (ran.returncode, ran.stderr) == (
+        TROUBLE,
+        b"esx-drift: can't write the result: No space left on device\n",
+    )
 
 
 def test_nobody_to_tell_is_trouble_all_the_same() -> None:

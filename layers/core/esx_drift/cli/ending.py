@@ -7,6 +7,7 @@ import codecs
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO, cast
@@ -34,6 +35,7 @@ class Guarded:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._lost: OutputLost | None = None
         cast("TextIOWrapper", stream).reconfigure(errors=_REPLACED)
 
     def __getattr__(self, name: str) -> object:
@@ -41,24 +43,25 @@ class Guarded:
 
     def write(self, text: str) -> int:
         """Write it."""
-        try:
-            return self._stream.write(text)
-        except OSError as error:
-            raise self._lost(error) from error
+        return self._kept(lambda: self._stream.write(text))
 
     def flush(self) -> None:
         """Hand on what was written."""
-        try:
-            self._stream.flush()
-        except OSError as error:
-            raise self._lost(error) from error
+        self._kept(self._stream.flush)
 
-    def _lost(self, error: OSError) -> OutputLost:
-        # What is still in the buffer would fail again when Python ends.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._stream.fileno())
-        os.close(nowhere)
-        return OutputLost(error)
+    def _kept[T](self, act: Callable[[], T]) -> T:
+        """What failed once fails for ever: typer tries the stream, and goes on whatever it hears."""
+        if self._lost:
+            raise self._lost
+        try:
+            return act()
+        except OSError as error:
+            # What is still in the buffer would fail again when Python ends.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+            self._lost = OutputLost(error)
+            raise self._lost from error
 
 
 class Ending:
