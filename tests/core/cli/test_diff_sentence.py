@@ -7,9 +7,11 @@ from esx_drift.cli.comparison import comparison_of, sides_of
 from esx_drift.cli.diff_moves import names_of
 from esx_drift.cli.diff_sentence import sentence_of
 from esx_drift.cli.diff_text import tell
+from hypothesis import given, settings
 
 from tests.core.comparing.clusters import ClusterModel, HostModel, Wire, document_of
 from tests.core.comparing.sample import component, software
+from tests.core.comparing.strategies import pairs
 
 if TYPE_CHECKING:
     from esx_drift.domain.images.document import Document
@@ -200,6 +202,23 @@ def test_what_only_the_newer_document_shows_could_not_be_compared() -> None:
     part = ClusterModel(dict(list(hosts.items())[:2]), failed={host: hosts[host].name for host in hosts})
     part.failed = dict(list(part.failed.items())[2:])
     assert sentence(part, ClusterModel(hosts)) == "Nothing changed; 4 of 6 hosts could not be compared."
+
+
+CRITICAL = ("orphaned vib", "downgraded", "went back")
+
+
+@settings(max_examples=150, deadline=None)
+@given(pairs())
+def test_whatever_is_critical_is_in_the_sentence(pair: tuple[ClusterModel, ClusterModel]) -> None:
+    """For any two documents, whatever their hosts and parts are called; and it is one line."""
+    sides = sides_of(*(cast("Document", document_of(cluster)) for cluster in pair))
+    compared = comparison_of(*sides)
+    said = sentence_of(compared)
+    assert said.isprintable()
+    assert said.endswith(".")
+    worst = {change["element"] for change in compared.changes if change["severity"] == "critical"}
+    assert not worst or any(word in said.lower() for word in CRITICAL)
+    assert "orphaned_vib" not in worst or "rphaned VIB" in said[: len("99 orphaned VIBs")]
 
 
 @pytest.mark.parametrize(

@@ -337,11 +337,12 @@ def test_a_contradiction_is_told(sentence: str) -> None:
     assert sentence in contradiction.summary
 
 
-def test_what_is_no_error_says_nothing_of_a_stranger() -> None:
-    """By the way is by the way."""
+def test_what_is_no_error_contradicts_nothing() -> None:
+    """By the way is by the way, of a stranger as of an operation."""
     cluster = ClusterModel(hosts(2))
-    told = {"host-99": {"info": [notification("INFO", "by the way")]}}
-    assert look(cluster, document_of(cluster) | {"host_notifications": told}) == []
+    told = {"info": [notification("INFO", "by the way")]}
+    for facts in ({"host_notifications": {"host-99": told}}, {"notifications": {"ELIGIBILITY_CHECK": told}}):
+        assert look(cluster, document_of(cluster) | facts) == []
 
 
 def test_a_host_that_is_in_no_list_but_in_the_inventory_has_its_findings() -> None:

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from esx_drift.cli.comparison import Comparison, Side
 from esx_drift.cli.diff_moves import MAX_NAMES, Move, called, moves_of, names_of, short, software_changes
-from esx_drift.domain.images.versions import natural
+from esx_drift.domain.images.versions import natural, sorted_naturally
 from esx_drift.domain.judging.uniformity import Group, difference, groups_of
-from esx_drift.domain.telling.wording import counted
+from esx_drift.domain.telling.wording import counted, named
 
 
 def stand_clauses(compared: Comparison) -> Iterator[str]:
@@ -30,8 +30,9 @@ def _all_alone(before: list[Group], after: list[Group], compared: Comparison) ->
     """Two hosts that differ, or more of which no two run the same."""
     if _partition(before) != _partition(after):
         hosts = [host for group in after for host in group.hosts]
-        one = len(after) == 2  # noqa: PLR2004 - both can be named
-        who = names_of(sorted(hosts), compared).replace(", ", " and ") if one else f"all {len(hosts)} hosts"
+        who = f"all {len(hosts)} hosts"
+        if len(hosts) == 2:  # noqa: PLR2004 - both can be named
+            who = " and ".join(named(sorted_naturally(hosts), compared.names))
         yield f"{who} now run different software"
 
 
