@@ -86,6 +86,16 @@ def test_an_empty_cluster_is_one_harmless_finding(world: World) -> None:
     assert world.check()["outcome"] == "unchanged"
 
 
+def test_an_orphaned_vib_on_no_host_contradicts_itself(world: World) -> None:
+    """What the report names and puts nowhere is told: it must not vanish."""
+    world.check()
+    world.vcenter.extractions.extract(PROD_A)
+    world.set(extract=False)
+    world.vcenter.extractions.reports[PROD_A] |= {"orphaned_vibs": {"evil(1)": []}}
+    record = world.check()
+    assert "evil(1)" in one(record["findings"], "document-inconsistent")["summary"]
+
+
 def test_the_first_hosts_of_an_empty_cluster_bring_nothing_that_is_accepted(world: World) -> None:
     """An orphaned VIB on them was there at nobody's first look."""
     hosts = [world.vcenter.inventory.hosts.pop(key) for key in list(world.vcenter.inventory.hosts)]

@@ -12,6 +12,7 @@ from esx_drift.checking.taking import Taking
 from esx_drift.checking.untaken import failed, not_fresh, not_possible, refused
 from esx_drift.contracts import notices_of, read_document
 from esx_drift.domain.fleets.fleet import VCenter
+from esx_drift.domain.images.consistency import inconsistencies_of_form
 from esx_drift.domain.images.document import Document
 from esx_drift.domain.images.report import Report, read_report
 from esx_drift.domain.judging.freshness import Expected, Freshness, judge
@@ -83,7 +84,8 @@ class CheckLook:
             if later is not None:
                 return later
             gaze.question(report, scene.sight)
-            return Taking(scene, self.store, reply, report, notices_of(document)).draft()
+            of_form = inconsistencies_of_form(document)
+            return Taking(scene, self.store, reply, report, notices_of(document), of_form).draft()
         if freshness == "future":
             return not_possible(scene, reply, report)
         return gaze.wait(scene.after) or not_fresh(scene, reply, report, freshness)

@@ -28,13 +28,14 @@ from esx_drift.ports import Host, Reply, Store
 
 @dataclass(frozen=True, slots=True)
 class Taking:
-    """A fresh report on its way into the log."""
+    """A fresh report on its way into the log. ``of_form``: what contradicts itself in how it is laid out."""
 
     scene: Scene
     store: Store
     reply: Reply
     report: Report
     notices: list[str]
+    of_form: list[str]
 
     def draft(self) -> Draft:
         """The record of the look, with document and snapshot where something is new."""
@@ -77,6 +78,7 @@ class Taking:
             first_look=after["seal"] is None,
             blind_after_seconds=self.scene.vcenter.blind_after_seconds,
             managed_by_image=self.scene.sight.managed_by_image,
+            of_form=self.of_form,
         )
         return self.scene.settle(found, LOOK_KINDS, self._because())
 
