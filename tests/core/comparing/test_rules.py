@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import pytest
 from esx_drift.domain.changes.diff import Former, compare
 from esx_drift.domain.images.canonical import seal_of, snapshot_from
+from esx_drift.domain.images.description import Descriptions
 from esx_drift.domain.shapes import Change, Snapshot
 
 from tests.core.comparing.clusters import (
@@ -48,6 +50,20 @@ def test_a_host_that_could_not_be_read_stays_as_it_was_known() -> None:
         ("component", "downgraded", "Intel-i40en", "host-1"),
         ("orphaned_vib", "removed", VIB, "host-1"),
     ]
+
+
+@pytest.mark.parametrize("fate", ["failed_hosts", "unsupported_hosts", "successful_hosts"])
+def test_a_host_that_the_report_does_not_describe_keeps_its_name(fate: str) -> None:
+    """And stays the witness that it is, whether it was read or not; unknown, it goes by its id."""
+    both = {"host-1": host(), "host-2": HostModel("esx02", software(), witness=True)}
+    document = document_of(ClusterModel(both))
+    known = snapshot_from(report_of(document), None)
+    document["successful_hosts"] = ["host-1"]
+    document[fate] = sorted({*document[fate], "host-2"})
+    del document["host_info"]["host-2"]
+    after = snapshot_from(report_of(document), known)
+    assert after == known
+    assert snapshot_from(report_of(document), None)["hosts"]["host-2"]["name"] == "host-2"
 
 
 def test_a_host_never_read_before_is_not_compared() -> None:
@@ -99,7 +115,8 @@ def test_a_host_added_again_is_compared_with_itself() -> None:
 def former(image: Wire | None = None) -> dict[str, Former]:
     """A host that left in an earlier check."""
     snapshot = snapshot_of(ClusterModel({"host-1": host("esx01", image)}))
-    return {"host-1": Former("esx01", next(iter(snapshot["images"].values())))}
+    (known,) = snapshot["images"].values()
+    return {"host-1": Former("esx01", known, Descriptions(snapshot).of("host-1"))}
 
 
 def test_a_host_that_left_long_ago_is_known_again_by_its_name() -> None:
@@ -152,7 +169,7 @@ def test_the_same_version_described_in_two_ways_depends_on_no_order() -> None:
     seals = {seal_of(snapshot_of(cluster, seed)) for seed in range(8)}
     assert len(seals) == 1
     (change,) = changes_between(ClusterModel({"host-1": host("a"), "host-2": host("b")}), cluster)
-    assert (change["kind"], change["hosts"]) == ("relabelled", ["host-1", "host-2"])
+    assert (change["kind"], change["hosts"]) == ("relabelled", ["host-2"])
 
 
 def test_labels_of_an_unseen_hosts_image_are_kept() -> None:

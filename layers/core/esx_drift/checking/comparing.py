@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from esx_drift.checking.scene import Scene
 from esx_drift.domain.images.canonical import seal_of, snapshot_from
 from esx_drift.domain.images.coverage import coverage_of, uncovered_hosts
+from esx_drift.domain.images.description import Descriptions
 from esx_drift.domain.images.report import Report
 from esx_drift.domain.shapes import Change, Coverage, Departed, Snapshot, UncoveredHost
 from esx_drift.ports import Host, Store
@@ -55,7 +56,7 @@ def _changes(
     formers: dict[str, Former] = {}
     for host, gone in departed.items():
         if host in snapshot["hosts"] or gone["name"].casefold() in names:
-            digest = gone["image"]
-            image = store.snapshot(gone["snapshot"])["images"][digest] if digest else None
-            formers[host] = Former(gone["name"], image)
+            then = store.snapshot(gone["snapshot"])
+            image = then["images"][gone["image"]] if gone["image"] else None
+            formers[host] = Former(gone["name"], image, Descriptions(then).of(host))
     return compare(baseline, snapshot, formers)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from esx_drift.domain.changes.elements import ELEMENTS, severity_of
 from esx_drift.domain.changes.returns import Former, Return, image_of_host, returns
 from esx_drift.domain.changes.transitions import Transition, image_changes
+from esx_drift.domain.images.description import Descriptions
 from esx_drift.domain.images.versions import sorted_naturally
 from esx_drift.domain.shapes import Change, ChangeKind, Element, Json, KnownHost, Snapshot
 
@@ -23,7 +24,7 @@ def compare(baseline: Snapshot, current: Snapshot, departed: Mapping[str, Former
     ranks = {host: rank for rank, host in enumerate(hosts)}
     return [
         *_host_changes(baseline["hosts"], current["hosts"], returned, hosts),
-        *sorted(image_changes(transitions, baseline["labels"], current["labels"], ranks), key=_rank),
+        *sorted(image_changes(transitions, ranks), key=_rank),
         *_orphaned_vib_changes(baseline["hosts"], current["hosts"], returned, hosts),
     ]
 
@@ -82,22 +83,24 @@ def _change(element: Element, kind: ChangeKind, key: str, hosts: list[str]) -> C
 
 
 def _transitions(baseline: Snapshot, current: Snapshot, returned: _Returned) -> list[Transition]:
-    """Each distinct step from one image to another, with the hosts that made it."""
-    found: dict[tuple[str, str], Transition] = {}
+    """Each distinct step from one image to another, in words as in parts, with the hosts that made it."""
+    found: dict[tuple[str, ...], Transition] = {}
+    old, new = Descriptions(baseline), Descriptions(current)
     for host, after in current["hosts"].items():
         known = baseline["hosts"].get(host)
         if host in returned:
-            origin, before_image = f"left:{returned[host].old_id}", returned[host].image
+            former = returned[host]
+            origin, image, description = f"left:{former.old_id}", former.image, former.description
         elif known is not None:
-            origin, before_image = known["image"] or "", image_of_host(baseline, known)
+            origin, image, description = known["image"] or "", image_of_host(baseline, known), old.of(host)
         else:
             continue
-        after_image = image_of_host(current, after)
-        if before_image is None or after_image is None:
+        now, says = image_of_host(current, after), new.of(host)
+        if image is None or now is None:
             continue
-        step = (origin, after["image"] or "")
+        step = (origin, description.key, after["image"] or "", says.key)
         if step not in found:
-            found[step] = Transition(before_image, after_image, [], described=host not in returned)
+            found[step] = Transition(image, now, (description, says), [])
         found[step].hosts.append(host)
     return list(found.values())
 

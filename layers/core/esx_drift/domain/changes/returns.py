@@ -3,15 +3,17 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from esx_drift.domain.images.description import Description, Descriptions
 from esx_drift.domain.shapes import Image, KnownHost, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
 class Former:
-    """A host that left in an earlier check: its name, and its last known image."""
+    """A host that left in an earlier check: its name, its last known image, and how that was described."""
 
     name: str
     image: Image | None
+    description: Description
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,7 @@ class Return:
 
     old_id: str
     image: Image | None
+    description: Description
     orphaned_vibs: list[str] | None
 
 
@@ -38,13 +41,14 @@ def returns(
     One that came back unseen, so that the baseline does not know what it runs, still counts as coming back.
     """
     left_before = _Left(
-        {host: Return(host, former.image, []) for host, former in departed.items()},
+        {host: Return(host, former.image, former.description, []) for host, former in departed.items()},
         {host: former.name for host, former in departed.items()},
     )
     gone = {host: baseline["hosts"][host] for host in baseline["hosts"].keys() - current["hosts"].keys()}
+    words = Descriptions(baseline)
     left_now = _Left(
         {
-            host: Return(host, image_of_host(baseline, known), known["orphaned_vibs"])
+            host: Return(host, image_of_host(baseline, known), words.of(host), known["orphaned_vibs"])
             for host, known in gone.items()
         },
         {host: known["name"] for host, known in gone.items()},

@@ -4,43 +4,35 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from esx_drift.domain.changes.elements import Difference, Edge, change_of
-from esx_drift.domain.images.image import version_of
+from esx_drift.domain.changes.relabelled import Suspect, Suspects, described_otherwise
+from esx_drift.domain.images.description import Description
 from esx_drift.domain.names import canonical_json
-from esx_drift.domain.shapes import Change, Image, Json, Labels, Parts
+from esx_drift.domain.shapes import Change, Image, Json, Parts
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """Two images, and the hosts that went from one to the other.
-
-    ``described``: the labels at hand are those of both images.
-    """
+    """Two images, what each says of its parts, and the hosts that went from one to the other."""
 
     before: Image
     after: Image
+    descriptions: tuple[Description, Description]
     hosts: list[str]
-    described: bool
 
 
 type _Found = tuple[str, Json, Json, str | None, tuple[Json, Json] | None]
 """The fields of a ``Difference``, of which the same may be found many times."""
 
-type _Relabelled = tuple[str, str, tuple[Json, Json]]
-"""A part, its version, and its label before and after."""
-
-
 type _Groups = dict[object, tuple[_Found, list[int]]]
 """Each difference once, and the numbers of the transitions that show it."""
 
 
-def image_changes(
-    transitions: list[Transition], old_labels: Labels, new_labels: Labels, ranks: Mapping[str, int]
-) -> list[Change]:
+def image_changes(transitions: list[Transition], ranks: Mapping[str, int]) -> list[Change]:
     """The changes of all transitions; what is equal in several of them is one change.
 
     The hosts of each are sorted by ``ranks``.
     """
-    groups = _grouped(transitions, _relabelled(old_labels, new_labels))
+    groups = _grouped(transitions)
     differences = [Difference(*found) for found, _ in groups.values()]
     edges = _edges(differences) if differences else []
     hosts = _Hosts(transitions, ranks)
@@ -50,10 +42,11 @@ def image_changes(
     ]
 
 
-def _grouped(transitions: list[Transition], relabelled: list[_Relabelled]) -> _Groups:
+def _grouped(transitions: list[Transition]) -> _Groups:
     groups: _Groups = {}
+    suspects = Suspects()
     for number, transition in enumerate(transitions):
-        for found in _differences(transition, relabelled if transition.described else []):
+        for found in _differences(transition, suspects):
             key: object = found
             try:
                 group = groups.get(key)
@@ -67,14 +60,17 @@ def _grouped(transitions: list[Transition], relabelled: list[_Relabelled]) -> _G
     return groups
 
 
-def _differences(transition: Transition, relabelled: list[_Relabelled]) -> list[_Found]:
+def _differences(transition: Transition, suspects: Suspects) -> list[_Found]:
     """Everything in which two images differ."""
     old, new = transition.before["alternatives"], transition.after["alternatives"]
     scopes: list[tuple[str | None, Parts, Parts]]
     scopes = [(None, transition.before["main"], transition.after["main"])]
     scopes += [(name, old[name], new[name]) for name in old.keys() & new.keys()]
     found = [difference for scope in scopes for difference in _unequal(*scope)]
-    found += [difference for scope in scopes for difference in _described_otherwise(*scope, relabelled)]
+    before, after = transition.descriptions
+    suspected = suspects.between(before.whole, after.whole)
+    if suspected:
+        found += [one for scope in scopes for one in _relabelled(*scope, transition.descriptions, suspected)]
     return found + [
         (f"alternative_image:{name}", _alternative(old.get(name)), _alternative(new.get(name)), None, None)
         for name in old.keys() ^ new.keys()
@@ -98,16 +94,18 @@ def _unequal(name: str | None, old: Parts, new: Parts) -> list[_Found]:
     ]
 
 
-def _described_otherwise(
-    name: str | None, old: Parts, new: Parts, relabelled: list[_Relabelled]
+def _relabelled(
+    name: str | None,
+    old: Parts,
+    new: Parts,
+    descriptions: tuple[Description, Description],
+    suspected: list[Suspect],
 ) -> Iterator[_Found]:
     """What is the same, but for its labels."""
-    own = None if name is None else f"alternative_image:{name}"
-    for part, version, labels in relabelled:
-        value = old.get(part)
-        if value is not None and value == new.get(part) and version_of(value) == version:
-            yield part, value, value, name, labels
-        elif part == own and old["alternative_image"] == new["alternative_image"]:
+    for part, labels in described_otherwise(name, old, new, descriptions, suspected):
+        if part in old:
+            yield part, old[part], new[part], name, labels
+        else:
             yield part, _alternative(old), _alternative(new), None, labels
 
 
@@ -116,23 +114,6 @@ def _alternative(parts: Parts | None) -> Json:
     if parts is None:
         return None
     return {"version": parts["base_image"], "selection_criteria": parts["alternative_image"]}
-
-
-def _relabelled(old: Labels, new: Labels) -> list[_Relabelled]:
-    """The parts whose labels are not as they were, in the versions that have them."""
-    changed = [part for part in old.keys() | new.keys() if old.get(part) != new.get(part)]
-    sides = [(part, old.get(part, {}), new.get(part, {})) for part in changed]
-    return [
-        (part, version, (_label(before.get(version)), _label(after.get(version))))
-        for part, before, after in sides
-        for version in before.keys() | after.keys()
-        if before.get(version) != after.get(version)
-    ]
-
-
-def _label(variants: list[Json] | None) -> Json:
-    """The label, or all of them where there are several."""
-    return variants[0] if variants and len(variants) == 1 else variants
 
 
 def _edges(differences: list[Difference]) -> list[Edge]:

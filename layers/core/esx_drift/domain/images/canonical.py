@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from esx_drift.domain.images.labels import add_known, labels_of
+from esx_drift.domain.images.describing import labels_of
 from esx_drift.domain.images.report import Report
 from esx_drift.domain.names import digest_of
 from esx_drift.domain.shapes import KnownHost, Snapshot
@@ -16,32 +16,38 @@ def snapshot_from(
     A covered host is as the report has it. An uncovered one stays as the baseline knew it, by its id; one
     that was never covered has no image and no orphaned VIBs, which is unknown and not "none".
     """
-    names = report.names if inventory is None else inventory
     known = baseline["hosts"] if baseline else {}
+    names = _names(report, known) if inventory is None else inventory
     hosts = {host: _host(report, known.get(host), host, name) for host, name in names.items()}
     digests = {host["image"] for host in hosts.values() if host["image"] is not None}
     images = {**(baseline["images"] if baseline else {}), **report.images}
-    labels = labels_of(info for digest in digests for info in report.described.get(digest, ()))
-    if baseline:
-        unseen = digests - report.images.keys()
-        add_known(labels, [images[digest] for digest in unseen], baseline["labels"])
-    return {
+    labels, described = labels_of(report, baseline, hosts)
+    snapshot: Snapshot = {
         "schema_version": 1,
         "images": {digest: images[digest] for digest in sorted(digests)},
         "labels": labels,
         "hosts": hosts,
     }
+    if described:
+        snapshot["described"] = described
+    return snapshot
+
+
+def _names(report: Report, known: Mapping[str, KnownHost]) -> Mapping[str, str]:
+    """The hosts that the report is about; one that it gives no name is called as it was."""
+    kept = {host: known[host]["name"] for host in report.nameless & known.keys()}
+    return {**report.names, **kept}
 
 
 def seal_of(snapshot: Snapshot) -> str:
     """64 digits, equal exactly if the snapshots are. An image counts by the digest that is its key."""
-    return digest_of(
-        [snapshot["schema_version"], sorted(snapshot["images"]), snapshot["labels"], snapshot["hosts"]]
-    )
+    parts = [snapshot["schema_version"], sorted(snapshot["images"]), snapshot["labels"], snapshot["hosts"]]
+    return digest_of([*parts, snapshot["described"]] if "described" in snapshot else parts)
 
 
 def _host(report: Report, known: KnownHost | None, host: str, name: str) -> KnownHost:
-    witness = host in report.witnesses if host in report.names else bool(known and known["witness"])
+    told = host in report.names and host not in report.nameless
+    witness = host in report.witnesses if told else bool(known and known["witness"])
     if host in report.runs:
         return {
             "name": name,

@@ -1,93 +1,160 @@
 """What only describes the parts of images, kept once for all images of a cluster."""
 
-from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, cast
 
-from esx_drift.domain.images.image import version_of
 from esx_drift.domain.names import canonical_json
 from esx_drift.domain.shapes import Image, Json, Labels
+from esx_drift.domain.times import text_of, time_of
 
 if TYPE_CHECKING:
-    from esx_drift.domain.images.document import Software, SoftwareInfo, SolutionDetails
+    from collections.abc import Mapping
+
+    from esx_drift.domain.images.document import Component, Software
 
 
-_ONLY_ONE = ("base_image", "add_on")
-_DESCRIBED = (*_ONLY_ONE, "component", "removed_component", "solution", "alternative_image")
+ONLY_ONE = ("base_image", "add_on")
+"""The elements of which an image has one at most, so that they have no id."""
+
+DESCRIBED = (*ONLY_ONE, "component", "removed_component", "solution", "alternative_image")
+"""The elements that are described at all."""
 
 type _Table = dict[str, dict[str, list[Json]]]
-"""The labels of one kind of part, by its id and version."""
+"""The labels of one kind of part, by its id and version; null where an image does not describe it."""
+
+_TEXTS = {"display_name", "vendor", "display_version", "release_date"}
+"""The details that are texts, in which nothing can be null."""
+
+_FIELDS = {"component": "components", "removed_component": "removed_components", "solution": "solutions"}
 
 
-def labels_of(infos: "Iterable[SoftwareInfo]") -> Labels:
-    """The labels of all these images."""
-    tables: dict[str, _Table] = {element: {} for element in _DESCRIBED}
-    for info in infos:
-        _add(tables, info)
-        for name, image in (info.get("alternative_images") or {}).items():
-            _add(tables, image)
-            _keep(tables["alternative_image"], name, "", {"display_name": image["display_name"]})
-    # Prefixed only now: the loop over the components of all images is faster with their bare names.
-    return {
-        f"{element}:{name}" if element not in _ONLY_ONE else element: versions
-        for element, table in tables.items()
-        for name, versions in table.items()
-    }
+class Tables:
+    """The labels of a cluster as they are gathered.
+
+    ``several``: the versions in which a part, by element and id, is not described alike everywhere.
+    """
+
+    def __init__(self) -> None:
+        self.tables: dict[str, _Table] = {element: {} for element in DESCRIBED}
+        self.several: dict[tuple[str, str], set[str]] = {}
+        self._undescribed: list[tuple[str, str, str]] = []
+
+    def add(self, software: "Software") -> None:
+        """Keep what an image, or an alternative image, says of all its parts."""
+        base, add_on = software["base_image"], software.get("add_on")
+        self._add("base_image", "", base["version"], base.get("details"))
+        if add_on:
+            self._add("add_on", "", f"{add_on['name']} {add_on['version']}", add_on.get("details"))
+        self._add_components(software["components"])
+        for name, component in (software.get("removed_components") or {}).items():
+            self._add("removed_component", name, component.get("version") or "", component.get("details"))
+        for name, solution in software["solutions"].items():
+            self._add("solution", name, solution["version"], solution.get("details"))
+
+    def _add_components(self, components: "Mapping[str, Component]") -> None:
+        """The longest loop of all: that one is as in the image before is seen first, and without a call."""
+        known = self.tables["component"]
+        for name, component in components.items():
+            version, details = component.get("version") or "", component.get("details")
+            if name not in known:
+                known[name] = {}
+            elif details in known[name].get(version, ()):
+                continue
+            if (
+                details
+                and version not in known[name]
+                and None not in details.values()
+                and details.keys() <= _TEXTS
+            ):
+                known[name][version] = [cast("Json", details)]
+            else:
+                self.keep("component", name, version, label_of("component", details))
+
+    def _add(self, element: str, name: str, version: str, details: object) -> None:
+        known = self.tables[element]
+        if name not in known or details not in known[name].get(version, ()):
+            self.keep(element, name, version, label_of(element, details))
+
+    def keep(self, element: str, name: str, version: str, label: Json) -> None:
+        """Keep a label, once."""
+        variants = self.tables[element].setdefault(name, {}).setdefault(version, [])
+        if label in variants:
+            return
+        variants.append(label)
+        if len(variants) > 1:
+            self.several.setdefault((element, name), set()).add(version)
+        elif label is None:
+            self._undescribed.append((element, name, version))
+
+    def labels(self) -> Labels:
+        """All of them, several of one version in order; what nobody describes is left out."""
+        for element, name, version in self._undescribed:
+            if self.tables[element][name][version] == [None]:
+                del self.tables[element][name][version]
+        for (element, name), versions in self.several.items():
+            for version in versions:
+                self.tables[element][name][version].sort(key=canonical_json)
+        # Prefixed only now: the loop over the components of all images is faster with their bare names.
+        return {
+            f"{element}:{name}" if element not in ONLY_ONE else element: versions
+            for element, table in self.tables.items()
+            for name, versions in table.items()
+            if versions
+        }
 
 
-def add_known(labels: Labels, images: Iterable[Image], known: Labels) -> None:
-    """Add what ``known`` says of parts of images that nobody describes any more."""
-    for part, version in (found for image in images for found in _described(image)):
-        if part in known and version in known[part] and version not in labels.get(part, {}):
-            labels.setdefault(part, {})[version] = known[part][version]
+def part_of(element: str, name: str) -> str:
+    """How an image calls a part: ``component:Intel-i40en``, ``add_on``."""
+    return element if element in ONLY_ONE else f"{element}:{name}"
 
 
-def _described(image: Image) -> Iterator[tuple[str, str]]:
-    for scope in (image["main"], *image["alternatives"].values()):
-        yield from ((part, version_of(value)) for part, value in scope.items())
-    yield from ((f"alternative_image:{name}", "") for name in image["alternatives"])
+def said_by(software: "Software", element: str, name: str) -> tuple[str, Json] | None:
+    """The version and the label of a part of an image as the report has it; none if it has no such part."""
+    fields = cast("Mapping[str, Mapping[str, object] | None]", software)
+    found = fields.get(element) if element in ONLY_ONE else (fields.get(_FIELDS[element]) or {}).get(name)
+    part = cast("Mapping[str, object] | None", found)
+    if part is None:
+        return None
+    version = str(part.get("version") or "")
+    label = label_of(element, part.get("details"))
+    return f"{part['name']} {version}" if element == "add_on" else version, label
+
+
+def label_of(element: str, details: object) -> Json:
+    """The details of a part, as they are kept: without nulls, sets in order, a date in one spelling."""
+    if not details:
+        return None
+    label = cast("dict[str, Json]", details)
+    if None in label.values() or not label.keys() <= _TEXTS:
+        label = cast("dict[str, Json]", _without_null(label))
+    if element == "solution":
+        return {**label, "components": _in_order(cast("list[Json]", label["components"]))}
+    if element == "base_image":
+        return {**label, "release_date": text_of(time_of(str(label["release_date"])))}
+    return label
+
+
+def _without_null(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {name: _without_null(inner) for name, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [_without_null(inner) for inner in value]
+    return value
+
+
+def _in_order(components: list[Json]) -> list[Json]:
+    """The components of a solution, by their names; whole, which takes longer, only if one is there twice."""
+    named = {cast("dict[str, str]", one)["component"]: one for one in components}
+    if len(named) < len(components):
+        return sorted(components, key=canonical_json)
+    return [named[name] for name in sorted(named)]
 
 
 def release_of(image: Image, labels: Labels) -> str:
     """What people call the image's ESXi: ``ESXi 8.0 U3e``, or the version if the depot does not know it."""
     version = str(image["main"]["base_image"])
-    variants = labels.get("base_image", {}).get(version)
-    if not variants:
+    label = next(filter(None, labels.get("base_image", {}).get(version, ())), None)
+    if label is None:
         return f"ESXi {version}"
-    label = cast("dict[str, Json]", variants[0])
+    told = cast("dict[str, Json]", label)
     # The display version ends in the build: "8.0 U3e - 24674464".
-    return f"{label['display_name']} {str(label['display_version']).rpartition(' - ')[0] or version}"
-
-
-def _add(tables: dict[str, _Table], software: "Software") -> None:
-    base, add_on = software["base_image"], software.get("add_on")
-    _keep(tables["base_image"], "", base["version"], base.get("details"))
-    if add_on:
-        _keep(tables["add_on"], "", f"{add_on['name']} {add_on['version']}", add_on.get("details"))
-    components = tables["component"]
-    for name, component in software["components"].items():
-        version, details = component.get("version") or "", component.get("details")
-        # Nearly all are as in the image before: in the longest loop of all, that is seen first.
-        if name not in components or details not in components[name].get(version, ()):
-            _keep(components, name, version, details)
-    for name, component in (software.get("removed_components") or {}).items():
-        _keep(tables["removed_component"], name, component.get("version") or "", component.get("details"))
-    for name, solution in software["solutions"].items():
-        described = solution.get("details")
-        _keep(tables["solution"], name, solution["version"], _sorted(described) if described else None)
-
-
-def _keep(table: _Table, name: str, version: str, details: "Mapping[str, object] | None") -> None:
-    if not details:
-        return
-    label = cast("Json", details)
-    if None in details.values():
-        label = cast("Json", {field: value for field, value in details.items() if value is not None})
-    variants = table.setdefault(name, {}).setdefault(version, [])
-    if not variants:
-        variants.append(label)
-    elif label not in variants:
-        variants[:] = sorted([*variants, label], key=canonical_json)
-
-
-def _sorted(details: "SolutionDetails") -> "Mapping[str, object]":
-    return {**details, "components": sorted(details["components"], key=canonical_json)}
+    return f"{told['display_name']} {str(told['display_version']).rpartition(' - ')[0] or version}"

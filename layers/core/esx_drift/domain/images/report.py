@@ -19,14 +19,23 @@ from esx_drift.domain.times import time_of
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """An image as the report words it, and every list of hosts that it has there."""
+
+    info: SoftwareInfo
+    host_lists: list[list[str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """A document in the form that is judged.
 
-    ``names`` holds every host that the document reports on, by its id where ``host_info`` has no name.
+    ``names`` holds every host that the document reports on, by its id where ``host_info`` has no name, as it
+    has none for the ``nameless``.
     ``found_on`` gives the digests of all images that list a host, ``runs`` the one of each host that can be
     covered: reported as successful, as nothing else, and in exactly one image. ``named_images`` are the
     digests of the most widely used and of the highest versioned image, as far as the report has them.
-    ``described`` is where the labels of an image are read from.
+    ``listings`` has each image, by its digest, in all the words that the report has for it.
     """
 
     completion_time: datetime
@@ -37,9 +46,10 @@ class Report:
     failed_hosts: frozenset[str]
     unsupported_hosts: frozenset[str]
     names: Mapping[str, str]
+    nameless: frozenset[str]
     witnesses: frozenset[str]
     images: Mapping[str, Image]
-    described: Mapping[str, list[SoftwareInfo]]
+    listings: Mapping[str, list[Listing]]
     named_images: tuple[str, ...]
     found_on: Mapping[str, frozenset[str]]
     runs: Mapping[str, str]
@@ -57,6 +67,7 @@ def read_report(document: Document) -> Report:
     successful, failed = frozenset(document["successful_hosts"]), frozenset(document["failed_hosts"])
     unsupported = frozenset(document["unsupported_hosts"])
     info = document["host_info"]
+    nameless = (successful | failed | unsupported) - info.keys()
     return Report(
         completion_time=time_of(document["completion_time"]),
         status=document["status"],
@@ -65,11 +76,11 @@ def read_report(document: Document) -> Report:
         successful_hosts=successful,
         failed_hosts=failed,
         unsupported_hosts=unsupported,
-        names={host: host for host in successful | failed | unsupported}
-        | {host: facts["name"] for host, facts in info.items()},
+        names={host: host for host in nameless} | {host: facts["name"] for host, facts in info.items()},
+        nameless=nameless,
         witnesses=frozenset(host for host, facts in info.items() if facts.get("is_vsan_witness")),
         images=images.by_digest,
-        described=images.described,
+        listings=images.listings,
         named_images=named,
         found_on=images.found_on,
         runs={
@@ -94,14 +105,14 @@ class _Images:
     """Images gathered from wherever the report lists them."""
 
     by_digest: dict[str, Image] = field(default_factory=dict)
-    described: dict[str, list[SoftwareInfo]] = field(default_factory=dict)
+    listings: dict[str, list[Listing]] = field(default_factory=dict)
     found_on: dict[str, frozenset[str]] = field(default_factory=dict)
-    _first: tuple[SoftwareInfo, str] | None = None
+    _first: tuple[Listing, str] | None = None
     _order: Order = field(default_factory=Order)
 
     def add(self, installed: InstalledImage) -> str:
         """Take an image with its hosts; its digest."""
-        digest = self._digest_of(installed["software_info"])
+        digest = self._digest_of(installed)
         just_this = frozenset((digest,))
         for host in installed["host_list"]:
             self.found_on[host] = self.found_on.get(host, just_this) | just_this
@@ -113,15 +124,18 @@ class _Images:
             if len(digests) == 1:
                 yield host, next(iter(digests))
 
-    def _digest_of(self, info: SoftwareInfo) -> str:
+    def _digest_of(self, installed: InstalledImage) -> str:
         """A uniform cluster's image comes twice: the second time it is only compared."""
-        if self._first is not None and self._first[0] == info:
+        info, hosts = installed["software_info"], installed["host_list"]
+        if self._first is not None and self._first[0].info == info:
+            self._first[0].host_lists.append(hosts)
             return self._first[1]
         image = image_of(info, self._order)
         digest = digest_of(image)
+        listing = Listing(info, [hosts])
         self.by_digest.setdefault(digest, image)
-        self.described.setdefault(digest, []).append(info)
-        self._first = self._first or (info, digest)
+        self.listings.setdefault(digest, []).append(listing)
+        self._first = self._first or (listing, digest)
         return digest
 
 

@@ -1,0 +1,50 @@
+"""What the image of each host says of its parts, beyond what they are."""
+
+from dataclasses import dataclass
+
+from esx_drift.domain.shapes import Described, Json, Snapshot
+
+
+class Descriptions:
+    """The descriptions of a snapshot. ``several``: the parts that its images don't all describe alike."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        groups = snapshot.get("described", [])
+        self.labels = snapshot["labels"]
+        self.several = {
+            part
+            for group in groups
+            for parts in (group["main"], *group["alternatives"].values())
+            for part in parts
+        }
+        self._own = {host: group for group in groups for host in group["hosts"]}
+
+    def of(self, host: str) -> "Description":
+        """What the image of this host says."""
+        return Description(self, self._own.get(host))
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What one host's image says: as all of the snapshot do, or in the words of its ``own``."""
+
+    whole: Descriptions
+    own: Described | None
+
+    @property
+    def key(self) -> str:
+        """The same for all hosts of the snapshot that say the same of the same parts; it may be empty."""
+        return self.own["hosts"][0] if self.own else ""
+
+    def labels(self, alternative: str | None, part: str, version: str) -> list[Json]:
+        """The labels of a part of the image or of its ``alternative``: one, unless the report had several."""
+        variants = self.whole.labels.get(part, {}).get(version, [None])
+        if len(variants) == 1 or self.own is None:
+            return variants
+        own = self.own["main"] if alternative is None else self.own["alternatives"].get(alternative, {})
+        return [variants[number] for number in own[part]] if part in own else variants
+
+    def label(self, alternative: str | None, part: str, version: str) -> Json:
+        """The label, null where it is not described; all of them where there are several."""
+        labels = self.labels(alternative, part, version)
+        return labels[0] if len(labels) == 1 else labels
