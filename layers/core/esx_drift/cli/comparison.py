@@ -1,14 +1,16 @@
 """Two documents side by side, with nothing but themselves to go by: no inventory, no log, no acceptance."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from esx_drift.domain.images.canonical import snapshot_from
 from esx_drift.domain.images.consistency import inconsistencies_of_form
-from esx_drift.domain.images.coverage import coverage_of, inventory_of
+from esx_drift.domain.images.coverage import ReportedHost, coverage_of, inventory_of
 from esx_drift.domain.images.document import Document
 from esx_drift.domain.images.report import Report, read_report
 from esx_drift.domain.judging.assess import conditions
 from esx_drift.domain.judging.condition import Condition
+from esx_drift.domain.keeping import carried_over
 from esx_drift.domain.shapes import Accepted, Change, Coverage, Finding, Snapshot, Transition
 from esx_drift.domain.times import text_of
 
@@ -25,6 +27,11 @@ class Side:
     def coverage(self) -> Coverage:
         """How much of the cluster the document shows; ``host_info`` stands for the inventory."""
         return coverage_of(self.report, inventory_of(self.report))
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Its hosts' names, by id; one that this document does not name is called as in the one before."""
+        return {host: known["name"] for host, known in self.snapshot["hosts"].items()}
 
     @property
     def is_blind(self) -> bool:
@@ -62,7 +69,7 @@ class Comparison:
     @property
     def names(self) -> dict[str, str]:
         """Every host's name by id, as it was last given; without the domain if all hosts have the same."""
-        names = {**self.baseline.report.names, **self.current.report.names}
+        names = {**self.baseline.names, **self.current.names}
         firsts = {host: name.partition(".")[0] for host, name in names.items()}
         domains = {name.partition(".")[2] for name in names.values()}
         # Addresses have no domain, and an id that stands for a name has no dot.
@@ -82,23 +89,24 @@ def comparison_of(baseline: Side, current: Side) -> Comparison:
     # Imported late, because it takes longer than all the rest.
     from esx_drift.domain.changes.diff import compare  # noqa: PLC0415 -- see above
 
+    changes = compare(baseline.snapshot, current.snapshot, {})
     known = {condition.fingerprint for condition in _shown_by(baseline, None)}
     findings = [
         _finding(condition, baseline, current, known=condition.fingerprint in known)
-        for condition in _shown_by(current, baseline)
+        for condition in _shown_by(current, carried_over(_taken_as_accepted(baseline), changes))
     ]
-    return Comparison(baseline, current, compare(baseline.snapshot, current.snapshot, {}), findings)
+    return Comparison(baseline, current, changes, findings)
 
 
-def _shown_by(side: Side, before: Side | None) -> list[Condition]:
+def _shown_by(side: Side, before: Mapping[str, Accepted] | None) -> list[Condition]:
     """What the document alone shows. How bad an orphaned VIB is depends on whether it was there before."""
     found = conditions(
         side.report,
         side.snapshot,
-        inventory_of(side.report),
+        {host: ReportedHost(name) for host, name in side.names.items()},
         now=side.report.completion_time,
         uncovered_since={},
-        accepted=_taken_as_accepted(before) if before else {},
+        accepted=before or {},
         first_look=before is None,
         blind_after_seconds=0,
         of_form=side.inconsistencies_of_form,
