@@ -8,7 +8,7 @@ from typing import Any
 
 from esx_drift.contracts import read_document
 from esx_drift.domain.changes.diff import Former, compare
-from esx_drift.domain.images.canonical import seal_of, snapshot_from
+from esx_drift.domain.images.canonical import snapshot_from
 from esx_drift.domain.images.report import Report, read_report
 from esx_drift.domain.shapes import Change, Snapshot
 
@@ -113,8 +113,3 @@ def changes_between(
     """What a check would tell."""
     baseline = snapshot_of(before, 1)
     return compare(baseline, snapshot_of(after, 2, baseline), departed or {})
-
-
-def seal(cluster: ClusterModel, seed: int = 0) -> str:
-    """The seal of the cluster's snapshot."""
-    return seal_of(snapshot_of(cluster, seed))

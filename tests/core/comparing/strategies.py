@@ -1,5 +1,6 @@
 """Clusters of every shape that the API allows, with names made to harm."""
 
+from copy import deepcopy
 from typing import Any
 
 from hypothesis import strategies as st
@@ -144,3 +145,37 @@ def pairs(draw: st.DrawFn, *, covered: bool = False) -> tuple[ClusterModel, Clus
             )
             after.hosts[host] = HostModel(model.name, software_now, model.vibs, model.witness)
     return before, after
+
+
+def _reworded(draw: st.DrawFn, image: Wire) -> Wire:
+    """The image, each of its parts described in one of few ways or not at all, and perhaps upgraded."""
+    found = deepcopy(image)
+    scopes = [found, *(found.get("alternative_images") or {}).values()]
+    for scope in scopes:
+        parts = [scope["base_image"], scope.get("add_on"), *scope["components"].values()]
+        parts += [*(scope.get("removed_components") or {}).values(), *scope["solutions"].values()]
+        for part in filter(None, parts):
+            name = draw(st.sampled_from(["one", "two", None]))
+            said = {"display_name": name, "vendor": "x", "display_version": "1"}
+            dated = {"release_date": "2025-04-10T00:00:00.000Z", "components": []}
+            part["details"] = None if name is None else said | dated
+    for alternative in scopes[1:]:
+        alternative["display_name"] = draw(st.sampled_from(["one", "two"]))
+    if draw(st.integers(0, 3)) == 0:
+        found["base_image"]["version"] = "9.9"
+    return found
+
+
+@st.composite
+def looks(draw: st.DrawFn) -> list[ClusterModel]:
+    """Three looks at up to four hosts on one image in different words; not every host is read each time."""
+    image = draw(software)
+    names = {f"host-{number}": f"esx-{number}" for number in range(1, draw(st.integers(1, 4)) + 1)}
+    wordings = [_reworded(draw, image) for _ in range(3)]
+    found = []
+    for _ in range(3):
+        read = draw(st.sets(st.sampled_from(sorted(names)), min_size=1))
+        hosts = {host: HostModel(names[host], draw(st.sampled_from(wordings))) for host in sorted(read)}
+        unread = {host: name for host, name in names.items() if host not in read}
+        found.append(ClusterModel(hosts, failed=unread))
+    return found

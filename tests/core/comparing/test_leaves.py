@@ -10,12 +10,12 @@ import pytest
 from esx_drift.domain.changes.diff import compare
 from esx_drift.domain.images.canonical import seal_of, snapshot_from
 from esx_drift.domain.images.coverage import inventory_of
-from esx_drift.domain.images.image import DESCRIPTIVE, VOLATILE
+from esx_drift.domain.images.image import DESCRIPTIVE, REMARKS, VOLATILE
 from esx_drift.domain.judging.assess import conditions
 from esx_drift.domain.shapes import Change, Snapshot
 
 from tests.core.comparing.clusters import Wire, report_of
-from tests.core.comparing.sample import SCHEMA, sample
+from tests.core.comparing.sample import SCHEMA, notifications, sample
 
 type Path = tuple[str | int, ...]
 type Judged = tuple[Snapshot, list[object]]
@@ -24,6 +24,7 @@ type Judged = tuple[Snapshot, list[object]]
 def healthy() -> Wire:
     """The same with nothing but hosts that were read, and without alternative images."""
     found = sample() | {"status": "SUCCESS", "failed_hosts": [], "unsupported_hosts": [], "notifications": {}}
+    del found["host_notifications"]["host-18"]
     for host in ("host-18", "host-19"):
         del found["host_info"][host]
     categories = found["image_categories"]
@@ -32,11 +33,26 @@ def healthy() -> Wire:
     return found
 
 
+def remarked() -> Wire:
+    """Where nothing is wrong, and the vCenter has something to say all the same."""
+    found = healthy()
+    remarks = {level: several for level, several in notifications().items() if level != "errors"}
+    found["host_notifications"] = {"host-16": remarks}
+    return found | {"notifications": dict.fromkeys(("ELIGIBILITY_CHECK", "EXTRACT_INSTALLED_IMAGE"), remarks)}
+
+
 VARIANTS = {
     "failed": sample(),
     "not eligible": sample() | {"status": "ELIGIBILITY_CHECK_FAILURE"},
     "healthy": healthy(),
+    "remarked": remarked(),
 }
+SILENT: dict[Path, set[str]] = {
+    ("uniform_image",): {"failed", "not eligible"},  # hosts that were not read leave it open
+    ("notifications", "ELIGIBILITY_CHECK"): {"failed"},  # the status is about the other operation
+    ("notifications", "EXTRACT_INSTALLED_IMAGE"): {"not eligible"},
+}
+"""Where a field that is noticed elsewhere can make no difference."""
 
 
 def followed(schema: Any, owner: str) -> tuple[Any, str]:  # noqa: ANN401 -- a schema is any JSON
@@ -54,18 +70,18 @@ def leaves(
     value: Any,  # noqa: ANN401 -- any JSON
     at: Path,
     owner: str,
-    declared: str | None,
-) -> Iterator[tuple[Path, str | None]]:
-    """The place of every leaf, and the declared field that it is, or is part of."""
+    declared: frozenset[str],
+) -> Iterator[tuple[Path, frozenset[str]]]:
+    """The place of every leaf, and the declared fields that it is, or is part of."""
     schema, owner = followed(schema, owner)
     if isinstance(value, dict):
         for name, inner in value.items():
-            field = f"{owner}.{name}" if f"{owner}.{name}" in VOLATILE | DESCRIPTIVE else None
+            field = {f"{owner}.{name}"} & (VOLATILE | DESCRIPTIVE | REMARKS)
             if name == "default_message" and "localized" in value:
                 continue  # the same in another language
             known = schema.get("properties", {})
             below = known[name] if name in known else schema["additionalProperties"]
-            yield from leaves(below, inner, (*at, name), owner, declared or field)
+            yield from leaves(below, inner, (*at, name), owner, declared | field)
     elif isinstance(value, list):
         for number, item in enumerate(value):
             yield from leaves(schema["items"], item, (*at, number), owner, declared)
@@ -73,7 +89,7 @@ def leaves(
         yield at, declared
 
 
-LEAVES = list(leaves(SCHEMA, sample(), (), "", None))
+LEAVES = list(leaves(SCHEMA, sample(), (), "", frozenset()))
 
 
 def every_field(schema: Any, owner: str, seen: set[str]) -> Iterator[str]:  # noqa: ANN401 -- a schema is any JSON
@@ -133,14 +149,14 @@ def judged(document: Wire) -> Judged:
     return snapshot, [*found]
 
 
-def effects(path: Path) -> list[tuple[list[Change], bool]]:
-    """For each document with the place: the changes of mutating it, and whether it is judged otherwise."""
-    found = []
-    for document in VARIANTS.values():
+def effects(path: Path) -> dict[str, tuple[list[Change], bool]]:
+    """For each variant with the place: the changes of mutating it, and whether it is judged otherwise."""
+    found = {}
+    for name, document in VARIANTS.items():
         if has(document, path):
             (before, then), (after, now) = judged(document), judged(mutated(document, path))
-            found.append((compare(before, after, {}), then != now))
-            assert not found[-1][0] or seal_of(before) != seal_of(after)
+            found[name] = compare(before, after, {}), then != now
+            assert not found[name][0] or seal_of(before) != seal_of(after)
     return found
 
 
@@ -151,17 +167,21 @@ def test_the_sample_uses_every_field_of_the_schema() -> None:
 
 
 @pytest.mark.parametrize(("path", "declared"), LEAVES, ids=["/".join(map(str, path)) for path, _ in LEAVES])
-def test_a_leaf_that_changes_is_noticed_or_declared(path: Path, declared: str | None) -> None:
-    """Compared or assessed, unless it is volatile; no more than relabelled if it only describes."""
+def test_a_leaf_that_changes_is_noticed_or_declared(path: Path, declared: frozenset[str]) -> None:
+    """Compared or assessed wherever it is, unless it is declared; no more than relabelled if it describes."""
     found = effects(path)
-    assert found
-    if declared in VOLATILE:
-        assert found == [([], False)] * len(found)
-    elif declared in DESCRIPTIVE:
-        kinds = {change["kind"] for changes, _ in found for change in changes}
-        assert kinds == {"relabelled"}
+    silent = {name for place, names in SILENT.items() if path[: len(place)] == place for name in names}
+    if declared & REMARKS:
+        silent.add("remarked")
+    noticed = {name for name, (changes, otherwise) in found.items() if changes or otherwise}
+    if declared & VOLATILE:
+        assert found
+        assert not noticed
     else:
-        assert any(changes or otherwise for changes, otherwise in found)
+        assert noticed == found.keys() - silent
+        assert noticed
+    if declared & DESCRIPTIVE:
+        assert all({change["kind"] for change in changes} == {"relabelled"} for changes, _ in found.values())
 
 
 @pytest.mark.parametrize("place", ["most_widely_used_image", "highest_versioned_image", "host_image_list"])
