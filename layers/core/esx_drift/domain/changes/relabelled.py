@@ -42,16 +42,14 @@ def described_otherwise(
     suspects: list[Suspect],
 ) -> Iterator[tuple[str, tuple[Json, Json]]]:
     """The parts that two images, or an ``alternative`` of both, have alike, with labels that are not."""
+    own = None if alternative is None else f"alternative_image:{alternative}"
     for part, version in suspects:
-        if _is_same(alternative, old, new, part, version):
-            before, after = (side.label(alternative, part, version) for side in sides)
-            if before != after:
-                yield part, (before, after)
-
-
-def _is_same(alternative: str | None, old: Parts, new: Parts, part: str, version: str) -> bool:
-    value = old.get(part)
-    if value is not None:
-        return value == new.get(part) and version_of(value) == version
-    is_its_own = alternative is not None and part == f"alternative_image:{alternative}"
-    return is_its_own and old["alternative_image"] == new["alternative_image"]
+        value = old.get(part)
+        if value is None:
+            if part != own or old["alternative_image"] != new["alternative_image"]:
+                continue
+        elif value != new.get(part) or version_of(value) != version:
+            continue
+        before, after = (side.label(alternative, part, version) for side in sides)
+        if before != after:
+            yield part, (before, after)

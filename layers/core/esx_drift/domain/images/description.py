@@ -17,24 +17,25 @@ class Descriptions:
             for parts in (group["main"], *group["alternatives"].values())
             for part in parts
         }
-        self._own = {host: group for group in groups for host in group["hosts"]}
+        self._usual = Description(self, None, "")
+        own = [Description(self, group, group["hosts"][0]) for group in groups]
+        self._own = {host: one for one, group in zip(own, groups, strict=True) for host in group["hosts"]}
 
     def of(self, host: str) -> "Description":
         """What the image of this host says."""
-        return Description(self, self._own.get(host))
+        return self._own.get(host, self._usual)
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What one host's image says: as all of the snapshot do, or in the words of its ``own``."""
+    """What one host's image says: as all of the snapshot do, or in the words of its ``own``.
+
+    ``key`` is the same for all hosts of the snapshot with the same words; it may be empty.
+    """
 
     whole: Descriptions
     own: Described | None
-
-    @property
-    def key(self) -> str:
-        """The same for all hosts of the snapshot that say the same of the same parts; it may be empty."""
-        return self.own["hosts"][0] if self.own else ""
+    key: str
 
     def labels(self, alternative: str | None, part: str, version: str) -> list[Json]:
         """The labels of a part of the image or of its ``alternative``: one, unless the report had several."""
