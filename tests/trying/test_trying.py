@@ -108,7 +108,7 @@ def test_a_vcenter_is_checked_once_and_told(real: Real, tmp_path: Path) -> None:
     assert code == 0, seen
     assert "prod-a: 4 of 4 hosts read" in seen
     assert "prod-b: 3 of 3 hosts read" in seen
-    assert "2 of 2 clusters looked at, 7 of 7 hosts covered" in seen
+    assert "2 of 2 clusters seen by the last check, 7 of 7 known hosts covered" in seen
     assert "orphaned VIB on 2 of 4 hosts" in seen
     assert PASSWORD not in seen
     kept = [path for path in (CHECKOUT / LEFT).rglob("*") if path.is_file()]
