@@ -91,8 +91,8 @@ def test_a_sentence_ends_once() -> None:
     assert sentence("It failed.") == "It failed."
 
 
-@pytest.mark.parametrize("name", ["x; rm -rf /", "-f", "$(id)", "a b", "", "a\n", "é"])
+@pytest.mark.parametrize("name", ["x; rm -rf /", "-f", "$(id)", "a b", "", "a\n", "é", "x" * 81])
 def test_only_a_plain_name_goes_into_a_command(name: str) -> None:
-    """No blank, no option, nothing that a shell reads."""
+    """No blank, no option, nothing that a shell reads, and nothing that a message has no room for."""
     assert argument(name) is None
     assert argument("Synology-ESX-syno-nfs-vaai-plugin") == "Synology-ESX-syno-nfs-vaai-plugin"

@@ -62,8 +62,11 @@ def vib(key: str) -> tuple[str, str]:
 
 
 def argument(name: str) -> str | None:
-    """The name if it can be pasted into a shell as it stands; a name from a host may be made to harm."""
-    return name if _ARGUMENT.fullmatch(name) else None
+    """The name if it can be pasted into a shell as it stands; a name from a host may be made to harm.
+
+    One that is too long to be shown whole is none: cut, it would name something else.
+    """
+    return name if len(name) <= MAX_NAME_CHARACTERS and _ARGUMENT.fullmatch(name) else None
 
 
 def moment(text: str) -> str:
