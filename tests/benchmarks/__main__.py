@@ -13,7 +13,7 @@ from tests.simulator.inventory import Host
 
 RESULT = Path("build/bench.json")
 PAIRS = 7
-SLOW_PAIRS = 3
+SLOW_PAIRS = 5
 
 
 @dataclass(frozen=True, slots=True)
