@@ -93,6 +93,12 @@ def test_a_report_is_published_without_a_text_for_people() -> None:
     assert "email" not in json.loads(report.message)
 
 
+def test_a_subject_never_begins_with_a_blank() -> None:
+    """A macron in plain ASCII is a blank and a mark: SNS would refuse it for ever."""
+    (event,) = events_of(told(cluster={"id": "domain-c9", "name": "\u00af"}, findings=[FAILED]))
+    assert publication_of(event).subject.startswith("? - vc01")
+
+
 @given(tellings())
 def test_sns_takes_every_publication(check: Told) -> None:
     """A subject in plain ASCII on one line, and attributes without control characters."""

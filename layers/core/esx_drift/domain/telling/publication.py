@@ -77,7 +77,8 @@ def _email(story: Story, event: Event) -> str:
 
 def _ascii(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text.translate(_ASCII)).encode("ascii", "replace").decode()
-    return plain[:MAX_SUBJECT_CHARACTERS]
+    # Some characters become a blank and a mark, and a subject must not begin with a blank.
+    return plain.lstrip()[:MAX_SUBJECT_CHARACTERS]
 
 
 def _printable(text: str) -> str:
