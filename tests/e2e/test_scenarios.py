@@ -184,11 +184,12 @@ def test_each_message_says_where_what_and_what_next(name: str, chronicle: Chroni
         assert all(message.what for message in messages)
         text = "\n".join(message.whole for message in messages)
         assert [word for word in _words(heard.events) if word not in text] == []
-        news = [event["type"] for event in heard.events if not event["type"].endswith(".resolved")]
+        news = [event for event in heard.events if not event["type"].endswith(".resolved")]
         steps = [message.step for message in messages if message.step is not None]
-        # What only came back to what was accepted leaves nothing to do.
+        # What only came back to what was accepted leaves nothing to do, nor need what is harmless.
         put_back = sum("as accepted again" in message.title for message in messages)
-        assert len(steps) + put_back * bool(news) == len(news), text
+        harmless = sum(event["data"]["severity"] == "info" for event in news)
+        assert len(news) - harmless <= len(steps) + put_back * bool(news) <= len(news), text
         assert [step for step in steps if len(step) < SHORTEST_STEP] == []
 
 
@@ -197,7 +198,8 @@ def test_hosts_are_only_called_checked_where_they_were(name: str, chronicle: Chr
     """How many of how many, by a look of that very check; the coverage of an earlier one is not repeated."""
     for heard, messages in _told(name, chronicle):
         coverage = heard.record["coverage"] if heard.record["outcome"] in LOOKED else None
-        seen = [] if coverage is None else [(str(coverage["covered"]), str(coverage["hosts"]))]
+        hosts = coverage["hosts"] if coverage else 0
+        seen = [(str(coverage["covered"]), str(hosts))] if coverage and hosts else []
         for message in messages:
             assert CHECKED.findall(message.facts) == seen, message.whole
             assert CHECKED.findall(message.whole) == seen
@@ -211,10 +213,10 @@ def test_a_message_says_what_only_its_words_can_tell(name: str, chronicle: Chron
 
 
 def test_the_topic_heard_exactly_what_the_log_says(chronicle: Chronicle) -> None:
-    """Every event, once, as its record holds it."""
+    """Every event at least once, each time as its record holds it: two runs at once may publish the same."""
     recorded = {event["id"]: event for record in chronicle.records() for event in record["events"]}
-    assert len(chronicle.tap.heard) == len(recorded)
-    assert {event["id"]: event for event in chronicle.tap.events} == recorded
+    assert {heard.event["id"] for heard in chronicle.tap.heard} == recorded.keys()
+    assert all(heard.event == recorded[heard.event["id"]] for heard in chronicle.tap.heard)
 
 
 @pytest.mark.parametrize("queue", DEAD_LETTERS)

@@ -178,3 +178,17 @@ def test_a_host_that_is_not_seen_opens_nothing(world: World) -> None:
     assert one(record["findings"], "drift-unreviewed")["hosts"] == [
         world.vcenter.inventory.host(name).host for name in others
     ]
+
+
+def test_a_host_that_is_back_under_a_new_id_did_not_leave(world: World) -> None:
+    """What was put back on it by the way was put back: that is how its findings end."""
+    world.check()
+    before = world.vcenter.inventory.host("esx03").software
+    world.vcenter.hosts.set_component("esx03", "Intel-i40en", "2.9.2.0-1OEM.800.1.0.20613240")
+    assert "drift-unreviewed" in open_kinds(world.check())
+    world.vcenter.inventory.re_add_host("esx03")
+    world.vcenter.inventory.host("esx03").software = before
+    record = world.check()
+    assert ("host", "changed") in {(change["element"], change["kind"]) for change in record["changes"]}
+    because = {finding["resolved_because"] for finding in record["findings"]}
+    assert because == {"reverted"}

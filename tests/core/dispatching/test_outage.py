@@ -151,6 +151,36 @@ def test_an_outage_that_ends_in_something_else_has_ended(world: World, name: str
     assert world.sent("retry") == []
 
 
+def _take(world: World, seconds: float) -> Fault:
+    """An answer that takes so long."""
+
+    def wait(reply: Reply) -> Reply:
+        world.wait(seconds=seconds)
+        return reply
+
+    return Fault("slow", alter=wait)
+
+
+def test_a_vcenter_that_takes_a_whole_run_is_not_reachable(world: World, name: str) -> None:
+    """It answers, so slowly that no run comes to its end: told like any other outage."""
+    world.run_seconds = 300
+    world.vcenters[name].faults.inject("*", _take(world, 100))
+    reply = world.run()
+    assert [one["reason"] for one in reply["failed"]] == ["vcenter-unreachable"]
+    assert "too slow" in reply["failed"][0]["message"]
+    world.retries_come()
+    assert open_kinds(world.last(name)) == {"vcenter-unreachable"}
+
+
+def test_a_vcenter_for_which_no_time_is_left_is_not_at_fault(world: World, name: str) -> None:
+    """The time went to the others before it: the run fails, so that it is run again, and records nothing."""
+    before = len(world.records(name))
+    world.run_seconds = 100
+    with pytest.raises(TransientError, match=name):
+        world.run()
+    assert len(world.records(name)) == before
+
+
 def test_an_outage_behind_which_the_password_is_refused_has_ended(world: World, name: str) -> None:
     """It answers again: only the password is told now. A new one may come any minute: the chain goes on."""
     world.servers[name].stop()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
+from math import inf
 from typing import TYPE_CHECKING, cast
 
 from esx_drift.adapters.breaker import S3Breakers
@@ -52,6 +53,8 @@ class World:
     vcenters: dict[str, VCenter] = field(default_factory=dict)
     servers: dict[str, VCenterServer] = field(default_factory=dict)
     runs: int = 0
+    run_seconds: float = inf
+    """How long one invocation lives."""
 
     def clock(self) -> datetime:
         """The time now, ours and the vCenters'."""
@@ -95,10 +98,11 @@ class World:
 
     def sessions(self, actor: Actor = "dispatcher") -> VCenterSessions[VCenterSecret]:
         """What one invocation has."""
+        ends_at = self.now.timestamp() + self.run_seconds
         return VCenterSessions(
             Secrets(lambda: self.aws.secrets),
             S3Breakers(self.aws.s3, "state"),
-            partial(connect, clock=self.clock),
+            partial(connect, clock=self.clock, time_left_ms=lambda: (ends_at - self.now.timestamp()) * 1000),
             actor,
             self.clock,
         )

@@ -128,3 +128,16 @@ def test_a_store_that_fails_keeps_the_password_back(clinic: Clinic, monkeypatch:
     monkeypatch.setattr(clinic.world.s3, "head_object", away)
     assert outcomes(clinic.examine(reset=True)) == REFUSED
     assert len(clinic.vcenter.sessions.logins) == 0
+
+
+def test_a_reset_waits_until_nobody_is_logging_in(refused: Clinic) -> None:
+    """A run has taken its turn: that one and this would be one too many beside the checkers."""
+    known = S3Breakers(refused.world.s3, BUCKET)
+    stored = known.read(NAME)
+    assert stored is not None
+    turn = {**stored.breaker, "open": False, "claimed_until": "2026-11-23T02:19:00.000Z"}
+    assert known.write(turn, stored.etag)  # type: ignore[arg-type]  # a breaker with a turn
+    lines = refused.examine(reset=True)
+    assert "somebody else is just logging in" in lines["login"]["said"]
+    assert lines["login"]["fix"] == "Try again in 3 minutes."
+    assert refused.vcenter.sessions.refused_count == 1

@@ -80,14 +80,19 @@ class Taking:
             managed_by_image=self.scene.sight.managed_by_image,
             of_form=self.of_form,
         )
-        return self.scene.settle(found, LOOK_KINDS, self._because())
+        return self.scene.settle(found, LOOK_KINDS, self._because(compared))
 
-    def _because(self) -> dict[str, ResolvedBecause]:
-        """A finding about hosts that are all gone ends because they left, not because anything was mended."""
+    def _because(self, compared: Compared) -> dict[str, ResolvedBecause]:
+        """A finding about hosts that are all gone ends because they left, not because anything was mended.
+
+        One that is back under a new id did not leave.
+        """
+        back = {change["from"] for change in compared.changes if change["element"] == "host"}
+        there = self._hosts.keys() | back
         return {
             name: "host-left"
             for name, finding in self.scene.after["findings"].items()
-            if finding["hosts"] and not self._hosts.keys() & set(finding["hosts"])
+            if finding["hosts"] and not there & set(finding["hosts"])
         }
 
     def _outcome(self, compared: Compared, settled: Settled) -> Outcome:
