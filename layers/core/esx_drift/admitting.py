@@ -102,8 +102,7 @@ class Door:
             now = self.clock()
             reason = forbids(breaker, self.actor, secret.version_id, now)
             if reason is not None:
-                user = secret.username
-                raise LoginSuspended(f"login of {user} to {self.vcenter} not tried: {reason}", {"user": user})
+                raise self._suspended(secret, breaker, reason)
             if self.actor == "checker":
                 return breaker
             if not is_claimed(breaker, now) and self.breakers.write(claimed(breaker, now), etag):
@@ -113,6 +112,12 @@ class Door:
             f"somebody else was logging in to {self.vcenter} for {LOOKS * PAUSE_SECONDS:.0f} s, and only one"
             " may at a time, so that a wrong password can't lock the account"
         )
+
+    def _suspended(self, secret: Secret, breaker: Breaker, reason: str) -> LoginSuspended:
+        """``password`` says whether it was refused, or waits for its turn."""
+        user, refused = secret.username, secret.version_id in breaker["refused"]
+        facts = {"user": user, "password": "refused before" if refused else "not tried yet"}
+        return LoginSuspended(f"login of {user} to {self.vcenter} not tried: {reason}", facts)
 
     def _keep(self, change: Callable[[Breaker], Breaker]) -> None:
         for _ in range(ROUNDS):

@@ -202,7 +202,7 @@ class FleetInvalid(PermanentError):
 
 
 class SecretInvalid(PermanentError):
-    """A secret is missing, is not JSON or lacks a field. The sentence names the secret, never its value."""
+    """A secret is missing, is not JSON or lacks a field. Sentence and facts name it, and never its value."""
 
     reason = "secret-invalid"
 

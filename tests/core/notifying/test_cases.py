@@ -35,7 +35,7 @@ def step(story: Story) -> str:
     ("detail", "headline", "privilege"),
     [
         ({"listed": 0, "known": 18}, "account is shown too few clusters", "System.Read"),
-        ({}, "account is shown too few hosts", "System.Read"),
+        ({"hidden_hosts": "3"}, "account is shown too few hosts", "System.Read"),
         ({"operation": "GET /api/vcenter/host"}, "account may not see clusters and hosts", "System.Read"),
         (
             {"operation": "GET /api/cis/tasks/52f9:com.vmware"},
@@ -62,13 +62,13 @@ def test_a_missing_privilege_is_named(detail: dict[str, Json], headline: str, pr
     [
         ({"user": "svc"}, "vc02 refused the login of svc", "login refused", "doctor --reset vc02"),
         (
-            {},
+            {"secret": "esx-drift/vcenter/vc02"},
             "the secret esx-drift/vcenter/vc02 does not exist: create it",
             "secret can't be used, so nobody can log in",
             "mend this secret, and checks resume by themselves: esx-drift/vcenter/vc02",
         ),
         (
-            {"user": "svc"},
+            {"user": "svc", "password": "not tried yet"},
             "login of svc to vc02 not tried: the last login was refused; the new password is tried later",
             "login not tried yet",
             "the next run of the dispatcher tries the new password",
@@ -97,7 +97,7 @@ def test_only_a_refused_password_is_told_as_one(
     [
         ({"phase": "dns"}, "the name of vc02.corp can't be resolved", "DNS"),
         ({"phase": "connect"}, "connect to vc02.corp:443 timed out", "firewall"),
-        ({"phase": "tls"}, "TLS: the certificate of vc02.corp:443 is refused: expired", "ca_bundle"),
+        ({"phase": "certificate"}, "TLS: the certificate of vc02.corp:443 is refused: expired", "ca_bundle"),
         ({"phase": "tls"}, "TLS connect to vc02.corp:443 timed out", "TLS doesn't come about"),
         ({"phase": "proxy"}, "the proxy gave no way to vc02.corp:443", "proxy"),
         ({"phase": "http"}, "the answer of vc02.corp:443 did not end within 60 s", "overloaded"),
@@ -198,7 +198,8 @@ def test_a_clock_is_told_by_how_far_it_is_off(skew_seconds: Json, said: str) -> 
 def test_a_report_from_the_future_is_the_clocks_fault() -> None:
     """Other reports contradict themselves."""
     summary = "the report says it was completed at 2099-01-01T00:00:00.000Z, and the vCenter's own clock says"
-    assert "Time" in step(of_cluster("document-inconsistent", {}, summary))
+    detail: dict[str, Json] = {"vcenter_date": "2026-11-23T02:14:00.000Z"}
+    assert "Time" in step(of_cluster("document-inconsistent", detail, summary))
     assert "twice" in step(of_cluster("document-inconsistent", {"inconsistencies": ["x"]}))
 
 

@@ -67,7 +67,7 @@ def test_a_bad_certificate_is_refused_before_the_password_is_sent(
     """OpenSSL's reason is a fact, what to do about it is in the message, and nothing was sent."""
     with pytest.raises(VCenterUnreachable) as caught:
         bad_door.login()
-    assert caught.value.facts["phase"] == "tls"
+    assert caught.value.facts["phase"] == "certificate"
     assert bad.openssl in caught.value.facts["openssl"]
     assert bad.openssl in caught.value.message
     assert bad.remedy in caught.value.message
@@ -151,7 +151,7 @@ def test_a_proxy_does_not_soften_tls(door: Door, pki: Pki) -> None:
         pytest.raises(VCenterUnreachable) as caught,
     ):
         door.login(port=port, proxy=f"http://127.0.0.1:{proxy.port}")
-    assert caught.value.facts["phase"] == "tls"
+    assert caught.value.facts["phase"] == "certificate"
 
 
 def test_an_earlier_failure_is_not_told_again(door: Door) -> None:

@@ -106,7 +106,7 @@ class Fields:
         return value
 
     def _refuse(self, name: str, expected: str) -> NoReturn:
-        raise SecretInvalid(f"the secret {self.secret}, field {name}: {expected}")
+        raise SecretInvalid(f"the secret {self.secret}, field {name}: {expected}", {"secret": self.secret})
 
 
 def _is_address(value: str) -> bool:

@@ -90,7 +90,7 @@ class Secrets:
             values = None
         if not isinstance(values, dict):
             # Nothing is chained: the parser's error carries the whole text.
-            raise SecretInvalid(f"the secret {name} is not a JSON object")
+            raise SecretInvalid(f"the secret {name} is not a JSON object", {"secret": name})
         return Fields(name, values), reply["VersionId"]
 
     def _reply(self, name: str) -> "GetSecretValueResponseTypeDef":
@@ -99,7 +99,7 @@ class Secrets:
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code in NEEDS_A_PERSON:
-                raise SecretInvalid(f"the secret {name} {NEEDS_A_PERSON[code]}") from error
+                raise SecretInvalid(f"the secret {name} {NEEDS_A_PERSON[code]}", {"secret": name}) from error
             raise SecretUnavailable(f"Secrets Manager did not give {name}: {code}") from error
         except BotoCoreError as error:
             raise SecretUnavailable(f"Secrets Manager did not give {name}: {error}") from error

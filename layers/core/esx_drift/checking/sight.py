@@ -78,7 +78,8 @@ class Gaze:
             sight.at = "hosts"
             raise NotAuthorized(
                 f"{self.vcenter.name} lists {len(listed)} hosts of {cluster}, and its report names"
-                f" {len(hidden)} more: the account seems to have lost its permission on them"
+                f" {len(hidden)} more: the account seems to have lost its permission on them",
+                {"hidden_hosts": str(len(hidden))},
             )
         if report.status == ELIGIBILITY_CHECK_FAILURE:
             session = self.vcenters.session(self.vcenter.name)

@@ -66,7 +66,11 @@ def not_possible(scene: Scene, reply: Reply, report: Report) -> Draft:
         f" and the vCenter's own clock says {text_of(reply.date)}"
     )
     severity: Severity = "critical" if _blind(scene) else "warning"
-    condition = Condition("failure", "document-inconsistent", "", severity, summary)
+    detail: dict[str, Json] = {
+        "completion_time": text_of(report.completion_time),
+        "vcenter_date": text_of(reply.date),
+    }
+    condition = Condition("failure", "document-inconsistent", "", severity, summary, detail=detail)
     failure: Failure = {
         "reason": condition.kind,
         "message": summary,

@@ -32,7 +32,7 @@ class Peer:
 def unreachable(peer: Peer, error: Exception) -> VCenterUnreachable:
     """The failure that stands for an error of requests or urllib3.
 
-    Facts: ``phase`` (dns, connect, tls, proxy or http), and ``openssl`` with OpenSSL's own reason.
+    Facts: ``phase`` (dns, connect, certificate, tls, proxy or http), and ``openssl``: its own reason.
     """
     causes = tuple(_causes(error))
     for phase, tell in PHASES:
@@ -124,7 +124,7 @@ def _os_error(causes: tuple[BaseException, ...]) -> str | None:
 
 PHASES: tuple[tuple[str, Callable[[Peer, tuple[BaseException, ...]], str | None]], ...] = (
     ("proxy", _proxy),
-    ("tls", _certificate),
+    ("certificate", _certificate),
     ("dns", _name),
     ("tls", _handshake),
     ("connect", _connect),

@@ -7,7 +7,7 @@ from typing import Final
 
 from esx_drift.domain.shapes import Finding
 from esx_drift.domain.telling.next_steps import ADVICE, BLIND, Advice
-from esx_drift.domain.telling.vcenter_cases import VCENTER_CASES, Case, says
+from esx_drift.domain.telling.vcenter_cases import VCENTER_CASES, Case, has
 
 CLUSTER_BLIND: Final = "This cluster is not seen meanwhile; what was open stays open."
 
@@ -58,7 +58,7 @@ CASES: Mapping[str, tuple[Case, ...]] = MappingProxyType(
         **VCENTER_CASES,
         "document-inconsistent": (
             (
-                says("the report says it was completed at"),
+                has("vcenter_date"),
                 Advice(
                     "the report is from the future, and was not used",
                     "the report's time is right again",

@@ -33,9 +33,9 @@ def _answers(status: str) -> Callable[[Finding], bool]:
     return lambda finding: _fact(finding, "status").startswith(status)
 
 
-def says(begin: str) -> Callable[[Finding], bool]:
-    """Whether a finding's summary, which is ours, begins so."""
-    return lambda finding: finding["summary"].startswith(begin)
+def has(name: str) -> Callable[[Finding], bool]:
+    """Whether a finding has this fact."""
+    return lambda finding: name in finding["detail"]
 
 
 def _lists_too_much(finding: Finding) -> bool:
@@ -58,7 +58,7 @@ def _misled(headline: str) -> Advice:
 
 _AUTHORIZATION: tuple[Case, ...] = (
     (
-        lambda finding: "known" in finding["detail"],
+        has("known"),
         _lacks(
             "account is shown too few clusters",
             "account is shown all clusters again",
@@ -67,7 +67,7 @@ _AUTHORIZATION: tuple[Case, ...] = (
         ),
     ),
     (
-        lambda finding: "operation" not in finding["detail"],
+        has("hidden_hosts"),
         _lacks("account is shown too few hosts", "account is shown all hosts again", SEE),
     ),
     (
@@ -86,7 +86,7 @@ _AUTHORIZATION: tuple[Case, ...] = (
 
 _AUTHENTICATION: tuple[Case, ...] = (
     (
-        says("the secret"),
+        has("secret"),
         Advice(
             "secret can't be used, so nobody can log in",
             "secret can be used again",
@@ -96,7 +96,7 @@ _AUTHENTICATION: tuple[Case, ...] = (
         ),
     ),
     (
-        lambda finding: "not tried: the last login was refused" in finding["summary"],
+        lambda finding: _fact(finding, "password") == "not tried yet",
         Advice(
             "login not tried yet",
             "login works again",
@@ -126,7 +126,7 @@ _UNREACHABLE: tuple[Case, ...] = (
         _unreachable("is the vCenter up, and does every firewall and security group between let checks in?"),
     ),
     (
-        says("TLS: the certificate of"),
+        _fails_at("certificate"),
         _unreachable(
             "did its certificate change or expire? The CA's belongs into ca_bundle of the vCenter's secret."
         ),
