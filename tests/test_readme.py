@@ -73,6 +73,13 @@ def test_a_table_says_what_there_is(name: str, rows: list[str], *, refresh_golde
         assert found[2] == table
 
 
+def test_the_comparison_in_it_is_what_the_command_prints() -> None:
+    """The golden case that it names; another test holds that to the command."""
+    found = re.search(r"<!-- diff -->\n```\n(.*?)```\n<!-- /diff -->", README.read_text(), re.DOTALL)
+    assert found is not None
+    assert found[1] == Path("tests/golden/diff/one-left-behind/result.txt").read_text()
+
+
 def test_the_fleet_file_in_it_is_valid() -> None:
     """What people copy works."""
     (example,) = re.findall(r"```yaml\n(.*?)```", README.read_text(), re.DOTALL)
