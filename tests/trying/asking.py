@@ -104,7 +104,8 @@ def address(url: str) -> tuple[str, int]:
     """Host and port; raises ``ArgumentTypeError`` for what is no plain https address."""
     if not url:
         raise argparse.ArgumentTypeError(f"it needs the vCenter's address: {EXAMPLE}")
-    told = argparse.ArgumentTypeError(f"expected VCENTER=https://HOST[:PORT], got {url!r}")
+    # What stands before an @ may be a password.
+    told = argparse.ArgumentTypeError(f"expected VCENTER=https://HOST[:PORT], got {url.rpartition('@')[2]!r}")
     try:
         parts = urlsplit(url)
         port = parts.port or 443

@@ -38,11 +38,11 @@ def vcenters(*names: str) -> list[dict[str, str]]:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Writes a fleet file of these parts, as YAML."""
+    """Writes a fleet file of these parts, as YAML; with a route, so that somebody is told."""
 
     def written(**parts: object) -> Path:
         path = tmp_path / "fleet.yaml"
-        path.write_text(yaml.safe_dump(fleet(**parts)))
+        path.write_text(yaml.safe_dump(fleet(**{"routes": [{"name": "admins"}], **parts})))
         return path
 
     return written

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.cli.conftest import Run
+from tests.core.cli.conftest import Run, Write
 from tests.core.fleets import fleet
 
 FAULTY = sorted(Path("tests/core/cli/faulty").glob("*.yaml"))
@@ -51,6 +51,13 @@ def test_the_example_is_valid(run: Run) -> None:
         for what in ("ignore rules", "maintenance windows")
     ]
     assert ran.out.endswith("is valid: 2 vCenters, 3 routes, 1 ignore rule, 1 maintenance window\n")
+
+
+def test_a_file_without_routes_is_warned_of(write: Write, run: Run) -> None:
+    """It is valid, and silence would be all that anybody in chat hears."""
+    ran = run("fleet", "check", write(routes=[]))
+    assert ran.code == 0
+    assert ran.err.startswith("warning: there are no routes: nobody is told anything in Slack")
 
 
 def test_a_text_that_is_neither_yaml_nor_json_is_an_error(tmp_path: Path, run: Run) -> None:

@@ -1,8 +1,12 @@
 """The commands in one tree."""
 
+from typing import Annotated
+
 import typer
 
+from esx_drift import __version__
 from esx_drift.cli import accept, compare, doctor, fleet, retire, status, validation
+from esx_drift.cli.terminal import say
 
 app = typer.Typer(
     name="esx-drift",
@@ -12,6 +16,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001 -- typer passes it
+    if asked:
+        say(f"esx-drift {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+]
+
+
+@app.callback()
+def _main(*, version: Version = False) -> None:
+    """Watches what every ESXi host really runs, and says so when it changes."""
+
+
 app.command()(compare.diff)
 app.command()(validation.validate)
 app.command()(status.status)

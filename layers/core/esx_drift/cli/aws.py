@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
 from esx_drift.errors import PermanentError
 
@@ -23,6 +23,10 @@ def told(doing: str) -> Iterator[None]:
     """Turn what AWS refuses meanwhile into a sentence for a person."""
     try:
         yield
+    except (NoRegionError, NoCredentialsError) as error:
+        raise PermanentError(
+            f"{doing} failed: {error} Set AWS_PROFILE, or AWS_REGION and credentials, to where it is deployed"
+        ) from error
     except (ClientError, BotoCoreError) as error:
         raise PermanentError(f"{doing} failed: {error}") from error
 

@@ -76,6 +76,8 @@ def _warn_of_what_does_nothing(document: "FleetDocument") -> None:
     for field, what in (("ignore", "ignore rules"), ("maintenance", "maintenance windows")):
         if document.get(field):
             warn(f"this version does not apply {what} yet: what they name is told all the same")
+    if not document.get("routes"):
+        warn("there are no routes: nobody is told anything in Slack, and the topic alone hears of it")
 
 
 def _tell(file: Path, text: FleetText, faults: list[str]) -> None:

@@ -77,7 +77,7 @@ class VCenterDoctor:
         if not self._has_time():
             raise OutOfTime(NO_TIME)
         secret = self.secrets.vcenter(self.vcenter.name)
-        exam.ok(f"read; {secret.username} logs in")
+        exam.ok(f"read; the user is {secret.username}")
         target = Target(secret.host, secret.port, secret.ca_bundle, secret.tls_strict, secret.proxy)
         walk(exam, target)
         about = self._about(secret, target)

@@ -13,7 +13,7 @@ from esx_drift.domain.telling.next_steps import ADVICE, Advice
 _VIB_GONE: Final = Advice(
     "",
     "",
-    "who removed it? If nobody did, somebody may have covered his tracks: in vCenter > {scope} > Monitor > "
+    "who removed it? If nobody did, somebody may have covered their tracks: in vCenter > {scope} > Monitor > "
     "Tasks and Events, see what else happened on {first}.",
 )
 """An orphaned VIB that has gone is no finding any more."""

@@ -56,9 +56,10 @@ def also(data: EventData) -> str:
     return " ".join(said)
 
 
-def facts(data: EventData) -> tuple[str, ...]:
-    """How much was seen, when, how bad it is, and where it is kept."""
-    said = [*_seen(data), _severity(data), f"record {_number(data['record'])}"]
+def facts(data: EventData, *, over: bool = False) -> tuple[str, ...]:
+    """How much was seen, when, how bad it is, or if it is ``over``, was, and where it is kept."""
+    severity = f"was {data['severity']}" if over else _severity(data)
+    said = [*_seen(data), severity, f"record {_number(data['record'])}"]
     return (*said, "shortened: the record has it all") if data["truncated"] else tuple(said)
 
 

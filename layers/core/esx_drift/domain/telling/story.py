@@ -64,7 +64,7 @@ def _detected(data: EventData) -> Story:
         items=tuple(lines),
         says=tuple(filter(None, (*_says(data, "" if back else advice.note, news), also(data)))),
         step=None if back else step_of(advice, data, news),
-        facts=facts(data),
+        facts=facts(data, over=back),
         unlisted=unlisted(data),
     )
 
