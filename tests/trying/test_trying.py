@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -33,10 +34,15 @@ ENDING = "Ending what is in flight"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Keys to type as soon as something is so, by what stands on the terminal."""
+    """Keys to type as soon as something is so, by what stands on the terminal.
+
+    ``insists``: they are typed until it ends. A signal between a prompt and the read after it is lost on that
+    read, in CPython: whoever sees nothing happen presses Ctrl-C again.
+    """
 
     when: Callable[[str], bool]
     keys: str
+    insists: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +81,16 @@ def _tried(real: Real, ca: Path | None, *steps: Step, **given: str) -> tuple[int
         start_new_session=True,
     ) as process:
         os.close(side)
-        seen = _typed(terminal, [*steps])
-        os.close(terminal)
+        try:
+            seen = _typed(terminal, [*steps])
+        finally:
+            os.close(terminal)  # which ends whoever still waits for an answer
         return process.wait(BOUND_SECONDS), seen
 
 
 def _typed(terminal: int, steps: list[Step]) -> str:
-    seen = ""
-    while True:
+    seen, until, insisted = "", monotonic() + BOUND_SECONDS, ""
+    while monotonic() < until:
         ready, _, _ = select.select([terminal], [], [], BETWEEN_LOOKS_SECONDS)
         if ready:
             try:
@@ -91,15 +99,20 @@ def _typed(terminal: int, steps: list[Step]) -> str:
                 return seen
             seen += part.decode(errors="replace")
         if steps and steps[0].when(seen):
-            os.write(terminal, steps.pop(0).keys.encode())
+            step = steps.pop(0)
+            insisted = step.keys if step.insists else ""
+            os.write(terminal, step.keys.encode())
+        elif not ready:
+            os.write(terminal, insisted.encode())
+    raise AssertionError(f"it does not end: {seen}")
 
 
 def _login(password: str = PASSWORD) -> tuple[Step, Step]:
     return _on("User of", f"{USER}\n"), _on("Password of", f"{password}\n")
 
 
-def _on(words: str, keys: str) -> Step:
-    return Step(lambda seen: words in seen, keys)
+def _on(words: str, keys: str, *, insists: bool = False) -> Step:
+    return Step(lambda seen: words in seen, keys, insists)
 
 
 def test_a_vcenter_is_checked_once_and_told(real: Real, tmp_path: Path) -> None:
@@ -179,8 +192,12 @@ def test_another_ctrl_c_ends_it_at_once(real: Real, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("steps", "code", "last"),
     [
-        ((_on("User of", CTRL_C),), 130, "Stopped. Nothing was sent to the vCenter."),
-        ((_login()[0], _on("Password of", CTRL_C)), 130, "Stopped. Nothing was sent to the vCenter."),
+        ((_on("User of", CTRL_C, insists=True),), 130, "Stopped. Nothing was sent to the vCenter."),
+        (
+            (_login()[0], _on("Password of", CTRL_C, insists=True)),
+            130,
+            "Stopped. Nothing was sent to the vCenter.",
+        ),
         (_login(""), 2, "no password was given, so that nothing was sent"),
         ((_on("User of", CTRL_D),), 2, "no user was given, so that nothing was sent"),
     ],
