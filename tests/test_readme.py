@@ -9,7 +9,7 @@ import pytest
 import typer.main
 import yaml
 from esx_drift.cli.app import app
-from esx_drift.fleet_faults import faults_of
+from esx_drift.fleet_faults import list_fleet_errors
 
 README = Path("README.md")
 TEMPLATE = Path("template.yaml")
@@ -83,7 +83,7 @@ def test_the_comparison_in_it_is_what_the_command_prints() -> None:
 def test_the_fleet_file_in_it_is_valid() -> None:
     """What people copy works."""
     (example,) = re.findall(r"```yaml\n(.*?)```", README.read_text(), re.DOTALL)
-    assert faults_of(yaml.safe_load(example)) == []
+    assert list_fleet_errors(yaml.safe_load(example)) == []
 
 
 def test_each_target_in_it_exists() -> None:

@@ -13,12 +13,12 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from esx_drift.adapters.clients import sqs
 from esx_drift.checking.check import Checker
-from esx_drift.contracts import json_of, require
-from esx_drift.domain.doctor import Reply
+from esx_drift.contracts import parse_json, require_valid
+from esx_drift.domain.doctor import DoctorReply
 from esx_drift.domain.shapes import CheckRequest, Record
-from esx_drift.handling.counting import count
-from esx_drift.handling.looking import looking
-from esx_drift.handling.receiving import Inbox
+from esx_drift.handling.counting import count_metric
+from esx_drift.handling.looking import open_runtime
+from esx_drift.handling.receiving import SqsBatch
 
 TIME_FOR_ONE_MS = 120_000
 """A check whose vCenter is slow at each call, and its session's end. With less time, it is put off."""
@@ -27,17 +27,17 @@ logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse | Reply:
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse | DoctorReply:
     """Check a batch; the reply names the messages to be delivered again. Or answer the doctor.
 
     Raises ``FleetInvalid`` or a ``TransientError`` where no message can be handled at all.
     """
     if "doctor" in event:
-        from esx_drift.doctoring.doctor import examine_looking  # noqa: PLC0415  # a check starts faster without it
+        from esx_drift.doctoring.doctor import examine_vcenters  # noqa: PLC0415  # a check starts faster without it
 
         remaining_ms = context.get_remaining_time_in_millis()
-        return examine_looking(event, os.environ, context.aws_request_id, remaining_ms)
-    with looking(os.environ, "checker", context.get_remaining_time_in_millis) as world:
+        return examine_vcenters(event, os.environ, context.aws_request_id, remaining_ms)
+    with open_runtime(os.environ, "checker", context.get_remaining_time_in_millis) as world:
         checker = Checker(
             vcenters=world.vcenters,
             store=world.store,
@@ -48,7 +48,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
             clock=world.clock,
             code_version=world.code_version,
         )
-        inbox = Inbox(
+        inbox = SqsBatch(
             queue_url=world.config.check_queue_url,
             client=sqs,
             logger=logger,
@@ -57,12 +57,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
             time_for_one_ms=TIME_FOR_ONE_MS,
             later=lambda record: world.queue.send_check(_request_in(record), 0),
         )
-        return inbox.receive(event, lambda record: _one(record, checker))
+        return inbox.process(event, lambda record: _one(record, checker))
 
 
 def _request_in(message: SQSRecord) -> CheckRequest:
-    request = json_of(message.body.encode())
-    require("check-request", request)
+    request = parse_json(message.body.encode())
+    require_valid("check-request", request)
     return cast("CheckRequest", request)
 
 
@@ -89,4 +89,4 @@ def _tell(record: Record) -> None:
         notices=record["notices"],
         events=[event["type"] for event in record["events"]],
     )
-    count("Checks", outcome=record["outcome"])
+    count_metric("Checks", outcome=record["outcome"])

@@ -13,12 +13,12 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from esx_drift.adapters.clients import sqs
-from esx_drift.contracts import json_of, require
+from esx_drift.contracts import parse_json, require_valid
 from esx_drift.dispatching.dispatch import Dispatcher
-from esx_drift.domain.dispatching.run import Reply, Run
-from esx_drift.handling.counting import count
-from esx_drift.handling.looking import looking
-from esx_drift.handling.receiving import Inbox
+from esx_drift.domain.dispatching.run import DispatchReply, Run
+from esx_drift.handling.counting import count_metric
+from esx_drift.handling.looking import open_runtime
+from esx_drift.handling.receiving import SqsBatch
 
 if TYPE_CHECKING:
     from esx_drift.domain.shapes import RetryRequest
@@ -30,14 +30,14 @@ logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: LambdaContext) -> Reply | PartialItemFailureResponse:
+def handler(event: dict[str, Any], context: LambdaContext) -> DispatchReply | PartialItemFailureResponse:
     """Dispatch what the event asks for; the reply says what was sent and what failed.
 
     Raises ``FleetInvalid`` naming every fault before anything is sent, ``ContractViolation`` or
     ``RequestRefused`` for what is asked wrongly or what the fleet does not know, and ``TransientError`` after
     all vCenters had their turn, where AWS failed.
     """
-    with looking(os.environ, "dispatcher", context.get_remaining_time_in_millis) as world:
+    with open_runtime(os.environ, "dispatcher", context.get_remaining_time_in_millis) as world:
         dispatcher = Dispatcher(
             vcenters=world.vcenters,
             store=world.store,
@@ -50,7 +50,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Reply | PartialIte
             code_version=world.code_version,
         )
         if "Records" in event:
-            inbox = Inbox(
+            inbox = SqsBatch(
                 queue_url=world.config.retry_queue_url,
                 client=sqs,
                 logger=logger,
@@ -58,13 +58,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Reply | PartialIte
                 time_left_ms=context.get_remaining_time_in_millis,
                 time_for_one_ms=TIME_FOR_ONE_MS,
             )
-            return inbox.receive(event, lambda record: _retry(record, dispatcher))
+            return inbox.process(event, lambda record: _retry(record, dispatcher))
         return _told(dispatcher.run(_run(event, context.aws_request_id)))
 
 
 def _run(event: dict[str, Any], run_id: str) -> Run:
     logger.append_keys(run_id=run_id)
-    require("dispatch-request", event)
+    require_valid("dispatch-request", event)
     if "clusters" not in event:
         return Run(run_id, "schedule")
     selected: dict[str, tuple[str, ...]] = {}
@@ -74,16 +74,16 @@ def _run(event: dict[str, Any], run_id: str) -> Run:
 
 
 def _retry(record: SQSRecord, dispatcher: Dispatcher) -> None:
-    body = json_of(record.body.encode())
-    require("retry-request", body)
+    body = parse_json(record.body.encode())
+    require_valid("retry-request", body)
     request = cast("RetryRequest", body)
     logger.append_keys(run_id=request["run_id"], vcenter=request["vcenter"])
     redelivered = int(record.attributes.approximate_receive_count) > 1
     _told(dispatcher.retry(request, redelivered=redelivered))
 
 
-def _told(reply: Reply) -> Reply:
+def _told(reply: DispatchReply) -> DispatchReply:
     logger.info("run ended", dispatched=len(reply["dispatched"]), failed=reply["failed"])
-    count("ChecksDispatched", len(reply["dispatched"]))
-    count("DispatchesFailed", len(reply["failed"]))
+    count_metric("ChecksDispatched", len(reply["dispatched"]))
+    count_metric("DispatchesFailed", len(reply["failed"]))
     return reply

@@ -20,11 +20,11 @@ from esx_drift.adapters.fleet_file import FleetFile
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.adapters.webhook import SlackWebhook
 from esx_drift.config import NotifierConfig
-from esx_drift.domain.doctor import Reply
+from esx_drift.domain.doctor import DoctorReply
 from esx_drift.errors import EsxDriftError, TransientError
-from esx_drift.handling.counting import count
-from esx_drift.handling.receiving import Inbox
-from esx_drift.notify import Notifier, event_from
+from esx_drift.handling.counting import count_metric
+from esx_drift.handling.receiving import SqsBatch
+from esx_drift.notify import Notifier, parse_event
 
 TIME_FOR_ONE_MS = 40_000
 """Three tries of one message, with what Slack asks to wait between them. With less time, it goes back."""
@@ -33,7 +33,7 @@ logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse | Reply:
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse | DoctorReply:
     """Post a batch of events; the reply names the messages to be delivered again. Or answer the doctor.
 
     Raises ``FleetInvalid`` or a ``TransientError`` where no message can be handled at all.
@@ -44,7 +44,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
         return examine_routes(event, os.environ)
     config = NotifierConfig.of(os.environ)
     fleet, _ = FleetFile(s3, config.state_bucket).read()
-    inbox = Inbox(
+    inbox = SqsBatch(
         queue_url=config.notify_queue_url,
         client=sqs,
         logger=logger,
@@ -55,14 +55,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     with SlackWebhook(Secrets(secrets_manager).slack, config.webhook_hosts) as webhook:
         deliveries = S3Deliveries(s3, config.audit_bucket)
         notifier = Notifier(fleet, webhook, deliveries, clock=lambda: datetime.now(UTC))
-        response = inbox.receive(event, lambda record: _one(record, notifier))
-    count("EventsHandled", len(event["Records"]) - len(response["batchItemFailures"]))
+        response = inbox.process(event, lambda record: _one(record, notifier))
+    count_metric("EventsHandled", len(event["Records"]) - len(response["batchItemFailures"]))
     return response
 
 
 def _one(record: SQSRecord, notifier: Notifier) -> None:
     """Handle one message; raises what keeps it in the queue."""
-    event = event_from(record.body)
+    event = parse_event(record.body)
     if event is None:
         logger.info("event not told to people")
         return

@@ -8,8 +8,8 @@ from pathlib import Path
 import jsonschema
 from deepdiff import DeepDiff
 from esx_drift.contracts import read_document
-from esx_drift.domain.changes.diff import compare
-from esx_drift.domain.images.canonical import seal_of, snapshot_from
+from esx_drift.domain.changes.diff import compare_snapshots
+from esx_drift.domain.images.canonical import build_snapshot, compute_seal
 from esx_drift.domain.images.report import read_report
 from esx_drift.domain.shapes import Snapshot
 
@@ -18,8 +18,8 @@ SCHEMA = Path(__file__).parents[2] / "schemas" / "installed-images.schema.json"
 
 def taken(body: bytes) -> tuple[Snapshot, str]:
     """Parse, validate, canonicalise, seal."""
-    snapshot = snapshot_from(read_report(read_document(body)), None)
-    return snapshot, seal_of(snapshot)
+    snapshot = build_snapshot(read_report(read_document(body)), None)
+    return snapshot, compute_seal(snapshot)
 
 
 def check(before: bytes, after: bytes) -> Callable[[], object]:
@@ -28,7 +28,7 @@ def check(before: bytes, after: bytes) -> Callable[[], object]:
 
     def work() -> object:
         snapshot, new_seal = taken(after)
-        return compare(baseline, snapshot, {}) if new_seal != seal else []
+        return compare_snapshots(baseline, snapshot, {}) if new_seal != seal else []
 
     return work
 

@@ -9,11 +9,11 @@ from uuid import uuid5
 import boto3
 from esx_drift.adapters.store import S3Store
 from esx_drift.domain.names import NAMESPACE
-from esx_drift.domain.record import Heading, blank_record
+from esx_drift.domain.record import RecordHeading, build_blank_record
 from esx_drift.domain.shapes import Event, Record
-from esx_drift.domain.telling.event import Told, events_of
+from esx_drift.domain.telling.event import CheckResult, build_events
 from esx_drift.errors import TopicUnavailable
-from esx_drift.log import Blob, Draft, Log, Turn
+from esx_drift.log import Blob, Draft, Journal, Position
 from esx_drift.ports import Store, Topic
 
 VCENTER, CLUSTER = "vc01", "domain-c9"
@@ -82,14 +82,14 @@ def request(number: int) -> str:
     return str(uuid5(NAMESPACE, f"request {number}"))
 
 
-def look_of(store: Store, tells: Callable[[Turn], bool] = lambda _: True) -> Callable[[Turn], Draft]:
+def look_of(store: Store, tells: Callable[[Position], bool] = lambda _: True) -> Callable[[Position], Draft]:
     """A look that keeps a document, and tells its seq if it is to tell anything."""
 
-    def look(turn: Turn) -> Draft:
+    def look(turn: Position) -> Draft:
         after = {**turn.after, "notices": [*turn.after["notices"], f"look {turn.seq}"]}
-        heading = Heading(VCENTER, CLUSTER, "prod-a", turn.seq, request(0), None, NOW, "test", "0" * 64)
-        record = blank_record(heading, "baseline", NOW, after)  # type: ignore[arg-type]  # a dict of its fields
-        told = Told(
+        heading = RecordHeading(VCENTER, CLUSTER, "prod-a", turn.seq, request(0), None, NOW, "test", "0" * 64)
+        record = build_blank_record(heading, "baseline", NOW, after)  # type: ignore[arg-type]  # a dict of its fields
+        told = CheckResult(
             vcenter=VCENTER,
             cluster={"id": CLUSTER, "name": "prod-a"},
             check_id=record["check_id"],
@@ -98,15 +98,15 @@ def look_of(store: Store, tells: Callable[[Turn], bool] = lambda _: True) -> Cal
             record=store.uri(VCENTER, CLUSTER, turn.seq),
             coverage={"hosts": 1, "covered": 1, "failed": 0, "unsupported": 0},
         )
-        events = events_of(told) if tells(turn) else []
+        events = build_events(told) if tells(turn) else []
         return Draft({**record, "events": events}, (Blob(f"documents/look-{turn.seq}", b"document"),))
 
     return look
 
 
-def log(store: Store, topic: Topic) -> Log:
+def log(store: Store, topic: Topic) -> Journal:
     """The cluster's log."""
-    return Log(store, topic, VCENTER, CLUSTER)
+    return Journal(store, topic, VCENTER, CLUSTER)
 
 
 def records(store: S3Store) -> list[Record]:

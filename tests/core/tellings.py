@@ -2,10 +2,10 @@
 
 from typing import Any, cast
 
-from esx_drift.domain.names import check_id, fingerprint
+from esx_drift.domain.names import make_check_id, make_fingerprint
 from esx_drift.domain.shapes import Change, Finding
-from esx_drift.domain.telling.event import Told
-from esx_drift.domain.telling.next_steps import ADVICE
+from esx_drift.domain.telling.event import CheckResult
+from esx_drift.domain.telling.next_steps import ADVICE_BY_KIND
 from hypothesis import strategies as st
 
 SINCE = "2026-11-23T01:14:00.000Z"
@@ -32,13 +32,13 @@ TEXTS = st.one_of(HOSTILE, st.text(max_size=30))
 NAMES = TEXTS.filter(bool)
 
 
-def told(**parts: Any) -> Told:  # noqa: ANN401 -- any field of Told
+def told(**parts: Any) -> CheckResult:  # noqa: ANN401 -- any field of Told
     """A check of prod-a on vc01 that saw 12 of 12 hosts, with whatever else is given."""
-    return Told(
+    return CheckResult(
         **{
             "vcenter": "vc01",
             "cluster": {"id": "domain-c9", "name": "prod-a"},
-            "check_id": check_id("vc01", "domain-c9", 41),
+            "check_id": make_check_id("vc01", "domain-c9", 41),
             "checked_at": CHECKED,
             "outcome": "changed",
             "record": RECORD,
@@ -51,7 +51,7 @@ def told(**parts: Any) -> Told:  # noqa: ANN401 -- any field of Told
     )
 
 
-def not_looked(**parts: Any) -> Told:  # noqa: ANN401 -- any field of Told
+def not_looked(**parts: Any) -> CheckResult:  # noqa: ANN401 -- any field of Told
     """A check of vc02 as a whole that saw nothing."""
     whole = {
         "vcenter": "vc02",
@@ -60,7 +60,7 @@ def not_looked(**parts: Any) -> Told:  # noqa: ANN401 -- any field of Told
         "extracted_at": None,
         "outcome": "not-looked",
     }
-    return told(**{**whole, "check_id": check_id("vc02", "@vcenter", 7), **parts})
+    return told(**{**whole, "check_id": make_check_id("vc02", "@vcenter", 7), **parts})
 
 
 def change(element: str, kind: str, key: str, **parts: object) -> Change:
@@ -85,7 +85,7 @@ def finding(family: str, kind: str, subject: str, summary: str, **parts: object)
     return cast(
         "Finding",
         {
-            "fingerprint": fingerprint(family, kind, subject),
+            "fingerprint": make_fingerprint(family, kind, subject),
             "family": family,
             "kind": kind,
             "subject": subject,
@@ -158,7 +158,7 @@ def changes(draw: st.DrawFn) -> Change:
 @st.composite
 def findings(draw: st.DrawFn) -> Finding:
     """Any finding that its schema allows, with names from hostile hosts."""
-    kind = draw(st.sampled_from(sorted(ADVICE)))
+    kind = draw(st.sampled_from(sorted(ADVICE_BY_KIND)))
     transition = draw(TRANSITIONS)
     return finding(
         family_of(kind),
@@ -175,7 +175,7 @@ def findings(draw: st.DrawFn) -> Finding:
 
 
 @st.composite
-def tellings(draw: st.DrawFn) -> Told:
+def tellings(draw: st.DrawFn) -> CheckResult:
     """Anything that a check may have to tell."""
     names = draw(st.dictionaries(NAMES, TEXTS, max_size=4))
     parts: dict[str, Any] = {

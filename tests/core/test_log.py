@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from esx_drift.adapters.store import S3Store
-from esx_drift.contracts import violations
-from esx_drift.domain.names import digest_of, record_key, sha256_hex, state_key
+from esx_drift.contracts import list_violations
+from esx_drift.domain.names import compute_digest, compute_sha256, make_record_key, make_state_key
 from esx_drift.domain.shapes import Record
 from esx_drift.errors import StoreConflict, TopicUnavailable
-from esx_drift.log import ANSWERED_KEPT, Answer, Later, Turn, empty_after
+from esx_drift.log import MAX_ANSWERED_REQUESTS, Position, RecordedAnswer, Reschedule, build_empty_state
 
 from tests.core.logs import (
     CLUSTER,
@@ -52,22 +52,22 @@ def assert_whole(store: S3Store, topic: Subscribers, answered: int) -> None:
     """Each request has one record, the chain holds, all is told, and the state is the log's last word."""
     found = records(store)
     assert len(found) == answered
-    before, after = None, empty_after()
+    before, after = None, build_empty_state()
     for record in found:
         assert record["previous"] == before
-        assert record["before_sha256"] == digest_of(after)
+        assert record["before_sha256"] == compute_digest(after)
         body = (
             store.client()
-            .get_object(Bucket="audit", Key=record_key(VCENTER, CLUSTER, record["seq"]))["Body"]
+            .get_object(Bucket="audit", Key=make_record_key(VCENTER, CLUSTER, record["seq"]))["Body"]
             .read()
         )
         before = {
             "seq": record["seq"],
-            "key": record_key(VCENTER, CLUSTER, record["seq"]),
-            "sha256": sha256_hex(body),
+            "key": make_record_key(VCENTER, CLUSTER, record["seq"]),
+            "sha256": compute_sha256(body),
         }
         after = record["after"]
-        assert violations("record", record) == []
+        assert list_violations("record", record) == []
     assert topic.ids == ids_of(found)
     state = store.state(VCENTER, CLUSTER)
     assert state is not None
@@ -75,7 +75,7 @@ def assert_whole(store: S3Store, topic: Subscribers, answered: int) -> None:
     assert state.state["head"] == before
     assert state.state["after"] == after
     assert state.state["outbox"] == []
-    assert violations("state", state.state) == []
+    assert list_violations("state", state.state) == []
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -117,22 +117,22 @@ def test_the_next_check_finishes_what_nobody_repeats(
 def test_a_repeated_request_looks_at_no_vcenter(store: S3Store, topic: Subscribers) -> None:
     """The record that answers it comes back, and nothing is written or published."""
     first = log(store, topic).append(request(0), look_of(store))
-    assert isinstance(first, Answer)
+    assert isinstance(first, RecordedAnswer)
 
-    def never(_: Turn) -> Later:
+    def never(_: Position) -> Reschedule:
         raise AssertionError("it looked again")
 
     again = log(store, topic).append(request(0), never)
-    assert again == Answer(first.record, repeated=True)
+    assert again == RecordedAnswer(first.record, repeated=True)
     assert len(topic.published) == len(first.record["events"])
 
 
 def test_answers_are_forgotten_only_after_many_checks(store: S3Store, topic: Subscribers) -> None:
     """The last 20 requests are known; an older one would be answered anew."""
-    for number in range(ANSWERED_KEPT + 1):
+    for number in range(MAX_ANSWERED_REQUESTS + 1):
         log(store, topic).append(request(number), look_of(store, lambda _: False))
-    assert log(store, topic).answer_to(request(0)) is None
-    known = log(store, topic).answer_to(request(1))
+    assert log(store, topic).find_answer(request(0)) is None
+    known = log(store, topic).find_answer(request(1))
     assert known is not None
     assert known["seq"] == 2
 
@@ -141,7 +141,7 @@ def test_a_lost_state_is_rebuilt_from_the_log(store: S3Store, topic: Subscribers
     """The state is a cache: without it, or with rubbish in its place, the log goes on."""
     log(store, topic).append(request(0), look_of(store))
     s3 = store.client()
-    key = state_key(VCENTER, CLUSTER)
+    key = make_state_key(VCENTER, CLUSTER)
     s3.delete_object(Bucket="state", Key=key)
     log(store, topic).append(request(1), look_of(store))
     for rubbish in (b"not json", json.dumps({"schema_version": 1}).encode()):
@@ -168,7 +168,7 @@ def test_an_outbox_survives_checks_that_cannot_publish(store: S3Store, topic: Su
         with pytest.raises(TopicUnavailable):
             log(store, topic).append(request(number), look_of(store))
     assert [record["unpublished"] for record in records(store)] == [[], [1], [1, 2]]
-    store.client().delete_object(Bucket="state", Key=state_key(VCENTER, CLUSTER))
+    store.client().delete_object(Bucket="state", Key=make_state_key(VCENTER, CLUSTER))
     topic.refusals = 0
     log(store, topic).append(request(3), look_of(store))
     assert_whole(store, topic, 4)
@@ -176,7 +176,7 @@ def test_an_outbox_survives_checks_that_cannot_publish(store: S3Store, topic: Su
 
 def test_a_look_that_is_not_done_leaves_nothing(store: S3Store, topic: Subscribers) -> None:
     """What is asked for later comes back, and no record or state is written."""
-    later = Later({}, 60)  # type: ignore[typeddict-item]  # the log hands it through unread
+    later = Reschedule({}, 60)  # type: ignore[typeddict-item]  # the log hands it through unread
     assert log(store, topic).append(request(0), lambda _: later) is later
     assert records(store) == []
     assert store.state(VCENTER, CLUSTER) is None
@@ -186,7 +186,7 @@ def test_a_check_overtaken_while_it_looks_runs_again(store: S3Store, topic: Subs
     """It loses its number to the other, and looks again from where the other left off."""
     seen: list[int] = []
 
-    def slow(turn: Turn) -> object:
+    def slow(turn: Position) -> object:
         seen.append(turn.seq)
         if len(seen) == 1:
             log(store, topic).append(request(1), look_of(store))
@@ -201,7 +201,7 @@ def test_a_check_always_overtaken_gives_up(store: S3Store, topic: Subscribers) -
     """After three rounds the message goes back to its queue."""
     others = iter(range(1, 10))
 
-    def slow(turn: Turn) -> object:
+    def slow(turn: Position) -> object:
         log(store, topic).append(request(next(others)), look_of(store))
         return look_of(store)(turn)
 
@@ -216,7 +216,7 @@ def test_many_at_once_leave_one_log(store: S3Store, topic: Subscribers) -> None:
     failures: list[BaseException] = []
 
     def run() -> None:
-        def look(turn: Turn) -> object:
+        def look(turn: Position) -> object:
             if not barrier.broken and turn.seq == 1:
                 barrier.wait(10)
             return look_of(store)(turn)
@@ -238,7 +238,7 @@ def test_many_at_once_leave_one_log(store: S3Store, topic: Subscribers) -> None:
 def test_what_follows_from_a_record_does_not_wait_for_the_topic(store: S3Store, topic: Subscribers) -> None:
     """A topic that refuses keeps no check from being asked for; the request that comes again asks again."""
     topic.refusals = 1
-    followed: list[Answer] = []
+    followed: list[RecordedAnswer] = []
     with pytest.raises(TopicUnavailable):
         log(store, topic).append(request(0), look_of(store), followed.append)
     log(store, topic).append(request(0), look_of(store), followed.append)
@@ -251,7 +251,7 @@ def test_an_outbox_is_told_once_however_often_a_look_is_put_off(store: S3Store, 
     topic.refusals = 1
     with pytest.raises(TopicUnavailable):
         log(store, topic).append(request(0), look_of(store))
-    later = Later({}, 60)  # type: ignore[typeddict-item]  # the log hands it through unread
+    later = Reschedule({}, 60)  # type: ignore[typeddict-item]  # the log hands it through unread
     for _ in range(3):
         assert log(store, topic).append(request(1), lambda _: later) is later
     assert len(topic.published) == 1
@@ -281,7 +281,7 @@ class _LosesReplies:
 def test_a_record_whose_reply_was_lost_is_ours(store: S3Store, topic: Subscribers) -> None:
     """It is no repetition: what follows from it was not done by anybody else."""
     lossy: Store = _LosesReplies(store)
-    followed: list[Answer] = []
+    followed: list[RecordedAnswer] = []
     log(lossy, topic).append(request(0), look_of(store), followed.append)
     assert [answer.repeated for answer in followed] == [False]
     assert_whole(store, topic, 1)
@@ -291,7 +291,7 @@ def test_a_state_that_somebody_else_wrote_meanwhile_stops_nothing(store: S3Store
     """Our own events are published all the same, and the next check catches up with whoever wrote it."""
     log(store, topic).append(request(0), look_of(store))
 
-    def overtaken(turn: Turn) -> object:
+    def overtaken(turn: Position) -> object:
         known = store.state(VCENTER, CLUSTER)
         assert known is not None
         assert known.state is not None

@@ -44,7 +44,7 @@ def test_each_object_of_a_schema_has_its_type(stem: str) -> None:
     ("stem", "name"),
     [
         ("record", "Record"),
-        ("state", "State"),
+        ("state", "StateFile"),
         ("event", "Event"),
         ("check-request", "CheckRequest"),
         ("retry-request", "RetryRequest"),

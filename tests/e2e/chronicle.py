@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from esx_drift.domain.names import VCENTER_LOG, breaker_key
-from esx_drift.domain.times import text_of, time_of
+from esx_drift.domain.names import VCENTER_LOG, make_breaker_key
+from esx_drift.domain.times import format_time, parse_time
 
 from tests.simulator import VCenter
 from tests.simulator.certificates import Authority, authority, bad_certificates
@@ -191,9 +191,9 @@ def _heal(rig: Rig, names: Iterable[str]) -> None:
 def _renew_password(rig: Rig, name: str) -> None:
     """Do what the message says. A new version is tried 180 s after the last refusal: let them have passed."""
     rig.put_secret(f"vcenter/{name}", rig.vcenter_secret(name))
-    s3, key = rig.stack.aws.s3, breaker_key(name)
+    s3, key = rig.stack.aws.s3, make_breaker_key(name)
     breaker = json.loads(s3.get_object(Bucket=rig.state_bucket, Key=key)["Body"].read())
-    breaker["refused_at"] = text_of(time_of(breaker["refused_at"]) - LOCKOUT)
+    breaker["refused_at"] = format_time(parse_time(breaker["refused_at"]) - LOCKOUT)
     s3.put_object(Bucket=rig.state_bucket, Key=key, Body=json.dumps(breaker).encode())
 
 

@@ -2,9 +2,9 @@
 
 import json
 
-from esx_drift.domain.names import request_id
+from esx_drift.domain.names import make_request_id
 from esx_drift.domain.shapes import CheckRequest
-from esx_drift.domain.times import text_of
+from esx_drift.domain.times import format_time
 
 from tests.simulator import VCenter
 from tests.simulator.extraction import Pace
@@ -32,12 +32,12 @@ def request_of(run: str, vcenter: str, rig: Rig) -> CheckRequest:
     return {
         "schema_version": 1,
         "action": "check",
-        "request_id": request_id(run, vcenter, CLUSTER),
+        "request_id": make_request_id(run, vcenter, CLUSTER),
         "run_id": run,
         "vcenter": vcenter,
         "cluster": CLUSTER,
         "cluster_name": "prod-a",
-        "requested_at": text_of(rig.vcenters[vcenter].now()),
+        "requested_at": format_time(rig.vcenters[vcenter].now()),
         "phase": "extract",
         "attempt": 0,
         "task": None,

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from esx_drift.domain.names import digest_of, state_key
-from esx_drift.domain.telling.story import is_told
+from esx_drift.domain.names import compute_digest, make_state_key
+from esx_drift.domain.telling.story import has_content
 
 from tests.e2e.stage import BY_HAND, CLUSTER, I40EN, give_up_after, request_of, send, small
 from tests.simulator import VCenter, fault_kinds
@@ -78,7 +78,7 @@ def test_two_runs_at_once_tell_once_and_raise_no_alarm(target: str, rig: Rig) ->
 
 def test_a_deleted_state_is_built_anew(target: str, rig: Rig) -> None:
     """It is only a cache: the next check goes on where the log ends."""
-    rig.stack.aws.s3.delete_object(Bucket=rig.state_bucket, Key=state_key(target, CLUSTER))
+    rig.stack.aws.s3.delete_object(Bucket=rig.state_bucket, Key=make_state_key(target, CLUSTER))
     _tamper(rig, target)
     rig.check()
     assert _outcomes(rig, target) == ["baseline", "changed"]
@@ -87,7 +87,7 @@ def test_a_deleted_state_is_built_anew(target: str, rig: Rig) -> None:
 @pytest.mark.parametrize("body", [b"{}", b"not json", b""], ids=["empty", "garbage", "nothing"])
 def test_an_unreadable_state_is_built_anew(body: bytes, target: str, rig: Rig) -> None:
     """Whoever spoils it does not stop the looking."""
-    rig.stack.aws.s3.put_object(Bucket=rig.state_bucket, Key=state_key(target, CLUSTER), Body=body)
+    rig.stack.aws.s3.put_object(Bucket=rig.state_bucket, Key=make_state_key(target, CLUSTER), Body=body)
     _tamper(rig, target)
     rig.dispatch()
     until(lambda: len(rig.records(target, CLUSTER)) == 2, "the next record", 30)
@@ -100,7 +100,7 @@ def test_a_state_put_back_to_an_older_one_repeats_nothing(target: str, rig: Rig)
     older = _state_body(rig, target)
     _tamper(rig, target)
     rig.check()
-    rig.stack.aws.s3.put_object(Bucket=rig.state_bucket, Key=state_key(target, CLUSTER), Body=older)
+    rig.stack.aws.s3.put_object(Bucket=rig.state_bucket, Key=make_state_key(target, CLUSTER), Body=older)
     rig.check()
     assert _outcomes(rig, target) == ["baseline", "changed", "unchanged"]
 
@@ -188,7 +188,7 @@ def _changes(records: "list[Record]") -> Iterator[tuple[str, str]]:
 
 
 def _state_body(rig: Rig, name: str) -> bytes:
-    key = state_key(name, CLUSTER)
+    key = make_state_key(name, CLUSTER)
     return rig.stack.aws.s3.get_object(Bucket=rig.state_bucket, Key=key)["Body"].read()
 
 
@@ -225,7 +225,7 @@ def _assert_whole(rig: Rig, tap: Tap, name: str) -> None:
     records = rig.records(name, CLUSTER)
     for before, record in zip([None, *records], records, strict=False):
         previous = record["previous"]
-        assert (previous and previous["sha256"]) == (digest_of(before) if before else None)
+        assert (previous and previous["sha256"]) == (compute_digest(before) if before else None)
     state = rig.state(name, CLUSTER)
     assert state is not None
     assert (state["after"], state["outbox"]) == (records[-1]["after"], [])
@@ -233,5 +233,5 @@ def _assert_whole(rig: Rig, tap: Tap, name: str) -> None:
     assert {event["id"] for event in events} <= {heard.event["id"] for heard in tap.heard}
     place = f"prod-a · {name}"
     said = [payload for payload in rig.slack.accepted if place in payload["text"]]
-    assert len(said) == sum(is_told(event["type"]) for event in events)
+    assert len(said) == sum(has_content(event["type"]) for event in events)
     assert rig.vcenters[name].sessions.open_count == 0

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from esx_drift.contracts import violations
+from esx_drift.contracts import list_violations
 
 from tests.demo.__main__ import LEFT
 from tests.demo.timeline import timeline
@@ -59,7 +59,7 @@ def test_slack_jsonl_holds_each_payload_as_slack_took_it(played: Demo) -> None:
 def test_events_jsonl_holds_each_event_of_the_timeline(played: Demo) -> None:
     """One a line, valid, each once, of exactly the types that the timeline expects."""
     events = _lines(played, "events.jsonl")
-    assert [violations("event", event) for event in events] == [[]] * len(events)
+    assert [list_violations("event", event) for event in events] == [[]] * len(events)
     assert len({event["id"] for event in events}) == len(events)
     came = Counter((event["subject"], event["type"].removeprefix("esx-drift.")) for event in events)
     assert came == Counter(expected for step in timeline() for expected in step.arrives)
@@ -73,7 +73,7 @@ def test_the_copy_of_the_trail_is_whole(played: Demo) -> None:
         json.loads((audit / name).read_bytes()) for name in sorted(files) if name.startswith("records/")
     ]
     assert records
-    assert [violations("record", record) for record in records] == [[]] * len(records)
+    assert [list_violations("record", record) for record in records] == [[]] * len(records)
     for log in {(record["vcenter"], record["cluster"]) for record in records}:
         numbers = [record["seq"] for record in records if (record["vcenter"], record["cluster"]) == log]
         assert numbers == [*range(1, len(numbers) + 1)]

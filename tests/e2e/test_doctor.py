@@ -3,13 +3,13 @@
 from typing import TYPE_CHECKING
 
 import pytest
-from esx_drift.contracts import violations
+from esx_drift.contracts import list_violations
 
 from tests.e2e.stage import small
 from tests.stack.rig import Rig
 
 if TYPE_CHECKING:
-    from esx_drift.domain.doctor import Line
+    from esx_drift.domain.doctor import StepResult
 
 
 @pytest.fixture(scope="module")
@@ -20,17 +20,17 @@ def fleet(rig: Rig) -> Rig:
     return rig
 
 
-def _asked(rig: Rig, function: str) -> "dict[str, list[Line]]":
+def _asked(rig: Rig, function: str) -> "dict[str, list[StepResult]]":
     reply = rig.stack.invoke(function, {"doctor": {}})
-    assert violations("doctor-reply", reply) == []
+    assert list_violations("doctor-reply", reply) == []
     assert isinstance(reply, dict)
-    lines: list[Line] = reply["lines"]
+    lines: list[StepResult] = reply["lines"]
     return {
         about: [one for one in lines if one["about"] == about] for about in {one["about"] for one in lines}
     }
 
 
-def _not_ok(lines: "list[Line]") -> list[str]:
+def _not_ok(lines: "list[StepResult]") -> list[str]:
     return [f"{one['step']}: {one['said']}" for one in lines if one["outcome"] == "failed"]
 
 

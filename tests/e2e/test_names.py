@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from esx_drift.domain.names import digest_of, record_key, state_key
+from esx_drift.domain.names import compute_digest, make_record_key, make_state_key
 
 from tests.e2e.stage import BY_HAND, I40EN
 from tests.simulator import VCenter
@@ -74,10 +74,10 @@ def test_keys_are_harmless(looked: dict[str, "Record"], rig: Rig) -> None:
         assert state is not None
         assert state["head"] == {
             "seq": 2,
-            "key": record_key(VCENTER, cluster, 2),
-            "sha256": digest_of(record),
+            "key": make_record_key(VCENTER, cluster, 2),
+            "sha256": compute_digest(record),
         }
-        assert SAFE_KEY.fullmatch(state_key(VCENTER, cluster))
+        assert SAFE_KEY.fullmatch(make_state_key(VCENTER, cluster))
 
 
 def test_slack_takes_every_message(looked: dict[str, "Record"], rig: Rig) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from esx_drift.domain.names import VCENTER_LOG, state_key
-from esx_drift.domain.times import text_of, time_of
+from esx_drift.domain.names import VCENTER_LOG, make_state_key
+from esx_drift.domain.times import format_time, parse_time
 
 from tests.simulator import VCenter
 from tests.simulator.extraction import Pace
@@ -48,11 +48,11 @@ def _turn_the_clock(rig: Rig, cluster: str) -> None:
     """Let the last look at a cluster, and the first listing of its vCenter, have been long ago."""
     s3 = rig.stack.aws.s3
     for log in (cluster, VCENTER_LOG):
-        key = state_key(NAME, log)
+        key = make_state_key(NAME, log)
         state = json.loads(s3.get_object(Bucket=rig.state_bucket, Key=key)["Body"].read())
         for known in (state["after"], (state["after"]["clusters"] or {}).get(cluster, {})):
             for name in {"first_look_at", "last_look_at", "first_listed_at"} & known.keys():
-                known[name] = text_of(time_of(known[name]) - OVERDUE)
+                known[name] = format_time(parse_time(known[name]) - OVERDUE)
         s3.put_object(Bucket=rig.state_bucket, Key=key, Body=json.dumps(state).encode())
 
 

@@ -7,9 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from esx_drift.contracts import violations
-from esx_drift.domain.names import check_id, digest_of, event_id, fingerprint, record_key
-from esx_drift.domain.telling.story import is_told
+from esx_drift.contracts import list_violations
+from esx_drift.domain.names import (
+    compute_digest,
+    make_check_id,
+    make_event_id,
+    make_fingerprint,
+    make_record_key,
+)
+from esx_drift.domain.telling.story import has_content
 
 from tests.e2e.chronicle import CLUSTERS, LOGS, PLAYED, Chronicle, told
 from tests.e2e.expected import EXPECTED, Changed, Opened
@@ -119,13 +125,13 @@ def test_every_record_and_event_is_valid_and_tied_to_the_one_before(name: str, c
     for log, key in LOGS.items():
         previous = None
         for seq, record in enumerate(chronicle.log(name, log), 1):
-            assert violations("record", record) == []
-            assert (record["seq"], record["check_id"]) == (seq, check_id(name, key, seq))
+            assert list_violations("record", record) == []
+            assert (record["seq"], record["check_id"]) == (seq, make_check_id(name, key, seq))
             assert record["previous"] == previous
             for event in record["events"]:
-                assert violations("event", event) == []
-                assert event["id"] == event_id(record["check_id"], event["type"])
-            previous = {"seq": seq, "key": record_key(name, key, seq), "sha256": digest_of(record)}
+                assert list_violations("event", event) == []
+                assert event["id"] == make_event_id(record["check_id"], event["type"])
+            previous = {"seq": seq, "key": make_record_key(name, key, seq), "sha256": compute_digest(record)}
 
 
 @each_scenario
@@ -136,7 +142,7 @@ def test_a_finding_keeps_its_name_and_its_beginning_until_it_ends(name: str, chr
         for record in chronicle.log(name, log):
             for finding in record["findings"]:
                 mark = finding["fingerprint"]
-                assert mark == fingerprint(finding["family"], finding["kind"], finding["subject"])
+                assert mark == make_fingerprint(finding["family"], finding["kind"], finding["subject"])
                 assert (mark in open_since) == (finding["transition"] != "opened")
                 assert open_since.setdefault(mark, finding["opened_at"]) == finding["opened_at"]
                 assert (finding["resolved_because"] is None) == (finding["transition"] != "resolved")
@@ -168,7 +174,9 @@ def test_no_session_is_left_open(chronicle: Chronicle) -> None:
 
 def test_each_told_event_came_to_slack_once_and_was_taken(chronicle: Chronicle) -> None:
     """Slack itself refused none; each has its delivery, and there are no more messages than events."""
-    events = [event for record in chronicle.records() for event in record["events"] if is_told(event["type"])]
+    events = [
+        event for record in chronicle.records() for event in record["events"] if has_content(event["type"])
+    ]
     delivered = {key.split("/")[1] for key, _ in chronicle.rig.audit("deliveries/")}
     assert delivered == {event["id"] for event in events}
     slack = chronicle.rig.slack
@@ -244,7 +252,7 @@ def _told(name: str, chronicle: Chronicle) -> Iterator[tuple[Told, list[Message]
     messages = [read(payload) for payload in chronicle.rig.slack.accepted]
     for log in LOGS:
         for record in chronicle.log(name, log):
-            events = [event for event in record["events"] if is_told(event["type"])]
+            events = [event for event in record["events"] if has_content(event["type"])]
             if events:
                 (place,) = {_place(event) for event in events}
                 mine = [one for one in messages if (one.place, one.record) == (place, record["seq"])]

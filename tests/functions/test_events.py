@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from esx_drift.contracts import violations
+from esx_drift.contracts import list_violations
 
 from tests.functions.conftest import HANDLERS, SECRETS, Deployed, FunctionLog
 
@@ -75,7 +75,7 @@ def _outcome(deployed: Deployed, path: Path) -> Outcome:
     except Exception as error:  # noqa: BLE001 -- which error it may be is what the test compares
         raised = type(error).__name__
     if "run_id" in reply:
-        assert violations("dispatch-reply", reply) == []
+        assert list_violations("dispatch-reply", reply) == []
     return Outcome(
         again=tuple(int(item["itemIdentifier"][-12:]) for item in reply.get("batchItemFailures", [])),
         dispatched=tuple(one["name"] for one in reply.get("dispatched", [])),

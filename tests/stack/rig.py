@@ -9,8 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from esx_drift.domain.names import FLEET_KEY, VCENTER_LOG, delivery_key, record_key, record_prefix, state_key
-from esx_drift.domain.telling.story import is_told
+from esx_drift.domain.names import (
+    FLEET_KEY,
+    VCENTER_LOG,
+    make_delivery_key,
+    make_record_key,
+    make_record_prefix,
+    make_state_key,
+)
+from esx_drift.domain.telling.story import has_content
 
 from tests.simulator import SlackReceiver, Tls, VCenter, VCenterServer
 from tests.simulator.certificates import Authority
@@ -19,7 +26,7 @@ from tests.stack.stack import Stack
 from tests.stack.waiting import until
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import Event, Record, State
+    from esx_drift.domain.shapes import Event, Record, StateFile
 
 ROUTE = "vsphere-admins"
 QUICK = {"confirm_after_seconds": 1, "first_delay_seconds": 0, "extract_deadline_seconds": 30}
@@ -132,29 +139,29 @@ class Rig:
     def await_told(self, events: "Iterable[Event]") -> None:
         """Wait until Slack has heard each event that people are told."""
         for event in events:
-            if is_told(event["type"]):
+            if has_content(event["type"]):
                 until(partial(self._delivered, event), f"{event['type']} in Slack", PATIENCE_SECONDS)
 
-    def state(self, vcenter: str, cluster: str = VCENTER_LOG) -> "State | None":
+    def state(self, vcenter: str, cluster: str = VCENTER_LOG) -> "StateFile | None":
         """The cached state of a log."""
         s3 = self.stack.aws.s3
         try:
-            reply = s3.get_object(Bucket=self.state_bucket, Key=state_key(vcenter, cluster))
+            reply = s3.get_object(Bucket=self.state_bucket, Key=make_state_key(vcenter, cluster))
         except s3.exceptions.NoSuchKey:
             return None
-        state: State = json.loads(reply["Body"].read())
+        state: StateFile = json.loads(reply["Body"].read())
         return state
 
     def record(self, vcenter: str, cluster: str, seq: int) -> "Record":
         """One record of a log."""
-        key = record_key(vcenter, cluster, seq)
+        key = make_record_key(vcenter, cluster, seq)
         reply = self.stack.aws.s3.get_object(Bucket=self.audit_bucket, Key=key)
         record: Record = json.loads(reply["Body"].read())
         return record
 
     def records(self, vcenter: str, cluster: str = VCENTER_LOG) -> "list[Record]":
         """A whole log."""
-        return [json.loads(body) for _, body in self.audit(record_prefix(vcenter, cluster))]
+        return [json.loads(body) for _, body in self.audit(make_record_prefix(vcenter, cluster))]
 
     def audit(self, prefix: str = "") -> Iterator[tuple[str, bytes]]:
         """Keys and bytes of the AuditBucket, in the order of the keys."""
@@ -182,7 +189,7 @@ class Rig:
 
     def _delivered(self, event: "Event") -> bool:
         s3 = self.stack.aws.s3
-        prefix = delivery_key(event["id"], ROUTE)
+        prefix = make_delivery_key(event["id"], ROUTE)
         return s3.list_objects_v2(Bucket=self.audit_bucket, Prefix=prefix)["KeyCount"] == 1
 
 

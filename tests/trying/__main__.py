@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from esx_drift.cli.doctor import show
+from esx_drift.cli.doctor import print_results
 from esx_drift.domain.names import VCENTER_LOG
 from rich.console import Console
 
@@ -74,7 +74,7 @@ def _ended(console: Console, trial: Trial) -> None:
 def _looked(console: Console, trial: Trial, local_aws: LocalAws) -> int:
     with console.status(f"Examining the way to {trial.asked.given.host}"):
         lines = trial.examine()
-    show(lines)
+    print_results(lines)
     if any(line["outcome"] == "failed" for line in lines):
         console.print("\nNothing was checked. Mend what failed above, and try again.", style="bold red")
         return 1

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from esx_drift.domain.judging.findings import rank
+from esx_drift.domain.judging.findings import rank_severity
 from esx_drift.domain.telling.event import BASELINE_RECORDED
-from esx_drift.domain.telling.story import Story, is_told, story_of
-from esx_drift.domain.telling.wording import clean, sentence
+from esx_drift.domain.telling.story import MessageContent, build_content, has_content
+from esx_drift.domain.telling.wording import clean_text, end_sentence
 from rich.console import Console
 from rich.text import Text
 
@@ -24,7 +24,7 @@ KEPT = ("TERM", "COLUMNS", "NO_COLOR")
 
 def name_of(record: "Record") -> str:
     """A cluster's name, or its id where the name was not seen."""
-    return clean(record["cluster_name"] or record["cluster"])
+    return clean_text(record["cluster_name"] or record["cluster"])
 
 
 def answer(record: "Record") -> str:
@@ -32,7 +32,9 @@ def answer(record: "Record") -> str:
     coverage, failure = record["coverage"], record["failure"]
     if coverage is not None:
         return f"{name_of(record)}: {coverage['covered']} of {coverage['hosts']} hosts read"
-    return f"{name_of(record)}: not read: {sentence(failure['message']) if failure else record['outcome']}"
+    return (
+        f"{name_of(record)}: not read: {end_sentence(failure['message']) if failure else record['outcome']}"
+    )
 
 
 def tell_table(local_aws: LocalAws, environment: Mapping[str, str]) -> None:
@@ -45,15 +47,15 @@ def tell_table(local_aws: LocalAws, environment: Mapping[str, str]) -> None:
 def tell_stories(console: Console, records: "list[Record]") -> None:
     """What people would have been told in chat, the urgent first: all but that it was a first look."""
     events = [event for record in records for event in record["events"]]
-    told = [event for event in events if is_told(event["type"]) and event["type"] != BASELINE_RECORDED]
+    told = [event for event in events if has_content(event["type"]) and event["type"] != BASELINE_RECORDED]
     if not told and not any(record["failure"] for record in records):
         console.print("\nNothing to tell: each cluster runs one image, and no VIB is orphaned.")
-    for event in sorted(told, key=lambda event: -rank(event["data"]["severity"])):
-        story = story_of(event)
+    for event in sorted(told, key=lambda event: -rank_severity(event["data"]["severity"])):
+        story = build_content(event)
         console.print(Text(f"\n{story.title}", STYLES[event["data"]["severity"]]))
         for line in (*(f"• {item}" for item in story.items), *_step(story)):
             console.print(Text(f"  {line}"))
 
 
-def _step(story: Story) -> tuple[str, ...]:
-    return (f"Next: {story.step.text} {story.step.command}".rstrip(),) if story.step else ()
+def _step(story: MessageContent) -> tuple[str, ...]:
+    return (f"Next: {story.next_step.text} {story.next_step.command}".rstrip(),) if story.next_step else ()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from esx_drift.fleet_faults import faults_of
+from esx_drift.fleet_faults import list_fleet_errors
 
 from tests.simulator.certificates import authority
 from tests.trying.asking import Asked, Given, address, bundle, checked, proxy, strict
@@ -47,7 +47,7 @@ def test_what_is_no_address(url: str) -> None:
 def test_every_host_makes_a_name_that_the_fleet_file_takes(host: str) -> None:
     """It becomes part of keys and of a secret's name."""
     name = Asked(Given(host, 443), "user", "password").name
-    assert faults_of({"schema_version": 1, "vcenters": [{"name": name}]}) == []
+    assert list_fleet_errors({"schema_version": 1, "vcenters": [{"name": name}]}) == []
 
 
 def test_a_bundle_must_hold_a_certificate(tmp_path: Path) -> None:

@@ -4,28 +4,28 @@ import ssl
 from typing import TYPE_CHECKING
 
 import pytest
-from esx_drift.adapters.tls import remedy
-from esx_drift.domain.doctor import fix_of
+from esx_drift.adapters.tls import find_certificate_remedy
+from esx_drift.domain.doctor import find_fix
 from esx_drift.errors import LoginRefused, SecretInvalid
 
 from tests.stack.place import CHECKOUT
 from tests.trying.wording import HERE, here
 
 if TYPE_CHECKING:
-    from esx_drift.domain.doctor import Line
+    from esx_drift.domain.doctor import StepResult
 
 UNTRUSTED, EXPIRED, ANOTHER_NAME, SLOPPY = 20, 10, 62, 89
 
 
 def _fix(fix: str) -> str:
-    line: Line = {"about": "vc01", "step": "tls", "outcome": "failed", "said": "said", "fix": fix}
+    line: StepResult = {"about": "vc01", "step": "tls", "outcome": "failed", "said": "said", "fix": fix}
     return here(line)["fix"]
 
 
 def _remedy(code: int) -> str:
     error = ssl.SSLCertVerificationError()
     error.verify_code = code
-    return _fix(remedy(error))
+    return _fix(find_certificate_remedy(error))
 
 
 @pytest.mark.parametrize(
@@ -40,10 +40,10 @@ def test_a_refused_certificate_is_mended_by_what_is_typed(code: int, words: str)
 
 def test_no_other_advice_names_a_secret() -> None:
     """A refused login, and a secret that can't be read."""
-    refused = fix_of(LoginRefused("refused"), {"vcenter": "vc01"})
+    refused = find_fix(LoginRefused("refused"), {"vcenter": "vc01"})
     assert "secret" in refused
     assert "secret" not in _fix(refused)
-    assert "secret" not in _fix(fix_of(SecretInvalid("wrong"), {})).lower()
+    assert "secret" not in _fix(find_fix(SecretInvalid("wrong"), {})).lower()
 
 
 def test_the_doctor_still_speaks_so() -> None:

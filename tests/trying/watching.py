@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from esx_drift.domain.doctor import Line
-from esx_drift.domain.names import FLEET_KEY, VCENTER_LOG, record_key, state_key
+from esx_drift.domain.doctor import StepResult
+from esx_drift.domain.names import FLEET_KEY, VCENTER_LOG, make_record_key, make_state_key
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -19,7 +19,7 @@ from tests.trying.telling import answer
 from tests.trying.wording import here
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import Record, State
+    from esx_drift.domain.shapes import Record, StateFile
 
 EXTRACTION_SECONDS = 1800
 """The deadline of an extraction; a cluster of many hosts takes minutes."""
@@ -58,12 +58,12 @@ class Trial:
         text = json.dumps(self.asked.secret)
         self.stack.aws.secrets.create_secret(Name=f"esx-drift/vcenter/{self.asked.name}", SecretString=text)
 
-    def examine(self) -> list[Line]:
+    def examine(self) -> list[StepResult]:
         """What a check needs, step by step; the extraction is left to the check itself."""
         self._put_fleet(extract=False)
         reply: Any = self._invoke("CheckerFunction", {"doctor": {}})
         self._put_fleet(extract=True)
-        lines: list[Line] = reply["lines"]
+        lines: list[StepResult] = reply["lines"]
         told = [line for line in lines if line["about"] != "AWS" and line["step"] not in LEFT_TO_THE_CHECK]
         return [here(line) for line in told]
 
@@ -167,17 +167,17 @@ class Trial:
         assert state["head"] is not None
         return self._read(cluster, state["head"]["seq"])
 
-    def _state(self, cluster: str) -> "State | None":
-        s3, key = self.stack.aws.s3, state_key(self.asked.name, cluster)
+    def _state(self, cluster: str) -> "StateFile | None":
+        s3, key = self.stack.aws.s3, make_state_key(self.asked.name, cluster)
         try:
             reply = s3.get_object(Bucket=self.stack.outputs["StateBucketName"], Key=key)
         except s3.exceptions.NoSuchKey:
             return None
-        state: State = json.loads(reply["Body"].read())
+        state: StateFile = json.loads(reply["Body"].read())
         return state
 
     def _read(self, cluster: str, seq: int) -> "Record":
-        bucket, key = self.stack.outputs["AuditBucketName"], record_key(self.asked.name, cluster, seq)
+        bucket, key = self.stack.outputs["AuditBucketName"], make_record_key(self.asked.name, cluster, seq)
         record: Record = json.loads(self.stack.aws.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
         return record
 

@@ -2,7 +2,7 @@
 
 import re
 
-from esx_drift.domain.doctor import Line
+from esx_drift.domain.doctor import StepResult
 
 HERE = (
     (
@@ -29,7 +29,7 @@ HERE = (
 """By patterns of what the doctor says."""
 
 
-def here(line: Line) -> Line:
+def here(line: StepResult) -> StepResult:
     """The line, with its fix as a person can follow it here."""
     fix = line["fix"]
     for pattern, words in HERE:

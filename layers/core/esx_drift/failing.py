@@ -5,8 +5,8 @@ from typing import Literal
 
 from esx_drift.domain.judging.condition import Condition
 from esx_drift.domain.judging.kinds import LOGIN_KINDS, VCENTER_KINDS
-from esx_drift.domain.shapes import About, After, CallName, Failure, Severity
-from esx_drift.domain.times import time_of
+from esx_drift.domain.shapes import CallName, Failure, LogState, Severity, VCenterIdentity
+from esx_drift.domain.times import parse_time
 from esx_drift.errors import (
     ApiUnsupported,
     ClusterNotFound,
@@ -22,28 +22,28 @@ from esx_drift.errors import (
     VCenterUnreachable,
 )
 
-CONFIRMED = frozenset({"vcenter-unreachable", "vcenter-unavailable", "vcenter-error"})
+CONFIRMED_KINDS = frozenset({"vcenter-unreachable", "vcenter-unavailable", "vcenter-error"})
 """Kinds that must be met twice running: one lost packet is no outage."""
 
-HIDING = frozenset({"cluster-missing", "vcenter-authorization"})
+HIDING_KINDS = frozenset({"cluster-missing", "vcenter-authorization"})
 """How a cluster answers that the account may no longer see."""
 
-CRITICAL = frozenset({"vcenter-authentication", "vcenter-authorization", "vcenter-replaced"})
+CRITICAL_KINDS = frozenset({"vcenter-authentication", "vcenter-authorization", "vcenter-replaced"})
 
 
-PATIENCE_SECONDS = 150
+SLOW_VCENTER_AFTER_SECONDS = 150
 """A check or a listing that took longer, of the 300 s that a run may take, was held up by its vCenter."""
 
 
-def kind_of(error: EsxDriftError) -> str:
+def find_failure_kind(error: EsxDriftError) -> str:
     """The kind of the finding. Without a usable secret nobody can log in: that is told as such."""
     return "vcenter-authentication" if isinstance(error, SecretInvalid) else error.reason
 
 
-def failure_of(error: EsxDriftError, at: CallName, told_by: Literal["vcenter", "cluster"]) -> Failure:
+def build_failure(error: EsxDriftError, at: CallName, told_by: Literal["vcenter", "cluster"]) -> Failure:
     """What the record says of it."""
     return {
-        "reason": kind_of(error),
+        "reason": find_failure_kind(error),
         "message": error.message,
         "facts": dict(error.facts),
         "at": at,
@@ -51,12 +51,12 @@ def failure_of(error: EsxDriftError, at: CallName, told_by: Literal["vcenter", "
     }
 
 
-def condition_of(
+def build_failure_condition(
     error: EsxDriftError, subject: str = "", *, critical: bool = False, otherwise: Severity = "warning"
 ) -> Condition:
     """The condition that holds while it fails; ``critical``: it has been so for too long."""
-    kind = kind_of(error)
-    severity: Severity = "critical" if critical or kind in CRITICAL else otherwise
+    kind = find_failure_kind(error)
+    severity: Severity = "critical" if critical or kind in CRITICAL_KINDS else otherwise
     return Condition(
         "failure",
         kind,
@@ -64,26 +64,28 @@ def condition_of(
         severity,
         error.message,
         detail=dict(error.facts),
-        confirm=kind in CONFIRMED,
+        confirm=kind in CONFIRMED_KINDS,
     )
 
 
 def is_blind(last_look_at: str | None, now: datetime, blind_after_seconds: int) -> bool:
     """Whether the last look is so long ago that a failure to look is critical."""
-    return last_look_at is not None and now - time_of(last_look_at) > timedelta(seconds=blind_after_seconds)
+    return last_look_at is not None and now - parse_time(last_look_at) > timedelta(
+        seconds=blind_after_seconds
+    )
 
 
-def too_slow(error: OutOfTime, started_at: datetime, now: datetime) -> VCenterUnreachable:
+def build_slow_vcenter_failure(error: OutOfTime, started_at: datetime, now: datetime) -> VCenterUnreachable:
     """The failure of a vCenter that took most of a run's time, and still was not done.
 
     Raises the error itself where the time went elsewhere: then another run goes on with it.
     """
-    if now - started_at < timedelta(seconds=PATIENCE_SECONDS):
+    if now - started_at < timedelta(seconds=SLOW_VCENTER_AFTER_SECONDS):
         raise error
     return VCenterUnreachable(error.message, {"phase": "http"})
 
 
-def refuse_replaced(vcenter: str, known_uuid: str | None, about: About) -> None:
+def require_same_vcenter(vcenter: str, known_uuid: str | None, about: VCenterIdentity) -> None:
     """Raise ``VCenterReplaced`` if another instance answers than the one known."""
     if known_uuid is not None and known_uuid != about["instance_uuid"]:
         raise VCenterReplaced(
@@ -93,7 +95,7 @@ def refuse_replaced(vcenter: str, known_uuid: str | None, about: About) -> None:
         )
 
 
-def is_told_by_vcenter(error: EsxDriftError, cluster: str, known: After) -> bool:
+def is_reported_by_vcenter(error: EsxDriftError, cluster: str, known: LogState) -> bool:
     """Whether the vCenter's own log (``known``) tells this failure: then the cluster's need not do it again.
 
     A cluster that is hidden from the account is not listed, and answers 403 or 404: one matter, told once.
@@ -101,14 +103,14 @@ def is_told_by_vcenter(error: EsxDriftError, cluster: str, known: After) -> bool
     """
     told = {(finding["kind"], finding["subject"]) for finding in known["findings"].values()}
     told |= {(suspect["kind"], "") for suspect in known["suspects"].values()}
-    kind = kind_of(error)
-    hidden = kind in HIDING and (
+    kind = find_failure_kind(error)
+    hidden = kind in HIDING_KINDS and (
         ("cluster-missing", cluster) in told or ("vcenter-authorization", "") in told
     )
     return hidden or (kind, "") in told or (kind, cluster) in told
 
 
-def disproved_by(error: EsxDriftError) -> frozenset[str]:
+def list_kinds_ruled_out(error: EsxDriftError) -> frozenset[str]:
     """The kinds of failure that are over, since otherwise it could not have failed like this.
 
     An outage with several faces (no answer, 503, 500) is one: it is over when the vCenter lets somebody in,

@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING, cast
 
-from esx_drift.contracts import violations
-from esx_drift.domain.fleets.problems import problems_of
+from esx_drift.contracts import list_violations
+from esx_drift.domain.fleets.problems import list_fleet_problems
 
 if TYPE_CHECKING:
     from esx_drift.domain.fleets.document import FleetDocument
 
 
-def faults_of(document: object) -> list[str]:
+def list_fleet_errors(document: object) -> list[str]:
     """Each fault of a fleet document as a line, JSON Pointer first; empty if it may be used."""
-    return violations("fleet", document) or problems_of(cast("FleetDocument", document))
+    return list_violations("fleet", document) or list_fleet_problems(cast("FleetDocument", document))

@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
-from esx_drift.contracts import require
-from esx_drift.domain.fleets.fleet import Fleet, Route, routes_for
+from esx_drift.contracts import require_valid
+from esx_drift.domain.fleets.fleet import Fleet, Route, select_routes
 from esx_drift.domain.shapes import Event
-from esx_drift.domain.telling.slack_message import message_of
-from esx_drift.domain.telling.story import is_told
+from esx_drift.domain.telling.slack_message import render_message
+from esx_drift.domain.telling.story import has_content
 from esx_drift.errors import ContractViolation, EsxDriftError
-from esx_drift.ports import Deliveries, Webhook
+from esx_drift.ports import Deliveries, WebhookPort
 
 
 @dataclass(slots=True)
-class Notified:
+class NotifyResult:
     """What became of an event: routes it was posted to now or before, and why not to the others."""
 
     posted: list[str] = field(default_factory=list)
@@ -24,7 +24,7 @@ class Notified:
     failed: dict[str, EsxDriftError] = field(default_factory=dict)
 
 
-def event_from(body: str) -> Event | None:
+def parse_event(body: str) -> Event | None:
     """The event that a message holds; none for a type that isn't told to people.
 
     Raises ``ContractViolation`` for what is no event, or not as its schema says.
@@ -35,9 +35,9 @@ def event_from(body: str) -> Event | None:
         raise ContractViolation("the message is not JSON") from error
     if not isinstance(event, dict) or not isinstance(event.get("type"), str):
         raise ContractViolation("the message is not a CloudEvent")
-    if not is_told(event["type"]):
+    if not has_content(event["type"]):
         return None
-    require("event", event)
+    require_valid("event", event)
     return cast("Event", event)
 
 
@@ -46,16 +46,16 @@ class Notifier:
     """The job, wired to a fleet's routes, Slack, and the book of what was delivered."""
 
     fleet: Fleet
-    webhook: Webhook
+    webhook: WebhookPort
     deliveries: Deliveries
     clock: Callable[[], datetime]
 
-    def notify(self, event: Event) -> Notified:
+    def notify(self, event: Event) -> NotifyResult:
         """Post an event to each route that hears it and has not heard it yet.
 
         It is written down after it was posted: a crash in between repeats a message, and none is lost.
         """
-        notified = Notified()
+        notified = NotifyResult()
         for route in self._routes(event):
             try:
                 self._tell(route, event, notified)
@@ -64,11 +64,11 @@ class Notifier:
                 notified.failed[route.name] = error
         return notified
 
-    def _tell(self, route: Route, event: Event, notified: Notified) -> None:
+    def _tell(self, route: Route, event: Event, notified: NotifyResult) -> None:
         if self.deliveries.delivered(event["id"], route.name):
             notified.repeated.append(route.name)
             return
-        payload: Mapping[str, object] = message_of(event)
+        payload: Mapping[str, object] = render_message(event)
         self.webhook.post(route.secret, payload)
         notified.posted.append(route.name)
         self.deliveries.record(event["id"], route.name, self.clock())
@@ -76,7 +76,7 @@ class Notifier:
     def _routes(self, event: Event) -> tuple[Route, ...]:
         data = event["data"]
         cluster = data["cluster"]
-        return routes_for(
+        return select_routes(
             self.fleet,
             event["type"].split(".")[1],
             data["severity"],

@@ -9,19 +9,19 @@ from datetime import datetime
 from typing import Protocol
 
 from esx_drift.domain.shapes import (
-    About,
     CheckRequest,
     ClockFacts,
     Event,
     Record,
     RetryRequest,
     Snapshot,
-    State,
+    StateFile,
+    VCenterIdentity,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
+class ListedCluster:
     """A cluster of the vCenter's listing."""
 
     id: str
@@ -29,7 +29,7 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class InventoryEntry:
     """A host of the vCenter's inventory. Connection and power state are the API's own words."""
 
     id: str
@@ -39,7 +39,7 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
-class Submitted:
+class SubmittedExtraction:
     """An extraction that was asked for; ``date`` is the reply's ``Date``: the vCenter's own clock.
 
     Without ``task_id`` the cluster was busy (``busy`` is what the vCenter said of it): there is no task of
@@ -52,7 +52,7 @@ class Submitted:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class ExtractionTask:
     """A task as last read. ``status`` is the API's word; an unknown one must not break the reader."""
 
     id: str
@@ -63,7 +63,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ReportReply:
     """The report's bytes as they came, and the reply's ``Date``; ``cut``: there were more than are read."""
 
     body: bytes
@@ -74,7 +74,7 @@ class Reply:
 class VCenterSession(Protocol):
     """One vCenter, logged in. Each call raises one of ``errors.VCENTER_FAILURES`` when it fails."""
 
-    def about(self) -> About:
+    def about(self) -> VCenterIdentity:
         """Which vCenter this is; needs no login."""
         ...
 
@@ -82,11 +82,11 @@ class VCenterSession(Protocol):
         """Its clock against ours, as of its last answer; none if that did not say."""
         ...
 
-    def clusters(self) -> tuple[Cluster, ...]:
+    def clusters(self) -> tuple[ListedCluster, ...]:
         """Every cluster that the account may see."""
         ...
 
-    def hosts(self, cluster: str) -> tuple[Host, ...]:
+    def hosts(self, cluster: str) -> tuple[InventoryEntry, ...]:
         """The hosts of one cluster."""
         ...
 
@@ -94,15 +94,15 @@ class VCenterSession(Protocol):
         """How many hosts are in no cluster."""
         ...
 
-    def extract(self, cluster: str) -> Submitted:
+    def extract(self, cluster: str) -> SubmittedExtraction:
         """Start an extraction."""
         ...
 
-    def task(self, task_id: str) -> Task | None:
+    def task(self, task_id: str) -> ExtractionTask | None:
         """One task; none when the vCenter no longer has it."""
         ...
 
-    def installed_images(self, cluster: str) -> Reply:
+    def installed_images(self, cluster: str) -> ReportReply:
         """The last extracted report."""
         ...
 
@@ -126,7 +126,7 @@ class VCenters(Protocol):
 class StoredState:
     """A state and its ETag, which a conditional write needs; no state if what lies there is not one."""
 
-    state: State | None
+    state: StateFile | None
     etag: str
 
 
@@ -137,7 +137,7 @@ class Store(Protocol):
         """The cached state of a log."""
         ...
 
-    def put_state(self, state: State, etag: str | None) -> str | None:
+    def put_state(self, state: StateFile, etag: str | None) -> str | None:
         """Write it if its ETag is still ``etag`` (None: if there is none). The new ETag; none if refused."""
         ...
 
@@ -189,7 +189,7 @@ class Queue(Protocol):
         ...
 
 
-class Webhook(Protocol):
+class WebhookPort(Protocol):
     """Slack's incoming webhooks."""
 
     def post(self, secret: str, payload: Mapping[str, object]) -> None:

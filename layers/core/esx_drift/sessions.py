@@ -10,15 +10,15 @@ from typing import Protocol, Self
 
 from aws_lambda_powertools import Logger
 
-from esx_drift.admitting import Breakers, Door, Secret
-from esx_drift.domain.breaker import Actor
+from esx_drift.admitting import BreakerStore, LoginBreaker, LoginSecret
+from esx_drift.domain.breaker import LoginActor
 from esx_drift.errors import VCENTER_FAILURES, EsxDriftError
 from esx_drift.ports import VCenterSession
 
 logger = Logger(child=True)
 
 
-class Secrets[S: Secret](Protocol):
+class VCenterSecrets[S: LoginSecret](Protocol):
     """Where the vCenters' secrets are."""
 
     def vcenter(self, name: str) -> S:
@@ -26,7 +26,7 @@ class Secrets[S: Secret](Protocol):
         ...
 
 
-class Session(VCenterSession, Protocol):
+class OpenableSession(VCenterSession, Protocol):
     """A session that can be opened and ended."""
 
     def login(self) -> None:
@@ -38,19 +38,19 @@ class Session(VCenterSession, Protocol):
         ...
 
 
-type Admission = Callable[[], AbstractContextManager[None]]
-type Connect[S: Secret] = Callable[[S, Admission], Session]
+type LoginGuard = Callable[[], AbstractContextManager[None]]
+type OpenSession[S: LoginSecret] = Callable[[S, LoginGuard], OpenableSession]
 
 
-class VCenterSessions[S: Secret]:
+class VCenterSessions[S: LoginSecret]:
     """``ports.VCenters``, to be entered for one invocation: all sessions end when it is left."""
 
     def __init__(
         self,
-        secrets: Secrets[S],
-        breakers: Breakers,
-        connect: Connect[S],
-        actor: Actor,
+        secrets: VCenterSecrets[S],
+        breakers: BreakerStore,
+        connect: OpenSession[S],
+        actor: LoginActor,
         clock: Callable[[], datetime],
         pause: Callable[[float], object] = time.sleep,
     ) -> None:
@@ -62,7 +62,7 @@ class VCenterSessions[S: Secret]:
         self._clock = clock
         self._pause = pause
         self._turns: dict[str, Lock] = {}
-        self._known: dict[str, Session | EsxDriftError] = {}
+        self._known: dict[str, OpenableSession | EsxDriftError] = {}
         self._endings = ExitStack()
 
     def __enter__(self) -> Self:
@@ -89,11 +89,11 @@ class VCenterSessions[S: Secret]:
             raise known
         return known
 
-    def _opened(self, vcenter: str) -> Session | EsxDriftError:
+    def _opened(self, vcenter: str) -> OpenableSession | EsxDriftError:
         try:
             secret = self._secrets.vcenter(vcenter)
-            door = Door(self._breakers, vcenter, self._actor, self._clock, self._pause)
-            session = self._connect(secret, lambda: door.admission(secret))
+            door = LoginBreaker(self._breakers, vcenter, self._actor, self._clock, self._pause)
+            session = self._connect(secret, lambda: door.guard_login(secret))
             self._endings.callback(_end, vcenter, session)
             session.login()
         except EsxDriftError as error:
@@ -101,7 +101,7 @@ class VCenterSessions[S: Secret]:
         return session
 
 
-def _end(vcenter: str, session: Session) -> None:
+def _end(vcenter: str, session: OpenableSession) -> None:
     """End a session. If that fails, what the invocation did still counts; the vCenter ends it when idle."""
     try:
         session.close()

@@ -3,9 +3,9 @@ import json
 import boto3
 import pytest
 from botocore.stub import Stubber
-from esx_drift.adapters.fleet_file import FleetFile, StoredFleet, fleet_of
-from esx_drift.domain.fleets.fleet import fleet_from
-from esx_drift.domain.names import FLEET_KEY, sha256_hex
+from esx_drift.adapters.fleet_file import FleetFile, StoredFleet, parse_fleet
+from esx_drift.domain.fleets.fleet import build_fleet
+from esx_drift.domain.names import FLEET_KEY, compute_sha256
 from esx_drift.errors import FleetInvalid, StoreUnavailable
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,14 +27,14 @@ def file(aws: None) -> FleetFile:  # noqa: ARG001 -- the bucket is made in that 
 def test_what_is_written_is_read_with_its_digest(file: FleetFile) -> None:
     """The digest in a record is that of the object's bytes."""
     assert file.write(BODY, None)
-    assert file.read() == (fleet_from(json.loads(BODY)), sha256_hex(BODY))
+    assert file.read() == (build_fleet(json.loads(BODY)), compute_sha256(BODY))
 
 
 def test_each_read_reads_what_holds_now(file: FleetFile) -> None:
     """Nothing is cached."""
     file.write(BODY, None)
     file.read()
-    file.write(json.dumps(fleet(vcenters=[{"name": "vc09"}])).encode(), file.stored())
+    file.write(json.dumps(fleet(vcenters=[{"name": "vc09"}])).encode(), file.read_stored())
     assert [vcenter.name for vcenter in file.read()[0].vcenters] == ["vc09"]
 
 
@@ -60,14 +60,14 @@ def test_every_fault_of_an_invalid_file_is_named(file: FleetFile) -> None:
 def test_what_is_no_plain_json_is_invalid(body: bytes) -> None:
     """Damage is told as such."""
     with pytest.raises(FleetInvalid, match=FLEET_KEY):
-        fleet_of(body)
+        parse_fleet(body)
 
 
 @given(st.binary())
 def test_any_bytes_are_a_fleet_or_invalid(body: bytes) -> None:
     """No other error comes out."""
     with pytest.raises(FleetInvalid):
-        fleet_of(body)
+        parse_fleet(body)
 
 
 @pytest.mark.parametrize("first", [None, BODY])
@@ -75,10 +75,10 @@ def test_of_two_who_read_the_same_file_one_writes(file: FleetFile, first: bytes 
     """Nobody overwrites what he has not seen, be it the first file or not."""
     if first:
         file.write(first, None)
-    known = file.stored()
+    known = file.read_stored()
     assert file.write(b"of one", known)
     assert not file.write(b"of the other", known)
-    stored = file.stored()
+    stored = file.read_stored()
     assert stored is not None
     assert stored.body == b"of one"
 

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from esx_drift.adapters.queue import MAX_DELAY_SECONDS, SqsQueue
-from esx_drift.contracts import violations
-from esx_drift.domain.dispatching.retrying import retry_of
+from esx_drift.adapters.queue import MAX_QUEUE_DELAY_SECONDS, SqsQueue
+from esx_drift.contracts import list_violations
+from esx_drift.domain.dispatching.retrying import build_retry_request
 from esx_drift.errors import QueueUnavailable
 
 from tests.core.logs import request
@@ -51,20 +51,21 @@ def queue(sqs: "SQSClient") -> SqsQueue:
 
 
 @pytest.mark.parametrize(
-    ("asked", "sent"), [(0, 0), (60, 60), (900, MAX_DELAY_SECONDS), (901, MAX_DELAY_SECONDS), (-1, 0)]
+    ("asked", "sent"),
+    [(0, 0), (60, 60), (900, MAX_QUEUE_DELAY_SECONDS), (901, MAX_QUEUE_DELAY_SECONDS), (-1, 0)],
 )
 def test_a_delay_is_cut_to_what_sqs_takes(queue: SqsQueue, sqs: "SQSClient", asked: int, sent: int) -> None:
     """Who wants to wait longer comes back and waits again."""
     seen: list[dict[str, Any]] = []
     sqs.meta.events.register("provide-client-params.sqs.SendMessage", lambda params, **_: seen.append(params))
     queue.send_check(CHECK, asked)
-    queue.send_retry(retry_of("vc01.corp", "run", 0, "vcenter-error"), asked)
+    queue.send_retry(build_retry_request("vc01.corp", "run", 0, "vcenter-error"), asked)
     assert [params["DelaySeconds"] for params in seen] == [sent, sent]
 
 
 def test_each_message_goes_to_its_queue_as_it_is(queue: SqsQueue, sqs: "SQSClient") -> None:
     """Grouped by the vCenter, so that a slow one keeps nobody else waiting; its schema accepts it."""
-    retry = retry_of("vc01.corp", "run", 0, "vcenter-error")
+    retry = build_retry_request("vc01.corp", "run", 0, "vcenter-error")
     queue.send_check(CHECK, 0)
     queue.send_retry(retry, 0)
     for url, body, schema in (
@@ -73,7 +74,7 @@ def test_each_message_goes_to_its_queue_as_it_is(queue: SqsQueue, sqs: "SQSClien
     ):
         (message,) = sqs.receive_message(QueueUrl=url, MessageSystemAttributeNames=["All"])["Messages"]
         assert json.loads(message["Body"]) == body
-        assert violations(schema, json.loads(message["Body"])) == []
+        assert list_violations(schema, json.loads(message["Body"])) == []
         assert message["Attributes"]["MessageGroupId"] == "vc01%2Ecorp"
 
 

@@ -10,11 +10,11 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import EndpointConnectionError
 from esx_drift.adapters.store import S3Store
-from esx_drift.domain.names import canonical_json, record_key, sha256_hex, state_key
-from esx_drift.domain.record import Heading, blank_record
-from esx_drift.domain.shapes import Record, Snapshot, State
+from esx_drift.domain.names import compute_sha256, encode_canonical_json, make_record_key, make_state_key
+from esx_drift.domain.record import RecordHeading, build_blank_record
+from esx_drift.domain.shapes import Record, Snapshot, StateFile
 from esx_drift.errors import ContractViolation, StoreConflict, StoreUnavailable
-from esx_drift.log import empty_after
+from esx_drift.log import build_empty_state
 
 from tests.core.logs import CLUSTER, VCENTER, buckets, request
 
@@ -30,18 +30,18 @@ def store() -> S3Store:
 
 def record(seq: int = 1) -> Record:
     """A record that its schema accepts."""
-    heading = Heading(VCENTER, CLUSTER, "prod-a", seq, request(seq), None, NOW, "test", "0" * 64)
-    return {**blank_record(heading, "not-looked", NOW, empty_after()), "before_sha256": "0" * 64}
+    heading = RecordHeading(VCENTER, CLUSTER, "prod-a", seq, request(seq), None, NOW, "test", "0" * 64)
+    return {**build_blank_record(heading, "not-looked", NOW, build_empty_state()), "before_sha256": "0" * 64}
 
 
-def state(outbox: list[int]) -> State:
+def state(outbox: list[int]) -> StateFile:
     """A state that its schema accepts."""
     return {
         "schema_version": 1,
         "vcenter": VCENTER,
         "cluster": CLUSTER,
         "head": None,
-        "after": empty_after(),
+        "after": build_empty_state(),
         "outbox": outbox,
     }
 
@@ -80,14 +80,14 @@ def test_a_state_is_replaced_only_by_whoever_read_it(store: S3Store) -> None:
 def test_a_state_that_is_gone_is_not_replaced(store: S3Store) -> None:
     """If-Match on a missing key is 404 at S3: refused like any other."""
     etag = store.put_state(state([]), None)
-    store.client().delete_object(Bucket="state", Key=state_key(VCENTER, CLUSTER))
+    store.client().delete_object(Bucket="state", Key=make_state_key(VCENTER, CLUSTER))
     assert store.put_state(state([]), etag) is None
 
 
 @pytest.mark.parametrize("body", [b"not json", b"{}", b"[]", b"\xff", b'{"schema_version": 2}'])
 def test_what_is_no_state_can_be_replaced(store: S3Store, body: bytes) -> None:
     """It counts as lost, with the ETag that a new one must match."""
-    store.client().put_object(Bucket="state", Key=state_key(VCENTER, CLUSTER), Body=body)
+    store.client().put_object(Bucket="state", Key=make_state_key(VCENTER, CLUSTER), Body=body)
     stored = store.state(VCENTER, CLUSTER)
     assert stored is not None
     assert stored.state is None
@@ -97,7 +97,7 @@ def test_what_is_no_state_can_be_replaced(store: S3Store, body: bytes) -> None:
 def test_a_record_is_written_once(store: S3Store) -> None:
     """The key is the lock; what comes back is what was written, and the sha256 of its bytes."""
     digest = store.put_record(record())
-    assert digest == sha256_hex(canonical_json(record()))
+    assert digest == compute_sha256(encode_canonical_json(record()))
     assert store.put_record({**record(), "run_id": "another"}) is None
     assert store.record(VCENTER, CLUSTER, 1) == (record(), digest)
 
@@ -111,7 +111,7 @@ def test_a_record_that_nobody_could_read_is_not_written(store: S3Store) -> None:
 
 def test_a_record_that_is_no_record_is_not_believed(store: S3Store) -> None:
     """Whoever wrote it."""
-    store.client().put_object(Bucket="audit", Key=record_key(VCENTER, CLUSTER, 1), Body=b"{}")
+    store.client().put_object(Bucket="audit", Key=make_record_key(VCENTER, CLUSTER, 1), Body=b"{}")
     with pytest.raises(ContractViolation):
         store.record(VCENTER, CLUSTER, 1)
 
@@ -120,7 +120,7 @@ def test_the_last_record_is_found_by_its_number(store: S3Store) -> None:
     """Above any number, over several pages, and only in the own log."""
     for seq in (1, 2, 9, 10, 11):
         store.put_record(record(seq))
-    store.client().put_object(Bucket="audit", Key=record_key(VCENTER, f"{CLUSTER}1", 99), Body=b"")
+    store.client().put_object(Bucket="audit", Key=make_record_key(VCENTER, f"{CLUSTER}1", 99), Body=b"")
     store.client().meta.events.register("provide-client-params.s3.ListObjectsV2", _small_pages)
     assert store.last_record(VCENTER, CLUSTER, 0) == 11
     assert store.last_record(VCENTER, CLUSTER, 9) == 11
@@ -145,7 +145,7 @@ def test_a_blob_is_kept_once(store: S3Store) -> None:
 
 def test_a_uri_leads_to_the_record(store: S3Store) -> None:
     """So that a person can read it."""
-    assert store.uri(VCENTER, CLUSTER, 41) == f"s3://audit/{record_key(VCENTER, CLUSTER, 41)}"
+    assert store.uri(VCENTER, CLUSTER, 41) == f"s3://audit/{make_record_key(VCENTER, CLUSTER, 41)}"
 
 
 def test_what_the_log_names_must_be_there(store: S3Store) -> None:
@@ -161,7 +161,7 @@ def test_what_the_log_names_must_be_there(store: S3Store) -> None:
 )
 def test_an_s3_that_fails_is_no_empty_bucket(store: S3Store, answer: tuple[int, str], says: str) -> None:
     """Every call says what it was about; none mistakes it for a no."""
-    key = state_key(VCENTER, CLUSTER)
+    key = make_state_key(VCENTER, CLUSTER)
     Trouble(store, "GetObject", [answer] * 3)
     Trouble(store, "PutObject", [answer] * 3)
     Trouble(store, "ListObjectsV2", [answer])

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from esx_drift.adapters.store import S3Store
-from esx_drift.contracts import require
+from esx_drift.contracts import require_valid
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -44,7 +44,7 @@ class Aws:
         if model.name == "SendMessage":
             queue = params["QueueUrl"].rpartition("/")[2]
             body = json.loads(params["MessageBody"])
-            require("check-request" if queue == "check" else "retry-request", body)
+            require_valid("check-request" if queue == "check" else "retry-request", body)
             self.sent.append(Sent(queue, body, params["DelaySeconds"], params["MessageGroupId"]))
 
     @property

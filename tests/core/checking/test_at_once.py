@@ -8,7 +8,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from esx_drift.domain.shapes import CheckRequest, Record
 from esx_drift.errors import RequestRefused, StoreConflict, TopicUnavailable
-from esx_drift.log import ROUNDS
+from esx_drift.log import MAX_APPEND_ATTEMPTS
 
 from tests.core.checking.reading import moved
 from tests.core.checking.world import PROD_A, World
@@ -127,7 +127,7 @@ def test_a_record_that_meets_another_write_is_put_again(world: World, conflicts:
     events = world.aws.s3.meta.events
     events.register("before-call.s3.PutObject", conflict)  # type: ignore[arg-type]  # it may answer
     try:
-        if conflicts == ROUNDS:
+        if conflicts == MAX_APPEND_ATTEMPTS:
             with pytest.raises(StoreConflict):
                 world.handle(request)
         record = world.handle(request)

@@ -4,8 +4,8 @@ from math import inf
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from esx_drift.domain.telling.story import story_of
-from esx_drift.domain.telling.wording import moment
+from esx_drift.domain.telling.story import build_content
+from esx_drift.domain.telling.wording import format_moment
 
 from tests.core.checking.reading import answering, moved, one, open_kinds
 from tests.core.checking.world import PROD_A, PROD_B, World
@@ -71,9 +71,9 @@ def test_a_check_that_read_nothing_counts_no_host(world: World) -> None:
     first = world.check()
     world.vcenter.inventory.set_outcome(PROD_A, None, "FAILED")
     (event,) = world.check()["events"]
-    story = story_of(event)
+    story = build_content(event)
     assert event["data"]["coverage"] is None
-    assert story.says[0] == f"Last look: {moment(first['checked_at'])} UTC."
+    assert story.notes[0] == f"Last look: {format_moment(first['checked_at'])} UTC."
     assert story.facts[0] == "not seen"
 
 

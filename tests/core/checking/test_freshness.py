@@ -4,7 +4,7 @@ from datetime import timedelta
 from math import inf
 
 import pytest
-from esx_drift.domain.telling.story import story_of
+from esx_drift.domain.telling.story import build_content
 
 from tests.core.checking.reading import moved, open_kinds
 from tests.core.checking.world import NOW, PROD_A, World
@@ -176,7 +176,9 @@ def test_a_report_from_the_future_is_not_believed(world: World) -> None:
     assert record["outcome"] == "not-looked"
     assert record["report"]["freshness"] == "future"  # type: ignore[index]  # it is there
     assert moved(record) == {("document-inconsistent", "opened")}
-    assert story_of(record["events"][0]).title.endswith("the report is from the future, and was not used")
+    assert build_content(record["events"][0]).title.endswith(
+        "the report is from the future, and was not used"
+    )
     assert b"2099" in world.stored(record["quarantine"]["key"])  # type: ignore[index]  # it is there
     assert record["after"]["seal"] == first["after"]["seal"]
     world.vcenter.faults.clear()

@@ -17,7 +17,7 @@ import boto3
 from esx_drift.adapters import clients
 from esx_drift.checking.check import Checker
 from esx_drift.domain.names import FLEET_KEY
-from esx_drift.handling.looking import looking
+from esx_drift.handling.looking import open_runtime
 from moto import mock_aws
 
 from tests.core.checking.world import PROD_A
@@ -98,7 +98,7 @@ def deployed() -> dict[str, str]:
 
 def check(environment: dict[str, str]) -> str:
     """One check, wired as the function is; its outcome."""
-    with looking(environment, "checker", lambda: 300_000) as world:
+    with open_runtime(environment, "checker", lambda: 300_000) as world:
         record = Checker(
             vcenters=world.vcenters,
             store=world.store,

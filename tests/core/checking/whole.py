@@ -3,9 +3,9 @@
 import json
 from typing import TYPE_CHECKING
 
-from esx_drift.contracts import violations
-from esx_drift.domain.names import VCENTER_LOG, digest_of, record_prefix, sha256_hex
-from esx_drift.log import empty_after
+from esx_drift.contracts import list_violations
+from esx_drift.domain.names import VCENTER_LOG, compute_digest, compute_sha256, make_record_prefix
+from esx_drift.log import build_empty_state
 
 from tests.core.checking.world import PROD_A, PROD_B, World
 
@@ -18,20 +18,25 @@ def assert_whole(world: World) -> None:
     for cluster in (PROD_A, PROD_B, VCENTER_LOG):
         _assert_log(world, cluster)
     for event in world.topic.published:
-        assert violations("event", event) == []
+        assert list_violations("event", event) == []
     assert world.vcenter.sessions.open_count == 0
 
 
 def _assert_log(world: World, cluster: str) -> None:
     head: Head | None = None
-    after, written = empty_after(), world.aws.written
-    for key in sorted(key for key in written if key.startswith(record_prefix(world.watched.name, cluster))):
+    after, written = build_empty_state(), world.aws.written
+    for key in sorted(
+        key for key in written if key.startswith(make_record_prefix(world.watched.name, cluster))
+    ):
         record = json.loads(written[key])
         assert record["previous"] == head
-        assert record["before_sha256"] == digest_of(after)
-        after, head = record["after"], {"seq": record["seq"], "key": key, "sha256": sha256_hex(written[key])}
+        assert record["before_sha256"] == compute_digest(after)
+        after, head = (
+            record["after"],
+            {"seq": record["seq"], "key": key, "sha256": compute_sha256(written[key])},
+        )
         for kept in (record["document"], record["snapshot"], record["quarantine"]):
-            assert kept is None or sha256_hex(written[kept["key"]]) == kept["sha256"]
+            assert kept is None or compute_sha256(written[kept["key"]]) == kept["sha256"]
         assert {event["id"] for event in record["events"]} <= world.topic.ids
     if head is not None:
         state = world.state(cluster)

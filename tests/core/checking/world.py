@@ -12,16 +12,16 @@ from uuid import UUID
 from esx_drift.adapters.breaker import S3Breakers
 from esx_drift.adapters.queue import SqsQueue
 from esx_drift.adapters.secrets import Secrets, VCenterSecret
-from esx_drift.adapters.vcenter.session import connect
+from esx_drift.adapters.vcenter.session import open_vcenter
 from esx_drift.checking.check import Checker
 from esx_drift.dispatching.dispatch import Dispatcher
-from esx_drift.domain.breaker import Actor
+from esx_drift.domain.breaker import LoginActor
 from esx_drift.domain.dispatching.run import Run
 from esx_drift.domain.fleets.fleet import Fleet
-from esx_drift.domain.fleets.fleet import VCenter as Watched
+from esx_drift.domain.fleets.fleet import VCenterSettings as Watched
 from esx_drift.domain.names import VCENTER_LOG
-from esx_drift.domain.shapes import CheckRequest, Record, Snapshot, State, TaskRequest
-from esx_drift.domain.times import text_of
+from esx_drift.domain.shapes import CheckRequest, Record, Snapshot, StateFile, TaskRequest
+from esx_drift.domain.times import format_time
 from esx_drift.sessions import VCenterSessions
 
 from tests.core.checking.cloud import Aws
@@ -82,12 +82,12 @@ class World:
             Name=f"esx-drift/vcenter/{self.watched.name}", SecretString=json.dumps(secret)
         )
 
-    def sessions(self, actor: Actor = "checker") -> VCenterSessions[VCenterSecret]:
+    def sessions(self, actor: LoginActor = "checker") -> VCenterSessions[VCenterSecret]:
         """What one invocation has."""
         return VCenterSessions(
             Secrets(lambda: self.aws.secrets),
             S3Breakers(self.aws.s3, "state"),
-            partial(connect, clock=self.clock, time_left_ms=self.time_left_ms),
+            partial(open_vcenter, clock=self.clock, time_left_ms=self.time_left_ms),
             actor,
             self.clock,
         )
@@ -141,7 +141,7 @@ class World:
             "cluster_name": self.vcenter.inventory.clusters[cluster].name
             if cluster in self.vcenter.inventory.clusters
             else "gone",
-            "requested_at": text_of(self.now),
+            "requested_at": format_time(self.now),
             "phase": "extract" if self.watched.extract else "collect",
             "attempt": 0,
             "task": None,
@@ -175,7 +175,7 @@ class World:
         assert self.handle(self.request()) is None
         return cast("TaskRequest", self.aws.sent[-1].body["task"])
 
-    def state(self, cluster: str = PROD_A) -> State:
+    def state(self, cluster: str = PROD_A) -> StateFile:
         """The cached state of a log."""
         stored = self.aws.store.state(self.watched.name, cluster)
         assert stored is not None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from esx_drift.cli.terminal import FOUND, TROUBLE
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, EXIT_TROUBLE
 from esx_drift.contracts.wording import LEGACY_MAP
 
 from tests.core.cli.conftest import Run
@@ -57,7 +57,7 @@ def test_a_golden_comparison(case: Path, run: Run, *, refresh_goldens: bool) -> 
     result = json.loads(as_json.out)
     assert same(case / "result.json", as_json.out, refresh=refresh_goldens)
     assert same(case / "result.txt", as_text.out, refresh=refresh_goldens)
-    assert as_json.code == as_text.code == (FOUND if result["changes"] else 0)
+    assert as_json.code == as_text.code == (EXIT_DIFFERENCES if result["changes"] else 0)
     assert result["drifted"] == any(change["kind"] != "relabelled" for change in result["changes"])
 
 
@@ -102,7 +102,7 @@ def test_what_is_no_document_is_trouble(content: bytes, good: Path, tmp_path: Pa
     bad.write_bytes(content)
     for files in ((bad, good), (good, bad)):
         ran = run("diff", *files)
-        assert (ran.code, ran.out) == (TROUBLE, "")
+        assert (ran.code, ran.out) == (EXIT_TROUBLE, "")
         assert "bad.json" in ran.err
 
 
@@ -118,7 +118,7 @@ def test_a_document_that_shows_no_host_is_trouble(good: Path, tmp_path: Path, ru
     blind.write_text(json.dumps(document))
     for files in ((blind, good), (good, blind)):
         ran = run("diff", *files, "--format", "json")
-        assert (ran.code, ran.out) == (TROUBLE, "")
+        assert (ran.code, ran.out) == (EXIT_TROUBLE, "")
         assert "shows none of its 2 hosts" in ran.err
         assert "UNAVAILABLE" in ran.err
 
@@ -145,7 +145,7 @@ def test_a_report_of_nothing_is_trouble(status: str, good: Path, tmp_path: Path,
     empty = emptied(good, tmp_path, status)
     for files in ((empty, good), (good, empty), (empty, empty)):
         ran = run("diff", *files)
-        assert (ran.code, ran.out) == (TROUBLE, "")
+        assert (ran.code, ran.out) == (EXIT_TROUBLE, "")
         assert "empty.json names no host" in ran.err
         assert f"Its status is {status}" in ran.err
 
@@ -171,7 +171,7 @@ def test_documents_that_show_different_hosts_are_not_called_equal(
         files.append(tmp_path / f"{number}.json")
         files[-1].write_text(json.dumps(document))
     ran = run("diff", *files)
-    assert (ran.code, ran.out) == (TROUBLE, "")
+    assert (ran.code, ran.out) == (EXIT_TROUBLE, "")
     assert "no host was read in both documents" in ran.err
     assert "0.json shows esx01" in ran.err
     assert "1.json shows esx02" in ran.err
@@ -210,7 +210,7 @@ def test_what_is_wrong_with_the_whole_is_readable(
     bad = tmp_path / "bad"
     bad.write_bytes(content)
     ran = run("validate", bad)
-    assert (ran.code, ran.out[: len(line)], ran.err) == (FOUND, line, "")
+    assert (ran.code, ran.out[: len(line)], ran.err) == (EXIT_DIFFERENCES, line, "")
     assert line in run("diff", bad, good).err
 
 
@@ -222,7 +222,7 @@ def test_an_invalid_document_is_told_line_by_line(good: Path, tmp_path: Path, ru
     bad = tmp_path / "bad.json"
     bad.write_text(json.dumps(document))
     ran = run("validate", bad)
-    assert (ran.code, ran.err) == (FOUND, "")
+    assert (ran.code, ran.err) == (EXIT_DIFFERENCES, "")
     assert ran.out.splitlines() == [
         f"/host_info: expected an object, got {LEGACY_MAP}",
         "/status: expected a value, got nothing",
@@ -234,6 +234,6 @@ def test_what_can_not_be_read_is_trouble_for_validate(tmp_path: Path, run: Run) 
     """Not to be read is not the same as invalid."""
     broken = tmp_path / "broken.gz"
     broken.write_bytes(b"\x1f\x8b" + b"\x00" * 20)
-    assert run("validate", tmp_path / "none.json").code == TROUBLE
-    assert run("validate", tmp_path).code == TROUBLE
-    assert run("validate", broken).code == TROUBLE
+    assert run("validate", tmp_path / "none.json").code == EXIT_TROUBLE
+    assert run("validate", tmp_path).code == EXIT_TROUBLE
+    assert run("validate", broken).code == EXIT_TROUBLE

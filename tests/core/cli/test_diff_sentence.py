@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from esx_drift.cli.comparison import comparison_of, sides_of
-from esx_drift.cli.diff_moves import names_of
-from esx_drift.cli.diff_sentence import sentence_of
-from esx_drift.cli.diff_text import tell
+from esx_drift.cli.comparison import compare_documents, read_both
+from esx_drift.cli.diff_moves import render_names
+from esx_drift.cli.diff_sentence import render_sentence
+from esx_drift.cli.diff_text import print_comparison
 from hypothesis import given, settings
 
 from tests.core.comparing.clusters import ClusterModel, HostModel, Wire, document_of
@@ -44,7 +44,9 @@ def numbered(*groups: tuple[int, Wire]) -> dict[str, HostModel]:
 def sentence(before: ClusterModel, after: ClusterModel, **more: Any) -> str:  # noqa: ANN401 -- any field of a document
     """The sentence for two looks at a cluster; ``more`` is put into the newer document."""
     documents = [document_of(before), document_of(after) | more]
-    return sentence_of(comparison_of(*sides_of(*(cast("Document", document) for document in documents))))
+    return render_sentence(
+        compare_documents(*read_both(*(cast("Document", document) for document in documents)))
+    )
 
 
 D, E = on("U3d"), on("U3e")
@@ -211,9 +213,9 @@ CRITICAL = ("orphaned vib", "downgraded", "went back")
 @given(pairs())
 def test_whatever_is_critical_is_in_the_sentence(pair: tuple[ClusterModel, ClusterModel]) -> None:
     """For any two documents, whatever their hosts and parts are called; and it is one line."""
-    sides = sides_of(*(cast("Document", document_of(cluster)) for cluster in pair))
-    compared = comparison_of(*sides)
-    said = sentence_of(compared)
+    sides = read_both(*(cast("Document", document_of(cluster)) for cluster in pair))
+    compared = compare_documents(*sides)
+    said = render_sentence(compared)
     assert said.isprintable()
     assert said.endswith(".")
     worst = {change["element"] for change in compared.changes if change["severity"] == "critical"}
@@ -238,7 +240,7 @@ def test_a_domain_that_all_hosts_have_is_left_out(names: tuple[str, str], shown:
         for model, name in zip(hosts.values(), names, strict=True):
             model.name = name
     sides = [cast("Document", document_of(ClusterModel(hosts))) for hosts in (before, after)]
-    assert names_of(["host-1", "host-2"], comparison_of(*sides_of(*sides))) == shown
+    assert render_names(["host-1", "host-2"], compare_documents(*read_both(*sides))) == shown
 
 
 def test_what_is_only_described_otherwise_is_named_with_its_hosts(
@@ -251,7 +253,7 @@ def test_what_is_only_described_otherwise_is_named_with_its_hosts(
     for name in components:
         after["host-1"].software["components"][name]["details"]["vendor"] = "Other"
     sides = [cast("Document", document_of(ClusterModel(hosts))) for hosts in (before, after)]
-    tell(comparison_of(*sides_of(*sides)))
+    print_comparison(compare_documents(*read_both(*sides)))
     assert (
         "Only described otherwise: host esx02; component part-0 on all 2; component part-1 on all 2;"
         " component part-2 on all 2; component part-3 on all 2; and 1 more\n"

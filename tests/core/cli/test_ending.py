@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from esx_drift import __version__
 from esx_drift.cli import compare, main
-from esx_drift.cli.ending import Ending, OutputLost
-from esx_drift.cli.terminal import FOUND, TROUBLE
+from esx_drift.cli.ending import ExitCodes, OutputLost
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, EXIT_TROUBLE
 
 from tests.core.cli.conftest import Run
 
@@ -45,7 +45,7 @@ def process(*arguments: object, **more: str) -> subprocess.CompletedProcess[byte
 def test_every_encoding_gets_the_text(encoding: str) -> None:
     """What the terminal can't show is replaced; the exit code stays the same."""
     ran = process("diff", *changed(), PYTHONIOENCODING=encoding)
-    assert (ran.returncode, ran.stderr) == (FOUND, b"")
+    assert (ran.returncode, ran.stderr) == (EXIT_DIFFERENCES, b"")
     text = ran.stdout.decode(encoding)
     assert text.startswith("2 of 4 hosts moved from ESXi 8.0 U3d to 9.0.2.0")
     assert ("23 Nov 01:13 → 23 Nov 02:13" if encoding == "utf-8" else "23 Nov 01:13 -> 23 Nov 02:13") in text
@@ -56,7 +56,7 @@ def test_what_is_replaced_stays_readable(monkeypatch: pytest.MonkeyPatch) -> Non
     """Arrows and dots by their likes, all else by a question mark."""
     narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
     monkeypatch.setattr(sys, "stdout", narrow)
-    with Ending():
+    with ExitCodes():
         sys.stdout.write("a → b · c… ключ")
     assert narrow.buffer.getvalue() == b"a -> b - c... ????"
 
@@ -78,7 +78,7 @@ def test_a_failed_write_is_trouble_in_one_line(
         monkeypatch.setattr(sys, "argv", ["esx-drift", "diff", str(SAME), str(SAME), "--format", layout])
         with pytest.raises(SystemExit) as ended:
             main()
-    assert ended.value.code == TROUBLE
+    assert ended.value.code == EXIT_TROUBLE
     assert capsys.readouterr().err == "esx-drift: can't write the result: No space left on device\n"
 
 
@@ -89,10 +89,10 @@ def test_what_stays_in_the_buffer_until_the_end_is_not_forgotten(
     with open("/dev/full", "w") as full:  # noqa: PTH123 -- same
         monkeypatch.setattr(sys, "stdout", full)
         monkeypatch.setattr(sys, "argv", ["esx-drift", "diff", str(SAME), str(SAME)])
-        monkeypatch.setattr(compare, "comparison_of", lambda *_: full.write("buffered") and sys.exit(0))
+        monkeypatch.setattr(compare, "compare_documents", lambda *_: full.write("buffered") and sys.exit(0))
         with pytest.raises(SystemExit) as ended:
             main()
-    assert ended.value.code == TROUBLE
+    assert ended.value.code == EXIT_TROUBLE
     assert "No space left" in capsys.readouterr().err
 
 
@@ -102,9 +102,9 @@ def test_a_failure_that_somebody_swallowed_is_still_one(
     """As a library does that only tries the stream."""
     with open("/dev/full", "w") as full:  # noqa: PTH123 -- same
         monkeypatch.setattr(sys, "stdout", full)
-        with pytest.raises(SystemExit) as ended, Ending(), suppress(OutputLost):
+        with pytest.raises(SystemExit) as ended, ExitCodes(), suppress(OutputLost):
             print("lost", flush=True)  # noqa: T201 -- as any library may
-    assert ended.value.code == TROUBLE
+    assert ended.value.code == EXIT_TROUBLE
     assert "No space left" in capsys.readouterr().err
 
 
@@ -122,7 +122,7 @@ def test_a_full_disk_is_trouble_for_the_process(layout: str, unbuffered: str) ->
             env=environment(PYTHONUNBUFFERED=unbuffered),
         )
     assert (ran.returncode, ran.stderr) == (
-        TROUBLE,
+        EXIT_TROUBLE,
         b"esx-drift: can't write the result: No space left on device\n",
     )
 
@@ -132,7 +132,7 @@ def test_nobody_to_tell_is_trouble_all_the_same() -> None:
     command = " ".join(f"'{word}'" for word in [*COMMAND, "diff", str(SAME), str(SAME)])
     for where in (">/dev/full 2>&1", ">&- 2>&-"):
         ran = subprocess.run(["sh", "-c", f"{command} {where}"], check=False, env=environment())
-        assert ran.returncode == TROUBLE
+        assert ran.returncode == EXIT_TROUBLE
 
 
 def test_where_stderr_is_lost_too_nothing_else_happens(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +143,7 @@ def test_where_stderr_is_lost_too_nothing_else_happens(monkeypatch: pytest.Monke
         monkeypatch.setattr(sys, "argv", ["esx-drift", "diff", str(SAME), str(SAME)])
         with pytest.raises(SystemExit) as ended:
             main()
-    assert ended.value.code == TROUBLE
+    assert ended.value.code == EXIT_TROUBLE
 
 
 @pytest.mark.parametrize("layout", ["text", "json"])
@@ -158,15 +158,15 @@ def test_a_reader_that_had_enough_hears_nothing_more(
         monkeypatch.setattr(sys, "argv", ["esx-drift", "diff", str(SAME), str(SAME), "--format", layout])
         with pytest.raises(SystemExit) as ended:
             main()
-    assert (ended.value.code, capsys.readouterr().err) == (TROUBLE, "")
+    assert (ended.value.code, capsys.readouterr().err) == (EXIT_TROUBLE, "")
 
 
 def test_an_unforeseen_error_is_trouble(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """1 would mean "changes". What happened is told in full, since nobody knows what matters."""
     foreseen: dict[str, object] = {}
-    monkeypatch.setattr(compare, "comparison_of", lambda *_: foreseen["nobody foresaw this"])
+    monkeypatch.setattr(compare, "compare_documents", lambda *_: foreseen["nobody foresaw this"])
     ran = run("diff", SAME, SAME)
-    assert (ran.code, ran.out) == (TROUBLE, "")
+    assert (ran.code, ran.out) == (EXIT_TROUBLE, "")
     assert "Traceback" in ran.err
     assert "esx-drift: a fault of esx-drift itself: KeyError: 'nobody foresaw this'" in ran.err
 
@@ -174,7 +174,7 @@ def test_an_unforeseen_error_is_trouble(run: Run, monkeypatch: pytest.MonkeyPatc
 def test_a_closed_stdout_is_trouble(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Python has none then."""
     monkeypatch.setattr(sys, "stdout", None)
-    assert run("diff", SAME, SAME).code == TROUBLE
+    assert run("diff", SAME, SAME).code == EXIT_TROUBLE
 
 
 def on_terminal(*arguments: object, **more: str) -> tuple[int, str]:
@@ -200,7 +200,7 @@ def _read(terminal: int) -> Iterator[bytes]:
 def test_colour_is_for_terminals() -> None:
     """On one, unless it is unwanted; never in a pipe, whatever the environment asks for."""
     code, told = on_terminal("diff", *changed())
-    assert code == FOUND
+    assert code == EXIT_DIFFERENCES
     assert f"{ESCAPE}33mwarning" in told
     assert f"{ESCAPE}33m" not in on_terminal("diff", *changed(), NO_COLOR="1")[1]
     assert ESCAPE.encode() not in process("diff", *changed()).stdout

@@ -4,7 +4,7 @@ from pathlib import Path
 import boto3
 import pytest
 from esx_drift.adapters.fleet_file import FleetFile
-from esx_drift.domain.names import sha256_hex
+from esx_drift.domain.names import compute_sha256
 
 from tests.core.cli.conftest import Run, Write, vcenters
 from tests.core.fleets import fleet
@@ -57,7 +57,7 @@ def test_nothing_is_uploaded_that_is_there_already(file: FleetFile, write: Write
         ran = run("fleet", "push", write(), "--bucket", "state", "-y")
     assert (ran.code, ran.out) == (0, "s3://state/config/fleet.json says the same already.\n")
     assert len(boto3.client("s3").list_objects_v2(Bucket="state")["Contents"]) == 1
-    assert file.stored() is not None
+    assert file.read_stored() is not None
 
 
 def test_another_spelling_of_the_same_fleet_is_told_as_such(file: FleetFile, write: Write, run: Run) -> None:
@@ -74,7 +74,7 @@ def test_without_yes_the_person_is_asked(
     ran = run("fleet", "push", write(), "--bucket", "state", typed=typed)
     assert "Upload to s3://state/config/fleet.json?" in ran.out
     assert ran.code == (0 if uploaded else 1)
-    assert (file.stored() is not None) == uploaded
+    assert (file.read_stored() is not None) == uploaded
 
 
 def test_of_two_pushes_at_once_the_second_is_refused(
@@ -83,7 +83,7 @@ def test_of_two_pushes_at_once_the_second_is_refused(
     """While one person reads the question, another one pushes."""
 
     def other_is_faster(*_: object, **__: object) -> bool:
-        file.write(json.dumps(fleet(vcenters=vcenters("vc07"))).encode(), file.stored())
+        file.write(json.dumps(fleet(vcenters=vcenters("vc07"))).encode(), file.read_stored())
         return True
 
     monkeypatch.setattr("typer.confirm", other_is_faster)
@@ -98,7 +98,7 @@ def test_a_faulty_file_goes_nowhere(file: FleetFile, write: Write, run: Run) -> 
     ran = run("fleet", "push", write(schema_version=2), "--bucket", "state", "-y")
     assert ran.code == 1
     assert "/schema_version: expected 1, got 2" in ran.out
-    assert file.stored() is None
+    assert file.read_stored() is None
 
 
 def test_an_invalid_file_in_the_bucket_is_replaced_with_a_warning(
@@ -115,9 +115,9 @@ def test_an_invalid_file_in_the_bucket_is_replaced_with_a_warning(
 def test_the_stack_tells_its_bucket(stack: None, file: FleetFile, write: Write, run: Run) -> None:  # noqa: ARG001 -- it answers for itself
     """Nobody has to know the bucket's name."""
     assert run("fleet", "push", write(), "-y").code == 0
-    stored = file.stored()
+    stored = file.read_stored()
     assert stored is not None
-    assert sha256_hex(stored.body) == file.read()[1]
+    assert compute_sha256(stored.body) == file.read()[1]
 
 
 def test_a_stack_that_is_not_there_is_told(stack: None, aws: None, write: Write, run: Run) -> None:  # noqa: ARG001 -- same

@@ -3,7 +3,7 @@ from contextlib import suppress
 
 import pytest
 import yaml
-from esx_drift.cli.fleet_text import NotReadable, parse
+from esx_drift.cli.fleet_text import NotReadable, parse_fleet_text
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,20 +23,20 @@ PLAIN = st.recursive(
 )
 def test_yaml_says_what_json_says(value: object) -> None:
     """A document means the same in either form."""
-    assert parse(yaml.safe_dump(value, default_style='"')).document == value
+    assert parse_fleet_text(yaml.safe_dump(value, default_style='"')).document == value
 
 
 @given(st.dictionaries(TEXTS, PLAIN) | st.lists(PLAIN))
 def test_json_is_read_as_json(value: object) -> None:
     """With tabs and all."""
-    assert parse(json.dumps(value, indent="\t")).document == value
+    assert parse_fleet_text(json.dumps(value, indent="\t")).document == value
 
 
 @given(st.text())
 def test_any_text_is_a_document_or_not_readable(text: str) -> None:
     """No other error comes out."""
     with suppress(NotReadable):
-        json.dumps(parse(text).document, allow_nan=False)
+        json.dumps(parse_fleet_text(text).document, allow_nan=False)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_any_text_is_a_document_or_not_readable(text: str) -> None:
 )
 def test_only_what_json_can_say_is_read_out_of_yaml(text: str, document: object) -> None:
     """A country called no stays a text, and so does a time."""
-    assert parse(text).document == document
+    assert parse_fleet_text(text).document == document
 
 
 @pytest.mark.parametrize(
@@ -88,16 +88,16 @@ def test_only_what_json_can_say_is_read_out_of_yaml(text: str, document: object)
 def test_what_cannot_be_read_is_told_with_its_line(text: str, line: int | None, message: str) -> None:
     """A small file that unfolds into a huge one is refused as well."""
     with pytest.raises(NotReadable) as refused:
-        parse(text)
+        parse_fleet_text(text)
     assert message in refused.value.message
     assert refused.value.line == line
 
 
 def test_a_fault_leads_to_its_line() -> None:
     """Also one about a value that is missing, and one whose key has a slash."""
-    read = parse("a:\n  - b: 1\n  - c: 2\n~/x: 3")
-    assert read.line_of("/a/1/c: expected ...") == 3
-    assert read.line_of("/a/1/missing: expected a value, got nothing") == 3
-    assert read.line_of("/~0~1x: expected ...") == 4
-    assert read.line_of(": expected an object") == 1
-    assert parse("{}").line_of("/a: expected ...") is None
+    read = parse_fleet_text("a:\n  - b: 1\n  - c: 2\n~/x: 3")
+    assert read.find_line("/a/1/c: expected ...") == 3
+    assert read.find_line("/a/1/missing: expected a value, got nothing") == 3
+    assert read.find_line("/~0~1x: expected ...") == 4
+    assert read.find_line(": expected an object") == 1
+    assert parse_fleet_text("{}").find_line("/a: expected ...") is None

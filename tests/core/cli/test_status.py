@@ -7,21 +7,21 @@ import boto3
 import pytest
 from esx_drift.adapters.fleet_file import FleetFile
 from esx_drift.adapters.store import S3Store
-from esx_drift.cli.fleet_rows import image_name
+from esx_drift.cli.fleet_rows import name_image
 from esx_drift.domain.dispatching.run import Run as DispatchRun
-from esx_drift.domain.dispatching.run import blank_dispatch
+from esx_drift.domain.dispatching.run import build_blank_dispatch
 from esx_drift.domain.names import (
     VCENTER_LOG,
-    canonical_json,
-    fingerprint,
-    record_key,
-    sha256_hex,
-    snapshot_key,
-    state_key,
+    compute_sha256,
+    encode_canonical_json,
+    make_fingerprint,
+    make_record_key,
+    make_snapshot_key,
+    make_state_key,
 )
-from esx_drift.domain.record import Heading, blank_record
-from esx_drift.domain.shapes import After, Family, Finding, Outcome, Severity, Snapshot
-from esx_drift.log import empty_after
+from esx_drift.domain.record import RecordHeading, build_blank_record
+from esx_drift.domain.shapes import Family, Finding, LogState, Outcome, Severity, Snapshot
+from esx_drift.log import build_empty_state
 
 from tests.core.cli.conftest import Run
 from tests.core.fleets import fleet
@@ -49,7 +49,7 @@ def _snapshot(*hosts: str | None, named: bool = True) -> Snapshot:
 
 def _finding(kind: str, subject: str, severity: Severity, family: Family = "failure") -> Finding:
     return {
-        "fingerprint": fingerprint(family, kind, subject),
+        "fingerprint": make_fingerprint(family, kind, subject),
         "family": family,
         "kind": kind,
         "subject": subject,
@@ -64,20 +64,20 @@ def _finding(kind: str, subject: str, severity: Severity, family: Family = "fail
     }
 
 
-def _after(*findings: Finding, **parts: object) -> After:
+def _after(*findings: Finding, **parts: object) -> LogState:
     ledger = {one["fingerprint"]: one for one in findings}
-    return {**empty_after(), "findings": ledger, **parts}  # type: ignore[typeddict-item] # read by its schema
+    return {**build_empty_state(), "findings": ledger, **parts}  # type: ignore[typeddict-item] # read by its schema
 
 
-def _seen(name: str, hosts: int, covered: int, snapshot: Snapshot, *findings: Finding) -> After:
-    body = gzip.compress(canonical_json(snapshot))
-    key = snapshot_key("vc01", name, sha256_hex(body))
+def _seen(name: str, hosts: int, covered: int, snapshot: Snapshot, *findings: Finding) -> LogState:
+    body = gzip.compress(encode_canonical_json(snapshot))
+    key = make_snapshot_key("vc01", name, compute_sha256(body))
     _store().put_blob(key, body)
     return _after(
         *findings,
         cluster_name=name,
         last_look_at=LOOKED,
-        snapshot={"key": key, "sha256": sha256_hex(body)},
+        snapshot={"key": key, "sha256": compute_sha256(body)},
         coverage={"hosts": hosts, "covered": covered, "failed": hosts - covered, "unsupported": 0},
     )
 
@@ -89,11 +89,11 @@ def _store() -> S3Store:
 
 def _dispatched(vcenter: str, standalone: int | None) -> int:
     """The number of a dispatch record that counted so many hosts in no cluster; below 0: a decision's."""
-    heading = Heading(vcenter, VCENTER_LOG, None, 1, str(UUID(int=1)), None, NOW, "test", "0" * 64)
+    heading = RecordHeading(vcenter, VCENTER_LOG, None, 1, str(UUID(int=1)), None, NOW, "test", "0" * 64)
     outcome: Outcome = "retired" if standalone == -1 else "dispatched"
-    dispatch = {**blank_dispatch(DispatchRun("run", "schedule")), "standalone_hosts": standalone}
+    dispatch = {**build_blank_dispatch(DispatchRun("run", "schedule")), "standalone_hosts": standalone}
     record = {
-        **blank_record(heading, outcome, NOW, empty_after()),
+        **build_blank_record(heading, outcome, NOW, build_empty_state()),
         "before_sha256": "0" * 64,
         "dispatch": dispatch if outcome == "dispatched" else None,
     }
@@ -101,12 +101,14 @@ def _dispatched(vcenter: str, standalone: int | None) -> int:
     return 1
 
 
-def _keep(vcenter: str, cluster: str, after: After, seq: int | None = None) -> None:
+def _keep(vcenter: str, cluster: str, after: LogState, seq: int | None = None) -> None:
     state = {
         "schema_version": 1,
         "vcenter": vcenter,
         "cluster": cluster,
-        "head": {"seq": seq, "key": record_key(vcenter, cluster, seq), "sha256": "0" * 64} if seq else None,
+        "head": {"seq": seq, "key": make_record_key(vcenter, cluster, seq), "sha256": "0" * 64}
+        if seq
+        else None,
         "after": after,
         "outbox": [],
     }
@@ -127,7 +129,7 @@ def _listed(retired: str | None = None, **names: str) -> dict[str, dict[str, str
 def test_the_fleet_is_one_table(file: FleetFile, run: Run) -> None:
     """Each cluster once, its findings the worst first, and what was never seen said to be so."""
     file.write(
-        canonical_json(
+        encode_canonical_json(
             fleet(vcenters=[{"name": "vc01", "clusters": {"exclude": ["lab-*"]}}, {"name": "vc02"}])
         ),
         None,
@@ -183,7 +185,7 @@ def _rows(run: Run) -> list[str]:
 )
 def test_a_vcenter_that_is_away_looks_not_healthy(file: FleetFile, run: Run, own: dict[str, Any]) -> None:
     """Its clusters' own logs know nothing of it: what they hold is from before."""
-    file.write(canonical_json(fleet(vcenters=[{"name": "vc01"}])), None)
+    file.write(encode_canonical_json(fleet(vcenters=[{"name": "vc01"}])), None)
     open_ = [_finding(kind, "", "critical") for kind in own.pop("findings", [])]
     _keep("vc01", VCENTER_LOG, _after(*open_, **own, clusters=_listed(domain_c1="prod-a")))
     _keep("vc01", "domain-c1", _seen("prod-a", 4, 4, _snapshot("U3e", "U3e")))
@@ -196,7 +198,7 @@ def test_a_vcenter_that_is_away_looks_not_healthy(file: FleetFile, run: Run, own
 @pytest.mark.usefixtures("stack")
 def test_a_cluster_that_its_last_check_did_not_see_looks_not_healthy(file: FleetFile, run: Run) -> None:
     """By its own log, or since the vCenter's log misses it; the clusters beside it are as they are."""
-    file.write(canonical_json(fleet(vcenters=[{"name": "vc01"}])), None)
+    file.write(encode_canonical_json(fleet(vcenters=[{"name": "vc01"}])), None)
     names = _listed(
         domain_c1="blind", domain_c2="gone", domain_c3="nobody", domain_c4="partly", domain_c5="first"
     )
@@ -231,7 +233,9 @@ def test_a_cluster_that_its_last_check_did_not_see_looks_not_healthy(file: Fleet
 @pytest.mark.usefixtures("stack")
 def test_a_cluster_that_was_renamed_is_still_shown(file: FleetFile, run: Run) -> None:
     """It is checked under its new name too, though a pattern leaves that out."""
-    file.write(canonical_json(fleet(vcenters=[{"name": "vc01", "clusters": {"exclude": ["lab-*"]}}])), None)
+    file.write(
+        encode_canonical_json(fleet(vcenters=[{"name": "vc01", "clusters": {"exclude": ["lab-*"]}}])), None
+    )
     known = _listed(domain_c1="lab-1")
     known["domain-c1"]["watched_as"] = "prod-a"
     _keep("vc01", VCENTER_LOG, _after(clusters=known))
@@ -242,7 +246,9 @@ def test_a_cluster_that_was_renamed_is_still_shown(file: FleetFile, run: Run) ->
 @pytest.mark.usefixtures("stack")
 def test_hosts_in_no_cluster_are_shown_as_not_covered(file: FleetFile, run: Run) -> None:
     """The last dispatch counted them; one that listed nothing, or a decision, counts none."""
-    file.write(canonical_json(fleet(vcenters=[{"name": name} for name in ("vc01", "vc02", "vc03")])), None)
+    file.write(
+        encode_canonical_json(fleet(vcenters=[{"name": name} for name in ("vc01", "vc02", "vc03")])), None
+    )
     for vcenter, standalone in (("vc01", 3), ("vc02", None), ("vc03", -1)):
         seq = _dispatched(vcenter, standalone)
         _keep(vcenter, VCENTER_LOG, _after(clusters={}), seq)
@@ -262,7 +268,7 @@ def test_hosts_in_no_cluster_are_shown_as_not_covered(file: FleetFile, run: Run)
 @pytest.mark.usefixtures("stack")
 def test_a_dispatch_record_that_is_gone_hides_no_cluster(file: FleetFile, run: Run) -> None:
     """It is warned of, and the table is there."""
-    file.write(canonical_json(fleet()), None)
+    file.write(encode_canonical_json(fleet()), None)
     _keep("vc01", VCENTER_LOG, _after(clusters=_listed(domain_c1="prod-a")), 7)
     ran = run("status")
     assert ran.code == 0
@@ -273,9 +279,9 @@ def test_a_dispatch_record_that_is_gone_hides_no_cluster(file: FleetFile, run: R
 @pytest.mark.usefixtures("stack")
 def test_a_state_that_cannot_be_trusted_is_warned_of(file: FleetFile, run: Run) -> None:
     """The table doesn't repeat what a forged or damaged state says."""
-    file.write(canonical_json(fleet()), None)
+    file.write(encode_canonical_json(fleet()), None)
     for cluster, body in (("domain-c1", b"{"), ("domain-c2", b"{}")):
-        boto3.client("s3").put_object(Bucket="state", Key=state_key("vc01", cluster), Body=body)
+        boto3.client("s3").put_object(Bucket="state", Key=make_state_key("vc01", cluster), Body=body)
     ran = run("status")
     assert ran.code == 0
     assert ran.err.count("is no valid state") == 2
@@ -284,7 +290,7 @@ def test_a_state_that_cannot_be_trusted_is_warned_of(file: FleetFile, run: Run) 
 @pytest.mark.usefixtures("stack")
 def test_names_cannot_act_on_the_terminal(file: FleetFile, run: Run) -> None:
     """A cluster's name comes from a vCenter that may be compromised."""
-    file.write(canonical_json(fleet()), None)
+    file.write(encode_canonical_json(fleet()), None)
     _keep("vc01", "domain-c1", _after(cluster_name="[red]\x1b[2Jprod"))
     ran = run("status")
     assert "\x1b" not in ran.out
@@ -309,9 +315,9 @@ def test_buckets_that_are_not_there_are_trouble(run: Run) -> None:
 
 def test_an_image_is_named_as_well_as_it_can_be() -> None:
     """By its release, else by its version, else not at all."""
-    assert image_name(_snapshot("U3e", "U3e")) == "ESXi 8.0 U3e"
-    assert image_name(_snapshot("U3e", named=False)) == "ESXi U3e"
-    assert image_name(_snapshot(None)) is None
+    assert name_image(_snapshot("U3e", "U3e")) == "ESXi 8.0 U3e"
+    assert name_image(_snapshot("U3e", named=False)) == "ESXi U3e"
+    assert name_image(_snapshot(None)) is None
 
 
 def test_without_a_region_it_says_what_to_set(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

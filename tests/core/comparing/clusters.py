@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from esx_drift.contracts import read_document
-from esx_drift.domain.changes.diff import Former, compare
-from esx_drift.domain.images.canonical import snapshot_from
+from esx_drift.domain.changes.diff import DepartedHost, compare_snapshots
+from esx_drift.domain.images.canonical import build_snapshot
 from esx_drift.domain.images.report import Report, read_report
 from esx_drift.domain.shapes import Change, Snapshot
 
@@ -104,12 +104,12 @@ def report_of(document: Wire) -> Report:
 
 def snapshot_of(cluster: ClusterModel, seed: int = 0, baseline: Snapshot | None = None) -> Snapshot:
     """The cluster's snapshot."""
-    return snapshot_from(report_of(document_of(cluster, seed)), baseline)
+    return build_snapshot(report_of(document_of(cluster, seed)), baseline)
 
 
 def changes_between(
-    before: ClusterModel, after: ClusterModel, departed: dict[str, Former] | None = None
+    before: ClusterModel, after: ClusterModel, departed: dict[str, DepartedHost] | None = None
 ) -> list[Change]:
     """What a check would tell."""
     baseline = snapshot_of(before, 1)
-    return compare(baseline, snapshot_of(after, 2, baseline), departed or {})
+    return compare_snapshots(baseline, snapshot_of(after, 2, baseline), departed or {})

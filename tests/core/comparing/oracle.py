@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from esx_drift.domain.names import canonical_json
+from esx_drift.domain.names import encode_canonical_json
 
 from tests.core.comparing.clusters import ClusterModel, Wire
 
@@ -25,7 +25,7 @@ def words(image: Wire) -> Words:
         hardware = criteria.get("host_hardware_spec", {})
         criteria |= {"host_hardware_spec": {key: value for key, value in hardware.items() if value != []}}
         said = {"display_name": inside["display_name"]}
-        found["alternative_image", name, None] = canonical_json(criteria), canonical_json(said)
+        found["alternative_image", name, None] = encode_canonical_json(criteria), encode_canonical_json(said)
     return found
 
 
@@ -43,14 +43,14 @@ def _part(part: Wire) -> tuple[bytes, bytes]:
     said = known.pop("details", None)
     if "components" in known:  # a set, in which it makes no difference that one is named twice
         known["components"] = {one["component"]: None for one in known["components"]}
-    return canonical_json(known), canonical_json(said)
+    return encode_canonical_json(known), encode_canonical_json(said)
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 -- any JSON
     """Without what is null, and every list in order."""
     if isinstance(value, dict):
         return {name: plain(inner) for name, inner in value.items() if inner is not None}
-    return sorted(map(plain, value), key=canonical_json) if isinstance(value, list) else value
+    return sorted(map(plain, value), key=encode_canonical_json) if isinstance(value, list) else value
 
 
 class Oracle:

@@ -3,11 +3,11 @@
 import json
 from typing import Any
 
-from esx_drift.contracts.schemas import SUFFIX, schemas
+from esx_drift.contracts.schemas import SUFFIX, load_schemas
 
 from tests.core.comparing.clusters import Wire
 
-SCHEMA = schemas()["installed-images" + SUFFIX]
+SCHEMA = load_schemas()["installed-images" + SUFFIX]
 
 
 def message(text: str) -> Wire:

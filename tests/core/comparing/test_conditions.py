@@ -4,10 +4,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from esx_drift.domain.images.canonical import snapshot_from
-from esx_drift.domain.images.consistency import inconsistencies_of_form
-from esx_drift.domain.images.coverage import ReportedHost, coverage_of, inventory_of, uncovered_hosts
-from esx_drift.domain.judging.assess import conditions
+from esx_drift.domain.images.canonical import build_snapshot
+from esx_drift.domain.images.consistency import list_document_inconsistencies
+from esx_drift.domain.images.coverage import (
+    ReportedHost,
+    build_inventory,
+    list_uncovered_hosts,
+    measure_coverage,
+)
+from esx_drift.domain.judging.assess import list_look_conditions
 from esx_drift.domain.judging.condition import Condition
 from esx_drift.domain.shapes import Accepted
 
@@ -32,12 +37,12 @@ def look(cluster: ClusterModel, document: Wire | None = None, **more: Any) -> li
         "accepted": {},
         "first_look": False,
         "blind_after_seconds": 72 * 3600,
-        "of_form": inconsistencies_of_form(cast("Document", document)),
+        "document_inconsistencies": list_document_inconsistencies(cast("Document", document)),
     }
     baseline = more.pop("baseline", None)
-    inventory = more.pop("inventory", inventory_of(report))
-    snapshot = snapshot_from(report, baseline, {host: seen.name for host, seen in inventory.items()})
-    return conditions(report, snapshot, inventory, **{**known, **more})
+    inventory = more.pop("inventory", build_inventory(report))
+    snapshot = build_snapshot(report, baseline, {host: seen.name for host, seen in inventory.items()})
+    return list_look_conditions(report, snapshot, inventory, **{**known, **more})
 
 
 def kinds(found: list[Condition]) -> list[tuple[str, str, str]]:
@@ -247,8 +252,8 @@ def test_a_host_missing_from_the_report_is_told_with_its_state() -> None:
     known = snapshot_of(ClusterModel(hosts(2)))
     (found,) = look(cluster, inventory=inventory, baseline=known)
     assert found.summary == "esx2 is missing from the report, NOT_RESPONDING, POWERED_OFF"
-    assert coverage_of(report, inventory) == {"hosts": 2, "covered": 1, "failed": 0, "unsupported": 0}
-    assert uncovered_hosts(report, inventory) == [
+    assert measure_coverage(report, inventory) == {"hosts": 2, "covered": 1, "failed": 0, "unsupported": 0}
+    assert list_uncovered_hosts(report, inventory) == [
         {
             "host": "host-2",
             "name": "esx2",

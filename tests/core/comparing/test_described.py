@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from esx_drift.domain.changes.diff import Former, compare
-from esx_drift.domain.images.canonical import seal_of, snapshot_from
+from esx_drift.domain.changes.diff import DepartedHost, compare_snapshots
+from esx_drift.domain.images.canonical import build_snapshot, compute_seal
 from esx_drift.domain.images.description import Descriptions
 from esx_drift.domain.shapes import Change, Snapshot
 
@@ -80,8 +80,8 @@ def test_a_host_that_is_missing_relabels_nobody() -> None:
     only = without(cluster(by("Intel"), by("Other")), "host-1")
     inventory = {"host-1": "esx1", "host-2": "esx2"}
     for report in (report_of(document_of(only)), report_of({**document, "successful_hosts": ["host-2"]})):
-        after = snapshot_from(report, before, inventory)
-        assert compare(before, after, {}) == []
+        after = build_snapshot(report, before, inventory)
+        assert compare_snapshots(before, after, {}) == []
         assert after == before
 
 
@@ -90,9 +90,9 @@ def test_only_a_host_that_was_seen_is_relabelled() -> None:
     before = snapshot_of(cluster(by("Intel"), by("Intel")))
     after = snapshot_of(without(cluster(by("Intel"), by("Other")), "host-1"), 0, before)
     expected = ("component", "relabelled", ["host-2"], vendors("Intel", "Other"))
-    assert told(compare(before, after, {})) == [expected]
+    assert told(compare_snapshots(before, after, {})) == [expected]
     seen = snapshot_of(cluster(by("Other"), by("Other")), 0, after)
-    assert told(compare(after, seen, {})) == [(*expected[:2], ["host-1"], expected[3])]
+    assert told(compare_snapshots(after, seen, {})) == [(*expected[:2], ["host-1"], expected[3])]
     assert "described" not in seen, "all say the same again"
 
 
@@ -116,7 +116,7 @@ def test_two_hosts_that_change_their_words_are_both_told() -> None:
         ("component", "relabelled", ["host-1"], vendors("Intel", "Other")),
         ("component", "relabelled", ["host-2"], vendors("Other", "Intel")),
     ]
-    assert seal_of(snapshot_of(before)) != seal_of(snapshot_of(after))
+    assert compute_seal(snapshot_of(before)) != compute_seal(snapshot_of(after))
 
 
 def listed_twice(*vendors: str) -> Snapshot:
@@ -124,26 +124,26 @@ def listed_twice(*vendors: str) -> Snapshot:
     document = document_of(cluster(by("Intel")))
     listings = [{"software_info": by(vendor), "host_list": ["host-1"]} for vendor in vendors]
     document["image_categories"] = {"host_image_list": listings}
-    return snapshot_from(report_of(document), None)
+    return build_snapshot(report_of(document), None)
 
 
 def test_a_host_whose_image_is_listed_in_two_ways_says_both() -> None:
     """In any order; nothing is told as long as it does."""
     both = listed_twice("Intel", "Other")
     assert both == listed_twice("Other", "Intel", "Intel")
-    assert compare(both, listed_twice("Other", "Intel"), {}) == []
-    (change,) = compare(both, listed_twice("Other"), {})
+    assert compare_snapshots(both, listed_twice("Other", "Intel"), {}) == []
+    (change,) = compare_snapshots(both, listed_twice("Other"), {})
     assert change["detail"] == vendors(["Intel", "Other"], "Other")
 
 
 def test_an_image_without_a_host_that_was_seen_says_nothing() -> None:
     """It may stand in the report all the same."""
     document = document_of(cluster(by("Intel")))
-    expected = snapshot_from(report_of(document), None)
+    expected = build_snapshot(report_of(document), None)
     for hosts in ([], ["host-9"]):
         listing = {"software_info": by("Other"), "host_list": hosts}
         document["image_categories"].setdefault("host_image_list", []).append(listing)
-    assert snapshot_from(report_of(document), None) == expected
+    assert build_snapshot(report_of(document), None) == expected
 
 
 def with_alternative(vendor: str | None, inside: str | None, name: str = "For others") -> Wire:
@@ -238,9 +238,9 @@ def test_a_host_added_again_is_told_with_its_own_words() -> None:
         ("host", "changed", ["host-99"], None),
         ("component", "relabelled", ["host-99"], vendors("Intel", "New")),
     ]
-    assert told(compare(before, snapshot_of(back), {})) == expected
-    departed = {"host-2": Former("esx2", known, Descriptions(before).of("host-2"))}
-    assert told(compare(snapshot_of(cluster(by("Other"))), snapshot_of(back), departed)) == expected
+    assert told(compare_snapshots(before, snapshot_of(back), {})) == expected
+    departed = {"host-2": DepartedHost("esx2", known, Descriptions(before).of("host-2"))}
+    assert told(compare_snapshots(snapshot_of(cluster(by("Other"))), snapshot_of(back), departed)) == expected
 
 
 def test_a_label_that_was_stored_for_all_hosts_together_is_no_change() -> None:
@@ -248,5 +248,5 @@ def test_a_label_that_was_stored_for_all_hosts_together_is_no_change() -> None:
     before = snapshot_of(cluster(by("Intel"), by("Other")))
     del before["described"]
     blind = snapshot_of(without(cluster(by("Intel"), by("Other")), "host-1"), 0, before)
-    assert [change["hosts"] for change in compare(before, blind, {})] == [["host-2"]]
-    assert [change["hosts"] for change in compare(blind, before, {})] == [["host-2"]]
+    assert [change["hosts"] for change in compare_snapshots(before, blind, {})] == [["host-2"]]
+    assert [change["hosts"] for change in compare_snapshots(blind, before, {})] == [["host-2"]]

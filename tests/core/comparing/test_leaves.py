@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from esx_drift.domain.changes.diff import compare
-from esx_drift.domain.images.canonical import seal_of, snapshot_from
-from esx_drift.domain.images.coverage import inventory_of
+from esx_drift.domain.changes.diff import compare_snapshots
+from esx_drift.domain.images.canonical import build_snapshot, compute_seal
+from esx_drift.domain.images.coverage import build_inventory
 from esx_drift.domain.images.image import DESCRIPTIVE, REMARKS, VOLATILE
-from esx_drift.domain.judging.assess import conditions
+from esx_drift.domain.judging.assess import list_look_conditions
 from esx_drift.domain.shapes import Change, Snapshot
 
 from tests.core.comparing.clusters import Wire, report_of
@@ -135,11 +135,11 @@ def has(document: Any, path: Path) -> bool:  # noqa: ANN401 -- any JSON
 def judged(document: Wire) -> Judged:
     """What a look makes of it."""
     report = report_of(document)
-    snapshot = snapshot_from(report, None)
-    found = conditions(
+    snapshot = build_snapshot(report, None)
+    found = list_look_conditions(
         report,
         snapshot,
-        inventory_of(report),
+        build_inventory(report),
         now=datetime(2026, 11, 23, tzinfo=UTC),
         uncovered_since={},
         accepted={},
@@ -155,8 +155,8 @@ def effects(path: Path) -> dict[str, tuple[list[Change], bool]]:
     for name, document in VARIANTS.items():
         if has(document, path):
             (before, then), (after, now) = judged(document), judged(mutated(document, path))
-            found[name] = compare(before, after, {}), then != now
-            assert not found[name][0] or seal_of(before) != seal_of(after)
+            found[name] = compare_snapshots(before, after, {}), then != now
+            assert not found[name][0] or compute_seal(before) != compute_seal(after)
     return found
 
 

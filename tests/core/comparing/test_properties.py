@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import cast
 
-from esx_drift.domain.changes.diff import compare
-from esx_drift.domain.images.canonical import seal_of, snapshot_from
-from esx_drift.domain.images.coverage import inventory_of
-from esx_drift.domain.judging.assess import conditions
+from esx_drift.domain.changes.diff import compare_snapshots
+from esx_drift.domain.images.canonical import build_snapshot, compute_seal
+from esx_drift.domain.images.coverage import build_inventory
+from esx_drift.domain.judging.assess import list_look_conditions
 from esx_drift.domain.judging.condition import Condition
-from esx_drift.domain.names import canonical_json
+from esx_drift.domain.names import encode_canonical_json
 from esx_drift.domain.shapes import Change, Snapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -58,11 +58,11 @@ def _notice(level: str, text: str, seed: int) -> Wire:
 def judged(document: Wire) -> tuple[Snapshot, list[Condition]]:
     """What a look makes of it; but that a report contradicts itself hangs on where it lists which image."""
     report = report_of(document)
-    snapshot = snapshot_from(report, None)
-    found = conditions(
+    snapshot = build_snapshot(report, None)
+    found = list_look_conditions(
         report,
         snapshot,
-        inventory_of(report),
+        build_inventory(report),
         now=datetime(2026, 11, 30, tzinfo=UTC),
         uncovered_since={},
         accepted={},
@@ -77,8 +77,8 @@ def judged(document: Wire) -> tuple[Snapshot, list[Condition]]:
 def test_order_times_and_categories_never_matter(cluster: ClusterModel, seed: int) -> None:
     """Nor do ids of notifications, nor remarks: such documents have one snapshot, and are judged alike."""
     (before, then), (after, now) = judged(noisy(cluster, 0)), judged(noisy(cluster, seed))
-    assert (before, seal_of(before), then) == (after, seal_of(after), now)
-    assert compare(before, after, {}) == []
+    assert (before, compute_seal(before), then) == (after, compute_seal(after), now)
+    assert compare_snapshots(before, after, {}) == []
 
 
 @FEW
@@ -86,7 +86,7 @@ def test_order_times_and_categories_never_matter(cluster: ClusterModel, seed: in
 def test_the_snapshot_is_json_that_survives_storing(cluster: ClusterModel) -> None:
     """What is read back from the bucket is what was stored."""
     snapshot = snapshot_of(cluster)
-    assert json.loads(canonical_json(snapshot)) == snapshot
+    assert json.loads(encode_canonical_json(snapshot)) == snapshot
 
 
 @FEW
@@ -117,7 +117,7 @@ def _told(change: Change, old_ids: dict[str, str]) -> bytes:
     """A change without its severity, which has a direction, and hosts by the ids that they had before."""
     hosts = sorted(old_ids.get(host, host) for host in change["hosts"])
     key = None if _is_return(change) else change["key"]
-    return canonical_json({**change, "severity": None, "hosts": hosts, "key": key})
+    return encode_canonical_json({**change, "severity": None, "hosts": hosts, "key": key})
 
 
 @FEW
@@ -145,8 +145,8 @@ def test_equal_seals_mean_no_changes_and_the_other_way_round(sides: Sequence[Clu
         current = snapshot_of(after, seed, baseline)
         known = {host for host, it in baseline["hosts"].items() if it["image"] is None}
         first_seen = known & after.hosts.keys()
-        nothing = compare(baseline, current, {}) == [] and not first_seen
-        assert (seal_of(baseline) == seal_of(current)) == nothing
+        nothing = compare_snapshots(baseline, current, {}) == [] and not first_seen
+        assert (compute_seal(baseline) == compute_seal(current)) == nothing
         baseline = current
 
 
@@ -159,7 +159,7 @@ def test_relabelled_are_just_the_hosts_whose_own_image_says_something_else(sides
     baseline = snapshot_of(sides[0], 1)
     for seed, after in enumerate(sides[1:], 2):
         current = snapshot_of(after, seed, baseline)
-        told = [one for one in compare(baseline, current, {}) if one["kind"] == "relabelled"]
+        told = [one for one in compare_snapshots(baseline, current, {}) if one["kind"] == "relabelled"]
         assert {
             ((change["element"], change["key"], change["alternative_image"]), host, *_words(change))
             for change in told
@@ -171,7 +171,7 @@ def test_relabelled_are_just_the_hosts_whose_own_image_says_something_else(sides
 
 def _words(change: Change) -> tuple[bytes, bytes]:
     detail = change["detail"] or {}
-    return canonical_json(detail["from"]), canonical_json(detail["to"])
+    return encode_canonical_json(detail["from"]), encode_canonical_json(detail["to"])
 
 
 @FEW

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from esx_drift.domain.changes.diff import Former, compare
-from esx_drift.domain.images.canonical import seal_of, snapshot_from
+from esx_drift.domain.changes.diff import DepartedHost, compare_snapshots
+from esx_drift.domain.images.canonical import build_snapshot, compute_seal
 from esx_drift.domain.images.description import Descriptions
 from esx_drift.domain.shapes import Change, Snapshot
 
@@ -43,10 +43,10 @@ def test_a_host_that_could_not_be_read_stays_as_it_was_known() -> None:
     """Neither it nor its VIBs are told gone; once it is read again it is compared with what was known."""
     known = snapshot_of(ClusterModel({"host-1": host("esx01", None, VIB), "host-2": host("esx02")}))
     blind = snapshot_of(ClusterModel({"host-2": host("esx02")}, failed={"host-1": "esx01"}), 0, known)
-    assert compare(known, blind, {}) == []
-    assert seal_of(blind) == seal_of(known)
+    assert compare_snapshots(known, blind, {}) == []
+    assert compute_seal(blind) == compute_seal(known)
     seen = snapshot_of(ClusterModel({"host-1": host("esx01", older()), "host-2": host("esx02")}), 0, blind)
-    assert told(compare(blind, seen, {})) == [
+    assert told(compare_snapshots(blind, seen, {})) == [
         ("component", "downgraded", "Intel-i40en", "host-1"),
         ("orphaned_vib", "removed", VIB, "host-1"),
     ]
@@ -57,13 +57,13 @@ def test_a_host_that_the_report_does_not_describe_keeps_its_name(fate: str) -> N
     """And stays the witness that it is, whether it was read or not; unknown, it goes by its id."""
     both = {"host-1": host(), "host-2": HostModel("esx02", software(), witness=True)}
     document = document_of(ClusterModel(both))
-    known = snapshot_from(report_of(document), None)
+    known = build_snapshot(report_of(document), None)
     document["successful_hosts"] = ["host-1"]
     document[fate] = sorted({*document[fate], "host-2"})
     del document["host_info"]["host-2"]
-    after = snapshot_from(report_of(document), known)
+    after = build_snapshot(report_of(document), known)
     assert after == known
-    assert snapshot_from(report_of(document), None)["hosts"]["host-2"]["name"] == "host-2"
+    assert build_snapshot(report_of(document), None)["hosts"]["host-2"]["name"] == "host-2"
 
 
 def test_a_host_never_read_before_is_not_compared() -> None:
@@ -77,14 +77,14 @@ def test_only_the_inventory_says_who_left() -> None:
     """A host that is missing from the report stays; one that the inventory no longer has is gone."""
     both = snapshot_of(ClusterModel({"host-1": host(), "host-2": host("esx02", None, VIB)}))
     report = report_of(document_of(ClusterModel({"host-1": host()})))
-    missing = snapshot_from(report, both, {"host-1": "esx01", "host-2": "esx02"})
-    assert compare(both, missing, {}) == []
-    left = snapshot_from(report, both, {"host-1": "esx01"})
-    assert told(compare(both, left, {})) == [
+    missing = build_snapshot(report, both, {"host-1": "esx01", "host-2": "esx02"})
+    assert compare_snapshots(both, missing, {}) == []
+    left = build_snapshot(report, both, {"host-1": "esx01"})
+    assert told(compare_snapshots(both, left, {})) == [
         ("host", "removed", "host-2", "host-2"),
         ("orphaned_vib", "removed", VIB, "host-2"),
     ]
-    moved_in = snapshot_from(
+    moved_in = build_snapshot(
         report_of(document_of(ClusterModel({"host-1": host(), "host-9": host()}))), None, {}
     )
     assert moved_in["hosts"] == {}
@@ -112,11 +112,11 @@ def test_a_host_added_again_is_compared_with_itself() -> None:
     assert (changes[0]["from"], changes[0]["to"]) == ("host-1", "host-99")
 
 
-def former(image: Wire | None = None) -> dict[str, Former]:
+def former(image: Wire | None = None) -> dict[str, DepartedHost]:
     """A host that left in an earlier check."""
     snapshot = snapshot_of(ClusterModel({"host-1": host("esx01", image)}))
     (known,) = snapshot["images"].values()
-    return {"host-1": Former("esx01", known, Descriptions(snapshot).of("host-1"))}
+    return {"host-1": DepartedHost("esx01", known, Descriptions(snapshot).of("host-1"))}
 
 
 def test_a_host_that_left_long_ago_is_known_again_by_its_name() -> None:
@@ -144,11 +144,11 @@ def test_coming_back_unseen_hides_nothing() -> None:
     """Added again but not read at first, it is still compared with its last known image when it is."""
     gone: Snapshot = snapshot_of(ClusterModel({"host-2": host("esx02")}))
     unseen = snapshot_of(ClusterModel({"host-2": host("esx02")}, failed={"host-99": "esx01"}), 0, gone)
-    assert told(compare(gone, unseen, former())) == [("host", "changed", "host-99", "host-99")]
+    assert told(compare_snapshots(gone, unseen, former())) == [("host", "changed", "host-99", "host-99")]
     seen = snapshot_of(
         ClusterModel({"host-2": host("esx02"), "host-99": host("esx01", older(), VIB)}), 0, unseen
     )
-    assert told(compare(unseen, seen, former())) == [
+    assert told(compare_snapshots(unseen, seen, former())) == [
         ("component", "downgraded", "Intel-i40en", "host-99"),
         ("orphaned_vib", "added", VIB, "host-99"),
     ]
@@ -166,7 +166,7 @@ def test_the_same_version_described_in_two_ways_depends_on_no_order() -> None:
     other = software()
     other["components"]["Intel-i40en"]["details"]["vendor"] = "Somebody else"
     cluster = ClusterModel({"host-1": host("a", software()), "host-2": host("b", other)})
-    seals = {seal_of(snapshot_of(cluster, seed)) for seed in range(8)}
+    seals = {compute_seal(snapshot_of(cluster, seed)) for seed in range(8)}
     assert len(seals) == 1
     (change,) = changes_between(ClusterModel({"host-1": host("a"), "host-2": host("b")}), cluster)
     assert (change["kind"], change["hosts"]) == ("relabelled", ["host-2"])

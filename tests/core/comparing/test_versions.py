@@ -1,7 +1,7 @@
 """What is newer, in versions as ESXi, vendors and VIBs write them."""
 
 import pytest
-from esx_drift.domain.images.versions import order, sorted_naturally
+from esx_drift.domain.images.versions import compare_versions, sort_naturally
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,7 +41,7 @@ RISING = [
 @pytest.mark.parametrize(("old", "new"), RISING)
 def test_real_versions_rise(old: str, new: str) -> None:
     """Numbers are numbers, however long."""
-    assert (order(old, new), order(new, old)) == ("newer", "older")
+    assert (compare_versions(old, new), compare_versions(new, old)) == ("newer", "older")
 
 
 @pytest.mark.parametrize(
@@ -50,18 +50,18 @@ def test_real_versions_rise(old: str, new: str) -> None:
 )
 def test_some_can_not_be_ordered(old: str, new: str) -> None:
     """Then nobody claims that anything went up or down."""
-    assert (order(old, new), order(new, old)) == ("unordered", "unordered")
+    assert (compare_versions(old, new), compare_versions(new, old)) == ("unordered", "unordered")
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_the_order_is_the_same_from_both_sides(old: str, new: str) -> None:
     """What is newer than another is what the other is older than."""
-    assert order(old, new) == OPPOSITE[order(new, old)]
+    assert compare_versions(old, new) == OPPOSITE[compare_versions(new, old)]
 
 
 def test_hosts_are_sorted_as_people_count() -> None:
     """By their numbers, and always the same way."""
-    assert sorted_naturally({"host-16", "host-9", "host-100", "a", "host-09"}) == [
+    assert sort_naturally({"host-16", "host-9", "host-100", "a", "host-09"}) == [
         "a",
         "host-09",
         "host-9",

@@ -11,10 +11,17 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from esx_drift.contracts import json_of, notices_of, parsing, read_document, require, violations
+from esx_drift.contracts import (
+    list_unknown_fields,
+    list_violations,
+    parse_json,
+    parsing,
+    read_document,
+    require_valid,
+)
 from esx_drift.contracts.parsing import MAX_BYTES
-from esx_drift.contracts.schemas import authority, gate, schemas, tidy_gate
-from esx_drift.domain.images.canonical import snapshot_from
+from esx_drift.contracts.schemas import closed_validator, fast_validator, load_schemas, reference_validator
+from esx_drift.domain.images.canonical import build_snapshot
 from esx_drift.domain.images.report import read_report
 from esx_drift.errors import ContractViolation
 from hypothesis import given, settings
@@ -75,13 +82,13 @@ def with_put(place: tuple[Any, ...], value: object) -> Any:  # noqa: ANN401 -- a
 def test_the_gate_never_accepts_what_the_authority_refuses(place: tuple[Any, ...], value: object) -> None:
     """Both gates may be stricter, which costs time, but never more lenient."""
     document = with_put(place, value)
-    accepted = gate(SCHEMA).is_valid(document)
+    accepted = fast_validator(SCHEMA).is_valid(document)
     if accepted:
-        assert authority(SCHEMA).is_valid(document)
-        assert violations(SCHEMA, document) == []
-    if tidy_gate(SCHEMA).is_valid(document):
+        assert reference_validator(SCHEMA).is_valid(document)
+        assert list_violations(SCHEMA, document) == []
+    if closed_validator(SCHEMA).is_valid(document):
         assert accepted
-        assert notices_of(document) == []
+        assert list_unknown_fields(document) == []
 
 
 @settings(max_examples=300, deadline=None)
@@ -99,7 +106,7 @@ def test_the_gate_never_accepts_what_the_authority_refuses(place: tuple[Any, ...
 def test_any_bytes_give_a_snapshot_or_a_contract_violation(content: bytes) -> None:
     """And a violation says where and what."""
     try:
-        snapshot_from(read_report(read_document(content)), None)
+        build_snapshot(read_report(read_document(content)), None)
     except ContractViolation as error:
         lines = error.violations
     else:
@@ -113,10 +120,10 @@ def test_any_bytes_give_a_snapshot_or_a_contract_violation(content: bytes) -> No
 def test_every_document_that_obeys_the_api_is_accepted(cluster: Any) -> None:  # noqa: ANN401 -- a model
     """By the gate, by the authority, and without a notice."""
     document = document_of(cluster)
-    require(SCHEMA, document)
-    assert violations(SCHEMA, document) == []
+    require_valid(SCHEMA, document)
+    assert list_violations(SCHEMA, document) == []
     later = any("OF_A_LATER_RELEASE" in json.dumps(model.software) for model in cluster.hosts.values())
-    assert bool(notices_of(read_document(body(document)))) == later
+    assert bool(list_unknown_fields(read_document(body(document)))) == later
 
 
 SPELLINGS = (
@@ -143,7 +150,7 @@ def test_reading_quickly_gives_what_reading_strictly_does(
 def outcome(content: bytes) -> str:
     """The value, numbers of different types told apart; or the refusal."""
     try:
-        return repr(json_of(content))
+        return repr(parse_json(content))
     except ContractViolation as error:
         return error.message
 
@@ -158,7 +165,7 @@ def test_a_field_that_is_there_twice_is_never_read(value: object, spelt: Callabl
     for twice in (b'"a":1,"a":', b'"a": 1, "a": ', b'"a":"\\u0022:","a":'):
         content = spelt(value).encode().replace(b'"a": ', b'"a":').replace(b'"a":', twice)
         with pytest.raises(ContractViolation, match="twice"):
-            json_of(content)
+            parse_json(content)
 
 
 REFUSED: dict[str, tuple[bytes, str]] = {
@@ -192,7 +199,7 @@ def test_what_no_schema_sees_is_refused_cheaply(name: str) -> None:
     content, expected = REFUSED[name]
     started = time.process_time()
     with pytest.raises(ContractViolation) as refused:
-        json_of(content)
+        parse_json(content)
     assert time.process_time() - started < 2
     assert expected in str(refused.value)
 
@@ -202,7 +209,7 @@ def test_what_no_schema_sees_is_refused_cheaply(name: str) -> None:
 )
 def test_what_is_still_fine_is_read(content: bytes) -> None:
     """At the limits."""
-    assert json_of(content) == json.loads(content)
+    assert parse_json(content) == json.loads(content)
 
 
 def test_quadratic_traps_are_none() -> None:
@@ -210,7 +217,7 @@ def test_quadratic_traps_are_none() -> None:
     trap = [{"a": number} if number % 2 else number for number in range(20_000)]
     document = with_put(("image_categories", "most_widely_used_image", "host_list"), trap)
     started = time.process_time()
-    assert violations(SCHEMA, document)
+    assert list_violations(SCHEMA, document)
     assert time.process_time() - started < 10
 
 
@@ -294,7 +301,7 @@ TOLERATED = [
 def test_tolerant_where_it_is_open(place: tuple[Any, ...], value: object, notice: str) -> None:
     """Accepted, compared as far as it is known, and told once."""
     document = read_document(body(with_put(place, value)))
-    notices = notices_of(document)
+    notices = list_unknown_fields(document)
     assert len(notices) == 1
     assert notice in notices[0]
 
@@ -312,7 +319,7 @@ def test_null_is_absent() -> None:
             software["components"]["Intel-i40en"] = (
                 {"version": None, "details": None} if document is nulls else {}
             )
-    assert snapshot_from(read_report(read_document(body(plain))), None) == snapshot_from(
+    assert build_snapshot(read_report(read_document(body(plain))), None) == build_snapshot(
         read_report(read_document(body(nulls))), None
     )
 
@@ -320,16 +327,16 @@ def test_null_is_absent() -> None:
 def test_long_lists_of_errors_and_notices_are_cut() -> None:
     """Everything is counted, little is shown, and no more than 200 characters of the data at a time."""
     many = {str(number) + "x" * 10_000: 1 for number in range(300)}
-    lines = violations(SCHEMA, sample() | {"host_info": many})
+    lines = list_violations(SCHEMA, sample() | {"host_info": many})
     assert (len(lines), lines[-1]) == (101, "and 200 more")
     assert all(len(line) < 300 for line in lines)
-    notices = notices_of(read_document(body(sample() | {str(number): 1 for number in range(300)})))
+    notices = list_unknown_fields(read_document(body(sample() | {str(number): 1 for number in range(300)})))
     assert notices[-1] == "and 250 more"
 
 
 def test_pointers_are_json_pointers() -> None:
     """RFC 6901: a slash in a name is ~1, a tilde ~0."""
-    found = violations(SCHEMA, sample() | {"host_info": {"a/b~c": {}}})
+    found = list_violations(SCHEMA, sample() | {"host_info": {"a/b~c": {}}})
     assert found == ["/host_info/a~1b~0c/name: expected a value, got nothing"]
 
 
@@ -337,25 +344,25 @@ def test_what_only_refusals_need_is_not_loaded() -> None:
     """The authority is jsonschema, but a valid document never waits for it; deepdiff comes with a change."""
     code = (
         "import sys, json\n"
-        "from esx_drift.contracts import read_document, notices_of\n"
-        "from esx_drift.domain.images.canonical import snapshot_from, seal_of\n"
+        "from esx_drift.contracts import read_document, list_unknown_fields\n"
+        "from esx_drift.domain.images.canonical import build_snapshot, compute_seal\n"
         "from esx_drift.domain.images.report import read_report\n"
-        "from esx_drift.domain.changes.diff import compare\n"
-        "snapshot = snapshot_from(read_report(read_document(sys.stdin.buffer.read())), None)\n"
-        "assert compare(snapshot, snapshot, {}) == []\n"
+        "from esx_drift.domain.changes.diff import compare_snapshots\n"
+        "snapshot = build_snapshot(read_report(read_document(sys.stdin.buffer.read())), None)\n"
+        "assert compare_snapshots(snapshot, snapshot, {}) == []\n"
         "print(sorted({'jsonschema', 'deepdiff', 'referencing', 'boto3'} & sys.modules.keys()))"
     )
     ran = subprocess.run([sys.executable, "-c", code], input=body(sample()), capture_output=True, check=True)
     assert ran.stdout.strip() == b"[]"
 
 
-@pytest.mark.parametrize("name", sorted(schemas()))
+@pytest.mark.parametrize("name", sorted(load_schemas()))
 def test_every_schema_compiles_in_both_validators(name: str) -> None:
     """And no reference from one to another is dangling."""
     stem = name.removesuffix(".schema.json")
-    authority(stem).check_schema(schemas()[name])
-    assert not gate(stem).is_valid(0)
-    assert violations(stem, 0)
+    reference_validator(stem).check_schema(load_schemas()[name])
+    assert not fast_validator(stem).is_valid(0)
+    assert list_violations(stem, 0)
 
 
 def test_a_strict_schema_says_what_it_does_not_know() -> None:
@@ -365,7 +372,7 @@ def test_a_strict_schema_says_what_it_does_not_know() -> None:
         "vcenters": [{"name": "a", "password": "x"}],
         "routes": [{"name": "x", "min_severity": "bad"}],
     }
-    assert violations("fleet", wrong) == [
+    assert list_violations("fleet", wrong) == [
         '/routes/0/min_severity: expected one of "info", "warning", "critical", got "bad"',
         "/schema_version: expected 1, got 2",
         '/vcenters/0/password: expected no such field, got "x"',
@@ -376,17 +383,17 @@ def test_the_authority_has_the_last_word() -> None:
     """Where the gate is stricter: for jsonschema the end of a pattern may be before a last line break."""
     event = json.loads((GOLDEN / "messages" / "password-refused" / "event.json").read_text())
     event["source"] = "/fleet\n"
-    assert not gate("event").is_valid(event)
-    assert authority("event").is_valid(event)
-    require("event", event)
+    assert not fast_validator("event").is_valid(event)
+    assert reference_validator("event").is_valid(event)
+    require_valid("event", event)
 
 
 def test_times_and_uuids_of_our_own_are_checked() -> None:
     """A format is not just an annotation."""
     event = json.loads((GOLDEN / "messages" / "password-refused" / "event.json").read_text())
     event |= {"id": "not-a-uuid", "time": "2026-02-30T02:14:00.000Z"}
-    assert not gate("event").is_valid(event)
-    assert violations("event", event) == [
+    assert not fast_validator("event").is_valid(event)
+    assert list_violations("event", event) == [
         '/id: expected a valid uuid, got "not-a-uuid"',
         '/time: expected a valid date-time, got "2026-02-30T02:14:00.000Z"',
     ]

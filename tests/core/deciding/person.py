@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
-from esx_drift.domain.deciding import as_shown
+from esx_drift.domain.deciding import list_acceptable_hosts
 from esx_drift.domain.names import VCENTER_LOG
-from esx_drift.domain.shapes import CheckRequest, Decided, Decision, Record, Shown
+from esx_drift.domain.shapes import CheckRequest, Decision, Record, RecordedDecision, ShownHost
 
 from tests.core.checking.world import PROD_A, World
 
@@ -19,16 +19,16 @@ class Person:
 
     world: World
 
-    def shown(self, cluster: str = PROD_A) -> dict[str, Shown]:
+    def shown(self, cluster: str = PROD_A) -> dict[str, ShownHost]:
         """The hosts that can be accepted, as they are now."""
         unseen = self.world.state(cluster)["after"]["uncovered_since"]
-        return as_shown(self.world.snapshot(cluster), unseen)
+        return list_acceptable_hosts(self.world.snapshot(cluster), unseen)
 
     def request(
         self,
         action: Literal["accept", "retire"],
         cluster: str = PROD_A,
-        hosts: dict[str, Shown] | None = None,
+        hosts: dict[str, ShownHost] | None = None,
         instance_uuid: str | None = None,
     ) -> CheckRequest:
         """A message as the command line sends it."""
@@ -51,7 +51,7 @@ class Person:
         }
         return {**made, "request_id": str(UUID(int=1_000_000 + self.world.requests))}
 
-    def accept(self, hosts: dict[str, Shown], cluster: str = PROD_A) -> Record:
+    def accept(self, hosts: dict[str, ShownHost], cluster: str = PROD_A) -> Record:
         """The record that answers."""
         return answered(self.world, self.request("accept", cluster, hosts))
 
@@ -71,7 +71,7 @@ def answered(world: World, request: CheckRequest) -> Record:
     return record
 
 
-def decided(record: Record) -> Decided:
+def decided(record: Record) -> RecordedDecision:
     """What a record says of a decision."""
     assert record["decision"] is not None
     return record["decision"]

@@ -1,7 +1,7 @@
 from typing import TYPE_CHECKING
 
 import pytest
-from esx_drift.domain.deciding import as_shown
+from esx_drift.domain.deciding import list_acceptable_hosts
 from esx_drift.errors import RequestRefused
 
 from tests.core.checking.reading import moved, one, open_kinds
@@ -10,7 +10,7 @@ from tests.core.deciding.person import ALICE, Person, answered, decided
 from tests.demo.timeline import BY_HAND, FOOTHOLD, I40EN, SHIPPED
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import Shown
+    from esx_drift.domain.shapes import ShownHost
 
 
 def _names(world: World, *names: str) -> list[str]:
@@ -83,7 +83,7 @@ def test_a_refusal_of_all_changes_nothing_but_the_log(world: World, person: Pers
     """An image that was never there, and a host that nobody knows."""
     _drifted(world)
     before = world.state()["after"]
-    never: Shown = {"image": "0" * 64, "orphaned_vibs": []}
+    never: ShownHost = {"image": "0" * 64, "orphaned_vibs": []}
     record = person.accept(dict.fromkeys([*person.shown(), "host-999"], never))
     assert decided(record)["taken"] == []
     assert "host-999" in decided(record)["refused"]
@@ -175,4 +175,4 @@ def test_a_host_that_was_never_seen_cannot_be_accepted(world: World, person: Per
     world.check()
     (host,) = _names(world, name)
     assert host not in person.shown()
-    assert host not in as_shown(world.snapshot(), ())
+    assert host not in list_acceptable_hosts(world.snapshot(), ())

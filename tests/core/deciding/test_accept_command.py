@@ -2,7 +2,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from esx_drift.domain.names import VCENTER_LOG
-from esx_drift.log import empty_after
+from esx_drift.log import build_empty_state
 
 from tests.core.checking.reading import open_kinds
 from tests.core.checking.world import PROD_A, World
@@ -11,7 +11,7 @@ from tests.core.deciding.consumer import Consumer
 from tests.demo.timeline import BY_HAND, FOOTHOLD, I40EN
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import State
+    from esx_drift.domain.shapes import StateFile
 
 SAYS = ("--reason", "CHG-42")
 ME = "arn:aws:sts::123456789012:user/moto"
@@ -158,12 +158,12 @@ def _other(world: World, vcenter: str, **names: str) -> None:
         cluster.replace("_", "-"): {"name": name, **entry, "retired_at": None}
         for cluster, name in names.items()
     }
-    state: State = {
+    state: StateFile = {
         "schema_version": 1,
         "vcenter": vcenter,
         "cluster": VCENTER_LOG,
         "head": None,
-        "after": {**empty_after(), "clusters": clusters},  # type: ignore[typeddict-item]  # its schema is held when it is read
+        "after": {**build_empty_state(), "clusters": clusters},  # type: ignore[typeddict-item]  # its schema is held when it is read
         "outbox": [],
     }
     assert world.aws.store.put_state(state, None)

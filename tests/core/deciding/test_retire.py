@@ -1,7 +1,7 @@
 from typing import TYPE_CHECKING
 
 import pytest
-from esx_drift.checking.decide import Decider
+from esx_drift.checking.decide import DecisionRecorder
 from esx_drift.domain.names import VCENTER_LOG
 from esx_drift.errors import RequestRefused
 
@@ -106,7 +106,9 @@ def test_a_process_that_ends_anywhere_loses_nothing(world: World, person: Person
     life: list[str] = []
     store: Store = Mortal(world.aws.store, life, at=step, after=True)
     try:
-        Decider(store, world.topic, world.queue, world.watched, "f" * 64, world.clock, "test").handle(request)
+        DecisionRecorder(
+            store, world.topic, world.queue, world.watched, "f" * 64, world.clock, "test"
+        ).handle(request)
     except ProcessEnd:
         assert life[-1] in {"put_record", "put_state"}
         answered(world, request)

@@ -1,8 +1,8 @@
 """Which clusters a run asks to be checked."""
 
 import pytest
-from esx_drift.contracts import violations
-from esx_drift.domain.names import VCENTER_LOG, request_id
+from esx_drift.contracts import list_violations
+from esx_drift.domain.names import VCENTER_LOG, make_request_id
 from esx_drift.errors import RequestRefused
 
 from tests.core.checking.reading import moved
@@ -21,10 +21,10 @@ def test_each_listed_cluster_is_asked_for_once(world: World) -> None:
         ("prod-b", 0, name),
     ]
     for one, dispatched in zip(sent, reply["dispatched"], strict=True):
-        assert violations("check-request", one.body) == []
+        assert list_violations("check-request", one.body) == []
         assert one.body["phase"] == "extract"
         assert one.body["run_id"] == "run"
-        assert one.body["request_id"] == request_id("run", name, one.body["cluster"])
+        assert one.body["request_id"] == make_request_id("run", name, one.body["cluster"])
         assert dispatched["request_id"] == one.body["request_id"]
     assert reply["failed"] == []
 

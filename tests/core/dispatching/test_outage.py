@@ -3,7 +3,7 @@
 from threading import Semaphore
 
 import pytest
-from esx_drift.domain.dispatching.retrying import retry_of
+from esx_drift.domain.dispatching.retrying import build_retry_request
 from esx_drift.errors import TransientError
 
 from tests.core.checking.reading import moved, open_kinds
@@ -89,7 +89,7 @@ def test_one_outage_has_one_chain(world: World, name: str) -> None:
     world.run()
     for _ in range(2):
         (waiting,) = world.sent("retry")
-        asked = retry_of(name, "a run of the schedule", 0, "vcenter-unreachable")
+        asked = build_retry_request(name, "a run of the schedule", 0, "vcenter-unreachable")
         for _ in range(3):
             world.retry(asked)
         world.run()
@@ -107,7 +107,7 @@ def test_sixty_checkers_are_answered_once(world: World, name: str) -> None:
     others were looked at. Else a vCenter that fails now and then would extract without end.
     """
     before = len(world.records(name))
-    asked = retry_of(name, "their run", 0, "vcenter-unreachable")
+    asked = build_retry_request(name, "their run", 0, "vcenter-unreachable")
     replies = [world.retry(asked) for _ in range(60)]
     assert not any(reply["dispatched"] for reply in replies)
     assert len(world.records(name)) == before + 1
@@ -119,7 +119,7 @@ def test_checkers_that_come_behind_an_outage_end_it(world: World, name: str) -> 
     world.servers[name].stop()
     world.run()
     world.servers[name].start()
-    reply = world.retry(retry_of(name, "their run", 0, "vcenter-unreachable"))
+    reply = world.retry(build_retry_request(name, "their run", 0, "vcenter-unreachable"))
     assert names_in(reply) == ["prod-a", "prod-b"]
 
 
@@ -196,7 +196,7 @@ def test_an_outage_behind_which_the_password_is_refused_has_ended(world: World, 
 def test_a_checker_that_meets_the_outage_first_begins_the_chain(world: World, name: str) -> None:
     """An outage between two schedules is told as soon."""
     world.servers[name].stop()
-    world.retry(retry_of(name, "a run of the schedule", 0, "vcenter-unreachable"))
+    world.retry(build_retry_request(name, "a run of the schedule", 0, "vcenter-unreachable"))
     assert world.topic.published == []
     world.retries_come()
     assert open_kinds(world.last(name)) == {"vcenter-unreachable"}

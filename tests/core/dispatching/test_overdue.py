@@ -3,16 +3,16 @@
 from typing import TYPE_CHECKING
 
 import pytest
-from esx_drift.domain.names import digest_of
-from esx_drift.domain.shapes import After, Finding
-from esx_drift.domain.times import text_of
-from esx_drift.log import empty_after
+from esx_drift.domain.names import compute_digest
+from esx_drift.domain.shapes import Finding, LogState
+from esx_drift.domain.times import format_time
+from esx_drift.log import build_empty_state
 
 from tests.core.checking.reading import moved, open_kinds
 from tests.core.dispatching.world import World
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import State
+    from esx_drift.domain.shapes import StateFile
 
 CLUSTER = "domain-c9"
 
@@ -33,12 +33,12 @@ def _passed(world: World, hours: int) -> None:
 
 def _looked(world: World, name: str, **changes: object) -> None:
     """The cluster's log says that it was looked at just now."""
-    after: After = {**empty_after(), "last_look_at": text_of(world.now), **changes}  # type: ignore[typeddict-item]  # the tests name real fields
-    state: State = {
+    after: LogState = {**build_empty_state(), "last_look_at": format_time(world.now), **changes}  # type: ignore[typeddict-item]  # the tests name real fields
+    state: StateFile = {
         "schema_version": 1,
         "vcenter": name,
         "cluster": CLUSTER,
-        "head": {"seq": 1, "key": "records/x", "sha256": digest_of(after)},
+        "head": {"seq": 1, "key": "records/x", "sha256": compute_digest(after)},
         "after": after,
         "outbox": [],
     }

@@ -1,7 +1,7 @@
 """What a person has to mend: the password, the permission, the vCenter. Told at once, tried with care."""
 
 import pytest
-from esx_drift.domain.telling.story import story_of
+from esx_drift.domain.telling.story import build_content
 
 from tests.core.checking.reading import moved, one, open_kinds
 from tests.core.dispatching.world import World, dispatch_in, names_in
@@ -77,7 +77,7 @@ def test_without_a_secret_nobody_can_log_in(world: World) -> None:
     assert (finding["kind"], finding["severity"]) == ("vcenter-authentication", "critical")
     assert f"esx-drift/vcenter/{name}" in finding["summary"]
     (event,) = world.last(name)["events"]
-    assert "secret can't be used" in story_of(event).title
+    assert "secret can't be used" in build_content(event).title
     world.aws.secrets.create_secret(Name=f"esx-drift/vcenter/{name}")
     world.put_secret(name)
     (reply,) = world.retries_come()

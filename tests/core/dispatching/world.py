@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, cast
 from esx_drift.adapters.breaker import S3Breakers
 from esx_drift.adapters.queue import SqsQueue
 from esx_drift.adapters.secrets import Secrets, VCenterSecret
-from esx_drift.adapters.vcenter.session import connect
-from esx_drift.contracts import violations
+from esx_drift.adapters.vcenter.session import open_vcenter
+from esx_drift.contracts import list_violations
 from esx_drift.dispatching.dispatch import Dispatcher
-from esx_drift.domain.breaker import Actor
-from esx_drift.domain.dispatching.run import Reply, Run
+from esx_drift.domain.breaker import LoginActor
+from esx_drift.domain.dispatching.run import DispatchReply, Run
 from esx_drift.domain.fleets.fleet import Fleet
-from esx_drift.domain.fleets.fleet import VCenter as Watched
+from esx_drift.domain.fleets.fleet import VCenterSettings as Watched
 from esx_drift.domain.names import VCENTER_LOG
 from esx_drift.domain.shapes import Dispatch, Finding, Record
 from esx_drift.sessions import VCenterSessions
@@ -96,13 +96,15 @@ class World:
         """Change a vCenter's settings in the fleet file."""
         self.watched[name] = replace(self.watched[name], **settings)  # type: ignore[arg-type]  # as above
 
-    def sessions(self, actor: Actor = "dispatcher") -> VCenterSessions[VCenterSecret]:
+    def sessions(self, actor: LoginActor = "dispatcher") -> VCenterSessions[VCenterSecret]:
         """What one invocation has."""
         ends_at = self.now.timestamp() + self.run_seconds
         return VCenterSessions(
             Secrets(lambda: self.aws.secrets),
             S3Breakers(self.aws.s3, "state"),
-            partial(connect, clock=self.clock, time_left_ms=lambda: (ends_at - self.now.timestamp()) * 1000),
+            partial(
+                open_vcenter, clock=self.clock, time_left_ms=lambda: (ends_at - self.now.timestamp()) * 1000
+            ),
             actor,
             self.clock,
         )
@@ -131,17 +133,19 @@ class World:
             code_version="test",
         )
 
-    def run(self, selected: Mapping[str, tuple[str, ...]] | None = None, run_id: str | None = None) -> Reply:
+    def run(
+        self, selected: Mapping[str, tuple[str, ...]] | None = None, run_id: str | None = None
+    ) -> DispatchReply:
         """One run of the schedule, or of chosen clusters; the reply keeps its schema."""
         self.runs += 1
         trigger = run_id or f"run-{self.runs}"
         run = Run(trigger, "schedule" if selected is None else "direct", selected)
         with self.sessions() as sessions:
             reply = self.dispatcher(sessions).run(run)
-        assert violations("dispatch-reply", reply) == []
+        assert list_violations("dispatch-reply", reply) == []
         return reply
 
-    def retry(self, message: Mapping[str, object], *, redelivered: bool = False) -> Reply:
+    def retry(self, message: Mapping[str, object], *, redelivered: bool = False) -> DispatchReply:
         """What the dispatcher makes of a message of the RetryQueue."""
         with self.sessions() as sessions:
             return self.dispatcher(sessions).retry(cast("RetryRequest", message), redelivered=redelivered)
@@ -152,7 +156,7 @@ class World:
         self.aws.sent[:] = [one for one in self.aws.sent if one.queue != queue]
         return found
 
-    def retries_come(self) -> list[Reply]:
+    def retries_come(self) -> list[DispatchReply]:
         """Let each retry that waits come when its delay is over; the replies."""
         waiting = self.sent("retry")
         replies = []
@@ -181,12 +185,12 @@ class World:
         """Records and events keep their schemas, each event is told once, and nobody is left logged in."""
         for name, vcenter in self.vcenters.items():
             for record in self.records(name):
-                assert violations("record", record) == []
+                assert list_violations("record", record) == []
             assert vcenter.sessions.open_count == 0
         ids = [event["id"] for event in self.topic.published]
         assert sorted(ids) == sorted(set(ids))
         for event in self.topic.published:
-            assert violations("event", event) == []
+            assert list_violations("event", event) == []
 
 
 def dispatch_in(record: Record) -> Dispatch:
@@ -195,6 +199,6 @@ def dispatch_in(record: Record) -> Dispatch:
     return record["dispatch"]
 
 
-def names_in(reply: Reply) -> list[str]:
+def names_in(reply: DispatchReply) -> list[str]:
     """The clusters that were dispatched."""
     return [one["name"] for one in reply["dispatched"]]

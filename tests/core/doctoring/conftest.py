@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from esx_drift.adapters.breaker import S3Breakers
 from esx_drift.adapters.secrets import Secrets
-from esx_drift.doctoring.login import Reset
-from esx_drift.doctoring.vcenter import Bounds, VCenterDoctor
-from esx_drift.domain.doctor import Line
-from esx_drift.domain.fleets.fleet import VCenter as Watched
+from esx_drift.doctoring.login import PasswordReset
+from esx_drift.doctoring.vcenter import TimeBounds, VCenterDoctor
+from esx_drift.domain.doctor import StepResult
+from esx_drift.domain.fleets.fleet import VCenterSettings as Watched
 
 from tests.core.vcenter.conftest import Pki, _hostile_environment, pki, server, vcenter, world
 from tests.core.vcenter.world import BUCKET, NAME, World
@@ -23,7 +23,7 @@ from tests.simulator.sessions import PASSWORD, USER
 __all__ = ["_hostile_environment", "pki", "server", "vcenter", "world"]
 
 PATIENCE_SECONDS = 60
-type Examine = Callable[..., dict[str, Line]]
+type Examine = Callable[..., dict[str, StepResult]]
 
 
 @dataclass(slots=True)
@@ -48,20 +48,20 @@ class Clinic:
         text = json.dumps({name: value for name, value in secret.items() if value is not None})
         self.world.secretsmanager.put_secret_value(SecretId=f"esx-drift/vcenter/{NAME}", SecretString=text)
 
-    def lines(self, *, reset: bool = False, **fleet: Any) -> list[Line]:  # noqa: ANN401 -- fields of the fleet
+    def lines(self, *, reset: bool = False, **fleet: Any) -> list[StepResult]:  # noqa: ANN401 -- fields of the fleet
         """What the doctor says of the vCenter; ``fleet`` is what the fleet file says of it."""
         doctor = VCenterDoctor(
             vcenter=Watched(NAME, **fleet),
             secrets=Secrets(lambda: self.world.secretsmanager),
             breakers=S3Breakers(self.world.s3, BUCKET),
-            reset=Reset(self.world.s3, BUCKET, self.world.clock) if reset else None,
+            reset=PasswordReset(self.world.s3, BUCKET, self.world.clock) if reset else None,
             clock=self.world.clock,
             pause=lambda seconds: self.world.wait(int(seconds)),
-            bounds=Bounds(self.world.clock() + timedelta(seconds=PATIENCE_SECONDS), self.time_left_ms),
+            bounds=TimeBounds(self.world.clock() + timedelta(seconds=PATIENCE_SECONDS), self.time_left_ms),
         )
-        return doctor.lines()
+        return doctor.examine()
 
-    def examine(self, *, reset: bool = False, **fleet: Any) -> dict[str, Line]:  # noqa: ANN401 -- see above
+    def examine(self, *, reset: bool = False, **fleet: Any) -> dict[str, StepResult]:  # noqa: ANN401 -- see above
         """The lines by their step."""
         return {line["step"]: line for line in self.lines(reset=reset, **fleet)}
 
@@ -76,6 +76,6 @@ def clinic(world: World, vcenter: VCenter, pki: Pki) -> Clinic:
     return made
 
 
-def outcomes(lines: dict[str, Line]) -> str:
+def outcomes(lines: dict[str, StepResult]) -> str:
     """Each step's outcome, a letter each: o(k), f(ailed), u(ntried)."""
     return "".join(line["outcome"][0] for line in lines.values())

@@ -12,8 +12,8 @@ import boto3
 import pytest
 from botocore.config import Config
 from esx_drift.config import LookingConfig
-from esx_drift.doctoring.aws import DRILL, AwsDoctor, drill_event
-from esx_drift.domain.doctor import Line
+from esx_drift.doctoring.aws import DRILL_EVENT_TYPE, AwsDoctor, build_drill_event
+from esx_drift.domain.doctor import StepResult
 
 from tests.core.conftest import REGION, aws
 
@@ -55,13 +55,13 @@ def doctor(aws: None) -> AwsDoctor:  # noqa: ARG001 -- the buckets are made in t
     return _doctor(LookingConfig("audit", "state", url, url, arn, 4))
 
 
-def _steps(lines: list[Line]) -> dict[str, Line]:
+def _steps(lines: list[StepResult]) -> dict[str, StepResult]:
     return {line["step"]: line for line in lines}
 
 
 def test_all_is_well_and_nothing_is_left_behind(doctor: AwsDoctor) -> None:
     """Five lines; no object, no message, no event came of it."""
-    lines = doctor.lines()
+    lines = doctor.examine()
     assert [line["outcome"] for line in lines] == ["ok"] * 5
     for bucket in ("state", "audit"):
         assert boto3.client("s3").list_object_versions(Bucket=bucket).get("Versions", []) == []
@@ -76,10 +76,10 @@ def test_a_drill_is_an_event_that_its_schema_knows(doctor: AwsDoctor) -> None:
     boto3.client("sns").subscribe(
         TopicArn=arn, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:123456789012:tap"
     )
-    lines = replace(doctor, drill=drill_event("vc01", RUN_ID, NOW)).lines()
-    assert _steps(lines)["DriftTopic"]["said"] == f"took a drill: {DRILL}"
+    lines = replace(doctor, drill=build_drill_event("vc01", RUN_ID, NOW)).examine()
+    assert _steps(lines)["DriftTopic"]["said"] == f"took a drill: {DRILL_EVENT_TYPE}"
     (message,) = boto3.client("sqs").receive_message(QueueUrl=queue)["Messages"]
-    assert DRILL in message["Body"]
+    assert DRILL_EVENT_TYPE in message["Body"]
 
 
 def test_what_is_gone_is_told(doctor: AwsDoctor) -> None:
@@ -87,7 +87,7 @@ def test_what_is_gone_is_told(doctor: AwsDoctor) -> None:
     boto3.client("s3").delete_bucket(Bucket="audit")
     boto3.client("sqs").delete_queue(QueueUrl=doctor.config.check_queue_url)
     boto3.client("sns").delete_topic(TopicArn=doctor.config.drift_topic_arn)
-    steps = _steps(doctor.lines())
+    steps = _steps(doctor.examine())
     assert [step["outcome"] for step in steps.values()] == ["ok", "failed", "failed", "failed", "failed"]
     assert "NoSuchBucket" in steps["AuditBucket"]["said"]
     assert steps["AuditBucket"]["fix"].startswith("Deploy the stack again")
@@ -96,7 +96,7 @@ def test_what_is_gone_is_told(doctor: AwsDoctor) -> None:
 def test_a_topic_that_takes_nothing_fails_the_drill(doctor: AwsDoctor) -> None:
     """That it took none is the news, whatever SNS's reason."""
     boto3.client("sns").delete_topic(TopicArn=doctor.config.drift_topic_arn)
-    steps = _steps(replace(doctor, drill=drill_event("vc01", RUN_ID, NOW)).lines())
+    steps = _steps(replace(doctor, drill=build_drill_event("vc01", RUN_ID, NOW)).examine())
     assert "NotFound" in steps["DriftTopic"]["said"]
     assert "policies" in steps["DriftTopic"]["fix"]
 
@@ -170,7 +170,7 @@ def test_a_role_that_may_do_nothing() -> None:
     """Forbidden is told as such; only topic and RetryQueue only prove that AWS answers."""
     with serving(lambda _: FORBIDDEN) as endpoint, serving(lambda _: FORBIDDEN_AS_JSON) as sqs:
         doctor = replace(_doctor(CONFIG, endpoint), sqs=_doctor(CONFIG, sqs).sqs)
-        steps = _steps(doctor.lines())
+        steps = _steps(doctor.examine())
     outcomes = {step: line["outcome"] for step, line in steps.items()}
     assert outcomes == dict.fromkeys(("StateBucket", "AuditBucket", "CheckQueue"), "failed") | {
         "DriftTopic": "ok",
@@ -184,7 +184,7 @@ def test_a_role_that_may_list_and_not_read() -> None:
     """Only one of the permissions is missing: that it was refused is told all the same."""
     answers = iter((Answer(200, "<ListBucketResult/>"), *(FORBIDDEN for _ in range(5))))
     with serving(lambda _: next(answers)) as endpoint:
-        steps = _steps(_doctor(CONFIG, endpoint).lines())
+        steps = _steps(_doctor(CONFIG, endpoint).examine())
     assert steps["StateBucket"]["said"] == "GetObject was refused: AccessDenied"
 
 
@@ -202,7 +202,7 @@ def test_a_store_that_knows_no_conditions() -> None:
 
     listings: list[str] = []
     with serving(listing) as endpoint:
-        steps = _steps(_doctor(CONFIG, endpoint).lines())
+        steps = _steps(_doctor(CONFIG, endpoint).examine())
     assert "whose condition did not hold" in steps["StateBucket"]["said"]
     assert "conditional writes" in steps["StateBucket"]["fix"]
 
@@ -210,7 +210,7 @@ def test_a_store_that_knows_no_conditions() -> None:
 @pytest.mark.usefixtures("_credentials")
 def test_no_way_to_aws() -> None:
     """In a VPC without endpoints, nothing answers: that is what is to be mended."""
-    steps = _steps(_doctor(CONFIG, "http://127.0.0.1:9").lines())
+    steps = _steps(_doctor(CONFIG, "http://127.0.0.1:9").examine())
     assert [step["outcome"] for step in steps.values()] == ["failed"] * 5
     assert steps["CheckQueue"]["said"] == "no answer: EndpointConnectionError"
     assert "endpoints or NAT" in steps["CheckQueue"]["fix"]

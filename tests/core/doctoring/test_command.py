@@ -2,14 +2,14 @@
 
 import pytest
 from esx_drift.cli import doctor
-from esx_drift.domain.doctor import NO_TIME, Line
+from esx_drift.domain.doctor import NO_TIME, StepResult
 
 from tests.core.cli.conftest import Run, run
 
 __all__ = ["run"]
 
 
-def _line(outcome: str, said: str = "said", fix: str = "") -> Line:
+def _line(outcome: str, said: str = "said", fix: str = "") -> StepResult:
     return {"about": "vc01", "step": "login", "outcome": outcome, "said": said, "fix": fix}  # type: ignore[typeddict-item]  # one of three
 
 
@@ -27,7 +27,7 @@ TOO_LATE = _line("untried", NO_TIME, "examine it alone")
     ],
 )
 def test_all_is_well_only_if_all_was_tried(
-    lines: list[Line], code: int, summary: str, run: Run, monkeypatch: pytest.MonkeyPatch
+    lines: list[StepResult], code: int, summary: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What no time was left for is unknown; what was left out on purpose is not."""
     monkeypatch.setattr(doctor, "_asked", lambda _request, _stack: lines)

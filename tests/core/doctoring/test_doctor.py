@@ -6,7 +6,7 @@ from typing import Any
 import boto3
 import pytest
 from esx_drift.adapters import clients
-from esx_drift.contracts import require
+from esx_drift.contracts import require_valid
 from esx_drift.domain.names import FLEET_KEY
 from esx_drift.errors import ContractViolation, RequestRefused
 
@@ -78,7 +78,7 @@ pytestmark = pytest.mark.usefixtures("_deployed")
 
 def _ask(app: Any, remaining_ms: int = 300_000, **request: object) -> list[dict[str, str]]:  # noqa: ANN401 -- one of two modules
     reply = app.handler({"doctor": request}, Context(remaining_ms=remaining_ms))
-    require("doctor-reply", reply)
+    require_valid("doctor-reply", reply)
     lines: list[dict[str, str]] = reply["lines"]
     return lines
 

@@ -4,9 +4,9 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from esx_drift.adapters.breaker import S3Breakers
 from esx_drift.adapters.secrets import Secrets
-from esx_drift.doctoring.login import Reset
+from esx_drift.doctoring.login import PasswordReset
 from esx_drift.domain.breaker import Breaker
-from esx_drift.domain.names import breaker_key
+from esx_drift.domain.names import make_breaker_key
 from esx_drift.errors import LoginSuspended, StoreConflict, StoreUnavailable
 
 from tests.core.doctoring.conftest import Clinic, outcomes
@@ -64,7 +64,7 @@ def test_whoever_is_impatient_locks_nothing(refused: Clinic) -> None:
 def test_nobody_else_tries_meanwhile(refused: Clinic) -> None:
     """While the doctor is at the login, all others are told to wait."""
     secret = Secrets(lambda: refused.world.secretsmanager).vcenter(NAME)
-    with Reset(refused.world.s3, BUCKET, refused.world.clock).admission(NAME, secret):
+    with PasswordReset(refused.world.s3, BUCKET, refused.world.clock).guard_login(NAME, secret):
         assert refused.world.outcome("checker") == "LoginSuspended"
         assert refused.world.outcome("dispatcher") == "LoginSuspended"
         assert outcomes(refused.examine(reset=True)) == REFUSED
@@ -74,15 +74,15 @@ def test_nobody_else_tries_meanwhile(refused: Clinic) -> None:
 def test_two_resets_at_once(refused: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only one of them gets to try: the other's claim is refused by S3."""
     secret = Secrets(lambda: refused.world.secretsmanager).vcenter(NAME)
-    reset = Reset(refused.world.s3, BUCKET, refused.world.clock)
-    monkeypatch.setattr(Reset, "_etag", lambda _self, _vcenter: '"of-before"')
-    with pytest.raises(LoginSuspended, match="somebody else"), reset.admission(NAME, secret):
+    reset = PasswordReset(refused.world.s3, BUCKET, refused.world.clock)
+    monkeypatch.setattr(PasswordReset, "_etag", lambda _self, _vcenter: '"of-before"')
+    with pytest.raises(LoginSuspended, match="somebody else"), reset.guard_login(NAME, secret):
         pytest.fail("it must not be tried")
 
 
 def test_a_breaker_that_can_not_be_read(clinic: Clinic) -> None:
     """It keeps everybody out; a reset is what ends that."""
-    clinic.world.s3.put_object(Bucket=BUCKET, Key=breaker_key(NAME), Body=b"nonsense")
+    clinic.world.s3.put_object(Bucket=BUCKET, Key=make_breaker_key(NAME), Body=b"nonsense")
     suspended = clinic.examine()
     assert outcomes(suspended) == REFUSED
     assert suspended["login"]["fix"].endswith("esx-drift doctor --reset vc01")
@@ -100,8 +100,8 @@ def test_an_outage_during_a_reset_heals_by_itself(refused: Clinic) -> None:
     """The login was not answered: the dispatcher may try the password after 180 s, and not before."""
     refused.vcenter.sessions.accounts[USER] = PASSWORD
     secret = Secrets(lambda: refused.world.secretsmanager).vcenter(NAME)
-    reset = Reset(refused.world.s3, BUCKET, refused.world.clock)
-    with pytest.raises(StoreUnavailable), reset.admission(NAME, secret):
+    reset = PasswordReset(refused.world.s3, BUCKET, refused.world.clock)
+    with pytest.raises(StoreUnavailable), reset.guard_login(NAME, secret):
         raise StoreUnavailable("as if the vCenter were away")
     assert refused.world.outcome("dispatcher") == "LoginSuspended"
     refused.world.wait(180)
@@ -111,9 +111,9 @@ def test_an_outage_during_a_reset_heals_by_itself(refused: Clinic) -> None:
 def test_a_breaker_that_vanishes_is_a_conflict(refused: Clinic) -> None:
     """The outcome is not written over what somebody else has made of it."""
     secret = Secrets(lambda: refused.world.secretsmanager).vcenter(NAME)
-    reset = Reset(refused.world.s3, BUCKET, refused.world.clock)
-    with pytest.raises(StoreConflict), reset.admission(NAME, secret):
-        refused.world.s3.delete_object(Bucket=BUCKET, Key=breaker_key(NAME))
+    reset = PasswordReset(refused.world.s3, BUCKET, refused.world.clock)
+    with pytest.raises(StoreConflict), reset.guard_login(NAME, secret):
+        refused.world.s3.delete_object(Bucket=BUCKET, Key=make_breaker_key(NAME))
 
 
 def test_a_store_that_fails_keeps_the_password_back(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 from esx_drift.adapters.secrets import SlackSecret
 from esx_drift.adapters.webhook import SlackWebhook
 from esx_drift.doctoring.routes import RouteDoctor
-from esx_drift.domain.doctor import Line
+from esx_drift.domain.doctor import StepResult
 from esx_drift.domain.fleets.fleet import Route
 from esx_drift.errors import SecretInvalid
 
@@ -20,12 +20,12 @@ HOSTS = ("127.0.0.1",)
 
 def _lines(
     read: Callable[[str], SlackSecret], *, send: bool = False, hosts: tuple[str, ...] = HOSTS
-) -> list[Line]:
+) -> list[StepResult]:
     with SlackWebhook(read, hosts) as webhook:
-        return RouteDoctor(ROUTE, read, hosts, webhook, send).lines()
+        return RouteDoctor(ROUTE, read, hosts, webhook, send).examine()
 
 
-def _outcomes(lines: list[Line]) -> str:
+def _outcomes(lines: list[StepResult]) -> str:
     return "".join(line["outcome"][0] for line in lines)
 
 

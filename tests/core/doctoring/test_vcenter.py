@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 from esx_drift.adapters.breaker import S3Breakers
-from esx_drift.domain.breaker import claimed, fresh
+from esx_drift.domain.breaker import build_closed_breaker, claim_turn
 
 from tests.core.doctoring.conftest import Clinic, outcomes
 from tests.core.vcenter.world import BUCKET, NAME
@@ -103,7 +103,7 @@ def test_a_run_without_time_begins_nothing(clinic: Clinic) -> None:
 def test_whose_turn_to_log_in_does_not_come_is_told_so(clinic: Clinic) -> None:
     """Somebody else is at it, and only one may: that is no lack of time, and a minute later it works."""
     breakers = S3Breakers(clinic.world.s3, BUCKET)
-    assert breakers.write(claimed(fresh(NAME), clinic.world.clock()), None)
+    assert breakers.write(claim_turn(build_closed_breaker(NAME), clinic.world.clock()), None)
     lines = clinic.examine()
     assert outcomes(lines) == "ooooof" + "u" * 5
     assert "somebody else was logging in" in lines["login"]["said"]
@@ -135,7 +135,7 @@ def test_a_login_that_works_keeps_nobody_out(clinic: Clinic) -> None:
     clinic.examine()
     stored = S3Breakers(clinic.world.s3, BUCKET).read(NAME)
     assert stored is not None
-    assert stored.breaker == fresh(NAME)
+    assert stored.breaker == build_closed_breaker(NAME)
 
 
 def test_an_old_release_is_named(clinic: Clinic) -> None:

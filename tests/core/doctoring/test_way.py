@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 from esx_drift.doctoring import way as doctor_way
-from esx_drift.doctoring.way import Target, walk
+from esx_drift.doctoring.way import Destination, examine_path
 from esx_drift.domain.doctor import Examination
 from esx_drift.errors import VCenterUnreachable
 
@@ -186,11 +186,11 @@ def _unwrap(server: socket, context: ssl.SSLContext, port: int) -> None:
 
 def test_tls_within_the_tls_of_a_proxy(clinic: Clinic) -> None:
     """The certificate told is the vCenter's, seen through the proxy's own TLS."""
-    exam = Examination("vc01", doctor_way.WAY_STEPS)
+    exam = Examination("vc01", doctor_way.PATH_STEPS)
     with tls_proxy(clinic.pki.tls) as port:
-        walk(
+        examine_path(
             exam,
-            Target(
+            Destination(
                 "127.0.0.1", clinic.world.port, clinic.pki.authority.pem, True, f"https://127.0.0.1:{port}"
             ),
         )
@@ -201,18 +201,18 @@ def test_tls_within_the_tls_of_a_proxy(clinic: Clinic) -> None:
 @pytest.mark.parametrize(
     ("target", "address", "hop"),
     [
-        (Target("::1", 443, None, True), "[::1]:443", ("::1", 443)),
-        (Target("vc01", 443, None, True, "http://proxy"), "vc01:443", ("proxy", 80)),
-        (Target("vc01", 443, None, True, "https://proxy"), "vc01:443", ("proxy", 443)),
+        (Destination("::1", 443, None, True), "[::1]:443", ("::1", 443)),
+        (Destination("vc01", 443, None, True, "http://proxy"), "vc01:443", ("proxy", 80)),
+        (Destination("vc01", 443, None, True, "https://proxy"), "vc01:443", ("proxy", 443)),
     ],
 )
-def test_addresses_are_spelt_as_in_a_url(target: Target, address: str, hop: tuple[str, int]) -> None:
+def test_addresses_are_spelt_as_in_a_url(target: Destination, address: str, hop: tuple[str, int]) -> None:
     """An IPv6 address in brackets; a proxy without a port is at its scheme's."""
     assert (target.address, target.hop) == (address, hop)
 
 
 def test_a_name_that_no_name_server_could_know() -> None:
     """A label of a proxy's name may be too long to be asked for at all."""
-    exam = Examination("vc01", doctor_way.WAY_STEPS)
+    exam = Examination("vc01", doctor_way.PATH_STEPS)
     with pytest.raises(VCenterUnreachable):
-        walk(exam, Target("vc01", 443, None, True, f"http://{'x' * 64}.corp:3128"))
+        examine_path(exam, Destination("vc01", 443, None, True, f"http://{'x' * 64}.corp:3128"))

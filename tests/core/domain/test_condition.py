@@ -3,14 +3,14 @@
 from dataclasses import replace
 
 from esx_drift.domain.judging.condition import Condition
-from esx_drift.domain.names import fingerprint
+from esx_drift.domain.names import make_fingerprint
 
 CONDITION = Condition("failure", "host-failed", "host-16", "warning", "esx01 could not be read")
 
 
 def test_family_kind_and_subject_are_its_name() -> None:
     """And nothing else: it is the same one when it gets worse, or is worded otherwise."""
-    assert CONDITION.fingerprint == fingerprint("failure", "host-failed", "host-16")
+    assert CONDITION.fingerprint == make_fingerprint("failure", "host-failed", "host-16")
     same = replace(
         CONDITION, severity="critical", summary="x", hosts=("host-16",), detail={"a": 1}, confirm=True
     )

@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from esx_drift.domain.judging.extraction import Outlook, unfinished
+from esx_drift.domain.judging.extraction import ExtractionState, list_extraction_conditions
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
-WELL = Outlook(
+WELL = ExtractionState(
     asked=True,
     busy=False,
     task_status="SUCCEEDED",
@@ -40,7 +40,7 @@ WELL = Outlook(
 )
 def test_each_way_has_its_kind(changes: dict[str, object], kind: str | None) -> None:
     """One at most: what the task says comes before what the old report says."""
-    found = unfinished(replace(WELL, **changes))  # type: ignore[arg-type]  # real fields
+    found = list_extraction_conditions(replace(WELL, **changes))  # type: ignore[arg-type]  # real fields
     assert [one.kind for one in found] == ([kind] if kind else [])
 
 
@@ -55,7 +55,7 @@ def test_each_way_has_its_kind(changes: dict[str, object], kind: str | None) -> 
 def test_what_the_vcenter_says_is_told(changes: dict[str, object]) -> None:
     """In its own words, as summary and as fact."""
     outlook = replace(WELL, message="No space left.", **changes)  # type: ignore[arg-type]  # real fields
-    (found,) = unfinished(outlook)
+    (found,) = list_extraction_conditions(outlook)
     assert found.summary.endswith(': "No space left."')
     assert found.detail["message"] == "No space left."
 
@@ -63,5 +63,5 @@ def test_what_the_vcenter_says_is_told(changes: dict[str, object]) -> None:
 def test_a_cluster_unseen_for_too_long_is_critical() -> None:
     """Else it is a warning."""
     for critical, severity in ((False, "warning"), (True, "critical")):
-        (found,) = unfinished(replace(WELL, task_status="FAILED", critical=critical))
+        (found,) = list_extraction_conditions(replace(WELL, task_status="FAILED", critical=critical))
         assert found.severity == severity

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from esx_drift.domain.judging.condition import Condition
-from esx_drift.domain.judging.findings import SEVERITIES, Settled, rank, settle
-from esx_drift.domain.judging.findings import Tested as Look
-from esx_drift.domain.shapes import Finding, ResolvedBecause, Suspect
-from esx_drift.domain.times import text_of, time_of
+from esx_drift.domain.judging.findings import SEVERITIES, FindingsUpdate, rank_severity, update_findings
+from esx_drift.domain.judging.findings import CheckScope as Look
+from esx_drift.domain.shapes import Finding, ResolvedBecause, SuspectedFinding
+from esx_drift.domain.times import format_time, parse_time
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -39,15 +39,15 @@ def condition(kind: str = "host-failed", subject: str = "host-16", **changes: An
 
 def test_a_condition_opens_once_and_then_holds() -> None:
     """Told when it begins; after that it is still, seen later and later, with what is known of it now."""
-    opened = settle({}, {}, [condition(summary="first")], Look(NOW, frozenset(KINDS), 0), {})
+    opened = update_findings({}, {}, [condition(summary="first")], Look(NOW, frozenset(KINDS), 0), {})
     later = Look(NOW + timedelta(hours=4), frozenset(KINDS), 0)
-    held = settle(opened.findings, {}, [condition(summary="second", hosts=("host-16",))], later, {})
-    (finding,) = held.told
-    assert (opened.moved, held.moved) == (True, False)
+    held = update_findings(opened.findings, {}, [condition(summary="second", hosts=("host-16",))], later, {})
+    (finding,) = held.transitions
+    assert (opened.has_transitions, held.has_transitions) == (True, False)
     assert (finding["transition"], finding["opened_at"], finding["last_seen"]) == (
         "still",
-        text_of(NOW),
-        text_of(later.now),
+        format_time(NOW),
+        format_time(later.now),
     )
     assert (finding["summary"], finding["hosts"]) == ("second", ["host-16"])
 
@@ -57,9 +57,11 @@ def test_a_severity_only_rises() -> None:
     known: dict[str, Finding] = {}
     told = []
     for severity in ("info", "warning", "warning", "critical", "info"):
-        settled = settle(known, {}, [condition(severity=severity)], Look(NOW, frozenset(KINDS), 0), {})
+        settled = update_findings(
+            known, {}, [condition(severity=severity)], Look(NOW, frozenset(KINDS), 0), {}
+        )
         known = settled.findings
-        told.append((settled.told[0]["transition"], settled.told[0]["severity"]))
+        told.append((settled.transitions[0]["transition"], settled.transitions[0]["severity"]))
     assert told == [
         ("opened", "info"),
         ("raised", "warning"),
@@ -73,23 +75,26 @@ def test_findings_are_told_in_one_order() -> None:
     """By family, kind and subject, however they come."""
     several = [condition(kind, subject) for kind in KINDS for subject in SUBJECTS]
     tested = Look(NOW, frozenset(KINDS), 0)
-    assert settle({}, {}, several, tested, {}).told == settle({}, {}, several[::-1], tested, {}).told
+    assert (
+        update_findings({}, {}, several, tested, {}).transitions
+        == update_findings({}, {}, several[::-1], tested, {}).transitions
+    )
 
 
 def test_a_run_of_chosen_clusters_counts_nothing() -> None:
     """It neither suspects nor confirms, and what is suspected stays so."""
     met = [condition("vcenter-error", confirm=True)]
     chosen = Look(NOW, frozenset(KINDS), 0, counts=False)
-    assert settle({}, {}, met, chosen, {}).suspects == {}
-    suspects = settle({}, {}, met, Look(NOW, frozenset(KINDS), 0), {}).suspects
+    assert update_findings({}, {}, met, chosen, {}).suspects == {}
+    suspects = update_findings({}, {}, met, Look(NOW, frozenset(KINDS), 0), {}).suspects
     later = Look(NOW + timedelta(hours=1), frozenset(KINDS), 0, counts=False)
-    settled = settle({}, suspects, met, later, {})
-    assert (settled.told, settled.suspects) == ([], suspects)
+    settled = update_findings({}, suspects, met, later, {})
+    assert (settled.transitions, settled.suspects) == ([], suspects)
 
 
 def test_severities_are_ordered() -> None:
     """From harmless to urgent."""
-    assert [rank(severity) for severity in SEVERITIES] == [0, 1, 2]
+    assert [rank_severity(severity) for severity in SEVERITIES] == [0, 1, 2]
 
 
 conditions = st.builds(
@@ -108,11 +113,11 @@ class Ledger(RuleBasedStateMachine):
         super().__init__()
         self.now = NOW
         self.findings: dict[str, Finding] = {}
-        self.suspects: dict[str, Suspect] = {}
+        self.suspects: dict[str, SuspectedFinding] = {}
         self.opened: dict[str, int] = {}
         self.ended: dict[str, int] = {}
         self.met_at: dict[str, list[datetime]] = {}
-        self.settled: Settled | None = None
+        self.settled: FindingsUpdate | None = None
 
     @rule(
         met=st.lists(conditions, max_size=5, unique_by=lambda one: one.fingerprint),
@@ -130,10 +135,10 @@ class Ledger(RuleBasedStateMachine):
         because: dict[str, ResolvedBecause] = dict.fromkeys(self.findings, "host-left") if left else {}
         before, suspected = self.findings, self.suspects
         test = Look(self.now, kinds, CONFIRM_SECONDS, counts)
-        self.settled = settle(before, suspected, met, test, because)
+        self.settled = update_findings(before, suspected, met, test, because)
         fingerprints = {one.fingerprint for one in met}
         self._count_meetings(met, kinds, counts=counts)
-        for finding in self.settled.told:
+        for finding in self.settled.transitions:
             self._check_told(finding, before, fingerprints, kinds, because)
         for name, suspect in suspected.items():
             kept = name in self.settled.suspects or name in self.settled.findings
@@ -164,7 +169,7 @@ class Ledger(RuleBasedStateMachine):
             case "opened":
                 assert name in met
                 assert name not in before
-                assert time_of(finding["opened_at"]) <= self.now
+                assert parse_time(finding["opened_at"]) <= self.now
                 self.opened[name] = self.opened.get(name, 0) + 1
             case "resolved":
                 assert name in before
@@ -174,12 +179,12 @@ class Ledger(RuleBasedStateMachine):
                 self.ended[name] = self.ended.get(name, 0) + 1
             case "raised":
                 assert name in met
-                assert rank(finding["severity"]) > rank(before[name]["severity"])
+                assert rank_severity(finding["severity"]) > rank_severity(before[name]["severity"])
             case "still":
                 assert finding["severity"] == before[name]["severity"]
                 assert (name in met) or (finding["kind"] not in kinds)
                 assert finding["last_seen"] == (
-                    text_of(self.now) if name in met else before[name]["last_seen"]
+                    format_time(self.now) if name in met else before[name]["last_seen"]
                 )
         if finding["transition"] in {"raised", "still"}:
             assert finding["opened_at"] == before[name]["opened_at"]
@@ -201,7 +206,7 @@ class Ledger(RuleBasedStateMachine):
         opened = self.findings.get(one.fingerprint)
         assert (opened is not None) == (seconds >= CONFIRM_SECONDS)
         if opened is not None:
-            assert opened["opened_at"] == text_of(first)
+            assert opened["opened_at"] == format_time(first)
 
     @invariant()
     def open_as_often_as_not_ended(self) -> None:
@@ -216,15 +221,17 @@ class Ledger(RuleBasedStateMachine):
         assert not self.findings.keys() & self.suspects.keys()
         for name, suspect in self.suspects.items():
             assert suspect["count"] == len(self.met_at[name])
-            assert time_of(suspect["first_at"]) == self.met_at[name][0]
+            assert parse_time(suspect["first_at"]) == self.met_at[name][0]
 
     @invariant()
     def told_is_whole(self) -> None:
         """Whatever is open was told, once; only what ended is told beside it."""
         if self.settled is not None:
-            names = [finding["fingerprint"] for finding in self.settled.told]
+            names = [finding["fingerprint"] for finding in self.settled.transitions]
             assert len(names) == len(set(names))
-            ended = {one["fingerprint"] for one in self.settled.told if one["transition"] == "resolved"}
+            ended = {
+                one["fingerprint"] for one in self.settled.transitions if one["transition"] == "resolved"
+            }
             assert set(names) - ended == set(self.settled.findings)
 
 

@@ -4,9 +4,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from esx_drift.domain.fleets.fleet import Fleet, VCenter, excluded_by, fleet_from, routes_for
-from esx_drift.domain.fleets.patterns import first_match
-from esx_drift.fleet_faults import faults_of
+from esx_drift.domain.fleets.fleet import (
+    Fleet,
+    VCenterSettings,
+    build_fleet,
+    find_excluding_pattern,
+    select_routes,
+)
+from esx_drift.domain.fleets.patterns import find_matching_pattern
+from esx_drift.fleet_faults import list_fleet_errors
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,21 +31,21 @@ JSON = st.recursive(
 
 def _fleet(**parts: object) -> Fleet:
     document = fleet(**parts)
-    assert faults_of(document) == []
-    return fleet_from(cast("FleetDocument", document))
+    assert list_fleet_errors(document) == []
+    return build_fleet(cast("FleetDocument", document))
 
 
 def _routes(of: Fleet, **event: str | None) -> list[str]:
     about = {"family": "drift", "severity": "warning", "vcenter": "vc01", "cluster_id": "domain-c9", **event}
     about.setdefault("cluster_name", "prod-a")
-    return [route.name for route in routes_for(of, **about)]  # type: ignore[arg-type] # the texts are severities
+    return [route.name for route in select_routes(of, **about)]  # type: ignore[arg-type] # the texts are severities
 
 
 @given(fleets())
 def test_a_valid_document_has_no_fault_and_every_entry_becomes_a_value(document: dict[str, Any]) -> None:
     """Nothing in a valid file is refused, and nothing in it is lost."""
-    assert faults_of(document) == []
-    read = fleet_from(cast("FleetDocument", document))
+    assert list_fleet_errors(document) == []
+    read = build_fleet(cast("FleetDocument", document))
     for part in ("vcenters", "routes", "ignore", "maintenance"):
         assert [entry.name for entry in getattr(read, part)] == [entry["name"] for entry in document[part]]
 
@@ -56,8 +62,8 @@ def test_any_value_anywhere_gives_faults_or_a_fleet_and_never_another_error(
         entry[data.draw(st.sampled_from(sorted(entry)) | st.text())] = data.draw(JSON)
     else:
         document[part] = data.draw(JSON)
-    if not faults_of(document):
-        fleet_from(cast("FleetDocument", document))
+    if not list_fleet_errors(document):
+        build_fleet(cast("FleetDocument", document))
 
 
 @given(SETTINGS, SETTINGS)
@@ -67,14 +73,14 @@ def test_a_vcenters_own_setting_beats_the_files_and_that_the_default(
     """Each setting is resolved by itself."""
     read = _fleet(settings=common, vcenters=[{"name": "vc01", **own}]).vcenter("vc01")
     assert read is not None
-    assert asdict(read) == {**asdict(VCenter("vc01")), **common, **own}
+    assert asdict(read) == {**asdict(VCenterSettings("vc01")), **common, **own}
 
 
 def test_the_schemas_defaults_are_the_codes() -> None:
     """A person who reads the schema reads the truth."""
     defaults = {name: field["default"] for name, field in SCHEMA["$defs"]["settings"]["properties"].items()}
-    assert defaults.items() <= asdict(VCenter("vc01")).items()
-    assert set(defaults) == set(asdict(VCenter("vc01"))) - {"name", "include", "exclude"}
+    assert defaults.items() <= asdict(VCenterSettings("vc01")).items()
+    assert set(defaults) == set(asdict(VCenterSettings("vc01"))) - {"name", "include", "exclude"}
     route = SCHEMA["$defs"]["route"]["properties"]
     assert _fleet(routes=[{"name": "ops"}]).routes[0].min_severity == route["min_severity"]["default"]
 
@@ -95,34 +101,34 @@ def _fields(schema: object, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_a_name_matches_itself_and_the_star_matches_all(name: str, other: str) -> None:
     """Brackets, stars and line breaks in a name don't keep it from being named."""
-    assert first_match([name], other, name) == name
-    assert first_match(["*"], name) == "*"
+    assert find_matching_pattern([name], other, name) == name
+    assert find_matching_pattern(["*"], name) == "*"
 
 
 @given(st.text(st.sampled_from("a-z![]*?\\^")), st.text(st.sampled_from("abz-[]!")))
 def test_a_pattern_matches_or_not_and_never_fails(pattern: str, name: str) -> None:
     """Open brackets and turned ranges are patterns too."""
-    assert first_match([pattern], name) in {pattern, None}
+    assert find_matching_pattern([pattern], name) in {pattern, None}
 
 
 @given(st.text(min_size=1), st.text(min_size=1), st.sampled_from(["prod-*", "[ab]*", "domain-c9", "*"]))
 def test_exclude_is_stronger_than_include(cluster: str, name: str, pattern: str) -> None:
     """What both lists match is left out, and the pattern that did it is told."""
-    both = VCenter("vc01", include=("*",), exclude=(pattern,))
-    matched = first_match([pattern], cluster, name) is not None
-    assert excluded_by(both, cluster, name) == (f"exclude: {pattern}" if matched else None)
+    both = VCenterSettings("vc01", include=("*",), exclude=(pattern,))
+    matched = find_matching_pattern([pattern], cluster, name) is not None
+    assert find_excluding_pattern(both, cluster, name) == (f"exclude: {pattern}" if matched else None)
 
 
 def test_what_nothing_includes_is_left_out_by_all_of_include() -> None:
     """A cluster that is not checked always has a pattern to blame."""
-    vcenter = VCenter("vc01", include=("prod-*", "dev-*"))
-    assert excluded_by(vcenter, "domain-c9", "lab-1") == "include: prod-*, dev-*"
-    assert excluded_by(vcenter, "domain-c9", "dev-1") is None
+    vcenter = VCenterSettings("vc01", include=("prod-*", "dev-*"))
+    assert find_excluding_pattern(vcenter, "domain-c9", "lab-1") == "include: prod-*, dev-*"
+    assert find_excluding_pattern(vcenter, "domain-c9", "dev-1") is None
 
 
 def test_a_vcenter_is_found_by_its_whole_name_only() -> None:
     """Names in messages are no patterns."""
-    assert _fleet().vcenter("vc02") == VCenter("vc02")
+    assert _fleet().vcenter("vc02") == VCenterSettings("vc02")
     assert _fleet().vcenter("vc*") is None
 
 

@@ -1,8 +1,8 @@
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from esx_drift.domain.fleets.problems import problems_of
-from esx_drift.fleet_faults import faults_of
+from esx_drift.domain.fleets.problems import list_fleet_problems
+from esx_drift.fleet_faults import list_fleet_errors
 
 from tests.core.fleets import fleet
 
@@ -58,5 +58,5 @@ if TYPE_CHECKING:
 )
 def test_what_the_schema_cannot_say_is_told_with_its_path(parts: dict[str, Any], problem: str) -> None:
     """Each problem is one line that leads to the place."""
-    assert problems_of(cast("FleetDocument", fleet(**parts))) == [problem]
-    assert faults_of(fleet(**parts)) == [problem]
+    assert list_fleet_problems(cast("FleetDocument", fleet(**parts))) == [problem]
+    assert list_fleet_errors(fleet(**parts)) == [problem]

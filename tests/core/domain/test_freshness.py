@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from esx_drift.domain.judging.freshness import Expected, Freshness, judge
+from esx_drift.domain.judging.freshness import Freshness, FreshnessLimits, judge_freshness
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -43,29 +43,31 @@ def test_the_rule(
     completed: datetime, asked: datetime | None, taken: datetime | None, verdict: Freshness
 ) -> None:
     """Each case of the design, at its edges."""
-    assert judge(completed, NOW, Expected(asked, taken, DAY_SECONDS)) == verdict
+    assert judge_freshness(completed, NOW, FreshnessLimits(asked, taken, DAY_SECONDS)) == verdict
 
 
 def test_only_milliseconds_count() -> None:
     """What was kept of the report taken last was cut to them, so the same report is the same."""
     completed = NOW + timedelta(microseconds=999)
-    assert judge(completed, NOW, Expected(None, NOW, DAY_SECONDS)) == "same"
+    assert judge_freshness(completed, NOW, FreshnessLimits(None, NOW, DAY_SECONDS)) == "same"
 
 
 @settings(deadline=None)
 @given(moments, st.none() | moments, st.none() | moments)
 def test_nothing_is_taken_twice(completed: datetime, asked: datetime | None, taken: datetime | None) -> None:
     """A report that was taken is never fresh again, and none before it."""
-    verdict = judge(completed, NOW, Expected(asked, taken, DAY_SECONDS))
+    verdict = judge_freshness(completed, NOW, FreshnessLimits(asked, taken, DAY_SECONDS))
     if taken is not None and completed <= taken:
         assert verdict in {"same", "older"}
     if verdict == "fresh":
-        assert judge(completed, NOW, Expected(asked, completed, DAY_SECONDS)) == "same"
+        assert judge_freshness(completed, NOW, FreshnessLimits(asked, completed, DAY_SECONDS)) == "same"
         assert asked is None or completed >= asked
 
 
 def test_a_clock_at_the_end_of_time_is_no_crash() -> None:
     """Whatever a vCenter's Date says, a report is judged."""
     end = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
-    assert judge(end, end, Expected(None, None, 60)) == "fresh"
-    assert judge(end, datetime(2026, 11, 23, tzinfo=UTC), Expected(None, None, 60)) == "future"
+    assert judge_freshness(end, end, FreshnessLimits(None, None, 60)) == "fresh"
+    assert (
+        judge_freshness(end, datetime(2026, 11, 23, tzinfo=UTC), FreshnessLimits(None, None, 60)) == "future"
+    )

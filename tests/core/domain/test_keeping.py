@@ -3,7 +3,12 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from esx_drift.domain.keeping import accepted_after, carried_over, departed_after, uncovered_after
+from esx_drift.domain.keeping import (
+    carry_over_accepted,
+    update_accepted,
+    update_departed,
+    update_uncovered_since,
+)
 
 if TYPE_CHECKING:
     from esx_drift.domain.shapes import Accepted, Change, ChangeKind, Departed, KnownHost
@@ -45,7 +50,7 @@ def change(kind: "ChangeKind", key: str, before: str | None) -> "Change":
 def test_the_first_look_stands_for_everything() -> None:
     """Images and orphaned VIBs of what was covered; a host that was not has nothing yet."""
     hosts = {"h1": host(vibs=["mft(1)"]), "h2": host(image=None)}
-    assert accepted_after({}, hosts, {"h1"}, "key", first_look=True) == {
+    assert update_accepted({}, hosts, {"h1"}, "key", first_look=True) == {
         "h1": {"image": "a", "orphaned_vibs": ["mft(1)"], "snapshot": "key"}
     }
 
@@ -54,7 +59,7 @@ def test_later_nobody_accepts_an_orphaned_vib_by_being_silent() -> None:
     """A host that joins brings its image only, and what is accepted of others does not move."""
     known = {"h1": accepted("a")}
     hosts = {"h1": host(image="b"), "h2": host(vibs=["mft(1)"]), "h3": host(vibs=None)}
-    after = accepted_after(known, hosts, {"h1", "h2", "h3"}, "key", first_look=False)
+    after = update_accepted(known, hosts, {"h1", "h2", "h3"}, "key", first_look=False)
     assert after["h1"] == accepted("a")
     assert after["h2"]["orphaned_vibs"] == []
     assert after["h3"]["orphaned_vibs"] == []
@@ -63,32 +68,32 @@ def test_later_nobody_accepts_an_orphaned_vib_by_being_silent() -> None:
 def test_accepted_follows_a_host_to_its_new_id() -> None:
     """Only where the host came back, and only if there is anything to follow."""
     known = {"h1": accepted("a")}
-    assert carried_over(known, [change("changed", "h9", "h1")]) == {"h9": accepted("a")}
-    assert carried_over(known, [change("changed", "h9", "h8")]) == known
-    assert carried_over(known, [change("added", "h9", None)]) == known
+    assert carry_over_accepted(known, [change("changed", "h9", "h1")]) == {"h9": accepted("a")}
+    assert carry_over_accepted(known, [change("changed", "h9", "h8")]) == known
+    assert carry_over_accepted(known, [change("added", "h9", None)]) == known
     assert known == {"h1": accepted("a")}
 
 
 def test_a_host_that_left_is_kept_until_it_is_seen_again() -> None:
     """By its id or by its name in any case, and with an image: a name alone is not enough."""
-    left = departed_after({}, {"h1": host()}, {}, "key", NOW)
+    left = update_departed({}, {"h1": host()}, {}, "key", NOW)
     assert left == {"h1": {**gone(), "orphaned_vibs": None, "snapshot": "key"}}
-    assert departed_after(left, {}, {"h9": host("ESX01")}, "key", NOW) == {}
-    assert departed_after(left, {}, {"h1": host("renamed")}, "key", NOW) == {}
-    assert departed_after(left, {}, {"h9": host("esx01", image=None)}, "key", NOW) == left
-    assert departed_after(left, {}, {"h2": host("esx02")}, "key", NOW) == left
+    assert update_departed(left, {}, {"h9": host("ESX01")}, "key", NOW) == {}
+    assert update_departed(left, {}, {"h1": host("renamed")}, "key", NOW) == {}
+    assert update_departed(left, {}, {"h9": host("esx01", image=None)}, "key", NOW) == left
+    assert update_departed(left, {}, {"h2": host("esx02")}, "key", NOW) == left
 
 
 def test_a_host_that_leaves_unseen_is_still_what_it_was() -> None:
     """What is known of it is not replaced by nothing; one of which nothing is known is kept as that."""
     known = {"h1": gone()}
-    assert departed_after(known, {"h9": host("ESX01", image=None)}, {}, "key", NOW) == known
-    after = departed_after(known, {"h2": host("esx02", image=None)}, {}, "key", NOW)
+    assert update_departed(known, {"h9": host("ESX01", image=None)}, {}, "key", NOW) == known
+    after = update_departed(known, {"h2": host("esx02", image=None)}, {}, "key", NOW)
     assert after["h2"]["image"] is None
-    assert departed_after(known, {"h9": host("esx01", image="b")}, {}, "key", NOW)["h9"]["image"] == "b"
+    assert update_departed(known, {"h9": host("esx01", image="b")}, {}, "key", NOW)["h9"]["image"] == "b"
 
 
 def test_a_host_is_unseen_since_its_cluster_was_seen_last() -> None:
     """If it was not unseen before. Covered again, it is forgotten."""
-    assert uncovered_after({"h1": "before"}, ["h1"], "look") == {"h1": "before"}
-    assert uncovered_after({"h1": "before"}, ["h2"], "look") == {"h2": "look"}
+    assert update_uncovered_since({"h1": "before"}, ["h1"], "look") == {"h1": "before"}
+    assert update_uncovered_since({"h1": "before"}, ["h2"], "look") == {"h2": "look"}

@@ -2,8 +2,8 @@
 
 import pytest
 from esx_drift.domain.shapes import Json
-from esx_drift.domain.telling.event import events_of
-from esx_drift.domain.telling.story import Story, story_of
+from esx_drift.domain.telling.event import build_events
+from esx_drift.domain.telling.story import MessageContent, build_content
 
 from tests.core.tellings import change, finding, not_looked, told
 
@@ -12,23 +12,29 @@ BLIND_VCENTER = "Nothing is known of its clusters meanwhile; what was open stays
 BLIND_CLUSTER = "This cluster is not seen meanwhile; what was open stays open."
 
 
-def of_vcenter(kind: str, detail: dict[str, Json], summary: str = "It failed", **parts: object) -> Story:
+def of_vcenter(
+    kind: str, detail: dict[str, Json], summary: str = "It failed", **parts: object
+) -> MessageContent:
     """The story of one failure in a vCenter's own log."""
-    (event,) = events_of(not_looked(findings=[finding("failure", kind, "", summary, detail=detail, **parts)]))
-    return story_of(event)
+    (event,) = build_events(
+        not_looked(findings=[finding("failure", kind, "", summary, detail=detail, **parts)])
+    )
+    return build_content(event)
 
 
-def of_cluster(kind: str, detail: dict[str, Json], summary: str = "It failed", **parts: object) -> Story:
+def of_cluster(
+    kind: str, detail: dict[str, Json], summary: str = "It failed", **parts: object
+) -> MessageContent:
     """The same in the log of a cluster that was not seen."""
     found = finding("failure", kind, "", summary, detail=detail, **parts)
-    (event,) = events_of(told(findings=[found], coverage=None, outcome="not-looked"))
-    return story_of(event)
+    (event,) = build_events(told(findings=[found], coverage=None, outcome="not-looked"))
+    return build_content(event)
 
 
-def step(story: Story) -> str:
+def step(story: MessageContent) -> str:
     """What it asks for, with the command."""
-    assert story.step is not None
-    return f"{story.step.text} {story.step.command}"
+    assert story.next_step is not None
+    return f"{story.next_step.text} {story.next_step.command}"
 
 
 @pytest.mark.parametrize(
@@ -89,7 +95,7 @@ def test_only_a_refused_password_is_told_as_one(
     assert story.title == f"vc02: {headline}"
     assert advised in step(story)
     refused = "Not tried again with this password, so that the account isn't locked."
-    assert (refused in story.says) == (headline == "login refused")
+    assert (refused in story.notes) == (headline == "login refused")
 
 
 @pytest.mark.parametrize(
@@ -148,7 +154,7 @@ def test_an_answer_is_told_by_its_status(
     story = of_vcenter(kind, detail)
     assert story.title == f"vc02: {headline}"
     assert advised in step(story)
-    assert BLIND_VCENTER in story.says
+    assert BLIND_VCENTER in story.notes
 
 
 @pytest.mark.parametrize(
@@ -166,14 +172,14 @@ def test_in_a_clusters_own_log_the_vcenter_is_named(kind: str, headline: str, ov
     """Else "not reachable" beside prod-a would be the cluster; and the vCenter's others may be well."""
     story = of_cluster(kind, {"user": "svc"})
     assert story.title.endswith(f"prod-a · vc01: {headline}")
-    assert BLIND_VCENTER not in story.says
+    assert BLIND_VCENTER not in story.notes
     ended = of_cluster(kind, {"user": "svc"}, transition="resolved", resolved_because="recovered")
     assert ended.title.startswith(f"prod-a · vc01: {over} after")
 
 
 def test_a_cluster_is_told_to_be_blind_only_itself() -> None:
     """What else the vCenter has is seen by checks of its own."""
-    assert BLIND_CLUSTER in of_cluster("vcenter-error", {"status": "500"}).says
+    assert BLIND_CLUSTER in of_cluster("vcenter-error", {"status": "500"}).notes
     assert "esx-drift retire prod-a --vcenter vc01" in step(of_cluster("cluster-missing", {}))
 
 
@@ -213,15 +219,15 @@ def test_an_extraction_that_never_began_did_not_take_too_long() -> None:
 def test_what_is_harmless_asks_for_nothing(kind: str) -> None:
     """A cluster without hosts is no trouble, nor is one that nobody wants to be watched."""
     story = of_cluster(kind, {}, severity="info")
-    assert story.step is None or story.step.text.startswith("nothing, as long as")
+    assert story.next_step is None or story.next_step.text.startswith("nothing, as long as")
     assert not step(of_cluster(kind, {})).startswith("nothing")
 
 
 def test_hosts_that_came_and_went_leave_nothing_to_accept() -> None:
     """Who joined is accepted as he is, and who left can't be."""
     moves = [change("host", "added", "host-12"), change("host", "removed", "host-3", hosts=["host-3"])]
-    (event,) = events_of(told(changes=moves))
-    assert "accept " not in step(story_of(event))
+    (event,) = build_events(told(changes=moves))
+    assert "accept " not in step(build_content(event))
 
 
 def test_a_host_that_left_is_not_in_the_command() -> None:
@@ -231,8 +237,8 @@ def test_a_host_that_left_is_not_in_the_command() -> None:
     )
     left = change("host", "removed", "host-3", hosts=["host-3"])
     differs = finding("drift", "drift-unreviewed", "", "esx02 differs", hosts=["host-2"])
-    (event,) = events_of(told(changes=[driver, left], findings=[differs]))
-    assert "--hosts esx07,esx02 " in step(story_of(event))
+    (event,) = build_events(told(changes=[driver, left], findings=[differs]))
+    assert "--hosts esx07,esx02 " in step(build_content(event))
 
 
 def test_a_failure_that_was_raised_says_how_long_it_lasts() -> None:
@@ -248,30 +254,30 @@ def test_a_look_that_saw_no_host_is_none() -> None:
     """The report was new, and covered nobody."""
     failed = finding("failure", "extraction-failed", "", "It failed")
     nobody = {"hosts": 4, "covered": 0, "failed": 4, "unsupported": 0}
-    (event,) = events_of(told(findings=[failed], coverage=nobody))
-    story = story_of(event)
-    assert story.says[0] == "Last look: 23 Nov 01:14 UTC."
+    (event,) = build_events(told(findings=[failed], coverage=nobody))
+    story = build_content(event)
+    assert story.notes[0] == "Last look: 23 Nov 01:14 UTC."
     assert story.facts[:2] == ("0 of 4 hosts checked", "warning")
 
 
 def test_a_clock_that_is_behind_turns_no_time_around() -> None:
     """The look before was at 01:14 by our clock; an extraction at 01:10 by the vCenter's came after it."""
     driver = change("component", "upgraded", "Intel-i40en", **{"from": "1", "to": "2"})
-    (event,) = events_of(told(changes=[driver], extracted_at="2026-11-23T01:10:00.000Z"))
-    assert story_of(event).says[0] == "Between 01:14 and 02:14 UTC."
+    (event,) = build_events(told(changes=[driver], extracted_at="2026-11-23T01:10:00.000Z"))
+    assert build_content(event).notes[0] == "Between 01:14 and 02:14 UTC."
 
 
 def test_an_outage_with_no_known_cluster_counts_none() -> None:
     """None unwatched would read as if all were well."""
     detail: dict[str, Json] = {"clusters_unwatched": 0}
-    assert "none of its clusters known yet." in of_vcenter("vcenter-unreachable", detail).says[1]
+    assert "none of its clusters known yet." in of_vcenter("vcenter-unreachable", detail).notes[1]
 
 
 def test_the_end_of_an_outage_says_what_happens_now() -> None:
     """Its clusters are checked at once; till then nothing is known of the time between."""
     detail: dict[str, Json] = {"clusters_unwatched": 18}
     story = of_vcenter("vcenter-unreachable", detail, transition="resolved", resolved_because="recovered")
-    assert story.says == (
+    assert story.notes == (
         "Not seen between 01:14 and 02:14 UTC.",
         "18 clusters checked again now; you hear what changed meanwhile.",
     )

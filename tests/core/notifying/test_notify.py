@@ -6,13 +6,13 @@ import boto3
 import pytest
 from esx_drift.adapters.deliveries import S3Deliveries
 from esx_drift.adapters.webhook import SlackWebhook
-from esx_drift.domain.fleets.fleet import Fleet, fleet_from
-from esx_drift.domain.names import delivery_key
+from esx_drift.domain.fleets.fleet import Fleet, build_fleet
+from esx_drift.domain.names import make_delivery_key
 from esx_drift.domain.shapes import Event
-from esx_drift.domain.telling.event import events_of
-from esx_drift.domain.telling.slack_message import message_of
+from esx_drift.domain.telling.event import build_events
+from esx_drift.domain.telling.slack_message import render_message
 from esx_drift.errors import ContractViolation, StoreUnavailable, WebhookRefused, WebhookUnavailable
-from esx_drift.notify import Notifier, event_from
+from esx_drift.notify import Notifier, parse_event
 
 from tests.core.fleets import fleet
 from tests.core.tellings import change, finding, told
@@ -30,7 +30,7 @@ FAILED = finding("failure", "host-failed", "host-11", "esx11 could not be read",
 @pytest.fixture
 def drift() -> Event:
     """An event of the family drift, a warning."""
-    return events_of(told(changes=[DRIVER]))[0]
+    return build_events(told(changes=[DRIVER]))[0]
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def deliveries(aws: None) -> S3Deliveries:  # noqa: ARG001 -- moto must be on be
 
 
 def _routed(*routes: dict[str, object]) -> Fleet:
-    return fleet_from(cast("FleetDocument", fleet(routes=list(routes))))
+    return build_fleet(cast("FleetDocument", fleet(routes=list(routes))))
 
 
 def _notifier(routes: Fleet, webhook: SlackWebhook, deliveries: S3Deliveries) -> Notifier:
@@ -64,7 +64,7 @@ def test_each_route_that_hears_an_event_gets_its_message_once(
     second = _notifier(routes, webhook, deliveries).notify(drift)
     assert (first.posted, first.repeated, first.failed) == (["ops", "drift"], [], {})
     assert (second.posted, second.repeated) == ([], ["ops", "drift"])
-    assert slack.accepted == [message_of(drift)] * 2
+    assert slack.accepted == [render_message(drift)] * 2
 
 
 def test_what_was_delivered_is_written_down(
@@ -72,7 +72,9 @@ def test_what_was_delivered_is_written_down(
 ) -> None:
     """Which event, which route, when."""
     _notifier(_routed({"name": "ops"}), webhook, deliveries).notify(drift)
-    kept = boto3.client("s3").get_object(Bucket=BUCKET, Key=delivery_key(drift["id"], "ops"))["Body"].read()
+    kept = (
+        boto3.client("s3").get_object(Bucket=BUCKET, Key=make_delivery_key(drift["id"], "ops"))["Body"].read()
+    )
     assert json.loads(kept) == {
         "schema_version": 1,
         "event": drift["id"],
@@ -116,7 +118,7 @@ def test_an_event_of_a_whole_vcenter_reaches_routes_of_its_clusters(
     webhook: SlackWebhook, deliveries: S3Deliveries
 ) -> None:
     """Who watches a cluster wants to know that nobody can see it."""
-    event = events_of(told(cluster=None, coverage=None, extracted_at=None, findings=[FAILED]))[0]
+    event = build_events(told(cluster=None, coverage=None, extracted_at=None, findings=[FAILED]))[0]
     routes = _routed({"name": "lab", "clusters": ["lab-*"]}, {"name": "vc02", "vcenters": ["vc02"]})
     assert _notifier(routes, webhook, deliveries).notify(event).posted == ["lab"]
 
@@ -125,7 +127,7 @@ def test_a_delivery_is_written_down_once(deliveries: S3Deliveries) -> None:
     """The second one of two at once finds it there, which is well."""
     deliveries.record("e", "ops", NOW)
     deliveries.record("e", "ops", datetime(2027, 1, 1, tzinfo=UTC))
-    kept = boto3.client("s3").get_object(Bucket=BUCKET, Key=delivery_key("e", "ops"))["Body"].read()
+    kept = boto3.client("s3").get_object(Bucket=BUCKET, Key=make_delivery_key("e", "ops"))["Body"].read()
     assert b"2026-11-23" in kept
 
 
@@ -148,13 +150,13 @@ def test_a_store_that_fails_is_not_taken_for_no_delivery(
 
 def test_an_event_is_taken_from_a_message_as_it_was_published(drift: Event) -> None:
     """The body of a raw delivery is the CloudEvent."""
-    assert event_from(json.dumps(drift)) == drift
+    assert parse_event(json.dumps(drift)) == drift
 
 
 @pytest.mark.parametrize("event_type", ["esx-drift.report.daily", "esx-drift.imagined", "com.example.else"])
 def test_a_type_that_is_not_told_is_none(drift: Event, event_type: str) -> None:
     """Consumers ignore types they don't know, whatever else such an event holds."""
-    assert event_from(json.dumps({**drift, "type": event_type, "data": 1})) is None
+    assert parse_event(json.dumps({**drift, "type": event_type, "data": 1})) is None
 
 
 @pytest.mark.parametrize(
@@ -163,4 +165,4 @@ def test_a_type_that_is_not_told_is_none(drift: Event, event_type: str) -> None:
 def test_a_malformed_message_is_refused(body: str) -> None:
     """Never dropped in silence: it ends in the dead letter queue."""
     with pytest.raises(ContractViolation):
-        event_from(body)
+        parse_event(body)

@@ -4,8 +4,8 @@ import boto3
 import pytest
 from botocore.config import Config
 from esx_drift.adapters.topic import SnsTopic
-from esx_drift.domain.telling.event import Told, events_of
-from esx_drift.domain.telling.publication import MAX_SUBJECT_CHARACTERS, publication_of
+from esx_drift.domain.telling.event import CheckResult, build_events
+from esx_drift.domain.telling.publication import MAX_SUBJECT_CHARACTERS, build_publication
 from esx_drift.errors import TopicUnavailable
 from hypothesis import given
 
@@ -17,7 +17,7 @@ FAILED = finding("failure", "host-failed", "host-11", "esx11 could not be read",
 @pytest.mark.usefixtures("aws")
 def test_the_cloud_event_arrives_at_a_raw_queue() -> None:
     """A subscriber's message body is the event and nothing else, and its attributes can be filtered by."""
-    (event,) = events_of(told(findings=[FAILED]))
+    (event,) = build_events(told(findings=[FAILED]))
     sns, sqs = boto3.client("sns"), boto3.client("sqs")
     topic = sns.create_topic(Name="drift")["TopicArn"]
     queue = sqs.create_queue(QueueName="notify")["QueueUrl"]
@@ -40,7 +40,7 @@ def test_the_cloud_event_arrives_at_a_raw_queue() -> None:
 @pytest.mark.usefixtures("aws")
 def test_a_topic_that_is_gone_leaves_the_event_to_the_outbox() -> None:
     """Whatever SNS's reason, it may be mended: the event is not lost."""
-    (event,) = events_of(told(findings=[FAILED]))
+    (event,) = build_events(told(findings=[FAILED]))
     sns = boto3.client("sns")
     with pytest.raises(TopicUnavailable, match=event["id"]):
         SnsTopic(lambda: sns, "arn:aws:sns:eu-central-1:123456789012:gone").publish(event)
@@ -50,7 +50,7 @@ def test_a_topic_out_of_reach_leaves_the_event_to_the_outbox(monkeypatch: pytest
     """No answer is no reason to lose it either."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    (event,) = events_of(told(findings=[FAILED]))
+    (event,) = build_events(told(findings=[FAILED]))
     once = Config(retries={"total_max_attempts": 1})
     sns = boto3.client("sns", "eu-central-1", endpoint_url="http://127.0.0.1:1", config=once)
     with pytest.raises(TopicUnavailable, match=event["id"]):
@@ -59,20 +59,20 @@ def test_a_topic_out_of_reach_leaves_the_event_to_the_outbox(monkeypatch: pytest
 
 def test_a_vcenter_as_a_whole_has_no_cluster_to_filter_by() -> None:
     """A dash stands for it."""
-    (event,) = events_of(not_looked(findings=[finding("failure", "vcenter-error", "", "500")]))
-    assert publication_of(event).attributes["cluster"] == "-"
+    (event,) = build_events(not_looked(findings=[finding("failure", "vcenter-error", "", "500")]))
+    assert build_publication(event).attributes["cluster"] == "-"
 
 
 def test_an_event_without_findings_has_no_transitions() -> None:
     """Nobody says whether SNS takes an empty array: so there is none."""
-    (event,) = events_of(told(outcome="baseline", since=None))
-    assert "transitions" not in publication_of(event).attributes
+    (event,) = build_events(told(outcome="baseline", since=None))
+    assert "transitions" not in build_publication(event).attributes
 
 
 def test_people_get_a_text_by_e_mail() -> None:
     """With what happened, what to do next and where the whole is kept."""
-    (event,) = events_of(told(findings=[FAILED]))
-    text = json.loads(publication_of(event).message)["email"]
+    (event,) = build_events(told(findings=[FAILED]))
+    text = json.loads(build_publication(event).message)["email"]
     assert "esx11 could not be read" in text
     assert "Next: in vCenter > esx11" in text
     assert event["data"]["record"] in text
@@ -81,29 +81,29 @@ def test_people_get_a_text_by_e_mail() -> None:
 def test_a_long_e_mail_counts_what_it_leaves_out() -> None:
     """Twenty lines and the number of the others."""
     many = [finding("failure", "host-failed", f"host-{n}", "not read") for n in range(25)]
-    (event,) = events_of(told(findings=many))
-    assert "- and 5 more" in json.loads(publication_of(event).message)["email"]
+    (event,) = build_events(told(findings=many))
+    assert "- and 5 more" in json.loads(build_publication(event).message)["email"]
 
 
 def test_a_report_is_published_without_a_text_for_people() -> None:
     """Its type is its subject."""
-    (event,) = events_of(told(outcome="baseline", since=None))
-    report = publication_of({**event, "type": "esx-drift.report.daily"})
+    (event,) = build_events(told(outcome="baseline", since=None))
+    report = build_publication({**event, "type": "esx-drift.report.daily"})
     assert report.subject == "esx-drift.report.daily"
     assert "email" not in json.loads(report.message)
 
 
 def test_a_subject_never_begins_with_a_blank() -> None:
     """A macron in plain ASCII is a blank and a mark: SNS would refuse it for ever."""
-    (event,) = events_of(told(cluster={"id": "domain-c9", "name": "\u00af"}, findings=[FAILED]))
-    assert publication_of(event).subject.startswith("? - vc01")
+    (event,) = build_events(told(cluster={"id": "domain-c9", "name": "\u00af"}, findings=[FAILED]))
+    assert build_publication(event).subject.startswith("? - vc01")
 
 
 @given(tellings())
-def test_sns_takes_every_publication(check: Told) -> None:
+def test_sns_takes_every_publication(check: CheckResult) -> None:
     """A subject in plain ASCII on one line, and attributes without control characters."""
-    for event in events_of(check):
-        publication = publication_of(event)
+    for event in build_events(check):
+        publication = build_publication(event)
         assert 0 < len(publication.subject) <= MAX_SUBJECT_CHARACTERS
         assert publication.subject.isascii()
         assert publication.subject.isprintable()

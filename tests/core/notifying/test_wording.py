@@ -1,16 +1,16 @@
 import pytest
 from esx_drift.domain.shapes import Coverage
 from esx_drift.domain.telling.wording import (
-    argument,
-    between,
-    clean,
-    counted,
-    lasted,
-    listed,
-    named,
-    sentence,
-    share,
-    vib,
+    clean_text,
+    end_sentence,
+    find_shell_argument,
+    format_between,
+    format_count,
+    format_elapsed,
+    format_share,
+    join_names,
+    list_host_names,
+    split_vib_key,
 )
 
 TWELVE: Coverage = {"hosts": 12, "covered": 12, "failed": 0, "unsupported": 0}
@@ -29,7 +29,7 @@ TWELVE: Coverage = {"hosts": 12, "covered": 12, "failed": 0, "unsupported": 0}
 )
 def test_a_name_is_made_harmless(text: str, expected: str) -> None:
     """One line, no control or direction characters, of bounded length, never nothing."""
-    assert clean(text) == expected
+    assert clean_text(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_a_name_is_made_harmless(text: str, expected: str) -> None:
 )
 def test_a_vib_is_split_into_name_and_version(key: str, expected: tuple[str, str]) -> None:
     """With or without a blank before the bracket; all of it is the name if it has no version."""
-    assert vib(key) == expected
+    assert split_vib_key(key) == expected
 
 
 @pytest.mark.parametrize(
@@ -59,40 +59,40 @@ def test_a_vib_is_split_into_name_and_version(key: str, expected: tuple[str, str
 )
 def test_a_duration_is_said_as_people_say_it(since: str, until: str, expected: str) -> None:
     """Minutes, then hours, then days."""
-    assert lasted(since, until) == expected
+    assert format_elapsed(since, until) == expected
 
 
 def test_two_looks_on_different_days_are_told_apart() -> None:
     """The day is only said where it matters."""
-    assert between("2026-11-23T01:14:00Z", "2026-11-23T02:14:00Z") == "01:14 and 02:14"
-    assert between("2026-11-22T23:14:00Z", "2026-11-23T02:14:00Z") == "22 Nov 23:14 and 23 Nov 02:14"
+    assert format_between("2026-11-23T01:14:00Z", "2026-11-23T02:14:00Z") == "01:14 and 02:14"
+    assert format_between("2026-11-22T23:14:00Z", "2026-11-23T02:14:00Z") == "22 Nov 23:14 and 23 Nov 02:14"
 
 
 def test_numbers_agree_with_their_nouns() -> None:
     """And "of M" is only said where M can be right."""
-    assert [counted(number, "host") for number in (0, 1, 2)] == ["0 hosts", "1 host", "2 hosts"]
-    assert share(3, TWELVE) == "3 of 12 hosts"
-    assert share(3, None) == "3 hosts"
-    assert share(13, TWELVE) == "13 hosts"
+    assert [format_count(number, "host") for number in (0, 1, 2)] == ["0 hosts", "1 host", "2 hosts"]
+    assert format_share(3, TWELVE) == "3 of 12 hosts"
+    assert format_share(3, None) == "3 hosts"
+    assert format_share(13, TWELVE) == "13 hosts"
 
 
 def test_a_list_of_names_has_an_end() -> None:
     """What is left out is counted; a host without a name goes by its id."""
-    assert listed(["a", "b"], 2) == "a, b"
-    assert listed(["a", "b", "c", "d"], 2) == "a, b and 2 more"
-    assert named(["host-1", "host-2"], {"host-1": "esx01"}) == ["esx01", "host-2"]
+    assert join_names(["a", "b"], 2) == "a, b"
+    assert join_names(["a", "b", "c", "d"], 2) == "a, b and 2 more"
+    assert list_host_names(["host-1", "host-2"], {"host-1": "esx01"}) == ["esx01", "host-2"]
 
 
 def test_a_sentence_ends_once() -> None:
     """A full stop is added where there is none, not even in the quotation that ends it."""
-    assert sentence('It failed: "why."') == 'It failed: "why."'
-    assert sentence('It failed: "why"') == 'It failed: "why".'
-    assert sentence("It failed") == "It failed."
-    assert sentence("It failed.") == "It failed."
+    assert end_sentence('It failed: "why."') == 'It failed: "why."'
+    assert end_sentence('It failed: "why"') == 'It failed: "why".'
+    assert end_sentence("It failed") == "It failed."
+    assert end_sentence("It failed.") == "It failed."
 
 
 @pytest.mark.parametrize("name", ["x; rm -rf /", "-f", "$(id)", "a b", "", "a\n", "é", "x" * 81])
 def test_only_a_plain_name_goes_into_a_command(name: str) -> None:
     """No blank, no option, nothing that a shell reads, and nothing that a message has no room for."""
-    assert argument(name) is None
-    assert argument("Synology-ESX-syno-nfs-vaai-plugin") == "Synology-ESX-syno-nfs-vaai-plugin"
+    assert find_shell_argument(name) is None
+    assert find_shell_argument("Synology-ESX-syno-nfs-vaai-plugin") == "Synology-ESX-syno-nfs-vaai-plugin"

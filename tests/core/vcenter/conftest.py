@@ -7,8 +7,8 @@ from pathlib import Path
 import boto3
 import pytest
 from esx_drift.adapters.secrets import VCenterSecret
-from esx_drift.adapters.vcenter.session import VCenter as Session
-from esx_drift.adapters.vcenter.session import connect
+from esx_drift.adapters.vcenter.session import RestSession as Session
+from esx_drift.adapters.vcenter.session import open_vcenter
 from moto import mock_aws
 
 from tests.core.vcenter.world import BUCKET, NAME, NOW, World
@@ -97,7 +97,7 @@ class Door:
     def connect(self, **changes: object) -> Session:
         """A session that is not logged in; ``changes`` are fields of the secret."""
         secret = replace(self.secret, **changes)  # type: ignore[arg-type]  # the tests name real fields
-        self.opened.append(connect(secret, self.admission, lambda: NOW))
+        self.opened.append(open_vcenter(secret, self.admission, lambda: NOW))
         return self.opened[-1]
 
     def login(self, **changes: object) -> Session:

@@ -7,13 +7,13 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from esx_drift.adapters.breaker import S3Breakers
-from esx_drift.domain.breaker import after_refusal, after_success, fresh
+from esx_drift.domain.breaker import build_closed_breaker, record_refusal, record_success
 from esx_drift.errors import StoreUnavailable
 from moto import mock_aws
 
 from tests.core.vcenter.world import NOW
 
-OPEN = after_refusal(fresh("vc01"), "version-1", NOW)
+OPEN = record_refusal(build_closed_breaker("vc01"), "version-1", NOW)
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_the_first_refusal_has_one_winner(breakers: S3Breakers) -> None:
     """Where there is no breaker only one writer makes it; what was written is read back."""
     assert breakers.read("vc01") is None
     assert breakers.write(OPEN, None)
-    assert not breakers.write(fresh("vc01"), None)
+    assert not breakers.write(build_closed_breaker("vc01"), None)
     stored = breakers.read("vc01")
     assert stored is not None
     assert stored.breaker == OPEN
@@ -42,7 +42,7 @@ def test_a_stale_etag_writes_nothing(breakers: S3Breakers) -> None:
     breakers.write(OPEN, None)
     stored = breakers.read("vc01")
     assert stored is not None
-    assert breakers.write(after_success(OPEN), stored.etag)
+    assert breakers.write(record_success(OPEN), stored.etag)
     assert not breakers.write(OPEN, stored.etag)
 
 

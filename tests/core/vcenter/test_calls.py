@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from esx_drift.errors import NotAuthorized, RequestRefused, VCenterError
-from esx_drift.ports import Cluster, Host
+from esx_drift.ports import InventoryEntry, ListedCluster
 
 from tests.core.vcenter.conftest import CLUSTER, Door, Pki
 from tests.core.vcenter.servers import proxy_server, raw_server
@@ -16,10 +16,13 @@ from tests.simulator import VCenter, fault_kinds
 def test_lists_clusters_and_hosts(door: Door) -> None:
     """Listings give ids, names and states as the vCenter says them; a host in no cluster is only counted."""
     session = door.login()
-    assert session.clusters() == (Cluster("domain-c9", "prod-a"), Cluster("domain-c1008", "prod-b"))
+    assert session.clusters() == (
+        ListedCluster("domain-c9", "prod-a"),
+        ListedCluster("domain-c1008", "prod-b"),
+    )
     assert session.hosts(CLUSTER) == (
-        Host("host-16", "prod-a-esx01", "CONNECTED", "POWERED_ON"),
-        Host("host-17", "prod-a-esx02", "CONNECTED", "POWERED_ON"),
+        InventoryEntry("host-16", "prod-a-esx01", "CONNECTED", "POWERED_ON"),
+        InventoryEntry("host-17", "prod-a-esx02", "CONNECTED", "POWERED_ON"),
     )
     assert session.hosts("domain-c404") == ()
     assert session.standalone_hosts() == 1
@@ -29,7 +32,7 @@ def test_a_host_without_power_state_is_listed(door: Door, vcenter: VCenter) -> N
     """The power state is optional: a host that is not responding has none."""
     host = vcenter.inventory.host("prod-a-esx01")
     host.connection_state, host.power_state = "NOT_RESPONDING", None
-    assert door.login().hosts(CLUSTER)[0] == Host("host-16", "prod-a-esx01", "NOT_RESPONDING", None)
+    assert door.login().hosts(CLUSTER)[0] == InventoryEntry("host-16", "prod-a-esx01", "NOT_RESPONDING", None)
 
 
 def test_a_cluster_cannot_pass_for_a_log_of_ours(door: Door, vcenter: VCenter) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from esx_drift.adapters.vcenter.session import VCenter as Session
+from esx_drift.adapters.vcenter.session import RestSession as Session
 from esx_drift.errors import (
     ApiUnsupported,
     ClusterNotFound,

@@ -5,8 +5,15 @@ from threading import Barrier, Condition
 
 import boto3
 import pytest
-from esx_drift.domain.breaker import CLAIM_SECONDS, Actor, Breaker, after_refusal, claimed, fresh
-from esx_drift.domain.names import breaker_key, canonical_json
+from esx_drift.domain.breaker import (
+    CLAIM_SECONDS,
+    Breaker,
+    LoginActor,
+    build_closed_breaker,
+    claim_turn,
+    record_refusal,
+)
+from esx_drift.domain.names import encode_canonical_json, make_breaker_key
 from esx_drift.errors import (
     LoginRefused,
     LoginSuspended,
@@ -114,7 +121,7 @@ def _before_each_write(world: World, breaker: Breaker) -> None:
 
     def interfere(**_: object) -> None:
         breaker["refused"].append(f"somebody's {len(breaker['refused'])}")
-        somebody.put_object(Bucket=BUCKET, Key=breaker_key(NAME), Body=canonical_json(breaker))
+        somebody.put_object(Bucket=BUCKET, Key=make_breaker_key(NAME), Body=encode_canonical_json(breaker))
 
     world.s3.meta.events.register_first("before-call.s3.PutObject", interfere)
 
@@ -125,7 +132,9 @@ def test_a_trial_that_another_run_announced_first(world: World, vcenter: VCenter
     world.outcome()
     world.set_password(PASSWORD)
     world.wait(180)
-    _before_each_write(world, claimed(after_refusal(fresh(NAME), "version-1", NOW), world.clock()))
+    _before_each_write(
+        world, claim_turn(record_refusal(build_closed_breaker(NAME), "version-1", NOW), world.clock())
+    )
     assert world.outcome("dispatcher") == LoginSuspended.__name__
     assert len(vcenter.sessions.logins) == 1
 
@@ -133,7 +142,7 @@ def test_a_trial_that_another_run_announced_first(world: World, vcenter: VCenter
 def test_a_refusal_that_cannot_be_kept(world: World) -> None:
     """A breaker that others write each time gives up in the end, and says so."""
     world.set_password("wrong")
-    _before_each_write(world, fresh(NAME))
+    _before_each_write(world, build_closed_breaker(NAME))
     assert world.outcome() == StoreConflict.__name__
 
 
@@ -155,11 +164,11 @@ def test_whoever_comes_at_once_never_locks_the_account(world: World, vcenter: VC
     """Three checkers, runs, retries, persons and doctors, message after message: 4 refusals, and no more."""
     world.set_password("wrong")
     vcenter.faults.inject(LOGIN, _held_until_there_are(4))
-    others: tuple[Actor, ...] = ("dispatcher", "doctor") * 3
-    actors: tuple[Actor, ...] = ("checker", "checker", "checker", *others)
+    others: tuple[LoginActor, ...] = ("dispatcher", "doctor") * 3
+    actors: tuple[LoginActor, ...] = ("checker", "checker", "checker", *others)
     start = Barrier(len(actors))
 
-    def run(actor: Actor) -> list[str]:
+    def run(actor: LoginActor) -> list[str]:
         start.wait()
         return [world.outcome(actor) for _ in range(20)]
 
@@ -186,7 +195,9 @@ def test_turns_are_given_back(world: World, vcenter: VCenter) -> None:
 def test_a_turn_that_is_not_given_back(world: World, vcenter: VCenter) -> None:
     """Its process ended within the login: the others wait a while, come again, and go in when it is over."""
     world.s3.put_object(
-        Bucket=BUCKET, Key=breaker_key(NAME), Body=canonical_json(claimed(fresh(NAME), world.clock()))
+        Bucket=BUCKET,
+        Key=make_breaker_key(NAME),
+        Body=encode_canonical_json(claim_turn(build_closed_breaker(NAME), world.clock())),
     )
     assert world.outcome("checker") == "in"
     assert world.outcome("dispatcher") == OutOfTime.__name__
@@ -211,7 +222,7 @@ def test_a_session_lost_while_the_password_changed(world: World, vcenter: VCente
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"open": false}', b"\xff", b"[" * 9999])
 def test_a_breaker_that_cannot_be_read_stops_logins(world: World, vcenter: VCenter, body: bytes) -> None:
     """Not knowing what was refused must not end in a locked account."""
-    world.s3.put_object(Bucket=BUCKET, Key=breaker_key(NAME), Body=body)
+    world.s3.put_object(Bucket=BUCKET, Key=make_breaker_key(NAME), Body=body)
     assert world.outcome("dispatcher") == LoginSuspended.__name__
     assert vcenter.sessions.logins == []
 

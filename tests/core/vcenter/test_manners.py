@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from esx_drift.adapters.tls import context_of
-from esx_drift.adapters.vcenter.session import VCenter as Session
-from esx_drift.adapters.vcenter.session import connect
+from esx_drift.adapters.tls import build_tls_context
+from esx_drift.adapters.vcenter.session import RestSession as Session
+from esx_drift.adapters.vcenter.session import open_vcenter
 from esx_drift.adapters.vcenter.unreachable import Peer
-from esx_drift.adapters.vcenter.wire import Wire
+from esx_drift.adapters.vcenter.wire import HttpClient
 from esx_drift.errors import OutOfTime, VCenterError, VCenterUnavailable, VCenterUnreachable
 
 from tests.core.vcenter.conftest import CLUSTER, Door, Pki
@@ -108,7 +108,7 @@ def test_a_wait_is_granted_once_and_never_to_a_post(door: Door, vcenter: VCenter
 def _waiting(door: Door, pki: Pki, waits: list[float]) -> Session:
     """A session, logged in, that notes its waits instead of waiting."""
     peer = Peer(f"{door.secret.host}:{door.secret.port}")
-    wire = Wire(peer, context_of(pki.authority.pem, strict=True), lambda: NOW, waits.append)
+    wire = HttpClient(peer, build_tls_context(pki.authority.pem, strict=True), lambda: NOW, waits.append)
     session = Session(wire, door.secret, door.admission)
     session.login()
     door.opened.append(session)
@@ -118,7 +118,7 @@ def _waiting(door: Door, pki: Pki, waits: list[float]) -> Session:
 def test_a_call_that_the_run_may_not_live_to_end_is_not_begun(door: Door, vcenter: VCenter) -> None:
     """A function is never ended in the middle of a call: its session is ended while there is time."""
     left_ms = [300_000.0]
-    session = connect(door.secret, door.admission, lambda: NOW, lambda: left_ms[0])
+    session = open_vcenter(door.secret, door.admission, lambda: NOW, lambda: left_ms[0])
     session.login()
     assert len(session.clusters()) == 2
     left_ms[0] = 100_000.0

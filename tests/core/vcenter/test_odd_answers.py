@@ -6,9 +6,16 @@ from functools import partial
 
 import pytest
 from esx_drift.adapters.vcenter import wire as vcenter_wire
-from esx_drift.adapters.vcenter.answers import failure_of, refusal_of
-from esx_drift.adapters.vcenter.replies import about_of, cluster_of, host_of, listed, task_of, text_of_body
-from esx_drift.adapters.vcenter.wire import Answer, retry_after_seconds
+from esx_drift.adapters.vcenter.answers import translate_error_answer, translate_extract_refusal
+from esx_drift.adapters.vcenter.replies import (
+    parse_cluster,
+    parse_host,
+    parse_identity,
+    parse_list,
+    parse_task,
+    parse_text_body,
+)
+from esx_drift.adapters.vcenter.wire import HttpAnswer, parse_retry_after
 from esx_drift.errors import EsxDriftError, NoReport, VCenterError, VCenterUnavailable, VCenterUnreachable
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,15 +133,15 @@ ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(NAMES) | st.text(), inner),
 )
-READERS: list[Callable[[Answer], object]] = [
-    failure_of,
-    partial(refusal_of, not_found=NoReport),
-    retry_after_seconds,
-    text_of_body,
-    about_of,
-    partial(task_of, "task-1"),
-    lambda answer: [cluster_of(item, answer) for item in listed(answer)],
-    lambda answer: [host_of(item, answer) for item in listed(answer)],
+READERS: list[Callable[[HttpAnswer], object]] = [
+    translate_error_answer,
+    partial(translate_extract_refusal, not_found=NoReport),
+    parse_retry_after,
+    parse_text_body,
+    parse_identity,
+    partial(parse_task, "task-1"),
+    lambda answer: [parse_cluster(item, answer) for item in parse_list(answer)],
+    lambda answer: [parse_host(item, answer) for item in parse_list(answer)],
 ]
 
 
@@ -146,7 +153,7 @@ READERS: list[Callable[[Answer], object]] = [
 )
 def test_no_answer_is_beyond_words(body: bytes, status: int, headers: dict[str, str], *, cut: bool) -> None:
     """Whatever comes, a reader gives a value or raises a failure of ours, told in one bounded line."""
-    answer = Answer("vc01.corp:443", "GET /api/x", status, headers, NOW, body, cut)
+    answer = HttpAnswer("vc01.corp:443", "GET /api/x", status, headers, NOW, body, cut)
     for read in READERS:
         try:
             told = read(answer)

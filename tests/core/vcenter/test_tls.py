@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pytest
-from esx_drift.adapters.tls import context_of, remedy
+from esx_drift.adapters.tls import build_tls_context, find_certificate_remedy
 from esx_drift.errors import SecretInvalid, VCenterUnreachable
 
 from tests.core.vcenter.conftest import Door, Pki
@@ -99,8 +99,8 @@ def test_without_a_bundle_only_public_authorities_count(
 
 def test_a_bundle_replaces_the_public_authorities(pki: Pki) -> None:
     """Who names the CA trusts no other: requests' own adapter would add the public ones."""
-    assert len(context_of(pki.authority.pem, strict=True).get_ca_certs()) == 1
-    assert len(context_of(None, strict=True).get_ca_certs()) > 50
+    assert len(build_tls_context(pki.authority.pem, strict=True).get_ca_certs()) == 1
+    assert len(build_tls_context(None, strict=True).get_ca_certs()) > 50
 
 
 def test_a_call_adds_no_authority(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +128,7 @@ def test_a_bundle_may_hold_comments_in_any_script(door: Door, pki: Pki) -> None:
 def test_a_bundle_without_certificate_is_the_secrets_fault(bundle: str) -> None:
     """It must not end in trusting the public authorities instead."""
     with pytest.raises(SecretInvalid):
-        context_of(bundle, strict=True)
+        build_tls_context(bundle, strict=True)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_each_refusal_has_a_remedy(code: int, expected: str) -> None:
     """What OpenSSL says is for specialists; every code leads to one thing to do."""
     error = ssl.SSLCertVerificationError()
     error.verify_code = code
-    assert expected in remedy(error)
+    assert expected in find_certificate_remedy(error)
 
 
 def test_a_proxy_does_not_soften_tls(door: Door, pki: Pki) -> None:

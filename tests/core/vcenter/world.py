@@ -8,8 +8,8 @@ from threading import Event
 
 from esx_drift.adapters.breaker import S3Breakers
 from esx_drift.adapters.secrets import Secrets, VCenterSecret
-from esx_drift.adapters.vcenter.session import connect
-from esx_drift.domain.breaker import Actor
+from esx_drift.adapters.vcenter.session import open_vcenter
+from esx_drift.domain.breaker import LoginActor
 from esx_drift.errors import (
     EsxDriftError,
 )
@@ -59,18 +59,18 @@ class World:
             SecretId=f"esx-drift/vcenter/{NAME}", SecretString=json.dumps(secret)
         )
 
-    def sessions(self, actor: Actor = "checker") -> VCenterSessions[VCenterSecret]:
+    def sessions(self, actor: LoginActor = "checker") -> VCenterSessions[VCenterSecret]:
         """What an invocation of that function has."""
         return VCenterSessions(
             Secrets(lambda: self.secretsmanager),
             S3Breakers(self.s3, BUCKET),
-            partial(connect, clock=self.clock),
+            partial(open_vcenter, clock=self.clock),
             actor,
             self.clock,
             self.pause,
         )
 
-    def outcome(self, actor: Actor = "checker") -> str:
+    def outcome(self, actor: LoginActor = "checker") -> str:
         """How one invocation fares that wants to log in."""
         with self.sessions(actor) as sessions:
             try:

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, cast
 from botocore.exceptions import BotoCoreError, ClientError
 
 from esx_drift.admitting import StoredBreaker
-from esx_drift.contracts import json_of, require
+from esx_drift.contracts import parse_json, require_valid
 from esx_drift.domain.breaker import Breaker
-from esx_drift.domain.names import breaker_key, canonical_json
+from esx_drift.domain.names import encode_canonical_json, make_breaker_key
 from esx_drift.errors import ContractViolation, LoginSuspended, StoreUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-ABSENT = frozenset({"NoSuchKey", "404"})
-LOST = frozenset({"PreconditionFailed", "ConditionalRequestConflict", *ABSENT})
+ABSENT_CODES = frozenset({"NoSuchKey", "404"})
+LOST_RACE_CODES = frozenset({"PreconditionFailed", "ConditionalRequestConflict", *ABSENT_CODES})
 """Somebody else wrote first, is writing now, or (If-Match on no object) took the object away."""
 
 
@@ -31,12 +31,12 @@ class S3Breakers:
 
         Raises ``LoginSuspended`` for one that can't be read: not knowing must not lock the account.
         """
-        key = breaker_key(vcenter)
+        key = make_breaker_key(vcenter)
         try:
             reply = self.s3.get_object(Bucket=self.bucket, Key=key)
             body = reply["Body"].read()
         except ClientError as error:
-            if _code(error) in ABSENT:
+            if _code(error) in ABSENT_CODES:
                 return None
             raise _unavailable(key, _code(error)) from error
         except BotoCoreError as error:
@@ -45,15 +45,15 @@ class S3Breakers:
 
     def write(self, breaker: Breaker, etag: str | None) -> bool:
         """Write it if it still has this ETag (None: if there is none); whether it was written."""
-        key = breaker_key(breaker["vcenter"])
-        body = canonical_json(breaker)
+        key = make_breaker_key(breaker["vcenter"])
+        body = encode_canonical_json(breaker)
         try:
             if etag is None:
                 self.s3.put_object(Bucket=self.bucket, Key=key, Body=body, IfNoneMatch="*")
             else:
                 self.s3.put_object(Bucket=self.bucket, Key=key, Body=body, IfMatch=etag)
         except ClientError as error:
-            if _code(error) in LOST:
+            if _code(error) in LOST_RACE_CODES:
                 return False
             raise _unavailable(key, _code(error)) from error
         except BotoCoreError as error:
@@ -71,8 +71,8 @@ def _unavailable(key: str, why: str) -> StoreUnavailable:
 
 def _breaker(body: bytes, vcenter: str, key: str) -> Breaker:
     try:
-        value = json_of(body)
-        require("breaker", value)
+        value = parse_json(body)
+        require_valid("breaker", value)
     except ContractViolation as error:
         raise LoginSuspended(
             f"no login to {vcenter} is tried, because {key} can't be read: esx-drift doctor --reset {vcenter}"

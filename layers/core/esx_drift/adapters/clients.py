@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
-PATIENCE = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3})
+AWS_CLIENT_CONFIG = Config(
+    connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3}
+)
 """Well below any function's timeout: what AWS does not answer by then goes back to its queue."""
 
 _MAKING = Lock()
@@ -27,25 +29,25 @@ _MAKING = Lock()
 def s3() -> "S3Client":
     """Amazon S3."""
     with _MAKING:
-        return boto3.client("s3", config=PATIENCE)
+        return boto3.client("s3", config=AWS_CLIENT_CONFIG)
 
 
 @cache
 def sqs() -> "SQSClient":
     """Amazon SQS."""
     with _MAKING:
-        return boto3.client("sqs", config=PATIENCE)
+        return boto3.client("sqs", config=AWS_CLIENT_CONFIG)
 
 
 @cache
 def sns() -> "SNSClient":
     """Amazon SNS."""
     with _MAKING:
-        return boto3.client("sns", config=PATIENCE)
+        return boto3.client("sns", config=AWS_CLIENT_CONFIG)
 
 
 @cache
 def secrets_manager() -> "SecretsManagerClient":
     """AWS Secrets Manager."""
     with _MAKING:
-        return boto3.client("secretsmanager", config=PATIENCE)
+        return boto3.client("secretsmanager", config=AWS_CLIENT_CONFIG)

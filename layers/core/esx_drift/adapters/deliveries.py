@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from esx_drift.domain.names import canonical_json, delivery_key
-from esx_drift.domain.times import text_of
+from esx_drift.domain.names import encode_canonical_json, make_delivery_key
+from esx_drift.domain.times import format_time
 from esx_drift.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-WRITTEN_BEFORE = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
+ALREADY_WRITTEN_CODES = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 """S3's answers where somebody else's write of the same key was, or is just being, made."""
 
 
@@ -27,7 +27,7 @@ class S3Deliveries:
 
     def delivered(self, event_id: str, route: str) -> bool:
         """Whether the event reached the route before; raises ``StoreUnavailable``."""
-        key = delivery_key(event_id, route)
+        key = make_delivery_key(event_id, route)
         try:
             # Not a HEAD: its 404 doesn't tell a missing key from a missing bucket.
             self.client().get_object(Bucket=self.bucket, Key=key)["Body"].close()
@@ -41,14 +41,14 @@ class S3Deliveries:
 
     def record(self, event_id: str, route: str, at: datetime) -> None:
         """Keep that it did; that it is kept already is success. Raises ``StoreUnavailable``."""
-        key = delivery_key(event_id, route)
-        delivery = {"schema_version": 1, "event": event_id, "route": route, "delivered_at": text_of(at)}
+        key = make_delivery_key(event_id, route)
+        delivery = {"schema_version": 1, "event": event_id, "route": route, "delivered_at": format_time(at)}
         try:
             self.client().put_object(
-                Bucket=self.bucket, Key=key, Body=canonical_json(delivery), IfNoneMatch="*"
+                Bucket=self.bucket, Key=key, Body=encode_canonical_json(delivery), IfNoneMatch="*"
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] not in WRITTEN_BEFORE:
+            if error.response["Error"]["Code"] not in ALREADY_WRITTEN_CODES:
                 raise _unavailable(key, error) from error
         except BotoCoreError as error:
             raise _unavailable(key, error) from error

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from esx_drift.contracts import json_of
-from esx_drift.domain.fleets.fleet import Fleet, fleet_from
-from esx_drift.domain.names import FLEET_KEY, sha256_hex
+from esx_drift.contracts import parse_json
+from esx_drift.domain.fleets.fleet import Fleet, build_fleet
+from esx_drift.domain.names import FLEET_KEY, compute_sha256
 from esx_drift.errors import ContractViolation, FleetInvalid, StoreUnavailable
-from esx_drift.fleet_faults import faults_of
+from esx_drift.fleet_faults import list_fleet_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from esx_drift.domain.fleets.document import FleetDocument
 
-LOST = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
+LOST_WRITE_CODES = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
 """What S3 answers to a conditional write when somebody else wrote, is writing, or deleted."""
 
 
@@ -42,15 +42,15 @@ class FleetFile:
 
         Raises ``FleetInvalid`` naming every fault, or ``StoreUnavailable``.
         """
-        stored = self.stored()
+        stored = self.read_stored()
         if stored is None:
             raise FleetInvalid(
                 f"there is no fleet file at s3://{self.bucket}/{FLEET_KEY}: write one, then run"
                 " esx-drift fleet push FILE"
             )
-        return fleet_of(stored.body), sha256_hex(stored.body)
+        return parse_fleet(stored.body), compute_sha256(stored.body)
 
-    def stored(self) -> StoredFleet | None:
+    def read_stored(self) -> StoredFleet | None:
         """The file as it is, valid or not; none if there is none."""
         try:
             reply = self.client().get_object(Bucket=self.bucket, Key=FLEET_KEY)
@@ -77,7 +77,7 @@ class FleetFile:
         try:
             self.client().put_object(**request)
         except ClientError as error:
-            if error.response["Error"]["Code"] in LOST:
+            if error.response["Error"]["Code"] in LOST_WRITE_CODES:
                 return False
             raise _unavailable(error) from error
         except BotoCoreError as error:
@@ -85,16 +85,16 @@ class FleetFile:
         return True
 
 
-def fleet_of(body: bytes) -> Fleet:
+def parse_fleet(body: bytes) -> Fleet:
     """The fleet that the file's bytes hold; raises ``FleetInvalid``, which names every fault."""
     try:
-        document = json_of(body)
+        document = parse_json(body)
     except ContractViolation as error:
         raise FleetInvalid(f"{FLEET_KEY} can't be read", (error.message,)) from error
-    faults = faults_of(document)
+    faults = list_fleet_errors(document)
     if faults:
         raise FleetInvalid(f"{FLEET_KEY} is not a valid fleet file", tuple(faults))
-    return fleet_from(cast("FleetDocument", document))
+    return build_fleet(cast("FleetDocument", document))
 
 
 def _unavailable(error: ClientError | BotoCoreError) -> StoreUnavailable:

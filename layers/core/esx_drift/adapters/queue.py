@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from esx_drift.domain.names import canonical_json, key_part
+from esx_drift.domain.names import encode_canonical_json, encode_key_part
 from esx_drift.domain.shapes import CheckRequest, RetryRequest
 from esx_drift.errors import QueueUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-MAX_DELAY_SECONDS = 900
+MAX_QUEUE_DELAY_SECONDS = 900
 """An SQS limit: DelaySeconds is 15 minutes at most."""
 
 
@@ -43,9 +43,9 @@ class SqsQueue:
         try:
             self.client().send_message(
                 QueueUrl=url,
-                MessageBody=canonical_json(request).decode(),
-                DelaySeconds=max(0, min(delay_seconds, MAX_DELAY_SECONDS)),
-                MessageGroupId=key_part(vcenter),
+                MessageBody=encode_canonical_json(request).decode(),
+                DelaySeconds=max(0, min(delay_seconds, MAX_QUEUE_DELAY_SECONDS)),
+                MessageGroupId=encode_key_part(vcenter),
             )
         except (ClientError, BotoCoreError) as error:
             raise QueueUnavailable(f"SQS did not take a message about {vcenter}: {error}") from error

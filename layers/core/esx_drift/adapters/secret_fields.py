@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 
 from esx_drift.errors import SecretInvalid
 
-LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(\.{LABEL})*\Z")
+DNS_LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){DNS_LABEL}(\.{DNS_LABEL})*\Z")
 MAX_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
-class Fields:
+class SecretFields:
     """A secret's name and its values. Each method raises ``SecretInvalid``, never telling a value."""
 
     secret: str

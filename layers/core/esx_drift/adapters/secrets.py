@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from esx_drift.adapters.secret_fields import Fields
+from esx_drift.adapters.secret_fields import SecretFields
 from esx_drift.errors import SecretInvalid, SecretUnavailable
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Secrets:
         fields.refuse_others()
         return secret
 
-    def _read(self, name: str) -> tuple[Fields, str]:
+    def _read(self, name: str) -> tuple[SecretFields, str]:
         reply = self._reply(name)
         try:
             values = json.loads(reply.get("SecretString", ""))
@@ -91,7 +91,7 @@ class Secrets:
         if not isinstance(values, dict):
             # Nothing is chained: the parser's error carries the whole text.
             raise SecretInvalid(f"the secret {name} is not a JSON object", {"secret": name})
-        return Fields(name, values), reply["VersionId"]
+        return SecretFields(name, values), reply["VersionId"]
 
     def _reply(self, name: str) -> "GetSecretValueResponseTypeDef":
         try:

@@ -15,9 +15,15 @@ from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from esx_drift.contracts import require, violations
-from esx_drift.domain.names import canonical_json, record_key, record_prefix, sha256_hex, state_key
-from esx_drift.domain.shapes import Record, Snapshot, State
+from esx_drift.contracts import list_violations, require_valid
+from esx_drift.domain.names import (
+    compute_sha256,
+    encode_canonical_json,
+    make_record_key,
+    make_record_prefix,
+    make_state_key,
+)
+from esx_drift.domain.shapes import Record, Snapshot, StateFile
 from esx_drift.errors import StoreConflict, StoreUnavailable
 from esx_drift.ports import StoredState
 
@@ -49,12 +55,12 @@ def _translated(what: str) -> Iterator[None]:
         raise StoreUnavailable(f"S3 could not be reached for {what}: {type(error).__name__}") from error
 
 
-def _state_from(body: bytes) -> State | None:
+def _state_from(body: bytes) -> StateFile | None:
     try:
         state = json.loads(body)
     except ValueError:
         return None
-    return None if violations("state", state) else cast("State", state)
+    return None if list_violations("state", state) else cast("StateFile", state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,7 @@ class S3Store:
 
     def state(self, vcenter: str, cluster: str) -> StoredState | None:
         """The cached state of a log; one that its schema refuses is none, with an ETag to replace it by."""
-        key = state_key(vcenter, cluster)
+        key = make_state_key(vcenter, cluster)
         try:
             with _translated(key):
                 reply = self.client().get_object(Bucket=self.state_bucket, Key=key)
@@ -76,10 +82,10 @@ class S3Store:
             return None
         return StoredState(_state_from(body), reply["ETag"])
 
-    def put_state(self, state: State, etag: str | None) -> str | None:
+    def put_state(self, state: StateFile, etag: str | None) -> str | None:
         """Write the state if nobody did since; the new ETag, or none."""
-        key = state_key(state["vcenter"], state["cluster"])
-        body = canonical_json(state)
+        key = make_state_key(state["vcenter"], state["cluster"])
+        body = encode_canonical_json(state)
         try:
             with _translated(key):
                 if etag is None:
@@ -96,8 +102,8 @@ class S3Store:
 
     def last_record(self, vcenter: str, cluster: str, after_seq: int) -> int | None:
         """The highest number above ``after_seq``; keys sort like their numbers. Foreign keys don't count."""
-        prefix = record_prefix(vcenter, cluster)
-        start = record_key(vcenter, cluster, after_seq) if after_seq else ""
+        prefix = make_record_prefix(vcenter, cluster)
+        start = make_record_key(vcenter, cluster, after_seq) if after_seq else ""
         last = None
         with _translated(prefix):
             pages = (
@@ -113,20 +119,20 @@ class S3Store:
 
     def record(self, vcenter: str, cluster: str, seq: int) -> tuple[Record, str]:
         """A record and the sha256 of its bytes; raises ``StoreUnavailable`` if it is not there."""
-        body = self._get(record_key(vcenter, cluster, seq))
+        body = self._get(make_record_key(vcenter, cluster, seq))
         record = json.loads(body)
-        require("record", record)
-        return cast("Record", record), sha256_hex(body)
+        require_valid("record", record)
+        return cast("Record", record), compute_sha256(body)
 
     def put_record(self, record: Record) -> str | None:
         """Write the record if its number is free; the sha256 of its bytes, or none.
 
         Raises ``ContractViolation`` for one that nobody could read back: a log is never blocked by a bug.
         """
-        require("record", record)
-        body = canonical_json(record)
-        key = record_key(record["vcenter"], record["cluster"], record["seq"])
-        return sha256_hex(body) if self._put_once(key, body) else None
+        require_valid("record", record)
+        body = encode_canonical_json(record)
+        key = make_record_key(record["vcenter"], record["cluster"], record["seq"])
+        return compute_sha256(body) if self._put_once(key, body) else None
 
     def put_blob(self, key: str, body: bytes) -> None:
         """Keep bytes; that they are there already is success."""
@@ -138,7 +144,7 @@ class S3Store:
 
     def uri(self, vcenter: str, cluster: str, seq: int) -> str:
         """Where a record lies."""
-        return f"s3://{self.audit_bucket}/{record_key(vcenter, cluster, seq)}"
+        return f"s3://{self.audit_bucket}/{make_record_key(vcenter, cluster, seq)}"
 
     def _get(self, key: str) -> bytes:
         try:

@@ -18,7 +18,7 @@ AGAINST_THE_RULES = frozenset({24, *range(79, 95)})
 """Flaws of form, such as a CA without critical basicConstraints; most count only under VERIFY_X509_STRICT."""
 
 
-def context_of(ca_bundle: str | None, *, strict: bool) -> ssl.SSLContext:
+def build_tls_context(ca_bundle: str | None, *, strict: bool) -> ssl.SSLContext:
     """A context that verifies certificate and host name.
 
     It trusts ``ca_bundle`` (PEM) and nothing else, or without one the public CAs of certifi.
@@ -43,7 +43,7 @@ def _ascii(pem: str) -> str:
     return pem.encode("ascii", "ignore").decode() or "\n"
 
 
-def remedy(error: ssl.SSLCertVerificationError) -> str:
+def find_certificate_remedy(error: ssl.SSLCertVerificationError) -> str:
     """What to do about a certificate that was refused, as a sentence."""
     code = error.verify_code
     if code in UNTRUSTED:

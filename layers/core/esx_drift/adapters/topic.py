@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from esx_drift.domain.shapes import Event
-from esx_drift.domain.telling.publication import attribute_of, publication_of
+from esx_drift.domain.telling.publication import build_publication, format_attribute
 from esx_drift.errors import TopicUnavailable
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class SnsTopic:
         Raises ``TopicUnavailable`` whatever SNS's reason: the event stays in the outbox, and a topic that is
         gone or forbidden must not keep the checks from looking.
         """
-        publication = publication_of(event)
+        publication = build_publication(event)
         try:
             self.client().publish(
                 TopicArn=self.topic_arn,
@@ -45,5 +45,5 @@ class SnsTopic:
 
 
 def _typed(value: str | tuple[str, ...]) -> "MessageAttributeValueTypeDef":
-    data_type, text = attribute_of(value)
+    data_type, text = format_attribute(value)
     return {"DataType": data_type, "StringValue": text}

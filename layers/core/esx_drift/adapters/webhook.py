@@ -15,19 +15,19 @@ from urllib3 import Retry
 from urllib3.util import parse_url
 
 from esx_drift.adapters.secrets import SlackSecret
-from esx_drift.adapters.tls import TlsTransport, context_of
+from esx_drift.adapters.tls import TlsTransport, build_tls_context
 from esx_drift.errors import SecretInvalid, WebhookRefused, WebhookThrottled, WebhookUnavailable
 
-CONNECT_SECONDS = 5.0
-READ_SECONDS = 10.0
+WEBHOOK_CONNECT_SECONDS = 5.0
+WEBHOOK_READ_SECONDS = 10.0
 """Slack answers within a second."""
 
-MAX_RETRY_AFTER_SECONDS = 5
+MAX_WAIT_HERE_SECONDS = 5
 """What is waited for here; a longer wait is the queue's, since waiting here is paid for."""
 
 DEFAULT_RETRY_AFTER_SECONDS = 30
 MAX_ANSWER_BYTES = 100
-OK: Final = 200
+WEBHOOK_OK: Final = 200
 TIMED_OUT: Final = 408
 TOO_MANY_REQUESTS: Final = 429
 SERVER_ERRORS: Final = range(500, 600)
@@ -42,7 +42,7 @@ RETRY: Final = Retry(
     backoff_factor=0.2,
     backoff_jitter=0.2,
     raise_on_status=False,
-    retry_after_max=MAX_RETRY_AFTER_SECONDS,
+    retry_after_max=MAX_WAIT_HERE_SECONDS,
 )
 
 # With each retry urllib3 logs the request's path as a warning, and here the path is the secret.
@@ -98,7 +98,7 @@ class SlackWebhook:
             )
         session = self._stack.enter_context(requests.Session())
         session.trust_env = False
-        session.mount("https://", TlsTransport(context_of(secret.ca_bundle, strict=True), RETRY))
+        session.mount("https://", TlsTransport(build_tls_context(secret.ca_bundle, strict=True), RETRY))
         return secret.url, session
 
 
@@ -108,7 +108,7 @@ def _answer_of(session: requests.Session, url: str, payload: Mapping[str, object
         with session.post(
             url,
             json=payload,
-            timeout=(CONNECT_SECONDS, READ_SECONDS),
+            timeout=(WEBHOOK_CONNECT_SECONDS, WEBHOOK_READ_SECONDS),
             allow_redirects=False,
             stream=True,
         ) as response:
@@ -127,7 +127,7 @@ def _answer_of(session: requests.Session, url: str, payload: Mapping[str, object
 
 def _judge(secret: str, answer: _Answer) -> None:
     status, body = answer.status, answer.body.strip()
-    if status == OK and body == "ok":
+    if status == WEBHOOK_OK and body == "ok":
         return
     # Slack's reasons are single words; anything else may echo what was sent.
     said = f"{status} {body}" if body.replace("_", "").isalpha() and body.isascii() else str(status)

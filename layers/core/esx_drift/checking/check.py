@@ -4,15 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from esx_drift.checking.decide import Decider
-from esx_drift.checking.look import CheckLook
-from esx_drift.domain.dispatching.retrying import pause_seconds, retry_of
-from esx_drift.domain.fleets.fleet import Fleet, VCenter
-from esx_drift.domain.names import next_request_id
+from esx_drift.checking.decide import DecisionRecorder
+from esx_drift.checking.look import ClusterCheck
+from esx_drift.domain.dispatching.retrying import build_retry_request, choose_pause_seconds
+from esx_drift.domain.fleets.fleet import Fleet, VCenterSettings
+from esx_drift.domain.names import make_next_request_id
 from esx_drift.domain.shapes import CheckRequest, Failure, Record
-from esx_drift.domain.times import text_of
+from esx_drift.domain.times import format_time
 from esx_drift.errors import RequestRefused, VCenterReplaced
-from esx_drift.log import Later, Log
+from esx_drift.log import Journal, Reschedule
 from esx_drift.ports import Queue, Store, Topic, VCenters
 
 
@@ -40,7 +40,7 @@ class Checker:
             raise RequestRefused(f"the fleet file has no vCenter called {request['vcenter']!r}")
         if request["action"] != "check":
             return self._decider(vcenter).handle(request)
-        look = CheckLook(
+        look = ClusterCheck(
             vcenters=self.vcenters,
             store=self.store,
             topic=self.topic,
@@ -50,17 +50,17 @@ class Checker:
             clock=self.clock,
             code_version=self.code_version,
         )
-        log = Log(self.store, self.topic, vcenter.name, request["cluster"])
+        log = Journal(self.store, self.topic, vcenter.name, request["cluster"])
         answer = log.append(
             request["request_id"], look, lambda answer: self._come_back(vcenter, request, answer.record)
         )
-        if isinstance(answer, Later):
+        if isinstance(answer, Reschedule):
             self.queue.send_check(answer.request, answer.delay_seconds)
             return None
         return answer.record
 
-    def _decider(self, vcenter: VCenter) -> Decider:
-        return Decider(
+    def _decider(self, vcenter: VCenterSettings) -> DecisionRecorder:
+        return DecisionRecorder(
             store=self.store,
             topic=self.topic,
             queue=self.queue,
@@ -70,7 +70,7 @@ class Checker:
             code_version=self.code_version,
         )
 
-    def _come_back(self, vcenter: VCenter, request: CheckRequest, record: Record) -> None:
+    def _come_back(self, vcenter: VCenterSettings, request: CheckRequest, record: Record) -> None:
         """See to it that a first suspicion is tried again soon; repeated, it asks for the same again.
 
         What is the vCenter's as a whole is for the dispatcher to look at, at once. Where that finds an outage
@@ -82,18 +82,18 @@ class Checker:
         is_wide = failure["at"] == "login" or failure["reason"] == VCenterReplaced.reason
         if is_wide:
             run_id = request["run_id"] or request["request_id"]
-            run_id = next_request_id(run_id, f"attempt {attempt}") if attempt else run_id
-            self.queue.send_retry(retry_of(vcenter.name, run_id, 0, failure["reason"]), 0)
+            run_id = make_next_request_id(run_id, f"attempt {attempt}") if attempt else run_id
+            self.queue.send_retry(build_retry_request(vcenter.name, run_id, 0, failure["reason"]), 0)
         if (is_wide and attempt == 0) or _suspected(record, failure):
-            delay = pause_seconds(vcenter.confirm_after_seconds, failure, request["request_id"])
+            delay = choose_pause_seconds(vcenter.confirm_after_seconds, failure, request["request_id"])
             self.queue.send_check(self._again(vcenter, request), delay)
 
-    def _again(self, vcenter: VCenter, request: CheckRequest) -> CheckRequest:
+    def _again(self, vcenter: VCenterSettings, request: CheckRequest) -> CheckRequest:
         attempt = request["attempt"] + 1
         return {
             **request,
-            "request_id": next_request_id(request["request_id"], f"attempt {attempt}"),
-            "requested_at": text_of(self.clock()),
+            "request_id": make_next_request_id(request["request_id"], f"attempt {attempt}"),
+            "requested_at": format_time(self.clock()),
             "phase": "extract" if vcenter.extract else "collect",
             "attempt": attempt,
             "task": None,

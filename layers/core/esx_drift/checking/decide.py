@@ -6,36 +6,36 @@ from datetime import datetime
 from typing import Literal
 
 from esx_drift.domain.deciding import (
-    Effect,
-    accept,
-    accept_vcenter,
+    DecisionEffect,
+    accept_hosts,
+    accept_replaced_vcenter,
+    close_retired_cluster,
     is_listed,
-    not_retired,
-    retire,
-    strike_off,
+    refuse_to_retire,
+    strike_off_cluster,
 )
-from esx_drift.domain.dispatching.retiring import retirements
-from esx_drift.domain.fleets.fleet import VCenter, excluded_by
-from esx_drift.domain.names import VCENTER_LOG, next_request_id
-from esx_drift.domain.record import Heading, blank_record
+from esx_drift.domain.dispatching.retiring import build_retire_requests
+from esx_drift.domain.fleets.fleet import VCenterSettings, find_excluding_pattern
+from esx_drift.domain.names import VCENTER_LOG, make_next_request_id
+from esx_drift.domain.record import RecordHeading, build_blank_record
 from esx_drift.domain.shapes import CheckRequest, Decision, Record
-from esx_drift.domain.telling.event import Told, events_of
+from esx_drift.domain.telling.event import CheckResult, build_events
 from esx_drift.errors import RequestRefused
-from esx_drift.log import Draft, Log, Turn
+from esx_drift.log import Draft, Journal, Position
 from esx_drift.ports import Queue, Store, Topic
 
-type Carry = Callable[[Turn, datetime], Effect]
+type ApplyDecision = Callable[[Position, datetime], DecisionEffect]
 """What a decision does to a log, at a time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Decider:
+class DecisionRecorder:
     """The job, with the world it works in."""
 
     store: Store
     topic: Topic
     queue: Queue
-    vcenter: VCenter
+    vcenter: VCenterSettings
     fleet_sha256: str
     clock: Callable[[], datetime]
     code_version: str
@@ -57,17 +57,17 @@ class Decider:
             return self._accept_vcenter(writing)
         return writing.append("accepted", lambda turn, _: self._accepted(turn, request, decision))
 
-    def _accepted(self, turn: Turn, request: CheckRequest, decision: Decision) -> Effect:
+    def _accepted(self, turn: Position, request: CheckRequest, decision: Decision) -> DecisionEffect:
         stored = turn.after["snapshot"]
         if stored is None:
             raise RequestRefused(f"nobody has looked at {request['cluster']} of {request['vcenter']} yet")
-        return accept(turn.after, decision, self.store.snapshot(stored["key"]), stored["key"])
+        return accept_hosts(turn.after, decision, self.store.snapshot(stored["key"]), stored["key"])
 
     def _accept_vcenter(self, writing: "_Writing") -> Record:
         record = writing.append(
-            "accepted", lambda turn, now: accept_vcenter(turn.after, writing.decision, now)
+            "accepted", lambda turn, now: accept_replaced_vcenter(turn.after, writing.decision, now)
         )
-        for request in retirements(record, self.clock()):
+        for request in build_retire_requests(record, self.clock()):
             self.queue.send_check(request, 0)
         return record
 
@@ -75,30 +75,30 @@ class Decider:
         cluster, decision = writing.request["cluster"], writing.decision
         struck = self._struck_off(writing)
 
-        def carry(turn: Turn, _: datetime) -> Effect:
+        def carry(turn: Position, _: datetime) -> DecisionEffect:
             if not struck:
-                return not_retired(turn.after, cluster)
+                return refuse_to_retire(turn.after, cluster)
             stored = turn.after["snapshot"]
             snapshot = self.store.snapshot(stored["key"]) if stored and turn.after["findings"] else None
-            return retire(turn.after, cluster, decision, snapshot)
+            return close_retired_cluster(turn.after, cluster, decision, snapshot)
 
         return writing.append("retired", carry)
 
     def _struck_off(self, writing: "_Writing") -> bool:
         """Whether the vCenter's list no longer has the cluster among those to be watched."""
         cluster, striking = writing.request["cluster"], writing.for_vcenter()
-        log = Log(self.store, self.topic, self.vcenter.name)
-        known = log.after()["clusters"] or {}
+        log = Journal(self.store, self.topic, self.vcenter.name)
+        known = log.read_state()["clusters"] or {}
         if cluster not in known:
             raise RequestRefused(f"{self.vcenter.name} never listed a cluster {cluster!r}")
-        if known[cluster]["retired_at"] and log.answer_to(striking.request["request_id"]) is None:
+        if known[cluster]["retired_at"] and log.find_answer(striking.request["request_id"]) is None:
             return True
-        left_out = excluded_by(self.vcenter, cluster, known[cluster]["name"]) is not None
+        left_out = find_excluding_pattern(self.vcenter, cluster, known[cluster]["name"]) is not None
 
-        def carry(turn: Turn, now: datetime) -> Effect:
+        def carry(turn: Position, now: datetime) -> DecisionEffect:
             if is_listed(turn.after, cluster) and not left_out:
-                return not_retired(turn.after, cluster)
-            return strike_off(turn.after, cluster, striking.decision, now)
+                return refuse_to_retire(turn.after, cluster)
+            return strike_off_cluster(turn.after, cluster, striking.decision, now)
 
         record = striking.append("retired", carry)
         return record["decision"] is not None and cluster in record["decision"]["taken"]
@@ -108,7 +108,7 @@ class Decider:
 class _Writing:
     """One decision on its way into the log that its request names."""
 
-    decider: Decider
+    decider: DecisionRecorder
     request: CheckRequest
     decision: Decision
 
@@ -117,26 +117,28 @@ class _Writing:
         why = "off the vCenter's list"
         request: CheckRequest = {
             **self.request,
-            "request_id": next_request_id(self.request["request_id"], why),
+            "request_id": make_next_request_id(self.request["request_id"], why),
             "cluster": VCENTER_LOG,
         }
         return _Writing(self.decider, request, self.decision)
 
-    def append(self, outcome: Literal["accepted", "retired"], carry: Carry) -> Record:
+    def append(self, outcome: Literal["accepted", "retired"], carry: ApplyDecision) -> Record:
         """The record; the one that is there if the request was answered before."""
 
-        def look(turn: Turn) -> Draft:
+        def look(turn: Position) -> Draft:
             now = self.decider.clock()
             effect = carry(turn, now)
             return self._told(turn, effect, self._record(turn, outcome, effect, now))
 
-        log = Log(self.decider.store, self.decider.topic, self.request["vcenter"], self.request["cluster"])
+        log = Journal(
+            self.decider.store, self.decider.topic, self.request["vcenter"], self.request["cluster"]
+        )
         return log.append(self.request["request_id"], look).record
 
     def _record(
-        self, turn: Turn, outcome: Literal["accepted", "retired"], effect: Effect, now: datetime
+        self, turn: Position, outcome: Literal["accepted", "retired"], effect: DecisionEffect, now: datetime
     ) -> Record:
-        heading = Heading(
+        heading = RecordHeading(
             vcenter=self.request["vcenter"],
             cluster=self.request["cluster"],
             cluster_name=None if self.request["cluster"] == VCENTER_LOG else self.request["cluster_name"],
@@ -148,7 +150,7 @@ class _Writing:
             fleet_sha256=self.decider.fleet_sha256,
         )
         return {
-            **blank_record(heading, outcome, now, effect.after),
+            **build_blank_record(heading, outcome, now, effect.after),
             "findings": effect.findings,
             "snapshot": effect.after["snapshot"],
             "decision": {
@@ -161,10 +163,10 @@ class _Writing:
             },
         }
 
-    def _told(self, turn: Turn, effect: Effect, record: Record) -> Draft:
+    def _told(self, turn: Position, effect: DecisionEffect, record: Record) -> Draft:
         """With its events. Nobody looked, so that there is no coverage to tell."""
         name, taken = record["cluster_name"], turn.after["last_taken"]
-        told = Told(
+        told = CheckResult(
             vcenter=record["vcenter"],
             cluster=None if name is None else {"id": record["cluster"], "name": name},
             check_id=record["check_id"],
@@ -176,4 +178,4 @@ class _Writing:
             findings=record["findings"],
             host_names=effect.host_names,
         )
-        return Draft({**record, "events": events_of(told)})
+        return Draft({**record, "events": build_events(told)})

@@ -4,37 +4,37 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from esx_drift.checking.sight import Sight, task_facts
-from esx_drift.domain.fleets.fleet import VCenter
+from esx_drift.checking.sight import Observations, build_task_facts
+from esx_drift.domain.fleets.fleet import VCenterSettings
 from esx_drift.domain.judging.condition import Condition
-from esx_drift.domain.judging.findings import Settled, Tested, settle
-from esx_drift.domain.names import check_id
-from esx_drift.domain.record import Heading, blank_record
+from esx_drift.domain.judging.findings import CheckScope, FindingsUpdate, update_findings
+from esx_drift.domain.names import make_check_id
+from esx_drift.domain.record import RecordHeading, build_blank_record
 from esx_drift.domain.shapes import (
-    After,
     CheckRequest,
     ClockFacts,
     Finding,
+    LogState,
     Outcome,
     Record,
     ResolvedBecause,
 )
-from esx_drift.domain.telling.event import Told, events_of
-from esx_drift.domain.times import text_of
-from esx_drift.log import Blob, Draft, Turn
+from esx_drift.domain.telling.event import CheckResult, build_events
+from esx_drift.domain.times import format_time
+from esx_drift.log import Blob, Draft, Position
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class CheckContext:
     """All that the drafts of one check have in common. ``uri`` is where its record will lie.
 
     ``former``: findings that end with this check, since the log begins anew with it.
     """
 
-    turn: Turn
-    vcenter: VCenter
+    position: Position
+    vcenter: VCenterSettings
     request: CheckRequest
-    sight: Sight
+    observations: Observations
     started_at: datetime
     now: datetime
     uri: str
@@ -43,31 +43,31 @@ class Scene:
     former: tuple[Finding, ...] = ()
 
     @property
-    def after(self) -> After:
+    def after(self) -> LogState:
         """What the check began from."""
-        return self.turn.after
+        return self.position.after
 
-    def settle(
+    def update_findings(
         self,
         conditions: Iterable[Condition],
         kinds: frozenset[str],
         because: Mapping[str, ResolvedBecause],
-    ) -> Settled:
+    ) -> FindingsUpdate:
         """The ledger after this check, which tested these kinds."""
-        tested = Tested(self.now, kinds, self.vcenter.confirm_after_seconds)
-        return settle(self.after["findings"], self.after["suspects"], conditions, tested, because)
+        tested = CheckScope(self.now, kinds, self.vcenter.confirm_after_seconds)
+        return update_findings(self.after["findings"], self.after["suspects"], conditions, tested, because)
 
-    def record(self, outcome: Outcome, after: After, notices: Iterable[str] = ()) -> Record:
+    def build_record(self, outcome: Outcome, after: LogState, notices: Iterable[str] = ()) -> Record:
         """The record with everything that was seen on the way, nothing compared yet.
 
         Each notice is told once.
         """
         known, told = self.after["notices"], list(notices)
-        heading = Heading(
+        heading = RecordHeading(
             vcenter=self.vcenter.name,
             cluster=self.request["cluster"],
             cluster_name=self.request["cluster_name"],
-            seq=self.turn.seq,
+            seq=self.position.seq,
             request_id=self.request["request_id"],
             run_id=self.request["run_id"],
             started_at=self.started_at,
@@ -75,21 +75,23 @@ class Scene:
             fleet_sha256=self.fleet_sha256,
         )
         return {
-            **blank_record(heading, outcome, self.now, {**after, "notices": sorted({*known, *told})}),
-            "about": self.sight.about,
-            "task": task_facts(self.request, self.sight.task),
+            **build_blank_record(heading, outcome, self.now, {**after, "notices": sorted({*known, *told})}),
+            "about": self.observations.about,
+            "task": build_task_facts(self.request, self.observations.task),
             "clock": self._clock(),
             "notices": [one for one in told if one not in known],
         }
 
-    def draft(self, record: Record, host_names: Mapping[str, str], blobs: tuple[Blob, ...] = ()) -> Draft:
+    def build_draft(
+        self, record: Record, host_names: Mapping[str, str], blobs: tuple[Blob, ...] = ()
+    ) -> Draft:
         """The record with the events that it causes."""
         record = {**record, "findings": [*record["findings"], *self._ended(record["findings"])]}
         taken = record["after"]["last_taken"]
-        told = Told(
+        told = CheckResult(
             vcenter=self.vcenter.name,
             cluster={"id": self.request["cluster"], "name": self.request["cluster_name"]},
-            check_id=check_id(self.vcenter.name, self.request["cluster"], self.turn.seq),
+            check_id=make_check_id(self.vcenter.name, self.request["cluster"], self.position.seq),
             checked_at=record["checked_at"],
             outcome=record["outcome"],
             record=self.uri,
@@ -100,7 +102,7 @@ class Scene:
             findings=record["findings"],
             host_names=host_names,
         )
-        return Draft({**record, "events": events_of(told)}, blobs)
+        return Draft({**record, "events": build_events(told)}, blobs)
 
     def _ended(self, told: Iterable[Finding]) -> list[Finding]:
         """The former findings, but for those that hold anew: under the same name they were never over."""
@@ -108,8 +110,8 @@ class Scene:
         return [finding for finding in self.former if finding["fingerprint"] not in names]
 
     def _clock(self) -> ClockFacts | None:
-        reply = self.sight.reply
+        reply = self.observations.reply
         if reply is None:
             return None
         skew = (reply.date - self.now).total_seconds()
-        return {"vcenter_date": text_of(reply.date), "skew_seconds": round(skew, 3)}
+        return {"vcenter_date": format_time(reply.date), "skew_seconds": round(skew, 3)}

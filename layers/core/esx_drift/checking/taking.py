@@ -4,85 +4,90 @@ import gzip
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from esx_drift.checking.comparing import Compared, compare_report
-from esx_drift.checking.scene import Scene
-from esx_drift.checking.untaken import report_facts, seen_last
+from esx_drift.checking.comparing import ComparedReport, compare_report
+from esx_drift.checking.scene import CheckContext
+from esx_drift.checking.untaken import build_report_facts, find_last_seen
 from esx_drift.domain.images.report import Report
-from esx_drift.domain.judging.assess import conditions
-from esx_drift.domain.judging.findings import Settled
+from esx_drift.domain.judging.assess import list_look_conditions
+from esx_drift.domain.judging.findings import FindingsUpdate
 from esx_drift.domain.judging.kinds import LOOK_KINDS
-from esx_drift.domain.keeping import accepted_after, carried_over, departed_after, uncovered_after
-from esx_drift.domain.names import canonical_json, document_key, sha256_hex, snapshot_key
+from esx_drift.domain.keeping import (
+    carry_over_accepted,
+    update_accepted,
+    update_departed,
+    update_uncovered_since,
+)
+from esx_drift.domain.names import compute_sha256, encode_canonical_json, make_document_key, make_snapshot_key
 from esx_drift.domain.shapes import (
-    After,
     LastTaken,
+    LogState,
     Outcome,
     Record,
     ResolvedBecause,
-    Stored,
+    StoredObject,
 )
-from esx_drift.domain.times import text_of
+from esx_drift.domain.times import format_time
 from esx_drift.log import Blob, Draft
-from esx_drift.ports import Host, Reply, Store
+from esx_drift.ports import InventoryEntry, ReportReply, Store
 
 
 @dataclass(frozen=True, slots=True)
-class Taking:
-    """A fresh report on its way into the log. ``of_form``: what contradicts itself in how it is laid out."""
+class FreshReport:
+    """A fresh report on its way into the log. ``document_inconsistencies``: what contradicts itself in how it is laid out."""
 
-    scene: Scene
+    scene: CheckContext
     store: Store
-    reply: Reply
+    reply: ReportReply
     report: Report
     notices: list[str]
-    of_form: list[str]
+    document_inconsistencies: list[str]
 
-    def draft(self) -> Draft:
+    def build_draft(self) -> Draft:
         """The record of the look, with document and snapshot where something is new."""
         compared = compare_report(self.scene, self.store, self.report, self._hosts)
         settled = self._settled(compared)
         outcome = self._outcome(compared, settled)
-        document = self._blob(document_key, self.reply.body)
-        snapshot = self._blob(snapshot_key, canonical_json(compared.snapshot))
+        document = self._blob(make_document_key, self.reply.body)
+        snapshot = self._blob(make_snapshot_key, encode_canonical_json(compared.snapshot))
         archived = not self._is_same(compared, settled)
         taken = self._last_taken(archived=archived)
         after = self._after(compared, settled, taken, _stored(snapshot))
         record: Record = {
-            **self.scene.record(outcome, after, self.notices),
-            "report": report_facts(self.report, "fresh"),
+            **self.scene.build_record(outcome, after, self.notices),
+            "report": build_report_facts(self.report, "fresh"),
             "coverage": compared.coverage,
             "uncovered": compared.uncovered,
             "changes": compared.changes,
-            "findings": settled.told,
+            "findings": settled.transitions,
             "document": _stored(document) if archived else None,
             "snapshot": after["snapshot"],
-            "raw_sha256": sha256_hex(self.reply.body),
+            "raw_sha256": compute_sha256(self.reply.body),
             "same_as": None if archived else taken["seq"],
         }
-        blobs = (document, *(() if compared.blind else (snapshot,))) if archived else ()
-        return self.scene.draft(record, self._host_names(compared), blobs)
+        blobs = (document, *(() if compared.is_blind else (snapshot,))) if archived else ()
+        return self.scene.build_draft(record, self._host_names(compared), blobs)
 
     @property
-    def _hosts(self) -> Mapping[str, Host]:
-        return {host.id: host for host in self.scene.sight.hosts or ()}
+    def _hosts(self) -> Mapping[str, InventoryEntry]:
+        return {host.id: host for host in self.scene.observations.hosts or ()}
 
-    def _settled(self, compared: Compared) -> Settled:
+    def _settled(self, compared: ComparedReport) -> FindingsUpdate:
         after = self.scene.after
-        found = conditions(
+        found = list_look_conditions(
             self.report,
             compared.snapshot,
             self._hosts,
             now=self.scene.now,
             uncovered_since=self._uncovered_since(compared),
-            accepted=carried_over(after["accepted"], compared.changes),
+            accepted=carry_over_accepted(after["accepted"], compared.changes),
             first_look=after["seal"] is None,
             blind_after_seconds=self.scene.vcenter.blind_after_seconds,
-            managed_by_image=self.scene.sight.managed_by_image,
-            of_form=self.of_form,
+            managed_by_image=self.scene.observations.managed_by_image,
+            document_inconsistencies=self.document_inconsistencies,
         )
-        return self.scene.settle(found, LOOK_KINDS, self._because(compared))
+        return self.scene.update_findings(found, LOOK_KINDS, self._because(compared))
 
-    def _because(self, compared: Compared) -> dict[str, ResolvedBecause]:
+    def _because(self, compared: ComparedReport) -> dict[str, ResolvedBecause]:
         """A finding about hosts that are all gone ends because they left, not because anything was mended.
 
         One that is back under a new id did not leave.
@@ -95,29 +100,31 @@ class Taking:
             if finding["hosts"] and not there & set(finding["hosts"])
         }
 
-    def _outcome(self, compared: Compared, settled: Settled) -> Outcome:
-        if compared.blind:
+    def _outcome(self, compared: ComparedReport, settled: FindingsUpdate) -> Outcome:
+        if compared.is_blind:
             return "not-covered"
         if self._is_same(compared, settled):
             return "unchanged"
         return "baseline" if self.scene.after["seal"] is None else "changed"
 
-    def _is_same(self, compared: Compared, settled: Settled) -> bool:
+    def _is_same(self, compared: ComparedReport, settled: FindingsUpdate) -> bool:
         """Whether there is nothing new to archive."""
         after = self.scene.after
         same = compared.seal == after["seal"] and compared.coverage == after["coverage"]
-        return same and not settled.moved
+        return same and not settled.has_transitions
 
-    def _uncovered_since(self, compared: Compared) -> dict[str, str]:
-        return uncovered_after(
+    def _uncovered_since(self, compared: ComparedReport) -> dict[str, str]:
+        return update_uncovered_since(
             self.scene.after["uncovered_since"],
             [one["host"] for one in compared.uncovered],
-            seen_last(self.scene),
+            find_last_seen(self.scene),
         )
 
-    def _after(self, compared: Compared, settled: Settled, taken: LastTaken, snapshot: Stored) -> After:
-        before, about = self.scene.after, self.scene.sight.about
-        after: After = {
+    def _after(
+        self, compared: ComparedReport, settled: FindingsUpdate, taken: LastTaken, snapshot: StoredObject
+    ) -> LogState:
+        before, about = self.scene.after, self.scene.observations.about
+        after: LogState = {
             **before,
             "cluster_name": self.scene.request["cluster_name"],
             "instance_uuid": about["instance_uuid"] if about else before["instance_uuid"],
@@ -127,13 +134,13 @@ class Taking:
             "suspects": settled.suspects,
             "uncovered_since": self._uncovered_since(compared),
         }
-        if compared.blind:
-            return {**after, "blind_since": seen_last(self.scene)}
+        if compared.is_blind:
+            return {**after, "blind_since": find_last_seen(self.scene)}
         return self._seen(after, compared, snapshot)
 
-    def _seen(self, after: After, compared: Compared, snapshot: Stored) -> After:
+    def _seen(self, after: LogState, compared: ComparedReport, snapshot: StoredObject) -> LogState:
         """What a look moves: the baseline, and what is kept of single hosts."""
-        now, known = text_of(self.scene.now), after["snapshot"]
+        now, known = format_time(self.scene.now), after["snapshot"]
         hosts = compared.snapshot["hosts"]
         covered = self.report.runs.keys() & hosts.keys()
         before = compared.baseline["hosts"] if compared.baseline else {}
@@ -145,26 +152,26 @@ class Taking:
             "first_look_at": after["first_look_at"] or now,
             "last_look_at": now,
             "blind_since": None,
-            "accepted": accepted_after(
-                carried_over(after["accepted"], compared.changes),
+            "accepted": update_accepted(
+                carry_over_accepted(after["accepted"], compared.changes),
                 hosts,
                 covered,
                 snapshot["key"],
                 first_look=after["seal"] is None,
             ),
-            "departed": departed_after(after["departed"], before, hosts, known_key, self.scene.now),
+            "departed": update_departed(after["departed"], before, hosts, known_key, self.scene.now),
         }
 
     def _last_taken(self, *, archived: bool) -> LastTaken:
         before, task = self.scene.after["last_taken"], self.scene.request["task"]
         return {
-            "completion_time": text_of(self.report.completion_time),
+            "completion_time": format_time(self.report.completion_time),
             "task_id": task["id"] if task else None,
-            "raw_sha256": sha256_hex(self.reply.body),
-            "seq": before["seq"] if before and not archived else self.scene.turn.seq,
+            "raw_sha256": compute_sha256(self.reply.body),
+            "seq": before["seq"] if before and not archived else self.scene.position.seq,
         }
 
-    def _host_names(self, compared: Compared) -> dict[str, str]:
+    def _host_names(self, compared: ComparedReport) -> dict[str, str]:
         names = {host: gone["name"] for host, gone in self.scene.after["departed"].items()}
         for snapshot in (compared.baseline, compared.snapshot):
             names |= {host: known["name"] for host, known in snapshot["hosts"].items()} if snapshot else {}
@@ -172,9 +179,9 @@ class Taking:
 
     def _blob(self, key_of: Callable[[str, str, str], str], body: bytes) -> Blob:
         packed = gzip.compress(body, mtime=0)
-        key = key_of(self.scene.vcenter.name, self.scene.request["cluster"], sha256_hex(packed))
+        key = key_of(self.scene.vcenter.name, self.scene.request["cluster"], compute_sha256(packed))
         return Blob(key, packed)
 
 
-def _stored(blob: Blob) -> Stored:
-    return {"key": blob.key, "sha256": sha256_hex(blob.body)}
+def _stored(blob: Blob) -> StoredObject:
+    return {"key": blob.key, "sha256": compute_sha256(blob.body)}

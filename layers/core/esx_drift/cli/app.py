@@ -6,7 +6,7 @@ import typer
 
 from esx_drift import __version__
 from esx_drift.cli import accept, compare, doctor, fleet, retire, status, validation
-from esx_drift.cli.terminal import say
+from esx_drift.cli.terminal import print_line
 
 app = typer.Typer(
     name="esx-drift",
@@ -20,7 +20,7 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:  # noqa: FBT001 -- typer passes it
     if asked:
-        say(f"esx-drift {__version__}")
+        print_line(f"esx-drift {__version__}")
         raise typer.Exit
 
 
@@ -40,4 +40,4 @@ app.command()(status.status)
 app.command()(accept.accept)
 app.command()(retire.retire)
 app.command()(doctor.doctor)
-app.add_typer(fleet.app, name="fleet")
+app.add_typer(fleet.fleet_app, name="fleet")

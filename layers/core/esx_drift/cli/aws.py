@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def told(doing: str) -> Iterator[None]:
+def explain_aws_errors(doing: str) -> Iterator[None]:
     """Turn what AWS refuses meanwhile into a sentence for a person."""
     try:
         yield
@@ -41,7 +41,7 @@ class Clients:
     sts: "Callable[[], STSClient]"
 
 
-def clients() -> Clients:
+def make_clients() -> Clients:
     """Clients by the environment's credentials and region."""
     return Clients(
         s3=cache(lambda: boto3.client("s3")),
@@ -51,9 +51,9 @@ def clients() -> Clients:
     )
 
 
-def outputs_of(stack: str, *keys: str) -> tuple[str, ...]:
+def read_stack_outputs(stack: str, *keys: str) -> tuple[str, ...]:
     """These outputs of a deployed stack; raises ``PermanentError`` where there is none."""
-    with told(f"Looking for the stack {stack} (another one? --stack NAME)"):
+    with explain_aws_errors(f"Looking for the stack {stack} (another one? --stack NAME)"):
         found = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", ())}
     missing = [key for key in keys if key not in outputs]

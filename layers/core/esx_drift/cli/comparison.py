@@ -3,30 +3,30 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from esx_drift.domain.images.canonical import snapshot_from
-from esx_drift.domain.images.consistency import inconsistencies_of_form
-from esx_drift.domain.images.coverage import ReportedHost, coverage_of, inventory_of
+from esx_drift.domain.images.canonical import build_snapshot
+from esx_drift.domain.images.consistency import list_document_inconsistencies
+from esx_drift.domain.images.coverage import ReportedHost, build_inventory, measure_coverage
 from esx_drift.domain.images.document import Document
 from esx_drift.domain.images.report import Report, read_report
-from esx_drift.domain.judging.assess import conditions
+from esx_drift.domain.judging.assess import list_look_conditions
 from esx_drift.domain.judging.condition import Condition
-from esx_drift.domain.keeping import carried_over
+from esx_drift.domain.keeping import carry_over_accepted
 from esx_drift.domain.shapes import Accepted, Change, Coverage, Finding, Snapshot, Transition
-from esx_drift.domain.times import text_of
+from esx_drift.domain.times import format_time
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class ComparedDocument:
     """One document, read."""
 
     report: Report
     snapshot: Snapshot
-    inconsistencies_of_form: list[str]
+    document_inconsistencies: list[str]
 
     @property
     def coverage(self) -> Coverage:
         """How much of the cluster the document shows; ``host_info`` stands for the inventory."""
-        return coverage_of(self.report, inventory_of(self.report))
+        return measure_coverage(self.report, build_inventory(self.report))
 
     @property
     def names(self) -> dict[str, str]:
@@ -44,8 +44,8 @@ class Side:
 class Comparison:
     """What differs, and what the current document shows."""
 
-    baseline: Side
-    current: Side
+    baseline: ComparedDocument
+    current: ComparedDocument
     changes: list[Change]
     findings: list[Finding]
 
@@ -55,7 +55,7 @@ class Comparison:
         return any(change["kind"] != "relabelled" for change in self.changes)
 
     @property
-    def compared(self) -> set[str]:
+    def compared_hosts(self) -> set[str]:
         """The hosts that both documents show, by id."""
         known = self.baseline.snapshot["hosts"]
         shown = self.current.report.runs.keys() & known.keys()
@@ -64,7 +64,7 @@ class Comparison:
     @property
     def is_empty(self) -> bool:
         """Whether there are hosts, but none that says anything: neither compared, nor come or gone."""
-        return bool(self.names) and not self.drifted and not self.compared
+        return bool(self.names) and not self.drifted and not self.compared_hosts
 
     @property
     def names(self) -> dict[str, str]:
@@ -77,30 +77,32 @@ class Comparison:
         return firsts if common and len(set(firsts.values())) == len(firsts) else names
 
 
-def sides_of(baseline: Document, current: Document) -> tuple[Side, Side]:
+def read_both(baseline: Document, current: Document) -> tuple[ComparedDocument, ComparedDocument]:
     """Both documents; a host that the current one does not cover stays as the baseline has it."""
     before, after = read_report(baseline), read_report(current)
-    first = Side(before, snapshot_from(before, None), inconsistencies_of_form(baseline))
-    return first, Side(after, snapshot_from(after, first.snapshot), inconsistencies_of_form(current))
+    first = ComparedDocument(before, build_snapshot(before, None), list_document_inconsistencies(baseline))
+    return first, ComparedDocument(
+        after, build_snapshot(after, first.snapshot), list_document_inconsistencies(current)
+    )
 
 
-def comparison_of(baseline: Side, current: Side) -> Comparison:
+def compare_documents(baseline: ComparedDocument, current: ComparedDocument) -> Comparison:
     """Compare them."""
     # Imported late, because it takes longer than all the rest.
-    from esx_drift.domain.changes.diff import compare  # noqa: PLC0415 -- see above
+    from esx_drift.domain.changes.diff import compare_snapshots  # noqa: PLC0415 -- see above
 
-    changes = compare(baseline.snapshot, current.snapshot, {})
+    changes = compare_snapshots(baseline.snapshot, current.snapshot, {})
     known = {condition.fingerprint for condition in _shown_by(baseline, None)}
     findings = [
         _finding(condition, baseline, current, known=condition.fingerprint in known)
-        for condition in _shown_by(current, carried_over(_taken_as_accepted(baseline), changes))
+        for condition in _shown_by(current, carry_over_accepted(_taken_as_accepted(baseline), changes))
     ]
     return Comparison(baseline, current, changes, findings)
 
 
-def _shown_by(side: Side, before: Mapping[str, Accepted] | None) -> list[Condition]:
+def _shown_by(side: ComparedDocument, before: Mapping[str, Accepted] | None) -> list[Condition]:
     """What the document alone shows. How bad an orphaned VIB is depends on whether it was there before."""
-    found = conditions(
+    found = list_look_conditions(
         side.report,
         side.snapshot,
         {host: ReportedHost(name) for host, name in side.names.items()},
@@ -109,19 +111,21 @@ def _shown_by(side: Side, before: Mapping[str, Accepted] | None) -> list[Conditi
         accepted=before or {},
         first_look=before is None,
         blind_after_seconds=0,
-        of_form=side.inconsistencies_of_form,
+        document_inconsistencies=side.document_inconsistencies,
     )
     return [condition for condition in found if condition.opens and condition.kind != "drift-unreviewed"]
 
 
-def _taken_as_accepted(side: Side) -> dict[str, Accepted]:
+def _taken_as_accepted(side: ComparedDocument) -> dict[str, Accepted]:
     return {
         host: {"image": known["image"], "orphaned_vibs": known["orphaned_vibs"] or [], "snapshot": ""}
         for host, known in side.snapshot["hosts"].items()
     }
 
 
-def _finding(condition: Condition, baseline: Side, current: Side, *, known: bool) -> Finding:
+def _finding(
+    condition: Condition, baseline: ComparedDocument, current: ComparedDocument, *, known: bool
+) -> Finding:
     opened_at = baseline.report.completion_time if known else current.report.completion_time
     transition: Transition = "still" if known else "opened"
     return {
@@ -131,8 +135,8 @@ def _finding(condition: Condition, baseline: Side, current: Side, *, known: bool
         "subject": condition.subject,
         "severity": condition.severity,
         "hosts": list(condition.hosts),
-        "opened_at": text_of(opened_at),
-        "last_seen": text_of(current.report.completion_time),
+        "opened_at": format_time(opened_at),
+        "last_seen": format_time(current.report.completion_time),
         "transition": transition,
         "resolved_because": None,
         "summary": condition.summary,

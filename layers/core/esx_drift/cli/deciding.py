@@ -13,34 +13,42 @@ import typer
 from esx_drift.adapters.fleet_file import FleetFile
 from esx_drift.adapters.queue import SqsQueue
 from esx_drift.adapters.store import S3Store
-from esx_drift.cli.aws import clients, outputs_of, told
-from esx_drift.cli.terminal import FOUND, fail
+from esx_drift.cli.aws import explain_aws_errors, make_clients, read_stack_outputs
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail
 from esx_drift.domain.names import VCENTER_LOG
-from esx_drift.domain.telling.wording import listed
-from esx_drift.domain.times import text_of
+from esx_drift.domain.telling.wording import join_names
+from esx_drift.domain.times import format_time
 
 if TYPE_CHECKING:
     from esx_drift.domain.fleets.fleet import Fleet
-    from esx_drift.domain.shapes import CheckRequest, Decided, Decision, KnownCluster, Record, Shown, State
+    from esx_drift.domain.shapes import (
+        CheckRequest,
+        Decision,
+        KnownCluster,
+        Record,
+        RecordedDecision,
+        ShownHost,
+        StateFile,
+    )
 
-LOOK_EVERY_SECONDS = 0.5
+POLL_SECONDS = 0.5
 MAX_REASON_CHARACTERS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class DecisionOptions:
     """A person's word on it. ``ask``: whether he is asked once more, after he was shown what it comes to."""
 
     reason: str
     ask: bool
     wait_seconds: int
 
-    def confirmed(self, question: str) -> None:
+    def require_confirmation(self, question: str) -> None:
         """End the command unless he means it."""
         if self.ask and not typer.confirm(question):
-            fail("nothing was sent", FOUND)
+            fail("nothing was sent", EXIT_DIFFERENCES)
 
-    def decision(self, person: str, shown_at: int | None, hosts: "dict[str, Shown]") -> "Decision":
+    def build_decision(self, person: str, shown_at: int | None, hosts: "dict[str, ShownHost]") -> "Decision":
         """What goes to the checker, which holds what he was shown against what is so then."""
         return {
             "by": person,
@@ -51,16 +59,16 @@ class Word:
         }
 
 
-def word_of(reason: str, *, ask: bool, wait_seconds: int) -> Word:
+def parse_decision_options(reason: str, *, ask: bool, wait_seconds: int) -> DecisionOptions:
     """The word, if it says why."""
     said = reason.strip()
     if not said or len(said) > MAX_REASON_CHARACTERS or not said.isprintable():
         fail(f"--reason takes one line of 1 to {MAX_REASON_CHARACTERS} characters")
-    return Word(said, ask, wait_seconds)
+    return DecisionOptions(said, ask, wait_seconds)
 
 
 @dataclass(frozen=True, slots=True)
-class Meant:
+class ClusterRef:
     """A cluster, or with the id ``@vcenter`` a vCenter, that a person decides on."""
 
     vcenter: str
@@ -69,46 +77,46 @@ class Meant:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class DecisionClient:
     """Where decisions are made: what the logs know, and the queue of the one who may write them."""
 
     fleet: "Fleet"
     store: S3Store
     queue: SqsQueue
-    person: Callable[[], str]
+    identify_person: Callable[[], str]
 
-    def state(self, vcenter: str, cluster: str = VCENTER_LOG) -> "State | None":
+    def read_state(self, vcenter: str, cluster: str = VCENTER_LOG) -> "StateFile | None":
         """What a log knows."""
         stored = self.store.state(vcenter, cluster)
         return stored.state if stored else None
 
-    def clusters(self, vcenter: str) -> "dict[str, KnownCluster]":
+    def read_clusters(self, vcenter: str) -> "dict[str, KnownCluster]":
         """Every cluster that a vCenter ever listed, by id."""
-        state = self.state(vcenter)
+        state = self.read_state(vcenter)
         return (state["after"]["clusters"] or {}) if state else {}
 
-    def meant(self, cluster: str, vcenter: str | None) -> Meant:
+    def find_cluster(self, cluster: str, vcenter: str | None) -> ClusterRef:
         """The one cluster of that name or id; ends the command if there is none, or are several."""
         vcenters = [one.name for one in self.fleet.vcenters if vcenter in {None, one.name}]
         if not vcenters:
             fail(f"the fleet file has no vCenter called {vcenter}")
         found = [
-            Meant(name, known, entry["name"])
+            ClusterRef(name, known, entry["name"])
             for name in vcenters
-            for known, entry in self.clusters(name).items()
+            for known, entry in self.read_clusters(name).items()
             if cluster in {known, entry["name"]}
         ]
         if not found:
-            all_of = listed(vcenters)
+            all_of = join_names(vcenters)
             fail(f"no cluster called {cluster} was ever listed by {all_of}: esx-drift status shows all")
         if len(found) > 1:
-            which = listed([f"{one.name} ({one.cluster}) on {one.vcenter}" for one in found])
+            which = join_names([f"{one.name} ({one.cluster}) on {one.vcenter}" for one in found])
             fail(f"{cluster} may be {which}.\nSay which: by --vcenter NAME, or by its id.")
         return found[0]
 
-    def decided(
-        self, action: Literal["accept", "retire"], meant: Meant, decision: "Decision", wait_seconds: int
-    ) -> "tuple[int, Decided]":
+    def send_decision(
+        self, action: Literal["accept", "retire"], meant: ClusterRef, decision: "Decision", wait_seconds: int
+    ) -> "tuple[int, RecordedDecision]":
         """Have the checker write it down; the number of its record, and what it took and refused."""
         request: CheckRequest = {
             "schema_version": 1,
@@ -118,7 +126,7 @@ class Desk:
             "vcenter": meant.vcenter,
             "cluster": meant.cluster,
             "cluster_name": meant.name,
-            "requested_at": text_of(datetime.now(UTC)),
+            "requested_at": format_time(datetime.now(UTC)),
             "phase": "collect",
             "attempt": 0,
             "task": None,
@@ -138,24 +146,24 @@ class Desk:
     def _answer(self, request: "CheckRequest", wait_seconds: int) -> "Record | None":
         until, pause = monotonic() + wait_seconds, Event()
         while True:
-            state = self.state(request["vcenter"], request["cluster"])
+            state = self.read_state(request["vcenter"], request["cluster"])
             for answered in state["after"]["answered"] if state else ():
                 if answered["request_id"] == request["request_id"]:
                     return self.store.record(request["vcenter"], request["cluster"], answered["seq"])[0]
             if monotonic() >= until:
                 return None
-            pause.wait(LOOK_EVERY_SECONDS)
+            pause.wait(POLL_SECONDS)
 
 
-def desk_of(stack: str) -> Desk:
+def open_decision_client(stack: str) -> DecisionClient:
     """The desk of a deployed stack."""
-    aws = clients()
-    state, audit, queue = outputs_of(stack, "StateBucketName", "AuditBucketName", "CheckQueueUrl")
-    with told("Reading the fleet file"):
+    aws = make_clients()
+    state, audit, queue = read_stack_outputs(stack, "StateBucketName", "AuditBucketName", "CheckQueueUrl")
+    with explain_aws_errors("Reading the fleet file"):
         fleet, _ = FleetFile(aws.s3, state).read()
 
     def person() -> str:
-        with told("Asking AWS STS who you are"):
+        with explain_aws_errors("Asking AWS STS who you are"):
             return aws.sts().get_caller_identity()["Arn"]
 
-    return Desk(fleet, S3Store(aws.s3, audit, state), SqsQueue(aws.sqs, queue, ""), person)
+    return DecisionClient(fleet, S3Store(aws.s3, audit, state), SqsQueue(aws.sqs, queue, ""), person)

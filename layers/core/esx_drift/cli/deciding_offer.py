@@ -4,17 +4,24 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from esx_drift.domain.changes.diff import compare
-from esx_drift.domain.deciding import as_shown
-from esx_drift.domain.images.labels import release_of
-from esx_drift.domain.images.versions import sorted_naturally
-from esx_drift.domain.shapes import Accepted, Change, KnownHost, Shown, Snapshot, State
-from esx_drift.domain.telling.change_lines import lines_of
-from esx_drift.domain.telling.wording import clean, counted, listed, moment, named, vib
+from esx_drift.domain.changes.diff import compare_snapshots
+from esx_drift.domain.deciding import list_acceptable_hosts
+from esx_drift.domain.images.labels import name_esxi_release
+from esx_drift.domain.images.versions import sort_naturally
+from esx_drift.domain.shapes import Accepted, Change, KnownHost, ShownHost, Snapshot, StateFile
+from esx_drift.domain.telling.change_lines import render_change_lines
+from esx_drift.domain.telling.wording import (
+    clean_text,
+    format_count,
+    format_moment,
+    join_names,
+    list_host_names,
+    split_vib_key,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class AcceptPreview:
     """A cluster as a person can accept it. ``unseen`` are the hosts that he can't: nobody saw them.
 
     ``names`` are those of all its hosts, by id.
@@ -23,36 +30,40 @@ class Offer:
     seq: int
     seen_at: str
     snapshot: Snapshot
-    hosts: dict[str, Shown]
+    hosts: dict[str, ShownHost]
     changes: list[Change]
     unseen: tuple[str, ...]
     names: dict[str, str]
 
-    def lines(self) -> Iterator[str]:
+    def render(self) -> Iterator[str]:
         """What runs, what differs, which orphaned VIBs were there before, and who is left out."""
-        yield f"{counted(len(self.hosts), 'host')} as seen {moment(self.seen_at)} UTC (record {self.seq}):"
+        yield f"{format_count(len(self.hosts), 'host')} as seen {format_moment(self.seen_at)} UTC (record {self.seq}):"
         for release, number in self._releases():
-            yield f"  {clean(release)} · {counted(number, 'host')}"
-        yield from self._block("Other than last accepted:", lines_of(self.changes, self.names, None))
+            yield f"  {clean_text(release)} · {format_count(number, 'host')}"
+        yield from self._block(
+            "Other than last accepted:", render_change_lines(self.changes, self.names, None)
+        )
         yield from self._block("Orphaned VIBs, there since before:", list(self._known_vibs()))
-        yield from self._block("Not seen, so not accepted:", [listed(named(self.unseen, self.names))])
+        yield from self._block(
+            "Not seen, so not accepted:", [join_names(list_host_names(self.unseen, self.names))]
+        )
 
     def _releases(self) -> list[tuple[str, int]]:
         images = self.snapshot["images"]
         running = Counter(
-            release_of(images[host["image"]], self.snapshot["labels"]) for host in self.hosts.values()
+            name_esxi_release(images[host["image"]], self.snapshot["labels"]) for host in self.hosts.values()
         )
         return sorted(running.items(), key=lambda release: (-release[1], release[0]))
 
     def _known_vibs(self) -> Iterator[str]:
         new = {(change["key"], host) for change in self.changes for host in change["hosts"]}
         where: dict[str, list[str]] = {}
-        for host in sorted_naturally(self.hosts):
+        for host in sort_naturally(self.hosts):
             for key in self.hosts[host]["orphaned_vibs"]:
                 if (key, host) not in new:
                     where.setdefault(key, []).append(host)
-        for key in sorted_naturally(where):
-            yield f"{' '.join(filter(None, vib(key)))} · {listed(named(where[key], self.names))}"
+        for key in sort_naturally(where):
+            yield f"{' '.join(filter(None, split_vib_key(key)))} · {join_names(list_host_names(where[key], self.names))}"
 
     @staticmethod
     def _block(title: str, lines: list[str]) -> Iterator[str]:
@@ -61,24 +72,26 @@ class Offer:
             yield from (f"  {line}" for line in lines)
 
 
-def offer_of(
-    state: State, seq: int, snapshot: Snapshot, wanted: frozenset[str], stored: Callable[[str], Snapshot]
-) -> Offer:
+def build_preview(
+    state: StateFile, seq: int, snapshot: Snapshot, wanted: frozenset[str], stored: Callable[[str], Snapshot]
+) -> AcceptPreview:
     """What can be accepted of the hosts ``wanted``, ids; ``stored`` gives a snapshot by its key."""
     after = state["after"]
     hosts = {
-        host: shown for host, shown in as_shown(snapshot, after["uncovered_since"]).items() if host in wanted
+        host: shown
+        for host, shown in list_acceptable_hosts(snapshot, after["uncovered_since"]).items()
+        if host in wanted
     }
     accepted = {host: one for host, one in after["accepted"].items() if host in hosts}
     before = _as_accepted(snapshot, accepted, stored)
     now: Snapshot = {**snapshot, "hosts": {host: snapshot["hosts"][host] for host in hosts}}
-    return Offer(
+    return AcceptPreview(
         seq=seq,
         seen_at=str(after["last_look_at"]),
         snapshot=snapshot,
         hosts=hosts,
-        changes=compare(before, now, {}),
-        unseen=tuple(sorted_naturally(wanted - hosts.keys())),
+        changes=compare_snapshots(before, now, {}),
+        unseen=tuple(sort_naturally(wanted - hosts.keys())),
         names={host: known["name"] for host, known in snapshot["hosts"].items()},
     )
 

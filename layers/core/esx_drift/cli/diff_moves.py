@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from esx_drift.cli.comparison import Comparison
-from esx_drift.domain.images.labels import release_of
+from esx_drift.domain.images.labels import name_esxi_release
 from esx_drift.domain.shapes import Change, Labels
-from esx_drift.domain.telling.wording import clean, counted, listed, named
+from esx_drift.domain.telling.wording import clean_text, format_count, join_names, list_host_names
 
-MAX_NAMES = 3
+MAX_SENTENCE_NAMES = 3
 _ONLY = {"base_image": "ESXi", "add_on": "add-on"}
 _NOUNS = {
     "solution": "solution",
@@ -33,7 +33,7 @@ class Move:
         return "went back" if self.back else "moved"
 
 
-def software_changes(compared: Comparison) -> list[Change]:
+def list_software_changes(compared: Comparison) -> list[Change]:
     """The changes of what hosts run, without those that only describe."""
     others = {"host", "orphaned_vib"}
     return [
@@ -43,15 +43,15 @@ def software_changes(compared: Comparison) -> list[Change]:
     ]
 
 
-def moves_of(compared: Comparison) -> list[Move]:
+def list_moves(compared: Comparison) -> list[Move]:
     """Who went from which release to which: those that went back first, then the largest."""
-    found = [_move(change, compared) for change in software_changes(compared) if _is_base(change)]
+    found = [_move(change, compared) for change in list_software_changes(compared) if _is_base(change)]
     return sorted(found, key=lambda move: (not move.back, -len(move.hosts)))
 
 
-def software_clauses(compared: Comparison) -> Iterator[str]:
+def render_software_clauses(compared: Comparison) -> Iterator[str]:
     """The one change, or what is critical, who moved, and what else changed beside that."""
-    told, moves = software_changes(compared), moves_of(compared)
+    told, moves = list_software_changes(compared), list_moves(compared)
     if len(told) == 1 and not moves:
         yield f"{_share(compared, _hosts(told))} changed: {_step(told[0])}"
         return
@@ -67,16 +67,16 @@ def _is_base(change: Change) -> bool:
 
 def _move(change: Change, compared: Comparison) -> Move:
     before, after = change["from"] or "", change["to"] or ""
-    old = called(before, compared.baseline.snapshot["labels"])
-    new = called(after, compared.current.snapshot["labels"])
+    old = name_release(before, compared.baseline.snapshot["labels"])
+    new = name_release(after, compared.current.snapshot["labels"])
     if old == new:
-        old, new = called(before, {}), called(after, {})
+        old, new = name_release(before, {}), name_release(after, {})
     return Move(old, new, frozenset(change["hosts"]), change["kind"] == "downgraded")
 
 
-def called(version: str, labels: Labels) -> str:
+def name_release(version: str, labels: Labels) -> str:
     """What people call a base image."""
-    return clean(release_of({"main": {"base_image": version}, "alternatives": {}}, labels))
+    return clean_text(name_esxi_release({"main": {"base_image": version}, "alternatives": {}}, labels))
 
 
 def _comes_along(change: Change, moves: Sequence[Move]) -> bool:
@@ -87,40 +87,43 @@ def _comes_along(change: Change, moves: Sequence[Move]) -> bool:
 
 
 def _critical(changes: Sequence[Change], compared: Comparison) -> Iterator[str]:
-    if len(changes) > MAX_NAMES:
-        where = counted(len(_hosts(changes)), "host")
+    if len(changes) > MAX_SENTENCE_NAMES:
+        where = format_count(len(_hosts(changes)), "host")
         yield f"critical: {_names(changes)} downgraded on {where}"
     elif changes:
-        steps = [f"{_step(change)} on {names_of(change['hosts'], compared)}" for change in changes]
+        steps = [f"{_step(change)} on {render_names(change['hosts'], compared)}" for change in changes]
         yield f"critical: {', '.join(steps)}"
 
 
 def _moved(moves: Sequence[Move], compared: Comparison) -> Iterator[str]:
     if len(moves) > 1 and len({(move.new, move.back) for move in moves}) == 1:
         everyone = frozenset[str]().union(*(move.hosts for move in moves))
-        whence = [f"{len(move.hosts)} from {short(move.old, move.new)}" for move in moves[:MAX_NAMES]]
-        rest = sum(len(move.hosts) for move in moves[MAX_NAMES:])
+        whence = [
+            f"{len(move.hosts)} from {shorten_release(move.old, move.new)}"
+            for move in moves[:MAX_SENTENCE_NAMES]
+        ]
+        rest = sum(len(move.hosts) for move in moves[MAX_SENTENCE_NAMES:])
         whence += [f"{rest} from others"] if rest else []
         yield f"{_share(compared, everyone)} {moves[0].verb} to {moves[0].new}: {', '.join(whence)}"
         return
-    for number, move in enumerate(moves[:MAX_NAMES]):
+    for number, move in enumerate(moves[:MAX_SENTENCE_NAMES]):
         who = str(len(move.hosts)) if number else _share(compared, move.hosts)
         yield f"{who} {move.verb} from {move.old} to {_without_product(move.new, move.old)}"
-    rest = sum(len(move.hosts) for move in moves[MAX_NAMES:])
+    rest = sum(len(move.hosts) for move in moves[MAX_SENTENCE_NAMES:])
     if rest:
-        yield f"{counted(rest, 'more host')} moved between other releases"
+        yield f"{format_count(rest, 'more host')} moved between other releases"
 
 
 def _further(changes: Sequence[Change], compared: Comparison) -> Iterator[str]:
     if len(changes) == 1:
-        yield f"{_step(changes[0])} on {names_of(changes[0]['hosts'], compared)}"
+        yield f"{_step(changes[0])} on {render_names(changes[0]['hosts'], compared)}"
     elif changes:
         kinds = {change["kind"] for change in changes}
         how = kinds.pop() if len(kinds) == 1 else ""
         yield f"{_share(compared, _hosts(changes))} changed: {_names(changes)} {how}".rstrip()
 
 
-def short(release: str, than: str) -> str:
+def shorten_release(release: str, than: str) -> str:
     """A release without the words with which another begins alike: ``U3c`` beside ``ESXi 8.0 U3e``."""
     words, others = release.split(), than.split()
     alike = 0
@@ -134,9 +137,9 @@ def _without_product(release: str, like: str) -> str:
     return rest if rest and like.startswith(f"{product} ") else release
 
 
-def names_of(hosts: Sequence[str], compared: Comparison) -> str:
+def render_names(hosts: Sequence[str], compared: Comparison) -> str:
     """Three of the hosts' names, and how many more there are."""
-    return listed(named(hosts, compared.names), MAX_NAMES)
+    return join_names(list_host_names(hosts, compared.names), MAX_SENTENCE_NAMES)
 
 
 def _hosts(changes: Sequence[Change]) -> frozenset[str]:
@@ -144,22 +147,22 @@ def _hosts(changes: Sequence[Change]) -> frozenset[str]:
 
 
 def _share(compared: Comparison, hosts: frozenset[str]) -> str:
-    return f"{len(hosts)} of {counted(compared.current.coverage['hosts'], 'host')}"
+    return f"{len(hosts)} of {format_count(compared.current.coverage['hosts'], 'host')}"
 
 
 def _names(changes: Sequence[Change]) -> str:
-    return listed(list(dict.fromkeys(_name(change) for change in changes)), MAX_NAMES)
+    return join_names(list(dict.fromkeys(_name(change) for change in changes)), MAX_SENTENCE_NAMES)
 
 
 def _name(change: Change) -> str:
     inside = change["alternative_image"]
-    name = f"{_NOUNS.get(change['element'], '')} {clean(change['key'])}".strip()
-    where = f" in the alternative image {clean(inside)}" if inside is not None else ""
+    name = f"{_NOUNS.get(change['element'], '')} {clean_text(change['key'])}".strip()
+    where = f" in the alternative image {clean_text(inside)}" if inside is not None else ""
     return _ONLY.get(change["element"], name) + where
 
 
 def _step(change: Change) -> str:
     if change["kind"] in {"added", "removed"} or change["from"] == change["to"]:
         return f"{_name(change)} {change['kind']}"
-    old, new = clean(change["from"] or "no version"), clean(change["to"] or "no version")
+    old, new = clean_text(change["from"] or "no version"), clean_text(change["to"] or "no version")
     return f"{_name(change)} {change['kind']} from {old} to {new}"

@@ -7,13 +7,19 @@ from rich.table import Table
 from rich.text import Text
 
 from esx_drift.cli.comparison import Comparison
-from esx_drift.cli.diff_sentence import sentence_of
-from esx_drift.cli.terminal import say, show
+from esx_drift.cli.diff_sentence import render_sentence
+from esx_drift.cli.terminal import print_line, print_table
 from esx_drift.domain.shapes import Change, Finding, Severity
-from esx_drift.domain.telling.wording import clean, listed, moment, named, share
-from esx_drift.domain.times import text_of
+from esx_drift.domain.telling.wording import (
+    clean_text,
+    format_moment,
+    format_share,
+    join_names,
+    list_host_names,
+)
+from esx_drift.domain.times import format_time
 
-MAX_NAMES = 6
+MAX_TABLE_NAMES = 6
 MAX_RELABELLED = 5
 _STYLES: dict[Severity, str] = {"critical": "bold red", "warning": "yellow", "info": "dim"}
 _ELEMENTS = {
@@ -24,21 +30,21 @@ _ELEMENTS = {
 _ORDER: tuple[Severity, ...] = ("critical", "warning", "info")
 
 
-def tell(compared: Comparison) -> None:
+def print_comparison(compared: Comparison) -> None:
     """Write it to stdout."""
-    say(sentence_of(compared), "bold")
+    print_line(render_sentence(compared), "bold")
     told = [change for change in compared.changes if change["kind"] != "relabelled"]
     if told:
-        show(_changes(told, compared))
+        print_table(_changes(told, compared))
     relabelled = [change for change in compared.changes if change["kind"] == "relabelled"]
     if relabelled:
         whats = list(dict.fromkeys(_described(change, compared) for change in relabelled))
-        say(f"Only described otherwise: {'; '.join(whats[:MAX_RELABELLED])}{_more(whats)}")
+        print_line(f"Only described otherwise: {'; '.join(whats[:MAX_RELABELLED])}{_more(whats)}")
     if compared.findings:
-        show(_findings(compared.findings))
+        print_table(_findings(compared.findings))
     if told or compared.findings:
-        say("")
-    say(_footer(compared), "dim")
+        print_line("")
+    print_line(_footer(compared), "dim")
 
 
 def _described(change: Change, compared: Comparison) -> str:
@@ -46,7 +52,7 @@ def _described(change: Change, compared: Comparison) -> str:
     what = f"{_element(change)} {_name(change, compared)}".rstrip()
     if change["element"] != "host":
         return f"{what} on {_hosts(change['hosts'], compared)}"
-    before = clean(compared.baseline.report.names.get(change["key"], change["key"]))
+    before = clean_text(compared.baseline.report.names.get(change["key"], change["key"]))
     return what if before == _name(change, compared) else f"{what} (was {before})"
 
 
@@ -78,7 +84,7 @@ def _name(change: Change, compared: Comparison) -> str:
         return ""
     name = compared.names.get(change["key"], change["key"]) if change["element"] == "host" else change["key"]
     inside = change["alternative_image"]
-    return clean(name) + (f" (alternative image {clean(inside)})" if inside is not None else "")
+    return clean_text(name) + (f" (alternative image {clean_text(inside)})" if inside is not None else "")
 
 
 def _version(change: Change, side: str) -> str:
@@ -86,20 +92,26 @@ def _version(change: Change, side: str) -> str:
     if version is None:
         return ""
     if change["from"] == change["to"]:
-        return "same version, other content" if side == "to" else clean(version or "no version")
-    return clean(version) if version else "no version"
+        return "same version, other content" if side == "to" else clean_text(version or "no version")
+    return clean_text(version) if version else "no version"
 
 
 def _hosts(hosts: Sequence[str], compared: Comparison) -> str:
     total = compared.current.coverage["hosts"]
-    return f"all {total}" if len(hosts) == total > 1 else listed(named(hosts, compared.names), MAX_NAMES)
+    return (
+        f"all {total}"
+        if len(hosts) == total > 1
+        else join_names(list_host_names(hosts, compared.names), MAX_TABLE_NAMES)
+    )
 
 
 def _findings(findings: Sequence[Finding]) -> Table:
     table = _table("", "finding", "seen", "what CURRENT shows")
     for finding in sorted(findings, key=lambda finding: _ORDER.index(finding["severity"])):
         seen = "before, too" if finding["transition"] == "still" else "new"
-        table.add_row(_severity(finding["severity"]), finding["kind"], seen, clean(finding["summary"], 400))
+        table.add_row(
+            _severity(finding["severity"]), finding["kind"], seen, clean_text(finding["summary"], 400)
+        )
     return table
 
 
@@ -116,5 +128,8 @@ def _severity(severity: Severity) -> Text:
 
 def _footer(compared: Comparison) -> str:
     coverage = compared.current.coverage
-    times = [moment(text_of(side.report.completion_time)) for side in (compared.baseline, compared.current)]
-    return f"{share(coverage['covered'], coverage)} read · {times[0]} → {times[1]} UTC"
+    times = [
+        format_moment(format_time(side.report.completion_time))
+        for side in (compared.baseline, compared.current)
+    ]
+    return f"{format_share(coverage['covered'], coverage)} read · {times[0]} → {times[1]} UTC"

@@ -6,36 +6,38 @@ from collections.abc import Mapping
 from os import fstat
 from pathlib import Path
 
-from esx_drift.cli.terminal import fail, note
-from esx_drift.contracts import notices_of, read_document
-from esx_drift.contracts.parsing import MAX_BYTES, refusal
+from esx_drift.cli.terminal import fail, print_note
+from esx_drift.contracts import list_unknown_fields, read_document
+from esx_drift.contracts.parsing import MAX_BYTES, build_json_refusal
 from esx_drift.domain.images.document import Document
 from esx_drift.errors import ContractViolation
 
 GZIP_MAGIC = b"\x1f\x8b"
 
 
-def document_in(path: Path) -> Document:
+def read_document_file(path: Path) -> Document:
     """The document in a file; ``ContractViolation`` if it is none; ends the command if it can't be read."""
     body, size = _body_of(path)
     if len(body) > MAX_BYTES:
-        raise refusal(f"at most {MAX_BYTES} bytes", f"{size} bytes" if size > MAX_BYTES else "more")
+        raise build_json_refusal(
+            f"at most {MAX_BYTES} bytes", f"{size} bytes" if size > MAX_BYTES else "more"
+        )
     return read_document(body)
 
 
-def lines_of(error: ContractViolation) -> list[str]:
+def render_violation_lines(error: ContractViolation) -> list[str]:
     """Its lines for a person: the pointer to the whole document is empty, and would read as missing."""
     return [f'"" (the whole document){line}' if line.startswith(": ") else line for line in error.violations]
 
 
-def tell_notices(documents: Mapping[Path, Document]) -> None:
+def print_unknown_fields(documents: Mapping[Path, Document]) -> None:
     """What the documents hold that no known release does, each once, with those that hold it."""
     holders: dict[str, list[str]] = {}
     for path, document in documents.items():
-        for notice in notices_of(document):
+        for notice in list_unknown_fields(document):
             holders.setdefault(notice, []).append(str(path))
     for notice, paths in holders.items():
-        note(f"{', '.join(paths)}: {notice}")
+        print_note(f"{', '.join(paths)}: {notice}")
 
 
 def _body_of(path: Path) -> tuple[bytes, int]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO, cast
 
-from esx_drift.cli.terminal import TROUBLE, tell_trouble
+from esx_drift.cli.terminal import EXIT_TROUBLE, print_trouble
 from esx_drift.errors import EsxDriftError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class OutputLost(Exception):
         self.unread = isinstance(reason, BrokenPipeError)
 
 
-class Guarded:
+class GuardedStream:
     """A stream on which a failed write is ``OutputLost``: libraries have plans of their own for OSError."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -64,14 +64,16 @@ class Guarded:
             raise self._lost from error
 
 
-class Ending:
+class ExitCodes:
     """Guards the streams while a command runs, and turns every error into exit code 2."""
 
     def __enter__(self) -> None:
         # Python has no stream where the file was closed before it began; this one refuses to be written.
         self._none = Path(os.devnull).open(encoding="utf-8")
         self._streams = sys.stdout, sys.stderr
-        sys.stdout, sys.stderr = (cast("TextIO", Guarded(stream or self._none)) for stream in self._streams)
+        sys.stdout, sys.stderr = (
+            cast("TextIO", GuardedStream(stream or self._none)) for stream in self._streams
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -79,11 +81,11 @@ class Ending:
         try:
             if isinstance(error, Exception):
                 _tell(error)
-                sys.exit(TROUBLE)
+                sys.exit(EXIT_TROUBLE)
             sys.stdout.flush()
         except OutputLost as lost:
             _tell_lost(lost)
-            sys.exit(TROUBLE)
+            sys.exit(EXIT_TROUBLE)
         finally:
             sys.stdout, sys.stderr = self._streams
             self._none.close()
@@ -93,18 +95,18 @@ def _tell(error: Exception) -> None:
     if isinstance(error, OutputLost):
         _tell_lost(error)
     elif isinstance(error, EsxDriftError):
-        tell_trouble(str(error))
+        print_trouble(str(error))
     else:
         traceback.print_exception(error)
         what = traceback.format_exception_only(error)[-1].strip()
-        tell_trouble(f"a fault of esx-drift itself: {what}\nPlease report it with the lines above")
+        print_trouble(f"a fault of esx-drift itself: {what}\nPlease report it with the lines above")
 
 
 def _tell_lost(lost: OutputLost) -> None:
     """One line, unless the reader just had enough. Where stderr is lost, too, the exit code has to do."""
     try:
         if not lost.unread:
-            tell_trouble(str(lost))
+            print_trouble(str(lost))
     except OutputLost:
         return
 

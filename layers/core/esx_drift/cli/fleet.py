@@ -5,38 +5,42 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from esx_drift.cli.fleet_text import FleetText, NotReadable, parse
-from esx_drift.cli.terminal import FOUND, fail, say, warn
-from esx_drift.domain.fleets.fleet import Fleet, fleet_from
-from esx_drift.fleet_faults import faults_of
+from esx_drift.cli.fleet_text import FleetText, NotReadable, parse_fleet_text
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_warning
+from esx_drift.domain.fleets.fleet import Fleet, build_fleet
+from esx_drift.fleet_faults import list_fleet_errors
 
 if TYPE_CHECKING:
     from esx_drift.domain.fleets.document import FleetDocument
 
-app = typer.Typer(help="The fleet file: which vCenters are watched, and who is told.", no_args_is_help=True)
+fleet_app = typer.Typer(
+    help="The fleet file: which vCenters are watched, and who is told.", no_args_is_help=True
+)
 
 File = Annotated[Path, typer.Argument(help="The fleet file, YAML or JSON.", metavar="FILE")]
-Stack = Annotated[str, typer.Option(help="The CloudFormation stack that esx-drift was deployed as.")]
+FleetStackOption = Annotated[
+    str, typer.Option(help="The CloudFormation stack that esx-drift was deployed as.")
+]
 Bucket = Annotated[str | None, typer.Option(help="The StateBucket, instead of asking the stack for it.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+FleetYesOption = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 Renamed = Annotated[
     list[str] | None,
     typer.Option("--rename", metavar="OLD", help="OLD is one of the new vCenters, under a name of the past."),
 ]
 
 
-@app.command()
+@fleet_app.command()
 def check(file: File) -> None:
     """Name every error of a fleet file. Exit code 0: none, 1: errors, 2: it can't be read."""
-    say(f"{file} is valid: {_summary(fleet_from(checked(file)))}", "green")
+    print_line(f"{file} is valid: {_summary(build_fleet(require_fleet_document(file)))}", "green")
 
 
-@app.command()
+@fleet_app.command()
 def push(
     file: File,
-    stack: Stack = "esx-drift",
+    stack: FleetStackOption = "esx-drift",
     bucket: Bucket = None,
-    yes: Yes = False,  # noqa: FBT002 -- typer passes it by name
+    yes: FleetYesOption = False,  # noqa: FBT002 -- typer passes it by name
     rename: Renamed = None,
 ) -> None:
     """Check a fleet file, show what it changes, and upload it for the next run to use.
@@ -45,16 +49,18 @@ def push(
     """
     from esx_drift.cli import fleet_push  # noqa: PLC0415 -- boto3 takes long to load; check does without it
 
-    fleet_push.push(checked(file), fleet_push.Target(stack, bucket), tuple(rename or ()), ask=not yes)
+    fleet_push.upload_fleet(
+        require_fleet_document(file), fleet_push.UploadTarget(stack, bucket), tuple(rename or ()), ask=not yes
+    )
 
 
-def checked(file: Path) -> "FleetDocument":
+def require_fleet_document(file: Path) -> "FleetDocument":
     """The file's document; tells each error with its line and path, and ends the command, if it has any."""
     try:
-        text = parse(_read(file))
+        text = parse_fleet_text(_read(file))
     except NotReadable as error:
-        fail(f"{_at(file, error.line)}: {error.message}", FOUND)
-    faults = faults_of(text.document)
+        fail(f"{_at(file, error.line)}: {error.message}", EXIT_DIFFERENCES)
+    faults = list_fleet_errors(text.document)
     if faults:
         _tell(file, text, faults)
     document = cast("FleetDocument", text.document)
@@ -75,15 +81,17 @@ def _warn_of_what_does_nothing(document: "FleetDocument") -> None:
     """Whoever wrote a rule relies on it: say so where this version only keeps it."""
     for field, what in (("ignore", "ignore rules"), ("maintenance", "maintenance windows")):
         if document.get(field):
-            warn(f"this version does not apply {what} yet: what they name is told all the same")
+            print_warning(f"this version does not apply {what} yet: what they name is told all the same")
     if not document.get("routes"):
-        warn("there are no routes: nobody is told anything in Slack, and the topic alone hears of it")
+        print_warning(
+            "there are no routes: nobody is told anything in Slack, and the topic alone hears of it"
+        )
 
 
 def _tell(file: Path, text: FleetText, faults: list[str]) -> None:
-    for fault in sorted(faults, key=lambda fault: text.line_of(fault) or 0):
-        say(f"{_at(file, text.line_of(fault))}: {fault}")
-    fail(f"{file} has {len(faults)} {'error' if len(faults) == 1 else 'errors'}", FOUND)
+    for fault in sorted(faults, key=lambda fault: text.find_line(fault) or 0):
+        print_line(f"{_at(file, text.find_line(fault))}: {fault}")
+    fail(f"{file} has {len(faults)} {'error' if len(faults) == 1 else 'errors'}", EXIT_DIFFERENCES)
 
 
 def _at(file: Path, line: int | None) -> str:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from esx_drift.adapters.fleet_file import FleetFile, fleet_of
+from esx_drift.adapters.fleet_file import FleetFile, parse_fleet
 from esx_drift.adapters.secrets import Secrets
-from esx_drift.cli.aws import clients, outputs_of, told
-from esx_drift.cli.terminal import FOUND, fail, say, warn
-from esx_drift.domain.fleets.fleet import Fleet, fleet_from
-from esx_drift.domain.names import FLEET_KEY, sha256_hex
+from esx_drift.cli.aws import explain_aws_errors, make_clients, read_stack_outputs
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_warning
+from esx_drift.domain.fleets.fleet import Fleet, build_fleet
+from esx_drift.domain.names import FLEET_KEY, compute_sha256
 from esx_drift.errors import FleetInvalid, SecretInvalid
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ EMPTY = Fleet(())
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class UploadTarget:
     """Where to upload: a stack's StateBucket, or a bucket by its name."""
 
     stack: str
@@ -29,37 +29,39 @@ class Target:
 
     def name(self) -> str:
         """The bucket's name."""
-        return self.bucket or outputs_of(self.stack, "StateBucketName")[0]
+        return self.bucket or read_stack_outputs(self.stack, "StateBucketName")[0]
 
 
-def push(document: "FleetDocument", target: Target, renamed: tuple[str, ...], *, ask: bool) -> None:
+def upload_fleet(
+    document: "FleetDocument", target: UploadTarget, renamed: tuple[str, ...], *, ask: bool
+) -> None:
     """Upload a checked document, unless nothing changes, a vCenter seems renamed, or the person says no."""
-    aws = clients()
-    with told("Uploading the fleet file"):
+    aws = make_clients()
+    with explain_aws_errors("Uploading the fleet file"):
         file = FleetFile(aws.s3, target.name())
-        stored = file.stored()
+        stored = file.read_stored()
         body = json.dumps(document, indent=2, sort_keys=True).encode()
         if stored is not None and stored.body == body:
-            say(f"s3://{file.bucket}/{FLEET_KEY} says the same already.")
+            print_line(f"s3://{file.bucket}/{FLEET_KEY} says the same already.")
             return
-        before, after = _fleet_or_empty(stored.body if stored else None), fleet_from(document)
+        before, after = _fleet_or_empty(stored.body if stored else None), build_fleet(document)
         _refuse_renames(before, after, renamed, Secrets(aws.secrets))
-        for line in differences(before, after):
-            say(f"  {line}")
+        for line in list_fleet_differences(before, after):
+            print_line(f"  {line}")
         if ask and not typer.confirm(f"Upload to s3://{file.bucket}/{FLEET_KEY}?"):
-            fail("not uploaded", FOUND)
+            fail("not uploaded", EXIT_DIFFERENCES)
         if not file.write(body, stored):
             fail(
                 "not uploaded: somebody else pushed at the same time. Run it again to see what changed.",
-                FOUND,
+                EXIT_DIFFERENCES,
             )
-    say(
-        f"Uploaded to s3://{file.bucket}/{FLEET_KEY}, sha256 {sha256_hex(body)}. The next run uses it.",
+    print_line(
+        f"Uploaded to s3://{file.bucket}/{FLEET_KEY}, sha256 {compute_sha256(body)}. The next run uses it.",
         "green",
     )
 
 
-def differences(before: Fleet, after: Fleet) -> list[str]:
+def list_fleet_differences(before: Fleet, after: Fleet) -> list[str]:
     """What an upload changes, a line each: ``+`` added, ``-`` removed, ``~`` changed."""
     lines = []
     for what, old, new in (
@@ -79,9 +81,9 @@ def _fleet_or_empty(body: bytes | None) -> Fleet:
     if body is None:
         return EMPTY
     try:
-        return fleet_of(body)
+        return parse_fleet(body)
     except FleetInvalid:
-        warn("the fleet file that is there is not valid; it will be replaced whole")
+        print_warning("the fleet file that is there is not valid; it will be replaced whole")
         return EMPTY
 
 
@@ -89,7 +91,7 @@ def _refuse_renames(before: Fleet, after: Fleet, allowed: tuple[str, ...], secre
     """A vCenter under a new name would begin a second trail, and its first look would hide what changed."""
     was, now = {vcenter.name for vcenter in before.vcenters}, {vcenter.name for vcenter in after.vcenters}
     for name in set(allowed) - (was - now):
-        fail(f"--rename {name}: the file doesn't drop a vCenter of that name", FOUND)
+        fail(f"--rename {name}: the file doesn't drop a vCenter of that name", EXIT_DIFFERENCES)
     gone, come = sorted(was - now), sorted(now - was)
     unsaid = [name for name in gone if name not in allowed]
     old_hosts = {name: _host(name, secrets) for name in unsaid if come}
@@ -101,7 +103,7 @@ def _refuse_renames(before: Fleet, after: Fleet, allowed: tuple[str, ...], secre
                     f"{new} is {old} under a new name: their secrets name the same host, {host[0]}.\n"
                     f"Under a new name its trail begins anew, with a first look that reports no change.\n"
                     f"Keep the name {old}, or say --rename {old} if that is meant.",
-                    FOUND,
+                    EXIT_DIFFERENCES,
                 )
 
 
@@ -109,6 +111,8 @@ def _host(name: str, secrets: Secrets) -> tuple[str, int] | None:
     try:
         secret = secrets.vcenter(name)
     except SecretInvalid as error:
-        warn(f"{error.message}. Without it nobody can tell whether {name} is a vCenter under another name.")
+        print_warning(
+            f"{error.message}. Without it nobody can tell whether {name} is a vCenter under another name."
+        )
         return None
     return secret.host.casefold(), secret.port

@@ -4,20 +4,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from esx_drift.domain.dispatching.known import left_out_by
+from esx_drift.domain.dispatching.known import find_pattern_that_leaves_out
 from esx_drift.domain.fleets.fleet import Fleet
-from esx_drift.domain.images.labels import release_of
-from esx_drift.domain.judging.findings import rank
+from esx_drift.domain.images.labels import name_esxi_release
+from esx_drift.domain.judging.findings import rank_severity
 from esx_drift.domain.judging.kinds import VCENTER_KINDS
 from esx_drift.domain.names import VCENTER_LOG
-from esx_drift.domain.shapes import After, Coverage, Finding, KnownCluster, Snapshot, State
+from esx_drift.domain.shapes import Coverage, Finding, KnownCluster, LogState, Snapshot, StateFile
 
 AWAY_KINDS = VCENTER_KINDS - {"cluster-missing"}
 """What keeps a vCenter as a whole from being listed, in its own log."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class StatusRow:
     """One cluster; with ``cluster`` none a vCenter's own findings, or (``standalone``) hosts in no cluster.
 
     What was never seen is none. ``seen``: by its last check; where it was not, image and coverage are those
@@ -36,29 +36,29 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class FleetStatus:
     """All that the table is made of.
 
     ``snapshots`` is keyed by vCenter and cluster, ``standalone`` counts hosts in no cluster by vCenter.
     """
 
     fleet: Fleet
-    states: Mapping[tuple[str, str], After]
+    states: Mapping[tuple[str, str], LogState]
     snapshots: Mapping[tuple[str, str], Snapshot]
     standalone: Mapping[str, int]
 
 
-def by_log(states: Iterable[State]) -> dict[tuple[str, str], After]:
+def index_by_log(states: Iterable[StateFile]) -> dict[tuple[str, str], LogState]:
     """What each log knows, by vCenter and cluster."""
     return {(state["vcenter"], state["cluster"]): state["after"] for state in states}
 
 
-def rows_of(known: Known) -> list[Row]:
+def build_rows(known: FleetStatus) -> list[StatusRow]:
     """The fleet file's vCenters in its order, each with its clusters by name; retired ones are left out."""
     return [row for vcenter in known.fleet.vcenters for row in _vcenter_rows(vcenter.name, known)]
 
 
-def clusters_of(vcenter: str, known: Known) -> dict[str, str]:
+def list_clusters(vcenter: str, known: FleetStatus) -> dict[str, str]:
     """The clusters of a vCenter that are to be checked, id to name."""
     own = known.states.get((vcenter, VCENTER_LOG))
     listed: Mapping[str, KnownCluster] = (own and own["clusters"]) or {}
@@ -73,41 +73,42 @@ def clusters_of(vcenter: str, known: Known) -> dict[str, str]:
     return {
         cluster: name
         for cluster, name in names.items()
-        if patterns is None or left_out_by(patterns, cluster, name, listed.get(cluster)) is None
+        if patterns is None
+        or find_pattern_that_leaves_out(patterns, cluster, name, listed.get(cluster)) is None
     }
 
 
-def image_name(snapshot: Snapshot) -> str | None:
+def name_image(snapshot: Snapshot) -> str | None:
     """What most hosts run, and how many if not all do; none if no host was ever seen."""
     running = Counter(host["image"] for host in snapshot["hosts"].values() if host["image"] is not None)
     if not running:
         return None
     digest, hosts = min(running.items(), key=lambda image: (-image[1], image[0]))
-    name = release_of(snapshot["images"][digest], snapshot["labels"])
+    name = name_esxi_release(snapshot["images"][digest], snapshot["labels"])
     return name if len(running) == 1 else f"{name} on {hosts} of {running.total()}"
 
 
-def _vcenter_rows(vcenter: str, known: Known) -> Iterator[Row]:
-    clusters = clusters_of(vcenter, known)
+def _vcenter_rows(vcenter: str, known: FleetStatus) -> Iterator[StatusRow]:
+    clusters = list_clusters(vcenter, known)
     own = known.states.get((vcenter, VCENTER_LOG))
     found = _open(own)
     wide = tuple(finding for finding in found if finding["subject"] not in clusters)
     if wide or not clusters:
-        yield Row(vcenter, None, findings=wide)
+        yield StatusRow(vcenter, None, findings=wide)
     for cluster, name in sorted(clusters.items(), key=lambda one: (one[1], one[0])):
         about = tuple(finding for finding in found if finding["subject"] == cluster)
         yield _cluster_row(
-            Row(vcenter, name, findings=about, seen=not (_is_away(own) or _is_missed(about))),
+            StatusRow(vcenter, name, findings=about, seen=not (_is_away(own) or _is_missed(about))),
             known.states.get((vcenter, cluster)),
             known.snapshots.get((vcenter, cluster)),
         )
     if vcenter in known.standalone:
         hosts = known.standalone[vcenter]
         coverage: Coverage = {"hosts": hosts, "covered": 0, "failed": 0, "unsupported": 0}
-        yield Row(vcenter, None, coverage=coverage, standalone=True)
+        yield StatusRow(vcenter, None, coverage=coverage, standalone=True)
 
 
-def _is_away(own: After | None) -> bool:
+def _is_away(own: LogState | None) -> bool:
     """Whether a vCenter could not be listed, by its own log: then no cluster of it was seen since."""
     if own is None:
         return False
@@ -120,7 +121,7 @@ def _is_missed(about: tuple[Finding, ...]) -> bool:
     return any(finding["kind"] in {"cluster-missing", "check-overdue"} for finding in about)
 
 
-def _cluster_row(row: Row, after: After | None, snapshot: Snapshot | None) -> Row:
+def _cluster_row(row: StatusRow, after: LogState | None, snapshot: Snapshot | None) -> StatusRow:
     if after is None:
         return replace(row, seen=False)
     found = (*row.findings, *_open(after))
@@ -128,14 +129,16 @@ def _cluster_row(row: Row, after: After | None, snapshot: Snapshot | None) -> Ro
     uniform = not any(finding["kind"] == "image-not-uniform" for finding in found)
     return replace(
         row,
-        image=image_name(snapshot) if snapshot else None,
+        image=name_image(snapshot) if snapshot else None,
         uniform=uniform if coverage and coverage["covered"] > 0 else None,
         coverage=coverage,
         last_look_at=after["last_look_at"],
-        findings=tuple(sorted(found, key=lambda finding: (-rank(finding["severity"]), finding["kind"]))),
+        findings=tuple(
+            sorted(found, key=lambda finding: (-rank_severity(finding["severity"]), finding["kind"]))
+        ),
         seen=row.seen and after["last_look_at"] is not None and after["blind_since"] is None,
     )
 
 
-def _open(after: After | None) -> tuple[Finding, ...]:
+def _open(after: LogState | None) -> tuple[Finding, ...]:
     return tuple(after["findings"].values()) if after else ()

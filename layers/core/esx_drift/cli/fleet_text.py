@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from esx_drift.contracts import json_of
+from esx_drift.contracts import parse_json
 from esx_drift.errors import ContractViolation
 
 MAX_DEPTH = 64
@@ -50,7 +50,7 @@ class FleetText:
     document: object
     lines: dict[str, int] = field(default_factory=dict)
 
-    def line_of(self, fault: str) -> int | None:
+    def find_line(self, fault: str) -> int | None:
         """The line that a fault is about: that of its pointer, or of what should hold the missing value."""
         pointer, _, _ = fault.partition(": ")
         while pointer and pointer not in self.lines:
@@ -58,13 +58,13 @@ class FleetText:
         return self.lines.get(pointer)
 
 
-def parse(text: str) -> FleetText:
+def parse_fleet_text(text: str) -> FleetText:
     """The text's document; raises ``NotReadable``. What begins with a brace or a bracket is JSON."""
     try:
         if text.lstrip().startswith(("{", "[")):
-            return FleetText(json_of(text.encode()))
+            return FleetText(parse_json(text.encode()))
         read = _parse_yaml(text)
-        json_of(json.dumps(read.document).encode())
+        parse_json(json.dumps(read.document).encode())
     except ContractViolation as error:
         raise NotReadable(error.message) from error
     return read

@@ -5,21 +5,21 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, cast
 
 from esx_drift.adapters.store import S3Store
-from esx_drift.cli.terminal import warn
-from esx_drift.contracts import json_of, violations
+from esx_drift.cli.terminal import print_warning
+from esx_drift.contracts import list_violations, parse_json
 from esx_drift.domain.names import VCENTER_LOG
-from esx_drift.domain.shapes import After, Snapshot, State
+from esx_drift.domain.shapes import LogState, Snapshot, StateFile
 from esx_drift.errors import ContractViolation, StoreUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 PREFIX = "state/"
-AT_ONCE = 8
+MAX_PARALLEL_READS = 8
 """Reads in flight: below the ten connections that a botocore client keeps."""
 
 
-def states_in(s3: "S3Client", bucket: str) -> Iterator[State]:
+def read_states(s3: "S3Client", bucket: str) -> Iterator[StateFile]:
     """Each state in the bucket; one that can't be trusted is warned of and left out."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX)
     keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
@@ -30,18 +30,20 @@ def states_in(s3: "S3Client", bucket: str) -> Iterator[State]:
     for key, read in zip(keys, _each(body, keys), strict=True):
         state = _state_of(read)
         if state is None:
-            warn(f"s3://{bucket}/{key} is no valid state; the next check rebuilds it from the log")
+            print_warning(f"s3://{bucket}/{key} is no valid state; the next check rebuilds it from the log")
         else:
             yield state
 
 
-def snapshots_of(states: Mapping[tuple[str, str], After], store: S3Store) -> dict[tuple[str, str], Snapshot]:
+def read_snapshots(
+    states: Mapping[tuple[str, str], LogState], store: S3Store
+) -> dict[tuple[str, str], Snapshot]:
     """The last snapshot of each log that has one."""
     taken = {log: after["snapshot"]["key"] for log, after in states.items() if after["snapshot"]}
     return dict(zip(taken, _each(store.snapshot, taken.values()), strict=True))
 
 
-def standalone_hosts(states: Iterable[State], store: S3Store) -> dict[str, int]:
+def count_standalone_hosts(states: Iterable[StateFile], store: S3Store) -> dict[str, int]:
     """How many hosts in no cluster each vCenter had, by its last dispatch; where that listed nothing, none.
 
     A record that can't be read is warned of: the rest of the fleet is to be shown all the same.
@@ -51,7 +53,7 @@ def standalone_hosts(states: Iterable[State], store: S3Store) -> dict[str, int]:
     return {vcenter: hosts for vcenter, hosts in counted.items() if hosts}
 
 
-def _is_own(state: State) -> bool:
+def _is_own(state: StateFile) -> bool:
     return state["cluster"] == VCENTER_LOG
 
 
@@ -59,7 +61,7 @@ def _standalone(store: S3Store, vcenter: str, seq: int) -> int | None:
     try:
         record, _ = store.record(vcenter, VCENTER_LOG, seq)
     except (StoreUnavailable, ContractViolation, ValueError) as error:
-        warn(
+        print_warning(
             f"the last record of {vcenter} can't be read, so that its standalone hosts are not known: {error}"
         )
         return None
@@ -67,13 +69,13 @@ def _standalone(store: S3Store, vcenter: str, seq: int) -> int | None:
 
 
 def _each[T](read: Callable[[str], T], keys: Iterable[str]) -> list[T]:
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(MAX_PARALLEL_READS) as pool:
         return list(pool.map(read, keys))
 
 
-def _state_of(body: bytes) -> State | None:
+def _state_of(body: bytes) -> StateFile | None:
     try:
-        state = json_of(body)
+        state = parse_json(body)
     except ContractViolation:
         return None
-    return None if violations("state", state) else cast("State", state)
+    return None if list_violations("state", state) else cast("StateFile", state)

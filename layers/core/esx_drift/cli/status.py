@@ -7,56 +7,60 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from esx_drift.cli.fleet_rows import Known, Row, by_log, rows_of
-from esx_drift.cli.terminal import printable, say, stdout
-from esx_drift.domain.telling.wording import counted
-from esx_drift.domain.times import time_of
+from esx_drift.cli.fleet_rows import FleetStatus, StatusRow, build_rows, index_by_log
+from esx_drift.cli.terminal import escape_unprintable, make_stdout, print_line
+from esx_drift.domain.telling.wording import format_count
+from esx_drift.domain.times import parse_time
 
 STYLES = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 HEADINGS = ("vCenter", "Cluster", "Image", "Uniform", "Covered", "Last look (UTC)", "Open findings")
 NEVER = "never"
 UNKNOWN = "-"
 
-Stack = Annotated[str, typer.Option(help="The CloudFormation stack that esx-drift was deployed as.")]
+StatusStackOption = Annotated[
+    str, typer.Option(help="The CloudFormation stack that esx-drift was deployed as.")
+]
 
 
-def status(stack: Stack = "esx-drift") -> None:
+def status(stack: StatusStackOption = "esx-drift") -> None:
     """Show each cluster: its image, if all hosts run it, how many were seen and when, and what is open.
 
     What its last check did not see is shown as it was, and counted as not covered.
 
     Exit code 0: shown, whatever is open; 2: trouble.
     """
-    rows = rows_of(_known(stack))
+    rows = build_rows(_known(stack))
     table = Table(box=None)
     for heading in HEADINGS:
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*_cells(row))
-    stdout().print(table)
-    say("")
-    say(_summary(rows))
+    make_stdout().print(table)
+    print_line("")
+    print_line(_summary(rows))
 
 
-def _known(stack: str) -> Known:
+def _known(stack: str) -> FleetStatus:
     # boto3 takes long to load: only a command that needs it pays.
     from esx_drift.adapters.fleet_file import FleetFile  # noqa: PLC0415 -- see above
     from esx_drift.adapters.store import S3Store  # noqa: PLC0415 -- see above
-    from esx_drift.cli.aws import clients, outputs_of, told  # noqa: PLC0415 -- see above
-    from esx_drift.cli.states import snapshots_of, standalone_hosts, states_in  # noqa: PLC0415 -- see above
+    from esx_drift.cli.aws import explain_aws_errors, make_clients, read_stack_outputs  # noqa: PLC0415 -- see above
+    from esx_drift.cli.states import count_standalone_hosts, read_snapshots, read_states  # noqa: PLC0415 -- see above
 
-    aws = clients()
-    with told("Reading the fleet's state"):
-        state_bucket, audit_bucket = outputs_of(stack, "StateBucketName", "AuditBucketName")
+    aws = make_clients()
+    with explain_aws_errors("Reading the fleet's state"):
+        state_bucket, audit_bucket = read_stack_outputs(stack, "StateBucketName", "AuditBucketName")
         fleet, _ = FleetFile(aws.s3, state_bucket).read()
-        stored = list(states_in(aws.s3(), state_bucket))
-        states, store = by_log(stored), S3Store(aws.s3, audit_bucket, state_bucket)
-        return Known(fleet, states, snapshots_of(states, store), standalone_hosts(stored, store))
+        stored = list(read_states(aws.s3(), state_bucket))
+        states, store = index_by_log(stored), S3Store(aws.s3, audit_bucket, state_bucket)
+        return FleetStatus(
+            fleet, states, read_snapshots(states, store), count_standalone_hosts(stored, store)
+        )
 
 
-def _cells(row: Row) -> list[Text]:
+def _cells(row: StatusRow) -> list[Text]:
     return [
-        Text(printable(row.vcenter)),
+        Text(escape_unprintable(row.vcenter)),
         _name(row),
         _image(row),
         _uniform(row),
@@ -66,19 +70,23 @@ def _cells(row: Row) -> list[Text]:
     ]
 
 
-def _name(row: Row) -> Text:
+def _name(row: StatusRow) -> Text:
     if row.cluster is not None:
-        return Text(printable(row.cluster))
+        return Text(escape_unprintable(row.cluster))
     return Text("(hosts in no cluster)" if row.standalone else "(the vCenter)", "dim")
 
 
-def _image(row: Row) -> Text:
+def _image(row: StatusRow) -> Text:
     if row.image is None:
         return Text(UNKNOWN)
-    return Text(printable(row.image)) if row.seen else Text(f"was {printable(row.image)}", "dim")
+    return (
+        Text(escape_unprintable(row.image))
+        if row.seen
+        else Text(f"was {escape_unprintable(row.image)}", "dim")
+    )
 
 
-def _uniform(row: Row) -> Text:
+def _uniform(row: StatusRow) -> Text:
     """Of hosts that were not seen nobody knows whether they run the same."""
     coverage = row.coverage
     if coverage is None or row.uniform is None or not row.seen:
@@ -88,7 +96,7 @@ def _uniform(row: Row) -> Text:
     return Text("yes" if coverage["covered"] == coverage["hosts"] else "of those seen")
 
 
-def _covered(row: Row) -> Text:
+def _covered(row: StatusRow) -> Text:
     coverage = row.coverage
     if coverage is None:
         return Text(UNKNOWN)
@@ -98,14 +106,14 @@ def _covered(row: Row) -> Text:
     return Text(share, "" if coverage["covered"] == coverage["hosts"] else "yellow")
 
 
-def _looked(row: Row) -> str:
+def _looked(row: StatusRow) -> str:
     if row.last_look_at:
-        return f"{time_of(row.last_look_at):%Y-%m-%d %H:%M}"
+        return f"{parse_time(row.last_look_at):%Y-%m-%d %H:%M}"
     is_about_looks = row.cluster is not None or not (row.findings or row.standalone)
     return NEVER if is_about_looks else UNKNOWN
 
 
-def _findings(row: Row) -> Text:
+def _findings(row: StatusRow) -> Text:
     if not row.findings:
         return Text("none" if row.last_look_at and row.seen else UNKNOWN)
     counts = Counter((finding["severity"], finding["kind"]) for finding in row.findings)
@@ -116,7 +124,7 @@ def _findings(row: Row) -> Text:
     return Text(", ").join(told)
 
 
-def _summary(rows: list[Row]) -> str:
+def _summary(rows: list[StatusRow]) -> str:
     """What was not seen by its last check is not counted as covered, whatever was seen before."""
     clusters = [row for row in rows if row.cluster is not None]
     known = [row for row in rows if row.coverage]
@@ -125,7 +133,7 @@ def _summary(rows: list[Row]) -> str:
     findings = [finding for row in rows for finding in row.findings]
     critical = sum(finding["severity"] == "critical" for finding in findings)
     return (
-        f"{sum(row.seen for row in clusters)} of {counted(len(clusters), 'cluster')} seen by the last check, "
-        f"{covered} of {counted(hosts, 'known host')} covered, "
-        f"{counted(len(findings), 'finding')} open, {critical} of them critical"
+        f"{sum(row.seen for row in clusters)} of {format_count(len(clusters), 'cluster')} seen by the last check, "
+        f"{covered} of {format_count(hosts, 'known host')} covered, "
+        f"{format_count(len(findings), 'finding')} open, {critical} of them critical"
     )

@@ -11,66 +11,66 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-FOUND = 1
+EXIT_DIFFERENCES = 1
 """Exit code: something is to be told (errors in a file, changes, an altered trail)."""
 
-TROUBLE = 2
+EXIT_TROUBLE = 2
 """Exit code: the command could not do its work."""
 
 PIPE_WIDTH = 200
 """Columns where the output is no terminal: wide enough that no table is wrapped in a file."""
 
 
-def printable(text: str) -> str:
+def escape_unprintable(text: str) -> str:
     """The text with every character escaped that a terminal would act on."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def stdout() -> Console:
+def make_stdout() -> Console:
     """A console on stdout as it is now; never colours a pipe, and takes no markup from text."""
     return _console(stderr=False)
 
 
-def stderr() -> Console:
+def make_stderr() -> Console:
     """The same on stderr."""
     return _console(stderr=True)
 
 
-def say(text: str, style: str = "") -> None:
+def print_line(text: str, style: str = "") -> None:
     """One line on stdout, wrapped by nobody."""
-    stdout().print(Text(printable(text), style), soft_wrap=True)
+    make_stdout().print(Text(escape_unprintable(text), style), soft_wrap=True)
 
 
-def show(table: Table) -> None:
+def print_table(table: Table) -> None:
     """A table on stdout after a blank line, without the blanks that would fill its lines in a ticket."""
-    console = stdout()
+    console = make_stdout()
     with console.capture() as captured:
         console.print(table)
     lines = [line.rstrip() for line in captured.get().splitlines()]
     console.file.write("\n".join(("", *lines, "")))
 
 
-def warn(text: str) -> None:
+def print_warning(text: str) -> None:
     """One line on stderr for something that doesn't stop the command."""
-    stderr().print(Text("warning: ", "yellow") + Text(printable(text)), soft_wrap=True)
+    make_stderr().print(Text("warning: ", "yellow") + Text(escape_unprintable(text)), soft_wrap=True)
 
 
-def note(text: str) -> None:
+def print_note(text: str) -> None:
     """One line on stderr that nobody needs to act on."""
-    stderr().print(Text("info: ", "dim") + Text(printable(text)), soft_wrap=True)
+    make_stderr().print(Text("info: ", "dim") + Text(escape_unprintable(text)), soft_wrap=True)
 
 
-def tell_trouble(text: str) -> None:
+def print_trouble(text: str) -> None:
     """What went wrong, on stderr: the first line says what, the others where and what to do next."""
     first, *others = text.splitlines()
-    stderr().print(Text("esx-drift: ", "bold red") + Text(printable(first)), soft_wrap=True)
+    make_stderr().print(Text("esx-drift: ", "bold red") + Text(escape_unprintable(first)), soft_wrap=True)
     for line in others:
-        stderr().print(Text(f"  {printable(line)}"), soft_wrap=True)
+        make_stderr().print(Text(f"  {escape_unprintable(line)}"), soft_wrap=True)
 
 
-def fail(text: str, code: int = TROUBLE) -> NoReturn:
+def fail(text: str, code: int = EXIT_TROUBLE) -> NoReturn:
     """Tell trouble and end the command."""
-    tell_trouble(text)
+    print_trouble(text)
     raise typer.Exit(code)
 
 

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from esx_drift.cli.documents import document_in, lines_of, tell_notices
-from esx_drift.cli.terminal import FOUND, say
+from esx_drift.cli.documents import print_unknown_fields, read_document_file, render_violation_lines
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, print_line
 from esx_drift.errors import ContractViolation
 
 
@@ -18,10 +18,10 @@ def validate(
     Exit code: 0 valid, 1 invalid, 2 can't be read.
     """
     try:
-        valid = document_in(document)
+        valid = read_document_file(document)
     except ContractViolation as error:
-        for line in lines_of(error):
-            say(line)
-        raise typer.Exit(FOUND) from None
-    tell_notices({document: valid})
-    say(f"{document} is valid")
+        for line in render_violation_lines(error):
+            print_line(line)
+        raise typer.Exit(EXIT_DIFFERENCES) from None
+    print_unknown_fields({document: valid})
+    print_line(f"{document} is valid")

@@ -6,43 +6,43 @@
 
 from typing import cast
 
-from esx_drift.contracts.notices import unknown_in
-from esx_drift.contracts.parsing import json_of, of_any_depth, refuse_deep
-from esx_drift.contracts.schemas import gate, tidy_gate
-from esx_drift.contracts.wording import violation_lines
+from esx_drift.contracts.notices import walk_unknown_fields
+from esx_drift.contracts.parsing import parse_json, parse_json_of_any_depth, require_shallow
+from esx_drift.contracts.schemas import closed_validator, fast_validator
+from esx_drift.contracts.wording import render_violations
 from esx_drift.domain.images.document import Document
 from esx_drift.errors import ContractViolation
 
-__all__ = ["json_of", "notices_of", "read_document", "require", "violations"]
+__all__ = ["list_unknown_fields", "list_violations", "parse_json", "read_document", "require_valid"]
 
 DOCUMENT_SCHEMA = "installed-images"
 
 
-def violations(schema: str, instance: object) -> list[str]:
+def list_violations(schema: str, instance: object) -> list[str]:
     """What ``schema`` (the stem of a file in ``schemas/``) refuses in ``instance``; empty if it is valid.
 
     Each line is a JSON Pointer, ``: expected`` what, ``, got`` what; sorted, with little of the data in it.
     """
-    return violation_lines(schema, instance)
+    return render_violations(schema, instance)
 
 
-def require(schema: str, instance: object) -> None:
+def require_valid(schema: str, instance: object) -> None:
     """Raise ``ContractViolation`` with every violation unless ``instance`` is valid."""
-    if gate(schema).is_valid(instance):
+    if fast_validator(schema).is_valid(instance):
         return
-    found = violations(schema, instance)
+    found = list_violations(schema, instance)
     if found:
         raise ContractViolation(f"not a valid {schema}: {found[0]}", tuple(found))
 
 
 def read_document(body: bytes) -> Document:
     """The document in the reply's bytes, to be trusted from here on; else ``ContractViolation``."""
-    document = of_any_depth(body)
+    document = parse_json_of_any_depth(body)
     # A tidy document has no place for unknown levels, so that one look at it is enough.
-    if not tidy_gate(DOCUMENT_SCHEMA).is_valid(document):
-        refuse_deep(document)
+    if not closed_validator(DOCUMENT_SCHEMA).is_valid(document):
+        require_shallow(document)
         _refuse_legacy(document)
-        require(DOCUMENT_SCHEMA, document)
+        require_valid(DOCUMENT_SCHEMA, document)
     return cast("Document", document)
 
 
@@ -53,6 +53,10 @@ def _refuse_legacy(document: object) -> None:
         raise ContractViolation(f"not a valid {DOCUMENT_SCHEMA}{line}", (line,))
 
 
-def notices_of(document: Document) -> list[str]:
+def list_unknown_fields(document: Document) -> list[str]:
     """What the document holds that no known release of the API does: fields and enum values, once each."""
-    return [] if tidy_gate(DOCUMENT_SCHEMA).is_valid(document) else unknown_in(DOCUMENT_SCHEMA, document)
+    return (
+        []
+        if closed_validator(DOCUMENT_SCHEMA).is_valid(document)
+        else walk_unknown_fields(DOCUMENT_SCHEMA, document)
+    )

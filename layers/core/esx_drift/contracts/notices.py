@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from typing import cast
 
-from esx_drift.contracts.schemas import SUFFIX, Schema, schemas
-from esx_drift.contracts.wording import brief, token
+from esx_drift.contracts.schemas import SUFFIX, Schema, load_schemas
+from esx_drift.contracts.wording import abbreviate_value, format_pointer_token
 from esx_drift.domain.shapes import Json
 
 MAX_NOTICES = 50
 
 
-def unknown_in(name: str, instance: object) -> list[str]:
+def walk_unknown_fields(name: str, instance: object) -> list[str]:
     """One line for each place and unknown field or value; ``*`` stands for ids and positions."""
-    schema = schemas()[name + SUFFIX]
+    schema = load_schemas()[name + SUFFIX]
     found = sorted(set(_walk(schema, schema, cast("Json", instance), "")))
     more = len(found) - MAX_NOTICES
     return [*found[:MAX_NOTICES], f"and {more} more"] if more > 0 else found
@@ -40,12 +40,12 @@ def _walk_object(root: Schema, schema: Schema, value: dict[str, Json], at: str) 
             yield from _unknown_value(cast("Schema", schema.get("propertyNames", {})), name, at)
             yield from _walk(root, cast("Schema", schema["additionalProperties"]), inner, f"{at}/*")
         else:
-            yield f"{at}/{token(name)}: a field that is not known"
+            yield f"{at}/{format_pointer_token(name)}: a field that is not known"
 
 
 def _unknown_value(schema: Schema, value: Json, at: str) -> Iterator[str]:
     if "x-known" in schema and value not in cast("list[Json]", schema["x-known"]):
-        yield f"{at}: a value that is not known: {brief(value)}"
+        yield f"{at}: a value that is not known: {abbreviate_value(value)}"
 
 
 def _resolved(root: Schema, reference: str) -> Schema:

@@ -19,46 +19,48 @@ _QUICK = msgspec.json.Decoder()
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def refusal(expected: str, got: str, pointer: str = "") -> ContractViolation:
+def build_json_refusal(expected: str, got: str, pointer: str = "") -> ContractViolation:
     """The error for a whole body that is refused."""
     line = f"{pointer}: expected {expected}, got {got}"
     return ContractViolation(f"not acceptable as JSON: expected {expected}, got {got}", (line,))
 
 
-def json_of(body: bytes) -> Json:
+def parse_json(body: bytes) -> Json:
     """The value in ``body``, or ``ContractViolation``.
 
     Stricter than ``json.loads``: UTF-8 only, at most 32 MB and 64 levels, and neither duplicate keys nor
     NaN, infinite numbers or lone surrogates, which readers disagree about and no canonical form can hold.
     """
-    value = of_any_depth(body)
-    refuse_deep(value)
+    value = parse_json_of_any_depth(body)
+    require_shallow(value)
     return value
 
 
-def of_any_depth(body: bytes) -> Json:
+def parse_json_of_any_depth(body: bytes) -> Json:
     """The same without a limit to the levels, for those who know that there are few."""
     if len(body) > MAX_BYTES:
-        raise refusal(f"at most {MAX_BYTES} bytes", f"{len(body)} bytes")
+        raise build_json_refusal(f"at most {MAX_BYTES} bytes", f"{len(body)} bytes")
     quick = _unharmed(body)
     if quick is not None:
         return quick
     return _decoded(_text_of(body))
 
 
-def refuse_deep(value: Json) -> None:
+def require_shallow(value: Json) -> None:
     """Raise ``ContractViolation`` for more than 64 levels."""
     if not _shallow().is_valid(value):
-        raise refusal(f"at most {MAX_LEVELS} levels", "more")
+        raise build_json_refusal(f"at most {MAX_LEVELS} levels", "more")
 
 
 def _text_of(body: bytes) -> str:
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
-        raise refusal("JSON in UTF-8", f"a byte that is not UTF-8 at position {error.start}") from None
+        raise build_json_refusal(
+            "JSON in UTF-8", f"a byte that is not UTF-8 at position {error.start}"
+        ) from None
     if text.startswith("\ufeff"):
-        raise refusal("JSON alone", "a byte order mark (BOM) before it")
+        raise build_json_refusal("JSON alone", "a byte order mark (BOM) before it")
     return text
 
 
@@ -81,13 +83,13 @@ def _decoded(text: str) -> Json:
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         at = f"line {error.lineno} column {error.colno}"
-        raise refusal("JSON", f"something else at {at} ({error.msg})") from None
+        raise build_json_refusal("JSON", f"something else at {at} ({error.msg})") from None
     except RecursionError:
-        raise refusal(f"at most {MAX_LEVELS} levels", "far more") from None
+        raise build_json_refusal(f"at most {MAX_LEVELS} levels", "far more") from None
     except UnicodeEncodeError:
-        raise refusal("text of whole characters", "half of a surrogate pair") from None
+        raise build_json_refusal("text of whole characters", "half of a surrogate pair") from None
     except ValueError:  # the int() of Python refuses more than 4300 digits
-        raise refusal("numbers of a bearable length", "thousands of digits") from None
+        raise build_json_refusal("numbers of a bearable length", "thousands of digits") from None
     return value
 
 
@@ -95,18 +97,20 @@ def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     found = dict(pairs)
     if len(found) != len(pairs):
         twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-        raise refusal("each field once", f"the field {json.dumps(twice[:100])} twice in one object")
+        raise build_json_refusal(
+            "each field once", f"the field {json.dumps(twice[:100])} twice in one object"
+        )
     return found
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise refusal("numbers that JSON knows", name)
+    raise build_json_refusal("numbers that JSON knows", name)
 
 
 def _finite(digits: str) -> float:
     number = float(digits)
     if math.isinf(number):
-        raise refusal("numbers that fit a double", digits[:100])
+        raise build_json_refusal("numbers that fit a double", digits[:100])
     return number
 
 

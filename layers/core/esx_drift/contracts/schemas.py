@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import jsonschema_rs
 
 from esx_drift.domain.shapes import Json
-from esx_drift.domain.times import time_of
+from esx_drift.domain.times import parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +35,7 @@ def _is_rfc_3339(value: str) -> bool:
     if not _RFC_3339.fullmatch(value):
         return False
     try:
-        time_of(value)
+        parse_time(value)
     except (ValueError, OverflowError):  # a 30 February; a year 1 that UTC would put before year 1
         return False
     return True
@@ -50,7 +50,7 @@ FORMATS = {"date-time": is_date_time, "uuid": is_uuid}
 
 
 @cache
-def schemas() -> dict[str, Schema]:
+def load_schemas() -> dict[str, Schema]:
     """Every schema by its file's name; a ``$ref`` from one to another is by that name."""
     folder = files("esx_drift") / "schemas"
     found = [entry for entry in folder.iterdir() if entry.name.endswith(SUFFIX)]
@@ -58,37 +58,37 @@ def schemas() -> dict[str, Schema]:
 
 
 @cache
-def gate(schema: str) -> jsonschema_rs.Draft202012Validator:
+def fast_validator(schema: str) -> jsonschema_rs.Draft202012Validator:
     """The fast validator. Only its yes is believed."""
-    return _compiled(schemas()[schema + SUFFIX])
+    return _compiled(load_schemas()[schema + SUFFIX])
 
 
 @cache
-def tidy_gate(schema: str) -> jsonschema_rs.Draft202012Validator:
+def closed_validator(schema: str) -> jsonschema_rs.Draft202012Validator:
     """The same for a schema that knows no field or enum value but its own, and nothing that holds itself."""
-    return _compiled(cast("Schema", _tidy(schemas()[schema + SUFFIX])))
+    return _compiled(cast("Schema", _tidy(load_schemas()[schema + SUFFIX])))
 
 
 def _compiled(schema: Schema) -> jsonschema_rs.Draft202012Validator:
-    registry = jsonschema_rs.Registry(list(schemas().items()))
+    registry = jsonschema_rs.Registry(list(load_schemas().items()))
     return jsonschema_rs.Draft202012Validator(
         schema, validate_formats=True, formats=FORMATS, registry=registry
     )
 
 
 @cache
-def authority(schema: str) -> "Draft202012Validator":
+def reference_validator(schema: str) -> "Draft202012Validator":
     """The validator whose verdict and errors count."""
     from jsonschema import Draft202012Validator, FormatChecker  # noqa: PLC0415 - only refusals pay for it
     from referencing import Registry, Resource  # noqa: PLC0415 - same
 
     registry: Registry[bool | Mapping[str, Any]] = Registry().with_resources(
-        (name, Resource.from_contents(content)) for name, content in schemas().items()
+        (name, Resource.from_contents(content)) for name, content in load_schemas().items()
     )
     checker = FormatChecker(formats=())
     for name, holds in FORMATS.items():
         checker.checks(name)(holds)
-    return Draft202012Validator(schemas()[schema + SUFFIX], registry=registry, format_checker=checker)
+    return Draft202012Validator(load_schemas()[schema + SUFFIX], registry=registry, format_checker=checker)
 
 
 def _tidy(schema: Json) -> Json:

@@ -7,13 +7,13 @@ from heapq import nsmallest
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from esx_drift.contracts.schemas import authority
+from esx_drift.contracts.schemas import reference_validator
 from esx_drift.domain.shapes import Json
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
 
-MAX_LINES = 100
+MAX_VIOLATIONS = 100
 MAX_TOKEN_CHARACTERS = 60
 MAX_POINTER_CHARACTERS = 200
 MAX_SHOWN_CHARACTERS = 100
@@ -42,28 +42,28 @@ _BOUNDS = {
 }
 
 
-def violation_lines(schema: str, instance: object) -> list[str]:
+def render_violations(schema: str, instance: object) -> list[str]:
     """Every violation as one line, sorted; beyond 100 the rest is only counted."""
-    lines = set(chain.from_iterable(map(_lines, authority(schema).iter_errors(instance))))
-    more = len(lines) - MAX_LINES
-    shown = nsmallest(MAX_LINES, lines)
+    lines = set(chain.from_iterable(map(_lines, reference_validator(schema).iter_errors(instance))))
+    more = len(lines) - MAX_VIOLATIONS
+    shown = nsmallest(MAX_VIOLATIONS, lines)
     return [*shown, f"and {more} more"] if more > 0 else shown
 
 
 def _lines(error: "ValidationError") -> Iterator[str]:
     error = _most_telling(error)
-    at, schema = pointer(error.absolute_path), error.schema
+    at, schema = format_pointer(error.absolute_path), error.schema
     asked: Any = error.validator_value
     value: Any = error.instance
     if isinstance(schema, Mapping) and "x-expected" in schema:
-        yield f"{at}: expected {schema['x-expected']}, got {brief(value)}"
+        yield f"{at}: expected {schema['x-expected']}, got {abbreviate_value(value)}"
     elif error.validator == "required":  # an error each, so that these lines repeat until made a set
         for name in asked:
             if name not in value:
-                yield f"{at}/{token(name)}: expected a value, got nothing"
+                yield f"{at}/{format_pointer_token(name)}: expected a value, got nothing"
     elif error.validator == "additionalProperties" and isinstance(schema, Mapping):
         for name in value.keys() - schema.get("properties", {}).keys():
-            yield f"{at}/{token(name)}: expected no such field, got {brief(value[name])}"
+            yield f"{at}/{format_pointer_token(name)}: expected no such field, got {abbreviate_value(value[name])}"
     else:
         validator = str(error.validator)
         yield f"{at}: expected {_expected(validator, asked)}, got {_got(validator, asked, value)}"
@@ -96,8 +96,8 @@ def _got(validator: str, asked: Json, value: Json) -> str:
         return LEGACY_MAP
     if validator == "uniqueItems" and isinstance(value, list):
         counts = Counter(json.dumps(item, sort_keys=True) for item in value)
-        return f"{brief(json.loads(counts.most_common(1)[0][0]))} {max(counts.values())} times"
-    return brief(value)
+        return f"{abbreviate_value(json.loads(counts.most_common(1)[0][0]))} {max(counts.values())} times"
+    return abbreviate_value(value)
 
 
 def _is_legacy_map(value: Json) -> bool:
@@ -107,7 +107,7 @@ def _is_legacy_map(value: Json) -> bool:
     return all(isinstance(item, dict) and set(item) == {"key", "value"} for item in value)
 
 
-def brief(value: Json) -> str:
+def abbreviate_value(value: Json) -> str:
     """A value in a few characters: a list or an object only by its size."""
     if isinstance(value, dict):
         return f"an object of {len(value)} fields"
@@ -117,13 +117,13 @@ def brief(value: Json) -> str:
     return shown if len(shown) <= MAX_SHOWN_CHARACTERS else f"{shown[:MAX_SHOWN_CHARACTERS]}…"
 
 
-def pointer(path: Iterable[str | int]) -> str:
+def format_pointer(path: Iterable[str | int]) -> str:
     """A JSON Pointer (RFC 6901), its end cut where names from outside make it too long to read."""
-    whole = "".join(f"/{token(part)}" for part in path)
+    whole = "".join(f"/{format_pointer_token(part)}" for part in path)
     return whole if len(whole) <= MAX_POINTER_CHARACTERS else f"{whole[:MAX_POINTER_CHARACTERS]}…"
 
 
-def token(part: object) -> str:
+def format_pointer_token(part: object) -> str:
     """One step of a JSON Pointer, without what would break a line or a terminal."""
     start = str(part)[: MAX_TOKEN_CHARACTERS + 1].replace("~", "~0").replace("/", "~1")
     text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in start)

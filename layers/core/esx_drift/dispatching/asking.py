@@ -2,25 +2,25 @@
 
 from dataclasses import dataclass
 
-from esx_drift.domain.images.release import refuse_old
-from esx_drift.domain.shapes import About, ClockFacts
+from esx_drift.domain.images.release import require_supported_release
+from esx_drift.domain.shapes import ClockFacts, VCenterIdentity
 from esx_drift.errors import VCENTER_FAILURES
-from esx_drift.failing import refuse_replaced
+from esx_drift.failing import require_same_vcenter
 from esx_drift.ports import VCenters, VCenterSession
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class VCenterListing:
     """What a vCenter answered. ``clusters`` maps ids to names; hosts in no cluster may be left uncounted."""
 
-    about: About
+    about: VCenterIdentity
     clock: ClockFacts | None
     clusters: dict[str, str]
     standalone_hosts: int | None
     notices: list[str]
 
 
-def ask(vcenters: VCenters, vcenter: str, known_uuid: str | None) -> Listing:
+def list_vcenter(vcenters: VCenters, vcenter: str, known_uuid: str | None) -> VCenterListing:
     """List a vCenter's clusters.
 
     Raises one of ``VCENTER_FAILURES``, ``SecretInvalid`` or a ``TransientError``. Nothing is asked of one
@@ -28,11 +28,11 @@ def ask(vcenters: VCenters, vcenter: str, known_uuid: str | None) -> Listing:
     """
     session = vcenters.session(vcenter)
     about = session.about()
-    refuse_replaced(vcenter, known_uuid, about)
-    refuse_old(vcenter, about)
+    require_same_vcenter(vcenter, known_uuid, about)
+    require_supported_release(vcenter, about)
     clusters = {cluster.id: cluster.name for cluster in session.clusters()}
     standalone_hosts, notices = _standalone(session)
-    return Listing(about, session.clock(), clusters, standalone_hosts, notices)
+    return VCenterListing(about, session.clock(), clusters, standalone_hosts, notices)
 
 
 def _standalone(session: VCenterSession) -> tuple[int | None, list[str]]:

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from esx_drift.domain.dispatching.listing import Reconciled
-from esx_drift.domain.dispatching.overdue import OVERDUE_INTERVALS, overdue
+from esx_drift.domain.dispatching.listing import ReconciledListing
+from esx_drift.domain.dispatching.overdue import OVERDUE_INTERVALS, list_overdue_conditions
 from esx_drift.domain.judging.condition import Condition
-from esx_drift.domain.shapes import After, Finding
-from esx_drift.domain.times import time_of
-from esx_drift.failing import HIDING
-from esx_drift.log import Log
+from esx_drift.domain.shapes import Finding, LogState
+from esx_drift.domain.times import parse_time
+from esx_drift.failing import HIDING_KINDS
+from esx_drift.log import Journal
 from esx_drift.ports import Store, Topic
 
 
@@ -22,11 +22,13 @@ class ClusterLogs:
     topic: Topic
     vcenter: str
 
-    def after(self, cluster: str) -> After:
+    def read_state(self, cluster: str) -> LogState:
         """What the next check of the cluster begins from."""
-        return Log(self.store, self.topic, self.vcenter, cluster).after()
+        return Journal(self.store, self.topic, self.vcenter, cluster).read_state()
 
-    def untold(self, conditions: Iterable[Condition], findings: Mapping[str, Finding]) -> list[Condition]:
+    def drop_already_reported(
+        self, conditions: Iterable[Condition], findings: Mapping[str, Finding]
+    ) -> list[Condition]:
         """Without clusters that a check met as gone, or hidden, before the listing did: their logs tell it.
 
         What the vCenter's own log tells already (``findings``), it goes on telling.
@@ -37,8 +39,13 @@ class ClusterLogs:
             if one.kind != "cluster-missing" or one.fingerprint in findings or not self._tells(one.subject)
         ]
 
-    def overdue(
-        self, reconciled: Reconciled, findings: Iterable[Finding], seen_at: str, now: datetime, hours: int
+    def list_overdue(
+        self,
+        reconciled: ReconciledListing,
+        findings: Iterable[Finding],
+        seen_at: str,
+        now: datetime,
+        hours: int,
     ) -> list[Condition]:
         """The clusters that nobody looked at within 3 intervals of so many hours, though they are listed.
 
@@ -48,11 +55,13 @@ class ClusterLogs:
         limit = now - OVERDUE_INTERVALS * timedelta(hours=hours)
         told = {one["subject"] for one in findings if one["kind"] == "check-overdue"}
         logs = {
-            cluster: self.after(cluster)
-            for cluster in reconciled.since(limit)
-            if cluster in told or time_of(seen_at) < limit
+            cluster: self.read_state(cluster)
+            for cluster in reconciled.list_listed_before(limit)
+            if cluster in told or parse_time(seen_at) < limit
         }
-        return overdue(reconciled.expected, logs, limit)
+        return list_overdue_conditions(reconciled.expected, logs, limit)
 
     def _tells(self, cluster: str) -> bool:
-        return any(finding["kind"] in HIDING for finding in self.after(cluster)["findings"].values())
+        return any(
+            finding["kind"] in HIDING_KINDS for finding in self.read_state(cluster)["findings"].values()
+        )

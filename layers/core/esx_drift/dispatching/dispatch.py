@@ -11,21 +11,21 @@ from datetime import datetime
 
 from aws_lambda_powertools import Logger
 
-from esx_drift.dispatching.look import DispatchLook
-from esx_drift.domain.dispatching.retiring import retirements
-from esx_drift.domain.dispatching.retrying import retry_of
-from esx_drift.domain.dispatching.run import Reply, Run, failed_in
-from esx_drift.domain.fleets.fleet import Fleet, VCenter
+from esx_drift.dispatching.look import VCenterDispatch
+from esx_drift.domain.dispatching.retiring import build_retire_requests
+from esx_drift.domain.dispatching.retrying import build_retry_request
+from esx_drift.domain.dispatching.run import DispatchReply, Run, list_failed_dispatches
+from esx_drift.domain.fleets.fleet import Fleet, VCenterSettings
 from esx_drift.domain.names import VCENTER_LOG
 from esx_drift.domain.shapes import CheckRequest, Dispatch, ExpectedCluster, Record, RetryRequest
-from esx_drift.domain.times import text_of
+from esx_drift.domain.times import format_time
 from esx_drift.errors import RequestRefused, TransientError
-from esx_drift.log import Answer, Log
+from esx_drift.log import Journal, RecordedAnswer
 from esx_drift.ports import Queue, Store, Topic, VCenters
 
 logger = Logger(child=True)
 
-ABREAST = 8
+MAX_PARALLEL_VCENTERS = 8
 """How many vCenters are listed at once: one that is slow costs the others nothing."""
 
 
@@ -43,14 +43,14 @@ class Dispatcher:
     clock: Callable[[], datetime]
     code_version: str
 
-    def run(self, run: Run) -> Reply:
+    def run(self, run: Run) -> DispatchReply:
         """Dispatch the whole fleet, or just what the run selects; the reply keeps that order.
 
         Raises ``RequestRefused``, before anything is sent, for a vCenter that the fleet does not know, and
         ``TransientError``, after every vCenter had its turn, where AWS failed: the same run finishes it.
         """
         vcenters = self._vcenters_of(run)
-        with ThreadPoolExecutor(ABREAST) as pool:
+        with ThreadPoolExecutor(MAX_PARALLEL_VCENTERS) as pool:
             futures = [pool.submit(self._dispatch, vcenter, run, repeat=True) for vcenter in vcenters]
         reply, broken = _blank(run), list[str]()
         for vcenter, future in zip(vcenters, futures, strict=True):
@@ -65,7 +65,7 @@ class Dispatcher:
             raise TransientError("run it again, not all was dispatched:\n" + "\n".join(broken))
         return reply
 
-    def retry(self, request: RetryRequest, *, redelivered: bool) -> Reply:
+    def retry(self, request: RetryRequest, *, redelivered: bool) -> DispatchReply:
         """List one vCenter again that failed before; all its clusters are dispatched once it answers.
 
         Many checkers may ask for the same retry at once: the first message is answered, and the others are
@@ -74,19 +74,19 @@ class Dispatcher:
         run = Run(request["run_id"], "retry", attempt=request["attempt"])
         return self._dispatch(self._known(request["vcenter"]), run, repeat=redelivered)
 
-    def _vcenters_of(self, run: Run) -> list[VCenter]:
+    def _vcenters_of(self, run: Run) -> list[VCenterSettings]:
         if run.selected is None:
             return list(self.fleet.vcenters)
         return [self._known(name) for name in run.selected]
 
-    def _known(self, name: str) -> VCenter:
+    def _known(self, name: str) -> VCenterSettings:
         vcenter = self.fleet.vcenter(name)
         if vcenter is None:
             raise RequestRefused(f"the fleet file has no vCenter called {name!r}: nothing was dispatched")
         return vcenter
 
-    def _dispatch(self, vcenter: VCenter, run: Run, *, repeat: bool) -> Reply:
-        look = DispatchLook(
+    def _dispatch(self, vcenter: VCenterSettings, run: Run, *, repeat: bool) -> DispatchReply:
+        look = VCenterDispatch(
             vcenters=self.vcenters,
             store=self.store,
             topic=self.topic,
@@ -99,16 +99,18 @@ class Dispatcher:
         )
         reply = _blank(run)
 
-        def send(answer: Answer) -> None:
+        def send(answer: RecordedAnswer) -> None:
             dispatch = answer.record["dispatch"]
             if dispatch is not None and (repeat or not answer.repeated):
                 _tell(answer.record, dispatch)
                 self._send(vcenter, run, answer.record, dispatch, reply)
 
-        Log(self.store, self.topic, vcenter.name).append(look.request_id, look, send)
+        Journal(self.store, self.topic, vcenter.name).append(look.request_id, look, send)
         return reply
 
-    def _send(self, vcenter: VCenter, run: Run, record: Record, dispatch: Dispatch, reply: Reply) -> None:
+    def _send(
+        self, vcenter: VCenterSettings, run: Run, record: Record, dispatch: Dispatch, reply: DispatchReply
+    ) -> None:
         for expected in dispatch["expected"]:
             self.queue.send_check(self._request(vcenter, run, expected), 0)
             reply["dispatched"].append(
@@ -120,13 +122,13 @@ class Dispatcher:
                 }
             )
         if dispatch["retry_after_seconds"] is not None and record["failure"] is not None:
-            retry = retry_of(vcenter.name, run.id, run.attempt + 1, record["failure"]["reason"])
+            retry = build_retry_request(vcenter.name, run.id, run.attempt + 1, record["failure"]["reason"])
             self.queue.send_retry(retry, dispatch["retry_after_seconds"])
-        for retirement in retirements(record, self.clock()):
+        for retirement in build_retire_requests(record, self.clock()):
             self.queue.send_check(retirement, 0)
-        reply["failed"] += failed_in(run, record, dispatch["expected"])
+        reply["failed"] += list_failed_dispatches(run, record, dispatch["expected"])
 
-    def _request(self, vcenter: VCenter, run: Run, expected: ExpectedCluster) -> CheckRequest:
+    def _request(self, vcenter: VCenterSettings, run: Run, expected: ExpectedCluster) -> CheckRequest:
         return {
             "schema_version": 1,
             "action": "check",
@@ -135,7 +137,7 @@ class Dispatcher:
             "vcenter": vcenter.name,
             "cluster": expected["cluster"],
             "cluster_name": expected["name"],
-            "requested_at": text_of(self.clock()),
+            "requested_at": format_time(self.clock()),
             "phase": "extract" if vcenter.extract else "collect",
             "attempt": 0,
             "task": None,
@@ -143,7 +145,7 @@ class Dispatcher:
         }
 
 
-def _blank(run: Run) -> Reply:
+def _blank(run: Run) -> DispatchReply:
     return {"run_id": run.id, "dispatched": [], "failed": []}
 
 

@@ -10,12 +10,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from esx_drift.adapters.topic import SnsTopic
 from esx_drift.config import LookingConfig
-from esx_drift.contracts import require
-from esx_drift.domain.doctor import AWS_FIX, FIX, Examination, Line, fix_of
-from esx_drift.domain.names import event_id
+from esx_drift.contracts import require_valid
+from esx_drift.domain.doctor import AWS_FIX, FIX_FACT, Examination, StepResult, find_fix
+from esx_drift.domain.names import make_event_id
 from esx_drift.domain.telling.event import DATA_SCHEMA
-from esx_drift.domain.telling.wording import counted
-from esx_drift.domain.times import text_of
+from esx_drift.domain.telling.wording import format_count
+from esx_drift.domain.times import format_time
 from esx_drift.errors import EsxDriftError, PermanentError
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ STATE_KEYS = ("state/@doctor", "breaker/@doctor")
 AUDIT_KEYS = ("records/@doctor", "documents/@doctor", "snapshots/@doctor", "quarantine/@doctor")
 """Keys that never exist, one below each prefix that a check writes to."""
 
-STEPS = ("StateBucket", "AuditBucket", "DriftTopic", "CheckQueue", "RetryQueue")
-DRILL = "esx-drift.report.drill"
+AWS_STEPS = ("StateBucket", "AuditBucket", "DriftTopic", "CheckQueue", "RetryQueue")
+DRILL_EVENT_TYPE = "esx-drift.report.drill"
 NO_ETAG = '"esx-drift-doctor"'
-ABSENT = frozenset({"NoSuchKey", "PreconditionFailed"})
-FORBIDDEN = frozenset({"AuthorizationError", "AccessDenied", "AccessDeniedException"})
+NO_OBJECT_CODES = frozenset({"NoSuchKey", "PreconditionFailed"})
+FORBIDDEN_CODES = frozenset({"AuthorizationError", "AccessDenied", "AccessDeniedException"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,9 @@ class AwsDoctor:
     sns: "Callable[[], SNSClient]"
     drill: "Event | None"
 
-    def lines(self) -> list[Line]:
+    def examine(self) -> list[StepResult]:
         """A line a step; none needs another."""
-        exam = Examination("AWS", STEPS)
+        exam = Examination("AWS", AWS_STEPS)
         for step in (
             lambda: self._bucket(self.config.state_bucket, STATE_KEYS),
             lambda: self._bucket(self.config.audit_bucket, AUDIT_KEYS),
@@ -57,7 +57,7 @@ class AwsDoctor:
             self._retry_queue,
         ):
             _try(exam, step)
-        return exam.ended()
+        return exam.finish()
 
     def _bucket(self, bucket: str, keys: tuple[str, ...]) -> str:
         self.s3().list_objects_v2(Bucket=bucket, MaxKeys=1)
@@ -66,7 +66,9 @@ class AwsDoctor:
             # If-Match on a key that isn't there: S3 asks whether the role may write, and then writes nothing.
             if not _refused(partial(self.s3().put_object, Bucket=bucket, Key=key, Body=b"", IfMatch=NO_ETAG)):
                 said = f"{bucket} took a write to {key} whose condition did not hold"
-                raise PermanentError(said, {FIX: "Use Amazon S3: the trail rests on conditional writes."})
+                raise PermanentError(
+                    said, {FIX_FACT: "Use Amazon S3: the trail rests on conditional writes."}
+                )
         return f"{bucket}: may be read and written to, on conditions"
 
     def _check_queue(self) -> str:
@@ -77,38 +79,38 @@ class AwsDoctor:
             return self._waiting(self.config.retry_queue_url)
         except ClientError as error:
             # The role may send, and need not be allowed to read: that SQS answered is what counts here.
-            if _code(error) not in FORBIDDEN:
+            if _code(error) not in FORBIDDEN_CODES:
                 raise
         return "SQS answers; only a check that meets an outage sends to it"
 
     def _waiting(self, url: str) -> str:
         shown = self.sqs().get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
-        return f"{counted(int(shown['Attributes']['ApproximateNumberOfMessages']), 'request')} waiting"
+        return f"{format_count(int(shown['Attributes']['ApproximateNumberOfMessages']), 'request')} waiting"
 
     def _topic(self) -> str:
         arn = self.config.drift_topic_arn
         if self.drill is not None:
             SnsTopic(self.sns, arn).publish(self.drill)
-            return f"took a drill: {DRILL}"
+            return f"took a drill: {DRILL_EVENT_TYPE}"
         try:
             self.sns().get_topic_attributes(TopicArn=arn)
         except ClientError as error:
             # The role may publish, and need not be allowed to read: that SNS answered is what counts here.
-            if _code(error) not in FORBIDDEN:
+            if _code(error) not in FORBIDDEN_CODES:
                 raise
         return "SNS answers; only --send tries to publish"
 
 
 def _try(exam: Examination, step: Callable[[], str]) -> None:
     try:
-        exam.ok(step())
+        exam.add_ok(step())
     except ClientError as error:
         code = _code(error)
-        exam.failed(f"{error.operation_name} was refused: {code}", _fix(code))
+        exam.add_failed(f"{error.operation_name} was refused: {code}", _fix(code))
     except BotoCoreError as error:
-        exam.failed(f"no answer: {type(error).__name__}", AWS_FIX)
+        exam.add_failed(f"no answer: {type(error).__name__}", AWS_FIX)
     except EsxDriftError as error:
-        exam.failed(error.message, fix_of(error, {}))
+        exam.add_failed(error.message, find_fix(error, {}))
 
 
 def _refused(call: Callable[[], object]) -> bool:
@@ -116,7 +118,7 @@ def _refused(call: Callable[[], object]) -> bool:
     try:
         call()
     except ClientError as error:
-        if _code(error) in ABSENT:
+        if _code(error) in NO_OBJECT_CODES:
             return True
         raise
     return False
@@ -128,20 +130,20 @@ def _code(error: ClientError) -> str:
 
 
 def _fix(code: str) -> str:
-    if code in FORBIDDEN:
+    if code in FORBIDDEN_CODES:
         return "Compare the role's, the bucket's and the endpoint's policies with the template's."
     return "Deploy the stack again: what it names is not there, or not in order."
 
 
-def drill_event(vcenter: str, run_id: str, now: datetime) -> "Event":
+def build_drill_event(vcenter: str, run_id: str, now: datetime) -> "Event":
     """An event that says nothing but that it is a drill; consumers ignore types that they don't know."""
     event = {
         "specversion": "1.0",
-        "id": event_id(run_id, DRILL),
-        "type": DRILL,
+        "id": make_event_id(run_id, DRILL_EVENT_TYPE),
+        "type": DRILL_EVENT_TYPE,
         "source": f"/vcenters/{vcenter}",
         "subject": vcenter,
-        "time": text_of(now),
+        "time": format_time(now),
         "datacontenttype": "application/json",
         "dataschema": DATA_SCHEMA,
         "data": {
@@ -149,7 +151,7 @@ def drill_event(vcenter: str, run_id: str, now: datetime) -> "Event":
             "vcenter": vcenter,
             "cluster": None,
             "check_id": run_id,
-            "checked_at": text_of(now),
+            "checked_at": format_time(now),
             "extracted_at": None,
             "since": None,
             "coverage": None,
@@ -164,5 +166,5 @@ def drill_event(vcenter: str, run_id: str, now: datetime) -> "Event":
             "report": {"drill": "esx-drift doctor --send"},
         },
     }
-    require("event", event)
+    require_valid("event", event)
     return cast("Event", event)

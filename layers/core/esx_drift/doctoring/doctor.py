@@ -14,27 +14,27 @@ from esx_drift.adapters.secrets import Secrets
 from esx_drift.adapters.vcenter.wire import TIME_FOR_A_CALL_MS
 from esx_drift.adapters.webhook import SlackWebhook
 from esx_drift.config import LookingConfig, NotifierConfig
-from esx_drift.contracts import require
-from esx_drift.doctoring.aws import AwsDoctor, drill_event
-from esx_drift.doctoring.login import Reset
+from esx_drift.contracts import require_valid
+from esx_drift.doctoring.aws import AwsDoctor, build_drill_event
+from esx_drift.doctoring.login import PasswordReset
 from esx_drift.doctoring.routes import RouteDoctor
-from esx_drift.doctoring.vcenter import Bounds, VCenterDoctor
-from esx_drift.domain.doctor import Examination, Line, Reply, Request, fix_of
-from esx_drift.domain.fleets.fleet import Fleet, VCenter
-from esx_drift.domain.telling.wording import counted
+from esx_drift.doctoring.vcenter import TimeBounds, VCenterDoctor
+from esx_drift.domain.doctor import DoctorReply, DoctorRequest, Examination, StepResult, find_fix
+from esx_drift.domain.fleets.fleet import Fleet, VCenterSettings
+from esx_drift.domain.telling.wording import format_count
 from esx_drift.errors import EsxDriftError, RequestRefused
 
-AT_ONCE = 16
+MAX_PARALLEL_EXAMINATIONS = 16
 RESERVE_SECONDS = TIME_FOR_A_CALL_MS / 1000 + 15
 """Kept of the function's time for what follows an extraction: no call is begun with less than it may take."""
 
-PATIENCE_SECONDS = 150
+MAX_EXTRACTION_WAIT_SECONDS = 150
 """How long an extraction is waited for; a large cluster takes longer, which is told and is no failure."""
 
 
-def examine_looking(
+def examine_vcenters(
     event: Mapping[str, object], environment: Mapping[str, str], run_id: str, remaining_ms: int
-) -> Reply:
+) -> DoctorReply:
     """The checker's answer: AWS, the fleet file, and each vCenter asked for, all of them if none is named.
 
     What can't be ended within ``remaining_ms`` is not begun.
@@ -44,20 +44,22 @@ def examine_looking(
     request = _request(event)
     config = LookingConfig.of(environment)
     ends = time.monotonic() + remaining_ms / 1000
-    ends_at = _now() + timedelta(seconds=min(PATIENCE_SECONDS, remaining_ms / 1000 - RESERVE_SECONDS))
-    bounds = Bounds(ends_at, lambda: (ends - time.monotonic()) * 1000)
+    ends_at = _now() + timedelta(
+        seconds=min(MAX_EXTRACTION_WAIT_SECONDS, remaining_ms / 1000 - RESERVE_SECONDS)
+    )
+    bounds = TimeBounds(ends_at, lambda: (ends - time.monotonic()) * 1000)
     lines, fleet = _fleet(config)
     asked = _asked(fleet, request)
-    drill = drill_event(asked[0].name, run_id, _now()) if request.get("send") and asked else None
-    lines += AwsDoctor(config, s3, sqs, sns, drill).lines()
+    drill = build_drill_event(asked[0].name, run_id, _now()) if request.get("send") and asked else None
+    lines += AwsDoctor(config, s3, sqs, sns, drill).examine()
     secrets_manager()  # made here, since boto3 can't make clients in several threads at a time
     doctors = [_doctor(vcenter, request, config, bounds) for vcenter in asked]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        examined = list(pool.map(VCenterDoctor.lines, doctors))
+    with ThreadPoolExecutor(MAX_PARALLEL_EXAMINATIONS) as pool:
+        examined = list(pool.map(VCenterDoctor.examine, doctors))
     return _reply([*lines, *(line for of in examined for line in of)])
 
 
-def examine_routes(event: Mapping[str, object], environment: Mapping[str, str]) -> Reply:
+def examine_routes(event: Mapping[str, object], environment: Mapping[str, str]) -> DoctorReply:
     """The notifier's answer: each route of the fleet file.
 
     Raises ``ContractViolation`` for a malformed request, or ``FleetInvalid``.
@@ -69,26 +71,26 @@ def examine_routes(event: Mapping[str, object], environment: Mapping[str, str]) 
     with SlackWebhook(read, config.webhook_hosts) as webhook:
         send = request.get("send", False)
         doctors = [RouteDoctor(route, read, config.webhook_hosts, webhook, send) for route in fleet.routes]
-        return _reply([line for doctor in doctors for line in doctor.lines()])
+        return _reply([line for doctor in doctors for line in doctor.examine()])
 
 
-def _request(event: Mapping[str, object]) -> Request:
-    require("doctor-request", event)
-    return cast("Request", event["doctor"])
+def _request(event: Mapping[str, object]) -> DoctorRequest:
+    require_valid("doctor-request", event)
+    return cast("DoctorRequest", event["doctor"])
 
 
-def _fleet(config: LookingConfig) -> tuple[list[Line], Fleet | None]:
+def _fleet(config: LookingConfig) -> tuple[list[StepResult], Fleet | None]:
     exam = Examination("AWS", ("fleet file",))
     try:
         fleet, _ = FleetFile(s3, config.state_bucket).read()
     except EsxDriftError as error:
-        exam.failed(error.message, fix_of(error, {}))
+        exam.add_failed(error.message, find_fix(error, {}))
         return exam.lines, None
-    exam.ok(f"{counted(len(fleet.vcenters), 'vCenter')}, {counted(len(fleet.routes), 'route')}")
+    exam.add_ok(f"{format_count(len(fleet.vcenters), 'vCenter')}, {format_count(len(fleet.routes), 'route')}")
     return exam.lines, fleet
 
 
-def _asked(fleet: Fleet | None, request: Request) -> list[VCenter]:
+def _asked(fleet: Fleet | None, request: DoctorRequest) -> list[VCenterSettings]:
     if fleet is None:
         return []
     known = {vcenter.name: vcenter for vcenter in fleet.vcenters}
@@ -99,8 +101,10 @@ def _asked(fleet: Fleet | None, request: Request) -> list[VCenter]:
     return [known[name] for name in names]
 
 
-def _doctor(vcenter: VCenter, request: Request, config: LookingConfig, bounds: Bounds) -> VCenterDoctor:
-    reset = Reset(s3(), config.state_bucket, _now) if request.get("reset") == vcenter.name else None
+def _doctor(
+    vcenter: VCenterSettings, request: DoctorRequest, config: LookingConfig, bounds: TimeBounds
+) -> VCenterDoctor:
+    reset = PasswordReset(s3(), config.state_bucket, _now) if request.get("reset") == vcenter.name else None
     return VCenterDoctor(
         vcenter=vcenter,
         secrets=Secrets(secrets_manager),
@@ -112,7 +116,7 @@ def _doctor(vcenter: VCenter, request: Request, config: LookingConfig, bounds: B
     )
 
 
-def _reply(lines: list[Line]) -> Reply:
+def _reply(lines: list[StepResult]) -> DoctorReply:
     return {"schema_version": 1, "code_version": __version__, "lines": lines}
 
 

@@ -7,24 +7,32 @@ from datetime import datetime
 from esx_drift.adapters.vcenter.wire import MAX_BODY_BYTES
 from esx_drift.contracts import read_document
 from esx_drift.domain.doctor import Examination
-from esx_drift.domain.fleets.fleet import VCenter
-from esx_drift.domain.images.coverage import coverage_of, uncovered_hosts
+from esx_drift.domain.fleets.fleet import VCenterSettings
+from esx_drift.domain.images.coverage import list_uncovered_hosts, measure_coverage
 from esx_drift.domain.images.report import Report, read_report
-from esx_drift.domain.judging.extraction import ELIGIBILITY_CHECK_FAILURE, SUCCEEDED, UNFINISHED
+from esx_drift.domain.judging.extraction import (
+    ELIGIBILITY_CHECK_FAILURE,
+    TASK_SUCCEEDED,
+    UNFINISHED_TASK_STATUSES,
+)
 from esx_drift.domain.judging.freshness import MAX_AHEAD
-from esx_drift.domain.telling.next_steps import ADVICE
-from esx_drift.domain.telling.wording import clean, lasted, listed
-from esx_drift.domain.times import text_of
+from esx_drift.domain.telling.next_steps import ADVICE_BY_KIND
+from esx_drift.domain.telling.wording import clean_text, format_elapsed, join_names
+from esx_drift.domain.times import format_time
 from esx_drift.errors import ContractViolation, NoReport, NotEligible
-from esx_drift.ports import Cluster, Reply, Submitted, Task, VCenterSession
+from esx_drift.ports import ExtractionTask, ListedCluster, ReportReply, SubmittedExtraction, VCenterSession
 
-SEE = "System.Read"
-SETTINGS = "VcIntegrity.lifecycleSettings.Read"
-TASKS = "VcIntegrity.lifecycleGeneral.Read"
-PRIVILEGES = {"inventory": SEE, "report": SETTINGS, "tasks": TASKS}
+NEEDS_READ = "System.Read"
+NEEDS_LIFECYCLE_SETTINGS = "VcIntegrity.lifecycleSettings.Read"
+NEEDS_LIFECYCLE_GENERAL = "VcIntegrity.lifecycleGeneral.Read"
+PRIVILEGES = {"inventory": NEEDS_READ, "report": NEEDS_LIFECYCLE_SETTINGS, "tasks": NEEDS_LIFECYCLE_GENERAL}
 """By the step that needs it."""
 
-NEEDS = {"/api/vcenter/": SEE, "/api/cis/tasks/": TASKS, "/api/esx/": SETTINGS}
+NEEDS = {
+    "/api/vcenter/": NEEDS_READ,
+    "/api/cis/tasks/": NEEDS_LIFECYCLE_GENERAL,
+    "/api/esx/": NEEDS_LIFECYCLE_SETTINGS,
+}
 """By a part of the call's path."""
 
 HARMLESS = "can't be extracted, which on a cluster managed by baselines is told once, as info"
@@ -35,7 +43,7 @@ QUARANTINED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Awaited:
+class AwaitedReport:
     """A new report, completed after ``since``. ``kind`` and ``without`` say what it is if none came."""
 
     since: datetime
@@ -44,12 +52,12 @@ class Awaited:
 
 
 @dataclass(frozen=True, slots=True)
-class Extraction:
+class ExtractionDoctor:
     """Examines one cluster by its last report, and by a new one if the fleet file allows extractions."""
 
-    vcenter: VCenter
+    vcenter: VCenterSettings
     session: VCenterSession
-    cluster: Cluster
+    cluster: ListedCluster
     clock: Callable[[], datetime]
     pause: Callable[[float], object]
     ends_at: datetime
@@ -58,8 +66,8 @@ class Extraction:
         """The last three lines: two privileges, and the report that comes of them."""
         last = self._report()
         if not self.vcenter.extract:
-            exam.ok(f"{SETTINGS}: may read the report of {self._name}")
-            exam.untried("the fleet file says not to extract, so that there is no task to read")
+            exam.add_ok(f"{NEEDS_LIFECYCLE_SETTINGS}: may read the report of {self._name}")
+            exam.add_untried("the fleet file says not to extract, so that there is no task to read")
             self._tell(exam, self.session.installed_images(self.cluster.id) if last is None else last)
             return
         try:
@@ -67,23 +75,25 @@ class Extraction:
         except NotEligible as error:
             self._refused(exam, error)
             return
-        exam.ok(f"{SETTINGS}: may read the report of {self._name}, and extract a new one")
+        exam.add_ok(f"{NEEDS_LIFECYCLE_SETTINGS}: may read the report of {self._name}, and extract a new one")
         if submitted.task_id is None:
-            exam.untried(f"{self._name} is busy with another operation: {clean(submitted.busy or '')}")
+            exam.add_untried(
+                f"{self._name} is busy with another operation: {clean_text(submitted.busy or '')}"
+            )
             self._tell(exam, last, "busy, so that no new report was asked for; ")
             return
         task = self.session.task(submitted.task_id)
         if task is None:
-            exam.untried("the vCenter has no such task any more, so that reading one is not proven")
+            exam.add_untried("the vCenter has no such task any more, so that reading one is not proven")
         else:
-            exam.ok(f"{TASKS}: may read the task that it started")
+            exam.add_ok(f"{NEEDS_LIFECYCLE_GENERAL}: may read the task that it started")
         self._conclude(exam, submitted, self._ended(submitted.task_id, task))
 
     @property
     def _name(self) -> str:
-        return clean(self.cluster.name)
+        return clean_text(self.cluster.name)
 
-    def _report(self) -> Reply | None:
+    def _report(self) -> ReportReply | None:
         try:
             return self.session.installed_images(self.cluster.id)
         except NoReport:
@@ -91,93 +101,103 @@ class Extraction:
 
     def _refused(self, exam: Examination, error: NotEligible) -> None:
         """A cluster that can't be extracted: on one that is managed by baselines no alarm is made of it."""
-        exam.ok(f"{SETTINGS}: may read the report of {self._name}")
-        exam.untried("nothing was extracted, so that there is no task to read")
+        exam.add_ok(f"{NEEDS_LIFECYCLE_SETTINGS}: may read the report of {self._name}")
+        exam.add_untried("nothing was extracted, so that there is no task to read")
         if self.session.managed_by_image(self.cluster.id):
             raise error
-        why = clean(error.facts.get("vcenter_message") or error.message)
-        exam.ok(f"{self._name}: {HARMLESS}: {why}")
+        why = clean_text(error.facts.get("vcenter_message") or error.message)
+        exam.add_ok(f"{self._name}: {HARMLESS}: {why}")
 
-    def _ended(self, task_id: str, task: Task | None) -> Task | None:
+    def _ended(self, task_id: str, task: ExtractionTask | None) -> ExtractionTask | None:
         """The task once it has ended, or as it is when there is no time left."""
-        while task is not None and task.status in UNFINISHED and self.clock() < self.ends_at:
+        while task is not None and task.status in UNFINISHED_TASK_STATUSES and self.clock() < self.ends_at:
             self.pause(BETWEEN_POLLS_SECONDS)
             task = self.session.task(task_id)
         return task
 
-    def _conclude(self, exam: Examination, submitted: Submitted, task: Task | None) -> None:
+    def _conclude(
+        self, exam: Examination, submitted: SubmittedExtraction, task: ExtractionTask | None
+    ) -> None:
         reply = self._report()
-        if task is not None and task.status in UNFINISHED:
+        if task is not None and task.status in UNFINISHED_TASK_STATUSES:
             self._tell(exam, reply, "still extracting, which may take minutes on a large cluster; ")
             return
         since = (task.start_time if task else None) or submitted.date.replace(microsecond=0)
         self._tell(exam, reply, awaited=_awaited(since, task))
 
     def _tell(
-        self, exam: Examination, reply: Reply | None, state: str = "", awaited: Awaited | None = None
+        self,
+        exam: Examination,
+        reply: ReportReply | None,
+        state: str = "",
+        awaited: AwaitedReport | None = None,
     ) -> None:
         if reply is None:
             self._without(exam, state, awaited)
             return
         if reply.cut:
             said = f"{self._name}: the report is too large: more than {MAX_BODY_BYTES} bytes"
-            exam.failed(said, QUARANTINED)
+            exam.add_failed(said, QUARANTINED)
             return
         try:
             report = read_report(read_document(reply.body))
         except ContractViolation as error:
             said = f"{self._name}: the report is not what the API promises: {error.message}"
-            exam.failed(said, QUARANTINED)
+            exam.add_failed(said, QUARANTINED)
             return
         if report.completion_time > reply.date + MAX_AHEAD:
             self._fail(
                 exam, "document-inconsistent", "the report claims to be of a later time than its reply"
             )
             return
-        age = lasted(text_of(report.completion_time), text_of(reply.date))
+        age = format_elapsed(format_time(report.completion_time), format_time(reply.date))
         if awaited is not None and report.completion_time < awaited.since:
             self._fail(exam, awaited.kind, f"{awaited.without}, and the last report is {age} old")
             return
         self._count(exam, report, f"{state}report of {report.completion_time:%H:%M:%S} UTC, {age} old; ")
 
-    def _without(self, exam: Examination, state: str, awaited: Awaited | None) -> None:
+    def _without(self, exam: Examination, state: str, awaited: AwaitedReport | None) -> None:
         """No report: a failure where one should have come, unless there is no host that it could tell of."""
         if awaited is not None and self.session.hosts(self.cluster.id):
             self._fail(exam, awaited.kind, f"{awaited.without}, and there is no earlier report")
         else:
-            exam.ok(f"{self._name}: {state}no report yet")
+            exam.add_ok(f"{self._name}: {state}no report yet")
 
     def _count(self, exam: Examination, report: Report, said: str) -> None:
         inventory = {host.id: host for host in self.session.hosts(self.cluster.id)}
-        coverage = coverage_of(report, inventory)
-        missed = [f"{clean(host['name'])} ({host['why']})" for host in uncovered_hosts(report, inventory)]
-        unread = f", not {listed(missed)}" if missed else ""
+        coverage = measure_coverage(report, inventory)
+        missed = [
+            f"{clean_text(host['name'])} ({host['why']})" for host in list_uncovered_hosts(report, inventory)
+        ]
+        unread = f", not {join_names(missed)}" if missed else ""
         covered = f"{coverage['covered']} of {coverage['hosts']} hosts covered{unread}"
         if not inventory or coverage["covered"]:
-            exam.ok(f"{self._name}: {said}{covered}")
+            exam.add_ok(f"{self._name}: {said}{covered}")
         elif report.status != ELIGIBILITY_CHECK_FAILURE:
             self._fail(exam, "host-failed", f"{said}{covered}")
         elif self.session.managed_by_image(self.cluster.id):
             self._fail(exam, "eligibility-failed", f"{said}{covered}")
         else:
-            exam.ok(f"{self._name}: {HARMLESS}; {said}{covered}")
+            exam.add_ok(f"{self._name}: {HARMLESS}; {said}{covered}")
 
     def _fail(self, exam: Examination, kind: str, said: str) -> None:
-        fix = ADVICE[kind].step.format(cluster=self._name, scope=self._name)
-        exam.failed(f"{self._name}: {said}", f"{fix[0].upper()}{fix[1:]}")
+        fix = ADVICE_BY_KIND[kind].step.format(cluster=self._name, scope=self._name)
+        exam.add_failed(f"{self._name}: {said}", f"{fix[0].upper()}{fix[1:]}")
 
 
-def _awaited(since: datetime, task: Task | None) -> Awaited:
+def _awaited(since: datetime, task: ExtractionTask | None) -> AwaitedReport:
     if task is None:
-        return Awaited(since, "extraction-failed", "the vCenter lost its task, no new report came")
-    if task.status == SUCCEEDED:
-        return Awaited(since, "extraction-stale", "the task succeeded, no new report came")
-    return Awaited(since, "extraction-failed", f"the extraction failed: {clean(task.message or task.status)}")
+        return AwaitedReport(since, "extraction-failed", "the vCenter lost its task, no new report came")
+    if task.status == TASK_SUCCEEDED:
+        return AwaitedReport(since, "extraction-stale", "the task succeeded, no new report came")
+    return AwaitedReport(
+        since, "extraction-failed", f"the extraction failed: {clean_text(task.message or task.status)}"
+    )
 
 
-def privilege_of(operation: str, step: str) -> str:
+def find_privilege(operation: str, step: str) -> str:
     """The privilege that a refused call needed; where the call is not known, the step's."""
     for path, privilege in NEEDS.items():
         if path in operation:
             return privilege
-    return PRIVILEGES.get(step, SETTINGS)
+    return PRIVILEGES.get(step, NEEDS_LIFECYCLE_SETTINGS)

@@ -6,28 +6,28 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from esx_drift.adapters.secrets import Secrets, VCenterSecret
-from esx_drift.adapters.tls import context_of
-from esx_drift.adapters.vcenter.answers import TOO_OLD, failure_of
-from esx_drift.adapters.vcenter.replies import about_of
-from esx_drift.adapters.vcenter.session import ABOUT_PATH, connect
+from esx_drift.adapters.tls import build_tls_context
+from esx_drift.adapters.vcenter.answers import TOO_OLD, translate_error_answer
+from esx_drift.adapters.vcenter.replies import parse_identity
+from esx_drift.adapters.vcenter.session import ABOUT_PATH, open_vcenter
 from esx_drift.adapters.vcenter.unreachable import Peer
-from esx_drift.adapters.vcenter.wire import TIME_FOR_A_CALL_MS, Answer, Wire
-from esx_drift.admitting import Breakers
-from esx_drift.doctoring.extraction import PRIVILEGES, SEE, Extraction, privilege_of
-from esx_drift.doctoring.login import Reset
-from esx_drift.doctoring.way import WAY_STEPS, Target, walk
-from esx_drift.domain.doctor import FIX, NO_TIME, Examination, Line, fix_of
-from esx_drift.domain.fleets.fleet import VCenter, excluded_by
-from esx_drift.domain.images.versions import order
+from esx_drift.adapters.vcenter.wire import TIME_FOR_A_CALL_MS, HttpAnswer, HttpClient
+from esx_drift.admitting import BreakerStore
+from esx_drift.doctoring.extraction import NEEDS_READ, PRIVILEGES, ExtractionDoctor, find_privilege
+from esx_drift.doctoring.login import PasswordReset
+from esx_drift.doctoring.way import PATH_STEPS, Destination, examine_path
+from esx_drift.domain.doctor import FIX_FACT, NO_TIME, Examination, StepResult, find_fix
+from esx_drift.domain.fleets.fleet import VCenterSettings, find_excluding_pattern
+from esx_drift.domain.images.versions import compare_versions
 from esx_drift.domain.judging.clock import MAX_SKEW_SECONDS
-from esx_drift.domain.telling.wording import counted
+from esx_drift.domain.telling.wording import format_count
 from esx_drift.errors import ApiUnsupported, EsxDriftError, LoginSuspended, NotAuthorized, OutOfTime
-from esx_drift.ports import Cluster, VCenterSession
-from esx_drift.sessions import Admission, Session, VCenterSessions
+from esx_drift.ports import ListedCluster, VCenterSession
+from esx_drift.sessions import LoginGuard, OpenableSession, VCenterSessions
 
-STEPS = ("secret", *WAY_STEPS, "clock", "login", "version", *PRIVILEGES, "extraction")
+VCENTER_STEPS = ("secret", *PATH_STEPS, "clock", "login", "version", *PRIVILEGES, "extraction")
 
-OK = 200
+ABOUT_OK = 200
 FIRST_RELEASE = "8.0.3"
 """8.0 U3 brought the report of installed images."""
 
@@ -39,7 +39,7 @@ ALONE = "Examine it alone, which leaves more time: esx-drift doctor --vcenter {n
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class TimeBounds:
     """``ends_at``: no task is waited for any longer. ``time_left_ms``: how long the caller still lives."""
 
     ends_at: datetime
@@ -50,80 +50,80 @@ class Bounds:
 class VCenterDoctor:
     """Examines one vCenter of the fleet. ``reset``: its password was refused, and is to be tried again."""
 
-    vcenter: VCenter
+    vcenter: VCenterSettings
     secrets: Secrets
-    breakers: Breakers
-    reset: Reset | None
+    breakers: BreakerStore
+    reset: PasswordReset | None
     clock: Callable[[], datetime]
     pause: Callable[[float], object]
-    bounds: Bounds
+    bounds: TimeBounds
 
-    def lines(self) -> list[Line]:
+    def examine(self) -> list[StepResult]:
         """A line a step; what needs a step that failed is not tried."""
-        exam = Examination(self.vcenter.name, STEPS)
+        exam = Examination(self.vcenter.name, VCENTER_STEPS)
         try:
             self._examine(exam)
         except OutOfTime as error:
             # Its turn to log in may not have come as well, which costs little of the time.
             if self._has_time():
-                exam.failed(error.message, fix_of(error, {}))
+                exam.add_failed(error.message, find_fix(error, {}))
             else:
-                exam.out_of_time(ALONE.format(name=self.vcenter.name))
+                exam.stop_for_time(ALONE.format(name=self.vcenter.name))
         except EsxDriftError as error:
-            exam.failed(error.message, self._fix(exam, error))
-        return exam.ended()
+            exam.add_failed(error.message, self._fix(exam, error))
+        return exam.finish()
 
     def _examine(self, exam: Examination) -> None:
         if not self._has_time():
             raise OutOfTime(NO_TIME)
         secret = self.secrets.vcenter(self.vcenter.name)
-        exam.ok(f"read; the user is {secret.username}")
-        target = Target(secret.host, secret.port, secret.ca_bundle, secret.tls_strict, secret.proxy)
-        walk(exam, target)
+        exam.add_ok(f"read; the user is {secret.username}")
+        target = Destination(secret.host, secret.port, secret.ca_bundle, secret.tls_strict, secret.proxy)
+        examine_path(exam, target)
         about = self._about(secret, target)
         self._clock(exam, about)
         opened = VCenterSessions(self.secrets, self.breakers, self._opened, "doctor", self.clock, self.pause)
         with opened as sessions:
             session = self._let_in(sessions, secret)
-            exam.ok(f"{secret.username} is let in")
-            exam.ok(_version(about))
+            exam.add_ok(f"{secret.username} is let in")
+            exam.add_ok(_version(about))
             cluster = self._cluster(exam, session)
             ends_at = self.bounds.ends_at
-            Extraction(self.vcenter, session, cluster, self.clock, self.pause, ends_at).examine(exam)
+            ExtractionDoctor(self.vcenter, session, cluster, self.clock, self.pause, ends_at).examine(exam)
 
     def _has_time(self) -> bool:
         return self.bounds.time_left_ms() >= TIME_FOR_A_CALL_MS
 
-    def _about(self, secret: VCenterSecret, target: Target) -> Answer:
-        context = context_of(secret.ca_bundle, strict=secret.tls_strict)
+    def _about(self, secret: VCenterSecret, target: Destination) -> HttpAnswer:
+        context = build_tls_context(secret.ca_bundle, strict=secret.tls_strict)
         left = self.bounds.time_left_ms
-        wire = Wire(Peer(target.address, secret.proxy), context, self.clock, time_left_ms=left)
+        wire = HttpClient(Peer(target.address, secret.proxy), context, self.clock, time_left_ms=left)
         try:
             return wire.call("GET", ABOUT_PATH)
         finally:
             wire.close()
 
-    def _clock(self, exam: Examination, about: Answer) -> None:
+    def _clock(self, exam: Examination, about: HttpAnswer) -> None:
         ahead = about.date - self.clock().replace(microsecond=0)
         way = "ahead of" if ahead > timedelta() else "behind"
         said = f"the vCenter's clock is {abs(ahead.total_seconds()):.0f} s {way} ours"
         if abs(ahead.total_seconds()) > MAX_SKEW_SECONDS:
-            exam.failed(said, "Set the vCenter's time servers: appliance page (port 5480) > Time.")
+            exam.add_failed(said, "Set the vCenter's time servers: appliance page (port 5480) > Time.")
         else:
-            exam.ok(said)
+            exam.add_ok(said)
 
-    def _opened(self, secret: VCenterSecret, admission: Admission) -> Session:
+    def _opened(self, secret: VCenterSecret, admission: LoginGuard) -> OpenableSession:
         """A session as a check has it; after a reset, one whose login is tried in spite of the breaker."""
         reset = self.reset
         if reset is not None:
-            admission = partial(reset.admission, self.vcenter.name, secret)
-        return connect(secret, admission, self.clock, self.bounds.time_left_ms)
+            admission = partial(reset.guard_login, self.vcenter.name, secret)
+        return open_vcenter(secret, admission, self.clock, self.bounds.time_left_ms)
 
     def _let_in(self, sessions: VCenterSessions[VCenterSecret], secret: VCenterSecret) -> VCenterSession:
         try:
             return sessions.session(self.vcenter.name)
         except LoginSuspended as error:
-            raise LoginSuspended(error.message, {FIX: self._way_in(secret), **error.facts}) from error
+            raise LoginSuspended(error.message, {FIX_FACT: self._way_in(secret), **error.facts}) from error
 
     def _way_in(self, secret: VCenterSecret) -> str:
         """What lets this version of the secret in, whose login was not tried."""
@@ -137,39 +137,45 @@ class VCenterDoctor:
             return f"Put the right password into the secret esx-drift/vcenter/{name}; if it is right: {reset}"
         return f"Nothing: this password is tried by the next dispatch. To try it now: {reset}"
 
-    def _cluster(self, exam: Examination, session: VCenterSession) -> Cluster:
+    def _cluster(self, exam: Examination, session: VCenterSession) -> ListedCluster:
         listed = session.clusters()
         watched = sorted(
-            (one for one in listed if excluded_by(self.vcenter, one.id, one.name) is None),
+            (one for one in listed if find_excluding_pattern(self.vcenter, one.id, one.name) is None),
             key=lambda one: one.name,
         )
         if not listed:
             raise NotAuthorized("the account is shown no cluster at all")
         if not watched:
             fix = "Correct the vCenter's cluster patterns in the fleet file, then: esx-drift fleet push FILE"
-            said = f"{counted(len(listed), 'cluster')} listed, and the fleet file leaves each of them out"
-            raise NotAuthorized(said, {FIX: fix})
+            said = (
+                f"{format_count(len(listed), 'cluster')} listed, and the fleet file leaves each of them out"
+            )
+            raise NotAuthorized(said, {FIX_FACT: fix})
         inhabited = (one for one in watched[:HOSTS_SOUGHT] if session.hosts(one.id))
         chosen = next(inhabited, watched[0])
-        alone = counted(session.standalone_hosts(), "host")
-        shown = f"{counted(len(listed), 'cluster')} listed, {len(watched)} watched; {alone} in no cluster"
-        exam.ok(f"{SEE}: {shown}")
+        alone = format_count(session.standalone_hosts(), "host")
+        shown = (
+            f"{format_count(len(listed), 'cluster')} listed, {len(watched)} watched; {alone} in no cluster"
+        )
+        exam.add_ok(f"{NEEDS_READ}: {shown}")
         return chosen
 
     def _fix(self, exam: Examination, error: EsxDriftError) -> str:
-        privilege = privilege_of(error.facts.get("operation", ""), exam.steps[len(exam.lines)])
-        if isinstance(error, NotAuthorized) and FIX not in error.facts:
+        privilege = find_privilege(error.facts.get("operation", ""), exam.steps[len(exam.lines)])
+        if isinstance(error, NotAuthorized) and FIX_FACT not in error.facts:
             return (
                 f"Give the account's role this privilege at the vCenter's root, with propagation: {privilege}"
             )
-        return fix_of(error, {"vcenter": self.vcenter.name, "cluster": "the cluster", "scope": "the cluster"})
+        return find_fix(
+            error, {"vcenter": self.vcenter.name, "cluster": "the cluster", "scope": "the cluster"}
+        )
 
 
-def _version(about: Answer) -> str:
-    if about.status != OK:
-        raise failure_of(about, ApiUnsupported)
-    found = about_of(about)
+def _version(about: HttpAnswer) -> str:
+    if about.status != ABOUT_OK:
+        raise translate_error_answer(about, ApiUnsupported)
+    found = parse_identity(about)
     said = f"{found['version']} build {found['build']}"
-    if order(FIRST_RELEASE, found["version"]) == "older":
+    if compare_versions(FIRST_RELEASE, found["version"]) == "older":
         raise ApiUnsupported(f"{said}: {TOO_OLD}")
     return said

@@ -11,19 +11,19 @@ from urllib.parse import unquote, urlsplit
 from urllib3.util import make_headers
 from urllib3.util.ssltransport import SSLTransport
 
-from esx_drift.adapters.tls import UNTRUSTED, context_of, remedy
-from esx_drift.adapters.vcenter.unreachable import Peer, unreachable
+from esx_drift.adapters.tls import UNTRUSTED, build_tls_context, find_certificate_remedy
+from esx_drift.adapters.vcenter.unreachable import Peer, translate_connection_error
 from esx_drift.adapters.vcenter.wire import CONNECT_SECONDS
-from esx_drift.domain.doctor import FIX, Examination
+from esx_drift.domain.doctor import FIX_FACT, Examination
 from esx_drift.errors import VCenterUnreachable
 
-WAY_STEPS = ("dns", "tcp", "tls")
+PATH_STEPS = ("dns", "tcp", "tls")
 DEFAULT_PORTS = {"http": 80, "https": 443}
-OK = 200
+CONNECT_OK = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Destination:
     """Where to, whom TLS trusts there, and through which proxy, if any."""
 
     host: str
@@ -51,19 +51,19 @@ class Target:
         return f", through the proxy {_address(*self.hop)}" if self.proxy else ""
 
 
-def walk(exam: Examination, target: Target) -> None:
+def examine_path(exam: Examination, target: Destination) -> None:
     """Take the steps ``WAY_STEPS``.
 
     Raises ``VCenterUnreachable`` at the first that fails, or ``SecretInvalid`` for a bundle of no use.
     """
-    exam.ok(_resolved(target))
+    exam.add_ok(_resolved(target))
     with ExitStack() as ending:
         connection = _connected(target, ending)
-        exam.ok(f"{target.address} takes connections{target.through}")
-        exam.ok(_trusted(target, connection, ending))
+        exam.add_ok(f"{target.address} takes connections{target.through}")
+        exam.add_ok(_trusted(target, connection, ending))
 
 
-def _resolved(target: Target) -> str:
+def _resolved(target: Destination) -> str:
     host, port = target.hop
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -74,7 +74,7 @@ def _resolved(target: Target) -> str:
     return f"{'the proxy ' if target.proxy else ''}{host} is {addresses}"
 
 
-def _connected(target: Target, ending: ExitStack) -> socket.socket:
+def _connected(target: Destination, ending: ExitStack) -> socket.socket:
     hop = target.hop
     try:
         connection = ending.enter_context(socket.create_connection(hop, CONNECT_SECONDS))
@@ -84,11 +84,11 @@ def _connected(target: Target, ending: ExitStack) -> socket.socket:
         raise _failure("connect", f"no connection to {_address(*hop)}: {_reason(error)}", fix) from error
 
 
-def _tunnelled(target: Target, connection: socket.socket, ending: ExitStack) -> socket.socket:
+def _tunnelled(target: Destination, connection: socket.socket, ending: ExitStack) -> socket.socket:
     """The connection, once the proxy lets it through."""
     parts = urlsplit(target.proxy or "")
     if parts.scheme == "https":
-        context = context_of(target.ca_bundle, strict=target.tls_strict)
+        context = build_tls_context(target.ca_bundle, strict=target.tls_strict)
         connection = ending.enter_context(context.wrap_socket(connection, server_hostname=parts.hostname))
     user = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
     headers = {"Host": target.address, **make_headers(proxy_basic_auth=user)}
@@ -97,22 +97,22 @@ def _tunnelled(target: Target, connection: socket.socket, ending: ExitStack) -> 
     answer = HTTPResponse(connection, method="CONNECT")
     ending.callback(answer.close)
     answer.begin()
-    if answer.status != OK:
+    if answer.status != CONNECT_OK:
         raise ConnectionError(f"the proxy gives no way to {target.address}: {answer.status} {answer.reason}")
     return connection
 
 
-def _trusted(target: Target, connection: socket.socket, ending: ExitStack) -> str:
-    context = context_of(target.ca_bundle, strict=target.tls_strict)
+def _trusted(target: Destination, connection: socket.socket, ending: ExitStack) -> str:
+    context = build_tls_context(target.ca_bundle, strict=target.tls_strict)
     try:
         certificate = _certificate(target, context, connection, ending)
     except ssl.SSLCertVerificationError as error:
         where = f"https://{target.host}/certs/download.zip"
         more = f" A vCenter's own CA: {where}" if error.verify_code in UNTRUSTED else ""
         said = f"the certificate of {target.address} is refused: {error.verify_message}"
-        raise _failure("tls", said, f"{remedy(error)}{more}") from error
+        raise _failure("tls", said, f"{find_certificate_remedy(error)}{more}") from error
     except OSError as error:
-        said = unreachable(Peer(target.address), error).message
+        said = translate_connection_error(Peer(target.address), error).message
         raise _failure(
             "tls", said, "Correct the port in the secret, or look at what stands in between."
         ) from error
@@ -120,7 +120,7 @@ def _trusted(target: Target, connection: socket.socket, ending: ExitStack) -> st
 
 
 def _certificate(
-    target: Target, context: ssl.SSLContext, connection: socket.socket, ending: ExitStack
+    target: Destination, context: ssl.SSLContext, connection: socket.socket, ending: ExitStack
 ) -> dict[str, Any]:
     if isinstance(connection, ssl.SSLSocket):
         # TLS within the proxy's own TLS, which the standard library can't do by itself.
@@ -146,4 +146,4 @@ def _reason(error: Exception) -> str:
 
 
 def _failure(phase: str, said: str, fix: str) -> VCenterUnreachable:
-    return VCenterUnreachable(said, {"phase": phase, FIX: fix})
+    return VCenterUnreachable(said, {"phase": phase, FIX_FACT: fix})

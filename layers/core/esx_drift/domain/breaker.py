@@ -9,9 +9,9 @@ logins are under way at once than there are checkers, and one.
 from datetime import datetime, timedelta
 from typing import Literal, TypedDict
 
-from esx_drift.domain.times import text_of, time_of
+from esx_drift.domain.times import format_time, parse_time
 
-type Actor = Literal["dispatcher", "checker", "doctor"]
+type LoginActor = Literal["dispatcher", "checker", "doctor"]
 
 LOCKOUT_WINDOW_SECONDS = 180
 """The window in which vCenter Single Sign-On counts failures, by default."""
@@ -35,7 +35,7 @@ class Breaker(TypedDict):
     claimed_until: str | None
 
 
-def fresh(vcenter: str) -> Breaker:
+def build_closed_breaker(vcenter: str) -> Breaker:
     """The breaker of a vCenter that refused nobody; also what a reset leaves."""
     return {
         "schema_version": 1,
@@ -48,7 +48,7 @@ def fresh(vcenter: str) -> Breaker:
     }
 
 
-def forbids(breaker: Breaker, actor: Actor, version: str, now: datetime) -> str | None:
+def explain_forbidden_login(breaker: Breaker, actor: LoginActor, version: str, now: datetime) -> str | None:
     """Why this version of the secret may not be tried now, in words; none if it may be."""
     if version in breaker["refused"]:
         vcenter = breaker["vcenter"]
@@ -65,44 +65,44 @@ def forbids(breaker: Breaker, actor: Actor, version: str, now: datetime) -> str 
 
 
 def _too_early(breaker: Breaker, now: datetime) -> str | None:
-    last = max(time_of(at) for at in (breaker["refused_at"], breaker["tried_at"]) if at is not None)
+    last = max(parse_time(at) for at in (breaker["refused_at"], breaker["tried_at"]) if at is not None)
     next_try = last + timedelta(seconds=LOCKOUT_WINDOW_SECONDS)
     if now >= next_try:
         return None
-    return f"the last login was refused; the new password is tried after {text_of(next_try)}"
+    return f"the last login was refused; the new password is tried after {format_time(next_try)}"
 
 
-def is_claimed(breaker: Breaker, now: datetime) -> bool:
+def is_turn_claimed(breaker: Breaker, now: datetime) -> bool:
     """Whether it is somebody's turn, who has not given it back in time."""
     until = breaker["claimed_until"]
-    return until is not None and now < time_of(until)
+    return until is not None and now < parse_time(until)
 
 
-def claimed(breaker: Breaker, now: datetime) -> Breaker:
+def claim_turn(breaker: Breaker, now: datetime) -> Breaker:
     """The breaker to write before trying: who can't write it does not have the turn."""
     return {
         **breaker,
-        "tried_at": text_of(now) if breaker["open"] else breaker["tried_at"],
-        "claimed_until": text_of(now + timedelta(seconds=CLAIM_SECONDS)),
+        "tried_at": format_time(now) if breaker["open"] else breaker["tried_at"],
+        "claimed_until": format_time(now + timedelta(seconds=CLAIM_SECONDS)),
     }
 
 
-def released(breaker: Breaker, claim: str | None) -> Breaker:
+def release_turn(breaker: Breaker, claim: str | None) -> Breaker:
     """The breaker once the turn that was taken until ``claim`` is given back; another's is left alone."""
     return {**breaker, "claimed_until": None} if breaker["claimed_until"] == claim else breaker
 
 
-def after_refusal(breaker: Breaker, version: str, now: datetime) -> Breaker:
+def record_refusal(breaker: Breaker, version: str, now: datetime) -> Breaker:
     """The breaker once a version was refused."""
     refused = [known for known in breaker["refused"] if known != version]
     return {
         **breaker,
         "open": True,
         "refused": [*refused, version][-REFUSED_KEPT:],
-        "refused_at": text_of(now),
+        "refused_at": format_time(now),
     }
 
 
-def after_success(breaker: Breaker) -> Breaker:
+def record_success(breaker: Breaker) -> Breaker:
     """The breaker once a login succeeded. What was refused stays refused."""
     return {**breaker, "open": False}

@@ -7,40 +7,40 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from esx_drift.domain.images.versions import sorted_naturally
-from esx_drift.domain.judging.assess import unreviewed
+from esx_drift.domain.images.versions import sort_naturally
+from esx_drift.domain.judging.assess import find_unreviewed
 from esx_drift.domain.shapes import (
     Accepted,
-    After,
     Decision,
     Finding,
     Json,
     KnownCluster,
+    LogState,
     ResolvedBecause,
-    Shown,
+    ShownHost,
     Snapshot,
 )
-from esx_drift.domain.times import text_of
+from esx_drift.domain.times import format_time
 
 REPLACED = "vcenter-replaced"
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
+class DecisionEffect:
     """The log afterwards, every finding with its transition, and for what it was taken or refused.
 
     ``taken`` and ``refused`` hold the ids of hosts; the cluster's where it was retired, and where another
     vCenter was accepted its instance UUID.
     """
 
-    after: After
+    after: LogState
     findings: list[Finding]
     taken: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     host_names: Mapping[str, str] = field(default_factory=dict)
 
 
-def as_shown(snapshot: Snapshot, unseen: Container[str]) -> dict[str, Shown]:
+def list_acceptable_hosts(snapshot: Snapshot, unseen: Container[str]) -> dict[str, ShownHost]:
     """The hosts that can be accepted: nobody knows what a host runs that the last look did not see."""
     return {
         host: {"image": known["image"], "orphaned_vibs": known["orphaned_vibs"]}
@@ -49,13 +49,15 @@ def as_shown(snapshot: Snapshot, unseen: Container[str]) -> dict[str, Shown]:
     }
 
 
-def accept(after: After, decision: Decision, snapshot: Snapshot, snapshot_key: str) -> Effect:
+def accept_hosts(
+    after: LogState, decision: Decision, snapshot: Snapshot, snapshot_key: str
+) -> DecisionEffect:
     """Accept hosts of a cluster as they were shown; ``snapshot`` is the log's newest."""
-    here = as_shown(snapshot, after["uncovered_since"])
+    here = list_acceptable_hosts(snapshot, after["uncovered_since"])
     taken = {host: shown for host, shown in decision["hosts"].items() if here.get(host) == shown}
-    refused = sorted_naturally(decision["hosts"].keys() - taken.keys())
+    refused = sort_naturally(decision["hosts"].keys() - taken.keys())
     if not taken:
-        return Effect(after, _still(after), refused=refused)
+        return DecisionEffect(after, _still(after), refused=refused)
     newly: dict[str, Accepted] = {
         host: {
             "image": shown["image"],
@@ -66,16 +68,16 @@ def accept(after: After, decision: Decision, snapshot: Snapshot, snapshot_key: s
     }
     accepted = {**after["accepted"], **newly}
     told = [_reviewed(finding, snapshot, accepted, decision) for finding in after["findings"].values()]
-    return Effect(
+    return DecisionEffect(
         {**after, "accepted": accepted, "findings": _open(told)},
         told,
-        sorted_naturally(taken),
+        sort_naturally(taken),
         refused,
         _names(snapshot),
     )
 
 
-def accept_vcenter(after: After, decision: Decision, now: datetime) -> Effect:
+def accept_replaced_vcenter(after: LogState, decision: Decision, now: datetime) -> DecisionEffect:
     """Accept that another vCenter answers under this name.
 
     All its clusters of before are retired: whichever of them it lists begins anew, with a first look.
@@ -83,32 +85,34 @@ def accept_vcenter(after: After, decision: Decision, now: datetime) -> Effect:
     uuid = str(decision["instance_uuid"])
     replaced = [one for one in after["findings"].values() if one["kind"] == REPLACED]
     if uuid not in [finding["detail"].get("now") for finding in replaced]:
-        return Effect(after, _still(after), refused=[uuid])
+        return DecisionEffect(after, _still(after), refused=[uuid])
     told = [_of_former(finding, decision) for finding in after["findings"].values()]
     clusters = {cluster: _retired(entry, now) for cluster, entry in (after["clusters"] or {}).items()}
-    moved: After = {**after, "instance_uuid": uuid, "clusters": clusters, "findings": _open(told)}
-    return Effect(moved, told, [uuid])
+    moved: LogState = {**after, "instance_uuid": uuid, "clusters": clusters, "findings": _open(told)}
+    return DecisionEffect(moved, told, [uuid])
 
 
-def retire(after: After, cluster: str, decision: Decision, snapshot: Snapshot | None) -> Effect:
+def close_retired_cluster(
+    after: LogState, cluster: str, decision: Decision, snapshot: Snapshot | None
+) -> DecisionEffect:
     """Close all that is open on a cluster that is watched no more; what it last ran stays known.
 
     A decision with an instance UUID is about what that vCenter replaced: a log that has begun anew since
     is not meant.
     """
     if decision["instance_uuid"] is not None and decision["instance_uuid"] == after["instance_uuid"]:
-        return Effect(after, _still(after), refused=[cluster])
+        return DecisionEffect(after, _still(after), refused=[cluster])
     told = [_closed(finding, "retired", decision) for finding in after["findings"].values()]
-    moved: After = {**after, "findings": {}, "suspects": {}, "uncovered_since": {}, "blind_since": None}
-    return Effect(moved, told, [cluster], host_names=_names(snapshot) if snapshot else {})
+    moved: LogState = {**after, "findings": {}, "suspects": {}, "uncovered_since": {}, "blind_since": None}
+    return DecisionEffect(moved, told, [cluster], host_names=_names(snapshot) if snapshot else {})
 
 
-def not_retired(after: After, cluster: str) -> Effect:
+def refuse_to_retire(after: LogState, cluster: str) -> DecisionEffect:
     """What is still listed, and to be watched, can't be retired."""
-    return Effect(after, _still(after), refused=[cluster])
+    return DecisionEffect(after, _still(after), refused=[cluster])
 
 
-def strike_off(after: After, cluster: str, decision: Decision, now: datetime) -> Effect:
+def strike_off_cluster(after: LogState, cluster: str, decision: Decision, now: datetime) -> DecisionEffect:
     """Strike a cluster that is known off its vCenter's list of those to be dispatched."""
     known = after["clusters"] or {}
     clusters = {**known, cluster: _retired(known[cluster], now)}
@@ -116,17 +120,17 @@ def strike_off(after: After, cluster: str, decision: Decision, now: datetime) ->
         _closed(one, "retired", decision) if one["subject"] == cluster else _held(one)
         for one in after["findings"].values()
     ]
-    return Effect({**after, "clusters": clusters, "findings": _open(told)}, told, [cluster])
+    return DecisionEffect({**after, "clusters": clusters, "findings": _open(told)}, told, [cluster])
 
 
-def is_listed(after: After, cluster: str) -> bool:
+def is_listed(after: LogState, cluster: str) -> bool:
     """Whether the vCenter listed the cluster when it was last asked."""
     known = (after["clusters"] or {}).get(cluster)
     return known is not None and known["last_listed_at"] == after["last_look_at"]
 
 
 def _retired(entry: KnownCluster, now: datetime) -> KnownCluster:
-    return {**entry, "retired_at": entry["retired_at"] or text_of(now)}
+    return {**entry, "retired_at": entry["retired_at"] or format_time(now)}
 
 
 def _reviewed(
@@ -139,7 +143,7 @@ def _reviewed(
         return {**_held(finding), "detail": detail, "severity": finding["severity"] if new else "warning"}
     if finding["kind"] != "drift-unreviewed":
         return _held(finding)
-    for left in unreviewed(snapshot, snapshot["hosts"], accepted, _names(snapshot)):
+    for left in find_unreviewed(snapshot, snapshot["hosts"], accepted, _names(snapshot)):
         return {**_held(finding), "hosts": list(left.hosts), "summary": left.summary}
     return _closed(finding, "accepted", decision)
 
@@ -168,7 +172,7 @@ def _held(finding: Finding) -> Finding:
     return {**finding, "transition": "still"}
 
 
-def _still(after: After) -> list[Finding]:
+def _still(after: LogState) -> list[Finding]:
     return [_held(finding) for finding in after["findings"].values()]
 
 

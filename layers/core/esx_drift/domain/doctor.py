@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NotRequired, TypedDict
 
-from esx_drift.domain.telling.next_steps import ADVICE
+from esx_drift.domain.telling.next_steps import ADVICE_BY_KIND
 from esx_drift.errors import EsxDriftError
 
-type Outcome = Literal["ok", "failed", "untried"]
+type StepOutcome = Literal["ok", "failed", "untried"]
 
-FIX = "fix"
+FIX_FACT = "fix"
 """The fact of an error that says what to do about it, where its kind alone doesn't."""
 
 AWS_FIX = (
@@ -20,17 +20,17 @@ AWS_FIX = (
 NO_TIME = "no time left in this run"
 
 
-class Line(TypedDict):
+class StepResult(TypedDict):
     """One step. ``fix`` is empty unless it failed, or was the first that no time was left for."""
 
     about: str
     step: str
-    outcome: Outcome
+    outcome: StepOutcome
     said: str
     fix: str
 
 
-class Request(TypedDict):
+class DoctorRequest(TypedDict):
     """What a function is asked; as sent, see ``doctor-request.schema.json``."""
 
     vcenters: NotRequired[list[str]]
@@ -38,12 +38,12 @@ class Request(TypedDict):
     send: NotRequired[bool]
 
 
-class Reply(TypedDict):
+class DoctorReply(TypedDict):
     """What a function answers; as sent, see ``doctor-reply.schema.json``."""
 
     schema_version: int
     code_version: str
-    lines: list[Line]
+    lines: list[StepResult]
 
 
 @dataclass(slots=True)
@@ -52,45 +52,45 @@ class Examination:
 
     about: str
     steps: tuple[str, ...]
-    lines: list[Line] = field(default_factory=list)
+    lines: list[StepResult] = field(default_factory=list)
 
-    def ok(self, said: str) -> None:
+    def add_ok(self, said: str) -> None:
         """The step went well."""
         self._add("ok", said)
 
-    def failed(self, said: str, fix: str) -> None:
+    def add_failed(self, said: str, fix: str) -> None:
         """The step failed, and this is to be done about it."""
         self._add("failed", said, fix)
 
-    def untried(self, said: str) -> None:
+    def add_untried(self, said: str) -> None:
         """The step was left out."""
         self._add("untried", said)
 
-    def out_of_time(self, fix: str) -> None:
+    def stop_for_time(self, fix: str) -> None:
         """No further step can be begun, so that none is cut off; this is how to have them taken."""
         self._add("untried", NO_TIME, fix)
         while len(self.lines) < len(self.steps):
-            self.untried(NO_TIME)
+            self.add_untried(NO_TIME)
 
-    def ended(self) -> list[Line]:
+    def finish(self) -> list[StepResult]:
         """All lines; what a failure left over is untried."""
         last = self.lines[-1]["step"] if self.lines else ""
         while len(self.lines) < len(self.steps):
-            self.untried(f"not tried, since it needs {last}")
+            self.add_untried(f"not tried, since it needs {last}")
         return self.lines
 
-    def _add(self, outcome: Outcome, said: str, fix: str = "") -> None:
+    def _add(self, outcome: StepOutcome, said: str, fix: str = "") -> None:
         step = self.steps[len(self.lines)]
         self.lines.append({"about": self.about, "step": step, "outcome": outcome, "said": said, "fix": fix})
 
 
-def fix_of(error: EsxDriftError, places: Mapping[str, str]) -> str:
+def find_fix(error: EsxDriftError, places: Mapping[str, str]) -> str:
     """What a person can do about an error; ``places`` are those of ``next_steps.ADVICE``."""
-    if FIX in error.facts:
-        return error.facts[FIX]
-    if error.reason not in ADVICE:
+    if FIX_FACT in error.facts:
+        return error.facts[FIX_FACT]
+    if error.reason not in ADVICE_BY_KIND:
         return OTHER_FIXES.get(error.reason, AWS_FIX)
-    advice = ADVICE[error.reason]
+    advice = ADVICE_BY_KIND[error.reason]
     step = f"{advice.step} {advice.command}".strip().format(**places)
     return f"{step[0].upper()}{step[1:]}"
 

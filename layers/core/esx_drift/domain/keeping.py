@@ -4,12 +4,12 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from esx_drift.domain.shapes import Accepted, Change, Departed, KnownHost
-from esx_drift.domain.times import text_of
+from esx_drift.domain.times import format_time
 
 type Hosts = Mapping[str, KnownHost]
 
 
-def carried_over(accepted: Mapping[str, Accepted], changes: Collection[Change]) -> dict[str, Accepted]:
+def carry_over_accepted(accepted: Mapping[str, Accepted], changes: Collection[Change]) -> dict[str, Accepted]:
     """What is accepted; a host that came back under a new id keeps what was accepted for the old one."""
     after = dict(accepted)
     for change in changes:
@@ -19,7 +19,7 @@ def carried_over(accepted: Mapping[str, Accepted], changes: Collection[Change]) 
     return after
 
 
-def accepted_after(
+def update_accepted(
     accepted: Mapping[str, Accepted],
     hosts: Hosts,
     covered: Collection[str],
@@ -43,7 +43,7 @@ def accepted_after(
     return after
 
 
-def departed_after(
+def update_departed(
     departed: Mapping[str, Departed],
     before: Hosts,
     now_there: Hosts,
@@ -62,7 +62,7 @@ def departed_after(
                 "image": known["image"],
                 "orphaned_vibs": known["orphaned_vibs"],
                 "snapshot": snapshot_key,
-                "left_at": text_of(now),
+                "left_at": format_time(now),
             }
     known_again = {host: back["name"].casefold() for host, back in now_there.items() if back["image"]}
     names = set(known_again.values())
@@ -73,7 +73,7 @@ def departed_after(
     }
 
 
-def uncovered_after(
+def update_uncovered_since(
     since: Mapping[str, str], uncovered: Collection[str], seen_last_at: str
 ) -> dict[str, str]:
     """Since when each uncovered host is unseen: since its cluster was last seen, if not for longer."""

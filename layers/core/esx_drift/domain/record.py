@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from esx_drift.domain.names import check_id
-from esx_drift.domain.shapes import After, Outcome, Record
-from esx_drift.domain.times import text_of
+from esx_drift.domain.names import make_check_id
+from esx_drift.domain.shapes import LogState, Outcome, Record
+from esx_drift.domain.times import format_time
 
 
 @dataclass(frozen=True, slots=True)
-class Heading:
+class RecordHeading:
     """Which check a record is of. ``cluster`` is an id, or ``@vcenter``."""
 
     vcenter: str
@@ -23,7 +23,9 @@ class Heading:
     fleet_sha256: str
 
 
-def blank_record(heading: Heading, outcome: Outcome, checked_at: datetime, after: After) -> Record:
+def build_blank_record(
+    heading: RecordHeading, outcome: Outcome, checked_at: datetime, after: LogState
+) -> Record:
     """A record with all its fields, in which nothing was seen; the log itself ties it into the log."""
     return {
         "schema_version": 1,
@@ -31,12 +33,12 @@ def blank_record(heading: Heading, outcome: Outcome, checked_at: datetime, after
         "cluster": heading.cluster,
         "cluster_name": heading.cluster_name,
         "seq": heading.seq,
-        "check_id": check_id(heading.vcenter, heading.cluster, heading.seq),
+        "check_id": make_check_id(heading.vcenter, heading.cluster, heading.seq),
         "request_id": heading.request_id,
         "run_id": heading.run_id,
         "code_version": heading.code_version,
-        "started_at": text_of(heading.started_at),
-        "checked_at": text_of(checked_at),
+        "started_at": format_time(heading.started_at),
+        "checked_at": format_time(checked_at),
         "outcome": outcome,
         "failure": None,
         "report": None,

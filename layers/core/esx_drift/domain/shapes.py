@@ -75,7 +75,7 @@ class Finding(TypedDict):
     detail: dict[str, Json]
 
 
-class Suspect(TypedDict):
+class SuspectedFinding(TypedDict):
     """A condition that was met but must be met again, ``confirm_after`` later, to open a finding."""
 
     kind: str
@@ -153,7 +153,7 @@ class Snapshot(TypedDict):
     described: NotRequired[list[Described]]
 
 
-class Stored(TypedDict):
+class StoredObject(TypedDict):
     """An object in the AuditBucket and the sha256 of its stored bytes."""
 
     key: str
@@ -204,20 +204,20 @@ class KnownCluster(TypedDict):
     retired_at: str | None
 
 
-class After(TypedDict):
+class LogState(TypedDict):
     """All that the next check of the same log needs."""
 
     schema_version: int
     cluster_name: str | None
     instance_uuid: str | None
     seal: str | None
-    snapshot: Stored | None
+    snapshot: StoredObject | None
     first_look_at: str | None
     last_look_at: str | None
     last_taken: LastTaken | None
     coverage: Coverage | None
     findings: dict[str, Finding]
-    suspects: dict[str, Suspect]
+    suspects: dict[str, SuspectedFinding]
     accepted: dict[str, Accepted]
     departed: dict[str, Departed]
     uncovered_since: dict[str, str]
@@ -237,14 +237,14 @@ class Head(TypedDict):
     sha256: str
 
 
-class State(TypedDict):
+class StateFile(TypedDict):
     """The cache of a log: its head, the head's ``after``, and records with events not yet published."""
 
     schema_version: int
     vcenter: str
     cluster: str
     head: Head | None
-    after: After
+    after: LogState
     outbox: list[int]
 
 
@@ -329,7 +329,7 @@ class ClockFacts(TypedDict):
     skew_seconds: float
 
 
-class About(TypedDict):
+class VCenterIdentity(TypedDict):
     """Which vCenter answered."""
 
     instance_uuid: str
@@ -388,7 +388,7 @@ class Failure(TypedDict):
     told_by: Literal["vcenter", "cluster"]
 
 
-class Decided(TypedDict):
+class RecordedDecision(TypedDict):
     """A person's decision as it was carried out: for which hosts, and for which no longer."""
 
     by: str
@@ -418,24 +418,24 @@ class Record(TypedDict):
     report: ReportFacts | None
     task: TaskFacts | None
     clock: ClockFacts | None
-    about: About | None
+    about: VCenterIdentity | None
     coverage: Coverage | None
     uncovered: list[UncoveredHost]
     changes: list[Change]
     findings: list[Finding]
     notices: list[str]
-    document: Stored | None
-    snapshot: Stored | None
-    quarantine: Stored | None
+    document: StoredObject | None
+    snapshot: StoredObject | None
+    quarantine: StoredObject | None
     raw_sha256: str | None
     same_as: int | None
     fleet_sha256: str | None
     dispatch: Dispatch | None
-    decision: Decided | None
+    decision: RecordedDecision | None
     events: list[Event]
     previous: Head | None
     before_sha256: str
-    after: After
+    after: LogState
     unpublished: list[int]
 
 
@@ -452,7 +452,7 @@ class TaskRequest(TypedDict):
     busy: str | None
 
 
-class Shown(TypedDict):
+class ShownHost(TypedDict):
     """A host as a person was shown it."""
 
     image: str
@@ -465,7 +465,7 @@ class Decision(TypedDict):
     by: str
     reason: str
     shown_at: int | None
-    hosts: dict[str, Shown]
+    hosts: dict[str, ShownHost]
     instance_uuid: str | None
 
 

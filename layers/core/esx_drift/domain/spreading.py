@@ -3,11 +3,11 @@
 from hashlib import sha256
 from typing import Final
 
-PART: Final = 10
+JITTER_PART: Final = 10
 """A delay grows by up to a tenth. It never shrinks: what must be met twice, must be so far apart."""
 
 
-def spread(delay_seconds: int, seed: str) -> int:
+def add_jitter(delay_seconds: int, seed: str) -> int:
     """The delay, longer by up to a tenth of itself: the same for the same ``seed``, even over many."""
     share = int.from_bytes(sha256(seed.encode("utf-8", "surrogatepass")).digest()[:4]) / 2**32
-    return delay_seconds + int((delay_seconds // PART + 1) * share)
+    return delay_seconds + int((delay_seconds // JITTER_PART + 1) * share)

@@ -7,7 +7,7 @@ from aws_lambda_powertools import single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
 
-def count(metric: str, value: int = 1, **dimensions: str) -> None:
+def count_metric(metric: str, value: int = 1, **dimensions: str) -> None:
     """Count something of this function (dimension ``service``), at once: also if it fails afterwards."""
     with single_metric(name=metric, unit=MetricUnit.Count, value=value) as made:
         for name, said in dimensions.items():

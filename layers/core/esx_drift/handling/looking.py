@@ -13,16 +13,16 @@ from esx_drift.adapters.queue import SqsQueue
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.adapters.store import S3Store
 from esx_drift.adapters.topic import SnsTopic
-from esx_drift.adapters.vcenter.session import connect
+from esx_drift.adapters.vcenter.session import open_vcenter
 from esx_drift.config import LookingConfig
-from esx_drift.domain.breaker import Actor
+from esx_drift.domain.breaker import LoginActor
 from esx_drift.domain.fleets.fleet import Fleet
 from esx_drift.ports import Queue, Store, Topic, VCenters
 from esx_drift.sessions import VCenterSessions
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Runtime:
     """What a job that looks at vCenters works with."""
 
     config: LookingConfig
@@ -37,9 +37,9 @@ class World:
 
 
 @contextmanager
-def looking(
-    environment: Mapping[str, str], actor: Actor, time_left_ms: Callable[[], float]
-) -> Iterator[World]:
+def open_runtime(
+    environment: Mapping[str, str], actor: LoginActor, time_left_ms: Callable[[], float]
+) -> Iterator[Runtime]:
     """The world of one invocation, which lives ``time_left_ms``; every vCenter's session ends with it.
 
     Raises ``FleetInvalid`` or ``StoreUnavailable``: without a fleet file there is nothing to look at.
@@ -50,11 +50,11 @@ def looking(
     with VCenterSessions(
         Secrets(secrets_manager),
         breakers,
-        lambda secret, admission: connect(secret, admission, _now, time_left_ms),
+        lambda secret, admission: open_vcenter(secret, admission, _now, time_left_ms),
         actor,
         _now,
     ) as vcenters:
-        yield World(
+        yield Runtime(
             config=config,
             fleet=fleet,
             fleet_sha256=fleet_sha256,

@@ -15,20 +15,20 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 
 from esx_drift.errors import ContractViolation, EsxDriftError, OutOfTime, RequestRefused
-from esx_drift.handling.counting import count
+from esx_drift.handling.counting import count_metric
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-AT_FAULT_ITSELF = (ContractViolation, RequestRefused)
+MESSAGE_ERRORS = (ContractViolation, RequestRefused)
 """Errors of the message. A secret or a webhook that is wrong is mended by a person: that is waited for."""
 
-KEYS_OF_A_MESSAGE = ("message_id", "run_id", "vcenter", "cluster")
+MESSAGE_LOG_KEYS = ("message_id", "run_id", "vcenter", "cluster")
 """What a handler may append to each line of the log about one message."""
 
 
 @dataclass(frozen=True, slots=True)
-class Inbox:
+class SqsBatch:
     """A queue that feeds a function. ``failed_metric`` counts what it could not handle, by reason.
 
     With less time left than one message may take, none is begun: nothing is cut off in its middle, and
@@ -44,13 +44,13 @@ class Inbox:
     time_for_one_ms: int
     later: Callable[[SQSRecord], None] | None = None
 
-    def receive(
+    def process(
         self, event: Mapping[str, Any], handle: Callable[[SQSRecord], None]
     ) -> PartialItemFailureResponse:
         """Handle each message of an invocation; the reply names those to be delivered again."""
 
         def handle_one(record: SQSRecord) -> None:
-            self.logger.remove_keys(KEYS_OF_A_MESSAGE)
+            self.logger.remove_keys(MESSAGE_LOG_KEYS)
             self.logger.append_keys(message_id=record.message_id)
             try:
                 self._require_time()
@@ -64,7 +64,7 @@ class Inbox:
         batch = _Batch(self._failed)
         with batch(event["Records"], handle_one):
             batch.process()
-        self.logger.remove_keys(KEYS_OF_A_MESSAGE)
+        self.logger.remove_keys(MESSAGE_LOG_KEYS)
         return batch.response()
 
     def _require_time(self) -> None:
@@ -76,8 +76,8 @@ class Inbox:
         unforeseen = None if isinstance(error, EsxDriftError) else error
         reason = _reason(error)
         self.logger.error("message not handled", reason=reason, why=str(error), exc_info=unforeseen)
-        count(self.failed_metric, reason=reason)
-        if isinstance(error, AT_FAULT_ITSELF):
+        count_metric(self.failed_metric, reason=reason)
+        if isinstance(error, MESSAGE_ERRORS):
             self._hand_out_again(record)
 
     def _hand_out_again(self, record: SQSRecord) -> None:
@@ -91,7 +91,7 @@ class Inbox:
 
 
 def _reason(error: BaseException | None) -> str:
-    if isinstance(error, AT_FAULT_ITSELF):
+    if isinstance(error, MESSAGE_ERRORS):
         # Not a document of a vCenter's, whose failures are the checks' own.
         return RequestRefused.reason
     return error.reason if isinstance(error, EsxDriftError) else "bug"

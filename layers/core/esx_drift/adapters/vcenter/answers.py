@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from esx_drift.adapters.vcenter.wire import Answer, retry_after_seconds
+from esx_drift.adapters.vcenter.wire import HttpAnswer, parse_retry_after
 from esx_drift.errors import (
     ApiUnsupported,
     ClusterNotFound,
@@ -40,7 +40,7 @@ TOO_OLD = "installed images need vCenter 8.0 U3 or later"
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class ApiError:
     """What the vCenter says in an error; each may be empty. ``text`` is its view of the operation."""
 
     error_type: str = ""
@@ -48,37 +48,37 @@ class Complaint:
     text: str = ""
 
 
-def json_of(answer: Answer) -> object:
+def parse_answer_json(answer: HttpAnswer) -> object:
     """The body as JSON; raises ``VCenterError`` if it is none."""
     try:
         return json.loads(b"" if answer.cut else answer.body)
     except (ValueError, RecursionError) as error:
-        raise unforeseen(answer, "with a body that is not JSON") from error
+        raise build_unforeseen_error(answer, "with a body that is not JSON") from error
 
 
-def unforeseen(answer: Answer, what: str) -> VCenterError:
+def build_unforeseen_error(answer: HttpAnswer, what: str) -> VCenterError:
     """The failure for an answer that the API does not document; ``what`` ends the sentence."""
     sentence = f"{answer.address} answered {answer.status} to {answer.operation} {what}"
-    return VCenterError(sentence, _facts(answer, Complaint()))
+    return VCenterError(sentence, _facts(answer, ApiError()))
 
 
-def complaint_of(answer: Answer) -> Complaint:
+def parse_complaint(answer: HttpAnswer) -> ApiError:
     """What an error's body says; empty where it says nothing."""
     try:
-        return complaint_in(json.loads(answer.body))
+        return extract_complaint(json.loads(answer.body))
     except (ValueError, RecursionError):
-        return Complaint()
+        return ApiError()
 
 
-def complaint_in(error: object) -> Complaint:
+def extract_complaint(error: object) -> ApiError:
     """The same from an error that is parsed already, such as a task's."""
     if not isinstance(error, Mapping):
-        return Complaint()
+        return ApiError()
     messages = error.get("messages")
     first = messages[0] if isinstance(messages, list) and messages else None
     if not isinstance(first, Mapping):
         first = {}
-    return Complaint(
+    return ApiError(
         _text(error.get("error_type")), _text(first.get("id")), _text(first.get("default_message"))
     )
 
@@ -88,18 +88,20 @@ def _text(value: object) -> str:
     return " ".join(value.split())[:MAX_MESSAGE_LENGTH] if isinstance(value, str) else ""
 
 
-def failure_of(answer: Answer, not_found: type[EsxDriftError] = VCenterError) -> EsxDriftError:
+def translate_error_answer(
+    answer: HttpAnswer, not_found: type[EsxDriftError] = VCenterError
+) -> EsxDriftError:
     """The failure for an answer that is none of the operation's successes.
 
     ``not_found`` is what a 404 means here that names neither a missing route nor a missing cluster.
     """
-    complaint = complaint_of(answer)
+    complaint = parse_complaint(answer)
     kind = _kind(answer, complaint, not_found)
     more = f" ({TOO_OLD})" if kind is ApiUnsupported else ""
     return kind(_sentence(answer, complaint) + more, _facts(answer, complaint))
 
 
-def _kind(answer: Answer, complaint: Complaint, not_found: type[EsxDriftError]) -> type[EsxDriftError]:
+def _kind(answer: HttpAnswer, complaint: ApiError, not_found: type[EsxDriftError]) -> type[EsxDriftError]:
     match answer.status:
         case 403:
             return NotAuthorized
@@ -114,7 +116,7 @@ def _kind(answer: Answer, complaint: Complaint, not_found: type[EsxDriftError]) 
     return VCenterError
 
 
-def _sentence(answer: Answer, complaint: Complaint) -> str:
+def _sentence(answer: HttpAnswer, complaint: ApiError) -> str:
     if answer.status in REDIRECTS:
         why = f"points to {_target(answer)}: a redirect is never followed"
     else:
@@ -122,7 +124,7 @@ def _sentence(answer: Answer, complaint: Complaint) -> str:
     return f"{answer.address} answered {answer.status} to {answer.operation}: {why}"
 
 
-def _target(answer: Answer) -> str:
+def _target(answer: HttpAnswer) -> str:
     """Where a redirect points to, without the user, password and query that it may hold."""
     try:
         parts = urlsplit(answer.headers.get("Location", ""))
@@ -133,8 +135,8 @@ def _target(answer: Answer) -> str:
     return _text(f"{scheme}{parts.hostname or ''}{port}{parts.path}")
 
 
-def _facts(answer: Answer, complaint: Complaint) -> dict[str, str]:
-    wait_seconds = retry_after_seconds(answer)
+def _facts(answer: HttpAnswer, complaint: ApiError) -> dict[str, str]:
+    wait_seconds = parse_retry_after(answer)
     facts = {
         "status": str(answer.status),
         "operation": answer.operation,
@@ -146,12 +148,12 @@ def _facts(answer: Answer, complaint: Complaint) -> dict[str, str]:
     return {name: value for name, value in facts.items() if value}
 
 
-def refusal_of(answer: Answer, not_found: type[EsxDriftError]) -> EsxDriftError | None:
+def translate_extract_refusal(answer: HttpAnswer, not_found: type[EsxDriftError]) -> EsxDriftError | None:
     """The failure for a refused extraction; none if the cluster is only busy with another one."""
-    complaint = complaint_of(answer)
+    complaint = parse_complaint(answer)
     busy_status = answer.status in {400, 409, 500}
     if answer.status == 409 or (busy_status and complaint.error_type in BUSY_TYPES):  # noqa: PLR2004 -- HTTP's Conflict
         return None
     if answer.status == 400 and complaint.error_type == "UNSUPPORTED":  # noqa: PLR2004 -- HTTP's Bad Request
         return NotEligible(_sentence(answer, complaint), _facts(answer, complaint))
-    return failure_of(answer, not_found)
+    return translate_error_answer(answer, not_found)

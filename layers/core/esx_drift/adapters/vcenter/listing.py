@@ -6,18 +6,18 @@ of a datacenter that is still too large.
 
 from collections.abc import Callable, Iterable, Sequence
 
-from esx_drift.adapters.vcenter.answers import TOO_MANY, failure_of
-from esx_drift.adapters.vcenter.replies import field, listed
-from esx_drift.adapters.vcenter.wire import Answer
+from esx_drift.adapters.vcenter.answers import TOO_MANY, translate_error_answer
+from esx_drift.adapters.vcenter.replies import parse_list, require_text
+from esx_drift.adapters.vcenter.wire import HttpAnswer
 from esx_drift.errors import VCenterError
 
 type Params = Sequence[tuple[str, str]]
-type Get = Callable[[str, Params], Answer]
+type Get = Callable[[str, Params], HttpAnswer]
 
-OK = 200
+LISTING_OK = 200
 
 
-def everything(get: Get, path: str, params: Params = ()) -> list[Answer]:
+def list_everything(get: Get, path: str, params: Params = ()) -> list[HttpAnswer]:
     """The answers that together list all of it; what several of them hold is the same object.
 
     Raises what a failed call stands for, also when one single folder holds too many.
@@ -28,11 +28,11 @@ def everything(get: Get, path: str, params: Params = ()) -> list[Answer]:
 type Divide = Callable[[Get, Params], Iterable[Params]]
 
 
-def _split(get: Get, path: str, params: Params, divisions: Sequence[Divide]) -> list[Answer]:
+def _split(get: Get, path: str, params: Params, divisions: Sequence[Divide]) -> list[HttpAnswer]:
     answer = get(path, params)
-    if answer.status == OK:
+    if answer.status == LISTING_OK:
         return [answer]
-    failure = failure_of(answer)
+    failure = translate_error_answer(answer)
     if not divisions or not isinstance(failure, VCenterError) or failure.facts.get("error_type") != TOO_MANY:
         raise failure
     divide, *finer = divisions
@@ -52,6 +52,6 @@ def _folders(get: Get, params: Params) -> Iterable[Params]:
 
 def _ids(get: Get, kind: str, params: Params) -> list[str]:
     answer = get(f"/api/vcenter/{kind}", params)
-    if answer.status != OK:
-        raise failure_of(answer)
-    return [field(item, kind, answer) for item in listed(answer)]
+    if answer.status != LISTING_OK:
+        raise translate_error_answer(answer)
+    return [require_text(item, kind, answer) for item in parse_list(answer)]

@@ -3,20 +3,20 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from esx_drift.adapters.vcenter.answers import complaint_in, json_of, unforeseen
-from esx_drift.adapters.vcenter.wire import Answer
-from esx_drift.domain.shapes import About
-from esx_drift.domain.times import time_of
-from esx_drift.ports import Cluster, Host, Task
+from esx_drift.adapters.vcenter.answers import build_unforeseen_error, extract_complaint, parse_answer_json
+from esx_drift.adapters.vcenter.wire import HttpAnswer
+from esx_drift.domain.shapes import VCenterIdentity
+from esx_drift.domain.times import parse_time
+from esx_drift.ports import ExtractionTask, InventoryEntry, ListedCluster
 
 MAX_TOKEN_LENGTH = 4096
 
 
-def text_of_body(answer: Answer) -> str:
+def parse_text_body(answer: HttpAnswer) -> str:
     """The body of a login or of an extraction: one JSON string that is fit for a header and a path."""
-    value = json_of(answer)
+    value = parse_answer_json(answer)
     if not isinstance(value, str) or not 0 < len(value) <= MAX_TOKEN_LENGTH or not _is_plain(value):
-        raise unforeseen(answer, "with a body that is not one JSON string")
+        raise build_unforeseen_error(answer, "with a body that is not one JSON string")
     return value
 
 
@@ -24,82 +24,82 @@ def _is_plain(value: str) -> bool:
     return value.isascii() and value.isprintable() and " " not in value
 
 
-def listed(answer: Answer) -> list[Mapping[str, object]]:
+def parse_list(answer: HttpAnswer) -> list[Mapping[str, object]]:
     """The body of a listing: objects."""
-    value = json_of(answer)
+    value = parse_answer_json(answer)
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise unforeseen(answer, "with a body that is not a list of objects")
+        raise build_unforeseen_error(answer, "with a body that is not a list of objects")
     return value
 
 
-def field(item: Mapping[str, object], name: str, answer: Answer) -> str:
+def require_text(item: Mapping[str, object], name: str, answer: HttpAnswer) -> str:
     """A text that the API promises."""
     value = item.get(name)
     if not isinstance(value, str) or not value:
-        raise unforeseen(answer, f"without {name}")
+        raise build_unforeseen_error(answer, f"without {name}")
     return value
 
 
-def cluster_of(item: Mapping[str, object], answer: Answer) -> Cluster:
+def parse_cluster(item: Mapping[str, object], answer: HttpAnswer) -> ListedCluster:
     """A cluster of a listing. An id with ``@`` in front can't be told from the logs that are ours alone."""
-    cluster = Cluster(field(item, "cluster", answer), field(item, "name", answer))
+    cluster = ListedCluster(require_text(item, "cluster", answer), require_text(item, "name", answer))
     if cluster.id.startswith("@"):
-        raise unforeseen(answer, f"with a cluster whose id is {cluster.id[:80]!r}")
+        raise build_unforeseen_error(answer, f"with a cluster whose id is {cluster.id[:80]!r}")
     return cluster
 
 
-def host_of(item: Mapping[str, object], answer: Answer) -> Host:
+def parse_host(item: Mapping[str, object], answer: HttpAnswer) -> InventoryEntry:
     """A host of a listing."""
     power = item.get("power_state")
-    return Host(
-        field(item, "host", answer),
-        field(item, "name", answer),
-        field(item, "connection_state", answer),
+    return InventoryEntry(
+        require_text(item, "host", answer),
+        require_text(item, "name", answer),
+        require_text(item, "connection_state", answer),
         power if isinstance(power, str) else None,
     )
 
 
-def about_of(answer: Answer) -> About:
+def parse_identity(answer: HttpAnswer) -> VCenterIdentity:
     """The ``about`` of ServiceContent."""
-    content = json_of(answer)
+    content = parse_answer_json(answer)
     about = content.get("about") if isinstance(content, dict) else None
     if not isinstance(about, dict):
-        raise unforeseen(answer, "without about")
+        raise build_unforeseen_error(answer, "without about")
     return {
-        "instance_uuid": field(about, "instanceUuid", answer),
-        "version": field(about, "version", answer),
-        "build": field(about, "build", answer),
+        "instance_uuid": require_text(about, "instanceUuid", answer),
+        "version": require_text(about, "version", answer),
+        "build": require_text(about, "build", answer),
     }
 
 
-def enabled_in(answer: Answer) -> bool:
+def parse_enabled(answer: HttpAnswer) -> bool:
     """Whether a feature of a cluster is enabled."""
-    info = json_of(answer)
+    info = parse_answer_json(answer)
     enabled = info.get("enabled") if isinstance(info, dict) else None
     if not isinstance(enabled, bool):
-        raise unforeseen(answer, "without enabled")
+        raise build_unforeseen_error(answer, "without enabled")
     return enabled
 
 
-def task_of(task_id: str, answer: Answer) -> Task:
+def parse_task(task_id: str, answer: HttpAnswer) -> ExtractionTask:
     """A task, of which only the status is needed; its ``result`` is never read.
 
     vCenter 8.0.3 renders the maps in a task's result as lists, unlike the report itself.
     """
-    info = json_of(answer)
+    info = parse_answer_json(answer)
     if not isinstance(info, dict):
-        raise unforeseen(answer, "with a body that is not a task")
-    return Task(
+        raise build_unforeseen_error(answer, "with a body that is not a task")
+    return ExtractionTask(
         task_id,
-        field(info, "status", answer),
+        require_text(info, "status", answer),
         _time(info.get("start_time")),
         _time(info.get("end_time")),
-        complaint_in(info.get("error")).text or None,
+        extract_complaint(info.get("error")).text or None,
     )
 
 
 def _time(value: object) -> datetime | None:
     try:
-        return time_of(value) if isinstance(value, str) else None
+        return parse_time(value) if isinstance(value, str) else None
     except (ValueError, OverflowError):
         return None

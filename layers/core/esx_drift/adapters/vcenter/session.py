@@ -11,58 +11,62 @@ from datetime import datetime
 from urllib.parse import quote
 
 from esx_drift.adapters.secrets import VCenterSecret
-from esx_drift.adapters.tls import context_of
-from esx_drift.adapters.vcenter.answers import complaint_of, failure_of, refusal_of
-from esx_drift.adapters.vcenter.listing import everything
+from esx_drift.adapters.tls import build_tls_context
+from esx_drift.adapters.vcenter.answers import (
+    parse_complaint,
+    translate_error_answer,
+    translate_extract_refusal,
+)
+from esx_drift.adapters.vcenter.listing import list_everything
 from esx_drift.adapters.vcenter.replies import (
-    about_of,
-    cluster_of,
-    enabled_in,
-    host_of,
-    listed,
-    task_of,
-    text_of_body,
+    parse_cluster,
+    parse_enabled,
+    parse_host,
+    parse_identity,
+    parse_list,
+    parse_task,
+    parse_text_body,
 )
 from esx_drift.adapters.vcenter.unreachable import Peer
-from esx_drift.adapters.vcenter.wire import Answer, Wire
-from esx_drift.domain.shapes import About, ClockFacts
+from esx_drift.adapters.vcenter.wire import HttpAnswer, HttpClient
+from esx_drift.domain.shapes import ClockFacts, VCenterIdentity
 from esx_drift.errors import (
     ApiUnsupported,
     LoginRefused,
     NoReport,
     RequestRefused,
 )
-from esx_drift.ports import Cluster, Host, Reply, Submitted, Task
+from esx_drift.ports import ExtractionTask, InventoryEntry, ListedCluster, ReportReply, SubmittedExtraction
 
 ABOUT_PATH = "/sdk/vim25/8.0.3.0/ServiceInstance/ServiceInstance/content"
 """Readable without a login. A vCenter older than 8.0 U3 has no such release in its path."""
 
 OK, CREATED, ACCEPTED, NO_CONTENT, UNAUTHORIZED, NOT_FOUND = 200, 201, 202, 204, 401, 404
 
-type Admission = Callable[[], AbstractContextManager[None]]
+type LoginAdmission = Callable[[], AbstractContextManager[None]]
 """Entered around each login: it may refuse it, and it sees how the login ended."""
 
 
-def connect(
+def open_vcenter(
     secret: VCenterSecret,
-    admission: Admission,
+    admission: LoginAdmission,
     clock: Callable[[], datetime],
     time_left_ms: Callable[[], float] = lambda: math.inf,
-) -> "VCenter":
+) -> "RestSession":
     """The vCenter that the secret names, not logged in; nothing is sent yet.
 
     ``clock`` stands in for an answer without ``Date``; ``time_left_ms`` is how long the caller still lives.
     """
     host = f"[{secret.host}]" if ":" in secret.host else secret.host
-    context = context_of(secret.ca_bundle, strict=secret.tls_strict)
-    wire = Wire(Peer(f"{host}:{secret.port}", secret.proxy), context, clock, time_left_ms=time_left_ms)
-    return VCenter(wire, secret, admission)
+    context = build_tls_context(secret.ca_bundle, strict=secret.tls_strict)
+    wire = HttpClient(Peer(f"{host}:{secret.port}", secret.proxy), context, clock, time_left_ms=time_left_ms)
+    return RestSession(wire, secret, admission)
 
 
-class VCenter:
+class RestSession:
     """One session. A token that the vCenter no longer knows is replaced by logging in again, once a call."""
 
-    def __init__(self, wire: Wire, secret: VCenterSecret, admission: Admission) -> None:
+    def __init__(self, wire: HttpClient, secret: VCenterSecret, admission: LoginAdmission) -> None:
         self._wire = wire
         self._secret = secret
         self._admission = admission
@@ -76,8 +80,8 @@ class VCenter:
                 user = self._secret.username
                 raise LoginRefused(f"{answer.address} refused the login of {user}", {"user": user})
             if answer.status not in {OK, CREATED}:
-                raise failure_of(answer)
-            self._token = text_of_body(answer)
+                raise translate_error_answer(answer)
+            self._token = parse_text_body(answer)
 
     def close(self) -> None:
         """End the session, if one is open, and close the connections.
@@ -88,29 +92,29 @@ class VCenter:
             if self._token is not None:
                 answer = self._send("DELETE", "/api/session", ())
                 if answer.status not in {OK, NO_CONTENT, UNAUTHORIZED}:
-                    raise failure_of(answer)
+                    raise translate_error_answer(answer)
         finally:
             self._token = None
             self._wire.close()
 
-    def about(self) -> About:
+    def about(self) -> VCenterIdentity:
         """Which vCenter this is; needs no login. Raises ``ApiUnsupported`` if it is older than 8.0 U3."""
         answer = self._wire.call("GET", ABOUT_PATH)
         if answer.status != OK:
-            raise failure_of(answer, ApiUnsupported)
-        return about_of(answer)
+            raise translate_error_answer(answer, ApiUnsupported)
+        return parse_identity(answer)
 
     def clock(self) -> ClockFacts | None:
         """Its clock against ours, as of its last answer; none if that had no ``Date``."""
         return self._wire.clock_facts
 
-    def clusters(self) -> tuple[Cluster, ...]:
+    def clusters(self) -> tuple[ListedCluster, ...]:
         """Every cluster that the account may see, each once."""
-        answers = everything(self._get, "/api/vcenter/cluster")
-        found = [cluster_of(item, answer) for answer in answers for item in listed(answer)]
+        answers = list_everything(self._get, "/api/vcenter/cluster")
+        found = [parse_cluster(item, answer) for answer in answers for item in parse_list(answer)]
         return tuple({cluster.id: cluster for cluster in found}.values())
 
-    def hosts(self, cluster: str) -> tuple[Host, ...]:
+    def hosts(self, cluster: str) -> tuple[InventoryEntry, ...]:
         """The hosts of one cluster; none also where there is no such cluster."""
         return self._hosts([("clusters", cluster)])
 
@@ -118,50 +122,52 @@ class VCenter:
         """How many hosts are in no cluster."""
         return len(self._hosts([("standalone", "true")]))
 
-    def extract(self, cluster: str) -> Submitted:
+    def extract(self, cluster: str) -> SubmittedExtraction:
         """Start an extraction, or learn that the cluster is busy."""
         path = f"{_report_path(cluster)}?action=extract&vmw-task=true"
         answer = self._call("POST", path)
         if answer.status in {OK, ACCEPTED}:
-            return Submitted(text_of_body(answer), answer.date)
-        refusal = refusal_of(answer, NoReport)
+            return SubmittedExtraction(parse_text_body(answer), answer.date)
+        refusal = translate_extract_refusal(answer, NoReport)
         if refusal is not None:
             raise refusal
-        complaint = complaint_of(answer)
-        return Submitted(None, answer.date, complaint.text or complaint.error_type or "no reason given")
+        complaint = parse_complaint(answer)
+        return SubmittedExtraction(
+            None, answer.date, complaint.text or complaint.error_type or "no reason given"
+        )
 
-    def task(self, task_id: str) -> Task | None:
+    def task(self, task_id: str) -> ExtractionTask | None:
         """One task; none when the vCenter no longer has it."""
         answer = self._get(f"/api/cis/tasks/{_segment(task_id)}", [("exclude_result", "true")])
         if answer.status == NOT_FOUND:
             return None
         if answer.status != OK:
-            raise failure_of(answer)
-        return task_of(task_id, answer)
+            raise translate_error_answer(answer)
+        return parse_task(task_id, answer)
 
-    def installed_images(self, cluster: str) -> Reply:
+    def installed_images(self, cluster: str) -> ReportReply:
         """The last extracted report, byte for byte; cut off where it is too large."""
         answer = self._get(_report_path(cluster))
         if answer.status != OK:
-            raise failure_of(answer, NoReport)
-        return Reply(answer.body, answer.date, answer.cut)
+            raise translate_error_answer(answer, NoReport)
+        return ReportReply(answer.body, answer.date, answer.cut)
 
     def managed_by_image(self, cluster: str) -> bool:
         """Whether the cluster is managed by a single image; by baselines if not."""
         answer = self._get(f"/api/esx/settings/clusters/{_segment(cluster)}/enablement/software")
         if answer.status != OK:
-            raise failure_of(answer)
-        return enabled_in(answer)
+            raise translate_error_answer(answer)
+        return parse_enabled(answer)
 
-    def _hosts(self, params: Sequence[tuple[str, str]]) -> tuple[Host, ...]:
-        answers = everything(self._get, "/api/vcenter/host", params)
-        found = [host_of(item, answer) for answer in answers for item in listed(answer)]
+    def _hosts(self, params: Sequence[tuple[str, str]]) -> tuple[InventoryEntry, ...]:
+        answers = list_everything(self._get, "/api/vcenter/host", params)
+        found = [parse_host(item, answer) for answer in answers for item in parse_list(answer)]
         return tuple({host.id: host for host in found}.values())
 
-    def _get(self, path: str, params: Sequence[tuple[str, str]] = ()) -> Answer:
+    def _get(self, path: str, params: Sequence[tuple[str, str]] = ()) -> HttpAnswer:
         return self._call("GET", path, params)
 
-    def _call(self, method: str, path: str, params: Sequence[tuple[str, str]] = ()) -> Answer:
+    def _call(self, method: str, path: str, params: Sequence[tuple[str, str]] = ()) -> HttpAnswer:
         answer = self._send(method, path, params)
         if answer.status != UNAUTHORIZED:
             return answer
@@ -170,7 +176,7 @@ class VCenter:
         self.login()
         return self._send(method, path, params)
 
-    def _send(self, method: str, path: str, params: Sequence[tuple[str, str]]) -> Answer:
+    def _send(self, method: str, path: str, params: Sequence[tuple[str, str]]) -> HttpAnswer:
         headers = {} if self._token is None else {"vmware-api-session-id": self._token}
         return self._wire.call(method, path, params, headers)
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from urllib3 import exceptions as urllib3_errors
 
-from esx_drift.adapters.tls import remedy
+from esx_drift.adapters.tls import find_certificate_remedy
 from esx_drift.errors import EsxDriftError, VCenterUnreachable
 
 HANDSHAKE_TIMED_OUT = "handshake operation timed out"
@@ -29,7 +29,7 @@ class Peer:
         return f"{parts.hostname}:{parts.port}" if parts.port else f"{parts.hostname}"
 
 
-def unreachable(peer: Peer, error: Exception) -> VCenterUnreachable:
+def translate_connection_error(peer: Peer, error: Exception) -> VCenterUnreachable:
     """The failure that stands for an error of requests or urllib3.
 
     Facts: ``phase`` (dns, connect, certificate, tls, proxy or http), and ``openssl``: its own reason.
@@ -81,7 +81,7 @@ def _certificate(peer: Peer, causes: tuple[BaseException, ...]) -> str | None:
     error = _first(causes, ssl.SSLCertVerificationError)
     if error is None:
         return None
-    return f"TLS: the certificate of {peer.address} is refused: {error.verify_message}. {remedy(error)}"
+    return f"TLS: the certificate of {peer.address} is refused: {error.verify_message}. {find_certificate_remedy(error)}"
 
 
 def _handshake(peer: Peer, causes: tuple[BaseException, ...]) -> str | None:

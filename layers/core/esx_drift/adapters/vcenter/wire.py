@@ -14,9 +14,9 @@ from urllib3 import BaseHTTPResponse, Retry
 from urllib3.exceptions import HTTPError, InvalidHeader, ReadTimeoutError
 
 from esx_drift.adapters.vcenter.transport import Deadline, DirectSession, Transport
-from esx_drift.adapters.vcenter.unreachable import Peer, unreachable
+from esx_drift.adapters.vcenter.unreachable import Peer, translate_connection_error
 from esx_drift.domain.shapes import ClockFacts
-from esx_drift.domain.times import text_of
+from esx_drift.domain.times import format_time
 from esx_drift.errors import OutOfTime, VCenterUnreachable
 
 CONNECT_SECONDS = 5.0
@@ -41,11 +41,11 @@ MAX_RETRY_AFTER_SECONDS = 10.0
 """A longer ``Retry-After`` is left to the queue: waiting here is paid for."""
 
 CHUNK_BYTES = 64 * 1024
-BUSY = frozenset({429, 503})
+BUSY_STATUSES = frozenset({429, 503})
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """One HTTP answer. ``date`` is the vCenter's clock; ``cut``: the body ends after MAX_BODY_BYTES."""
 
     address: str
@@ -57,7 +57,7 @@ class Answer:
     cut: bool
 
 
-class Wire:
+class HttpClient:
     """Calls to the one host that the secret names, one at a time."""
 
     def __init__(
@@ -89,7 +89,7 @@ class Wire:
         path: str,
         params: Sequence[tuple[str, str]] = (),
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> HttpAnswer:
         """One answer, whatever its status. A GET is tried twice if the vCenter asks for a short wait.
 
         Raises ``VCenterUnreachable``, or ``OutOfTime`` for a call that this run of the function might not
@@ -100,7 +100,7 @@ class Wire:
                 f"{self.peer.address} was too slow: no time is left in this run for {method} {path}"
             )
         answer = self._once(method, path, params, headers)
-        wait_seconds = retry_after_seconds(answer)
+        wait_seconds = parse_retry_after(answer)
         if method != "GET" or wait_seconds is None or wait_seconds > MAX_RETRY_AFTER_SECONDS:
             return answer
         self._pause(wait_seconds)
@@ -112,7 +112,7 @@ class Wire:
 
     def _once(
         self, method: str, path: str, params: Sequence[tuple[str, str]], headers: Mapping[str, str] | None
-    ) -> Answer:
+    ) -> HttpAnswer:
         self._deadline.start(HEAD_SECONDS)
         try:
             with self._http.request(
@@ -130,9 +130,9 @@ class Wire:
                 date = said or now
                 operation = f"{method} {path}"
                 status = response.status_code
-                return Answer(self.peer.address, operation, status, response.headers, date, body, cut)
+                return HttpAnswer(self.peer.address, operation, status, response.headers, date, body, cut)
         except (requests.RequestException, HTTPError) as error:
-            raise unreachable(self.peer, error) from error
+            raise translate_connection_error(self.peer, error) from error
 
     def _body(self, raw: BaseHTTPResponse) -> tuple[bytes, bool]:
         self._deadline.start(BODY_SECONDS)
@@ -151,10 +151,10 @@ class Wire:
         return bytes(body), False
 
 
-def retry_after_seconds(answer: Answer) -> float | None:
+def parse_retry_after(answer: HttpAnswer) -> float | None:
     """How long the vCenter asks us to wait; none if it does not, or not in a form that HTTP knows."""
     header = answer.headers.get("Retry-After")
-    if answer.status not in BUSY or header is None:
+    if answer.status not in BUSY_STATUSES or header is None:
         return None
     try:
         return Retry().parse_retry_after(header)
@@ -165,7 +165,7 @@ def retry_after_seconds(answer: Answer) -> float | None:
 def _compared(said: datetime | None, now: datetime) -> ClockFacts | None:
     if said is None:
         return None
-    return {"vcenter_date": text_of(said), "skew_seconds": round((said - now).total_seconds(), 3)}
+    return {"vcenter_date": format_time(said), "skew_seconds": round((said - now).total_seconds(), 3)}
 
 
 def _date(header: str | None) -> datetime | None:

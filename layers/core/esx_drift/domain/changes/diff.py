@@ -2,29 +2,31 @@
 
 from collections.abc import Iterator, Mapping
 
-from esx_drift.domain.changes.elements import ELEMENTS, severity_of
-from esx_drift.domain.changes.returns import Former, Return, image_of_host, returns
-from esx_drift.domain.changes.transitions import Transition, image_changes
+from esx_drift.domain.changes.elements import ELEMENTS, rate_change
+from esx_drift.domain.changes.returns import DepartedHost, ReturnedHost, find_host_image, match_returned_hosts
+from esx_drift.domain.changes.transitions import ImageTransition, build_image_changes
 from esx_drift.domain.images.description import Descriptions
-from esx_drift.domain.images.versions import sorted_naturally
+from esx_drift.domain.images.versions import sort_naturally
 from esx_drift.domain.shapes import Change, ChangeKind, Element, Json, KnownHost, Snapshot
 
-__all__ = ["Former", "compare"]
+__all__ = ["DepartedHost", "compare_snapshots"]
 
 
-def compare(baseline: Snapshot, current: Snapshot, departed: Mapping[str, Former]) -> list[Change]:
+def compare_snapshots(
+    baseline: Snapshot, current: Snapshot, departed: Mapping[str, DepartedHost]
+) -> list[Change]:
     """Every difference between two snapshots, in an order that depends on nothing else.
 
     ``departed`` are hosts that left before ``baseline``, by id; of several with one name the last counts.
     A host is not compared where one side does not know what it runs.
     """
-    hosts = sorted_naturally(baseline["hosts"].keys() | current["hosts"].keys())
-    returned = returns(baseline, current, departed, hosts)
+    hosts = sort_naturally(baseline["hosts"].keys() | current["hosts"].keys())
+    returned = match_returned_hosts(baseline, current, departed, hosts)
     transitions = _transitions(baseline, current, returned)
     ranks = {host: rank for rank, host in enumerate(hosts)}
     return [
         *_host_changes(baseline["hosts"], current["hosts"], returned, hosts),
-        *sorted(image_changes(transitions, ranks), key=_rank),
+        *sorted(build_image_changes(transitions, ranks), key=_rank),
         *_orphaned_vib_changes(baseline["hosts"], current["hosts"], returned, hosts),
     ]
 
@@ -42,7 +44,7 @@ def _rank(change: Change) -> tuple[object, ...]:
 
 
 type _Hosts = dict[str, KnownHost]
-type _Returned = dict[str, Return]
+type _Returned = dict[str, ReturnedHost]
 
 
 def _host_changes(before: _Hosts, after: _Hosts, returned: _Returned, hosts: list[str]) -> Iterator[Change]:
@@ -76,15 +78,15 @@ def _change(element: Element, kind: ChangeKind, key: str, hosts: list[str]) -> C
         "from": None,
         "to": None,
         "hosts": hosts,
-        "severity": severity_of(element, kind),
+        "severity": rate_change(element, kind),
         "alternative_image": None,
         "detail": None,
     }
 
 
-def _transitions(baseline: Snapshot, current: Snapshot, returned: _Returned) -> list[Transition]:
+def _transitions(baseline: Snapshot, current: Snapshot, returned: _Returned) -> list[ImageTransition]:
     """Each distinct step from one image to another, in words as in parts, with the hosts that made it."""
-    found: dict[tuple[str, ...], Transition] = {}
+    found: dict[tuple[str, ...], ImageTransition] = {}
     old, new = Descriptions(baseline), Descriptions(current)
     for host, after in current["hosts"].items():
         known = baseline["hosts"].get(host)
@@ -92,15 +94,15 @@ def _transitions(baseline: Snapshot, current: Snapshot, returned: _Returned) -> 
             former = returned[host]
             origin, image, description = f"left:{former.old_id}", former.image, former.description
         elif known is not None:
-            origin, image, description = known["image"] or "", image_of_host(baseline, known), old.of(host)
+            origin, image, description = known["image"] or "", find_host_image(baseline, known), old.of(host)
         else:
             continue
-        now, says = image_of_host(current, after), new.of(host)
+        now, says = find_host_image(current, after), new.of(host)
         if image is None or now is None:
             continue
         step = (origin, description.key, after["image"] or "", says.key)
         if step not in found:
-            found[step] = Transition(image, now, (description, says), [])
+            found[step] = ImageTransition(image, now, (description, says), [])
         found[step].hosts.append(host)
     return list(found.values())
 
@@ -121,14 +123,14 @@ def _orphaned_vib_changes(
             appeared.setdefault(vib, []).append(host)
         for vib in set(old) - set(new):
             vanished.setdefault(vib, []).append(host)
-    for vib in sorted_naturally(appeared.keys() | vanished.keys()):
+    for vib in sort_naturally(appeared.keys() | vanished.keys()):
         if vib in appeared:
             yield _change("orphaned_vib", "added", vib, appeared[vib])
         if vib in vanished:
             yield _change("orphaned_vib", "removed", vib, vanished[vib])
 
 
-def _known_vibs(known: KnownHost | None, former: Return | None) -> list[str] | None:
+def _known_vibs(known: KnownHost | None, former: ReturnedHost | None) -> list[str] | None:
     """What was known of a host before: none if unknown, empty if there was no such host."""
     if former is not None:
         return former.orphaned_vibs

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from esx_drift.domain.images.image import version_of
-from esx_drift.domain.images.versions import order
+from esx_drift.domain.images.image import format_part_version
+from esx_drift.domain.images.versions import compare_versions
 from esx_drift.domain.shapes import Change, ChangeKind, Element, Json, Severity
 
-type Edge = Literal["added", "removed", "changed", "relabelled"]
+type DifferenceKind = Literal["added", "removed", "changed", "relabelled"]
 
 ELEMENTS: tuple[Element, ...] = (
     "host",
@@ -41,7 +41,7 @@ class Difference:
     labels: tuple[Json, Json] | None
 
 
-def change_of(difference: Difference, edge: Edge, hosts: list[str]) -> Change:
+def build_change(difference: Difference, edge: DifferenceKind, hosts: list[str]) -> Change:
     """The change that a difference means on these hosts."""
     name, colon, key = difference.part.partition(":")
     element = cast("Element", name)
@@ -53,13 +53,13 @@ def change_of(difference: Difference, edge: Edge, hosts: list[str]) -> Change:
         "from": _text(difference.before),
         "to": _text(difference.after),
         "hosts": hosts,
-        "severity": severity_of(element, kind),
+        "severity": rate_change(element, kind),
         "alternative_image": difference.alternative_image,
         "detail": _detail(element, difference, edge),
     }
 
 
-def severity_of(element: Element, kind: ChangeKind) -> Severity:
+def rate_change(element: Element, kind: ChangeKind) -> Severity:
     """How bad a change is: what goes back, or belongs to no known component, is worst."""
     if kind == "downgraded" or (element, kind) == ("orphaned_vib", "added"):
         return "critical"
@@ -74,7 +74,7 @@ def _kind(element: Element, difference: Difference) -> ChangeKind:
     name = _NAMES.get(element)
     if element == "alternative_image" or (name and _field(old, name) != _field(new, name)):
         return "changed"
-    direction = order(_version(old), _version(new))
+    direction = compare_versions(_version(old), _version(new))
     return "upgraded" if direction == "newer" else "downgraded" if direction == "older" else "changed"
 
 
@@ -87,10 +87,10 @@ def _version(value: Json) -> str:
 
 
 def _text(value: Json) -> str | None:
-    return None if value is None else version_of(value)
+    return None if value is None else format_part_version(value)
 
 
-def _detail(element: Element, difference: Difference, edge: Edge) -> dict[str, Json] | None:
+def _detail(element: Element, difference: Difference, edge: DifferenceKind) -> dict[str, Json] | None:
     """Both sides of what differs, where from and to don't say it."""
     if difference.labels:
         return dict(zip(("from", "to"), difference.labels, strict=True))
@@ -98,6 +98,6 @@ def _detail(element: Element, difference: Difference, edge: Edge) -> dict[str, J
     if edge != "changed" or not isinstance(old, dict) or not isinstance(new, dict):
         return None
     if element in _NAMES:  # whole, where it is not clear where the name ends and the version begins
-        return {"from": old, "to": new} if version_of(old) == version_of(new) else None
+        return {"from": old, "to": new} if format_part_version(old) == format_part_version(new) else None
     beyond = "components" if element == "solution" else "selection_criteria"
     return {"from": old[beyond], "to": new[beyond]} if old[beyond] != new[beyond] else None

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from esx_drift.domain.images.description import Description, Descriptions
-from esx_drift.domain.images.image import version_of
+from esx_drift.domain.images.image import format_part_version
 from esx_drift.domain.shapes import Json, Parts
 
-type Suspect = tuple[str, str]
+type LabelledVersion = tuple[str, str]
 """A part and its version."""
 
 
@@ -14,9 +14,9 @@ class Suspects:
     """Which parts may be described otherwise than before, found once for all hosts of two snapshots."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[int, int], list[Suspect]] = {}
+        self._known: dict[tuple[int, int], list[LabelledVersion]] = {}
 
-    def between(self, old: Descriptions, new: Descriptions) -> list[Suspect]:
+    def between(self, old: Descriptions, new: Descriptions) -> list[LabelledVersion]:
         """Those of which not everybody always says the same; both must live as long as this does."""
         pair = id(old), id(new)
         if pair not in self._known:
@@ -24,7 +24,7 @@ class Suspects:
         return self._known[pair]
 
 
-def _suspects(old: Descriptions, new: Descriptions) -> Iterator[Suspect]:
+def _suspects(old: Descriptions, new: Descriptions) -> Iterator[LabelledVersion]:
     several = old.several | new.several
     for part in old.labels.keys() | new.labels.keys():
         before, after = old.labels.get(part, {}), new.labels.get(part, {})
@@ -39,7 +39,7 @@ def described_otherwise(
     old: Parts,
     new: Parts,
     sides: tuple[Description, Description],
-    suspects: list[Suspect],
+    suspects: list[LabelledVersion],
 ) -> Iterator[tuple[str, tuple[Json, Json]]]:
     """The parts that two images, or an ``alternative`` of both, have alike, with labels that are not."""
     own = None if alternative is None else f"alternative_image:{alternative}"
@@ -48,7 +48,7 @@ def described_otherwise(
         if value is None:
             if part != own or old["alternative_image"] != new["alternative_image"]:
                 continue
-        elif value != new.get(part) or version_of(value) != version:
+        elif value != new.get(part) or format_part_version(value) != version:
             continue
         before, after = (side.label(alternative, part, version) for side in sides)
         if before != after:

@@ -3,15 +3,15 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from esx_drift.domain.changes.elements import Difference, Edge, change_of
-from esx_drift.domain.changes.relabelled import Suspect, Suspects, described_otherwise
+from esx_drift.domain.changes.elements import Difference, DifferenceKind, build_change
+from esx_drift.domain.changes.relabelled import LabelledVersion, Suspects, described_otherwise
 from esx_drift.domain.images.description import Description
-from esx_drift.domain.names import canonical_json
+from esx_drift.domain.names import encode_canonical_json
 from esx_drift.domain.shapes import Change, Image, Json, Parts
 
 
 @dataclass(frozen=True, slots=True)
-class Transition:
+class ImageTransition:
     """Two images, what each says of its parts, and the hosts that went from one to the other."""
 
     before: Image
@@ -27,7 +27,7 @@ type _Groups = dict[object, tuple[_Found, list[int]]]
 """Each difference once, and the numbers of the transitions that show it."""
 
 
-def image_changes(transitions: list[Transition], ranks: Mapping[str, int]) -> list[Change]:
+def build_image_changes(transitions: list[ImageTransition], ranks: Mapping[str, int]) -> list[Change]:
     """The changes of all transitions; what is equal in several of them is one change.
 
     The hosts of each are sorted by ``ranks``.
@@ -37,12 +37,12 @@ def image_changes(transitions: list[Transition], ranks: Mapping[str, int]) -> li
     edges = _edges(differences) if differences else []
     hosts = _Hosts(transitions, ranks)
     return [
-        change_of(difference, edge, hosts.of(numbers))
+        build_change(difference, edge, hosts.of(numbers))
         for difference, edge, (_, numbers) in zip(differences, edges, groups.values(), strict=True)
     ]
 
 
-def _grouped(transitions: list[Transition]) -> _Groups:
+def _grouped(transitions: list[ImageTransition]) -> _Groups:
     groups: _Groups = {}
     suspects = Suspects()
     for number, transition in enumerate(transitions):
@@ -51,7 +51,7 @@ def _grouped(transitions: list[Transition]) -> _Groups:
             try:
                 group = groups.get(key)
             except TypeError:  # it holds an object
-                key = canonical_json(found)
+                key = encode_canonical_json(found)
                 group = groups.get(key)
             if group is None:
                 groups[key] = found, [number]
@@ -60,7 +60,7 @@ def _grouped(transitions: list[Transition]) -> _Groups:
     return groups
 
 
-def _differences(transition: Transition, suspects: Suspects) -> list[_Found]:
+def _differences(transition: ImageTransition, suspects: Suspects) -> list[_Found]:
     """Everything in which two images differ."""
     old, new = transition.before["alternatives"], transition.after["alternatives"]
     scopes: list[tuple[str | None, Parts, Parts]]
@@ -99,7 +99,7 @@ def _relabelled(
     old: Parts,
     new: Parts,
     descriptions: tuple[Description, Description],
-    suspected: list[Suspect],
+    suspected: list[LabelledVersion],
 ) -> Iterator[_Found]:
     """What is the same, but for its labels."""
     for part, labels in described_otherwise(name, old, new, descriptions, suspected):
@@ -116,7 +116,7 @@ def _alternative(parts: Parts | None) -> Json:
     return {"version": parts["base_image"], "selection_criteria": parts["alternative_image"]}
 
 
-def _edges(differences: list[Difference]) -> list[Edge]:
+def _edges(differences: list[Difference]) -> list[DifferenceKind]:
     """How each difference came about.
 
     DeepDiff sees each distinct one once, under a number of ours: it takes its time, and no name from outside
@@ -139,7 +139,7 @@ def _edges(differences: list[Difference]) -> list[Edge]:
     ]
 
 
-_EDGES: dict[str, Edge] = {
+_EDGES: dict[str, DifferenceKind] = {
     "dictionary_item_added": "added",
     "dictionary_item_removed": "removed",
     "values_changed": "changed",
@@ -154,14 +154,14 @@ def _numbered(differences: list[Difference], side: int) -> dict[str, str]:
 def _line(value: Json) -> str:
     """A value on one line, different for different values: of longer ones DeepDiff makes a slow line diff."""
     if not isinstance(value, str):
-        return canonical_json(value).decode()
+        return encode_canonical_json(value).decode()
     return value.replace("\\", "\\\\").replace("\n", "\\n") if "\n" in value or "\\" in value else value
 
 
 class _Hosts:
     """The hosts of several transitions together, sorted once for all changes that share them."""
 
-    def __init__(self, transitions: list[Transition], ranks: Mapping[str, int]) -> None:
+    def __init__(self, transitions: list[ImageTransition], ranks: Mapping[str, int]) -> None:
         self._transitions = transitions
         self._ranks = ranks
         self._known: dict[tuple[int, ...], list[str]] = {}

@@ -3,15 +3,17 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from esx_drift.domain.fleets.fleet import VCenter, excluded_by
+from esx_drift.domain.fleets.fleet import VCenterSettings, find_excluding_pattern
 from esx_drift.domain.judging.condition import Condition
 from esx_drift.domain.shapes import FailedCluster, KnownCluster
-from esx_drift.domain.times import time_of
+from esx_drift.domain.times import parse_time
 
 
-def gone(vcenter: VCenter, one: FailedCluster, known: KnownCluster, now: datetime) -> Condition:
+def build_missing_cluster_condition(
+    vcenter: VCenterSettings, one: FailedCluster, known: KnownCluster, now: datetime
+) -> Condition:
     """Hiding a cluster is one way to blind us: critical after as long as any other blindness."""
-    unseen_for = now - time_of(known["last_listed_at"])
+    unseen_for = now - parse_time(known["last_listed_at"])
     is_blind = unseen_for > timedelta(seconds=vcenter.blind_after_seconds)
     return Condition(
         "failure",
@@ -28,10 +30,12 @@ def gone(vcenter: VCenter, one: FailedCluster, known: KnownCluster, now: datetim
     )
 
 
-def renamed(vcenter: VCenter, watched: Mapping[str, KnownCluster]) -> Iterator[Condition]:
+def list_renamed_cluster_conditions(
+    vcenter: VCenterSettings, watched: Mapping[str, KnownCluster]
+) -> Iterator[Condition]:
     """Those of the clusters (by id) that are watched under a name that a pattern leaves out."""
     for cluster, known in watched.items():
-        pattern = excluded_by(vcenter, cluster, known["name"])
+        pattern = find_excluding_pattern(vcenter, cluster, known["name"])
         if pattern is not None:
             yield Condition(
                 "failure",
@@ -44,8 +48,8 @@ def renamed(vcenter: VCenter, watched: Mapping[str, KnownCluster]) -> Iterator[C
             )
 
 
-def shrunk(
-    vcenter: VCenter, listed: Mapping[str, str], missing: list[FailedCluster], watched: list[str]
+def build_shrunk_listing_condition(
+    vcenter: VCenterSettings, listed: Mapping[str, str], missing: list[FailedCluster], watched: list[str]
 ) -> Condition:
     """A listing without over half of what was watched, or without anything: that is no cluster's end."""
     left = len(watched) - len(missing)

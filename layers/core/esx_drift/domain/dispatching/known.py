@@ -2,40 +2,46 @@
 
 from collections.abc import Mapping
 
-from esx_drift.domain.fleets.fleet import VCenter, excluded_by
-from esx_drift.domain.images.versions import sorted_naturally
+from esx_drift.domain.fleets.fleet import VCenterSettings, find_excluding_pattern
+from esx_drift.domain.images.versions import sort_naturally
 from esx_drift.domain.shapes import FailedCluster, KnownCluster
 
 
-def unseen(known: Mapping[str, KnownCluster], vcenter: VCenter) -> list[FailedCluster]:
+def list_unwatched_clusters(
+    known: Mapping[str, KnownCluster], vcenter: VCenterSettings
+) -> list[FailedCluster]:
     """The clusters that a vCenter without a listing leaves unwatched."""
-    names = {cluster: known[cluster]["name"] for cluster in sorted_naturally(known)}
+    names = {cluster: known[cluster]["name"] for cluster in sort_naturally(known)}
     return [
         {"cluster": cluster, "name": name}
         for cluster, name in names.items()
         if known[cluster]["retired_at"] is None
-        and left_out_by(vcenter, cluster, name, known[cluster]) is None
+        and find_pattern_that_leaves_out(vcenter, cluster, name, known[cluster]) is None
     ]
 
 
-def left_out_by(vcenter: VCenter, cluster: str, name: str, before: KnownCluster | None) -> str | None:
+def find_pattern_that_leaves_out(
+    vcenter: VCenterSettings, cluster: str, name: str, before: KnownCluster | None
+) -> str | None:
     """Which pattern leaves a cluster out; none if it is to be checked.
 
     That somebody renames it in the vCenter ends no watch: only who writes the fleet file decides that.
     """
-    pattern = excluded_by(vcenter, cluster, name)
+    pattern = find_excluding_pattern(vcenter, cluster, name)
     if pattern is None or before is None or before["retired_at"] is not None:
         return pattern
-    return pattern if excluded_by(vcenter, cluster, before["watched_as"]) is not None else None
+    return pattern if find_excluding_pattern(vcenter, cluster, before["watched_as"]) is not None else None
 
 
-def named_as(vcenter: VCenter, cluster: str, name: str, before: KnownCluster | None) -> tuple[str, str]:
+def choose_names(
+    vcenter: VCenterSettings, cluster: str, name: str, before: KnownCluster | None
+) -> tuple[str, str]:
     """Its name, and the last one that no pattern left out."""
-    is_left_out = excluded_by(vcenter, cluster, name) is not None
+    is_left_out = find_excluding_pattern(vcenter, cluster, name) is not None
     return name, before["watched_as"] if before and is_left_out else name
 
 
-def entry_of(
+def build_known_cluster(
     named: tuple[str, str],
     before: KnownCluster | None,
     listed: bool,  # noqa: FBT001  # one of the facts that an entry is made of

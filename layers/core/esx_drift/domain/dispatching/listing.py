@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from esx_drift.domain.dispatching.amiss import gone, renamed, shrunk
-from esx_drift.domain.dispatching.known import entry_of, left_out_by, named_as
-from esx_drift.domain.fleets.fleet import VCenter
-from esx_drift.domain.images.versions import sorted_naturally
+from esx_drift.domain.dispatching.amiss import (
+    build_missing_cluster_condition,
+    build_shrunk_listing_condition,
+    list_renamed_cluster_conditions,
+)
+from esx_drift.domain.dispatching.known import build_known_cluster, choose_names, find_pattern_that_leaves_out
+from esx_drift.domain.fleets.fleet import VCenterSettings
+from esx_drift.domain.images.versions import sort_naturally
 from esx_drift.domain.judging.condition import Condition
 from esx_drift.domain.judging.kinds import LISTING_KINDS
 from esx_drift.domain.shapes import (
@@ -20,14 +24,14 @@ from esx_drift.domain.shapes import (
     KnownCluster,
     ResolvedBecause,
 )
-from esx_drift.domain.times import text_of, time_of
+from esx_drift.domain.times import format_time, parse_time
 
-OF_CLUSTERS = frozenset({"cluster-missing", "cluster-renamed", "check-overdue"})
+CLUSTER_KINDS = frozenset({"cluster-missing", "cluster-renamed", "check-overdue"})
 """What a listing shows of single clusters, unless it is itself not to be trusted."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reconciled:
+class ReconciledListing:
     """What a listing comes to. ``expected`` maps ids to names: listed or known, and not left out.
 
     ``tested`` are the kinds that it can disprove: one that lost most clusters says nothing about any.
@@ -39,36 +43,37 @@ class Reconciled:
     missing: list[FailedCluster]
     notices: list[str]
     conditions: list[Condition]
-    tested: frozenset[str]
+    ruled_out_kinds: frozenset[str]
 
-    def since(self, limit: datetime) -> list[str]:
+    def list_listed_before(self, limit: datetime) -> list[str]:
         """The clusters that are listed, and were so before ``limit`` for the first time."""
         missing = {one["cluster"] for one in self.missing}
         return [
             cluster
             for cluster in self.expected
-            if cluster not in missing and time_of(self.known[cluster]["first_listed_at"]) < limit
+            if cluster not in missing and parse_time(self.known[cluster]["first_listed_at"]) < limit
         ]
 
 
-def reconcile(
-    vcenter: VCenter, listed: Mapping[str, str], known: Mapping[str, KnownCluster], now: datetime
-) -> Reconciled:
+def reconcile_listing(
+    vcenter: VCenterSettings, listed: Mapping[str, str], known: Mapping[str, KnownCluster], now: datetime
+) -> ReconciledListing:
     """Put a listing (id to name) and what was known before together."""
     names = {
         cluster: listed[cluster] if cluster in listed else known[cluster]["name"]
-        for cluster in sorted_naturally(known.keys() | listed.keys())
+        for cluster in sort_naturally(known.keys() | listed.keys())
     }
     patterns = {
-        cluster: left_out_by(vcenter, cluster, name, known.get(cluster)) for cluster, name in names.items()
+        cluster: find_pattern_that_leaves_out(vcenter, cluster, name, known.get(cluster))
+        for cluster, name in names.items()
     }
     after = {
-        cluster: entry_of(
-            named_as(vcenter, cluster, name, known.get(cluster)),
+        cluster: build_known_cluster(
+            choose_names(vcenter, cluster, name, known.get(cluster)),
             known.get(cluster),
             cluster in listed,
             patterns[cluster],
-            text_of(now),
+            format_time(now),
         )
         for cluster, name in names.items()
     }
@@ -78,31 +83,42 @@ def reconcile(
     ]
     watched = [cluster for cluster in expected if cluster in known and known[cluster]["retired_at"] is None]
     is_shrunk = not listed or len(missing) * 2 > len(watched)
-    return Reconciled(
+    return ReconciledListing(
         known=after,
         expected=expected,
         excluded=[
             {"cluster": cluster, "name": names[cluster], "pattern": pattern}
             for cluster, pattern in patterns.items()
-            if pattern is not None and (cluster in listed or after[cluster]["retired_at"] == text_of(now))
+            if pattern is not None and (cluster in listed or after[cluster]["retired_at"] == format_time(now))
         ],
         missing=missing,
         notices=_notices(listed, known, after),
         conditions=[
-            *([shrunk(vcenter, listed, missing, watched)] if is_shrunk else ()),
-            *([] if is_shrunk else [gone(vcenter, one, after[one["cluster"]], now) for one in missing]),
-            *renamed(vcenter, {cluster: after[cluster] for cluster in expected if cluster in listed}),
+            *([build_shrunk_listing_condition(vcenter, listed, missing, watched)] if is_shrunk else ()),
+            *(
+                []
+                if is_shrunk
+                else [
+                    build_missing_cluster_condition(vcenter, one, after[one["cluster"]], now)
+                    for one in missing
+                ]
+            ),
+            *list_renamed_cluster_conditions(
+                vcenter, {cluster: after[cluster] for cluster in expected if cluster in listed}
+            ),
         ],
-        tested=LISTING_KINDS - OF_CLUSTERS if is_shrunk else LISTING_KINDS,
+        ruled_out_kinds=LISTING_KINDS - CLUSTER_KINDS if is_shrunk else LISTING_KINDS,
     )
 
 
-def retired_by_pattern(reconciled: Reconciled, findings: Mapping[str, Finding]) -> dict[str, ResolvedBecause]:
+def list_retired_by_pattern(
+    reconciled: ReconciledListing, findings: Mapping[str, Finding]
+) -> dict[str, ResolvedBecause]:
     """Why findings about clusters end that are no longer to be watched, since a pattern leaves them out."""
     return {
         fingerprint: "retired"
         for fingerprint, finding in findings.items()
-        if finding["kind"] in OF_CLUSTERS and finding["subject"] not in reconciled.expected
+        if finding["kind"] in CLUSTER_KINDS and finding["subject"] not in reconciled.expected
     }
 
 

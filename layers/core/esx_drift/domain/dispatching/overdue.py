@@ -6,8 +6,8 @@ from typing import Final
 
 from esx_drift.domain.judging.condition import Condition
 from esx_drift.domain.judging.kinds import EXTRACTION_KINDS, VCENTER_KINDS
-from esx_drift.domain.shapes import After
-from esx_drift.domain.times import text_of, time_of
+from esx_drift.domain.shapes import LogState
+from esx_drift.domain.times import format_time, parse_time
 
 OVERDUE_INTERVALS: Final = 3
 
@@ -15,31 +15,33 @@ BLINDING_KINDS: Final = VCENTER_KINDS | EXTRACTION_KINDS | {"document-invalid", 
 """What, while it is open, says why there is no look at a cluster."""
 
 
-def seen_since(before: After, now: datetime, interval: timedelta) -> str:
+def find_seen_since(before: LogState, now: datetime, interval: timedelta) -> str:
     """Since when a vCenter is listed without an outage in which its clusters missed a look.
 
     Nobody is late who could not be looked at: the time to look begins anew when such an outage ends.
     """
     blind_since = before["blind_since"]
-    if blind_since is not None and now - time_of(blind_since) >= interval:
-        return text_of(now)
-    return before["first_look_at"] or text_of(now)
+    if blind_since is not None and now - parse_time(blind_since) >= interval:
+        return format_time(now)
+    return before["first_look_at"] or format_time(now)
 
 
-def overdue(names: Mapping[str, str], logs: Mapping[str, After], limit: datetime) -> list[Condition]:
+def list_overdue_conditions(
+    names: Mapping[str, str], logs: Mapping[str, LogState], limit: datetime
+) -> list[Condition]:
     """Those of the logs' clusters that nobody has looked at since ``limit``, though no failure says why."""
     return [
         _late(cluster, names[cluster], after["last_look_at"])
         for cluster, after in logs.items()
-        if (after["last_look_at"] is None or time_of(after["last_look_at"]) < limit)
+        if (after["last_look_at"] is None or parse_time(after["last_look_at"]) < limit)
         and not _is_explained(after, limit)
     ]
 
 
-def _is_explained(after: After, limit: datetime) -> bool:
+def _is_explained(after: LogState, limit: datetime) -> bool:
     """Whether a failure says why, and was met since: where nobody checks any more, it stays as it was."""
     findings = after["findings"].values()
-    kinds = {finding["kind"] for finding in findings if time_of(finding["last_seen"]) >= limit}
+    kinds = {finding["kind"] for finding in findings if parse_time(finding["last_seen"]) >= limit}
     coverage = after["coverage"]
     nobody = coverage is not None and coverage["covered"] == 0
     return bool(kinds & BLINDING_KINDS) or (nobody and any(kind.startswith("host-") for kind in kinds))

@@ -2,15 +2,15 @@
 
 from datetime import datetime
 
-from esx_drift.domain.names import next_request_id
+from esx_drift.domain.names import make_next_request_id
 from esx_drift.domain.shapes import CheckRequest, Decision, Record
-from esx_drift.domain.times import text_of
+from esx_drift.domain.times import format_time
 
-FLEET_FILE = "the fleet file"
+DECIDED_BY_FLEET_FILE = "the fleet file"
 """Who retires what a pattern leaves out."""
 
 
-def retirements(record: Record, now: datetime) -> list[CheckRequest]:
+def build_retire_requests(record: Record, now: datetime) -> list[CheckRequest]:
     """A request for each cluster that this record of a vCenter's own log retired.
 
     The same ids each time they are made of the same record. A cluster that is new and left out at once was
@@ -20,12 +20,12 @@ def retirements(record: Record, now: datetime) -> list[CheckRequest]:
         {
             "schema_version": 1,
             "action": "retire",
-            "request_id": next_request_id(record["request_id"], f"retire {cluster}"),
+            "request_id": make_next_request_id(record["request_id"], f"retire {cluster}"),
             "run_id": record["run_id"],
             "vcenter": record["vcenter"],
             "cluster": cluster,
             "cluster_name": entry["name"],
-            "requested_at": text_of(now),
+            "requested_at": format_time(now),
             "phase": "collect",
             "attempt": 0,
             "task": None,
@@ -49,7 +49,7 @@ def _decision(record: Record, cluster: str) -> Decision:
     dispatch = record["dispatch"]
     patterns = {one["cluster"]: one["pattern"] for one in dispatch["excluded"]} if dispatch else {}
     return {
-        "by": FLEET_FILE,
+        "by": DECIDED_BY_FLEET_FILE,
         "reason": patterns[cluster],
         "shown_at": None,
         "hosts": {},

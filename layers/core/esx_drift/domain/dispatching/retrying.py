@@ -7,50 +7,50 @@ so each outage has one chain, however many runs and checkers meet it.
 from typing import TYPE_CHECKING, Final
 
 from esx_drift.domain.judging.kinds import LOGIN_KINDS
-from esx_drift.domain.names import next_request_id
-from esx_drift.domain.spreading import spread
+from esx_drift.domain.names import make_next_request_id
+from esx_drift.domain.spreading import add_jitter
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import After, Failure, RetryRequest
+    from esx_drift.domain.shapes import Failure, LogState, RetryRequest
 
-UNWATCHED: Final = "clusters_unwatched"
+UNWATCHED_DETAIL: Final = "clusters_unwatched"
 """The detail of a finding that left a whole vCenter unlisted; a listing that is only shrunk has none."""
 
-MAX_DELAY_SECONDS: Final = 900
+MAX_SQS_DELAY_SECONDS: Final = 900
 """An SQS limit: DelaySeconds is 15 minutes at most."""
 
 _ENDING_BY_THEMSELVES: Final = LOGIN_KINDS | {"vcenter-authorization"}
 
 
-def retry_of(vcenter: str, run_id: str, attempt: int, reason: str) -> "RetryRequest":
+def build_retry_request(vcenter: str, run_id: str, attempt: int, reason: str) -> "RetryRequest":
     """A retry after a run; asked for twice, it is the same run. Attempt 0 is what a checker asks for."""
     return {
         "schema_version": 1,
         "vcenter": vcenter,
-        "run_id": next_request_id(run_id, f"retry {vcenter}"),
+        "run_id": make_next_request_id(run_id, f"retry {vcenter}"),
         "attempt": attempt,
         "reason": reason,
     }
 
 
-def comes_back(before: "After", after: "After", attempt: int) -> bool:
+def is_retried(before: "LogState", after: "LogState", attempt: int) -> bool:
     """Whether a vCenter that failed is tried again; not by a run that is not part of a chain."""
     return is_ailing(after) and (attempt > 0 or not is_ailing(before))
 
 
-def pause_seconds(confirm_after_seconds: int, failure: "Failure", seed: str) -> int:
+def choose_pause_seconds(confirm_after_seconds: int, failure: "Failure", seed: str) -> int:
     """When to try again after a failure: after ``confirm_after``, or later where the vCenter asked so."""
     asked = int(failure["facts"].get("retry_after_seconds", 0))
-    return min(spread(max(confirm_after_seconds, asked), seed), MAX_DELAY_SECONDS)
+    return min(add_jitter(max(confirm_after_seconds, asked), seed), MAX_SQS_DELAY_SECONDS)
 
 
-def is_ailing(after: "After") -> bool:
+def is_ailing(after: "LogState") -> bool:
     """Whether a vCenter's own log says that it could not be listed, for a reason that may end any minute.
 
     One that was replaced or is too old is not: only a person ends that, and the schedule will see it.
     """
     suspected = {suspect["kind"] for suspect in after["suspects"].values()}
     return bool(suspected & LOGIN_KINDS) or any(
-        finding["kind"] in _ENDING_BY_THEMSELVES and UNWATCHED in finding["detail"]
+        finding["kind"] in _ENDING_BY_THEMSELVES and UNWATCHED_DETAIL in finding["detail"]
         for finding in after["findings"].values()
     )

@@ -4,7 +4,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
-from esx_drift.domain.names import request_id
+from esx_drift.domain.names import make_request_id
 from esx_drift.domain.shapes import Dispatch, ExpectedCluster, Record
 
 type Trigger = Literal["schedule", "retry", "direct"]
@@ -28,7 +28,7 @@ class Run:
         return self.selected is None
 
 
-class Dispatched(TypedDict):
+class DispatchedCheck(TypedDict):
     """A request that was sent to the CheckQueue."""
 
     vcenter: str
@@ -37,7 +37,7 @@ class Dispatched(TypedDict):
     request_id: str
 
 
-class Failed(TypedDict):
+class FailedDispatch(TypedDict):
     """What could not be dispatched; ``cluster`` is none where the whole vCenter failed."""
 
     vcenter: str
@@ -46,15 +46,15 @@ class Failed(TypedDict):
     message: str
 
 
-class Reply(TypedDict):
+class DispatchReply(TypedDict):
     """The dispatcher's reply (``dispatch-reply.schema.json``)."""
 
     run_id: str
-    dispatched: list[Dispatched]
-    failed: list[Failed]
+    dispatched: list[DispatchedCheck]
+    failed: list[FailedDispatch]
 
 
-def chosen(run: Run, vcenter: str, clusters: Mapping[str, str]) -> dict[str, str]:
+def select_clusters(run: Run, vcenter: str, clusters: Mapping[str, str]) -> dict[str, str]:
     """Those of the clusters (id to name) that the run is about."""
     if run.selected is None:
         return dict(clusters)
@@ -62,7 +62,7 @@ def chosen(run: Run, vcenter: str, clusters: Mapping[str, str]) -> dict[str, str
     return {cluster: name for cluster, name in clusters.items() if cluster in wanted or name in wanted}
 
 
-def expected_in(
+def build_expected_clusters(
     run: Run, vcenter: str, clusters: Mapping[str, str], listed: Container[str]
 ) -> list[ExpectedCluster]:
     """The requests of a run on one vCenter: the same ids each time the run is repeated."""
@@ -70,14 +70,14 @@ def expected_in(
         {
             "cluster": cluster,
             "name": name,
-            "request_id": request_id(run.id, vcenter, cluster),
+            "request_id": make_request_id(run.id, vcenter, cluster),
             "listed": cluster in listed,
         }
-        for cluster, name in chosen(run, vcenter, clusters).items()
+        for cluster, name in select_clusters(run, vcenter, clusters).items()
     ]
 
 
-def blank_dispatch(run: Run) -> Dispatch:
+def build_blank_dispatch(run: Run) -> Dispatch:
     """What a run means to do, before the vCenter was asked: nothing."""
     return {
         "run_id": run.id,
@@ -92,7 +92,7 @@ def blank_dispatch(run: Run) -> Dispatch:
     }
 
 
-def failed_in(run: Run, record: Record, expected: list[ExpectedCluster]) -> list[Failed]:
+def list_failed_dispatches(run: Run, record: Record, expected: list[ExpectedCluster]) -> list[FailedDispatch]:
     """What the reply says could not be dispatched: the vCenter, or chosen clusters that it does not list."""
     vcenter, failure = record["vcenter"], record["failure"]
     if failure is not None:
@@ -107,5 +107,5 @@ def failed_in(run: Run, record: Record, expected: list[ExpectedCluster]) -> list
     ]
 
 
-def _failed(vcenter: str, cluster: str | None, reason: str, message: str) -> Failed:
+def _failed(vcenter: str, cluster: str | None, reason: str, message: str) -> FailedDispatch:
     return {"vcenter": vcenter, "cluster": cluster, "reason": reason, "message": message}

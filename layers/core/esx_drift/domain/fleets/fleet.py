@@ -12,16 +12,16 @@ from esx_drift.domain.fleets.document import (
     SettingsDocument,
     VCenterDocument,
 )
-from esx_drift.domain.fleets.patterns import first_match
-from esx_drift.domain.judging.findings import rank
+from esx_drift.domain.fleets.patterns import find_matching_pattern
+from esx_drift.domain.judging.findings import rank_severity
 from esx_drift.domain.shapes import Severity
-from esx_drift.domain.times import time_of
+from esx_drift.domain.times import parse_time
 
 EVERYTHING = ("*",)
 
 
 @dataclass(frozen=True, slots=True)
-class VCenter:
+class VCenterSettings:
     """A vCenter to watch. The file's ``settings`` and the vCenter's own are resolved into the fields.
 
     The defaults of ``fleet.schema.json`` are these; why each is what it is stands there.
@@ -55,7 +55,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Ignore:
+class IgnoreRule:
     """What chat shall not repeat; whichever of the five lists is empty doesn't narrow the rule."""
 
     name: str
@@ -71,7 +71,7 @@ class Ignore:
 
 
 @dataclass(frozen=True, slots=True)
-class Maintenance:
+class MaintenanceWindow:
     """Planned work, from ``start`` until before ``end``."""
 
     name: str
@@ -86,30 +86,30 @@ class Maintenance:
 class Fleet:
     """All that the fleet file says, in the file's order."""
 
-    vcenters: tuple[VCenter, ...]
+    vcenters: tuple[VCenterSettings, ...]
     routes: tuple[Route, ...] = ()
-    ignore: tuple[Ignore, ...] = ()
-    maintenance: tuple[Maintenance, ...] = ()
+    ignore: tuple[IgnoreRule, ...] = ()
+    maintenance: tuple[MaintenanceWindow, ...] = ()
 
-    def vcenter(self, name: str) -> VCenter | None:
+    def vcenter(self, name: str) -> VCenterSettings | None:
         """The vCenter of exactly that name; none if the file has none."""
         return next((vcenter for vcenter in self.vcenters if vcenter.name == name), None)
 
 
-def excluded_by(vcenter: VCenter, cluster_id: str, cluster_name: str) -> str | None:
+def find_excluding_pattern(vcenter: VCenterSettings, cluster_id: str, cluster_name: str) -> str | None:
     """Which pattern leaves a cluster out (``exclude: lab-*``); none if the cluster is to be checked.
 
     A cluster that nothing includes is left out by all of ``include`` (``include: prod-*, dev-*``).
     """
-    excluding = first_match(vcenter.exclude, cluster_id, cluster_name)
+    excluding = find_matching_pattern(vcenter.exclude, cluster_id, cluster_name)
     if excluding is not None:
         return f"exclude: {excluding}"
-    if first_match(vcenter.include, cluster_id, cluster_name) is None:
+    if find_matching_pattern(vcenter.include, cluster_id, cluster_name) is None:
         return f"include: {', '.join(vcenter.include)}"
     return None
 
 
-def routes_for(
+def select_routes(
     fleet: Fleet,
     family: str,
     severity: Severity,
@@ -126,14 +126,14 @@ def routes_for(
     return tuple(
         route
         for route in fleet.routes
-        if rank(severity) >= rank(route.min_severity)
+        if rank_severity(severity) >= rank_severity(route.min_severity)
         and (not route.families or family in route.families)
-        and (vcenter is None or first_match(route.vcenters, vcenter))
-        and (not cluster or first_match(route.clusters, *cluster))
+        and (vcenter is None or find_matching_pattern(route.vcenters, vcenter))
+        and (not cluster or find_matching_pattern(route.clusters, *cluster))
     )
 
 
-def fleet_from(document: FleetDocument) -> Fleet:
+def build_fleet(document: FleetDocument) -> Fleet:
     """The fleet of a document in which ``fleet.schema.json`` and ``problems_of`` find no fault."""
     settings = document.get("settings", {})
     return Fleet(
@@ -144,12 +144,12 @@ def fleet_from(document: FleetDocument) -> Fleet:
     )
 
 
-def _vcenter(entry: VCenterDocument, settings: SettingsDocument) -> VCenter:
+def _vcenter(entry: VCenterDocument, settings: SettingsDocument) -> VCenterSettings:
     known = SettingsDocument.__optional_keys__
     own = cast("SettingsDocument", {key: value for key, value in entry.items() if key in known})
     merged: SettingsDocument = {**settings, **own}
     clusters = entry.get("clusters", {})
-    return VCenter(
+    return VCenterSettings(
         entry["name"],
         tuple(clusters.get("include", EVERYTHING)),
         tuple(clusters.get("exclude", ())),
@@ -168,8 +168,8 @@ def _route(entry: RouteDocument) -> Route:
     )
 
 
-def _ignore(entry: IgnoreDocument) -> Ignore:
-    return Ignore(
+def _ignore(entry: IgnoreDocument) -> IgnoreRule:
+    return IgnoreRule(
         entry["name"],
         entry["reason"],
         tuple(entry.get("vcenters", EVERYTHING)),
@@ -179,16 +179,16 @@ def _ignore(entry: IgnoreDocument) -> Ignore:
         tuple(entry.get("findings", ())),
         tuple(entry.get("keys", ())),
         tuple(entry.get("hosts", ())),
-        time_of(entry["until"]) if "until" in entry else None,
+        parse_time(entry["until"]) if "until" in entry else None,
     )
 
 
-def _maintenance(entry: MaintenanceDocument) -> Maintenance:
-    return Maintenance(
+def _maintenance(entry: MaintenanceDocument) -> MaintenanceWindow:
+    return MaintenanceWindow(
         entry["name"],
         entry["reason"],
-        time_of(entry["from"]),
-        time_of(entry["to"]),
+        parse_time(entry["from"]),
+        parse_time(entry["to"]),
         tuple(entry.get("vcenters", EVERYTHING)),
         tuple(entry.get("clusters", EVERYTHING)),
     )

@@ -4,6 +4,6 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 
-def first_match(patterns: Iterable[str], *names: str) -> str | None:
+def find_matching_pattern(patterns: Iterable[str], *names: str) -> str | None:
     """The first pattern that one of the names matches. A name matches itself, brackets and all."""
     return next((p for p in patterns if any(p == name or fnmatchcase(name, p) for name in names)), None)

@@ -3,18 +3,25 @@
 from collections.abc import Iterator, Sequence
 
 from esx_drift.domain.fleets.document import FleetDocument
-from esx_drift.domain.fleets.fleet import Fleet, Ignore, Maintenance, Route, VCenter, fleet_from
-from esx_drift.domain.fleets.patterns import first_match
+from esx_drift.domain.fleets.fleet import (
+    Fleet,
+    IgnoreRule,
+    MaintenanceWindow,
+    Route,
+    VCenterSettings,
+    build_fleet,
+)
+from esx_drift.domain.fleets.patterns import find_matching_pattern
 
 
-def problems_of(document: FleetDocument) -> list[str]:
+def list_fleet_problems(document: FleetDocument) -> list[str]:
     """Each problem as a line, JSON Pointer first, of a document that the schema accepts; empty if none."""
-    fleet = fleet_from(document)
+    fleet = build_fleet(document)
     return [*_duplicates(fleet), *_vcenters(fleet), *_unknown_vcenters(fleet), *_windows(fleet)]
 
 
 def _names(fleet: Fleet) -> dict[str, list[str]]:
-    entries: dict[str, Sequence[VCenter | Route | Ignore | Maintenance]] = {
+    entries: dict[str, Sequence[VCenterSettings | Route | IgnoreRule | MaintenanceWindow]] = {
         "vcenters": fleet.vcenters,
         "routes": fleet.routes,
         "ignore": fleet.ignore,
@@ -48,7 +55,7 @@ def _vcenters(fleet: Fleet) -> Iterator[str]:
 
 def _unknown_vcenters(fleet: Fleet) -> Iterator[str]:
     names = [vcenter.name for vcenter in fleet.vcenters]
-    scopes: dict[str, Sequence[Route | Ignore | Maintenance]] = {
+    scopes: dict[str, Sequence[Route | IgnoreRule | MaintenanceWindow]] = {
         "routes": fleet.routes,
         "ignore": fleet.ignore,
         "maintenance": fleet.maintenance,
@@ -56,7 +63,7 @@ def _unknown_vcenters(fleet: Fleet) -> Iterator[str]:
     for where, entries in scopes.items():
         for at, entry in enumerate(entries):
             for index, pattern in enumerate(entry.vcenters):
-                if first_match([pattern], *names) is None:
+                if find_matching_pattern([pattern], *names) is None:
                     yield (
                         f"/{where}/{at}/vcenters/{index}: expected a vCenter of this file "
                         f'({", ".join(names)}), got "{pattern}"'

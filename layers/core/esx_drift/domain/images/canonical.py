@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from esx_drift.domain.images.describing import labels_of
+from esx_drift.domain.images.describing import build_labels
 from esx_drift.domain.images.report import Report
-from esx_drift.domain.names import digest_of
+from esx_drift.domain.names import compute_digest
 from esx_drift.domain.shapes import KnownHost, Snapshot
 
 
-def snapshot_from(
+def build_snapshot(
     report: Report, baseline: Snapshot | None, inventory: Mapping[str, str] | None = None
 ) -> Snapshot:
     """The snapshot of every host in ``inventory`` (id to name; none: every host that the report names).
@@ -21,7 +21,7 @@ def snapshot_from(
     hosts = {host: _host(report, known.get(host), host, name) for host, name in names.items()}
     digests = {host["image"] for host in hosts.values() if host["image"] is not None}
     images = {**(baseline["images"] if baseline else {}), **report.images}
-    labels, described = labels_of(report, baseline, hosts)
+    labels, described = build_labels(report, baseline, hosts)
     snapshot: Snapshot = {
         "schema_version": 1,
         "images": {digest: images[digest] for digest in sorted(digests)},
@@ -39,10 +39,10 @@ def _names(report: Report, known: Mapping[str, KnownHost]) -> Mapping[str, str]:
     return {**report.names, **kept}
 
 
-def seal_of(snapshot: Snapshot) -> str:
+def compute_seal(snapshot: Snapshot) -> str:
     """64 digits, equal exactly if the snapshots are. An image counts by the digest that is its key."""
     parts = [snapshot["schema_version"], sorted(snapshot["images"]), snapshot["labels"], snapshot["hosts"]]
-    return digest_of([*parts, snapshot["described"]] if "described" in snapshot else parts)
+    return compute_digest([*parts, snapshot["described"]] if "described" in snapshot else parts)
 
 
 def _host(report: Report, known: KnownHost | None, host: str, name: str) -> KnownHost:

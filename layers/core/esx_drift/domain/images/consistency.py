@@ -4,31 +4,31 @@ from collections.abc import Iterator
 from typing import cast
 
 from esx_drift.domain.images.document import Document, ImageCategories, InstalledImage
-from esx_drift.domain.images.image import Order, image_of
+from esx_drift.domain.images.image import ComponentOrder, build_image
 from esx_drift.domain.images.report import Report
-from esx_drift.domain.images.versions import sorted_naturally
-from esx_drift.domain.judging.told import errors_of, quoted
-from esx_drift.domain.judging.uniformity import groups_of
-from esx_drift.domain.names import digest_of
-from esx_drift.domain.telling.wording import clean
+from esx_drift.domain.images.versions import sort_naturally
+from esx_drift.domain.judging.told import list_error_texts, quote_first
+from esx_drift.domain.judging.uniformity import group_hosts_by_image
+from esx_drift.domain.names import compute_digest
+from esx_drift.domain.telling.wording import clean_text
 
 _ELIGIBILITY = "ELIGIBILITY_CHECK"
 
 
-def inconsistencies(report: Report) -> list[str]:
+def list_report_inconsistencies(report: Report) -> list[str]:
     """What contradicts itself in the report, a sentence each, hosts by their names."""
     return [*_about_strangers(report), *_about_hosts(report), *_about_images(report), *_about_status(report)]
 
 
-def inconsistencies_of_form(document: Document) -> list[str]:
+def list_document_inconsistencies(document: Document) -> list[str]:
     """The same of what only the document itself shows: reading it into a report leaves nothing of that."""
     return [*_about_vibs(document), *_about_places(document["image_categories"])]
 
 
 def _about_hosts(report: Report) -> Iterator[str]:
     lists = (report.successful_hosts, report.failed_hosts, report.unsupported_hosts)
-    for host in sorted_naturally(report.names.keys() | report.found_on.keys()):
-        name = clean(report.names.get(host, host))
+    for host in sort_naturally(report.names.keys() | report.found_on.keys()):
+        name = clean_text(report.names.get(host, host))
         if sum(host in several for several in lists) > 1:
             yield f"{name} is in more than one of the lists of hosts"
         if len(report.found_on.get(host, ())) > 1:
@@ -41,18 +41,18 @@ def _about_hosts(report: Report) -> Iterator[str]:
 
 def _about_strangers(report: Report) -> Iterator[str]:
     """What is said of hosts that are in no list and have no name, though the inventory may know them."""
-    for host in sorted_naturally(report.orphaned_vibs.keys() - report.names.keys()):
+    for host in sort_naturally(report.orphaned_vibs.keys() - report.names.keys()):
         for vib in report.orphaned_vibs[host]:
-            yield f"{clean(vib)} is orphaned on {clean(host)}, which is in none of the lists of hosts"
-    for host in sorted_naturally(report.host_notifications.keys() - report.names.keys()):
-        errors = errors_of(report.host_notifications[host])
+            yield f"{clean_text(vib)} is orphaned on {clean_text(host)}, which is in none of the lists of hosts"
+    for host in sort_naturally(report.host_notifications.keys() - report.names.keys()):
+        errors = list_error_texts(report.host_notifications[host])
         if errors:
-            yield f"{clean(host)} has an error, but is in none of the lists of hosts{quoted(errors)}"
+            yield f"{clean_text(host)} has an error, but is in none of the lists of hosts{quote_first(errors)}"
 
 
 def _about_vibs(document: Document) -> Iterator[str]:
-    for vib in sorted_naturally(vib for vib, hosts in document["orphaned_vibs"].items() if not hosts):
-        yield f"{clean(vib)} is called orphaned, but on no host"
+    for vib in sort_naturally(vib for vib, hosts in document["orphaned_vibs"].items() if not hosts):
+        yield f"{clean_text(vib)} is called orphaned, but on no host"
 
 
 def _about_places(categories: ImageCategories) -> Iterator[str]:
@@ -67,7 +67,7 @@ def _about_places(categories: ImageCategories) -> Iterator[str]:
 
 
 def _digest(installed: InstalledImage) -> str:
-    return digest_of(image_of(installed["software_info"], Order()))
+    return compute_digest(build_image(installed["software_info"], ComponentOrder()))
 
 
 def _about_images(report: Report) -> Iterator[str]:
@@ -78,7 +78,7 @@ def _about_images(report: Report) -> Iterator[str]:
     if report.highest_is_most_used is False and both_named and same:
         yield "the most widely used and the highest versioned image are called different, but are equal"
     ordinary = {host: image for host, image in report.runs.items() if host not in report.witnesses}
-    if report.uniform_image and len(groups_of(report.images, ordinary)) > 1:
+    if report.uniform_image and len(group_hosts_by_image(report.images, ordinary)) > 1:
         yield "the image is called uniform, but hosts run different images"
     if report.uniform_image and len(report.named_images) < len(("most widely used", "highest versioned")):
         yield "the image is called uniform, but the most widely used or the highest versioned one is missing"
@@ -99,11 +99,13 @@ def _about_status(report: Report) -> Iterator[str]:
     """What the API's page promises of the operations' notifications."""
     if report.status == "SUCCESS":
         for operation, told in sorted(report.notifications.items()):
-            errors = errors_of(told)
+            errors = list_error_texts(told)
             if errors:
-                what = _REPORTS.get(operation, f"{clean(operation)} reports")
-                yield f"the extraction is called successful, but {what} an error{quoted(errors)}"
-    if report.status == "ELIGIBILITY_CHECK_FAILURE" and not errors_of(report.notifications.get(_ELIGIBILITY)):
+                what = _REPORTS.get(operation, f"{clean_text(operation)} reports")
+                yield f"the extraction is called successful, but {what} an error{quote_first(errors)}"
+    if report.status == "ELIGIBILITY_CHECK_FAILURE" and not list_error_texts(
+        report.notifications.get(_ELIGIBILITY)
+    ):
         yield "the eligibility check is called failed, but reports no error"
 
 

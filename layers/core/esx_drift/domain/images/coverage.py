@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from esx_drift.domain.images.report import Report
-from esx_drift.domain.images.versions import sorted_naturally
+from esx_drift.domain.images.versions import sort_naturally
 from esx_drift.domain.shapes import Coverage, UncoveredHost
 
 
@@ -40,12 +40,12 @@ class ReportedHost:
     power_state: str | None = None
 
 
-def inventory_of(report: Report) -> Inventory:
+def build_inventory(report: Report) -> Inventory:
     """What stands for the inventory where there is none: every host that the report names."""
     return {host: ReportedHost(name) for host, name in report.names.items()}
 
 
-def coverage_of(report: Report, inventory: Inventory) -> Coverage:
+def measure_coverage(report: Report, inventory: Inventory) -> Coverage:
     """How much of the inventory the report covers. A covered host is neither failed nor unsupported."""
     uncovered = inventory.keys() - report.runs.keys()
     return {
@@ -56,21 +56,21 @@ def coverage_of(report: Report, inventory: Inventory) -> Coverage:
     }
 
 
-def uncovered_hosts(report: Report, inventory: Inventory) -> list[UncoveredHost]:
+def list_uncovered_hosts(report: Report, inventory: Inventory) -> list[UncoveredHost]:
     """The hosts of the inventory that the report does not cover, in their natural order."""
     return [
         {
             "host": host,
             "name": inventory[host].name,
-            "why": why_uncovered(report, host),
+            "why": explain_uncovered(report, host),
             "connection_state": inventory[host].connection_state,
             "power_state": inventory[host].power_state,
         }
-        for host in sorted_naturally(inventory.keys() - report.runs.keys())
+        for host in sort_naturally(inventory.keys() - report.runs.keys())
     ]
 
 
-def why_uncovered(report: Report, host: str) -> str:
+def explain_uncovered(report: Report, host: str) -> str:
     """failed, unsupported, in-two-images, in-no-image, or missing from the report."""
     if host in report.failed_hosts:
         return "failed"

@@ -4,15 +4,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 
 from esx_drift.domain.images.description import Descriptions
-from esx_drift.domain.images.labels import Tables, part_of
+from esx_drift.domain.images.labels import Tables, make_part_name
 from esx_drift.domain.images.report import Report
 from esx_drift.domain.images.sources import Listed, Remembered, Source
-from esx_drift.domain.images.versions import natural, sorted_naturally
-from esx_drift.domain.names import canonical_json
+from esx_drift.domain.images.versions import make_natural_key, sort_naturally
+from esx_drift.domain.names import encode_canonical_json
 from esx_drift.domain.shapes import Described, KnownHost, Labels, Snapshot
 
 
-def labels_of(
+def build_labels(
     report: Report, baseline: Snapshot | None, hosts: Mapping[str, KnownHost]
 ) -> tuple[Labels, list[Described]]:
     """What the images of these hosts say of their parts: the report's words, else what was known."""
@@ -58,10 +58,10 @@ def _described(sources: Sequence[Source], tables: Tables, labels: Labels) -> lis
     groups: dict[bytes, Described] = {}
     for numbers, several in told.items():
         found = _own([sources[number] for number in numbers], tables, labels)
-        same = groups.setdefault(canonical_json([found["main"], found["alternatives"]]), found)
-        same["hosts"] = sorted_naturally([*same["hosts"], *several])
+        same = groups.setdefault(encode_canonical_json([found["main"], found["alternatives"]]), found)
+        same["hosts"] = sort_naturally([*same["hosts"], *several])
     own = (group for group in groups.values() if group["main"] or group["alternatives"])
-    return sorted(own, key=lambda group: natural(group["hosts"][0]))
+    return sorted(own, key=lambda group: make_natural_key(group["hosts"][0]))
 
 
 def _own(sources: Sequence[Source], tables: Tables, labels: Labels) -> Described:
@@ -80,7 +80,7 @@ def _words(
 ) -> dict[str, list[int]]:
     words: dict[str, set[int]] = {}
     for (element, name), versions in tables.several.items():
-        part = part_of(element, name)
+        part = make_part_name(element, name)
         for source in sources:
             version, said = source.said(alternative, element, name) or ("", [])
             if said and version in versions:

@@ -51,7 +51,7 @@ are neither compared nor assessed.
 """
 
 
-class Order:
+class ComponentOrder:
     """The names of components in order, from one image of a report to the next: nearly always the same ones.
 
     Parts that are in order are spelt canonically in a third less time.
@@ -60,14 +60,14 @@ class Order:
     def __init__(self) -> None:
         self._parts: dict[str, str] = {}
 
-    def of(self, names: "Mapping[str, object]") -> "Iterable[tuple[str, str]]":
+    def sort_components(self, names: "Mapping[str, object]") -> "Iterable[tuple[str, str]]":
         """The names, sorted, each with the part that it names."""
         if names.keys() != self._parts.keys():
             self._parts = {name: f"component:{name}" for name in sorted(names)}
         return self._parts.items()
 
 
-def image_of(info: "SoftwareInfo", order: Order) -> Image:
+def build_image(info: "SoftwareInfo", order: ComponentOrder) -> Image:
     """The keyed form of a software image."""
     alternatives = info.get("alternative_images") or {}
     return {
@@ -76,7 +76,7 @@ def image_of(info: "SoftwareInfo", order: Order) -> Image:
     }
 
 
-def version_of(value: Json) -> str:
+def format_part_version(value: Json) -> str:
     """Under which version a part's labels are kept: with its name, where it has one."""
     if isinstance(value, dict):
         name = value.get("name", value.get("pkg"))
@@ -85,7 +85,7 @@ def version_of(value: Json) -> str:
     return str(value)
 
 
-def _parts(software: "Software", order: Order) -> Parts:
+def _parts(software: "Software", order: ComponentOrder) -> Parts:
     """Everything that is installed, by element and id: ``component:Intel-i40en`` and the like."""
     parts: Parts = {}
     add_on = software.get("add_on")
@@ -93,7 +93,7 @@ def _parts(software: "Software", order: Order) -> Parts:
         parts["add_on"] = {"name": add_on["name"], "version": add_on["version"]}
     parts["base_image"] = software["base_image"]["version"]
     components = software["components"]
-    for name, part in order.of(components):
+    for name, part in order.sort_components(components):
         parts[part] = components[name].get("version") or ""
     for name, component in (software.get("removed_components") or {}).items():
         parts["removed_component:" + name] = component.get("version") or ""
@@ -106,7 +106,7 @@ def _parts(software: "Software", order: Order) -> Parts:
     return parts
 
 
-def _alternative(image: "AlternativeImage", order: Order) -> Parts:
+def _alternative(image: "AlternativeImage", order: ComponentOrder) -> Parts:
     return _parts(image, order) | {"alternative_image": _criteria(image["selection_criteria"])}
 
 

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, cast
 
-from esx_drift.domain.names import canonical_json
+from esx_drift.domain.names import encode_canonical_json
 from esx_drift.domain.shapes import Image, Json, Labels
-from esx_drift.domain.times import text_of, time_of
+from esx_drift.domain.times import format_time, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,12 +67,12 @@ class Tables:
             ):
                 known[name][version] = [cast("Json", details)]
             else:
-                self.keep("component", name, version, label_of("component", details))
+                self.keep("component", name, version, build_label("component", details))
 
     def _add(self, element: str, name: str, version: str, details: object) -> None:
         known = self.tables[element]
         if name not in known or details not in known[name].get(version, ()):
-            self.keep(element, name, version, label_of(element, details))
+            self.keep(element, name, version, build_label(element, details))
 
     def keep(self, element: str, name: str, version: str, label: Json) -> None:
         """Keep a label, once."""
@@ -92,7 +92,7 @@ class Tables:
                 del self.tables[element][name][version]
         for (element, name), versions in self.several.items():
             for version in versions:
-                self.tables[element][name][version].sort(key=canonical_json)
+                self.tables[element][name][version].sort(key=encode_canonical_json)
         # Prefixed only now: the loop over the components of all images is faster with their bare names.
         return {
             f"{element}:{name}" if element not in ONLY_ONE else element: versions
@@ -102,12 +102,12 @@ class Tables:
         }
 
 
-def part_of(element: str, name: str) -> str:
+def make_part_name(element: str, name: str) -> str:
     """How an image calls a part: ``component:Intel-i40en``, ``add_on``."""
     return element if element in ONLY_ONE else f"{element}:{name}"
 
 
-def said_by(software: "Software", element: str, name: str) -> tuple[str, Json] | None:
+def find_label(software: "Software", element: str, name: str) -> tuple[str, Json] | None:
     """The version and the label of a part of an image as the report has it; none if it has no such part."""
     fields = cast("Mapping[str, Mapping[str, object] | None]", software)
     found = fields.get(element) if element in ONLY_ONE else (fields.get(_FIELDS[element]) or {}).get(name)
@@ -115,11 +115,11 @@ def said_by(software: "Software", element: str, name: str) -> tuple[str, Json] |
     if part is None:
         return None
     version = str(part.get("version") or "")
-    label = label_of(element, part.get("details"))
+    label = build_label(element, part.get("details"))
     return f"{part['name']} {version}" if element == "add_on" else version, label
 
 
-def label_of(element: str, details: object) -> Json:
+def build_label(element: str, details: object) -> Json:
     """The details of a part, as they are kept: without nulls, sets in order, a date in one spelling."""
     if not details:
         return None
@@ -129,7 +129,7 @@ def label_of(element: str, details: object) -> Json:
     if element == "solution":
         return {**label, "components": _in_order(cast("list[Json]", label["components"]))}
     if element == "base_image":
-        return {**label, "release_date": text_of(time_of(str(label["release_date"])))}
+        return {**label, "release_date": format_time(parse_time(str(label["release_date"])))}
     return label
 
 
@@ -145,11 +145,11 @@ def _in_order(components: list[Json]) -> list[Json]:
     """The components of a solution, by their names; whole, which takes longer, only if one is there twice."""
     named = {cast("dict[str, str]", one)["component"]: one for one in components}
     if len(named) < len(components):
-        return sorted(components, key=canonical_json)
+        return sorted(components, key=encode_canonical_json)
     return [named[name] for name in sorted(named)]
 
 
-def release_of(image: Image, labels: Labels) -> str:
+def name_esxi_release(image: Image, labels: Labels) -> str:
     """What people call the image's ESXi: ``ESXi 8.0 U3e``, or the version if the depot does not know it."""
     version = str(image["main"]["base_image"])
     label = next(filter(None, labels.get("base_image", {}).get(version, ())), None)

@@ -6,28 +6,28 @@ from typing import TYPE_CHECKING, Final
 from esx_drift.errors import ApiUnsupported
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import About
+    from esx_drift.domain.shapes import VCenterIdentity
 
-OLDEST: Final = [8, 0, 3]
+OLDEST_RELEASE: Final = [8, 0, 3]
 """vCenter 8.0 U3: the first that reports installed images."""
 
 
-def release_of(about: "About") -> str:
+def name_vcenter_release(about: "VCenterIdentity") -> str:
     """``vCenter 8.0.3 build 24674346``."""
     return f"vCenter {about['version']} build {about['build']}"
 
 
-def refuse_old(vcenter: str, about: "About") -> None:
+def require_supported_release(vcenter: str, about: "VCenterIdentity") -> None:
     """Raise ``ApiUnsupported`` for a release that is known to be too old."""
-    numbers = [int(part) for part in re.findall(r"[0-9]+", about["version"])[: len(OLDEST)]]
-    if len(numbers) == len(OLDEST) and numbers < OLDEST:
+    numbers = [int(part) for part in re.findall(r"[0-9]+", about["version"])[: len(OLDEST_RELEASE)]]
+    if len(numbers) == len(OLDEST_RELEASE) and numbers < OLDEST_RELEASE:
         raise ApiUnsupported(
-            f"{vcenter} is {release_of(about)}: installed images need vCenter 8.0 U3 or later",
+            f"{vcenter} is {name_vcenter_release(about)}: installed images need vCenter 8.0 U3 or later",
             {"version": about["version"], "build": about["build"]},
         )
 
 
-def upgraded(vcenter: str, about: "About", before: list[str]) -> list[str]:
+def list_upgrade_notices(vcenter: str, about: "VCenterIdentity", before: list[str]) -> list[str]:
     """The notice that a vCenter is another release than ``before``, which is empty if nobody looked yet."""
-    now = release_of(about)
+    now = name_vcenter_release(about)
     return [f"{vcenter} is now {now}, before {old}" for old in before if old != now]

@@ -11,15 +11,15 @@ from esx_drift.domain.images.document import (
     Notifications,
     SoftwareInfo,
 )
-from esx_drift.domain.images.image import Order, image_of
-from esx_drift.domain.images.versions import sorted_naturally
-from esx_drift.domain.names import digest_of
+from esx_drift.domain.images.image import ComponentOrder, build_image
+from esx_drift.domain.images.versions import sort_naturally
+from esx_drift.domain.names import compute_digest
 from esx_drift.domain.shapes import Image
-from esx_drift.domain.times import time_of
+from esx_drift.domain.times import parse_time
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class ListedImage:
     """An image as the report words it, and every list of hosts that it has there."""
 
     info: SoftwareInfo
@@ -49,7 +49,7 @@ class Report:
     nameless: frozenset[str]
     witnesses: frozenset[str]
     images: Mapping[str, Image]
-    listings: Mapping[str, list[Listing]]
+    listings: Mapping[str, list[ListedImage]]
     named_images: tuple[str, ...]
     found_on: Mapping[str, frozenset[str]]
     runs: Mapping[str, str]
@@ -69,7 +69,7 @@ def read_report(document: Document) -> Report:
     info = document["host_info"]
     nameless = (successful | failed | unsupported) - info.keys()
     return Report(
-        completion_time=time_of(document["completion_time"]),
+        completion_time=parse_time(document["completion_time"]),
         status=document["status"],
         uniform_image=document["uniform_image"],
         highest_is_most_used=document["image_categories"].get("is_highest_and_widely_used_image_equal"),
@@ -105,10 +105,10 @@ class _Images:
     """Images gathered from wherever the report lists them."""
 
     by_digest: dict[str, Image] = field(default_factory=dict)
-    listings: dict[str, list[Listing]] = field(default_factory=dict)
+    listings: dict[str, list[ListedImage]] = field(default_factory=dict)
     found_on: dict[str, frozenset[str]] = field(default_factory=dict)
-    _first: tuple[Listing, str] | None = None
-    _order: Order = field(default_factory=Order)
+    _first: tuple[ListedImage, str] | None = None
+    _order: ComponentOrder = field(default_factory=ComponentOrder)
 
     def add(self, installed: InstalledImage) -> str:
         """Take an image with its hosts; its digest."""
@@ -130,9 +130,9 @@ class _Images:
         if self._first is not None and self._first[0].info == info:
             self._first[0].host_lists.append(hosts)
             return self._first[1]
-        image = image_of(info, self._order)
-        digest = digest_of(image)
-        listing = Listing(info, [hosts])
+        image = build_image(info, self._order)
+        digest = compute_digest(image)
+        listing = ListedImage(info, [hosts])
         self.by_digest.setdefault(digest, image)
         self.listings.setdefault(digest, []).append(listing)
         self._first = self._first or (listing, digest)
@@ -141,7 +141,7 @@ class _Images:
 
 def _vibs_by_host(orphaned_vibs: Mapping[str, list[str]]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for vib in sorted_naturally(orphaned_vibs):
+    for vib in sort_naturally(orphaned_vibs):
         for host in set(orphaned_vibs[vib]):
             found.setdefault(host, []).append(vib)
     return found

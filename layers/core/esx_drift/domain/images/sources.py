@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 from esx_drift.domain.images.description import Description
-from esx_drift.domain.images.image import version_of
-from esx_drift.domain.images.labels import DESCRIBED, Tables, part_of, said_by
+from esx_drift.domain.images.image import format_part_version
+from esx_drift.domain.images.labels import DESCRIBED, Tables, find_label, make_part_name
 from esx_drift.domain.shapes import Image, Json, Parts
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Listed:
         inside = self.info.get("alternative_images") or {}
         if element == "alternative_image":
             return ("", [{"display_name": inside[name]["display_name"]}]) if alternative == name else None
-        found = said_by(self.info if alternative is None else inside[alternative], element, name)
+        found = find_label(self.info if alternative is None else inside[alternative], element, name)
         return None if found is None else (found[0], [found[1]])
 
 
@@ -89,12 +89,12 @@ class Remembered:
 
     def said(self, alternative: str | None, element: str, name: str) -> Said | None:
         """What it says of a part of the image or of one of its alternatives; none if that has none."""
-        part, version = part_of(element, name), ""
+        part, version = make_part_name(element, name), ""
         if element != "alternative_image":
             value = self._parts(alternative).get(part)
             if value is None:
                 return None
-            version = version_of(value)
+            version = format_part_version(value)
         elif alternative != name:
             return None
         return version, self.description.labels(alternative, part, version)

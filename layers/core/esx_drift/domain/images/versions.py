@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from itertools import zip_longest
 from typing import Literal
 
-type Order = Literal["older", "newer", "unordered"]
+type VersionOrder = Literal["older", "newer", "unordered"]
 type NaturalKey = tuple[list[str | tuple[int, str]], str]
 
 _RUNS = re.compile(r"[0-9]+|[^\W\d_]+")
@@ -13,7 +13,7 @@ _DIGITS = re.compile(r"([0-9]+)")
 _AFTER_DIGITS = ":"
 
 
-def order(old: str, new: str) -> Order:
+def compare_versions(old: str, new: str) -> VersionOrder:
     """Whether ``new`` is older or newer than ``old``.
 
     Unordered: one of them is empty, a number meets a word at the same place, or only what separates the
@@ -43,13 +43,13 @@ def _number(digits: str) -> tuple[int, str]:
     return len(significant), significant
 
 
-def natural(text: str) -> NaturalKey:
+def make_natural_key(text: str) -> NaturalKey:
     """A key that sorts ``host-9`` before ``host-16``; different texts never compare equal."""
     parts: list[str | tuple[int, str]] = [*_DIGITS.split(text)]
     parts[1::2] = [_number(str(part)) for part in parts[1::2]]
     return parts, text
 
 
-def sorted_naturally(texts: Iterable[str]) -> list[str]:
+def sort_naturally(texts: Iterable[str]) -> list[str]:
     """The texts in the order a person expects."""
-    return sorted(texts, key=natural)
+    return sorted(texts, key=make_natural_key)

@@ -12,7 +12,7 @@ MINUTE_SECONDS: Final = 60
 CLOCK_SKEWED: Final = "clock-skewed"
 
 
-def skewed(clock: "ClockFacts | None") -> list[Condition]:
+def list_clock_conditions(clock: "ClockFacts | None") -> list[Condition]:
     """One condition if the clock is more than 5 minutes off; none where the vCenter did not say."""
     if clock is None or abs(clock["skew_seconds"]) <= MAX_SKEW_SECONDS:
         return []

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from esx_drift.domain.names import fingerprint
+from esx_drift.domain.names import make_fingerprint
 from esx_drift.domain.shapes import Family, Json, Severity
 
 
@@ -29,4 +29,4 @@ class Condition:
     @property
     def fingerprint(self) -> str:
         """The name of the finding that this would open."""
-        return fingerprint(self.family, self.kind, self.subject)
+        return make_fingerprint(self.family, self.kind, self.subject)

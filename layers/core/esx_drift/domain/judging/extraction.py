@@ -9,8 +9,8 @@ from esx_drift.domain.judging.condition import Condition
 if TYPE_CHECKING:
     from esx_drift.domain.shapes import Json, Severity
 
-SUCCEEDED = "SUCCEEDED"
-UNFINISHED = frozenset({"PENDING", "RUNNING", "BLOCKED"})
+TASK_SUCCEEDED = "SUCCEEDED"
+UNFINISHED_TASK_STATUSES = frozenset({"PENDING", "RUNNING", "BLOCKED"})
 """Cis.Task.Status of the vSphere Automation API; whatever else it may say is an end."""
 
 UNAVAILABLE = "UNAVAILABLE"
@@ -19,7 +19,7 @@ ELIGIBILITY_CHECK_FAILURE = "ELIGIBILITY_CHECK_FAILURE"
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class ExtractionState:
     """What is known of an extraction that left no fresh report.
 
     ``asked``: we started one; ``busy``: the cluster was busy with somebody else's. ``task_status`` is none
@@ -39,7 +39,7 @@ class Outlook:
     critical: bool
 
 
-def unfinished(outlook: Outlook) -> list[Condition]:
+def list_extraction_conditions(outlook: ExtractionState) -> list[Condition]:
     """The condition that explains it, if one does: a cluster that is merely early is none."""
     severity: Severity = "critical" if outlook.critical else "warning"
     kind_and_summary = _explained(outlook)
@@ -50,11 +50,11 @@ def unfinished(outlook: Outlook) -> list[Condition]:
     return [Condition("failure", kind, "", severity, summary, detail=detail)]
 
 
-def _explained(outlook: Outlook) -> tuple[str, str] | None:
+def _explained(outlook: ExtractionState) -> tuple[str, str] | None:
     said = f': "{outlook.message}"' if outlook.message else ""
     if outlook.busy:
         return "extraction-timeout", f"the cluster stayed busy with another operation{said}"
-    if outlook.asked and outlook.task_status != SUCCEEDED:
+    if outlook.asked and outlook.task_status != TASK_SUCCEEDED:
         return _task_explained(outlook.task_status, said)
     if outlook.report_status == UNAVAILABLE:
         return "extraction-unavailable", "vCenter has no report of this cluster"
@@ -67,6 +67,6 @@ def _explained(outlook: Outlook) -> tuple[str, str] | None:
 def _task_explained(status: str | None, said: str) -> tuple[str, str]:
     if status is None:
         return "extraction-failed", "vCenter lost the extraction's task, and no new report came"
-    if status in UNFINISHED:
+    if status in UNFINISHED_TASK_STATUSES:
         return "extraction-timeout", f"the extraction did not end within its deadline{said}"
     return "extraction-failed", f"the extraction failed{said}"

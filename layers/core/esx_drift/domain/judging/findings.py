@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from esx_drift.domain.judging.condition import Condition
-from esx_drift.domain.shapes import Family, Finding, ResolvedBecause, Severity, Suspect
-from esx_drift.domain.times import text_of, time_of
+from esx_drift.domain.shapes import Family, Finding, ResolvedBecause, Severity, SuspectedFinding
+from esx_drift.domain.times import format_time, parse_time
 
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
 """From harmless to urgent."""
@@ -23,7 +23,7 @@ _RESOLVED: Mapping[Family, ResolvedBecause] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class CheckScope:
     """What a look put to the test: when, which kinds, and how far apart two meetings must be."""
 
     now: datetime
@@ -34,31 +34,31 @@ class Tested:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class FindingsUpdate:
     """The ledger afterwards. ``told`` holds every open finding and the resolved ones, with transitions."""
 
-    told: list[Finding]
+    transitions: list[Finding]
     findings: dict[str, Finding]
-    suspects: dict[str, Suspect]
+    suspects: dict[str, SuspectedFinding]
 
     @property
-    def moved(self) -> bool:
+    def has_transitions(self) -> bool:
         """Whether any finding was opened, raised or resolved."""
-        return any(finding["transition"] != "still" for finding in self.told)
+        return any(finding["transition"] != "still" for finding in self.transitions)
 
 
-def rank(severity: Severity) -> int:
+def rank_severity(severity: Severity) -> int:
     """0 for info, 1 for warning, 2 for critical."""
     return SEVERITIES.index(severity)
 
 
-def settle(
+def update_findings(
     findings: Mapping[str, Finding],
-    suspects: Mapping[str, Suspect],
+    suspects: Mapping[str, SuspectedFinding],
     conditions: Iterable[Condition],
-    test: Tested,
+    test: CheckScope,
     because: Mapping[str, ResolvedBecause],
-) -> Settled:
+) -> FindingsUpdate:
     """Bring the ledger up to date; ``because``: reasons of resolved findings that are not the usual ones."""
     met = {condition.fingerprint: condition for condition in conditions}
     told: list[Finding] = []
@@ -76,7 +76,7 @@ def settle(
             continue
         suspect = _suspected(suspects.get(fingerprint), condition, test)
         if not condition.confirm:
-            told.append(_opened(condition, test, text_of(test.now)))
+            told.append(_opened(condition, test, format_time(test.now)))
         elif _confirmed(suspect, test):
             tried = replace(condition, detail={**condition.detail, "tries": suspect["count"]})
             told.append(_opened(tried, test, suspect["first_at"]))
@@ -85,25 +85,27 @@ def settle(
         elif fingerprint in suspects:
             left[fingerprint] = suspects[fingerprint]
     told += [_unmet(finding, test, because) for name, finding in findings.items() if name not in met]
-    return Settled(
-        told=sorted(told, key=lambda finding: (finding["family"], finding["kind"], finding["subject"])),
+    return FindingsUpdate(
+        transitions=sorted(
+            told, key=lambda finding: (finding["family"], finding["kind"], finding["subject"])
+        ),
         findings={one["fingerprint"]: one for one in told if one["transition"] != "resolved"},
         suspects=left,
     )
 
 
-def _suspected(before: Suspect | None, condition: Condition, test: Tested) -> Suspect:
+def _suspected(before: SuspectedFinding | None, condition: Condition, test: CheckScope) -> SuspectedFinding:
     if before is None:
-        return {"kind": condition.kind, "count": 1, "first_at": text_of(test.now)}
+        return {"kind": condition.kind, "count": 1, "first_at": format_time(test.now)}
     return {**before, "count": before["count"] + 1}
 
 
-def _confirmed(suspect: Suspect, test: Tested) -> bool:
-    apart = test.now - time_of(suspect["first_at"])
+def _confirmed(suspect: SuspectedFinding, test: CheckScope) -> bool:
+    apart = test.now - parse_time(suspect["first_at"])
     return test.counts and suspect["count"] > 1 and apart >= timedelta(seconds=test.confirm_after_seconds)
 
 
-def _opened(condition: Condition, test: Tested, opened_at: str) -> Finding:
+def _opened(condition: Condition, test: CheckScope, opened_at: str) -> Finding:
     return {
         "fingerprint": condition.fingerprint,
         "family": condition.family,
@@ -112,7 +114,7 @@ def _opened(condition: Condition, test: Tested, opened_at: str) -> Finding:
         "severity": condition.severity,
         "hosts": list(condition.hosts),
         "opened_at": opened_at,
-        "last_seen": text_of(test.now),
+        "last_seen": format_time(test.now),
         "transition": "opened",
         "resolved_because": None,
         "summary": condition.summary,
@@ -120,8 +122,8 @@ def _opened(condition: Condition, test: Tested, opened_at: str) -> Finding:
     }
 
 
-def _held(known: Finding, condition: Condition, test: Tested) -> Finding:
-    raised = rank(condition.severity) > rank(known["severity"])
+def _held(known: Finding, condition: Condition, test: CheckScope) -> Finding:
+    raised = rank_severity(condition.severity) > rank_severity(known["severity"])
     severity = condition.severity if raised else known["severity"]
     return {
         **_opened(condition, test, known["opened_at"]),
@@ -130,7 +132,7 @@ def _held(known: Finding, condition: Condition, test: Tested) -> Finding:
     }
 
 
-def _unmet(finding: Finding, test: Tested, because: Mapping[str, ResolvedBecause]) -> Finding:
+def _unmet(finding: Finding, test: CheckScope, because: Mapping[str, ResolvedBecause]) -> Finding:
     if finding["kind"] not in test.kinds:
         return {**finding, "transition": "still"}
     reason = because.get(finding["fingerprint"], _RESOLVED[finding["family"]])

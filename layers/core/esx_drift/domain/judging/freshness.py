@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from esx_drift.domain.times import text_of, time_of
+from esx_drift.domain.times import format_time, parse_time
 
 type Freshness = Literal["fresh", "same", "older", "stale", "future"]
 
@@ -16,7 +16,7 @@ MAX_AHEAD = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class FreshnessLimits:
     """What a fresh report must be newer than.
 
     ``asked_at``: when the extraction began (the task's start, or the ``Date`` of the 202 cut to the second);
@@ -28,13 +28,13 @@ class Expected:
     max_age_seconds: int
 
 
-def judge(completed_at: datetime, replied_at: datetime, expected: Expected) -> Freshness:
+def judge_freshness(completed_at: datetime, replied_at: datetime, expected: FreshnessLimits) -> Freshness:
     """Judge a report by its completion time and the ``Date`` of the reply.
 
     fresh: a look. same: the report taken last. older: one before it. stale: newer than the one taken last,
     but not what was asked for, or too old for a first look. future: not possible by the vCenter's own clock.
     """
-    completed = time_of(text_of(completed_at))
+    completed = parse_time(format_time(completed_at))
     if completed - replied_at > MAX_AHEAD:
         return "future"
     if expected.taken_at is not None and completed <= expected.taken_at:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from esx_drift.domain.telling.wording import clean
+from esx_drift.domain.telling.wording import clean_text
 
 if TYPE_CHECKING:
     from esx_drift.domain.images.document import Message, Notification, Notifications
@@ -12,7 +12,7 @@ MAX_TEXT_CHARACTERS = 300
 MAX_MESSAGES = 10
 
 
-def messages_of(notifications: "Notifications | None") -> "list[Json]":
+def summarize_messages(notifications: "Notifications | None") -> "list[Json]":
     """The worst ten messages with all that tells them apart; texts on one line, 300 characters at most."""
     found: list[Json] = []
     for level, several in _by_level(notifications):
@@ -20,12 +20,12 @@ def messages_of(notifications: "Notifications | None") -> "list[Json]":
     return found
 
 
-def errors_of(notifications: "Notifications | None") -> list[str]:
+def list_error_texts(notifications: "Notifications | None") -> list[str]:
     """The texts of the errors, cut like those of ``messages_of``."""
     return [_text(one["message"]) for one in (notifications or {}).get("errors") or ()]
 
 
-def quoted(texts: list[str]) -> str:
+def quote_first(texts: list[str]) -> str:
     """``: "…"`` with the first text, to end a sentence; nothing where there is none."""
     return f': "{texts[0]}"' if texts else ""
 
@@ -53,4 +53,4 @@ def _said(message: "Message") -> "dict[str, Json]":
 
 
 def _text(message: "Message") -> str:
-    return clean(message.get("localized") or message["default_message"], MAX_TEXT_CHARACTERS)
+    return clean_text(message.get("localized") or message["default_message"], MAX_TEXT_CHARACTERS)

@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 
 from esx_drift.domain.images.coverage import Inventory
 from esx_drift.domain.images.report import Report
-from esx_drift.domain.images.versions import sorted_naturally
+from esx_drift.domain.images.versions import sort_naturally
 from esx_drift.domain.shapes import Json, Severity, Snapshot
-from esx_drift.domain.telling.wording import clean, moment
-from esx_drift.domain.times import time_of
+from esx_drift.domain.telling.wording import clean_text, format_moment
+from esx_drift.domain.times import parse_time
 
 
 @dataclass(frozen=True, slots=True)
-class Unseen:
+class UncoveredHosts:
     """A report against the inventory. ``since``: when each uncovered host was last seen, as text."""
 
     report: Report
@@ -26,13 +26,13 @@ class Unseen:
     @property
     def hosts(self) -> list[str]:
         """The uncovered hosts of the inventory, in their natural order."""
-        return sorted_naturally(self.inventory.keys() - self.report.runs.keys())
+        return sort_naturally(self.inventory.keys() - self.report.runs.keys())
 
-    def name(self, host: str) -> str:
+    def host_name(self, host: str) -> str:
         """The host's name, harmless."""
-        return clean(self.inventory[host].name)
+        return clean_text(self.inventory[host].name)
 
-    def severity(self, hosts: list[str], otherwise: Severity = "warning") -> Severity:
+    def rate(self, hosts: list[str], otherwise: Severity = "warning") -> Severity:
         """Critical if any was not seen for too long: making a look fail is how one hides something.
 
         What is harmless by itself (``info``) is so for ever, unless the host was seen before it began.
@@ -42,30 +42,30 @@ class Unseen:
             blind = [host for host in blind if self.snapshot["hosts"][host]["image"] is not None]
         return "critical" if blind else otherwise
 
-    def not_since(self, host: str) -> str:
+    def format_not_seen_since(self, host: str) -> str:
         """``, not seen since 16 Nov 02:14`` for a host that was not seen for too long, else nothing."""
-        return f", not seen since {moment(self.since[host])} UTC" if self._is_blind(host) else ""
+        return f", not seen since {format_moment(self.since[host])} UTC" if self._is_blind(host) else ""
 
     def _is_blind(self, host: str) -> bool:
-        return host in self.since and self.now - time_of(self.since[host]) > self.blind_after
+        return host in self.since and self.now - parse_time(self.since[host]) > self.blind_after
 
-    def facts(self, host: str) -> dict[str, Json]:
+    def build_detail(self, host: str) -> dict[str, Json]:
         """What the inventory says of the host, and since when it is unseen."""
         seen = self.inventory[host]
         return {
-            "name": clean(seen.name),
+            "name": clean_text(seen.name),
             "connection_state": seen.connection_state,
             "power_state": seen.power_state,
             "uncovered_since": self.since.get(host),
         }
 
-    def state(self, host: str) -> str:
+    def format_unusual_state(self, host: str) -> str:
         """``, NOT_RESPONDING`` and the like, where the host is not as a host should be."""
         seen = self.inventory[host]
         unusual = [
             state for state in (seen.connection_state, seen.power_state) if state not in _USUAL and state
         ]
-        return "".join(f", {clean(state)}" for state in unusual)
+        return "".join(f", {clean_text(state)}" for state in unusual)
 
 
 _USUAL = frozenset({"CONNECTED", "POWERED_ON"})

@@ -6,33 +6,35 @@ from types import MappingProxyType
 from typing import Final
 
 from esx_drift.domain.shapes import Finding
-from esx_drift.domain.telling.next_steps import ADVICE, BLIND, Advice
-from esx_drift.domain.telling.vcenter_cases import VCENTER_CASES, Case, has
+from esx_drift.domain.telling.next_steps import ADVICE_BY_KIND, VCENTER_NOT_SEEN_NOTE, Advice
+from esx_drift.domain.telling.vcenter_cases import VCENTER_CASES, AdviceCase, has_fact
 
-CLUSTER_BLIND: Final = "This cluster is not seen meanwhile; what was open stays open."
+CLUSTER_NOT_SEEN_NOTE: Final = "This cluster is not seen meanwhile; what was open stays open."
 
 
-def advice_on(finding: Finding, *, of_cluster: bool) -> Advice:
+def find_advice(finding: Finding, *, of_cluster: bool) -> Advice:
     """The advice for a finding; ``of_cluster``: it stands in a cluster's own log.
 
     There the vCenter is named, since the place is the cluster's: "vCenter not reachable".
     """
     kind = finding["kind"]
-    fitting = (advice for fits, advice in CASES.get(kind, ()) if fits(finding))
-    advice = next(fitting, ADVICE[kind])
+    fitting = (advice for fits, advice in ADVICE_CASES.get(kind, ()) if fits(finding))
+    advice = next(fitting, ADVICE_BY_KIND[kind])
     return _of_cluster(kind, advice) if of_cluster else advice
 
 
 def _of_cluster(kind: str, advice: Advice) -> Advice:
     if kind == "cluster-missing":
-        return replace(advice, headline="no longer found in the vCenter", over="found in the vCenter again")
+        return replace(
+            advice, headline="no longer found in the vCenter", end_headline="found in the vCenter again"
+        )
     if kind not in _ABOUT_THE_VCENTER:
         return advice
     return replace(
         advice,
         headline=f"vCenter {advice.headline}",
-        over=f"vCenter {advice.over}",
-        note=CLUSTER_BLIND if advice.note == BLIND else advice.note,
+        end_headline=f"vCenter {advice.end_headline}",
+        note=CLUSTER_NOT_SEEN_NOTE if advice.note == VCENTER_NOT_SEEN_NOTE else advice.note,
     )
 
 
@@ -53,12 +55,12 @@ def _is_harmless(finding: Finding) -> bool:
     return finding["severity"] == "info"
 
 
-CASES: Mapping[str, tuple[Case, ...]] = MappingProxyType(
+ADVICE_CASES: Mapping[str, tuple[AdviceCase, ...]] = MappingProxyType(
     {
         **VCENTER_CASES,
         "document-inconsistent": (
             (
-                has("vcenter_date"),
+                has_fact("vcenter_date"),
                 Advice(
                     "the report is from the future, and was not used",
                     "the report's time is right again",
@@ -84,7 +86,7 @@ CASES: Mapping[str, tuple[Case, ...]] = MappingProxyType(
             (
                 _is_harmless,
                 replace(
-                    ADVICE["eligibility-failed"],
+                    ADVICE_BY_KIND["eligibility-failed"],
                     step="nothing, as long as baselines manage it. To have it watched, see in vCenter > "
                     "{cluster} > Updates > Image which hosts don't meet the requirements.",
                 ),
@@ -94,7 +96,7 @@ CASES: Mapping[str, tuple[Case, ...]] = MappingProxyType(
             (
                 _is_harmless,
                 replace(
-                    ADVICE["host-unsupported"],
+                    ADVICE_BY_KIND["host-unsupported"],
                     step="nothing, as long as nobody has to watch it: that needs ESXi 7.0.2 or later.",
                 ),
             ),

@@ -5,7 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from esx_drift.domain.shapes import Change, Coverage
-from esx_drift.domain.telling.wording import clean, counted, listed, named, share, vib
+from esx_drift.domain.telling.wording import (
+    clean_text,
+    format_count,
+    format_share,
+    join_names,
+    list_host_names,
+    split_vib_key,
+)
 
 _WHAT: Final[Mapping[str, str]] = {
     "base_image": "ESXi",
@@ -20,7 +27,9 @@ _ON_THE_LIST: Final[Mapping[str, str]] = {"added": "now on", "removed": "no long
 _VERBS: Final[Mapping[str, str]] = {"added": "appeared on", "removed": "gone from"}
 
 
-def lines_of(changes: Sequence[Change], names: Mapping[str, str], coverage: Coverage | None) -> list[str]:
+def render_change_lines(
+    changes: Sequence[Change], names: Mapping[str, str], coverage: Coverage | None
+) -> list[str]:
     """One line a change, the worst first; a VIB replaced by another version of itself is one line."""
     pairs = _replaced(changes)
     paired = {id(change) for pair in pairs for change in pair}
@@ -31,36 +40,36 @@ def lines_of(changes: Sequence[Change], names: Mapping[str, str], coverage: Cove
     return [f"{text}{_on(change, names, coverage)}" for _, text, change in worst_first]
 
 
-def headline_of(changes: Sequence[Change], coverage: Coverage | None, *, at_least: bool) -> str:
+def render_change_headline(changes: Sequence[Change], coverage: Coverage | None, *, at_least: bool) -> str:
     """``1 of 12 hosts changed``, ``3 of 12 hosts: ESXi 8.0.3 → 8.0.4``, ``1 host joined, 1 host left``."""
     software = [change for change in changes if change["element"] != "host"]
     hosts = {host for change in software for host in change["hosts"]}
     parts = []
     if hosts:
-        moved = share(len(hosts), coverage)
+        moved = format_share(len(hosts), coverage)
         image = [change for change in software if change["element"] == "base_image"]
         one = len(image) == 1 and set(image[0]["hosts"]) == hosts and not image[0]["alternative_image"]
         parts.append(f"{moved}: {_line(image[0])}" if one else f"{moved} changed")
     for kind, verb in (("added", "joined"), ("removed", "left"), ("changed", "added again")):
         number = sum(change["element"] == "host" and change["kind"] == kind for change in changes)
-        parts += [f"{counted(number, 'host')} {verb}"] if number else []
-    said = ", ".join(parts) or counted(len(changes), "change")
+        parts += [f"{format_count(number, 'host')} {verb}"] if number else []
+    said = ", ".join(parts) or format_count(len(changes), "change")
     return f"at least {said}" if at_least else said
 
 
-def vib_headline_of(changes: Sequence[Change], coverage: Coverage | None, *, at_least: bool) -> str:
+def render_vib_headline(changes: Sequence[Change], coverage: Coverage | None, *, at_least: bool) -> str:
     """``VIB smntemp 910.1 appeared on 3 of 12 hosts``, ``2 orphaned VIBs appeared on 3 of 12 hosts``."""
     pairs = _replaced(changes)
     hosts = {host for change in changes for host in change["hosts"]}
-    where = f"{'at least ' if at_least else ''}{share(len(hosts), coverage)}"
+    where = f"{'at least ' if at_least else ''}{format_share(len(hosts), coverage)}"
     if len(pairs) == 1 and len(changes) == len(pairs[0]):
         return f"VIB {_replacement(*pairs[0])} on {where}"
     kinds = {change["kind"] for change in changes}
     verb = "changed on" if len(kinds) > 1 else _VERBS[kinds.pop()]
-    name, version = vib(changes[0]["key"])
+    name, version = split_vib_key(changes[0]["key"])
     # What follows the dash tells whom it was built for: the line below has it, a title has no room for it.
     one = f"VIB {name} {version.partition('-')[0]}".rstrip()
-    return f"{one if len(changes) == 1 else counted(len(changes), 'orphaned VIB')} {verb} {where}"
+    return f"{one if len(changes) == 1 else format_count(len(changes), 'orphaned VIB')} {verb} {where}"
 
 
 def _replaced(changes: Sequence[Change]) -> list[tuple[Change, Change]]:
@@ -68,19 +77,19 @@ def _replaced(changes: Sequence[Change]) -> list[tuple[Change, Change]]:
     by_name: dict[tuple[str, tuple[str, ...]], list[Change]] = defaultdict(list)
     for change in changes:
         if change["element"] == "orphaned_vib":
-            by_name[vib(change["key"])[0], tuple(change["hosts"])].append(change)
+            by_name[split_vib_key(change["key"])[0], tuple(change["hosts"])].append(change)
     sorted_pairs = (sorted(pair, key=lambda change: change["kind"]) for pair in by_name.values())
     kinds = ["added", "removed"]
     return [(pair[1], pair[0]) for pair in sorted_pairs if [change["kind"] for change in pair] == kinds]
 
 
 def _replacement(old: Change, new: Change) -> str:
-    name, version = vib(old["key"])
-    return f"{name} {version} → {vib(new['key'])[1]}"
+    name, version = split_vib_key(old["key"])
+    return f"{name} {version} → {split_vib_key(new['key'])[1]}"
 
 
 def _vib(key: str) -> str:
-    return " ".join(part for part in vib(key) if part)
+    return " ".join(part for part in split_vib_key(key) if part)
 
 
 def _line(change: Change) -> str:
@@ -89,10 +98,10 @@ def _line(change: Change) -> str:
     if change["element"] == "host":
         return _host_line(change)
     if change["element"] == "removed_component" and change["kind"] in _ON_THE_LIST:
-        return f"{clean(change['key'])} {_ON_THE_LIST[change['kind']]} the list of removed components"
-    what = _WHAT[change["element"]].format(key=clean(change["key"]))
+        return f"{clean_text(change['key'])} {_ON_THE_LIST[change['kind']]} the list of removed components"
+    what = _WHAT[change["element"]].format(key=clean_text(change["key"]))
     inside = change["alternative_image"]
-    return f"{what} {_moved(change)}" + (f" (alternative image {clean(inside)})" if inside else "")
+    return f"{what} {_moved(change)}" + (f" (alternative image {clean_text(inside)})" if inside else "")
 
 
 def _host_line(change: Change) -> str:
@@ -111,11 +120,11 @@ def _moved(change: Change) -> str:
 
 
 def _version(version: str | None) -> str:
-    return clean(version) if version else "(no version)"
+    return clean_text(version) if version else "(no version)"
 
 
 def _on(change: Change, names: Mapping[str, str], coverage: Coverage | None) -> str:
     hosts = change["hosts"]
     if coverage and len(hosts) == coverage["hosts"] > 1:
         return f" · all {len(hosts)} hosts"
-    return f" · {listed(named(hosts, names))}" if hosts else ""
+    return f" · {join_names(list_host_names(hosts, names))}" if hosts else ""

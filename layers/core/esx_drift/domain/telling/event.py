@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
-from esx_drift.domain.judging.findings import rank
-from esx_drift.domain.names import event_id
+from esx_drift.domain.judging.findings import rank_severity
+from esx_drift.domain.names import make_event_id
 from esx_drift.domain.shapes import (
     Change,
     ClusterName,
@@ -19,17 +19,17 @@ from esx_drift.domain.shapes import (
     Severity,
     Totals,
 )
-from esx_drift.domain.telling.event_size import clipped, fitted
+from esx_drift.domain.telling.event_size import clip_name, fit_event
 
 BASELINE_RECORDED: Final = "esx-drift.baseline.recorded"
 DATA_SCHEMA: Final = "urn:esx-drift:schema:event:1"
 FAMILIES: Final[tuple[Family, ...]] = ("failure", "orphaned-vib", "drift")
-MOVING: Final = ("opened", "raised")
-TRANSITIONS: Final = (*MOVING, "resolved", "still")
+OPENING_TRANSITIONS: Final = ("opened", "raised")
+TRANSITIONS: Final = (*OPENING_TRANSITIONS, "resolved", "still")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class CheckResult:
     """What one check has to tell. Times as in the record; ``cluster`` is none where the vCenter is meant.
 
     ``since`` is the time of the look before, ``findings`` say their own transition, ``host_names`` may hold
@@ -51,12 +51,12 @@ class Told:
     suppressed: Mapping[Family, Mapping[str, int]] = field(default_factory=dict)
 
 
-def family_of(change: Change) -> Family:
+def find_change_family(change: Change) -> Family:
     """The family whose event a change travels in."""
     return "orphaned-vib" if change["element"] == "orphaned_vib" else "drift"
 
 
-def events_of(told: Told) -> list[Event]:
+def build_events(told: CheckResult) -> list[Event]:
     """The events of a check, each small enough for SNS; none where nothing moved.
 
     A family's event is ``detected`` if anything was opened or raised or changed, else ``resolved``. What
@@ -67,21 +67,21 @@ def events_of(told: Told) -> list[Event]:
         changes = [change for change in told.changes if _travels(change, family)]
         findings = _moved_first([finding for finding in told.findings if finding["family"] == family])
         transitions = {finding["transition"] for finding in findings}
-        if changes or transitions.intersection(MOVING):
+        if changes or transitions.intersection(OPENING_TRANSITIONS):
             events.append(_event(told, f"esx-drift.{family}.detected", changes, findings))
         elif "resolved" in transitions:
             events.append(_event(told, f"esx-drift.{family}.resolved", changes, findings))
     return events
 
 
-def severity_of(changes: Sequence[Change], findings: Sequence[Finding]) -> Severity:
+def rate_event(changes: Sequence[Change], findings: Sequence[Finding]) -> Severity:
     """The highest severity of what moved; what was resolved counts with the severity that it had.
 
     So whoever heard of a critical finding also hears of its end, whatever else is in that event.
     """
     moved = [item["severity"] for item in changes]
     moved += [item["severity"] for item in findings if item["transition"] != "still"]
-    return max(moved, key=rank, default="info")
+    return max(moved, key=rank_severity, default="info")
 
 
 def _moved_first(findings: Sequence[Finding]) -> list[Finding]:
@@ -89,17 +89,21 @@ def _moved_first(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _travels(change: Change, family: Family) -> bool:
-    return change["kind"] != "relabelled" and family_of(change) == family
+    return change["kind"] != "relabelled" and find_change_family(change) == family
 
 
-def _event(told: Told, event_type: str, changes: Sequence[Change], findings: Sequence[Finding]) -> Event:
-    return fitted(
+def _event(
+    told: CheckResult, event_type: str, changes: Sequence[Change], findings: Sequence[Finding]
+) -> Event:
+    return fit_event(
         {
             "specversion": "1.0",
-            "id": event_id(told.check_id, event_type),
+            "id": make_event_id(told.check_id, event_type),
             "type": event_type,
             "source": _source(told),
-            "subject": clipped(told.cluster["name"] or told.cluster["id"]) if told.cluster else told.vcenter,
+            "subject": clip_name(told.cluster["name"] or told.cluster["id"])
+            if told.cluster
+            else told.vcenter,
             "time": told.checked_at,
             "datacontenttype": "application/json",
             "dataschema": DATA_SCHEMA,
@@ -108,25 +112,27 @@ def _event(told: Told, event_type: str, changes: Sequence[Change], findings: Seq
     )
 
 
-def _source(told: Told) -> str:
+def _source(told: CheckResult) -> str:
     vcenter = f"/vcenters/{quote(told.vcenter, safe='')}"
     if told.cluster is None:
         return vcenter
-    return f"{vcenter}/clusters/{quote(clipped(told.cluster['id']), safe='', errors='replace')}"
+    return f"{vcenter}/clusters/{quote(clip_name(told.cluster['id']), safe='', errors='replace')}"
 
 
-def _data(told: Told, event_type: str, changes: Sequence[Change], findings: Sequence[Finding]) -> EventData:
+def _data(
+    told: CheckResult, event_type: str, changes: Sequence[Change], findings: Sequence[Finding]
+) -> EventData:
     cluster = told.cluster
     return {
         "schema_version": 1,
         "vcenter": told.vcenter,
-        "cluster": {"id": clipped(cluster["id"]), "name": clipped(cluster["name"])} if cluster else None,
+        "cluster": {"id": clip_name(cluster["id"]), "name": clip_name(cluster["name"])} if cluster else None,
         "check_id": told.check_id,
         "checked_at": told.checked_at,
         "extracted_at": told.extracted_at,
         "since": told.since,
         "coverage": told.coverage,
-        "severity": severity_of(changes, findings),
+        "severity": rate_event(changes, findings),
         "changes": list(changes),
         "findings": list(findings),
         "host_names": _named(told.host_names, changes, findings),
@@ -158,6 +164,6 @@ def _totals(changes: Sequence[Change], findings: Sequence[Finding]) -> Totals:
     }
 
 
-def _suppressed(told: Told, event_type: str) -> dict[str, int]:
+def _suppressed(told: CheckResult, event_type: str) -> dict[str, int]:
     reasons = (told.suppressed.get(family, {}) for family in FAMILIES if f".{family}." in event_type)
     return {reason: count for counted in reasons for reason, count in sorted(counted.items()) if count}

@@ -5,21 +5,21 @@ from itertools import islice
 from typing import cast
 
 from esx_drift.domain.shapes import Event, EventData, Json
-from esx_drift.domain.telling.publication import publication_of
+from esx_drift.domain.telling.publication import build_publication
 
 MAX_PUBLISH_BYTES = 240_000
 """For the whole Publish. SNS takes 262,144 (https://docs.aws.amazon.com/general/latest/gr/sns.html)."""
 
-MAX_NAME = 200
+MAX_NAME_LENGTH = 200
 """vSphere allows 80 characters for a name (the API's inventory objects); longer ones are an attack."""
 
 
-def clipped(text: str) -> str:
+def clip_name(text: str) -> str:
     """A name or an id cut to ``MAX_NAME`` characters, so that what can't be cut later is small."""
-    return text if len(text) <= MAX_NAME else f"{text[: MAX_NAME - 1]}…"
+    return text if len(text) <= MAX_NAME_LENGTH else f"{text[: MAX_NAME_LENGTH - 1]}…"
 
 
-def fitted(event: Event) -> Event:
+def fit_event(event: Event) -> Event:
     """The event itself if it fits, else one whose lists are cut to the greatest length that does."""
     if _fits(event):
         return event
@@ -31,7 +31,7 @@ def fitted(event: Event) -> Event:
 
 
 def _fits(event: Event) -> bool:
-    return publication_of(event).size_bytes < MAX_PUBLISH_BYTES
+    return build_publication(event).size_bytes < MAX_PUBLISH_BYTES
 
 
 def _longest_that_fits(event: Event, *, detailed: bool) -> Event | None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from esx_drift.domain.shapes import Change, EventData, Finding
-from esx_drift.domain.telling.cases import advice_on
-from esx_drift.domain.telling.commands import command_of, hosts_to_accept
-from esx_drift.domain.telling.finding_lines import places, places_of
-from esx_drift.domain.telling.next_steps import ADVICE, Advice
+from esx_drift.domain.telling.cases import find_advice
+from esx_drift.domain.telling.commands import list_hosts_to_accept, render_command
+from esx_drift.domain.telling.finding_lines import build_host_placeholders, build_placeholders
+from esx_drift.domain.telling.next_steps import ADVICE_BY_KIND, Advice
 
 _VIB_GONE: Final = Advice(
     "",
@@ -27,34 +27,34 @@ _HOSTS_MOVED: Final = Advice(
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class NextStep:
     """One thing to do next, and the command or name that goes with it; empty where there is none."""
 
     text: str
     command: str = ""
 
 
-def leading(data: EventData, news: Sequence[Finding]) -> Advice:
+def choose_advice(data: EventData, news: Sequence[Finding]) -> Advice:
     """The advice for what weighs most; ``news`` are the findings opened or raised, the worst first."""
     changes = data["changes"]
     if any(_is_vib(change, "added") for change in changes):
-        return ADVICE["orphaned-vib"]
+        return ADVICE_BY_KIND["orphaned-vib"]
     if _all(changes, lambda change: _is_vib(change, "removed")):
         return _VIB_GONE
-    if _all(changes, lambda change: change["element"] == "host") and not hosts_to_accept(data):
+    if _all(changes, lambda change: change["element"] == "host") and not list_hosts_to_accept(data):
         return _HOSTS_MOVED
     if news and not changes:
-        return advice_on(news[0], of_cluster=data["cluster"] is not None)
-    return ADVICE["drift-unreviewed"]
+        return find_advice(news[0], of_cluster=data["cluster"] is not None)
+    return ADVICE_BY_KIND["drift-unreviewed"]
 
 
-def step_of(advice: Advice, data: EventData, news: Sequence[Finding]) -> Step | None:
+def build_next_step(advice: Advice, data: EventData, news: Sequence[Finding]) -> NextStep | None:
     """The advice's step, filled in; none where nothing is to be done."""
     if not advice.step:
         return None
     hosts = [host for change in data["changes"] for host in change["hosts"]]
-    braces = places_of(hosts, data) if data["changes"] else places(news[:1], data)
-    return Step(advice.step.format(**braces), command_of(advice, data, news))
+    braces = build_host_placeholders(hosts, data) if data["changes"] else build_placeholders(news[:1], data)
+    return NextStep(advice.step.format(**braces), render_command(advice, data, news))
 
 
 def _is_vib(change: Change, kind: str) -> bool:

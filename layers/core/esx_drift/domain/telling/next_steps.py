@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-BLIND: Final = "Nothing is known of its clusters meanwhile; what was open stays open."
+VCENTER_NOT_SEEN_NOTE: Final = "Nothing is known of its clusters meanwhile; what was open stays open."
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Advice:
     """
 
     headline: str
-    over: str
+    end_headline: str
     step: str
     command: str = ""
     note: str = ""
@@ -34,7 +34,7 @@ _HOST_TASKS = (
     "in vCenter > {scope} > Monitor > Events, read what happened to it; is it connected and powered on?"
 )
 
-ADVICE: Mapping[str, Advice] = MappingProxyType(
+ADVICE_BY_KIND: Mapping[str, Advice] = MappingProxyType(
     {
         "image-not-uniform": Advice(
             "hosts run different images",
@@ -61,19 +61,19 @@ ADVICE: Mapping[str, Advice] = MappingProxyType(
             "not reachable",
             "reachable again",
             "is the vCenter up, and do its name, port 443 and certificate work from where the checks run?",
-            note=BLIND,
+            note=VCENTER_NOT_SEEN_NOTE,
         ),
         "vcenter-unavailable": Advice(
             "services don't answer (503)",
             "services answer again",
             "in the appliance's own page (port 5480) > Services, see what is stopped or starting.",
-            note=BLIND,
+            note=VCENTER_NOT_SEEN_NOTE,
         ),
         "vcenter-error": Advice(
             "answers with an error",
             "answers without errors again",
             "look the error up in the appliance's logs of that time (vmware-updatemgr, vapi-endpoint).",
-            note=BLIND,
+            note=VCENTER_NOT_SEEN_NOTE,
         ),
         "vcenter-authentication": Advice(
             "login refused",

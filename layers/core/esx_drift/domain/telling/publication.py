@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from esx_drift.domain.shapes import Event
-from esx_drift.domain.telling.story import Story, is_told, story_of
+from esx_drift.domain.telling.story import MessageContent, build_content, has_content
 
 MAX_SUBJECT_CHARACTERS = 99
 """ASCII, fewer than 100 (https://docs.aws.amazon.com/sns/latest/api/API_Publish.html)."""
@@ -30,18 +30,18 @@ class Publication:
         """What SNS counts: the message and every attribute's name, type and value; and the subject too."""
         parts = [self.subject, self.message]
         for name, value in self.attributes.items():
-            parts += [name, *attribute_of(value)]
+            parts += [name, *format_attribute(value)]
         return sum(len(part.encode()) for part in parts)
 
 
-def attribute_of(value: str | tuple[str, ...]) -> tuple[str, str]:
+def format_attribute(value: str | tuple[str, ...]) -> tuple[str, str]:
     """An attribute's type and value as SNS wants them."""
     return ("String", value) if isinstance(value, str) else ("String.Array", json.dumps(value))
 
 
-def publication_of(event: Event) -> Publication:
+def build_publication(event: Event) -> Publication:
     """How an event is published: ``default`` is the CloudEvent, ``email`` a text for people."""
-    story = story_of(event) if is_told(event["type"]) else None
+    story = build_content(event) if has_content(event["type"]) else None
     structure = {"default": json.dumps(event, separators=(",", ":"))}
     structure |= {"email": _email(story, event)} if story else {}
     return Publication(
@@ -65,13 +65,17 @@ def _attributes(event: Event) -> dict[str, str | tuple[str, ...]]:
     }
 
 
-def _email(story: Story, event: Event) -> str:
+def _email(story: MessageContent, event: Event) -> str:
     shown = story.items[:MAX_EMAIL_ITEMS]
     more = len(story.items) - len(shown) + story.unlisted
     lines = [story.title, "", *(f"- {item}" for item in shown)]
     lines += [f"- and {more} more"] if more else []
-    lines += [*([""] if shown else []), *story.says]
-    lines += [f"Next: {' '.join(filter(None, (story.step.text, story.step.command)))}"] if story.step else []
+    lines += [*([""] if shown else []), *story.notes]
+    lines += (
+        [f"Next: {' '.join(filter(None, (story.next_step.text, story.next_step.command)))}"]
+        if story.next_step
+        else []
+    )
     return "\n".join([*lines, "", " · ".join(story.facts), f"Record: {event['data']['record']}"])
 
 

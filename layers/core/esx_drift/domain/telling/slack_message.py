@@ -4,8 +4,8 @@ import json
 from typing import Final
 
 from esx_drift.domain.shapes import Event, Json
-from esx_drift.domain.telling.leading import Step
-from esx_drift.domain.telling.story import Story, story_of
+from esx_drift.domain.telling.leading import NextStep
+from esx_drift.domain.telling.story import MessageContent, build_content
 
 MAX_MESSAGE_CHARACTERS = 10_000
 """Of the whole payload. Slack names no figure and answers ``msg_blocks_too_long`` somewhere above 13,000."""
@@ -21,21 +21,21 @@ _ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 """The characters that mean something to Slack: https://docs.slack.dev/messaging/formatting-message-text"""
 
 
-def message_of(event: Event) -> dict[str, Json]:
+def render_message(event: Event) -> dict[str, Json]:
     """The payload for an incoming webhook: as much of the event's story as the budget allows.
 
     Raises ``KeyError`` for a type that ``story.is_told`` does not know.
     """
-    story = story_of(event)
+    story = build_content(event)
     payloads = (_payload(story, shown) for shown in range(min(MAX_ITEMS, len(story.items)), 0, -1))
     fitting = (payload for payload in payloads if len(json.dumps(payload)) <= MAX_MESSAGE_CHARACTERS)
     return next(fitting, None) or _payload(story, 0)
 
 
-def _payload(story: Story, shown: int) -> dict[str, Json]:
+def _payload(story: MessageContent, shown: int) -> dict[str, Json]:
     body: list[Json] = [_list(story, shown)] if story.items or story.unlisted else []
-    body += [_section(_text("\n".join(story.says)))]
-    body += [_step(story.step)] if story.step else []
+    body += [_section(_text("\n".join(story.notes)))]
+    body += [_step(story.next_step)] if story.next_step else []
     return {
         # What a notification shows. "mrkdwn" says not to parse it; escaped, parsing it does no harm either.
         "text": _cut(story.title, MAX_HEADER_CHARACTERS).translate(_ESCAPES),
@@ -50,7 +50,7 @@ def _payload(story: Story, shown: int) -> dict[str, Json]:
     }
 
 
-def _list(story: Story, shown: int) -> Json:
+def _list(story: MessageContent, shown: int) -> Json:
     more = len(story.items) - shown + story.unlisted
     lines = [*story.items[:shown], *([f"and {more} more"] if more else [])]
     return {
@@ -60,7 +60,7 @@ def _list(story: Story, shown: int) -> Json:
     }
 
 
-def _step(step: Step) -> Json:
+def _step(step: NextStep) -> Json:
     command: list[Json] = [_text(" "), _text(step.command, "code")] if step.command else []
     return _section(_text("\nNext: ", "bold"), _text(step.text), *command)
 

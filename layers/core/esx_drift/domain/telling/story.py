@@ -5,22 +5,34 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from esx_drift.domain.judging.findings import rank
+from esx_drift.domain.judging.findings import rank_severity
 from esx_drift.domain.shapes import Event, EventData, Finding
-from esx_drift.domain.telling.change_lines import headline_of, lines_of, vib_headline_of
-from esx_drift.domain.telling.finding_lines import (
-    headline_on,
-    line_on,
-    over_headline_on,
-    over_line_on,
+from esx_drift.domain.telling.change_lines import (
+    render_change_headline,
+    render_change_lines,
+    render_vib_headline,
 )
-from esx_drift.domain.telling.leading import Step, leading, step_of
-from esx_drift.domain.telling.setting import also, facts, place, unlisted, unwatched, watched_again, when
-from esx_drift.domain.telling.wording import counted, share
+from esx_drift.domain.telling.finding_lines import (
+    render_end_headline,
+    render_end_line,
+    render_finding_line,
+    render_headline,
+)
+from esx_drift.domain.telling.leading import NextStep, build_next_step, choose_advice
+from esx_drift.domain.telling.setting import (
+    count_unlisted,
+    render_facts,
+    render_place,
+    render_still_open,
+    render_unwatched,
+    render_watched_again,
+    render_when,
+)
+from esx_drift.domain.telling.wording import format_count, format_share
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class MessageContent:
     """What a message says. Names from outside may be anywhere in it: cleaned, but never to be read as markup.
 
     ``items`` are lines of a list, ``unlisted`` counts what the event itself had no room for.
@@ -28,76 +40,76 @@ class Story:
 
     title: str
     items: tuple[str, ...]
-    says: tuple[str, ...]
-    step: Step | None
+    notes: tuple[str, ...]
+    next_step: NextStep | None
     facts: tuple[str, ...]
     unlisted: int = 0
 
 
-def is_told(event_type: str) -> bool:
+def has_content(event_type: str) -> bool:
     """Whether events of this type have a story."""
     return event_type in _STORIES
 
 
-def story_of(event: Event) -> Story:
+def build_content(event: Event) -> MessageContent:
     """The story of an event; raises ``KeyError`` for a type that ``is_told`` does not know."""
     return _STORIES[event["type"]](event["data"])
 
 
-def _detected(data: EventData) -> Story:
+def _detected(data: EventData) -> MessageContent:
     news = _worst_first([finding for finding in data["findings"] if finding["transition"] in _NEWS])
     changes, at_least = data["changes"], data["truncated"]
     vibs = any(change["element"] == "orphaned_vib" for change in changes)
-    headline = vib_headline_of if vibs else headline_of
+    headline = render_vib_headline if vibs else render_change_headline
     said = (
         headline(changes, data["coverage"], at_least=at_least) if changes else _counted_headline(news, data)
     )
     back = _is_put_back(data)
-    said = over_headline_on(_unreviewed(data), data) if back else said
+    said = render_end_headline(_unreviewed(data), data) if back else said
     critical = not back and any(item["severity"] == "critical" for item in (*changes, *news))
-    lines = lines_of(changes, data["host_names"], data["coverage"])
-    lines += [line_on(finding) for finding in news if not _is_said_by_changes(finding, data)]
-    lines += [over_line_on(finding, data["checked_at"]) for finding in _ended(data, told_by_changes=False)]
-    advice = leading(data, news)
-    return Story(
-        title=f"{'CRITICAL · ' if critical else ''}{place(data)}: {said}",
+    lines = render_change_lines(changes, data["host_names"], data["coverage"])
+    lines += [render_finding_line(finding) for finding in news if not _is_said_by_changes(finding, data)]
+    lines += [render_end_line(finding, data["checked_at"]) for finding in _ended(data, told_by_changes=False)]
+    advice = choose_advice(data, news)
+    return MessageContent(
+        title=f"{'CRITICAL · ' if critical else ''}{render_place(data)}: {said}",
         items=tuple(lines),
-        says=tuple(filter(None, (*_says(data, "" if back else advice.note, news), also(data)))),
-        step=None if back else step_of(advice, data, news),
-        facts=facts(data, over=back),
-        unlisted=unlisted(data),
+        notes=tuple(filter(None, (*_says(data, "" if back else advice.note, news), render_still_open(data)))),
+        next_step=None if back else build_next_step(advice, data, news),
+        facts=render_facts(data, over=back),
+        unlisted=count_unlisted(data),
     )
 
 
-def _resolved(data: EventData) -> Story:
+def _resolved(data: EventData) -> MessageContent:
     ended = _worst_first(_ended(data, told_by_changes=True))
-    return Story(
-        title=f"{place(data)}: {over_headline_on(ended, data) if ended else 'resolved'}",
-        items=tuple(over_line_on(finding, data["checked_at"]) for finding in ended),
-        says=tuple(filter(None, (when(data), watched_again(data), also(data)))),
-        step=None,
-        facts=facts(data),
-        unlisted=unlisted(data),
+    return MessageContent(
+        title=f"{render_place(data)}: {render_end_headline(ended, data) if ended else 'resolved'}",
+        items=tuple(render_end_line(finding, data["checked_at"]) for finding in ended),
+        notes=tuple(filter(None, (render_when(data), render_watched_again(data), render_still_open(data)))),
+        next_step=None,
+        facts=render_facts(data),
+        unlisted=count_unlisted(data),
     )
 
 
-def _baseline(data: EventData) -> Story:
+def _baseline(data: EventData) -> MessageContent:
     coverage = data["coverage"]
-    read = f", {share(coverage['covered'], coverage)} read" if coverage else ""
-    return Story(
-        title=f"{place(data)}: first look{read}",
+    read = f", {format_share(coverage['covered'], coverage)} read" if coverage else ""
+    return MessageContent(
+        title=f"{render_place(data)}: first look{read}",
         items=(),
-        says=(
+        notes=(
             "Saved as the first copy. From now on you hear only what changes.",
             "Nobody has vouched for what runs there yet.",
         ),
-        step=Step("look over what runs and what was found:", "esx-drift status"),
-        facts=facts(data),
+        next_step=NextStep("look over what runs and what was found:", "esx-drift status"),
+        facts=render_facts(data),
     )
 
 
 _NEWS: Final = ("opened", "raised")
-_STORIES: Mapping[str, Callable[[EventData], Story]] = MappingProxyType(
+_STORIES: Mapping[str, Callable[[EventData], MessageContent]] = MappingProxyType(
     {
         "esx-drift.baseline.recorded": _baseline,
         **{f"esx-drift.{family}.detected": _detected for family in ("drift", "failure", "orphaned-vib")},
@@ -107,7 +119,7 @@ _STORIES: Mapping[str, Callable[[EventData], Story]] = MappingProxyType(
 
 
 def _worst_first(findings: list[Finding]) -> list[Finding]:
-    return sorted(findings, key=lambda finding: -rank(finding["severity"]))
+    return sorted(findings, key=lambda finding: -rank_severity(finding["severity"]))
 
 
 def _ended(data: EventData, *, told_by_changes: bool) -> list[Finding]:
@@ -124,15 +136,15 @@ def _is_said_by_changes(finding: Finding, data: EventData) -> bool:
 
 def _counted_headline(news: list[Finding], data: EventData) -> str:
     if news:
-        return headline_on(news, data)
+        return render_headline(news, data)
     # Nothing of it had room in the event: the numbers are exact all the same.
-    return f"{counted(data['totals']['changes'], 'change')}, {counted(data['totals']['findings'], 'finding')}"
+    return f"{format_count(data['totals']['changes'], 'change')}, {format_count(data['totals']['findings'], 'finding')}"
 
 
 def _says(data: EventData, note: str, news: list[Finding]) -> tuple[str, ...]:
     return (
-        when(data),
-        *unwatched(news),
+        render_when(data),
+        *render_unwatched(news),
         note,
         _stays_open(data),
     )

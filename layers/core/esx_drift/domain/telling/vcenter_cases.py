@@ -6,13 +6,13 @@ from types import MappingProxyType
 from typing import Final
 
 from esx_drift.domain.shapes import Finding
-from esx_drift.domain.telling.next_steps import ADVICE, BLIND, Advice
+from esx_drift.domain.telling.next_steps import ADVICE_BY_KIND, VCENTER_NOT_SEEN_NOTE, Advice
 
-SEE: Final = "System.Read"
-SETTINGS: Final = "VcIntegrity.lifecycleSettings.Read"
-TASKS: Final = "VcIntegrity.lifecycleGeneral.Read"
+PRIVILEGE_READ: Final = "System.Read"
+PRIVILEGE_LIFECYCLE_SETTINGS: Final = "VcIntegrity.lifecycleSettings.Read"
+PRIVILEGE_LIFECYCLE_GENERAL: Final = "VcIntegrity.lifecycleGeneral.Read"
 
-type Case = tuple[Callable[[Finding], bool], Advice]
+type AdviceCase = tuple[Callable[[Finding], bool], Advice]
 """Whether it fits a finding, and the advice for it."""
 
 
@@ -33,7 +33,7 @@ def _answers(status: str) -> Callable[[Finding], bool]:
     return lambda finding: _fact(finding, "status").startswith(status)
 
 
-def has(name: str) -> Callable[[Finding], bool]:
+def has_fact(name: str) -> Callable[[Finding], bool]:
     """Whether a finding has this fact."""
     return lambda finding: name in finding["detail"]
 
@@ -48,51 +48,61 @@ def _lacks(headline: str, over: str, privilege: str, note: str = "") -> Advice:
 
 
 def _unreachable(step: str) -> Advice:
-    return replace(ADVICE["vcenter-unreachable"], step=step)
+    return replace(ADVICE_BY_KIND["vcenter-unreachable"], step=step)
 
 
 def _misled(headline: str) -> Advice:
     step = "do host and port in its secret lead to the vCenter itself, and no proxy answers in its place?"
-    return replace(ADVICE["vcenter-error"], headline=headline, step=step)
+    return replace(ADVICE_BY_KIND["vcenter-error"], headline=headline, step=step)
 
 
-_AUTHORIZATION: tuple[Case, ...] = (
+_AUTHORIZATION: tuple[AdviceCase, ...] = (
     (
-        has("known"),
+        has_fact("known"),
         _lacks(
             "account is shown too few clusters",
             "account is shown all clusters again",
-            SEE,
+            PRIVILEGE_READ,
             "What it is not shown is not seen meanwhile; what was open stays open.",
         ),
     ),
     (
-        has("hidden_hosts"),
-        _lacks("account is shown too few hosts", "account is shown all hosts again", SEE),
+        has_fact("hidden_hosts"),
+        _lacks("account is shown too few hosts", "account is shown all hosts again", PRIVILEGE_READ),
     ),
     (
         _calls("/api/vcenter/"),
-        _lacks("account may not see clusters and hosts", "account may see clusters and hosts again", SEE),
+        _lacks(
+            "account may not see clusters and hosts",
+            "account may see clusters and hosts again",
+            PRIVILEGE_READ,
+        ),
     ),
     (
         _calls("/api/cis/tasks"),
-        _lacks("account may not read its tasks", "account may read its tasks again", TASKS),
+        _lacks(
+            "account may not read its tasks", "account may read its tasks again", PRIVILEGE_LIFECYCLE_GENERAL
+        ),
     ),
     (
         _calls("/api/esx/settings"),
-        _lacks("account may not read installed images", "account may read installed images again", SETTINGS),
+        _lacks(
+            "account may not read installed images",
+            "account may read installed images again",
+            PRIVILEGE_LIFECYCLE_SETTINGS,
+        ),
     ),
 )
 
-_AUTHENTICATION: tuple[Case, ...] = (
+_AUTHENTICATION: tuple[AdviceCase, ...] = (
     (
-        has("secret"),
+        has_fact("secret"),
         Advice(
             "secret can't be used, so nobody can log in",
             "secret can be used again",
             "mend this secret, and checks resume by themselves:",
             "esx-drift/vcenter/{vcenter}",
-            BLIND,
+            VCENTER_NOT_SEEN_NOTE,
         ),
     ),
     (
@@ -101,7 +111,7 @@ _AUTHENTICATION: tuple[Case, ...] = (
             "login not tried yet",
             "login works again",
             "nothing: the next run of the dispatcher tries the new password, and tells if it is refused.",
-            note=BLIND,
+            note=VCENTER_NOT_SEEN_NOTE,
         ),
     ),
     (
@@ -111,12 +121,12 @@ _AUTHENTICATION: tuple[Case, ...] = (
             "login works again",
             "what is kept of refused logins can't be read. Try the password once, which mends it:",
             "esx-drift doctor --reset {vcenter}",
-            BLIND,
+            VCENTER_NOT_SEEN_NOTE,
         ),
     ),
 )
 
-_UNREACHABLE: tuple[Case, ...] = (
+_UNREACHABLE: tuple[AdviceCase, ...] = (
     (
         _fails_at("dns"),
         _unreachable("does the host in the vCenter's secret still have that name in DNS, where checks run?"),
@@ -149,26 +159,26 @@ _UNREACHABLE: tuple[Case, ...] = (
             "answers in time again",
             "is it overloaded? See its own page (port 5480) > Monitor; else what lies between and cuts "
             "connections.",
-            note=BLIND,
+            note=VCENTER_NOT_SEEN_NOTE,
         ),
     ),
 )
 
-_ERROR: tuple[Case, ...] = (
+_ERROR: tuple[AdviceCase, ...] = (
     (_answers("3"), _misled("answers with a redirect")),
     (_answers("2"), _misled("answers what no vCenter answers")),
     (
         _lists_too_much,
         replace(
-            ADVICE["vcenter-error"],
+            ADVICE_BY_KIND["vcenter-error"],
             headline="has more in one folder than it can list",
-            over="can list all its folders again",
+            end_headline="can list all its folders again",
             step="split that folder: the API lists at most 1,000 clusters or 2,500 hosts of one.",
         ),
     ),
 )
 
-VCENTER_CASES: Mapping[str, tuple[Case, ...]] = MappingProxyType(
+VCENTER_CASES: Mapping[str, tuple[AdviceCase, ...]] = MappingProxyType(
     {
         "vcenter-authorization": _AUTHORIZATION,
         "vcenter-authentication": _AUTHENTICATION,
@@ -181,7 +191,7 @@ VCENTER_CASES: Mapping[str, tuple[Case, ...]] = MappingProxyType(
                     "asked too often, and refuses (429)",
                     "answers again",
                     "what else asks this vCenter so much? Checks wait and come again.",
-                    note=BLIND,
+                    note=VCENTER_NOT_SEEN_NOTE,
                 ),
             ),
         ),
