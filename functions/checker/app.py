@@ -11,14 +11,14 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from esx_drift.adapters.clients import sqs
-from esx_drift.checking.check import Checker
+from esx_drift.adapters.aws_clients import sqs
+from esx_drift.checking.checker import Checker
 from esx_drift.contracts import parse_json, require_valid
-from esx_drift.domain.doctor import DoctorReply
-from esx_drift.domain.shapes import CheckRequest, Record
-from esx_drift.handling.counting import count_metric
-from esx_drift.handling.looking import open_runtime
-from esx_drift.handling.receiving import SqsBatch
+from esx_drift.doctoring.examination import DoctorReply
+from esx_drift.domain.stored.types import CheckRequest, Record
+from esx_drift.runtime.metrics import count_metric
+from esx_drift.runtime.runtime import open_runtime
+from esx_drift.runtime.sqs_batch import SqsBatch
 
 TIME_FOR_ONE_MS = 120_000
 """A check whose vCenter is slow at each call, and its session's end. With less time, it is put off."""

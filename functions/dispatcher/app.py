@@ -12,16 +12,16 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from esx_drift.adapters.clients import sqs
+from esx_drift.adapters.aws_clients import sqs
 from esx_drift.contracts import parse_json, require_valid
-from esx_drift.dispatching.dispatch import Dispatcher
+from esx_drift.dispatching.dispatcher import Dispatcher
 from esx_drift.domain.dispatching.run import DispatchReply, Run
-from esx_drift.handling.counting import count_metric
-from esx_drift.handling.looking import open_runtime
-from esx_drift.handling.receiving import SqsBatch
+from esx_drift.runtime.metrics import count_metric
+from esx_drift.runtime.runtime import open_runtime
+from esx_drift.runtime.sqs_batch import SqsBatch
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import RetryRequest
+    from esx_drift.domain.stored.types import RetryRequest
 
 TIME_FOR_ONE_MS = 120_000
 """A listing whose vCenter is slow at each call, and its session's end. With less time, it goes back."""

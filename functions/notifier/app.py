@@ -14,17 +14,17 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from esx_drift.adapters.clients import s3, secrets_manager, sqs
+from esx_drift.adapters.aws_clients import s3, secrets_manager, sqs
 from esx_drift.adapters.deliveries import S3Deliveries
 from esx_drift.adapters.fleet_file import FleetFile
 from esx_drift.adapters.secrets import Secrets
-from esx_drift.adapters.webhook import SlackWebhook
+from esx_drift.channels.slack import SlackWebhook
 from esx_drift.config import NotifierConfig
-from esx_drift.domain.doctor import DoctorReply
+from esx_drift.doctoring.examination import DoctorReply
 from esx_drift.errors import EsxDriftError, TransientError
-from esx_drift.handling.counting import count_metric
-from esx_drift.handling.receiving import SqsBatch
-from esx_drift.notify import Notifier, parse_event
+from esx_drift.notifying.notifier import Notifier, parse_event
+from esx_drift.runtime.metrics import count_metric
+from esx_drift.runtime.sqs_batch import SqsBatch
 
 TIME_FOR_ONE_MS = 40_000
 """Three tries of one message, with what Slack asks to wait between them. With less time, it goes back."""

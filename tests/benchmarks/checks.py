@@ -3,17 +3,18 @@
 import json
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 import jsonschema
 from deepdiff import DeepDiff
 from esx_drift.contracts import read_document
-from esx_drift.domain.changes.diff import compare_snapshots
-from esx_drift.domain.images.canonical import build_snapshot, compute_seal
+from esx_drift.domain.changes.compare import compare_snapshots
 from esx_drift.domain.images.report import read_report
-from esx_drift.domain.shapes import Snapshot
+from esx_drift.domain.images.snapshot import build_snapshot, compute_seal
+from esx_drift.domain.stored.types import Snapshot
 
-SCHEMA = Path(__file__).parents[2] / "schemas" / "installed-images.schema.json"
+from tests.paths import SCHEMAS
+
+SCHEMA = SCHEMAS / "installed-images.schema.json"
 
 
 def taken(body: bytes) -> tuple[Snapshot, str]:

@@ -7,13 +7,13 @@ from typing import Any
 from uuid import uuid5
 
 import boto3
-from esx_drift.adapters.store import S3Store
-from esx_drift.domain.names import NAMESPACE
-from esx_drift.domain.record import RecordHeading, build_blank_record
-from esx_drift.domain.shapes import Event, Record
-from esx_drift.domain.telling.event import CheckResult, build_events
+from esx_drift.adapters.audit_store import S3Store
+from esx_drift.domain.stored.identifiers import NAMESPACE
+from esx_drift.domain.stored.records import RecordHeading, build_blank_record
+from esx_drift.domain.stored.types import Event, Record
 from esx_drift.errors import TopicUnavailable
-from esx_drift.log import Blob, Draft, Journal, Position
+from esx_drift.journal import Blob, Draft, Journal, Position
+from esx_drift.messages.events import CheckResult, build_events
 from esx_drift.ports import Store, Topic
 
 VCENTER, CLUSTER = "vc01", "domain-c9"

@@ -2,10 +2,10 @@
 
 from typing import Any, cast
 
-from esx_drift.domain.names import make_check_id, make_fingerprint
-from esx_drift.domain.shapes import Change, Finding
-from esx_drift.domain.telling.event import CheckResult
-from esx_drift.domain.telling.next_steps import ADVICE_BY_KIND
+from esx_drift.domain.stored.identifiers import make_check_id, make_fingerprint
+from esx_drift.domain.stored.types import Change, Finding
+from esx_drift.messages.events import CheckResult
+from esx_drift.messages.kind_advice import ADVICE_BY_KIND
 from hypothesis import strategies as st
 
 SINCE = "2026-11-23T01:14:00.000Z"

@@ -6,12 +6,17 @@ from threading import Barrier, Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from esx_drift.adapters.store import S3Store
+from esx_drift.adapters.audit_store import S3Store
 from esx_drift.contracts import list_violations
-from esx_drift.domain.names import compute_digest, compute_sha256, make_record_key, make_state_key
-from esx_drift.domain.shapes import Record
+from esx_drift.domain.stored.identifiers import (
+    compute_digest,
+    compute_sha256,
+    make_record_key,
+    make_state_key,
+)
+from esx_drift.domain.stored.types import Record
 from esx_drift.errors import StoreConflict, TopicUnavailable
-from esx_drift.log import MAX_ANSWERED_REQUESTS, Position, RecordedAnswer, Reschedule, build_empty_state
+from esx_drift.journal import MAX_ANSWERED_REQUESTS, Position, RecordedAnswer, Reschedule, build_empty_state
 
 from tests.core.logs import (
     CLUSTER,

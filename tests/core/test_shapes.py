@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, cast, get_type_hints, is_typeddict
 
 import pytest
-from esx_drift.domain import shapes
+from esx_drift.domain.stored import types as shapes
 
-SCHEMAS = Path(__file__).parents[2] / "schemas"
+from tests.paths import SCHEMAS
 
 
 def _load(stem: str) -> dict[str, Any]:

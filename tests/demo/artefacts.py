@@ -10,7 +10,7 @@ from tests.stack.rig import Rig
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from esx_drift.domain.shapes import Event
+    from esx_drift.domain.stored.types import Event
 
 
 def leave(directory: Path, rig: Rig, events: "Sequence[Event]") -> None:

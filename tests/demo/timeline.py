@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from esx_drift.domain.names import VCENTER_LOG
-from esx_drift.domain.shapes import Event
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.types import Event
 
 from tests.simulator import VCenter, fault_kinds
 from tests.stack.rig import Rig

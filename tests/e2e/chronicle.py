@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from esx_drift.domain.names import VCENTER_LOG, make_breaker_key
-from esx_drift.domain.times import format_time, parse_time
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_breaker_key
+from esx_drift.domain.text.times import format_time, parse_time
 
 from tests.simulator import VCenter
 from tests.simulator.certificates import Authority, authority, bad_certificates
@@ -19,7 +19,7 @@ from tests.stack.tap import Tap
 from tests.stack.waiting import until
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import Record
+    from esx_drift.domain.stored.types import Record
 
 CLUSTERS = {"prod-a": "domain-c9", "prod-b": "domain-c1008"}
 EXTRA = {"prod-c": "domain-c1016", "prod-d": "domain-c1024", "prod-e": "domain-c1032"}

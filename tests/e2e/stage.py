@@ -2,9 +2,9 @@
 
 import json
 
-from esx_drift.domain.names import make_request_id
-from esx_drift.domain.shapes import CheckRequest
-from esx_drift.domain.times import format_time
+from esx_drift.domain.stored.identifiers import make_request_id
+from esx_drift.domain.stored.types import CheckRequest
+from esx_drift.domain.text.times import format_time
 
 from tests.simulator import VCenter
 from tests.simulator.extraction import Pace

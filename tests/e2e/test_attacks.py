@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from esx_drift.domain.names import compute_digest, make_state_key
-from esx_drift.domain.telling.story import has_content
+from esx_drift.domain.stored.identifiers import compute_digest, make_state_key
+from esx_drift.messages.content import has_content
 
 from tests.e2e.stage import BY_HAND, CLUSTER, I40EN, give_up_after, request_of, send, small
 from tests.simulator import VCenter, fault_kinds
@@ -26,7 +26,7 @@ from tests.stack.tap import Tap, tapped
 from tests.stack.waiting import until
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import Record
+    from esx_drift.domain.stored.types import Record
 
 NUMBERS = count(1)
 REPORT = f"GET *{CLUSTER}/installed-images"

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from esx_drift.domain.names import VCENTER_LOG
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
 
 from tests.e2e.stage import give_up_after, request_of, send, small
 from tests.simulator.certificates import authority

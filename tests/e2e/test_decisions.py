@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 import pytest
-from esx_drift.domain.names import VCENTER_LOG
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
 
 from tests.core.cli.conftest import Run, run
 from tests.e2e.stage import BY_HAND, CLUSTER, FOOTHOLD, HOSTS, I40EN, small
@@ -14,7 +14,7 @@ from tests.stack.rig import Rig
 from tests.stack.waiting import until
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import Record
+    from esx_drift.domain.stored.types import Record
 
 __all__ = ["run"]
 

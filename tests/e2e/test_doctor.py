@@ -9,7 +9,7 @@ from tests.e2e.stage import small
 from tests.stack.rig import Rig
 
 if TYPE_CHECKING:
-    from esx_drift.domain.doctor import StepResult
+    from esx_drift.doctoring.examination import StepResult
 
 
 @pytest.fixture(scope="module")

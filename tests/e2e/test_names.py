@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from esx_drift.domain.names import compute_digest, make_record_key, make_state_key
+from esx_drift.domain.stored.identifiers import compute_digest, make_record_key, make_state_key
 
 from tests.e2e.stage import BY_HAND, I40EN
 from tests.simulator import VCenter
@@ -13,7 +13,7 @@ from tests.simulator.extraction import Pace
 from tests.stack.rig import Rig
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import Record
+    from esx_drift.domain.stored.types import Record
 
 HOSTILE = [
     "<!channel> <!here> <@U024BE7LH>",

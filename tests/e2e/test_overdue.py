@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from esx_drift.domain.names import VCENTER_LOG, make_state_key
-from esx_drift.domain.times import format_time, parse_time
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_key
+from esx_drift.domain.text.times import format_time, parse_time
 
 from tests.simulator import VCenter
 from tests.simulator.extraction import Pace

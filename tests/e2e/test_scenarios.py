@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from esx_drift.contracts import list_violations
-from esx_drift.domain.names import (
+from esx_drift.domain.stored.identifiers import (
     compute_digest,
     make_check_id,
     make_event_id,
     make_fingerprint,
     make_record_key,
 )
-from esx_drift.domain.telling.story import has_content
+from esx_drift.messages.content import has_content
 
 from tests.e2e.chronicle import CLUSTERS, LOGS, PLAYED, Chronicle, told
 from tests.e2e.expected import EXPECTED, Changed, Opened
@@ -25,7 +25,7 @@ from tests.stack.rig import Rig
 from tests.stack.tap import tapped
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import Event, Finding, Record
+    from esx_drift.domain.stored.types import Event, Finding, Record
 
 LOOKED = {"baseline", "changed", "unchanged", "not-covered"}
 SHORTEST_STEP = 20

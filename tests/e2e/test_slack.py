@@ -14,7 +14,7 @@ from tests.stack.rig import ROUTE, Rig
 from tests.stack.tap import Tap, tapped
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import Record
+    from esx_drift.domain.stored.types import Record
 
 VCENTER = "slack01"
 ON_CALL, DRIFT, DEAD = "/services/on-call", "/services/drift", "/services/gone"

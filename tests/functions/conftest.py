@@ -9,7 +9,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from esx_drift.adapters import clients
+from esx_drift.adapters import aws_clients as clients
 from moto import mock_aws
 from moto.s3.models import s3_backends
 from moto.secretsmanager.models import secretsmanager_backends

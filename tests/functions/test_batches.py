@@ -1,7 +1,6 @@
 """What each function does with a batch from its queue."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -12,9 +11,9 @@ from functions.checker import app as checker
 from functions.dispatcher import app as dispatcher
 from functions.notifier import app as notifier
 from tests.functions.conftest import REGION, Deployed, FunctionLog
+from tests.paths import EVENTS
 from tests.simulator import fault_kinds
 
-EVENTS = Path(__file__).parents[2] / "events"
 FEEDS = {"checker": "CheckQueue", "dispatcher": "RetryQueue", "notifier": "NotifyQueue"}
 GOOD = {"checker": "checker-collect", "dispatcher": "dispatcher-retry", "notifier": "notifier-drift"}
 APPS = {"checker": checker, "dispatcher": dispatcher, "notifier": notifier}

@@ -7,8 +7,9 @@ import pytest
 from esx_drift.contracts import list_violations
 
 from tests.functions.conftest import HANDLERS, SECRETS, Deployed, FunctionLog
+from tests.paths import EVENTS
 
-EVENTS = sorted((Path(__file__).parents[2] / "events").glob("*.json"))
+EVENT_FILES = sorted(EVENTS.glob("*.json"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def _outcome(deployed: Deployed, path: Path) -> Outcome:
     )
 
 
-@pytest.mark.parametrize("path", EVENTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EVENT_FILES, ids=lambda path: path.stem)
 def test_each_example_ends_as_it_should(
     path: Path, deployed: Deployed, function_log: FunctionLog, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,4 +102,4 @@ def test_each_example_ends_as_it_should(
 
 def test_each_function_has_examples() -> None:
     """No example is nobody's, and no function has none."""
-    assert {path.stem.partition("-")[0] for path in EVENTS} == set(HANDLERS)
+    assert {path.stem.partition("-")[0] for path in EVENT_FILES} == set(HANDLERS)

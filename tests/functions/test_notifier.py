@@ -1,13 +1,11 @@
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.core.fleets import fleet
 from tests.functions.conftest import Deployed
-
-EVENTS = Path(__file__).parents[2] / "events"
+from tests.paths import EVENTS
 
 
 def _handle(deployed: Deployed, name: str) -> Any:  # noqa: ANN401 -- the reply is JSON
@@ -59,7 +57,7 @@ def test_a_bug_shows_where_it_is(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("nobody foresaw this")
 
-    monkeypatch.setattr("esx_drift.notify.Notifier.notify", broken)
+    monkeypatch.setattr("esx_drift.notifying.notifier.Notifier.notify", broken)
     assert _failed(_handle(deployed, "notifier-drift")) == [1]
     assert _logged(caplog)["reason"] == "bug"
     assert _logged(caplog)["exc_info"]

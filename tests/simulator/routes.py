@@ -7,13 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tests.simulator import lists
-from tests.simulator.errors import (
-    ApiError,
-    entity_not_found,
-    http_not_found,
-    login_refused,
-    unauthorized,
-)
+from tests.simulator.errors import ApiError, entity_not_found, http_not_found, login_refused, unauthorized
 from tests.simulator.model import READ_SETTINGS, READ_TASKS, VCenter
 from tests.simulator.notices import timestamp
 from tests.simulator.reply import Reply, Request, json_reply

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.paths import ROOT
 from tests.simulator.certificates import authority
 from tests.simulator.conftest import Client, images
 from tests.simulator.scenarios import SCENARIOS
 
-ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "tests.simulator"]
 type Started = Callable[..., tuple[subprocess.Popen[str], str]]
 

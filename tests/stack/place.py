@@ -6,7 +6,9 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-CHECKOUT = Path(__file__).parents[2]
+from tests.paths import ROOT
+
+CHECKOUT = ROOT
 BUILT = CHECKOUT / ".aws-sam" / "build"
 TOOLS = CHECKOUT / ".tools"
 # AWS_CA_BUNDLE and its like win over what a client is told, and AWS_PROFILE over keys: none is handed on.

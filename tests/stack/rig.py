@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from esx_drift.domain.names import (
+from esx_drift.domain.stored.identifiers import (
     FLEET_KEY,
     VCENTER_LOG,
     make_delivery_key,
@@ -17,7 +17,7 @@ from esx_drift.domain.names import (
     make_record_prefix,
     make_state_key,
 )
-from esx_drift.domain.telling.story import has_content
+from esx_drift.messages.content import has_content
 
 from tests.simulator import SlackReceiver, Tls, VCenter, VCenterServer
 from tests.simulator.certificates import Authority
@@ -26,7 +26,7 @@ from tests.stack.stack import Stack
 from tests.stack.waiting import until
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import Event, Record, StateFile
+    from esx_drift.domain.stored.types import Event, Record, StateFile
 
 ROUTE = "vsphere-admins"
 QUICK = {"confirm_after_seconds": 1, "first_delay_seconds": 0, "extract_deadline_seconds": 30}

@@ -8,7 +8,7 @@ from tests.stack.stack import Stack
 from tests.stack.waiting import until
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import Event
+    from esx_drift.domain.stored.types import Event
 
 PATIENCE_SECONDS = 30
 

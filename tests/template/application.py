@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -11,9 +10,10 @@ from cfnlint.decode import decode
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
+from tests.paths import ROOT
 from tests.stack.aws import REGION
 
-PATH = Path(__file__).parents[2] / "template.yaml"
+PATH = ROOT / "template.yaml"
 # Functions read as {"Fn::GetAtt": [...]}, so a resource is plain JSON.
 type Resource = dict[str, Any]
 type Template = dict[str, Any]

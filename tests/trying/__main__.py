@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from esx_drift.cli.doctor import print_results
-from esx_drift.domain.names import VCENTER_LOG
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from rich.console import Console
 
 from tests.simulator.certificates import authority

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from esx_drift.domain.judging.findings import rank_severity
-from esx_drift.domain.telling.event import BASELINE_RECORDED
-from esx_drift.domain.telling.story import MessageContent, build_content, has_content
-from esx_drift.domain.telling.wording import clean_text, end_sentence
+from esx_drift.domain.stored.types import rank_severity
+from esx_drift.domain.text.wording import clean_text, end_sentence
+from esx_drift.messages.content import MessageContent, build_content, has_content
+from esx_drift.messages.events import BASELINE_RECORDED
 from rich.console import Console
 from rich.text import Text
 
 from tests.stack.local_aws import LocalAws
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import Record
+    from esx_drift.domain.stored.types import Record
 
 STYLES = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 KEPT = ("TERM", "COLUMNS", "NO_COLOR")

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from esx_drift.adapters.tls import find_certificate_remedy
-from esx_drift.domain.doctor import find_fix
+from esx_drift.doctoring.examination import find_fix
 from esx_drift.errors import LoginRefused, SecretInvalid
 
 from tests.stack.place import CHECKOUT
 from tests.trying.wording import HERE, here
 
 if TYPE_CHECKING:
-    from esx_drift.domain.doctor import StepResult
+    from esx_drift.doctoring.examination import StepResult
 
 UNTRUSTED, EXPIRED, ANOTHER_NAME, SLOPPY = 20, 10, 62, 89
 

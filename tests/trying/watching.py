@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from esx_drift.domain.doctor import StepResult
-from esx_drift.domain.names import FLEET_KEY, VCENTER_LOG, make_record_key, make_state_key
+from esx_drift.doctoring.examination import StepResult
+from esx_drift.domain.stored.identifiers import FLEET_KEY, VCENTER_LOG, make_record_key, make_state_key
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -19,7 +19,7 @@ from tests.trying.telling import answer
 from tests.trying.wording import here
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import Record, StateFile
+    from esx_drift.domain.stored.types import Record, StateFile
 
 EXTRACTION_SECONDS = 1800
 """The deadline of an extraction; a cluster of many hosts takes minutes."""

@@ -2,7 +2,7 @@
 
 import re
 
-from esx_drift.domain.doctor import StepResult
+from esx_drift.doctoring.examination import StepResult
 
 HERE = (
     (

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from esx_drift.domain.shapes import (
+from esx_drift.domain.breaker import (
+    Breaker,
+)
+from esx_drift.domain.stored.types import (
     CheckRequest,
     ClockFacts,
     Event,
@@ -209,4 +212,38 @@ class Deliveries(Protocol):
 
     def record(self, event_id: str, route: str, at: datetime) -> None:
         """Keep that it did; that it is kept already is success."""
+        ...
+
+
+class LoginSecret(Protocol):
+    """What is needed here of a vCenter's secret."""
+
+    @property
+    def username(self) -> str:
+        """Who logs in."""
+        ...
+
+    @property
+    def version_id(self) -> str:
+        """Which version of the secret this is."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBreaker:
+    """A breaker and its ETag, which a conditional write needs."""
+
+    breaker: Breaker
+    etag: str
+
+
+class BreakerStore(Protocol):
+    """Where the breakers are."""
+
+    def read(self, vcenter: str) -> StoredBreaker | None:
+        """None if there is none yet: nobody but checkers ever logged in, and none was refused."""
+        ...
+
+    def write(self, breaker: Breaker, etag: str | None) -> bool:
+        """Write it if it still has this ETag (None: if there is none); whether it was written."""
         ...

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from esx_drift.adapters import clients
+from esx_drift.adapters import aws_clients as clients
 
 MAKERS = {"s3": clients.s3, "sqs": clients.sqs, "sns": clients.sns, "secretsmanager": clients.secrets_manager}
 pytestmark = pytest.mark.usefixtures("aws")

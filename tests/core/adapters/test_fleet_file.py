@@ -4,8 +4,8 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 from esx_drift.adapters.fleet_file import FleetFile, StoredFleet, parse_fleet
-from esx_drift.domain.fleets.fleet import build_fleet
-from esx_drift.domain.names import FLEET_KEY, compute_sha256
+from esx_drift.domain.fleet.fleet import build_fleet
+from esx_drift.domain.stored.identifiers import FLEET_KEY, compute_sha256
 from esx_drift.errors import FleetInvalid, StoreUnavailable
 from hypothesis import given
 from hypothesis import strategies as st

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from esx_drift.adapters.queue import MAX_QUEUE_DELAY_SECONDS, SqsQueue
+from esx_drift.adapters.queues import MAX_QUEUE_DELAY_SECONDS, SqsQueue
 from esx_drift.contracts import list_violations
-from esx_drift.domain.dispatching.retrying import build_retry_request
+from esx_drift.domain.dispatching.follow_up_requests import build_retry_request
 from esx_drift.errors import QueueUnavailable
 
 from tests.core.logs import request
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import CheckRequest
+    from esx_drift.domain.stored.types import CheckRequest
     from mypy_boto3_sqs import SQSClient
 
 pytestmark = pytest.mark.usefixtures("aws")

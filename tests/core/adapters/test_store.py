@@ -9,12 +9,17 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import EndpointConnectionError
-from esx_drift.adapters.store import S3Store
-from esx_drift.domain.names import compute_sha256, encode_canonical_json, make_record_key, make_state_key
-from esx_drift.domain.record import RecordHeading, build_blank_record
-from esx_drift.domain.shapes import Record, Snapshot, StateFile
+from esx_drift.adapters.audit_store import S3Store
+from esx_drift.domain.stored.identifiers import (
+    compute_sha256,
+    encode_canonical_json,
+    make_record_key,
+    make_state_key,
+)
+from esx_drift.domain.stored.records import RecordHeading, build_blank_record
+from esx_drift.domain.stored.types import Record, Snapshot, StateFile
 from esx_drift.errors import ContractViolation, StoreConflict, StoreUnavailable
-from esx_drift.log import build_empty_state
+from esx_drift.journal import build_empty_state
 
 from tests.core.logs import CLUSTER, VCENTER, buckets, request
 

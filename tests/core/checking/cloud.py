@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from esx_drift.adapters.store import S3Store
+from esx_drift.adapters.audit_store import S3Store
 from esx_drift.contracts import require_valid
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from itertools import count
 
 import boto3
 import pytest
-from esx_drift.domain.fleets.fleet import VCenterSettings as Watched
+from esx_drift.domain.fleet.fleet import VCenterSettings as Watched
 from moto import mock_aws
 
 from tests.core.checking.cloud import Aws

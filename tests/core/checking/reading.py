@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from esx_drift.domain.shapes import Finding, Record
+from esx_drift.domain.stored.types import Finding, Record
 
 from tests.simulator.faults import Fault
 from tests.simulator.reply import json_reply

@@ -4,8 +4,8 @@ import hashlib
 import json
 
 import pytest
-from esx_drift.adapters.vcenter import wire as vcenter_wire
-from esx_drift.checking import untaken
+from esx_drift.adapters.vcenter import http_client as vcenter_wire
+from esx_drift.checking import no_observation as untaken
 
 from tests.core.checking.reading import moved, one, open_kinds
 from tests.core.checking.world import World

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
-from esx_drift.domain.shapes import CheckRequest, Record
+from esx_drift.domain.stored.types import CheckRequest, Record
 from esx_drift.errors import RequestRefused, StoreConflict, TopicUnavailable
-from esx_drift.log import MAX_APPEND_ATTEMPTS
+from esx_drift.journal import MAX_APPEND_ATTEMPTS
 
 from tests.core.checking.reading import moved
 from tests.core.checking.world import PROD_A, World

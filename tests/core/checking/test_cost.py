@@ -3,12 +3,10 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 from tests.core.checking.world import World
 from tests.core.conftest import REGION
-
-ROOT = Path(__file__).parents[3]
+from tests.paths import ROOT
 
 
 def test_an_unchanged_collect_is_one_get_and_two_puts(world: World) -> None:

@@ -4,15 +4,15 @@ from math import inf
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from esx_drift.domain.telling.story import build_content
-from esx_drift.domain.telling.wording import format_moment
+from esx_drift.domain.text.wording import format_moment
+from esx_drift.messages.content import build_content
 
 from tests.core.checking.reading import answering, moved, one, open_kinds
 from tests.core.checking.world import PROD_A, PROD_B, World
 from tests.simulator.extraction import Pace
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import CheckRequest
+    from esx_drift.domain.stored.types import CheckRequest
 
 EXTRACT = "POST *domain-c9/installed-images"
 TASK = "GET /api/cis/tasks/*"

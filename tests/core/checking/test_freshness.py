@@ -4,7 +4,7 @@ from datetime import timedelta
 from math import inf
 
 import pytest
-from esx_drift.domain.telling.story import build_content
+from esx_drift.messages.content import build_content
 
 from tests.core.checking.reading import moved, open_kinds
 from tests.core.checking.world import NOW, PROD_A, World

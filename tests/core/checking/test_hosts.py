@@ -1,7 +1,7 @@
 """Hosts that leave, join and come back: taking a host out for a while hides nothing."""
 
 import pytest
-from esx_drift.domain.shapes import Change, Record
+from esx_drift.domain.stored.types import Change, Record
 
 from tests.core.checking.reading import moved, one, open_kinds
 from tests.core.checking.world import World

@@ -13,7 +13,7 @@ from tests.simulator.reply import Reply, Request
 from tests.simulator.sessions import USER
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import CheckRequest
+    from esx_drift.domain.stored.types import CheckRequest
 
 EXTRACT = "POST *domain-c9/installed-images"
 REPORT = "GET *domain-c9/installed-images"

@@ -14,10 +14,10 @@ from typing import Any
 from uuid import uuid4
 
 import boto3
-from esx_drift.adapters import clients
-from esx_drift.checking.check import Checker
-from esx_drift.domain.names import FLEET_KEY
-from esx_drift.handling.looking import open_runtime
+from esx_drift.adapters import aws_clients as clients
+from esx_drift.checking.checker import Checker
+from esx_drift.domain.stored.identifiers import FLEET_KEY
+from esx_drift.runtime.runtime import open_runtime
 from moto import mock_aws
 
 from tests.core.checking.world import PROD_A

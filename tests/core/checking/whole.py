@@ -4,13 +4,18 @@ import json
 from typing import TYPE_CHECKING
 
 from esx_drift.contracts import list_violations
-from esx_drift.domain.names import VCENTER_LOG, compute_digest, compute_sha256, make_record_prefix
-from esx_drift.log import build_empty_state
+from esx_drift.domain.stored.identifiers import (
+    VCENTER_LOG,
+    compute_digest,
+    compute_sha256,
+    make_record_prefix,
+)
+from esx_drift.journal import build_empty_state
 
 from tests.core.checking.world import PROD_A, PROD_B, World
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import Head
+    from esx_drift.domain.stored.types import Head
 
 
 def assert_whole(world: World) -> None:

@@ -9,20 +9,20 @@ from math import inf
 from typing import cast
 from uuid import UUID
 
-from esx_drift.adapters.breaker import S3Breakers
-from esx_drift.adapters.queue import SqsQueue
+from esx_drift.adapters.breakers import S3Breakers
+from esx_drift.adapters.queues import SqsQueue
 from esx_drift.adapters.secrets import Secrets, VCenterSecret
 from esx_drift.adapters.vcenter.session import open_vcenter
-from esx_drift.checking.check import Checker
-from esx_drift.dispatching.dispatch import Dispatcher
+from esx_drift.checking.checker import Checker
+from esx_drift.dispatching.dispatcher import Dispatcher
 from esx_drift.domain.breaker import LoginActor
 from esx_drift.domain.dispatching.run import Run
-from esx_drift.domain.fleets.fleet import Fleet
-from esx_drift.domain.fleets.fleet import VCenterSettings as Watched
-from esx_drift.domain.names import VCENTER_LOG
-from esx_drift.domain.shapes import CheckRequest, Record, Snapshot, StateFile, TaskRequest
-from esx_drift.domain.times import format_time
-from esx_drift.sessions import VCenterSessions
+from esx_drift.domain.fleet.fleet import Fleet
+from esx_drift.domain.fleet.fleet import VCenterSettings as Watched
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.types import CheckRequest, Record, Snapshot, StateFile, TaskRequest
+from esx_drift.domain.text.times import format_time
+from esx_drift.vcenter_sessions import VCenterSessions
 
 from tests.core.checking.cloud import Aws
 from tests.core.logs import Subscribers

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, EXIT_TROUBLE
-from esx_drift.contracts.wording import LEGACY_MAP
+from esx_drift.contracts.violations import LEGACY_MAP
 
 from tests.core.cli.conftest import Run
+from tests.paths import GOLDEN
 
-CASES = sorted(path for path in (Path(__file__).parents[2] / "golden" / "diff").iterdir() if path.is_dir())
+CASES = sorted(path for path in (GOLDEN / "diff").iterdir() if path.is_dir())
 ELEMENTS = {
     "base_image": {"upgraded", "downgraded", "changed", "relabelled"},
     "add_on": {"added", "removed", "upgraded", "downgraded", "changed", "relabelled"},

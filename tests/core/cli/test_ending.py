@@ -12,21 +12,23 @@ from pathlib import Path
 
 import pytest
 from esx_drift import __version__
-from esx_drift.cli import compare, main
-from esx_drift.cli.ending import ExitCodes, OutputLost
+from esx_drift.cli import diff as compare
+from esx_drift.cli import main
+from esx_drift.cli.exits import ExitCodes, OutputLost
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, EXIT_TROUBLE
 
 from tests.core.cli.conftest import Run
+from tests.paths import GOLDEN
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "diff"
-SAME = GOLDEN / "nothing-changed" / "baseline.json"
+DIFFS = GOLDEN / "diff"
+SAME = DIFFS / "nothing-changed" / "baseline.json"
 COMMAND = [sys.executable, "-c", "from esx_drift.cli import main; main()"]
 ESCAPE = "\x1b["
 
 
 def changed(name: str = "rollout-half-done") -> tuple[Path, Path]:
     """Two documents that differ."""
-    return GOLDEN / name / "baseline.json", GOLDEN / name / "current.json"
+    return DIFFS / name / "baseline.json", DIFFS / name / "current.json"
 
 
 def environment(**more: str) -> dict[str, str]:

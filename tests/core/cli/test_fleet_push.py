@@ -4,7 +4,7 @@ from pathlib import Path
 import boto3
 import pytest
 from esx_drift.adapters.fleet_file import FleetFile
-from esx_drift.domain.names import compute_sha256
+from esx_drift.domain.stored.identifiers import compute_sha256
 
 from tests.core.cli.conftest import Run, Write, vcenters
 from tests.core.fleets import fleet

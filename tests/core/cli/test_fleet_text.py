@@ -3,7 +3,7 @@ from contextlib import suppress
 
 import pytest
 import yaml
-from esx_drift.cli.fleet_text import NotReadable, parse_fleet_text
+from esx_drift.cli.fleet_yaml import NotReadable, parse_fleet_text
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -5,12 +5,12 @@ from uuid import UUID
 
 import boto3
 import pytest
+from esx_drift.adapters.audit_store import S3Store
 from esx_drift.adapters.fleet_file import FleetFile
-from esx_drift.adapters.store import S3Store
-from esx_drift.cli.fleet_rows import name_image
+from esx_drift.cli.status_rows import name_image
 from esx_drift.domain.dispatching.run import Run as DispatchRun
 from esx_drift.domain.dispatching.run import build_blank_dispatch
-from esx_drift.domain.names import (
+from esx_drift.domain.stored.identifiers import (
     VCENTER_LOG,
     compute_sha256,
     encode_canonical_json,
@@ -19,9 +19,9 @@ from esx_drift.domain.names import (
     make_snapshot_key,
     make_state_key,
 )
-from esx_drift.domain.record import RecordHeading, build_blank_record
-from esx_drift.domain.shapes import Family, Finding, LogState, Outcome, Severity, Snapshot
-from esx_drift.log import build_empty_state
+from esx_drift.domain.stored.records import RecordHeading, build_blank_record
+from esx_drift.domain.stored.types import Family, Finding, LogState, Outcome, Severity, Snapshot
+from esx_drift.journal import build_empty_state
 
 from tests.core.cli.conftest import Run
 from tests.core.fleets import fleet

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from esx_drift.contracts import read_document
-from esx_drift.domain.changes.diff import DepartedHost, compare_snapshots
-from esx_drift.domain.images.canonical import build_snapshot
+from esx_drift.domain.changes.compare import DepartedHost, compare_snapshots
 from esx_drift.domain.images.report import Report, read_report
-from esx_drift.domain.shapes import Change, Snapshot
+from esx_drift.domain.images.snapshot import build_snapshot
+from esx_drift.domain.stored.types import Change, Snapshot
 
 type Wire = dict[str, Any]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from esx_drift.domain.names import encode_canonical_json
+from esx_drift.domain.stored.identifiers import encode_canonical_json
 
 from tests.core.comparing.clusters import ClusterModel, Wire
 

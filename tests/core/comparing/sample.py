@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from esx_drift.contracts.schemas import SUFFIX, load_schemas
+from esx_drift.contracts.validators import SUFFIX, load_schemas
 
 from tests.core.comparing.clusters import Wire
 

@@ -4,17 +4,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from esx_drift.domain.images.canonical import build_snapshot
+from esx_drift.domain.findings.condition import Condition
+from esx_drift.domain.findings.look_conditions import list_look_conditions
 from esx_drift.domain.images.consistency import list_document_inconsistencies
-from esx_drift.domain.images.coverage import (
+from esx_drift.domain.images.report import (
     ReportedHost,
     build_inventory,
     list_uncovered_hosts,
     measure_coverage,
 )
-from esx_drift.domain.judging.assess import list_look_conditions
-from esx_drift.domain.judging.condition import Condition
-from esx_drift.domain.shapes import Accepted
+from esx_drift.domain.images.snapshot import build_snapshot
+from esx_drift.domain.stored.types import Accepted
 
 from tests.core.comparing.clusters import ClusterModel, HostModel, Wire, document_of, report_of, snapshot_of
 from tests.core.comparing.sample import component, notification, software

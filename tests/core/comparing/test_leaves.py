@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from esx_drift.domain.changes.diff import compare_snapshots
-from esx_drift.domain.images.canonical import build_snapshot, compute_seal
-from esx_drift.domain.images.coverage import build_inventory
+from esx_drift.domain.changes.compare import compare_snapshots
+from esx_drift.domain.findings.look_conditions import list_look_conditions
 from esx_drift.domain.images.image import DESCRIPTIVE, REMARKS, VOLATILE
-from esx_drift.domain.judging.assess import list_look_conditions
-from esx_drift.domain.shapes import Change, Snapshot
+from esx_drift.domain.images.report import build_inventory
+from esx_drift.domain.images.snapshot import build_snapshot, compute_seal
+from esx_drift.domain.stored.types import Change, Snapshot
 
 from tests.core.comparing.clusters import Wire, report_of
 from tests.core.comparing.sample import SCHEMA, notifications, sample

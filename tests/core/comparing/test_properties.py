@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import cast
 
-from esx_drift.domain.changes.diff import compare_snapshots
-from esx_drift.domain.images.canonical import build_snapshot, compute_seal
-from esx_drift.domain.images.coverage import build_inventory
-from esx_drift.domain.judging.assess import list_look_conditions
-from esx_drift.domain.judging.condition import Condition
-from esx_drift.domain.names import encode_canonical_json
-from esx_drift.domain.shapes import Change, Snapshot
+from esx_drift.domain.changes.compare import compare_snapshots
+from esx_drift.domain.findings.condition import Condition
+from esx_drift.domain.findings.look_conditions import list_look_conditions
+from esx_drift.domain.images.report import build_inventory
+from esx_drift.domain.images.snapshot import build_snapshot, compute_seal
+from esx_drift.domain.stored.identifiers import encode_canonical_json
+from esx_drift.domain.stored.types import Change, Snapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

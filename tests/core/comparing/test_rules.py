@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from esx_drift.domain.changes.diff import DepartedHost, compare_snapshots
-from esx_drift.domain.images.canonical import build_snapshot, compute_seal
+from esx_drift.domain.changes.compare import DepartedHost, compare_snapshots
 from esx_drift.domain.images.description import Descriptions
-from esx_drift.domain.shapes import Change, Snapshot
+from esx_drift.domain.images.snapshot import build_snapshot, compute_seal
+from esx_drift.domain.stored.types import Change, Snapshot
 
 from tests.core.comparing.clusters import (
     ClusterModel,

@@ -1,7 +1,7 @@
 """What is newer, in versions as ESXi, vendors and VIBs write them."""
 
 import pytest
-from esx_drift.domain.images.versions import compare_versions, sort_naturally
+from esx_drift.domain.text.versions import compare_versions, sort_naturally
 from hypothesis import given
 from hypothesis import strategies as st
 

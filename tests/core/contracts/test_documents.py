@@ -6,23 +6,24 @@ import sys
 import time
 from collections.abc import Callable
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 from esx_drift.contracts import (
+    json_parsing as parsing,
+)
+from esx_drift.contracts import (
     list_unknown_fields,
     list_violations,
     parse_json,
-    parsing,
     read_document,
     require_valid,
 )
-from esx_drift.contracts.parsing import MAX_BYTES
-from esx_drift.contracts.schemas import closed_validator, fast_validator, load_schemas, reference_validator
-from esx_drift.domain.images.canonical import build_snapshot
+from esx_drift.contracts.json_parsing import MAX_BYTES
+from esx_drift.contracts.validators import closed_validator, fast_validator, load_schemas, reference_validator
 from esx_drift.domain.images.report import read_report
+from esx_drift.domain.images.snapshot import build_snapshot
 from esx_drift.errors import ContractViolation
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,9 +31,9 @@ from hypothesis import strategies as st
 from tests.core.comparing.clusters import Wire, document_of
 from tests.core.comparing.sample import sample
 from tests.core.comparing.strategies import clusters
+from tests.paths import GOLDEN
 
 SCHEMA = "installed-images"
-GOLDEN = Path(__file__).parents[2] / "golden"
 JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -345,9 +346,9 @@ def test_what_only_refusals_need_is_not_loaded() -> None:
     code = (
         "import sys, json\n"
         "from esx_drift.contracts import read_document, list_unknown_fields\n"
-        "from esx_drift.domain.images.canonical import build_snapshot, compute_seal\n"
+        "from esx_drift.domain.images.snapshot import build_snapshot, compute_seal\n"
         "from esx_drift.domain.images.report import read_report\n"
-        "from esx_drift.domain.changes.diff import compare_snapshots\n"
+        "from esx_drift.domain.changes.compare import compare_snapshots\n"
         "snapshot = build_snapshot(read_report(read_document(sys.stdin.buffer.read())), None)\n"
         "assert compare_snapshots(snapshot, snapshot, {}) == []\n"
         "print(sorted({'jsonschema', 'deepdiff', 'referencing', 'boto3'} & sys.modules.keys()))"

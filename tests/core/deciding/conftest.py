@@ -25,7 +25,7 @@ def checking(world: World, stack: None, monkeypatch: pytest.MonkeyPatch) -> Iter
     outputs = {"StateBucketName": "state", "AuditBucketName": "audit"}
     monkeypatch.setattr(CloudFormation, "outputs", {**outputs, "CheckQueueUrl": world.aws.check_queue_url})
     # The checker answers at once here: nobody has to be patient.
-    monkeypatch.setattr("esx_drift.cli.deciding.POLL_SECONDS", 0.02)
+    monkeypatch.setattr("esx_drift.cli.decision_client.POLL_SECONDS", 0.02)
     with Consumer(world) as consumer:
         consumer.put_fleet()
         yield consumer

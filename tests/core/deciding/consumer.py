@@ -7,8 +7,8 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Self
 
-from esx_drift.domain.names import FLEET_KEY
-from esx_drift.domain.shapes import CheckRequest
+from esx_drift.domain.stored.identifiers import FLEET_KEY
+from esx_drift.domain.stored.types import CheckRequest
 
 from tests.core.checking.world import World
 from tests.core.fleets import fleet

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
-from esx_drift.domain.deciding import list_acceptable_hosts
-from esx_drift.domain.names import VCENTER_LOG
-from esx_drift.domain.shapes import CheckRequest, Decision, Record, RecordedDecision, ShownHost
+from esx_drift.domain.decisions import list_acceptable_hosts
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.types import CheckRequest, Decision, Record, RecordedDecision, ShownHost
 
 from tests.core.checking.world import PROD_A, World
 

@@ -1,7 +1,7 @@
 from typing import TYPE_CHECKING
 
 import pytest
-from esx_drift.domain.deciding import list_acceptable_hosts
+from esx_drift.domain.decisions import list_acceptable_hosts
 from esx_drift.errors import RequestRefused
 
 from tests.core.checking.reading import moved, one, open_kinds
@@ -10,7 +10,7 @@ from tests.core.deciding.person import ALICE, Person, answered, decided
 from tests.demo.timeline import BY_HAND, FOOTHOLD, I40EN, SHIPPED
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import ShownHost
+    from esx_drift.domain.stored.types import ShownHost
 
 
 def _names(world: World, *names: str) -> list[str]:

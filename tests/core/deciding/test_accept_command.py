@@ -1,8 +1,8 @@
 from typing import TYPE_CHECKING
 
 import pytest
-from esx_drift.domain.names import VCENTER_LOG
-from esx_drift.log import build_empty_state
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.journal import build_empty_state
 
 from tests.core.checking.reading import open_kinds
 from tests.core.checking.world import PROD_A, World
@@ -11,7 +11,7 @@ from tests.core.deciding.consumer import Consumer
 from tests.demo.timeline import BY_HAND, FOOTHOLD, I40EN
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import StateFile
+    from esx_drift.domain.stored.types import StateFile
 
 SAYS = ("--reason", "CHG-42")
 ME = "arn:aws:sts::123456789012:user/moto"

@@ -1,6 +1,6 @@
 from typing import TYPE_CHECKING
 
-from esx_drift.domain.names import VCENTER_LOG
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
 
 from tests.core.checking.reading import moved, one, open_kinds
 from tests.core.checking.world import PROD_A, PROD_B, World
@@ -9,7 +9,7 @@ from tests.demo.timeline import FOOTHOLD
 from tests.simulator import fault_kinds
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import Record
+    from esx_drift.domain.stored.types import Record
 
 INTERVAL_SECONDS = 4 * 3600
 

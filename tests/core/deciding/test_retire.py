@@ -1,8 +1,8 @@
 from typing import TYPE_CHECKING
 
 import pytest
-from esx_drift.checking.decide import DecisionRecorder
-from esx_drift.domain.names import VCENTER_LOG
+from esx_drift.checking.record_decision import DecisionRecorder
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.errors import RequestRefused
 
 from tests.core.checking.reading import moved, one, open_kinds
@@ -12,7 +12,7 @@ from tests.core.logs import Mortal, ProcessEnd
 from tests.demo.timeline import BY_HAND, I40EN
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import Record
+    from esx_drift.domain.stored.types import Record
     from esx_drift.ports import Store
 
 INTERVAL_SECONDS = 4 * 3600

@@ -2,7 +2,7 @@
 
 import pytest
 from esx_drift.contracts import list_violations
-from esx_drift.domain.names import VCENTER_LOG, make_request_id
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_request_id
 from esx_drift.errors import RequestRefused
 
 from tests.core.checking.reading import moved

@@ -3,16 +3,16 @@
 from typing import TYPE_CHECKING
 
 import pytest
-from esx_drift.domain.names import compute_digest
-from esx_drift.domain.shapes import Finding, LogState
-from esx_drift.domain.times import format_time
-from esx_drift.log import build_empty_state
+from esx_drift.domain.stored.identifiers import compute_digest
+from esx_drift.domain.stored.types import Finding, LogState
+from esx_drift.domain.text.times import format_time
+from esx_drift.journal import build_empty_state
 
 from tests.core.checking.reading import moved, open_kinds
 from tests.core.dispatching.world import World
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import StateFile
+    from esx_drift.domain.stored.types import StateFile
 
 CLUSTER = "domain-c9"
 

@@ -1,7 +1,7 @@
 """What a person has to mend: the password, the permission, the vCenter. Told at once, tried with care."""
 
 import pytest
-from esx_drift.domain.telling.story import build_content
+from esx_drift.messages.content import build_content
 
 from tests.core.checking.reading import moved, one, open_kinds
 from tests.core.dispatching.world import World, dispatch_in, names_in

@@ -10,19 +10,19 @@ from itertools import count
 from math import inf
 from typing import TYPE_CHECKING, cast
 
-from esx_drift.adapters.breaker import S3Breakers
-from esx_drift.adapters.queue import SqsQueue
+from esx_drift.adapters.breakers import S3Breakers
+from esx_drift.adapters.queues import SqsQueue
 from esx_drift.adapters.secrets import Secrets, VCenterSecret
 from esx_drift.adapters.vcenter.session import open_vcenter
 from esx_drift.contracts import list_violations
-from esx_drift.dispatching.dispatch import Dispatcher
+from esx_drift.dispatching.dispatcher import Dispatcher
 from esx_drift.domain.breaker import LoginActor
 from esx_drift.domain.dispatching.run import DispatchReply, Run
-from esx_drift.domain.fleets.fleet import Fleet
-from esx_drift.domain.fleets.fleet import VCenterSettings as Watched
-from esx_drift.domain.names import VCENTER_LOG
-from esx_drift.domain.shapes import Dispatch, Finding, Record
-from esx_drift.sessions import VCenterSessions
+from esx_drift.domain.fleet.fleet import Fleet
+from esx_drift.domain.fleet.fleet import VCenterSettings as Watched
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.types import Dispatch, Finding, Record
+from esx_drift.vcenter_sessions import VCenterSessions
 
 from tests.core.checking.cloud import Aws, Sent
 from tests.core.logs import Subscribers
@@ -31,7 +31,7 @@ from tests.simulator.certificates import Authority
 from tests.simulator.sessions import PASSWORD, USER
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import RetryRequest
+    from esx_drift.domain.stored.types import RetryRequest
     from esx_drift.ports import Queue, Store
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)

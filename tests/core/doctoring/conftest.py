@@ -8,12 +8,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from esx_drift.adapters.breaker import S3Breakers
+from esx_drift.adapters.breakers import S3Breakers
 from esx_drift.adapters.secrets import Secrets
-from esx_drift.doctoring.login import PasswordReset
+from esx_drift.doctoring.examination import StepResult
+from esx_drift.doctoring.password_reset import PasswordReset
 from esx_drift.doctoring.vcenter import TimeBounds, VCenterDoctor
-from esx_drift.domain.doctor import StepResult
-from esx_drift.domain.fleets.fleet import VCenterSettings as Watched
+from esx_drift.domain.fleet.fleet import VCenterSettings as Watched
 
 from tests.core.vcenter.conftest import Pki, _hostile_environment, pki, server, vcenter, world
 from tests.core.vcenter.world import BUCKET, NAME, World

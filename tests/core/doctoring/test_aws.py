@@ -12,8 +12,8 @@ import boto3
 import pytest
 from botocore.config import Config
 from esx_drift.config import LookingConfig
-from esx_drift.doctoring.aws import DRILL_EVENT_TYPE, AwsDoctor, build_drill_event
-from esx_drift.domain.doctor import StepResult
+from esx_drift.doctoring.aws_access import DRILL_EVENT_TYPE, AwsDoctor, build_drill_event
+from esx_drift.doctoring.examination import StepResult
 
 from tests.core.conftest import REGION, aws
 

@@ -2,7 +2,7 @@
 
 import pytest
 from esx_drift.cli import doctor
-from esx_drift.domain.doctor import NO_TIME, StepResult
+from esx_drift.doctoring.examination import NO_TIME, StepResult
 
 from tests.core.cli.conftest import Run, run
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import boto3
 import pytest
-from esx_drift.adapters import clients
+from esx_drift.adapters import aws_clients as clients
 from esx_drift.contracts import require_valid
-from esx_drift.domain.names import FLEET_KEY
+from esx_drift.domain.stored.identifiers import FLEET_KEY
 from esx_drift.errors import ContractViolation, RequestRefused
 
 from functions.checker import app as checker

@@ -2,11 +2,11 @@
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
-from esx_drift.adapters.breaker import S3Breakers
+from esx_drift.adapters.breakers import S3Breakers
 from esx_drift.adapters.secrets import Secrets
-from esx_drift.doctoring.login import PasswordReset
+from esx_drift.doctoring.password_reset import PasswordReset
 from esx_drift.domain.breaker import Breaker
-from esx_drift.domain.names import make_breaker_key
+from esx_drift.domain.stored.identifiers import make_breaker_key
 from esx_drift.errors import LoginSuspended, StoreConflict, StoreUnavailable
 
 from tests.core.doctoring.conftest import Clinic, outcomes

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 from esx_drift.adapters.secrets import SlackSecret
-from esx_drift.adapters.webhook import SlackWebhook
+from esx_drift.channels.slack import SlackWebhook
+from esx_drift.doctoring.examination import StepResult
 from esx_drift.doctoring.routes import RouteDoctor
-from esx_drift.domain.doctor import StepResult
-from esx_drift.domain.fleets.fleet import Route
+from esx_drift.domain.fleet.fleet import Route
 from esx_drift.errors import SecretInvalid
 
 from tests.simulator.certificates import Authority, authority

@@ -8,9 +8,9 @@ from socket import SHUT_RDWR, socket
 from threading import Thread
 
 import pytest
-from esx_drift.doctoring import way as doctor_way
-from esx_drift.doctoring.way import Destination, examine_path
-from esx_drift.domain.doctor import Examination
+from esx_drift.doctoring import network_path as doctor_way
+from esx_drift.doctoring.examination import Examination
+from esx_drift.doctoring.network_path import Destination, examine_path
 from esx_drift.errors import VCenterUnreachable
 
 from tests.core.doctoring.conftest import Clinic, outcomes

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from esx_drift.domain.judging.condition import Condition
-from esx_drift.domain.names import make_fingerprint
+from esx_drift.domain.findings.condition import Condition
+from esx_drift.domain.stored.identifiers import make_fingerprint
 
 CONDITION = Condition("failure", "host-failed", "host-16", "warning", "esx01 could not be read")
 

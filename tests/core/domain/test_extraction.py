@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from esx_drift.domain.judging.extraction import ExtractionState, list_extraction_conditions
+from esx_drift.domain.findings.extraction import ExtractionState, list_extraction_conditions
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 WELL = ExtractionState(

@@ -3,11 +3,17 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from esx_drift.domain.judging.condition import Condition
-from esx_drift.domain.judging.findings import SEVERITIES, FindingsUpdate, rank_severity, update_findings
-from esx_drift.domain.judging.findings import CheckScope as Look
-from esx_drift.domain.shapes import Finding, ResolvedBecause, SuspectedFinding
-from esx_drift.domain.times import format_time, parse_time
+from esx_drift.domain.findings.condition import Condition
+from esx_drift.domain.findings.update import CheckScope as Look
+from esx_drift.domain.findings.update import FindingsUpdate, update_findings
+from esx_drift.domain.stored.types import (
+    SEVERITIES,
+    Finding,
+    ResolvedBecause,
+    SuspectedFinding,
+    rank_severity,
+)
+from esx_drift.domain.text.times import format_time, parse_time
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule

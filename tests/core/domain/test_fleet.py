@@ -4,22 +4,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from esx_drift.domain.fleets.fleet import (
+from esx_drift.contracts.fleet_document import list_fleet_errors
+from esx_drift.domain.fleet.fleet import (
     Fleet,
     VCenterSettings,
     build_fleet,
     find_excluding_pattern,
+    find_matching_pattern,
     select_routes,
 )
-from esx_drift.domain.fleets.patterns import find_matching_pattern
-from esx_drift.fleet_faults import list_fleet_errors
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.fleets import SETTINGS, fleet, fleets
 
 if TYPE_CHECKING:
-    from esx_drift.domain.fleets.document import FleetDocument
+    from esx_drift.domain.fleet.document import FleetDocument
 
 SCHEMA = json.loads(Path("schemas/fleet.schema.json").read_text())
 JSON = st.recursive(

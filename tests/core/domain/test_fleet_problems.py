@@ -1,13 +1,13 @@
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from esx_drift.domain.fleets.problems import list_fleet_problems
-from esx_drift.fleet_faults import list_fleet_errors
+from esx_drift.contracts.fleet_document import list_fleet_errors
+from esx_drift.domain.fleet.problems import list_fleet_problems
 
 from tests.core.fleets import fleet
 
 if TYPE_CHECKING:
-    from esx_drift.domain.fleets.document import FleetDocument
+    from esx_drift.domain.fleet.document import FleetDocument
 
 
 @pytest.mark.parametrize(

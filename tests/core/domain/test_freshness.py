@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from esx_drift.domain.judging.freshness import Freshness, FreshnessLimits, judge_freshness
+from esx_drift.domain.findings.extraction import Freshness, FreshnessLimits, judge_freshness
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

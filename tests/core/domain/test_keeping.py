@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from esx_drift.domain.keeping import (
+from esx_drift.domain.host_history import (
     carry_over_accepted,
     update_accepted,
     update_departed,
@@ -11,7 +11,7 @@ from esx_drift.domain.keeping import (
 )
 
 if TYPE_CHECKING:
-    from esx_drift.domain.shapes import Accepted, Change, ChangeKind, Departed, KnownHost
+    from esx_drift.domain.stored.types import Accepted, Change, ChangeKind, Departed, KnownHost
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 TEXT = "2026-11-23T02:14:00.000Z"

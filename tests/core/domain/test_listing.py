@@ -1,10 +1,10 @@
 from datetime import UTC, datetime, timedelta
 
-from esx_drift.domain.dispatching.known import list_unwatched_clusters
+from esx_drift.domain.dispatching.known_clusters import list_unwatched_clusters
 from esx_drift.domain.dispatching.listing import ReconciledListing, reconcile_listing
-from esx_drift.domain.fleets.fleet import VCenterSettings, find_excluding_pattern
-from esx_drift.domain.shapes import KnownCluster
-from esx_drift.domain.times import format_time
+from esx_drift.domain.fleet.fleet import VCenterSettings, find_excluding_pattern
+from esx_drift.domain.stored.types import KnownCluster
+from esx_drift.domain.text.times import format_time
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from esx_drift.domain import names
+from esx_drift.domain.stored import identifiers as names
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

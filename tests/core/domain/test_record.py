@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 
 from esx_drift.contracts import list_violations
-from esx_drift.domain.names import make_check_id
-from esx_drift.domain.record import RecordHeading, build_blank_record
-from esx_drift.log import build_empty_state
+from esx_drift.domain.stored.identifiers import make_check_id
+from esx_drift.domain.stored.records import RecordHeading, build_blank_record
+from esx_drift.journal import build_empty_state
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 REQUEST = "6f0d0c53-6f5c-5b6e-9a2f-6b1f6a1de5d7"

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from esx_drift.domain.times import format_time, parse_time
+from esx_drift.domain.text.times import format_time, parse_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

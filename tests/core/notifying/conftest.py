@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from esx_drift.adapters.secrets import SlackSecret
-from esx_drift.adapters.webhook import SlackWebhook
+from esx_drift.channels.slack import SlackWebhook
 
 from tests.simulator.certificates import Authority
 from tests.simulator.slack import SlackReceiver

@@ -1,9 +1,9 @@
 """What a message says of a failure fits the failure, and not only its kind."""
 
 import pytest
-from esx_drift.domain.shapes import Json
-from esx_drift.domain.telling.event import build_events
-from esx_drift.domain.telling.story import MessageContent, build_content
+from esx_drift.domain.stored.types import Json
+from esx_drift.messages.content import MessageContent, build_content
+from esx_drift.messages.events import build_events
 
 from tests.core.tellings import change, finding, not_looked, told
 

@@ -1,11 +1,9 @@
 import pytest
 from esx_drift.contracts import list_violations
-from esx_drift.domain.judging.findings import rank_severity
-from esx_drift.domain.names import make_event_id
-from esx_drift.domain.shapes import Change, Finding
-from esx_drift.domain.telling.event import CheckResult, build_events, rate_event
-from esx_drift.domain.telling.event_size import MAX_PUBLISH_BYTES
-from esx_drift.domain.telling.publication import build_publication
+from esx_drift.domain.stored.identifiers import make_event_id
+from esx_drift.domain.stored.types import Change, Finding, rank_severity
+from esx_drift.messages.events import CheckResult, build_events, rate_event
+from esx_drift.messages.publication import MAX_PUBLISH_BYTES, build_publication
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -5,21 +5,20 @@ from typing import TYPE_CHECKING, cast
 import boto3
 import pytest
 from esx_drift.adapters.deliveries import S3Deliveries
-from esx_drift.adapters.webhook import SlackWebhook
-from esx_drift.domain.fleets.fleet import Fleet, build_fleet
-from esx_drift.domain.names import make_delivery_key
-from esx_drift.domain.shapes import Event
-from esx_drift.domain.telling.event import build_events
-from esx_drift.domain.telling.slack_message import render_message
+from esx_drift.channels.slack import SlackWebhook, render_message
+from esx_drift.domain.fleet.fleet import Fleet, build_fleet
+from esx_drift.domain.stored.identifiers import make_delivery_key
+from esx_drift.domain.stored.types import Event
 from esx_drift.errors import ContractViolation, StoreUnavailable, WebhookRefused, WebhookUnavailable
-from esx_drift.notify import Notifier, parse_event
+from esx_drift.messages.events import build_events
+from esx_drift.notifying.notifier import Notifier, parse_event
 
 from tests.core.fleets import fleet
 from tests.core.tellings import change, finding, told
 from tests.simulator.slack import SlackReceiver
 
 if TYPE_CHECKING:
-    from esx_drift.domain.fleets.document import FleetDocument
+    from esx_drift.domain.fleet.document import FleetDocument
 
 NOW = datetime(2026, 11, 23, 2, 15, tzinfo=UTC)
 BUCKET = "audit"

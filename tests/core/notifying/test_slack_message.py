@@ -3,24 +3,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from esx_drift.channels.slack import MAX_HEADER_CHARACTERS, MAX_MESSAGE_CHARACTERS, render_message
 from esx_drift.contracts import list_violations
-from esx_drift.domain.shapes import Event, Json
-from esx_drift.domain.telling.event import CheckResult, build_events
-from esx_drift.domain.telling.next_steps import ADVICE_BY_KIND
-from esx_drift.domain.telling.slack_message import (
-    MAX_HEADER_CHARACTERS,
-    MAX_MESSAGE_CHARACTERS,
-    render_message,
-)
-from esx_drift.domain.telling.story import build_content, has_content
+from esx_drift.domain.stored.types import Event, Json
+from esx_drift.messages.content import build_content, has_content
+from esx_drift.messages.events import CheckResult, build_events
+from esx_drift.messages.kind_advice import ADVICE_BY_KIND
 from hypothesis import given
 
 from tests.core.tellings import change, family_of, finding, tellings, told
+from tests.paths import GOLDEN, SCHEMAS
 from tests.simulator.slack_limits import violations as slack_violations
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "messages"
-SCHEMA = Path(__file__).parents[3] / "schemas" / "event.schema.json"
-CASES = sorted(GOLDEN.iterdir())
+MESSAGES = GOLDEN / "messages"
+SCHEMA = SCHEMAS / "event.schema.json"
+CASES = sorted(MESSAGES.iterdir())
 
 
 def texts(value: Json, kind: str) -> Iterator[str]:

@@ -4,9 +4,9 @@ import boto3
 import pytest
 from botocore.config import Config
 from esx_drift.adapters.topic import SnsTopic
-from esx_drift.domain.telling.event import CheckResult, build_events
-from esx_drift.domain.telling.publication import MAX_SUBJECT_CHARACTERS, build_publication
 from esx_drift.errors import TopicUnavailable
+from esx_drift.messages.events import CheckResult, build_events
+from esx_drift.messages.publication import MAX_SUBJECT_CHARACTERS, build_publication
 from hypothesis import given
 
 from tests.core.tellings import finding, not_looked, tellings, told

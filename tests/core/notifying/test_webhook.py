@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from esx_drift.adapters.secrets import SlackSecret
-from esx_drift.adapters.webhook import SlackWebhook
+from esx_drift.channels.slack import SlackWebhook
 from esx_drift.errors import (
     EsxDriftError,
     SecretInvalid,
@@ -227,7 +227,7 @@ def test_slowness_has_an_end(
     answering: Answering, post: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An answer that takes longer than READ_SECONDS is none."""
-    monkeypatch.setattr("esx_drift.adapters.webhook.WEBHOOK_READ_SECONDS", 0.05)
+    monkeypatch.setattr("esx_drift.channels.slack.WEBHOOK_READ_SECONDS", 0.05)
     answering.reply = Reply(200, b"ok", delivery=Delivery(wait_seconds=5))
     error = _raised(post)
     assert isinstance(error, WebhookUnavailable)

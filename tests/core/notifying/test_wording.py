@@ -1,6 +1,6 @@
 import pytest
-from esx_drift.domain.shapes import Coverage
-from esx_drift.domain.telling.wording import (
+from esx_drift.domain.stored.types import Coverage
+from esx_drift.domain.text.wording import (
     clean_text,
     end_sentence,
     find_shell_argument,

@@ -6,7 +6,7 @@ from typing import Literal
 import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
-from esx_drift.adapters.breaker import S3Breakers
+from esx_drift.adapters.breakers import S3Breakers
 from esx_drift.domain.breaker import build_closed_breaker, record_refusal, record_success
 from esx_drift.errors import StoreUnavailable
 from moto import mock_aws

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from esx_drift.adapters.vcenter import wire as vcenter_wire
+from esx_drift.adapters.vcenter import http_client as vcenter_wire
 from esx_drift.adapters.vcenter.transport import Deadline
 from esx_drift.errors import VCenterUnreachable
 

@@ -13,7 +13,7 @@ from esx_drift.domain.breaker import (
     claim_turn,
     record_refusal,
 )
-from esx_drift.domain.names import encode_canonical_json, make_breaker_key
+from esx_drift.domain.stored.identifiers import encode_canonical_json, make_breaker_key
 from esx_drift.errors import (
     LoginRefused,
     LoginSuspended,

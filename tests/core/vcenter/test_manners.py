@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 from esx_drift.adapters.tls import build_tls_context
+from esx_drift.adapters.vcenter.connection_errors import Peer
+from esx_drift.adapters.vcenter.http_client import HttpClient
 from esx_drift.adapters.vcenter.session import RestSession as Session
 from esx_drift.adapters.vcenter.session import open_vcenter
-from esx_drift.adapters.vcenter.unreachable import Peer
-from esx_drift.adapters.vcenter.wire import HttpClient
 from esx_drift.errors import OutOfTime, VCenterError, VCenterUnavailable, VCenterUnreachable
 
 from tests.core.vcenter.conftest import CLUSTER, Door, Pki

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from esx_drift.adapters.vcenter import wire as vcenter_wire
-from esx_drift.adapters.vcenter.answers import translate_error_answer, translate_extract_refusal
-from esx_drift.adapters.vcenter.replies import (
+from esx_drift.adapters.vcenter import http_client as vcenter_wire
+from esx_drift.adapters.vcenter.error_answers import translate_error_answer, translate_extract_refusal
+from esx_drift.adapters.vcenter.http_client import HttpAnswer, parse_retry_after
+from esx_drift.adapters.vcenter.responses import (
     parse_cluster,
     parse_host,
     parse_identity,
@@ -15,7 +16,6 @@ from esx_drift.adapters.vcenter.replies import (
     parse_task,
     parse_text_body,
 )
-from esx_drift.adapters.vcenter.wire import HttpAnswer, parse_retry_after
 from esx_drift.errors import EsxDriftError, NoReport, VCenterError, VCenterUnavailable, VCenterUnreachable
 from hypothesis import given
 from hypothesis import strategies as st

@@ -4,7 +4,7 @@ import socket
 from contextlib import ExitStack
 
 import pytest
-from esx_drift.adapters.vcenter import wire as vcenter_wire
+from esx_drift.adapters.vcenter import http_client as vcenter_wire
 from esx_drift.errors import VCenterUnreachable
 
 from tests.core.vcenter.conftest import Door

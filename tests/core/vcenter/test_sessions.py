@@ -1,11 +1,7 @@
 """Sessions of an invocation: one a vCenter, always ended."""
 
 import pytest
-from esx_drift.errors import (
-    LoginRefused,
-    SecretInvalid,
-    VCenterUnreachable,
-)
+from esx_drift.errors import LoginRefused, SecretInvalid, VCenterUnreachable
 
 from tests.core.vcenter.servers import listening
 from tests.core.vcenter.world import NAME, World

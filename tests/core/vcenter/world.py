@@ -6,14 +6,12 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Event
 
-from esx_drift.adapters.breaker import S3Breakers
+from esx_drift.adapters.breakers import S3Breakers
 from esx_drift.adapters.secrets import Secrets, VCenterSecret
 from esx_drift.adapters.vcenter.session import open_vcenter
 from esx_drift.domain.breaker import LoginActor
-from esx_drift.errors import (
-    EsxDriftError,
-)
-from esx_drift.sessions import VCenterSessions
+from esx_drift.errors import EsxDriftError
+from esx_drift.vcenter_sessions import VCenterSessions
 from mypy_boto3_s3 import S3Client
 from mypy_boto3_secretsmanager import SecretsManagerClient
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from esx_drift.domain.names import encode_canonical_json, make_delivery_key
-from esx_drift.domain.times import format_time
+from esx_drift.domain.stored.identifiers import encode_canonical_json, make_delivery_key
+from esx_drift.domain.text.times import format_time
 from esx_drift.errors import StoreUnavailable
 
 if TYPE_CHECKING:

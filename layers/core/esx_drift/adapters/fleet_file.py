@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, cast
 from botocore.exceptions import BotoCoreError, ClientError
 
 from esx_drift.contracts import parse_json
-from esx_drift.domain.fleets.fleet import Fleet, build_fleet
-from esx_drift.domain.names import FLEET_KEY, compute_sha256
+from esx_drift.contracts.fleet_document import list_fleet_errors
+from esx_drift.domain.fleet.fleet import Fleet, build_fleet
+from esx_drift.domain.stored.identifiers import FLEET_KEY, compute_sha256
 from esx_drift.errors import ContractViolation, FleetInvalid, StoreUnavailable
-from esx_drift.fleet_faults import list_fleet_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import PutObjectRequestTypeDef
 
-    from esx_drift.domain.fleets.document import FleetDocument
+    from esx_drift.domain.fleet.document import FleetDocument
 
 LOST_WRITE_CODES = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
 """What S3 answers to a conditional write when somebody else wrote, is writing, or deleted."""

@@ -39,8 +39,8 @@ def accept(
     was accepted, 1: some was refused or nothing was sent, 2: trouble.
     """
     # boto3 takes long to load: only a command that needs it pays.
-    from esx_drift.cli.deciding import open_decision_client, parse_decision_options  # noqa: PLC0415 -- see above
-    from esx_drift.cli.deciding_accept import accept_cluster, accept_vcenter  # noqa: PLC0415 -- see above
+    from esx_drift.cli.accept_decision import accept_cluster, accept_vcenter  # noqa: PLC0415 -- see above
+    from esx_drift.cli.decision_client import open_decision_client, parse_decision_options  # noqa: PLC0415 -- see above
 
     word = parse_decision_options(reason, ask=not yes, wait_seconds=wait)
     if not cluster.startswith("@"):

@@ -5,7 +5,9 @@ from typing import Annotated
 import typer
 
 from esx_drift import __version__
-from esx_drift.cli import accept, compare, doctor, fleet, retire, status, validation
+from esx_drift.cli import accept, doctor, fleet, retire, status
+from esx_drift.cli import diff as compare
+from esx_drift.cli import validate as validation
 from esx_drift.cli.terminal import print_line
 
 app = typer.Typer(

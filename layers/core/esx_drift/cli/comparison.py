@@ -3,16 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from esx_drift.domain.images.canonical import build_snapshot
+from esx_drift.domain.findings.condition import Condition
+from esx_drift.domain.findings.look_conditions import list_look_conditions
+from esx_drift.domain.host_history import carry_over_accepted
 from esx_drift.domain.images.consistency import list_document_inconsistencies
-from esx_drift.domain.images.coverage import ReportedHost, build_inventory, measure_coverage
 from esx_drift.domain.images.document import Document
-from esx_drift.domain.images.report import Report, read_report
-from esx_drift.domain.judging.assess import list_look_conditions
-from esx_drift.domain.judging.condition import Condition
-from esx_drift.domain.keeping import carry_over_accepted
-from esx_drift.domain.shapes import Accepted, Change, Coverage, Finding, Snapshot, Transition
-from esx_drift.domain.times import format_time
+from esx_drift.domain.images.report import (
+    Report,
+    ReportedHost,
+    build_inventory,
+    measure_coverage,
+    read_report,
+)
+from esx_drift.domain.images.snapshot import build_snapshot
+from esx_drift.domain.stored.types import Accepted, Change, Coverage, Finding, Snapshot, Transition
+from esx_drift.domain.text.times import format_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,7 @@ def read_both(baseline: Document, current: Document) -> tuple[ComparedDocument, 
 def compare_documents(baseline: ComparedDocument, current: ComparedDocument) -> Comparison:
     """Compare them."""
     # Imported late, because it takes longer than all the rest.
-    from esx_drift.domain.changes.diff import compare_snapshots  # noqa: PLC0415 -- see above
+    from esx_drift.domain.changes.compare import compare_snapshots  # noqa: PLC0415 -- see above
 
     changes = compare_snapshots(baseline.snapshot, current.snapshot, {})
     known = {condition.fingerprint for condition in _shown_by(baseline, None)}

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from esx_drift.cli.comparison import Comparison
 from esx_drift.domain.images.labels import name_esxi_release
-from esx_drift.domain.shapes import Change, Labels
-from esx_drift.domain.telling.wording import clean_text, format_count, join_names, list_host_names
+from esx_drift.domain.stored.types import Change, Labels
+from esx_drift.domain.text.wording import clean_text, format_count, join_names, list_host_names
 
 MAX_SENTENCE_NAMES = 3
 _ONLY = {"base_image": "ESXi", "add_on": "add-on"}

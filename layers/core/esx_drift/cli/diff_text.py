@@ -9,15 +9,9 @@ from rich.text import Text
 from esx_drift.cli.comparison import Comparison
 from esx_drift.cli.diff_sentence import render_sentence
 from esx_drift.cli.terminal import print_line, print_table
-from esx_drift.domain.shapes import Change, Finding, Severity
-from esx_drift.domain.telling.wording import (
-    clean_text,
-    format_moment,
-    format_share,
-    join_names,
-    list_host_names,
-)
-from esx_drift.domain.times import format_time
+from esx_drift.domain.stored.types import Change, Finding, Severity
+from esx_drift.domain.text.times import format_time
+from esx_drift.domain.text.wording import clean_text, format_moment, format_share, join_names, list_host_names
 
 MAX_TABLE_NAMES = 6
 MAX_RELABELLED = 5

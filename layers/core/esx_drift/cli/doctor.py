@@ -8,12 +8,12 @@ from rich.table import Table
 from rich.text import Text
 
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, escape_unprintable, make_stdout, print_line
-from esx_drift.domain.doctor import NO_TIME
+from esx_drift.doctoring.examination import NO_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from esx_drift.domain.doctor import DoctorRequest, StepResult
+    from esx_drift.doctoring.examination import DoctorRequest, StepResult
 
 OUTCOME_STYLES = {"ok": "green", "failed": "bold red", "untried": "dim"}
 

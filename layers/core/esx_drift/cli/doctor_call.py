@@ -11,7 +11,7 @@ from esx_drift.contracts import require_valid
 from esx_drift.errors import PermanentError
 
 if TYPE_CHECKING:
-    from esx_drift.domain.doctor import DoctorReply, DoctorRequest, StepResult
+    from esx_drift.doctoring.examination import DoctorReply, DoctorRequest, StepResult
 
 ASK_ONCE_CONFIG = Config(read_timeout=310, retries={"total_max_attempts": 1})
 """Longer than a checker may run; asked a second time, it would extract and send a second time."""

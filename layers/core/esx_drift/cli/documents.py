@@ -8,7 +8,7 @@ from pathlib import Path
 
 from esx_drift.cli.terminal import fail, print_note
 from esx_drift.contracts import list_unknown_fields, read_document
-from esx_drift.contracts.parsing import MAX_BYTES, build_json_refusal
+from esx_drift.contracts.json_parsing import MAX_BYTES, build_json_refusal
 from esx_drift.domain.images.document import Document
 from esx_drift.errors import ContractViolation
 

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from esx_drift.cli.fleet_text import FleetText, NotReadable, parse_fleet_text
+from esx_drift.cli.fleet_yaml import FleetText, NotReadable, parse_fleet_text
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_warning
-from esx_drift.domain.fleets.fleet import Fleet, build_fleet
-from esx_drift.fleet_faults import list_fleet_errors
+from esx_drift.contracts.fleet_document import list_fleet_errors
+from esx_drift.domain.fleet.fleet import Fleet, build_fleet
 
 if TYPE_CHECKING:
-    from esx_drift.domain.fleets.document import FleetDocument
+    from esx_drift.domain.fleet.document import FleetDocument
 
 fleet_app = typer.Typer(
     help="The fleet file: which vCenters are watched, and who is told.", no_args_is_help=True

@@ -10,12 +10,12 @@ from esx_drift.adapters.fleet_file import FleetFile, parse_fleet
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.cli.aws import explain_aws_errors, make_clients, read_stack_outputs
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_warning
-from esx_drift.domain.fleets.fleet import Fleet, build_fleet
-from esx_drift.domain.names import FLEET_KEY, compute_sha256
+from esx_drift.domain.fleet.fleet import Fleet, build_fleet
+from esx_drift.domain.stored.identifiers import FLEET_KEY, compute_sha256
 from esx_drift.errors import FleetInvalid, SecretInvalid
 
 if TYPE_CHECKING:
-    from esx_drift.domain.fleets.document import FleetDocument
+    from esx_drift.domain.fleet.document import FleetDocument
 
 EMPTY = Fleet(())
 

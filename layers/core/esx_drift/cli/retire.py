@@ -23,8 +23,8 @@ def retire(
     Its log stays. If it is listed again, it is watched again. Exit code 0: retired, 1: not, 2: trouble.
     """
     # boto3 takes long to load: only a command that needs it pays.
-    from esx_drift.cli.deciding import open_decision_client, parse_decision_options  # noqa: PLC0415 -- see above
-    from esx_drift.cli.deciding_retire import retire_cluster  # noqa: PLC0415 -- see above
+    from esx_drift.cli.decision_client import open_decision_client, parse_decision_options  # noqa: PLC0415 -- see above
+    from esx_drift.cli.retire_decision import retire_cluster  # noqa: PLC0415 -- see above
 
     word = parse_decision_options(reason, ask=not yes, wait_seconds=wait)
     desk = open_decision_client(stack)

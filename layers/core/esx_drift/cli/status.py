@@ -7,10 +7,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from esx_drift.cli.fleet_rows import FleetStatus, StatusRow, build_rows, index_by_log
+from esx_drift.cli.status_rows import FleetStatus, StatusRow, build_rows, index_by_log
 from esx_drift.cli.terminal import escape_unprintable, make_stdout, print_line
-from esx_drift.domain.telling.wording import format_count
-from esx_drift.domain.times import parse_time
+from esx_drift.domain.text.times import parse_time
+from esx_drift.domain.text.wording import format_count
 
 STYLES = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 HEADINGS = ("vCenter", "Cluster", "Image", "Uniform", "Covered", "Last look (UTC)", "Open findings")
@@ -42,10 +42,10 @@ def status(stack: StatusStackOption = "esx-drift") -> None:
 
 def _known(stack: str) -> FleetStatus:
     # boto3 takes long to load: only a command that needs it pays.
+    from esx_drift.adapters.audit_store import S3Store  # noqa: PLC0415 -- see above
     from esx_drift.adapters.fleet_file import FleetFile  # noqa: PLC0415 -- see above
-    from esx_drift.adapters.store import S3Store  # noqa: PLC0415 -- see above
     from esx_drift.cli.aws import explain_aws_errors, make_clients, read_stack_outputs  # noqa: PLC0415 -- see above
-    from esx_drift.cli.states import count_standalone_hosts, read_snapshots, read_states  # noqa: PLC0415 -- see above
+    from esx_drift.cli.log_states import count_standalone_hosts, read_snapshots, read_states  # noqa: PLC0415 -- see above
 
     aws = make_clients()
     with explain_aws_errors("Reading the fleet's state"):

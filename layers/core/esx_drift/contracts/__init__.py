@@ -6,10 +6,10 @@
 
 from typing import cast
 
-from esx_drift.contracts.notices import walk_unknown_fields
-from esx_drift.contracts.parsing import parse_json, parse_json_of_any_depth, require_shallow
-from esx_drift.contracts.schemas import closed_validator, fast_validator
-from esx_drift.contracts.wording import render_violations
+from esx_drift.contracts.json_parsing import parse_json, parse_json_of_any_depth, require_shallow
+from esx_drift.contracts.unknown_fields import walk_unknown_fields
+from esx_drift.contracts.validators import closed_validator, fast_validator
+from esx_drift.contracts.violations import render_violations
 from esx_drift.domain.images.document import Document
 from esx_drift.errors import ContractViolation
 

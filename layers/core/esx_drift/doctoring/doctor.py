@@ -7,21 +7,21 @@ from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from esx_drift import __version__
-from esx_drift.adapters.breaker import S3Breakers
-from esx_drift.adapters.clients import s3, secrets_manager, sns, sqs
+from esx_drift.adapters.aws_clients import s3, secrets_manager, sns, sqs
+from esx_drift.adapters.breakers import S3Breakers
 from esx_drift.adapters.fleet_file import FleetFile
 from esx_drift.adapters.secrets import Secrets
-from esx_drift.adapters.vcenter.wire import TIME_FOR_A_CALL_MS
-from esx_drift.adapters.webhook import SlackWebhook
+from esx_drift.adapters.vcenter.http_client import TIME_FOR_A_CALL_MS
+from esx_drift.channels.slack import SlackWebhook
 from esx_drift.config import LookingConfig, NotifierConfig
 from esx_drift.contracts import require_valid
-from esx_drift.doctoring.aws import AwsDoctor, build_drill_event
-from esx_drift.doctoring.login import PasswordReset
+from esx_drift.doctoring.aws_access import AwsDoctor, build_drill_event
+from esx_drift.doctoring.examination import DoctorReply, DoctorRequest, Examination, StepResult, find_fix
+from esx_drift.doctoring.password_reset import PasswordReset
 from esx_drift.doctoring.routes import RouteDoctor
 from esx_drift.doctoring.vcenter import TimeBounds, VCenterDoctor
-from esx_drift.domain.doctor import DoctorReply, DoctorRequest, Examination, StepResult, find_fix
-from esx_drift.domain.fleets.fleet import Fleet, VCenterSettings
-from esx_drift.domain.telling.wording import format_count
+from esx_drift.domain.fleet.fleet import Fleet, VCenterSettings
+from esx_drift.domain.text.wording import format_count
 from esx_drift.errors import EsxDriftError, RequestRefused
 
 MAX_PARALLEL_EXAMINATIONS = 16

@@ -4,22 +4,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from esx_drift.adapters.vcenter.wire import MAX_BODY_BYTES
+from esx_drift.adapters.vcenter.http_client import MAX_BODY_BYTES
 from esx_drift.contracts import read_document
-from esx_drift.domain.doctor import Examination
-from esx_drift.domain.fleets.fleet import VCenterSettings
-from esx_drift.domain.images.coverage import list_uncovered_hosts, measure_coverage
-from esx_drift.domain.images.report import Report, read_report
-from esx_drift.domain.judging.extraction import (
+from esx_drift.doctoring.examination import Examination
+from esx_drift.domain.findings.extraction import (
     ELIGIBILITY_CHECK_FAILURE,
+    MAX_AHEAD,
     TASK_SUCCEEDED,
     UNFINISHED_TASK_STATUSES,
 )
-from esx_drift.domain.judging.freshness import MAX_AHEAD
-from esx_drift.domain.telling.next_steps import ADVICE_BY_KIND
-from esx_drift.domain.telling.wording import clean_text, format_elapsed, join_names
-from esx_drift.domain.times import format_time
+from esx_drift.domain.fleet.fleet import VCenterSettings
+from esx_drift.domain.images.report import Report, list_uncovered_hosts, measure_coverage, read_report
+from esx_drift.domain.text.times import format_time
+from esx_drift.domain.text.wording import clean_text, format_elapsed, join_names
 from esx_drift.errors import ContractViolation, NoReport, NotEligible
+from esx_drift.messages.kind_advice import ADVICE_BY_KIND
 from esx_drift.ports import ExtractionTask, ListedCluster, ReportReply, SubmittedExtraction, VCenterSession
 
 NEEDS_READ = "System.Read"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from urllib3.util import parse_url
 
 from esx_drift.adapters.secrets import SlackSecret
-from esx_drift.doctoring.way import DEFAULT_PORTS, PATH_STEPS, Destination, examine_path
-from esx_drift.domain.doctor import FIX_FACT, Examination, StepResult, find_fix
-from esx_drift.domain.fleets.fleet import Route
+from esx_drift.doctoring.examination import FIX_FACT, Examination, StepResult, find_fix
+from esx_drift.doctoring.network_path import DEFAULT_PORTS, PATH_STEPS, Destination, examine_path
+from esx_drift.domain.fleet.fleet import Route
 from esx_drift.errors import EsxDriftError, WebhookRefused
 from esx_drift.ports import WebhookPort
 

@@ -7,23 +7,22 @@ from functools import partial
 
 from esx_drift.adapters.secrets import Secrets, VCenterSecret
 from esx_drift.adapters.tls import build_tls_context
-from esx_drift.adapters.vcenter.answers import TOO_OLD, translate_error_answer
-from esx_drift.adapters.vcenter.replies import parse_identity
+from esx_drift.adapters.vcenter.connection_errors import Peer
+from esx_drift.adapters.vcenter.error_answers import TOO_OLD, translate_error_answer
+from esx_drift.adapters.vcenter.http_client import TIME_FOR_A_CALL_MS, HttpAnswer, HttpClient
+from esx_drift.adapters.vcenter.responses import parse_identity
 from esx_drift.adapters.vcenter.session import ABOUT_PATH, open_vcenter
-from esx_drift.adapters.vcenter.unreachable import Peer
-from esx_drift.adapters.vcenter.wire import TIME_FOR_A_CALL_MS, HttpAnswer, HttpClient
-from esx_drift.admitting import BreakerStore
+from esx_drift.doctoring.examination import FIX_FACT, NO_TIME, Examination, StepResult, find_fix
 from esx_drift.doctoring.extraction import NEEDS_READ, PRIVILEGES, ExtractionDoctor, find_privilege
-from esx_drift.doctoring.login import PasswordReset
-from esx_drift.doctoring.way import PATH_STEPS, Destination, examine_path
-from esx_drift.domain.doctor import FIX_FACT, NO_TIME, Examination, StepResult, find_fix
-from esx_drift.domain.fleets.fleet import VCenterSettings, find_excluding_pattern
-from esx_drift.domain.images.versions import compare_versions
-from esx_drift.domain.judging.clock import MAX_SKEW_SECONDS
-from esx_drift.domain.telling.wording import format_count
+from esx_drift.doctoring.network_path import PATH_STEPS, Destination, examine_path
+from esx_drift.doctoring.password_reset import PasswordReset
+from esx_drift.domain.findings.vcenter_failures import MAX_SKEW_SECONDS
+from esx_drift.domain.fleet.fleet import VCenterSettings, find_excluding_pattern
+from esx_drift.domain.text.versions import compare_versions
+from esx_drift.domain.text.wording import format_count
 from esx_drift.errors import ApiUnsupported, EsxDriftError, LoginSuspended, NotAuthorized, OutOfTime
-from esx_drift.ports import ListedCluster, VCenterSession
-from esx_drift.sessions import LoginGuard, OpenableSession, VCenterSessions
+from esx_drift.ports import BreakerStore, ListedCluster, VCenterSession
+from esx_drift.vcenter_sessions import LoginGuard, OpenableSession, VCenterSessions
 
 VCENTER_STEPS = ("secret", *PATH_STEPS, "clock", "login", "version", *PRIVILEGES, "extraction")
 

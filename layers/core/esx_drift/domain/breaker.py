@@ -9,7 +9,7 @@ logins are under way at once than there are checkers, and one.
 from datetime import datetime, timedelta
 from typing import Literal, TypedDict
 
-from esx_drift.domain.times import format_time, parse_time
+from esx_drift.domain.text.times import format_time, parse_time
 
 type LoginActor = Literal["dispatcher", "checker", "doctor"]
 

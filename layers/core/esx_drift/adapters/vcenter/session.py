@@ -12,13 +12,15 @@ from urllib.parse import quote
 
 from esx_drift.adapters.secrets import VCenterSecret
 from esx_drift.adapters.tls import build_tls_context
-from esx_drift.adapters.vcenter.answers import (
+from esx_drift.adapters.vcenter.connection_errors import Peer
+from esx_drift.adapters.vcenter.error_answers import (
     parse_complaint,
     translate_error_answer,
     translate_extract_refusal,
 )
-from esx_drift.adapters.vcenter.listing import list_everything
-from esx_drift.adapters.vcenter.replies import (
+from esx_drift.adapters.vcenter.http_client import HttpAnswer, HttpClient
+from esx_drift.adapters.vcenter.responses import (
+    list_everything,
     parse_cluster,
     parse_enabled,
     parse_host,
@@ -27,15 +29,8 @@ from esx_drift.adapters.vcenter.replies import (
     parse_task,
     parse_text_body,
 )
-from esx_drift.adapters.vcenter.unreachable import Peer
-from esx_drift.adapters.vcenter.wire import HttpAnswer, HttpClient
-from esx_drift.domain.shapes import ClockFacts, VCenterIdentity
-from esx_drift.errors import (
-    ApiUnsupported,
-    LoginRefused,
-    NoReport,
-    RequestRefused,
-)
+from esx_drift.domain.stored.types import ClockFacts, VCenterIdentity
+from esx_drift.errors import ApiUnsupported, LoginRefused, NoReport, RequestRefused
 from esx_drift.ports import ExtractionTask, InventoryEntry, ListedCluster, ReportReply, SubmittedExtraction
 
 ABOUT_PATH = "/sdk/vim25/8.0.3.0/ServiceInstance/ServiceInstance/content"

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from esx_drift.domain.images.image import format_part_version
-from esx_drift.domain.images.versions import compare_versions
-from esx_drift.domain.shapes import Change, ChangeKind, Element, Json, Severity
+from esx_drift.domain.stored.types import Change, ChangeKind, Element, Json, Severity
+from esx_drift.domain.text.versions import compare_versions
 
 type DifferenceKind = Literal["added", "removed", "changed", "relabelled"]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from esx_drift.domain.images.description import Description, Descriptions
 from esx_drift.domain.images.image import format_part_version
-from esx_drift.domain.shapes import Json, Parts
+from esx_drift.domain.stored.types import Json, Parts
 
 type LabelledVersion = tuple[str, str]
 """A part and its version."""

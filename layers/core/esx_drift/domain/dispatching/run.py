@@ -4,8 +4,8 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
-from esx_drift.domain.names import make_request_id
-from esx_drift.domain.shapes import Dispatch, ExpectedCluster, Record
+from esx_drift.domain.stored.identifiers import make_request_id
+from esx_drift.domain.stored.types import Dispatch, ExpectedCluster, Record
 
 type Trigger = Literal["schedule", "retry", "direct"]
 

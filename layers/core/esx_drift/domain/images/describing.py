@@ -7,9 +7,9 @@ from esx_drift.domain.images.description import Descriptions
 from esx_drift.domain.images.labels import Tables, make_part_name
 from esx_drift.domain.images.report import Report
 from esx_drift.domain.images.sources import Listed, Remembered, Source
-from esx_drift.domain.images.versions import make_natural_key, sort_naturally
-from esx_drift.domain.names import encode_canonical_json
-from esx_drift.domain.shapes import Described, KnownHost, Labels, Snapshot
+from esx_drift.domain.stored.identifiers import encode_canonical_json
+from esx_drift.domain.stored.types import Described, KnownHost, Labels, Snapshot
+from esx_drift.domain.text.versions import make_natural_key, sort_naturally
 
 
 def build_labels(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from esx_drift.domain.shapes import Described, Json, Snapshot
+from esx_drift.domain.stored.types import Described, Json, Snapshot
 
 
 class Descriptions:

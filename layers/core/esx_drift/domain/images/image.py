@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from esx_drift.domain.shapes import Image, Json, Parts
+from esx_drift.domain.stored.types import Image, Json, Parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, cast
 
-from esx_drift.domain.names import encode_canonical_json
-from esx_drift.domain.shapes import Image, Json, Labels
-from esx_drift.domain.times import format_time, parse_time
+from esx_drift.domain.stored.identifiers import encode_canonical_json
+from esx_drift.domain.stored.types import Image, Json, Labels
+from esx_drift.domain.text.times import format_time, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from esx_drift.domain.images.description import Description
 from esx_drift.domain.images.image import format_part_version
 from esx_drift.domain.images.labels import DESCRIBED, Tables, find_label, make_part_name
-from esx_drift.domain.shapes import Image, Json, Parts
+from esx_drift.domain.stored.types import Image, Json, Parts
 
 if TYPE_CHECKING:
     from esx_drift.domain.images.document import SoftwareInfo

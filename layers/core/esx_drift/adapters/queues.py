@@ -1,0 +1,51 @@
+"""The CheckQueue and the RetryQueue, over boto3.
+
+The CheckQueue is a standard queue with fair queueing: ``MessageGroupId`` is the vCenter, so that SQS favours
+the others while one is slow or large
+(https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from esx_drift.domain.stored.identifiers import encode_canonical_json, encode_key_part
+from esx_drift.domain.stored.types import CheckRequest, RetryRequest
+from esx_drift.errors import QueueUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+MAX_QUEUE_DELAY_SECONDS = 900
+"""An SQS limit: DelaySeconds is 15 minutes at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class SqsQueue:
+    """``ports.Queue`` on two queues; ``client`` gives the same SQS client each time."""
+
+    client: Callable[[], "SQSClient"]
+    check_queue_url: str
+    retry_queue_url: str
+
+    def send_check(self, request: CheckRequest, delay_seconds: int) -> None:
+        """Ask for a check."""
+        self._send(self.check_queue_url, request, delay_seconds)
+
+    def send_retry(self, request: RetryRequest, delay_seconds: int) -> None:
+        """Ask for a vCenter to be listed again."""
+        self._send(self.retry_queue_url, request, delay_seconds)
+
+    def _send(self, url: str, request: Mapping[str, object], delay_seconds: int) -> None:
+        vcenter = str(request["vcenter"])
+        try:
+            self.client().send_message(
+                QueueUrl=url,
+                MessageBody=encode_canonical_json(request).decode(),
+                DelaySeconds=max(0, min(delay_seconds, MAX_QUEUE_DELAY_SECONDS)),
+                MessageGroupId=encode_key_part(vcenter),
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise QueueUnavailable(f"SQS did not take a message about {vcenter}: {error}") from error

@@ -1,0 +1,176 @@
+"""One vCenter over HTTPS: bounded in time and size, never redirected, deaf to this machine's environment."""
+
+import math
+import ssl
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+
+import requests
+from urllib3 import BaseHTTPResponse, Retry
+from urllib3.exceptions import HTTPError, InvalidHeader, ReadTimeoutError
+
+from esx_drift.adapters.vcenter.connection_errors import Peer, translate_connection_error
+from esx_drift.adapters.vcenter.transport import Deadline, DirectSession, Transport
+from esx_drift.domain.stored.types import ClockFacts
+from esx_drift.domain.text.times import format_time
+from esx_drift.errors import OutOfTime, VCenterUnreachable
+
+CONNECT_SECONDS = 5.0
+"""For TCP, and again for TLS. A vCenter in reach needs milliseconds: more only delays the news."""
+
+READ_SECONDS = 30.0
+"""For each wait for bytes. A busy vCenter takes seconds for the report of a large cluster."""
+
+HEAD_SECONDS = READ_SECONDS
+"""From the begin of a call to the end of the headers, a proxy's too, however steadily they dribble."""
+
+BODY_SECONDS = 60.0
+"""For a whole body, and all that frames it: a function must not be held until its own time-out."""
+
+TIME_FOR_A_CALL_MS = 105_000
+"""What one call may take: connecting, headers and body by their bounds, and 10 s to end the session."""
+
+MAX_BODY_BYTES = 32 * 1024 * 1024
+"""The report of 96 hosts with 96 images has 2.5 MB."""
+
+MAX_RETRY_AFTER_SECONDS = 10.0
+"""A longer ``Retry-After`` is left to the queue: waiting here is paid for."""
+
+CHUNK_BYTES = 64 * 1024
+BUSY_STATUSES = frozenset({429, 503})
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """One HTTP answer. ``date`` is the vCenter's clock; ``cut``: the body ends after MAX_BODY_BYTES."""
+
+    address: str
+    operation: str
+    status: int
+    headers: Mapping[str, str]
+    date: datetime
+    body: bytes
+    cut: bool
+
+
+class HttpClient:
+    """Calls to the one host that the secret names, one at a time."""
+
+    def __init__(
+        self,
+        peer: Peer,
+        context: ssl.SSLContext,
+        clock: Callable[[], datetime],
+        pause: Callable[[float], None] = time.sleep,
+        time_left_ms: Callable[[], float] = lambda: math.inf,
+    ) -> None:
+        self.peer = peer
+        self._clock = clock
+        self._pause = pause
+        self._time_left_ms = time_left_ms
+        self.clock_facts: ClockFacts | None = None
+        self._deadline = Deadline()
+        self._http = DirectSession()
+        self._http.trust_env = False
+        self._http.proxies = {"https": peer.proxy} if peer.proxy else {}
+        # The vCenter sets its token as a cookie too: one that is dead must not go along with a new one.
+        self._http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        # No compression: what is kept is byte for byte what was sent, and no small body becomes a huge one.
+        self._http.headers.update({"Accept": "application/json", "Accept-Encoding": "identity"})
+        self._http.mount("https://", Transport(context, self._deadline))
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        params: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> HttpAnswer:
+        """One answer, whatever its status. A GET is tried twice if the vCenter asks for a short wait.
+
+        Raises ``VCenterUnreachable``, or ``OutOfTime`` for a call that this run of the function might not
+        live to end. Ending a session is always begun.
+        """
+        if method != "DELETE" and self._time_left_ms() < TIME_FOR_A_CALL_MS:
+            raise OutOfTime(
+                f"{self.peer.address} was too slow: no time is left in this run for {method} {path}"
+            )
+        answer = self._once(method, path, params, headers)
+        wait_seconds = parse_retry_after(answer)
+        if method != "GET" or wait_seconds is None or wait_seconds > MAX_RETRY_AFTER_SECONDS:
+            return answer
+        self._pause(wait_seconds)
+        return self._once(method, path, params, headers)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _once(
+        self, method: str, path: str, params: Sequence[tuple[str, str]], headers: Mapping[str, str] | None
+    ) -> HttpAnswer:
+        self._deadline.start(HEAD_SECONDS)
+        try:
+            with self._http.request(
+                method,
+                f"https://{self.peer.address}{path}",
+                params=list(params),
+                headers=headers,
+                timeout=(CONNECT_SECONDS, READ_SECONDS),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                said, now = _date(response.headers.get("Date")), self._clock()
+                self.clock_facts = _compared(said, now)
+                body, cut = self._body(response.raw)
+                date = said or now
+                operation = f"{method} {path}"
+                status = response.status_code
+                return HttpAnswer(self.peer.address, operation, status, response.headers, date, body, cut)
+        except (requests.RequestException, HTTPError) as error:
+            raise translate_connection_error(self.peer, error) from error
+
+    def _body(self, raw: BaseHTTPResponse) -> tuple[bytes, bool]:
+        self._deadline.start(BODY_SECONDS)
+        body = bytearray()
+        try:
+            while chunk := raw.read1(CHUNK_BYTES, decode_content=True):
+                body += chunk
+                if len(body) > MAX_BODY_BYTES:
+                    return bytes(body), True
+        except ReadTimeoutError as error:
+            raise VCenterUnreachable(
+                f"the answer of {self.peer.address} did not end within {BODY_SECONDS:.0f} s,"
+                f" or paused for {READ_SECONDS:.0f} s",
+                {"phase": "http"},
+            ) from error
+        return bytes(body), False
+
+
+def parse_retry_after(answer: HttpAnswer) -> float | None:
+    """How long the vCenter asks us to wait; none if it does not, or not in a form that HTTP knows."""
+    header = answer.headers.get("Retry-After")
+    if answer.status not in BUSY_STATUSES or header is None:
+        return None
+    try:
+        return Retry().parse_retry_after(header)
+    except (InvalidHeader, ValueError, OverflowError):
+        return None
+
+
+def _compared(said: datetime | None, now: datetime) -> ClockFacts | None:
+    if said is None:
+        return None
+    return {"vcenter_date": format_time(said), "skew_seconds": round((said - now).total_seconds(), 3)}
+
+
+def _date(header: str | None) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(header or "")
+    except (ValueError, OverflowError):
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,0 +1,161 @@
+"""JSON of the vCenter as values. What is missing or of another type is an error that names the field."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+
+from esx_drift.adapters.vcenter.error_answers import (
+    TOO_MANY,
+    build_unforeseen_error,
+    extract_complaint,
+    parse_answer_json,
+    translate_error_answer,
+)
+from esx_drift.adapters.vcenter.http_client import HttpAnswer
+from esx_drift.domain.stored.types import VCenterIdentity
+from esx_drift.domain.text.times import parse_time
+from esx_drift.errors import VCenterError
+from esx_drift.ports import ExtractionTask, InventoryEntry, ListedCluster
+
+MAX_TOKEN_LENGTH = 4096
+
+
+def parse_text_body(answer: HttpAnswer) -> str:
+    """The body of a login or of an extraction: one JSON string that is fit for a header and a path."""
+    value = parse_answer_json(answer)
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TOKEN_LENGTH or not _is_plain(value):
+        raise build_unforeseen_error(answer, "with a body that is not one JSON string")
+    return value
+
+
+def _is_plain(value: str) -> bool:
+    return value.isascii() and value.isprintable() and " " not in value
+
+
+def parse_list(answer: HttpAnswer) -> list[Mapping[str, object]]:
+    """The body of a listing: objects."""
+    value = parse_answer_json(answer)
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise build_unforeseen_error(answer, "with a body that is not a list of objects")
+    return value
+
+
+def require_text(item: Mapping[str, object], name: str, answer: HttpAnswer) -> str:
+    """A text that the API promises."""
+    value = item.get(name)
+    if not isinstance(value, str) or not value:
+        raise build_unforeseen_error(answer, f"without {name}")
+    return value
+
+
+def parse_cluster(item: Mapping[str, object], answer: HttpAnswer) -> ListedCluster:
+    """A cluster of a listing. An id with ``@`` in front can't be told from the logs that are ours alone."""
+    cluster = ListedCluster(require_text(item, "cluster", answer), require_text(item, "name", answer))
+    if cluster.id.startswith("@"):
+        raise build_unforeseen_error(answer, f"with a cluster whose id is {cluster.id[:80]!r}")
+    return cluster
+
+
+def parse_host(item: Mapping[str, object], answer: HttpAnswer) -> InventoryEntry:
+    """A host of a listing."""
+    power = item.get("power_state")
+    return InventoryEntry(
+        require_text(item, "host", answer),
+        require_text(item, "name", answer),
+        require_text(item, "connection_state", answer),
+        power if isinstance(power, str) else None,
+    )
+
+
+def parse_identity(answer: HttpAnswer) -> VCenterIdentity:
+    """The ``about`` of ServiceContent."""
+    content = parse_answer_json(answer)
+    about = content.get("about") if isinstance(content, dict) else None
+    if not isinstance(about, dict):
+        raise build_unforeseen_error(answer, "without about")
+    return {
+        "instance_uuid": require_text(about, "instanceUuid", answer),
+        "version": require_text(about, "version", answer),
+        "build": require_text(about, "build", answer),
+    }
+
+
+def parse_enabled(answer: HttpAnswer) -> bool:
+    """Whether a feature of a cluster is enabled."""
+    info = parse_answer_json(answer)
+    enabled = info.get("enabled") if isinstance(info, dict) else None
+    if not isinstance(enabled, bool):
+        raise build_unforeseen_error(answer, "without enabled")
+    return enabled
+
+
+def parse_task(task_id: str, answer: HttpAnswer) -> ExtractionTask:
+    """A task, of which only the status is needed; its ``result`` is never read.
+
+    vCenter 8.0.3 renders the maps in a task's result as lists, unlike the report itself.
+    """
+    info = parse_answer_json(answer)
+    if not isinstance(info, dict):
+        raise build_unforeseen_error(answer, "with a body that is not a task")
+    return ExtractionTask(
+        task_id,
+        require_text(info, "status", answer),
+        _time(info.get("start_time")),
+        _time(info.get("end_time")),
+        extract_complaint(info.get("error")).text or None,
+    )
+
+
+def _time(value: object) -> datetime | None:
+    try:
+        return parse_time(value) if isinstance(value, str) else None
+    except (ValueError, OverflowError):
+        return None
+
+
+type Params = Sequence[tuple[str, str]]
+
+
+type Get = Callable[[str, Params], HttpAnswer]
+
+
+LISTING_OK = 200
+
+
+def list_everything(get: Get, path: str, params: Params = ()) -> list[HttpAnswer]:
+    """The answers that together list all of it; what several of them hold is the same object.
+
+    Raises what a failed call stands for, also when one single folder holds too many.
+    """
+    return _split(get, path, params, (_datacenters, _folders))
+
+
+type Divide = Callable[[Get, Params], Iterable[Params]]
+
+
+def _split(get: Get, path: str, params: Params, divisions: Sequence[Divide]) -> list[HttpAnswer]:
+    answer = get(path, params)
+    if answer.status == LISTING_OK:
+        return [answer]
+    failure = translate_error_answer(answer)
+    if not divisions or not isinstance(failure, VCenterError) or failure.facts.get("error_type") != TOO_MANY:
+        raise failure
+    divide, *finer = divisions
+    return [part for smaller in divide(get, params) for part in _split(get, path, smaller, finer)]
+
+
+def _datacenters(get: Get, params: Params) -> Iterable[Params]:
+    for place in _ids(get, "datacenter", ()):
+        yield (*params, ("datacenters", place))
+
+
+def _folders(get: Get, params: Params) -> Iterable[Params]:
+    within = [pair for pair in params if pair[0] == "datacenters"]
+    for place in _ids(get, "folder", [*within, ("type", "HOST")]):
+        yield (*params, ("folders", place))
+
+
+def _ids(get: Get, kind: str, params: Params) -> list[str]:
+    answer = get(f"/api/vcenter/{kind}", params)
+    if answer.status != LISTING_OK:
+        raise translate_error_answer(answer)
+    return [require_text(item, kind, answer) for item in parse_list(answer)]

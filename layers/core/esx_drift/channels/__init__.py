@@ -1,0 +1,1 @@
+"""Where people are told: one module a channel, with all that is its own."""

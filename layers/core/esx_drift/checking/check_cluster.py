@@ -1,0 +1,166 @@
+"""The look of one check: gather, believe, judge; then the draft of what it came to."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from esx_drift.checking.collect import ClusterReader, Observations, find_extraction_start
+from esx_drift.checking.context import CheckContext
+from esx_drift.checking.fresh_report import FreshReport
+from esx_drift.checking.no_observation import (
+    draft_for_failure,
+    draft_for_future_report,
+    draft_for_invalid_report,
+    draft_for_old_report,
+)
+from esx_drift.contracts import list_unknown_fields, read_document
+from esx_drift.domain.findings.extraction import Freshness, FreshnessLimits, judge_freshness
+from esx_drift.domain.findings.vcenter_failures import build_slow_vcenter_failure, is_reported_by_vcenter
+from esx_drift.domain.fleet.fleet import VCenterSettings
+from esx_drift.domain.images.consistency import list_document_inconsistencies
+from esx_drift.domain.images.document import Document
+from esx_drift.domain.images.report import Report, read_report
+from esx_drift.domain.stored.types import CheckRequest, Finding
+from esx_drift.domain.text.times import parse_time
+from esx_drift.errors import (
+    VCENTER_FAILURES,
+    ContractViolation,
+    EsxDriftError,
+    LoginRefused,
+    LoginSuspended,
+    OutOfTime,
+    SecretInvalid,
+    VCenterReplaced,
+)
+from esx_drift.journal import Draft, Journal, Position, Reschedule, build_empty_state
+from esx_drift.ports import ReportReply, Store, Topic, VCenters
+
+LOGIN_FAILURES = (LoginRefused, LoginSuspended, SecretInvalid)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterCheck:
+    """The look that answers one request."""
+
+    vcenters: VCenters
+    store: Store
+    topic: Topic
+    vcenter: VCenterSettings
+    request: CheckRequest
+    fleet_sha256: str
+    clock: Callable[[], datetime]
+    code_version: str
+    former: tuple[Finding, ...] = ()
+    """What was open before this log began anew."""
+
+    def __call__(self, turn: Position) -> Draft | Reschedule:
+        """The draft of a record, or what to ask for when the vCenter is not done."""
+        started_at, sight = self.clock(), Observations()
+        gaze = ClusterReader(self.vcenters, self.vcenter, self.request, self.clock)
+        try:
+            reply = gaze.collect(turn.after, sight)
+            if isinstance(reply, Reschedule):
+                return reply
+            return self._seen(self._scene(turn, sight, started_at), gaze, reply)
+        except (*VCENTER_FAILURES, SecretInvalid, ContractViolation) as error:
+            if isinstance(error, VCenterReplaced) and self._is_accepted(error.facts["now"]):
+                anew = replace(self, former=close_former_findings(turn))
+                return anew(restart_position(turn, error.facts["now"]))
+            return self._failed(self._scene(turn, sight, started_at), error)
+        except OutOfTime as error:
+            slow = build_slow_vcenter_failure(error, started_at, self.clock())
+            return self._failed(self._scene(turn, sight, started_at), slow)
+
+    def _failed(self, scene: CheckContext, error: EsxDriftError) -> Draft:
+        return draft_for_failure(scene, error, self._teller(scene.observations, error))
+
+    def _seen(self, scene: CheckContext, gaze: ClusterReader, reply: ReportReply) -> Draft | Reschedule:
+        """What a report comes to; raises what asking the vCenter more about it raises."""
+        try:
+            document = _document_in(reply)
+        except ContractViolation as error:
+            return draft_for_invalid_report(scene, reply, error)
+        report = read_report(document)
+        freshness = self._judge(scene, reply, report)
+        if freshness == "fresh":
+            later = gaze.reschedule_first_look(scene.after, report.completion_time)
+            if later is not None:
+                return later
+            gaze.follow_up(report, scene.observations)
+            inconsistencies = list_document_inconsistencies(document)
+            return FreshReport(
+                scene, self.store, reply, report, list_unknown_fields(document), inconsistencies
+            ).build_draft()
+        if freshness == "future":
+            return draft_for_future_report(scene, reply, report)
+        return gaze.reschedule_while_busy(scene.after) or draft_for_old_report(
+            scene, reply, report, freshness
+        )
+
+    def _scene(self, turn: Position, sight: Observations, started_at: datetime) -> CheckContext:
+        return CheckContext(
+            position=turn,
+            vcenter=self.vcenter,
+            request=self.request,
+            observations=sight,
+            started_at=started_at,
+            now=self.clock(),
+            uri=self.store.uri(self.vcenter.name, self.request["cluster"], turn.seq),
+            code_version=self.code_version,
+            fleet_sha256=self.fleet_sha256,
+            former=self.former,
+        )
+
+    def _is_accepted(self, instance_uuid: str) -> bool:
+        """Whether the vCenter that answers is the one that its own log knows."""
+        return (
+            Journal(self.store, self.topic, self.vcenter.name).read_state()["instance_uuid"] == instance_uuid
+        )
+
+    def _teller(self, sight: Observations, error: EsxDriftError) -> Literal["vcenter", "cluster"]:
+        """What is the vCenter's as a whole is left to its own log, which the dispatcher keeps.
+
+        Unless a second try meets it again, and that log knows nothing: then it would go untold.
+        """
+        known = Journal(self.store, self.topic, self.vcenter.name).read_state()
+        told = is_reported_by_vcenter(error, self.request["cluster"], known)
+        if isinstance(error, LOGIN_FAILURES):
+            # A token that expired is replaced by a login, in the middle of any call.
+            sight.at = "login"
+        if sight.at == "login" or isinstance(error, VCenterReplaced):
+            told = told or self.request["attempt"] == 0
+        return "vcenter" if told else "cluster"
+
+    def _judge(self, scene: CheckContext, reply: ReportReply, report: Report) -> Freshness:
+        taken = scene.after["last_taken"]
+        expected = FreshnessLimits(
+            asked_at=find_extraction_start(self.request, scene.observations.task),
+            taken_at=parse_time(taken["completion_time"]) if taken else None,
+            max_age_seconds=self.vcenter.max_age_seconds,
+        )
+        return judge_freshness(report.completion_time, reply.date, expected)
+
+
+def _document_in(reply: ReportReply) -> Document:
+    if reply.cut:
+        most = len(reply.body)
+        raise ContractViolation(
+            f"the report is too large: more than {most} bytes. Its beginning is kept in quarantine",
+            (f": expected at most {most} bytes, got more",),
+        )
+    return read_document(reply.body)
+
+
+def restart_position(turn: Position, instance_uuid: str) -> Position:
+    """The turn as a first look's, in the same log, at the vCenter that was accepted."""
+    answered = turn.after["answered"]
+    return Position({**build_empty_state(), "answered": answered, "instance_uuid": instance_uuid}, turn.seq)
+
+
+def close_former_findings(turn: Position) -> tuple[Finding, ...]:
+    """What was open on the cluster of before, closed. Its hosts go unnamed: their ids are others' now."""
+    return tuple(
+        {**finding, "transition": "resolved", "resolved_because": "retired", "hosts": []}
+        for finding in turn.after["findings"].values()
+    )

@@ -1,0 +1,188 @@
+"""What a check sees of a cluster, call by call; where it ends early, how far it came."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from esx_drift.domain.findings.extraction import ELIGIBILITY_CHECK_FAILURE, UNFINISHED_TASK_STATUSES
+from esx_drift.domain.findings.vcenter_failures import require_same_vcenter
+from esx_drift.domain.fleet.fleet import VCenterSettings
+from esx_drift.domain.images.report import Report
+from esx_drift.domain.stored.types import (
+    CallName,
+    CheckRequest,
+    LogState,
+    TaskFacts,
+    TaskRequest,
+    VCenterIdentity,
+)
+from esx_drift.domain.text.times import add_jitter, format_time, parse_time
+from esx_drift.errors import NoReport, NotAuthorized, NotEligible
+from esx_drift.journal import Reschedule
+from esx_drift.ports import (
+    ExtractionTask,
+    InventoryEntry,
+    ReportReply,
+    SubmittedExtraction,
+    VCenters,
+    VCenterSession,
+)
+
+MAX_POLL_DELAY_SECONDS = 300
+"""The longest pause between two looks at a task: each doubles the one before."""
+
+
+@dataclass(slots=True)
+class Observations:
+    """What was seen so far, none where it was not asked. ``at`` is the call that was made last."""
+
+    at: CallName = "login"
+    about: VCenterIdentity | None = None
+    task: ExtractionTask | None = None
+    hosts: tuple[InventoryEntry, ...] | None = None
+    reply: ReportReply | None = None
+    managed_by_image: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterReader:
+    """The calls of one request, in their order."""
+
+    vcenters: VCenters
+    vcenter: VCenterSettings
+    request: CheckRequest
+    clock: Callable[[], datetime]
+
+    def collect(self, after: LogState, sight: Observations) -> ReportReply | Reschedule:
+        """The report, with ``sight`` filled on the way; or what to ask for when the vCenter is not done.
+
+        Raises one of ``VCENTER_FAILURES`` or ``SecretInvalid``; ``sight.at`` then says at which call.
+        """
+        session = self.vcenters.session(self.vcenter.name)
+        sight.at = "about"
+        sight.about = session.about()
+        require_same_vcenter(self.vcenter.name, after["instance_uuid"], sight.about)
+        cluster = self.request["cluster"]
+        if self.request["phase"] == "extract":
+            sight.at = "extract"
+            return self._collect(self._extract(session, sight))
+        task = self.request["task"]
+        if task is not None and task["id"] is not None:
+            sight.at = "task"
+            sight.task = session.task(task["id"])
+            if sight.task is not None and sight.task.status in UNFINISHED_TASK_STATUSES and not self.overdue:
+                return self._again(task)
+        sight.at = "hosts"
+        sight.hosts = session.hosts(cluster)
+        sight.at = "report"
+        sight.reply = session.installed_images(cluster)
+        return sight.reply
+
+    def follow_up(self, report: Report, sight: Observations) -> None:
+        """What a fresh report leaves to be asked.
+
+        Raises one of ``VCENTER_FAILURES``; ``NotAuthorized`` also where the inventory lacks over half of the
+        hosts that the report names: a lost permission shortens a list without an error, and no host left.
+        """
+        cluster = self.request["cluster"]
+        listed = {host.id for host in sight.hosts or ()}
+        hidden = report.names.keys() - listed
+        if len(hidden) * 2 > len(report.names):
+            sight.at = "hosts"
+            raise NotAuthorized(
+                f"{self.vcenter.name} lists {len(listed)} hosts of {cluster}, and its report names"
+                f" {len(hidden)} more: the account seems to have lost its permission on them",
+                {"hidden_hosts": str(len(hidden))},
+            )
+        if report.status == ELIGIBILITY_CHECK_FAILURE:
+            session = self.vcenters.session(self.vcenter.name)
+            sight.managed_by_image = session.managed_by_image(cluster)
+
+    def _extract(self, session: VCenterSession, sight: Observations) -> SubmittedExtraction:
+        """How bad it is that a cluster can't be extracted depends on its hosts, and on how it is managed."""
+        cluster = self.request["cluster"]
+        try:
+            return session.extract(cluster)
+        except (NotEligible, NoReport) as error:
+            sight.hosts = session.hosts(cluster)
+            if isinstance(error, NotEligible):
+                sight.managed_by_image = session.managed_by_image(cluster)
+            raise
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the extraction's deadline has passed, or there is none to wait for."""
+        task = self.request["task"]
+        return task is None or self.clock() >= parse_time(task["deadline_at"])
+
+    def reschedule_while_busy(self, after: LogState) -> Reschedule | None:
+        """What to ask for while somebody else's extraction runs; none when it was waited for enough."""
+        task = self.request["task"]
+        if task is None or self.overdue or not is_waiting_for_other(self.request, after):
+            return None
+        return self._again(task)
+
+    def reschedule_first_look(self, after: LogState, completed_at: datetime) -> Reschedule | None:
+        """The same at a first look, while the report is one from before the extraction that runs."""
+        task = self.request["task"]
+        if (
+            after["last_taken"] is not None
+            or task is None
+            or completed_at >= parse_time(task["submitted_at"])
+        ):
+            return None
+        return self.reschedule_while_busy(after)
+
+    def _collect(self, submitted: SubmittedExtraction) -> Reschedule:
+        deadline = self.clock() + timedelta(seconds=self.vcenter.extract_deadline_seconds)
+        task: TaskRequest = {
+            "id": submitted.task_id,
+            "submitted_at": format_time(submitted.date.replace(microsecond=0)),
+            "deadline_at": format_time(deadline),
+            "polls": 0,
+            "busy": submitted.busy,
+        }
+        delay = add_jitter(self.vcenter.first_delay_seconds, self.request["request_id"])
+        return Reschedule({**self.request, "phase": "collect", "task": task}, delay)
+
+    def _again(self, task: TaskRequest) -> Reschedule:
+        polls = task["polls"] + 1
+        delay = min(max(1, self.vcenter.first_delay_seconds * 2**polls), MAX_POLL_DELAY_SECONDS)
+        seed = f"{self.request['request_id']} {polls}"
+        return Reschedule({**self.request, "task": {**task, "polls": polls}}, add_jitter(delay, seed))
+
+
+def is_waiting_for_other(request: CheckRequest, after: LogState) -> bool:
+    """Whether the cluster was busy with somebody else's extraction, whose report was not taken meanwhile.
+
+    Where that was another run of ours, its report will do for both.
+    """
+    task, taken = request["task"], after["last_taken"]
+    if task is None or task["id"] is not None:
+        return False
+    return taken is None or parse_time(taken["completion_time"]) < parse_time(task["submitted_at"])
+
+
+def find_extraction_start(request: CheckRequest, task: ExtractionTask | None) -> datetime | None:
+    """When the extraction of our own began, by the vCenter's clock; none if there is none of our own."""
+    asked = request["task"]
+    if asked is None or asked["id"] is None:
+        return None
+    if task is not None and task.start_time is not None:
+        return task.start_time
+    return parse_time(asked["submitted_at"])
+
+
+def build_task_facts(request: CheckRequest, task: ExtractionTask | None) -> TaskFacts | None:
+    """The extraction as the record tells it."""
+    asked = request["task"]
+    if asked is None:
+        return None
+    return {
+        "id": asked["id"],
+        "submitted_at": asked["submitted_at"],
+        "status": task.status if task else None,
+        "start_time": format_time(task.start_time) if task and task.start_time else None,
+        "end_time": format_time(task.end_time) if task and task.end_time else None,
+        "message": task.message if task else asked["busy"],
+    }

@@ -1,0 +1,202 @@
+"""The drafts of a check that took no report: it could not look, was not believed, or saw nothing new."""
+
+import gzip
+from dataclasses import replace
+from typing import Literal
+
+from esx_drift.checking.collect import is_waiting_for_other
+from esx_drift.checking.context import CheckContext
+from esx_drift.domain.findings.condition import Condition
+from esx_drift.domain.findings.coverage_conditions import build_no_hosts_condition
+from esx_drift.domain.findings.extraction import ExtractionState, Freshness, list_extraction_conditions
+from esx_drift.domain.findings.kinds import VCENTER_KINDS
+from esx_drift.domain.findings.vcenter_failures import (
+    build_failure,
+    build_failure_condition,
+    is_blind,
+    list_kinds_ruled_out,
+)
+from esx_drift.domain.images.report import Report
+from esx_drift.domain.stored.identifiers import compute_sha256, make_quarantine_key
+from esx_drift.domain.stored.types import (
+    Failure,
+    Json,
+    LogState,
+    Outcome,
+    Record,
+    ReportFacts,
+    Severity,
+    StoredObject,
+)
+from esx_drift.domain.text.times import format_time, parse_time
+from esx_drift.errors import ContractViolation, EsxDriftError, NoReport, NotEligible, VCenterReplaced
+from esx_drift.journal import Blob, Draft
+from esx_drift.ports import ReportReply
+
+MAX_REPORTED_VIOLATIONS = 5
+
+CUT_KEPT_BYTES = 1_000_000
+"""Of a report that is too large: enough to see what it is, too little to fill a bucket that keeps it."""
+
+
+def draft_for_failure(
+    scene: CheckContext, error: EsxDriftError, told_by: Literal["vcenter", "cluster"]
+) -> Draft:
+    """A call failed. Where the vCenter's own log tells it, this log opens nothing."""
+    failure = build_failure(error, scene.observations.at, told_by)
+    if told_by == "vcenter":
+        return _not_looked(scene, failure, [], frozenset())
+    condition = _failing(scene, error)
+    return _not_looked(scene, failure, [condition], list_kinds_ruled_out(error) | {condition.kind})
+
+
+def _failing(scene: CheckContext, error: EsxDriftError) -> Condition:
+    if isinstance(error, (NotEligible, NoReport)) and _is_empty(scene):
+        return build_no_hosts_condition()
+    if isinstance(error, NotEligible) and not scene.observations.managed_by_image:
+        # A cluster managed by baselines that can't be extracted is as it is, unless it could be before.
+        was_seen = scene.after["seal"] is not None
+        return build_failure_condition(error, critical=was_seen and _blind(scene), otherwise="info")
+    condition = build_failure_condition(error, critical=_blind(scene))
+    if isinstance(error, ContractViolation):
+        violations: list[Json] = [*error.violations[:MAX_REPORTED_VIOLATIONS]]
+        return replace(condition, detail={**condition.detail, "violations": violations})
+    # The dispatcher, who found nothing, may be right: what is the vCenter's as a whole must be met once more.
+    is_wide = scene.observations.at == "login" or isinstance(error, VCenterReplaced)
+    return replace(condition, confirm=condition.confirm or is_wide)
+
+
+def draft_for_invalid_report(scene: CheckContext, reply: ReportReply, error: ContractViolation) -> Draft:
+    """The report is not what the API promises. It is kept, apart from the documents."""
+    condition = _failing(scene, error)
+    failure = build_failure(error, "report", "cluster")
+    draft = _not_looked(scene, failure, [condition], VCENTER_KINDS | {condition.kind})
+    return _quarantined(scene, reply, draft)
+
+
+def draft_for_future_report(scene: CheckContext, reply: ReportReply, report: Report) -> Draft:
+    """The report claims to be from the future."""
+    summary = (
+        f"the report says it was completed at {format_time(report.completion_time)},"
+        f" and the vCenter's own clock says {format_time(reply.date)}"
+    )
+    severity: Severity = "critical" if _blind(scene) else "warning"
+    detail: dict[str, Json] = {
+        "completion_time": format_time(report.completion_time),
+        "vcenter_date": format_time(reply.date),
+    }
+    condition = Condition("failure", "document-inconsistent", "", severity, summary, detail=detail)
+    failure: Failure = {
+        "reason": condition.kind,
+        "message": summary,
+        "facts": {},
+        "at": "report",
+        "told_by": "cluster",
+    }
+    draft = _not_looked(scene, failure, [condition], VCENTER_KINDS | {condition.kind})
+    return _quarantined(scene, reply, draft, build_report_facts(report, "future"))
+
+
+def draft_for_old_report(
+    scene: CheckContext, reply: ReportReply, report: Report, freshness: Freshness
+) -> Draft:
+    """The vCenter still serves an old report: what was known of the cluster stands."""
+    conditions = (
+        [build_no_hosts_condition()]
+        if _is_empty(scene)
+        else list_extraction_conditions(_outlook(scene, reply, report))
+    )
+    # A report that was there before disproves no failure to extract: only a new one does.
+    settled = scene.update_findings(conditions, VCENTER_KINDS, {})
+    outcome: Outcome = "same-report" if freshness == "same" else "superseded"
+    after: LogState = {
+        **scene.after,
+        "findings": settled.findings,
+        "suspects": settled.suspects,
+        "blind_since": find_last_seen(scene),
+    }
+    record: Record = {
+        **scene.build_record(outcome, after),
+        "report": build_report_facts(report, freshness),
+        "findings": settled.transitions,
+        "raw_sha256": compute_sha256(reply.body),
+    }
+    return scene.build_draft(record, report.names)
+
+
+def _is_empty(scene: CheckContext) -> bool:
+    """Whether the cluster has no hosts. Where it had some, a list without any may be a lost permission."""
+    known = scene.after["coverage"]
+    return scene.observations.hosts == () and (known is None or known["hosts"] == 0)
+
+
+def find_last_seen(scene: CheckContext) -> str:
+    """Since when the cluster is not seen: its last look, or the first check that could not look."""
+    return scene.after["blind_since"] or scene.after["last_look_at"] or format_time(scene.now)
+
+
+def build_report_facts(report: Report, freshness: Freshness) -> ReportFacts:
+    """What the report says of itself."""
+    return {
+        "completion_time": format_time(report.completion_time),
+        "status": report.status,
+        "uniform_image": report.uniform_image,
+        "freshness": freshness,
+    }
+
+
+def _not_looked(
+    scene: CheckContext, failure: Failure, conditions: list[Condition], kinds: frozenset[str]
+) -> Draft:
+    settled = scene.update_findings(conditions, kinds, {})
+    after: LogState = {
+        **scene.after,
+        "findings": settled.findings,
+        "suspects": settled.suspects,
+        "blind_since": find_last_seen(scene),
+    }
+    record: Record = {
+        **scene.build_record("not-looked", after),
+        "failure": failure,
+        "findings": settled.transitions,
+    }
+    return scene.build_draft(record, {host.id: host.name for host in scene.observations.hosts or ()})
+
+
+def _quarantined(
+    scene: CheckContext, reply: ReportReply, draft: Draft, facts: ReportFacts | None = None
+) -> Draft:
+    body = gzip.compress(reply.body[:CUT_KEPT_BYTES] if reply.cut else reply.body, mtime=0)
+    digest = compute_sha256(body)
+    stored: StoredObject = {
+        "key": make_quarantine_key(scene.vcenter.name, scene.request["cluster"], digest),
+        "sha256": digest,
+    }
+    record: Record = {
+        **draft.record,
+        "report": facts,
+        "quarantine": stored,
+        "raw_sha256": None if reply.cut else compute_sha256(reply.body),
+    }
+    return Draft(record, (Blob(stored["key"], body),))
+
+
+def _outlook(scene: CheckContext, reply: ReportReply, report: Report) -> ExtractionState:
+    asked, task = scene.request["task"], scene.observations.task
+    taken = scene.after["last_taken"]
+    return ExtractionState(
+        asked=asked is not None and asked["id"] is not None,
+        busy=is_waiting_for_other(scene.request, scene.after),
+        task_status=task.status if task else None,
+        message=task.message if task else asked["busy"] if asked else None,
+        report_status=report.status,
+        last_good_at=parse_time(taken["completion_time"]) if taken else None,
+        now=reply.date,
+        max_age_seconds=scene.vcenter.max_age_seconds,
+        critical=_blind(scene),
+    )
+
+
+def _blind(scene: CheckContext) -> bool:
+    last_look_at = scene.after["blind_since"] or scene.after["last_look_at"]
+    return is_blind(last_look_at, scene.now, scene.vcenter.blind_after_seconds)

@@ -1,0 +1,169 @@
+"""What deciding takes on the command line: which cluster is meant, who decides, and the checker's answer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Event
+from time import monotonic
+from typing import TYPE_CHECKING, Literal
+from uuid import uuid4
+
+import typer
+
+from esx_drift.adapters.audit_store import S3Store
+from esx_drift.adapters.fleet_file import FleetFile
+from esx_drift.adapters.queues import SqsQueue
+from esx_drift.cli.aws import explain_aws_errors, make_clients, read_stack_outputs
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.text.times import format_time
+from esx_drift.domain.text.wording import join_names
+
+if TYPE_CHECKING:
+    from esx_drift.domain.fleet.fleet import Fleet
+    from esx_drift.domain.stored.types import (
+        CheckRequest,
+        Decision,
+        KnownCluster,
+        Record,
+        RecordedDecision,
+        ShownHost,
+        StateFile,
+    )
+
+POLL_SECONDS = 0.5
+MAX_REASON_CHARACTERS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionOptions:
+    """A person's word on it. ``ask``: whether he is asked once more, after he was shown what it comes to."""
+
+    reason: str
+    ask: bool
+    wait_seconds: int
+
+    def require_confirmation(self, question: str) -> None:
+        """End the command unless he means it."""
+        if self.ask and not typer.confirm(question):
+            fail("nothing was sent", EXIT_DIFFERENCES)
+
+    def build_decision(self, person: str, shown_at: int | None, hosts: "dict[str, ShownHost]") -> "Decision":
+        """What goes to the checker, which holds what he was shown against what is so then."""
+        return {
+            "by": person,
+            "reason": self.reason,
+            "shown_at": shown_at,
+            "hosts": hosts,
+            "instance_uuid": None,
+        }
+
+
+def parse_decision_options(reason: str, *, ask: bool, wait_seconds: int) -> DecisionOptions:
+    """The word, if it says why."""
+    said = reason.strip()
+    if not said or len(said) > MAX_REASON_CHARACTERS or not said.isprintable():
+        fail(f"--reason takes one line of 1 to {MAX_REASON_CHARACTERS} characters")
+    return DecisionOptions(said, ask, wait_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRef:
+    """A cluster, or with the id ``@vcenter`` a vCenter, that a person decides on."""
+
+    vcenter: str
+    cluster: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionClient:
+    """Where decisions are made: what the logs know, and the queue of the one who may write them."""
+
+    fleet: "Fleet"
+    store: S3Store
+    queue: SqsQueue
+    identify_person: Callable[[], str]
+
+    def read_state(self, vcenter: str, cluster: str = VCENTER_LOG) -> "StateFile | None":
+        """What a log knows."""
+        stored = self.store.state(vcenter, cluster)
+        return stored.state if stored else None
+
+    def read_clusters(self, vcenter: str) -> "dict[str, KnownCluster]":
+        """Every cluster that a vCenter ever listed, by id."""
+        state = self.read_state(vcenter)
+        return (state["after"]["clusters"] or {}) if state else {}
+
+    def find_cluster(self, cluster: str, vcenter: str | None) -> ClusterRef:
+        """The one cluster of that name or id; ends the command if there is none, or are several."""
+        vcenters = [one.name for one in self.fleet.vcenters if vcenter in {None, one.name}]
+        if not vcenters:
+            fail(f"the fleet file has no vCenter called {vcenter}")
+        found = [
+            ClusterRef(name, known, entry["name"])
+            for name in vcenters
+            for known, entry in self.read_clusters(name).items()
+            if cluster in {known, entry["name"]}
+        ]
+        if not found:
+            all_of = join_names(vcenters)
+            fail(f"no cluster called {cluster} was ever listed by {all_of}: esx-drift status shows all")
+        if len(found) > 1:
+            which = join_names([f"{one.name} ({one.cluster}) on {one.vcenter}" for one in found])
+            fail(f"{cluster} may be {which}.\nSay which: by --vcenter NAME, or by its id.")
+        return found[0]
+
+    def send_decision(
+        self, action: Literal["accept", "retire"], meant: ClusterRef, decision: "Decision", wait_seconds: int
+    ) -> "tuple[int, RecordedDecision]":
+        """Have the checker write it down; the number of its record, and what it took and refused."""
+        request: CheckRequest = {
+            "schema_version": 1,
+            "action": action,
+            "request_id": str(uuid4()),
+            "run_id": None,
+            "vcenter": meant.vcenter,
+            "cluster": meant.cluster,
+            "cluster_name": meant.name,
+            "requested_at": format_time(datetime.now(UTC)),
+            "phase": "collect",
+            "attempt": 0,
+            "task": None,
+            "decision": decision,
+        }
+        self.queue.send_check(request, 0)
+        record = self._answer(request, wait_seconds)
+        if record is None or record["decision"] is None:
+            fail(
+                f"sent, but not answered within {wait_seconds} s. It is not lost: the checker still has it.\n"
+                "See in a while whether it was done: esx-drift status\n"
+                "If not, look into CheckQueue, its dead letter queue and the checker's log"
+                f" for request {request['request_id']}."
+            )
+        return record["seq"], record["decision"]
+
+    def _answer(self, request: "CheckRequest", wait_seconds: int) -> "Record | None":
+        until, pause = monotonic() + wait_seconds, Event()
+        while True:
+            state = self.read_state(request["vcenter"], request["cluster"])
+            for answered in state["after"]["answered"] if state else ():
+                if answered["request_id"] == request["request_id"]:
+                    return self.store.record(request["vcenter"], request["cluster"], answered["seq"])[0]
+            if monotonic() >= until:
+                return None
+            pause.wait(POLL_SECONDS)
+
+
+def open_decision_client(stack: str) -> DecisionClient:
+    """The desk of a deployed stack."""
+    aws = make_clients()
+    state, audit, queue = read_stack_outputs(stack, "StateBucketName", "AuditBucketName", "CheckQueueUrl")
+    with explain_aws_errors("Reading the fleet file"):
+        fleet, _ = FleetFile(aws.s3, state).read()
+
+    def person() -> str:
+        with explain_aws_errors("Asking AWS STS who you are"):
+            return aws.sts().get_caller_identity()["Arn"]
+
+    return DecisionClient(fleet, S3Store(aws.s3, audit, state), SqsQueue(aws.sqs, queue, ""), person)

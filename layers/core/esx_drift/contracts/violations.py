@@ -1,0 +1,130 @@
+"""A validator's errors as lines for a person: where, what was expected, and a little of what came."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from heapq import nsmallest
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from esx_drift.contracts.validators import reference_validator
+from esx_drift.domain.stored.types import Json
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
+
+MAX_VIOLATIONS = 100
+MAX_TOKEN_CHARACTERS = 60
+MAX_POINTER_CHARACTERS = 200
+MAX_SHOWN_CHARACTERS = 100
+LEGACY_MAP = "a list of key and value, as only the legacy /rest API writes a map"
+_NOUNS = {
+    "object": "an object",
+    "array": "a list",
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "null",
+}
+_BOUNDS = {
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "minLength": "at least {} characters",
+    "maxLength": "at most {} characters",
+    "minItems": "at least {} items",
+    "maxItems": "at most {} items",
+    "minProperties": "at least {} fields",
+    "maxProperties": "at most {} fields",
+    "pattern": "a text that matches {}",
+    "format": "a valid {}",
+    "const": "{}",
+}
+
+
+def render_violations(schema: str, instance: object) -> list[str]:
+    """Every violation as one line, sorted; beyond 100 the rest is only counted."""
+    lines = set(chain.from_iterable(map(_lines, reference_validator(schema).iter_errors(instance))))
+    more = len(lines) - MAX_VIOLATIONS
+    shown = nsmallest(MAX_VIOLATIONS, lines)
+    return [*shown, f"and {more} more"] if more > 0 else shown
+
+
+def _lines(error: "ValidationError") -> Iterator[str]:
+    error = _most_telling(error)
+    at, schema = format_pointer(error.absolute_path), error.schema
+    asked: Any = error.validator_value
+    value: Any = error.instance
+    if isinstance(schema, Mapping) and "x-expected" in schema:
+        yield f"{at}: expected {schema['x-expected']}, got {abbreviate_value(value)}"
+    elif error.validator == "required":  # an error each, so that these lines repeat until made a set
+        for name in asked:
+            if name not in value:
+                yield f"{at}/{format_pointer_token(name)}: expected a value, got nothing"
+    elif error.validator == "additionalProperties" and isinstance(schema, Mapping):
+        for name in value.keys() - schema.get("properties", {}).keys():
+            yield f"{at}/{format_pointer_token(name)}: expected no such field, got {abbreviate_value(value[name])}"
+    else:
+        validator = str(error.validator)
+        yield f"{at}: expected {_expected(validator, asked)}, got {_got(validator, asked, value)}"
+
+
+def _most_telling(error: "ValidationError") -> "ValidationError":
+    """Of an error about alternatives, the one of the alternative that was probably meant."""
+    from jsonschema.exceptions import best_match  # noqa: PLC0415 - only refusals pay for it
+
+    return (best_match([error]) if error.context else None) or error
+
+
+def _expected(validator: str, asked: Json) -> str:
+    if validator == "type":
+        return " or ".join(_NOUNS[str(name)] for name in (asked if isinstance(asked, list) else [asked]))
+    if validator == "enum" and isinstance(asked, list):
+        return f"one of {', '.join(json.dumps(choice) for choice in asked)}"
+    if validator == "uniqueItems":
+        return "no item twice"
+    bound = _BOUNDS.get(validator, "something else")
+    return bound.format(asked if isinstance(asked, str) else json.dumps(asked))
+
+
+def _got(validator: str, asked: Json, value: Json) -> str:
+    if (
+        validator == "type"
+        and "object" in (asked if isinstance(asked, list) else [asked])
+        and _is_legacy_map(value)
+    ):
+        return LEGACY_MAP
+    if validator == "uniqueItems" and isinstance(value, list):
+        counts = Counter(json.dumps(item, sort_keys=True) for item in value)
+        return f"{abbreviate_value(json.loads(counts.most_common(1)[0][0]))} {max(counts.values())} times"
+    return abbreviate_value(value)
+
+
+def _is_legacy_map(value: Json) -> bool:
+    """An empty list may be one, or anything else: it is called what it is."""
+    if not isinstance(value, list) or not value:
+        return False
+    return all(isinstance(item, dict) and set(item) == {"key", "value"} for item in value)
+
+
+def abbreviate_value(value: Json) -> str:
+    """A value in a few characters: a list or an object only by its size."""
+    if isinstance(value, dict):
+        return f"an object of {len(value)} fields"
+    if isinstance(value, list):
+        return f"a list of {len(value)} items"
+    shown = json.dumps(value[: MAX_SHOWN_CHARACTERS + 1] if isinstance(value, str) else value)
+    return shown if len(shown) <= MAX_SHOWN_CHARACTERS else f"{shown[:MAX_SHOWN_CHARACTERS]}…"
+
+
+def format_pointer(path: Iterable[str | int]) -> str:
+    """A JSON Pointer (RFC 6901), its end cut where names from outside make it too long to read."""
+    whole = "".join(f"/{format_pointer_token(part)}" for part in path)
+    return whole if len(whole) <= MAX_POINTER_CHARACTERS else f"{whole[:MAX_POINTER_CHARACTERS]}…"
+
+
+def format_pointer_token(part: object) -> str:
+    """One step of a JSON Pointer, without what would break a line or a terminal."""
+    start = str(part)[: MAX_TOKEN_CHARACTERS + 1].replace("~", "~0").replace("/", "~1")
+    text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in start)
+    return text if len(text) <= MAX_TOKEN_CHARACTERS else f"{text[:MAX_TOKEN_CHARACTERS]}…"

@@ -1,0 +1,224 @@
+"""What a run of the dispatcher sees of one vCenter, as the draft of a record in the vCenter's own log."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from esx_drift.dispatching.cluster_logs import ClusterLogs
+from esx_drift.dispatching.vcenter_listing import VCenterListing, list_vcenter
+from esx_drift.domain.dispatching.follow_up_requests import (
+    UNWATCHED_DETAIL,
+    choose_pause_seconds,
+    is_ailing,
+    is_retried,
+)
+from esx_drift.domain.dispatching.known_clusters import find_seen_since, list_unwatched_clusters
+from esx_drift.domain.dispatching.listing import ReconciledListing, list_retired_by_pattern, reconcile_listing
+from esx_drift.domain.dispatching.run import (
+    Run,
+    build_blank_dispatch,
+    build_expected_clusters,
+    select_clusters,
+)
+from esx_drift.domain.findings.condition import Condition
+from esx_drift.domain.findings.update import CheckScope, FindingsUpdate, update_findings
+from esx_drift.domain.findings.vcenter_failures import (
+    CLOCK_SKEWED,
+    build_failure,
+    build_failure_condition,
+    build_slow_vcenter_failure,
+    is_blind,
+    list_clock_conditions,
+    list_kinds_ruled_out,
+)
+from esx_drift.domain.fleet.fleet import VCenterSettings
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_request_id
+from esx_drift.domain.stored.records import RecordHeading, build_blank_record
+from esx_drift.domain.stored.types import Dispatch, FailedCluster, Json, LogState, Record, ResolvedBecause
+from esx_drift.domain.text.times import format_time
+from esx_drift.domain.vcenter_api import list_upgrade_notices, name_vcenter_release
+from esx_drift.errors import VCENTER_FAILURES, OutOfTime, SecretInvalid, VCenterFailure
+from esx_drift.journal import Draft, Position
+from esx_drift.messages.events import CheckResult, build_events
+from esx_drift.ports import Store, Topic, VCenters
+
+
+@dataclass(frozen=True, slots=True)
+class VCenterDispatch:
+    """The look at one vCenter within one run."""
+
+    vcenters: VCenters
+    store: Store
+    topic: Topic
+    vcenter: VCenterSettings
+    run: Run
+    fleet_sha256: str
+    check_interval_hours: int
+    clock: Callable[[], datetime]
+    code_version: str
+
+    @property
+    def request_id(self) -> str:
+        """The same for the same run, however often it is repeated."""
+        return make_request_id(self.run.id, self.vcenter.name, VCENTER_LOG)
+
+    def __call__(self, turn: Position) -> Draft:
+        """List the vCenter's clusters; a vCenter that fails makes a draft as well."""
+        heading = RecordHeading(
+            vcenter=self.vcenter.name,
+            cluster=VCENTER_LOG,
+            cluster_name=None,
+            seq=turn.seq,
+            request_id=self.request_id,
+            run_id=self.run.id,
+            started_at=self.clock(),
+            code_version=self.code_version,
+            fleet_sha256=self.fleet_sha256,
+        )
+        try:
+            listing = list_vcenter(self.vcenters, self.vcenter.name, turn.after["instance_uuid"])
+        except (*VCENTER_FAILURES, SecretInvalid) as error:
+            record = self._unlisted(turn, heading, error)
+        except OutOfTime as error:
+            record = self._unlisted(
+                turn, heading, build_slow_vcenter_failure(error, heading.started_at, self.clock())
+            )
+        else:
+            record = self._listed(turn, heading, listing)
+        return self._draft(turn, record)
+
+    def _unlisted(
+        self, turn: Position, heading: RecordHeading, error: VCenterFailure | SecretInvalid
+    ) -> Record:
+        """The record of a vCenter that shows nothing to go by: every cluster known is named as failed."""
+        before, now = turn.after, self.clock()
+        blind_since = before["blind_since"] or format_time(now)
+        last_seen = before["last_look_at"] or blind_since
+        condition = build_failure_condition(
+            error, critical=is_blind(last_seen, now, self.vcenter.blind_after_seconds)
+        )
+        unwatched = list_unwatched_clusters(before["clusters"] or {}, self.vcenter)
+        detail: dict[str, Json] = {UNWATCHED_DETAIL: len(unwatched), "last_look_at": before["last_look_at"]}
+        told = replace(condition, detail={**condition.detail, **detail})
+        settled = self._settle(before, [told], list_kinds_ruled_out(error) | {told.kind}, now, {})
+        after: LogState = {**_settled(before, settled), "blind_since": blind_since}
+        failure, confirm_after = (
+            build_failure(error, "listing", "vcenter"),
+            self.vcenter.confirm_after_seconds,
+        )
+        pause = choose_pause_seconds(confirm_after, failure, self.request_id)
+        dispatch: Dispatch = {
+            **build_blank_dispatch(self.run),
+            "failed": self._chosen(unwatched),
+            "retry_after_seconds": pause if is_retried(before, after, self.run.attempt) else None,
+        }
+        return {
+            **build_blank_record(heading, "not-dispatched", now, after),
+            "failure": failure,
+            "findings": settled.transitions,
+            "dispatch": dispatch,
+        }
+
+    def _listed(self, turn: Position, heading: RecordHeading, listing: VCenterListing) -> Record:
+        before, now = turn.after, self.clock()
+        reconciled = reconcile_listing(self.vcenter, listing.clusters, before["clusters"] or {}, now)
+        seen_at = self._seen_since(before, now)
+        logs, findings = ClusterLogs(self.store, self.topic, self.vcenter.name), before["findings"]
+        late = logs.list_overdue(reconciled, findings.values(), seen_at, now, self.check_interval_hours)
+        conditions = [
+            *list_clock_conditions(listing.clock),
+            *logs.drop_already_reported(reconciled.conditions, findings),
+            *(late if self.run.is_whole else ()),
+        ]
+        tested = reconciled.ruled_out_kinds | ({CLOCK_SKEWED} if listing.clock else frozenset())
+        retired = list_retired_by_pattern(reconciled, findings)
+        settled = self._settle(before, conditions, tested, now, retired)
+        after: LogState = {
+            **_settled(before, settled),
+            "instance_uuid": listing.about["instance_uuid"],
+            "first_look_at": seen_at,
+            "last_look_at": format_time(now),
+            "blind_since": None if self.run.is_whole else before["blind_since"],
+            "clusters": reconciled.known,
+            # What a later listing must know to tell of an upgrade.
+            "notices": [name_vcenter_release(listing.about)],
+        }
+        dispatch: Dispatch = {
+            **build_blank_dispatch(self.run),
+            "expected": build_expected_clusters(
+                self.run, self.vcenter.name, self._due(before, reconciled), listing.clusters
+            ),
+            "excluded": reconciled.excluded,
+            "missing": reconciled.missing,
+            "standalone_hosts": listing.standalone_hosts,
+        }
+        return {
+            **build_blank_record(heading, "dispatched", now, after),
+            "about": listing.about,
+            "clock": listing.clock,
+            "findings": settled.transitions,
+            "notices": [
+                *listing.notices,
+                *list_upgrade_notices(self.vcenter.name, listing.about, before["notices"]),
+                *reconciled.notices,
+            ],
+            "dispatch": dispatch,
+        }
+
+    def _due(self, before: LogState, reconciled: ReconciledListing) -> dict[str, str]:
+        """The clusters to be checked. Where checkers met an outage of which nothing is seen, only theirs are.
+
+        They come back by themselves. If all were asked for, a vCenter that fails now and then would have to
+        extract its whole fleet again and again.
+        """
+        is_asked_by_checkers = self.run.trigger == "retry" and self.run.attempt == 0
+        return {} if is_asked_by_checkers and not is_ailing(before) else reconciled.expected
+
+    def _seen_since(self, before: LogState, now: datetime) -> str:
+        if self.run.is_whole:
+            return find_seen_since(before, now, timedelta(hours=self.check_interval_hours))
+        return before["first_look_at"] or format_time(now)
+
+    def _chosen(self, clusters: list[FailedCluster]) -> list[FailedCluster]:
+        names = {one["cluster"]: one["name"] for one in clusters}
+        wanted = select_clusters(self.run, self.vcenter.name, names)
+        return [one for one in clusters if one["cluster"] in wanted]
+
+    def _settle(
+        self,
+        before: LogState,
+        conditions: Iterable[Condition],
+        kinds: frozenset[str],
+        now: datetime,
+        because: Mapping[str, ResolvedBecause],
+    ) -> FindingsUpdate:
+        """The ledger; a run of chosen clusters only opens what is told at once, and resolves nothing.
+
+        It dispatches just those clusters: the end of an outage is for a run that then dispatches all.
+        """
+        whole = self.run.is_whole
+        tested = CheckScope(
+            now=now,
+            kinds=kinds if whole else frozenset(),
+            confirm_after_seconds=self.vcenter.confirm_after_seconds,
+            counts=whole,
+        )
+        counted = [one for one in conditions if whole or one.kind != "cluster-missing"]
+        return update_findings(before["findings"], before["suspects"], counted, tested, because)
+
+    def _draft(self, turn: Position, record: Record) -> Draft:
+        told = CheckResult(
+            vcenter=self.vcenter.name,
+            cluster=None,
+            check_id=record["check_id"],
+            checked_at=record["checked_at"],
+            outcome=record["outcome"],
+            record=self.store.uri(self.vcenter.name, VCENTER_LOG, record["seq"]),
+            findings=record["findings"],
+            since=turn.after["last_look_at"],
+        )
+        return Draft({**record, "events": build_events(told)})
+
+
+def _settled(before: LogState, settled: FindingsUpdate) -> LogState:
+    return {**before, "findings": settled.findings, "suspects": settled.suspects}

@@ -1,0 +1,167 @@
+"""The dispatcher's job: write down what is to be checked on each vCenter, then ask for it.
+
+The record is the intention and comes first: a run that is repeated after a crash reads it back and sends
+the same requests again, under the same ids.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+
+from aws_lambda_powertools import Logger
+
+from esx_drift.dispatching.dispatch_vcenter import VCenterDispatch
+from esx_drift.domain.dispatching.follow_up_requests import build_retire_requests, build_retry_request
+from esx_drift.domain.dispatching.run import DispatchReply, Run, list_failed_dispatches
+from esx_drift.domain.fleet.fleet import Fleet, VCenterSettings
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.types import CheckRequest, Dispatch, ExpectedCluster, Record, RetryRequest
+from esx_drift.domain.text.times import format_time
+from esx_drift.errors import RequestRefused, TransientError
+from esx_drift.journal import Journal, RecordedAnswer
+from esx_drift.ports import Queue, Store, Topic, VCenters
+
+logger = Logger(child=True)
+
+MAX_PARALLEL_VCENTERS = 8
+"""How many vCenters are listed at once: one that is slow costs the others nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatcher:
+    """The job, with the world it works in, which several threads share."""
+
+    vcenters: VCenters
+    store: Store
+    topic: Topic
+    queue: Queue
+    fleet: Fleet
+    fleet_sha256: str
+    check_interval_hours: int
+    clock: Callable[[], datetime]
+    code_version: str
+
+    def run(self, run: Run) -> DispatchReply:
+        """Dispatch the whole fleet, or just what the run selects; the reply keeps that order.
+
+        Raises ``RequestRefused``, before anything is sent, for a vCenter that the fleet does not know, and
+        ``TransientError``, after every vCenter had its turn, where AWS failed: the same run finishes it.
+        """
+        vcenters = self._vcenters_of(run)
+        with ThreadPoolExecutor(MAX_PARALLEL_VCENTERS) as pool:
+            futures = [pool.submit(self._dispatch, vcenter, run, repeat=True) for vcenter in vcenters]
+        reply, broken = _blank(run), list[str]()
+        for vcenter, future in zip(vcenters, futures, strict=True):
+            try:
+                part = future.result()
+            except TransientError as error:
+                broken.append(f"{vcenter.name}: {error.message}")
+            else:
+                reply["dispatched"] += part["dispatched"]
+                reply["failed"] += part["failed"]
+        if broken:
+            raise TransientError("run it again, not all was dispatched:\n" + "\n".join(broken))
+        return reply
+
+    def retry(self, request: RetryRequest, *, redelivered: bool) -> DispatchReply:
+        """List one vCenter again that failed before; all its clusters are dispatched once it answers.
+
+        Many checkers may ask for the same retry at once: the first message is answered, and the others are
+        done with it. Only one that is ``redelivered`` may have been cut off before it sent everything.
+        """
+        run = Run(request["run_id"], "retry", attempt=request["attempt"])
+        return self._dispatch(self._known(request["vcenter"]), run, repeat=redelivered)
+
+    def _vcenters_of(self, run: Run) -> list[VCenterSettings]:
+        if run.selected is None:
+            return list(self.fleet.vcenters)
+        return [self._known(name) for name in run.selected]
+
+    def _known(self, name: str) -> VCenterSettings:
+        vcenter = self.fleet.vcenter(name)
+        if vcenter is None:
+            raise RequestRefused(f"the fleet file has no vCenter called {name!r}: nothing was dispatched")
+        return vcenter
+
+    def _dispatch(self, vcenter: VCenterSettings, run: Run, *, repeat: bool) -> DispatchReply:
+        look = VCenterDispatch(
+            vcenters=self.vcenters,
+            store=self.store,
+            topic=self.topic,
+            vcenter=vcenter,
+            run=run,
+            fleet_sha256=self.fleet_sha256,
+            check_interval_hours=self.check_interval_hours,
+            clock=self.clock,
+            code_version=self.code_version,
+        )
+        reply = _blank(run)
+
+        def send(answer: RecordedAnswer) -> None:
+            dispatch = answer.record["dispatch"]
+            if dispatch is not None and (repeat or not answer.repeated):
+                _tell(answer.record, dispatch)
+                self._send(vcenter, run, answer.record, dispatch, reply)
+
+        Journal(self.store, self.topic, vcenter.name).append(look.request_id, look, send)
+        return reply
+
+    def _send(
+        self, vcenter: VCenterSettings, run: Run, record: Record, dispatch: Dispatch, reply: DispatchReply
+    ) -> None:
+        for expected in dispatch["expected"]:
+            self.queue.send_check(self._request(vcenter, run, expected), 0)
+            reply["dispatched"].append(
+                {
+                    "vcenter": vcenter.name,
+                    "cluster": expected["cluster"],
+                    "name": expected["name"],
+                    "request_id": expected["request_id"],
+                }
+            )
+        if dispatch["retry_after_seconds"] is not None and record["failure"] is not None:
+            retry = build_retry_request(vcenter.name, run.id, run.attempt + 1, record["failure"]["reason"])
+            self.queue.send_retry(retry, dispatch["retry_after_seconds"])
+        for retirement in build_retire_requests(record, self.clock()):
+            self.queue.send_check(retirement, 0)
+        reply["failed"] += list_failed_dispatches(run, record, dispatch["expected"])
+
+    def _request(self, vcenter: VCenterSettings, run: Run, expected: ExpectedCluster) -> CheckRequest:
+        return {
+            "schema_version": 1,
+            "action": "check",
+            "request_id": expected["request_id"],
+            "run_id": run.id,
+            "vcenter": vcenter.name,
+            "cluster": expected["cluster"],
+            "cluster_name": expected["name"],
+            "requested_at": format_time(self.clock()),
+            "phase": "extract" if vcenter.extract else "collect",
+            "attempt": 0,
+            "task": None,
+            "decision": None,
+        }
+
+
+def _blank(run: Run) -> DispatchReply:
+    return {"run_id": run.id, "dispatched": [], "failed": []}
+
+
+def _tell(record: Record, dispatch: Dispatch) -> None:
+    """One line a vCenter: what the run meant to do, and what is new about the vCenter."""
+    failure = record["failure"]
+    logger.info(
+        "vCenter dispatched" if failure is None else "vCenter not dispatched",
+        run_id=record["run_id"],
+        vcenter=record["vcenter"],
+        cluster=VCENTER_LOG,
+        seq=record["seq"],
+        expected=len(dispatch["expected"]),
+        excluded=len(dispatch["excluded"]),
+        missing=len(dispatch["missing"]),
+        notices=record["notices"],
+        reason=failure["reason"] if failure else None,
+        why=failure["message"] if failure else None,
+        retry_after_seconds=dispatch["retry_after_seconds"],
+    )

@@ -1,0 +1,170 @@
+"""What the checks need of AWS, tried from where they run and as their role; nothing is left behind."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from esx_drift.adapters.topic import SnsTopic
+from esx_drift.config import LookingConfig
+from esx_drift.contracts import require_valid
+from esx_drift.doctoring.examination import AWS_FIX, FIX_FACT, Examination, StepResult, find_fix
+from esx_drift.domain.stored.identifiers import make_event_id
+from esx_drift.domain.text.times import format_time
+from esx_drift.domain.text.wording import format_count
+from esx_drift.errors import EsxDriftError, PermanentError
+from esx_drift.messages.events import DATA_SCHEMA
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
+
+    from esx_drift.domain.stored.types import Event
+
+STATE_KEYS = ("state/@doctor", "breaker/@doctor")
+AUDIT_KEYS = ("records/@doctor", "documents/@doctor", "snapshots/@doctor", "quarantine/@doctor")
+"""Keys that never exist, one below each prefix that a check writes to."""
+
+AWS_STEPS = ("StateBucket", "AuditBucket", "DriftTopic", "CheckQueue", "RetryQueue")
+DRILL_EVENT_TYPE = "esx-drift.report.drill"
+NO_ETAG = '"esx-drift-doctor"'
+NO_OBJECT_CODES = frozenset({"NoSuchKey", "PreconditionFailed"})
+FORBIDDEN_CODES = frozenset({"AuthorizationError", "AccessDenied", "AccessDeniedException"})
+
+
+@dataclass(frozen=True, slots=True)
+class AwsDoctor:
+    """Examines both buckets, the topic and both queues. ``drill``: publish one event, or none."""
+
+    config: LookingConfig
+    s3: "Callable[[], S3Client]"
+    sqs: "Callable[[], SQSClient]"
+    sns: "Callable[[], SNSClient]"
+    drill: "Event | None"
+
+    def examine(self) -> list[StepResult]:
+        """A line a step; none needs another."""
+        exam = Examination("AWS", AWS_STEPS)
+        for step in (
+            lambda: self._bucket(self.config.state_bucket, STATE_KEYS),
+            lambda: self._bucket(self.config.audit_bucket, AUDIT_KEYS),
+            self._topic,
+            self._check_queue,
+            self._retry_queue,
+        ):
+            _try(exam, step)
+        return exam.finish()
+
+    def _bucket(self, bucket: str, keys: tuple[str, ...]) -> str:
+        self.s3().list_objects_v2(Bucket=bucket, MaxKeys=1)
+        for key in keys:
+            _refused(partial(self.s3().get_object, Bucket=bucket, Key=key))
+            # If-Match on a key that isn't there: S3 asks whether the role may write, and then writes nothing.
+            if not _refused(partial(self.s3().put_object, Bucket=bucket, Key=key, Body=b"", IfMatch=NO_ETAG)):
+                said = f"{bucket} took a write to {key} whose condition did not hold"
+                raise PermanentError(
+                    said, {FIX_FACT: "Use Amazon S3: the trail rests on conditional writes."}
+                )
+        return f"{bucket}: may be read and written to, on conditions"
+
+    def _check_queue(self) -> str:
+        return self._waiting(self.config.check_queue_url)
+
+    def _retry_queue(self) -> str:
+        try:
+            return self._waiting(self.config.retry_queue_url)
+        except ClientError as error:
+            # The role may send, and need not be allowed to read: that SQS answered is what counts here.
+            if _code(error) not in FORBIDDEN_CODES:
+                raise
+        return "SQS answers; only a check that meets an outage sends to it"
+
+    def _waiting(self, url: str) -> str:
+        shown = self.sqs().get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+        return f"{format_count(int(shown['Attributes']['ApproximateNumberOfMessages']), 'request')} waiting"
+
+    def _topic(self) -> str:
+        arn = self.config.drift_topic_arn
+        if self.drill is not None:
+            SnsTopic(self.sns, arn).publish(self.drill)
+            return f"took a drill: {DRILL_EVENT_TYPE}"
+        try:
+            self.sns().get_topic_attributes(TopicArn=arn)
+        except ClientError as error:
+            # The role may publish, and need not be allowed to read: that SNS answered is what counts here.
+            if _code(error) not in FORBIDDEN_CODES:
+                raise
+        return "SNS answers; only --send tries to publish"
+
+
+def _try(exam: Examination, step: Callable[[], str]) -> None:
+    try:
+        exam.add_ok(step())
+    except ClientError as error:
+        code = _code(error)
+        exam.add_failed(f"{error.operation_name} was refused: {code}", _fix(code))
+    except BotoCoreError as error:
+        exam.add_failed(f"no answer: {type(error).__name__}", AWS_FIX)
+    except EsxDriftError as error:
+        exam.add_failed(error.message, find_fix(error, {}))
+
+
+def _refused(call: Callable[[], object]) -> bool:
+    """Whether S3 said that the object is not there, or not that one; what else it says is raised."""
+    try:
+        call()
+    except ClientError as error:
+        if _code(error) in NO_OBJECT_CODES:
+            return True
+        raise
+    return False
+
+
+def _code(error: ClientError) -> str:
+    # Of an answer that is not AWS's, botocore can tell nothing.
+    return error.response.get("Error", {}).get("Code", "no reason given")
+
+
+def _fix(code: str) -> str:
+    if code in FORBIDDEN_CODES:
+        return "Compare the role's, the bucket's and the endpoint's policies with the template's."
+    return "Deploy the stack again: what it names is not there, or not in order."
+
+
+def build_drill_event(vcenter: str, run_id: str, now: datetime) -> "Event":
+    """An event that says nothing but that it is a drill; consumers ignore types that they don't know."""
+    event = {
+        "specversion": "1.0",
+        "id": make_event_id(run_id, DRILL_EVENT_TYPE),
+        "type": DRILL_EVENT_TYPE,
+        "source": f"/vcenters/{vcenter}",
+        "subject": vcenter,
+        "time": format_time(now),
+        "datacontenttype": "application/json",
+        "dataschema": DATA_SCHEMA,
+        "data": {
+            "schema_version": 1,
+            "vcenter": vcenter,
+            "cluster": None,
+            "check_id": run_id,
+            "checked_at": format_time(now),
+            "extracted_at": None,
+            "since": None,
+            "coverage": None,
+            "severity": "info",
+            "changes": [],
+            "findings": [],
+            "host_names": {},
+            "totals": dict.fromkeys(("changes", "findings", "opened", "raised", "still", "resolved"), 0),
+            "suppressed": {},
+            "record": None,
+            "truncated": False,
+            "report": {"drill": "esx-drift doctor --send"},
+        },
+    }
+    require_valid("event", event)
+    return cast("Event", event)

@@ -1,0 +1,107 @@
+"""What the doctor says: one line for each step, about each vCenter, each route and AWS."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NotRequired, TypedDict
+
+from esx_drift.errors import EsxDriftError
+from esx_drift.messages.kind_advice import ADVICE_BY_KIND
+
+type StepOutcome = Literal["ok", "failed", "untried"]
+
+FIX_FACT = "fix"
+"""The fact of an error that says what to do about it, where its kind alone doesn't."""
+
+AWS_FIX = (
+    "Give the functions a way to AWS from where they run: VPC endpoints or NAT; then look at AWS's status."
+)
+
+
+NO_TIME = "no time left in this run"
+
+
+class StepResult(TypedDict):
+    """One step. ``fix`` is empty unless it failed, or was the first that no time was left for."""
+
+    about: str
+    step: str
+    outcome: StepOutcome
+    said: str
+    fix: str
+
+
+class DoctorRequest(TypedDict):
+    """What a function is asked; as sent, see ``doctor-request.schema.json``."""
+
+    vcenters: NotRequired[list[str]]
+    reset: NotRequired[str]
+    send: NotRequired[bool]
+
+
+class DoctorReply(TypedDict):
+    """What a function answers; as sent, see ``doctor-reply.schema.json``."""
+
+    schema_version: int
+    code_version: str
+    lines: list[StepResult]
+
+
+@dataclass(slots=True)
+class Examination:
+    """The steps about one thing, in their order: each call makes the line of the next one."""
+
+    about: str
+    steps: tuple[str, ...]
+    lines: list[StepResult] = field(default_factory=list)
+
+    def add_ok(self, said: str) -> None:
+        """The step went well."""
+        self._add("ok", said)
+
+    def add_failed(self, said: str, fix: str) -> None:
+        """The step failed, and this is to be done about it."""
+        self._add("failed", said, fix)
+
+    def add_untried(self, said: str) -> None:
+        """The step was left out."""
+        self._add("untried", said)
+
+    def stop_for_time(self, fix: str) -> None:
+        """No further step can be begun, so that none is cut off; this is how to have them taken."""
+        self._add("untried", NO_TIME, fix)
+        while len(self.lines) < len(self.steps):
+            self.add_untried(NO_TIME)
+
+    def finish(self) -> list[StepResult]:
+        """All lines; what a failure left over is untried."""
+        last = self.lines[-1]["step"] if self.lines else ""
+        while len(self.lines) < len(self.steps):
+            self.add_untried(f"not tried, since it needs {last}")
+        return self.lines
+
+    def _add(self, outcome: StepOutcome, said: str, fix: str = "") -> None:
+        step = self.steps[len(self.lines)]
+        self.lines.append({"about": self.about, "step": step, "outcome": outcome, "said": said, "fix": fix})
+
+
+def find_fix(error: EsxDriftError, places: Mapping[str, str]) -> str:
+    """What a person can do about an error; ``places`` are those of ``next_steps.ADVICE``."""
+    if FIX_FACT in error.facts:
+        return error.facts[FIX_FACT]
+    if error.reason not in ADVICE_BY_KIND:
+        return OTHER_FIXES.get(error.reason, AWS_FIX)
+    advice = ADVICE_BY_KIND[error.reason]
+    step = f"{advice.step} {advice.command}".strip().format(**places)
+    return f"{step[0].upper()}{step[1:]}"
+
+
+OTHER_FIXES: Mapping[str, str] = {
+    "secret-invalid": "Mend the secret in Secrets Manager.",
+    "out-of-time": "Try again in a few minutes.",
+    "fleet-invalid": "Mend the fleet file, then: esx-drift fleet push FILE",
+    "topic-unavailable": "Compare the role's and the topic's policies with the template's.",
+    "webhook-refused": "Make a new webhook in Slack and put its URL into the secret.",
+    "webhook-throttled": "Try again in a minute.",
+    "webhook-unavailable": "Try again in a few minutes; Slack's own state is told at its status page.",
+}
+"""By reason, for errors that are no finding of a vCenter."""

@@ -1,0 +1,104 @@
+"""One more try of a password that was refused, when a person says that it is right after all.
+
+Whoever comes in through here has told everybody else to wait before he tries: the account must not be locked.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from esx_drift.adapters.breakers import S3Breakers
+from esx_drift.adapters.secrets import VCenterSecret
+from esx_drift.doctoring.examination import FIX_FACT
+from esx_drift.domain.breaker import (
+    LOCKOUT_WINDOW_SECONDS,
+    Breaker,
+    build_closed_breaker,
+    is_turn_claimed,
+    record_refusal,
+    record_success,
+)
+from esx_drift.domain.stored.identifiers import make_breaker_key
+from esx_drift.domain.text.times import format_time, parse_time
+from esx_drift.errors import LoginRefused, LoginSuspended, StoreConflict, StoreUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordReset:
+    """Tries one vCenter's password once, whatever its breaker says, unless that could lock the account."""
+
+    s3: "S3Client"
+    bucket: str
+    clock: Callable[[], datetime]
+
+    @contextmanager
+    def guard_login(self, vcenter: str, secret: VCenterSecret) -> Iterator[None]:
+        """Around the login. Raises ``LoginSuspended`` if another one was tried within 180 s."""
+        breakers, now = S3Breakers(self.s3, self.bucket), self.clock()
+        etag = self._etag(vcenter)
+        known = build_closed_breaker(vcenter) if etag is None else _readable(breakers, vcenter)
+        if is_turn_claimed(known, now):
+            raise _suspended(vcenter, "somebody else is just logging in", "Try again in 3 minutes.")
+        _refuse_too_early(known, now)
+        refused = [version for version in known["refused"] if version != secret.version_id]
+        # Open, so that no checker tries; with a try just announced, so that the dispatcher waits as well.
+        refused_at = known["refused_at"] or format_time(now)
+        claimed: Breaker = {**known, "open": True, "refused_at": refused_at, "tried_at": format_time(now)}
+        claim: Breaker = {**claimed, "refused": refused}
+        if not breakers.write(claim, etag):
+            raise _suspended(vcenter, "somebody else is just trying a password", "Try again in 3 minutes.")
+        try:
+            yield
+        except LoginRefused:
+            _keep(breakers, vcenter, lambda held: record_refusal(held, secret.version_id, now))
+            raise
+        _keep(breakers, vcenter, record_success)
+
+    def _etag(self, vcenter: str) -> str | None:
+        """The ETag of the breaker, be it readable or not; none if there is none."""
+        key = make_breaker_key(vcenter)
+        try:
+            return self.s3.head_object(Bucket=self.bucket, Key=key)["ETag"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "404":
+                return None
+            raise StoreUnavailable(f"S3 could not serve {key}: {error}") from error
+        except BotoCoreError as error:
+            raise StoreUnavailable(f"S3 could not serve {key}: {error}") from error
+
+
+def _readable(breakers: S3Breakers, vcenter: str) -> Breaker:
+    try:
+        stored = breakers.read(vcenter)
+    except LoginSuspended:
+        # It can't be read, which is why nobody logs in: this is what ends it.
+        return build_closed_breaker(vcenter)
+    return build_closed_breaker(vcenter) if stored is None else stored.breaker
+
+
+def _refuse_too_early(known: Breaker, now: datetime) -> None:
+    for at in (known["refused_at"], known["tried_at"]):
+        until = parse_time(at) + timedelta(seconds=LOCKOUT_WINDOW_SECONDS) if at else now
+        if now < until:
+            why = (
+                f"the last try was at {at}, and 5 failures within {LOCKOUT_WINDOW_SECONDS} s lock the account"
+            )
+            raise _suspended(known["vcenter"], why, f"Run it again after {format_time(until)}.")
+
+
+def _suspended(vcenter: str, why: str, fix: str) -> LoginSuspended:
+    return LoginSuspended(f"login to {vcenter} not tried: {why}", {FIX_FACT: fix})
+
+
+def _keep(breakers: S3Breakers, vcenter: str, change: Callable[[Breaker], Breaker]) -> None:
+    """Write the outcome over our own claim, which keeps everybody else away meanwhile."""
+    stored = breakers.read(vcenter)
+    if stored is None or not breakers.write(change(stored.breaker), stored.etag):
+        raise StoreConflict(f"the breaker of {vcenter} was written by somebody else")

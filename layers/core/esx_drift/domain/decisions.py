@@ -1,0 +1,180 @@
+"""What a person's decision does to a log: accepting what he was shown, or retiring a cluster.
+
+Nothing is widened: what is no longer as he was shown it is refused, host by host.
+"""
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from esx_drift.domain.findings.look_conditions import find_unreviewed
+from esx_drift.domain.stored.types import (
+    Accepted,
+    Decision,
+    Finding,
+    Json,
+    KnownCluster,
+    LogState,
+    ResolvedBecause,
+    ShownHost,
+    Snapshot,
+)
+from esx_drift.domain.text.times import format_time
+from esx_drift.domain.text.versions import sort_naturally
+
+REPLACED = "vcenter-replaced"
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionEffect:
+    """The log afterwards, every finding with its transition, and for what it was taken or refused.
+
+    ``taken`` and ``refused`` hold the ids of hosts; the cluster's where it was retired, and where another
+    vCenter was accepted its instance UUID.
+    """
+
+    after: LogState
+    findings: list[Finding]
+    taken: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    host_names: Mapping[str, str] = field(default_factory=dict)
+
+
+def list_acceptable_hosts(snapshot: Snapshot, unseen: Container[str]) -> dict[str, ShownHost]:
+    """The hosts that can be accepted: nobody knows what a host runs that the last look did not see."""
+    return {
+        host: {"image": known["image"], "orphaned_vibs": known["orphaned_vibs"]}
+        for host, known in snapshot["hosts"].items()
+        if host not in unseen and known["image"] is not None and known["orphaned_vibs"] is not None
+    }
+
+
+def accept_hosts(
+    after: LogState, decision: Decision, snapshot: Snapshot, snapshot_key: str
+) -> DecisionEffect:
+    """Accept hosts of a cluster as they were shown; ``snapshot`` is the log's newest."""
+    here = list_acceptable_hosts(snapshot, after["uncovered_since"])
+    taken = {host: shown for host, shown in decision["hosts"].items() if here.get(host) == shown}
+    refused = sort_naturally(decision["hosts"].keys() - taken.keys())
+    if not taken:
+        return DecisionEffect(after, _still(after), refused=refused)
+    newly: dict[str, Accepted] = {
+        host: {
+            "image": shown["image"],
+            "orphaned_vibs": list(shown["orphaned_vibs"]),
+            "snapshot": snapshot_key,
+        }
+        for host, shown in taken.items()
+    }
+    accepted = {**after["accepted"], **newly}
+    told = [_reviewed(finding, snapshot, accepted, decision) for finding in after["findings"].values()]
+    return DecisionEffect(
+        {**after, "accepted": accepted, "findings": _open(told)},
+        told,
+        sort_naturally(taken),
+        refused,
+        _names(snapshot),
+    )
+
+
+def accept_replaced_vcenter(after: LogState, decision: Decision, now: datetime) -> DecisionEffect:
+    """Accept that another vCenter answers under this name.
+
+    All its clusters of before are retired: whichever of them it lists begins anew, with a first look.
+    """
+    uuid = str(decision["instance_uuid"])
+    replaced = [one for one in after["findings"].values() if one["kind"] == REPLACED]
+    if uuid not in [finding["detail"].get("now") for finding in replaced]:
+        return DecisionEffect(after, _still(after), refused=[uuid])
+    told = [_of_former(finding, decision) for finding in after["findings"].values()]
+    clusters = {cluster: _retired(entry, now) for cluster, entry in (after["clusters"] or {}).items()}
+    moved: LogState = {**after, "instance_uuid": uuid, "clusters": clusters, "findings": _open(told)}
+    return DecisionEffect(moved, told, [uuid])
+
+
+def close_retired_cluster(
+    after: LogState, cluster: str, decision: Decision, snapshot: Snapshot | None
+) -> DecisionEffect:
+    """Close all that is open on a cluster that is watched no more; what it last ran stays known.
+
+    A decision with an instance UUID is about what that vCenter replaced: a log that has begun anew since
+    is not meant.
+    """
+    if decision["instance_uuid"] is not None and decision["instance_uuid"] == after["instance_uuid"]:
+        return DecisionEffect(after, _still(after), refused=[cluster])
+    told = [_closed(finding, "retired", decision) for finding in after["findings"].values()]
+    moved: LogState = {**after, "findings": {}, "suspects": {}, "uncovered_since": {}, "blind_since": None}
+    return DecisionEffect(moved, told, [cluster], host_names=_names(snapshot) if snapshot else {})
+
+
+def refuse_to_retire(after: LogState, cluster: str) -> DecisionEffect:
+    """What is still listed, and to be watched, can't be retired."""
+    return DecisionEffect(after, _still(after), refused=[cluster])
+
+
+def strike_off_cluster(after: LogState, cluster: str, decision: Decision, now: datetime) -> DecisionEffect:
+    """Strike a cluster that is known off its vCenter's list of those to be dispatched."""
+    known = after["clusters"] or {}
+    clusters = {**known, cluster: _retired(known[cluster], now)}
+    told = [
+        _closed(one, "retired", decision) if one["subject"] == cluster else _held(one)
+        for one in after["findings"].values()
+    ]
+    return DecisionEffect({**after, "clusters": clusters, "findings": _open(told)}, told, [cluster])
+
+
+def is_listed(after: LogState, cluster: str) -> bool:
+    """Whether the vCenter listed the cluster when it was last asked."""
+    known = (after["clusters"] or {}).get(cluster)
+    return known is not None and known["last_listed_at"] == after["last_look_at"]
+
+
+def _retired(entry: KnownCluster, now: datetime) -> KnownCluster:
+    return {**entry, "retired_at": entry["retired_at"] or format_time(now)}
+
+
+def _reviewed(
+    finding: Finding, snapshot: Snapshot, accepted: Mapping[str, Accepted], decision: Decision
+) -> Finding:
+    """A finding by what is accepted now. An orphaned VIB stays one, but no longer an alarm."""
+    if finding["kind"] == "orphaned-vib":
+        new: list[Json] = [host for host in finding["hosts"] if not _has(accepted, host, finding["subject"])]
+        detail = {**finding["detail"], "not_accepted_on": new}
+        return {**_held(finding), "detail": detail, "severity": finding["severity"] if new else "warning"}
+    if finding["kind"] != "drift-unreviewed":
+        return _held(finding)
+    for left in find_unreviewed(snapshot, snapshot["hosts"], accepted, _names(snapshot)):
+        return {**_held(finding), "hosts": list(left.hosts), "summary": left.summary}
+    return _closed(finding, "accepted", decision)
+
+
+def _names(snapshot: Snapshot) -> dict[str, str]:
+    return {host: known["name"] for host, known in snapshot["hosts"].items()}
+
+
+def _has(accepted: Mapping[str, Accepted], host: str, vib: str) -> bool:
+    return host in accepted and vib in accepted[host]["orphaned_vibs"]
+
+
+def _of_former(finding: Finding, decision: Decision) -> Finding:
+    """A finding on a vCenter that was replaced: those on its clusters went with it."""
+    if finding["kind"] == REPLACED:
+        return _closed(finding, "accepted", decision)
+    return _closed(finding, "retired", decision) if finding["subject"] else _held(finding)
+
+
+def _closed(finding: Finding, because: ResolvedBecause, decision: Decision) -> Finding:
+    detail = {**finding["detail"], "decided_by": decision["by"], "reason": decision["reason"]}
+    return {**finding, "transition": "resolved", "resolved_because": because, "detail": detail}
+
+
+def _held(finding: Finding) -> Finding:
+    return {**finding, "transition": "still"}
+
+
+def _still(after: LogState) -> list[Finding]:
+    return [_held(finding) for finding in after["findings"].values()]
+
+
+def _open(told: Sequence[Finding]) -> dict[str, Finding]:
+    return {one["fingerprint"]: one for one in told if one["transition"] != "resolved"}

@@ -1,0 +1,80 @@
+"""What a cluster's log keeps of single hosts beside the snapshot: accepted, departed, unseen since when."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from esx_drift.domain.stored.types import Accepted, Change, Departed, KnownHost
+from esx_drift.domain.text.times import format_time
+
+type Hosts = Mapping[str, KnownHost]
+
+
+def carry_over_accepted(accepted: Mapping[str, Accepted], changes: Collection[Change]) -> dict[str, Accepted]:
+    """What is accepted; a host that came back under a new id keeps what was accepted for the old one."""
+    after = dict(accepted)
+    for change in changes:
+        old = change["from"]
+        if change["element"] == "host" and change["kind"] == "changed" and old in after:
+            after[change["key"]] = after.pop(old)
+    return after
+
+
+def update_accepted(
+    accepted: Mapping[str, Accepted],
+    hosts: Hosts,
+    covered: Collection[str],
+    snapshot_key: str,
+    *,
+    first_look: bool,
+) -> dict[str, Accepted]:
+    """What stands in for a person's approval: a host's first copy, and nobody approved an orphaned VIB.
+
+    Only at the cluster's first look are orphaned VIBs taken along.
+    """
+    after = dict(accepted)
+    for host in covered:
+        if host not in after:
+            orphaned_vibs = (hosts[host]["orphaned_vibs"] or []) if first_look else []
+            after[host] = {
+                "image": hosts[host]["image"],
+                "orphaned_vibs": list(orphaned_vibs),
+                "snapshot": snapshot_key,
+            }
+    return after
+
+
+def update_departed(
+    departed: Mapping[str, Departed],
+    before: Hosts,
+    now_there: Hosts,
+    snapshot_key: str,
+    now: datetime,
+) -> dict[str, Departed]:
+    """The hosts that left, until their id or their name is back and it is known again what they run."""
+    after = dict(departed)
+    remembered = {gone["name"].casefold() for gone in departed.values()}
+    for host, known in before.items():
+        # One that came back unseen and left again: what was known before still is the last that is known.
+        again = known["image"] is None and known["name"].casefold() in remembered
+        if host not in now_there and not again:
+            after[host] = {
+                "name": known["name"],
+                "image": known["image"],
+                "orphaned_vibs": known["orphaned_vibs"],
+                "snapshot": snapshot_key,
+                "left_at": format_time(now),
+            }
+    known_again = {host: back["name"].casefold() for host, back in now_there.items() if back["image"]}
+    names = set(known_again.values())
+    return {
+        host: gone
+        for host, gone in after.items()
+        if host not in known_again and gone["name"].casefold() not in names
+    }
+
+
+def update_uncovered_since(
+    since: Mapping[str, str], uncovered: Collection[str], seen_last_at: str
+) -> dict[str, str]:
+    """Since when each uncovered host is unseen: since its cluster was last seen, if not for longer."""
+    return {host: since.get(host) or seen_last_at for host in uncovered}

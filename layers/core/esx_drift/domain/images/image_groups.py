@@ -1,0 +1,92 @@
+"""Whether hosts run the same software, and who does not."""
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from esx_drift.domain.stored.identifiers import compute_digest
+from esx_drift.domain.stored.types import Image
+from esx_drift.domain.text.versions import make_natural_key, sort_naturally
+from esx_drift.domain.text.wording import clean_text, format_count
+
+
+@dataclass(frozen=True, slots=True)
+class ImageGroup:
+    """Hosts that run the same software, in their natural order."""
+
+    image: Image
+    hosts: tuple[str, ...]
+
+
+def group_hosts_by_image(images: Mapping[str, Image], runs: Mapping[str, str]) -> list[ImageGroup]:
+    """The hosts of ``runs`` (id to image), grouped by software, the group that the others differ from first.
+
+    That is the largest; of equally large ones the one that offers another as an alternative image, or else
+    has the newest release. A host that runs an alternative which that largest group offers is as it should
+    be, so it is in no group; what a smaller group offers excuses nobody, or one host could excuse all the
+    others. Nor do two images differ by the alternatives that they offer.
+    """
+    used = set(runs.values())
+    offering = any(images[digest]["alternatives"] for digest in used)
+    # What the hosts themselves run; where nobody offers alternatives, the whole image's digest will do.
+    main = {digest: compute_digest(images[digest]["main"]) if offering else digest for digest in used}
+    found: dict[str, _Gathered] = {}
+    for host in sort_naturally(runs):
+        gathered = found.setdefault(main[runs[host]], _Gathered())
+        gathered.hosts.append(host)
+        gathered.images[runs[host]] = images[runs[host]]
+    several = sorted(found.items(), key=lambda one: _rank(one, found.keys()), reverse=True)
+    excused = several[0][1].offered - {several[0][0]} if several else set()
+    return [gathered.group for own, gathered in several if own not in excused]
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """Hosts with the same main parts, and their images by digest: they may offer different alternatives."""
+
+    hosts: list[str] = field(default_factory=list)
+    images: dict[str, Image] = field(default_factory=dict)
+
+    @property
+    def image(self) -> Image:
+        return next(iter(self.images.values()))
+
+    @property
+    def group(self) -> ImageGroup:
+        return ImageGroup(self.image, tuple(self.hosts))
+
+    @property
+    def offered(self) -> set[str]:
+        return {
+            compute_digest({part: value for part, value in parts.items() if part != "alternative_image"})
+            for image in self.images.values()
+            for parts in image["alternatives"].values()
+        }
+
+
+def _rank(one: tuple[str, _Gathered], all_of_them: AbstractSet[str]) -> tuple[object, ...]:
+    own, it = one
+    offers = not it.offered.isdisjoint(all_of_them - {own})
+    return len(it.hosts), offers, make_natural_key(str(it.image["main"]["base_image"])), own
+
+
+def describe_difference(one: Image, other: Image) -> str:
+    """``component Intel-i40en`` if two images differ in nothing else, else ``3 parts``."""
+    parts = list_differing_parts(one, other)
+    return format_part(parts[0]) if len(parts) == 1 else format_count(len(parts), "part")
+
+
+def list_differing_parts(one: Image, other: Image) -> list[str]:
+    """The parts in which two images differ, leaving out the alternatives that they offer to others."""
+    left = one["main"]
+    right = other["main"]
+    return sort_naturally(part for part in left.keys() | right.keys() if left.get(part) != right.get(part))
+
+
+def format_part(part: str) -> str:
+    """A part as a person reads it: ``component Intel-i40en``, ``add-on``."""
+    element, _, name = part.partition(":")
+    return clean_text(f"{_ELEMENTS.get(element, element.replace('_', ' '))} {name}".strip())
+
+
+_ELEMENTS = {"add_on": "add-on", "base_image": "base image"}

@@ -1,0 +1,60 @@
+"""The snapshot: a document's canonical form, and the seal that says whether two are the same."""
+
+from collections.abc import Mapping
+
+from esx_drift.domain.images.describing import build_labels
+from esx_drift.domain.images.report import Report
+from esx_drift.domain.stored.identifiers import compute_digest
+from esx_drift.domain.stored.types import KnownHost, Snapshot
+
+
+def build_snapshot(
+    report: Report, baseline: Snapshot | None, inventory: Mapping[str, str] | None = None
+) -> Snapshot:
+    """The snapshot of every host in ``inventory`` (id to name; none: every host that the report names).
+
+    A covered host is as the report has it. An uncovered one stays as the baseline knew it, by its id; one
+    that was never covered has no image and no orphaned VIBs, which is unknown and not "none".
+    """
+    known = baseline["hosts"] if baseline else {}
+    names = _names(report, known) if inventory is None else inventory
+    hosts = {host: _host(report, known.get(host), host, name) for host, name in names.items()}
+    digests = {host["image"] for host in hosts.values() if host["image"] is not None}
+    images = {**(baseline["images"] if baseline else {}), **report.images}
+    labels, described = build_labels(report, baseline, hosts)
+    snapshot: Snapshot = {
+        "schema_version": 1,
+        "images": {digest: images[digest] for digest in sorted(digests)},
+        "labels": labels,
+        "hosts": hosts,
+    }
+    if described:
+        snapshot["described"] = described
+    return snapshot
+
+
+def _names(report: Report, known: Mapping[str, KnownHost]) -> Mapping[str, str]:
+    """The hosts that the report is about; one that it gives no name is called as it was."""
+    kept = {host: known[host]["name"] for host in report.nameless & known.keys()}
+    return {**report.names, **kept}
+
+
+def compute_seal(snapshot: Snapshot) -> str:
+    """64 digits, equal exactly if the snapshots are. An image counts by the digest that is its key."""
+    parts = [snapshot["schema_version"], sorted(snapshot["images"]), snapshot["labels"], snapshot["hosts"]]
+    return compute_digest([*parts, snapshot["described"]] if "described" in snapshot else parts)
+
+
+def _host(report: Report, known: KnownHost | None, host: str, name: str) -> KnownHost:
+    told = host in report.names and host not in report.nameless
+    witness = host in report.witnesses if told else bool(known and known["witness"])
+    if host in report.runs:
+        return {
+            "name": name,
+            "image": report.runs[host],
+            "orphaned_vibs": list(report.orphaned_vibs.get(host, ())),
+            "witness": witness,
+        }
+    if known is None:
+        return {"name": name, "image": None, "orphaned_vibs": None, "witness": witness}
+    return {**known, "name": name, "witness": witness}

@@ -1,0 +1,521 @@
+"""The JSON that is stored and published, as types. The schemas in ``schemas/`` say the same, with bounds.
+
+Stored JSON stays JSON from end to end (no second form to convert to), so these are typed dictionaries.
+All times are RFC 3339 in UTC with milliseconds and ``Z``; all hosts are ids (``host-16``), sorted naturally.
+"""
+
+from typing import Literal, NotRequired, TypedDict
+
+type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
+
+
+type Element = Literal[
+    "base_image",
+    "add_on",
+    "component",
+    "solution",
+    "hardware_support_package",
+    "removed_component",
+    "alternative_image",
+    "host",
+    "orphaned_vib",
+]
+
+
+type ChangeKind = Literal["added", "removed", "upgraded", "downgraded", "changed", "relabelled"]
+
+
+type Severity = Literal["info", "warning", "critical"]
+
+
+type Family = Literal["drift", "failure", "orphaned-vib"]
+
+
+type Transition = Literal["opened", "raised", "still", "resolved"]
+
+
+type ResolvedBecause = Literal["reverted", "removed", "host-left", "accepted", "recovered", "retired"]
+
+
+type CallName = Literal["login", "listing", "about", "extract", "task", "hosts", "report"]
+
+
+type Outcome = Literal[
+    "baseline",  # the first copy of the cluster was taken
+    "changed",  # a newer report was taken: something differs, or a finding moved
+    "unchanged",  # a newer report was taken: equal seal, equal coverage, no transition
+    "same-report",  # the vCenter still serves the report taken last
+    "superseded",  # it serves an older one
+    "not-covered",  # a fresh report that covers no host
+    "not-looked",  # the cluster could not be seen
+    "accepted",
+    "retired",
+    "maintenance",
+    "dispatched",  # the dispatcher's own log
+    "not-dispatched",  # the same, when the vCenter could not be listed
+]
+
+
+Change = TypedDict(  # the functional form, because "from" is a keyword
+    "Change",
+    {
+        "element": Element,
+        "kind": ChangeKind,
+        "key": str,
+        "from": str | None,
+        "to": str | None,
+        "hosts": list[str],
+        "severity": Severity,
+        "alternative_image": str | None,
+        "detail": dict[str, Json] | None,
+    },
+)
+"""One difference between baseline and snapshot; ``detail`` is null where from and to say it all."""
+
+
+class Finding(TypedDict):
+    """A condition that holds, or has just ceased to. ``summary`` is one sentence for a person."""
+
+    fingerprint: str
+    family: Family
+    kind: str
+    subject: str
+    severity: Severity
+    hosts: list[str]
+    opened_at: str
+    last_seen: str
+    transition: Transition
+    resolved_because: ResolvedBecause | None
+    summary: str
+    detail: dict[str, Json]
+
+
+class SuspectedFinding(TypedDict):
+    """A condition that was met but must be met again, ``confirm_after`` later, to open a finding."""
+
+    kind: str
+    count: int
+    first_at: str
+
+
+class Coverage(TypedDict):
+    """How much of a cluster a look saw, in numbers of hosts of the inventory."""
+
+    hosts: int
+    covered: int
+    failed: int
+    unsupported: int
+
+
+class UncoveredHost(TypedDict):
+    """A host that a look did not see, and what the inventory says of it."""
+
+    host: str
+    name: str
+    why: str
+    connection_state: str | None
+    power_state: str | None
+
+
+type Parts = dict[str, Json]
+"""What an image holds, by element and id: ``base_image``, ``component:Intel-i40en`` and the like."""
+
+
+type Labels = dict[str, dict[str, list[Json]]]
+"""What only describes a part (display names, vendors, dates), by the part and its version.
+
+Nearly always one label each; if the images describe the same version in several ways, all of them, sorted,
+null among them if some don't describe it.
+"""
+
+
+class Image(TypedDict):
+    """One software image in its keyed form: its own parts, and those of each alternative image by its id."""
+
+    main: Parts
+    alternatives: dict[str, Parts]
+
+
+class KnownHost(TypedDict):
+    """What was last seen of a host. ``image`` and ``orphaned_vibs`` are null if it was never covered."""
+
+    name: str
+    image: str | None
+    orphaned_vibs: list[str] | None
+    witness: bool
+
+
+class Described(TypedDict):
+    """What the image of each of these hosts says of the parts that have several labels in their version.
+
+    As the numbers of those labels, by the part, in the image itself and in its alternatives, by their ids.
+    """
+
+    hosts: list[str]
+    main: dict[str, list[int]]
+    alternatives: dict[str, dict[str, list[int]]]
+
+
+class Snapshot(TypedDict):
+    """A document's canonical form. ``images`` is keyed by the digest of the image.
+
+    ``described`` is there only if the hosts' images don't all describe the same version of a part alike.
+    """
+
+    schema_version: int
+    images: dict[str, Image]
+    labels: Labels
+    hosts: dict[str, KnownHost]
+    described: NotRequired[list[Described]]
+
+
+class StoredObject(TypedDict):
+    """An object in the AuditBucket and the sha256 of its stored bytes."""
+
+    key: str
+    sha256: str
+
+
+class Accepted(TypedDict):
+    """What a person last approved for a host, or its first copy; ``snapshot`` is a key holding the image."""
+
+    image: str | None
+    orphaned_vibs: list[str]
+    snapshot: str
+
+
+class Departed(TypedDict):
+    """The last known of a host that left the inventory, for the day its name comes back."""
+
+    name: str
+    image: str | None
+    orphaned_vibs: list[str] | None
+    snapshot: str
+    left_at: str
+
+
+class LastTaken(TypedDict):
+    """The report that was taken last; ``seq`` is the record whose archived document stands for it."""
+
+    completion_time: str
+    task_id: str | None
+    raw_sha256: str
+    seq: int
+
+
+class Answered(TypedDict):
+    """A request and the record that answers it."""
+
+    request_id: str
+    seq: int
+
+
+class KnownCluster(TypedDict):
+    """A cluster as the dispatcher last knew it. ``watched_as``: the last name that no pattern left out."""
+
+    name: str
+    watched_as: str
+    first_listed_at: str
+    last_listed_at: str
+    retired_at: str | None
+
+
+class LogState(TypedDict):
+    """All that the next check of the same log needs."""
+
+    schema_version: int
+    cluster_name: str | None
+    instance_uuid: str | None
+    seal: str | None
+    snapshot: StoredObject | None
+    first_look_at: str | None
+    last_look_at: str | None
+    last_taken: LastTaken | None
+    coverage: Coverage | None
+    findings: dict[str, Finding]
+    suspects: dict[str, SuspectedFinding]
+    accepted: dict[str, Accepted]
+    departed: dict[str, Departed]
+    uncovered_since: dict[str, str]
+    blind_since: str | None
+    notices: list[str]
+    maintenance: dict[str, Json] | None
+    rollout: dict[str, Json] | None
+    clusters: dict[str, KnownCluster] | None
+    answered: list[Answered]
+
+
+class Head(TypedDict):
+    """The newest record of a log."""
+
+    seq: int
+    key: str
+    sha256: str
+
+
+class StateFile(TypedDict):
+    """The cache of a log: its head, the head's ``after``, and records with events not yet published."""
+
+    schema_version: int
+    vcenter: str
+    cluster: str
+    head: Head | None
+    after: LogState
+    outbox: list[int]
+
+
+class ClusterName(TypedDict):
+    """A cluster's id, and its name as the vCenter last gave it."""
+
+    id: str
+    name: str
+
+
+class Totals(TypedDict):
+    """Exact numbers, also where the lists of an event were cut."""
+
+    changes: int
+    findings: int
+    opened: int
+    raised: int
+    still: int
+    resolved: int
+
+
+class EventData(TypedDict):
+    """The ``data`` of an event; ``report`` is there only in events of the family report."""
+
+    schema_version: int
+    vcenter: str
+    cluster: ClusterName | None
+    check_id: str
+    checked_at: str
+    extracted_at: str | None
+    since: str | None
+    coverage: Coverage | None
+    severity: Severity
+    changes: list[Change]
+    findings: list[Finding]
+    host_names: dict[str, str]
+    totals: Totals
+    suppressed: dict[str, int]
+    record: str
+    truncated: bool
+    report: NotRequired[dict[str, Json]]
+
+
+class Event(TypedDict):
+    """A CloudEvent 1.0 in structured JSON (https://github.com/cloudevents/spec, v1.0.2)."""
+
+    specversion: Literal["1.0"]
+    id: str
+    type: str
+    source: str
+    subject: str
+    time: str
+    datacontenttype: Literal["application/json"]
+    dataschema: str
+    data: EventData
+
+
+class ReportFacts(TypedDict):
+    """What the report said of itself, and how it was judged."""
+
+    completion_time: str
+    status: str
+    uniform_image: bool
+    freshness: Literal["fresh", "same", "older", "stale", "future"]
+
+
+class TaskFacts(TypedDict):
+    """The extraction's task, as far as it was seen."""
+
+    id: str | None
+    submitted_at: str
+    status: str | None
+    start_time: str | None
+    end_time: str | None
+    message: str | None
+
+
+class ClockFacts(TypedDict):
+    """The vCenter's clock against ours; positive ``skew_seconds``: the vCenter is ahead."""
+
+    vcenter_date: str
+    skew_seconds: float
+
+
+class VCenterIdentity(TypedDict):
+    """Which vCenter answered."""
+
+    instance_uuid: str
+    version: str
+    build: str
+
+
+class ExpectedCluster(TypedDict):
+    """A cluster that a run dispatched."""
+
+    cluster: str
+    name: str
+    request_id: str
+    listed: bool
+
+
+class ExcludedCluster(TypedDict):
+    """A cluster that a run left out, and the pattern that did it."""
+
+    cluster: str
+    name: str
+    pattern: str
+
+
+class FailedCluster(TypedDict):
+    """A cluster that a run could not dispatch, or knows but did not find listed."""
+
+    cluster: str
+    name: str
+
+
+class Dispatch(TypedDict):
+    """What a run of the dispatcher meant to do on one vCenter."""
+
+    run_id: str
+    trigger: Literal["schedule", "retry", "direct"]
+    selected: bool
+    expected: list[ExpectedCluster]
+    excluded: list[ExcludedCluster]
+    missing: list[FailedCluster]
+    failed: list[FailedCluster]
+    standalone_hosts: int | None
+    retry_after_seconds: int | None
+
+
+class Failure(TypedDict):
+    """Why there is no look: the kind of its finding, a sentence, facts, and at which call it happened.
+
+    ``told_by``: in whose log the finding stands. A failure at login is the vCenter's, not each cluster's.
+    """
+
+    reason: str
+    message: str
+    facts: dict[str, str]
+    at: CallName
+    told_by: Literal["vcenter", "cluster"]
+
+
+class RecordedDecision(TypedDict):
+    """A person's decision as it was carried out: for which hosts, and for which no longer."""
+
+    by: str
+    reason: str
+    shown_at: int | None
+    instance_uuid: str | None
+    taken: list[str]
+    refused: list[str]
+
+
+class Record(TypedDict):
+    """The immutable object that one check leaves."""
+
+    schema_version: int
+    vcenter: str
+    cluster: str
+    cluster_name: str | None
+    seq: int
+    check_id: str
+    request_id: str
+    run_id: str | None
+    code_version: str
+    started_at: str
+    checked_at: str
+    outcome: Outcome
+    failure: Failure | None
+    report: ReportFacts | None
+    task: TaskFacts | None
+    clock: ClockFacts | None
+    about: VCenterIdentity | None
+    coverage: Coverage | None
+    uncovered: list[UncoveredHost]
+    changes: list[Change]
+    findings: list[Finding]
+    notices: list[str]
+    document: StoredObject | None
+    snapshot: StoredObject | None
+    quarantine: StoredObject | None
+    raw_sha256: str | None
+    same_as: int | None
+    fleet_sha256: str | None
+    dispatch: Dispatch | None
+    decision: RecordedDecision | None
+    events: list[Event]
+    previous: Head | None
+    before_sha256: str
+    after: LogState
+    unpublished: list[int]
+
+
+class TaskRequest(TypedDict):
+    """The extraction that a request in phase ``collect`` waits for.
+
+    Without an id there is none to read: the cluster was busy, and ``busy`` is what the vCenter said of it.
+    """
+
+    id: str | None
+    submitted_at: str
+    deadline_at: str
+    polls: int
+    busy: str | None
+
+
+class ShownHost(TypedDict):
+    """A host as a person was shown it."""
+
+    image: str
+    orphaned_vibs: list[str]
+
+
+class Decision(TypedDict):
+    """What a person decided, on what he was shown at record ``shown_at``."""
+
+    by: str
+    reason: str
+    shown_at: int | None
+    hosts: dict[str, ShownHost]
+    instance_uuid: str | None
+
+
+class CheckRequest(TypedDict):
+    """A message in the CheckQueue."""
+
+    schema_version: int
+    action: Literal["check", "accept", "retire", "maintenance"]
+    request_id: str
+    run_id: str | None
+    vcenter: str
+    cluster: str
+    cluster_name: str
+    requested_at: str
+    phase: Literal["extract", "collect"]
+    attempt: int
+    task: TaskRequest | None
+    decision: Decision | None
+
+
+class RetryRequest(TypedDict):
+    """A message in the RetryQueue: a vCenter that could not be listed, to be tried again."""
+
+    schema_version: int
+    vcenter: str
+    run_id: str
+    attempt: int
+    reason: str
+
+
+SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
+"""From harmless to urgent."""
+
+
+def rank_severity(severity: Severity) -> int:
+    """0 for info, 1 for warning, 2 for critical."""
+    return SEVERITIES.index(severity)

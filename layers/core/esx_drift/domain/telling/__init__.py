@@ -1,1 +1,0 @@
-"""Events, and how they are told to people."""

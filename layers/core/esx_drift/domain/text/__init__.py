@@ -1,0 +1,1 @@
+"""Text: names from outside made harmless, times, and the order of versions."""

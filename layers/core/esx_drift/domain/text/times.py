@@ -1,0 +1,30 @@
+"""Times as text: RFC 3339 in UTC, as the vCenter itself writes them."""
+
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Final
+
+
+def format_time(moment: datetime) -> str:
+    """``2026-11-23T02:14:00.000Z``; raises ``ValueError`` for a time without a zone."""
+    if moment.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_time(text: str) -> datetime:
+    """An aware time in UTC from any RFC 3339 text; raises ``ValueError`` for anything else."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"a time without a zone: {text}")
+    return moment.astimezone(UTC)
+
+
+JITTER_PART: Final = 10
+"""A delay grows by up to a tenth. It never shrinks: what must be met twice, must be so far apart."""
+
+
+def add_jitter(delay_seconds: int, seed: str) -> int:
+    """The delay, longer by up to a tenth of itself: the same for the same ``seed``, even over many."""
+    share = int.from_bytes(sha256(seed.encode("utf-8", "surrogatepass")).digest()[:4]) / 2**32
+    return delay_seconds + int((delay_seconds // JITTER_PART + 1) * share)

@@ -1,1 +1,0 @@
-"""What the functions' handlers share: their world, their batches and their counts."""

@@ -1,0 +1,297 @@
+"""The write protocol of a log: the records are the truth, and a record's key is the lock.
+
+    a  read the state, or rebuild it from the log
+    b  the request is answered already: finish the outbox, touch no vCenter
+    c  publish what an earlier check could not
+    d  look
+    e  keep document and snapshot
+    f  write the record under the next number; taken: catch up with who took it, back to b
+    g  write the state; refused: somebody is further on, publish our own events and stop
+    h  publish the outbox, write the state with it empty
+
+A process may end after any step, and two may run at once: the log stays whole, each request is answered
+by one record, and each event is published at least once, always with the record's own bytes and ids.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import overload
+
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, compute_digest, make_record_key
+from esx_drift.domain.stored.types import Answered, CheckRequest, LogState, Record, StateFile
+from esx_drift.errors import StoreConflict, TopicUnavailable
+from esx_drift.ports import Store, Topic
+
+MAX_APPEND_ATTEMPTS = 3
+"""How often a lost race is run again before the message goes back to its queue."""
+
+MAX_ANSWERED_REQUESTS = 20
+"""How many answered requests a log remembers; SQS delivers again within hours, not within 20 checks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """What a look begins from: the log's last ``after``, and the number its record will have."""
+
+    after: LogState
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Bytes to keep in the AuditBucket under a key made of their hash."""
+
+    key: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A look's result: its record, but for what ties it into the log, and what the record refers to."""
+
+    record: Record
+    blobs: tuple[Blob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reschedule:
+    """The look has no result yet: this is what to ask for, and when."""
+
+    request: CheckRequest
+    delay_seconds: int
+
+
+type Observe = Callable[[Position], Draft | Reschedule]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedAnswer:
+    """The record that answers a request; ``repeated``: it was there before this call."""
+
+    record: Record
+    repeated: bool
+
+
+type OnRecorded = Callable[[RecordedAnswer], None]
+
+
+@dataclass(slots=True)
+class _CachedState:
+    """The state as this process knows it. ``etag`` is that of the object in S3, none if there is none."""
+
+    state: StateFile
+    etag: str | None
+    behind: bool
+    """Whether the object in S3 is missing, or older than this."""
+
+
+def build_empty_state() -> LogState:
+    """The ``after`` of a log without a record."""
+    return {
+        "schema_version": 1,
+        "cluster_name": None,
+        "instance_uuid": None,
+        "seal": None,
+        "snapshot": None,
+        "first_look_at": None,
+        "last_look_at": None,
+        "last_taken": None,
+        "coverage": None,
+        "findings": {},
+        "suspects": {},
+        "accepted": {},
+        "departed": {},
+        "uncovered_since": {},
+        "blind_since": None,
+        "notices": [],
+        "maintenance": None,
+        "rollout": None,
+        "clusters": None,
+        "answered": [],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """One cluster's log, or with the name ``@vcenter`` a vCenter's own."""
+
+    store: Store
+    topic: Topic
+    vcenter: str
+    cluster: str = VCENTER_LOG
+
+    @overload
+    def append(
+        self, request_id: str, look: Callable[[Position], Draft], then: OnRecorded = ...
+    ) -> RecordedAnswer: ...
+
+    @overload
+    def append(
+        self, request_id: str, look: Observe, then: OnRecorded = ...
+    ) -> RecordedAnswer | Reschedule: ...
+
+    def append(
+        self, request_id: str, look: Observe, then: OnRecorded = lambda _: None
+    ) -> RecordedAnswer | Reschedule:
+        """Answer a request once, by steps a to h.
+
+        ``then`` does what follows from the record, as soon as it is there: a topic that refuses an event must
+        not keep checks from being asked for. A request that comes again does it again.
+
+        Raises ``StoreConflict`` when other writers won each round, ``TopicUnavailable`` when the record
+        is written but an event is not published yet (the same call again does it), and what ``look`` raises.
+        """
+        cached, record = self._read(), None
+        for _ in range(MAX_APPEND_ATTEMPTS):
+            answered = self._find_answer(cached.state, request_id)
+            if answered is not None:
+                # Where the reply to our own PUT was lost, what lies there is ours.
+                return self._answer(cached, RecordedAnswer(answered, repeated=answered != record), then)
+            cached = self._flush_outbox(cached)
+            draft = look(Position(cached.state["after"], _find_next_seq(cached.state)))
+            if isinstance(draft, Reschedule):
+                return draft
+            for blob in draft.blobs:
+                self.store.put_blob(blob.key, blob.body)
+            record = _chain_record(draft.record, cached.state, request_id)
+            sha256 = self._put_record(record)
+            if sha256 is not None:
+                answer = RecordedAnswer(record, repeated=False)
+                then(answer)
+                self._advance(cached, record, sha256)
+                return answer
+            cached = self._catch_up(record["seq"])
+        raise StoreConflict(
+            f"the log of {self.cluster} on {self.vcenter} was written by others {MAX_APPEND_ATTEMPTS} times at once"
+        )
+
+    def find_answer(self, request_id: str) -> Record | None:
+        """The record that answers a request, if there is one; writes nothing and publishes nothing."""
+        return self._find_answer(self._read().state, request_id)
+
+    def read_state(self) -> LogState:
+        """What the next check begins from; writes nothing."""
+        return self._read().state["after"]
+
+    def _read(self) -> _CachedState:
+        stored = self.store.state(self.vcenter, self.cluster)
+        if stored is not None and stored.state is not None:
+            return _CachedState(stored.state, stored.etag, behind=False)
+        return _CachedState(self._rebuild(0), None if stored is None else stored.etag, behind=True)
+
+    def _answer(self, cached: _CachedState, answer: RecordedAnswer, then: OnRecorded) -> RecordedAnswer:
+        then(answer)
+        self._finish(cached)
+        return answer
+
+    def _flush_outbox(self, cached: _CachedState) -> _CachedState:
+        """Publish what an earlier check could not, and keep that it is told: a look may take many turns."""
+        outbox = cached.state["outbox"]
+        left = self._publish(outbox)
+        if left == outbox:
+            return cached
+        state: StateFile = {**cached.state, "outbox": left}
+        etag = self.store.put_state(state, cached.etag)
+        return _CachedState(state, etag or cached.etag, behind=etag is None)
+
+    def _catch_up(self, taken_seq: int) -> _CachedState:
+        """After another writer took this number: his state, or his record where he has not come so far."""
+        cached = self._read()
+        if _find_next_seq(cached.state) > taken_seq:
+            return cached
+        return _CachedState(self._rebuild(taken_seq - 1), cached.etag, behind=True)
+
+    def _rebuild(self, after_seq: int) -> StateFile:
+        seq = self.store.last_record(self.vcenter, self.cluster, after_seq)
+        if seq is None:
+            return {
+                "schema_version": 1,
+                "vcenter": self.vcenter,
+                "cluster": self.cluster,
+                "head": None,
+                "after": build_empty_state(),
+                "outbox": [],
+            }
+        record, sha256 = self.store.record(self.vcenter, self.cluster, seq)
+        return _build_state_file(record, sha256, record["unpublished"])
+
+    def _find_answer(self, state: StateFile, request_id: str) -> Record | None:
+        for answered in state["after"]["answered"]:
+            if answered["request_id"] == request_id:
+                return self.store.record(self.vcenter, self.cluster, answered["seq"])[0]
+        return None
+
+    def _put_record(self, record: Record) -> str | None:
+        for _ in range(MAX_APPEND_ATTEMPTS - 1):
+            try:
+                return self.store.put_record(record)
+            except StoreConflict:
+                continue
+        return self.store.put_record(record)
+
+    def _advance(self, cached: _CachedState, record: Record, sha256: str) -> None:
+        state = _build_state_file(record, sha256, record["unpublished"])
+        etag = self.store.put_state(state, cached.etag)
+        if etag is None:
+            self._raise_for(self._publish([record["seq"]] if record["events"] else []))
+            return
+        if state["outbox"]:
+            self._finish(_CachedState(state, etag, behind=False))
+
+    def _finish(self, cached: _CachedState) -> None:
+        left = self._publish(cached.state["outbox"])
+        if cached.behind or left != cached.state["outbox"]:
+            self.store.put_state({**cached.state, "outbox": left}, cached.etag)
+        self._raise_for(left)
+
+    def _publish(self, seqs: list[int]) -> list[int]:
+        """Publish the events of these records; what could not be published comes back."""
+        return [seq for seq in seqs if not self._publish_record(seq)]
+
+    def _publish_record(self, seq: int) -> bool:
+        record, _ = self.store.record(self.vcenter, self.cluster, seq)
+        try:
+            for event in record["events"]:
+                self.topic.publish(event)
+        except TopicUnavailable:
+            return False
+        return True
+
+    def _raise_for(self, left: list[int]) -> None:
+        if left:
+            raise TopicUnavailable(
+                f"the events of record {left[0]} of {self.cluster} on {self.vcenter} could not be published;"
+                " they stay in the outbox and are tried again"
+            )
+
+
+def _find_next_seq(state: StateFile) -> int:
+    head = state["head"]
+    return 1 if head is None else head["seq"] + 1
+
+
+def _chain_record(record: Record, state: StateFile, request_id: str) -> Record:
+    own: Answered = {"request_id": request_id, "seq": record["seq"]}
+    answered = [*state["after"]["answered"], own]
+    return {
+        **record,
+        "previous": state["head"],
+        "before_sha256": compute_digest(state["after"]),
+        "after": {**record["after"], "answered": answered[-MAX_ANSWERED_REQUESTS:]},
+        "unpublished": state["outbox"],
+    }
+
+
+def _build_state_file(record: Record, sha256: str, unpublished: list[int]) -> StateFile:
+    return {
+        "schema_version": 1,
+        "vcenter": record["vcenter"],
+        "cluster": record["cluster"],
+        "head": {
+            "seq": record["seq"],
+            "key": make_record_key(record["vcenter"], record["cluster"], record["seq"]),
+            "sha256": sha256,
+        },
+        "after": record["after"],
+        "outbox": [*unpublished, *([record["seq"]] if record["events"] else [])],
+    }

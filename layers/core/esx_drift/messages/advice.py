@@ -1,0 +1,106 @@
+"""Advice where a kind alone says too little: by the facts of the finding, and by whose log it stands in."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Final
+
+from esx_drift.domain.stored.types import Finding
+from esx_drift.messages.kind_advice import ADVICE_BY_KIND, VCENTER_NOT_SEEN_NOTE, Advice
+from esx_drift.messages.vcenter_advice import VCENTER_CASES, AdviceCase, has_fact
+
+CLUSTER_NOT_SEEN_NOTE: Final = "This cluster is not seen meanwhile; what was open stays open."
+
+
+def find_advice(finding: Finding, *, of_cluster: bool) -> Advice:
+    """The advice for a finding; ``of_cluster``: it stands in a cluster's own log.
+
+    There the vCenter is named, since the place is the cluster's: "vCenter not reachable".
+    """
+    kind = finding["kind"]
+    fitting = (advice for fits, advice in ADVICE_CASES.get(kind, ()) if fits(finding))
+    advice = next(fitting, ADVICE_BY_KIND[kind])
+    return _of_cluster(kind, advice) if of_cluster else advice
+
+
+def _of_cluster(kind: str, advice: Advice) -> Advice:
+    if kind == "cluster-missing":
+        return replace(
+            advice, headline="no longer found in the vCenter", end_headline="found in the vCenter again"
+        )
+    if kind not in _ABOUT_THE_VCENTER:
+        return advice
+    return replace(
+        advice,
+        headline=f"vCenter {advice.headline}",
+        end_headline=f"vCenter {advice.end_headline}",
+        note=CLUSTER_NOT_SEEN_NOTE if advice.note == VCENTER_NOT_SEEN_NOTE else advice.note,
+    )
+
+
+_ABOUT_THE_VCENTER: Final = frozenset(
+    {
+        "vcenter-unreachable",
+        "vcenter-unavailable",
+        "vcenter-error",
+        "vcenter-authentication",
+        "vcenter-authorization",
+        "api-unsupported",
+    }
+)
+"""Kinds whose headlines have no subject: beside a vCenter's name they need none."""
+
+
+def _is_harmless(finding: Finding) -> bool:
+    return finding["severity"] == "info"
+
+
+ADVICE_CASES: Mapping[str, tuple[AdviceCase, ...]] = MappingProxyType(
+    {
+        **VCENTER_CASES,
+        "document-inconsistent": (
+            (
+                has_fact("vcenter_date"),
+                Advice(
+                    "the report is from the future, and was not used",
+                    "the report's time is right again",
+                    "the vCenter's clock was put back, or goes wrong: its own page at port 5480 > Time. The "
+                    "next extraction after that is used.",
+                ),
+            ),
+        ),
+        "extraction-timeout": (
+            (
+                lambda finding: finding["detail"].get("task_status", "") is None,
+                Advice(
+                    "busy with something else, so that its image can't be extracted",
+                    "its image can be extracted again",
+                    "in vCenter > {cluster} > Monitor > Tasks, see what doesn't end.",
+                ),
+            ),
+        ),
+        "extraction-unavailable": (
+            (_is_harmless, Advice("no hosts, so nothing to read", "has hosts that can be read", "")),
+        ),
+        "eligibility-failed": (
+            (
+                _is_harmless,
+                replace(
+                    ADVICE_BY_KIND["eligibility-failed"],
+                    step="nothing, as long as baselines manage it. To have it watched, see in vCenter > "
+                    "{cluster} > Updates > Image which hosts don't meet the requirements.",
+                ),
+            ),
+        ),
+        "host-unsupported": (
+            (
+                _is_harmless,
+                replace(
+                    ADVICE_BY_KIND["host-unsupported"],
+                    step="nothing, as long as nobody has to watch it: that needs ESXi 7.0.2 or later.",
+                ),
+            ),
+        ),
+    }
+)
+"""By kind; the first that fits is taken, else the kind's own advice."""

@@ -1,0 +1,86 @@
+"""The notifier's job: one event, posted once to each route that hears it."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import cast
+
+from esx_drift.channels.slack import render_message
+from esx_drift.contracts import require_valid
+from esx_drift.domain.fleet.fleet import Fleet, Route, select_routes
+from esx_drift.domain.stored.types import Event
+from esx_drift.errors import ContractViolation, EsxDriftError
+from esx_drift.messages.content import has_content
+from esx_drift.ports import Deliveries, WebhookPort
+
+
+@dataclass(slots=True)
+class NotifyResult:
+    """What became of an event: routes it was posted to now or before, and why not to the others."""
+
+    posted: list[str] = field(default_factory=list)
+    repeated: list[str] = field(default_factory=list)
+    failed: dict[str, EsxDriftError] = field(default_factory=dict)
+
+
+def parse_event(body: str) -> Event | None:
+    """The event that a message holds; none for a type that isn't told to people.
+
+    Raises ``ContractViolation`` for what is no event, or not as its schema says.
+    """
+    try:
+        event = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise ContractViolation("the message is not JSON") from error
+    if not isinstance(event, dict) or not isinstance(event.get("type"), str):
+        raise ContractViolation("the message is not a CloudEvent")
+    if not has_content(event["type"]):
+        return None
+    require_valid("event", event)
+    return cast("Event", event)
+
+
+@dataclass(frozen=True, slots=True)
+class Notifier:
+    """The job, wired to a fleet's routes, Slack, and the book of what was delivered."""
+
+    fleet: Fleet
+    webhook: WebhookPort
+    deliveries: Deliveries
+    clock: Callable[[], datetime]
+
+    def notify(self, event: Event) -> NotifyResult:
+        """Post an event to each route that hears it and has not heard it yet.
+
+        It is written down after it was posted: a crash in between repeats a message, and none is lost.
+        """
+        notified = NotifyResult()
+        for route in self._routes(event):
+            try:
+                self._tell(route, event, notified)
+            except EsxDriftError as error:
+                # One dead webhook must not keep the other routes from hearing: the handler decides on all.
+                notified.failed[route.name] = error
+        return notified
+
+    def _tell(self, route: Route, event: Event, notified: NotifyResult) -> None:
+        if self.deliveries.delivered(event["id"], route.name):
+            notified.repeated.append(route.name)
+            return
+        payload: Mapping[str, object] = render_message(event)
+        self.webhook.post(route.secret, payload)
+        notified.posted.append(route.name)
+        self.deliveries.record(event["id"], route.name, self.clock())
+
+    def _routes(self, event: Event) -> tuple[Route, ...]:
+        data = event["data"]
+        cluster = data["cluster"]
+        return select_routes(
+            self.fleet,
+            event["type"].split(".")[1],
+            data["severity"],
+            data["vcenter"],
+            cluster["id"] if cluster else None,
+            cluster["name"] if cluster else None,
+        )

@@ -1,0 +1,1 @@
+"""What the functions' handlers share: the runtime, batches of a queue, metrics."""

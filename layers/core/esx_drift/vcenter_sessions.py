@@ -1,0 +1,209 @@
+"""Sessions of vCenters: one a vCenter and invocation, opened only as the breaker allows, always ended."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Lock
+from types import TracebackType
+from typing import Protocol, Self
+
+from aws_lambda_powertools import Logger
+
+from esx_drift.domain.breaker import (
+    Breaker,
+    LoginActor,
+    build_closed_breaker,
+    claim_turn,
+    explain_forbidden_login,
+    is_turn_claimed,
+    record_refusal,
+    record_success,
+    release_turn,
+)
+from esx_drift.errors import (
+    VCENTER_FAILURES,
+    EsxDriftError,
+    LoginRefused,
+    LoginSuspended,
+    OutOfTime,
+    StoreConflict,
+)
+from esx_drift.ports import BreakerStore, LoginSecret, VCenterSession
+
+MAX_OUTCOME_WRITES = 5
+"""How often an outcome is written again after somebody else's: few write at once, each seldom."""
+
+
+TURN_POLL_SECONDS = 0.5
+
+
+MAX_TURN_POLLS = 120
+"""Looks for one's turn, a pause apart: a minute in all, and a login takes a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginBreaker:
+    """The way in to one vCenter."""
+
+    breakers: BreakerStore
+    vcenter: str
+    actor: LoginActor
+    clock: Callable[[], datetime]
+    pause: Callable[[float], object]
+
+    @contextmanager
+    def guard_login(self, secret: LoginSecret) -> Iterator[None]:
+        """Around one login: keep it from being tried in vain, and keep its outcome.
+
+        Raises ``LoginSuspended`` if it may not be tried, and ``OutOfTime`` if its turn does not come.
+        """
+        breaker = self._admitted(secret)
+        claim = None if self.actor == "checker" else breaker["claimed_until"]
+        try:
+            yield
+        except LoginRefused:
+            self._keep(
+                lambda held: record_refusal(release_turn(held, claim), secret.version_id, self.clock())
+            )
+            raise
+        except EsxDriftError:
+            if claim is not None:
+                self._keep(lambda held: release_turn(held, claim))
+            raise
+        if claim is not None or breaker["open"]:
+            self._keep(lambda held: record_success(release_turn(held, claim)))
+
+    def _admitted(self, secret: LoginSecret) -> Breaker:
+        """The breaker as it is when the login may be tried, with the turn taken where one is needed."""
+        for _ in range(MAX_TURN_POLLS):
+            breaker, etag = self._read()
+            now = self.clock()
+            reason = explain_forbidden_login(breaker, self.actor, secret.version_id, now)
+            if reason is not None:
+                raise self._suspended(secret, breaker, reason)
+            if self.actor == "checker":
+                return breaker
+            if not is_turn_claimed(breaker, now) and self.breakers.write(claim_turn(breaker, now), etag):
+                return claim_turn(breaker, now)
+            self.pause(TURN_POLL_SECONDS)
+        raise OutOfTime(
+            f"somebody else was logging in to {self.vcenter} for {MAX_TURN_POLLS * TURN_POLL_SECONDS:.0f} s, and only one"
+            " may at a time, so that a wrong password can't lock the account"
+        )
+
+    def _suspended(self, secret: LoginSecret, breaker: Breaker, reason: str) -> LoginSuspended:
+        """``password`` says whether it was refused, or waits for its turn."""
+        user, refused = secret.username, secret.version_id in breaker["refused"]
+        facts = {"user": user, "password": "refused before" if refused else "not tried yet"}
+        return LoginSuspended(f"login of {user} to {self.vcenter} not tried: {reason}", facts)
+
+    def _keep(self, change: Callable[[Breaker], Breaker]) -> None:
+        for _ in range(MAX_OUTCOME_WRITES):
+            held, etag = self._read()
+            if self.breakers.write(change(held), etag):
+                return
+        raise StoreConflict(
+            f"the breaker of {self.vcenter} was written by others {MAX_OUTCOME_WRITES} times at once"
+        )
+
+    def _read(self) -> tuple[Breaker, str | None]:
+        stored = self.breakers.read(self.vcenter)
+        return (build_closed_breaker(self.vcenter), None) if stored is None else (stored.breaker, stored.etag)
+
+
+logger = Logger(child=True)
+
+
+class VCenterSecrets[S: LoginSecret](Protocol):
+    """Where the vCenters' secrets are."""
+
+    def vcenter(self, name: str) -> S:
+        """Raises ``SecretInvalid`` or ``SecretUnavailable``."""
+        ...
+
+
+class OpenableSession(VCenterSession, Protocol):
+    """A session that can be opened and ended."""
+
+    def login(self) -> None:
+        """Open it."""
+        ...
+
+    def close(self) -> None:
+        """End it; raises the failure that leaves it open."""
+        ...
+
+
+type LoginGuard = Callable[[], AbstractContextManager[None]]
+
+
+type OpenSession[S: LoginSecret] = Callable[[S, LoginGuard], OpenableSession]
+
+
+class VCenterSessions[S: LoginSecret]:
+    """``ports.VCenters``, to be entered for one invocation: all sessions end when it is left."""
+
+    def __init__(
+        self,
+        secrets: VCenterSecrets[S],
+        breakers: BreakerStore,
+        connect: OpenSession[S],
+        actor: LoginActor,
+        clock: Callable[[], datetime],
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
+        """``actor`` is who logs in; ``pause`` waits so many seconds for his turn."""
+        self._secrets = secrets
+        self._breakers = breakers
+        self._connect = connect
+        self._actor = actor
+        self._clock = clock
+        self._pause = pause
+        self._turns: dict[str, Lock] = {}
+        self._known: dict[str, OpenableSession | EsxDriftError] = {}
+        self._endings = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._known.clear()
+        self._endings.__exit__(kind, error, traceback)
+
+    def session(self, vcenter: str) -> VCenterSession:
+        """The vCenter's session, logged in at the first call.
+
+        What kept the first call from it (``LoginRefused``, ``LoginSuspended``, ``SecretInvalid``, a
+        ``TransientError``) is raised again by each later one: one attempt an invocation is enough, above all
+        with a password that may be wrong. Threads may come for several vCenters at once.
+        """
+        with self._turns.setdefault(vcenter, Lock()):
+            if vcenter not in self._known:
+                self._known[vcenter] = self._opened(vcenter)
+            known = self._known[vcenter]
+        if isinstance(known, EsxDriftError):
+            raise known
+        return known
+
+    def _opened(self, vcenter: str) -> OpenableSession | EsxDriftError:
+        try:
+            secret = self._secrets.vcenter(vcenter)
+            door = LoginBreaker(self._breakers, vcenter, self._actor, self._clock, self._pause)
+            session = self._connect(secret, lambda: door.guard_login(secret))
+            self._endings.callback(_end, vcenter, session)
+            session.login()
+        except EsxDriftError as error:
+            return error
+        return session
+
+
+def _end(vcenter: str, session: OpenableSession) -> None:
+    """End a session. If that fails, what the invocation did still counts; the vCenter ends it when idle."""
+    try:
+        session.close()
+    except VCENTER_FAILURES as error:
+        logger.warning("session left open", vcenter=vcenter, reason=error.reason, why=error.message)
