@@ -27,15 +27,15 @@ install: .venv/.done ## Make .venv/bin/esx-drift.
 	@echo "Ready: .venv/bin/esx-drift --help"
 
 demo: .venv/.done .tools/aws/.done build ## Play a timeline of changes through a local AWS.
-	@$(BIN)/python -m tests.demo
+	@$(BIN)/python -m tests.lab.demo
 
 TRIED = --vcenter="$(VCENTER)" --ca="$(CA)" --strict="$(STRICT)" --proxy="$(PROXY)"
 try: asked .venv/.done .tools/aws/.done build ## Check a real vCenter once: make try VCENTER=https://HOST [CA=FILE] [STRICT=no] [PROXY=URL].
-	@$(BIN)/python -m tests.trying $(TRIED)
+	@$(BIN)/python -m tests.lab.trying $(TRIED)
 
 # Before anything is built for it.
 asked: .tools/uv/.done
-	@.tools/uv/bin/python -m tests.trying.asking $(TRIED)
+	@.tools/uv/bin/python -m tests.lab.trying.asking $(TRIED)
 
 test: .venv/.done .tools/aws/.done .tools/runtime/.done build ## Run every test.
 	@$(BIN)/pytest --cov --numprocesses 2 --dist loadfile

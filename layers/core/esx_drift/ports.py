@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from esx_drift.domain.breaker import (
-    Breaker,
-)
+from esx_drift.domain.breaker import Breaker
 from esx_drift.domain.stored.types import (
     CheckRequest,
     ClockFacts,

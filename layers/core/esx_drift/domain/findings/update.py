@@ -9,13 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from esx_drift.domain.findings.condition import Condition
-from esx_drift.domain.stored.types import (
-    Family,
-    Finding,
-    ResolvedBecause,
-    SuspectedFinding,
-    rank_severity,
-)
+from esx_drift.domain.stored.types import Family, Finding, ResolvedBecause, SuspectedFinding, rank_severity
 from esx_drift.domain.text.times import format_time, parse_time
 
 _RESOLVED: Mapping[Family, ResolvedBecause] = {

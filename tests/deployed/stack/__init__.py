@@ -1,0 +1,1 @@
+"""The template deployed, and a clean Lambda runtime."""

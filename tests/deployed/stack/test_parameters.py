@@ -1,0 +1,78 @@
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.lab.local_aws.stack import Stack
+from tests.lab.local_aws.waiting import until
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+type NewStack = Callable[[Mapping[str, str]], Stack]
+
+
+@pytest.fixture(scope="module")
+def chosen(new_stack: NewStack) -> Stack:
+    """A stack in which a person chose what is empty by default."""
+    return new_stack(
+        {
+            "SubnetIds": "subnet-1,subnet-2",
+            "SecurityGroupIds": "sg-1",
+            "AlarmEmail": "admin@example.com",
+            "CheckIntervalHours": "1",
+        }
+    )
+
+
+def test_the_schedule_is_every_hour(chosen: Stack) -> None:
+    """The smallest interval is spelt without the plural."""
+    name = chosen.resources["DispatcherFunctionSchedule"]
+    assert chosen.aws.scheduler.get_schedule(Name=name)["ScheduleExpression"] == "rate(1 hour)"
+
+
+def test_an_alarm_reaches_whoever_subscribed(chosen: Stack) -> None:
+    """The e-mail address is asked to confirm, and a function's first error comes to the topic."""
+    topic = chosen.outputs["AlarmTopicArn"]
+    (subscribed,) = chosen.aws.sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    assert (subscribed["Protocol"], subscribed["Endpoint"]) == ("email", "admin@example.com")
+    listener = _listener(chosen, topic)
+    # The emulator is blind to dimensions: another stack's errors may have raised it before anybody listened.
+    chosen.aws.cloudwatch.set_alarm_state(
+        AlarmName=chosen.resources["DispatcherErrorsAlarm"], StateValue="OK", StateReason="not yet"
+    )
+    chosen.aws.cloudwatch.put_metric_data(
+        Namespace="AWS/Lambda",
+        MetricData=[
+            {
+                "MetricName": "Errors",
+                "Value": 1,
+                "Dimensions": [{"Name": "FunctionName", "Value": chosen.outputs["DispatcherFunctionName"]}],
+            }
+        ],
+    )
+    heard = until(lambda: _messages(chosen, listener), "the alarm", 60)
+    messages = [json.loads(json.loads(one["Body"])["Message"]) for one in heard]
+    assert ("ALARM", "Errors") in [(one["NewStateValue"], one["Trigger"]["MetricName"]) for one in messages]
+
+
+def _messages(stack: Stack, url: str) -> "list[MessageTypeDef]":
+    return stack.aws.sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5).get("Messages", [])
+
+
+def _listener(stack: Stack, topic: str) -> str:
+    """A queue of the test's own that hears the topic; its URL."""
+    url = stack.aws.sqs.create_queue(QueueName="listener")["QueueUrl"]
+    shown = stack.aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    arn = shown["Attributes"]["QueueArn"]
+    allow = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    stack.aws.sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    stack.aws.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    return url

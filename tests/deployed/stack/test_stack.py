@@ -1,0 +1,51 @@
+import json
+from collections.abc import Callable, Mapping
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.lab.local_aws.stack import FunctionError, Stack
+
+QUEUES = ("Retry", "Check", "Notify")
+FLEET = {"schema_version": 1, "vcenters": [{"name": "vc01"}]}
+
+
+@pytest.fixture(scope="module")
+def stack(new_stack: Callable[[Mapping[str, str]], Stack]) -> Stack:
+    """A stack that nothing was done to yet."""
+    return new_stack({})
+
+
+@pytest.fixture(scope="module")
+def troubled(new_stack: Callable[[Mapping[str, str]], Stack]) -> Stack:
+    """A stack with a fleet file, and nonsense in each queue."""
+    stack = new_stack({})
+    stack.aws.s3.put_object(
+        Bucket=stack.outputs["StateBucketName"],
+        Key="config/fleet.json",
+        Body=json.dumps(FLEET).encode(),
+    )
+    for queue in QUEUES:
+        stack.aws.sqs.send_message(QueueUrl=stack.resources[f"{queue}Queue"], MessageBody="nonsense")
+    return stack
+
+
+def test_a_deployed_function_says_why_it_failed(stack: Stack) -> None:
+    """Without a fleet file the dispatcher fails, and the error that a test sees holds its log."""
+    with pytest.raises(FunctionError, match=r"(?s)config/fleet\.json.*FleetInvalid"):
+        stack.invoke("DispatcherFunction", {})
+
+
+def test_what_is_kept_is_locked(stack: Stack) -> None:
+    """Not even the account's root removes a version from the audit bucket."""
+    bucket = stack.outputs["AuditBucketName"]
+    version = stack.aws.s3.put_object(Bucket=bucket, Key="records/x", Body=b"{}")["VersionId"]
+    with pytest.raises(ClientError, match="object lock"):
+        stack.aws.s3.delete_object(Bucket=bucket, Key="records/x", VersionId=version)
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_a_malformed_message_ends_as_a_dead_letter(queue: str, troubled: Stack) -> None:
+    """What no function understands is kept for a person within seconds: not dropped, not tried for hours."""
+    dead = troubled.await_message(f"{queue}DeadLetterQueue")
+    assert dead["Body"] == "nonsense"

@@ -1,0 +1,93 @@
+"""Plays the timeline through the deployed product. Ends in 0 only if exactly what was expected arrived."""
+
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+
+from rich.console import Console
+
+from tests.lab.demo.artefacts import leave, summary
+from tests.lab.demo.terminal import panel_of
+from tests.lab.demo.timeline import Step, data_centre, timeline
+from tests.lab.local_aws.local_aws import LocalAws
+from tests.lab.local_aws.rig import Rig, rigged
+from tests.lab.local_aws.stack import Stack, deploy, package
+from tests.lab.local_aws.tap import Tap, tapped
+from tests.simulator.certificates import authority
+
+LEFT = Path("build/demo")
+PARAMETERS = {"ScheduleState": "DISABLED", "NotifyWindowSeconds": "1", "WebhookHosts": "127.0.0.1"}
+"""The demo's own steps take the schedule's place; its Slack is on this machine."""
+
+
+def main(console: Console) -> int:
+    """The exit code."""
+    shutil.rmtree(LEFT, ignore_errors=True)
+    own = authority(datetime.now(UTC), "Demo CA")
+    with LocalAws(LEFT / "aws", own, datetime.now(UTC)) as local_aws:
+        with timed(console, "Uploading the built application to a local AWS"):
+            packaged = package(local_aws)
+        with timed(console, "Deploying template.yaml"):
+            stack = deploy(local_aws, packaged, "esx-drift", PARAMETERS)
+        with rigged(stack, own, LEFT / "aws") as rig:
+            return play(console, stack, rig)
+
+
+def play(console: Console, stack: Stack, rig: Rig) -> int:
+    """Play every step, leave the artefacts, and say whether all was as expected."""
+    for name, vcenter in data_centre().items():
+        rig.add_vcenter(name, vcenter)
+    rig.put_fleet(rig.fleet())
+    tap = tapped(stack)
+    wrong = [
+        line for number, step in enumerate(timeline(), 1) for line in _played(console, number, step, rig, tap)
+    ]
+    leave(LEFT, rig, tap.events)
+    console.print(f"\n{summary(rig, tap.events)} are in {LEFT}/", highlight=False)
+    if not wrong:
+        console.print("All that was expected arrived, and nothing else.")
+    for line in wrong:
+        console.print(f"[red]Not as expected:[/] {line}", highlight=False)
+    if wrong:
+        for function in ("DispatcherFunction", "CheckerFunction", "NotifierFunction"):
+            (LEFT / f"{function}.log").write_text("\n".join(stack.log_of(function)))
+    return 1 if wrong else 0
+
+
+def _played(console: Console, number: int, step: Step, rig: Rig, tap: Tap) -> Iterator[str]:
+    """Play one step and show what came of it; what was not expected, line by line."""
+    heard = len(rig.slack.received)
+    console.print(f"\n[bold]{number}.[/] {step.title}", highlight=False)
+    step.act(rig)
+    with console.status("Looking"):
+        step.look(rig)
+        events = tap.await_events(len(step.arrives))
+    messages = rig.slack.accepted[heard:]
+    for payload in messages:
+        console.print(panel_of(payload))
+    if not messages:
+        console.print("   [dim]Looked, and nothing to tell.[/]")
+    came = Counter((event["subject"], event["type"].removeprefix("esx-drift.")) for event in events)
+    expected = Counter(step.arrives)
+    yield from (f"step {number}: {subject} {what} did not come" for subject, what in expected - came)
+    yield from (f"step {number}: {subject} {what} came, unexpected" for subject, what in came - expected)
+    if len(messages) != len(step.arrives):
+        yield f"step {number}: {len(messages)} messages in Slack, {len(step.arrives)} expected"
+
+
+@contextmanager
+def timed(console: Console, what: str) -> Iterator[None]:
+    """Say what is being done, and how long it took."""
+    began = monotonic()
+    with console.status(what):
+        yield
+    console.print(f"{what}: {monotonic() - began:.0f} s", highlight=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Console()))

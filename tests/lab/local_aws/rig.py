@@ -1,0 +1,208 @@
+"""The whole product at work: a deployed stack, simulated vCenters to look at, and a Slack to tell."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from esx_drift.domain.stored.identifiers import (
+    FLEET_KEY,
+    VCENTER_LOG,
+    make_delivery_key,
+    make_record_key,
+    make_record_prefix,
+    make_state_key,
+)
+from esx_drift.messages.content import has_content
+
+from tests.lab.local_aws.stack import Stack
+from tests.lab.local_aws.waiting import until
+from tests.simulator import SlackReceiver, Tls, VCenter, VCenterServer
+from tests.simulator.certificates import Authority
+from tests.simulator.sessions import PASSWORD, USER
+
+if TYPE_CHECKING:
+    from esx_drift.domain.stored.types import Event, Record, StateFile
+
+ROUTE = "vsphere-admins"
+QUICK = {"confirm_after_seconds": 1, "first_delay_seconds": 0, "extract_deadline_seconds": 30}
+"""Settings that make in seconds what takes minutes elsewhere."""
+
+PATIENCE_SECONDS = 180
+"""For what takes a second, or ten where the machine is busy: only a failure waits so long."""
+
+
+@dataclass(slots=True)
+class Rig:
+    """What a test or the demo drives. `vcenters` are the models, `servers` what serves them."""
+
+    stack: Stack
+    authority: Authority
+    tls: Tls
+    slack: SlackReceiver
+    vcenters: dict[str, VCenter] = field(default_factory=dict)
+    servers: dict[str, VCenterServer] = field(default_factory=dict)
+
+    def add_vcenter(self, name: str, vcenter: VCenter, password: str = PASSWORD) -> None:
+        """Serve a vCenter and give its secret to the product."""
+        self.vcenters[name] = vcenter
+        self.servers[name] = VCenterServer(vcenter, tls=self.tls)
+        self.servers[name].__enter__()
+        self.put_secret(f"vcenter/{name}", self.vcenter_secret(name, password=password))
+
+    def vcenter_secret(self, name: str, **changes: object) -> dict[str, object]:
+        """What the vCenter's secret says."""
+        server = self.servers[name]
+        return {
+            "host": server.host,
+            "port": server.port,
+            "username": USER,
+            "password": PASSWORD,
+            "ca_bundle": self.authority.pem,
+            **changes,
+        }
+
+    def put_secret(self, name: str, value: Mapping[str, object]) -> None:
+        """Make the secret `esx-drift/<name>`, or its next version."""
+        secrets = self.stack.aws.secrets
+        text = json.dumps(value)
+        try:
+            secrets.create_secret(Name=f"esx-drift/{name}", SecretString=text)
+        except secrets.exceptions.ResourceExistsException:
+            secrets.put_secret_value(SecretId=f"esx-drift/{name}", SecretString=text)
+
+    def take_down(self, name: str) -> None:
+        """End a vCenter's server: connections are refused."""
+        self.servers[name].__exit__(None, None, None)
+
+    def bring_up(self, name: str) -> None:
+        """Serve it again, on the same port."""
+        self.servers[name].__enter__()
+
+    def put_fleet(self, document: object) -> None:
+        """Put a fleet file where the functions read it, valid or not."""
+        body = document if isinstance(document, bytes) else json.dumps(document).encode()
+        self.stack.aws.s3.put_object(Bucket=self.state_bucket, Key=FLEET_KEY, Body=body)
+
+    def fleet(self, *names: str, **settings: object) -> dict[str, Any]:
+        """A fleet file of these vCenters (none given: of all) that tells everything to one route."""
+        return {
+            "schema_version": 1,
+            "settings": {**QUICK, **settings},
+            "vcenters": [{"name": name} for name in names or self.vcenters],
+            "routes": [{"name": ROUTE}],
+        }
+
+    def dispatch(self, event: Mapping[str, object] | None = None) -> dict[str, Any]:
+        """The dispatcher's reply; the event is the schedule's if none is given."""
+        reply = self.stack.invoke("DispatcherFunction", event or {})
+        assert isinstance(reply, dict)
+        return reply
+
+    def check(self, event: Mapping[str, object] | None = None) -> "list[Record]":
+        """Dispatch, and wait until each request is answered and told. The records, by vCenter and cluster."""
+        reply = self.dispatch(event)
+        return [
+            self.await_answer(one["vcenter"], one["cluster"], one["request_id"])
+            for one in sorted(reply["dispatched"], key=lambda one: (one["vcenter"], one["cluster"]))
+        ]
+
+    def await_answer(self, vcenter: str, cluster: str, request_id: str) -> "Record":
+        """The record that answers a request, once all its events are delivered."""
+
+        def answered() -> list[int]:
+            state = self.state(vcenter, cluster)
+            if state is None or state["outbox"]:
+                return []
+            return [one["seq"] for one in state["after"]["answered"] if one["request_id"] == request_id]
+
+        (seq,) = until(answered, f"an answer about {cluster} on {vcenter}", PATIENCE_SECONDS)
+        record = self.record(vcenter, cluster, seq)
+        self.await_told(record["events"])
+        return record
+
+    def await_quiet(self, *queues: str) -> None:
+        """Wait until these queues, by logical id, hold nothing: neither waiting, nor delayed, nor in work.
+
+        What a message causes is sent before that message is done with: looking twice misses nothing.
+        """
+        until(
+            lambda: not any(self._held(queue) for queue in queues * 2),
+            f"{', '.join(queues)} to be empty",
+            PATIENCE_SECONDS,
+        )
+
+    def await_told(self, events: "Iterable[Event]") -> None:
+        """Wait until Slack has heard each event that people are told."""
+        for event in events:
+            if has_content(event["type"]):
+                until(partial(self._delivered, event), f"{event['type']} in Slack", PATIENCE_SECONDS)
+
+    def state(self, vcenter: str, cluster: str = VCENTER_LOG) -> "StateFile | None":
+        """The cached state of a log."""
+        s3 = self.stack.aws.s3
+        try:
+            reply = s3.get_object(Bucket=self.state_bucket, Key=make_state_key(vcenter, cluster))
+        except s3.exceptions.NoSuchKey:
+            return None
+        state: StateFile = json.loads(reply["Body"].read())
+        return state
+
+    def record(self, vcenter: str, cluster: str, seq: int) -> "Record":
+        """One record of a log."""
+        key = make_record_key(vcenter, cluster, seq)
+        reply = self.stack.aws.s3.get_object(Bucket=self.audit_bucket, Key=key)
+        record: Record = json.loads(reply["Body"].read())
+        return record
+
+    def records(self, vcenter: str, cluster: str = VCENTER_LOG) -> "list[Record]":
+        """A whole log."""
+        return [json.loads(body) for _, body in self.audit(make_record_prefix(vcenter, cluster))]
+
+    def audit(self, prefix: str = "") -> Iterator[tuple[str, bytes]]:
+        """Keys and bytes of the AuditBucket, in the order of the keys."""
+        s3 = self.stack.aws.s3
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=self.audit_bucket, Prefix=prefix)
+        for page in pages:
+            for found in page.get("Contents", []):
+                reply = s3.get_object(Bucket=self.audit_bucket, Key=found["Key"])
+                yield found["Key"], reply["Body"].read()
+
+    @property
+    def audit_bucket(self) -> str:
+        """The AuditBucket's name."""
+        return self.stack.outputs["AuditBucketName"]
+
+    @property
+    def state_bucket(self) -> str:
+        """The StateBucket's name."""
+        return self.stack.outputs["StateBucketName"]
+
+    def _held(self, queue: str) -> int:
+        url = self.stack.resources[queue]
+        shown = self.stack.aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        return sum(int(many) for name, many in shown.items() if name.startswith("ApproximateNumber"))
+
+    def _delivered(self, event: "Event") -> bool:
+        s3 = self.stack.aws.s3
+        prefix = make_delivery_key(event["id"], ROUTE)
+        return s3.list_objects_v2(Bucket=self.audit_bucket, Prefix=prefix)["KeyCount"] == 1
+
+
+@contextmanager
+def rigged(stack: Stack, authority: Authority, directory: Path) -> Iterator[Rig]:
+    """A rig on a stack, with a Slack and no vCenter yet; what it serves ends with it."""
+    tls = authority.issue(directory, datetime.now(UTC))
+    with ExitStack() as ending:
+        slack = ending.enter_context(SlackReceiver(tls=tls))
+        rig = Rig(stack, authority, tls, slack)
+        rig.put_secret(f"slack/{ROUTE}", {"url": slack.webhook, "ca_bundle": authority.pem})
+        try:
+            yield rig
+        finally:
+            for name in rig.servers:
+                rig.take_down(name)

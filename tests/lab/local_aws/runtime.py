@@ -1,0 +1,69 @@
+"""One handler in an environment as clean as Lambda's: what a layer lacks is missing here.
+
+The local AWS runs functions on its own interpreter, where its own packages hide what our layers forgot.
+"""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Mapping
+
+from tests.lab.local_aws.aws import REGION
+from tests.lab.local_aws.place import BUILT, TOOLS, environment
+from tests.lab.local_aws.runtime_api import Answer, RuntimeApi
+
+LAYERS = ("DependenciesLayer", "CoreLayer")
+OUTCRY = "LAMBDA_RUNTIME Failed to get next invocation"
+
+
+class HandlerError(Exception):
+    """The handler, or its import, failed; the message holds Lambda's error and the log."""
+
+
+def run_handler(
+    function: str, event: object, variables: Mapping[str, str], *, timeout_seconds: int = 60
+) -> object:
+    """What the built function, by logical id, replies to an event.
+
+    `variables` are its environment: the template's, and what finds AWS.
+
+    Raises:
+        HandlerError: it did not end well.
+    """
+    deadline_ms = int((time.time() + timeout_seconds) * 1000)
+    with RuntimeApi(event, deadline_ms) as api:
+        log = _run(function, _variables(function, api.address, variables), timeout_seconds)
+        answer = api.answer or Answer(failed=True, body=b"no answer")
+    if answer.failed:
+        raise HandlerError(f"{answer.body.decode()}\n{log}")
+    return json.loads(answer.body)
+
+
+def _run(function: str, variables: Mapping[str, str], timeout_seconds: int) -> str:
+    # Refused a second event, the runtime ends by itself, with an outcry that is none of the handler's.
+    log = subprocess.run(
+        [TOOLS / "runtime" / "bin" / "python", "-m", "awslambdaric", "app.handler"],
+        cwd=BUILT / function,
+        env=dict(variables),
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout_seconds,
+    ).stdout
+    return log.partition(OUTCRY)[0]
+
+
+def _variables(function: str, address: str, variables: Mapping[str, str]) -> dict[str, str]:
+    return {
+        **environment(variables),
+        "AWS_LAMBDA_RUNTIME_API": address,
+        "AWS_LAMBDA_FUNCTION_NAME": function,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+        "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
+        "AWS_REGION": REGION,
+        "LAMBDA_TASK_ROOT": str(BUILT / function),
+        "PYTHONPATH": os.pathsep.join(str(BUILT / layer / "python") for layer in LAYERS),
+        "TZ": ":UTC",
+    }

@@ -1,0 +1,99 @@
+"""`make try`: checks a real vCenter once from this machine, in an AWS of its own that is gone afterwards.
+
+Ends in 0 if every cluster was read, in 1 if something was not.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from esx_drift.cli.doctor import print_results
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from rich.console import Console
+
+from tests.lab.local_aws.local_aws import LocalAws
+from tests.lab.local_aws.place import CHECKOUT
+from tests.lab.local_aws.stack import deploy, package
+from tests.lab.trying.asking import Asked, asked
+from tests.lab.trying.telling import tell_stories, tell_table
+from tests.lab.trying.watching import Trial
+from tests.simulator.certificates import authority
+
+PARAMETERS = {"ScheduleState": "DISABLED"}
+INTERRUPTED = 130
+LEFT = Path("build/try/audit")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit code."""
+    console = Console(highlight=False)
+    try:
+        of = asked(arguments)
+    except KeyboardInterrupt:
+        console.print("\nStopped. Nothing was sent to the vCenter.")
+        return INTERRUPTED
+    trials: list[Trial] = []
+    try:
+        return _tried(console, of, trials)
+    except KeyboardInterrupt:
+        dispatched = any(trial.dispatched for trial in trials)
+        console.print(f"\nStopped.{' What vCenter was asked to extract, it still finishes.' * dispatched}")
+        return INTERRUPTED
+
+
+def _tried(console: Console, of: Asked, trials: list[Trial]) -> int:
+    """`trials` is given the trial as soon as it may reach out."""
+    (CHECKOUT / "build").mkdir(exist_ok=True)
+    now = datetime.now(UTC)
+    with (
+        TemporaryDirectory(prefix="try-", dir=CHECKOUT / "build") as folder,
+        LocalAws(Path(folder), authority(now, "CA of this trial"), now) as local_aws,
+    ):
+        with console.status("Deploying to an AWS on this machine"):
+            trial = Trial(deploy(local_aws, package(local_aws), "esx-drift", PARAMETERS), of)
+            trial.prepare()
+        trials.append(trial)
+        try:
+            return _looked(console, trial, local_aws)
+        finally:
+            # The local AWS is killed with all its functions: before that, each has to end its session.
+            _ended(console, trial)
+
+
+def _ended(console: Console, trial: Trial) -> None:
+    try:
+        trial.end(console)
+    except KeyboardInterrupt:
+        console.print("\nEnded at once: a session may stay open until the vCenter ends it for being idle.")
+        raise
+
+
+def _looked(console: Console, trial: Trial, local_aws: LocalAws) -> int:
+    with console.status(f"Examining the way to {trial.asked.given.host}"):
+        lines = trial.examine()
+    print_results(lines)
+    if any(line["outcome"] == "failed" for line in lines):
+        console.print("\nNothing was checked. Mend what failed above, and try again.", style="bold red")
+        return 1
+    console.print("\nReading each cluster", style="bold")
+    try:
+        records = trial.check(console)
+    except TimeoutError as error:
+        console.print(f"Given up: {error}", style="bold red")
+        return 1
+    for failure in (record["failure"] for record in records if record["cluster"] == VCENTER_LOG):
+        if failure:
+            console.print(f"  not listed: {failure['message']}", style="bold red", markup=False)
+    console.print()
+    tell_table(local_aws, os.environ)
+    tell_stories(console, records)
+    trial.leave(LEFT)
+    console.print(f"\nNothing was sent to anyone. What vCenter said is in {LEFT}/; the password is nowhere.")
+    return 1 if any(record["failure"] for record in records) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

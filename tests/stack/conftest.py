@@ -1,3 +1,0 @@
-from tests.stack.fixtures import local_aws, new_stack, packaged, trusted_authority
-
-__all__ = ["local_aws", "new_stack", "packaged", "trusted_authority"]

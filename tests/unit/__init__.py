@@ -1,0 +1,1 @@
+"""The product in this process; the folders mirror its packages."""

@@ -1,0 +1,87 @@
+"""The breaker in S3: conditional writes, and S3's ways to fail."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from esx_drift.adapters.breakers import S3Breakers
+from esx_drift.domain.breaker import build_closed_breaker, record_refusal, record_success
+from esx_drift.errors import StoreUnavailable
+from moto import mock_aws
+
+from tests.unit.adapters.vcenter.world import NOW
+
+OPEN = record_refusal(build_closed_breaker("vc01"), "version-1", NOW)
+
+
+@pytest.fixture
+def breakers(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Breakers]:
+    """An empty StateBucket."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with mock_aws():
+        s3 = boto3.client("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket="state")
+        yield S3Breakers(s3, "state")
+
+
+def test_the_first_refusal_has_one_winner(breakers: S3Breakers) -> None:
+    """Where there is no breaker only one writer makes it; what was written is read back."""
+    assert breakers.read("vc01") is None
+    assert breakers.write(OPEN, None)
+    assert not breakers.write(build_closed_breaker("vc01"), None)
+    stored = breakers.read("vc01")
+    assert stored is not None
+    assert stored.breaker == OPEN
+
+
+def test_a_stale_etag_writes_nothing(breakers: S3Breakers) -> None:
+    """Who did not see the last change can't undo it."""
+    breakers.write(OPEN, None)
+    stored = breakers.read("vc01")
+    assert stored is not None
+    assert breakers.write(record_success(OPEN), stored.etag)
+    assert not breakers.write(OPEN, stored.etag)
+
+
+def test_an_etag_of_an_object_that_is_gone_writes_nothing(breakers: S3Breakers) -> None:
+    """A breaker that a person removed meanwhile is not brought back."""
+    assert not breakers.write(OPEN, '"d41d8cd98f00b204e9800998ecf8427e"')
+
+
+@pytest.mark.parametrize("operation", ["GetObject", "PutObject"])
+@pytest.mark.parametrize("code", ["SlowDown", "InternalError", "AccessDenied"])
+def test_a_fault_of_s3_is_told(
+    breakers: S3Breakers, operation: Literal["GetObject", "PutObject"], code: str
+) -> None:
+    """Anything but the answer to the condition is a failure that names the object."""
+    error = ClientError({"Error": {"Code": code, "Message": "no"}}, operation)
+    _break(breakers, operation, error)
+    with pytest.raises(StoreUnavailable, match=rf"breaker/vc01\.json: {code}"):
+        breakers.read("vc01") if operation == "GetObject" else breakers.write(OPEN, None)
+
+
+@pytest.mark.parametrize("operation", ["GetObject", "PutObject"])
+def test_an_s3_out_of_reach_is_told(
+    breakers: S3Breakers, operation: Literal["GetObject", "PutObject"]
+) -> None:
+    """The same where no answer came."""
+    _break(breakers, operation, EndpointConnectionError(endpoint_url="https://127.0.0.1"))
+    with pytest.raises(StoreUnavailable, match="EndpointConnectionError"):
+        breakers.read("vc01") if operation == "GetObject" else breakers.write(OPEN, None)
+
+
+def test_a_write_at_the_same_moment_is_a_lost_one(breakers: S3Breakers) -> None:
+    """409: the caller reads again."""
+    conflict = ClientError({"Error": {"Code": "ConditionalRequestConflict", "Message": "no"}}, "PutObject")
+    _break(breakers, "PutObject", conflict)
+    assert not breakers.write(OPEN, None)
+
+
+def _break(breakers: S3Breakers, operation: str, error: Exception) -> None:
+    def fail(**_: object) -> None:
+        raise error
+
+    breakers.s3.meta.events.register_first(f"before-call.s3.{operation}", fail)

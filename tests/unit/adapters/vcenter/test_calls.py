@@ -1,0 +1,160 @@
+"""Every call of a session against the simulated vCenter, as it is when all is well."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from esx_drift.errors import NotAuthorized, RequestRefused, VCenterError
+from esx_drift.ports import InventoryEntry, ListedCluster
+
+from tests.simulator import VCenter, fault_kinds
+from tests.unit.adapters.vcenter.conftest import CLUSTER, Door, Pki
+from tests.unit.adapters.vcenter.servers import proxy_server, raw_server
+from tests.unit.adapters.vcenter.world import NOW
+
+
+def test_lists_clusters_and_hosts(door: Door) -> None:
+    """Listings give ids, names and states as the vCenter says them; a host in no cluster is only counted."""
+    session = door.login()
+    assert session.clusters() == (
+        ListedCluster("domain-c9", "prod-a"),
+        ListedCluster("domain-c1008", "prod-b"),
+    )
+    assert session.hosts(CLUSTER) == (
+        InventoryEntry("host-16", "prod-a-esx01", "CONNECTED", "POWERED_ON"),
+        InventoryEntry("host-17", "prod-a-esx02", "CONNECTED", "POWERED_ON"),
+    )
+    assert session.hosts("domain-c404") == ()
+    assert session.standalone_hosts() == 1
+
+
+def test_a_host_without_power_state_is_listed(door: Door, vcenter: VCenter) -> None:
+    """The power state is optional: a host that is not responding has none."""
+    host = vcenter.inventory.host("prod-a-esx01")
+    host.connection_state, host.power_state = "NOT_RESPONDING", None
+    assert door.login().hosts(CLUSTER)[0] == InventoryEntry("host-16", "prod-a-esx01", "NOT_RESPONDING", None)
+
+
+def test_a_cluster_cannot_pass_for_a_log_of_ours(door: Door, vcenter: VCenter) -> None:
+    """An id with an @ in front is one of ours alone: a vCenter that lists one is not believed."""
+    vcenter.inventory.add_cluster("hostile", "@vcenter")
+    with pytest.raises(VCenterError, match="a cluster whose id is '@vcenter'"):
+        door.login().clusters()
+
+
+def test_about_needs_no_login(door: Door, vcenter: VCenter) -> None:
+    """Which vCenter this is can be read before anybody logs in."""
+    about = door.connect().about()
+    assert about == {"instance_uuid": vcenter.instance_uuid, "version": "8.0.3", "build": "24674346"}
+    assert vcenter.sessions.logins == []
+
+
+def test_an_extraction_from_start_to_report(door: Door, vcenter: VCenter) -> None:
+    """An extraction gives a task, the task ends, and the report is newer than the task's beginning."""
+    vcenter.skew_seconds = 3600
+    session = door.login()
+    submitted = session.extract(CLUSTER)
+    assert submitted.task_id is not None
+    assert submitted.busy is None
+    assert abs(submitted.date - vcenter.now()) < timedelta(seconds=5)
+    while (task := session.task(submitted.task_id)) is not None and task.status != "SUCCEEDED":
+        assert task.status in {"PENDING", "RUNNING"}
+    assert task is not None
+    assert task.start_time is not None
+    assert task.end_time is not None
+    reply = session.installed_images(CLUSTER)
+    completed = datetime.fromisoformat(json.loads(reply.body)["completion_time"])
+    assert completed >= task.start_time
+    assert abs(reply.date - vcenter.now()) < timedelta(seconds=5)
+
+
+def test_a_second_extraction_gives_no_task(door: Door) -> None:
+    """A busy cluster is no failure: there is just no task of ours to wait for."""
+    session = door.login()
+    session.extract(CLUSTER)
+    second = session.extract(CLUSTER)
+    assert second.task_id is None
+    assert second.busy == f"Another operation is in progress on cluster '{CLUSTER}'."
+
+
+def test_an_unknown_task_is_none(door: Door) -> None:
+    """A task that the vCenter has forgotten is no failure."""
+    assert door.login().task("52f9f1b0-160a-25fe-fd1e-e7526df80e0d:com.vmware.x") is None
+
+
+@pytest.mark.parametrize("identity", ["", ".", ".."])
+def test_an_id_cannot_climb_out_of_its_path(door: Door, vcenter: VCenter, identity: str) -> None:
+    """Dots as an id would call another operation of the vCenter: they are refused before anything is sent."""
+    session = door.login()
+    before = len(vcenter.journal)
+    with pytest.raises(RequestRefused):
+        session.installed_images(identity)
+    assert len(vcenter.journal) == before
+
+
+def test_hostile_ids_stay_one_segment(door: Door, vcenter: VCenter) -> None:
+    """Slashes, question marks and the like reach the vCenter as part of the id."""
+    session = door.login()
+    for identity in ("../../../session", "a/b?c#d", "%2e%2e", "ä ö"):
+        assert session.task(identity) is None
+        assert vcenter.journal[-1].path == f"/api/cis/tasks/{identity}"
+
+
+def test_names_and_passwords_in_any_script(door: Door, vcenter: VCenter) -> None:
+    """User and password travel as UTF-8."""
+    vcenter.sessions.accounts["jürgen@vsphere.local"] = "пароль:€"
+    door.login(username="jürgen@vsphere.local", password="пароль:€")
+    assert vcenter.sessions.logins[-1].accepted
+
+
+def test_an_answer_without_date_takes_our_clock(door: Door, pki: Pki) -> None:
+    """No Date, or one that can't be read, is replaced by the time here; a Date without zone is UTC."""
+    for header, expected in (
+        (b"", NOW),
+        (b"Date: yesterday\r\n", NOW),
+        (b"Date: Mon, 23 Nov 2026 01:00:00 -0000\r\n", datetime(2026, 11, 23, 1, tzinfo=UTC)),
+        (b"Date: Mon, 23 Nov 2026 01:00:00 GMT\r\n", datetime(2026, 11, 23, 1, tzinfo=UTC)),
+    ):
+        answer = b"HTTP/1.1 200 OK\r\n" + header + b"Content-Length: 2\r\n\r\n{}"
+        with raw_server(pki.tls, answer) as port:
+            assert door.connect(port=port).installed_images(CLUSTER).date == expected
+
+
+def test_one_connection_serves_a_session(door: Door) -> None:
+    """Calls one after another share a connection: TLS is not shaken hands over for each."""
+    with proxy_server() as proxy:
+        session = door.login(proxy=f"http://127.0.0.1:{proxy.port}")
+        for _ in range(3):
+            session.clusters()
+        session.installed_images(CLUSTER)
+        session.close()
+    assert len(proxy.heads) == 1
+
+
+def test_more_clusters_than_a_list_may_hold(door: Door, vcenter: VCenter) -> None:
+    """Above the cap the clusters are listed by datacenter, then by folder, each once."""
+    vcenter.datacenters["datacenter-7"] = "DC-Berlin"
+    vcenter.folders["group-h8"] = "more"
+    for number in range(4):
+        cluster = vcenter.inventory.cluster(vcenter.inventory.add_cluster(f"extra-{number}"))
+        cluster.datacenter = "datacenter-7" if number < 2 else "datacenter-3"
+        cluster.folder = "group-h8" if number % 2 else "group-h5"
+    vcenter.cluster_cap = 3
+    names = [cluster.name for cluster in door.login().clusters()]
+    assert sorted(names) == ["extra-0", "extra-1", "extra-2", "extra-3", "prod-a", "prod-b"]
+
+
+def test_a_folder_that_holds_too_many(door: Door, vcenter: VCenter) -> None:
+    """What can't be divided any more fails by the vCenter's own error, instead of counting too few."""
+    vcenter.host_cap = 0
+    with pytest.raises(VCenterError) as caught:
+        door.login().standalone_hosts()
+    assert caught.value.facts["error_type"] == "UNABLE_TO_ALLOCATE_RESOURCE"
+
+
+def test_a_place_that_cannot_be_listed(door: Door, vcenter: VCenter) -> None:
+    """If the datacenters can't be listed, that is told: fewer clusters would look like lost ones."""
+    vcenter.cluster_cap = 1
+    vcenter.faults.inject("GET /api/vcenter/datacenter", fault_kinds.status(403))
+    with pytest.raises(NotAuthorized):
+        door.login().clusters()

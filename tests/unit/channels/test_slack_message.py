@@ -1,0 +1,161 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from esx_drift.channels.slack import MAX_HEADER_CHARACTERS, MAX_MESSAGE_CHARACTERS, render_message
+from esx_drift.contracts import list_violations
+from esx_drift.domain.stored.types import Event, Json
+from esx_drift.messages.content import build_content, has_content
+from esx_drift.messages.events import CheckResult, build_events
+from esx_drift.messages.kind_advice import ADVICE_BY_KIND
+from hypothesis import given
+
+from tests.paths import GOLDEN, SCHEMAS
+from tests.simulator.slack_limits import violations as slack_violations
+from tests.unit.events import change, family_of, finding, tellings, told
+
+MESSAGES = GOLDEN / "messages"
+SCHEMA = SCHEMAS / "event.schema.json"
+CASES = sorted(MESSAGES.iterdir())
+
+
+def texts(value: Json, kind: str) -> Iterator[str]:
+    """Every text of one kind of text object."""
+    if isinstance(value, list):
+        for item in value:
+            yield from texts(item, kind)
+    elif isinstance(value, dict):
+        if value.get("type") == kind:
+            yield str(value["text"])
+        for item in value.values():
+            yield from texts(item, kind)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_message_reads_as_agreed(case: Path, refresh_goldens: bool) -> None:  # noqa: FBT001 -- a fixture
+    """The event beside it gives exactly this message; --refresh-goldens writes it anew."""
+    event = json.loads((case / "event.json").read_text())
+    assert list_violations("event", event) == []
+    said = json.dumps(render_message(event), indent=2, ensure_ascii=False) + "\n"
+    golden = case / "slack.json"
+    if refresh_goldens:
+        golden.write_text(said)
+    assert golden.read_text() == said
+
+
+@given(tellings())
+def test_slack_takes_every_message(check: CheckResult) -> None:
+    """No limit is ever exceeded, whatever the names and however many they are."""
+    for event in build_events(check):
+        message = render_message(event)
+        assert slack_violations(message) == []
+        assert len(json.dumps(message)) <= MAX_MESSAGE_CHARACTERS
+
+
+@given(tellings())
+def test_no_name_is_ever_read_as_markup(check: CheckResult) -> None:
+    """Nothing is mrkdwn; what a notification parses has no control sequence, whatever the names."""
+    for event in build_events(check):
+        message = render_message(event)
+        assert list(texts(message["blocks"], "mrkdwn")) == []
+        assert message["mrkdwn"] is False
+        assert message["unfurl_links"] is False
+        assert not set("<>") & set(str(message["text"]))
+
+
+@given(tellings())
+def test_no_name_breaks_a_line_or_turns_it_around(check: CheckResult) -> None:
+    """Control and direction characters of a hostile name are gone from title, items and facts."""
+    for event in build_events(check):
+        story = build_content(event)
+        shown = "".join((story.title, *story.items, *story.facts))
+        assert not {"\n", "\x00", "\u202e"} & set(shown)
+
+
+@pytest.mark.parametrize("kind", sorted(ADVICE_BY_KIND))
+@pytest.mark.parametrize("transition", ["opened", "raised", "resolved"])
+def test_every_kind_of_finding_is_told(kind: str, transition: str) -> None:
+    """With a headline, its summary and, unless it is over, what to do next; no brace is left open."""
+    because = "recovered" if transition == "resolved" else None
+    found = finding(
+        family_of(kind), kind, "host-7", "What it is", transition=transition, resolved_because=because
+    )
+    (event,) = build_events(told(findings=[found]))
+    story = build_content(event)
+    assert "What it is." in story.items[0]
+    assert (story.next_step is None) == (transition == "resolved")
+    assert "{" not in json.dumps(render_message(event)["blocks"]).replace('{"', "")
+
+
+def test_every_kind_of_the_schema_has_advice() -> None:
+    """And none beside them: the schema and the table name the same kinds."""
+    rules = json.loads(SCHEMA.read_text())["$defs"]["finding"]["allOf"]
+    kinds = [rule["then"]["properties"]["kind"] for rule in rules if "kind" in rule["then"]["properties"]]
+    known = {kind for rule in kinds for kind in rule.get("enum", [rule.get("const")])}
+    assert known == set(ADVICE_BY_KIND)
+
+
+def test_a_command_never_holds_a_name_that_a_shell_would_obey() -> None:
+    """A VIB whose name is a command gets a command without its name."""
+    evil = change("orphaned_vib", "added", "x; rm -rf /(1.0)", severity="critical")
+    plain = change("orphaned_vib", "added", "mft(4.25)", severity="critical")
+    assert _command_of(evil) == "esxcli software vib list"
+    assert _command_of(plain) == "esxcli software vib get -n mft"
+
+
+def _command_of(appeared: object) -> str:
+    (event,) = build_events(told(changes=[appeared]))
+    step = build_content(event).next_step
+    assert step
+    return step.command
+
+
+def test_a_long_message_is_cut_and_counts_what_it_left_out() -> None:
+    """Fewer lines than changes, and together with "and N more" they are all."""
+    many = [change("component", "added", f"{n}-{'é' * 80}", to="1") for n in range(100)]
+    (event,) = build_events(told(changes=many))
+    lines = list(texts(render_message(event)["blocks"], "text"))
+    shown = sum("added" in line for line in lines)
+    assert 1 < shown < 20
+    assert f"and {100 - shown} more" in lines
+
+
+def test_what_the_event_left_out_is_counted_too() -> None:
+    """The totals of a cut event are exact, so its message is."""
+    many = [change("component", "added", f"{n}-{'x' * 1000}", to="1") for n in range(1000)]
+    (event,) = build_events(told(changes=many))
+    lines = list(texts(render_message(event)["blocks"], "text"))
+    assert event["data"]["truncated"]
+    assert any(line == f"and {1000 - sum('added' in x for x in lines)} more" for line in lines)
+    assert str(event["data"]["record"]).endswith("41.json")
+
+
+def test_a_title_is_cut_to_slacks_limit() -> None:
+    """A header of 150 characters at most."""
+    (event,) = build_events(told(cluster={"id": "domain-c9", "name": "n" * 500}, changes=[_vib("v" * 300)]))
+    header = next(texts(render_message(event)["blocks"], "plain_text"))
+    assert len(header) == MAX_HEADER_CHARACTERS
+    assert header.endswith("…")
+
+
+def _vib(name: str) -> object:
+    return change("orphaned_vib", "added", name)
+
+
+def test_reports_are_not_told_one_by_one() -> None:
+    """A type without a story is known as such, and so is one of the future."""
+    assert not has_content("esx-drift.report.daily")
+    assert not has_content("esx-drift.drift.imagined")
+
+
+def test_a_cut_event_with_no_list_left_is_still_told() -> None:
+    """Even where a single name was too large for SNS."""
+    event = _emptied()
+    assert event["data"]["changes"] == []
+    assert build_content(event).title == "prod-a · vc01: 1 change, 0 findings"
+
+
+def _emptied() -> Event:
+    (event,) = build_events(told(changes=[change("component", "added", "\u0000" * 300_000, to="2")]))
+    return event

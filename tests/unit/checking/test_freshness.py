@@ -1,0 +1,205 @@
+"""Whether a report is a look: the vCenter serves the last one for ever, whoever extracted it, however old."""
+
+from datetime import timedelta
+from math import inf
+
+import pytest
+from esx_drift.messages.content import build_content
+
+from tests.simulator.extraction import Pace
+from tests.simulator.fault_kinds import document
+from tests.simulator.notices import timestamp
+from tests.unit.checking.reading import moved, open_kinds
+from tests.unit.checking.world import NOW, PROD_A, World
+
+REPORT = "GET *domain-c9/installed-images"
+HOUR = 3600
+
+
+def extract_by_hand(world: World) -> None:
+    """Somebody extracts, without a task of ours."""
+    world.vcenter.extract_all()
+
+
+def completed(world: World, seconds: float) -> None:
+    """Date prod-a's report so many seconds after the beginning."""
+    text = timestamp(NOW + timedelta(seconds=seconds))
+    world.vcenter.extractions.reports[PROD_A] |= {"completion_time": text}
+
+
+@pytest.mark.parametrize(
+    ("age_seconds", "outcome"), [(3 * 24 * HOUR, "baseline"), (3 * 24 * HOUR + 1, "superseded")]
+)
+def test_a_first_look_without_extraction_takes_a_young_report(
+    world: World, age_seconds: int, outcome: str
+) -> None:
+    """One as old as max_age is young enough; an older one is told as stale, and moves nothing."""
+    world.set(extract=False)
+    extract_by_hand(world)
+    world.wait(age_seconds)
+    record = world.follow(world.request())
+    assert record["outcome"] == outcome
+    assert open_kinds(record) == (set() if outcome == "baseline" else {"extraction-stale"})
+    assert (record["after"]["seal"] is None) == (outcome != "baseline")
+
+
+def test_without_extraction_any_later_report_is_a_look(world: World) -> None:
+    """Later than the one taken last, however old: nobody asked for it."""
+    world.set(extract=False)
+    world.check()
+    extract_by_hand(world)
+    world.wait(100 * 24 * HOUR)
+    record = world.follow(world.request())
+    assert record["outcome"] == "unchanged"
+    assert record["report"]["freshness"] == "fresh"  # type: ignore[index]  # it is there
+
+
+def test_the_same_report_is_no_look(world: World) -> None:
+    """What is known of coverage, findings and extraction stands; the record itself saw nothing."""
+    world.set(extract=False)
+    world.vcenter.hosts.add_orphaned_vib("esx01", "mft(4.25.0.802-0)")
+    extract_by_hand(world)
+    first = world.check()
+    again = world.check()
+    assert again["outcome"] == "same-report"
+    assert again["coverage"] is None
+    assert again["after"]["coverage"] == first["coverage"]
+    assert again["findings"] == [{**one, "transition": "still"} for one in first["findings"]]
+    assert again["after"]["last_taken"] == first["after"]["last_taken"]
+    assert again["after"]["last_look_at"] == first["checked_at"]
+    assert again["events"] == []
+
+
+def test_the_same_report_ages_into_a_finding(world: World) -> None:
+    """After max_age the silence is told, and ends with the next report."""
+    world.set(extract=False, max_age_seconds=6 * HOUR)
+    extract_by_hand(world)
+    assert open_kinds(world.check()) == set()
+    assert open_kinds(world.check()) == {"extraction-stale"}
+    extract_by_hand(world)
+    assert moved(world.check()) == {("extraction-stale", "resolved")}
+
+
+def test_a_report_ages_by_the_vcenters_own_clock(world: World) -> None:
+    """One whose clock is four days behind serves no report that is four days old."""
+    world.set(extract=False)
+    world.vcenter.skew_seconds = -4 * 24 * HOUR
+    world.vcenter.extractions.reports.clear()
+    extract_by_hand(world)
+    assert world.check()["outcome"] == "baseline"
+    again = world.check()
+    assert again["outcome"] == "same-report"
+    assert open_kinds(again) == set()
+
+
+def test_a_task_that_ends_well_without_a_new_report_ages_too(world: World) -> None:
+    """SUCCEEDED, and still the old report: no look, told once max_age is over."""
+    world.set(max_age_seconds=6 * HOUR)
+    world.check()
+    world.vcenter.inventory.set_outcome(PROD_A, None, "SUCCEEDED")
+    assert world.check()["outcome"] == "same-report"
+    assert moved(world.check()) == {("extraction-stale", "opened")}
+
+
+def test_an_older_report_moves_nothing(world: World) -> None:
+    """A vCenter that goes back in time ends no failure to extract, and its report replaces nothing."""
+    first = world.check()
+    world.vcenter.inventory.set_outcome(PROD_A, None, "FAILED")
+    assert moved(world.check()) == {("extraction-failed", "opened")}
+    world.vcenter.inventory.set_outcome(PROD_A, None, "SUCCEEDED")
+    completed(world, 0)
+    record = world.check()
+    assert record["outcome"] == "superseded"
+    assert record["report"]["freshness"] == "older"  # type: ignore[index]  # it is there
+    assert record["coverage"] is None
+    assert moved(record) == set()
+    assert open_kinds(record) == {"extraction-failed"}
+    assert record["after"]["last_taken"] == first["after"]["last_taken"]
+    assert record["after"]["seal"] == first["after"]["seal"]
+
+
+@pytest.mark.parametrize(("early_seconds", "fresh"), [(0.0, True), (0.001, False)])
+def test_a_report_must_not_be_older_than_the_task(world: World, early_seconds: float, *, fresh: bool) -> None:
+    """Newer than the one taken last, but from before the task's start: not what was asked for."""
+    world.check()
+    world.vcenter.inventory.set_outcome(PROD_A, None, "SUCCEEDED")
+    world.asked()
+    started = (world.now - NOW).total_seconds()
+    completed(world, started - early_seconds)
+    record = world.follow(world.comes_back())
+    assert record["report"]["freshness"] == ("fresh" if fresh else "stale")  # type: ignore[index]  # it is there
+    assert record["outcome"] == ("unchanged" if fresh else "superseded")
+
+
+def test_a_task_counts_from_its_start_and_not_from_the_request(world: World) -> None:
+    """It waited in a queue: a report from before it began shows what ran before."""
+    world.check()
+    world.vcenter.extractions.pace = Pace(("PENDING", "RUNNING"), inf)
+    world.vcenter.inventory.set_outcome(PROD_A, None, "SUCCEEDED")
+    world.asked()
+    completed(world, (world.now - NOW).total_seconds() + 1)
+    record = world.follow(world.comes_back())
+    assert record["report"]["freshness"] == "stale"  # type: ignore[index]  # it is there
+    assert record["task"]["start_time"] > record["report"]["completion_time"]  # type: ignore[index,operator]  # likewise
+
+
+@pytest.mark.parametrize(("after_seconds", "fresh"), [(0.3, True), (-0.001, False)])
+def test_without_the_task_the_date_of_the_202_counts(
+    world: World, after_seconds: float, *, fresh: bool
+) -> None:
+    """Cut to the second, as HTTP tells it: a report of the same second is not mistaken for an old one."""
+    world.check()
+    world.wait(0.7)
+    world.vcenter.inventory.set_outcome(PROD_A, None, "SUCCEEDED")
+    world.asked()
+    second = int((world.now - NOW).total_seconds())
+    world.vcenter.extractions.tasks.clear()
+    completed(world, second + after_seconds)
+    record = world.follow(world.comes_back())
+    assert record["report"]["freshness"] == ("fresh" if fresh else "stale")  # type: ignore[index]  # it is there
+
+
+@pytest.mark.parametrize("skew_seconds", [86_400.0, -86_400.0])
+def test_two_clocks_are_never_compared(world: World, skew_seconds: float) -> None:
+    """A vCenter a day ahead, or behind, is checked like any other."""
+    world.vcenter.skew_seconds = skew_seconds
+    world.vcenter.extractions.reports.clear()
+    assert world.check()["outcome"] == "baseline"
+    assert world.check()["outcome"] == "unchanged"
+
+
+def test_a_report_from_the_future_is_not_believed(world: World) -> None:
+    """Five minutes ahead of the reply's own Date is the most; it is kept apart, and replaces nothing."""
+    first = world.check()
+    world.vcenter.faults.inject(REPORT, document("from_the_future"))
+    record = world.check()
+    assert record["outcome"] == "not-looked"
+    assert record["report"]["freshness"] == "future"  # type: ignore[index]  # it is there
+    assert moved(record) == {("document-inconsistent", "opened")}
+    assert build_content(record["events"][0]).title.endswith(
+        "the report is from the future, and was not used"
+    )
+    assert b"2099" in world.stored(record["quarantine"]["key"])  # type: ignore[index]  # it is there
+    assert record["after"]["seal"] == first["after"]["seal"]
+    world.vcenter.faults.clear()
+    healed = world.check()
+    assert healed["outcome"] == "changed"
+    assert moved(healed) == {("document-inconsistent", "resolved")}
+
+
+def test_a_report_within_five_minutes_ahead_is_believed(world: World) -> None:
+    """So much may lie between two of a vCenter's services."""
+    world.set(extract=False)
+    for ahead, outcome in ((300.0, "baseline"), (301.0 + 4 * HOUR, "not-looked")):
+        completed(world, 4 * HOUR + ahead)
+        assert world.check()["outcome"] == outcome
+
+
+def test_an_extraction_that_never_ends_leaves_the_report_of_another(world: World) -> None:
+    """Ours hangs, and somebody's newer report is what was asked for: it is a look."""
+    world.check()
+    world.vcenter.extractions.pace = Pace(None, inf)
+    world.asked()
+    world.wait(10)
+    extract_by_hand(world)
+    assert world.follow(world.comes_back())["outcome"] == "unchanged"

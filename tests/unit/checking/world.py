@@ -1,0 +1,198 @@
+"""The checker at work in this process: a simulated vCenter over TLS, S3 and SQS by moto, a clock to set."""
+
+import gzip
+import json
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from math import inf
+from typing import cast
+from uuid import UUID
+
+from esx_drift.adapters.breakers import S3Breakers
+from esx_drift.adapters.queues import SqsQueue
+from esx_drift.adapters.secrets import Secrets, VCenterSecret
+from esx_drift.adapters.vcenter.session import open_vcenter
+from esx_drift.checking.checker import Checker
+from esx_drift.dispatching.dispatcher import Dispatcher
+from esx_drift.domain.breaker import LoginActor
+from esx_drift.domain.dispatching.run import Run
+from esx_drift.domain.fleet.fleet import Fleet
+from esx_drift.domain.fleet.fleet import VCenterSettings as Watched
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.types import CheckRequest, Record, Snapshot, StateFile, TaskRequest
+from esx_drift.domain.text.times import format_time
+from esx_drift.vcenter_sessions import VCenterSessions
+
+from tests.simulator import VCenter
+from tests.simulator.sessions import PASSWORD, USER
+from tests.unit.checking.cloud import Aws
+from tests.unit.logs import Subscribers
+
+NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
+PROD_A, PROD_B = "domain-c9", "domain-c1008"
+FLEET_SHA256 = "f" * 64
+INTERVAL_SECONDS = 4 * 3600
+MAX_TIMES = 30
+"""More than any extraction is asked after: half an hour in steps of five minutes."""
+
+
+@dataclass(slots=True)
+class World:
+    """One vCenter, watched. Each `handle` is one invocation of the function, with sessions of its own."""
+
+    aws: Aws
+    vcenter: VCenter
+    watched: Watched
+    now: datetime = NOW
+    topic: Subscribers = field(default_factory=Subscribers)
+    requests: int = 0
+    ends_at: datetime | None = None
+
+    def clock(self) -> datetime:
+        """The time now, ours and the vCenter's."""
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(seconds=seconds)
+
+    def run_ends_after(self, seconds: float) -> None:
+        """From now on, that is as long as the function lives."""
+        self.ends_at = self.now + timedelta(seconds=seconds)
+
+    def time_left_ms(self) -> float:
+        """For what is called now."""
+        return inf if self.ends_at is None else (self.ends_at - self.now).total_seconds() * 1000
+
+    def set(self, **changes: object) -> None:
+        """Change the vCenter's settings in the fleet file."""
+        self.watched = replace(self.watched, **changes)  # type: ignore[arg-type]  # the tests name real fields
+
+    def put_secret(self, port: int, ca_bundle: str, password: str = PASSWORD) -> None:
+        """Write a new version of the vCenter's secret."""
+        secret = {
+            "host": "127.0.0.1",
+            "port": port,
+            "username": USER,
+            "password": password,
+            "ca_bundle": ca_bundle,
+        }
+        self.aws.secrets.create_secret(
+            Name=f"esx-drift/vcenter/{self.watched.name}", SecretString=json.dumps(secret)
+        )
+
+    def sessions(self, actor: LoginActor = "checker") -> VCenterSessions[VCenterSecret]:
+        """What one invocation has."""
+        return VCenterSessions(
+            Secrets(lambda: self.aws.secrets),
+            S3Breakers(self.aws.s3, "state"),
+            partial(open_vcenter, clock=self.clock, time_left_ms=self.time_left_ms),
+            actor,
+            self.clock,
+        )
+
+    @property
+    def queue(self) -> SqsQueue:
+        """The two queues."""
+        return SqsQueue(lambda: self.aws.sqs, self.aws.check_queue_url, self.aws.retry_queue_url)
+
+    def handle(self, request: CheckRequest) -> Record | None:
+        """What one invocation makes of one message."""
+        with self.sessions() as sessions:
+            return Checker(
+                vcenters=sessions,
+                store=self.aws.store,
+                topic=self.topic,
+                queue=self.queue,
+                fleet=Fleet((self.watched,)),
+                fleet_sha256=FLEET_SHA256,
+                clock=self.clock,
+                code_version="test",
+            ).handle(request)
+
+    def dispatch(self) -> Record:
+        """One scheduled run of the dispatcher; its record."""
+        self.requests += 1
+        with self.sessions("dispatcher") as sessions:
+            Dispatcher(
+                vcenters=sessions,
+                store=self.aws.store,
+                topic=self.topic,
+                queue=self.queue,
+                fleet=Fleet((self.watched,)),
+                fleet_sha256=FLEET_SHA256,
+                check_interval_hours=4,
+                clock=self.clock,
+                code_version="test",
+            ).run(Run(f"run-{self.requests}", "schedule"))
+        return self.records(VCENTER_LOG)[-1]
+
+    def request(self, cluster: str = PROD_A) -> CheckRequest:
+        """A message as the dispatcher sends it."""
+        self.requests += 1
+        return {
+            "schema_version": 1,
+            "action": "check",
+            "request_id": str(UUID(int=self.requests)),
+            "run_id": f"run-{self.requests}",
+            "vcenter": self.watched.name,
+            "cluster": cluster,
+            "cluster_name": self.vcenter.inventory.clusters[cluster].name
+            if cluster in self.vcenter.inventory.clusters
+            else "gone",
+            "requested_at": format_time(self.now),
+            "phase": "extract" if self.watched.extract else "collect",
+            "attempt": 0,
+            "task": None,
+            "decision": None,
+        }
+
+    def follow(self, request: CheckRequest) -> Record:
+        """The record that answers a request, which has to come back until the vCenter is done."""
+        record = self.handle(request)
+        for _ in range(MAX_TIMES):
+            if record is not None:
+                return record
+            record = self.handle(self.comes_back())
+        raise AssertionError(f"not answered after {MAX_TIMES} times")
+
+    def comes_back(self) -> CheckRequest:
+        """The request that was sent last, when its delay is over."""
+        last = self.aws.sent[-1]
+        assert last.queue == "check"
+        self.wait(last.delay_seconds)
+        return cast("CheckRequest", last.body)
+
+    def check(self, cluster: str = PROD_A) -> Record:
+        """A whole check, four hours after whatever was before; its record."""
+        self.wait(INTERVAL_SECONDS)
+        return self.follow(self.request(cluster))
+
+    def asked(self, after_seconds: float = INTERVAL_SECONDS) -> TaskRequest:
+        """Ask for an extraction of prod-a; what the request to collect it says of it."""
+        self.wait(after_seconds)
+        assert self.handle(self.request()) is None
+        return cast("TaskRequest", self.aws.sent[-1].body["task"])
+
+    def state(self, cluster: str = PROD_A) -> StateFile:
+        """The cached state of a log."""
+        stored = self.aws.store.state(self.watched.name, cluster)
+        assert stored is not None
+        assert stored.state is not None
+        return stored.state
+
+    def records(self, cluster: str = PROD_A) -> list[Record]:
+        """A whole log."""
+        last = self.aws.store.last_record(self.watched.name, cluster, 0) or 0
+        return [self.aws.store.record(self.watched.name, cluster, seq)[0] for seq in range(1, last + 1)]
+
+    def stored(self, key: str) -> bytes:
+        """An archived object, unpacked."""
+        return gzip.decompress(self.aws.s3.get_object(Bucket="audit", Key=key)["Body"].read())
+
+    def snapshot(self, cluster: str = PROD_A) -> Snapshot:
+        """The baseline."""
+        known = self.state(cluster)["after"]["snapshot"]
+        assert known is not None
+        return self.aws.store.snapshot(known["key"])

@@ -1,0 +1,132 @@
+"""The command as a person runs it, in this process."""
+
+import io
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import boto3
+import pytest
+import yaml
+from esx_drift.adapters.fleet_file import FleetFile
+from esx_drift.cli import main
+
+from tests.unit.conftest import REGION
+from tests.unit.fleets import fleet
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+type Run = Callable[..., Ran]
+type Write = Callable[..., Path]
+
+
+def vcenters(*names: str) -> list[dict[str, str]]:
+    """The entries of vCenters that say nothing but their names."""
+    return [{"name": name} for name in names]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a fleet file of these parts, as YAML; with a route, so that somebody is told."""
+
+    def written(**parts: object) -> Path:
+        path = tmp_path / "fleet.yaml"
+        path.write_text(yaml.safe_dump(fleet(**{"routes": [{"name": "admins"}], **parts})))
+        return path
+
+    return written
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs ``esx-drift`` with arguments, and with what the person types."""
+
+    def ran(*arguments: object, typed: str = "") -> Ran:
+        monkeypatch.setattr(sys, "argv", ["esx-drift", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        told = capsys.readouterr()
+        return Ran(int(ended.value.code or 0), told.out, told.err)
+
+    return ran
+
+
+@pytest.fixture
+def buckets(aws: None) -> None:  # noqa: ARG001 -- the buckets are made in that AWS
+    """A StateBucket ``state`` and an AuditBucket ``audit``."""
+    for bucket in ("state", "audit"):
+        boto3.client("s3").create_bucket(
+            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
+
+
+@pytest.fixture
+def file(buckets: None) -> FleetFile:  # noqa: ARG001 -- it lies in one of them
+    """The fleet file of the StateBucket, which has none yet."""
+    client = boto3.client("s3")
+    return FleetFile(lambda: client, "state")
+
+
+class CloudFormation(BaseHTTPRequestHandler):
+    """Answers DescribeStacks as AWS does, for one stack ``esx-drift``; moto's needs too many libraries."""
+
+    outputs = {"StateBucketName": "state", "AuditBucketName": "audit"}  # noqa: RUF012 -- never changed
+
+    def do_POST(self) -> None:
+        """Tell the outputs, or that there is no such stack."""
+        asked = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        known = "StackName=esx-drift&" in f"{asked}&"
+        body = (_stack(self.outputs) if known else _no_stack()).encode()
+        self.send_response(200 if known else 400)
+        self.send_header("Content-Type", "text/xml")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the name it has there
+        """Say nothing."""
+
+
+def _stack(outputs: dict[str, str]) -> str:
+    members = "".join(
+        f"<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>"
+        for key, value in outputs.items()
+    )
+    return (
+        '<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/">'
+        "<DescribeStacksResult><Stacks><member><StackName>esx-drift</StackName>"
+        "<CreationTime>2026-11-23T02:14:00Z</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus>"
+        f"<Outputs>{members}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>"
+    )
+
+
+def _no_stack() -> str:
+    return (
+        '<ErrorResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><Error><Type>Sender</Type>'
+        "<Code>ValidationError</Code><Message>Stack with id other does not exist</Message></Error>"
+        "</ErrorResponse>"
+    )
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A deployed stack ``esx-drift`` whose outputs name the two buckets."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), CloudFormation) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", f"http://127.0.0.1:{server.server_port}")
+        yield
+        server.shutdown()
+        thread.join()

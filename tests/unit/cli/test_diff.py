@@ -1,0 +1,240 @@
+"""``esx-drift diff`` and ``validate``: their exit codes, what they write, and the golden comparisons.
+
+A case is a folder of ``tests/golden/diff`` with baseline.json and current.json; result.json and result.txt
+are what the command writes, made anew by ``pytest --refresh-goldens`` to be read before they are committed.
+"""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, EXIT_TROUBLE
+from esx_drift.contracts.violations import LEGACY_MAP
+
+from tests.paths import GOLDEN
+from tests.unit.cli.conftest import Run
+
+CASES = sorted(path for path in (GOLDEN / "diff").iterdir() if path.is_dir())
+ELEMENTS = {
+    "base_image": {"upgraded", "downgraded", "changed", "relabelled"},
+    "add_on": {"added", "removed", "upgraded", "downgraded", "changed", "relabelled"},
+    "component": {"added", "removed", "upgraded", "downgraded", "changed", "relabelled"},
+    "solution": {"added", "removed", "upgraded", "downgraded", "changed", "relabelled"},
+    "hardware_support_package": {"added", "removed", "upgraded", "downgraded", "changed"},
+    "removed_component": {"added", "removed", "upgraded", "downgraded", "changed", "relabelled"},
+    "alternative_image": {"added", "removed", "changed", "relabelled"},
+    "host": {"added", "removed", "changed", "relabelled"},
+    "orphaned_vib": {"added", "removed"},
+}
+"""Every kind that an element can have: a base image is always there, a VIB's version is part of its key."""
+FINDINGS = {
+    "image-not-uniform",
+    "orphaned-vib",
+    "document-inconsistent",
+    "extraction-unavailable",
+    "extraction-failed",
+    "eligibility-failed",
+    "host-failed",
+    "host-not-covered",
+    "host-unsupported",
+    "host-error",
+}
+
+
+def same(path: Path, text: str, *, refresh: bool) -> bool:
+    """Whether the golden file says the same; it does after it was refreshed."""
+    if refresh:
+        path.write_text(text)
+    return path.read_text() == text
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_a_golden_comparison(case: Path, run: Run, *, refresh_goldens: bool) -> None:
+    """The command writes what was once read and found right; its exit code says whether anything changed."""
+    files = case / "baseline.json", case / "current.json"
+    as_json, as_text = run("diff", *files, "--format", "json"), run("diff", *files)
+    result = json.loads(as_json.out)
+    assert same(case / "result.json", as_json.out, refresh=refresh_goldens)
+    assert same(case / "result.txt", as_text.out, refresh=refresh_goldens)
+    assert as_json.code == as_text.code == (EXIT_DIFFERENCES if result["changes"] else 0)
+    assert result["drifted"] == any(change["kind"] != "relabelled" for change in result["changes"])
+
+
+def results() -> list[dict[str, Any]]:
+    """What the golden files say."""
+    return [json.loads((case / "result.json").read_text()) for case in CASES]
+
+
+def test_there_is_a_golden_case_for_each_element_and_kind() -> None:
+    """None is forgotten, and none is there that can't be."""
+    told: dict[str, set[str]] = {}
+    for change in (change for result in results() for change in result["changes"]):
+        told.setdefault(change["element"], set()).add(change["kind"])
+    assert told == ELEMENTS
+
+
+def test_there_is_a_golden_case_for_each_finding() -> None:
+    """Everything that one document can show, and what BASELINE shows too is ``still``."""
+    findings = [finding for result in results() for finding in result["findings"]]
+    assert {finding["kind"] for finding in findings} == FINDINGS
+    assert {finding["transition"] for finding in findings} == {"opened", "still"}
+
+
+@pytest.fixture
+def good() -> Path:
+    """A document."""
+    return CASES[0] / "baseline.json"
+
+
+def test_a_document_as_the_bucket_keeps_it_is_read(good: Path, tmp_path: Path, run: Run) -> None:
+    """Gzipped or not is the same."""
+    packed = tmp_path / "document.json.gz"
+    packed.write_bytes(gzip.compress(good.read_bytes()))
+    assert run("diff", packed, good).code == 0
+    assert run("validate", packed).code == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe{", b'{"a":1}', b"[" * 100_000, b"\x1f\x8bbroken"])
+def test_what_is_no_document_is_trouble(content: bytes, good: Path, tmp_path: Path, run: Run) -> None:
+    """On either side, and it is said which file it is."""
+    bad = tmp_path / "bad.json"
+    bad.write_bytes(content)
+    for files in ((bad, good), (good, bad)):
+        ran = run("diff", *files)
+        assert (ran.code, ran.out) == (EXIT_TROUBLE, "")
+        assert "bad.json" in ran.err
+
+
+def test_a_document_that_shows_no_host_is_trouble(good: Path, tmp_path: Path, run: Run) -> None:
+    """Silence must not mean that nothing was seen."""
+    document = json.loads(good.read_text())
+    document |= {
+        "failed_hosts": document["successful_hosts"],
+        "successful_hosts": [],
+        "status": "UNAVAILABLE",
+    }
+    blind = tmp_path / "blind.json"
+    blind.write_text(json.dumps(document))
+    for files in ((blind, good), (good, blind)):
+        ran = run("diff", *files, "--format", "json")
+        assert (ran.code, ran.out) == (EXIT_TROUBLE, "")
+        assert "shows none of its 2 hosts" in ran.err
+        assert "UNAVAILABLE" in ran.err
+
+
+def emptied(good: Path, tmp_path: Path, status: str) -> Path:
+    """What a vCenter answers that has no report: every list is empty."""
+    document = json.loads(good.read_text()) | {
+        "status": status,
+        "uniform_image": False,
+        "image_categories": {"is_highest_and_widely_used_image_equal": False},
+    }
+    for name in ("successful_hosts", "failed_hosts", "unsupported_hosts"):
+        document[name] = []
+    for name in ("host_info", "host_notifications", "orphaned_vibs", "notifications"):
+        document[name] = {}
+    path = tmp_path / "empty.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+@pytest.mark.parametrize("status", ["UNAVAILABLE", "EXTRACT_INSTALLED_IMAGE_FAILURE", "OF_A_LATER_RELEASE"])
+def test_a_report_of_nothing_is_trouble(status: str, good: Path, tmp_path: Path, run: Run) -> None:
+    """On either side: it must not mean that every host left, nor that all joined."""
+    empty = emptied(good, tmp_path, status)
+    for files in ((empty, good), (good, empty), (empty, empty)):
+        ran = run("diff", *files)
+        assert (ran.code, ran.out) == (EXIT_TROUBLE, "")
+        assert "empty.json names no host" in ran.err
+        assert f"Its status is {status}" in ran.err
+
+
+def test_only_a_success_without_hosts_means_that_all_left(good: Path, tmp_path: Path, run: Run) -> None:
+    """Or, the other way round, that all joined; two of them are the same."""
+    empty = emptied(good, tmp_path, "SUCCESS")
+    assert run("diff", good, empty).out.startswith("Hosts esx01, esx02 left.")
+    assert run("diff", empty, good).out.startswith("Hosts esx01, esx02 joined.")
+    assert run("diff", empty, empty).code == 0
+
+
+def test_documents_that_show_different_hosts_are_not_called_equal(
+    good: Path, tmp_path: Path, run: Run
+) -> None:
+    """Where no host is read on both sides, "nothing changed" would only mean "nothing compared"."""
+    files = []
+    for number, (read, unread) in enumerate((("host-16", "host-17"), ("host-17", "host-16"))):
+        document = json.loads(good.read_text()) | {"successful_hosts": [read], "failed_hosts": [unread]}
+        for place in document["image_categories"].values():
+            if isinstance(place, dict):
+                place["host_list"] = [read]
+        files.append(tmp_path / f"{number}.json")
+        files[-1].write_text(json.dumps(document))
+    ran = run("diff", *files)
+    assert (ran.code, ran.out) == (EXIT_TROUBLE, "")
+    assert "no host was read in both documents" in ran.err
+    assert "0.json shows esx01" in ran.err
+    assert "1.json shows esx02" in ran.err
+
+
+def test_what_a_later_release_adds_is_told_once(good: Path, tmp_path: Path, run: Run) -> None:
+    """As information, with the documents that hold it, whichever of the two that are."""
+    newer = tmp_path / "newer.json"
+    newer.write_text(json.dumps({**json.loads(good.read_text()), "added_in_10": {}}))
+    told = "/added_in_10: a field that is not known\n"
+    assert run("validate", newer).err == f"info: {newer}: {told}"
+    assert run("diff", good, newer).err == run("diff", newer, good).err == f"info: {newer}: {told}"
+    other = tmp_path / "other.json"
+    other.write_text(newer.read_text())
+    ran = run("diff", newer, other)
+    assert (ran.code, ran.err) == (0, f"info: {newer}, {other}: {told}")
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"[]", '"" (the whole document): expected an object, got a list of 0 items'),
+        (b"nonsense", '"" (the whole document): expected JSON, got something else at line 1 column 1'),
+        (b" " * 33_000_000, '"" (the whole document): expected at most 32000000 bytes, got 33000000 bytes'),
+        (
+            gzip.compress(b" " * 33_000_000, 1),
+            '"" (the whole document): expected at most 32000000 bytes, got more',
+        ),
+    ],
+    ids=["list", "nonsense", "large", "large when unpacked"],
+)
+def test_what_is_wrong_with_the_whole_is_readable(
+    content: bytes, line: str, tmp_path: Path, run: Run, good: Path
+) -> None:
+    """Its JSON Pointer is empty, and an empty one is written in quotes, as in JSON."""
+    bad = tmp_path / "bad"
+    bad.write_bytes(content)
+    ran = run("validate", bad)
+    assert (ran.code, ran.out[: len(line)], ran.err) == (EXIT_DIFFERENCES, line, "")
+    assert line in run("diff", bad, good).err
+
+
+def test_an_invalid_document_is_told_line_by_line(good: Path, tmp_path: Path, run: Run) -> None:
+    """Where by JSON Pointer, and what was expected there; sorted."""
+    document = json.loads(good.read_text())
+    del document["status"]
+    document |= {"uniform_image": "yes", "host_info": [{"key": "host-1", "value": {"name": "a"}}]}
+    bad = tmp_path / "bad.json"
+    bad.write_text(json.dumps(document))
+    ran = run("validate", bad)
+    assert (ran.code, ran.err) == (EXIT_DIFFERENCES, "")
+    assert ran.out.splitlines() == [
+        f"/host_info: expected an object, got {LEGACY_MAP}",
+        "/status: expected a value, got nothing",
+        '/uniform_image: expected true or false, got "yes"',
+    ]
+
+
+def test_what_can_not_be_read_is_trouble_for_validate(tmp_path: Path, run: Run) -> None:
+    """Not to be read is not the same as invalid."""
+    broken = tmp_path / "broken.gz"
+    broken.write_bytes(b"\x1f\x8b" + b"\x00" * 20)
+    assert run("validate", tmp_path / "none.json").code == EXIT_TROUBLE
+    assert run("validate", tmp_path).code == EXIT_TROUBLE
+    assert run("validate", broken).code == EXIT_TROUBLE

@@ -1,0 +1,331 @@
+import gzip
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import boto3
+import pytest
+from esx_drift.adapters.audit_store import S3Store
+from esx_drift.adapters.fleet_file import FleetFile
+from esx_drift.cli.status_rows import name_image
+from esx_drift.domain.dispatching.run import Run as DispatchRun
+from esx_drift.domain.dispatching.run import build_blank_dispatch
+from esx_drift.domain.stored.identifiers import (
+    VCENTER_LOG,
+    compute_sha256,
+    encode_canonical_json,
+    make_fingerprint,
+    make_record_key,
+    make_snapshot_key,
+    make_state_key,
+)
+from esx_drift.domain.stored.records import RecordHeading, build_blank_record
+from esx_drift.domain.stored.types import Family, Finding, LogState, Outcome, Severity, Snapshot
+from esx_drift.journal import build_empty_state
+
+from tests.unit.cli.conftest import Run
+from tests.unit.fleets import fleet
+
+NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
+LOOKED = "2026-11-23T02:14:00.000Z"
+
+
+def _snapshot(*hosts: str | None, named: bool = True) -> Snapshot:
+    """Hosts by the base image that each runs."""
+    versions = sorted({host for host in hosts if host})
+    label = {
+        version: [{"display_name": "ESXi", "display_version": f"8.0 {version} - 1"}] for version in versions
+    }
+    return {
+        "schema_version": 1,
+        "images": {version: {"main": {"base_image": version}, "alternatives": {}} for version in versions},
+        "labels": {"base_image": label} if named else {},  # type: ignore[dict-item] # a list of JSON
+        "hosts": {
+            f"host-{at}": {"name": f"esx{at}", "image": image, "orphaned_vibs": [], "witness": False}
+            for at, image in enumerate(hosts)
+        },
+    }
+
+
+def _finding(kind: str, subject: str, severity: Severity, family: Family = "failure") -> Finding:
+    return {
+        "fingerprint": make_fingerprint(family, kind, subject),
+        "family": family,
+        "kind": kind,
+        "subject": subject,
+        "severity": severity,
+        "hosts": [],
+        "opened_at": LOOKED,
+        "last_seen": LOOKED,
+        "transition": "still",
+        "resolved_because": None,
+        "summary": "It is so.",
+        "detail": {},
+    }
+
+
+def _after(*findings: Finding, **parts: object) -> LogState:
+    ledger = {one["fingerprint"]: one for one in findings}
+    return {**build_empty_state(), "findings": ledger, **parts}  # type: ignore[typeddict-item] # read by its schema
+
+
+def _seen(name: str, hosts: int, covered: int, snapshot: Snapshot, *findings: Finding) -> LogState:
+    body = gzip.compress(encode_canonical_json(snapshot))
+    key = make_snapshot_key("vc01", name, compute_sha256(body))
+    _store().put_blob(key, body)
+    return _after(
+        *findings,
+        cluster_name=name,
+        last_look_at=LOOKED,
+        snapshot={"key": key, "sha256": compute_sha256(body)},
+        coverage={"hosts": hosts, "covered": covered, "failed": hosts - covered, "unsupported": 0},
+    )
+
+
+def _store() -> S3Store:
+    client = boto3.client("s3")
+    return S3Store(lambda: client, "audit", "state")
+
+
+def _dispatched(vcenter: str, standalone: int | None) -> int:
+    """The number of a dispatch record that counted so many hosts in no cluster; below 0: a decision's."""
+    heading = RecordHeading(vcenter, VCENTER_LOG, None, 1, str(UUID(int=1)), None, NOW, "test", "0" * 64)
+    outcome: Outcome = "retired" if standalone == -1 else "dispatched"
+    dispatch = {**build_blank_dispatch(DispatchRun("run", "schedule")), "standalone_hosts": standalone}
+    record = {
+        **build_blank_record(heading, outcome, NOW, build_empty_state()),
+        "before_sha256": "0" * 64,
+        "dispatch": dispatch if outcome == "dispatched" else None,
+    }
+    assert _store().put_record(record)  # type: ignore[arg-type] # its schema checks it
+    return 1
+
+
+def _keep(vcenter: str, cluster: str, after: LogState, seq: int | None = None) -> None:
+    state = {
+        "schema_version": 1,
+        "vcenter": vcenter,
+        "cluster": cluster,
+        "head": {"seq": seq, "key": make_record_key(vcenter, cluster, seq), "sha256": "0" * 64}
+        if seq
+        else None,
+        "after": after,
+        "outbox": [],
+    }
+    assert _store().put_state(state, None)  # type: ignore[arg-type] # the schema checks it when it is read
+
+
+def _listed(retired: str | None = None, **names: str) -> dict[str, dict[str, str | None]]:
+    return {
+        cluster.replace("_", "-"): {
+            "name": name, "watched_as": name, "first_listed_at": LOOKED, "last_listed_at": LOOKED,
+            "retired_at": LOOKED if name == retired else None,
+        }
+        for cluster, name in names.items()
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("stack")
+def test_the_fleet_is_one_table(file: FleetFile, run: Run) -> None:
+    """Each cluster once, its findings the worst first, and what was never seen said to be so."""
+    file.write(
+        encode_canonical_json(
+            fleet(vcenters=[{"name": "vc01", "clusters": {"exclude": ["lab-*"]}}, {"name": "vc02"}])
+        ),
+        None,
+    )
+    clusters = _listed(
+        "gone", domain_c1="prod-b", domain_c2="prod-a", domain_c3="new", domain_c4="gone", domain_c5="lab-1"
+    )
+    overdue = _finding("check-overdue", "domain-c3", "critical")
+    hidden = {**_finding("vcenter-authorization", "", "critical"), "detail": {"listed": 3, "known": 9}}
+    _keep("vc01", VCENTER_LOG, _after(overdue, hidden, clusters=clusters))  # type: ignore[arg-type] # a finding
+    _keep("vc01", "domain-c1", _seen("prod-b", 2, 2, _snapshot("U3e", "U3e")))
+    vibs = [_finding("orphaned-vib", vib, "critical", "orphaned-vib") for vib in ("mft(1)", "sut(2)")]
+    mixed = _finding("image-not-uniform", "", "warning", "drift")
+    _keep("vc01", "domain-c2", _seen("prod-a", 4, 3, _snapshot("U3e", "U3d", "U3d", None), mixed, *vibs))
+    _keep("vc01", "domain-c4", _seen("gone", 2, 2, _snapshot("U3e")))
+    _keep("vc01", "domain-c5", _seen("lab-1", 2, 2, _snapshot("U3e")))
+    _keep("vc09", "domain-c1", _seen("of-old", 2, 2, _snapshot("U3e")))
+    ran = run("status")
+    assert (ran.code, ran.err) == (0, "")
+    rows = [" ".join(line.split()) for line in ran.out.splitlines()]
+    assert rows == [
+        "vCenter Cluster Image Uniform Covered Last look (UTC) Open findings",
+        "vc01 (the vCenter) - - - - critical vcenter-authorization",
+        "vc01 new - - - never critical check-overdue",
+        (
+            "vc01 prod-a ESXi 8.0 U3d on 2 of 3 no 3 of 4 2026-11-23 02:14 "
+            "critical orphaned-vib x2, warning image-not-uniform"
+        ),
+        "vc01 prod-b ESXi 8.0 U3e yes 2 of 2 2026-11-23 02:14 none",
+        "vc02 (the vCenter) - - - never -",
+        "",
+        (
+            "2 of 3 clusters seen by the last check, 5 of 6 known hosts covered, "
+            "5 findings open, 4 of them critical"
+        ),
+    ]
+
+
+def _rows(run: Run) -> list[str]:
+    ran = run("status")
+    assert (ran.code, ran.err) == (0, "")
+    return [" ".join(line.split()) for line in ran.out.splitlines()][1:]
+
+
+@pytest.mark.usefixtures("stack")
+@pytest.mark.parametrize(
+    "own",
+    [
+        pytest.param({"blind_since": LOOKED}, id="not-listed"),
+        pytest.param({"findings": ["vcenter-unreachable"]}, id="unreachable"),
+        pytest.param({"findings": ["vcenter-replaced"]}, id="replaced"),
+    ],
+)
+def test_a_vcenter_that_is_away_looks_not_healthy(file: FleetFile, run: Run, own: dict[str, Any]) -> None:
+    """Its clusters' own logs know nothing of it: what they hold is from before."""
+    file.write(encode_canonical_json(fleet(vcenters=[{"name": "vc01"}])), None)
+    open_ = [_finding(kind, "", "critical") for kind in own.pop("findings", [])]
+    _keep("vc01", VCENTER_LOG, _after(*open_, **own, clusters=_listed(domain_c1="prod-a")))
+    _keep("vc01", "domain-c1", _seen("prod-a", 4, 4, _snapshot("U3e", "U3e")))
+    *_, row, blank, summary = _rows(run)
+    assert row == "vc01 prod-a was ESXi 8.0 U3e - not seen, was 4 of 4 2026-11-23 02:14 -"
+    assert blank == ""
+    assert summary.startswith("0 of 1 cluster seen by the last check, 0 of 4 known hosts covered, ")
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_cluster_that_its_last_check_did_not_see_looks_not_healthy(file: FleetFile, run: Run) -> None:
+    """By its own log, or since the vCenter's log misses it; the clusters beside it are as they are."""
+    file.write(encode_canonical_json(fleet(vcenters=[{"name": "vc01"}])), None)
+    names = _listed(
+        domain_c1="blind", domain_c2="gone", domain_c3="nobody", domain_c4="partly", domain_c5="first"
+    )
+    told = [
+        _finding("cluster-missing", "domain-c2", "warning"),
+        _finding("cluster-renamed", "domain-c4", "warning"),
+    ]
+    _keep("vc01", VCENTER_LOG, _after(*told, clusters=names))
+    for cluster, name, covered, blind in (
+        ("domain-c1", "blind", 4, LOOKED),
+        ("domain-c2", "gone", 4, None),
+        ("domain-c3", "nobody", 0, LOOKED),
+        ("domain-c4", "partly", 3, None),
+    ):
+        after = _seen(name, 4, covered, _snapshot("U3e", "U3e"))
+        _keep("vc01", cluster, {**after, "blind_since": blind})
+    _keep("vc01", "domain-c5", _after(cluster_name="first", blind_since=LOOKED))
+    assert _rows(run) == [
+        "vc01 blind was ESXi 8.0 U3e - not seen, was 4 of 4 2026-11-23 02:14 -",
+        "vc01 first - - - never -",
+        "vc01 gone was ESXi 8.0 U3e - not seen, was 4 of 4 2026-11-23 02:14 warning cluster-missing",
+        "vc01 nobody was ESXi 8.0 U3e - 0 of 4 2026-11-23 02:14 -",
+        "vc01 partly ESXi 8.0 U3e of those seen 3 of 4 2026-11-23 02:14 warning cluster-renamed",
+        "",
+        (
+            "1 of 5 clusters seen by the last check, 3 of 16 known hosts covered, "
+            "2 findings open, 0 of them critical"
+        ),
+    ]
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_cluster_that_was_renamed_is_still_shown(file: FleetFile, run: Run) -> None:
+    """It is checked under its new name too, though a pattern leaves that out."""
+    file.write(
+        encode_canonical_json(fleet(vcenters=[{"name": "vc01", "clusters": {"exclude": ["lab-*"]}}])), None
+    )
+    known = _listed(domain_c1="lab-1")
+    known["domain-c1"]["watched_as"] = "prod-a"
+    _keep("vc01", VCENTER_LOG, _after(clusters=known))
+    _keep("vc01", "domain-c1", _seen("lab-1", 2, 2, _snapshot("U3e", "U3e")))
+    assert _rows(run)[0] == "vc01 lab-1 ESXi 8.0 U3e yes 2 of 2 2026-11-23 02:14 none"
+
+
+@pytest.mark.usefixtures("stack")
+def test_hosts_in_no_cluster_are_shown_as_not_covered(file: FleetFile, run: Run) -> None:
+    """The last dispatch counted them; one that listed nothing, or a decision, counts none."""
+    file.write(
+        encode_canonical_json(fleet(vcenters=[{"name": name} for name in ("vc01", "vc02", "vc03")])), None
+    )
+    for vcenter, standalone in (("vc01", 3), ("vc02", None), ("vc03", -1)):
+        seq = _dispatched(vcenter, standalone)
+        _keep(vcenter, VCENTER_LOG, _after(clusters={}), seq)
+    assert _rows(run) == [
+        "vc01 (the vCenter) - - - never -",
+        "vc01 (hosts in no cluster) - - 0 of 3 - -",
+        "vc02 (the vCenter) - - - never -",
+        "vc03 (the vCenter) - - - never -",
+        "",
+        (
+            "0 of 0 clusters seen by the last check, 0 of 3 known hosts covered, "
+            "0 findings open, 0 of them critical"
+        ),
+    ]
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_dispatch_record_that_is_gone_hides_no_cluster(file: FleetFile, run: Run) -> None:
+    """It is warned of, and the table is there."""
+    file.write(encode_canonical_json(fleet()), None)
+    _keep("vc01", VCENTER_LOG, _after(clusters=_listed(domain_c1="prod-a")), 7)
+    ran = run("status")
+    assert ran.code == 0
+    assert "standalone hosts are not known" in ran.err
+    assert "prod-a" in ran.out
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_state_that_cannot_be_trusted_is_warned_of(file: FleetFile, run: Run) -> None:
+    """The table doesn't repeat what a forged or damaged state says."""
+    file.write(encode_canonical_json(fleet()), None)
+    for cluster, body in (("domain-c1", b"{"), ("domain-c2", b"{}")):
+        boto3.client("s3").put_object(Bucket="state", Key=make_state_key("vc01", cluster), Body=body)
+    ran = run("status")
+    assert ran.code == 0
+    assert ran.err.count("is no valid state") == 2
+
+
+@pytest.mark.usefixtures("stack")
+def test_names_cannot_act_on_the_terminal(file: FleetFile, run: Run) -> None:
+    """A cluster's name comes from a vCenter that may be compromised."""
+    file.write(encode_canonical_json(fleet()), None)
+    _keep("vc01", "domain-c1", _after(cluster_name="[red]\x1b[2Jprod"))
+    ran = run("status")
+    assert "\x1b" not in ran.out
+    assert "[red]\\x1b[2Jprod" in ran.out
+
+
+@pytest.mark.usefixtures("stack", "buckets")
+def test_without_a_fleet_file_status_says_what_to_do(run: Run) -> None:
+    """The first command after a deployment may be this one."""
+    ran = run("status")
+    assert ran.code == 2
+    assert "esx-drift fleet push FILE" in ran.err
+
+
+@pytest.mark.usefixtures("stack", "aws")
+def test_buckets_that_are_not_there_are_trouble(run: Run) -> None:
+    """AWS's own words, and no traceback."""
+    ran = run("status")
+    assert ran.code == 2
+    assert "NoSuchBucket" in ran.err
+
+
+def test_an_image_is_named_as_well_as_it_can_be() -> None:
+    """By its release, else by its version, else not at all."""
+    assert name_image(_snapshot("U3e", "U3e")) == "ESXi 8.0 U3e"
+    assert name_image(_snapshot("U3e", named=False)) == "ESXi U3e"
+    assert name_image(_snapshot(None)) is None
+
+
+def test_without_a_region_it_says_what_to_set(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only what boto3 misses."""
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    boto3.DEFAULT_SESSION = None
+    ran = run("status")
+    assert ran.code == 2
+    assert "You must specify a region. Set AWS_PROFILE, or AWS_REGION and credentials" in ran.err

@@ -1,0 +1,178 @@
+from typing import TYPE_CHECKING
+
+import pytest
+from esx_drift.domain.decisions import list_acceptable_hosts
+from esx_drift.errors import RequestRefused
+
+from tests.lab.demo.timeline import BY_HAND, FOOTHOLD, I40EN, SHIPPED
+from tests.unit.checking.reading import moved, one, open_kinds
+from tests.unit.checking.world import PROD_A, PROD_B, World
+from tests.unit.decisions.person import ALICE, Person, answered, decided
+
+if TYPE_CHECKING:
+    from esx_drift.domain.stored.types import ShownHost
+
+
+def _names(world: World, *names: str) -> list[str]:
+    return [world.vcenter.inventory.host(name).host for name in names]
+
+
+def _hosts(world: World) -> list[str]:
+    return [host.name for host in world.vcenter.inventory.hosts_of(PROD_A)]
+
+
+def _drifted(world: World, number: int = 1) -> list[str]:
+    """Baseline, then a driver by hand on so many hosts; their names."""
+    world.check()
+    names = _hosts(world)[:number]
+    world.vcenter.hosts.set_component(names, I40EN, BY_HAND)
+    assert ("drift-unreviewed", "opened") in moved(world.check())
+    return names
+
+
+def test_what_was_shown_and_accepted_is_reviewed(world: World, person: Person) -> None:
+    """Accepting all of it closes drift-unreviewed, says who and why, and the next look opens nothing."""
+    (name,) = _drifted(world)
+    record = person.accept(person.shown())
+    assert decided(record)["taken"] == sorted(person.shown(), key=lambda host: int(host.rpartition("-")[2]))
+    assert decided(record)["refused"] == []
+    assert (record["outcome"], moved(record)) == ("accepted", {("drift-unreviewed", "resolved")})
+    closed = one(record["findings"], "drift-unreviewed")
+    assert closed["resolved_because"] == "accepted"
+    assert (closed["detail"]["decided_by"], closed["detail"]["reason"]) == (ALICE, "CHG-42")
+    assert [event["type"] for event in record["events"]] == ["esx-drift.drift.resolved"]
+    data = record["events"][0]["data"]
+    assert data["host_names"] == dict(zip(_names(world, name), [name], strict=True))
+    assert data["coverage"] is None
+    after = world.check()
+    assert (after["outcome"], moved(after)) == ("unchanged", set())
+    assert "drift-unreviewed" not in open_kinds(after)
+
+
+def test_only_the_hosts_that_were_named_are_accepted(world: World, person: Person) -> None:
+    """The finding stays for the others, and says so; putting them back ends it."""
+    first, second = _drifted(world, 2)
+    (host, other) = _names(world, first, second)
+    record = person.accept({host: person.shown()[host]})
+    assert (decided(record)["taken"], moved(record), record["events"]) == ([host], set(), [])
+    left = one(record["after"]["findings"].values(), "drift-unreviewed")
+    assert left["hosts"] == [other]
+    assert left["summary"] == f"{second} is not as last accepted"
+    world.vcenter.hosts.set_component(second, I40EN, SHIPPED)
+    assert "drift-unreviewed" not in open_kinds(world.check())
+
+
+def test_what_moved_meanwhile_is_refused(world: World, person: Person) -> None:
+    """A host that changed after it was shown is not accepted, the others are; never more than was shown."""
+    first, second = _drifted(world, 2)
+    shown = person.shown()
+    world.vcenter.hosts.set_component(second, I40EN, "2.9.9.9-1OEM.800.1.0.20613240")
+    world.check()
+    before = world.state()["after"]["accepted"]
+    record = person.accept({host: shown[host] for host in _names(world, first, second)})
+    assert (decided(record)["taken"], decided(record)["refused"]) == (
+        _names(world, first),
+        _names(world, second),
+    )
+    (refused,) = _names(world, second)
+    assert record["after"]["accepted"][refused] == before[refused]
+    assert one(world.check()["findings"], "drift-unreviewed")["hosts"] == [refused]
+
+
+def test_a_refusal_of_all_changes_nothing_but_the_log(world: World, person: Person) -> None:
+    """An image that was never there, and a host that nobody knows."""
+    _drifted(world)
+    before = world.state()["after"]
+    never: ShownHost = {"image": "0" * 64, "orphaned_vibs": []}
+    record = person.accept(dict.fromkeys([*person.shown(), "host-999"], never))
+    assert decided(record)["taken"] == []
+    assert "host-999" in decided(record)["refused"]
+    assert {**record["after"], "answered": []} == {**before, "answered": []}
+    assert (moved(record), record["events"]) == (set(), [])
+
+
+def test_a_host_that_is_not_seen_any_more_is_refused(world: World, person: Person) -> None:
+    """Nobody knows what it runs now."""
+    (name,) = _drifted(world)
+    shown = person.shown()
+    world.vcenter.hosts.fail_extraction(name)
+    world.check()
+    (host,) = _names(world, name)
+    assert host not in person.shown()
+    assert decided(person.accept({host: shown[host]}))["refused"] == [host]
+
+
+def test_an_accepted_orphaned_vib_is_no_alarm_until_it_spreads(world: World, person: Person) -> None:
+    """It stays a finding, since it is still there; on another host it is critical again."""
+    world.check()
+    first, second, *_ = _hosts(world)
+    world.vcenter.hosts.add_orphaned_vib(first, FOOTHOLD)
+    assert one(world.check()["findings"], "orphaned-vib")["severity"] == "critical"
+    record = person.accept(person.shown())
+    known = one(record["after"]["findings"].values(), "orphaned-vib")
+    assert (known["severity"], known["transition"], known["detail"]["not_accepted_on"]) == (
+        "warning",
+        "still",
+        [],
+    )
+    after = world.check()
+    assert (after["outcome"], one(after["findings"], "orphaned-vib")["severity"]) == ("unchanged", "warning")
+    world.vcenter.hosts.add_orphaned_vib(second, FOOTHOLD)
+    spread = one(world.check()["findings"], "orphaned-vib")
+    assert (spread["transition"], spread["severity"]) == ("raised", "critical")
+    assert spread["detail"]["not_accepted_on"] == _names(world, second)
+
+
+def test_an_orphaned_vib_that_is_accepted_on_some_hosts_stays_an_alarm(world: World, person: Person) -> None:
+    """Until it is accepted on the last one."""
+    world.check()
+    first, second, *_ = _hosts(world)
+    world.vcenter.hosts.add_orphaned_vib([first, second], FOOTHOLD)
+    world.check()
+    shown = person.shown()
+    (host, other) = _names(world, first, second)
+    known = one(person.accept({host: shown[host]})["findings"], "orphaned-vib")
+    assert (known["severity"], known["detail"]["not_accepted_on"]) == ("critical", [other])
+
+
+def test_other_findings_stay_as_they_are(world: World, person: Person) -> None:
+    """That hosts run different images is so whoever approves of it."""
+    _drifted(world)
+    record = person.accept(person.shown())
+    assert one(record["findings"], "image-not-uniform")["transition"] == "still"
+
+
+def test_a_request_is_answered_once(world: World, person: Person) -> None:
+    """SQS delivers at least once; the second time the same record answers."""
+    _drifted(world)
+    request = person.request("accept", hosts=person.shown())
+    first, again = answered(world, request), answered(world, request)
+    assert first == again
+    assert len(world.records()) == 3
+    assert len(world.topic.published) == len({event["id"] for event in world.topic.published})
+
+
+def test_a_cluster_that_nobody_looked_at_cannot_be_accepted(world: World, person: Person) -> None:
+    """Nor is a log begun for it."""
+    with pytest.raises(RequestRefused, match="nobody has looked at domain-c1008"):
+        person.accept({}, PROD_B)
+    assert world.records(PROD_B) == []
+
+
+def test_what_this_version_cannot_do_is_refused(world: World, person: Person) -> None:
+    """A message of a later version ends as a dead letter."""
+    request = person.request("accept")
+    with pytest.raises(RequestRefused, match="cannot do 'maintenance'"):
+        world.handle({**request, "action": "maintenance"})
+    with pytest.raises(RequestRefused, match="cannot do 'accept'"):
+        world.handle({**request, "decision": None})
+
+
+def test_a_host_that_was_never_seen_cannot_be_accepted(world: World, person: Person) -> None:
+    """There is nothing to accept of it."""
+    name = _hosts(world)[0]
+    world.vcenter.hosts.fail_extraction(name)
+    world.check()
+    (host,) = _names(world, name)
+    assert host not in person.shown()
+    assert host not in list_acceptable_hosts(world.snapshot(), ())

@@ -1,0 +1,244 @@
+from typing import TYPE_CHECKING
+
+import pytest
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.journal import build_empty_state
+
+from tests.lab.demo.timeline import BY_HAND, FOOTHOLD, I40EN
+from tests.unit.checking.reading import open_kinds
+from tests.unit.checking.world import PROD_A, World
+from tests.unit.cli.conftest import Run
+from tests.unit.decisions.consumer import Consumer
+
+if TYPE_CHECKING:
+    from esx_drift.domain.stored.types import StateFile
+
+SAYS = ("--reason", "CHG-42")
+ME = "arn:aws:sts::123456789012:user/moto"
+
+IMPOSSIBLE = {
+    ("nope",): "no cluster called nope was ever listed by",
+    ("prod-a", "--vcenter", "vc99"): "the fleet file has no vCenter called vc99",
+    ("prod-b",): "prod-b was not looked at yet: there is nothing to accept",
+    ("prod-a", "--hosts", "esx99"): "the cluster has no host called 'esx99'; it has esx01, esx02",
+    ("prod-a", "--hosts", "esx04"): "there is no host to accept",
+    ("@vc99",): "the fleet file has no vCenter called vc99",
+    ("@vc99", "--hosts", "esx01"): "@vc99 is a vCenter as a whole: leave --hosts and --vcenter out",
+    ("@vc99", "--vcenter", "vc01"): "@vc99 is a vCenter as a whole",
+    ("prod-a", "--reason", " "): "--reason takes one line of 1 to 1000 characters",
+    ("prod-a", "--reason", "x" * 1001): "--reason takes one line",
+    ("prod-a", "--reason", "x\ny"): "--reason takes one line",
+}
+
+
+@pytest.fixture
+def hosts(world: World) -> list[str]:
+    """prod-a was looked at: one driver by hand, a VIB on two hosts, one host not read. The hosts' names."""
+    world.dispatch()
+    world.check()
+    names = [host.name for host in world.vcenter.inventory.hosts_of(PROD_A)]
+    world.vcenter.hosts.set_component(names[0], I40EN, BY_HAND)
+    world.vcenter.hosts.add_orphaned_vib(names[1:3], FOOTHOLD)
+    world.vcenter.hosts.fail_extraction(names[3])
+    world.check()
+    return names
+
+
+def _lines(text: str) -> list[str]:
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+@pytest.mark.usefixtures("hosts")
+def test_what_is_shown_is_asked_and_accepted(world: World, checking: Consumer, run: Run) -> None:
+    """What runs, what differs, who is left out; then the checker's answer, by whom and why."""
+    ran = run("accept", "prod-a", *SAYS, typed="y\n")
+    assert (ran.code, ran.err) == (0, "")
+    assert _lines(ran.out) == [
+        f"prod-a (domain-c9) on {world.watched.name}",
+        "3 hosts as seen 23 Nov 10:16 UTC (record 2):",
+        "ESXi 8.0 U3d · 3 hosts",
+        "Other than last accepted:",
+        "VIB smntemp 910.1.0.0005-5vmw.803.0.0.24022510 appeared · esx02, esx03",
+        "Intel-i40en 2.7.2.0-1OEM.800.1.0.20613240 → 2.9.2.0-1OEM.800.1.0.20613240 · esx01",
+        "Not seen, so not accepted:",
+        "esx04",
+        f"Accept 3 hosts as shown, as {ME}? [y/N]: Accepted (record 3): 3 hosts: esx01, esx02, esx03",
+    ]
+    (request,) = checking.handled
+    decision = request["decision"]
+    assert decision is not None
+    assert (decision["by"], decision["reason"], decision["shown_at"]) == (ME, "CHG-42", 2)
+    assert "drift-unreviewed" not in open_kinds(world.check())
+
+
+@pytest.mark.usefixtures("checking")
+def test_what_was_accepted_is_not_shown_as_different(hosts: list[str], run: Run) -> None:
+    """A VIB that is still there is named as known."""
+    assert run("accept", "domain-c9", "-y", *SAYS).code == 0
+    shown = _lines(run("accept", "domain-c9", "--hosts", f"{hosts[1]}, host-16", "-y", *SAYS).out)
+    assert shown[1:] == [
+        "2 hosts as seen 23 Nov 10:16 UTC (record 3):",
+        "ESXi 8.0 U3d · 2 hosts",
+        "Orphaned VIBs, there since before:",
+        "smntemp 910.1.0.0005-5vmw.803.0.0.24022510 · esx02",
+        "Accepted (record 4): 2 hosts: esx01, esx02",
+    ]
+
+
+@pytest.mark.usefixtures("hosts")
+def test_who_does_not_mean_it_sends_nothing(checking: Consumer, run: Run) -> None:
+    """Exit code 1, and the log stays as it is."""
+    ran = run("accept", "prod-a", *SAYS, typed="n\n")
+    assert (ran.code, ran.err) == (1, "esx-drift: nothing was sent\n")
+    assert checking.handled == []
+
+
+def test_what_changed_meanwhile_is_refused(
+    world: World, checking: Consumer, hosts: list[str], run: Run
+) -> None:
+    """Exit code 1; the hosts are named, and the others are accepted."""
+
+    def change() -> None:
+        world.vcenter.hosts.add_orphaned_vib(hosts[0], FOOTHOLD)
+        world.check()
+
+    checking.before.append(change)
+    ran = run("accept", "prod-a", "-y", *SAYS)
+    assert ran.code == 1
+    assert _lines(ran.out)[-3:] == [
+        "Accepted (record 4): 2 hosts: esx02, esx03",
+        "Refused (record 4): 1 host: esx01",
+        "They are no longer as they were shown. Run it again to see how they are now.",
+    ]
+
+
+def test_a_single_host_that_changed_is_refused(
+    world: World, checking: Consumer, hosts: list[str], run: Run
+) -> None:
+    """Then nothing was accepted."""
+
+    def change() -> None:
+        world.vcenter.hosts.fail_extraction(hosts[0])
+        world.check()
+
+    checking.before.append(change)
+    ran = run("accept", "prod-a", "--hosts", hosts[0], "-y", *SAYS)
+    assert ran.code == 1
+    assert "Accepted" not in ran.out
+
+
+@pytest.mark.usefixtures("hosts")
+def test_an_answer_that_does_not_come_is_no_success(checking: Consumer, run: Run) -> None:
+    """It says that nothing is lost, and where to look; the checker does it when it wakes."""
+    checking.asleep = True
+    ran = run("accept", "prod-a", "-y", "--wait", "0", *SAYS)
+    assert ran.code == 2
+    assert ran.err.startswith("esx-drift: sent, but not answered within 0 s. It is not lost")
+    assert "esx-drift status" in ran.err
+
+
+@pytest.mark.usefixtures("hosts")
+def test_what_cannot_be_is_told(checking: Consumer, run: Run) -> None:
+    """Exit code 2 before anything is sent, with what is wrong."""
+    for arguments, said in IMPOSSIBLE.items():
+        ran = run("accept", *SAYS, *arguments, "-y")
+        assert ran.code == 2
+        assert ran.err.startswith(f"esx-drift: {said}")
+    assert checking.handled == []
+
+
+def _other(world: World, vcenter: str, **names: str) -> None:
+    """Another vCenter of which only its clusters are known."""
+    entry = {
+        "watched_as": "prod-a",
+        "first_listed_at": "2026-11-23T02:14:00.000Z",
+        "last_listed_at": "2026-11-23T02:14:00.000Z",
+    }
+    clusters = {
+        cluster.replace("_", "-"): {"name": name, **entry, "retired_at": None}
+        for cluster, name in names.items()
+    }
+    state: StateFile = {
+        "schema_version": 1,
+        "vcenter": vcenter,
+        "cluster": VCENTER_LOG,
+        "head": None,
+        "after": {**build_empty_state(), "clusters": clusters},  # type: ignore[typeddict-item]  # its schema is held when it is read
+        "outbox": [],
+    }
+    assert world.aws.store.put_state(state, None)
+
+
+@pytest.mark.usefixtures("hosts")
+def test_an_ambiguous_name_is_not_guessed(world: World, checking: Consumer, run: Run) -> None:
+    """Neither between two vCenters nor within one; --vcenter or the id decides."""
+    other = f"other-{world.watched.name}"
+    _other(world, other, domain_c7="prod-a", domain_c8="prod-a")
+    checking.put_fleet(other, "not-yet-listed")
+    ran = run("accept", "prod-a", "-y", *SAYS)
+    assert ran.code == 2
+    assert (
+        f"prod-a may be prod-a (domain-c9) on {world.watched.name}, prod-a (domain-c7) on {other}" in ran.err
+    )
+    assert "Say which: by --vcenter NAME, or by its id." in ran.err
+    assert run("accept", "prod-a", "--vcenter", other, "-y", *SAYS).code == 2
+    assert run("accept", "prod-a", "--vcenter", world.watched.name, "-y", *SAYS).code == 0
+    assert run("accept", "domain-c9", "-y", *SAYS).code == 0
+
+
+def _replaced(world: World) -> None:
+    world.vcenter.replace()
+    world.wait(4 * 3600)
+    world.dispatch()
+
+
+@pytest.mark.usefixtures("hosts")
+def test_a_replaced_vcenter_is_accepted_as_it_was_shown(world: World, checking: Consumer, run: Run) -> None:
+    """Both instances are shown; if yet another answers meanwhile, nothing is accepted."""
+    before = world.vcenter.instance_uuid
+    name = f"@{world.watched.name}"
+    ran = run("accept", name, "-y", *SAYS)
+    assert (
+        ran.err == f"esx-drift: {world.watched.name} is the vCenter that it was: there is nothing to accept\n"
+    )
+    _replaced(world)
+    checking.before.append(lambda: _replaced(world))
+    ran = run("accept", name, "-y", *SAYS)
+    assert ran.code == 1
+    assert "by now yet another vCenter answers" in ran.err
+    ran = run("accept", name, "--vcenter", world.watched.name, *SAYS, typed="y\n")
+    assert (ran.code, ran.err) == (0, "")
+    shown = _lines(ran.out)
+    assert shown[1:3] == [f"before {before}", f"now {world.vcenter.instance_uuid}"]
+    assert shown[3] == "Accepting it retires the 2 clusters known so far, with what is open on them."
+    assert shown[-1].endswith("The next run dispatches its clusters.")
+
+
+@pytest.mark.usefixtures("checking")
+def test_a_vcenter_that_was_never_listed_cannot_be_accepted(world: World, run: Run) -> None:
+    """There is no log of it yet."""
+    ran = run("accept", f"@{world.watched.name}", "-y", *SAYS)
+    assert (ran.code, "is the vCenter that it was" in ran.err) == (2, True)
+
+
+def test_names_cannot_act_on_the_terminal(world: World, checking: Consumer, run: Run) -> None:
+    """A host's and a cluster's name come from a vCenter that may be compromised."""
+    world.vcenter.inventory.rename_cluster("prod-a", "prod\x1b[2Ja")
+    world.vcenter.inventory.host("esx01").name = "esx\x1b]0;x\x07"
+    world.dispatch()
+    world.check()
+    ran = run("accept", PROD_A, "-y", *SAYS)
+    assert (ran.code, len(checking.handled)) == (0, 1)
+    assert "\x1b" not in ran.out
+
+
+@pytest.mark.usefixtures("hosts")
+def test_without_rights_the_person_is_told(
+    checking: Consumer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AWS's own words, and no traceback: STS can't be asked."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1")
+    ran = run("accept", "prod-a", "-y", *SAYS)
+    assert ran.code == 2
+    assert ran.err.startswith("esx-drift: Asking AWS STS who you are failed:")
+    assert checking.handled == []

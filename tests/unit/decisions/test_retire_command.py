@@ -1,0 +1,82 @@
+import pytest
+
+from tests.lab.demo.timeline import BY_HAND, I40EN
+from tests.unit.checking.world import PROD_B, World
+from tests.unit.cli.conftest import Run
+from tests.unit.decisions.consumer import Consumer
+
+SAYS = ("--reason", "decommissioned")
+INTERVAL_SECONDS = 4 * 3600
+
+
+def _run(world: World) -> None:
+    world.wait(INTERVAL_SECONDS)
+    world.dispatch()
+
+
+@pytest.fixture
+def gone(world: World) -> None:
+    """prod-b had something open, and is listed no more."""
+    world.vcenter.inventory.add_cluster("prod-c")
+    world.dispatch()
+    world.check(PROD_B)
+    world.vcenter.hosts.set_component(world.vcenter.inventory.hosts_of(PROD_B)[0].name, I40EN, BY_HAND)
+    world.check(PROD_B)
+    world.vcenter.inventory.hide_cluster("prod-b")
+    _run(world)
+
+
+@pytest.mark.usefixtures("gone", "checking")
+def test_a_cluster_that_is_gone_is_retired(world: World, run: Run) -> None:
+    """What that closes is shown first; done twice, it is said to be done."""
+    ran = run("retire", "prod-b", "--vcenter", world.watched.name, *SAYS, typed="y\n")
+    assert (ran.code, ran.err) == (0, "")
+    shown = ran.out.splitlines()
+    where = f"prod-b (domain-c1008) on {world.watched.name}"
+    assert shown[0] == f"{where} was last listed 23 Nov 02:14 UTC"
+    assert [line.split(":")[0] for line in shown[1:-1]] == [
+        "  closes drift-unreviewed",
+        "  closes image-not-uniform",
+    ]
+    assert shown[-1].endswith(
+        "Retired (record 3), 2 findings closed. If it is listed again, it is watched again."
+    )
+    again = run("retire", "prod-b", *SAYS)
+    assert (again.code, again.out) == (0, f"{where} is retired already, since 23 Nov 14:16 UTC.\n")
+
+
+@pytest.mark.usefixtures("gone")
+def test_who_does_not_mean_it_sends_nothing(checking: Consumer, run: Run) -> None:
+    """Exit code 1, and the log stays as it is."""
+    ran = run("retire", "prod-b", *SAYS, typed="\n")
+    assert (ran.code, ran.err) == (1, "esx-drift: nothing was sent\n")
+    assert checking.handled == []
+
+
+@pytest.mark.usefixtures("gone")
+def test_a_cluster_that_is_listed_is_not_retired(world: World, checking: Consumer, run: Run) -> None:
+    """It says what to do instead; where the fleet file leaves it out, it may be."""
+    ran = run("retire", "prod-c", "-y", *SAYS)
+    assert ran.code == 1
+    assert "exclude it in the fleet file" in ran.err
+    assert checking.handled == []
+    world.set(exclude=("prod-c",))
+    checking.put_fleet()
+    ran = run("retire", "prod-c", "-y", *SAYS)
+    assert (ran.code, ran.err) == (0, "")
+    assert "Retired (record 1), 0 findings closed." in ran.out
+
+
+@pytest.mark.usefixtures("gone")
+def test_a_cluster_that_comes_back_meanwhile_is_not_retired(
+    world: World, checking: Consumer, run: Run
+) -> None:
+    """The checker refuses it, whatever the person was shown."""
+
+    def back() -> None:
+        world.vcenter.inventory.hide_cluster("prod-b", hidden=False)
+        _run(world)
+
+    checking.before.append(back)
+    ran = run("retire", "prod-b", "-y", *SAYS)
+    assert (ran.code, ran.err) == (1, f"esx-drift: refused (record 3): {world.watched.name} lists it again\n")

@@ -1,0 +1,60 @@
+"""Several vCenters at once, and several runs: nobody logs in twice, and no log is torn."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+from tests.simulator import fault_kinds
+from tests.simulator.faults import Fault
+from tests.simulator.reply import Reply as HttpReply
+from tests.unit.checking.reading import open_kinds
+from tests.unit.dispatching.world import World, names_in
+
+
+def test_threads_that_want_the_same_vcenter_share_its_session(world: World) -> None:
+    """One login, and one session to end, however many come at the same moment."""
+    name = world.add("prod-a")
+    start = Barrier(6)
+
+    def opened() -> int:
+        start.wait()
+        return id(sessions.session(name))
+
+    with world.sessions() as sessions, ThreadPoolExecutor(6) as pool:
+        found = {future.result() for future in [pool.submit(opened) for _ in range(6)]}
+    assert len(found) == 1
+    assert len(world.vcenters[name].sessions.logins) == 1
+
+
+def test_each_vcenter_ends_as_it_would_alone(world: World) -> None:
+    """Ten of them, every other one in trouble of its own kind."""
+    names = [world.add(f"cluster-{number}") for number in range(10)]
+    faults = [fault_kinds.status(503), fault_kinds.status(500), fault_kinds.connection("reset")]
+    for number, name in enumerate(names):
+        if number % 2:
+            world.vcenters[name].faults.inject("POST /api/session", faults[number % 3])
+    reply = world.run()
+    assert names_in(reply) == [f"cluster-{number}" for number in range(0, 10, 2)]
+    assert [one["vcenter"] for one in reply["failed"]] == names[1::2]
+    assert len(world.retries_come()) == 5
+    for number, name in enumerate(names):
+        kinds = ("vcenter-unavailable", "vcenter-error", "vcenter-unreachable")
+        assert open_kinds(world.last(name)) == ({kinds[number % 3]} if number % 2 else set())
+
+
+def test_two_runs_at_once_leave_one_log(world: World) -> None:
+    """A person's run beside the schedule's: each has its record, one behind the other, and its requests."""
+    name = world.add("prod-a", "prod-b")
+    between: list[list[str]] = []
+
+    def run_another(reply: HttpReply) -> HttpReply:
+        between.append(names_in(world.run(run_id="another")))
+        return reply
+
+    # While the first one lists, the other comes and goes: both began from the same log.
+    world.vcenters[name].faults.inject("GET /api/vcenter/host", Fault("between", alter=run_another), times=1)
+    assert names_in(world.run(run_id="one")) == ["prod-a", "prod-b"]
+    assert between == [["prod-a", "prod-b"]]
+    first, second = world.records(name)
+    assert (first["run_id"], second["run_id"]) == ("another", "one")
+    assert second["previous"] is not None
+    assert len({one.body["request_id"] for one in world.sent("check")}) == 4

@@ -1,0 +1,133 @@
+"""``esx-drift doctor`` against the deployed stack, whose roles may do only what the template grants."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import boto3
+import pytest
+
+from tests.lab.local_aws.fixtures import local_aws, new_stack, packaged, trusted_authority
+from tests.lab.local_aws.local_aws import LocalAws
+from tests.lab.local_aws.rig import Rig, rigged
+from tests.lab.local_aws.stack import Stack
+from tests.simulator import VCenter
+from tests.simulator.certificates import Authority
+from tests.simulator.sessions import PASSWORD, USER
+from tests.unit.cli.conftest import Run, run
+
+__all__ = ["local_aws", "new_stack", "packaged", "run", "trusted_authority"]
+
+STEPS = 6 + 11 + 5
+"""AWS, one vCenter, one route."""
+
+
+@pytest.fixture(autouse=True)
+def _hostile_environment() -> None:
+    """Take back what leads astray: here the environment is the person's own, and has to count."""
+
+
+@pytest.fixture(scope="module")
+def rig(
+    new_stack: Callable[[Mapping[str, str]], Stack],
+    trusted_authority: Authority,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Rig]:
+    """A stack that watches one vCenter and tells one route."""
+    stack = new_stack({"WebhookHosts": "127.0.0.1"})
+    with rigged(stack, trusted_authority, tmp_path_factory.mktemp("rig")) as made:
+        vcenter = VCenter()
+        cluster = vcenter.inventory.add_cluster("prod-a")
+        for number in (1, 2):
+            vcenter.inventory.add_host(cluster, f"esx0{number}")
+        vcenter.remember()
+        made.add_vcenter("vc01", vcenter)
+        made.put_fleet(made.fleet())
+        yield made
+
+
+@pytest.fixture
+def ask(run: Run, rig: Rig, local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs ``esx-drift doctor`` on that stack."""
+    for name, value in local_aws.environment.items():
+        monkeypatch.setenv(name, value)
+    # boto3 keeps the credentials that it found first, and another test had its own.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    return lambda *arguments: run("doctor", "--stack", rig.stack.name, *arguments)
+
+
+@pytest.fixture(autouse=True)
+def _mended(rig: Rig) -> Iterator[None]:
+    """Each test begins with a vCenter in order, and none leaves a session open."""
+    yield
+    rig.vcenters["vc01"].recover()
+    assert rig.vcenters["vc01"].sessions.open_count == 0
+
+
+def _lines(out: str) -> dict[str, str]:
+    return {found[2]: found[1] for found in re.finditer(r"^ +(ok|failed|untried) +(\S+)", out, re.MULTILINE)}
+
+
+def test_all_is_well(ask: Run, rig: Rig) -> None:
+    """The roles may do all that checks and messages need; nothing is sent, nothing stays behind."""
+    ran = ask()
+    assert ran.code == 0, ran.out + ran.err
+    assert ran.out.rstrip().endswith("All is well.")
+    assert re.search(r"^ +untried +message", ran.out, re.MULTILINE)
+    assert len(re.findall(r"^ +(ok|untried) ", ran.out, re.MULTILINE)) == STEPS
+    assert "report of" in ran.out
+    assert rig.slack.received == []
+    assert [*rig.audit()] == []
+
+
+def test_a_drill_reaches_topic_and_channel(ask: Run, rig: Rig) -> None:
+    """One message, and it says what it is; the published event is told to nobody else."""
+    ran = ask("--send", "--vcenter", "vc01", "--vcenter", "vc01")
+    assert ran.code == 0, ran.out + ran.err
+    assert "took a drill: esx-drift.report.drill" in ran.out
+    assert [payload["text"][:6] for payload in rig.slack.accepted] == ["Drill:"]
+
+
+def test_what_failed_comes_with_its_fix(ask: Run, rig: Rig) -> None:
+    """Exit code 1, how many steps failed, and the privilege to grant."""
+    rig.vcenters["vc01"].revoke("VcIntegrity.lifecycleSettings.Read")
+    ran = ask()
+    assert ran.code == 1
+    assert "1 of 22 steps failed" in ran.out
+    assert _lines(ran.out)["report"] == "failed"
+    assert "with propagation: VcIntegrity.lifecycleSettings.Read" in ran.out
+
+
+def test_a_refused_password_is_told_and_can_be_reset(ask: Run, rig: Rig) -> None:
+    """Mended at the vCenter, the same password is let in again; too early, it says when."""
+    rig.vcenters["vc01"].sessions.accounts[USER] = "another"
+    assert _lines(ask().out)["login"] == "failed"
+    rig.vcenters["vc01"].sessions.accounts[USER] = PASSWORD
+    early = ask("--reset", "vc01")
+    assert early.code == 1
+    assert "Run it again after" in early.out
+    assert rig.vcenters["vc01"].sessions.refused_count == 1
+    # Three minutes on: the breaker as it would be by then.
+    key = "breaker/vc01.json"
+    s3 = rig.stack.aws.s3
+    body = s3.get_object(Bucket=rig.state_bucket, Key=key)["Body"].read()
+    before = re.sub(rb'"20\d\d-', b'"2020-', body)
+    s3.put_object(Bucket=rig.state_bucket, Key=key, Body=before)
+    assert ask("--reset", "vc01").code == 0
+    assert ask().code == 0
+
+
+def test_a_function_that_fails_is_trouble(ask: Run) -> None:
+    """Exit code 2, and the function's own sentence."""
+    ran = ask("--vcenter", "vc99")
+    assert ran.code == 2
+    assert "the fleet file has no vCenter called 'vc99'" in ran.err
+
+
+def test_no_log_tells_a_secret(rig: Rig) -> None:
+    """Neither the password nor the webhook, after all that was examined here."""
+    told = "\n".join(
+        line for function in ("CheckerFunction", "NotifierFunction") for line in rig.stack.log_of(function)
+    )
+    assert PASSWORD not in told
+    assert Path(rig.slack.webhook).name not in told

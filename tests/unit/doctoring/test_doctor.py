@@ -1,0 +1,151 @@
+"""What the two functions answer, by their real handlers."""
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+from esx_drift.adapters import aws_clients as clients
+from esx_drift.contracts import require_valid
+from esx_drift.domain.stored.identifiers import FLEET_KEY
+from esx_drift.errors import ContractViolation, RequestRefused
+
+from functions.checker import app as checker
+from functions.notifier import app as notifier
+from tests.simulator import SlackReceiver, VCenter, VCenterServer
+from tests.simulator.certificates import Authority
+from tests.simulator.sessions import PASSWORD, USER
+from tests.unit.adapters.vcenter.conftest import Pki
+from tests.unit.conftest import REGION, aws
+from tests.unit.functions.conftest import Context
+
+__all__ = ["aws"]
+
+
+def _put_fleet(body: object) -> None:
+    boto3.client("s3").put_object(Bucket="state", Key=FLEET_KEY, Body=json.dumps(body).encode())
+
+
+@pytest.fixture
+def _deployed(
+    aws: None,  # noqa: ARG001 -- moto must be on before a client is made
+    monkeypatch: pytest.MonkeyPatch,
+    server: VCenterServer,
+    pki: Pki,
+    slack: SlackReceiver,
+    slack_authority: Authority,
+) -> None:
+    """A fleet of two vCenters, of which vc02 has no secret, and of one route."""
+    for client in (clients.s3, clients.sqs, clients.sns, clients.secrets_manager):
+        client.cache_clear()
+    for bucket in ("state", "audit"):
+        boto3.client("s3").create_bucket(
+            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
+    url = boto3.client("sqs").create_queue(QueueName="checks")["QueueUrl"]
+    environment = {
+        "AUDIT_BUCKET": "audit",
+        "STATE_BUCKET": "state",
+        "CHECK_QUEUE_URL": url,
+        "RETRY_QUEUE_URL": url,
+        "NOTIFY_QUEUE_URL": url,
+        "DRIFT_TOPIC_ARN": boto3.client("sns").create_topic(Name="drift")["TopicArn"],
+        "CHECK_INTERVAL_HOURS": "4",
+        "WEBHOOK_HOSTS": "127.0.0.1",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    vcenter = {"host": server.host, "port": server.port, "username": USER, "password": PASSWORD}
+    secrets = {
+        "vcenter/vc01": {**vcenter, "ca_bundle": pki.authority.pem},
+        "slack/ops": {"url": slack.webhook, "ca_bundle": slack_authority.pem},
+    }
+    for name, secret in secrets.items():
+        boto3.client("secretsmanager").create_secret(
+            Name=f"esx-drift/{name}", SecretString=json.dumps(secret)
+        )
+    _put_fleet(
+        {
+            "schema_version": 1,
+            "vcenters": [{"name": "vc01", "extract": False}, {"name": "vc02"}],
+            "routes": [{"name": "ops"}],
+        }
+    )
+
+
+pytestmark = pytest.mark.usefixtures("_deployed")
+
+
+def _ask(app: Any, remaining_ms: int = 300_000, **request: object) -> list[dict[str, str]]:  # noqa: ANN401 -- one of two modules
+    reply = app.handler({"doctor": request}, Context(remaining_ms=remaining_ms))
+    require_valid("doctor-reply", reply)
+    lines: list[dict[str, str]] = reply["lines"]
+    return lines
+
+
+def _about(lines: list[dict[str, str]]) -> dict[str, str]:
+    """The outcomes about each thing, a letter each."""
+    told: dict[str, str] = {}
+    for line in lines:
+        told[line["about"]] = told.get(line["about"], "") + line["outcome"][0]
+    return told
+
+
+def test_the_checker_tells_of_aws_and_of_every_vcenter() -> None:
+    """In the fleet file's order; a vCenter that is in trouble hides none of the others."""
+    assert _about(_ask(checker)) == {"AWS": "oooooo", "vc01": "ooooooooouo", "vc02": "f" + "u" * 10}
+
+
+def test_what_can_not_be_ended_in_time_is_not_begun(vcenter: VCenter) -> None:
+    """Lambda would end the function in the middle of a call, and leave a session open."""
+    lines = _ask(checker, remaining_ms=104_000, vcenters=["vc01"])
+    assert _about(lines) == {"AWS": "oooooo", "vc01": "u" * 11}
+    assert {line["said"] for line in lines if line["about"] == "vc01"} == {"no time left in this run"}
+    assert len(vcenter.journal) == 0
+
+
+def test_one_vcenter_can_be_asked_for() -> None:
+    """By its name, or by resetting it."""
+    assert [*_about(_ask(checker, vcenters=["vc02"]))] == ["AWS", "vc02"]
+    assert _about(_ask(checker, reset="vc01")) == {"AWS": "oooooo", "vc01": "ooooooooouo"}
+
+
+def test_a_reset_concerns_only_the_one_that_is_named(vcenter: VCenter) -> None:
+    """Its breaker, and nobody else's."""
+    vcenter.sessions.accounts[USER] = "another"
+    _ask(checker, vcenters=["vc01"])
+    _ask(checker, vcenters=["vc01", "vc02"], reset="vc02")
+    assert vcenter.sessions.refused_count == 1
+
+
+def test_a_name_that_the_fleet_file_does_not_know() -> None:
+    """Refused whole: half an answer would look like a whole one."""
+    with pytest.raises(RequestRefused, match="vc99"):
+        _ask(checker, vcenters=["vc01", "vc99"])
+    with pytest.raises(RequestRefused, match="vc99"):
+        _ask(checker, vcenters=["vc01"], reset="vc99")
+
+
+@pytest.mark.parametrize("app", [checker, notifier])
+def test_a_malformed_request_is_refused(app: Any) -> None:  # noqa: ANN401 -- one of two modules
+    """By its schema, in either function."""
+    with pytest.raises(ContractViolation):
+        _ask(app, vcenter="vc01")
+
+
+def test_a_fleet_file_that_is_wrong_is_a_line() -> None:
+    """What else can be examined still is."""
+    _put_fleet({"schema_version": 1, "vcenters": []})
+    lines = _ask(checker, send=True)
+    assert _about(lines) == {"AWS": "fooooo"}
+    assert "esx-drift fleet push" in lines[0]["fix"]
+
+
+def test_a_drill_is_sent_only_when_asked_for(slack: SlackReceiver) -> None:
+    """One event on the topic, one message a route."""
+    _ask(checker, vcenters=["vc02"])
+    assert _about(_ask(notifier)) == {"route ops": "oooou"}
+    assert slack.received == []
+    assert "took a drill" in _ask(checker, vcenters=["vc02"], send=True)[3]["said"]
+    assert _about(_ask(notifier, send=True)) == {"route ops": "ooooo"}
+    assert len(slack.accepted) == 1

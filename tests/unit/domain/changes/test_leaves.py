@@ -1,0 +1,194 @@
+"""No field of the API is forgotten: each is compared, assessed, or declared to say nothing of software."""
+
+import json
+from collections.abc import Iterator
+from copy import deepcopy
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from esx_drift.domain.changes.compare import compare_snapshots
+from esx_drift.domain.findings.look_conditions import list_look_conditions
+from esx_drift.domain.images.image import DESCRIPTIVE, REMARKS, VOLATILE
+from esx_drift.domain.images.report import build_inventory
+from esx_drift.domain.images.snapshot import build_snapshot, compute_seal
+from esx_drift.domain.stored.types import Change, Snapshot
+
+from tests.unit.domain.changes.clusters import Wire, report_of
+from tests.unit.domain.changes.sample import SCHEMA, notifications, sample
+
+type Path = tuple[str | int, ...]
+type Judged = tuple[Snapshot, list[object]]
+
+
+def healthy() -> Wire:
+    """The same with nothing but hosts that were read, and without alternative images."""
+    found = sample() | {"status": "SUCCESS", "failed_hosts": [], "unsupported_hosts": [], "notifications": {}}
+    del found["host_notifications"]["host-18"]
+    for host in ("host-18", "host-19"):
+        del found["host_info"][host]
+    categories = found["image_categories"]
+    for place in ("most_widely_used_image", "highest_versioned_image"):
+        del categories[place]["software_info"]["alternative_images"]
+    return found
+
+
+def remarked() -> Wire:
+    """Where nothing is wrong, and the vCenter has something to say all the same."""
+    found = healthy()
+    remarks = {level: several for level, several in notifications().items() if level != "errors"}
+    found["host_notifications"] = {"host-16": remarks}
+    return found | {"notifications": dict.fromkeys(("ELIGIBILITY_CHECK", "EXTRACT_INSTALLED_IMAGE"), remarks)}
+
+
+VARIANTS = {
+    "failed": sample(),
+    "not eligible": sample() | {"status": "ELIGIBILITY_CHECK_FAILURE"},
+    "healthy": healthy(),
+    "remarked": remarked(),
+}
+SILENT: dict[Path, set[str]] = {
+    ("uniform_image",): {"failed", "not eligible"},  # hosts that were not read leave it open
+    ("notifications", "ELIGIBILITY_CHECK"): {"failed"},  # the status is about the other operation
+    ("notifications", "EXTRACT_INSTALLED_IMAGE"): {"not eligible"},
+}
+"""Where a field that is noticed elsewhere can make no difference."""
+
+
+def followed(schema: Any, owner: str) -> tuple[Any, str]:  # noqa: ANN401 -- a schema is any JSON
+    """The schema behind a reference, or behind "null or else", and the structure that it describes."""
+    while "$ref" in schema or "else" in schema:
+        schema = schema.get("else", schema)
+        if "$ref" in schema:
+            owner = schema["$ref"].removeprefix("#/$defs/")
+            schema = SCHEMA["$defs"][owner]  # type: ignore[index,call-overload] # a schema is any JSON
+    return schema, owner
+
+
+def leaves(
+    schema: Any,  # noqa: ANN401 -- any JSON
+    value: Any,  # noqa: ANN401 -- any JSON
+    at: Path,
+    owner: str,
+    declared: frozenset[str],
+) -> Iterator[tuple[Path, frozenset[str]]]:
+    """The place of every leaf, and the declared fields that it is, or is part of."""
+    schema, owner = followed(schema, owner)
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            field = {f"{owner}.{name}"} & (VOLATILE | DESCRIPTIVE | REMARKS)
+            if name == "default_message" and "localized" in value:
+                continue  # the same in another language
+            known = schema.get("properties", {})
+            below = known[name] if name in known else schema["additionalProperties"]
+            yield from leaves(below, inner, (*at, name), owner, declared | field)
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from leaves(schema["items"], item, (*at, number), owner, declared)
+    else:
+        yield at, declared
+
+
+LEAVES = list(leaves(SCHEMA, sample(), (), "", frozenset()))
+
+
+def every_field(schema: Any, owner: str, seen: set[str]) -> Iterator[str]:  # noqa: ANN401 -- a schema is any JSON
+    """Every field that the schema names, as ``structure.field``."""
+    schema, owner = followed(schema, owner)
+    for name, below in schema.get("properties", {}).items():
+        field = f"{owner}.{name}"
+        if field not in seen:
+            seen.add(field)
+            yield field
+            yield from every_field(below, owner, seen)
+    for below in (schema.get("additionalProperties"), schema.get("items")):
+        if isinstance(below, dict):
+            yield from every_field(below, owner, seen)
+
+
+def mutated(document: Wire, path: Path) -> Wire:
+    """The document with another value at this place, of the same type."""
+    changed = deepcopy(document)
+    holder: Any = changed
+    for step in path[:-1]:
+        holder = holder[step]
+    value = holder[path[-1]]
+    if isinstance(value, bool):
+        holder[path[-1]] = not value
+    elif isinstance(value, str):
+        holder[path[-1]] = f"{value[:-2]}1Z" if value.endswith(".000Z") else f"{value}x"
+    else:
+        holder[path[-1]] = value + 1
+    return changed
+
+
+def has(document: Any, path: Path) -> bool:  # noqa: ANN401 -- any JSON
+    """Whether there is such a place."""
+    for step in path:
+        is_there = step in document if isinstance(document, dict) else int(step) < len(document)
+        if not is_there:
+            return False
+        document = document[step]
+    return True
+
+
+def judged(document: Wire) -> Judged:
+    """What a look makes of it."""
+    report = report_of(document)
+    snapshot = build_snapshot(report, None)
+    found = list_look_conditions(
+        report,
+        snapshot,
+        build_inventory(report),
+        now=datetime(2026, 11, 23, tzinfo=UTC),
+        uncovered_since={},
+        accepted={},
+        first_look=False,
+        blind_after_seconds=0,
+    )
+    return snapshot, [*found]
+
+
+def effects(path: Path) -> dict[str, tuple[list[Change], bool]]:
+    """For each variant with the place: the changes of mutating it, and whether it is judged otherwise."""
+    found = {}
+    for name, document in VARIANTS.items():
+        if has(document, path):
+            (before, then), (after, now) = judged(document), judged(mutated(document, path))
+            found[name] = compare_snapshots(before, after, {}), then != now
+            assert not found[name][0] or compute_seal(before) != compute_seal(after)
+    return found
+
+
+def test_the_sample_uses_every_field_of_the_schema() -> None:
+    """So that no leaf escapes what follows."""
+    used = {str(step) for path, _ in LEAVES for step in path} | {"host_image_list", "localized"}
+    assert {field.partition(".")[2] for field in every_field(SCHEMA, "", set())} <= used
+
+
+@pytest.mark.parametrize(("path", "declared"), LEAVES, ids=["/".join(map(str, path)) for path, _ in LEAVES])
+def test_a_leaf_that_changes_is_noticed_or_declared(path: Path, declared: frozenset[str]) -> None:
+    """Compared or assessed wherever it is, unless it is declared; no more than relabelled if it describes."""
+    found = effects(path)
+    silent = {name for place, names in SILENT.items() if path[: len(place)] == place for name in names}
+    if declared & REMARKS:
+        silent.add("remarked")
+    noticed = {name for name, (changes, otherwise) in found.items() if changes or otherwise}
+    if declared & VOLATILE:
+        assert found
+        assert not noticed
+    else:
+        assert noticed == found.keys() - silent
+        assert noticed
+    if declared & DESCRIPTIVE:
+        assert all({change["kind"] for change in changes} == {"relabelled"} for changes, _ in found.values())
+
+
+@pytest.mark.parametrize("place", ["most_widely_used_image", "highest_versioned_image", "host_image_list"])
+def test_an_image_counts_wherever_it_is_listed(place: str) -> None:
+    """The three places are read alike."""
+    document = healthy()
+    image = document["image_categories"].pop("most_widely_used_image")
+    document["image_categories"] = {place: [image] if place == "host_image_list" else image}
+    snapshot, _ = judged(json.loads(json.dumps(document)))
+    assert snapshot == judged(healthy())[0]

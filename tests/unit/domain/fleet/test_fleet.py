@@ -1,0 +1,166 @@
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from esx_drift.contracts.fleet_document import list_fleet_errors
+from esx_drift.domain.fleet.fleet import (
+    Fleet,
+    VCenterSettings,
+    build_fleet,
+    find_excluding_pattern,
+    find_matching_pattern,
+    select_routes,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.fleets import SETTINGS, fleet, fleets
+
+if TYPE_CHECKING:
+    from esx_drift.domain.fleet.document import FleetDocument
+
+SCHEMA = json.loads(Path("schemas/fleet.schema.json").read_text())
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+def _fleet(**parts: object) -> Fleet:
+    document = fleet(**parts)
+    assert list_fleet_errors(document) == []
+    return build_fleet(cast("FleetDocument", document))
+
+
+def _routes(of: Fleet, **event: str | None) -> list[str]:
+    about = {"family": "drift", "severity": "warning", "vcenter": "vc01", "cluster_id": "domain-c9", **event}
+    about.setdefault("cluster_name", "prod-a")
+    return [route.name for route in select_routes(of, **about)]  # type: ignore[arg-type] # the texts are severities
+
+
+@given(fleets())
+def test_a_valid_document_has_no_fault_and_every_entry_becomes_a_value(document: dict[str, Any]) -> None:
+    """Nothing in a valid file is refused, and nothing in it is lost."""
+    assert list_fleet_errors(document) == []
+    read = build_fleet(cast("FleetDocument", document))
+    for part in ("vcenters", "routes", "ignore", "maintenance"):
+        assert [entry.name for entry in getattr(read, part)] == [entry["name"] for entry in document[part]]
+
+
+@given(fleets(), st.data())
+def test_any_value_anywhere_gives_faults_or_a_fleet_and_never_another_error(
+    document: dict[str, Any], data: st.DataObject
+) -> None:
+    """A file that somebody broke is told, whatever stands where."""
+    part = data.draw(st.sampled_from(sorted(document)))
+    old = document[part]
+    if isinstance(old, list) and old and data.draw(st.booleans()):
+        entry = data.draw(st.sampled_from(old))
+        entry[data.draw(st.sampled_from(sorted(entry)) | st.text())] = data.draw(JSON)
+    else:
+        document[part] = data.draw(JSON)
+    if not list_fleet_errors(document):
+        build_fleet(cast("FleetDocument", document))
+
+
+@given(SETTINGS, SETTINGS)
+def test_a_vcenters_own_setting_beats_the_files_and_that_the_default(
+    common: dict[str, Any], own: dict[str, Any]
+) -> None:
+    """Each setting is resolved by itself."""
+    read = _fleet(settings=common, vcenters=[{"name": "vc01", **own}]).vcenter("vc01")
+    assert read is not None
+    assert asdict(read) == {**asdict(VCenterSettings("vc01")), **common, **own}
+
+
+def test_the_schemas_defaults_are_the_codes() -> None:
+    """A person who reads the schema reads the truth."""
+    defaults = {name: field["default"] for name, field in SCHEMA["$defs"]["settings"]["properties"].items()}
+    assert defaults.items() <= asdict(VCenterSettings("vc01")).items()
+    assert set(defaults) == set(asdict(VCenterSettings("vc01"))) - {"name", "include", "exclude"}
+    route = SCHEMA["$defs"]["route"]["properties"]
+    assert _fleet(routes=[{"name": "ops"}]).routes[0].min_severity == route["min_severity"]["default"]
+
+
+def test_every_field_of_the_schema_is_described() -> None:
+    """An editor that knows the schema explains each field."""
+    assert [path for path, field in _fields(SCHEMA, "") if not field.get("description", "").strip()] == []
+
+
+def _fields(schema: object, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    if not isinstance(schema, dict):
+        return
+    for name, field in {**schema.get("properties", {}), **schema.get("$defs", {})}.items():
+        yield f"{path}/{name}", field
+        yield from _fields(field, f"{path}/{name}")
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_a_name_matches_itself_and_the_star_matches_all(name: str, other: str) -> None:
+    """Brackets, stars and line breaks in a name don't keep it from being named."""
+    assert find_matching_pattern([name], other, name) == name
+    assert find_matching_pattern(["*"], name) == "*"
+
+
+@given(st.text(st.sampled_from("a-z![]*?\\^")), st.text(st.sampled_from("abz-[]!")))
+def test_a_pattern_matches_or_not_and_never_fails(pattern: str, name: str) -> None:
+    """Open brackets and turned ranges are patterns too."""
+    assert find_matching_pattern([pattern], name) in {pattern, None}
+
+
+@given(st.text(min_size=1), st.text(min_size=1), st.sampled_from(["prod-*", "[ab]*", "domain-c9", "*"]))
+def test_exclude_is_stronger_than_include(cluster: str, name: str, pattern: str) -> None:
+    """What both lists match is left out, and the pattern that did it is told."""
+    both = VCenterSettings("vc01", include=("*",), exclude=(pattern,))
+    matched = find_matching_pattern([pattern], cluster, name) is not None
+    assert find_excluding_pattern(both, cluster, name) == (f"exclude: {pattern}" if matched else None)
+
+
+def test_what_nothing_includes_is_left_out_by_all_of_include() -> None:
+    """A cluster that is not checked always has a pattern to blame."""
+    vcenter = VCenterSettings("vc01", include=("prod-*", "dev-*"))
+    assert find_excluding_pattern(vcenter, "domain-c9", "lab-1") == "include: prod-*, dev-*"
+    assert find_excluding_pattern(vcenter, "domain-c9", "dev-1") is None
+
+
+def test_a_vcenter_is_found_by_its_whole_name_only() -> None:
+    """Names in messages are no patterns."""
+    assert _fleet().vcenter("vc02") == VCenterSettings("vc02")
+    assert _fleet().vcenter("vc*") is None
+
+
+def test_a_route_hears_what_its_filters_let_through() -> None:
+    """Severity, family, vCenter and cluster each narrow a route, all of them together."""
+    routes = _fleet(
+        routes=[
+            {"name": "all"},
+            {"name": "critical", "min_severity": "critical"},
+            {"name": "failures", "families": ["failure"]},
+            {"name": "vc02", "vcenters": ["vc02"]},
+            {"name": "prod", "clusters": ["prod-*"]},
+            {"name": "by-id", "clusters": ["domain-c9"]},
+        ]
+    )
+    assert _routes(routes) == ["all", "prod", "by-id"]
+    assert _routes(routes, severity="critical") == ["all", "critical", "prod", "by-id"]
+    assert _routes(routes, family="failure", cluster_name="lab", cluster_id="domain-c1") == [
+        "all",
+        "failures",
+    ]
+    assert _routes(routes, vcenter="vc02", cluster_name="lab", cluster_id="domain-c1") == ["all", "vc02"]
+
+
+def test_what_concerns_a_whole_vcenter_reaches_the_routes_of_its_clusters() -> None:
+    """A team that hears of one cluster hears that nobody can see it any more."""
+    routes = _fleet(routes=[{"name": "prod", "clusters": ["prod-*"]}, {"name": "vc02", "vcenters": ["vc02"]}])
+    assert _routes(routes, cluster_id=None, cluster_name=None) == ["prod"]
+    assert _routes(routes, vcenter=None, cluster_id=None, cluster_name=None) == ["prod", "vc02"]
+
+
+def test_a_routes_secret_is_its_name_unless_it_says_otherwise() -> None:
+    """Most routes need no second name."""
+    routes = _fleet(routes=[{"name": "ops"}, {"name": "team", "secret": "channel"}]).routes
+    assert [route.secret for route in routes] == ["ops", "channel"]

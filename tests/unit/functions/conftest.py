@@ -1,0 +1,203 @@
+"""An AWS in the test's own process, a vCenter and a Slack on loopback, and what Lambda gives a handler."""
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from io import StringIO
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from esx_drift.adapters import aws_clients as clients
+from moto import mock_aws
+from moto.s3.models import s3_backends
+from moto.secretsmanager.models import secretsmanager_backends
+from moto.sns.models import sns_backends
+from moto.sqs.models import sqs_backends
+
+from functions.checker import app as checker
+from functions.dispatcher import app as dispatcher
+from functions.notifier import app as notifier
+from tests.simulator import SlackReceiver, Tls, VCenter, VCenterServer
+from tests.simulator.certificates import Authority
+from tests.simulator.sessions import PASSWORD, USER
+from tests.unit.fleets import fleet
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+REGION: Final = "eu-central-1"
+QUEUES = ("CheckQueue", "RetryQueue", "NotifyQueue")
+HANDLERS = {"checker": checker.handler, "dispatcher": dispatcher.handler, "notifier": notifier.handler}
+SECRETS = (PASSWORD, "/services/")
+"""What no log may hold: the account's password, and the part of a webhook's address that is the key to it."""
+
+
+@dataclass(slots=True)
+class Context:
+    """Lambda's context, as far as handlers read it."""
+
+    function_name: str = "function"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = f"arn:aws:lambda:{REGION}:123456789012:function:function"
+    aws_request_id: str = "5f1c6b0e-7d1f-4c39-9b6e-0a8d9c1e2f30"
+    remaining_ms: int = 120_000
+
+    def get_remaining_time_in_millis(self) -> int:
+        """What the test says."""
+        return self.remaining_ms
+
+
+@pytest.fixture
+def context() -> Context:
+    """A context with all the time there is."""
+    return Context()
+
+
+@dataclass(slots=True)
+class FunctionLog:
+    """What a function wrote to its log."""
+
+    stream: StringIO = field(default_factory=StringIO)
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return self.stream.getvalue()
+
+    def lines(self, message: str | None = None) -> list[dict[str, Any]]:
+        """Its lines, or just those that say this."""
+        found: list[dict[str, Any]] = [json.loads(line) for line in self.text.splitlines()]
+        return [line for line in found if message in {None, line["message"]}]
+
+
+@pytest.fixture
+def function_log(monkeypatch: pytest.MonkeyPatch) -> FunctionLog:
+    """The log of whatever function is invoked."""
+    made = FunctionLog()
+    (handler,) = logging.getLogger(os.environ["POWERTOOLS_SERVICE_NAME"]).handlers
+    monkeypatch.setattr(handler, "stream", made.stream)
+    return made
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[None]:
+    """An AWS for boto3, whatever this machine's own settings are: one a module, since clients are slow."""
+    made = (clients.s3, clients.sqs, clients.sns, clients.secrets_manager)
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_SESSION_TOKEN"):
+            patch.delenv(name, raising=False)
+        patch.setenv("AWS_DEFAULT_REGION", REGION)
+        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        for client in made:
+            client.cache_clear()
+        yield
+    for client in made:
+        client.cache_clear()
+
+
+@pytest.fixture
+def aws(cloud: None) -> None:  # noqa: ARG001 -- moto must be on
+    """It, empty."""
+    for backend in (s3_backends, sqs_backends, sns_backends, secretsmanager_backends):
+        backend.reset()
+
+
+@pytest.fixture
+def vcenter(slack_tls: Tls) -> Iterator[VCenterServer]:
+    """A vCenter of one cluster with two hosts, extracted once. The certificate is good for any loopback."""
+    made = VCenter()
+    cluster = made.inventory.add_cluster("prod-a")
+    for number in (1, 2):
+        made.inventory.add_host(cluster, f"esx0{number}")
+    made.extract_all()
+    with VCenterServer(made, tls=slack_tls) as running:
+        yield running
+    assert made.sessions.open_count == 0
+
+
+@dataclass(slots=True)
+class Deployed:
+    """The functions with all that the template gives them. ``urls``: of the queues, by logical id."""
+
+    context: Context
+    vcenter: VCenter
+    slack: SlackReceiver
+    sqs: "SQSClient"
+    urls: dict[str, str] = field(default_factory=dict)
+
+    def invoke(self, function: str, event: dict[str, Any]) -> Any:  # noqa: ANN401 -- each replies another shape
+        """The reply of a handler."""
+        handler: Callable[..., Any] = HANDLERS[function]
+        return handler(event, self.context)
+
+    def put_fleet(self, document: object) -> None:
+        """Put a fleet file where the functions read it."""
+        body = document if isinstance(document, bytes) else json.dumps(document).encode()
+        clients.s3().put_object(Bucket="state", Key="config/fleet.json", Body=body)
+
+    def waiting(self, queue: str) -> int:
+        """How many messages wait in a queue, delayed ones included."""
+        names: list[Any] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
+        found = self.sqs.get_queue_attributes(QueueUrl=self.urls[queue], AttributeNames=names)["Attributes"]
+        return sum(int(number) for number in found.values())
+
+    def records(self) -> list[str]:
+        """The keys of the records in the trail."""
+        found = clients.s3().list_objects_v2(Bucket="audit", Prefix="records/")
+        return [one["Key"].removeprefix("records/") for one in found.get("Contents", [])]
+
+
+@pytest.fixture
+def deployed(
+    aws: None,  # noqa: ARG001 -- moto must be on before a client is made
+    vcenter: VCenterServer,
+    slack: SlackReceiver,
+    slack_authority: Authority,
+    monkeypatch: pytest.MonkeyPatch,
+    context: Context,
+) -> Deployed:
+    """A fleet of a vCenter that is well and one that is not there, and one route."""
+    made = Deployed(context, vcenter.vcenter, slack, clients.sqs())
+    s3 = clients.s3()
+    for bucket in ("audit", "state"):
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    for queue in QUEUES:
+        dead = made.sqs.create_queue(QueueName=f"{queue}Dead")["QueueUrl"]
+        redrive = {
+            "deadLetterTargetArn": f"arn:aws:sqs:{REGION}:123456789012:{queue}Dead",
+            "maxReceiveCount": 3,
+        }
+        attributes: Any = {"RedrivePolicy": json.dumps(redrive), "VisibilityTimeout": "1800"}
+        made.urls[queue] = made.sqs.create_queue(QueueName=queue, Attributes=attributes)["QueueUrl"]
+        made.urls[f"{queue}Dead"] = dead
+    environment = {
+        "AUDIT_BUCKET": "audit",
+        "STATE_BUCKET": "state",
+        "CHECK_QUEUE_URL": made.urls["CheckQueue"],
+        "RETRY_QUEUE_URL": made.urls["RetryQueue"],
+        "NOTIFY_QUEUE_URL": made.urls["NotifyQueue"],
+        "DRIFT_TOPIC_ARN": clients.sns().create_topic(Name="DriftTopic")["TopicArn"],
+        "CHECK_INTERVAL_HOURS": "4",
+        "WEBHOOK_HOSTS": "hooks.slack.com,127.0.0.1",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    made.put_fleet(fleet(routes=[{"name": "ops"}]))
+    _put_secrets(vcenter, slack, slack_authority)
+    return made
+
+
+def _put_secrets(vcenter: VCenterServer, slack: SlackReceiver, authority: Authority) -> None:
+    account = {"username": USER, "password": PASSWORD, "ca_bundle": authority.pem}
+    # Nothing listens on a port that is reserved.
+    secrets = {
+        "vcenter/vc01": {"host": vcenter.host, "port": vcenter.port, **account},
+        "vcenter/vc02": {"host": vcenter.host, "port": 1, **account},
+        "slack/ops": {"url": slack.webhook, "ca_bundle": authority.pem},
+    }
+    client = clients.secrets_manager()
+    for name, value in secrets.items():
+        client.create_secret(Name=f"esx-drift/{name}", SecretString=json.dumps(value))

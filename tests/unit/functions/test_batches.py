@@ -1,0 +1,213 @@
+"""What each function does with a batch from its queue."""
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from functions.checker import app as checker
+from functions.dispatcher import app as dispatcher
+from functions.notifier import app as notifier
+from tests.paths import EVENTS
+from tests.simulator import fault_kinds
+from tests.unit.functions.conftest import REGION, Deployed, FunctionLog
+
+FEEDS = {"checker": "CheckQueue", "dispatcher": "RetryQueue", "notifier": "NotifyQueue"}
+GOOD = {"checker": "checker-collect", "dispatcher": "dispatcher-retry", "notifier": "notifier-drift"}
+APPS = {"checker": checker, "dispatcher": dispatcher, "notifier": notifier}
+MAX_RECEIVES = 3
+
+
+def _body(example: str, number: int = 0) -> str:
+    body: str = json.loads((EVENTS / f"{example}.json").read_text())["Records"][number]["body"]
+    return body
+
+
+def _receive(deployed: Deployed, queue: str) -> dict[str, Any] | None:
+    """What Lambda makes of whatever the queue hands out; none if that is nothing."""
+    found = deployed.sqs.receive_message(
+        QueueUrl=deployed.urls[queue], MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"]
+    ).get("Messages", [])
+    records = [
+        {
+            "messageId": one["MessageId"],
+            "receiptHandle": one["ReceiptHandle"],
+            "body": one["Body"],
+            "attributes": one["Attributes"],
+            "messageAttributes": {},
+            "md5OfBody": one["MD5OfBody"],
+            "eventSource": "aws:sqs",
+            "eventSourceARN": f"arn:aws:sqs:{REGION}:123456789012:{queue}",
+            "awsRegion": REGION,
+        }
+        for one in found
+    ]
+    return {"Records": records} if records else None
+
+
+def _work_off(deployed: Deployed, function: str) -> int:
+    """Invoke the function as long as its queue hands out messages, as Lambda does; how often that was."""
+    invocations = 0
+    while event := _receive(deployed, FEEDS[function]):
+        invocations += 1
+        reply = deployed.invoke(function, event)
+        failed = {item["itemIdentifier"] for item in reply["batchItemFailures"]}
+        for record in event["Records"]:
+            if record["messageId"] not in failed:
+                deployed.sqs.delete_message(
+                    QueueUrl=deployed.urls[FEEDS[function]], ReceiptHandle=record["receiptHandle"]
+                )
+    return invocations
+
+
+@pytest.mark.parametrize("function", FEEDS)
+def test_a_message_that_nobody_can_handle_is_a_dead_letter_at_once(deployed: Deployed, function: str) -> None:
+    """Its tries are used up without waiting, and it lies there as it came; nothing is dropped."""
+    queue, bodies = FEEDS[function], ["not JSON", "{}", "[]", '"text"', "{" * 5000]
+    for body in bodies:
+        deployed.sqs.send_message(QueueUrl=deployed.urls[queue], MessageBody=body)
+    assert _work_off(deployed, function) == MAX_RECEIVES
+    dead = deployed.sqs.receive_message(QueueUrl=deployed.urls[f"{queue}Dead"], MaxNumberOfMessages=10)
+    assert {one["Body"] for one in dead["Messages"]} == set(bodies)
+
+
+@pytest.mark.parametrize("function", FEEDS)
+def test_a_bad_message_takes_no_good_one_with_it(deployed: Deployed, function: str) -> None:
+    """The good ones of the batch are done, once."""
+    url = deployed.urls[FEEDS[function]]
+    for body in ("not JSON", _body(GOOD[function]), "{}"):
+        deployed.sqs.send_message(QueueUrl=url, MessageBody=body)
+    _work_off(deployed, function)
+    dead = deployed.sqs.receive_message(QueueUrl=f"{url}Dead", MaxNumberOfMessages=10)["Messages"]
+    assert {one["Body"] for one in dead} == {"not JSON", "{}"}
+
+
+def test_what_may_succeed_later_stays_out_of_sight(deployed: Deployed) -> None:
+    """A Slack that is away is tried again when the message's time is over, not at once."""
+    deployed.slack.refuse("server_error", times=3)
+    deployed.sqs.send_message(QueueUrl=deployed.urls["NotifyQueue"], MessageBody=_body("notifier-drift"))
+    assert _work_off(deployed, "notifier") == 1
+    assert deployed.waiting("NotifyQueueDead") == 0
+
+
+def test_a_check_for_which_no_time_is_left_is_asked_for_anew(
+    deployed: Deployed, function_log: FunctionLog
+) -> None:
+    """A slow vCenter before it uses up none of its tries; no vCenter hears of it before its turn."""
+    deployed.context.remaining_ms = checker.TIME_FOR_ONE_MS - 1
+    body = _body("checker-collect")
+    for _ in range(3 * MAX_RECEIVES):
+        deployed.sqs.send_message(QueueUrl=deployed.urls["CheckQueue"], MessageBody=body)
+        event = _receive(deployed, "CheckQueue")
+        assert event is not None
+        assert deployed.invoke("checker", event)["batchItemFailures"] == []
+        for record in event["Records"]:
+            deployed.sqs.delete_message(
+                QueueUrl=deployed.urls["CheckQueue"], ReceiptHandle=record["receiptHandle"]
+            )
+        (again,) = deployed.sqs.receive_message(QueueUrl=deployed.urls["CheckQueue"])["Messages"]
+        assert json.loads(again["Body"]) == json.loads(body)
+        deployed.sqs.delete_message(
+            QueueUrl=deployed.urls["CheckQueue"], ReceiptHandle=again["ReceiptHandle"]
+        )
+    assert not deployed.vcenter.requests
+    assert {line["why"] for line in function_log.lines("message put off")} == {"no time is left in this run"}
+
+
+@pytest.mark.parametrize("function", ["dispatcher", "notifier"])
+def test_without_time_left_nothing_is_begun(
+    deployed: Deployed, function: str, function_log: FunctionLog
+) -> None:
+    """A message that might be cut off in its middle goes back whole; no vCenter and no Slack hears of it."""
+    deployed.context.remaining_ms = APPS[function].TIME_FOR_ONE_MS - 1
+    reply = deployed.invoke(function, json.loads((EVENTS / f"{GOOD[function]}.json").read_text()))
+    assert len(reply["batchItemFailures"]) == 1
+    (line,) = function_log.lines("message not handled")
+    assert line["reason"] == "out-of-time"
+    assert deployed.slack.received == []
+    assert not deployed.vcenter.requests
+
+
+@pytest.mark.parametrize("function", FEEDS)
+def test_a_message_that_sqs_does_not_hand_out_again_is_kept(
+    deployed: Deployed, function: str, function_log: FunctionLog
+) -> None:
+    """It is reported as failed all the same, and comes back when its time is over."""
+    event = json.loads((EVENTS / f"{GOOD[function]}.json").read_text())
+    event["Records"][0]["body"] = "not JSON"
+    reply = deployed.invoke(function, event)
+    assert len(reply["batchItemFailures"]) == 1
+    (line,) = function_log.lines("message stays out of sight")
+    assert "ReceiptHandleIsInvalid" in line["why"]
+
+
+@pytest.mark.parametrize("function", FEEDS)
+def test_the_log_says_which_message_failed_and_why(
+    deployed: Deployed, function: str, function_log: FunctionLog, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A bad message behind a good one is not logged under the good one's names; the metric has the reason."""
+    event = json.loads((EVENTS / f"{GOOD[function]}.json").read_text())
+    event["Records"].append({**event["Records"][0], "messageId": "bad", "body": "not JSON"})
+    deployed.invoke(function, event)
+    (bad,) = function_log.lines("message not handled")
+    assert (bad["message_id"], bad["level"], bad["reason"]) == ("bad", "ERROR", "request-refused")
+    assert not {"run_id", "vcenter", "cluster"} & bad.keys()
+    good = [
+        line for line in function_log.lines() if line.get("message_id") == event["Records"][0]["messageId"]
+    ]
+    assert good
+    assert {line["vcenter"] for line in good} == {"vc01"}
+    assert f'"reason":"{bad["reason"]}"' in capfd.readouterr().out
+
+
+def test_the_checker_names_run_vcenter_and_cluster_on_each_line(
+    deployed: Deployed, function_log: FunctionLog
+) -> None:
+    """Whoever searches the log for one of them finds all of it."""
+    deployed.invoke("checker", json.loads((EVENTS / "checker-collect.json").read_text()))
+    (line,) = function_log.lines("cluster checked")
+    assert line["run_id"] == "5f1c6b0e-7d1f-4c39-9b6e-0a8d9c1e2f30"
+    assert (line["vcenter"], line["cluster"], line["outcome"]) == ("vc01", "domain-c9", "baseline")
+
+
+def test_what_a_check_notices_for_the_first_time_is_in_the_log(
+    deployed: Deployed, function_log: FunctionLog
+) -> None:
+    """It makes no event: without this line nobody would ever hear of it."""
+    deployed.vcenter.faults.inject("GET *domain-c9/installed-images", fault_kinds.document("unknown_fields"))
+    deployed.invoke("checker", json.loads((EVENTS / "checker-collect.json").read_text()))
+    (line,) = function_log.lines("cluster checked")
+    assert any("added_in_10" in notice for notice in line["notices"])
+
+
+def test_a_failed_check_says_why_in_the_log(deployed: Deployed, function_log: FunctionLog) -> None:
+    """A cluster that is not there is a record, not a message that comes back."""
+    event = json.loads((EVENTS / "checker-extract.json").read_text())
+    body = json.loads(event["Records"][0]["body"])
+    event["Records"][0]["body"] = json.dumps({**body, "cluster": "domain-c404"})
+    assert deployed.invoke("checker", event)["batchItemFailures"] == []
+    (line,) = function_log.lines("cluster checked")
+    assert line["outcome"] == "not-looked"
+    assert "domain-c404" in line["failure"]
+
+
+def test_a_bug_shows_where_it_is(deployed: Deployed, function_log: FunctionLog) -> None:
+    """What nobody foresaw is logged with its trace, and the message is kept."""
+    key = "records/vcenter=vc01/cluster=domain-c9/0000000001.json"
+    boto3.client("s3").put_object(Bucket="audit", Key=key, Body=b"no record")
+    reply = deployed.invoke("checker", json.loads((EVENTS / "checker-collect.json").read_text()))
+    assert len(reply["batchItemFailures"]) == 1
+    (line,) = function_log.lines("message not handled")
+    assert line["reason"] == "bug"
+    assert "json.loads" in line["exception"]
+
+
+@pytest.mark.parametrize("function", FEEDS)
+def test_without_a_fleet_file_the_whole_batch_comes_back(deployed: Deployed, function: str) -> None:
+    """The invocation fails, which is an alarm, and every message stays in its queue."""
+    deployed.put_fleet(b"{}")
+    with pytest.raises(Exception, match=r"config/fleet.json is not a valid fleet file") as caught:
+        deployed.invoke(function, json.loads((EVENTS / f"{GOOD[function]}.json").read_text()))
+    assert not isinstance(caught.value, ClientError)

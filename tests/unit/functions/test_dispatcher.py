@@ -1,0 +1,107 @@
+import json
+from typing import Any
+
+import boto3
+import pytest
+from esx_drift.errors import ContractViolation, FleetInvalid, TransientError
+
+from tests.simulator import fault_kinds
+from tests.unit.fleets import fleet
+from tests.unit.functions.conftest import Deployed, FunctionLog
+
+
+def test_a_fleet_file_with_faults_stops_the_run_and_names_each(deployed: Deployed) -> None:
+    """Nothing is half dispatched, and whoever reads the alarm's log can mend the file at once."""
+    faulty = fleet(routes=[{"name": "ops", "min_severity": "loud"}], ignore=[{"name": "all"}])
+    deployed.put_fleet(faulty)
+    with pytest.raises(FleetInvalid) as caught:
+        deployed.invoke("dispatcher", {})
+    assert len(caught.value.problems) >= 2
+    assert all(problem in str(caught.value) for problem in caught.value.problems)
+    assert deployed.records() == []
+    assert deployed.waiting("CheckQueue") == deployed.waiting("RetryQueue") == 0
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"clusters": []},
+        {"clusters": [{"vcenter": "vc01"}]},
+        {"clusters": [{"vcenter": "vc01", "cluster": ""}]},
+        {"clusters": [{"vcenter": "vc01", "cluster": "prod-a", "phase": "extract"}]},
+        {"cluster": "prod-a"},
+    ],
+)
+def test_an_event_that_asks_wrongly_is_refused(deployed: Deployed, event: dict[str, Any]) -> None:
+    """What a person misspelt does not become a run of the whole fleet."""
+    with pytest.raises(ContractViolation):
+        deployed.invoke("dispatcher", event)
+    assert deployed.records() == []
+
+
+def test_every_line_of_a_run_names_the_run(deployed: Deployed, function_log: FunctionLog) -> None:
+    """One line a vCenter, says what came of it; one for the whole."""
+    deployed.invoke("dispatcher", {})
+    lines = function_log.lines()
+    assert {line["run_id"] for line in lines} == {deployed.context.aws_request_id}
+    told = {(line["message"], line.get("vcenter"), line.get("reason")) for line in lines}
+    assert told == {
+        ("vCenter dispatched", "vc01", None),
+        ("vCenter not dispatched", "vc02", "vcenter-unreachable"),
+        ("run ended", None, None),
+    }
+
+
+def test_a_run_is_counted(deployed: Deployed, capfd: pytest.CaptureFixture[str]) -> None:
+    """Metrics of the namespace, by function."""
+    deployed.invoke("dispatcher", {})
+    metrics = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    counted = {
+        definition["Name"]: (line[definition["Name"]], each["Dimensions"], each["Namespace"])
+        for line in metrics
+        for each in line["_aws"]["CloudWatchMetrics"]
+        for definition in each["Metrics"]
+    }
+    assert counted == {
+        "ChecksDispatched": ([1.0], [["service"]], "esx-drift"),
+        "DispatchesFailed": ([1.0], [["service"]], "esx-drift"),
+    }
+
+
+def test_the_same_invocation_repeated_asks_for_the_same(deployed: Deployed) -> None:
+    """Lambda repeats an asynchronous invocation under the same request id."""
+    first = deployed.invoke("dispatcher", {})
+    assert deployed.invoke("dispatcher", {}) == first
+    assert len(deployed.records()) == 2
+
+
+def test_a_retry_that_is_delivered_again_sends_again(deployed: Deployed) -> None:
+    """A first receipt that was cut off may have sent nothing; a second message of the same run is done."""
+    request = {
+        "schema_version": 1,
+        "vcenter": "vc01",
+        "run_id": "r",
+        "attempt": 0,
+        "reason": "vcenter-error",
+    }
+
+    def record(receives: int) -> dict[str, Any]:
+        return {
+            "messageId": str(receives),
+            "receiptHandle": "receipt",
+            "body": json.dumps(request),
+            "attributes": {"ApproximateReceiveCount": str(receives)},
+        }
+
+    deployed.vcenter.faults.inject("POST /api/session", fault_kinds.status(500), times=1)
+    deployed.invoke("dispatcher", {})
+    for receives, waiting in ((1, 1), (1, 1), (2, 2)):
+        deployed.invoke("dispatcher", {"Records": [record(receives)]})
+        assert deployed.waiting("CheckQueue") == waiting
+
+
+def test_a_run_that_aws_fails_is_an_error(deployed: Deployed) -> None:
+    """So that Lambda runs it again, and in the end somebody hears of it."""
+    boto3.client("sqs").delete_queue(QueueUrl=deployed.urls["CheckQueue"])
+    with pytest.raises(TransientError, match="vc01"):
+        deployed.invoke("dispatcher", {})

@@ -1,0 +1,68 @@
+import json
+from typing import Any
+
+import pytest
+
+from tests.paths import EVENTS
+from tests.unit.fleets import fleet
+from tests.unit.functions.conftest import Deployed
+
+
+def _handle(deployed: Deployed, name: str) -> Any:  # noqa: ANN401 -- the reply is JSON
+    return deployed.invoke("notifier", json.loads((EVENTS / f"{name}.json").read_text()))
+
+
+def _failed(reply: dict[str, Any]) -> list[int]:
+    return [int(item["itemIdentifier"][-12:]) for item in reply["batchItemFailures"]]
+
+
+def test_a_message_delivered_again_is_not_posted_again(deployed: Deployed) -> None:
+    """SQS delivers at least once, people read once."""
+    for _ in range(2):
+        assert _failed(_handle(deployed, "notifier-drift")) == []
+    assert len(deployed.slack.accepted) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"), [("no_service", "webhook-refused"), ("server_error", "webhook-unavailable")]
+)
+def test_what_slack_refuses_stays_in_the_queue(
+    deployed: Deployed,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    answer: str,
+    reason: str,
+) -> None:
+    """With a line in the log and a metric that say why, neither of which holds the webhook's address."""
+    deployed.slack.refuse(answer, times=3)
+    assert _failed(_handle(deployed, "notifier-drift")) == [1]
+    assert _logged(caplog)["reason"] == reason
+    assert f'"reason":"{reason}"' in capsys.readouterr().out
+    assert "/services/" not in str([record.__dict__ for record in caplog.records])
+
+
+def test_a_secret_that_is_missing_is_named(deployed: Deployed, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever reads the log knows which one to create."""
+    deployed.put_fleet(fleet(routes=[{"name": "ops", "secret": "elsewhere"}]))
+    assert _failed(_handle(deployed, "notifier-drift")) == [1]
+    assert _logged(caplog)["reason"] == "secret-invalid"
+    assert "esx-drift/slack/elsewhere" in _logged(caplog)["why"]
+
+
+def test_a_bug_shows_where_it_is(
+    deployed: Deployed, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nobody foresaw is logged with its trace, and the message is kept."""
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("nobody foresaw this")
+
+    monkeypatch.setattr("esx_drift.notifying.notifier.Notifier.notify", broken)
+    assert _failed(_handle(deployed, "notifier-drift")) == [1]
+    assert _logged(caplog)["reason"] == "bug"
+    assert _logged(caplog)["exc_info"]
+
+
+def _logged(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
+    (error,) = (record for record in caplog.records if record.levelname == "ERROR")
+    return error.__dict__

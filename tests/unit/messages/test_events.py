@@ -1,0 +1,185 @@
+import pytest
+from esx_drift.contracts import list_violations
+from esx_drift.domain.stored.identifiers import make_event_id
+from esx_drift.domain.stored.types import Change, Finding, rank_severity
+from esx_drift.messages.events import CheckResult, build_events, rate_event
+from esx_drift.messages.publication import MAX_PUBLISH_BYTES, build_publication
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.events import HOST_NAMES, VIB, change, finding, not_looked, tellings, told
+
+UNREVIEWED = finding("drift", "drift-unreviewed", "host-7", "esx07 differs", hosts=["host-7"])
+ORPHAN = finding("orphaned-vib", "orphaned-vib", VIB, "an orphan", severity="critical", hosts=["host-7"])
+FAILED = finding("failure", "host-failed", "host-11", "esx11 could not be read", hosts=["host-11"])
+DRIVER = change("component", "upgraded", "Intel-i40en", **{"from": "1", "to": "2"})
+APPEARED = change("orphaned_vib", "added", VIB, severity="critical")
+RELABELLED = change("component", "relabelled", "Intel-i40en", severity="info", **{"from": "1", "to": "1"})
+
+
+def _moved(item: Finding, transition: str, because: str | None = None) -> Finding:
+    return finding(
+        item["family"],
+        item["kind"],
+        item["subject"],
+        item["summary"],
+        severity=item["severity"],
+        hosts=item["hosts"],
+        transition=transition,
+        resolved_because=because,
+    )
+
+
+def _over(item: Finding) -> Finding:
+    return _moved(item, "resolved", "recovered")
+
+
+def _types(changes: list[Change], findings: list[Finding], outcome: str = "changed") -> list[str]:
+    events = build_events(told(changes=changes, findings=findings, outcome=outcome))
+    return [event["type"].removeprefix("esx-drift.") for event in events]
+
+
+@pytest.mark.parametrize(
+    ("changes", "findings", "expected"),
+    [
+        ([], [], []),
+        ([DRIVER], [], ["drift.detected"]),
+        ([APPEARED], [], ["orphaned-vib.detected"]),
+        ([RELABELLED], [], []),
+        ([RELABELLED], [_moved(UNREVIEWED, "still")], []),
+        ([], [_moved(UNREVIEWED, "still"), _moved(ORPHAN, "still"), _moved(FAILED, "still")], []),
+        ([], [UNREVIEWED], ["drift.detected"]),
+        ([], [_moved(FAILED, "raised")], ["failure.detected"]),
+        ([], [_over(FAILED)], ["failure.resolved"]),
+        ([], [_over(FAILED), _moved(FAILED, "opened")], ["failure.detected"]),
+        ([DRIVER], [_over(UNREVIEWED)], ["drift.detected"]),
+        (
+            [DRIVER, APPEARED],
+            [FAILED, ORPHAN, UNREVIEWED],
+            ["failure.detected", "orphaned-vib.detected", "drift.detected"],
+        ),
+    ],
+)
+def test_one_event_a_family_and_only_for_what_moved(
+    changes: list[Change], findings: list[Finding], expected: list[str]
+) -> None:
+    """Detected if anything opened, was raised or changed, else resolved; what is still so causes nothing."""
+    assert _types(changes, findings) == expected
+
+
+def test_a_first_copy_is_told_as_such_and_its_findings_by_their_families() -> None:
+    """The baseline's event is harmless and empty; what was found at that look has events of its own."""
+    events = build_events(told(outcome="baseline", since=None, findings=[FAILED, ORPHAN]))
+    assert [event["type"].split(".")[1] for event in events] == ["baseline", "failure", "orphaned-vib"]
+    assert events[0]["data"]["severity"] == "info"
+    assert events[0]["data"]["findings"] == []
+
+
+def test_each_change_travels_in_its_familys_event_only() -> None:
+    """Orphaned VIBs in theirs, all others in drift's, relabelled ones in none."""
+    found = [FAILED, ORPHAN, UNREVIEWED]
+    failure, orphaned, drift = build_events(told(changes=[DRIVER, APPEARED, RELABELLED], findings=found))
+    assert failure["data"]["changes"] == []
+    assert orphaned["data"]["changes"] == [APPEARED]
+    assert drift["data"]["changes"] == [DRIVER]
+
+
+def test_severity_counts_what_moved_and_not_what_is_still_so() -> None:
+    """A critical finding that is merely still open doesn't make an event critical; its end does."""
+    assert rate_event([DRIVER], [_moved(ORPHAN, "still")]) == "warning"
+    assert rate_event([DRIVER], [_over(ORPHAN)]) == "critical"
+
+
+def test_an_event_of_a_whole_vcenter_names_no_cluster() -> None:
+    """Source and subject are the vCenter's; so the same id can't be a cluster's."""
+    (event,) = build_events(not_looked(findings=[finding("failure", "vcenter-error", "", "500")]))
+    assert (event["source"], event["subject"], event["data"]["cluster"]) == ("/vcenters/vc02", "vc02", None)
+
+
+def test_an_event_of_a_cluster_names_it_by_id_and_name() -> None:
+    """The id in the source, the name in the subject, and both in the data."""
+    (event,) = build_events(told(changes=[DRIVER]))
+    assert event["source"] == "/vcenters/vc01/clusters/domain-c9"
+    assert event["subject"] == "prod-a"
+    assert event["data"]["cluster"] == {"id": "domain-c9", "name": "prod-a"}
+    assert event["data"]["host_names"] == {"host-7": "esx07"}
+
+
+def test_a_host_that_came_back_is_named_under_both_ids() -> None:
+    """Otherwise nobody can tell which host it was."""
+    back = change("host", "changed", "host-7", **{"from": "host-3", "to": "host-7"})
+    (event,) = build_events(told(changes=[back], host_names=HOST_NAMES))
+    assert event["data"]["host_names"] == {"host-7": "esx07", "host-3": "esx03"}
+
+
+def test_what_is_suppressed_is_counted_in_its_own_family() -> None:
+    """A count of nothing is not told."""
+    suppressed = {"drift": {"rollout": 3, "ignore:mft": 0}}
+    orphaned, drift = build_events(told(changes=[DRIVER, APPEARED], suppressed=suppressed))
+    assert drift["data"]["suppressed"] == {"rollout": 3}
+    assert orphaned["data"]["suppressed"] == {}
+
+
+@given(tellings())
+def test_every_event_obeys_its_schema_and_its_bound(check: CheckResult) -> None:
+    """Whatever the names: valid, small enough for SNS, and with an id that repeats."""
+    told_twice = [build_events(check), build_events(check)]
+    assert told_twice[0] == told_twice[1]
+    for event in told_twice[0]:
+        assert list_violations("event", event) == []
+        assert build_publication(event).size_bytes < MAX_PUBLISH_BYTES
+        assert event["id"] == make_event_id(event["data"]["check_id"], event["type"])
+
+
+@given(tellings())
+def test_totals_are_exact_and_severity_is_the_highest(check: CheckResult) -> None:
+    """Also of what had to be cut."""
+    for event in build_events(check):
+        data = event["data"]
+        totals = data["totals"]
+        assert totals["findings"] == sum(totals[key] for key in ("opened", "raised", "still", "resolved"))
+        assert totals["changes"] >= len(data["changes"])
+        assert totals["findings"] >= len(data["findings"])
+        assert all(
+            rank_severity(item["severity"]) <= rank_severity(data["severity"]) for item in data["changes"]
+        )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [
+            change("component", "changed", f"c{n}", hosts=[f"host-{h}" for h in range(300)])
+            for n in range(300)
+        ],
+        [change("component", "added", "é" * 10_000, to="2", hosts=[str(n)]) for n in range(100)],
+        [change("base_image", "changed", "base_image", detail={"from": {"a": ["x" * 1000] * 1000}})],
+        [change("base_image", "changed", "base_image", detail={"from": {"a": "x" * 300_000}, "to": 1})],
+        [change("component", "added", "\u0000" * 300_000, to="2")],
+    ],
+    ids=["long-lists", "long-names", "long-detail", "huge-detail", "huge-name"],
+)
+def test_an_event_that_is_too_large_is_cut_and_says_so(changes: list[Change]) -> None:
+    """It fits, its totals are those of the whole, and its findings are still there where there is room."""
+    (event,) = build_events(told(changes=changes))
+    assert build_publication(event).size_bytes < MAX_PUBLISH_BYTES
+    assert event["data"]["truncated"]
+    assert event["data"]["totals"]["changes"] == len(changes)
+
+
+def test_the_longest_lists_are_cut_and_the_short_ones_kept() -> None:
+    """A change on 20,000 hosts is cut; the host of the change beside it is not."""
+    crowd = change("component", "added", "a", to="1", hosts=[f"host-{n}" for n in range(20_000)])
+    (event,) = build_events(told(changes=[crowd, DRIVER], findings=[UNREVIEWED]))
+    data = event["data"]
+    assert 10_000 < len(data["changes"][0]["hosts"]) < 20_000
+    assert data["changes"][1] == DRIVER
+    assert data["findings"] == [UNREVIEWED]
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_the_source_keeps_its_form_whatever_the_names(vcenter: str, cluster: str) -> None:
+    """A slash in a name makes no further level."""
+    check = told(vcenter=vcenter, cluster={"id": cluster, "name": ""}, changes=[DRIVER])
+    (event,) = build_events(check)
+    assert event["source"].count("/") == 4

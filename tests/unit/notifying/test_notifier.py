@@ -1,0 +1,167 @@
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, cast
+
+import boto3
+import pytest
+from esx_drift.adapters.deliveries import S3Deliveries
+from esx_drift.channels.slack import SlackWebhook, render_message
+from esx_drift.domain.fleet.fleet import Fleet, build_fleet
+from esx_drift.domain.stored.identifiers import make_delivery_key
+from esx_drift.domain.stored.types import Event
+from esx_drift.errors import ContractViolation, StoreUnavailable, WebhookRefused, WebhookUnavailable
+from esx_drift.messages.events import build_events
+from esx_drift.notifying.notifier import Notifier, parse_event
+
+from tests.simulator.slack import SlackReceiver
+from tests.unit.events import change, finding, told
+from tests.unit.fleets import fleet
+
+if TYPE_CHECKING:
+    from esx_drift.domain.fleet.document import FleetDocument
+
+NOW = datetime(2026, 11, 23, 2, 15, tzinfo=UTC)
+BUCKET = "audit"
+DRIVER = change("component", "upgraded", "Intel-i40en", **{"from": "1", "to": "2"})
+FAILED = finding("failure", "host-failed", "host-11", "esx11 could not be read", severity="critical")
+
+
+@pytest.fixture
+def drift() -> Event:
+    """An event of the family drift, a warning."""
+    return build_events(told(changes=[DRIVER]))[0]
+
+
+@pytest.fixture
+def deliveries(aws: None) -> S3Deliveries:  # noqa: ARG001 -- moto must be on before the client is made
+    """The book of what was delivered, in an empty bucket."""
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    return S3Deliveries(lambda: s3, BUCKET)
+
+
+def _routed(*routes: dict[str, object]) -> Fleet:
+    return build_fleet(cast("FleetDocument", fleet(routes=list(routes))))
+
+
+def _notifier(routes: Fleet, webhook: SlackWebhook, deliveries: S3Deliveries) -> Notifier:
+    return Notifier(routes, webhook, deliveries, lambda: NOW)
+
+
+def test_each_route_that_hears_an_event_gets_its_message_once(
+    drift: Event, webhook: SlackWebhook, slack: SlackReceiver, deliveries: S3Deliveries
+) -> None:
+    """Those that listen for something else don't, and a second delivery by the queue posts nothing."""
+    routes = _routed(
+        {"name": "ops"},
+        {"name": "drift", "families": ["drift"]},
+        {"name": "failures", "families": ["failure"]},
+        {"name": "urgent", "min_severity": "critical"},
+        {"name": "other", "clusters": ["lab-*"]},
+    )
+    first = _notifier(routes, webhook, deliveries).notify(drift)
+    second = _notifier(routes, webhook, deliveries).notify(drift)
+    assert (first.posted, first.repeated, first.failed) == (["ops", "drift"], [], {})
+    assert (second.posted, second.repeated) == ([], ["ops", "drift"])
+    assert slack.accepted == [render_message(drift)] * 2
+
+
+def test_what_was_delivered_is_written_down(
+    drift: Event, webhook: SlackWebhook, deliveries: S3Deliveries
+) -> None:
+    """Which event, which route, when."""
+    _notifier(_routed({"name": "ops"}), webhook, deliveries).notify(drift)
+    kept = (
+        boto3.client("s3").get_object(Bucket=BUCKET, Key=make_delivery_key(drift["id"], "ops"))["Body"].read()
+    )
+    assert json.loads(kept) == {
+        "schema_version": 1,
+        "event": drift["id"],
+        "route": "ops",
+        "delivered_at": "2026-11-23T02:15:00.000Z",
+    }
+
+
+def test_a_dead_route_stops_no_other_and_is_tried_again(
+    drift: Event, webhook: SlackWebhook, slack: SlackReceiver, deliveries: S3Deliveries
+) -> None:
+    """What failed is not written down, so the next delivery posts just that."""
+    routes = _routed({"name": "dead"}, {"name": "ops"})
+    slack.refuse("no_service")
+    first = _notifier(routes, webhook, deliveries).notify(drift)
+    second = _notifier(routes, webhook, deliveries).notify(drift)
+    assert first.posted == ["ops"]
+    assert isinstance(first.failed["dead"], WebhookRefused)
+    assert (second.posted, second.repeated) == (["dead"], ["ops"])
+
+
+def test_a_post_without_an_answer_is_not_written_down(
+    drift: Event, webhook: SlackWebhook, slack: SlackReceiver, deliveries: S3Deliveries
+) -> None:
+    """It may be posted twice, but is never lost."""
+    slack.stop()
+    notified = _notifier(_routed({"name": "ops"}), webhook, deliveries).notify(drift)
+    assert isinstance(notified.failed["ops"], WebhookUnavailable)
+    assert not deliveries.delivered(drift["id"], "ops")
+
+
+def test_an_event_that_nobody_hears_is_posted_nowhere(
+    drift: Event, webhook: SlackWebhook, deliveries: S3Deliveries
+) -> None:
+    """No route is no failure."""
+    notified = _notifier(_routed(), webhook, deliveries).notify(drift)
+    assert (notified.posted, notified.repeated, notified.failed) == ([], [], {})
+
+
+def test_an_event_of_a_whole_vcenter_reaches_routes_of_its_clusters(
+    webhook: SlackWebhook, deliveries: S3Deliveries
+) -> None:
+    """Who watches a cluster wants to know that nobody can see it."""
+    event = build_events(told(cluster=None, coverage=None, extracted_at=None, findings=[FAILED]))[0]
+    routes = _routed({"name": "lab", "clusters": ["lab-*"]}, {"name": "vc02", "vcenters": ["vc02"]})
+    assert _notifier(routes, webhook, deliveries).notify(event).posted == ["lab"]
+
+
+def test_a_delivery_is_written_down_once(deliveries: S3Deliveries) -> None:
+    """The second one of two at once finds it there, which is well."""
+    deliveries.record("e", "ops", NOW)
+    deliveries.record("e", "ops", datetime(2027, 1, 1, tzinfo=UTC))
+    kept = boto3.client("s3").get_object(Bucket=BUCKET, Key=make_delivery_key("e", "ops"))["Body"].read()
+    assert b"2026-11-23" in kept
+
+
+@pytest.mark.parametrize("endpoint", [None, "http://127.0.0.1:1"], ids=["no bucket", "no S3"])
+@pytest.mark.usefixtures("aws")
+def test_a_store_that_fails_is_not_taken_for_no_delivery(
+    monkeypatch: pytest.MonkeyPatch, endpoint: str | None
+) -> None:
+    """Otherwise each fault of S3 would repeat messages."""
+    if endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    s3 = boto3.client("s3")
+    deliveries = S3Deliveries(lambda: s3, "no-such-bucket")
+    with pytest.raises(StoreUnavailable):
+        deliveries.record("e", "ops", NOW)
+    with pytest.raises(StoreUnavailable):
+        deliveries.delivered("e", "ops")
+
+
+def test_an_event_is_taken_from_a_message_as_it_was_published(drift: Event) -> None:
+    """The body of a raw delivery is the CloudEvent."""
+    assert parse_event(json.dumps(drift)) == drift
+
+
+@pytest.mark.parametrize("event_type", ["esx-drift.report.daily", "esx-drift.imagined", "com.example.else"])
+def test_a_type_that_is_not_told_is_none(drift: Event, event_type: str) -> None:
+    """Consumers ignore types they don't know, whatever else such an event holds."""
+    assert parse_event(json.dumps({**drift, "type": event_type, "data": 1})) is None
+
+
+@pytest.mark.parametrize(
+    "body", ["", "{", "[]", "{}", '{"type": 1}', "[" * 100_000, '{"type": "esx-drift.drift.detected"}']
+)
+def test_a_malformed_message_is_refused(body: str) -> None:
+    """Never dropped in silence: it ends in the dead letter queue."""
+    with pytest.raises(ContractViolation):
+        parse_event(body)

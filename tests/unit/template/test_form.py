@@ -1,0 +1,76 @@
+import pytest
+
+from tests.unit.template.application import resources, written
+
+TEMPLATE = written()
+# What a logical id of each type ends with: <Role><Type>.
+SUFFIXES = {
+    "AWS::CloudWatch::Alarm": "Alarm",
+    "AWS::IAM::ManagedPolicy": "Policy",
+    "AWS::IAM::Role": "Role",
+    "AWS::Logs::LogGroup": "LogGroup",
+    "AWS::S3::Bucket": "Bucket",
+    "AWS::S3::BucketPolicy": "BucketPolicy",
+    "AWS::SNS::Subscription": "Subscription",
+    "AWS::SNS::Topic": "Topic",
+    "AWS::SQS::Queue": "Queue",
+    "AWS::SQS::QueuePolicy": "QueuePolicy",
+    "AWS::Serverless::Function": "Function",
+    "AWS::Serverless::LayerVersion": "Layer",
+}
+NAMES = (
+    "Name",
+    "BucketName",
+    "QueueName",
+    "TopicName",
+    "FunctionName",
+    "RoleName",
+    "LogGroupName",
+    "AlarmName",
+)
+
+
+@pytest.mark.parametrize("name", TEMPLATE["Resources"])
+def test_a_logical_id_says_role_and_type(name: str) -> None:
+    """Whoever reads a stack's resources knows what each is for."""
+    assert name.endswith(SUFFIXES[TEMPLATE["Resources"][name]["Type"]])
+
+
+@pytest.mark.parametrize("name", TEMPLATE["Resources"])
+def test_two_stacks_fit_into_one_account(name: str) -> None:
+    """No resource has a name of its own that a second stack would want too."""
+    assert not set(TEMPLATE["Resources"][name]["Properties"]) & set(NAMES)
+
+
+def test_the_schedule_has_no_name_either() -> None:
+    """SAM would name it, were it not told not to."""
+    (schedule,) = resources("AWS::Scheduler::Schedule").values()
+    assert "Name" not in schedule["Properties"]
+
+
+@pytest.mark.parametrize("name", TEMPLATE["Parameters"])
+def test_a_parameter_says_what_it_does_and_may_be_left_out(name: str) -> None:
+    """Deploying asks nothing that a person must look up elsewhere, and needs no answer to start with."""
+    parameter = TEMPLATE["Parameters"][name]
+    assert parameter["Description"].endswith(".")
+    assert "Default" in parameter
+
+
+def test_every_parameter_stands_in_a_group() -> None:
+    """The console shows each parameter under what it is about, and shows none twice."""
+    groups = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    shown = [name for group in groups for name in group["Parameters"]]
+    assert sorted(shown) == sorted(TEMPLATE["Parameters"])
+
+
+@pytest.mark.parametrize("name", TEMPLATE["Outputs"])
+def test_an_output_says_what_it_is_for(name: str) -> None:
+    """Whoever deployed knows what to do next."""
+    assert TEMPLATE["Outputs"][name]["Description"].endswith(".")
+
+
+def test_every_alarm_is_heard() -> None:
+    """Each alarm speaks to the alarm topic, and says what to look at."""
+    for name, alarm in resources("AWS::CloudWatch::Alarm").items():
+        assert alarm["Properties"]["AlarmActions"] == [{"Ref": "AlarmTopic"}], name
+        assert alarm["Properties"]["AlarmDescription"].endswith("."), name

@@ -1,0 +1,54 @@
+from tests.unit.template.application import listed, resources, statements
+
+ALLOWED = [(name, statement) for name, statement in statements() if statement["Effect"] == "Allow"]
+
+
+def test_no_role_may_do_something_to_everything() -> None:
+    """Each allowing statement names its resources; a wildcard stands only at the end of a prefix of ours."""
+    for name, statement in ALLOWED:
+        for resource in listed(statement.get("Resource", "")):
+            text = resource.get("Fn::Sub", "") if isinstance(resource, dict) else resource
+            assert "*" not in text.removesuffix("/*"), (name, resource)
+
+
+def test_no_role_may_do_everything_to_something() -> None:
+    """Each allowing statement names its actions one by one."""
+    for name, statement in ALLOWED:
+        assert not [action for action in listed(statement["Action"]) if "*" in action], name
+
+
+def test_nobody_of_ours_may_delete_or_lift_a_lock() -> None:
+    """No role can remove what was kept, or weaken what keeps it."""
+    forbidden = ("s3:Delete", "s3:Bypass", "s3:PutBucket", "s3:PutLifecycle", "s3:PutObjectLegalHold")
+    for name, statement in ALLOWED:
+        assert not [each for each in listed(statement["Action"]) if each.startswith(forbidden)], name
+
+
+def test_only_the_managed_policy_for_network_interfaces_is_not_ours() -> None:
+    """AWS's own policies allow on everything: the one used is for functions in a VPC, and only there."""
+    for name, role in resources("AWS::IAM::Role").items():
+        for policy in role["Properties"].get("ManagedPolicyArns", []):
+            if policy == {"Ref": "LookingPolicy"}:
+                continue
+            condition, used, otherwise = policy["Fn::If"]
+            assert (condition, otherwise) == ("InVpc", {"Ref": "AWS::NoValue"}), name
+            assert used["Fn::Sub"].endswith(":policy/service-role/AWSLambdaENIManagementAccess"), name
+
+
+def test_secrets_are_read_by_who_needs_them() -> None:
+    """Whoever looks reads vCenter passwords, the notifier reads webhooks, and nobody anything else."""
+    found = {
+        (name, resource["Fn::Sub"].rpartition(":secret:")[2])
+        for name, statement in ALLOWED
+        if "secretsmanager:GetSecretValue" in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    }
+    assert found == {("LookingPolicy", "esx-drift/vcenter/*"), ("NotifierRole", "esx-drift/slack/*")}
+
+
+def test_only_whoever_looks_publishes() -> None:
+    """The notifier, which speaks to the outside, can't start a check or tell an event."""
+    for action in ("sns:Publish", "sqs:SendMessage"):
+        holders = {name for name, statement in ALLOWED if action in listed(statement["Action"])}
+        assert "NotifierRole" not in holders
+        assert "LookingPolicy" in holders

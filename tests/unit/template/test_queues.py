@@ -1,0 +1,106 @@
+from typing import Any
+
+import pytest
+
+from tests.unit.template.application import Resource, listed, resources, statements, target
+
+QUEUES = resources("AWS::SQS::Queue")
+MAPPINGS = resources("AWS::Lambda::EventSourceMapping")
+FUNCTIONS = resources("AWS::Lambda::Function")
+TAKING = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "ChangeMessageVisibility")
+DEAD_LETTERS = sorted(name for name in QUEUES if name.endswith("DeadLetterQueue"))
+
+
+def fed(mapping: Resource) -> tuple[Resource, Resource]:
+    """The queue and the function that a mapping joins."""
+    properties = mapping["Properties"]
+    return QUEUES[target(properties["EventSourceArn"])], FUNCTIONS[target(properties["FunctionName"])]
+
+
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_a_failing_message_ends_in_a_queue_that_feeds_nothing(name: str) -> None:
+    """Each queue that feeds a function gives up a message after a few tries, to a dead letter queue."""
+    queue, _ = fed(MAPPINGS[name])
+    redrive = queue["Properties"]["RedrivePolicy"]
+    assert target(redrive["deadLetterTargetArn"]) in DEAD_LETTERS
+    assert 5 <= redrive["maxReceiveCount"] <= 10
+
+
+def test_dead_letters_feed_nothing() -> None:
+    """No function eats what others could not."""
+    feeding = {target(mapping["Properties"]["EventSourceArn"]) for mapping in MAPPINGS.values()}
+    assert not feeding & set(DEAD_LETTERS)
+
+
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_no_message_is_handed_out_while_it_is_worked_on(name: str) -> None:
+    """A queue hides a message for six times the function's timeout, as AWS asks for."""
+    queue, function = fed(MAPPINGS[name])
+    assert queue["Properties"]["VisibilityTimeout"] >= 6 * function["Properties"]["Timeout"]
+
+
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_one_bad_message_takes_no_other_with_it(name: str) -> None:
+    """Each mapping lets the function name the messages that failed."""
+    assert MAPPINGS[name]["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_who_takes_messages_may_hand_them_out_again(name: str) -> None:
+    """A message that nobody can ever handle does not wait out its time: its tries are over in seconds."""
+    properties = MAPPINGS[name]["Properties"]
+    role = target(FUNCTIONS[target(properties["FunctionName"])]["Properties"]["Role"])
+    queue = target(properties["EventSourceArn"])
+    (taking,) = [
+        set(listed(statement["Action"]))
+        for holder, statement in statements()
+        if holder == role and "sqs:ReceiveMessage" in listed(statement["Action"])
+        if target(statement["Resource"]) == queue
+    ]
+    assert taking == {f"sqs:{verb}" for verb in TAKING}
+
+
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_a_full_queue_is_no_stampede(name: str) -> None:
+    """Each mapping bounds how many of its function run at once; for the checker a person sets the bound."""
+    assert "MaximumConcurrency" in MAPPINGS[name]["Properties"]["ScalingConfig"]
+
+
+def test_a_vcenter_is_spared_by_default() -> None:
+    """With the dispatcher, a wrong password is tried 4 times at most; vCenter locks after 5."""
+    checks = MAPPINGS["CheckerFunctionCheck"]["Properties"]["ScalingConfig"]["MaximumConcurrency"]
+    assert checks == {"Ref": "CheckConcurrency"}
+
+
+@pytest.mark.parametrize("name", DEAD_LETTERS)
+def test_dead_letters_wait_for_a_person(name: str) -> None:
+    """They are kept for as long as SQS keeps anything, and an alarm tells of the first."""
+    assert QUEUES[name]["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 60 * 60
+    assert any(_watches(alarm["Properties"], name) for alarm in resources("AWS::CloudWatch::Alarm").values())
+
+
+def _watches(alarm: dict[str, Any], queue: str) -> bool:
+    dimension = {"Name": "QueueName", "Value": {"Fn::GetAtt": [queue, "QueueName"]}}
+    return (
+        alarm["Namespace"] == "AWS/SQS"
+        and alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+        and alarm["Dimensions"] == [dimension]
+        and (alarm["Statistic"], alarm["Threshold"]) == ("Maximum", 1)
+    )
+
+
+def test_a_run_that_failed_for_good_is_kept() -> None:
+    """Both ways to start the dispatcher without a queue end in its dead letter queue."""
+    (invoke,) = resources("AWS::Lambda::EventInvokeConfig").values()
+    kept = invoke["Properties"]["DestinationConfig"]["OnFailure"]["Destination"]
+    (schedule,) = resources("AWS::Scheduler::Schedule").values()
+    lost = schedule["Properties"]["Target"]["DeadLetterConfig"]["Arn"]
+    assert target(kept) == target(lost) == "DispatcherDeadLetterQueue"
+
+
+def test_only_the_topic_fills_the_notify_queue() -> None:
+    """The notify queue takes messages from SNS, and there from our topic."""
+    (policy,) = resources("AWS::SQS::QueuePolicy").values()
+    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "sns.amazonaws.com"}
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Ref": "DriftTopic"}}}

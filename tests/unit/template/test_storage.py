@@ -1,0 +1,69 @@
+import pytest
+
+from tests.unit.template.application import resources
+
+BUCKETS = resources("AWS::S3::Bucket")
+POLICIES = {
+    policy["Properties"]["Bucket"]["Ref"]: policy["Properties"]["PolicyDocument"]["Statement"]
+    for policy in resources("AWS::S3::BucketPolicy").values()
+}
+
+
+@pytest.mark.parametrize("name", BUCKETS)
+def test_a_bucket_outlives_its_stack(name: str) -> None:
+    """Neither deleting the stack nor replacing the bucket removes what it holds."""
+    assert BUCKETS[name]["DeletionPolicy"] == "Retain"
+    assert BUCKETS[name]["UpdateReplacePolicy"] == "Retain"
+
+
+@pytest.mark.parametrize("name", BUCKETS)
+def test_a_bucket_is_private_encrypted_and_versioned(name: str) -> None:
+    """Each bucket blocks the public in all four ways, encrypts, and keeps what is overwritten."""
+    properties = BUCKETS[name]["Properties"]
+    assert list(properties["PublicAccessBlockConfiguration"].values()) == [True] * 4
+    assert properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+
+
+@pytest.mark.parametrize("name", BUCKETS)
+def test_a_bucket_is_reached_over_tls_only(name: str) -> None:
+    """Everything is denied to everybody on a connection without TLS."""
+    tls = [each for each in POLICIES[name] if each["Sid"] == "OnlyOverTls"]
+    assert [(each["Effect"], each["Principal"], each["Action"]) for each in tls] == [("Deny", "*", "s3:*")]
+    assert tls[0]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_nobody_deletes_from_the_trail() -> None:
+    """The audit bucket denies deleting, and lifting a lock, to every principal on every key."""
+    (denied,) = [each for each in POLICIES["AuditBucket"] if each["Sid"] == "NobodyDeletes"]
+    assert (denied["Effect"], denied["Principal"]) == ("Deny", "*")
+    assert set(denied["Action"]) == {"s3:DeleteObject*", "s3:BypassGovernanceRetention"}
+    assert denied["Resource"] == {"Fn::Sub": "${AuditBucket.Arn}/*"}
+    assert "Condition" not in denied
+
+
+def test_the_trail_is_locked() -> None:
+    """Each object is under Object Lock as soon as it is written, whoever writes it."""
+    properties = BUCKETS["AuditBucket"]["Properties"]
+    assert properties["ObjectLockEnabled"] is True
+    assert properties["ObjectLockConfiguration"]["Rule"]["DefaultRetention"] == {
+        "Mode": {"Ref": "AuditLockMode"},
+        "Days": {"Ref": "AuditLockDays"},
+    }
+
+
+def test_only_documents_expire() -> None:
+    """Documents go after the days that a person chose; records, snapshots and deliveries never."""
+    rules = BUCKETS["AuditBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    expiring = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule}
+    days = {"Ref": "DocumentRetentionDays"}
+    assert expiring == {"documents/": days, "quarantine/": days}
+    touching = {rule.get("Prefix", "") for rule in rules if set(rule) & {"NoncurrentVersionExpiration"}}
+    assert touching == set(expiring)
+
+
+def test_no_version_of_the_fleet_file_is_lost() -> None:
+    """Only old states go, which the log can rebuild."""
+    rules = BUCKETS["StateBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert [rule["Prefix"] for rule in rules] == ["state/"]
+    assert not any("ExpirationInDays" in rule for rule in rules)

@@ -1,0 +1,309 @@
+"""The write protocol: whatever happens, the log stays whole and nothing is untold."""
+
+import json
+from contextlib import suppress
+from threading import Barrier, Thread
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from esx_drift.adapters.audit_store import S3Store
+from esx_drift.contracts import list_violations
+from esx_drift.domain.stored.identifiers import (
+    compute_digest,
+    compute_sha256,
+    make_record_key,
+    make_state_key,
+)
+from esx_drift.domain.stored.types import Record
+from esx_drift.errors import StoreConflict, TopicUnavailable
+from esx_drift.journal import MAX_ANSWERED_REQUESTS, Position, RecordedAnswer, Reschedule, build_empty_state
+
+from tests.unit.logs import (
+    CLUSTER,
+    VCENTER,
+    Mortal,
+    ProcessEnd,
+    Subscribers,
+    buckets,
+    ids_of,
+    log,
+    look_of,
+    records,
+    request,
+)
+
+if TYPE_CHECKING:
+    from esx_drift.ports import Store, Topic
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+STEPS_OF_A_CHECK = 9
+"""state, put_blob, put_record, put_state, record, publish, put_state: and two to be past the end."""
+
+
+@pytest.fixture
+def store() -> S3Store:
+    """Two empty buckets."""
+    return buckets()
+
+
+@pytest.fixture
+def topic() -> Subscribers:
+    """A topic that remembers."""
+    return Subscribers()
+
+
+def assert_whole(store: S3Store, topic: Subscribers, answered: int) -> None:
+    """Each request has one record, the chain holds, all is told, and the state is the log's last word."""
+    found = records(store)
+    assert len(found) == answered
+    before, after = None, build_empty_state()
+    for record in found:
+        assert record["previous"] == before
+        assert record["before_sha256"] == compute_digest(after)
+        body = (
+            store.client()
+            .get_object(Bucket="audit", Key=make_record_key(VCENTER, CLUSTER, record["seq"]))["Body"]
+            .read()
+        )
+        before = {
+            "seq": record["seq"],
+            "key": make_record_key(VCENTER, CLUSTER, record["seq"]),
+            "sha256": compute_sha256(body),
+        }
+        after = record["after"]
+        assert list_violations("record", record) == []
+    assert topic.ids == ids_of(found)
+    state = store.state(VCENTER, CLUSTER)
+    assert state is not None
+    assert state.state is not None
+    assert state.state["head"] == before
+    assert state.state["after"] == after
+    assert state.state["outbox"] == []
+    assert list_violations("state", state.state) == []
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("step", range(1, STEPS_OF_A_CHECK))
+@pytest.mark.parametrize("earlier", [0, 1, 2])
+def test_a_process_may_end_at_any_call(
+    store: S3Store, topic: Subscribers, step: int, earlier: int, *, after: bool
+) -> None:
+    """The same message, delivered again, finishes what a process that ended began."""
+    for number in range(earlier):
+        log(store, topic).append(request(number), look_of(store))
+    life: list[str] = []
+    dying: Store = Mortal(store, life, at=step, after=after)
+    deaf: Topic = Mortal(topic, life, at=step, after=after)
+    try:
+        log(dying, deaf).append(request(earlier), look_of(store))
+    except ProcessEnd:
+        log(store, topic).append(request(earlier), look_of(store))
+    assert_whole(store, topic, earlier + 1)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("step", range(1, STEPS_OF_A_CHECK))
+def test_the_next_check_finishes_what_nobody_repeats(
+    store: S3Store, topic: Subscribers, step: int, *, after: bool
+) -> None:
+    """Even if the message is lost, the next check of the cluster tells what was recorded and not told."""
+    log(store, topic).append(request(0), look_of(store))
+    life: list[str] = []
+    dying: Store = Mortal(store, life, at=step, after=after)
+    deaf: Topic = Mortal(topic, life, at=step, after=after)
+    with suppress(ProcessEnd):
+        log(dying, deaf).append(request(1), look_of(store))
+    recorded = len(records(store))
+    log(store, topic).append(request(2), look_of(store))
+    assert_whole(store, topic, recorded + 1)
+
+
+def test_a_repeated_request_looks_at_no_vcenter(store: S3Store, topic: Subscribers) -> None:
+    """The record that answers it comes back, and nothing is written or published."""
+    first = log(store, topic).append(request(0), look_of(store))
+    assert isinstance(first, RecordedAnswer)
+
+    def never(_: Position) -> Reschedule:
+        raise AssertionError("it looked again")
+
+    again = log(store, topic).append(request(0), never)
+    assert again == RecordedAnswer(first.record, repeated=True)
+    assert len(topic.published) == len(first.record["events"])
+
+
+def test_answers_are_forgotten_only_after_many_checks(store: S3Store, topic: Subscribers) -> None:
+    """The last 20 requests are known; an older one would be answered anew."""
+    for number in range(MAX_ANSWERED_REQUESTS + 1):
+        log(store, topic).append(request(number), look_of(store, lambda _: False))
+    assert log(store, topic).find_answer(request(0)) is None
+    known = log(store, topic).find_answer(request(1))
+    assert known is not None
+    assert known["seq"] == 2
+
+
+def test_a_lost_state_is_rebuilt_from_the_log(store: S3Store, topic: Subscribers) -> None:
+    """The state is a cache: without it, or with rubbish in its place, the log goes on."""
+    log(store, topic).append(request(0), look_of(store))
+    s3 = store.client()
+    key = make_state_key(VCENTER, CLUSTER)
+    s3.delete_object(Bucket="state", Key=key)
+    log(store, topic).append(request(1), look_of(store))
+    for rubbish in (b"not json", json.dumps({"schema_version": 1}).encode()):
+        s3.put_object(Bucket="state", Key=key, Body=rubbish)
+        log(store, topic).append(request(len(records(store))), look_of(store))
+    assert_whole(store, topic, 4)
+
+
+def test_an_unpublished_event_is_tried_again(store: S3Store, topic: Subscribers) -> None:
+    """A topic that refuses fails the message, so that it comes again; the event then goes out once."""
+    topic.refusals = 1
+    with pytest.raises(TopicUnavailable, match="record 1"):
+        log(store, topic).append(request(0), look_of(store))
+    assert topic.published == []
+    log(store, topic).append(request(0), look_of(store))
+    assert_whole(store, topic, 1)
+    assert len(topic.published) == 1
+
+
+def test_an_outbox_survives_checks_that_cannot_publish(store: S3Store, topic: Subscribers) -> None:
+    """Each record names those before it that are still untold, so that no lost state can lose an event."""
+    topic.refusals = 100
+    for number in range(3):
+        with pytest.raises(TopicUnavailable):
+            log(store, topic).append(request(number), look_of(store))
+    assert [record["unpublished"] for record in records(store)] == [[], [1], [1, 2]]
+    store.client().delete_object(Bucket="state", Key=make_state_key(VCENTER, CLUSTER))
+    topic.refusals = 0
+    log(store, topic).append(request(3), look_of(store))
+    assert_whole(store, topic, 4)
+
+
+def test_a_look_that_is_not_done_leaves_nothing(store: S3Store, topic: Subscribers) -> None:
+    """What is asked for later comes back, and no record or state is written."""
+    later = Reschedule({}, 60)  # type: ignore[typeddict-item]  # the log hands it through unread
+    assert log(store, topic).append(request(0), lambda _: later) is later
+    assert records(store) == []
+    assert store.state(VCENTER, CLUSTER) is None
+
+
+def test_a_check_overtaken_while_it_looks_runs_again(store: S3Store, topic: Subscribers) -> None:
+    """It loses its number to the other, and looks again from where the other left off."""
+    seen: list[int] = []
+
+    def slow(turn: Position) -> object:
+        seen.append(turn.seq)
+        if len(seen) == 1:
+            log(store, topic).append(request(1), look_of(store))
+        return look_of(store)(turn)
+
+    log(store, topic).append(request(0), slow)  # type: ignore[arg-type]  # it returns what look_of does
+    assert seen == [1, 2]
+    assert_whole(store, topic, 2)
+
+
+def test_a_check_always_overtaken_gives_up(store: S3Store, topic: Subscribers) -> None:
+    """After three rounds the message goes back to its queue."""
+    others = iter(range(1, 10))
+
+    def slow(turn: Position) -> object:
+        log(store, topic).append(request(next(others)), look_of(store))
+        return look_of(store)(turn)
+
+    with pytest.raises(StoreConflict, match="3 times"):
+        log(store, topic).append(request(0), slow)  # type: ignore[arg-type]  # it returns what look_of does
+    assert_whole(store, topic, 3)
+
+
+def test_many_at_once_leave_one_log(store: S3Store, topic: Subscribers) -> None:
+    """Two processes with the same message, started together, leave one record."""
+    barrier = Barrier(2)
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        def look(turn: Position) -> object:
+            if not barrier.broken and turn.seq == 1:
+                barrier.wait(10)
+            return look_of(store)(turn)
+
+        try:
+            log(store, topic).append(request(0), look)  # type: ignore[arg-type]  # it returns what look_of does
+        except BaseException as error:  # noqa: BLE001  # told by the test
+            failures.append(error)
+
+    threads = [Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert_whole(store, topic, 1)
+
+
+def test_what_follows_from_a_record_does_not_wait_for_the_topic(store: S3Store, topic: Subscribers) -> None:
+    """A topic that refuses keeps no check from being asked for; the request that comes again asks again."""
+    topic.refusals = 1
+    followed: list[RecordedAnswer] = []
+    with pytest.raises(TopicUnavailable):
+        log(store, topic).append(request(0), look_of(store), followed.append)
+    log(store, topic).append(request(0), look_of(store), followed.append)
+    assert [answer.repeated for answer in followed] == [False, True]
+    assert_whole(store, topic, 1)
+
+
+def test_an_outbox_is_told_once_however_often_a_look_is_put_off(store: S3Store, topic: Subscribers) -> None:
+    """While an extraction runs, each turn would else publish it again."""
+    topic.refusals = 1
+    with pytest.raises(TopicUnavailable):
+        log(store, topic).append(request(0), look_of(store))
+    later = Reschedule({}, 60)  # type: ignore[typeddict-item]  # the log hands it through unread
+    for _ in range(3):
+        assert log(store, topic).append(request(1), lambda _: later) is later
+    assert len(topic.published) == 1
+    log(store, topic).append(request(1), look_of(store))
+    assert_whole(store, topic, 2)
+
+
+class _LosesReplies:
+    """A store that writes the first record, and whose reply to it is lost."""
+
+    def __init__(self, inner: S3Store) -> None:
+        self._inner = inner
+        self._lost = False
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # it stands for the store
+        return getattr(self._inner, name)
+
+    def put_record(self, record: Record) -> str | None:
+        """Written; and the first time, the library's own second try finds it there."""
+        sha256 = self._inner.put_record(record)
+        if self._lost:
+            return sha256
+        self._lost = True
+        return None
+
+
+def test_a_record_whose_reply_was_lost_is_ours(store: S3Store, topic: Subscribers) -> None:
+    """It is no repetition: what follows from it was not done by anybody else."""
+    lossy: Store = _LosesReplies(store)
+    followed: list[RecordedAnswer] = []
+    log(lossy, topic).append(request(0), look_of(store), followed.append)
+    assert [answer.repeated for answer in followed] == [False]
+    assert_whole(store, topic, 1)
+
+
+def test_a_state_that_somebody_else_wrote_meanwhile_stops_nothing(store: S3Store, topic: Subscribers) -> None:
+    """Our own events are published all the same, and the next check catches up with whoever wrote it."""
+    log(store, topic).append(request(0), look_of(store))
+
+    def overtaken(turn: Position) -> object:
+        known = store.state(VCENTER, CLUSTER)
+        assert known is not None
+        assert known.state is not None
+        assert store.put_state({**known.state, "outbox": [1]}, known.etag) is not None
+        return look_of(store)(turn)
+
+    log(store, topic).append(request(1), overtaken)  # type: ignore[arg-type]  # it returns what look_of does
+    assert topic.ids == ids_of(records(store))
+    log(store, topic).append(request(2), look_of(store))
+    assert_whole(store, topic, 3)
