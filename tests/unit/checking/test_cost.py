@@ -39,7 +39,7 @@ def test_deepdiff_is_imported_only_where_something_differs() -> None:
     own = {"AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
     path = os.pathsep.join((str(ROOT / "layers" / "core"), str(ROOT)))
     done = subprocess.run(
-        [sys.executable, "-m", "tests.core.checking.unchanged_process"],
+        [sys.executable, "-m", "tests.unit.checking.unchanged_process"],
         cwd=ROOT,
         env={key: value for key, value in os.environ.items() if key not in away} | own | {"PYTHONPATH": path},
         check=True,

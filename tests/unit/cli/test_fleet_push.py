@@ -131,7 +131,7 @@ def test_a_stack_without_the_output_is_told(
     stack: None, aws: None, write: Write, run: Run, monkeypatch: pytest.MonkeyPatch  # noqa: ARG001 -- same
 ) -> None:  # fmt: skip
     """Somebody else's stack of that name."""
-    monkeypatch.setattr("tests.core.cli.conftest.CloudFormation.outputs", {})
+    monkeypatch.setattr("tests.unit.cli.conftest.CloudFormation.outputs", {})
     ran = run("fleet", "push", write(), "-y")
     assert (ran.code, ran.err.splitlines()[0][:52]) == (
         2,
