@@ -219,7 +219,7 @@ ELEMENTS = {
     ),
     "alternative-image": Story(
         _drift(*A_HOSTS),
-        (_changed("alternative_image", "added", "alternative-r760", (None, "9.0.2-0.0.25148076"), A_HOSTS),),
+        (_changed("alternative_image", "added", "alternative-r760", (None, "9.0.2.0.25148076"), A_HOSTS),),
     ),
     "host": Story((), (_changed("host", "added", "host-23", (None, None), ("esx08",), "info"),)),
     "host-left": Story((), (_changed("host", "removed", "host-19", (None, None), ("esx04",), "info"),)),

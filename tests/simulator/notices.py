@@ -1,7 +1,9 @@
-"""Notifications of a report. Ids ending in a word after `InstalledImages.` are invented: none is public."""
+"""Notifications of a report. Ids ending in a word after `InstalledImages.` are invented: none is public.
 
-import random
-import uuid
+Lifecycle Manager of 8.0.3 leaves `type`, `originator` and `retriable` out, repeats the message's id as the
+notification's own, writes the beginning of 1970 as its time, and adds a `resolution` to errors.
+"""
+
 from datetime import UTC, datetime
 
 from tests.simulator.errors import message
@@ -9,7 +11,7 @@ from tests.simulator.inventory import Host
 from tests.simulator.wire import Level, Message, Notification, Notifications, ReportStatus
 
 _LIFECYCLE = "com.vmware.vcIntegrity.lifecycle"
-_ORIGINATOR = "ext[com.vmware.vcIntegrity/8.0.3.24364488]"
+_UNSET_TIME = "1970-01-01T00:00:00.000Z"
 
 
 def timestamp(at: datetime) -> str:
@@ -17,61 +19,52 @@ def timestamp(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"
 
 
-class Notices:
-    """Notifications of one extraction: each with its own id and the extraction's time."""
+def notices_of_covered(host: Host) -> Notifications:
+    """What is said of a host that was read: its quick boot support, orphaned VIBs, its error."""
+    text = "Quick Boot is supported on the host."
+    known = message(f"{_LIFECYCLE}.HostScan.QuickBoot.Supported", text, localized=True)
+    found: Notifications = {"info": [_notice("INFO", known)]}
+    orphans = [_orphan(host.name, vib) for vib in sorted(host.orphaned_vibs)]
+    if orphans:
+        found["warnings"] = [_notice("WARNING", orphan) for orphan in orphans]
+    if host.error_notice:
+        text = f"Host '{host.name}': {host.error_notice}"
+        found["errors"] = [_notice("ERROR", _invented("HostError", text, host.name))]
+    return found
 
-    def __init__(self, at: datetime, rng: random.Random) -> None:
-        self._at = timestamp(at)
-        self._rng = rng
 
-    def of_covered(self, host: Host) -> Notifications:
-        """What is said of a host that was read: its quick boot support, orphaned VIBs, its error."""
-        text = "Quick Boot is supported on the host."
-        known = message(f"{_LIFECYCLE}.HostScan.QuickBoot.Supported", text, localized=True)
-        found: Notifications = {"info": [self._notice("INFO", known)]}
-        orphans = [_orphan(host.name, vib) for vib in sorted(host.orphaned_vibs)]
-        if orphans:
-            found["warnings"] = [self._notice("WARNING", orphan) for orphan in orphans]
-        if host.error_notice:
-            text = f"Host '{host.name}': {host.error_notice}"
-            found["errors"] = [self._notice("ERROR", _invented("HostError", text, host.name))]
-        return found
+def notices_of_failed(host: str, error: str) -> Notifications:
+    """Why a host could not be read."""
+    text = f"Extracting the image of host '{host}' failed: {error}"
+    return {"errors": [_notice("ERROR", _invented("ExtractionFailed", text, host, error))]}
 
-    def of_failed(self, host: str, error: str) -> Notifications:
-        """Why a host could not be read."""
-        text = f"Extracting the image of host '{host}' failed: {error}"
-        return {"errors": [self._notice("ERROR", _invented("ExtractionFailed", text, host, error))]}
 
-    def of_unsupported(self, host: str) -> Notifications:
-        """Why a host was skipped."""
-        text = f"Host '{host}' was skipped: its ESXi version is older than 7.0.2."
-        return {"info": [self._notice("INFO", _invented("HostSkipped", text, host))]}
+def notices_of_unsupported(host: str) -> Notifications:
+    """Why a host was skipped."""
+    text = f"Host '{host}' was skipped: its ESXi version is older than 7.0.2."
+    return {"info": [_notice("INFO", _invented("HostSkipped", text, host))]}
 
-    def of_report(
-        self, cluster: str, status: ReportStatus, *, managed_by_image: bool
-    ) -> dict[str, Notifications]:
-        """What is said of the cluster, by operation; a cluster managed by an image needs no check."""
-        failed = {
-            "ELIGIBILITY_CHECK_FAILURE": "ELIGIBILITY_CHECK",
-            "EXTRACT_INSTALLED_IMAGE_FAILURE": "EXTRACT_INSTALLED_IMAGE",
-        }.get(status)
-        if failed:
-            text = f"{failed} failed on cluster '{cluster}'."
-            return {failed: {"errors": [self._notice("ERROR", _invented("OperationFailed", text, cluster))]}}
-        if managed_by_image or status == "UNAVAILABLE":
-            return {}
-        text = f"Cluster '{cluster}' is eligible for images."
-        return {"ELIGIBILITY_CHECK": {"info": [self._notice("INFO", _invented("Eligible", text, cluster))]}}
 
-    def _notice(self, level: Level, what: Message) -> Notification:
-        found: Notification = {
-            "id": str(uuid.UUID(int=self._rng.getrandbits(128), version=4)),
-            "time": self._at,
-            "message": what,
-            "type": level,
-            "originator": _ORIGINATOR,
-        }
-        return found | {"retriable": True} if level == "ERROR" else found
+def notices_of_report(
+    cluster: str, status: ReportStatus, *, managed_by_image: bool
+) -> dict[str, Notifications]:
+    """What is said of the cluster, by operation; a cluster managed by an image needs no check."""
+    failed = {
+        "ELIGIBILITY_CHECK_FAILURE": "ELIGIBILITY_CHECK",
+        "EXTRACT_INSTALLED_IMAGE_FAILURE": "EXTRACT_INSTALLED_IMAGE",
+    }.get(status)
+    if failed:
+        text = f"{failed} failed on cluster '{cluster}'."
+        return {failed: {"errors": [_notice("ERROR", _invented("OperationFailed", text, cluster))]}}
+    if managed_by_image or status == "UNAVAILABLE":
+        return {}
+    text = f"Cluster '{cluster}' is eligible for images."
+    return {"ELIGIBILITY_CHECK": {"info": [_notice("INFO", _invented("Eligible", text, cluster))]}}
+
+
+def _notice(level: Level, what: Message) -> Notification:
+    found: Notification = {"id": what["id"], "time": _UNSET_TIME, "message": what}
+    return found | {"resolution": _RESOLUTION} if level == "ERROR" else found
 
 
 def _orphan(host: str, vib: str) -> Message:
@@ -80,3 +73,8 @@ def _orphan(host: str, vib: str) -> Message:
 
 def _invented(name: str, text: str, *args: str) -> Message:
     return message(f"{_LIFECYCLE}.InstalledImages.{name}", text, *args, localized=True)
+
+
+_RESOLUTION = _invented(
+    "Resolution", "See the events of the host or cluster, mend what they name, and extract again."
+)

@@ -8,7 +8,13 @@ from datetime import datetime
 from typing import Any, cast
 
 from tests.simulator.inventory import Cluster, Host
-from tests.simulator.notices import Notices, timestamp
+from tests.simulator.notices import (
+    notices_of_covered,
+    notices_of_failed,
+    notices_of_report,
+    notices_of_unsupported,
+    timestamp,
+)
 from tests.simulator.wire import (
     HostInfo,
     ImageCategories,
@@ -40,7 +46,6 @@ def make_report(
         covered, failed, unsupported = [], seen, []
     elif not covered:
         status = "EXTRACT_INSTALLED_IMAGE_FAILURE" if failed else "UNAVAILABLE"
-    notices = Notices(at, rng)
     images = installed_images(covered)
     report: Report = {
         "completion_time": timestamp(at),
@@ -50,10 +55,10 @@ def make_report(
         "failed_hosts": _ids(failed),
         "unsupported_hosts": _ids(unsupported),
         "image_categories": categories(images),
-        "host_notifications": _host_notifications(notices, covered, failed, unsupported),
+        "host_notifications": _host_notifications(covered, failed, unsupported),
         "host_info": {host.host: _host_info(host) for host in seen},
         "orphaned_vibs": orphaned_vibs(covered),
-        "notifications": notices.of_report(cluster.name, status, managed_by_image=cluster.managed_by_image),
+        "notifications": notices_of_report(cluster.name, status, managed_by_image=cluster.managed_by_image),
     }
     return shuffled(report, rng)
 
@@ -132,10 +137,10 @@ def _host_info(host: Host) -> HostInfo:
 
 
 def _host_notifications(
-    notices: Notices, covered: list[Host], failed: list[Host], unsupported: list[Host]
+    covered: list[Host], failed: list[Host], unsupported: list[Host]
 ) -> dict[str, Notifications]:
-    found = {host.host: notices.of_covered(host) for host in covered}
+    found = {host.host: notices_of_covered(host) for host in covered}
     found |= {
-        host.host: notices.of_failed(host.name, _failure(host) or "Extraction failed.") for host in failed
+        host.host: notices_of_failed(host.name, _failure(host) or "Extraction failed.") for host in failed
     }
-    return found | {host.host: notices.of_unsupported(host.name) for host in unsupported}
+    return found | {host.host: notices_of_unsupported(host.name) for host in unsupported}

@@ -65,7 +65,6 @@ class Task:
             "status": self.status,
             "cancelable": False,
             "user": self.user,
-            "subtasks": [],
             "notifications": {"warnings": [], "errors": [], "info": []},
             "last_update_time": timestamp(now),
         }

@@ -40,7 +40,7 @@ def by_uuid() -> Wire:
     return found | {"base_image": {"version": ALTERNATIVE}}
 
 
-NEWER, OLDER = "9.0.2-0.0.25148076", "7.0.3-0.35.19482537"
+NEWER, OLDER = "9.0.2.0.25148076", "7.0.3-0.35.19482537"
 PACKAGE = ("hardware_support", "packages", HSM)
 INSIDE = ("alternative_images", "alt")
 
