@@ -2,10 +2,10 @@
 
 from typing import Any, cast
 
+from esx_drift.domain.findings.kinds import FINDING_KINDS
 from esx_drift.domain.stored.identifiers import make_check_id, make_fingerprint
 from esx_drift.domain.stored.types import Change, Finding
 from esx_drift.messages.events import CheckResult
-from esx_drift.messages.kind_advice import ADVICE_BY_KIND
 from hypothesis import strategies as st
 
 SINCE = "2026-11-23T01:14:00.000Z"
@@ -158,7 +158,7 @@ def changes(draw: st.DrawFn) -> Change:
 @st.composite
 def findings(draw: st.DrawFn) -> Finding:
     """Any finding that its schema allows, with names from hostile hosts."""
-    kind = draw(st.sampled_from(sorted(ADVICE_BY_KIND)))
+    kind = draw(st.sampled_from(sorted(FINDING_KINDS)))
     transition = draw(TRANSITIONS)
     return finding(
         family_of(kind),

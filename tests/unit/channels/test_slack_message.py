@@ -5,18 +5,17 @@ from pathlib import Path
 import pytest
 from esx_drift.channels.slack import MAX_HEADER_CHARACTERS, MAX_MESSAGE_CHARACTERS, render_message
 from esx_drift.contracts import list_violations
+from esx_drift.domain.findings.kinds import FINDING_KINDS
 from esx_drift.domain.stored.types import Event, Json
 from esx_drift.messages.content import build_content, has_content
 from esx_drift.messages.events import CheckResult, build_events
-from esx_drift.messages.kind_advice import ADVICE_BY_KIND
 from hypothesis import given
 
-from tests.paths import GOLDEN, SCHEMAS
+from tests.paths import GOLDEN
 from tests.simulator.slack_limits import violations as slack_violations
 from tests.unit.events import change, family_of, finding, tellings, told
 
 MESSAGES = GOLDEN / "messages"
-SCHEMA = SCHEMAS / "event.schema.json"
 CASES = sorted(MESSAGES.iterdir())
 
 
@@ -73,7 +72,7 @@ def test_no_name_breaks_a_line_or_turns_it_around(check: CheckResult) -> None:
         assert not {"\n", "\x00", "\u202e"} & set(shown)
 
 
-@pytest.mark.parametrize("kind", sorted(ADVICE_BY_KIND))
+@pytest.mark.parametrize("kind", sorted(FINDING_KINDS))
 @pytest.mark.parametrize("transition", ["opened", "raised", "resolved"])
 def test_every_kind_of_finding_is_told(kind: str, transition: str) -> None:
     """With a headline, its summary and, unless it is over, what to do next; no brace is left open."""
@@ -86,14 +85,6 @@ def test_every_kind_of_finding_is_told(kind: str, transition: str) -> None:
     assert "What it is." in story.items[0]
     assert (story.next_step is None) == (transition == "resolved")
     assert "{" not in json.dumps(render_message(event)["blocks"]).replace('{"', "")
-
-
-def test_every_kind_of_the_schema_has_advice() -> None:
-    """And none beside them: the schema and the table name the same kinds."""
-    rules = json.loads(SCHEMA.read_text())["$defs"]["finding"]["allOf"]
-    kinds = [rule["then"]["properties"]["kind"] for rule in rules if "kind" in rule["then"]["properties"]]
-    known = {kind for rule in kinds for kind in rule.get("enum", [rule.get("const")])}
-    assert known == set(ADVICE_BY_KIND)
 
 
 def test_a_command_never_holds_a_name_that_a_shell_would_obey() -> None:

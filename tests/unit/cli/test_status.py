@@ -20,7 +20,7 @@ from esx_drift.domain.stored.identifiers import (
     make_state_key,
 )
 from esx_drift.domain.stored.records import RecordHeading, build_blank_record
-from esx_drift.domain.stored.types import Family, Finding, LogState, Outcome, Severity, Snapshot
+from esx_drift.domain.stored.types import Family, Finding, FindingKind, LogState, Outcome, Severity, Snapshot
 from esx_drift.journal import build_empty_state
 
 from tests.unit.cli.conftest import Run
@@ -47,7 +47,7 @@ def _snapshot(*hosts: str | None, named: bool = True) -> Snapshot:
     }
 
 
-def _finding(kind: str, subject: str, severity: Severity, family: Family = "failure") -> Finding:
+def _finding(kind: FindingKind, subject: str, severity: Severity, family: Family = "failure") -> Finding:
     return {
         "fingerprint": make_fingerprint(family, kind, subject),
         "family": family,

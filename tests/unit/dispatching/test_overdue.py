@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from esx_drift.domain.stored.identifiers import compute_digest
-from esx_drift.domain.stored.types import Finding, LogState
+from esx_drift.domain.stored.types import Finding, FindingKind, LogState
 from esx_drift.domain.text.times import format_time
 from esx_drift.journal import build_empty_state
 
@@ -50,7 +50,7 @@ LATER = "2026-11-24T02:14:00.000Z"
 """After all that these tests wait: met at each check since."""
 
 
-def _open(kind: str, family: str = "failure", last_seen: str = LATER) -> dict[str, Finding]:
+def _open(kind: FindingKind, family: str = "failure", last_seen: str = LATER) -> dict[str, Finding]:
     finding: Finding = {
         "fingerprint": "0" * 32,
         "family": family,  # type: ignore[typeddict-item]  # one of them
@@ -107,7 +107,7 @@ def test_looks_that_cease_are_noticed(world: World, name: str) -> None:
 @pytest.mark.parametrize(
     "kind", ["extraction-failed", "document-invalid", "vcenter-error", "eligibility-failed"]
 )
-def test_a_failure_that_says_why_is_enough(world: World, name: str, kind: str) -> None:
+def test_a_failure_that_says_why_is_enough(world: World, name: str, kind: FindingKind) -> None:
     """One message for one cause."""
     _looked(world, name, findings=_open(kind))
     _passed(world, 20)
@@ -119,7 +119,7 @@ def test_a_failure_that_says_why_is_enough(world: World, name: str, kind: str) -
     [("host-failed", "failure"), ("image-not-uniform", "drift"), ("orphaned-vib", "orphaned-vib")],
 )
 def test_a_finding_that_does_not_say_why_hides_nothing(
-    world: World, name: str, kind: str, family: str
+    world: World, name: str, kind: FindingKind, family: str
 ) -> None:
     """One host that can't be read is no reason why the cluster is not looked at."""
     coverage = {"hosts": 3, "covered": 2, "failed": 1, "unsupported": 0}

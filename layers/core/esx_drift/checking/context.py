@@ -14,6 +14,7 @@ from esx_drift.domain.stored.types import (
     CheckRequest,
     ClockFacts,
     Finding,
+    FindingKind,
     LogState,
     Outcome,
     Record,
@@ -50,7 +51,7 @@ class CheckContext:
     def update_findings(
         self,
         conditions: Iterable[Condition],
-        kinds: frozenset[str],
+        kinds: frozenset[FindingKind],
         because: Mapping[str, ResolvedBecause],
     ) -> FindingsUpdate:
         """The ledger after this check, which tested these kinds."""

@@ -20,6 +20,7 @@ from esx_drift.domain.images.report import Report
 from esx_drift.domain.stored.identifiers import compute_sha256, make_quarantine_key
 from esx_drift.domain.stored.types import (
     Failure,
+    FindingKind,
     Json,
     LogState,
     Outcome,
@@ -146,7 +147,7 @@ def build_report_facts(report: Report, freshness: Freshness) -> ReportFacts:
 
 
 def _not_looked(
-    scene: CheckContext, failure: Failure, conditions: list[Condition], kinds: frozenset[str]
+    scene: CheckContext, failure: Failure, conditions: list[Condition], kinds: frozenset[FindingKind]
 ) -> Draft:
     settled = scene.update_findings(conditions, kinds, {})
     after: LogState = {

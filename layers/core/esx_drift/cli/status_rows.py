@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from esx_drift.domain.dispatching.known_clusters import find_pattern_that_leaves_out
-from esx_drift.domain.findings.kinds import VCENTER_KINDS
+from esx_drift.domain.findings.kinds import OUTAGE_KINDS
 from esx_drift.domain.fleet.fleet import Fleet
 from esx_drift.domain.images.labels import name_esxi_release
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
@@ -18,9 +18,6 @@ from esx_drift.domain.stored.types import (
     StateFile,
     rank_severity,
 )
-
-AWAY_KINDS = VCENTER_KINDS - {"cluster-missing"}
-"""What keeps a vCenter as a whole from being listed, in its own log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +117,7 @@ def _is_away(own: LogState | None) -> bool:
     if own is None:
         return False
     kinds = {one["kind"] for one in own["findings"].values() if "listed" not in one["detail"]}
-    return own["blind_since"] is not None or bool(kinds & AWAY_KINDS)
+    return own["blind_since"] is not None or bool(kinds & OUTAGE_KINDS)
 
 
 def _is_missed(about: tuple[Finding, ...]) -> bool:

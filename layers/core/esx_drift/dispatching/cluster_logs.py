@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from esx_drift.domain.dispatching.known_clusters import OVERDUE_INTERVALS, list_overdue_conditions
 from esx_drift.domain.dispatching.listing import ReconciledListing
 from esx_drift.domain.findings.condition import Condition
-from esx_drift.domain.findings.vcenter_failures import HIDING_KINDS
+from esx_drift.domain.findings.kinds import HIDING_KINDS
 from esx_drift.domain.stored.types import Finding, LogState
 from esx_drift.domain.text.times import parse_time
 from esx_drift.journal import Journal

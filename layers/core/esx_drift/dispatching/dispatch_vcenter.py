@@ -21,9 +21,9 @@ from esx_drift.domain.dispatching.run import (
     select_clusters,
 )
 from esx_drift.domain.findings.condition import Condition
+from esx_drift.domain.findings.kinds import CLOCK_KINDS
 from esx_drift.domain.findings.update import CheckScope, FindingsUpdate, update_findings
 from esx_drift.domain.findings.vcenter_failures import (
-    CLOCK_SKEWED,
     build_failure,
     build_failure_condition,
     build_slow_vcenter_failure,
@@ -34,7 +34,15 @@ from esx_drift.domain.findings.vcenter_failures import (
 from esx_drift.domain.fleet.fleet import VCenterSettings
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_request_id
 from esx_drift.domain.stored.records import RecordHeading, build_blank_record
-from esx_drift.domain.stored.types import Dispatch, FailedCluster, Json, LogState, Record, ResolvedBecause
+from esx_drift.domain.stored.types import (
+    Dispatch,
+    FailedCluster,
+    FindingKind,
+    Json,
+    LogState,
+    Record,
+    ResolvedBecause,
+)
 from esx_drift.domain.text.times import format_time
 from esx_drift.domain.vcenter_api import list_upgrade_notices, name_vcenter_release
 from esx_drift.errors import VCENTER_FAILURES, OutOfTime, SecretInvalid, VCenterFailure
@@ -130,7 +138,7 @@ class VCenterDispatch:
             *logs.drop_already_reported(reconciled.conditions, findings),
             *(late if self.run.is_whole else ()),
         ]
-        tested = reconciled.ruled_out_kinds | ({CLOCK_SKEWED} if listing.clock else frozenset())
+        tested = reconciled.ruled_out_kinds | (CLOCK_KINDS if listing.clock else frozenset())
         retired = list_retired_by_pattern(reconciled, findings)
         settled = self._settle(before, conditions, tested, now, retired)
         after: LogState = {
@@ -188,7 +196,7 @@ class VCenterDispatch:
         self,
         before: LogState,
         conditions: Iterable[Condition],
-        kinds: frozenset[str],
+        kinds: frozenset[FindingKind],
         now: datetime,
         because: Mapping[str, ResolvedBecause],
     ) -> FindingsUpdate:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NotRequired, TypedDict
 
+from esx_drift.domain.findings.kinds import FINDING_KINDS
 from esx_drift.errors import EsxDriftError
-from esx_drift.messages.kind_advice import ADVICE_BY_KIND
 
 type StepOutcome = Literal["ok", "failed", "untried"]
 
@@ -88,10 +88,10 @@ def find_fix(error: EsxDriftError, places: Mapping[str, str]) -> str:
     """What a person can do about an error; ``places`` are those of ``next_steps.ADVICE``."""
     if FIX_FACT in error.facts:
         return error.facts[FIX_FACT]
-    if error.reason not in ADVICE_BY_KIND:
+    if error.reason not in FINDING_KINDS:
         return OTHER_FIXES.get(error.reason, AWS_FIX)
-    advice = ADVICE_BY_KIND[error.reason]
-    step = f"{advice.step} {advice.command}".strip().format(**places)
+    entry = FINDING_KINDS[error.reason]
+    step = f"{entry.step} {entry.command}".strip().format(**places)
     return f"{step[0].upper()}{step[1:]}"
 
 

@@ -13,12 +13,13 @@ from esx_drift.domain.findings.extraction import (
     TASK_SUCCEEDED,
     UNFINISHED_TASK_STATUSES,
 )
+from esx_drift.domain.findings.kinds import FINDING_KINDS
 from esx_drift.domain.fleet.fleet import VCenterSettings
 from esx_drift.domain.images.report import Report, list_uncovered_hosts, measure_coverage, read_report
+from esx_drift.domain.stored.types import FindingKind
 from esx_drift.domain.text.times import format_time
 from esx_drift.domain.text.wording import clean_text, format_elapsed, join_names
 from esx_drift.errors import ContractViolation, NoReport, NotEligible
-from esx_drift.messages.kind_advice import ADVICE_BY_KIND
 from esx_drift.ports import ExtractionTask, ListedCluster, ReportReply, SubmittedExtraction, VCenterSession
 
 NEEDS_READ = "System.Read"
@@ -46,7 +47,7 @@ class AwaitedReport:
     """A new report, completed after ``since``. ``kind`` and ``without`` say what it is if none came."""
 
     since: datetime
-    kind: str
+    kind: FindingKind
     without: str
 
 
@@ -179,8 +180,8 @@ class ExtractionDoctor:
         else:
             exam.add_ok(f"{self._name}: {HARMLESS}; {said}{covered}")
 
-    def _fail(self, exam: Examination, kind: str, said: str) -> None:
-        fix = ADVICE_BY_KIND[kind].step.format(cluster=self._name, scope=self._name)
+    def _fail(self, exam: Examination, kind: FindingKind, said: str) -> None:
+        fix = FINDING_KINDS[kind].step.format(cluster=self._name, scope=self._name)
         exam.add_failed(f"{self._name}: {said}", f"{fix[0].upper()}{fix[1:]}")
 
 

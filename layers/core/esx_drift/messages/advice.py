@@ -5,8 +5,9 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
+from esx_drift.domain.findings.kind_entry import Advice
+from esx_drift.domain.findings.kinds import FINDING_KINDS, OUTAGE_KINDS, VCENTER_NOT_SEEN_NOTE
 from esx_drift.domain.stored.types import Finding
-from esx_drift.messages.kind_advice import ADVICE_BY_KIND, VCENTER_NOT_SEEN_NOTE, Advice
 from esx_drift.messages.vcenter_advice import VCENTER_CASES, AdviceCase, has_fact
 
 CLUSTER_NOT_SEEN_NOTE: Final = "This cluster is not seen meanwhile; what was open stays open."
@@ -19,7 +20,7 @@ def find_advice(finding: Finding, *, of_cluster: bool) -> Advice:
     """
     kind = finding["kind"]
     fitting = (advice for fits, advice in ADVICE_CASES.get(kind, ()) if fits(finding))
-    advice = next(fitting, ADVICE_BY_KIND[kind])
+    advice = next(fitting, FINDING_KINDS[kind].advice)
     return _of_cluster(kind, advice) if of_cluster else advice
 
 
@@ -28,7 +29,7 @@ def _of_cluster(kind: str, advice: Advice) -> Advice:
         return replace(
             advice, headline="no longer found in the vCenter", end_headline="found in the vCenter again"
         )
-    if kind not in _ABOUT_THE_VCENTER:
+    if kind not in OUTAGE_KINDS or "{vcenter}" in advice.headline:
         return advice
     return replace(
         advice,
@@ -36,19 +37,6 @@ def _of_cluster(kind: str, advice: Advice) -> Advice:
         end_headline=f"vCenter {advice.end_headline}",
         note=CLUSTER_NOT_SEEN_NOTE if advice.note == VCENTER_NOT_SEEN_NOTE else advice.note,
     )
-
-
-_ABOUT_THE_VCENTER: Final = frozenset(
-    {
-        "vcenter-unreachable",
-        "vcenter-unavailable",
-        "vcenter-error",
-        "vcenter-authentication",
-        "vcenter-authorization",
-        "api-unsupported",
-    }
-)
-"""Kinds whose headlines have no subject: beside a vCenter's name they need none."""
 
 
 def _is_harmless(finding: Finding) -> bool:
@@ -86,7 +74,7 @@ ADVICE_CASES: Mapping[str, tuple[AdviceCase, ...]] = MappingProxyType(
             (
                 _is_harmless,
                 replace(
-                    ADVICE_BY_KIND["eligibility-failed"],
+                    FINDING_KINDS["eligibility-failed"].advice,
                     step="nothing, as long as baselines manage it. To have it watched, see in vCenter > "
                     "{cluster} > Updates > Image which hosts don't meet the requirements.",
                 ),
@@ -96,7 +84,7 @@ ADVICE_CASES: Mapping[str, tuple[AdviceCase, ...]] = MappingProxyType(
             (
                 _is_harmless,
                 replace(
-                    ADVICE_BY_KIND["host-unsupported"],
+                    FINDING_KINDS["host-unsupported"].advice,
                     step="nothing, as long as nobody has to watch it: that needs ESXi 7.0.2 or later.",
                 ),
             ),

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Final
 
+from esx_drift.domain.findings.kind_entry import Advice
 from esx_drift.domain.stored.types import EventData, Finding, Json
 from esx_drift.domain.text.wording import (
     clean_text,
@@ -15,7 +16,6 @@ from esx_drift.domain.text.wording import (
     list_host_names,
 )
 from esx_drift.messages.advice import find_advice
-from esx_drift.messages.kind_advice import Advice
 
 MAX_HEADLINE_KINDS = 2
 """How many kinds a title names."""

@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from esx_drift.domain.findings.kind_entry import Advice
+from esx_drift.domain.findings.kinds import FINDING_KINDS
 from esx_drift.domain.stored.types import Change, EventData, Finding
 from esx_drift.domain.text.wording import find_shell_argument, split_vib_key
 from esx_drift.messages.advice import find_advice
 from esx_drift.messages.finding_lines import build_host_placeholders, build_placeholders
-from esx_drift.messages.kind_advice import ADVICE_BY_KIND, Advice
 
 _VIB_GONE: Final = Advice(
     "",
@@ -39,14 +40,14 @@ def choose_advice(data: EventData, news: Sequence[Finding]) -> Advice:
     """The advice for what weighs most; ``news`` are the findings opened or raised, the worst first."""
     changes = data["changes"]
     if any(_is_vib(change, "added") for change in changes):
-        return ADVICE_BY_KIND["orphaned-vib"]
+        return FINDING_KINDS["orphaned-vib"].advice
     if _all(changes, lambda change: _is_vib(change, "removed")):
         return _VIB_GONE
     if _all(changes, lambda change: change["element"] == "host") and not list_hosts_to_accept(data):
         return _HOSTS_MOVED
     if news and not changes:
         return find_advice(news[0], of_cluster=data["cluster"] is not None)
-    return ADVICE_BY_KIND["drift-unreviewed"]
+    return FINDING_KINDS["drift-unreviewed"].advice
 
 
 def build_next_step(advice: Advice, data: EventData, news: Sequence[Finding]) -> NextStep | None:

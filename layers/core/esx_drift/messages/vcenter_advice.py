@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+from esx_drift.domain.findings.kind_entry import Advice
+from esx_drift.domain.findings.kinds import FINDING_KINDS, VCENTER_NOT_SEEN_NOTE
 from esx_drift.domain.stored.types import Finding
 from esx_drift.domain.vcenter_api import (
     PRIVILEGE_LIFECYCLE_GENERAL,
     PRIVILEGE_LIFECYCLE_SETTINGS,
     PRIVILEGE_READ,
 )
-from esx_drift.messages.kind_advice import ADVICE_BY_KIND, VCENTER_NOT_SEEN_NOTE, Advice
 
 type AdviceCase = tuple[Callable[[Finding], bool], Advice]
 """Whether it fits a finding, and the advice for it."""
@@ -48,12 +49,12 @@ def _lacks(headline: str, over: str, privilege: str, note: str = "") -> Advice:
 
 
 def _unreachable(step: str) -> Advice:
-    return replace(ADVICE_BY_KIND["vcenter-unreachable"], step=step)
+    return replace(FINDING_KINDS["vcenter-unreachable"].advice, step=step)
 
 
 def _misled(headline: str) -> Advice:
     step = "do host and port in its secret lead to the vCenter itself, and no proxy answers in its place?"
-    return replace(ADVICE_BY_KIND["vcenter-error"], headline=headline, step=step)
+    return replace(FINDING_KINDS["vcenter-error"].advice, headline=headline, step=step)
 
 
 _AUTHORIZATION: tuple[AdviceCase, ...] = (
@@ -173,7 +174,7 @@ _ERROR: tuple[AdviceCase, ...] = (
     (
         _lists_too_much,
         replace(
-            ADVICE_BY_KIND["vcenter-error"],
+            FINDING_KINDS["vcenter-error"].advice,
             headline="has more in one folder than it can list",
             end_headline="can list all its folders again",
             step="split that folder: the API lists at most 1,000 clusters or 2,500 hosts of one.",

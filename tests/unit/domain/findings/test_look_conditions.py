@@ -1,11 +1,12 @@
 """What one fresh look shows, how bad it is, and in which words."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from esx_drift.domain.findings.condition import Condition
-from esx_drift.domain.findings.look_conditions import list_look_conditions
+from esx_drift.domain.findings.condition import Condition, build_condition
+from esx_drift.domain.findings.look_conditions import keep_open_for_unseen, list_look_conditions
 from esx_drift.domain.images.consistency import list_document_inconsistencies
 from esx_drift.domain.images.report import (
     ReportedHost,
@@ -223,6 +224,38 @@ def test_what_was_not_accepted_stays_to_be_reviewed() -> None:
     found = look(cluster, accepted=accepted)[0]
     assert (found.kind, found.hosts) == ("drift-unreviewed", ("host-3",))
     assert found.summary == "esx3 is not as last accepted"
+
+
+@pytest.mark.parametrize(
+    ("second", "uniformity_opens"), [(X, False), (Y, True)], ids=["others uniform", "others not uniform"]
+)
+def test_an_unseen_host_keeps_open_each_kind_by_itself(second: Wire, *, uniformity_opens: bool) -> None:
+    """Not as accepted, and not uniform: what the hosts seen show of one kind says nothing of the other."""
+    known = snapshot_of(running(X, second, Y))
+    accepted = {
+        host: Accepted(image=known["hosts"][host]["image"], orphaned_vibs=[], snapshot="")
+        for host in ("host-1", "host-2")
+    } | {"host-3": Accepted(image="another", orphaned_vibs=[], snapshot="")}
+    seen = running(X, second)
+    blind = ClusterModel(seen.hosts, failed={"host-3": "esx3"})
+    found = [one for one in look(blind, baseline=known, accepted=accepted) if one.family == "drift"]
+    assert {one.kind: one.opens for one in found} == {
+        "drift-unreviewed": False,
+        "image-not-uniform": uniformity_opens,
+    }
+
+
+def test_what_unseen_hosts_keep_open_is_never_lost_to_another_kind() -> None:
+    """Nor to another subject; what is seen of the same goes before what was last known of it."""
+    uneven, unreviewed = (build_condition(kind, "seen") for kind in ("image-not-uniform", "drift-unreviewed"))
+    old = [replace(uneven, summary="last known"), replace(unreviewed, summary="last known")]
+    vibs = [build_condition("orphaned-vib", "it is so", subject=vib) for vib in ("a", "b")]
+    assert keep_open_for_unseen([uneven, vibs[0]], [*old, *vibs]) == [
+        uneven,
+        vibs[0],
+        replace(old[1], opens=False),
+        replace(vibs[1], opens=False),
+    ]
 
 
 @pytest.mark.parametrize(("since", "severity"), [(LATELY, "warning"), (LONG_AGO, "critical")])

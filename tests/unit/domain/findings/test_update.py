@@ -8,7 +8,9 @@ from esx_drift.domain.findings.update import CheckScope as Look
 from esx_drift.domain.findings.update import FindingsUpdate, update_findings
 from esx_drift.domain.stored.types import (
     SEVERITIES,
+    Family,
     Finding,
+    FindingKind,
     ResolvedBecause,
     SuspectedFinding,
     rank_severity,
@@ -20,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 CONFIRM_SECONDS = 600
-KINDS = {
+KINDS: dict[FindingKind, Family] = {
     "image-not-uniform": "drift",
     "orphaned-vib": "orphaned-vib",
     "host-failed": "failure",
@@ -30,7 +32,7 @@ SUBJECTS = ("", "host-16")
 USUAL = {"drift": "reverted", "orphaned-vib": "removed", "failure": "recovered"}
 
 
-def condition(kind: str = "host-failed", subject: str = "host-16", **changes: Any) -> Condition:  # noqa: ANN401
+def condition(kind: FindingKind = "host-failed", subject: str = "host-16", **changes: Any) -> Condition:  # noqa: ANN401
     """One that holds."""
     fields: dict[str, Any] = {
         "family": KINDS[kind],
@@ -133,7 +135,7 @@ class Ledger(RuleBasedStateMachine):
         left=st.booleans(),
     )
     def look(
-        self, met: list[Condition], tested: frozenset[str], seconds: int, *, counts: bool, left: bool
+        self, met: list[Condition], tested: frozenset[FindingKind], seconds: int, *, counts: bool, left: bool
     ) -> None:
         """One look, and what it must come to."""
         self.now += timedelta(seconds=seconds)
@@ -152,7 +154,7 @@ class Ledger(RuleBasedStateMachine):
             assert kept != cleared, "a suspect goes by a test that did not meet it, or by opening"
         self.findings, self.suspects = self.settled.findings, self.settled.suspects
 
-    def _count_meetings(self, met: list[Condition], kinds: frozenset[str], *, counts: bool) -> None:
+    def _count_meetings(self, met: list[Condition], kinds: frozenset[FindingKind], *, counts: bool) -> None:
         fingerprints = {one.fingerprint: one for one in met}
         for kind in kinds:
             for subject in SUBJECTS:
@@ -167,7 +169,7 @@ class Ledger(RuleBasedStateMachine):
         finding: Finding,
         before: dict[str, Finding],
         met: set[str],
-        kinds: frozenset[str],
+        kinds: frozenset[FindingKind],
         because: dict[str, ResolvedBecause],
     ) -> None:
         name = finding["fingerprint"]

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from esx_drift.domain.findings.condition import Condition
-from esx_drift.domain.findings.kinds import EXTRACTION_KINDS, VCENTER_KINDS
+from esx_drift.domain.findings.condition import Condition, build_condition
+from esx_drift.domain.findings.kinds import BLINDING_KINDS, HOST_KINDS
 from esx_drift.domain.fleet.fleet import VCenterSettings, find_excluding_pattern
 from esx_drift.domain.stored.types import FailedCluster, KnownCluster, LogState
 from esx_drift.domain.text.times import format_time, parse_time
@@ -80,10 +80,6 @@ def build_known_cluster(
 OVERDUE_INTERVALS: Final = 3
 
 
-BLINDING_KINDS: Final = VCENTER_KINDS | EXTRACTION_KINDS | {"document-invalid", "document-inconsistent"}
-"""What, while it is open, says why there is no look at a cluster."""
-
-
 def find_seen_since(before: LogState, now: datetime, interval: timedelta) -> str:
     """Since when a vCenter is listed without an outage in which its clusters missed a look.
 
@@ -113,16 +109,14 @@ def _is_explained(after: LogState, limit: datetime) -> bool:
     kinds = {finding["kind"] for finding in findings if parse_time(finding["last_seen"]) >= limit}
     coverage = after["coverage"]
     nobody = coverage is not None and coverage["covered"] == 0
-    return bool(kinds & BLINDING_KINDS) or (nobody and any(kind.startswith("host-") for kind in kinds))
+    return bool(kinds & BLINDING_KINDS) or (nobody and bool(kinds & HOST_KINDS))
 
 
 def _late(cluster: str, name: str, last_look_at: str | None) -> Condition:
     last = f"since {last_look_at}" if last_look_at else "so far"
-    return Condition(
-        "failure",
+    return build_condition(
         "check-overdue",
-        cluster,
-        "critical",
         f"{name} ({cluster}) has not been looked at {last}, and no failure says why",
+        subject=cluster,
         detail={"cluster": cluster, "name": name, "last_look_at": last_look_at},
     )

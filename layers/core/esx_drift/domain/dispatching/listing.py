@@ -12,21 +12,19 @@ from esx_drift.domain.dispatching.known_clusters import (
     choose_names,
     find_pattern_that_leaves_out,
 )
-from esx_drift.domain.findings.condition import Condition
-from esx_drift.domain.findings.kinds import LISTING_KINDS
+from esx_drift.domain.findings.condition import Condition, build_condition
+from esx_drift.domain.findings.kinds import LISTED_CLUSTER_KINDS, LISTING_KINDS
 from esx_drift.domain.fleet.fleet import VCenterSettings, find_excluding_pattern
 from esx_drift.domain.stored.types import (
     ExcludedCluster,
     FailedCluster,
     Finding,
+    FindingKind,
     KnownCluster,
     ResolvedBecause,
 )
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.versions import sort_naturally
-
-CLUSTER_KINDS = frozenset({"cluster-missing", "cluster-renamed", "check-overdue"})
-"""What a listing shows of single clusters, unless it is itself not to be trusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,7 @@ class ReconciledListing:
     missing: list[FailedCluster]
     notices: list[str]
     conditions: list[Condition]
-    ruled_out_kinds: frozenset[str]
+    ruled_out_kinds: frozenset[FindingKind]
 
     def list_listed_before(self, limit: datetime) -> list[str]:
         """The clusters that are listed, and were so before ``limit`` for the first time."""
@@ -106,7 +104,7 @@ def reconcile_listing(
                 vcenter, {cluster: after[cluster] for cluster in expected if cluster in listed}
             ),
         ],
-        ruled_out_kinds=LISTING_KINDS - CLUSTER_KINDS if is_shrunk else LISTING_KINDS,
+        ruled_out_kinds=LISTING_KINDS - LISTED_CLUSTER_KINDS if is_shrunk else LISTING_KINDS,
     )
 
 
@@ -117,7 +115,7 @@ def list_retired_by_pattern(
     return {
         fingerprint: "retired"
         for fingerprint, finding in findings.items()
-        if finding["kind"] in CLUSTER_KINDS and finding["subject"] not in reconciled.expected
+        if finding["kind"] in LISTED_CLUSTER_KINDS and finding["subject"] not in reconciled.expected
     }
 
 
@@ -148,13 +146,12 @@ def build_missing_cluster_condition(
     """Hiding a cluster is one way to blind us: critical after as long as any other blindness."""
     unseen_for = now - parse_time(known["last_listed_at"])
     is_blind = unseen_for > timedelta(seconds=vcenter.blind_after_seconds)
-    return Condition(
-        "failure",
+    return build_condition(
         "cluster-missing",
-        one["cluster"],
-        "critical" if is_blind else "warning",
         f"{one['name']} ({one['cluster']}) is no longer listed by {vcenter.name}: deleted, moved,"
         " or hidden from the account",
+        subject=one["cluster"],
+        severity="critical" if is_blind else None,
         detail={
             "cluster": one["cluster"],
             "name": one["name"],
@@ -170,13 +167,11 @@ def list_renamed_cluster_conditions(
     for cluster, known in watched.items():
         pattern = find_excluding_pattern(vcenter, cluster, known["name"])
         if pattern is not None:
-            yield Condition(
-                "failure",
+            yield build_condition(
                 "cluster-renamed",
-                cluster,
-                "warning",
                 f"{known['watched_as']} ({cluster}) is now called {known['name']}, and the fleet file leaves"
                 f" that out ({pattern}); it is checked all the same",
+                subject=cluster,
                 detail={"cluster": cluster, "name": known["name"], "before": known["watched_as"]},
             )
 
@@ -187,11 +182,8 @@ def build_shrunk_listing_condition(
     """A listing without over half of what was watched, or without anything: that is no cluster's end."""
     left = len(watched) - len(missing)
     what = f"only {left} of the {len(watched)} known clusters" if listed else "no cluster"
-    return Condition(
-        "failure",
+    return build_condition(
         "vcenter-authorization",
-        "",
-        "critical",
         f"{vcenter.name} lists {what}: the account has most likely lost its permission",
         detail={"listed": left, "known": len(watched)},
     )

@@ -1,1 +1,1 @@
-"""What a look, or a failure to look, shows to hold; and the findings that come of it."""
+"""Conditions that a check meets, the findings that come of them, and the registry of their kinds."""

@@ -1,44 +1,361 @@
-"""Which kinds of findings a look puts to the test: only these may be resolved by it."""
+"""The registry of finding kinds: all that one is, says and needs, in one place.
 
-LOGIN_KINDS = frozenset(
-    {"vcenter-unreachable", "vcenter-unavailable", "vcenter-error", "vcenter-authentication"}
+It is longer than other modules, since it is one table. docs/findings.md is made from it.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from esx_drift.domain.findings.kind_entry import Evidence, KindEntry
+from esx_drift.domain.stored.types import FindingKind
+
+VCENTER_NOT_SEEN_NOTE: Final = "Nothing is known of its clusters meanwhile; what was open stays open."
+
+_IMAGE_TASKS = "in vCenter > {cluster} > Monitor > Tasks, read why the last extraction of its image"
+_HOST_TASKS = (
+    "in vCenter > {scope} > Monitor > Events, read what happened to it; is it connected and powered on?"
 )
 
-VCENTER_KINDS = LOGIN_KINDS | {
-    "vcenter-authorization",
-    "vcenter-replaced",
-    "api-unsupported",
-    "cluster-missing",
+_ENTRIES: Final = (
+    KindEntry(
+        name="image-not-uniform",
+        family="drift",
+        severity="warning",
+        about="cluster",
+        ruled_out_by="look",
+        headline="hosts run different images",
+        end_headline="all hosts run the same image again",
+        step="in vCenter > {cluster} > Updates, remediate the hosts that are not on the wanted image.",
+    ),
+    KindEntry(
+        name="drift-unreviewed",
+        family="drift",
+        severity="warning",
+        about="cluster",
+        ruled_out_by="look",
+        headline="{hosts} no longer as last accepted",
+        end_headline="{hosts} as accepted again",
+        step=(
+            "in vCenter > {scope} > Monitor > Tasks and Events, find who changed it. Then remediate it, "
+            "or approve it:"
+        ),
+        command="esx-drift accept {cluster} --vcenter {vcenter}{only_hosts} --reason WHY",
+    ),
+    KindEntry(
+        name="orphaned-vib",
+        family="orphaned-vib",
+        severity="critical",
+        about="vib",
+        ruled_out_by="look",
+        headline="{vibs} on {hosts}",
+        end_headline="{vibs} gone from {hosts}",
+        step=(
+            "did anyone install it? If nobody did, isolate the host and leave the VIB on it: it is evidence. "
+            "Look at it on {first}:"
+        ),
+        command="{vib}",
+        note=(
+            "Orphaned: part of no known component. Usually a vendor's tool; also how attackers persist "
+            "(ATT&CK T1505.006)."
+        ),
+    ),
+    KindEntry(
+        name="vcenter-unreachable",
+        family="failure",
+        severity="warning",
+        about="vcenter",
+        ruled_out_by="login",
+        confirm=True,
+        blinding=True,
+        headline="not reachable",
+        end_headline="reachable again",
+        step="is the vCenter up, and do its name, port 443 and certificate work from where the checks run?",
+        note=VCENTER_NOT_SEEN_NOTE,
+    ),
+    KindEntry(
+        name="vcenter-unavailable",
+        family="failure",
+        severity="warning",
+        about="vcenter",
+        ruled_out_by="login",
+        confirm=True,
+        blinding=True,
+        headline="services don't answer (503)",
+        end_headline="services answer again",
+        step="in the appliance's own page (port 5480) > Services, see what is stopped or starting.",
+        note=VCENTER_NOT_SEEN_NOTE,
+    ),
+    KindEntry(
+        name="vcenter-error",
+        family="failure",
+        severity="warning",
+        about="vcenter",
+        ruled_out_by="login",
+        confirm=True,
+        blinding=True,
+        headline="answers with an error",
+        end_headline="answers without errors again",
+        step="look the error up in the appliance's logs of that time (vmware-updatemgr, vapi-endpoint).",
+        note=VCENTER_NOT_SEEN_NOTE,
+    ),
+    KindEntry(
+        name="vcenter-authentication",
+        family="failure",
+        severity="critical",
+        about="vcenter",
+        ruled_out_by="login",
+        blinding=True,
+        headline="login refused",
+        end_headline="login works again",
+        step=(
+            "put the right password into the secret esx-drift/vcenter/{vcenter}, and checks resume by "
+            "themselves. If it was right all along (expired, or the account was locked), mend that and:"
+        ),
+        command="esx-drift doctor --reset {vcenter}",
+        note="Not tried again with this password, so that the account isn't locked.",
+    ),
+    KindEntry(
+        name="vcenter-authorization",
+        family="failure",
+        severity="critical",
+        about="vcenter",
+        ruled_out_by="calls",
+        blinding=True,
+        hiding=True,
+        headline="account lacks a privilege",
+        end_headline="account has the privilege again",
+        step="see which privilege the account's role lacks:",
+        command="esx-drift doctor --vcenter {vcenter}",
+    ),
+    KindEntry(
+        name="vcenter-replaced",
+        family="failure",
+        severity="critical",
+        about="vcenter",
+        ruled_out_by="calls",
+        blinding=True,
+        headline="another vCenter answers as {vcenter}",
+        end_headline="{vcenter} is the known vCenter again",
+        step=(
+            "does its secret still name the right host? If it was reinstalled or restored on purpose, "
+            "accept it:"
+        ),
+        command="esx-drift accept @{vcenter} --reason WHY",
+        note="Nothing of it is compared until a person has accepted it.",
+    ),
+    KindEntry(
+        name="api-unsupported",
+        family="failure",
+        severity="warning",
+        about="vcenter",
+        ruled_out_by="calls",
+        blinding=True,
+        headline="older than 8.0 U3: it has no report of installed images",
+        end_headline="it has the report of installed images now",
+        step="update the vCenter to 8.0 U3 or later; or take it out of the fleet file and push that:",
+        command="esx-drift fleet push FILE",
+    ),
+    KindEntry(
+        name="cluster-missing",
+        family="failure",
+        severity="warning",
+        about="cluster",
+        ruled_out_by="calls",
+        blinding=True,
+        hiding=True,
+        headline="{clusters} no longer listed",
+        end_headline="{clusters} listed again",
+        step=(
+            "deleted on purpose, or did the account lose its permission there? What is gone for good has to "
+            "be retired:"
+        ),
+        command="esx-drift retire {cluster} --vcenter {vcenter} --reason WHY",
+    ),
+    KindEntry(
+        name="cluster-renamed",
+        family="failure",
+        severity="warning",
+        about="cluster",
+        ruled_out_by="listing",
+        headline="{clusters} has a name that the fleet file leaves out",
+        end_headline="{clusters} has a name to be watched again",
+        step="who renamed it? It is checked until the fleet file is changed, or a person retires it:",
+        command="esx-drift retire {cluster} --vcenter {vcenter} --reason WHY",
+    ),
+    KindEntry(
+        name="check-overdue",
+        family="failure",
+        severity="critical",
+        about="cluster",
+        ruled_out_by="listing",
+        headline="{clusters} not looked at for too long, and nothing says why",
+        end_headline="{clusters} looked at again",
+        step="see the alarms and dead letter queues of the stack, then the last looks:",
+        command="esx-drift status",
+    ),
+    KindEntry(
+        name="clock-skewed",
+        family="failure",
+        severity="warning",
+        about="vcenter",
+        ruled_out_by="clock",
+        headline="its clock is {skew} ours",
+        end_headline="its clock agrees with ours again",
+        step="set the vCenter's time servers (NTP): its own page at port 5480 > Time.",
+        note="Times of extractions in messages are the vCenter's.",
+    ),
+    KindEntry(
+        name="document-invalid",
+        family="failure",
+        severity="warning",
+        about="cluster",
+        ruled_out_by="look",
+        blinding=True,
+        headline="the report is not what the API promises, and was not used",
+        end_headline="the report is valid again",
+        step="the reply is kept, and the record says where. See what is wrong with it:",
+        command="esx-drift validate DOCUMENT.json",
+    ),
+    KindEntry(
+        name="document-inconsistent",
+        family="failure",
+        severity="warning",
+        about="cluster",
+        ruled_out_by="look",
+        blinding=True,
+        headline="the report contradicts itself",
+        end_headline="the report is consistent again",
+        step="in vCenter > {cluster} > Updates > Image, see whether hosts are shown twice or not at all.",
+    ),
+    KindEntry(
+        name="extraction-unavailable",
+        family="failure",
+        severity="warning",
+        about="cluster",
+        ruled_out_by="look",
+        blinding=True,
+        headline="the vCenter has no report for the cluster",
+        end_headline="the vCenter has a report again",
+        step=f"{_IMAGE_TASKS} left no report.",
+    ),
+    KindEntry(
+        name="extraction-failed",
+        family="failure",
+        severity="warning",
+        about="cluster",
+        ruled_out_by="look",
+        blinding=True,
+        headline="the vCenter could not extract the image",
+        end_headline="the image can be extracted again",
+        step=f"{_IMAGE_TASKS} failed.",
+    ),
+    KindEntry(
+        name="extraction-timeout",
+        family="failure",
+        severity="warning",
+        about="cluster",
+        ruled_out_by="look",
+        blinding=True,
+        headline="extracting the image takes too long",
+        end_headline="extracting the image ends in time again",
+        step=f"{_IMAGE_TASKS} doesn't end.",
+    ),
+    KindEntry(
+        name="extraction-stale",
+        family="failure",
+        severity="warning",
+        about="cluster",
+        ruled_out_by="look",
+        blinding=True,
+        headline="no new report, so nothing new is known",
+        end_headline="there is a new report again",
+        step=f"{_IMAGE_TASKS} gives nothing new.",
+    ),
+    KindEntry(
+        name="eligibility-failed",
+        family="failure",
+        severity="warning",
+        about="cluster",
+        ruled_out_by="look",
+        blinding=True,
+        headline="the cluster can't be read",
+        end_headline="the cluster can be read",
+        step="in vCenter > {cluster} > Updates > Image, see which hosts don't meet the requirements.",
+    ),
+    KindEntry(
+        name="host-failed",
+        family="failure",
+        severity="warning",
+        about="host",
+        ruled_out_by="look",
+        headline="{hosts} could not be read",
+        end_headline="{hosts} can be read again",
+        step=_HOST_TASKS,
+    ),
+    KindEntry(
+        name="host-not-covered",
+        family="failure",
+        severity="warning",
+        about="host",
+        ruled_out_by="look",
+        headline="{hosts} not in the report",
+        end_headline="{hosts} in the report again",
+        step=_HOST_TASKS,
+    ),
+    KindEntry(
+        name="host-unsupported",
+        family="failure",
+        severity="info",
+        about="host",
+        ruled_out_by="look",
+        headline="{hosts} too old to be read",
+        end_headline="{hosts} can be read now",
+        step="update the host: images need ESXi 7.0.2 or later.",
+    ),
+    KindEntry(
+        name="host-error",
+        family="failure",
+        severity="warning",
+        about="host",
+        ruled_out_by="look",
+        headline="{hosts} reported with an error",
+        end_headline="{hosts} without errors again",
+        step=_HOST_TASKS,
+    ),
+)
+
+FINDING_KINDS: Final[Mapping[str, KindEntry]] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
+"""By name, in the order of the docs."""
+
+_INCLUDES: Final[Mapping[Evidence, tuple[Evidence, ...]]] = {
+    "login": ("login",),
+    "calls": ("login", "calls"),
+    "listing": ("login", "calls", "listing"),
+    "look": ("login", "calls", "look"),
+    "clock": ("clock",),
 }
-"""What is disproved by a vCenter that answers every call."""
 
-LISTING_KINDS = VCENTER_KINDS | {"check-overdue", "cluster-renamed"}
+
+def list_kinds_ruled_out_by(evidence: Evidence) -> frozenset[FindingKind]:
+    """The kinds that are over if they are not met again where there is this evidence."""
+    return frozenset(entry.name for entry in _ENTRIES if entry.ruled_out_by in _INCLUDES[evidence])
+
+
+LOGIN_KINDS: Final = list_kinds_ruled_out_by("login")
+VCENTER_KINDS: Final = list_kinds_ruled_out_by("calls")
+LISTING_KINDS: Final = list_kinds_ruled_out_by("listing")
 """What a run of the dispatcher tests, in the vCenter's own log."""
-
-EXTRACTION_KINDS = frozenset(
-    {
-        "extraction-unavailable",
-        "extraction-failed",
-        "extraction-timeout",
-        "extraction-stale",
-        "eligibility-failed",
-    }
-)
-"""What only a new report disproves."""
-
-REPORT_KINDS = frozenset(
-    {
-        "document-invalid",
-        "document-inconsistent",
-        "host-failed",
-        "host-not-covered",
-        "host-unsupported",
-        "host-error",
-        "image-not-uniform",
-        "drift-unreviewed",
-        "orphaned-vib",
-    }
-)
-
-LOOK_KINDS = VCENTER_KINDS | EXTRACTION_KINDS | REPORT_KINDS
+LOOK_KINDS: Final = list_kinds_ruled_out_by("look")
 """What a look at a cluster tests, in the cluster's log."""
+CLOCK_KINDS: Final = list_kinds_ruled_out_by("clock")
+
+OUTAGE_KINDS: Final = frozenset(
+    entry.name for entry in _ENTRIES if entry.name in VCENTER_KINDS and entry.about == "vcenter"
+)
+"""What keeps a vCenter as a whole from being listed, in its own log."""
+LISTED_CLUSTER_KINDS: Final = LISTING_KINDS - OUTAGE_KINDS
+"""What a listing shows of single clusters."""
+HOST_KINDS: Final = frozenset(entry.name for entry in _ENTRIES if entry.about == "host")
+BLINDING_KINDS: Final = frozenset(entry.name for entry in _ENTRIES if entry.blinding)
+HIDING_KINDS: Final = frozenset(entry.name for entry in _ENTRIES if entry.hiding)

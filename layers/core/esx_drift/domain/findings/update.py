@@ -1,7 +1,7 @@
-"""The ledger: conditions that hold now, against findings that are open, give transitions.
+"""Conditions that hold now, put together with the findings that are open, give transitions.
 
-A finding is a level, told at its edges only: opened, raised, resolved. A condition that is met once
-by chance is a suspect; met again ``confirm_after`` later it opens a finding.
+A finding is open as long as its condition holds; only opened, raised and resolved are news. A condition that
+has to be confirmed is a suspect at first; met again ``confirm_after`` later it opens a finding.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,10 +9,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from esx_drift.domain.findings.condition import Condition
-from esx_drift.domain.stored.types import Family, Finding, ResolvedBecause, SuspectedFinding, rank_severity
+from esx_drift.domain.stored.types import (
+    Family,
+    Finding,
+    FindingKind,
+    ResolvedBecause,
+    SuspectedFinding,
+    rank_severity,
+)
 from esx_drift.domain.text.times import format_time, parse_time
 
-_RESOLVED: Mapping[Family, ResolvedBecause] = {
+_USUAL_REASONS: Mapping[Family, ResolvedBecause] = {
     "drift": "reverted",
     "orphaned-vib": "removed",
     "failure": "recovered",
@@ -21,18 +28,30 @@ _RESOLVED: Mapping[Family, ResolvedBecause] = {
 
 @dataclass(frozen=True, slots=True)
 class CheckScope:
-    """What a look put to the test: when, which kinds, and how far apart two meetings must be."""
+    """What a check can say of findings.
+
+    Attributes:
+        now: When it was done.
+        kinds: The kinds that it rules out where it does not meet them.
+        confirm_after_seconds: How far apart a condition must be met twice.
+        counts: False if nothing is suspected, or opened by being met twice (a run of chosen clusters).
+    """
 
     now: datetime
-    kinds: frozenset[str]
+    kinds: frozenset[FindingKind]
     confirm_after_seconds: int
     counts: bool = True
-    """False: nothing new is suspected or opened by being met twice (a run of chosen clusters)."""
 
 
 @dataclass(frozen=True, slots=True)
 class FindingsUpdate:
-    """The ledger afterwards. ``told`` holds every open finding and the resolved ones, with transitions."""
+    """What is open after a check.
+
+    Attributes:
+        transitions: Every open finding and those resolved now, each with its transition.
+        findings: The open ones by fingerprint.
+        suspects: Conditions that must be met once more, by fingerprint.
+    """
 
     transitions: list[Finding]
     findings: dict[str, Finding]
@@ -48,56 +67,66 @@ def update_findings(
     findings: Mapping[str, Finding],
     suspects: Mapping[str, SuspectedFinding],
     conditions: Iterable[Condition],
-    test: CheckScope,
+    scope: CheckScope,
     because: Mapping[str, ResolvedBecause],
 ) -> FindingsUpdate:
-    """Bring the ledger up to date; ``because``: reasons of resolved findings that are not the usual ones."""
+    """Open, keep, raise and resolve findings by the conditions that were met.
+
+    Args:
+        findings: The open findings by fingerprint.
+        suspects: What has to be met once more, by fingerprint.
+        conditions: What holds now.
+        scope: What the check can say of findings.
+        because: Why findings are resolved, by fingerprint, where it is not the usual reason of the family.
+    """
     met = {condition.fingerprint: condition for condition in conditions}
-    told: list[Finding] = []
-    left = {
+    updated: list[Finding] = []
+    suspected = {
         fingerprint: suspect
         for fingerprint, suspect in suspects.items()
-        if fingerprint not in met and suspect["kind"] not in test.kinds
+        if fingerprint not in met and suspect["kind"] not in scope.kinds
     }
     for fingerprint, condition in met.items():
-        known = findings.get(fingerprint)
-        if known is not None:
-            told.append(_held(known, condition, test))
+        if fingerprint in findings:
+            updated.append(_keep(findings[fingerprint], condition, scope))
+        elif not condition.opens:
             continue
-        if not condition.opens:
-            continue
-        suspect = _suspected(suspects.get(fingerprint), condition, test)
-        if not condition.confirm:
-            told.append(_opened(condition, test, format_time(test.now)))
-        elif _confirmed(suspect, test):
-            tried = replace(condition, detail={**condition.detail, "tries": suspect["count"]})
-            told.append(_opened(tried, test, suspect["first_at"]))
-        elif test.counts:
-            left[fingerprint] = suspect
-        elif fingerprint in suspects:
-            left[fingerprint] = suspects[fingerprint]
-    told += [_unmet(finding, test, because) for name, finding in findings.items() if name not in met]
+        elif not condition.confirm:
+            updated.append(_open(condition, scope, format_time(scope.now)))
+        else:
+            suspect = _count(suspects.get(fingerprint), condition, scope)
+            if _is_confirmed(suspect, scope):
+                updated.append(_open_confirmed(condition, scope, suspect))
+            elif scope.counts:
+                suspected[fingerprint] = suspect
+            elif fingerprint in suspects:
+                suspected[fingerprint] = suspects[fingerprint]
+    unmet = [finding for fingerprint, finding in findings.items() if fingerprint not in met]
+    updated += [_resolve_or_keep(finding, scope, because) for finding in unmet]
     return FindingsUpdate(
-        transitions=sorted(
-            told, key=lambda finding: (finding["family"], finding["kind"], finding["subject"])
-        ),
-        findings={one["fingerprint"]: one for one in told if one["transition"] != "resolved"},
-        suspects=left,
+        transitions=sorted(updated, key=lambda each: (each["family"], each["kind"], each["subject"])),
+        findings={each["fingerprint"]: each for each in updated if each["transition"] != "resolved"},
+        suspects=suspected,
     )
 
 
-def _suspected(before: SuspectedFinding | None, condition: Condition, test: CheckScope) -> SuspectedFinding:
+def _count(before: SuspectedFinding | None, condition: Condition, scope: CheckScope) -> SuspectedFinding:
     if before is None:
-        return {"kind": condition.kind, "count": 1, "first_at": format_time(test.now)}
+        return {"kind": condition.kind, "count": 1, "first_at": format_time(scope.now)}
     return {**before, "count": before["count"] + 1}
 
 
-def _confirmed(suspect: SuspectedFinding, test: CheckScope) -> bool:
-    apart = test.now - parse_time(suspect["first_at"])
-    return test.counts and suspect["count"] > 1 and apart >= timedelta(seconds=test.confirm_after_seconds)
+def _is_confirmed(suspect: SuspectedFinding, scope: CheckScope) -> bool:
+    apart = scope.now - parse_time(suspect["first_at"])
+    return scope.counts and suspect["count"] > 1 and apart >= timedelta(seconds=scope.confirm_after_seconds)
 
 
-def _opened(condition: Condition, test: CheckScope, opened_at: str) -> Finding:
+def _open_confirmed(condition: Condition, scope: CheckScope, suspect: SuspectedFinding) -> Finding:
+    tried = replace(condition, detail={**condition.detail, "tries": suspect["count"]})
+    return _open(tried, scope, suspect["first_at"])
+
+
+def _open(condition: Condition, scope: CheckScope, opened_at: str) -> Finding:
     return {
         "fingerprint": condition.fingerprint,
         "family": condition.family,
@@ -106,7 +135,7 @@ def _opened(condition: Condition, test: CheckScope, opened_at: str) -> Finding:
         "severity": condition.severity,
         "hosts": list(condition.hosts),
         "opened_at": opened_at,
-        "last_seen": format_time(test.now),
+        "last_seen": format_time(scope.now),
         "transition": "opened",
         "resolved_because": None,
         "summary": condition.summary,
@@ -114,18 +143,18 @@ def _opened(condition: Condition, test: CheckScope, opened_at: str) -> Finding:
     }
 
 
-def _held(known: Finding, condition: Condition, test: CheckScope) -> Finding:
-    raised = rank_severity(condition.severity) > rank_severity(known["severity"])
-    severity = condition.severity if raised else known["severity"]
+def _keep(finding: Finding, condition: Condition, scope: CheckScope) -> Finding:
+    """The finding as the condition says now; its severity is raised, never lowered."""
+    is_raised = rank_severity(condition.severity) > rank_severity(finding["severity"])
     return {
-        **_opened(condition, test, known["opened_at"]),
-        "severity": severity,
-        "transition": "raised" if raised else "still",
+        **_open(condition, scope, finding["opened_at"]),
+        "severity": condition.severity if is_raised else finding["severity"],
+        "transition": "raised" if is_raised else "still",
     }
 
 
-def _unmet(finding: Finding, test: CheckScope, because: Mapping[str, ResolvedBecause]) -> Finding:
-    if finding["kind"] not in test.kinds:
+def _resolve_or_keep(finding: Finding, scope: CheckScope, because: Mapping[str, ResolvedBecause]) -> Finding:
+    if finding["kind"] not in scope.kinds:
         return {**finding, "transition": "still"}
-    reason = because.get(finding["fingerprint"], _RESOLVED[finding["family"]])
+    reason = because.get(finding["fingerprint"], _USUAL_REASONS[finding["family"]])
     return {**finding, "transition": "resolved", "resolved_because": reason}

@@ -31,6 +31,36 @@ type Severity = Literal["info", "warning", "critical"]
 type Family = Literal["drift", "failure", "orphaned-vib"]
 
 
+type FindingKind = Literal[
+    "image-not-uniform",
+    "drift-unreviewed",
+    "orphaned-vib",
+    "vcenter-unreachable",
+    "vcenter-unavailable",
+    "vcenter-error",
+    "vcenter-authentication",
+    "vcenter-authorization",
+    "vcenter-replaced",
+    "api-unsupported",
+    "cluster-missing",
+    "cluster-renamed",
+    "check-overdue",
+    "clock-skewed",
+    "document-invalid",
+    "document-inconsistent",
+    "extraction-unavailable",
+    "extraction-failed",
+    "extraction-timeout",
+    "extraction-stale",
+    "eligibility-failed",
+    "host-failed",
+    "host-not-covered",
+    "host-unsupported",
+    "host-error",
+]
+"""Each has an entry in ``domain.findings.kinds``."""
+
+
 type Transition = Literal["opened", "raised", "still", "resolved"]
 
 
@@ -78,7 +108,7 @@ class Finding(TypedDict):
 
     fingerprint: str
     family: Family
-    kind: str
+    kind: FindingKind
     subject: str
     severity: Severity
     hosts: list[str]
@@ -93,7 +123,7 @@ class Finding(TypedDict):
 class SuspectedFinding(TypedDict):
     """A condition that was met but must be met again, ``confirm_after`` later, to open a finding."""
 
-    kind: str
+    kind: FindingKind
     count: int
     first_at: str
 

@@ -1,0 +1,134 @@
+"""The registry of finding kinds: complete, and the same as what is written elsewhere.
+
+``pytest --refresh-goldens`` writes the table of docs/findings.md anew.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from esx_drift.domain.findings.condition import build_condition
+from esx_drift.domain.findings.kind_entry import Evidence, KindEntry
+from esx_drift.domain.findings.kinds import (
+    CLOCK_KINDS,
+    FINDING_KINDS,
+    LISTING_KINDS,
+    LOGIN_KINDS,
+    LOOK_KINDS,
+    OUTAGE_KINDS,
+    VCENTER_KINDS,
+    list_kinds_ruled_out_by,
+)
+from esx_drift.domain.stored.types import Family, FindingKind
+from esx_drift.errors import VCENTER_FAILURES, ContractViolation
+
+from tests.paths import SCHEMAS
+
+DOCS = Path("docs/findings.md")
+KINDS = list(FINDING_KINDS)
+
+
+def test_the_type_names_the_kinds_of_the_registry() -> None:
+    """In its order, each once: so the type checker knows every kind."""
+    assert list(get_args(FindingKind.__value__)) == KINDS
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_is_ruled_out_by_something(kind: str) -> None:
+    """By a look at the cluster, a listing of the vCenter, or its clock: else it would never be resolved."""
+    assert kind in LOOK_KINDS | LISTING_KINDS | CLOCK_KINDS
+
+
+def test_more_evidence_rules_out_more() -> None:
+    """Who answers every call has let us in; a report and a listing take every call."""
+    assert LOGIN_KINDS < VCENTER_KINDS < LOOK_KINDS
+    assert VCENTER_KINDS < LISTING_KINDS
+    kinds = [list_kinds_ruled_out_by(evidence) for evidence in get_args(Evidence.__value__)]
+    assert all(kinds)
+
+
+@pytest.mark.parametrize("entry", FINDING_KINDS.values(), ids=KINDS)
+def test_each_kind_has_words(entry: KindEntry) -> None:
+    """For its beginning, its end, and what is to be done next."""
+    assert all((entry.headline, entry.end_headline, entry.step))
+    assert entry.headline != entry.end_headline
+
+
+@pytest.mark.parametrize("entry", FINDING_KINDS.values(), ids=KINDS)
+def test_a_condition_is_what_the_registry_says(entry: KindEntry) -> None:
+    """Unless it says another severity."""
+    condition = build_condition(entry.name, "It is so.")
+    assert (condition.family, condition.severity, condition.confirm) == (
+        entry.family,
+        entry.severity,
+        entry.confirm,
+    )
+    assert build_condition(entry.name, "It is so.", severity="info").severity == "info"
+
+
+def test_each_failure_of_a_vcenter_has_a_kind() -> None:
+    """Its reason is the kind; and what keeps a whole vCenter away says why its clusters are not seen."""
+    assert {error.reason for error in (*VCENTER_FAILURES, ContractViolation)} <= set(KINDS)
+    assert all(FINDING_KINDS[kind].blinding for kind in OUTAGE_KINDS)
+
+
+@pytest.mark.parametrize("family", get_args(Family.__value__))
+def test_the_schema_of_events_names_the_kinds_of_each_family(family: str) -> None:
+    """Each once."""
+    rules = json.loads((SCHEMAS / "event.schema.json").read_text())["$defs"]["finding"]["allOf"]
+    (then,) = (
+        rule["then"]["properties"]["kind"]
+        for rule in rules
+        if rule["if"]["properties"].get("family") == {"const": family}
+    )
+    named = then["enum"] if "enum" in then else [then["const"]]
+    assert sorted(named) == sorted(kind for kind, entry in FINDING_KINDS.items() if entry.family == family)
+
+
+def test_the_schema_of_fleet_files_names_the_kinds() -> None:
+    """Each once, for the rules about findings."""
+    schema = json.loads((SCHEMAS / "fleet.schema.json").read_text())
+    (named,) = _find_enums_of_kinds(schema)
+    assert sorted(named) == sorted(KINDS)
+
+
+def _find_enums_of_kinds(schema: Any) -> Iterator[list[str]]:  # noqa: ANN401 -- JSON
+    if isinstance(schema, dict):
+        if KINDS[0] in schema.get("enum", ()):
+            yield schema["enum"]
+        schema = list(schema.values())
+    if isinstance(schema, list):
+        for inner in schema:
+            yield from _find_enums_of_kinds(inner)
+
+
+def test_the_table_of_the_docs_is_the_registry(*, refresh_goldens: bool) -> None:
+    """Row for row; --refresh-goldens writes it anew."""
+    text = DOCS.read_text()
+    between = re.search(r"(<!-- kinds -->\n\|.*\n\|[-|]+\n)(.*?)(<!-- /kinds -->)", text, re.DOTALL)
+    assert between is not None
+    table = "".join(f"{_render_row(entry)}\n" for entry in FINDING_KINDS.values())
+    if refresh_goldens:
+        DOCS.write_text(text[: between.start(2)] + table + text[between.end(2) :])
+    else:
+        assert between[2] == table
+
+
+def _render_row(entry: KindEntry) -> str:
+    command = f" `{entry.command}`" if entry.command else ""
+    traits = {"twice": entry.confirm, "blinding": entry.blinding, "hiding": entry.hiding}
+    cells = (
+        f"`{entry.name}`",
+        entry.family,
+        entry.severity,
+        entry.about,
+        entry.ruled_out_by,
+        ", ".join(name for name, holds in traits.items() if holds),
+        f"{entry.headline} / {entry.end_headline}",
+        f"{entry.step}{command}",
+        entry.note,
+    )
+    return f"| {' | '.join(cell.replace('|', '\\|') for cell in cells)} |".replace("|  |", "| |")
