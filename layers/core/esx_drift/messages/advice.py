@@ -7,24 +7,27 @@ from typing import Final
 
 from esx_drift.domain.findings.kind_entry import Advice
 from esx_drift.domain.findings.kinds import FINDING_KINDS, OUTAGE_KINDS, VCENTER_NOT_SEEN_NOTE
-from esx_drift.domain.stored.types import Finding
+from esx_drift.domain.stored.types import Finding, FindingKind
 from esx_drift.messages.vcenter_advice import VCENTER_CASES, AdviceCase, has_fact
 
 CLUSTER_NOT_SEEN_NOTE: Final = "This cluster is not seen meanwhile; what was open stays open."
 
 
 def find_advice(finding: Finding, *, of_cluster: bool) -> Advice:
-    """The advice for a finding; ``of_cluster``: it stands in a cluster's own log.
+    """Find the advice for a finding: the first case that fits, else what the registry says of its kind.
 
-    There the vCenter is named, since the place is the cluster's: "vCenter not reachable".
+    Args:
+        finding: The finding.
+        of_cluster: It stands in a cluster's own log. There the vCenter is named ("vCenter not reachable"),
+            since the place is the cluster's.
     """
     kind = finding["kind"]
     fitting = (advice for fits, advice in ADVICE_CASES.get(kind, ()) if fits(finding))
     advice = next(fitting, FINDING_KINDS[kind].advice)
-    return _of_cluster(kind, advice) if of_cluster else advice
+    return _word_for_cluster(kind, advice) if of_cluster else advice
 
 
-def _of_cluster(kind: str, advice: Advice) -> Advice:
+def _word_for_cluster(kind: FindingKind, advice: Advice) -> Advice:
     if kind == "cluster-missing":
         return replace(
             advice, headline="no longer found in the vCenter", end_headline="found in the vCenter again"
@@ -43,7 +46,11 @@ def _is_harmless(finding: Finding) -> bool:
     return finding["severity"] == "info"
 
 
-ADVICE_CASES: Mapping[str, tuple[AdviceCase, ...]] = MappingProxyType(
+def _has_no_task(finding: Finding) -> bool:
+    return finding["detail"].get("task_status", "") is None
+
+
+ADVICE_CASES: Final[Mapping[FindingKind, tuple[AdviceCase, ...]]] = MappingProxyType(
     {
         **VCENTER_CASES,
         "document-inconsistent": (
@@ -59,7 +66,7 @@ ADVICE_CASES: Mapping[str, tuple[AdviceCase, ...]] = MappingProxyType(
         ),
         "extraction-timeout": (
             (
-                lambda finding: finding["detail"].get("task_status", "") is None,
+                _has_no_task,
                 Advice(
                     "busy with something else, so that its image can't be extracted",
                     "its image can be extracted again",

@@ -1,4 +1,4 @@
-"""Changes as lines for a person."""
+"""Changes as headlines and lines for a person."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from esx_drift.domain.text.wording import (
     split_vib_key,
 )
 
-_WHAT: Final[Mapping[str, str]] = {
+_ELEMENTS: Final[Mapping[str, str]] = {
     "base_image": "ESXi",
     "add_on": "Add-on",
     "component": "{key}",
@@ -23,95 +23,121 @@ _WHAT: Final[Mapping[str, str]] = {
     "removed_component": "Removed component {key}",
     "alternative_image": "Alternative image {key}",
 }
-_ON_THE_LIST: Final[Mapping[str, str]] = {"added": "now on", "removed": "no longer on"}
-_VERBS: Final[Mapping[str, str]] = {"added": "appeared on", "removed": "gone from"}
+_REMOVED_LIST_VERBS: Final[Mapping[str, str]] = {"added": "now on", "removed": "no longer on"}
+_VIB_VERBS: Final[Mapping[str, str]] = {"added": "appeared on", "removed": "gone from"}
+_HOST_VERBS: Final[Mapping[str, str]] = {"added": "joined", "removed": "left", "changed": "added again"}
 
 
 def render_change_lines(
     changes: Sequence[Change], names: Mapping[str, str], coverage: Coverage | None
 ) -> list[str]:
-    """One line a change, the worst first; a VIB replaced by another version of itself is one line."""
-    pairs = _replaced(changes)
+    """Render one line a change, the worst first; a VIB replaced by another version of itself is one line.
+
+    Args:
+        changes: The changes.
+        names: The names of hosts by id.
+        coverage: How many hosts there are; None: not known.
+    """
+    pairs = _pair_replaced_vibs(changes)
     paired = {id(change) for pair in pairs for change in pair}
-    single = [change for change in changes if id(change) not in paired]
-    lines = [(change["severity"], _line(change), change) for change in single]
-    lines += [(new["severity"], _replacement(old, new), new) for old, new in pairs]
-    worst_first = sorted(lines, key=lambda line: line[0] != "critical")
-    return [f"{text}{_on(change, names, coverage)}" for _, text, change in worst_first]
+    lines = [(change, _render_change(change)) for change in changes if id(change) not in paired]
+    lines += [(new, _render_replacement(old, new)) for old, new in pairs]
+    worst_first = sorted(lines, key=lambda line: line[0]["severity"] != "critical")
+    return [f"{text}{_render_hosts(change, names, coverage)}" for change, text in worst_first]
 
 
 def render_change_headline(changes: Sequence[Change], coverage: Coverage | None, *, at_least: bool) -> str:
-    """``1 of 12 hosts changed``, ``3 of 12 hosts: ESXi 8.0.3 → 8.0.4``, ``1 host joined, 1 host left``."""
-    software = [change for change in changes if change["element"] != "host"]
-    hosts = {host for change in software for host in change["hosts"]}
-    parts = []
-    if hosts:
-        moved = format_share(len(hosts), coverage)
-        image = [change for change in software if change["element"] == "base_image"]
-        one = len(image) == 1 and set(image[0]["hosts"]) == hosts and not image[0]["alternative_image"]
-        parts.append(f"{moved}: {_line(image[0])}" if one else f"{moved} changed")
-    for kind, verb in (("added", "joined"), ("removed", "left"), ("changed", "added again")):
+    """``1 of 12 hosts changed``, ``3 of 12 hosts: ESXi 8.0.3 → 8.0.4``, ``1 host joined, 1 host left``.
+
+    Args:
+        changes: The changes, none of them an orphaned VIB.
+        coverage: How many hosts there are; None: not known.
+        at_least: There are more changes than the event had room for.
+    """
+    parts = _list_software_headlines(changes, coverage)
+    for kind, verb in _HOST_VERBS.items():
         number = sum(change["element"] == "host" and change["kind"] == kind for change in changes)
         parts += [f"{format_count(number, 'host')} {verb}"] if number else []
-    said = ", ".join(parts) or format_count(len(changes), "change")
-    return f"at least {said}" if at_least else said
+    headline = ", ".join(parts) or format_count(len(changes), "change")
+    return f"at least {headline}" if at_least else headline
+
+
+def _list_software_headlines(changes: Sequence[Change], coverage: Coverage | None) -> list[str]:
+    """One headline, or none where no host's software changed."""
+    software = [change for change in changes if change["element"] != "host"]
+    hosts = {host for change in software for host in change["hosts"]}
+    if not hosts:
+        return []
+    share = format_share(len(hosts), coverage)
+    base_images = [change for change in software if change["element"] == "base_image"]
+    if len(base_images) == 1:
+        (base_image,) = base_images
+        if set(base_image["hosts"]) == hosts and not base_image["alternative_image"]:
+            return [f"{share}: {_render_change(base_image)}"]
+    return [f"{share} changed"]
 
 
 def render_vib_headline(changes: Sequence[Change], coverage: Coverage | None, *, at_least: bool) -> str:
-    """``VIB smntemp 910.1 appeared on 3 of 12 hosts``, ``2 orphaned VIBs appeared on 3 of 12 hosts``."""
-    pairs = _replaced(changes)
+    """``VIB smntemp 910.1 appeared on 3 of 12 hosts``, ``2 orphaned VIBs appeared on 3 of 12 hosts``.
+
+    Args:
+        changes: The changes, each of them an orphaned VIB.
+        coverage: How many hosts there are; None: not known.
+        at_least: There are more changes than the event had room for.
+    """
+    pairs = _pair_replaced_vibs(changes)
     hosts = {host for change in changes for host in change["hosts"]}
-    where = f"{'at least ' if at_least else ''}{format_share(len(hosts), coverage)}"
+    share = f"{'at least ' if at_least else ''}{format_share(len(hosts), coverage)}"
     if len(pairs) == 1 and len(changes) == len(pairs[0]):
-        return f"VIB {_replacement(*pairs[0])} on {where}"
+        return f"VIB {_render_replacement(*pairs[0])} on {share}"
     kinds = {change["kind"] for change in changes}
-    verb = "changed on" if len(kinds) > 1 else _VERBS[kinds.pop()]
+    verb = "changed on" if len(kinds) > 1 else _VIB_VERBS[kinds.pop()]
     name, version = split_vib_key(changes[0]["key"])
-    # What follows the dash tells whom it was built for: the line below has it, a title has no room for it.
-    one = f"VIB {name} {version.partition('-')[0]}".rstrip()
-    return f"{one if len(changes) == 1 else format_count(len(changes), 'orphaned VIB')} {verb} {where}"
+    # What follows the dash says whom it was built for: the line below has it, a title has no room for it.
+    only = f"VIB {name} {version.partition('-')[0]}".rstrip()
+    vibs = only if len(changes) == 1 else format_count(len(changes), "orphaned VIB")
+    return f"{vibs} {verb} {share}"
 
 
-def _replaced(changes: Sequence[Change]) -> list[tuple[Change, Change]]:
-    """VIBs gone and appeared by the same name on the same hosts, one of each."""
+def _pair_replaced_vibs(changes: Sequence[Change]) -> list[tuple[Change, Change]]:
+    """Pair VIBs gone and appeared by the same name on the same hosts, one of each: the old, the new."""
     by_name: dict[tuple[str, tuple[str, ...]], list[Change]] = defaultdict(list)
     for change in changes:
         if change["element"] == "orphaned_vib":
             by_name[split_vib_key(change["key"])[0], tuple(change["hosts"])].append(change)
-    sorted_pairs = (sorted(pair, key=lambda change: change["kind"]) for pair in by_name.values())
+    groups = (sorted(group, key=lambda change: change["kind"]) for group in by_name.values())
     kinds = ["added", "removed"]
-    return [(pair[1], pair[0]) for pair in sorted_pairs if [change["kind"] for change in pair] == kinds]
+    return [(group[1], group[0]) for group in groups if [change["kind"] for change in group] == kinds]
 
 
-def _replacement(old: Change, new: Change) -> str:
+def _render_replacement(old: Change, new: Change) -> str:
     name, version = split_vib_key(old["key"])
     return f"{name} {version} → {split_vib_key(new['key'])[1]}"
 
 
-def _vib(key: str) -> str:
-    return " ".join(part for part in split_vib_key(key) if part)
-
-
-def _line(change: Change) -> str:
+def _render_change(change: Change) -> str:
     if change["element"] == "orphaned_vib":
-        return f"VIB {_vib(change['key'])} {'appeared' if change['kind'] == 'added' else 'gone'}"
+        name = " ".join(part for part in split_vib_key(change["key"]) if part)
+        return f"VIB {name} {'appeared' if change['kind'] == 'added' else 'gone'}"
     if change["element"] == "host":
-        return _host_line(change)
-    if change["element"] == "removed_component" and change["kind"] in _ON_THE_LIST:
-        return f"{clean_text(change['key'])} {_ON_THE_LIST[change['kind']]} the list of removed components"
-    what = _WHAT[change["element"]].format(key=clean_text(change["key"]))
-    inside = change["alternative_image"]
-    return f"{what} {_moved(change)}" + (f" (alternative image {clean_text(inside)})" if inside else "")
+        return _render_host_change(change)
+    if change["element"] == "removed_component" and change["kind"] in _REMOVED_LIST_VERBS:
+        verb = _REMOVED_LIST_VERBS[change["kind"]]
+        return f"{clean_text(change['key'])} {verb} the list of removed components"
+    element = _ELEMENTS[change["element"]].format(key=clean_text(change["key"]))
+    image = change["alternative_image"]
+    inside = f" (alternative image {clean_text(image)})" if image else ""
+    return f"{element} {_render_versions(change)}{inside}"
 
 
-def _host_line(change: Change) -> str:
+def _render_host_change(change: Change) -> str:
     if change["kind"] == "changed":
-        return f"Host added again, id {_version(change['from'])} → {_version(change['to'])}"
+        return f"Host added again, id {_format_version(change['from'])} → {_format_version(change['to'])}"
     return "Host joined" if change["kind"] == "added" else "Host left"
 
 
-def _moved(change: Change) -> str:
-    old, new = _version(change["from"]), _version(change["to"])
+def _render_versions(change: Change) -> str:
+    old, new = _format_version(change["from"]), _format_version(change["to"])
     if change["kind"] in {"added", "removed"}:
         return f"{new if change['kind'] == 'added' else old} {change['kind']}"
     if old == new:
@@ -119,11 +145,11 @@ def _moved(change: Change) -> str:
     return f"{old} → {new}" + (" (downgraded)" if change["kind"] == "downgraded" else "")
 
 
-def _version(version: str | None) -> str:
+def _format_version(version: str | None) -> str:
     return clean_text(version) if version else "(no version)"
 
 
-def _on(change: Change, names: Mapping[str, str], coverage: Coverage | None) -> str:
+def _render_hosts(change: Change, names: Mapping[str, str], coverage: Coverage | None) -> str:
     hosts = change["hosts"]
     if coverage and len(hosts) == coverage["hosts"] > 1:
         return f" · all {len(hosts)} hosts"

@@ -30,7 +30,13 @@ from esx_drift.messages.next_action import NextStep, build_next_step, choose_adv
 class MessageContent:
     """What a message says. Names from outside may be anywhere in it: cleaned, but never to be read as markup.
 
-    ``items`` are lines of a list, ``unlisted`` counts what the event itself had no room for.
+    Attributes:
+        title: Where, and what.
+        items: The lines of a list.
+        notes: Sentences below it.
+        next_step: What to do; None: nothing.
+        facts: How much was seen, when, how bad it is, and where it is kept.
+        unlisted: How many changes and findings the event itself had no room for.
     """
 
     title: str
@@ -42,42 +48,67 @@ class MessageContent:
 
 
 def has_content(event_type: str) -> bool:
-    """Whether events of this type have a story."""
-    return event_type in _STORIES
+    """Whether people are told of events of this type."""
+    return event_type in _BUILDERS
 
 
 def build_content(event: Event) -> MessageContent:
-    """The story of an event; raises ``KeyError`` for a type that ``is_told`` does not know."""
-    return _STORIES[event["type"]](event["data"])
+    """Build what a message says of an event.
+
+    Raises:
+        KeyError: People are not told of events of this type.
+    """
+    return _BUILDERS[event["type"]](event["data"])
 
 
-def _detected(data: EventData) -> MessageContent:
-    news = _worst_first([finding for finding in data["findings"] if finding["transition"] in _NEWS])
-    changes, at_least = data["changes"], data["truncated"]
-    vibs = any(change["element"] == "orphaned_vib" for change in changes)
-    headline = render_vib_headline if vibs else render_change_headline
-    said = (
-        headline(changes, data["coverage"], at_least=at_least) if changes else _counted_headline(news, data)
+def _build_detected(data: EventData) -> MessageContent:
+    news = _sort_worst_first([finding for finding in data["findings"] if finding["transition"] in _NEWS])
+    is_put_back = _is_put_back(data)
+    headline = (
+        render_end_headline(_list_unreviewed(data), data)
+        if is_put_back
+        else _render_detected_headline(data, news)
     )
-    back = _is_put_back(data)
-    said = render_end_headline(_unreviewed(data), data) if back else said
-    critical = not back and any(item["severity"] == "critical" for item in (*changes, *news))
-    lines = render_change_lines(changes, data["host_names"], data["coverage"])
-    lines += [render_finding_line(finding) for finding in news if not _is_said_by_changes(finding, data)]
-    lines += [render_end_line(finding, data["checked_at"]) for finding in _ended(data, told_by_changes=False)]
+    is_critical = not is_put_back and any(
+        item["severity"] == "critical" for item in (*data["changes"], *news)
+    )
     advice = choose_advice(data, news)
+    note = "" if is_put_back else advice.note
+    notes = (render_when(data), *render_unwatched(news), note, _render_stays_open(data))
     return MessageContent(
-        title=f"{'CRITICAL · ' if critical else ''}{render_place(data)}: {said}",
-        items=tuple(lines),
-        notes=tuple(filter(None, (*_says(data, "" if back else advice.note, news), render_still_open(data)))),
-        next_step=None if back else build_next_step(advice, data, news),
-        facts=render_facts(data, over=back),
+        title=f"{'CRITICAL · ' if is_critical else ''}{render_place(data)}: {headline}",
+        items=tuple(_list_detected_items(data, news)),
+        notes=tuple(filter(None, (*notes, render_still_open(data)))),
+        next_step=None if is_put_back else build_next_step(advice, data, news),
+        facts=render_facts(data, over=is_put_back),
         unlisted=count_unlisted(data),
     )
 
 
-def _resolved(data: EventData) -> MessageContent:
-    ended = _worst_first(_ended(data, told_by_changes=True))
+def _render_detected_headline(data: EventData, news: list[Finding]) -> str:
+    changes, at_least = data["changes"], data["truncated"]
+    if any(change["element"] == "orphaned_vib" for change in changes):
+        return render_vib_headline(changes, data["coverage"], at_least=at_least)
+    if changes:
+        return render_change_headline(changes, data["coverage"], at_least=at_least)
+    if news:
+        return render_headline(news, data)
+    # Nothing of it had room in the event: the numbers are exact all the same.
+    totals = data["totals"]
+    return f"{format_count(totals['changes'], 'change')}, {format_count(totals['findings'], 'finding')}"
+
+
+def _list_detected_items(data: EventData, news: list[Finding]) -> list[str]:
+    ended = [finding for finding in _list_ended(data) if not _is_said_by_changes(finding, data)]
+    return [
+        *render_change_lines(data["changes"], data["host_names"], data["coverage"]),
+        *(render_finding_line(finding) for finding in news if not _is_said_by_changes(finding, data)),
+        *(render_end_line(finding, data["checked_at"]) for finding in ended),
+    ]
+
+
+def _build_resolved(data: EventData) -> MessageContent:
+    ended = _sort_worst_first(_list_ended(data))
     return MessageContent(
         title=f"{render_place(data)}: {render_end_headline(ended, data) if ended else 'resolved'}",
         items=tuple(render_end_line(finding, data["checked_at"]) for finding in ended),
@@ -88,7 +119,7 @@ def _resolved(data: EventData) -> MessageContent:
     )
 
 
-def _baseline(data: EventData) -> MessageContent:
+def _build_baseline(data: EventData) -> MessageContent:
     coverage = data["coverage"]
     read = f", {format_share(coverage['covered'], coverage)} read" if coverage else ""
     return MessageContent(
@@ -104,61 +135,49 @@ def _baseline(data: EventData) -> MessageContent:
 
 
 _NEWS: Final = ("opened", "raised")
-_STORIES: Mapping[str, Callable[[EventData], MessageContent]] = MappingProxyType(
+
+_BUILDERS: Final[Mapping[str, Callable[[EventData], MessageContent]]] = MappingProxyType(
     {
-        "esx-drift.baseline.recorded": _baseline,
-        **{f"esx-drift.{family}.detected": _detected for family in ("drift", "failure", "orphaned-vib")},
-        **{f"esx-drift.{family}.resolved": _resolved for family in ("drift", "failure", "orphaned-vib")},
+        "esx-drift.baseline.recorded": _build_baseline,
+        **{
+            f"esx-drift.{family}.detected": _build_detected for family in ("drift", "failure", "orphaned-vib")
+        },
+        **{
+            f"esx-drift.{family}.resolved": _build_resolved for family in ("drift", "failure", "orphaned-vib")
+        },
     }
 )
 
 
-def _worst_first(findings: list[Finding]) -> list[Finding]:
+def _sort_worst_first(findings: list[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: -rank_severity(finding["severity"]))
 
 
-def _ended(data: EventData, *, told_by_changes: bool) -> list[Finding]:
-    ended = [finding for finding in data["findings"] if finding["transition"] == "resolved"]
-    return [finding for finding in ended if told_by_changes or not _is_said_by_changes(finding, data)]
+def _list_ended(data: EventData) -> list[Finding]:
+    return [finding for finding in data["findings"] if finding["transition"] == "resolved"]
+
+
+def _list_unreviewed(data: EventData) -> list[Finding]:
+    """List what is, or was, not as a person last accepted it."""
+    return [finding for finding in data["findings"] if finding["kind"] == "drift-unreviewed"]
 
 
 def _is_said_by_changes(finding: Finding, data: EventData) -> bool:
-    """The change itself says it better: a VIB's coming and going, and that something differs."""
+    """Whether a change itself says it better: a VIB's coming and going, and that something differs."""
     if finding["kind"] == "drift-unreviewed":
         return bool(data["changes"]) and (finding["transition"] == "opened" or _is_put_back(data))
     return any(change["key"] == finding["subject"] for change in data["changes"])
 
 
-def _counted_headline(news: list[Finding], data: EventData) -> str:
-    if news:
-        return render_headline(news, data)
-    # Nothing of it had room in the event: the numbers are exact all the same.
-    return f"{format_count(data['totals']['changes'], 'change')}, {format_count(data['totals']['findings'], 'finding')}"
-
-
-def _says(data: EventData, note: str, news: list[Finding]) -> tuple[str, ...]:
-    return (
-        render_when(data),
-        *render_unwatched(news),
-        note,
-        _stays_open(data),
-    )
-
-
-def _unreviewed(data: EventData) -> list[Finding]:
-    """What is, or was, not as a person last accepted it."""
-    return [one for one in data["findings"] if one["kind"] == "drift-unreviewed"]
-
-
-def _stays_open(data: EventData) -> str:
-    open_still = any(one["transition"] != "resolved" for one in _unreviewed(data))
-    return "Stays open until it is put back or accepted." if data["changes"] and open_still else ""
-
-
 def _is_put_back(data: EventData) -> bool:
-    """Whether the change only brought back what was accepted: said as such, and nothing is left to do."""
+    """Whether the change only brought back what was accepted: then nothing is left to do."""
     return (
         bool(data["changes"])
-        and [one["transition"] for one in _unreviewed(data)] == ["resolved"]
-        and all(one["transition"] in {"resolved", "still"} for one in data["findings"])
+        and [finding["transition"] for finding in _list_unreviewed(data)] == ["resolved"]
+        and all(finding["transition"] in {"resolved", "still"} for finding in data["findings"])
     )
+
+
+def _render_stays_open(data: EventData) -> str:
+    is_open = any(finding["transition"] != "resolved" for finding in _list_unreviewed(data))
+    return "Stays open until it is put back or accepted." if data["changes"] and is_open else ""

@@ -1,8 +1,9 @@
-"""The setting of a story: where, between which looks, how much was seen, where it is kept."""
+"""What a message says around its news: where, between which looks, how much was seen, where it is kept."""
 
 from collections.abc import Iterator, Sequence
 
 from esx_drift.domain.dispatching.follow_up_requests import UNWATCHED_DETAIL
+from esx_drift.domain.findings.kinds import OUTAGE_KINDS
 from esx_drift.domain.stored.types import EventData, Finding, rank_severity
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.wording import (
@@ -21,112 +22,115 @@ def render_place(data: EventData) -> str:
 
 
 def render_when(data: EventData) -> str:
-    """Between which two looks; of what is not seen, when it last was. In UTC."""
+    """Render between which two looks it happened; of what is not seen, when it last was. In UTC."""
     since, seen = data["since"], data["extracted_at"] or data["checked_at"]
-    if _is_blind(data):
+    if _is_unseen(data):
         return f"Last look: {format_moment(since)} UTC." if since else "Never looked at before."
     if since is None:
         return f"First look, {format_moment(seen)} UTC."
-    # An extraction is timed by the vCenter's clock: where that is behind, our own tells the order.
+    # An extraction is timed by the vCenter's clock: where that is behind, our own gives the order.
     until = data["checked_at"] if parse_time(seen) < parse_time(since) else seen
-    return f"{'Not seen between' if _unwatched(data) else 'Between'} {format_between(since, until)} UTC."
+    return (
+        f"{'Not seen between' if _count_unwatched(data) else 'Between'} {format_between(since, until)} UTC."
+    )
 
 
 def render_unwatched(news: Sequence[Finding]) -> tuple[str, ...]:
-    """Since when a vCenter is away, how often that was tried, and how much of the fleet nobody watches."""
+    """Render since when a vCenter is away, how often it was tried, and how many clusters nobody watches.
+
+    Returns:
+        One sentence, or nothing where no vCenter is away.
+    """
     for finding in news:
         clusters, tries = finding["detail"].get(UNWATCHED_DETAIL), finding["detail"].get("tries")
         if isinstance(clusters, int):
             tried = f" ({tries} tries)" if isinstance(tries, int) else ""
-            what = (
+            unwatched = (
                 f"{format_count(clusters, 'cluster')} unwatched"
                 if clusters
                 else "none of its clusters known yet"
             )
-            return (f"Since {format_moment(finding['opened_at'])} UTC{tried}: {what}.",)
+            return (f"Since {format_moment(finding['opened_at'])} UTC{tried}: {unwatched}.",)
     return ()
 
 
 def render_watched_again(data: EventData) -> str:
-    """What happens now to the clusters of a vCenter that is back; empty where none was away."""
-    clusters = _unwatched(data)
+    """Render what happens now to the clusters of a vCenter that is back; empty where none was away."""
+    clusters = _count_unwatched(data)
     if not clusters:
         return ""
     return f"{format_count(clusters, 'cluster')} checked again now; you hear what changed meanwhile."
 
 
 def render_still_open(data: EventData) -> str:
-    """What is open from before, and what is left out on purpose; empty if nothing."""
-    still, kept = data["totals"]["still"], sum(data["suppressed"].values())
-    said = [f"{format_count(still, 'earlier finding')} still open."] if still else []
-    said += [f"{format_count(kept, 'change')} not repeated here."] if kept else []
-    return " ".join(said)
+    """Render what is open from before, and what is left out on purpose; empty if nothing."""
+    still, suppressed = data["totals"]["still"], sum(data["suppressed"].values())
+    sentences = [f"{format_count(still, 'earlier finding')} still open."] if still else []
+    sentences += [f"{format_count(suppressed, 'change')} not repeated here."] if suppressed else []
+    return " ".join(sentences)
 
 
 def render_facts(data: EventData, *, over: bool = False) -> tuple[str, ...]:
-    """How much was seen, when, how bad it is, or if it is ``over``, was, and where it is kept."""
-    severity = f"was {data['severity']}" if over else _severity(data)
-    said = [*_seen(data), severity, f"record {_number(data['record'])}"]
-    return (*said, "shortened: the record has it all") if data["truncated"] else tuple(said)
+    """Render how much was seen, when, how bad it is (or was, if it is ``over``), and where it is kept."""
+    severity = f"was {data['severity']}" if over else _render_severity(data)
+    facts = (*_list_seen(data), severity, f"record {_format_number(data['record'])}")
+    return (*facts, "shortened: the record has it all") if data["truncated"] else facts
 
 
-def _seen(data: EventData) -> Iterator[str]:
+def _list_seen(data: EventData) -> Iterator[str]:
     coverage, extracted = data["coverage"], data["extracted_at"]
     if coverage:
-        yield (
-            f"{format_share(coverage['covered'], coverage)} checked"
-            if coverage["hosts"]
-            else "no hosts in it"
-        )
-    if not _is_blind(data):
+        share = format_share(coverage["covered"], coverage)
+        yield f"{share} checked" if coverage["hosts"] else "no hosts in it"
+    if not _is_unseen(data):
         yield from (f"extracted {format_moment(extracted)} UTC",) if extracted else ()
     elif not coverage:
-        yield "no new look" if _is_decided(data) else "not seen"
+        yield "no new look" if _is_decision(data) else "not seen"
 
 
-def _severity(data: EventData) -> str:
-    """What is over was as bad as the event says; what it leaves may be harmless."""
-    news = [one for one in data["findings"] if one["transition"] in {"opened", "raised"}]
+def _render_severity(data: EventData) -> str:
+    """Render ``was critical`` where all that was so bad is over, and what holds now is milder."""
+    news = [finding for finding in data["findings"] if finding["transition"] in {"opened", "raised"}]
     holding = [rank_severity(item["severity"]) for item in (*data["changes"], *news)]
     over = not data["truncated"] and max(holding, default=0) < rank_severity(data["severity"])
     return f"was {data['severity']}" if over else data["severity"]
 
 
 def count_unlisted(data: EventData) -> int:
-    """How many changes and findings the event itself had no room for."""
+    """Count the changes and findings that the event itself had no room for."""
     totals = data["totals"]
     return max(0, totals["changes"] + totals["findings"] - len(data["changes"]) - len(data["findings"]))
 
 
-def _is_blind(data: EventData) -> bool:
-    """Whether nothing was seen. Of a vCenter as a whole there is no coverage: its open findings tell."""
+def _is_unseen(data: EventData) -> bool:
+    """Whether nothing was seen. Of a vCenter as a whole there is no coverage, so its open findings decide."""
     coverage = data["coverage"]
     if coverage:
         return coverage["covered"] == 0 < coverage["hosts"]
-    return data["cluster"] is not None or _is_decided(data) or any(map(_blinds, data["findings"]))
+    return data["cluster"] is not None or _is_decision(data) or any(map(_is_outage, data["findings"]))
 
 
-def _blinds(finding: Finding) -> bool:
-    """Whether it keeps a vCenter from being listed; what is only listed in part was looked at."""
-    lists = "listed" in finding["detail"]
-    return (
-        finding["transition"] != "resolved" and finding["kind"].startswith(("vcenter-", "api-")) and not lists
-    )
+def _is_outage(finding: Finding) -> bool:
+    """Whether it keeps a vCenter from being listed; one that is listed in part was looked at."""
+    is_listed = "listed" in finding["detail"]
+    return finding["transition"] != "resolved" and finding["kind"] in OUTAGE_KINDS and not is_listed
 
 
-def _is_decided(data: EventData) -> bool:
+def _is_decision(data: EventData) -> bool:
     """Whether all of it is a person's decision: then nobody looked, and nothing failed."""
-    reasons = {one["resolved_because"] for one in data["findings"] if one["transition"] != "still"}
+    reasons = {
+        finding["resolved_because"] for finding in data["findings"] if finding["transition"] != "still"
+    }
     return bool(reasons) and reasons <= {"accepted", "retired"} and data["coverage"] is None
 
 
-def _unwatched(data: EventData) -> int:
-    """How many clusters a vCenter left unwatched that is back now."""
-    over = [one for one in data["findings"] if one["resolved_because"] == "recovered"]
-    counts = [one["detail"].get(UNWATCHED_DETAIL) for one in over]
+def _count_unwatched(data: EventData) -> int:
+    """Count the clusters that a vCenter left unwatched that is back now."""
+    recovered = [finding for finding in data["findings"] if finding["resolved_because"] == "recovered"]
+    counts = [finding["detail"].get(UNWATCHED_DETAIL) for finding in recovered]
     return max((number for number in counts if isinstance(number, int)), default=0)
 
 
-def _number(record: str) -> str:
+def _format_number(record: str) -> str:
     name = record.rpartition("/")[2].removesuffix(".json")
     return f"{int(name):06d}" if name.isdecimal() else clean_text(name)

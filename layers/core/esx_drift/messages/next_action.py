@@ -1,4 +1,4 @@
-"""The one thing of an event that its message asks somebody to do."""
+"""The one thing that the message of an event asks somebody to do, and the command for it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,13 +19,17 @@ _VIB_GONE: Final = Advice(
 )
 """An orphaned VIB that has gone is no finding any more."""
 
-
 _HOSTS_MOVED: Final = Advice(
     "",
     "",
     "was that meant? If nobody knows, see in vCenter > {cluster} > Monitor > Tasks and Events who did it. "
     "There is nothing to accept.",
 )
+
+VIB_LIST_COMMAND: Final = "esxcli software vib list"
+
+MAX_COMMAND_HOSTS: Final = 5
+"""More hosts than these are not written out: then the command is about the whole cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,90 +41,104 @@ class NextStep:
 
 
 def choose_advice(data: EventData, news: Sequence[Finding]) -> Advice:
-    """The advice for what weighs most; ``news`` are the findings opened or raised, the worst first."""
+    """Choose the advice for what weighs most.
+
+    Args:
+        data: What the event says.
+        news: Its findings that were opened or raised, the worst first.
+    """
     changes = data["changes"]
     if any(_is_vib(change, "added") for change in changes):
         return FINDING_KINDS["orphaned-vib"].advice
-    if _all(changes, lambda change: _is_vib(change, "removed")):
+    if _are_all(changes, lambda change: _is_vib(change, "removed")):
         return _VIB_GONE
-    if _all(changes, lambda change: change["element"] == "host") and not list_hosts_to_accept(data):
+    if _are_all(changes, lambda change: change["element"] == "host") and not list_hosts_to_accept(data):
         return _HOSTS_MOVED
     if news and not changes:
         return find_advice(news[0], of_cluster=data["cluster"] is not None)
     return FINDING_KINDS["drift-unreviewed"].advice
 
 
-def build_next_step(advice: Advice, data: EventData, news: Sequence[Finding]) -> NextStep | None:
-    """The advice's step, filled in; none where nothing is to be done."""
-    if not advice.step:
-        return None
-    hosts = [host for change in data["changes"] for host in change["hosts"]]
-    braces = build_host_placeholders(hosts, data) if data["changes"] else build_placeholders(news[:1], data)
-    return NextStep(advice.step.format(**braces), render_command(advice, data, news))
-
-
 def _is_vib(change: Change, kind: str) -> bool:
     return change["element"] == "orphaned_vib" and change["kind"] == kind
 
 
-def _all(changes: Sequence[Change], holds: Callable[[Change], bool]) -> bool:
+def _are_all(changes: Sequence[Change], holds: Callable[[Change], bool]) -> bool:
     return bool(changes) and all(map(holds, changes))
 
 
-VIB_LIST: Final = "esxcli software vib list"
+def build_next_step(advice: Advice, data: EventData, news: Sequence[Finding]) -> NextStep | None:
+    """Build the advice's step, filled in.
 
+    Args:
+        advice: What ``choose_advice`` chose.
+        data: What the event says.
+        news: Its findings that were opened or raised, the worst first.
 
-MAX_COMMAND_HOSTS: Final = 5
-"""More hosts than these are not written out: then the command is about the whole cluster."""
+    Returns:
+        The step, or None where nothing is to be done.
+    """
+    if not advice.step:
+        return None
+    hosts = [host for change in data["changes"] for host in change["hosts"]]
+    placeholders = (
+        build_host_placeholders(hosts, data) if data["changes"] else build_placeholders(news[:1], data)
+    )
+    return NextStep(advice.step.format(**placeholders), render_command(advice, data, news))
 
 
 def render_command(advice: Advice, data: EventData, news: Sequence[Finding]) -> str:
-    """The command that goes with a next step, to be pasted; empty where there is none.
+    """Render the command that goes with a next step, to be pasted; empty where there is none.
 
     A name that could do harm in a shell is left to the reader: it stands there in capitals.
     """
-    return advice.command.format(**_arguments(data, news)) if advice.command else ""
+    if not advice.command:
+        return ""
+    return advice.command.format(
+        vcenter=find_shell_argument(data["vcenter"]) or "VCENTER",
+        cluster=_find_cluster_argument(data, news) or "CLUSTER",
+        only_hosts=_render_hosts_option(data),
+        vib=_render_vib_command(data, news),
+    )
 
 
-def _vib_command(data: EventData, news: Sequence[Finding]) -> str:
+def _find_cluster_argument(data: EventData, news: Sequence[Finding]) -> str | None:
+    """Find a cluster's name or id as a shell takes it: the event's, or the one that the news are about."""
+    cluster = data["cluster"]
+    if cluster is not None:
+        return find_shell_argument(cluster["name"]) or find_shell_argument(cluster["id"])
+    subjects = {finding["subject"] for finding in news}
+    return find_shell_argument(subjects.pop()) if len(subjects) == 1 else None
+
+
+def _render_hosts_option(data: EventData) -> str:
+    """``" --hosts esx01,esx02"``; empty where they are too many, or a name would do harm."""
+    hosts = dict.fromkeys(list_hosts_to_accept(data))
+    names = [find_shell_argument(data["host_names"].get(host, host)) for host in hosts]
+    safe_names = [name for name in names if name is not None]
+    if names != safe_names or not 0 < len(safe_names) <= MAX_COMMAND_HOSTS:
+        return ""
+    return f" --hosts {','.join(safe_names)}"
+
+
+def _render_vib_command(data: EventData, news: Sequence[Finding]) -> str:
     keys = [change["key"] for change in data["changes"] if change["kind"] == "added"]
     keys += [finding["subject"] for finding in news]
     name = find_shell_argument(split_vib_key(keys[0])[0]) if len(set(keys)) == 1 else None
-    return f"esxcli software vib get -n {name}" if name else VIB_LIST
-
-
-def _arguments(data: EventData, news: Sequence[Finding]) -> dict[str, str]:
-    return {
-        "vcenter": find_shell_argument(data["vcenter"]) or "VCENTER",
-        "cluster": _cluster(data, news),
-        "only_hosts": _only_hosts(data),
-        "vib": _vib_command(data, news),
-    }
-
-
-def _cluster(data: EventData, news: Sequence[Finding]) -> str:
-    cluster = data["cluster"]
-    if cluster is not None:
-        return find_shell_argument(cluster["name"]) or find_shell_argument(cluster["id"]) or "CLUSTER"
-    subjects = {finding["subject"] for finding in news}
-    return (find_shell_argument(subjects.pop()) if len(subjects) == 1 else None) or "CLUSTER"
+    return f"esxcli software vib get -n {name}" if name else VIB_LIST_COMMAND
 
 
 def list_hosts_to_accept(data: EventData) -> list[str]:
-    """The hosts whose software changed or is not as accepted; who joined is, and who left can't be."""
+    """List the hosts whose software changed or is not as accepted.
+
+    A host that joined is as accepted; one that left can't be accepted.
+    """
     changed = [change["hosts"] for change in data["changes"] if change["element"] != "host"]
-    open_ = [one for one in data["findings"] if one["transition"] != "resolved"]
-    unlike = [one["hosts"] for one in open_ if one["kind"] == "drift-unreviewed"]
-    gone = {host for one in data["changes"] if _has_left(one) for host in one["hosts"]}
-    return [host for hosts in (*changed, *unlike) for host in hosts if host not in gone]
+    still_open = [finding for finding in data["findings"] if finding["transition"] != "resolved"]
+    unreviewed = [finding["hosts"] for finding in still_open if finding["kind"] == "drift-unreviewed"]
+    gone = {host for change in data["changes"] if _has_left(change) for host in change["hosts"]}
+    return [host for hosts in (*changed, *unreviewed) for host in hosts if host not in gone]
 
 
 def _has_left(change: Change) -> bool:
     return change["element"] == "host" and change["kind"] == "removed"
-
-
-def _only_hosts(data: EventData) -> str:
-    hosts = dict.fromkeys(list_hosts_to_accept(data))
-    names = [find_shell_argument(data["host_names"].get(host, host)) for host in hosts]
-    safe = [name for name in names if name is not None]
-    return f" --hosts {','.join(safe)}" if names == safe and 0 < len(safe) <= MAX_COMMAND_HOSTS else ""

@@ -10,15 +10,19 @@ from typing import Final, cast
 from esx_drift.domain.stored.types import Event, EventData, Json
 from esx_drift.messages.content import MessageContent, build_content, has_content
 
-MAX_SUBJECT_CHARACTERS = 99
+MAX_SUBJECT_CHARACTERS: Final = 99
 """ASCII, fewer than 100 (https://docs.aws.amazon.com/sns/latest/api/API_Publish.html)."""
 
+MAX_EMAIL_ITEMS: Final = 20
 
-MAX_EMAIL_ITEMS = 20
+MAX_PUBLISH_BYTES: Final = 240_000
+"""For the whole Publish. SNS takes 262,144 (https://docs.aws.amazon.com/general/latest/gr/sns.html)."""
 
+MAX_NAME_LENGTH: Final = 200
+"""vSphere allows 80 characters for a name (the API's inventory objects); longer ones are an attack."""
 
 WHOLE_VCENTER: Final = "-"
-
+"""The attribute ``cluster`` of an event that is about no cluster."""
 
 _ASCII: Final = str.maketrans({"·": "-", "→": ">", "…": "~"})
 
@@ -33,7 +37,7 @@ class Publication:
 
     @property
     def size_bytes(self) -> int:
-        """What SNS counts: the message and every attribute's name, type and value; and the subject too."""
+        """What SNS counts: the message, the subject, and every attribute's name, type and value."""
         parts = [self.subject, self.message]
         for name, value in self.attributes.items():
             parts += [name, *format_attribute(value)]
@@ -41,23 +45,23 @@ class Publication:
 
 
 def format_attribute(value: str | tuple[str, ...]) -> tuple[str, str]:
-    """An attribute's type and value as SNS wants them."""
+    """Format an attribute's type and value as SNS wants them."""
     return ("String", value) if isinstance(value, str) else ("String.Array", json.dumps(value))
 
 
 def build_publication(event: Event) -> Publication:
-    """How an event is published: ``default`` is the CloudEvent, ``email`` a text for people."""
-    story = build_content(event) if has_content(event["type"]) else None
+    """Build what is published of an event: ``default`` is the CloudEvent, ``email`` a text for people."""
+    content = build_content(event) if has_content(event["type"]) else None
     structure = {"default": json.dumps(event, separators=(",", ":"))}
-    structure |= {"email": _email(story, event)} if story else {}
+    structure |= {"email": _render_email(content, event)} if content else {}
     return Publication(
-        subject=_ascii(story.title if story else event["type"]),
+        subject=_format_subject(content.title if content else event["type"]),
         message=json.dumps(structure, separators=(",", ":")),
-        attributes=_attributes(event),
+        attributes=_build_attributes(event),
     )
 
 
-def _attributes(event: Event) -> dict[str, str | tuple[str, ...]]:
+def _build_attributes(event: Event) -> dict[str, str | tuple[str, ...]]:
     data = event["data"]
     transitions = tuple(sorted({finding["transition"] for finding in data["findings"]}))
     return {
@@ -65,87 +69,76 @@ def _attributes(event: Event) -> dict[str, str | tuple[str, ...]]:
         "family": event["type"].split(".")[1],
         "severity": data["severity"],
         "vcenter": data["vcenter"],
-        "cluster": _printable(data["cluster"]["id"]) if data["cluster"] else WHOLE_VCENTER,
+        "cluster": _replace_unprintable(data["cluster"]["id"]) if data["cluster"] else WHOLE_VCENTER,
         # An empty list is no attribute: whether SNS takes an empty array is nowhere documented.
         **({"transitions": transitions} if transitions else {}),
     }
 
 
-def _email(story: MessageContent, event: Event) -> str:
-    shown = story.items[:MAX_EMAIL_ITEMS]
-    more = len(story.items) - len(shown) + story.unlisted
-    lines = [story.title, "", *(f"- {item}" for item in shown)]
+def _render_email(content: MessageContent, event: Event) -> str:
+    items = content.items[:MAX_EMAIL_ITEMS]
+    more = len(content.items) - len(items) + content.unlisted
+    lines = [content.title, "", *(f"- {item}" for item in items)]
     lines += [f"- and {more} more"] if more else []
-    lines += [*([""] if shown else []), *story.notes]
-    lines += (
-        [f"Next: {' '.join(filter(None, (story.next_step.text, story.next_step.command)))}"]
-        if story.next_step
-        else []
-    )
-    return "\n".join([*lines, "", " · ".join(story.facts), f"Record: {event['data']['record']}"])
+    lines += [*([""] if items else []), *content.notes]
+    step = content.next_step
+    lines += [f"Next: {' '.join(filter(None, (step.text, step.command)))}"] if step else []
+    return "\n".join([*lines, "", " · ".join(content.facts), f"Record: {event['data']['record']}"])
 
 
-def _ascii(text: str) -> str:
+def _format_subject(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text.translate(_ASCII)).encode("ascii", "replace").decode()
     # Some characters become a blank and a mark, and a subject must not begin with a blank.
     return plain.lstrip()[:MAX_SUBJECT_CHARACTERS]
 
 
-def _printable(text: str) -> str:
-    """An attribute's value may hold no character that XML 1.0 has no place for."""
+def _replace_unprintable(text: str) -> str:
+    """Replace what XML 1.0 has no place for: an attribute's value may not hold it."""
     return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
-MAX_PUBLISH_BYTES = 240_000
-"""For the whole Publish. SNS takes 262,144 (https://docs.aws.amazon.com/general/latest/gr/sns.html)."""
-
-
-MAX_NAME_LENGTH = 200
-"""vSphere allows 80 characters for a name (the API's inventory objects); longer ones are an attack."""
-
-
 def clip_name(text: str) -> str:
-    """A name or an id cut to ``MAX_NAME`` characters, so that what can't be cut later is small."""
+    """Cut a name or an id to ``MAX_NAME_LENGTH`` characters, so that what can't be cut later is small."""
     return text if len(text) <= MAX_NAME_LENGTH else f"{text[: MAX_NAME_LENGTH - 1]}…"
 
 
 def fit_event(event: Event) -> Event:
-    """The event itself if it fits, else one whose lists are cut to the greatest length that does."""
+    """Fit an event into one Publish: its lists are cut to the greatest length at which it fits."""
     if _fits(event):
         return event
     for detailed in (True, False):
-        cut = _longest_that_fits(event, detailed=detailed)
-        if cut is not None:
-            return cut
-    return _cut(event, 0, detailed=False)
+        shortened = _find_longest_that_fits(event, detailed=detailed)
+        if shortened is not None:
+            return shortened
+    return _cut_event(event, 0, detailed=False)
 
 
 def _fits(event: Event) -> bool:
     return build_publication(event).size_bytes < MAX_PUBLISH_BYTES
 
 
-def _longest_that_fits(event: Event, *, detailed: bool) -> Event | None:
-    """By bisection: the greatest length from 1 on at which every list may be kept."""
-    best, low, high = None, 1, _longest(cast("Json", event["data"]))
+def _find_longest_that_fits(event: Event, *, detailed: bool) -> Event | None:
+    """Find the event with every list cut to the greatest length that fits, by bisection from 1 on."""
+    best, low, high = None, 1, _measure_longest(cast("Json", event["data"]))
     while low <= high:
         middle = (low + high) // 2
-        tried = _cut(event, middle, detailed=detailed)
-        if _fits(tried):
-            best, low = tried, middle + 1
+        shortened = _cut_event(event, middle, detailed=detailed)
+        if _fits(shortened):
+            best, low = shortened, middle + 1
         else:
             high = middle - 1
     return best
 
 
-def _longest(value: Json) -> int:
+def _measure_longest(value: Json) -> int:
     if isinstance(value, dict):
-        return max(len(value), *map(_longest, value.values())) if value else 0
+        return max(len(value), *map(_measure_longest, value.values())) if value else 0
     if isinstance(value, list):
-        return max(len(value), *map(_longest, value)) if value else 0
+        return max(len(value), *map(_measure_longest, value)) if value else 0
     return 0
 
 
-def _cut(event: Event, most: int, *, detailed: bool) -> Event:
+def _cut_event(event: Event, most: int, *, detailed: bool) -> Event:
     data = event["data"]
     cut: EventData = {
         **data,

@@ -1,12 +1,13 @@
-"""What ails a vCenter, told apart by the facts of the error: which privilege, which part of the way."""
+"""Advice for a vCenter that fails, by the facts of the error: which privilege, which part of the way."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Final
 
 from esx_drift.domain.findings.kind_entry import Advice
 from esx_drift.domain.findings.kinds import FINDING_KINDS, VCENTER_NOT_SEEN_NOTE
-from esx_drift.domain.stored.types import Finding
+from esx_drift.domain.stored.types import Finding, FindingKind
 from esx_drift.domain.vcenter_api import (
     PRIVILEGE_LIFECYCLE_GENERAL,
     PRIVILEGE_LIFECYCLE_SETTINGS,
@@ -17,50 +18,52 @@ type AdviceCase = tuple[Callable[[Finding], bool], Advice]
 """Whether it fits a finding, and the advice for it."""
 
 
-def _fact(finding: Finding, name: str) -> str:
-    """A fact of the error behind it, as text; empty where there is none."""
+def _read_fact(finding: Finding, name: str) -> str:
+    """Read a fact of the error behind a finding, as text; empty where there is none."""
     return str(finding["detail"].get(name, ""))
 
 
-def _calls(path: str) -> Callable[[Finding], bool]:
-    return lambda finding: _fact(finding, "operation").partition(" ")[2].startswith(path)
+def _is_call_of(path: str) -> Callable[[Finding], bool]:
+    return lambda finding: _read_fact(finding, "operation").partition(" ")[2].startswith(path)
 
 
-def _fails_at(phase: str) -> Callable[[Finding], bool]:
-    return lambda finding: _fact(finding, "phase") == phase
+def _failed_at(phase: str) -> Callable[[Finding], bool]:
+    return lambda finding: _read_fact(finding, "phase") == phase
 
 
-def _answers(status: str) -> Callable[[Finding], bool]:
-    return lambda finding: _fact(finding, "status").startswith(status)
+def _has_status(status: str) -> Callable[[Finding], bool]:
+    return lambda finding: _read_fact(finding, "status").startswith(status)
 
 
 def has_fact(name: str) -> Callable[[Finding], bool]:
-    """Whether a finding has this fact."""
+    """Make a test for whether a finding has this fact."""
     return lambda finding: name in finding["detail"]
 
 
-def _lists_too_much(finding: Finding) -> bool:
-    return _fact(finding, "error_type") == "UNABLE_TO_ALLOCATE_RESOURCE" and _calls("/api/vcenter/")(finding)
+def _has_too_much_in_a_folder(finding: Finding) -> bool:
+    return _read_fact(finding, "error_type") == "UNABLE_TO_ALLOCATE_RESOURCE" and _is_call_of(
+        "/api/vcenter/"
+    )(finding)
 
 
-def _lacks(headline: str, over: str, privilege: str, note: str = "") -> Advice:
+def _build_privilege_advice(headline: str, end_headline: str, privilege: str, note: str = "") -> Advice:
     step = "give the account's role this privilege at the vCenter's root, with propagation:"
-    return Advice(headline, over, step, privilege, note)
+    return Advice(headline, end_headline, step, privilege, note)
 
 
-def _unreachable(step: str) -> Advice:
+def _build_unreachable_advice(step: str) -> Advice:
     return replace(FINDING_KINDS["vcenter-unreachable"].advice, step=step)
 
 
-def _misled(headline: str) -> Advice:
+def _build_misled_advice(headline: str) -> Advice:
     step = "do host and port in its secret lead to the vCenter itself, and no proxy answers in its place?"
     return replace(FINDING_KINDS["vcenter-error"].advice, headline=headline, step=step)
 
 
-_AUTHORIZATION: tuple[AdviceCase, ...] = (
+_AUTHORIZATION: Final[tuple[AdviceCase, ...]] = (
     (
         has_fact("known"),
-        _lacks(
+        _build_privilege_advice(
             "account is shown too few clusters",
             "account is shown all clusters again",
             PRIVILEGE_READ,
@@ -69,25 +72,27 @@ _AUTHORIZATION: tuple[AdviceCase, ...] = (
     ),
     (
         has_fact("hidden_hosts"),
-        _lacks("account is shown too few hosts", "account is shown all hosts again", PRIVILEGE_READ),
+        _build_privilege_advice(
+            "account is shown too few hosts", "account is shown all hosts again", PRIVILEGE_READ
+        ),
     ),
     (
-        _calls("/api/vcenter/"),
-        _lacks(
+        _is_call_of("/api/vcenter/"),
+        _build_privilege_advice(
             "account may not see clusters and hosts",
             "account may see clusters and hosts again",
             PRIVILEGE_READ,
         ),
     ),
     (
-        _calls("/api/cis/tasks"),
-        _lacks(
+        _is_call_of("/api/cis/tasks"),
+        _build_privilege_advice(
             "account may not read its tasks", "account may read its tasks again", PRIVILEGE_LIFECYCLE_GENERAL
         ),
     ),
     (
-        _calls("/api/esx/settings"),
-        _lacks(
+        _is_call_of("/api/esx/settings"),
+        _build_privilege_advice(
             "account may not read installed images",
             "account may read installed images again",
             PRIVILEGE_LIFECYCLE_SETTINGS,
@@ -95,8 +100,7 @@ _AUTHORIZATION: tuple[AdviceCase, ...] = (
     ),
 )
 
-
-_AUTHENTICATION: tuple[AdviceCase, ...] = (
+_AUTHENTICATION: Final[tuple[AdviceCase, ...]] = (
     (
         has_fact("secret"),
         Advice(
@@ -108,7 +112,7 @@ _AUTHENTICATION: tuple[AdviceCase, ...] = (
         ),
     ),
     (
-        lambda finding: _fact(finding, "password") == "not tried yet",
+        lambda finding: _read_fact(finding, "password") == "not tried yet",
         Advice(
             "login not tried yet",
             "login works again",
@@ -128,35 +132,40 @@ _AUTHENTICATION: tuple[AdviceCase, ...] = (
     ),
 )
 
-
-_UNREACHABLE: tuple[AdviceCase, ...] = (
+_UNREACHABLE: Final[tuple[AdviceCase, ...]] = (
     (
-        _fails_at("dns"),
-        _unreachable("does the host in the vCenter's secret still have that name in DNS, where checks run?"),
+        _failed_at("dns"),
+        _build_unreachable_advice(
+            "does the host in the vCenter's secret still have that name in DNS, where checks run?"
+        ),
     ),
     (
-        _fails_at("connect"),
-        _unreachable("is the vCenter up, and does every firewall and security group between let checks in?"),
+        _failed_at("connect"),
+        _build_unreachable_advice(
+            "is the vCenter up, and does every firewall and security group between let checks in?"
+        ),
     ),
     (
-        _fails_at("certificate"),
-        _unreachable(
+        _failed_at("certificate"),
+        _build_unreachable_advice(
             "did its certificate change or expire? The CA's belongs into ca_bundle of the vCenter's secret."
         ),
     ),
     (
-        _fails_at("tls"),
-        _unreachable(
+        _failed_at("tls"),
+        _build_unreachable_advice(
             "is it the vCenter that listens at its secret's host and port, and is it well? Something takes "
             "the connection, but TLS doesn't come about."
         ),
     ),
     (
-        _fails_at("proxy"),
-        _unreachable("is the proxy in the vCenter's secret up, and does it let checks through to it?"),
+        _failed_at("proxy"),
+        _build_unreachable_advice(
+            "is the proxy in the vCenter's secret up, and does it let checks through to it?"
+        ),
     ),
     (
-        _fails_at("http"),
+        _failed_at("http"),
         Advice(
             "answers too slowly, or only in part",
             "answers in time again",
@@ -167,12 +176,11 @@ _UNREACHABLE: tuple[AdviceCase, ...] = (
     ),
 )
 
-
-_ERROR: tuple[AdviceCase, ...] = (
-    (_answers("3"), _misled("answers with a redirect")),
-    (_answers("2"), _misled("answers what no vCenter answers")),
+_ERROR: Final[tuple[AdviceCase, ...]] = (
+    (_has_status("3"), _build_misled_advice("answers with a redirect")),
+    (_has_status("2"), _build_misled_advice("answers what no vCenter answers")),
     (
-        _lists_too_much,
+        _has_too_much_in_a_folder,
         replace(
             FINDING_KINDS["vcenter-error"].advice,
             headline="has more in one folder than it can list",
@@ -183,7 +191,7 @@ _ERROR: tuple[AdviceCase, ...] = (
 )
 
 
-VCENTER_CASES: Mapping[str, tuple[AdviceCase, ...]] = MappingProxyType(
+VCENTER_CASES: Final[Mapping[FindingKind, tuple[AdviceCase, ...]]] = MappingProxyType(
     {
         "vcenter-authorization": _AUTHORIZATION,
         "vcenter-authentication": _AUTHENTICATION,
@@ -191,7 +199,7 @@ VCENTER_CASES: Mapping[str, tuple[AdviceCase, ...]] = MappingProxyType(
         "vcenter-error": _ERROR,
         "vcenter-unavailable": (
             (
-                _answers("429"),
+                _has_status("429"),
                 Advice(
                     "asked too often, and refuses (429)",
                     "answers again",
