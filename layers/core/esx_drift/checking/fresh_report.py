@@ -1,7 +1,7 @@
 """The draft of a check that took a fresh report: snapshot, changes, findings, and what the log keeps."""
 
 import gzip
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from esx_drift.checking.context import CheckContext
@@ -15,7 +15,6 @@ from esx_drift.domain.host_history import (
     update_departed,
     update_uncovered_since,
 )
-from esx_drift.domain.images.description import Descriptions
 from esx_drift.domain.images.report import Report, list_uncovered_hosts, measure_coverage
 from esx_drift.domain.images.snapshot import build_snapshot, compute_seal
 from esx_drift.domain.stored.identifiers import (
@@ -74,14 +73,18 @@ def compare_report(
     sees = coverage["covered"] > 0 or coverage["hosts"] == 0
     if known and sees and seal != scene.after["seal"]:
         baseline = baseline or store.snapshot(known["key"])
-        changes = _changes(store, baseline, snapshot, scene.after["departed"])
+        changes = _changes(store, baseline, snapshot, scene.after["departed"], report.runs.keys())
     return ComparedReport(
         snapshot, seal, baseline, changes, coverage, list_uncovered_hosts(report, inventory)
     )
 
 
 def _changes(
-    store: Store, baseline: Snapshot, snapshot: Snapshot, departed: Mapping[str, Departed]
+    store: Store,
+    baseline: Snapshot,
+    snapshot: Snapshot,
+    departed: Mapping[str, Departed],
+    covered: Collection[str],
 ) -> list[Change]:
     # Imported late: a check that finds nothing new must not pay for the machinery of comparing.
     from esx_drift.domain.changes.compare import DepartedHost, compare_snapshots  # noqa: PLC0415  # see the line above
@@ -92,8 +95,8 @@ def _changes(
         if host in snapshot["hosts"] or gone["name"].casefold() in names:
             then = store.snapshot(gone["snapshot"])
             image = then["images"][gone["image"]] if gone["image"] else None
-            formers[host] = DepartedHost(gone["name"], image, Descriptions(then).of(host))
-    return compare_snapshots(baseline, snapshot, formers)
+            formers[host] = DepartedHost(gone["name"], image)
+    return compare_snapshots(baseline, snapshot, formers, covered)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ def compare_documents(baseline: ComparedDocument, current: ComparedDocument) -> 
     # Imported late, because it takes longer than all the rest.
     from esx_drift.domain.changes.compare import compare_snapshots  # noqa: PLC0415 -- see above
 
-    changes = compare_snapshots(baseline.snapshot, current.snapshot, {})
+    changes = compare_snapshots(baseline.snapshot, current.snapshot, {}, current.report.runs.keys())
     known = {condition.fingerprint for condition in _shown_by(baseline, None)}
     findings = [
         _finding(condition, baseline, current, known=condition.fingerprint in known)

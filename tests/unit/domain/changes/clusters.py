@@ -112,4 +112,4 @@ def changes_between(
 ) -> list[Change]:
     """What a check would tell."""
     baseline = snapshot_of(before, 1)
-    return compare_snapshots(baseline, snapshot_of(after, 2, baseline), departed or {})
+    return compare_snapshots(baseline, snapshot_of(after, 2, baseline), departed or {}, after.hosts)

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 from esx_drift.domain.changes.compare import DepartedHost, compare_snapshots
-from esx_drift.domain.images.description import Descriptions
 from esx_drift.domain.images.snapshot import build_snapshot, compute_seal
 from esx_drift.domain.stored.types import Change, Snapshot
 
@@ -116,7 +115,7 @@ def former(image: Wire | None = None) -> dict[str, DepartedHost]:
     """A host that left in an earlier check."""
     snapshot = snapshot_of(ClusterModel({"host-1": host("esx01", image)}))
     (known,) = snapshot["images"].values()
-    return {"host-1": DepartedHost("esx01", known, Descriptions(snapshot).of("host-1"))}
+    return {"host-1": DepartedHost("esx01", known)}
 
 
 def test_a_host_that_left_long_ago_is_known_again_by_its_name() -> None:
@@ -162,14 +161,14 @@ def test_a_host_that_left_without_a_known_image_is_known_by_name_alone() -> None
 
 
 def test_the_same_version_described_in_two_ways_depends_on_no_order() -> None:
-    """Both descriptions are kept; which image is listed first makes no difference."""
+    """One wording is kept, the first of two that are as frequent; which image is listed first is all the same."""
     other = software()
-    other["components"]["Intel-i40en"]["details"]["vendor"] = "Somebody else"
+    other["components"]["Intel-i40en"]["details"]["vendor"] = "Another"
     cluster = ClusterModel({"host-1": host("a", software()), "host-2": host("b", other)})
     seals = {compute_seal(snapshot_of(cluster, seed)) for seed in range(8)}
     assert len(seals) == 1
     (change,) = changes_between(ClusterModel({"host-1": host("a"), "host-2": host("b")}), cluster)
-    assert (change["kind"], change["hosts"]) == ("relabelled", ["host-2"])
+    assert (change["kind"], change["hosts"]) == ("relabelled", ["host-1", "host-2"])
 
 
 def test_labels_of_an_unseen_hosts_image_are_kept() -> None:

@@ -1,10 +1,9 @@
-"""What only describes: told of the hosts whose own image says something else of what it still has."""
+"""What only describes: one wording for the cluster, and another one is told once, of the hosts that run it."""
 
 from typing import Any
 
 import pytest
 from esx_drift.domain.changes.compare import DepartedHost, compare_snapshots
-from esx_drift.domain.images.description import Descriptions
 from esx_drift.domain.images.snapshot import build_snapshot, compute_seal
 from esx_drift.domain.stored.types import Change, Snapshot
 
@@ -50,76 +49,89 @@ def told(changes: list[Change]) -> list[tuple[Any, ...]]:
     return [(change["element"], change["kind"], change["hosts"], change["detail"]) for change in changes]
 
 
-def vendors(before: str | list[str | None] | None, after: str | list[str | None] | None) -> Wire:
+def vendors(before: str | None, after: str | None) -> Wire:
     """The detail of a relabelled driver."""
-
-    def label(vendor: str | None) -> Wire | None:
-        return None if vendor is None else {"display_name": "driver", "vendor": vendor}
-
-    def side(said: str | list[str | None] | None) -> Wire | list[Wire | None] | None:
-        return [label(vendor) for vendor in said] if isinstance(said, list) else label(said)
-
-    return {"from": side(before), "to": side(after)}
+    sides = {"from": before, "to": after}
+    return {
+        side: None if vendor is None else {"display_name": "driver", "vendor": vendor}
+        for side, vendor in sides.items()
+    }
 
 
-@pytest.mark.parametrize("other", [None, "Other"])
-def test_what_another_host_does_is_no_change_of_this_one(other: str | None) -> None:
-    """One driver, described in two ways: one host is upgraded, or leaves, and the other stays as it was."""
-    both = cluster(by("Intel"), by(other))
-    upgraded = changes_between(both, cluster(by("Intel", "2.0"), by(other)))
-    assert told(upgraded) == [("component", "upgraded", ["host-1"], None)]
-    alone = cluster(by("Intel"), by(other))
+def known_vendor(snapshot: Snapshot, version: str = "1.0") -> str | None:
+    """How the snapshot words the driver's vendor."""
+    label: Any = snapshot["labels"].get(f"component:{DRIVER}", {}).get(version)
+    return None if label is None else label["vendor"]
+
+
+def test_another_wording_is_told_once_of_the_hosts_that_run_it() -> None:
+    """Whoever has said what before; a host with another version is not concerned."""
+    before = cluster(by("Intel"), by("Intel"), by("Intel", "2.0"))
+    after = cluster(by("New"), by("New"), by("Intel", "2.0"))
+    expected = ("component", "relabelled", ["host-1", "host-2"], vendors("Intel", "New"))
+    assert told(changes_between(before, after)) == [expected]
+    mixed = cluster(by("Intel"), by(None), by("Intel", "2.0"))
+    assert told(changes_between(mixed, after)) == [expected]
+
+
+def test_the_wording_that_most_hosts_have_is_kept() -> None:
+    """Of equally many it is the first one; an image that says nothing leaves it to the others."""
+    assert known_vendor(snapshot_of(cluster(by("Intel"), by("Other"), by("Other")))) == "Other"
+    assert known_vendor(snapshot_of(cluster(by("Other"), by("Intel")))) == "Intel"
+    assert known_vendor(snapshot_of(cluster(by(None), by(None), by("Other")))) == "Other"
+    assert known_vendor(snapshot_of(cluster(by(None)))) is None
+
+
+def test_hosts_that_change_their_wordings_with_each_other_are_no_news() -> None:
+    """The cluster says what it said before."""
+    before, after = cluster(by("Intel"), by("Other")), cluster(by("Other"), by("Intel"))
+    assert changes_between(before, after) == []
+    assert compute_seal(snapshot_of(before)) == compute_seal(snapshot_of(after))
+
+
+def test_a_wording_that_a_host_takes_along_is_told_of_who_stays() -> None:
+    """It was the only one that described its driver, or its wording was the first of two."""
+    upgraded = changes_between(cluster(by("Intel"), by(None)), cluster(by("Intel", "2.0"), by(None)))
+    assert told(upgraded) == [
+        ("component", "relabelled", ["host-2"], vendors("Intel", None)),
+        ("component", "upgraded", ["host-1"], None),
+    ]
+    alone = cluster(by("Intel"), by("Other"))
     del alone.hosts["host-1"]
-    assert told(changes_between(both, alone)) == [("host", "removed", ["host-1"], None)]
+    assert told(changes_between(cluster(by("Intel"), by("Other")), alone)) == [
+        ("host", "removed", ["host-1"], None),
+        ("component", "relabelled", ["host-2"], vendors("Intel", "Other")),
+    ]
 
 
-def test_a_host_that_is_missing_relabels_nobody() -> None:
-    """What was known of it is kept, and the other host says what it always said."""
-    before = snapshot_of(cluster(by("Intel"), by("Other")))
-    document = document_of(cluster(by("Intel"), by("Other")))
-    only = without(cluster(by("Intel"), by("Other")), "host-1")
+def test_what_only_unseen_hosts_have_keeps_its_wording() -> None:
+    """The whole snapshot is as before."""
+    both = cluster(by("Intel"), by("Other", "2.0"))
+    before, document = snapshot_of(both), document_of(both)
+    only = without(cluster(by("Intel"), by("Other", "2.0")), "host-1")
     inventory = {"host-1": "esx1", "host-2": "esx2"}
     for report in (report_of(document_of(only)), report_of({**document, "successful_hosts": ["host-2"]})):
-        after = build_snapshot(report, before, inventory)
-        assert compare_snapshots(before, after, {}) == []
-        assert after == before
+        assert build_snapshot(report, before, inventory) == before
 
 
-def test_only_a_host_that_was_seen_is_relabelled() -> None:
-    """Nobody knows what the other one says now; once it is seen, it is told of it, too."""
+def test_only_hosts_that_were_seen_are_relabelled_and_nobody_later() -> None:
+    """Nobody knows what the other one says now; once it is seen, the wording is known already."""
     before = snapshot_of(cluster(by("Intel"), by("Intel")))
     after = snapshot_of(without(cluster(by("Intel"), by("Other")), "host-1"), 0, before)
     expected = ("component", "relabelled", ["host-2"], vendors("Intel", "Other"))
-    assert told(compare_snapshots(before, after, {})) == [expected]
+    assert told(compare_snapshots(before, after, {}, {"host-2"})) == [expected]
     seen = snapshot_of(cluster(by("Other"), by("Other")), 0, after)
-    assert told(compare_snapshots(after, seen, {})) == [(*expected[:2], ["host-1"], expected[3])]
-    assert "described" not in seen, "all say the same again"
+    assert compare_snapshots(after, seen, {}) == []
 
 
-def test_each_host_is_told_with_its_own_words() -> None:
-    """Two that say the same now said different things before."""
-    changes = changes_between(
-        cluster(by("Intel"), by("Other"), by(None), by("New")),
-        cluster(*[by("New")] * 4),
-    )
-    assert told(changes) == [
-        ("component", "relabelled", ["host-1"], vendors("Intel", "New")),
-        ("component", "relabelled", ["host-2"], vendors("Other", "New")),
-        ("component", "relabelled", ["host-3"], vendors(None, "New")),
-    ]
+def test_an_unseen_host_keeps_the_description_of_what_others_have_undescribed() -> None:
+    """As long as one host's image may still describe it."""
+    before = snapshot_of(cluster(by("Intel"), by(None)))
+    blind = snapshot_of(without(cluster(by("Intel"), by(None)), "host-1"), 0, before)
+    assert blind == before
 
 
-def test_two_hosts_that_change_their_words_are_both_told() -> None:
-    """All in all the cluster says what it said before, so that only its hosts can show it."""
-    before, after = cluster(by("Intel"), by("Other")), cluster(by("Other"), by("Intel"))
-    assert told(changes_between(before, after)) == [
-        ("component", "relabelled", ["host-1"], vendors("Intel", "Other")),
-        ("component", "relabelled", ["host-2"], vendors("Other", "Intel")),
-    ]
-    assert compute_seal(snapshot_of(before)) != compute_seal(snapshot_of(after))
-
-
-def listed_twice(*vendors: str) -> Snapshot:
+def listed(*vendors: str) -> Snapshot:
     """One host whose image is listed with a driver of each of these vendors."""
     document = document_of(cluster(by("Intel")))
     listings = [{"software_info": by(vendor), "host_list": ["host-1"]} for vendor in vendors]
@@ -127,13 +139,9 @@ def listed_twice(*vendors: str) -> Snapshot:
     return build_snapshot(report_of(document), None)
 
 
-def test_a_host_whose_image_is_listed_in_two_ways_says_both() -> None:
-    """In any order; nothing is told as long as it does."""
-    both = listed_twice("Intel", "Other")
-    assert both == listed_twice("Other", "Intel", "Intel")
-    assert compare_snapshots(both, listed_twice("Other", "Intel"), {}) == []
-    (change,) = compare_snapshots(both, listed_twice("Other"), {})
-    assert change["detail"] == vendors(["Intel", "Other"], "Other")
+def test_an_image_that_is_listed_in_two_ways_is_worded_once() -> None:
+    """In any order, and however often one of them is there."""
+    assert listed("Intel", "Other") == listed("Other", "Intel", "Other") == listed("Intel")
 
 
 def test_an_image_without_a_host_that_was_seen_says_nothing() -> None:
@@ -141,7 +149,7 @@ def test_an_image_without_a_host_that_was_seen_says_nothing() -> None:
     document = document_of(cluster(by("Intel")))
     expected = build_snapshot(report_of(document), None)
     for hosts in ([], ["host-9"]):
-        listing = {"software_info": by("Other"), "host_list": hosts}
+        listing = {"software_info": by("Another"), "host_list": hosts}
         document["image_categories"].setdefault("host_image_list", []).append(listing)
     assert build_snapshot(report_of(document), None) == expected
 
@@ -153,31 +161,29 @@ def with_alternative(vendor: str | None, inside: str | None, name: str = "For ot
     return {**by(vendor), "alternative_images": {"alt": there}}
 
 
-def test_an_alternative_image_has_words_of_its_own() -> None:
-    """What changes in it is not told of the image that it is for, nor the other way round."""
-    (change,) = changes_between(
-        cluster(with_alternative("Intel", "Other")), cluster(with_alternative("Intel", "Intel"))
-    )
-    assert (change["alternative_image"], change["detail"]) == ("alt", vendors("Other", "Intel"))
-    (change,) = changes_between(
-        cluster(with_alternative("Intel", "Other")), cluster(with_alternative(None, "Other"))
-    )
-    assert (change["alternative_image"], change["detail"]) == (None, vendors("Intel", None))
+def test_what_an_image_has_twice_is_told_once_of_the_image_itself() -> None:
+    """An alternative image is worded like any other; alone it is named."""
+    both = cluster(with_alternative("Intel", "Intel"))
+    (change,) = changes_between(both, cluster(with_alternative("New", "New")))
+    assert (change["alternative_image"], change["detail"]) == (None, vendors("Intel", "New"))
+
+    def offering(vendor: str) -> ClusterModel:
+        image = with_alternative("Intel", vendor)
+        image["components"][DRIVER]["version"] = "2.0"
+        return cluster(image)
+
+    (change,) = changes_between(offering("Intel"), offering("New"))
+    assert (change["alternative_image"], change["detail"]) == ("alt", vendors("Intel", "New"))
 
 
-def test_the_name_of_an_alternative_image_belongs_to_the_hosts_that_have_it() -> None:
-    """Two hosts call it differently, and one of them calls it differently now."""
+def test_the_name_of_an_alternative_image_is_the_clusters() -> None:
+    """Two hosts call it differently, and one of them calls it otherwise now."""
     one, two, three = (with_alternative("Intel", "Intel", name) for name in ("one", "two", "three"))
-    (change,) = changes_between(cluster(one, two), cluster(one, three))
-    assert (change["element"], change["kind"], change["hosts"]) == (
-        "alternative_image",
-        "relabelled",
-        ["host-2"],
-    )
-    assert change["detail"] == {"from": {"display_name": "two"}, "to": {"display_name": "three"}}
-    before = snapshot_of(cluster(one, two))
-    blind = snapshot_of(without(cluster(one, two), "host-2"), 0, before)
-    assert blind == before
+    assert changes_between(cluster(one, two), cluster(one, three)) == []
+    (change,) = changes_between(cluster(one, two), cluster(three, two))
+    assert (change["element"], change["kind"]) == ("alternative_image", "relabelled")
+    assert change["hosts"] == ["host-1", "host-2"]
+    assert change["detail"] == {"from": {"display_name": "one"}, "to": {"display_name": "three"}}
 
 
 def nulled(value: Any) -> Any:  # noqa: ANN401 -- any JSON
@@ -229,24 +235,15 @@ def test_a_solutions_components_have_no_order() -> None:
     assert snapshot_of(cluster(first)) == snapshot_of(cluster(second))
 
 
-def test_a_host_added_again_is_told_with_its_own_words() -> None:
-    """Within one check, or when it left in an earlier one."""
-    before = snapshot_of(cluster(by("Other"), by("Intel")))
+def test_a_host_added_again_is_told_if_the_cluster_knew_its_version() -> None:
+    """Within one check; how its image was worded when it left in an earlier one is not kept."""
+    before = snapshot_of(cluster(by("Other", "2.0"), by("Intel")))
     known = before["images"][str(before["hosts"]["host-2"]["image"])]
-    back = ClusterModel({"host-1": HostModel("esx1", by("Other")), "host-99": HostModel("esx2", by("New"))})
-    expected = [
-        ("host", "changed", ["host-99"], None),
-        ("component", "relabelled", ["host-99"], vendors("Intel", "New")),
-    ]
-    assert told(compare_snapshots(before, snapshot_of(back), {})) == expected
-    departed = {"host-2": DepartedHost("esx2", known, Descriptions(before).of("host-2"))}
-    assert told(compare_snapshots(snapshot_of(cluster(by("Other"))), snapshot_of(back), departed)) == expected
-
-
-def test_a_label_that_was_stored_for_all_hosts_together_is_no_change() -> None:
-    """As snapshots once were: whose it is is not known, and all of them are everybody's."""
-    before = snapshot_of(cluster(by("Intel"), by("Other")))
-    del before["described"]
-    blind = snapshot_of(without(cluster(by("Intel"), by("Other")), "host-1"), 0, before)
-    assert [change["hosts"] for change in compare_snapshots(before, blind, {})] == [["host-2"]]
-    assert [change["hosts"] for change in compare_snapshots(blind, before, {})] == [["host-2"]]
+    hosts = {"host-1": HostModel("esx1", by("Other", "2.0")), "host-99": HostModel("esx2", by("New"))}
+    back = snapshot_of(ClusterModel(hosts))
+    returned = ("host", "changed", ["host-99"], None)
+    relabelled = ("component", "relabelled", ["host-99"], vendors("Intel", "New"))
+    assert told(compare_snapshots(before, back, {})) == [returned, relabelled]
+    departed = {"host-2": DepartedHost("esx2", known)}
+    alone = snapshot_of(cluster(by("Other", "2.0")))
+    assert told(compare_snapshots(alone, back, departed)) == [returned]

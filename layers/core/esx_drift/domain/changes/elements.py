@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from esx_drift.domain.images.image import format_part_version
-from esx_drift.domain.stored.types import Change, ChangeKind, Element, Json, Severity
+from esx_drift.domain.stored.types import Change, ChangeKind, Element, Json, Parts, Severity
 from esx_drift.domain.text.versions import compare_versions
 
 type DifferenceKind = Literal["added", "removed", "changed", "relabelled"]
@@ -38,7 +38,14 @@ class Difference:
     before: Json
     after: Json
     alternative_image: str | None
-    labels: tuple[Json, Json] | None
+    labels: tuple[Json, Json] | None = None
+
+
+def build_alternative(parts: Parts | None) -> Json:
+    """Build an alternative image as an element of its own: what it is built on, and whom it is for."""
+    if parts is None:
+        return None
+    return {"version": parts["base_image"], "selection_criteria": parts["alternative_image"]}
 
 
 def build_change(difference: Difference, edge: DifferenceKind, hosts: list[str]) -> Change:

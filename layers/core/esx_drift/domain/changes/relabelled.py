@@ -1,55 +1,104 @@
-"""What is the same in two images, but for what they say of it."""
+"""Parts that are the same in both snapshots, but for how the cluster's report words them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-from esx_drift.domain.images.description import Description, Descriptions
+from esx_drift.domain.changes.elements import Difference, build_alternative, build_change
 from esx_drift.domain.images.image import format_part_version
-from esx_drift.domain.stored.types import Json, Parts
+from esx_drift.domain.stored.types import Change, Image, Json, Parts, Snapshot
+from esx_drift.domain.text.versions import sort_naturally
 
-type LabelledVersion = tuple[str, str]
-"""A part and its version."""
-
-
-class Suspects:
-    """Which parts may be described otherwise than before, found once for all hosts of two snapshots."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[int, int], list[LabelledVersion]] = {}
-
-    def between(self, old: Descriptions, new: Descriptions) -> list[LabelledVersion]:
-        """Those of which not everybody always says the same; both must live as long as this does."""
-        pair = id(old), id(new)
-        if pair not in self._known:
-            self._known[pair] = list(_suspects(old, new))
-        return self._known[pair]
+type ImagePair = tuple[str, str]
+"""The digests of an image in the baseline and of one in the current snapshot."""
 
 
-def _suspects(old: Descriptions, new: Descriptions) -> Iterator[LabelledVersion]:
-    several = old.several | new.several
-    for part in old.labels.keys() | new.labels.keys():
-        before, after = old.labels.get(part, {}), new.labels.get(part, {})
-        if before != after or part in several:
-            for version in before.keys() | after.keys():
-                if before.get(version) != after.get(version) or len(before[version]) > 1:
-                    yield part, version
+@dataclass(frozen=True, slots=True)
+class Rewording:
+    """A version of a part with its labels before and now; null where it is not described."""
+
+    part: str
+    version: str
+    before: Json
+    after: Json
 
 
-def described_otherwise(
-    alternative: str | None,
-    old: Parts,
-    new: Parts,
-    sides: tuple[Description, Description],
-    suspects: list[LabelledVersion],
-) -> Iterator[tuple[str, tuple[Json, Json]]]:
-    """The parts that two images, or an ``alternative`` of both, have alike, with labels that are not."""
-    own = None if alternative is None else f"alternative_image:{alternative}"
-    for part, version in suspects:
-        value = old.get(part)
-        if value is None:
-            if part != own or old["alternative_image"] != new["alternative_image"]:
-                continue
-        elif value != new.get(part) or format_part_version(value) != version:
-            continue
-        before, after = (side.label(alternative, part, version) for side in sides)
-        if before != after:
-            yield part, (before, after)
+def build_relabelled_changes(
+    baseline: Snapshot, current: Snapshot, hosts_by_images: Mapping[ImagePair, list[str]]
+) -> list[Change]:
+    """Build a change of each part whose wording is another one now.
+
+    Args:
+        baseline: The snapshot before.
+        current: The snapshot now.
+        hosts_by_images: The hosts that may be relabelled, by what they ran and run. Of these a change lists
+            those that had the version before and have it still.
+    """
+    changes = []
+    for rewording in list_rewordings(baseline, current):
+        places: dict[tuple[str | None, str, str], tuple[Difference, list[str]]] = {}
+        for (old, new), hosts in hosts_by_images.items():
+            difference = _find_difference(rewording, baseline["images"][old], current["images"][new])
+            if difference is not None:
+                versions = format_part_version(difference.before), format_part_version(difference.after)
+                place = difference.alternative_image, *versions
+                places.setdefault(place, (difference, []))[1].extend(hosts)
+        changes += [
+            build_change(difference, "relabelled", sort_naturally(hosts))
+            for difference, hosts in places.values()
+        ]
+    return changes
+
+
+def list_rewordings(baseline: Snapshot, current: Snapshot) -> Iterator[Rewording]:
+    """List the versions of parts that both snapshots have and label differently."""
+    before, after = baseline["labels"], current["labels"]
+    for part in before.keys() | after.keys():
+        old, new = before.get(part, {}), after.get(part, {})
+        for version in old.keys() | new.keys() if old != new else ():
+            rewording = Rewording(part, version, old.get(version), new.get(version))
+            # A version without a label may be in the snapshot all the same.
+            missing = baseline if rewording.before is None else current if rewording.after is None else None
+            if rewording.before != rewording.after and (
+                missing is None or _has_version(missing, part, version)
+            ):
+                yield rewording
+
+
+def _has_version(snapshot: Snapshot, part: str, version: str) -> bool:
+    for image in snapshot["images"].values():
+        for parts in (image["main"], *image["alternatives"].values()):
+            value = parts.get(part)
+            if value == version or (isinstance(value, dict) and format_part_version(value) == version):
+                return True
+    return False
+
+
+def _find_difference(rewording: Rewording, old: Image, new: Image) -> Difference | None:
+    """Find where both images have the part: in themselves, or else in the first such alternative image.
+
+    Returns:
+        None where they don't both have it, in the version that is meant.
+    """
+    labels = rewording.before, rewording.after
+    if rewording.part.startswith("alternative_image:"):
+        before, after = (_find_alternative(rewording.part, image) for image in (old, new))
+        same = before and after and before["alternative_image"] == after["alternative_image"]
+        sides = build_alternative(before), build_alternative(after)
+        return Difference(rewording.part, *sides, None, labels) if same else None
+    for alternative, before, after in _list_scopes(old, new):
+        value = before.get(rewording.part)
+        same = value is not None and value == after.get(rewording.part)
+        if same and format_part_version(value) == rewording.version:
+            return Difference(rewording.part, value, value, alternative, labels)
+    return None
+
+
+def _find_alternative(part: str, image: Image) -> Parts | None:
+    return image["alternatives"].get(part.partition(":")[2])
+
+
+def _list_scopes(old: Image, new: Image) -> Iterator[tuple[str | None, Parts, Parts]]:
+    """List both images themselves, and each alternative image that both have, by its id."""
+    yield None, old["main"], new["main"]
+    for name in sorted(old["alternatives"].keys() & new["alternatives"].keys()):
+        yield name, old["alternatives"][name], new["alternatives"][name]

@@ -15,41 +15,6 @@ if TYPE_CHECKING:
         SoftwareInfo,
     )
 
-VOLATILE = frozenset(
-    {
-        "installed_image_info.completion_time",  # when the vCenter looked; freshness is judged by it
-        "notification.id",
-        "notification.time",
-        "message.args",  # the message's text holds them already; see docs/decisions.md
-        "message.params",  # same
-    }
-)
-"""Fields, as ``<structure of the schema>.<field>``, that differ between two looks at the same cluster.
-
-So does the order of everything that is a set, and the place in ``image_categories`` where an image is.
-"""
-
-DESCRIPTIVE = frozenset(
-    {
-        "base_image.details",
-        "add_on.details",
-        "components.details",
-        "solutions.details",
-        "alternative_image.display_name",
-        "host_info.name",
-        "host_info.is_vsan_witness",  # no software; assessed as well, where hosts are held together
-    }
-)
-"""Fields that only describe: compared, but a difference is never more than ``relabelled``."""
-
-
-REMARKS = frozenset({"notifications.info", "notifications.warnings"})
-"""Fields with what the vCenter says by the way, such as that a host supports Quick Boot.
-
-Told beside what is wrong (a host with an error or not read, an extraction that failed); by themselves they
-are neither compared nor assessed.
-"""
-
 
 class ComponentOrder:
     """The names of components in order, from one image of a report to the next: nearly always the same ones.

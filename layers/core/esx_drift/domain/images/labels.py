@@ -1,126 +1,191 @@
-"""What only describes the parts of images, kept once for all images of a cluster."""
+"""What only describes the parts of images: one wording per part and version for a whole cluster.
 
+Where the report words the same version of a part in several ways, the wording that most covered hosts have is
+kept, and of equally many the first one in the order of their canonical JSON. An image that says nothing of a
+part leaves the wording to the others. A part that only hosts without coverage have keeps its last wording.
+"""
+
+import json
+from itertools import chain
 from typing import TYPE_CHECKING, cast
 
+from esx_drift.domain.images.image import format_part_version
 from esx_drift.domain.stored.identifiers import encode_canonical_json
-from esx_drift.domain.stored.types import Image, Json, Labels
+from esx_drift.domain.stored.types import Image, Json, KnownHost, Labels, Snapshot
 from esx_drift.domain.text.times import format_time, parse_time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from esx_drift.domain.images.document import Component, Software
+    from esx_drift.domain.images.document import Component, Software, SoftwareInfo
+    from esx_drift.domain.images.report import Report
 
-
-ONLY_ONE = ("base_image", "add_on")
+SINGLE_ELEMENTS = ("base_image", "add_on")
 """The elements of which an image has one at most, so that they have no id."""
 
-DESCRIBED = (*ONLY_ONE, "component", "removed_component", "solution", "alternative_image")
-"""The elements that are described at all."""
-
-type _Table = dict[str, dict[str, list[Json]]]
-"""The labels of one kind of part, by its id and version; null where an image does not describe it."""
+LABELLED_ELEMENTS = (*SINGLE_ELEMENTS, "component", "removed_component", "solution", "alternative_image")
 
 _TEXTS = {"display_name", "vendor", "display_version", "release_date"}
 """The details that are texts, in which nothing can be null."""
 
 _FIELDS = {"component": "components", "removed_component": "removed_components", "solution": "solutions"}
 
+type _Listing = tuple[frozenset[str], SoftwareInfo]
+"""An image as the report lists it, and the covered hosts that it lists with it."""
 
-class Tables:
-    """The labels of a cluster as they are gathered.
 
-    ``several``: the versions in which a part, by element and id, is not described alike everywhere.
+def build_labels(report: "Report", baseline: Snapshot | None, hosts: "Mapping[str, KnownHost]") -> Labels:
+    """Build the labels of a snapshot.
+
+    Args:
+        report: The report that the snapshot is made of.
+        baseline: The snapshot before it, none at a first look.
+        hosts: The hosts of the snapshot.
+    """
+    covered = frozenset(hosts.keys() & report.runs.keys())
+    listings = list(_list_covered_images(report, covered))
+    table = LabelTable()
+    for _, info in listings:
+        table.add_image(info)
+    for element, name, version in table.ambiguous:
+        table.labels[element][name][version] = _choose_wording(listings, element, name, version)
+    labels = table.build_labels()
+    if baseline is not None:
+        _add_known_labels(labels, baseline, {host: it for host, it in hosts.items() if host not in covered})
+    return labels
+
+
+def _list_covered_images(report: "Report", covered: frozenset[str]) -> "Iterator[_Listing]":
+    """List the images as worded for covered hosts; the report may hold others, which say nothing."""
+    for digest in {report.runs[host] for host in covered}:
+        for listing in report.listings[digest]:
+            hosts = covered.intersection(chain.from_iterable(listing.host_lists))
+            if hosts:
+                yield hosts, listing.info
+
+
+class LabelTable:
+    """The labels of a cluster while they are gathered.
+
+    ``labels``: by element, id and version. ``ambiguous``: what was worded in more than one way.
     """
 
     def __init__(self) -> None:
-        self.tables: dict[str, _Table] = {element: {} for element in DESCRIBED}
-        self.several: dict[tuple[str, str], set[str]] = {}
-        self._undescribed: list[tuple[str, str, str]] = []
+        self.labels: dict[str, Labels] = {element: {} for element in LABELLED_ELEMENTS}
+        self.ambiguous: set[tuple[str, str, str]] = set()
 
-    def add(self, software: "Software") -> None:
-        """Keep what an image, or an alternative image, says of all its parts."""
-        base, add_on = software["base_image"], software.get("add_on")
-        self._add("base_image", "", base["version"], base.get("details"))
-        if add_on:
-            self._add("add_on", "", f"{add_on['name']} {add_on['version']}", add_on.get("details"))
-        self._add_components(software["components"])
-        for name, component in (software.get("removed_components") or {}).items():
-            self._add("removed_component", name, component.get("version") or "", component.get("details"))
-        for name, solution in software["solutions"].items():
-            self._add("solution", name, solution["version"], solution.get("details"))
+    def add_image(self, info: "SoftwareInfo") -> None:
+        """Add what an image says of its parts, and of those of its alternative images."""
+        self._add_software(info)
+        for name, image in (info.get("alternative_images") or {}).items():
+            self._add_software(image)
+            self._add_label("alternative_image", name, "", {"display_name": image["display_name"]})
 
-    def _add_components(self, components: "Mapping[str, Component]") -> None:
-        """The longest loop of all: that one is as in the image before is seen first, and without a call."""
-        known = self.tables["component"]
-        for name, component in components.items():
-            version, details = component.get("version") or "", component.get("details")
-            if name not in known:
-                known[name] = {}
-            elif details in known[name].get(version, ()):
-                continue
-            if (
-                details
-                and version not in known[name]
-                and None not in details.values()
-                and details.keys() <= _TEXTS
-            ):
-                known[name][version] = [cast("Json", details)]
-            else:
-                self.keep("component", name, version, build_label("component", details))
-
-    def _add(self, element: str, name: str, version: str, details: object) -> None:
-        known = self.tables[element]
-        if name not in known or details not in known[name].get(version, ()):
-            self.keep(element, name, version, build_label(element, details))
-
-    def keep(self, element: str, name: str, version: str, label: Json) -> None:
-        """Keep a label, once."""
-        variants = self.tables[element].setdefault(name, {}).setdefault(version, [])
-        if label in variants:
-            return
-        variants.append(label)
-        if len(variants) > 1:
-            self.several.setdefault((element, name), set()).add(version)
-        elif label is None:
-            self._undescribed.append((element, name, version))
-
-    def labels(self) -> Labels:
-        """All of them, several of one version in order; what nobody describes is left out."""
-        for element, name, version in self._undescribed:
-            if self.tables[element][name][version] == [None]:
-                del self.tables[element][name][version]
-        for (element, name), versions in self.several.items():
-            for version in versions:
-                self.tables[element][name][version].sort(key=encode_canonical_json)
+    def build_labels(self) -> Labels:
+        """Build the labels by the names that parts have in an image."""
         # Prefixed only now: the loop over the components of all images is faster with their bare names.
         return {
-            f"{element}:{name}" if element not in ONLY_ONE else element: versions
-            for element, table in self.tables.items()
-            for name, versions in table.items()
-            if versions
+            element if element in SINGLE_ELEMENTS else f"{element}:{name}": versions
+            for element, labels in self.labels.items()
+            for name, versions in labels.items()
         }
 
+    def _add_software(self, software: "Software") -> None:
+        base, add_on = software["base_image"], software.get("add_on")
+        self._add_details("base_image", "", base["version"], base.get("details"))
+        if add_on:
+            self._add_details("add_on", "", f"{add_on['name']} {add_on['version']}", add_on.get("details"))
+        self._add_components(software["components"])
+        for name, component in (software.get("removed_components") or {}).items():
+            version = component.get("version") or ""
+            self._add_details("removed_component", name, version, component.get("details"))
+        for name, solution in software["solutions"].items():
+            self._add_details("solution", name, solution["version"], solution.get("details"))
 
-def make_part_name(element: str, name: str) -> str:
-    """How an image calls a part: ``component:Intel-i40en``, ``add_on``."""
-    return element if element in ONLY_ONE else f"{element}:{name}"
+    def _add_components(self, components: "Mapping[str, Component]") -> None:
+        """Add the longest list of all: what is as in the image before is seen first, and without a call."""
+        known = self.labels["component"]
+        for name, component in components.items():
+            details = component.get("details")
+            if not details:
+                continue
+            version = component.get("version") or ""
+            versions = known.get(name)
+            if versions is None:
+                versions = known[name] = {}
+            label = versions.get(version)
+            if label == details:
+                continue
+            if label is None and None not in details.values() and details.keys() <= _TEXTS:
+                versions[version] = cast("Json", details)
+            else:
+                self._add_details("component", name, version, details)
+
+    def _add_details(self, element: str, name: str, version: str, details: object) -> None:
+        label = build_label(element, details)
+        if label is not None:
+            self._add_label(element, name, version, label)
+
+    def _add_label(self, element: str, name: str, version: str, label: Json) -> None:
+        if self.labels[element].setdefault(name, {}).setdefault(version, label) != label:
+            self.ambiguous.add((element, name, version))
 
 
-def find_label(software: "Software", element: str, name: str) -> tuple[str, Json] | None:
-    """The version and the label of a part of an image as the report has it; none if it has no such part."""
-    fields = cast("Mapping[str, Mapping[str, object] | None]", software)
-    found = fields.get(element) if element in ONLY_ONE else (fields.get(_FIELDS[element]) or {}).get(name)
-    part = cast("Mapping[str, object] | None", found)
-    if part is None:
-        return None
+def _choose_wording(listings: "list[_Listing]", element: str, name: str, version: str) -> Json:
+    """Choose the wording that most hosts have; whatever order the report lists its images in."""
+    hosts_by_wording: dict[bytes, set[str]] = {}
+    for hosts, info in listings:
+        for label in _find_wordings(info, element, name, version):
+            hosts_by_wording.setdefault(encode_canonical_json(label), set()).update(hosts)
+    chosen = min(hosts_by_wording, key=lambda wording: (-len(hosts_by_wording[wording]), wording))
+    return cast("Json", json.loads(chosen))
+
+
+def _find_wordings(info: "SoftwareInfo", element: str, name: str, version: str) -> "Iterator[Json]":
+    """Find what one image and its alternatives say of one version of a part."""
+    inside = info.get("alternative_images") or {}
+    if element == "alternative_image":
+        if name in inside:
+            yield {"display_name": inside[name]["display_name"]}
+        return
+    for software in (info, *inside.values()):
+        fields = cast("Mapping[str, Mapping[str, object] | None]", software)
+        known = (
+            fields.get(element)
+            if element in SINGLE_ELEMENTS
+            else (fields.get(_FIELDS[element]) or {}).get(name)
+        )
+        part = cast("Mapping[str, Json] | None", known)
+        label = None if part is None else build_label(element, part.get("details"))
+        if part is not None and label is not None and _format_version(element, part) == version:
+            yield label
+
+
+def _format_version(element: str, part: "Mapping[str, Json]") -> str:
+    """The same as ``format_part_version``, of a part as the report has it."""
     version = str(part.get("version") or "")
-    label = build_label(element, part.get("details"))
-    return f"{part['name']} {version}" if element == "add_on" else version, label
+    return f"{part['name']} {version}" if element == "add_on" else version
+
+
+def _add_known_labels(labels: Labels, baseline: Snapshot, unseen: "Mapping[str, KnownHost]") -> None:
+    """Add the last wording of what only these hosts have, as far as it is known."""
+    for digest in {host["image"] for host in unseen.values()} - {None}:
+        image = baseline["images"][cast("str", digest)]
+        versions = [(f"alternative_image:{name}", "") for name in image["alternatives"]]
+        for parts in (image["main"], *image["alternatives"].values()):
+            versions += [(part, format_part_version(value)) for part, value in parts.items()]
+        for part, version in versions:
+            label = baseline["labels"].get(part, {}).get(version)
+            if label is not None:
+                labels.setdefault(part, {}).setdefault(version, label)
 
 
 def build_label(element: str, details: object) -> Json:
-    """The details of a part, as they are kept: without nulls, sets in order, a date in one spelling."""
+    """Build the label of a part of its details: without nulls, sets in order, a date in one spelling.
+
+    Returns:
+        None where there are no details.
+    """
     if not details:
         return None
     label = cast("dict[str, Json]", details)
@@ -142,19 +207,18 @@ def _without_null(value: Json) -> Json:
 
 
 def _in_order(components: list[Json]) -> list[Json]:
-    """The components of a solution, by their names; whole, which takes longer, only if one is there twice."""
-    named = {cast("dict[str, str]", one)["component"]: one for one in components}
+    """Put a solution's components in the order of their names; whole, which takes longer, if one is there twice."""
+    named = {cast("dict[str, str]", component)["component"]: component for component in components}
     if len(named) < len(components):
         return sorted(components, key=encode_canonical_json)
     return [named[name] for name in sorted(named)]
 
 
 def name_esxi_release(image: Image, labels: Labels) -> str:
-    """What people call the image's ESXi: ``ESXi 8.0 U3e``, or the version if the depot does not know it."""
+    """Name the image's ESXi as people do: ``ESXi 8.0 U3e``, or by its version if the depot does not know it."""
     version = str(image["main"]["base_image"])
-    label = next(filter(None, labels.get("base_image", {}).get(version, ())), None)
+    label = cast("dict[str, Json] | None", labels.get("base_image", {}).get(version))
     if label is None:
         return f"ESXi {version}"
-    told = cast("dict[str, Json]", label)
     # The display version ends in the build: "8.0 U3e - 24674464".
-    return f"{told['display_name']} {str(told['display_version']).rpartition(' - ')[0] or version}"
+    return f"{label['display_name']} {str(label['display_version']).rpartition(' - ')[0] or version}"

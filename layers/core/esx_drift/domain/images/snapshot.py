@@ -2,10 +2,17 @@
 
 from collections.abc import Mapping
 
-from esx_drift.domain.images.describing import build_labels
+from esx_drift.domain.images.labels import build_labels
 from esx_drift.domain.images.report import Report
 from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.types import KnownHost, Snapshot
+
+CANONICAL_VERSION = 2
+"""The version of the canonical form; it stands in every snapshot, and so in its seal.
+
+It rises with whatever makes another snapshot of the same document, and ``snapshot_upgrade.UPGRADE_STEPS`` gets
+a step from the form before. 1 kept every wording of a label, and whose it was.
+"""
 
 
 def build_snapshot(
@@ -21,16 +28,12 @@ def build_snapshot(
     hosts = {host: _host(report, known.get(host), host, name) for host, name in names.items()}
     digests = {host["image"] for host in hosts.values() if host["image"] is not None}
     images = {**(baseline["images"] if baseline else {}), **report.images}
-    labels, described = build_labels(report, baseline, hosts)
-    snapshot: Snapshot = {
-        "schema_version": 1,
+    return {
+        "schema_version": CANONICAL_VERSION,
         "images": {digest: images[digest] for digest in sorted(digests)},
-        "labels": labels,
+        "labels": build_labels(report, baseline, hosts),
         "hosts": hosts,
     }
-    if described:
-        snapshot["described"] = described
-    return snapshot
 
 
 def _names(report: Report, known: Mapping[str, KnownHost]) -> Mapping[str, str]:
@@ -41,8 +44,8 @@ def _names(report: Report, known: Mapping[str, KnownHost]) -> Mapping[str, str]:
 
 def compute_seal(snapshot: Snapshot) -> str:
     """64 digits, equal exactly if the snapshots are. An image counts by the digest that is its key."""
-    parts = [snapshot["schema_version"], sorted(snapshot["images"]), snapshot["labels"], snapshot["hosts"]]
-    return compute_digest([*parts, snapshot["described"]] if "described" in snapshot else parts)
+    images = sorted(snapshot["images"])
+    return compute_digest([snapshot["schema_version"], images, snapshot["labels"], snapshot["hosts"]])
 
 
 def _host(report: Report, known: KnownHost | None, host: str, name: str) -> KnownHost:

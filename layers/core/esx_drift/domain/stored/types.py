@@ -151,12 +151,8 @@ type Parts = dict[str, Json]
 """What an image holds, by element and id: ``base_image``, ``component:Intel-i40en`` and the like."""
 
 
-type Labels = dict[str, dict[str, list[Json]]]
-"""What only describes a part (display names, vendors, dates), by the part and its version.
-
-Nearly always one label each; if the images describe the same version in several ways, all of them, sorted,
-null among them if some don't describe it.
-"""
+type Labels = dict[str, dict[str, Json]]
+"""What only describes a part (display names, vendors, dates), by the part and its version: one wording each."""
 
 
 class Image(TypedDict):
@@ -175,28 +171,16 @@ class KnownHost(TypedDict):
     witness: bool
 
 
-class Described(TypedDict):
-    """What the image of each of these hosts says of the parts that have several labels in their version.
-
-    As the numbers of those labels, by the part, in the image itself and in its alternatives, by their ids.
-    """
-
-    hosts: list[str]
-    main: dict[str, list[int]]
-    alternatives: dict[str, dict[str, list[int]]]
-
-
 class Snapshot(TypedDict):
     """A document's canonical form. ``images`` is keyed by the digest of the image.
 
-    ``described`` is there only if the hosts' images don't all describe the same version of a part alike.
+    ``schema_version`` is the version of the canonical form, ``images.snapshot.CANONICAL_VERSION`` at that time.
     """
 
     schema_version: int
     images: dict[str, Image]
     labels: Labels
     hosts: dict[str, KnownHost]
-    described: NotRequired[list[Described]]
 
 
 class StoredObject(TypedDict):
