@@ -165,6 +165,10 @@ class Store(Protocol):
         """Read a snapshot back."""
         ...
 
+    def document(self, key: str) -> bytes:
+        """Read an archived document back; raises ``StoreUnavailable`` if it is not there any more."""
+        ...
+
     def uri(self, vcenter: str, cluster: str, seq: int) -> str:
         """The ``s3://`` address of a record."""
         ...

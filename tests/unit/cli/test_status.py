@@ -34,12 +34,12 @@ def _snapshot(*hosts: str | None, named: bool = True) -> Snapshot:
     """Hosts by the base image that each runs."""
     versions = sorted({host for host in hosts if host})
     label = {
-        version: [{"display_name": "ESXi", "display_version": f"8.0 {version} - 1"}] for version in versions
+        version: {"display_name": "ESXi", "display_version": f"8.0 {version} - 1"} for version in versions
     }
     return {
         "schema_version": 1,
         "images": {version: {"main": {"base_image": version}, "alternatives": {}} for version in versions},
-        "labels": {"base_image": label} if named else {},  # type: ignore[dict-item] # a list of JSON
+        "labels": {"base_image": label} if named else {},  # type: ignore[dict-item] # it is JSON
         "hosts": {
             f"host-{at}": {"name": f"esx{at}", "image": image, "orphaned_vibs": [], "witness": False}
             for at, image in enumerate(hosts)

@@ -140,7 +140,11 @@ class S3Store:
 
     def snapshot(self, key: str) -> Snapshot:
         """Read a snapshot back."""
-        return cast("Snapshot", json.loads(gzip.decompress(self._get(key))))
+        return cast("Snapshot", json.loads(self.document(key)))
+
+    def document(self, key: str) -> bytes:
+        """Read an archived document back; raises ``StoreUnavailable`` if it is not there any more."""
+        return gzip.decompress(self._get(key))
 
     def uri(self, vcenter: str, cluster: str, seq: int) -> str:
         """Where a record lies."""

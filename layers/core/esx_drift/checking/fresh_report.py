@@ -1,9 +1,9 @@
 """The draft of a check that took a fresh report: snapshot, changes, findings, and what the log keeps."""
 
-import gzip
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+from esx_drift.checking.baseline import Baseline, BaselineReader, build_blob, describe_blob
 from esx_drift.checking.context import CheckContext
 from esx_drift.checking.no_observation import build_report_facts, find_last_seen
 from esx_drift.domain.findings.kinds import LOOK_KINDS
@@ -26,7 +26,6 @@ from esx_drift.domain.stored.identifiers import (
 from esx_drift.domain.stored.types import (
     Change,
     Coverage,
-    Departed,
     LastTaken,
     LogState,
     Outcome,
@@ -43,11 +42,17 @@ from esx_drift.ports import InventoryEntry, ReportReply, Store
 
 @dataclass(frozen=True, slots=True)
 class ComparedReport:
-    """A fresh report against what was known. ``baseline`` is none where nothing had to be compared."""
+    """A fresh report against what was known.
+
+    ``state`` is what the check began from, in today's canonical form; ``blobs``: what was converted for it.
+    ``baseline`` is none where nothing had to be compared.
+    """
 
     snapshot: Snapshot
     seal: str
+    state: LogState
     baseline: Snapshot | None
+    blobs: tuple[Blob, ...]
     changes: list[Change]
     coverage: Coverage
     uncovered: list[UncoveredHost]
@@ -61,47 +66,53 @@ class ComparedReport:
 def compare_report(
     scene: CheckContext, store: Store, report: Report, inventory: Mapping[str, InventoryEntry]
 ) -> ComparedReport:
-    """The report's snapshot, and what is different in it; snapshots are read only where they are needed."""
+    """Compare a report with the baseline; snapshots are read only where they are needed."""
+    reader = BaselineReader(store, scene.vcenter.name, scene.request["cluster"])
     known = scene.after["snapshot"]
     coverage = measure_coverage(report, inventory)
     partial = coverage["covered"] < coverage["hosts"]
-    baseline = store.snapshot(known["key"]) if known and partial else None
+    baseline = reader.read(scene.after) if known and partial else None
     names = {host.id: host.name for host in inventory.values()}
-    snapshot = build_snapshot(report, baseline, names)
+    snapshot = build_snapshot(report, baseline.snapshot if baseline else None, names)
     seal = compute_seal(snapshot)
-    changes: list[Change] = []
     sees = coverage["covered"] > 0 or coverage["hosts"] == 0
     if known and sees and seal != scene.after["seal"]:
-        baseline = baseline or store.snapshot(known["key"])
-        changes = _changes(store, baseline, snapshot, scene.after["departed"], report.runs.keys())
+        baseline = baseline or reader.read(scene.after)
+    state = baseline.state if baseline else scene.after
+    is_new = baseline is not None and sees and seal != state["seal"]
     return ComparedReport(
-        snapshot, seal, baseline, changes, coverage, list_uncovered_hosts(report, inventory)
+        snapshot=snapshot,
+        seal=seal,
+        state=state,
+        baseline=baseline.snapshot if baseline else None,
+        blobs=baseline.blobs if baseline else (),
+        changes=_list_changes(reader, baseline, snapshot, report.runs.keys()) if baseline and is_new else [],
+        coverage=coverage,
+        uncovered=list_uncovered_hosts(report, inventory),
     )
 
 
-def _changes(
-    store: Store,
-    baseline: Snapshot,
-    snapshot: Snapshot,
-    departed: Mapping[str, Departed],
-    covered: Collection[str],
+def _list_changes(
+    reader: BaselineReader, baseline: Baseline, snapshot: Snapshot, covered: Collection[str]
 ) -> list[Change]:
     # Imported late: a check that finds nothing new must not pay for the machinery of comparing.
     from esx_drift.domain.changes.compare import DepartedHost, compare_snapshots  # noqa: PLC0415  # see the line above
 
     names = {host["name"].casefold() for host in snapshot["hosts"].values()}
-    formers: dict[str, DepartedHost] = {}
-    for host, gone in departed.items():
+    departed: dict[str, DepartedHost] = {}
+    for host, gone in baseline.state["departed"].items():
         if host in snapshot["hosts"] or gone["name"].casefold() in names:
-            then = store.snapshot(gone["snapshot"])
-            image = then["images"][gone["image"]] if gone["image"] else None
-            formers[host] = DepartedHost(gone["name"], image)
-    return compare_snapshots(baseline, snapshot, formers, covered)
+            images = reader.read_snapshot(baseline, gone["snapshot"])["images"]
+            departed[host] = DepartedHost(gone["name"], images[gone["image"]] if gone["image"] else None)
+    return compare_snapshots(baseline.snapshot, snapshot, departed, covered)
 
 
 @dataclass(frozen=True, slots=True)
 class FreshReport:
-    """A fresh report on its way into the log. ``document_inconsistencies``: what contradicts itself in how it is laid out."""
+    """A fresh report on its way into the log.
+
+    ``document_inconsistencies``: what contradicts itself in how it is laid out.
+    """
 
     scene: CheckContext
     store: Store
@@ -115,11 +126,11 @@ class FreshReport:
         compared = compare_report(self.scene, self.store, self.report, self._hosts)
         settled = self._settled(compared)
         outcome = self._outcome(compared, settled)
-        document = self._blob(make_document_key, self.reply.body)
-        snapshot = self._blob(make_snapshot_key, encode_canonical_json(compared.snapshot))
+        document = self._build_blob(make_document_key, self.reply.body)
+        snapshot = self._build_blob(make_snapshot_key, encode_canonical_json(compared.snapshot))
         archived = not self._is_same(compared, settled)
         taken = self._last_taken(archived=archived)
-        after = self._after(compared, settled, taken, _stored(snapshot))
+        after = self._after(compared, settled, taken, describe_blob(snapshot))
         record: Record = {
             **self.scene.build_record(outcome, after, self.notices),
             "report": build_report_facts(self.report, "fresh"),
@@ -127,20 +138,20 @@ class FreshReport:
             "uncovered": compared.uncovered,
             "changes": compared.changes,
             "findings": settled.transitions,
-            "document": _stored(document) if archived else None,
+            "document": describe_blob(document) if archived else None,
             "snapshot": after["snapshot"],
             "raw_sha256": compute_sha256(self.reply.body),
             "same_as": None if archived else taken["seq"],
         }
         blobs = (document, *(() if compared.is_blind else (snapshot,))) if archived else ()
-        return self.scene.build_draft(record, self._host_names(compared), blobs)
+        return self.scene.build_draft(record, self._host_names(compared), (*compared.blobs, *blobs))
 
     @property
     def _hosts(self) -> Mapping[str, InventoryEntry]:
         return {host.id: host for host in self.scene.observations.hosts or ()}
 
     def _settled(self, compared: ComparedReport) -> FindingsUpdate:
-        after = self.scene.after
+        after = compared.state
         found = list_look_conditions(
             self.report,
             compared.snapshot,
@@ -173,11 +184,11 @@ class FreshReport:
             return "not-covered"
         if self._is_same(compared, settled):
             return "unchanged"
-        return "baseline" if self.scene.after["seal"] is None else "changed"
+        return "baseline" if compared.state["seal"] is None else "changed"
 
     def _is_same(self, compared: ComparedReport, settled: FindingsUpdate) -> bool:
         """Whether there is nothing new to archive."""
-        after = self.scene.after
+        after = compared.state
         same = compared.seal == after["seal"] and compared.coverage == after["coverage"]
         return same and not settled.has_transitions
 
@@ -191,7 +202,7 @@ class FreshReport:
     def _after(
         self, compared: ComparedReport, settled: FindingsUpdate, taken: LastTaken, snapshot: StoredObject
     ) -> LogState:
-        before, about = self.scene.after, self.scene.observations.about
+        before, about = compared.state, self.scene.observations.about
         after: LogState = {
             **before,
             "cluster_name": self.scene.request["cluster_name"],
@@ -245,11 +256,5 @@ class FreshReport:
             names |= {host: known["name"] for host, known in snapshot["hosts"].items()} if snapshot else {}
         return names
 
-    def _blob(self, key_of: Callable[[str, str, str], str], body: bytes) -> Blob:
-        packed = gzip.compress(body, mtime=0)
-        key = key_of(self.scene.vcenter.name, self.scene.request["cluster"], compute_sha256(packed))
-        return Blob(key, packed)
-
-
-def _stored(blob: Blob) -> StoredObject:
-    return {"key": blob.key, "sha256": compute_sha256(blob.body)}
+    def _build_blob(self, make_key: Callable[[str, str, str], str], body: bytes) -> Blob:
+        return build_blob(make_key, self.scene.vcenter.name, self.scene.request["cluster"], body)

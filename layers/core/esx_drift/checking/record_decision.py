@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from esx_drift.checking.baseline import BaselineReader
 from esx_drift.domain.decisions import (
     DecisionEffect,
     accept_hosts,
@@ -58,10 +59,12 @@ class DecisionRecorder:
         return writing.append("accepted", lambda turn, _: self._accepted(turn, request, decision))
 
     def _accepted(self, turn: Position, request: CheckRequest, decision: Decision) -> DecisionEffect:
-        stored = turn.after["snapshot"]
-        if stored is None:
+        if turn.after["snapshot"] is None:
             raise RequestRefused(f"nobody has looked at {request['cluster']} of {request['vcenter']} yet")
-        return accept_hosts(turn.after, decision, self.store.snapshot(stored["key"]), stored["key"])
+        baseline = BaselineReader(self.store, request["vcenter"], request["cluster"]).read(turn.after)
+        for blob in baseline.blobs:
+            self.store.put_blob(blob.key, blob.body)
+        return accept_hosts(baseline.state, decision, baseline.snapshot, baseline.key)
 
     def _accept_vcenter(self, writing: "_Writing") -> Record:
         record = writing.append(

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from esx_drift.checking.baseline import BaselineReader
 from esx_drift.cli.accept_preview import AcceptPreview, build_preview
 from esx_drift.cli.decision_client import ClusterRef, DecisionClient, DecisionOptions
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line
@@ -69,9 +70,17 @@ def _offer(desk: DecisionClient, meant: ClusterRef, hosts: tuple[str, ...]) -> A
     state = desk.read_state(meant.vcenter, meant.cluster)
     if state is None or state["head"] is None or state["after"]["snapshot"] is None:
         fail(f"{meant.name} was not looked at yet: there is nothing to accept")
-    snapshot = desk.store.snapshot(state["after"]["snapshot"]["key"])
+    reader = BaselineReader(desk.store, meant.vcenter, meant.cluster)
+    baseline = reader.read(state["after"])
+    snapshot = baseline.snapshot
     wanted = frozenset(_ids(snapshot, hosts) if hosts else snapshot["hosts"])
-    return build_preview(state, state["head"]["seq"], snapshot, wanted, desk.store.snapshot)
+    return build_preview(
+        {**state, "after": baseline.state},
+        state["head"]["seq"],
+        snapshot,
+        wanted,
+        lambda key: reader.read_snapshot(baseline, key),
+    )
 
 
 def _ids(snapshot: "Snapshot", wanted: tuple[str, ...]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 from esx_drift.adapters.audit_store import S3Store
 from esx_drift.cli.terminal import print_warning
 from esx_drift.contracts import list_violations, parse_json
+from esx_drift.domain.images.snapshot_upgrade import upgrade_snapshot
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import LogState, Snapshot, StateFile
 from esx_drift.errors import ContractViolation, StoreUnavailable
@@ -38,9 +39,10 @@ def read_states(s3: "S3Client", bucket: str) -> Iterator[StateFile]:
 def read_snapshots(
     states: Mapping[tuple[str, str], LogState], store: S3Store
 ) -> dict[tuple[str, str], Snapshot]:
-    """The last snapshot of each log that has one."""
+    """The last snapshot of each log that has one, in today's form."""
     taken = {log: after["snapshot"]["key"] for log, after in states.items() if after["snapshot"]}
-    return dict(zip(taken, _each(store.snapshot, taken.values()), strict=True))
+    stored = _each(store.snapshot, taken.values())
+    return {log: upgrade_snapshot(snapshot).snapshot for log, snapshot in zip(taken, stored, strict=True)}
 
 
 def count_standalone_hosts(states: Iterable[StateFile], store: S3Store) -> dict[str, int]:

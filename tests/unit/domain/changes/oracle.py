@@ -83,7 +83,7 @@ class Oracle:
                 for key, _, _ in parts.values():
                     if key in before:
                         self._wordings.setdefault(key, before[key])
-        found = {}
+        found: dict[tuple[Key, str], tuple[Place, str, bytes, bytes]] = {}
         for host, parts in runs.items():
             known = self._ran.get(host, {})
             for place in sorted(

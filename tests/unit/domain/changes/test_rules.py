@@ -161,7 +161,7 @@ def test_a_host_that_left_without_a_known_image_is_known_by_name_alone() -> None
 
 
 def test_the_same_version_described_in_two_ways_depends_on_no_order() -> None:
-    """One wording is kept, the first of two that are as frequent; which image is listed first is all the same."""
+    """One wording is kept, of two that are as frequent the first; not that which is listed first."""
     other = software()
     other["components"]["Intel-i40en"]["details"]["vendor"] = "Another"
     cluster = ClusterModel({"host-1": host("a", software()), "host-2": host("b", other)})

@@ -1,4 +1,4 @@
-"""What only describes: one wording for the cluster, and another one is told once, of the hosts that run it."""
+"""What only describes: one wording for the cluster; another one is told once, of the hosts that run it."""
 
 from typing import Any
 

@@ -43,11 +43,13 @@ def _about_strangers(report: Report) -> Iterator[str]:
     """What is said of hosts that are in no list and have no name, though the inventory may know them."""
     for host in sort_naturally(report.orphaned_vibs.keys() - report.names.keys()):
         for vib in report.orphaned_vibs[host]:
-            yield f"{clean_text(vib)} is orphaned on {clean_text(host)}, which is in none of the lists of hosts"
+            where = f"{clean_text(host)}, which is in none of the lists of hosts"
+            yield f"{clean_text(vib)} is orphaned on {where}"
     for host in sort_naturally(report.host_notifications.keys() - report.names.keys()):
         errors = list_error_texts(report.host_notifications[host])
         if errors:
-            yield f"{clean_text(host)} has an error, but is in none of the lists of hosts{quote_first(errors)}"
+            what = f"has an error, but is in none of the lists of hosts{quote_first(errors)}"
+            yield f"{clean_text(host)} {what}"
 
 
 def _about_vibs(document: Document) -> Iterator[str]:

@@ -207,7 +207,7 @@ def _without_null(value: Json) -> Json:
 
 
 def _in_order(components: list[Json]) -> list[Json]:
-    """Put a solution's components in the order of their names; whole, which takes longer, if one is there twice."""
+    """Sort a solution's components by their names; by all they say if one is there twice."""
     named = {cast("dict[str, str]", component)["component"]: component for component in components}
     if len(named) < len(components):
         return sorted(components, key=encode_canonical_json)
@@ -215,7 +215,7 @@ def _in_order(components: list[Json]) -> list[Json]:
 
 
 def name_esxi_release(image: Image, labels: Labels) -> str:
-    """Name the image's ESXi as people do: ``ESXi 8.0 U3e``, or by its version if the depot does not know it."""
+    """Name the image's ESXi as people do, ``ESXi 8.0 U3e``; by its version if the depot does not know it."""
     version = str(image["main"]["base_image"])
     label = cast("dict[str, Json] | None", labels.get("base_image", {}).get(version))
     if label is None:

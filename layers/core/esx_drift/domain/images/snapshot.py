@@ -10,8 +10,8 @@ from esx_drift.domain.stored.types import KnownHost, Snapshot
 CANONICAL_VERSION = 2
 """The version of the canonical form; it stands in every snapshot, and so in its seal.
 
-It rises with whatever makes another snapshot of the same document, and ``snapshot_upgrade.UPGRADE_STEPS`` gets
-a step from the form before. 1 kept every wording of a label, and whose it was.
+It rises with whatever makes another snapshot of the same document. ``snapshot_upgrade.UPGRADE_STEPS`` then
+gets a step from the form before. 1 kept every wording of a label, and whose it was.
 """
 
 

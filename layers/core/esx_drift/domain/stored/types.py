@@ -152,7 +152,7 @@ type Parts = dict[str, Json]
 
 
 type Labels = dict[str, dict[str, Json]]
-"""What only describes a part (display names, vendors, dates), by the part and its version: one wording each."""
+"""What only describes a part (display names, vendors, dates), by the part and its version."""
 
 
 class Image(TypedDict):
@@ -174,7 +174,7 @@ class KnownHost(TypedDict):
 class Snapshot(TypedDict):
     """A document's canonical form. ``images`` is keyed by the digest of the image.
 
-    ``schema_version`` is the version of the canonical form, ``images.snapshot.CANONICAL_VERSION`` at that time.
+    ``schema_version``: the version of the canonical form, ``CANONICAL_VERSION`` of that time.
     """
 
     schema_version: int
