@@ -37,7 +37,7 @@ def _snapshot(*hosts: str | None, named: bool = True) -> Snapshot:
         version: {"display_name": "ESXi", "display_version": f"8.0 {version} - 1"} for version in versions
     }
     return {
-        "schema_version": 1,
+        "schema_version": 2,
         "images": {version: {"main": {"base_image": version}, "alternatives": {}} for version in versions},
         "labels": {"base_image": label} if named else {},  # type: ignore[dict-item] # it is JSON
         "hosts": {
