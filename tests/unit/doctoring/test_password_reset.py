@@ -5,9 +5,10 @@ from botocore.exceptions import EndpointConnectionError
 from esx_drift.adapters.breakers import S3Breakers
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.doctoring.password_reset import PasswordReset
-from esx_drift.domain.breaker import Breaker
+from esx_drift.domain.breaker import Breaker, build_closed_breaker
 from esx_drift.domain.stored.identifiers import make_breaker_key
 from esx_drift.errors import LoginSuspended, StoreConflict, StoreUnavailable
+from esx_drift.ports import StoredBreaker
 
 from tests.simulator.sessions import PASSWORD, USER
 from tests.unit.adapters.vcenter.world import BUCKET, NAME
@@ -75,7 +76,8 @@ def test_two_resets_at_once(refused: Clinic, monkeypatch: pytest.MonkeyPatch) ->
     """Only one of them gets to try: the other's claim is refused by S3."""
     secret = Secrets(lambda: refused.world.secretsmanager).vcenter(NAME)
     reset = PasswordReset(refused.world.s3, BUCKET, refused.world.clock)
-    monkeypatch.setattr(PasswordReset, "_etag", lambda _self, _vcenter: '"of-before"')
+    before = StoredBreaker(build_closed_breaker(NAME), '"of-before"')
+    monkeypatch.setattr(S3Breakers, "read_for_reset", lambda _self, _vcenter: before)
     with pytest.raises(LoginSuspended, match="somebody else"), reset.guard_login(NAME, secret):
         pytest.fail("it must not be tried")
 
@@ -125,7 +127,7 @@ def test_a_store_that_fails_keeps_the_password_back(clinic: Clinic, monkeypatch:
     def away(**_: object) -> None:
         raise EndpointConnectionError(endpoint_url="https://s3")
 
-    monkeypatch.setattr(clinic.world.s3, "head_object", away)
+    monkeypatch.setattr(clinic.world.s3, "get_object", away)
     assert outcomes(clinic.examine(reset=True)) == REFUSED
     assert len(clinic.vcenter.sessions.logins) == 0
 

@@ -1,21 +1,18 @@
 """Which event reached which route: one object each in the AuditBucket, written once."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from esx_drift.adapters.s3_objects import S3Objects
 from esx_drift.domain.stored.identifiers import encode_canonical_json, make_delivery_key
 from esx_drift.domain.text.times import format_time
-from esx_drift.errors import StoreUnavailable
+from esx_drift.errors import StoreConflict
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-ALREADY_WRITTEN_CODES = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
-"""S3's answers where somebody else's write of the same key was, or is just being, made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,32 +24,15 @@ class S3Deliveries:
 
     def delivered(self, event_id: str, route: str) -> bool:
         """Whether the event reached the route before; raises ``StoreUnavailable``."""
-        key = make_delivery_key(event_id, route)
-        try:
-            # Not a HEAD: its 404 doesn't tell a missing key from a missing bucket.
-            self.client().get_object(Bucket=self.bucket, Key=key)["Body"].close()
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "NoSuchKey":
-                return False
-            raise _unavailable(key, error) from error
-        except BotoCoreError as error:
-            raise _unavailable(key, error) from error
-        return True
+        return self._objects.read(make_delivery_key(event_id, route)) is not None
 
     def record(self, event_id: str, route: str, at: datetime) -> None:
         """Keep that it did; that it is kept already is success. Raises ``StoreUnavailable``."""
-        key = make_delivery_key(event_id, route)
         delivery = {"schema_version": 1, "event": event_id, "route": route, "delivered_at": format_time(at)}
-        try:
-            self.client().put_object(
-                Bucket=self.bucket, Key=key, Body=encode_canonical_json(delivery), IfNoneMatch="*"
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in ALREADY_WRITTEN_CODES:
-                raise _unavailable(key, error) from error
-        except BotoCoreError as error:
-            raise _unavailable(key, error) from error
+        # A conflict is a write of the same delivery at the same moment.
+        with suppress(StoreConflict):
+            self._objects.put_once(make_delivery_key(event_id, route), encode_canonical_json(delivery))
 
-
-def _unavailable(key: str, error: ClientError | BotoCoreError) -> StoreUnavailable:
-    return StoreUnavailable(f"S3 could not serve {key}: {error}")
+    @property
+    def _objects(self) -> S3Objects:
+        return S3Objects(self.client(), self.bucket)

@@ -4,30 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from esx_drift.adapters.s3_objects import S3Objects, StoredObject
 from esx_drift.contracts import parse_json
 from esx_drift.contracts.fleet_document import list_fleet_errors
 from esx_drift.domain.fleet.fleet import Fleet, build_fleet
 from esx_drift.domain.stored.identifiers import FLEET_KEY, compute_sha256
-from esx_drift.errors import ContractViolation, FleetInvalid, StoreUnavailable
+from esx_drift.errors import ContractViolation, FleetInvalid
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import PutObjectRequestTypeDef
 
     from esx_drift.domain.fleet.document import FleetDocument
-
-LOST_WRITE_CODES = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
-"""What S3 answers to a conditional write when somebody else wrote, is writing, or deleted."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFleet:
-    """The file's bytes and the ETag that a conditional write needs."""
-
-    body: bytes
-    etag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,39 +37,18 @@ class FleetFile:
             )
         return parse_fleet(stored.body), compute_sha256(stored.body)
 
-    def read_stored(self) -> StoredFleet | None:
-        """The file as it is, valid or not; none if there is none."""
-        try:
-            reply = self.client().get_object(Bucket=self.bucket, Key=FLEET_KEY)
-            return StoredFleet(reply["Body"].read(), reply["ETag"])
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "NoSuchKey":
-                return None
-            raise _unavailable(error) from error
-        except BotoCoreError as error:
-            raise _unavailable(error) from error
+    def read_stored(self) -> StoredObject | None:
+        """The file as it is, valid or not; None if there is none."""
+        return self._objects.read(FLEET_KEY)
 
-    def write(self, body: bytes, over: StoredFleet | None) -> bool:
-        """Write it if it still is ``over`` (none: if there still is none); False if somebody was faster."""
-        request: PutObjectRequestTypeDef = {
-            "Bucket": self.bucket,
-            "Key": FLEET_KEY,
-            "Body": body,
-            "ContentType": "application/json",
-        }
-        if over is None:
-            request["IfNoneMatch"] = "*"
-        else:
-            request["IfMatch"] = over.etag
-        try:
-            self.client().put_object(**request)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in LOST_WRITE_CODES:
-                return False
-            raise _unavailable(error) from error
-        except BotoCoreError as error:
-            raise _unavailable(error) from error
-        return True
+    def write(self, body: bytes, over: StoredObject | None) -> bool:
+        """Write it if it still is ``over`` (None: if there still is none); False if somebody was faster."""
+        etag = None if over is None else over.etag
+        return self._objects.replace(FLEET_KEY, body, etag, "application/json") is not None
+
+    @property
+    def _objects(self) -> S3Objects:
+        return S3Objects(self.client(), self.bucket)
 
 
 def parse_fleet(body: bytes) -> Fleet:
@@ -95,7 +61,3 @@ def parse_fleet(body: bytes) -> Fleet:
     if faults:
         raise FleetInvalid(f"{FLEET_KEY} is not a valid fleet file", tuple(faults))
     return build_fleet(cast("FleetDocument", document))
-
-
-def _unavailable(error: ClientError | BotoCoreError) -> StoreUnavailable:
-    return StoreUnavailable(f"S3 did not serve {FLEET_KEY}: {error}")

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from esx_drift.adapters.breakers import S3Breakers
 from esx_drift.adapters.secrets import VCenterSecret
 from esx_drift.doctoring.examination import FIX_FACT
@@ -22,9 +20,8 @@ from esx_drift.domain.breaker import (
     record_refusal,
     record_success,
 )
-from esx_drift.domain.stored.identifiers import make_breaker_key
 from esx_drift.domain.text.times import format_time, parse_time
-from esx_drift.errors import LoginRefused, LoginSuspended, StoreConflict, StoreUnavailable
+from esx_drift.errors import LoginRefused, LoginSuspended, StoreConflict
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -42,8 +39,10 @@ class PasswordReset:
     def guard_login(self, vcenter: str, secret: VCenterSecret) -> Iterator[None]:
         """Around the login. Raises ``LoginSuspended`` if another one was tried within 180 s."""
         breakers, now = S3Breakers(self.s3, self.bucket), self.clock()
-        etag = self._etag(vcenter)
-        known = build_closed_breaker(vcenter) if etag is None else _readable(breakers, vcenter)
+        stored = breakers.read_for_reset(vcenter)
+        known, etag = (
+            (build_closed_breaker(vcenter), None) if stored is None else (stored.breaker, stored.etag)
+        )
         if is_turn_claimed(known, now):
             raise _suspended(vcenter, "somebody else is just logging in", "Try again in 3 minutes.")
         _refuse_too_early(known, now)
@@ -60,27 +59,6 @@ class PasswordReset:
             _keep(breakers, vcenter, lambda held: record_refusal(held, secret.version_id, now))
             raise
         _keep(breakers, vcenter, record_success)
-
-    def _etag(self, vcenter: str) -> str | None:
-        """The ETag of the breaker, be it readable or not; none if there is none."""
-        key = make_breaker_key(vcenter)
-        try:
-            return self.s3.head_object(Bucket=self.bucket, Key=key)["ETag"]
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "404":
-                return None
-            raise StoreUnavailable(f"S3 could not serve {key}: {error}") from error
-        except BotoCoreError as error:
-            raise StoreUnavailable(f"S3 could not serve {key}: {error}") from error
-
-
-def _readable(breakers: S3Breakers, vcenter: str) -> Breaker:
-    try:
-        stored = breakers.read(vcenter)
-    except LoginSuspended:
-        # It can't be read, which is why nobody logs in: this is what ends it.
-        return build_closed_breaker(vcenter)
-    return build_closed_breaker(vcenter) if stored is None else stored.breaker
 
 
 def _refuse_too_early(known: Breaker, now: datetime) -> None:

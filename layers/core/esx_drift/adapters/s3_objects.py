@@ -1,0 +1,131 @@
+"""Objects of one S3 bucket, read and written on conditions. The only place that knows S3's error codes.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html: 412 ``PreconditionFailed``
+means that the condition does not hold, 409 ``ConditionalRequestConflict`` that another write of the same key
+ran at the same moment, and 404 ``NoSuchKey`` that an ``If-Match`` met no object.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from esx_drift.errors import StoreConflict, StoreUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import PutObjectRequestTypeDef
+
+NO_SUCH_KEY = "NoSuchKey"
+PRECONDITION_FAILED = "PreconditionFailed"
+WRITE_CONFLICT = "ConditionalRequestConflict"
+DEFAULT_CONTENT_TYPE = "binary/octet-stream"
+"""What S3 itself assumes for an object that is uploaded without a type."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object's bytes, and the ETag by which a conditional write replaces it."""
+
+    body: bytes
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class S3Objects:
+    """The objects of one bucket. Every call may raise ``StoreUnavailable``, which names the key."""
+
+    client: "S3Client"
+    bucket: str
+
+    def read(self, key: str) -> StoredObject | None:
+        """An object; None if there is none. A bucket that does not exist is an error."""
+        # Not a HEAD: its 404 doesn't tell a missing key from a missing bucket.
+        try:
+            with _translate_errors(key, NO_SUCH_KEY):
+                reply = self.client.get_object(Bucket=self.bucket, Key=key)
+                return StoredObject(reply["Body"].read(), reply["ETag"])
+        except ClientError:
+            return None
+
+    def put_once(self, key: str, body: bytes) -> bool:
+        """Write an object if its key is free (``If-None-Match: *``).
+
+        Returns:
+            Whether it was written: False if the key was taken before.
+
+        Raises:
+            StoreConflict: Another write of the key was under way (409). The same call may yet succeed.
+        """
+        try:
+            with _translate_errors(key, PRECONDITION_FAILED):
+                self.client.put_object(Bucket=self.bucket, Key=key, Body=body, IfNoneMatch="*")
+        except ClientError:
+            return False
+        return True
+
+    def replace(
+        self, key: str, body: bytes, etag: str | None, content_type: str = DEFAULT_CONTENT_TYPE
+    ) -> str | None:
+        """Write an object if nobody else has written it since it was read.
+
+        Args:
+            key: Where it is.
+            body: Its new bytes.
+            etag: The ETag that was read (``If-Match``); None if there was no object (``If-None-Match: *``).
+            content_type: Its media type.
+
+        Returns:
+            The new ETag; None if somebody else has written or deleted it, or is just writing it.
+        """
+        request: PutObjectRequestTypeDef = {
+            "Bucket": self.bucket,
+            "Key": key,
+            "Body": body,
+            "ContentType": content_type,
+        }
+        if etag is None:
+            request["IfNoneMatch"] = "*"
+        else:
+            request["IfMatch"] = etag
+        try:
+            with _translate_errors(key, PRECONDITION_FAILED, WRITE_CONFLICT, NO_SUCH_KEY):
+                return self.client.put_object(**request)["ETag"]
+        except ClientError:
+            return None
+
+    def list_keys(self, prefix: str, after: str = "") -> Iterator[str]:
+        """The keys that begin with ``prefix`` and sort behind ``after``, in their order."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket, Prefix=prefix, StartAfter=after
+        )
+        with _translate_errors(prefix):
+            for page in pages:
+                for entry in page.get("Contents", []):
+                    yield entry["Key"]
+
+
+def get_error_code(error: ClientError) -> str:
+    """AWS's code for an error, such as ``AccessDenied``; empty where the answer had none."""
+    return error.response.get("Error", {}).get("Code", "")
+
+
+@contextmanager
+def _translate_errors(key: str, *expected_codes: str) -> Iterator[None]:
+    """Translate what S3 did wrong; its answers to conditions, ``expected_codes``, pass as ``ClientError``."""
+    try:
+        yield
+    except BotoCoreError as error:
+        sentence = f"S3 could not be reached for {key}: {type(error).__name__} ({error})"
+        raise StoreUnavailable(sentence) from error
+    except ClientError as error:
+        code = get_error_code(error)
+        if code in expected_codes:
+            raise
+        if code == WRITE_CONFLICT:
+            raise StoreConflict(f"another write met {key}") from error
+        message = error.response.get("Error", {}).get("Message", "")
+        detail = f" ({message})" if message else ""
+        raise StoreUnavailable(f"S3 could not serve {key}: {code}{detail}") from error
