@@ -6,7 +6,7 @@ from typing import Literal
 
 from esx_drift.checking.collect import is_waiting_for_other
 from esx_drift.checking.context import CheckContext
-from esx_drift.domain.findings.condition import Condition
+from esx_drift.domain.findings.condition import Condition, build_condition
 from esx_drift.domain.findings.coverage_conditions import build_no_hosts_condition
 from esx_drift.domain.findings.extraction import ExtractionState, Freshness, list_extraction_conditions
 from esx_drift.domain.findings.kinds import VCENTER_KINDS
@@ -26,7 +26,6 @@ from esx_drift.domain.stored.types import (
     Outcome,
     Record,
     ReportFacts,
-    Severity,
     StoredObject,
 )
 from esx_drift.domain.text.times import format_time, parse_time
@@ -81,12 +80,15 @@ def draft_for_future_report(scene: CheckContext, reply: ReportReply, report: Rep
         f"the report says it was completed at {format_time(report.completion_time)},"
         f" and the vCenter's own clock says {format_time(reply.date)}"
     )
-    severity: Severity = "critical" if _blind(scene) else "warning"
-    detail: dict[str, Json] = {
-        "completion_time": format_time(report.completion_time),
-        "vcenter_date": format_time(reply.date),
-    }
-    condition = Condition("failure", "document-inconsistent", "", severity, summary, detail=detail)
+    condition = build_condition(
+        "document-inconsistent",
+        summary,
+        severity="critical" if _blind(scene) else None,
+        detail={
+            "completion_time": format_time(report.completion_time),
+            "vcenter_date": format_time(reply.date),
+        },
+    )
     failure: Failure = {
         "reason": condition.kind,
         "message": summary,
