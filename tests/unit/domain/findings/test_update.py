@@ -1,11 +1,10 @@
-"""The ledger: each finding is opened once before it ends, whatever looks come in whatever order."""
+"""Each finding is opened once before it ends, whatever looks come in whatever order."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from esx_drift.domain.findings.condition import Condition
-from esx_drift.domain.findings.update import CheckScope as Look
-from esx_drift.domain.findings.update import FindingsUpdate, update_findings
+from esx_drift.domain.findings.update import CheckScope, FindingsUpdate, update_findings
 from esx_drift.domain.stored.types import (
     SEVERITIES,
     Family,
@@ -47,8 +46,8 @@ def condition(kind: FindingKind = "host-failed", subject: str = "host-16", **cha
 
 def test_a_condition_opens_once_and_then_holds() -> None:
     """Told when it begins; after that it is still, seen later and later, with what is known of it now."""
-    opened = update_findings({}, {}, [condition(summary="first")], Look(NOW, frozenset(KINDS), 0), {})
-    later = Look(NOW + timedelta(hours=4), frozenset(KINDS), 0)
+    opened = update_findings({}, {}, [condition(summary="first")], CheckScope(NOW, frozenset(KINDS), 0), {})
+    later = CheckScope(NOW + timedelta(hours=4), frozenset(KINDS), 0)
     held = update_findings(opened.findings, {}, [condition(summary="second", hosts=("host-16",))], later, {})
     (finding,) = held.transitions
     assert (opened.has_transitions, held.has_transitions) == (True, False)
@@ -66,7 +65,7 @@ def test_a_severity_only_rises() -> None:
     told = []
     for severity in ("info", "warning", "warning", "critical", "info"):
         settled = update_findings(
-            known, {}, [condition(severity=severity)], Look(NOW, frozenset(KINDS), 0), {}
+            known, {}, [condition(severity=severity)], CheckScope(NOW, frozenset(KINDS), 0), {}
         )
         known = settled.findings
         told.append((settled.transitions[0]["transition"], settled.transitions[0]["severity"]))
@@ -82,7 +81,7 @@ def test_a_severity_only_rises() -> None:
 def test_findings_are_told_in_one_order() -> None:
     """By family, kind and subject, however they come."""
     several = [condition(kind, subject) for kind in KINDS for subject in SUBJECTS]
-    tested = Look(NOW, frozenset(KINDS), 0)
+    tested = CheckScope(NOW, frozenset(KINDS), 0)
     assert (
         update_findings({}, {}, several, tested, {}).transitions
         == update_findings({}, {}, several[::-1], tested, {}).transitions
@@ -92,10 +91,10 @@ def test_findings_are_told_in_one_order() -> None:
 def test_a_run_of_chosen_clusters_counts_nothing() -> None:
     """It neither suspects nor confirms, and what is suspected stays so."""
     met = [condition("vcenter-error", confirm=True)]
-    chosen = Look(NOW, frozenset(KINDS), 0, counts=False)
+    chosen = CheckScope(NOW, frozenset(KINDS), 0, counts=False)
     assert update_findings({}, {}, met, chosen, {}).suspects == {}
-    suspects = update_findings({}, {}, met, Look(NOW, frozenset(KINDS), 0), {}).suspects
-    later = Look(NOW + timedelta(hours=1), frozenset(KINDS), 0, counts=False)
+    suspects = update_findings({}, {}, met, CheckScope(NOW, frozenset(KINDS), 0), {}).suspects
+    later = CheckScope(NOW + timedelta(hours=1), frozenset(KINDS), 0, counts=False)
     settled = update_findings({}, suspects, met, later, {})
     assert (settled.transitions, settled.suspects) == ([], suspects)
 
@@ -142,7 +141,7 @@ class Ledger(RuleBasedStateMachine):
         kinds = tested | {one.kind for one in met}
         because: dict[str, ResolvedBecause] = dict.fromkeys(self.findings, "host-left") if left else {}
         before, suspected = self.findings, self.suspects
-        test = Look(self.now, kinds, CONFIRM_SECONDS, counts)
+        test = CheckScope(self.now, kinds, CONFIRM_SECONDS, counts)
         self.settled = update_findings(before, suspected, met, test, because)
         fingerprints = {one.fingerprint for one in met}
         self._count_meetings(met, kinds, counts=counts)

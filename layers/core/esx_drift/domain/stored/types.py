@@ -43,9 +43,6 @@ type FindingKind = Literal[
     "vcenter-replaced",
     "api-unsupported",
     "cluster-missing",
-    "cluster-renamed",
-    "check-overdue",
-    "clock-skewed",
     "document-invalid",
     "document-inconsistent",
     "extraction-unavailable",
@@ -57,6 +54,9 @@ type FindingKind = Literal[
     "host-not-covered",
     "host-unsupported",
     "host-error",
+    "check-overdue",
+    "clock-skewed",
+    "cluster-renamed",
 ]
 """Each has an entry in ``domain.findings.kinds``."""
 
