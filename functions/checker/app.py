@@ -37,25 +37,16 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 
         remaining_ms = context.get_remaining_time_in_millis()
         return examine_vcenters(event, os.environ, context.aws_request_id, remaining_ms)
-    with open_runtime(os.environ, "checker", context.get_remaining_time_in_millis) as world:
-        checker = Checker(
-            vcenters=world.vcenters,
-            store=world.store,
-            topic=world.topic,
-            queue=world.queue,
-            fleet=world.fleet,
-            fleet_sha256=world.fleet_sha256,
-            clock=world.clock,
-            code_version=world.code_version,
-        )
+    with open_runtime(os.environ, "checker", context.get_remaining_time_in_millis) as invocation:
+        checker = Checker(invocation.runtime)
         inbox = SqsBatch(
-            queue_url=world.config.check_queue_url,
+            queue_url=invocation.config.check_queue_url,
             client=sqs,
             logger=logger,
             failed_metric="ChecksFailed",
             time_left_ms=context.get_remaining_time_in_millis,
             time_for_one_ms=TIME_FOR_ONE_MS,
-            later=lambda record: world.queue.send_check(_request_in(record), 0),
+            later=lambda record: invocation.runtime.queue.send_check(_request_in(record), 0),
         )
         return inbox.process(event, lambda record: _one(record, checker))
 

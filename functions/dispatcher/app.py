@@ -37,21 +37,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> DispatchReply | Pa
     ``RequestRefused`` for what is asked wrongly or what the fleet does not know, and ``TransientError`` after
     all vCenters had their turn, where AWS failed.
     """
-    with open_runtime(os.environ, "dispatcher", context.get_remaining_time_in_millis) as world:
-        dispatcher = Dispatcher(
-            vcenters=world.vcenters,
-            store=world.store,
-            topic=world.topic,
-            queue=world.queue,
-            fleet=world.fleet,
-            fleet_sha256=world.fleet_sha256,
-            check_interval_hours=world.config.check_interval_hours,
-            clock=world.clock,
-            code_version=world.code_version,
-        )
+    with open_runtime(os.environ, "dispatcher", context.get_remaining_time_in_millis) as invocation:
+        dispatcher = Dispatcher(invocation.runtime)
         if "Records" in event:
             inbox = SqsBatch(
-                queue_url=world.config.retry_queue_url,
+                queue_url=invocation.config.retry_queue_url,
                 client=sqs,
                 logger=logger,
                 failed_metric="RetriesFailed",

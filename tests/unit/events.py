@@ -1,11 +1,16 @@
 """What checks have to tell, as values: true to life, hostile, and at random."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from esx_drift.domain.findings.kinds import FINDING_KINDS
-from esx_drift.domain.stored.identifiers import make_check_id, make_fingerprint
-from esx_drift.domain.stored.types import Change, Finding
-from esx_drift.messages.events import CheckResult
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_fingerprint
+from esx_drift.domain.stored.records import RecordHeading, build_record
+from esx_drift.domain.stored.types import Change, Event, Finding, LogState, Record
+from esx_drift.domain.text.times import parse_time
+from esx_drift.journal import build_empty_state
+from esx_drift.messages.publication import build_publishable_events
 from hypothesis import strategies as st
 
 SINCE = "2026-11-23T01:14:00.000Z"
@@ -32,26 +37,54 @@ TEXTS = st.one_of(HOSTILE, st.text(max_size=30))
 NAMES = TEXTS.filter(bool)
 
 
-def told(**parts: Any) -> CheckResult:  # noqa: ANN401 -- any field of Told
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A record, and what else its events are made of."""
+
+    record: Record
+    address: str = RECORD
+    since: str | None = SINCE
+    host_names: Mapping[str, str] = field(default_factory=lambda: HOST_NAMES)
+
+
+def build_events(check: Check) -> list[Event]:
+    """The events as they are published."""
+    return build_publishable_events(check.record, check.address, check.since, check.host_names)
+
+
+def told(**parts: Any) -> Check:  # noqa: ANN401 -- any field of the record, or beside it
     """A check of prod-a on vc01 that saw 12 of 12 hosts, with whatever else is given."""
-    return CheckResult(
-        **{
-            "vcenter": "vc01",
-            "cluster": {"id": "domain-c9", "name": "prod-a"},
-            "check_id": make_check_id("vc01", "domain-c9", 41),
-            "checked_at": CHECKED,
-            "outcome": "changed",
-            "record": RECORD,
-            "extracted_at": EXTRACTED,
-            "since": SINCE,
-            "coverage": {"hosts": 12, "covered": 12, "failed": 0, "unsupported": 0},
-            "host_names": HOST_NAMES,
-            **parts,
-        }
-    )
+    beside = {name: parts.pop(name) for name in ("since", "host_names") if name in parts}
+    cluster = parts.pop("cluster", {"id": "domain-c9", "name": "prod-a"})
+    extracted_at = parts.pop("extracted_at", EXTRACTED)
+    seq = parts.pop("seq", 41)
+    taken = {"completion_time": extracted_at, "task_id": None, "raw_sha256": "0" * 64, "seq": 1}
+    heading = {
+        "vcenter": parts.pop("vcenter", "vc01"),
+        "cluster": cluster["id"] if cluster else VCENTER_LOG,
+        "cluster_name": cluster["name"] if cluster else None,
+        "seq": seq,
+        "request_id": "00000000-0000-0000-0000-000000000000",
+        "run_id": None,
+        "started_at": CHECKED,
+        "code_version": "test",
+        "fleet_sha256": "f" * 64,
+    }
+    after = {**build_empty_state(), "last_taken": taken if extracted_at else None}
+    record = {
+        **build_record(
+            cast("RecordHeading", heading),
+            parts.pop("outcome", "changed"),
+            parse_time(CHECKED),
+            cast("LogState", after),
+        ),
+        "coverage": {"hosts": 12, "covered": 12, "failed": 0, "unsupported": 0},
+        **parts,
+    }
+    return Check(cast("Record", record), **beside)
 
 
-def not_looked(**parts: Any) -> CheckResult:  # noqa: ANN401 -- any field of Told
+def not_looked(**parts: Any) -> Check:  # noqa: ANN401 -- any field of the record, or beside it
     """A check of vc02 as a whole that saw nothing."""
     whole = {
         "vcenter": "vc02",
@@ -59,8 +92,9 @@ def not_looked(**parts: Any) -> CheckResult:  # noqa: ANN401 -- any field of Tol
         "coverage": None,
         "extracted_at": None,
         "outcome": "not-looked",
+        "seq": 7,
     }
-    return told(**{**whole, "check_id": make_check_id("vc02", "@vcenter", 7), **parts})
+    return told(**{**whole, **parts})
 
 
 def change(element: str, kind: str, key: str, **parts: object) -> Change:
@@ -175,7 +209,7 @@ def findings(draw: st.DrawFn) -> Finding:
 
 
 @st.composite
-def tellings(draw: st.DrawFn) -> CheckResult:
+def tellings(draw: st.DrawFn) -> Check:
     """Anything that a check may have to tell."""
     names = draw(st.dictionaries(NAMES, TEXTS, max_size=4))
     parts: dict[str, Any] = {
@@ -184,7 +218,6 @@ def tellings(draw: st.DrawFn) -> CheckResult:
         "host_names": HOST_NAMES | names,
         "since": draw(st.one_of(st.none(), TIMES)),
         "outcome": draw(st.sampled_from(["changed", "baseline", "unchanged"])),
-        "suppressed": {"drift": {"rollout": draw(st.integers(0, 3))}},
     }
     if draw(st.booleans()):
         parts["cluster"] = {"id": draw(NAMES), "name": draw(TEXTS)}

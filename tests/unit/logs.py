@@ -9,11 +9,11 @@ from uuid import uuid5
 import boto3
 from esx_drift.adapters.audit_store import S3Store
 from esx_drift.domain.stored.identifiers import NAMESPACE
-from esx_drift.domain.stored.records import RecordHeading, build_blank_record
-from esx_drift.domain.stored.types import Event, Record
+from esx_drift.domain.stored.records import RecordHeading, build_record
+from esx_drift.domain.stored.types import Coverage, Event, Outcome, Record
+from esx_drift.domain.text.times import format_time
 from esx_drift.errors import TopicUnavailable
 from esx_drift.journal import Blob, Draft, Journal, Position
-from esx_drift.messages.events import CheckResult, build_events
 from esx_drift.ports import Store, Topic
 
 VCENTER, CLUSTER = "vc01", "domain-c9"
@@ -82,24 +82,33 @@ def request(number: int) -> str:
     return str(uuid5(NAMESPACE, f"request {number}"))
 
 
-def look_of(store: Store, tells: Callable[[Position], bool] = lambda _: True) -> Callable[[Position], Draft]:
+def heading_of(
+    seq: int, request_id: str, vcenter: str = VCENTER, cluster: str = CLUSTER, name: str | None = "prod-a"
+) -> RecordHeading:
+    """The heading of a record that somebody asked for at the time of these tests."""
+    return {
+        "vcenter": vcenter,
+        "cluster": cluster,
+        "cluster_name": name,
+        "seq": seq,
+        "request_id": request_id,
+        "run_id": None,
+        "started_at": format_time(NOW),
+        "code_version": "test",
+        "fleet_sha256": "0" * 64,
+    }
+
+
+def look_of(tells: Callable[[Position], bool] = lambda _: True) -> Callable[[Position], Draft]:
     """A look that keeps a document, and tells its seq if it is to tell anything."""
 
     def look(turn: Position) -> Draft:
         after = {**turn.after, "notices": [*turn.after["notices"], f"look {turn.seq}"]}
-        heading = RecordHeading(VCENTER, CLUSTER, "prod-a", turn.seq, request(0), None, NOW, "test", "0" * 64)
-        record = build_blank_record(heading, "baseline", NOW, after)  # type: ignore[arg-type]  # a dict of its fields
-        told = CheckResult(
-            vcenter=VCENTER,
-            cluster={"id": CLUSTER, "name": "prod-a"},
-            check_id=record["check_id"],
-            checked_at=record["checked_at"],
-            outcome="baseline",
-            record=store.uri(VCENTER, CLUSTER, turn.seq),
-            coverage={"hosts": 1, "covered": 1, "failed": 0, "unsupported": 0},
-        )
-        events = build_events(told) if tells(turn) else []
-        return Draft({**record, "events": events}, (Blob(f"documents/look-{turn.seq}", b"document"),))
+        outcome: Outcome = "baseline" if tells(turn) else "unchanged"
+        record = build_record(heading_of(turn.seq, request(0)), outcome, NOW, after)  # type: ignore[arg-type]  # a dict of its fields
+        coverage: Coverage = {"hosts": 1, "covered": 1, "failed": 0, "unsupported": 0}
+        blobs = (Blob(f"documents/look-{turn.seq}", b"document"),)
+        return Draft({**record, "coverage": coverage}, None, {}, blobs)
 
     return look
 

@@ -91,14 +91,14 @@ def test_a_process_may_end_at_any_call(
 ) -> None:
     """The same message, delivered again, finishes what a process that ended began."""
     for number in range(earlier):
-        log(store, topic).append(request(number), look_of(store))
+        log(store, topic).append(request(number), look_of())
     life: list[str] = []
     dying: Store = Mortal(store, life, at=step, after=after)
     deaf: Topic = Mortal(topic, life, at=step, after=after)
     try:
-        log(dying, deaf).append(request(earlier), look_of(store))
+        log(dying, deaf).append(request(earlier), look_of())
     except ProcessEnd:
-        log(store, topic).append(request(earlier), look_of(store))
+        log(store, topic).append(request(earlier), look_of())
     assert_whole(store, topic, earlier + 1)
 
 
@@ -108,20 +108,20 @@ def test_the_next_check_finishes_what_nobody_repeats(
     store: S3Store, topic: Subscribers, step: int, *, after: bool
 ) -> None:
     """Even if the message is lost, the next check of the cluster tells what was recorded and not told."""
-    log(store, topic).append(request(0), look_of(store))
+    log(store, topic).append(request(0), look_of())
     life: list[str] = []
     dying: Store = Mortal(store, life, at=step, after=after)
     deaf: Topic = Mortal(topic, life, at=step, after=after)
     with suppress(ProcessEnd):
-        log(dying, deaf).append(request(1), look_of(store))
+        log(dying, deaf).append(request(1), look_of())
     recorded = len(records(store))
-    log(store, topic).append(request(2), look_of(store))
+    log(store, topic).append(request(2), look_of())
     assert_whole(store, topic, recorded + 1)
 
 
 def test_a_repeated_request_looks_at_no_vcenter(store: S3Store, topic: Subscribers) -> None:
     """The record that answers it comes back, and nothing is written or published."""
-    first = log(store, topic).append(request(0), look_of(store))
+    first = log(store, topic).append(request(0), look_of())
     assert isinstance(first, RecordedAnswer)
 
     def never(_: Position) -> Reschedule:
@@ -135,7 +135,7 @@ def test_a_repeated_request_looks_at_no_vcenter(store: S3Store, topic: Subscribe
 def test_answers_are_forgotten_only_after_many_checks(store: S3Store, topic: Subscribers) -> None:
     """The last 20 requests are known; an older one would be answered anew."""
     for number in range(MAX_ANSWERED_REQUESTS + 1):
-        log(store, topic).append(request(number), look_of(store, lambda _: False))
+        log(store, topic).append(request(number), look_of(lambda _: False))
     assert log(store, topic).find_answer(request(0)) is None
     known = log(store, topic).find_answer(request(1))
     assert known is not None
@@ -144,14 +144,14 @@ def test_answers_are_forgotten_only_after_many_checks(store: S3Store, topic: Sub
 
 def test_a_lost_state_is_rebuilt_from_the_log(store: S3Store, topic: Subscribers) -> None:
     """The state is a cache: without it, or with rubbish in its place, the log goes on."""
-    log(store, topic).append(request(0), look_of(store))
+    log(store, topic).append(request(0), look_of())
     s3 = store.client()
     key = make_state_key(VCENTER, CLUSTER)
     s3.delete_object(Bucket="state", Key=key)
-    log(store, topic).append(request(1), look_of(store))
+    log(store, topic).append(request(1), look_of())
     for rubbish in (b"not json", json.dumps({"schema_version": 1}).encode()):
         s3.put_object(Bucket="state", Key=key, Body=rubbish)
-        log(store, topic).append(request(len(records(store))), look_of(store))
+        log(store, topic).append(request(len(records(store))), look_of())
     assert_whole(store, topic, 4)
 
 
@@ -159,9 +159,9 @@ def test_an_unpublished_event_is_tried_again(store: S3Store, topic: Subscribers)
     """A topic that refuses fails the message, so that it comes again; the event then goes out once."""
     topic.refusals = 1
     with pytest.raises(TopicUnavailable, match="record 1"):
-        log(store, topic).append(request(0), look_of(store))
+        log(store, topic).append(request(0), look_of())
     assert topic.published == []
-    log(store, topic).append(request(0), look_of(store))
+    log(store, topic).append(request(0), look_of())
     assert_whole(store, topic, 1)
     assert len(topic.published) == 1
 
@@ -171,11 +171,11 @@ def test_an_outbox_survives_checks_that_cannot_publish(store: S3Store, topic: Su
     topic.refusals = 100
     for number in range(3):
         with pytest.raises(TopicUnavailable):
-            log(store, topic).append(request(number), look_of(store))
+            log(store, topic).append(request(number), look_of())
     assert [record["unpublished"] for record in records(store)] == [[], [1], [1, 2]]
     store.client().delete_object(Bucket="state", Key=make_state_key(VCENTER, CLUSTER))
     topic.refusals = 0
-    log(store, topic).append(request(3), look_of(store))
+    log(store, topic).append(request(3), look_of())
     assert_whole(store, topic, 4)
 
 
@@ -194,8 +194,8 @@ def test_a_check_overtaken_while_it_looks_runs_again(store: S3Store, topic: Subs
     def slow(turn: Position) -> object:
         seen.append(turn.seq)
         if len(seen) == 1:
-            log(store, topic).append(request(1), look_of(store))
-        return look_of(store)(turn)
+            log(store, topic).append(request(1), look_of())
+        return look_of()(turn)
 
     log(store, topic).append(request(0), slow)  # type: ignore[arg-type]  # it returns what look_of does
     assert seen == [1, 2]
@@ -207,8 +207,8 @@ def test_a_check_always_overtaken_gives_up(store: S3Store, topic: Subscribers) -
     others = iter(range(1, 10))
 
     def slow(turn: Position) -> object:
-        log(store, topic).append(request(next(others)), look_of(store))
-        return look_of(store)(turn)
+        log(store, topic).append(request(next(others)), look_of())
+        return look_of()(turn)
 
     with pytest.raises(StoreConflict, match="3 times"):
         log(store, topic).append(request(0), slow)  # type: ignore[arg-type]  # it returns what look_of does
@@ -224,7 +224,7 @@ def test_many_at_once_leave_one_log(store: S3Store, topic: Subscribers) -> None:
         def look(turn: Position) -> object:
             if not barrier.broken and turn.seq == 1:
                 barrier.wait(10)
-            return look_of(store)(turn)
+            return look_of()(turn)
 
         try:
             log(store, topic).append(request(0), look)  # type: ignore[arg-type]  # it returns what look_of does
@@ -245,8 +245,8 @@ def test_what_follows_from_a_record_does_not_wait_for_the_topic(store: S3Store, 
     topic.refusals = 1
     followed: list[RecordedAnswer] = []
     with pytest.raises(TopicUnavailable):
-        log(store, topic).append(request(0), look_of(store), followed.append)
-    log(store, topic).append(request(0), look_of(store), followed.append)
+        log(store, topic).append(request(0), look_of(), followed.append)
+    log(store, topic).append(request(0), look_of(), followed.append)
     assert [answer.repeated for answer in followed] == [False, True]
     assert_whole(store, topic, 1)
 
@@ -255,12 +255,12 @@ def test_an_outbox_is_told_once_however_often_a_look_is_put_off(store: S3Store, 
     """While an extraction runs, each turn would else publish it again."""
     topic.refusals = 1
     with pytest.raises(TopicUnavailable):
-        log(store, topic).append(request(0), look_of(store))
+        log(store, topic).append(request(0), look_of())
     later = Reschedule({}, 60)  # type: ignore[typeddict-item]  # the log hands it through unread
     for _ in range(3):
         assert log(store, topic).append(request(1), lambda _: later) is later
     assert len(topic.published) == 1
-    log(store, topic).append(request(1), look_of(store))
+    log(store, topic).append(request(1), look_of())
     assert_whole(store, topic, 2)
 
 
@@ -287,23 +287,23 @@ def test_a_record_whose_reply_was_lost_is_ours(store: S3Store, topic: Subscriber
     """It is no repetition: what follows from it was not done by anybody else."""
     lossy: Store = _LosesReplies(store)
     followed: list[RecordedAnswer] = []
-    log(lossy, topic).append(request(0), look_of(store), followed.append)
+    log(lossy, topic).append(request(0), look_of(), followed.append)
     assert [answer.repeated for answer in followed] == [False]
     assert_whole(store, topic, 1)
 
 
 def test_a_state_that_somebody_else_wrote_meanwhile_stops_nothing(store: S3Store, topic: Subscribers) -> None:
     """Our own events are published all the same, and the next check catches up with whoever wrote it."""
-    log(store, topic).append(request(0), look_of(store))
+    log(store, topic).append(request(0), look_of())
 
     def overtaken(turn: Position) -> object:
         known = store.state(VCENTER, CLUSTER)
         assert known is not None
         assert known.state is not None
         assert store.put_state({**known.state, "outbox": [1]}, known.etag) is not None
-        return look_of(store)(turn)
+        return look_of()(turn)
 
     log(store, topic).append(request(1), overtaken)  # type: ignore[arg-type]  # it returns what look_of does
     assert topic.ids == ids_of(records(store))
-    log(store, topic).append(request(2), look_of(store))
+    log(store, topic).append(request(2), look_of())
     assert_whole(store, topic, 3)

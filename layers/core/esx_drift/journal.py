@@ -13,13 +13,14 @@ A process may end after any step, and two may run at once: the log stays whole, 
 by one record, and each event is published at least once, always with the record's own bytes and ids.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import overload
 
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, compute_digest, make_record_key
 from esx_drift.domain.stored.types import Answered, CheckRequest, LogState, Record, StateFile
 from esx_drift.errors import StoreConflict, TopicUnavailable
+from esx_drift.messages.publication import build_publishable_events
 from esx_drift.ports import Store, Topic
 
 MAX_APPEND_ATTEMPTS = 3
@@ -47,9 +48,15 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A look's result: its record, but for what ties it into the log, and what the record refers to."""
+    """What a check wants to write: its record, but for its events and what chains it into the log.
+
+    ``since`` is the time of the look before, for the events; ``host_names`` may hold every host of the
+    cluster by id; ``blobs`` are the objects that the record refers to.
+    """
 
     record: Record
+    since: str | None
+    host_names: Mapping[str, str] = field(default_factory=dict)
     blobs: tuple[Blob, ...] = ()
 
 
@@ -153,7 +160,7 @@ class Journal:
                 return draft
             for blob in draft.blobs:
                 self.store.put_blob(blob.key, blob.body)
-            record = _chain_record(draft.record, cached.state, request_id)
+            record = _chain_record(self._with_events(draft), cached.state, request_id)
             sha256 = self._put_record(record)
             if sha256 is not None:
                 answer = RecordedAnswer(record, repeated=False)
@@ -164,6 +171,12 @@ class Journal:
         raise StoreConflict(
             f"the log of {self.cluster} on {self.vcenter} was written by others {MAX_APPEND_ATTEMPTS} times at once"
         )
+
+    def _with_events(self, draft: Draft) -> Record:
+        record = draft.record
+        address = self.store.uri(record["vcenter"], record["cluster"], record["seq"])
+        events = build_publishable_events(record, address, draft.since, draft.host_names)
+        return {**record, "events": events}
 
     def find_answer(self, request_id: str) -> Record | None:
         """The record that answers a request, if there is one; writes nothing and publishes nothing."""

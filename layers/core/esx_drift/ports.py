@@ -3,12 +3,13 @@
 Every call may raise a ``TransientError`` of its system. Times are aware datetimes in UTC.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from esx_drift.domain.breaker import Breaker
+from esx_drift.domain.fleet.fleet import Fleet
 from esx_drift.domain.stored.types import (
     CheckRequest,
     ClockFacts,
@@ -249,3 +250,22 @@ class BreakerStore(Protocol):
     def write(self, breaker: Breaker, etag: str | None) -> bool:
         """Write it if it still has this ETag (None: if there is none); whether it was written."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """All that a job which looks at vCenters needs of the world, handed on whole.
+
+    ``fleet_sha256`` is the digest of the fleet file's bytes; ``clock`` gives the time now, in UTC;
+    ``code_version`` is this release's.
+    """
+
+    fleet: Fleet
+    fleet_sha256: str
+    vcenters: VCenters
+    store: Store
+    topic: Topic
+    queue: Queue
+    clock: Callable[[], datetime]
+    code_version: str
+    check_interval_hours: int

@@ -16,12 +16,12 @@ from esx_drift.domain.stored.identifiers import (
     make_record_key,
     make_state_key,
 )
-from esx_drift.domain.stored.records import RecordHeading, build_blank_record
+from esx_drift.domain.stored.records import build_record
 from esx_drift.domain.stored.types import Record, Snapshot, StateFile
 from esx_drift.errors import ContractViolation, StoreConflict, StoreUnavailable
 from esx_drift.journal import build_empty_state
 
-from tests.unit.logs import CLUSTER, VCENTER, buckets, request
+from tests.unit.logs import CLUSTER, VCENTER, buckets, heading_of, request
 
 pytestmark = pytest.mark.usefixtures("aws")
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
@@ -35,8 +35,10 @@ def store() -> S3Store:
 
 def record(seq: int = 1) -> Record:
     """A record that its schema accepts."""
-    heading = RecordHeading(VCENTER, CLUSTER, "prod-a", seq, request(seq), None, NOW, "test", "0" * 64)
-    return {**build_blank_record(heading, "not-looked", NOW, build_empty_state()), "before_sha256": "0" * 64}
+    return {
+        **build_record(heading_of(seq, request(seq)), "not-looked", NOW, build_empty_state()),
+        "before_sha256": "0" * 64,
+    }
 
 
 def state(outbox: list[int]) -> StateFile:

@@ -5,11 +5,10 @@ import pytest
 from botocore.config import Config
 from esx_drift.adapters.topic import SnsTopic
 from esx_drift.errors import TopicUnavailable
-from esx_drift.messages.events import CheckResult, build_events
 from esx_drift.messages.publication import MAX_SUBJECT_CHARACTERS, build_publication
 from hypothesis import given
 
-from tests.unit.events import finding, not_looked, tellings, told
+from tests.unit.events import Check, build_events, finding, not_looked, tellings, told
 
 FAILED = finding("failure", "host-failed", "host-11", "esx11 could not be read", hosts=["host-11"])
 
@@ -100,7 +99,7 @@ def test_a_subject_never_begins_with_a_blank() -> None:
 
 
 @given(tellings())
-def test_sns_takes_every_publication(check: CheckResult) -> None:
+def test_sns_takes_every_publication(check: Check) -> None:
     """A subject in plain ASCII on one line, and attributes without control characters."""
     for event in build_events(check):
         publication = build_publication(event)

@@ -8,12 +8,11 @@ from esx_drift.contracts import list_violations
 from esx_drift.domain.findings.kinds import FINDING_KINDS
 from esx_drift.domain.stored.types import Event, Json
 from esx_drift.messages.content import build_content, has_content
-from esx_drift.messages.events import CheckResult, build_events
 from hypothesis import given
 
 from tests.paths import GOLDEN
 from tests.simulator.slack_limits import violations as slack_violations
-from tests.unit.events import change, family_of, finding, tellings, told
+from tests.unit.events import Check, build_events, change, family_of, finding, tellings, told
 
 MESSAGES = GOLDEN / "messages"
 CASES = sorted(MESSAGES.iterdir())
@@ -44,7 +43,7 @@ def test_a_message_reads_as_agreed(case: Path, refresh_goldens: bool) -> None:  
 
 
 @given(tellings())
-def test_slack_takes_every_message(check: CheckResult) -> None:
+def test_slack_takes_every_message(check: Check) -> None:
     """No limit is ever exceeded, whatever the names and however many they are."""
     for event in build_events(check):
         message = render_message(event)
@@ -53,7 +52,7 @@ def test_slack_takes_every_message(check: CheckResult) -> None:
 
 
 @given(tellings())
-def test_no_name_is_ever_read_as_markup(check: CheckResult) -> None:
+def test_no_name_is_ever_read_as_markup(check: Check) -> None:
     """Nothing is mrkdwn; what a notification parses has no control sequence, whatever the names."""
     for event in build_events(check):
         message = render_message(event)
@@ -64,7 +63,7 @@ def test_no_name_is_ever_read_as_markup(check: CheckResult) -> None:
 
 
 @given(tellings())
-def test_no_name_breaks_a_line_or_turns_it_around(check: CheckResult) -> None:
+def test_no_name_breaks_a_line_or_turns_it_around(check: Check) -> None:
     """Control and direction characters of a hostile name are gone from title, items and facts."""
     for event in build_events(check):
         story = build_content(event)

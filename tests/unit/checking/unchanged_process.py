@@ -98,17 +98,8 @@ def deployed() -> dict[str, str]:
 
 def check(environment: dict[str, str]) -> str:
     """One check, wired as the function is; its outcome."""
-    with open_runtime(environment, "checker", lambda: 300_000) as world:
-        record = Checker(
-            vcenters=world.vcenters,
-            store=world.store,
-            topic=world.topic,
-            queue=world.queue,
-            fleet=world.fleet,
-            fleet_sha256=world.fleet_sha256,
-            clock=world.clock,
-            code_version=world.code_version,
-        ).handle(
+    with open_runtime(environment, "checker", lambda: 300_000) as invocation:
+        record = Checker(invocation.runtime).handle(
             {
                 "schema_version": 1,
                 "action": "check",

@@ -22,6 +22,7 @@ from esx_drift.domain.fleet.fleet import VCenterSettings as Watched
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import CheckRequest, Record, Snapshot, StateFile, TaskRequest
 from esx_drift.domain.text.times import format_time
+from esx_drift.ports import Runtime, Store, VCenters
 from esx_drift.vcenter_sessions import VCenterSessions
 
 from tests.simulator import VCenter
@@ -97,35 +98,30 @@ class World:
         """The two queues."""
         return SqsQueue(lambda: self.aws.sqs, self.aws.check_queue_url, self.aws.retry_queue_url)
 
+    def runtime(self, vcenters: VCenters, store: Store | None = None) -> Runtime:
+        """What a job is handed."""
+        return Runtime(
+            fleet=Fleet((self.watched,)),
+            fleet_sha256=FLEET_SHA256,
+            vcenters=vcenters,
+            store=store or self.aws.store,
+            topic=self.topic,
+            queue=self.queue,
+            clock=self.clock,
+            code_version="test",
+            check_interval_hours=4,
+        )
+
     def handle(self, request: CheckRequest) -> Record | None:
         """What one invocation makes of one message."""
         with self.sessions() as sessions:
-            return Checker(
-                vcenters=sessions,
-                store=self.aws.store,
-                topic=self.topic,
-                queue=self.queue,
-                fleet=Fleet((self.watched,)),
-                fleet_sha256=FLEET_SHA256,
-                clock=self.clock,
-                code_version="test",
-            ).handle(request)
+            return Checker(self.runtime(sessions)).handle(request)
 
     def dispatch(self) -> Record:
         """One scheduled run of the dispatcher; its record."""
         self.requests += 1
         with self.sessions("dispatcher") as sessions:
-            Dispatcher(
-                vcenters=sessions,
-                store=self.aws.store,
-                topic=self.topic,
-                queue=self.queue,
-                fleet=Fleet((self.watched,)),
-                fleet_sha256=FLEET_SHA256,
-                check_interval_hours=4,
-                clock=self.clock,
-                code_version="test",
-            ).run(Run(f"run-{self.requests}", "schedule"))
+            Dispatcher(self.runtime(sessions)).run(Run(f"run-{self.requests}", "schedule"))
         return self.records(VCENTER_LOG)[-1]
 
     def request(self, cluster: str = PROD_A) -> CheckRequest:

@@ -19,12 +19,13 @@ from esx_drift.domain.stored.identifiers import (
     make_snapshot_key,
     make_state_key,
 )
-from esx_drift.domain.stored.records import RecordHeading, build_blank_record
+from esx_drift.domain.stored.records import build_record
 from esx_drift.domain.stored.types import Family, Finding, FindingKind, LogState, Outcome, Severity, Snapshot
 from esx_drift.journal import build_empty_state
 
 from tests.unit.cli.conftest import Run
 from tests.unit.fleets import fleet
+from tests.unit.logs import heading_of
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 LOOKED = "2026-11-23T02:14:00.000Z"
@@ -89,11 +90,11 @@ def _store() -> S3Store:
 
 def _dispatched(vcenter: str, standalone: int | None) -> int:
     """The number of a dispatch record that counted so many hosts in no cluster; below 0: a decision's."""
-    heading = RecordHeading(vcenter, VCENTER_LOG, None, 1, str(UUID(int=1)), None, NOW, "test", "0" * 64)
+    heading = heading_of(1, str(UUID(int=1)), vcenter, VCENTER_LOG, None)
     outcome: Outcome = "retired" if standalone == -1 else "dispatched"
     dispatch = {**build_blank_dispatch(DispatchRun("run", "schedule")), "standalone_hosts": standalone}
     record = {
-        **build_blank_record(heading, outcome, NOW, build_empty_state()),
+        **build_record(heading, outcome, NOW, build_empty_state()),
         "before_sha256": "0" * 64,
         "dispatch": dispatch if outcome == "dispatched" else None,
     }

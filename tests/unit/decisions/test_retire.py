@@ -106,9 +106,8 @@ def test_a_process_that_ends_anywhere_loses_nothing(world: World, person: Person
     life: list[str] = []
     store: Store = Mortal(world.aws.store, life, at=step, after=True)
     try:
-        DecisionRecorder(
-            store, world.topic, world.queue, world.watched, "f" * 64, world.clock, "test"
-        ).handle(request)
+        with world.sessions() as sessions:
+            DecisionRecorder(world.runtime(sessions, store), world.watched).handle(request)
     except ProcessEnd:
         assert life[-1] in {"put_record", "put_state"}
         answered(world, request)

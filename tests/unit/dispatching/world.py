@@ -22,6 +22,7 @@ from esx_drift.domain.fleet.fleet import Fleet
 from esx_drift.domain.fleet.fleet import VCenterSettings as Watched
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import Dispatch, Finding, Record
+from esx_drift.ports import Runtime
 from esx_drift.vcenter_sessions import VCenterSessions
 
 from tests.simulator import Tls, VCenter, VCenterServer
@@ -122,15 +123,17 @@ class World:
     ) -> Dispatcher:
         """The job of one invocation."""
         return Dispatcher(
-            vcenters=sessions,
-            store=store or self.aws.store,
-            topic=self.topic,
-            queue=queue or self.queue,
-            fleet=Fleet(tuple(self.watched.values())),
-            fleet_sha256="f" * 64,
-            check_interval_hours=INTERVAL_HOURS,
-            clock=self.clock,
-            code_version="test",
+            Runtime(
+                vcenters=sessions,
+                store=store or self.aws.store,
+                topic=self.topic,
+                queue=queue or self.queue,
+                fleet=Fleet(tuple(self.watched.values())),
+                fleet_sha256="f" * 64,
+                check_interval_hours=INTERVAL_HOURS,
+                clock=self.clock,
+                code_version="test",
+            )
         )
 
     def run(

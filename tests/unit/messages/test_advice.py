@@ -3,9 +3,8 @@
 import pytest
 from esx_drift.domain.stored.types import Json
 from esx_drift.messages.content import MessageContent, build_content
-from esx_drift.messages.events import build_events
 
-from tests.unit.events import change, finding, not_looked, told
+from tests.unit.events import build_events, change, finding, not_looked, told
 
 UNDER_CLUSTER = "/api/esx/settings/clusters/domain-c9/installed-images"
 BLIND_VCENTER = "Nothing is known of its clusters meanwhile; what was open stays open."

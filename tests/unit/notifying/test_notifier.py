@@ -10,11 +10,10 @@ from esx_drift.domain.fleet.fleet import Fleet, build_fleet
 from esx_drift.domain.stored.identifiers import make_delivery_key
 from esx_drift.domain.stored.types import Event
 from esx_drift.errors import ContractViolation, StoreUnavailable, WebhookRefused, WebhookUnavailable
-from esx_drift.messages.events import build_events
 from esx_drift.notifying.notifier import Notifier, parse_event
 
 from tests.simulator.slack import SlackReceiver
-from tests.unit.events import change, finding, told
+from tests.unit.events import build_events, change, finding, told
 from tests.unit.fleets import fleet
 
 if TYPE_CHECKING:

@@ -1,6 +1,5 @@
 """The look of one check: gather, believe, judge; then the draft of what it came to."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -34,7 +33,7 @@ from esx_drift.errors import (
     VCenterReplaced,
 )
 from esx_drift.journal import Draft, Journal, Position, Reschedule, build_empty_state
-from esx_drift.ports import ReportReply, Store, Topic, VCenters
+from esx_drift.ports import ReportReply, Runtime
 
 LOGIN_FAILURES = (LoginRefused, LoginSuspended, SecretInvalid)
 
@@ -43,99 +42,89 @@ LOGIN_FAILURES = (LoginRefused, LoginSuspended, SecretInvalid)
 class ClusterCheck:
     """The look that answers one request."""
 
-    vcenters: VCenters
-    store: Store
-    topic: Topic
+    runtime: Runtime
     vcenter: VCenterSettings
     request: CheckRequest
-    fleet_sha256: str
-    clock: Callable[[], datetime]
-    code_version: str
     former: tuple[Finding, ...] = ()
     """What was open before this log began anew."""
 
-    def __call__(self, turn: Position) -> Draft | Reschedule:
+    def __call__(self, position: Position) -> Draft | Reschedule:
         """The draft of a record, or what to ask for when the vCenter is not done."""
-        started_at, sight = self.clock(), Observations()
-        gaze = ClusterReader(self.vcenters, self.vcenter, self.request, self.clock)
+        started_at, observations = self.runtime.clock(), Observations()
+        reader = ClusterReader(self.runtime, self.vcenter, self.request)
         try:
-            reply = gaze.collect(turn.after, sight)
+            reply = reader.collect(position.after, observations)
             if isinstance(reply, Reschedule):
                 return reply
-            return self._seen(self._scene(turn, sight, started_at), gaze, reply)
+            return self._seen(self._build_context(position, observations, started_at), reader, reply)
         except (*VCENTER_FAILURES, SecretInvalid, ContractViolation) as error:
             if isinstance(error, VCenterReplaced) and self._is_accepted(error.facts["now"]):
-                anew = replace(self, former=close_former_findings(turn))
-                return anew(restart_position(turn, error.facts["now"]))
-            return self._failed(self._scene(turn, sight, started_at), error)
+                anew = replace(self, former=close_former_findings(position))
+                return anew(restart_position(position, error.facts["now"]))
+            return self._failed(self._build_context(position, observations, started_at), error)
         except OutOfTime as error:
-            slow = build_slow_vcenter_failure(error, started_at, self.clock())
-            return self._failed(self._scene(turn, sight, started_at), slow)
+            slow = build_slow_vcenter_failure(error, started_at, self.runtime.clock())
+            return self._failed(self._build_context(position, observations, started_at), slow)
 
-    def _failed(self, scene: CheckContext, error: EsxDriftError) -> Draft:
-        return draft_for_failure(scene, error, self._teller(scene.observations, error))
+    def _failed(self, context: CheckContext, error: EsxDriftError) -> Draft:
+        return draft_for_failure(context, error, self._teller(context.observations, error))
 
-    def _seen(self, scene: CheckContext, gaze: ClusterReader, reply: ReportReply) -> Draft | Reschedule:
+    def _seen(self, context: CheckContext, reader: ClusterReader, reply: ReportReply) -> Draft | Reschedule:
         """What a report comes to; raises what asking the vCenter more about it raises."""
         try:
             document = _document_in(reply)
         except ContractViolation as error:
-            return draft_for_invalid_report(scene, reply, error)
+            return draft_for_invalid_report(context, reply, error)
         report = read_report(document)
-        freshness = self._judge(scene, reply, report)
+        freshness = self._judge(context, reply, report)
         if freshness == "fresh":
-            later = gaze.reschedule_first_look(scene.after, report.completion_time)
+            later = reader.reschedule_first_look(context.after, report.completion_time)
             if later is not None:
                 return later
-            gaze.follow_up(report, scene.observations)
+            reader.follow_up(report, context.observations)
             inconsistencies = list_document_inconsistencies(document)
             return FreshReport(
-                scene, self.store, reply, report, list_unknown_fields(document), inconsistencies
+                context, self.runtime.store, reply, report, list_unknown_fields(document), inconsistencies
             ).build_draft()
         if freshness == "future":
-            return draft_for_future_report(scene, reply, report)
-        return gaze.reschedule_while_busy(scene.after) or draft_for_old_report(
-            scene, reply, report, freshness
+            return draft_for_future_report(context, reply, report)
+        return reader.reschedule_while_busy(context.after) or draft_for_old_report(
+            context, reply, report, freshness
         )
 
-    def _scene(self, turn: Position, sight: Observations, started_at: datetime) -> CheckContext:
+    def _build_context(
+        self, position: Position, observations: Observations, started_at: datetime
+    ) -> CheckContext:
+        now = self.runtime.clock()
         return CheckContext(
-            position=turn,
-            vcenter=self.vcenter,
-            request=self.request,
-            observations=sight,
-            started_at=started_at,
-            now=self.clock(),
-            uri=self.store.uri(self.vcenter.name, self.request["cluster"], turn.seq),
-            code_version=self.code_version,
-            fleet_sha256=self.fleet_sha256,
-            former=self.former,
+            self.runtime, self.vcenter, self.request, position, observations, started_at, now, self.former
         )
+
+    def _vcenter_journal(self) -> Journal:
+        return Journal(self.runtime.store, self.runtime.topic, self.vcenter.name)
 
     def _is_accepted(self, instance_uuid: str) -> bool:
         """Whether the vCenter that answers is the one that its own log knows."""
-        return (
-            Journal(self.store, self.topic, self.vcenter.name).read_state()["instance_uuid"] == instance_uuid
-        )
+        return self._vcenter_journal().read_state()["instance_uuid"] == instance_uuid
 
-    def _teller(self, sight: Observations, error: EsxDriftError) -> Literal["vcenter", "cluster"]:
+    def _teller(self, observations: Observations, error: EsxDriftError) -> Literal["vcenter", "cluster"]:
         """What is the vCenter's as a whole is left to its own log, which the dispatcher keeps.
 
         Unless a second try meets it again, and that log knows nothing: then it would go untold.
         """
-        known = Journal(self.store, self.topic, self.vcenter.name).read_state()
+        known = self._vcenter_journal().read_state()
         told = is_reported_by_vcenter(error, self.request["cluster"], known)
         if isinstance(error, LOGIN_FAILURES):
             # A token that expired is replaced by a login, in the middle of any call.
-            sight.at = "login"
-        if sight.at == "login" or isinstance(error, VCenterReplaced):
+            observations.at = "login"
+        if observations.at == "login" or isinstance(error, VCenterReplaced):
             told = told or self.request["attempt"] == 0
         return "vcenter" if told else "cluster"
 
-    def _judge(self, scene: CheckContext, reply: ReportReply, report: Report) -> Freshness:
-        taken = scene.after["last_taken"]
+    def _judge(self, context: CheckContext, reply: ReportReply, report: Report) -> Freshness:
+        taken = context.after["last_taken"]
         expected = FreshnessLimits(
-            asked_at=find_extraction_start(self.request, scene.observations.task),
+            asked_at=find_extraction_start(self.request, context.observations.task),
             taken_at=parse_time(taken["completion_time"]) if taken else None,
             max_age_seconds=self.vcenter.max_age_seconds,
         )
@@ -152,15 +141,17 @@ def _document_in(reply: ReportReply) -> Document:
     return read_document(reply.body)
 
 
-def restart_position(turn: Position, instance_uuid: str) -> Position:
-    """The turn as a first look's, in the same log, at the vCenter that was accepted."""
-    answered = turn.after["answered"]
-    return Position({**build_empty_state(), "answered": answered, "instance_uuid": instance_uuid}, turn.seq)
+def restart_position(position: Position, instance_uuid: str) -> Position:
+    """The position as a first look's, in the same log, at the vCenter that was accepted."""
+    answered = position.after["answered"]
+    return Position(
+        {**build_empty_state(), "answered": answered, "instance_uuid": instance_uuid}, position.seq
+    )
 
 
-def close_former_findings(turn: Position) -> tuple[Finding, ...]:
+def close_former_findings(position: Position) -> tuple[Finding, ...]:
     """What was open on the cluster of before, closed. Its hosts go unnamed: their ids are others' now."""
     return tuple(
         {**finding, "transition": "resolved", "resolved_because": "retired", "hosts": []}
-        for finding in turn.after["findings"].values()
+        for finding in position.after["findings"].values()
     )

@@ -1,6 +1,5 @@
 """What a check sees of a cluster, call by call; where it ends early, how far it came."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -23,8 +22,8 @@ from esx_drift.ports import (
     ExtractionTask,
     InventoryEntry,
     ReportReply,
+    Runtime,
     SubmittedExtraction,
-    VCenters,
     VCenterSession,
 )
 
@@ -48,72 +47,75 @@ class Observations:
 class ClusterReader:
     """The calls of one request, in their order."""
 
-    vcenters: VCenters
+    runtime: Runtime
     vcenter: VCenterSettings
     request: CheckRequest
-    clock: Callable[[], datetime]
 
-    def collect(self, after: LogState, sight: Observations) -> ReportReply | Reschedule:
-        """The report, with ``sight`` filled on the way; or what to ask for when the vCenter is not done.
+    def collect(self, after: LogState, observations: Observations) -> ReportReply | Reschedule:
+        """The report, with ``observations`` filled on the way; or what to ask for when the vCenter is not done.
 
-        Raises one of ``VCENTER_FAILURES`` or ``SecretInvalid``; ``sight.at`` then says at which call.
+        Raises one of ``VCENTER_FAILURES`` or ``SecretInvalid``; ``observations.at`` then says at which call.
         """
-        session = self.vcenters.session(self.vcenter.name)
-        sight.at = "about"
-        sight.about = session.about()
-        require_same_vcenter(self.vcenter.name, after["instance_uuid"], sight.about)
+        session = self.runtime.vcenters.session(self.vcenter.name)
+        observations.at = "about"
+        observations.about = session.about()
+        require_same_vcenter(self.vcenter.name, after["instance_uuid"], observations.about)
         cluster = self.request["cluster"]
         if self.request["phase"] == "extract":
-            sight.at = "extract"
-            return self._collect(self._extract(session, sight))
+            observations.at = "extract"
+            return self._collect(self._extract(session, observations))
         task = self.request["task"]
         if task is not None and task["id"] is not None:
-            sight.at = "task"
-            sight.task = session.task(task["id"])
-            if sight.task is not None and sight.task.status in UNFINISHED_TASK_STATUSES and not self.overdue:
+            observations.at = "task"
+            observations.task = session.task(task["id"])
+            if (
+                observations.task is not None
+                and observations.task.status in UNFINISHED_TASK_STATUSES
+                and not self.overdue
+            ):
                 return self._again(task)
-        sight.at = "hosts"
-        sight.hosts = session.hosts(cluster)
-        sight.at = "report"
-        sight.reply = session.installed_images(cluster)
-        return sight.reply
+        observations.at = "hosts"
+        observations.hosts = session.hosts(cluster)
+        observations.at = "report"
+        observations.reply = session.installed_images(cluster)
+        return observations.reply
 
-    def follow_up(self, report: Report, sight: Observations) -> None:
+    def follow_up(self, report: Report, observations: Observations) -> None:
         """What a fresh report leaves to be asked.
 
         Raises one of ``VCENTER_FAILURES``; ``NotAuthorized`` also where the inventory lacks over half of the
         hosts that the report names: a lost permission shortens a list without an error, and no host left.
         """
         cluster = self.request["cluster"]
-        listed = {host.id for host in sight.hosts or ()}
+        listed = {host.id for host in observations.hosts or ()}
         hidden = report.names.keys() - listed
         if len(hidden) * 2 > len(report.names):
-            sight.at = "hosts"
+            observations.at = "hosts"
             raise NotAuthorized(
                 f"{self.vcenter.name} lists {len(listed)} hosts of {cluster}, and its report names"
                 f" {len(hidden)} more: the account seems to have lost its permission on them",
                 {"hidden_hosts": str(len(hidden))},
             )
         if report.status == ELIGIBILITY_CHECK_FAILURE:
-            session = self.vcenters.session(self.vcenter.name)
-            sight.managed_by_image = session.managed_by_image(cluster)
+            session = self.runtime.vcenters.session(self.vcenter.name)
+            observations.managed_by_image = session.managed_by_image(cluster)
 
-    def _extract(self, session: VCenterSession, sight: Observations) -> SubmittedExtraction:
+    def _extract(self, session: VCenterSession, observations: Observations) -> SubmittedExtraction:
         """How bad it is that a cluster can't be extracted depends on its hosts, and on how it is managed."""
         cluster = self.request["cluster"]
         try:
             return session.extract(cluster)
         except (NotEligible, NoReport) as error:
-            sight.hosts = session.hosts(cluster)
+            observations.hosts = session.hosts(cluster)
             if isinstance(error, NotEligible):
-                sight.managed_by_image = session.managed_by_image(cluster)
+                observations.managed_by_image = session.managed_by_image(cluster)
             raise
 
     @property
     def overdue(self) -> bool:
         """Whether the extraction's deadline has passed, or there is none to wait for."""
         task = self.request["task"]
-        return task is None or self.clock() >= parse_time(task["deadline_at"])
+        return task is None or self.runtime.clock() >= parse_time(task["deadline_at"])
 
     def reschedule_while_busy(self, after: LogState) -> Reschedule | None:
         """What to ask for while somebody else's extraction runs; none when it was waited for enough."""
@@ -134,7 +136,7 @@ class ClusterReader:
         return self.reschedule_while_busy(after)
 
     def _collect(self, submitted: SubmittedExtraction) -> Reschedule:
-        deadline = self.clock() + timedelta(seconds=self.vcenter.extract_deadline_seconds)
+        deadline = self.runtime.clock() + timedelta(seconds=self.vcenter.extract_deadline_seconds)
         task: TaskRequest = {
             "id": submitted.task_id,
             "submitted_at": format_time(submitted.date.replace(microsecond=0)),

@@ -8,8 +8,7 @@ from esx_drift.checking.collect import Observations, build_task_facts
 from esx_drift.domain.findings.condition import Condition
 from esx_drift.domain.findings.update import CheckScope, FindingsUpdate, update_findings
 from esx_drift.domain.fleet.fleet import VCenterSettings
-from esx_drift.domain.stored.identifiers import make_check_id
-from esx_drift.domain.stored.records import RecordHeading, build_blank_record
+from esx_drift.domain.stored.records import RecordHeading, build_record
 from esx_drift.domain.stored.types import (
     CheckRequest,
     ClockFacts,
@@ -22,25 +21,23 @@ from esx_drift.domain.stored.types import (
 )
 from esx_drift.domain.text.times import format_time
 from esx_drift.journal import Blob, Draft, Position
-from esx_drift.messages.events import CheckResult, build_events
+from esx_drift.ports import Runtime
 
 
 @dataclass(frozen=True, slots=True)
 class CheckContext:
-    """All that the drafts of one check have in common. ``uri`` is where its record will lie.
+    """All that the drafts of one check have in common.
 
     ``former``: findings that end with this check, since the log begins anew with it.
     """
 
-    position: Position
+    runtime: Runtime
     vcenter: VCenterSettings
     request: CheckRequest
+    position: Position
     observations: Observations
     started_at: datetime
     now: datetime
-    uri: str
-    code_version: str
-    fleet_sha256: str
     former: tuple[Finding, ...] = ()
 
     @property
@@ -63,54 +60,39 @@ class CheckContext:
 
         Each notice is told once.
         """
-        known, told = self.after["notices"], list(notices)
-        heading = RecordHeading(
-            vcenter=self.vcenter.name,
-            cluster=self.request["cluster"],
-            cluster_name=self.request["cluster_name"],
-            seq=self.position.seq,
-            request_id=self.request["request_id"],
-            run_id=self.request["run_id"],
-            started_at=self.started_at,
-            code_version=self.code_version,
-            fleet_sha256=self.fleet_sha256,
-        )
+        known, reported = self.after["notices"], list(notices)
+        heading: RecordHeading = {
+            "vcenter": self.vcenter.name,
+            "cluster": self.request["cluster"],
+            "cluster_name": self.request["cluster_name"],
+            "seq": self.position.seq,
+            "request_id": self.request["request_id"],
+            "run_id": self.request["run_id"],
+            "started_at": format_time(self.started_at),
+            "code_version": self.runtime.code_version,
+            "fleet_sha256": self.runtime.fleet_sha256,
+        }
         return {
-            **build_blank_record(heading, outcome, self.now, {**after, "notices": sorted({*known, *told})}),
+            **build_record(heading, outcome, self.now, {**after, "notices": sorted({*known, *reported})}),
             "about": self.observations.about,
             "task": build_task_facts(self.request, self.observations.task),
-            "clock": self._clock(),
-            "notices": [one for one in told if one not in known],
+            "clock": self._compare_clocks(),
+            "notices": [notice for notice in reported if notice not in known],
         }
 
     def build_draft(
         self, record: Record, host_names: Mapping[str, str], blobs: tuple[Blob, ...] = ()
     ) -> Draft:
-        """The record with the events that it causes."""
-        record = {**record, "findings": [*record["findings"], *self._ended(record["findings"])]}
-        taken = record["after"]["last_taken"]
-        told = CheckResult(
-            vcenter=self.vcenter.name,
-            cluster={"id": self.request["cluster"], "name": self.request["cluster_name"]},
-            check_id=make_check_id(self.vcenter.name, self.request["cluster"], self.position.seq),
-            checked_at=record["checked_at"],
-            outcome=record["outcome"],
-            record=self.uri,
-            extracted_at=taken["completion_time"] if taken else None,
-            since=self.after["last_look_at"],
-            coverage=record["coverage"],
-            changes=record["changes"],
-            findings=record["findings"],
-            host_names=host_names,
-        )
-        return Draft({**record, "events": build_events(told)}, blobs)
+        """The record, with the former findings that end with this check."""
+        findings = [*record["findings"], *self._list_ended(record["findings"])]
+        return Draft({**record, "findings": findings}, self.after["last_look_at"], host_names, blobs)
 
-    def _ended(self, told: Iterable[Finding]) -> list[Finding]:
+    def _list_ended(self, findings: Iterable[Finding]) -> list[Finding]:
         """The former findings, but for those that hold anew: under the same name they were never over."""
-        names = {finding["fingerprint"] for finding in told}
+        names = {finding["fingerprint"] for finding in findings}
         return [finding for finding in self.former if finding["fingerprint"] not in names]
 
-    def _clock(self) -> ClockFacts | None:
+    def _compare_clocks(self) -> ClockFacts | None:
         reply = self.observations.reply
         if reply is None:
             return None

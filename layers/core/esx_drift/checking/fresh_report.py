@@ -64,21 +64,21 @@ class ComparedReport:
 
 
 def compare_report(
-    scene: CheckContext, store: Store, report: Report, inventory: Mapping[str, InventoryEntry]
+    context: CheckContext, store: Store, report: Report, inventory: Mapping[str, InventoryEntry]
 ) -> ComparedReport:
     """Compare a report with the baseline; snapshots are read only where they are needed."""
-    reader = BaselineReader(store, scene.vcenter.name, scene.request["cluster"])
-    known = scene.after["snapshot"]
+    reader = BaselineReader(store, context.vcenter.name, context.request["cluster"])
+    known = context.after["snapshot"]
     coverage = measure_coverage(report, inventory)
     partial = coverage["covered"] < coverage["hosts"]
-    baseline = reader.read(scene.after) if known and partial else None
+    baseline = reader.read(context.after) if known and partial else None
     names = {host.id: host.name for host in inventory.values()}
     snapshot = build_snapshot(report, baseline.snapshot if baseline else None, names)
     seal = compute_seal(snapshot)
     sees = coverage["covered"] > 0 or coverage["hosts"] == 0
-    if known and sees and seal != scene.after["seal"]:
-        baseline = baseline or reader.read(scene.after)
-    state = baseline.state if baseline else scene.after
+    if known and sees and seal != context.after["seal"]:
+        baseline = baseline or reader.read(context.after)
+    state = baseline.state if baseline else context.after
     is_new = baseline is not None and sees and seal != state["seal"]
     return ComparedReport(
         snapshot=snapshot,
@@ -114,7 +114,7 @@ class FreshReport:
     ``document_inconsistencies``: what contradicts itself in how it is laid out.
     """
 
-    scene: CheckContext
+    context: CheckContext
     store: Store
     reply: ReportReply
     report: Report
@@ -123,7 +123,7 @@ class FreshReport:
 
     def build_draft(self) -> Draft:
         """The record of the look, with document and snapshot where something is new."""
-        compared = compare_report(self.scene, self.store, self.report, self._hosts)
+        compared = compare_report(self.context, self.store, self.report, self._hosts)
         settled = self._settled(compared)
         outcome = self._outcome(compared, settled)
         document = self._build_blob(make_document_key, self.reply.body)
@@ -132,7 +132,7 @@ class FreshReport:
         taken = self._last_taken(archived=archived)
         after = self._after(compared, settled, taken, describe_blob(snapshot))
         record: Record = {
-            **self.scene.build_record(outcome, after, self.notices),
+            **self.context.build_record(outcome, after, self.notices),
             "report": build_report_facts(self.report, "fresh"),
             "coverage": compared.coverage,
             "uncovered": compared.uncovered,
@@ -144,11 +144,11 @@ class FreshReport:
             "same_as": None if archived else taken["seq"],
         }
         blobs = (document, *(() if compared.is_blind else (snapshot,))) if archived else ()
-        return self.scene.build_draft(record, self._host_names(compared), (*compared.blobs, *blobs))
+        return self.context.build_draft(record, self._host_names(compared), (*compared.blobs, *blobs))
 
     @property
     def _hosts(self) -> Mapping[str, InventoryEntry]:
-        return {host.id: host for host in self.scene.observations.hosts or ()}
+        return {host.id: host for host in self.context.observations.hosts or ()}
 
     def _settled(self, compared: ComparedReport) -> FindingsUpdate:
         after = compared.state
@@ -156,15 +156,15 @@ class FreshReport:
             self.report,
             compared.snapshot,
             self._hosts,
-            now=self.scene.now,
+            now=self.context.now,
             uncovered_since=self._uncovered_since(compared),
             accepted=carry_over_accepted(after["accepted"], compared.changes),
             first_look=after["seal"] is None,
-            blind_after_seconds=self.scene.vcenter.blind_after_seconds,
-            managed_by_image=self.scene.observations.managed_by_image,
+            blind_after_seconds=self.context.vcenter.blind_after_seconds,
+            managed_by_image=self.context.observations.managed_by_image,
             document_inconsistencies=self.document_inconsistencies,
         )
-        return self.scene.update_findings(found, LOOK_KINDS, self._because(compared))
+        return self.context.update_findings(found, LOOK_KINDS, self._because(compared))
 
     def _because(self, compared: ComparedReport) -> dict[str, ResolvedBecause]:
         """A finding about hosts that are all gone ends because they left, not because anything was mended.
@@ -175,7 +175,7 @@ class FreshReport:
         there = self._hosts.keys() | back
         return {
             name: "host-left"
-            for name, finding in self.scene.after["findings"].items()
+            for name, finding in self.context.after["findings"].items()
             if finding["hosts"] and not there & set(finding["hosts"])
         }
 
@@ -194,18 +194,18 @@ class FreshReport:
 
     def _uncovered_since(self, compared: ComparedReport) -> dict[str, str]:
         return update_uncovered_since(
-            self.scene.after["uncovered_since"],
+            self.context.after["uncovered_since"],
             [one["host"] for one in compared.uncovered],
-            find_last_seen(self.scene),
+            find_last_seen(self.context),
         )
 
     def _after(
         self, compared: ComparedReport, settled: FindingsUpdate, taken: LastTaken, snapshot: StoredObject
     ) -> LogState:
-        before, about = compared.state, self.scene.observations.about
+        before, about = compared.state, self.context.observations.about
         after: LogState = {
             **before,
-            "cluster_name": self.scene.request["cluster_name"],
+            "cluster_name": self.context.request["cluster_name"],
             "instance_uuid": about["instance_uuid"] if about else before["instance_uuid"],
             "last_taken": taken,
             "coverage": compared.coverage,
@@ -214,12 +214,12 @@ class FreshReport:
             "uncovered_since": self._uncovered_since(compared),
         }
         if compared.is_blind:
-            return {**after, "blind_since": find_last_seen(self.scene)}
+            return {**after, "blind_since": find_last_seen(self.context)}
         return self._seen(after, compared, snapshot)
 
     def _seen(self, after: LogState, compared: ComparedReport, snapshot: StoredObject) -> LogState:
         """What a look moves: the baseline, and what is kept of single hosts."""
-        now, known = format_time(self.scene.now), after["snapshot"]
+        now, known = format_time(self.context.now), after["snapshot"]
         hosts = compared.snapshot["hosts"]
         covered = self.report.runs.keys() & hosts.keys()
         before = compared.baseline["hosts"] if compared.baseline else {}
@@ -238,23 +238,23 @@ class FreshReport:
                 snapshot["key"],
                 first_look=after["seal"] is None,
             ),
-            "departed": update_departed(after["departed"], before, hosts, known_key, self.scene.now),
+            "departed": update_departed(after["departed"], before, hosts, known_key, self.context.now),
         }
 
     def _last_taken(self, *, archived: bool) -> LastTaken:
-        before, task = self.scene.after["last_taken"], self.scene.request["task"]
+        before, task = self.context.after["last_taken"], self.context.request["task"]
         return {
             "completion_time": format_time(self.report.completion_time),
             "task_id": task["id"] if task else None,
             "raw_sha256": compute_sha256(self.reply.body),
-            "seq": before["seq"] if before and not archived else self.scene.position.seq,
+            "seq": before["seq"] if before and not archived else self.context.position.seq,
         }
 
     def _host_names(self, compared: ComparedReport) -> dict[str, str]:
-        names = {host: gone["name"] for host, gone in self.scene.after["departed"].items()}
+        names = {host: gone["name"] for host, gone in self.context.after["departed"].items()}
         for snapshot in (compared.baseline, compared.snapshot):
             names |= {host: known["name"] for host, known in snapshot["hosts"].items()} if snapshot else {}
         return names
 
     def _build_blob(self, make_key: Callable[[str, str, str], str], body: bytes) -> Blob:
-        return build_blob(make_key, self.scene.vcenter.name, self.scene.request["cluster"], body)
+        return build_blob(make_key, self.context.vcenter.name, self.context.request["cluster"], body)

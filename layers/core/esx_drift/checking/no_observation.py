@@ -40,41 +40,41 @@ CUT_KEPT_BYTES = 1_000_000
 
 
 def draft_for_failure(
-    scene: CheckContext, error: EsxDriftError, told_by: Literal["vcenter", "cluster"]
+    context: CheckContext, error: EsxDriftError, told_by: Literal["vcenter", "cluster"]
 ) -> Draft:
     """A call failed. Where the vCenter's own log tells it, this log opens nothing."""
-    failure = build_failure(error, scene.observations.at, told_by)
+    failure = build_failure(error, context.observations.at, told_by)
     if told_by == "vcenter":
-        return _not_looked(scene, failure, [], frozenset())
-    condition = _failing(scene, error)
-    return _not_looked(scene, failure, [condition], list_kinds_ruled_out(error) | {condition.kind})
+        return _not_looked(context, failure, [], frozenset())
+    condition = _failing(context, error)
+    return _not_looked(context, failure, [condition], list_kinds_ruled_out(error) | {condition.kind})
 
 
-def _failing(scene: CheckContext, error: EsxDriftError) -> Condition:
-    if isinstance(error, (NotEligible, NoReport)) and _is_empty(scene):
+def _failing(context: CheckContext, error: EsxDriftError) -> Condition:
+    if isinstance(error, (NotEligible, NoReport)) and _is_empty(context):
         return build_no_hosts_condition()
-    if isinstance(error, NotEligible) and not scene.observations.managed_by_image:
+    if isinstance(error, NotEligible) and not context.observations.managed_by_image:
         # A cluster managed by baselines that can't be extracted is as it is, unless it could be before.
-        was_seen = scene.after["seal"] is not None
-        return build_failure_condition(error, critical=was_seen and _blind(scene), otherwise="info")
-    condition = build_failure_condition(error, critical=_blind(scene))
+        was_seen = context.after["seal"] is not None
+        return build_failure_condition(error, critical=was_seen and _blind(context), otherwise="info")
+    condition = build_failure_condition(error, critical=_blind(context))
     if isinstance(error, ContractViolation):
         violations: list[Json] = [*error.violations[:MAX_REPORTED_VIOLATIONS]]
         return replace(condition, detail={**condition.detail, "violations": violations})
     # The dispatcher, who found nothing, may be right: what is the vCenter's as a whole must be met once more.
-    is_wide = scene.observations.at == "login" or isinstance(error, VCenterReplaced)
+    is_wide = context.observations.at == "login" or isinstance(error, VCenterReplaced)
     return replace(condition, confirm=condition.confirm or is_wide)
 
 
-def draft_for_invalid_report(scene: CheckContext, reply: ReportReply, error: ContractViolation) -> Draft:
+def draft_for_invalid_report(context: CheckContext, reply: ReportReply, error: ContractViolation) -> Draft:
     """The report is not what the API promises. It is kept, apart from the documents."""
-    condition = _failing(scene, error)
+    condition = _failing(context, error)
     failure = build_failure(error, "report", "cluster")
-    draft = _not_looked(scene, failure, [condition], VCENTER_KINDS | {condition.kind})
-    return _quarantined(scene, reply, draft)
+    draft = _not_looked(context, failure, [condition], VCENTER_KINDS | {condition.kind})
+    return _quarantined(context, reply, draft)
 
 
-def draft_for_future_report(scene: CheckContext, reply: ReportReply, report: Report) -> Draft:
+def draft_for_future_report(context: CheckContext, reply: ReportReply, report: Report) -> Draft:
     """The report claims to be from the future."""
     summary = (
         f"the report says it was completed at {format_time(report.completion_time)},"
@@ -83,7 +83,7 @@ def draft_for_future_report(scene: CheckContext, reply: ReportReply, report: Rep
     condition = build_condition(
         "document-inconsistent",
         summary,
-        severity="critical" if _blind(scene) else None,
+        severity="critical" if _blind(context) else None,
         detail={
             "completion_time": format_time(report.completion_time),
             "vcenter_date": format_time(reply.date),
@@ -96,46 +96,46 @@ def draft_for_future_report(scene: CheckContext, reply: ReportReply, report: Rep
         "at": "report",
         "told_by": "cluster",
     }
-    draft = _not_looked(scene, failure, [condition], VCENTER_KINDS | {condition.kind})
-    return _quarantined(scene, reply, draft, build_report_facts(report, "future"))
+    draft = _not_looked(context, failure, [condition], VCENTER_KINDS | {condition.kind})
+    return _quarantined(context, reply, draft, build_report_facts(report, "future"))
 
 
 def draft_for_old_report(
-    scene: CheckContext, reply: ReportReply, report: Report, freshness: Freshness
+    context: CheckContext, reply: ReportReply, report: Report, freshness: Freshness
 ) -> Draft:
     """The vCenter still serves an old report: what was known of the cluster stands."""
     conditions = (
         [build_no_hosts_condition()]
-        if _is_empty(scene)
-        else list_extraction_conditions(_outlook(scene, reply, report))
+        if _is_empty(context)
+        else list_extraction_conditions(_outlook(context, reply, report))
     )
     # A report that was there before disproves no failure to extract: only a new one does.
-    settled = scene.update_findings(conditions, VCENTER_KINDS, {})
+    settled = context.update_findings(conditions, VCENTER_KINDS, {})
     outcome: Outcome = "same-report" if freshness == "same" else "superseded"
     after: LogState = {
-        **scene.after,
+        **context.after,
         "findings": settled.findings,
         "suspects": settled.suspects,
-        "blind_since": find_last_seen(scene),
+        "blind_since": find_last_seen(context),
     }
     record: Record = {
-        **scene.build_record(outcome, after),
+        **context.build_record(outcome, after),
         "report": build_report_facts(report, freshness),
         "findings": settled.transitions,
         "raw_sha256": compute_sha256(reply.body),
     }
-    return scene.build_draft(record, report.names)
+    return context.build_draft(record, report.names)
 
 
-def _is_empty(scene: CheckContext) -> bool:
+def _is_empty(context: CheckContext) -> bool:
     """Whether the cluster has no hosts. Where it had some, a list without any may be a lost permission."""
-    known = scene.after["coverage"]
-    return scene.observations.hosts == () and (known is None or known["hosts"] == 0)
+    known = context.after["coverage"]
+    return context.observations.hosts == () and (known is None or known["hosts"] == 0)
 
 
-def find_last_seen(scene: CheckContext) -> str:
+def find_last_seen(context: CheckContext) -> str:
     """Since when the cluster is not seen: its last look, or the first check that could not look."""
-    return scene.after["blind_since"] or scene.after["last_look_at"] or format_time(scene.now)
+    return context.after["blind_since"] or context.after["last_look_at"] or format_time(context.now)
 
 
 def build_report_facts(report: Report, freshness: Freshness) -> ReportFacts:
@@ -149,30 +149,30 @@ def build_report_facts(report: Report, freshness: Freshness) -> ReportFacts:
 
 
 def _not_looked(
-    scene: CheckContext, failure: Failure, conditions: list[Condition], kinds: frozenset[FindingKind]
+    context: CheckContext, failure: Failure, conditions: list[Condition], kinds: frozenset[FindingKind]
 ) -> Draft:
-    settled = scene.update_findings(conditions, kinds, {})
+    settled = context.update_findings(conditions, kinds, {})
     after: LogState = {
-        **scene.after,
+        **context.after,
         "findings": settled.findings,
         "suspects": settled.suspects,
-        "blind_since": find_last_seen(scene),
+        "blind_since": find_last_seen(context),
     }
     record: Record = {
-        **scene.build_record("not-looked", after),
+        **context.build_record("not-looked", after),
         "failure": failure,
         "findings": settled.transitions,
     }
-    return scene.build_draft(record, {host.id: host.name for host in scene.observations.hosts or ()})
+    return context.build_draft(record, {host.id: host.name for host in context.observations.hosts or ()})
 
 
 def _quarantined(
-    scene: CheckContext, reply: ReportReply, draft: Draft, facts: ReportFacts | None = None
+    context: CheckContext, reply: ReportReply, draft: Draft, facts: ReportFacts | None = None
 ) -> Draft:
     body = gzip.compress(reply.body[:CUT_KEPT_BYTES] if reply.cut else reply.body, mtime=0)
     digest = compute_sha256(body)
     stored: StoredObject = {
-        "key": make_quarantine_key(scene.vcenter.name, scene.request["cluster"], digest),
+        "key": make_quarantine_key(context.vcenter.name, context.request["cluster"], digest),
         "sha256": digest,
     }
     record: Record = {
@@ -181,25 +181,25 @@ def _quarantined(
         "quarantine": stored,
         "raw_sha256": None if reply.cut else compute_sha256(reply.body),
     }
-    return Draft(record, (Blob(stored["key"], body),))
+    return replace(draft, record=record, blobs=(Blob(stored["key"], body),))
 
 
-def _outlook(scene: CheckContext, reply: ReportReply, report: Report) -> ExtractionState:
-    asked, task = scene.request["task"], scene.observations.task
-    taken = scene.after["last_taken"]
+def _outlook(context: CheckContext, reply: ReportReply, report: Report) -> ExtractionState:
+    asked, task = context.request["task"], context.observations.task
+    taken = context.after["last_taken"]
     return ExtractionState(
         asked=asked is not None and asked["id"] is not None,
-        busy=is_waiting_for_other(scene.request, scene.after),
+        busy=is_waiting_for_other(context.request, context.after),
         task_status=task.status if task else None,
         message=task.message if task else asked["busy"] if asked else None,
         report_status=report.status,
         last_good_at=parse_time(taken["completion_time"]) if taken else None,
         now=reply.date,
-        max_age_seconds=scene.vcenter.max_age_seconds,
-        critical=_blind(scene),
+        max_age_seconds=context.vcenter.max_age_seconds,
+        critical=_blind(context),
     )
 
 
-def _blind(scene: CheckContext) -> bool:
-    last_look_at = scene.after["blind_since"] or scene.after["last_look_at"]
-    return is_blind(last_look_at, scene.now, scene.vcenter.blind_after_seconds)
+def _blind(context: CheckContext) -> bool:
+    last_look_at = context.after["blind_since"] or context.after["last_look_at"]
+    return is_blind(last_look_at, context.now, context.vcenter.blind_after_seconds)

@@ -16,7 +16,7 @@ from esx_drift.adapters.queues import SqsQueue
 from esx_drift.cli.aws import explain_aws_errors, make_clients, read_stack_outputs
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
-from esx_drift.domain.text.times import format_time
+from esx_drift.domain.stored.requests import build_check_request
 from esx_drift.domain.text.wording import join_names
 
 if TYPE_CHECKING:
@@ -118,20 +118,15 @@ class DecisionClient:
         self, action: Literal["accept", "retire"], meant: ClusterRef, decision: "Decision", wait_seconds: int
     ) -> "tuple[int, RecordedDecision]":
         """Have the checker write it down; the number of its record, and what it took and refused."""
-        request: CheckRequest = {
-            "schema_version": 1,
-            "action": action,
-            "request_id": str(uuid4()),
-            "run_id": None,
-            "vcenter": meant.vcenter,
-            "cluster": meant.cluster,
-            "cluster_name": meant.name,
-            "requested_at": format_time(datetime.now(UTC)),
-            "phase": "collect",
-            "attempt": 0,
-            "task": None,
-            "decision": decision,
-        }
+        request = build_check_request(
+            action,
+            str(uuid4()),
+            None,
+            meant.vcenter,
+            (meant.cluster, meant.name),
+            datetime.now(UTC),
+            decision=decision,
+        )
         self.queue.send_check(request, 0)
         record = self._answer(request, wait_seconds)
         if record is None or record["decision"] is None:

@@ -11,20 +11,19 @@ from esx_drift.domain.findings.kinds import HIDING_KINDS
 from esx_drift.domain.stored.types import Finding, LogState
 from esx_drift.domain.text.times import parse_time
 from esx_drift.journal import Journal
-from esx_drift.ports import Store, Topic
+from esx_drift.ports import Runtime
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterLogs:
     """The logs of one vCenter's clusters. They are read only where something is amiss."""
 
-    store: Store
-    topic: Topic
+    runtime: Runtime
     vcenter: str
 
     def read_state(self, cluster: str) -> LogState:
         """What the next check of the cluster begins from."""
-        return Journal(self.store, self.topic, self.vcenter, cluster).read_state()
+        return Journal(self.runtime.store, self.runtime.topic, self.vcenter, cluster).read_state()
 
     def drop_already_reported(
         self, conditions: Iterable[Condition], findings: Mapping[str, Finding]

@@ -1,6 +1,6 @@
 """What a run of the dispatcher sees of one vCenter, as the draft of a record in the vCenter's own log."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -33,7 +33,7 @@ from esx_drift.domain.findings.vcenter_failures import (
 )
 from esx_drift.domain.fleet.fleet import VCenterSettings
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_request_id
-from esx_drift.domain.stored.records import RecordHeading, build_blank_record
+from esx_drift.domain.stored.records import RecordHeading, build_record
 from esx_drift.domain.stored.types import (
     Dispatch,
     FailedCluster,
@@ -47,59 +47,53 @@ from esx_drift.domain.text.times import format_time
 from esx_drift.domain.vcenter_api import list_upgrade_notices, name_vcenter_release
 from esx_drift.errors import VCENTER_FAILURES, OutOfTime, SecretInvalid, VCenterFailure
 from esx_drift.journal import Draft, Position
-from esx_drift.messages.events import CheckResult, build_events
-from esx_drift.ports import Store, Topic, VCenters
+from esx_drift.ports import Runtime
 
 
 @dataclass(frozen=True, slots=True)
 class VCenterDispatch:
     """The look at one vCenter within one run."""
 
-    vcenters: VCenters
-    store: Store
-    topic: Topic
+    runtime: Runtime
     vcenter: VCenterSettings
     run: Run
-    fleet_sha256: str
-    check_interval_hours: int
-    clock: Callable[[], datetime]
-    code_version: str
 
     @property
     def request_id(self) -> str:
         """The same for the same run, however often it is repeated."""
         return make_request_id(self.run.id, self.vcenter.name, VCENTER_LOG)
 
-    def __call__(self, turn: Position) -> Draft:
+    def __call__(self, position: Position) -> Draft:
         """List the vCenter's clusters; a vCenter that fails makes a draft as well."""
-        heading = RecordHeading(
-            vcenter=self.vcenter.name,
-            cluster=VCENTER_LOG,
-            cluster_name=None,
-            seq=turn.seq,
-            request_id=self.request_id,
-            run_id=self.run.id,
-            started_at=self.clock(),
-            code_version=self.code_version,
-            fleet_sha256=self.fleet_sha256,
-        )
+        started_at = self.runtime.clock()
+        heading: RecordHeading = {
+            "vcenter": self.vcenter.name,
+            "cluster": VCENTER_LOG,
+            "cluster_name": None,
+            "seq": position.seq,
+            "request_id": self.request_id,
+            "run_id": self.run.id,
+            "started_at": format_time(started_at),
+            "code_version": self.runtime.code_version,
+            "fleet_sha256": self.runtime.fleet_sha256,
+        }
         try:
-            listing = list_vcenter(self.vcenters, self.vcenter.name, turn.after["instance_uuid"])
+            listing = list_vcenter(self.runtime.vcenters, self.vcenter.name, position.after["instance_uuid"])
         except (*VCENTER_FAILURES, SecretInvalid) as error:
-            record = self._unlisted(turn, heading, error)
+            record = self._unlisted(position, heading, error)
         except OutOfTime as error:
             record = self._unlisted(
-                turn, heading, build_slow_vcenter_failure(error, heading.started_at, self.clock())
+                position, heading, build_slow_vcenter_failure(error, started_at, self.runtime.clock())
             )
         else:
-            record = self._listed(turn, heading, listing)
-        return self._draft(turn, record)
+            record = self._listed(position, heading, listing)
+        return Draft(record, position.after["last_look_at"])
 
     def _unlisted(
-        self, turn: Position, heading: RecordHeading, error: VCenterFailure | SecretInvalid
+        self, position: Position, heading: RecordHeading, error: VCenterFailure | SecretInvalid
     ) -> Record:
         """The record of a vCenter that shows nothing to go by: every cluster known is named as failed."""
-        before, now = turn.after, self.clock()
+        before, now = position.after, self.runtime.clock()
         blind_since = before["blind_since"] or format_time(now)
         last_seen = before["last_look_at"] or blind_since
         condition = build_failure_condition(
@@ -108,8 +102,8 @@ class VCenterDispatch:
         unwatched = list_unwatched_clusters(before["clusters"] or {}, self.vcenter)
         detail: dict[str, Json] = {UNWATCHED_DETAIL: len(unwatched), "last_look_at": before["last_look_at"]}
         told = replace(condition, detail={**condition.detail, **detail})
-        settled = self._settle(before, [told], list_kinds_ruled_out(error) | {told.kind}, now, {})
-        after: LogState = {**_settled(before, settled), "blind_since": blind_since}
+        settled = self._update_findings(before, [told], list_kinds_ruled_out(error) | {told.kind}, now, {})
+        after: LogState = {**_apply_update(before, settled), "blind_since": blind_since}
         failure, confirm_after = (
             build_failure(error, "listing", "vcenter"),
             self.vcenter.confirm_after_seconds,
@@ -121,18 +115,20 @@ class VCenterDispatch:
             "retry_after_seconds": pause if is_retried(before, after, self.run.attempt) else None,
         }
         return {
-            **build_blank_record(heading, "not-dispatched", now, after),
+            **build_record(heading, "not-dispatched", now, after),
             "failure": failure,
             "findings": settled.transitions,
             "dispatch": dispatch,
         }
 
-    def _listed(self, turn: Position, heading: RecordHeading, listing: VCenterListing) -> Record:
-        before, now = turn.after, self.clock()
+    def _listed(self, position: Position, heading: RecordHeading, listing: VCenterListing) -> Record:
+        before, now = position.after, self.runtime.clock()
         reconciled = reconcile_listing(self.vcenter, listing.clusters, before["clusters"] or {}, now)
         seen_at = self._seen_since(before, now)
-        logs, findings = ClusterLogs(self.store, self.topic, self.vcenter.name), before["findings"]
-        late = logs.list_overdue(reconciled, findings.values(), seen_at, now, self.check_interval_hours)
+        logs, findings = ClusterLogs(self.runtime, self.vcenter.name), before["findings"]
+        late = logs.list_overdue(
+            reconciled, findings.values(), seen_at, now, self.runtime.check_interval_hours
+        )
         conditions = [
             *list_clock_conditions(listing.clock),
             *logs.drop_already_reported(reconciled.conditions, findings),
@@ -140,9 +136,9 @@ class VCenterDispatch:
         ]
         tested = reconciled.ruled_out_kinds | (CLOCK_KINDS if listing.clock else frozenset())
         retired = list_retired_by_pattern(reconciled, findings)
-        settled = self._settle(before, conditions, tested, now, retired)
+        settled = self._update_findings(before, conditions, tested, now, retired)
         after: LogState = {
-            **_settled(before, settled),
+            **_apply_update(before, settled),
             "instance_uuid": listing.about["instance_uuid"],
             "first_look_at": seen_at,
             "last_look_at": format_time(now),
@@ -161,7 +157,7 @@ class VCenterDispatch:
             "standalone_hosts": listing.standalone_hosts,
         }
         return {
-            **build_blank_record(heading, "dispatched", now, after),
+            **build_record(heading, "dispatched", now, after),
             "about": listing.about,
             "clock": listing.clock,
             "findings": settled.transitions,
@@ -184,7 +180,7 @@ class VCenterDispatch:
 
     def _seen_since(self, before: LogState, now: datetime) -> str:
         if self.run.is_whole:
-            return find_seen_since(before, now, timedelta(hours=self.check_interval_hours))
+            return find_seen_since(before, now, timedelta(hours=self.runtime.check_interval_hours))
         return before["first_look_at"] or format_time(now)
 
     def _chosen(self, clusters: list[FailedCluster]) -> list[FailedCluster]:
@@ -192,7 +188,7 @@ class VCenterDispatch:
         wanted = select_clusters(self.run, self.vcenter.name, names)
         return [one for one in clusters if one["cluster"] in wanted]
 
-    def _settle(
+    def _update_findings(
         self,
         before: LogState,
         conditions: Iterable[Condition],
@@ -214,19 +210,6 @@ class VCenterDispatch:
         counted = [one for one in conditions if whole or one.kind != "cluster-missing"]
         return update_findings(before["findings"], before["suspects"], counted, tested, because)
 
-    def _draft(self, turn: Position, record: Record) -> Draft:
-        told = CheckResult(
-            vcenter=self.vcenter.name,
-            cluster=None,
-            check_id=record["check_id"],
-            checked_at=record["checked_at"],
-            outcome=record["outcome"],
-            record=self.store.uri(self.vcenter.name, VCENTER_LOG, record["seq"]),
-            findings=record["findings"],
-            since=turn.after["last_look_at"],
-        )
-        return Draft({**record, "events": build_events(told)})
 
-
-def _settled(before: LogState, settled: FindingsUpdate) -> LogState:
-    return {**before, "findings": settled.findings, "suspects": settled.suspects}
+def _apply_update(before: LogState, update: FindingsUpdate) -> LogState:
+    return {**before, "findings": update.findings, "suspects": update.suspects}

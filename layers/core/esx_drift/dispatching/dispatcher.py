@@ -4,23 +4,21 @@ The record is the intention and comes first: a run that is repeated after a cras
 the same requests again, under the same ids.
 """
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 
 from aws_lambda_powertools import Logger
 
 from esx_drift.dispatching.dispatch_vcenter import VCenterDispatch
 from esx_drift.domain.dispatching.follow_up_requests import build_retire_requests, build_retry_request
 from esx_drift.domain.dispatching.run import DispatchReply, Run, list_failed_dispatches
-from esx_drift.domain.fleet.fleet import Fleet, VCenterSettings
+from esx_drift.domain.fleet.fleet import VCenterSettings
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.requests import build_check_request
 from esx_drift.domain.stored.types import CheckRequest, Dispatch, ExpectedCluster, Record, RetryRequest
-from esx_drift.domain.text.times import format_time
 from esx_drift.errors import RequestRefused, TransientError
 from esx_drift.journal import Journal, RecordedAnswer
-from esx_drift.ports import Queue, Store, Topic, VCenters
+from esx_drift.ports import Runtime
 
 logger = Logger(child=True)
 
@@ -30,17 +28,9 @@ MAX_PARALLEL_VCENTERS = 8
 
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
-    """The job, with the world it works in, which several threads share."""
+    """The job; several threads share it."""
 
-    vcenters: VCenters
-    store: Store
-    topic: Topic
-    queue: Queue
-    fleet: Fleet
-    fleet_sha256: str
-    check_interval_hours: int
-    clock: Callable[[], datetime]
-    code_version: str
+    runtime: Runtime
 
     def run(self, run: Run) -> DispatchReply:
         """Dispatch the whole fleet, or just what the run selects; the reply keeps that order.
@@ -48,10 +38,10 @@ class Dispatcher:
         Raises ``RequestRefused``, before anything is sent, for a vCenter that the fleet does not know, and
         ``TransientError``, after every vCenter had its turn, where AWS failed: the same run finishes it.
         """
-        vcenters = self._vcenters_of(run)
+        vcenters = self._select_vcenters(run)
         with ThreadPoolExecutor(MAX_PARALLEL_VCENTERS) as pool:
             futures = [pool.submit(self._dispatch, vcenter, run, repeat=True) for vcenter in vcenters]
-        reply, broken = _blank(run), list[str]()
+        reply, broken = _build_empty_reply(run), list[str]()
         for vcenter, future in zip(vcenters, futures, strict=True):
             try:
                 part = future.result()
@@ -71,47 +61,37 @@ class Dispatcher:
         done with it. Only one that is ``redelivered`` may have been cut off before it sent everything.
         """
         run = Run(request["run_id"], "retry", attempt=request["attempt"])
-        return self._dispatch(self._known(request["vcenter"]), run, repeat=redelivered)
+        return self._dispatch(self._require_vcenter(request["vcenter"]), run, repeat=redelivered)
 
-    def _vcenters_of(self, run: Run) -> list[VCenterSettings]:
+    def _select_vcenters(self, run: Run) -> list[VCenterSettings]:
         if run.selected is None:
-            return list(self.fleet.vcenters)
-        return [self._known(name) for name in run.selected]
+            return list(self.runtime.fleet.vcenters)
+        return [self._require_vcenter(name) for name in run.selected]
 
-    def _known(self, name: str) -> VCenterSettings:
-        vcenter = self.fleet.vcenter(name)
+    def _require_vcenter(self, name: str) -> VCenterSettings:
+        vcenter = self.runtime.fleet.vcenter(name)
         if vcenter is None:
             raise RequestRefused(f"the fleet file has no vCenter called {name!r}: nothing was dispatched")
         return vcenter
 
     def _dispatch(self, vcenter: VCenterSettings, run: Run, *, repeat: bool) -> DispatchReply:
-        look = VCenterDispatch(
-            vcenters=self.vcenters,
-            store=self.store,
-            topic=self.topic,
-            vcenter=vcenter,
-            run=run,
-            fleet_sha256=self.fleet_sha256,
-            check_interval_hours=self.check_interval_hours,
-            clock=self.clock,
-            code_version=self.code_version,
-        )
-        reply = _blank(run)
+        look = VCenterDispatch(self.runtime, vcenter, run)
+        reply = _build_empty_reply(run)
 
         def send(answer: RecordedAnswer) -> None:
             dispatch = answer.record["dispatch"]
             if dispatch is not None and (repeat or not answer.repeated):
-                _tell(answer.record, dispatch)
+                _log_dispatch(answer.record, dispatch)
                 self._send(vcenter, run, answer.record, dispatch, reply)
 
-        Journal(self.store, self.topic, vcenter.name).append(look.request_id, look, send)
+        Journal(self.runtime.store, self.runtime.topic, vcenter.name).append(look.request_id, look, send)
         return reply
 
     def _send(
         self, vcenter: VCenterSettings, run: Run, record: Record, dispatch: Dispatch, reply: DispatchReply
     ) -> None:
         for expected in dispatch["expected"]:
-            self.queue.send_check(self._request(vcenter, run, expected), 0)
+            self.runtime.queue.send_check(self._build_request(vcenter, run, expected), 0)
             reply["dispatched"].append(
                 {
                     "vcenter": vcenter.name,
@@ -122,33 +102,28 @@ class Dispatcher:
             )
         if dispatch["retry_after_seconds"] is not None and record["failure"] is not None:
             retry = build_retry_request(vcenter.name, run.id, run.attempt + 1, record["failure"]["reason"])
-            self.queue.send_retry(retry, dispatch["retry_after_seconds"])
-        for retirement in build_retire_requests(record, self.clock()):
-            self.queue.send_check(retirement, 0)
+            self.runtime.queue.send_retry(retry, dispatch["retry_after_seconds"])
+        for retirement in build_retire_requests(record, self.runtime.clock()):
+            self.runtime.queue.send_check(retirement, 0)
         reply["failed"] += list_failed_dispatches(run, record, dispatch["expected"])
 
-    def _request(self, vcenter: VCenterSettings, run: Run, expected: ExpectedCluster) -> CheckRequest:
-        return {
-            "schema_version": 1,
-            "action": "check",
-            "request_id": expected["request_id"],
-            "run_id": run.id,
-            "vcenter": vcenter.name,
-            "cluster": expected["cluster"],
-            "cluster_name": expected["name"],
-            "requested_at": format_time(self.clock()),
-            "phase": "extract" if vcenter.extract else "collect",
-            "attempt": 0,
-            "task": None,
-            "decision": None,
-        }
+    def _build_request(self, vcenter: VCenterSettings, run: Run, expected: ExpectedCluster) -> CheckRequest:
+        return build_check_request(
+            "check",
+            expected["request_id"],
+            run.id,
+            vcenter.name,
+            (expected["cluster"], expected["name"]),
+            self.runtime.clock(),
+            extract=vcenter.extract,
+        )
 
 
-def _blank(run: Run) -> DispatchReply:
+def _build_empty_reply(run: Run) -> DispatchReply:
     return {"run_id": run.id, "dispatched": [], "failed": []}
 
 
-def _tell(record: Record, dispatch: Dispatch) -> None:
+def _log_dispatch(record: Record, dispatch: Dispatch) -> None:
     """One line a vCenter: what the run meant to do, and what is new about the vCenter."""
     failure = record["failure"]
     logger.info(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -12,18 +12,18 @@ from esx_drift.adapters.topic import SnsTopic
 from esx_drift.config import LookingConfig
 from esx_drift.contracts import require_valid
 from esx_drift.doctoring.examination import AWS_FIX, FIX_FACT, Examination, StepResult, find_fix
+from esx_drift.domain.events import build_cloud_event
 from esx_drift.domain.stored.identifiers import make_event_id
 from esx_drift.domain.text.times import format_time
 from esx_drift.domain.text.wording import format_count
 from esx_drift.errors import EsxDriftError, PermanentError
-from esx_drift.messages.events import DATA_SCHEMA
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
-    from esx_drift.domain.stored.types import Event
+    from esx_drift.domain.stored.types import Event, EventData
 
 STATE_KEYS = ("state/@doctor", "breaker/@doctor")
 AUDIT_KEYS = ("records/@doctor", "documents/@doctor", "snapshots/@doctor", "quarantine/@doctor")
@@ -137,34 +137,26 @@ def _fix(code: str) -> str:
 
 def build_drill_event(vcenter: str, run_id: str, now: datetime) -> "Event":
     """An event that says nothing but that it is a drill; consumers ignore types that they don't know."""
-    event = {
-        "specversion": "1.0",
-        "id": make_event_id(run_id, DRILL_EVENT_TYPE),
-        "type": DRILL_EVENT_TYPE,
-        "source": f"/vcenters/{vcenter}",
-        "subject": vcenter,
-        "time": format_time(now),
-        "datacontenttype": "application/json",
-        "dataschema": DATA_SCHEMA,
-        "data": {
-            "schema_version": 1,
-            "vcenter": vcenter,
-            "cluster": None,
-            "check_id": run_id,
-            "checked_at": format_time(now),
-            "extracted_at": None,
-            "since": None,
-            "coverage": None,
-            "severity": "info",
-            "changes": [],
-            "findings": [],
-            "host_names": {},
-            "totals": dict.fromkeys(("changes", "findings", "opened", "raised", "still", "resolved"), 0),
-            "suppressed": {},
-            "record": None,
-            "truncated": False,
-            "report": {"drill": "esx-drift doctor --send"},
-        },
+    data: EventData = {
+        "schema_version": 1,
+        "vcenter": vcenter,
+        "cluster": None,
+        "check_id": run_id,
+        "checked_at": format_time(now),
+        "extracted_at": None,
+        "since": None,
+        "coverage": None,
+        "severity": "info",
+        "changes": [],
+        "findings": [],
+        "host_names": {},
+        "totals": {"changes": 0, "findings": 0, "opened": 0, "raised": 0, "still": 0, "resolved": 0},
+        "suppressed": {},
+        "record": None,
+        "truncated": False,
+        "report": {"drill": "esx-drift doctor --send"},
     }
+    event_id = make_event_id(run_id, DRILL_EVENT_TYPE)
+    event = build_cloud_event(event_id, DRILL_EVENT_TYPE, vcenter, f"/vcenters/{vcenter}", data)
     require_valid("event", event)
-    return cast("Event", event)
+    return event

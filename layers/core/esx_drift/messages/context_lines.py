@@ -131,6 +131,6 @@ def _count_unwatched(data: EventData) -> int:
     return max((number for number in counts if isinstance(number, int)), default=0)
 
 
-def _format_number(record: str) -> str:
-    name = record.rpartition("/")[2].removesuffix(".json")
+def _format_number(record: str | None) -> str:
+    name = (record or "").rpartition("/")[2].removesuffix(".json")
     return f"{int(name):06d}" if name.isdecimal() else clean_text(name)

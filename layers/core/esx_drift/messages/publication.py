@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, cast
 
-from esx_drift.domain.stored.types import Event, EventData, Json
+from esx_drift.domain.events import build_events
+from esx_drift.domain.stored.types import Event, EventData, Json, Record
 from esx_drift.messages.content import MessageContent, build_content, has_content
 
 MAX_SUBJECT_CHARACTERS: Final = 99
@@ -17,9 +18,6 @@ MAX_EMAIL_ITEMS: Final = 20
 
 MAX_PUBLISH_BYTES: Final = 240_000
 """For the whole Publish. SNS takes 262,144 (https://docs.aws.amazon.com/general/latest/gr/sns.html)."""
-
-MAX_NAME_LENGTH: Final = 200
-"""vSphere allows 80 characters for a name (the API's inventory objects); longer ones are an attack."""
 
 WHOLE_VCENTER: Final = "-"
 """The attribute ``cluster`` of an event that is about no cluster."""
@@ -97,9 +95,11 @@ def _replace_unprintable(text: str) -> str:
     return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
-def clip_name(text: str) -> str:
-    """Cut a name or an id to ``MAX_NAME_LENGTH`` characters, so that what can't be cut later is small."""
-    return text if len(text) <= MAX_NAME_LENGTH else f"{text[: MAX_NAME_LENGTH - 1]}…"
+def build_publishable_events(
+    record: Record, address: str, since: str | None, host_names: Mapping[str, str]
+) -> list[Event]:
+    """Build the events of a record, each small enough for SNS; see ``build_events`` for the arguments."""
+    return [fit_event(event) for event in build_events(record, address, since, host_names)]
 
 
 def fit_event(event: Event) -> Event:

@@ -16,31 +16,23 @@ from esx_drift.adapters.topic import SnsTopic
 from esx_drift.adapters.vcenter.session import open_vcenter
 from esx_drift.config import LookingConfig
 from esx_drift.domain.breaker import LoginActor
-from esx_drift.domain.fleet.fleet import Fleet
-from esx_drift.ports import Queue, Store, Topic, VCenters
+from esx_drift.ports import Runtime
 from esx_drift.vcenter_sessions import VCenterSessions
 
 
 @dataclass(frozen=True, slots=True)
-class Runtime:
-    """What a job that looks at vCenters works with."""
+class Invocation:
+    """One invocation of a function: its environment, and what its job needs."""
 
     config: LookingConfig
-    fleet: Fleet
-    fleet_sha256: str
-    vcenters: VCenters
-    store: Store
-    topic: Topic
-    queue: Queue
-    clock: Callable[[], datetime]
-    code_version: str
+    runtime: Runtime
 
 
 @contextmanager
 def open_runtime(
     environment: Mapping[str, str], actor: LoginActor, time_left_ms: Callable[[], float]
-) -> Iterator[Runtime]:
-    """The world of one invocation, which lives ``time_left_ms``; every vCenter's session ends with it.
+) -> Iterator[Invocation]:
+    """Open what one invocation works with, which lives ``time_left_ms``; every vCenter's session ends with it.
 
     Raises ``FleetInvalid`` or ``StoreUnavailable``: without a fleet file there is nothing to look at.
     """
@@ -54,8 +46,7 @@ def open_runtime(
         actor,
         _now,
     ) as vcenters:
-        yield Runtime(
-            config=config,
+        runtime = Runtime(
             fleet=fleet,
             fleet_sha256=fleet_sha256,
             vcenters=vcenters,
@@ -64,7 +55,9 @@ def open_runtime(
             queue=SqsQueue(sqs, config.check_queue_url, config.retry_queue_url),
             clock=_now,
             code_version=__version__,
+            check_interval_hours=config.check_interval_hours,
         )
+        yield Invocation(config, runtime)
 
 
 def _now() -> datetime:

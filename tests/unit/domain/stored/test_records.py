@@ -4,8 +4,10 @@ from datetime import UTC, datetime
 
 from esx_drift.contracts import list_violations
 from esx_drift.domain.stored.identifiers import make_check_id
-from esx_drift.domain.stored.records import RecordHeading, build_blank_record
+from esx_drift.domain.stored.records import build_record
 from esx_drift.journal import build_empty_state
+
+from tests.unit.logs import heading_of
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 REQUEST = "6f0d0c53-6f5c-5b6e-9a2f-6b1f6a1de5d7"
@@ -13,8 +15,7 @@ REQUEST = "6f0d0c53-6f5c-5b6e-9a2f-6b1f6a1de5d7"
 
 def test_a_blank_record_lacks_only_what_ties_it_into_the_log() -> None:
     """Every field is there; the sha256 of what it began from is the log's to fill in."""
-    heading = RecordHeading("vc01", "domain-c9", "prod-a", 7, REQUEST, "run", NOW, "1.0", "f" * 64)
-    record = build_blank_record(heading, "not-looked", NOW, build_empty_state())
+    record = build_record(heading_of(7, REQUEST), "not-looked", NOW, build_empty_state())
     assert record["check_id"] == make_check_id("vc01", "domain-c9", 7)
     assert record["started_at"] == record["checked_at"] == "2026-11-23T02:14:00.000Z"
     lacking = list_violations("record", record)

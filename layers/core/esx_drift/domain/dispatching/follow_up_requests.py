@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Final
 
 from esx_drift.domain.findings.kinds import LOGIN_KINDS
 from esx_drift.domain.stored.identifiers import make_next_request_id
+from esx_drift.domain.stored.requests import build_check_request
 from esx_drift.domain.stored.types import CheckRequest, Decision, Record
-from esx_drift.domain.text.times import add_jitter, format_time
+from esx_drift.domain.text.times import add_jitter
 
 if TYPE_CHECKING:
     from esx_drift.domain.stored.types import Failure, LogState, RetryRequest
@@ -23,26 +24,21 @@ def build_retire_requests(record: Record, now: datetime) -> list[CheckRequest]:
     never watched: there is nothing to close.
     """
     return [
-        {
-            "schema_version": 1,
-            "action": "retire",
-            "request_id": make_next_request_id(record["request_id"], f"retire {cluster}"),
-            "run_id": record["run_id"],
-            "vcenter": record["vcenter"],
-            "cluster": cluster,
-            "cluster_name": entry["name"],
-            "requested_at": format_time(now),
-            "phase": "collect",
-            "attempt": 0,
-            "task": None,
-            "decision": _decision(record, cluster),
-        }
+        build_check_request(
+            "retire",
+            make_next_request_id(record["request_id"], f"retire {cluster}"),
+            record["run_id"],
+            record["vcenter"],
+            (cluster, entry["name"]),
+            now,
+            decision=_build_decision(record, cluster),
+        )
         for cluster, entry in (record["after"]["clusters"] or {}).items()
         if entry["retired_at"] == record["checked_at"] != entry["first_listed_at"]
     ]
 
 
-def _decision(record: Record, cluster: str) -> Decision:
+def _build_decision(record: Record, cluster: str) -> Decision:
     decided = record["decision"]
     if decided is not None:
         return {

@@ -1,16 +1,15 @@
 """The record of a check, before anything is known of it."""
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import TypedDict
 
 from esx_drift.domain.stored.identifiers import make_check_id
 from esx_drift.domain.stored.types import LogState, Outcome, Record
 from esx_drift.domain.text.times import format_time
 
 
-@dataclass(frozen=True, slots=True)
-class RecordHeading:
-    """Which check a record is of. ``cluster`` is an id, or ``@vcenter``."""
+class RecordHeading(TypedDict):
+    """Which check a record is of, and by whom it was asked for. ``cluster`` is an id, or ``@vcenter``."""
 
     vcenter: str
     cluster: str
@@ -18,26 +17,17 @@ class RecordHeading:
     seq: int
     request_id: str
     run_id: str | None
-    started_at: datetime
+    started_at: str
     code_version: str
     fleet_sha256: str
 
 
-def build_blank_record(
-    heading: RecordHeading, outcome: Outcome, checked_at: datetime, after: LogState
-) -> Record:
+def build_record(heading: RecordHeading, outcome: Outcome, checked_at: datetime, after: LogState) -> Record:
     """A record with all its fields, in which nothing was seen; the log itself ties it into the log."""
     return {
+        **heading,
         "schema_version": 1,
-        "vcenter": heading.vcenter,
-        "cluster": heading.cluster,
-        "cluster_name": heading.cluster_name,
-        "seq": heading.seq,
-        "check_id": make_check_id(heading.vcenter, heading.cluster, heading.seq),
-        "request_id": heading.request_id,
-        "run_id": heading.run_id,
-        "code_version": heading.code_version,
-        "started_at": format_time(heading.started_at),
+        "check_id": make_check_id(heading["vcenter"], heading["cluster"], heading["seq"]),
         "checked_at": format_time(checked_at),
         "outcome": outcome,
         "failure": None,
@@ -55,7 +45,6 @@ def build_blank_record(
         "quarantine": None,
         "raw_sha256": None,
         "same_as": None,
-        "fleet_sha256": heading.fleet_sha256,
         "dispatch": None,
         "decision": None,
         "events": [],

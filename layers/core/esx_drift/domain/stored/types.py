@@ -313,7 +313,7 @@ class EventData(TypedDict):
     host_names: dict[str, str]
     totals: Totals
     suppressed: dict[str, int]
-    record: str
+    record: str | None
     truncated: bool
     report: NotRequired[dict[str, Json]]
 

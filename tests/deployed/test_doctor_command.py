@@ -7,7 +7,6 @@ from pathlib import Path
 import boto3
 import pytest
 
-from tests.lab.local_aws.fixtures import local_aws, new_stack, packaged, trusted_authority
 from tests.lab.local_aws.local_aws import LocalAws
 from tests.lab.local_aws.rig import Rig, rigged
 from tests.lab.local_aws.stack import Stack
@@ -16,15 +15,10 @@ from tests.simulator.certificates import Authority
 from tests.simulator.sessions import PASSWORD, USER
 from tests.unit.cli.conftest import Run, run
 
-__all__ = ["local_aws", "new_stack", "packaged", "run", "trusted_authority"]
+__all__ = ["run"]
 
 STEPS = 6 + 11 + 5
 """AWS, one vCenter, one route."""
-
-
-@pytest.fixture(autouse=True)
-def _hostile_environment() -> None:
-    """Take back what leads astray: here the environment is the person's own, and has to count."""
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,182 @@
+"""A check's result as CloudEvents: one event a family, made so that the same check gives the same bytes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+from esx_drift.domain.stored.identifiers import make_event_id
+from esx_drift.domain.stored.types import (
+    Change,
+    ClusterName,
+    Event,
+    EventData,
+    Family,
+    Finding,
+    Record,
+    Severity,
+    Totals,
+    rank_severity,
+)
+
+BASELINE_RECORDED: Final = "esx-drift.baseline.recorded"
+DATA_SCHEMA: Final = "urn:esx-drift:schema:event:1"
+FAMILIES: Final[tuple[Family, ...]] = ("failure", "orphaned-vib", "drift")
+OPENING_TRANSITIONS: Final = ("opened", "raised")
+TRANSITIONS: Final = (*OPENING_TRANSITIONS, "resolved", "still")
+
+MAX_NAME_LENGTH: Final = 200
+"""vSphere allows 80 characters for a name (the API's inventory objects); longer ones are an attack."""
+
+
+def find_change_family(change: Change) -> Family:
+    """The family whose event a change travels in."""
+    return "orphaned-vib" if change["element"] == "orphaned_vib" else "drift"
+
+
+def build_events(
+    record: Record, address: str, since: str | None, host_names: Mapping[str, str]
+) -> list[Event]:
+    """Build the events of a check from its record.
+
+    A family's event is ``detected`` if anything was opened or raised or changed, else ``resolved``. What
+    still holds comes along and causes nothing; a change that is ``relabelled`` is in no event.
+
+    Args:
+        record: The record, complete but for its events.
+        address: The ``s3://`` address under which the record will lie.
+        since: The time of the look before, as text; None if there was none.
+        host_names: The names of the cluster's hosts by id; those that an event mentions go into it.
+
+    Returns:
+        One event a family that something moved in, and one more for a baseline; of any size.
+    """
+    about = _About(record, address, since, host_names)
+    events = [_build_event(about, BASELINE_RECORDED, (), ())] if record["outcome"] == "baseline" else []
+    for family in FAMILIES:
+        changes = [change for change in record["changes"] if _travels(change, family)]
+        findings = _moved_first([finding for finding in record["findings"] if finding["family"] == family])
+        transitions = {finding["transition"] for finding in findings}
+        if changes or transitions.intersection(OPENING_TRANSITIONS):
+            events.append(_build_event(about, f"esx-drift.{family}.detected", changes, findings))
+        elif "resolved" in transitions:
+            events.append(_build_event(about, f"esx-drift.{family}.resolved", changes, findings))
+    return events
+
+
+def build_cloud_event(event_id: str, event_type: str, subject: str, source: str, data: EventData) -> Event:
+    """Wrap ``data`` into a CloudEvent 1.0 of the time at which the check was made."""
+    return {
+        "specversion": "1.0",
+        "id": event_id,
+        "type": event_type,
+        "source": source,
+        "subject": subject,
+        "time": data["checked_at"],
+        "datacontenttype": "application/json",
+        "dataschema": DATA_SCHEMA,
+        "data": data,
+    }
+
+
+def clip_name(text: str) -> str:
+    """Cut a name or an id to ``MAX_NAME_LENGTH`` characters, so that what can't be cut later is small."""
+    return text if len(text) <= MAX_NAME_LENGTH else f"{text[: MAX_NAME_LENGTH - 1]}…"
+
+
+def rate_event(changes: Sequence[Change], findings: Sequence[Finding]) -> Severity:
+    """The highest severity of what moved; what was resolved counts with the severity that it had.
+
+    So whoever heard of a critical finding also hears of its end, whatever else is in that event.
+    """
+    moved = [item["severity"] for item in changes]
+    moved += [item["severity"] for item in findings if item["transition"] != "still"]
+    return max(moved, key=rank_severity, default="info")
+
+
+def _moved_first(findings: Sequence[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda finding: TRANSITIONS.index(finding["transition"]))
+
+
+def _travels(change: Change, family: Family) -> bool:
+    return change["kind"] != "relabelled" and find_change_family(change) == family
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What the events of one record are made of."""
+
+    record: Record
+    address: str
+    since: str | None
+    host_names: Mapping[str, str]
+
+    @property
+    def cluster(self) -> ClusterName | None:
+        """None where the vCenter as a whole is meant."""
+        name = self.record["cluster_name"]
+        if name is None:
+            return None
+        return {"id": clip_name(self.record["cluster"]), "name": clip_name(name)}
+
+
+def _build_event(
+    about: _About, event_type: str, changes: Sequence[Change], findings: Sequence[Finding]
+) -> Event:
+    record, cluster = about.record, about.cluster
+    return build_cloud_event(
+        make_event_id(record["check_id"], event_type),
+        event_type,
+        (cluster["name"] or cluster["id"]) if cluster else record["vcenter"],
+        _build_source(record["vcenter"], cluster),
+        _build_data(about, changes, findings),
+    )
+
+
+def _build_source(vcenter: str, cluster: ClusterName | None) -> str:
+    source = f"/vcenters/{quote(vcenter, safe='')}"
+    return f"{source}/clusters/{quote(cluster['id'], safe='', errors='replace')}" if cluster else source
+
+
+def _build_data(about: _About, changes: Sequence[Change], findings: Sequence[Finding]) -> EventData:
+    record = about.record
+    taken = record["after"]["last_taken"]
+    return {
+        "schema_version": 1,
+        "vcenter": record["vcenter"],
+        "cluster": about.cluster,
+        "check_id": record["check_id"],
+        "checked_at": record["checked_at"],
+        "extracted_at": taken["completion_time"] if taken else None,
+        "since": about.since,
+        "coverage": record["coverage"],
+        "severity": rate_event(changes, findings),
+        "changes": list(changes),
+        "findings": list(findings),
+        "host_names": _select_names(about.host_names, changes, findings),
+        "totals": _count_totals(changes, findings),
+        "suppressed": {},
+        "record": about.address,
+        "truncated": False,
+    }
+
+
+def _select_names(
+    names: Mapping[str, str], changes: Sequence[Change], findings: Sequence[Finding]
+) -> dict[str, str]:
+    hosts = dict.fromkeys(host for item in (*changes, *findings) for host in item["hosts"])
+    renamed = [change for change in changes if change["element"] == "host"]
+    hosts |= dict.fromkeys(id_ for change in renamed for id_ in (change["key"], change["from"]) if id_)
+    return {host: names[host] for host in hosts if host in names}
+
+
+def _count_totals(changes: Sequence[Change], findings: Sequence[Finding]) -> Totals:
+    transitions = [finding["transition"] for finding in findings]
+    return {
+        "changes": len(changes),
+        "findings": len(findings),
+        "opened": transitions.count("opened"),
+        "raised": transitions.count("raised"),
+        "still": transitions.count("still"),
+        "resolved": transitions.count("resolved"),
+    }
