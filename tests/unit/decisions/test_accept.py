@@ -1,10 +1,12 @@
 from typing import TYPE_CHECKING
 
 import pytest
+from esx_drift.checking.baseline import BaselineReader
 from esx_drift.domain.decisions import list_acceptable_hosts
 from esx_drift.errors import RequestRefused
 
 from tests.lab.demo.timeline import BY_HAND, FOOTHOLD, I40EN, SHIPPED
+from tests.unit.checking.forms import LOWER_CASE
 from tests.unit.checking.reading import moved, one, open_kinds
 from tests.unit.checking.world import PROD_A, PROD_B, World
 from tests.unit.decisions.person import ALICE, Person, answered, decided
@@ -176,3 +178,20 @@ def test_a_host_that_was_never_seen_cannot_be_accepted(world: World, person: Per
     (host,) = _names(world, name)
     assert host not in person.shown()
     assert host not in list_acceptable_hosts(world.snapshot(), ())
+
+
+def test_what_is_shown_in_a_newer_form_can_be_accepted_before_the_next_check(
+    world: World, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log is converted by the decision, so that the hosts that are not accepted are as they were."""
+    first, second = _drifted(world, 2)
+    (host, other) = _names(world, first, second)
+    LOWER_CASE.use(monkeypatch)
+    log = world.watched.name, PROD_A
+    shown = BaselineReader(world.aws.store, *log).read(world.state()["after"]).snapshot["hosts"][host]
+    assert shown["image"] is not None
+    record = person.accept({host: {"image": shown["image"], "orphaned_vibs": []}})
+    assert decided(record)["taken"] == [host]
+    after = world.check()
+    assert (after["outcome"], after["changes"], moved(after)) == ("unchanged", [], set())
+    assert one(after["after"]["findings"].values(), "drift-unreviewed")["hosts"] == [other]
