@@ -4,6 +4,7 @@ Every call may raise a ``TransientError`` of its system. Times are aware datetim
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -71,6 +72,10 @@ class ReportReply:
     body: bytes
     date: datetime
     cut: bool = False
+
+
+type LoginGuard = Callable[[], AbstractContextManager[None]]
+"""Entered around each login: it may refuse the login, and it sees how the login ended."""
 
 
 class VCenterSession(Protocol):

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
@@ -30,7 +30,7 @@ from esx_drift.errors import (
     OutOfTime,
     StoreConflict,
 )
-from esx_drift.ports import BreakerStore, LoginSecret, VCenterSession
+from esx_drift.ports import BreakerStore, LoginGuard, LoginSecret, VCenterSession
 
 MAX_OUTCOME_WRITES = 5
 """How often an outcome is written again after somebody else's: few write at once, each seldom."""
@@ -134,9 +134,6 @@ class OpenableSession(VCenterSession, Protocol):
     def close(self) -> None:
         """End it; raises the failure that leaves it open."""
         ...
-
-
-type LoginGuard = Callable[[], AbstractContextManager[None]]
 
 
 type OpenSession[S: LoginSecret] = Callable[[S, LoginGuard], OpenableSession]

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from esx_drift.adapters.queues import MAX_QUEUE_DELAY_SECONDS, SqsQueue
+from esx_drift.adapters.queues import SqsQueue
 from esx_drift.contracts import list_violations
-from esx_drift.domain.dispatching.follow_up_requests import build_retry_request
+from esx_drift.domain.dispatching.follow_up_requests import MAX_SQS_DELAY_SECONDS, build_retry_request
 from esx_drift.errors import QueueUnavailable
 
 from tests.unit.logs import request
@@ -52,7 +52,7 @@ def queue(sqs: "SQSClient") -> SqsQueue:
 
 @pytest.mark.parametrize(
     ("asked", "sent"),
-    [(0, 0), (60, 60), (900, MAX_QUEUE_DELAY_SECONDS), (901, MAX_QUEUE_DELAY_SECONDS), (-1, 0)],
+    [(0, 0), (60, 60), (900, MAX_SQS_DELAY_SECONDS), (901, MAX_SQS_DELAY_SECONDS), (-1, 0)],
 )
 def test_a_delay_is_cut_to_what_sqs_takes(queue: SqsQueue, sqs: "SQSClient", asked: int, sent: int) -> None:
     """Who wants to wait longer comes back and waits again."""

@@ -22,32 +22,32 @@ AWS_CLIENT_CONFIG = Config(
 )
 """Well below any function's timeout: what AWS does not answer by then goes back to its queue."""
 
-_MAKING = Lock()
+_CREATION_LOCK = Lock()
 
 
 @cache
 def s3() -> "S3Client":
     """Amazon S3."""
-    with _MAKING:
+    with _CREATION_LOCK:
         return boto3.client("s3", config=AWS_CLIENT_CONFIG)
 
 
 @cache
 def sqs() -> "SQSClient":
     """Amazon SQS."""
-    with _MAKING:
+    with _CREATION_LOCK:
         return boto3.client("sqs", config=AWS_CLIENT_CONFIG)
 
 
 @cache
 def sns() -> "SNSClient":
     """Amazon SNS."""
-    with _MAKING:
+    with _CREATION_LOCK:
         return boto3.client("sns", config=AWS_CLIENT_CONFIG)
 
 
 @cache
 def secrets_manager() -> "SecretsManagerClient":
     """AWS Secrets Manager."""
-    with _MAKING:
+    with _CREATION_LOCK:
         return boto3.client("secretsmanager", config=AWS_CLIENT_CONFIG)

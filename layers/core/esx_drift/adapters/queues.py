@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from esx_drift.domain.dispatching.follow_up_requests import MAX_SQS_DELAY_SECONDS
 from esx_drift.domain.stored.identifiers import encode_canonical_json, encode_key_part
 from esx_drift.domain.stored.types import CheckRequest, RetryRequest
 from esx_drift.errors import QueueUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-
-MAX_QUEUE_DELAY_SECONDS = 900
-"""An SQS limit: DelaySeconds is 15 minutes at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ class SqsQueue:
             self.client().send_message(
                 QueueUrl=url,
                 MessageBody=encode_canonical_json(request).decode(),
-                DelaySeconds=max(0, min(delay_seconds, MAX_QUEUE_DELAY_SECONDS)),
+                DelaySeconds=max(0, min(delay_seconds, MAX_SQS_DELAY_SECONDS)),
                 MessageGroupId=encode_key_part(vcenter),
             )
         except (ClientError, BotoCoreError) as error:

@@ -10,11 +10,11 @@ from urllib3 import Retry
 from esx_drift.errors import SecretInvalid
 
 # Numbers of OpenSSL's X509_V_ERR_*: https://github.com/openssl/openssl/blob/openssl-3.0/include/openssl/x509_vfy.h.in
-UNTRUSTED = frozenset({2, 18, 19, 20, 21})
-NOT_YET_VALID = 9
-EXPIRED = 10
-ANOTHER_NAME = frozenset({62, 64})
-AGAINST_THE_RULES = frozenset({24, *range(79, 95)})
+UNTRUSTED_CODES = frozenset({2, 18, 19, 20, 21})
+NOT_YET_VALID_CODE = 9
+EXPIRED_CODE = 10
+WRONG_NAME_CODES = frozenset({62, 64})
+MALFORMED_CODES = frozenset({24, *range(79, 95)})
 """Flaws of form, such as a CA without critical basicConstraints; most count only under VERIFY_X509_STRICT."""
 
 
@@ -29,7 +29,7 @@ def build_tls_context(ca_bundle: str | None, *, strict: bool) -> ssl.SSLContext:
         if ca_bundle is None:
             context = ssl.create_default_context(cafile=certifi.where())
         else:
-            context = ssl.create_default_context(cadata=_ascii(ca_bundle))
+            context = ssl.create_default_context(cadata=_keep_ascii(ca_bundle))
     except ssl.SSLError as error:
         raise SecretInvalid("the secret's ca_bundle holds no certificate in PEM form") from error
     if not strict:
@@ -37,7 +37,7 @@ def build_tls_context(ca_bundle: str | None, *, strict: bool) -> ssl.SSLContext:
     return context
 
 
-def _ascii(pem: str) -> str:
+def _keep_ascii(pem: str) -> str:
     # Comments between certificates may hold names in any script; Python takes only ASCII for PEM. An empty
     # text must not stay empty: it would mean the machine's own authorities.
     return pem.encode("ascii", "ignore").decode() or "\n"
@@ -46,15 +46,15 @@ def _ascii(pem: str) -> str:
 def find_certificate_remedy(error: ssl.SSLCertVerificationError) -> str:
     """What to do about a certificate that was refused, as a sentence."""
     code = error.verify_code
-    if code in UNTRUSTED:
+    if code in UNTRUSTED_CODES:
         return "Put the certificate of the CA that signed it into the secret's ca_bundle."
-    if code == EXPIRED:
+    if code == EXPIRED_CODE:
         return "Renew the vCenter's certificate, or its CA's."
-    if code == NOT_YET_VALID:
+    if code == NOT_YET_VALID_CODE:
         return "Compare the clocks: to us the certificate is not valid yet."
-    if code in ANOTHER_NAME:
+    if code in WRONG_NAME_CODES:
         return "Put a name that stands in the certificate into the secret's host."
-    if code in AGAINST_THE_RULES:
+    if code in MALFORMED_CODES:
         return "Have the certificate issued by the rules, or set the secret's tls_strict to false."
     return "Renew the vCenter's certificate."
 

@@ -35,7 +35,9 @@ class SnsTopic:
                 Subject=publication.subject,
                 Message=publication.message,
                 MessageStructure="json",
-                MessageAttributes={name: _typed(value) for name, value in publication.attributes.items()},
+                MessageAttributes={
+                    name: _build_attribute(value) for name, value in publication.attributes.items()
+                },
             )
         except ClientError as error:
             code = error.response["Error"]["Code"]
@@ -44,6 +46,6 @@ class SnsTopic:
             raise TopicUnavailable(f"SNS did not take event {event['id']}: {error}") from error
 
 
-def _typed(value: str | tuple[str, ...]) -> "MessageAttributeValueTypeDef":
+def _build_attribute(value: str | tuple[str, ...]) -> "MessageAttributeValueTypeDef":
     data_type, text = format_attribute(value)
     return {"DataType": data_type, "StringValue": text}

@@ -15,7 +15,7 @@ from esx_drift.errors import ContractViolation
 
 MAX_BYTES = 32_000_000
 MAX_LEVELS = 64
-_QUICK = msgspec.json.Decoder()
+_FAST_DECODER = msgspec.json.Decoder()
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -40,19 +40,19 @@ def parse_json_of_any_depth(body: bytes) -> Json:
     """The same without a limit to the levels, for those who know that there are few."""
     if len(body) > MAX_BYTES:
         raise build_json_refusal(f"at most {MAX_BYTES} bytes", f"{len(body)} bytes")
-    quick = _unharmed(body)
+    quick = _decode_if_lossless(body)
     if quick is not None:
         return quick
-    return _decoded(_text_of(body))
+    return _decode_strictly(_decode_text(body))
 
 
 def require_shallow(value: Json) -> None:
     """Raise ``ContractViolation`` for more than 64 levels."""
-    if not _shallow().is_valid(value):
+    if not _build_depth_validator().is_valid(value):
         raise build_json_refusal(f"at most {MAX_LEVELS} levels", "more")
 
 
-def _text_of(body: bytes) -> str:
+def _decode_text(body: bytes) -> str:
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
@@ -64,21 +64,21 @@ def _text_of(body: bytes) -> str:
     return text
 
 
-def _unharmed(body: bytes) -> Json:
+def _decode_if_lossless(body: bytes) -> Json:
     """The value in ``body`` where it is certain at a glance that reading lost nothing of it; else none.
 
     msgspec keeps the last of two fields of one name. But what it writes back byte for byte, it read whole.
     """
     try:
-        value: Json = _QUICK.decode(body)
+        value: Json = _FAST_DECODER.decode(body)
         return value if msgspec.json.encode(value) == body else None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 
-def _decoded(text: str) -> Json:
+def _decode_strictly(text: str) -> Json:
     try:
-        value: Json = _STRICT.decode(text)
+        value: Json = _STRICT_DECODER.decode(text)
         if _SURROGATE_ESCAPE.search(text):
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
@@ -93,7 +93,7 @@ def _decoded(text: str) -> Json:
     return value
 
 
-def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+def _build_object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     found = dict(pairs)
     if len(found) != len(pairs):
         twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
@@ -107,18 +107,20 @@ def _refuse_constant(name: str) -> NoReturn:
     raise build_json_refusal("numbers that JSON knows", name)
 
 
-def _finite(digits: str) -> float:
+def _parse_finite(digits: str) -> float:
     number = float(digits)
     if math.isinf(number):
         raise build_json_refusal("numbers that fit a double", digits[:100])
     return number
 
 
-_STRICT = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
+_STRICT_DECODER = json.JSONDecoder(
+    object_pairs_hook=_build_object, parse_constant=_refuse_constant, parse_float=_parse_finite
+)
 
 
 @cache
-def _shallow() -> jsonschema_rs.Draft202012Validator:
+def _build_depth_validator() -> jsonschema_rs.Draft202012Validator:
     """Accepts whatever has at most ``MAX_LEVELS`` levels: ten times as fast as a walk in Python."""
     definitions: dict[str, Json] = {f"level{MAX_LEVELS}": {"not": {"type": ["object", "array"]}}}
     for level in range(MAX_LEVELS):

@@ -20,10 +20,10 @@ def walk_unknown_fields(name: str, instance: object) -> list[str]:
 
 def _walk(root: Schema, schema: Schema, value: Json, at: str) -> Iterator[str]:
     if "$ref" in schema:
-        schema = _resolved(root, str(schema["$ref"]))
+        schema = _resolve_reference(root, str(schema["$ref"]))
     if "else" in schema and value is not None:
-        schema = _resolved(root, str(cast("Schema", schema["else"])["$ref"]))
-    yield from _unknown_value(schema, value, at)
+        schema = _resolve_reference(root, str(cast("Schema", schema["else"])["$ref"]))
+    yield from _find_unknown_value(schema, value, at)
     if isinstance(value, dict):
         yield from _walk_object(root, schema, value, at)
     elif isinstance(value, list) and "items" in schema:
@@ -37,17 +37,17 @@ def _walk_object(root: Schema, schema: Schema, value: dict[str, Json], at: str) 
         if name in properties:
             yield from _walk(root, properties[name], inner, f"{at}/{name}")
         elif "additionalProperties" in schema:
-            yield from _unknown_value(cast("Schema", schema.get("propertyNames", {})), name, at)
+            yield from _find_unknown_value(cast("Schema", schema.get("propertyNames", {})), name, at)
             yield from _walk(root, cast("Schema", schema["additionalProperties"]), inner, f"{at}/*")
         else:
             yield f"{at}/{format_pointer_token(name)}: a field that is not known"
 
 
-def _unknown_value(schema: Schema, value: Json, at: str) -> Iterator[str]:
+def _find_unknown_value(schema: Schema, value: Json, at: str) -> Iterator[str]:
     if "x-known" in schema and value not in cast("list[Json]", schema["x-known"]):
         yield f"{at}: a value that is not known: {abbreviate_value(value)}"
 
 
-def _resolved(root: Schema, reference: str) -> Schema:
+def _resolve_reference(root: Schema, reference: str) -> Schema:
     """A ``#/$defs/…`` of the same schema."""
     return cast("dict[str, Schema]", root["$defs"])[reference.removeprefix("#/$defs/")]

@@ -60,16 +60,16 @@ def load_schemas() -> dict[str, Schema]:
 @cache
 def fast_validator(schema: str) -> jsonschema_rs.Draft202012Validator:
     """The fast validator. Only its yes is believed."""
-    return _compiled(load_schemas()[schema + SUFFIX])
+    return _compile(load_schemas()[schema + SUFFIX])
 
 
 @cache
 def closed_validator(schema: str) -> jsonschema_rs.Draft202012Validator:
     """The same for a schema that knows no field or enum value but its own, and nothing that holds itself."""
-    return _compiled(cast("Schema", _tidy(load_schemas()[schema + SUFFIX])))
+    return _compile(cast("Schema", _close_schema(load_schemas()[schema + SUFFIX])))
 
 
-def _compiled(schema: Schema) -> jsonschema_rs.Draft202012Validator:
+def _compile(schema: Schema) -> jsonschema_rs.Draft202012Validator:
     registry = jsonschema_rs.Registry(list(load_schemas().items()))
     return jsonschema_rs.Draft202012Validator(
         schema, validate_formats=True, formats=FORMATS, registry=registry
@@ -91,16 +91,19 @@ def reference_validator(schema: str) -> "Draft202012Validator":
     return Draft202012Validator(load_schemas()[schema + SUFFIX], registry=registry, format_checker=checker)
 
 
-def _tidy(schema: Json) -> Json:
+def _close_schema(schema: Json) -> Json:
     """Close each object that lists its fields, each ``x-known`` list of values, and what may hold itself."""
     if isinstance(schema, list):
-        return [_tidy(part) for part in schema]
+        return [_close_schema(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
     if "x-tidy" in schema:
         return schema["x-tidy"]
     # What only adds a condition to an object that is described elsewhere must stay open.
-    closed = {name: part if name in {"if", "then", "allOf"} else _tidy(part) for name, part in schema.items()}
+    closed = {
+        name: part if name in {"if", "then", "allOf"} else _close_schema(part)
+        for name, part in schema.items()
+    }
     if "x-known" in schema:
         closed["enum"] = schema["x-known"]
     if "type" in schema and "properties" in schema:

@@ -44,14 +44,14 @@ _BOUNDS = {
 
 def render_violations(schema: str, instance: object) -> list[str]:
     """Every violation as one line, sorted; beyond 100 the rest is only counted."""
-    lines = set(chain.from_iterable(map(_lines, reference_validator(schema).iter_errors(instance))))
+    lines = set(chain.from_iterable(map(_list_lines, reference_validator(schema).iter_errors(instance))))
     more = len(lines) - MAX_VIOLATIONS
     shown = nsmallest(MAX_VIOLATIONS, lines)
     return [*shown, f"and {more} more"] if more > 0 else shown
 
 
-def _lines(error: "ValidationError") -> Iterator[str]:
-    error = _most_telling(error)
+def _list_lines(error: "ValidationError") -> Iterator[str]:
+    error = _find_most_specific(error)
     at, schema = format_pointer(error.absolute_path), error.schema
     asked: Any = error.validator_value
     value: Any = error.instance
@@ -66,17 +66,17 @@ def _lines(error: "ValidationError") -> Iterator[str]:
             yield f"{at}/{format_pointer_token(name)}: expected no such field, got {abbreviate_value(value[name])}"
     else:
         validator = str(error.validator)
-        yield f"{at}: expected {_expected(validator, asked)}, got {_got(validator, asked, value)}"
+        yield f"{at}: expected {_describe_expected(validator, asked)}, got {_describe_got(validator, asked, value)}"
 
 
-def _most_telling(error: "ValidationError") -> "ValidationError":
+def _find_most_specific(error: "ValidationError") -> "ValidationError":
     """Of an error about alternatives, the one of the alternative that was probably meant."""
     from jsonschema.exceptions import best_match  # noqa: PLC0415 - only refusals pay for it
 
     return (best_match([error]) if error.context else None) or error
 
 
-def _expected(validator: str, asked: Json) -> str:
+def _describe_expected(validator: str, asked: Json) -> str:
     if validator == "type":
         return " or ".join(_NOUNS[str(name)] for name in (asked if isinstance(asked, list) else [asked]))
     if validator == "enum" and isinstance(asked, list):
@@ -87,7 +87,7 @@ def _expected(validator: str, asked: Json) -> str:
     return bound.format(asked if isinstance(asked, str) else json.dumps(asked))
 
 
-def _got(validator: str, asked: Json, value: Json) -> str:
+def _describe_got(validator: str, asked: Json, value: Json) -> str:
     if (
         validator == "type"
         and "object" in (asked if isinstance(asked, list) else [asked])

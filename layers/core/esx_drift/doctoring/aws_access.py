@@ -50,44 +50,46 @@ class AwsDoctor:
         """A line a step; none needs another."""
         exam = Examination("AWS", AWS_STEPS)
         for step in (
-            lambda: self._bucket(self.config.state_bucket, STATE_KEYS),
-            lambda: self._bucket(self.config.audit_bucket, AUDIT_KEYS),
-            self._topic,
-            self._check_queue,
-            self._retry_queue,
+            lambda: self._try_bucket(self.config.state_bucket, STATE_KEYS),
+            lambda: self._try_bucket(self.config.audit_bucket, AUDIT_KEYS),
+            self._try_topic,
+            self._try_check_queue,
+            self._try_retry_queue,
         ):
-            _try(exam, step)
+            _take_step(exam, step)
         return exam.finish()
 
-    def _bucket(self, bucket: str, keys: tuple[str, ...]) -> str:
+    def _try_bucket(self, bucket: str, keys: tuple[str, ...]) -> str:
         self.s3().list_objects_v2(Bucket=bucket, MaxKeys=1)
         for key in keys:
-            _refused(partial(self.s3().get_object, Bucket=bucket, Key=key))
+            _is_refused(partial(self.s3().get_object, Bucket=bucket, Key=key))
             # If-Match on a key that isn't there: S3 asks whether the role may write, and then writes nothing.
-            if not _refused(partial(self.s3().put_object, Bucket=bucket, Key=key, Body=b"", IfMatch=NO_ETAG)):
+            if not _is_refused(
+                partial(self.s3().put_object, Bucket=bucket, Key=key, Body=b"", IfMatch=NO_ETAG)
+            ):
                 said = f"{bucket} took a write to {key} whose condition did not hold"
                 raise PermanentError(
                     said, {FIX_FACT: "Use Amazon S3: the trail rests on conditional writes."}
                 )
         return f"{bucket}: may be read and written to, on conditions"
 
-    def _check_queue(self) -> str:
-        return self._waiting(self.config.check_queue_url)
+    def _try_check_queue(self) -> str:
+        return self._count_waiting(self.config.check_queue_url)
 
-    def _retry_queue(self) -> str:
+    def _try_retry_queue(self) -> str:
         try:
-            return self._waiting(self.config.retry_queue_url)
+            return self._count_waiting(self.config.retry_queue_url)
         except ClientError as error:
             # The role may send, and need not be allowed to read: that SQS answered is what counts here.
             if _code(error) not in FORBIDDEN_CODES:
                 raise
         return "SQS answers; only a check that meets an outage sends to it"
 
-    def _waiting(self, url: str) -> str:
+    def _count_waiting(self, url: str) -> str:
         shown = self.sqs().get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
         return f"{format_count(int(shown['Attributes']['ApproximateNumberOfMessages']), 'request')} waiting"
 
-    def _topic(self) -> str:
+    def _try_topic(self) -> str:
         arn = self.config.drift_topic_arn
         if self.drill is not None:
             SnsTopic(self.sns, arn).publish(self.drill)
@@ -101,19 +103,19 @@ class AwsDoctor:
         return "SNS answers; only --send tries to publish"
 
 
-def _try(exam: Examination, step: Callable[[], str]) -> None:
+def _take_step(exam: Examination, step: Callable[[], str]) -> None:
     try:
         exam.add_ok(step())
     except ClientError as error:
         code = _code(error)
-        exam.add_failed(f"{error.operation_name} was refused: {code}", _fix(code))
+        exam.add_failed(f"{error.operation_name} was refused: {code}", _find_aws_fix(code))
     except BotoCoreError as error:
         exam.add_failed(f"no answer: {type(error).__name__}", AWS_FIX)
     except EsxDriftError as error:
         exam.add_failed(error.message, find_fix(error, {}))
 
 
-def _refused(call: Callable[[], object]) -> bool:
+def _is_refused(call: Callable[[], object]) -> bool:
     """Whether S3 said that the object is not there, or not that one; what else it says is raised."""
     try:
         call()
@@ -129,7 +131,7 @@ def _code(error: ClientError) -> str:
     return error.response.get("Error", {}).get("Code", "no reason given")
 
 
-def _fix(code: str) -> str:
+def _find_aws_fix(code: str) -> str:
     if code in FORBIDDEN_CODES:
         return "Compare the role's, the bucket's and the endpoint's policies with the template's."
     return "Deploy the stack again: what it names is not there, or not in order."

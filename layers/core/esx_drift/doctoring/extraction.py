@@ -19,25 +19,23 @@ from esx_drift.domain.images.report import Report, list_uncovered_hosts, measure
 from esx_drift.domain.stored.types import FindingKind
 from esx_drift.domain.text.times import format_time
 from esx_drift.domain.text.wording import clean_text, format_elapsed, join_names
+from esx_drift.domain.vcenter_api import (
+    PRIVILEGE_LIFECYCLE_GENERAL,
+    PRIVILEGE_LIFECYCLE_SETTINGS,
+    PRIVILEGE_READ,
+)
 from esx_drift.errors import ContractViolation, NoReport, NotEligible
 from esx_drift.ports import ExtractionTask, ListedCluster, ReportReply, SubmittedExtraction, VCenterSession
 
-NEEDS_READ = "System.Read"
-NEEDS_LIFECYCLE_SETTINGS = "VcIntegrity.lifecycleSettings.Read"
-NEEDS_LIFECYCLE_GENERAL = "VcIntegrity.lifecycleGeneral.Read"
-PRIVILEGES = {"inventory": NEEDS_READ, "report": NEEDS_LIFECYCLE_SETTINGS, "tasks": NEEDS_LIFECYCLE_GENERAL}
-"""By the step that needs it."""
-
-NEEDS = {
-    "/api/vcenter/": NEEDS_READ,
-    "/api/cis/tasks/": NEEDS_LIFECYCLE_GENERAL,
-    "/api/esx/": NEEDS_LIFECYCLE_SETTINGS,
+PRIVILEGES_BY_STEP = {
+    "inventory": PRIVILEGE_READ,
+    "report": PRIVILEGE_LIFECYCLE_SETTINGS,
+    "tasks": PRIVILEGE_LIFECYCLE_GENERAL,
 }
-"""By a part of the call's path."""
 
-HARMLESS = "can't be extracted, which on a cluster managed by baselines is told once, as info"
-BETWEEN_POLLS_SECONDS = 2.0
-QUARANTINED = (
+NOT_ELIGIBLE_NOTE = "can't be extracted, which on a cluster managed by baselines is told once, as info"
+TASK_POLL_SECONDS = 2.0
+SEE_QUARANTINE_FIX = (
     "Let a check meet it, which keeps the reply in the AuditBucket, and see: esx-drift validate DOCUMENT.json"
 )
 
@@ -64,68 +62,70 @@ class ExtractionDoctor:
 
     def examine(self, exam: Examination) -> None:
         """The last three lines: two privileges, and the report that comes of them."""
-        last = self._report()
+        last = self._read_report()
         if not self.vcenter.extract:
-            exam.add_ok(f"{NEEDS_LIFECYCLE_SETTINGS}: may read the report of {self._name}")
+            exam.add_ok(f"{PRIVILEGE_LIFECYCLE_SETTINGS}: may read the report of {self._name}")
             exam.add_untried("the fleet file says not to extract, so that there is no task to read")
-            self._tell(exam, self.session.installed_images(self.cluster.id) if last is None else last)
+            self._add_report(exam, self.session.installed_images(self.cluster.id) if last is None else last)
             return
         try:
             submitted = self.session.extract(self.cluster.id)
         except NotEligible as error:
-            self._refused(exam, error)
+            self._add_not_eligible(exam, error)
             return
-        exam.add_ok(f"{NEEDS_LIFECYCLE_SETTINGS}: may read the report of {self._name}, and extract a new one")
+        exam.add_ok(
+            f"{PRIVILEGE_LIFECYCLE_SETTINGS}: may read the report of {self._name}, and extract a new one"
+        )
         if submitted.task_id is None:
             exam.add_untried(
                 f"{self._name} is busy with another operation: {clean_text(submitted.busy or '')}"
             )
-            self._tell(exam, last, "busy, so that no new report was asked for; ")
+            self._add_report(exam, last, "busy, so that no new report was asked for; ")
             return
         task = self.session.task(submitted.task_id)
         if task is None:
             exam.add_untried("the vCenter has no such task any more, so that reading one is not proven")
         else:
-            exam.add_ok(f"{NEEDS_LIFECYCLE_GENERAL}: may read the task that it started")
-        self._conclude(exam, submitted, self._ended(submitted.task_id, task))
+            exam.add_ok(f"{PRIVILEGE_LIFECYCLE_GENERAL}: may read the task that it started")
+        self._add_outcome(exam, submitted, self._wait_for_task(submitted.task_id, task))
 
     @property
     def _name(self) -> str:
         return clean_text(self.cluster.name)
 
-    def _report(self) -> ReportReply | None:
+    def _read_report(self) -> ReportReply | None:
         try:
             return self.session.installed_images(self.cluster.id)
         except NoReport:
             return None
 
-    def _refused(self, exam: Examination, error: NotEligible) -> None:
+    def _add_not_eligible(self, exam: Examination, error: NotEligible) -> None:
         """A cluster that can't be extracted: on one that is managed by baselines no alarm is made of it."""
-        exam.add_ok(f"{NEEDS_LIFECYCLE_SETTINGS}: may read the report of {self._name}")
+        exam.add_ok(f"{PRIVILEGE_LIFECYCLE_SETTINGS}: may read the report of {self._name}")
         exam.add_untried("nothing was extracted, so that there is no task to read")
         if self.session.managed_by_image(self.cluster.id):
             raise error
         why = clean_text(error.facts.get("vcenter_message") or error.message)
-        exam.add_ok(f"{self._name}: {HARMLESS}: {why}")
+        exam.add_ok(f"{self._name}: {NOT_ELIGIBLE_NOTE}: {why}")
 
-    def _ended(self, task_id: str, task: ExtractionTask | None) -> ExtractionTask | None:
+    def _wait_for_task(self, task_id: str, task: ExtractionTask | None) -> ExtractionTask | None:
         """The task once it has ended, or as it is when there is no time left."""
         while task is not None and task.status in UNFINISHED_TASK_STATUSES and self.clock() < self.ends_at:
-            self.pause(BETWEEN_POLLS_SECONDS)
+            self.pause(TASK_POLL_SECONDS)
             task = self.session.task(task_id)
         return task
 
-    def _conclude(
+    def _add_outcome(
         self, exam: Examination, submitted: SubmittedExtraction, task: ExtractionTask | None
     ) -> None:
-        reply = self._report()
+        reply = self._read_report()
         if task is not None and task.status in UNFINISHED_TASK_STATUSES:
-            self._tell(exam, reply, "still extracting, which may take minutes on a large cluster; ")
+            self._add_report(exam, reply, "still extracting, which may take minutes on a large cluster; ")
             return
         since = (task.start_time if task else None) or submitted.date.replace(microsecond=0)
-        self._tell(exam, reply, awaited=_awaited(since, task))
+        self._add_report(exam, reply, awaited=_build_awaited_report(since, task))
 
-    def _tell(
+    def _add_report(
         self,
         exam: Examination,
         reply: ReportReply | None,
@@ -133,37 +133,39 @@ class ExtractionDoctor:
         awaited: AwaitedReport | None = None,
     ) -> None:
         if reply is None:
-            self._without(exam, state, awaited)
+            self._add_missing_report(exam, state, awaited)
             return
         if reply.cut:
             said = f"{self._name}: the report is too large: more than {MAX_BODY_BYTES} bytes"
-            exam.add_failed(said, QUARANTINED)
+            exam.add_failed(said, SEE_QUARANTINE_FIX)
             return
         try:
             report = read_report(read_document(reply.body))
         except ContractViolation as error:
             said = f"{self._name}: the report is not what the API promises: {error.message}"
-            exam.add_failed(said, QUARANTINED)
+            exam.add_failed(said, SEE_QUARANTINE_FIX)
             return
         if report.completion_time > reply.date + MAX_AHEAD:
-            self._fail(
+            self._add_failure(
                 exam, "document-inconsistent", "the report claims to be of a later time than its reply"
             )
             return
         age = format_elapsed(format_time(report.completion_time), format_time(reply.date))
         if awaited is not None and report.completion_time < awaited.since:
-            self._fail(exam, awaited.kind, f"{awaited.without}, and the last report is {age} old")
+            self._add_failure(exam, awaited.kind, f"{awaited.without}, and the last report is {age} old")
             return
-        self._count(exam, report, f"{state}report of {report.completion_time:%H:%M:%S} UTC, {age} old; ")
+        self._add_coverage(
+            exam, report, f"{state}report of {report.completion_time:%H:%M:%S} UTC, {age} old; "
+        )
 
-    def _without(self, exam: Examination, state: str, awaited: AwaitedReport | None) -> None:
+    def _add_missing_report(self, exam: Examination, state: str, awaited: AwaitedReport | None) -> None:
         """No report: a failure where one should have come, unless there is no host that it could tell of."""
         if awaited is not None and self.session.hosts(self.cluster.id):
-            self._fail(exam, awaited.kind, f"{awaited.without}, and there is no earlier report")
+            self._add_failure(exam, awaited.kind, f"{awaited.without}, and there is no earlier report")
         else:
             exam.add_ok(f"{self._name}: {state}no report yet")
 
-    def _count(self, exam: Examination, report: Report, said: str) -> None:
+    def _add_coverage(self, exam: Examination, report: Report, said: str) -> None:
         inventory = {host.id: host for host in self.session.hosts(self.cluster.id)}
         coverage = measure_coverage(report, inventory)
         missed = [
@@ -174,18 +176,18 @@ class ExtractionDoctor:
         if not inventory or coverage["covered"]:
             exam.add_ok(f"{self._name}: {said}{covered}")
         elif report.status != ELIGIBILITY_CHECK_FAILURE:
-            self._fail(exam, "host-failed", f"{said}{covered}")
+            self._add_failure(exam, "host-failed", f"{said}{covered}")
         elif self.session.managed_by_image(self.cluster.id):
-            self._fail(exam, "eligibility-failed", f"{said}{covered}")
+            self._add_failure(exam, "eligibility-failed", f"{said}{covered}")
         else:
-            exam.add_ok(f"{self._name}: {HARMLESS}; {said}{covered}")
+            exam.add_ok(f"{self._name}: {NOT_ELIGIBLE_NOTE}; {said}{covered}")
 
-    def _fail(self, exam: Examination, kind: FindingKind, said: str) -> None:
+    def _add_failure(self, exam: Examination, kind: FindingKind, said: str) -> None:
         fix = FINDING_KINDS[kind].step.format(cluster=self._name, scope=self._name)
         exam.add_failed(f"{self._name}: {said}", f"{fix[0].upper()}{fix[1:]}")
 
 
-def _awaited(since: datetime, task: ExtractionTask | None) -> AwaitedReport:
+def _build_awaited_report(since: datetime, task: ExtractionTask | None) -> AwaitedReport:
     if task is None:
         return AwaitedReport(since, "extraction-failed", "the vCenter lost its task, no new report came")
     if task.status == TASK_SUCCEEDED:
@@ -193,11 +195,3 @@ def _awaited(since: datetime, task: ExtractionTask | None) -> AwaitedReport:
     return AwaitedReport(
         since, "extraction-failed", f"the extraction failed: {clean_text(task.message or task.status)}"
     )
-
-
-def find_privilege(operation: str, step: str) -> str:
-    """The privilege that a refused call needed; where the call is not known, the step's."""
-    for path, privilege in NEEDS.items():
-        if path in operation:
-            return privilege
-    return PRIVILEGES.get(step, NEEDS_LIFECYCLE_SETTINGS)

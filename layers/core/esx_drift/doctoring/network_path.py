@@ -4,6 +4,7 @@ import socket
 import ssl
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
@@ -11,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from urllib3.util import make_headers
 from urllib3.util.ssltransport import SSLTransport
 
-from esx_drift.adapters.tls import UNTRUSTED, build_tls_context, find_certificate_remedy
+from esx_drift.adapters.tls import UNTRUSTED_CODES, build_tls_context, find_certificate_remedy
 from esx_drift.adapters.vcenter.connection_errors import Peer, translate_connection_error
 from esx_drift.adapters.vcenter.http_client import CONNECT_SECONDS
 from esx_drift.doctoring.examination import FIX_FACT, Examination
@@ -19,7 +20,6 @@ from esx_drift.errors import VCenterUnreachable
 
 PATH_STEPS = ("dns", "tcp", "tls")
 DEFAULT_PORTS = {"http": 80, "https": 443}
-CONNECT_OK = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Destination:
     @property
     def address(self) -> str:
         """``host:port`` as in a URL."""
-        return _address(self.host, self.port)
+        return _format_address(self.host, self.port)
 
     @property
     def hop(self) -> tuple[str, int]:
@@ -48,7 +48,7 @@ class Destination:
     @property
     def through(self) -> str:
         """Says that there is a proxy, if there is one."""
-        return f", through the proxy {_address(*self.hop)}" if self.proxy else ""
+        return f", through the proxy {_format_address(*self.hop)}" if self.proxy else ""
 
 
 def examine_path(exam: Examination, target: Destination) -> None:
@@ -56,35 +56,39 @@ def examine_path(exam: Examination, target: Destination) -> None:
 
     Raises ``VCenterUnreachable`` at the first that fails, or ``SecretInvalid`` for a bundle of no use.
     """
-    exam.add_ok(_resolved(target))
+    exam.add_ok(_resolve_name(target))
     with ExitStack() as ending:
-        connection = _connected(target, ending)
+        connection = _connect(target, ending)
         exam.add_ok(f"{target.address} takes connections{target.through}")
-        exam.add_ok(_trusted(target, connection, ending))
+        exam.add_ok(_check_certificate(target, connection, ending))
 
 
-def _resolved(target: Destination) -> str:
+def _resolve_name(target: Destination) -> str:
     host, port = target.hop
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         fix = "Correct the host in the secret, or have the name server of the network or VPC know it."
-        raise _failure("dns", f"the name {host} can't be resolved: {_reason(error)}", fix) from error
+        raise _build_failure(
+            "dns", f"the name {host} can't be resolved: {_describe_reason(error)}", fix
+        ) from error
     addresses = ", ".join(dict.fromkeys(str(address[0]) for *_, address in found))
     return f"{'the proxy ' if target.proxy else ''}{host} is {addresses}"
 
 
-def _connected(target: Destination, ending: ExitStack) -> socket.socket:
+def _connect(target: Destination, ending: ExitStack) -> socket.socket:
     hop = target.hop
     try:
         connection = ending.enter_context(socket.create_connection(hop, CONNECT_SECONDS))
-        return connection if target.proxy is None else _tunnelled(target, connection, ending)
+        return connection if target.proxy is None else _open_tunnel(target, connection, ending)
     except (OSError, HTTPException) as error:
         fix = "Open the way from the functions (their security group and routes in a VPC) to that port."
-        raise _failure("connect", f"no connection to {_address(*hop)}: {_reason(error)}", fix) from error
+        raise _build_failure(
+            "connect", f"no connection to {_format_address(*hop)}: {_describe_reason(error)}", fix
+        ) from error
 
 
-def _tunnelled(target: Destination, connection: socket.socket, ending: ExitStack) -> socket.socket:
+def _open_tunnel(target: Destination, connection: socket.socket, ending: ExitStack) -> socket.socket:
     """The connection, once the proxy lets it through."""
     parts = urlsplit(target.proxy or "")
     if parts.scheme == "https":
@@ -97,29 +101,29 @@ def _tunnelled(target: Destination, connection: socket.socket, ending: ExitStack
     answer = HTTPResponse(connection, method="CONNECT")
     ending.callback(answer.close)
     answer.begin()
-    if answer.status != CONNECT_OK:
+    if answer.status != HTTPStatus.OK:
         raise ConnectionError(f"the proxy gives no way to {target.address}: {answer.status} {answer.reason}")
     return connection
 
 
-def _trusted(target: Destination, connection: socket.socket, ending: ExitStack) -> str:
+def _check_certificate(target: Destination, connection: socket.socket, ending: ExitStack) -> str:
     context = build_tls_context(target.ca_bundle, strict=target.tls_strict)
     try:
-        certificate = _certificate(target, context, connection, ending)
+        certificate = _read_certificate(target, context, connection, ending)
     except ssl.SSLCertVerificationError as error:
         where = f"https://{target.host}/certs/download.zip"
-        more = f" A vCenter's own CA: {where}" if error.verify_code in UNTRUSTED else ""
+        more = f" A vCenter's own CA: {where}" if error.verify_code in UNTRUSTED_CODES else ""
         said = f"the certificate of {target.address} is refused: {error.verify_message}"
-        raise _failure("tls", said, f"{find_certificate_remedy(error)}{more}") from error
+        raise _build_failure("tls", said, f"{find_certificate_remedy(error)}{more}") from error
     except OSError as error:
         said = translate_connection_error(Peer(target.address), error).message
-        raise _failure(
+        raise _build_failure(
             "tls", said, "Correct the port in the secret, or look at what stands in between."
         ) from error
-    return f"trusted, issued by {_issuer(certificate)}, valid until {certificate['notAfter']}{target.through}"
+    return f"trusted, issued by {_name_issuer(certificate)}, valid until {certificate['notAfter']}{target.through}"
 
 
-def _certificate(
+def _read_certificate(
     target: Destination, context: ssl.SSLContext, connection: socket.socket, ending: ExitStack
 ) -> dict[str, Any]:
     if isinstance(connection, ssl.SSLSocket):
@@ -130,20 +134,20 @@ def _certificate(
     return cast("dict[str, Any]", outer.getpeercert())
 
 
-def _issuer(certificate: dict[str, Any]) -> str:
+def _name_issuer(certificate: dict[str, Any]) -> str:
     names = {key: value for part in certificate["issuer"] for key, value in part}
     return str(names.get("commonName") or names.get("organizationName") or "a CA without a name")
 
 
-def _address(host: str, port: int) -> str:
+def _format_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _reason(error: Exception) -> str:
+def _describe_reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer within {CONNECT_SECONDS:.0f} s"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _failure(phase: str, said: str, fix: str) -> VCenterUnreachable:
+def _build_failure(phase: str, said: str, fix: str) -> VCenterUnreachable:
     return VCenterUnreachable(said, {"phase": phase, FIX_FACT: fix})

@@ -44,7 +44,7 @@ class PasswordReset:
             (build_closed_breaker(vcenter), None) if stored is None else (stored.breaker, stored.etag)
         )
         if is_turn_claimed(known, now):
-            raise _suspended(vcenter, "somebody else is just logging in", "Try again in 3 minutes.")
+            raise _build_suspension(vcenter, "somebody else is just logging in", "Try again in 3 minutes.")
         _refuse_too_early(known, now)
         refused = [version for version in known["refused"] if version != secret.version_id]
         # Open, so that no checker tries; with a try just announced, so that the dispatcher waits as well.
@@ -52,13 +52,15 @@ class PasswordReset:
         claimed: Breaker = {**known, "open": True, "refused_at": refused_at, "tried_at": format_time(now)}
         claim: Breaker = {**claimed, "refused": refused}
         if not breakers.write(claim, etag):
-            raise _suspended(vcenter, "somebody else is just trying a password", "Try again in 3 minutes.")
+            raise _build_suspension(
+                vcenter, "somebody else is just trying a password", "Try again in 3 minutes."
+            )
         try:
             yield
         except LoginRefused:
-            _keep(breakers, vcenter, lambda held: record_refusal(held, secret.version_id, now))
+            _write_outcome(breakers, vcenter, lambda held: record_refusal(held, secret.version_id, now))
             raise
-        _keep(breakers, vcenter, record_success)
+        _write_outcome(breakers, vcenter, record_success)
 
 
 def _refuse_too_early(known: Breaker, now: datetime) -> None:
@@ -68,14 +70,14 @@ def _refuse_too_early(known: Breaker, now: datetime) -> None:
             why = (
                 f"the last try was at {at}, and 5 failures within {LOCKOUT_WINDOW_SECONDS} s lock the account"
             )
-            raise _suspended(known["vcenter"], why, f"Run it again after {format_time(until)}.")
+            raise _build_suspension(known["vcenter"], why, f"Run it again after {format_time(until)}.")
 
 
-def _suspended(vcenter: str, why: str, fix: str) -> LoginSuspended:
+def _build_suspension(vcenter: str, why: str, fix: str) -> LoginSuspended:
     return LoginSuspended(f"login to {vcenter} not tried: {why}", {FIX_FACT: fix})
 
 
-def _keep(breakers: S3Breakers, vcenter: str, change: Callable[[Breaker], Breaker]) -> None:
+def _write_outcome(breakers: S3Breakers, vcenter: str, change: Callable[[Breaker], Breaker]) -> None:
     """Write the outcome over our own claim, which keeps everybody else away meanwhile."""
     stored = breakers.read(vcenter)
     if stored is None or not breakers.write(change(stored.breaker), stored.etag):

@@ -4,37 +4,41 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from http import HTTPStatus
 
 from esx_drift.adapters.secrets import Secrets, VCenterSecret
 from esx_drift.adapters.tls import build_tls_context
 from esx_drift.adapters.vcenter.connection_errors import Peer
-from esx_drift.adapters.vcenter.error_answers import TOO_OLD, translate_error_answer
+from esx_drift.adapters.vcenter.error_answers import translate_error_answer
 from esx_drift.adapters.vcenter.http_client import TIME_FOR_A_CALL_MS, HttpAnswer, HttpClient
 from esx_drift.adapters.vcenter.responses import parse_identity
-from esx_drift.adapters.vcenter.session import ABOUT_PATH, open_vcenter
+from esx_drift.adapters.vcenter.session import open_vcenter
 from esx_drift.doctoring.examination import FIX_FACT, NO_TIME, Examination, StepResult, find_fix
-from esx_drift.doctoring.extraction import NEEDS_READ, PRIVILEGES, ExtractionDoctor, find_privilege
+from esx_drift.doctoring.extraction import PRIVILEGES_BY_STEP, ExtractionDoctor
 from esx_drift.doctoring.network_path import PATH_STEPS, Destination, examine_path
 from esx_drift.doctoring.password_reset import PasswordReset
 from esx_drift.domain.findings.vcenter_failures import MAX_SKEW_SECONDS
 from esx_drift.domain.fleet.fleet import VCenterSettings, find_excluding_pattern
-from esx_drift.domain.text.versions import compare_versions
 from esx_drift.domain.text.wording import format_count
+from esx_drift.domain.vcenter_api import (
+    ABOUT_PATH,
+    PRIVILEGE_LIFECYCLE_SETTINGS,
+    PRIVILEGE_READ,
+    RELEASE_NEEDED,
+    find_privilege,
+    is_too_old,
+)
 from esx_drift.errors import ApiUnsupported, EsxDriftError, LoginSuspended, NotAuthorized, OutOfTime
-from esx_drift.ports import BreakerStore, ListedCluster, VCenterSession
-from esx_drift.vcenter_sessions import LoginGuard, OpenableSession, VCenterSessions
+from esx_drift.ports import BreakerStore, ListedCluster, LoginGuard, VCenterSession
+from esx_drift.vcenter_sessions import OpenableSession, VCenterSessions
 
-VCENTER_STEPS = ("secret", *PATH_STEPS, "clock", "login", "version", *PRIVILEGES, "extraction")
+VCENTER_STEPS = ("secret", *PATH_STEPS, "clock", "login", "version", *PRIVILEGES_BY_STEP, "extraction")
 
-ABOUT_OK = 200
-FIRST_RELEASE = "8.0.3"
-"""8.0 U3 brought the report of installed images."""
-
-HOSTS_SOUGHT = 5
+MAX_CLUSTERS_SEARCHED = 5
 """In so many clusters a host is looked for; whoever has more empty ones is told so."""
 
 
-ALONE = "Examine it alone, which leaves more time: esx-drift doctor --vcenter {name}"
+EXAMINE_ALONE_FIX = "Examine it alone, which leaves more time: esx-drift doctor --vcenter {name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,39 +65,41 @@ class VCenterDoctor:
         """A line a step; what needs a step that failed is not tried."""
         exam = Examination(self.vcenter.name, VCENTER_STEPS)
         try:
-            self._examine(exam)
+            self._take_steps(exam)
         except OutOfTime as error:
             # Its turn to log in may not have come as well, which costs little of the time.
             if self._has_time():
                 exam.add_failed(error.message, find_fix(error, {}))
             else:
-                exam.stop_for_time(ALONE.format(name=self.vcenter.name))
+                exam.stop_for_time(EXAMINE_ALONE_FIX.format(name=self.vcenter.name))
         except EsxDriftError as error:
-            exam.add_failed(error.message, self._fix(exam, error))
+            exam.add_failed(error.message, self._find_fix(exam, error))
         return exam.finish()
 
-    def _examine(self, exam: Examination) -> None:
+    def _take_steps(self, exam: Examination) -> None:
         if not self._has_time():
             raise OutOfTime(NO_TIME)
         secret = self.secrets.vcenter(self.vcenter.name)
         exam.add_ok(f"read; the user is {secret.username}")
         target = Destination(secret.host, secret.port, secret.ca_bundle, secret.tls_strict, secret.proxy)
         examine_path(exam, target)
-        about = self._about(secret, target)
-        self._clock(exam, about)
-        opened = VCenterSessions(self.secrets, self.breakers, self._opened, "doctor", self.clock, self.pause)
+        about = self._read_about(secret, target)
+        self._check_clock(exam, about)
+        opened = VCenterSessions(
+            self.secrets, self.breakers, self._open_session, "doctor", self.clock, self.pause
+        )
         with opened as sessions:
-            session = self._let_in(sessions, secret)
+            session = self._log_in(sessions, secret)
             exam.add_ok(f"{secret.username} is let in")
-            exam.add_ok(_version(about))
-            cluster = self._cluster(exam, session)
+            exam.add_ok(_describe_version(about))
+            cluster = self._choose_cluster(exam, session)
             ends_at = self.bounds.ends_at
             ExtractionDoctor(self.vcenter, session, cluster, self.clock, self.pause, ends_at).examine(exam)
 
     def _has_time(self) -> bool:
         return self.bounds.time_left_ms() >= TIME_FOR_A_CALL_MS
 
-    def _about(self, secret: VCenterSecret, target: Destination) -> HttpAnswer:
+    def _read_about(self, secret: VCenterSecret, target: Destination) -> HttpAnswer:
         context = build_tls_context(secret.ca_bundle, strict=secret.tls_strict)
         left = self.bounds.time_left_ms
         wire = HttpClient(Peer(target.address, secret.proxy), context, self.clock, time_left_ms=left)
@@ -102,7 +108,7 @@ class VCenterDoctor:
         finally:
             wire.close()
 
-    def _clock(self, exam: Examination, about: HttpAnswer) -> None:
+    def _check_clock(self, exam: Examination, about: HttpAnswer) -> None:
         ahead = about.date - self.clock().replace(microsecond=0)
         way = "ahead of" if ahead > timedelta() else "behind"
         said = f"the vCenter's clock is {abs(ahead.total_seconds()):.0f} s {way} ours"
@@ -111,20 +117,22 @@ class VCenterDoctor:
         else:
             exam.add_ok(said)
 
-    def _opened(self, secret: VCenterSecret, admission: LoginGuard) -> OpenableSession:
+    def _open_session(self, secret: VCenterSecret, admission: LoginGuard) -> OpenableSession:
         """A session as a check has it; after a reset, one whose login is tried in spite of the breaker."""
         reset = self.reset
         if reset is not None:
             admission = partial(reset.guard_login, self.vcenter.name, secret)
         return open_vcenter(secret, admission, self.clock, self.bounds.time_left_ms)
 
-    def _let_in(self, sessions: VCenterSessions[VCenterSecret], secret: VCenterSecret) -> VCenterSession:
+    def _log_in(self, sessions: VCenterSessions[VCenterSecret], secret: VCenterSecret) -> VCenterSession:
         try:
             return sessions.session(self.vcenter.name)
         except LoginSuspended as error:
-            raise LoginSuspended(error.message, {FIX_FACT: self._way_in(secret), **error.facts}) from error
+            raise LoginSuspended(
+                error.message, {FIX_FACT: self._find_login_fix(secret), **error.facts}
+            ) from error
 
-    def _way_in(self, secret: VCenterSecret) -> str:
+    def _find_login_fix(self, secret: VCenterSecret) -> str:
         """What lets this version of the secret in, whose login was not tried."""
         name = self.vcenter.name
         reset = f"esx-drift doctor --reset {name}"
@@ -136,7 +144,7 @@ class VCenterDoctor:
             return f"Put the right password into the secret esx-drift/vcenter/{name}; if it is right: {reset}"
         return f"Nothing: this password is tried by the next dispatch. To try it now: {reset}"
 
-    def _cluster(self, exam: Examination, session: VCenterSession) -> ListedCluster:
+    def _choose_cluster(self, exam: Examination, session: VCenterSession) -> ListedCluster:
         listed = session.clusters()
         watched = sorted(
             (one for one in listed if find_excluding_pattern(self.vcenter, one.id, one.name) is None),
@@ -150,17 +158,19 @@ class VCenterDoctor:
                 f"{format_count(len(listed), 'cluster')} listed, and the fleet file leaves each of them out"
             )
             raise NotAuthorized(said, {FIX_FACT: fix})
-        inhabited = (one for one in watched[:HOSTS_SOUGHT] if session.hosts(one.id))
+        inhabited = (one for one in watched[:MAX_CLUSTERS_SEARCHED] if session.hosts(one.id))
         chosen = next(inhabited, watched[0])
         alone = format_count(session.standalone_hosts(), "host")
         shown = (
             f"{format_count(len(listed), 'cluster')} listed, {len(watched)} watched; {alone} in no cluster"
         )
-        exam.add_ok(f"{NEEDS_READ}: {shown}")
+        exam.add_ok(f"{PRIVILEGE_READ}: {shown}")
         return chosen
 
-    def _fix(self, exam: Examination, error: EsxDriftError) -> str:
-        privilege = find_privilege(error.facts.get("operation", ""), exam.steps[len(exam.lines)])
+    def _find_fix(self, exam: Examination, error: EsxDriftError) -> str:
+        operation, step = error.facts.get("operation", ""), exam.steps[len(exam.lines)]
+        by_step = PRIVILEGES_BY_STEP.get(step, PRIVILEGE_LIFECYCLE_SETTINGS)
+        privilege = find_privilege(operation) or by_step
         if isinstance(error, NotAuthorized) and FIX_FACT not in error.facts:
             return (
                 f"Give the account's role this privilege at the vCenter's root, with propagation: {privilege}"
@@ -170,11 +180,11 @@ class VCenterDoctor:
         )
 
 
-def _version(about: HttpAnswer) -> str:
-    if about.status != ABOUT_OK:
+def _describe_version(about: HttpAnswer) -> str:
+    if about.status != HTTPStatus.OK:
         raise translate_error_answer(about, ApiUnsupported)
     found = parse_identity(about)
     said = f"{found['version']} build {found['build']}"
-    if compare_versions(FIRST_RELEASE, found["version"]) == "older":
-        raise ApiUnsupported(f"{said}: {TOO_OLD}")
+    if is_too_old(found["version"]):
+        raise ApiUnsupported(f"{said}: {RELEASE_NEEDED}")
     return said

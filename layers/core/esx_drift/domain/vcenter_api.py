@@ -1,16 +1,79 @@
-"""Which release a vCenter is: one that is too old has no report, and a new one is worth a notice."""
+"""The vCenter's API as this product uses it: its oldest release, the paths, and the privilege for each."""
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
-from esx_drift.errors import ApiUnsupported
+from esx_drift.errors import ApiUnsupported, RequestRefused
 
 if TYPE_CHECKING:
     from esx_drift.domain.stored.types import VCenterIdentity
 
-
-OLDEST_RELEASE: Final = [8, 0, 3]
+OLDEST_RELEASE: Final = (8, 0, 3)
 """vCenter 8.0 U3: the first that reports installed images."""
+
+RELEASE_NEEDED: Final = "installed images need vCenter 8.0 U3 or later"
+
+PRIVILEGE_READ: Final = "System.Read"
+PRIVILEGE_LIFECYCLE_SETTINGS: Final = "VcIntegrity.lifecycleSettings.Read"
+PRIVILEGE_LIFECYCLE_GENERAL: Final = "VcIntegrity.lifecycleGeneral.Read"
+
+ABOUT_PATH: Final = "/sdk/vim25/8.0.3.0/ServiceInstance/ServiceInstance/content"
+"""Readable without a login. A vCenter older than 8.0 U3 has no such release in its path."""
+
+SESSION_PATH: Final = "/api/session"
+INVENTORY_PATH: Final = "/api/vcenter/"
+"""Below it: ``cluster``, ``host``, ``datacenter`` and ``folder``."""
+
+TASKS_PATH: Final = "/api/cis/tasks/"
+CLUSTER_SETTINGS_PATH: Final = "/api/esx/settings/clusters/"
+
+TOO_MANY_RESULTS: Final = "UNABLE_TO_ALLOCATE_RESOURCE"
+"""The ``error_type`` of a listing that is too long: 1,000 clusters or 2,500 hosts at most."""
+
+PRIVILEGES_BY_PATH: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        INVENTORY_PATH: PRIVILEGE_READ,
+        TASKS_PATH: PRIVILEGE_LIFECYCLE_GENERAL,
+        CLUSTER_SETTINGS_PATH: PRIVILEGE_LIFECYCLE_SETTINGS,
+    }
+)
+"""By the beginning of a call's path: the privilege that the account needs, at the vCenter's root."""
+
+
+def is_call_below(operation: str, path: str) -> bool:
+    """Whether an operation such as ``GET /api/vcenter/host`` is a call of a path that begins with ``path``."""
+    return operation.partition(" ")[2].startswith(path)
+
+
+def find_privilege(operation: str) -> str | None:
+    """The privilege that an operation needs; None for one that needs none, or is not known."""
+    needed = (privilege for path, privilege in PRIVILEGES_BY_PATH.items() if is_call_below(operation, path))
+    return next(needed, None)
+
+
+def build_task_path(task_id: str) -> str:
+    """The path of a task."""
+    return f"{TASKS_PATH}{_quote_segment(task_id)}"
+
+
+def build_report_path(cluster: str) -> str:
+    """The path of a cluster's report of installed images."""
+    return f"{CLUSTER_SETTINGS_PATH}{_quote_segment(cluster)}/installed-images"
+
+
+def build_enablement_path(cluster: str) -> str:
+    """The path that says whether a cluster is managed by a single image."""
+    return f"{CLUSTER_SETTINGS_PATH}{_quote_segment(cluster)}/enablement/software"
+
+
+def _quote_segment(identifier: str) -> str:
+    """Quote an id as one segment of a path: dots alone would climb out of it."""
+    if identifier in {"", ".", ".."}:
+        raise RequestRefused(f"{identifier!r} is no id of a vCenter's object")
+    return quote(identifier, safe=":")
 
 
 def name_vcenter_release(about: "VCenterIdentity") -> str:
@@ -18,26 +81,22 @@ def name_vcenter_release(about: "VCenterIdentity") -> str:
     return f"vCenter {about['version']} build {about['build']}"
 
 
+def is_too_old(version: str) -> bool:
+    """Whether a version such as ``8.0.2`` is known to be older than ``OLDEST_RELEASE``."""
+    numbers = tuple(int(part) for part in re.findall(r"[0-9]+", version)[: len(OLDEST_RELEASE)])
+    return len(numbers) == len(OLDEST_RELEASE) and numbers < OLDEST_RELEASE
+
+
 def require_supported_release(vcenter: str, about: "VCenterIdentity") -> None:
     """Raise ``ApiUnsupported`` for a release that is known to be too old."""
-    numbers = [int(part) for part in re.findall(r"[0-9]+", about["version"])[: len(OLDEST_RELEASE)]]
-    if len(numbers) == len(OLDEST_RELEASE) and numbers < OLDEST_RELEASE:
+    if is_too_old(about["version"]):
         raise ApiUnsupported(
-            f"{vcenter} is {name_vcenter_release(about)}: installed images need vCenter 8.0 U3 or later",
+            f"{vcenter} is {name_vcenter_release(about)}: {RELEASE_NEEDED}",
             {"version": about["version"], "build": about["build"]},
         )
 
 
 def list_upgrade_notices(vcenter: str, about: "VCenterIdentity", before: list[str]) -> list[str]:
-    """The notice that a vCenter is another release than ``before``, which is empty if nobody looked yet."""
+    """The notice that a vCenter is another release than ``before``, which is empty at its first check."""
     now = name_vcenter_release(about)
-    return [f"{vcenter} is now {now}, before {old}" for old in before if old != now]
-
-
-PRIVILEGE_READ: Final = "System.Read"
-
-
-PRIVILEGE_LIFECYCLE_SETTINGS: Final = "VcIntegrity.lifecycleSettings.Read"
-
-
-PRIVILEGE_LIFECYCLE_GENERAL: Final = "VcIntegrity.lifecycleGeneral.Read"
+    return [f"{vcenter} is now {now}, before {release}" for release in before if release != now]

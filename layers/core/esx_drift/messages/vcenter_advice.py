@@ -9,9 +9,14 @@ from esx_drift.domain.findings.kind_entry import Advice
 from esx_drift.domain.findings.kinds import FINDING_KINDS, VCENTER_NOT_SEEN_NOTE
 from esx_drift.domain.stored.types import Finding, FindingKind
 from esx_drift.domain.vcenter_api import (
+    CLUSTER_SETTINGS_PATH,
+    INVENTORY_PATH,
     PRIVILEGE_LIFECYCLE_GENERAL,
     PRIVILEGE_LIFECYCLE_SETTINGS,
     PRIVILEGE_READ,
+    TASKS_PATH,
+    TOO_MANY_RESULTS,
+    is_call_below,
 )
 
 type AdviceCase = tuple[Callable[[Finding], bool], Advice]
@@ -24,7 +29,7 @@ def _read_fact(finding: Finding, name: str) -> str:
 
 
 def _is_call_of(path: str) -> Callable[[Finding], bool]:
-    return lambda finding: _read_fact(finding, "operation").partition(" ")[2].startswith(path)
+    return lambda finding: is_call_below(_read_fact(finding, "operation"), path)
 
 
 def _failed_at(phase: str) -> Callable[[Finding], bool]:
@@ -41,9 +46,8 @@ def has_fact(name: str) -> Callable[[Finding], bool]:
 
 
 def _has_too_much_in_a_folder(finding: Finding) -> bool:
-    return _read_fact(finding, "error_type") == "UNABLE_TO_ALLOCATE_RESOURCE" and _is_call_of(
-        "/api/vcenter/"
-    )(finding)
+    too_many = _read_fact(finding, "error_type") == TOO_MANY_RESULTS
+    return too_many and _is_call_of(INVENTORY_PATH)(finding)
 
 
 def _build_privilege_advice(headline: str, end_headline: str, privilege: str, note: str = "") -> Advice:
@@ -77,7 +81,7 @@ _AUTHORIZATION: Final[tuple[AdviceCase, ...]] = (
         ),
     ),
     (
-        _is_call_of("/api/vcenter/"),
+        _is_call_of(INVENTORY_PATH),
         _build_privilege_advice(
             "account may not see clusters and hosts",
             "account may see clusters and hosts again",
@@ -85,13 +89,13 @@ _AUTHORIZATION: Final[tuple[AdviceCase, ...]] = (
         ),
     ),
     (
-        _is_call_of("/api/cis/tasks"),
+        _is_call_of(TASKS_PATH),
         _build_privilege_advice(
             "account may not read its tasks", "account may read its tasks again", PRIVILEGE_LIFECYCLE_GENERAL
         ),
     ),
     (
-        _is_call_of("/api/esx/settings"),
+        _is_call_of(CLUSTER_SETTINGS_PATH),
         _build_privilege_advice(
             "account may not read installed images",
             "account may read installed images again",

@@ -34,15 +34,15 @@ def translate_connection_error(peer: Peer, error: Exception) -> VCenterUnreachab
 
     Facts: ``phase`` (dns, connect, certificate, tls, proxy or http), and ``openssl``: its own reason.
     """
-    causes = tuple(_causes(error))
+    causes = tuple(_walk_causes(error))
     for phase, tell in PHASES:
         told = tell(peer, causes)
         if told is not None:
-            return VCenterUnreachable(told, {"phase": phase, **_openssl(causes)})
+            return VCenterUnreachable(told, {"phase": phase, **_read_openssl_reason(causes)})
     return VCenterUnreachable(f"the connection to {peer.address} was cut off", {"phase": "http"})
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def _walk_causes(error: BaseException) -> Iterator[BaseException]:
     """The error and all that led to it, up to an error of ours: that one was handled by our caller."""
     todo: list[BaseException | None] = [error]
     seen: set[int] = set()
@@ -55,39 +55,39 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         todo += [found.__cause__, found.__context__]
 
 
-def _first[E](causes: tuple[BaseException, ...], kind: type[E]) -> E | None:
+def _find_first[E](causes: tuple[BaseException, ...], kind: type[E]) -> E | None:
     return next((cause for cause in causes if isinstance(cause, kind)), None)
 
 
-def _openssl(causes: tuple[BaseException, ...]) -> dict[str, str]:
-    error = _first(causes, ssl.SSLError)
+def _read_openssl_reason(causes: tuple[BaseException, ...]) -> dict[str, str]:
+    error = _find_first(causes, ssl.SSLError)
     if error is None:
         return {}
     reason = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else error.reason
     return {"openssl": reason or str(error)}
 
 
-def _proxy(peer: Peer, causes: tuple[BaseException, ...]) -> str | None:
-    if peer.proxy is None or _first(causes, urllib3_errors.ProxyError) is None:
+def _describe_proxy_failure(peer: Peer, causes: tuple[BaseException, ...]) -> str | None:
+    if peer.proxy is None or _find_first(causes, urllib3_errors.ProxyError) is None:
         return None
-    why = _os_error(causes)
+    why = _find_os_error(causes)
     refusal = next(
         (str(cause) for cause in causes if str(cause).startswith("Tunnel connection failed")), None
     )
     return f"the proxy {peer.proxy_address} gave no way to {peer.address}: {refusal or why or 'no answer'}"
 
 
-def _certificate(peer: Peer, causes: tuple[BaseException, ...]) -> str | None:
-    error = _first(causes, ssl.SSLCertVerificationError)
+def _describe_refused_certificate(peer: Peer, causes: tuple[BaseException, ...]) -> str | None:
+    error = _find_first(causes, ssl.SSLCertVerificationError)
     if error is None:
         return None
     return f"TLS: the certificate of {peer.address} is refused: {error.verify_message}. {find_certificate_remedy(error)}"
 
 
-def _handshake(peer: Peer, causes: tuple[BaseException, ...]) -> str | None:
+def _describe_failed_handshake(peer: Peer, causes: tuple[BaseException, ...]) -> str | None:
     if any(HANDSHAKE_TIMED_OUT in str(cause) for cause in causes if isinstance(cause, TimeoutError)):
         return f"TLS connect to {peer.address} timed out"
-    error = _first(causes, ssl.SSLError)
+    error = _find_first(causes, ssl.SSLError)
     if error is None:
         return None
     reason = error.reason or str(error)
@@ -96,37 +96,37 @@ def _handshake(peer: Peer, causes: tuple[BaseException, ...]) -> str | None:
     )
 
 
-def _name(peer: Peer, causes: tuple[BaseException, ...]) -> str | None:
-    error = _first(causes, socket.gaierror)
+def _describe_unknown_name(peer: Peer, causes: tuple[BaseException, ...]) -> str | None:
+    error = _find_first(causes, socket.gaierror)
     return None if error is None else f"the name of {peer.address} can't be resolved: {error.strerror}"
 
 
-def _connect(peer: Peer, causes: tuple[BaseException, ...]) -> str | None:
-    if _first(causes, ConnectionRefusedError) is not None:
+def _describe_failed_connect(peer: Peer, causes: tuple[BaseException, ...]) -> str | None:
+    if _find_first(causes, ConnectionRefusedError) is not None:
         return f"connect to {peer.address} refused: nothing listens there, or a firewall says no"
-    error = _first(causes, urllib3_errors.ConnectTimeoutError)
+    error = _find_first(causes, urllib3_errors.ConnectTimeoutError)
     if error is None:
         return None
     if isinstance(error, urllib3_errors.NewConnectionError):
-        return f"connect to {peer.address} failed: {_os_error(causes)}"
+        return f"connect to {peer.address} failed: {_find_os_error(causes)}"
     return f"connect to {peer.address} timed out"
 
 
-def _reading(peer: Peer, causes: tuple[BaseException, ...]) -> str | None:
-    if _first(causes, urllib3_errors.ReadTimeoutError) is None:
+def _describe_slow_answer(peer: Peer, causes: tuple[BaseException, ...]) -> str | None:
+    if _find_first(causes, urllib3_errors.ReadTimeoutError) is None:
         return None
     return f"{peer.address} took the request and did not answer in time"
 
 
-def _os_error(causes: tuple[BaseException, ...]) -> str | None:
+def _find_os_error(causes: tuple[BaseException, ...]) -> str | None:
     return next((cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
 
 
 PHASES: tuple[tuple[str, Callable[[Peer, tuple[BaseException, ...]], str | None]], ...] = (
-    ("proxy", _proxy),
-    ("certificate", _certificate),
-    ("dns", _name),
-    ("tls", _handshake),
-    ("connect", _connect),
-    ("http", _reading),
+    ("proxy", _describe_proxy_failure),
+    ("certificate", _describe_refused_certificate),
+    ("dns", _describe_unknown_name),
+    ("tls", _describe_failed_handshake),
+    ("connect", _describe_failed_connect),
+    ("http", _describe_slow_answer),
 )

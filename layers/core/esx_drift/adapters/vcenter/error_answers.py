@@ -7,9 +7,11 @@ missing or empty, and an error of the front proxy is no JSON at all.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from esx_drift.adapters.vcenter.http_client import HttpAnswer, parse_retry_after
+from esx_drift.domain.vcenter_api import RELEASE_NEEDED
 from esx_drift.errors import (
     ApiUnsupported,
     ClusterNotFound,
@@ -25,7 +27,6 @@ HTTP_NOT_FOUND = ".httpNotFound"
 """The end of ``com.vmware.vapi.rest.httpNotFound``: there is no such route."""
 ENTITY_NOT_FOUND = ".EntityNotFound"
 """The end of Lifecycle Manager's id for an object that is not there, or not shown to this account."""
-TOO_MANY = "UNABLE_TO_ALLOCATE_RESOURCE"
 BUSY_TYPES = frozenset(
     {
         "NOT_ALLOWED_IN_CURRENT_STATE",
@@ -35,8 +36,10 @@ BUSY_TYPES = frozenset(
         "FEATURE_IN_USE",
     }
 )
+BUSY_STATUSES = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR})
+"""With which a busy cluster refuses an extraction, beside 409, which says no more than that."""
+
 REDIRECTS = range(300, 400)
-TOO_OLD = "installed images need vCenter 8.0 U3 or later"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +62,18 @@ def parse_answer_json(answer: HttpAnswer) -> object:
 def build_unforeseen_error(answer: HttpAnswer, what: str) -> VCenterError:
     """The failure for an answer that the API does not document; ``what`` ends the sentence."""
     sentence = f"{answer.address} answered {answer.status} to {answer.operation} {what}"
-    return VCenterError(sentence, _facts(answer, ApiError()))
+    return VCenterError(sentence, _build_facts(answer, ApiError()))
 
 
-def parse_complaint(answer: HttpAnswer) -> ApiError:
+def parse_api_error(answer: HttpAnswer) -> ApiError:
     """What an error's body says; empty where it says nothing."""
     try:
-        return extract_complaint(json.loads(answer.body))
+        return read_api_error(json.loads(answer.body))
     except (ValueError, RecursionError):
         return ApiError()
 
 
-def extract_complaint(error: object) -> ApiError:
+def read_api_error(error: object) -> ApiError:
     """The same from an error that is parsed already, such as a task's."""
     if not isinstance(error, Mapping):
         return ApiError()
@@ -79,11 +82,13 @@ def extract_complaint(error: object) -> ApiError:
     if not isinstance(first, Mapping):
         first = {}
     return ApiError(
-        _text(error.get("error_type")), _text(first.get("id")), _text(first.get("default_message"))
+        _clean_line(error.get("error_type")),
+        _clean_line(first.get("id")),
+        _clean_line(first.get("default_message")),
     )
 
 
-def _text(value: object) -> str:
+def _clean_line(value: object) -> str:
     """A text from outside on one line, bounded."""
     return " ".join(value.split())[:MAX_MESSAGE_LENGTH] if isinstance(value, str) else ""
 
@@ -95,36 +100,38 @@ def translate_error_answer(
 
     ``not_found`` is what a 404 means here that names neither a missing route nor a missing cluster.
     """
-    complaint = parse_complaint(answer)
-    kind = _kind(answer, complaint, not_found)
-    more = f" ({TOO_OLD})" if kind is ApiUnsupported else ""
-    return kind(_sentence(answer, complaint) + more, _facts(answer, complaint))
+    api_error = parse_api_error(answer)
+    kind = _choose_failure(answer, api_error, not_found)
+    more = f" ({RELEASE_NEEDED})" if kind is ApiUnsupported else ""
+    return kind(_build_sentence(answer, api_error) + more, _build_facts(answer, api_error))
 
 
-def _kind(answer: HttpAnswer, complaint: ApiError, not_found: type[EsxDriftError]) -> type[EsxDriftError]:
+def _choose_failure(
+    answer: HttpAnswer, api_error: ApiError, not_found: type[EsxDriftError]
+) -> type[EsxDriftError]:
     match answer.status:
-        case 403:
+        case HTTPStatus.FORBIDDEN:
             return NotAuthorized
-        case 404 if complaint.message_id.endswith(HTTP_NOT_FOUND):
+        case HTTPStatus.NOT_FOUND if api_error.message_id.endswith(HTTP_NOT_FOUND):
             return ApiUnsupported
-        case 404 if complaint.message_id.endswith(ENTITY_NOT_FOUND):
+        case HTTPStatus.NOT_FOUND if api_error.message_id.endswith(ENTITY_NOT_FOUND):
             return ClusterNotFound
-        case 404:
+        case HTTPStatus.NOT_FOUND:
             return not_found
-        case 429 | 503:
+        case HTTPStatus.TOO_MANY_REQUESTS | HTTPStatus.SERVICE_UNAVAILABLE:
             return VCenterUnavailable
     return VCenterError
 
 
-def _sentence(answer: HttpAnswer, complaint: ApiError) -> str:
+def _build_sentence(answer: HttpAnswer, api_error: ApiError) -> str:
     if answer.status in REDIRECTS:
-        why = f"points to {_target(answer)}: a redirect is never followed"
+        why = f"points to {_describe_redirect_target(answer)}: a redirect is never followed"
     else:
-        why = complaint.text or complaint.error_type or "no reason given"
+        why = api_error.text or api_error.error_type or "no reason given"
     return f"{answer.address} answered {answer.status} to {answer.operation}: {why}"
 
 
-def _target(answer: HttpAnswer) -> str:
+def _describe_redirect_target(answer: HttpAnswer) -> str:
     """Where a redirect points to, without the user, password and query that it may hold."""
     try:
         parts = urlsplit(answer.headers.get("Location", ""))
@@ -132,17 +139,17 @@ def _target(answer: HttpAnswer) -> str:
     except ValueError:
         return "an address that can't be read"
     scheme = f"{parts.scheme}://" if parts.scheme else ""
-    return _text(f"{scheme}{parts.hostname or ''}{port}{parts.path}")
+    return _clean_line(f"{scheme}{parts.hostname or ''}{port}{parts.path}")
 
 
-def _facts(answer: HttpAnswer, complaint: ApiError) -> dict[str, str]:
+def _build_facts(answer: HttpAnswer, api_error: ApiError) -> dict[str, str]:
     wait_seconds = parse_retry_after(answer)
     facts = {
         "status": str(answer.status),
         "operation": answer.operation,
-        "error_type": complaint.error_type,
-        "message_id": complaint.message_id,
-        "vcenter_message": complaint.text,
+        "error_type": api_error.error_type,
+        "message_id": api_error.message_id,
+        "vcenter_message": api_error.text,
         "retry_after_seconds": "" if wait_seconds is None else f"{wait_seconds:.0f}",
     }
     return {name: value for name, value in facts.items() if value}
@@ -150,10 +157,10 @@ def _facts(answer: HttpAnswer, complaint: ApiError) -> dict[str, str]:
 
 def translate_extract_refusal(answer: HttpAnswer, not_found: type[EsxDriftError]) -> EsxDriftError | None:
     """The failure for a refused extraction; none if the cluster is only busy with another one."""
-    complaint = parse_complaint(answer)
-    busy_status = answer.status in {400, 409, 500}
-    if answer.status == 409 or (busy_status and complaint.error_type in BUSY_TYPES):  # noqa: PLR2004 -- HTTP's Conflict
+    api_error = parse_api_error(answer)
+    says_busy = answer.status in BUSY_STATUSES and api_error.error_type in BUSY_TYPES
+    if answer.status == HTTPStatus.CONFLICT or says_busy:
         return None
-    if answer.status == 400 and complaint.error_type == "UNSUPPORTED":  # noqa: PLR2004 -- HTTP's Bad Request
-        return NotEligible(_sentence(answer, complaint), _facts(answer, complaint))
+    if answer.status == HTTPStatus.BAD_REQUEST and api_error.error_type == "UNSUPPORTED":
+        return NotEligible(_build_sentence(answer, api_error), _build_facts(answer, api_error))
     return translate_error_answer(answer, not_found)

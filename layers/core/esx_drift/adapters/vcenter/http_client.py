@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 
 import requests
@@ -41,7 +42,8 @@ MAX_RETRY_AFTER_SECONDS = 10.0
 """A longer ``Retry-After`` is left to the queue: waiting here is paid for."""
 
 CHUNK_BYTES = 64 * 1024
-BUSY_STATUSES = frozenset({429, 503})
+WAIT_STATUSES = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+"""With these a ``Retry-After`` says when to try again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +101,18 @@ class HttpClient:
             raise OutOfTime(
                 f"{self.peer.address} was too slow: no time is left in this run for {method} {path}"
             )
-        answer = self._once(method, path, params, headers)
+        answer = self._send(method, path, params, headers)
         wait_seconds = parse_retry_after(answer)
         if method != "GET" or wait_seconds is None or wait_seconds > MAX_RETRY_AFTER_SECONDS:
             return answer
         self._pause(wait_seconds)
-        return self._once(method, path, params, headers)
+        return self._send(method, path, params, headers)
 
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
 
-    def _once(
+    def _send(
         self, method: str, path: str, params: Sequence[tuple[str, str]], headers: Mapping[str, str] | None
     ) -> HttpAnswer:
         self._deadline.start(HEAD_SECONDS)
@@ -124,9 +126,9 @@ class HttpClient:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                said, now = _date(response.headers.get("Date")), self._clock()
-                self.clock_facts = _compared(said, now)
-                body, cut = self._body(response.raw)
+                said, now = _parse_date(response.headers.get("Date")), self._clock()
+                self.clock_facts = _compare_clocks(said, now)
+                body, cut = self._read_body(response.raw)
                 date = said or now
                 operation = f"{method} {path}"
                 status = response.status_code
@@ -134,7 +136,7 @@ class HttpClient:
         except (requests.RequestException, HTTPError) as error:
             raise translate_connection_error(self.peer, error) from error
 
-    def _body(self, raw: BaseHTTPResponse) -> tuple[bytes, bool]:
+    def _read_body(self, raw: BaseHTTPResponse) -> tuple[bytes, bool]:
         self._deadline.start(BODY_SECONDS)
         body = bytearray()
         try:
@@ -154,7 +156,7 @@ class HttpClient:
 def parse_retry_after(answer: HttpAnswer) -> float | None:
     """How long the vCenter asks us to wait; none if it does not, or not in a form that HTTP knows."""
     header = answer.headers.get("Retry-After")
-    if answer.status not in BUSY_STATUSES or header is None:
+    if answer.status not in WAIT_STATUSES or header is None:
         return None
     try:
         return Retry().parse_retry_after(header)
@@ -162,13 +164,13 @@ def parse_retry_after(answer: HttpAnswer) -> float | None:
         return None
 
 
-def _compared(said: datetime | None, now: datetime) -> ClockFacts | None:
+def _compare_clocks(said: datetime | None, now: datetime) -> ClockFacts | None:
     if said is None:
         return None
     return {"vcenter_date": format_time(said), "skew_seconds": round((said - now).total_seconds(), 3)}
 
 
-def _date(header: str | None) -> datetime | None:
+def _parse_date(header: str | None) -> datetime | None:
     try:
         moment = parsedate_to_datetime(header or "")
     except (ValueError, OverflowError):

@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from http import HTTPStatus
 
 from esx_drift.adapters.vcenter.error_answers import (
-    TOO_MANY,
     build_unforeseen_error,
-    extract_complaint,
     parse_answer_json,
+    read_api_error,
     translate_error_answer,
 )
 from esx_drift.adapters.vcenter.http_client import HttpAnswer
 from esx_drift.domain.stored.types import VCenterIdentity
 from esx_drift.domain.text.times import parse_time
+from esx_drift.domain.vcenter_api import INVENTORY_PATH, TOO_MANY_RESULTS
 from esx_drift.errors import VCenterError
 from esx_drift.ports import ExtractionTask, InventoryEntry, ListedCluster
 
@@ -99,63 +100,66 @@ def parse_task(task_id: str, answer: HttpAnswer) -> ExtractionTask:
     return ExtractionTask(
         task_id,
         require_text(info, "status", answer),
-        _time(info.get("start_time")),
-        _time(info.get("end_time")),
-        extract_complaint(info.get("error")).text or None,
+        _parse_optional_time(info.get("start_time")),
+        _parse_optional_time(info.get("end_time")),
+        read_api_error(info.get("error")).text or None,
     )
 
 
-def _time(value: object) -> datetime | None:
+def _parse_optional_time(value: object) -> datetime | None:
     try:
         return parse_time(value) if isinstance(value, str) else None
     except (ValueError, OverflowError):
         return None
 
 
-type Params = Sequence[tuple[str, str]]
+type QueryParams = Sequence[tuple[str, str]]
 
 
-type Get = Callable[[str, Params], HttpAnswer]
+type GetCall = Callable[[str, QueryParams], HttpAnswer]
 
 
-LISTING_OK = 200
-
-
-def list_everything(get: Get, path: str, params: Params = ()) -> list[HttpAnswer]:
+def list_everything(get: GetCall, path: str, params: QueryParams = ()) -> list[HttpAnswer]:
     """The answers that together list all of it; what several of them hold is the same object.
 
     Raises what a failed call stands for, also when one single folder holds too many.
     """
-    return _split(get, path, params, (_datacenters, _folders))
+    return _list_in_parts(get, path, params, (_divide_by_datacenter, _divide_by_folder))
 
 
-type Divide = Callable[[Get, Params], Iterable[Params]]
+type DivideQuery = Callable[[GetCall, QueryParams], Iterable[QueryParams]]
 
 
-def _split(get: Get, path: str, params: Params, divisions: Sequence[Divide]) -> list[HttpAnswer]:
+def _list_in_parts(
+    get: GetCall, path: str, params: QueryParams, divisions: Sequence[DivideQuery]
+) -> list[HttpAnswer]:
     answer = get(path, params)
-    if answer.status == LISTING_OK:
+    if answer.status == HTTPStatus.OK:
         return [answer]
     failure = translate_error_answer(answer)
-    if not divisions or not isinstance(failure, VCenterError) or failure.facts.get("error_type") != TOO_MANY:
+    if (
+        not divisions
+        or not isinstance(failure, VCenterError)
+        or failure.facts.get("error_type") != TOO_MANY_RESULTS
+    ):
         raise failure
     divide, *finer = divisions
-    return [part for smaller in divide(get, params) for part in _split(get, path, smaller, finer)]
+    return [part for smaller in divide(get, params) for part in _list_in_parts(get, path, smaller, finer)]
 
 
-def _datacenters(get: Get, params: Params) -> Iterable[Params]:
-    for place in _ids(get, "datacenter", ()):
+def _divide_by_datacenter(get: GetCall, params: QueryParams) -> Iterable[QueryParams]:
+    for place in _list_ids(get, "datacenter", ()):
         yield (*params, ("datacenters", place))
 
 
-def _folders(get: Get, params: Params) -> Iterable[Params]:
+def _divide_by_folder(get: GetCall, params: QueryParams) -> Iterable[QueryParams]:
     within = [pair for pair in params if pair[0] == "datacenters"]
-    for place in _ids(get, "folder", [*within, ("type", "HOST")]):
+    for place in _list_ids(get, "folder", [*within, ("type", "HOST")]):
         yield (*params, ("folders", place))
 
 
-def _ids(get: Get, kind: str, params: Params) -> list[str]:
-    answer = get(f"/api/vcenter/{kind}", params)
-    if answer.status != LISTING_OK:
+def _list_ids(get: GetCall, kind: str, params: QueryParams) -> list[str]:
+    answer = get(f"{INVENTORY_PATH}{kind}", params)
+    if answer.status != HTTPStatus.OK:
         raise translate_error_answer(answer)
     return [require_text(item, kind, answer) for item in parse_list(answer)]

@@ -6,15 +6,14 @@ https://developer.broadcom.com/xapis/vsphere-automation-api/latest/ describes th
 import math
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime
-from urllib.parse import quote
+from http import HTTPStatus
 
 from esx_drift.adapters.secrets import VCenterSecret
 from esx_drift.adapters.tls import build_tls_context
 from esx_drift.adapters.vcenter.connection_errors import Peer
 from esx_drift.adapters.vcenter.error_answers import (
-    parse_complaint,
+    parse_api_error,
     translate_error_answer,
     translate_extract_refusal,
 )
@@ -30,21 +29,28 @@ from esx_drift.adapters.vcenter.responses import (
     parse_text_body,
 )
 from esx_drift.domain.stored.types import ClockFacts, VCenterIdentity
-from esx_drift.errors import ApiUnsupported, LoginRefused, NoReport, RequestRefused
-from esx_drift.ports import ExtractionTask, InventoryEntry, ListedCluster, ReportReply, SubmittedExtraction
-
-ABOUT_PATH = "/sdk/vim25/8.0.3.0/ServiceInstance/ServiceInstance/content"
-"""Readable without a login. A vCenter older than 8.0 U3 has no such release in its path."""
-
-OK, CREATED, ACCEPTED, NO_CONTENT, UNAUTHORIZED, NOT_FOUND = 200, 201, 202, 204, 401, 404
-
-type LoginAdmission = Callable[[], AbstractContextManager[None]]
-"""Entered around each login: it may refuse it, and it sees how the login ended."""
+from esx_drift.domain.vcenter_api import (
+    ABOUT_PATH,
+    INVENTORY_PATH,
+    SESSION_PATH,
+    build_enablement_path,
+    build_report_path,
+    build_task_path,
+)
+from esx_drift.errors import ApiUnsupported, LoginRefused, NoReport
+from esx_drift.ports import (
+    ExtractionTask,
+    InventoryEntry,
+    ListedCluster,
+    LoginGuard,
+    ReportReply,
+    SubmittedExtraction,
+)
 
 
 def open_vcenter(
     secret: VCenterSecret,
-    admission: LoginAdmission,
+    login_guard: LoginGuard,
     clock: Callable[[], datetime],
     time_left_ms: Callable[[], float] = lambda: math.inf,
 ) -> "RestSession":
@@ -54,27 +60,29 @@ def open_vcenter(
     """
     host = f"[{secret.host}]" if ":" in secret.host else secret.host
     context = build_tls_context(secret.ca_bundle, strict=secret.tls_strict)
-    wire = HttpClient(Peer(f"{host}:{secret.port}", secret.proxy), context, clock, time_left_ms=time_left_ms)
-    return RestSession(wire, secret, admission)
+    http = HttpClient(Peer(f"{host}:{secret.port}", secret.proxy), context, clock, time_left_ms=time_left_ms)
+    return RestSession(http, secret, login_guard)
 
 
 class RestSession:
     """One session. A token that the vCenter no longer knows is replaced by logging in again, once a call."""
 
-    def __init__(self, wire: HttpClient, secret: VCenterSecret, admission: LoginAdmission) -> None:
-        self._wire = wire
+    def __init__(self, http: HttpClient, secret: VCenterSecret, login_guard: LoginGuard) -> None:
+        self._http = http
         self._secret = secret
-        self._admission = admission
+        self._login_guard = login_guard
         self._token: str | None = None
 
     def login(self) -> None:
-        """Open the session; raises ``LoginRefused``, what the admission raises, or another failure."""
-        with self._admission():
-            answer = self._wire.call("POST", "/api/session", headers={"Authorization": self._basic()})
-            if answer.status == UNAUTHORIZED:
+        """Open the session; raises ``LoginRefused``, what the login_guard raises, or another failure."""
+        with self._login_guard():
+            answer = self._http.call(
+                "POST", SESSION_PATH, headers={"Authorization": self._build_basic_authorization()}
+            )
+            if answer.status == HTTPStatus.UNAUTHORIZED:
                 user = self._secret.username
                 raise LoginRefused(f"{answer.address} refused the login of {user}", {"user": user})
-            if answer.status not in {OK, CREATED}:
+            if answer.status not in {HTTPStatus.OK, HTTPStatus.CREATED}:
                 raise translate_error_answer(answer)
             self._token = parse_text_body(answer)
 
@@ -85,77 +93,77 @@ class RestSession:
         """
         try:
             if self._token is not None:
-                answer = self._send("DELETE", "/api/session", ())
-                if answer.status not in {OK, NO_CONTENT, UNAUTHORIZED}:
+                answer = self._send("DELETE", SESSION_PATH, ())
+                if answer.status not in {HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.UNAUTHORIZED}:
                     raise translate_error_answer(answer)
         finally:
             self._token = None
-            self._wire.close()
+            self._http.close()
 
     def about(self) -> VCenterIdentity:
         """Which vCenter this is; needs no login. Raises ``ApiUnsupported`` if it is older than 8.0 U3."""
-        answer = self._wire.call("GET", ABOUT_PATH)
-        if answer.status != OK:
+        answer = self._http.call("GET", ABOUT_PATH)
+        if answer.status != HTTPStatus.OK:
             raise translate_error_answer(answer, ApiUnsupported)
         return parse_identity(answer)
 
     def clock(self) -> ClockFacts | None:
         """Its clock against ours, as of its last answer; none if that had no ``Date``."""
-        return self._wire.clock_facts
+        return self._http.clock_facts
 
     def clusters(self) -> tuple[ListedCluster, ...]:
         """Every cluster that the account may see, each once."""
-        answers = list_everything(self._get, "/api/vcenter/cluster")
+        answers = list_everything(self._get, f"{INVENTORY_PATH}cluster")
         found = [parse_cluster(item, answer) for answer in answers for item in parse_list(answer)]
         return tuple({cluster.id: cluster for cluster in found}.values())
 
     def hosts(self, cluster: str) -> tuple[InventoryEntry, ...]:
         """The hosts of one cluster; none also where there is no such cluster."""
-        return self._hosts([("clusters", cluster)])
+        return self._list_hosts([("clusters", cluster)])
 
     def standalone_hosts(self) -> int:
         """How many hosts are in no cluster."""
-        return len(self._hosts([("standalone", "true")]))
+        return len(self._list_hosts([("standalone", "true")]))
 
     def extract(self, cluster: str) -> SubmittedExtraction:
         """Start an extraction, or learn that the cluster is busy."""
-        path = f"{_report_path(cluster)}?action=extract&vmw-task=true"
+        path = f"{build_report_path(cluster)}?action=extract&vmw-task=true"
         answer = self._call("POST", path)
-        if answer.status in {OK, ACCEPTED}:
+        if answer.status in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
             return SubmittedExtraction(parse_text_body(answer), answer.date)
         refusal = translate_extract_refusal(answer, NoReport)
         if refusal is not None:
             raise refusal
-        complaint = parse_complaint(answer)
+        api_error = parse_api_error(answer)
         return SubmittedExtraction(
-            None, answer.date, complaint.text or complaint.error_type or "no reason given"
+            None, answer.date, api_error.text or api_error.error_type or "no reason given"
         )
 
     def task(self, task_id: str) -> ExtractionTask | None:
         """One task; none when the vCenter no longer has it."""
-        answer = self._get(f"/api/cis/tasks/{_segment(task_id)}", [("exclude_result", "true")])
-        if answer.status == NOT_FOUND:
+        answer = self._get(build_task_path(task_id), [("exclude_result", "true")])
+        if answer.status == HTTPStatus.NOT_FOUND:
             return None
-        if answer.status != OK:
+        if answer.status != HTTPStatus.OK:
             raise translate_error_answer(answer)
         return parse_task(task_id, answer)
 
     def installed_images(self, cluster: str) -> ReportReply:
         """The last extracted report, byte for byte; cut off where it is too large."""
-        answer = self._get(_report_path(cluster))
-        if answer.status != OK:
+        answer = self._get(build_report_path(cluster))
+        if answer.status != HTTPStatus.OK:
             raise translate_error_answer(answer, NoReport)
         return ReportReply(answer.body, answer.date, answer.cut)
 
     def managed_by_image(self, cluster: str) -> bool:
         """Whether the cluster is managed by a single image; by baselines if not."""
-        answer = self._get(f"/api/esx/settings/clusters/{_segment(cluster)}/enablement/software")
-        if answer.status != OK:
+        answer = self._get(build_enablement_path(cluster))
+        if answer.status != HTTPStatus.OK:
             raise translate_error_answer(answer)
         return parse_enabled(answer)
 
-    def _hosts(self, params: Sequence[tuple[str, str]]) -> tuple[InventoryEntry, ...]:
-        answers = list_everything(self._get, "/api/vcenter/host", params)
+    def _list_hosts(self, params: Sequence[tuple[str, str]]) -> tuple[InventoryEntry, ...]:
+        answers = list_everything(self._get, f"{INVENTORY_PATH}host", params)
         found = [parse_host(item, answer) for answer in answers for item in parse_list(answer)]
         return tuple({host.id: host for host in found}.values())
 
@@ -164,29 +172,18 @@ class RestSession:
 
     def _call(self, method: str, path: str, params: Sequence[tuple[str, str]] = ()) -> HttpAnswer:
         answer = self._send(method, path, params)
-        if answer.status != UNAUTHORIZED:
+        if answer.status != HTTPStatus.UNAUTHORIZED:
             return answer
         # Mostly the session is dead already; where it is not, it must not stay open beside the new one.
-        self._send("DELETE", "/api/session", ())
+        self._send("DELETE", SESSION_PATH, ())
         self.login()
         return self._send(method, path, params)
 
     def _send(self, method: str, path: str, params: Sequence[tuple[str, str]]) -> HttpAnswer:
         headers = {} if self._token is None else {"vmware-api-session-id": self._token}
-        return self._wire.call(method, path, params, headers)
+        return self._http.call(method, path, params, headers)
 
-    def _basic(self) -> str:
+    def _build_basic_authorization(self) -> str:
         # Not requests' own Basic: it writes Latin-1, and the vCenter reads UTF-8.
         pair = f"{self._secret.username}:{self._secret.password}".encode()
         return f"Basic {b64encode(pair).decode()}"
-
-
-def _report_path(cluster: str) -> str:
-    return f"/api/esx/settings/clusters/{_segment(cluster)}/installed-images"
-
-
-def _segment(identity: str) -> str:
-    """An id as one segment of a path: dots alone would climb out of it."""
-    if identity in {"", ".", ".."}:
-        raise RequestRefused(f"{identity!r} is no id of a vCenter's object")
-    return quote(identity, safe=":")

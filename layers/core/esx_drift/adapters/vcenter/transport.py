@@ -20,7 +20,7 @@ from urllib3.exceptions import ReadTimeoutError
 from esx_drift.adapters.tls import TlsTransport
 
 
-class _OnceMore(Retry):
+class _RetryOnce(Retry):
     """One more try when the connection failed; never after a time-out of reading.
 
     urllib3 itself tries a POST again only if there was no connection yet to send it over.
@@ -42,7 +42,7 @@ class _OnceMore(Retry):
 
 
 # ``other`` holds refused certificates: trying again would not change them.
-ONCE_MORE = _OnceMore(
+RETRY_ONCE = _RetryOnce(
     total=1, connect=1, read=1, redirect=0, status=0, other=0, respect_retry_after_header=False
 )
 
@@ -68,7 +68,7 @@ class Deadline:
         return left
 
 
-class _Timed(RawIOBase):
+class _TimedStream(RawIOBase):
     """A socket's bytes: waits for each as long as its time-out says, and never beyond the deadline."""
 
     def __init__(self, stream: RawIOBase, sock: socket, deadline: Deadline) -> None:
@@ -97,7 +97,7 @@ class _TimedResponse(HTTPResponse):
 
     def __init__(self, deadline: Deadline, sock: socket, **options: Any) -> None:  # noqa: ANN401 -- http.client's
         super().__init__(sock, **options)
-        self.fp = BufferedReader(_Timed(self.fp.detach(), sock, deadline))
+        self.fp = BufferedReader(_TimedStream(self.fp.detach(), sock, deadline))
 
 
 class _TimedConnection(HTTPSConnection):
@@ -113,7 +113,7 @@ class Transport(TlsTransport):
 
     def __init__(self, context: ssl.SSLContext, deadline: Deadline) -> None:
         self._connection = partial(_TimedConnection, deadline)
-        super().__init__(context, ONCE_MORE)
+        super().__init__(context, RETRY_ONCE)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401 -- the signature is requests'
         """Give a proxy's pool our context, for the tunnel and for a proxy that speaks TLS itself."""
