@@ -8,7 +8,7 @@ import typer
 from esx_drift.cli.fleet_yaml import FleetText, NotReadable, parse_fleet_text
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_warning
 from esx_drift.contracts.fleet_document import list_fleet_errors
-from esx_drift.domain.fleet.fleet import Fleet, build_fleet
+from esx_drift.domain.text.wording import format_count
 
 if TYPE_CHECKING:
     from esx_drift.domain.fleet.document import FleetDocument
@@ -32,7 +32,7 @@ Renamed = Annotated[
 @fleet_app.command()
 def check(file: File) -> None:
     """Name every error of a fleet file. Exit code 0: none, 1: errors, 2: it can't be read."""
-    print_line(f"{file} is valid: {_summary(build_fleet(require_fleet_document(file)))}", "green")
+    print_line(f"{file} is valid: {_summarize(require_fleet_document(file))}", "green")
 
 
 @fleet_app.command()
@@ -98,11 +98,11 @@ def _at(file: Path, line: int | None) -> str:
     return str(file) if line is None else f"{file}:{line}"
 
 
-def _summary(fleet: Fleet) -> str:
+def _summarize(document: "FleetDocument") -> str:
     counts = {
-        "vCenter": fleet.vcenters,
-        "route": fleet.routes,
-        "ignore rule": fleet.ignore,
-        "maintenance window": fleet.maintenance,
+        "vCenter": len(document["vcenters"]),
+        "route": len(document.get("routes", ())),
+        "ignore rule": len(document.get("ignore", ())),
+        "maintenance window": len(document.get("maintenance", ())),
     }
-    return ", ".join(f"{len(of)} {what}{'' if len(of) == 1 else 's'}" for what, of in counts.items())
+    return ", ".join(format_count(number, what) for what, number in counts.items())

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import typer
 
@@ -10,6 +10,7 @@ from esx_drift.adapters.fleet_file import FleetFile, parse_fleet
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.cli.aws import explain_aws_errors, make_clients, read_stack_outputs
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_warning
+from esx_drift.domain.fleet.differences import list_fleet_differences
 from esx_drift.domain.fleet.fleet import Fleet, build_fleet
 from esx_drift.domain.stored.identifiers import FLEET_KEY, compute_sha256
 from esx_drift.errors import FleetInvalid, SecretInvalid
@@ -17,7 +18,7 @@ from esx_drift.errors import FleetInvalid, SecretInvalid
 if TYPE_CHECKING:
     from esx_drift.domain.fleet.document import FleetDocument
 
-EMPTY = Fleet(())
+EMPTY: "FleetDocument" = {"schema_version": 1, "vcenters": []}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,9 @@ def upload_fleet(
         if stored is not None and stored.body == body:
             print_line(f"s3://{file.bucket}/{FLEET_KEY} says the same already.")
             return
-        before, after = _fleet_or_empty(stored.body if stored else None), build_fleet(document)
-        _refuse_renames(before, after, renamed, Secrets(aws.secrets))
-        for line in list_fleet_differences(before, after):
+        before = _read_or_empty(stored.body if stored else None)
+        _refuse_renames(build_fleet(before), build_fleet(document), renamed, Secrets(aws.secrets))
+        for line in list_fleet_differences(before, document):
             print_line(f"  {line}")
         if ask and not typer.confirm(f"Upload to s3://{file.bucket}/{FLEET_KEY}?"):
             fail("not uploaded", EXIT_DIFFERENCES)
@@ -61,30 +62,15 @@ def upload_fleet(
     )
 
 
-def list_fleet_differences(before: Fleet, after: Fleet) -> list[str]:
-    """What an upload changes, a line each: ``+`` added, ``-`` removed, ``~`` changed."""
-    lines = []
-    for what, old, new in (
-        ("vCenter", before.vcenters, after.vcenters),
-        ("route", before.routes, after.routes),
-        ("ignore rule", before.ignore, after.ignore),
-        ("maintenance window", before.maintenance, after.maintenance),
-    ):
-        was, now = {entry.name: entry for entry in old}, {entry.name: entry for entry in new}
-        lines += [f"+ {what} {name}" for name in now.keys() - was]
-        lines += [f"- {what} {name}" for name in was.keys() - now]
-        lines += [f"~ {what} {name}" for name in was.keys() & now if was[name] != now[name]]
-    return sorted(lines) or ["= nothing that matters: only its spelling or order"]
-
-
-def _fleet_or_empty(body: bytes | None) -> Fleet:
+def _read_or_empty(body: bytes | None) -> "FleetDocument":
     if body is None:
         return EMPTY
     try:
-        return parse_fleet(body)
+        parse_fleet(body)
     except FleetInvalid:
         print_warning("the fleet file that is there is not valid; it will be replaced whole")
         return EMPTY
+    return cast("FleetDocument", json.loads(body))
 
 
 def _refuse_renames(before: Fleet, after: Fleet, allowed: tuple[str, ...], secrets: Secrets) -> None:

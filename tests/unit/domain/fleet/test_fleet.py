@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from esx_drift.contracts.fleet_document import list_fleet_errors
+from esx_drift.domain.fleet.differences import DEFAULT_STALL_AFTER_SECONDS, list_fleet_differences
 from esx_drift.domain.fleet.fleet import (
     Fleet,
     VCenterSettings,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from esx_drift.domain.fleet.document import FleetDocument
 
 SCHEMA = json.loads(Path("schemas/fleet.schema.json").read_text())
+NOT_APPLIED = {"stall_after_seconds"}
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -42,11 +44,13 @@ def _routes(of: Fleet, **event: str | None) -> list[str]:
 
 
 @given(fleets())
-def test_a_valid_document_has_no_fault_and_every_entry_becomes_a_value(document: dict[str, Any]) -> None:
+def test_a_valid_document_has_no_fault_and_every_vcenter_and_route_becomes_a_value(
+    document: dict[str, Any],
+) -> None:
     """Nothing in a valid file is refused, and nothing in it is lost."""
     assert list_fleet_errors(document) == []
     read = build_fleet(cast("FleetDocument", document))
-    for part in ("vcenters", "routes", "ignore", "maintenance"):
+    for part in ("vcenters", "routes"):
         assert [entry.name for entry in getattr(read, part)] == [entry["name"] for entry in document[part]]
 
 
@@ -73,14 +77,16 @@ def test_a_vcenters_own_setting_beats_the_files_and_that_the_default(
     """Each setting is resolved by itself."""
     read = _fleet(settings=common, vcenters=[{"name": "vc01", **own}]).vcenter("vc01")
     assert read is not None
-    assert asdict(read) == {**asdict(VCenterSettings("vc01")), **common, **own}
+    settings = {**asdict(VCenterSettings("vc01")), **common, **own}
+    assert asdict(read) == {name: value for name, value in settings.items() if name not in NOT_APPLIED}
 
 
 def test_the_schemas_defaults_are_the_codes() -> None:
     """A person who reads the schema reads the truth."""
     defaults = {name: field["default"] for name, field in SCHEMA["$defs"]["settings"]["properties"].items()}
-    assert defaults.items() <= asdict(VCenterSettings("vc01")).items()
-    assert set(defaults) == set(asdict(VCenterSettings("vc01"))) - {"name", "include", "exclude"}
+    assert defaults.pop("stall_after_seconds") == DEFAULT_STALL_AFTER_SECONDS
+    settings = asdict(VCenterSettings("vc01"))
+    assert defaults == {name: settings[name] for name in settings.keys() - {"name", "include", "exclude"}}
     route = SCHEMA["$defs"]["route"]["properties"]
     assert _fleet(routes=[{"name": "ops"}]).routes[0].min_severity == route["min_severity"]["default"]
 
@@ -164,3 +170,27 @@ def test_a_routes_secret_is_its_name_unless_it_says_otherwise() -> None:
     """Most routes need no second name."""
     routes = _fleet(routes=[{"name": "ops"}, {"name": "team", "secret": "channel"}]).routes
     assert [route.secret for route in routes] == ["ops", "channel"]
+
+
+@given(fleets(), st.data())
+def test_a_part_that_differs_is_named_and_a_default_that_is_written_is_none(
+    document: dict[str, Any], data: st.DataObject
+) -> None:
+    """Also of what nothing applies yet."""
+    written = cast("FleetDocument", document)
+    stall = {"stall_after_seconds": document["settings"].get("stall_after_seconds", 21_600)}
+    spelt = {**document, "settings": {**document["settings"], **stall}}
+    spelt["ignore"] = [{"elements": [], "clusters": ["*"], **rule} for rule in document["ignore"]]
+    unchanged = ["= nothing that matters: only its spelling or order"]
+    assert list_fleet_differences(written, cast("FleetDocument", spelt)) == unchanged
+    parts = {"vcenters": "vCenter", "ignore": "ignore rule", "maintenance": "maintenance window"}
+    part = data.draw(st.sampled_from([part for part in parts if document[part]]))
+    changes = {"vcenters": {"stall_after_seconds": 20_000}}
+    entry, *rest = document[part]
+    other = {**document, part: [{**entry, **changes.get(part, {"reason": "another"})}, *rest]}
+    lines = list_fleet_differences(written, cast("FleetDocument", other))
+    assert lines == [f"~ {parts[part]} {entry['name']}"]
+    gone = {**document, part: rest}
+    assert list_fleet_differences(written, cast("FleetDocument", gone)) == [
+        f"- {parts[part]} {entry['name']}"
+    ]

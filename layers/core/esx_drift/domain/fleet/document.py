@@ -5,16 +5,21 @@ from typing import NotRequired, Required, TypedDict
 from esx_drift.domain.stored.types import Severity
 
 
-class SettingsDocument(TypedDict, total=False):
-    """How checks are timed, as the file says it; what is absent has ``VCenter``'s default."""
+class AppliedSettings(TypedDict, total=False):
+    """How checks are timed, as the file says it; what is absent has the default of ``VCenterSettings``."""
 
     extract: bool
     confirm_after_seconds: int
     blind_after_seconds: int
-    stall_after_seconds: int
     max_age_seconds: int
     first_delay_seconds: int
     extract_deadline_seconds: int
+
+
+class SettingsDocument(AppliedSettings, total=False):
+    """All settings that the file may have; nothing applies ``stall_after_seconds`` yet, which is for rollouts."""
+
+    stall_after_seconds: int
 
 
 class ClustersDocument(TypedDict, total=False):

@@ -1,23 +1,21 @@
-"""The fleet file as values: which vCenters are watched and how, who is told, and what is left untold."""
+"""The fleet file as values: which vCenters are watched and how, and which route hears of what."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import cast
 
 from esx_drift.domain.fleet.document import (
+    AppliedSettings,
     FleetDocument,
-    IgnoreDocument,
-    MaintenanceDocument,
     RouteDocument,
     SettingsDocument,
     VCenterDocument,
 )
 from esx_drift.domain.stored.types import Severity, rank_severity
-from esx_drift.domain.text.times import parse_time
 
 EVERYTHING = ("*",)
+APPLIED_SETTINGS = AppliedSettings.__optional_keys__
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,6 @@ class VCenterSettings:
     extract: bool = True
     confirm_after_seconds: int = 600
     blind_after_seconds: int = 259_200
-    stall_after_seconds: int = 21_600
     max_age_seconds: int = 259_200
     first_delay_seconds: int = 60
     extract_deadline_seconds: int = 1_800
@@ -55,49 +52,22 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class IgnoreRule:
-    """What chat shall not repeat; whichever of the five lists is empty doesn't narrow the rule."""
-
-    name: str
-    reason: str
-    vcenters: tuple[str, ...]
-    clusters: tuple[str, ...]
-    elements: tuple[str, ...]
-    kinds: tuple[str, ...]
-    findings: tuple[str, ...]
-    keys: tuple[str, ...]
-    hosts: tuple[str, ...]
-    until: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class MaintenanceWindow:
-    """Planned work, from ``start`` until before ``end``."""
-
-    name: str
-    reason: str
-    start: datetime
-    end: datetime
-    vcenters: tuple[str, ...]
-    clusters: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Fleet:
-    """All that the fleet file says, in the file's order."""
+    """What the fleet file says of vCenters and routes, in the file's order.
+
+    Its ignore rules and maintenance windows are checked for errors, but nothing applies them yet.
+    """
 
     vcenters: tuple[VCenterSettings, ...]
     routes: tuple[Route, ...] = ()
-    ignore: tuple[IgnoreRule, ...] = ()
-    maintenance: tuple[MaintenanceWindow, ...] = ()
 
     def vcenter(self, name: str) -> VCenterSettings | None:
-        """The vCenter of exactly that name; none if the file has none."""
+        """Find the vCenter of exactly that name; None if the file has none."""
         return next((vcenter for vcenter in self.vcenters if vcenter.name == name), None)
 
 
 def find_excluding_pattern(vcenter: VCenterSettings, cluster_id: str, cluster_name: str) -> str | None:
-    """Which pattern leaves a cluster out (``exclude: lab-*``); none if the cluster is to be checked.
+    """Find the pattern that leaves a cluster out (``exclude: lab-*``); None if the cluster is to be checked.
 
     A cluster that nothing includes is left out by all of ``include`` (``include: prod-*, dev-*``).
     """
@@ -117,7 +87,7 @@ def select_routes(
     cluster_id: str | None,
     cluster_name: str | None,
 ) -> tuple[Route, ...]:
-    """The routes that hear an event, in the file's order.
+    """Select the routes that hear an event, in the file's order.
 
     An event without a cluster concerns all of the vCenter's: a route that hears of one of them hears it
     too. The same holds for one without a vCenter.
@@ -134,30 +104,26 @@ def select_routes(
 
 
 def build_fleet(document: FleetDocument) -> Fleet:
-    """The fleet of a document in which ``fleet.schema.json`` and ``problems_of`` find no fault."""
+    """Build the fleet of a document in which ``list_fleet_errors`` finds none."""
     settings = document.get("settings", {})
     return Fleet(
-        tuple(_vcenter(entry, settings) for entry in document["vcenters"]),
-        tuple(map(_route, document.get("routes", ()))),
-        tuple(map(_ignore, document.get("ignore", ()))),
-        tuple(map(_maintenance, document.get("maintenance", ()))),
+        tuple(_build_vcenter(entry, settings) for entry in document["vcenters"]),
+        tuple(map(_build_route, document.get("routes", ()))),
     )
 
 
-def _vcenter(entry: VCenterDocument, settings: SettingsDocument) -> VCenterSettings:
-    known = SettingsDocument.__optional_keys__
-    own = cast("SettingsDocument", {key: value for key, value in entry.items() if key in known})
-    merged: SettingsDocument = {**settings, **own}
+def _build_vcenter(entry: VCenterDocument, settings: SettingsDocument) -> VCenterSettings:
     clusters = entry.get("clusters", {})
+    merged = {key: value for key, value in {**settings, **entry}.items() if key in APPLIED_SETTINGS}
     return VCenterSettings(
         entry["name"],
         tuple(clusters.get("include", EVERYTHING)),
         tuple(clusters.get("exclude", ())),
-        **merged,
+        **cast("AppliedSettings", merged),
     )
 
 
-def _route(entry: RouteDocument) -> Route:
+def _build_route(entry: RouteDocument) -> Route:
     return Route(
         entry["name"],
         entry.get("secret", entry["name"]),
@@ -168,32 +134,13 @@ def _route(entry: RouteDocument) -> Route:
     )
 
 
-def _ignore(entry: IgnoreDocument) -> IgnoreRule:
-    return IgnoreRule(
-        entry["name"],
-        entry["reason"],
-        tuple(entry.get("vcenters", EVERYTHING)),
-        tuple(entry.get("clusters", EVERYTHING)),
-        tuple(entry.get("elements", ())),
-        tuple(entry.get("kinds", ())),
-        tuple(entry.get("findings", ())),
-        tuple(entry.get("keys", ())),
-        tuple(entry.get("hosts", ())),
-        parse_time(entry["until"]) if "until" in entry else None,
-    )
-
-
-def _maintenance(entry: MaintenanceDocument) -> MaintenanceWindow:
-    return MaintenanceWindow(
-        entry["name"],
-        entry["reason"],
-        parse_time(entry["from"]),
-        parse_time(entry["to"]),
-        tuple(entry.get("vcenters", EVERYTHING)),
-        tuple(entry.get("clusters", EVERYTHING)),
-    )
-
-
 def find_matching_pattern(patterns: Iterable[str], *names: str) -> str | None:
-    """The first pattern that one of the names matches. A name matches itself, brackets and all."""
-    return next((p for p in patterns if any(p == name or fnmatchcase(name, p) for name in names)), None)
+    """Find the first pattern that one of the names matches. A name matches itself, brackets and all."""
+    return next(
+        (
+            pattern
+            for pattern in patterns
+            if any(pattern == name or fnmatchcase(name, pattern) for name in names)
+        ),
+        None,
+    )

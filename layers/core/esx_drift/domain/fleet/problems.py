@@ -2,43 +2,45 @@
 
 from collections.abc import Iterator, Sequence
 
-from esx_drift.domain.fleet.document import FleetDocument
-from esx_drift.domain.fleet.fleet import (
-    Fleet,
-    IgnoreRule,
-    MaintenanceWindow,
-    Route,
-    VCenterSettings,
-    build_fleet,
-    find_matching_pattern,
-)
+from esx_drift.domain.fleet.document import FleetDocument, ScopeDocument
+from esx_drift.domain.fleet.fleet import EVERYTHING, VCenterSettings, build_fleet, find_matching_pattern
+from esx_drift.domain.text.times import parse_time
 
 
 def list_fleet_problems(document: FleetDocument) -> list[str]:
-    """Each problem as a line, JSON Pointer first, of a document that the schema accepts; empty if none."""
-    fleet = build_fleet(document)
-    return [*_duplicates(fleet), *_vcenters(fleet), *_unknown_vcenters(fleet), *_windows(fleet)]
+    """List each problem as a line, JSON Pointer first, of a document that the schema accepts."""
+    names = [entry["name"] for entry in document["vcenters"]]
+    scopes = _list_scopes(document)
+    return [
+        *_list_duplicates("vcenters", names),
+        *(line for part, entries in scopes.items() for line in _list_duplicates(part, _list_names(entries))),
+        *_list_vcenter_problems(build_fleet(document).vcenters),
+        *(line for part, entries in scopes.items() for line in _list_unknown_vcenters(part, entries, names)),
+        *_list_window_problems(document),
+    ]
 
 
-def _names(fleet: Fleet) -> dict[str, list[str]]:
-    entries: dict[str, Sequence[VCenterSettings | Route | IgnoreRule | MaintenanceWindow]] = {
-        "vcenters": fleet.vcenters,
-        "routes": fleet.routes,
-        "ignore": fleet.ignore,
-        "maintenance": fleet.maintenance,
+def _list_scopes(document: FleetDocument) -> dict[str, Sequence[ScopeDocument]]:
+    """List the parts whose entries hold for some vCenters and clusters only."""
+    return {
+        "routes": document.get("routes", ()),
+        "ignore": document.get("ignore", ()),
+        "maintenance": document.get("maintenance", ()),
     }
-    return {where: [entry.name for entry in listed] for where, listed in entries.items()}
 
 
-def _duplicates(fleet: Fleet) -> Iterator[str]:
-    for where, names in _names(fleet).items():
-        for at, name in enumerate(names):
-            if (first := names.index(name)) != at:
-                yield f'/{where}/{at}/name: expected a new name, got "{name}" as in /{where}/{first}'
+def _list_names(entries: Sequence[ScopeDocument]) -> list[str]:
+    return [entry["name"] for entry in entries]
 
 
-def _vcenters(fleet: Fleet) -> Iterator[str]:
-    for at, vcenter in enumerate(fleet.vcenters):
+def _list_duplicates(part: str, names: list[str]) -> Iterator[str]:
+    for at, name in enumerate(names):
+        if (first := names.index(name)) != at:
+            yield f'/{part}/{at}/name: expected a new name, got "{name}" as in /{part}/{first}'
+
+
+def _list_vcenter_problems(vcenters: Sequence[VCenterSettings]) -> Iterator[str]:
+    for at, vcenter in enumerate(vcenters):
         if "*" in vcenter.exclude:
             yield f'/vcenters/{at}/clusters/exclude: expected some clusters to remain, got "*"'
         if vcenter.confirm_after_seconds >= vcenter.blind_after_seconds:
@@ -53,24 +55,18 @@ def _vcenters(fleet: Fleet) -> Iterator[str]:
             )
 
 
-def _unknown_vcenters(fleet: Fleet) -> Iterator[str]:
-    names = [vcenter.name for vcenter in fleet.vcenters]
-    scopes: dict[str, Sequence[Route | IgnoreRule | MaintenanceWindow]] = {
-        "routes": fleet.routes,
-        "ignore": fleet.ignore,
-        "maintenance": fleet.maintenance,
-    }
-    for where, entries in scopes.items():
-        for at, entry in enumerate(entries):
-            for index, pattern in enumerate(entry.vcenters):
-                if find_matching_pattern([pattern], *names) is None:
-                    yield (
-                        f"/{where}/{at}/vcenters/{index}: expected a vCenter of this file "
-                        f'({", ".join(names)}), got "{pattern}"'
-                    )
+def _list_unknown_vcenters(part: str, entries: Sequence[ScopeDocument], names: list[str]) -> Iterator[str]:
+    for at, entry in enumerate(entries):
+        for index, pattern in enumerate(entry.get("vcenters", EVERYTHING)):
+            if find_matching_pattern([pattern], *names) is None:
+                yield (
+                    f"/{part}/{at}/vcenters/{index}: expected a vCenter of this file "
+                    f'({", ".join(names)}), got "{pattern}"'
+                )
 
 
-def _windows(fleet: Fleet) -> Iterator[str]:
-    for at, window in enumerate(fleet.maintenance):
-        if window.start >= window.end:
-            yield f"/maintenance/{at}/to: expected a time after from, got {window.end.isoformat()}"
+def _list_window_problems(document: FleetDocument) -> Iterator[str]:
+    for at, window in enumerate(document.get("maintenance", ())):
+        end = parse_time(window["to"])
+        if parse_time(window["from"]) >= end:
+            yield f"/maintenance/{at}/to: expected a time after from, got {end.isoformat()}"
