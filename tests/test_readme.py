@@ -9,7 +9,7 @@ import pytest
 import typer.main
 import yaml
 from esx_drift.cli.app import app
-from esx_drift.contracts.fleet_document import list_fleet_errors
+from esx_drift.contracts import list_fleet_errors
 
 README = Path("README.md")
 TEMPLATE = Path("template.yaml")

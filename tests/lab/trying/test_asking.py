@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from esx_drift.contracts.fleet_document import list_fleet_errors
+from esx_drift.contracts import list_fleet_errors
 
 from tests.lab.trying.asking import Asked, Given, address, bundle, checked, proxy, strict
 from tests.simulator.certificates import authority

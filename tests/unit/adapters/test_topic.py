@@ -22,7 +22,7 @@ def test_the_cloud_event_arrives_at_a_raw_queue() -> None:
     queue = sqs.create_queue(QueueName="notify")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
-    SnsTopic(lambda: sns, topic).publish(event)
+    SnsTopic(lambda: sns, topic, build_publication).publish(event)
     (message,) = sqs.receive_message(QueueUrl=queue, MessageAttributeNames=["All"])["Messages"]
     assert json.loads(message["Body"]) == event
     attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
@@ -42,7 +42,7 @@ def test_a_topic_that_is_gone_leaves_the_event_to_the_outbox() -> None:
     (event,) = build_events(told(findings=[FAILED]))
     sns = boto3.client("sns")
     with pytest.raises(TopicUnavailable, match=event["id"]):
-        SnsTopic(lambda: sns, "arn:aws:sns:eu-central-1:123456789012:gone").publish(event)
+        SnsTopic(lambda: sns, "arn:aws:sns:eu-central-1:123456789012:gone", build_publication).publish(event)
 
 
 def test_a_topic_out_of_reach_leaves_the_event_to_the_outbox(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +53,7 @@ def test_a_topic_out_of_reach_leaves_the_event_to_the_outbox(monkeypatch: pytest
     once = Config(retries={"total_max_attempts": 1})
     sns = boto3.client("sns", "eu-central-1", endpoint_url="http://127.0.0.1:1", config=once)
     with pytest.raises(TopicUnavailable, match=event["id"]):
-        SnsTopic(lambda: sns, "arn:aws:sns:eu-central-1:123456789012:drift").publish(event)
+        SnsTopic(lambda: sns, "arn:aws:sns:eu-central-1:123456789012:drift", build_publication).publish(event)
 
 
 def test_a_vcenter_as_a_whole_has_no_cluster_to_filter_by() -> None:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from esx_drift.adapters.s3_objects import S3Objects, StoredObject
-from esx_drift.contracts import parse_json
-from esx_drift.contracts.fleet_document import list_fleet_errors
+from esx_drift.contracts import list_fleet_errors, parse_json
 from esx_drift.domain.fleet.fleet import Fleet, build_fleet
 from esx_drift.domain.stored.identifiers import FLEET_KEY, compute_sha256
 from esx_drift.errors import ContractViolation, FleetInvalid

@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from esx_drift.domain.stored.types import Event
 from esx_drift.errors import TopicUnavailable
-from esx_drift.messages.publication import build_publication, format_attribute
+from esx_drift.ports import Publication, format_attribute
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SnsTopic:
-    """``ports.Topic`` on one topic; ``client`` gives the same SNS client each time."""
+    """``ports.Topic`` on one topic.
+
+    ``client`` gives the same SNS client each time; ``build_publication`` says what is published of an event.
+    """
 
     client: Callable[[], "SNSClient"]
     topic_arn: str
+    build_publication: Callable[[Event], Publication]
 
     def publish(self, event: Event) -> None:
         """Publish one event.
@@ -28,7 +32,7 @@ class SnsTopic:
         Raises ``TopicUnavailable`` whatever SNS's reason: the event stays in the outbox, and a topic that is
         gone or forbidden must not keep the checks from looking.
         """
-        publication = build_publication(event)
+        publication = self.build_publication(event)
         try:
             self.client().publish(
                 TopicArn=self.topic_arn,

@@ -7,7 +7,7 @@ import typer
 
 from esx_drift.cli.fleet_yaml import FleetText, NotReadable, parse_fleet_text
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_warning
-from esx_drift.contracts.fleet_document import list_fleet_errors
+from esx_drift.contracts import list_fleet_errors
 from esx_drift.domain.text.wording import format_count
 
 if TYPE_CHECKING:

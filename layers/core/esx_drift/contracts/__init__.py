@@ -1,19 +1,29 @@
-"""What is believed of data from outside: schemas say what it must look like, and these functions hold them.
+"""Validation of data from outside by the JSON Schemas in ``schemas/``.
 
-``jsonschema`` is the authority: its verdict counts and its errors are what a person reads. In front of it
-``jsonschema-rs`` only says yes, a hundred times faster; jsonschema is not even imported until that fails.
+The verdict and the errors are those of ``jsonschema``. ``jsonschema-rs``, a hundred times faster, is asked
+first: what it accepts is valid, and only what it refuses is examined by jsonschema, which is imported then.
 """
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from esx_drift.contracts.json_parsing import parse_json, parse_json_of_any_depth, require_shallow
-from esx_drift.contracts.unknown_fields import walk_unknown_fields
 from esx_drift.contracts.validators import closed_validator, fast_validator
-from esx_drift.contracts.violations import render_violations
+from esx_drift.contracts.violations import find_unknown_fields, render_violations
+from esx_drift.domain.fleet.problems import list_fleet_problems
 from esx_drift.domain.images.document import Document
 from esx_drift.errors import ContractViolation
 
-__all__ = ["list_unknown_fields", "list_violations", "parse_json", "read_document", "require_valid"]
+if TYPE_CHECKING:
+    from esx_drift.domain.fleet.document import FleetDocument
+
+__all__ = [
+    "list_fleet_errors",
+    "list_unknown_fields",
+    "list_violations",
+    "parse_json",
+    "read_document",
+    "require_valid",
+]
 
 DOCUMENT_SCHEMA = "installed-images"
 
@@ -30,15 +40,15 @@ def require_valid(schema: str, instance: object) -> None:
     """Raise ``ContractViolation`` with every violation unless ``instance`` is valid."""
     if fast_validator(schema).is_valid(instance):
         return
-    found = list_violations(schema, instance)
-    if found:
-        raise ContractViolation(f"not a valid {schema}: {found[0]}", tuple(found))
+    violations = list_violations(schema, instance)
+    if violations:
+        raise ContractViolation(f"not a valid {schema}: {violations[0]}", tuple(violations))
 
 
 def read_document(body: bytes) -> Document:
-    """The document in the reply's bytes, to be trusted from here on; else ``ContractViolation``."""
+    """Parse and validate a document; raises ``ContractViolation``."""
     document = parse_json_of_any_depth(body)
-    # A tidy document has no place for unknown levels, so that one look at it is enough.
+    # A closed schema has no place for unknown levels: what it accepts can't be nested too deep.
     if not closed_validator(DOCUMENT_SCHEMA).is_valid(document):
         require_shallow(document)
         _refuse_legacy(document)
@@ -47,7 +57,7 @@ def read_document(body: bytes) -> Document:
 
 
 def _refuse_legacy(document: object) -> None:
-    """Say at once what a body in the form of the API's predecessor is, instead of all that it lacks."""
+    """Refuse a body in the form of the API's predecessor with one line, instead of all that it lacks."""
     if isinstance(document, dict) and document.keys() == {"value"}:
         line = ': expected the report itself, got {"value": ...}, the legacy form of /rest: ask /api'
         raise ContractViolation(f"not a valid {DOCUMENT_SCHEMA}{line}", (line,))
@@ -55,8 +65,11 @@ def _refuse_legacy(document: object) -> None:
 
 def list_unknown_fields(document: Document) -> list[str]:
     """What the document holds that no known release of the API does: fields and enum values, once each."""
-    return (
-        []
-        if closed_validator(DOCUMENT_SCHEMA).is_valid(document)
-        else walk_unknown_fields(DOCUMENT_SCHEMA, document)
-    )
+    if closed_validator(DOCUMENT_SCHEMA).is_valid(document):
+        return []
+    return find_unknown_fields(DOCUMENT_SCHEMA, document)
+
+
+def list_fleet_errors(document: object) -> list[str]:
+    """Each fault of a fleet document, by its schema or beyond, a line each; empty if it may be used."""
+    return list_violations("fleet", document) or list_fleet_problems(cast("FleetDocument", document))

@@ -37,12 +37,12 @@ def parse_json(body: bytes) -> Json:
 
 
 def parse_json_of_any_depth(body: bytes) -> Json:
-    """The same without a limit to the levels, for those who know that there are few."""
+    """The same without a limit to the levels, for callers that limit them otherwise."""
     if len(body) > MAX_BYTES:
         raise build_json_refusal(f"at most {MAX_BYTES} bytes", f"{len(body)} bytes")
-    quick = _decode_if_lossless(body)
-    if quick is not None:
-        return quick
+    value = _decode_if_lossless(body)
+    if value is not None:
+        return value
     return _decode_strictly(_decode_text(body))
 
 
@@ -65,9 +65,10 @@ def _decode_text(body: bytes) -> str:
 
 
 def _decode_if_lossless(body: bytes) -> Json:
-    """The value in ``body`` where it is certain at a glance that reading lost nothing of it; else none.
+    """Decode by msgspec, which is fast but keeps only the last of two fields of one name.
 
-    msgspec keeps the last of two fields of one name. But what it writes back byte for byte, it read whole.
+    Returns:
+        The value, if msgspec encodes it to the same bytes again: then it lost nothing. Else None.
     """
     try:
         value: Json = _FAST_DECODER.decode(body)
@@ -94,13 +95,13 @@ def _decode_strictly(text: str) -> Json:
 
 
 def _build_object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
         twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
         raise build_json_refusal(
             "each field once", f"the field {json.dumps(twice[:100])} twice in one object"
         )
-    return found
+    return fields
 
 
 def _refuse_constant(name: str) -> NoReturn:

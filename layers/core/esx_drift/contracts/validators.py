@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 type Schema = dict[str, Json]
 
-SUFFIX = ".schema.json"
+SCHEMA_SUFFIX = ".schema.json"
 _RFC_3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -26,7 +26,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def is_date_time(value: object) -> bool:
-    """Whether it is RFC 3339 with a zone, as the API's own clients read it, and a time that UTC can say."""
+    """Whether a text is an RFC 3339 time with a zone that can be converted to UTC."""
     return not isinstance(value, str) or _is_rfc_3339(value)
 
 
@@ -42,7 +42,7 @@ def _is_rfc_3339(value: str) -> bool:
 
 
 def is_uuid(value: object) -> bool:
-    """Whether it is a UUID in its usual spelling."""
+    """Whether a text is a UUID in its usual spelling."""
     return not isinstance(value, str) or _UUID.fullmatch(value) is not None
 
 
@@ -53,20 +53,25 @@ FORMATS = {"date-time": is_date_time, "uuid": is_uuid}
 def load_schemas() -> dict[str, Schema]:
     """Every schema by its file's name; a ``$ref`` from one to another is by that name."""
     folder = files("esx_drift") / "schemas"
-    found = [entry for entry in folder.iterdir() if entry.name.endswith(SUFFIX)]
-    return {entry.name: cast("Schema", json.loads(entry.read_bytes())) for entry in found}
+    entries = [entry for entry in folder.iterdir() if entry.name.endswith(SCHEMA_SUFFIX)]
+    return {entry.name: cast("Schema", json.loads(entry.read_bytes())) for entry in entries}
+
+
+def load_schema(schema: str) -> Schema:
+    """The schema in ``schemas/<schema>.schema.json``."""
+    return load_schemas()[schema + SCHEMA_SUFFIX]
 
 
 @cache
 def fast_validator(schema: str) -> jsonschema_rs.Draft202012Validator:
-    """The fast validator. Only its yes is believed."""
-    return _compile(load_schemas()[schema + SUFFIX])
+    """The fast validator: what it accepts is valid; what it refuses is examined by the other one."""
+    return _compile(load_schema(schema))
 
 
 @cache
 def closed_validator(schema: str) -> jsonschema_rs.Draft202012Validator:
-    """The same for a schema that knows no field or enum value but its own, and nothing that holds itself."""
-    return _compile(cast("Schema", _close_schema(load_schemas()[schema + SUFFIX])))
+    """A fast validator that also refuses unknown fields, unknown values, and what nests without a limit."""
+    return _compile(cast("Schema", _close_schema(load_schema(schema))))
 
 
 def _compile(schema: Schema) -> jsonschema_rs.Draft202012Validator:
@@ -88,11 +93,11 @@ def reference_validator(schema: str) -> "Draft202012Validator":
     checker = FormatChecker(formats=())
     for name, holds in FORMATS.items():
         checker.checks(name)(holds)
-    return Draft202012Validator(load_schemas()[schema + SUFFIX], registry=registry, format_checker=checker)
+    return Draft202012Validator(load_schema(schema), registry=registry, format_checker=checker)
 
 
 def _close_schema(schema: Json) -> Json:
-    """Close each object that lists its fields, each ``x-known`` list of values, and what may hold itself."""
+    """Close each object that lists its fields, each ``x-known`` list of values, and what may nest in itself."""
     if isinstance(schema, list):
         return [_close_schema(part) for part in schema]
     if not isinstance(schema, dict):

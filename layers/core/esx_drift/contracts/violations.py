@@ -1,19 +1,20 @@
-"""A validator's errors as lines for a person: where, what was expected, and a little of what came."""
+"""What a schema refuses in an instance, and what a document holds beyond its schema, as lines for a person."""
 
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from heapq import nsmallest
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from esx_drift.contracts.validators import reference_validator
+from esx_drift.contracts.validators import Schema, load_schema, reference_validator
 from esx_drift.domain.stored.types import Json
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
 
 MAX_VIOLATIONS = 100
+MAX_NOTICES = 50
 MAX_TOKEN_CHARACTERS = 60
 MAX_POINTER_CHARACTERS = 200
 MAX_SHOWN_CHARACTERS = 100
@@ -63,7 +64,8 @@ def _list_lines(error: "ValidationError") -> Iterator[str]:
                 yield f"{at}/{format_pointer_token(name)}: expected a value, got nothing"
     elif error.validator == "additionalProperties" and isinstance(schema, Mapping):
         for name in value.keys() - schema.get("properties", {}).keys():
-            yield f"{at}/{format_pointer_token(name)}: expected no such field, got {abbreviate_value(value[name])}"
+            field, shown = format_pointer_token(name), abbreviate_value(value[name])
+            yield f"{at}/{field}: expected no such field, got {shown}"
     else:
         validator = str(error.validator)
         yield f"{at}: expected {_describe_expected(validator, asked)}, got {_describe_got(validator, asked, value)}"
@@ -128,3 +130,46 @@ def format_pointer_token(part: object) -> str:
     start = str(part)[: MAX_TOKEN_CHARACTERS + 1].replace("~", "~0").replace("/", "~1")
     text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in start)
     return text if len(text) <= MAX_TOKEN_CHARACTERS else f"{text[:MAX_TOKEN_CHARACTERS]}…"
+
+
+def find_unknown_fields(name: str, instance: object) -> list[str]:
+    """One line for each place and unknown field or value; ``*`` stands for ids and positions."""
+    schema = load_schema(name)
+    notices = sorted(set(_walk(schema, schema, cast("Json", instance), "")))
+    more = len(notices) - MAX_NOTICES
+    return [*notices[:MAX_NOTICES], f"and {more} more"] if more > 0 else notices
+
+
+def _walk(root: Schema, schema: Schema, value: Json, at: str) -> Iterator[str]:
+    if "$ref" in schema:
+        schema = _resolve_reference(root, str(schema["$ref"]))
+    if "else" in schema and value is not None:
+        schema = _resolve_reference(root, str(cast("Schema", schema["else"])["$ref"]))
+    yield from _find_unknown_value(schema, value, at)
+    if isinstance(value, dict):
+        yield from _walk_object(root, schema, value, at)
+    elif isinstance(value, list) and "items" in schema:
+        for item in value:
+            yield from _walk(root, cast("Schema", schema["items"]), item, f"{at}/*")
+
+
+def _walk_object(root: Schema, schema: Schema, value: dict[str, Json], at: str) -> Iterator[str]:
+    properties = cast("dict[str, Schema]", schema.get("properties", {}))
+    for name, inner in value.items():
+        if name in properties:
+            yield from _walk(root, properties[name], inner, f"{at}/{name}")
+        elif "additionalProperties" in schema:
+            yield from _find_unknown_value(cast("Schema", schema.get("propertyNames", {})), name, at)
+            yield from _walk(root, cast("Schema", schema["additionalProperties"]), inner, f"{at}/*")
+        else:
+            yield f"{at}/{format_pointer_token(name)}: a field that is not known"
+
+
+def _find_unknown_value(schema: Schema, value: Json, at: str) -> Iterator[str]:
+    if "x-known" in schema and value not in cast("list[Json]", schema["x-known"]):
+        yield f"{at}: a value that is not known: {abbreviate_value(value)}"
+
+
+def _resolve_reference(root: Schema, reference: str) -> Schema:
+    """A ``#/$defs/…`` of the same schema."""
+    return cast("dict[str, Schema]", root["$defs"])[reference.removeprefix("#/$defs/")]

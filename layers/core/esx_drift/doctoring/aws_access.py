@@ -17,6 +17,7 @@ from esx_drift.domain.stored.identifiers import make_event_id
 from esx_drift.domain.text.times import format_time
 from esx_drift.domain.text.wording import format_count
 from esx_drift.errors import EsxDriftError, PermanentError
+from esx_drift.messages.publication import build_publication
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -92,7 +93,7 @@ class AwsDoctor:
     def _try_topic(self) -> str:
         arn = self.config.drift_topic_arn
         if self.drill is not None:
-            SnsTopic(self.sns, arn).publish(self.drill)
+            SnsTopic(self.sns, arn, build_publication).publish(self.drill)
             return f"took a drill: {DRILL_EVENT_TYPE}"
         try:
             self.sns().get_topic_attributes(TopicArn=arn)

@@ -3,13 +3,13 @@
 import json
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final, cast
 
 from esx_drift.domain.events import build_events
 from esx_drift.domain.stored.types import Event, EventData, Json, Record
 from esx_drift.messages.content import MessageContent, build_content, has_content
+from esx_drift.ports import Publication
 
 MAX_SUBJECT_CHARACTERS: Final = 99
 """ASCII, fewer than 100 (https://docs.aws.amazon.com/sns/latest/api/API_Publish.html)."""
@@ -23,28 +23,6 @@ WHOLE_VCENTER: Final = "-"
 """The attribute ``cluster`` of an event that is about no cluster."""
 
 _ASCII: Final = str.maketrans({"·": "-", "→": ">", "…": "~"})
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """The arguments of one Publish. Lists among the attributes are ``String.Array``."""
-
-    subject: str
-    message: str
-    attributes: Mapping[str, str | tuple[str, ...]]
-
-    @property
-    def size_bytes(self) -> int:
-        """What SNS counts: the message, the subject, and every attribute's name, type and value."""
-        parts = [self.subject, self.message]
-        for name, value in self.attributes.items():
-            parts += [name, *format_attribute(value)]
-        return sum(len(part.encode()) for part in parts)
-
-
-def format_attribute(value: str | tuple[str, ...]) -> tuple[str, str]:
-    """Format an attribute's type and value as SNS wants them."""
-    return ("String", value) if isinstance(value, str) else ("String.Array", json.dumps(value))
 
 
 def build_publication(event: Event) -> Publication:

@@ -16,6 +16,7 @@ from esx_drift.adapters.topic import SnsTopic
 from esx_drift.adapters.vcenter.session import open_vcenter
 from esx_drift.config import LookingConfig
 from esx_drift.domain.breaker import LoginActor
+from esx_drift.messages.publication import build_publication
 from esx_drift.ports import Runtime
 from esx_drift.vcenter_sessions import VCenterSessions
 
@@ -51,7 +52,7 @@ def open_runtime(
             fleet_sha256=fleet_sha256,
             vcenters=vcenters,
             store=S3Store(s3, config.audit_bucket, config.state_bucket),
-            topic=SnsTopic(sns, config.drift_topic_arn),
+            topic=SnsTopic(sns, config.drift_topic_arn, build_publication),
             queue=SqsQueue(sqs, config.check_queue_url, config.retry_queue_url),
             clock=_now,
             code_version=__version__,

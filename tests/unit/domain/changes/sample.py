@@ -3,11 +3,11 @@
 import json
 from typing import Any
 
-from esx_drift.contracts.validators import SUFFIX, load_schemas
+from esx_drift.contracts.validators import load_schema
 
 from tests.unit.domain.changes.clusters import Wire
 
-SCHEMA = load_schemas()["installed-images" + SUFFIX]
+SCHEMA = load_schema("installed-images")
 
 
 def message(text: str) -> Wire:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from esx_drift.contracts.fleet_document import list_fleet_errors
+from esx_drift.contracts import list_fleet_errors
 from esx_drift.domain.fleet.differences import DEFAULT_STALL_AFTER_SECONDS, list_fleet_differences
 from esx_drift.domain.fleet.fleet import (
     Fleet,

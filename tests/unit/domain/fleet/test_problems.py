@@ -1,7 +1,7 @@
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from esx_drift.contracts.fleet_document import list_fleet_errors
+from esx_drift.contracts import list_fleet_errors
 from esx_drift.domain.fleet.problems import list_fleet_problems
 
 from tests.unit.fleets import fleet
