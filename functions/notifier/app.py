@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 -- the folder is what Lambda unpacks, and no package
-"""NotifierFunction: events from the NotifyQueue, posted to Slack by the fleet file's routes.
+"""NotifierFunction: events from the NotifyQueue, posted by the fleet file's routes.
 
 A message is one CloudEvent (the subscription is raw). What fails goes back to the queue alone, and from
 there to the dead letter queue; a route that has heard an event is not told again.
@@ -18,7 +18,7 @@ from esx_drift.adapters.aws_clients import s3, secrets_manager, sqs
 from esx_drift.adapters.deliveries import S3Deliveries
 from esx_drift.adapters.fleet_file import FleetFile
 from esx_drift.adapters.secrets import Secrets
-from esx_drift.channels.slack import SlackWebhook
+from esx_drift.channels import open_channels
 from esx_drift.config import NotifierConfig
 from esx_drift.doctoring.examination import DoctorReply
 from esx_drift.errors import EsxDriftError, TransientError
@@ -52,9 +52,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
         time_left_ms=context.get_remaining_time_in_millis,
         time_for_one_ms=TIME_FOR_ONE_MS,
     )
-    with SlackWebhook(Secrets(secrets_manager).slack, config.webhook_hosts) as webhook:
+    with open_channels(Secrets(secrets_manager), config.webhook_hosts) as channels:
         deliveries = S3Deliveries(s3, config.audit_bucket)
-        notifier = Notifier(fleet, webhook, deliveries, clock=lambda: datetime.now(UTC))
+        notifier = Notifier(fleet, channels, deliveries, clock=lambda: datetime.now(UTC))
         response = inbox.process(event, lambda record: _one(record, notifier))
     count_metric("EventsHandled", len(event["Records"]) - len(response["batchItemFailures"]))
     return response

@@ -36,6 +36,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
+FIX_FACT = "fix"
+"""The fact of an error that says what to do about it, where its kind alone doesn't."""
+
 
 class EsxDriftError(Exception):
     """An error with a sentence for a person, a ``reason`` for a metric and ``facts`` for the record.

@@ -6,7 +6,7 @@ Every call may raise a ``TransientError`` of its system. Times are aware datetim
 import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -22,6 +22,7 @@ from esx_drift.domain.stored.types import (
     StateFile,
     VCenterIdentity,
 )
+from esx_drift.messages.content import MessageContent
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,14 +224,39 @@ class Queue(Protocol):
         ...
 
 
-class WebhookPort(Protocol):
-    """Slack's incoming webhooks."""
+@dataclass(frozen=True, slots=True)
+class ChannelAddress:
+    """Where a route's messages go, and whom TLS trusts there: for the doctor, who goes the way by himself."""
 
-    def post(self, secret: str, payload: Mapping[str, object]) -> None:
-        """Post one message to the webhook of a route's secret.
+    host: str
+    port: int
+    ca_bundle: str | None = field(repr=False)
 
-        Raises ``WebhookUnavailable``, ``WebhookThrottled``, ``WebhookRefused`` or ``SecretInvalid``.
+
+class Channel(Protocol):
+    """One way to tell people, for one invocation. ``secret`` is the name that a route gives its secret.
+
+    Each call raises ``SecretInvalid`` or ``SecretUnavailable`` where the secret is of no use.
+    """
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        ...
+
+    def post(self, secret: str, content: MessageContent) -> None:
+        """Post one message.
+
+        Raises ``WebhookUnavailable``, ``WebhookThrottled`` or ``WebhookRefused``.
         """
+        ...
+
+    def post_drill(self, secret: str, route: str) -> None:
+        """Post a message that says that it is a drill of this route; raises what ``post`` raises."""
+        ...
+
+    def find_address(self, secret: str) -> ChannelAddress:
+        """Where the messages go; raises ``WebhookRefused`` for a host that is not allowed."""
         ...
 
 

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import boto3
 import pytest
-from esx_drift.adapters.secrets import Secrets, SlackSecret, VCenterSecret
+from esx_drift.adapters.secrets import Secrets, VCenterSecret
+from esx_drift.channels.slack import SlackSecret, read_slack_secret
 from esx_drift.errors import SecretInvalid
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -144,9 +145,9 @@ def test_nothing_secret_is_in_a_repr() -> None:
 
 def test_a_webhook_is_read_by_its_routes_name() -> None:
     """With or without a certificate authority of its own."""
-    assert _with("esx-drift/slack/ops", json.dumps({"url": WEBHOOK})).slack("ops") == SlackSecret(
-        WEBHOOK, None
-    )
+    assert read_slack_secret(
+        _with("esx-drift/slack/ops", json.dumps({"url": WEBHOOK})), "ops"
+    ) == SlackSecret(WEBHOOK, None)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,7 @@ def test_a_webhook_that_is_not_https_is_refused_without_being_told(url: str | No
     """The address is the secret."""
     secrets = _with("esx-drift/slack/ops", json.dumps({"url": url}))
     with pytest.raises(SecretInvalid, match="esx-drift/slack/ops, field url: expected") as refused:
-        secrets.slack("ops")
+        read_slack_secret(secrets, "ops")
     assert "never-told" not in _told(refused.value)
 
 

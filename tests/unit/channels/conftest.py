@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from esx_drift.adapters.secrets import SlackSecret
-from esx_drift.channels.slack import SlackWebhook
+from esx_drift.channels.slack import SlackChannel, SlackSecret
 
 from tests.simulator.certificates import Authority
 from tests.simulator.slack import SlackReceiver
@@ -13,7 +12,7 @@ HOSTS = ("127.0.0.1",)
 
 
 @pytest.fixture
-def webhook(slack: SlackReceiver, slack_authority: Authority) -> Iterator[SlackWebhook]:
+def webhook(slack: SlackReceiver, slack_authority: Authority) -> Iterator[SlackChannel]:
     """The adapter; whatever secret is asked for is this Slack's."""
-    with SlackWebhook(lambda _: SlackSecret(slack.webhook, slack_authority.pem), HOSTS) as adapter:
+    with SlackChannel(lambda _: SlackSecret(slack.webhook, slack_authority.pem), HOSTS) as adapter:
         yield adapter

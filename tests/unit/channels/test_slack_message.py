@@ -35,7 +35,7 @@ def test_a_message_reads_as_agreed(case: Path, refresh_goldens: bool) -> None:  
     """The event beside it gives exactly this message; --refresh-goldens writes it anew."""
     event = json.loads((case / "event.json").read_text())
     assert list_violations("event", event) == []
-    said = json.dumps(render_message(event), indent=2, ensure_ascii=False) + "\n"
+    said = json.dumps(render_message(build_content(event)), indent=2, ensure_ascii=False) + "\n"
     golden = case / "slack.json"
     if refresh_goldens:
         golden.write_text(said)
@@ -46,7 +46,7 @@ def test_a_message_reads_as_agreed(case: Path, refresh_goldens: bool) -> None:  
 def test_slack_takes_every_message(check: Check) -> None:
     """No limit is ever exceeded, whatever the names and however many they are."""
     for event in build_events(check):
-        message = render_message(event)
+        message = render_message(build_content(event))
         assert slack_violations(message) == []
         assert len(json.dumps(message)) <= MAX_MESSAGE_CHARACTERS
 
@@ -55,7 +55,7 @@ def test_slack_takes_every_message(check: Check) -> None:
 def test_no_name_is_ever_read_as_markup(check: Check) -> None:
     """Nothing is mrkdwn; what a notification parses has no control sequence, whatever the names."""
     for event in build_events(check):
-        message = render_message(event)
+        message = render_message(build_content(event))
         assert list(texts(message["blocks"], "mrkdwn")) == []
         assert message["mrkdwn"] is False
         assert message["unfurl_links"] is False
@@ -83,7 +83,7 @@ def test_every_kind_of_finding_is_told(kind: str, transition: str) -> None:
     story = build_content(event)
     assert "What it is." in story.items[0]
     assert (story.next_step is None) == (transition == "resolved")
-    assert "{" not in json.dumps(render_message(event)["blocks"]).replace('{"', "")
+    assert "{" not in json.dumps(render_message(build_content(event))["blocks"]).replace('{"', "")
 
 
 def test_a_command_never_holds_a_name_that_a_shell_would_obey() -> None:
@@ -105,7 +105,7 @@ def test_a_long_message_is_cut_and_counts_what_it_left_out() -> None:
     """Fewer lines than changes, and together with "and N more" they are all."""
     many = [change("component", "added", f"{n}-{'é' * 80}", to="1") for n in range(100)]
     (event,) = build_events(told(changes=many))
-    lines = list(texts(render_message(event)["blocks"], "text"))
+    lines = list(texts(render_message(build_content(event))["blocks"], "text"))
     shown = sum("added" in line for line in lines)
     assert 1 < shown < 20
     assert f"and {100 - shown} more" in lines
@@ -115,7 +115,7 @@ def test_what_the_event_left_out_is_counted_too() -> None:
     """The totals of a cut event are exact, so its message is."""
     many = [change("component", "added", f"{n}-{'x' * 1000}", to="1") for n in range(1000)]
     (event,) = build_events(told(changes=many))
-    lines = list(texts(render_message(event)["blocks"], "text"))
+    lines = list(texts(render_message(build_content(event))["blocks"], "text"))
     assert event["data"]["truncated"]
     assert any(line == f"and {1000 - sum('added' in x for x in lines)} more" for line in lines)
     assert str(event["data"]["record"]).endswith("41.json")
@@ -124,7 +124,7 @@ def test_what_the_event_left_out_is_counted_too() -> None:
 def test_a_title_is_cut_to_slacks_limit() -> None:
     """A header of 150 characters at most."""
     (event,) = build_events(told(cluster={"id": "domain-c9", "name": "n" * 500}, changes=[_vib("v" * 300)]))
-    header = next(texts(render_message(event)["blocks"], "plain_text"))
+    header = next(texts(render_message(build_content(event))["blocks"], "plain_text"))
     assert len(header) == MAX_HEADER_CHARACTERS
     assert header.endswith("…")
 

@@ -4,8 +4,7 @@ import traceback
 from collections.abc import Callable, Iterator
 
 import pytest
-from esx_drift.adapters.secrets import SlackSecret
-from esx_drift.channels.slack import SlackWebhook
+from esx_drift.channels.slack import SlackChannel, SlackSecret
 from esx_drift.errors import (
     EsxDriftError,
     SecretInvalid,
@@ -49,8 +48,8 @@ def post(answering: Answering, slack_tls: Tls, slack_authority: Authority) -> It
     """Posts one message to the webhook that answers what the test says."""
     with HttpServer(answering, tls=slack_tls) as server:
         secret = SlackSecret(f"{server.url}{PATH}", slack_authority.pem)
-        with SlackWebhook(lambda _: secret, HOSTS) as webhook:
-            yield lambda: webhook.post("ops", MESSAGE)
+        with SlackChannel(lambda _: secret, HOSTS) as webhook:
+            yield lambda: webhook.post_payload("ops", MESSAGE)
 
 
 def _raised(post: Callable[[], None]) -> EsxDriftError | None:
@@ -87,20 +86,20 @@ def test_200_without_ok_is_no_success(answering: Answering, post: Callable[[], N
     assert isinstance(_raised(post), WebhookRefused)
 
 
-def test_a_message_arrives_as_it_was_given(webhook: SlackWebhook, slack: SlackReceiver) -> None:
+def test_a_message_arrives_as_it_was_given(webhook: SlackChannel, slack: SlackReceiver) -> None:
     """Byte for byte the same JSON value."""
-    webhook.post("ops", MESSAGE)
+    webhook.post_payload("ops", MESSAGE)
     assert slack.accepted == [MESSAGE]
 
 
 @pytest.mark.parametrize(
     "reason", ["action_prohibited", "invalid_token", "channel_not_found", "no_service", "channel_is_archived"]
 )
-def test_slacks_reason_is_told(webhook: SlackWebhook, slack: SlackReceiver, reason: str) -> None:
+def test_slacks_reason_is_told(webhook: SlackChannel, slack: SlackReceiver, reason: str) -> None:
     """Whoever has to act reads Slack's own word."""
     slack.refuse(reason)
     with pytest.raises(WebhookRefused, match=reason):
-        webhook.post("ops", MESSAGE)
+        webhook.post_payload("ops", MESSAGE)
 
 
 def test_what_is_no_reason_is_not_repeated(answering: Answering, post: Callable[[], None]) -> None:
@@ -110,10 +109,10 @@ def test_what_is_no_reason_is_not_repeated(answering: Answering, post: Callable[
 
 
 @pytest.mark.parametrize("failure", ["rate_limited", "server_error"])
-def test_a_short_fault_is_waited_for(webhook: SlackWebhook, slack: SlackReceiver, failure: str) -> None:
+def test_a_short_fault_is_waited_for(webhook: SlackChannel, slack: SlackReceiver, failure: str) -> None:
     """One refusal for the moment costs no message."""
     slack.refuse(failure, times=1, retry_after_seconds=0)
-    webhook.post("ops", MESSAGE)
+    webhook.post_payload("ops", MESSAGE)
     assert slack.accepted == [MESSAGE]
 
 
@@ -151,10 +150,10 @@ def test_a_redirect_is_not_followed(
 def test_only_an_allowed_host_is_posted_to(url: str) -> None:
     """By https, and as the library that connects reads the address; the address is not told."""
     with (
-        SlackWebhook(lambda _: SlackSecret(url, None), HOSTS) as webhook,
+        SlackChannel(lambda _: SlackSecret(url, None), HOSTS) as webhook,
         pytest.raises(SecretInvalid) as caught,
     ):
-        webhook.post("ops", MESSAGE)
+        webhook.post_payload("ops", MESSAGE)
     assert "services" not in str(caught.value)
     assert "WEBHOOK_HOSTS" in str(caught.value)
 
@@ -162,22 +161,22 @@ def test_only_an_allowed_host_is_posted_to(url: str) -> None:
 def test_a_certificate_that_is_not_trusted_ends_it(slack: SlackReceiver) -> None:
     """Without its CA in the secret nothing is sent, and the sentence says what to do."""
     with (
-        SlackWebhook(lambda _: SlackSecret(slack.webhook, None), HOSTS) as webhook,
+        SlackChannel(lambda _: SlackSecret(slack.webhook, None), HOSTS) as webhook,
         pytest.raises(WebhookUnavailable, match="ca_bundle"),
     ):
-        webhook.post("ops", MESSAGE)
+        webhook.post_payload("ops", MESSAGE)
     assert slack.received == []
 
 
 def test_this_machines_settings_change_nothing(
-    webhook: SlackWebhook, slack: SlackReceiver, monkeypatch: pytest.MonkeyPatch
+    webhook: SlackChannel, slack: SlackReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither its proxies nor its CA bundles."""
     for name in ("HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "AWS_CA_BUNDLE"):
         monkeypatch.setenv(name, "/nowhere/ca.pem")
-    webhook.post("ops", MESSAGE)
+    webhook.post_payload("ops", MESSAGE)
     assert slack.accepted == [MESSAGE]
 
 
@@ -198,8 +197,8 @@ def test_the_address_is_in_no_error_and_no_log(
 
 def _shown(secret: SlackSecret) -> str:
     try:
-        with SlackWebhook(lambda _: secret, HOSTS) as webhook:
-            webhook.post("ops", MESSAGE)
+        with SlackChannel(lambda _: secret, HOSTS) as webhook:
+            webhook.post_payload("ops", MESSAGE)
     except EsxDriftError as error:
         return "".join(traceback.format_exception(error))
     return ""

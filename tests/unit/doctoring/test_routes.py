@@ -4,8 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from esx_drift.adapters.secrets import SlackSecret
-from esx_drift.channels.slack import SlackWebhook
+from esx_drift.channels.slack import SlackChannel, SlackSecret
 from esx_drift.doctoring.examination import StepResult
 from esx_drift.doctoring.routes import RouteDoctor
 from esx_drift.domain.fleet.fleet import Route
@@ -14,15 +13,15 @@ from esx_drift.errors import SecretInvalid
 from tests.simulator.certificates import Authority, authority
 from tests.simulator.slack import SlackReceiver
 
-ROUTE = Route("ops", "ops", "critical", ("drift",), ("vc01",), ("*",))
+ROUTE = Route("ops", "slack", "ops", "critical", ("drift",), ("vc01",), ("*",))
 HOSTS = ("127.0.0.1",)
 
 
 def _lines(
     read: Callable[[str], SlackSecret], *, send: bool = False, hosts: tuple[str, ...] = HOSTS
 ) -> list[StepResult]:
-    with SlackWebhook(read, hosts) as webhook:
-        return RouteDoctor(ROUTE, read, hosts, webhook, send).examine()
+    with SlackChannel(read, hosts) as webhook:
+        return RouteDoctor(ROUTE, webhook, send).examine()
 
 
 def _outcomes(lines: list[StepResult]) -> str:

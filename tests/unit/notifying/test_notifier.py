@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, cast
 import boto3
 import pytest
 from esx_drift.adapters.deliveries import S3Deliveries
-from esx_drift.channels.slack import SlackWebhook, render_message
+from esx_drift.channels.slack import SlackChannel, render_message
 from esx_drift.domain.fleet.fleet import Fleet, build_fleet
 from esx_drift.domain.stored.identifiers import make_delivery_key
 from esx_drift.domain.stored.types import Event
 from esx_drift.errors import ContractViolation, StoreUnavailable, WebhookRefused, WebhookUnavailable
+from esx_drift.messages.content import build_content
 from esx_drift.notifying.notifier import Notifier, parse_event
 
 from tests.simulator.slack import SlackReceiver
@@ -43,12 +44,12 @@ def _routed(*routes: dict[str, object]) -> Fleet:
     return build_fleet(cast("FleetDocument", fleet(routes=list(routes))))
 
 
-def _notifier(routes: Fleet, webhook: SlackWebhook, deliveries: S3Deliveries) -> Notifier:
-    return Notifier(routes, webhook, deliveries, lambda: NOW)
+def _notifier(routes: Fleet, webhook: SlackChannel, deliveries: S3Deliveries) -> Notifier:
+    return Notifier(routes, {"slack": webhook}, deliveries, lambda: NOW)
 
 
 def test_each_route_that_hears_an_event_gets_its_message_once(
-    drift: Event, webhook: SlackWebhook, slack: SlackReceiver, deliveries: S3Deliveries
+    drift: Event, webhook: SlackChannel, slack: SlackReceiver, deliveries: S3Deliveries
 ) -> None:
     """Those that listen for something else don't, and a second delivery by the queue posts nothing."""
     routes = _routed(
@@ -62,11 +63,11 @@ def test_each_route_that_hears_an_event_gets_its_message_once(
     second = _notifier(routes, webhook, deliveries).notify(drift)
     assert (first.posted, first.repeated, first.failed) == (["ops", "drift"], [], {})
     assert (second.posted, second.repeated) == ([], ["ops", "drift"])
-    assert slack.accepted == [render_message(drift)] * 2
+    assert slack.accepted == [render_message(build_content(drift))] * 2
 
 
 def test_what_was_delivered_is_written_down(
-    drift: Event, webhook: SlackWebhook, deliveries: S3Deliveries
+    drift: Event, webhook: SlackChannel, deliveries: S3Deliveries
 ) -> None:
     """Which event, which route, when."""
     _notifier(_routed({"name": "ops"}), webhook, deliveries).notify(drift)
@@ -82,7 +83,7 @@ def test_what_was_delivered_is_written_down(
 
 
 def test_a_dead_route_stops_no_other_and_is_tried_again(
-    drift: Event, webhook: SlackWebhook, slack: SlackReceiver, deliveries: S3Deliveries
+    drift: Event, webhook: SlackChannel, slack: SlackReceiver, deliveries: S3Deliveries
 ) -> None:
     """What failed is not written down, so the next delivery posts just that."""
     routes = _routed({"name": "dead"}, {"name": "ops"})
@@ -95,7 +96,7 @@ def test_a_dead_route_stops_no_other_and_is_tried_again(
 
 
 def test_a_post_without_an_answer_is_not_written_down(
-    drift: Event, webhook: SlackWebhook, slack: SlackReceiver, deliveries: S3Deliveries
+    drift: Event, webhook: SlackChannel, slack: SlackReceiver, deliveries: S3Deliveries
 ) -> None:
     """It may be posted twice, but is never lost."""
     slack.stop()
@@ -105,7 +106,7 @@ def test_a_post_without_an_answer_is_not_written_down(
 
 
 def test_an_event_that_nobody_hears_is_posted_nowhere(
-    drift: Event, webhook: SlackWebhook, deliveries: S3Deliveries
+    drift: Event, webhook: SlackChannel, deliveries: S3Deliveries
 ) -> None:
     """No route is no failure."""
     notified = _notifier(_routed(), webhook, deliveries).notify(drift)
@@ -113,7 +114,7 @@ def test_an_event_that_nobody_hears_is_posted_nowhere(
 
 
 def test_an_event_of_a_whole_vcenter_reaches_routes_of_its_clusters(
-    webhook: SlackWebhook, deliveries: S3Deliveries
+    webhook: SlackChannel, deliveries: S3Deliveries
 ) -> None:
     """Who watches a cluster wants to know that nobody can see it."""
     event = build_events(told(cluster=None, coverage=None, extracted_at=None, findings=[FAILED]))[0]

@@ -1,4 +1,4 @@
-"""The secrets of vCenters and of Slack routes. No value ever reaches a message or a repr."""
+"""Secrets. No value ever reaches a message or a repr."""
 
 import json
 import re
@@ -138,9 +138,6 @@ def _is_url(value: str, schemes: set[str]) -> bool:
 VCENTER_PREFIX = "esx-drift/vcenter/"
 
 
-SLACK_PREFIX = "esx-drift/slack/"
-
-
 NEEDS_A_PERSON = {
     "ResourceNotFoundException": "does not exist: create it",
     "InvalidRequestException": "can't be read: is it marked for deletion?",
@@ -166,14 +163,6 @@ class VCenterSecret:
 
 
 @dataclass(frozen=True, slots=True)
-class SlackSecret:
-    """A webhook. Whoever has ``url`` can post."""
-
-    url: str = field(repr=False)
-    ca_bundle: str | None = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Secrets:
     """Reads secrets and keeps none: a new password counts from the next call on.
 
@@ -185,7 +174,7 @@ class Secrets:
 
     def vcenter(self, name: str) -> VCenterSecret:
         """The secret ``esx-drift/vcenter/<name>``."""
-        fields, version_id = self._read(VCENTER_PREFIX + name)
+        fields, version_id = self.read(VCENTER_PREFIX + name)
         secret = VCenterSecret(
             fields.host("host"),
             fields.port("port", 443),
@@ -199,14 +188,8 @@ class Secrets:
         fields.refuse_others()
         return secret
 
-    def slack(self, name: str) -> SlackSecret:
-        """The secret ``esx-drift/slack/<name>``."""
-        fields, _ = self._read(SLACK_PREFIX + name)
-        secret = SlackSecret(fields.https_url("url"), fields.ca_bundle("ca_bundle"))
-        fields.refuse_others()
-        return secret
-
-    def _read(self, name: str) -> tuple[SecretFields, str]:
+    def read(self, name: str) -> tuple[SecretFields, str]:
+        """Read any secret: its fields, each to be asked for, and the id of its version."""
         reply = self._reply(name)
         try:
             values = json.loads(reply.get("SecretString", ""))

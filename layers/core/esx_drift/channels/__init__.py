@@ -1,1 +1,23 @@
-"""Where people are told: one module a channel, with all that is its own."""
+"""Where people are told: one module a channel, with all that is its own.
+
+A channel is its module and one entry in ``CHANNELS``; a route names it in its field ``channel``.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+
+from esx_drift.adapters.secrets import Secrets
+from esx_drift.channels.slack import open_slack
+from esx_drift.ports import Channel
+
+type OpenChannel = Callable[[Secrets, tuple[str, ...]], AbstractContextManager[Channel]]
+
+CHANNELS: dict[str, OpenChannel] = {"slack": open_slack}
+"""By the name that routes give: how the channel is opened with the secrets and the allowed hosts."""
+
+
+@contextmanager
+def open_channels(secrets: Secrets, allowed_hosts: tuple[str, ...]) -> Iterator[Mapping[str, Channel]]:
+    """Open every channel for one invocation; all their connections end with it."""
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(opened(secrets, allowed_hosts)) for name, opened in CHANNELS.items()}

@@ -11,12 +11,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from esx_drift.adapters.topic import SnsTopic
 from esx_drift.config import LookingConfig
 from esx_drift.contracts import require_valid
-from esx_drift.doctoring.examination import AWS_FIX, FIX_FACT, Examination, StepResult, find_fix
+from esx_drift.doctoring.examination import AWS_FIX, Examination, StepResult, find_fix
 from esx_drift.domain.events import build_cloud_event
 from esx_drift.domain.stored.identifiers import make_event_id
 from esx_drift.domain.text.times import format_time
 from esx_drift.domain.text.wording import format_count
-from esx_drift.errors import EsxDriftError, PermanentError
+from esx_drift.errors import FIX_FACT, EsxDriftError, PermanentError
 from esx_drift.messages.publication import build_publication
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from esx_drift.adapters.breakers import S3Breakers
 from esx_drift.adapters.fleet_file import FleetFile
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.adapters.vcenter.http_client import TIME_FOR_A_CALL_MS
-from esx_drift.channels.slack import SlackWebhook
+from esx_drift.channels import open_channels
 from esx_drift.config import LookingConfig, NotifierConfig
 from esx_drift.contracts import require_valid
 from esx_drift.doctoring.aws_access import AwsDoctor, build_drill_event
@@ -67,10 +67,9 @@ def examine_routes(event: Mapping[str, object], environment: Mapping[str, str]) 
     request = _request(event)
     config = NotifierConfig.of(environment)
     fleet, _ = FleetFile(s3, config.state_bucket).read()
-    read = Secrets(secrets_manager).slack
-    with SlackWebhook(read, config.webhook_hosts) as webhook:
+    with open_channels(Secrets(secrets_manager), config.webhook_hosts) as channels:
         send = request.get("send", False)
-        doctors = [RouteDoctor(route, read, config.webhook_hosts, webhook, send) for route in fleet.routes]
+        doctors = [RouteDoctor(route, channels[route.channel], send) for route in fleet.routes]
         return _reply([line for doctor in doctors for line in doctor.examine()])
 
 

@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 from typing import Literal, NotRequired, TypedDict
 
 from esx_drift.domain.findings.kinds import FINDING_KINDS
-from esx_drift.errors import EsxDriftError
+from esx_drift.errors import FIX_FACT, EsxDriftError
 
 type StepOutcome = Literal["ok", "failed", "untried"]
 
-FIX_FACT = "fix"
-"""The fact of an error that says what to do about it, where its kind alone doesn't."""
 
 AWS_FIX = (
     "Give the functions a way to AWS from where they run: VPC endpoints or NAT; then look at AWS's status."
@@ -100,8 +98,6 @@ OTHER_FIXES: Mapping[str, str] = {
     "out-of-time": "Try again in a few minutes.",
     "fleet-invalid": "Mend the fleet file, then: esx-drift fleet push FILE",
     "topic-unavailable": "Compare the role's and the topic's policies with the template's.",
-    "webhook-refused": "Make a new webhook in Slack and put its URL into the secret.",
     "webhook-throttled": "Try again in a minute.",
-    "webhook-unavailable": "Try again in a few minutes; Slack's own state is told at its status page.",
 }
 """By reason, for errors that are no finding of a vCenter."""

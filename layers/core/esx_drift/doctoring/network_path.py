@@ -15,8 +15,8 @@ from urllib3.util.ssltransport import SSLTransport
 from esx_drift.adapters.tls import UNTRUSTED_CODES, build_tls_context, find_certificate_remedy
 from esx_drift.adapters.vcenter.connection_errors import Peer, translate_connection_error
 from esx_drift.adapters.vcenter.http_client import CONNECT_SECONDS
-from esx_drift.doctoring.examination import FIX_FACT, Examination
-from esx_drift.errors import VCenterUnreachable
+from esx_drift.doctoring.examination import Examination
+from esx_drift.errors import FIX_FACT, VCenterUnreachable
 
 PATH_STEPS = ("dns", "tcp", "tls")
 DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from esx_drift.adapters.breakers import S3Breakers
 from esx_drift.adapters.secrets import VCenterSecret
-from esx_drift.doctoring.examination import FIX_FACT
 from esx_drift.domain.breaker import (
     LOCKOUT_WINDOW_SECONDS,
     Breaker,
@@ -21,7 +20,7 @@ from esx_drift.domain.breaker import (
     record_success,
 )
 from esx_drift.domain.text.times import format_time, parse_time
-from esx_drift.errors import LoginRefused, LoginSuspended, StoreConflict
+from esx_drift.errors import FIX_FACT, LoginRefused, LoginSuspended, StoreConflict
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

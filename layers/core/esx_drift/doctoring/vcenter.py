@@ -13,7 +13,7 @@ from esx_drift.adapters.vcenter.error_answers import translate_error_answer
 from esx_drift.adapters.vcenter.http_client import TIME_FOR_A_CALL_MS, HttpAnswer, HttpClient
 from esx_drift.adapters.vcenter.responses import parse_identity
 from esx_drift.adapters.vcenter.session import open_vcenter
-from esx_drift.doctoring.examination import FIX_FACT, NO_TIME, Examination, StepResult, find_fix
+from esx_drift.doctoring.examination import NO_TIME, Examination, StepResult, find_fix
 from esx_drift.doctoring.extraction import PRIVILEGES_BY_STEP, ExtractionDoctor
 from esx_drift.doctoring.network_path import PATH_STEPS, Destination, examine_path
 from esx_drift.doctoring.password_reset import PasswordReset
@@ -28,7 +28,7 @@ from esx_drift.domain.vcenter_api import (
     find_privilege,
     is_too_old,
 )
-from esx_drift.errors import ApiUnsupported, EsxDriftError, LoginSuspended, NotAuthorized, OutOfTime
+from esx_drift.errors import FIX_FACT, ApiUnsupported, EsxDriftError, LoginSuspended, NotAuthorized, OutOfTime
 from esx_drift.ports import BreakerStore, ListedCluster, LoginGuard, VCenterSession
 from esx_drift.vcenter_sessions import OpenableSession, VCenterSessions
 

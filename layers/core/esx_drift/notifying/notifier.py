@@ -6,13 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
-from esx_drift.channels.slack import render_message
 from esx_drift.contracts import require_valid
 from esx_drift.domain.fleet.fleet import Fleet, Route, select_routes
 from esx_drift.domain.stored.types import Event
 from esx_drift.errors import ContractViolation, EsxDriftError
-from esx_drift.messages.content import has_content
-from esx_drift.ports import Deliveries, WebhookPort
+from esx_drift.messages.content import build_content, has_content
+from esx_drift.ports import Channel, Deliveries
 
 
 @dataclass(slots=True)
@@ -43,10 +42,10 @@ def parse_event(body: str) -> Event | None:
 
 @dataclass(frozen=True, slots=True)
 class Notifier:
-    """The job, wired to a fleet's routes, Slack, and the book of what was delivered."""
+    """The job, wired to a fleet's routes, the channels by name, and the receipts of what was delivered."""
 
     fleet: Fleet
-    webhook: WebhookPort
+    channels: Mapping[str, Channel]
     deliveries: Deliveries
     clock: Callable[[], datetime]
 
@@ -55,25 +54,24 @@ class Notifier:
 
         It is written down after it was posted: a crash in between repeats a message, and none is lost.
         """
-        notified = NotifyResult()
-        for route in self._routes(event):
+        result = NotifyResult()
+        for route in self._select_routes(event):
             try:
-                self._tell(route, event, notified)
+                self._deliver(route, event, result)
             except EsxDriftError as error:
                 # One dead webhook must not keep the other routes from hearing: the handler decides on all.
-                notified.failed[route.name] = error
-        return notified
+                result.failed[route.name] = error
+        return result
 
-    def _tell(self, route: Route, event: Event, notified: NotifyResult) -> None:
+    def _deliver(self, route: Route, event: Event, result: NotifyResult) -> None:
         if self.deliveries.delivered(event["id"], route.name):
-            notified.repeated.append(route.name)
+            result.repeated.append(route.name)
             return
-        payload: Mapping[str, object] = render_message(event)
-        self.webhook.post(route.secret, payload)
-        notified.posted.append(route.name)
+        self.channels[route.channel].post(route.secret, build_content(event))
+        result.posted.append(route.name)
         self.deliveries.record(event["id"], route.name, self.clock())
 
-    def _routes(self, event: Event) -> tuple[Route, ...]:
+    def _select_routes(self, event: Event) -> tuple[Route, ...]:
         data = event["data"]
         cluster = data["cluster"]
         return select_routes(

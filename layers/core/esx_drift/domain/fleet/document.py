@@ -45,8 +45,9 @@ class ScopeDocument(TypedDict):
 
 
 class RouteDocument(ScopeDocument):
-    """A Slack channel as the file names it."""
+    """Whom to tell, as the file names it."""
 
+    channel: NotRequired[str]
     secret: NotRequired[str]
     min_severity: NotRequired[Severity]
     families: NotRequired[list[str]]

@@ -38,12 +38,13 @@ class VCenterSettings:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A Slack channel and what it hears; empty ``families`` are all of them.
+    """Whom to tell, by which channel, and what they hear; empty ``families`` are all of them.
 
-    ``secret`` is the name after ``esx-drift/slack/``.
+    ``secret`` is the name after ``esx-drift/<channel>/``.
     """
 
     name: str
+    channel: str
     secret: str
     min_severity: Severity
     families: tuple[str, ...]
@@ -126,6 +127,7 @@ def _build_vcenter(entry: VCenterDocument, settings: SettingsDocument) -> VCente
 def _build_route(entry: RouteDocument) -> Route:
     return Route(
         entry["name"],
+        entry.get("channel", "slack"),
         entry.get("secret", entry["name"]),
         entry.get("min_severity", "info"),
         tuple(entry.get("families", ())),
