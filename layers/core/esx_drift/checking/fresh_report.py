@@ -96,7 +96,8 @@ def _list_changes(
     reader: BaselineReader, baseline: Baseline, snapshot: Snapshot, covered: Collection[str]
 ) -> list[Change]:
     # Imported late: a check that finds nothing new must not pay for the machinery of comparing.
-    from esx_drift.domain.changes.compare import DepartedHost, compare_snapshots  # noqa: PLC0415  # see the line above
+    from esx_drift.domain.changes.compare import compare_snapshots  # noqa: PLC0415  # see the line above
+    from esx_drift.domain.changes.returned_hosts import DepartedHost  # noqa: PLC0415  # see the line above
 
     names = {host["name"].casefold() for host in snapshot["hosts"].values()}
     departed: dict[str, DepartedHost] = {}

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from esx_drift.contracts import read_document
-from esx_drift.domain.changes.compare import DepartedHost, compare_snapshots
+from esx_drift.domain.changes.compare import compare_snapshots
+from esx_drift.domain.changes.returned_hosts import DepartedHost
 from esx_drift.domain.images.report import Report, read_report
 from esx_drift.domain.images.snapshot import build_snapshot
 from esx_drift.domain.stored.types import Change, Snapshot

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from esx_drift.domain.changes.compare import DepartedHost, compare_snapshots
+from esx_drift.domain.changes.compare import compare_snapshots
+from esx_drift.domain.changes.returned_hosts import DepartedHost
 from esx_drift.domain.images.snapshot import build_snapshot, compute_seal
 from esx_drift.domain.stored.types import Change, Snapshot
 

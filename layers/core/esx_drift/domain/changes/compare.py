@@ -1,30 +1,18 @@
-"""The changes between two snapshots of a cluster: per host, grouped, each named once."""
+"""The changes between two snapshots of a cluster: found per host, equal ones as one change."""
 
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from esx_drift.domain.changes.elements import ELEMENTS, rate_change
 from esx_drift.domain.changes.image_changes import ImageTransition, build_image_changes
 from esx_drift.domain.changes.relabelled import ImagePair, build_relabelled_changes
-from esx_drift.domain.stored.types import Change, ChangeKind, Element, Image, Json, KnownHost, Snapshot
+from esx_drift.domain.changes.returned_hosts import (
+    DepartedHost,
+    ReturnedHost,
+    find_host_image,
+    match_returned_hosts,
+)
+from esx_drift.domain.stored.types import Change, ChangeKind, Element, Json, KnownHost, Snapshot
 from esx_drift.domain.text.versions import sort_naturally
-
-
-@dataclass(frozen=True, slots=True)
-class DepartedHost:
-    """A host that left in an earlier check: its name, and its last known image."""
-
-    name: str
-    image: Image | None
-
-
-@dataclass(frozen=True, slots=True)
-class ReturnedHost:
-    """A host that came back: under which id it was known, and as what."""
-
-    old_id: str
-    image: Image | None
-    orphaned_vibs: list[str] | None
 
 
 def compare_snapshots(
@@ -62,59 +50,6 @@ def compare_snapshots(
     ]
 
 
-def find_host_image(snapshot: Snapshot, known: KnownHost) -> Image | None:
-    """Find what the host runs; None where the snapshot does not know it."""
-    return None if known["image"] is None else snapshot["images"][known["image"]]
-
-
-def match_returned_hosts(
-    baseline: Snapshot, current: Snapshot, departed: Mapping[str, DepartedHost], hosts: Iterable[str]
-) -> dict[str, ReturnedHost]:
-    """Match the current hosts that had left with what is known of them, by id.
-
-    A host is known by its name, which DNS reads in any case. One that came back unseen, so that the baseline
-    does not know what it runs, still counts as coming back. ``hosts`` gives the order of looking for them.
-    """
-    left_before = _LeftHosts(
-        {host: ReturnedHost(host, former.image, []) for host, former in departed.items()},
-        {host: former.name for host, former in departed.items()},
-    )
-    gone = {host: baseline["hosts"][host] for host in baseline["hosts"].keys() - current["hosts"].keys()}
-    left_now = _LeftHosts(
-        {
-            host: ReturnedHost(host, find_host_image(baseline, known), known["orphaned_vibs"])
-            for host, known in gone.items()
-        },
-        {host: known["name"] for host, known in gone.items()},
-    )
-    returned: dict[str, ReturnedHost] = {}
-    for host in hosts:
-        if host not in current["hosts"]:
-            continue
-        name, known_host = current["hosts"][host]["name"], baseline["hosts"].get(host)
-        former = None
-        if known_host is None:
-            former = left_now.take(host, name) or left_before.take(host, name)
-        elif known_host["image"] is None:
-            former = left_before.take(host, name)
-        if former is not None:
-            returned[host] = former
-    return returned
-
-
-class _LeftHosts:
-    """Hosts that left, each of which can come back once."""
-
-    def __init__(self, hosts: dict[str, ReturnedHost], names: Mapping[str, str]) -> None:
-        self.by_id = hosts
-        self.by_name = {name.casefold(): host for host, name in names.items()}
-
-    def take(self, host: str, name: str) -> ReturnedHost | None:
-        """Take the one with this name, or else with this id; it is not given again."""
-        old_id = self.by_name.pop(name.casefold(), host)
-        return self.by_id.pop(old_id, None)
-
-
 def _rank(change: Change) -> tuple[object, ...]:
     return (
         ELEMENTS.index(change["element"]),
@@ -136,7 +71,7 @@ type _Returned = dict[str, ReturnedHost]
 def _list_host_changes(
     before: _Hosts, after: _Hosts, returned: _Returned, hosts: list[str]
 ) -> Iterator[Change]:
-    """Hosts that joined, left, came back under a new id, or are called otherwise."""
+    """List the hosts that joined, left, came back under a new id, or have another name or witness flag."""
     old_ids = {former.old_id for former in returned.values()}
     for host in hosts:
         if host not in after:
@@ -216,7 +151,7 @@ def _group_by_images(
 def _list_orphaned_vib_changes(
     before: _Hosts, after: _Hosts, returned: _Returned, hosts: list[str]
 ) -> Iterator[Change]:
-    """VIBs that appeared on hosts, or are gone from them. A host brings its own, and takes them with it."""
+    """List the VIBs that appeared on hosts or are gone from them; a host brings and takes its own with it."""
     old_ids = {former.old_id for former in returned.values()}
     appeared: dict[str, list[str]] = {}
     vanished: dict[str, list[str]] = {}
@@ -237,7 +172,7 @@ def _list_orphaned_vib_changes(
 
 
 def _find_known_vibs(known: KnownHost | None, former: ReturnedHost | None) -> list[str] | None:
-    """What was known of a host before: none if unknown, empty if there was no such host."""
+    """Find the orphaned VIBs of a host before: None if they are unknown, empty if there was no such host."""
     if former is not None:
         return former.orphaned_vibs
     return [] if known is None else known["orphaned_vibs"]

@@ -1,4 +1,4 @@
-"""What became of one part of an image, in the words of a change."""
+"""One part of an image that differs, as a change."""
 
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -29,9 +29,14 @@ _HARMLESS = {("host", "added"), ("host", "removed"), ("orphaned_vib", "removed")
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One part in two images, none where it is absent; ``alternative_image`` is the id of one that it is in.
+    """One part in two images.
 
-    ``labels``: the part itself is ``before`` and ``after`` alike, and these are what differs.
+    Attributes:
+        part: Its element and id.
+        before: What it is in the old image; None where it is absent.
+        after: What it is in the new image; None where it is absent.
+        alternative_image: The id of the alternative image that it is in; None for the image itself.
+        labels: How it is labelled before and now, where that is all that differs.
     """
 
     part: str
@@ -48,26 +53,26 @@ def build_alternative(parts: Parts | None) -> Json:
     return {"version": parts["base_image"], "selection_criteria": parts["alternative_image"]}
 
 
-def build_change(difference: Difference, edge: DifferenceKind, hosts: list[str]) -> Change:
-    """The change that a difference means on these hosts."""
+def build_change(difference: Difference, difference_kind: DifferenceKind, hosts: list[str]) -> Change:
+    """Build the change that a difference is on these hosts."""
     name, colon, key = difference.part.partition(":")
     element = cast("Element", name)
-    kind = _kind(element, difference) if edge == "changed" else edge
+    kind = _find_direction(element, difference) if difference_kind == "changed" else difference_kind
     return {
         "element": element,
         "kind": kind,
         "key": key if colon else element,
-        "from": _text(difference.before),
-        "to": _text(difference.after),
+        "from": _format_value(difference.before),
+        "to": _format_value(difference.after),
         "hosts": hosts,
         "severity": rate_change(element, kind),
         "alternative_image": difference.alternative_image,
-        "detail": _detail(element, difference, edge),
+        "detail": _build_detail(element, difference, difference_kind),
     }
 
 
 def rate_change(element: Element, kind: ChangeKind) -> Severity:
-    """How bad a change is: what goes back, or belongs to no known component, is worst."""
+    """Rate how bad a change is: a downgrade, or a new VIB of no known component, is worst."""
     if kind == "downgraded" or (element, kind) == ("orphaned_vib", "added"):
         return "critical"
     if kind == "relabelled" or (element, kind) in _HARMLESS:
@@ -75,36 +80,36 @@ def rate_change(element: Element, kind: ChangeKind) -> Severity:
     return "warning"
 
 
-def _kind(element: Element, difference: Difference) -> ChangeKind:
-    """Up or down where the versions have an order, and belong to the same name."""
+def _find_direction(element: Element, difference: Difference) -> ChangeKind:
+    """Find whether it was upgraded or downgraded: changed if its name differs or versions have no order."""
     old, new = difference.before, difference.after
     name = _NAMES.get(element)
-    if element == "alternative_image" or (name and _field(old, name) != _field(new, name)):
+    if element == "alternative_image" or (name and _get_field(old, name) != _get_field(new, name)):
         return "changed"
-    direction = compare_versions(_version(old), _version(new))
+    direction = compare_versions(_get_version(old), _get_version(new))
     return "upgraded" if direction == "newer" else "downgraded" if direction == "older" else "changed"
 
 
-def _field(value: Json, name: str) -> str:
+def _get_field(value: Json, name: str) -> str:
     return str(cast("dict[str, Json]", value)[name])
 
 
-def _version(value: Json) -> str:
-    return value if isinstance(value, str) else _field(value, "version")
+def _get_version(value: Json) -> str:
+    return value if isinstance(value, str) else _get_field(value, "version")
 
 
-def _text(value: Json) -> str | None:
+def _format_value(value: Json) -> str | None:
     return None if value is None else format_part_version(value)
 
 
-def _detail(element: Element, difference: Difference, edge: DifferenceKind) -> dict[str, Json] | None:
-    """Both sides of what differs, where from and to don't say it."""
+def _build_detail(element: Element, difference: Difference, kind: DifferenceKind) -> dict[str, Json] | None:
+    """Build both sides of what differs; None where from and to say it all."""
     if difference.labels:
         return dict(zip(("from", "to"), difference.labels, strict=True))
     old, new = difference.before, difference.after
-    if edge != "changed" or not isinstance(old, dict) or not isinstance(new, dict):
+    if kind != "changed" or not isinstance(old, dict) or not isinstance(new, dict):
         return None
     if element in _NAMES:  # whole, where it is not clear where the name ends and the version begins
         return {"from": old, "to": new} if format_part_version(old) == format_part_version(new) else None
-    beyond = "components" if element == "solution" else "selection_criteria"
-    return {"from": old[beyond], "to": new[beyond]} if old[beyond] != new[beyond] else None
+    field = "components" if element == "solution" else "selection_criteria"
+    return {"from": old[field], "to": new[field]} if old[field] != new[field] else None

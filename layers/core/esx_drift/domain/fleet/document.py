@@ -17,7 +17,7 @@ class AppliedSettings(TypedDict, total=False):
 
 
 class SettingsDocument(AppliedSettings, total=False):
-    """All settings that the file may have; nothing applies ``stall_after_seconds`` yet, which is for rollouts."""
+    """All settings that the file may have; nothing applies ``stall_after_seconds`` yet."""
 
     stall_after_seconds: int
 

@@ -1,4 +1,4 @@
-"""Whether a document keeps the rules that its own API states."""
+"""Whether a document contradicts itself, or the rules that its API states."""
 
 from collections.abc import Iterator
 from typing import cast
@@ -16,20 +16,25 @@ _ELIGIBILITY = "ELIGIBILITY_CHECK"
 
 
 def list_report_inconsistencies(report: Report) -> list[str]:
-    """What contradicts itself in the report, a sentence each, hosts by their names."""
-    return [*_about_strangers(report), *_about_hosts(report), *_about_images(report), *_about_status(report)]
+    """List what contradicts itself in a report, a sentence each, with hosts by their names."""
+    return [
+        *_check_unlisted_hosts(report),
+        *_check_hosts(report),
+        *_check_images(report),
+        *_check_status(report),
+    ]
 
 
 def list_document_inconsistencies(document: Document) -> list[str]:
-    """The same of what only the document itself shows: reading it into a report leaves nothing of that."""
-    return [*_about_vibs(document), *_about_places(document["image_categories"])]
+    """List what contradicts itself in a document and can't be seen in the report that is read from it."""
+    return [*_check_vibs(document), *_check_categories(document["image_categories"])]
 
 
-def _about_hosts(report: Report) -> Iterator[str]:
+def _check_hosts(report: Report) -> Iterator[str]:
     lists = (report.successful_hosts, report.failed_hosts, report.unsupported_hosts)
     for host in sort_naturally(report.names.keys() | report.found_on.keys()):
         name = clean_text(report.names.get(host, host))
-        if sum(host in several for several in lists) > 1:
+        if sum(host in listed for listed in lists) > 1:
             yield f"{name} is in more than one of the lists of hosts"
         if len(report.found_on.get(host, ())) > 1:
             yield f"{name} is listed under more than one image"
@@ -39,8 +44,8 @@ def _about_hosts(report: Report) -> Iterator[str]:
             yield f"{name} is listed under an image, but was not read"
 
 
-def _about_strangers(report: Report) -> Iterator[str]:
-    """What is said of hosts that are in no list and have no name, though the inventory may know them."""
+def _check_unlisted_hosts(report: Report) -> Iterator[str]:
+    """Check what is reported of hosts that are in no list; the inventory may have them all the same."""
     for host in sort_naturally(report.orphaned_vibs.keys() - report.names.keys()):
         for vib in report.orphaned_vibs[host]:
             where = f"{clean_text(host)}, which is in none of the lists of hosts"
@@ -52,27 +57,27 @@ def _about_strangers(report: Report) -> Iterator[str]:
             yield f"{clean_text(host)} {what}"
 
 
-def _about_vibs(document: Document) -> Iterator[str]:
+def _check_vibs(document: Document) -> Iterator[str]:
     for vib in sort_naturally(vib for vib, hosts in document["orphaned_vibs"].items() if not hosts):
         yield f"{clean_text(vib)} is called orphaned, but on no host"
 
 
-def _about_places(categories: ImageCategories) -> Iterator[str]:
-    """The list of images is for those that are neither of the two named ones."""
+def _check_categories(categories: ImageCategories) -> Iterator[str]:
+    """Check that the list of images has only those that are neither of the two named ones."""
     names = {"most widely used": "most_widely_used_image", "highest versioned": "highest_versioned_image"}
     others = categories.get("host_image_list") or ()
-    listed = {_digest(installed) for installed in others}
+    listed = {_compute_digest(installed) for installed in others}
     for name, place in names.items() if listed else ():
         named = cast("InstalledImage | None", categories.get(place))
-        if named is not None and _digest(named) in listed:
+        if named is not None and _compute_digest(named) in listed:
             yield f"the {name} image is listed again among the other images"
 
 
-def _digest(installed: InstalledImage) -> str:
+def _compute_digest(installed: InstalledImage) -> str:
     return compute_digest(build_image(installed["software_info"], ComponentOrder()))
 
 
-def _about_images(report: Report) -> Iterator[str]:
+def _check_images(report: Report) -> Iterator[str]:
     both_named = len(report.named_images) > 1
     same = len(set(report.named_images)) == 1
     if report.highest_is_most_used is True and both_named and not same:
@@ -86,22 +91,22 @@ def _about_images(report: Report) -> Iterator[str]:
         yield "the image is called uniform, but the most widely used or the highest versioned one is missing"
     if report.uniform_image and report.highest_is_most_used is False:
         yield "the image is called uniform, but the most widely used is not the highest versioned one"
-    if not report.uniform_image and _all_run_one(report):
+    if not report.uniform_image and _run_one_image(report):
         yield "the image is called not uniform, but all hosts run the same one"
 
 
-def _all_run_one(report: Report) -> bool:
-    """Every host that was reported on was read, and runs one image that has no alternative."""
+def _run_one_image(report: Report) -> bool:
+    """Tell whether all hosts that are reported on were read, and run one image that has no alternative."""
     images = set(report.runs.values())
-    everyone = report.names.keys() == report.runs.keys() == report.found_on.keys()
-    return everyone and len(images) == 1 and not report.images[images.pop()]["alternatives"]
+    all_read = report.names.keys() == report.runs.keys() == report.found_on.keys()
+    return all_read and len(images) == 1 and not report.images[images.pop()]["alternatives"]
 
 
-def _about_status(report: Report) -> Iterator[str]:
-    """What the API's page promises of the operations' notifications."""
+def _check_status(report: Report) -> Iterator[str]:
+    """Check the notifications of the operations against the status, by what the API's page promises."""
     if report.status == "SUCCESS":
-        for operation, told in sorted(report.notifications.items()):
-            errors = list_error_texts(told)
+        for operation, notifications in sorted(report.notifications.items()):
+            errors = list_error_texts(notifications)
             if errors:
                 what = _REPORTS.get(operation, f"{clean_text(operation)} reports")
                 yield f"the extraction is called successful, but {what} an error{quote_first(errors)}"

@@ -17,32 +17,32 @@ if TYPE_CHECKING:
 
 
 class ComponentOrder:
-    """The names of components in order, from one image of a report to the next: nearly always the same ones.
+    """Sorts the names of components, from one image of a report to the next: nearly always the same names.
 
-    Parts that are in order are spelt canonically in a third less time.
+    Canonical JSON of parts that are in order takes a third less time.
     """
 
     def __init__(self) -> None:
         self._parts: dict[str, str] = {}
 
     def sort_components(self, names: "Mapping[str, object]") -> "Iterable[tuple[str, str]]":
-        """The names, sorted, each with the part that it names."""
+        """Sort the names, each with the part that it names."""
         if names.keys() != self._parts.keys():
             self._parts = {name: f"component:{name}" for name in sorted(names)}
         return self._parts.items()
 
 
 def build_image(info: "SoftwareInfo", order: ComponentOrder) -> Image:
-    """The keyed form of a software image."""
+    """Build the keyed form of a software image."""
     alternatives = info.get("alternative_images") or {}
     return {
-        "main": _parts(info, order),
-        "alternatives": {name: _alternative(image, order) for name, image in alternatives.items()},
+        "main": _build_parts(info, order),
+        "alternatives": {name: _build_alternative(image, order) for name, image in alternatives.items()},
     }
 
 
 def format_part_version(value: Json) -> str:
-    """Under which version a part's labels are kept: with its name, where it has one."""
+    """Format the version of a part, with its name where it has one; its label is kept under it."""
     if isinstance(value, dict):
         name = value.get("name", value.get("pkg"))
         version = str(value.get("version", ""))
@@ -50,8 +50,8 @@ def format_part_version(value: Json) -> str:
     return str(value)
 
 
-def _parts(software: "Software", order: ComponentOrder) -> Parts:
-    """Everything that is installed, by element and id: ``component:Intel-i40en`` and the like."""
+def _build_parts(software: "Software", order: ComponentOrder) -> Parts:
+    """Build everything that is installed, by element and id: ``component:Intel-i40en`` and the like."""
     parts: Parts = {}
     add_on = software.get("add_on")
     if add_on is not None:
@@ -71,25 +71,25 @@ def _parts(software: "Software", order: ComponentOrder) -> Parts:
     return parts
 
 
-def _alternative(image: "AlternativeImage", order: ComponentOrder) -> Parts:
-    return _parts(image, order) | {"alternative_image": _criteria(image["selection_criteria"])}
+def _build_alternative(image: "AlternativeImage", order: ComponentOrder) -> Parts:
+    return _build_parts(image, order) | {"alternative_image": _build_criteria(image["selection_criteria"])}
 
 
-def _criteria(criteria: "SelectionCriteria") -> Json:
-    found: dict[str, Json] = {"selection_type": criteria["selection_type"]}
+def _build_criteria(criteria: "SelectionCriteria") -> Json:
+    built: dict[str, Json] = {"selection_type": criteria["selection_type"]}
     uuids, hardware = criteria.get("host_uuids"), criteria.get("host_hardware_spec")
     if uuids is not None:
-        found["host_uuids"] = [*sorted(uuids)]
+        built["host_uuids"] = [*sorted(uuids)]
     if hardware is not None:
-        found["host_hardware_spec"] = _hardware(hardware)
-    return found
+        built["host_hardware_spec"] = _build_hardware(hardware)
+    return built
 
 
-def _hardware(hardware: "HostHardware") -> Json:
-    found: dict[str, Json] = {"vendor": hardware["vendor"]}
+def _build_hardware(hardware: "HostHardware") -> Json:
+    vendor: dict[str, Json] = {"vendor": hardware["vendor"]}
     sets = {
         "models": hardware.get("models"),
         "families": hardware.get("families"),
         "oem_strings": hardware.get("oem_strings"),
     }
-    return found | {name: [*sorted(values)] for name, values in sets.items() if values}
+    return vendor | {name: [*sorted(values)] for name, values in sets.items() if values}

@@ -1,4 +1,4 @@
-"""Whether hosts run the same software, and who does not."""
+"""Hosts in groups that run the same software."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -19,7 +19,7 @@ class ImageGroup:
 
 
 def group_hosts_by_image(images: Mapping[str, Image], runs: Mapping[str, str]) -> list[ImageGroup]:
-    """The hosts of ``runs`` (id to image), grouped by software, the group that the others differ from first.
+    """Group the hosts of ``runs`` (id to image) by software, the group that the others differ from first.
 
     That is the largest; of equally large ones the one that offers another as an alternative image, or else
     has the newest release. A host that runs an alternative which that largest group offers is as it should
@@ -30,18 +30,18 @@ def group_hosts_by_image(images: Mapping[str, Image], runs: Mapping[str, str]) -
     offering = any(images[digest]["alternatives"] for digest in used)
     # What the hosts themselves run; where nobody offers alternatives, the whole image's digest will do.
     main = {digest: compute_digest(images[digest]["main"]) if offering else digest for digest in used}
-    found: dict[str, _Gathered] = {}
+    groups: dict[str, _HostCollector] = {}
     for host in sort_naturally(runs):
-        gathered = found.setdefault(main[runs[host]], _Gathered())
-        gathered.hosts.append(host)
-        gathered.images[runs[host]] = images[runs[host]]
-    several = sorted(found.items(), key=lambda one: _rank(one, found.keys()), reverse=True)
-    excused = several[0][1].offered - {several[0][0]} if several else set()
-    return [gathered.group for own, gathered in several if own not in excused]
+        group = groups.setdefault(main[runs[host]], _HostCollector())
+        group.hosts.append(host)
+        group.images[runs[host]] = images[runs[host]]
+    ranked = sorted(groups.items(), key=lambda entry: _rank(entry[0], entry[1], groups.keys()), reverse=True)
+    excused = ranked[0][1].offered - {ranked[0][0]} if ranked else set()
+    return [group.group for digest, group in ranked if digest not in excused]
 
 
 @dataclass(slots=True)
-class _Gathered:
+class _HostCollector:
     """Hosts with the same main parts, and their images by digest: they may offer different alternatives."""
 
     hosts: list[str] = field(default_factory=list)
@@ -64,27 +64,26 @@ class _Gathered:
         }
 
 
-def _rank(one: tuple[str, _Gathered], all_of_them: AbstractSet[str]) -> tuple[object, ...]:
-    own, it = one
-    offers = not it.offered.isdisjoint(all_of_them - {own})
-    return len(it.hosts), offers, make_natural_key(str(it.image["main"]["base_image"])), own
+def _rank(digest: str, group: _HostCollector, digests: AbstractSet[str]) -> tuple[object, ...]:
+    offers = not group.offered.isdisjoint(digests - {digest})
+    return len(group.hosts), offers, make_natural_key(str(group.image["main"]["base_image"])), digest
 
 
 def describe_difference(one: Image, other: Image) -> str:
-    """``component Intel-i40en`` if two images differ in nothing else, else ``3 parts``."""
+    """Describe in what two images differ: ``component Intel-i40en`` if it is one part, else ``3 parts``."""
     parts = list_differing_parts(one, other)
     return format_part(parts[0]) if len(parts) == 1 else format_count(len(parts), "part")
 
 
 def list_differing_parts(one: Image, other: Image) -> list[str]:
-    """The parts in which two images differ, leaving out the alternatives that they offer to others."""
+    """List the parts in which two images differ, without the alternatives that they offer to others."""
     left = one["main"]
     right = other["main"]
     return sort_naturally(part for part in left.keys() | right.keys() if left.get(part) != right.get(part))
 
 
 def format_part(part: str) -> str:
-    """A part as a person reads it: ``component Intel-i40en``, ``add-on``."""
+    """Format a part as a person reads it: ``component Intel-i40en``, ``add-on``."""
     element, _, name = part.partition(":")
     return clean_text(f"{_ELEMENTS.get(element, element.replace('_', ' '))} {name}".strip())
 

@@ -1,4 +1,4 @@
-"""What a document says, read out of its three places of images into one map from host to image."""
+"""What a document reports: its three places of images are read into one map from host to image."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from esx_drift.domain.text.versions import sort_naturally
 
 @dataclass(frozen=True, slots=True)
 class ListedImage:
-    """An image as the report words it, and every list of hosts that it has there."""
+    """An image with the details that the report gives, and every list of hosts that it has there."""
 
     info: SoftwareInfo
     host_lists: list[list[str]]
@@ -29,14 +29,18 @@ class ListedImage:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A document in the form that is judged.
+    """A document in the form that snapshots and conditions are made of.
 
-    ``names`` holds every host that the document reports on, by its id where ``host_info`` has no name, as it
-    has none for the ``nameless``.
-    ``found_on`` gives the digests of all images that list a host, ``runs`` the one of each host that can be
-    covered: reported as successful, as nothing else, and in exactly one image. ``named_images`` are the
-    digests of the most widely used and of the highest versioned image, as far as the report has them.
-    ``listings`` has each image, by its digest, in all the words that the report has for it.
+    Attributes:
+        names: Every host that the document reports on, by its id; the id is the name of the ``nameless``.
+        nameless: The hosts that ``host_info`` gives no name.
+        images: The images, by their digests.
+        listings: Each image as the report lists it, once for each wording of its details.
+        named_images: The digests of the most widely used and of the highest versioned image, if any.
+        found_on: The digests of all images that list a host, by its id.
+        runs: The digest of the image of each host that can be covered, by its id: it is reported as
+            successful, as nothing else, and in exactly one image.
+        orphaned_vibs: The orphaned VIBs of each host that has some, by its id.
     """
 
     completion_time: datetime
@@ -61,8 +65,8 @@ class Report:
 
 def read_report(document: Document) -> Report:
     """Read a document that its schema has accepted. The order of its sets makes no difference."""
-    images = _Images()
-    named = tuple(images.add(installed) for installed in _named(document["image_categories"]))
+    images = _ImageCollector()
+    named = tuple(images.add(installed) for installed in _list_named_images(document["image_categories"]))
     for installed in document["image_categories"].get("host_image_list") or ():
         images.add(installed)
     successful, failed = frozenset(document["successful_hosts"]), frozenset(document["failed_hosts"])
@@ -86,23 +90,23 @@ def read_report(document: Document) -> Report:
         found_on=images.found_on,
         runs={
             host: digest
-            for host, digest in images.only_one()
+            for host, digest in images.list_unambiguous_hosts()
             if host in successful and host not in failed and host not in unsupported
         },
-        orphaned_vibs=_vibs_by_host(document["orphaned_vibs"]),
+        orphaned_vibs=_group_vibs_by_host(document["orphaned_vibs"]),
         notifications=document["notifications"],
         host_notifications=document["host_notifications"],
     )
 
 
-def _named(categories: ImageCategories) -> Iterator[InstalledImage]:
+def _list_named_images(categories: ImageCategories) -> Iterator[InstalledImage]:
     for installed in (categories.get("most_widely_used_image"), categories.get("highest_versioned_image")):
         if installed is not None:
             yield installed
 
 
 @dataclass(slots=True)
-class _Images:
+class _ImageCollector:
     """Images gathered from wherever the report lists them."""
 
     by_digest: dict[str, Image] = field(default_factory=dict)
@@ -112,21 +116,21 @@ class _Images:
     _order: ComponentOrder = field(default_factory=ComponentOrder)
 
     def add(self, installed: InstalledImage) -> str:
-        """Take an image with its hosts; its digest."""
-        digest = self._digest_of(installed)
-        just_this = frozenset((digest,))
+        """Add an image with its hosts, and return its digest."""
+        digest = self._find_digest(installed)
+        digests = frozenset((digest,))
         for host in installed["host_list"]:
-            self.found_on[host] = self.found_on.get(host, just_this) | just_this
+            self.found_on[host] = self.found_on.get(host, digests) | digests
         return digest
 
-    def only_one(self) -> Iterator[tuple[str, str]]:
-        """Each host that is in exactly one image, and that image's digest."""
+    def list_unambiguous_hosts(self) -> Iterator[tuple[str, str]]:
+        """List each host that is in exactly one image, with that image's digest."""
         for host, digests in self.found_on.items():
             if len(digests) == 1:
                 yield host, next(iter(digests))
 
-    def _digest_of(self, installed: InstalledImage) -> str:
-        """A uniform cluster's image comes twice: the second time it is only compared."""
+    def _find_digest(self, installed: InstalledImage) -> str:
+        """Find an image's digest; that of a uniform cluster comes twice, and then it is only compared."""
         info, hosts = installed["software_info"], installed["host_list"]
         if self._first is not None and self._first[0].info == info:
             self._first[0].host_lists.append(hosts)
@@ -140,16 +144,16 @@ class _Images:
         return digest
 
 
-def _vibs_by_host(orphaned_vibs: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+def _group_vibs_by_host(orphaned_vibs: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    vibs_by_host: dict[str, list[str]] = {}
     for vib in sort_naturally(orphaned_vibs):
         for host in set(orphaned_vibs[vib]):
-            found.setdefault(host, []).append(vib)
-    return found
+            vibs_by_host.setdefault(host, []).append(vib)
+    return vibs_by_host
 
 
 class InventoryHost(Protocol):
-    """A host as the vCenter lists it, whatever the report says."""
+    """A host as the vCenter's inventory has it."""
 
     @property
     def name(self) -> str:
@@ -158,12 +162,12 @@ class InventoryHost(Protocol):
 
     @property
     def connection_state(self) -> str | None:
-        """The API's word; none where no inventory was at hand."""
+        """As the API spells it; None where no inventory was at hand."""
         ...
 
     @property
     def power_state(self) -> str | None:
-        """The API's word, if it has one."""
+        """As the API spells it; None where it has none."""
         ...
 
 
@@ -172,7 +176,7 @@ type Inventory = Mapping[str, InventoryHost]
 
 @dataclass(frozen=True, slots=True)
 class ReportedHost:
-    """A host of which only the report tells."""
+    """A host that is known from the report only."""
 
     name: str
     connection_state: str | None = None
@@ -180,12 +184,12 @@ class ReportedHost:
 
 
 def build_inventory(report: Report) -> Inventory:
-    """What stands for the inventory where there is none: every host that the report names."""
+    """Build what stands for the inventory where there is none: every host that the report names."""
     return {host: ReportedHost(name) for host, name in report.names.items()}
 
 
 def measure_coverage(report: Report, inventory: Inventory) -> Coverage:
-    """How much of the inventory the report covers. A covered host is neither failed nor unsupported."""
+    """Measure how much of the inventory is covered. A covered host is neither failed nor unsupported."""
     uncovered = inventory.keys() - report.runs.keys()
     return {
         "hosts": len(inventory),
@@ -196,7 +200,7 @@ def measure_coverage(report: Report, inventory: Inventory) -> Coverage:
 
 
 def list_uncovered_hosts(report: Report, inventory: Inventory) -> list[UncoveredHost]:
-    """The hosts of the inventory that the report does not cover, in their natural order."""
+    """List the hosts of the inventory that the report does not cover, in their natural order."""
     return [
         {
             "host": host,
@@ -210,7 +214,7 @@ def list_uncovered_hosts(report: Report, inventory: Inventory) -> list[Uncovered
 
 
 def explain_uncovered(report: Report, host: str) -> str:
-    """failed, unsupported, in-two-images, in-no-image, or missing from the report."""
+    """Say why a host is not covered: failed, unsupported, in-two-images, in-no-image, or missing."""
     if host in report.failed_hosts:
         return "failed"
     if host in report.unsupported_hosts:

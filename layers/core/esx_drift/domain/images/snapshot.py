@@ -18,14 +18,19 @@ gets a step from the form before. 1 kept every wording of a label, and whose it 
 def build_snapshot(
     report: Report, baseline: Snapshot | None, inventory: Mapping[str, str] | None = None
 ) -> Snapshot:
-    """The snapshot of every host in ``inventory`` (id to name; none: every host that the report names).
+    """Build the snapshot of a report.
 
     A covered host is as the report has it. An uncovered one stays as the baseline knew it, by its id; one
     that was never covered has no image and no orphaned VIBs, which is unknown and not "none".
+
+    Args:
+        report: The report.
+        baseline: The snapshot before it, in today's form; it may be None if the report covers all hosts.
+        inventory: The names of the cluster's hosts, by id; None: every host that the report names.
     """
     known = baseline["hosts"] if baseline else {}
-    names = _names(report, known) if inventory is None else inventory
-    hosts = {host: _host(report, known.get(host), host, name) for host, name in names.items()}
+    names = _list_names(report, known) if inventory is None else inventory
+    hosts = {host: _build_host(report, known.get(host), host, name) for host, name in names.items()}
     digests = {host["image"] for host in hosts.values() if host["image"] is not None}
     images = {**(baseline["images"] if baseline else {}), **report.images}
     return {
@@ -36,21 +41,21 @@ def build_snapshot(
     }
 
 
-def _names(report: Report, known: Mapping[str, KnownHost]) -> Mapping[str, str]:
-    """The hosts that the report is about; one that it gives no name is called as it was."""
+def _list_names(report: Report, known: Mapping[str, KnownHost]) -> Mapping[str, str]:
+    """List the names of the hosts in the report; one that it gives no name is called as it was."""
     kept = {host: known[host]["name"] for host in report.nameless & known.keys()}
     return {**report.names, **kept}
 
 
 def compute_seal(snapshot: Snapshot) -> str:
-    """64 digits, equal exactly if the snapshots are. An image counts by the digest that is its key."""
+    """Compute 64 digits that are equal exactly if the snapshots are. An image counts by its key."""
     images = sorted(snapshot["images"])
     return compute_digest([snapshot["schema_version"], images, snapshot["labels"], snapshot["hosts"]])
 
 
-def _host(report: Report, known: KnownHost | None, host: str, name: str) -> KnownHost:
-    told = host in report.names and host not in report.nameless
-    witness = host in report.witnesses if told else bool(known and known["witness"])
+def _build_host(report: Report, known: KnownHost | None, host: str, name: str) -> KnownHost:
+    is_described = host in report.names and host not in report.nameless
+    witness = host in report.witnesses if is_described else bool(known and known["witness"])
     if host in report.runs:
         return {
             "name": name,

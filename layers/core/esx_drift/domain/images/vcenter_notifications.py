@@ -1,4 +1,4 @@
-"""What the vCenter itself says, in its notifications."""
+"""Notifications of the vCenter, as the texts and facts that are kept of them."""
 
 from typing import TYPE_CHECKING
 
@@ -13,44 +13,44 @@ MAX_MESSAGES = 10
 
 
 def summarize_messages(notifications: "Notifications | None") -> "list[Json]":
-    """The worst ten messages with all that tells them apart; texts on one line, 300 characters at most."""
-    found: list[Json] = []
-    for level, several in _by_level(notifications):
-        found += [_message(level, one) for one in several[: MAX_MESSAGES - len(found)]]
-    return found
+    """Summarize the ten worst messages with what tells them apart; a text has one line of 300 characters."""
+    messages: list[Json] = []
+    for level, listed in _group_by_level(notifications):
+        messages += [_summarize(level, entry) for entry in listed[: MAX_MESSAGES - len(messages)]]
+    return messages
 
 
 def list_error_texts(notifications: "Notifications | None") -> list[str]:
-    """The texts of the errors, cut like those of ``messages_of``."""
-    return [_text(one["message"]) for one in (notifications or {}).get("errors") or ()]
+    """List the texts of the errors, cut like those of ``summarize_messages``."""
+    return [_clean_message(error["message"]) for error in (notifications or {}).get("errors") or ()]
 
 
 def quote_first(texts: list[str]) -> str:
-    """``: "…"`` with the first text, to end a sentence; nothing where there is none."""
+    """Quote the first text, to end a sentence: ``: "…"``; an empty text where there is none."""
     return f': "{texts[0]}"' if texts else ""
 
 
-def _by_level(notifications: "Notifications | None") -> "list[tuple[str, list[Notification]]]":
-    found = notifications or {}
-    levels = ("error", found.get("errors")), ("warning", found.get("warnings")), ("info", found.get("info"))
-    return [(level, several or []) for level, several in levels]
+def _group_by_level(notifications: "Notifications | None") -> "list[tuple[str, list[Notification]]]":
+    known = notifications or {}
+    levels = ("error", known.get("errors")), ("warning", known.get("warnings")), ("info", known.get("info"))
+    return [(level, listed or []) for level, listed in levels]
 
 
-def _message(level: str, one: "Notification") -> "Json":
-    resolution = one.get("resolution")
+def _summarize(level: str, notification: "Notification") -> "Json":
+    resolution = notification.get("resolution")
     facts: dict[str, Json] = {
-        "type": one.get("type"),
-        "resolution": _said(resolution) if resolution else None,
-        "originator": one.get("originator"),
-        "retriable": one.get("retriable"),
+        "type": notification.get("type"),
+        "resolution": _build_text(resolution) if resolution else None,
+        "originator": notification.get("originator"),
+        "retriable": notification.get("retriable"),
     }
-    told: dict[str, Json] = {"level": level, **_said(one["message"])}
-    return told | {name: value for name, value in facts.items() if value is not None}
+    summary: dict[str, Json] = {"level": level, **_build_text(notification["message"])}
+    return summary | {name: value for name, value in facts.items() if value is not None}
 
 
-def _said(message: "Message") -> "dict[str, Json]":
-    return {"id": message["id"], "text": _text(message)}
+def _build_text(message: "Message") -> "dict[str, Json]":
+    return {"id": message["id"], "text": _clean_message(message)}
 
 
-def _text(message: "Message") -> str:
+def _clean_message(message: "Message") -> str:
     return clean_text(message.get("localized") or message["default_message"], MAX_TEXT_CHARACTERS)

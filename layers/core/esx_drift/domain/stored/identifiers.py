@@ -1,4 +1,4 @@
-"""Names made from what was checked: ids that repeat for the same check, and keys in the buckets."""
+"""Ids that are the same for the same check, keys in the buckets, and the digests that both are made of."""
 
 import json
 from hashlib import sha256
@@ -16,22 +16,22 @@ MAX_KEY_PART_BYTES = 120
 
 
 def encode_canonical_json(value: object) -> bytes:
-    """The one spelling of a JSON value: sorted, compact, ASCII. Equal values have equal bytes."""
+    """Encode a JSON value in its canonical form: sorted, compact, ASCII. Equal values have equal bytes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
 def compute_sha256(data: bytes) -> str:
-    """64 hexadecimal digits."""
+    """Compute the sha256 of bytes, as 64 hexadecimal digits."""
     return sha256(data).hexdigest()
 
 
 def compute_digest(value: object) -> str:
-    """The sha256 of a JSON value's canonical spelling."""
+    """Compute the sha256 of a JSON value's canonical form."""
     return compute_sha256(encode_canonical_json(value))
 
 
 def encode_key_part(name: str) -> str:
-    """A name from outside as one harmless part of a key, 120 bytes at most, different for different names.
+    """Encode a name from outside as one part of a key, 120 bytes at most, different for different names.
 
     All but ``[A-Za-z0-9_-]`` is percent-encoded; what is still too long keeps its first 80 bytes and
     gets ``~`` and 16 digits of its sha256. A leading ``@`` is ours alone, so it is encoded too.
@@ -42,78 +42,78 @@ def encode_key_part(name: str) -> str:
     return f"{encoded[:80]}~{compute_sha256(name.encode('utf-8', 'surrogatepass'))[:16]}"
 
 
-def _log_part(cluster: str) -> str:
+def _encode_log_name(cluster: str) -> str:
     return cluster if cluster == VCENTER_LOG else encode_key_part(cluster)
 
 
-def _partition(kind: str, vcenter: str, cluster: str) -> str:
-    return f"{kind}/vcenter={encode_key_part(vcenter)}/cluster={_log_part(cluster)}/"
+def _make_partition(kind: str, vcenter: str, cluster: str) -> str:
+    return f"{kind}/vcenter={encode_key_part(vcenter)}/cluster={_encode_log_name(cluster)}/"
 
 
 def make_document_key(vcenter: str, cluster: str, stored_sha256: str) -> str:
-    """AuditBucket: a vCenter's reply as it came, gzipped, by the hash of the stored bytes."""
-    return f"{_partition('documents', vcenter, cluster)}{stored_sha256}.json.gz"
+    """Make the key of a vCenter's reply, gzipped, in the AuditBucket: by the hash of the stored bytes."""
+    return f"{_make_partition('documents', vcenter, cluster)}{stored_sha256}.json.gz"
 
 
 def make_snapshot_key(vcenter: str, cluster: str, stored_sha256: str) -> str:
-    """AuditBucket: a snapshot, gzipped, by the hash of the stored bytes."""
-    return f"{_partition('snapshots', vcenter, cluster)}{stored_sha256}.json.gz"
+    """Make the key of a snapshot, gzipped, in the AuditBucket: by the hash of the stored bytes."""
+    return f"{_make_partition('snapshots', vcenter, cluster)}{stored_sha256}.json.gz"
 
 
 def make_quarantine_key(vcenter: str, cluster: str, stored_sha256: str) -> str:
-    """AuditBucket: a reply that was refused, gzipped, by the hash of the stored bytes."""
-    return f"{_partition('quarantine', vcenter, cluster)}{stored_sha256}.json.gz"
+    """Make the key of a reply that was refused, gzipped, in the AuditBucket: by the stored bytes' hash."""
+    return f"{_make_partition('quarantine', vcenter, cluster)}{stored_sha256}.json.gz"
 
 
 def make_record_prefix(vcenter: str, cluster: str) -> str:
-    """AuditBucket: where the records of one log lie."""
-    return _partition("records", vcenter, cluster)
+    """Make the prefix of the records of one log in the AuditBucket."""
+    return _make_partition("records", vcenter, cluster)
 
 
 def make_record_key(vcenter: str, cluster: str, seq: int) -> str:
-    """AuditBucket: one record. The key is the lock: only one writer can create it."""
+    """Make the key of a record in the AuditBucket. It is the lock: only one writer can create it."""
     return f"{make_record_prefix(vcenter, cluster)}{seq:010d}.json"
 
 
 def make_state_key(vcenter: str, cluster: str) -> str:
-    """StateBucket: the cache of one log."""
-    return f"state/{encode_key_part(vcenter)}/{_log_part(cluster)}.json"
+    """Make the key of the cached state of one log in the StateBucket."""
+    return f"state/{encode_key_part(vcenter)}/{_encode_log_name(cluster)}.json"
 
 
 def make_breaker_key(vcenter: str) -> str:
-    """StateBucket: the password that was refused, by its version."""
+    """Make the key in the StateBucket that tells which version of a password was refused."""
     return f"breaker/{encode_key_part(vcenter)}.json"
 
 
 def make_delivery_key(event_id: str, route: str) -> str:
-    """AuditBucket: that an event reached a route."""
+    """Make the key in the AuditBucket that tells that an event reached a route."""
     return f"deliveries/{encode_key_part(event_id)}/{encode_key_part(route)}.json"
 
 
-def _uuid(*parts: str) -> str:
+def _make_uuid(*parts: str) -> str:
     return str(uuid5(NAMESPACE, "/".join(encode_key_part(part) for part in parts)))
 
 
 def make_request_id(run_id: str, vcenter: str, cluster: str) -> str:
-    """The id of one cluster's request within a run: the same each time the run is repeated."""
-    return _uuid(run_id, vcenter, cluster)
+    """Make the id of one cluster's request within a run: the same each time the run is repeated."""
+    return _make_uuid(run_id, vcenter, cluster)
 
 
 def make_next_request_id(request: str, why: str) -> str:
-    """The id of a request that follows from another one, such as its second try."""
-    return _uuid(request, why)
+    """Make the id of a request that follows from another one, such as its second try."""
+    return _make_uuid(request, why)
 
 
 def make_check_id(vcenter: str, cluster: str, seq: int) -> str:
-    """The id of the check that record ``seq`` of a log tells of."""
-    return _uuid(vcenter, cluster, str(seq))
+    """Make the id of the check that left record ``seq`` of a log."""
+    return _make_uuid(vcenter, cluster, str(seq))
 
 
 def make_event_id(check: str, event_type: str) -> str:
-    """The id of a check's event: published twice, it is still the same event."""
-    return _uuid(check, event_type)
+    """Make the id of a check's event: the same if it is published twice."""
+    return _make_uuid(check, event_type)
 
 
 def make_fingerprint(family: str, kind: str, subject: str) -> str:
-    """32 digits that name a finding for as long as it lives: one subject has one finding of a kind."""
+    """Make the 32 digits that name a finding as long as it lives: one subject has one finding of a kind."""
     return compute_digest([family, kind, subject])[:32]

@@ -6,14 +6,14 @@ from typing import Final
 
 
 def format_time(moment: datetime) -> str:
-    """``2026-11-23T02:14:00.000Z``; raises ``ValueError`` for a time without a zone."""
+    """Format a time as ``2026-11-23T02:14:00.000Z``; raises ``ValueError`` for one without a zone."""
     if moment.tzinfo is None:
         raise ValueError("a time without a zone")
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_time(text: str) -> datetime:
-    """An aware time in UTC from any RFC 3339 text; raises ``ValueError`` for anything else."""
+    """Parse any RFC 3339 text into an aware time in UTC; raises ``ValueError`` for anything else."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"a time without a zone: {text}")
@@ -21,10 +21,10 @@ def parse_time(text: str) -> datetime:
 
 
 JITTER_PART: Final = 10
-"""A delay grows by up to a tenth. It never shrinks: what must be met twice, must be so far apart."""
+"""A delay grows by up to a tenth. It never shrinks: it is the least time between two tries."""
 
 
 def add_jitter(delay_seconds: int, seed: str) -> int:
-    """The delay, longer by up to a tenth of itself: the same for the same ``seed``, even over many."""
+    """Add up to a tenth to a delay: the same for the same ``seed``, evenly spread over different ones."""
     share = int.from_bytes(sha256(seed.encode("utf-8", "surrogatepass")).digest()[:4]) / 2**32
     return delay_seconds + int((delay_seconds // JITTER_PART + 1) * share)

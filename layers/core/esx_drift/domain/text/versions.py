@@ -14,42 +14,42 @@ _AFTER_DIGITS = ":"
 
 
 def compare_versions(old: str, new: str) -> VersionOrder:
-    """Whether ``new`` is older or newer than ``old``.
+    """Compare two versions: whether ``new`` is older or newer than ``old``.
 
     Unordered: one of them is empty, a number meets a word at the same place, or only what separates the
     runs differs. Of two versions of which one begins like the other, the longer is newer.
     """
-    seen = False
+    has_runs = False
     for left, right in zip_longest(_RUNS.finditer(old), _RUNS.finditer(new)):
         if left is None or right is None:
-            return "unordered" if not seen else "newer" if left is None else "older"
-        seen = True
+            return "unordered" if not has_runs else "newer" if left is None else "older"
+        has_runs = True
         before, after = left[0], right[0]
         if before == after:
             continue
         numbers = (before < _AFTER_DIGITS) + (after < _AFTER_DIGITS)
         if numbers == 1:
             return "unordered"
-        if numbers and _number(before) == _number(after):
+        if numbers and _make_number_key(before) == _make_number_key(after):
             continue
-        rises = _number(before) < _number(after) if numbers else before < after
+        rises = _make_number_key(before) < _make_number_key(after) if numbers else before < after
         return "newer" if rises else "older"
     return "unordered"
 
 
-def _number(digits: str) -> tuple[int, str]:
-    """A number by its length and then by its digits: an ``int`` of 10,000 digits is slow, or refused."""
+def _make_number_key(digits: str) -> tuple[int, str]:
+    """Make a key by length and then by digits: an ``int`` of 10,000 digits is slow, or refused."""
     significant = digits.lstrip("0")
     return len(significant), significant
 
 
 def make_natural_key(text: str) -> NaturalKey:
-    """A key that sorts ``host-9`` before ``host-16``; different texts never compare equal."""
+    """Make a key that sorts ``host-9`` before ``host-16``; different texts never compare equal."""
     parts: list[str | tuple[int, str]] = [*_DIGITS.split(text)]
-    parts[1::2] = [_number(str(part)) for part in parts[1::2]]
+    parts[1::2] = [_make_number_key(str(part)) for part in parts[1::2]]
     return parts, text
 
 
 def sort_naturally(texts: Iterable[str]) -> list[str]:
-    """The texts in the order a person expects."""
+    """Sort texts as a person expects it: ``host-9`` before ``host-16``."""
     return sorted(texts, key=make_natural_key)
