@@ -16,9 +16,8 @@ from esx_drift.checking.checker import Checker
 from esx_drift.contracts import parse_json, require_valid
 from esx_drift.doctoring.examination import DoctorReply
 from esx_drift.domain.stored.types import CheckRequest, Record
-from esx_drift.runtime.metrics import count_metric
 from esx_drift.runtime.runtime import open_runtime
-from esx_drift.runtime.sqs_batch import SqsBatch
+from esx_drift.runtime.sqs_batch import SqsBatch, count_metric
 
 TIME_FOR_ONE_MS = 120_000
 """A check whose vCenter is slow at each call, and its session's end. With less time, it is put off."""

@@ -16,9 +16,8 @@ from esx_drift.adapters.aws_clients import sqs
 from esx_drift.contracts import parse_json, require_valid
 from esx_drift.dispatching.dispatcher import Dispatcher
 from esx_drift.domain.dispatching.run import DispatchReply, Run
-from esx_drift.runtime.metrics import count_metric
 from esx_drift.runtime.runtime import open_runtime
-from esx_drift.runtime.sqs_batch import SqsBatch
+from esx_drift.runtime.sqs_batch import SqsBatch, count_metric
 
 if TYPE_CHECKING:
     from esx_drift.domain.stored.types import RetryRequest

@@ -23,8 +23,7 @@ from esx_drift.config import NotifierConfig
 from esx_drift.doctoring.examination import DoctorReply
 from esx_drift.errors import EsxDriftError, TransientError
 from esx_drift.notifying.notifier import Notifier, parse_event
-from esx_drift.runtime.metrics import count_metric
-from esx_drift.runtime.sqs_batch import SqsBatch
+from esx_drift.runtime.sqs_batch import SqsBatch, count_metric
 
 TIME_FOR_ONE_MS = 40_000
 """Three tries of one message, with what Slack asks to wait between them. With less time, it goes back."""

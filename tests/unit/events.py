@@ -6,10 +6,9 @@ from typing import Any, cast
 
 from esx_drift.domain.findings.kinds import FINDING_KINDS
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_fingerprint
-from esx_drift.domain.stored.records import RecordHeading, build_record
+from esx_drift.domain.stored.records import RecordHeading, build_empty_state, build_record
 from esx_drift.domain.stored.types import Change, Event, Finding, LogState, Record
 from esx_drift.domain.text.times import parse_time
-from esx_drift.journal import build_empty_state
 from esx_drift.messages.publication import build_publishable_events
 from hypothesis import strategies as st
 

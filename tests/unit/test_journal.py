@@ -14,9 +14,10 @@ from esx_drift.domain.stored.identifiers import (
     make_record_key,
     make_state_key,
 )
+from esx_drift.domain.stored.records import build_empty_state
 from esx_drift.domain.stored.types import Record
 from esx_drift.errors import StoreConflict, TopicUnavailable
-from esx_drift.journal import MAX_ANSWERED_REQUESTS, Position, RecordedAnswer, Reschedule, build_empty_state
+from esx_drift.journal import MAX_ANSWERED_REQUESTS, Position, RecordedAnswer, Reschedule
 
 from tests.unit.logs import (
     CLUSTER,

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import overload
 
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, compute_digest, make_record_key
+from esx_drift.domain.stored.records import build_empty_state
 from esx_drift.domain.stored.types import Answered, CheckRequest, LogState, Record, StateFile
 from esx_drift.errors import StoreConflict, TopicUnavailable
 from esx_drift.messages.publication import build_publishable_events
@@ -25,6 +26,7 @@ from esx_drift.ports import Store, Topic
 
 MAX_APPEND_ATTEMPTS = 3
 """How often a lost race is run again before the message goes back to its queue."""
+
 
 MAX_ANSWERED_REQUESTS = 20
 """How many answered requests a log remembers; SQS delivers again within hours, not within 20 checks."""
@@ -90,32 +92,6 @@ class _CachedState:
     etag: str | None
     behind: bool
     """Whether the object in S3 is missing, or older than this."""
-
-
-def build_empty_state() -> LogState:
-    """The ``after`` of a log without a record."""
-    return {
-        "schema_version": 1,
-        "cluster_name": None,
-        "instance_uuid": None,
-        "seal": None,
-        "snapshot": None,
-        "first_look_at": None,
-        "last_look_at": None,
-        "last_taken": None,
-        "coverage": None,
-        "findings": {},
-        "suspects": {},
-        "accepted": {},
-        "departed": {},
-        "uncovered_since": {},
-        "blind_since": None,
-        "notices": [],
-        "maintenance": None,
-        "rollout": None,
-        "clusters": None,
-        "answered": [],
-    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,9 @@ from esx_drift.domain.stored.identifiers import (
     make_record_key,
     make_state_key,
 )
-from esx_drift.domain.stored.records import build_record
+from esx_drift.domain.stored.records import build_empty_state, build_record
 from esx_drift.domain.stored.types import Record, Snapshot, StateFile
 from esx_drift.errors import ContractViolation, StoreConflict, StoreUnavailable
-from esx_drift.journal import build_empty_state
 
 from tests.unit.logs import CLUSTER, VCENTER, buckets, heading_of, request
 

@@ -7,7 +7,7 @@ import boto3
 import pytest
 from esx_drift.adapters.queues import SqsQueue
 from esx_drift.contracts import list_violations
-from esx_drift.domain.dispatching.follow_up_requests import MAX_SQS_DELAY_SECONDS, build_retry_request
+from esx_drift.domain.dispatching.run import MAX_SQS_DELAY_SECONDS, build_retry_request
 from esx_drift.errors import QueueUnavailable
 
 from tests.unit.logs import request

@@ -10,7 +10,7 @@ from esx_drift.domain.stored.identifiers import (
     compute_sha256,
     make_record_prefix,
 )
-from esx_drift.journal import build_empty_state
+from esx_drift.domain.stored.records import build_empty_state
 
 from tests.unit.checking.world import PROD_A, PROD_B, World
 

@@ -19,9 +19,8 @@ from esx_drift.domain.stored.identifiers import (
     make_snapshot_key,
     make_state_key,
 )
-from esx_drift.domain.stored.records import build_record
+from esx_drift.domain.stored.records import build_empty_state, build_record
 from esx_drift.domain.stored.types import Family, Finding, FindingKind, LogState, Outcome, Severity, Snapshot
-from esx_drift.journal import build_empty_state
 
 from tests.unit.cli.conftest import Run
 from tests.unit.fleets import fleet

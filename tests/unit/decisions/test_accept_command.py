@@ -2,7 +2,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
-from esx_drift.journal import build_empty_state
+from esx_drift.domain.stored.records import build_empty_state
 
 from tests.lab.demo.timeline import BY_HAND, FOOTHOLD, I40EN
 from tests.unit.checking.reading import open_kinds

@@ -3,7 +3,7 @@
 from threading import Semaphore
 
 import pytest
-from esx_drift.domain.dispatching.follow_up_requests import build_retry_request
+from esx_drift.domain.dispatching.run import build_retry_request
 from esx_drift.errors import TransientError
 
 from tests.simulator import fault_kinds

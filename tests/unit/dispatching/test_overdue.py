@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from esx_drift.domain.stored.identifiers import compute_digest
+from esx_drift.domain.stored.records import build_empty_state
 from esx_drift.domain.stored.types import Finding, FindingKind, LogState
 from esx_drift.domain.text.times import format_time
-from esx_drift.journal import build_empty_state
 
 from tests.unit.checking.reading import moved, open_kinds
 from tests.unit.dispatching.world import World

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from esx_drift.domain.dispatching.follow_up_requests import MAX_SQS_DELAY_SECONDS
+from esx_drift.domain.dispatching.run import MAX_SQS_DELAY_SECONDS
 from esx_drift.domain.stored.identifiers import encode_canonical_json, encode_key_part
 from esx_drift.domain.stored.types import CheckRequest, RetryRequest
 from esx_drift.errors import QueueUnavailable

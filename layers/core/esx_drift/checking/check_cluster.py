@@ -20,6 +20,7 @@ from esx_drift.domain.fleet.fleet import VCenterSettings
 from esx_drift.domain.images.consistency import list_document_inconsistencies
 from esx_drift.domain.images.document import Document
 from esx_drift.domain.images.report import Report, read_report
+from esx_drift.domain.stored.records import build_empty_state
 from esx_drift.domain.stored.types import CheckRequest, Finding
 from esx_drift.domain.text.times import parse_time
 from esx_drift.errors import (
@@ -32,7 +33,7 @@ from esx_drift.errors import (
     SecretInvalid,
     VCenterReplaced,
 )
-from esx_drift.journal import Draft, Journal, Position, Reschedule, build_empty_state
+from esx_drift.journal import Draft, Journal, Position, Reschedule
 from esx_drift.ports import ReportReply, Runtime
 
 LOGIN_FAILURES = (LoginRefused, LoginSuspended, SecretInvalid)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from esx_drift.checking.check_cluster import ClusterCheck
 from esx_drift.checking.record_decision import DecisionRecorder
-from esx_drift.domain.dispatching.follow_up_requests import build_retry_request, choose_pause_seconds
+from esx_drift.domain.dispatching.run import build_retry_request, choose_pause_seconds
 from esx_drift.domain.fleet.fleet import VCenterSettings
 from esx_drift.domain.stored.identifiers import make_next_request_id
 from esx_drift.domain.stored.types import CheckRequest, Failure, Record

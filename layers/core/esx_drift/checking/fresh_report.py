@@ -1,9 +1,9 @@
-"""The draft of a check that took a fresh report: snapshot, changes, findings, and what the log keeps."""
+"""The draft of a check that took a fresh report: its outcome, findings, and what the log keeps."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from esx_drift.checking.baseline import Baseline, BaselineReader, build_blob, describe_blob
+from esx_drift.checking.baseline import ComparedReport, build_blob, compare_report, describe_blob
 from esx_drift.checking.context import CheckContext
 from esx_drift.checking.no_observation import build_report_facts, find_last_seen
 from esx_drift.domain.findings.kinds import LOOK_KINDS
@@ -15,8 +15,7 @@ from esx_drift.domain.host_history import (
     update_departed,
     update_uncovered_since,
 )
-from esx_drift.domain.images.report import Report, list_uncovered_hosts, measure_coverage
-from esx_drift.domain.images.snapshot import build_snapshot, compute_seal
+from esx_drift.domain.images.report import Report
 from esx_drift.domain.stored.identifiers import (
     compute_sha256,
     encode_canonical_json,
@@ -24,88 +23,16 @@ from esx_drift.domain.stored.identifiers import (
     make_snapshot_key,
 )
 from esx_drift.domain.stored.types import (
-    Change,
-    Coverage,
     LastTaken,
     LogState,
     Outcome,
     Record,
     ResolvedBecause,
-    Snapshot,
     StoredObject,
-    UncoveredHost,
 )
 from esx_drift.domain.text.times import format_time
 from esx_drift.journal import Blob, Draft
 from esx_drift.ports import InventoryEntry, ReportReply, Store
-
-
-@dataclass(frozen=True, slots=True)
-class ComparedReport:
-    """A fresh report against what was known.
-
-    ``state`` is what the check began from, in today's canonical form; ``blobs``: what was converted for it.
-    ``baseline`` is none where nothing had to be compared.
-    """
-
-    snapshot: Snapshot
-    seal: str
-    state: LogState
-    baseline: Snapshot | None
-    blobs: tuple[Blob, ...]
-    changes: list[Change]
-    coverage: Coverage
-    uncovered: list[UncoveredHost]
-
-    @property
-    def is_blind(self) -> bool:
-        """Whether there are hosts and the report covers none: that is no look."""
-        return self.coverage["covered"] == 0 and self.coverage["hosts"] > 0
-
-
-def compare_report(
-    context: CheckContext, store: Store, report: Report, inventory: Mapping[str, InventoryEntry]
-) -> ComparedReport:
-    """Compare a report with the baseline; snapshots are read only where they are needed."""
-    reader = BaselineReader(store, context.vcenter.name, context.request["cluster"])
-    known = context.after["snapshot"]
-    coverage = measure_coverage(report, inventory)
-    partial = coverage["covered"] < coverage["hosts"]
-    baseline = reader.read(context.after) if known and partial else None
-    names = {host.id: host.name for host in inventory.values()}
-    snapshot = build_snapshot(report, baseline.snapshot if baseline else None, names)
-    seal = compute_seal(snapshot)
-    sees = coverage["covered"] > 0 or coverage["hosts"] == 0
-    if known and sees and seal != context.after["seal"]:
-        baseline = baseline or reader.read(context.after)
-    state = baseline.state if baseline else context.after
-    is_new = baseline is not None and sees and seal != state["seal"]
-    return ComparedReport(
-        snapshot=snapshot,
-        seal=seal,
-        state=state,
-        baseline=baseline.snapshot if baseline else None,
-        blobs=baseline.blobs if baseline else (),
-        changes=_list_changes(reader, baseline, snapshot, report.runs.keys()) if baseline and is_new else [],
-        coverage=coverage,
-        uncovered=list_uncovered_hosts(report, inventory),
-    )
-
-
-def _list_changes(
-    reader: BaselineReader, baseline: Baseline, snapshot: Snapshot, covered: Collection[str]
-) -> list[Change]:
-    # Imported late: a check that finds nothing new must not pay for the machinery of comparing.
-    from esx_drift.domain.changes.compare import compare_snapshots  # noqa: PLC0415  # see the line above
-    from esx_drift.domain.changes.returned_hosts import DepartedHost  # noqa: PLC0415  # see the line above
-
-    names = {host["name"].casefold() for host in snapshot["hosts"].values()}
-    departed: dict[str, DepartedHost] = {}
-    for host, gone in baseline.state["departed"].items():
-        if host in snapshot["hosts"] or gone["name"].casefold() in names:
-            images = reader.read_snapshot(baseline, gone["snapshot"])["images"]
-            departed[host] = DepartedHost(gone["name"], images[gone["image"]] if gone["image"] else None)
-    return compare_snapshots(baseline.snapshot, snapshot, departed, covered)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from esx_drift.domain.decisions import (
     refuse_to_retire,
     strike_off_cluster,
 )
-from esx_drift.domain.dispatching.follow_up_requests import build_retire_requests
+from esx_drift.domain.dispatching.run import build_retire_requests
 from esx_drift.domain.fleet.fleet import VCenterSettings, find_excluding_pattern
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_next_request_id
 from esx_drift.domain.stored.records import RecordHeading, build_record

@@ -16,7 +16,7 @@ from esx_drift.adapters.queues import SqsQueue
 from esx_drift.cli.aws import explain_aws_errors, make_clients, read_stack_outputs
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
-from esx_drift.domain.stored.requests import build_check_request
+from esx_drift.domain.stored.records import build_check_request
 from esx_drift.domain.text.wording import join_names
 
 if TYPE_CHECKING:

@@ -4,20 +4,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from esx_drift.dispatching.cluster_logs import ClusterLogs
-from esx_drift.dispatching.vcenter_listing import VCenterListing, list_vcenter
-from esx_drift.domain.dispatching.follow_up_requests import (
-    UNWATCHED_DETAIL,
-    choose_pause_seconds,
-    is_ailing,
-    is_retried,
-)
+from esx_drift.dispatching.vcenter_listing import ClusterLogs, VCenterListing, list_vcenter
 from esx_drift.domain.dispatching.known_clusters import find_seen_since, list_unwatched_clusters
 from esx_drift.domain.dispatching.listing import ReconciledListing, list_retired_by_pattern, reconcile_listing
 from esx_drift.domain.dispatching.run import (
+    UNWATCHED_DETAIL,
     Run,
     build_blank_dispatch,
     build_expected_clusters,
+    choose_pause_seconds,
+    is_ailing,
+    is_retried,
     select_clusters,
 )
 from esx_drift.domain.findings.condition import Condition

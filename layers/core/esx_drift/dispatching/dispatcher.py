@@ -10,11 +10,16 @@ from dataclasses import dataclass
 from aws_lambda_powertools import Logger
 
 from esx_drift.dispatching.dispatch_vcenter import VCenterDispatch
-from esx_drift.domain.dispatching.follow_up_requests import build_retire_requests, build_retry_request
-from esx_drift.domain.dispatching.run import DispatchReply, Run, list_failed_dispatches
+from esx_drift.domain.dispatching.run import (
+    DispatchReply,
+    Run,
+    build_retire_requests,
+    build_retry_request,
+    list_failed_dispatches,
+)
 from esx_drift.domain.fleet.fleet import VCenterSettings
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
-from esx_drift.domain.stored.requests import build_check_request
+from esx_drift.domain.stored.records import build_check_request
 from esx_drift.domain.stored.types import CheckRequest, Dispatch, ExpectedCluster, Record, RetryRequest
 from esx_drift.errors import RequestRefused, TransientError
 from esx_drift.journal import Journal, RecordedAnswer

@@ -1,12 +1,20 @@
-"""What the dispatcher asks a vCenter: who it is, what time it has, which clusters it lists."""
+"""What the dispatcher asks a vCenter, and what the clusters' own logs say as far as a listing has to know it."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
+from esx_drift.domain.dispatching.known_clusters import OVERDUE_INTERVALS, list_overdue_conditions
+from esx_drift.domain.dispatching.listing import ReconciledListing
+from esx_drift.domain.findings.condition import Condition
+from esx_drift.domain.findings.kinds import HIDING_KINDS
 from esx_drift.domain.findings.vcenter_failures import require_same_vcenter
-from esx_drift.domain.stored.types import ClockFacts, VCenterIdentity
+from esx_drift.domain.stored.types import ClockFacts, Finding, LogState, VCenterIdentity
+from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.vcenter_api import require_supported_release
 from esx_drift.errors import VCENTER_FAILURES
-from esx_drift.ports import VCenters, VCenterSession
+from esx_drift.journal import Journal
+from esx_drift.ports import Runtime, VCenters, VCenterSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +49,55 @@ def _standalone(session: VCenterSession) -> tuple[int | None, list[str]]:
         return session.standalone_hosts(), []
     except VCENTER_FAILURES as error:
         return None, [f"hosts in no cluster were not counted: {error.message}"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterLogs:
+    """The logs of one vCenter's clusters. They are read only where something is amiss."""
+
+    runtime: Runtime
+    vcenter: str
+
+    def read_state(self, cluster: str) -> LogState:
+        """What the next check of the cluster begins from."""
+        return Journal(self.runtime.store, self.runtime.topic, self.vcenter, cluster).read_state()
+
+    def drop_already_reported(
+        self, conditions: Iterable[Condition], findings: Mapping[str, Finding]
+    ) -> list[Condition]:
+        """Without clusters that a check met as gone, or hidden, before the listing did: their logs tell it.
+
+        What the vCenter's own log tells already (``findings``), it goes on telling.
+        """
+        return [
+            one
+            for one in conditions
+            if one.kind != "cluster-missing" or one.fingerprint in findings or not self._tells(one.subject)
+        ]
+
+    def list_overdue(
+        self,
+        reconciled: ReconciledListing,
+        findings: Iterable[Finding],
+        seen_at: str,
+        now: datetime,
+        hours: int,
+    ) -> list[Condition]:
+        """The clusters that nobody looked at within 3 intervals of so many hours, though they are listed.
+
+        ``seen_at`` is since when the vCenter is seen without an outage. Those told as overdue (``findings``)
+        are asked in any case.
+        """
+        limit = now - OVERDUE_INTERVALS * timedelta(hours=hours)
+        told = {one["subject"] for one in findings if one["kind"] == "check-overdue"}
+        logs = {
+            cluster: self.read_state(cluster)
+            for cluster in reconciled.list_listed_before(limit)
+            if cluster in told or parse_time(seen_at) < limit
+        }
+        return list_overdue_conditions(reconciled.expected, logs, limit)
+
+    def _tells(self, cluster: str) -> bool:
+        return any(
+            finding["kind"] in HIDING_KINDS for finding in self.read_state(cluster)["findings"].values()
+        )

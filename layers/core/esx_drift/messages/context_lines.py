@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from esx_drift.domain.dispatching.follow_up_requests import UNWATCHED_DETAIL
+from esx_drift.domain.dispatching.run import UNWATCHED_DETAIL
 from esx_drift.domain.findings.kinds import OUTAGE_KINDS
 from esx_drift.domain.stored.types import EventData, Finding, rank_severity
 from esx_drift.domain.text.times import parse_time

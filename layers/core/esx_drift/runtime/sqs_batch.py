@@ -8,20 +8,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Logger, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, ExceptionInfo, FailureResponse
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 
 from esx_drift.errors import ContractViolation, EsxDriftError, OutOfTime, RequestRefused
-from esx_drift.runtime.metrics import count_metric
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
+
 MESSAGE_ERRORS = (ContractViolation, RequestRefused)
 """Errors of the message. A secret or a webhook that is wrong is mended by a person: that is waited for."""
+
 
 MESSAGE_LOG_KEYS = ("message_id", "run_id", "vcenter", "cluster")
 """What a handler may append to each line of the log about one message."""
@@ -108,3 +110,10 @@ class _Batch(BatchProcessor):
         """Powertools' own hook."""
         self._failed(record, exception[1])
         return super().failure_handler(record, exception)
+
+
+def count_metric(metric: str, value: int = 1, **dimensions: str) -> None:
+    """Count something of this function (dimension ``service``), at once: also if it fails afterwards."""
+    with single_metric(name=metric, unit=MetricUnit.Count, value=value) as made:
+        for name, said in dimensions.items():
+            made.add_dimension(name, said)

@@ -14,8 +14,8 @@ from esx_drift.domain.images.snapshot_upgrade import (
     upgrade_snapshot,
 )
 from esx_drift.domain.stored.identifiers import compute_digest
+from esx_drift.domain.stored.records import build_empty_state
 from esx_drift.domain.stored.types import LogState, Snapshot, StoredObject
-from esx_drift.journal import build_empty_state
 from hypothesis import given, settings
 
 from tests.unit.domain.changes.clusters import (

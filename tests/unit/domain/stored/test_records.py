@@ -4,8 +4,7 @@ from datetime import UTC, datetime
 
 from esx_drift.contracts import list_violations
 from esx_drift.domain.stored.identifiers import make_check_id
-from esx_drift.domain.stored.records import build_record
-from esx_drift.journal import build_empty_state
+from esx_drift.domain.stored.records import build_empty_state, build_record
 
 from tests.unit.logs import heading_of
 

@@ -1,11 +1,19 @@
-"""One run of the dispatcher: what it was asked for, what it means to do on a vCenter, what it answers."""
+"""One run of the dispatcher: what it was asked for, what it means to do on a vCenter, and the requests that follow from it."""
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, Literal, TypedDict
 
-from esx_drift.domain.stored.identifiers import make_request_id
-from esx_drift.domain.stored.types import Dispatch, ExpectedCluster, Record
+from esx_drift.domain.findings.kinds import LOGIN_KINDS
+from esx_drift.domain.stored.identifiers import make_next_request_id, make_request_id
+from esx_drift.domain.stored.records import build_check_request
+from esx_drift.domain.stored.types import CheckRequest, Decision, Dispatch, ExpectedCluster, Record
+from esx_drift.domain.text.times import add_jitter
+
+if TYPE_CHECKING:
+    from esx_drift.domain.stored.types import Failure, LogState, RetryRequest
+
 
 type Trigger = Literal["schedule", "retry", "direct"]
 
@@ -109,3 +117,94 @@ def list_failed_dispatches(run: Run, record: Record, expected: list[ExpectedClus
 
 def _failed(vcenter: str, cluster: str | None, reason: str, message: str) -> FailedDispatch:
     return {"vcenter": vcenter, "cluster": cluster, "reason": reason, "message": message}
+
+
+DECIDED_BY_FLEET_FILE = "the fleet file"
+"""Who retires what a pattern leaves out."""
+
+
+def build_retire_requests(record: Record, now: datetime) -> list[CheckRequest]:
+    """A request for each cluster that this record of a vCenter's own log retired.
+
+    The same ids each time they are made of the same record. A cluster that is new and left out at once was
+    never watched: there is nothing to close.
+    """
+    return [
+        build_check_request(
+            "retire",
+            make_next_request_id(record["request_id"], f"retire {cluster}"),
+            record["run_id"],
+            record["vcenter"],
+            (cluster, entry["name"]),
+            now,
+            decision=_build_decision(record, cluster),
+        )
+        for cluster, entry in (record["after"]["clusters"] or {}).items()
+        if entry["retired_at"] == record["checked_at"] != entry["first_listed_at"]
+    ]
+
+
+def _build_decision(record: Record, cluster: str) -> Decision:
+    decided = record["decision"]
+    if decided is not None:
+        return {
+            "by": decided["by"],
+            "reason": decided["reason"],
+            "shown_at": decided["shown_at"],
+            "hosts": {},
+            "instance_uuid": decided["instance_uuid"],
+        }
+    dispatch = record["dispatch"]
+    patterns = {one["cluster"]: one["pattern"] for one in dispatch["excluded"]} if dispatch else {}
+    return {
+        "by": DECIDED_BY_FLEET_FILE,
+        "reason": patterns[cluster],
+        "shown_at": None,
+        "hosts": {},
+        "instance_uuid": None,
+    }
+
+
+UNWATCHED_DETAIL: Final = "clusters_unwatched"
+"""The detail of a finding that left a whole vCenter unlisted; a listing that is only shrunk has none."""
+
+
+MAX_SQS_DELAY_SECONDS: Final = 900
+"""An SQS limit: DelaySeconds is 15 minutes at most."""
+
+
+_ENDING_BY_THEMSELVES: Final = LOGIN_KINDS | {"vcenter-authorization"}
+
+
+def build_retry_request(vcenter: str, run_id: str, attempt: int, reason: str) -> "RetryRequest":
+    """A retry after a run; asked for twice, it is the same run. Attempt 0 is what a checker asks for."""
+    return {
+        "schema_version": 1,
+        "vcenter": vcenter,
+        "run_id": make_next_request_id(run_id, f"retry {vcenter}"),
+        "attempt": attempt,
+        "reason": reason,
+    }
+
+
+def is_retried(before: "LogState", after: "LogState", attempt: int) -> bool:
+    """Whether a vCenter that failed is tried again; not by a run that is not part of a chain."""
+    return is_ailing(after) and (attempt > 0 or not is_ailing(before))
+
+
+def choose_pause_seconds(confirm_after_seconds: int, failure: "Failure", seed: str) -> int:
+    """When to try again after a failure: after ``confirm_after``, or later where the vCenter asked so."""
+    asked = int(failure["facts"].get("retry_after_seconds", 0))
+    return min(add_jitter(max(confirm_after_seconds, asked), seed), MAX_SQS_DELAY_SECONDS)
+
+
+def is_ailing(after: "LogState") -> bool:
+    """Whether a vCenter's own log says that it could not be listed, for a reason that may end any minute.
+
+    One that was replaced or is too old is not: only a person ends that, and the schedule will see it.
+    """
+    suspected = {suspect["kind"] for suspect in after["suspects"].values()}
+    return bool(suspected & LOGIN_KINDS) or any(
+        finding["kind"] in _ENDING_BY_THEMSELVES and UNWATCHED_DETAIL in finding["detail"]
+        for finding in after["findings"].values()
+    )
