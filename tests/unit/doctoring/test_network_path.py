@@ -208,7 +208,7 @@ def test_tls_within_the_tls_of_a_proxy(clinic: Clinic) -> None:
 )
 def test_addresses_are_spelt_as_in_a_url(target: Destination, address: str, hop: tuple[str, int]) -> None:
     """An IPv6 address in brackets; a proxy without a port is at its scheme's."""
-    assert (target.address, target.hop) == (address, hop)
+    assert (target.address, target.first_hop) == (address, hop)
 
 
 def test_a_name_that_no_name_server_could_know() -> None:

@@ -1,1 +1,1 @@
-"""One module for each system that is spoken to. They translate and decide nothing."""
+"""One module for each external system: it translates calls, answers and errors, and decides nothing."""

@@ -48,7 +48,7 @@ class S3Store:
         return None if stored is None else StoredState(_parse_state(stored.body), stored.etag)
 
     def put_state(self, state: StateFile, etag: str | None) -> str | None:
-        """Write the state if nobody did since; the new ETag, or none."""
+        """Write the state if nobody else did since it was read. The new ETag; None if somebody did."""
         key = make_state_key(state["vcenter"], state["cluster"])
         return self._state_objects.replace(key, encode_canonical_json(state), etag)
 

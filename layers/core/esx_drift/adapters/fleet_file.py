@@ -1,4 +1,4 @@
-"""The fleet file in the StateBucket. Nothing is cached: who reads it once an invocation reads what holds."""
+"""The fleet file in the StateBucket, read anew by each invocation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,7 +41,11 @@ class FleetFile:
         return self._objects.read(FLEET_KEY)
 
     def write(self, body: bytes, over: StoredObject | None) -> bool:
-        """Write it if it still is ``over`` (None: if there still is none); False if somebody was faster."""
+        """Write the file if it still is ``over`` (None: if there still is none).
+
+        Returns:
+            Whether it was written: False if somebody else was faster.
+        """
         etag = None if over is None else over.etag
         return self._objects.replace(FLEET_KEY, body, etag, "application/json") is not None
 
@@ -56,7 +60,7 @@ def parse_fleet(body: bytes) -> Fleet:
         document = parse_json(body)
     except ContractViolation as error:
         raise FleetInvalid(f"{FLEET_KEY} can't be read", (error.message,)) from error
-    faults = list_fleet_errors(document)
-    if faults:
-        raise FleetInvalid(f"{FLEET_KEY} is not a valid fleet file", tuple(faults))
+    problems = list_fleet_errors(document)
+    if problems:
+        raise FleetInvalid(f"{FLEET_KEY} is not a valid fleet file", tuple(problems))
     return build_fleet(cast("FleetDocument", document))

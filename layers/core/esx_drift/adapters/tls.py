@@ -1,4 +1,4 @@
-"""Whom TLS trusts: what the vCenter's secret says, never what this machine's environment says."""
+"""TLS contexts: trust comes from the vCenter's secret, never from this machine's environment."""
 
 import ssl
 from typing import Any
@@ -19,11 +19,14 @@ MALFORMED_CODES = frozenset({24, *range(79, 95)})
 
 
 def build_tls_context(ca_bundle: str | None, *, strict: bool) -> ssl.SSLContext:
-    """A context that verifies certificate and host name.
+    """Build a context that verifies certificate and host name.
 
-    It trusts ``ca_bundle`` (PEM) and nothing else, or without one the public CAs of certifi.
-    Python 3.13 sets VERIFY_X509_STRICT, which many a corporate CA fails; ``strict`` false clears only that.
-    Raises ``SecretInvalid`` for a bundle without a certificate.
+    Args:
+        ca_bundle: The only CAs that are trusted, as PEM; None: the public CAs of certifi.
+        strict: False clears VERIFY_X509_STRICT, which Python 3.13 sets and many corporate CAs fail.
+
+    Raises:
+        SecretInvalid: The bundle holds no certificate.
     """
     try:
         if ca_bundle is None:
@@ -38,13 +41,13 @@ def build_tls_context(ca_bundle: str | None, *, strict: bool) -> ssl.SSLContext:
 
 
 def _keep_ascii(pem: str) -> str:
-    # Comments between certificates may hold names in any script; Python takes only ASCII for PEM. An empty
-    # text must not stay empty: it would mean the machine's own authorities.
+    # Comments between certificates may hold any characters; Python takes only ASCII for PEM. And an empty
+    # text would mean the CAs of this machine.
     return pem.encode("ascii", "ignore").decode() or "\n"
 
 
 def find_certificate_remedy(error: ssl.SSLCertVerificationError) -> str:
-    """What to do about a certificate that was refused, as a sentence."""
+    """Say what to do about a certificate that was refused."""
     code = error.verify_code
     if code in UNTRUSTED_CODES:
         return "Put the certificate of the CA that signed it into the secret's ca_bundle."

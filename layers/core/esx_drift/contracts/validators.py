@@ -97,7 +97,7 @@ def reference_validator(schema: str) -> "Draft202012Validator":
 
 
 def _close_schema(schema: Json) -> Json:
-    """Close each object that lists its fields, each ``x-known`` list of values, and what may nest in itself."""
+    """Close each object that lists its fields, each ``x-known`` list, and what may nest in itself."""
     if isinstance(schema, list):
         return [_close_schema(part) for part in schema]
     if not isinstance(schema, dict):

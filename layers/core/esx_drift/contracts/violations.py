@@ -1,4 +1,4 @@
-"""What a schema refuses in an instance, and what a document holds beyond its schema, as lines for a person."""
+"""What a schema refuses, and what a document holds beyond its schema, as lines for a person."""
 
 import json
 from collections import Counter
@@ -68,7 +68,8 @@ def _list_lines(error: "ValidationError") -> Iterator[str]:
             yield f"{at}/{field}: expected no such field, got {shown}"
     else:
         validator = str(error.validator)
-        yield f"{at}: expected {_describe_expected(validator, asked)}, got {_describe_got(validator, asked, value)}"
+        expected, got = _describe_expected(validator, asked), _describe_got(validator, asked, value)
+        yield f"{at}: expected {expected}, got {got}"
 
 
 def _find_most_specific(error: "ValidationError") -> "ValidationError":

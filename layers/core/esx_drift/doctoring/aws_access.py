@@ -1,13 +1,14 @@
-"""What the checks need of AWS, tried from where they run and as their role; nothing is left behind."""
+"""The AWS access that checks need, tried with the function's own role and network; nothing is written."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from esx_drift.adapters.s3_objects import NO_SUCH_KEY, PRECONDITION_FAILED, get_error_code
 from esx_drift.adapters.topic import SnsTopic
 from esx_drift.config import LookingConfig
 from esx_drift.contracts import require_valid
@@ -33,7 +34,7 @@ AUDIT_KEYS = ("records/@doctor", "documents/@doctor", "snapshots/@doctor", "quar
 AWS_STEPS = ("StateBucket", "AuditBucket", "DriftTopic", "CheckQueue", "RetryQueue")
 DRILL_EVENT_TYPE = "esx-drift.report.drill"
 NO_ETAG = '"esx-drift-doctor"'
-NO_OBJECT_CODES = frozenset({"NoSuchKey", "PreconditionFailed"})
+NO_OBJECT_CODES = frozenset({NO_SUCH_KEY, PRECONDITION_FAILED})
 FORBIDDEN_CODES = frozenset({"AuthorizationError", "AccessDenied", "AccessDeniedException"})
 
 
@@ -48,7 +49,7 @@ class AwsDoctor:
     drill: "Event | None"
 
     def examine(self) -> list[StepResult]:
-        """A line a step; none needs another."""
+        """Take each step, whether or not another one failed. Returns a line for each."""
         exam = Examination("AWS", AWS_STEPS)
         for step in (
             lambda: self._try_bucket(self.config.state_bucket, STATE_KEYS),
@@ -68,10 +69,9 @@ class AwsDoctor:
             if not _is_refused(
                 partial(self.s3().put_object, Bucket=bucket, Key=key, Body=b"", IfMatch=NO_ETAG)
             ):
-                said = f"{bucket} took a write to {key} whose condition did not hold"
-                raise PermanentError(
-                    said, {FIX_FACT: "Use Amazon S3: the trail rests on conditional writes."}
-                )
+                sentence = f"{bucket} took a write to {key} whose condition did not hold"
+                fix = "Use Amazon S3: the trail rests on conditional writes."
+                raise PermanentError(sentence, {FIX_FACT: fix})
         return f"{bucket}: may be read and written to, on conditions"
 
     def _try_check_queue(self) -> str:
@@ -82,13 +82,14 @@ class AwsDoctor:
             return self._count_waiting(self.config.retry_queue_url)
         except ClientError as error:
             # The role may send, and need not be allowed to read: that SQS answered is what counts here.
-            if _code(error) not in FORBIDDEN_CODES:
+            if _read_code(error) not in FORBIDDEN_CODES:
                 raise
         return "SQS answers; only a check that meets an outage sends to it"
 
     def _count_waiting(self, url: str) -> str:
-        shown = self.sqs().get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
-        return f"{format_count(int(shown['Attributes']['ApproximateNumberOfMessages']), 'request')} waiting"
+        name: Literal["ApproximateNumberOfMessages"] = "ApproximateNumberOfMessages"
+        attributes = self.sqs().get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"]
+        return f"{format_count(int(attributes[name]), 'request')} waiting"
 
     def _try_topic(self) -> str:
         arn = self.config.drift_topic_arn
@@ -99,7 +100,7 @@ class AwsDoctor:
             self.sns().get_topic_attributes(TopicArn=arn)
         except ClientError as error:
             # The role may publish, and need not be allowed to read: that SNS answered is what counts here.
-            if _code(error) not in FORBIDDEN_CODES:
+            if _read_code(error) not in FORBIDDEN_CODES:
                 raise
         return "SNS answers; only --send tries to publish"
 
@@ -108,7 +109,7 @@ def _take_step(exam: Examination, step: Callable[[], str]) -> None:
     try:
         exam.add_ok(step())
     except ClientError as error:
-        code = _code(error)
+        code = _read_code(error)
         exam.add_failed(f"{error.operation_name} was refused: {code}", _find_aws_fix(code))
     except BotoCoreError as error:
         exam.add_failed(f"no answer: {type(error).__name__}", AWS_FIX)
@@ -117,19 +118,19 @@ def _take_step(exam: Examination, step: Callable[[], str]) -> None:
 
 
 def _is_refused(call: Callable[[], object]) -> bool:
-    """Whether S3 said that the object is not there, or not that one; what else it says is raised."""
+    """Whether S3 answers that there is no such object, or not with that ETag; other errors are raised."""
     try:
         call()
     except ClientError as error:
-        if _code(error) in NO_OBJECT_CODES:
+        if _read_code(error) in NO_OBJECT_CODES:
             return True
         raise
     return False
 
 
-def _code(error: ClientError) -> str:
+def _read_code(error: ClientError) -> str:
     # Of an answer that is not AWS's, botocore can tell nothing.
-    return error.response.get("Error", {}).get("Code", "no reason given")
+    return get_error_code(error) or "no reason given"
 
 
 def _find_aws_fix(code: str) -> str:
@@ -139,7 +140,7 @@ def _find_aws_fix(code: str) -> str:
 
 
 def build_drill_event(vcenter: str, run_id: str, now: datetime) -> "Event":
-    """An event that says nothing but that it is a drill; consumers ignore types that they don't know."""
+    """Build an event that is only a drill; consumers ignore types that they don't know."""
     data: EventData = {
         "schema_version": 1,
         "vcenter": vcenter,

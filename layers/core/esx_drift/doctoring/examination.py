@@ -1,4 +1,4 @@
-"""What the doctor says: one line for each step, about each vCenter, each route and AWS."""
+"""The doctor's results: one line for each step, about each vCenter, each route and AWS."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -46,44 +46,51 @@ class DoctorReply(TypedDict):
 
 @dataclass(slots=True)
 class Examination:
-    """The steps about one thing, in their order: each call makes the line of the next one."""
+    """The steps about one thing, in their order; each ``add_`` gives the result of the next step."""
 
     about: str
     steps: tuple[str, ...]
     lines: list[StepResult] = field(default_factory=list)
 
-    def add_ok(self, said: str) -> None:
-        """The step went well."""
-        self._add("ok", said)
+    def add_ok(self, sentence: str) -> None:
+        """Add that the step succeeded."""
+        self._add("ok", sentence)
 
-    def add_failed(self, said: str, fix: str) -> None:
-        """The step failed, and this is to be done about it."""
-        self._add("failed", said, fix)
+    def add_failed(self, sentence: str, fix: str) -> None:
+        """Add that the step failed, and what to do about it."""
+        self._add("failed", sentence, fix)
 
-    def add_untried(self, said: str) -> None:
-        """The step was left out."""
-        self._add("untried", said)
+    def add_untried(self, sentence: str) -> None:
+        """Add that the step was not taken."""
+        self._add("untried", sentence)
 
     def stop_for_time(self, fix: str) -> None:
-        """No further step can be begun, so that none is cut off; this is how to have them taken."""
+        """Add that no time is left for this step and all after it; ``fix`` says how to have them taken."""
         self._add("untried", NO_TIME, fix)
         while len(self.lines) < len(self.steps):
             self.add_untried(NO_TIME)
 
     def finish(self) -> list[StepResult]:
-        """All lines; what a failure left over is untried."""
-        last = self.lines[-1]["step"] if self.lines else ""
+        """Add what is left as untried, since the last step failed. Returns all lines."""
+        last_step = self.lines[-1]["step"] if self.lines else ""
         while len(self.lines) < len(self.steps):
-            self.add_untried(f"not tried, since it needs {last}")
+            self.add_untried(f"not tried, since it needs {last_step}")
         return self.lines
 
-    def _add(self, outcome: StepOutcome, said: str, fix: str = "") -> None:
+    def _add(self, outcome: StepOutcome, sentence: str, fix: str = "") -> None:
         step = self.steps[len(self.lines)]
-        self.lines.append({"about": self.about, "step": step, "outcome": outcome, "said": said, "fix": fix})
+        self.lines.append(
+            {"about": self.about, "step": step, "outcome": outcome, "said": sentence, "fix": fix}
+        )
 
 
 def find_fix(error: EsxDriftError, places: Mapping[str, str]) -> str:
-    """What a person can do about an error; ``places`` are those of ``next_steps.ADVICE``."""
+    """Find what a person can do about an error.
+
+    Args:
+        error: The error.
+        places: What fills the places ``{vcenter}``, ``{cluster}`` and ``{scope}`` of a finding kind's advice.
+    """
     if FIX_FACT in error.facts:
         return error.facts[FIX_FACT]
     if error.reason not in FINDING_KINDS:

@@ -1,4 +1,4 @@
-"""The last of a vCenter's steps: what only a cluster's own calls show, the extraction above all."""
+"""The last steps of a vCenter's examination: one cluster's report and, where allowed, an extraction."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,11 +42,11 @@ SEE_QUARANTINE_FIX = (
 
 @dataclass(frozen=True, slots=True)
 class AwaitedReport:
-    """A new report, completed after ``since``. ``kind`` and ``without`` say what it is if none came."""
+    """A new report, completed after ``since``. If none came: the kind of finding, and a sentence."""
 
     since: datetime
     kind: FindingKind
-    without: str
+    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,14 @@ class ExtractionDoctor:
     ends_at: datetime
 
     def examine(self, exam: Examination) -> None:
-        """The last three lines: two privileges, and the report that comes of them."""
-        last = self._read_report()
+        """Add the last three lines: two privileges, and the report."""
+        last_report = self._read_report()
         if not self.vcenter.extract:
             exam.add_ok(f"{PRIVILEGE_LIFECYCLE_SETTINGS}: may read the report of {self._name}")
             exam.add_untried("the fleet file says not to extract, so that there is no task to read")
-            self._add_report(exam, self.session.installed_images(self.cluster.id) if last is None else last)
+            self._add_report(
+                exam, self.session.installed_images(self.cluster.id) if last_report is None else last_report
+            )
             return
         try:
             submitted = self.session.extract(self.cluster.id)
@@ -80,7 +82,7 @@ class ExtractionDoctor:
             exam.add_untried(
                 f"{self._name} is busy with another operation: {clean_text(submitted.busy or '')}"
             )
-            self._add_report(exam, last, "busy, so that no new report was asked for; ")
+            self._add_report(exam, last_report, "busy, so that no new report was asked for; ")
             return
         task = self.session.task(submitted.task_id)
         if task is None:
@@ -100,16 +102,16 @@ class ExtractionDoctor:
             return None
 
     def _add_not_eligible(self, exam: Examination, error: NotEligible) -> None:
-        """A cluster that can't be extracted: on one that is managed by baselines no alarm is made of it."""
+        """Add that the cluster can't be extracted: no failure on one that is managed by baselines."""
         exam.add_ok(f"{PRIVILEGE_LIFECYCLE_SETTINGS}: may read the report of {self._name}")
         exam.add_untried("nothing was extracted, so that there is no task to read")
         if self.session.managed_by_image(self.cluster.id):
             raise error
-        why = clean_text(error.facts.get("vcenter_message") or error.message)
-        exam.add_ok(f"{self._name}: {NOT_ELIGIBLE_NOTE}: {why}")
+        reason = clean_text(error.facts.get("vcenter_message") or error.message)
+        exam.add_ok(f"{self._name}: {NOT_ELIGIBLE_NOTE}: {reason}")
 
     def _wait_for_task(self, task_id: str, task: ExtractionTask | None) -> ExtractionTask | None:
-        """The task once it has ended, or as it is when there is no time left."""
+        """Wait until the task has ended, or no time is left. Returns it as last read."""
         while task is not None and task.status in UNFINISHED_TASK_STATUSES and self.clock() < self.ends_at:
             self.pause(TASK_POLL_SECONDS)
             task = self.session.task(task_id)
@@ -136,14 +138,14 @@ class ExtractionDoctor:
             self._add_missing_report(exam, state, awaited)
             return
         if reply.cut:
-            said = f"{self._name}: the report is too large: more than {MAX_BODY_BYTES} bytes"
-            exam.add_failed(said, SEE_QUARANTINE_FIX)
+            sentence = f"{self._name}: the report is too large: more than {MAX_BODY_BYTES} bytes"
+            exam.add_failed(sentence, SEE_QUARANTINE_FIX)
             return
         try:
             report = read_report(read_document(reply.body))
         except ContractViolation as error:
-            said = f"{self._name}: the report is not what the API promises: {error.message}"
-            exam.add_failed(said, SEE_QUARANTINE_FIX)
+            sentence = f"{self._name}: the report is not what the API promises: {error.message}"
+            exam.add_failed(sentence, SEE_QUARANTINE_FIX)
             return
         if report.completion_time > reply.date + MAX_AHEAD:
             self._add_failure(
@@ -152,39 +154,39 @@ class ExtractionDoctor:
             return
         age = format_elapsed(format_time(report.completion_time), format_time(reply.date))
         if awaited is not None and report.completion_time < awaited.since:
-            self._add_failure(exam, awaited.kind, f"{awaited.without}, and the last report is {age} old")
+            self._add_failure(exam, awaited.kind, f"{awaited.sentence}, and the last report is {age} old")
             return
         self._add_coverage(
             exam, report, f"{state}report of {report.completion_time:%H:%M:%S} UTC, {age} old; "
         )
 
     def _add_missing_report(self, exam: Examination, state: str, awaited: AwaitedReport | None) -> None:
-        """No report: a failure where one should have come, unless there is no host that it could tell of."""
+        """Add that there is no report: a failure where one was awaited and the cluster has hosts."""
         if awaited is not None and self.session.hosts(self.cluster.id):
-            self._add_failure(exam, awaited.kind, f"{awaited.without}, and there is no earlier report")
+            self._add_failure(exam, awaited.kind, f"{awaited.sentence}, and there is no earlier report")
         else:
             exam.add_ok(f"{self._name}: {state}no report yet")
 
-    def _add_coverage(self, exam: Examination, report: Report, said: str) -> None:
+    def _add_coverage(self, exam: Examination, report: Report, age: str) -> None:
         inventory = {host.id: host for host in self.session.hosts(self.cluster.id)}
         coverage = measure_coverage(report, inventory)
-        missed = [
+        uncovered = [
             f"{clean_text(host['name'])} ({host['why']})" for host in list_uncovered_hosts(report, inventory)
         ]
-        unread = f", not {join_names(missed)}" if missed else ""
-        covered = f"{coverage['covered']} of {coverage['hosts']} hosts covered{unread}"
+        exceptions = f", not {join_names(uncovered)}" if uncovered else ""
+        coverage_text = f"{coverage['covered']} of {coverage['hosts']} hosts covered{exceptions}"
         if not inventory or coverage["covered"]:
-            exam.add_ok(f"{self._name}: {said}{covered}")
+            exam.add_ok(f"{self._name}: {age}{coverage_text}")
         elif report.status != ELIGIBILITY_CHECK_FAILURE:
-            self._add_failure(exam, "host-failed", f"{said}{covered}")
+            self._add_failure(exam, "host-failed", f"{age}{coverage_text}")
         elif self.session.managed_by_image(self.cluster.id):
-            self._add_failure(exam, "eligibility-failed", f"{said}{covered}")
+            self._add_failure(exam, "eligibility-failed", f"{age}{coverage_text}")
         else:
-            exam.add_ok(f"{self._name}: {NOT_ELIGIBLE_NOTE}; {said}{covered}")
+            exam.add_ok(f"{self._name}: {NOT_ELIGIBLE_NOTE}; {age}{coverage_text}")
 
-    def _add_failure(self, exam: Examination, kind: FindingKind, said: str) -> None:
+    def _add_failure(self, exam: Examination, kind: FindingKind, sentence: str) -> None:
         fix = FINDING_KINDS[kind].step.format(cluster=self._name, scope=self._name)
-        exam.add_failed(f"{self._name}: {said}", f"{fix[0].upper()}{fix[1:]}")
+        exam.add_failed(f"{self._name}: {sentence}", f"{fix[0].upper()}{fix[1:]}")
 
 
 def _build_awaited_report(since: datetime, task: ExtractionTask | None) -> AwaitedReport:

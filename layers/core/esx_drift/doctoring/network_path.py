@@ -1,4 +1,4 @@
-"""The way to a host, step by step over plain sockets: its name, a connection, its certificate."""
+"""The network path to a host, step by step over plain sockets: DNS, TCP (or a proxy), TLS."""
 
 import socket
 import ssl
@@ -24,7 +24,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where to, whom TLS trusts there, and through which proxy, if any."""
+    """A host and port, the CAs that TLS trusts there, and the proxy in between, if any."""
 
     host: str
     port: int
@@ -38,49 +38,51 @@ class Destination:
         return _format_address(self.host, self.port)
 
     @property
-    def hop(self) -> tuple[str, int]:
-        """Whom to connect to first: the host, or the proxy."""
+    def first_hop(self) -> tuple[str, int]:
+        """The host and port to connect to first: the proxy's, if there is one."""
         if self.proxy is None:
             return self.host, self.port
         parts = urlsplit(self.proxy)
         return parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
 
     @property
-    def through(self) -> str:
-        """Says that there is a proxy, if there is one."""
-        return f", through the proxy {_format_address(*self.hop)}" if self.proxy else ""
+    def proxy_note(self) -> str:
+        """The words that name the proxy; empty if there is none."""
+        return f", through the proxy {_format_address(*self.first_hop)}" if self.proxy else ""
 
 
-def examine_path(exam: Examination, target: Destination) -> None:
-    """Take the steps ``WAY_STEPS``.
+def examine_path(exam: Examination, destination: Destination) -> None:
+    """Take the steps ``PATH_STEPS`` and add their lines.
 
-    Raises ``VCenterUnreachable`` at the first that fails, or ``SecretInvalid`` for a bundle of no use.
+    Raises:
+        VCenterUnreachable: A step failed.
+        SecretInvalid: The secret's ca_bundle holds no certificate.
     """
-    exam.add_ok(_resolve_name(target))
-    with ExitStack() as ending:
-        connection = _connect(target, ending)
-        exam.add_ok(f"{target.address} takes connections{target.through}")
-        exam.add_ok(_check_certificate(target, connection, ending))
+    exam.add_ok(_resolve_name(destination))
+    with ExitStack() as resources:
+        connection = _connect(destination, resources)
+        exam.add_ok(f"{destination.address} takes connections{destination.proxy_note}")
+        exam.add_ok(_check_certificate(destination, connection, resources))
 
 
-def _resolve_name(target: Destination) -> str:
-    host, port = target.hop
+def _resolve_name(destination: Destination) -> str:
+    host, port = destination.first_hop
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         fix = "Correct the host in the secret, or have the name server of the network or VPC know it."
         raise _build_failure(
             "dns", f"the name {host} can't be resolved: {_describe_reason(error)}", fix
         ) from error
-    addresses = ", ".join(dict.fromkeys(str(address[0]) for *_, address in found))
-    return f"{'the proxy ' if target.proxy else ''}{host} is {addresses}"
+    addresses = ", ".join(dict.fromkeys(str(address[0]) for *_, address in infos))
+    return f"{'the proxy ' if destination.proxy else ''}{host} is {addresses}"
 
 
-def _connect(target: Destination, ending: ExitStack) -> socket.socket:
-    hop = target.hop
+def _connect(destination: Destination, resources: ExitStack) -> socket.socket:
+    hop = destination.first_hop
     try:
-        connection = ending.enter_context(socket.create_connection(hop, CONNECT_SECONDS))
-        return connection if target.proxy is None else _open_tunnel(target, connection, ending)
+        connection = resources.enter_context(socket.create_connection(hop, CONNECT_SECONDS))
+        return connection if destination.proxy is None else _open_tunnel(destination, connection, resources)
     except (OSError, HTTPException) as error:
         fix = "Open the way from the functions (their security group and routes in a VPC) to that port."
         raise _build_failure(
@@ -88,49 +90,55 @@ def _connect(target: Destination, ending: ExitStack) -> socket.socket:
         ) from error
 
 
-def _open_tunnel(target: Destination, connection: socket.socket, ending: ExitStack) -> socket.socket:
-    """The connection, once the proxy lets it through."""
-    parts = urlsplit(target.proxy or "")
+def _open_tunnel(destination: Destination, connection: socket.socket, resources: ExitStack) -> socket.socket:
+    """Ask the proxy for a tunnel. Returns the connection to use, which may be TLS to the proxy."""
+    parts = urlsplit(destination.proxy or "")
     if parts.scheme == "https":
-        context = build_tls_context(target.ca_bundle, strict=target.tls_strict)
-        connection = ending.enter_context(context.wrap_socket(connection, server_hostname=parts.hostname))
+        context = build_tls_context(destination.ca_bundle, strict=destination.tls_strict)
+        connection = resources.enter_context(context.wrap_socket(connection, server_hostname=parts.hostname))
     user = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
-    headers = {"Host": target.address, **make_headers(proxy_basic_auth=user)}
-    lines = [f"CONNECT {target.address} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    headers = {"Host": destination.address, **make_headers(proxy_basic_auth=user)}
+    lines = [
+        f"CONNECT {destination.address} HTTP/1.1",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
     connection.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
     answer = HTTPResponse(connection, method="CONNECT")
-    ending.callback(answer.close)
+    resources.callback(answer.close)
     answer.begin()
     if answer.status != HTTPStatus.OK:
-        raise ConnectionError(f"the proxy gives no way to {target.address}: {answer.status} {answer.reason}")
+        raise ConnectionError(
+            f"the proxy gives no way to {destination.address}: {answer.status} {answer.reason}"
+        )
     return connection
 
 
-def _check_certificate(target: Destination, connection: socket.socket, ending: ExitStack) -> str:
-    context = build_tls_context(target.ca_bundle, strict=target.tls_strict)
+def _check_certificate(destination: Destination, connection: socket.socket, resources: ExitStack) -> str:
+    context = build_tls_context(destination.ca_bundle, strict=destination.tls_strict)
     try:
-        certificate = _read_certificate(target, context, connection, ending)
+        certificate = _read_certificate(destination, context, connection, resources)
     except ssl.SSLCertVerificationError as error:
-        where = f"https://{target.host}/certs/download.zip"
+        where = f"https://{destination.host}/certs/download.zip"
         more = f" A vCenter's own CA: {where}" if error.verify_code in UNTRUSTED_CODES else ""
-        said = f"the certificate of {target.address} is refused: {error.verify_message}"
-        raise _build_failure("tls", said, f"{find_certificate_remedy(error)}{more}") from error
+        sentence = f"the certificate of {destination.address} is refused: {error.verify_message}"
+        raise _build_failure("tls", sentence, f"{find_certificate_remedy(error)}{more}") from error
     except OSError as error:
-        said = translate_connection_error(Peer(target.address), error).message
+        sentence = translate_connection_error(Peer(destination.address), error).message
         raise _build_failure(
-            "tls", said, "Correct the port in the secret, or look at what stands in between."
+            "tls", sentence, "Correct the port in the secret, or look at what stands in between."
         ) from error
-    return f"trusted, issued by {_name_issuer(certificate)}, valid until {certificate['notAfter']}{target.through}"
+    issuer, end = _name_issuer(certificate), certificate["notAfter"]
+    return f"trusted, issued by {issuer}, valid until {end}{destination.proxy_note}"
 
 
 def _read_certificate(
-    target: Destination, context: ssl.SSLContext, connection: socket.socket, ending: ExitStack
+    destination: Destination, context: ssl.SSLContext, connection: socket.socket, resources: ExitStack
 ) -> dict[str, Any]:
     if isinstance(connection, ssl.SSLSocket):
         # TLS within the proxy's own TLS, which the standard library can't do by itself.
-        inner = SSLTransport(connection, context, server_hostname=target.host)
+        inner = SSLTransport(connection, context, server_hostname=destination.host)
         return cast("dict[str, Any]", inner.getpeercert())
-    outer = ending.enter_context(context.wrap_socket(connection, server_hostname=target.host))
+    outer = resources.enter_context(context.wrap_socket(connection, server_hostname=destination.host))
     return cast("dict[str, Any]", outer.getpeercert())
 
 
@@ -149,5 +157,5 @@ def _describe_reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _build_failure(phase: str, said: str, fix: str) -> VCenterUnreachable:
-    return VCenterUnreachable(said, {"phase": phase, FIX_FACT: fix})
+def _build_failure(phase: str, sentence: str, fix: str) -> VCenterUnreachable:
+    return VCenterUnreachable(sentence, {"phase": phase, FIX_FACT: fix})

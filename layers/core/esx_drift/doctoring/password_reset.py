@@ -1,6 +1,6 @@
 """One more try of a password that was refused, when a person says that it is right after all.
 
-Whoever comes in through here has told everybody else to wait before he tries: the account must not be locked.
+Before the login, the breaker is written so that everybody else waits: the account must not be locked.
 """
 
 from collections.abc import Callable, Iterator
@@ -36,19 +36,19 @@ class PasswordReset:
 
     @contextmanager
     def guard_login(self, vcenter: str, secret: VCenterSecret) -> Iterator[None]:
-        """Around the login. Raises ``LoginSuspended`` if another one was tried within 180 s."""
+        """Enter around the login; raises ``LoginSuspended`` if another one was tried within 180 s."""
         breakers, now = S3Breakers(self.s3, self.bucket), self.clock()
         stored = breakers.read_for_reset(vcenter)
-        known, etag = (
+        breaker, etag = (
             (build_closed_breaker(vcenter), None) if stored is None else (stored.breaker, stored.etag)
         )
-        if is_turn_claimed(known, now):
+        if is_turn_claimed(breaker, now):
             raise _build_suspension(vcenter, "somebody else is just logging in", "Try again in 3 minutes.")
-        _refuse_too_early(known, now)
-        refused = [version for version in known["refused"] if version != secret.version_id]
+        _refuse_too_early(breaker, now)
+        refused = [version for version in breaker["refused"] if version != secret.version_id]
         # Open, so that no checker tries; with a try just announced, so that the dispatcher waits as well.
-        refused_at = known["refused_at"] or format_time(now)
-        claimed: Breaker = {**known, "open": True, "refused_at": refused_at, "tried_at": format_time(now)}
+        refused_at = breaker["refused_at"] or format_time(now)
+        claimed: Breaker = {**breaker, "open": True, "refused_at": refused_at, "tried_at": format_time(now)}
         claim: Breaker = {**claimed, "refused": refused}
         if not breakers.write(claim, etag):
             raise _build_suspension(
@@ -62,22 +62,22 @@ class PasswordReset:
         _write_outcome(breakers, vcenter, record_success)
 
 
-def _refuse_too_early(known: Breaker, now: datetime) -> None:
-    for at in (known["refused_at"], known["tried_at"]):
+def _refuse_too_early(breaker: Breaker, now: datetime) -> None:
+    for at in (breaker["refused_at"], breaker["tried_at"]):
         until = parse_time(at) + timedelta(seconds=LOCKOUT_WINDOW_SECONDS) if at else now
         if now < until:
-            why = (
+            reason = (
                 f"the last try was at {at}, and 5 failures within {LOCKOUT_WINDOW_SECONDS} s lock the account"
             )
-            raise _build_suspension(known["vcenter"], why, f"Run it again after {format_time(until)}.")
+            raise _build_suspension(breaker["vcenter"], reason, f"Run it again after {format_time(until)}.")
 
 
-def _build_suspension(vcenter: str, why: str, fix: str) -> LoginSuspended:
-    return LoginSuspended(f"login to {vcenter} not tried: {why}", {FIX_FACT: fix})
+def _build_suspension(vcenter: str, reason: str, fix: str) -> LoginSuspended:
+    return LoginSuspended(f"login to {vcenter} not tried: {reason}", {FIX_FACT: fix})
 
 
 def _write_outcome(breakers: S3Breakers, vcenter: str, change: Callable[[Breaker], Breaker]) -> None:
-    """Write the outcome over our own claim, which keeps everybody else away meanwhile."""
+    """Write the outcome over our own claim, which has kept everybody else away."""
     stored = breakers.read(vcenter)
     if stored is None or not breakers.write(change(stored.breaker), stored.etag):
         raise StoreConflict(f"the breaker of {vcenter} was written by somebody else")

@@ -1,4 +1,4 @@
-"""One vCenter, from its name to one extraction: by the same calls that a check makes."""
+"""The examination of one vCenter, from its name in DNS to one extraction, by the calls that a check makes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ from esx_drift.vcenter_sessions import OpenableSession, VCenterSessions
 VCENTER_STEPS = ("secret", *PATH_STEPS, "clock", "login", "version", *PRIVILEGES_BY_STEP, "extraction")
 
 MAX_CLUSTERS_SEARCHED = 5
-"""In so many clusters a host is looked for; whoever has more empty ones is told so."""
+"""How many clusters are searched for one with a host; if all are empty, the first is examined."""
 
 
 EXAMINE_ALONE_FIX = "Examine it alone, which leaves more time: esx-drift doctor --vcenter {name}"
@@ -43,7 +43,7 @@ EXAMINE_ALONE_FIX = "Examine it alone, which leaves more time: esx-drift doctor 
 
 @dataclass(frozen=True, slots=True)
 class TimeBounds:
-    """``ends_at``: no task is waited for any longer. ``time_left_ms``: how long the caller still lives."""
+    """``ends_at``: when waiting for a task ends. ``time_left_ms``: how long this run still lasts."""
 
     ends_at: datetime
     time_left_ms: Callable[[], float]
@@ -51,7 +51,7 @@ class TimeBounds:
 
 @dataclass(frozen=True, slots=True)
 class VCenterDoctor:
-    """Examines one vCenter of the fleet. ``reset``: its password was refused, and is to be tried again."""
+    """Examines one vCenter of the fleet. ``reset``: tries a password again that was refused."""
 
     vcenter: VCenterSettings
     secrets: Secrets
@@ -62,7 +62,7 @@ class VCenterDoctor:
     bounds: TimeBounds
 
     def examine(self) -> list[StepResult]:
-        """A line a step; what needs a step that failed is not tried."""
+        """Take the steps until one fails. Returns a line for each, untried ones too."""
         exam = Examination(self.vcenter.name, VCENTER_STEPS)
         try:
             self._take_steps(exam)
@@ -81,9 +81,9 @@ class VCenterDoctor:
             raise OutOfTime(NO_TIME)
         secret = self.secrets.vcenter(self.vcenter.name)
         exam.add_ok(f"read; the user is {secret.username}")
-        target = Destination(secret.host, secret.port, secret.ca_bundle, secret.tls_strict, secret.proxy)
-        examine_path(exam, target)
-        about = self._read_about(secret, target)
+        destination = Destination(secret.host, secret.port, secret.ca_bundle, secret.tls_strict, secret.proxy)
+        examine_path(exam, destination)
+        about = self._read_about(secret, destination)
         self._check_clock(exam, about)
         opened = VCenterSessions(
             self.secrets, self.breakers, self._open_session, "doctor", self.clock, self.pause
@@ -99,30 +99,30 @@ class VCenterDoctor:
     def _has_time(self) -> bool:
         return self.bounds.time_left_ms() >= TIME_FOR_A_CALL_MS
 
-    def _read_about(self, secret: VCenterSecret, target: Destination) -> HttpAnswer:
+    def _read_about(self, secret: VCenterSecret, destination: Destination) -> HttpAnswer:
         context = build_tls_context(secret.ca_bundle, strict=secret.tls_strict)
-        left = self.bounds.time_left_ms
-        wire = HttpClient(Peer(target.address, secret.proxy), context, self.clock, time_left_ms=left)
+        peer = Peer(destination.address, secret.proxy)
+        client = HttpClient(peer, context, self.clock, time_left_ms=self.bounds.time_left_ms)
         try:
-            return wire.call("GET", ABOUT_PATH)
+            return client.call("GET", ABOUT_PATH)
         finally:
-            wire.close()
+            client.close()
 
     def _check_clock(self, exam: Examination, about: HttpAnswer) -> None:
         ahead = about.date - self.clock().replace(microsecond=0)
-        way = "ahead of" if ahead > timedelta() else "behind"
-        said = f"the vCenter's clock is {abs(ahead.total_seconds()):.0f} s {way} ours"
+        direction = "ahead of" if ahead > timedelta() else "behind"
+        sentence = f"the vCenter's clock is {abs(ahead.total_seconds()):.0f} s {direction} ours"
         if abs(ahead.total_seconds()) > MAX_SKEW_SECONDS:
-            exam.add_failed(said, "Set the vCenter's time servers: appliance page (port 5480) > Time.")
+            exam.add_failed(sentence, "Set the vCenter's time servers: appliance page (port 5480) > Time.")
         else:
-            exam.add_ok(said)
+            exam.add_ok(sentence)
 
-    def _open_session(self, secret: VCenterSecret, admission: LoginGuard) -> OpenableSession:
-        """A session as a check has it; after a reset, one whose login is tried in spite of the breaker."""
+    def _open_session(self, secret: VCenterSecret, login_guard: LoginGuard) -> OpenableSession:
+        """Open a session as a check does; for a reset, one whose login is tried in spite of the breaker."""
         reset = self.reset
         if reset is not None:
-            admission = partial(reset.guard_login, self.vcenter.name, secret)
-        return open_vcenter(secret, admission, self.clock, self.bounds.time_left_ms)
+            login_guard = partial(reset.guard_login, self.vcenter.name, secret)
+        return open_vcenter(secret, login_guard, self.clock, self.bounds.time_left_ms)
 
     def _log_in(self, sessions: VCenterSessions[VCenterSecret], secret: VCenterSecret) -> VCenterSession:
         try:
@@ -133,7 +133,7 @@ class VCenterDoctor:
             ) from error
 
     def _find_login_fix(self, secret: VCenterSecret) -> str:
-        """What lets this version of the secret in, whose login was not tried."""
+        """Find what makes a login possible that was not tried with this version of the secret."""
         name = self.vcenter.name
         reset = f"esx-drift doctor --reset {name}"
         try:
@@ -147,24 +147,26 @@ class VCenterDoctor:
     def _choose_cluster(self, exam: Examination, session: VCenterSession) -> ListedCluster:
         listed = session.clusters()
         watched = sorted(
-            (one for one in listed if find_excluding_pattern(self.vcenter, one.id, one.name) is None),
-            key=lambda one: one.name,
+            (
+                cluster
+                for cluster in listed
+                if find_excluding_pattern(self.vcenter, cluster.id, cluster.name) is None
+            ),
+            key=lambda cluster: cluster.name,
         )
+        clusters = format_count(len(listed), "cluster")
         if not listed:
             raise NotAuthorized("the account is shown no cluster at all")
         if not watched:
             fix = "Correct the vCenter's cluster patterns in the fleet file, then: esx-drift fleet push FILE"
-            said = (
-                f"{format_count(len(listed), 'cluster')} listed, and the fleet file leaves each of them out"
-            )
-            raise NotAuthorized(said, {FIX_FACT: fix})
-        inhabited = (one for one in watched[:MAX_CLUSTERS_SEARCHED] if session.hosts(one.id))
-        chosen = next(inhabited, watched[0])
-        alone = format_count(session.standalone_hosts(), "host")
-        shown = (
-            f"{format_count(len(listed), 'cluster')} listed, {len(watched)} watched; {alone} in no cluster"
+            sentence = f"{clusters} listed, and the fleet file leaves each of them out"
+            raise NotAuthorized(sentence, {FIX_FACT: fix})
+        with_hosts = (cluster for cluster in watched[:MAX_CLUSTERS_SEARCHED] if session.hosts(cluster.id))
+        chosen = next(with_hosts, watched[0])
+        standalone = format_count(session.standalone_hosts(), "host")
+        exam.add_ok(
+            f"{PRIVILEGE_READ}: {clusters} listed, {len(watched)} watched; {standalone} in no cluster"
         )
-        exam.add_ok(f"{PRIVILEGE_READ}: {shown}")
         return chosen
 
     def _find_fix(self, exam: Examination, error: EsxDriftError) -> str:
@@ -183,8 +185,8 @@ class VCenterDoctor:
 def _describe_version(about: HttpAnswer) -> str:
     if about.status != HTTPStatus.OK:
         raise translate_error_answer(about, ApiUnsupported)
-    found = parse_identity(about)
-    said = f"{found['version']} build {found['build']}"
-    if is_too_old(found["version"]):
-        raise ApiUnsupported(f"{said}: {RELEASE_NEEDED}")
-    return said
+    identity = parse_identity(about)
+    release = f"{identity['version']} build {identity['build']}"
+    if is_too_old(identity["version"]):
+        raise ApiUnsupported(f"{release}: {RELEASE_NEEDED}")
+    return release

@@ -44,7 +44,7 @@ PRIVILEGES_BY_PATH: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def is_call_below(operation: str, path: str) -> bool:
-    """Whether an operation such as ``GET /api/vcenter/host`` is a call of a path that begins with ``path``."""
+    """Whether an operation such as ``GET /api/vcenter/host`` calls a path that begins with ``path``."""
     return operation.partition(" ")[2].startswith(path)
 
 

@@ -1,4 +1,4 @@
-"""What went wrong when no answer came, told so that a person knows where to look."""
+"""Errors of a connection as sentences that say where to look."""
 
 import socket
 import ssl
@@ -12,12 +12,12 @@ from esx_drift.adapters.tls import find_certificate_remedy
 from esx_drift.errors import EsxDriftError, VCenterUnreachable
 
 HANDSHAKE_TIMED_OUT = "handshake operation timed out"
-"""How CPython's ``_ssl.c`` words it; urllib3 reports the same time-out as one of reading."""
+"""CPython's own words (``_ssl.c``): urllib3 reports this time-out as one of reading."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Whom we call: the vCenter's ``host:port``, and the URL of the proxy in between, if any."""
+    """The vCenter's ``host:port``, and the URL of the proxy in between, if any."""
 
     address: str
     proxy: str | None = field(default=None, repr=False)
@@ -30,29 +30,29 @@ class Peer:
 
 
 def translate_connection_error(peer: Peer, error: Exception) -> VCenterUnreachable:
-    """The failure that stands for an error of requests or urllib3.
+    """Translate an error of requests or urllib3.
 
     Facts: ``phase`` (dns, connect, certificate, tls, proxy or http), and ``openssl``: its own reason.
     """
     causes = tuple(_walk_causes(error))
-    for phase, tell in PHASES:
-        told = tell(peer, causes)
-        if told is not None:
-            return VCenterUnreachable(told, {"phase": phase, **_read_openssl_reason(causes)})
+    for phase, describe in PHASES:
+        sentence = describe(peer, causes)
+        if sentence is not None:
+            return VCenterUnreachable(sentence, {"phase": phase, **_read_openssl_reason(causes)})
     return VCenterUnreachable(f"the connection to {peer.address} was cut off", {"phase": "http"})
 
 
 def _walk_causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that led to it, up to an error of ours: that one was handled by our caller."""
-    todo: list[BaseException | None] = [error]
+    """The error and all that led to it, up to an error of our own, which was handled before."""
+    waiting: list[BaseException | None] = [error]
     seen: set[int] = set()
-    while todo:
-        found = todo.pop(0)
-        if found is None or id(found) in seen or isinstance(found, EsxDriftError):
+    while waiting:
+        cause = waiting.pop(0)
+        if cause is None or id(cause) in seen or isinstance(cause, EsxDriftError):
             continue
-        seen.add(id(found))
-        yield found
-        todo += [found.__cause__, found.__context__]
+        seen.add(id(cause))
+        yield cause
+        waiting += [cause.__cause__, cause.__context__]
 
 
 def _find_first[E](causes: tuple[BaseException, ...], kind: type[E]) -> E | None:
@@ -70,18 +70,17 @@ def _read_openssl_reason(causes: tuple[BaseException, ...]) -> dict[str, str]:
 def _describe_proxy_failure(peer: Peer, causes: tuple[BaseException, ...]) -> str | None:
     if peer.proxy is None or _find_first(causes, urllib3_errors.ProxyError) is None:
         return None
-    why = _find_os_error(causes)
-    refusal = next(
-        (str(cause) for cause in causes if str(cause).startswith("Tunnel connection failed")), None
-    )
-    return f"the proxy {peer.proxy_address} gave no way to {peer.address}: {refusal or why or 'no answer'}"
+    refusals = (str(cause) for cause in causes if str(cause).startswith("Tunnel connection failed"))
+    reason = next(refusals, None) or _find_os_error(causes) or "no answer"
+    return f"the proxy {peer.proxy_address} gave no way to {peer.address}: {reason}"
 
 
 def _describe_refused_certificate(peer: Peer, causes: tuple[BaseException, ...]) -> str | None:
     error = _find_first(causes, ssl.SSLCertVerificationError)
     if error is None:
         return None
-    return f"TLS: the certificate of {peer.address} is refused: {error.verify_message}. {find_certificate_remedy(error)}"
+    remedy = find_certificate_remedy(error)
+    return f"TLS: the certificate of {peer.address} is refused: {error.verify_message}. {remedy}"
 
 
 def _describe_failed_handshake(peer: Peer, causes: tuple[BaseException, ...]) -> str | None:

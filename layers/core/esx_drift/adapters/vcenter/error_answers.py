@@ -1,4 +1,4 @@
-"""Which failure an answer stands for. Statuses and bodies: the errors that each operation of /api documents.
+"""Answers of the vCenter that are errors: by status and body, as each operation of /api documents them.
 
 A body is ``{"error_type": ..., "messages": [{"id", "default_message", "args"}, ...]}``, where both may be
 missing or empty, and an error of the front proxy is no JSON at all.
@@ -44,7 +44,7 @@ REDIRECTS = range(300, 400)
 
 @dataclass(frozen=True, slots=True)
 class ApiError:
-    """What the vCenter says in an error; each may be empty. ``text`` is its view of the operation."""
+    """An error's type, the id of its first message and that message's text; each may be empty."""
 
     error_type: str = ""
     message_id: str = ""
@@ -52,7 +52,7 @@ class ApiError:
 
 
 def parse_answer_json(answer: HttpAnswer) -> object:
-    """The body as JSON; raises ``VCenterError`` if it is none."""
+    """Parse the body as JSON; raises ``VCenterError`` if it is none."""
     try:
         return json.loads(b"" if answer.cut else answer.body)
     except (ValueError, RecursionError) as error:
@@ -60,13 +60,13 @@ def parse_answer_json(answer: HttpAnswer) -> object:
 
 
 def build_unforeseen_error(answer: HttpAnswer, what: str) -> VCenterError:
-    """The failure for an answer that the API does not document; ``what`` ends the sentence."""
+    """Build the failure for an answer that the API does not document; ``what`` ends the sentence."""
     sentence = f"{answer.address} answered {answer.status} to {answer.operation} {what}"
     return VCenterError(sentence, _build_facts(answer, ApiError()))
 
 
 def parse_api_error(answer: HttpAnswer) -> ApiError:
-    """What an error's body says; empty where it says nothing."""
+    """Parse an error's body; empty where it says nothing."""
     try:
         return read_api_error(json.loads(answer.body))
     except (ValueError, RecursionError):
@@ -74,7 +74,7 @@ def parse_api_error(answer: HttpAnswer) -> ApiError:
 
 
 def read_api_error(error: object) -> ApiError:
-    """The same from an error that is parsed already, such as a task's."""
+    """Read an error that is parsed already, such as a task's."""
     if not isinstance(error, Mapping):
         return ApiError()
     messages = error.get("messages")
@@ -96,14 +96,16 @@ def _clean_line(value: object) -> str:
 def translate_error_answer(
     answer: HttpAnswer, not_found: type[EsxDriftError] = VCenterError
 ) -> EsxDriftError:
-    """The failure for an answer that is none of the operation's successes.
+    """Build the failure for an answer that is none of the operation's successes.
 
-    ``not_found`` is what a 404 means here that names neither a missing route nor a missing cluster.
+    Args:
+        answer: The answer.
+        not_found: What a 404 means here that names neither a missing route nor a missing cluster.
     """
     api_error = parse_api_error(answer)
-    kind = _choose_failure(answer, api_error, not_found)
-    more = f" ({RELEASE_NEEDED})" if kind is ApiUnsupported else ""
-    return kind(_build_sentence(answer, api_error) + more, _build_facts(answer, api_error))
+    failure = _choose_failure(answer, api_error, not_found)
+    note = f" ({RELEASE_NEEDED})" if failure is ApiUnsupported else ""
+    return failure(_build_sentence(answer, api_error) + note, _build_facts(answer, api_error))
 
 
 def _choose_failure(
@@ -125,10 +127,10 @@ def _choose_failure(
 
 def _build_sentence(answer: HttpAnswer, api_error: ApiError) -> str:
     if answer.status in REDIRECTS:
-        why = f"points to {_describe_redirect_target(answer)}: a redirect is never followed"
+        reason = f"points to {_describe_redirect_target(answer)}: a redirect is never followed"
     else:
-        why = api_error.text or api_error.error_type or "no reason given"
-    return f"{answer.address} answered {answer.status} to {answer.operation}: {why}"
+        reason = api_error.text or api_error.error_type or "no reason given"
+    return f"{answer.address} answered {answer.status} to {answer.operation}: {reason}"
 
 
 def _describe_redirect_target(answer: HttpAnswer) -> str:
@@ -156,7 +158,7 @@ def _build_facts(answer: HttpAnswer, api_error: ApiError) -> dict[str, str]:
 
 
 def translate_extract_refusal(answer: HttpAnswer, not_found: type[EsxDriftError]) -> EsxDriftError | None:
-    """The failure for a refused extraction; none if the cluster is only busy with another one."""
+    """Build the failure for a refused extraction; None if the cluster is only busy with another one."""
     api_error = parse_api_error(answer)
     says_busy = answer.status in BUSY_STATUSES and api_error.error_type in BUSY_TYPES
     if answer.status == HTTPStatus.CONFLICT or says_busy:

@@ -1,4 +1,4 @@
-"""One vCenter over HTTPS: bounded in time and size, never redirected, deaf to this machine's environment."""
+"""Calls to one vCenter over HTTPS, bounded in time and size; no redirects, no settings of this machine."""
 
 import math
 import ssl
@@ -21,16 +21,16 @@ from esx_drift.domain.text.times import format_time
 from esx_drift.errors import OutOfTime, VCenterUnreachable
 
 CONNECT_SECONDS = 5.0
-"""For TCP, and again for TLS. A vCenter in reach needs milliseconds: more only delays the news."""
+"""For TCP, and again for TLS. A vCenter in reach needs milliseconds: waiting longer only delays the alarm."""
 
 READ_SECONDS = 30.0
 """For each wait for bytes. A busy vCenter takes seconds for the report of a large cluster."""
 
 HEAD_SECONDS = READ_SECONDS
-"""From the begin of a call to the end of the headers, a proxy's too, however steadily they dribble."""
+"""From the begin of a call to the end of the headers, a proxy's too, even if bytes keep coming."""
 
 BODY_SECONDS = 60.0
-"""For a whole body, and all that frames it: a function must not be held until its own time-out."""
+"""For a whole body: a function must not be held until its own time-out."""
 
 TIME_FOR_A_CALL_MS = 105_000
 """What one call may take: connecting, headers and body by their bounds, and 10 s to end the session."""
@@ -48,7 +48,7 @@ WAIT_STATUSES = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAV
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """One HTTP answer. ``date`` is the vCenter's clock; ``cut``: the body ends after MAX_BODY_BYTES."""
+    """An HTTP answer. ``date`` is by the vCenter's clock; ``cut``: it has more than MAX_BODY_BYTES."""
 
     address: str
     operation: str
@@ -92,10 +92,14 @@ class HttpClient:
         params: Sequence[tuple[str, str]] = (),
         headers: Mapping[str, str] | None = None,
     ) -> HttpAnswer:
-        """One answer, whatever its status. A GET is tried twice if the vCenter asks for a short wait.
+        """Send a request and return the answer, whatever its status.
 
-        Raises ``VCenterUnreachable``, or ``OutOfTime`` for a call that this run of the function might not
-        live to end. Ending a session is always begun.
+        A GET is sent a second time if the vCenter asks for a short wait. A DELETE, which ends a session, is
+        sent even if little time is left.
+
+        Raises:
+            VCenterUnreachable: No answer came.
+            OutOfTime: Not sent, since this run of the function might end before the answer.
         """
         if method != "DELETE" and self._time_left_ms() < TIME_FOR_A_CALL_MS:
             raise OutOfTime(
@@ -126,10 +130,10 @@ class HttpClient:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                said, now = _parse_date(response.headers.get("Date")), self._clock()
-                self.clock_facts = _compare_clocks(said, now)
+                vcenter_date, now = _parse_date(response.headers.get("Date")), self._clock()
+                self.clock_facts = _compare_clocks(vcenter_date, now)
                 body, cut = self._read_body(response.raw)
-                date = said or now
+                date = vcenter_date or now
                 operation = f"{method} {path}"
                 status = response.status_code
                 return HttpAnswer(self.peer.address, operation, status, response.headers, date, body, cut)
@@ -154,7 +158,7 @@ class HttpClient:
 
 
 def parse_retry_after(answer: HttpAnswer) -> float | None:
-    """How long the vCenter asks us to wait; none if it does not, or not in a form that HTTP knows."""
+    """The seconds that the vCenter asks us to wait; None without a valid ``Retry-After``."""
     header = answer.headers.get("Retry-After")
     if answer.status not in WAIT_STATUSES or header is None:
         return None
@@ -164,10 +168,11 @@ def parse_retry_after(answer: HttpAnswer) -> float | None:
         return None
 
 
-def _compare_clocks(said: datetime | None, now: datetime) -> ClockFacts | None:
-    if said is None:
+def _compare_clocks(vcenter_date: datetime | None, now: datetime) -> ClockFacts | None:
+    if vcenter_date is None:
         return None
-    return {"vcenter_date": format_time(said), "skew_seconds": round((said - now).total_seconds(), 3)}
+    skew = round((vcenter_date - now).total_seconds(), 3)
+    return {"vcenter_date": format_time(vcenter_date), "skew_seconds": skew}
 
 
 def _parse_date(header: str | None) -> datetime | None:

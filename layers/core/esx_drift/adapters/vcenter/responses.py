@@ -1,4 +1,4 @@
-"""JSON of the vCenter as values. What is missing or of another type is an error that names the field."""
+"""JSON of the vCenter parsed into values; a missing or mistyped field is an error that names it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -49,7 +49,7 @@ def require_text(item: Mapping[str, object], name: str, answer: HttpAnswer) -> s
 
 
 def parse_cluster(item: Mapping[str, object], answer: HttpAnswer) -> ListedCluster:
-    """A cluster of a listing. An id with ``@`` in front can't be told from the logs that are ours alone."""
+    """Parse a cluster of a listing; an id that begins with ``@``, as only our own logs do, is refused."""
     cluster = ListedCluster(require_text(item, "cluster", answer), require_text(item, "name", answer))
     if cluster.id.startswith("@"):
         raise build_unforeseen_error(answer, f"with a cluster whose id is {cluster.id[:80]!r}")
@@ -90,7 +90,7 @@ def parse_enabled(answer: HttpAnswer) -> bool:
 
 
 def parse_task(task_id: str, answer: HttpAnswer) -> ExtractionTask:
-    """A task, of which only the status is needed; its ``result`` is never read.
+    """Parse a task, of which only the status is needed; its ``result`` is never read.
 
     vCenter 8.0.3 renders the maps in a task's result as lists, unlike the report itself.
     """
@@ -120,9 +120,13 @@ type GetCall = Callable[[str, QueryParams], HttpAnswer]
 
 
 def list_everything(get: GetCall, path: str, params: QueryParams = ()) -> list[HttpAnswer]:
-    """The answers that together list all of it; what several of them hold is the same object.
+    """List all objects of a kind; by datacenter, then by folder, if there are too many for one answer.
 
-    Raises what a failed call stands for, also when one single folder holds too many.
+    Returns:
+        The answers that together list them all. An object may stand in several of them.
+
+    Raises:
+        EsxDriftError: The failure of a call, also where one single folder holds too many.
     """
     return _list_in_parts(get, path, params, (_divide_by_datacenter, _divide_by_folder))
 
@@ -144,18 +148,20 @@ def _list_in_parts(
     ):
         raise failure
     divide, *finer = divisions
-    return [part for smaller in divide(get, params) for part in _list_in_parts(get, path, smaller, finer)]
+    return [
+        part for part_params in divide(get, params) for part in _list_in_parts(get, path, part_params, finer)
+    ]
 
 
 def _divide_by_datacenter(get: GetCall, params: QueryParams) -> Iterable[QueryParams]:
-    for place in _list_ids(get, "datacenter", ()):
-        yield (*params, ("datacenters", place))
+    for datacenter in _list_ids(get, "datacenter", ()):
+        yield (*params, ("datacenters", datacenter))
 
 
 def _divide_by_folder(get: GetCall, params: QueryParams) -> Iterable[QueryParams]:
-    within = [pair for pair in params if pair[0] == "datacenters"]
-    for place in _list_ids(get, "folder", [*within, ("type", "HOST")]):
-        yield (*params, ("folders", place))
+    datacenters = [pair for pair in params if pair[0] == "datacenters"]
+    for folder in _list_ids(get, "folder", [*datacenters, ("type", "HOST")]):
+        yield (*params, ("folders", folder))
 
 
 def _list_ids(get: GetCall, kind: str, params: QueryParams) -> list[str]:

@@ -54,9 +54,13 @@ def open_vcenter(
     clock: Callable[[], datetime],
     time_left_ms: Callable[[], float] = lambda: math.inf,
 ) -> "RestSession":
-    """The vCenter that the secret names, not logged in; nothing is sent yet.
+    """Make a session of the vCenter that the secret names. Nothing is sent before ``login``.
 
-    ``clock`` stands in for an answer without ``Date``; ``time_left_ms`` is how long the caller still lives.
+    Args:
+        secret: Where the vCenter is, and who logs in.
+        login_guard: Entered around each login.
+        clock: The time now, which stands in for an answer without ``Date``.
+        time_left_ms: How long this run of the function still lasts.
     """
     host = f"[{secret.host}]" if ":" in secret.host else secret.host
     context = build_tls_context(secret.ca_bundle, strict=secret.tls_strict)
@@ -65,7 +69,7 @@ def open_vcenter(
 
 
 class RestSession:
-    """One session. A token that the vCenter no longer knows is replaced by logging in again, once a call."""
+    """``ports.VCenterSession`` over HTTPS. A call whose token has expired logs in again, once."""
 
     def __init__(self, http: HttpClient, secret: VCenterSecret, login_guard: LoginGuard) -> None:
         self._http = http
@@ -74,7 +78,7 @@ class RestSession:
         self._token: str | None = None
 
     def login(self) -> None:
-        """Open the session; raises ``LoginRefused``, what the login_guard raises, or another failure."""
+        """Open the session; raises ``LoginRefused``, what the guard raises, or another failure."""
         with self._login_guard():
             answer = self._http.call(
                 "POST", SESSION_PATH, headers={"Authorization": self._build_basic_authorization()}
@@ -114,8 +118,8 @@ class RestSession:
     def clusters(self) -> tuple[ListedCluster, ...]:
         """Every cluster that the account may see, each once."""
         answers = list_everything(self._get, f"{INVENTORY_PATH}cluster")
-        found = [parse_cluster(item, answer) for answer in answers for item in parse_list(answer)]
-        return tuple({cluster.id: cluster for cluster in found}.values())
+        clusters = [parse_cluster(item, answer) for answer in answers for item in parse_list(answer)]
+        return tuple({cluster.id: cluster for cluster in clusters}.values())
 
     def hosts(self, cluster: str) -> tuple[InventoryEntry, ...]:
         """The hosts of one cluster; none also where there is no such cluster."""
@@ -164,8 +168,8 @@ class RestSession:
 
     def _list_hosts(self, params: Sequence[tuple[str, str]]) -> tuple[InventoryEntry, ...]:
         answers = list_everything(self._get, f"{INVENTORY_PATH}host", params)
-        found = [parse_host(item, answer) for answer in answers for item in parse_list(answer)]
-        return tuple({host.id: host for host in found}.values())
+        hosts = [parse_host(item, answer) for answer in answers for item in parse_list(answer)]
+        return tuple({host.id: host for host in hosts}.values())
 
     def _get(self, path: str, params: Sequence[tuple[str, str]] = ()) -> HttpAnswer:
         return self._call("GET", path, params)

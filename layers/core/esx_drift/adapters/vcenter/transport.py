@@ -1,4 +1,4 @@
-"""requests, held to what is safe: one source of trust, one deadline, no redirect, no POST sent twice."""
+"""requests with one source of trust and one deadline for all it reads; no redirects, no POST sent twice."""
 
 import math
 import ssl
@@ -48,20 +48,20 @@ RETRY_ONCE = _RetryOnce(
 
 
 class Deadline:
-    """When what is being read must be there. A socket's time-out starts anew with each byte.
+    """When all that is being read must have come. A socket's own time-out starts anew with each byte.
 
-    Nothing may be read before it is started.
+    ``start`` must be called before anything is read.
     """
 
     def __init__(self) -> None:
         self._end = -math.inf
 
     def start(self, seconds: float) -> None:
-        """From now on it is this far away."""
+        """Set it to so many seconds from now."""
         self._end = time.monotonic() + seconds
 
     def left_seconds(self) -> float:
-        """Raises ``TimeoutError``, as a socket does, once nothing is left."""
+        """The seconds that are left; raises ``TimeoutError``, as a socket does, once none are."""
         left = self._end - time.monotonic()
         if left <= 0:
             raise TimeoutError("the deadline has passed")
@@ -69,7 +69,7 @@ class Deadline:
 
 
 class _TimedStream(RawIOBase):
-    """A socket's bytes: waits for each as long as its time-out says, and never beyond the deadline."""
+    """A socket's bytes: each read waits for its own time-out at most, and never beyond the deadline."""
 
     def __init__(self, stream: RawIOBase, sock: socket, deadline: Deadline) -> None:
         self._stream = stream
@@ -87,7 +87,7 @@ class _TimedStream(RawIOBase):
         return self._stream.readinto(buffer)
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the stream."""
         self._stream.close()
         super().close()
 
@@ -109,7 +109,7 @@ class _TimedConnection(HTTPSConnection):
 
 
 class Transport(TlsTransport):
-    """The same with the deadline for all that it reads, and our context for proxies too."""
+    """requests' adapter with our TLS context, for proxies too, and the deadline for all that it reads."""
 
     def __init__(self, context: ssl.SSLContext, deadline: Deadline) -> None:
         self._connection = partial(_TimedConnection, deadline)
