@@ -166,3 +166,15 @@ def test_converting_is_paid_once(world: World, patch: pytest.MonkeyPatch) -> Non
         keys = [key.partition("/")[0] for name, key in world.aws.calls if name == "GetObject"]
         reads.append([key for key in keys if key not in {"breaker", "state"}])
     assert reads == [["snapshots", "records", "documents"], []]
+
+
+def test_a_newer_form_is_not_compared_with(world: World, patch: pytest.MonkeyPatch) -> None:
+    """As after a rollback: no look, and no drift of everything; deployed again, it goes on."""
+    deploy(LOWER_CASE, patch)
+    world.check()
+    deploy(Form(TODAY), patch)
+    with pytest.raises(StoreUnavailable, match="deploy the newer version again"):
+        world.check()
+    deploy(LOWER_CASE, patch)
+    assert world.check()["outcome"] == "unchanged"
+    assert len(world.records()) == 2

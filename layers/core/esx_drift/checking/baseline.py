@@ -10,6 +10,7 @@ from esx_drift.contracts import read_document
 from esx_drift.domain.images.report import Report, list_uncovered_hosts, measure_coverage, read_report
 from esx_drift.domain.images.snapshot import build_snapshot, compute_seal
 from esx_drift.domain.images.snapshot_upgrade import (
+    is_of_newer_form,
     is_of_older_form,
     list_snapshot_keys,
     upgrade_log_state,
@@ -61,8 +62,17 @@ class BaselineReader:
     cluster: str
 
     def read(self, state: LogState) -> Baseline:
-        """Read the last snapshot of a log that has one; a state of an older form is converted with it."""
+        """Read the last snapshot of a log that has one; a state of an older form is converted with it.
+
+        Raises ``StoreUnavailable`` for a snapshot of a newer form, as after a rollback of ours: to compare it
+        would look like drift of everything.
+        """
         stored = self.store.snapshot(_get_key(state))
+        if is_of_newer_form(stored):
+            raise StoreUnavailable(
+                f"{_get_key(state)} has the canonical form {stored['schema_version']}, which this version"
+                " does not know: deploy the newer version again"
+            )
         return self._convert(state, stored) if is_of_older_form(stored) else Baseline(state, stored)
 
     def read_snapshot(self, baseline: Baseline | None, key: str) -> Snapshot:

@@ -39,7 +39,7 @@ def build_labels(report: "Report", baseline: Snapshot | None, hosts: "Mapping[st
 
     Args:
         report: The report that the snapshot is made of.
-        baseline: The snapshot before it, none at a first look.
+        baseline: The snapshot before it; it may be None if the report covers all hosts.
         hosts: The hosts of the snapshot.
     """
     covered = frozenset(hosts.keys() & report.runs.keys())
@@ -51,7 +51,8 @@ def build_labels(report: "Report", baseline: Snapshot | None, hosts: "Mapping[st
         table.labels[element][name][version] = _choose_wording(listings, element, name, version)
     labels = table.build_labels()
     if baseline is not None:
-        _add_known_labels(labels, baseline, {host: it for host, it in hosts.items() if host not in covered})
+        unseen = [known for host, known in hosts.items() if host not in covered]
+        _add_known_labels(labels, baseline, unseen)
     return labels
 
 
@@ -167,9 +168,9 @@ def _format_version(element: str, part: "Mapping[str, Json]") -> str:
     return f"{part['name']} {version}" if element == "add_on" else version
 
 
-def _add_known_labels(labels: Labels, baseline: Snapshot, unseen: "Mapping[str, KnownHost]") -> None:
+def _add_known_labels(labels: Labels, baseline: Snapshot, unseen: list[KnownHost]) -> None:
     """Add the last wording of what only these hosts have, as far as it is known."""
-    for digest in {host["image"] for host in unseen.values()} - {None}:
+    for digest in {known["image"] for known in unseen} - {None}:
         image = baseline["images"][cast("str", digest)]
         versions = [(f"alternative_image:{name}", "") for name in image["alternatives"]]
         for parts in (image["main"], *image["alternatives"].values()):

@@ -31,6 +31,11 @@ def is_of_older_form(stored: Snapshot) -> bool:
     return stored["schema_version"] < CANONICAL_VERSION
 
 
+def is_of_newer_form(stored: Snapshot) -> bool:
+    """Tell whether a stored snapshot was written by a newer version of the code, and can't be compared."""
+    return stored["schema_version"] > CANONICAL_VERSION
+
+
 def upgrade_snapshot(stored: Snapshot, report: Report | None = None) -> UpgradedSnapshot:
     """Convert a stored snapshot into today's form.
 
