@@ -41,7 +41,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
         from esx_drift.doctoring.doctor import examine_routes  # noqa: PLC0415  # telling starts faster without it
 
         return examine_routes(event, os.environ)
-    config = NotifierConfig.of(os.environ)
+    config = NotifierConfig.from_environment(os.environ)
     fleet, _ = FleetFile(s3, config.state_bucket).read()
     inbox = SqsBatch(
         queue_url=config.notify_queue_url,

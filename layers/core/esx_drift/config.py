@@ -1,4 +1,4 @@
-"""The functions' environment, read once by each composition root. The template sets exactly these names."""
+"""The functions' environment variables, read once by each handler. The template sets exactly these names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Self
 
 POWERTOOLS = frozenset({"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"})
 
-_LOOKING = frozenset(
+_CHECK_VARIABLES = frozenset(
     {
         "AUDIT_BUCKET",
         "STATE_BUCKET",
@@ -20,8 +20,8 @@ _LOOKING = frozenset(
 
 ENVIRONMENT: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "dispatcher": POWERTOOLS | _LOOKING,
-        "checker": POWERTOOLS | _LOOKING,
+        "dispatcher": POWERTOOLS | _CHECK_VARIABLES,
+        "checker": POWERTOOLS | _CHECK_VARIABLES,
         "notifier": POWERTOOLS | {"AUDIT_BUCKET", "STATE_BUCKET", "NOTIFY_QUEUE_URL", "WEBHOOK_HOSTS"},
     }
 )
@@ -29,7 +29,7 @@ ENVIRONMENT: Mapping[str, frozenset[str]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class LookingConfig:
+class CheckConfig:
     """The dispatcher's and the checker's environment."""
 
     audit_bucket: str
@@ -40,8 +40,8 @@ class LookingConfig:
     check_interval_hours: int
 
     @classmethod
-    def of(cls, environment: Mapping[str, str]) -> Self:
-        """Read it; raises ``KeyError`` or ``ValueError`` for a template that does not fit the code."""
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the variables; raises ``KeyError`` or ``ValueError`` if the template does not fit the code."""
         return cls(
             audit_bucket=environment["AUDIT_BUCKET"],
             state_bucket=environment["STATE_BUCKET"],
@@ -62,8 +62,8 @@ class NotifierConfig:
     webhook_hosts: tuple[str, ...]
 
     @classmethod
-    def of(cls, environment: Mapping[str, str]) -> Self:
-        """Read it; ``WEBHOOK_HOSTS`` is a list with commas."""
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the variables; ``WEBHOOK_HOSTS`` is a list with commas. Raises ``KeyError``."""
         hosts = (host.strip().lower() for host in environment["WEBHOOK_HOSTS"].split(","))
         return cls(
             audit_bucket=environment["AUDIT_BUCKET"],

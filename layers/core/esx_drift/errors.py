@@ -41,10 +41,7 @@ FIX_FACT = "fix"
 
 
 class EsxDriftError(Exception):
-    """An error with a sentence for a person, a ``reason`` for a metric and ``facts`` for the record.
-
-    No fact ever holds a secret.
-    """
+    """An error with a sentence for a person, a ``reason`` for a metric and ``facts``, which hold no secret."""
 
     reason: ClassVar[str] = "error"
 

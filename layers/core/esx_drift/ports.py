@@ -3,8 +3,7 @@
 Every call may raise a ``TransientError`` of its system. Times are aware datetimes in UTC.
 """
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -180,28 +179,6 @@ class Store(Protocol):
     def uri(self, vcenter: str, cluster: str, seq: int) -> str:
         """The ``s3://`` address of a record."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """The arguments of one Publish. Lists among the attributes are ``String.Array``."""
-
-    subject: str
-    message: str
-    attributes: Mapping[str, str | tuple[str, ...]]
-
-    @property
-    def size_bytes(self) -> int:
-        """What SNS counts: the message, the subject, and every attribute's name, type and value."""
-        parts = [self.subject, self.message]
-        for name, value in self.attributes.items():
-            parts += [name, *format_attribute(value)]
-        return sum(len(part.encode()) for part in parts)
-
-
-def format_attribute(value: str | tuple[str, ...]) -> tuple[str, str]:
-    """Format an attribute's type and value as SNS wants them."""
-    return ("String", value) if isinstance(value, str) else ("String.Array", json.dumps(value))
 
 
 class Topic(Protocol):

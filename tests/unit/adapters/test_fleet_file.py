@@ -4,7 +4,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 from esx_drift.adapters.fleet_file import FleetFile, parse_fleet
-from esx_drift.adapters.s3_objects import StoredObject
+from esx_drift.adapters.s3_objects import S3Object
 from esx_drift.domain.fleet.fleet import build_fleet
 from esx_drift.domain.stored.identifiers import FLEET_KEY, compute_sha256
 from esx_drift.errors import FleetInvalid, StoreUnavailable
@@ -89,7 +89,7 @@ def test_a_refused_condition_is_no_error(file: FleetFile, code: str) -> None:
     """Somebody else was faster, is at it now, or deleted the file: nothing was written."""
     with Stubber(file.client()) as stub:
         stub.add_client_error("put_object", code)
-        assert not file.write(BODY, StoredObject(b"", '"etag"'))
+        assert not file.write(BODY, S3Object(b"", '"etag"'))
 
 
 @pytest.mark.parametrize("code", ["SlowDown", "InternalError", "AccessDenied", "NoSuchBucket"])

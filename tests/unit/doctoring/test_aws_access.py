@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 import boto3
 import pytest
 from botocore.config import Config
-from esx_drift.config import LookingConfig
+from esx_drift.config import CheckConfig
 from esx_drift.doctoring.aws_access import DRILL_EVENT_TYPE, AwsDoctor, build_drill_event
 from esx_drift.doctoring.examination import StepResult
 
@@ -32,7 +32,7 @@ def _client(service: str, endpoint: str | None = None) -> object:
     return boto3.client(service, endpoint_url=endpoint, config=Config(retries={"total_max_attempts": 1}))  # type: ignore[call-overload]  # any of three
 
 
-def _doctor(config: LookingConfig, endpoint: str | None = None) -> AwsDoctor:
+def _doctor(config: CheckConfig, endpoint: str | None = None) -> AwsDoctor:
     s3, sqs, sns = (_client(service, endpoint) for service in ("s3", "sqs", "sns"))
     return AwsDoctor(
         config,
@@ -52,7 +52,7 @@ def doctor(aws: None) -> AwsDoctor:  # noqa: ARG001 -- the buckets are made in t
         )
     url = boto3.client("sqs").create_queue(QueueName="checks")["QueueUrl"]
     arn = boto3.client("sns").create_topic(Name="drift")["TopicArn"]
-    return _doctor(LookingConfig("audit", "state", url, url, arn, 4))
+    return _doctor(CheckConfig("audit", "state", url, url, arn, 4))
 
 
 def _steps(lines: list[StepResult]) -> dict[str, StepResult]:
@@ -148,7 +148,7 @@ def serving(answer: Callable[[str], Answer]) -> Iterator[str]:
             thread.join()
 
 
-CONFIG = LookingConfig(
+CONFIG = CheckConfig(
     "audit",
     "state",
     "http://127.0.0.1/checks",

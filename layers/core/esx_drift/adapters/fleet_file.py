@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from esx_drift.adapters.s3_objects import S3Objects, StoredObject
+from esx_drift.adapters.s3_objects import S3Object, S3Objects
 from esx_drift.contracts import list_fleet_errors, parse_json
 from esx_drift.domain.fleet.fleet import Fleet, build_fleet
 from esx_drift.domain.stored.identifiers import FLEET_KEY, compute_sha256
@@ -36,11 +36,11 @@ class FleetFile:
             )
         return parse_fleet(stored.body), compute_sha256(stored.body)
 
-    def read_stored(self) -> StoredObject | None:
+    def read_stored(self) -> S3Object | None:
         """The file as it is, valid or not; None if there is none."""
         return self._objects.read(FLEET_KEY)
 
-    def write(self, body: bytes, over: StoredObject | None) -> bool:
+    def write(self, body: bytes, over: S3Object | None) -> bool:
         """Write the file if it still is ``over`` (None: if there still is none).
 
         Returns:

@@ -26,7 +26,7 @@ DEFAULT_CONTENT_TYPE = "binary/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
-class StoredObject:
+class S3Object:
     """An object's bytes, and the ETag by which a conditional write replaces it."""
 
     body: bytes
@@ -40,13 +40,13 @@ class S3Objects:
     client: "S3Client"
     bucket: str
 
-    def read(self, key: str) -> StoredObject | None:
+    def read(self, key: str) -> S3Object | None:
         """An object; None if there is none. A bucket that does not exist is an error."""
         # Not a HEAD: its 404 doesn't tell a missing key from a missing bucket.
         try:
             with _translate_errors(key, NO_SUCH_KEY):
                 reply = self.client.get_object(Bucket=self.bucket, Key=key)
-                return StoredObject(reply["Body"].read(), reply["ETag"])
+                return S3Object(reply["Body"].read(), reply["ETag"])
         except ClientError:
             return None
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from esx_drift.domain.publication import Publication, format_attribute
 from esx_drift.domain.stored.types import Event
 from esx_drift.errors import TopicUnavailable
-from esx_drift.ports import Publication, format_attribute
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient

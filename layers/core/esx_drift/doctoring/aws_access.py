@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from esx_drift.adapters.s3_objects import NO_SUCH_KEY, PRECONDITION_FAILED, get_error_code
 from esx_drift.adapters.topic import SnsTopic
-from esx_drift.config import LookingConfig
+from esx_drift.config import CheckConfig
 from esx_drift.contracts import require_valid
 from esx_drift.doctoring.examination import AWS_FIX, Examination, StepResult, find_fix
 from esx_drift.domain.events import build_cloud_event
@@ -42,7 +42,7 @@ FORBIDDEN_CODES = frozenset({"AuthorizationError", "AccessDenied", "AccessDenied
 class AwsDoctor:
     """Examines both buckets, the topic and both queues. ``drill``: publish one event, or none."""
 
-    config: LookingConfig
+    config: CheckConfig
     s3: "Callable[[], S3Client]"
     sqs: "Callable[[], SQSClient]"
     sns: "Callable[[], SNSClient]"

@@ -13,7 +13,7 @@ from esx_drift.adapters.fleet_file import FleetFile
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.adapters.vcenter.http_client import TIME_FOR_A_CALL_MS
 from esx_drift.channels import open_channels
-from esx_drift.config import LookingConfig, NotifierConfig
+from esx_drift.config import CheckConfig, NotifierConfig
 from esx_drift.contracts import require_valid
 from esx_drift.doctoring.aws_access import AwsDoctor, build_drill_event
 from esx_drift.doctoring.examination import DoctorReply, DoctorRequest, Examination, StepResult, find_fix
@@ -42,7 +42,7 @@ def examine_vcenters(
     Raises ``ContractViolation`` for a malformed request, ``RequestRefused`` for an unknown vCenter.
     """
     request = _request(event)
-    config = LookingConfig.of(environment)
+    config = CheckConfig.from_environment(environment)
     ends = time.monotonic() + remaining_ms / 1000
     ends_at = _now() + timedelta(
         seconds=min(MAX_EXTRACTION_WAIT_SECONDS, remaining_ms / 1000 - RESERVE_SECONDS)
@@ -65,7 +65,7 @@ def examine_routes(event: Mapping[str, object], environment: Mapping[str, str]) 
     Raises ``ContractViolation`` for a malformed request, or ``FleetInvalid``.
     """
     request = _request(event)
-    config = NotifierConfig.of(environment)
+    config = NotifierConfig.from_environment(environment)
     fleet, _ = FleetFile(s3, config.state_bucket).read()
     with open_channels(Secrets(secrets_manager), config.webhook_hosts) as channels:
         send = request.get("send", False)
@@ -78,7 +78,7 @@ def _request(event: Mapping[str, object]) -> DoctorRequest:
     return cast("DoctorRequest", event["doctor"])
 
 
-def _fleet(config: LookingConfig) -> tuple[list[StepResult], Fleet | None]:
+def _fleet(config: CheckConfig) -> tuple[list[StepResult], Fleet | None]:
     exam = Examination("AWS", ("fleet file",))
     try:
         fleet, _ = FleetFile(s3, config.state_bucket).read()
@@ -101,7 +101,7 @@ def _asked(fleet: Fleet | None, request: DoctorRequest) -> list[VCenterSettings]
 
 
 def _doctor(
-    vcenter: VCenterSettings, request: DoctorRequest, config: LookingConfig, bounds: TimeBounds
+    vcenter: VCenterSettings, request: DoctorRequest, config: CheckConfig, bounds: TimeBounds
 ) -> VCenterDoctor:
     reset = PasswordReset(s3(), config.state_bucket, _now) if request.get("reset") == vcenter.name else None
     return VCenterDoctor(

@@ -14,7 +14,7 @@ from esx_drift.adapters.queues import SqsQueue
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.adapters.topic import SnsTopic
 from esx_drift.adapters.vcenter.session import open_vcenter
-from esx_drift.config import LookingConfig
+from esx_drift.config import CheckConfig
 from esx_drift.domain.breaker import LoginActor
 from esx_drift.messages.publication import build_publication
 from esx_drift.ports import Runtime
@@ -25,7 +25,7 @@ from esx_drift.vcenter_sessions import VCenterSessions
 class Invocation:
     """One invocation of a function: its environment, and what its job needs."""
 
-    config: LookingConfig
+    config: CheckConfig
     runtime: Runtime
 
 
@@ -37,7 +37,7 @@ def open_runtime(
 
     Raises ``FleetInvalid`` or ``StoreUnavailable``: without a fleet file there is nothing to look at.
     """
-    config = LookingConfig.of(environment)
+    config = CheckConfig.from_environment(environment)
     fleet, fleet_sha256 = FleetFile(s3, config.state_bucket).read()
     breakers = S3Breakers(s3(), config.state_bucket)
     with VCenterSessions(
