@@ -41,7 +41,7 @@ FIX_FACT = "fix"
 
 
 class EsxDriftError(Exception):
-    """An error with a sentence for a person, a ``reason`` for a metric and ``facts``, which hold no secret."""
+    """An error: a sentence for a person, a ``reason`` for a metric, and ``facts``, which hold no secret."""
 
     reason: ClassVar[str] = "error"
 

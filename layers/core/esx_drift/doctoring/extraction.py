@@ -64,11 +64,7 @@ class ExtractionDoctor:
         """Add the last three lines: two privileges, and the report."""
         last_report = self._read_report()
         if not self.vcenter.extract:
-            exam.add_ok(f"{PRIVILEGE_LIFECYCLE_SETTINGS}: may read the report of {self._name}")
-            exam.add_untried("the fleet file says not to extract, so that there is no task to read")
-            self._add_report(
-                exam, self.session.installed_images(self.cluster.id) if last_report is None else last_report
-            )
+            self._examine_last_report(exam, last_report)
             return
         try:
             submitted = self.session.extract(self.cluster.id)
@@ -79,17 +75,26 @@ class ExtractionDoctor:
             f"{PRIVILEGE_LIFECYCLE_SETTINGS}: may read the report of {self._name}, and extract a new one"
         )
         if submitted.task_id is None:
-            exam.add_untried(
-                f"{self._name} is busy with another operation: {clean_text(submitted.busy or '')}"
-            )
+            operation = clean_text(submitted.busy or "")
+            exam.add_untried(f"{self._name} is busy with another operation: {operation}")
             self._add_report(exam, last_report, "busy, so that no new report was asked for; ")
             return
-        task = self.session.task(submitted.task_id)
+        self._examine_extraction(exam, submitted, submitted.task_id)
+
+    def _examine_last_report(self, exam: Examination, last_report: ReportReply | None) -> None:
+        exam.add_ok(f"{PRIVILEGE_LIFECYCLE_SETTINGS}: may read the report of {self._name}")
+        exam.add_untried("the fleet file says not to extract, so that there is no task to read")
+        # Where nothing was ever extracted, the call fails once more, and says so.
+        report = self.session.installed_images(self.cluster.id) if last_report is None else last_report
+        self._add_report(exam, report)
+
+    def _examine_extraction(self, exam: Examination, submitted: SubmittedExtraction, task_id: str) -> None:
+        task = self.session.task(task_id)
         if task is None:
             exam.add_untried("the vCenter has no such task any more, so that reading one is not proven")
         else:
             exam.add_ok(f"{PRIVILEGE_LIFECYCLE_GENERAL}: may read the task that it started")
-        self._add_outcome(exam, submitted, self._wait_for_task(submitted.task_id, task))
+        self._add_outcome(exam, submitted, self._wait_for_task(task_id, task))
 
     @property
     def _name(self) -> str:
