@@ -11,6 +11,7 @@ from typing import Protocol
 
 from esx_drift.domain.breaker import Breaker
 from esx_drift.domain.fleet.fleet import Fleet
+from esx_drift.domain.outgoing import MessageContent
 from esx_drift.domain.stored.types import (
     CheckRequest,
     ClockFacts,
@@ -21,7 +22,6 @@ from esx_drift.domain.stored.types import (
     StateFile,
     VCenterIdentity,
 )
-from esx_drift.messages.content import MessageContent
 
 
 @dataclass(frozen=True, slots=True)

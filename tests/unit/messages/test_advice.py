@@ -1,8 +1,9 @@
 """What a message says of a failure fits the failure, and not only its kind."""
 
 import pytest
+from esx_drift.domain.outgoing import MessageContent
 from esx_drift.domain.stored.types import Json
-from esx_drift.messages.content import MessageContent, build_content
+from esx_drift.messages.content import build_content
 
 from tests.unit.events import build_events, change, finding, not_looked, told
 

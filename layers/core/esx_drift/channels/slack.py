@@ -21,10 +21,9 @@ from urllib3.util import parse_url
 
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.adapters.tls import TlsTransport, build_tls_context
+from esx_drift.domain.outgoing import MessageContent, NextStep
 from esx_drift.domain.stored.types import Json
 from esx_drift.errors import FIX_FACT, SecretInvalid, WebhookRefused, WebhookThrottled, WebhookUnavailable
-from esx_drift.messages.content import MessageContent
-from esx_drift.messages.next_action import NextStep
 from esx_drift.ports import ChannelAddress
 
 SECRET_PREFIX: Final = "esx-drift/slack/"  # noqa: S105 -- how the secrets are named

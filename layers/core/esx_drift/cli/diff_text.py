@@ -126,4 +126,4 @@ def _footer(compared: Comparison) -> str:
         format_moment(format_time(side.report.completion_time))
         for side in (compared.baseline, compared.current)
     ]
-    return f"{format_share(coverage['covered'], coverage)} read · {times[0]} → {times[1]} UTC"
+    return f"{format_share(coverage['covered'], coverage['hosts'])} read · {times[0]} → {times[1]} UTC"

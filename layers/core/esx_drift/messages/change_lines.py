@@ -68,7 +68,7 @@ def _list_software_headlines(changes: Sequence[Change], coverage: Coverage | Non
     hosts = {host for change in software for host in change["hosts"]}
     if not hosts:
         return []
-    share = format_share(len(hosts), coverage)
+    share = format_share(len(hosts), coverage["hosts"] if coverage else None)
     base_images = [change for change in software if change["element"] == "base_image"]
     if len(base_images) == 1:
         (base_image,) = base_images
@@ -87,7 +87,7 @@ def render_vib_headline(changes: Sequence[Change], coverage: Coverage | None, *,
     """
     pairs = _pair_replaced_vibs(changes)
     hosts = {host for change in changes for host in change["hosts"]}
-    share = f"{'at least ' if at_least else ''}{format_share(len(hosts), coverage)}"
+    share = f"{'at least ' if at_least else ''}{format_share(len(hosts), coverage['hosts'] if coverage else None)}"
     if len(pairs) == 1 and len(changes) == len(pairs[0]):
         return f"VIB {_render_replacement(*pairs[0])} on {share}"
     kinds = {change["kind"] for change in changes}

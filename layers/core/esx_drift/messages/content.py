@@ -1,10 +1,10 @@
 """An event as something to tell a person: the same for every channel, before any channel's form."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from esx_drift.domain.outgoing import MessageContent, NextStep
 from esx_drift.domain.stored.types import Event, EventData, Finding, rank_severity
 from esx_drift.domain.text.wording import format_count, format_share
 from esx_drift.messages.change_lines import render_change_headline, render_change_lines, render_vib_headline
@@ -23,28 +23,7 @@ from esx_drift.messages.finding_lines import (
     render_finding_line,
     render_headline,
 )
-from esx_drift.messages.next_action import NextStep, build_next_step, choose_advice
-
-
-@dataclass(frozen=True, slots=True)
-class MessageContent:
-    """What a message says. Names from outside may be anywhere in it: cleaned, but never to be read as markup.
-
-    Attributes:
-        title: Where, and what.
-        items: The lines of a list.
-        notes: Sentences below it.
-        next_step: What to do; None: nothing.
-        facts: How much was seen, when, how bad it is, and where it is kept.
-        unlisted: How many changes and findings the event itself had no room for.
-    """
-
-    title: str
-    items: tuple[str, ...]
-    notes: tuple[str, ...]
-    next_step: NextStep | None
-    facts: tuple[str, ...]
-    unlisted: int = 0
+from esx_drift.messages.next_action import build_next_step, choose_advice
 
 
 def has_content(event_type: str) -> bool:
@@ -121,7 +100,7 @@ def _build_resolved(data: EventData) -> MessageContent:
 
 def _build_baseline(data: EventData) -> MessageContent:
     coverage = data["coverage"]
-    read = f", {format_share(coverage['covered'], coverage)} read" if coverage else ""
+    read = f", {format_share(coverage['covered'], coverage['hosts'])} read" if coverage else ""
     return MessageContent(
         title=f"{render_place(data)}: first look{read}",
         items=(),

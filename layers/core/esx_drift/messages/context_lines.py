@@ -80,7 +80,7 @@ def render_facts(data: EventData, *, over: bool = False) -> tuple[str, ...]:
 def _list_seen(data: EventData) -> Iterator[str]:
     coverage, extracted = data["coverage"], data["extracted_at"]
     if coverage:
-        share = format_share(coverage["covered"], coverage)
+        share = format_share(coverage["covered"], coverage["hosts"])
         yield f"{share} checked" if coverage["hosts"] else "no hosts in it"
     if not _is_unseen(data):
         yield from (f"extracted {format_moment(extracted)} UTC",) if extracted else ()

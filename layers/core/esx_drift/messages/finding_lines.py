@@ -90,14 +90,14 @@ def build_placeholders(findings: Sequence[Finding], data: EventData) -> dict[str
 
 def build_host_placeholders(hosts: Sequence[str], data: EventData) -> dict[str, str]:
     """Build the same for nothing but hosts, so without ``clusters``, ``vibs`` and ``skew``."""
-    cluster, vcenter = data["cluster"], clean_text(data["vcenter"])
+    cluster, coverage, vcenter = data["cluster"], data["coverage"], clean_text(data["vcenter"])
     place = clean_text(cluster["name"] or cluster["id"]) if cluster else vcenter
     names = list_host_names(list(dict.fromkeys(hosts)), data["host_names"])
     only = names[0] if len(names) == 1 else None
     return {
         "vcenter": vcenter,
         "cluster": place,
-        "hosts": only or format_share(len(names), data["coverage"]),
+        "hosts": only or format_share(len(names), coverage["hosts"] if coverage else None),
         "scope": only or place,
         "first": names[0] if names else "the host",
     }

@@ -1,11 +1,11 @@
 """The one thing that the message of an event asks somebody to do, and the command for it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from esx_drift.domain.findings.kind_entry import Advice
 from esx_drift.domain.findings.kinds import FINDING_KINDS
+from esx_drift.domain.outgoing import NextStep
 from esx_drift.domain.stored.types import Change, EventData, Finding
 from esx_drift.domain.text.wording import find_shell_argument, split_vib_key
 from esx_drift.messages.advice import find_advice
@@ -30,14 +30,6 @@ VIB_LIST_COMMAND: Final = "esxcli software vib list"
 
 MAX_COMMAND_HOSTS: Final = 5
 """More hosts than these are not written out: then the command is about the whole cluster."""
-
-
-@dataclass(frozen=True, slots=True)
-class NextStep:
-    """One thing to do next, and the command or name that goes with it; empty where there is none."""
-
-    text: str
-    command: str = ""
 
 
 def choose_advice(data: EventData, news: Sequence[Finding]) -> Advice:

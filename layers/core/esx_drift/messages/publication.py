@@ -7,9 +7,9 @@ from itertools import islice
 from typing import Final, cast
 
 from esx_drift.domain.events import build_events
-from esx_drift.domain.publication import Publication
+from esx_drift.domain.outgoing import MessageContent, Publication
 from esx_drift.domain.stored.types import Event, EventData, Json, Record
-from esx_drift.messages.content import MessageContent, build_content, has_content
+from esx_drift.messages.content import build_content, has_content
 
 MAX_SUBJECT_CHARACTERS: Final = 99
 """ASCII, fewer than 100 (https://docs.aws.amazon.com/sns/latest/api/API_Publish.html)."""

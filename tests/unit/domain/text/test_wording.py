@@ -71,9 +71,9 @@ def test_two_looks_on_different_days_are_told_apart() -> None:
 def test_numbers_agree_with_their_nouns() -> None:
     """And "of M" is only said where M can be right."""
     assert [format_count(number, "host") for number in (0, 1, 2)] == ["0 hosts", "1 host", "2 hosts"]
-    assert format_share(3, TWELVE) == "3 of 12 hosts"
+    assert format_share(3, 12) == "3 of 12 hosts"
     assert format_share(3, None) == "3 hosts"
-    assert format_share(13, TWELVE) == "13 hosts"
+    assert format_share(13, 12) == "13 hosts"
 
 
 def test_a_list_of_names_has_an_end() -> None:

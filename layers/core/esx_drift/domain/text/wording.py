@@ -5,7 +5,6 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from esx_drift.domain.stored.types import Coverage
 from esx_drift.domain.text.times import parse_time
 
 MAX_NAME_CHARACTERS = 80
@@ -37,11 +36,11 @@ def format_count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def format_share(number: int, coverage: Coverage | None) -> str:
+def format_share(number: int, hosts: int | None) -> str:
     """Format a share of a cluster's hosts: ``3 of 12 hosts``; ``3 hosts`` if its size is unknown or wrong."""
-    if coverage is None or coverage["hosts"] < number:
+    if hosts is None or hosts < number:
         return format_count(number, "host")
-    return f"{number} of {format_count(coverage['hosts'], 'host')}"
+    return f"{number} of {format_count(hosts, 'host')}"
 
 
 def join_names(names: Sequence[str], most: int = MAX_LISTED) -> str:

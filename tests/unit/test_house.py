@@ -1,0 +1,148 @@
+"""What keeps the code easy to enter: one way to import, one meaning a name, no module too long."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+
+from tests.paths import ROOT
+
+CORE = ROOT / "layers" / "core"
+PACKAGE = CORE / "esx_drift"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+HANDLERS = sorted((ROOT / "functions").glob("*/app.py"))
+TREES = {path: ast.parse(path.read_text()) for path in (*SOURCES, *HANDLERS)}
+
+MAX_MODULES = 130
+MAX_LINES = 250
+MAX_FUNCTION_LINES = 40
+REASON = "Longer than 250 lines, because"
+"""How the docstring of a long module says why it is one."""
+
+DEFINED_MORE_THAN_ONCE = {
+    "logger": "each module has its own, as the logging of AWS and Python wants it",
+}
+"""The public names that more than one module defines, and why."""
+
+
+def _module(path: Path) -> str:
+    return ".".join(path.relative_to(CORE).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {_module(path) for path in SOURCES}
+
+
+def _rung(module: str) -> str:
+    """What stands in the import contracts: a package or module of esx_drift, or of its domain."""
+    parts = module.split(".")
+    return ".".join(parts[: 3 if parts[1:2] == ["domain"] else 2])
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(TREES[path]):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("esx_drift"):
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in MODULES else str(node.module)
+
+
+def test_no_two_packages_import_each_other() -> None:
+    """Nor two modules that stand beside packages."""
+    edges: dict[str, set[str]] = defaultdict(set)
+    for path in SOURCES:
+        edges[_rung(_module(path))] |= {_rung(module) for module in _imports(path)}
+    circles = [
+        pair for pair in combinations(edges, 2) if pair[0] in edges[pair[1]] and pair[1] in edges[pair[0]]
+    ]
+    assert circles == []
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong"),
+    [
+        ("adapters/queues.py", "from esx_drift.checking.checker import Checker"),
+        ("domain/images/report.py", "from esx_drift.domain.findings.kinds import FINDING_KINDS"),
+        ("domain/text/times.py", "import boto3"),
+        ("checking/checker.py", "from esx_drift.adapters.queues import SqsQueue"),
+        ("journal.py", "from esx_drift.channels.slack import SlackChannel"),
+        ("newcomer.py", "import json"),
+    ],
+)
+def test_a_wrong_import_is_refused(tmp_path: Path, place: str, wrong: str) -> None:
+    """And a module that no contract names."""
+    shutil.copytree(PACKAGE, tmp_path / "esx_drift", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    planted = tmp_path / "esx_drift" / place
+    planted.write_text(f"{planted.read_text() if planted.exists() else ''}\n{wrong}\n")
+    code = "import sys; sys.path.insert(0, '.'); from importlinter.cli import lint_imports; sys.exit(lint_imports())"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode != 0
+    assert "BROKEN" in ran.stdout or "newcomer" in ran.stdout
+
+
+def _public_names(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.TypeAlias(name=ast.Name(id=name)):
+                yield name
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                yield name
+
+
+def test_a_public_name_has_one_meaning() -> None:
+    """Whoever meets it in two places may take it for the same."""
+    places: dict[str, set[str]] = defaultdict(set)
+    for path in SOURCES:
+        for name in _public_names(TREES[path]):
+            if not name.startswith("_"):
+                places[name].add(_module(path))
+    several = {name: sorted(modules) for name, modules in places.items() if len(modules) > 1}
+    assert several.keys() == DEFINED_MORE_THAN_ONCE.keys(), several
+
+
+def test_nothing_is_called_told() -> None:
+    """It once had seven meanings."""
+    found = {
+        f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if "told" in (getattr(node, field, None) for field in ("id", "arg", "attr", "name"))
+    }
+    assert found == set()
+
+
+def test_there_are_few_modules_of_a_bearable_length() -> None:
+    """A longer one says why it is one."""
+    assert len(TREES) <= MAX_MODULES
+    unreasoned = [
+        f"{path.relative_to(ROOT)}: {lines} lines"
+        for path, tree in TREES.items()
+        if (lines := len(path.read_text().splitlines())) > MAX_LINES
+        and REASON not in " ".join((ast.get_docstring(tree) or "").split())
+    ]
+    assert unreasoned == []
+
+
+def test_functions_are_short() -> None:
+    """Counted without their docstrings."""
+    long = [
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and _length(node) > MAX_FUNCTION_LINES
+    ]
+    assert long == []
+
+
+def _length(function: ast.FunctionDef) -> int:
+    body = function.body
+    first = body[1] if ast.get_docstring(function) is not None and len(body) > 1 else body[0]
+    return (body[-1].end_lineno or 0) - first.lineno + 1
