@@ -129,14 +129,16 @@ class Journal:
             answered = self._find_answer(cached.state, request_id)
             if answered is not None:
                 # Where the reply to our own PUT was lost, what lies there is ours.
-                return self._answer(cached, RecordedAnswer(answered, repeated=answered != record), then)
+                return self._finish_answer(
+                    cached, RecordedAnswer(answered, repeated=answered != record), then
+                )
             cached = self._flush_outbox(cached)
             draft = look(Position(cached.state["after"], _find_next_seq(cached.state)))
             if isinstance(draft, Reschedule):
                 return draft
             for blob in draft.blobs:
                 self.store.put_blob(blob.key, blob.body)
-            record = _chain_record(self._with_events(draft), cached.state, request_id)
+            record = _chain_record(self._add_events(draft), cached.state, request_id)
             sha256 = self._put_record(record)
             if sha256 is not None:
                 answer = RecordedAnswer(record, repeated=False)
@@ -148,7 +150,7 @@ class Journal:
             f"the log of {self.cluster} on {self.vcenter} was written by others {MAX_APPEND_ATTEMPTS} times at once"
         )
 
-    def _with_events(self, draft: Draft) -> Record:
+    def _add_events(self, draft: Draft) -> Record:
         record = draft.record
         address = self.store.uri(record["vcenter"], record["cluster"], record["seq"])
         events = build_publishable_events(record, address, draft.since, draft.host_names)
@@ -168,7 +170,9 @@ class Journal:
             return _CachedState(stored.state, stored.etag, behind=False)
         return _CachedState(self._rebuild(0), None if stored is None else stored.etag, behind=True)
 
-    def _answer(self, cached: _CachedState, answer: RecordedAnswer, then: OnRecorded) -> RecordedAnswer:
+    def _finish_answer(
+        self, cached: _CachedState, answer: RecordedAnswer, then: OnRecorded
+    ) -> RecordedAnswer:
         then(answer)
         self._finish(cached)
         return answer
@@ -222,7 +226,7 @@ class Journal:
         state = _build_state_file(record, sha256, record["unpublished"])
         etag = self.store.put_state(state, cached.etag)
         if etag is None:
-            self._raise_for(self._publish([record["seq"]] if record["events"] else []))
+            self._raise_unpublished(self._publish([record["seq"]] if record["events"] else []))
             return
         if state["outbox"]:
             self._finish(_CachedState(state, etag, behind=False))
@@ -231,7 +235,7 @@ class Journal:
         left = self._publish(cached.state["outbox"])
         if cached.behind or left != cached.state["outbox"]:
             self.store.put_state({**cached.state, "outbox": left}, cached.etag)
-        self._raise_for(left)
+        self._raise_unpublished(left)
 
     def _publish(self, seqs: list[int]) -> list[int]:
         """Publish the events of these records; what could not be published comes back."""
@@ -246,7 +250,7 @@ class Journal:
             return False
         return True
 
-    def _raise_for(self, left: list[int]) -> None:
+    def _raise_unpublished(self, left: list[int]) -> None:
         if left:
             raise TopicUnavailable(
                 f"the events of record {left[0]} of {self.cluster} on {self.vcenter} could not be published;"

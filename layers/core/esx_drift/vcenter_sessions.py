@@ -59,30 +59,30 @@ class LoginBreaker:
 
         Raises ``LoginSuspended`` if it may not be tried, and ``OutOfTime`` if its turn does not come.
         """
-        breaker = self._admitted(secret)
+        breaker = self._wait_for_admission(secret)
         claim = None if self.actor == "checker" else breaker["claimed_until"]
         try:
             yield
         except LoginRefused:
-            self._keep(
+            self._record_outcome(
                 lambda held: record_refusal(release_turn(held, claim), secret.version_id, self.clock())
             )
             raise
         except EsxDriftError:
             if claim is not None:
-                self._keep(lambda held: release_turn(held, claim))
+                self._record_outcome(lambda held: release_turn(held, claim))
             raise
         if claim is not None or breaker["open"]:
-            self._keep(lambda held: record_success(release_turn(held, claim)))
+            self._record_outcome(lambda held: record_success(release_turn(held, claim)))
 
-    def _admitted(self, secret: LoginSecret) -> Breaker:
+    def _wait_for_admission(self, secret: LoginSecret) -> Breaker:
         """The breaker as it is when the login may be tried, with the turn taken where one is needed."""
         for _ in range(MAX_TURN_POLLS):
             breaker, etag = self._read()
             now = self.clock()
             reason = explain_forbidden_login(breaker, self.actor, secret.version_id, now)
             if reason is not None:
-                raise self._suspended(secret, breaker, reason)
+                raise self._build_suspension(secret, breaker, reason)
             if self.actor == "checker":
                 return breaker
             if not is_turn_claimed(breaker, now) and self.breakers.write(claim_turn(breaker, now), etag):
@@ -93,13 +93,13 @@ class LoginBreaker:
             " may at a time, so that a wrong password can't lock the account"
         )
 
-    def _suspended(self, secret: LoginSecret, breaker: Breaker, reason: str) -> LoginSuspended:
+    def _build_suspension(self, secret: LoginSecret, breaker: Breaker, reason: str) -> LoginSuspended:
         """``password`` says whether it was refused, or waits for its turn."""
         user, refused = secret.username, secret.version_id in breaker["refused"]
         facts = {"user": user, "password": "refused before" if refused else "not tried yet"}
         return LoginSuspended(f"login of {user} to {self.vcenter} not tried: {reason}", facts)
 
-    def _keep(self, change: Callable[[Breaker], Breaker]) -> None:
+    def _record_outcome(self, change: Callable[[Breaker], Breaker]) -> None:
         for _ in range(MAX_OUTCOME_WRITES):
             held, etag = self._read()
             if self.breakers.write(change(held), etag):
@@ -180,25 +180,25 @@ class VCenterSessions[S: LoginSecret]:
         """
         with self._turns.setdefault(vcenter, Lock()):
             if vcenter not in self._known:
-                self._known[vcenter] = self._opened(vcenter)
+                self._known[vcenter] = self._open_session(vcenter)
             known = self._known[vcenter]
         if isinstance(known, EsxDriftError):
             raise known
         return known
 
-    def _opened(self, vcenter: str) -> OpenableSession | EsxDriftError:
+    def _open_session(self, vcenter: str) -> OpenableSession | EsxDriftError:
         try:
             secret = self._secrets.vcenter(vcenter)
             door = LoginBreaker(self._breakers, vcenter, self._actor, self._clock, self._pause)
             session = self._connect(secret, lambda: door.guard_login(secret))
-            self._endings.callback(_end, vcenter, session)
+            self._endings.callback(_end_session, vcenter, session)
             session.login()
         except EsxDriftError as error:
             return error
         return session
 
 
-def _end(vcenter: str, session: OpenableSession) -> None:
+def _end_session(vcenter: str, session: OpenableSession) -> None:
     """End a session. If that fails, what the invocation did still counts; the vCenter ends it when idle."""
     try:
         session.close()

@@ -57,27 +57,29 @@ class ClusterCheck:
             reply = reader.collect(position.after, observations)
             if isinstance(reply, Reschedule):
                 return reply
-            return self._seen(self._build_context(position, observations, started_at), reader, reply)
+            return self._draft_report(self._build_context(position, observations, started_at), reader, reply)
         except (*VCENTER_FAILURES, SecretInvalid, ContractViolation) as error:
             if isinstance(error, VCenterReplaced) and self._is_accepted(error.facts["now"]):
                 anew = replace(self, former=close_former_findings(position))
                 return anew(restart_position(position, error.facts["now"]))
-            return self._failed(self._build_context(position, observations, started_at), error)
+            return self._draft_failure(self._build_context(position, observations, started_at), error)
         except OutOfTime as error:
             slow = build_slow_vcenter_failure(error, started_at, self.runtime.clock())
-            return self._failed(self._build_context(position, observations, started_at), slow)
+            return self._draft_failure(self._build_context(position, observations, started_at), slow)
 
-    def _failed(self, context: CheckContext, error: EsxDriftError) -> Draft:
-        return draft_for_failure(context, error, self._teller(context.observations, error))
+    def _draft_failure(self, context: CheckContext, error: EsxDriftError) -> Draft:
+        return draft_for_failure(context, error, self._choose_log(context.observations, error))
 
-    def _seen(self, context: CheckContext, reader: ClusterReader, reply: ReportReply) -> Draft | Reschedule:
+    def _draft_report(
+        self, context: CheckContext, reader: ClusterReader, reply: ReportReply
+    ) -> Draft | Reschedule:
         """What a report comes to; raises what asking the vCenter more about it raises."""
         try:
-            document = _document_in(reply)
+            document = _read_reply(reply)
         except ContractViolation as error:
             return draft_for_invalid_report(context, reply, error)
         report = read_report(document)
-        freshness = self._judge(context, reply, report)
+        freshness = self._judge_freshness(context, reply, report)
         if freshness == "fresh":
             later = reader.reschedule_first_look(context.after, report.completion_time)
             if later is not None:
@@ -101,28 +103,28 @@ class ClusterCheck:
             self.runtime, self.vcenter, self.request, position, observations, started_at, now, self.former
         )
 
-    def _vcenter_journal(self) -> Journal:
+    def _open_vcenter_journal(self) -> Journal:
         return Journal(self.runtime.store, self.runtime.topic, self.vcenter.name)
 
     def _is_accepted(self, instance_uuid: str) -> bool:
         """Whether the vCenter that answers is the one that its own log knows."""
-        return self._vcenter_journal().read_state()["instance_uuid"] == instance_uuid
+        return self._open_vcenter_journal().read_state()["instance_uuid"] == instance_uuid
 
-    def _teller(self, observations: Observations, error: EsxDriftError) -> Literal["vcenter", "cluster"]:
+    def _choose_log(self, observations: Observations, error: EsxDriftError) -> Literal["vcenter", "cluster"]:
         """What is the vCenter's as a whole is left to its own log, which the dispatcher keeps.
 
         Unless a second try meets it again, and that log knows nothing: then it would go untold.
         """
-        known = self._vcenter_journal().read_state()
-        told = is_reported_by_vcenter(error, self.request["cluster"], known)
+        known = self._open_vcenter_journal().read_state()
+        is_reported = is_reported_by_vcenter(error, self.request["cluster"], known)
         if isinstance(error, LOGIN_FAILURES):
             # A token that expired is replaced by a login, in the middle of any call.
             observations.at = "login"
         if observations.at == "login" or isinstance(error, VCenterReplaced):
-            told = told or self.request["attempt"] == 0
-        return "vcenter" if told else "cluster"
+            is_reported = is_reported or self.request["attempt"] == 0
+        return "vcenter" if is_reported else "cluster"
 
-    def _judge(self, context: CheckContext, reply: ReportReply, report: Report) -> Freshness:
+    def _judge_freshness(self, context: CheckContext, reply: ReportReply, report: Report) -> Freshness:
         taken = context.after["last_taken"]
         expected = FreshnessLimits(
             asked_at=find_extraction_start(self.request, context.observations.task),
@@ -132,7 +134,7 @@ class ClusterCheck:
         return judge_freshness(report.completion_time, reply.date, expected)
 
 
-def _document_in(reply: ReportReply) -> Document:
+def _read_reply(reply: ReportReply) -> Document:
     if reply.cut:
         most = len(reply.body)
         raise ContractViolation(

@@ -63,7 +63,7 @@ class ClusterReader:
         cluster = self.request["cluster"]
         if self.request["phase"] == "extract":
             observations.at = "extract"
-            return self._collect(self._extract(session, observations))
+            return self._reschedule_collect(self._extract(session, observations))
         task = self.request["task"]
         if task is not None and task["id"] is not None:
             observations.at = "task"
@@ -71,9 +71,9 @@ class ClusterReader:
             if (
                 observations.task is not None
                 and observations.task.status in UNFINISHED_TASK_STATUSES
-                and not self.overdue
+                and not self.is_deadline_over
             ):
-                return self._again(task)
+                return self._reschedule_poll(task)
         observations.at = "hosts"
         observations.hosts = session.hosts(cluster)
         observations.at = "report"
@@ -112,7 +112,7 @@ class ClusterReader:
             raise
 
     @property
-    def overdue(self) -> bool:
+    def is_deadline_over(self) -> bool:
         """Whether the extraction's deadline has passed, or there is none to wait for."""
         task = self.request["task"]
         return task is None or self.runtime.clock() >= parse_time(task["deadline_at"])
@@ -120,9 +120,9 @@ class ClusterReader:
     def reschedule_while_busy(self, after: LogState) -> Reschedule | None:
         """What to ask for while somebody else's extraction runs; none when it was waited for enough."""
         task = self.request["task"]
-        if task is None or self.overdue or not is_waiting_for_other(self.request, after):
+        if task is None or self.is_deadline_over or not is_waiting_for_other(self.request, after):
             return None
-        return self._again(task)
+        return self._reschedule_poll(task)
 
     def reschedule_first_look(self, after: LogState, completed_at: datetime) -> Reschedule | None:
         """The same at a first look, while the report is one from before the extraction that runs."""
@@ -135,7 +135,7 @@ class ClusterReader:
             return None
         return self.reschedule_while_busy(after)
 
-    def _collect(self, submitted: SubmittedExtraction) -> Reschedule:
+    def _reschedule_collect(self, submitted: SubmittedExtraction) -> Reschedule:
         deadline = self.runtime.clock() + timedelta(seconds=self.vcenter.extract_deadline_seconds)
         task: TaskRequest = {
             "id": submitted.task_id,
@@ -147,7 +147,7 @@ class ClusterReader:
         delay = add_jitter(self.vcenter.first_delay_seconds, self.request["request_id"])
         return Reschedule({**self.request, "phase": "collect", "task": task}, delay)
 
-    def _again(self, task: TaskRequest) -> Reschedule:
+    def _reschedule_poll(self, task: TaskRequest) -> Reschedule:
         polls = task["polls"] + 1
         delay = min(max(1, self.vcenter.first_delay_seconds * 2**polls), MAX_POLL_DELAY_SECONDS)
         seed = f"{self.request['request_id']} {polls}"

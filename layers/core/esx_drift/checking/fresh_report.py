@@ -51,14 +51,14 @@ class FreshReport:
 
     def build_draft(self) -> Draft:
         """The record of the look, with document and snapshot where something is new."""
-        compared = compare_report(self.context, self.store, self.report, self._hosts)
-        settled = self._settled(compared)
-        outcome = self._outcome(compared, settled)
+        compared = compare_report(self.context, self.store, self.report, self._inventory)
+        settled = self._update_findings(compared)
+        outcome = self._choose_outcome(compared, settled)
         document = self._build_blob(make_document_key, self.reply.body)
         snapshot = self._build_blob(make_snapshot_key, encode_canonical_json(compared.snapshot))
         archived = not self._is_same(compared, settled)
-        taken = self._last_taken(archived=archived)
-        after = self._after(compared, settled, taken, describe_blob(snapshot))
+        taken = self._build_last_taken(archived=archived)
+        after = self._build_state(compared, settled, taken, describe_blob(snapshot))
         record: Record = {
             **self.context.build_record(outcome, after, self.notices),
             "report": build_report_facts(self.report, "fresh"),
@@ -72,42 +72,42 @@ class FreshReport:
             "same_as": None if archived else taken["seq"],
         }
         blobs = (document, *(() if compared.is_blind else (snapshot,))) if archived else ()
-        return self.context.build_draft(record, self._host_names(compared), (*compared.blobs, *blobs))
+        return self.context.build_draft(record, self._collect_host_names(compared), (*compared.blobs, *blobs))
 
     @property
-    def _hosts(self) -> Mapping[str, InventoryEntry]:
+    def _inventory(self) -> Mapping[str, InventoryEntry]:
         return {host.id: host for host in self.context.observations.hosts or ()}
 
-    def _settled(self, compared: ComparedReport) -> FindingsUpdate:
+    def _update_findings(self, compared: ComparedReport) -> FindingsUpdate:
         after = compared.state
         found = list_look_conditions(
             self.report,
             compared.snapshot,
-            self._hosts,
+            self._inventory,
             now=self.context.now,
-            uncovered_since=self._uncovered_since(compared),
+            uncovered_since=self._update_uncovered_since(compared),
             accepted=carry_over_accepted(after["accepted"], compared.changes),
             first_look=after["seal"] is None,
             blind_after_seconds=self.context.vcenter.blind_after_seconds,
             managed_by_image=self.context.observations.managed_by_image,
             document_inconsistencies=self.document_inconsistencies,
         )
-        return self.context.update_findings(found, LOOK_KINDS, self._because(compared))
+        return self.context.update_findings(found, LOOK_KINDS, self._find_reasons(compared))
 
-    def _because(self, compared: ComparedReport) -> dict[str, ResolvedBecause]:
+    def _find_reasons(self, compared: ComparedReport) -> dict[str, ResolvedBecause]:
         """A finding about hosts that are all gone ends because they left, not because anything was mended.
 
         One that is back under a new id did not leave.
         """
         back = {change["from"] for change in compared.changes if change["element"] == "host"}
-        there = self._hosts.keys() | back
+        there = self._inventory.keys() | back
         return {
             name: "host-left"
             for name, finding in self.context.after["findings"].items()
             if finding["hosts"] and not there & set(finding["hosts"])
         }
 
-    def _outcome(self, compared: ComparedReport, settled: FindingsUpdate) -> Outcome:
+    def _choose_outcome(self, compared: ComparedReport, settled: FindingsUpdate) -> Outcome:
         if compared.is_blind:
             return "not-covered"
         if self._is_same(compared, settled):
@@ -120,14 +120,14 @@ class FreshReport:
         same = compared.seal == after["seal"] and compared.coverage == after["coverage"]
         return same and not settled.has_transitions
 
-    def _uncovered_since(self, compared: ComparedReport) -> dict[str, str]:
+    def _update_uncovered_since(self, compared: ComparedReport) -> dict[str, str]:
         return update_uncovered_since(
             self.context.after["uncovered_since"],
             [one["host"] for one in compared.uncovered],
             find_last_seen(self.context),
         )
 
-    def _after(
+    def _build_state(
         self, compared: ComparedReport, settled: FindingsUpdate, taken: LastTaken, snapshot: StoredObject
     ) -> LogState:
         before, about = compared.state, self.context.observations.about
@@ -139,13 +139,13 @@ class FreshReport:
             "coverage": compared.coverage,
             "findings": settled.findings,
             "suspects": settled.suspects,
-            "uncovered_since": self._uncovered_since(compared),
+            "uncovered_since": self._update_uncovered_since(compared),
         }
         if compared.is_blind:
             return {**after, "blind_since": find_last_seen(self.context)}
-        return self._seen(after, compared, snapshot)
+        return self._move_baseline(after, compared, snapshot)
 
-    def _seen(self, after: LogState, compared: ComparedReport, snapshot: StoredObject) -> LogState:
+    def _move_baseline(self, after: LogState, compared: ComparedReport, snapshot: StoredObject) -> LogState:
         """What a look moves: the baseline, and what is kept of single hosts."""
         now, known = format_time(self.context.now), after["snapshot"]
         hosts = compared.snapshot["hosts"]
@@ -169,7 +169,7 @@ class FreshReport:
             "departed": update_departed(after["departed"], before, hosts, known_key, self.context.now),
         }
 
-    def _last_taken(self, *, archived: bool) -> LastTaken:
+    def _build_last_taken(self, *, archived: bool) -> LastTaken:
         before, task = self.context.after["last_taken"], self.context.request["task"]
         return {
             "completion_time": format_time(self.report.completion_time),
@@ -178,7 +178,7 @@ class FreshReport:
             "seq": before["seq"] if before and not archived else self.context.position.seq,
         }
 
-    def _host_names(self, compared: ComparedReport) -> dict[str, str]:
+    def _collect_host_names(self, compared: ComparedReport) -> dict[str, str]:
         names = {host: gone["name"] for host, gone in self.context.after["departed"].items()}
         for snapshot in (compared.baseline, compared.snapshot):
             names |= {host: known["name"] for host, known in snapshot["hosts"].items()} if snapshot else {}

@@ -45,19 +45,19 @@ def draft_for_failure(
     """A call failed. Where the vCenter's own log tells it, this log opens nothing."""
     failure = build_failure(error, context.observations.at, told_by)
     if told_by == "vcenter":
-        return _not_looked(context, failure, [], frozenset())
-    condition = _failing(context, error)
-    return _not_looked(context, failure, [condition], list_kinds_ruled_out(error) | {condition.kind})
+        return _draft_not_looked(context, failure, [], frozenset())
+    condition = _build_failure_condition(context, error)
+    return _draft_not_looked(context, failure, [condition], list_kinds_ruled_out(error) | {condition.kind})
 
 
-def _failing(context: CheckContext, error: EsxDriftError) -> Condition:
+def _build_failure_condition(context: CheckContext, error: EsxDriftError) -> Condition:
     if isinstance(error, (NotEligible, NoReport)) and _is_empty(context):
         return build_no_hosts_condition()
     if isinstance(error, NotEligible) and not context.observations.managed_by_image:
         # A cluster managed by baselines that can't be extracted is as it is, unless it could be before.
         was_seen = context.after["seal"] is not None
-        return build_failure_condition(error, critical=was_seen and _blind(context), otherwise="info")
-    condition = build_failure_condition(error, critical=_blind(context))
+        return build_failure_condition(error, critical=was_seen and _is_blind(context), otherwise="info")
+    condition = build_failure_condition(error, critical=_is_blind(context))
     if isinstance(error, ContractViolation):
         violations: list[Json] = [*error.violations[:MAX_REPORTED_VIOLATIONS]]
         return replace(condition, detail={**condition.detail, "violations": violations})
@@ -68,10 +68,10 @@ def _failing(context: CheckContext, error: EsxDriftError) -> Condition:
 
 def draft_for_invalid_report(context: CheckContext, reply: ReportReply, error: ContractViolation) -> Draft:
     """The report is not what the API promises. It is kept, apart from the documents."""
-    condition = _failing(context, error)
+    condition = _build_failure_condition(context, error)
     failure = build_failure(error, "report", "cluster")
-    draft = _not_looked(context, failure, [condition], VCENTER_KINDS | {condition.kind})
-    return _quarantined(context, reply, draft)
+    draft = _draft_not_looked(context, failure, [condition], VCENTER_KINDS | {condition.kind})
+    return _add_quarantine(context, reply, draft)
 
 
 def draft_for_future_report(context: CheckContext, reply: ReportReply, report: Report) -> Draft:
@@ -83,7 +83,7 @@ def draft_for_future_report(context: CheckContext, reply: ReportReply, report: R
     condition = build_condition(
         "document-inconsistent",
         summary,
-        severity="critical" if _blind(context) else None,
+        severity="critical" if _is_blind(context) else None,
         detail={
             "completion_time": format_time(report.completion_time),
             "vcenter_date": format_time(reply.date),
@@ -96,8 +96,8 @@ def draft_for_future_report(context: CheckContext, reply: ReportReply, report: R
         "at": "report",
         "told_by": "cluster",
     }
-    draft = _not_looked(context, failure, [condition], VCENTER_KINDS | {condition.kind})
-    return _quarantined(context, reply, draft, build_report_facts(report, "future"))
+    draft = _draft_not_looked(context, failure, [condition], VCENTER_KINDS | {condition.kind})
+    return _add_quarantine(context, reply, draft, build_report_facts(report, "future"))
 
 
 def draft_for_old_report(
@@ -107,7 +107,7 @@ def draft_for_old_report(
     conditions = (
         [build_no_hosts_condition()]
         if _is_empty(context)
-        else list_extraction_conditions(_outlook(context, reply, report))
+        else list_extraction_conditions(_describe_extraction(context, reply, report))
     )
     # A report that was there before disproves no failure to extract: only a new one does.
     settled = context.update_findings(conditions, VCENTER_KINDS, {})
@@ -148,7 +148,7 @@ def build_report_facts(report: Report, freshness: Freshness) -> ReportFacts:
     }
 
 
-def _not_looked(
+def _draft_not_looked(
     context: CheckContext, failure: Failure, conditions: list[Condition], kinds: frozenset[FindingKind]
 ) -> Draft:
     settled = context.update_findings(conditions, kinds, {})
@@ -166,7 +166,7 @@ def _not_looked(
     return context.build_draft(record, {host.id: host.name for host in context.observations.hosts or ()})
 
 
-def _quarantined(
+def _add_quarantine(
     context: CheckContext, reply: ReportReply, draft: Draft, facts: ReportFacts | None = None
 ) -> Draft:
     body = gzip.compress(reply.body[:CUT_KEPT_BYTES] if reply.cut else reply.body, mtime=0)
@@ -184,7 +184,7 @@ def _quarantined(
     return replace(draft, record=record, blobs=(Blob(stored["key"], body),))
 
 
-def _outlook(context: CheckContext, reply: ReportReply, report: Report) -> ExtractionState:
+def _describe_extraction(context: CheckContext, reply: ReportReply, report: Report) -> ExtractionState:
     asked, task = context.request["task"], context.observations.task
     taken = context.after["last_taken"]
     return ExtractionState(
@@ -196,10 +196,10 @@ def _outlook(context: CheckContext, reply: ReportReply, report: Report) -> Extra
         last_good_at=parse_time(taken["completion_time"]) if taken else None,
         now=reply.date,
         max_age_seconds=context.vcenter.max_age_seconds,
-        critical=_blind(context),
+        critical=_is_blind(context),
     )
 
 
-def _blind(context: CheckContext) -> bool:
+def _is_blind(context: CheckContext) -> bool:
     last_look_at = context.after["blind_since"] or context.after["last_look_at"]
     return is_blind(last_look_at, context.now, context.vcenter.blind_after_seconds)

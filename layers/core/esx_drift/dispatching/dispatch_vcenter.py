@@ -77,16 +77,16 @@ class VCenterDispatch:
         try:
             listing = list_vcenter(self.runtime.vcenters, self.vcenter.name, position.after["instance_uuid"])
         except (*VCENTER_FAILURES, SecretInvalid) as error:
-            record = self._unlisted(position, heading, error)
+            record = self._build_unlisted_record(position, heading, error)
         except OutOfTime as error:
-            record = self._unlisted(
+            record = self._build_unlisted_record(
                 position, heading, build_slow_vcenter_failure(error, started_at, self.runtime.clock())
             )
         else:
-            record = self._listed(position, heading, listing)
+            record = self._build_listed_record(position, heading, listing)
         return Draft(record, position.after["last_look_at"])
 
-    def _unlisted(
+    def _build_unlisted_record(
         self, position: Position, heading: RecordHeading, error: VCenterFailure | SecretInvalid
     ) -> Record:
         """The record of a vCenter that shows nothing to go by: every cluster known is named as failed."""
@@ -98,9 +98,10 @@ class VCenterDispatch:
         )
         unwatched = list_unwatched_clusters(before["clusters"] or {}, self.vcenter)
         detail: dict[str, Json] = {UNWATCHED_DETAIL: len(unwatched), "last_look_at": before["last_look_at"]}
-        told = replace(condition, detail={**condition.detail, **detail})
-        settled = self._update_findings(before, [told], list_kinds_ruled_out(error) | {told.kind}, now, {})
-        after: LogState = {**_apply_update(before, settled), "blind_since": blind_since}
+        condition = replace(condition, detail={**condition.detail, **detail})
+        ruled_out = list_kinds_ruled_out(error) | {condition.kind}
+        update = self._update_findings(before, [condition], ruled_out, now, {})
+        after: LogState = {**_apply_update(before, update), "blind_since": blind_since}
         failure, confirm_after = (
             build_failure(error, "listing", "vcenter"),
             self.vcenter.confirm_after_seconds,
@@ -108,34 +109,47 @@ class VCenterDispatch:
         pause = choose_pause_seconds(confirm_after, failure, self.request_id)
         dispatch: Dispatch = {
             **build_blank_dispatch(self.run),
-            "failed": self._chosen(unwatched),
+            "failed": self._select_chosen(unwatched),
             "retry_after_seconds": pause if is_retried(before, after, self.run.attempt) else None,
         }
         return {
             **build_record(heading, "not-dispatched", now, after),
             "failure": failure,
-            "findings": settled.transitions,
+            "findings": update.transitions,
             "dispatch": dispatch,
         }
 
-    def _listed(self, position: Position, heading: RecordHeading, listing: VCenterListing) -> Record:
-        before, now = position.after, self.runtime.clock()
-        reconciled = reconcile_listing(self.vcenter, listing.clusters, before["clusters"] or {}, now)
-        seen_at = self._seen_since(before, now)
+    def _list_conditions(
+        self,
+        before: LogState,
+        listing: VCenterListing,
+        reconciled: ReconciledListing,
+        seen_at: str,
+        now: datetime,
+    ) -> list[Condition]:
+        """List what the listing, the clock and the clusters' own logs show to be amiss."""
         logs, findings = ClusterLogs(self.runtime, self.vcenter.name), before["findings"]
-        late = logs.list_overdue(
-            reconciled, findings.values(), seen_at, now, self.runtime.check_interval_hours
-        )
-        conditions = [
+        hours = self.runtime.check_interval_hours
+        late = logs.list_overdue(reconciled, findings.values(), seen_at, now, hours)
+        return [
             *list_clock_conditions(listing.clock),
             *logs.drop_already_reported(reconciled.conditions, findings),
             *(late if self.run.is_whole else ()),
         ]
+
+    def _build_listed_record(
+        self, position: Position, heading: RecordHeading, listing: VCenterListing
+    ) -> Record:
+        before, now = position.after, self.runtime.clock()
+        reconciled = reconcile_listing(self.vcenter, listing.clusters, before["clusters"] or {}, now)
+        seen_at = self._find_seen_since(before, now)
+        findings = before["findings"]
+        conditions = self._list_conditions(before, listing, reconciled, seen_at, now)
         tested = reconciled.ruled_out_kinds | (CLOCK_KINDS if listing.clock else frozenset())
         retired = list_retired_by_pattern(reconciled, findings)
-        settled = self._update_findings(before, conditions, tested, now, retired)
+        update = self._update_findings(before, conditions, tested, now, retired)
         after: LogState = {
-            **_apply_update(before, settled),
+            **_apply_update(before, update),
             "instance_uuid": listing.about["instance_uuid"],
             "first_look_at": seen_at,
             "last_look_at": format_time(now),
@@ -147,7 +161,7 @@ class VCenterDispatch:
         dispatch: Dispatch = {
             **build_blank_dispatch(self.run),
             "expected": build_expected_clusters(
-                self.run, self.vcenter.name, self._due(before, reconciled), listing.clusters
+                self.run, self.vcenter.name, self._select_due(before, reconciled), listing.clusters
             ),
             "excluded": reconciled.excluded,
             "missing": reconciled.missing,
@@ -157,7 +171,7 @@ class VCenterDispatch:
             **build_record(heading, "dispatched", now, after),
             "about": listing.about,
             "clock": listing.clock,
-            "findings": settled.transitions,
+            "findings": update.transitions,
             "notices": [
                 *listing.notices,
                 *list_upgrade_notices(self.vcenter.name, listing.about, before["notices"]),
@@ -166,7 +180,7 @@ class VCenterDispatch:
             "dispatch": dispatch,
         }
 
-    def _due(self, before: LogState, reconciled: ReconciledListing) -> dict[str, str]:
+    def _select_due(self, before: LogState, reconciled: ReconciledListing) -> dict[str, str]:
         """The clusters to be checked. Where checkers met an outage of which nothing is seen, only theirs are.
 
         They come back by themselves. If all were asked for, a vCenter that fails now and then would have to
@@ -175,12 +189,12 @@ class VCenterDispatch:
         is_asked_by_checkers = self.run.trigger == "retry" and self.run.attempt == 0
         return {} if is_asked_by_checkers and not is_ailing(before) else reconciled.expected
 
-    def _seen_since(self, before: LogState, now: datetime) -> str:
+    def _find_seen_since(self, before: LogState, now: datetime) -> str:
         if self.run.is_whole:
             return find_seen_since(before, now, timedelta(hours=self.runtime.check_interval_hours))
         return before["first_look_at"] or format_time(now)
 
-    def _chosen(self, clusters: list[FailedCluster]) -> list[FailedCluster]:
+    def _select_chosen(self, clusters: list[FailedCluster]) -> list[FailedCluster]:
         names = {one["cluster"]: one["name"] for one in clusters}
         wanted = select_clusters(self.run, self.vcenter.name, names)
         return [one for one in clusters if one["cluster"] in wanted]

@@ -39,11 +39,11 @@ def list_vcenter(vcenters: VCenters, vcenter: str, known_uuid: str | None) -> VC
     require_same_vcenter(vcenter, known_uuid, about)
     require_supported_release(vcenter, about)
     clusters = {cluster.id: cluster.name for cluster in session.clusters()}
-    standalone_hosts, notices = _standalone(session)
+    standalone_hosts, notices = _count_standalone_hosts(session)
     return VCenterListing(about, session.clock(), clusters, standalone_hosts, notices)
 
 
-def _standalone(session: VCenterSession) -> tuple[int | None, list[str]]:
+def _count_standalone_hosts(session: VCenterSession) -> tuple[int | None, list[str]]:
     """Nobody watches them anyway: that they can't be counted keeps no cluster from being checked."""
     try:
         return session.standalone_hosts(), []
@@ -72,7 +72,9 @@ class ClusterLogs:
         return [
             one
             for one in conditions
-            if one.kind != "cluster-missing" or one.fingerprint in findings or not self._tells(one.subject)
+            if one.kind != "cluster-missing"
+            or one.fingerprint in findings
+            or not self._reports_hiding(one.subject)
         ]
 
     def list_overdue(
@@ -89,15 +91,15 @@ class ClusterLogs:
         are asked in any case.
         """
         limit = now - OVERDUE_INTERVALS * timedelta(hours=hours)
-        told = {one["subject"] for one in findings if one["kind"] == "check-overdue"}
+        already_overdue = {one["subject"] for one in findings if one["kind"] == "check-overdue"}
         logs = {
             cluster: self.read_state(cluster)
             for cluster in reconciled.list_listed_before(limit)
-            if cluster in told or parse_time(seen_at) < limit
+            if cluster in already_overdue or parse_time(seen_at) < limit
         }
         return list_overdue_conditions(reconciled.expected, logs, limit)
 
-    def _tells(self, cluster: str) -> bool:
+    def _reports_hiding(self, cluster: str) -> bool:
         return any(
             finding["kind"] in HIDING_KINDS for finding in self.read_state(cluster)["findings"].values()
         )

@@ -61,10 +61,10 @@ def explain_forbidden_login(breaker: Breaker, actor: LoginActor, version: str, n
         return None
     if actor != "dispatcher":
         return "the last login was refused, and only the dispatcher tries a new password"
-    return _too_early(breaker, now)
+    return _explain_too_early(breaker, now)
 
 
-def _too_early(breaker: Breaker, now: datetime) -> str | None:
+def _explain_too_early(breaker: Breaker, now: datetime) -> str | None:
     last = max(parse_time(at) for at in (breaker["refused_at"], breaker["tried_at"]) if at is not None)
     next_try = last + timedelta(seconds=LOCKOUT_WINDOW_SECONDS)
     if now >= next_try:

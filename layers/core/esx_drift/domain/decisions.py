@@ -57,7 +57,7 @@ def accept_hosts(
     taken = {host: shown for host, shown in decision["hosts"].items() if here.get(host) == shown}
     refused = sort_naturally(decision["hosts"].keys() - taken.keys())
     if not taken:
-        return DecisionEffect(after, _still(after), refused=refused)
+        return DecisionEffect(after, _hold_all(after), refused=refused)
     newly: dict[str, Accepted] = {
         host: {
             "image": shown["image"],
@@ -67,13 +67,15 @@ def accept_hosts(
         for host, shown in taken.items()
     }
     accepted = {**after["accepted"], **newly}
-    told = [_reviewed(finding, snapshot, accepted, decision) for finding in after["findings"].values()]
+    transitions = [
+        _review_finding(finding, snapshot, accepted, decision) for finding in after["findings"].values()
+    ]
     return DecisionEffect(
-        {**after, "accepted": accepted, "findings": _open(told)},
-        told,
+        {**after, "accepted": accepted, "findings": _keep_open(transitions)},
+        transitions,
         sort_naturally(taken),
         refused,
-        _names(snapshot),
+        _list_names(snapshot),
     )
 
 
@@ -85,11 +87,16 @@ def accept_replaced_vcenter(after: LogState, decision: Decision, now: datetime) 
     uuid = str(decision["instance_uuid"])
     replaced = [one for one in after["findings"].values() if one["kind"] == REPLACED]
     if uuid not in [finding["detail"].get("now") for finding in replaced]:
-        return DecisionEffect(after, _still(after), refused=[uuid])
-    told = [_of_former(finding, decision) for finding in after["findings"].values()]
-    clusters = {cluster: _retired(entry, now) for cluster, entry in (after["clusters"] or {}).items()}
-    moved: LogState = {**after, "instance_uuid": uuid, "clusters": clusters, "findings": _open(told)}
-    return DecisionEffect(moved, told, [uuid])
+        return DecisionEffect(after, _hold_all(after), refused=[uuid])
+    transitions = [_close_of_former(finding, decision) for finding in after["findings"].values()]
+    clusters = {cluster: _retire_entry(entry, now) for cluster, entry in (after["clusters"] or {}).items()}
+    moved: LogState = {
+        **after,
+        "instance_uuid": uuid,
+        "clusters": clusters,
+        "findings": _keep_open(transitions),
+    }
+    return DecisionEffect(moved, transitions, [uuid])
 
 
 def close_retired_cluster(
@@ -101,26 +108,28 @@ def close_retired_cluster(
     is not meant.
     """
     if decision["instance_uuid"] is not None and decision["instance_uuid"] == after["instance_uuid"]:
-        return DecisionEffect(after, _still(after), refused=[cluster])
-    told = [_closed(finding, "retired", decision) for finding in after["findings"].values()]
+        return DecisionEffect(after, _hold_all(after), refused=[cluster])
+    transitions = [_close_finding(finding, "retired", decision) for finding in after["findings"].values()]
     moved: LogState = {**after, "findings": {}, "suspects": {}, "uncovered_since": {}, "blind_since": None}
-    return DecisionEffect(moved, told, [cluster], host_names=_names(snapshot) if snapshot else {})
+    return DecisionEffect(moved, transitions, [cluster], host_names=_list_names(snapshot) if snapshot else {})
 
 
 def refuse_to_retire(after: LogState, cluster: str) -> DecisionEffect:
     """What is still listed, and to be watched, can't be retired."""
-    return DecisionEffect(after, _still(after), refused=[cluster])
+    return DecisionEffect(after, _hold_all(after), refused=[cluster])
 
 
 def strike_off_cluster(after: LogState, cluster: str, decision: Decision, now: datetime) -> DecisionEffect:
     """Strike a cluster that is known off its vCenter's list of those to be dispatched."""
     known = after["clusters"] or {}
-    clusters = {**known, cluster: _retired(known[cluster], now)}
-    told = [
-        _closed(one, "retired", decision) if one["subject"] == cluster else _held(one)
+    clusters = {**known, cluster: _retire_entry(known[cluster], now)}
+    transitions = [
+        _close_finding(one, "retired", decision) if one["subject"] == cluster else _hold_finding(one)
         for one in after["findings"].values()
     ]
-    return DecisionEffect({**after, "clusters": clusters, "findings": _open(told)}, told, [cluster])
+    return DecisionEffect(
+        {**after, "clusters": clusters, "findings": _keep_open(transitions)}, transitions, [cluster]
+    )
 
 
 def is_listed(after: LogState, cluster: str) -> bool:
@@ -129,52 +138,58 @@ def is_listed(after: LogState, cluster: str) -> bool:
     return known is not None and known["last_listed_at"] == after["last_look_at"]
 
 
-def _retired(entry: KnownCluster, now: datetime) -> KnownCluster:
+def _retire_entry(entry: KnownCluster, now: datetime) -> KnownCluster:
     return {**entry, "retired_at": entry["retired_at"] or format_time(now)}
 
 
-def _reviewed(
+def _review_finding(
     finding: Finding, snapshot: Snapshot, accepted: Mapping[str, Accepted], decision: Decision
 ) -> Finding:
     """A finding by what is accepted now. An orphaned VIB stays one, but no longer an alarm."""
     if finding["kind"] == "orphaned-vib":
-        new: list[Json] = [host for host in finding["hosts"] if not _has(accepted, host, finding["subject"])]
+        new: list[Json] = [
+            host for host in finding["hosts"] if not _is_vib_accepted(accepted, host, finding["subject"])
+        ]
         detail = {**finding["detail"], "not_accepted_on": new}
-        return {**_held(finding), "detail": detail, "severity": finding["severity"] if new else "warning"}
+        return {
+            **_hold_finding(finding),
+            "detail": detail,
+            "severity": finding["severity"] if new else "warning",
+        }
     if finding["kind"] != "drift-unreviewed":
-        return _held(finding)
-    for left in find_unreviewed(snapshot, snapshot["hosts"], accepted, _names(snapshot)):
-        return {**_held(finding), "hosts": list(left.hosts), "summary": left.summary}
-    return _closed(finding, "accepted", decision)
+        return _hold_finding(finding)
+    for left in find_unreviewed(snapshot, snapshot["hosts"], accepted, _list_names(snapshot)):
+        return {**_hold_finding(finding), "hosts": list(left.hosts), "summary": left.summary}
+    return _close_finding(finding, "accepted", decision)
 
 
-def _names(snapshot: Snapshot) -> dict[str, str]:
+def _list_names(snapshot: Snapshot) -> dict[str, str]:
     return {host: known["name"] for host, known in snapshot["hosts"].items()}
 
 
-def _has(accepted: Mapping[str, Accepted], host: str, vib: str) -> bool:
+def _is_vib_accepted(accepted: Mapping[str, Accepted], host: str, vib: str) -> bool:
     return host in accepted and vib in accepted[host]["orphaned_vibs"]
 
 
-def _of_former(finding: Finding, decision: Decision) -> Finding:
+def _close_of_former(finding: Finding, decision: Decision) -> Finding:
     """A finding on a vCenter that was replaced: those on its clusters went with it."""
     if finding["kind"] == REPLACED:
-        return _closed(finding, "accepted", decision)
-    return _closed(finding, "retired", decision) if finding["subject"] else _held(finding)
+        return _close_finding(finding, "accepted", decision)
+    return _close_finding(finding, "retired", decision) if finding["subject"] else _hold_finding(finding)
 
 
-def _closed(finding: Finding, because: ResolvedBecause, decision: Decision) -> Finding:
+def _close_finding(finding: Finding, because: ResolvedBecause, decision: Decision) -> Finding:
     detail = {**finding["detail"], "decided_by": decision["by"], "reason": decision["reason"]}
     return {**finding, "transition": "resolved", "resolved_because": because, "detail": detail}
 
 
-def _held(finding: Finding) -> Finding:
+def _hold_finding(finding: Finding) -> Finding:
     return {**finding, "transition": "still"}
 
 
-def _still(after: LogState) -> list[Finding]:
-    return [_held(finding) for finding in after["findings"].values()]
+def _hold_all(after: LogState) -> list[Finding]:
+    return [_hold_finding(finding) for finding in after["findings"].values()]
 
 
-def _open(told: Sequence[Finding]) -> dict[str, Finding]:
-    return {one["fingerprint"]: one for one in told if one["transition"] != "resolved"}
+def _keep_open(transitions: Sequence[Finding]) -> dict[str, Finding]:
+    return {one["fingerprint"]: one for one in transitions if one["transition"] != "resolved"}

@@ -63,7 +63,7 @@ class SqsBatch:
                 self.logger.info("message put off", why=error.message)
                 self.later(record)
 
-        batch = _Batch(self._failed)
+        batch = _Batch(self._report_failure)
         with batch(event["Records"], handle_one):
             batch.process()
         self.logger.remove_keys(MESSAGE_LOG_KEYS)
@@ -73,10 +73,10 @@ class SqsBatch:
         if self.time_left_ms() < self.time_for_one_ms:
             raise OutOfTime("no time is left in this run")
 
-    def _failed(self, record: SQSRecord, error: BaseException | None) -> None:
+    def _report_failure(self, record: SQSRecord, error: BaseException | None) -> None:
         # A foreseen failure says it all in its sentence; anything else is a bug, and shows where it is.
         unforeseen = None if isinstance(error, EsxDriftError) else error
-        reason = _reason(error)
+        reason = _find_reason(error)
         self.logger.error("message not handled", reason=reason, why=str(error), exc_info=unforeseen)
         count_metric(self.failed_metric, reason=reason)
         if isinstance(error, MESSAGE_ERRORS):
@@ -92,7 +92,7 @@ class SqsBatch:
             self.logger.warning("message stays out of sight", why=str(error))
 
 
-def _reason(error: BaseException | None) -> str:
+def _find_reason(error: BaseException | None) -> str:
     if isinstance(error, MESSAGE_ERRORS):
         # Not a document of a vCenter's, whose failures are the checks' own.
         return RequestRefused.reason

@@ -96,7 +96,7 @@ def list_overdue_conditions(
 ) -> list[Condition]:
     """Those of the logs' clusters that nobody has looked at since ``limit``, though no failure says why."""
     return [
-        _late(cluster, names[cluster], after["last_look_at"])
+        _build_overdue_condition(cluster, names[cluster], after["last_look_at"])
         for cluster, after in logs.items()
         if (after["last_look_at"] is None or parse_time(after["last_look_at"]) < limit)
         and not _is_explained(after, limit)
@@ -112,7 +112,7 @@ def _is_explained(after: LogState, limit: datetime) -> bool:
     return bool(kinds & BLINDING_KINDS) or (nobody and bool(kinds & HOST_KINDS))
 
 
-def _late(cluster: str, name: str, last_look_at: str | None) -> Condition:
+def _build_overdue_condition(cluster: str, name: str, last_look_at: str | None) -> Condition:
     last = f"since {last_look_at}" if last_look_at else "so far"
     return build_condition(
         "check-overdue",

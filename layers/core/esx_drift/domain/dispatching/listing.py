@@ -79,7 +79,6 @@ def reconcile_listing(
         {"cluster": cluster, "name": name} for cluster, name in expected.items() if cluster not in listed
     ]
     watched = [cluster for cluster in expected if cluster in known and known[cluster]["retired_at"] is None]
-    is_shrunk = not listed or len(missing) * 2 > len(watched)
     return ReconciledListing(
         known=after,
         expected=expected,
@@ -89,23 +88,40 @@ def reconcile_listing(
             if pattern is not None and (cluster in listed or after[cluster]["retired_at"] == format_time(now))
         ],
         missing=missing,
-        notices=_notices(listed, known, after),
-        conditions=[
-            *([build_shrunk_listing_condition(vcenter, listed, missing, watched)] if is_shrunk else ()),
-            *(
-                []
-                if is_shrunk
-                else [
-                    build_missing_cluster_condition(vcenter, one, after[one["cluster"]], now)
-                    for one in missing
-                ]
-            ),
-            *list_renamed_cluster_conditions(
-                vcenter, {cluster: after[cluster] for cluster in expected if cluster in listed}
-            ),
-        ],
-        ruled_out_kinds=LISTING_KINDS - LISTED_CLUSTER_KINDS if is_shrunk else LISTING_KINDS,
+        notices=_list_notices(listed, known, after),
+        conditions=_list_conditions(vcenter, listed, after, missing, watched, now),
+        ruled_out_kinds=(
+            LISTING_KINDS - LISTED_CLUSTER_KINDS if _is_shrunk(listed, missing, watched) else LISTING_KINDS
+        ),
     )
+
+
+def _is_shrunk(listed: Mapping[str, str], missing: list[FailedCluster], watched: list[str]) -> bool:
+    """Whether the listing lacks so much that it says nothing about any single cluster."""
+    return not listed or len(missing) * 2 > len(watched)
+
+
+def _list_conditions(
+    vcenter: VCenterSettings,
+    listed: Mapping[str, str],
+    after: Mapping[str, KnownCluster],
+    missing: list[FailedCluster],
+    watched: list[str],
+    now: datetime,
+) -> list[Condition]:
+    shown = {
+        cluster: known
+        for cluster, known in after.items()
+        if known["retired_at"] is None and cluster in listed
+    }
+    now_renamed = list_renamed_cluster_conditions(vcenter, shown)
+    if _is_shrunk(listed, missing, watched):
+        return [build_shrunk_listing_condition(vcenter, listed, missing, watched), *now_renamed]
+    gone = [
+        build_missing_cluster_condition(vcenter, cluster, after[cluster["cluster"]], now)
+        for cluster in missing
+    ]
+    return [*gone, *now_renamed]
 
 
 def list_retired_by_pattern(
@@ -119,17 +135,17 @@ def list_retired_by_pattern(
     }
 
 
-def _notices(
+def _list_notices(
     listed: Mapping[str, str], known: Mapping[str, KnownCluster], after: Mapping[str, KnownCluster]
 ) -> list[str]:
     return [
         notice
         for cluster in listed
-        if known and (notice := _notice(cluster, known.get(cluster), after[cluster]))
+        if known and (notice := _describe_news(cluster, known.get(cluster), after[cluster]))
     ]
 
 
-def _notice(cluster: str, before: KnownCluster | None, after: KnownCluster) -> str | None:
+def _describe_news(cluster: str, before: KnownCluster | None, after: KnownCluster) -> str | None:
     name = after["name"]
     if before is None:
         return f"cluster {name} ({cluster}) is new"

@@ -104,18 +104,18 @@ def list_failed_dispatches(run: Run, record: Record, expected: list[ExpectedClus
     """What the reply says could not be dispatched: the vCenter, or chosen clusters that it does not list."""
     vcenter, failure = record["vcenter"], record["failure"]
     if failure is not None:
-        return [_failed(vcenter, None, failure["reason"], failure["message"])]
+        return [_build_failed_dispatch(vcenter, None, failure["reason"], failure["message"])]
     found = {name for one in expected for name in (one["cluster"], one["name"])}
     wanted = (run.selected or {}).get(vcenter, ())
     why = "{} lists no cluster with the id or name {!r}, or a pattern of the fleet file leaves it out"
     return [
-        _failed(vcenter, name, "cluster-missing", why.format(vcenter, name))
+        _build_failed_dispatch(vcenter, name, "cluster-missing", why.format(vcenter, name))
         for name in wanted
         if name not in found
     ]
 
 
-def _failed(vcenter: str, cluster: str | None, reason: str, message: str) -> FailedDispatch:
+def _build_failed_dispatch(vcenter: str, cluster: str | None, reason: str, message: str) -> FailedDispatch:
     return {"vcenter": vcenter, "cluster": cluster, "reason": reason, "message": message}
 
 
