@@ -49,28 +49,36 @@ def build_relabelled_changes(
     return changes
 
 
-def list_rewordings(baseline: Snapshot, current: Snapshot) -> Iterator[Rewording]:
+def list_rewordings(baseline: Snapshot, current: Snapshot) -> list[Rewording]:
     """List the versions of parts that both snapshots have and label differently."""
     before, after = baseline["labels"], current["labels"]
+    rewordings, added, removed = [], [], []
     for part in before.keys() | after.keys():
         old, new = before.get(part, {}), after.get(part, {})
-        for version in old.keys() | new.keys() if old != new else ():
-            rewording = Rewording(part, version, old.get(version), new.get(version))
-            # A version without a label may be in the snapshot all the same.
-            missing = baseline if rewording.before is None else current if rewording.after is None else None
-            if rewording.before != rewording.after and (
-                missing is None or _has_version(missing, part, version)
-            ):
-                yield rewording
+        if old != new:
+            added += [(part, version) for version in new.keys() - old.keys()]
+            removed += [(part, version) for version in old.keys() - new.keys()]
+            both = [version for version in old.keys() & new.keys() if old[version] != new[version]]
+            rewordings += [Rewording(part, version, old[version], new[version]) for version in both]
+    # A version without a label may be in the snapshot all the same.
+    for part, version in _select_present(baseline, added):
+        rewordings.append(Rewording(part, version, None, after[part][version]))
+    for part, version in _select_present(current, removed):
+        rewordings.append(Rewording(part, version, before[part][version], None))
+    return rewordings
 
 
-def _has_version(snapshot: Snapshot, part: str, version: str) -> bool:
-    for image in snapshot["images"].values():
-        for parts in (image["main"], *image["alternatives"].values()):
-            value = parts.get(part)
-            if value == version or (isinstance(value, dict) and format_part_version(value) == version):
-                return True
-    return False
+def _select_present(snapshot: Snapshot, versions: list[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Select the versions of parts that some image of the snapshot has."""
+    images = snapshot["images"].values()
+    scopes = [parts for image in images for parts in (image["main"], *image["alternatives"].values())]
+    return {
+        (part, version)
+        for part, version in versions
+        for parts in scopes
+        if (value := parts.get(part)) == version
+        or (isinstance(value, dict) and format_part_version(value) == version)
+    }
 
 
 def _find_difference(rewording: Rewording, old: Image, new: Image) -> Difference | None:

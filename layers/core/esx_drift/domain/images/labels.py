@@ -107,20 +107,21 @@ class LabelTable:
         """Add the longest list of all: what is as in the image before is seen first, and without a call."""
         known = self.labels["component"]
         for name, component in components.items():
-            details = component.get("details")
-            if not details:
-                continue
-            version = component.get("version") or ""
-            versions = known.get(name)
-            if versions is None:
-                versions = known[name] = {}
-            label = versions.get(version)
-            if label == details:
-                continue
-            if label is None and None not in details.values() and details.keys() <= _TEXTS:
-                versions[version] = cast("Json", details)
-            else:
-                self._add_details("component", name, version, details)
+            try:
+                if known[name][component["version"]] == component["details"]:  # type: ignore[index] # null is no key
+                    continue
+            except KeyError:
+                pass
+            self._add_component(known, name, component)
+
+    def _add_component(self, known: Labels, name: str, component: "Component") -> None:
+        version, details = component.get("version") or "", component.get("details")
+        if not details:
+            return
+        if version not in known.get(name, ()) and None not in details.values() and details.keys() <= _TEXTS:
+            known.setdefault(name, {})[version] = cast("Json", details)
+        else:
+            self._add_details("component", name, version, details)
 
     def _add_details(self, element: str, name: str, version: str, details: object) -> None:
         label = build_label(element, details)
