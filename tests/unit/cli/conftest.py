@@ -14,6 +14,7 @@ import yaml
 from esx_drift.adapters.fleet_file import FleetFile
 from esx_drift.cli import main
 
+from tests.paths import GOLDEN
 from tests.unit.conftest import REGION
 from tests.unit.fleets import fleet
 
@@ -61,6 +62,12 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return Ran(int(ended.value.code or 0), told.out, told.err)
 
     return ran
+
+
+@pytest.fixture
+def good() -> Path:
+    """A document."""
+    return GOLDEN / "diff" / "add-on-added" / "baseline.json"
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""``esx-drift diff`` and ``validate``: their exit codes, what they write, and the golden comparisons.
+"""``esx-drift diff``: its exit codes, what it writes, and the golden comparisons.
 
 A case is a folder of ``tests/golden/diff`` with baseline.json and current.json; result.json and result.txt
 are what the command writes, made anew by ``pytest --refresh-goldens`` to be read before they are committed.
@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, EXIT_TROUBLE
-from esx_drift.contracts.violations import LEGACY_MAP
 
 from tests.paths import GOLDEN
 from tests.unit.cli.conftest import Run
@@ -80,12 +79,6 @@ def test_there_is_a_golden_case_for_each_finding() -> None:
     findings = [finding for result in results() for finding in result["findings"]]
     assert {finding["kind"] for finding in findings} == FINDINGS
     assert {finding["transition"] for finding in findings} == {"opened", "still"}
-
-
-@pytest.fixture
-def good() -> Path:
-    """A document."""
-    return CASES[0] / "baseline.json"
 
 
 def test_a_document_as_the_bucket_keeps_it_is_read(good: Path, tmp_path: Path, run: Run) -> None:
@@ -189,52 +182,3 @@ def test_what_a_later_release_adds_is_told_once(good: Path, tmp_path: Path, run:
     other.write_text(newer.read_text())
     ran = run("diff", newer, other)
     assert (ran.code, ran.err) == (0, f"info: {newer}, {other}: {told}")
-
-
-@pytest.mark.parametrize(
-    ("content", "line"),
-    [
-        (b"[]", '"" (the whole document): expected an object, got a list of 0 items'),
-        (b"nonsense", '"" (the whole document): expected JSON, got something else at line 1 column 1'),
-        (b" " * 33_000_000, '"" (the whole document): expected at most 32000000 bytes, got 33000000 bytes'),
-        (
-            gzip.compress(b" " * 33_000_000, 1),
-            '"" (the whole document): expected at most 32000000 bytes, got more',
-        ),
-    ],
-    ids=["list", "nonsense", "large", "large when unpacked"],
-)
-def test_what_is_wrong_with_the_whole_is_readable(
-    content: bytes, line: str, tmp_path: Path, run: Run, good: Path
-) -> None:
-    """Its JSON Pointer is empty, and an empty one is written in quotes, as in JSON."""
-    bad = tmp_path / "bad"
-    bad.write_bytes(content)
-    ran = run("validate", bad)
-    assert (ran.code, ran.out[: len(line)], ran.err) == (EXIT_DIFFERENCES, line, "")
-    assert line in run("diff", bad, good).err
-
-
-def test_an_invalid_document_is_told_line_by_line(good: Path, tmp_path: Path, run: Run) -> None:
-    """Where by JSON Pointer, and what was expected there; sorted."""
-    document = json.loads(good.read_text())
-    del document["status"]
-    document |= {"uniform_image": "yes", "host_info": [{"key": "host-1", "value": {"name": "a"}}]}
-    bad = tmp_path / "bad.json"
-    bad.write_text(json.dumps(document))
-    ran = run("validate", bad)
-    assert (ran.code, ran.err) == (EXIT_DIFFERENCES, "")
-    assert ran.out.splitlines() == [
-        f"/host_info: expected an object, got {LEGACY_MAP}",
-        "/status: expected a value, got nothing",
-        '/uniform_image: expected true or false, got "yes"',
-    ]
-
-
-def test_what_can_not_be_read_is_trouble_for_validate(tmp_path: Path, run: Run) -> None:
-    """Not to be read is not the same as invalid."""
-    broken = tmp_path / "broken.gz"
-    broken.write_bytes(b"\x1f\x8b" + b"\x00" * 20)
-    assert run("validate", tmp_path / "none.json").code == EXIT_TROUBLE
-    assert run("validate", tmp_path).code == EXIT_TROUBLE
-    assert run("validate", broken).code == EXIT_TROUBLE

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from esx_drift.cli.comparison import compare_documents, read_both
+from esx_drift.cli.diff import print_comparison
 from esx_drift.cli.diff_moves import render_names
 from esx_drift.cli.diff_sentence import render_sentence
-from esx_drift.cli.diff_text import print_comparison
 from hypothesis import given, settings
 
 from tests.unit.domain.changes.clusters import ClusterModel, HostModel, Wire, document_of

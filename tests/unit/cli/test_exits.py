@@ -11,7 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from esx_drift import __version__
 from esx_drift.cli import diff as compare
 from esx_drift.cli import main
 from esx_drift.cli.exits import ExitCodes, OutputLost
@@ -208,9 +207,3 @@ def test_colour_is_for_terminals() -> None:
     assert ESCAPE.encode() not in process("diff", *changed()).stdout
     assert ESCAPE.encode() not in process("diff", *changed(), FORCE_COLOR="1", TTY_COMPATIBLE="1").stdout
     assert ESCAPE.encode() not in process("diff", SAME, "none.json", FORCE_COLOR="1").stderr
-
-
-def test_the_version_is_told(run: Run) -> None:
-    """Whoever asks for help is asked for it."""
-    ran = run("--version")
-    assert (ran.code, ran.out) == (0, f"esx-drift {__version__}\n")

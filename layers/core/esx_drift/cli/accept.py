@@ -4,23 +4,32 @@ from typing import Annotated
 
 import typer
 
-from esx_drift.cli.terminal import fail
+from esx_drift.checking.baseline import BaselineReader
+from esx_drift.cli.accept_preview import MAX_LISTED_HOSTS, AcceptPreview, build_preview
+from esx_drift.cli.decision_client import (
+    ClusterRef,
+    DecisionClient,
+    DecisionOptions,
+    open_decision_client,
+    parse_decision_options,
+)
+from esx_drift.cli.options import (
+    ClusterArgument,
+    ReasonOption,
+    StackOption,
+    VCenterOption,
+    WaitOption,
+    YesOption,
+)
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line
+from esx_drift.domain.decisions import REPLACED
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.types import Decision, Finding, RecordedDecision, Snapshot
+from esx_drift.domain.text.wording import clean_text, format_count, format_moment, join_names
 
-ClusterArgument = Annotated[
-    str, typer.Argument(metavar="CLUSTER", help="The cluster's name or id; @NAME for a replaced vCenter.")
-]
-VCenterOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help="The cluster's vCenter, where the name alone won't do.")
-]
 HostsOption = Annotated[
     str | None,
     typer.Option(metavar="A,B,...", help="Only these hosts (names or ids) instead of all that were seen."),
-]
-ReasonOption = Annotated[str, typer.Option(metavar="TEXT", help="Why. It stays in the log.")]
-StackOption = Annotated[str, typer.Option(help="The CloudFormation stack that esx-drift was deployed as.")]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
-WaitOption = Annotated[
-    int, typer.Option(metavar="SECONDS", min=0, help="How long to wait for the checker's answer.")
 ]
 
 
@@ -38,16 +47,106 @@ def accept(
     What has changed again meanwhile is refused. An accepted vCenter begins with first looks. Exit code 0: all
     was accepted, 1: some was refused or nothing was sent, 2: trouble.
     """
-    # boto3 takes long to load: only a command that needs it pays.
-    from esx_drift.cli.accept_decision import accept_cluster, accept_vcenter  # noqa: PLC0415 -- see above
-    from esx_drift.cli.decision_client import open_decision_client, parse_decision_options  # noqa: PLC0415 -- see above
-
-    word = parse_decision_options(reason, ask=not yes, wait_seconds=wait)
+    options = parse_decision_options(reason, ask=not yes, wait_seconds=wait)
     if not cluster.startswith("@"):
         names = tuple(name.strip() for name in hosts.split(",")) if hosts is not None else ()
-        desk = open_decision_client(stack)
-        accept_cluster(desk, desk.find_cluster(cluster, vcenter), names, word)
+        client = open_decision_client(stack)
+        _accept_cluster(client, client.find_cluster(cluster, vcenter), names, options)
     elif hosts is not None or vcenter not in {None, cluster[1:]}:
         fail(f"{cluster} is a vCenter as a whole: leave --hosts and --vcenter out")
     else:
-        accept_vcenter(open_decision_client(stack), cluster[1:], word)
+        _accept_vcenter(open_decision_client(stack), cluster[1:], options)
+
+
+def _accept_cluster(
+    client: DecisionClient, cluster: ClusterRef, names: tuple[str, ...], options: DecisionOptions
+) -> None:
+    """Accept the hosts of these names or ids; all that were seen, where there are none."""
+    preview = _read_preview(client, cluster, names)
+    print_line(f"{clean_text(cluster.name)} ({cluster.cluster}) on {cluster.vcenter}", "bold")
+    for line in preview.render():
+        print_line(line)
+    if not preview.hosts:
+        fail("there is no host to accept")
+    person = client.identify_person()
+    options.require_confirmation(f"Accept {format_count(len(preview.hosts), 'host')} as shown, as {person}?")
+    decision = options.build_decision(person, preview.seq, preview.hosts)
+    seq, recorded = client.send_decision("accept", cluster, decision, options.wait_seconds)
+    _print_answer(preview, seq, recorded)
+
+
+def _read_preview(client: DecisionClient, cluster: ClusterRef, names: tuple[str, ...]) -> AcceptPreview:
+    state = client.read_state(cluster.vcenter, cluster.cluster)
+    if state is None or state["head"] is None or state["after"]["snapshot"] is None:
+        fail(f"{cluster.name} was not looked at yet: there is nothing to accept")
+    reader = BaselineReader(client.store, cluster.vcenter, cluster.cluster)
+    baseline = reader.read(state["after"])
+    snapshot = baseline.snapshot
+    return build_preview(
+        {**state, "after": baseline.state},
+        state["head"]["seq"],
+        snapshot,
+        frozenset(_find_host_ids(snapshot, names) if names else snapshot["hosts"]),
+        lambda key: reader.read_snapshot(baseline, key),
+    )
+
+
+def _find_host_ids(snapshot: Snapshot, names: tuple[str, ...]) -> list[str]:
+    wanted: list[str] = []
+    for name in names:
+        ids = [id_ for id_, host in snapshot["hosts"].items() if name in {id_, host["name"]}]
+        if not ids:
+            all_names = [clean_text(host["name"]) for host in snapshot["hosts"].values()]
+            listed = join_names(all_names, MAX_LISTED_HOSTS)
+            fail(f"the cluster has no host called {name!r}; it has {listed}")
+        wanted += ids
+    return wanted
+
+
+def _print_answer(preview: AcceptPreview, seq: int, recorded: RecordedDecision) -> None:
+    if recorded["taken"]:
+        print_line(f"Accepted (record {seq}): {preview.render_names(recorded['taken'])}", "green")
+    if recorded["refused"]:
+        print_line(f"Refused (record {seq}): {preview.render_names(recorded['refused'])}", "yellow")
+        print_line("They are no longer as they were shown. Run it again to see how they are now.")
+        raise typer.Exit(EXIT_DIFFERENCES)
+
+
+def _accept_vcenter(client: DecisionClient, vcenter: str, options: DecisionOptions) -> None:
+    """Accept that another vCenter answers under this name."""
+    if client.fleet.vcenter(vcenter) is None:
+        fail(f"the fleet file has no vCenter called {vcenter}")
+    state = client.read_state(vcenter)
+    finding = _require_replacement(vcenter, list(state["after"]["findings"].values()) if state else [])
+    _print_replacement(client, vcenter, finding)
+    person = client.identify_person()
+    options.require_confirmation(f"Accept it, as {person}?")
+    head = state["head"] if state else None
+    decision: Decision = {
+        **options.build_decision(person, head["seq"] if head else None, {}),
+        "instance_uuid": str(finding["detail"]["now"]),
+    }
+    whole = ClusterRef(vcenter, VCENTER_LOG, vcenter)
+    seq, recorded = client.send_decision("accept", whole, decision, options.wait_seconds)
+    if recorded["refused"]:
+        again = "by now yet another vCenter answers. Run it again to see which."
+        fail(f"refused (record {seq}): {again}", EXIT_DIFFERENCES)
+    print_line(f"Accepted (record {seq}). The next run dispatches its clusters.", "green")
+
+
+def _require_replacement(vcenter: str, findings: list[Finding]) -> Finding:
+    replacements = [finding for finding in findings if finding["kind"] == REPLACED]
+    if not replacements:
+        fail(f"{vcenter} is the vCenter that it was: there is nothing to accept")
+    return replacements[0]
+
+
+def _print_replacement(client: DecisionClient, vcenter: str, finding: Finding) -> None:
+    since = format_moment(finding["opened_at"])
+    print_line(f"{vcenter} answers as another vCenter since {since} UTC", "bold")
+    print_line(f"  before {clean_text(str(finding['detail']['before']))}")
+    print_line(f"  now    {clean_text(str(finding['detail']['now']))}")
+    watched = sum(entry["retired_at"] is None for entry in client.read_clusters(vcenter).values())
+    clusters = format_count(watched, "cluster")
+    print_line(f"Accepting it retires the {clusters} known so far, with what is open on them.")
+    print_line("Each cluster that it lists begins with a first look, in the same log.")

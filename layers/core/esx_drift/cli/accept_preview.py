@@ -19,12 +19,15 @@ from esx_drift.domain.text.wording import (
 )
 from esx_drift.messages.change_lines import render_change_lines
 
+MAX_LISTED_HOSTS = 20
+
 
 @dataclass(frozen=True, slots=True)
 class AcceptPreview:
-    """A cluster as a person can accept it. ``unseen`` are the hosts that he can't: nobody saw them.
+    """What a person is shown of a cluster before he accepts it.
 
-    ``names`` are those of all its hosts, by id.
+    ``hosts`` are those that can be accepted, ``unseen`` those that can't, because the last look did not show
+    them. ``names`` are those of all hosts of the cluster, by id.
     """
 
     seq: int
@@ -37,25 +40,27 @@ class AcceptPreview:
 
     def render(self) -> Iterator[str]:
         """What runs, what differs, which orphaned VIBs were there before, and who is left out."""
-        yield f"{format_count(len(self.hosts), 'host')} as seen {format_moment(self.seen_at)} UTC (record {self.seq}):"
-        for release, number in self._releases():
+        seen = f"as seen {format_moment(self.seen_at)} UTC (record {self.seq})"
+        yield f"{format_count(len(self.hosts), 'host')} {seen}:"
+        for release, number in self._count_releases():
             yield f"  {clean_text(release)} · {format_count(number, 'host')}"
-        yield from self._block(
-            "Other than last accepted:", render_change_lines(self.changes, self.names, None)
-        )
-        yield from self._block("Orphaned VIBs, there since before:", list(self._known_vibs()))
-        yield from self._block(
-            "Not seen, so not accepted:", [join_names(list_host_names(self.unseen, self.names))]
-        )
+        changes = render_change_lines(self.changes, self.names, None)
+        yield from _render_block("Other than last accepted:", changes)
+        yield from _render_block("Orphaned VIBs, there since before:", list(self._list_earlier_vibs()))
+        unseen = join_names(list_host_names(self.unseen, self.names))
+        yield from _render_block("Not seen, so not accepted:", [unseen])
 
-    def _releases(self) -> list[tuple[str, int]]:
-        images = self.snapshot["images"]
-        running = Counter(
-            name_esxi_release(images[host["image"]], self.snapshot["labels"]) for host in self.hosts.values()
-        )
+    def render_names(self, hosts: list[str]) -> str:
+        """How many hosts these are, and their names."""
+        names = join_names(list_host_names(hosts, self.names), MAX_LISTED_HOSTS)
+        return f"{format_count(len(hosts), 'host')}: {names}"
+
+    def _count_releases(self) -> list[tuple[str, int]]:
+        images, labels = self.snapshot["images"], self.snapshot["labels"]
+        running = Counter(name_esxi_release(images[host["image"]], labels) for host in self.hosts.values())
         return sorted(running.items(), key=lambda release: (-release[1], release[0]))
 
-    def _known_vibs(self) -> Iterator[str]:
+    def _list_earlier_vibs(self) -> Iterator[str]:
         new = {(change["key"], host) for change in self.changes for host in change["hosts"]}
         where: dict[str, list[str]] = {}
         for host in sort_naturally(self.hosts):
@@ -63,47 +68,56 @@ class AcceptPreview:
                 if (key, host) not in new:
                     where.setdefault(key, []).append(host)
         for key in sort_naturally(where):
-            yield f"{' '.join(filter(None, split_vib_key(key)))} · {join_names(list_host_names(where[key], self.names))}"
+            names = join_names(list_host_names(where[key], self.names))
+            yield f"{' '.join(filter(None, split_vib_key(key)))} · {names}"
 
-    @staticmethod
-    def _block(title: str, lines: list[str]) -> Iterator[str]:
-        if any(lines):
-            yield title
-            yield from (f"  {line}" for line in lines)
+
+def _render_block(title: str, lines: list[str]) -> Iterator[str]:
+    if any(lines):
+        yield title
+        yield from (f"  {line}" for line in lines)
 
 
 def build_preview(
-    state: StateFile, seq: int, snapshot: Snapshot, wanted: frozenset[str], stored: Callable[[str], Snapshot]
+    state: StateFile,
+    seq: int,
+    snapshot: Snapshot,
+    wanted: frozenset[str],
+    read_snapshot: Callable[[str], Snapshot],
 ) -> AcceptPreview:
-    """What can be accepted of the hosts ``wanted``, ids; ``stored`` gives a snapshot by its key."""
+    """The preview of what can be accepted.
+
+    Args:
+        state: What the cluster's log knows.
+        seq: The number of the last record, which the person was shown.
+        snapshot: The last snapshot.
+        wanted: The ids of the hosts to accept.
+        read_snapshot: Reads a snapshot by its key.
+    """
     after = state["after"]
-    hosts = {
-        host: shown
-        for host, shown in list_acceptable_hosts(snapshot, after["uncovered_since"]).items()
-        if host in wanted
-    }
-    accepted = {host: one for host, one in after["accepted"].items() if host in hosts}
-    before = _as_accepted(snapshot, accepted, stored)
+    acceptable = list_acceptable_hosts(snapshot, after["uncovered_since"])
+    hosts = {host: shown for host, shown in acceptable.items() if host in wanted}
+    accepted = {host: entry for host, entry in after["accepted"].items() if host in hosts}
     now: Snapshot = {**snapshot, "hosts": {host: snapshot["hosts"][host] for host in hosts}}
     return AcceptPreview(
         seq=seq,
         seen_at=str(after["last_look_at"]),
         snapshot=snapshot,
         hosts=hosts,
-        changes=compare_snapshots(before, now, {}),
+        changes=compare_snapshots(_build_accepted_snapshot(snapshot, accepted, read_snapshot), now, {}),
         unseen=tuple(sort_naturally(wanted - hosts.keys())),
-        names={host: known["name"] for host, known in snapshot["hosts"].items()},
+        names={host: entry["name"] for host, entry in snapshot["hosts"].items()},
     )
 
 
-def _as_accepted(
-    snapshot: Snapshot, accepted: dict[str, Accepted], stored: Callable[[str], Snapshot]
+def _build_accepted_snapshot(
+    snapshot: Snapshot, accepted: dict[str, Accepted], read_snapshot: Callable[[str], Snapshot]
 ) -> Snapshot:
-    """The hosts as they were last accepted, by the names that all have now."""
-    kept = {key: stored(key) for key in {one["snapshot"] for one in accepted.values()}}
+    """The hosts as they were last accepted, under the names that they have now."""
+    kept = [read_snapshot(key) for key in {entry["snapshot"] for entry in accepted.values()}]
     hosts: dict[str, KnownHost] = {
-        host: {**snapshot["hosts"][host], "image": one["image"], "orphaned_vibs": one["orphaned_vibs"]}
-        for host, one in accepted.items()
+        host: {**snapshot["hosts"][host], "image": entry["image"], "orphaned_vibs": entry["orphaned_vibs"]}
+        for host, entry in accepted.items()
     }
-    images = {digest: image for each in kept.values() for digest, image in each["images"].items()}
+    images = {digest: image for each in kept for digest, image in each["images"].items()}
     return {**snapshot, "images": images, "hosts": hosts}

@@ -5,10 +5,14 @@ from typing import Annotated
 import typer
 
 from esx_drift import __version__
-from esx_drift.cli import accept, doctor, fleet, retire, status
-from esx_drift.cli import diff as compare
-from esx_drift.cli import validate as validation
+from esx_drift.cli.accept import accept
+from esx_drift.cli.diff import diff
+from esx_drift.cli.doctor import doctor
+from esx_drift.cli.fleet import fleet_app
+from esx_drift.cli.retire import retire
+from esx_drift.cli.status import status
 from esx_drift.cli.terminal import print_line
+from esx_drift.cli.validate import validate
 
 app = typer.Typer(
     name="esx-drift",
@@ -20,26 +24,26 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:  # noqa: FBT001 -- typer passes it
-    if asked:
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 -- typer passes it
+    if wanted:
         print_line(f"esx-drift {__version__}")
         raise typer.Exit
 
 
-Version = Annotated[
-    bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+VersionOption = Annotated[
+    bool, typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True)
 ]
 
 
 @app.callback()
-def _main(*, version: Version = False) -> None:
+def _run(*, version: VersionOption = False) -> None:
     """Watches what every ESXi host really runs, and says so when it changes."""
 
 
-app.command()(compare.diff)
-app.command()(validation.validate)
-app.command()(status.status)
-app.command()(accept.accept)
-app.command()(retire.retire)
-app.command()(doctor.doctor)
-app.add_typer(fleet.fleet_app, name="fleet")
+app.command()(diff)
+app.command()(validate)
+app.command()(status)
+app.command()(accept)
+app.command()(retire)
+app.command()(doctor)
+app.add_typer(fleet_app, name="fleet")

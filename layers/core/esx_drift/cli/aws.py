@@ -1,4 +1,4 @@
-"""What the command line asks of AWS by itself: the stack's outputs, and clients that tell their errors."""
+"""What the command line needs of AWS: clients, the stack's outputs, and errors explained for a person."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def explain_aws_errors(doing: str) -> Iterator[None]:
-    """Turn what AWS refuses meanwhile into a sentence for a person."""
+def explain_aws_errors(action: str) -> Iterator[None]:
+    """Raise AWS's errors in the block as a ``PermanentError``, which says what ``action`` failed of."""
     try:
         yield
     except (NoRegionError, NoCredentialsError) as error:
         raise PermanentError(
-            f"{doing} failed: {error} Set AWS_PROFILE, or AWS_REGION and credentials, to where it is deployed"
+            f"{action} failed: {error} "
+            "Set AWS_PROFILE, or AWS_REGION and credentials, to where it is deployed"
         ) from error
     except (ClientError, BotoCoreError) as error:
-        raise PermanentError(f"{doing} failed: {error}") from error
+        raise PermanentError(f"{action} failed: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Clients:
 
 
 def make_clients() -> Clients:
-    """Clients by the environment's credentials and region."""
+    """The clients, with the environment's credentials and region."""
     return Clients(
         s3=cache(lambda: boto3.client("s3")),
         secrets=cache(lambda: boto3.client("secretsmanager")),
@@ -52,10 +53,14 @@ def make_clients() -> Clients:
 
 
 def read_stack_outputs(stack: str, *keys: str) -> tuple[str, ...]:
-    """These outputs of a deployed stack; raises ``PermanentError`` where there is none."""
+    """Read outputs of a deployed stack, in the order of ``keys``.
+
+    Raises:
+        PermanentError: There is no such stack, or it lacks one of the outputs.
+    """
     with explain_aws_errors(f"Looking for the stack {stack} (another one? --stack NAME)"):
-        found = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", ())}
+        described = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", ())}
     missing = [key for key in keys if key not in outputs]
     if missing:
         raise PermanentError(

@@ -1,8 +1,9 @@
-"""Two documents side by side, with nothing but themselves to go by: no inventory, no log, no acceptance."""
+"""Two documents of a cluster compared with nothing but themselves: no inventory, no log, no acceptance."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from esx_drift.domain.changes.compare import compare_snapshots
 from esx_drift.domain.findings.condition import Condition
 from esx_drift.domain.findings.look_conditions import list_look_conditions
 from esx_drift.domain.host_history import carry_over_accepted
@@ -36,7 +37,7 @@ class ComparedDocument:
     @property
     def names(self) -> dict[str, str]:
         """Its hosts' names, by id; one that this document does not name is called as in the one before."""
-        return {host: known["name"] for host, known in self.snapshot["hosts"].items()}
+        return {host: entry["name"] for host, entry in self.snapshot["hosts"].items()}
 
     @property
     def is_blind(self) -> bool:
@@ -62,9 +63,9 @@ class Comparison:
     @property
     def compared_hosts(self) -> set[str]:
         """The hosts that both documents show, by id."""
-        known = self.baseline.snapshot["hosts"]
-        shown = self.current.report.runs.keys() & known.keys()
-        return {host for host in shown if known[host]["image"] is not None}
+        before = self.baseline.snapshot["hosts"]
+        both = self.current.report.runs.keys() & before.keys()
+        return {host for host in both if before[host]["image"] is not None}
 
     @property
     def is_empty(self) -> bool:
@@ -83,7 +84,7 @@ class Comparison:
 
 
 def read_both(baseline: Document, current: Document) -> tuple[ComparedDocument, ComparedDocument]:
-    """Both documents; a host that the current one does not cover stays as the baseline has it."""
+    """Read both documents; a host that the current one does not cover stays as the baseline has it."""
     before, after = read_report(baseline), read_report(current)
     first = ComparedDocument(before, build_snapshot(before, None), list_document_inconsistencies(baseline))
     return first, ComparedDocument(
@@ -92,22 +93,24 @@ def read_both(baseline: Document, current: Document) -> tuple[ComparedDocument, 
 
 
 def compare_documents(baseline: ComparedDocument, current: ComparedDocument) -> Comparison:
-    """Compare them."""
-    # Imported late, because it takes longer than all the rest.
-    from esx_drift.domain.changes.compare import compare_snapshots  # noqa: PLC0415 -- see above
-
+    """The changes between both, and what the current one shows beside them."""
     changes = compare_snapshots(baseline.snapshot, current.snapshot, {}, current.report.runs.keys())
-    known = {condition.fingerprint for condition in _shown_by(baseline, None)}
+    earlier = {condition.fingerprint for condition in _list_conditions(baseline, None)}
     findings = [
-        _finding(condition, baseline, current, known=condition.fingerprint in known)
-        for condition in _shown_by(current, carry_over_accepted(_taken_as_accepted(baseline), changes))
+        _build_finding(condition, baseline, current, seen_before=condition.fingerprint in earlier)
+        for condition in _list_conditions(current, carry_over_accepted(_build_accepted(baseline), changes))
     ]
     return Comparison(baseline, current, changes, findings)
 
 
-def _shown_by(side: ComparedDocument, before: Mapping[str, Accepted] | None) -> list[Condition]:
-    """What the document alone shows. How bad an orphaned VIB is depends on whether it was there before."""
-    found = list_look_conditions(
+def _list_conditions(side: ComparedDocument, before: Mapping[str, Accepted] | None) -> list[Condition]:
+    """The conditions that the document alone shows.
+
+    Args:
+        side: The document.
+        before: What the hosts ran before, by id; none if unknown. An orphaned VIB of then is less severe.
+    """
+    conditions = list_look_conditions(
         side.report,
         side.snapshot,
         {host: ReportedHost(name) for host, name in side.names.items()},
@@ -118,21 +121,21 @@ def _shown_by(side: ComparedDocument, before: Mapping[str, Accepted] | None) -> 
         blind_after_seconds=0,
         document_inconsistencies=side.document_inconsistencies,
     )
-    return [condition for condition in found if condition.opens and condition.kind != "drift-unreviewed"]
+    return [condition for condition in conditions if condition.opens and condition.kind != "drift-unreviewed"]
 
 
-def _taken_as_accepted(side: ComparedDocument) -> dict[str, Accepted]:
+def _build_accepted(side: ComparedDocument) -> dict[str, Accepted]:
     return {
-        host: {"image": known["image"], "orphaned_vibs": known["orphaned_vibs"] or [], "snapshot": ""}
-        for host, known in side.snapshot["hosts"].items()
+        host: {"image": entry["image"], "orphaned_vibs": entry["orphaned_vibs"] or [], "snapshot": ""}
+        for host, entry in side.snapshot["hosts"].items()
     }
 
 
-def _finding(
-    condition: Condition, baseline: ComparedDocument, current: ComparedDocument, *, known: bool
+def _build_finding(
+    condition: Condition, baseline: ComparedDocument, current: ComparedDocument, *, seen_before: bool
 ) -> Finding:
-    opened_at = baseline.report.completion_time if known else current.report.completion_time
-    transition: Transition = "still" if known else "opened"
+    opened_at = baseline.report.completion_time if seen_before else current.report.completion_time
+    transition: Transition = "still" if seen_before else "opened"
     return {
         "fingerprint": condition.fingerprint,
         "family": condition.family,

@@ -1,4 +1,4 @@
-"""What deciding takes on the command line: which cluster is meant, who decides, and the checker's answer."""
+"""What accept and retire share: which cluster a name stands for, who decides, and the checker's answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,16 +10,14 @@ from uuid import uuid4
 
 import typer
 
-from esx_drift.adapters.audit_store import S3Store
-from esx_drift.adapters.fleet_file import FleetFile
-from esx_drift.adapters.queues import SqsQueue
-from esx_drift.cli.aws import explain_aws_errors, make_clients, read_stack_outputs
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.records import build_check_request
 from esx_drift.domain.text.wording import join_names
 
 if TYPE_CHECKING:
+    from esx_drift.adapters.audit_store import S3Store
+    from esx_drift.adapters.queues import SqsQueue
     from esx_drift.domain.fleet.fleet import Fleet
     from esx_drift.domain.stored.types import (
         CheckRequest,
@@ -37,19 +35,28 @@ MAX_REASON_CHARACTERS = 1000
 
 @dataclass(frozen=True, slots=True)
 class DecisionOptions:
-    """A person's word on it. ``ask``: whether he is asked once more, after he was shown what it comes to."""
+    """What a person said beside what he decides on.
+
+    ``ask``: whether he is asked to confirm, once he was shown what it comes to.
+    """
 
     reason: str
     ask: bool
     wait_seconds: int
 
     def require_confirmation(self, question: str) -> None:
-        """End the command unless he means it."""
+        """End the command unless he says yes, or wanted not to be asked."""
         if self.ask and not typer.confirm(question):
             fail("nothing was sent", EXIT_DIFFERENCES)
 
     def build_decision(self, person: str, shown_at: int | None, hosts: "dict[str, ShownHost]") -> "Decision":
-        """What goes to the checker, which holds what he was shown against what is so then."""
+        """The decision as it goes to the checker, which compares it with how things are by then.
+
+        Args:
+            person: Who decides, an ARN.
+            shown_at: The number of the last record when he was shown it; none if there was none.
+            hosts: The hosts that he accepts, as he was shown them, by id.
+        """
         return {
             "by": person,
             "reason": self.reason,
@@ -60,11 +67,11 @@ class DecisionOptions:
 
 
 def parse_decision_options(reason: str, *, ask: bool, wait_seconds: int) -> DecisionOptions:
-    """The word, if it says why."""
-    said = reason.strip()
-    if not said or len(said) > MAX_REASON_CHARACTERS or not said.isprintable():
+    """The options that accept and retire share; ends the command where the reason is not one line of text."""
+    line = reason.strip()
+    if not line or len(line) > MAX_REASON_CHARACTERS or not line.isprintable():
         fail(f"--reason takes one line of 1 to {MAX_REASON_CHARACTERS} characters")
-    return DecisionOptions(said, ask, wait_seconds)
+    return DecisionOptions(line, ask, wait_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +85,15 @@ class ClusterRef:
 
 @dataclass(frozen=True, slots=True)
 class DecisionClient:
-    """Where decisions are made: what the logs know, and the queue of the one who may write them."""
+    """Reads what the logs know, and sends decisions to the checker, which alone writes the logs."""
 
     fleet: "Fleet"
-    store: S3Store
-    queue: SqsQueue
+    store: "S3Store"
+    queue: "SqsQueue"
     identify_person: Callable[[], str]
 
     def read_state(self, vcenter: str, cluster: str = VCENTER_LOG) -> "StateFile | None":
-        """What a log knows."""
+        """What a log knows; none if nothing was written yet."""
         stored = self.store.state(vcenter, cluster)
         return stored.state if stored else None
 
@@ -96,39 +103,52 @@ class DecisionClient:
         return (state["after"]["clusters"] or {}) if state else {}
 
     def find_cluster(self, cluster: str, vcenter: str | None) -> ClusterRef:
-        """The one cluster of that name or id; ends the command if there is none, or are several."""
-        vcenters = [one.name for one in self.fleet.vcenters if vcenter in {None, one.name}]
+        """The one cluster of that name or id; ends the command if there is none, or more than one.
+
+        Args:
+            cluster: Its name or id.
+            vcenter: The vCenter to look in; none for all of the fleet file.
+        """
+        vcenters = [watched.name for watched in self.fleet.vcenters if vcenter in {None, watched.name}]
         if not vcenters:
             fail(f"the fleet file has no vCenter called {vcenter}")
-        found = [
-            ClusterRef(name, known, entry["name"])
+        matches = [
+            ClusterRef(name, cluster_id, entry["name"])
             for name in vcenters
-            for known, entry in self.read_clusters(name).items()
-            if cluster in {known, entry["name"]}
+            for cluster_id, entry in self.read_clusters(name).items()
+            if cluster in {cluster_id, entry["name"]}
         ]
-        if not found:
+        if not matches:
             all_of = join_names(vcenters)
             fail(f"no cluster called {cluster} was ever listed by {all_of}: esx-drift status shows all")
-        if len(found) > 1:
-            which = join_names([f"{one.name} ({one.cluster}) on {one.vcenter}" for one in found])
+        if len(matches) > 1:
+            which = join_names([f"{match.name} ({match.cluster}) on {match.vcenter}" for match in matches])
             fail(f"{cluster} may be {which}.\nSay which: by --vcenter NAME, or by its id.")
-        return found[0]
+        return matches[0]
 
     def send_decision(
-        self, action: Literal["accept", "retire"], meant: ClusterRef, decision: "Decision", wait_seconds: int
+        self,
+        action: Literal["accept", "retire"],
+        cluster: ClusterRef,
+        decision: "Decision",
+        wait_seconds: int,
     ) -> "tuple[int, RecordedDecision]":
-        """Have the checker write it down; the number of its record, and what it took and refused."""
+        """Send a decision to the checker and wait for its answer; ends the command if none comes in time.
+
+        Returns:
+            The number of the record that the checker wrote, and what it took and what it refused.
+        """
         request = build_check_request(
             action,
             str(uuid4()),
             None,
-            meant.vcenter,
-            (meant.cluster, meant.name),
+            cluster.vcenter,
+            (cluster.cluster, cluster.name),
             datetime.now(UTC),
             decision=decision,
         )
         self.queue.send_check(request, 0)
-        record = self._answer(request, wait_seconds)
+        record = self._wait_for_record(request, wait_seconds)
         if record is None or record["decision"] is None:
             fail(
                 f"sent, but not answered within {wait_seconds} s. It is not lost: the checker still has it.\n"
@@ -138,27 +158,37 @@ class DecisionClient:
             )
         return record["seq"], record["decision"]
 
-    def _answer(self, request: "CheckRequest", wait_seconds: int) -> "Record | None":
+    def _wait_for_record(self, request: "CheckRequest", wait_seconds: int) -> "Record | None":
         until, pause = monotonic() + wait_seconds, Event()
         while True:
             state = self.read_state(request["vcenter"], request["cluster"])
-            for answered in state["after"]["answered"] if state else ():
-                if answered["request_id"] == request["request_id"]:
-                    return self.store.record(request["vcenter"], request["cluster"], answered["seq"])[0]
+            for answer in state["after"]["answered"] if state else ():
+                if answer["request_id"] == request["request_id"]:
+                    return self.store.record(request["vcenter"], request["cluster"], answer["seq"])[0]
             if monotonic() >= until:
                 return None
             pause.wait(POLL_SECONDS)
 
 
 def open_decision_client(stack: str) -> DecisionClient:
-    """The desk of a deployed stack."""
+    """The client for a deployed stack."""
+    # A command imports this module also to show its help or to refuse its options.
+    from esx_drift.adapters.audit_store import S3Store  # noqa: PLC0415 -- boto3 takes long to load
+    from esx_drift.adapters.fleet_file import FleetFile  # noqa: PLC0415 -- boto3 takes long to load
+    from esx_drift.adapters.queues import SqsQueue  # noqa: PLC0415 -- boto3 takes long to load
+    from esx_drift.cli.aws import (  # noqa: PLC0415 -- boto3 takes long to load
+        explain_aws_errors,
+        make_clients,
+        read_stack_outputs,
+    )
+
     aws = make_clients()
     state, audit, queue = read_stack_outputs(stack, "StateBucketName", "AuditBucketName", "CheckQueueUrl")
     with explain_aws_errors("Reading the fleet file"):
         fleet, _ = FleetFile(aws.s3, state).read()
 
-    def person() -> str:
+    def identify_person() -> str:
         with explain_aws_errors("Asking AWS STS who you are"):
             return aws.sts().get_caller_identity()["Arn"]
 
-    return DecisionClient(fleet, S3Store(aws.s3, audit, state), SqsQueue(aws.sqs, queue, ""), person)
+    return DecisionClient(fleet, S3Store(aws.s3, audit, state), SqsQueue(aws.sqs, queue, ""), identify_person)

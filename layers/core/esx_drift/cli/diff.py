@@ -1,20 +1,44 @@
-"""``esx-drift diff``: what changed between two documents of a cluster."""
+"""``esx-drift diff``: what changed between two documents of a cluster, for a person or a program."""
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich import box
+from rich.table import Table
+from rich.text import Text
 
 from esx_drift.cli.comparison import ComparedDocument, Comparison, compare_documents, read_both
-from esx_drift.cli.documents import print_unknown_fields, read_document_file, render_violation_lines
-from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail
+from esx_drift.cli.diff_sentence import render_sentence
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_table
+from esx_drift.cli.validate import print_unknown_fields, read_document_file, render_violation_lines
 from esx_drift.domain.images.document import Document
 from esx_drift.domain.images.vcenter_notifications import list_error_texts, quote_first
+from esx_drift.domain.stored.types import Change, Finding, Severity
+from esx_drift.domain.text.times import format_time
 from esx_drift.domain.text.versions import sort_naturally
-from esx_drift.domain.text.wording import clean_text, format_count, join_names, list_host_names
+from esx_drift.domain.text.wording import (
+    clean_text,
+    format_count,
+    format_moment,
+    format_share,
+    join_names,
+    list_host_names,
+)
 from esx_drift.errors import ContractViolation
+
+MAX_TABLE_NAMES = 6
+MAX_RELABELLED = 5
+SEVERITY_STYLES: dict[Severity, str] = {"critical": "bold red", "warning": "yellow", "info": "dim"}
+ELEMENT_NAMES = {
+    "base_image": "base image",
+    "add_on": "add-on",
+    "orphaned_vib": "orphaned VIB",
+}
+SEVERITY_ORDER: tuple[Severity, ...] = ("critical", "warning", "info")
 
 
 class OutputFormat(StrEnum):
@@ -35,23 +59,21 @@ def diff(
 
     Exit code: 0 no change, 1 changes, 2 trouble.
     """
-    older, newer = _required(baseline), _required(current)
+    older, newer = _require_document(baseline), _require_document(current)
     print_unknown_fields({baseline: older, current: newer})
     before, after = read_both(older, newer)
-    _require_sight(before, baseline)
-    _require_sight(after, current)
+    _require_visible_hosts(before, baseline)
+    _require_visible_hosts(after, current)
     compared = compare_documents(before, after)
-    _require_something_compared(compared, baseline, current)
+    _require_compared_hosts(compared, baseline, current)
     if output is OutputFormat.json:
         _write_json(compared)
     else:
-        from esx_drift.cli.diff_text import print_comparison  # noqa: PLC0415 -- tables are for people only
-
         print_comparison(compared)
     raise typer.Exit(EXIT_DIFFERENCES if compared.changes else 0)
 
 
-def _required(path: Path) -> Document:
+def _require_document(path: Path) -> Document:
     """The document in a file; ends the command if there is none."""
     try:
         return read_document_file(path)
@@ -59,27 +81,27 @@ def _required(path: Path) -> Document:
         fail("\n".join((f"{path} is no installed-images document", *render_violation_lines(error))))
 
 
-def _require_sight(side: ComparedDocument, path: Path) -> None:
+def _require_visible_hosts(side: ComparedDocument, path: Path) -> None:
     """End the command where "no change" or "all left" would only mean "nothing seen"."""
     if side.is_blind:
         hosts = side.coverage["hosts"]
         what = f"shows none of its {format_count(hosts, 'host')}" if hosts else "names no host"
         why = quote_first(
-            [text for told in side.report.notifications.values() for text in list_error_texts(told)]
+            [text for notices in side.report.notifications.values() for text in list_error_texts(notices)]
         )
         fail(
             f"{path} {what}, so nothing can be compared\nIts status is {clean_text(side.report.status)}{why}"
         )
 
 
-def _require_something_compared(compared: Comparison, baseline: Path, current: Path) -> None:
+def _require_compared_hosts(compared: Comparison, baseline: Path, current: Path) -> None:
     """End the command where two documents show hosts, but no host twice."""
     if compared.is_empty:
-        whom = [
+        shown = [
             f"{path} shows {join_names(list_host_names(sort_naturally(side.report.runs), compared.names))}"
             for path, side in ((baseline, compared.baseline), (current, compared.current))
         ]
-        fail("\n".join(("no host was read in both documents, so nothing can be compared", *whom)))
+        fail("\n".join(("no host was read in both documents, so nothing can be compared", *shown)))
 
 
 def _write_json(compared: Comparison) -> None:
@@ -90,3 +112,110 @@ def _write_json(compared: Comparison) -> None:
         "findings": compared.findings,
     }
     typer.echo(json.dumps(result, indent=2))
+
+
+def print_comparison(compared: Comparison) -> None:
+    """Print a comparison as a person reads it: a sentence, then tables."""
+    print_line(render_sentence(compared), "bold")
+    changes = [change for change in compared.changes if change["kind"] != "relabelled"]
+    if changes:
+        print_table(_build_changes_table(changes, compared))
+    relabelled = [change for change in compared.changes if change["kind"] == "relabelled"]
+    if relabelled:
+        descriptions = list(dict.fromkeys(_describe_relabelled(change, compared) for change in relabelled))
+        print_line(
+            f"Only described otherwise: {'; '.join(descriptions[:MAX_RELABELLED])}{_count_more(descriptions)}"
+        )
+    if compared.findings:
+        print_table(_build_findings_table(compared.findings))
+    if changes or compared.findings:
+        print_line("")
+    print_line(_render_footer(compared), "dim")
+
+
+def _describe_relabelled(change: Change, compared: Comparison) -> str:
+    """``base image on all 3``, ``host esx02 (was esx01)``."""
+    what = f"{_name_element(change)} {_render_name(change, compared)}".rstrip()
+    if change["element"] != "host":
+        return f"{what} on {_render_hosts(change['hosts'], compared)}"
+    before = clean_text(compared.baseline.report.names.get(change["key"], change["key"]))
+    return what if before == _render_name(change, compared) else f"{what} (was {before})"
+
+
+def _count_more(descriptions: Sequence[str]) -> str:
+    return f"; and {len(descriptions) - MAX_RELABELLED} more" if len(descriptions) > MAX_RELABELLED else ""
+
+
+def _name_element(change: Change) -> str:
+    return ELEMENT_NAMES.get(change["element"], change["element"].replace("_", " "))
+
+
+def _build_changes_table(changes: Sequence[Change], compared: Comparison) -> Table:
+    table = _make_table("", "what", "name", "change", "from", "to", "hosts")
+    for change in sorted(changes, key=lambda change: SEVERITY_ORDER.index(change["severity"])):
+        table.add_row(
+            _render_severity(change["severity"]),
+            _name_element(change),
+            _render_name(change, compared),
+            change["kind"],
+            _render_version(change, "from"),
+            _render_version(change, "to"),
+            _render_hosts(change["hosts"], compared),
+        )
+    return table
+
+
+def _render_name(change: Change, compared: Comparison) -> str:
+    if change["key"] == change["element"]:
+        return ""
+    name = compared.names.get(change["key"], change["key"]) if change["element"] == "host" else change["key"]
+    inside = change["alternative_image"]
+    return clean_text(name) + (f" (alternative image {clean_text(inside)})" if inside is not None else "")
+
+
+def _render_version(change: Change, side: str) -> str:
+    version = change["from"] if side == "from" else change["to"]
+    if version is None:
+        return ""
+    if change["from"] == change["to"]:
+        return "same version, other content" if side == "to" else clean_text(version or "no version")
+    return clean_text(version) if version else "no version"
+
+
+def _render_hosts(hosts: Sequence[str], compared: Comparison) -> str:
+    total = compared.current.coverage["hosts"]
+    return (
+        f"all {total}"
+        if len(hosts) == total > 1
+        else join_names(list_host_names(hosts, compared.names), MAX_TABLE_NAMES)
+    )
+
+
+def _build_findings_table(findings: Sequence[Finding]) -> Table:
+    table = _make_table("", "finding", "seen", "what CURRENT shows")
+    for finding in sorted(findings, key=lambda finding: SEVERITY_ORDER.index(finding["severity"])):
+        seen = "before, too" if finding["transition"] == "still" else "new"
+        table.add_row(
+            _render_severity(finding["severity"]), finding["kind"], seen, clean_text(finding["summary"], 400)
+        )
+    return table
+
+
+def _make_table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _render_severity(severity: Severity) -> Text:
+    return Text(severity, SEVERITY_STYLES[severity])
+
+
+def _render_footer(compared: Comparison) -> str:
+    coverage = compared.current.coverage
+    times = [
+        format_moment(format_time(side.report.completion_time))
+        for side in (compared.baseline, compared.current)
+    ]
+    return f"{format_share(coverage['covered'], coverage['hosts'])} read · {times[0]} → {times[1]} UTC"

@@ -45,27 +45,27 @@ def list_software_changes(compared: Comparison) -> list[Change]:
 
 def list_moves(compared: Comparison) -> list[Move]:
     """Who went from which release to which: those that went back first, then the largest."""
-    found = [_move(change, compared) for change in list_software_changes(compared) if _is_base(change)]
-    return sorted(found, key=lambda move: (not move.back, -len(move.hosts)))
+    moves = [_build_move(change, compared) for change in list_software_changes(compared) if _is_base(change)]
+    return sorted(moves, key=lambda move: (not move.back, -len(move.hosts)))
 
 
 def render_software_clauses(compared: Comparison) -> Iterator[str]:
-    """The one change, or what is critical, who moved, and what else changed beside that."""
-    told, moves = list_software_changes(compared), list_moves(compared)
-    if len(told) == 1 and not moves:
-        yield f"{_share(compared, _hosts(told))} changed: {_step(told[0])}"
+    """The only change; or what is critical, who moved, and what else changed."""
+    changes, moves = list_software_changes(compared), list_moves(compared)
+    if len(changes) == 1 and not moves:
+        yield f"{_format_share(compared, _list_hosts(changes))} changed: {_render_step(changes[0])}"
         return
-    rest = [change for change in told if not _is_base(change) and not _comes_along(change, moves)]
-    yield from _critical([change for change in rest if change["severity"] == "critical"], compared)
-    yield from _moved(moves, compared)
-    yield from _further([change for change in rest if change["severity"] != "critical"], compared)
+    rest = [change for change in changes if not _is_base(change) and not _is_part_of_move(change, moves)]
+    yield from _render_critical([change for change in rest if change["severity"] == "critical"], compared)
+    yield from _render_moves(moves, compared)
+    yield from _render_others([change for change in rest if change["severity"] != "critical"], compared)
 
 
 def _is_base(change: Change) -> bool:
     return change["element"] == "base_image" and change["alternative_image"] is None
 
 
-def _move(change: Change, compared: Comparison) -> Move:
+def _build_move(change: Change, compared: Comparison) -> Move:
     before, after = change["from"] or "", change["to"] or ""
     old = name_release(before, compared.baseline.snapshot["labels"])
     new = name_release(after, compared.current.snapshot["labels"])
@@ -79,52 +79,53 @@ def name_release(version: str, labels: Labels) -> str:
     return clean_text(name_esxi_release({"main": {"base_image": version}, "alternatives": {}}, labels))
 
 
-def _comes_along(change: Change, moves: Sequence[Move]) -> bool:
-    """Whether it is part of a move. A downgrade comes with nothing but going back."""
+def _is_part_of_move(change: Change, moves: Sequence[Move]) -> bool:
+    """Whether a change is part of a move. A downgrade is one only where hosts went back."""
     critical = change["severity"] == "critical"
     movers = {host for move in moves if move.back or not critical for host in move.hosts}
     return movers.issuperset(change["hosts"])
 
 
-def _critical(changes: Sequence[Change], compared: Comparison) -> Iterator[str]:
+def _render_critical(changes: Sequence[Change], compared: Comparison) -> Iterator[str]:
     if len(changes) > MAX_SENTENCE_NAMES:
-        where = format_count(len(_hosts(changes)), "host")
-        yield f"critical: {_names(changes)} downgraded on {where}"
+        where = format_count(len(_list_hosts(changes)), "host")
+        yield f"critical: {_join_change_names(changes)} downgraded on {where}"
     elif changes:
-        steps = [f"{_step(change)} on {render_names(change['hosts'], compared)}" for change in changes]
+        steps = [f"{_render_step(change)} on {render_names(change['hosts'], compared)}" for change in changes]
         yield f"critical: {', '.join(steps)}"
 
 
-def _moved(moves: Sequence[Move], compared: Comparison) -> Iterator[str]:
+def _render_moves(moves: Sequence[Move], compared: Comparison) -> Iterator[str]:
     if len(moves) > 1 and len({(move.new, move.back) for move in moves}) == 1:
         everyone = frozenset[str]().union(*(move.hosts for move in moves))
-        whence = [
+        sources = [
             f"{len(move.hosts)} from {shorten_release(move.old, move.new)}"
             for move in moves[:MAX_SENTENCE_NAMES]
         ]
         rest = sum(len(move.hosts) for move in moves[MAX_SENTENCE_NAMES:])
-        whence += [f"{rest} from others"] if rest else []
-        yield f"{_share(compared, everyone)} {moves[0].verb} to {moves[0].new}: {', '.join(whence)}"
+        sources += [f"{rest} from others"] if rest else []
+        yield f"{_format_share(compared, everyone)} {moves[0].verb} to {moves[0].new}: {', '.join(sources)}"
         return
     for number, move in enumerate(moves[:MAX_SENTENCE_NAMES]):
-        who = str(len(move.hosts)) if number else _share(compared, move.hosts)
-        yield f"{who} {move.verb} from {move.old} to {_without_product(move.new, move.old)}"
+        who = str(len(move.hosts)) if number else _format_share(compared, move.hosts)
+        yield f"{who} {move.verb} from {move.old} to {_drop_product(move.new, move.old)}"
     rest = sum(len(move.hosts) for move in moves[MAX_SENTENCE_NAMES:])
     if rest:
         yield f"{format_count(rest, 'more host')} moved between other releases"
 
 
-def _further(changes: Sequence[Change], compared: Comparison) -> Iterator[str]:
+def _render_others(changes: Sequence[Change], compared: Comparison) -> Iterator[str]:
     if len(changes) == 1:
-        yield f"{_step(changes[0])} on {render_names(changes[0]['hosts'], compared)}"
+        yield f"{_render_step(changes[0])} on {render_names(changes[0]['hosts'], compared)}"
     elif changes:
         kinds = {change["kind"] for change in changes}
         how = kinds.pop() if len(kinds) == 1 else ""
-        yield f"{_share(compared, _hosts(changes))} changed: {_names(changes)} {how}".rstrip()
+        share = _format_share(compared, _list_hosts(changes))
+        yield f"{share} changed: {_join_change_names(changes)} {how}".rstrip()
 
 
 def shorten_release(release: str, than: str) -> str:
-    """A release without the words with which another begins alike: ``U3c`` beside ``ESXi 8.0 U3e``."""
+    """The release without the words that both begin with: ``U3c`` beside ``ESXi 8.0 U3e``."""
     words, others = release.split(), than.split()
     alike = 0
     while alike < min(len(words), len(others)) and words[alike] == others[alike]:
@@ -132,7 +133,7 @@ def shorten_release(release: str, than: str) -> str:
     return " ".join(words[alike:]) or release
 
 
-def _without_product(release: str, like: str) -> str:
+def _drop_product(release: str, like: str) -> str:
     product, _, rest = release.partition(" ")
     return rest if rest and like.startswith(f"{product} ") else release
 
@@ -142,27 +143,27 @@ def render_names(hosts: Sequence[str], compared: Comparison) -> str:
     return join_names(list_host_names(hosts, compared.names), MAX_SENTENCE_NAMES)
 
 
-def _hosts(changes: Sequence[Change]) -> frozenset[str]:
+def _list_hosts(changes: Sequence[Change]) -> frozenset[str]:
     return frozenset(host for change in changes for host in change["hosts"])
 
 
-def _share(compared: Comparison, hosts: frozenset[str]) -> str:
+def _format_share(compared: Comparison, hosts: frozenset[str]) -> str:
     return f"{len(hosts)} of {format_count(compared.current.coverage['hosts'], 'host')}"
 
 
-def _names(changes: Sequence[Change]) -> str:
-    return join_names(list(dict.fromkeys(_name(change) for change in changes)), MAX_SENTENCE_NAMES)
+def _join_change_names(changes: Sequence[Change]) -> str:
+    return join_names(list(dict.fromkeys(_name_change(change) for change in changes)), MAX_SENTENCE_NAMES)
 
 
-def _name(change: Change) -> str:
+def _name_change(change: Change) -> str:
     inside = change["alternative_image"]
     name = f"{_NOUNS.get(change['element'], '')} {clean_text(change['key'])}".strip()
     where = f" in the alternative image {clean_text(inside)}" if inside is not None else ""
     return _ONLY.get(change["element"], name) + where
 
 
-def _step(change: Change) -> str:
+def _render_step(change: Change) -> str:
     if change["kind"] in {"added", "removed"} or change["from"] == change["to"]:
-        return f"{_name(change)} {change['kind']}"
+        return f"{_name_change(change)} {change['kind']}"
     old, new = clean_text(change["from"] or "no version"), clean_text(change["to"] or "no version")
-    return f"{_name(change)} {change['kind']} from {old} to {new}"
+    return f"{_name_change(change)} {change['kind']} from {old} to {new}"

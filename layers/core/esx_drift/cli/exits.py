@@ -1,4 +1,4 @@
-"""How the command ends, whatever happens: 0, 1 or 2 as the command says, and 2 for all that went wrong.
+"""How the command ends: with the exit code that the command says, and with 2 after every error.
 
 1 means "changes" or "invalid" to a program, and Python ends with it after every error that nobody caught.
 """
@@ -23,7 +23,7 @@ _REPLACED = "esx_drift.replaced"
 
 
 class OutputLost(Exception):
-    """What was to be told could not be written. ``unread``: nobody reads it any more, as after ``| head``."""
+    """The output could not be written. ``unread``: its reader is gone, as after ``| head``."""
 
     def __init__(self, reason: OSError) -> None:
         super().__init__(f"can't write the result: {reason.strerror or reason}")
@@ -31,7 +31,7 @@ class OutputLost(Exception):
 
 
 class GuardedStream:
-    """A stream on which a failed write is ``OutputLost``: libraries have plans of their own for OSError."""
+    """A stream that raises ``OutputLost`` where a write fails: typer handles OSError in its own way."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -42,15 +42,15 @@ class GuardedStream:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write it."""
-        return self._kept(lambda: self._stream.write(text))
+        """Write the text; the number of characters written."""
+        return self._try(lambda: self._stream.write(text))
 
     def flush(self) -> None:
-        """Hand on what was written."""
-        self._kept(self._stream.flush)
+        """Write out what is buffered."""
+        self._try(self._stream.flush)
 
-    def _kept[T](self, act: Callable[[], T]) -> T:
-        """What failed once fails for ever: typer tries the stream, and goes on whatever it hears."""
+    def _try[T](self, act: Callable[[], T]) -> T:
+        """Act on the stream. Once this failed it always fails: typer goes on after an error of the stream."""
         if self._lost:
             raise self._lost
         try:
@@ -80,20 +80,20 @@ class ExitCodes:
     ) -> None:
         try:
             if isinstance(error, Exception):
-                _tell(error)
+                _print_error(error)
                 sys.exit(EXIT_TROUBLE)
             sys.stdout.flush()
         except OutputLost as lost:
-            _tell_lost(lost)
+            _print_lost(lost)
             sys.exit(EXIT_TROUBLE)
         finally:
             sys.stdout, sys.stderr = self._streams
             self._none.close()
 
 
-def _tell(error: Exception) -> None:
+def _print_error(error: Exception) -> None:
     if isinstance(error, OutputLost):
-        _tell_lost(error)
+        _print_lost(error)
     elif isinstance(error, EsxDriftError):
         print_trouble(str(error))
     else:
@@ -102,8 +102,8 @@ def _tell(error: Exception) -> None:
         print_trouble(f"a fault of esx-drift itself: {what}\nPlease report it with the lines above")
 
 
-def _tell_lost(lost: OutputLost) -> None:
-    """One line, unless the reader just had enough. Where stderr is lost, too, the exit code has to do."""
+def _print_lost(lost: OutputLost) -> None:
+    """Print one line, unless the reader is gone. Where stderr is lost, too, only the exit code says it."""
     try:
         if not lost.unread:
             print_trouble(str(lost))
@@ -111,11 +111,11 @@ def _tell_lost(lost: OutputLost) -> None:
         return
 
 
-def _replaced(error: UnicodeError) -> tuple[str, int]:
-    """What a terminal of a few characters gets in place of one that it can't show."""
+def _replace_letters(error: UnicodeError) -> tuple[str, int]:
+    """What to write in place of characters that the terminal can't show, and where to go on."""
     failed = cast("UnicodeEncodeError", error)
     lost = failed.object[failed.start : failed.end]
     return "".join(_PLAIN.get(letter, "?") for letter in lost), failed.end
 
 
-codecs.register_error(_REPLACED, _replaced)
+codecs.register_error(_REPLACED, _replace_letters)

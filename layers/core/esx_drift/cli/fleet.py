@@ -1,74 +1,91 @@
 """``esx-drift fleet check`` and ``esx-drift fleet push``."""
 
+import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from esx_drift.cli.fleet_yaml import FleetText, NotReadable, parse_fleet_text
+from esx_drift.cli.options import StackOption, YesOption
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_warning
 from esx_drift.contracts import list_fleet_errors
+from esx_drift.domain.fleet.differences import list_fleet_differences
+from esx_drift.domain.fleet.document import FleetDocument
+from esx_drift.domain.fleet.fleet import Fleet, build_fleet
+from esx_drift.domain.stored.identifiers import FLEET_KEY, compute_sha256
 from esx_drift.domain.text.wording import format_count
+from esx_drift.errors import FleetInvalid, SecretInvalid
 
 if TYPE_CHECKING:
-    from esx_drift.domain.fleet.document import FleetDocument
+    from esx_drift.adapters.secrets import Secrets
 
 fleet_app = typer.Typer(
     help="The fleet file: which vCenters are watched, and who is told.", no_args_is_help=True
 )
 
-File = Annotated[Path, typer.Argument(help="The fleet file, YAML or JSON.", metavar="FILE")]
-FleetStackOption = Annotated[
-    str, typer.Option(help="The CloudFormation stack that esx-drift was deployed as.")
+FileArgument = Annotated[Path, typer.Argument(help="The fleet file, YAML or JSON.", metavar="FILE")]
+BucketOption = Annotated[
+    str | None, typer.Option(help="The StateBucket, instead of asking the stack for it.")
 ]
-Bucket = Annotated[str | None, typer.Option(help="The StateBucket, instead of asking the stack for it.")]
-FleetYesOption = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
-Renamed = Annotated[
+RenameOption = Annotated[
     list[str] | None,
     typer.Option("--rename", metavar="OLD", help="OLD is one of the new vCenters, under a name of the past."),
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class UploadTarget:
+    """Where to upload: a stack's StateBucket, or a bucket by its name."""
+
+    stack: str
+    bucket: str | None
+
+    def find_bucket(self) -> str:
+        """The bucket's name; asks the stack for it where it was not given."""
+        from esx_drift.cli.aws import read_stack_outputs  # noqa: PLC0415 -- boto3 takes long to load
+
+        return self.bucket or read_stack_outputs(self.stack, "StateBucketName")[0]
+
+
 @fleet_app.command()
-def check(file: File) -> None:
+def check(file: FileArgument) -> None:
     """Name every error of a fleet file. Exit code 0: none, 1: errors, 2: it can't be read."""
-    print_line(f"{file} is valid: {_summarize(require_fleet_document(file))}", "green")
+    print_line(f"{file} is valid: {_count_entries(_require_fleet_document(file))}", "green")
 
 
 @fleet_app.command()
 def push(
-    file: File,
-    stack: FleetStackOption = "esx-drift",
-    bucket: Bucket = None,
-    yes: FleetYesOption = False,  # noqa: FBT002 -- typer passes it by name
-    rename: Renamed = None,
+    file: FileArgument,
+    stack: StackOption = "esx-drift",
+    bucket: BucketOption = None,
+    yes: YesOption = False,  # noqa: FBT002 -- typer passes it by name
+    rename: RenameOption = None,
 ) -> None:
     """Check a fleet file, show what it changes, and upload it for the next run to use.
 
     Exit code 0: uploaded or nothing to change, 1: not uploaded, 2: trouble.
     """
-    from esx_drift.cli import fleet_push  # noqa: PLC0415 -- boto3 takes long to load; check does without it
-
-    fleet_push.upload_fleet(
-        require_fleet_document(file), fleet_push.UploadTarget(stack, bucket), tuple(rename or ()), ask=not yes
-    )
+    document = _require_fleet_document(file)
+    _upload_fleet(document, UploadTarget(stack, bucket), tuple(rename or ()), ask=not yes)
 
 
-def require_fleet_document(file: Path) -> "FleetDocument":
-    """The file's document; tells each error with its line and path, and ends the command, if it has any."""
+def _require_fleet_document(file: Path) -> FleetDocument:
+    """The file's document; where it has errors, prints each with its line and ends the command."""
     try:
-        text = parse_fleet_text(_read(file))
+        text = parse_fleet_text(_read_text(file))
     except NotReadable as error:
-        fail(f"{_at(file, error.line)}: {error.message}", EXIT_DIFFERENCES)
+        fail(f"{_format_place(file, error.line)}: {error.message}", EXIT_DIFFERENCES)
     faults = list_fleet_errors(text.document)
     if faults:
-        _tell(file, text, faults)
+        _fail_with_errors(file, text, faults)
     document = cast("FleetDocument", text.document)
-    _warn_of_what_does_nothing(document)
+    _warn_of_unused_parts(document)
     return document
 
 
-def _read(file: Path) -> str:
+def _read_text(file: Path) -> str:
     try:
         return file.read_text("utf-8-sig")
     except OSError as error:
@@ -77,8 +94,8 @@ def _read(file: Path) -> str:
         fail(f"{file} can't be read: it is not UTF-8 (byte {error.start})")
 
 
-def _warn_of_what_does_nothing(document: "FleetDocument") -> None:
-    """Whoever wrote a rule relies on it: say so where this version only keeps it."""
+def _warn_of_unused_parts(document: FleetDocument) -> None:
+    """Warn of each part that this version reads but does not use: whoever wrote it relies on it."""
     for field, what in (("ignore", "ignore rules"), ("maintenance", "maintenance windows")):
         if document.get(field):
             print_warning(f"this version does not apply {what} yet: what they name is told all the same")
@@ -88,17 +105,17 @@ def _warn_of_what_does_nothing(document: "FleetDocument") -> None:
         )
 
 
-def _tell(file: Path, text: FleetText, faults: list[str]) -> None:
+def _fail_with_errors(file: Path, text: FleetText, faults: list[str]) -> None:
     for fault in sorted(faults, key=lambda fault: text.find_line(fault) or 0):
-        print_line(f"{_at(file, text.find_line(fault))}: {fault}")
+        print_line(f"{_format_place(file, text.find_line(fault))}: {fault}")
     fail(f"{file} has {len(faults)} {'error' if len(faults) == 1 else 'errors'}", EXIT_DIFFERENCES)
 
 
-def _at(file: Path, line: int | None) -> str:
+def _format_place(file: Path, line: int | None) -> str:
     return str(file) if line is None else f"{file}:{line}"
 
 
-def _summarize(document: "FleetDocument") -> str:
+def _count_entries(document: FleetDocument) -> str:
     counts = {
         "vCenter": len(document["vcenters"]),
         "route": len(document.get("routes", ())),
@@ -106,3 +123,82 @@ def _summarize(document: "FleetDocument") -> str:
         "maintenance window": len(document.get("maintenance", ())),
     }
     return ", ".join(format_count(number, what) for what, number in counts.items())
+
+
+def _upload_fleet(
+    document: FleetDocument, target: UploadTarget, renamed: tuple[str, ...], *, ask: bool
+) -> None:
+    """Upload a checked document, unless nothing changes, a vCenter seems renamed, or the person says no."""
+    from esx_drift.adapters.fleet_file import FleetFile  # noqa: PLC0415 -- boto3 takes long to load
+    from esx_drift.adapters.secrets import Secrets  # noqa: PLC0415 -- boto3 takes long to load
+    from esx_drift.cli.aws import explain_aws_errors, make_clients  # noqa: PLC0415 -- boto3 takes long to load
+
+    aws = make_clients()
+    with explain_aws_errors("Uploading the fleet file"):
+        file = FleetFile(aws.s3, target.find_bucket())
+        stored = file.read_stored()
+        body = json.dumps(document, indent=2, sort_keys=True).encode()
+        if stored is not None and stored.body == body:
+            print_line(f"s3://{file.bucket}/{FLEET_KEY} says the same already.")
+            return
+        before = _parse_stored_document(stored.body if stored else None)
+        _refuse_renames(build_fleet(before), build_fleet(document), renamed, Secrets(aws.secrets))
+        for line in list_fleet_differences(before, document):
+            print_line(f"  {line}")
+        if ask and not typer.confirm(f"Upload to s3://{file.bucket}/{FLEET_KEY}?"):
+            fail("not uploaded", EXIT_DIFFERENCES)
+        if not file.write(body, stored):
+            fail(
+                "not uploaded: somebody else pushed at the same time. Run it again to see what changed.",
+                EXIT_DIFFERENCES,
+            )
+    print_line(
+        f"Uploaded to s3://{file.bucket}/{FLEET_KEY}, sha256 {compute_sha256(body)}. The next run uses it.",
+        "green",
+    )
+
+
+def _parse_stored_document(body: bytes | None) -> FleetDocument:
+    """The document that the bucket holds; an empty one if there is none, or none that is valid."""
+    from esx_drift.adapters.fleet_file import parse_fleet  # noqa: PLC0415 -- boto3 takes long to load
+
+    empty: FleetDocument = {"schema_version": 1, "vcenters": []}
+    if body is None:
+        return empty
+    try:
+        parse_fleet(body)
+    except FleetInvalid:
+        print_warning("the fleet file that is there is not valid; it will be replaced whole")
+        return empty
+    return cast("FleetDocument", json.loads(body))
+
+
+def _refuse_renames(before: Fleet, after: Fleet, allowed: tuple[str, ...], secrets: "Secrets") -> None:
+    """A vCenter under a new name would begin a second trail, and its first look would hide what changed."""
+    was, now = {vcenter.name for vcenter in before.vcenters}, {vcenter.name for vcenter in after.vcenters}
+    for name in set(allowed) - (was - now):
+        fail(f"--rename {name}: the file doesn't drop a vCenter of that name", EXIT_DIFFERENCES)
+    gone, come = sorted(was - now), sorted(now - was)
+    unexpected = [name for name in gone if name not in allowed]
+    old_hosts = {name: _read_host(name, secrets) for name in unexpected if come}
+    for new in come if unexpected else ():
+        host = _read_host(new, secrets)
+        for old, old_host in old_hosts.items():
+            if host is not None and host == old_host:
+                fail(
+                    f"{new} is {old} under a new name: their secrets name the same host, {host[0]}.\n"
+                    f"Under a new name its trail begins anew, with a first look that reports no change.\n"
+                    f"Keep the name {old}, or say --rename {old} if that is meant.",
+                    EXIT_DIFFERENCES,
+                )
+
+
+def _read_host(name: str, secrets: "Secrets") -> tuple[str, int] | None:
+    try:
+        secret = secrets.vcenter(name)
+    except SecretInvalid as error:
+        print_warning(
+            f"{error.message}. Without it nobody can tell whether {name} is a vCenter under another name."
+        )
+        return None
+    return secret.host.casefold(), secret.port

@@ -59,15 +59,19 @@ class FleetText:
 
 
 def parse_fleet_text(text: str) -> FleetText:
-    """The text's document; raises ``NotReadable``. What begins with a brace or a bracket is JSON."""
+    """Parse the text: as JSON if it begins with a brace or a bracket, else as YAML.
+
+    Raises:
+        NotReadable: The text is neither, or says more than JSON can.
+    """
     try:
         if text.lstrip().startswith(("{", "[")):
             return FleetText(parse_json(text.encode()))
-        read = _parse_yaml(text)
-        parse_json(json.dumps(read.document).encode())
+        parsed = _parse_yaml(text)
+        parse_json(json.dumps(parsed.document).encode())
     except ContractViolation as error:
         raise NotReadable(error.message) from error
-    return read
+    return parsed
 
 
 def _parse_yaml(text: str) -> FleetText:
@@ -77,7 +81,7 @@ def _parse_yaml(text: str) -> FleetText:
         node = loader.get_single_node()
         if node is None:
             raise NotReadable("the file is empty")
-        return FleetText(_value(loader, node, "", lines), lines)
+        return FleetText(_build_value(loader, node, "", lines), lines)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise NotReadable(f"{error.context or ''} {error.problem or ''}".strip(), line) from error
@@ -87,23 +91,24 @@ def _parse_yaml(text: str) -> FleetText:
         raise NotReadable("it is nested too deeply") from error
 
 
-def _value(loader: PlainLoader, node: yaml.Node, pointer: str, lines: dict[str, int]) -> object:
+def _build_value(loader: PlainLoader, node: yaml.Node, pointer: str, lines: dict[str, int]) -> object:
     line = node.start_mark.line + 1
     if pointer.count("/") > MAX_DEPTH or len(lines) > MAX_NODES:
         raise NotReadable(f"nested deeper than {MAX_DEPTH} levels, or anchors repeat too much", line)
     lines[pointer] = line
     if isinstance(node, yaml.MappingNode) and node.tag == f"{TAG}map":
         return {
-            key: _value(loader, child, f"{pointer}/{_escaped(key)}", lines) for key, child in _items(node)
+            key: _build_value(loader, child, f"{pointer}/{_escape_pointer_part(key)}", lines)
+            for key, child in _list_items(node)
         }
     if isinstance(node, yaml.SequenceNode) and node.tag == f"{TAG}seq":
-        return [_value(loader, child, f"{pointer}/{at}", lines) for at, child in enumerate(node.value)]
+        return [_build_value(loader, child, f"{pointer}/{at}", lines) for at, child in enumerate(node.value)]
     if node.tag.removeprefix(TAG) in {"null", "bool", "int", "float", "str"}:
         return loader.construct_object(node)
     raise NotReadable(f"expected plain YAML, got the tag {node.tag}", line)
 
 
-def _items(node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Node]]:
+def _list_items(node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Node]]:
     seen = set()
     for key, child in node.value:
         line = key.start_mark.line + 1
@@ -115,6 +120,6 @@ def _items(node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Node]]:
         yield key.value, child
 
 
-def _escaped(key: str) -> str:
+def _escape_pointer_part(key: str) -> str:
     """A key in a JSON Pointer (RFC 6901)."""
     return key.replace("~", "~0").replace("/", "~1")

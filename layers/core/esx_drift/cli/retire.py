@@ -1,6 +1,15 @@
 """``esx-drift retire``: a cluster that is gone for good is watched no more."""
 
-from esx_drift.cli.accept import (
+from collections.abc import Iterable
+
+from esx_drift.cli.decision_client import (
+    ClusterRef,
+    DecisionClient,
+    DecisionOptions,
+    open_decision_client,
+    parse_decision_options,
+)
+from esx_drift.cli.options import (
     ClusterArgument,
     ReasonOption,
     StackOption,
@@ -8,6 +17,11 @@ from esx_drift.cli.accept import (
     WaitOption,
     YesOption,
 )
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line
+from esx_drift.domain.decisions import is_listed
+from esx_drift.domain.fleet.fleet import find_excluding_pattern
+from esx_drift.domain.stored.types import Finding, rank_severity
+from esx_drift.domain.text.wording import clean_text, format_count, format_moment
 
 
 def retire(
@@ -22,10 +36,48 @@ def retire(
 
     Its log stays. If it is listed again, it is watched again. Exit code 0: retired, 1: not, 2: trouble.
     """
-    # boto3 takes long to load: only a command that needs it pays.
-    from esx_drift.cli.decision_client import open_decision_client, parse_decision_options  # noqa: PLC0415 -- see above
-    from esx_drift.cli.retire_decision import retire_cluster  # noqa: PLC0415 -- see above
+    options = parse_decision_options(reason, ask=not yes, wait_seconds=wait)
+    client = open_decision_client(stack)
+    _retire_cluster(client, client.find_cluster(cluster, vcenter), options)
 
-    word = parse_decision_options(reason, ask=not yes, wait_seconds=wait)
-    desk = open_decision_client(stack)
-    retire_cluster(desk, desk.find_cluster(cluster, vcenter), word)
+
+def _retire_cluster(client: DecisionClient, cluster: ClusterRef, options: DecisionOptions) -> None:
+    """Retire it, unless its vCenter listed it when it was last asked."""
+    entry = client.read_clusters(cluster.vcenter)[cluster.cluster]
+    where = f"{clean_text(cluster.name)} ({cluster.cluster}) on {cluster.vcenter}"
+    listed_at = format_moment(entry["last_listed_at"])
+    if entry["retired_at"] is not None:
+        print_line(f"{where} is retired already, since {format_moment(entry['retired_at'])} UTC.")
+        return
+    if _is_watched(client, cluster):
+        fail(
+            f"{where} was listed {listed_at} UTC, when the vCenter was last asked.\n"
+            "It would be watched again at once. To leave it out, exclude it in the fleet file and push that.",
+            EXIT_DIFFERENCES,
+        )
+    print_line(f"{where} was last listed {listed_at} UTC", "bold")
+    state = client.read_state(cluster.vcenter, cluster.cluster)
+    findings = list(state["after"]["findings"].values()) if state else []
+    _print_findings(findings)
+    person = client.identify_person()
+    options.require_confirmation(f"Check it no more, as {person}?")
+    head = state["head"] if state else None
+    decision = options.build_decision(person, head["seq"] if head else None, {})
+    seq, recorded = client.send_decision("retire", cluster, decision, options.wait_seconds)
+    if recorded["refused"]:
+        fail(f"refused (record {seq}): {cluster.vcenter} lists it again", EXIT_DIFFERENCES)
+    closed = f"{format_count(len(findings), 'finding')} closed"
+    print_line(f"Retired (record {seq}), {closed}. If it is listed again, it is watched again.", "green")
+
+
+def _print_findings(findings: Iterable[Finding]) -> None:
+    """What would be closed, the worst first."""
+    for finding in sorted(findings, key=lambda entry: (-rank_severity(entry["severity"]), entry["kind"])):
+        print_line(f"  closes {finding['kind']}: {clean_text(finding['summary'], 200)}")
+
+
+def _is_watched(client: DecisionClient, cluster: ClusterRef) -> bool:
+    vcenter, state = client.fleet.vcenter(cluster.vcenter), client.read_state(cluster.vcenter)
+    if state is None or not is_listed(state["after"], cluster.cluster):
+        return False
+    return vcenter is None or find_excluding_pattern(vcenter, cluster.cluster, cluster.name) is None

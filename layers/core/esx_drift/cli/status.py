@@ -1,13 +1,20 @@
 """``esx-drift status``: the fleet in one table."""
 
 from collections import Counter
-from typing import Annotated
 
-import typer
 from rich.table import Table
 from rich.text import Text
 
-from esx_drift.cli.status_rows import FleetStatus, StatusRow, build_rows, index_by_log
+from esx_drift.cli.options import StackOption
+from esx_drift.cli.status_rows import (
+    FleetStatus,
+    StatusRow,
+    build_rows,
+    count_standalone_hosts,
+    index_by_log,
+    read_snapshots,
+    read_states,
+)
 from esx_drift.cli.terminal import escape_unprintable, make_stdout, print_line
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.wording import format_count
@@ -17,35 +24,33 @@ HEADINGS = ("vCenter", "Cluster", "Image", "Uniform", "Covered", "Last look (UTC
 NEVER = "never"
 UNKNOWN = "-"
 
-StatusStackOption = Annotated[
-    str, typer.Option(help="The CloudFormation stack that esx-drift was deployed as.")
-]
 
-
-def status(stack: StatusStackOption = "esx-drift") -> None:
+def status(stack: StackOption = "esx-drift") -> None:
     """Show each cluster: its image, if all hosts run it, how many were seen and when, and what is open.
 
     What its last check did not see is shown as it was, and counted as not covered.
 
     Exit code 0: shown, whatever is open; 2: trouble.
     """
-    rows = build_rows(_known(stack))
+    rows = build_rows(_read_fleet_status(stack))
     table = Table(box=None)
     for heading in HEADINGS:
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(*_cells(row))
+        table.add_row(*_render_cells(row))
     make_stdout().print(table)
     print_line("")
-    print_line(_summary(rows))
+    print_line(_summarize(rows))
 
 
-def _known(stack: str) -> FleetStatus:
-    # boto3 takes long to load: only a command that needs it pays.
-    from esx_drift.adapters.audit_store import S3Store  # noqa: PLC0415 -- see above
-    from esx_drift.adapters.fleet_file import FleetFile  # noqa: PLC0415 -- see above
-    from esx_drift.cli.aws import explain_aws_errors, make_clients, read_stack_outputs  # noqa: PLC0415 -- see above
-    from esx_drift.cli.log_states import count_standalone_hosts, read_snapshots, read_states  # noqa: PLC0415 -- see above
+def _read_fleet_status(stack: str) -> FleetStatus:
+    from esx_drift.adapters.audit_store import S3Store  # noqa: PLC0415 -- boto3 takes long to load
+    from esx_drift.adapters.fleet_file import FleetFile  # noqa: PLC0415 -- boto3 takes long to load
+    from esx_drift.cli.aws import (  # noqa: PLC0415 -- boto3 takes long to load
+        explain_aws_errors,
+        make_clients,
+        read_stack_outputs,
+    )
 
     aws = make_clients()
     with explain_aws_errors("Reading the fleet's state"):
@@ -58,25 +63,25 @@ def _known(stack: str) -> FleetStatus:
         )
 
 
-def _cells(row: StatusRow) -> list[Text]:
+def _render_cells(row: StatusRow) -> list[Text]:
     return [
         Text(escape_unprintable(row.vcenter)),
-        _name(row),
-        _image(row),
-        _uniform(row),
-        _covered(row),
-        Text(_looked(row)),
-        _findings(row),
+        _render_name(row),
+        _render_image(row),
+        _render_uniform(row),
+        _render_covered(row),
+        Text(_format_last_look(row)),
+        _render_findings(row),
     ]
 
 
-def _name(row: StatusRow) -> Text:
+def _render_name(row: StatusRow) -> Text:
     if row.cluster is not None:
         return Text(escape_unprintable(row.cluster))
     return Text("(hosts in no cluster)" if row.standalone else "(the vCenter)", "dim")
 
 
-def _image(row: StatusRow) -> Text:
+def _render_image(row: StatusRow) -> Text:
     if row.image is None:
         return Text(UNKNOWN)
     return (
@@ -86,8 +91,8 @@ def _image(row: StatusRow) -> Text:
     )
 
 
-def _uniform(row: StatusRow) -> Text:
-    """Of hosts that were not seen nobody knows whether they run the same."""
+def _render_uniform(row: StatusRow) -> Text:
+    """Whether all hosts run the same; unknown where they were not seen."""
     coverage = row.coverage
     if coverage is None or row.uniform is None or not row.seen:
         return Text(UNKNOWN)
@@ -96,7 +101,7 @@ def _uniform(row: StatusRow) -> Text:
     return Text("yes" if coverage["covered"] == coverage["hosts"] else "of those seen")
 
 
-def _covered(row: StatusRow) -> Text:
+def _render_covered(row: StatusRow) -> Text:
     coverage = row.coverage
     if coverage is None:
         return Text(UNKNOWN)
@@ -106,34 +111,34 @@ def _covered(row: StatusRow) -> Text:
     return Text(share, "" if coverage["covered"] == coverage["hosts"] else "yellow")
 
 
-def _looked(row: StatusRow) -> str:
+def _format_last_look(row: StatusRow) -> str:
     if row.last_look_at:
         return f"{parse_time(row.last_look_at):%Y-%m-%d %H:%M}"
     is_about_looks = row.cluster is not None or not (row.findings or row.standalone)
     return NEVER if is_about_looks else UNKNOWN
 
 
-def _findings(row: StatusRow) -> Text:
+def _render_findings(row: StatusRow) -> Text:
     if not row.findings:
         return Text("none" if row.last_look_at and row.seen else UNKNOWN)
     counts = Counter((finding["severity"], finding["kind"]) for finding in row.findings)
-    told = [
+    kinds = [
         Text(f"{severity} {kind}" + (f" x{count}" if count > 1 else ""), STYLES[severity])
         for (severity, kind), count in counts.items()
     ]
-    return Text(", ").join(told)
+    return Text(", ").join(kinds)
 
 
-def _summary(rows: list[StatusRow]) -> str:
-    """What was not seen by its last check is not counted as covered, whatever was seen before."""
+def _summarize(rows: list[StatusRow]) -> str:
+    """The last line. Hosts that the last check did not see do not count as covered."""
     clusters = [row for row in rows if row.cluster is not None]
-    known = [row for row in rows if row.coverage]
-    covered = sum(row.coverage["covered"] for row in known if row.coverage and row.seen)
-    hosts = sum(row.coverage["hosts"] for row in known if row.coverage)
+    covered = sum(row.coverage["covered"] for row in rows if row.coverage and row.seen)
+    hosts = sum(row.coverage["hosts"] for row in rows if row.coverage)
     findings = [finding for row in rows for finding in row.findings]
     critical = sum(finding["severity"] == "critical" for finding in findings)
+    seen = f"{sum(row.seen for row in clusters)} of {format_count(len(clusters), 'cluster')}"
     return (
-        f"{sum(row.seen for row in clusters)} of {format_count(len(clusters), 'cluster')} seen by the last check, "
+        f"{seen} seen by the last check, "
         f"{covered} of {format_count(hosts, 'known host')} covered, "
         f"{format_count(len(findings), 'finding')} open, {critical} of them critical"
     )

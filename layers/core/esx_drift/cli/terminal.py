@@ -1,4 +1,4 @@
-"""How the command line speaks: results on stdout, trouble on stderr, colour only on a terminal.
+"""Writing to the terminal: results on stdout, trouble on stderr, colour only on a terminal.
 
 Names come from hosts and vCenters that may be compromised, so no control character of theirs gets through.
 """
@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 EXIT_DIFFERENCES = 1
-"""Exit code: something is to be told (errors in a file, changes, an altered trail)."""
+"""Exit code: the command did its work, and there is something to see to: changes, errors in a file."""
 
 EXIT_TROUBLE = 2
 """Exit code: the command could not do its work."""
@@ -27,22 +27,22 @@ def escape_unprintable(text: str) -> str:
 
 
 def make_stdout() -> Console:
-    """A console on stdout as it is now; never colours a pipe, and takes no markup from text."""
-    return _console(stderr=False)
+    """A console on the current ``sys.stdout``; never colours a pipe, and takes no markup from text."""
+    return _make_console(stderr=False)
 
 
 def make_stderr() -> Console:
     """The same on stderr."""
-    return _console(stderr=True)
+    return _make_console(stderr=True)
 
 
 def print_line(text: str, style: str = "") -> None:
-    """One line on stdout, wrapped by nobody."""
+    """Print one line on stdout, never wrapped."""
     make_stdout().print(Text(escape_unprintable(text), style), soft_wrap=True)
 
 
 def print_table(table: Table) -> None:
-    """A table on stdout after a blank line, without the blanks that would fill its lines in a ticket."""
+    """Print a table on stdout after a blank line, without blanks at the ends of its lines."""
     console = make_stdout()
     with console.capture() as captured:
         console.print(table)
@@ -51,17 +51,17 @@ def print_table(table: Table) -> None:
 
 
 def print_warning(text: str) -> None:
-    """One line on stderr for something that doesn't stop the command."""
+    """Print one line on stderr for something that doesn't stop the command."""
     make_stderr().print(Text("warning: ", "yellow") + Text(escape_unprintable(text)), soft_wrap=True)
 
 
 def print_note(text: str) -> None:
-    """One line on stderr that nobody needs to act on."""
+    """Print one line on stderr that nobody needs to act on."""
     make_stderr().print(Text("info: ", "dim") + Text(escape_unprintable(text)), soft_wrap=True)
 
 
 def print_trouble(text: str) -> None:
-    """What went wrong, on stderr: the first line says what, the others where and what to do next."""
+    """Print what went wrong on stderr: the first line says what, the others where and what to do next."""
     first, *others = text.splitlines()
     make_stderr().print(Text("esx-drift: ", "bold red") + Text(escape_unprintable(first)), soft_wrap=True)
     for line in others:
@@ -69,12 +69,12 @@ def print_trouble(text: str) -> None:
 
 
 def fail(text: str, code: int = EXIT_TROUBLE) -> NoReturn:
-    """Tell trouble and end the command."""
+    """Print what went wrong and end the command."""
     print_trouble(text)
     raise typer.Exit(code)
 
 
-def _console(*, stderr: bool) -> Console:
+def _make_console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     terminal = stream.isatty()
     return Console(

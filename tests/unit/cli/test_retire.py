@@ -3,7 +3,10 @@ import pytest
 from tests.lab.demo.timeline import BY_HAND, I40EN
 from tests.unit.checking.world import PROD_B, World
 from tests.unit.cli.conftest import Run
+from tests.unit.decisions.conftest import ca, checking, cloud, tls, world
 from tests.unit.decisions.consumer import Consumer
+
+__all__ = ["ca", "checking", "cloud", "tls", "world"]
 
 SAYS = ("--reason", "decommissioned")
 INTERVAL_SECONDS = 4 * 3600

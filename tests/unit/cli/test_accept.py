@@ -8,10 +8,13 @@ from tests.lab.demo.timeline import BY_HAND, FOOTHOLD, I40EN
 from tests.unit.checking.reading import open_kinds
 from tests.unit.checking.world import PROD_A, World
 from tests.unit.cli.conftest import Run
+from tests.unit.decisions.conftest import ca, checking, cloud, tls, world
 from tests.unit.decisions.consumer import Consumer
 
 if TYPE_CHECKING:
     from esx_drift.domain.stored.types import StateFile
+
+__all__ = ["ca", "checking", "cloud", "tls", "world"]
 
 SAYS = ("--reason", "CHG-42")
 ME = "arn:aws:sts::123456789012:user/moto"

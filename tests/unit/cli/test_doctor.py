@@ -4,9 +4,7 @@ import pytest
 from esx_drift.cli import doctor
 from esx_drift.doctoring.examination import NO_TIME, StepResult
 
-from tests.unit.cli.conftest import Run, run
-
-__all__ = ["run"]
+from tests.unit.cli.conftest import Run
 
 
 def _line(outcome: str, said: str = "said", fix: str = "") -> StepResult:
@@ -30,7 +28,7 @@ def test_all_is_well_only_if_all_was_tried(
     lines: list[StepResult], code: int, summary: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What no time was left for is unknown; what was left out on purpose is not."""
-    monkeypatch.setattr(doctor, "_asked", lambda _request, _stack: lines)
+    monkeypatch.setattr(doctor, "_examine", lambda _request, _stack: lines)
     ran = run("doctor")
     assert ran.code == code
     assert ran.out.rstrip().endswith(summary)

@@ -1,0 +1,334 @@
+"""``esx-drift fleet check`` and ``esx-drift fleet push``: one command each, so one module for both."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+import pytest
+from esx_drift.adapters.fleet_file import FleetFile
+from esx_drift.domain.stored.identifiers import compute_sha256
+
+from tests.unit.cli.conftest import Run, Write, vcenters
+from tests.unit.fleets import fleet
+
+FAULTY = sorted(Path("tests/unit/cli/faulty").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", FAULTY, ids=[file.stem for file in FAULTY])
+def test_an_error_is_told_with_its_line_and_its_path(file: Path, run: Run) -> None:
+    """One line on stdout an error, as the file's own first line says; the exit code is 1."""
+    ran = run("fleet", "check", file)
+    assert ran.out == f"{file}:{file.read_text().splitlines()[0].removeprefix('# ')}\n"
+    assert ran.err == f"esx-drift: {file} has 1 error\n"
+    assert ran.code == 1
+
+
+def test_every_error_is_told_in_the_order_of_the_file(tmp_path: Path, run: Run) -> None:
+    """Nobody has to run it twice."""
+    file = tmp_path / "fleet.yaml"
+    file.write_text("vcenters:\n  - name: VC\n  - extract: 1\nschema_version: 2\n")
+    ran = run("fleet", "check", file)
+    assert [line.split(": ")[0] for line in ran.out.splitlines()] == [
+        f"{file}:{line}" for line in (2, 3, 3, 4)
+    ]
+    assert "has 4 errors" in ran.err
+
+
+def test_json_is_checked_as_well(tmp_path: Path, run: Run) -> None:
+    """Its errors have paths, though no lines."""
+    file = tmp_path / "fleet.json"
+    file.write_text(json.dumps(fleet(schema_version=2)))
+    assert run("fleet", "check", file).out == f"{file}: /schema_version: expected 1, got 2\n"
+    file.write_text(json.dumps(fleet()))
+    assert run("fleet", "check", file).code == 0
+
+
+def test_the_example_is_valid(run: Run) -> None:
+    """What people copy works; what this version keeps but does not apply is said."""
+    ran = run("fleet", "check", "docs/fleet.example.yaml")
+    assert ran.code == 0
+    assert ran.err.splitlines() == [
+        f"warning: this version does not apply {what} yet: what they name is told all the same"
+        for what in ("ignore rules", "maintenance windows")
+    ]
+    assert ran.out.endswith("is valid: 2 vCenters, 3 routes, 1 ignore rule, 1 maintenance window\n")
+
+
+def test_a_file_without_routes_is_warned_of(write: Write, run: Run) -> None:
+    """It is valid, and silence would be all that anybody in chat hears."""
+    ran = run("fleet", "check", write(routes=[]))
+    assert ran.code == 0
+    assert ran.err.startswith("warning: there are no routes: nobody is told anything in Slack")
+
+
+def test_a_text_that_is_neither_yaml_nor_json_is_an_error(tmp_path: Path, run: Run) -> None:
+    """With its line, as any other."""
+    file = tmp_path / "fleet.yaml"
+    file.write_text("vcenters:\n  - name: [\n")
+    ran = run("fleet", "check", file)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith(f"esx-drift: {file}:3: ")
+
+
+def test_a_file_that_cannot_be_read_is_trouble(tmp_path: Path, run: Run) -> None:
+    """Missing, a folder, or not UTF-8: exit code 2, one sentence, no traceback."""
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"a: \xff\xfe")
+    for path, why in (
+        (tmp_path / "none", "No such file"),
+        (tmp_path, "Is a directory"),
+        (binary, "not UTF-8"),
+    ):
+        ran = run("fleet", "check", path)
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err.startswith(f"esx-drift: {path} can't be read: ")
+        assert why in ran.err
+
+
+def test_a_byte_order_mark_is_no_error(tmp_path: Path, run: Run) -> None:
+    """Windows editors write one."""
+    file = tmp_path / "fleet.yaml"
+    file.write_text(json.dumps(fleet()), "utf-8-sig")
+    assert run("fleet", "check", file).code == 0
+
+
+def test_control_characters_of_a_file_never_reach_the_terminal(tmp_path: Path, run: Run) -> None:
+    """A file from elsewhere can't move the cursor or set a colour."""
+    file = tmp_path / "fleet.yaml"
+    file.write_text('schema_version: 1\nvcenters: [{name: "\\e[31mred"}]\n"\\e]0;x\\a": 1\n')
+    ran = run("fleet", "check", file)
+    assert ran.code == 1
+    assert "\x1b" not in ran.out + ran.err
+    assert "\x07" not in ran.out + ran.err
+
+
+def test_colour_is_for_terminals_only(tmp_path: Path) -> None:
+    """A pipe gets plain text, a terminal gets colour."""
+    command = [
+        sys.executable,
+        "-c",
+        "from esx_drift.cli import main; main()",
+        "fleet",
+        "check",
+        "docs/fleet.example.yaml",
+    ]
+    environment = {"PATH": os.environ["PATH"], "TERM": "xterm-256color", "HOME": str(tmp_path)}
+    piped = subprocess.run(command, env=environment, capture_output=True, check=True).stdout
+    ours, theirs = pty.openpty()
+    subprocess.run(command, env=environment, stdout=theirs, check=True)
+    os.close(theirs)
+    shown = os.read(ours, 10_000)
+    os.close(ours)
+    assert b"\x1b[" not in piped
+    assert b"\x1b[32m" in shown
+
+
+def test_a_checked_file_becomes_what_the_functions_read(file: FleetFile, write: Write, run: Run) -> None:
+    """YAML goes in, JSON comes out, and its digest is told."""
+    ran = run("fleet", "push", write(routes=[{"name": "ops"}]), "--bucket", "state", "--yes")
+    assert (ran.code, ran.err) == (0, "")
+    pushed, sha256 = file.read()
+    assert [vcenter.name for vcenter in pushed.vcenters] == ["vc01", "vc02"]
+    assert ran.out.splitlines() == [
+        "  + route ops",
+        "  + vCenter vc01",
+        "  + vCenter vc02",
+        f"Uploaded to s3://state/config/fleet.json, sha256 {sha256}. The next run uses it.",
+    ]
+
+
+def test_what_an_upload_changes_is_shown(file: FleetFile, write: Write, run: Run) -> None:
+    """Added, removed and changed, by name."""
+    before = fleet(
+        vcenters=vcenters("vc01", "vc02", "vc03"),
+        routes=[{"name": "ops"}, {"name": "old"}],
+        ignore=[{"name": "rule", "reason": "a", "keys": ["b"]}],
+    )
+    file.write(json.dumps(before).encode(), None)
+    changed = write(
+        vcenters=[{"name": "vc02", "extract": False}, {"name": "vc01"}],
+        routes=[{"name": "ops", "min_severity": "critical"}],
+        ignore=[{"name": "rule", "reason": "a", "keys": ["b"]}],
+        maintenance=[
+            {"name": "w", "reason": "r", "from": "2026-12-01T00:00:00Z", "to": "2026-12-02T00:00:00Z"}
+        ],
+    )
+    ran = run("fleet", "push", changed, "--bucket", "state", "-y")
+    assert ran.code == 0
+    assert ran.out.splitlines()[:-1] == [
+        "  + maintenance window w",
+        "  - route old",
+        "  - vCenter vc03",
+        "  ~ route ops",
+        "  ~ vCenter vc02",
+    ]
+
+
+def test_nothing_is_uploaded_that_is_there_already(file: FleetFile, write: Write, run: Run) -> None:
+    """The same file twice makes one version."""
+    for _ in range(2):
+        ran = run("fleet", "push", write(), "--bucket", "state", "-y")
+    assert (ran.code, ran.out) == (0, "s3://state/config/fleet.json says the same already.\n")
+    assert len(boto3.client("s3").list_objects_v2(Bucket="state")["Contents"]) == 1
+    assert file.read_stored() is not None
+
+
+def test_another_spelling_of_the_same_fleet_is_told_as_such(file: FleetFile, write: Write, run: Run) -> None:
+    """Nobody looks for a change that isn't there."""
+    file.write(json.dumps(fleet(settings={"extract": True}, routes=[{"name": "admins"}])).encode(), None)
+    assert "= nothing that matters" in run("fleet", "push", write(), "--bucket", "state", "-y").out
+
+
+@pytest.mark.parametrize(("typed", "uploaded"), [("y\n", True), ("n\n", False), ("\n", False), ("", False)])
+def test_without_yes_the_person_is_asked(
+    typed: str, uploaded: bool, file: FleetFile, write: Write, run: Run  # noqa: FBT001 -- a column of the table
+) -> None:  # fmt: skip
+    """Anything but yes leaves the bucket as it is."""
+    ran = run("fleet", "push", write(), "--bucket", "state", typed=typed)
+    assert "Upload to s3://state/config/fleet.json?" in ran.out
+    assert ran.code == (0 if uploaded else 1)
+    assert (file.read_stored() is not None) == uploaded
+
+
+def test_of_two_pushes_at_once_the_second_is_refused(
+    file: FleetFile, write: Write, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one person reads the question, another one pushes."""
+
+    def other_is_faster(*_: object, **__: object) -> bool:
+        file.write(json.dumps(fleet(vcenters=vcenters("vc07"))).encode(), file.read_stored())
+        return True
+
+    monkeypatch.setattr("typer.confirm", other_is_faster)
+    ran = run("fleet", "push", write(), "--bucket", "state")
+    assert ran.code == 1
+    assert "somebody else pushed at the same time" in ran.err
+    assert [vcenter.name for vcenter in file.read()[0].vcenters] == ["vc07"]
+
+
+def test_a_faulty_file_goes_nowhere(file: FleetFile, write: Write, run: Run) -> None:
+    """It is checked first."""
+    ran = run("fleet", "push", write(schema_version=2), "--bucket", "state", "-y")
+    assert ran.code == 1
+    assert "/schema_version: expected 1, got 2" in ran.out
+    assert file.read_stored() is None
+
+
+def test_an_invalid_file_in_the_bucket_is_replaced_with_a_warning(
+    file: FleetFile, write: Write, run: Run
+) -> None:
+    """A push mends what keeps the dispatcher from starting."""
+    file.write(b"{", None)
+    ran = run("fleet", "push", write(), "--bucket", "state", "-y")
+    assert ran.code == 0
+    assert "warning: the fleet file that is there is not valid" in ran.err
+    file.read()
+
+
+def test_the_stack_tells_its_bucket(stack: None, file: FleetFile, write: Write, run: Run) -> None:  # noqa: ARG001 -- it answers for itself
+    """Nobody has to know the bucket's name."""
+    assert run("fleet", "push", write(), "-y").code == 0
+    stored = file.read_stored()
+    assert stored is not None
+    assert compute_sha256(stored.body) == file.read()[1]
+
+
+def test_a_stack_that_is_not_there_is_told(stack: None, aws: None, write: Write, run: Run) -> None:  # noqa: ARG001 -- same
+    """With what to try next."""
+    ran = run("fleet", "push", write(), "-y", "--stack", "other")
+    assert ran.code == 2
+    assert ran.err.startswith("esx-drift: Looking for the stack other (another one? --stack NAME) failed")
+
+
+def test_a_stack_without_the_output_is_told(
+    stack: None, aws: None, write: Write, run: Run, monkeypatch: pytest.MonkeyPatch  # noqa: ARG001 -- same
+) -> None:  # fmt: skip
+    """Somebody else's stack of that name."""
+    monkeypatch.setattr("tests.unit.cli.conftest.CloudFormation.outputs", {})
+    ran = run("fleet", "push", write(), "-y")
+    assert (ran.code, ran.err.splitlines()[0][:52]) == (
+        2,
+        "esx-drift: the stack esx-drift has no output StateBu",
+    )
+
+
+def test_a_bucket_that_is_not_there_is_trouble(aws: None, write: Write, run: Run) -> None:  # noqa: ARG001 -- an empty one
+    """AWS's own words, and no traceback."""
+    ran = run("fleet", "push", write(), "--bucket", "nowhere", "-y")
+    assert ran.code == 2
+    assert "NoSuchBucket" in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_a_machine_without_credentials_is_told(
+    write: Write, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The first thing that goes wrong on a new workstation."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    ran = run("fleet", "push", write(), "--bucket", "state", "-y")
+    assert ran.code == 2
+    assert "Unable to locate credentials" in ran.err
+
+
+def _secret(name: str, host: str, **values: object) -> None:
+    text = json.dumps({"host": host, "username": "svc", "password": "never-told", **values})
+    boto3.client("secretsmanager").create_secret(Name=f"esx-drift/vcenter/{name}", SecretString=text)
+
+
+def test_a_vcenter_under_a_new_name_is_refused(file: FleetFile, write: Write, run: Run) -> None:
+    """Its trail would begin anew, so a person has to mean it; --yes is not enough."""
+    file.write(json.dumps(fleet()).encode(), None)
+    _secret("vc02", "VC02.corp", port="443")
+    _secret("vc03", "vc02.corp")
+    renamed = write(vcenters=vcenters("vc01", "vc03"))
+    ran = run("fleet", "push", renamed, "--bucket", "state", "-y")
+    assert ran.code == 1
+    assert "vc03 is vc02 under a new name: their secrets name the same host, vc02.corp." in ran.err
+    assert "--rename vc02" in ran.err
+    assert run("fleet", "push", renamed, "--bucket", "state", "-y", "--rename", "vc02").code == 0
+    assert [vcenter.name for vcenter in file.read()[0].vcenters] == ["vc01", "vc03"]
+
+
+def test_another_vcenter_in_the_place_of_one_is_no_rename(file: FleetFile, write: Write, run: Run) -> None:
+    """Another host, or the same one at another port."""
+    file.write(json.dumps(fleet()).encode(), None)
+    _secret("vc01", "vc.corp")
+    _secret("vc02", "vc02.corp")
+    _secret("vc03", "vc03.corp")
+    _secret("vc04", "vc.corp", port=8443)
+    ran = run("fleet", "push", write(vcenters=vcenters("vc03", "vc04")), "--bucket", "state", "-y")
+    assert (ran.code, ran.err) == (0, "")
+
+
+def test_a_rename_of_what_stays_is_refused(file: FleetFile, write: Write, run: Run) -> None:
+    """A slip in --rename would allow what nobody checked."""
+    file.write(json.dumps(fleet()).encode(), None)
+    ran = run("fleet", "push", write(routes=[{"name": "ops"}]), "--bucket", "state", "-y", "--rename", "vc01")
+    assert ran.code == 1
+    assert "--rename vc01: the file doesn't drop a vCenter of that name" in ran.err
+
+
+def test_where_a_secret_is_missing_the_doubt_is_told(file: FleetFile, write: Write, run: Run) -> None:
+    """The file may be written before the secret is, or the old secret be gone already."""
+    file.write(json.dumps(fleet()).encode(), None)
+    _secret("vc02", "vc02.corp")
+    ran = run("fleet", "push", write(vcenters=vcenters("vc01", "vc03")), "--bucket", "state", "-y")
+    assert ran.code == 0
+    assert "esx-drift/vcenter/vc03 does not exist: create it. Without it nobody can tell" in ran.err
+
+
+def test_no_secret_is_read_without_need(file: FleetFile, write: Write, run: Run) -> None:
+    """Who only adds or only drops a vCenter needs no right to read passwords."""
+    for names in (("vc01", "vc02"), ("vc01", "vc02", "vc03"), ("vc01",)):
+        ran = run("fleet", "push", write(vcenters=vcenters(*names)), "--bucket", "state", "-y")
+        assert (ran.code, ran.err) == (0, "")
+    assert [vcenter.name for vcenter in file.read()[0].vcenters] == ["vc01"]
