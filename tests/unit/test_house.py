@@ -1,6 +1,7 @@
 """What keeps the code easy to enter: one way to import, one meaning a name, no module too long."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -146,3 +147,26 @@ def _length(function: ast.FunctionDef) -> int:
     body = function.body
     first = body[1] if ast.get_docstring(function) is not None and len(body) > 1 else body[0]
     return (body[-1].end_lineno or 0) - first.lineno + 1
+
+
+def test_what_the_map_names_exists() -> None:
+    """Every module and function that docs/code.md names in code."""
+    text = (ROOT / "docs" / "code.md").read_text()
+    names = {name for tree in TREES.values() for node in ast.walk(tree) for name in _names(node)}
+    missing = [code for code in re.findall(r"`([^`\n]+)`", text) if not _exists(code, names)]
+    assert missing == []
+
+
+def _exists(code: str, names: set[str]) -> bool:
+    """Whether a path, a function or a class is there; anything else is no name of the code."""
+    if re.fullmatch(r"[a-z_/0-9]+\.(py|json|yaml|md)", code):
+        return any((place / code).exists() for place in (ROOT, PACKAGE))
+    if code.endswith("()"):
+        return code.removesuffix("()").rpartition(".")[2] in names
+    return not re.fullmatch(r"[A-Z][a-z]+[A-Z][A-Za-z]+", code) or code in names
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.TypeAlias(name=ast.Name(id=name)):
+            yield name

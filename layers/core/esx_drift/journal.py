@@ -11,6 +11,8 @@
 
 A process may end after any step, and two may run at once: the log stays whole, each request is answered
 by one record, and each event is published at least once, always with the record's own bytes and ids.
+
+Longer than 250 lines, because the steps depend on each other and are proven together.
 """
 
 from collections.abc import Callable, Mapping

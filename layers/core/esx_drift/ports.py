@@ -1,6 +1,8 @@
 """What the jobs need from the world, as protocols. The adapters fulfil them; they decide nothing.
 
 Every call may raise a ``TransientError`` of its system. Times are aware datetimes in UTC.
+
+Longer than 250 lines, because whoever writes an adapter or a fake finds every port here.
 """
 
 from collections.abc import Callable

@@ -3,6 +3,8 @@
 What comes from outside is only in plain and rich text, never in mrkdwn. The URL of a webhook is the secret: it
 never reaches an error or a log. What Slack answers:
 https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks#handling_errors
+
+Longer than 250 lines, because all that is Slack's stands in one place.
 """
 
 import json

@@ -1,6 +1,6 @@
 """The registry of finding kinds: all that one is, says and needs, in one place.
 
-It is longer than other modules, since it is one table. docs/findings.md is made from it.
+Longer than 250 lines, because it is one table. docs/findings.md is made from it.
 """
 
 from collections.abc import Mapping
