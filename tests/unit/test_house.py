@@ -81,7 +81,7 @@ def test_a_wrong_import_is_refused(tmp_path: Path, place: str, wrong: str) -> No
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     planted = tmp_path / "esx_drift" / place
     planted.write_text(f"{planted.read_text() if planted.exists() else ''}\n{wrong}\n")
-    code = "import sys; sys.path.insert(0, '.'); from importlinter.cli import lint_imports; sys.exit(lint_imports())"
+    code = "import sys; sys.path.insert(0, '.'); from importlinter import cli; sys.exit(cli.lint_imports())"
     ran = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Protocol
 
 from esx_drift.domain.breaker import Breaker
+from esx_drift.domain.events import MessageContent
 from esx_drift.domain.fleet.fleet import Fleet
-from esx_drift.domain.outgoing import MessageContent
 from esx_drift.domain.stored.types import (
     CheckRequest,
     ClockFacts,

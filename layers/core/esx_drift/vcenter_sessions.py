@@ -89,8 +89,8 @@ class LoginBreaker:
                 return claim_turn(breaker, now)
             self.pause(TURN_POLL_SECONDS)
         raise OutOfTime(
-            f"somebody else was logging in to {self.vcenter} for {MAX_TURN_POLLS * TURN_POLL_SECONDS:.0f} s, and only one"
-            " may at a time, so that a wrong password can't lock the account"
+            f"somebody else was logging in to {self.vcenter} for {MAX_TURN_POLLS * TURN_POLL_SECONDS:.0f} s,"
+            " and only one may at a time, so that a wrong password can't lock the account"
         )
 
     def _build_suspension(self, secret: LoginSecret, breaker: Breaker, reason: str) -> LoginSuspended:

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from esx_drift.domain.events import BASELINE_RECORDED
-from esx_drift.domain.outgoing import MessageContent
+from esx_drift.domain.events import BASELINE_RECORDED, MessageContent
 from esx_drift.domain.stored.types import rank_severity
 from esx_drift.domain.text.wording import clean_text, end_sentence
 from esx_drift.messages.content import build_content, has_content

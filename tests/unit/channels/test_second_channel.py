@@ -12,10 +12,9 @@ import pytest
 from esx_drift.adapters.deliveries import S3Deliveries
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.channels import CHANNELS, open_channels
-from esx_drift.doctoring.routes import RouteDoctor
-from esx_drift.domain.fleet.document import FleetDocument
-from esx_drift.domain.fleet.fleet import build_fleet
-from esx_drift.domain.outgoing import MessageContent
+from esx_drift.doctoring.doctor import RouteDoctor
+from esx_drift.domain.events import MessageContent
+from esx_drift.domain.fleet.fleet import FleetDocument, build_fleet
 from esx_drift.errors import WebhookRefused, WebhookThrottled
 from esx_drift.messages.content import build_content
 from esx_drift.notifying.notifier import Notifier

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from esx_drift.domain.findings import uniformity_conditions
 from esx_drift.domain.images import report as reading
+from esx_drift.domain.images import snapshot as upgrading
 from esx_drift.domain.images import snapshot as writing
-from esx_drift.domain.images import snapshot_upgrade as upgrading
 from esx_drift.domain.images.image import build_image
 from esx_drift.domain.images.labels import build_labels, name_esxi_release
 from esx_drift.domain.stored.types import Image, Labels, Parts, Snapshot

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 from esx_drift.channels.slack import SlackChannel, SlackSecret
+from esx_drift.doctoring.doctor import RouteDoctor
 from esx_drift.doctoring.examination import StepResult
-from esx_drift.doctoring.routes import RouteDoctor
 from esx_drift.domain.fleet.fleet import Route
 from esx_drift.errors import SecretInvalid
 

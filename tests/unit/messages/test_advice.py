@@ -1,7 +1,7 @@
 """What a message says of a failure fits the failure, and not only its kind."""
 
 import pytest
-from esx_drift.domain.outgoing import MessageContent
+from esx_drift.domain.events import MessageContent
 from esx_drift.domain.stored.types import Json
 from esx_drift.messages.content import build_content
 

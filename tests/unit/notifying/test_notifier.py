@@ -18,7 +18,7 @@ from tests.unit.events import build_events, change, finding, told
 from tests.unit.fleets import fleet
 
 if TYPE_CHECKING:
-    from esx_drift.domain.fleet.document import FleetDocument
+    from esx_drift.domain.fleet.fleet import FleetDocument
 
 NOW = datetime(2026, 11, 23, 2, 15, tzinfo=UTC)
 BUCKET = "audit"

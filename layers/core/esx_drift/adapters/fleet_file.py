@@ -13,7 +13,7 @@ from esx_drift.errors import ContractViolation, FleetInvalid
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from esx_drift.domain.fleet.document import FleetDocument
+    from esx_drift.domain.fleet.fleet import FleetDocument
 
 
 @dataclass(frozen=True, slots=True)

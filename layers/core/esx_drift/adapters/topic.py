@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from esx_drift.domain.outgoing import Publication, format_attribute
+from esx_drift.domain.events import Publication, format_attribute
 from esx_drift.domain.stored.types import Event
 from esx_drift.errors import TopicUnavailable
 

@@ -1,7 +1,7 @@
 """Slack: how a message looks there, how it is posted, and what Slack's answers mean.
 
-What comes from outside is only in plain and rich text, never in mrkdwn. The URL of a webhook is the secret: it
-never reaches an error or a log. What Slack answers:
+What comes from outside is only in plain and rich text, never in mrkdwn. The URL of a webhook is the secret:
+it never reaches an error or a log. What Slack answers:
 https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks#handling_errors
 
 Longer than 250 lines, because all that is Slack's stands in one place.
@@ -23,7 +23,7 @@ from urllib3.util import parse_url
 
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.adapters.tls import TlsTransport, build_tls_context
-from esx_drift.domain.outgoing import MessageContent, NextStep
+from esx_drift.domain.events import MessageContent, NextStep
 from esx_drift.domain.stored.types import Json
 from esx_drift.errors import FIX_FACT, SecretInvalid, WebhookRefused, WebhookThrottled, WebhookUnavailable
 from esx_drift.ports import ChannelAddress

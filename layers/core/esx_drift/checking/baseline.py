@@ -8,27 +8,17 @@ from typing import cast
 from esx_drift.checking.context import CheckContext
 from esx_drift.contracts import read_document
 from esx_drift.domain.images.report import Report, list_uncovered_hosts, measure_coverage, read_report
-from esx_drift.domain.images.snapshot import build_snapshot, compute_seal
-from esx_drift.domain.images.snapshot_upgrade import (
+from esx_drift.domain.images.snapshot import (
+    build_snapshot,
+    compute_seal,
     is_of_newer_form,
     is_of_older_form,
     list_snapshot_keys,
     upgrade_log_state,
     upgrade_snapshot,
 )
-from esx_drift.domain.stored.identifiers import (
-    compute_sha256,
-    encode_canonical_json,
-    make_snapshot_key,
-)
-from esx_drift.domain.stored.types import (
-    Change,
-    Coverage,
-    LogState,
-    Snapshot,
-    StoredObject,
-    UncoveredHost,
-)
+from esx_drift.domain.stored.identifiers import compute_sha256, encode_canonical_json, make_snapshot_key
+from esx_drift.domain.stored.types import Change, Coverage, LogState, Snapshot, StoredObject, UncoveredHost
 from esx_drift.errors import ContractViolation, StoreUnavailable
 from esx_drift.journal import Blob
 from esx_drift.ports import InventoryEntry, Store

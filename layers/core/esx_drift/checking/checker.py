@@ -1,17 +1,167 @@
 """The checker's job: answer one message of the CheckQueue by one record."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
 
-from esx_drift.checking.check_cluster import ClusterCheck
+from esx_drift.checking.collect import ClusterReader, Observations, find_extraction_start
+from esx_drift.checking.context import CheckContext
+from esx_drift.checking.fresh_report import FreshReport
+from esx_drift.checking.no_observation import (
+    draft_for_failure,
+    draft_for_future_report,
+    draft_for_invalid_report,
+    draft_for_old_report,
+)
 from esx_drift.checking.record_decision import DecisionRecorder
+from esx_drift.contracts import list_unknown_fields, read_document
 from esx_drift.domain.dispatching.run import build_retry_request, choose_pause_seconds
+from esx_drift.domain.findings.extraction import Freshness, FreshnessLimits, judge_freshness
+from esx_drift.domain.findings.vcenter_failures import build_slow_vcenter_failure, is_reported_by_vcenter
 from esx_drift.domain.fleet.fleet import VCenterSettings
+from esx_drift.domain.images.consistency import list_document_inconsistencies
+from esx_drift.domain.images.document import Document
+from esx_drift.domain.images.report import Report, read_report
 from esx_drift.domain.stored.identifiers import make_next_request_id
-from esx_drift.domain.stored.types import CheckRequest, Failure, Record
-from esx_drift.domain.text.times import format_time
-from esx_drift.errors import RequestRefused, VCenterReplaced
-from esx_drift.journal import Journal, Reschedule
-from esx_drift.ports import Runtime
+from esx_drift.domain.stored.records import build_empty_state
+from esx_drift.domain.stored.types import CheckRequest, Failure, Finding, Record
+from esx_drift.domain.text.times import format_time, parse_time
+from esx_drift.errors import (
+    VCENTER_FAILURES,
+    ContractViolation,
+    EsxDriftError,
+    LoginRefused,
+    LoginSuspended,
+    OutOfTime,
+    RequestRefused,
+    SecretInvalid,
+    VCenterReplaced,
+)
+from esx_drift.journal import Draft, Journal, Position, Reschedule
+from esx_drift.ports import ReportReply, Runtime
+
+LOGIN_FAILURES = (LoginRefused, LoginSuspended, SecretInvalid)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterCheck:
+    """The look that answers one request."""
+
+    runtime: Runtime
+    vcenter: VCenterSettings
+    request: CheckRequest
+    former: tuple[Finding, ...] = ()
+    """What was open before this log began anew."""
+
+    def __call__(self, position: Position) -> Draft | Reschedule:
+        """The draft of a record, or what to ask for when the vCenter is not done."""
+        started_at, observations = self.runtime.clock(), Observations()
+        reader = ClusterReader(self.runtime, self.vcenter, self.request)
+        try:
+            reply = reader.collect(position.after, observations)
+            if isinstance(reply, Reschedule):
+                return reply
+            return self._draft_report(self._build_context(position, observations, started_at), reader, reply)
+        except (*VCENTER_FAILURES, SecretInvalid, ContractViolation) as error:
+            if isinstance(error, VCenterReplaced) and self._is_accepted(error.facts["now"]):
+                anew = replace(self, former=close_former_findings(position))
+                return anew(restart_position(position, error.facts["now"]))
+            return self._draft_failure(self._build_context(position, observations, started_at), error)
+        except OutOfTime as error:
+            slow = build_slow_vcenter_failure(error, started_at, self.runtime.clock())
+            return self._draft_failure(self._build_context(position, observations, started_at), slow)
+
+    def _draft_failure(self, context: CheckContext, error: EsxDriftError) -> Draft:
+        return draft_for_failure(context, error, self._choose_log(context.observations, error))
+
+    def _draft_report(
+        self, context: CheckContext, reader: ClusterReader, reply: ReportReply
+    ) -> Draft | Reschedule:
+        """What a report comes to; raises what asking the vCenter more about it raises."""
+        try:
+            document = _read_reply(reply)
+        except ContractViolation as error:
+            return draft_for_invalid_report(context, reply, error)
+        report = read_report(document)
+        freshness = self._judge_freshness(context, reply, report)
+        if freshness == "fresh":
+            later = reader.reschedule_first_look(context.after, report.completion_time)
+            if later is not None:
+                return later
+            reader.follow_up(report, context.observations)
+            inconsistencies = list_document_inconsistencies(document)
+            return FreshReport(
+                context, self.runtime.store, reply, report, list_unknown_fields(document), inconsistencies
+            ).build_draft()
+        if freshness == "future":
+            return draft_for_future_report(context, reply, report)
+        return reader.reschedule_while_busy(context.after) or draft_for_old_report(
+            context, reply, report, freshness
+        )
+
+    def _build_context(
+        self, position: Position, observations: Observations, started_at: datetime
+    ) -> CheckContext:
+        now = self.runtime.clock()
+        return CheckContext(
+            self.runtime, self.vcenter, self.request, position, observations, started_at, now, self.former
+        )
+
+    def _open_vcenter_journal(self) -> Journal:
+        return Journal(self.runtime.store, self.runtime.topic, self.vcenter.name)
+
+    def _is_accepted(self, instance_uuid: str) -> bool:
+        """Whether the vCenter that answers is the one that its own log knows."""
+        return self._open_vcenter_journal().read_state()["instance_uuid"] == instance_uuid
+
+    def _choose_log(self, observations: Observations, error: EsxDriftError) -> Literal["vcenter", "cluster"]:
+        """What is the vCenter's as a whole is left to its own log, which the dispatcher keeps.
+
+        Unless a second try meets it again, and that log knows nothing: then it would go untold.
+        """
+        known = self._open_vcenter_journal().read_state()
+        is_reported = is_reported_by_vcenter(error, self.request["cluster"], known)
+        if isinstance(error, LOGIN_FAILURES):
+            # A token that expired is replaced by a login, in the middle of any call.
+            observations.at = "login"
+        if observations.at == "login" or isinstance(error, VCenterReplaced):
+            is_reported = is_reported or self.request["attempt"] == 0
+        return "vcenter" if is_reported else "cluster"
+
+    def _judge_freshness(self, context: CheckContext, reply: ReportReply, report: Report) -> Freshness:
+        taken = context.after["last_taken"]
+        expected = FreshnessLimits(
+            asked_at=find_extraction_start(self.request, context.observations.task),
+            taken_at=parse_time(taken["completion_time"]) if taken else None,
+            max_age_seconds=self.vcenter.max_age_seconds,
+        )
+        return judge_freshness(report.completion_time, reply.date, expected)
+
+
+def _read_reply(reply: ReportReply) -> Document:
+    if reply.cut:
+        most = len(reply.body)
+        raise ContractViolation(
+            f"the report is too large: more than {most} bytes. Its beginning is kept in quarantine",
+            (f": expected at most {most} bytes, got more",),
+        )
+    return read_document(reply.body)
+
+
+def restart_position(position: Position, instance_uuid: str) -> Position:
+    """The position as a first look's, in the same log, at the vCenter that was accepted."""
+    answered = position.after["answered"]
+    return Position(
+        {**build_empty_state(), "answered": answered, "instance_uuid": instance_uuid}, position.seq
+    )
+
+
+def close_former_findings(position: Position) -> tuple[Finding, ...]:
+    """What was open on the cluster of before, closed. Its hosts go unnamed: their ids are others' now."""
+    return tuple(
+        {**finding, "transition": "resolved", "resolved_because": "retired", "hosts": []}
+        for finding in position.after["findings"].values()
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ class ClusterReader:
     request: CheckRequest
 
     def collect(self, after: LogState, observations: Observations) -> ReportReply | Reschedule:
-        """The report, with ``observations`` filled on the way; or what to ask for when the vCenter is not done.
+        """Collect the report, filling ``observations`` on the way; or what to ask for later.
 
         Raises one of ``VCENTER_FAILURES`` or ``SecretInvalid``; ``observations.at`` then says at which call.
         """

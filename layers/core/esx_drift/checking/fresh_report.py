@@ -22,14 +22,7 @@ from esx_drift.domain.stored.identifiers import (
     make_document_key,
     make_snapshot_key,
 )
-from esx_drift.domain.stored.types import (
-    LastTaken,
-    LogState,
-    Outcome,
-    Record,
-    ResolvedBecause,
-    StoredObject,
-)
+from esx_drift.domain.stored.types import LastTaken, LogState, Outcome, Record, ResolvedBecause, StoredObject
 from esx_drift.domain.text.times import format_time
 from esx_drift.journal import Blob, Draft
 from esx_drift.ports import InventoryEntry, ReportReply, Store

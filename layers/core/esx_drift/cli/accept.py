@@ -13,15 +13,17 @@ from esx_drift.cli.decision_client import (
     open_decision_client,
     parse_decision_options,
 )
-from esx_drift.cli.options import (
+from esx_drift.cli.terminal import (
+    EXIT_DIFFERENCES,
     ClusterArgument,
     ReasonOption,
     StackOption,
     VCenterOption,
     WaitOption,
     YesOption,
+    fail,
+    print_line,
 )
-from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line
 from esx_drift.domain.decisions import REPLACED
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import Decision, Finding, RecordedDecision, Snapshot

@@ -15,8 +15,7 @@ from esx_drift.cli.comparison import ComparedDocument, Comparison, compare_docum
 from esx_drift.cli.diff_sentence import render_sentence
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_table
 from esx_drift.cli.validate import print_unknown_fields, read_document_file, render_violation_lines
-from esx_drift.domain.images.document import Document
-from esx_drift.domain.images.vcenter_notifications import list_error_texts, quote_first
+from esx_drift.domain.images.document import Document, list_error_texts, quote_first
 from esx_drift.domain.stored.types import Change, Finding, Severity
 from esx_drift.domain.text.times import format_time
 from esx_drift.domain.text.versions import sort_naturally

@@ -9,8 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from esx_drift.cli.options import StackOption
-from esx_drift.cli.terminal import EXIT_DIFFERENCES, escape_unprintable, make_stdout, print_line
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, StackOption, escape_unprintable, make_stdout, print_line
 from esx_drift.contracts import require_valid
 from esx_drift.doctoring.examination import NO_TIME, DoctorReply, DoctorRequest, StepResult
 from esx_drift.errors import PermanentError

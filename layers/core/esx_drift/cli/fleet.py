@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from esx_drift.cli.fleet_yaml import FleetText, NotReadable, parse_fleet_text
-from esx_drift.cli.options import StackOption, YesOption
-from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_warning
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, StackOption, YesOption, fail, print_line, print_warning
 from esx_drift.contracts import list_fleet_errors
-from esx_drift.domain.fleet.differences import list_fleet_differences
-from esx_drift.domain.fleet.document import FleetDocument
-from esx_drift.domain.fleet.fleet import Fleet, build_fleet
+from esx_drift.domain.fleet.fleet import Fleet, FleetDocument, build_fleet
+from esx_drift.domain.fleet.review import list_fleet_differences
 from esx_drift.domain.stored.identifiers import FLEET_KEY, compute_sha256
 from esx_drift.domain.text.wording import format_count
 from esx_drift.errors import FleetInvalid, SecretInvalid

@@ -5,7 +5,6 @@ from collections import Counter
 from rich.table import Table
 from rich.text import Text
 
-from esx_drift.cli.options import StackOption
 from esx_drift.cli.status_rows import (
     FleetStatus,
     StatusRow,
@@ -15,7 +14,7 @@ from esx_drift.cli.status_rows import (
     read_snapshots,
     read_states,
 )
-from esx_drift.cli.terminal import escape_unprintable, make_stdout, print_line
+from esx_drift.cli.terminal import StackOption, escape_unprintable, make_stdout, print_line
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.wording import format_count
 

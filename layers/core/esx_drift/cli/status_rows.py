@@ -15,7 +15,7 @@ from esx_drift.domain.dispatching.known_clusters import find_pattern_that_leaves
 from esx_drift.domain.findings.kinds import OUTAGE_KINDS
 from esx_drift.domain.fleet.fleet import Fleet
 from esx_drift.domain.images.labels import name_esxi_release
-from esx_drift.domain.images.snapshot_upgrade import upgrade_snapshot
+from esx_drift.domain.images.snapshot import upgrade_snapshot
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import (
     Coverage,

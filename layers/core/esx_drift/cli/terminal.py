@@ -4,7 +4,7 @@ Names come from hosts and vCenters that may be compromised, so no control charac
 """
 
 import sys
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -14,8 +14,10 @@ from rich.text import Text
 EXIT_DIFFERENCES = 1
 """Exit code: the command did its work, and there is something to see to: changes, errors in a file."""
 
+
 EXIT_TROUBLE = 2
 """Exit code: the command could not do its work."""
+
 
 PIPE_WIDTH = 200
 """Columns where the output is no terminal: wide enough that no table is wrapped in a file."""
@@ -85,3 +87,27 @@ def _make_console(*, stderr: bool) -> Console:
         highlight=False,
         emoji=False,
     )
+
+
+ClusterArgument = Annotated[
+    str, typer.Argument(metavar="CLUSTER", help="The cluster's name or id; @NAME for a replaced vCenter.")
+]
+
+
+VCenterOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The cluster's vCenter, where the name alone won't do.")
+]
+
+
+ReasonOption = Annotated[str, typer.Option(metavar="TEXT", help="Why. It stays in the log.")]
+
+
+StackOption = Annotated[str, typer.Option(help="The CloudFormation stack that esx-drift was deployed as.")]
+
+
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+
+
+WaitOption = Annotated[
+    int, typer.Option(metavar="SECONDS", min=0, help="How long to wait for the checker's answer.")
+]

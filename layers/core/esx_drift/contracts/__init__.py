@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, cast
 from esx_drift.contracts.json_parsing import parse_json, parse_json_of_any_depth, require_shallow
 from esx_drift.contracts.validators import closed_validator, fast_validator
 from esx_drift.contracts.violations import find_unknown_fields, render_violations
-from esx_drift.domain.fleet.problems import list_fleet_problems
+from esx_drift.domain.fleet.review import list_fleet_problems
 from esx_drift.domain.images.document import Document
 from esx_drift.errors import ContractViolation
 
 if TYPE_CHECKING:
-    from esx_drift.domain.fleet.document import FleetDocument
+    from esx_drift.domain.fleet.fleet import FleetDocument
 
 __all__ = [
     "list_fleet_errors",

@@ -1,4 +1,4 @@
-"""What the dispatcher asks a vCenter, and what the clusters' own logs say as far as a listing has to know it."""
+"""What the dispatcher asks a vCenter, and the clusters' own logs as far as a listing needs them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,8 +1,12 @@
-"""``esx-drift doctor`` where the checks run: how checker and notifier answer to ``{"doctor": ...}``."""
+"""``esx-drift doctor`` where the checks run: how checker and notifier answer to ``{"doctor": ...}``.
+
+The checker examines AWS and the vCenters, the notifier the way to each route.
+"""
 
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
@@ -17,16 +21,51 @@ from esx_drift.config import CheckConfig, NotifierConfig
 from esx_drift.contracts import require_valid
 from esx_drift.doctoring.aws_access import AwsDoctor, build_drill_event
 from esx_drift.doctoring.examination import DoctorReply, DoctorRequest, Examination, StepResult, find_fix
+from esx_drift.doctoring.network_path import PATH_STEPS, Destination, examine_path
 from esx_drift.doctoring.password_reset import PasswordReset
-from esx_drift.doctoring.routes import RouteDoctor
 from esx_drift.doctoring.vcenter import TimeBounds, VCenterDoctor
-from esx_drift.domain.fleet.fleet import Fleet, VCenterSettings
+from esx_drift.domain.fleet.fleet import Fleet, Route, VCenterSettings
 from esx_drift.domain.text.wording import format_count
 from esx_drift.errors import EsxDriftError, RequestRefused
+from esx_drift.ports import Channel
+
+ROUTE_STEPS = ("secret", *PATH_STEPS, "message")
+
+
+@dataclass(frozen=True, slots=True)
+class RouteDoctor:
+    """Examines one route by its channel. ``send``: whether a drill is posted."""
+
+    route: Route
+    channel: Channel
+    send: bool
+
+    def examine(self) -> list[StepResult]:
+        """A line a step; what needs a step that failed is not tried."""
+        exam = Examination(f"route {self.route.name}", ROUTE_STEPS)
+        try:
+            self._examine(exam)
+        except EsxDriftError as error:
+            exam.add_failed(error.message, find_fix(error, {}))
+        return exam.finish()
+
+    def _examine(self, exam: Examination) -> None:
+        address = self.channel.find_address(self.route.secret)
+        exam.add_ok("read; its host is allowed")
+        examine_path(exam, Destination(address.host, address.port, address.ca_bundle, tls_strict=True))
+        if not self.send:
+            exam.add_untried("only --send posts a drill")
+            return
+        self.channel.post_drill(self.route.secret, self.route.name)
+        exam.add_ok(f"{self.channel.title} took a drill")
+
 
 MAX_PARALLEL_EXAMINATIONS = 16
+
+
 RESERVE_SECONDS = TIME_FOR_A_CALL_MS / 1000 + 15
 """Kept of the function's time for what follows an extraction: no call is begun with less than it may take."""
+
 
 MAX_EXTRACTION_WAIT_SECONDS = 150
 """How long an extraction is waited for; a large cluster takes longer, which is told and is no failure."""

@@ -5,8 +5,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-from esx_drift.domain.findings.kind_entry import Advice
-from esx_drift.domain.findings.kinds import FINDING_KINDS, OUTAGE_KINDS, VCENTER_NOT_SEEN_NOTE
+from esx_drift.domain.findings.kinds import FINDING_KINDS, OUTAGE_KINDS, VCENTER_NOT_SEEN_NOTE, Advice
 from esx_drift.domain.stored.types import Finding, FindingKind
 from esx_drift.messages.vcenter_advice import VCENTER_CASES, AdviceCase, has_fact
 

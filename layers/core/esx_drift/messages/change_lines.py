@@ -87,7 +87,8 @@ def render_vib_headline(changes: Sequence[Change], coverage: Coverage | None, *,
     """
     pairs = _pair_replaced_vibs(changes)
     hosts = {host for change in changes for host in change["hosts"]}
-    share = f"{'at least ' if at_least else ''}{format_share(len(hosts), coverage['hosts'] if coverage else None)}"
+    share = format_share(len(hosts), coverage["hosts"] if coverage else None)
+    share = f"at least {share}" if at_least else share
     if len(pairs) == 1 and len(changes) == len(pairs[0]):
         return f"VIB {_render_replacement(*pairs[0])} on {share}"
     kinds = {change["kind"] for change in changes}

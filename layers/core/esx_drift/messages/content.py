@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from esx_drift.domain.outgoing import MessageContent, NextStep
+from esx_drift.domain.events import MessageContent, NextStep
 from esx_drift.domain.stored.types import Event, EventData, Finding, rank_severity
 from esx_drift.domain.text.wording import format_count, format_share
 from esx_drift.messages.change_lines import render_change_headline, render_change_lines, render_vib_headline

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from esx_drift.domain.findings.kind_entry import Advice
-from esx_drift.domain.findings.kinds import FINDING_KINDS
-from esx_drift.domain.outgoing import NextStep
+from esx_drift.domain.events import NextStep
+from esx_drift.domain.findings.kinds import FINDING_KINDS, Advice
 from esx_drift.domain.stored.types import Change, EventData, Finding
 from esx_drift.domain.text.wording import find_shell_argument, split_vib_key
 from esx_drift.messages.advice import find_advice

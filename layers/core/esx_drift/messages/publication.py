@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Final, cast
 
-from esx_drift.domain.events import build_events
-from esx_drift.domain.outgoing import MessageContent, Publication
+from esx_drift.domain.events import MessageContent, Publication, build_events
 from esx_drift.domain.stored.types import Event, EventData, Json, Record
 from esx_drift.messages.content import build_content, has_content
 

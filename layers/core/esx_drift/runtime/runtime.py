@@ -33,7 +33,7 @@ class Invocation:
 def open_runtime(
     environment: Mapping[str, str], actor: LoginActor, time_left_ms: Callable[[], float]
 ) -> Iterator[Invocation]:
-    """Open what one invocation works with, which lives ``time_left_ms``; every vCenter's session ends with it.
+    """Open what one invocation works with; every vCenter's session ends with it.
 
     Raises ``FleetInvalid`` or ``StoreUnavailable``: without a fleet file there is nothing to look at.
     """

@@ -11,7 +11,6 @@ from typing import Any, get_args
 
 import pytest
 from esx_drift.domain.findings.condition import build_condition
-from esx_drift.domain.findings.kind_entry import Evidence, KindEntry
 from esx_drift.domain.findings.kinds import (
     CLOCK_KINDS,
     FINDING_KINDS,
@@ -20,6 +19,8 @@ from esx_drift.domain.findings.kinds import (
     LOOK_KINDS,
     OUTAGE_KINDS,
     VCENTER_KINDS,
+    Evidence,
+    KindEntry,
     list_kinds_ruled_out_by,
 )
 from esx_drift.domain.stored.types import Family, FindingKind

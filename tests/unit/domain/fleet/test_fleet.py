@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from esx_drift.contracts import list_fleet_errors
-from esx_drift.domain.fleet.differences import DEFAULT_STALL_AFTER_SECONDS, list_fleet_differences
 from esx_drift.domain.fleet.fleet import (
     Fleet,
     VCenterSettings,
@@ -14,13 +13,14 @@ from esx_drift.domain.fleet.fleet import (
     find_matching_pattern,
     select_routes,
 )
+from esx_drift.domain.fleet.review import DEFAULT_STALL_AFTER_SECONDS, list_fleet_differences
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.fleets import SETTINGS, fleet, fleets
 
 if TYPE_CHECKING:
-    from esx_drift.domain.fleet.document import FleetDocument
+    from esx_drift.domain.fleet.fleet import FleetDocument
 
 SCHEMA = json.loads(Path("schemas/fleet.schema.json").read_text())
 NOT_APPLIED = {"stall_after_seconds"}

@@ -2,12 +2,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from esx_drift.contracts import list_fleet_errors
-from esx_drift.domain.fleet.problems import list_fleet_problems
+from esx_drift.domain.fleet.review import list_fleet_problems
 
 from tests.unit.fleets import fleet
 
 if TYPE_CHECKING:
-    from esx_drift.domain.fleet.document import FleetDocument
+    from esx_drift.domain.fleet.fleet import FleetDocument
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,11 @@ from typing import Any, cast
 
 import pytest
 from esx_drift.domain.changes.compare import compare_snapshots
-from esx_drift.domain.images.snapshot import CANONICAL_VERSION, compute_seal
-from esx_drift.domain.images.snapshot_upgrade import (
+from esx_drift.domain.images.snapshot import (
+    CANONICAL_VERSION,
     UPGRADE_STEPS,
     UpgradedSnapshot,
+    compute_seal,
     list_snapshot_keys,
     upgrade_log_state,
     upgrade_snapshot,

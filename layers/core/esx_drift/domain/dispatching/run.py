@@ -1,4 +1,4 @@
-"""One run of the dispatcher: what it was asked for, what it means to do on a vCenter, and the requests that follow from it."""
+"""One run of the dispatcher: what it was asked for, what it means to do, and the requests that follow."""
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass

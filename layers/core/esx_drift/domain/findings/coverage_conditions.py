@@ -7,8 +7,8 @@ from typing import Final
 
 from esx_drift.domain.findings.condition import Condition, build_condition
 from esx_drift.domain.findings.kinds import FINDING_KINDS
+from esx_drift.domain.images.document import list_error_texts, quote_first, summarize_messages
 from esx_drift.domain.images.report import Inventory, Report, explain_uncovered
-from esx_drift.domain.images.vcenter_notifications import list_error_texts, quote_first, summarize_messages
 from esx_drift.domain.stored.types import FindingKind, Json, Severity, Snapshot
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.versions import sort_naturally

@@ -1,20 +1,96 @@
-"""The fleet file as values: which vCenters are watched and how, and which route hears of what."""
+"""The fleet file: its JSON as types, which ``fleet.schema.json`` bounds, and what it says as values."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import cast
+from typing import NotRequired, Required, TypedDict, cast
 
-from esx_drift.domain.fleet.document import (
-    AppliedSettings,
-    FleetDocument,
-    RouteDocument,
-    SettingsDocument,
-    VCenterDocument,
-)
 from esx_drift.domain.stored.types import Severity, rank_severity
 
+
+class AppliedSettings(TypedDict, total=False):
+    """How checks are timed, as the file says it; what is absent has the default of ``VCenterSettings``."""
+
+    extract: bool
+    confirm_after_seconds: int
+    blind_after_seconds: int
+    max_age_seconds: int
+    first_delay_seconds: int
+    extract_deadline_seconds: int
+
+
+class SettingsDocument(AppliedSettings, total=False):
+    """All settings that the file may have; nothing applies ``stall_after_seconds`` yet."""
+
+    stall_after_seconds: int
+
+
+class ClustersDocument(TypedDict, total=False):
+    """Which clusters of a vCenter are checked."""
+
+    include: list[str]
+    exclude: list[str]
+
+
+class VCenterDocument(SettingsDocument):
+    """A vCenter as the file names it."""
+
+    name: Required[str]
+    clusters: NotRequired[ClustersDocument]
+
+
+class ScopeDocument(TypedDict):
+    """Where a route, a rule or a window holds."""
+
+    name: str
+    vcenters: NotRequired[list[str]]
+    clusters: NotRequired[list[str]]
+
+
+class RouteDocument(ScopeDocument):
+    """Whom to tell, as the file names it."""
+
+    channel: NotRequired[str]
+    secret: NotRequired[str]
+    min_severity: NotRequired[Severity]
+    families: NotRequired[list[str]]
+
+
+class IgnoreDocument(ScopeDocument):
+    """A rule as the file states it."""
+
+    reason: str
+    elements: NotRequired[list[str]]
+    kinds: NotRequired[list[str]]
+    findings: NotRequired[list[str]]
+    keys: NotRequired[list[str]]
+    hosts: NotRequired[list[str]]
+    until: NotRequired[str]
+
+
+MaintenanceTimes = TypedDict("MaintenanceTimes", {"from": str, "to": str})  # "from" is a keyword
+
+
+class MaintenanceDocument(ScopeDocument, MaintenanceTimes):
+    """A time of planned work as the file states it."""
+
+    reason: str
+
+
+class FleetDocument(TypedDict):
+    """The fleet file."""
+
+    schema_version: int
+    settings: NotRequired[SettingsDocument]
+    vcenters: list[VCenterDocument]
+    routes: NotRequired[list[RouteDocument]]
+    ignore: NotRequired[list[IgnoreDocument]]
+    maintenance: NotRequired[list[MaintenanceDocument]]
+
+
 EVERYTHING = ("*",)
+
+
 APPLIED_SETTINGS = AppliedSettings.__optional_keys__
 
 

@@ -3,11 +3,16 @@
 from collections.abc import Iterator
 from typing import cast
 
-from esx_drift.domain.images.document import Document, ImageCategories, InstalledImage
+from esx_drift.domain.images.document import (
+    Document,
+    ImageCategories,
+    InstalledImage,
+    list_error_texts,
+    quote_first,
+)
 from esx_drift.domain.images.image import ComponentOrder, build_image
 from esx_drift.domain.images.image_groups import group_hosts_by_image
 from esx_drift.domain.images.report import Report
-from esx_drift.domain.images.vcenter_notifications import list_error_texts, quote_first
 from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.text.versions import sort_naturally
 from esx_drift.domain.text.wording import clean_text

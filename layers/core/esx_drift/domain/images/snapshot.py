@@ -1,11 +1,21 @@
-"""The snapshot: a document's canonical form, and the seal that says whether two are the same."""
+"""The snapshot: a document's canonical form, its seal, and the way from an older form to today's.
 
-from collections.abc import Mapping
+Images are known by their digests, and the same image has another digest in another form. Before anything is
+compared, the baseline and every image that is accepted or departed get the digests of today's form: our own
+upgrade is no drift.
+"""
 
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from esx_drift.domain.images.image import format_part_version
 from esx_drift.domain.images.labels import build_labels
 from esx_drift.domain.images.report import Report
 from esx_drift.domain.stored.identifiers import compute_digest
-from esx_drift.domain.stored.types import KnownHost, Snapshot
+from esx_drift.domain.stored.types import Image, Json, KnownHost, Labels, LogState, Snapshot, StoredObject
+from esx_drift.domain.text.versions import sort_naturally
 
 CANONICAL_VERSION = 2
 """The version of the canonical form; it stands in every snapshot, and so in its seal.
@@ -66,3 +76,146 @@ def _build_host(report: Report, known: KnownHost | None, host: str, name: str) -
     if known is None:
         return {"name": name, "image": None, "orphaned_vibs": None, "witness": witness}
     return {**known, "name": name, "witness": witness}
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradedSnapshot:
+    """A snapshot in today's form. ``digests``: the digests of its images before, and now."""
+
+    snapshot: Snapshot
+    digests: Mapping[str, str]
+
+
+def is_of_older_form(stored: Snapshot) -> bool:
+    """Tell whether a stored snapshot has to be converted before it is compared."""
+    return stored["schema_version"] < CANONICAL_VERSION
+
+
+def is_of_newer_form(stored: Snapshot) -> bool:
+    """Tell whether a stored snapshot was written by a newer version of the code, and can't be compared."""
+    return stored["schema_version"] > CANONICAL_VERSION
+
+
+def upgrade_snapshot(stored: Snapshot, report: Report | None = None) -> UpgradedSnapshot:
+    """Convert a stored snapshot into today's form.
+
+    Args:
+        stored: The snapshot as it was read back, of this form or an older one.
+        report: The report that it was made of, where its document is at hand: what the older form did not
+            keep is known from it, for the hosts that it covers.
+    """
+    upgraded = _apply_steps(stored)
+    if report is None:
+        return upgraded
+    names = {host: known["name"] for host, known in stored["hosts"].items()}
+    snapshot = build_snapshot(report, upgraded.snapshot, names)
+    exact = {
+        str(stored["hosts"][host]["image"]): str(snapshot["hosts"][host]["image"])
+        for host in sort_naturally(report.runs.keys() & names.keys())
+    }
+    return UpgradedSnapshot(snapshot, {**upgraded.digests, **exact})
+
+
+def upgrade_log_state(
+    state: LogState,
+    baseline: Snapshot,
+    upgrades: Mapping[str, UpgradedSnapshot],
+    keep: Callable[[Snapshot], StoredObject],
+) -> LogState:
+    """Convert a log's state: its seal, and the images of its hosts, to today's form.
+
+    Args:
+        state: The state, which has a snapshot.
+        baseline: That snapshot, as it was read back.
+        upgrades: Each snapshot that the state refers to in today's form, by its key.
+        keep: Keeps a converted snapshot, and gives its new place.
+    """
+    key = cast("StoredObject", state["snapshot"])["key"]
+    upgraded = upgrades[key].snapshot
+    places = {old: keep(upgrade.snapshot) for old, upgrade in upgrades.items()}
+
+    def convert(host: str, image: str | None, snapshot: str) -> tuple[str | None, str]:
+        known = baseline["hosts"].get(host)
+        if known is not None and known["image"] == image:
+            return upgraded["hosts"][host]["image"], places[key]["key"]
+        return None if image is None else upgrades[snapshot].digests[image], places[snapshot]["key"]
+
+    after: LogState = {**state, "seal": compute_seal(upgraded), "snapshot": places[key]}
+    after["accepted"] = {}
+    for host, accepted in state["accepted"].items():
+        image, place = convert(host, accepted["image"], accepted["snapshot"])
+        after["accepted"][host] = {**accepted, "image": image, "snapshot": place}
+    after["departed"] = {}
+    for host, departed in state["departed"].items():
+        image, place = convert(host, departed["image"], departed["snapshot"])
+        after["departed"][host] = {**departed, "image": image, "snapshot": place}
+    return after
+
+
+def list_snapshot_keys(state: LogState) -> list[str]:
+    """List the keys of all snapshots that a state refers to, its own first, each once."""
+    kept = [entry["snapshot"] for entry in (*state["accepted"].values(), *state["departed"].values())]
+    return list(dict.fromkeys([cast("StoredObject", state["snapshot"])["key"], *kept]))
+
+
+def _apply_steps(stored: Snapshot) -> UpgradedSnapshot:
+    snapshot = stored
+    for version in range(stored["schema_version"], CANONICAL_VERSION):
+        snapshot = UPGRADE_STEPS[version](snapshot)
+    digests = {old: compute_digest(image) for old, image in snapshot["images"].items()}
+    hosts: dict[str, KnownHost] = {
+        host: {**known, "image": None if known["image"] is None else digests[known["image"]]}
+        for host, known in snapshot["hosts"].items()
+    }
+    return UpgradedSnapshot(
+        {
+            "schema_version": CANONICAL_VERSION,
+            "images": {digests[old]: image for old, image in snapshot["images"].items()},
+            "labels": snapshot["labels"],
+            "hosts": hosts,
+        },
+        digests,
+    )
+
+
+def _choose_wordings(snapshot: Snapshot) -> Snapshot:
+    """Version 1 had a list of labels for each version of a part: keep the one that most hosts have."""
+    hosts = _group_by_wording(snapshot)
+    labels: Labels = {}
+    for part, versions in cast("dict[str, dict[str, list[Json]]]", snapshot["labels"]).items():
+        for version, wordings in versions.items():
+            ranked = [
+                (-len(hosts[part, version, number]), number)
+                for number, label in enumerate(wordings)
+                if label is not None
+            ]
+            if ranked:
+                labels.setdefault(part, {})[version] = wordings[min(ranked)[1]]
+    return {**snapshot, "labels": labels}
+
+
+def _group_by_wording(snapshot: Snapshot) -> dict[tuple[str, str, int], set[str]]:
+    """Group hosts by the numbers of their labels, which version 1 kept where they were not the same."""
+    hosts: defaultdict[tuple[str, str, int], set[str]] = defaultdict(set)
+    for group in cast("dict[str, Any]", snapshot).get("described", []):
+        for host in group["hosts"]:
+            image = snapshot["images"][str(snapshot["hosts"][host]["image"])]
+            for part, version, numbers in _list_numbers(image, group):
+                for number in numbers:
+                    hosts[part, version, number].add(host)
+    return hosts
+
+
+def _list_numbers(image: Image, group: dict[str, Any]) -> Iterator[tuple[str, str, list[int]]]:
+    scopes = [(image["main"], group["main"])]
+    scopes += [(image["alternatives"][name], parts) for name, parts in group["alternatives"].items()]
+    for parts, numbers_by_part in scopes:
+        for part, numbers in numbers_by_part.items():
+            yield part, format_part_version(parts[part]) if part in parts else "", numbers
+
+
+UPGRADE_STEPS: dict[int, Callable[[Snapshot], Snapshot]] = {1: _choose_wordings}
+"""What makes the next form of a snapshot, by the version that it starts from.
+
+A step changes what images and labels say, and leaves the images their keys: these are renewed at the end.
+"""

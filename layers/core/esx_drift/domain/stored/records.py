@@ -1,16 +1,13 @@
-"""How a record, the state of a log and a message in the CheckQueue are made: the only places that know all their fields."""
+"""How a record, the state of a log and a message in the CheckQueue are made.
+
+These are the only places that know all their fields.
+"""
 
 from datetime import datetime
 from typing import Literal, TypedDict
 
 from esx_drift.domain.stored.identifiers import make_check_id
-from esx_drift.domain.stored.types import (
-    CheckRequest,
-    Decision,
-    LogState,
-    Outcome,
-    Record,
-)
+from esx_drift.domain.stored.types import CheckRequest, Decision, LogState, Outcome, Record
 from esx_drift.domain.text.times import format_time
 
 

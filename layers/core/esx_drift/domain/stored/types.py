@@ -3,8 +3,8 @@
 Stored JSON stays JSON from end to end (no second form to convert to), so these are typed dictionaries.
 All times are RFC 3339 in UTC with milliseconds and ``Z``; all hosts are ids (``host-16``), sorted naturally.
 
-Longer than 250 lines, because whoever reads a record finds all of its types in one place, in the order in which
-they stand in it, and a test holds them to the schemas one by one.
+Longer than 250 lines, because whoever reads a record finds all of its types in one place, in the order in
+which they stand in it, and a test holds them to the schemas one by one.
 """
 
 from typing import Literal, NotRequired, TypedDict
