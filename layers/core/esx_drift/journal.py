@@ -149,8 +149,8 @@ class Journal:
                 return answer
             cached = self._catch_up(record["seq"])
         raise StoreConflict(
-            f"the log of {self.cluster} on {self.vcenter} was written by others {MAX_APPEND_ATTEMPTS} times at"
-            " once"
+            f"the log of {self.cluster} on {self.vcenter} was written by others {MAX_APPEND_ATTEMPTS}"
+            " times at once"
         )
 
     def _add_events(self, draft: Draft) -> Record:

@@ -1,0 +1,146 @@
+"""What older versions stored and sent is still read: our own upgrade loses nothing and tells nothing."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from esx_drift.channels.slack import render_message
+from esx_drift.contracts import list_violations
+from esx_drift.dispatching.dispatcher import Dispatcher
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.text.times import parse_time
+from esx_drift.messages.content import build_content
+
+from tests.paths import GOLDEN
+from tests.simulator.sessions import PASSWORD
+from tests.unit.checking.conftest import ca, cloud, tls
+from tests.unit.checking.conftest import world as fresh_world
+from tests.unit.checking.world import PROD_A, PROD_B, World
+
+__all__ = ["ca", "cloud", "fresh_world", "tls"]
+
+VERSIONS = sorted(path for path in (GOLDEN / "stored").iterdir() if path.is_dir())
+VCENTER = "vc-stored"
+
+
+def _files(*parts: str) -> list[Path]:
+    """The files of all versions below a folder."""
+    return [path for version in VERSIONS for path in sorted(version.joinpath(*parts).rglob("*.json"))]
+
+
+SCHEMA_OF = {
+    **dict.fromkeys(_files("audit", "records"), "record"),
+    **dict.fromkeys(_files("state", "state"), "state"),
+    **dict.fromkeys(_files("state", "breaker"), "breaker"),
+    **{path: path.parent.name for path in _files("messages")},
+}
+
+
+@pytest.fixture(params=VERSIONS, ids=lambda path: path.name)
+def version(request: pytest.FixtureRequest) -> Path:
+    """Each version's folder."""
+    path: Path = request.param
+    return path
+
+
+@pytest.fixture
+def world(fresh_world: World, version: Path) -> World:
+    """The buckets as the version left them, and the vCenter as it then was."""
+    made = fresh_world
+    secret = json.loads(
+        made.aws.secrets.get_secret_value(SecretId=f"esx-drift/vcenter/{made.watched.name}")["SecretString"]
+    )
+    made.watched = replace(made.watched, name=VCENTER)
+    try:
+        made.put_secret(secret["port"], secret["ca_bundle"], PASSWORD)
+    except made.aws.secrets.exceptions.ResourceExistsException:
+        made.aws.secrets.put_secret_value(
+            SecretId=f"esx-drift/vcenter/{VCENTER}", SecretString=json.dumps(secret)
+        )
+    for bucket in ("audit", "state"):
+        listed = made.aws.s3.list_object_versions(Bucket=bucket)
+        for old in [*listed.get("Versions", ()), *listed.get("DeleteMarkers", ())]:
+            made.aws.s3.delete_object(Bucket=bucket, Key=old["Key"], VersionId=old["VersionId"])
+        for path in (version / bucket).rglob("*"):
+            if path.is_file():
+                key = str(path.relative_to(version / bucket))
+                made.aws.s3.put_object(Bucket=bucket, Key=key, Body=path.read_bytes(), IfNoneMatch="*")
+    hosts = made.vcenter.hosts
+    hosts.set_component(["esx02"], "Intel-i40en", "2.9.2.0-1OEM.800.1.0.20613240")
+    hosts.add_orphaned_vib(["esx03"], "smntemp(910.1.0.0005-5vmw.803.0.0.24022510)")
+    hosts.fail_extraction(["esx04"])
+    made.vcenter.inventory.remove_host("esx01")
+    # What its records tell was published then.
+    logs = [made.records(log) for log in (PROD_A, PROD_B, VCENTER_LOG)]
+    made.topic.published += [event for log in logs for record in log for event in record["events"]]
+    made.now = max(parse_time(record["checked_at"]) for record in made.records(PROD_A))
+    made.requests = 1_000
+    return made
+
+
+@pytest.mark.parametrize("path", SCHEMA_OF, ids=lambda path: str(path.relative_to(GOLDEN / "stored")))
+def test_its_schema_still_accepts_it(path: Path) -> None:
+    """Records, states, breakers, messages and events."""
+    assert list_violations(SCHEMA_OF[path], json.loads(path.read_bytes())) == []
+
+
+@pytest.mark.parametrize("is_state_lost", [False, True])
+def test_the_same_software_is_no_drift(world: World, *, is_state_lost: bool) -> None:
+    """With the state as it was, or rebuilt from the log."""
+    if is_state_lost:
+        world.aws.s3.delete_object(Bucket="state", Key=f"state/{VCENTER}/{PROD_A}.json")
+    before = world.records(PROD_A)[-1]
+    record = world.check(PROD_A)
+    assert (record["outcome"], record["changes"], record["events"]) == ("unchanged", [], [])
+    assert {finding["transition"] for finding in record["findings"]} == {"still"}
+    assert record["after"]["findings"].keys() == before["after"]["findings"].keys()
+    assert record["after"]["accepted"].keys() == before["after"]["accepted"].keys()
+
+
+def test_a_real_change_is_told_exactly(world: World) -> None:
+    """On the hosts that it is on, by the versions that they had."""
+    world.vcenter.hosts.set_component(["esx02"], "Intel-i40en", "2.7.2.0-1OEM.800.1.0.20613240")
+    (change,) = world.check(PROD_A)["changes"]
+    assert (change["kind"], change["key"]) == ("downgraded", "Intel-i40en")
+    assert (change["from"], change["to"]) == (
+        "2.9.2.0-1OEM.800.1.0.20613240",
+        "2.7.2.0-1OEM.800.1.0.20613240",
+    )
+    assert change["hosts"] == ["host-17"]
+
+
+def _message(version: Path, kind: str, case: str) -> Any:  # noqa: ANN401 -- any message
+    return json.loads((version / "messages" / kind / f"{case}.json").read_bytes())
+
+
+def test_a_message_in_flight_is_answered(world: World, version: Path) -> None:
+    """A check asked for by the version before; and what a person had decided."""
+    request = _message(version, "check-request", "check-extract")
+    assert request["cluster"] == PROD_A
+    request["request_id"] = "00000000-0000-4000-8000-000000000001"
+    assert world.follow(request)["changes"] == []
+    accepted = world.handle(_message(version, "check-request", "accept"))
+    assert accepted is not None
+    assert accepted["outcome"] == "accepted"
+    retired = world.handle(_message(version, "check-request", "retire"))
+    assert retired is not None
+    assert (retired["cluster"], retired["outcome"]) == (PROD_B, "retired")
+
+
+def test_a_retry_in_flight_is_answered(world: World, version: Path) -> None:
+    """The vCenter is listed, in the same log."""
+    seq = world.records(VCENTER_LOG)[-1]["seq"]
+    with world.sessions("dispatcher") as sessions:
+        retry = _message(version, "retry-request", "retry")
+        retry["run_id"] = "another"
+        Dispatcher(world.runtime(sessions)).retry(retry, redelivered=False)
+    assert world.records(VCENTER_LOG)[-1]["seq"] == seq + 1
+
+
+@pytest.mark.parametrize("path", _files("messages", "event"), ids=lambda path: path.stem)
+def test_an_event_in_flight_is_told(path: Path) -> None:
+    """As today's events are."""
+    payload = render_message(build_content(json.loads(path.read_bytes())))
+    assert payload["blocks"]
