@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from esx_drift.adapters.audit_store import S3Store
 from esx_drift.contracts import require_valid
+from esx_drift.domain.stored.identifiers import encode_key_part
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -47,12 +48,12 @@ class Aws:
             require_valid("check-request" if queue == "check" else "retry-request", body)
             self.sent.append(Sent(queue, body, params["DelaySeconds"], params["MessageGroupId"]))
 
-    @property
-    def written(self) -> dict[str, bytes]:
-        """All that lies in the AuditBucket; S3 refused what came second under a key."""
+    def written(self, vcenter: str) -> dict[str, bytes]:
+        """All that lies in the AuditBucket of one vCenter; S3 refused what came second under a key."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket="audit")
         keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
-        return {key: self.s3.get_object(Bucket="audit", Key=key)["Body"].read() for key in keys}
+        own = [key for key in keys if f"/vcenter={encode_key_part(vcenter)}/" in key]
+        return {key: self.s3.get_object(Bucket="audit", Key=key)["Body"].read() for key in own}
 
     @property
     def store(self) -> S3Store:
