@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo try asked test bench lint format lock build deploy clean
+.PHONY: help install demo try asked unit test check bench lint format lock build deploy clean
 
 help: ## Say what there is.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,8 +37,19 @@ try: asked .venv/.done .tools/aws/.done build ## Check a real vCenter once: make
 asked: .tools/uv/.done
 	@.tools/uv/bin/python -m tests.lab.trying.asking $(TRIED)
 
-test: .venv/.done .tools/aws/.done .tools/runtime/.done build ## Run every test.
+unit: .venv/.done ## Run the quick tests: no build, no local AWS, under a minute.
+	@HYPOTHESIS_PROFILE=quick $(BIN)/pytest tests/unit tests/simulator tests/test_readme.py -m "not slow" \
+		--quiet --numprocesses 2 --dist loadfile
+
+ifdef T
+test: .venv/.done .tools/aws/.done .tools/runtime/.done build ## Run every test, or make test T=PATH.
+	@$(BIN)/pytest $(T)
+else
+test: .venv/.done .tools/aws/.done .tools/runtime/.done build
 	@$(BIN)/pytest --cov --numprocesses 2 --dist loadfile
+endif
+
+check: lint unit ## Lint, and run the quick tests.
 
 bench: .venv/.done ## Measure into build/bench.json.
 	@$(BIN)/python -m tests.benchmarks

@@ -18,7 +18,8 @@ os.environ["POWERTOOLS_SERVICE_NAME"] = "tested"
 
 # How long an example takes depends on who else uses the machine: time is measured, never asserted.
 settings.register_profile("here", deadline=None)
-settings.load_profile("here")
+settings.register_profile("quick", deadline=None, max_examples=15)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "here"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

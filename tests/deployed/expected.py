@@ -1,4 +1,4 @@
-"""What each scenario must come to, from the tables of docs/design.md: not what the product happens to say.
+"""What each scenario must come to, by docs/findings.md and the rules of changes: not what the product says.
 
 Hosts are names, logs are clusters' names or `@vcenter`.
 """

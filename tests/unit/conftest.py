@@ -4,7 +4,33 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
-from moto import mock_aws
+
+from tests.unit.simulated_aws import simulated_aws
+
+SLOW: Final = (
+    "adapters/vcenter/",
+    "checking/test_canonical_upgrade",
+    "checking/test_endings",
+    "checking/test_extraction",
+    "checking/test_freshness",
+    "checking/test_hosts",
+    "checking/test_suspicions",
+    "checking/test_whose",
+    "channels/test_slack_webhook",
+    "cli/test_accept",
+    "cli/test_exits",
+    "cli/test_fleet.py",
+    "cli/test_retire",
+    "cli/test_status",
+    "contracts/test_documents",
+    "decisions/",
+    "dispatching/",
+    "doctoring/",
+    "domain/changes/test_leaves",
+    "functions/",
+    "test_journal",
+)
+"""What plays whole jobs, time-outs or processes: `make unit` leaves it to `make test`."""
 
 REGION: Final = "eu-central-1"
 
@@ -17,5 +43,13 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    with mock_aws():
+    with simulated_aws():
         yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is slow."""
+    for item in items:
+        place = item.path.as_posix().rpartition("/tests/unit/")[2]
+        if place.startswith(SLOW):
+            item.add_marker("slow")

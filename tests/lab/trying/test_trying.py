@@ -21,7 +21,9 @@ from tests.simulator.scenarios import SCENARIOS
 from tests.simulator.sessions import PASSWORD, USER
 
 AT_A_TERMINAL = (
-    "import fcntl, runpy, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+    "import fcntl, runpy, signal, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+    # Whoever runs tests in the background ignores Ctrl-C, and so would all that they start.
+    " signal.signal(signal.SIGINT, signal.default_int_handler);"
     " runpy.run_module('tests.lab.trying', run_name='__main__')"
 )
 BOUND_SECONDS = 180

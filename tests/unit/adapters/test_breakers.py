@@ -9,9 +9,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from esx_drift.adapters.breakers import S3Breakers
 from esx_drift.domain.breaker import build_closed_breaker, record_refusal, record_success
 from esx_drift.errors import StoreUnavailable
-from moto import mock_aws
 
 from tests.unit.adapters.vcenter.world import NOW
+from tests.unit.simulated_aws import simulated_aws
 
 OPEN = record_refusal(build_closed_breaker("vc01"), "version-1", NOW)
 
@@ -21,7 +21,7 @@ def breakers(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Breakers]:
     """An empty StateBucket."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    with mock_aws():
+    with simulated_aws():
         s3 = boto3.client("s3", region_name="us-east-1")
         s3.create_bucket(Bucket="state")
         yield S3Breakers(s3, "state")

@@ -7,7 +7,6 @@ from itertools import count
 import boto3
 import pytest
 from esx_drift.domain.fleet.fleet import VCenterSettings as Watched
-from moto import mock_aws
 
 from tests.simulator import Tls, VCenter, VCenterServer
 from tests.simulator.certificates import Authority, authority
@@ -17,6 +16,7 @@ from tests.unit.checking.whole import assert_whole
 from tests.unit.checking.world import World
 from tests.unit.conftest import REGION
 from tests.unit.logs import buckets
+from tests.unit.simulated_aws import simulated_aws
 
 NUMBERS = count(1)
 
@@ -42,7 +42,7 @@ def cloud() -> Iterator[Aws]:
         patch.setenv("AWS_DEFAULT_REGION", REGION)
         patch.setenv("AWS_ACCESS_KEY_ID", "testing")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-        with mock_aws():
+        with simulated_aws():
             s3, sqs = buckets().client(), boto3.client("sqs")
             check = sqs.create_queue(QueueName="check")["QueueUrl"]
             retry = sqs.create_queue(QueueName="retry")["QueueUrl"]

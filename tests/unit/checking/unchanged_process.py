@@ -18,7 +18,6 @@ from esx_drift.adapters import aws_clients as clients
 from esx_drift.checking.checker import Checker
 from esx_drift.domain.stored.identifiers import FLEET_KEY
 from esx_drift.runtime.runtime import open_runtime
-from moto import mock_aws
 
 from tests.simulator import VCenter, VCenterServer
 from tests.simulator.certificates import authority
@@ -26,6 +25,7 @@ from tests.simulator.scenario import two_clusters
 from tests.simulator.sessions import PASSWORD, USER
 from tests.unit.checking.world import PROD_A
 from tests.unit.logs import buckets
+from tests.unit.simulated_aws import simulated_aws
 
 FLEET = {"schema_version": 1, "vcenters": [{"name": "vc01", "extract": False}], "routes": []}
 
@@ -33,7 +33,7 @@ FLEET = {"schema_version": 1, "vcenters": [{"name": "vc01", "extract": False}], 
 def main() -> None:
     """Play it."""
     made = counted()
-    with mock_aws(), served() as vcenter:
+    with simulated_aws(), served() as vcenter:
         environment = deployed()
         print(check(environment))  # noqa: T201  # the test reads it
         for client in (clients.s3, clients.sqs, clients.sns, clients.secrets_manager):

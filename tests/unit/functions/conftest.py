@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from esx_drift.adapters import aws_clients as clients
-from moto import mock_aws
 from moto.s3.models import s3_backends
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.sns.models import sns_backends
@@ -23,6 +22,7 @@ from tests.simulator import SlackReceiver, Tls, VCenter, VCenterServer
 from tests.simulator.certificates import Authority
 from tests.simulator.sessions import PASSWORD, USER
 from tests.unit.fleets import fleet
+from tests.unit.simulated_aws import simulated_aws
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -85,7 +85,7 @@ def function_log(monkeypatch: pytest.MonkeyPatch) -> FunctionLog:
 def cloud() -> Iterator[None]:
     """An AWS for boto3, whatever this machine's own settings are: one a module, since clients are slow."""
     made = (clients.s3, clients.sqs, clients.sns, clients.secrets_manager)
-    with pytest.MonkeyPatch.context() as patch, mock_aws():
+    with pytest.MonkeyPatch.context() as patch, simulated_aws():
         for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_SESSION_TOKEN"):
             patch.delenv(name, raising=False)
         patch.setenv("AWS_DEFAULT_REGION", REGION)

@@ -9,12 +9,12 @@ import pytest
 from esx_drift.adapters.secrets import VCenterSecret
 from esx_drift.adapters.vcenter.session import RestSession as Session
 from esx_drift.adapters.vcenter.session import open_vcenter
-from moto import mock_aws
 
 from tests.simulator import Tls, VCenter, VCenterServer
 from tests.simulator.certificates import Authority, authority
 from tests.simulator.sessions import PASSWORD, USER
 from tests.unit.adapters.vcenter.world import BUCKET, NAME, NOW, World
+from tests.unit.simulated_aws import simulated_aws
 
 CLUSTER = "domain-c9"
 CALLS: dict[str, Callable[[Session], object]] = {
@@ -125,7 +125,7 @@ def world(
     """All is well; the vCenter's clock is the world's."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    with mock_aws():
+    with simulated_aws():
         s3 = boto3.client("s3", region_name="us-east-1")
         s3.create_bucket(Bucket=BUCKET)
         secretsmanager = boto3.client("secretsmanager", region_name="us-east-1")
