@@ -27,7 +27,6 @@ INTERRUPTIBLE_DEMO = (
 """Whoever runs tests in the background ignores Ctrl-C, and so would all that they start."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Demo:
     """The demo's process, and the directory in which it plays and leaves what it prints."""
