@@ -1,5 +1,6 @@
-"""The README cannot rot: its tables are made from what they describe, its examples are run."""
+"""README and docs cannot rot: tables are made from what they describe, examples are run, names exist."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +10,17 @@ import pytest
 import typer.main
 import yaml
 from esx_drift.cli.app import app
-from esx_drift.contracts import list_fleet_errors
+from esx_drift.contracts import list_fleet_errors, list_violations
 
 README = Path("README.md")
 TEMPLATE = Path("template.yaml")
+PAGES = (README, *sorted(Path("docs").glob("*.md")))
+
+ROOTS = (Path(), Path("layers/core"), Path("layers/core/esx_drift"))
+"""Where a path in a page may begin."""
+
+ELSEWHERE = re.compile(r"^/$|^(?:build|certs|config|\.venv|esx-drift)/|[…=:]|<vcenter>")
+"""What only looks like a path of the checkout: what is built, keys in S3, names of secrets, addresses."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -86,14 +94,43 @@ def test_the_fleet_file_in_it_is_valid() -> None:
     assert list_fleet_errors(yaml.safe_load(example)) == []
 
 
-def test_each_target_in_it_exists() -> None:
+def test_the_event_in_it_is_the_one_that_the_notifier_is_tried_with() -> None:
+    """Subscribers see a whole event, valid by the schema that they are pointed to."""
+    found = re.search(r"<!-- event -->\n```json\n(.*?)```\n<!-- /event -->", README.read_text(), re.DOTALL)
+    assert found is not None
+    event = json.loads(found[1])
+    (message,) = json.loads(Path("events/notifier-drift.json").read_text())["Records"]
+    assert event == json.loads(message["body"])
+    assert list_violations("event", event) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_each_target_on_a_page_exists(page: Path) -> None:
     """`make X` is a target of the Makefile."""
-    named = set(re.findall(r"\$ make ([a-z]+)", README.read_text()))
+    named = set(re.findall(r"(?:\$ |`)make ([a-z]+)", page.read_text()))
     targets = set(re.findall(r"^([a-z]+):.*## ", Path("Makefile").read_text(), re.MULTILINE))
     assert named <= targets
 
 
-def test_each_file_in_it_exists() -> None:
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_each_command_on_a_page_exists(page: Path) -> None:
+    """`esx-drift X` is a command, or a group of commands."""
+    known = {path[0] for path, _ in _walk(typer.main.get_command(app), ())}
+    named = set(re.findall(r"`(?:\$ )?(?:\.venv/bin/)?esx-drift ([a-z]+)", page.read_text()))
+    assert named <= known
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_each_file_on_a_page_exists(page: Path) -> None:
     """Links lead somewhere."""
-    for link in re.findall(r"\]\(([^)#:]+)\)", README.read_text()):
-        assert Path(link).exists(), link
+    for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_each_path_on_a_page_exists(page: Path) -> None:
+    """What is written as code and has a slash is in the checkout; a placeholder stands for anything."""
+    for path in re.findall(r"`([^`\s]*/[^`\s]*)`", page.read_text()):
+        if not ELSEWHERE.search(path):
+            pattern = re.sub(r"<[^>]+>", "*", path.rstrip("/"))
+            assert any(any(root.glob(pattern)) for root in ROOTS), path
