@@ -38,35 +38,35 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
         return examine_vcenters(event, os.environ, context.aws_request_id, remaining_ms)
     with open_runtime(os.environ, "checker", context.get_remaining_time_in_millis) as invocation:
         checker = Checker(invocation.runtime)
-        inbox = SqsBatch(
+        batch = SqsBatch(
             queue_url=invocation.config.check_queue_url,
             client=sqs,
             logger=logger,
             failed_metric="ChecksFailed",
             time_left_ms=context.get_remaining_time_in_millis,
             time_for_one_ms=TIME_FOR_ONE_MS,
-            later=lambda record: invocation.runtime.queue.send_check(_request_in(record), 0),
+            put_off=lambda record: invocation.runtime.queue.send_check(_parse_request(record), 0),
         )
-        return inbox.process(event, lambda record: _one(record, checker))
+        return batch.process(event, lambda record: _handle_message(record, checker))
 
 
-def _request_in(message: SQSRecord) -> CheckRequest:
+def _parse_request(message: SQSRecord) -> CheckRequest:
     request = parse_json(message.body.encode())
     require_valid("check-request", request)
     return cast("CheckRequest", request)
 
 
-def _one(message: SQSRecord, checker: Checker) -> None:
-    check = _request_in(message)
-    logger.append_keys(run_id=check["run_id"], vcenter=check["vcenter"], cluster=check["cluster"])
-    record = checker.handle(check)
+def _handle_message(message: SQSRecord, checker: Checker) -> None:
+    request = _parse_request(message)
+    logger.append_keys(run_id=request["run_id"], vcenter=request["vcenter"], cluster=request["cluster"])
+    record = checker.handle(request)
     if record is None:
-        logger.info("extraction not done yet", request_id=check["request_id"])
+        logger.info("extraction not done yet", request_id=request["request_id"])
     else:
-        _tell(record)
+        _log_record(record)
 
 
-def _tell(record: Record) -> None:
+def _log_record(record: Record) -> None:
     failure = record["failure"]
     logger.info(
         "cluster checked",

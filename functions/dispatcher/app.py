@@ -39,7 +39,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> DispatchReply | Pa
     with open_runtime(os.environ, "dispatcher", context.get_remaining_time_in_millis) as invocation:
         dispatcher = Dispatcher(invocation.runtime)
         if "Records" in event:
-            inbox = SqsBatch(
+            batch = SqsBatch(
                 queue_url=invocation.config.retry_queue_url,
                 client=sqs,
                 logger=logger,
@@ -47,18 +47,19 @@ def handler(event: dict[str, Any], context: LambdaContext) -> DispatchReply | Pa
                 time_left_ms=context.get_remaining_time_in_millis,
                 time_for_one_ms=TIME_FOR_ONE_MS,
             )
-            return inbox.process(event, lambda record: _retry(record, dispatcher))
-        return _told(dispatcher.run(_run(event, context.aws_request_id)))
+            return batch.process(event, lambda record: _retry(record, dispatcher))
+        return _log_reply(dispatcher.run(_parse_run(event, context.aws_request_id)))
 
 
-def _run(event: dict[str, Any], run_id: str) -> Run:
+def _parse_run(event: dict[str, Any], run_id: str) -> Run:
     logger.append_keys(run_id=run_id)
     require_valid("dispatch-request", event)
     if "clusters" not in event:
         return Run(run_id, "schedule")
     selected: dict[str, tuple[str, ...]] = {}
-    for one in event["clusters"]:
-        selected[one["vcenter"]] = (*selected.get(one["vcenter"], ()), one["cluster"])
+    for chosen in event["clusters"]:
+        vcenter = chosen["vcenter"]
+        selected[vcenter] = (*selected.get(vcenter, ()), chosen["cluster"])
     return Run(run_id, "direct", selected)
 
 
@@ -68,10 +69,10 @@ def _retry(record: SQSRecord, dispatcher: Dispatcher) -> None:
     request = cast("RetryRequest", body)
     logger.append_keys(run_id=request["run_id"], vcenter=request["vcenter"])
     redelivered = int(record.attributes.approximate_receive_count) > 1
-    _told(dispatcher.retry(request, redelivered=redelivered))
+    _log_reply(dispatcher.retry(request, redelivered=redelivered))
 
 
-def _told(reply: DispatchReply) -> DispatchReply:
+def _log_reply(reply: DispatchReply) -> DispatchReply:
     logger.info("run ended", dispatched=len(reply["dispatched"]), failed=reply["failed"])
     count_metric("ChecksDispatched", len(reply["dispatched"]))
     count_metric("DispatchesFailed", len(reply["failed"]))

@@ -107,24 +107,25 @@ class Journal:
 
     @overload
     def append(
-        self, request_id: str, look: Callable[[Position], Draft], then: OnRecorded = ...
+        self, request_id: str, observe: Callable[[Position], Draft], on_recorded: OnRecorded = ...
     ) -> RecordedAnswer: ...
 
     @overload
     def append(
-        self, request_id: str, look: Observe, then: OnRecorded = ...
+        self, request_id: str, observe: Observe, on_recorded: OnRecorded = ...
     ) -> RecordedAnswer | Reschedule: ...
 
     def append(
-        self, request_id: str, look: Observe, then: OnRecorded = lambda _: None
+        self, request_id: str, observe: Observe, on_recorded: OnRecorded = lambda _: None
     ) -> RecordedAnswer | Reschedule:
         """Answer a request once, by steps a to h.
 
-        ``then`` does what follows from the record, as soon as it is there: a topic that refuses an event must
-        not keep checks from being asked for. A request that comes again does it again.
+        ``on_recorded`` does what follows from the record, as soon as it is there: a topic that refuses an
+        event must not keep checks from being asked for. A request that comes again does it again.
 
         Raises ``StoreConflict`` when other writers won each round, ``TopicUnavailable`` when the record
-        is written but an event is not published yet (the same call again does it), and what ``look`` raises.
+        is written but an event is not published yet (the same call again does it), and what ``observe``
+        raises.
         """
         cached, record = self._read(), None
         for _ in range(MAX_APPEND_ATTEMPTS):
@@ -132,10 +133,10 @@ class Journal:
             if answered is not None:
                 # Where the reply to our own PUT was lost, what lies there is ours.
                 return self._finish_answer(
-                    cached, RecordedAnswer(answered, repeated=answered != record), then
+                    cached, RecordedAnswer(answered, repeated=answered != record), on_recorded
                 )
             cached = self._flush_outbox(cached)
-            draft = look(Position(cached.state["after"], _find_next_seq(cached.state)))
+            draft = observe(Position(cached.state["after"], _find_next_seq(cached.state)))
             if isinstance(draft, Reschedule):
                 return draft
             for blob in draft.blobs:
@@ -144,7 +145,7 @@ class Journal:
             sha256 = self._put_record(record)
             if sha256 is not None:
                 answer = RecordedAnswer(record, repeated=False)
-                then(answer)
+                on_recorded(answer)
                 self._advance(cached, record, sha256)
                 return answer
             cached = self._catch_up(record["seq"])
@@ -174,9 +175,9 @@ class Journal:
         return _CachedState(self._rebuild(0), None if stored is None else stored.etag, behind=True)
 
     def _finish_answer(
-        self, cached: _CachedState, answer: RecordedAnswer, then: OnRecorded
+        self, cached: _CachedState, answer: RecordedAnswer, on_recorded: OnRecorded
     ) -> RecordedAnswer:
-        then(answer)
+        on_recorded(answer)
         self._finish(cached)
         return answer
 

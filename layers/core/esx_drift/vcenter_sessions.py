@@ -45,7 +45,7 @@ MAX_TURN_POLLS = 120
 
 @dataclass(frozen=True, slots=True)
 class LoginBreaker:
-    """The way in to one vCenter."""
+    """Lets a login to one vCenter through or not, as its breaker says, and keeps how it ended."""
 
     breakers: BreakerStore
     vcenter: str
@@ -159,7 +159,7 @@ class VCenterSessions[S: LoginSecret]:
         self._clock = clock
         self._pause = pause
         self._turns: dict[str, Lock] = {}
-        self._known: dict[str, OpenableSession | EsxDriftError] = {}
+        self._sessions: dict[str, OpenableSession | EsxDriftError] = {}
         self._endings = ExitStack()
 
     def __enter__(self) -> Self:
@@ -168,7 +168,7 @@ class VCenterSessions[S: LoginSecret]:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._known.clear()
+        self._sessions.clear()
         self._endings.__exit__(kind, error, traceback)
 
     def session(self, vcenter: str) -> VCenterSession:
@@ -179,18 +179,18 @@ class VCenterSessions[S: LoginSecret]:
         with a password that may be wrong. Threads may come for several vCenters at once.
         """
         with self._turns.setdefault(vcenter, Lock()):
-            if vcenter not in self._known:
-                self._known[vcenter] = self._open_session(vcenter)
-            known = self._known[vcenter]
-        if isinstance(known, EsxDriftError):
-            raise known
-        return known
+            if vcenter not in self._sessions:
+                self._sessions[vcenter] = self._open_session(vcenter)
+            session = self._sessions[vcenter]
+        if isinstance(session, EsxDriftError):
+            raise session
+        return session
 
     def _open_session(self, vcenter: str) -> OpenableSession | EsxDriftError:
         try:
             secret = self._secrets.vcenter(vcenter)
-            door = LoginBreaker(self._breakers, vcenter, self._actor, self._clock, self._pause)
-            session = self._connect(secret, lambda: door.guard_login(secret))
+            breaker = LoginBreaker(self._breakers, vcenter, self._actor, self._clock, self._pause)
+            session = self._connect(secret, lambda: breaker.guard_login(secret))
             self._endings.callback(_end_session, vcenter, session)
             session.login()
         except EsxDriftError as error:

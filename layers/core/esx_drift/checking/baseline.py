@@ -144,15 +144,15 @@ def compare_report(
 ) -> ComparedReport:
     """Compare a report with the baseline; snapshots are read only where they are needed."""
     reader = BaselineReader(store, context.vcenter.name, context.request["cluster"])
-    known = context.after["snapshot"]
+    has_baseline = context.after["snapshot"] is not None
     coverage = measure_coverage(report, inventory)
     partial = coverage["covered"] < coverage["hosts"]
-    baseline = reader.read(context.after) if known and partial else None
+    baseline = reader.read(context.after) if has_baseline and partial else None
     names = {host.id: host.name for host in inventory.values()}
     snapshot = build_snapshot(report, baseline.snapshot if baseline else None, names)
     seal = compute_seal(snapshot)
     sees = coverage["covered"] > 0 or coverage["hosts"] == 0
-    if known and sees and seal != context.after["seal"]:
+    if has_baseline and sees and seal != context.after["seal"]:
         baseline = baseline or reader.read(context.after)
     state = baseline.state if baseline else context.after
     is_new = baseline is not None and sees and seal != state["seal"]

@@ -45,7 +45,7 @@ LOGIN_FAILURES = (LoginRefused, LoginSuspended, SecretInvalid)
 
 @dataclass(frozen=True, slots=True)
 class ClusterCheck:
-    """The look that answers one request."""
+    """One check of one cluster: the look that answers one request."""
 
     runtime: Runtime
     vcenter: VCenterSettings
@@ -54,7 +54,7 @@ class ClusterCheck:
     """What was open before this log began anew."""
 
     def __call__(self, position: Position) -> Draft | Reschedule:
-        """The draft of a record, or what to ask for when the vCenter is not done."""
+        """Look at the cluster: the draft of a record, or what to ask for when the vCenter is not done."""
         started_at, observations = self.runtime.clock(), Observations()
         reader = ClusterReader(self.runtime, self.vcenter, self.request)
         try:
@@ -77,7 +77,7 @@ class ClusterCheck:
     def _draft_report(
         self, context: CheckContext, reader: ClusterReader, reply: ReportReply
     ) -> Draft | Reschedule:
-        """What a report comes to; raises what asking the vCenter more about it raises."""
+        """Draft the record of a report; raises what asking the vCenter more about it raises."""
         try:
             document = _read_reply(reply)
         except ContractViolation as error:
@@ -119,8 +119,8 @@ class ClusterCheck:
 
         Unless a second try meets it again, and that log knows nothing: then it would go untold.
         """
-        known = self._open_vcenter_journal().read_state()
-        is_reported = is_reported_by_vcenter(error, self.request["cluster"], known)
+        vcenter_state = self._open_vcenter_journal().read_state()
+        is_reported = is_reported_by_vcenter(error, self.request["cluster"], vcenter_state)
         if isinstance(error, LOGIN_FAILURES):
             # A token that expired is replaced by a login, in the middle of any call.
             observations.at = "login"
@@ -166,12 +166,12 @@ def close_former_findings(position: Position) -> tuple[Finding, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Checker:
-    """The job."""
+    """Answers requests of the CheckQueue, each by one record in its cluster's log."""
 
     runtime: Runtime
 
     def handle(self, request: CheckRequest) -> Record | None:
-        """The record that answers the request; none if it was sent again, since the vCenter is not done.
+        """Answer a request. Returns the record; none if it was sent again, since the vCenter is not done.
 
         Raises ``RequestRefused`` for a vCenter that the fleet does not know, and ``TransientError`` where AWS
         failed: the same message, delivered again, goes on from there.
@@ -181,11 +181,11 @@ class Checker:
             raise RequestRefused(f"the fleet file has no vCenter called {request['vcenter']!r}")
         if request["action"] != "check":
             return DecisionRecorder(self.runtime, vcenter).handle(request)
-        look = ClusterCheck(self.runtime, vcenter, request)
-        log = Journal(self.runtime.store, self.runtime.topic, vcenter.name, request["cluster"])
-        answer = log.append(
+        check = ClusterCheck(self.runtime, vcenter, request)
+        journal = Journal(self.runtime.store, self.runtime.topic, vcenter.name, request["cluster"])
+        answer = journal.append(
             request["request_id"],
-            look,
+            check,
             lambda answer: self._reschedule_failed(vcenter, request, answer.record),
         )
         if isinstance(answer, Reschedule):

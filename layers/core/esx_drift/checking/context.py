@@ -51,16 +51,16 @@ class CheckContext:
         kinds: frozenset[FindingKind],
         because: Mapping[str, ResolvedBecause],
     ) -> FindingsUpdate:
-        """The ledger after this check, which tested these kinds."""
-        tested = CheckScope(self.now, kinds, self.vcenter.confirm_after_seconds)
-        return update_findings(self.after["findings"], self.after["suspects"], conditions, tested, because)
+        """Update the findings with what this check met; it looked for these kinds."""
+        scope = CheckScope(self.now, kinds, self.vcenter.confirm_after_seconds)
+        return update_findings(self.after["findings"], self.after["suspects"], conditions, scope, because)
 
     def build_record(self, outcome: Outcome, after: LogState, notices: Iterable[str] = ()) -> Record:
-        """The record with everything that was seen on the way, nothing compared yet.
+        """Build the record with everything that was seen on the way, nothing compared yet.
 
-        Each notice is told once.
+        It has only those of the notices that the log does not know yet.
         """
-        known, reported = self.after["notices"], list(notices)
+        before, reported = self.after["notices"], list(notices)
         heading: RecordHeading = {
             "vcenter": self.vcenter.name,
             "cluster": self.request["cluster"],
@@ -73,17 +73,17 @@ class CheckContext:
             "fleet_sha256": self.runtime.fleet_sha256,
         }
         return {
-            **build_record(heading, outcome, self.now, {**after, "notices": sorted({*known, *reported})}),
+            **build_record(heading, outcome, self.now, {**after, "notices": sorted({*before, *reported})}),
             "about": self.observations.about,
             "task": build_task_facts(self.request, self.observations.task),
             "clock": self._compare_clocks(),
-            "notices": [notice for notice in reported if notice not in known],
+            "notices": [notice for notice in reported if notice not in before],
         }
 
     def build_draft(
         self, record: Record, host_names: Mapping[str, str], blobs: tuple[Blob, ...] = ()
     ) -> Draft:
-        """The record, with the former findings that end with this check."""
+        """Build the draft of a record, with the former findings that end with this check."""
         findings = [*record["findings"], *self._list_ended(record["findings"])]
         return Draft({**record, "findings": findings}, self.after["last_look_at"], host_names, blobs)
 

@@ -45,20 +45,20 @@ class FreshReport:
     def build_draft(self) -> Draft:
         """The record of the look, with document and snapshot where something is new."""
         compared = compare_report(self.context, self.store, self.report, self._inventory)
-        settled = self._update_findings(compared)
-        outcome = self._choose_outcome(compared, settled)
+        update = self._update_findings(compared)
+        outcome = self._choose_outcome(compared, update)
         document = self._build_blob(make_document_key, self.reply.body)
         snapshot = self._build_blob(make_snapshot_key, encode_canonical_json(compared.snapshot))
-        archived = not self._is_same(compared, settled)
+        archived = not self._is_same(compared, update)
         taken = self._build_last_taken(archived=archived)
-        after = self._build_state(compared, settled, taken, describe_blob(snapshot))
+        after = self._build_state(compared, update, taken, describe_blob(snapshot))
         record: Record = {
             **self.context.build_record(outcome, after, self.notices),
             "report": build_report_facts(self.report, "fresh"),
             "coverage": compared.coverage,
             "uncovered": compared.uncovered,
             "changes": compared.changes,
-            "findings": settled.transitions,
+            "findings": update.transitions,
             "document": describe_blob(document) if archived else None,
             "snapshot": after["snapshot"],
             "raw_sha256": compute_sha256(self.reply.body),
@@ -73,7 +73,7 @@ class FreshReport:
 
     def _update_findings(self, compared: ComparedReport) -> FindingsUpdate:
         after = compared.state
-        found = list_look_conditions(
+        conditions = list_look_conditions(
             self.report,
             compared.snapshot,
             self._inventory,
@@ -85,7 +85,7 @@ class FreshReport:
             managed_by_image=self.context.observations.managed_by_image,
             document_inconsistencies=self.document_inconsistencies,
         )
-        return self.context.update_findings(found, LOOK_KINDS, self._find_reasons(compared))
+        return self.context.update_findings(conditions, LOOK_KINDS, self._find_reasons(compared))
 
     def _find_reasons(self, compared: ComparedReport) -> dict[str, ResolvedBecause]:
         """A finding about hosts that are all gone ends because they left, not because anything was mended.
@@ -100,28 +100,28 @@ class FreshReport:
             if finding["hosts"] and not there & set(finding["hosts"])
         }
 
-    def _choose_outcome(self, compared: ComparedReport, settled: FindingsUpdate) -> Outcome:
+    def _choose_outcome(self, compared: ComparedReport, update: FindingsUpdate) -> Outcome:
         if compared.is_blind:
             return "not-covered"
-        if self._is_same(compared, settled):
+        if self._is_same(compared, update):
             return "unchanged"
         return "baseline" if compared.state["seal"] is None else "changed"
 
-    def _is_same(self, compared: ComparedReport, settled: FindingsUpdate) -> bool:
+    def _is_same(self, compared: ComparedReport, update: FindingsUpdate) -> bool:
         """Whether there is nothing new to archive."""
         after = compared.state
         same = compared.seal == after["seal"] and compared.coverage == after["coverage"]
-        return same and not settled.has_transitions
+        return same and not update.has_transitions
 
     def _update_uncovered_since(self, compared: ComparedReport) -> dict[str, str]:
         return update_uncovered_since(
             self.context.after["uncovered_since"],
-            [one["host"] for one in compared.uncovered],
+            [host["host"] for host in compared.uncovered],
             find_last_seen(self.context),
         )
 
     def _build_state(
-        self, compared: ComparedReport, settled: FindingsUpdate, taken: LastTaken, snapshot: StoredObject
+        self, compared: ComparedReport, update: FindingsUpdate, taken: LastTaken, snapshot: StoredObject
     ) -> LogState:
         before, about = compared.state, self.context.observations.about
         after: LogState = {
@@ -130,8 +130,8 @@ class FreshReport:
             "instance_uuid": about["instance_uuid"] if about else before["instance_uuid"],
             "last_taken": taken,
             "coverage": compared.coverage,
-            "findings": settled.findings,
-            "suspects": settled.suspects,
+            "findings": update.findings,
+            "suspects": update.suspects,
             "uncovered_since": self._update_uncovered_since(compared),
         }
         if compared.is_blind:
@@ -140,15 +140,15 @@ class FreshReport:
 
     def _move_baseline(self, after: LogState, compared: ComparedReport, snapshot: StoredObject) -> LogState:
         """What a look moves: the baseline, and what is kept of single hosts."""
-        now, known = format_time(self.context.now), after["snapshot"]
+        now, stored = format_time(self.context.now), after["snapshot"]
         hosts = compared.snapshot["hosts"]
         covered = self.report.runs.keys() & hosts.keys()
         before = compared.baseline["hosts"] if compared.baseline else {}
-        known_key = known["key"] if known else ""
+        stored_key = stored["key"] if stored else ""
         return {
             **after,
             "seal": compared.seal,
-            "snapshot": known if compared.seal == after["seal"] else snapshot,
+            "snapshot": stored if compared.seal == after["seal"] else snapshot,
             "first_look_at": after["first_look_at"] or now,
             "last_look_at": now,
             "blind_since": None,
@@ -159,7 +159,7 @@ class FreshReport:
                 snapshot["key"],
                 first_look=after["seal"] is None,
             ),
-            "departed": update_departed(after["departed"], before, hosts, known_key, self.context.now),
+            "departed": update_departed(after["departed"], before, hosts, stored_key, self.context.now),
         }
 
     def _build_last_taken(self, *, archived: bool) -> LastTaken:
@@ -174,7 +174,7 @@ class FreshReport:
     def _collect_host_names(self, compared: ComparedReport) -> dict[str, str]:
         names = {host: gone["name"] for host, gone in self.context.after["departed"].items()}
         for snapshot in (compared.baseline, compared.snapshot):
-            names |= {host: known["name"] for host, known in snapshot["hosts"].items()} if snapshot else {}
+            names |= {host: entry["name"] for host, entry in snapshot["hosts"].items()} if snapshot else {}
         return names
 
     def _build_blob(self, make_key: Callable[[str, str, str], str], body: bytes) -> Blob:

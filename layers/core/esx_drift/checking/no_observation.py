@@ -110,18 +110,18 @@ def draft_for_old_report(
         else list_extraction_conditions(_describe_extraction(context, reply, report))
     )
     # A report that was there before disproves no failure to extract: only a new one does.
-    settled = context.update_findings(conditions, VCENTER_KINDS, {})
+    update = context.update_findings(conditions, VCENTER_KINDS, {})
     outcome: Outcome = "same-report" if freshness == "same" else "superseded"
     after: LogState = {
         **context.after,
-        "findings": settled.findings,
-        "suspects": settled.suspects,
+        "findings": update.findings,
+        "suspects": update.suspects,
         "blind_since": find_last_seen(context),
     }
     record: Record = {
         **context.build_record(outcome, after),
         "report": build_report_facts(report, freshness),
-        "findings": settled.transitions,
+        "findings": update.transitions,
         "raw_sha256": compute_sha256(reply.body),
     }
     return context.build_draft(record, report.names)
@@ -129,8 +129,8 @@ def draft_for_old_report(
 
 def _is_empty(context: CheckContext) -> bool:
     """Whether the cluster has no hosts. Where it had some, a list without any may be a lost permission."""
-    known = context.after["coverage"]
-    return context.observations.hosts == () and (known is None or known["hosts"] == 0)
+    before = context.after["coverage"]
+    return context.observations.hosts == () and (before is None or before["hosts"] == 0)
 
 
 def find_last_seen(context: CheckContext) -> str:
@@ -151,17 +151,17 @@ def build_report_facts(report: Report, freshness: Freshness) -> ReportFacts:
 def _draft_not_looked(
     context: CheckContext, failure: Failure, conditions: list[Condition], kinds: frozenset[FindingKind]
 ) -> Draft:
-    settled = context.update_findings(conditions, kinds, {})
+    update = context.update_findings(conditions, kinds, {})
     after: LogState = {
         **context.after,
-        "findings": settled.findings,
-        "suspects": settled.suspects,
+        "findings": update.findings,
+        "suspects": update.suspects,
         "blind_since": find_last_seen(context),
     }
     record: Record = {
         **context.build_record("not-looked", after),
         "failure": failure,
-        "findings": settled.transitions,
+        "findings": update.transitions,
     }
     return context.build_draft(record, {host.id: host.name for host in context.observations.hosts or ()})
 

@@ -31,13 +31,13 @@ type ApplyDecision = Callable[[Position, datetime], DecisionEffect]
 
 @dataclass(frozen=True, slots=True)
 class DecisionRecorder:
-    """The job, for one vCenter of the fleet."""
+    """Writes decisions about one vCenter and its clusters into their logs."""
 
     runtime: Runtime
     vcenter: VCenterSettings
 
     def handle(self, request: CheckRequest) -> Record:
-        """The record that answers the request, in the log that it names.
+        """Write a decision into the log that the request names, and return its record.
 
         A retired cluster is struck off its vCenter's list first; an accepted vCenter has those that it
         replaced retired. Raises ``RequestRefused`` for an action that this version does not know, and for a
@@ -88,11 +88,11 @@ class DecisionRecorder:
     def _strike_off(self, writing: "_Writing") -> bool:
         """Whether the vCenter's list no longer has the cluster among those to be watched."""
         cluster, striking = writing.request["cluster"], writing.for_vcenter()
-        log = Journal(self.runtime.store, self.runtime.topic, self.vcenter.name)
-        known = log.read_state()["clusters"] or {}
+        journal = Journal(self.runtime.store, self.runtime.topic, self.vcenter.name)
+        known = journal.read_state()["clusters"] or {}
         if cluster not in known:
             raise RequestRefused(f"{self.vcenter.name} never listed a cluster {cluster!r}")
-        if known[cluster]["retired_at"] and log.find_answer(striking.request["request_id"]) is None:
+        if known[cluster]["retired_at"] and journal.find_answer(striking.request["request_id"]) is None:
             return True
         left_out = find_excluding_pattern(self.vcenter, cluster, known[cluster]["name"]) is not None
 
@@ -124,7 +124,7 @@ class _Writing:
         return _Writing(self.runtime, request, self.decision)
 
     def append(self, outcome: Literal["accepted", "retired"], apply: ApplyDecision) -> Record:
-        """The record; the one that is there if the request was answered before."""
+        """Append the record; one that answered the request before is returned as it is."""
 
         def observe(position: Position) -> Draft:
             now = self.runtime.clock()
@@ -132,10 +132,10 @@ class _Writing:
             record = self._build_record(position, outcome, effect, now)
             return Draft(record, position.after["last_look_at"], effect.host_names)
 
-        log = Journal(
+        journal = Journal(
             self.runtime.store, self.runtime.topic, self.request["vcenter"], self.request["cluster"]
         )
-        return log.append(self.request["request_id"], observe).record
+        return journal.append(self.request["request_id"], observe).record
 
     def _build_record(
         self,

@@ -89,7 +89,7 @@ class VCenterDispatch:
     def _build_unlisted_record(
         self, position: Position, heading: RecordHeading, error: VCenterFailure | SecretInvalid
     ) -> Record:
-        """The record of a vCenter that shows nothing to go by: every cluster known is named as failed."""
+        """Build the record of a vCenter that was not listed: every cluster known is named as failed."""
         before, now = position.after, self.runtime.clock()
         blind_since = before["blind_since"] or format_time(now)
         last_seen = before["last_look_at"] or blind_since
@@ -102,11 +102,8 @@ class VCenterDispatch:
         ruled_out = list_kinds_ruled_out(error) | {condition.kind}
         update = self._update_findings(before, [condition], ruled_out, now, {})
         after: LogState = {**_apply_update(before, update), "blind_since": blind_since}
-        failure, confirm_after = (
-            build_failure(error, "listing", "vcenter"),
-            self.vcenter.confirm_after_seconds,
-        )
-        pause = choose_pause_seconds(confirm_after, failure, self.request_id)
+        failure = build_failure(error, "listing", "vcenter")
+        pause = choose_pause_seconds(self.vcenter.confirm_after_seconds, failure, self.request_id)
         dispatch: Dispatch = {
             **build_blank_dispatch(self.run),
             "failed": self._select_chosen(unwatched),
@@ -130,11 +127,11 @@ class VCenterDispatch:
         """List what the listing, the clock and the clusters' own logs show to be amiss."""
         logs, findings = ClusterLogs(self.runtime, self.vcenter.name), before["findings"]
         hours = self.runtime.check_interval_hours
-        late = logs.list_overdue(reconciled, findings.values(), seen_at, now, hours)
+        overdue = logs.list_overdue(reconciled, findings.values(), seen_at, now, hours)
         return [
             *list_clock_conditions(listing.clock),
             *logs.drop_already_reported(reconciled.conditions, findings),
-            *(late if self.run.is_whole else ()),
+            *(overdue if self.run.is_whole else ()),
         ]
 
     def _build_listed_record(
@@ -145,9 +142,9 @@ class VCenterDispatch:
         seen_at = self._find_seen_since(before, now)
         findings = before["findings"]
         conditions = self._list_conditions(before, listing, reconciled, seen_at, now)
-        tested = reconciled.ruled_out_kinds | (CLOCK_KINDS if listing.clock else frozenset())
+        ruled_out = reconciled.ruled_out_kinds | (CLOCK_KINDS if listing.clock else frozenset())
         retired = list_retired_by_pattern(reconciled, findings)
-        update = self._update_findings(before, conditions, tested, now, retired)
+        update = self._update_findings(before, conditions, ruled_out, now, retired)
         after: LogState = {
             **_apply_update(before, update),
             "instance_uuid": listing.about["instance_uuid"],
@@ -195,9 +192,9 @@ class VCenterDispatch:
         return before["first_look_at"] or format_time(now)
 
     def _select_chosen(self, clusters: list[FailedCluster]) -> list[FailedCluster]:
-        names = {one["cluster"]: one["name"] for one in clusters}
+        names = {cluster["cluster"]: cluster["name"] for cluster in clusters}
         wanted = select_clusters(self.run, self.vcenter.name, names)
-        return [one for one in clusters if one["cluster"] in wanted]
+        return [cluster for cluster in clusters if cluster["cluster"] in wanted]
 
     def _update_findings(
         self,
@@ -207,19 +204,19 @@ class VCenterDispatch:
         now: datetime,
         because: Mapping[str, ResolvedBecause],
     ) -> FindingsUpdate:
-        """The ledger; a run of chosen clusters only opens what is told at once, and resolves nothing.
+        """Update the findings; a run of chosen clusters opens only what is told at once, and resolves none.
 
         It dispatches just those clusters: the end of an outage is for a run that then dispatches all.
         """
         whole = self.run.is_whole
-        tested = CheckScope(
+        scope = CheckScope(
             now=now,
             kinds=kinds if whole else frozenset(),
             confirm_after_seconds=self.vcenter.confirm_after_seconds,
             counts=whole,
         )
-        counted = [one for one in conditions if whole or one.kind != "cluster-missing"]
-        return update_findings(before["findings"], before["suspects"], counted, tested, because)
+        counted = [condition for condition in conditions if whole or condition.kind != "cluster-missing"]
+        return update_findings(before["findings"], before["suspects"], counted, scope, because)
 
 
 def _apply_update(before: LogState, update: FindingsUpdate) -> LogState:

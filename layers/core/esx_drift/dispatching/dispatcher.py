@@ -33,7 +33,7 @@ MAX_PARALLEL_VCENTERS = 8
 
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
-    """The job; several threads share it."""
+    """Asks for checks of the fleet's clusters; several threads share it."""
 
     runtime: Runtime
 
@@ -80,7 +80,7 @@ class Dispatcher:
         return vcenter
 
     def _dispatch(self, vcenter: VCenterSettings, run: Run, *, repeat: bool) -> DispatchReply:
-        look = VCenterDispatch(self.runtime, vcenter, run)
+        dispatch_vcenter = VCenterDispatch(self.runtime, vcenter, run)
         reply = _build_empty_reply(run)
 
         def send(answer: RecordedAnswer) -> None:
@@ -89,7 +89,8 @@ class Dispatcher:
                 _log_dispatch(answer.record, dispatch)
                 self._send(vcenter, run, answer.record, dispatch, reply)
 
-        Journal(self.runtime.store, self.runtime.topic, vcenter.name).append(look.request_id, look, send)
+        journal = Journal(self.runtime.store, self.runtime.topic, vcenter.name)
+        journal.append(dispatch_vcenter.request_id, dispatch_vcenter, send)
         return reply
 
     def _send(

@@ -65,16 +65,16 @@ class ClusterLogs:
     def drop_already_reported(
         self, conditions: Iterable[Condition], findings: Mapping[str, Finding]
     ) -> list[Condition]:
-        """Without clusters that a check met as gone, or hidden, before the listing did: their logs tell it.
+        """Drop clusters that a check met as gone, or hidden, before the listing did: their own logs tell it.
 
         What the vCenter's own log tells already (``findings``), it goes on telling.
         """
         return [
-            one
-            for one in conditions
-            if one.kind != "cluster-missing"
-            or one.fingerprint in findings
-            or not self._reports_hiding(one.subject)
+            condition
+            for condition in conditions
+            if condition.kind != "cluster-missing"
+            or condition.fingerprint in findings
+            or not self._reports_hiding(condition.subject)
         ]
 
     def list_overdue(
@@ -85,13 +85,13 @@ class ClusterLogs:
         now: datetime,
         hours: int,
     ) -> list[Condition]:
-        """The clusters that nobody looked at within 3 intervals of so many hours, though they are listed.
+        """List the listed clusters that nobody looked at within 3 intervals of so many hours.
 
         ``seen_at`` is since when the vCenter is seen without an outage. Those told as overdue (``findings``)
         are asked in any case.
         """
         limit = now - OVERDUE_INTERVALS * timedelta(hours=hours)
-        already_overdue = {one["subject"] for one in findings if one["kind"] == "check-overdue"}
+        already_overdue = {finding["subject"] for finding in findings if finding["kind"] == "check-overdue"}
         logs = {
             cluster: self.read_state(cluster)
             for cluster in reconciled.list_listed_before(limit)

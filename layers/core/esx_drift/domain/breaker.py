@@ -94,7 +94,7 @@ def release_turn(breaker: Breaker, claim: str | None) -> Breaker:
 
 def record_refusal(breaker: Breaker, version: str, now: datetime) -> Breaker:
     """The breaker once a version was refused."""
-    refused = [known for known in breaker["refused"] if known != version]
+    refused = [other for other in breaker["refused"] if other != version]
     return {
         **breaker,
         "open": True,

@@ -43,9 +43,9 @@ class DecisionEffect:
 def list_acceptable_hosts(snapshot: Snapshot, unseen: Container[str]) -> dict[str, ShownHost]:
     """The hosts that can be accepted: nobody knows what a host runs that the last look did not see."""
     return {
-        host: {"image": known["image"], "orphaned_vibs": known["orphaned_vibs"]}
-        for host, known in snapshot["hosts"].items()
-        if host not in unseen and known["image"] is not None and known["orphaned_vibs"] is not None
+        host: {"image": entry["image"], "orphaned_vibs": entry["orphaned_vibs"]}
+        for host, entry in snapshot["hosts"].items()
+        if host not in unseen and entry["image"] is not None and entry["orphaned_vibs"] is not None
     }
 
 
@@ -53,12 +53,12 @@ def accept_hosts(
     after: LogState, decision: Decision, snapshot: Snapshot, snapshot_key: str
 ) -> DecisionEffect:
     """Accept hosts of a cluster as they were shown; ``snapshot`` is the log's newest."""
-    here = list_acceptable_hosts(snapshot, after["uncovered_since"])
-    taken = {host: shown for host, shown in decision["hosts"].items() if here.get(host) == shown}
+    acceptable = list_acceptable_hosts(snapshot, after["uncovered_since"])
+    taken = {host: shown for host, shown in decision["hosts"].items() if acceptable.get(host) == shown}
     refused = sort_naturally(decision["hosts"].keys() - taken.keys())
     if not taken:
         return DecisionEffect(after, _hold_all(after), refused=refused)
-    newly: dict[str, Accepted] = {
+    accepted_now: dict[str, Accepted] = {
         host: {
             "image": shown["image"],
             "orphaned_vibs": list(shown["orphaned_vibs"]),
@@ -66,7 +66,7 @@ def accept_hosts(
         }
         for host, shown in taken.items()
     }
-    accepted = {**after["accepted"], **newly}
+    accepted = {**after["accepted"], **accepted_now}
     transitions = [
         _review_finding(finding, snapshot, accepted, decision) for finding in after["findings"].values()
     ]
@@ -85,10 +85,10 @@ def accept_replaced_vcenter(after: LogState, decision: Decision, now: datetime) 
     All its clusters of before are retired: whichever of them it lists begins anew, with a first look.
     """
     uuid = str(decision["instance_uuid"])
-    replaced = [one for one in after["findings"].values() if one["kind"] == REPLACED]
+    replaced = [finding for finding in after["findings"].values() if finding["kind"] == REPLACED]
     if uuid not in [finding["detail"].get("now") for finding in replaced]:
         return DecisionEffect(after, _hold_all(after), refused=[uuid])
-    transitions = [_close_of_former(finding, decision) for finding in after["findings"].values()]
+    transitions = [_close_former_finding(finding, decision) for finding in after["findings"].values()]
     clusters = {cluster: _retire_entry(entry, now) for cluster, entry in (after["clusters"] or {}).items()}
     moved: LogState = {
         **after,
@@ -124,8 +124,10 @@ def strike_off_cluster(after: LogState, cluster: str, decision: Decision, now: d
     known = after["clusters"] or {}
     clusters = {**known, cluster: _retire_entry(known[cluster], now)}
     transitions = [
-        _close_finding(one, "retired", decision) if one["subject"] == cluster else _hold_finding(one)
-        for one in after["findings"].values()
+        _close_finding(finding, "retired", decision)
+        if finding["subject"] == cluster
+        else _hold_finding(finding)
+        for finding in after["findings"].values()
     ]
     return DecisionEffect(
         {**after, "clusters": clusters, "findings": _keep_open(transitions)}, transitions, [cluster]
@@ -134,8 +136,8 @@ def strike_off_cluster(after: LogState, cluster: str, decision: Decision, now: d
 
 def is_listed(after: LogState, cluster: str) -> bool:
     """Whether the vCenter listed the cluster when it was last asked."""
-    known = (after["clusters"] or {}).get(cluster)
-    return known is not None and known["last_listed_at"] == after["last_look_at"]
+    entry = (after["clusters"] or {}).get(cluster)
+    return entry is not None and entry["last_listed_at"] == after["last_look_at"]
 
 
 def _retire_entry(entry: KnownCluster, now: datetime) -> KnownCluster:
@@ -158,20 +160,20 @@ def _review_finding(
         }
     if finding["kind"] != "drift-unreviewed":
         return _hold_finding(finding)
-    for left in find_unreviewed(snapshot, snapshot["hosts"], accepted, _list_names(snapshot)):
-        return {**_hold_finding(finding), "hosts": list(left.hosts), "summary": left.summary}
+    for unreviewed in find_unreviewed(snapshot, snapshot["hosts"], accepted, _list_names(snapshot)):
+        return {**_hold_finding(finding), "hosts": list(unreviewed.hosts), "summary": unreviewed.summary}
     return _close_finding(finding, "accepted", decision)
 
 
 def _list_names(snapshot: Snapshot) -> dict[str, str]:
-    return {host: known["name"] for host, known in snapshot["hosts"].items()}
+    return {host: entry["name"] for host, entry in snapshot["hosts"].items()}
 
 
 def _is_vib_accepted(accepted: Mapping[str, Accepted], host: str, vib: str) -> bool:
     return host in accepted and vib in accepted[host]["orphaned_vibs"]
 
 
-def _close_of_former(finding: Finding, decision: Decision) -> Finding:
+def _close_former_finding(finding: Finding, decision: Decision) -> Finding:
     """A finding on a vCenter that was replaced: those on its clusters went with it."""
     if finding["kind"] == REPLACED:
         return _close_finding(finding, "accepted", decision)
@@ -192,4 +194,4 @@ def _hold_all(after: LogState) -> list[Finding]:
 
 
 def _keep_open(transitions: Sequence[Finding]) -> dict[str, Finding]:
-    return {one["fingerprint"]: one for one in transitions if one["transition"] != "resolved"}
+    return {finding["fingerprint"]: finding for finding in transitions if finding["transition"] != "resolved"}

@@ -116,16 +116,18 @@ def build_events(
     Returns:
         One event a family that something moved in, and one more for a baseline; of any size.
     """
-    about = _About(record, address, since, host_names)
-    events = [_build_event(about, BASELINE_RECORDED, (), ())] if record["outcome"] == "baseline" else []
+    facts = _RecordFacts(record, address, since, host_names)
+    events = [_build_event(facts, BASELINE_RECORDED, (), ())] if record["outcome"] == "baseline" else []
     for family in FAMILIES:
-        changes = [change for change in record["changes"] if _travels(change, family)]
-        findings = _moved_first([finding for finding in record["findings"] if finding["family"] == family])
+        changes = [change for change in record["changes"] if _is_in_family(change, family)]
+        findings = _sort_moved_first(
+            [finding for finding in record["findings"] if finding["family"] == family]
+        )
         transitions = {finding["transition"] for finding in findings}
         if changes or transitions.intersection(OPENING_TRANSITIONS):
-            events.append(_build_event(about, f"esx-drift.{family}.detected", changes, findings))
+            events.append(_build_event(facts, f"esx-drift.{family}.detected", changes, findings))
         elif "resolved" in transitions:
-            events.append(_build_event(about, f"esx-drift.{family}.resolved", changes, findings))
+            events.append(_build_event(facts, f"esx-drift.{family}.resolved", changes, findings))
     return events
 
 
@@ -159,16 +161,16 @@ def rate_event(changes: Sequence[Change], findings: Sequence[Finding]) -> Severi
     return max(moved, key=rank_severity, default="info")
 
 
-def _moved_first(findings: Sequence[Finding]) -> list[Finding]:
+def _sort_moved_first(findings: Sequence[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: TRANSITIONS.index(finding["transition"]))
 
 
-def _travels(change: Change, family: Family) -> bool:
+def _is_in_family(change: Change, family: Family) -> bool:
     return change["kind"] != "relabelled" and find_change_family(change) == family
 
 
 @dataclass(frozen=True, slots=True)
-class _About:
+class _RecordFacts:
     """What the events of one record are made of."""
 
     record: Record
@@ -186,15 +188,15 @@ class _About:
 
 
 def _build_event(
-    about: _About, event_type: str, changes: Sequence[Change], findings: Sequence[Finding]
+    facts: _RecordFacts, event_type: str, changes: Sequence[Change], findings: Sequence[Finding]
 ) -> Event:
-    record, cluster = about.record, about.cluster
+    record, cluster = facts.record, facts.cluster
     return build_cloud_event(
         make_event_id(record["check_id"], event_type),
         event_type,
         (cluster["name"] or cluster["id"]) if cluster else record["vcenter"],
         _build_source(record["vcenter"], cluster),
-        _build_data(about, changes, findings),
+        _build_data(facts, changes, findings),
     )
 
 
@@ -203,25 +205,25 @@ def _build_source(vcenter: str, cluster: ClusterName | None) -> str:
     return f"{source}/clusters/{quote(cluster['id'], safe='', errors='replace')}" if cluster else source
 
 
-def _build_data(about: _About, changes: Sequence[Change], findings: Sequence[Finding]) -> EventData:
-    record = about.record
+def _build_data(facts: _RecordFacts, changes: Sequence[Change], findings: Sequence[Finding]) -> EventData:
+    record = facts.record
     taken = record["after"]["last_taken"]
     return {
         "schema_version": 1,
         "vcenter": record["vcenter"],
-        "cluster": about.cluster,
+        "cluster": facts.cluster,
         "check_id": record["check_id"],
         "checked_at": record["checked_at"],
         "extracted_at": taken["completion_time"] if taken else None,
-        "since": about.since,
+        "since": facts.since,
         "coverage": record["coverage"],
         "severity": rate_event(changes, findings),
         "changes": list(changes),
         "findings": list(findings),
-        "host_names": _select_names(about.host_names, changes, findings),
+        "host_names": _select_names(facts.host_names, changes, findings),
         "totals": _count_totals(changes, findings),
         "suppressed": {},
-        "record": about.address,
+        "record": facts.address,
         "truncated": False,
     }
 

@@ -27,7 +27,7 @@ def update_accepted(
     *,
     first_look: bool,
 ) -> dict[str, Accepted]:
-    """What stands in for a person's approval: a host's first copy, and nobody approved an orphaned VIB.
+    """Accept each host's first image in place of a person. An orphaned VIB is approved by nobody.
 
     Only at the cluster's first look are orphaned VIBs taken along.
     """
@@ -46,25 +46,25 @@ def update_accepted(
 def update_departed(
     departed: Mapping[str, Departed],
     before: Hosts,
-    now_there: Hosts,
+    present: Hosts,
     snapshot_key: str,
     now: datetime,
 ) -> dict[str, Departed]:
     """The hosts that left, until their id or their name is back and it is known again what they run."""
     after = dict(departed)
     remembered = {gone["name"].casefold() for gone in departed.values()}
-    for host, known in before.items():
+    for host, entry in before.items():
         # One that came back unseen and left again: what was known before still is the last that is known.
-        again = known["image"] is None and known["name"].casefold() in remembered
-        if host not in now_there and not again:
+        again = entry["image"] is None and entry["name"].casefold() in remembered
+        if host not in present and not again:
             after[host] = {
-                "name": known["name"],
-                "image": known["image"],
-                "orphaned_vibs": known["orphaned_vibs"],
+                "name": entry["name"],
+                "image": entry["image"],
+                "orphaned_vibs": entry["orphaned_vibs"],
                 "snapshot": snapshot_key,
                 "left_at": format_time(now),
             }
-    known_again = {host: back["name"].casefold() for host, back in now_there.items() if back["image"]}
+    known_again = {host: back["name"].casefold() for host, back in present.items() if back["image"]}
     names = set(known_again.values())
     return {
         host: gone

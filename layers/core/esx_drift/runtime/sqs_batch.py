@@ -34,7 +34,7 @@ class SqsBatch:
     """A queue that feeds a function. ``failed_metric`` counts what it could not handle, by reason.
 
     With less time left than one message may take, none is begun: nothing is cut off in its middle, and
-    whatever is open is ended in order. ``later`` asks anew for what there was no time for, so that a queue
+    whatever is open is ended in order. ``put_off`` asks anew for what there was no time for, so that a queue
     behind something slow uses up no message's tries; without it, the message itself comes again.
     """
 
@@ -44,7 +44,7 @@ class SqsBatch:
     failed_metric: str
     time_left_ms: Callable[[], int]
     time_for_one_ms: int
-    later: Callable[[SQSRecord], None] | None = None
+    put_off: Callable[[SQSRecord], None] | None = None
 
     def process(
         self, event: Mapping[str, Any], handle: Callable[[SQSRecord], None]
@@ -58,10 +58,10 @@ class SqsBatch:
                 self._require_time()
                 handle(record)
             except OutOfTime as error:
-                if self.later is None:
+                if self.put_off is None:
                     raise
                 self.logger.info("message put off", why=error.message)
-                self.later(record)
+                self.put_off(record)
 
         batch = _Batch(self._report_failure)
         with batch(event["Records"], handle_one):
@@ -114,6 +114,6 @@ class _Batch(BatchProcessor):
 
 def count_metric(metric: str, value: int = 1, **dimensions: str) -> None:
     """Count something of this function (dimension ``service``), at once: also if it fails afterwards."""
-    with single_metric(name=metric, unit=MetricUnit.Count, value=value) as made:
-        for name, said in dimensions.items():
-            made.add_dimension(name, said)
+    with single_metric(name=metric, unit=MetricUnit.Count, value=value) as emitted:
+        for name, dimension in dimensions.items():
+            emitted.add_dimension(name, dimension)

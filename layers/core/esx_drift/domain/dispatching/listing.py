@@ -31,7 +31,7 @@ from esx_drift.domain.text.versions import sort_naturally
 class ReconciledListing:
     """What a listing comes to. ``expected`` maps ids to names: listed or known, and not left out.
 
-    ``tested`` are the kinds that it can disprove: one that lost most clusters says nothing about any.
+    ``ruled_out_kinds`` are those that it can disprove: one that lost most clusters says nothing about any.
     """
 
     known: dict[str, KnownCluster]
@@ -44,7 +44,7 @@ class ReconciledListing:
 
     def list_listed_before(self, limit: datetime) -> list[str]:
         """The clusters that are listed, and were so before ``limit`` for the first time."""
-        missing = {one["cluster"] for one in self.missing}
+        missing = {cluster["cluster"] for cluster in self.missing}
         return [
             cluster
             for cluster in self.expected
@@ -110,18 +110,18 @@ def _list_conditions(
     now: datetime,
 ) -> list[Condition]:
     shown = {
-        cluster: known
-        for cluster, known in after.items()
-        if known["retired_at"] is None and cluster in listed
+        cluster: entry
+        for cluster, entry in after.items()
+        if entry["retired_at"] is None and cluster in listed
     }
-    now_renamed = list_renamed_cluster_conditions(vcenter, shown)
+    renamed = list_renamed_cluster_conditions(vcenter, shown)
     if _is_shrunk(listed, missing, watched):
-        return [build_shrunk_listing_condition(vcenter, listed, missing, watched), *now_renamed]
+        return [build_shrunk_listing_condition(vcenter, listed, missing, watched), *renamed]
     gone = [
         build_missing_cluster_condition(vcenter, cluster, after[cluster["cluster"]], now)
         for cluster in missing
     ]
-    return [*gone, *now_renamed]
+    return [*gone, *renamed]
 
 
 def list_retired_by_pattern(
@@ -157,20 +157,23 @@ def _describe_news(cluster: str, before: KnownCluster | None, after: KnownCluste
 
 
 def build_missing_cluster_condition(
-    vcenter: VCenterSettings, one: FailedCluster, known: KnownCluster, now: datetime
+    vcenter: VCenterSettings, missing: FailedCluster, known: KnownCluster, now: datetime
 ) -> Condition:
-    """Hiding a cluster is one way to blind us: critical after as long as any other blindness."""
+    """Build the condition of a cluster that is no longer listed.
+
+    Hiding a cluster is one way to blind us: it is critical after as long as any other blindness.
+    """
     unseen_for = now - parse_time(known["last_listed_at"])
     is_blind = unseen_for > timedelta(seconds=vcenter.blind_after_seconds)
     return build_condition(
         "cluster-missing",
-        f"{one['name']} ({one['cluster']}) is no longer listed by {vcenter.name}: deleted, moved,"
+        f"{missing['name']} ({missing['cluster']}) is no longer listed by {vcenter.name}: deleted, moved,"
         " or hidden from the account",
-        subject=one["cluster"],
+        subject=missing["cluster"],
         severity="critical" if is_blind else None,
         detail={
-            "cluster": one["cluster"],
-            "name": one["name"],
+            "cluster": missing["cluster"],
+            "name": missing["name"],
             "last_listed_at": known["last_listed_at"],
         },
     )

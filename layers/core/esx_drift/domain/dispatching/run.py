@@ -3,17 +3,22 @@
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, Literal, TypedDict
+from typing import Final, Literal, TypedDict
 
 from esx_drift.domain.findings.kinds import LOGIN_KINDS
 from esx_drift.domain.stored.identifiers import make_next_request_id, make_request_id
 from esx_drift.domain.stored.records import build_check_request
-from esx_drift.domain.stored.types import CheckRequest, Decision, Dispatch, ExpectedCluster, Record
+from esx_drift.domain.stored.types import (
+    CheckRequest,
+    Decision,
+    Dispatch,
+    ExpectedCluster,
+    Failure,
+    LogState,
+    Record,
+    RetryRequest,
+)
 from esx_drift.domain.text.times import add_jitter
-
-if TYPE_CHECKING:
-    from esx_drift.domain.stored.types import Failure, LogState, RetryRequest
-
 
 type Trigger = Literal["schedule", "retry", "direct"]
 
@@ -105,13 +110,13 @@ def list_failed_dispatches(run: Run, record: Record, expected: list[ExpectedClus
     vcenter, failure = record["vcenter"], record["failure"]
     if failure is not None:
         return [_build_failed_dispatch(vcenter, None, failure["reason"], failure["message"])]
-    found = {name for one in expected for name in (one["cluster"], one["name"])}
+    names = {name for cluster in expected for name in (cluster["cluster"], cluster["name"])}
     wanted = (run.selected or {}).get(vcenter, ())
     why = "{} lists no cluster with the id or name {!r}, or a pattern of the fleet file leaves it out"
     return [
         _build_failed_dispatch(vcenter, name, "cluster-missing", why.format(vcenter, name))
         for name in wanted
-        if name not in found
+        if name not in names
     ]
 
 
@@ -155,7 +160,9 @@ def _build_decision(record: Record, cluster: str) -> Decision:
             "instance_uuid": decided["instance_uuid"],
         }
     dispatch = record["dispatch"]
-    patterns = {one["cluster"]: one["pattern"] for one in dispatch["excluded"]} if dispatch else {}
+    patterns = (
+        {cluster["cluster"]: cluster["pattern"] for cluster in dispatch["excluded"]} if dispatch else {}
+    )
     return {
         "by": DECIDED_BY_FLEET_FILE,
         "reason": patterns[cluster],
@@ -173,10 +180,10 @@ MAX_SQS_DELAY_SECONDS: Final = 900
 """An SQS limit: DelaySeconds is 15 minutes at most."""
 
 
-_ENDING_BY_THEMSELVES: Final = LOGIN_KINDS | {"vcenter-authorization"}
+_PASSING_KINDS: Final = LOGIN_KINDS | {"vcenter-authorization"}
 
 
-def build_retry_request(vcenter: str, run_id: str, attempt: int, reason: str) -> "RetryRequest":
+def build_retry_request(vcenter: str, run_id: str, attempt: int, reason: str) -> RetryRequest:
     """A retry after a run; asked for twice, it is the same run. Attempt 0 is what a checker asks for."""
     return {
         "schema_version": 1,
@@ -187,24 +194,24 @@ def build_retry_request(vcenter: str, run_id: str, attempt: int, reason: str) ->
     }
 
 
-def is_retried(before: "LogState", after: "LogState", attempt: int) -> bool:
+def is_retried(before: LogState, after: LogState, attempt: int) -> bool:
     """Whether a vCenter that failed is tried again; not by a run that is not part of a chain."""
     return is_ailing(after) and (attempt > 0 or not is_ailing(before))
 
 
-def choose_pause_seconds(confirm_after_seconds: int, failure: "Failure", seed: str) -> int:
+def choose_pause_seconds(confirm_after_seconds: int, failure: Failure, seed: str) -> int:
     """When to try again after a failure: after ``confirm_after``, or later where the vCenter asked so."""
     asked = int(failure["facts"].get("retry_after_seconds", 0))
     return min(add_jitter(max(confirm_after_seconds, asked), seed), MAX_SQS_DELAY_SECONDS)
 
 
-def is_ailing(after: "LogState") -> bool:
+def is_ailing(after: LogState) -> bool:
     """Whether a vCenter's own log says that it could not be listed, for a reason that may end any minute.
 
     One that was replaced or is too old is not: only a person ends that, and the schedule will see it.
     """
     suspected = {suspect["kind"] for suspect in after["suspects"].values()}
     return bool(suspected & LOGIN_KINDS) or any(
-        finding["kind"] in _ENDING_BY_THEMSELVES and UNWATCHED_DETAIL in finding["detail"]
+        finding["kind"] in _PASSING_KINDS and UNWATCHED_DETAIL in finding["detail"]
         for finding in after["findings"].values()
     )
