@@ -10,7 +10,7 @@ from esx_drift.contracts.json_parsing import parse_json, parse_json_of_any_depth
 from esx_drift.contracts.validators import closed_validator, fast_validator
 from esx_drift.contracts.violations import find_unknown_fields, render_violations
 from esx_drift.domain.fleet.review import list_fleet_problems
-from esx_drift.domain.images.document import Document
+from esx_drift.domain.images.document import Document, spell_base_images
 from esx_drift.errors import ContractViolation
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ def read_document(body: bytes) -> Document:
         require_shallow(document)
         _refuse_legacy(document)
         require_valid(DOCUMENT_SCHEMA, document)
-    return cast("Document", document)
+    trusted = cast("Document", document)
+    spell_base_images(trusted)
+    return trusted
 
 
 def _refuse_legacy(document: object) -> None:

@@ -16,7 +16,7 @@ from esx_drift.domain.images.snapshot import (
 )
 from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.records import build_empty_state
-from esx_drift.domain.stored.types import LogState, Snapshot, StoredObject
+from esx_drift.domain.stored.types import Image, LogState, Snapshot, StoredObject
 from hypothesis import given, settings
 
 from tests.unit.domain.changes.clusters import (
@@ -166,3 +166,24 @@ def test_what_is_accepted_stays_so_and_nothing_else_becomes_it(
         assert str(accepted["image"]) in kept[accepted["snapshot"]]["images"]
     for departed in moved["departed"].values():
         assert str(departed["image"]) in kept[departed["snapshot"]]["images"]
+
+
+def test_a_base_image_of_the_first_form_is_spelt_in_the_one_way() -> None:
+    """One release in two spellings is no drift across our own upgrade either."""
+    dashed, dotted = "9.0.1-0101.24957456", "9.0.1.0101.24957456"
+    image: Image = {"main": {"base_image": dashed}, "alternatives": {"other": {"base_image": dashed}}}
+    digest = compute_digest(image)
+    stored = cast(
+        "Snapshot",
+        {
+            "schema_version": 1,
+            "images": {digest: image},
+            "labels": {"base_image": {dashed: [{"display_name": "ESXi"}]}},
+            "hosts": {"host-1": {"name": "esx01", "image": digest, "orphaned_vibs": [], "witness": False}},
+        },
+    )
+    upgraded = upgrade_snapshot(stored)
+    (spelt,) = upgraded.snapshot["images"].values()
+    assert spelt == {"main": {"base_image": dotted}, "alternatives": {"other": {"base_image": dotted}}}
+    assert upgraded.snapshot["labels"] == {"base_image": {dotted: {"display_name": "ESXi"}}}
+    assert upgraded.snapshot["hosts"]["host-1"]["image"] == compute_digest(spelt) == upgraded.digests[digest]

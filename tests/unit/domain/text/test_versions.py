@@ -1,5 +1,7 @@
 """What is newer, in versions as ESXi, vendors and VIBs write them."""
 
+import re
+
 import pytest
 from esx_drift.domain.text.versions import compare_versions, sort_naturally
 from hypothesis import given
@@ -32,6 +34,13 @@ RISING = [
     ("6.30.8.0-8.0.0.20143090.oem", "6.30.9.0-8.0.0.20143090.oem"),
     ("910.1.0.0005-5vmw.803.0.0.24022510", "910.1.0.0006-5vmw.803.0.0.24022510"),
     ("2.0-1109", "2.0-1110"),
+    ("2.0-15", "2.0.1-16"),
+    ("2.0-16", "2.0.1-15"),
+    ("8.045-napi", "8.045a-napi"),
+    ("9.0.0.0.24755229", "9.0.1.0101.24957456"),
+    ("9.0.1.0101.24957456", "9.2.1.0100.25300000"),
+    ("1-0", "1.0"),
+    ("1.0", "1.0-1"),
     ("1.0", "1.0.1"),
     ("1.0a", "1.0b"),
     ("9" * 5_000, "1" + "0" * 5_000),
@@ -46,7 +55,7 @@ def test_real_versions_rise(old: str, new: str) -> None:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("", "1.0"), ("1.0", "1-0"), ("1.0", "1.00"), ("8.0", "8.x"), ("custom", "8.0"), ("", "-")],
+    [("", "1.0"), ("1.0", "1.00"), ("1.0-2", "1.0-02"), ("8.0", "8.x"), ("custom", "8.0"), ("", "-")],
 )
 def test_some_can_not_be_ordered(old: str, new: str) -> None:
     """Then nobody claims that anything went up or down."""
@@ -57,6 +66,33 @@ def test_some_can_not_be_ordered(old: str, new: str) -> None:
 def test_the_order_is_the_same_from_both_sides(old: str, new: str) -> None:
     """What is newer than another is what the other is older than."""
     assert compare_versions(old, new) == OPPOSITE[compare_versions(new, old)]
+
+
+VERSIONS = st.from_regex(r"[0-9ab]{1,2}([.-][0-9ab]{1,2}){0,4}", fullmatch=True)
+NUMBERS = st.from_regex(r"[0-9]{1,2}(\.[0-9]{1,2}){0,3}(-[0-9]{1,2}(\.[0-9]{1,2}){0,2})?", fullmatch=True)
+
+
+@given(VERSIONS, VERSIONS, VERSIONS)
+def test_the_order_is_transitive(one: str, two: str, three: str) -> None:
+    """What is newer than the newer one is newer."""
+    if compare_versions(one, two) == compare_versions(two, three) == "newer":
+        assert compare_versions(one, three) == "newer"
+
+
+@given(NUMBERS, NUMBERS)
+def test_versions_of_numbers_are_all_ordered(one: str, two: str) -> None:
+    """But for zeros in front, which say nothing."""
+    is_same = [[int(run) for run in re.findall("[0-9]+", part)] for part in one.split("-")] == [
+        [int(run) for run in re.findall("[0-9]+", part)] for part in two.split("-")
+    ]
+    assert (compare_versions(one, two) == "unordered") == is_same
+
+
+@given(VERSIONS, VERSIONS, st.integers(1, 3))
+def test_zeros_in_front_make_no_difference(one: str, two: str, zeros: int) -> None:
+    """A number is a number, however it is spelt."""
+    spelt = re.sub(r"(?<![0-9])(?=[0-9])", "0" * zeros, one)
+    assert compare_versions(spelt, two) == compare_versions(one, two)
 
 
 def test_hosts_are_sorted_as_people_count() -> None:

@@ -10,18 +10,29 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from esx_drift.domain.images.document import spell_base_image
 from esx_drift.domain.images.image import format_part_version
 from esx_drift.domain.images.labels import build_labels
 from esx_drift.domain.images.report import Report
 from esx_drift.domain.stored.identifiers import compute_digest
-from esx_drift.domain.stored.types import Image, Json, KnownHost, Labels, LogState, Snapshot, StoredObject
+from esx_drift.domain.stored.types import (
+    Image,
+    Json,
+    KnownHost,
+    Labels,
+    LogState,
+    Parts,
+    Snapshot,
+    StoredObject,
+)
 from esx_drift.domain.text.versions import sort_naturally
 
 CANONICAL_VERSION = 2
 """The version of the canonical form; it stands in every snapshot, and so in its seal.
 
-It rises with whatever makes another snapshot of the same document. ``snapshot_upgrade.UPGRADE_STEPS`` then
-gets a step from the form before. 1 kept every wording of a label, and whose it was.
+It rises with whatever makes another snapshot of the same document. ``UPGRADE_STEPS`` then
+gets a step from the form before. 1 kept every wording of a label, and whose it was,
+and base images as they were spelt.
 """
 
 
@@ -214,7 +225,32 @@ def _list_numbers(image: Image, group: dict[str, Any]) -> Iterator[tuple[str, st
             yield part, format_part_version(parts[part]) if part in parts else "", numbers
 
 
-UPGRADE_STEPS: dict[int, Callable[[Snapshot], Snapshot]] = {1: _choose_wordings}
+def _spell_base_images(snapshot: Snapshot) -> Snapshot:
+    """Version 1 kept base images as they came: one release of 9.x had two spellings."""
+    images: dict[str, Image] = {
+        digest: {
+            "main": _spell_base_image_of(image["main"]),
+            "alternatives": {
+                name: _spell_base_image_of(parts) for name, parts in image["alternatives"].items()
+            },
+        }
+        for digest, image in snapshot["images"].items()
+    }
+    labels = dict(snapshot["labels"])
+    if "base_image" in labels:
+        labels["base_image"] = {
+            spell_base_image(version): label for version, label in labels["base_image"].items()
+        }
+    return {**snapshot, "images": images, "labels": labels}
+
+
+def _spell_base_image_of(parts: Parts) -> Parts:
+    return {**parts, "base_image": spell_base_image(str(parts["base_image"]))}
+
+
+UPGRADE_STEPS: dict[int, Callable[[Snapshot], Snapshot]] = {
+    1: lambda stored: _spell_base_images(_choose_wordings(stored)),
+}
 """What makes the next form of a snapshot, by the version that it starts from.
 
 A step changes what images and labels say, and leaves the images their keys: these are renewed at the end.

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from itertools import zip_longest
 from typing import Literal
 
 type VersionOrder = Literal["older", "newer", "unordered"]
@@ -14,27 +13,45 @@ _AFTER_DIGITS = ":"
 
 
 def compare_versions(old: str, new: str) -> VersionOrder:
-    """Compare two versions: whether ``new`` is older or newer than ``old``.
+    """Tell whether ``new`` is older or newer than ``old``.
 
-    Unordered: one of them is empty, a number meets a word at the same place, or only what separates the
-    runs differs. Of two versions of which one begins like the other, the longer is newer.
+    A version is what stands before its first dash, and a release what follows it, as in a VIB's
+    ``version-release``: the version counts first, whatever the release says. Each is compared by runs of
+    digits as numbers and runs of letters as text; where one begins like the other, the longer is newer.
+
+    Returns:
+        ``unordered`` where one is empty, where a number meets a word at the same place, or where only what
+        separates the runs differs. What is ordered is a partial order: antisymmetric and transitive.
     """
-    has_runs = False
-    for left, right in zip_longest(_RUNS.finditer(old), _RUNS.finditer(new)):
-        if left is None or right is None:
-            return "unordered" if not has_runs else "newer" if left is None else "older"
-        has_runs = True
-        before, after = left[0], right[0]
-        if before == after:
-            continue
-        numbers = (before < _AFTER_DIGITS) + (after < _AFTER_DIGITS)
-        if numbers == 1:
+    (old_version, _, old_release), (new_version, _, new_release) = old.partition("-"), new.partition("-")
+    order = _compare_runs(_list_runs(old_version), _list_runs(new_version))
+    if order is not None:
+        return order
+    has_version = bool(_list_runs(old_version))
+    return (
+        _compare_runs(_list_runs(old_release), _list_runs(new_release), has_version=has_version)
+        or "unordered"
+    )
+
+
+def _list_runs(text: str) -> list[str]:
+    return _RUNS.findall(text)
+
+
+def _compare_runs(old: list[str], new: list[str], *, has_version: bool = False) -> VersionOrder | None:
+    """Compare run by run; None: they are the same. ``has_version``: what stands before them is the same."""
+    for left, right in zip(old, new, strict=False):
+        are_numbers = (left < _AFTER_DIGITS) + (right < _AFTER_DIGITS)
+        if are_numbers == 1:
             return "unordered"
-        if numbers and _make_number_key(before) == _make_number_key(after):
-            continue
-        rises = _make_number_key(before) < _make_number_key(after) if numbers else before < after
-        return "newer" if rises else "older"
-    return "unordered"
+        before, after = (_make_number_key(left), _make_number_key(right)) if are_numbers else (left, right)
+        if before != after:
+            return "newer" if before < after else "older"  # type: ignore[operator]  # both are of one kind
+    if len(old) == len(new):
+        return None
+    if not (old and new) and not has_version:
+        return "unordered"
+    return "newer" if len(old) < len(new) else "older"
 
 
 def _make_number_key(digits: str) -> tuple[int, str]:
