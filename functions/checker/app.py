@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from esx_drift.adapters.aws_clients import sqs
 from esx_drift.checking.checker import Checker
-from esx_drift.contracts import parse_json, require_valid
+from esx_drift.contracts import parse_payload
 from esx_drift.doctoring.examination import DoctorReply
 from esx_drift.domain.stored.types import CheckRequest, Record
 from esx_drift.runtime.runtime import open_runtime
@@ -51,9 +51,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 
 
 def _parse_request(message: SQSRecord) -> CheckRequest:
-    request = parse_json(message.body.encode())
-    require_valid("check-request", request)
-    return cast("CheckRequest", request)
+    return cast("CheckRequest", parse_payload("check-request", message.body.encode()))
 
 
 def _handle_message(message: SQSRecord, checker: Checker) -> None:

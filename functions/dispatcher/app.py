@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from esx_drift.adapters.aws_clients import sqs
-from esx_drift.contracts import parse_json, require_valid
+from esx_drift.contracts import parse_payload, require_valid
 from esx_drift.dispatching.dispatcher import Dispatcher
 from esx_drift.domain.dispatching.run import DispatchReply, Run
 from esx_drift.runtime.runtime import open_runtime
@@ -64,9 +64,7 @@ def _parse_run(event: dict[str, Any], run_id: str) -> Run:
 
 
 def _retry(record: SQSRecord, dispatcher: Dispatcher) -> None:
-    body = parse_json(record.body.encode())
-    require_valid("retry-request", body)
-    request = cast("RetryRequest", body)
+    request = cast("RetryRequest", parse_payload("retry-request", record.body.encode()))
     logger.append_keys(run_id=request["run_id"], vcenter=request["vcenter"])
     redelivered = int(record.attributes.approximate_receive_count) > 1
     _log_reply(dispatcher.retry(request, redelivered=redelivered))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from esx_drift.cli.comparison import compare_documents, read_both
 from esx_drift.cli.diff import print_comparison
-from esx_drift.cli.diff_moves import render_names
+from esx_drift.cli.diff_moves import render_names, shorten_release
 from esx_drift.cli.diff_sentence import render_sentence
 from hypothesis import given, settings
 
@@ -276,3 +276,17 @@ def test_more_than_three_that_are_alone_are_counted() -> None:
     assert sentence(ClusterModel(olds), ClusterModel(after)).startswith(
         "4 of 4 hosts moved to ESXi 8.0 U3e: 1 from 7.0, 1 from 7.1, 1 from 7.2, 1 from others"
     )
+
+
+@pytest.mark.parametrize(
+    ("release", "than", "short"),
+    [
+        ("ESXi 8.0 U3c", "ESXi 8.0 U3e", "U3c"),
+        ("ESXi 8.0 U2", "ESXi 8.0", "8.0 U2"),
+        ("ESXi 8.0", "ESXi 8.0 U2", "8.0"),
+        ("ESXi 9.0.2.0", "ESXi 8.0 U2", "9.0.2.0"),
+    ],
+)
+def test_a_release_is_shortened_to_what_says_something(release: str, than: str, short: str) -> None:
+    """``U2`` alone beside ``8.0`` would say nothing."""
+    assert shorten_release(release, than) == short

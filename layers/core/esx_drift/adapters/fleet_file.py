@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from esx_drift.adapters.s3_objects import S3Object, S3Objects
-from esx_drift.contracts import list_fleet_errors, parse_json
+from esx_drift.contracts import list_fleet_errors, parse_json, read_whole_numbers
 from esx_drift.domain.fleet.fleet import Fleet, build_fleet
 from esx_drift.domain.stored.identifiers import FLEET_KEY, compute_sha256
 from esx_drift.errors import ContractViolation, FleetInvalid
@@ -57,7 +57,7 @@ class FleetFile:
 def parse_fleet(body: bytes) -> Fleet:
     """The fleet that the file's bytes hold; raises ``FleetInvalid``, which names every fault."""
     try:
-        document = parse_json(body)
+        document = read_whole_numbers(parse_json(body))
     except ContractViolation as error:
         raise FleetInvalid(f"{FLEET_KEY} can't be read", (error.message,)) from error
     problems = list_fleet_errors(document)

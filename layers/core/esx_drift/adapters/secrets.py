@@ -54,6 +54,7 @@ class SecretFields:
         self.known.add(name)
         value = self.values.get(name)
         number = int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,5}", value) else value
+        number = int(number) if isinstance(number, float) and number.is_integer() else number
         if number is None:
             return default
         if not isinstance(number, int) or isinstance(number, bool) or not 0 < number <= MAX_PORT:

@@ -125,10 +125,13 @@ def _render_others(changes: Sequence[Change], compared: Comparison) -> Iterator[
 
 
 def shorten_release(release: str, than: str) -> str:
-    """The release without the words that both begin with: ``U3c`` beside ``ESXi 8.0 U3e``."""
+    """The release without the words that both begin with: ``U3c`` beside ``ESXi 8.0 U3e``.
+
+    Beside ``ESXi 8.0``, which it begins with whole, it is ``8.0 U3c``: ``U3c`` alone would say nothing.
+    """
     words, others = release.split(), than.split()
     alike = 0
-    while alike < min(len(words), len(others)) and words[alike] == others[alike]:
+    while alike < min(len(words), len(others)) - 1 and words[alike] == others[alike]:
         alike += 1
     return " ".join(words[alike:]) or release
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from esx_drift.contracts import parse_json
+from esx_drift.contracts import parse_json, read_whole_numbers
 from esx_drift.errors import ContractViolation
 
 MAX_DEPTH = 64
@@ -66,12 +66,12 @@ def parse_fleet_text(text: str) -> FleetText:
     """
     try:
         if text.lstrip().startswith(("{", "[")):
-            return FleetText(parse_json(text.encode()))
+            return FleetText(read_whole_numbers(parse_json(text.encode())))
         parsed = _parse_yaml(text)
-        parse_json(json.dumps(parsed.document).encode())
+        document = read_whole_numbers(parse_json(json.dumps(parsed.document).encode()))
     except ContractViolation as error:
         raise NotReadable(error.message) from error
-    return parsed
+    return FleetText(document, parsed.lines)
 
 
 def _parse_yaml(text: str) -> FleetText:

@@ -11,6 +11,7 @@ from esx_drift.contracts.validators import closed_validator, fast_validator
 from esx_drift.contracts.violations import find_unknown_fields, render_violations
 from esx_drift.domain.fleet.review import list_fleet_problems
 from esx_drift.domain.images.document import Document, spell_base_images
+from esx_drift.domain.stored.types import Json
 from esx_drift.errors import ContractViolation
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ __all__ = [
     "list_unknown_fields",
     "list_violations",
     "parse_json",
+    "parse_payload",
     "read_document",
+    "read_whole_numbers",
     "require_valid",
 ]
 
@@ -63,6 +66,24 @@ def _refuse_legacy(document: object) -> None:
     if isinstance(document, dict) and document.keys() == {"value"}:
         line = ': expected the report itself, got {"value": ...}, the legacy form of /rest: ask /api'
         raise ContractViolation(f"not a valid {DOCUMENT_SCHEMA}{line}", (line,))
+
+
+def read_whole_numbers(value: Json) -> Json:
+    """Read each whole number as one, however it is spelt: JSON Schema takes 60.0 and 6e2 for integers."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [read_whole_numbers(inner) for inner in value]
+    if isinstance(value, dict):
+        return {name: read_whole_numbers(inner) for name, inner in value.items()}
+    return value
+
+
+def parse_payload(schema: str, body: bytes) -> Json:
+    """Parse what was sent to us, by its schema; raises ``ContractViolation`` for anything else."""
+    payload = read_whole_numbers(parse_json(body))
+    require_valid(schema, payload)
+    return payload
 
 
 def list_unknown_fields(document: Document) -> list[str]:

@@ -1,5 +1,6 @@
 """JSON of the vCenter parsed into values; a missing or mistyped field is an error that names it."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
@@ -48,9 +49,22 @@ def require_text(item: Mapping[str, object], name: str, answer: HttpAnswer) -> s
     return value
 
 
+_ESCAPED = re.compile("%(25|2f|5c)", re.IGNORECASE)
+
+
+def decode_name(name: str) -> str:
+    """Decode a name of an inventory object, in which vSphere escapes ``%``, ``/`` and the backslash.
+
+    Source: ``ManagedEntity.name`` in the vSphere Web Services API reference.
+    """
+    return _ESCAPED.sub(lambda escape: bytes.fromhex(escape[1]).decode(), name)
+
+
 def parse_cluster(item: Mapping[str, object], answer: HttpAnswer) -> ListedCluster:
     """Parse a cluster of a listing; an id that begins with ``@``, as only our own logs do, is refused."""
-    cluster = ListedCluster(require_text(item, "cluster", answer), require_text(item, "name", answer))
+    cluster = ListedCluster(
+        require_text(item, "cluster", answer), decode_name(require_text(item, "name", answer))
+    )
     if cluster.id.startswith("@"):
         raise build_unforeseen_error(answer, f"with a cluster whose id is {cluster.id[:80]!r}")
     return cluster
@@ -61,7 +75,7 @@ def parse_host(item: Mapping[str, object], answer: HttpAnswer) -> InventoryEntry
     power = item.get("power_state")
     return InventoryEntry(
         require_text(item, "host", answer),
-        require_text(item, "name", answer),
+        decode_name(require_text(item, "name", answer)),
         require_text(item, "connection_state", answer),
         power if isinstance(power, str) else None,
     )

@@ -222,5 +222,6 @@ def name_esxi_release(image: Image, labels: Labels) -> str:
     label = cast("dict[str, Json] | None", labels.get("base_image", {}).get(version))
     if label is None:
         return f"ESXi {version}"
-    # The display version ends in the build: "8.0 U3e - 24674464".
-    return f"{label['display_name']} {str(label['display_version']).rpartition(' - ')[0] or version}"
+    # The display version ends in the build: "8.0 U3e - 24674464", "8.0  - 20764643".
+    release = str(label["display_version"]).rpartition(" - ")[0].strip()
+    return f"{label['display_name']} {release or version}"
