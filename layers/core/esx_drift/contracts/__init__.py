@@ -10,7 +10,8 @@ from esx_drift.contracts.json_parsing import parse_json, parse_json_of_any_depth
 from esx_drift.contracts.validators import closed_validator, fast_validator
 from esx_drift.contracts.violations import find_unknown_fields, render_violations
 from esx_drift.domain.fleet.review import list_fleet_problems
-from esx_drift.domain.images.document import Document, spell_base_images
+from esx_drift.domain.images.document import Document
+from esx_drift.domain.images.image import spell_base_images
 from esx_drift.domain.stored.types import Json
 from esx_drift.errors import ContractViolation
 

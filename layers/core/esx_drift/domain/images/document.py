@@ -4,7 +4,6 @@ Field by field as the official OpenAPI 9.1 and the bindings 8.0.3 to 9.1 have it
 be absent or null, which mean the same. ``schemas/installed-images.schema.json`` says it with bounds.
 """
 
-import re
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from esx_drift.domain.text.wording import clean_text
@@ -236,30 +235,3 @@ def _build_text(message: "Message") -> "dict[str, Json]":
 
 def _clean_message(message: "Message") -> str:
     return clean_text(message.get("localized") or message["default_message"], MAX_TEXT_CHARACTERS)
-
-
-_DASHED_BASE_IMAGE = re.compile(r"((?:9|[1-9][0-9]+)\.[0-9]+\.[0-9]+)-([0-9]+\.[0-9]+)")
-
-
-def spell_base_image(version: str) -> str:
-    """Spell a base image's version in the one way: ``9.0.1.0101.24957456`` for ``9.0.1-0101.24957456``.
-
-    From 9.0 on one release is found in both spellings (https://knowledge.broadcom.com/external/article/395110);
-    before, there always is a dash: ``8.0.3-0.35.24280767``.
-    """
-    dashed = _DASHED_BASE_IMAGE.fullmatch(version)
-    return version if dashed is None else ".".join(dashed.groups())
-
-
-def spell_base_images(document: Document) -> None:
-    """Spell every base image of a document in the one way; the document itself is changed."""
-    categories = document["image_categories"]
-    for installed in (
-        categories.get("most_widely_used_image"),
-        categories.get("highest_versioned_image"),
-        *(categories.get("host_image_list") or ()),
-    ):
-        if installed is not None:
-            info = installed["software_info"]
-            for software in (info, *(info.get("alternative_images") or {}).values()):
-                software["base_image"]["version"] = spell_base_image(software["base_image"]["version"])

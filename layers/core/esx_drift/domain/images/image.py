@@ -1,7 +1,16 @@
 """One software image in its keyed form: flat maps, no order, nothing that only describes."""
 
+import re
 from typing import TYPE_CHECKING
 
+from esx_drift.domain.images.document import (
+    AlternativeImage,
+    Document,
+    HostHardware,
+    SelectionCriteria,
+    Software,
+    SoftwareInfo,
+)
 from esx_drift.domain.stored.types import Image, Json, Parts
 
 if TYPE_CHECKING:
@@ -14,6 +23,7 @@ if TYPE_CHECKING:
         Software,
         SoftwareInfo,
     )
+    from esx_drift.domain.stored.types import Json
 
 
 class ComponentOrder:
@@ -93,3 +103,30 @@ def _build_hardware(hardware: "HostHardware") -> Json:
         "oem_strings": hardware.get("oem_strings"),
     }
     return vendor | {name: [*sorted(values)] for name, values in sets.items() if values}
+
+
+_DASHED_BASE_IMAGE = re.compile(r"((?:9|[1-9][0-9]+)\.[0-9]+\.[0-9]+)-([0-9]+\.[0-9]+)")
+
+
+def spell_base_image(version: str) -> str:
+    """Spell a base image's version in the one way: ``9.0.1.0101.24957456`` for ``9.0.1-0101.24957456``.
+
+    From 9.0 on one release is found in both spellings (https://knowledge.broadcom.com/external/article/395110);
+    before, there always is a dash: ``8.0.3-0.35.24280767``.
+    """
+    dashed = _DASHED_BASE_IMAGE.fullmatch(version)
+    return version if dashed is None else ".".join(dashed.groups())
+
+
+def spell_base_images(document: Document) -> None:
+    """Spell every base image of a document in the one way; the document itself is changed."""
+    categories = document["image_categories"]
+    for installed in (
+        categories.get("most_widely_used_image"),
+        categories.get("highest_versioned_image"),
+        *(categories.get("host_image_list") or ()),
+    ):
+        if installed is not None:
+            info = installed["software_info"]
+            for software in (info, *(info.get("alternative_images") or {}).values()):
+                software["base_image"]["version"] = spell_base_image(software["base_image"]["version"])

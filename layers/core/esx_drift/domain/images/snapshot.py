@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from esx_drift.domain.images.document import spell_base_image
-from esx_drift.domain.images.image import format_part_version
+from esx_drift.domain.images.image import format_part_version, spell_base_image
 from esx_drift.domain.images.labels import build_labels
 from esx_drift.domain.images.report import Report
 from esx_drift.domain.stored.identifiers import compute_digest
