@@ -176,7 +176,11 @@ def open_decision_client(stack: str) -> DecisionClient:
     from esx_drift.adapters.audit_store import S3Store  # noqa: PLC0415 -- boto3 takes long to load
     from esx_drift.adapters.fleet_file import FleetFile  # noqa: PLC0415 -- boto3 takes long to load
     from esx_drift.adapters.queues import SqsQueue  # noqa: PLC0415 -- boto3 takes long to load
-    from esx_drift.cli.aws import explain_aws_errors, make_clients, read_stack_outputs
+    from esx_drift.cli.aws import (  # noqa: PLC0415 -- boto3 takes long to load
+        explain_aws_errors,
+        make_clients,
+        read_stack_outputs,
+    )
 
     aws = make_clients()
     state, audit, queue = read_stack_outputs(stack, "StateBucketName", "AuditBucketName", "CheckQueueUrl")

@@ -45,7 +45,11 @@ def status(stack: StackOption = "esx-drift") -> None:
 def _read_fleet_status(stack: str) -> FleetStatus:
     from esx_drift.adapters.audit_store import S3Store  # noqa: PLC0415 -- boto3 takes long to load
     from esx_drift.adapters.fleet_file import FleetFile  # noqa: PLC0415 -- boto3 takes long to load
-    from esx_drift.cli.aws import explain_aws_errors, make_clients, read_stack_outputs
+    from esx_drift.cli.aws import (  # noqa: PLC0415 -- boto3 takes long to load
+        explain_aws_errors,
+        make_clients,
+        read_stack_outputs,
+    )
 
     aws = make_clients()
     with explain_aws_errors("Reading the fleet's state"):

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
         Software,
         SoftwareInfo,
     )
-    from esx_drift.domain.stored.types import Json
 
 
 class ComponentOrder:

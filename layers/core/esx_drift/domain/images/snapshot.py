@@ -226,25 +226,22 @@ def _list_numbers(image: Image, group: dict[str, Any]) -> Iterator[tuple[str, st
 
 def _spell_base_images(snapshot: Snapshot) -> Snapshot:
     """Version 1 kept base images as they came: one release of 9.x had two spellings."""
+
+    def spell(parts: Parts) -> Parts:
+        return {**parts, "base_image": spell_base_image(str(parts["base_image"]))}
+
     images: dict[str, Image] = {
         digest: {
-            "main": _spell_base_image_of(image["main"]),
-            "alternatives": {
-                name: _spell_base_image_of(parts) for name, parts in image["alternatives"].items()
-            },
+            "main": spell(image["main"]),
+            "alternatives": {name: spell(parts) for name, parts in image["alternatives"].items()},
         }
         for digest, image in snapshot["images"].items()
     }
-    labels = dict(snapshot["labels"])
-    if "base_image" in labels:
-        labels["base_image"] = {
-            spell_base_image(version): label for version, label in labels["base_image"].items()
-        }
+    named = {
+        spell_base_image(name): label for name, label in snapshot["labels"].get("base_image", {}).items()
+    }
+    labels = {**snapshot["labels"], **({"base_image": named} if named else {})}
     return {**snapshot, "images": images, "labels": labels}
-
-
-def _spell_base_image_of(parts: Parts) -> Parts:
-    return {**parts, "base_image": spell_base_image(str(parts["base_image"]))}
 
 
 UPGRADE_STEPS: dict[int, Callable[[Snapshot], Snapshot]] = {
