@@ -1,8 +1,7 @@
 """The snapshot: a document's canonical form, its seal, and the way from an older form to today's.
 
-Images are known by their digests, and the same image has another digest in another form. Before anything is
-compared, the baseline and every image that is accepted or departed get the digests of today's form: our own
-upgrade is no drift.
+The same image has another digest in another form. Before anything is compared, the baseline and each image
+accepted or departed get the digests of today's form: our own upgrade is no drift.
 """
 
 from collections import defaultdict
@@ -29,9 +28,8 @@ from esx_drift.domain.text.versions import sort_naturally
 CANONICAL_VERSION = 2
 """The version of the canonical form; it stands in every snapshot, and so in its seal.
 
-It rises with whatever makes another snapshot of the same document. ``UPGRADE_STEPS`` then
-gets a step from the form before. 1 kept every wording of a label, and whose it was,
-and base images as they were spelt.
+It rises with whatever makes another snapshot of the same document; ``UPGRADE_STEPS`` then gets a step. Form 1
+kept every wording of a label, and whose it was, and base images as they were spelt.
 """
 
 
@@ -237,16 +235,13 @@ def _spell_base_images(snapshot: Snapshot) -> Snapshot:
         }
         for digest, image in snapshot["images"].items()
     }
-    named = {
-        spell_base_image(name): label for name, label in snapshot["labels"].get("base_image", {}).items()
-    }
+    known = snapshot["labels"].get("base_image", {})
+    named = {spell_base_image(version): label for version, label in known.items()}
     labels = {**snapshot["labels"], **({"base_image": named} if named else {})}
     return {**snapshot, "images": images, "labels": labels}
 
 
-UPGRADE_STEPS: dict[int, Callable[[Snapshot], Snapshot]] = {
-    1: lambda stored: _spell_base_images(_choose_wordings(stored)),
-}
+UPGRADE_STEPS = {1: lambda stored: _spell_base_images(_choose_wordings(stored))}
 """What makes the next form of a snapshot, by the version that it starts from.
 
 A step changes what images and labels say, and leaves the images their keys: these are renewed at the end.
