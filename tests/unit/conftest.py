@@ -9,7 +9,10 @@ from tests.unit.simulated_aws import simulated_aws
 
 SLOW: Final = (
     "adapters/vcenter/",
+    "checking/test_archive",
     "checking/test_canonical_upgrade",
+    "checking/test_cost",
+    "checking/test_coverage",
     "checking/test_endings",
     "checking/test_extraction",
     "checking/test_freshness",
@@ -18,6 +21,7 @@ SLOW: Final = (
     "checking/test_whose",
     "channels/test_slack_webhook",
     "cli/test_accept",
+    "cli/test_app",
     "cli/test_exits",
     "cli/test_fleet.py",
     "cli/test_retire",
@@ -27,6 +31,7 @@ SLOW: Final = (
     "dispatching/",
     "doctoring/",
     "domain/changes/test_leaves",
+    "domain/changes/test_properties",
     "functions/",
     "test_journal",
 )
