@@ -54,12 +54,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     with open_channels(Secrets(secrets_manager), config.webhook_hosts) as channels:
         deliveries = S3Deliveries(s3, config.audit_bucket)
         notifier = Notifier(fleet, channels, deliveries, clock=lambda: datetime.now(UTC))
-        response = inbox.process(event, lambda record: _one(record, notifier))
+        response = inbox.process(event, lambda record: _notify_record(record, notifier))
     count_metric("EventsHandled", len(event["Records"]) - len(response["batchItemFailures"]))
     return response
 
 
-def _one(record: SQSRecord, notifier: Notifier) -> None:
+def _notify_record(record: SQSRecord, notifier: Notifier) -> None:
     """Handle one message; raises what keeps it in the queue."""
     event = parse_event(record.body)
     if event is None:
@@ -78,8 +78,8 @@ def _one(record: SQSRecord, notifier: Notifier) -> None:
         failed={route: error.message for route, error in notified.failed.items()},
     )
     if notified.failed:
-        raise _most_hopeful(notified.failed.values())
+        raise _find_most_hopeful(notified.failed.values())
 
 
-def _most_hopeful(errors: Iterable[EsxDriftError]) -> EsxDriftError:
+def _find_most_hopeful(errors: Iterable[EsxDriftError]) -> EsxDriftError:
     return min(errors, key=lambda error: not isinstance(error, TransientError))

@@ -34,8 +34,8 @@ REPORT = f"GET *{CLUSTER}/installed-images"
 
 @pytest.fixture(scope="module")
 def tap(rig: Rig) -> Tap:
-    """Hears the module's stack."""
-    give_up_after(rig, "CheckQueue", tries=10, seconds=3)
+    """Hears the module's stack. What failed comes back after longer than a check takes on a busy machine."""
+    give_up_after(rig, "CheckQueue", tries=10, seconds=10)
     return tapped(rig.stack)
 
 

@@ -72,8 +72,10 @@ def with_put(place: tuple[Any, ...], value: object) -> Any:  # noqa: ANN401 -- a
     st.sampled_from(PLACES),
     JSON | TIMES | st.sampled_from([[{"key": "a", "value": {}}], ["a", "a"], 10**4_000]),
 )
-def test_the_gate_never_accepts_what_the_authority_refuses(place: tuple[Any, ...], value: object) -> None:
-    """Both gates may be stricter, which costs time, but never more lenient."""
+def test_the_quick_validators_never_accept_what_the_reference_refuses(
+    place: tuple[Any, ...], value: object
+) -> None:
+    """Both may be stricter, which costs time, but never more lenient."""
     document = with_put(place, value)
     accepted = fast_validator(SCHEMA).is_valid(document)
     if accepted:

@@ -33,11 +33,11 @@ class SecretFields:
 
     secret: str
     values: Mapping[str, object] = field(repr=False)
-    known: set[str] = field(default_factory=set)
+    read_fields: set[str] = field(default_factory=set)
 
     def text(self, name: str) -> str:
         """A text that must be there."""
-        value = self._optional(name)
+        value = self._read_optional(name)
         if value is None:
             self._refuse(name, "expected a text that is not empty, got none")
         return value
@@ -51,7 +51,7 @@ class SecretFields:
 
     def port(self, name: str, default: int) -> int:
         """A TCP port."""
-        self.known.add(name)
+        self.read_fields.add(name)
         value = self.values.get(name)
         number = int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,5}", value) else value
         number = int(number) if isinstance(number, float) and number.is_integer() else number
@@ -63,7 +63,7 @@ class SecretFields:
 
     def flag(self, name: str, *, default: bool) -> bool:
         """True or false."""
-        self.known.add(name)
+        self.read_fields.add(name)
         value = self.values.get(name)
         if isinstance(value, str):
             value = {"true": True, "false": False}.get(value, value)
@@ -74,7 +74,7 @@ class SecretFields:
 
     def ca_bundle(self, name: str) -> str | None:
         """Certificates as PEM text, proven to be readable."""
-        value = self._optional(name)
+        value = self._read_optional(name)
         if value is None:
             return None
         try:
@@ -90,7 +90,7 @@ class SecretFields:
 
     def proxy(self, name: str) -> str | None:
         """The URL of an HTTP proxy."""
-        value = self._optional(name)
+        value = self._read_optional(name)
         if value is not None and not _is_url(value, {"http", "https"}):
             self._refuse(name, "expected http://host:port of a proxy")
         return value
@@ -104,12 +104,12 @@ class SecretFields:
 
     def refuse_others(self) -> None:
         """Refuse every field that was not asked for: a misspelt one would be left out in silence."""
-        others = sorted(set(self.values) - self.known)
+        others = sorted(set(self.values) - self.read_fields)
         if others:
-            self._refuse(others[0], f"expected none but {', '.join(sorted(self.known))}")
+            self._refuse(others[0], f"expected none but {', '.join(sorted(self.read_fields))}")
 
-    def _optional(self, name: str) -> str | None:
-        self.known.add(name)
+    def _read_optional(self, name: str) -> str | None:
+        self.read_fields.add(name)
         value = self.values.get(name)
         if value is not None and not (isinstance(value, str) and value.strip()):
             self._refuse(name, "expected a text that is not empty")

@@ -228,13 +228,13 @@ class SlackChannel:
 
     def find_address(self, secret: str) -> ChannelAddress:
         """Where the messages of a secret go; raises ``WebhookRefused`` for a host that is not allowed."""
-        found = self._read_secret(secret)
-        url = parse_url(found.url)
+        stored = self._read_secret(secret)
+        url = parse_url(stored.url)
         if url.host is None or url.host not in self._allowed_hosts:
             raise WebhookRefused(
                 "the secret's url is on a host that is not in WebhookHosts", {FIX_FACT: FIX_HOST}
             )
-        return ChannelAddress(url.host, url.port or HTTPS_PORT, found.ca_bundle)
+        return ChannelAddress(url.host, url.port or HTTPS_PORT, stored.ca_bundle)
 
     def _connect(self, name: str) -> tuple[str, requests.Session]:
         secret = self._read_secret(name)

@@ -89,12 +89,12 @@ class DecisionRecorder:
         """Whether the vCenter's list no longer has the cluster among those to be watched."""
         cluster, striking = writing.request["cluster"], writing.for_vcenter()
         journal = Journal(self.runtime.store, self.runtime.topic, self.vcenter.name)
-        known = journal.read_state()["clusters"] or {}
-        if cluster not in known:
+        clusters = journal.read_state()["clusters"] or {}
+        if cluster not in clusters:
             raise RequestRefused(f"{self.vcenter.name} never listed a cluster {cluster!r}")
-        if known[cluster]["retired_at"] and journal.find_answer(striking.request["request_id"]) is None:
+        if clusters[cluster]["retired_at"] and journal.find_answer(striking.request["request_id"]) is None:
             return True
-        left_out = find_excluding_pattern(self.vcenter, cluster, known[cluster]["name"]) is not None
+        left_out = find_excluding_pattern(self.vcenter, cluster, clusters[cluster]["name"]) is not None
 
         def apply(position: Position, now: datetime) -> DecisionEffect:
             if is_listed(position.after, cluster) and not left_out:

@@ -87,8 +87,8 @@ def examine_vcenters(
         seconds=min(MAX_EXTRACTION_WAIT_SECONDS, remaining_ms / 1000 - RESERVE_SECONDS)
     )
     bounds = TimeBounds(ends_at, lambda: (ends - time.monotonic()) * 1000)
-    lines, fleet = _fleet(config)
-    asked = _asked(fleet, request)
+    lines, fleet = _read_fleet(config)
+    asked = _list_asked_vcenters(fleet, request)
     drill = build_drill_event(asked[0].name, run_id, _now()) if request.get("send") and asked else None
     lines += AwsDoctor(config, s3, sqs, sns, drill).examine()
     secrets_manager()  # made here, since boto3 can't make clients in several threads at a time
@@ -117,7 +117,7 @@ def _request(event: Mapping[str, object]) -> DoctorRequest:
     return cast("DoctorRequest", event["doctor"])
 
 
-def _fleet(config: CheckConfig) -> tuple[list[StepResult], Fleet | None]:
+def _read_fleet(config: CheckConfig) -> tuple[list[StepResult], Fleet | None]:
     exam = Examination("AWS", ("fleet file",))
     try:
         fleet, _ = FleetFile(s3, config.state_bucket).read()
@@ -128,15 +128,15 @@ def _fleet(config: CheckConfig) -> tuple[list[StepResult], Fleet | None]:
     return exam.lines, fleet
 
 
-def _asked(fleet: Fleet | None, request: DoctorRequest) -> list[VCenterSettings]:
+def _list_asked_vcenters(fleet: Fleet | None, request: DoctorRequest) -> list[VCenterSettings]:
     if fleet is None:
         return []
-    known = {vcenter.name: vcenter for vcenter in fleet.vcenters}
-    names = request.get("vcenters") or ([request["reset"]] if "reset" in request else [*known])
+    vcenters = {vcenter.name: vcenter for vcenter in fleet.vcenters}
+    names = request.get("vcenters") or ([request["reset"]] if "reset" in request else [*vcenters])
     for name in (*names, *([request["reset"]] if "reset" in request else [])):
-        if name not in known:
+        if name not in vcenters:
             raise RequestRefused(f"the fleet file has no vCenter called {name!r}")
-    return [known[name] for name in names]
+    return [vcenters[name] for name in names]
 
 
 def _doctor(

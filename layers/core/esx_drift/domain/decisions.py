@@ -121,8 +121,8 @@ def refuse_to_retire(after: LogState, cluster: str) -> DecisionEffect:
 
 def strike_off_cluster(after: LogState, cluster: str, decision: Decision, now: datetime) -> DecisionEffect:
     """Strike a cluster that is known off its vCenter's list of those to be dispatched."""
-    known = after["clusters"] or {}
-    clusters = {**known, cluster: _retire_entry(known[cluster], now)}
+    before = after["clusters"] or {}
+    clusters = {**before, cluster: _retire_entry(before[cluster], now)}
     transitions = [
         _close_finding(finding, "retired", decision)
         if finding["subject"] == cluster

@@ -81,7 +81,7 @@ def build_publishable_events(
 
 def fit_event(event: Event) -> Event:
     """Fit an event into one Publish: its lists are cut to the greatest length at which it fits."""
-    if _fits(event):
+    if _is_small_enough(event):
         return event
     for detailed in (True, False):
         shortened = _find_longest_that_fits(event, detailed=detailed)
@@ -90,7 +90,7 @@ def fit_event(event: Event) -> Event:
     return _cut_event(event, 0, detailed=False)
 
 
-def _fits(event: Event) -> bool:
+def _is_small_enough(event: Event) -> bool:
     return build_publication(event).size_bytes < MAX_PUBLISH_BYTES
 
 
@@ -100,7 +100,7 @@ def _find_longest_that_fits(event: Event, *, detailed: bool) -> Event | None:
     while low <= high:
         middle = (low + high) // 2
         shortened = _cut_event(event, middle, detailed=detailed)
-        if _fits(shortened):
+        if _is_small_enough(shortened):
             best, low = shortened, middle + 1
         else:
             high = middle - 1

@@ -126,7 +126,7 @@ def find_unreviewed(
         accepted: What was last accepted, by host.
         names: The names of hosts by id.
     """
-    differing = [host for host in hosts if host in accepted and _differs(snapshot, host, accepted[host])]
+    differing = [host for host in hosts if host in accepted and _is_different(snapshot, host, accepted[host])]
     if differing:
         differing = sort_naturally(differing)
         joined = join_names(list_host_names(differing, names), MAX_NAMED_HOSTS)
@@ -134,7 +134,7 @@ def find_unreviewed(
         yield build_condition("drift-unreviewed", summary, hosts=tuple(differing))
 
 
-def _differs(snapshot: Snapshot, host: str, accepted: Accepted) -> bool:
+def _is_different(snapshot: Snapshot, host: str, accepted: Accepted) -> bool:
     """Whether a host runs another image. An orphaned VIB has a finding of its own."""
     return accepted["image"] is not None and snapshot["hosts"][host]["image"] != accepted["image"]
 

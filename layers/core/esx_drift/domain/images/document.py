@@ -212,8 +212,8 @@ def quote_first(texts: list[str]) -> str:
 
 
 def _group_by_level(notifications: "Notifications | None") -> "list[tuple[str, list[Notification]]]":
-    known = notifications or {}
-    levels = ("error", known.get("errors")), ("warning", known.get("warnings")), ("info", known.get("info"))
+    lists = notifications or {}
+    levels = ("error", lists.get("errors")), ("warning", lists.get("warnings")), ("info", lists.get("info"))
     return [(level, listed or []) for level, listed in levels]
 
 

@@ -69,15 +69,15 @@ def _rank(digest: str, group: _HostCollector, digests: AbstractSet[str]) -> tupl
     return len(group.hosts), offers, make_natural_key(str(group.image["main"]["base_image"])), digest
 
 
-def describe_difference(one: Image, other: Image) -> str:
+def describe_difference(first: Image, other: Image) -> str:
     """Describe in what two images differ: ``component Intel-i40en`` if it is one part, else ``3 parts``."""
-    parts = list_differing_parts(one, other)
+    parts = list_differing_parts(first, other)
     return format_part(parts[0]) if len(parts) == 1 else format_count(len(parts), "part")
 
 
-def list_differing_parts(one: Image, other: Image) -> list[str]:
+def list_differing_parts(first: Image, other: Image) -> list[str]:
     """List the parts in which two images differ, without the alternatives that they offer to others."""
-    left = one["main"]
+    left = first["main"]
     right = other["main"]
     return sort_naturally(part for part in left.keys() | right.keys() if left.get(part) != right.get(part))
 

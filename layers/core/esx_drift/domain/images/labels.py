@@ -105,21 +105,21 @@ class LabelTable:
 
     def _add_components(self, components: "Mapping[str, Component]") -> None:
         """Add the longest list of all: what is as in the image before is seen first, and without a call."""
-        known = self.labels["component"]
+        labels = self.labels["component"]
         for name, component in components.items():
             try:
-                if known[name][component["version"]] == component["details"]:  # type: ignore[index] # null is no key
+                if labels[name][component["version"]] == component["details"]:  # type: ignore[index] # null is no key
                     continue
             except KeyError:
                 pass
-            self._add_component(known, name, component)
+            self._add_component(labels, name, component)
 
-    def _add_component(self, known: Labels, name: str, component: "Component") -> None:
+    def _add_component(self, labels: Labels, name: str, component: "Component") -> None:
         version, details = component.get("version") or "", component.get("details")
         if not details:
             return
-        if version not in known.get(name, ()) and None not in details.values() and details.keys() <= _TEXTS:
-            known.setdefault(name, {})[version] = cast("Json", details)
+        if version not in labels.get(name, ()) and None not in details.values() and details.keys() <= _TEXTS:
+            labels.setdefault(name, {})[version] = cast("Json", details)
         else:
             self._add_details("component", name, version, details)
 
@@ -152,12 +152,12 @@ def _find_wordings(info: "SoftwareInfo", element: str, name: str, version: str) 
         return
     for software in (info, *inside.values()):
         fields = cast("Mapping[str, Mapping[str, object] | None]", software)
-        known = (
+        held = (
             fields.get(element)
             if element in SINGLE_ELEMENTS
             else (fields.get(_FIELDS[element]) or {}).get(name)
         )
-        part = cast("Mapping[str, Json] | None", known)
+        part = cast("Mapping[str, Json] | None", held)
         label = None if part is None else build_label(element, part.get("details"))
         if part is not None and label is not None and _format_version(element, part) == version:
             yield label
@@ -192,23 +192,23 @@ def build_label(element: str, details: object) -> Json:
         return None
     label = cast("dict[str, Json]", details)
     if None in label.values() or not label.keys() <= _TEXTS:
-        label = cast("dict[str, Json]", _without_null(label))
+        label = cast("dict[str, Json]", _drop_null(label))
     if element == "solution":
-        return {**label, "components": _in_order(cast("list[Json]", label["components"]))}
+        return {**label, "components": _sort_components(cast("list[Json]", label["components"]))}
     if element == "base_image":
         return {**label, "release_date": format_time(parse_time(str(label["release_date"])))}
     return label
 
 
-def _without_null(value: Json) -> Json:
+def _drop_null(value: Json) -> Json:
     if isinstance(value, dict):
-        return {name: _without_null(inner) for name, inner in value.items() if inner is not None}
+        return {name: _drop_null(inner) for name, inner in value.items() if inner is not None}
     if isinstance(value, list):
-        return [_without_null(inner) for inner in value]
+        return [_drop_null(inner) for inner in value]
     return value
 
 
-def _in_order(components: list[Json]) -> list[Json]:
+def _sort_components(components: list[Json]) -> list[Json]:
     """Sort a solution's components by their names; by all they say if one is there twice."""
     named = {cast("dict[str, str]", component)["component"]: component for component in components}
     if len(named) < len(components):
