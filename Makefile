@@ -41,13 +41,13 @@ unit: .venv/.done ## Run the quick tests: no build, no local AWS, under a minute
 	@HYPOTHESIS_PROFILE=quick $(BIN)/pytest tests/unit tests/simulator tests/test_readme.py -m "not slow" \
 		--quiet --numprocesses 2 --dist loadfile
 
-ifdef T
-test: .venv/.done .tools/aws/.done .tools/runtime/.done build ## Run every test, or make test T=PATH.
-	@$(BIN)/pytest $(T)
-else
-test: .venv/.done .tools/aws/.done .tools/runtime/.done build
-	@$(BIN)/pytest --cov --numprocesses 2 --dist loadfile
+# What needs neither the build nor the local AWS.
+IN_ONE_PROCESS := tests/unit% tests/simulator% tests/test_readme.py%
+ifneq ($(filter-out $(IN_ONE_PROCESS),$(or $(T),tests)),)
+test: .tools/aws/.done .tools/runtime/.done build
 endif
+test: .venv/.done ## Run every test, or those of a path with what they need: make test T=PATH.
+	@$(BIN)/pytest $(or $(T),--cov --numprocesses 2 --dist loadfile)
 
 check: lint unit ## Lint, and run the quick tests.
 

@@ -54,11 +54,14 @@ def send(rig: Rig, queue: str, *bodies: object) -> None:
     )
 
 
-def give_up_after(rig: Rig, queue: str, tries: int, seconds: int) -> None:
-    """Let a queue hand out a failed message again after so many seconds, and so many times in all."""
+def give_up_after(rig: Rig, queue: str, tries: int, seconds: int | None = None) -> None:
+    """Let a queue hand out a message so many times in all, and again after so many seconds if any are given.
+
+    What takes longer than these seconds, as a cold start may, is handed out while it is still in work.
+    """
     sqs, url = rig.stack.aws.sqs, rig.stack.resources[queue]
     shown = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])
     policy = json.loads(shown["Attributes"]["RedrivePolicy"]) | {"maxReceiveCount": tries}
-    sqs.set_queue_attributes(
-        QueueUrl=url, Attributes={"VisibilityTimeout": str(seconds), "RedrivePolicy": json.dumps(policy)}
-    )
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": json.dumps(policy)})
+    if seconds is not None:
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": str(seconds)})

@@ -28,6 +28,10 @@ AT_A_TERMINAL = (
 )
 BOUND_SECONDS = 180
 BETWEEN_LOOKS_SECONDS = 0.1
+INSISTS_AFTER_SECONDS = 5
+"""Long enough for a busy machine to answer: a Ctrl-C that it did not need would kill it while it ends."""
+
+STOPPED = "Stopped."
 CTRL_C, CTRL_D = "\x03", "\x04"
 SLOW_SECONDS = 8
 EXTRACT = "POST */installed-images"
@@ -38,8 +42,8 @@ ENDING = "Ending what is in flight"
 class Step:
     """Keys to type as soon as something is so, by what stands on the terminal.
 
-    ``insists``: they are typed until it ends. A signal between a prompt and the read after it is lost on that
-    read, in CPython: whoever sees nothing happen presses Ctrl-C again.
+    ``insists``: they are typed again while nothing comes of it. A signal between a prompt and the read after
+    it is lost on that read, in CPython: whoever sees nothing happen presses Ctrl-C again.
     """
 
     when: Callable[[str], bool]
@@ -91,7 +95,7 @@ def _tried(real: Real, ca: Path | None, *steps: Step, **given: str) -> tuple[int
 
 
 def _typed(terminal: int, steps: list[Step]) -> str:
-    seen, until, insisted = "", monotonic() + BOUND_SECONDS, ""
+    seen, until, insisted, typed_at = "", monotonic() + BOUND_SECONDS, "", 0.0
     while monotonic() < until:
         ready, _, _ = select.select([terminal], [], [], BETWEEN_LOOKS_SECONDS)
         if ready:
@@ -102,9 +106,10 @@ def _typed(terminal: int, steps: list[Step]) -> str:
             seen += part.decode(errors="replace")
         if steps and steps[0].when(seen):
             step = steps.pop(0)
-            insisted = step.keys if step.insists else ""
+            insisted, typed_at = step.keys if step.insists else "", monotonic()
             os.write(terminal, step.keys.encode())
-        elif not ready:
+        elif insisted and STOPPED not in seen and monotonic() - typed_at > INSISTS_AFTER_SECONDS:
+            typed_at = monotonic()
             os.write(terminal, insisted.encode())
     raise AssertionError(f"it does not end: {seen}")
 

@@ -7,11 +7,12 @@ from esx_drift.cli.comparison import compare_documents, read_both
 from esx_drift.cli.diff import print_comparison
 from esx_drift.cli.diff_moves import render_names, shorten_release
 from esx_drift.cli.diff_sentence import render_sentence
-from hypothesis import given, settings
+from hypothesis import given
 
 from tests.unit.domain.changes.clusters import ClusterModel, HostModel, Wire, document_of
 from tests.unit.domain.changes.sample import component, software
 from tests.unit.domain.changes.strategies import pairs
+from tests.unit.examples import try_examples
 
 if TYPE_CHECKING:
     from esx_drift.domain.images.document import Document
@@ -209,7 +210,7 @@ def test_what_only_the_newer_document_shows_could_not_be_compared() -> None:
 CRITICAL = ("orphaned vib", "downgraded", "went back")
 
 
-@settings(max_examples=150, deadline=None)
+@try_examples(150)
 @given(pairs())
 def test_whatever_is_critical_is_in_the_sentence(pair: tuple[ClusterModel, ClusterModel]) -> None:
     """For any two documents, whatever their hosts and parts are called; and it is one line."""

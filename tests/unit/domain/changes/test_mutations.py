@@ -4,12 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.domain.changes.clusters import ClusterModel, HostModel, Wire, changes_between
 from tests.unit.domain.changes.sample import alternative, component, software
 from tests.unit.domain.changes.strategies import HOSTILE
+from tests.unit.examples import try_examples
 
 type Mutation = Callable[[Wire], None]
 
@@ -210,7 +211,7 @@ def test_one_mutation_is_one_change(name: str) -> None:
     assert (change["detail"] is None) == (change["from"] != change["to"])
 
 
-@settings(max_examples=60, deadline=None)
+@try_examples(60)
 @given(st.lists(st.sampled_from(sorted(TABLE)), min_size=1, max_size=6, unique=True))
 def test_several_mutations_are_just_these_changes(names: list[str]) -> None:
     """Nothing is lost or invented when mutations of different parts come together."""

@@ -13,7 +13,7 @@ from esx_drift.domain.images.report import build_inventory
 from esx_drift.domain.images.snapshot import build_snapshot, compute_seal
 from esx_drift.domain.stored.identifiers import encode_canonical_json
 from esx_drift.domain.stored.types import Change, Snapshot
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.domain.changes.clusters import (
@@ -27,8 +27,9 @@ from tests.unit.domain.changes.clusters import (
 from tests.unit.domain.changes.oracle import Oracle
 from tests.unit.domain.changes.sample import notification
 from tests.unit.domain.changes.strategies import clusters, looks, pairs
+from tests.unit.examples import try_examples
 
-FEW = settings(max_examples=150, deadline=None)
+FEW = try_examples(150)
 MIRRORED: dict[str, str] = {
     "added": "removed",
     "removed": "added",

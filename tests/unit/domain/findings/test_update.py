@@ -19,6 +19,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from tests.unit.examples import try_examples
+
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 CONFIRM_SECONDS = 600
 KINDS: dict[FindingKind, Family] = {
@@ -242,5 +244,5 @@ class Ledger(RuleBasedStateMachine):
             assert set(names) - ended == set(self.settled.findings)
 
 
-Ledger.TestCase.settings = settings(max_examples=150, stateful_step_count=20, deadline=None)
+Ledger.TestCase.settings = settings(try_examples(150), stateful_step_count=20)
 TestLedger = Ledger.TestCase

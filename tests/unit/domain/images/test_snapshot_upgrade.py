@@ -17,7 +17,7 @@ from esx_drift.domain.images.snapshot import (
 from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.records import build_empty_state
 from esx_drift.domain.stored.types import Image, LogState, Snapshot, StoredObject
-from hypothesis import given, settings
+from hypothesis import given
 
 from tests.unit.domain.changes.clusters import (
     ClusterModel,
@@ -29,8 +29,9 @@ from tests.unit.domain.changes.clusters import (
 )
 from tests.unit.domain.changes.sample import software
 from tests.unit.domain.changes.strategies import clusters, pairs
+from tests.unit.examples import try_examples
 
-FEW = settings(max_examples=60, deadline=None)
+FEW = try_examples(60)
 PART = "component:Intel-i40en"
 
 
