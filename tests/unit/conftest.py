@@ -31,7 +31,6 @@ SLOW: Final = (
     "dispatching/",
     "doctoring/",
     "domain/changes/test_leaves",
-    "domain/changes/test_properties",
     "functions/",
     "test_journal",
 )
