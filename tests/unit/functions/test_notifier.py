@@ -24,7 +24,12 @@ def test_a_message_delivered_again_is_not_posted_again(deployed: Deployed) -> No
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"), [("no_service", "webhook-refused"), ("server_error", "webhook-unavailable")]
+    ("answer", "reason"),
+    [
+        ("no_service", "webhook-refused"),
+        ("server_error", "webhook-unavailable"),
+        ("rate_limited", "webhook-throttled"),
+    ],
 )
 def test_what_slack_refuses_stays_in_the_queue(
     deployed: Deployed,

@@ -1,3 +1,5 @@
+from esx_drift.channels import CHANNELS
+
 from tests.unit.template.application import listed, resources, statements
 
 ALLOWED = [(name, statement) for name, statement in statements() if statement["Effect"] == "Allow"]
@@ -43,7 +45,8 @@ def test_secrets_are_read_by_who_needs_them() -> None:
         if "secretsmanager:GetSecretValue" in listed(statement["Action"])
         for resource in listed(statement["Resource"])
     }
-    assert found == {("LookingPolicy", "esx-drift/vcenter/*"), ("NotifierRole", "esx-drift/slack/*")}
+    channels = {("NotifierRole", f"esx-drift/{channel}/*") for channel in CHANNELS}
+    assert found == {("LookingPolicy", "esx-drift/vcenter/*"), *channels}
 
 
 def test_only_whoever_looks_publishes() -> None:

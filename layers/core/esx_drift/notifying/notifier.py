@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import cast
 
 from esx_drift.contracts import require_valid
+from esx_drift.domain.events import MessageContent
 from esx_drift.domain.fleet.fleet import Fleet, Route, select_routes
 from esx_drift.domain.stored.types import Event
 from esx_drift.errors import ContractViolation, EsxDriftError
@@ -55,21 +56,22 @@ class Notifier:
         It is written down after it was posted: a crash in between repeats a message, and none is lost.
         """
         result = NotifyResult()
+        content = build_content(event)
         for route in self._select_routes(event):
             try:
-                self._deliver(route, event, result)
+                self._deliver(route, event["id"], content, result)
             except EsxDriftError as error:
                 # One dead webhook must not keep the other routes from hearing: the handler decides on all.
                 result.failed[route.name] = error
         return result
 
-    def _deliver(self, route: Route, event: Event, result: NotifyResult) -> None:
-        if self.deliveries.delivered(event["id"], route.name):
+    def _deliver(self, route: Route, event_id: str, content: MessageContent, result: NotifyResult) -> None:
+        if self.deliveries.delivered(event_id, route.name):
             result.repeated.append(route.name)
             return
-        self.channels[route.channel].post(route.secret, build_content(event))
+        self.channels[route.channel].post(route.secret, content)
         result.posted.append(route.name)
-        self.deliveries.record(event["id"], route.name, self.clock())
+        self.deliveries.record(event_id, route.name, self.clock())
 
     def _select_routes(self, event: Event) -> tuple[Route, ...]:
         data = event["data"]
