@@ -14,8 +14,8 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from esx_drift.adapters.audit_store import S3Deliveries
 from esx_drift.adapters.aws_clients import s3, secrets_manager, sqs
-from esx_drift.adapters.deliveries import S3Deliveries
 from esx_drift.adapters.fleet_file import FleetFile
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.channels import open_channels

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import boto3
 import pytest
 from esx_drift.adapters.secrets import Secrets, VCenterSecret
-from esx_drift.channels.slack import SlackSecret, read_slack_secret
+from esx_drift.channels.slack import SLACK
+from esx_drift.channels.webhook import WebhookSecret, read_webhook_secret
 from esx_drift.errors import SecretInvalid
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -140,14 +141,14 @@ def test_nothing_secret_is_in_a_repr() -> None:
     assert "vc01.corp.example" in shown
     assert PASSWORD not in shown
     assert "never-told" not in shown
-    assert "never-told" not in repr(SlackSecret(WEBHOOK, None))
+    assert "never-told" not in repr(WebhookSecret(WEBHOOK, None))
 
 
 def test_a_webhook_is_read_by_its_routes_name() -> None:
     """With or without a certificate authority of its own."""
-    assert read_slack_secret(
-        _with("esx-drift/slack/ops", json.dumps({"url": WEBHOOK})), "ops"
-    ) == SlackSecret(WEBHOOK, None)
+    assert read_webhook_secret(
+        _with("esx-drift/slack/ops", json.dumps({"url": WEBHOOK})), SLACK, "ops"
+    ) == WebhookSecret(WEBHOOK, None)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ def test_a_webhook_that_is_not_https_is_refused_without_being_told(url: str | No
     """The address is the secret."""
     secrets = _with("esx-drift/slack/ops", json.dumps({"url": url}))
     with pytest.raises(SecretInvalid, match="esx-drift/slack/ops, field url: expected") as refused:
-        read_slack_secret(secrets, "ops")
+        read_webhook_secret(secrets, SLACK, "ops")
     assert "never-told" not in _told(refused.value)
 
 

@@ -2,7 +2,8 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 from esx_drift.adapters.secrets import NEEDS_A_PERSON, Secrets
-from esx_drift.channels.slack import read_slack_secret
+from esx_drift.channels.slack import SLACK
+from esx_drift.channels.webhook import read_webhook_secret
 from esx_drift.errors import SecretInvalid, SecretUnavailable
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -30,7 +31,7 @@ def test_an_endpoint_that_does_not_answer_passes(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     client = boto3.client("secretsmanager", endpoint_url="http://127.0.0.1:1")
     with pytest.raises(SecretUnavailable, match="esx-drift/slack/ops"):
-        read_slack_secret(Secrets(lambda: client), "ops")
+        read_webhook_secret(Secrets(lambda: client), SLACK, "ops")
 
 
 def test_a_secret_that_is_missing_is_told_with_its_whole_name() -> None:

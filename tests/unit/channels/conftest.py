@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from esx_drift.channels.slack import SlackChannel, SlackSecret
+from esx_drift.channels.slack import SLACK
+from esx_drift.channels.webhook import WebhookChannel, WebhookSecret
 
 from tests.simulator.certificates import Authority
 from tests.simulator.slack import SlackReceiver
@@ -12,7 +13,7 @@ HOSTS = ("127.0.0.1",)
 
 
 @pytest.fixture
-def webhook(slack: SlackReceiver, slack_authority: Authority) -> Iterator[SlackChannel]:
+def webhook(slack: SlackReceiver, slack_authority: Authority) -> Iterator[WebhookChannel]:
     """The adapter; whatever secret is asked for is this Slack's."""
-    with SlackChannel(lambda _: SlackSecret(slack.webhook, slack_authority.pem), HOSTS) as adapter:
+    with WebhookChannel(SLACK, lambda _: WebhookSecret(slack.webhook, slack_authority.pem), HOSTS) as adapter:
         yield adapter

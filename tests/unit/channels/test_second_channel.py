@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
-from esx_drift.adapters.deliveries import S3Deliveries
+from esx_drift.adapters.audit_store import S3Deliveries
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.channels import CHANNELS, open_channels
 from esx_drift.doctoring.doctor import RouteDoctor

@@ -4,7 +4,8 @@ import traceback
 from collections.abc import Callable, Iterator
 
 import pytest
-from esx_drift.channels.slack import SlackChannel, SlackSecret
+from esx_drift.channels.slack import SLACK
+from esx_drift.channels.webhook import WebhookChannel, WebhookSecret
 from esx_drift.errors import (
     EsxDriftError,
     SecretInvalid,
@@ -47,8 +48,8 @@ def answering() -> Answering:
 def post(answering: Answering, slack_tls: Tls, slack_authority: Authority) -> Iterator[Callable[[], None]]:
     """Posts one message to the webhook that answers what the test says."""
     with HttpServer(answering, tls=slack_tls) as server:
-        secret = SlackSecret(f"{server.url}{PATH}", slack_authority.pem)
-        with SlackChannel(lambda _: secret, HOSTS) as webhook:
+        secret = WebhookSecret(f"{server.url}{PATH}", slack_authority.pem)
+        with WebhookChannel(SLACK, lambda _: secret, HOSTS) as webhook:
             yield lambda: webhook.post_payload("ops", MESSAGE)
 
 
@@ -86,7 +87,7 @@ def test_200_without_ok_is_no_success(answering: Answering, post: Callable[[], N
     assert isinstance(_raised(post), WebhookRefused)
 
 
-def test_a_message_arrives_as_it_was_given(webhook: SlackChannel, slack: SlackReceiver) -> None:
+def test_a_message_arrives_as_it_was_given(webhook: WebhookChannel, slack: SlackReceiver) -> None:
     """Byte for byte the same JSON value."""
     webhook.post_payload("ops", MESSAGE)
     assert slack.accepted == [MESSAGE]
@@ -95,7 +96,7 @@ def test_a_message_arrives_as_it_was_given(webhook: SlackChannel, slack: SlackRe
 @pytest.mark.parametrize(
     "reason", ["action_prohibited", "invalid_token", "channel_not_found", "no_service", "channel_is_archived"]
 )
-def test_slacks_reason_is_told(webhook: SlackChannel, slack: SlackReceiver, reason: str) -> None:
+def test_slacks_reason_is_told(webhook: WebhookChannel, slack: SlackReceiver, reason: str) -> None:
     """Whoever has to act reads Slack's own word."""
     slack.refuse(reason)
     with pytest.raises(WebhookRefused, match=reason):
@@ -109,7 +110,7 @@ def test_what_is_no_reason_is_not_repeated(answering: Answering, post: Callable[
 
 
 @pytest.mark.parametrize("failure", ["rate_limited", "server_error"])
-def test_a_short_fault_is_waited_for(webhook: SlackChannel, slack: SlackReceiver, failure: str) -> None:
+def test_a_short_fault_is_waited_for(webhook: WebhookChannel, slack: SlackReceiver, failure: str) -> None:
     """One refusal for the moment costs no message."""
     slack.refuse(failure, times=1, retry_after_seconds=0)
     webhook.post_payload("ops", MESSAGE)
@@ -150,7 +151,7 @@ def test_a_redirect_is_not_followed(
 def test_only_an_allowed_host_is_posted_to(url: str) -> None:
     """By https, and as the library that connects reads the address; the address is not told."""
     with (
-        SlackChannel(lambda _: SlackSecret(url, None), HOSTS) as webhook,
+        WebhookChannel(SLACK, lambda _: WebhookSecret(url, None), HOSTS) as webhook,
         pytest.raises(SecretInvalid) as caught,
     ):
         webhook.post_payload("ops", MESSAGE)
@@ -161,7 +162,7 @@ def test_only_an_allowed_host_is_posted_to(url: str) -> None:
 def test_a_certificate_that_is_not_trusted_ends_it(slack: SlackReceiver) -> None:
     """Without its CA in the secret nothing is sent, and the sentence says what to do."""
     with (
-        SlackChannel(lambda _: SlackSecret(slack.webhook, None), HOSTS) as webhook,
+        WebhookChannel(SLACK, lambda _: WebhookSecret(slack.webhook, None), HOSTS) as webhook,
         pytest.raises(WebhookUnavailable, match="ca_bundle"),
     ):
         webhook.post_payload("ops", MESSAGE)
@@ -169,7 +170,7 @@ def test_a_certificate_that_is_not_trusted_ends_it(slack: SlackReceiver) -> None
 
 
 def test_this_machines_settings_change_nothing(
-    webhook: SlackChannel, slack: SlackReceiver, monkeypatch: pytest.MonkeyPatch
+    webhook: WebhookChannel, slack: SlackReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither its proxies nor its CA bundles."""
     for name in ("HTTPS_PROXY", "ALL_PROXY"):
@@ -190,14 +191,14 @@ def test_the_address_is_in_no_error_and_no_log(
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         urls = [slack.webhook] * 3 + [f"https://127.0.0.1:{deaf.getsockname()[1]}{PATH}"]
-        errors = [_shown(SlackSecret(url, slack_authority.pem)) for url in urls]
+        errors = [_shown(WebhookSecret(url, slack_authority.pem)) for url in urls]
     assert all(errors)
     assert PATH not in "".join((*errors, caplog.text))
 
 
-def _shown(secret: SlackSecret) -> str:
+def _shown(secret: WebhookSecret) -> str:
     try:
-        with SlackChannel(lambda _: secret, HOSTS) as webhook:
+        with WebhookChannel(SLACK, lambda _: secret, HOSTS) as webhook:
             webhook.post_payload("ops", MESSAGE)
     except EsxDriftError as error:
         return "".join(traceback.format_exception(error))
@@ -226,7 +227,7 @@ def test_slowness_has_an_end(
     answering: Answering, post: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An answer that takes longer than READ_SECONDS is none."""
-    monkeypatch.setattr("esx_drift.channels.slack.WEBHOOK_READ_SECONDS", 0.05)
+    monkeypatch.setattr("esx_drift.channels.webhook.WEBHOOK_READ_SECONDS", 0.05)
     answering.reply = Reply(200, b"ok", delivery=Delivery(wait_seconds=5))
     error = _raised(post)
     assert isinstance(error, WebhookUnavailable)

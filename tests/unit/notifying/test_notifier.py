@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, cast
 
 import boto3
 import pytest
-from esx_drift.adapters.deliveries import S3Deliveries
-from esx_drift.channels.slack import SlackChannel, render_message
+from esx_drift.adapters.audit_store import S3Deliveries
+from esx_drift.channels.slack import render_message
+from esx_drift.channels.webhook import WebhookChannel
 from esx_drift.domain.fleet.fleet import Fleet, build_fleet
 from esx_drift.domain.stored.identifiers import make_delivery_key
 from esx_drift.domain.stored.types import Event
@@ -44,12 +45,12 @@ def _routed(*routes: dict[str, object]) -> Fleet:
     return build_fleet(cast("FleetDocument", fleet(routes=list(routes))))
 
 
-def _notifier(routes: Fleet, webhook: SlackChannel, deliveries: S3Deliveries) -> Notifier:
+def _notifier(routes: Fleet, webhook: WebhookChannel, deliveries: S3Deliveries) -> Notifier:
     return Notifier(routes, {"slack": webhook}, deliveries, lambda: NOW)
 
 
 def test_each_route_that_hears_an_event_gets_its_message_once(
-    drift: Event, webhook: SlackChannel, slack: SlackReceiver, deliveries: S3Deliveries
+    drift: Event, webhook: WebhookChannel, slack: SlackReceiver, deliveries: S3Deliveries
 ) -> None:
     """Those that listen for something else don't, and a second delivery by the queue posts nothing."""
     routes = _routed(
@@ -67,7 +68,7 @@ def test_each_route_that_hears_an_event_gets_its_message_once(
 
 
 def test_what_was_delivered_is_written_down(
-    drift: Event, webhook: SlackChannel, deliveries: S3Deliveries
+    drift: Event, webhook: WebhookChannel, deliveries: S3Deliveries
 ) -> None:
     """Which event, which route, when."""
     _notifier(_routed({"name": "ops"}), webhook, deliveries).notify(drift)
@@ -83,7 +84,7 @@ def test_what_was_delivered_is_written_down(
 
 
 def test_a_dead_route_stops_no_other_and_is_tried_again(
-    drift: Event, webhook: SlackChannel, slack: SlackReceiver, deliveries: S3Deliveries
+    drift: Event, webhook: WebhookChannel, slack: SlackReceiver, deliveries: S3Deliveries
 ) -> None:
     """What failed is not written down, so the next delivery posts just that."""
     routes = _routed({"name": "dead"}, {"name": "ops"})
@@ -96,7 +97,7 @@ def test_a_dead_route_stops_no_other_and_is_tried_again(
 
 
 def test_a_post_without_an_answer_is_not_written_down(
-    drift: Event, webhook: SlackChannel, slack: SlackReceiver, deliveries: S3Deliveries
+    drift: Event, webhook: WebhookChannel, slack: SlackReceiver, deliveries: S3Deliveries
 ) -> None:
     """It may be posted twice, but is never lost."""
     slack.stop()
@@ -106,7 +107,7 @@ def test_a_post_without_an_answer_is_not_written_down(
 
 
 def test_an_event_that_nobody_hears_is_posted_nowhere(
-    drift: Event, webhook: SlackChannel, deliveries: S3Deliveries
+    drift: Event, webhook: WebhookChannel, deliveries: S3Deliveries
 ) -> None:
     """No route is no failure."""
     notified = _notifier(_routed(), webhook, deliveries).notify(drift)
@@ -114,7 +115,7 @@ def test_an_event_that_nobody_hears_is_posted_nowhere(
 
 
 def test_an_event_of_a_whole_vcenter_reaches_routes_of_its_clusters(
-    webhook: SlackChannel, deliveries: S3Deliveries
+    webhook: WebhookChannel, deliveries: S3Deliveries
 ) -> None:
     """Who watches a cluster wants to know that nobody can see it."""
     event = build_events(told(cluster=None, coverage=None, extracted_at=None, findings=[FAILED]))[0]

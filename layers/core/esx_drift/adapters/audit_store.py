@@ -1,10 +1,12 @@
-"""Records, states, documents and snapshots in the two buckets."""
+"""Records, states, documents, snapshots and deliveries in the two buckets."""
 
 import gzip
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 from esx_drift.adapters.s3_objects import S3Objects
@@ -12,12 +14,14 @@ from esx_drift.contracts import list_violations, require_valid
 from esx_drift.domain.stored.identifiers import (
     compute_sha256,
     encode_canonical_json,
+    make_delivery_key,
     make_record_key,
     make_record_prefix,
     make_state_key,
 )
 from esx_drift.domain.stored.types import Record, Snapshot, StateFile
-from esx_drift.errors import StoreUnavailable
+from esx_drift.domain.text.times import format_time
+from esx_drift.errors import StoreConflict, StoreUnavailable
 from esx_drift.ports import StoredState
 
 if TYPE_CHECKING:
@@ -108,3 +112,29 @@ class S3Store:
     @property
     def _state_objects(self) -> S3Objects:
         return S3Objects(self.client(), self.state_bucket)
+
+
+@dataclass(frozen=True, slots=True)
+class S3Deliveries:
+    """``ports.Deliveries`` in the AuditBucket: which event reached which route, an object each, written once.
+
+    ``client`` gives the same S3 client each time.
+    """
+
+    client: Callable[[], "S3Client"]
+    bucket: str
+
+    def delivered(self, event_id: str, route: str) -> bool:
+        """Whether the event reached the route before; raises ``StoreUnavailable``."""
+        return self._objects.read(make_delivery_key(event_id, route)) is not None
+
+    def record(self, event_id: str, route: str, at: datetime) -> None:
+        """Keep that it did; that it is kept already is success. Raises ``StoreUnavailable``."""
+        delivery = {"schema_version": 1, "event": event_id, "route": route, "delivered_at": format_time(at)}
+        # A conflict is a write of the same delivery at the same moment.
+        with suppress(StoreConflict):
+            self._objects.put_once(make_delivery_key(event_id, route), encode_canonical_json(delivery))
+
+    @property
+    def _objects(self) -> S3Objects:
+        return S3Objects(self.client(), self.bucket)

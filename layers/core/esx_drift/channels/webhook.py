@@ -1,0 +1,222 @@
+"""Post to incoming webhooks over HTTPS: all that channels which are webhooks have in common.
+
+The URL of a webhook is the secret: it never reaches an error or a log. What a service looks like and what
+its answers mean is its own module's, as a ``WebhookService``.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from types import TracebackType
+from typing import Final, NoReturn, Self
+
+import requests
+from urllib3 import Retry
+from urllib3.util import parse_url
+
+from esx_drift.adapters.secrets import Secrets
+from esx_drift.adapters.tls import TlsTransport, build_tls_context
+from esx_drift.domain.events import MessageContent
+from esx_drift.domain.stored.types import Json
+from esx_drift.errors import FIX_FACT, SecretInvalid, WebhookRefused, WebhookThrottled, WebhookUnavailable
+from esx_drift.ports import ChannelAddress
+
+HTTPS_PORT: Final = 443
+FIX_HOST: Final = "Add the host to the stack's parameter WebhookHosts, or correct the secret's url."
+
+WEBHOOK_CONNECT_SECONDS = 5.0
+
+
+WEBHOOK_READ_SECONDS = 10.0
+"""Such services answer within a second or two."""
+
+
+MAX_WAIT_HERE_SECONDS = 5
+"""What is waited for here; a longer wait is the queue's, since waiting here is paid for."""
+
+
+DEFAULT_RETRY_AFTER_SECONDS = 30
+
+
+MAX_ANSWER_BYTES = 100
+
+
+SERVER_ERRORS: Final = range(500, 600)
+
+
+RETRY: Final = Retry(
+    total=2,
+    read=False,  # the message may have been posted: only the queue takes the risk of posting it twice
+    other=0,  # a certificate that is refused stays refused
+    redirect=0,
+    status_forcelist=frozenset({HTTPStatus.TOO_MANY_REQUESTS, 500, 502, 503, 504}),
+    allowed_methods=frozenset({"POST"}),
+    backoff_factor=0.2,
+    backoff_jitter=0.2,
+    raise_on_status=False,
+    retry_after_max=MAX_WAIT_HERE_SECONDS,
+)
+
+
+# With each retry urllib3 logs the request's path as a warning, and here the path is the secret.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookAnswer:
+    """What a webhook answered: the start of its body, without spaces around it."""
+
+    status: int
+    body: str
+    retry_after: str
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookService:
+    """One service with incoming webhooks.
+
+    Attributes:
+        title: Its name for people.
+        secret_prefix: What its secrets' names begin with; the name that the route gives follows.
+        render_message: Renders the payload of a message.
+        render_drill: Renders the payload of a drill of this route.
+        is_posted: Whether this answer says that the message was posted.
+        find_reason: Finds the answer's reason where it can be shown: never what may echo the message.
+    """
+
+    title: str
+    secret_prefix: str
+    render_message: Callable[[MessageContent], dict[str, Json]]
+    render_drill: Callable[[str], dict[str, Json]]
+    is_posted: Callable[[WebhookAnswer], bool]
+    find_reason: Callable[[WebhookAnswer], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSecret:
+    """The secret of a webhook. Whoever has ``url`` can post."""
+
+    url: str = field(repr=False)
+    ca_bundle: str | None = field(repr=False)
+
+
+def read_webhook_secret(secrets: Secrets, service: WebhookService, name: str) -> WebhookSecret:
+    """Read a route's secret by the name that the route gives it; raises what reading a secret raises."""
+    fields, _ = secrets.read(service.secret_prefix + name)
+    secret = WebhookSecret(fields.https_url("url"), fields.ca_bundle("ca_bundle"))
+    fields.refuse_others()
+    return secret
+
+
+class WebhookChannel:
+    """``ports.Channel``: each secret is read once, each connection kept, until the context ends."""
+
+    def __init__(
+        self,
+        service: WebhookService,
+        read_secret: Callable[[str], WebhookSecret],
+        allowed_hosts: tuple[str, ...],
+    ) -> None:
+        """``allowed_hosts`` are the only ones that are ever posted to."""
+        self.title = service.title
+        self._service = service
+        self._read_secret = read_secret
+        self._allowed_hosts = allowed_hosts
+        self._open: dict[str, tuple[str, requests.Session]] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def post(self, secret: str, content: MessageContent) -> None:
+        """Post one message."""
+        self.post_payload(secret, self._service.render_message(content))
+
+    def post_drill(self, secret: str, route: str) -> None:
+        """Post a message that says that it is a drill."""
+        self.post_payload(secret, self._service.render_drill(route))
+
+    def post_payload(self, secret: str, payload: Mapping[str, object]) -> None:
+        """Post one payload to the webhook of a secret.
+
+        Raises ``WebhookUnavailable``, ``WebhookThrottled``, ``WebhookRefused``, or what reading a secret
+        raises; ``SecretInvalid`` too for a webhook on a host that is not allowed.
+        """
+        if secret not in self._open:
+            self._open[secret] = self._connect(secret)
+        url, session = self._open[secret]
+        answer = _post(session, url, payload)
+        if isinstance(answer, str):
+            raise WebhookUnavailable(f"the webhook of {secret} gave no answer: {answer}", self._wait())
+        if not self._service.is_posted(answer):
+            self._refuse(secret, answer)
+
+    def find_address(self, secret: str) -> ChannelAddress:
+        """Where the messages of a secret go; raises ``WebhookRefused`` for a host that is not allowed."""
+        stored = self._read_secret(secret)
+        url = parse_url(stored.url)
+        if url.host is None or url.host not in self._allowed_hosts:
+            raise WebhookRefused(
+                "the secret's url is on a host that is not in WebhookHosts", {FIX_FACT: FIX_HOST}
+            )
+        return ChannelAddress(url.host, url.port or HTTPS_PORT, stored.ca_bundle)
+
+    def _connect(self, name: str) -> tuple[str, requests.Session]:
+        secret = self._read_secret(name)
+        # urllib3's own parser, since it decides where the request goes: others read odd URLs differently.
+        url = parse_url(secret.url)
+        if url.scheme != "https" or url.host not in self._allowed_hosts:
+            raise SecretInvalid(
+                f"the secret {self._service.secret_prefix}{name} has a url that is not https"
+                " on a host in WEBHOOK_HOSTS"
+            )
+        session = self._stack.enter_context(requests.Session())
+        session.trust_env = False
+        session.mount("https://", TlsTransport(build_tls_context(secret.ca_bundle, strict=True), RETRY))
+        return secret.url, session
+
+    def _refuse(self, secret: str, answer: WebhookAnswer) -> NoReturn:
+        found = self._service.find_reason(answer)
+        reason = f"{answer.status} {found}" if found else str(answer.status)
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            after = answer.retry_after
+            seconds = int(after) if after.isdecimal() else DEFAULT_RETRY_AFTER_SECONDS
+            raise WebhookThrottled(f"the webhook of {secret} asks to wait {seconds} s", seconds)
+        sentence = f"the webhook of {secret} answered {reason}"
+        if answer.status == HTTPStatus.REQUEST_TIMEOUT or answer.status in SERVER_ERRORS:
+            raise WebhookUnavailable(sentence, self._wait())
+        fix = f"Make a new webhook in {self.title} and put its URL into the secret."
+        raise WebhookRefused(sentence, {FIX_FACT: fix})
+
+    def _wait(self) -> dict[str, str]:
+        return {FIX_FACT: f"Try again in a few minutes; {self.title}'s own state is told at its status page."}
+
+
+def _post(session: requests.Session, url: str, payload: Mapping[str, object]) -> WebhookAnswer | str:
+    """The answer, or why there is none; nothing that carries the URL gets out of here."""
+    try:
+        with session.post(
+            url,
+            json=payload,
+            timeout=(WEBHOOK_CONNECT_SECONDS, WEBHOOK_READ_SECONDS),
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            body = next(response.iter_content(MAX_ANSWER_BYTES), b"")
+            retry_after = response.headers.get("Retry-After", "")
+            return WebhookAnswer(response.status_code, body.decode("utf-8", "replace").strip(), retry_after)
+    except requests.exceptions.SSLError:
+        return (
+            "TLS failed; if a company's own CA signed its certificate, put that into the secret's ca_bundle"
+        )
+    except requests.Timeout:
+        return "it took too long"
+    except requests.RequestException as error:
+        return type(error).__name__
