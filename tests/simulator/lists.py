@@ -38,7 +38,7 @@ def datacenters(vcenter: VCenter, request: Request) -> Listed:
     _known(request, "names", "datacenters", "folders")
     found = [(key, name) for key, name in vcenter.datacenters.items() if LIST_CLUSTERS in vcenter.privileges]
     chosen = [pair for pair in found if _chosen(request, datacenters=pair[0], names=pair[1])]
-    return _capped(_COMMON_CAP, ({"datacenter": key, "name": name} for key, name in chosen))
+    return _capped(_COMMON_CAP, ({"datacenter": key, "name": _escape(name)} for key, name in chosen))
 
 
 def folders(vcenter: VCenter, request: Request) -> Listed:
@@ -46,7 +46,9 @@ def folders(vcenter: VCenter, request: Request) -> Listed:
     _known(request, "names", "folders", "datacenters", "parent_folders", "type")
     found = [(key, name) for key, name in vcenter.folders.items() if LIST_CLUSTERS in vcenter.privileges]
     chosen = [pair for pair in found if _chosen(request, folders=pair[0], names=pair[1], type="HOST")]
-    return _capped(_COMMON_CAP, ({"folder": key, "name": name, "type": "HOST"} for key, name in chosen))
+    return _capped(
+        _COMMON_CAP, ({"folder": key, "name": _escape(name), "type": "HOST"} for key, name in chosen)
+    )
 
 
 LISTS: dict[str, Callable[[VCenter, Request], Listed]] = {
@@ -73,10 +75,15 @@ def _is_asked(vcenter: VCenter, request: Request, host: Host) -> bool:
     )
 
 
+def _escape(name: str) -> str:
+    """The name as vSphere gives it: with these three characters escaped."""
+    return name.replace("%", "%25").replace("/", "%2f").replace("\\", "%5c")
+
+
 def _cluster(cluster: Cluster) -> dict[str, object]:
     return {
         "cluster": cluster.cluster,
-        "name": cluster.name,
+        "name": _escape(cluster.name),
         "ha_enabled": cluster.ha_enabled,
         "drs_enabled": cluster.drs_enabled,
     }
@@ -85,7 +92,7 @@ def _cluster(cluster: Cluster) -> dict[str, object]:
 def _host(host: Host, *, with_uuid: bool) -> dict[str, object]:
     found: dict[str, object] = {
         "host": host.host,
-        "name": host.name,
+        "name": _escape(host.name),
         "connection_state": host.connection_state,
     }
     if host.power_state is not None:
