@@ -1,6 +1,9 @@
 """An AWS inside of the test's own process."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
+from threading import RLock
 from typing import Any
 
 from moto import mock_aws
@@ -9,3 +12,22 @@ from moto import mock_aws
 def simulated_aws() -> AbstractContextManager[Any]:
     """An empty AWS. boto3's session stays: without it each client reads its service's description anew."""
     return mock_aws(config={"core": {"reset_boto3_session": False}})
+
+
+class OneAtATime:
+    """A client whose calls wait for each other: moto closes an object that is replaced while it is read.
+
+    In S3 a read gives what was there when it began. All else is the client's own.
+    """
+
+    def __init__(self, client: object) -> None:
+        """``client`` is one of boto3's."""
+        self._client, self._lock = client, RLock()
+
+    def __getattr__(self, name: str) -> object:
+        value = getattr(self._client, name)
+        return partial(self._call, value) if callable(value) else value
+
+    def _call(self, method: Callable[..., object], *args: object, **options: object) -> object:
+        with self._lock:
+            return method(*args, **options)

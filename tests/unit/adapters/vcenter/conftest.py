@@ -3,6 +3,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import boto3
 import pytest
@@ -14,7 +15,10 @@ from tests.simulator import Tls, VCenter, VCenterServer
 from tests.simulator.certificates import Authority, authority
 from tests.simulator.sessions import PASSWORD, USER
 from tests.unit.adapters.vcenter.world import BUCKET, NAME, NOW, World
-from tests.unit.simulated_aws import simulated_aws
+from tests.unit.simulated_aws import OneAtATime, simulated_aws
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 CLUSTER = "domain-c9"
 CALLS: dict[str, Callable[[Session], object]] = {
@@ -126,7 +130,7 @@ def world(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     with simulated_aws():
-        s3 = boto3.client("s3", region_name="us-east-1")
+        s3 = cast("S3Client", OneAtATime(boto3.client("s3", region_name="us-east-1")))
         s3.create_bucket(Bucket=BUCKET)
         secretsmanager = boto3.client("secretsmanager", region_name="us-east-1")
         secretsmanager.create_secret(Name=f"esx-drift/vcenter/{NAME}")
