@@ -180,6 +180,7 @@ _UNREACHABLE: Final[tuple[AdviceCase, ...]] = (
 )
 
 _ERROR: Final[tuple[AdviceCase, ...]] = (
+    (has_fact("answered_by"), _build_misled_advice("answers what no vCenter answers")),
     (_has_status("3"), _build_misled_advice("answers with a redirect")),
     (_has_status("2"), _build_misled_advice("answers what no vCenter answers")),
     (
@@ -201,6 +202,18 @@ VCENTER_CASES: Final[Mapping[FindingKind, tuple[AdviceCase, ...]]] = MappingProx
         "vcenter-unreachable": _UNREACHABLE,
         "vcenter-error": _ERROR,
         "vcenter-unavailable": (
+            *(
+                (
+                    _has_status(status),
+                    replace(
+                        FINDING_KINDS["vcenter-unavailable"].advice,
+                        headline=f"services don't answer ({status})",
+                        step="what stands before it (a balancer, a proxy) reaches no service of it: in the "
+                        "appliance's own page (port 5480) > Services, see what is stopped or starting.",
+                    ),
+                )
+                for status in ("502", "504")
+            ),
             (
                 _has_status("429"),
                 Advice(

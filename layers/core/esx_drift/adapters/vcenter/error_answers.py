@@ -40,15 +40,29 @@ BUSY_STATUSES = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ER
 """With which a busy cluster refuses an extraction, beside 409, which says no more than that."""
 
 REDIRECTS = range(300, 400)
+UNAVAILABLE_STATUSES = frozenset(
+    {
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+"""Whoever says so: the services behind don't answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiError:
-    """An error's type, the id of its first message and that message's text; each may be empty."""
+    """An error's type, the id of its first message and that message's text; each may be empty.
+
+    ``is_vcenters``: a vCenter words its errors so. What stands in between (a balancer, a proxy, another web
+    server) answers with a page or a text of its own.
+    """
 
     error_type: str = ""
     message_id: str = ""
     text: str = ""
+    is_vcenters: bool = True
 
 
 def parse_answer_json(answer: HttpAnswer) -> object:
@@ -66,25 +80,31 @@ def build_unforeseen_error(answer: HttpAnswer, what: str) -> VCenterError:
 
 
 def parse_api_error(answer: HttpAnswer) -> ApiError:
-    """Parse an error's body; empty where it says nothing."""
+    """Parse an error's body; empty where it says nothing. A text that is no JSON is another server's."""
     try:
         return read_api_error(json.loads(answer.body))
     except (ValueError, RecursionError):
-        return ApiError()
+        text = _clean_line(answer.body[:MAX_MESSAGE_LENGTH].decode("utf-8", "replace"))
+        is_said = not text.startswith(("<", "[", "{"))
+        return ApiError(text=text if is_said else "", is_vcenters=not text)
 
 
 def read_api_error(error: object) -> ApiError:
     """Read an error that is parsed already, such as a task's."""
     if not isinstance(error, Mapping):
-        return ApiError()
+        return ApiError(is_vcenters=False)
+    if "_typeName" in error:  # a fault of the VI/JSON API, which 8.0 U3 serves beside /api
+        return ApiError(_clean_line(error["_typeName"]), "", _clean_line(error.get("faultstring")))
     messages = error.get("messages")
     first = messages[0] if isinstance(messages, list) and messages else None
     if not isinstance(first, Mapping):
         first = {}
     return ApiError(
-        _clean_line(error.get("error_type")),
-        _clean_line(first.get("id")),
-        _clean_line(first.get("default_message")),
+        # Nothing of what every error of /api has: another server's JSON.
+        is_vcenters=not error or "error_type" in error or "messages" in error,
+        error_type=_clean_line(error.get("error_type")),
+        message_id=_clean_line(first.get("id")),
+        text=_clean_line(first.get("default_message")),
     )
 
 
@@ -111,18 +131,16 @@ def translate_error_answer(
 def _choose_failure(
     answer: HttpAnswer, api_error: ApiError, not_found: type[EsxDriftError]
 ) -> type[EsxDriftError]:
-    match answer.status:
-        case HTTPStatus.FORBIDDEN:
-            return NotAuthorized
-        case HTTPStatus.NOT_FOUND if api_error.message_id.endswith(HTTP_NOT_FOUND):
-            return ApiUnsupported
-        case HTTPStatus.NOT_FOUND if api_error.message_id.endswith(ENTITY_NOT_FOUND):
-            return ClusterNotFound
-        case HTTPStatus.NOT_FOUND:
-            return not_found
-        case HTTPStatus.TOO_MANY_REQUESTS | HTTPStatus.SERVICE_UNAVAILABLE:
-            return VCenterUnavailable
-    return VCenterError
+    if answer.status in UNAVAILABLE_STATUSES:
+        return VCenterUnavailable
+    if not api_error.is_vcenters or answer.status not in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+        # Another server's 403 or 404 is no privilege, no old release and no cluster that is gone.
+        return VCenterError
+    if answer.status == HTTPStatus.FORBIDDEN:
+        return NotAuthorized
+    if api_error.message_id.endswith(HTTP_NOT_FOUND):
+        return ApiUnsupported
+    return ClusterNotFound if api_error.message_id.endswith(ENTITY_NOT_FOUND) else not_found
 
 
 def _build_sentence(answer: HttpAnswer, api_error: ApiError) -> str:
@@ -130,6 +148,8 @@ def _build_sentence(answer: HttpAnswer, api_error: ApiError) -> str:
         reason = f"points to {_describe_redirect_target(answer)}: a redirect is never followed"
     else:
         reason = api_error.text or api_error.error_type or "no reason given"
+        if not api_error.is_vcenters and answer.status not in UNAVAILABLE_STATUSES:
+            reason = f"no answer of a vCenter's ({reason})"
     return f"{answer.address} answered {answer.status} to {answer.operation}: {reason}"
 
 
@@ -152,6 +172,7 @@ def _build_facts(answer: HttpAnswer, api_error: ApiError) -> dict[str, str]:
         "error_type": api_error.error_type,
         "message_id": api_error.message_id,
         "vcenter_message": api_error.text,
+        "answered_by": "" if api_error.is_vcenters else "another server",
         "retry_after_seconds": "" if wait_seconds is None else f"{wait_seconds:.0f}",
     }
     return {name: value for name, value in facts.items() if value}
