@@ -1,4 +1,4 @@
-"""A second channel needs its module and one entry: nothing else knows which channels there are."""
+"""A second channel needs its module and its entry: no other code knows which channels there are."""
 
 import ast
 import json
@@ -126,7 +126,7 @@ def test_the_doctor_repeats_what_it_says(channels: Mapping[str, Channel]) -> Non
 
 
 def test_the_schema_of_routes_lists_every_channel() -> None:
-    """The second of the three places."""
+    """Its place in the schema of routes."""
     schema = json.loads((SCHEMAS / "fleet.schema.json").read_text())
     assert set(schema["$defs"]["route"]["properties"]["channel"]["enum"]) == set(CHANNELS)
 

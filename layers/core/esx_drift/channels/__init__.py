@@ -1,6 +1,7 @@
 """Where people are told: one module a channel, with all that is its own.
 
-A channel is its module and one entry in ``CHANNELS``; a route names it in its field ``channel``.
+A channel is its module, its entry here, its name in the schema of routes, and a permission in the template:
+docs/code.md. A route names it in its field ``channel``.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any, cast, get_type_hints, is_typeddict
+from typing import Any, cast, get_args, get_type_hints, is_typeddict
 
 import pytest
+from esx_drift.domain.changes.elements import ELEMENTS
 from esx_drift.domain.stored import types as shapes
 
 from tests.paths import SCHEMAS
@@ -53,3 +54,10 @@ def test_every_field_is_required(stem: str, name: str) -> None:
     """Whoever reads what was stored never has to guess whether a field is there; what is unknown is null."""
     schema = _load(stem)
     assert set(schema["required"]) == set(schema["properties"]) == set(get_type_hints(getattr(shapes, name)))
+
+
+def test_the_elements_of_a_change_are_the_same_everywhere() -> None:
+    """In the type, in the order that changes are listed in, and in the schema."""
+    elements = set(get_args(shapes.Element.__value__))
+    assert elements == set(ELEMENTS)
+    assert elements == set(_load("event")["$defs"]["change"]["properties"]["element"]["enum"])
