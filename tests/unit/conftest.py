@@ -27,7 +27,7 @@ SLOW: Final = (
     "cli/test_retire",
     "cli/test_status",
     "contracts/test_documents",
-    "decisions/",
+    "checking/decisions/",
     "dispatching/",
     "doctoring/",
     "domain/changes/test_leaves",

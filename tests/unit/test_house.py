@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.paths import ROOT
+from tests.unit.conftest import SLOW
 
 CORE = ROOT / "layers" / "core"
 PACKAGE = CORE / "esx_drift"
@@ -186,3 +187,18 @@ def _names(node: ast.AST) -> Iterator[str]:
     match node:
         case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.TypeAlias(name=ast.Name(id=name)):
             yield name
+
+
+def test_test_folders_mirror_the_packages() -> None:
+    """Beside them only what is no package of the layer."""
+    tests = ROOT / "tests" / "unit"
+    folders = {path.name for path in tests.iterdir() if (path / "__init__.py").exists()}
+    packages = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
+    assert folders - packages == {"functions", "template"}
+    assert packages - folders == {"runtime"}  # tested by the handlers' tests
+
+
+def test_what_is_called_slow_is_there() -> None:
+    """A test that is renamed keeps its place."""
+    tests = ROOT / "tests" / "unit"
+    assert [prefix for prefix in SLOW if not any(tests.glob(f"{prefix}*"))] == []

@@ -5,11 +5,11 @@ from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.records import build_empty_state
 
 from tests.lab.demo.timeline import BY_HAND, FOOTHOLD, I40EN
+from tests.unit.checking.decisions.conftest import ca, checking, cloud, tls, world
+from tests.unit.checking.decisions.consumer import Consumer
 from tests.unit.checking.reading import open_kinds
 from tests.unit.checking.world import PROD_A, World
 from tests.unit.cli.conftest import Run
-from tests.unit.decisions.conftest import ca, checking, cloud, tls, world
-from tests.unit.decisions.consumer import Consumer
 
 if TYPE_CHECKING:
     from esx_drift.domain.stored.types import StateFile

@@ -1,10 +1,10 @@
 import pytest
 
 from tests.lab.demo.timeline import BY_HAND, I40EN
+from tests.unit.checking.decisions.conftest import ca, checking, cloud, tls, world
+from tests.unit.checking.decisions.consumer import Consumer
 from tests.unit.checking.world import PROD_B, World
 from tests.unit.cli.conftest import Run
-from tests.unit.decisions.conftest import ca, checking, cloud, tls, world
-from tests.unit.decisions.consumer import Consumer
 
 __all__ = ["ca", "checking", "cloud", "tls", "world"]
 

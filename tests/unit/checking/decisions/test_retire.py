@@ -6,9 +6,9 @@ from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.errors import RequestRefused
 
 from tests.lab.demo.timeline import BY_HAND, I40EN
+from tests.unit.checking.decisions.person import ALICE, Person, answered, decided, retire_requests
 from tests.unit.checking.reading import moved, one, open_kinds
 from tests.unit.checking.world import PROD_A, PROD_B, World
-from tests.unit.decisions.person import ALICE, Person, answered, decided, retire_requests
 from tests.unit.logs import Mortal, ProcessEnd
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from esx_drift.domain.stored.identifiers import VCENTER_LOG
 
 from tests.lab.demo.timeline import FOOTHOLD
 from tests.simulator import fault_kinds
+from tests.unit.checking.decisions.person import Person, answered, decided, retire_requests
 from tests.unit.checking.reading import moved, one, open_kinds
 from tests.unit.checking.world import PROD_A, PROD_B, World
-from tests.unit.decisions.person import Person, answered, decided, retire_requests
 
 if TYPE_CHECKING:
     from esx_drift.domain.stored.types import Record

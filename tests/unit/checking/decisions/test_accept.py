@@ -6,10 +6,10 @@ from esx_drift.domain.decisions import list_acceptable_hosts
 from esx_drift.errors import RequestRefused
 
 from tests.lab.demo.timeline import BY_HAND, FOOTHOLD, I40EN, SHIPPED
+from tests.unit.checking.decisions.person import ALICE, Person, answered, decided
 from tests.unit.checking.forms import LOWER_CASE
 from tests.unit.checking.reading import moved, one, open_kinds
 from tests.unit.checking.world import PROD_A, PROD_B, World
-from tests.unit.decisions.person import ALICE, Person, answered, decided
 
 if TYPE_CHECKING:
     from esx_drift.domain.stored.types import ShownHost

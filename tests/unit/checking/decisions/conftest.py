@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.unit.checking.conftest import ca, cloud, tls, world
+from tests.unit.checking.decisions.consumer import Consumer
+from tests.unit.checking.decisions.person import Person
 from tests.unit.checking.world import World
 from tests.unit.cli.conftest import CloudFormation, run, stack
-from tests.unit.decisions.consumer import Consumer
-from tests.unit.decisions.person import Person
 
 __all__ = ["ca", "cloud", "run", "stack", "tls", "world"]
 
