@@ -1,15 +1,19 @@
 """Our own upgrade is never drift: a check in a newer canonical form finds just what really changed."""
 
+import gzip
+import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from esx_drift.adapters.audit_store import S3Store
+from esx_drift.checking.baseline import BaselineReader
 from esx_drift.domain.images.snapshot import compute_seal
-from esx_drift.domain.stored.types import Record
+from esx_drift.domain.stored.types import LogState, Record
 from esx_drift.errors import StoreUnavailable
 
 from tests.lab.demo.timeline import BY_HAND, I40EN, SHIPPED
+from tests.simulator.fault_kinds import status
 from tests.unit.checking.forms import FIRST, LOWER_CASE, TODAY, WITH_RELEASE_DATE, Form
 from tests.unit.checking.reading import moved, open_kinds
 from tests.unit.checking.world import World
@@ -178,3 +182,23 @@ def test_a_newer_form_is_not_compared_with(world: World, patch: pytest.MonkeyPat
     deploy(LOWER_CASE, patch)
     assert world.check()["outcome"] == "unchanged"
     assert len(world.records()) == 2
+
+
+@pytest.mark.parametrize("taken", ["never", "in a record without a document"])
+def test_one_snapshot_stored_twice_becomes_one(world: World, patch: pytest.MonkeyPatch, taken: str) -> None:
+    """Also where nothing says which document it was made of."""
+    deploy(FIRST, patch)
+    world.check()
+    world.vcenter.faults.inject("GET /api/esx/settings/clusters/{cluster}/installed-images", status(500))
+    failed = world.check()
+    assert failed["document"] is None
+    state: Any = world.state()["after"]
+    store, twin = world.aws.store, f"{state['snapshot']['key']}.twin"
+    stored = store.snapshot(state["snapshot"]["key"])
+    store.put_blob(twin, gzip.compress(json.dumps(stored, indent=1).encode()))
+    next(iter(state["accepted"].values()))["snapshot"] = twin
+    state["last_taken"] = None if taken == "never" else {**state["last_taken"], "seq": failed["seq"]}
+    deploy(Form(TODAY), patch)
+    baseline = BaselineReader(store, failed["vcenter"], failed["cluster"]).read(cast("LogState", state))
+    assert len(baseline.blobs) == 1
+    assert {entry["snapshot"] for entry in baseline.state["accepted"].values()} == {baseline.key}

@@ -106,6 +106,36 @@ def test_of_several_wordings_of_the_first_form_the_same_one_is_kept_as_today(
     assert compare_snapshots(upgrade_snapshot(stored).snapshot, today, {}) == []
 
 
+def test_a_part_that_no_wording_describes_is_not_described() -> None:
+    """The first form said so in so many words."""
+    today = snapshot_of(ClusterModel({"host-1": HostModel("esx1", by(None))}))
+    stored: Any = first_form(today)
+    stored["labels"][PART] = {"1.0": [None]}
+    assert upgrade_snapshot(stored).snapshot == today
+
+
+@pytest.mark.parametrize("names", [("one", "other", "other"), ("other", "one", "other")])
+def test_an_alternative_image_is_named_as_most_hosts_have_it(names: tuple[str, ...]) -> None:
+    """Whoever has no such image has no say."""
+
+    def named(name: str | None) -> Wire:
+        image = software()
+        if name is not None:
+            image["alternative_images"] = {
+                "by-uuid": {
+                    **software(),
+                    "display_name": name,
+                    "selection_criteria": {"selection_type": "HOST_UUID", "host_uuids": ["4c4c4544"]},
+                }
+            }
+        return image
+
+    images = [named(None), *(named(name) for name in names)]
+    hosts = {f"host-{at}": HostModel(f"esx{at}", image) for at, image in enumerate(images, 1)}
+    labels = snapshot_of(ClusterModel(hosts))["labels"]["alternative_image:by-uuid"]
+    assert [*labels.values()] == [{"display_name": "other"}]
+
+
 def renamed(snapshot: Snapshot) -> UpgradedSnapshot:
     """What a form would make of a snapshot that names components otherwise."""
     images: Any = {
