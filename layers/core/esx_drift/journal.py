@@ -161,11 +161,11 @@ class Journal:
         return {**record, "events": events}
 
     def find_answer(self, request_id: str) -> Record | None:
-        """The record that answers a request, if there is one; writes nothing and publishes nothing."""
+        """Find the record that answers a request, without writing or publishing; None if there is none."""
         return self._find_answer(self._read().state, request_id)
 
     def read_state(self) -> LogState:
-        """What the next check begins from; writes nothing."""
+        """Read the state that the next check begins from, without writing."""
         return self._read().state["after"]
 
     def _read(self) -> _CachedState:

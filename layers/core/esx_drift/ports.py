@@ -85,23 +85,23 @@ class VCenterSession(Protocol):
     """One vCenter, logged in. Each call raises one of ``errors.VCENTER_FAILURES`` when it fails."""
 
     def about(self) -> VCenterIdentity:
-        """Which vCenter this is; needs no login."""
+        """Read which vCenter this is; needs no login."""
         ...
 
     def clock(self) -> ClockFacts | None:
-        """Its clock against ours, as of its last answer; none if that did not say."""
+        """Compare the vCenter's clock with ours, as of its last answer; None if that had no ``Date``."""
         ...
 
     def clusters(self) -> tuple[ListedCluster, ...]:
-        """Every cluster that the account may see."""
+        """List every cluster that the account may see."""
         ...
 
     def hosts(self, cluster: str) -> tuple[InventoryEntry, ...]:
-        """The hosts of one cluster."""
+        """List the hosts of one cluster."""
         ...
 
     def standalone_hosts(self) -> int:
-        """How many hosts are in no cluster."""
+        """Count the hosts that are in no cluster."""
         ...
 
     def extract(self, cluster: str) -> SubmittedExtraction:
@@ -109,15 +109,15 @@ class VCenterSession(Protocol):
         ...
 
     def task(self, task_id: str) -> ExtractionTask | None:
-        """One task; none when the vCenter no longer has it."""
+        """Read one task; None when the vCenter no longer has it."""
         ...
 
     def installed_images(self, cluster: str) -> ReportReply:
-        """The last extracted report."""
+        """Read the last extracted report."""
         ...
 
     def managed_by_image(self, cluster: str) -> bool:
-        """Whether the cluster is managed by a single image; by baselines if not."""
+        """Tell whether the cluster is managed by a single image; by baselines if not."""
         ...
 
 
@@ -125,9 +125,10 @@ class VCenters(Protocol):
     """Sessions, one an invocation and vCenter, all ended when the invocation ends."""
 
     def session(self, vcenter: str) -> VCenterSession:
-        """The vCenter's session, logged in at the first call.
+        """Return the vCenter's session, which logs in at the first call.
 
-        Raises ``LoginRefused``, ``LoginSuspended``, ``SecretInvalid`` or a ``TransientError``.
+        Raises:
+            LoginRefused, LoginSuspended, SecretInvalid, TransientError: The session can't be opened.
         """
         ...
 
@@ -144,30 +145,42 @@ class Store(Protocol):
     """The two buckets. A key that is taken is told by False, never by an exception."""
 
     def state(self, vcenter: str, cluster: str) -> StoredState | None:
-        """The cached state of a log."""
+        """Read the cached state of a log; None if there is none."""
         ...
 
     def put_state(self, state: StateFile, etag: str | None) -> str | None:
-        """Write it if its ETag is still ``etag`` (None: if there is none). The new ETag; none if refused."""
+        """Write a state if the stored one still has the given ETag.
+
+        Args:
+            state: The state to write.
+            etag: The ETag that the stored state must have; None if there must be no state yet.
+
+        Returns:
+            The new ETag; None if the condition was not met.
+        """
         ...
 
     def last_record(self, vcenter: str, cluster: str, after_seq: int) -> int | None:
-        """The highest seq of a log above ``after_seq``, by a LIST; none if there is none."""
+        """Find the highest seq of a log above ``after_seq``, by a LIST; None if there is none."""
         ...
 
     def record(self, vcenter: str, cluster: str, seq: int) -> tuple[Record, str]:
-        """A record and the sha256 of its stored bytes."""
+        """Read a record and compute the sha256 of its stored bytes."""
         ...
 
     def put_record(self, record: Record) -> str | None:
-        """Write it if its key is free. The sha256 of its bytes; none if the key is taken.
+        """Write a record if its key is free.
 
-        Raises ``StoreConflict`` when S3 met a write at the same moment (409): the same call may yet succeed.
+        Returns:
+            The sha256 of the record's bytes; None if the key is taken.
+
+        Raises:
+            StoreConflict: S3 met a write at the same moment (409); the same call may yet succeed.
         """
         ...
 
     def put_blob(self, key: str, body: bytes) -> None:
-        """Keep bytes under a key made of their hash; that it is there already is success."""
+        """Keep bytes under a key made of their hash; succeed also if they are there already."""
         ...
 
     def snapshot(self, key: str) -> Snapshot:
@@ -175,11 +188,15 @@ class Store(Protocol):
         ...
 
     def document(self, key: str) -> bytes:
-        """Read an archived document back; raises ``StoreUnavailable`` if it is not there any more."""
+        """Read an archived document back.
+
+        Raises:
+            StoreUnavailable: The document is not there any more.
+        """
         ...
 
     def uri(self, vcenter: str, cluster: str, seq: int) -> str:
-        """The ``s3://`` address of a record."""
+        """Build the ``s3://`` address of a record."""
         ...
 
 
@@ -243,11 +260,11 @@ class Deliveries(Protocol):
     """Which event reached which route."""
 
     def delivered(self, event_id: str, route: str) -> bool:
-        """Whether it did before."""
+        """Tell whether the event reached the route before."""
         ...
 
     def record(self, event_id: str, route: str, at: datetime) -> None:
-        """Keep that it did; that it is kept already is success."""
+        """Record that the event reached the route; succeed also if that is recorded already."""
         ...
 
 
@@ -277,11 +294,15 @@ class BreakerStore(Protocol):
     """Where the breakers are."""
 
     def read(self, vcenter: str) -> StoredBreaker | None:
-        """None if there is none yet: nobody but checkers ever logged in, and none was refused."""
+        """Read a vCenter's breaker; None if only checkers logged in so far and none was refused."""
         ...
 
     def write(self, breaker: Breaker, etag: str | None) -> bool:
-        """Write it if it still has this ETag (None: if there is none); whether it was written."""
+        """Write a breaker if the stored one still has the given ETag (None: if there is none yet).
+
+        Returns:
+            Whether it was written.
+        """
         ...
 
 

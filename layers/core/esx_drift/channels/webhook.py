@@ -183,8 +183,8 @@ class WebhookChannel:
         return secret.url, session
 
     def _refuse(self, secret: str, answer: WebhookAnswer) -> NoReturn:
-        found = self._service.find_reason(answer)
-        reason = f"{answer.status} {found}" if found else str(answer.status)
+        detail = self._service.find_reason(answer)
+        reason = f"{answer.status} {detail}" if detail else str(answer.status)
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             after = answer.retry_after
             seconds = int(after) if after.isdecimal() else DEFAULT_RETRY_AFTER_SECONDS

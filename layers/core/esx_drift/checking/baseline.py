@@ -39,7 +39,7 @@ class Baseline:
 
     @property
     def key(self) -> str:
-        """Where the snapshot lies, or will lie."""
+        """Return the key under which the snapshot lies, or will lie."""
         return _get_key(self.state)
 
 
@@ -52,10 +52,11 @@ class BaselineReader:
     cluster: str
 
     def read(self, state: LogState) -> Baseline:
-        """Read the last snapshot of a log that has one; a state of an older form is converted with it.
+        """Read the last snapshot of a log that has one, converted to today's form if it is older.
 
-        Raises ``StoreUnavailable`` for a snapshot of a newer form, as after a rollback of ours: to compare it
-        would look like drift of everything.
+        Raises:
+            StoreUnavailable: The snapshot has a newer form, as after a rollback of this product; comparing
+                it would report drift everywhere.
         """
         stored = self.store.snapshot(_get_key(state))
         if is_of_newer_form(stored):
@@ -102,7 +103,7 @@ class BaselineReader:
 
 
 def build_blob(make_key: Callable[[str, str, str], str], vcenter: str, cluster: str, body: bytes) -> Blob:
-    """Build the object, gzipped, that keeps these bytes: the same for the same bytes."""
+    """Build the gzipped object of these bytes; the same bytes give the same object."""
     packed = gzip.compress(body, mtime=0)
     return Blob(make_key(vcenter, cluster, compute_sha256(packed)), packed)
 
@@ -135,7 +136,7 @@ class ComparedReport:
 
     @property
     def is_blind(self) -> bool:
-        """Whether there are hosts and the report covers none: that is no look."""
+        """Tell whether the cluster has hosts and the report covers none of them."""
         return self.coverage["covered"] == 0 and self.coverage["hosts"] > 0
 
 

@@ -42,7 +42,7 @@ class CheckContext:
 
     @property
     def after(self) -> LogState:
-        """What the check began from."""
+        """Return the state that the check began from."""
         return self.position.after
 
     def update_findings(
@@ -51,14 +51,23 @@ class CheckContext:
         kinds: frozenset[FindingKind],
         because: Mapping[str, ResolvedBecause],
     ) -> FindingsUpdate:
-        """Update the findings with what this check met; it looked for these kinds."""
+        """Update the findings with the conditions of this check.
+
+        Args:
+            conditions: What the check met.
+            kinds: The kinds that it looked for; findings of other kinds stay as they are.
+            because: Why findings end that end for another reason than being mended, by fingerprint.
+        """
         scope = CheckScope(self.now, kinds, self.vcenter.confirm_after_seconds)
         return update_findings(self.after["findings"], self.after["suspects"], conditions, scope, because)
 
     def build_record(self, outcome: Outcome, after: LogState, notices: Iterable[str] = ()) -> Record:
-        """Build the record with everything that was seen on the way, nothing compared yet.
+        """Build the record of everything that was observed, with nothing compared yet.
 
-        It has only those of the notices that the log does not know yet.
+        Args:
+            outcome: How the check ended.
+            after: The state of the log after it.
+            notices: What is worth a notice; only those go in that the log does not know yet.
         """
         before, reported = self.after["notices"], list(notices)
         heading: RecordHeading = {

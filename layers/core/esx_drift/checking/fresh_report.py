@@ -43,56 +43,58 @@ class FreshReport:
     document_inconsistencies: list[str]
 
     def build_draft(self) -> Draft:
-        """The record of the look, with document and snapshot where something is new."""
-        compared = compare_report(self.context, self.store, self.report, self._inventory)
-        update = self._update_findings(compared)
-        outcome = self._choose_outcome(compared, update)
+        """Build the record of the report; archive document and snapshot where something is new."""
+        comparison = compare_report(self.context, self.store, self.report, self._inventory)
+        update = self._update_findings(comparison)
+        outcome = self._choose_outcome(comparison, update)
         document = self._build_blob(make_document_key, self.reply.body)
-        snapshot = self._build_blob(make_snapshot_key, encode_canonical_json(compared.snapshot))
-        archived = not self._is_same(compared, update)
+        snapshot = self._build_blob(make_snapshot_key, encode_canonical_json(comparison.snapshot))
+        archived = not self._is_same(comparison, update)
         taken = self._build_last_taken(archived=archived)
-        after = self._build_state(compared, update, taken, describe_blob(snapshot))
+        after = self._build_state(comparison, update, taken, describe_blob(snapshot))
         record: Record = {
             **self.context.build_record(outcome, after, self.notices),
             "report": build_report_facts(self.report, "fresh"),
-            "coverage": compared.coverage,
-            "uncovered": compared.uncovered,
-            "changes": compared.changes,
+            "coverage": comparison.coverage,
+            "uncovered": comparison.uncovered,
+            "changes": comparison.changes,
             "findings": update.transitions,
             "document": describe_blob(document) if archived else None,
             "snapshot": after["snapshot"],
             "raw_sha256": compute_sha256(self.reply.body),
             "same_as": None if archived else taken["seq"],
         }
-        blobs = (document, *(() if compared.is_blind else (snapshot,))) if archived else ()
-        return self.context.build_draft(record, self._collect_host_names(compared), (*compared.blobs, *blobs))
+        blobs = (document, *(() if comparison.is_blind else (snapshot,))) if archived else ()
+        return self.context.build_draft(
+            record, self._collect_host_names(comparison), (*comparison.blobs, *blobs)
+        )
 
     @property
     def _inventory(self) -> Mapping[str, InventoryEntry]:
         return {host.id: host for host in self.context.observations.hosts or ()}
 
-    def _update_findings(self, compared: ComparedReport) -> FindingsUpdate:
-        after = compared.state
+    def _update_findings(self, comparison: ComparedReport) -> FindingsUpdate:
+        after = comparison.state
         conditions = list_look_conditions(
             self.report,
-            compared.snapshot,
+            comparison.snapshot,
             self._inventory,
             now=self.context.now,
-            uncovered_since=self._update_uncovered_since(compared),
-            accepted=carry_over_accepted(after["accepted"], compared.changes),
+            uncovered_since=self._update_uncovered_since(comparison),
+            accepted=carry_over_accepted(after["accepted"], comparison.changes),
             first_look=after["seal"] is None,
             blind_after_seconds=self.context.vcenter.blind_after_seconds,
             managed_by_image=self.context.observations.managed_by_image,
             document_inconsistencies=self.document_inconsistencies,
         )
-        return self.context.update_findings(conditions, LOOK_KINDS, self._find_reasons(compared))
+        return self.context.update_findings(conditions, LOOK_KINDS, self._find_reasons(comparison))
 
-    def _find_reasons(self, compared: ComparedReport) -> dict[str, ResolvedBecause]:
+    def _find_reasons(self, comparison: ComparedReport) -> dict[str, ResolvedBecause]:
         """A finding about hosts that are all gone ends because they left, not because anything was mended.
 
         One that is back under a new id did not leave.
         """
-        back = {change["from"] for change in compared.changes if change["element"] == "host"}
+        back = {change["from"] for change in comparison.changes if change["element"] == "host"}
         there = self._inventory.keys() | back
         return {
             name: "host-left"
@@ -100,60 +102,60 @@ class FreshReport:
             if finding["hosts"] and not there & set(finding["hosts"])
         }
 
-    def _choose_outcome(self, compared: ComparedReport, update: FindingsUpdate) -> Outcome:
-        if compared.is_blind:
+    def _choose_outcome(self, comparison: ComparedReport, update: FindingsUpdate) -> Outcome:
+        if comparison.is_blind:
             return "not-covered"
-        if self._is_same(compared, update):
+        if self._is_same(comparison, update):
             return "unchanged"
-        return "baseline" if compared.state["seal"] is None else "changed"
+        return "baseline" if comparison.state["seal"] is None else "changed"
 
-    def _is_same(self, compared: ComparedReport, update: FindingsUpdate) -> bool:
+    def _is_same(self, comparison: ComparedReport, update: FindingsUpdate) -> bool:
         """Whether there is nothing new to archive."""
-        after = compared.state
-        same = compared.seal == after["seal"] and compared.coverage == after["coverage"]
+        after = comparison.state
+        same = comparison.seal == after["seal"] and comparison.coverage == after["coverage"]
         return same and not update.has_transitions
 
-    def _update_uncovered_since(self, compared: ComparedReport) -> dict[str, str]:
+    def _update_uncovered_since(self, comparison: ComparedReport) -> dict[str, str]:
         return update_uncovered_since(
             self.context.after["uncovered_since"],
-            [host["host"] for host in compared.uncovered],
+            [host["host"] for host in comparison.uncovered],
             find_last_seen(self.context),
         )
 
     def _build_state(
-        self, compared: ComparedReport, update: FindingsUpdate, taken: LastTaken, snapshot: StoredObject
+        self, comparison: ComparedReport, update: FindingsUpdate, taken: LastTaken, snapshot: StoredObject
     ) -> LogState:
-        before, about = compared.state, self.context.observations.about
+        before, about = comparison.state, self.context.observations.about
         after: LogState = {
             **before,
             "cluster_name": self.context.request["cluster_name"],
             "instance_uuid": about["instance_uuid"] if about else before["instance_uuid"],
             "last_taken": taken,
-            "coverage": compared.coverage,
+            "coverage": comparison.coverage,
             "findings": update.findings,
             "suspects": update.suspects,
-            "uncovered_since": self._update_uncovered_since(compared),
+            "uncovered_since": self._update_uncovered_since(comparison),
         }
-        if compared.is_blind:
+        if comparison.is_blind:
             return {**after, "blind_since": find_last_seen(self.context)}
-        return self._move_baseline(after, compared, snapshot)
+        return self._move_baseline(after, comparison, snapshot)
 
-    def _move_baseline(self, after: LogState, compared: ComparedReport, snapshot: StoredObject) -> LogState:
+    def _move_baseline(self, after: LogState, comparison: ComparedReport, snapshot: StoredObject) -> LogState:
         """What a look moves: the baseline, and what is kept of single hosts."""
         now, stored = format_time(self.context.now), after["snapshot"]
-        hosts = compared.snapshot["hosts"]
+        hosts = comparison.snapshot["hosts"]
         covered = self.report.runs.keys() & hosts.keys()
-        before = compared.baseline["hosts"] if compared.baseline else {}
+        before = comparison.baseline["hosts"] if comparison.baseline else {}
         stored_key = stored["key"] if stored else ""
         return {
             **after,
-            "seal": compared.seal,
-            "snapshot": stored if compared.seal == after["seal"] else snapshot,
+            "seal": comparison.seal,
+            "snapshot": stored if comparison.seal == after["seal"] else snapshot,
             "first_look_at": after["first_look_at"] or now,
             "last_look_at": now,
             "blind_since": None,
             "accepted": update_accepted(
-                carry_over_accepted(after["accepted"], compared.changes),
+                carry_over_accepted(after["accepted"], comparison.changes),
                 hosts,
                 covered,
                 snapshot["key"],
@@ -171,9 +173,9 @@ class FreshReport:
             "seq": before["seq"] if before and not archived else self.context.position.seq,
         }
 
-    def _collect_host_names(self, compared: ComparedReport) -> dict[str, str]:
+    def _collect_host_names(self, comparison: ComparedReport) -> dict[str, str]:
         names = {host: gone["name"] for host, gone in self.context.after["departed"].items()}
-        for snapshot in (compared.baseline, compared.snapshot):
+        for snapshot in (comparison.baseline, comparison.snapshot):
             names |= {host: entry["name"] for host, entry in snapshot["hosts"].items()} if snapshot else {}
         return names
 

@@ -42,7 +42,13 @@ CUT_KEPT_BYTES = 1_000_000
 def draft_for_failure(
     context: CheckContext, error: EsxDriftError, told_by: Literal["vcenter", "cluster"]
 ) -> Draft:
-    """A call failed. Where the vCenter's own log tells it, this log opens nothing."""
+    """Build the draft for a failed call.
+
+    Args:
+        context: The check.
+        error: What the call raised.
+        told_by: Whose log reports the failure; the cluster's log opens nothing if it is the vCenter's.
+    """
     failure = build_failure(error, context.observations.at, told_by)
     if told_by == "vcenter":
         return _draft_not_looked(context, failure, [], frozenset())
@@ -67,7 +73,7 @@ def _build_failure_condition(context: CheckContext, error: EsxDriftError) -> Con
 
 
 def draft_for_invalid_report(context: CheckContext, reply: ReportReply, error: ContractViolation) -> Draft:
-    """The report is not what the API promises. It is kept, apart from the documents."""
+    """Build the draft for a report that breaks the API's contract, and keep the report in quarantine."""
     condition = _build_failure_condition(context, error)
     failure = build_failure(error, "report", "cluster")
     draft = _draft_not_looked(context, failure, [condition], VCENTER_KINDS | {condition.kind})
@@ -75,7 +81,7 @@ def draft_for_invalid_report(context: CheckContext, reply: ReportReply, error: C
 
 
 def draft_for_future_report(context: CheckContext, reply: ReportReply, report: Report) -> Draft:
-    """The report claims to be from the future."""
+    """Build the draft for a report that was completed after the vCenter's own time, and quarantine it."""
     summary = (
         f"the report says it was completed at {format_time(report.completion_time)},"
         f" and the vCenter's own clock says {format_time(reply.date)}"
@@ -103,7 +109,7 @@ def draft_for_future_report(context: CheckContext, reply: ReportReply, report: R
 def draft_for_old_report(
     context: CheckContext, reply: ReportReply, report: Report, freshness: Freshness
 ) -> Draft:
-    """The vCenter still serves an old report: what was known of the cluster stands."""
+    """Build the draft for a report that is not newer than the last; the cluster's known state stays."""
     conditions = (
         [build_no_hosts_condition()]
         if _is_empty(context)
@@ -134,12 +140,12 @@ def _is_empty(context: CheckContext) -> bool:
 
 
 def find_last_seen(context: CheckContext) -> str:
-    """Since when the cluster is not seen: its last look, or the first check that could not look."""
+    """Find since when the cluster is unseen: since its last look, or the first check that failed."""
     return context.after["blind_since"] or context.after["last_look_at"] or format_time(context.now)
 
 
 def build_report_facts(report: Report, freshness: Freshness) -> ReportFacts:
-    """What the report says of itself."""
+    """Build what the record keeps of the report's own statements."""
     return {
         "completion_time": format_time(report.completion_time),
         "status": report.status,

@@ -36,7 +36,7 @@ class Breaker(TypedDict):
 
 
 def build_closed_breaker(vcenter: str) -> Breaker:
-    """The breaker of a vCenter that refused nobody; also what a reset leaves."""
+    """Build the breaker of a vCenter that refused no login; a reset writes the same."""
     return {
         "schema_version": 1,
         "vcenter": vcenter,
@@ -49,7 +49,7 @@ def build_closed_breaker(vcenter: str) -> Breaker:
 
 
 def explain_forbidden_login(breaker: Breaker, actor: LoginActor, version: str, now: datetime) -> str | None:
-    """Why this version of the secret may not be tried now, in words; none if it may be."""
+    """Explain why this version of the secret may not be tried now; None if it may be."""
     if version in breaker["refused"]:
         vcenter = breaker["vcenter"]
         return (
@@ -73,13 +73,13 @@ def _explain_too_early(breaker: Breaker, now: datetime) -> str | None:
 
 
 def is_turn_claimed(breaker: Breaker, now: datetime) -> bool:
-    """Whether it is somebody's turn, who has not given it back in time."""
+    """Tell whether somebody has claimed the next login and may still be trying it."""
     until = breaker["claimed_until"]
     return until is not None and now < parse_time(until)
 
 
 def claim_turn(breaker: Breaker, now: datetime) -> Breaker:
-    """The breaker to write before trying: who can't write it does not have the turn."""
+    """Build the breaker to write before a login; only who succeeds in writing it may try."""
     return {
         **breaker,
         "tried_at": format_time(now) if breaker["open"] else breaker["tried_at"],
@@ -88,12 +88,12 @@ def claim_turn(breaker: Breaker, now: datetime) -> Breaker:
 
 
 def release_turn(breaker: Breaker, claim: str | None) -> Breaker:
-    """The breaker once the turn that was taken until ``claim`` is given back; another's is left alone."""
+    """Release the claim that holds until ``claim``; leave somebody else's claim alone."""
     return {**breaker, "claimed_until": None} if breaker["claimed_until"] == claim else breaker
 
 
 def record_refusal(breaker: Breaker, version: str, now: datetime) -> Breaker:
-    """The breaker once a version was refused."""
+    """Build the breaker after a version of the secret was refused."""
     refused = [other for other in breaker["refused"] if other != version]
     return {
         **breaker,
@@ -104,5 +104,5 @@ def record_refusal(breaker: Breaker, version: str, now: datetime) -> Breaker:
 
 
 def record_success(breaker: Breaker) -> Breaker:
-    """The breaker once a login succeeded. What was refused stays refused."""
+    """Build the breaker after a login succeeded; versions refused before stay refused."""
     return {**breaker, "open": False}

@@ -41,7 +41,7 @@ class DecisionEffect:
 
 
 def list_acceptable_hosts(snapshot: Snapshot, unseen: Container[str]) -> dict[str, ShownHost]:
-    """The hosts that can be accepted: nobody knows what a host runs that the last look did not see."""
+    """List the hosts that can be accepted: those whose image the last look saw."""
     return {
         host: {"image": entry["image"], "orphaned_vibs": entry["orphaned_vibs"]}
         for host, entry in snapshot["hosts"].items()
@@ -115,12 +115,12 @@ def close_retired_cluster(
 
 
 def refuse_to_retire(after: LogState, cluster: str) -> DecisionEffect:
-    """What is still listed, and to be watched, can't be retired."""
+    """Refuse to retire a cluster that is still listed and to be watched."""
     return DecisionEffect(after, _hold_all(after), refused=[cluster])
 
 
 def strike_off_cluster(after: LogState, cluster: str, decision: Decision, now: datetime) -> DecisionEffect:
-    """Strike a cluster that is known off its vCenter's list of those to be dispatched."""
+    """Mark a known cluster as retired in its vCenter's list, so that it is dispatched no more."""
     before = after["clusters"] or {}
     clusters = {**before, cluster: _retire_entry(before[cluster], now)}
     transitions = [
@@ -135,7 +135,7 @@ def strike_off_cluster(after: LogState, cluster: str, decision: Decision, now: d
 
 
 def is_listed(after: LogState, cluster: str) -> bool:
-    """Whether the vCenter listed the cluster when it was last asked."""
+    """Tell whether the vCenter listed the cluster when it was last asked."""
     entry = (after["clusters"] or {}).get(cluster)
     return entry is not None and entry["last_listed_at"] == after["last_look_at"]
 

@@ -10,7 +10,7 @@ type Hosts = Mapping[str, KnownHost]
 
 
 def carry_over_accepted(accepted: Mapping[str, Accepted], changes: Collection[Change]) -> dict[str, Accepted]:
-    """What is accepted; a host that came back under a new id keeps what was accepted for the old one."""
+    """Move what was accepted for a host to its new id where it came back under one."""
     after = dict(accepted)
     for change in changes:
         old = change["from"]
@@ -50,7 +50,10 @@ def update_departed(
     snapshot_key: str,
     now: datetime,
 ) -> dict[str, Departed]:
-    """The hosts that left, until their id or their name is back and it is known again what they run."""
+    """List the hosts that left the cluster.
+
+    A host stays listed until its id or its name is back and its image is known again.
+    """
     after = dict(departed)
     remembered = {gone["name"].casefold() for gone in departed.values()}
     for host, entry in before.items():
@@ -76,5 +79,5 @@ def update_departed(
 def update_uncovered_since(
     since: Mapping[str, str], uncovered: Collection[str], seen_last_at: str
 ) -> dict[str, str]:
-    """Since when each uncovered host is unseen: since its cluster was last seen, if not for longer."""
+    """Tell for each uncovered host since when it is unseen: at the latest since its cluster was last seen."""
     return {host: since.get(host) or seen_last_at for host in uncovered}

@@ -15,7 +15,7 @@ from esx_drift.domain.text.versions import sort_naturally
 def list_unwatched_clusters(
     known: Mapping[str, KnownCluster], vcenter: VCenterSettings
 ) -> list[FailedCluster]:
-    """The clusters that a vCenter without a listing leaves unwatched."""
+    """List the known clusters that go unchecked while their vCenter can't be listed."""
     names = {cluster: known[cluster]["name"] for cluster in sort_naturally(known)}
     return [
         {"cluster": cluster, "name": name}
@@ -28,9 +28,9 @@ def list_unwatched_clusters(
 def find_pattern_that_leaves_out(
     vcenter: VCenterSettings, cluster: str, name: str, before: KnownCluster | None
 ) -> str | None:
-    """Which pattern leaves a cluster out; none if it is to be checked.
+    """Find the pattern that leaves a cluster out; None if the cluster is to be checked.
 
-    That somebody renames it in the vCenter ends no watch: only who writes the fleet file decides that.
+    Renaming a watched cluster in the vCenter does not end the watch: only the fleet file does.
     """
     pattern = find_excluding_pattern(vcenter, cluster, name)
     if pattern is None or before is None or before["retired_at"] is not None:
@@ -41,7 +41,7 @@ def find_pattern_that_leaves_out(
 def choose_names(
     vcenter: VCenterSettings, cluster: str, name: str, before: KnownCluster | None
 ) -> tuple[str, str]:
-    """Its name, and the last one that no pattern left out."""
+    """Return the cluster's name, and the last name that no pattern left out."""
     is_left_out = find_excluding_pattern(vcenter, cluster, name) is not None
     return name, before["watched_as"] if before and is_left_out else name
 
@@ -53,26 +53,33 @@ def build_known_cluster(
     pattern: str | None,
     now: str,
 ) -> KnownCluster:
-    """A cluster as it is known from now on: what a pattern leaves out is retired, what is listed is watched.
+    """Build the entry of a cluster: retired if a pattern leaves it out, watched if it is listed.
 
-    Whoever retired it believed it gone. Its time to be looked at begins anew when it is back.
+    A retired cluster that is back starts with a new ``first_listed_at``, so that it is not overdue at once.
+
+    Args:
+        named: The name, and the last name that no pattern left out.
+        before: The entry so far; None for a new cluster.
+        listed: Whether the vCenter lists the cluster now.
+        pattern: The pattern that leaves it out; None if there is none.
+        now: When the listing was made.
     """
     name, watched_as = named
-    known: KnownCluster = before or {
+    entry: KnownCluster = before or {
         "name": name,
         "watched_as": watched_as,
         "first_listed_at": now,
         "last_listed_at": now,
         "retired_at": None,
     }
-    left_out = known["retired_at"] or now
-    retired_at = left_out if pattern is not None else None if listed else known["retired_at"]
-    is_back = known["retired_at"] is not None and retired_at is None
+    left_out = entry["retired_at"] or now
+    retired_at = left_out if pattern is not None else None if listed else entry["retired_at"]
+    is_back = entry["retired_at"] is not None and retired_at is None
     return {
         "name": name,
         "watched_as": watched_as,
-        "first_listed_at": now if is_back else known["first_listed_at"],
-        "last_listed_at": now if listed else known["last_listed_at"],
+        "first_listed_at": now if is_back else entry["first_listed_at"],
+        "last_listed_at": now if listed else entry["last_listed_at"],
         "retired_at": retired_at,
     }
 
@@ -81,9 +88,9 @@ OVERDUE_INTERVALS: Final = 3
 
 
 def find_seen_since(before: LogState, now: datetime, interval: timedelta) -> str:
-    """Since when a vCenter is listed without an outage in which its clusters missed a look.
+    """Find since when the vCenter is listed without an outage that made its clusters miss a check.
 
-    Nobody is late who could not be looked at: the time to look begins anew when such an outage ends.
+    No cluster is overdue because of an outage: the time starts anew when the outage ends.
     """
     blind_since = before["blind_since"]
     if blind_since is not None and now - parse_time(blind_since) >= interval:
@@ -94,7 +101,13 @@ def find_seen_since(before: LogState, now: datetime, interval: timedelta) -> str
 def list_overdue_conditions(
     names: Mapping[str, str], logs: Mapping[str, LogState], limit: datetime
 ) -> list[Condition]:
-    """Those of the logs' clusters that nobody has looked at since ``limit``, though no failure says why."""
+    """List the clusters that were not seen since ``limit`` although no failure explains it.
+
+    Args:
+        names: The clusters' names by id.
+        logs: The states of the clusters' logs by id.
+        limit: The time before which a last look is overdue.
+    """
     return [
         _build_overdue_condition(cluster, names[cluster], after["last_look_at"])
         for cluster, after in logs.items()

@@ -43,7 +43,7 @@ class ReconciledListing:
     ruled_out_kinds: frozenset[FindingKind]
 
     def list_listed_before(self, limit: datetime) -> list[str]:
-        """The clusters that are listed, and were so before ``limit`` for the first time."""
+        """List the listed clusters whose first listing was before ``limit``."""
         missing = {cluster["cluster"] for cluster in self.missing}
         return [
             cluster
@@ -55,7 +55,14 @@ class ReconciledListing:
 def reconcile_listing(
     vcenter: VCenterSettings, listed: Mapping[str, str], known: Mapping[str, KnownCluster], now: datetime
 ) -> ReconciledListing:
-    """Put a listing (id to name) and what was known before together."""
+    """Compare a vCenter's listing with the clusters known before.
+
+    Args:
+        vcenter: The vCenter's settings.
+        listed: The names of the listed clusters by id.
+        known: The clusters known before by id.
+        now: When the listing was made.
+    """
     names = {
         cluster: listed[cluster] if cluster in listed else known[cluster]["name"]
         for cluster in sort_naturally(known.keys() | listed.keys())
@@ -127,7 +134,11 @@ def _list_conditions(
 def list_retired_by_pattern(
     reconciled: ReconciledListing, findings: Mapping[str, Finding]
 ) -> dict[str, ResolvedBecause]:
-    """Why findings about clusters end that are no longer to be watched, since a pattern leaves them out."""
+    """List the findings that end because a pattern now leaves their cluster out.
+
+    Returns:
+        The reason by fingerprint.
+    """
     return {
         fingerprint: "retired"
         for fingerprint, finding in findings.items()
@@ -182,23 +193,26 @@ def build_missing_cluster_condition(
 def list_renamed_cluster_conditions(
     vcenter: VCenterSettings, watched: Mapping[str, KnownCluster]
 ) -> Iterator[Condition]:
-    """Those of the clusters (by id) that are watched under a name that a pattern leaves out."""
-    for cluster, known in watched.items():
-        pattern = find_excluding_pattern(vcenter, cluster, known["name"])
+    """List the watched clusters (by id) whose new name a pattern leaves out."""
+    for cluster, entry in watched.items():
+        pattern = find_excluding_pattern(vcenter, cluster, entry["name"])
         if pattern is not None:
             yield build_condition(
                 "cluster-renamed",
-                f"{known['watched_as']} ({cluster}) is now called {known['name']}, and the fleet file leaves"
+                f"{entry['watched_as']} ({cluster}) is now called {entry['name']}, and the fleet file leaves"
                 f" that out ({pattern}); it is checked all the same",
                 subject=cluster,
-                detail={"cluster": cluster, "name": known["name"], "before": known["watched_as"]},
+                detail={"cluster": cluster, "name": entry["name"], "before": entry["watched_as"]},
             )
 
 
 def build_shrunk_listing_condition(
     vcenter: VCenterSettings, listed: Mapping[str, str], missing: list[FailedCluster], watched: list[str]
 ) -> Condition:
-    """A listing without over half of what was watched, or without anything: that is no cluster's end."""
+    """Build the condition of a listing that is empty or lacks over half of the watched clusters.
+
+    It says nothing about any single cluster.
+    """
     left = len(watched) - len(missing)
     what = f"only {left} of the {len(watched)} known clusters" if listed else "no cluster"
     return build_condition(

@@ -37,7 +37,7 @@ class Run:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is about all clusters, so that it may count, open and resolve."""
+        """Tell whether the run covers all clusters, so that it may count, open and resolve."""
         return self.selected is None
 
 
@@ -68,7 +68,7 @@ class DispatchReply(TypedDict):
 
 
 def select_clusters(run: Run, vcenter: str, clusters: Mapping[str, str]) -> dict[str, str]:
-    """Those of the clusters (id to name) that the run is about."""
+    """Select the clusters (id to name) that the run covers."""
     if run.selected is None:
         return dict(clusters)
     wanted = run.selected[vcenter]
@@ -78,7 +78,7 @@ def select_clusters(run: Run, vcenter: str, clusters: Mapping[str, str]) -> dict
 def build_expected_clusters(
     run: Run, vcenter: str, clusters: Mapping[str, str], listed: Container[str]
 ) -> list[ExpectedCluster]:
-    """The requests of a run on one vCenter: the same ids each time the run is repeated."""
+    """Build the entries of a run on one vCenter; a repeated run gets the same request ids."""
     return [
         {
             "cluster": cluster,
@@ -91,7 +91,7 @@ def build_expected_clusters(
 
 
 def build_blank_dispatch(run: Run) -> Dispatch:
-    """What a run means to do, before the vCenter was asked: nothing."""
+    """Build the dispatch of a run before the vCenter was asked: nothing is expected yet."""
     return {
         "run_id": run.id,
         "trigger": run.trigger,
@@ -106,7 +106,7 @@ def build_blank_dispatch(run: Run) -> Dispatch:
 
 
 def list_failed_dispatches(run: Run, record: Record, expected: list[ExpectedCluster]) -> list[FailedDispatch]:
-    """What the reply says could not be dispatched: the vCenter, or chosen clusters that it does not list."""
+    """List what could not be dispatched: the vCenter, or chosen clusters that it does not list."""
     vcenter, failure = record["vcenter"], record["failure"]
     if failure is not None:
         return [_build_failed_dispatch(vcenter, None, failure["reason"], failure["message"])]
@@ -129,10 +129,10 @@ DECIDED_BY_FLEET_FILE = "the fleet file"
 
 
 def build_retire_requests(record: Record, now: datetime) -> list[CheckRequest]:
-    """A request for each cluster that this record of a vCenter's own log retired.
+    """Build a request for each cluster that this record of a vCenter's own log retired.
 
-    The same ids each time they are made of the same record. A cluster that is new and left out at once was
-    never watched: there is nothing to close.
+    The same record gives the same request ids. A new cluster that is left out at once gets no request: it
+    was never watched.
     """
     return [
         build_check_request(
@@ -184,7 +184,14 @@ _PASSING_KINDS: Final = LOGIN_KINDS | {"vcenter-authorization"}
 
 
 def build_retry_request(vcenter: str, run_id: str, attempt: int, reason: str) -> RetryRequest:
-    """A retry after a run; asked for twice, it is the same run. Attempt 0 is what a checker asks for."""
+    """Build the request to list a vCenter again; the same arguments give the same run id.
+
+    Args:
+        vcenter: The vCenter's name in the fleet file.
+        run_id: The run that failed.
+        attempt: The number of the attempt; 0 where a checker asks.
+        reason: Why the vCenter is listed again.
+    """
     return {
         "schema_version": 1,
         "vcenter": vcenter,
@@ -195,20 +202,26 @@ def build_retry_request(vcenter: str, run_id: str, attempt: int, reason: str) ->
 
 
 def is_retried(before: LogState, after: LogState, attempt: int) -> bool:
-    """Whether a vCenter that failed is tried again; not by a run that is not part of a chain."""
+    """Tell whether a vCenter that failed is listed again.
+
+    Args:
+        before: The state of the vCenter's log before the run.
+        after: Its state after the run.
+        attempt: The run's place in a chain of retries; 0 if it is in none.
+    """
     return is_ailing(after) and (attempt > 0 or not is_ailing(before))
 
 
 def choose_pause_seconds(confirm_after_seconds: int, failure: Failure, seed: str) -> int:
-    """When to try again after a failure: after ``confirm_after``, or later where the vCenter asked so."""
+    """Choose the delay before the next try: ``confirm_after``, or longer if the vCenter asked for it."""
     asked = int(failure["facts"].get("retry_after_seconds", 0))
     return min(add_jitter(max(confirm_after_seconds, asked), seed), MAX_SQS_DELAY_SECONDS)
 
 
 def is_ailing(after: LogState) -> bool:
-    """Whether a vCenter's own log says that it could not be listed, for a reason that may end any minute.
+    """Tell whether the vCenter could not be listed for a reason that may pass by itself.
 
-    One that was replaced or is too old is not: only a person ends that, and the schedule will see it.
+    A vCenter that was replaced or is too old does not count: only a person ends that.
     """
     suspected = {suspect["kind"] for suspect in after["suspects"].values()}
     return bool(suspected & LOGIN_KINDS) or any(

@@ -26,7 +26,16 @@ class RecordHeading(TypedDict):
 
 
 def build_record(heading: RecordHeading, outcome: Outcome, checked_at: datetime, after: LogState) -> Record:
-    """A record with all its fields, in which nothing was seen; the log itself ties it into the log."""
+    """Build a record with all its fields, in which nothing was seen yet.
+
+    The journal adds the fields that chain it to the record before.
+
+    Args:
+        heading: Which check the record is of.
+        outcome: How the check ended.
+        checked_at: When it ended.
+        after: The state of the log after this record.
+    """
     return {
         **heading,
         "schema_version": 1,
@@ -99,7 +108,7 @@ def build_check_request(  # noqa: PLR0913 -- each is a field of the message
 
 
 def build_empty_state() -> LogState:
-    """The ``after`` of a log without a record."""
+    """Build the state (``after``) of a log that has no record yet."""
     return {
         "schema_version": 1,
         "cluster_name": None,
