@@ -55,9 +55,11 @@ class LoginBreaker:
 
     @contextmanager
     def guard_login(self, secret: LoginSecret) -> Iterator[None]:
-        """Around one login: keep it from being tried in vain, and keep its outcome.
+        """Guard one login: refuse it where it would be in vain, and record its outcome.
 
-        Raises ``LoginSuspended`` if it may not be tried, and ``OutOfTime`` if its turn does not come.
+        Raises:
+            LoginSuspended: The login may not be tried.
+            OutOfTime: Somebody else was logging in all the time.
         """
         breaker = self._wait_for_admission(secret)
         claim = None if self.actor == "checker" else breaker["claimed_until"]
@@ -120,7 +122,11 @@ class VCenterSecrets[S: LoginSecret](Protocol):
     """Where the vCenters' secrets are."""
 
     def vcenter(self, name: str) -> S:
-        """Raises ``SecretInvalid`` or ``SecretUnavailable``."""
+        """Read the secret of a vCenter.
+
+        Raises:
+            SecretInvalid, SecretUnavailable: It can't be used, or can't be read now.
+        """
         ...
 
 
@@ -128,11 +134,11 @@ class OpenableSession(VCenterSession, Protocol):
     """A session that can be opened and ended."""
 
     def login(self) -> None:
-        """Open it."""
+        """Open the session."""
         ...
 
     def close(self) -> None:
-        """End it; raises the failure that leaves it open."""
+        """End the session; raise the failure that leaves it open."""
         ...
 
 

@@ -149,7 +149,7 @@ def _read_reply(reply: ReportReply) -> Document:
 
 
 def restart_position(position: Position, instance_uuid: str) -> Position:
-    """The position as a first look's, in the same log, at the vCenter that was accepted."""
+    """Build the position of a first look in the same log, at the vCenter that was accepted."""
     answered = position.after["answered"]
     return Position(
         {**build_empty_state(), "answered": answered, "instance_uuid": instance_uuid}, position.seq
@@ -157,7 +157,7 @@ def restart_position(position: Position, instance_uuid: str) -> Position:
 
 
 def close_former_findings(position: Position) -> tuple[Finding, ...]:
-    """What was open on the cluster of before, closed. Its hosts go unnamed: their ids are others' now."""
+    """Close the findings of the former cluster, without their hosts: the ids now belong to other hosts."""
     return tuple(
         {**finding, "transition": "resolved", "resolved_because": "retired", "hosts": []}
         for finding in position.after["findings"].values()
@@ -171,10 +171,14 @@ class Checker:
     runtime: Runtime
 
     def handle(self, request: CheckRequest) -> Record | None:
-        """Answer a request. Returns the record; none if it was sent again, since the vCenter is not done.
+        """Answer a request.
 
-        Raises ``RequestRefused`` for a vCenter that the fleet does not know, and ``TransientError`` where AWS
-        failed: the same message, delivered again, goes on from there.
+        Returns:
+            The record; None if the request was sent again, because the vCenter is not done.
+
+        Raises:
+            RequestRefused: The fleet does not know the vCenter.
+            TransientError: AWS failed; the same message, delivered again, goes on from there.
         """
         vcenter = self.runtime.fleet.vcenter(request["vcenter"])
         if vcenter is None:

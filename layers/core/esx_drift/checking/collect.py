@@ -52,9 +52,13 @@ class ClusterReader:
     request: CheckRequest
 
     def collect(self, after: LogState, observations: Observations) -> ReportReply | Reschedule:
-        """Collect the report, filling ``observations`` on the way; or what to ask for later.
+        """Collect the report, and fill ``observations`` on the way.
 
-        Raises one of ``VCENTER_FAILURES`` or ``SecretInvalid``; ``observations.at`` then says at which call.
+        Returns:
+            The report, or what to ask for later.
+
+        Raises:
+            VCENTER_FAILURES, SecretInvalid: A call failed; ``observations.at`` says which.
         """
         session = self.runtime.vcenters.session(self.vcenter.name)
         observations.at = "about"
@@ -113,19 +117,23 @@ class ClusterReader:
 
     @property
     def is_deadline_over(self) -> bool:
-        """Whether the extraction's deadline has passed, or there is none to wait for."""
+        """Tell whether the extraction's deadline has passed, or there is none to wait for."""
         task = self.request["task"]
         return task is None or self.runtime.clock() >= parse_time(task["deadline_at"])
 
     def reschedule_while_busy(self, after: LogState) -> Reschedule | None:
-        """What to ask for while somebody else's extraction runs; none when it was waited for enough."""
+        """Build the request to try again while another extraction runs; None after its deadline."""
         task = self.request["task"]
         if task is None or self.is_deadline_over or not is_waiting_for_other(self.request, after):
             return None
         return self._reschedule_poll(task)
 
     def reschedule_first_look(self, after: LogState, completed_at: datetime) -> Reschedule | None:
-        """The same at a first look, while the report is one from before the extraction that runs."""
+        """Build the request to try a first look again while its report is older than the running extraction.
+
+        Returns:
+            The request; None if there is nothing to wait for.
+        """
         task = self.request["task"]
         if (
             after["last_taken"] is not None
@@ -155,9 +163,9 @@ class ClusterReader:
 
 
 def is_waiting_for_other(request: CheckRequest, after: LogState) -> bool:
-    """Whether the cluster was busy with somebody else's extraction, whose report was not taken meanwhile.
+    """Tell whether another extraction kept the cluster busy and its report was not taken since.
 
-    Where that was another run of ours, its report will do for both.
+    If that is another run of ours, its report serves both.
     """
     task, taken = request["task"], after["last_taken"]
     if task is None or task["id"] is not None:
@@ -166,7 +174,7 @@ def is_waiting_for_other(request: CheckRequest, after: LogState) -> bool:
 
 
 def find_extraction_start(request: CheckRequest, task: ExtractionTask | None) -> datetime | None:
-    """When the extraction of our own began, by the vCenter's clock; none if there is none of our own."""
+    """Find when our own extraction began, by the vCenter's clock; None if there is none."""
     asked = request["task"]
     if asked is None or asked["id"] is None:
         return None
@@ -176,7 +184,7 @@ def find_extraction_start(request: CheckRequest, task: ExtractionTask | None) ->
 
 
 def build_task_facts(request: CheckRequest, task: ExtractionTask | None) -> TaskFacts | None:
-    """The extraction as the record tells it."""
+    """Build what the record keeps of the extraction; None if there was none."""
     asked = request["task"]
     if asked is None:
         return None

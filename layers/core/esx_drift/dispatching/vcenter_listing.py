@@ -59,7 +59,7 @@ class ClusterLogs:
     vcenter: str
 
     def read_state(self, cluster: str) -> LogState:
-        """What the next check of the cluster begins from."""
+        """Read the state that the next check of the cluster begins from."""
         return Journal(self.runtime.store, self.runtime.topic, self.vcenter, cluster).read_state()
 
     def drop_already_reported(

@@ -74,11 +74,17 @@ MAX_EXTRACTION_WAIT_SECONDS = 150
 def examine_vcenters(
     event: Mapping[str, object], environment: Mapping[str, str], run_id: str, remaining_ms: int
 ) -> DoctorReply:
-    """The checker's answer: AWS, the fleet file, and each vCenter asked for, all of them if none is named.
+    """Examine AWS, the fleet file and the vCenters asked for, and build the checker's answer.
 
-    What can't be ended within ``remaining_ms`` is not begun.
+    Args:
+        event: The request; it names the vCenters, or none for all of them.
+        environment: The function's environment variables.
+        run_id: The id of this run.
+        remaining_ms: The time left; a step that it can't hold is not begun.
 
-    Raises ``ContractViolation`` for a malformed request, ``RequestRefused`` for an unknown vCenter.
+    Raises:
+        ContractViolation: The request is malformed.
+        RequestRefused: The fleet does not know a vCenter.
     """
     request = _request(event)
     config = CheckConfig.from_environment(environment)
@@ -99,9 +105,11 @@ def examine_vcenters(
 
 
 def examine_routes(event: Mapping[str, object], environment: Mapping[str, str]) -> DoctorReply:
-    """The notifier's answer: each route of the fleet file.
+    """Examine each route of the fleet file, and build the notifier's answer.
 
-    Raises ``ContractViolation`` for a malformed request, or ``FleetInvalid``.
+    Raises:
+        ContractViolation: The request is malformed.
+        FleetInvalid: The fleet file has faults.
     """
     request = _request(event)
     config = NotifierConfig.from_environment(environment)

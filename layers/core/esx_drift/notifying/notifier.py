@@ -25,9 +25,10 @@ class NotifyResult:
 
 
 def parse_event(body: str) -> Event | None:
-    """The event that a message holds; none for a type that isn't told to people.
+    """Parse the event that a message holds; None for a type that people do not receive.
 
-    Raises ``ContractViolation`` for what is no event, or not as its schema says.
+    Raises:
+        ContractViolation: The message is no event, or breaks the event's schema.
     """
     try:
         event = json.loads(body)
