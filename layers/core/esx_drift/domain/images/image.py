@@ -3,14 +3,6 @@
 import re
 from typing import TYPE_CHECKING
 
-from esx_drift.domain.images.document import (
-    AlternativeImage,
-    Document,
-    HostHardware,
-    SelectionCriteria,
-    Software,
-    SoftwareInfo,
-)
 from esx_drift.domain.stored.types import Image, Json, Parts
 
 if TYPE_CHECKING:
@@ -18,6 +10,7 @@ if TYPE_CHECKING:
 
     from esx_drift.domain.images.document import (
         AlternativeImage,
+        Document,
         HostHardware,
         SelectionCriteria,
         Software,
@@ -117,7 +110,7 @@ def spell_base_image(version: str) -> str:
     return version if dashed is None else ".".join(dashed.groups())
 
 
-def spell_base_images(document: Document) -> None:
+def spell_base_images(document: "Document") -> None:
     """Spell every base image of a document in the one way; the document itself is changed."""
     categories = document["image_categories"]
     for installed in (
