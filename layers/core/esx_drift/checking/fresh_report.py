@@ -47,9 +47,10 @@ class FreshReport:
         comparison = compare_report(self.context, self.store, self.report, self._inventory)
         update = self._update_findings(comparison)
         outcome = self._choose_outcome(comparison, update)
-        document = self._build_blob(make_document_key, self.reply.body)
         snapshot = self._build_blob(make_snapshot_key, encode_canonical_json(comparison.snapshot))
         archived = not self._is_same(comparison, update)
+        # Packing a large report takes long, and nearly every check finds nothing to keep.
+        document = self._build_blob(make_document_key, self.reply.body) if archived else None
         taken = self._build_last_taken(archived=archived)
         after = self._build_state(comparison, update, taken, describe_blob(snapshot))
         record: Record = {
@@ -59,12 +60,12 @@ class FreshReport:
             "uncovered": comparison.uncovered,
             "changes": comparison.changes,
             "findings": update.transitions,
-            "document": describe_blob(document) if archived else None,
+            "document": describe_blob(document) if document else None,
             "snapshot": after["snapshot"],
-            "raw_sha256": compute_sha256(self.reply.body),
+            "raw_sha256": taken["raw_sha256"],
             "same_as": None if archived else taken["seq"],
         }
-        blobs = (document, *(() if comparison.is_blind else (snapshot,))) if archived else ()
+        blobs = (document, *(() if comparison.is_blind else (snapshot,))) if document else ()
         return self.context.build_draft(
             record, self._collect_host_names(comparison), (*comparison.blobs, *blobs)
         )
