@@ -1,9 +1,9 @@
 """The drafts of a check that took no report: it could not look, was not believed, or saw nothing new."""
 
-import gzip
 from dataclasses import replace
 from typing import Literal
 
+from esx_drift.checking.baseline import build_blob, describe_blob
 from esx_drift.checking.collect import is_waiting_for_other
 from esx_drift.checking.context import CheckContext
 from esx_drift.domain.findings.condition import Condition, build_condition
@@ -26,11 +26,10 @@ from esx_drift.domain.stored.types import (
     Outcome,
     Record,
     ReportFacts,
-    StoredObject,
 )
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.errors import ContractViolation, EsxDriftError, NoReport, NotEligible, VCenterReplaced
-from esx_drift.journal import Blob, Draft
+from esx_drift.journal import Draft
 from esx_drift.ports import ReportReply
 
 MAX_REPORTED_VIOLATIONS = 5
@@ -175,19 +174,15 @@ def _draft_not_looked(
 def _add_quarantine(
     context: CheckContext, reply: ReportReply, draft: Draft, facts: ReportFacts | None = None
 ) -> Draft:
-    body = gzip.compress(reply.body[:CUT_KEPT_BYTES] if reply.cut else reply.body, mtime=0)
-    digest = compute_sha256(body)
-    stored: StoredObject = {
-        "key": make_quarantine_key(context.vcenter.name, context.request["cluster"], digest),
-        "sha256": digest,
-    }
+    body = reply.body[:CUT_KEPT_BYTES] if reply.cut else reply.body
+    blob = build_blob(make_quarantine_key, context.vcenter.name, context.request["cluster"], body)
     record: Record = {
         **draft.record,
         "report": facts,
-        "quarantine": stored,
+        "quarantine": describe_blob(blob),
         "raw_sha256": None if reply.cut else compute_sha256(reply.body),
     }
-    return replace(draft, record=record, blobs=(Blob(stored["key"], body),))
+    return replace(draft, record=record, blobs=(blob,))
 
 
 def _describe_extraction(context: CheckContext, reply: ReportReply, report: Report) -> ExtractionState:
