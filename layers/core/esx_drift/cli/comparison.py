@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from esx_drift.domain.changes.compare import compare_snapshots
 from esx_drift.domain.findings.condition import Condition
 from esx_drift.domain.findings.look_conditions import list_look_conditions
+from esx_drift.domain.findings.update import build_finding
 from esx_drift.domain.host_history import carry_over_accepted
 from esx_drift.domain.images.consistency import list_document_inconsistencies
 from esx_drift.domain.images.document import Document
@@ -17,7 +18,7 @@ from esx_drift.domain.images.report import (
     read_report,
 )
 from esx_drift.domain.images.snapshot import build_snapshot
-from esx_drift.domain.stored.types import Accepted, Change, Coverage, Finding, Snapshot, Transition
+from esx_drift.domain.stored.types import Accepted, Change, Coverage, Finding, Snapshot
 from esx_drift.domain.text.times import format_time
 
 
@@ -135,18 +136,9 @@ def _build_finding(
     condition: Condition, baseline: ComparedDocument, current: ComparedDocument, *, seen_before: bool
 ) -> Finding:
     opened_at = baseline.report.completion_time if seen_before else current.report.completion_time
-    transition: Transition = "still" if seen_before else "opened"
-    return {
-        "fingerprint": condition.fingerprint,
-        "family": condition.family,
-        "kind": condition.kind,
-        "subject": condition.subject,
-        "severity": condition.severity,
-        "hosts": list(condition.hosts),
-        "opened_at": format_time(opened_at),
-        "last_seen": format_time(current.report.completion_time),
-        "transition": transition,
-        "resolved_because": None,
-        "summary": condition.summary,
-        "detail": dict(condition.detail),
-    }
+    return build_finding(
+        condition,
+        format_time(opened_at),
+        format_time(current.report.completion_time),
+        "still" if seen_before else "opened",
+    )

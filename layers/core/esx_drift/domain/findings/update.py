@@ -15,6 +15,7 @@ from esx_drift.domain.stored.types import (
     FindingKind,
     ResolvedBecause,
     SuspectedFinding,
+    Transition,
     rank_severity,
 )
 from esx_drift.domain.text.times import format_time, parse_time
@@ -92,7 +93,8 @@ def update_findings(
         elif not condition.opens:
             continue
         elif not condition.confirm:
-            updated.append(_open(condition, scope, format_time(scope.now)))
+            now = format_time(scope.now)
+            updated.append(build_finding(condition, now, now, "opened"))
         else:
             suspect = _count(suspects.get(fingerprint), condition, scope)
             if _is_confirmed(suspect, scope):
@@ -123,10 +125,18 @@ def _is_confirmed(suspect: SuspectedFinding, scope: CheckScope) -> bool:
 
 def _open_confirmed(condition: Condition, scope: CheckScope, suspect: SuspectedFinding) -> Finding:
     tried = replace(condition, detail={**condition.detail, "tries": suspect["count"]})
-    return _open(tried, scope, suspect["first_at"])
+    return build_finding(tried, suspect["first_at"], format_time(scope.now), "opened")
 
 
-def _open(condition: Condition, scope: CheckScope, opened_at: str) -> Finding:
+def build_finding(condition: Condition, opened_at: str, last_seen: str, transition: Transition) -> Finding:
+    """Build the finding of a condition.
+
+    Args:
+        condition: What holds.
+        opened_at: Since when.
+        last_seen: When it was met last.
+        transition: What the check that met it made of it.
+    """
     return {
         "fingerprint": condition.fingerprint,
         "family": condition.family,
@@ -135,8 +145,8 @@ def _open(condition: Condition, scope: CheckScope, opened_at: str) -> Finding:
         "severity": condition.severity,
         "hosts": list(condition.hosts),
         "opened_at": opened_at,
-        "last_seen": format_time(scope.now),
-        "transition": "opened",
+        "last_seen": last_seen,
+        "transition": transition,
         "resolved_because": None,
         "summary": condition.summary,
         "detail": dict(condition.detail),
@@ -146,10 +156,10 @@ def _open(condition: Condition, scope: CheckScope, opened_at: str) -> Finding:
 def _keep(finding: Finding, condition: Condition, scope: CheckScope) -> Finding:
     """The finding as the condition says now; its severity is raised, never lowered."""
     is_raised = rank_severity(condition.severity) > rank_severity(finding["severity"])
+    transition: Transition = "raised" if is_raised else "still"
     return {
-        **_open(condition, scope, finding["opened_at"]),
+        **build_finding(condition, finding["opened_at"], format_time(scope.now), transition),
         "severity": condition.severity if is_raised else finding["severity"],
-        "transition": "raised" if is_raised else "still",
     }
 
 
