@@ -8,6 +8,7 @@ from esx_drift.checking.collect import Observations, build_task_facts
 from esx_drift.domain.findings.condition import Condition
 from esx_drift.domain.findings.update import CheckScope, FindingsUpdate, update_findings
 from esx_drift.domain.fleet.fleet import VCenterSettings
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.records import RecordHeading, build_record
 from esx_drift.domain.stored.types import (
     CheckRequest,
@@ -22,6 +23,29 @@ from esx_drift.domain.stored.types import (
 from esx_drift.domain.text.times import format_time
 from esx_drift.journal import Blob, Draft, Position
 from esx_drift.ports import Runtime
+
+
+def build_heading(runtime: Runtime, request: CheckRequest, seq: int, started_at: datetime) -> RecordHeading:
+    """Build the heading of the record that answers a request.
+
+    Args:
+        runtime: What the check works with.
+        request: The request; one about a vCenter as a whole has no cluster's name.
+        seq: The record's number in its log.
+        started_at: When the check began.
+    """
+    cluster = request["cluster"]
+    return {
+        "vcenter": request["vcenter"],
+        "cluster": cluster,
+        "cluster_name": None if cluster == VCENTER_LOG else request["cluster_name"],
+        "seq": seq,
+        "request_id": request["request_id"],
+        "run_id": request["run_id"],
+        "started_at": format_time(started_at),
+        "code_version": runtime.code_version,
+        "fleet_sha256": runtime.fleet_sha256,
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +94,7 @@ class CheckContext:
             notices: What is worth a notice; only those go in that the log does not know yet.
         """
         before, reported = self.after["notices"], list(notices)
-        heading: RecordHeading = {
-            "vcenter": self.vcenter.name,
-            "cluster": self.request["cluster"],
-            "cluster_name": self.request["cluster_name"],
-            "seq": self.position.seq,
-            "request_id": self.request["request_id"],
-            "run_id": self.request["run_id"],
-            "started_at": format_time(self.started_at),
-            "code_version": self.runtime.code_version,
-            "fleet_sha256": self.runtime.fleet_sha256,
-        }
+        heading = build_heading(self.runtime, self.request, self.position.seq, self.started_at)
         return {
             **build_record(heading, outcome, self.now, {**after, "notices": sorted({*before, *reported})}),
             "about": self.observations.about,

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from esx_drift.checking.baseline import BaselineReader
+from esx_drift.checking.context import build_heading
 from esx_drift.domain.decisions import (
     DecisionEffect,
     accept_hosts,
@@ -18,9 +19,8 @@ from esx_drift.domain.decisions import (
 from esx_drift.domain.dispatching.run import build_retire_requests
 from esx_drift.domain.fleet.fleet import VCenterSettings, find_excluding_pattern
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_next_request_id
-from esx_drift.domain.stored.records import RecordHeading, build_record
+from esx_drift.domain.stored.records import build_record
 from esx_drift.domain.stored.types import CheckRequest, Decision, Record
-from esx_drift.domain.text.times import format_time
 from esx_drift.errors import RequestRefused
 from esx_drift.journal import Draft, Journal, Position
 from esx_drift.ports import Runtime
@@ -144,18 +144,7 @@ class _Writing:
         effect: DecisionEffect,
         now: datetime,
     ) -> Record:
-        cluster = self.request["cluster"]
-        heading: RecordHeading = {
-            "vcenter": self.request["vcenter"],
-            "cluster": cluster,
-            "cluster_name": None if cluster == VCENTER_LOG else self.request["cluster_name"],
-            "seq": position.seq,
-            "request_id": self.request["request_id"],
-            "run_id": self.request["run_id"],
-            "started_at": format_time(now),
-            "code_version": self.runtime.code_version,
-            "fleet_sha256": self.runtime.fleet_sha256,
-        }
+        heading = build_heading(self.runtime, self.request, position.seq, now)
         return {
             **build_record(heading, outcome, now, effect.after),
             "findings": effect.findings,
