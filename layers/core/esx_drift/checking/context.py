@@ -9,7 +9,7 @@ from esx_drift.domain.findings.condition import Condition
 from esx_drift.domain.findings.update import CheckScope, FindingsUpdate, update_findings
 from esx_drift.domain.fleet.fleet import VCenterSettings
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
-from esx_drift.domain.stored.records import RecordHeading, build_record
+from esx_drift.domain.stored.records import RecordHeading, build_clock_facts, build_record
 from esx_drift.domain.stored.types import (
     CheckRequest,
     ClockFacts,
@@ -117,7 +117,4 @@ class CheckContext:
 
     def _compare_clocks(self) -> ClockFacts | None:
         reply = self.observations.reply
-        if reply is None:
-            return None
-        skew = (reply.date - self.now).total_seconds()
-        return {"vcenter_date": format_time(reply.date), "skew_seconds": round(skew, 3)}
+        return None if reply is None else build_clock_facts(reply.date, self.now)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING
 
 import requests
 from urllib3 import BaseHTTPResponse, Retry
@@ -16,9 +17,11 @@ from urllib3.exceptions import HTTPError, InvalidHeader, ReadTimeoutError
 
 from esx_drift.adapters.vcenter.connection_errors import Peer, translate_connection_error
 from esx_drift.adapters.vcenter.transport import Deadline, DirectSession, Transport
-from esx_drift.domain.stored.types import ClockFacts
-from esx_drift.domain.text.times import format_time
+from esx_drift.domain.stored.records import build_clock_facts
 from esx_drift.errors import OutOfTime, VCenterUnreachable
+
+if TYPE_CHECKING:
+    from esx_drift.domain.stored.types import ClockFacts
 
 CONNECT_SECONDS = 5.0
 """For TCP, and again for TLS. A vCenter in reach needs milliseconds: waiting longer only delays the alarm."""
@@ -74,7 +77,7 @@ class HttpClient:
         self._clock = clock
         self._pause = pause
         self._time_left_ms = time_left_ms
-        self.clock_facts: ClockFacts | None = None
+        self.clock_facts: "ClockFacts | None" = None
         self._deadline = Deadline()
         self._http = DirectSession()
         self._http.trust_env = False
@@ -131,7 +134,7 @@ class HttpClient:
                 stream=True,
             ) as response:
                 vcenter_date, now = _parse_date(response.headers.get("Date")), self._clock()
-                self.clock_facts = _compare_clocks(vcenter_date, now)
+                self.clock_facts = build_clock_facts(vcenter_date, now) if vcenter_date else None
                 body, cut = self._read_body(response.raw)
                 date = vcenter_date or now
                 operation = f"{method} {path}"
@@ -166,13 +169,6 @@ def parse_retry_after(answer: HttpAnswer) -> float | None:
         return Retry().parse_retry_after(header)
     except (InvalidHeader, ValueError, OverflowError):
         return None
-
-
-def _compare_clocks(vcenter_date: datetime | None, now: datetime) -> ClockFacts | None:
-    if vcenter_date is None:
-        return None
-    skew = round((vcenter_date - now).total_seconds(), 3)
-    return {"vcenter_date": format_time(vcenter_date), "skew_seconds": skew}
 
 
 def _parse_date(header: str | None) -> datetime | None:

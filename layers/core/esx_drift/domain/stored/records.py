@@ -1,4 +1,4 @@
-"""How a record, the state of a log and a message in the CheckQueue are made.
+"""How a record and its parts, the state of a log and a message in the CheckQueue are made.
 
 These are the only places that know all their fields.
 """
@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal, TypedDict
 
 from esx_drift.domain.stored.identifiers import make_check_id
-from esx_drift.domain.stored.types import CheckRequest, Decision, LogState, Outcome, Record
+from esx_drift.domain.stored.types import CheckRequest, ClockFacts, Decision, LogState, Outcome, Record
 from esx_drift.domain.text.times import format_time
 
 
@@ -105,6 +105,12 @@ def build_check_request(  # noqa: PLR0913 -- each is a field of the message
         "task": None,
         "decision": decision,
     }
+
+
+def build_clock_facts(vcenter_date: datetime, now: datetime) -> ClockFacts:
+    """Build what is kept of a vCenter's clock: its time in an answer, and how far it is ahead of ``now``."""
+    skew = (vcenter_date - now).total_seconds()
+    return {"vcenter_date": format_time(vcenter_date), "skew_seconds": round(skew, 3)}
 
 
 def build_empty_state() -> LogState:
