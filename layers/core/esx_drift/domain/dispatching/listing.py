@@ -5,7 +5,7 @@ A lost permission answers like a deleted cluster: with a shorter list. So nothin
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from esx_drift.domain.dispatching.known_clusters import (
     build_known_cluster,
@@ -14,6 +14,7 @@ from esx_drift.domain.dispatching.known_clusters import (
 )
 from esx_drift.domain.findings.condition import Condition, build_condition
 from esx_drift.domain.findings.kinds import LISTED_CLUSTER_KINDS, LISTING_KINDS
+from esx_drift.domain.findings.vcenter_failures import is_blind
 from esx_drift.domain.fleet.fleet import VCenterSettings, find_excluding_pattern
 from esx_drift.domain.stored.types import (
     ExcludedCluster,
@@ -174,14 +175,13 @@ def build_missing_cluster_condition(
 
     Hiding a cluster is one way to blind us: it is critical after as long as any other blindness.
     """
-    unseen_for = now - parse_time(known["last_listed_at"])
-    is_blind = unseen_for > timedelta(seconds=vcenter.blind_after_seconds)
+    is_critical = is_blind(known["last_listed_at"], now, vcenter.blind_after_seconds)
     return build_condition(
         "cluster-missing",
         f"{missing['name']} ({missing['cluster']}) is no longer listed by {vcenter.name}: deleted, moved,"
         " or hidden from the account",
         subject=missing["cluster"],
-        severity="critical" if is_blind else None,
+        severity="critical" if is_critical else None,
         detail={
             "cluster": missing["cluster"],
             "name": missing["name"],

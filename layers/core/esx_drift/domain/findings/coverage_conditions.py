@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from esx_drift.domain.findings.condition import Condition, build_condition
 from esx_drift.domain.findings.kinds import FINDING_KINDS
+from esx_drift.domain.findings.vcenter_failures import is_blind
 from esx_drift.domain.images.document import list_error_texts, quote_first, summarize_messages
 from esx_drift.domain.images.report import Inventory, Report, explain_uncovered
 from esx_drift.domain.stored.types import FindingKind, Json, Severity, Snapshot
-from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.versions import sort_naturally
 from esx_drift.domain.text.wording import clean_text, format_count, format_moment
 
@@ -26,7 +26,7 @@ class UncoveredHosts:
     inventory: Inventory
     now: datetime
     since: Mapping[str, str]
-    blind_after: timedelta
+    blind_after_seconds: int
 
     @property
     def hosts(self) -> list[str]:
@@ -48,7 +48,7 @@ class UncoveredHosts:
         return "critical" if blind else usual
 
     def _is_blind(self, host: str) -> bool:
-        return host in self.since and self.now - parse_time(self.since[host]) > self.blind_after
+        return is_blind(self.since.get(host), self.now, self.blind_after_seconds)
 
     def build_detail(self, host: str) -> dict[str, Json]:
         """Build what the inventory and the report say of the host, and since when it is unseen."""

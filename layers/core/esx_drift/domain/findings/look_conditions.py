@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from esx_drift.domain.findings.condition import Condition, build_condition
@@ -52,9 +52,7 @@ def list_look_conditions(  # noqa: PLR0913 - each is a fact of its own, and all 
         document_inconsistencies: What ``list_document_inconsistencies`` says of the document.
     """
     images = {host: image for host, image in report.runs.items() if host in inventory}
-    unseen = UncoveredHosts(
-        report, snapshot, inventory, now, uncovered_since, timedelta(seconds=blind_after_seconds)
-    )
+    unseen = UncoveredHosts(report, snapshot, inventory, now, uncovered_since, blind_after_seconds)
     names = {host: entry.name for host, entry in inventory.items()}
     of_cluster = list_cluster_conditions(unseen, managed_by_image=managed_by_image)
     # Where no host was seen and the cluster's own condition says why, no host says it again.

@@ -81,7 +81,7 @@ def build_failure_condition(
 
 
 def is_blind(last_look_at: str | None, now: datetime, blind_after_seconds: int) -> bool:
-    """Whether the last look is so long ago that a failure to look is critical."""
+    """Whether the last look at something is so long ago that a failure to look at it is critical."""
     return last_look_at is not None and now - parse_time(last_look_at) > timedelta(
         seconds=blind_after_seconds
     )
