@@ -4,7 +4,13 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from esx_drift.domain.events import MessageContent, NextStep
+from esx_drift.domain.events import (
+    BASELINE_RECORDED,
+    FAMILIES,
+    OPENING_TRANSITIONS,
+    MessageContent,
+    NextStep,
+)
 from esx_drift.domain.stored.types import Event, EventData, Finding, rank_severity
 from esx_drift.domain.text.wording import format_count, format_share
 from esx_drift.messages.change_lines import render_change_headline, render_change_lines, render_vib_headline
@@ -41,7 +47,9 @@ def build_content(event: Event) -> MessageContent:
 
 
 def _build_detected(data: EventData) -> MessageContent:
-    news = _sort_worst_first([finding for finding in data["findings"] if finding["transition"] in _NEWS])
+    news = _sort_worst_first(
+        [finding for finding in data["findings"] if finding["transition"] in OPENING_TRANSITIONS]
+    )
     is_put_back = _is_put_back(data)
     headline = (
         render_end_headline(_list_unreviewed(data), data)
@@ -113,17 +121,11 @@ def _build_baseline(data: EventData) -> MessageContent:
     )
 
 
-_NEWS: Final = ("opened", "raised")
-
 _BUILDERS: Final[Mapping[str, Callable[[EventData], MessageContent]]] = MappingProxyType(
     {
-        "esx-drift.baseline.recorded": _build_baseline,
-        **{
-            f"esx-drift.{family}.detected": _build_detected for family in ("drift", "failure", "orphaned-vib")
-        },
-        **{
-            f"esx-drift.{family}.resolved": _build_resolved for family in ("drift", "failure", "orphaned-vib")
-        },
+        BASELINE_RECORDED: _build_baseline,
+        **{f"esx-drift.{family}.detected": _build_detected for family in FAMILIES},
+        **{f"esx-drift.{family}.resolved": _build_resolved for family in FAMILIES},
     }
 )
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from esx_drift.domain.dispatching.run import UNWATCHED_DETAIL
+from esx_drift.domain.events import OPENING_TRANSITIONS
 from esx_drift.domain.findings.kinds import OUTAGE_KINDS
 from esx_drift.domain.stored.types import EventData, Finding, rank_severity
 from esx_drift.domain.text.times import parse_time
@@ -90,7 +91,7 @@ def _list_seen(data: EventData) -> Iterator[str]:
 
 def _render_severity(data: EventData) -> str:
     """Render ``was critical`` where all that was so bad is over, and what holds now is milder."""
-    news = [finding for finding in data["findings"] if finding["transition"] in {"opened", "raised"}]
+    news = [finding for finding in data["findings"] if finding["transition"] in OPENING_TRANSITIONS]
     holding = [rank_severity(item["severity"]) for item in (*data["changes"], *news)]
     over = not data["truncated"] and max(holding, default=0) < rank_severity(data["severity"])
     return f"was {data['severity']}" if over else data["severity"]

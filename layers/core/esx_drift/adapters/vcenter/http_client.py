@@ -77,7 +77,7 @@ class HttpClient:
         self._clock = clock
         self._pause = pause
         self._time_left_ms = time_left_ms
-        self.clock_facts: "ClockFacts | None" = None
+        self.clock_facts: ClockFacts | None = None
         self._deadline = Deadline()
         self._http = DirectSession()
         self._http.trust_env = False
