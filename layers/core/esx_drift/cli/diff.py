@@ -26,17 +26,13 @@ from esx_drift.domain.text.wording import (
     format_share,
     join_names,
     list_host_names,
+    name_element,
 )
 from esx_drift.errors import ContractViolation
 
 MAX_TABLE_NAMES = 6
 MAX_RELABELLED = 5
 SEVERITY_STYLES: dict[Severity, str] = {"critical": "bold red", "warning": "yellow", "info": "dim"}
-ELEMENT_NAMES = {
-    "base_image": "base image",
-    "add_on": "add-on",
-    "orphaned_vib": "orphaned VIB",
-}
 SEVERITY_ORDER: tuple[Severity, ...] = ("critical", "warning", "info")
 
 
@@ -134,7 +130,7 @@ def print_comparison(compared: Comparison) -> None:
 
 def _describe_relabelled(change: Change, compared: Comparison) -> str:
     """``base image on all 3``, ``host esx02 (was esx01)``."""
-    what = f"{_name_element(change)} {_render_name(change, compared)}".rstrip()
+    what = f"{name_element(change['element'])} {_render_name(change, compared)}".rstrip()
     if change["element"] != "host":
         return f"{what} on {_render_hosts(change['hosts'], compared)}"
     before = clean_text(compared.baseline.report.names.get(change["key"], change["key"]))
@@ -145,16 +141,12 @@ def _count_more(descriptions: Sequence[str]) -> str:
     return f"; and {len(descriptions) - MAX_RELABELLED} more" if len(descriptions) > MAX_RELABELLED else ""
 
 
-def _name_element(change: Change) -> str:
-    return ELEMENT_NAMES.get(change["element"], change["element"].replace("_", " "))
-
-
 def _build_changes_table(changes: Sequence[Change], compared: Comparison) -> Table:
     table = _make_table("", "what", "name", "change", "from", "to", "hosts")
     for change in sorted(changes, key=lambda change: SEVERITY_ORDER.index(change["severity"])):
         table.add_row(
             _render_severity(change["severity"]),
-            _name_element(change),
+            name_element(change["element"]),
             _render_name(change, compared),
             change["kind"],
             _render_version(change, "from"),

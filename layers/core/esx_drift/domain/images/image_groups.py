@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.types import Image
 from esx_drift.domain.text.versions import make_natural_key, sort_naturally
-from esx_drift.domain.text.wording import clean_text, format_count
+from esx_drift.domain.text.wording import clean_text, format_count, name_element
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,4 @@ def list_differing_parts(first: Image, other: Image) -> list[str]:
 def format_part(part: str) -> str:
     """Format a part as a person reads it: ``component Intel-i40en``, ``add-on``."""
     element, _, name = part.partition(":")
-    return clean_text(f"{_ELEMENTS.get(element, element.replace('_', ' '))} {name}".strip())
-
-
-_ELEMENTS = {"add_on": "add-on", "base_image": "base image"}
+    return clean_text(f"{name_element(element)} {name}".strip())

@@ -55,6 +55,14 @@ def list_host_names(hosts: Sequence[str], names: Mapping[str, str]) -> list[str]
     return [clean_text(names.get(host, host)) for host in hosts]
 
 
+_ELEMENT_NAMES: Final = {"base_image": "base image", "add_on": "add-on", "orphaned_vib": "orphaned VIB"}
+
+
+def name_element(element: str) -> str:
+    """Name an element of a change as a person does: ``component``, ``add-on``, ``removed component``."""
+    return _ELEMENT_NAMES.get(element, element.replace("_", " "))
+
+
 def split_vib_key(key: str) -> tuple[str, str]:
     """Split the API's ``name(version)`` of a VIB; all of it is the name if it has another form."""
     match = _VIB.fullmatch(key)
