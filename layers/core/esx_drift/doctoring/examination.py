@@ -95,8 +95,8 @@ def find_fix(error: EsxDriftError, places: Mapping[str, str]) -> str:
         return error.facts[FIX_FACT]
     if error.reason not in FINDING_KINDS:
         return OTHER_FIXES.get(error.reason, AWS_FIX)
-    entry = FINDING_KINDS[error.reason]
-    step = f"{entry.step} {entry.command}".strip().format(**places)
+    advice = FINDING_KINDS[error.reason].advice
+    step = f"{advice.step} {advice.command}".strip().format(**places)
     return f"{step[0].upper()}{step[1:]}"
 
 

@@ -190,7 +190,7 @@ class ExtractionDoctor:
             exam.add_ok(f"{self._name}: {NOT_ELIGIBLE_NOTE}; {age}{coverage_text}")
 
     def _add_failure(self, exam: Examination, kind: FindingKind, sentence: str) -> None:
-        fix = FINDING_KINDS[kind].step.format(cluster=self._name, scope=self._name)
+        fix = FINDING_KINDS[kind].advice.step.format(cluster=self._name, scope=self._name)
         exam.add_failed(f"{self._name}: {sentence}", f"{fix[0].upper()}{fix[1:]}")
 
 

@@ -54,8 +54,8 @@ def test_more_evidence_rules_out_more() -> None:
 @pytest.mark.parametrize("entry", FINDING_KINDS.values(), ids=KINDS)
 def test_each_kind_has_words(entry: KindEntry) -> None:
     """For its beginning, its end, and what is to be done next."""
-    assert all((entry.headline, entry.end_headline, entry.step))
-    assert entry.headline != entry.end_headline
+    assert all((entry.advice.headline, entry.advice.end_headline, entry.advice.step))
+    assert entry.advice.headline != entry.advice.end_headline
 
 
 @pytest.mark.parametrize("entry", FINDING_KINDS.values(), ids=KINDS)
@@ -146,7 +146,7 @@ def test_the_table_of_the_docs_is_the_registry(*, refresh_goldens: bool) -> None
 
 
 def _render_row(entry: KindEntry) -> str:
-    command = f" `{entry.command}`" if entry.command else ""
+    command = f" `{entry.advice.command}`" if entry.advice.command else ""
     traits = {"twice": entry.confirm, "blinding": entry.blinding, "hiding": entry.hiding}
     cells = (
         f"`{entry.name}`",
@@ -155,8 +155,8 @@ def _render_row(entry: KindEntry) -> str:
         entry.about,
         entry.ruled_out_by,
         ", ".join(name for name, holds in traits.items() if holds),
-        f"{entry.headline} / {entry.end_headline}",
-        f"{entry.step}{command}",
-        entry.note,
+        f"{entry.advice.headline} / {entry.advice.end_headline}",
+        f"{entry.advice.step}{command}",
+        entry.advice.note,
     )
     return f"| {' | '.join(cell.replace('|', '\\|') for cell in cells)} |".replace("|  |", "| |")

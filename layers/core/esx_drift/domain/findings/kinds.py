@@ -44,7 +44,7 @@ class Advice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KindEntry:
-    """One kind of finding; its words are those of an ``Advice``.
+    """One kind of finding.
 
     Attributes:
         name: As it is stored, published and written in fleet files.
@@ -56,6 +56,7 @@ class KindEntry:
             no outage.
         blinding: While it is open, it says why nobody looks at a cluster, so that no check is overdue.
         hiding: This is how a cluster answers that the account may no longer see.
+        advice: The words for one of which nothing else is known.
     """
 
     name: FindingKind
@@ -66,16 +67,7 @@ class KindEntry:
     confirm: bool = False
     blinding: bool = False
     hiding: bool = False
-    headline: str
-    end_headline: str
-    step: str
-    command: str = ""
-    note: str = ""
-
-    @property
-    def advice(self) -> Advice:
-        """The words for a finding of this kind of which nothing else is known."""
-        return Advice(self.headline, self.end_headline, self.step, self.command, self.note)
+    advice: Advice
 
 
 VCENTER_NOT_SEEN_NOTE: Final = "Nothing is known of its clusters meanwhile; what was open stays open."
@@ -96,9 +88,11 @@ _ENTRIES: Final = (
         severity="warning",
         about="cluster",
         ruled_out_by="look",
-        headline="hosts run different images",
-        end_headline="all hosts run the same image again",
-        step="in vCenter > {cluster} > Updates, remediate the hosts that are not on the wanted image.",
+        advice=Advice(
+            headline="hosts run different images",
+            end_headline="all hosts run the same image again",
+            step="in vCenter > {cluster} > Updates, remediate the hosts that are not on the wanted image.",
+        ),
     ),
     KindEntry(
         name="drift-unreviewed",
@@ -106,13 +100,15 @@ _ENTRIES: Final = (
         severity="warning",
         about="cluster",
         ruled_out_by="look",
-        headline="{hosts} no longer as last accepted",
-        end_headline="{hosts} as accepted again",
-        step=(
-            "in vCenter > {scope} > Monitor > Tasks and Events, find who changed it. Then remediate it, "
-            "or approve it:"
+        advice=Advice(
+            headline="{hosts} no longer as last accepted",
+            end_headline="{hosts} as accepted again",
+            step=(
+                "in vCenter > {scope} > Monitor > Tasks and Events, find who changed it. Then remediate it, "
+                "or approve it:"
+            ),
+            command="esx-drift accept {cluster} --vcenter {vcenter}{only_hosts} --reason WHY",
         ),
-        command="esx-drift accept {cluster} --vcenter {vcenter}{only_hosts} --reason WHY",
     ),
     KindEntry(
         name="orphaned-vib",
@@ -120,16 +116,18 @@ _ENTRIES: Final = (
         severity="critical",
         about="vib",
         ruled_out_by="look",
-        headline="{vibs} on {hosts}",
-        end_headline="{vibs} gone from {hosts}",
-        step=(
-            "did anyone install it? If nobody did, isolate the host and leave the VIB on it: it is evidence. "
-            "Look at it on {first}:"
-        ),
-        command="{vib}",
-        note=(
-            "Orphaned: part of no known component. Usually a vendor's tool; also how attackers persist "
-            "(ATT&CK T1505.006)."
+        advice=Advice(
+            headline="{vibs} on {hosts}",
+            end_headline="{vibs} gone from {hosts}",
+            step=(
+                "did anyone install it? If nobody did, isolate the host and leave the VIB on it: it is "
+                "evidence. Look at it on {first}:"
+            ),
+            command="{vib}",
+            note=(
+                "Orphaned: part of no known component. Usually a vendor's tool; also how attackers persist "
+                "(ATT&CK T1505.006)."
+            ),
         ),
     ),
     KindEntry(
@@ -140,10 +138,14 @@ _ENTRIES: Final = (
         ruled_out_by="login",
         confirm=True,
         blinding=True,
-        headline="not reachable",
-        end_headline="reachable again",
-        step="is the vCenter up, and do its name, port 443 and certificate work from where the checks run?",
-        note=VCENTER_NOT_SEEN_NOTE,
+        advice=Advice(
+            headline="not reachable",
+            end_headline="reachable again",
+            step=(
+                "is the vCenter up, and do its name, port 443 and certificate work from where the checks run?"
+            ),
+            note=VCENTER_NOT_SEEN_NOTE,
+        ),
     ),
     KindEntry(
         name="vcenter-unavailable",
@@ -153,10 +155,12 @@ _ENTRIES: Final = (
         ruled_out_by="login",
         confirm=True,
         blinding=True,
-        headline="services don't answer (503)",
-        end_headline="services answer again",
-        step="in the appliance's own page (port 5480) > Services, see what is stopped or starting.",
-        note=VCENTER_NOT_SEEN_NOTE,
+        advice=Advice(
+            headline="services don't answer (503)",
+            end_headline="services answer again",
+            step="in the appliance's own page (port 5480) > Services, see what is stopped or starting.",
+            note=VCENTER_NOT_SEEN_NOTE,
+        ),
     ),
     KindEntry(
         name="vcenter-error",
@@ -166,10 +170,12 @@ _ENTRIES: Final = (
         ruled_out_by="login",
         confirm=True,
         blinding=True,
-        headline="answers with an error",
-        end_headline="answers without errors again",
-        step="look the error up in the appliance's logs of that time (vmware-updatemgr, vapi-endpoint).",
-        note=VCENTER_NOT_SEEN_NOTE,
+        advice=Advice(
+            headline="answers with an error",
+            end_headline="answers without errors again",
+            step="look the error up in the appliance's logs of that time (vmware-updatemgr, vapi-endpoint).",
+            note=VCENTER_NOT_SEEN_NOTE,
+        ),
     ),
     KindEntry(
         name="vcenter-authentication",
@@ -178,14 +184,16 @@ _ENTRIES: Final = (
         about="vcenter",
         ruled_out_by="login",
         blinding=True,
-        headline="login refused",
-        end_headline="login works again",
-        step=(
-            "put the right password into the secret esx-drift/vcenter/{vcenter}, and checks resume by "
-            "themselves. If it was right all along (expired, or the account was locked), mend that and:"
+        advice=Advice(
+            headline="login refused",
+            end_headline="login works again",
+            step=(
+                "put the right password into the secret esx-drift/vcenter/{vcenter}, and checks resume by "
+                "themselves. If it was right all along (expired, or the account was locked), mend that and:"
+            ),
+            command="esx-drift doctor --reset {vcenter}",
+            note="Not tried again with this password, so that the account isn't locked.",
         ),
-        command="esx-drift doctor --reset {vcenter}",
-        note="Not tried again with this password, so that the account isn't locked.",
     ),
     KindEntry(
         name="vcenter-authorization",
@@ -195,10 +203,12 @@ _ENTRIES: Final = (
         ruled_out_by="calls",
         blinding=True,
         hiding=True,
-        headline="account lacks a privilege",
-        end_headline="account has the privilege again",
-        step="see which privilege the account's role lacks:",
-        command="esx-drift doctor --vcenter {vcenter}",
+        advice=Advice(
+            headline="account lacks a privilege",
+            end_headline="account has the privilege again",
+            step="see which privilege the account's role lacks:",
+            command="esx-drift doctor --vcenter {vcenter}",
+        ),
     ),
     KindEntry(
         name="vcenter-replaced",
@@ -207,14 +217,16 @@ _ENTRIES: Final = (
         about="vcenter",
         ruled_out_by="calls",
         blinding=True,
-        headline="another vCenter answers as {vcenter}",
-        end_headline="{vcenter} is the known vCenter again",
-        step=(
-            "does its secret still name the right host? If it was reinstalled or restored on purpose, "
-            "accept it:"
+        advice=Advice(
+            headline="another vCenter answers as {vcenter}",
+            end_headline="{vcenter} is the known vCenter again",
+            step=(
+                "does its secret still name the right host? If it was reinstalled or restored on purpose, "
+                "accept it:"
+            ),
+            command="esx-drift accept @{vcenter} --reason WHY",
+            note="Nothing of it is compared until a person has accepted it.",
         ),
-        command="esx-drift accept @{vcenter} --reason WHY",
-        note="Nothing of it is compared until a person has accepted it.",
     ),
     KindEntry(
         name="api-unsupported",
@@ -223,10 +235,12 @@ _ENTRIES: Final = (
         about="vcenter",
         ruled_out_by="calls",
         blinding=True,
-        headline="older than 8.0 U3: it has no report of installed images",
-        end_headline="it has the report of installed images now",
-        step="update the vCenter to 8.0 U3 or later; or take it out of the fleet file and push that:",
-        command="esx-drift fleet push FILE",
+        advice=Advice(
+            headline="older than 8.0 U3: it has no report of installed images",
+            end_headline="it has the report of installed images now",
+            step="update the vCenter to 8.0 U3 or later; or take it out of the fleet file and push that:",
+            command="esx-drift fleet push FILE",
+        ),
     ),
     KindEntry(
         name="cluster-missing",
@@ -236,13 +250,15 @@ _ENTRIES: Final = (
         ruled_out_by="calls",
         blinding=True,
         hiding=True,
-        headline="{clusters} no longer listed",
-        end_headline="{clusters} listed again",
-        step=(
-            "deleted on purpose, or did the account lose its permission there? What is gone for good has to "
-            "be retired:"
+        advice=Advice(
+            headline="{clusters} no longer listed",
+            end_headline="{clusters} listed again",
+            step=(
+                "deleted on purpose, or did the account lose its permission there? What is gone for good has "
+                "to be retired:"
+            ),
+            command="esx-drift retire {cluster} --vcenter {vcenter} --reason WHY",
         ),
-        command="esx-drift retire {cluster} --vcenter {vcenter} --reason WHY",
     ),
     KindEntry(
         name="document-invalid",
@@ -251,10 +267,12 @@ _ENTRIES: Final = (
         about="cluster",
         ruled_out_by="look",
         blinding=True,
-        headline="the report is not what the API promises, and was not used",
-        end_headline="the report is valid again",
-        step="the reply is kept, and the record says where. See what is wrong with it:",
-        command="esx-drift validate DOCUMENT.json",
+        advice=Advice(
+            headline="the report is not what the API promises, and was not used",
+            end_headline="the report is valid again",
+            step="the reply is kept, and the record says where. See what is wrong with it:",
+            command="esx-drift validate DOCUMENT.json",
+        ),
     ),
     KindEntry(
         name="document-inconsistent",
@@ -263,9 +281,11 @@ _ENTRIES: Final = (
         about="cluster",
         ruled_out_by="look",
         blinding=True,
-        headline="the report contradicts itself",
-        end_headline="the report is consistent again",
-        step="in vCenter > {cluster} > Updates > Image, see whether hosts are shown twice or not at all.",
+        advice=Advice(
+            headline="the report contradicts itself",
+            end_headline="the report is consistent again",
+            step="in vCenter > {cluster} > Updates > Image, see whether hosts are shown twice or not at all.",
+        ),
     ),
     KindEntry(
         name="extraction-unavailable",
@@ -274,9 +294,11 @@ _ENTRIES: Final = (
         about="cluster",
         ruled_out_by="look",
         blinding=True,
-        headline="the vCenter has no report for the cluster",
-        end_headline="the vCenter has a report again",
-        step=f"{_IMAGE_TASKS} left no report.",
+        advice=Advice(
+            headline="the vCenter has no report for the cluster",
+            end_headline="the vCenter has a report again",
+            step=f"{_IMAGE_TASKS} left no report.",
+        ),
     ),
     KindEntry(
         name="extraction-failed",
@@ -285,9 +307,11 @@ _ENTRIES: Final = (
         about="cluster",
         ruled_out_by="look",
         blinding=True,
-        headline="the vCenter could not extract the image",
-        end_headline="the image can be extracted again",
-        step=f"{_IMAGE_TASKS} failed.",
+        advice=Advice(
+            headline="the vCenter could not extract the image",
+            end_headline="the image can be extracted again",
+            step=f"{_IMAGE_TASKS} failed.",
+        ),
     ),
     KindEntry(
         name="extraction-timeout",
@@ -296,9 +320,11 @@ _ENTRIES: Final = (
         about="cluster",
         ruled_out_by="look",
         blinding=True,
-        headline="extracting the image takes too long",
-        end_headline="extracting the image ends in time again",
-        step=f"{_IMAGE_TASKS} doesn't end.",
+        advice=Advice(
+            headline="extracting the image takes too long",
+            end_headline="extracting the image ends in time again",
+            step=f"{_IMAGE_TASKS} doesn't end.",
+        ),
     ),
     KindEntry(
         name="extraction-stale",
@@ -307,9 +333,11 @@ _ENTRIES: Final = (
         about="cluster",
         ruled_out_by="look",
         blinding=True,
-        headline="no new report, so nothing new is known",
-        end_headline="there is a new report again",
-        step=f"{_IMAGE_TASKS} gives nothing new.",
+        advice=Advice(
+            headline="no new report, so nothing new is known",
+            end_headline="there is a new report again",
+            step=f"{_IMAGE_TASKS} gives nothing new.",
+        ),
     ),
     KindEntry(
         name="eligibility-failed",
@@ -318,9 +346,11 @@ _ENTRIES: Final = (
         about="cluster",
         ruled_out_by="look",
         blinding=True,
-        headline="the cluster can't be read",
-        end_headline="the cluster can be read",
-        step="in vCenter > {cluster} > Updates > Image, see which hosts don't meet the requirements.",
+        advice=Advice(
+            headline="the cluster can't be read",
+            end_headline="the cluster can be read",
+            step="in vCenter > {cluster} > Updates > Image, see which hosts don't meet the requirements.",
+        ),
     ),
     KindEntry(
         name="host-failed",
@@ -328,9 +358,11 @@ _ENTRIES: Final = (
         severity="warning",
         about="host",
         ruled_out_by="look",
-        headline="{hosts} could not be read",
-        end_headline="{hosts} can be read again",
-        step=_HOST_TASKS,
+        advice=Advice(
+            headline="{hosts} could not be read",
+            end_headline="{hosts} can be read again",
+            step=_HOST_TASKS,
+        ),
     ),
     KindEntry(
         name="host-not-covered",
@@ -338,9 +370,11 @@ _ENTRIES: Final = (
         severity="warning",
         about="host",
         ruled_out_by="look",
-        headline="{hosts} not in the report",
-        end_headline="{hosts} in the report again",
-        step=_HOST_TASKS,
+        advice=Advice(
+            headline="{hosts} not in the report",
+            end_headline="{hosts} in the report again",
+            step=_HOST_TASKS,
+        ),
     ),
     KindEntry(
         name="host-unsupported",
@@ -348,9 +382,11 @@ _ENTRIES: Final = (
         severity="info",
         about="host",
         ruled_out_by="look",
-        headline="{hosts} too old to be read",
-        end_headline="{hosts} can be read now",
-        step="update the host: images need ESXi 7.0.2 or later.",
+        advice=Advice(
+            headline="{hosts} too old to be read",
+            end_headline="{hosts} can be read now",
+            step="update the host: images need ESXi 7.0.2 or later.",
+        ),
     ),
     KindEntry(
         name="host-error",
@@ -358,9 +394,11 @@ _ENTRIES: Final = (
         severity="warning",
         about="host",
         ruled_out_by="look",
-        headline="{hosts} reported with an error",
-        end_headline="{hosts} without errors again",
-        step=_HOST_TASKS,
+        advice=Advice(
+            headline="{hosts} reported with an error",
+            end_headline="{hosts} without errors again",
+            step=_HOST_TASKS,
+        ),
     ),
     KindEntry(
         name="check-overdue",
@@ -368,10 +406,12 @@ _ENTRIES: Final = (
         severity="critical",
         about="cluster",
         ruled_out_by="listing",
-        headline="{clusters} not looked at for too long, and nothing says why",
-        end_headline="{clusters} looked at again",
-        step="see the alarms and dead letter queues of the stack, then the last looks:",
-        command="esx-drift status",
+        advice=Advice(
+            headline="{clusters} not looked at for too long, and nothing says why",
+            end_headline="{clusters} looked at again",
+            step="see the alarms and dead letter queues of the stack, then the last looks:",
+            command="esx-drift status",
+        ),
     ),
     KindEntry(
         name="clock-skewed",
@@ -379,10 +419,12 @@ _ENTRIES: Final = (
         severity="warning",
         about="vcenter",
         ruled_out_by="clock",
-        headline="its clock is {skew} ours",
-        end_headline="its clock agrees with ours again",
-        step="set the vCenter's time servers (NTP): its own page at port 5480 > Time.",
-        note="Times of extractions in messages are the vCenter's.",
+        advice=Advice(
+            headline="its clock is {skew} ours",
+            end_headline="its clock agrees with ours again",
+            step="set the vCenter's time servers (NTP): its own page at port 5480 > Time.",
+            note="Times of extractions in messages are the vCenter's.",
+        ),
     ),
     KindEntry(
         name="cluster-renamed",
@@ -390,10 +432,12 @@ _ENTRIES: Final = (
         severity="warning",
         about="cluster",
         ruled_out_by="listing",
-        headline="{clusters} has a name that the fleet file leaves out",
-        end_headline="{clusters} has a name to be watched again",
-        step="who renamed it? It is checked until the fleet file is changed, or a person retires it:",
-        command="esx-drift retire {cluster} --vcenter {vcenter} --reason WHY",
+        advice=Advice(
+            headline="{clusters} has a name that the fleet file leaves out",
+            end_headline="{clusters} has a name to be watched again",
+            step="who renamed it? It is checked until the fleet file is changed, or a person retires it:",
+            command="esx-drift retire {cluster} --vcenter {vcenter} --reason WHY",
+        ),
     ),
 )
 
