@@ -101,11 +101,16 @@ class HostChanges:
             for host in picked:
                 host.extraction_error = error
 
-    def complain(self, hosts: HostNames, error: str | None = "The host's image database is damaged.") -> None:
+    def report_error(
+        self,
+        hosts: HostNames,
+        error: str | None = "The host's image database is damaged.",
+        error_id: str = "com.vmware.vcIntegrity.lifecycle.InstalledImages.HostError",
+    ) -> None:
         """Report an error notification on hosts that are read all the same (None: no longer)."""
         with self._picked(hosts) as picked:
             for host in picked:
-                host.error_notice = error
+                host.error, host.error_id = error, error_id
 
     def leave_out(self, hosts: HostNames, *, left_out: bool = True) -> None:
         """Leave the hosts out of reports, though they stay in the inventory."""

@@ -51,7 +51,8 @@ class Cluster:
 class Host:
     """A host and what really runs on it. `cluster` is None for a standalone host.
 
-    `software` is never changed in place: reports already made share it.
+    `software` is never changed in place: reports already made share it. `error` is the text of an error
+    notification, `error_id` its message's id.
     """
 
     host: str
@@ -64,7 +65,8 @@ class Host:
     is_vsan_witness: bool = False
     orphaned_vibs: frozenset[str] = frozenset()
     extraction_error: str | None = None
-    error_notice: str | None = None
+    error: str | None = None
+    error_id: str = ""
     left_out: bool = False
 
 

@@ -27,9 +27,9 @@ def notices_of_covered(host: Host) -> Notifications:
     orphans = [_orphan(host.name, vib) for vib in sorted(host.orphaned_vibs)]
     if orphans:
         found["warnings"] = [_notice("WARNING", orphan) for orphan in orphans]
-    if host.error_notice:
-        text = f"Host '{host.name}': {host.error_notice}"
-        found["errors"] = [_notice("ERROR", _invented("HostError", text, host.name))]
+    if host.error:
+        error = message(host.error_id, f"Host '{host.name}': {host.error}", host.name, localized=True)
+        found["errors"] = [_notice("ERROR", error)]
     return found
 
 

@@ -138,6 +138,6 @@ EXTRACTION = (
         "host-error",
         "The report has an error notification on a host that was read.",
         "host-error",
-        lambda vcenter: vcenter.hosts.complain("esx04"),
+        lambda vcenter: vcenter.hosts.report_error("esx04"),
     ),
 )
