@@ -29,7 +29,8 @@ logger = Logger()
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse | DoctorReply:
     """Check a batch; the reply names the messages to be delivered again. Or answer the doctor.
 
-    Raises ``FleetInvalid`` or a ``TransientError`` where no message can be handled at all.
+    Raises:
+        FleetInvalid, TransientError: No message can be handled at all.
     """
     if "doctor" in event:
         from esx_drift.doctoring.doctor import examine_vcenters  # noqa: PLC0415  # a check starts faster without it

@@ -32,9 +32,11 @@ logger = Logger()
 def handler(event: dict[str, Any], context: LambdaContext) -> DispatchReply | PartialItemFailureResponse:
     """Dispatch what the event asks for; the reply says what was sent and what failed.
 
-    Raises ``FleetInvalid`` naming every fault before anything is sent, ``ContractViolation`` or
-    ``RequestRefused`` for what is asked wrongly or what the fleet does not know, and ``TransientError`` after
-    all vCenters had their turn, where AWS failed.
+    Raises:
+        FleetInvalid: The fleet file has faults; nothing was sent.
+        ContractViolation: The event is malformed.
+        RequestRefused: The fleet does not know what the event asks for.
+        TransientError: AWS failed. If it failed for one vCenter, the others were tried all the same.
     """
     with open_runtime(os.environ, "dispatcher", context.get_remaining_time_in_millis) as invocation:
         dispatcher = Dispatcher(invocation.runtime)

@@ -35,7 +35,8 @@ logger = Logger()
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse | DoctorReply:
     """Post a batch of events; the reply names the messages to be delivered again. Or answer the doctor.
 
-    Raises ``FleetInvalid`` or a ``TransientError`` where no message can be handled at all.
+    Raises:
+        FleetInvalid, TransientError: No message can be handled at all.
     """
     if "doctor" in event:
         from esx_drift.doctoring.doctor import examine_routes  # noqa: PLC0415  # telling starts faster without it
@@ -60,7 +61,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 
 
 def _notify_record(record: SQSRecord, notifier: Notifier) -> None:
-    """Handle one message; raises what keeps it in the queue."""
+    """Handle one message.
+
+    Raises:
+        EsxDriftError: What keeps the message in the queue.
+    """
     event = parse_event(record.body)
     if event is None:
         logger.info("event not told to people")

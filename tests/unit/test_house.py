@@ -202,3 +202,43 @@ def test_what_is_called_slow_is_there() -> None:
     """A test that is renamed keeps its place."""
     tests = ROOT / "tests" / "unit"
     assert [prefix for prefix in SLOW if not any(tests.glob(f"{prefix}*"))] == []
+
+
+COMMANDS = {"accept", "diff", "doctor", "push", "retire"}
+"""A command's docstring is the help that people read, and each of its options has a text of its own."""
+
+
+def _find_undescribed(tree: ast.Module, written_in_ports: set[str]) -> Iterator[str]:
+    """Public functions of several arguments that leave one of those out of their docstring."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Module | ast.ClassDef) or getattr(node, "name", "").startswith("_"):
+            continue
+        for function in node.body:
+            if not isinstance(function, ast.FunctionDef) or function.name.startswith("_"):
+                continue
+            own = [each.arg for each in (*function.args.args, *function.args.kwonlyargs)]
+            wanted = [name for name in own if name not in {"self", "cls"} and not name.startswith("_")]
+            text = ast.get_docstring(function) or ""
+            missing = [name for name in wanted if f"``{name}``" not in text and f"\n    {name}:" not in text]
+            is_overload = any(ast.unparse(each) == "overload" for each in function.decorator_list)
+            is_of_port = isinstance(node, ast.ClassDef) and function.name in written_in_ports
+            if len(wanted) > 1 and missing and not (is_overload or is_of_port or function.name in COMMANDS):
+                yield f"{function.name}: {', '.join(missing)}"
+
+
+def test_each_argument_is_described() -> None:
+    """By name, in the sentence or under Args; a method of a port is described at the port."""
+    ports = TREES[PACKAGE / "ports.py"]
+    of_ports = {
+        method.name
+        for protocol in ports.body
+        if isinstance(protocol, ast.ClassDef)
+        for method in protocol.body
+        if isinstance(method, ast.FunctionDef)
+    }
+    undescribed = {
+        str(path.relative_to(ROOT)): found
+        for path in SOURCES
+        if (found := [*_find_undescribed(TREES[path], set() if path.name == "ports.py" else of_ports)])
+    }
+    assert undescribed == {}

@@ -41,7 +41,11 @@ class CheckConfig:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read the variables; raises ``KeyError`` or ``ValueError`` if the template does not fit the code."""
+        """Read the variables.
+
+        Raises:
+            KeyError, ValueError: The template does not fit the code.
+        """
         return cls(
             audit_bucket=environment["AUDIT_BUCKET"],
             state_bucket=environment["STATE_BUCKET"],
@@ -63,7 +67,11 @@ class NotifierConfig:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read the variables; ``WEBHOOK_HOSTS`` is a list with commas. Raises ``KeyError``."""
+        """Read the variables; ``WEBHOOK_HOSTS`` is a list with commas.
+
+        Raises:
+            KeyError: The template does not fit the code.
+        """
         hosts = (host.strip().lower() for host in environment["WEBHOOK_HOSTS"].split(","))
         return cls(
             audit_bucket=environment["AUDIT_BUCKET"],

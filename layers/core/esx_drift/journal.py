@@ -120,12 +120,22 @@ class Journal:
     ) -> RecordedAnswer | Reschedule:
         """Answer a request once, by steps a to h.
 
-        ``on_recorded`` does what follows from the record, as soon as it is there: a topic that refuses an
-        event must not keep checks from being asked for. A request that comes again does it again.
+        Args:
+            request_id: The request's id; where the log has its answer already, that is returned.
+            observe: Looks (step d), from the position that it is given. It is called again, with a new
+                position, where another writer took the number.
+            on_recorded: Does what follows from the record, as soon as it is there: a topic that refuses an
+                event must not keep checks from being asked for. A request that comes again does it again.
 
-        Raises ``StoreConflict`` when other writers won each round, ``TopicUnavailable`` when the record
-        is written but an event is not published yet (the same call again does it), and what ``observe``
-        raises.
+        Returns:
+            The record that answers the request; or what ``observe`` wants asked for later: then no record
+            is written.
+
+        Raises:
+            StoreConflict: Other writers won each round.
+            TopicUnavailable: The record is written, but an event is not published yet; the same call again
+                publishes it.
+            EsxDriftError: What ``observe`` or ``on_recorded`` raises.
         """
         cached, record = self._read(), None
         for _ in range(MAX_APPEND_ATTEMPTS):
@@ -182,7 +192,7 @@ class Journal:
         return answer
 
     def _flush_outbox(self, cached: _CachedState) -> _CachedState:
-        """Publish what an earlier check could not, and keep that it is told: a look may take many turns."""
+        """Publish what an earlier check could not, and keep that it is published: a look may be put off often."""
         outbox = cached.state["outbox"]
         left = self._publish(outbox)
         if left == outbox:

@@ -142,10 +142,18 @@ class StoredState:
 
 
 class Store(Protocol):
-    """The two buckets. A key that is taken is told by False, never by an exception."""
+    """The two buckets. A key that is taken is answered by None, never by an exception."""
 
     def state(self, vcenter: str, cluster: str) -> StoredState | None:
-        """Read the cached state of a log; None if there is none."""
+        """Read the cached state of a log.
+
+        Args:
+            vcenter: The vCenter's name in the fleet file.
+            cluster: The cluster's id, or ``@vcenter`` for the vCenter's own log.
+
+        Returns:
+            The state and its ETag; None if nothing is stored.
+        """
         ...
 
     def put_state(self, state: StateFile, etag: str | None) -> str | None:
@@ -161,11 +169,20 @@ class Store(Protocol):
         ...
 
     def last_record(self, vcenter: str, cluster: str, after_seq: int) -> int | None:
-        """Find the highest seq of a log above ``after_seq``, by a LIST; None if there is none."""
+        """Find the highest seq of a record above ``after_seq``, by a LIST; None if there is none.
+
+        ``vcenter`` and ``cluster`` name the log as for ``state``.
+        """
         ...
 
     def record(self, vcenter: str, cluster: str, seq: int) -> tuple[Record, str]:
-        """Read a record and compute the sha256 of its stored bytes."""
+        """Read the record with the number ``seq`` and compute the sha256 of its stored bytes.
+
+        ``vcenter`` and ``cluster`` name the log as for ``state``.
+
+        Raises:
+            StoreUnavailable: The record is not there.
+        """
         ...
 
     def put_record(self, record: Record) -> str | None:
@@ -180,7 +197,7 @@ class Store(Protocol):
         ...
 
     def put_blob(self, key: str, body: bytes) -> None:
-        """Keep bytes under a key made of their hash; succeed also if they are there already."""
+        """Keep ``body`` under ``key``, which is made of its hash; succeed also if it is there already."""
         ...
 
     def snapshot(self, key: str) -> Snapshot:
@@ -196,7 +213,10 @@ class Store(Protocol):
         ...
 
     def uri(self, vcenter: str, cluster: str, seq: int) -> str:
-        """Build the ``s3://`` address of a record."""
+        """Build the ``s3://`` address of the record with the number ``seq``.
+
+        ``vcenter`` and ``cluster`` name the log as for ``state``.
+        """
         ...
 
 
@@ -204,7 +224,11 @@ class Topic(Protocol):
     """The DriftTopic."""
 
     def publish(self, event: Event) -> None:
-        """Publish one event, or raise ``TopicUnavailable``."""
+        """Publish one event.
+
+        Raises:
+            TopicUnavailable: SNS did not take it.
+        """
         ...
 
 
@@ -212,11 +236,14 @@ class Queue(Protocol):
     """The CheckQueue and the RetryQueue."""
 
     def send_check(self, request: CheckRequest, delay_seconds: int) -> None:
-        """Ask for a check; 900 seconds of delay at most (an SQS limit: more is cut to it)."""
+        """Send ``request``, for a check or a decision, to the CheckQueue.
+
+        It is delivered after ``delay_seconds``; 900 at most (an SQS limit: more is cut to it).
+        """
         ...
 
     def send_retry(self, request: RetryRequest, delay_seconds: int) -> None:
-        """Ask for a vCenter to be listed again; 900 seconds of delay at most."""
+        """Send ``request`` to the RetryQueue, to be delivered after ``delay_seconds`` (900 at most)."""
         ...
 
 
@@ -241,18 +268,29 @@ class Channel(Protocol):
         ...
 
     def post(self, secret: str, content: MessageContent) -> None:
-        """Post one message.
+        """Post ``content`` as one message, to the address in ``secret``.
 
-        Raises ``WebhookUnavailable``, ``WebhookThrottled`` or ``WebhookRefused``.
+        Raises:
+            WebhookUnavailable: No answer, or one that says to try again.
+            WebhookThrottled: The service asks to wait.
+            WebhookRefused: The service refused the message; trying again changes nothing.
         """
         ...
 
     def post_drill(self, secret: str, route: str) -> None:
-        """Post a message that says that it is a drill of this route; raises what ``post`` raises."""
+        """Post a message that says that it is a drill of ``route``, to the address in ``secret``.
+
+        Raises:
+            WebhookUnavailable, WebhookThrottled, WebhookRefused: As for ``post``.
+        """
         ...
 
     def find_address(self, secret: str) -> ChannelAddress:
-        """Where the messages go; raises ``WebhookRefused`` for a host that is not allowed."""
+        """Find where the messages go.
+
+        Raises:
+            WebhookRefused: The host is not allowed.
+        """
         ...
 
 
@@ -260,11 +298,14 @@ class Deliveries(Protocol):
     """Which event reached which route."""
 
     def delivered(self, event_id: str, route: str) -> bool:
-        """Tell whether the event reached the route before."""
+        """Say whether the event with the id ``event_id`` reached the route called ``route`` before."""
         ...
 
     def record(self, event_id: str, route: str, at: datetime) -> None:
-        """Record that the event reached the route; succeed also if that is recorded already."""
+        """Record that the event ``event_id`` reached ``route`` at the time ``at``.
+
+        Succeed also if that is recorded already.
+        """
         ...
 
 
@@ -298,7 +339,7 @@ class BreakerStore(Protocol):
         ...
 
     def write(self, breaker: Breaker, etag: str | None) -> bool:
-        """Write a breaker if the stored one still has the given ETag (None: if there is none yet).
+        """Write ``breaker`` if the stored one still has the ETag ``etag`` (None: if there is none yet).
 
         Returns:
             Whether it was written.

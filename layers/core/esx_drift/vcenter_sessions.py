@@ -138,7 +138,11 @@ class OpenableSession(VCenterSession, Protocol):
         ...
 
     def close(self) -> None:
-        """End the session; raise the failure that leaves it open."""
+        """End the session.
+
+        Raises:
+            EsxDriftError: The failure that leaves it open.
+        """
         ...
 
 
@@ -178,11 +182,12 @@ class VCenterSessions[S: LoginSecret]:
         self._endings.__exit__(kind, error, traceback)
 
     def session(self, vcenter: str) -> VCenterSession:
-        """The vCenter's session, logged in at the first call.
+        """Return the vCenter's session, logged in at the first call; threads may ask for several at once.
 
-        What kept the first call from it (``LoginRefused``, ``LoginSuspended``, ``SecretInvalid``, a
-        ``TransientError``) is raised again by each later one: one attempt an invocation is enough, above all
-        with a password that may be wrong. Threads may come for several vCenters at once.
+        Raises:
+            LoginRefused, LoginSuspended, SecretInvalid, TransientError: What kept the first call from it.
+                Each later call raises it again: one attempt an invocation is enough, above all with a
+                password that may be wrong.
         """
         with self._turns.setdefault(vcenter, Lock()):
             if vcenter not in self._sessions:

@@ -67,16 +67,27 @@ class S3Store:
         return last_seq
 
     def record(self, vcenter: str, cluster: str, seq: int) -> tuple[Record, str]:
-        """A record and the sha256 of its bytes; raises ``StoreUnavailable`` if it is not there."""
+        """Read a record and compute the sha256 of its bytes.
+
+        Raises:
+            StoreUnavailable: The record is not there.
+            ContractViolation: What is there breaks the schema of records.
+        """
         body = self._read_named_object(make_record_key(vcenter, cluster, seq))
         record = json.loads(body)
         require_valid("record", record)
         return cast("Record", record), compute_sha256(body)
 
     def put_record(self, record: Record) -> str | None:
-        """Write the record if its number is free; the sha256 of its bytes, or none.
+        """Write the record if its number is free.
 
-        Raises ``ContractViolation`` for one that nobody could read back: a log is never blocked by a bug.
+        Returns:
+            The sha256 of its bytes; None if the number is taken.
+
+        Raises:
+            ContractViolation: Nobody could read the record back. It is not written: a bug must not block
+                the log.
+            StoreConflict: Another write of the number was under way (409). The same call may yet succeed.
         """
         require_valid("record", record)
         body = encode_canonical_json(record)
@@ -92,7 +103,11 @@ class S3Store:
         return cast("Snapshot", json.loads(self.document(key)))
 
     def document(self, key: str) -> bytes:
-        """Read an archived document back; raises ``StoreUnavailable`` if it is not there any more."""
+        """Read an archived document back.
+
+        Raises:
+            StoreUnavailable: The document is not there any more.
+        """
         return gzip.decompress(self._read_named_object(key))
 
     def uri(self, vcenter: str, cluster: str, seq: int) -> str:
@@ -125,11 +140,19 @@ class S3Deliveries:
     bucket: str
 
     def delivered(self, event_id: str, route: str) -> bool:
-        """Whether the event reached the route before; raises ``StoreUnavailable``."""
+        """Say whether the event reached the route before.
+
+        Raises:
+            StoreUnavailable: S3 could not say.
+        """
         return self._objects.read(make_delivery_key(event_id, route)) is not None
 
     def record(self, event_id: str, route: str, at: datetime) -> None:
-        """Keep that it did; that it is kept already is success. Raises ``StoreUnavailable``."""
+        """Record that it did; succeed also if that is recorded already.
+
+        Raises:
+            StoreUnavailable: S3 did not take it.
+        """
         delivery = {"schema_version": 1, "event": event_id, "route": route, "delivered_at": format_time(at)}
         # A conflict is a write of the same delivery at the same moment.
         with suppress(StoreConflict):

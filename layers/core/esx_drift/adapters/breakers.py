@@ -22,9 +22,10 @@ class S3Breakers:
     bucket: str
 
     def read(self, vcenter: str) -> StoredBreaker | None:
-        """The breaker and its ETag; None if there is none yet.
+        """Read the breaker and its ETag; None if there is none yet.
 
-        Raises ``LoginSuspended`` for one that can't be read: not knowing must not lock the account.
+        Raises:
+            LoginSuspended: What is stored is no breaker: not knowing must not lock the account.
         """
         key = make_breaker_key(vcenter)
         stored = self._objects.read(key)

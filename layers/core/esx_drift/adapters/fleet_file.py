@@ -24,9 +24,11 @@ class FleetFile:
     bucket: str
 
     def read(self) -> tuple[Fleet, str]:
-        """The fleet, and the sha256 of the file's bytes.
+        """Read the fleet, and compute the sha256 of the file's bytes.
 
-        Raises ``FleetInvalid`` naming every fault, or ``StoreUnavailable``.
+        Raises:
+            FleetInvalid: There is no file, or it has faults: every one is named.
+            StoreUnavailable: S3 could not serve it.
         """
         stored = self.read_stored()
         if stored is None:
@@ -41,7 +43,7 @@ class FleetFile:
         return self._objects.read(FLEET_KEY)
 
     def write(self, body: bytes, over: S3Object | None) -> bool:
-        """Write the file if it still is ``over`` (None: if there still is none).
+        """Write ``body`` as the file if it still is ``over`` (None: if there still is none).
 
         Returns:
             Whether it was written: False if somebody else was faster.
@@ -55,7 +57,11 @@ class FleetFile:
 
 
 def parse_fleet(body: bytes) -> Fleet:
-    """The fleet that the file's bytes hold; raises ``FleetInvalid``, which names every fault."""
+    """Parse the file's bytes.
+
+    Raises:
+        FleetInvalid: The bytes hold no valid fleet; every fault is named.
+    """
     try:
         document = read_whole_numbers(parse_json(body))
     except ContractViolation as error:

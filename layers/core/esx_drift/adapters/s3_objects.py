@@ -51,7 +51,7 @@ class S3Objects:
             return None
 
     def put_once(self, key: str, body: bytes) -> bool:
-        """Write an object if its key is free (``If-None-Match: *``).
+        """Write ``body`` under ``key`` if that is free (``If-None-Match: *``).
 
         Returns:
             Whether it was written: False if the key was taken before.

@@ -50,7 +50,7 @@ class SecretFields:
         return value
 
     def port(self, name: str, default: int) -> int:
-        """A TCP port."""
+        """Read the field ``name`` as a TCP port; ``default`` if it is missing or null."""
         self.read_fields.add(name)
         value = self.values.get(name)
         number = int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,5}", value) else value
@@ -62,7 +62,7 @@ class SecretFields:
         return number
 
     def flag(self, name: str, *, default: bool) -> bool:
-        """True or false."""
+        """Read the field ``name`` as true or false; ``default`` if it is missing or null."""
         self.read_fields.add(name)
         value = self.values.get(name)
         if isinstance(value, str):

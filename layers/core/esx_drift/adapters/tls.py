@@ -70,8 +70,11 @@ class TlsTransport(HTTPAdapter):
         super().__init__(max_retries=retries)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:  # noqa: ANN401, FBT001, FBT002 -- the signature is requests'
-        """Give the pool our context."""
+        """Give the pool our context; ``connections``, ``maxsize`` and ``block`` are passed on unchanged."""
         super().init_poolmanager(connections, maxsize, block, ssl_context=self._context, **kwargs)
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ANN401 -- the signature is requests'
-        """Do nothing: requests would add its public CAs to the context, which verifies by itself."""
+        """Do nothing: requests would add its public CAs to the context, which verifies by itself.
+
+        ``conn``, ``url``, ``verify`` and ``cert`` are what requests would do that with.
+        """

@@ -29,8 +29,9 @@ class SnsTopic:
     def publish(self, event: Event) -> None:
         """Publish one event.
 
-        Raises ``TopicUnavailable`` whatever SNS's reason: the event stays in the outbox, and a topic that is
-        gone or forbidden must not keep the checks from looking.
+        Raises:
+            TopicUnavailable: SNS did not take it, whatever its reason: the event stays in the outbox, and a
+                topic that is gone or forbidden must not keep the checks from looking.
         """
         publication = self.build_publication(event)
         try:

@@ -19,6 +19,11 @@ CHANNELS: dict[str, OpenChannel] = {"slack": open_slack}
 
 @contextmanager
 def open_channels(secrets: Secrets, allowed_hosts: tuple[str, ...]) -> Iterator[Mapping[str, Channel]]:
-    """Open every channel for one invocation; all their connections end with it."""
+    """Open every channel for one invocation; all their connections end with it.
+
+    Args:
+        secrets: Reads the secrets of the routes.
+        allowed_hosts: The only hosts that webhooks may be on, in small letters.
+    """
     with ExitStack() as stack:
         yield {name: stack.enter_context(opened(secrets, allowed_hosts)) for name, opened in CHANNELS.items()}

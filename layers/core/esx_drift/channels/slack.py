@@ -121,5 +121,8 @@ SLACK: Final = WebhookService(
 
 
 def open_slack(secrets: Secrets, allowed_hosts: tuple[str, ...]) -> WebhookChannel:
-    """Open the channel for one invocation, to be entered."""
+    """Open the channel for one invocation, to be entered.
+
+    It reads the routes' secrets from ``secrets``, and posts to webhooks on ``allowed_hosts`` only.
+    """
     return WebhookChannel(SLACK, partial(read_webhook_secret, secrets, SLACK), allowed_hosts)

@@ -103,7 +103,11 @@ class WebhookSecret:
 
 
 def read_webhook_secret(secrets: Secrets, service: WebhookService, name: str) -> WebhookSecret:
-    """Read a route's secret by the name that the route gives it; raises what reading a secret raises."""
+    """Read the secret that a route calls ``name`` from ``secrets``; ``service`` has the name's beginning.
+
+    Raises:
+        SecretInvalid, SecretUnavailable: The secret can't be used, or can't be read now.
+    """
     fields, _ = secrets.read(service.secret_prefix + name)
     secret = WebhookSecret(fields.https_url("url"), fields.ca_bundle("ca_bundle"))
     fields.refuse_others()
@@ -144,10 +148,14 @@ class WebhookChannel:
         self.post_payload(secret, self._service.render_drill(route))
 
     def post_payload(self, secret: str, payload: Mapping[str, object]) -> None:
-        """Post one payload to the webhook of a secret.
+        """Post ``payload`` as JSON to the webhook of the secret that a route calls ``secret``.
 
-        Raises ``WebhookUnavailable``, ``WebhookThrottled``, ``WebhookRefused``, or what reading a secret
-        raises; ``SecretInvalid`` too for a webhook on a host that is not allowed.
+        Raises:
+            WebhookUnavailable: No answer, 408 or 5xx.
+            WebhookThrottled: 429.
+            WebhookRefused: Any other answer that does not say that it was posted.
+            SecretInvalid: The secret can't be used, or its webhook is on a host that is not allowed.
+            SecretUnavailable: The secret can't be read now.
         """
         if secret not in self._open:
             self._open[secret] = self._connect(secret)
@@ -159,7 +167,11 @@ class WebhookChannel:
             self._refuse(secret, answer)
 
     def find_address(self, secret: str) -> ChannelAddress:
-        """Where the messages of a secret go; raises ``WebhookRefused`` for a host that is not allowed."""
+        """Find where the messages of a secret go.
+
+        Raises:
+            WebhookRefused: The host is not allowed.
+        """
         stored = self._read_secret(secret)
         url = parse_url(stored.url)
         if url.host is None or url.host not in self._allowed_hosts:

@@ -67,7 +67,10 @@ class BaselineReader:
         return self._convert(state, stored) if is_of_older_form(stored) else Baseline(state, stored)
 
     def read_snapshot(self, baseline: Baseline | None, key: str) -> Snapshot:
-        """Read another snapshot that the state refers to."""
+        """Read another snapshot that the state refers to, by its ``key``.
+
+        It comes from ``baseline`` if it was converted with that; None: nothing was converted.
+        """
         converted = baseline.converted.get(key) if baseline else None
         return converted or self.store.snapshot(key)
 
@@ -103,7 +106,14 @@ class BaselineReader:
 
 
 def build_blob(make_key: Callable[[str, str, str], str], vcenter: str, cluster: str, body: bytes) -> Blob:
-    """Build the gzipped object of these bytes; the same bytes give the same object."""
+    """Build the gzipped object of some bytes; the same bytes give the same object.
+
+    Args:
+        make_key: Makes its key of vCenter, cluster and the sha256 of what is stored.
+        vcenter: The vCenter's name.
+        cluster: The cluster's id.
+        body: The bytes, not packed yet.
+    """
     packed = gzip.compress(body, mtime=0)
     return Blob(make_key(vcenter, cluster, compute_sha256(packed)), packed)
 
@@ -143,7 +153,14 @@ class ComparedReport:
 def compare_report(
     context: CheckContext, store: Store, report: Report, inventory: Mapping[str, InventoryEntry]
 ) -> ComparedReport:
-    """Compare a report with the baseline; snapshots are read only where they are needed."""
+    """Compare a report with the baseline; snapshots are read only where they are needed.
+
+    Args:
+        context: The check; the state that it began from refers to the baseline.
+        store: Where the snapshots are.
+        report: The fresh report.
+        inventory: The hosts that the vCenter lists in the cluster, by id.
+    """
     reader = BaselineReader(store, context.vcenter.name, context.request["cluster"])
     has_baseline = context.after["snapshot"] is not None
     coverage = measure_coverage(report, inventory)

@@ -77,7 +77,11 @@ class ClusterCheck:
     def _draft_report(
         self, context: CheckContext, reader: ClusterReader, reply: ReportReply
     ) -> Draft | Reschedule:
-        """Draft the record of a report; raises what asking the vCenter more about it raises."""
+        """Draft the record of a report.
+
+        Raises:
+            VCENTER_FAILURES: The vCenter was asked more about it, and that failed.
+        """
         try:
             document = _read_reply(reply)
         except ContractViolation as error:
@@ -149,7 +153,10 @@ def _read_reply(reply: ReportReply) -> Document:
 
 
 def restart_position(position: Position, instance_uuid: str) -> Position:
-    """Build the position of a first look in the same log, at the vCenter that was accepted."""
+    """Build the position of a first look in the same log, at the vCenter that was accepted.
+
+    Of ``position`` the number and the answered requests stay; ``instance_uuid`` is the accepted vCenter's.
+    """
     answered = position.after["answered"]
     return Position(
         {**build_empty_state(), "answered": answered, "instance_uuid": instance_uuid}, position.seq

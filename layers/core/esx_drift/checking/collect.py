@@ -54,6 +54,10 @@ class ClusterReader:
     def collect(self, after: LogState, observations: Observations) -> ReportReply | Reschedule:
         """Collect the report, and fill ``observations`` on the way.
 
+        Args:
+            after: The log's state that the check began from.
+            observations: Takes what each call answered; ``observations.at`` is the call made last.
+
         Returns:
             The report, or what to ask for later.
 
@@ -85,10 +89,12 @@ class ClusterReader:
         return observations.reply
 
     def follow_up(self, report: Report, observations: Observations) -> None:
-        """What a fresh report leaves to be asked.
+        """Ask the vCenter what the fresh ``report`` leaves open, and add that to ``observations``.
 
-        Raises one of ``VCENTER_FAILURES``; ``NotAuthorized`` also where the inventory lacks over half of the
-        hosts that the report names: a lost permission shortens a list without an error, and no host left.
+        Raises:
+            NotAuthorized: The inventory lacks over half of the hosts that the report names. They have not
+                left: a lost permission shortens a list without an error.
+            VCENTER_FAILURES: A call failed.
         """
         cluster = self.request["cluster"]
         listed = {host.id for host in observations.hosts or ()}
@@ -131,6 +137,10 @@ class ClusterReader:
     def reschedule_first_look(self, after: LogState, completed_at: datetime) -> Reschedule | None:
         """Build the request to try a first look again while its report is older than the running extraction.
 
+        Args:
+            after: The log's state; this is a first look if no report was taken yet.
+            completed_at: When the report was completed, by the vCenter's clock.
+
         Returns:
             The request; None if there is nothing to wait for.
         """
@@ -163,9 +173,13 @@ class ClusterReader:
 
 
 def is_waiting_for_other(request: CheckRequest, after: LogState) -> bool:
-    """Tell whether another extraction kept the cluster busy and its report was not taken since.
+    """Say whether another extraction kept the cluster busy and its report was not taken since.
 
     If that is another run of ours, its report serves both.
+
+    Args:
+        request: The request; its task has no id where the cluster was busy.
+        after: The log's state, which says when the report taken last was completed.
     """
     task, taken = request["task"], after["last_taken"]
     if task is None or task["id"] is not None:
@@ -174,7 +188,12 @@ def is_waiting_for_other(request: CheckRequest, after: LogState) -> bool:
 
 
 def find_extraction_start(request: CheckRequest, task: ExtractionTask | None) -> datetime | None:
-    """Find when our own extraction began, by the vCenter's clock; None if there is none."""
+    """Find when our own extraction began, by the vCenter's clock; None if there is none.
+
+    Args:
+        request: The request; its task says when the extraction was asked for.
+        task: The task as last read, whose own start counts; None if it was not read, or is gone.
+    """
     asked = request["task"]
     if asked is None or asked["id"] is None:
         return None
@@ -184,7 +203,10 @@ def find_extraction_start(request: CheckRequest, task: ExtractionTask | None) ->
 
 
 def build_task_facts(request: CheckRequest, task: ExtractionTask | None) -> TaskFacts | None:
-    """Build what the record keeps of the extraction; None if there was none."""
+    """Build what the record keeps of the extraction that ``request`` waits for; None if there was none.
+
+    ``task`` is its task as last read; None if it was not read, or is gone.
+    """
     asked = request["task"]
     if asked is None:
         return None

@@ -106,7 +106,13 @@ class CheckContext:
     def build_draft(
         self, record: Record, host_names: Mapping[str, str], blobs: tuple[Blob, ...] = ()
     ) -> Draft:
-        """Build the draft of a record, with the former findings that end with this check."""
+        """Build the draft of a record, with the former findings that end with this check.
+
+        Args:
+            record: The record, without its events.
+            host_names: Names of the cluster's hosts by id, for the events; others may be among them.
+            blobs: The objects that the record refers to.
+        """
         findings = [*record["findings"], *self._list_ended(record["findings"])]
         return Draft({**record, "findings": findings}, self.after["last_look_at"], host_names, blobs)
 

@@ -72,7 +72,13 @@ def _build_failure_condition(context: CheckContext, error: EsxDriftError) -> Con
 
 
 def draft_for_invalid_report(context: CheckContext, reply: ReportReply, error: ContractViolation) -> Draft:
-    """Build the draft for a report that breaks the API's contract, and keep the report in quarantine."""
+    """Build the draft for a report that breaks the API's contract, and keep the report in quarantine.
+
+    Args:
+        context: The check.
+        reply: The report as it came.
+        error: What the API's contract refuses in it.
+    """
     condition = _build_failure_condition(context, error)
     failure = build_failure(error, "report", "cluster")
     draft = _draft_not_looked(context, failure, [condition], VCENTER_KINDS | {condition.kind})
@@ -80,7 +86,13 @@ def draft_for_invalid_report(context: CheckContext, reply: ReportReply, error: C
 
 
 def draft_for_future_report(context: CheckContext, reply: ReportReply, report: Report) -> Draft:
-    """Build the draft for a report that was completed after the vCenter's own time, and quarantine it."""
+    """Build the draft for a report that was completed after the vCenter's own time, and quarantine it.
+
+    Args:
+        context: The check.
+        reply: The report as it came; its ``date`` is the vCenter's own time.
+        report: The same report, read.
+    """
     summary = (
         f"the report says it was completed at {format_time(report.completion_time)},"
         f" and the vCenter's own clock says {format_time(reply.date)}"
@@ -108,7 +120,14 @@ def draft_for_future_report(context: CheckContext, reply: ReportReply, report: R
 def draft_for_old_report(
     context: CheckContext, reply: ReportReply, report: Report, freshness: Freshness
 ) -> Draft:
-    """Build the draft for a report that is not newer than the last; the cluster's known state stays."""
+    """Build the draft for a report that is not newer than the last; the cluster's known state stays.
+
+    Args:
+        context: The check.
+        reply: The report as it came.
+        report: The same report, read.
+        freshness: Why it is no look: it is ``same``, ``older`` or ``stale``.
+    """
     conditions = (
         [build_no_hosts_condition()]
         if _is_empty(context)
@@ -144,7 +163,7 @@ def find_last_seen(context: CheckContext) -> str:
 
 
 def build_report_facts(report: Report, freshness: Freshness) -> ReportFacts:
-    """Build what the record keeps of the report's own statements."""
+    """Build what the record keeps of a report: what ``report`` says of itself, and its ``freshness``."""
     return {
         "completion_time": format_time(report.completion_time),
         "status": report.status,

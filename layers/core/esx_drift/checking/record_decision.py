@@ -40,8 +40,10 @@ class DecisionRecorder:
         """Write a decision into the log that the request names, and return its record.
 
         A retired cluster is struck off its vCenter's list first; an accepted vCenter has those that it
-        replaced retired. Raises ``RequestRefused`` for an action that this version does not know, and for a
-        cluster that nobody ever looked at.
+        replaced retired.
+
+        Raises:
+            RequestRefused: This version does not know the action, or nobody ever looked at the cluster.
         """
         decision = request["decision"]
         if decision is None or request["action"] not in {"accept", "retire"}:

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def explain_aws_errors(action: str) -> Iterator[None]:
-    """Raise AWS's errors in the block as a ``PermanentError``, which says what ``action`` failed of."""
+    """Explain AWS's errors in the block; ``action`` is what it does, such as ``Reading the fleet file``.
+
+    Raises:
+        PermanentError: AWS refused it or could not be reached.
+    """
     try:
         yield
     except (NoRegionError, NoCredentialsError) as error:

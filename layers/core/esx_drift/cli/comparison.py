@@ -85,7 +85,7 @@ class Comparison:
 
 
 def read_both(baseline: Document, current: Document) -> tuple[ComparedDocument, ComparedDocument]:
-    """Read both documents; a host that the current one does not cover stays as the baseline has it."""
+    """Read both documents; a host that ``current`` does not cover stays as ``baseline`` has it."""
     before, after = read_report(baseline), read_report(current)
     first = ComparedDocument(before, build_snapshot(before, None), list_document_inconsistencies(baseline))
     return first, ComparedDocument(
@@ -94,7 +94,7 @@ def read_both(baseline: Document, current: Document) -> tuple[ComparedDocument, 
 
 
 def compare_documents(baseline: ComparedDocument, current: ComparedDocument) -> Comparison:
-    """The changes between both, and what the current one shows beside them."""
+    """List the changes from ``baseline`` to ``current``, and what ``current`` shows beside them."""
     changes = compare_snapshots(baseline.snapshot, current.snapshot, {}, current.report.runs.keys())
     earlier = {condition.fingerprint for condition in _list_conditions(baseline, None)}
     findings = [

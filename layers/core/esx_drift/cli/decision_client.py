@@ -67,7 +67,13 @@ class DecisionOptions:
 
 
 def parse_decision_options(reason: str, *, ask: bool, wait_seconds: int) -> DecisionOptions:
-    """The options that accept and retire share; ends the command where the reason is not one line of text."""
+    """Parse the options that accept and retire share; end the command if the reason is not one line of text.
+
+    Args:
+        reason: Why he decides so.
+        ask: Whether he is asked to confirm.
+        wait_seconds: How long to wait for the checker's answer.
+    """
     line = reason.strip()
     if not line or len(line) > MAX_REASON_CHARACTERS or not line.isprintable():
         fail(f"--reason takes one line of 1 to {MAX_REASON_CHARACTERS} characters")
@@ -93,7 +99,10 @@ class DecisionClient:
     identify_person: Callable[[], str]
 
     def read_state(self, vcenter: str, cluster: str = VCENTER_LOG) -> "StateFile | None":
-        """What a log knows; none if nothing was written yet."""
+        """Read what the log of ``cluster`` on ``vcenter`` knows; None if it has no valid state yet.
+
+        The cluster is given by its id; ``@vcenter`` is the vCenter's own log.
+        """
         stored = self.store.state(vcenter, cluster)
         return stored.state if stored else None
 
@@ -134,6 +143,12 @@ class DecisionClient:
         wait_seconds: int,
     ) -> "tuple[int, RecordedDecision]":
         """Send a decision to the checker and wait for its answer; ends the command if none comes in time.
+
+        Args:
+            action: Which command decides.
+            cluster: The cluster, or the vCenter, that is decided on.
+            decision: The decision, as ``build_decision`` builds it.
+            wait_seconds: How long to wait; with 0 the answer is looked for once.
 
         Returns:
             The number of the record that the checker wrote, and what it took and what it refused.

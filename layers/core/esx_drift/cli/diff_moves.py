@@ -75,7 +75,7 @@ def _build_move(change: Change, compared: Comparison) -> Move:
 
 
 def name_release(version: str, labels: Labels) -> str:
-    """What people call a base image."""
+    """Name a base image as people do: by ``labels``, or by its ``version`` if they don't know that."""
     return clean_text(name_esxi_release({"main": {"base_image": version}, "alternatives": {}}, labels))
 
 
@@ -125,7 +125,7 @@ def _render_others(changes: Sequence[Change], compared: Comparison) -> Iterator[
 
 
 def shorten_release(release: str, than: str) -> str:
-    """The release without the words that both begin with: ``U3c`` beside ``ESXi 8.0 U3e``.
+    """Shorten ``release`` by the words that ``than`` begins with, too: ``U3c`` beside ``ESXi 8.0 U3e``.
 
     Beside ``ESXi 8.0``, which it begins with whole, it is ``8.0 U3c``: ``U3c`` alone would say nothing.
     """
@@ -142,7 +142,10 @@ def _drop_product(release: str, like: str) -> str:
 
 
 def render_names(hosts: Sequence[str], compared: Comparison) -> str:
-    """Three of the hosts' names, and how many more there are."""
+    """Render the names of three of ``hosts``, given by id, and how many more there are.
+
+    ``compared`` has the names.
+    """
     return join_names(list_host_names(hosts, compared.names), MAX_SENTENCE_NAMES)
 
 

@@ -86,7 +86,10 @@ def build_rows(fleet_status: FleetStatus) -> list[StatusRow]:
 
 
 def list_clusters(vcenter: str, fleet_status: FleetStatus) -> dict[str, str]:
-    """The names of a vCenter's clusters that are to be checked, by id: neither retired nor excluded."""
+    """List the names of the clusters of ``vcenter`` that are to be checked, by id.
+
+    ``fleet_status`` says which are: those neither retired by their vCenter's log nor excluded by the fleet.
+    """
     own = fleet_status.states.get((vcenter, VCENTER_LOG))
     listed: Mapping[str, KnownCluster] = (own and own["clusters"]) or {}
     retired = {cluster for cluster, entry in listed.items() if entry["retired_at"] is not None}
@@ -172,7 +175,7 @@ def _list_open_findings(after: LogState | None) -> tuple[Finding, ...]:
 
 
 def read_states(s3: "S3Client", bucket: str) -> Iterator[StateFile]:
-    """Read each state in the bucket; one that is not valid is warned of and left out."""
+    """Read each state in ``bucket`` by ``s3``; one that is not valid is warned of and left out."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=STATE_PREFIX)
     keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
@@ -190,16 +193,17 @@ def read_states(s3: "S3Client", bucket: str) -> Iterator[StateFile]:
 def read_snapshots(
     states: Mapping[tuple[str, str], LogState], store: "S3Store"
 ) -> dict[tuple[str, str], Snapshot]:
-    """Read the last snapshot of each log that has one, in today's form."""
+    """Read from ``store`` the last snapshot of each log in ``states`` that has one, in today's form."""
     taken = {log: after["snapshot"]["key"] for log, after in states.items() if after["snapshot"]}
     stored = _read_all(store.snapshot, taken.values())
     return {log: upgrade_snapshot(snapshot).snapshot for log, snapshot in zip(taken, stored, strict=True)}
 
 
 def count_standalone_hosts(states: Iterable[StateFile], store: "S3Store") -> dict[str, int]:
-    """How many hosts in no cluster each vCenter had at its last dispatch; without those that had none.
+    """Count the hosts in no cluster that each vCenter had at its last dispatch; without those that had none.
 
-    A record that can't be read is warned of: the rest of the fleet is shown all the same.
+    ``states`` name the last records, which are in ``store``. A record that can't be read is warned of: the
+    rest of the fleet is shown all the same.
     """
     heads = {
         state["vcenter"]: state["head"]["seq"] for state in states if _is_vcenter_log(state) and state["head"]

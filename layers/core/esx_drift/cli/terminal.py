@@ -39,7 +39,7 @@ def make_stderr() -> Console:
 
 
 def print_line(text: str, style: str = "") -> None:
-    """Print one line on stdout, never wrapped."""
+    """Print ``text`` as one line on stdout, never wrapped; ``style`` is one of Rich's, such as ``bold``."""
     make_stdout().print(Text(escape_unprintable(text), style), soft_wrap=True)
 
 
@@ -71,7 +71,11 @@ def print_trouble(text: str) -> None:
 
 
 def fail(text: str, code: int = EXIT_TROUBLE) -> NoReturn:
-    """Print what went wrong and end the command."""
+    """Print ``text``, which says what went wrong, and end the command with the exit code ``code``.
+
+    Raises:
+        typer.Exit: Always.
+    """
     print_trouble(text)
     raise typer.Exit(code)
 

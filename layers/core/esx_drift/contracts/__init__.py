@@ -41,7 +41,11 @@ def list_violations(schema: str, instance: object) -> list[str]:
 
 
 def require_valid(schema: str, instance: object) -> None:
-    """Raise ``ContractViolation`` with every violation unless ``instance`` is valid."""
+    """Require that ``instance`` is valid by ``schema`` (the stem of a file in ``schemas/``).
+
+    Raises:
+        ContractViolation: It is not; every violation is named.
+    """
     if fast_validator(schema).is_valid(instance):
         return
     violations = list_violations(schema, instance)
@@ -50,7 +54,11 @@ def require_valid(schema: str, instance: object) -> None:
 
 
 def read_document(body: bytes) -> Document:
-    """Parse and validate a document; raises ``ContractViolation``."""
+    """Parse and validate a document.
+
+    Raises:
+        ContractViolation: The bytes are no JSON, or no valid document.
+    """
     document = parse_json_of_any_depth(body)
     # A closed schema has no place for unknown levels: what it accepts can't be nested too deep.
     if not closed_validator(DOCUMENT_SCHEMA).is_valid(document):
@@ -81,7 +89,11 @@ def read_whole_numbers(value: Json) -> Json:
 
 
 def parse_payload(schema: str, body: bytes) -> Json:
-    """Parse what was sent to us, by its schema; raises ``ContractViolation`` for anything else."""
+    """Parse ``body``, which was sent to us, as JSON that is valid by ``schema``.
+
+    Raises:
+        ContractViolation: The body is anything else.
+    """
     payload = read_whole_numbers(parse_json(body))
     require_valid(schema, payload)
     return payload

@@ -20,16 +20,22 @@ _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def build_json_refusal(expected: str, got: str, pointer: str = "") -> ContractViolation:
-    """The error for a whole body that is refused."""
+    """Build the error for a body that is refused: ``expected`` is what it should be, ``got`` what it is.
+
+    ``pointer`` is the JSON Pointer of the value at fault; empty for the whole body.
+    """
     line = f"{pointer}: expected {expected}, got {got}"
     return ContractViolation(f"not acceptable as JSON: expected {expected}, got {got}", (line,))
 
 
 def parse_json(body: bytes) -> Json:
-    """The value in ``body``, or ``ContractViolation``.
+    """Parse the value in ``body``.
 
     Stricter than ``json.loads``: UTF-8 only, at most 32 MB and 64 levels, and neither duplicate keys nor
     NaN, infinite numbers or lone surrogates, which readers disagree about and no canonical form can hold.
+
+    Raises:
+        ContractViolation: The body is not that.
     """
     value = parse_json_of_any_depth(body)
     require_shallow(value)
@@ -47,7 +53,11 @@ def parse_json_of_any_depth(body: bytes) -> Json:
 
 
 def require_shallow(value: Json) -> None:
-    """Raise ``ContractViolation`` for more than 64 levels."""
+    """Require that a value is not nested too deep.
+
+    Raises:
+        ContractViolation: It has more than 64 levels.
+    """
     if not _build_depth_validator().is_valid(value):
         raise build_json_refusal(f"at most {MAX_LEVELS} levels", "more")
 

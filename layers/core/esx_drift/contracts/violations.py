@@ -44,7 +44,11 @@ _BOUNDS = {
 
 
 def render_violations(schema: str, instance: object) -> list[str]:
-    """Every violation as one line, sorted; beyond 100 the rest is only counted."""
+    """Render each violation of ``schema`` in ``instance`` as one line.
+
+    Returns:
+        The lines, sorted; beyond 100 the rest is only counted. Empty if the instance is valid.
+    """
     lines = set(chain.from_iterable(map(_list_lines, reference_validator(schema).iter_errors(instance))))
     more = len(lines) - MAX_VIOLATIONS
     shown = nsmallest(MAX_VIOLATIONS, lines)
@@ -134,7 +138,12 @@ def format_pointer_token(part: object) -> str:
 
 
 def find_unknown_fields(name: str, instance: object) -> list[str]:
-    """One line for each place and unknown field or value; ``*`` stands for ids and positions."""
+    """Find what ``instance`` holds that the schema ``name`` does not know.
+
+    Returns:
+        One line for each place and unknown field or value, where ``*`` stands for ids and positions; beyond
+        50 the rest is only counted.
+    """
     schema = load_schema(name)
     notices = sorted(set(_walk(schema, schema, cast("Json", instance), "")))
     more = len(notices) - MAX_NOTICES

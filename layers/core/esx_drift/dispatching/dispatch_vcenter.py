@@ -124,7 +124,7 @@ class VCenterDispatch:
         seen_at: str,
         now: datetime,
     ) -> list[Condition]:
-        """List what the listing, the clock and the clusters' own logs show to be amiss."""
+        """List what the listing, the clock and the clusters' own logs show to be wrong."""
         logs, findings = ClusterLogs(self.runtime, self.vcenter.name), before["findings"]
         hours = self.runtime.check_interval_hours
         overdue = logs.list_overdue(reconciled, findings.values(), seen_at, now, hours)

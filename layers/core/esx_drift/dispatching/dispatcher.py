@@ -40,8 +40,9 @@ class Dispatcher:
     def run(self, run: Run) -> DispatchReply:
         """Dispatch the whole fleet, or just what the run selects; the reply keeps that order.
 
-        Raises ``RequestRefused``, before anything is sent, for a vCenter that the fleet does not know, and
-        ``TransientError``, after every vCenter had its turn, where AWS failed: the same run finishes it.
+        Raises:
+            RequestRefused: The fleet does not know a vCenter; nothing was sent.
+            TransientError: AWS failed for a vCenter; all others were tried. The same run finishes it.
         """
         vcenters = self._select_vcenters(run)
         with ThreadPoolExecutor(MAX_PARALLEL_VCENTERS) as pool:
@@ -63,7 +64,15 @@ class Dispatcher:
         """List one vCenter again that failed before; all its clusters are dispatched once it answers.
 
         Many checkers may ask for the same retry at once: the first message is answered, and the others are
-        done with it. Only one that is ``redelivered`` may have been cut off before it sent everything.
+        done with it. Only one that was delivered before may have been cut off before it sent everything.
+
+        Args:
+            request: The vCenter, the run that it failed in, and which attempt this is.
+            redelivered: Whether the message was delivered before: then all is sent again.
+
+        Raises:
+            RequestRefused: The fleet does not know the vCenter.
+            TransientError: AWS failed; the same message, delivered again, goes on from there.
         """
         run = Run(request["run_id"], "retry", attempt=request["attempt"])
         return self._dispatch(self._require_vcenter(request["vcenter"]), run, repeat=redelivered)

@@ -29,10 +29,15 @@ class VCenterListing:
 
 
 def list_vcenter(vcenters: VCenters, vcenter: str, known_uuid: str | None) -> VCenterListing:
-    """List a vCenter's clusters.
+    """List a vCenter's clusters, unless it is not the instance known: then nothing more is asked of it.
 
-    Raises one of ``VCENTER_FAILURES``, ``SecretInvalid`` or a ``TransientError``. Nothing is asked of one
-    that is not the instance known.
+    Args:
+        vcenters: The sessions of this invocation.
+        vcenter: The vCenter's name in the fleet file.
+        known_uuid: The instance UUID that its log knows; None if it was never listed.
+
+    Raises:
+        VCENTER_FAILURES, SecretInvalid, TransientError: A call failed, or the session can't be opened.
     """
     session = vcenters.session(vcenter)
     about = session.about()
@@ -53,7 +58,7 @@ def _count_standalone_hosts(session: VCenterSession) -> tuple[int | None, list[s
 
 @dataclass(frozen=True, slots=True)
 class ClusterLogs:
-    """The logs of one vCenter's clusters. They are read only where something is amiss."""
+    """The logs of one vCenter's clusters. They are read only where something may be wrong."""
 
     runtime: Runtime
     vcenter: str
@@ -65,9 +70,11 @@ class ClusterLogs:
     def drop_already_reported(
         self, conditions: Iterable[Condition], findings: Mapping[str, Finding]
     ) -> list[Condition]:
-        """Drop clusters that a check met as gone, or hidden, before the listing did: their own logs tell it.
+        """Drop clusters that a check met as gone or hidden before the listing did: their own logs report it.
 
-        What the vCenter's own log tells already (``findings``), it goes on telling.
+        Args:
+            conditions: What the listing shows.
+            findings: What is open in the vCenter's own log, by fingerprint; that log goes on reporting it.
         """
         return [
             condition
@@ -85,10 +92,14 @@ class ClusterLogs:
         now: datetime,
         hours: int,
     ) -> list[Condition]:
-        """List the listed clusters that nobody looked at within 3 intervals of so many hours.
+        """List the listed clusters that nobody looked at within 3 intervals.
 
-        ``seen_at`` is since when the vCenter is seen without an outage. Those told as overdue (``findings``)
-        are asked in any case.
+        Args:
+            reconciled: The listing, put together with the clusters known.
+            findings: What is open in the vCenter's own log; clusters overdue by it are examined in any case.
+            seen_at: Since when the vCenter is seen without an outage.
+            now: The time of this run.
+            hours: How long an interval is.
         """
         limit = now - OVERDUE_INTERVALS * timedelta(hours=hours)
         already_overdue = {finding["subject"] for finding in findings if finding["kind"] == "check-overdue"}

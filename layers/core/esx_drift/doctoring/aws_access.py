@@ -140,7 +140,10 @@ def _find_aws_fix(code: str) -> str:
 
 
 def build_drill_event(vcenter: str, run_id: str, now: datetime) -> "Event":
-    """Build an event that is only a drill; consumers ignore types that they don't know."""
+    """Build an event that is only a drill; consumers ignore types that they don't know.
+
+    It is about ``vcenter``, of the time ``now``, and its id is made of ``run_id``, the doctor's run.
+    """
     data: EventData = {
         "schema_version": 1,
         "vcenter": vcenter,

@@ -107,6 +107,10 @@ def examine_vcenters(
 def examine_routes(event: Mapping[str, object], environment: Mapping[str, str]) -> DoctorReply:
     """Examine each route of the fleet file, and build the notifier's answer.
 
+    Args:
+        event: The request; it says whether to post a drill to each route.
+        environment: The function's environment variables.
+
     Raises:
         ContractViolation: The request is malformed.
         FleetInvalid: The fleet file has faults.

@@ -57,7 +57,7 @@ class Examination:
         self._add("ok", sentence)
 
     def add_failed(self, sentence: str, fix: str) -> None:
-        """Add that the step failed, and what to do about it."""
+        """Add that the step failed: ``sentence`` says how, and ``fix`` what to do about it."""
         self._add("failed", sentence, fix)
 
     def add_untried(self, sentence: str) -> None:

@@ -52,7 +52,7 @@ class Destination:
 
 
 def examine_path(exam: Examination, destination: Destination) -> None:
-    """Take the steps ``PATH_STEPS`` and add their lines.
+    """Take the steps ``PATH_STEPS`` to ``destination`` and add their lines to ``exam``.
 
     Raises:
         VCenterUnreachable: A step failed.

@@ -36,7 +36,12 @@ class PasswordReset:
 
     @contextmanager
     def guard_login(self, vcenter: str, secret: VCenterSecret) -> Iterator[None]:
-        """Enter around the login; raises ``LoginSuspended`` if another one was tried within 180 s."""
+        """Guard one login to ``vcenter`` with the password in ``secret``: to be entered around the login.
+
+        Raises:
+            LoginSuspended: Another login was tried within 180 s, or is being tried.
+            StoreConflict: Somebody else wrote the breaker meanwhile, so that the outcome is not kept.
+        """
         breakers, now = S3Breakers(self.s3, self.bucket), self.clock()
         stored = breakers.read_for_reset(vcenter)
         breaker, etag = (

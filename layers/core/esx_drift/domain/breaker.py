@@ -49,7 +49,17 @@ def build_closed_breaker(vcenter: str) -> Breaker:
 
 
 def explain_forbidden_login(breaker: Breaker, actor: LoginActor, version: str, now: datetime) -> str | None:
-    """Explain why this version of the secret may not be tried now; None if it may be."""
+    """Explain why a version of the secret may not be tried now.
+
+    Args:
+        breaker: What is known of the vCenter's logins.
+        actor: Who wants to log in; after a refusal only the dispatcher may try another version.
+        version: The version's id in Secrets Manager.
+        now: When the login would be tried.
+
+    Returns:
+        The reason, in words for a person; None if the login may be tried.
+    """
     if version in breaker["refused"]:
         vcenter = breaker["vcenter"]
         return (
@@ -73,13 +83,13 @@ def _explain_too_early(breaker: Breaker, now: datetime) -> str | None:
 
 
 def is_turn_claimed(breaker: Breaker, now: datetime) -> bool:
-    """Tell whether somebody has claimed the next login and may still be trying it."""
+    """Say whether a login is claimed in ``breaker`` and may still be under way at ``now``."""
     until = breaker["claimed_until"]
     return until is not None and now < parse_time(until)
 
 
 def claim_turn(breaker: Breaker, now: datetime) -> Breaker:
-    """Build the breaker to write before a login; only who succeeds in writing it may try."""
+    """Build what replaces ``breaker`` before a login at ``now``; only who succeeds in writing it may try."""
     return {
         **breaker,
         "tried_at": format_time(now) if breaker["open"] else breaker["tried_at"],
@@ -88,12 +98,15 @@ def claim_turn(breaker: Breaker, now: datetime) -> Breaker:
 
 
 def release_turn(breaker: Breaker, claim: str | None) -> Breaker:
-    """Release the claim that holds until ``claim``; leave somebody else's claim alone."""
+    """Release the claim in ``breaker`` that holds until ``claim``, a time as text; leave any other alone.
+
+    None stands for no claim: nothing is released.
+    """
     return {**breaker, "claimed_until": None} if breaker["claimed_until"] == claim else breaker
 
 
 def record_refusal(breaker: Breaker, version: str, now: datetime) -> Breaker:
-    """Build the breaker after a version of the secret was refused."""
+    """Build what replaces ``breaker`` after ``version`` of the secret was refused at ``now``."""
     refused = [other for other in breaker["refused"] if other != version]
     return {
         **breaker,

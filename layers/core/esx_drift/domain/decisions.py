@@ -41,7 +41,13 @@ class DecisionEffect:
 
 
 def list_acceptable_hosts(snapshot: Snapshot, unseen: Container[str]) -> dict[str, ShownHost]:
-    """List the hosts that can be accepted: those whose image the last look saw."""
+    """List the hosts of ``snapshot`` that can be accepted: those whose image the last look saw.
+
+    ``unseen`` holds the ids of the hosts that the newest report did not cover.
+
+    Returns:
+        What a person is shown of each host, by its id.
+    """
     return {
         host: {"image": entry["image"], "orphaned_vibs": entry["orphaned_vibs"]}
         for host, entry in snapshot["hosts"].items()
@@ -52,7 +58,14 @@ def list_acceptable_hosts(snapshot: Snapshot, unseen: Container[str]) -> dict[st
 def accept_hosts(
     after: LogState, decision: Decision, snapshot: Snapshot, snapshot_key: str
 ) -> DecisionEffect:
-    """Accept hosts of a cluster as they were shown; ``snapshot`` is the log's newest."""
+    """Accept hosts of a cluster as they were shown.
+
+    Args:
+        after: The state that the newest record of the cluster's log left.
+        decision: Which hosts a person accepts, each with the image and orphaned VIBs that he was shown.
+        snapshot: The log's newest snapshot; hosts that are no longer there as they were shown are refused.
+        snapshot_key: Its key in the AuditBucket.
+    """
     acceptable = list_acceptable_hosts(snapshot, after["uncovered_since"])
     taken = {host: shown for host, shown in decision["hosts"].items() if acceptable.get(host) == shown}
     refused = sort_naturally(decision["hosts"].keys() - taken.keys())
@@ -83,6 +96,11 @@ def accept_replaced_vcenter(after: LogState, decision: Decision, now: datetime) 
     """Accept that another vCenter answers under this name.
 
     All its clusters of before are retired: whichever of them it lists begins anew, with a first look.
+
+    Args:
+        after: The state that the newest record of the vCenter's own log left.
+        decision: Which instance UUID is accepted; refused unless an open finding says that it answers now.
+        now: When the decision is carried out, and since when the clusters are retired.
     """
     uuid = str(decision["instance_uuid"])
     replaced = [finding for finding in after["findings"].values() if finding["kind"] == REPLACED]
@@ -106,6 +124,12 @@ def close_retired_cluster(
 
     A decision with an instance UUID is about what that vCenter replaced: a log that has begun anew since
     is not meant.
+
+    Args:
+        after: The state that the newest record of the cluster's log left.
+        cluster: The cluster's id.
+        decision: Who retired the cluster, and why.
+        snapshot: The log's newest snapshot, for the hosts' names; None if there is none, or nothing is open.
     """
     if decision["instance_uuid"] is not None and decision["instance_uuid"] == after["instance_uuid"]:
         return DecisionEffect(after, _hold_all(after), refused=[cluster])
@@ -115,12 +139,19 @@ def close_retired_cluster(
 
 
 def refuse_to_retire(after: LogState, cluster: str) -> DecisionEffect:
-    """Refuse to retire a cluster that is still listed and to be watched."""
+    """Refuse to retire ``cluster``, which is still listed and watched; ``after`` stays the log's state."""
     return DecisionEffect(after, _hold_all(after), refused=[cluster])
 
 
 def strike_off_cluster(after: LogState, cluster: str, decision: Decision, now: datetime) -> DecisionEffect:
-    """Mark a known cluster as retired in its vCenter's list, so that it is dispatched no more."""
+    """Mark a known cluster as retired in its vCenter's list, so that it is dispatched no more.
+
+    Args:
+        after: The state that the newest record of the vCenter's own log left; its list has the cluster.
+        cluster: The cluster's id.
+        decision: Who retired the cluster, and why.
+        now: Since when it is retired, unless it was retired before.
+    """
     before = after["clusters"] or {}
     clusters = {**before, cluster: _retire_entry(before[cluster], now)}
     transitions = [
@@ -135,7 +166,10 @@ def strike_off_cluster(after: LogState, cluster: str, decision: Decision, now: d
 
 
 def is_listed(after: LogState, cluster: str) -> bool:
-    """Tell whether the vCenter listed the cluster when it was last asked."""
+    """Say whether the vCenter's last listing had ``cluster``, an id.
+
+    ``after`` is the state that the newest record of the vCenter's own log left.
+    """
     entry = (after["clusters"] or {}).get(cluster)
     return entry is not None and entry["last_listed_at"] == after["last_look_at"]
 

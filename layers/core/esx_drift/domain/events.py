@@ -132,7 +132,7 @@ def build_events(
 
 
 def build_cloud_event(event_id: str, event_type: str, subject: str, source: str, data: EventData) -> Event:
-    """Wrap ``data`` into a CloudEvent 1.0 of the time at which the check was made."""
+    """Wrap ``data`` in a CloudEvent 1.0 with ``event_id``, ``event_type``, ``subject`` and ``source``."""
     return {
         "specversion": "1.0",
         "id": event_id,
@@ -152,9 +152,9 @@ def clip_name(text: str) -> str:
 
 
 def rate_event(changes: Sequence[Change], findings: Sequence[Finding]) -> Severity:
-    """The highest severity of what moved; what was resolved counts with the severity that it had.
+    """Rate an event by the worst of its ``changes`` and of those ``findings`` that moved; else ``info``.
 
-    So whoever heard of a critical finding also hears of its end, whatever else is in that event.
+    What was resolved counts with the severity that it had: whoever heard of it also hears of its end.
     """
     moved = [item["severity"] for item in changes]
     moved += [item["severity"] for item in findings if item["transition"] != "still"]

@@ -10,7 +10,12 @@ type Hosts = Mapping[str, KnownHost]
 
 
 def carry_over_accepted(accepted: Mapping[str, Accepted], changes: Collection[Change]) -> dict[str, Accepted]:
-    """Move what was accepted for a host to its new id where it came back under one."""
+    """Move what was accepted for a host to its new id where it came back under one.
+
+    Args:
+        accepted: What was accepted so far, by the host's id.
+        changes: The changes of this check, which say who came back.
+    """
     after = dict(accepted)
     for change in changes:
         old = change["from"]
@@ -29,7 +34,12 @@ def update_accepted(
 ) -> dict[str, Accepted]:
     """Accept each host's first image in place of a person. An orphaned VIB is approved by nobody.
 
-    Only at the cluster's first look are orphaned VIBs taken along.
+    Args:
+        accepted: What was accepted so far, by the host's id.
+        hosts: The hosts of the new snapshot, by id.
+        covered: The ids of those that this look saw.
+        snapshot_key: The key of the new snapshot.
+        first_look: Whether it is the cluster's first look: only then are orphaned VIBs taken along.
     """
     after = dict(accepted)
     for host in covered:
@@ -53,6 +63,13 @@ def update_departed(
     """List the hosts that left the cluster.
 
     A host stays listed until its id or its name is back and its image is known again.
+
+    Args:
+        departed: The hosts that had left before, by id.
+        before: The hosts of the baseline, by id; empty where nothing had to be compared.
+        present: The hosts of the new snapshot, by id.
+        snapshot_key: The key of the baseline, which holds the images of ``before``.
+        now: When this look was made.
     """
     after = dict(departed)
     remembered = {gone["name"].casefold() for gone in departed.values()}
@@ -79,5 +96,11 @@ def update_departed(
 def update_uncovered_since(
     since: Mapping[str, str], uncovered: Collection[str], seen_last_at: str
 ) -> dict[str, str]:
-    """Tell for each uncovered host since when it is unseen: at the latest since its cluster was last seen."""
+    """Say for each uncovered host since when it is unseen: at the latest since its cluster was last seen.
+
+    Args:
+        since: What the check before said, by the host's id.
+        uncovered: The ids of the hosts that are uncovered now.
+        seen_last_at: When the cluster was last seen, as text: the time of a host that is not in ``since``.
+    """
     return {host: since.get(host) or seen_last_at for host in uncovered}

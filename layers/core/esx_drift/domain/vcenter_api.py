@@ -44,7 +44,7 @@ PRIVILEGES_BY_PATH: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def is_call_below(operation: str, path: str) -> bool:
-    """Whether an operation such as ``GET /api/vcenter/host`` calls a path that begins with ``path``."""
+    """Say whether ``operation``, such as ``GET /api/vcenter/host``, has a path that begins with ``path``."""
     return operation.partition(" ")[2].startswith(path)
 
 
@@ -88,7 +88,15 @@ def is_too_old(version: str) -> bool:
 
 
 def require_supported_release(vcenter: str, about: "VCenterIdentity") -> None:
-    """Raise ``ApiUnsupported`` for a release that is known to be too old."""
+    """Require that a vCenter's release can report installed images.
+
+    Args:
+        vcenter: The vCenter's name in the fleet file.
+        about: What the vCenter says of itself.
+
+    Raises:
+        ApiUnsupported: Its release is known to be too old.
+    """
     if is_too_old(about["version"]):
         raise ApiUnsupported(
             f"{vcenter} is {name_vcenter_release(about)}: {RELEASE_NEEDED}",
@@ -97,6 +105,12 @@ def require_supported_release(vcenter: str, about: "VCenterIdentity") -> None:
 
 
 def list_upgrade_notices(vcenter: str, about: "VCenterIdentity", before: list[str]) -> list[str]:
-    """The notice that a vCenter is another release than ``before``, which is empty at its first check."""
+    """List the notice that a vCenter is another release than before; empty if it is the same.
+
+    Args:
+        vcenter: The vCenter's name in the fleet file.
+        about: What the vCenter says of itself now.
+        before: The release that the log keeps, by ``name_vcenter_release``; empty at the first listing.
+    """
     now = name_vcenter_release(about)
     return [f"{vcenter} is now {now}, before {release}" for release in before if release != now]

@@ -32,7 +32,10 @@ _BY_ITSELF: Final = ("reverted", "removed", "recovered")
 
 
 def render_headline(findings: Sequence[Finding], data: EventData) -> str:
-    """Render what the findings are, by kind: ``esx11 could not be read``; of what was raised, since when."""
+    """Render what ``findings`` are, by kind: ``esx11 could not be read``; of what was raised, since when.
+
+    ``data`` is that of their event, with its hosts' names and the time of the check.
+    """
     headlines = [
         f"{_fill_in(advice.headline, group, data)}{_render_duration(group, data['checked_at'])}"
         for advice, group in _group_by_advice(findings, data)
@@ -41,7 +44,10 @@ def render_headline(findings: Sequence[Finding], data: EventData) -> str:
 
 
 def render_end_headline(findings: Sequence[Finding], data: EventData) -> str:
-    """Render what has ended: ``reachable again after 47 min``; ``closed: …`` where a person decided so."""
+    """Render what has ended: ``reachable again after 47 min``; ``closed: …`` where a person decided so.
+
+    ``findings`` are those that ended, and ``data`` is that of their event.
+    """
     groups = _group_by_advice(findings, data)
     if any(finding["resolved_because"] not in _BY_ITSELF for finding in findings):
         return f"closed: {_join([_fill_in(advice.headline, group, data) for advice, group in groups])}"
@@ -68,7 +74,7 @@ def render_finding_line(finding: Finding) -> str:
 
 
 def render_end_line(finding: Finding, checked_at: str) -> str:
-    """Render why and after how long it ended, and what it was."""
+    """Render why ``finding`` ended, after how long by ``checked_at``, and what it was."""
     because = finding["resolved_because"] or "recovered"
     is_uniform_again = finding["kind"] == "image-not-uniform" and because == "reverted"
     reason = "Uniform again after {time}" if is_uniform_again else _REASONS[because]
@@ -77,7 +83,7 @@ def render_end_line(finding: Finding, checked_at: str) -> str:
 
 
 def build_placeholders(findings: Sequence[Finding], data: EventData) -> dict[str, str]:
-    """Build what the braces of an ``Advice`` stand for."""
+    """Build what the braces of an ``Advice`` stand for: words about ``findings`` and the event's ``data``."""
     names = [str(finding["detail"].get("name", finding["subject"])) for finding in findings]
     hosts = [host for finding in findings for host in finding["hosts"]]
     return {
@@ -89,7 +95,10 @@ def build_placeholders(findings: Sequence[Finding], data: EventData) -> dict[str
 
 
 def build_host_placeholders(hosts: Sequence[str], data: EventData) -> dict[str, str]:
-    """Build the same for nothing but hosts, so without ``clusters``, ``vibs`` and ``skew``."""
+    """Build the same for nothing but hosts, so without ``clusters``, ``vibs`` and ``skew``.
+
+    ``hosts`` are given by id, several times if need be; ``data`` is the event's, with their names.
+    """
     cluster, coverage, vcenter = data["cluster"], data["coverage"], clean_text(data["vcenter"])
     place = clean_text(cluster["name"] or cluster["id"]) if cluster else vcenter
     names = list_host_names(list(dict.fromkeys(hosts)), data["host_names"])

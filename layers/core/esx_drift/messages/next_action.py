@@ -82,6 +82,11 @@ def render_command(advice: Advice, data: EventData, news: Sequence[Finding]) -> 
     """Render the command that goes with a next step, to be pasted; empty where there is none.
 
     A name that could do harm in a shell is left to the reader: it stands there in capitals.
+
+    Args:
+        advice: What ``choose_advice`` chose.
+        data: What the event says.
+        news: Its findings that were opened or raised, the worst first.
     """
     if not advice.command:
         return ""

@@ -75,7 +75,14 @@ def _replace_unprintable(text: str) -> str:
 def build_publishable_events(
     record: Record, address: str, since: str | None, host_names: Mapping[str, str]
 ) -> list[Event]:
-    """Build the events of a record, each small enough for SNS; see ``build_events`` for the arguments."""
+    """Build the events of a record, each small enough for SNS.
+
+    Args:
+        record: The record, complete but for its events.
+        address: The ``s3://`` address under which the record will lie.
+        since: The time of the look before, as text; None if there was none.
+        host_names: The names of the cluster's hosts by id; those that an event mentions go into it.
+    """
     return [fit_event(event) for event in build_events(record, address, since, host_names)]
 
 

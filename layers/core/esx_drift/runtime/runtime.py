@@ -35,7 +35,13 @@ def open_runtime(
 ) -> Iterator[Invocation]:
     """Open what one invocation works with; every vCenter's session ends with it.
 
-    Raises ``FleetInvalid`` or ``StoreUnavailable``: without a fleet file there is nothing to look at.
+    Args:
+        environment: The function's environment variables.
+        actor: Which function logs in: breakers let the dispatcher try passwords that a checker may not.
+        time_left_ms: Gives how long this run of the function still lasts, in milliseconds.
+
+    Raises:
+        FleetInvalid, StoreUnavailable: Without a fleet file there is nothing to look at.
     """
     config = CheckConfig.from_environment(environment)
     fleet, fleet_sha256 = FleetFile(s3, config.state_bucket).read()

@@ -49,7 +49,13 @@ class SqsBatch:
     def process(
         self, event: Mapping[str, Any], handle: Callable[[SQSRecord], None]
     ) -> PartialItemFailureResponse:
-        """Handle each message of an invocation; the reply names those to be delivered again."""
+        """Handle each message of an invocation; the reply names those to be delivered again.
+
+        Args:
+            event: What SQS hands to the function; its ``Records`` are the messages.
+            handle: Handles one message; whatever it raises is reported, and the message delivered again.
+                After ``OutOfTime`` it is put off instead, where ``put_off`` is set.
+        """
 
         def handle_one(record: SQSRecord) -> None:
             self.logger.remove_keys(MESSAGE_LOG_KEYS)
@@ -113,7 +119,10 @@ class _Batch(BatchProcessor):
 
 
 def count_metric(metric: str, value: int = 1, **dimensions: str) -> None:
-    """Count something of this function (dimension ``service``), at once: also if it fails afterwards."""
+    """Add ``value`` to the metric ``metric`` of this function (dimension ``service``).
+
+    It is written at once: also if the function fails afterwards. ``dimensions`` are further ones.
+    """
     with single_metric(name=metric, unit=MetricUnit.Count, value=value) as emitted:
         for name, dimension in dimensions.items():
             emitted.add_dimension(name, dimension)

@@ -30,9 +30,15 @@ class Peer:
 
 
 def translate_connection_error(peer: Peer, error: Exception) -> VCenterUnreachable:
-    """Translate an error of requests or urllib3.
+    """Translate an error of requests, urllib3 or ssl.
 
-    Facts: ``phase`` (dns, connect, certificate, tls, proxy or http), and ``openssl``: its own reason.
+    Args:
+        peer: Whom the connection was to.
+        error: The error; what led to it is looked at, too.
+
+    Returns:
+        The failure. Facts: ``phase`` (dns, connect, certificate, tls, proxy or http), and ``openssl``: its
+        own reason.
     """
     causes = tuple(_walk_causes(error))
     for phase, describe in PHASES:

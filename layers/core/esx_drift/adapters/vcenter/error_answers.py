@@ -66,7 +66,11 @@ class ApiError:
 
 
 def parse_answer_json(answer: HttpAnswer) -> object:
-    """Parse the body as JSON; raises ``VCenterError`` if it is none."""
+    """Parse the body as JSON.
+
+    Raises:
+        VCenterError: The body is no JSON, or was cut off.
+    """
     try:
         return json.loads(b"" if answer.cut else answer.body)
     except (ValueError, RecursionError) as error:
@@ -74,7 +78,7 @@ def parse_answer_json(answer: HttpAnswer) -> object:
 
 
 def build_unforeseen_error(answer: HttpAnswer, what: str) -> VCenterError:
-    """Build the failure for an answer that the API does not document; ``what`` ends the sentence."""
+    """Build the failure for ``answer``, which the API does not document; ``what`` ends the sentence."""
     sentence = f"{answer.address} answered {answer.status} to {answer.operation} {what}"
     return VCenterError(sentence, _build_facts(answer, ApiError()))
 
@@ -179,7 +183,12 @@ def _build_facts(answer: HttpAnswer, api_error: ApiError) -> dict[str, str]:
 
 
 def translate_extract_refusal(answer: HttpAnswer, not_found: type[EsxDriftError]) -> EsxDriftError | None:
-    """Build the failure for a refused extraction; None if the cluster is only busy with another one."""
+    """Build the failure for a refused extraction; None if the cluster is only busy with another one.
+
+    Args:
+        answer: The answer.
+        not_found: What a 404 means here, as for ``translate_error_answer``.
+    """
     api_error = parse_api_error(answer)
     says_busy = answer.status in BUSY_STATUSES and api_error.error_type in BUSY_TYPES
     if answer.status == HTTPStatus.CONFLICT or says_busy:

@@ -100,6 +100,12 @@ class HttpClient:
         A GET is sent a second time if the vCenter asks for a short wait. A DELETE, which ends a session, is
         sent even if little time is left.
 
+        Args:
+            method: GET, POST or DELETE.
+            path: The path from the root on, escaped already; it may end in a query.
+            params: More of the query, not escaped yet; a name may stand there several times.
+            headers: What this request has beside the headers of every request.
+
         Raises:
             VCenterUnreachable: No answer came.
             OutOfTime: Not sent, since this run of the function might end before the answer.

@@ -42,7 +42,16 @@ def parse_list(answer: HttpAnswer) -> list[Mapping[str, object]]:
 
 
 def require_text(item: Mapping[str, object], name: str, answer: HttpAnswer) -> str:
-    """A text that the API promises."""
+    """Require a text that the API promises.
+
+    Args:
+        item: The object that holds it.
+        name: The name of its field.
+        answer: The answer that the object came in, which the error names.
+
+    Raises:
+        VCenterError: The field is missing, empty or no text.
+    """
     value = item.get(name)
     if not isinstance(value, str) or not value:
         raise build_unforeseen_error(answer, f"without {name}")
@@ -61,7 +70,12 @@ def decode_name(name: str) -> str:
 
 
 def parse_cluster(item: Mapping[str, object], answer: HttpAnswer) -> ListedCluster:
-    """Parse a cluster of a listing; an id that begins with ``@``, as only our own logs do, is refused."""
+    """Parse ``item`` of a listing as a cluster.
+
+    Raises:
+        VCenterError: A field is missing, or the id begins with ``@``, as only our own logs do. It names
+            ``answer``, which the listing came in.
+    """
     cluster = ListedCluster(
         require_text(item, "cluster", answer), decode_name(require_text(item, "name", answer))
     )
@@ -71,7 +85,11 @@ def parse_cluster(item: Mapping[str, object], answer: HttpAnswer) -> ListedClust
 
 
 def parse_host(item: Mapping[str, object], answer: HttpAnswer) -> InventoryEntry:
-    """A host of a listing."""
+    """Parse ``item`` of a listing as a host.
+
+    Raises:
+        VCenterError: A field is missing. It names ``answer``, which the listing came in.
+    """
     power = item.get("power_state")
     return InventoryEntry(
         require_text(item, "host", answer),
@@ -104,7 +122,7 @@ def parse_enabled(answer: HttpAnswer) -> bool:
 
 
 def parse_task(task_id: str, answer: HttpAnswer) -> ExtractionTask:
-    """Parse a task, of which only the status is needed; its ``result`` is never read.
+    """Parse ``answer`` as the task ``task_id``. Only the status is needed; its ``result`` is never read.
 
     vCenter 8.0.3 renders the maps in a task's result as lists, unlike the report itself.
     """
@@ -135,6 +153,11 @@ type GetCall = Callable[[str, QueryParams], HttpAnswer]
 
 def list_everything(get: GetCall, path: str, params: QueryParams = ()) -> list[HttpAnswer]:
     """List all objects of a kind; by datacenter, then by folder, if there are too many for one answer.
+
+    Args:
+        get: Sends one GET and returns its answer, whatever its status.
+        path: The path of the listing.
+        params: The query that every part of the listing has.
 
     Returns:
         The answers that together list them all. An object may stand in several of them.

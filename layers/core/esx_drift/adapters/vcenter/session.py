@@ -78,7 +78,12 @@ class RestSession:
         self._token: str | None = None
 
     def login(self) -> None:
-        """Open the session; raises ``LoginRefused``, what the guard raises, or another failure."""
+        """Open the session.
+
+        Raises:
+            LoginRefused: The vCenter answered 401.
+            EsxDriftError: What the guard raises, or another failure of the call.
+        """
         with self._login_guard():
             answer = self._http.call(
                 "POST", SESSION_PATH, headers={"Authorization": self._build_basic_authorization()}
@@ -93,7 +98,8 @@ class RestSession:
     def close(self) -> None:
         """End the session, if one is open, and close the connections.
 
-        Raises the failure that keeps the session open until the vCenter ends it for idleness.
+        Raises:
+            EsxDriftError: The failure that keeps the session open until the vCenter ends it for idleness.
         """
         try:
             if self._token is not None:
@@ -105,7 +111,11 @@ class RestSession:
             self._http.close()
 
     def about(self) -> VCenterIdentity:
-        """Which vCenter this is; needs no login. Raises ``ApiUnsupported`` if it is older than 8.0 U3."""
+        """Read which vCenter this is; needs no login.
+
+        Raises:
+            ApiUnsupported: The vCenter is older than 8.0 U3.
+        """
         answer = self._http.call("GET", ABOUT_PATH)
         if answer.status != HTTPStatus.OK:
             raise translate_error_answer(answer, ApiUnsupported)

@@ -61,7 +61,11 @@ class Deadline:
         self._end = time.monotonic() + seconds
 
     def left_seconds(self) -> float:
-        """The seconds that are left; raises ``TimeoutError``, as a socket does, once none are."""
+        """Return the seconds that are left.
+
+        Raises:
+            TimeoutError: None are left; a socket raises the same.
+        """
         left = self._end - time.monotonic()
         if left <= 0:
             raise TimeoutError("the deadline has passed")

@@ -54,7 +54,14 @@ def build_alternative(parts: Parts | None) -> Json:
 
 
 def build_change(difference: Difference, difference_kind: DifferenceKind, hosts: list[str]) -> Change:
-    """Build the change that a difference is on these hosts."""
+    """Build the change that a difference is on these hosts.
+
+    Args:
+        difference: The part as it is in both images.
+        difference_kind: How it differs; ``changed`` becomes an upgrade or a downgrade where the versions
+            have an order.
+        hosts: The ids of the hosts that show it, in the order in which the change lists them.
+    """
     name, colon, key = difference.part.partition(":")
     element = cast("Element", name)
     kind = _find_direction(element, difference) if difference_kind == "changed" else difference_kind
@@ -72,7 +79,10 @@ def build_change(difference: Difference, difference_kind: DifferenceKind, hosts:
 
 
 def rate_change(element: Element, kind: ChangeKind) -> Severity:
-    """Rate how bad a change is: a downgrade, or a new VIB of no known component, is worst."""
+    """Rate how bad a change of this ``kind`` to an ``element`` is.
+
+    A downgrade is worst, and so is a new VIB of no known component.
+    """
     if kind == "downgraded" or (element, kind) == ("orphaned_vib", "added"):
         return "critical"
     if kind == "relabelled" or (element, kind) in _HARMLESS:

@@ -25,9 +25,9 @@ type _Groups = dict[object, tuple[_Fields, list[int]]]
 
 
 def build_image_changes(transitions: list[ImageTransition], ranks: Mapping[str, int]) -> list[Change]:
-    """Build the changes of all transitions; what is equal in several of them is one change.
+    """Build the changes of all ``transitions``; what is equal in several of them is one change.
 
-    The hosts of each are sorted by ``ranks``.
+    The hosts of a change are sorted by ``ranks``, which gives each host's place by its id.
     """
     groups = _group_differences(transitions)
     differences = [Difference(*fields) for fields, _ in groups.values()]

@@ -50,7 +50,7 @@ def build_relabelled_changes(
 
 
 def list_rewordings(baseline: Snapshot, current: Snapshot) -> list[Rewording]:
-    """List the versions of parts that both snapshots have and label differently."""
+    """List the versions of parts that ``baseline`` and ``current`` both have and label differently."""
     before, after = baseline["labels"], current["labels"]
     rewordings, added, removed = [], [], []
     for part in before.keys() | after.keys():

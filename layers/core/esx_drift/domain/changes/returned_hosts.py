@@ -24,17 +24,27 @@ class ReturnedHost:
 
 
 def find_host_image(snapshot: Snapshot, known: KnownHost) -> Image | None:
-    """Find what the host runs; None where the snapshot does not know it."""
+    """Find the image of the host whose entry in ``snapshot`` is ``known``; None if the entry names none."""
     return None if known["image"] is None else snapshot["images"][known["image"]]
 
 
 def match_returned_hosts(
     baseline: Snapshot, current: Snapshot, departed: Mapping[str, DepartedHost], hosts: Iterable[str]
 ) -> dict[str, ReturnedHost]:
-    """Match the current hosts that had left with what is known of them, by id.
+    """Match the current hosts that had left with what is known of them.
 
     A host is known by its name, which DNS reads in any case. One that came back unseen, so that the baseline
-    does not know what it runs, still counts as coming back. ``hosts`` gives the order of looking for them.
+    does not know what it runs, still counts as coming back.
+
+    Args:
+        baseline: The snapshot before.
+        current: The snapshot now.
+        departed: The hosts that left before ``baseline``, by the id that they had.
+        hosts: The ids of the hosts to match, in this order: what is known of a host is given to the first
+            that matches it. Those that are not in ``current`` are passed over.
+
+    Returns:
+        What is known of each host that came back, by its id in ``current``.
     """
     left_before = _LeftHosts(
         {host: ReturnedHost(host, former.image, []) for host, former in departed.items()},

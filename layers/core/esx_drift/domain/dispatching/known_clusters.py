@@ -15,7 +15,10 @@ from esx_drift.domain.text.versions import sort_naturally
 def list_unwatched_clusters(
     known: Mapping[str, KnownCluster], vcenter: VCenterSettings
 ) -> list[FailedCluster]:
-    """List the known clusters that go unchecked while their vCenter can't be listed."""
+    """List which of the ``known`` clusters (by id) go unchecked while ``vcenter`` can't be listed.
+
+    Those that are retired, or that a pattern of the vCenter leaves out, are not checked anyway.
+    """
     names = {cluster: known[cluster]["name"] for cluster in sort_naturally(known)}
     return [
         {"cluster": cluster, "name": name}
@@ -28,9 +31,18 @@ def list_unwatched_clusters(
 def find_pattern_that_leaves_out(
     vcenter: VCenterSettings, cluster: str, name: str, before: KnownCluster | None
 ) -> str | None:
-    """Find the pattern that leaves a cluster out; None if the cluster is to be checked.
+    """Find the pattern that leaves a cluster out.
 
     Renaming a watched cluster in the vCenter does not end the watch: only the fleet file does.
+
+    Args:
+        vcenter: The settings that hold the patterns.
+        cluster: The cluster's id.
+        name: Its name now.
+        before: Its entry so far; None for a new cluster.
+
+    Returns:
+        The pattern, as ``find_excluding_pattern`` writes it; None if the cluster is to be checked.
     """
     pattern = find_excluding_pattern(vcenter, cluster, name)
     if pattern is None or before is None or before["retired_at"] is not None:
@@ -41,7 +53,17 @@ def find_pattern_that_leaves_out(
 def choose_names(
     vcenter: VCenterSettings, cluster: str, name: str, before: KnownCluster | None
 ) -> tuple[str, str]:
-    """Return the cluster's name, and the last name that no pattern left out."""
+    """Choose the cluster's name, and the last name that no pattern left out.
+
+    Args:
+        vcenter: The settings that hold the patterns.
+        cluster: The cluster's id.
+        name: Its name now.
+        before: Its entry so far; None for a new cluster.
+
+    Returns:
+        Both names. For a new cluster they are the same, also where a pattern leaves it out.
+    """
     is_left_out = find_excluding_pattern(vcenter, cluster, name) is not None
     return name, before["watched_as"] if before and is_left_out else name
 
@@ -91,6 +113,14 @@ def find_seen_since(before: LogState, now: datetime, interval: timedelta) -> str
     """Find since when the vCenter is listed without an outage that made its clusters miss a check.
 
     No cluster is overdue because of an outage: the time starts anew when the outage ends.
+
+    Args:
+        before: The state of the vCenter's own log before this listing.
+        now: When the listing was made.
+        interval: The time from one scheduled check of a cluster to the next; a shorter outage does not count.
+
+    Returns:
+        The time as text.
     """
     blind_since = before["blind_since"]
     if blind_since is not None and now - parse_time(blind_since) >= interval:

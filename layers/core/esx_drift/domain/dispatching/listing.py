@@ -1,4 +1,4 @@
-"""A vCenter's listing of clusters against those it listed before: what to dispatch, and what is amiss.
+"""A vCenter's listing of clusters against those it listed before: what to dispatch, and what is wrong.
 
 A lost permission answers like a deleted cluster: with a shorter list. So nothing retires by itself.
 """
@@ -135,7 +135,11 @@ def _list_conditions(
 def list_retired_by_pattern(
     reconciled: ReconciledListing, findings: Mapping[str, Finding]
 ) -> dict[str, ResolvedBecause]:
-    """List the findings that end because a pattern now leaves their cluster out.
+    """List which of the vCenter's open findings end because a pattern now leaves their cluster out.
+
+    Args:
+        reconciled: The listing, which says which clusters are still expected.
+        findings: The open findings of the vCenter's own log, by fingerprint.
 
     Returns:
         The reason by fingerprint.
@@ -174,6 +178,12 @@ def build_missing_cluster_condition(
     """Build the condition of a cluster that is no longer listed.
 
     Hiding a cluster is one way to blind us: it is critical after as long as any other blindness.
+
+    Args:
+        vcenter: The settings, which say how long that is.
+        missing: The cluster's id and name.
+        known: Its entry, which says when it was listed last.
+        now: When the listing was made.
     """
     is_critical = is_blind(known["last_listed_at"], now, vcenter.blind_after_seconds)
     return build_condition(
@@ -193,7 +203,7 @@ def build_missing_cluster_condition(
 def list_renamed_cluster_conditions(
     vcenter: VCenterSettings, watched: Mapping[str, KnownCluster]
 ) -> Iterator[Condition]:
-    """List the watched clusters (by id) whose new name a pattern leaves out."""
+    """List those ``watched`` clusters (by id) whose new name a pattern of ``vcenter`` leaves out."""
     for cluster, entry in watched.items():
         pattern = find_excluding_pattern(vcenter, cluster, entry["name"])
         if pattern is not None:
@@ -212,6 +222,12 @@ def build_shrunk_listing_condition(
     """Build the condition of a listing that is empty or lacks over half of the watched clusters.
 
     It says nothing about any single cluster.
+
+    Args:
+        vcenter: The settings of the vCenter, for its name.
+        listed: The names of all clusters that it lists, by id.
+        missing: The clusters that the listing lacks.
+        watched: The ids of the clusters that were watched before, and still are to be.
     """
     left = len(watched) - len(missing)
     what = f"only {left} of the {len(watched)} known clusters" if listed else "no cluster"

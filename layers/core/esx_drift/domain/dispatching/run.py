@@ -68,7 +68,7 @@ class DispatchReply(TypedDict):
 
 
 def select_clusters(run: Run, vcenter: str, clusters: Mapping[str, str]) -> dict[str, str]:
-    """Select the clusters (id to name) that the run covers."""
+    """Select those ``clusters`` (id to name) of the vCenter named ``vcenter`` that ``run`` covers."""
     if run.selected is None:
         return dict(clusters)
     wanted = run.selected[vcenter]
@@ -78,7 +78,14 @@ def select_clusters(run: Run, vcenter: str, clusters: Mapping[str, str]) -> dict
 def build_expected_clusters(
     run: Run, vcenter: str, clusters: Mapping[str, str], listed: Container[str]
 ) -> list[ExpectedCluster]:
-    """Build the entries of a run on one vCenter; a repeated run gets the same request ids."""
+    """Build the entries of a run on one vCenter; a repeated run gets the same request ids.
+
+    Args:
+        run: The run, which may cover only some of the clusters.
+        vcenter: The vCenter's name in the fleet file.
+        clusters: The names of the clusters that are due for a check, by id.
+        listed: The ids of the clusters that the vCenter lists now.
+    """
     return [
         {
             "cluster": cluster,
@@ -106,7 +113,10 @@ def build_blank_dispatch(run: Run) -> Dispatch:
 
 
 def list_failed_dispatches(run: Run, record: Record, expected: list[ExpectedCluster]) -> list[FailedDispatch]:
-    """List what could not be dispatched: the vCenter, or chosen clusters that it does not list."""
+    """List what ``run`` could not dispatch: the vCenter, or chosen clusters that it does not list.
+
+    ``record`` is what the run left in the vCenter's own log, ``expected`` the clusters that it did dispatch.
+    """
     vcenter, failure = record["vcenter"], record["failure"]
     if failure is not None:
         return [_build_failed_dispatch(vcenter, None, failure["reason"], failure["message"])]
@@ -129,10 +139,10 @@ DECIDED_BY_FLEET_FILE = "the fleet file"
 
 
 def build_retire_requests(record: Record, now: datetime) -> list[CheckRequest]:
-    """Build a request for each cluster that this record of a vCenter's own log retired.
+    """Build a request for each cluster that ``record``, one of a vCenter's own log, retired.
 
-    The same record gives the same request ids. A new cluster that is left out at once gets no request: it
-    was never watched.
+    The same record gives the same request ids; ``now`` is when they are made. A new cluster that is left out
+    at once gets no request: it was never watched.
     """
     return [
         build_check_request(
@@ -213,7 +223,11 @@ def is_retried(before: LogState, after: LogState, attempt: int) -> bool:
 
 
 def choose_pause_seconds(confirm_after_seconds: int, failure: Failure, seed: str) -> int:
-    """Choose the delay before the next try: ``confirm_after``, or longer if the vCenter asked for it."""
+    """Choose the delay before the next try, 15 minutes at most.
+
+    It is ``confirm_after_seconds``, or longer if ``failure`` says that the vCenter asked for it. Up to a
+    tenth is added, the same for the same ``seed``.
+    """
     asked = int(failure["facts"].get("retry_after_seconds", 0))
     return min(add_jitter(max(confirm_after_seconds, asked), seed), MAX_SQS_DELAY_SECONDS)
 

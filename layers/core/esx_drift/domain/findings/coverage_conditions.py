@@ -38,9 +38,10 @@ class UncoveredHosts:
         return clean_text(self.inventory[host].name)
 
     def rate(self, hosts: list[str], usual: Severity) -> Severity:
-        """Rate critical if any of the hosts was not seen for too long: making a look fail hides something.
+        """Rate critical if any of ``hosts`` (ids) was not seen for too long, else as ``usual``.
 
-        What is harmless by itself (``info``) stays so, unless the host was seen before it began.
+        Making a look fail can hide something. What is harmless by itself (``info``) stays so for a host of
+        which no image is known.
         """
         blind = [host for host in hosts if self._is_blind(host)]
         if usual == "info":

@@ -107,7 +107,12 @@ class FreshnessLimits:
 
 
 def judge_freshness(completed_at: datetime, replied_at: datetime, limits: FreshnessLimits) -> Freshness:
-    """Judge a report by when it was completed and by the ``Date`` of the reply.
+    """Judge how fresh a report is.
+
+    Args:
+        completed_at: When the report was completed, by the vCenter's clock.
+        replied_at: The ``Date`` of the reply, by the same clock.
+        limits: What a fresh report must be newer than.
 
     Returns:
         fresh: it can be taken. same: it is the report taken last. older: it came before that. stale: it is

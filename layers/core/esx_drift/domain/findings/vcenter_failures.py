@@ -81,7 +81,13 @@ def build_failure_condition(
 
 
 def is_blind(last_look_at: str | None, now: datetime, blind_after_seconds: int) -> bool:
-    """Whether the last look at something is so long ago that a failure to look at it is critical."""
+    """Say whether the last look at something is so long ago that a failure to look at it is critical.
+
+    Args:
+        last_look_at: When it was last seen, as text; None, where no time is known, is never too long ago.
+        now: When it could not be seen again.
+        blind_after_seconds: How long it may go unseen, by the fleet file.
+    """
     return last_look_at is not None and now - parse_time(last_look_at) > timedelta(
         seconds=blind_after_seconds
     )
@@ -89,6 +95,11 @@ def is_blind(last_look_at: str | None, now: datetime, blind_after_seconds: int) 
 
 def build_slow_vcenter_failure(error: OutOfTime, started_at: datetime, now: datetime) -> VCenterUnreachable:
     """Build the failure of a vCenter that took most of a run's time, and still was not done.
+
+    Args:
+        error: The error that ended the check or the listing: no time was left for it.
+        started_at: When the check or the listing began.
+        now: When it was ended.
 
     Raises:
         OutOfTime: The error itself, where the time went elsewhere: then another run goes on with it.
@@ -100,6 +111,11 @@ def build_slow_vcenter_failure(error: OutOfTime, started_at: datetime, now: date
 
 def require_same_vcenter(vcenter: str, known_uuid: str | None, about: VCenterIdentity) -> None:
     """Require that the vCenter that answers is the one known.
+
+    Args:
+        vcenter: The vCenter's name in the fleet file.
+        known_uuid: The instance UUID that the log keeps; None if none has answered yet.
+        about: What the vCenter that answers says of itself.
 
     Raises:
         VCenterReplaced: Another instance answers.
@@ -113,11 +129,16 @@ def require_same_vcenter(vcenter: str, known_uuid: str | None, about: VCenterIde
 
 
 def is_reported_by_vcenter(error: EsxDriftError, cluster: str, vcenter_log: LogState) -> bool:
-    """Whether the vCenter's own log reports this failure: then the cluster's log need not do it again.
+    """Say whether the vCenter's own log reports a failure: then the cluster's log need not do it again.
 
     A cluster that is hidden from the account is not listed, and answers 403 or 404: that is one matter, and
     reported once. While the vCenter's log says that the account sees too few clusters, each cluster that is
     not found is part of that.
+
+    Args:
+        error: The failure, which a check of the cluster met.
+        cluster: The cluster's id.
+        vcenter_log: The state of the vCenter's own log.
     """
     reported = {(finding["kind"], finding["subject"]) for finding in vcenter_log["findings"].values()}
     reported |= {(suspect["kind"], "") for suspect in vcenter_log["suspects"].values()}

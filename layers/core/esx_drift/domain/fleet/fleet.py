@@ -146,7 +146,8 @@ class Fleet:
 def find_excluding_pattern(vcenter: VCenterSettings, cluster_id: str, cluster_name: str) -> str | None:
     """Find the pattern that leaves a cluster out (``exclude: lab-*``); None if the cluster is to be checked.
 
-    A cluster that nothing includes is left out by all of ``include`` (``include: prod-*, dev-*``).
+    A pattern of ``vcenter`` may match ``cluster_id`` or ``cluster_name``. A cluster that nothing includes is
+    left out by all of ``include`` (``include: prod-*, dev-*``).
     """
     excluding = find_matching_pattern(vcenter.exclude, cluster_id, cluster_name)
     if excluding is not None:
@@ -168,6 +169,14 @@ def select_routes(
 
     An event without a cluster concerns all of the vCenter's: a route that hears of one of them hears it
     too. The same holds for one without a vCenter.
+
+    Args:
+        fleet: The fleet file, which has the routes.
+        family: The event's family; ``baseline`` for that of a first look, ``report`` for a drill.
+        severity: The event's severity; a route hears it from its own ``min_severity`` on.
+        vcenter: The name of the event's vCenter; None: all of them.
+        cluster_id: The id of the event's cluster; None: the vCenter as a whole.
+        cluster_name: The cluster's name; None likewise.
     """
     cluster = [name for name in (cluster_id, cluster_name) if name is not None]
     return tuple(

@@ -89,9 +89,10 @@ _UNFILTERED: dict[str, object] = {"elements": [], "kinds": [], "findings": [], "
 
 
 def list_fleet_differences(before: FleetDocument, after: FleetDocument) -> list[str]:
-    """List what differs, a line each: ``+`` added, ``-`` removed, ``~`` changed.
+    """List what ``after`` changes in the fleet file ``before``, a line each.
 
-    A default counts as if it were written.
+    ``+`` is added, ``-`` removed, ``~`` changed. A default counts as if it were written. Where nothing
+    differs, one line says so.
     """
     lines = []
     for (what, was), (_, now) in zip(_list_entries(before), _list_entries(after), strict=True):

@@ -35,7 +35,7 @@ class ComponentOrder:
 
 
 def build_image(info: "SoftwareInfo", order: ComponentOrder) -> Image:
-    """Build the keyed form of a software image."""
+    """Build the keyed form of the software image ``info``; all images of one report share one ``order``."""
     alternatives = info.get("alternative_images") or {}
     return {
         "main": _build_parts(info, order),

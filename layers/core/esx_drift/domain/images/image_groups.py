@@ -19,12 +19,16 @@ class ImageGroup:
 
 
 def group_hosts_by_image(images: Mapping[str, Image], runs: Mapping[str, str]) -> list[ImageGroup]:
-    """Group the hosts of ``runs`` (id to image) by software, the group that the others differ from first.
+    """Group hosts by the software that they run, the group that the others differ from first.
 
     That is the largest; of equally large ones the one that offers another as an alternative image, or else
     has the newest release. A host that runs an alternative which that largest group offers is as it should
     be, so it is in no group; what a smaller group offers excuses nobody, or one host could excuse all the
     others. Nor do two images differ by the alternatives that they offer.
+
+    Args:
+        images: The images by their digests; there may be more than these hosts run.
+        runs: The digest of each host's image, by the host's id.
     """
     used = set(runs.values())
     offering = any(images[digest]["alternatives"] for digest in used)
@@ -70,13 +74,16 @@ def _rank(digest: str, group: _HostCollector, digests: AbstractSet[str]) -> tupl
 
 
 def describe_difference(first: Image, other: Image) -> str:
-    """Describe in what two images differ: ``component Intel-i40en`` if it is one part, else ``3 parts``."""
+    """Describe in what ``first`` and ``other`` differ.
+
+    One part is named, ``component Intel-i40en``; several, or none, are counted: ``3 parts``.
+    """
     parts = list_differing_parts(first, other)
     return format_part(parts[0]) if len(parts) == 1 else format_count(len(parts), "part")
 
 
 def list_differing_parts(first: Image, other: Image) -> list[str]:
-    """List the parts in which two images differ, without the alternatives that they offer to others."""
+    """List the parts in which ``first`` and ``other`` differ, without the alternatives that they offer."""
     left = first["main"]
     right = other["main"]
     return sort_naturally(part for part in left.keys() | right.keys() if left.get(part) != right.get(part))

@@ -183,7 +183,9 @@ def _add_known_labels(labels: Labels, baseline: Snapshot, unseen: list[KnownHost
 
 
 def build_label(element: str, details: object) -> Json:
-    """Build the label of a part of its details: without nulls, sets in order, a date in one spelling.
+    """Build the label of a part from its ``details``: without nulls, sets in order, a date in one spelling.
+
+    ``element`` says what the part is: a solution has a set, a base image a date.
 
     Returns:
         None where there are no details.
@@ -217,7 +219,10 @@ def _sort_components(components: list[Json]) -> list[Json]:
 
 
 def name_esxi_release(image: Image, labels: Labels) -> str:
-    """Name the image's ESXi as people do, ``ESXi 8.0 U3e``; by its version if the depot does not know it."""
+    """Name the ESXi of ``image`` as people do, ``ESXi 8.0 U3e``.
+
+    ``labels`` are those of its snapshot. What the depot does not know has none: then its version is the name.
+    """
     version = str(image["main"]["base_image"])
     label = cast("dict[str, Json] | None", labels.get("base_image", {}).get(version))
     if label is None:

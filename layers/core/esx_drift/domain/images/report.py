@@ -189,7 +189,10 @@ def build_inventory(report: Report) -> Inventory:
 
 
 def measure_coverage(report: Report, inventory: Inventory) -> Coverage:
-    """Measure how much of the inventory is covered. A covered host is neither failed nor unsupported."""
+    """Measure how much of ``inventory`` is covered by ``report``.
+
+    A covered host is neither failed nor unsupported.
+    """
     uncovered = inventory.keys() - report.runs.keys()
     return {
         "hosts": len(inventory),
@@ -200,7 +203,7 @@ def measure_coverage(report: Report, inventory: Inventory) -> Coverage:
 
 
 def list_uncovered_hosts(report: Report, inventory: Inventory) -> list[UncoveredHost]:
-    """List the hosts of the inventory that the report does not cover, in their natural order."""
+    """List the hosts of ``inventory`` that ``report`` does not cover, in their natural order."""
     return [
         {
             "host": host,
@@ -214,7 +217,11 @@ def list_uncovered_hosts(report: Report, inventory: Inventory) -> list[Uncovered
 
 
 def explain_uncovered(report: Report, host: str) -> str:
-    """Say why a host is not covered: failed, unsupported, in-two-images, in-no-image, or missing."""
+    """Say why ``report`` does not cover ``host``, an id.
+
+    Returns:
+        ``failed``, ``unsupported``, ``in-two-images``, ``in-no-image``, or ``missing``.
+    """
     if host in report.failed_hosts:
         return "failed"
     if host in report.unsupported_hosts:

@@ -1,4 +1,7 @@
-"""Ids that are the same for the same check, keys in the buckets, and the digests that both are made of."""
+"""Ids that are the same for the same check, keys in the buckets, and the digests that both are made of.
+
+Everywhere ``vcenter`` is a vCenter's name in the fleet file, and ``cluster`` a cluster's id or ``@vcenter``.
+"""
 
 import json
 from hashlib import sha256
@@ -51,32 +54,44 @@ def _make_partition(kind: str, vcenter: str, cluster: str) -> str:
 
 
 def make_document_key(vcenter: str, cluster: str, stored_sha256: str) -> str:
-    """Make the key of a vCenter's reply, gzipped, in the AuditBucket: by the hash of the stored bytes."""
+    """Make the key in the AuditBucket of a gzipped reply that ``vcenter`` gave for ``cluster``.
+
+    ``stored_sha256`` is the sha256 of the gzipped bytes.
+    """
     return f"{_make_partition('documents', vcenter, cluster)}{stored_sha256}.json.gz"
 
 
 def make_snapshot_key(vcenter: str, cluster: str, stored_sha256: str) -> str:
-    """Make the key of a snapshot, gzipped, in the AuditBucket: by the hash of the stored bytes."""
+    """Make the key in the AuditBucket of a gzipped snapshot of ``cluster`` on ``vcenter``.
+
+    ``stored_sha256`` is the sha256 of the gzipped bytes.
+    """
     return f"{_make_partition('snapshots', vcenter, cluster)}{stored_sha256}.json.gz"
 
 
 def make_quarantine_key(vcenter: str, cluster: str, stored_sha256: str) -> str:
-    """Make the key of a reply that was refused, gzipped, in the AuditBucket: by the stored bytes' hash."""
+    """Make the key in the AuditBucket of a gzipped reply of ``vcenter`` for ``cluster`` that was refused.
+
+    ``stored_sha256`` is the sha256 of the gzipped bytes.
+    """
     return f"{_make_partition('quarantine', vcenter, cluster)}{stored_sha256}.json.gz"
 
 
 def make_record_prefix(vcenter: str, cluster: str) -> str:
-    """Make the prefix of the records of one log in the AuditBucket."""
+    """Make the prefix in the AuditBucket of all records of one log, that of ``cluster`` on ``vcenter``."""
     return _make_partition("records", vcenter, cluster)
 
 
 def make_record_key(vcenter: str, cluster: str, seq: int) -> str:
-    """Make the key of a record in the AuditBucket. It is the lock: only one writer can create it."""
+    """Make the key in the AuditBucket of record ``seq`` of one log, that of ``cluster`` on ``vcenter``.
+
+    It is the lock: only one writer can create it.
+    """
     return f"{make_record_prefix(vcenter, cluster)}{seq:010d}.json"
 
 
 def make_state_key(vcenter: str, cluster: str) -> str:
-    """Make the key of the cached state of one log in the StateBucket."""
+    """Make the key in the StateBucket of the cached state of one log, that of ``cluster`` on ``vcenter``."""
     return f"state/{encode_key_part(vcenter)}/{_encode_log_name(cluster)}.json"
 
 
@@ -86,7 +101,7 @@ def make_breaker_key(vcenter: str) -> str:
 
 
 def make_delivery_key(event_id: str, route: str) -> str:
-    """Make the key in the AuditBucket that tells that an event reached a route."""
+    """Make the key in the AuditBucket that says that event ``event_id`` reached the route named ``route``."""
     return f"deliveries/{encode_key_part(event_id)}/{encode_key_part(route)}.json"
 
 
@@ -95,25 +110,37 @@ def _make_uuid(*parts: str) -> str:
 
 
 def make_request_id(run_id: str, vcenter: str, cluster: str) -> str:
-    """Make the id of one cluster's request within a run: the same each time the run is repeated."""
+    """Make the id of the request for ``cluster`` on ``vcenter`` within the run ``run_id``.
+
+    It is the same each time the run is repeated.
+    """
     return _make_uuid(run_id, vcenter, cluster)
 
 
 def make_next_request_id(request: str, why: str) -> str:
-    """Make the id of a request that follows from another one, such as its second try."""
+    """Make the id of a request that follows from another one, such as its second try.
+
+    ``request`` is the id of the other one, or of a run; ``why`` says what follows from it: ``attempt 2``.
+    """
     return _make_uuid(request, why)
 
 
 def make_check_id(vcenter: str, cluster: str, seq: int) -> str:
-    """Make the id of the check that left record ``seq`` of a log."""
+    """Make the id of the check that left record ``seq`` in one log, that of ``cluster`` on ``vcenter``."""
     return _make_uuid(vcenter, cluster, str(seq))
 
 
 def make_event_id(check: str, event_type: str) -> str:
-    """Make the id of a check's event: the same if it is published twice."""
+    """Make the id of an event from its ``event_type`` and the id of its ``check``.
+
+    It is the same if the event is published twice.
+    """
     return _make_uuid(check, event_type)
 
 
 def make_fingerprint(family: str, kind: str, subject: str) -> str:
-    """Make the 32 digits that name a finding as long as it lives: one subject has one finding of a kind."""
+    """Make the 32 digits that name a finding of a log from its opening to its end.
+
+    A log has one finding of a ``kind`` for each ``subject``; ``family`` is the kind's.
+    """
     return compute_digest([family, kind, subject])[:32]

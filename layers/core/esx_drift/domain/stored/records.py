@@ -108,7 +108,10 @@ def build_check_request(  # noqa: PLR0913 -- each is a field of the message
 
 
 def build_clock_facts(vcenter_date: datetime, now: datetime) -> ClockFacts:
-    """Build what is kept of a vCenter's clock: its time in an answer, and how far it is ahead of ``now``."""
+    """Build what is kept of a vCenter's clock: its time in an answer, and how far it is ahead of ours.
+
+    ``vcenter_date`` is the ``Date`` of the answer, ``now`` the time by our own clock.
+    """
     skew = (vcenter_date - now).total_seconds()
     return {"vcenter_date": format_time(vcenter_date), "skew_seconds": round(skew, 3)}
 

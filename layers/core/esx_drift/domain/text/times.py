@@ -6,14 +6,22 @@ from typing import Final
 
 
 def format_time(moment: datetime) -> str:
-    """Format a time as ``2026-11-23T02:14:00.000Z``; raises ``ValueError`` for one without a zone."""
+    """Format a time as ``2026-11-23T02:14:00.000Z``.
+
+    Raises:
+        ValueError: The time has no zone.
+    """
     if moment.tzinfo is None:
         raise ValueError("a time without a zone")
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_time(text: str) -> datetime:
-    """Parse any RFC 3339 text into an aware time in UTC; raises ``ValueError`` for anything else."""
+    """Parse any RFC 3339 text into an aware time in UTC.
+
+    Raises:
+        ValueError: The text is no such time, or has no zone.
+    """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"a time without a zone: {text}")
@@ -25,6 +33,9 @@ JITTER_PART: Final = 10
 
 
 def add_jitter(delay_seconds: int, seed: str) -> int:
-    """Add up to a tenth to a delay: the same for the same ``seed``, evenly spread over different ones."""
+    """Add up to a tenth to ``delay_seconds``.
+
+    What is added is the same for the same ``seed``, and evenly spread over different ones.
+    """
     share = int.from_bytes(sha256(seed.encode("utf-8", "surrogatepass")).digest()[:4]) / 2**32
     return delay_seconds + int((delay_seconds // JITTER_PART + 1) * share)

@@ -18,7 +18,10 @@ _ARGUMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 def clean_text(text: str, most: int = MAX_NAME_CHARACTERS) -> str:
-    """Clean a text from outside: one line, at most so many characters, none that control or turn the text."""
+    """Clean a ``text`` from outside: one line, at most ``most`` characters, ``(no name)`` if it is blank.
+
+    Characters that control the text, such as one that reverses its direction, are replaced.
+    """
     cut = text if len(text) <= most else f"{text[: most - 1]}…"
     shown = ("\ufffd" if unicodedata.category(char).startswith("C") else char for char in cut)
     return " ".join("".join(shown).split()) or "(no name)"
@@ -32,26 +35,29 @@ def end_sentence(text: str) -> str:
 
 
 def format_count(number: int, noun: str) -> str:
-    """Format a number of things: ``1 host``, ``3 hosts``."""
+    """Format a ``number`` of things, each of them a ``noun``: ``1 host``, ``3 hosts``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def format_share(number: int, hosts: int | None) -> str:
-    """Format a share of a cluster's hosts: ``3 of 12 hosts``; ``3 hosts`` if its size is unknown or wrong."""
+    """Format a ``number`` of hosts out of the ``hosts`` that a cluster has: ``3 of 12 hosts``.
+
+    Where ``hosts`` is not known (None) or smaller than ``number``, it is left out: ``3 hosts``.
+    """
     if hosts is None or hosts < number:
         return format_count(number, "host")
     return f"{number} of {format_count(hosts, 'host')}"
 
 
 def join_names(names: Sequence[str], most: int = MAX_LISTED) -> str:
-    """Join names, at most so many: ``esx02, esx07 and 4 more``."""
+    """Join ``names``, at most ``most`` of them: ``esx02, esx07 and 4 more``."""
     if len(names) <= most:
         return ", ".join(names)
     return f"{', '.join(names[:most])} and {len(names) - most} more"
 
 
 def list_host_names(hosts: Sequence[str], names: Mapping[str, str]) -> list[str]:
-    """List the names of hosts, or the id of one whose name is not known."""
+    """List the names of ``hosts`` (ids), made harmless; the id itself where ``names`` (by id) lacks it."""
     return [clean_text(names.get(host, host)) for host in hosts]
 
 
@@ -85,7 +91,7 @@ def format_moment(text: str) -> str:
 
 
 def format_between(since: str, until: str) -> str:
-    """Format two times as ``01:14 and 02:14``, with the days where these differ."""
+    """Format the times ``since`` and ``until`` as ``01:14 and 02:14``, with the days where these differ."""
     first, last = parse_time(since), parse_time(until)
     if first.date() == last.date():
         return f"{first:%H:%M} and {last:%H:%M}"
@@ -93,7 +99,10 @@ def format_between(since: str, until: str) -> str:
 
 
 def format_elapsed(since: str, until: str) -> str:
-    """Format the time between two times: ``47 min``, ``5 h 40 min``, ``7 days``, ``less than a minute``."""
+    """Format the time from ``since`` to ``until``, both as text.
+
+    It reads ``47 min``, ``5 h 40 min``, ``7 days`` or ``less than a minute``.
+    """
     return format_duration((parse_time(until) - parse_time(since)).total_seconds())
 
 
