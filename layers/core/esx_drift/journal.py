@@ -192,7 +192,7 @@ class Journal:
         return answer
 
     def _flush_outbox(self, cached: _CachedState) -> _CachedState:
-        """Publish what an earlier check could not, and keep that it is published: a look may be put off often."""
+        """Publish what an earlier check could not, and keep that it is done: a look may be put off often."""
         outbox = cached.state["outbox"]
         left = self._publish(outbox)
         if left == outbox:
