@@ -21,7 +21,8 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 HANDLERS = sorted((ROOT / "functions").glob("*/app.py"))
 TREES = {path: ast.parse(path.read_text()) for path in (*SOURCES, *HANDLERS)}
 
-MAX_MODULES = 130
+MAX_MODULES = 127
+"""Of the package and the functions, without the channels."""
 MAX_LINES = 250
 MAX_FUNCTION_LINES = 40
 REASON = "Longer than 250 lines, because"
@@ -124,8 +125,8 @@ def test_nothing_is_called_told() -> None:
 
 
 def test_there_are_few_modules_of_a_bearable_length() -> None:
-    """A longer one says why it is one."""
-    assert len(TREES) <= MAX_MODULES, (
+    """A longer one says why it is one. A channel is a module by itself, and counts for nothing."""
+    assert sum(path.parent.name != "channels" for path in TREES) <= MAX_MODULES, (
         "a module with one importer could join it; or say here why there are more"
     )
     unreasoned = [

@@ -4,7 +4,6 @@ What comes from outside is only in plain and rich text, never in mrkdwn. What Sl
 https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks#handling_errors
 """
 
-import json
 from functools import partial
 from http import HTTPStatus
 from typing import Final
@@ -13,6 +12,7 @@ from esx_drift.adapters.secrets import Secrets
 from esx_drift.channels.webhook import WebhookAnswer, WebhookChannel, WebhookService, read_webhook_secret
 from esx_drift.domain.events import MessageContent, NextStep
 from esx_drift.domain.stored.types import Json
+from esx_drift.messages.content import DRILL_TEXT, list_lines, render_fitting
 
 MAX_MESSAGE_CHARACTERS = 10_000
 """Of the whole payload. Slack names no figure and answers ``msg_blocks_too_long`` somewhere above 13,000."""
@@ -35,17 +35,12 @@ _ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 def render_message(content: MessageContent) -> dict[str, Json]:
     """Render the payload for an incoming webhook: as much of the content as the budget allows."""
-    payloads = (_render(content, shown) for shown in range(min(MAX_ITEMS, len(content.items)), 0, -1))
-    fitting = (payload for payload in payloads if len(json.dumps(payload)) <= MAX_MESSAGE_CHARACTERS)
-    return next(fitting, None) or _render(content, 0)
+    return render_fitting(_render, content, MAX_ITEMS, MAX_MESSAGE_CHARACTERS)
 
 
 def render_drill(route: str) -> dict[str, Json]:
     """Render the payload of a drill: a route's name has no character that Slack would act on."""
-    text = (
-        f"Drill: esx-drift can post here by its route {route}. Nothing happened, and nothing is to be done."
-    )
-    return {"text": text, "mrkdwn": False, "unfurl_links": False}
+    return {"text": DRILL_TEXT.format(route=route), "mrkdwn": False, "unfurl_links": False}
 
 
 def _render(content: MessageContent, shown: int) -> dict[str, Json]:
@@ -70,12 +65,10 @@ def _render(content: MessageContent, shown: int) -> dict[str, Json]:
 
 
 def _render_list(content: MessageContent, shown: int) -> Json:
-    more = len(content.items) - shown + content.unlisted
-    lines = [*content.items[:shown], *([f"and {more} more"] if more else [])]
     return {
         "type": "rich_text_list",
         "style": "bullet",
-        "elements": [_render_section(_render_text(line)) for line in lines],
+        "elements": [_render_section(_render_text(line)) for line in list_lines(content, shown)],
     }
 
 

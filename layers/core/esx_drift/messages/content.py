@@ -1,5 +1,6 @@
 """An event as something to tell a person: the same for every channel, before any channel's form."""
 
+import json
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
@@ -11,7 +12,7 @@ from esx_drift.domain.events import (
     MessageContent,
     NextStep,
 )
-from esx_drift.domain.stored.types import Event, EventData, Finding, rank_severity
+from esx_drift.domain.stored.types import Event, EventData, Finding, Json, rank_severity
 from esx_drift.domain.text.wording import format_count, format_share
 from esx_drift.messages.change_lines import render_change_headline, render_change_lines, render_vib_headline
 from esx_drift.messages.context_lines import (
@@ -162,3 +163,33 @@ def _is_put_back(data: EventData) -> bool:
 def _render_stays_open(data: EventData) -> str:
     is_open = any(finding["transition"] != "resolved" for finding in _list_unreviewed(data))
     return "Stays open until it is put back or accepted." if data["changes"] and is_open else ""
+
+
+DRILL_TEXT: Final = (
+    "Drill: esx-drift can post here by its route {route}. Nothing happened, and nothing is to be done."
+)
+
+
+def render_fitting(
+    render: Callable[[MessageContent, int], dict[str, Json]],
+    content: MessageContent,
+    max_items: int,
+    max_characters: int,
+) -> dict[str, Json]:
+    """Render as many items as a payload has room for.
+
+    Args:
+        render: Renders a content with its first so many items.
+        content: The content.
+        max_items: How many a message lists at most.
+        max_characters: Of the whole payload as JSON.
+    """
+    payloads = (render(content, shown) for shown in range(min(max_items, len(content.items)), 0, -1))
+    fitting = (payload for payload in payloads if len(json.dumps(payload)) <= max_characters)
+    return next(fitting, None) or render(content, 0)
+
+
+def list_lines(content: MessageContent, shown: int) -> list[str]:
+    """List the first ``shown`` items of ``content``, and how many more there are."""
+    more = len(content.items) - shown + content.unlisted
+    return [*content.items[:shown], *([f"and {more} more"] if more else [])]
