@@ -177,8 +177,7 @@ def _open(rig: Rig) -> list[str]:
 
 
 def _is_told_of(rig: Rig, name: str) -> bool:
-    state = rig.state(name)
-    return state is not None and bool(state["after"]["findings"])
+    return bool(rig.log_end(name).after["findings"])
 
 
 def _heal(rig: Rig, names: Iterable[str]) -> None:

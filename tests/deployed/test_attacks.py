@@ -193,8 +193,7 @@ def _state_body(rig: Rig, name: str) -> bytes:
 
 
 def _outbox(rig: Rig, name: str) -> list[int]:
-    state = rig.state(name, CLUSTER)
-    return state["outbox"] if state else []
+    return rig.log_end(name, CLUSTER).outbox
 
 
 def _processes(function: str, endpoint: str) -> Iterator[int]:
@@ -226,9 +225,8 @@ def _assert_whole(rig: Rig, tap: Tap, name: str) -> None:
     for before, record in zip([None, *records], records, strict=False):
         previous = record["previous"]
         assert (previous and previous["sha256"]) == (compute_digest(before) if before else None)
-    state = rig.state(name, CLUSTER)
-    assert state is not None
-    assert (state["after"], state["outbox"]) == (records[-1]["after"], [])
+    end = rig.log_end(name, CLUSTER)
+    assert (end.after, end.outbox, end.damages) == (records[-1]["after"], [], ())
     events = [event for record in records for event in record["events"]]
     assert {event["id"] for event in events} <= {heard.event["id"] for heard in tap.heard}
     place = f"prod-a · {name}"

@@ -80,7 +80,7 @@ def test_bad_messages_are_kept_and_good_ones_beside_them_are_answered(fleet: Rig
     assert fleet.await_answer("good", "domain-c9", good["request_id"])["outcome"] == "baseline"
     kept = [fleet.stack.await_message("CheckDeadLetterQueue", 30)["Body"] for _ in bad]
     assert sorted(kept) == sorted(one if isinstance(one, str) else json.dumps(one) for one in bad)
-    assert fleet.state("evil", "domain-c9") is None
+    assert fleet.log_end("evil", "domain-c9").head is None
 
 
 def test_a_retry_of_an_unknown_vcenter_is_kept(fleet: Rig) -> None:
@@ -161,6 +161,5 @@ def test_a_vcenter_without_a_secret_is_named(fleet: Rig) -> None:
 
 
 def _open(rig: Rig, vcenter: str) -> list[tuple[str, str]]:
-    state = rig.state(vcenter, VCENTER_LOG)
-    findings = state["after"]["findings"].values() if state else ()
+    findings = rig.log_end(vcenter, VCENTER_LOG).after["findings"].values()
     return [(finding["kind"], finding["summary"]) for finding in findings]

@@ -103,14 +103,14 @@ def test_a_replaced_vcenter_begins_anew_once_it_is_accepted(rig: Rig, vcenter: s
     assert accepted["outcome"] == "accepted"
 
     def closed() -> bool:
-        state = rig.state(vcenter, CLUSTER)
-        return state is not None and not state["after"]["findings"]
+        end = rig.log_end(vcenter, CLUSTER)
+        return end.head is not None and not end.after["findings"]
 
     until(closed, "the findings on the former prod-a to be closed", 30)
     records = rig.check()
     assert {record["outcome"] for record in records} == {"baseline"}
     assert all(record["seq"] > 1 and record["changes"] == [] for record in records)
-    assert rig.state(vcenter, VCENTER_LOG) is not None
+    assert rig.log_end(vcenter, VCENTER_LOG).head is not None
 
 
 def test_what_the_fleet_file_leaves_out_is_closed(rig: Rig, vcenter: str) -> None:

@@ -4,16 +4,25 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid5
+from uuid import UUID, uuid5
 
 import boto3
 from esx_drift.adapters.audit_store import S3Store
-from esx_drift.domain.stored.identifiers import NAMESPACE
+from esx_drift.domain.stored.identifiers import NAMESPACE, compute_digest, make_record_key
 from esx_drift.domain.stored.records import RecordHeading, build_record
-from esx_drift.domain.stored.types import Coverage, Event, Outcome, Record
+from esx_drift.domain.stored.types import (
+    Coverage,
+    Dispatch,
+    Event,
+    LogPointer,
+    LogState,
+    Outcome,
+    Record,
+)
 from esx_drift.domain.text.times import format_time
 from esx_drift.errors import TopicUnavailable
 from esx_drift.journal import Blob, Draft, Journal, Position
+from esx_drift.log_reader import LogReader
 from esx_drift.ports import Store, Topic
 
 VCENTER, CLUSTER = "vc01", "domain-c9"
@@ -99,13 +108,15 @@ def heading_of(
     }
 
 
-def look_of(tells: Callable[[Position], bool] = lambda _: True) -> Callable[[Position], Draft]:
+def look_of(
+    tells: Callable[[Position], bool] = lambda _: True, number: int = 0, at: datetime = NOW
+) -> Callable[[Position], Draft]:
     """A look that keeps a document, and tells its seq if it is to tell anything."""
 
     def look(turn: Position) -> Draft:
         after = {**turn.after, "notices": [*turn.after["notices"], f"look {turn.seq}"]}
         outcome: Outcome = "baseline" if tells(turn) else "unchanged"
-        record = build_record(heading_of(turn.seq, request(0)), outcome, NOW, after)  # type: ignore[arg-type]  # a dict of its fields
+        record = build_record(heading_of(turn.seq, request(number)), outcome, at, after)  # type: ignore[arg-type]  # a dict of its fields
         coverage: Coverage = {"hosts": 1, "covered": 1, "failed": 0, "unsupported": 0}
         blobs = (Blob(f"documents/look-{turn.seq}", b"document"),)
         return Draft({**record, "coverage": coverage}, None, {}, blobs)
@@ -120,8 +131,39 @@ def log(store: Store, topic: Topic) -> Journal:
 
 def records(store: S3Store) -> list[Record]:
     """Every record of the log, in order; fails if a number is missing."""
-    last = store.last_record(VCENTER, CLUSTER, 0) or 0
-    return [store.record(VCENTER, CLUSTER, seq)[0] for seq in range(1, last + 1)]
+    return read_log(store, VCENTER, CLUSTER)
+
+
+def read_log(store: S3Store, vcenter: str, cluster: str) -> list[Record]:
+    """Every record of any log, in order."""
+    seqs = store.list_records(vcenter, cluster, 0)
+    return [store.record(vcenter, cluster, seq)[0] for seq in seqs]
+
+
+def leave_log(
+    store: S3Store, vcenter: str, cluster: str, after: LogState, dispatch: Dispatch | None = None
+) -> None:
+    """Write the next record of a log, which leaves ``after`` to the next check, and the pointer to it."""
+    end = LogReader(store, vcenter, cluster).read()
+    seq = end.next_seq
+    outcome: Outcome = "dispatched" if dispatch else "not-looked"
+    record: Record = {
+        **build_record(heading_of(seq, str(UUID(int=seq)), vcenter, cluster), outcome, NOW, after),
+        "previous": end.head,
+        "before_sha256": compute_digest(end.after),
+        "dispatch": dispatch,
+    }
+    sha256 = store.put_record(record)
+    assert sha256
+    key = make_record_key(vcenter, cluster, seq)
+    pointer: LogPointer = {
+        "schema_version": 1,
+        "vcenter": vcenter,
+        "cluster": cluster,
+        "head": {"seq": seq, "key": key, "sha256": sha256},
+        "outbox": [],
+    }
+    assert store.put_state(pointer, end.etag)
 
 
 def ids_of(found: Iterable[Record]) -> set[str]:

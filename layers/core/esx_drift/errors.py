@@ -25,11 +25,14 @@
         ├── ContractViolation     data that a schema or the API's rules refuse
         ├── FleetInvalid          the fleet file is missing or wrong
         ├── SecretInvalid         a secret is missing or wrong
+        ├── TrailDamaged          an object of the trail is not what the log names (trail-damaged)
         ├── RequestRefused        a message or an event names what the fleet does not know
         └── WebhookRefused        Slack: the webhook or the payload is refused for good
 
 Adapters translate into these, handlers decide between "again" and "dead letter". A ``reason`` is a
 metric's label, and for a vCenter's failure it is the kind of the finding.
+
+Longer than 250 lines, because it is one tree.
 """
 
 from collections.abc import Mapping
@@ -205,6 +208,16 @@ class SecretInvalid(PermanentError):
     """A secret is missing, is not JSON or lacks a field. Sentence and facts name it, and never its value."""
 
     reason = "secret-invalid"
+
+
+class TrailDamaged(PermanentError):
+    """An object of the trail is missing, unreadable, or not what the log names; ``key`` says which."""
+
+    reason = "trail-damaged"
+
+    def __init__(self, message: str, key: str) -> None:
+        super().__init__(message, {"key": key})
+        self.key = key
 
 
 class RequestRefused(PermanentError):

@@ -1,28 +1,31 @@
 """The write protocol of a log: the records are the truth, and a record's key is the lock.
 
-    a  read the state, or rebuild it from the log
+    a  read the pointer and the record that it names, or find the log's end by a LIST (``log_reader``)
     b  the request is answered already: finish the outbox, touch no vCenter
     c  publish what an earlier check could not
     d  look
     e  keep document and snapshot
     f  write the record under the next number; taken: catch up with who took it, back to b
-    g  write the state; refused: somebody is further on, publish our own events and stop
-    h  publish the outbox, write the state with it empty
+    g  write the pointer; refused: somebody is further on, publish our own events and stop
+    h  publish the outbox, write the pointer with it empty
 
 A process may end after any step, and two may run at once: the log stays whole, each request is answered
 by one record, and each event is published at least once, always with the record's own bytes and ids.
+What was found damaged on the way is reported by the record, as a finding.
 
 Longer than 250 lines, because the steps depend on each other and are proven together.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import overload
 
+from esx_drift.domain.findings.update import add_trail_damages
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, compute_digest, make_record_key
-from esx_drift.domain.stored.records import build_empty_state
-from esx_drift.domain.stored.types import Answered, CheckRequest, LogState, Record, StateFile
-from esx_drift.errors import StoreConflict, TopicUnavailable
+from esx_drift.domain.stored.types import Answered, CheckRequest, Head, LogPointer, LogState, Record
+from esx_drift.errors import StoreConflict, TopicUnavailable, TrailDamaged
+from esx_drift.log_reader import LogEnd, LogReader, build_end
 from esx_drift.messages.publication import build_publishable_events
 from esx_drift.ports import Store, Topic
 
@@ -31,7 +34,7 @@ MAX_APPEND_ATTEMPTS = 3
 
 
 MAX_ANSWERED_REQUESTS = 20
-"""How many answered requests a log remembers; SQS delivers again within hours, not within 20 checks."""
+"""How many answered requests each record names; those of before are looked up in the records themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +58,15 @@ class Draft:
     """What a check wants to write: its record, but for its events and what chains it into the log.
 
     ``since`` is the time of the look before, for the events; ``host_names`` may hold every host of the
-    cluster by id; ``blobs`` are the objects that the record refers to.
+    cluster by id; ``blobs`` are the objects that the record refers to; ``damages`` are those that it wanted
+    to read and could not.
     """
 
     record: Record
     since: str | None
     host_names: Mapping[str, str] = field(default_factory=dict)
     blobs: tuple[Blob, ...] = ()
+    damages: tuple[TrailDamaged, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +91,6 @@ class RecordedAnswer:
 type OnRecorded = Callable[[RecordedAnswer], None]
 
 
-@dataclass(slots=True)
-class _CachedState:
-    """The state as this process knows it. ``etag`` is that of the object in S3, none if there is none."""
-
-    state: StateFile
-    etag: str | None
-    behind: bool
-    """Whether the object in S3 is missing, or older than this."""
-
-
 @dataclass(frozen=True, slots=True)
 class Journal:
     """One cluster's log, or with the name ``@vcenter`` a vCenter's own."""
@@ -107,21 +102,30 @@ class Journal:
 
     @overload
     def append(
-        self, request_id: str, observe: Callable[[Position], Draft], on_recorded: OnRecorded = ...
+        self,
+        request_id: str,
+        requested_at: datetime,
+        observe: Callable[[Position], Draft],
+        on_recorded: OnRecorded = ...,
     ) -> RecordedAnswer: ...
 
     @overload
     def append(
-        self, request_id: str, observe: Observe, on_recorded: OnRecorded = ...
+        self, request_id: str, requested_at: datetime, observe: Observe, on_recorded: OnRecorded = ...
     ) -> RecordedAnswer | Reschedule: ...
 
     def append(
-        self, request_id: str, observe: Observe, on_recorded: OnRecorded = lambda _: None
+        self,
+        request_id: str,
+        requested_at: datetime,
+        observe: Observe,
+        on_recorded: OnRecorded = lambda _: None,
     ) -> RecordedAnswer | Reschedule:
         """Answer a request once, by steps a to h.
 
         Args:
             request_id: The request's id; where the log has its answer already, that is returned.
+            requested_at: When it was made: no record of before answers it.
             observe: Looks (step d), from the position that it is given. It is called again, with a new
                 position, where another writer took the number.
             on_recorded: Does what follows from the record, as soon as it is there: a topic that refuses an
@@ -137,96 +141,64 @@ class Journal:
                 publishes it.
             EsxDriftError: What ``observe`` or ``on_recorded`` raises.
         """
-        cached, record = self._read(), None
+        end, record = self._reader.read(), None
         for _ in range(MAX_APPEND_ATTEMPTS):
-            answered = self._find_answer(cached.state, request_id)
+            answered = self._reader.find_answer(end, request_id, requested_at)
             if answered is not None:
                 # Where the reply to our own PUT was lost, what lies there is ours.
-                return self._finish_answer(
-                    cached, RecordedAnswer(answered, repeated=answered != record), on_recorded
-                )
-            cached = self._flush_outbox(cached)
-            draft = observe(Position(cached.state["after"], _find_next_seq(cached.state)))
+                answer = RecordedAnswer(answered, repeated=answered != record)
+                on_recorded(answer)
+                self._finish(end)
+                return answer
+            end = self._flush_outbox(end)
+            draft = observe(Position(end.after, end.next_seq))
             if isinstance(draft, Reschedule):
                 return draft
             for blob in draft.blobs:
                 self.store.put_blob(blob.key, blob.body)
-            record = _chain_record(self._add_events(draft), cached.state, request_id)
+            record = self._build_record(draft, end.add_damages(draft.damages), request_id)
             sha256 = self._put_record(record)
             if sha256 is not None:
                 answer = RecordedAnswer(record, repeated=False)
                 on_recorded(answer)
-                self._advance(cached, record, sha256)
+                self._advance(end, record, sha256)
                 return answer
-            cached = self._catch_up(record["seq"])
+            end = self._reader.catch_up(end)
         raise StoreConflict(
             f"the log of {self.cluster} on {self.vcenter} was written by others {MAX_APPEND_ATTEMPTS}"
             " times at once"
         )
 
-    def _add_events(self, draft: Draft) -> Record:
-        record = draft.record
-        address = self.store.uri(record["vcenter"], record["cluster"], record["seq"])
-        events = build_publishable_events(record, address, draft.since, draft.host_names)
-        return {**record, "events": events}
-
-    def find_answer(self, request_id: str) -> Record | None:
-        """Find the record that answers a request, without writing or publishing; None if there is none."""
-        return self._find_answer(self._read().state, request_id)
+    def find_answer(self, request_id: str, requested_at: datetime) -> Record | None:
+        """Find the record that answers ``request_id``, made at ``requested_at``; None if there is none."""
+        return self._reader.find_answer(self._reader.read(), request_id, requested_at)
 
     def read_state(self) -> LogState:
         """Read the state that the next check begins from, without writing."""
-        return self._read().state["after"]
+        return self._reader.read().after
 
-    def _read(self) -> _CachedState:
-        stored = self.store.state(self.vcenter, self.cluster)
-        if stored is not None and stored.state is not None:
-            return _CachedState(stored.state, stored.etag, behind=False)
-        return _CachedState(self._rebuild(0), None if stored is None else stored.etag, behind=True)
+    @property
+    def _reader(self) -> LogReader:
+        return LogReader(self.store, self.vcenter, self.cluster)
 
-    def _finish_answer(
-        self, cached: _CachedState, answer: RecordedAnswer, on_recorded: OnRecorded
-    ) -> RecordedAnswer:
-        on_recorded(answer)
-        self._finish(cached)
-        return answer
+    def _build_record(self, draft: Draft, end: LogEnd, request_id: str) -> Record:
+        """Build the record of a draft; what is damaged becomes findings, and the events tell of those."""
+        record = add_trail_damages(draft.record, end.damages)
+        address = self.store.uri(record["vcenter"], record["cluster"], record["seq"])
+        events = build_publishable_events(record, address, draft.since, draft.host_names)
+        return _chain_record({**record, "events": events}, end, request_id)
 
-    def _flush_outbox(self, cached: _CachedState) -> _CachedState:
-        """Publish what an earlier check could not, and keep that it is done: a look may be put off often."""
-        outbox = cached.state["outbox"]
-        left = self._publish(outbox)
-        if left == outbox:
-            return cached
-        state: StateFile = {**cached.state, "outbox": left}
-        etag = self.store.put_state(state, cached.etag)
-        return _CachedState(state, etag or cached.etag, behind=etag is None)
+    def _flush_outbox(self, end: LogEnd) -> LogEnd:
+        """Publish what an earlier check could not, and keep that it is done: a look may be put off often.
 
-    def _catch_up(self, taken_seq: int) -> _CachedState:
-        """After another writer took this number: his state, or his record where he has not come so far."""
-        cached = self._read()
-        if _find_next_seq(cached.state) > taken_seq:
-            return cached
-        return _CachedState(self._rebuild(taken_seq - 1), cached.etag, behind=True)
-
-    def _rebuild(self, after_seq: int) -> StateFile:
-        seq = self.store.last_record(self.vcenter, self.cluster, after_seq)
-        if seq is None:
-            return {
-                "schema_version": 1,
-                "vcenter": self.vcenter,
-                "cluster": self.cluster,
-                "head": None,
-                "after": build_empty_state(),
-                "outbox": [],
-            }
-        record, sha256 = self.store.record(self.vcenter, self.cluster, seq)
-        return _build_state_file(record, sha256, record["unpublished"])
-
-    def _find_answer(self, state: StateFile, request_id: str) -> Record | None:
-        for answered in state["after"]["answered"]:
-            if answered["request_id"] == request_id:
-                return self.store.record(self.vcenter, self.cluster, answered["seq"])[0]
-        return None
+        What is damaged stays as it is, until a record reports it: this look may yet be put off.
+        """
+        left, damages = self._publish(end, end.outbox)
+        after = replace(end, outbox=left).add_damages(damages)
+        if left == end.outbox or after.damages:
+            return after
+        etag = self.store.put_state(self._build_pointer(after), end.etag)
+        return replace(after, etag=etag or end.etag, is_behind=etag is None)
 
     def _put_record(self, record: Record) -> str | None:
         for _ in range(MAX_APPEND_ATTEMPTS - 1):
@@ -236,69 +208,70 @@ class Journal:
                 continue
         return self.store.put_record(record)
 
-    def _advance(self, cached: _CachedState, record: Record, sha256: str) -> None:
-        state = _build_state_file(record, sha256, record["unpublished"])
-        etag = self.store.put_state(state, cached.etag)
+    def _advance(self, before: LogEnd, record: Record, sha256: str) -> None:
+        seq = record["seq"]
+        head: Head = {"seq": seq, "key": make_record_key(self.vcenter, self.cluster, seq), "sha256": sha256}
+        end = build_end(record, head, before.etag, is_behind=False)
+        etag = self.store.put_state(self._build_pointer(end), end.etag)
         if etag is None:
-            self._raise_unpublished(self._publish([record["seq"]] if record["events"] else []))
-            return
-        if state["outbox"]:
-            self._finish(_CachedState(state, etag, behind=False))
+            self._raise_unpublished(self._publish(end, [seq] if record["events"] else []))
+        elif end.outbox:
+            self._finish(replace(end, etag=etag))
 
-    def _finish(self, cached: _CachedState) -> None:
-        left = self._publish(cached.state["outbox"])
-        if cached.behind or left != cached.state["outbox"]:
-            self.store.put_state({**cached.state, "outbox": left}, cached.etag)
-        self._raise_unpublished(left)
+    def _finish(self, end: LogEnd) -> None:
+        left, damages = self._publish(end, end.outbox)
+        if end.is_behind or left != end.outbox:
+            self.store.put_state(self._build_pointer(replace(end, outbox=left)), end.etag)
+        self._raise_unpublished((left, damages))
 
-    def _publish(self, seqs: list[int]) -> list[int]:
-        """Publish the events of these records; what could not be published comes back."""
-        return [seq for seq in seqs if not self._publish_record(seq)]
+    def _build_pointer(self, end: LogEnd) -> LogPointer:
+        return {
+            "schema_version": 1,
+            "vcenter": self.vcenter,
+            "cluster": self.cluster,
+            "head": end.head,
+            "outbox": end.outbox,
+        }
 
-    def _publish_record(self, seq: int) -> bool:
-        record, _ = self.store.record(self.vcenter, self.cluster, seq)
-        try:
-            for event in record["events"]:
-                self.topic.publish(event)
-        except TopicUnavailable:
-            return False
-        return True
+    def _publish(self, end: LogEnd, seqs: list[int]) -> "_Unpublished":
+        """Publish the events of these records, and list what is left of them."""
+        left, damages = list[int](), list[TrailDamaged]()
+        for seq in seqs:
+            try:
+                for event in self._reader.require_record(end, seq)["events"]:
+                    self.topic.publish(event)
+            except TopicUnavailable:
+                left.append(seq)
+            except TrailDamaged as damage:
+                left.append(seq)
+                damages.append(damage)
+        return left, damages
 
-    def _raise_unpublished(self, left: list[int]) -> None:
-        if left:
-            raise TopicUnavailable(
-                f"the events of record {left[0]} of {self.cluster} on {self.vcenter} could not be published;"
-                " they stay in the outbox and are tried again"
-            )
+    def _raise_unpublished(self, unpublished: "_Unpublished") -> None:
+        """Have the message come again for what the topic refused; damage is for the next record to report."""
+        left, damages = unpublished
+        damaged = {damage.key for damage in damages}
+        for seq in left:
+            if make_record_key(self.vcenter, self.cluster, seq) not in damaged:
+                raise TopicUnavailable(
+                    f"the events of record {seq} of {self.cluster} on {self.vcenter} could not be published;"
+                    " they stay in the outbox and are tried again"
+                )
 
 
-def _find_next_seq(state: StateFile) -> int:
-    head = state["head"]
-    return 1 if head is None else head["seq"] + 1
+type _Unpublished = tuple[list[int], list[TrailDamaged]]
+"""The numbers of records with events that are not published, and what is damaged among those records."""
 
 
-def _chain_record(record: Record, state: StateFile, request_id: str) -> Record:
-    own: Answered = {"request_id": request_id, "seq": record["seq"]}
-    answered = [*state["after"]["answered"], own]
+def _chain_record(record: Record, end: LogEnd, request_id: str) -> Record:
+    own: Answered = {"request_id": request_id, "seq": record["seq"], "at": record["checked_at"]}
+    answered = [*end.after["answered"], own]
+    damaged = {damage.key for damage in end.damages}
+    keys = {seq: make_record_key(record["vcenter"], record["cluster"], seq) for seq in end.outbox}
     return {
         **record,
-        "previous": state["head"],
-        "before_sha256": compute_digest(state["after"]),
+        "previous": end.head,
+        "before_sha256": compute_digest(end.after),
         "after": {**record["after"], "answered": answered[-MAX_ANSWERED_REQUESTS:]},
-        "unpublished": state["outbox"],
-    }
-
-
-def _build_state_file(record: Record, sha256: str, unpublished: list[int]) -> StateFile:
-    return {
-        "schema_version": 1,
-        "vcenter": record["vcenter"],
-        "cluster": record["cluster"],
-        "head": {
-            "seq": record["seq"],
-            "key": make_record_key(record["vcenter"], record["cluster"], record["seq"]),
-            "sha256": sha256,
-        },
-        "after": record["after"],
-        "outbox": [*unpublished, *([record["seq"]] if record["events"] else [])],
+        "unpublished": [seq for seq in end.outbox if keys[seq] not in damaged],
     }

@@ -5,7 +5,7 @@ Every call may raise a ``TransientError`` of its system. Times are aware datetim
 Longer than 250 lines, because whoever writes an adapter or a fake finds every port here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,10 +18,10 @@ from esx_drift.domain.stored.types import (
     CheckRequest,
     ClockFacts,
     Event,
+    LogPointer,
     Record,
     RetryRequest,
     Snapshot,
-    StateFile,
     VCenterIdentity,
 )
 
@@ -135,41 +135,57 @@ class VCenters(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredState:
-    """A state and its ETag, which a conditional write needs; no state if what lies there is not one."""
+    """A state and its ETag, which a conditional write needs; no pointer if what lies there is not one."""
 
-    state: StateFile | None
+    pointer: LogPointer | None
     etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """The sha256 of what lies under a record's key; no record, but a ``problem``, if it is not one."""
+
+    sha256: str
+    record: Record | None
+    problem: str = ""
 
 
 class Store(Protocol):
     """The two buckets. A key that is taken is answered by None, never by an exception."""
 
     def state(self, vcenter: str, cluster: str) -> StoredState | None:
-        """Read the cached state of a log.
+        """Read the pointer to a log's end.
 
         Args:
             vcenter: The vCenter's name in the fleet file.
             cluster: The cluster's id, or ``@vcenter`` for the vCenter's own log.
 
         Returns:
-            The state and its ETag; None if nothing is stored.
+            The pointer and its ETag; None if nothing is stored.
         """
         ...
 
-    def put_state(self, state: StateFile, etag: str | None) -> str | None:
-        """Write a state if the stored one still has the given ETag.
+    def put_state(self, pointer: LogPointer, etag: str | None) -> str | None:
+        """Write a pointer if the stored one still has the given ETag.
 
         Args:
-            state: The state to write.
-            etag: The ETag that the stored state must have; None if there must be no state yet.
+            pointer: The pointer to write.
+            etag: The ETag that the stored pointer must have; None if there must be none yet.
 
         Returns:
             The new ETag; None if the condition was not met.
         """
         ...
 
-    def last_record(self, vcenter: str, cluster: str, after_seq: int) -> int | None:
-        """Find the highest seq of a record above ``after_seq``, by a LIST; None if there is none.
+    def list_records(self, vcenter: str, cluster: str, after_seq: int) -> Iterator[int]:
+        """List the numbers above ``after_seq`` under which a log has an object, in order.
+
+        ``vcenter`` and ``cluster`` name the log as for ``state``.
+        """
+        ...
+
+    def read_record(self, vcenter: str, cluster: str, seq: int) -> StoredRecord | None:
+        """Read what lies under the key of the record ``seq``; None if nothing does.
 
         ``vcenter`` and ``cluster`` name the log as for ``state``.
         """
@@ -181,7 +197,7 @@ class Store(Protocol):
         ``vcenter`` and ``cluster`` name the log as for ``state``.
 
         Raises:
-            StoreUnavailable: The record is not there.
+            TrailDamaged: It is not there, or is no record.
         """
         ...
 
@@ -201,14 +217,18 @@ class Store(Protocol):
         ...
 
     def snapshot(self, key: str) -> Snapshot:
-        """Read a snapshot back."""
+        """Read a snapshot back.
+
+        Raises:
+            TrailDamaged: It is not there, or not what its key says.
+        """
         ...
 
     def document(self, key: str) -> bytes:
         """Read an archived document back.
 
         Raises:
-            StoreUnavailable: The document is not there any more.
+            TrailDamaged: It is not there any more, or not what its key says.
         """
         ...
 

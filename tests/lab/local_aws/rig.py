@@ -9,14 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from esx_drift.adapters.audit_store import S3Store
 from esx_drift.domain.stored.identifiers import (
     FLEET_KEY,
     VCENTER_LOG,
     make_delivery_key,
     make_record_key,
     make_record_prefix,
-    make_state_key,
 )
+from esx_drift.log_reader import LogEnd, LogReader
 from esx_drift.messages.content import has_content
 
 from tests.lab.local_aws.stack import Stack
@@ -26,7 +27,7 @@ from tests.simulator.certificates import Authority
 from tests.simulator.sessions import PASSWORD, USER
 
 if TYPE_CHECKING:
-    from esx_drift.domain.stored.types import Event, Record, StateFile
+    from esx_drift.domain.stored.types import Event, Record
 
 ROUTE = "vsphere-admins"
 QUICK = {"confirm_after_seconds": 1, "first_delay_seconds": 0, "extract_deadline_seconds": 30}
@@ -115,10 +116,10 @@ class Rig:
         """The record that answers a request, once all its events are delivered."""
 
         def answered() -> list[int]:
-            state = self.state(vcenter, cluster)
-            if state is None or state["outbox"]:
+            end = self.log_end(vcenter, cluster)
+            if end.outbox:
                 return []
-            return [one["seq"] for one in state["after"]["answered"] if one["request_id"] == request_id]
+            return [one["seq"] for one in end.after["answered"] if one["request_id"] == request_id]
 
         (seq,) = until(answered, f"an answer about {cluster} on {vcenter}", PATIENCE_SECONDS)
         record = self.record(vcenter, cluster, seq)
@@ -142,15 +143,10 @@ class Rig:
             if has_content(event["type"]):
                 until(partial(self._delivered, event), f"{event['type']} in Slack", PATIENCE_SECONDS)
 
-    def state(self, vcenter: str, cluster: str = VCENTER_LOG) -> "StateFile | None":
-        """The cached state of a log."""
-        s3 = self.stack.aws.s3
-        try:
-            reply = s3.get_object(Bucket=self.state_bucket, Key=make_state_key(vcenter, cluster))
-        except s3.exceptions.NoSuchKey:
-            return None
-        state: StateFile = json.loads(reply["Body"].read())
-        return state
+    def log_end(self, vcenter: str, cluster: str = VCENTER_LOG) -> LogEnd:
+        """Where a log ends, and what it leaves to the next check."""
+        store = S3Store(lambda: self.stack.aws.s3, self.audit_bucket, self.state_bucket)
+        return LogReader(store, vcenter, cluster).read()
 
     def record(self, vcenter: str, cluster: str, seq: int) -> "Record":
         """One record of a log."""

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from esx_drift.adapters.audit_store import S3Store
 from esx_drift.doctoring.examination import StepResult
-from esx_drift.domain.stored.identifiers import FLEET_KEY, VCENTER_LOG, make_record_key, make_state_key
+from esx_drift.domain.stored.identifiers import FLEET_KEY, VCENTER_LOG
+from esx_drift.log_reader import LogReader
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -19,7 +21,7 @@ from tests.lab.trying.telling import answer
 from tests.lab.trying.wording import here
 
 if TYPE_CHECKING:
-    from esx_drift.domain.stored.types import Record, StateFile
+    from esx_drift.domain.stored.types import Record
 
 EXTRACTION_SECONDS = 1800
 """The deadline of an extraction; a cluster of many hosts takes minutes."""
@@ -156,30 +158,22 @@ class Trial:
 
     def _record(self, cluster: str, request_id: str) -> "Record | None":
         """The record that answers a request; none if there is none yet."""
-        state = self._state(cluster)
-        answered = state["after"]["answered"] if state else []
+        answered = self._log(cluster).read().after["answered"]
         seqs = [one["seq"] for one in answered if one["request_id"] == request_id]
-        return self._read(cluster, seqs[0]) if seqs else None
+        return self._store.record(self.asked.name, cluster, seqs[0])[0] if seqs else None
 
     def _last(self, cluster: str) -> "Record":
-        state = self._state(cluster)
-        assert state is not None, "the dispatcher has answered"
-        assert state["head"] is not None
-        return self._read(cluster, state["head"]["seq"])
+        head = self._log(cluster).read().head
+        assert head is not None, "the dispatcher has answered"
+        return self._store.record(self.asked.name, cluster, head["seq"])[0]
 
-    def _state(self, cluster: str) -> "StateFile | None":
-        s3, key = self.stack.aws.s3, make_state_key(self.asked.name, cluster)
-        try:
-            reply = s3.get_object(Bucket=self.stack.outputs["StateBucketName"], Key=key)
-        except s3.exceptions.NoSuchKey:
-            return None
-        state: StateFile = json.loads(reply["Body"].read())
-        return state
+    def _log(self, cluster: str) -> LogReader:
+        return LogReader(self._store, self.asked.name, cluster)
 
-    def _read(self, cluster: str, seq: int) -> "Record":
-        bucket, key = self.stack.outputs["AuditBucketName"], make_record_key(self.asked.name, cluster, seq)
-        record: Record = json.loads(self.stack.aws.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
-        return record
+    @property
+    def _store(self) -> S3Store:
+        outputs = self.stack.outputs
+        return S3Store(lambda: self.stack.aws.s3, outputs["AuditBucketName"], outputs["StateBucketName"])
 
 
 def _waiting(clusters: list[str]) -> str:

@@ -14,11 +14,12 @@ from esx_drift.domain.stored.identifiers import (
     compute_sha256,
     encode_canonical_json,
     make_record_key,
+    make_snapshot_key,
     make_state_key,
 )
 from esx_drift.domain.stored.records import build_empty_state, build_record
-from esx_drift.domain.stored.types import Record, Snapshot, StateFile
-from esx_drift.errors import ContractViolation, StoreConflict, StoreUnavailable
+from esx_drift.domain.stored.types import LogPointer, Record, Snapshot
+from esx_drift.errors import ContractViolation, StoreConflict, StoreUnavailable, TrailDamaged
 
 from tests.unit.logs import CLUSTER, VCENTER, buckets, heading_of, request
 
@@ -40,14 +41,13 @@ def record(seq: int = 1) -> Record:
     }
 
 
-def state(outbox: list[int]) -> StateFile:
-    """A state that its schema accepts."""
+def state(outbox: list[int]) -> LogPointer:
+    """A pointer that its schema accepts."""
     return {
         "schema_version": 1,
         "vcenter": VCENTER,
         "cluster": CLUSTER,
-        "head": None,
-        "after": build_empty_state(),
+        "head": {"seq": 1, "key": make_record_key(VCENTER, CLUSTER, 1), "sha256": "0" * 64},
         "outbox": outbox,
     }
 
@@ -80,7 +80,7 @@ def test_a_state_is_replaced_only_by_whoever_read_it(store: S3Store) -> None:
     assert store.put_state(state([3]), first) is None
     stored = store.state(VCENTER, CLUSTER)
     assert stored is not None
-    assert (stored.state, stored.etag) == (state([2]), second)
+    assert (stored.pointer, stored.etag) == (state([2]), second)
 
 
 def test_a_state_that_is_gone_is_not_replaced(store: S3Store) -> None:
@@ -96,7 +96,7 @@ def test_what_is_no_state_can_be_replaced(store: S3Store, body: bytes) -> None:
     store.client().put_object(Bucket="state", Key=make_state_key(VCENTER, CLUSTER), Body=body)
     stored = store.state(VCENTER, CLUSTER)
     assert stored is not None
-    assert stored.state is None
+    assert stored.pointer is None
     assert store.put_state(state([]), stored.etag) is not None
 
 
@@ -112,26 +112,26 @@ def test_a_record_that_nobody_could_read_is_not_written(store: S3Store) -> None:
     """A bug fails its own check; it never blocks the log."""
     with pytest.raises(ContractViolation, match="record"):
         store.put_record({**record(), "outcome": "splendid"})  # type: ignore[typeddict-item]  # that is tested
-    assert store.last_record(VCENTER, CLUSTER, 0) is None
+    assert list(store.list_records(VCENTER, CLUSTER, 0)) == []
 
 
 def test_a_record_that_is_no_record_is_not_believed(store: S3Store) -> None:
     """Whoever wrote it."""
     store.client().put_object(Bucket="audit", Key=make_record_key(VCENTER, CLUSTER, 1), Body=b"{}")
-    with pytest.raises(ContractViolation):
+    with pytest.raises(TrailDamaged, match="is no record"):
         store.record(VCENTER, CLUSTER, 1)
 
 
-def test_the_last_record_is_found_by_its_number(store: S3Store) -> None:
+def test_records_are_listed_by_their_numbers(store: S3Store) -> None:
     """Above any number, over several pages, and only in the own log."""
     for seq in (1, 2, 9, 10, 11):
         store.put_record(record(seq))
     store.client().put_object(Bucket="audit", Key=make_record_key(VCENTER, f"{CLUSTER}1", 99), Body=b"")
     store.client().meta.events.register("provide-client-params.s3.ListObjectsV2", _small_pages)
-    assert store.last_record(VCENTER, CLUSTER, 0) == 11
-    assert store.last_record(VCENTER, CLUSTER, 9) == 11
-    assert store.last_record(VCENTER, CLUSTER, 11) is None
-    assert store.last_record("another", CLUSTER, 0) is None
+    assert list(store.list_records(VCENTER, CLUSTER, 0)) == [1, 2, 9, 10, 11]
+    assert list(store.list_records(VCENTER, CLUSTER, 9)) == [10, 11]
+    assert list(store.list_records(VCENTER, CLUSTER, 11)) == []
+    assert list(store.list_records("another", CLUSTER, 0)) == []
 
 
 def _small_pages(params: dict[str, Any], **_: object) -> None:
@@ -142,11 +142,21 @@ def test_a_blob_is_kept_once(store: S3Store) -> None:
     """That it is there already is success: its key is its hash."""
     snapshot: Snapshot = {"schema_version": 1, "images": {}, "labels": {}, "hosts": {}}
     body = gzip.compress(json.dumps(snapshot).encode())
-    store.put_blob("snapshots/x", body)
-    store.put_blob("snapshots/x", b"something else")
-    assert store.snapshot("snapshots/x") == snapshot
-    versions = store.client().list_object_versions(Bucket="audit", Prefix="snapshots/x")["Versions"]
+    key = make_snapshot_key(VCENTER, CLUSTER, compute_sha256(body))
+    store.put_blob(key, body)
+    store.put_blob(key, b"something else")
+    assert store.snapshot(key) == snapshot
+    versions = store.client().list_object_versions(Bucket="audit", Prefix=key)["Versions"]
     assert len(versions) == 1
+
+
+def test_a_blob_that_was_changed_is_not_read(store: S3Store) -> None:
+    """Whatever was put there, a bomb or another cluster's snapshot: its key says which bytes it had."""
+    key = make_snapshot_key(VCENTER, CLUSTER, compute_sha256(b"what it was"))
+    store.put_blob(key, gzip.compress(b"{}"))
+    with pytest.raises(TrailDamaged, match="was changed") as raised:
+        store.snapshot(key)
+    assert raised.value.key == key
 
 
 def test_a_uri_leads_to_the_record(store: S3Store) -> None:
@@ -155,10 +165,10 @@ def test_a_uri_leads_to_the_record(store: S3Store) -> None:
 
 
 def test_what_the_log_names_must_be_there(store: S3Store) -> None:
-    """A record or a snapshot that is gone fails the check; it is not taken for a first look."""
-    with pytest.raises(StoreUnavailable, match="though the log names it"):
+    """A record or a snapshot that is gone is damage; it is not taken for a first look."""
+    with pytest.raises(TrailDamaged, match="though the log names it"):
         store.record(VCENTER, CLUSTER, 7)
-    with pytest.raises(StoreUnavailable, match="though the log names it"):
+    with pytest.raises(TrailDamaged, match="though the log names it"):
         store.snapshot("snapshots/none")
 
 
@@ -178,7 +188,7 @@ def test_an_s3_that_fails_is_no_empty_bucket(store: S3Store, answer: tuple[int, 
         lambda: store.put_state(state([]), None),
         lambda: store.put_record(record()),
         lambda: store.put_blob("a", b""),
-        lambda: store.last_record(VCENTER, CLUSTER, 0),
+        lambda: list(store.list_records(VCENTER, CLUSTER, 0)),
     ):
         with pytest.raises(StoreUnavailable, match=says):
             call()

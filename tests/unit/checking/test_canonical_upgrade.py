@@ -10,7 +10,7 @@ from esx_drift.adapters.audit_store import S3Store
 from esx_drift.checking.baseline import BaselineReader
 from esx_drift.domain.images.snapshot import compute_seal
 from esx_drift.domain.stored.types import LogState, Record
-from esx_drift.errors import StoreUnavailable
+from esx_drift.errors import StoreUnavailable, TrailDamaged
 
 from tests.lab.demo.timeline import BY_HAND, I40EN, SHIPPED
 from tests.simulator.fault_kinds import status
@@ -39,7 +39,7 @@ def documents(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
     def document(self: S3Store, key: str) -> bytes:
         if key.startswith("documents/") and not request.param:
-            raise StoreUnavailable("gone")
+            raise TrailDamaged("gone", key)
         return read(self, key)
 
     monkeypatch.setattr(S3Store, "document", document)
@@ -72,7 +72,7 @@ def lived(world: World) -> Record:
 
 def assert_converted(world: World, form: Form) -> None:
     """What the log keeps is of this form: its snapshot, and each image that it refers to."""
-    after = world.state()["after"]
+    after = world.after()
     snapshot = world.snapshot()
     assert snapshot["schema_version"] == form.version
     assert after["seal"] == compute_seal(snapshot)
@@ -159,7 +159,7 @@ def test_a_look_that_covers_nobody_converts_what_it_keeps(world: World, patch: p
 
 
 def test_converting_is_paid_once(world: World, patch: pytest.MonkeyPatch) -> None:
-    """Afterwards a check that finds nothing new reads its state only, as ever."""
+    """Afterwards a check that finds nothing new reads nothing but its pointer and the newest record."""
     deploy(FIRST, patch)
     world.check()
     deploy(LOWER_CASE, patch)
@@ -169,7 +169,9 @@ def test_converting_is_paid_once(world: World, patch: pytest.MonkeyPatch) -> Non
         world.check()
         keys = [key.partition("/")[0] for name, key in world.aws.calls if name == "GetObject"]
         reads.append([key for key in keys if key not in {"breaker", "state"}])
-    assert reads == [["snapshots", "records", "documents"], []]
+    newest = ["records", "records"]
+    """Once to ask for the extraction, once to collect it."""
+    assert reads == [[*newest, "snapshots", "records", "documents"], newest]
 
 
 def test_a_newer_form_is_not_compared_with(world: World, patch: pytest.MonkeyPatch) -> None:
@@ -192,7 +194,7 @@ def test_one_snapshot_stored_twice_becomes_one(world: World, patch: pytest.Monke
     world.vcenter.faults.inject("GET /api/esx/settings/clusters/{cluster}/installed-images", status(500))
     failed = world.check()
     assert failed["document"] is None
-    state: Any = world.state()["after"]
+    state: Any = world.after()
     store, twin = world.aws.store, f"{state['snapshot']['key']}.twin"
     stored = store.snapshot(state["snapshot"]["key"])
     store.put_blob(twin, gzip.compress(json.dumps(stored, indent=1).encode()))
@@ -200,5 +202,6 @@ def test_one_snapshot_stored_twice_becomes_one(world: World, patch: pytest.Monke
     state["last_taken"] = None if taken == "never" else {**state["last_taken"], "seq": failed["seq"]}
     deploy(Form(TODAY), patch)
     baseline = BaselineReader(store, failed["vcenter"], failed["cluster"]).read(cast("LogState", state))
+    assert baseline is not None
     assert len(baseline.blobs) == 1
     assert {entry["snapshot"] for entry in baseline.state["accepted"].values()} == {baseline.key}

@@ -1,4 +1,4 @@
-"""What a check costs that finds nothing new: three calls, and none of the machinery of comparing."""
+"""What a check costs that finds nothing new: four calls, and none of the machinery of comparing."""
 
 import os
 import subprocess
@@ -9,8 +9,8 @@ from tests.unit.checking.world import World
 from tests.unit.conftest import REGION
 
 
-def test_an_unchanged_collect_is_one_get_and_two_puts(world: World) -> None:
-    """State, record, state; nothing is listed, nothing else read, and no message or event goes out."""
+def test_an_unchanged_collect_is_two_gets_and_two_puts(world: World) -> None:
+    """The pointer and the record that it names; nothing is listed, and no message or event goes out."""
     world.check()
     world.asked()
     request = world.comes_back()
@@ -20,17 +20,22 @@ def test_an_unchanged_collect_is_one_get_and_two_puts(world: World) -> None:
     assert record is not None
     assert record["outcome"] == "unchanged"
     calls = [(operation, key.partition("/")[0]) for operation, key in world.aws.calls if "breaker" not in key]
-    assert calls == [("GetObject", "state"), ("PutObject", "records"), ("PutObject", "state")]
+    assert calls == [
+        ("GetObject", "state"),
+        ("GetObject", "records"),
+        ("PutObject", "records"),
+        ("PutObject", "state"),
+    ]
     assert len(world.topic.published) == published
 
 
-def test_a_check_that_is_not_done_reads_its_state_only(world: World) -> None:
+def test_a_check_that_is_not_done_reads_where_its_log_ends(world: World) -> None:
     """While the vCenter extracts, nothing is written."""
     world.check()
     world.aws.calls.clear()
     world.asked()
     calls = [operation for operation, key in world.aws.calls if "breaker" not in key]
-    assert calls == ["GetObject", "SendMessage"]
+    assert calls == ["GetObject", "GetObject", "SendMessage"]
 
 
 def test_deepdiff_is_imported_only_where_something_differs() -> None:

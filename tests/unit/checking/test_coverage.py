@@ -103,7 +103,7 @@ def test_the_first_hosts_of_an_empty_cluster_bring_nothing_that_is_accepted(worl
     world.vcenter.inventory.hosts = {host.host: host for host in hosts}
     world.vcenter.hosts.add_orphaned_vib("esx01", "smntemp(910.1.0.0005)")
     assert one(world.check()["findings"], "orphaned-vib")["severity"] == "critical"
-    assert all(not kept["orphaned_vibs"] for kept in world.state()["after"]["accepted"].values())
+    assert all(not kept["orphaned_vibs"] for kept in world.after()["accepted"].values())
 
 
 def test_a_cluster_of_too_old_hosts_is_one_harmless_finding(world: World) -> None:

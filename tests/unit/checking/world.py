@@ -20,15 +20,16 @@ from esx_drift.domain.dispatching.run import Run
 from esx_drift.domain.fleet.fleet import Fleet
 from esx_drift.domain.fleet.fleet import VCenterSettings as Watched
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
-from esx_drift.domain.stored.types import CheckRequest, Record, Snapshot, StateFile, TaskRequest
+from esx_drift.domain.stored.types import CheckRequest, LogState, Record, Snapshot, TaskRequest
 from esx_drift.domain.text.times import format_time
+from esx_drift.log_reader import LogReader
 from esx_drift.ports import Runtime, Store, VCenters
 from esx_drift.vcenter_sessions import VCenterSessions
 
 from tests.simulator import VCenter
 from tests.simulator.sessions import PASSWORD, USER
 from tests.unit.checking.cloud import Aws
-from tests.unit.logs import Subscribers
+from tests.unit.logs import Subscribers, read_log
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 PROD_A, PROD_B = "domain-c9", "domain-c1008"
@@ -47,6 +48,8 @@ class World:
     watched: Watched
     now: datetime = NOW
     topic: Subscribers = field(default_factory=Subscribers)
+    spoilt: set[str] = field(default_factory=set)
+    """The keys of objects that a test deleted or replaced."""
     requests: int = 0
     ends_at: datetime | None = None
 
@@ -171,17 +174,13 @@ class World:
         assert self.handle(self.request()) is None
         return cast("TaskRequest", self.aws.sent[-1].body["task"])
 
-    def state(self, cluster: str = PROD_A) -> StateFile:
-        """The cached state of a log."""
-        stored = self.aws.store.state(self.watched.name, cluster)
-        assert stored is not None
-        assert stored.state is not None
-        return stored.state
+    def after(self, cluster: str = PROD_A) -> LogState:
+        """What a log leaves to the next check."""
+        return LogReader(self.aws.store, self.watched.name, cluster).read().after
 
     def records(self, cluster: str = PROD_A) -> list[Record]:
         """A whole log."""
-        last = self.aws.store.last_record(self.watched.name, cluster, 0) or 0
-        return [self.aws.store.record(self.watched.name, cluster, seq)[0] for seq in range(1, last + 1)]
+        return read_log(self.aws.store, self.watched.name, cluster)
 
     def stored(self, key: str) -> bytes:
         """An archived object, unpacked."""
@@ -189,6 +188,6 @@ class World:
 
     def snapshot(self, cluster: str = PROD_A) -> Snapshot:
         """The baseline."""
-        known = self.state(cluster)["after"]["snapshot"]
+        known = self.after(cluster)["snapshot"]
         assert known is not None
         return self.aws.store.snapshot(known["key"])

@@ -1,8 +1,11 @@
+import json
 from typing import TYPE_CHECKING
 
 import pytest
-from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.channels.slack import render_message
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_key
 from esx_drift.domain.stored.records import build_empty_state
+from esx_drift.messages.content import build_content
 
 from tests.lab.demo.timeline import BY_HAND, FOOTHOLD, I40EN
 from tests.unit.checking.decisions.conftest import ca, checking, cloud, tls, world
@@ -10,9 +13,10 @@ from tests.unit.checking.decisions.consumer import Consumer
 from tests.unit.checking.reading import open_kinds
 from tests.unit.checking.world import PROD_A, World
 from tests.unit.cli.conftest import Run
+from tests.unit.logs import leave_log
 
 if TYPE_CHECKING:
-    from esx_drift.domain.stored.types import StateFile
+    from esx_drift.domain.stored.types import LogState
 
 __all__ = ["ca", "checking", "cloud", "tls", "world"]
 
@@ -161,15 +165,8 @@ def _other(world: World, vcenter: str, **names: str) -> None:
         cluster.replace("_", "-"): {"name": name, **entry, "retired_at": None}
         for cluster, name in names.items()
     }
-    state: StateFile = {
-        "schema_version": 1,
-        "vcenter": vcenter,
-        "cluster": VCENTER_LOG,
-        "head": None,
-        "after": {**build_empty_state(), "clusters": clusters},  # type: ignore[typeddict-item]  # its schema is held when it is read
-        "outbox": [],
-    }
-    assert world.aws.store.put_state(state, None)
+    after: LogState = {**build_empty_state(), "clusters": clusters}  # type: ignore[typeddict-item]  # the record's schema is held
+    leave_log(world.aws.store, vcenter, VCENTER_LOG, after)
 
 
 @pytest.mark.usefixtures("hosts")
@@ -201,8 +198,9 @@ def test_a_replaced_vcenter_is_accepted_as_it_was_shown(world: World, checking: 
     before = world.vcenter.instance_uuid
     name = f"@{world.watched.name}"
     ran = run("accept", name, "-y", *SAYS)
-    assert (
-        ran.err == f"esx-drift: {world.watched.name} is the vCenter that it was: there is nothing to accept\n"
+    assert ran.err == (
+        f"esx-drift: {world.watched.name} is the vCenter that it was, and its log is sound:"
+        " there is nothing to accept\n"
     )
     _replaced(world)
     checking.before.append(lambda: _replaced(world))
@@ -215,6 +213,58 @@ def test_a_replaced_vcenter_is_accepted_as_it_was_shown(world: World, checking: 
     assert shown[1:3] == [f"before {before}", f"now {world.vcenter.instance_uuid}"]
     assert shown[3] == "Accepting it retires the 2 clusters known so far, with what is open on them."
     assert shown[-1].endswith("The next run dispatches its clusters.")
+
+
+def _spoil_pointer(world: World, cluster: str) -> str:
+    """The key of what is no pointer any more."""
+    key = make_state_key(world.watched.name, cluster)
+    world.aws.s3.put_object(Bucket="state", Key=key, Body=b"{}")
+    return key
+
+
+@pytest.mark.usefixtures("checking")
+def test_damage_of_a_clusters_log_is_accepted_with_all_its_hosts(
+    world: World, hosts: list[str], run: Run
+) -> None:
+    """It is shown first; who accepts single hosts says nothing of the log."""
+    key = _spoil_pointer(world, PROD_A)
+    assert "trail-damaged" in open_kinds(world.check())
+    shown = _lines(run("accept", "prod-a", "--hosts", hosts[0], "-y", *SAYS).out)
+    assert f"the audit trail is damaged: {key} does not point into the log" in shown
+    assert "trail-damaged" in open_kinds(world.check())
+    assert run("accept", "prod-a", "-y", *SAYS).code == 0
+    assert "trail-damaged" not in open_kinds(world.check())
+
+
+@pytest.mark.usefixtures("hosts")
+def test_damage_of_a_vcenters_own_log_is_accepted(world: World, checking: Consumer, run: Run) -> None:
+    """Nothing else that is open there is."""
+    name, key = world.watched.name, _spoil_pointer(world, VCENTER_LOG)
+    world.vcenter.inventory.remove_cluster("prod-b")
+    world.dispatch()
+    (damage,) = [event for event in world.topic.published if event["subject"] == name]
+    assert f"esx-drift accept @{name} --reason WHY" in json.dumps(render_message(build_content(damage)))
+    ran = run("accept", f"@{name}", *SAYS, typed="y\n")
+    assert (ran.code, ran.err) == (0, "")
+    assert _lines(ran.out)[:2] == [
+        f"The log of {name} as a whole",
+        f"the audit trail is damaged: {key} does not point into the log",
+    ]
+    assert len(checking.handled) == 1
+    assert open_kinds(world.records(VCENTER_LOG)[-1]) == {"cluster-missing"}
+
+
+@pytest.mark.usefixtures("checking", "hosts")
+def test_a_cluster_whose_last_snapshot_is_lost_cannot_be_accepted(world: World, run: Run) -> None:
+    """Nobody knows what would be accepted; it says what is to be restored."""
+    record = world.records()[-1]
+    for kept in (record["snapshot"], record["document"]):
+        assert kept is not None
+        world.spoilt.add(kept["key"])
+        world.aws.s3.delete_object(Bucket="audit", Key=kept["key"])
+    ran = run("accept", "prod-a", "-y", *SAYS)
+    assert ran.code == 2
+    assert "restore its former version in S3 first" in ran.err
 
 
 @pytest.mark.usefixtures("checking")

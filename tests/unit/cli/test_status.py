@@ -1,7 +1,7 @@
 import gzip
+import re
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 import boto3
 import pytest
@@ -19,12 +19,12 @@ from esx_drift.domain.stored.identifiers import (
     make_snapshot_key,
     make_state_key,
 )
-from esx_drift.domain.stored.records import build_empty_state, build_record
-from esx_drift.domain.stored.types import Family, Finding, FindingKind, LogState, Outcome, Severity, Snapshot
+from esx_drift.domain.stored.records import build_empty_state
+from esx_drift.domain.stored.types import Dispatch, Family, Finding, FindingKind, LogState, Severity, Snapshot
 
 from tests.unit.cli.conftest import Run
 from tests.unit.fleets import fleet
-from tests.unit.logs import heading_of
+from tests.unit.logs import leave_log
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 LOOKED = "2026-11-23T02:14:00.000Z"
@@ -87,32 +87,13 @@ def _store() -> S3Store:
     return S3Store(lambda: client, "audit", "state")
 
 
-def _dispatched(vcenter: str, standalone: int | None) -> int:
-    """The number of a dispatch record that counted so many hosts in no cluster; below 0: a decision's."""
-    heading = heading_of(1, str(UUID(int=1)), vcenter, VCENTER_LOG, None)
-    outcome: Outcome = "retired" if standalone == -1 else "dispatched"
-    dispatch = {**build_blank_dispatch(DispatchRun("run", "schedule")), "standalone_hosts": standalone}
-    record = {
-        **build_record(heading, outcome, NOW, build_empty_state()),
-        "before_sha256": "0" * 64,
-        "dispatch": dispatch if outcome == "dispatched" else None,
-    }
-    assert _store().put_record(record)  # type: ignore[arg-type] # its schema checks it
-    return 1
+def _keep(vcenter: str, cluster: str, after: LogState, dispatch: Dispatch | None = None) -> None:
+    leave_log(_store(), vcenter, cluster, after, dispatch)
 
 
-def _keep(vcenter: str, cluster: str, after: LogState, seq: int | None = None) -> None:
-    state = {
-        "schema_version": 1,
-        "vcenter": vcenter,
-        "cluster": cluster,
-        "head": {"seq": seq, "key": make_record_key(vcenter, cluster, seq), "sha256": "0" * 64}
-        if seq
-        else None,
-        "after": after,
-        "outbox": [],
-    }
-    assert _store().put_state(state, None)  # type: ignore[arg-type] # the schema checks it when it is read
+def _dispatched(standalone: int | None) -> Dispatch:
+    """A dispatch that counted so many hosts in no cluster."""
+    return {**build_blank_dispatch(DispatchRun("run", "schedule")), "standalone_hosts": standalone}
 
 
 def _listed(retired: str | None = None, **names: str) -> dict[str, dict[str, str | None]]:
@@ -249,9 +230,8 @@ def test_hosts_in_no_cluster_are_shown_as_not_covered(file: FleetFile, run: Run)
     file.write(
         encode_canonical_json(fleet(vcenters=[{"name": name} for name in ("vc01", "vc02", "vc03")])), None
     )
-    for vcenter, standalone in (("vc01", 3), ("vc02", None), ("vc03", -1)):
-        seq = _dispatched(vcenter, standalone)
-        _keep(vcenter, VCENTER_LOG, _after(clusters={}), seq)
+    for vcenter, dispatch in (("vc01", _dispatched(3)), ("vc02", _dispatched(None)), ("vc03", None)):
+        _keep(vcenter, VCENTER_LOG, _after(clusters={}), dispatch)
     assert _rows(run) == [
         "vc01 (the vCenter) - - - never -",
         "vc01 (hosts in no cluster) - - 0 of 3 - -",
@@ -266,25 +246,36 @@ def test_hosts_in_no_cluster_are_shown_as_not_covered(file: FleetFile, run: Run)
 
 
 @pytest.mark.usefixtures("stack")
-def test_a_dispatch_record_that_is_gone_hides_no_cluster(file: FleetFile, run: Run) -> None:
-    """It is warned of, and the table is there."""
+def test_what_is_damaged_is_warned_of_and_hides_nothing_else(file: FleetFile, run: Run) -> None:
+    """The table doesn't repeat what a forged pointer, record or snapshot says."""
     file.write(encode_canonical_json(fleet()), None)
-    _keep("vc01", VCENTER_LOG, _after(clusters=_listed(domain_c1="prod-a")), 7)
-    ran = run("status")
-    assert ran.code == 0
-    assert "standalone hosts are not known" in ran.err
-    assert "prod-a" in ran.out
-
-
-@pytest.mark.usefixtures("stack")
-def test_a_state_that_cannot_be_trusted_is_warned_of(file: FleetFile, run: Run) -> None:
-    """The table doesn't repeat what a forged or damaged state says."""
-    file.write(encode_canonical_json(fleet()), None)
+    s3 = boto3.client("s3")
+    clusters = {f"domain_c{at}": f"prod-{at}" for at in range(1, 6)}
+    _keep("vc01", VCENTER_LOG, _after(clusters=_listed(**clusters)))
+    for at in range(1, 6):
+        _keep(
+            "vc01", f"domain-c{at}", _seen(f"prod-{at}", 2, 2, _snapshot("U3e", "U3e" if at < 5 else "U3d"))
+        )
     for cluster, body in (("domain-c1", b"{"), ("domain-c2", b"{}")):
-        boto3.client("s3").put_object(Bucket="state", Key=make_state_key("vc01", cluster), Body=body)
+        s3.put_object(Bucket="state", Key=make_state_key("vc01", cluster), Body=body)
+    s3.put_object(Bucket="audit", Key=make_record_key("vc01", "domain-c3", 1), Body=b"{}")
+    s3.delete_object(Bucket="audit", Key=_newest_snapshot_key("domain-c4"))
     ran = run("status")
     assert ran.code == 0
-    assert ran.err.count("is no valid state") == 2
+    assert ran.err.count("does not lead to the newest record") == 3
+    assert ran.err.count("the audit trail is damaged: snapshots/") == 1
+    assert "prod-4 - " in _plain(ran.out)
+    assert "prod-5 ESXi" in _plain(ran.out)
+
+
+def _newest_snapshot_key(cluster: str) -> str:
+    record, _ = _store().record("vc01", cluster, 1)
+    assert record["after"]["snapshot"]
+    return record["after"]["snapshot"]["key"]
+
+
+def _plain(text: str) -> str:
+    return re.sub(" +", " ", text)
 
 
 @pytest.mark.usefixtures("stack")

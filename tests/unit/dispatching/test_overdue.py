@@ -1,18 +1,13 @@
 """A cluster that nobody looks at, though it is asked for: the product itself is amiss."""
 
-from typing import TYPE_CHECKING
-
 import pytest
-from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.records import build_empty_state
 from esx_drift.domain.stored.types import Finding, FindingKind, LogState
 from esx_drift.domain.text.times import format_time
 
 from tests.unit.checking.reading import moved, open_kinds
 from tests.unit.dispatching.world import World
-
-if TYPE_CHECKING:
-    from esx_drift.domain.stored.types import StateFile
+from tests.unit.logs import leave_log
 
 CLUSTER = "domain-c9"
 
@@ -34,16 +29,7 @@ def _passed(world: World, hours: int) -> None:
 def _looked(world: World, name: str, **changes: object) -> None:
     """The cluster's log says that it was looked at just now."""
     after: LogState = {**build_empty_state(), "last_look_at": format_time(world.now), **changes}  # type: ignore[typeddict-item]  # the tests name real fields
-    state: StateFile = {
-        "schema_version": 1,
-        "vcenter": name,
-        "cluster": CLUSTER,
-        "head": {"seq": 1, "key": "records/x", "sha256": compute_digest(after)},
-        "after": after,
-        "outbox": [],
-    }
-    known = world.aws.store.state(name, CLUSTER)
-    assert world.aws.store.put_state(state, known.etag if known else None) is not None
+    leave_log(world.aws.store, name, CLUSTER, after)
 
 
 LATER = "2026-11-24T02:14:00.000Z"

@@ -29,7 +29,7 @@ from tests.simulator import Tls, VCenter, VCenterServer
 from tests.simulator.certificates import Authority
 from tests.simulator.sessions import PASSWORD, USER
 from tests.unit.checking.cloud import Aws, Sent
-from tests.unit.logs import Subscribers
+from tests.unit.logs import Subscribers, read_log
 
 if TYPE_CHECKING:
     from esx_drift.domain.stored.types import RetryRequest
@@ -170,9 +170,7 @@ class World:
 
     def records(self, name: str) -> list[Record]:
         """A vCenter's own log."""
-        store = self.aws.store
-        last = store.last_record(name, VCENTER_LOG, 0) or 0
-        return [store.record(name, VCENTER_LOG, seq)[0] for seq in range(1, last + 1)]
+        return read_log(self.aws.store, name, VCENTER_LOG)
 
     def last(self, name: str) -> Record:
         """The newest record of a vCenter's log."""

@@ -3,9 +3,10 @@
 import json
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
+from esx_drift.checking.checker import Checker
+from esx_drift.domain.stored.types import CheckRequest
 
 from functions.checker import app as checker
 from functions.dispatcher import app as dispatcher
@@ -193,15 +194,20 @@ def test_a_failed_check_says_why_in_the_log(deployed: Deployed, function_log: Fu
     assert "domain-c404" in line["failure"]
 
 
-def test_a_bug_shows_where_it_is(deployed: Deployed, function_log: FunctionLog) -> None:
+def test_a_bug_shows_where_it_is(
+    deployed: Deployed, function_log: FunctionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What nobody foresaw is logged with its trace, and the message is kept."""
-    key = "records/vcenter=vc01/cluster=domain-c9/0000000001.json"
-    boto3.client("s3").put_object(Bucket="audit", Key=key, Body=b"no record")
+
+    def stumble(_: Checker, request: CheckRequest) -> None:
+        raise KeyError(request["cluster"])
+
+    monkeypatch.setattr(Checker, "handle", stumble)
     reply = deployed.invoke("checker", json.loads((EVENTS / "checker-collect.json").read_text()))
     assert len(reply["batchItemFailures"]) == 1
     (line,) = function_log.lines("message not handled")
     assert line["reason"] == "bug"
-    assert "json.loads" in line["exception"]
+    assert "in stumble" in line["exception"]
 
 
 @pytest.mark.parametrize("function", FEEDS)

@@ -3,15 +3,16 @@
 import gzip
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 from esx_drift.adapters.s3_objects import S3Objects
-from esx_drift.contracts import list_violations, require_valid
+from esx_drift.contracts import list_violations, parse_json, require_valid
 from esx_drift.domain.stored.identifiers import (
+    STATE_PREFIX,
     compute_sha256,
     encode_canonical_json,
     make_delivery_key,
@@ -19,10 +20,10 @@ from esx_drift.domain.stored.identifiers import (
     make_record_prefix,
     make_state_key,
 )
-from esx_drift.domain.stored.types import Record, Snapshot, StateFile
+from esx_drift.domain.stored.types import LogPointer, Record, Snapshot
 from esx_drift.domain.text.times import format_time
-from esx_drift.errors import StoreConflict, StoreUnavailable
-from esx_drift.ports import StoredState
+from esx_drift.errors import ContractViolation, StoreConflict, TrailDamaged
+from esx_drift.ports import StoredRecord, StoredState
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -30,12 +31,25 @@ if TYPE_CHECKING:
 RECORD_NAME = re.compile(r"([0-9]{10})\.json")
 
 
-def _parse_state(body: bytes) -> StateFile | None:
+MAX_PROBLEM_CHARACTERS = 200
+
+
+def _parse_pointer(body: bytes) -> LogPointer | None:
     try:
-        state = json.loads(body)
-    except ValueError:
+        pointer = parse_json(body)
+    except ContractViolation:
         return None
-    return None if list_violations("state", state) else cast("StateFile", state)
+    return None if list_violations("state", pointer) else cast("LogPointer", pointer)
+
+
+def _parse_record(body: bytes) -> StoredRecord:
+    sha256 = compute_sha256(body)
+    try:
+        record = json.loads(body)
+        require_valid("record", record)
+    except (ValueError, RecursionError, ContractViolation) as error:
+        return StoredRecord(sha256, None, str(error)[:MAX_PROBLEM_CHARACTERS])
+    return StoredRecord(sha256, cast("Record", record))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,36 +61,50 @@ class S3Store:
     state_bucket: str
 
     def state(self, vcenter: str, cluster: str) -> StoredState | None:
-        """The cached state of a log; one that its schema refuses is none, with an ETag to replace it by."""
+        """Read the pointer to a log's end; one that its schema refuses has an ETag to replace it by."""
         stored = self._state_objects.read(make_state_key(vcenter, cluster))
-        return None if stored is None else StoredState(_parse_state(stored.body), stored.etag)
+        return None if stored is None else StoredState(_parse_pointer(stored.body), stored.etag)
 
-    def put_state(self, state: StateFile, etag: str | None) -> str | None:
-        """Write the state if nobody else did since it was read. The new ETag; None if somebody did."""
-        key = make_state_key(state["vcenter"], state["cluster"])
-        return self._state_objects.replace(key, encode_canonical_json(state), etag)
+    def put_state(self, pointer: LogPointer, etag: str | None) -> str | None:
+        """Write the pointer if nobody else did since it was read. The new ETag; None if somebody did."""
+        key = make_state_key(pointer["vcenter"], pointer["cluster"])
+        return self._state_objects.replace(key, encode_canonical_json(pointer), etag)
 
-    def last_record(self, vcenter: str, cluster: str, after_seq: int) -> int | None:
-        """The highest number above ``after_seq``; keys sort like their numbers. Foreign keys don't count."""
+    def list_states(self) -> Iterator[str]:
+        """List the keys of all pointers."""
+        return self._state_objects.list_keys(STATE_PREFIX)
+
+    def read_newest_record(self, state_key: str) -> Record | None:
+        """Read the record that a pointer names; None if one of both is not what it should be."""
+        stored = self._state_objects.read(state_key)
+        pointer = _parse_pointer(stored.body) if stored else None
+        if pointer is None or pointer["head"] is None:
+            return None
+        head = pointer["head"]
+        found = self.read_record(pointer["vcenter"], pointer["cluster"], head["seq"])
+        return found.record if found and found.sha256 == head["sha256"] else None
+
+    def list_records(self, vcenter: str, cluster: str, after_seq: int) -> Iterator[int]:
+        """List the numbers above ``after_seq``; keys sort like their numbers. Foreign keys don't count."""
         prefix = make_record_prefix(vcenter, cluster)
         after = make_record_key(vcenter, cluster, after_seq) if after_seq else ""
-        last_seq = None
         for key in self._audit_objects.list_keys(prefix, after):
             name = RECORD_NAME.fullmatch(key.removeprefix(prefix))
-            last_seq = int(name[1]) if name else last_seq
-        return last_seq
+            if name:
+                yield int(name[1])
+
+    def read_record(self, vcenter: str, cluster: str, seq: int) -> StoredRecord | None:
+        """Read what lies under a record's key; None if nothing does."""
+        stored = self._audit_objects.read(make_record_key(vcenter, cluster, seq))
+        return None if stored is None else _parse_record(stored.body)
 
     def record(self, vcenter: str, cluster: str, seq: int) -> tuple[Record, str]:
-        """Read a record and compute the sha256 of its bytes.
-
-        Raises:
-            StoreUnavailable: The record is not there.
-            ContractViolation: What is there breaks the schema of records.
-        """
-        body = self._read_named_object(make_record_key(vcenter, cluster, seq))
-        record = json.loads(body)
-        require_valid("record", record)
-        return cast("Record", record), compute_sha256(body)
+        """Read a record and compute the sha256 of its bytes; raises ``TrailDamaged`` if it is none."""
+        key, found = make_record_key(vcenter, cluster, seq), self.read_record(vcenter, cluster, seq)
+        if found is None or found.record is None:
+            why = f"is no record: {found.problem}" if found else "is not there, though the log names it"
+            raise TrailDamaged(f"{key} {why}", key)
+        return found.record, found.sha256
 
     def put_record(self, record: Record) -> str | None:
         """Write the record if its number is free.
@@ -103,22 +131,18 @@ class S3Store:
         return cast("Snapshot", json.loads(self.document(key)))
 
     def document(self, key: str) -> bytes:
-        """Read an archived document back.
-
-        Raises:
-            StoreUnavailable: The document is not there any more.
-        """
-        return gzip.decompress(self._read_named_object(key))
+        """Read a gzipped object back, whose key is made of the sha256 of its bytes."""
+        stored = self._audit_objects.read(key)
+        if stored is None:
+            raise TrailDamaged(f"{key} is not there, though the log names it", key)
+        # Hashed before it is unpacked: what somebody else put there is not looked into.
+        if compute_sha256(stored.body) not in key:
+            raise TrailDamaged(f"{key} was changed: its bytes have another sha256 than its name", key)
+        return gzip.decompress(stored.body)
 
     def uri(self, vcenter: str, cluster: str, seq: int) -> str:
         """Where a record lies."""
         return f"s3://{self.audit_bucket}/{make_record_key(vcenter, cluster, seq)}"
-
-    def _read_named_object(self, key: str) -> bytes:
-        stored = self._audit_objects.read(key)
-        if stored is None:
-            raise StoreUnavailable(f"{key} is not in the AuditBucket, though the log names it")
-        return stored.body
 
     @property
     def _audit_objects(self) -> S3Objects:

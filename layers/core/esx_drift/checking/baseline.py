@@ -19,7 +19,7 @@ from esx_drift.domain.images.snapshot import (
 )
 from esx_drift.domain.stored.identifiers import compute_sha256, encode_canonical_json, make_snapshot_key
 from esx_drift.domain.stored.types import Change, Coverage, LogState, Snapshot, StoredObject, UncoveredHost
-from esx_drift.errors import ContractViolation, StoreUnavailable
+from esx_drift.errors import ContractViolation, StoreUnavailable, TrailDamaged
 from esx_drift.journal import Blob
 from esx_drift.ports import InventoryEntry, Store
 
@@ -45,20 +45,26 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class BaselineReader:
-    """Reads the baseline of one log."""
+    """Reads the baseline of one log; ``damages`` collects the snapshots that could not be read."""
 
     store: Store
     vcenter: str
     cluster: str
+    damages: list[TrailDamaged] = field(default_factory=list)
 
-    def read(self, state: LogState) -> Baseline:
+    def read(self, state: LogState) -> Baseline | None:
         """Read the last snapshot of a log that has one, converted to today's form if it is older.
+
+        Returns:
+            The baseline; None if the snapshot is damaged, and the archived document does not give it again.
 
         Raises:
             StoreUnavailable: The snapshot has a newer form, as after a rollback of this product; comparing
                 it would report drift everywhere.
         """
-        stored = self.store.snapshot(_get_key(state))
+        stored = self.find_snapshot(None, _get_key(state)) or self._restore(state)
+        if stored is None:
+            return None
         if is_of_newer_form(stored):
             raise StoreUnavailable(
                 f"{_get_key(state)} has the canonical form {stored['schema_version']}, which this version"
@@ -66,13 +72,24 @@ class BaselineReader:
             )
         return self._convert(state, stored) if is_of_older_form(stored) else Baseline(state, stored)
 
-    def read_snapshot(self, baseline: Baseline | None, key: str) -> Snapshot:
-        """Read another snapshot that the state refers to, by its ``key``.
+    def find_snapshot(self, baseline: Baseline | None, key: str) -> Snapshot | None:
+        """Read a snapshot that the state refers to by ``key``; what ``baseline`` has converted is at hand.
 
-        It comes from ``baseline`` if it was converted with that; None: nothing was converted.
+        Returns:
+            The snapshot; None if it is damaged.
         """
         converted = baseline.converted.get(key) if baseline else None
-        return converted or self.store.snapshot(key)
+        try:
+            return converted or self.store.snapshot(key)
+        except TrailDamaged as damage:
+            self.damages.append(damage)
+            return None
+
+    def _restore(self, state: LogState) -> Snapshot | None:
+        """Make the last snapshot again of its document; None where that does not give the same seal."""
+        report = self._find_report(state)
+        snapshot = build_snapshot(report, None) if report else None
+        return snapshot if snapshot and compute_seal(snapshot) == state["seal"] else None
 
     def _convert(self, state: LogState, stored: Snapshot) -> Baseline:
         blobs: list[Blob] = []
@@ -87,7 +104,8 @@ class BaselineReader:
 
         first, *others = list_snapshot_keys(state)
         upgrades = {first: upgrade_snapshot(stored, self._find_report(state))}
-        upgrades |= {key: upgrade_snapshot(self.store.snapshot(key)) for key in others}
+        kept = {key: self.find_snapshot(None, key) for key in others}
+        upgrades |= {key: upgrade_snapshot(snapshot) for key, snapshot in kept.items() if snapshot}
         after = upgrade_log_state(state, stored, upgrades, keep)
         return Baseline(after, upgrades[first].snapshot, converted, tuple(blobs))
 
@@ -101,7 +119,8 @@ class BaselineReader:
                 return None
             body = self.store.document(record["document"]["key"])
             return read_report(read_document(body)) if compute_sha256(body) == record["raw_sha256"] else None
-        except (StoreUnavailable, ContractViolation):
+        except (TrailDamaged, ContractViolation):
+            # Documents are kept for a time only: that one is gone is no damage.
             return None
 
 
@@ -132,7 +151,7 @@ class ComparedReport:
     """A fresh report against what was known.
 
     ``state`` is what the check began from, in today's canonical form; ``blobs``: what was converted for it.
-    ``baseline`` is none where nothing had to be compared.
+    ``baseline`` is none where nothing had to be compared, or it is damaged; ``damages``: what is.
     """
 
     snapshot: Snapshot
@@ -143,6 +162,7 @@ class ComparedReport:
     changes: list[Change]
     coverage: Coverage
     uncovered: list[UncoveredHost]
+    damages: tuple[TrailDamaged, ...]
 
     @property
     def is_blind(self) -> bool:
@@ -170,19 +190,21 @@ def compare_report(
     snapshot = build_snapshot(report, baseline.snapshot if baseline else None, names)
     seal = compute_seal(snapshot)
     sees = coverage["covered"] > 0 or coverage["hosts"] == 0
-    if has_baseline and sees and seal != context.after["seal"]:
-        baseline = baseline or reader.read(context.after)
+    if has_baseline and sees and not partial and seal != context.after["seal"]:
+        baseline = reader.read(context.after)
     state = baseline.state if baseline else context.after
     is_new = baseline is not None and sees and seal != state["seal"]
+    changes = _list_changes(reader, baseline, snapshot, report.runs.keys()) if baseline and is_new else []
     return ComparedReport(
         snapshot=snapshot,
         seal=seal,
         state=state,
         baseline=baseline.snapshot if baseline else None,
         blobs=baseline.blobs if baseline else (),
-        changes=_list_changes(reader, baseline, snapshot, report.runs.keys()) if baseline and is_new else [],
+        changes=changes,
         coverage=coverage,
         uncovered=list_uncovered_hosts(report, inventory),
+        damages=tuple(reader.damages),
     )
 
 
@@ -197,6 +219,7 @@ def _list_changes(
     departed: dict[str, DepartedHost] = {}
     for host, gone in baseline.state["departed"].items():
         if host in snapshot["hosts"] or gone["name"].casefold() in names:
-            images = reader.read_snapshot(baseline, gone["snapshot"])["images"]
-            departed[host] = DepartedHost(gone["name"], images[gone["image"]] if gone["image"] else None)
+            kept = reader.find_snapshot(baseline, gone["snapshot"])
+            images = kept["images"] if kept and gone["image"] else {}
+            departed[host] = DepartedHost(gone["name"], images.get(gone["image"] or ""))
     return compare_snapshots(baseline.snapshot, snapshot, departed, covered)

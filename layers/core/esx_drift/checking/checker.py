@@ -196,6 +196,7 @@ class Checker:
         journal = Journal(self.runtime.store, self.runtime.topic, vcenter.name, request["cluster"])
         answer = journal.append(
             request["request_id"],
+            parse_time(request["requested_at"]),
             check,
             lambda answer: self._reschedule_failed(vcenter, request, answer.record),
         )

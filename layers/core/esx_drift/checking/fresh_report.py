@@ -1,7 +1,7 @@
 """The draft of a check that took a fresh report: its outcome, findings, and what the log keeps."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from esx_drift.checking.baseline import ComparedReport, build_blob, compare_report, describe_blob
 from esx_drift.checking.context import CheckContext
@@ -66,9 +66,10 @@ class FreshReport:
             "same_as": None if archived else taken["seq"],
         }
         blobs = (document, *(() if comparison.is_blind else (snapshot,))) if document else ()
-        return self.context.build_draft(
+        draft = self.context.build_draft(
             record, self._collect_host_names(comparison), (*comparison.blobs, *blobs)
         )
+        return replace(draft, damages=comparison.damages)
 
     @property
     def _inventory(self) -> Mapping[str, InventoryEntry]:

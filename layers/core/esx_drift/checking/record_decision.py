@@ -11,6 +11,7 @@ from esx_drift.domain.decisions import (
     DecisionEffect,
     accept_hosts,
     accept_replaced_vcenter,
+    accept_trail_damage,
     close_retired_cluster,
     is_listed,
     refuse_to_retire,
@@ -20,7 +21,8 @@ from esx_drift.domain.dispatching.run import build_retire_requests
 from esx_drift.domain.fleet.fleet import VCenterSettings, find_excluding_pattern
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_next_request_id
 from esx_drift.domain.stored.records import build_record
-from esx_drift.domain.stored.types import CheckRequest, Decision, Record
+from esx_drift.domain.stored.types import CheckRequest, Decision, LogState, Record
+from esx_drift.domain.text.times import parse_time
 from esx_drift.errors import RequestRefused
 from esx_drift.journal import Draft, Journal, Position
 from esx_drift.ports import Runtime
@@ -60,13 +62,20 @@ class DecisionRecorder:
             raise RequestRefused(f"nobody has looked at {request['cluster']} of {request['vcenter']} yet")
         reader = BaselineReader(self.runtime.store, request["vcenter"], request["cluster"])
         baseline = reader.read(position.after)
+        if baseline is None:
+            raise RequestRefused(f"{reader.damages[0].message}: restore its former version in S3 first")
         for blob in baseline.blobs:
             self.runtime.store.put_blob(blob.key, blob.body)
         return accept_hosts(baseline.state, decision, baseline.snapshot, baseline.key)
 
     def _accept_vcenter(self, writing: "_Writing") -> Record:
+        decision = writing.decision
+        if decision["instance_uuid"] is None:
+            return writing.append(
+                "accepted", lambda position, _: accept_trail_damage(position.after, decision)
+            )
         record = writing.append(
-            "accepted", lambda position, now: accept_replaced_vcenter(position.after, writing.decision, now)
+            "accepted", lambda position, now: accept_replaced_vcenter(position.after, decision, now)
         )
         for request in build_retire_requests(record, self.runtime.clock()):
             self.runtime.queue.send_check(request, 0)
@@ -79,10 +88,9 @@ class DecisionRecorder:
         def apply(position: Position, _: datetime) -> DecisionEffect:
             if not is_struck_off:
                 return refuse_to_retire(position.after, cluster)
-            stored = position.after["snapshot"]
-            snapshot = (
-                self.runtime.store.snapshot(stored["key"]) if stored and position.after["findings"] else None
-            )
+            reader = BaselineReader(self.runtime.store, self.vcenter.name, cluster)
+            stored = position.after["snapshot"] if position.after["findings"] else None
+            snapshot = reader.find_snapshot(None, stored["key"]) if stored else None
             return close_retired_cluster(position.after, cluster, decision, snapshot)
 
         return writing.append("retired", apply)
@@ -90,11 +98,10 @@ class DecisionRecorder:
     def _strike_off(self, writing: "_Writing") -> bool:
         """Whether the vCenter's list no longer has the cluster among those to be watched."""
         cluster, striking = writing.request["cluster"], writing.for_vcenter()
-        journal = Journal(self.runtime.store, self.runtime.topic, self.vcenter.name)
-        clusters = journal.read_state()["clusters"] or {}
+        clusters = striking.read_state()["clusters"] or {}
         if cluster not in clusters:
             raise RequestRefused(f"{self.vcenter.name} never listed a cluster {cluster!r}")
-        if clusters[cluster]["retired_at"] and journal.find_answer(striking.request["request_id"]) is None:
+        if clusters[cluster]["retired_at"] and striking.find_answer() is None:
             return True
         left_out = find_excluding_pattern(self.vcenter, cluster, clusters[cluster]["name"]) is not None
 
@@ -125,6 +132,24 @@ class _Writing:
         }
         return _Writing(self.runtime, request, self.decision)
 
+    @property
+    def _journal(self) -> Journal:
+        return Journal(
+            self.runtime.store, self.runtime.topic, self.request["vcenter"], self.request["cluster"]
+        )
+
+    @property
+    def _requested_at(self) -> datetime:
+        return parse_time(self.request["requested_at"])
+
+    def read_state(self) -> LogState:
+        """Read the state of the log that it goes into."""
+        return self._journal.read_state()
+
+    def find_answer(self) -> Record | None:
+        """Find the record that it became; None if it was not written yet."""
+        return self._journal.find_answer(self.request["request_id"], self._requested_at)
+
     def append(self, outcome: Literal["accepted", "retired"], apply: ApplyDecision) -> Record:
         """Append the record; one that answered the request before is returned as it is."""
 
@@ -134,10 +159,7 @@ class _Writing:
             record = self._build_record(position, outcome, effect, now)
             return Draft(record, position.after["last_look_at"], effect.host_names)
 
-        journal = Journal(
-            self.runtime.store, self.runtime.topic, self.request["vcenter"], self.request["cluster"]
-        )
-        return journal.append(self.request["request_id"], observe).record
+        return self._journal.append(self.request["request_id"], self._requested_at, observe).record
 
     def _build_record(
         self,

@@ -5,7 +5,12 @@ from typing import Annotated
 import typer
 
 from esx_drift.checking.baseline import BaselineReader
-from esx_drift.cli.accept_preview import MAX_LISTED_HOSTS, AcceptPreview, build_preview
+from esx_drift.cli.accept_preview import (
+    MAX_LISTED_HOSTS,
+    AcceptPreview,
+    build_preview,
+    list_damage_lines,
+)
 from esx_drift.cli.decision_client import (
     ClusterRef,
     DecisionClient,
@@ -78,18 +83,20 @@ def _accept_cluster(
 
 
 def _read_preview(client: DecisionClient, cluster: ClusterRef, names: tuple[str, ...]) -> AcceptPreview:
-    state = client.read_state(cluster.vcenter, cluster.cluster)
-    if state is None or state["head"] is None or state["after"]["snapshot"] is None:
+    log = client.read_log(cluster.vcenter, cluster.cluster)
+    if log.head is None or log.after["snapshot"] is None:
         fail(f"{cluster.name} was not looked at yet: there is nothing to accept")
     reader = BaselineReader(client.store, cluster.vcenter, cluster.cluster)
-    baseline = reader.read(state["after"])
+    baseline = reader.read(log.after)
+    if baseline is None:
+        fail(f"{reader.damages[0].message}: restore its former version in S3 first")
     snapshot = baseline.snapshot
     return build_preview(
-        {**state, "after": baseline.state},
-        state["head"]["seq"],
+        baseline.state,
+        log.head["seq"],
         snapshot,
         frozenset(_find_host_ids(snapshot, names) if names else snapshot["hosts"]),
-        lambda key: reader.read_snapshot(baseline, key),
+        lambda key: reader.find_snapshot(baseline, key),
     )
 
 
@@ -115,32 +122,34 @@ def _print_answer(preview: AcceptPreview, seq: int, recorded: RecordedDecision) 
 
 
 def _accept_vcenter(client: DecisionClient, vcenter: str, options: DecisionOptions) -> None:
-    """Accept that another vCenter answers under this name."""
+    """Accept that another vCenter answers under this name; where none does, damage of its own log."""
     if client.fleet.vcenter(vcenter) is None:
         fail(f"the fleet file has no vCenter called {vcenter}")
-    state = client.read_state(vcenter)
-    finding = _require_replacement(vcenter, list(state["after"]["findings"].values()) if state else [])
-    _print_replacement(client, vcenter, finding)
+    log = client.read_log(vcenter)
+    findings = list(log.after["findings"].values())
+    replacement = next((finding for finding in findings if finding["kind"] == REPLACED), None)
+    damages = list_damage_lines(findings)
+    if replacement:
+        _print_replacement(client, vcenter, replacement)
+    elif damages:
+        print_line(f"The log of {vcenter} as a whole", "bold")
+        for line in damages:
+            print_line(f"  {line}")
+    else:
+        fail(f"{vcenter} is the vCenter that it was, and its log is sound: there is nothing to accept")
     person = client.identify_person()
     options.require_confirmation(f"Accept it, as {person}?")
-    head = state["head"] if state else None
     decision: Decision = {
-        **options.build_decision(person, head["seq"] if head else None, {}),
-        "instance_uuid": str(finding["detail"]["now"]),
+        **options.build_decision(person, log.head["seq"] if log.head else None, {}),
+        "instance_uuid": str(replacement["detail"]["now"]) if replacement else None,
     }
     whole = ClusterRef(vcenter, VCENTER_LOG, vcenter)
     seq, recorded = client.send_decision("accept", whole, decision, options.wait_seconds)
     if recorded["refused"]:
         again = "by now yet another vCenter answers. Run it again to see which."
         fail(f"refused (record {seq}): {again}", EXIT_DIFFERENCES)
-    print_line(f"Accepted (record {seq}). The next run dispatches its clusters.", "green")
-
-
-def _require_replacement(vcenter: str, findings: list[Finding]) -> Finding:
-    replacements = [finding for finding in findings if finding["kind"] == REPLACED]
-    if not replacements:
-        fail(f"{vcenter} is the vCenter that it was: there is nothing to accept")
-    return replacements[0]
+    then = " The next run dispatches its clusters." if replacement else ""
+    print_line(f"Accepted (record {seq}).{then}", "green")
 
 
 def _print_replacement(client: DecisionClient, vcenter: str, finding: Finding) -> None:

@@ -1,13 +1,22 @@
 """What a person is shown before he accepts: what runs, and what differs from what was last accepted."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from esx_drift.domain.changes.compare import compare_snapshots
 from esx_drift.domain.decisions import list_acceptable_hosts
+from esx_drift.domain.findings.kinds import PERSON_KINDS
 from esx_drift.domain.images.labels import name_esxi_release
-from esx_drift.domain.stored.types import Accepted, Change, KnownHost, ShownHost, Snapshot, StateFile
+from esx_drift.domain.stored.types import (
+    Accepted,
+    Change,
+    Finding,
+    KnownHost,
+    LogState,
+    ShownHost,
+    Snapshot,
+)
 from esx_drift.domain.text.versions import sort_naturally
 from esx_drift.domain.text.wording import (
     clean_text,
@@ -20,6 +29,7 @@ from esx_drift.domain.text.wording import (
 from esx_drift.messages.change_lines import render_change_lines
 
 MAX_LISTED_HOSTS = 20
+MAX_DAMAGE_CHARACTERS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +37,7 @@ class AcceptPreview:
     """What a person is shown of a cluster before he accepts it.
 
     ``hosts`` are those that can be accepted, ``unseen`` those that can't, because the last look did not show
-    them. ``names`` are those of all hosts of the cluster, by id.
+    them. ``names`` are those of all hosts of the cluster, by id. ``damages``: what is damaged of the trail.
     """
 
     seq: int
@@ -37,6 +47,7 @@ class AcceptPreview:
     changes: list[Change]
     unseen: tuple[str, ...]
     names: dict[str, str]
+    damages: list[str]
 
     def render(self) -> Iterator[str]:
         """What runs, what differs, which orphaned VIBs were there before, and who is left out."""
@@ -49,6 +60,7 @@ class AcceptPreview:
         yield from _render_block("Orphaned VIBs, there since before:", list(self._list_earlier_vibs()))
         unseen = join_names(list_host_names(self.unseen, self.names))
         yield from _render_block("Not seen, so not accepted:", [unseen])
+        yield from _render_block("Damaged, and accepted with all hosts:", self.damages)
 
     def render_names(self, hosts: list[str]) -> str:
         """How many hosts these are, and their names."""
@@ -79,22 +91,21 @@ def _render_block(title: str, lines: list[str]) -> Iterator[str]:
 
 
 def build_preview(
-    state: StateFile,
+    after: LogState,
     seq: int,
     snapshot: Snapshot,
     wanted: frozenset[str],
-    read_snapshot: Callable[[str], Snapshot],
+    find_snapshot: Callable[[str], Snapshot | None],
 ) -> AcceptPreview:
     """The preview of what can be accepted.
 
     Args:
-        state: What the cluster's log knows.
+        after: What the cluster's log knows.
         seq: The number of the last record, which the person was shown.
         snapshot: The last snapshot.
         wanted: The ids of the hosts to accept.
-        read_snapshot: Reads a snapshot by its key.
+        find_snapshot: Reads a snapshot by its key; None if it is damaged.
     """
-    after = state["after"]
     acceptable = list_acceptable_hosts(snapshot, after["uncovered_since"])
     hosts = {host: shown for host, shown in acceptable.items() if host in wanted}
     accepted = {host: entry for host, entry in after["accepted"].items() if host in hosts}
@@ -104,20 +115,31 @@ def build_preview(
         seen_at=str(after["last_look_at"]),
         snapshot=snapshot,
         hosts=hosts,
-        changes=compare_snapshots(_build_accepted_snapshot(snapshot, accepted, read_snapshot), now, {}),
+        changes=compare_snapshots(_build_accepted_snapshot(snapshot, accepted, find_snapshot), now, {}),
         unseen=tuple(sort_naturally(wanted - hosts.keys())),
         names={host: entry["name"] for host, entry in snapshot["hosts"].items()},
+        damages=list_damage_lines(after["findings"].values()),
     )
 
 
+def list_damage_lines(findings: Iterable[Finding]) -> list[str]:
+    """List what is damaged of the trail, a line each, for a person who is to accept it."""
+    damages = [finding for finding in findings if finding["kind"] in PERSON_KINDS]
+    return [clean_text(damage["summary"], MAX_DAMAGE_CHARACTERS) for damage in damages]
+
+
 def _build_accepted_snapshot(
-    snapshot: Snapshot, accepted: dict[str, Accepted], read_snapshot: Callable[[str], Snapshot]
+    snapshot: Snapshot, accepted: dict[str, Accepted], find_snapshot: Callable[[str], Snapshot | None]
 ) -> Snapshot:
-    """The hosts as they were last accepted, under the names that they have now."""
-    kept = [read_snapshot(key) for key in {entry["snapshot"] for entry in accepted.values()}]
+    """The hosts as they were last accepted, under the names that they have now; unknown where damaged."""
+    kept = [find_snapshot(key) for key in {entry["snapshot"] for entry in accepted.values()}]
+    images = {digest: image for each in kept if each for digest, image in each["images"].items()}
     hosts: dict[str, KnownHost] = {
-        host: {**snapshot["hosts"][host], "image": entry["image"], "orphaned_vibs": entry["orphaned_vibs"]}
+        host: {
+            **snapshot["hosts"][host],
+            "image": entry["image"] if entry["image"] in images else None,
+            "orphaned_vibs": entry["orphaned_vibs"],
+        }
         for host, entry in accepted.items()
     }
-    images = {digest: image for each in kept for digest, image in each["images"].items()}
     return {**snapshot, "images": images, "hosts": hosts}

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
         Record,
         RecordedDecision,
         ShownHost,
-        StateFile,
     )
+    from esx_drift.log_reader import LogEnd
 
 POLL_SECONDS = 0.5
 MAX_REASON_CHARACTERS = 1000
@@ -98,18 +98,15 @@ class DecisionClient:
     queue: "SqsQueue"
     identify_person: Callable[[], str]
 
-    def read_state(self, vcenter: str, cluster: str = VCENTER_LOG) -> "StateFile | None":
-        """Read what the log of ``cluster`` on ``vcenter`` knows; None if it has no valid state yet.
+    def read_log(self, vcenter: str, cluster: str = VCENTER_LOG) -> "LogEnd":
+        """Read where the log of ``cluster`` on ``vcenter`` ends; ``@vcenter`` is the vCenter's own."""
+        from esx_drift.log_reader import LogReader  # noqa: PLC0415 -- the help needs none of it
 
-        The cluster is given by its id; ``@vcenter`` is the vCenter's own log.
-        """
-        stored = self.store.state(vcenter, cluster)
-        return stored.state if stored else None
+        return LogReader(self.store, vcenter, cluster).read()
 
     def read_clusters(self, vcenter: str) -> "dict[str, KnownCluster]":
         """Every cluster that a vCenter ever listed, by id."""
-        state = self.read_state(vcenter)
-        return (state["after"]["clusters"] or {}) if state else {}
+        return self.read_log(vcenter).after["clusters"] or {}
 
     def find_cluster(self, cluster: str, vcenter: str | None) -> ClusterRef:
         """The one cluster of that name or id; ends the command if there is none, or more than one.
@@ -176,8 +173,7 @@ class DecisionClient:
     def _wait_for_record(self, request: "CheckRequest", wait_seconds: int) -> "Record | None":
         until, pause = monotonic() + wait_seconds, Event()
         while True:
-            state = self.read_state(request["vcenter"], request["cluster"])
-            for answer in state["after"]["answered"] if state else ():
+            for answer in self.read_log(request["vcenter"], request["cluster"]).after["answered"]:
                 if answer["request_id"] == request["request_id"]:
                     return self.store.record(request["vcenter"], request["cluster"], answer["seq"])[0]
             if monotonic() >= until:

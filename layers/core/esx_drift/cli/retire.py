@@ -58,13 +58,12 @@ def _retire_cluster(client: DecisionClient, cluster: ClusterRef, options: Decisi
             EXIT_DIFFERENCES,
         )
     print_line(f"{where} was last listed {listed_at} UTC", "bold")
-    state = client.read_state(cluster.vcenter, cluster.cluster)
-    findings = list(state["after"]["findings"].values()) if state else []
+    log = client.read_log(cluster.vcenter, cluster.cluster)
+    findings = list(log.after["findings"].values())
     _print_findings(findings)
     person = client.identify_person()
     options.require_confirmation(f"Check it no more, as {person}?")
-    head = state["head"] if state else None
-    decision = options.build_decision(person, head["seq"] if head else None, {})
+    decision = options.build_decision(person, log.head["seq"] if log.head else None, {})
     seq, recorded = client.send_decision("retire", cluster, decision, options.wait_seconds)
     if recorded["refused"]:
         fail(f"refused (record {seq}): {cluster.vcenter} lists it again", EXIT_DIFFERENCES)
@@ -79,7 +78,7 @@ def _print_findings(findings: Iterable[Finding]) -> None:
 
 
 def _is_watched(client: DecisionClient, cluster: ClusterRef) -> bool:
-    vcenter, state = client.fleet.vcenter(cluster.vcenter), client.read_state(cluster.vcenter)
-    if state is None or not is_listed(state["after"], cluster.cluster):
+    vcenter = client.fleet.vcenter(cluster.vcenter)
+    if not is_listed(client.read_log(cluster.vcenter).after, cluster.cluster):
         return False
     return vcenter is None or find_excluding_pattern(vcenter, cluster.cluster, cluster.name) is None

@@ -10,9 +10,8 @@ from esx_drift.cli.status_rows import (
     StatusRow,
     build_rows,
     count_standalone_hosts,
-    index_by_log,
+    read_newest_records,
     read_snapshots,
-    read_states,
 )
 from esx_drift.cli.terminal import StackOption, escape_unprintable, make_stdout, print_line
 from esx_drift.domain.text.times import parse_time
@@ -55,11 +54,10 @@ def _read_fleet_status(stack: str) -> FleetStatus:
     with explain_aws_errors("Reading the fleet's state"):
         state_bucket, audit_bucket = read_stack_outputs(stack, "StateBucketName", "AuditBucketName")
         fleet, _ = FleetFile(aws.s3, state_bucket).read()
-        stored = list(read_states(aws.s3(), state_bucket))
-        states, store = index_by_log(stored), S3Store(aws.s3, audit_bucket, state_bucket)
-        return FleetStatus(
-            fleet, states, read_snapshots(states, store), count_standalone_hosts(stored, store)
-        )
+        store = S3Store(aws.s3, audit_bucket, state_bucket)
+        records = list(read_newest_records(store))
+        states = {(record["vcenter"], record["cluster"]): record["after"] for record in records}
+        return FleetStatus(fleet, states, read_snapshots(states, store), count_standalone_hosts(records))
 
 
 def _render_cells(row: StatusRow) -> list[Text]:

@@ -1,4 +1,4 @@
-"""The fleet as rows, from the cached state of every log.
+"""The fleet as rows, from the newest record of every log.
 
 A row says what a cluster runs, when it was seen last, and what is open about it.
 """
@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from esx_drift.cli.terminal import print_warning
-from esx_drift.contracts import list_violations, parse_json
 from esx_drift.domain.dispatching.known_clusters import find_pattern_that_leaves_out
 from esx_drift.domain.findings.kinds import OUTAGE_KINDS
 from esx_drift.domain.fleet.fleet import Fleet
@@ -22,19 +21,16 @@ from esx_drift.domain.stored.types import (
     Finding,
     KnownCluster,
     LogState,
+    Record,
     Snapshot,
-    StateFile,
     rank_severity,
 )
-from esx_drift.errors import ContractViolation, StoreUnavailable
+from esx_drift.errors import TrailDamaged
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
     from esx_drift.adapters.audit_store import S3Store
 
 
-STATE_PREFIX = "state/"
 MAX_PARALLEL_READS = 8
 """Reads in flight: below the ten connections that a botocore client keeps."""
 
@@ -69,11 +65,6 @@ class FleetStatus:
     states: Mapping[tuple[str, str], LogState]
     snapshots: Mapping[tuple[str, str], Snapshot]
     standalone: Mapping[str, int]
-
-
-def index_by_log(states: Iterable[StateFile]) -> dict[tuple[str, str], LogState]:
-    """What each log knows, by vCenter and cluster."""
-    return {(state["vcenter"], state["cluster"]): state["after"] for state in states}
 
 
 def build_rows(fleet_status: FleetStatus) -> list[StatusRow]:
@@ -174,67 +165,44 @@ def _list_open_findings(after: LogState | None) -> tuple[Finding, ...]:
     return tuple(after["findings"].values()) if after else ()
 
 
-def read_states(s3: "S3Client", bucket: str) -> Iterator[StateFile]:
-    """Read each state in ``bucket`` by ``s3``; one that is not valid is warned of and left out."""
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=STATE_PREFIX)
-    keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
-
-    def read_body(key: str) -> bytes:
-        return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-
-    for key, body in zip(keys, _read_all(read_body, keys), strict=True):
-        state = _parse_state(body)
-        if state is None:
-            print_warning(f"s3://{bucket}/{key} is no valid state; the next check rebuilds it from the log")
+def read_newest_records(store: "S3Store") -> Iterator[Record]:
+    """Read the newest record of each log; one that its pointer does not lead to is warned of and left out."""
+    keys = list(store.list_states())
+    for key, record in zip(keys, _read_all(store.read_newest_record, keys), strict=True):
+        if record is None:
+            print_warning(f"{key} does not lead to the newest record of its log; the next check mends it")
         else:
-            yield state
+            yield record
 
 
 def read_snapshots(
     states: Mapping[tuple[str, str], LogState], store: "S3Store"
 ) -> dict[tuple[str, str], Snapshot]:
-    """Read from ``store`` the last snapshot of each log in ``states`` that has one, in today's form."""
-    taken = {log: after["snapshot"]["key"] for log, after in states.items() if after["snapshot"]}
-    stored = _read_all(store.snapshot, taken.values())
-    return {log: upgrade_snapshot(snapshot).snapshot for log, snapshot in zip(taken, stored, strict=True)}
+    """Read from ``store`` the last snapshot of each log in ``states``, in today's form.
 
-
-def count_standalone_hosts(states: Iterable[StateFile], store: "S3Store") -> dict[str, int]:
-    """Count the hosts in no cluster that each vCenter had at its last dispatch; without those that had none.
-
-    ``states`` name the last records, which are in ``store``. A record that can't be read is warned of: the
-    rest of the fleet is shown all the same.
+    One that is damaged is warned of and left out.
     """
-    heads = {
-        state["vcenter"]: state["head"]["seq"] for state in states if _is_vcenter_log(state) and state["head"]
+    taken = {log: after["snapshot"]["key"] for log, after in states.items() if after["snapshot"]}
+
+    def read(key: str) -> Snapshot | None:
+        try:
+            return store.snapshot(key)
+        except TrailDamaged as damage:
+            print_warning(f"the audit trail is damaged: {damage.message}")
+            return None
+
+    stored = zip(taken, _read_all(read, taken.values()), strict=True)
+    return {log: upgrade_snapshot(snapshot).snapshot for log, snapshot in stored if snapshot}
+
+
+def count_standalone_hosts(records: Iterable[Record]) -> dict[str, int]:
+    """Count the hosts in no cluster at the last dispatch of each vCenter; those without any are left out."""
+    counted = {
+        record["vcenter"]: record["dispatch"]["standalone_hosts"] for record in records if record["dispatch"]
     }
-    counted = {vcenter: _read_standalone_hosts(store, vcenter, seq) for vcenter, seq in heads.items()}
     return {vcenter: hosts for vcenter, hosts in counted.items() if hosts}
-
-
-def _is_vcenter_log(state: StateFile) -> bool:
-    return state["cluster"] == VCENTER_LOG
-
-
-def _read_standalone_hosts(store: "S3Store", vcenter: str, seq: int) -> int | None:
-    try:
-        record, _ = store.record(vcenter, VCENTER_LOG, seq)
-    except (StoreUnavailable, ContractViolation, ValueError) as error:
-        print_warning(
-            f"the last record of {vcenter} can't be read, so that its standalone hosts are not known: {error}"
-        )
-        return None
-    return record["dispatch"]["standalone_hosts"] if record["dispatch"] else None
 
 
 def _read_all[T](read: Callable[[str], T], keys: Iterable[str]) -> list[T]:
     with ThreadPoolExecutor(MAX_PARALLEL_READS) as pool:
         return list(pool.map(read, keys))
-
-
-def _parse_state(body: bytes) -> StateFile | None:
-    try:
-        state = parse_json(body)
-    except ContractViolation:
-        return None
-    return None if list_violations("state", state) else cast("StateFile", state)

@@ -99,7 +99,8 @@ class Dispatcher:
                 self._send(vcenter, run, answer.record, dispatch, reply)
 
         journal = Journal(self.runtime.store, self.runtime.topic, vcenter.name)
-        journal.append(dispatch_vcenter.request_id, dispatch_vcenter, send)
+        # A run that comes again does so within hours: no message keeps it for longer.
+        journal.append(dispatch_vcenter.request_id, self.runtime.clock(), dispatch_vcenter, send)
         return reply
 
     def _send(

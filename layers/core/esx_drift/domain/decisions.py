@@ -7,6 +7,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from esx_drift.domain.findings.kinds import PERSON_KINDS
 from esx_drift.domain.findings.look_conditions import find_unreviewed
 from esx_drift.domain.stored.types import (
     Accepted,
@@ -58,13 +59,13 @@ def list_acceptable_hosts(snapshot: Snapshot, unseen: Container[str]) -> dict[st
 def accept_hosts(
     after: LogState, decision: Decision, snapshot: Snapshot, snapshot_key: str
 ) -> DecisionEffect:
-    """Accept hosts of a cluster as they were shown.
+    """Accept hosts of a cluster as they were shown; accepting all of them accepts damage of the trail, too.
 
     Args:
-        after: The state that the newest record of the cluster's log left.
-        decision: Which hosts a person accepts, each with the image and orphaned VIBs that he was shown.
-        snapshot: The log's newest snapshot; hosts that are no longer there as they were shown are refused.
-        snapshot_key: Its key in the AuditBucket.
+        after: The log's newest state.
+        decision: What a person was shown, and why he accepts it.
+        snapshot: The log's newest snapshot.
+        snapshot_key: Where that lies.
     """
     acceptable = list_acceptable_hosts(snapshot, after["uncovered_since"])
     taken = {host: shown for host, shown in decision["hosts"].items() if acceptable.get(host) == shown}
@@ -80,8 +81,12 @@ def accept_hosts(
         for host, shown in taken.items()
     }
     accepted = {**after["accepted"], **accepted_now}
+    is_whole = decision["hosts"].keys() >= acceptable.keys()
     transitions = [
-        _review_finding(finding, snapshot, accepted, decision) for finding in after["findings"].values()
+        _close_finding(finding, "accepted", decision)
+        if is_whole and finding["kind"] in PERSON_KINDS
+        else _review_finding(finding, snapshot, accepted, decision)
+        for finding in after["findings"].values()
     ]
     return DecisionEffect(
         {**after, "accepted": accepted, "findings": _keep_open(transitions)},
@@ -115,6 +120,18 @@ def accept_replaced_vcenter(after: LogState, decision: Decision, now: datetime) 
         "findings": _keep_open(transitions),
     }
     return DecisionEffect(moved, transitions, [uuid])
+
+
+def accept_trail_damage(after: LogState, decision: Decision) -> DecisionEffect:
+    """Accept by ``decision`` what is damaged of a log; the objects' keys are taken, and ``after`` stays."""
+    damages = [finding for finding in after["findings"].values() if finding["kind"] in PERSON_KINDS]
+    others = [finding for finding in after["findings"].values() if finding["kind"] not in PERSON_KINDS]
+    transitions = [
+        *(_close_finding(finding, "accepted", decision) for finding in damages),
+        *(_hold_finding(finding) for finding in others),
+    ]
+    moved: LogState = {**after, "findings": _keep_open(transitions)}
+    return DecisionEffect(moved, transitions, [finding["subject"] for finding in damages])
 
 
 def close_retired_cluster(

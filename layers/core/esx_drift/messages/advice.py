@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from esx_drift.domain.findings.kinds import FINDING_KINDS, OUTAGE_KINDS, VCENTER_NOT_SEEN_NOTE, Advice
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import Finding, FindingKind
 from esx_drift.messages.vcenter_advice import VCENTER_CASES, AdviceCase, has_fact
 
@@ -24,6 +25,10 @@ def find_advice(finding: Finding, *, of_cluster: bool) -> Advice:
     fitting = (advice for fits, advice in ADVICE_CASES.get(kind, ()) if fits(finding))
     advice = next(fitting, FINDING_KINDS[kind].advice)
     return _word_for_cluster(kind, advice) if of_cluster else advice
+
+
+def _is_of_vcenter_log(finding: Finding) -> bool:
+    return f"/{VCENTER_LOG}" in finding["subject"]
 
 
 def _word_for_cluster(kind: FindingKind, advice: Advice) -> Advice:
@@ -83,6 +88,15 @@ ADVICE_CASES: Final[Mapping[FindingKind, tuple[AdviceCase, ...]]] = MappingProxy
                     FINDING_KINDS["eligibility-failed"].advice,
                     step="nothing, as long as baselines manage it. To have it watched, see in vCenter > "
                     "{cluster} > Updates > Image which hosts don't meet the requirements.",
+                ),
+            ),
+        ),
+        "trail-damaged": (
+            (
+                _is_of_vcenter_log,
+                replace(
+                    FINDING_KINDS["trail-damaged"].advice,
+                    command="esx-drift accept @{vcenter} --reason WHY",
                 ),
             ),
         ),

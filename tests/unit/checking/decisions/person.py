@@ -21,7 +21,7 @@ class Person:
 
     def shown(self, cluster: str = PROD_A) -> dict[str, ShownHost]:
         """The hosts that can be accepted, as they are now."""
-        unseen = self.world.state(cluster)["after"]["uncovered_since"]
+        unseen = self.world.after(cluster)["uncovered_since"]
         return list_acceptable_hosts(self.world.snapshot(cluster), unseen)
 
     def request(

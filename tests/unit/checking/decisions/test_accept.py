@@ -70,7 +70,7 @@ def test_what_moved_meanwhile_is_refused(world: World, person: Person) -> None:
     shown = person.shown()
     world.vcenter.hosts.set_component(second, I40EN, "2.9.9.9-1OEM.800.1.0.20613240")
     world.check()
-    before = world.state()["after"]["accepted"]
+    before = world.after()["accepted"]
     record = person.accept({host: shown[host] for host in _names(world, first, second)})
     assert (decided(record)["taken"], decided(record)["refused"]) == (
         _names(world, first),
@@ -84,7 +84,7 @@ def test_what_moved_meanwhile_is_refused(world: World, person: Person) -> None:
 def test_a_refusal_of_all_changes_nothing_but_the_log(world: World, person: Person) -> None:
     """An image that was never there, and a host that nobody knows."""
     _drifted(world)
-    before = world.state()["after"]
+    before = world.after()
     never: ShownHost = {"image": "0" * 64, "orphaned_vibs": []}
     record = person.accept(dict.fromkeys([*person.shown(), "host-999"], never))
     assert decided(record)["taken"] == []
@@ -188,10 +188,25 @@ def test_what_is_shown_in_a_newer_form_can_be_accepted_before_the_next_check(
     (host, other) = _names(world, first, second)
     LOWER_CASE.use(monkeypatch)
     log = world.watched.name, PROD_A
-    shown = BaselineReader(world.aws.store, *log).read(world.state()["after"]).snapshot["hosts"][host]
+    baseline = BaselineReader(world.aws.store, *log).read(world.after())
+    assert baseline is not None
+    shown = baseline.snapshot["hosts"][host]
     assert shown["image"] is not None
     record = person.accept({host: {"image": shown["image"], "orphaned_vibs": []}})
     assert decided(record)["taken"] == [host]
     after = world.check()
     assert (after["outcome"], after["changes"], moved(after)) == ("unchanged", [], set())
     assert one(after["after"]["findings"].values(), "drift-unreviewed")["hosts"] == [other]
+
+
+def test_without_the_snapshot_a_decision_is_refused(world: World, person: Person) -> None:
+    """What was shown can't be compared with how it is; the log stays as it is."""
+    record = world.check()
+    shown = person.shown()
+    for kept in (record["snapshot"], record["document"]):
+        assert kept is not None
+        world.spoilt.add(kept["key"])
+        world.aws.s3.delete_object(Bucket="audit", Key=kept["key"])
+    with pytest.raises(RequestRefused, match="restore its former version in S3 first"):
+        person.accept(shown)
+    assert len(world.records()) == 1

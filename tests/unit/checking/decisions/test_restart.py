@@ -56,7 +56,7 @@ def test_an_accepted_vcenter_begins_with_first_looks(world: World, person: Perso
     assert run["outcome"] == "dispatched"
     assert [notice for notice in run["notices"] if "is watched again" in notice]
     seq = len(world.records())
-    answered_before = world.state()["after"]["answered"]
+    answered_before = world.after()["answered"]
     record = world.check()
     assert (record["seq"], record["outcome"], record["changes"]) == (seq + 1, "baseline", [])
     assert moved(record) == {("orphaned-vib", "resolved")}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from esx_drift.ports import Store
 
 INTERVAL_SECONDS = 4 * 3600
-WRITES = (3, 4, 6, 9, 10, 12)
+WRITES = (5, 6, 8, 12, 13, 15)
 """Which calls of the store write: record and state of the vCenter's log, then of the cluster's."""
 
 
@@ -112,7 +112,7 @@ def test_a_process_that_ends_anywhere_loses_nothing(world: World, person: Person
         assert life[-1] in {"put_record", "put_state"}
         answered(world, request)
     assert (len(world.records(PROD_B)), len(world.records(VCENTER_LOG))) == (counts[0] + 1, counts[1] + 1)
-    assert world.state(PROD_B)["after"]["findings"] == {}
+    assert world.after(PROD_B)["findings"] == {}
 
 
 def test_a_retired_cluster_that_is_listed_again_is_watched_again(world: World, person: Person) -> None:

@@ -18,6 +18,7 @@ from esx_drift.domain.findings.kinds import (
     LOGIN_KINDS,
     LOOK_KINDS,
     OUTAGE_KINDS,
+    PERSON_KINDS,
     VCENTER_KINDS,
     Evidence,
     KindEntry,
@@ -39,8 +40,8 @@ def test_the_type_names_the_kinds_of_the_registry() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_is_ruled_out_by_something(kind: str) -> None:
-    """By a look at the cluster, a listing of the vCenter, or its clock: else it would never be resolved."""
-    assert kind in LOOK_KINDS | LISTING_KINDS | CLOCK_KINDS
+    """By a look at the cluster, a listing, the vCenter's clock, or a person: else it would never end."""
+    assert kind in LOOK_KINDS | LISTING_KINDS | CLOCK_KINDS | PERSON_KINDS
 
 
 def test_more_evidence_rules_out_more() -> None:

@@ -10,15 +10,16 @@ from typing import Final, Literal
 
 from esx_drift.domain.stored.types import Family, FindingKind, Severity
 
-type Evidence = Literal["login", "calls", "listing", "look", "clock"]
+type Evidence = Literal["login", "calls", "listing", "look", "clock", "person"]
 """What shows that a finding is over.
 
 ``login``: the vCenter let us in. ``calls``: it answered every call of a check. ``listing``: the dispatcher
 listed its clusters. ``look``: a new report of the cluster was taken. ``clock``: a reply said its time.
+``person``: nothing shows it, so that a person has to accept it.
 """
 
 
-type Scope = Literal["vcenter", "cluster", "host", "vib"]
+type Scope = Literal["vcenter", "cluster", "host", "vib", "object"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -439,6 +440,23 @@ _ENTRIES: Final = (
             command="esx-drift retire {cluster} --vcenter {vcenter} --reason WHY",
         ),
     ),
+    KindEntry(
+        name="trail-damaged",
+        family="failure",
+        severity="critical",
+        about="object",
+        ruled_out_by="person",
+        advice=Advice(
+            headline="the audit trail is damaged",
+            end_headline="the damage of the audit trail is accepted",
+            step=(
+                "who wrote or deleted that object? See its versions in S3, and CloudTrail. Restore the "
+                "former version; then, or if it can't be mended:"
+            ),
+            command="esx-drift accept {cluster} --vcenter {vcenter} --reason WHY",
+            note="Checks go on from the newest sound record; what the object alone knew is lost.",
+        ),
+    ),
 )
 
 
@@ -452,6 +470,7 @@ _INCLUDES: Final[Mapping[Evidence, tuple[Evidence, ...]]] = {
     "listing": ("login", "calls", "listing"),
     "look": ("login", "calls", "look"),
     "clock": ("clock",),
+    "person": ("person",),
 }
 
 
@@ -475,6 +494,10 @@ LOOK_KINDS: Final = list_kinds_ruled_out_by("look")
 
 
 CLOCK_KINDS: Final = list_kinds_ruled_out_by("clock")
+
+
+PERSON_KINDS: Final = list_kinds_ruled_out_by("person")
+"""What only a person's decision ends."""
 
 
 OUTAGE_KINDS: Final = frozenset(

@@ -8,17 +8,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from esx_drift.domain.findings.condition import Condition
+from esx_drift.domain.findings.condition import Condition, build_condition
 from esx_drift.domain.stored.types import (
     Family,
     Finding,
     FindingKind,
+    Record,
     ResolvedBecause,
     SuspectedFinding,
     Transition,
     rank_severity,
 )
 from esx_drift.domain.text.times import format_time, parse_time
+from esx_drift.errors import TrailDamaged
 
 _USUAL_REASONS: Mapping[Family, ResolvedBecause] = {
     "drift": "reverted",
@@ -106,7 +108,7 @@ def update_findings(
     unmet = [finding for fingerprint, finding in findings.items() if fingerprint not in met]
     updated += [_resolve_or_keep(finding, scope, because) for finding in unmet]
     return FindingsUpdate(
-        transitions=sorted(updated, key=lambda each: (each["family"], each["kind"], each["subject"])),
+        transitions=_sort_findings(updated),
         findings={each["fingerprint"]: each for each in updated if each["transition"] != "resolved"},
         suspects=suspected,
     )
@@ -168,3 +170,45 @@ def _resolve_or_keep(finding: Finding, scope: CheckScope, because: Mapping[str, 
         return {**finding, "transition": "still"}
     reason = because.get(finding["fingerprint"], _USUAL_REASONS[finding["family"]])
     return {**finding, "transition": "resolved", "resolved_because": reason}
+
+
+MAX_OPEN_DAMAGES = 20
+"""Findings of one log at a time: whoever may write many objects must not make a record of any size."""
+
+
+def add_trail_damages(record: Record, damages: Iterable[TrailDamaged]) -> Record:
+    """Add findings for damages to a record that is otherwise ready.
+
+    Args:
+        record: The record that reports them.
+        damages: What is damaged; an object whose finding is open already adds none.
+
+    Returns:
+        The record with a critical finding an object. Only a person ends it: nothing shows who was there.
+    """
+    known = record["after"]["findings"]
+    free = MAX_OPEN_DAMAGES - sum(finding["kind"] == "trail-damaged" for finding in known.values())
+    conditions = {condition.fingerprint: condition for condition in map(_build_damage_condition, damages)}
+    new = [condition for fingerprint, condition in conditions.items() if fingerprint not in known]
+    at = record["checked_at"]
+    opened = [build_finding(condition, at, at, "opened") for condition in new[: max(free, 0)]]
+    if not opened:
+        return record
+    still_open = known | {finding["fingerprint"]: finding for finding in opened}
+    return {
+        **record,
+        # A record that has news is no unchanged one.
+        "outcome": "changed" if record["outcome"] == "unchanged" else record["outcome"],
+        "findings": _sort_findings([*record["findings"], *opened]),
+        "after": {**record["after"], "findings": still_open},
+    }
+
+
+def _build_damage_condition(damage: TrailDamaged) -> Condition:
+    return build_condition(
+        "trail-damaged", f"the audit trail is damaged: {damage.message}", subject=damage.key
+    )
+
+
+def _sort_findings(findings: list[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda each: (each["family"], each["kind"], each["subject"]))

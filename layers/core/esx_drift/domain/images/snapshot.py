@@ -135,7 +135,7 @@ def upgrade_log_state(
     Args:
         state: The state, which has a snapshot.
         baseline: That snapshot, as it was read back.
-        upgrades: Each snapshot that the state refers to in today's form, by its key.
+        upgrades: The snapshots that the state refers to in today's form, by key; without damaged ones.
         keep: Keeps a converted snapshot, and gives its new place.
     """
     key = cast("StoredObject", state["snapshot"])["key"]
@@ -146,6 +146,8 @@ def upgrade_log_state(
         known = baseline["hosts"].get(host)
         if known is not None and known["image"] == image:
             return upgraded["hosts"][host]["image"], places[key]["key"]
+        if snapshot not in upgrades:
+            return image, snapshot  # What can't be read can't be converted: it equals nothing.
         return None if image is None else upgrades[snapshot].digests[image], places[snapshot]["key"]
 
     after: LogState = {**state, "seal": compute_seal(upgraded), "snapshot": places[key]}

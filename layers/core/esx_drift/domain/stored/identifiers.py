@@ -5,6 +5,7 @@ Everywhere ``vcenter`` is a vCenter's name in the fleet file, and ``cluster`` a 
 
 import json
 from hashlib import sha256
+from typing import Final
 from urllib.parse import quote
 from uuid import UUID, uuid5
 
@@ -90,9 +91,12 @@ def make_record_key(vcenter: str, cluster: str, seq: int) -> str:
     return f"{make_record_prefix(vcenter, cluster)}{seq:010d}.json"
 
 
+STATE_PREFIX: Final = "state/"
+
+
 def make_state_key(vcenter: str, cluster: str) -> str:
-    """Make the key in the StateBucket of the cached state of one log, that of ``cluster`` on ``vcenter``."""
-    return f"state/{encode_key_part(vcenter)}/{_encode_log_name(cluster)}.json"
+    """Make the key in the StateBucket of the pointer to the log of ``cluster`` on ``vcenter``."""
+    return f"{STATE_PREFIX}{encode_key_part(vcenter)}/{_encode_log_name(cluster)}.json"
 
 
 def make_breaker_key(vcenter: str) -> str:

@@ -60,6 +60,7 @@ type FindingKind = Literal[
     "check-overdue",
     "clock-skewed",
     "cluster-renamed",
+    "trail-damaged",
 ]
 """Each has an entry in ``domain.findings.kinds``."""
 
@@ -221,10 +222,11 @@ class LastTaken(TypedDict):
 
 
 class Answered(TypedDict):
-    """A request and the record that answers it."""
+    """A request and the record that answers it; ``at``: when it was written."""
 
     request_id: str
     seq: int
+    at: NotRequired[str]
 
 
 class KnownCluster(TypedDict):
@@ -270,14 +272,17 @@ class Head(TypedDict):
     sha256: str
 
 
-class StateFile(TypedDict):
-    """The cache of a log: its head, the head's ``after``, and records with events not yet published."""
+class LogPointer(TypedDict):
+    """The state of a log: its newest record, and the records with events not yet published.
+
+    ``after``: what versions before 0.2 kept there of the newest record; it is not read.
+    """
 
     schema_version: int
     vcenter: str
     cluster: str
     head: Head | None
-    after: LogState
+    after: NotRequired[dict[str, Json]]
     outbox: list[int]
 
 
