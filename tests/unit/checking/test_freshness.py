@@ -203,3 +203,54 @@ def test_an_extraction_that_never_ends_leaves_the_report_of_another(world: World
     world.wait(10)
     extract_by_hand(world)
     assert world.follow(world.comes_back())["outcome"] == "unchanged"
+
+
+@pytest.mark.parametrize("extract", [True, False])
+@pytest.mark.parametrize("back_hours", [5, 24, 24 * 365])
+def test_a_clock_that_was_set_back_keeps_nothing_from_being_seen(
+    world: World, back_hours: int, *, extract: bool
+) -> None:
+    """The vCenter's own Date shows it: its times of before say nothing of now. There is a notice, once."""
+    world.check()
+    world.set(extract=extract)
+    world.vcenter.skew_seconds -= back_hours * HOUR
+    world.vcenter.hosts.set_component("esx02", "Intel-i40en", "2.9.2.0-1OEM.800.1.0.20613240")
+    extract_by_hand(world)
+    record = world.check()
+    assert [change["key"] for change in record["changes"]] == ["Intel-i40en"]
+    assert [notice for notice in record["notices"] if "it was set back" in notice] != []
+    world.vcenter.hosts.set_component("esx03", "Intel-i40en", "2.9.2.0-1OEM.800.1.0.20613240")
+    extract_by_hand(world)
+    record = world.check()
+    assert [change["key"] for change in record["changes"]] == ["Intel-i40en"]
+    assert record["notices"] == []
+
+
+@pytest.mark.parametrize("ahead_days", [1, 365, 3650])
+def test_a_clock_that_was_ahead_for_one_check_keeps_nothing_from_being_seen(
+    world: World, ahead_days: int
+) -> None:
+    """The report taken then is dated in what is the future afterwards."""
+    world.check()
+    world.vcenter.skew_seconds = ahead_days * 24 * HOUR
+    assert world.check()["outcome"] == "unchanged"
+    world.vcenter.skew_seconds = 0
+    world.vcenter.hosts.add_orphaned_vib("esx02", "smntemp(910.1.0.0005-5vmw.803.0.0.24022510)")
+    assert ("orphaned-vib", "opened") in moved(world.check())
+    assert world.check()["outcome"] == "unchanged"
+
+
+def test_other_bytes_of_the_same_moment_decide(world: World) -> None:
+    """A report that shows other software is another one, whatever its time says; another order is none."""
+    world.set(extract=False)
+    extract_by_hand(world)
+    world.check()
+    reports = world.vcenter.extractions.reports
+    before = reports[PROD_A]["completion_time"]
+    reports[PROD_A] |= {"successful_hosts": list(reversed(reports[PROD_A]["successful_hosts"]))}
+    assert world.check()["outcome"] == "same-report"
+    world.vcenter.hosts.set_component("esx02", "Intel-i40en", "2.9.2.0-1OEM.800.1.0.20613240")
+    extract_by_hand(world)
+    reports[PROD_A] |= {"completion_time": before}
+    assert [change["key"] for change in world.check()["changes"]] == ["Intel-i40en"]
+    assert world.check()["outcome"] == "same-report"

@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from esx_drift.checking.baseline import compare_report
 from esx_drift.checking.collect import ClusterReader, Observations, find_extraction_start
-from esx_drift.checking.context import CheckContext
+from esx_drift.checking.context import CheckContext, close_former_findings, restart_position
 from esx_drift.checking.fresh_report import FreshReport
 from esx_drift.checking.no_observation import (
     draft_for_failure,
@@ -22,8 +23,7 @@ from esx_drift.domain.fleet.fleet import VCenterSettings
 from esx_drift.domain.images.consistency import list_document_inconsistencies
 from esx_drift.domain.images.document import Document
 from esx_drift.domain.images.report import Report, read_report
-from esx_drift.domain.stored.identifiers import make_next_request_id
-from esx_drift.domain.stored.records import build_empty_state
+from esx_drift.domain.stored.identifiers import compute_sha256, make_next_request_id
 from esx_drift.domain.stored.types import CheckRequest, Failure, Finding, Record
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.errors import (
@@ -88,20 +88,33 @@ class ClusterCheck:
             return draft_for_invalid_report(context, reply, error)
         report = read_report(document)
         freshness = self._judge_freshness(context, reply, report)
-        if freshness == "fresh":
+        if freshness == "fresh" or (freshness == "same" and self._shows_otherwise(context, reply, report)):
             later = reader.reschedule_first_look(context.after, report.completion_time)
             if later is not None:
                 return later
             reader.follow_up(report, context.observations)
+            notices = [*list_unknown_fields(document), *self._list_clock_notices(context, reply)]
             inconsistencies = list_document_inconsistencies(document)
             return FreshReport(
-                context, self.runtime.store, reply, report, list_unknown_fields(document), inconsistencies
+                context, self.runtime.store, reply, report, notices, inconsistencies
             ).build_draft()
         if freshness == "future":
             return draft_for_future_report(context, reply, report)
         return reader.reschedule_while_busy(context.after) or draft_for_old_report(
             context, reply, report, freshness
         )
+
+    def _shows_otherwise(self, context: CheckContext, reply: ReportReply, report: Report) -> bool:
+        """Whether a report of the same moment as the last one shows other software: the time may be forged.
+
+        The order in which a vCenter lists hosts and parts may differ, and says nothing.
+        """
+        taken, hosts = context.after["last_taken"], context.observations.hosts or ()
+        if taken is None or taken["raw_sha256"] == compute_sha256(reply.body):
+            return False
+        inventory = {host.id: host for host in hosts}
+        comparison = compare_report(context, self.runtime.store, report, inventory)
+        return not comparison.is_blind and comparison.seal != comparison.state["seal"]
 
     def _build_context(
         self, position: Position, observations: Observations, started_at: datetime
@@ -133,13 +146,25 @@ class ClusterCheck:
         return "vcenter" if is_reported else "cluster"
 
     def _judge_freshness(self, context: CheckContext, reply: ReportReply, report: Report) -> Freshness:
+        return judge_freshness(report.completion_time, reply.date, self._build_limits(context))
+
+    def _build_limits(self, context: CheckContext) -> FreshnessLimits:
         taken = context.after["last_taken"]
-        expected = FreshnessLimits(
+        return FreshnessLimits(
             asked_at=find_extraction_start(self.request, context.observations.task),
             taken_at=parse_time(taken["completion_time"]) if taken else None,
             max_age_seconds=self.vcenter.max_age_seconds,
         )
-        return judge_freshness(report.completion_time, reply.date, expected)
+
+    def _list_clock_notices(self, context: CheckContext, reply: ReportReply) -> list[str]:
+        """List the notice that the vCenter's clock was set back, where it was."""
+        taken = context.after["last_taken"]
+        if taken is None or not self._build_limits(context).is_set_back(reply.date):
+            return []
+        said = (
+            f"the vCenter's clock says {format_time(reply.date)}, and said {taken['completion_time']} before"
+        )
+        return [f"{said}, when a report was completed: it was set back, or was ahead then"]
 
 
 def _read_reply(reply: ReportReply) -> Document:
@@ -150,25 +175,6 @@ def _read_reply(reply: ReportReply) -> Document:
             (f": expected at most {most} bytes, got more",),
         )
     return read_document(reply.body)
-
-
-def restart_position(position: Position, instance_uuid: str) -> Position:
-    """Build the position of a first look in the same log, at the vCenter that was accepted.
-
-    Of ``position`` the number and the answered requests stay; ``instance_uuid`` is the accepted vCenter's.
-    """
-    answered = position.after["answered"]
-    return Position(
-        {**build_empty_state(), "answered": answered, "instance_uuid": instance_uuid}, position.seq
-    )
-
-
-def close_former_findings(position: Position) -> tuple[Finding, ...]:
-    """Close the findings of the former cluster, without their hosts: the ids now belong to other hosts."""
-    return tuple(
-        {**finding, "transition": "resolved", "resolved_because": "retired", "hosts": []}
-        for finding in position.after["findings"].values()
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,12 @@ from esx_drift.domain.findings.condition import Condition
 from esx_drift.domain.findings.update import CheckScope, FindingsUpdate, update_findings
 from esx_drift.domain.fleet.fleet import VCenterSettings
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
-from esx_drift.domain.stored.records import RecordHeading, build_clock_facts, build_record
+from esx_drift.domain.stored.records import (
+    RecordHeading,
+    build_clock_facts,
+    build_empty_state,
+    build_record,
+)
 from esx_drift.domain.stored.types import (
     CheckRequest,
     ClockFacts,
@@ -46,6 +51,25 @@ def build_heading(runtime: Runtime, request: CheckRequest, seq: int, started_at:
         "code_version": runtime.code_version,
         "fleet_sha256": runtime.fleet_sha256,
     }
+
+
+def restart_position(position: Position, instance_uuid: str) -> Position:
+    """Build the position of a first look in the same log, at the vCenter that was accepted.
+
+    Of ``position`` the number and the answered requests stay; ``instance_uuid`` is the accepted vCenter's.
+    """
+    answered = position.after["answered"]
+    return Position(
+        {**build_empty_state(), "answered": answered, "instance_uuid": instance_uuid}, position.seq
+    )
+
+
+def close_former_findings(position: Position) -> tuple[Finding, ...]:
+    """Close the findings of the former cluster, without their hosts: the ids now belong to other hosts."""
+    return tuple(
+        {**finding, "transition": "resolved", "resolved_because": "retired", "hosts": []}
+        for finding in position.after["findings"].values()
+    )
 
 
 @dataclass(frozen=True, slots=True)

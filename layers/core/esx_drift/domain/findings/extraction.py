@@ -105,6 +105,13 @@ class FreshnessLimits:
     taken_at: datetime | None
     max_age_seconds: int
 
+    def is_set_back(self, replied_at: datetime) -> bool:
+        """Tell whether the vCenter's clock says less now, ``replied_at``, than when a report was taken.
+
+        Then it was set back since, or was ahead before, and its times of before say nothing of now.
+        """
+        return self.taken_at is not None and replied_at < self.taken_at
+
 
 def judge_freshness(completed_at: datetime, replied_at: datetime, limits: FreshnessLimits) -> Freshness:
     """Judge how fresh a report is.
@@ -122,8 +129,10 @@ def judge_freshness(completed_at: datetime, replied_at: datetime, limits: Freshn
     completed = parse_time(format_time(completed_at))
     if completed - replied_at > MAX_AHEAD:
         return "future"
-    if limits.taken_at is not None and completed <= limits.taken_at:
-        return "same" if completed == limits.taken_at else "older"
+    if limits.taken_at == completed:
+        return "same"
+    if limits.taken_at is not None and completed < limits.taken_at and not limits.is_set_back(replied_at):
+        return "older"
     if limits.asked_at is not None:
         return "fresh" if completed >= limits.asked_at else "stale"
     if limits.taken_at is not None or replied_at - completed <= timedelta(seconds=limits.max_age_seconds):
