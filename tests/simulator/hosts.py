@@ -118,6 +118,12 @@ class HostChanges:
             for host in picked:
                 host.left_out = left_out
 
+    def hide(self, hosts: HostNames, *, hidden: bool = True) -> None:
+        """Take the account's permission on the hosts away: they vanish from lists, and not from reports."""
+        with self._picked(hosts) as picked:
+            for host in picked:
+                host.hidden = hidden
+
     def make_witness(self, hosts: HostNames) -> None:
         """Turn the hosts into vSAN witnesses."""
         with self._picked(hosts) as picked:

@@ -52,7 +52,7 @@ class Host:
     """A host and what really runs on it. `cluster` is None for a standalone host.
 
     `software` is never changed in place: reports already made share it. `error` is the text of an error
-    notification, `error_id` its message's id.
+    notification, `error_id` its message's id. `hidden` from the account: in reports, and in no list.
     """
 
     host: str
@@ -68,6 +68,7 @@ class Host:
     error: str | None = None
     error_id: str = ""
     left_out: bool = False
+    hidden: bool = False
 
 
 type Saved = tuple[dict[str, Cluster], dict[str, Host]]

@@ -70,6 +70,7 @@ def _is_asked(vcenter: VCenter, request: Request, host: Host) -> bool:
     standalone = "true" if home is None else "false"
     return (
         seen
+        and not host.hidden
         and _chosen(request, **where, **itself)
         and _chosen(request, standalone=standalone, connection_states=host.connection_state)
     )

@@ -129,6 +129,12 @@ EXTRACTION = (
         lambda vcenter: vcenter.hosts.leave_out("esx03"),
     ),
     _scenario(
+        "host-hidden",
+        "The account loses its permission on one host, which is in the report all the same.",
+        "host-hidden",
+        lambda vcenter: vcenter.hosts.hide("esx03"),
+    ),
+    _scenario(
         "host-unsupported",
         "One host runs an ESXi older than 7.0.2.",
         "host-unsupported",

@@ -5,7 +5,7 @@ Every call may raise a ``TransientError`` of its system. Times are aware datetim
 Longer than 250 lines, because whoever writes an adapter or a fake finds every port here.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -98,6 +98,10 @@ class VCenterSession(Protocol):
 
     def hosts(self, cluster: str) -> tuple[InventoryEntry, ...]:
         """List the hosts of one cluster."""
+        ...
+
+    def find_hosts(self, hosts: Collection[str]) -> tuple[InventoryEntry, ...]:
+        """Find those of the hosts with these ids that the account sees anywhere in the vCenter."""
         ...
 
     def standalone_hosts(self) -> int:

@@ -1,10 +1,12 @@
 """What a look really saw: per host, whatever the report's status says."""
 
+import json
+
 import pytest
 
 from tests.simulator.fault_kinds import document
 from tests.unit.checking.reading import answering, moved, one, open_kinds
-from tests.unit.checking.world import PROD_A, World
+from tests.unit.checking.world import PROD_A, PROD_B, World
 
 HOST_LIST = "GET /api/vcenter/host"
 I40EN = "2.9.2.0-1OEM.800.1.0.20613240"
@@ -228,3 +230,71 @@ def test_hosts_that_are_hidden_have_not_left(world: World) -> None:
         assert record["outcome"] == "not-looked"
         assert record["changes"] == []
         assert open_kinds(record) == {"vcenter-authorization"}
+
+
+@pytest.mark.parametrize("extract", [True, False])
+def test_a_host_that_only_the_report_has_is_hidden(world: World, *, extract: bool) -> None:
+    """The report is the better witness: the host is compared as always, and the lost sight is critical.
+
+    Of a report that we did not ask for it is certain with the second one: the first may be older than the
+    host's leaving.
+    """
+    world.check()
+    world.set(extract=extract)
+    world.vcenter.hosts.hide("esx03")
+    hidden = world.vcenter.inventory.host("esx03").host
+    if not extract:
+        world.vcenter.extract_all()
+        world.wait(3600)
+        record = world.follow(world.request())
+        assert [(change["kind"], change["key"]) for change in record["changes"]] == [("removed", hidden)]
+        world.wait(3600)
+        world.vcenter.extract_all()
+        record = world.follow(world.request())
+        assert moved(record) == {("host-hidden", "opened")}
+    else:
+        record = world.check()
+        assert (record["changes"], moved(record)) == ([], {("host-hidden", "opened")})
+    assert one(record["findings"], "host-hidden")["severity"] == "critical"
+    assert record["coverage"] == {"hosts": 4, "covered": 4, "failed": 0, "unsupported": 0}
+    world.vcenter.hosts.add_orphaned_vib("esx03", "smntemp(910.1.0.0005-5vmw.803.0.0.24022510)")
+    world.vcenter.extract_all()
+    record = world.check()
+    assert ("orphaned-vib", "opened") in moved(record)
+    assert [change["hosts"] for change in record["changes"]] == [[hidden]]
+    world.vcenter.hosts.hide("esx03", hidden=False)
+    world.vcenter.extract_all()
+    assert moved(world.check()) == {("host-hidden", "resolved")}
+
+
+def test_a_host_that_moved_while_its_cluster_was_extracted_is_not_hidden(world: World) -> None:
+    """The account sees it elsewhere: it has left."""
+    world.check()
+    world.asked()
+    world.vcenter.extractions.extract(PROD_A)
+    world.vcenter.hosts.move("esx03", "prod-b")
+    record = world.follow(world.comes_back())
+    assert "host-hidden" not in open_kinds(record)
+    left = world.vcenter.inventory.host("esx03").host
+    assert [(change["kind"], change["key"]) for change in record["changes"]] == [("removed", left)]
+
+
+@pytest.mark.parametrize("same_ids", [False, True])
+def test_a_report_of_another_cluster_is_not_used(world: World, *, same_ids: bool) -> None:
+    """None of the cluster's hosts is in it under its name; it is kept apart, and the next one is used."""
+    first = world.check()
+    reports = world.vcenter.extractions.reports
+    world.vcenter.extractions.extract(PROD_B)
+    other = json.dumps(reports[PROD_B])
+    if same_ids:
+        ours = [host.host for host in world.vcenter.inventory.hosts_of(PROD_A)]
+        for host, own in zip(world.vcenter.inventory.hosts_of(PROD_B), ours, strict=False):
+            other = other.replace(f'"{host.host}"', f'"{own}"')
+    world.vcenter.faults.inject("GET *domain-c9/installed-images", answering(json.loads(other)))
+    record = world.check()
+    assert (record["outcome"], record["changes"]) == ("not-looked", [])
+    assert "another cluster's" in one(record["findings"], "document-invalid")["summary"]
+    assert record["quarantine"] is not None
+    assert record["after"]["seal"] == first["after"]["seal"]
+    world.vcenter.faults.clear()
+    assert moved(world.check()) == {("document-invalid", "resolved")}

@@ -13,6 +13,7 @@ from esx_drift.checking.no_observation import (
     draft_for_future_report,
     draft_for_invalid_report,
     draft_for_old_report,
+    draft_for_other_report,
 )
 from esx_drift.checking.record_decision import DecisionRecorder
 from esx_drift.contracts import list_unknown_fields, read_document
@@ -22,7 +23,7 @@ from esx_drift.domain.findings.vcenter_failures import build_slow_vcenter_failur
 from esx_drift.domain.fleet.fleet import VCenterSettings
 from esx_drift.domain.images.consistency import list_document_inconsistencies
 from esx_drift.domain.images.document import Document
-from esx_drift.domain.images.report import Report, read_report
+from esx_drift.domain.images.report import Report, is_of_other_cluster, read_report
 from esx_drift.domain.stored.identifiers import compute_sha256, make_next_request_id
 from esx_drift.domain.stored.types import CheckRequest, Failure, Finding, Record
 from esx_drift.domain.text.times import format_time, parse_time
@@ -87,12 +88,14 @@ class ClusterCheck:
         except ContractViolation as error:
             return draft_for_invalid_report(context, reply, error)
         report = read_report(document)
+        if is_of_other_cluster(report, context.observations.inventory):
+            return draft_for_other_report(context, reply, report)
         freshness = self._judge_freshness(context, reply, report)
         if freshness == "fresh" or (freshness == "same" and self._shows_otherwise(context, reply, report)):
             later = reader.reschedule_first_look(context.after, report.completion_time)
             if later is not None:
                 return later
-            reader.follow_up(report, context.observations)
+            reader.follow_up(report, context.after, context.observations)
             notices = [*list_unknown_fields(document), *self._list_clock_notices(context, reply)]
             inconsistencies = list_document_inconsistencies(document)
             return FreshReport(
@@ -109,11 +112,10 @@ class ClusterCheck:
 
         The order in which a vCenter lists hosts and parts may differ, and says nothing.
         """
-        taken, hosts = context.after["last_taken"], context.observations.hosts or ()
+        taken = context.after["last_taken"]
         if taken is None or taken["raw_sha256"] == compute_sha256(reply.body):
             return False
-        inventory = {host.id: host for host in hosts}
-        comparison = compare_report(context, self.runtime.store, report, inventory)
+        comparison = compare_report(context, self.runtime.store, report, context.observations.inventory)
         return not comparison.is_blind and comparison.seal != comparison.state["seal"]
 
     def _build_context(

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from esx_drift.domain.findings.extraction import ELIGIBILITY_CHECK_FAILURE, UNFINISHED_TASK_STATUSES
 from esx_drift.domain.findings.vcenter_failures import require_same_vcenter
 from esx_drift.domain.fleet.fleet import VCenterSettings
+from esx_drift.domain.host_history import list_missing_hosts
 from esx_drift.domain.images.report import Report
 from esx_drift.domain.stored.types import (
     CallName,
@@ -33,14 +34,23 @@ MAX_POLL_DELAY_SECONDS = 300
 
 @dataclass(slots=True)
 class Observations:
-    """What was seen so far, none where it was not asked. ``at`` is the call that was made last."""
+    """What was seen so far, none where it was not asked. ``at`` is the call that was made last.
+
+    ``hidden_hosts``: in the report, and not in the inventory.
+    """
 
     at: CallName = "login"
     about: VCenterIdentity | None = None
     task: ExtractionTask | None = None
     hosts: tuple[InventoryEntry, ...] | None = None
+    hidden_hosts: tuple[InventoryEntry, ...] = ()
     reply: ReportReply | None = None
     managed_by_image: bool | None = None
+
+    @property
+    def inventory(self) -> dict[str, InventoryEntry]:
+        """Return the hosts of the cluster by id, those that only the report has among them."""
+        return {host.id: host for host in (*(self.hosts or ()), *self.hidden_hosts)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +98,13 @@ class ClusterReader:
         observations.reply = session.installed_images(cluster)
         return observations.reply
 
-    def follow_up(self, report: Report, observations: Observations) -> None:
-        """Ask the vCenter what the fresh ``report`` leaves open, and add that to ``observations``.
+    def follow_up(self, report: Report, after: LogState, observations: Observations) -> None:
+        """Ask the vCenter what a fresh report leaves open.
+
+        Args:
+            report: The report.
+            after: The log's state that the check began from.
+            observations: Takes what the vCenter answers.
 
         Raises:
             NotAuthorized: The inventory lacks over half of the hosts that the report names. They have not
@@ -106,8 +121,16 @@ class ClusterReader:
                 f" {len(hidden)} more: the account seems to have lost its permission on them",
                 {"hidden_hosts": str(len(hidden))},
             )
+        session = self.runtime.vcenters.session(self.vcenter.name)
+        asked_at = find_extraction_start(self.request, observations.task)
+        missing = list_missing_hosts(report, listed, after, asked=asked_at is not None)
+        if missing:
+            observations.at = "hosts"
+            moved = {host.id for host in session.find_hosts(missing)}
+            observations.hidden_hosts = tuple(
+                InventoryEntry(host, report.names[host], "", None) for host in missing if host not in moved
+            )
         if report.status == ELIGIBILITY_CHECK_FAILURE:
-            session = self.runtime.vcenters.session(self.vcenter.name)
             observations.managed_by_image = session.managed_by_image(cluster)
 
     def _extract(self, session: VCenterSession, observations: Observations) -> SubmittedExtraction:

@@ -73,7 +73,7 @@ class FreshReport:
 
     @property
     def _inventory(self) -> Mapping[str, InventoryEntry]:
-        return {host.id: host for host in self.context.observations.hosts or ()}
+        return self.context.observations.inventory
 
     def _update_findings(self, comparison: ComparedReport) -> FindingsUpdate:
         after = comparison.state
@@ -88,6 +88,7 @@ class FreshReport:
             blind_after_seconds=self.context.vcenter.blind_after_seconds,
             managed_by_image=self.context.observations.managed_by_image,
             document_inconsistencies=self.document_inconsistencies,
+            hidden=[host.id for host in self.context.observations.hidden_hosts],
         )
         return self.context.update_findings(conditions, LOOK_KINDS, self._find_reasons(comparison))
 

@@ -28,11 +28,14 @@ from esx_drift.domain.stored.types import (
     ReportFacts,
 )
 from esx_drift.domain.text.times import format_time, parse_time
+from esx_drift.domain.text.versions import sort_naturally
+from esx_drift.domain.text.wording import clean_text, join_names
 from esx_drift.errors import ContractViolation, EsxDriftError, NoReport, NotEligible, VCenterReplaced
 from esx_drift.journal import Draft
 from esx_drift.ports import ReportReply
 
 MAX_REPORTED_VIOLATIONS = 5
+MAX_OTHER_HOSTS = 3
 
 CUT_KEPT_BYTES = 1_000_000
 """Of a report that is too large: enough to see what it is, too little to fill a bucket that keeps it."""
@@ -83,6 +86,23 @@ def draft_for_invalid_report(context: CheckContext, reply: ReportReply, error: C
     failure = build_failure(error, "report", "cluster")
     draft = _draft_not_looked(context, failure, [condition], VCENTER_KINDS | {condition.kind})
     return _add_quarantine(context, reply, draft)
+
+
+def draft_for_other_report(context: CheckContext, reply: ReportReply, report: Report) -> Draft:
+    """Build the draft for a report that is another cluster's.
+
+    Args:
+        context: The check.
+        reply: The report as it came; its bytes go into quarantine.
+        report: What was read of it.
+    """
+    names = join_names([clean_text(name) for name in sort_naturally(report.names.values())], MAX_OTHER_HOSTS)
+    cluster = context.request["cluster"]
+    error = ContractViolation(
+        f"the report is another cluster's: it names {names}, and none of the hosts of {cluster}",
+        ("/host_info: expected a host of the cluster, got others",),
+    )
+    return draft_for_invalid_report(context, reply, error)
 
 
 def draft_for_future_report(context: CheckContext, reply: ReportReply, report: Report) -> Draft:

@@ -1,10 +1,15 @@
 """What a cluster's log keeps of single hosts beside the snapshot: accepted, departed, unseen since when."""
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from esx_drift.domain.stored.types import Accepted, Change, Departed, KnownHost
-from esx_drift.domain.text.times import format_time
+from esx_drift.domain.images.report import Report
+from esx_drift.domain.stored.types import Accepted, Change, Departed, KnownHost, LogState
+from esx_drift.domain.text.times import format_time, parse_time
+from esx_drift.domain.text.versions import sort_naturally
+
+MAX_SKEW = timedelta(minutes=5)
+"""A report is dated by the vCenter's clock, and what left by ours: so much may lie between them."""
 
 type Hosts = Mapping[str, KnownHost]
 
@@ -104,3 +109,29 @@ def update_uncovered_since(
         seen_last_at: When the cluster was last seen, as text: the time of a host that is not in ``since``.
     """
     return {host: since.get(host) or seen_last_at for host in uncovered}
+
+
+def list_missing_hosts(
+    report: Report, listed: Collection[str], before: LogState, *, asked: bool
+) -> list[str]:
+    """List the hosts that a report has and the inventory lacks, though they can't have left before it.
+
+    A report that we asked for is as new as the inventory. One that was there before says nothing of who has
+    left since; but a host that was missing already before it was completed is still there.
+
+    Args:
+        report: The report.
+        listed: The ids of the hosts of the inventory.
+        before: The log's state before, with the hosts that had left or were hidden by then.
+        asked: Whether the report is of our own extraction.
+    """
+    read = report.successful_hosts | report.failed_hosts | report.unsupported_hosts
+    hidden = {
+        finding["subject"] for finding in before["findings"].values() if finding["kind"] == "host-hidden"
+    }
+    gone = {
+        host
+        for host, entry in before["departed"].items()
+        if report.completion_time > parse_time(entry["left_at"]) + MAX_SKEW
+    }
+    return [host for host in sort_naturally(read - set(listed)) if asked or host in hidden | gone]

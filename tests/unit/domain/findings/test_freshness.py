@@ -37,6 +37,10 @@ def before(seconds: float) -> datetime:
         (before(-300), None, None, "fresh"),
         (before(-300.001), None, None, "future"),
         (before(-301), before(20), before(-301), "future"),
+        (before(10), None, before(-300), "older"),
+        (before(10), None, before(-301), "fresh"),
+        (before(10), before(20), before(-301), "fresh"),
+        (before(25), before(20), before(-301), "stale"),
     ],
 )
 def test_the_rule(

@@ -5,7 +5,7 @@ https://developer.broadcom.com/xapis/vsphere-automation-api/latest/ describes th
 
 import math
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from http import HTTPStatus
 
@@ -134,6 +134,10 @@ class RestSession:
     def hosts(self, cluster: str) -> tuple[InventoryEntry, ...]:
         """The hosts of one cluster; none also where there is no such cluster."""
         return self._list_hosts([("clusters", cluster)])
+
+    def find_hosts(self, hosts: Collection[str]) -> tuple[InventoryEntry, ...]:
+        """Find those of the hosts with these ids that the account sees, in whatever cluster."""
+        return self._list_hosts([("hosts", host) for host in sorted(hosts)])
 
     def standalone_hosts(self) -> int:
         """How many hosts are in no cluster."""

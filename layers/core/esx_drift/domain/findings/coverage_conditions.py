@@ -181,6 +181,15 @@ def _build_unsupported_condition(unseen: UncoveredHosts, host: str) -> Condition
     return _build_host_condition(unseen, "host-unsupported", host, summary)
 
 
+def build_hidden_host_condition(unseen: UncoveredHosts, host: str) -> Condition:
+    """Build what holds of a ``host`` that is in the report of ``unseen``, and in no list of the account's."""
+    name = unseen.format_name(host)
+    summary = f"{name} is in the cluster's report, and the account no longer sees it in the vCenter"
+    return build_condition(
+        "host-hidden", summary, subject=host, hosts=(host,), detail=unseen.build_detail(host)
+    )
+
+
 def _build_host_condition(unseen: UncoveredHosts, kind: FindingKind, host: str, summary: str) -> Condition:
     severity = unseen.rate([host], FINDING_KINDS[kind].severity)
     detail = unseen.build_detail(host)

@@ -108,9 +108,10 @@ class FreshnessLimits:
     def is_set_back(self, replied_at: datetime) -> bool:
         """Tell whether the vCenter's clock says less now, ``replied_at``, than when a report was taken.
 
-        Then it was set back since, or was ahead before, and its times of before say nothing of now.
+        Then it was set back since, or was ahead before, and its times of before say nothing of now. A report
+        may be dated ``MAX_AHEAD`` after the reply in any case.
         """
-        return self.taken_at is not None and replied_at < self.taken_at
+        return self.taken_at is not None and self.taken_at - replied_at > MAX_AHEAD
 
 
 def judge_freshness(completed_at: datetime, replied_at: datetime, limits: FreshnessLimits) -> Freshness:

@@ -402,6 +402,22 @@ _ENTRIES: Final = (
         ),
     ),
     KindEntry(
+        name="host-hidden",
+        family="failure",
+        severity="critical",
+        about="host",
+        ruled_out_by="look",
+        advice=Advice(
+            headline="{hosts} hidden from the account",
+            end_headline="{hosts} no longer hidden",
+            step=(
+                "who took the account's permission away? In vCenter > {scope} > Permissions, see that the "
+                "account's role reaches the host, and in Monitor > Events who changed it."
+            ),
+            note="Its software is compared all the same, as the report of the cluster has it.",
+        ),
+    ),
+    KindEntry(
         name="check-overdue",
         family="failure",
         severity="critical",

@@ -9,6 +9,7 @@ from typing import Final
 from esx_drift.domain.findings.condition import Condition, build_condition
 from esx_drift.domain.findings.coverage_conditions import (
     UncoveredHosts,
+    build_hidden_host_condition,
     list_cluster_conditions,
     list_host_conditions,
 )
@@ -36,6 +37,7 @@ def list_look_conditions(  # noqa: PLR0913 - each is a fact of its own, and all 
     blind_after_seconds: int,
     managed_by_image: bool | None = None,
     document_inconsistencies: Sequence[str] = (),
+    hidden: Sequence[str] = (),
 ) -> list[Condition]:
     """List every condition that a fresh report shows on the hosts of ``inventory``.
 
@@ -50,6 +52,7 @@ def list_look_conditions(  # noqa: PLR0913 - each is a fact of its own, and all 
         blind_after_seconds: How long a host may be unseen before that is critical.
         managed_by_image: Whether the cluster is managed by an image; None: not known.
         document_inconsistencies: What ``list_document_inconsistencies`` says of the document.
+        hidden: The ids of the hosts that only the report has, and the account does not see.
     """
     images = {host: image for host, image in report.runs.items() if host in inventory}
     unseen = UncoveredHosts(report, snapshot, inventory, now, uncovered_since, blind_after_seconds)
@@ -63,6 +66,7 @@ def list_look_conditions(  # noqa: PLR0913 - each is a fact of its own, and all 
         *of_cluster,
         *_list_inconsistencies([*document_inconsistencies, *list_report_inconsistencies(report)]),
         *(replace(condition, opens=opens) for condition in list_host_conditions(unseen)),
+        *(build_hidden_host_condition(unseen, host) for host in hidden),
     ]
 
 

@@ -57,6 +57,7 @@ type FindingKind = Literal[
     "host-not-covered",
     "host-unsupported",
     "host-error",
+    "host-hidden",
     "check-overdue",
     "clock-skewed",
     "cluster-renamed",
