@@ -104,7 +104,7 @@ class HostChanges:
     def report_error(
         self,
         hosts: HostNames,
-        error: str | None = "The host's image database is damaged.",
+        error: str | None = "Reading the installed software met an error.",
         error_id: str = "com.vmware.vcIntegrity.lifecycle.InstalledImages.HostError",
     ) -> None:
         """Report an error notification on hosts that are read all the same (None: no longer)."""
