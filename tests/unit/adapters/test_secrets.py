@@ -125,8 +125,8 @@ def test_a_secret_that_is_no_object_is_refused_without_being_told(text: str) -> 
 def test_certificates_are_taken_as_pem() -> None:
     """One or several, whatever stands around them."""
     now = datetime(2026, 11, 23, tzinfo=UTC)
-    pem = f"# ours\n{authority(now).pem}\n{authority(now, 'Other', strict=False).pem}"
-    assert _vcenter(ca_bundle=pem).ca_bundle == pem
+    pem = [authority(now).pem, authority(now, "Other", strict=False).pem]
+    assert _vcenter(ca_bundle="# ours\n" + "\n".join(pem)).ca_bundle == "\n".join(pem)
 
 
 def test_a_field_that_is_null_is_absent() -> None:

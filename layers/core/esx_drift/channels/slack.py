@@ -7,6 +7,9 @@ https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks#handli
 from functools import partial
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import unquote
+
+from urllib3.util import Url
 
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.channels.webhook import WebhookAnswer, WebhookChannel, WebhookService, read_webhook_secret
@@ -103,6 +106,17 @@ def _find_reason(answer: WebhookAnswer) -> str | None:
     return answer.body if answer.body.replace("_", "").isalpha() and answer.body.isascii() else None
 
 
+_WORKFLOWS: Final = {"triggers", "workflows"}
+"""What the path of a workflow's webhook begins with. It takes other payloads, and answers 200 to any."""
+
+
+def _find_url_fault(url: Url) -> str | None:
+    first = unquote(url.path or "").strip("/").partition("/")[0]
+    if first.casefold() not in _WORKFLOWS:
+        return None
+    return "that is a workflow's; use an incoming webhook (https://hooks.slack.com/services/…)"
+
+
 SLACK: Final = WebhookService(
     title="Slack",
     secret_prefix="esx-drift/slack/",  # noqa: S106 -- how the secrets are named
@@ -110,6 +124,7 @@ SLACK: Final = WebhookService(
     render_drill=render_drill,
     is_posted=_is_posted,
     find_reason=_find_reason,
+    find_url_fault=_find_url_fault,
 )
 
 

@@ -14,9 +14,9 @@ from typing import Final, NoReturn, Self
 
 import requests
 from urllib3 import Retry
-from urllib3.util import parse_url
+from urllib3.util import Url, parse_url
 
-from esx_drift.adapters.secrets import Secrets
+from esx_drift.adapters.secrets import Secrets, blame_secret
 from esx_drift.adapters.tls import TlsTransport, build_tls_context
 from esx_drift.domain.events import MessageContent
 from esx_drift.domain.stored.types import Json
@@ -84,6 +84,7 @@ class WebhookService:
         render_drill: Renders the payload of a drill of this route.
         is_posted: Whether this answer says that the message was posted.
         find_reason: Finds the answer's reason where it can be shown: never what may echo the message.
+        find_url_fault: Finds what is wrong with a webhook's URL that the service itself would not refuse.
     """
 
     title: str
@@ -92,6 +93,7 @@ class WebhookService:
     render_drill: Callable[[str], dict[str, Json]]
     is_posted: Callable[[WebhookAnswer], bool]
     find_reason: Callable[[WebhookAnswer], str | None]
+    find_url_fault: Callable[[Url], str | None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +110,14 @@ def read_webhook_secret(secrets: Secrets, service: WebhookService, name: str) ->
     Raises:
         SecretInvalid, SecretUnavailable: The secret can't be used, or can't be read now.
     """
-    fields, _ = secrets.read(service.secret_prefix + name)
-    secret = WebhookSecret(fields.https_url("url"), fields.ca_bundle("ca_bundle"))
-    fields.refuse_others()
+    with blame_secret(service.secret_prefix + name):
+        fields, _ = secrets.read(service.secret_prefix + name)
+        url = fields.https_url("url")
+        fault = service.find_url_fault(url)
+        if fault is not None:
+            fields.refuse("url", fault)
+        secret = WebhookSecret(url.url, fields.ca_bundle("ca_bundle"))
+        fields.refuse_others()
     return secret
 
 
@@ -191,7 +198,8 @@ class WebhookChannel:
             )
         session = self._stack.enter_context(requests.Session())
         session.trust_env = False
-        session.mount("https://", TlsTransport(build_tls_context(secret.ca_bundle, strict=True), RETRY))
+        with blame_secret(self._service.secret_prefix + name):
+            session.mount("https://", TlsTransport(build_tls_context(secret.ca_bundle, strict=True), RETRY))
         return secret.url, session
 
     def _refuse(self, secret: str, answer: WebhookAnswer) -> NoReturn:

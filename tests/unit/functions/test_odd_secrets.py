@@ -1,0 +1,85 @@
+"""One secret that nobody can use costs its own vCenter or route a turn, and no other's."""
+
+import json
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from esx_drift.adapters import aws_clients as clients
+
+from tests.paths import EVENTS
+from tests.simulator.sessions import PASSWORD, USER
+from tests.unit.fleets import fleet
+from tests.unit.functions.conftest import Deployed, FunctionLog
+
+ACCOUNT = {"host": "127.0.0.1", "username": USER, "password": PASSWORD}
+ODD: dict[str, dict[str, object]] = {
+    "ca_bundle": {**ACCOUNT, "ca_bundle": "# O = Bücher GmbH"},
+    "password": {**ACCOUNT, "password": "\ud800"},
+    "proxy": {**ACCOUNT, "proxy": "http://svc:%CE%A9@proxy:3128"},
+    "host": {**ACCOUNT, "host": "%vc02"},
+    "port": {**ACCOUNT, "port": 1e999},
+}
+
+
+def _put(name: str, values: object) -> None:
+    text = json.dumps(values)
+    client = clients.secrets_manager()
+    if name.startswith("vcenter/"):
+        client.put_secret_value(SecretId=f"esx-drift/{name}", SecretString=text)
+    else:
+        client.create_secret(Name=f"esx-drift/{name}", SecretString=text)
+
+
+@pytest.mark.parametrize("field", ODD)
+def test_a_vcenter_whose_secret_is_odd_is_told_and_the_other_is_dispatched(
+    deployed: Deployed, field: str
+) -> None:
+    """With a record of its own that names the field."""
+    _put("vcenter/vc02", ODD[field])
+    reply = deployed.invoke("dispatcher", {})
+    assert [one["name"] for one in reply["dispatched"]] == ["prod-a"]
+    (failed,) = reply["failed"]
+    assert (failed["vcenter"], failed["reason"]) == ("vc02", "vcenter-authentication")
+    assert f"esx-drift/vcenter/vc02, field {field}: expected" in failed["message"]
+
+
+def test_a_cluster_whose_vcenters_secret_is_odd_has_a_record_and_the_other_is_checked(
+    deployed: Deployed, function_log: FunctionLog
+) -> None:
+    """In one batch, the odd one first."""
+    _put("vcenter/vc02", ODD["ca_bundle"])
+    event: dict[str, Any] = json.loads((EVENTS / "checker-collect.json").read_text())
+    (good,) = event["Records"]
+    body = json.loads(good["body"])
+    odd_body = {**body, "vcenter": "vc02", "request_id": str(uuid4())}
+    odd = {**good, "messageId": "odd", "body": json.dumps(odd_body)}
+    event["Records"] = [odd, good]
+    assert deployed.invoke("checker", event)["batchItemFailures"] == []
+    outcomes = {line["vcenter"]: line["outcome"] for line in function_log.lines("cluster checked")}
+    assert outcomes == {"vc02": "not-looked", "vc01": "baseline"}
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        {"url": "https://%hooks.slack.com/services/x"},
+        {"url": "https://hooks.slack.com/triggers/x"},
+        {"url": "https://127.0.0.1/services/x", "ca_bundle": "# O = Bücher GmbH"},
+        {"url": "https://127.0.0.1/services/\ud800"},
+        {"url": ["https://127.0.0.1/services/x"]},
+    ],
+)
+def test_a_route_whose_secret_is_odd_keeps_no_other_from_hearing(
+    deployed: Deployed, secret: object, function_log: FunctionLog
+) -> None:
+    """The event stays in the queue for the odd one alone."""
+    deployed.put_fleet(fleet(routes=[{"name": "odd"}, {"name": "ops"}]))
+    _put("slack/odd", secret)
+    event = json.loads((EVENTS / "notifier-drift.json").read_text())
+    for _ in range(2):
+        assert len(deployed.invoke("notifier", event)["batchItemFailures"]) == 1
+    assert len(deployed.slack.accepted) == 1
+    (line, _) = function_log.lines("message not handled")
+    assert line["reason"] == "secret-invalid"
+    assert "esx-drift/slack/odd, field" in line["why"]
