@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from esx_drift.domain.images.document import Document
 
 VERSIONS = {
+    "": "8.0.0-1.0.20513097",
+    "U2": "8.0.2-0.0.22380479",
     "U3b": "8.0.3-0.35.24280767",
     "U3c": "8.0.3-0.55.24414501",
     "U3d": "8.0.3-0.60.24585383",
@@ -27,7 +29,7 @@ VIB = "smntemp(910.1.0.0005-5vmw.803.0.0.24022510)"
 
 
 def on(release: str, **versions: str) -> Wire:
-    """An image of this release of ESXi 8.0, and the versions of some components."""
+    """An image of this release of ESXi 8.0 ("": the first one), and the versions of some components."""
     image = software()
     display = f"8.0 {release} - {VERSIONS[release].rpartition('.')[2]}"
     image["base_image"]["version"] = VERSIONS[release]
@@ -72,6 +74,29 @@ CASES: dict[str, tuple[list[tuple[int, Wire]], list[tuple[int, Wire]], str]] = {
         (
             "2 of 12 hosts moved to ESXi 8.0 U3d: 1 from U3b, 1 from U3c;"
             " esx10 is now the only one on U3c, esx12 on U3b."
+        ),
+    ),
+    "the first release is named whole, though its display version has two blanks": (
+        [(11, on("")), (1, on("U2"))],
+        [(3, on("U3d")), (8, on("")), (1, on("U2"))],
+        "3 of 12 hosts moved from ESXi 8.0 to 8.0 U3d; esx12 is now the only one on 8.0 U2.",
+    ),
+    "another release beside the first one": (
+        [(2, on("")), (10, D)],
+        [(1, on("")), (1, on("U2")), (10, D)],
+        ("1 of 12 hosts moved from ESXi 8.0 to 8.0 U2; esx01 is now the only one on 8.0, esx02 on 8.0 U2."),
+    ),
+    "from the first release and a later one": (
+        [(10, on("")), (2, on("U2"))],
+        [TWELVE],
+        "12 of 12 hosts moved to ESXi 8.0 U3d: 10 from 8.0, 2 from 8.0 U2; all 12 now run the same software.",
+    ),
+    "some stay on a release beside the first one": (
+        [(3, on("")), (9, on("U2"))],
+        [(3, on("U2")), (4, D), (5, on("U2"))],
+        (
+            "4 of 12 hosts moved from ESXi 8.0 U2 to 8.0 U3d; 3 moved from ESXi 8.0 to 8.0 U2;"
+            " 5 hosts are still on 8.0 U2."
         ),
     ),
     "a rollout in part": (

@@ -98,8 +98,9 @@ def _render_critical(changes: Sequence[Change], compared: Comparison) -> Iterato
 def _render_moves(moves: Sequence[Move], compared: Comparison) -> Iterator[str]:
     if len(moves) > 1 and len({(move.new, move.back) for move in moves}) == 1:
         everyone = frozenset[str]().union(*(move.hosts for move in moves))
+        named = [name for move in moves for name in (move.new, move.old)]
         sources = [
-            f"{len(move.hosts)} from {shorten_release(move.old, move.new)}"
+            f"{len(move.hosts)} from {shorten_release(move.old, *named)}"
             for move in moves[:MAX_SENTENCE_NAMES]
         ]
         rest = sum(len(move.hosts) for move in moves[MAX_SENTENCE_NAMES:])
@@ -124,11 +125,16 @@ def _render_others(changes: Sequence[Change], compared: Comparison) -> Iterator[
         yield f"{share} changed: {_join_change_names(changes)} {how}".rstrip()
 
 
-def shorten_release(release: str, than: str) -> str:
-    """Shorten ``release`` by the words that ``than`` begins with, too: ``U3c`` beside ``ESXi 8.0 U3e``.
+def shorten_release(release: str, *named: str) -> str:
+    """Shorten ``release`` by the words that all ``named`` begin with, too: ``U3c`` beside ``ESXi 8.0 U3e``.
 
     Beside ``ESXi 8.0``, which it begins with whole, it is ``8.0 U3c``: ``U3c`` alone would say nothing.
     """
+    others = [other for other in named if other != release]
+    return max((_drop_common_words(release, other) for other in others), key=len, default=release)
+
+
+def _drop_common_words(release: str, than: str) -> str:
     words, others = release.split(), than.split()
     alike = 0
     while alike < min(len(words), len(others)) - 1 and words[alike] == others[alike]:

@@ -164,9 +164,8 @@ def _render_alone(groups: list[ImageGroup], moves: Sequence[Move], compared: Com
 
 
 def _shorten(release: str, moves: Sequence[Move]) -> str:
-    """The release, shortened where the sentence named another one before."""
-    named = [name for move in moves for name in (move.new, move.old) if name != release]
-    return shorten_release(release, named[0]) if named else release
+    """The release, shortened where the sentence named others before."""
+    return shorten_release(release, *(name for move in moves for name in (move.new, move.old)))
 
 
 def _render_different(
@@ -206,5 +205,5 @@ def _render_staying(moves: Sequence[Move], compared: Comparison) -> Iterator[str
         same = [group for group in after if _name_group_release(group, compared) == old]
         staying = len({host for group in same for host in group.hosts} - movers)
         if staying:
-            beside = shorten_release(old, next(move.new for move in moves if move.old == old))
-            yield f"{format_count(staying, 'host')} {'is' if staying == 1 else 'are'} still on {beside}"
+            who = f"{format_count(staying, 'host')} {'is' if staying == 1 else 'are'}"
+            yield f"{who} still on {_shorten(old, moves)}"

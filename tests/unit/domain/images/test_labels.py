@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from esx_drift.domain.changes.compare import compare_snapshots
 from esx_drift.domain.changes.returned_hosts import DepartedHost
+from esx_drift.domain.images.labels import name_esxi_release
 from esx_drift.domain.images.snapshot import build_snapshot, compute_seal
 from esx_drift.domain.stored.types import Change, Snapshot
 
@@ -20,6 +21,26 @@ from tests.unit.domain.changes.clusters import (
 from tests.unit.domain.changes.sample import alternative, software
 
 DRIVER = "Intel-i40en"
+
+
+@pytest.mark.parametrize(
+    ("display_version", "name"),
+    [
+        ("8.0 U3e - 24674464", "ESXi 8.0 U3e"),
+        ("8.0  - 20764643", "ESXi 8.0"),
+        ("8.0\u00a0U2  -  22380479 ", "ESXi 8.0 U2"),
+        ("9.0.2.0 - 25148076", "ESXi 9.0.2.0"),
+        ("8.0 U3", "ESXi 8.0 U3"),
+        ("8.0 U3-lab", "ESXi 8.0 U3-lab"),
+        (" - 20764643", "ESXi 8.0.0-1.0.1"),
+        ("", "ESXi 8.0.0-1.0.1"),
+    ],
+)
+def test_a_release_is_named_without_its_build(display_version: str, name: str) -> None:
+    """However the depot spells it; by its version where nothing else is left."""
+    label: dict[str, Any] = {"display_name": "ESXi", "display_version": display_version}
+    image: Any = {"main": {"base_image": "8.0.0-1.0.1"}, "alternatives": {}}
+    assert name_esxi_release(image, {"base_image": {"8.0.0-1.0.1": label}}) == name
 
 
 def by(vendor: str | None, version: str = "1.0") -> Wire:

@@ -6,6 +6,7 @@ part leaves the wording to the others. A part that only hosts without coverage h
 """
 
 import json
+import re
 from itertools import chain
 from typing import TYPE_CHECKING, cast
 
@@ -29,6 +30,9 @@ _TEXTS = {"display_name", "vendor", "display_version", "release_date"}
 """The details that are texts, in which nothing can be null."""
 
 _FIELDS = {"component": "components", "removed_component": "removed_components", "solution": "solutions"}
+
+_BUILD = re.compile(r"(^| )- ?\d+$")
+"""The end of a display version: a build behind its own dash. A dash inside of a word is the release's."""
 
 type _Listing = tuple[frozenset[str], SoftwareInfo]
 """An image as the report lists it, and the covered hosts that it lists with it."""
@@ -228,5 +232,5 @@ def name_esxi_release(image: Image, labels: Labels) -> str:
     if label is None:
         return f"ESXi {version}"
     # The display version ends in the build: "8.0 U3e - 24674464", "8.0  - 20764643".
-    release = str(label["display_version"]).rpartition(" - ")[0].strip()
+    release = _BUILD.sub("", " ".join(str(label["display_version"]).split()))
     return f"{label['display_name']} {release or version}"
