@@ -1,4 +1,5 @@
 import json
+from time import process_time
 
 import boto3
 import pytest
@@ -62,6 +63,24 @@ def test_what_is_no_plain_json_is_invalid(body: bytes) -> None:
     """Damage is told as such."""
     with pytest.raises(FleetInvalid, match=FLEET_KEY):
         parse_fleet(body)
+
+
+@pytest.mark.parametrize("item", [b"[]", b'{"name": 1}', b"1"])
+def test_a_file_that_is_far_too_large_is_not_even_read(item: bytes) -> None:
+    """Naming all that is wrong with 30 MB of lists would take minutes, in each run."""
+    lists = b'{"schema_version": 1, "vcenters": [' + b",".join([item] * (30_000_000 // len(item))) + b"]}"
+    began = process_time()
+    with pytest.raises(FleetInvalid, match=rf"too large.*\n.*at most 256000 bytes, got {len(lists)}"):
+        parse_fleet(lists)
+    assert process_time() - began < 1
+
+
+def test_the_largest_fleet_that_the_schema_allows_for_has_room() -> None:
+    """500 vCenters and 500 routes, with a pattern or two each."""
+    vcenters = [{"name": f"vc{at}", "clusters": {"exclude": ["lab-*", "*-test"]}} for at in range(500)]
+    routes = [{"name": f"route{at}", "vcenters": [f"vc{at}"], "families": ["drift"]} for at in range(500)]
+    document = fleet(vcenters=vcenters, routes=routes)
+    assert len(parse_fleet(json.dumps(document, indent=2, sort_keys=True).encode()).routes) == 500
 
 
 @given(st.binary())

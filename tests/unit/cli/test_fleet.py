@@ -6,6 +6,7 @@ import pty
 import subprocess
 import sys
 from pathlib import Path
+from time import process_time
 
 import boto3
 import pytest
@@ -63,6 +64,45 @@ def test_a_file_without_routes_is_warned_of(write: Write, run: Run) -> None:
     ran = run("fleet", "check", write(routes=[]))
     assert ran.code == 0
     assert ran.err.startswith("warning: there are no routes: nobody is told anything in Slack")
+
+
+def test_a_name_in_brackets_is_warned_of_with_its_line(tmp_path: Path, run: Run) -> None:
+    """It would leave out whatever begins with T, E or S."""
+    file = tmp_path / "fleet.yaml"
+    text = (
+        "schema_version: 1\nroutes: [{name: ops}]\nvcenters:\n  - name: vc01\n    clusters:\n      exclude:\n"
+    )
+    file.write_text(f'{text}        - lab-[0-9]\n        - "[TEST]*"\n')
+    ran = run("fleet", "check", file)
+    assert ran.code == 0
+    assert ran.err == (
+        f'warning: {file}:8: /vcenters/0/clusters/exclude/1: "[TEST]*" matches one character of TEST in place'
+        ' of [TEST]; for a name that has the brackets, write "[[]TEST]*"\n'
+    )
+
+
+@pytest.mark.parametrize("text", ["a: [" + "[1]," * 8_000_000 + "]", "[" + "[]," * 10_000_000 + "[]]"])
+def test_a_file_that_is_far_too_large_is_refused_in_a_moment(tmp_path: Path, run: Run, text: str) -> None:
+    """30 MB are no fleet file, whatever is in them."""
+    file = tmp_path / "fleet.yaml"
+    file.write_text(text)
+    began = process_time()
+    ran = run("fleet", "check", file)
+    assert process_time() - began < 2
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == f"esx-drift: {file} is too large: a fleet file has at most 256000 bytes\n"
+
+
+def test_a_file_that_would_be_stored_too_large_is_refused_before(tmp_path: Path, run: Run) -> None:
+    """By anchors, or since it is indented where it is stored: the functions would refuse it then."""
+    file = tmp_path / "fleet.yaml"
+    clusters = ", ".join(f"cluster-{at:04}" for at in range(500))
+    more = "".join(f"  - {{name: vc{at}, clusters: {{include: *all}}}}\n" for at in range(1, 40))
+    first = f"  - {{name: vc0, clusters: {{include: &all [{clusters}]}}}}\n"
+    file.write_text(f"schema_version: 1\nvcenters:\n{first}{more}")
+    ran = run("fleet", "check", file)
+    assert ran.code == 1
+    assert "is too large: a fleet file has at most 256000 bytes" in ran.err
 
 
 def test_a_text_that_is_neither_yaml_nor_json_is_an_error(tmp_path: Path, run: Run) -> None:

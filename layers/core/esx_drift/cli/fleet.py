@@ -10,8 +10,8 @@ import typer
 from esx_drift.cli.fleet_yaml import FleetText, NotReadable, parse_fleet_text
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, StackOption, YesOption, fail, print_line, print_warning
 from esx_drift.contracts import list_fleet_errors
-from esx_drift.domain.fleet.fleet import Fleet, FleetDocument, build_fleet
-from esx_drift.domain.fleet.review import list_fleet_differences
+from esx_drift.domain.fleet.fleet import MAX_FLEET_BYTES, Fleet, FleetDocument, build_fleet
+from esx_drift.domain.fleet.review import list_fleet_differences, list_fleet_warnings
 from esx_drift.domain.stored.identifiers import FLEET_KEY, compute_sha256
 from esx_drift.domain.text.wording import format_count
 from esx_drift.errors import FleetInvalid, SecretInvalid
@@ -79,13 +79,28 @@ def _require_fleet_document(file: Path) -> FleetDocument:
     if faults:
         _fail_with_errors(file, text, faults)
     document = cast("FleetDocument", text.document)
+    _refuse_oversize(file, len(_render_document(document)))
     _warn_of_unused_parts(document)
+    for warning in list_fleet_warnings(document):
+        print_warning(f"{_format_place(file, text.find_line(warning))}: {warning}")
     return document
+
+
+def _render_document(document: FleetDocument) -> bytes:
+    return json.dumps(document, indent=2, sort_keys=True).encode()
+
+
+def _refuse_oversize(file: Path, size: int) -> None:
+    if size > MAX_FLEET_BYTES:
+        fail(f"{file} is too large: a fleet file has at most {MAX_FLEET_BYTES} bytes", EXIT_DIFFERENCES)
 
 
 def _read_text(file: Path) -> str:
     try:
-        return file.read_text("utf-8-sig")
+        with file.open("rb") as stream:
+            body = stream.read(MAX_FLEET_BYTES + 1)
+        _refuse_oversize(file, len(body))
+        return body.decode("utf-8-sig")
     except OSError as error:
         fail(f"{file} can't be read: {error.strerror}")
     except UnicodeDecodeError as error:
@@ -135,7 +150,7 @@ def _upload_fleet(
     with explain_aws_errors("Uploading the fleet file"):
         file = FleetFile(aws.s3, target.find_bucket())
         stored = file.read_stored()
-        body = json.dumps(document, indent=2, sort_keys=True).encode()
+        body = _render_document(document)
         if stored is not None and stored.body == body:
             print_line(f"s3://{file.bucket}/{FLEET_KEY} says the same already.")
             return

@@ -84,11 +84,19 @@ def _parse_yaml(text: str) -> FleetText:
         return FleetText(_build_value(loader, node, "", lines), lines)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise NotReadable(f"{error.context or ''} {error.problem or ''}".strip(), line) from error
+        raise NotReadable(_explain_yaml_error(error), line) from error
     except yaml.YAMLError as error:
         raise NotReadable(str(error).splitlines()[0]) from error
     except RecursionError as error:
         raise NotReadable("it is nested too deeply") from error
+
+
+def _explain_yaml_error(error: yaml.MarkedYAMLError) -> str:
+    """What PyYAML says; but an alias that is none was meant as a pattern, which YAML takes for one."""
+    said = f"{error.context or ''} {error.problem or ''}".strip()
+    if error.context == "while scanning an alias" or said.startswith("found undefined alias"):
+        return f'put patterns that begin with * in quotes, as "*-lab" ({said})'
+    return said
 
 
 def _build_value(loader: PlainLoader, node: yaml.Node, pointer: str, lines: dict[str, int]) -> object:

@@ -2,7 +2,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from esx_drift.contracts import list_fleet_errors
-from esx_drift.domain.fleet.review import list_fleet_problems
+from esx_drift.domain.fleet.fleet import find_matching_pattern
+from esx_drift.domain.fleet.review import list_fleet_problems, list_fleet_warnings
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.unit.fleets import fleet
 
@@ -60,3 +63,46 @@ def test_what_the_schema_cannot_say_is_told_with_its_path(parts: dict[str, Any],
     """Each problem is one line that leads to the place."""
     assert list_fleet_problems(cast("FleetDocument", fleet(**parts))) == [problem]
     assert list_fleet_errors(fleet(**parts)) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("parts", "places"),
+    [
+        (
+            {"vcenters": [{"name": "vc01", "clusters": {"include": ["[A B]", "x"]}}]},
+            ["/vcenters/0/clusters/include/0"],
+        ),
+        ({"routes": [{"name": "ops", "clusters": ["a", "x[DEV]"]}]}, ["/routes/0/clusters/1"]),
+        (
+            {
+                "ignore": [
+                    {"name": "a", "reason": "b", "keys": ["c"], "clusters": ["[[]X]"], "hosts": ["[EU]*"]}
+                ]
+            },
+            ["/ignore/0/hosts/0"],
+        ),
+        ({"vcenters": [{"name": "vc01", "clusters": {"exclude": ["[0-9]*", "[!ab]*", "[x]", "[TEST"]}}]}, []),
+    ],
+)
+def test_a_set_of_characters_that_looks_like_a_name_is_warned_of(
+    parts: dict[str, Any], places: list[str]
+) -> None:
+    """A range, "none of these" and a single one are meant as they stand."""
+    warnings = list_fleet_warnings(cast("FleetDocument", fleet(**parts)))
+    assert [warning.partition(": ")[0] for warning in warnings] == places
+
+
+@given(st.text("ABTES xyz", min_size=2), st.text("ab*?"))
+def test_what_a_warning_says_to_write_matches_the_name_and_is_not_warned_of(inside: str, after: str) -> None:
+    """And what begins with one of the characters is no longer matched."""
+    (warning,) = _warn_of(f"[{inside}]{after}")
+    meant = warning.rpartition(' write "')[2].removesuffix('"')
+    name = after.replace("*", "").replace("?", "q")
+    assert find_matching_pattern([meant], f"[{inside}]{name}") == meant
+    assert find_matching_pattern([meant], f"{inside[0]}{name}") is None
+    assert _warn_of(meant) == []
+
+
+def _warn_of(pattern: str) -> list[str]:
+    vcenters = [{"name": "vc01", "clusters": {"exclude": [pattern]}}]
+    return list_fleet_warnings(cast("FleetDocument", fleet(vcenters=vcenters)))

@@ -1,5 +1,6 @@
 """What is wrong with a fleet file in ways that its schema can't say, and what another one changes."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from esx_drift.domain.fleet.fleet import (
@@ -76,6 +77,41 @@ def _list_window_problems(document: FleetDocument) -> Iterator[str]:
         end = parse_time(window["to"])
         if parse_time(window["from"]) >= end:
             yield f"/maintenance/{at}/to: expected a time after from, got {end.isoformat()}"
+
+
+_CHARACTER_SET = re.compile(r"\[(?!!)(?P<characters>[^\[\]-]{2,})\]")
+"""A set in a pattern that may be meant as a name in brackets: no range, no "none of", no bracket in it."""
+
+
+def list_fleet_warnings(document: FleetDocument) -> list[str]:
+    """List what is probably not meant as it stands: a line each, JSON Pointer first, of a valid document."""
+    return [
+        f'{pointer}: "{pattern}" matches one character of {found["characters"]} in place of {found[0]};'
+        f' for a name that has the brackets, write "{_CHARACTER_SET.sub(_quote_bracket, pattern)}"'
+        for pointer, pattern in _list_patterns(document)
+        if (found := _CHARACTER_SET.search(pattern))
+    ]
+
+
+def _quote_bracket(found: re.Match[str]) -> str:
+    return f"[[]{found['characters']}]"
+
+
+def _list_patterns(document: FleetDocument) -> Iterator[tuple[str, str]]:
+    """List the patterns that names of clusters and hosts are matched with, each with its JSON Pointer."""
+    for at, vcenter in enumerate(document["vcenters"]):
+        clusters = vcenter.get("clusters", {})
+        yield from _point_to(f"/vcenters/{at}/clusters/include", clusters.get("include", ()))
+        yield from _point_to(f"/vcenters/{at}/clusters/exclude", clusters.get("exclude", ()))
+    for part, entries in _list_scopes(document).items():
+        for at, entry in enumerate(entries):
+            yield from _point_to(f"/{part}/{at}/clusters", entry.get("clusters", ()))
+    for at, rule in enumerate(document.get("ignore", ())):
+        yield from _point_to(f"/ignore/{at}/hosts", rule.get("hosts", ()))
+
+
+def _point_to(pointer: str, patterns: Sequence[str]) -> Iterator[tuple[str, str]]:
+    return ((f"{pointer}/{index}", pattern) for index, pattern in enumerate(patterns))
 
 
 DEFAULT_STALL_AFTER_SECONDS = 21_600
