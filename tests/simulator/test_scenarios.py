@@ -10,6 +10,7 @@ from tests.simulator.scenarios import SCENARIOS
 WITHOUT_SCENARIO = {
     "cluster-renamed": "it takes a fleet file with patterns, and a scenario is a vCenter's part only",
     "trail-damaged": "it is about the buckets, and a scenario is a vCenter's part only",
+    "nothing-watched": "the same",
 }
 """Kinds of findings that no scenario opens, and why."""
 

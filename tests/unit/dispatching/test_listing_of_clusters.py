@@ -1,9 +1,12 @@
 """Which clusters a run asks to be checked."""
 
+from typing import Any
+
 import pytest
 from esx_drift.contracts import list_violations
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_request_id
 from esx_drift.errors import RequestRefused
+from esx_drift.messages.content import build_content
 
 from tests.simulator import fault_kinds
 from tests.simulator.faults import Fault
@@ -50,6 +53,62 @@ def test_only_what_is_included_is_asked_for(world: World) -> None:
     assert names_in(world.run()) == ["prod-a"]
     (excluded,) = dispatch_in(world.last(name))["excluded"]
     assert (excluded["name"], excluded["pattern"]) == ("lab-1", "include: prod-*")
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"include": ("prd-*",)}, "include: prd-*"),
+        ({"exclude": ("prod-*", "lab-*")}, "exclude: lab-*, exclude: prod-*"),
+    ],
+)
+def test_a_vcenter_of_which_nothing_is_watched_is_told_until_something_is(
+    world: World, settings: dict[str, Any], why: str
+) -> None:
+    """Once, in the vCenter's own log: a typo in a pattern is no silence."""
+    name = world.add("prod-a", "lab-1", **settings)
+    for _ in range(3):
+        assert names_in(world.run()) == []
+        world.wait(hours=4)
+    finding = world.findings(name)["nothing-watched"]
+    assert (finding["severity"], finding["subject"], finding["detail"]["listed"]) == ("warning", "", 2)
+    assert finding["summary"] == (
+        f"{name} lists 2 clusters (prod-a, lab-1), and the fleet file leaves out every one ({why}):"
+        f" nothing of {name} is watched"
+    )
+    content = build_content(world.topic.published[0])
+    assert content.title == f"{name}: nothing of it is watched: the fleet file leaves out every cluster"
+    assert content.next_step is not None
+    world.set(name, include=("prod-*",), exclude=())
+    assert names_in(world.run()) == ["prod-a"]
+    assert moved(world.last(name)) == {("nothing-watched", "resolved")}
+    assert build_content(world.topic.published[1]).title.startswith(
+        f"{name}: clusters of it are watched again"
+    )
+    assert len(world.topic.published) == 2
+    world.assert_well_told()
+
+
+def test_an_empty_listing_does_not_end_it(world: World) -> None:
+    """That the account sees nothing any more is told beside it."""
+    name = world.add("lab-1", include=("prod-*",))
+    world.run()
+    world.vcenters[name].inventory.hide_cluster("lab-1")
+    world.wait(hours=4)
+    world.run()
+    assert world.findings(name).keys() == {"nothing-watched", "vcenter-authorization"}
+    assert "(lab-1)" in world.findings(name)["nothing-watched"]["summary"]
+
+
+def test_what_the_fleet_file_gives_up_is_retired_and_nothing_is_left(world: World) -> None:
+    """A pattern that leaves out all that was watched closes their findings, and is told itself."""
+    name = world.add("prod-a")
+    world.run()
+    world.set(name, exclude=("prod-?",))
+    world.wait(hours=4)
+    world.run()
+    assert moved(world.last(name)) == {("nothing-watched", "opened")}
+    assert [one.body["action"] for one in world.sent("check")] == ["check", "retire"]
 
 
 def test_a_known_cluster_is_asked_for_though_it_is_not_listed(world: World) -> None:

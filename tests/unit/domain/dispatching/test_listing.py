@@ -62,13 +62,26 @@ def test_what_is_missing_is_expected_and_not_listed(
     reconciled = reconcile_listing(vcenter, listed, known, NOW)
     missing = {one["cluster"] for one in reconciled.missing}
     assert missing == reconciled.expected.keys() - listed.keys()
-    of_listing = [one for one in reconciled.conditions if one.kind != "cluster-renamed"]
+    beside = {"cluster-renamed", "nothing-watched"}
+    of_listing = [one for one in reconciled.conditions if one.kind not in beside]
     if "vcenter-authorization" in _kinds(reconciled):
         assert len(of_listing) == 1
         assert not {"cluster-missing", "check-overdue"} & reconciled.ruled_out_kinds
     else:
         assert {condition.subject for condition in of_listing} == missing
         assert {"cluster-missing", "check-overdue"} <= reconciled.ruled_out_kinds
+
+
+@given(WATCHED, LISTED, KNOWN)
+def test_a_vcenter_of_which_nothing_is_watched_is_told(
+    vcenter: VCenterSettings, listed: dict[str, str], known: dict[str, KnownCluster]
+) -> None:
+    """Exactly where clusters are listed and none is to be checked; only a listing of some can end it."""
+    reconciled = reconcile_listing(vcenter, listed, known, NOW)
+    is_told = "nothing-watched" in _kinds(reconciled)
+    assert is_told == (bool(listed) and not reconciled.expected)
+    assert not (is_told and "vcenter-authorization" in _kinds(reconciled))
+    assert ("nothing-watched" in reconciled.ruled_out_kinds) == bool(listed)
 
 
 @given(WATCHED, LISTED, LISTED)

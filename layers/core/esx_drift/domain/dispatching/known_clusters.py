@@ -1,15 +1,16 @@
 """The clusters that a vCenter ever listed, as its log keeps them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from esx_drift.domain.findings.condition import Condition, build_condition
 from esx_drift.domain.findings.kinds import BLINDING_KINDS, HOST_KINDS
 from esx_drift.domain.fleet.fleet import VCenterSettings, find_excluding_pattern
-from esx_drift.domain.stored.types import FailedCluster, KnownCluster, LogState
+from esx_drift.domain.stored.types import ExcludedCluster, FailedCluster, KnownCluster, LogState
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.versions import sort_naturally
+from esx_drift.domain.text.wording import MAX_LISTED, clean_text, format_count, join_names
 
 
 def list_unwatched_clusters(
@@ -104,6 +105,29 @@ def build_known_cluster(
         "last_listed_at": now if listed else entry["last_listed_at"],
         "retired_at": retired_at,
     }
+
+
+MAX_NAMED: Final = 3
+"""How many clusters or patterns a sentence names."""
+
+
+def build_nothing_watched_condition(
+    vcenter: VCenterSettings, left_out: Sequence[ExcludedCluster]
+) -> Condition:
+    """Build the condition of a vCenter of which the fleet file leaves out everything.
+
+    Args:
+        vcenter: The vCenter's settings.
+        left_out: All the clusters that it lists, each with the pattern that leaves it out.
+    """
+    names = join_names([clean_text(cluster["name"]) for cluster in left_out], MAX_NAMED)
+    patterns = sorted({cluster["pattern"] for cluster in left_out})
+    return build_condition(
+        "nothing-watched",
+        f"{vcenter.name} lists {format_count(len(left_out), 'cluster')} ({names}), and the fleet file leaves"
+        f" out every one ({join_names(patterns, MAX_NAMED)}): nothing of {vcenter.name} is watched",
+        detail={"listed": len(left_out), "patterns": [*patterns[:MAX_LISTED]]},
+    )
 
 
 OVERDUE_INTERVALS: Final = 3

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from esx_drift.domain.dispatching.known_clusters import (
     build_known_cluster,
+    build_nothing_watched_condition,
     choose_names,
     find_pattern_that_leaves_out,
 )
@@ -87,21 +88,39 @@ def reconcile_listing(
         {"cluster": cluster, "name": name} for cluster, name in expected.items() if cluster not in listed
     ]
     watched = [cluster for cluster in expected if cluster in known and known[cluster]["retired_at"] is None]
+    excluded: list[ExcludedCluster] = [
+        {"cluster": cluster, "name": names[cluster], "pattern": pattern}
+        for cluster, pattern in patterns.items()
+        if pattern is not None and (cluster in listed or after[cluster]["retired_at"] == format_time(now))
+    ]
     return ReconciledListing(
         known=after,
         expected=expected,
-        excluded=[
-            {"cluster": cluster, "name": names[cluster], "pattern": pattern}
-            for cluster, pattern in patterns.items()
-            if pattern is not None and (cluster in listed or after[cluster]["retired_at"] == format_time(now))
-        ],
+        excluded=excluded,
         missing=missing,
         notices=_list_notices(listed, known, after),
-        conditions=_list_conditions(vcenter, listed, after, missing, watched, now),
-        ruled_out_kinds=(
-            LISTING_KINDS - LISTED_CLUSTER_KINDS if _is_shrunk(listed, missing, watched) else LISTING_KINDS
-        ),
+        conditions=[
+            *_list_conditions(vcenter, listed, after, missing, watched, now),
+            *([] if expected else _list_nothing_watched(vcenter, listed, excluded)),
+        ],
+        ruled_out_kinds=_list_ruled_out_kinds(listed, missing, watched),
     )
+
+
+def _list_nothing_watched(
+    vcenter: VCenterSettings, listed: Mapping[str, str], excluded: list[ExcludedCluster]
+) -> list[Condition]:
+    left_out = [cluster for cluster in excluded if cluster["cluster"] in listed]
+    return [build_nothing_watched_condition(vcenter, left_out)] if left_out else []
+
+
+def _list_ruled_out_kinds(
+    listed: Mapping[str, str], missing: list[FailedCluster], watched: list[str]
+) -> frozenset[FindingKind]:
+    if not listed:
+        # An empty listing says nothing of patterns either.
+        return LISTING_KINDS - LISTED_CLUSTER_KINDS - {"nothing-watched"}
+    return LISTING_KINDS - LISTED_CLUSTER_KINDS if _is_shrunk(listed, missing, watched) else LISTING_KINDS
 
 
 def _is_shrunk(listed: Mapping[str, str], missing: list[FailedCluster], watched: list[str]) -> bool:

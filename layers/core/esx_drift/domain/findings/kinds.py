@@ -473,6 +473,22 @@ _ENTRIES: Final = (
             note="Checks go on from the newest sound record; what the object alone knew is lost.",
         ),
     ),
+    KindEntry(
+        name="nothing-watched",
+        family="failure",
+        severity="warning",
+        about="vcenter",
+        ruled_out_by="listing",
+        advice=Advice(
+            headline="nothing of it is watched: the fleet file leaves out every cluster",
+            end_headline="clusters of it are watched again",
+            step=(
+                "compare the names of clusters in {vcenter} with its patterns in the fleet file (include, "
+                "exclude); correct these and push them:"
+            ),
+            command="esx-drift fleet push FILE",
+        ),
+    ),
 )
 
 
@@ -522,7 +538,9 @@ OUTAGE_KINDS: Final = frozenset(
 """What keeps a vCenter as a whole from being listed, in its own log."""
 
 
-LISTED_CLUSTER_KINDS: Final = LISTING_KINDS - OUTAGE_KINDS
+LISTED_CLUSTER_KINDS: Final = frozenset(
+    entry.name for entry in _ENTRIES if entry.name in LISTING_KINDS and entry.about == "cluster"
+)
 """What a listing shows of single clusters."""
 
 

@@ -62,6 +62,7 @@ type FindingKind = Literal[
     "clock-skewed",
     "cluster-renamed",
     "trail-damaged",
+    "nothing-watched",
 ]
 """Each has an entry in ``domain.findings.kinds``."""
 
