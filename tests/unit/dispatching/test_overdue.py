@@ -4,6 +4,7 @@ import pytest
 from esx_drift.domain.stored.records import build_empty_state
 from esx_drift.domain.stored.types import Finding, FindingKind, LogState
 from esx_drift.domain.text.times import format_time
+from esx_drift.messages.content import build_content
 
 from tests.unit.checking.reading import moved, open_kinds
 from tests.unit.dispatching.world import World
@@ -71,6 +72,62 @@ def test_a_look_ends_it(world: World, name: str) -> None:
     _looked(world, name)
     _passed(world, 4)
     assert moved(world.last(name)) == {("check-overdue", "resolved")}
+
+
+def test_a_failure_that_now_says_why_ends_it_and_is_told_as_that(world: World, name: str) -> None:
+    """Nobody has looked at the cluster: the end must not say so."""
+    _passed(world, 16)
+    _looked(world, name, last_look_at="2026-11-23T02:15:00.000Z", findings=_open("extraction-failed"))
+    _passed(world, 4)
+    (finding,) = world.last(name)["findings"]
+    assert (finding["transition"], finding["detail"]["now_known"]) == ("resolved", "so it is")
+    content = build_content(world.topic.published[-1])
+    assert content.title == f"{name}: now known why nobody looks at prod-a after 4 h"
+    assert content.items[0].startswith(
+        "Now known: so it is. It was: prod-a (domain-c9) has not been looked at"
+    )
+    _passed(world, 8)
+    assert open_kinds(world.last(name)) == set()
+
+
+def test_a_cluster_that_is_gone_is_why_nobody_looks_at_it(world: World) -> None:
+    """One end says it, and one finding stays."""
+    name = world.add("prod-a", "prod-b", "prod-c")
+    world.run()
+    _passed(world, 16)
+    world.vcenters[name].inventory.hide_cluster("prod-a")
+    _passed(world, 4)
+    assert moved(world.last(name)) == {("cluster-missing", "opened"), ("check-overdue", "resolved")}
+    (ended,) = [one for one in world.last(name)["findings"] if one["transition"] == "resolved"]
+    assert "prod-a (domain-c9) is no longer listed" in str(ended["detail"]["now_known"])
+    world.assert_well_told()
+
+
+def test_the_worst_of_several_failures_says_why(world: World, name: str) -> None:
+    """A warning beside it is not what a person must act on."""
+    _passed(world, 16)
+    found = {
+        "a": _open("document-invalid"),
+        "b": _open("vcenter-authorization"),
+        "c": _open("api-unsupported"),
+    }
+    findings = {key: next(iter(one.values())) for key, one in found.items()}
+    findings["b"] = {**findings["b"], "severity": "critical", "summary": "it lacks a privilege"}
+    _looked(world, name, last_look_at=None, findings=findings)
+    _passed(world, 4)
+    (finding,) = world.last(name)["findings"]
+    assert finding["detail"]["now_known"] == "it lacks a privilege"
+
+
+def test_without_extraction_a_report_may_be_as_old_as_max_age(world: World) -> None:
+    """Nobody may have asked for one since; three intervals later the checks would have said so."""
+    name = world.add("prod-a", extract=False, max_age_seconds=24 * 3600)
+    world.run()
+    _looked(world, name)
+    _passed(world, 36)
+    assert open_kinds(world.last(name)) == set()
+    _passed(world, 4)
+    assert open_kinds(world.last(name)) == {"check-overdue"}
 
 
 def test_a_cluster_that_is_looked_at_is_never_overdue(world: World, name: str) -> None:

@@ -5,7 +5,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from esx_drift.dispatching.vcenter_listing import ClusterLogs, VCenterListing, list_vcenter
-from esx_drift.domain.dispatching.known_clusters import find_seen_since, list_unwatched_clusters
+from esx_drift.domain.dispatching.known_clusters import (
+    add_explanations,
+    find_overdue_limit,
+    find_seen_since,
+    list_explanations,
+    list_overdue_conditions,
+    list_unwatched_clusters,
+)
 from esx_drift.domain.dispatching.listing import ReconciledListing, list_retired_by_pattern, reconcile_listing
 from esx_drift.domain.dispatching.run import (
     UNWATCHED_DETAIL,
@@ -123,16 +130,22 @@ class VCenterDispatch:
         reconciled: ReconciledListing,
         seen_at: str,
         now: datetime,
-    ) -> list[Condition]:
-        """List what the listing, the clock and the clusters' own logs show to be wrong."""
+    ) -> tuple[list[Condition], dict[str, str]]:
+        """List what the listing, the clock and the clusters' own logs show to be wrong.
+
+        Returns:
+            The conditions, and by cluster why it is not looked at where that is known.
+        """
         logs, findings = ClusterLogs(self.runtime, self.vcenter.name), before["findings"]
-        hours = self.runtime.check_interval_hours
-        overdue = logs.list_overdue(reconciled, findings.values(), seen_at, now, hours)
-        return [
-            *list_clock_conditions(listing.clock),
-            *logs.drop_already_reported(reconciled.conditions, findings),
-            *(overdue if self.run.is_whole else ()),
-        ]
+        reported = logs.drop_already_reported(reconciled.conditions, findings)
+        if not self.run.is_whole:
+            return [*list_clock_conditions(listing.clock), *reported], {}
+        limit = find_overdue_limit(self.vcenter, now, timedelta(hours=self.runtime.check_interval_hours))
+        states = logs.read_late_states(reconciled, findings.values(), seen_at, limit)
+        overdue = list_overdue_conditions(reconciled.expected, states, limit)
+        missing = {one.subject: one.summary for one in reported if one.kind == "cluster-missing"}
+        explanations = {**list_explanations(states, limit), **missing}
+        return [*list_clock_conditions(listing.clock), *reported, *overdue], explanations
 
     def _build_listed_record(
         self, position: Position, heading: RecordHeading, listing: VCenterListing
@@ -141,7 +154,7 @@ class VCenterDispatch:
         reconciled = reconcile_listing(self.vcenter, listing.clusters, before["clusters"] or {}, now)
         seen_at = self._find_seen_since(before, now)
         findings = before["findings"]
-        conditions = self._list_conditions(before, listing, reconciled, seen_at, now)
+        conditions, explanations = self._list_conditions(before, listing, reconciled, seen_at, now)
         ruled_out = reconciled.ruled_out_kinds | (CLOCK_KINDS if listing.clock else frozenset())
         retired = list_retired_by_pattern(reconciled, findings)
         update = self._update_findings(before, conditions, ruled_out, now, retired)
@@ -168,7 +181,7 @@ class VCenterDispatch:
             **build_record(heading, "dispatched", now, after),
             "about": listing.about,
             "clock": listing.clock,
-            "findings": update.transitions,
+            "findings": add_explanations(update.transitions, explanations),
             "notices": [
                 *listing.notices,
                 *list_upgrade_notices(self.vcenter.name, listing.about, before["notices"]),

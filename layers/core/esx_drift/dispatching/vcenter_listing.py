@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from esx_drift.domain.dispatching.known_clusters import OVERDUE_INTERVALS, list_overdue_conditions
 from esx_drift.domain.dispatching.listing import ReconciledListing
 from esx_drift.domain.findings.condition import Condition
 from esx_drift.domain.findings.kinds import HIDING_KINDS
@@ -84,31 +83,27 @@ class ClusterLogs:
             or not self._reports_hiding(condition.subject)
         ]
 
-    def list_overdue(
+    def read_late_states(
         self,
         reconciled: ReconciledListing,
         findings: Iterable[Finding],
         seen_at: str,
-        now: datetime,
-        hours: int,
-    ) -> list[Condition]:
-        """List the listed clusters that nobody looked at within 3 intervals.
+        limit: datetime,
+    ) -> dict[str, LogState]:
+        """Read the states of the listed clusters that nobody may have looked at since ``limit``.
 
         Args:
             reconciled: The listing, put together with the clusters known.
             findings: What is open in the vCenter's own log; clusters overdue by it are examined in any case.
             seen_at: Since when the vCenter is seen without an outage.
-            now: The time of this run.
-            hours: How long an interval is.
+            limit: The time that is compared.
         """
-        limit = now - OVERDUE_INTERVALS * timedelta(hours=hours)
         already_overdue = {finding["subject"] for finding in findings if finding["kind"] == "check-overdue"}
-        logs = {
+        return {
             cluster: self.read_state(cluster)
             for cluster in reconciled.list_listed_before(limit)
             if cluster in already_overdue or parse_time(seen_at) < limit
         }
-        return list_overdue_conditions(reconciled.expected, logs, limit)
 
     def _reports_hiding(self, cluster: str) -> bool:
         return any(

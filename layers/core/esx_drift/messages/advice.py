@@ -5,6 +5,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
+from esx_drift.domain.dispatching.known_clusters import NOW_KNOWN
 from esx_drift.domain.findings.kinds import FINDING_KINDS, OUTAGE_KINDS, VCENTER_NOT_SEEN_NOTE, Advice
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import Finding, FindingKind
@@ -57,6 +58,15 @@ def _has_no_task(finding: Finding) -> bool:
 ADVICE_CASES: Final[Mapping[FindingKind, tuple[AdviceCase, ...]]] = MappingProxyType(
     {
         **VCENTER_CASES,
+        "check-overdue": (
+            (
+                has_fact(NOW_KNOWN),
+                replace(
+                    FINDING_KINDS["check-overdue"].advice,
+                    end_headline="now known why nobody looks at {clusters}",
+                ),
+            ),
+        ),
         "document-inconsistent": (
             (
                 has_fact("vcenter_date"),

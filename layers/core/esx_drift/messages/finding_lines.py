@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Final
 
+from esx_drift.domain.dispatching.known_clusters import NOW_KNOWN
 from esx_drift.domain.findings.kinds import Advice
 from esx_drift.domain.stored.types import EventData, Finding, Json
 from esx_drift.domain.text.wording import (
@@ -79,7 +80,9 @@ def render_end_line(finding: Finding, checked_at: str) -> str:
     is_uniform_again = finding["kind"] == "image-not-uniform" and because == "reverted"
     reason = "Uniform again after {time}" if is_uniform_again else _REASONS[because]
     time = format_elapsed(finding["opened_at"], checked_at)
-    return f"{reason.format(time=time)}. It was: {end_sentence(finding['summary'])}"
+    known = finding["detail"].get(NOW_KNOWN)
+    ended = f"{reason.format(time=time)}." if known is None else f"Now known: {end_sentence(str(known))}"
+    return f"{ended} It was: {end_sentence(finding['summary'])}"
 
 
 def build_placeholders(findings: Sequence[Finding], data: EventData) -> dict[str, str]:

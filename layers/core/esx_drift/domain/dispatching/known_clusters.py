@@ -1,13 +1,20 @@
 """The clusters that a vCenter ever listed, as its log keeps them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from esx_drift.domain.findings.condition import Condition, build_condition
 from esx_drift.domain.findings.kinds import BLINDING_KINDS, HOST_KINDS
 from esx_drift.domain.fleet.fleet import VCenterSettings, find_excluding_pattern
-from esx_drift.domain.stored.types import ExcludedCluster, FailedCluster, KnownCluster, LogState
+from esx_drift.domain.stored.types import (
+    ExcludedCluster,
+    FailedCluster,
+    Finding,
+    KnownCluster,
+    LogState,
+    rank_severity,
+)
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.versions import sort_naturally
 from esx_drift.domain.text.wording import MAX_LISTED, clean_text, format_count, join_names
@@ -131,6 +138,22 @@ def build_nothing_watched_condition(
 
 
 OVERDUE_INTERVALS: Final = 3
+"""How many checks may fail to look before somebody is told: one may meet an outage, the next may be late."""
+
+
+def find_overdue_limit(vcenter: VCenterSettings, now: datetime, interval: timedelta) -> datetime:
+    """Find the time before which a last look is overdue: 3 intervals ago.
+
+    Where nothing is extracted, a look comes only with a report that somebody else asked for: it may be as old
+    as ``max_age``. From then on the checks themselves say that it is too old, and have 3 intervals for it.
+
+    Args:
+        vcenter: The vCenter's settings.
+        now: The time now.
+        interval: The time between two checks.
+    """
+    age = timedelta(seconds=0 if vcenter.extract else vcenter.max_age_seconds)
+    return now - age - OVERDUE_INTERVALS * interval
 
 
 def find_seen_since(before: LogState, now: datetime, interval: timedelta) -> str:
@@ -162,21 +185,64 @@ def list_overdue_conditions(
         logs: The states of the clusters' logs by id.
         limit: The time before which a last look is overdue.
     """
+    explained = list_explanations(logs, limit)
     return [
         _build_overdue_condition(cluster, names[cluster], after["last_look_at"])
         for cluster, after in logs.items()
-        if (after["last_look_at"] is None or parse_time(after["last_look_at"]) < limit)
-        and not _is_explained(after, limit)
+        if _is_late(after, limit) and cluster not in explained
     ]
 
 
-def _is_explained(after: LogState, limit: datetime) -> bool:
-    """Whether a failure says why, and was met since: where nobody checks any more, it stays as it was."""
-    findings = after["findings"].values()
-    kinds = {finding["kind"] for finding in findings if parse_time(finding["last_seen"]) >= limit}
+def list_explanations(logs: Mapping[str, LogState], limit: datetime) -> dict[str, str]:
+    """List why clusters were not seen since ``limit``, by cluster, where a failure says so.
+
+    Args:
+        logs: The states of the clusters' logs by id.
+        limit: The time before which a last look is overdue.
+    """
+    found = {
+        cluster: _find_explanation(after, limit) for cluster, after in logs.items() if _is_late(after, limit)
+    }
+    return {cluster: finding["summary"] for cluster, finding in found.items() if finding is not None}
+
+
+def _is_late(after: LogState, limit: datetime) -> bool:
+    return after["last_look_at"] is None or parse_time(after["last_look_at"]) < limit
+
+
+def _find_explanation(after: LogState, limit: datetime) -> Finding | None:
+    """Find the worst failure that says why, and was met since: where nobody checks, it stays as it was."""
     coverage = after["coverage"]
-    nobody = coverage is not None and coverage["covered"] == 0
-    return bool(kinds & BLINDING_KINDS) or (nobody and bool(kinds & HOST_KINDS))
+    kinds = BLINDING_KINDS | (
+        HOST_KINDS if coverage is not None and coverage["covered"] == 0 else frozenset()
+    )
+    met = [
+        finding
+        for finding in after["findings"].values()
+        if finding["kind"] in kinds and parse_time(finding["last_seen"]) >= limit
+    ]
+    return max(met, key=lambda finding: rank_severity(finding["severity"]), default=None)
+
+
+NOW_KNOWN: Final = "now_known"
+"""The detail of an overdue check that ended because a failure says why now: nobody looked at the cluster."""
+
+
+def add_explanations(findings: Iterable[Finding], explanations: Mapping[str, str]) -> list[Finding]:
+    """Add to each overdue check that has ended what is known now.
+
+    Args:
+        findings: All findings with their transitions.
+        explanations: Why clusters are not looked at, by cluster.
+    """
+    return [
+        {**finding, "detail": {**finding["detail"], NOW_KNOWN: explanations[finding["subject"]]}}
+        if finding["kind"] == "check-overdue"
+        and finding["transition"] == "resolved"
+        and finding["subject"] in explanations
+        else finding
+        for finding in findings
+    ]
 
 
 def _build_overdue_condition(cluster: str, name: str, last_look_at: str | None) -> Condition:
