@@ -5,7 +5,7 @@ What fails goes back to the queue alone, and from there to the dead letter queue
 """
 
 import os
-from typing import Any, cast
+from typing import cast
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -17,7 +17,7 @@ from esx_drift.contracts import parse_payload
 from esx_drift.doctoring.examination import DoctorReply
 from esx_drift.domain.stored.types import CheckRequest, Record
 from esx_drift.runtime.runtime import open_runtime
-from esx_drift.runtime.sqs_batch import SqsBatch, count_metric
+from esx_drift.runtime.sqs_batch import SqsBatch, count_metric, has_field
 
 TIME_FOR_ONE_MS = 120_000
 """A check whose vCenter is slow at each call, and its session's end. With less time, it is put off."""
@@ -26,17 +26,20 @@ logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse | DoctorReply:
+def handler(event: object, context: LambdaContext) -> PartialItemFailureResponse | DoctorReply:
     """Check a batch; the reply names the messages to be delivered again. Or answer the doctor.
 
     Raises:
+        ContractViolation: The event is neither.
         FleetInvalid, TransientError: No message can be handled at all.
     """
-    if "doctor" in event:
+    if has_field(event, "doctor"):
         from esx_drift.doctoring.doctor import examine_vcenters  # noqa: PLC0415  # a check starts faster without it
 
         remaining_ms = context.get_remaining_time_in_millis()
-        return examine_vcenters(event, os.environ, context.aws_request_id, remaining_ms)
+        return examine_vcenters(
+            cast("dict[str, object]", event), os.environ, context.aws_request_id, remaining_ms
+        )
     with open_runtime(os.environ, "checker", context.get_remaining_time_in_millis) as invocation:
         checker = Checker(invocation.runtime)
         batch = SqsBatch(

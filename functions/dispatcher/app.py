@@ -13,11 +13,11 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from esx_drift.adapters.aws_clients import sqs
-from esx_drift.contracts import parse_payload, require_valid
+from esx_drift.contracts import parse_payload, read_payload
 from esx_drift.dispatching.dispatcher import Dispatcher
 from esx_drift.domain.dispatching.run import DispatchReply, Run
 from esx_drift.runtime.runtime import open_runtime
-from esx_drift.runtime.sqs_batch import SqsBatch, count_metric
+from esx_drift.runtime.sqs_batch import SqsBatch, count_metric, has_field
 
 if TYPE_CHECKING:
     from esx_drift.domain.stored.types import RetryRequest
@@ -29,7 +29,7 @@ logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: LambdaContext) -> DispatchReply | PartialItemFailureResponse:
+def handler(event: object, context: LambdaContext) -> DispatchReply | PartialItemFailureResponse:
     """Dispatch what the event asks for; the reply says what was sent and what failed.
 
     Raises:
@@ -40,7 +40,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> DispatchReply | Pa
     """
     with open_runtime(os.environ, "dispatcher", context.get_remaining_time_in_millis) as invocation:
         dispatcher = Dispatcher(invocation.runtime)
-        if "Records" in event:
+        if has_field(event, "Records"):
             batch = SqsBatch(
                 queue_url=invocation.config.retry_queue_url,
                 client=sqs,
@@ -53,13 +53,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> DispatchReply | Pa
         return _log_reply(dispatcher.run(_parse_run(event, context.aws_request_id)))
 
 
-def _parse_run(event: dict[str, Any], run_id: str) -> Run:
+def _parse_run(event: object, run_id: str) -> Run:
     logger.append_keys(run_id=run_id)
-    require_valid("dispatch-request", event)
-    if "clusters" not in event:
+    request = cast("dict[str, Any]", read_payload("dispatch-request", event))
+    if "clusters" not in request:
         return Run(run_id, "schedule")
     selected: dict[str, tuple[str, ...]] = {}
-    for chosen in event["clusters"]:
+    for chosen in request["clusters"]:
         vcenter = chosen["vcenter"]
         selected[vcenter] = (*selected.get(vcenter, ()), chosen["cluster"])
     return Run(run_id, "direct", selected)

@@ -8,7 +8,7 @@ there to the dead letter queue; a route that has heard an event is not told agai
 import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import cast
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -23,7 +23,7 @@ from esx_drift.config import NotifierConfig
 from esx_drift.doctoring.examination import DoctorReply
 from esx_drift.errors import EsxDriftError, TransientError
 from esx_drift.notifying.notifier import Notifier, parse_event
-from esx_drift.runtime.sqs_batch import SqsBatch, count_metric
+from esx_drift.runtime.sqs_batch import SqsBatch, count_metric, has_field
 
 TIME_FOR_ONE_MS = 40_000
 """Three tries of one message, with what Slack asks to wait between them. With less time, it goes back."""
@@ -32,16 +32,17 @@ logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse | DoctorReply:
+def handler(event: object, context: LambdaContext) -> PartialItemFailureResponse | DoctorReply:
     """Post a batch of events; the reply names the messages to be delivered again. Or answer the doctor.
 
     Raises:
+        ContractViolation: The event is neither.
         FleetInvalid, TransientError: No message can be handled at all.
     """
-    if "doctor" in event:
+    if has_field(event, "doctor"):
         from esx_drift.doctoring.doctor import examine_routes  # noqa: PLC0415  # telling starts faster without it
 
-        return examine_routes(event, os.environ)
+        return examine_routes(cast("dict[str, object]", event), os.environ)
     config = NotifierConfig.from_environment(os.environ)
     fleet, _ = FleetFile(s3, config.state_bucket).read()
     inbox = SqsBatch(
@@ -56,7 +57,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
         deliveries = S3Deliveries(s3, config.audit_bucket)
         notifier = Notifier(fleet, channels, deliveries, clock=lambda: datetime.now(UTC))
         response = inbox.process(event, lambda record: _notify_record(record, notifier))
-    count_metric("EventsHandled", len(event["Records"]) - len(response["batchItemFailures"]))
+    messages = cast("dict[str, list[object]]", event)["Records"]
+    count_metric("EventsHandled", len(messages) - len(response["batchItemFailures"]))
     return response
 
 

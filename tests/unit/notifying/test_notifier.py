@@ -153,6 +153,13 @@ def test_an_event_is_taken_from_a_message_as_it_was_published(drift: Event) -> N
     assert parse_event(json.dumps(drift)) == drift
 
 
+def test_whole_numbers_of_an_event_are_whole(drift: Event) -> None:
+    """As in every other payload, however somebody spelt them on the way."""
+    body = json.dumps(drift).replace('"schema_version": 1', '"schema_version": 1.0')
+    assert body != json.dumps(drift)
+    assert json.dumps(parse_event(body)) == json.dumps(drift)
+
+
 @pytest.mark.parametrize("event_type", ["esx-drift.report.daily", "esx-drift.imagined", "com.example.else"])
 def test_a_type_that_is_not_told_is_none(drift: Event, event_type: str) -> None:
     """Consumers ignore types they don't know, whatever else such an event holds."""
@@ -160,7 +167,20 @@ def test_a_type_that_is_not_told_is_none(drift: Event, event_type: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["", "{", "[]", "{}", '{"type": 1}', "[" * 100_000, '{"type": "esx-drift.drift.detected"}']
+    "body",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"type": 1}',
+        "[" * 100_000,
+        '{"type": "esx-drift.drift.detected"}',
+        '{"type": "esx-drift.report.daily", "type": "esx-drift.drift.detected"}',
+        '{"type": "\\ud800"}',
+        '{"type": "\ud800"}',
+        '{"type": "esx-drift.report.daily", "data": NaN}',
+    ],
 )
 def test_a_malformed_message_is_refused(body: str) -> None:
     """Never dropped in silence: it ends in the dead letter queue."""

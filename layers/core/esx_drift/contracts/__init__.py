@@ -4,6 +4,7 @@ The verdict and the errors are those of ``jsonschema``. ``jsonschema-rs``, a hun
 first: what it accepts is valid, and only what it refuses is examined by jsonschema, which is imported then.
 """
 
+import json
 from typing import TYPE_CHECKING, cast
 
 from esx_drift.contracts.json_parsing import parse_json, parse_json_of_any_depth, require_shallow
@@ -25,6 +26,7 @@ __all__ = [
     "parse_json",
     "parse_payload",
     "read_document",
+    "read_payload",
     "read_whole_numbers",
     "require_valid",
 ]
@@ -97,6 +99,23 @@ def parse_payload(schema: str, body: bytes) -> Json:
     payload = read_whole_numbers(parse_json(body))
     require_valid(schema, payload)
     return payload
+
+
+def read_payload(schema: str, payload: object) -> Json:
+    """Read what somebody else has parsed already as strictly as ``parse_payload`` reads bytes.
+
+    Args:
+        schema: The stem of a file in ``schemas/``.
+        payload: Any JSON value, as Lambda hands it to a function.
+
+    Raises:
+        ContractViolation: It is anything else than the schema says.
+    """
+    try:
+        body = json.dumps(payload).encode()
+    except RecursionError:
+        raise ContractViolation(f"not a valid {schema}: it is nested far too deeply") from None
+    return parse_payload(schema, body)
 
 
 def list_unknown_fields(document: Document) -> list[str]:

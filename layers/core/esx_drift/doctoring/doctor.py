@@ -18,7 +18,7 @@ from esx_drift.adapters.secrets import Secrets
 from esx_drift.adapters.vcenter.http_client import TIME_FOR_A_CALL_MS
 from esx_drift.channels import open_channels
 from esx_drift.config import CheckConfig, NotifierConfig
-from esx_drift.contracts import require_valid
+from esx_drift.contracts import read_payload
 from esx_drift.doctoring.aws_access import AwsDoctor, build_drill_event
 from esx_drift.doctoring.examination import DoctorReply, DoctorRequest, Examination, StepResult, find_fix
 from esx_drift.doctoring.network_path import PATH_STEPS, Destination, examine_path
@@ -125,8 +125,8 @@ def examine_routes(event: Mapping[str, object], environment: Mapping[str, str]) 
 
 
 def _request(event: Mapping[str, object]) -> DoctorRequest:
-    require_valid("doctor-request", event)
-    return cast("DoctorRequest", event["doctor"])
+    request = cast("Mapping[str, object]", read_payload("doctor-request", event))
+    return cast("DoctorRequest", request["doctor"])
 
 
 def _read_fleet(config: CheckConfig) -> tuple[list[StepResult], Fleet | None]:

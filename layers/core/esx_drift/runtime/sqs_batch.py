@@ -4,9 +4,9 @@ A message that nobody can ever handle is handed out again at once: it has used u
 lies in the dead letter queue, where an alarm tells of it, instead of coming back for hours.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
@@ -15,6 +15,7 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 
+from esx_drift.contracts import read_payload
 from esx_drift.errors import ContractViolation, EsxDriftError, OutOfTime, RequestRefused
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ MESSAGE_ERRORS = (ContractViolation, RequestRefused)
 
 MESSAGE_LOG_KEYS = ("message_id", "run_id", "vcenter", "cluster")
 """What a handler may append to each line of the log about one message."""
+
+
+def has_field(event: object, name: str) -> bool:
+    """Tell whether what a function was invoked with, which may be any JSON, is an object with this field."""
+    return isinstance(event, dict) and name in event
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +52,18 @@ class SqsBatch:
     time_for_one_ms: int
     put_off: Callable[[SQSRecord], None] | None = None
 
-    def process(
-        self, event: Mapping[str, Any], handle: Callable[[SQSRecord], None]
-    ) -> PartialItemFailureResponse:
+    def process(self, event: object, handle: Callable[[SQSRecord], None]) -> PartialItemFailureResponse:
         """Handle each message of an invocation; the reply names those to be delivered again.
 
         Args:
-            event: What SQS hands to the function; its ``Records`` are the messages.
+            event: What the function was invoked with.
             handle: Handles one message; whatever it raises is reported, and the message delivered again.
                 After ``OutOfTime`` it is put off instead, where ``put_off`` is set.
+
+        Raises:
+            ContractViolation: The event holds no messages of a queue; none was handled.
         """
+        messages = cast("dict[str, Any]", read_payload("queue-event", event))["Records"]
 
         def handle_one(record: SQSRecord) -> None:
             self.logger.remove_keys(MESSAGE_LOG_KEYS)
@@ -70,7 +78,7 @@ class SqsBatch:
                 self.put_off(record)
 
         batch = _Batch(self._report_failure)
-        with batch(event["Records"], handle_one):
+        with batch(messages, handle_one):
             batch.process()
         self.logger.remove_keys(MESSAGE_LOG_KEYS)
         return batch.response()
