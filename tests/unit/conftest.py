@@ -31,6 +31,7 @@ SLOW: Final = (
     "dispatching/",
     "doctoring/",
     "domain/changes/test_leaves",
+    "domain/test_year_of_churn",
     "functions/",
     "test_journal",
 )

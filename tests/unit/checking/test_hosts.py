@@ -61,6 +61,21 @@ def test_a_host_leaves(world: World) -> None:
     assert world.check()["outcome"] == "unchanged"
 
 
+@pytest.mark.parametrize(("days", "is_known"), [(89, True), (91, False)])
+def test_a_host_that_left_is_remembered_for_a_quarter(world: World, days: int, *, is_known: bool) -> None:
+    """With what was accepted for it; then both are forgotten, and the same name is a new host."""
+    world.check()
+    old = world.vcenter.inventory.host("esx04").host
+    take_out(world, "esx04")
+    world.check()
+    world.wait(days * 86_400)
+    after = world.check()["after"]
+    assert (old in after["departed"]) == (old in after["accepted"]) == is_known
+    assert len(after["accepted"]) == 3 + is_known
+    new = bring_back(world, "esx04")
+    assert told(world.check()) == {("host", "changed" if is_known else "added", new)}
+
+
 @pytest.mark.parametrize("away", [0, 2])
 @pytest.mark.parametrize(("before", "name"), [("esx04", "esx04"), ("esx04", "ESX04"), ("ESX04", "esx04")])
 def test_a_host_that_comes_back_changed_is_found_out(world: World, before: str, name: str, away: int) -> None:

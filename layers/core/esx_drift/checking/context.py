@@ -14,6 +14,7 @@ from esx_drift.domain.stored.records import (
     build_clock_facts,
     build_empty_state,
     build_record,
+    remember_notices,
 )
 from esx_drift.domain.stored.types import (
     CheckRequest,
@@ -119,8 +120,9 @@ class CheckContext:
         """
         before, reported = self.after["notices"], list(notices)
         heading = build_heading(self.runtime, self.request, self.position.seq, self.started_at)
+        moved: LogState = {**after, "notices": remember_notices(before, reported)}
         return {
-            **build_record(heading, outcome, self.now, {**after, "notices": sorted({*before, *reported})}),
+            **build_record(heading, outcome, self.now, moved),
             "about": self.observations.about,
             "task": build_task_facts(self.request, self.observations.task),
             "clock": self._compare_clocks(),

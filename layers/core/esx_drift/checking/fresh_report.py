@@ -11,6 +11,7 @@ from esx_drift.domain.findings.look_conditions import list_look_conditions
 from esx_drift.domain.findings.update import FindingsUpdate
 from esx_drift.domain.host_history import (
     carry_over_accepted,
+    forget_accepted,
     update_accepted,
     update_departed,
     update_uncovered_since,
@@ -150,6 +151,14 @@ class FreshReport:
         covered = self.report.runs.keys() & hosts.keys()
         before = comparison.baseline["hosts"] if comparison.baseline else {}
         stored_key = stored["key"] if stored else ""
+        departed = update_departed(after["departed"], before, hosts, stored_key, self.context.now)
+        accepted = update_accepted(
+            carry_over_accepted(after["accepted"], comparison.changes),
+            hosts,
+            covered,
+            snapshot["key"],
+            first_look=after["seal"] is None,
+        )
         return {
             **after,
             "seal": comparison.seal,
@@ -157,14 +166,8 @@ class FreshReport:
             "first_look_at": after["first_look_at"] or now,
             "last_look_at": now,
             "blind_since": None,
-            "accepted": update_accepted(
-                carry_over_accepted(after["accepted"], comparison.changes),
-                hosts,
-                covered,
-                snapshot["key"],
-                first_look=after["seal"] is None,
-            ),
-            "departed": update_departed(after["departed"], before, hosts, stored_key, self.context.now),
+            "accepted": forget_accepted(accepted, hosts, departed),
+            "departed": departed,
         }
 
     def _build_last_taken(self, *, archived: bool) -> LastTaken:

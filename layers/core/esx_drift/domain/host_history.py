@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from typing import Final
 
 from esx_drift.domain.images.report import Report
 from esx_drift.domain.stored.types import Accepted, Change, Departed, KnownHost, LogState
@@ -12,6 +13,10 @@ MAX_SKEW = timedelta(minutes=5)
 """A report is dated by the vCenter's clock, and what left by ours: so much may lie between them."""
 
 type Hosts = Mapping[str, KnownHost]
+
+DEPARTED_FOR: Final = timedelta(days=90)
+"""How long a host that left is remembered. One out for repair is back within weeks; what comes back after a
+quarter is a new host. Without an end, hosts that come and go would fill their cluster's records."""
 
 
 def carry_over_accepted(accepted: Mapping[str, Accepted], changes: Collection[Change]) -> dict[str, Accepted]:
@@ -67,7 +72,7 @@ def update_departed(
 ) -> dict[str, Departed]:
     """List the hosts that left the cluster.
 
-    A host stays listed until its id or its name is back and its image is known again.
+    A host stays listed until its id or its name is back and its image is known again, or for 90 days.
 
     Args:
         departed: The hosts that had left before, by id.
@@ -94,8 +99,17 @@ def update_departed(
     return {
         host: gone
         for host, gone in after.items()
-        if host not in known_again and gone["name"].casefold() not in names
+        if host not in known_again
+        and gone["name"].casefold() not in names
+        and now - parse_time(gone["left_at"]) <= DEPARTED_FOR
     }
+
+
+def forget_accepted(
+    accepted: Mapping[str, Accepted], present: Hosts, departed: Mapping[str, Departed]
+) -> dict[str, Accepted]:
+    """List what was accepted for hosts that are there, or left and are remembered; forget the others."""
+    return {host: entry for host, entry in accepted.items() if host in present or host in departed}
 
 
 def update_uncovered_since(

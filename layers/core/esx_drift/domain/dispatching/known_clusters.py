@@ -1,6 +1,6 @@
 """The clusters that a vCenter ever listed, as its log keeps them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -111,6 +111,31 @@ def build_known_cluster(
         "first_listed_at": now if is_back else entry["first_listed_at"],
         "last_listed_at": now if listed else entry["last_listed_at"],
         "retired_at": retired_at,
+    }
+
+
+RETIRED_FOR: Final = timedelta(days=90)
+"""How long a retired cluster that is not listed is remembered: one that is back within a quarter is told as
+watched again, later it is a new one. What it ran last stays in its own log."""
+
+
+def drop_long_retired(
+    known: Mapping[str, KnownCluster], listed: Container[str], now: datetime
+) -> dict[str, KnownCluster]:
+    """Drop the clusters that were retired long ago and have not been listed since.
+
+    Args:
+        known: The clusters known before by id.
+        listed: The ids of the listed clusters.
+        now: When the listing was made.
+    """
+    limit = now - RETIRED_FOR
+    return {
+        cluster: entry
+        for cluster, entry in known.items()
+        if cluster in listed
+        or entry["retired_at"] is None
+        or max(parse_time(entry["retired_at"]), parse_time(entry["last_listed_at"])) >= limit
     }
 
 

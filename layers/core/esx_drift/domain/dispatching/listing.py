@@ -11,6 +11,7 @@ from esx_drift.domain.dispatching.known_clusters import (
     build_known_cluster,
     build_nothing_watched_condition,
     choose_names,
+    drop_long_retired,
     find_pattern_that_leaves_out,
 )
 from esx_drift.domain.findings.condition import Condition, build_condition
@@ -65,6 +66,7 @@ def reconcile_listing(
         known: The clusters known before by id.
         now: When the listing was made.
     """
+    known = drop_long_retired(known, listed, now)
     names = {
         cluster: listed[cluster] if cluster in listed else known[cluster]["name"]
         for cluster in sort_naturally(known.keys() | listed.keys())
@@ -88,11 +90,7 @@ def reconcile_listing(
         {"cluster": cluster, "name": name} for cluster, name in expected.items() if cluster not in listed
     ]
     watched = [cluster for cluster in expected if cluster in known and known[cluster]["retired_at"] is None]
-    excluded: list[ExcludedCluster] = [
-        {"cluster": cluster, "name": names[cluster], "pattern": pattern}
-        for cluster, pattern in patterns.items()
-        if pattern is not None and (cluster in listed or after[cluster]["retired_at"] == format_time(now))
-    ]
+    excluded = _list_excluded(listed, after, patterns, format_time(now))
     return ReconciledListing(
         known=after,
         expected=expected,
@@ -105,6 +103,17 @@ def reconcile_listing(
         ],
         ruled_out_kinds=_list_ruled_out_kinds(listed, missing, watched),
     )
+
+
+def _list_excluded(
+    listed: Mapping[str, str], after: Mapping[str, KnownCluster], patterns: Mapping[str, str | None], now: str
+) -> list[ExcludedCluster]:
+    """List what patterns leave out: the listed ones, and those that are retired with this run."""
+    return [
+        {"cluster": cluster, "name": after[cluster]["name"], "pattern": pattern}
+        for cluster, pattern in patterns.items()
+        if pattern is not None and (cluster in listed or after[cluster]["retired_at"] == now)
+    ]
 
 
 def _list_nothing_watched(

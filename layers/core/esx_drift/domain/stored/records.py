@@ -3,8 +3,9 @@
 These are the only places that know all their fields.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, TypedDict
+from typing import Final, Literal, TypedDict
 
 from esx_drift.domain.stored.identifiers import make_check_id
 from esx_drift.domain.stored.types import CheckRequest, ClockFacts, Decision, LogState, Outcome, Record
@@ -114,6 +115,21 @@ def build_clock_facts(vcenter_date: datetime, now: datetime) -> ClockFacts:
     """
     skew = (vcenter_date - now).total_seconds()
     return {"vcenter_date": format_time(vcenter_date), "skew_seconds": round(skew, 3)}
+
+
+MAX_KNOWN_NOTICES: Final = 100
+"""Of a log: what two reports give at most (50 each), so that what one told is not new in the next."""
+
+
+def remember_notices(known: Sequence[str], reported: Sequence[str]) -> list[str]:
+    """List what a log has told, the newest last and no more than it needs.
+
+    Args:
+        known: What it had told before.
+        reported: What there was to tell now, new or not.
+    """
+    older = [notice for notice in dict.fromkeys(known) if notice not in reported]
+    return [*older, *dict.fromkeys(reported)][-MAX_KNOWN_NOTICES:]
 
 
 def build_empty_state() -> LogState:
