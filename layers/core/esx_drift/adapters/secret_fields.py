@@ -78,7 +78,7 @@ class SecretFields:
         return value
 
     def port(self, name: str, default: int) -> int:
-        """A TCP port."""
+        """A TCP port, from the field ``name``; ``default`` where there is none."""
         self.read_fields.add(name)
         value = self.values.get(name)
         number = int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,5}", value) else value
@@ -90,7 +90,7 @@ class SecretFields:
         return number
 
     def flag(self, name: str, *, default: bool) -> bool:
-        """True or false."""
+        """True or false, from the field ``name``; ``default`` where there is none."""
         self.read_fields.add(name)
         value = self.values.get(name)
         if isinstance(value, str):
@@ -148,7 +148,7 @@ class SecretFields:
         return value
 
     def refuse(self, name: str, expected: str) -> NoReturn:
-        """Refuse the secret for a field: ``expected`` says what is wrong with it, without its value."""
+        """Refuse the secret for its field ``name``: ``expected`` says what was, without the value."""
         raise SecretInvalid(f"the secret {self.secret}, field {name}: {expected}", {"secret": self.secret})
 
 

@@ -108,7 +108,7 @@ def update_departed(
 def forget_accepted(
     accepted: Mapping[str, Accepted], present: Hosts, departed: Mapping[str, Departed]
 ) -> dict[str, Accepted]:
-    """List what was accepted for hosts that are there, or left and are remembered; forget the others."""
+    """Keep of what was ``accepted`` only that of hosts ``present``, and of those still in ``departed``."""
     return {host: entry for host, entry in accepted.items() if host in present or host in departed}
 
 

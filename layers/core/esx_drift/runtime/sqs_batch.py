@@ -31,7 +31,7 @@ MESSAGE_LOG_KEYS = ("message_id", "run_id", "vcenter", "cluster")
 
 
 def has_field(event: object, name: str) -> bool:
-    """Tell whether what a function was invoked with, which may be any JSON, is an object with this field."""
+    """Tell whether an invocation's ``event``, which may be any JSON, is an object with the field ``name``."""
     return isinstance(event, dict) and name in event
 
 
