@@ -113,6 +113,13 @@ def test_a_bundle_that_cannot_be_trusted_whole_is_refused_by_its_field(bundle: s
     assert "bmV2ZXI" not in "".join(traceback.format_exception(refused.value))
 
 
+@pytest.mark.parametrize("port", ["443", "443.0", "4.43e2", '"443"'])
+def test_a_port_is_a_whole_number_however_it_is_spelt(port: str) -> None:
+    """Helm writes 1e+06; a number that is not whole is refused elsewhere."""
+    found = _keep(json.dumps(LOGIN).replace('"port": 1,', f'"port": {port},')).vcenter("vc01").port
+    assert (found, type(found)) == (443, int)
+
+
 def test_a_bundle_read_again_is_the_same() -> None:
     """What gets out of one secret may be put into another."""
     once = _read(ca_bundle=f"# é\n{PEM}\n{OTHER}").ca_bundle

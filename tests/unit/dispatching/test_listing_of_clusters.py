@@ -55,6 +55,16 @@ def test_only_what_is_included_is_asked_for(world: World) -> None:
     assert (excluded["name"], excluded["pattern"]) == ("lab-1", "include: prod-*")
 
 
+@pytest.mark.parametrize("name", ["DEV/QA", "DEV\\QA", "DEV%QA", "DEV%2fQA"])
+def test_patterns_match_names_as_people_wrote_them(world: World, name: str) -> None:
+    """The API escapes these characters; records and messages show none of that."""
+    vcenter = world.add(name, "prod-a", exclude=(f"{name[:4]}*",))
+    assert names_in(world.run()) == ["prod-a"]
+    assert [one["name"] for one in dispatch_in(world.last(vcenter))["excluded"]] == [name]
+    world.set(vcenter, include=(name,), exclude=())
+    assert names_in(world.run()) == [name]
+
+
 @pytest.mark.parametrize(
     ("settings", "why"),
     [
