@@ -21,9 +21,8 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 HANDLERS = sorted((ROOT / "functions").glob("*/app.py"))
 TREES = {path: ast.parse(path.read_text()) for path in (*SOURCES, *HANDLERS)}
 
-MAX_MODULES = 129
-"""Of the package and the functions, without the channels: 127, ``log_reader``, which both the journal and the
-command read, and the fields of secrets, which are more than reading one."""
+MAX_MODULES = 130
+"""Of the package and the functions, without the channels."""
 MAX_LINES = 250
 MAX_FUNCTION_LINES = 40
 REASON = "Longer than 250 lines, because"

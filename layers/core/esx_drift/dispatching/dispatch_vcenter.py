@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from esx_drift.dispatching.vcenter_listing import ClusterLogs, VCenterListing, list_vcenter
-from esx_drift.domain.dispatching.known_clusters import (
+from esx_drift.domain.dispatching.known_clusters import list_unwatched_clusters
+from esx_drift.domain.dispatching.listing import ReconciledListing, list_retired_by_pattern, reconcile_listing
+from esx_drift.domain.dispatching.overdue import (
     add_explanations,
     find_overdue_limit,
     find_seen_since,
     list_explanations,
     list_overdue_conditions,
-    list_unwatched_clusters,
 )
-from esx_drift.domain.dispatching.listing import ReconciledListing, list_retired_by_pattern, reconcile_listing
 from esx_drift.domain.dispatching.run import (
     UNWATCHED_DETAIL,
     Run,

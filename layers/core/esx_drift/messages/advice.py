@@ -5,7 +5,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-from esx_drift.domain.dispatching.known_clusters import NOW_KNOWN
+from esx_drift.domain.dispatching.overdue import NOW_KNOWN
 from esx_drift.domain.findings.kinds import FINDING_KINDS, OUTAGE_KINDS, VCENTER_NOT_SEEN_NOTE, Advice
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import Finding, FindingKind

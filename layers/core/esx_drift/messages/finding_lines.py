@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Final
 
-from esx_drift.domain.dispatching.known_clusters import NOW_KNOWN
+from esx_drift.domain.dispatching.overdue import NOW_KNOWN
 from esx_drift.domain.findings.kinds import Advice
 from esx_drift.domain.stored.types import EventData, Finding, Json
 from esx_drift.domain.text.wording import (

@@ -13,6 +13,7 @@ from esx_drift.domain.dispatching.known_clusters import (
     choose_names,
     drop_long_retired,
     find_pattern_that_leaves_out,
+    list_listing_notices,
 )
 from esx_drift.domain.findings.condition import Condition, build_condition
 from esx_drift.domain.findings.kinds import LISTED_CLUSTER_KINDS, LISTING_KINDS
@@ -96,7 +97,7 @@ def reconcile_listing(
         expected=expected,
         excluded=excluded,
         missing=missing,
-        notices=_list_notices(listed, known, after),
+        notices=list_listing_notices(listed, known, after),
         conditions=[
             *_list_conditions(vcenter, listed, after, missing, watched, now),
             *([] if expected else _list_nothing_watched(vcenter, listed, excluded)),
@@ -177,27 +178,6 @@ def list_retired_by_pattern(
         for fingerprint, finding in findings.items()
         if finding["kind"] in LISTED_CLUSTER_KINDS and finding["subject"] not in reconciled.expected
     }
-
-
-def _list_notices(
-    listed: Mapping[str, str], known: Mapping[str, KnownCluster], after: Mapping[str, KnownCluster]
-) -> list[str]:
-    return [
-        notice
-        for cluster in listed
-        if known and (notice := _describe_news(cluster, known.get(cluster), after[cluster]))
-    ]
-
-
-def _describe_news(cluster: str, before: KnownCluster | None, after: KnownCluster) -> str | None:
-    name = after["name"]
-    if before is None:
-        return f"cluster {name} ({cluster}) is new"
-    if before["retired_at"] is not None and after["retired_at"] is None:
-        return f"cluster {name} ({cluster}) is watched again: it was retired at {before['retired_at']}"
-    if before["name"] != name:
-        return f"cluster {cluster} is now called {name}, before {before['name']}"
-    return None
 
 
 def build_missing_cluster_condition(
