@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from esx_drift.domain.stored.types import Coverage
 from esx_drift.domain.text.wording import (
@@ -12,6 +14,8 @@ from esx_drift.domain.text.wording import (
     list_host_names,
     split_vib_key,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 TWELVE: Coverage = {"hosts": 12, "covered": 12, "failed": 0, "unsupported": 0}
 
@@ -45,6 +49,26 @@ def test_a_name_is_made_harmless(text: str, expected: str) -> None:
 def test_a_vib_is_split_into_name_and_version(key: str, expected: tuple[str, str]) -> None:
     """With or without a blank before the bracket; all of it is the name if it has no version."""
     assert split_vib_key(key) == expected
+
+
+BRACKETED = re.compile(r"(?s)(?P<name>.+?) ?\((?P<version>.*)\)")
+"""``name(version)`` by a pattern, which is exact, and takes quadratic time."""
+
+
+@given(st.text("ab (). \n", max_size=12))
+def test_a_vib_is_split_as_its_pattern_says(key: str) -> None:
+    """At the first bracket that is not the very first character, if the last one closes it."""
+    match = BRACKETED.fullmatch(key)
+    expected = (clean_text(match["name"]), clean_text(match["version"])) if match else (clean_text(key), "")
+    assert split_vib_key(key) == expected
+
+
+def test_splitting_a_vib_tries_nothing_twice() -> None:
+    """It has no loop and no pattern: a key of brackets alone takes no longer than any other one."""
+    code = split_vib_key.__code__
+    assert {"find", "endswith", "removesuffix", "clean_text"} >= {*code.co_names}
+    assert split_vib_key("(" * 260_000) == ("(" * 79 + "…", "")
+    assert split_vib_key("(" * 260_000 + ")") == ("(", "(" * 79 + "…")
 
 
 @pytest.mark.parametrize(

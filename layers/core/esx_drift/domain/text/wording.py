@@ -13,7 +13,6 @@ MAX_LISTED = 10
 MINUTE_SECONDS: Final = 60
 HOUR_SECONDS: Final = 3600
 DAY_SECONDS: Final = 86400
-_VIB = re.compile(r"(?s)(?P<name>.+?) ?\((?P<version>.*)\)")
 _ARGUMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
@@ -70,9 +69,15 @@ def name_element(element: str) -> str:
 
 
 def split_vib_key(key: str) -> tuple[str, str]:
-    """Split the API's ``name(version)`` of a VIB; all of it is the name if it has another form."""
-    match = _VIB.fullmatch(key)
-    return (clean_text(match["name"]), clean_text(match["version"])) if match else (clean_text(key), "")
+    """Split the API's ``name(version)`` of a VIB; all of it is the name if it has another form.
+
+    Two searches for one character each, since a pattern would try every bracket as the first against every
+    one as the last.
+    """
+    bracket = key.find("(", 1)
+    if bracket < 0 or not key.endswith(")"):
+        return clean_text(key), ""
+    return clean_text(key[:bracket].removesuffix(" ")), clean_text(key[bracket + 1 : -1])
 
 
 def find_shell_argument(name: str) -> str | None:
