@@ -40,7 +40,7 @@ EXTRACTION = (
     _scenario(
         "document-duplicate", "The report has a key twice.", "document-invalid", _spoilt(duplicate_keys())
     ),
-    _scenario("document-huge", "The report is over 32 MB.", "document-invalid", _spoilt(huge_body())),
+    _scenario("document-huge", "The report is far too large.", "document-invalid", _spoilt(huge_body())),
     _scenario(
         "document-truncated",
         "The report ends in its middle.",

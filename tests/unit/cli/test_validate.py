@@ -16,10 +16,10 @@ from tests.unit.cli.conftest import Run
     [
         (b"[]", '"" (the whole document): expected an object, got a list of 0 items'),
         (b"nonsense", '"" (the whole document): expected JSON, got something else at line 1 column 1'),
-        (b" " * 33_000_000, '"" (the whole document): expected at most 32000000 bytes, got 33000000 bytes'),
+        (b" " * 33_000_000, '"" (the whole document): expected at most 8000000 bytes, got 33000000 bytes'),
         (
             gzip.compress(b" " * 33_000_000, 1),
-            '"" (the whole document): expected at most 32000000 bytes, got more',
+            '"" (the whole document): expected at most 8000000 bytes, got more',
         ),
     ],
     ids=["list", "nonsense", "large", "large when unpacked"],

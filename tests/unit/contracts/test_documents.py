@@ -12,7 +12,7 @@ from unittest.mock import patch
 import pytest
 from esx_drift.contracts import json_parsing as parsing
 from esx_drift.contracts import list_unknown_fields, list_violations, parse_json, read_document, require_valid
-from esx_drift.contracts.json_parsing import MAX_BYTES
+from esx_drift.contracts.json_parsing import MAX_BYTES, MAX_VALUES
 from esx_drift.contracts.validators import closed_validator, fast_validator, load_schemas, reference_validator
 from esx_drift.domain.images.report import read_report
 from esx_drift.domain.images.snapshot import build_snapshot
@@ -164,9 +164,11 @@ def test_a_field_that_is_there_twice_is_never_read(value: object, spelt: Callabl
 
 
 REFUSED: dict[str, tuple[bytes, str]] = {
-    "too large": (b" " * (MAX_BYTES + 1), "at most 32000000 bytes"),
+    "too large": (b" " * (MAX_BYTES + 1), "at most 8000000 bytes"),
+    "too many values": (b"[" + b"0," * MAX_VALUES + b"0]", "at most 500000 values"),
+    "too many fields": (b'{"":' * (MAX_VALUES // 2) + b"0,0", "at most 500000 values"),
     "too deep": (b"[" * 65 + b"]" * 65, "at most 64 levels"),
-    "far too deep": (b"[" * 1_000_000, "levels"),
+    "far too deep": (b"[" * MAX_VALUES, "levels"),
     "deep objects": (b'{"a":' * 70 + b"1" + b"}" * 70, "at most 64 levels"),
     "a field twice": (b'{"a":1,"b":2,"a":3}', 'the field "a" twice'),
     "a field twice, late": (
@@ -200,7 +202,15 @@ def test_what_no_schema_sees_is_refused_cheaply(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"[" * 64 + b"]" * 64, rb'["\ud83d\ude00"]', b'{"a":{"a":[]},"b":{"a":1}}']
+    "content",
+    [
+        b"[" * 64 + b"]" * 64,
+        rb'["\ud83d\ude00"]',
+        b'{"a":{"a":[]},"b":{"a":1}}',
+        b"[" + b"0," * (MAX_VALUES - 1) + b"0]",
+        b"0".ljust(MAX_BYTES),
+    ],
+    ids=["levels", "a pair", "a name in two objects", "values", "bytes"],
 )
 def test_what_is_still_fine_is_read(content: bytes) -> None:
     """At the limits."""

@@ -135,7 +135,7 @@ def test_a_task_that_leaves_no_report_at_all_is_told(clinic: Clinic) -> None:
     [
         (fault_kinds.document("without_required"), "not what the API promises"),
         (fault_kinds.document("from_the_future"), "later time than its reply"),
-        (fault_kinds.huge_body(), "too large: more than 33554432 bytes"),
+        (fault_kinds.huge_body(), "too large: more than 8000000 bytes"),
     ],
     ids=["refused", "future", "huge"],
 )

@@ -11,10 +11,21 @@ import jsonschema_rs
 import msgspec
 
 from esx_drift.domain.stored.types import Json
+from esx_drift.domain.vcenter_api import MAX_REPORT_BYTES
 from esx_drift.errors import ContractViolation
 
-MAX_BYTES = 32_000_000
+MAX_BYTES = MAX_REPORT_BYTES
+"""A report is the largest thing that comes from outside."""
+
+MAX_VALUES = 500_000
+"""The report of 96 hosts with 96 images of 120 components is counted as 154,000, each value of it and each
+bracket, comma and colon in its texts; 8 MB of real reports as 440,000. A value of few bytes becomes an object
+of a hundred: without this bound 8 MB of ``[{},{},…`` would be 250 MB."""
+
 MAX_LEVELS = 64
+_VALUE_MARKS = (b",", b":", b"[", b"{")
+"""What stands before each value but the first one; a name of a field is counted by what follows it."""
+
 _FAST_DECODER = msgspec.json.Decoder()
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -28,28 +39,43 @@ def build_json_refusal(expected: str, got: str, pointer: str = "") -> ContractVi
     return ContractViolation(f"not acceptable as JSON: expected {expected}, got {got}", (line,))
 
 
-def parse_json(body: bytes) -> Json:
-    """Parse the value in ``body``.
+def parse_json(body: bytes, *, allow_surrogates: bool = False) -> Json:
+    """Parse JSON from outside.
 
-    Stricter than ``json.loads``: UTF-8 only, at most 32 MB and 64 levels, and neither duplicate keys nor
-    NaN, infinite numbers or lone surrogates, which readers disagree about and no canonical form can hold.
+    Stricter than ``json.loads``: UTF-8 only, at most 8 MB, 500,000 values and 64 levels, and neither
+    duplicate keys nor NaN, infinite numbers or lone surrogates, which readers disagree about and no canonical
+    form can hold.
+
+    Args:
+        body: What came.
+        allow_surrogates: Texts may hold lone surrogates, where the caller sees to each text by itself.
 
     Raises:
-        ContractViolation: The body is not that.
+        ContractViolation: The body is anything else.
     """
-    value = parse_json_of_any_depth(body)
+    value = parse_json_of_any_depth(body, allow_surrogates=allow_surrogates)
     require_shallow(value)
     return value
 
 
-def parse_json_of_any_depth(body: bytes) -> Json:
-    """The same without a limit to the levels, for callers that limit them otherwise."""
-    if len(body) > MAX_BYTES:
-        raise build_json_refusal(f"at most {MAX_BYTES} bytes", f"{len(body)} bytes")
+def parse_json_of_any_depth(body: bytes, *, allow_surrogates: bool = False) -> Json:
+    """Parse ``body`` without a limit to the levels, for callers that limit them otherwise.
+
+    ``allow_surrogates`` and what is refused are as for ``parse_json``.
+    """
+    _require_bearable(body)
     value = _decode_if_lossless(body)
     if value is not None:
         return value
-    return _decode_strictly(_decode_text(body))
+    return _decode_strictly(_decode_text(body), allow_surrogates=allow_surrogates)
+
+
+def _require_bearable(body: bytes) -> None:
+    """Raise ``ContractViolation`` for a body that would cost too much memory to be read."""
+    if len(body) > MAX_BYTES:
+        raise build_json_refusal(f"at most {MAX_BYTES} bytes", f"{len(body)} bytes")
+    if sum(map(body.count, _VALUE_MARKS)) > MAX_VALUES:
+        raise build_json_refusal(f"at most {MAX_VALUES} values", "more")
 
 
 def require_shallow(value: Json) -> None:
@@ -87,10 +113,10 @@ def _decode_if_lossless(body: bytes) -> Json:
         return None
 
 
-def _decode_strictly(text: str) -> Json:
+def _decode_strictly(text: str, *, allow_surrogates: bool) -> Json:
     try:
         value: Json = _STRICT_DECODER.decode(text)
-        if _SURROGATE_ESCAPE.search(text):
+        if not allow_surrogates and _SURROGATE_ESCAPE.search(text):
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         at = f"line {error.lineno} column {error.colno}"

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from esx_drift.adapters.vcenter.http_client import MAX_BODY_BYTES
 from esx_drift.contracts import read_document
 from esx_drift.doctoring.examination import Examination
 from esx_drift.domain.findings.extraction import (
@@ -143,7 +142,7 @@ class ExtractionDoctor:
             self._add_missing_report(exam, state, awaited)
             return
         if reply.cut:
-            sentence = f"{self._name}: the report is too large: more than {MAX_BODY_BYTES} bytes"
+            sentence = f"{self._name}: the report is too large: more than {len(reply.body)} bytes"
             exam.add_failed(sentence, SEE_QUARANTINE_FIX)
             return
         try:
@@ -152,7 +151,7 @@ class ExtractionDoctor:
             sentence = f"{self._name}: the report is not what the API promises: {error.message}"
             exam.add_failed(sentence, SEE_QUARANTINE_FIX)
             return
-        if report.completion_time > reply.date + MAX_AHEAD:
+        if report.completion_time - reply.date > MAX_AHEAD:
             self._add_failure(
                 exam, "document-inconsistent", "the report claims to be of a later time than its reply"
             )

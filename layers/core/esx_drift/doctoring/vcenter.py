@@ -22,11 +22,13 @@ from esx_drift.domain.fleet.fleet import VCenterSettings, find_excluding_pattern
 from esx_drift.domain.text.wording import format_count
 from esx_drift.domain.vcenter_api import (
     ABOUT_PATH,
+    MAX_ABOUT_BYTES,
     PRIVILEGE_LIFECYCLE_SETTINGS,
     PRIVILEGE_READ,
     RELEASE_NEEDED,
     find_privilege,
     is_too_old,
+    is_usable_id,
 )
 from esx_drift.errors import FIX_FACT, ApiUnsupported, EsxDriftError, LoginSuspended, NotAuthorized, OutOfTime
 from esx_drift.ports import BreakerStore, ListedCluster, LoginGuard, VCenterSession
@@ -104,7 +106,7 @@ class VCenterDoctor:
         peer = Peer(destination.address, secret.proxy)
         client = HttpClient(peer, context, self.clock, time_left_ms=self.bounds.time_left_ms)
         try:
-            return client.call("GET", ABOUT_PATH)
+            return client.call("GET", ABOUT_PATH, MAX_ABOUT_BYTES)
         finally:
             client.close()
 
@@ -150,7 +152,8 @@ class VCenterDoctor:
             (
                 cluster
                 for cluster in listed
-                if find_excluding_pattern(self.vcenter, cluster.id, cluster.name) is None
+                if is_usable_id(cluster.id)
+                and find_excluding_pattern(self.vcenter, cluster.id, cluster.name) is None
             ),
             key=lambda cluster: cluster.name,
         )

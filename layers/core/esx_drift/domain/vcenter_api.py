@@ -1,4 +1,8 @@
-"""The vCenter's API as this product uses it: its oldest release, the paths, and the privilege for each."""
+"""The vCenter's API as this product uses it: its oldest release, the paths, and the privilege for each.
+
+Beside each path stands how many bytes its answer may have: so many that no vCenter has to be refused, so few
+that no answer costs the memory that a function has.
+"""
 
 import re
 from collections.abc import Mapping
@@ -23,12 +27,54 @@ PRIVILEGE_LIFECYCLE_GENERAL: Final = "VcIntegrity.lifecycleGeneral.Read"
 ABOUT_PATH: Final = "/sdk/vim25/8.0.3.0/ServiceInstance/ServiceInstance/content"
 """Readable without a login. A vCenter older than 8.0 U3 has no such release in its path."""
 
+MAX_ABOUT_BYTES: Final = 256_000
+"""Some 60 references to managed objects and the facts of ``about``: a real one has less than 10 kB."""
+
 SESSION_PATH: Final = "/api/session"
+
+MAX_TOKEN_BYTES: Final = 4_096
+"""The id of a session, or of a task that was started: one JSON string of some 100 characters at most."""
+
 INVENTORY_PATH: Final = "/api/vcenter/"
 """Below it: ``cluster``, ``host``, ``datacenter`` and ``folder``."""
 
+MAX_LISTING_BYTES: Final = 4_000_000
+"""1,000 clusters or 2,500 hosts (see ``TOO_MANY_RESULTS``) of 500 bytes each are 1.3 MB."""
+
 TASKS_PATH: Final = "/api/cis/tasks/"
+
+MAX_TASK_BYTES: Final = 2_000_000
+"""A task of Lifecycle Manager has a subtask and notifications for each host: 20 kB for each of 96."""
+
 CLUSTER_SETTINGS_PATH: Final = "/api/esx/settings/clusters/"
+
+MAX_ENABLEMENT_BYTES: Final = 4_096
+"""One field, true or false."""
+
+MAX_REPORT_BYTES: Final = 8_000_000
+"""96 hosts, the most of a cluster, of which each has an image of its own with 120 components, are 2.1 MB.
+
+With 400 components each, three times what ESXi and all add-ons of a vendor bring, it would be 7 MB.
+"""
+
+MAX_ERROR_BYTES: Final = 64_000
+"""The body of an error, whatever was called: of it, one message of 300 characters is shown."""
+
+MAX_LISTED_CLUSTERS: Final = 5_000
+"""A vCenter of 8.0 holds 2,500 hosts (https://configmax.broadcom.com): at most so many clusters have any."""
+
+MAX_STANDALONE_HOSTS: Final = 5_000
+"""Twice what a vCenter holds."""
+
+MAX_CLUSTER_HOSTS: Final = 200
+"""Twice the 96 hosts that a cluster of 8.0 or 9.0 holds (same source)."""
+
+MAX_LISTED_CHARACTERS: Final = 300
+"""Of an id or a name in a listing. Real ids have some 20 characters; names of inventory objects 80, which are
+240 where each is escaped, and names of hosts, as DNS has them, 253 (RFC 1035)."""
+
+UNUSABLE_ID: Final = "@unusable"
+"""How the id begins that stands for one that can't be used: no id of a vCenter's begins with ``@``."""
 
 TOO_MANY_RESULTS: Final = "UNABLE_TO_ALLOCATE_RESOURCE"
 """The ``error_type`` of a listing that is too long: 1,000 clusters or 2,500 hosts at most."""
@@ -41,6 +87,16 @@ PRIVILEGES_BY_PATH: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """By the beginning of a call's path: the privilege that the account needs, at the vCenter's root."""
+
+
+def is_usable_id(identifier: str) -> bool:
+    """Whether an id of the vCenter's can stand in a path, a key and a message; ``@`` begins our own names."""
+    return (
+        0 < len(identifier) <= MAX_LISTED_CHARACTERS
+        and identifier.isprintable()
+        and not identifier.startswith("@")
+        and identifier not in {".", ".."}
+    )
 
 
 def is_call_below(operation: str, path: str) -> bool:

@@ -4,17 +4,18 @@ A body is ``{"error_type": ..., "messages": [{"id", "default_message", "args"}, 
 missing or empty, and an error of the front proxy is no JSON at all.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from esx_drift.adapters.vcenter.http_client import HttpAnswer, parse_retry_after
+from esx_drift.contracts import parse_json
 from esx_drift.domain.vcenter_api import RELEASE_NEEDED
 from esx_drift.errors import (
     ApiUnsupported,
     ClusterNotFound,
+    ContractViolation,
     EsxDriftError,
     NotAuthorized,
     NotEligible,
@@ -65,16 +66,22 @@ class ApiError:
     is_vcenters: bool = True
 
 
-def parse_answer_json(answer: HttpAnswer) -> object:
-    """Parse the body as JSON.
+def parse_answer_json(answer: HttpAnswer, *, allow_surrogates: bool = False) -> object:
+    """Parse the body of an answer as JSON.
+
+    Args:
+        answer: The answer.
+        allow_surrogates: Texts may hold halves of surrogate pairs; the caller looks at each by itself.
 
     Raises:
-        VCenterError: The body is no JSON, or was cut off.
+        VCenterError: The body has more bytes than the call may take, or is not acceptable as JSON.
     """
+    if answer.cut:
+        raise build_unforeseen_error(answer, f"with more than {len(answer.body)} bytes")
     try:
-        return json.loads(b"" if answer.cut else answer.body)
-    except (ValueError, RecursionError) as error:
-        raise build_unforeseen_error(answer, "with a body that is not JSON") from error
+        return parse_json(answer.body, allow_surrogates=allow_surrogates)
+    except ContractViolation as error:
+        raise build_unforeseen_error(answer, f"with a body that is {error.message}") from error
 
 
 def build_unforeseen_error(answer: HttpAnswer, what: str) -> VCenterError:
@@ -86,8 +93,8 @@ def build_unforeseen_error(answer: HttpAnswer, what: str) -> VCenterError:
 def parse_api_error(answer: HttpAnswer) -> ApiError:
     """Parse an error's body; empty where it says nothing. A text that is no JSON is another server's."""
     try:
-        return read_api_error(json.loads(answer.body))
-    except (ValueError, RecursionError):
+        return read_api_error(parse_json(answer.body))
+    except ContractViolation:
         text = _clean_line(answer.body[:MAX_MESSAGE_LENGTH].decode("utf-8", "replace"))
         is_said = not text.startswith(("<", "[", "{"))
         return ApiError(text=text if is_said else "", is_vcenters=not text)

@@ -18,6 +18,7 @@ from urllib3.exceptions import HTTPError, InvalidHeader, ReadTimeoutError
 from esx_drift.adapters.vcenter.connection_errors import Peer, translate_connection_error
 from esx_drift.adapters.vcenter.transport import Deadline, DirectSession, Transport
 from esx_drift.domain.stored.records import build_clock_facts
+from esx_drift.domain.vcenter_api import MAX_ERROR_BYTES
 from esx_drift.errors import OutOfTime, VCenterUnreachable
 
 if TYPE_CHECKING:
@@ -38,9 +39,6 @@ BODY_SECONDS = 60.0
 TIME_FOR_A_CALL_MS = 105_000
 """What one call may take: connecting, headers and body by their bounds, and 10 s to end the session."""
 
-MAX_BODY_BYTES = 32 * 1024 * 1024
-"""The report of 96 hosts with 96 images has 2.5 MB."""
-
 MAX_RETRY_AFTER_SECONDS = 10.0
 """A longer ``Retry-After`` is left to the queue: waiting here is paid for."""
 
@@ -51,7 +49,7 @@ WAIT_STATUSES = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAV
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """An HTTP answer. ``date`` is by the vCenter's clock; ``cut``: it has more than MAX_BODY_BYTES."""
+    """An HTTP answer. ``date`` is by the vCenter's clock; ``cut``: it has more bytes than were asked for."""
 
     address: str
     operation: str
@@ -92,6 +90,7 @@ class HttpClient:
         self,
         method: str,
         path: str,
+        max_bytes: int,
         params: Sequence[tuple[str, str]] = (),
         headers: Mapping[str, str] | None = None,
     ) -> HttpAnswer:
@@ -103,6 +102,8 @@ class HttpClient:
         Args:
             method: GET, POST or DELETE.
             path: The path from the root on, escaped already; it may end in a query.
+            max_bytes: How much of a success's body is read; what comes beyond is cut off. Of an error's body
+                it is ``MAX_ERROR_BYTES``.
             params: More of the query, not escaped yet; a name may stand there several times.
             headers: What this request has beside the headers of every request.
 
@@ -114,19 +115,24 @@ class HttpClient:
             raise OutOfTime(
                 f"{self.peer.address} was too slow: no time is left in this run for {method} {path}"
             )
-        answer = self._send(method, path, params, headers)
+        answer = self._send(method, path, max_bytes, params, headers)
         wait_seconds = parse_retry_after(answer)
         if method != "GET" or wait_seconds is None or wait_seconds > MAX_RETRY_AFTER_SECONDS:
             return answer
         self._pause(wait_seconds)
-        return self._send(method, path, params, headers)
+        return self._send(method, path, max_bytes, params, headers)
 
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
 
     def _send(
-        self, method: str, path: str, params: Sequence[tuple[str, str]], headers: Mapping[str, str] | None
+        self,
+        method: str,
+        path: str,
+        max_bytes: int,
+        params: Sequence[tuple[str, str]],
+        headers: Mapping[str, str] | None,
     ) -> HttpAnswer:
         self._deadline.start(HEAD_SECONDS)
         try:
@@ -141,22 +147,22 @@ class HttpClient:
             ) as response:
                 vcenter_date, now = _parse_date(response.headers.get("Date")), self._clock()
                 self.clock_facts = build_clock_facts(vcenter_date, now) if vcenter_date else None
-                body, cut = self._read_body(response.raw)
+                status = response.status_code
+                body, cut = self._read_body(response.raw, max_bytes if response.ok else MAX_ERROR_BYTES)
                 date = vcenter_date or now
                 operation = f"{method} {path}"
-                status = response.status_code
                 return HttpAnswer(self.peer.address, operation, status, response.headers, date, body, cut)
         except (requests.RequestException, HTTPError) as error:
             raise translate_connection_error(self.peer, error) from error
 
-    def _read_body(self, raw: BaseHTTPResponse) -> tuple[bytes, bool]:
+    def _read_body(self, raw: BaseHTTPResponse, max_bytes: int) -> tuple[bytes, bool]:
         self._deadline.start(BODY_SECONDS)
         body = bytearray()
         try:
             while chunk := raw.read1(CHUNK_BYTES, decode_content=True):
                 body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    return bytes(body), True
+                if len(body) > max_bytes:
+                    return bytes(body[:max_bytes]), True
         except ReadTimeoutError as error:
             raise VCenterUnreachable(
                 f"the answer of {self.peer.address} did not end within {BODY_SECONDS:.0f} s,"
@@ -178,8 +184,9 @@ def parse_retry_after(answer: HttpAnswer) -> float | None:
 
 
 def _parse_date(header: str | None) -> datetime | None:
+    """Parse a ``Date`` into UTC; None for one that UTC has no year for, too."""
     try:
         moment = parsedate_to_datetime(header or "")
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,9 +1,14 @@
-"""JSON of the vCenter parsed into values; a missing or mistyped field is an error that names it."""
+"""JSON of the vCenter parsed into values; a missing or mistyped field is an error that names it.
+
+Here ids and names enter: what leaves this module has a bounded length, and can be written anywhere.
+"""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
+from typing import Protocol
 
 from esx_drift.adapters.vcenter.error_answers import (
     build_unforeseen_error,
@@ -14,7 +19,14 @@ from esx_drift.adapters.vcenter.error_answers import (
 from esx_drift.adapters.vcenter.http_client import HttpAnswer
 from esx_drift.domain.stored.types import VCenterIdentity
 from esx_drift.domain.text.times import parse_time
-from esx_drift.domain.vcenter_api import INVENTORY_PATH, TOO_MANY_RESULTS
+from esx_drift.domain.text.wording import clean_text
+from esx_drift.domain.vcenter_api import (
+    INVENTORY_PATH,
+    MAX_LISTED_CHARACTERS,
+    TOO_MANY_RESULTS,
+    UNUSABLE_ID,
+    is_usable_id,
+)
 from esx_drift.errors import VCenterError
 from esx_drift.ports import ExtractionTask, InventoryEntry, ListedCluster
 
@@ -34,15 +46,42 @@ def _is_plain(value: str) -> bool:
 
 
 def parse_list(answer: HttpAnswer) -> list[Mapping[str, object]]:
-    """The body of a listing: objects."""
-    value = parse_answer_json(answer)
+    """The body of a listing: objects, of which a single one may hold texts that are of no use."""
+    value = parse_answer_json(answer, allow_surrogates=True)
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise build_unforeseen_error(answer, "with a body that is not a list of objects")
     return value
 
 
+class ListedObject(Protocol):
+    """An object of the inventory."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        ...
+
+
+def collect_entries[T: ListedObject](
+    answers: Iterable[HttpAnswer], parse: Callable[[Mapping[str, object], HttpAnswer], T], most: int
+) -> tuple[T, ...]:
+    """Collect the objects of a listing, each once, whichever of the answers hold it.
+
+    Args:
+        answers: The answers, read one after the other.
+        parse: Makes an entry of one object of an answer.
+        most: More objects than that are no listing of a vCenter's.
+    """
+    entries: dict[str, T] = {}
+    for answer in answers:
+        entries |= {entry.id: entry for entry in (parse(item, answer) for item in parse_list(answer))}
+        if len(entries) > most:
+            raise build_unforeseen_error(answer, f"with more than {most} objects, which no vCenter holds")
+    return tuple(entries.values())
+
+
 def require_text(item: Mapping[str, object], name: str, answer: HttpAnswer) -> str:
-    """Require a text that the API promises.
+    """Require a text that the API promises: on one line, and of a bounded length.
 
     Args:
         item: The object that holds it.
@@ -50,8 +89,15 @@ def require_text(item: Mapping[str, object], name: str, answer: HttpAnswer) -> s
         answer: The answer that the object came in, which the error names.
 
     Raises:
-        VCenterError: The field is missing, empty or no text.
+        VCenterError: The field is missing, empty or no such text.
     """
+    value = _require_string(item, name, answer)
+    if len(value) > MAX_LISTED_CHARACTERS or not value.isprintable():
+        raise build_unforeseen_error(answer, f"with a {name} of no use: {clean_text(value)}")
+    return value
+
+
+def _require_string(item: Mapping[str, object], name: str, answer: HttpAnswer) -> str:
     value = item.get(name)
     if not isinstance(value, str) or not value:
         raise build_unforeseen_error(answer, f"without {name}")
@@ -69,33 +115,41 @@ def decode_name(name: str) -> str:
     return _ESCAPED.sub(lambda escape: bytes.fromhex(escape[1]).decode(), name)
 
 
-def parse_cluster(item: Mapping[str, object], answer: HttpAnswer) -> ListedCluster:
-    """Parse ``item`` of a listing as a cluster.
+_UNWRITABLE_CATEGORIES = frozenset({"Cc", "Cs"})
+"""Control characters and halves of surrogate pairs, by ``unicodedata``."""
 
-    Raises:
-        VCenterError: A field is missing, or the id begins with ``@``, as only our own logs do. It names
-            ``answer``, which the listing came in.
+
+def _require_name(item: Mapping[str, object], answer: HttpAnswer) -> str:
+    """The object's name, cut and without what a queue, a key or a line has no place for."""
+    cut = decode_name(_require_string(item, "name", answer)[:MAX_LISTED_CHARACTERS])
+    return "".join("\ufffd" if unicodedata.category(char) in _UNWRITABLE_CATEGORIES else char for char in cut)
+
+
+def parse_cluster(item: Mapping[str, object], answer: HttpAnswer) -> ListedCluster:
+    """Parse ``item`` of the listing ``answer`` as a cluster.
+
+    One whose id can't be used gets one of ours, and is no cluster to check. Its id says so (``UNUSABLE_ID``),
+    and what it is instead of. The other clusters of the listing go on.
     """
-    cluster = ListedCluster(
-        require_text(item, "cluster", answer), decode_name(require_text(item, "name", answer))
-    )
-    if cluster.id.startswith("@"):
-        raise build_unforeseen_error(answer, f"with a cluster whose id is {cluster.id[:80]!r}")
-    return cluster
+    cluster = _require_string(item, "cluster", answer)
+    usable = cluster if is_usable_id(cluster) else f"{UNUSABLE_ID} {clean_text(cluster)}"
+    return ListedCluster(usable, _require_name(item, answer))
 
 
 def parse_host(item: Mapping[str, object], answer: HttpAnswer) -> InventoryEntry:
-    """Parse ``item`` of a listing as a host.
+    """Parse ``item`` of the listing ``answer`` as a host.
 
     Raises:
-        VCenterError: A field is missing. It names ``answer``, which the listing came in.
+        VCenterError: A field is missing. Without its id a host can't be found in the report: that is no listing.
     """
-    power = item.get("power_state")
+    host, power = _require_string(item, "host", answer), item.get("power_state")
+    if not is_usable_id(host):
+        raise build_unforeseen_error(answer, f"with a host whose id is of no use: {clean_text(host)}")
     return InventoryEntry(
-        require_text(item, "host", answer),
-        decode_name(require_text(item, "name", answer)),
+        host,
+        _require_name(item, answer),
         require_text(item, "connection_state", answer),
-        power if isinstance(power, str) else None,
+        require_text(item, "power_state", answer) if isinstance(power, str) and power else None,
     )
 
 
@@ -151,7 +205,7 @@ type QueryParams = Sequence[tuple[str, str]]
 type GetCall = Callable[[str, QueryParams], HttpAnswer]
 
 
-def list_everything(get: GetCall, path: str, params: QueryParams = ()) -> list[HttpAnswer]:
+def list_everything(get: GetCall, path: str, params: QueryParams = ()) -> Iterator[HttpAnswer]:
     """List all objects of a kind; by datacenter, then by folder, if there are too many for one answer.
 
     Args:
@@ -159,7 +213,7 @@ def list_everything(get: GetCall, path: str, params: QueryParams = ()) -> list[H
         path: The path of the listing.
         params: The query that every part of the listing has.
 
-    Returns:
+    Yields:
         The answers that together list them all. An object may stand in several of them.
 
     Raises:
@@ -173,10 +227,11 @@ type DivideQuery = Callable[[GetCall, QueryParams], Iterable[QueryParams]]
 
 def _list_in_parts(
     get: GetCall, path: str, params: QueryParams, divisions: Sequence[DivideQuery]
-) -> list[HttpAnswer]:
+) -> Iterator[HttpAnswer]:
     answer = get(path, params)
     if answer.status == HTTPStatus.OK:
-        return [answer]
+        yield answer
+        return
     failure = translate_error_answer(answer)
     if (
         not divisions
@@ -185,9 +240,8 @@ def _list_in_parts(
     ):
         raise failure
     divide, *finer = divisions
-    return [
-        part for part_params in divide(get, params) for part in _list_in_parts(get, path, part_params, finer)
-    ]
+    for part_params in divide(get, params):
+        yield from _list_in_parts(get, path, part_params, finer)
 
 
 def _divide_by_datacenter(get: GetCall, params: QueryParams) -> Iterable[QueryParams]:

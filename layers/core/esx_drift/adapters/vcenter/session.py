@@ -19,12 +19,12 @@ from esx_drift.adapters.vcenter.error_answers import (
 )
 from esx_drift.adapters.vcenter.http_client import HttpAnswer, HttpClient
 from esx_drift.adapters.vcenter.responses import (
+    collect_entries,
     list_everything,
     parse_cluster,
     parse_enabled,
     parse_host,
     parse_identity,
-    parse_list,
     parse_task,
     parse_text_body,
 )
@@ -32,6 +32,15 @@ from esx_drift.domain.stored.types import ClockFacts, VCenterIdentity
 from esx_drift.domain.vcenter_api import (
     ABOUT_PATH,
     INVENTORY_PATH,
+    MAX_ABOUT_BYTES,
+    MAX_CLUSTER_HOSTS,
+    MAX_ENABLEMENT_BYTES,
+    MAX_LISTED_CLUSTERS,
+    MAX_LISTING_BYTES,
+    MAX_REPORT_BYTES,
+    MAX_STANDALONE_HOSTS,
+    MAX_TASK_BYTES,
+    MAX_TOKEN_BYTES,
     SESSION_PATH,
     build_enablement_path,
     build_report_path,
@@ -85,9 +94,8 @@ class RestSession:
             EsxDriftError: What the guard raises, or another failure of the call.
         """
         with self._login_guard():
-            answer = self._http.call(
-                "POST", SESSION_PATH, headers={"Authorization": self._build_basic_authorization()}
-            )
+            headers = {"Authorization": self._build_basic_authorization()}
+            answer = self._http.call("POST", SESSION_PATH, MAX_TOKEN_BYTES, headers=headers)
             if answer.status == HTTPStatus.UNAUTHORIZED:
                 user = self._secret.username
                 raise LoginRefused(f"{answer.address} refused the login of {user}", {"user": user})
@@ -103,7 +111,7 @@ class RestSession:
         """
         try:
             if self._token is not None:
-                answer = self._send("DELETE", SESSION_PATH, ())
+                answer = self._send("DELETE", SESSION_PATH, MAX_TOKEN_BYTES, ())
                 if answer.status not in {HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.UNAUTHORIZED}:
                     raise translate_error_answer(answer)
         finally:
@@ -116,7 +124,7 @@ class RestSession:
         Raises:
             ApiUnsupported: The vCenter is older than 8.0 U3.
         """
-        answer = self._http.call("GET", ABOUT_PATH)
+        answer = self._http.call("GET", ABOUT_PATH, MAX_ABOUT_BYTES)
         if answer.status != HTTPStatus.OK:
             raise translate_error_answer(answer, ApiUnsupported)
         return parse_identity(answer)
@@ -127,26 +135,25 @@ class RestSession:
 
     def clusters(self) -> tuple[ListedCluster, ...]:
         """Every cluster that the account may see, each once."""
-        answers = list_everything(self._get, f"{INVENTORY_PATH}cluster")
-        clusters = [parse_cluster(item, answer) for answer in answers for item in parse_list(answer)]
-        return tuple({cluster.id: cluster for cluster in clusters}.values())
+        answers = list_everything(self._get_listing, f"{INVENTORY_PATH}cluster")
+        return collect_entries(answers, parse_cluster, MAX_LISTED_CLUSTERS)
 
     def hosts(self, cluster: str) -> tuple[InventoryEntry, ...]:
         """The hosts of one cluster; none also where there is no such cluster."""
-        return self._list_hosts([("clusters", cluster)])
+        return self._list_hosts([("clusters", cluster)], MAX_CLUSTER_HOSTS)
 
     def find_hosts(self, hosts: Collection[str]) -> tuple[InventoryEntry, ...]:
         """Find those of the hosts with these ids that the account sees, in whatever cluster."""
-        return self._list_hosts([("hosts", host) for host in sorted(hosts)])
+        return self._list_hosts([("hosts", host) for host in sorted(hosts)], MAX_CLUSTER_HOSTS)
 
     def standalone_hosts(self) -> int:
         """How many hosts are in no cluster."""
-        return len(self._list_hosts([("standalone", "true")]))
+        return len(self._list_hosts([("standalone", "true")], MAX_STANDALONE_HOSTS))
 
     def extract(self, cluster: str) -> SubmittedExtraction:
         """Start an extraction, or learn that the cluster is busy."""
         path = f"{build_report_path(cluster)}?action=extract&vmw-task=true"
-        answer = self._call("POST", path)
+        answer = self._call("POST", path, MAX_TOKEN_BYTES)
         if answer.status in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
             return SubmittedExtraction(parse_text_body(answer), answer.date)
         refusal = translate_extract_refusal(answer, NoReport)
@@ -159,7 +166,8 @@ class RestSession:
 
     def task(self, task_id: str) -> ExtractionTask | None:
         """One task; none when the vCenter no longer has it."""
-        answer = self._get(build_task_path(task_id), [("exclude_result", "true")])
+        params = [("exclude_result", "true")]
+        answer = self._call("GET", build_task_path(task_id), MAX_TASK_BYTES, params)
         if answer.status == HTTPStatus.NOT_FOUND:
             return None
         if answer.status != HTTPStatus.OK:
@@ -168,38 +176,39 @@ class RestSession:
 
     def installed_images(self, cluster: str) -> ReportReply:
         """The last extracted report, byte for byte; cut off where it is too large."""
-        answer = self._get(build_report_path(cluster))
+        answer = self._call("GET", build_report_path(cluster), MAX_REPORT_BYTES)
         if answer.status != HTTPStatus.OK:
             raise translate_error_answer(answer, NoReport)
         return ReportReply(answer.body, answer.date, answer.cut)
 
     def managed_by_image(self, cluster: str) -> bool:
         """Whether the cluster is managed by a single image; by baselines if not."""
-        answer = self._get(build_enablement_path(cluster))
+        answer = self._call("GET", build_enablement_path(cluster), MAX_ENABLEMENT_BYTES)
         if answer.status != HTTPStatus.OK:
             raise translate_error_answer(answer)
         return parse_enabled(answer)
 
-    def _list_hosts(self, params: Sequence[tuple[str, str]]) -> tuple[InventoryEntry, ...]:
-        answers = list_everything(self._get, f"{INVENTORY_PATH}host", params)
-        hosts = [parse_host(item, answer) for answer in answers for item in parse_list(answer)]
-        return tuple({host.id: host for host in hosts}.values())
+    def _list_hosts(self, params: Sequence[tuple[str, str]], most: int) -> tuple[InventoryEntry, ...]:
+        answers = list_everything(self._get_listing, f"{INVENTORY_PATH}host", params)
+        return collect_entries(answers, parse_host, most)
 
-    def _get(self, path: str, params: Sequence[tuple[str, str]] = ()) -> HttpAnswer:
-        return self._call("GET", path, params)
+    def _get_listing(self, path: str, params: Sequence[tuple[str, str]]) -> HttpAnswer:
+        return self._call("GET", path, MAX_LISTING_BYTES, params)
 
-    def _call(self, method: str, path: str, params: Sequence[tuple[str, str]] = ()) -> HttpAnswer:
-        answer = self._send(method, path, params)
+    def _call(
+        self, method: str, path: str, max_bytes: int, params: Sequence[tuple[str, str]] = ()
+    ) -> HttpAnswer:
+        answer = self._send(method, path, max_bytes, params)
         if answer.status != HTTPStatus.UNAUTHORIZED:
             return answer
         # Mostly the session is dead already; where it is not, it must not stay open beside the new one.
-        self._send("DELETE", SESSION_PATH, ())
+        self._send("DELETE", SESSION_PATH, MAX_TOKEN_BYTES, ())
         self.login()
-        return self._send(method, path, params)
+        return self._send(method, path, max_bytes, params)
 
-    def _send(self, method: str, path: str, params: Sequence[tuple[str, str]]) -> HttpAnswer:
+    def _send(self, method: str, path: str, max_bytes: int, params: Sequence[tuple[str, str]]) -> HttpAnswer:
         headers = {} if self._token is None else {"vmware-api-session-id": self._token}
-        return self._http.call(method, path, params, headers)
+        return self._http.call(method, path, max_bytes, params, headers)
 
     def _build_basic_authorization(self) -> str:
         # Not requests' own Basic: it writes Latin-1, and the vCenter reads UTF-8.
