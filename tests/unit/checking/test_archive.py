@@ -4,7 +4,7 @@ import hashlib
 import json
 
 import pytest
-from esx_drift.adapters.vcenter import http_client as vcenter_wire
+from esx_drift.adapters.vcenter import session as vcenter_session
 from esx_drift.checking import no_observation as untaken
 
 from tests.simulator import fault_kinds
@@ -112,17 +112,28 @@ def test_what_the_schema_refuses_is_kept_apart(world: World, fault: Fault) -> No
 def test_what_is_too_large_is_invalid(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Told at once with the limit; its beginning is kept, but not all: a vCenter must not fill the bucket."""
     world.check()
-    monkeypatch.setattr(vcenter_wire, "MAX_BODY_BYTES", 100_000)
-    monkeypatch.setattr(untaken, "CUT_KEPT_BYTES", 50_000)
+    monkeypatch.setattr(vcenter_session, "MAX_REPORT_BYTES", 100_000)
+    monkeypatch.setattr(untaken, "QUARANTINED_BYTES", 50_000)
     world.vcenter.faults.inject(REPORT, fault_kinds.huge_body(100_000))
     record = world.check()
     assert record["outcome"] == "not-looked"
     kept = world.stored(record["quarantine"]["key"])  # type: ignore[index]  # it is there
-    assert len(kept) == 50_000
+    assert kept == served(world)[:50_000].ljust(50_000)
     assert record["raw_sha256"] is None
     finding = one(record["findings"], "document-invalid")
-    assert "too large" in finding["summary"]
+    assert "too large: more than 100000 bytes" in finding["summary"]
     assert finding["detail"]["violations"] != []
+
+
+def test_of_what_is_refused_the_beginning_is_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the reason; the digest is still that of all that came."""
+    world.check()
+    monkeypatch.setattr(untaken, "QUARANTINED_BYTES", 1_000)
+    world.vcenter.faults.inject(REPORT, fault_kinds.duplicate_keys())
+    record = world.check()
+    body = served(world)[:-1] + b',"status":"UNAVAILABLE"}'
+    assert world.stored(record["quarantine"]["key"]) == body[:1_000]  # type: ignore[index]  # it is there
+    assert record["raw_sha256"] == hashlib.sha256(body).hexdigest()
 
 
 def test_an_outage_that_ends_in_nonsense_has_ended(world: World) -> None:

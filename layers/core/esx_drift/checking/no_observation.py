@@ -37,8 +37,8 @@ from esx_drift.ports import ReportReply
 MAX_REPORTED_VIOLATIONS = 5
 MAX_OTHER_HOSTS = 3
 
-CUT_KEPT_BYTES = 1_000_000
-"""Of a report that is too large: enough to see what it is, too little to fill a bucket that keeps it."""
+QUARANTINED_BYTES = 1_000_000
+"""Of a report that is refused: enough to see what it is, too little to fill a bucket that keeps it."""
 
 
 def draft_for_failure(
@@ -75,7 +75,7 @@ def _build_failure_condition(context: CheckContext, error: EsxDriftError) -> Con
 
 
 def draft_for_invalid_report(context: CheckContext, reply: ReportReply, error: ContractViolation) -> Draft:
-    """Build the draft for a report that breaks the API's contract, and keep the report in quarantine.
+    """Build the draft for a report that breaks the API's contract, and keep its beginning in quarantine.
 
     Args:
         context: The check.
@@ -213,7 +213,7 @@ def _draft_not_looked(
 def _add_quarantine(
     context: CheckContext, reply: ReportReply, draft: Draft, facts: ReportFacts | None = None
 ) -> Draft:
-    body = reply.body[:CUT_KEPT_BYTES] if reply.cut else reply.body
+    body = reply.body[:QUARANTINED_BYTES]
     blob = build_blob(make_quarantine_key, context.vcenter.name, context.request["cluster"], body)
     record: Record = {
         **draft.record,

@@ -140,7 +140,7 @@ def parse_host(item: Mapping[str, object], answer: HttpAnswer) -> InventoryEntry
     """Parse ``item`` of the listing ``answer`` as a host.
 
     Raises:
-        VCenterError: A field is missing. Without its id a host can't be found in the report: that is no listing.
+        VCenterError: A field is missing, or its id is of no use: it can't be found in the report.
     """
     host, power = _require_string(item, "host", answer), item.get("power_state")
     if not is_usable_id(host):
