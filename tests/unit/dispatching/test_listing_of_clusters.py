@@ -132,6 +132,27 @@ def test_a_known_cluster_is_asked_for_though_it_is_not_listed(world: World) -> N
     assert [one["name"] for one in dispatch["missing"]] == ["prod-b"]
 
 
+@pytest.mark.parametrize("cluster", ["@vcenter", "..", "domain\nc9", "c" * 301])
+def test_a_cluster_whose_id_is_of_no_use_is_told(world: World, cluster: str) -> None:
+    """At once and once, as long as it is listed and no pattern leaves it out; the others are asked for."""
+    name = world.add("prod-a", exclude=("lab",))
+    inventory = world.vcenters[name].inventory
+    inventory.add_cluster("odd\x00", cluster)
+    inventory.add_cluster("lab", f"@{cluster}")
+    assert names_in(world.run()) == ["prod-a"]
+    summary = world.findings(name)["vcenter-error"]["summary"]
+    assert summary.endswith(
+        "lists 1 cluster under an id that no vCenter makes, which nobody can check: odd\ufffd"
+    )
+    world.wait(hours=4)
+    assert names_in(world.run()) == ["prod-a"]
+    assert moved(world.last(name)) == set()
+    inventory.remove_cluster("odd\x00")
+    world.wait(hours=4)
+    world.run()
+    assert moved(world.last(name)) == {("vcenter-error", "resolved")}
+
+
 def test_chosen_clusters_go_by_id_or_name(world: World) -> None:
     """Just these are asked for; one that there isn't, or that a pattern leaves out, is named as failed."""
     name = world.add("prod-a", "prod-b", "prod-c", "lab", exclude=("lab",))

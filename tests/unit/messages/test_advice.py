@@ -157,6 +157,14 @@ def test_an_answer_is_told_by_its_status(
     assert BLIND_VCENTER in story.notes
 
 
+def test_an_id_of_no_use_blinds_nobody_else() -> None:
+    """The vCenter's other clusters are checked, and that is said instead of the contrary."""
+    story = of_vcenter("vcenter-error", {"unusable_ids": 1})
+    assert story.title == "vc02: lists clusters under ids that are of no use"
+    assert "Its other clusters are checked." in step(story)
+    assert BLIND_VCENTER not in story.notes
+
+
 @pytest.mark.parametrize(
     ("kind", "headline", "over"),
     [

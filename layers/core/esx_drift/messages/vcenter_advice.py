@@ -180,6 +180,14 @@ _UNREACHABLE: Final[tuple[AdviceCase, ...]] = (
 )
 
 _ERROR: Final[tuple[AdviceCase, ...]] = (
+    (
+        has_fact("unusable_ids"),
+        Advice(
+            "lists clusters under ids that are of no use",
+            "lists usable ids only",
+            "do host and port in its secret lead to the vCenter itself? Its other clusters are checked.",
+        ),
+    ),
     (has_fact("answered_by"), _build_misled_advice("answers what no vCenter answers")),
     (_has_status("3"), _build_misled_advice("answers with a redirect")),
     (_has_status("2"), _build_misled_advice("answers what no vCenter answers")),

@@ -1,6 +1,7 @@
 """The clusters that a vCenter ever listed, as its log keeps them."""
 
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,6 +15,7 @@ from esx_drift.domain.stored.types import (
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.versions import sort_naturally
 from esx_drift.domain.text.wording import MAX_LISTED, clean_text, format_count, join_names
+from esx_drift.domain.vcenter_api import UNUSABLE_ID, is_usable_id
 
 
 def list_unwatched_clusters(
@@ -113,6 +115,28 @@ def build_known_cluster(
 RETIRED_FOR: Final = timedelta(days=90)
 """How long a retired cluster that is not listed is remembered: one that is back within a quarter is told as
 watched again, later it is a new one. What it ran last stays in its own log."""
+
+
+def list_unusable_id_conditions(vcenter: VCenterSettings, listing: Mapping[str, str]) -> list[Condition]:
+    """List one condition if ``listing`` (names by id) of ``vcenter`` has watched clusters of no usable id.
+
+    It is no outage that may pass by itself: it opens at once, and keeps no other cluster from being checked.
+    """
+    names = [
+        clean_text(name)
+        for cluster, name in listing.items()
+        if not is_usable_id(cluster) and find_excluding_pattern(vcenter, cluster, name) is None
+    ]
+    if not names:
+        return []
+    condition = build_condition(
+        "vcenter-error",
+        f"{vcenter.name} lists {format_count(len(names), 'cluster')} under an id that no vCenter makes, which"
+        f" nobody can check: {join_names(names)}",
+        subject=UNUSABLE_ID,
+        detail={"unusable_ids": len(names)},
+    )
+    return [replace(condition, confirm=False)]
 
 
 def drop_long_retired(

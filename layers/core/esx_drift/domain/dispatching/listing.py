@@ -4,7 +4,7 @@ A lost permission answers like a deleted cluster: with a shorter list. So nothin
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from esx_drift.domain.dispatching.known_clusters import (
@@ -14,6 +14,7 @@ from esx_drift.domain.dispatching.known_clusters import (
     drop_long_retired,
     find_pattern_that_leaves_out,
     list_listing_notices,
+    list_unusable_id_conditions,
 )
 from esx_drift.domain.findings.condition import Condition, build_condition
 from esx_drift.domain.findings.kinds import LISTED_CLUSTER_KINDS, LISTING_KINDS
@@ -29,6 +30,7 @@ from esx_drift.domain.stored.types import (
 )
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.versions import sort_naturally
+from esx_drift.domain.vcenter_api import is_usable_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +59,25 @@ class ReconciledListing:
 
 
 def reconcile_listing(
-    vcenter: VCenterSettings, listed: Mapping[str, str], known: Mapping[str, KnownCluster], now: datetime
+    vcenter: VCenterSettings, listing: Mapping[str, str], known: Mapping[str, KnownCluster], now: datetime
 ) -> ReconciledListing:
     """Compare a vCenter's listing with the clusters known before.
 
     Args:
         vcenter: The vCenter's settings.
-        listed: The names of the listed clusters by id.
+        listing: The names of the listed clusters by id.
         known: The clusters known before by id.
         now: When the listing was made.
     """
+    listed = {cluster: name for cluster, name in listing.items() if is_usable_id(cluster)}
+    reconciled = _reconcile_usable(vcenter, listed, known, now)
+    conditions = [*reconciled.conditions, *list_unusable_id_conditions(vcenter, listing)]
+    return replace(reconciled, conditions=conditions)
+
+
+def _reconcile_usable(
+    vcenter: VCenterSettings, listed: Mapping[str, str], known: Mapping[str, KnownCluster], now: datetime
+) -> ReconciledListing:
     known = drop_long_retired(known, listed, now)
     names = {
         cluster: listed[cluster] if cluster in listed else known[cluster]["name"]
