@@ -26,6 +26,7 @@ SLOW: Final = (
     "cli/test_fleet.py",
     "cli/test_retire",
     "cli/test_status",
+    "contracts/test_bounds",
     "contracts/test_documents",
     "checking/decisions/",
     "dispatching/",

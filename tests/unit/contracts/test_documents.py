@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import Any
 from unittest.mock import patch
@@ -330,13 +330,40 @@ def test_null_is_absent() -> None:
 
 
 def test_long_lists_of_errors_and_notices_are_cut() -> None:
-    """Everything is counted, little is shown, and no more than 200 characters of the data at a time."""
+    """Little is shown, no more than 200 characters of the data at a time, and that there is more is said."""
     many = {str(number) + "x" * 10_000: 1 for number in range(300)}
     lines = list_violations(SCHEMA, sample() | {"host_info": many})
-    assert (len(lines), lines[-1]) == (101, "and 200 more")
+    assert (len(lines), lines[-1]) == (101, "and more")
     assert all(len(line) < 300 for line in lines)
     notices = list_unknown_fields(read_document(body(sample() | {str(number): 1 for number in range(300)})))
     assert notices[-1] == "and 250 more"
+
+
+@pytest.mark.parametrize("number", [99, 100, 101])
+def test_a_hundred_errors_are_shown(number: int) -> None:
+    """And of one more only that there is one."""
+    lines = list_violations(SCHEMA, sample() | {"successful_hosts": [0] * number})
+    shown = [f"/successful_hosts/{at}: expected a text, got 0" for at in range(min(number, 100))]
+    assert lines == sorted(shown) + ["and more"] * (number > 100)
+
+
+def test_the_search_for_errors_ends_early() -> None:
+    """Of millions of wrong items no more is looked at than is shown: else minutes and gigabytes would go."""
+    items = _Counted([0] * 5_000_000)
+    lines = list_violations(SCHEMA, sample() | {"successful_hosts": items})
+    assert lines[-1] == "and more"
+    assert items.looked_at < 1_000
+
+
+class _Counted(list[int]):
+    """A list that counts how many of its items were looked at."""
+
+    looked_at = 0
+
+    def __iter__(self) -> Iterator[int]:
+        for item in super().__iter__():
+            self.looked_at += 1
+            yield item
 
 
 def test_pointers_are_json_pointers() -> None:

@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from heapq import nsmallest
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
@@ -47,12 +46,14 @@ def render_violations(schema: str, instance: object) -> list[str]:
     """Render each violation of ``schema`` in ``instance`` as one line.
 
     Returns:
-        The lines, sorted; beyond 100 the rest is only counted. Empty if the instance is valid.
+        The lines, sorted; the search ends with the one after the hundredth. Empty if the instance is valid.
     """
-    lines = set(chain.from_iterable(map(_list_lines, reference_validator(schema).iter_errors(instance))))
-    more = len(lines) - MAX_VIOLATIONS
-    shown = nsmallest(MAX_VIOLATIONS, lines)
-    return [*shown, f"and {more} more"] if more > 0 else shown
+    lines: set[str] = set()
+    for line in chain.from_iterable(map(_list_lines, reference_validator(schema).iter_errors(instance))):
+        if len(lines) == MAX_VIOLATIONS and line not in lines:
+            return [*sorted(lines), "and more"]
+        lines.add(line)
+    return sorted(lines)
 
 
 def _list_lines(error: "ValidationError") -> Iterator[str]:

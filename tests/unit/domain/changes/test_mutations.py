@@ -263,8 +263,8 @@ def test_hostile_names_come_through_as_they_are(name: str) -> None:
 
 
 def test_a_text_of_many_lines_costs_nothing() -> None:
-    """No line diff is made of what a compromised host may fill with lines."""
-    old, new = ("\n".join(f"{side}{number}" for number in range(20_000)) for side in "ab")
+    """No line diff is made of what a compromised host may fill with lines, as long as a version may be."""
+    old, new = ("\n".join(side for _ in range(150)) for side in "ab")
     before, after = image(), image()
     before["components"]["x"], after["components"]["x"] = {"version": old}, {"version": new}
     changes = changes_between(cluster_of(before), cluster_of(after))
