@@ -2,7 +2,8 @@ import pytest
 from esx_drift.contracts import list_violations
 from esx_drift.domain.events import rate_event
 from esx_drift.domain.stored.identifiers import make_event_id
-from esx_drift.domain.stored.types import Change, Finding, rank_severity
+from esx_drift.domain.stored.types import Change, Finding, Json, rank_severity
+from esx_drift.messages.content import build_content
 from esx_drift.messages.publication import MAX_PUBLISH_BYTES, build_publication
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +26,11 @@ FAILED = finding("failure", "host-failed", "host-11", "esx11 could not be read",
 DRIVER = change("component", "upgraded", "Intel-i40en", **{"from": "1", "to": "2"})
 APPEARED = change("orphaned_vib", "added", VIB, severity="critical")
 RELABELLED = change("component", "relabelled", "Intel-i40en", severity="info", **{"from": "1", "to": "1"})
+
+
+DEEP: Json = 1
+for _ in range(40):
+    DEEP = {"\u0000" * 1_000: DEEP}
 
 
 def _moved(item: Finding, transition: str, because: str | None = None) -> Finding:
@@ -158,8 +164,9 @@ def test_totals_are_exact_and_severity_is_the_highest(check: Check) -> None:
         [change("base_image", "changed", "base_image", detail={"from": {"a": ["x" * 1000] * 1000}})],
         [change("base_image", "changed", "base_image", detail={"from": {"a": "x" * 300_000}, "to": 1})],
         [change("component", "added", "\u0000" * 300_000, to="2")],
+        [change("base_image", "changed", "base_image", detail={"from": DEEP})],
     ],
-    ids=["long-lists", "long-names", "long-detail", "huge-detail", "huge-name"],
+    ids=["long-lists", "long-names", "long-detail", "huge-detail", "huge-name", "deep-detail"],
 )
 def test_an_event_that_is_too_large_is_cut_and_says_so(changes: list[Change]) -> None:
     """It fits, its totals are those of the whole, and its findings are still there where there is room."""
@@ -167,6 +174,44 @@ def test_an_event_that_is_too_large_is_cut_and_says_so(changes: list[Change]) ->
     assert build_publication(event).size_bytes < MAX_PUBLISH_BYTES
     assert event["data"]["truncated"]
     assert event["data"]["totals"]["changes"] == len(changes)
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        change("component", "upgraded", "x", **{"from": "1", "to": "2" * 250_000}),
+        change("component", "upgraded", "ü" * 250_000, **{"from": "1", "to": "2"}),
+        change(
+            "component",
+            "changed",
+            "x",
+            detail={"from": {"y" * 250_000: ["z" * 250_000]}, "to": None},
+            **{"from": "1", "to": "1"},
+        ),
+    ],
+    ids=["version", "key", "detail"],
+)
+def test_one_long_text_costs_no_other_change_its_place(long: Change) -> None:
+    """It is cut, and all lists stay whole."""
+    (event,) = build_events(told(changes=[long, DRIVER], findings=[UNREVIEWED]))
+    data = event["data"]
+    assert build_publication(event).size_bytes < MAX_PUBLISH_BYTES
+    assert list_violations("event", event) == []
+    assert data["truncated"]
+    cut = dict(data["changes"][0])
+    assert {name for name in cut if cut[name] != dict(long)[name]} in ({"to"}, {"key"}, {"detail"})
+    assert "…" in str(cut)
+    assert (data["changes"][1], data["findings"]) == (DRIVER, [UNREVIEWED])
+
+
+def test_what_has_no_room_is_still_critical() -> None:
+    """Whatever is left of the event: the title says how bad it is."""
+    crowd = [f"{n:0300}" for n in range(5_000)]
+    many = [change("component", "upgraded", f"{n:01000}", hosts=crowd[:1]) for n in range(5_000)]
+    (event,) = build_events(told(changes=[*many, {**DRIVER, "severity": "critical", "hosts": crowd}]))
+    assert not any(one["severity"] == "critical" for one in event["data"]["changes"])
+    assert event["data"]["severity"] == "critical"
+    assert build_content(event).title.startswith("CRITICAL · ")
 
 
 def test_the_longest_lists_are_cut_and_the_short_ones_kept() -> None:

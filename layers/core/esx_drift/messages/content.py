@@ -57,8 +57,10 @@ def _build_detected(data: EventData) -> MessageContent:
         if is_put_back
         else _render_detected_headline(data, news)
     )
-    is_critical = not is_put_back and any(
-        item["severity"] == "critical" for item in (*data["changes"], *news)
+    # Of what the event had no room for, its severity is left.
+    is_critical = not is_put_back and (
+        any(item["severity"] == "critical" for item in (*data["changes"], *news))
+        or (data["truncated"] and data["severity"] == "critical")
     )
     advice = choose_advice(data, news)
     note = "" if is_put_back else advice.note

@@ -18,6 +18,9 @@ MAX_EMAIL_ITEMS: Final = 20
 MAX_PUBLISH_BYTES: Final = 240_000
 """For the whole Publish. SNS takes 262,144 (https://docs.aws.amazon.com/general/latest/gr/sns.html)."""
 
+MAX_CUT_CHARACTERS: Final = 1_000
+"""Of each text in an event that would be too large: more than a message shows of any."""
+
 WHOLE_VCENTER: Final = "-"
 """The attribute ``cluster`` of an event that is about no cluster."""
 
@@ -87,14 +90,21 @@ def build_publishable_events(
 
 
 def fit_event(event: Event) -> Event:
-    """Fit an event into one Publish: its lists are cut to the greatest length at which it fits."""
+    """Fit an event into one Publish.
+
+    Its texts are cut first, so that a single long one costs no other change its place; then its lists, to the
+    greatest length at which it fits.
+    """
     if _is_small_enough(event):
         return event
-    for detailed in (True, False):
-        shortened = _find_longest_that_fits(event, detailed=detailed)
-        if shortened is not None:
-            return shortened
-    return _cut_event(event, 0, detailed=False)
+    event = _cut_texts(event)
+    if _is_small_enough(event):
+        return event
+    return (
+        _find_longest_that_fits(event, detailed=True)
+        or _find_longest_that_fits(event, detailed=False)
+        or _cut_event(event, 0, detailed=False)
+    )
 
 
 def _is_small_enough(event: Event) -> bool:
@@ -120,6 +130,25 @@ def _measure_longest(value: Json) -> int:
     if isinstance(value, list):
         return max(len(value), *map(_measure_longest, value)) if value else 0
     return 0
+
+
+def _cut_texts(event: Event) -> Event:
+    data = event["data"]
+    long = {"changes": data["changes"], "findings": data["findings"], "host_names": data["host_names"]}
+    cut = cast("EventData", _cut_json_texts(cast("Json", long)))
+    return {**event, "data": {**data, **cut, "truncated": True}}
+
+
+def _cut_json_texts(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {_cut_text(key): _cut_json_texts(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_cut_json_texts(item) for item in value]
+    return _cut_text(value) if isinstance(value, str) else value
+
+
+def _cut_text(text: str) -> str:
+    return text if len(text) <= MAX_CUT_CHARACTERS else f"{text[: MAX_CUT_CHARACTERS - 1]}…"
 
 
 def _cut_event(event: Event, most: int, *, detailed: bool) -> Event:
