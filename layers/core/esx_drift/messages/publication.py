@@ -21,6 +21,9 @@ MAX_PUBLISH_BYTES: Final = 240_000
 MAX_CUT_CHARACTERS: Final = 1_000
 """Of each text in an event that would be too large: more than a message shows of any."""
 
+MIN_CHANGE_BYTES: Final = 100
+"""What a change or a finding takes at least: the names of its fields alone are more."""
+
 WHOLE_VCENTER: Final = "-"
 """The attribute ``cluster`` of an event that is about no cluster."""
 
@@ -108,6 +111,10 @@ def fit_event(event: Event) -> Event:
 
 
 def _is_small_enough(event: Event) -> bool:
+    """Whether the event fits; one of many thousand changes is not even written to be measured."""
+    data = event["data"]
+    if (len(data["changes"]) + len(data["findings"])) * MIN_CHANGE_BYTES >= MAX_PUBLISH_BYTES:
+        return False
     return build_publication(event).size_bytes < MAX_PUBLISH_BYTES
 
 

@@ -1,11 +1,16 @@
 """What changed from one image to another, for all hosts that made the same step."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import batched
+from typing import Final
 
 from esx_drift.domain.changes.elements import Difference, DifferenceKind, build_alternative, build_change
 from esx_drift.domain.stored.identifiers import encode_canonical_json
 from esx_drift.domain.stored.types import Change, Image, Json, Parts
+
+DIFFERENCES_AT_ONCE: Final = 1_000
+"""How many DeepDiff is given at once: it keeps several kilobytes of each until it is done with all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,8 @@ def build_image_changes(transitions: list[ImageTransition], ranks: Mapping[str, 
     """
     groups = _group_differences(transitions)
     differences = [Difference(*fields) for fields, _ in groups.values()]
-    kinds = _find_kinds(differences) if differences else []
+    batches = batched(differences, DIFFERENCES_AT_ONCE, strict=False)
+    kinds = (kind for batch in batches for kind in _find_kinds(batch))
     hosts = _HostLists(transitions, ranks)
     return [
         build_change(difference, kind, hosts.merge(numbers))
@@ -90,7 +96,7 @@ def _list_unequal_parts(name: str | None, old: Parts, new: Parts) -> list[_Field
     ]
 
 
-def _find_kinds(differences: list[Difference]) -> list[DifferenceKind]:
+def _find_kinds(differences: Sequence[Difference]) -> list[DifferenceKind]:
     """Find how each difference came about.
 
     DeepDiff sees each distinct one once, under a number of ours: it takes its time, and no name from outside
