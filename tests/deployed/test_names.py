@@ -56,8 +56,9 @@ def looked(rig: Rig) -> dict[str, "Record"]:
 
 
 def test_each_cluster_is_followed_under_its_own_name(looked: dict[str, "Record"]) -> None:
-    """None is confused with another one, or with our own log of the vCenter."""
-    assert sorted(str(record["cluster_name"]) for record in looked.values()) == sorted(HOSTILE)
+    """None is confused with another one, or with our own log of the vCenter; control characters are gone."""
+    names = [re.sub(r"[\x00-\x1f]", "\ufffd", name) for name in HOSTILE]
+    assert sorted(str(record["cluster_name"]) for record in looked.values()) == sorted(names)
     assert {record["outcome"] for record in looked.values()} == {"changed"}
     assert {len(record["changes"]) for record in looked.values()} == {1}
 

@@ -16,6 +16,7 @@ SLOW: Final = (
     "checking/test_endings",
     "checking/test_extraction",
     "checking/test_freshness",
+    "checking/test_heavy",
     "checking/test_hosts",
     "checking/test_suspicions",
     "checking/test_whose",

@@ -1,13 +1,16 @@
 """Everything in a report has a bound: at it the report is valid, beyond it the refusal says where."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import batched
 from typing import Any
 
 import pytest
-from esx_drift.contracts import list_violations
+from esx_drift.contracts import MAX_PARTS, list_violations, read_document
 from esx_drift.contracts.validators import fast_validator, load_schema
 from esx_drift.contracts.violations import format_pointer
+from esx_drift.errors import ContractViolation
 
 from tests.unit.domain.changes.clusters import Wire
 from tests.unit.domain.changes.sample import sample
@@ -127,3 +130,33 @@ def test_nothing_is_without_a_bound() -> None:
         ": propertyNames",
         "/additionalProperties: maxLength",
     ]
+
+
+@pytest.mark.parametrize("kind", ["components", "removed_components", "solutions", "hardware_support"])
+def test_all_images_together_have_a_bound(kind: str) -> None:
+    """Of whatever kind a part is, and also in alternative images: no schema adds up."""
+    names = [str(number) for number in range(100)]
+    parts: dict[str, Wire] = {
+        "components": {name: {} for name in names},
+        "removed_components": {name: {} for name in names},
+        "solutions": {name: {"version": "1", "components": []} for name in names},
+        "hardware_support": {"packages": {name: {"pkg": "p", "version": "1"} for name in names}},
+    }
+    base: Wire = {"base_image": {"version": "8.0.3-0.0.24022510"}, "components": {}, "solutions": {}}
+    image = base | {kind: parts[kind]}
+    alternative = image | {"display_name": "", "selection_criteria": {"selection_type": "UNKNOWN"}}
+    alternatives = {str(number): alternative for number in range(MAX_PARTS // 100 - 1)}
+    listed: list[Wire] = [
+        {"software_info": base | {"alternative_images": dict(some)}, "host_list": []}
+        for some in batched(alternatives.items(), 100, strict=False)
+    ]
+    listed.append({"software_info": image, "host_list": []})
+    document = sample() | {"image_categories": {"host_image_list": listed}}
+    read_document(json.dumps(document).encode())
+    listed[0]["software_info"] |= {"components": {"one more": {}}}
+    with pytest.raises(ContractViolation) as refused:
+        read_document(json.dumps(document).encode())
+    (line,) = refused.value.violations
+    assert line.startswith(
+        f"/image_categories: expected at most {MAX_PARTS} components and other parts, got "
+    )

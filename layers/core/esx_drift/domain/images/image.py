@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from esx_drift.domain.stored.types import Image, Json, Parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from esx_drift.domain.images.document import (
         AlternativeImage,
@@ -112,6 +112,22 @@ def spell_base_image(version: str) -> str:
 
 def spell_base_images(document: "Document") -> None:
     """Spell every base image of a document in the one way; the document itself is changed."""
+    for software in _list_software(document):
+        software["base_image"]["version"] = spell_base_image(software["base_image"]["version"])
+
+
+def count_parts(document: "Document") -> int:
+    """Count the components and other parts of all images and alternative images that a document lists."""
+    return sum(
+        len(software["components"])
+        + len(software["solutions"])
+        + len(software.get("removed_components") or ())
+        + len((software.get("hardware_support") or {"packages": {}})["packages"])
+        for software in _list_software(document)
+    )
+
+
+def _list_software(document: "Document") -> "Iterator[Software]":
     categories = document["image_categories"]
     for installed in (
         categories.get("most_widely_used_image"),
@@ -120,5 +136,4 @@ def spell_base_images(document: "Document") -> None:
     ):
         if installed is not None:
             info = installed["software_info"]
-            for software in (info, *(info.get("alternative_images") or {}).values()):
-                software["base_image"]["version"] = spell_base_image(software["base_image"]["version"])
+            yield from (info, *(info.get("alternative_images") or {}).values())
