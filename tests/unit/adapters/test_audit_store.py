@@ -159,6 +159,17 @@ def test_a_blob_that_was_changed_is_not_read(store: S3Store) -> None:
     assert raised.value.key == key
 
 
+@pytest.mark.parametrize(
+    "body", [b"no gzip", gzip.compress(bytes(200_000_000), 9)], ids=["no gzip", "a bomb"]
+)
+def test_a_blob_that_cannot_be_unpacked_is_damage(store: S3Store, body: bytes) -> None:
+    """Also under its own sha256: whoever may write there may choose the key."""
+    key = make_snapshot_key(VCENTER, CLUSTER, compute_sha256(body))
+    store.put_blob(key, body)
+    with pytest.raises(TrailDamaged, match="can't be unpacked"):
+        store.snapshot(key)
+
+
 def test_a_uri_leads_to_the_record(store: S3Store) -> None:
     """So that a person can read it."""
     assert store.uri(VCENTER, CLUSTER, 41) == f"s3://audit/{make_record_key(VCENTER, CLUSTER, 41)}"

@@ -1,6 +1,5 @@
 """Records, states, documents, snapshots and deliveries in the two buckets."""
 
-import gzip
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
-from esx_drift.adapters.s3_objects import S3Objects
+from esx_drift.adapters.s3_objects import S3Objects, unpack_bounded
 from esx_drift.contracts import list_violations, parse_json, require_valid
 from esx_drift.domain.stored.identifiers import (
     STATE_PREFIX,
@@ -138,7 +137,10 @@ class S3Store:
         # Hashed before it is unpacked: what somebody else put there is not looked into.
         if compute_sha256(stored.body) not in key:
             raise TrailDamaged(f"{key} was changed: its bytes have another sha256 than its name", key)
-        return gzip.decompress(stored.body)
+        try:
+            return unpack_bounded(stored.body)
+        except ValueError as error:
+            raise TrailDamaged(f"{key} can't be unpacked: {error}", key) from error
 
     def uri(self, vcenter: str, cluster: str, seq: int) -> str:
         """Where a record lies."""

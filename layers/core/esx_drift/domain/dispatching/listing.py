@@ -10,6 +10,7 @@ from datetime import datetime
 from esx_drift.domain.dispatching.known_clusters import (
     build_known_cluster,
     build_nothing_watched_condition,
+    build_shrunk_listing_condition,
     choose_names,
     drop_long_retired,
     find_pattern_that_leaves_out,
@@ -233,25 +234,3 @@ def list_renamed_cluster_conditions(
                 subject=cluster,
                 detail={"cluster": cluster, "name": entry["name"], "before": entry["watched_as"]},
             )
-
-
-def build_shrunk_listing_condition(
-    vcenter: VCenterSettings, listed: Mapping[str, str], missing: list[FailedCluster], watched: list[str]
-) -> Condition:
-    """Build the condition of a listing that is empty or lacks over half of the watched clusters.
-
-    It says nothing about any single cluster.
-
-    Args:
-        vcenter: The settings of the vCenter, for its name.
-        listed: The names of all clusters that it lists, by id.
-        missing: The clusters that the listing lacks.
-        watched: The ids of the clusters that were watched before, and still are to be.
-    """
-    left = len(watched) - len(missing)
-    what = f"only {left} of the {len(watched)} known clusters" if listed else "no cluster"
-    return build_condition(
-        "vcenter-authorization",
-        f"{vcenter.name} lists {what}: the account has most likely lost its permission",
-        detail={"listed": left, "known": len(watched)},
-    )
