@@ -24,7 +24,10 @@ TWELVE: Coverage = {"hosts": 12, "covered": 12, "failed": 0, "unsupported": 0}
     ("text", "expected"),
     [
         ("esx07", "esx07"),
-        ("a\nb", "a\ufffdb"),
+        ("a\nb", "a b"),
+        ("Failed.\r\n\r\n  See the\tlog.\n", "Failed. See the log."),
+        ("a\x00b\x1b[31m", "a\ufffdb\ufffd[31m"),
+        ("\n \n", "(no name)"),
         ("  a \u2028 b ", "a b"),
         ("\u202eevil", "\ufffdevil"),
         ("", "(no name)"),

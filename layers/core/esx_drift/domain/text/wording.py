@@ -19,11 +19,13 @@ _ARGUMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 def clean_text(text: str, most: int = MAX_NAME_CHARACTERS) -> str:
     """Clean a ``text`` from outside: one line, at most ``most`` characters, ``(no name)`` if it is blank.
 
+    Blanks, tabs and line ends in a row become one blank: several lines are one sentence after another.
     Characters that control the text, such as one that reverses its direction, are replaced.
     """
-    cut = text if len(text) <= most else f"{text[: most - 1]}…"
-    shown = ("\ufffd" if unicodedata.category(char).startswith("C") else char for char in cut)
-    return " ".join("".join(shown).split()) or "(no name)"
+    line = " ".join(text.split())
+    cut = line if len(line) <= most else f"{line[: most - 1]}…"
+    shown = "".join("\ufffd" if unicodedata.category(char).startswith("C") else char for char in cut)
+    return shown or "(no name)"
 
 
 def end_sentence(text: str) -> str:
