@@ -109,6 +109,19 @@ def unavailable() -> ApiError:
     return ApiError(503, "SERVICE_UNAVAILABLE", message("com.vmware.vapi.endpoint.failedToLogin", text))
 
 
+def sessions_used_up() -> ApiError:
+    """503 at login while as many sessions are open as there may be (id of public reports, text invented)."""
+    text = "The maximum number of user sessions was reached."
+    known = "com.vmware.vapi.endpoint.failedToLoginMaxUserSessionCountReached"
+    return ApiError(503, "SERVICE_UNAVAILABLE", message(known, text))
+
+
+def operation_not_found() -> ApiError:
+    """404 of a service that is there and does not serve the operation yet (id and text invented)."""
+    text = "Operation get was not found in service com.vmware.esx.settings.clusters.installed_images."
+    return ApiError(404, "OPERATION_NOT_FOUND", message("vapi.method.input.invalid.interface", text))
+
+
 type Busy = Literal["NOT_ALLOWED_IN_CURRENT_STATE", "CONCURRENT_CHANGE"]
 
 

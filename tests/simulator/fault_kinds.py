@@ -8,9 +8,10 @@ from typing import Literal
 from tests.simulator import errors
 from tests.simulator.documents import DOCUMENT_EDITS
 from tests.simulator.faults import Fault
-from tests.simulator.reply import Reply, Request, json_reply, text_reply
+from tests.simulator.reply import Delivery, Reply, Request, json_reply, text_reply
 
 HUGE_BYTES = 40_000_000
+NO_CONTENT = 204
 _ERRORS: dict[int, Callable[[], errors.ApiError]] = {
     401: errors.unauthenticated,
     403: errors.unauthorized,
@@ -34,6 +35,12 @@ def entity_not_found(identity: str = "domain-c404") -> Fault:
     return Fault("entity_not_found", instead=lambda _request: json_reply(404, body))
 
 
+def task_not_found(identity: str = "gone") -> Fault:
+    """404: the vCenter no longer has the task."""
+    body = errors.no_task(identity).body()
+    return Fault("task_not_found", instead=lambda _request: json_reply(404, body))
+
+
 def unable_to_allocate() -> Fault:
     """500 that no retry helps against: too many objects match."""
     return Fault("unable_to_allocate", instead=lambda _request: json_reply(500, errors.too_many().body()))
@@ -44,6 +51,46 @@ def no_healthy_upstream(retry_after: str | None = None) -> Fault:
     headers = {} if retry_after is None else {"Retry-After": retry_after}
     reply = replace(text_reply(503, "no healthy upstream"), headers=headers)
     return Fault("no_healthy_upstream", instead=lambda _request: reply)
+
+
+def web_page(code: int = 403, title: str = "403 Forbidden", server: str = "nginx") -> Fault:
+    """A page of something that stands before the vCenter, or in its place."""
+    page = (
+        f"<!DOCTYPE html>\n<html><head>\n<title>{title}</title></head><body><h1>{title}</h1></body></html>\n"
+    )
+    headers = {"Server": server}
+    reply = Reply(code, page.encode(), "text/html; charset=utf-8", headers, _last(code))
+    return Fault("web_page", instead=lambda _request: reply)
+
+
+def plain_text(code: int = 503, text: str = "upstream connect error\nreset reason: overflow") -> Fault:
+    """A reason in plain text, of the vCenter's own front proxy or of another."""
+    reply = replace(text_reply(code, text), delivery=_last(code))
+    return Fault("plain_text", instead=lambda _request: reply)
+
+
+def other_json(code: int = 404, body: object = None) -> Fault:
+    """JSON of a server that is no vCenter."""
+    reply = replace(json_reply(code, body or {"detail": "no Route matched"}), delivery=_last(code))
+    return Fault("other_json", instead=lambda _request: reply)
+
+
+def sessions_used_up() -> Fault:
+    """503: as many sessions are open as there may be."""
+    body = errors.sessions_used_up().body()
+    return Fault("sessions_used_up", instead=lambda _request: json_reply(503, body))
+
+
+def operation_not_found() -> Fault:
+    """404 of a service that is there and has not begun to serve."""
+    body = errors.operation_not_found().body()
+    return Fault("operation_not_found", instead=lambda _request: json_reply(404, body))
+
+
+def fault_of_vim(name: str = "NoPermission", code: int = 500) -> Fault:
+    """A fault as the VI/JSON API words it."""
+    body = {"_typeName": name, "faultstring": "Permission to perform this operation was denied."}
+    return Fault("fault_of_vim", instead=lambda _request: json_reply(code, body))
 
 
 def redirect(location: str = "https://203.0.113.9/api/session", code: int = 302) -> Fault:
@@ -118,8 +165,15 @@ FAULT_KINDS: dict[str, Callable[..., Fault]] = {
     for made in (
         status,
         entity_not_found,
+        task_not_found,
         unable_to_allocate,
         no_healthy_upstream,
+        web_page,
+        plain_text,
+        other_json,
+        sessions_used_up,
+        operation_not_found,
+        fault_of_vim,
         redirect,
         latency,
         slow_body,
@@ -133,6 +187,11 @@ FAULT_KINDS: dict[str, Callable[..., Fault]] = {
         document,
     )
 }
+
+
+def _last(code: int) -> Delivery:
+    """A 204 has no body: whoever sends one all the same can't go on with the connection."""
+    return Delivery(end="close" if code == NO_CONTENT else "keep")
 
 
 def _delivered(reply: Reply, **changes: object) -> Reply:

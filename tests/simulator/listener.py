@@ -124,7 +124,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._hang_up(reset=delivery.end == "reset")
 
     def _send_head(self, reply: Reply, delivery: Delivery) -> None:
-        self.send_response(reply.status)
+        self.send_response_only(reply.status)
+        for name, value in {"Server": self.version_string(), "Date": self.date_time_string()}.items():
+            if name not in reply.headers:
+                self.send_header(name, value)
         if reply.body:
             self.send_header("Content-Type", reply.content_type)
         if delivery.chunked:

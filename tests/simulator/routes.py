@@ -88,6 +88,30 @@ def _about(vcenter: VCenter, _request: Request, _segment: str) -> Reply:
     return json_reply(200, {"_typeName": "ServiceContent", "about": about})
 
 
+def _service_versions(vcenter: VCenter, _request: Request, _segment: str) -> Reply:
+    """The versions of the Web Services API, newest first: every release tells them, to anybody."""
+    body = f"""<?xml version="1.0" encoding="UTF-8" ?>
+<!--
+   Copyright 2008-2024 VMware, Inc.  All rights reserved.
+-->
+<namespaces version="1.0">
+ <namespace>
+  <name>urn:vim25</name>
+  <version>{vcenter.version}.0</version>
+  <priorVersions>
+   <version>7.0.3.0</version>
+   <version>6.7.3</version>
+  </priorVersions>
+ </namespace>
+ <namespace>
+  <name>urn:vim2</name>
+  <version>2.0</version>
+ </namespace>
+</namespaces>
+"""
+    return Reply(200, body.encode(), "text/xml")
+
+
 def _login(vcenter: VCenter, request: Request, _segment: str) -> Reply:
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     try:
@@ -150,7 +174,8 @@ def _listed(list_objects: Callable[[VCenter, Request], list[dict[str, object]]])
 
 def _routes() -> Iterator[Route]:
     about = "/sdk/vim25/8.0.3.0/ServiceInstance/ServiceInstance/content"
-    yield Route("GET", about, _about, needs_session=False)
+    yield Route("GET", about, _about, needs_session=False, since_803=True)
+    yield Route("GET", "/sdk/vimServiceVersions.xml", _service_versions, needs_session=False)
     yield Route("POST", "/api/session", _login, needs_session=False)
     yield Route("GET", "/api/session", _whoami)
     yield Route("DELETE", "/api/session", _logout)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tests.simulator.errors import login_refused, unauthenticated, unavailable
+from tests.simulator.errors import login_refused, sessions_used_up, unauthenticated
 
 USER = "svc-drift@vsphere.local"
 PASSWORD = "S1mulated-vCenter!"
@@ -69,7 +69,7 @@ class Sessions:
             self._lock_if_due(user)
             raise login_refused()
         if self.open_count >= self.limit:
-            raise unavailable()
+            raise sessions_used_up()
         token = uuid.uuid4().hex
         self._open[token] = Session(user, self._now(), self._now())
         self.max_open = max(self.max_open, len(self._open))

@@ -95,7 +95,7 @@ def test_a_failed_extraction_is_told(clinic: Clinic) -> None:
 def test_a_lost_task_is_told(clinic: Clinic) -> None:
     """A vCenter that was restarted no longer has it: whether it may be read is not known then."""
     clinic.world.wait(60)
-    clinic.vcenter.faults.inject("GET /api/cis/tasks/*", fault_kinds.status(404))
+    clinic.vcenter.faults.inject("GET /api/cis/tasks/*", fault_kinds.task_not_found())
     lines = clinic.examine()
     assert outcomes(lines) == "o" * 9 + "uf"
     assert "not proven" in lines["tasks"]["said"]
@@ -104,7 +104,7 @@ def test_a_lost_task_is_told(clinic: Clinic) -> None:
 
 def test_a_task_that_is_gone_may_have_left_its_report(clinic: Clinic) -> None:
     """As a check sees it: a report that is newer than the extraction is a look."""
-    clinic.vcenter.faults.inject("GET /api/cis/tasks/*", fault_kinds.status(404))
+    clinic.vcenter.faults.inject("GET /api/cis/tasks/*", fault_kinds.task_not_found())
     clinic.vcenter.on_extract = clinic.vcenter.shuffle
     lines = clinic.examine()
     assert outcomes(lines) == "o" * 9 + "uo"

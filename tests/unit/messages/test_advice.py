@@ -80,6 +80,12 @@ def test_a_missing_privilege_is_named(detail: dict[str, Json], headline: str, pr
             "the next run of the dispatcher tries the new password",
         ),
         (
+            {"user": "svc", "answered_by": 'a page "Sign in"'},
+            "vc02 refused the login of svc: no answer of a vCenter's, but a page",
+            "login refused by something else in its place",
+            "answers in its place? Once that is mended: esx-drift doctor --reset vc02",
+        ),
+        (
             {},
             "no login to vc02 is tried, because breaker/vc02.json can't be read",
             "no login is tried",
@@ -95,7 +101,7 @@ def test_only_a_refused_password_is_told_as_one(
     assert story.title == f"vc02: {headline}"
     assert advised in step(story)
     refused = "Not tried again with this password, so that the account isn't locked."
-    assert (refused in story.notes) == (headline == "login refused")
+    assert (refused in story.notes) == headline.startswith("login refused")
 
 
 @pytest.mark.parametrize(
@@ -143,7 +149,42 @@ def test_the_next_step_is_where_the_way_ends(detail: dict[str, Json], summary: s
             "answers with an error",
             "logs",
         ),
+        (
+            "vcenter-error",
+            {"status": "403", "answered_by": 'a page "Sign in"'},
+            "something else answers in its place",
+            "host and port",
+        ),
+        (
+            "vcenter-error",
+            {"status": "301", "answered_by": "an empty body"},
+            "answers with a redirect",
+            "host and port",
+        ),
         ("vcenter-unavailable", {"status": "503"}, "services don't answer (503)", "Services"),
+        ("vcenter-unavailable", {"status": "502"}, "services don't answer (502)", "a balancer, a proxy"),
+        ("vcenter-unavailable", {"status": "504"}, "services don't answer (504)", "a balancer, a proxy"),
+        (
+            "vcenter-unavailable",
+            {
+                "status": "503",
+                "message_id": "com.vmware.vapi.endpoint.failedToLoginMaxUserSessionCountReached",
+            },
+            "all its sessions are used up (503)",
+            "Monitor > Sessions",
+        ),
+        (
+            "vcenter-unavailable",
+            {"status": "404", "operation": f"GET {UNDER_CLUSTER}"},
+            "a service is not there (404)",
+            "Lifecycle Manager",
+        ),
+        (
+            "vcenter-unavailable",
+            {"status": "404", "operation": "POST /api/session"},
+            "a service is not there (404)",
+            "vapi-endpoint",
+        ),
         ("vcenter-unavailable", {"status": "429"}, "asked too often, and refuses (429)", "what else asks"),
     ],
 )

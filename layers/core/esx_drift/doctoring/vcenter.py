@@ -4,14 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from http import HTTPStatus
 
 from esx_drift.adapters.secrets import Secrets, VCenterSecret
 from esx_drift.adapters.tls import build_tls_context
 from esx_drift.adapters.vcenter.connection_errors import Peer
-from esx_drift.adapters.vcenter.error_answers import translate_error_answer
 from esx_drift.adapters.vcenter.http_client import TIME_FOR_A_CALL_MS, HttpAnswer, HttpClient
-from esx_drift.adapters.vcenter.responses import parse_identity
 from esx_drift.adapters.vcenter.session import open_vcenter
 from esx_drift.doctoring.examination import NO_TIME, Examination, StepResult, find_fix
 from esx_drift.doctoring.extraction import PRIVILEGES_BY_STEP, ExtractionDoctor
@@ -19,6 +16,7 @@ from esx_drift.doctoring.network_path import PATH_STEPS, Destination, examine_pa
 from esx_drift.doctoring.password_reset import PasswordReset
 from esx_drift.domain.findings.vcenter_failures import MAX_SKEW_SECONDS
 from esx_drift.domain.fleet.fleet import VCenterSettings, find_excluding_pattern
+from esx_drift.domain.stored.types import VCenterIdentity
 from esx_drift.domain.text.wording import format_count
 from esx_drift.domain.vcenter_api import (
     ABOUT_PATH,
@@ -93,7 +91,7 @@ class VCenterDoctor:
         with opened as sessions:
             session = self._log_in(sessions, secret)
             exam.add_ok(f"{secret.username} is let in")
-            exam.add_ok(_describe_version(about))
+            exam.add_ok(_describe_version(session.about()))
             cluster = self._choose_cluster(exam, session)
             ends_at = self.bounds.ends_at
             ExtractionDoctor(self.vcenter, session, cluster, self.clock, self.pause, ends_at).examine(exam)
@@ -185,11 +183,8 @@ class VCenterDoctor:
         )
 
 
-def _describe_version(about: HttpAnswer) -> str:
-    if about.status != HTTPStatus.OK:
-        raise translate_error_answer(about, ApiUnsupported)
-    identity = parse_identity(about)
-    release = f"{identity['version']} build {identity['build']}"
-    if is_too_old(identity["version"]):
+def _describe_version(about: VCenterIdentity) -> str:
+    release = f"{about['version']} build {about['build']}"
+    if is_too_old(about["version"]):
         raise ApiUnsupported(f"{release}: {RELEASE_NEEDED}")
     return release

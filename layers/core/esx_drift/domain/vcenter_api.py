@@ -30,6 +30,9 @@ ABOUT_PATH: Final = "/sdk/vim25/8.0.3.0/ServiceInstance/ServiceInstance/content"
 MAX_ABOUT_BYTES: Final = 256_000
 """Some 60 references to managed objects and the facts of ``about``: a real one has less than 10 kB."""
 
+SERVICE_VERSIONS_PATH: Final = "/sdk/vimServiceVersions.xml"
+"""Readable without a login, on every release: pyVmomi asks it, too, for the newest version that both know."""
+
 SESSION_PATH: Final = "/api/session"
 
 MAX_TOKEN_BYTES: Final = 4_096
@@ -78,6 +81,9 @@ UNUSABLE_ID: Final = "@unusable"
 
 TOO_MANY_RESULTS: Final = "UNABLE_TO_ALLOCATE_RESOURCE"
 """The ``error_type`` of a listing that is too long: 1,000 clusters or 2,500 hosts at most."""
+
+SESSIONS_USED_UP: Final = "MaxUserSessionCountReached"
+"""The end of the id of a 503 at login, ``…failedToLoginMaxUserSessionCountReached``: nobody can log in."""
 
 PRIVILEGES_BY_PATH: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -137,10 +143,11 @@ def name_vcenter_release(about: "VCenterIdentity") -> str:
     return f"vCenter {about['version']} build {about['build']}"
 
 
-def is_too_old(version: str) -> bool:
-    """Whether a version such as ``8.0.2`` is known to be older than ``OLDEST_RELEASE``."""
-    numbers = tuple(int(part) for part in re.findall(r"[0-9]+", version)[: len(OLDEST_RELEASE)])
-    return len(numbers) == len(OLDEST_RELEASE) and numbers < OLDEST_RELEASE
+def is_too_old(release: str) -> bool:
+    """Whether a release such as ``8.0.2`` or ``vCenter 8.0.2 build 1`` is older than ``OLDEST_RELEASE``."""
+    found = re.search(r"[0-9]{1,9}(?:\.[0-9]{1,9})*", release)
+    numbers = tuple(int(part) for part in found[0].split(".")[: len(OLDEST_RELEASE)]) if found else ()
+    return numbers < OLDEST_RELEASE[: len(numbers)]
 
 
 def require_supported_release(vcenter: str, about: "VCenterIdentity") -> None:

@@ -1,4 +1,8 @@
-"""Advice for a vCenter that fails, by the facts of the error: which privilege, which part of the way."""
+"""Advice for a vCenter that fails, by the facts of the error: which privilege, which part of the way.
+
+Longer than 250 lines, because it is one table: a case for each way in which a vCenter, or what stands before
+it, may fail.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -13,6 +17,7 @@ from esx_drift.domain.vcenter_api import (
     PRIVILEGE_LIFECYCLE_GENERAL,
     PRIVILEGE_LIFECYCLE_SETTINGS,
     PRIVILEGE_READ,
+    SESSIONS_USED_UP,
     TASKS_PATH,
     TOO_MANY_RESULTS,
     is_call_below,
@@ -105,6 +110,15 @@ _AUTHORIZATION: Final[tuple[AdviceCase, ...]] = (
 
 _AUTHENTICATION: Final[tuple[AdviceCase, ...]] = (
     (
+        has_fact("answered_by"),
+        replace(
+            FINDING_KINDS["vcenter-authentication"].advice,
+            headline="login refused by something else in its place",
+            step="do host and port in its secret lead to the vCenter itself, and no proxy or sign-on page "
+            "answers in its place? Once that is mended:",
+        ),
+    ),
+    (
         has_fact("secret"),
         Advice(
             "secret can't be used, so nobody can log in",
@@ -188,8 +202,8 @@ _ERROR: Final[tuple[AdviceCase, ...]] = (
             "do host and port in its secret lead to the vCenter itself? Its other clusters are checked.",
         ),
     ),
-    (has_fact("answered_by"), _build_misled_advice("answers what no vCenter answers")),
     (_has_status("3"), _build_misled_advice("answers with a redirect")),
+    (has_fact("answered_by"), _build_misled_advice("something else answers in its place")),
     (_has_status("2"), _build_misled_advice("answers what no vCenter answers")),
     (
         _has_too_much_in_a_folder,
@@ -203,35 +217,60 @@ _ERROR: Final[tuple[AdviceCase, ...]] = (
 )
 
 
+def _build_missing_service_advice(service: str) -> Advice:
+    return replace(
+        FINDING_KINDS["vcenter-unavailable"].advice,
+        headline="a service is not there (404)",
+        end_headline="the service is there again",
+        step=f"in the appliance's own page (port 5480) > Services, is {service} started and healthy?",
+    )
+
+
+def _build_gate_advice(status: str) -> Advice:
+    return replace(
+        FINDING_KINDS["vcenter-unavailable"].advice,
+        headline=f"services don't answer ({status})",
+        step="what stands before it (a balancer, a proxy) reaches no service of it: in the appliance's own "
+        "page (port 5480) > Services, see what is stopped or starting.",
+    )
+
+
+_UNAVAILABLE: Final[tuple[AdviceCase, ...]] = (
+    (
+        lambda finding: _read_fact(finding, "message_id").endswith(SESSIONS_USED_UP),
+        replace(
+            FINDING_KINDS["vcenter-unavailable"].advice,
+            headline="all its sessions are used up (503)",
+            end_headline="lets new sessions in again",
+            step="in vCenter > Monitor > Sessions, whose are they? Usually a script or a tool that logs in "
+            "and never logs out: end its sessions, and have it end them itself.",
+        ),
+    ),
+    (
+        lambda finding: _has_status("404")(finding) and _is_call_of(CLUSTER_SETTINGS_PATH)(finding),
+        _build_missing_service_advice("Lifecycle Manager (updatemgr)"),
+    ),
+    (_has_status("404"), _build_missing_service_advice("the API's (vapi-endpoint, vpxd)")),
+    (_has_status("502"), _build_gate_advice("502")),
+    (_has_status("504"), _build_gate_advice("504")),
+    (
+        _has_status("429"),
+        Advice(
+            "asked too often, and refuses (429)",
+            "answers again",
+            "what else asks this vCenter so much? Checks wait and come again.",
+            note=VCENTER_NOT_SEEN_NOTE,
+        ),
+    ),
+)
+
 VCENTER_CASES: Final[Mapping[FindingKind, tuple[AdviceCase, ...]]] = MappingProxyType(
     {
         "vcenter-authorization": _AUTHORIZATION,
         "vcenter-authentication": _AUTHENTICATION,
         "vcenter-unreachable": _UNREACHABLE,
         "vcenter-error": _ERROR,
-        "vcenter-unavailable": (
-            *(
-                (
-                    _has_status(status),
-                    replace(
-                        FINDING_KINDS["vcenter-unavailable"].advice,
-                        headline=f"services don't answer ({status})",
-                        step="what stands before it (a balancer, a proxy) reaches no service of it: in the "
-                        "appliance's own page (port 5480) > Services, see what is stopped or starting.",
-                    ),
-                )
-                for status in ("502", "504")
-            ),
-            (
-                _has_status("429"),
-                Advice(
-                    "asked too often, and refuses (429)",
-                    "answers again",
-                    "what else asks this vCenter so much? Checks wait and come again.",
-                    note=VCENTER_NOT_SEEN_NOTE,
-                ),
-            ),
-        ),
+        "vcenter-unavailable": _UNAVAILABLE,
     }
 )
 """By kind; the first that fits is taken."""

@@ -74,11 +74,11 @@ def test_a_fault_has_its_failure_whatever_the_call(
 @pytest.mark.parametrize(
     ("call", "fault", "expected"),
     [
-        ("installed_images", fault_kinds.status(404), ApiUnsupported),
-        ("extract", fault_kinds.status(404), ApiUnsupported),
-        ("clusters", fault_kinds.status(404), ApiUnsupported),
-        ("about", fault_kinds.status(404), ApiUnsupported),
-        ("about", _error(404, None), ApiUnsupported),
+        ("installed_images", fault_kinds.status(404), VCenterUnavailable),
+        ("extract", fault_kinds.status(404), VCenterUnavailable),
+        ("clusters", fault_kinds.status(404), VCenterUnavailable),
+        ("about", fault_kinds.status(404), VCenterUnavailable),
+        ("about", _error(404, None), VCenterUnavailable),
         ("installed_images", fault_kinds.entity_not_found(), ClusterNotFound),
         ("extract", fault_kinds.entity_not_found(), ClusterNotFound),
         ("installed_images", _error(404, "NOT_FOUND"), NoReport),

@@ -6,17 +6,20 @@ from functools import partial
 
 import pytest
 from esx_drift.adapters.vcenter import http_client as vcenter_wire
-from esx_drift.adapters.vcenter.error_answers import translate_error_answer, translate_extract_refusal
+from esx_drift.adapters.vcenter.error_answers import translate_error_answer
 from esx_drift.adapters.vcenter.http_client import HttpAnswer, parse_retry_after
 from esx_drift.adapters.vcenter.responses import (
     parse_cluster,
     parse_host,
     parse_identity,
     parse_list,
+    parse_report_reply,
+    parse_service_version,
+    parse_submission,
     parse_task,
     parse_text_body,
 )
-from esx_drift.errors import EsxDriftError, NoReport, VCenterError, VCenterUnavailable, VCenterUnreachable
+from esx_drift.errors import EsxDriftError, VCenterError, VCenterUnavailable, VCenterUnreachable
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,7 +36,8 @@ from tests.unit.adapters.vcenter.world import NOW
 def test_an_error_without_words_is_still_its_status(door: Door, pki: Pki, body: bytes) -> None:
     """The body of an error may be anything or nothing."""
     head = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: %d\r\n\r\n" % len(body)
-    with raw_server(pki.tls, head + body) as port, pytest.raises(VCenterUnavailable, match="no reason given"):
+    said = "no reason given|an empty body|JSON of another server|JSON that can't be read"
+    with raw_server(pki.tls, head + body) as port, pytest.raises(VCenterUnavailable, match=f": ({said})$"):
         door.connect(port=port).clusters()
 
 
@@ -135,7 +139,9 @@ ANY_JSON = st.recursive(
 )
 READERS: list[Callable[[HttpAnswer], object]] = [
     translate_error_answer,
-    partial(translate_extract_refusal, not_found=NoReport),
+    parse_submission,
+    parse_report_reply,
+    parse_service_version,
     parse_retry_after,
     parse_text_body,
     parse_identity,

@@ -1,45 +1,45 @@
-"""Answers of the vCenter that are errors: by status and body, as each operation of /api documents them.
+"""Answers that are errors: who gave them, and what they mean, as each operation of /api documents it.
 
-A body is ``{"error_type": ..., "messages": [{"id", "default_message", "args"}, ...]}``, where both may be
-missing or empty, and an error of the front proxy is no JSON at all.
+A vCenter's own is ``{"error_type": ..., "messages": [{"id", "default_message", "args"}, ...]}``, of which one
+may be missing and ``messages`` empty, or a fault of the VI/JSON API. Whatever else answers in its place
+(a balancer, a proxy, another web server) says nothing of privileges, releases or clusters.
 """
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import unescape
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from esx_drift.adapters.vcenter.http_client import HttpAnswer, parse_retry_after
 from esx_drift.contracts import parse_json
-from esx_drift.domain.vcenter_api import RELEASE_NEEDED
+from esx_drift.domain.text.wording import clean_text
 from esx_drift.errors import (
-    ApiUnsupported,
     ClusterNotFound,
     ContractViolation,
     EsxDriftError,
+    LoginRefused,
     NotAuthorized,
-    NotEligible,
     VCenterError,
     VCenterUnavailable,
 )
 
 MAX_MESSAGE_LENGTH = 300
+
+MAX_QUOTE_LENGTH = 120
+"""Of a page or a text that another server answered with: enough to know it again."""
+
+LOOKED_AT_BYTES = 16_384
+"""Where the title of a page, or the beginning of a text, stands."""
+
 HTTP_NOT_FOUND = ".httpNotFound"
 """The end of ``com.vmware.vapi.rest.httpNotFound``: there is no such route."""
+OPERATION_NOT_FOUND = "OPERATION_NOT_FOUND"
+"""The ``error_type`` for the same, of a service that is there and has not begun to serve it."""
 ENTITY_NOT_FOUND = ".EntityNotFound"
 """The end of Lifecycle Manager's id for an object that is not there, or not shown to this account."""
-BUSY_TYPES = frozenset(
-    {
-        "NOT_ALLOWED_IN_CURRENT_STATE",
-        "CONCURRENT_CHANGE",
-        "RESOURCE_BUSY",
-        "RESOURCE_IN_USE",
-        "FEATURE_IN_USE",
-    }
-)
-BUSY_STATUSES = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR})
-"""With which a busy cluster refuses an extraction, beside 409, which says no more than that."""
-
 REDIRECTS = range(300, 400)
 UNAVAILABLE_STATUSES = frozenset(
     {
@@ -56,14 +56,24 @@ UNAVAILABLE_STATUSES = frozenset(
 class ApiError:
     """An error's type, the id of its first message and that message's text; each may be empty.
 
-    ``is_vcenters``: a vCenter words its errors so. What stands in between (a balancer, a proxy, another web
-    server) answers with a page or a text of its own.
+    ``answered_by`` says what answered in the vCenter's place; empty if the vCenter itself did.
     """
 
     error_type: str = ""
     message_id: str = ""
     text: str = ""
-    is_vcenters: bool = True
+    answered_by: str = ""
+
+    @property
+    def is_vcenters(self) -> bool:
+        """Tell whether a vCenter worded it."""
+        return not self.answered_by
+
+    @property
+    def is_missing_route(self) -> bool:
+        """Tell whether a vCenter says that it has no such route."""
+        is_named = self.error_type == OPERATION_NOT_FOUND or self.message_id.endswith(HTTP_NOT_FOUND)
+        return self.is_vcenters and is_named
 
 
 def parse_answer_json(answer: HttpAnswer, *, allow_surrogates: bool = False) -> object:
@@ -85,43 +95,86 @@ def parse_answer_json(answer: HttpAnswer, *, allow_surrogates: bool = False) -> 
 
 
 def build_unforeseen_error(answer: HttpAnswer, what: str) -> VCenterError:
-    """Build the failure for ``answer``, which the API does not document; ``what`` ends the sentence."""
-    sentence = f"{answer.address} answered {answer.status} to {answer.operation} {what}"
-    return VCenterError(sentence, _build_facts(answer, ApiError()))
+    """Build the failure for an answer that the API does not document.
+
+    Args:
+        answer: The answer.
+        what: What is wrong with it; ends the sentence, unless it can be said what answered.
+    """
+    answered_by = describe_stranger(answer)
+    end = f": {_deny(answered_by)}" if answered_by else f" {what}"
+    sentence = f"{answer.address} answered {answer.status} to {answer.operation}{end}"
+    return VCenterError(sentence, build_facts(answer, ApiError(answered_by=answered_by)))
+
+
+def describe_stranger(answer: HttpAnswer) -> str:
+    """Describe what answered in the vCenter's place: ``a page "Sign in" (server: nginx)``.
+
+    Returns:
+        Empty for JSON, of which only a reader can tell whose it is.
+    """
+    start = answer.body[:LOOKED_AT_BYTES].decode("utf-8-sig", "replace").strip()
+    if not start:
+        return _name_server(answer, "an empty body")
+    return "" if _may_be_json(start) else _name_server(answer, f"a {_describe_text(start)}")
+
+
+def _may_be_json(start: str) -> bool:
+    try:
+        return start[0] in '{["' or json.loads(start) is not start
+    except ValueError:
+        return False
+
+
+def _describe_text(start: str) -> str:
+    if not start.startswith("<"):
+        return f'text "{clean_text(start, MAX_QUOTE_LENGTH)}"'
+    title = re.search(r"<title[^>]{0,200}>([^<]{1,1000})", start, re.IGNORECASE)
+    return f'page "{clean_text(unescape(title[1]), MAX_QUOTE_LENGTH)}"' if title else "page without a title"
+
+
+def _name_server(answer: HttpAnswer, what: str) -> str:
+    server = answer.headers.get("Server", "")
+    return f"{what} (server: {clean_text(server, 40)})" if server.strip() else what
+
+
+def _deny(answered_by: str) -> str:
+    return f"no answer of a vCenter's, but {answered_by}"
 
 
 def parse_api_error(answer: HttpAnswer) -> ApiError:
-    """Parse an error's body; empty where it says nothing. A text that is no JSON is another server's."""
+    """Parse an error's body, and find out who gave it."""
     try:
-        return read_api_error(parse_json(answer.body))
+        parsed = parse_json(answer.body)
     except ContractViolation:
-        text = _clean_line(answer.body[:MAX_MESSAGE_LENGTH].decode("utf-8", "replace"))
-        is_said = not text.startswith(("<", "[", "{"))
-        return ApiError(text=text if is_said else "", is_vcenters=not text)
+        broken = _name_server(answer, "JSON that can't be read")
+        return ApiError(answered_by=describe_stranger(answer) or broken)
+    return read_api_error(parsed) or ApiError(answered_by=_name_server(answer, "JSON of another server"))
 
 
-def read_api_error(error: object) -> ApiError:
-    """Read an error that is parsed already, such as a task's."""
+def read_api_error(error: object) -> ApiError | None:
+    """Read an error that is parsed already, such as a task's; None for JSON in which no vCenter says one."""
     if not isinstance(error, Mapping):
-        return ApiError(is_vcenters=False)
-    if "_typeName" in error:  # a fault of the VI/JSON API, which 8.0 U3 serves beside /api
-        return ApiError(_clean_line(error["_typeName"]), "", _clean_line(error.get("faultstring")))
+        return None
+    if isinstance(error.get("_typeName"), str):  # a fault of the VI/JSON API, which 8.0 U3 serves beside /api
+        name, text = clean_line(error["_typeName"]), clean_line(error.get("faultstring"))
+        return ApiError(error_type=name, text=f"{name}: {text}" if text else name)
     messages = error.get("messages")
+    if not isinstance(messages, list) and not isinstance(error.get("error_type"), str):
+        return None
     first = messages[0] if isinstance(messages, list) and messages else None
     if not isinstance(first, Mapping):
         first = {}
     return ApiError(
-        # Nothing of what every error of /api has: another server's JSON.
-        is_vcenters=not error or "error_type" in error or "messages" in error,
-        error_type=_clean_line(error.get("error_type")),
-        message_id=_clean_line(first.get("id")),
-        text=_clean_line(first.get("default_message")),
+        clean_line(error.get("error_type")),
+        clean_line(first.get("id")),
+        clean_line(first.get("default_message")),
     )
 
 
-def _clean_line(value: object) -> str:
-    """A text from outside on one line, bounded."""
-    return " ".join(value.split())[:MAX_MESSAGE_LENGTH] if isinstance(value, str) else ""
+def clean_line(value: object) -> str:
+    """Clean a text from outside, which is bounded then; empty if it is none."""
+    return clean_text(value, MAX_MESSAGE_LENGTH) if isinstance(value, str) and value.strip() else ""
 
 
 def translate_error_answer(
@@ -135,8 +188,16 @@ def translate_error_answer(
     """
     api_error = parse_api_error(answer)
     failure = _choose_failure(answer, api_error, not_found)
-    note = f" ({RELEASE_NEEDED})" if failure is ApiUnsupported else ""
-    return failure(_build_sentence(answer, api_error) + note, _build_facts(answer, api_error))
+    return failure(build_sentence(answer, api_error), build_facts(answer, api_error))
+
+
+def translate_refused_login(answer: HttpAnswer, user: str) -> LoginRefused:
+    """Build the failure for a 401 to the login of a user: the password was sent, whoever says so."""
+    stranger = parse_api_error(answer).answered_by
+    facts = {"user": user, "answered_by": stranger} if stranger else {"user": user}
+    return LoginRefused(
+        f"{answer.address} refused the login of {user}" + (f": {_deny(stranger)}" if stranger else ""), facts
+    )
 
 
 def _choose_failure(
@@ -149,18 +210,23 @@ def _choose_failure(
         return VCenterError
     if answer.status == HTTPStatus.FORBIDDEN:
         return NotAuthorized
-    if api_error.message_id.endswith(HTTP_NOT_FOUND):
-        return ApiUnsupported
     return ClusterNotFound if api_error.message_id.endswith(ENTITY_NOT_FOUND) else not_found
 
 
-def _build_sentence(answer: HttpAnswer, api_error: ApiError) -> str:
+def build_sentence(answer: HttpAnswer, api_error: ApiError) -> str:
+    """Build what an error says: who answered what to which call, and why.
+
+    Args:
+        answer: The answer.
+        api_error: What its body says.
+    """
     if answer.status in REDIRECTS:
         reason = f"points to {_describe_redirect_target(answer)}: a redirect is never followed"
+    elif not api_error.is_vcenters:
+        is_gate = answer.status in UNAVAILABLE_STATUSES
+        reason = api_error.answered_by if is_gate else _deny(api_error.answered_by)
     else:
         reason = api_error.text or api_error.error_type or "no reason given"
-        if not api_error.is_vcenters and answer.status not in UNAVAILABLE_STATUSES:
-            reason = f"no answer of a vCenter's ({reason})"
     return f"{answer.address} answered {answer.status} to {answer.operation}: {reason}"
 
 
@@ -172,10 +238,16 @@ def _describe_redirect_target(answer: HttpAnswer) -> str:
     except ValueError:
         return "an address that can't be read"
     scheme = f"{parts.scheme}://" if parts.scheme else ""
-    return _clean_line(f"{scheme}{parts.hostname or ''}{port}{parts.path}")
+    return clean_line(f"{scheme}{parts.hostname or ''}{port}{parts.path}")
 
 
-def _build_facts(answer: HttpAnswer, api_error: ApiError) -> dict[str, str]:
+def build_facts(answer: HttpAnswer, api_error: ApiError) -> dict[str, str]:
+    """Build the facts of an error.
+
+    Args:
+        answer: The answer.
+        api_error: What its body says.
+    """
     wait_seconds = parse_retry_after(answer)
     facts = {
         "status": str(answer.status),
@@ -183,23 +255,7 @@ def _build_facts(answer: HttpAnswer, api_error: ApiError) -> dict[str, str]:
         "error_type": api_error.error_type,
         "message_id": api_error.message_id,
         "vcenter_message": api_error.text,
-        "answered_by": "" if api_error.is_vcenters else "another server",
+        "answered_by": api_error.answered_by,
         "retry_after_seconds": "" if wait_seconds is None else f"{wait_seconds:.0f}",
     }
     return {name: value for name, value in facts.items() if value}
-
-
-def translate_extract_refusal(answer: HttpAnswer, not_found: type[EsxDriftError]) -> EsxDriftError | None:
-    """Build the failure for a refused extraction; None if the cluster is only busy with another one.
-
-    Args:
-        answer: The answer.
-        not_found: What a 404 means here, as for ``translate_error_answer``.
-    """
-    api_error = parse_api_error(answer)
-    says_busy = answer.status in BUSY_STATUSES and api_error.error_type in BUSY_TYPES
-    if answer.status == HTTPStatus.CONFLICT or says_busy:
-        return None
-    if answer.status == HTTPStatus.BAD_REQUEST and api_error.error_type == "UNSUPPORTED":
-        return NotEligible(_build_sentence(answer, api_error), _build_facts(answer, api_error))
-    return translate_error_answer(answer, not_found)

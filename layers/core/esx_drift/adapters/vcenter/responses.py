@@ -11,8 +11,13 @@ from http import HTTPStatus
 from typing import Protocol
 
 from esx_drift.adapters.vcenter.error_answers import (
+    ApiError,
+    build_facts,
+    build_sentence,
     build_unforeseen_error,
+    describe_stranger,
     parse_answer_json,
+    parse_api_error,
     read_api_error,
     translate_error_answer,
 )
@@ -27,10 +32,31 @@ from esx_drift.domain.vcenter_api import (
     UNUSABLE_ID,
     is_usable_id,
 )
-from esx_drift.errors import VCenterError
-from esx_drift.ports import ExtractionTask, InventoryEntry, ListedCluster
+from esx_drift.errors import NoReport, NotEligible, VCenterError
+from esx_drift.ports import (
+    ExtractionTask,
+    InventoryEntry,
+    ListedCluster,
+    ReportReply,
+    SubmittedExtraction,
+)
 
 MAX_TOKEN_LENGTH = 4096
+
+BUSY_TYPES = frozenset(
+    {
+        "NOT_ALLOWED_IN_CURRENT_STATE",
+        "CONCURRENT_CHANGE",
+        "RESOURCE_BUSY",
+        "RESOURCE_IN_USE",
+        "FEATURE_IN_USE",
+    }
+)
+BUSY_STATUSES = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR})
+"""With which a busy cluster refuses an extraction, beside 409, which says no more than that."""
+
+REPORT_FIELDS = (b'"completion_time"', b'"image_categories"', b'"host_info"', b'"successful_hosts"')
+"""Of those that every report has: JSON without any of them is no report, not even a broken one."""
 
 
 def parse_text_body(answer: HttpAnswer) -> str:
@@ -188,8 +214,45 @@ def parse_task(task_id: str, answer: HttpAnswer) -> ExtractionTask:
         require_text(info, "status", answer),
         _parse_optional_time(info.get("start_time")),
         _parse_optional_time(info.get("end_time")),
-        read_api_error(info.get("error")).text or None,
+        (read_api_error(info.get("error")) or ApiError()).text or None,
     )
+
+
+def parse_submission(answer: HttpAnswer) -> SubmittedExtraction:
+    """Parse the answer to an extraction that was asked for; raises the failure where it was refused."""
+    if answer.status in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
+        return SubmittedExtraction(parse_text_body(answer), answer.date)
+    api_error = parse_api_error(answer)
+    says_busy = answer.status in BUSY_STATUSES and api_error.error_type in BUSY_TYPES
+    if api_error.is_vcenters and (answer.status == HTTPStatus.CONFLICT or says_busy):
+        return SubmittedExtraction(
+            None, answer.date, api_error.text or api_error.error_type or "no reason given"
+        )
+    if answer.status == HTTPStatus.BAD_REQUEST and api_error.error_type == "UNSUPPORTED":
+        raise NotEligible(build_sentence(answer, api_error), build_facts(answer, api_error))
+    raise translate_error_answer(answer, NoReport)
+
+
+def parse_report_reply(answer: HttpAnswer) -> ReportReply:
+    """Take a report as it came. Whether it keeps its schema is judged later, but a report it must be.
+
+    Raises:
+        VCenterError: Something else answered in the vCenter's place; that is no invalid report.
+    """
+    if answer.status != HTTPStatus.OK:
+        raise translate_error_answer(answer, NoReport)
+    if describe_stranger(answer) or not any(name in answer.body for name in REPORT_FIELDS):
+        raise build_unforeseen_error(answer, "with a body that is no report")
+    return ReportReply(answer.body, answer.date, answer.cut)
+
+
+_SERVICE_VERSION = re.compile(rb"<name>urn:vim25</name>\s{0,20}<version>([0-9.]{1,40})</version>")
+
+
+def parse_service_version(answer: HttpAnswer) -> str | None:
+    """Parse which release of the Web Services API a vCenter says it has; None where nothing says so."""
+    found = _SERVICE_VERSION.search(answer.body) if answer.status == HTTPStatus.OK else None
+    return found[1].decode() if found else None
 
 
 def _parse_optional_time(value: object) -> datetime | None:

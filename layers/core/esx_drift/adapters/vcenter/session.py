@@ -6,6 +6,7 @@ https://developer.broadcom.com/xapis/vsphere-automation-api/latest/ describes th
 import math
 from base64 import b64encode
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 
@@ -13,9 +14,10 @@ from esx_drift.adapters.secrets import VCenterSecret
 from esx_drift.adapters.tls import build_tls_context
 from esx_drift.adapters.vcenter.connection_errors import Peer
 from esx_drift.adapters.vcenter.error_answers import (
+    build_facts,
     parse_api_error,
     translate_error_answer,
-    translate_extract_refusal,
+    translate_refused_login,
 )
 from esx_drift.adapters.vcenter.http_client import HttpAnswer, HttpClient
 from esx_drift.adapters.vcenter.responses import (
@@ -25,6 +27,9 @@ from esx_drift.adapters.vcenter.responses import (
     parse_enabled,
     parse_host,
     parse_identity,
+    parse_report_reply,
+    parse_service_version,
+    parse_submission,
     parse_task,
     parse_text_body,
 )
@@ -41,12 +46,22 @@ from esx_drift.domain.vcenter_api import (
     MAX_STANDALONE_HOSTS,
     MAX_TASK_BYTES,
     MAX_TOKEN_BYTES,
+    RELEASE_NEEDED,
+    SERVICE_VERSIONS_PATH,
     SESSION_PATH,
     build_enablement_path,
     build_report_path,
     build_task_path,
+    is_too_old,
+    name_vcenter_release,
 )
-from esx_drift.errors import ApiUnsupported, LoginRefused, NoReport
+from esx_drift.errors import (
+    ApiUnsupported,
+    EsxDriftError,
+    OutOfTime,
+    VCenterUnavailable,
+    VCenterUnreachable,
+)
 from esx_drift.ports import (
     ExtractionTask,
     InventoryEntry,
@@ -85,6 +100,7 @@ class RestSession:
         self._secret = secret
         self._login_guard = login_guard
         self._token: str | None = None
+        self._release: str | None = None
 
     def login(self) -> None:
         """Open the session.
@@ -97,10 +113,9 @@ class RestSession:
             headers = {"Authorization": self._build_basic_authorization()}
             answer = self._http.call("POST", SESSION_PATH, MAX_TOKEN_BYTES, headers=headers)
             if answer.status == HTTPStatus.UNAUTHORIZED:
-                user = self._secret.username
-                raise LoginRefused(f"{answer.address} refused the login of {user}", {"user": user})
+                raise translate_refused_login(answer, self._secret.username)
             if answer.status not in {HTTPStatus.OK, HTTPStatus.CREATED}:
-                raise translate_error_answer(answer)
+                raise self._explain_not_found(answer) or translate_error_answer(answer)
             self._token = parse_text_body(answer)
 
     def close(self) -> None:
@@ -112,7 +127,7 @@ class RestSession:
         try:
             if self._token is not None:
                 answer = self._send("DELETE", SESSION_PATH, MAX_TOKEN_BYTES, ())
-                if answer.status not in {HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.UNAUTHORIZED}:
+                if not _is_session_ended(answer):
                     raise translate_error_answer(answer)
         finally:
             self._token = None
@@ -126,8 +141,10 @@ class RestSession:
         """
         answer = self._http.call("GET", ABOUT_PATH, MAX_ABOUT_BYTES)
         if answer.status != HTTPStatus.OK:
-            raise translate_error_answer(answer, ApiUnsupported)
-        return parse_identity(answer)
+            raise self._explain_not_found(answer) or translate_error_answer(answer)
+        identity = parse_identity(answer)
+        self._release = name_vcenter_release(identity)
+        return identity
 
     def clock(self) -> ClockFacts | None:
         """Its clock against ours, as of its last answer; none if that had no ``Date``."""
@@ -153,22 +170,13 @@ class RestSession:
     def extract(self, cluster: str) -> SubmittedExtraction:
         """Start an extraction, or learn that the cluster is busy."""
         path = f"{build_report_path(cluster)}?action=extract&vmw-task=true"
-        answer = self._call("POST", path, MAX_TOKEN_BYTES)
-        if answer.status in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
-            return SubmittedExtraction(parse_text_body(answer), answer.date)
-        refusal = translate_extract_refusal(answer, NoReport)
-        if refusal is not None:
-            raise refusal
-        api_error = parse_api_error(answer)
-        return SubmittedExtraction(
-            None, answer.date, api_error.text or api_error.error_type or "no reason given"
-        )
+        return parse_submission(self._call("POST", path, MAX_TOKEN_BYTES))
 
     def task(self, task_id: str) -> ExtractionTask | None:
         """One task; none when the vCenter no longer has it."""
         params = [("exclude_result", "true")]
         answer = self._call("GET", build_task_path(task_id), MAX_TASK_BYTES, params)
-        if answer.status == HTTPStatus.NOT_FOUND:
+        if answer.status == HTTPStatus.NOT_FOUND and parse_api_error(answer).is_vcenters:
             return None
         if answer.status != HTTPStatus.OK:
             raise translate_error_answer(answer)
@@ -176,10 +184,7 @@ class RestSession:
 
     def installed_images(self, cluster: str) -> ReportReply:
         """The last extracted report, byte for byte; cut off where it is too large."""
-        answer = self._call("GET", build_report_path(cluster), MAX_REPORT_BYTES)
-        if answer.status != HTTPStatus.OK:
-            raise translate_error_answer(answer, NoReport)
-        return ReportReply(answer.body, answer.date, answer.cut)
+        return parse_report_reply(self._call("GET", build_report_path(cluster), MAX_REPORT_BYTES))
 
     def managed_by_image(self, cluster: str) -> bool:
         """Whether the cluster is managed by a single image; by baselines if not."""
@@ -199,12 +204,34 @@ class RestSession:
         self, method: str, path: str, max_bytes: int, params: Sequence[tuple[str, str]] = ()
     ) -> HttpAnswer:
         answer = self._send(method, path, max_bytes, params)
-        if answer.status != HTTPStatus.UNAUTHORIZED:
-            return answer
-        # Mostly the session is dead already; where it is not, it must not stay open beside the new one.
-        self._send("DELETE", SESSION_PATH, MAX_TOKEN_BYTES, ())
-        self.login()
-        return self._send(method, path, max_bytes, params)
+        if answer.status == HTTPStatus.UNAUTHORIZED and parse_api_error(answer).is_vcenters:
+            # Mostly the session is dead already; where it is not, it must not stay open beside the new one.
+            self._send("DELETE", SESSION_PATH, MAX_TOKEN_BYTES, ())
+            self.login()
+            answer = self._send(method, path, max_bytes, params)
+        if answer.status == HTTPStatus.NOT_FOUND and parse_api_error(answer).is_missing_route:
+            raise _translate_missing_route(answer, self._release or self._ask_release())
+        return answer
+
+    def _explain_not_found(self, answer: HttpAnswer) -> EsxDriftError | None:
+        """Explain a 404 to a call that every vCenter knows from 8.0 U3 on; None for any other answer.
+
+        Whoever says which release he is, is a vCenter, also where a page answered; who does not, may be any
+        web server.
+        """
+        if answer.status != HTTPStatus.NOT_FOUND:
+            return None
+        release = self._ask_release()
+        is_vcenter = release is not None or parse_api_error(answer).is_vcenters
+        return _translate_missing_route(answer, release) if is_vcenter else None
+
+    def _ask_release(self) -> str | None:
+        """Ask, without a login, which release of the API it has, in the way that every release answers."""
+        try:
+            version = parse_service_version(self._http.call("GET", SERVICE_VERSIONS_PATH, MAX_ABOUT_BYTES))
+        except (VCenterUnreachable, OutOfTime):
+            return None  # what was answered before is what is told
+        return None if version is None else f"vSphere API {version}"
 
     def _send(self, method: str, path: str, max_bytes: int, params: Sequence[tuple[str, str]]) -> HttpAnswer:
         headers = {} if self._token is None else {"vmware-api-session-id": self._token}
@@ -214,3 +241,28 @@ class RestSession:
         # Not requests' own Basic: it writes Latin-1, and the vCenter reads UTF-8.
         pair = f"{self._secret.username}:{self._secret.password}".encode()
         return f"Basic {b64encode(pair).decode()}"
+
+
+def _is_session_ended(answer: HttpAnswer) -> bool:
+    """Tell whether a session is over: it was ended now, or before."""
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        return parse_api_error(answer).is_vcenters
+    return answer.status == HTTPStatus.NO_CONTENT or (answer.status == HTTPStatus.OK and not answer.body)
+
+
+def _translate_missing_route(answer: HttpAnswer, release: str | None) -> EsxDriftError:
+    """Build the failure for a 404 of a vCenter that has no such route.
+
+    Every release from 8.0 U3 on has each route that is called. Such a one misses it while the service behind
+    is stopped, or is still starting.
+    """
+    facts = build_facts(answer, replace(parse_api_error(answer), answered_by=""))
+    sentence = f"{answer.address} answered 404 to {answer.operation}: no such route"
+    if release is not None and is_too_old(release):
+        return ApiUnsupported(
+            f"{sentence}, since it is {release}: {RELEASE_NEEDED}", {**facts, "version": release}
+        )
+    known = f", though it is {release}" if release else ""
+    return VCenterUnavailable(
+        f"{sentence}{known}. The service behind it is stopped, or still starting", facts
+    )
