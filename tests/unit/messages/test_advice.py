@@ -110,6 +110,12 @@ def test_only_a_refused_password_is_told_as_one(
         ({"phase": "dns"}, "the name of vc02.corp can't be resolved", "DNS"),
         ({"phase": "connect"}, "connect to vc02.corp:443 timed out", "firewall"),
         ({"phase": "certificate"}, "TLS: the certificate of vc02.corp:443 is refused: expired", "ca_bundle"),
+        ({"phase": "certificate", "certificate": "malformed"}, "it is refused", "set tls_strict to false"),
+        ({"phase": "certificate", "certificate": "untrusted"}, "it is refused", "ca_bundle"),
+        ({"phase": "certificate", "certificate": "expired"}, "it is refused", "renew"),
+        ({"phase": "certificate", "certificate": "not-yet-valid"}, "it is refused", "clock"),
+        ({"phase": "certificate", "certificate": "wrong-name"}, "it is refused", "secret's host"),
+        ({"phase": "certificate", "certificate": "other"}, "it is refused", "renew"),
         ({"phase": "tls"}, "TLS connect to vc02.corp:443 timed out", "TLS doesn't come about"),
         ({"phase": "proxy"}, "the proxy gave no way to vc02.corp:443", "proxy"),
         ({"phase": "http"}, "the answer of vc02.corp:443 did not end within 60 s", "overloaded"),
@@ -121,6 +127,12 @@ def test_the_next_step_is_where_the_way_ends(detail: dict[str, Json], summary: s
     story = of_vcenter("vcenter-unreachable", detail, summary)
     assert advised in step(story)
     assert ("not reachable" in story.title) == (detail.get("phase") != "http")
+
+
+def test_a_sloppy_ca_has_one_advice() -> None:
+    """That it belongs into ca_bundle would be no help: it is there, and its form is what is refused."""
+    story = of_vcenter("vcenter-unreachable", {"phase": "certificate", "certificate": "malformed"}, "refused")
+    assert "ca_bundle" not in step(story)
 
 
 @pytest.mark.parametrize(

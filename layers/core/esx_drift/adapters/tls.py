@@ -1,7 +1,9 @@
 """TLS contexts: trust comes from the vCenter's secret, never from this machine's environment."""
 
 import ssl
-from typing import Any
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Any, Final, Literal
 
 import certifi
 from requests.adapters import HTTPAdapter
@@ -46,20 +48,36 @@ def _keep_ascii(pem: str) -> str:
     return pem.encode("ascii", "ignore").decode() or "\n"
 
 
+type CertificateFlaw = Literal["untrusted", "expired", "not-yet-valid", "wrong-name", "malformed", "other"]
+
+CERTIFICATE_REMEDIES: Final[Mapping[CertificateFlaw, str]] = MappingProxyType(
+    {
+        "untrusted": "Put the certificate of the CA that signed it into the secret's ca_bundle.",
+        "expired": "Renew the vCenter's certificate, or its CA's.",
+        "not-yet-valid": "Compare the clocks: to us the certificate is not valid yet.",
+        "wrong-name": "Put a name that stands in the certificate into the secret's host.",
+        "malformed": "Have the certificate issued by the rules, or set the secret's tls_strict to false.",
+        "other": "Renew the vCenter's certificate.",
+    }
+)
+"""What to do about a certificate that was refused, by what is wrong with it."""
+
+
+def find_certificate_flaw(error: ssl.SSLCertVerificationError) -> CertificateFlaw:
+    """Find what is wrong with a certificate that was refused."""
+    flaws: tuple[tuple[Collection[int], CertificateFlaw], ...] = (
+        (UNTRUSTED_CODES, "untrusted"),
+        ((EXPIRED_CODE,), "expired"),
+        ((NOT_YET_VALID_CODE,), "not-yet-valid"),
+        (WRONG_NAME_CODES, "wrong-name"),
+        (MALFORMED_CODES, "malformed"),
+    )
+    return next((flaw for codes, flaw in flaws if error.verify_code in codes), "other")
+
+
 def find_certificate_remedy(error: ssl.SSLCertVerificationError) -> str:
     """Say what to do about a certificate that was refused."""
-    code = error.verify_code
-    if code in UNTRUSTED_CODES:
-        return "Put the certificate of the CA that signed it into the secret's ca_bundle."
-    if code == EXPIRED_CODE:
-        return "Renew the vCenter's certificate, or its CA's."
-    if code == NOT_YET_VALID_CODE:
-        return "Compare the clocks: to us the certificate is not valid yet."
-    if code in WRONG_NAME_CODES:
-        return "Put a name that stands in the certificate into the secret's host."
-    if code in MALFORMED_CODES:
-        return "Have the certificate issued by the rules, or set the secret's tls_strict to false."
-    return "Renew the vCenter's certificate."
+    return CERTIFICATE_REMEDIES[find_certificate_flaw(error)]
 
 
 class TlsTransport(HTTPAdapter):

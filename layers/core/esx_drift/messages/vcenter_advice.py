@@ -40,6 +40,10 @@ def _failed_at(phase: str) -> Callable[[Finding], bool]:
     return lambda finding: _read_fact(finding, "phase") == phase
 
 
+def _has_flaw(flaw: str) -> Callable[[Finding], bool]:
+    return lambda finding: _failed_at("certificate")(finding) and _read_fact(finding, "certificate") == flaw
+
+
 def _has_status(status: str) -> Callable[[Finding], bool]:
     return lambda finding: _read_fact(finding, "status").startswith(status)
 
@@ -161,6 +165,19 @@ _UNREACHABLE: Final[tuple[AdviceCase, ...]] = (
         _build_unreachable_advice(
             "is the vCenter up, and does every firewall and security group between let checks in?"
         ),
+    ),
+    *(
+        (_has_flaw(flaw), _build_unreachable_advice(step))
+        for flaw, step in (
+            (
+                "malformed",
+                "set tls_strict to false in its secret, or have the certificate issued by the rules.",
+            ),
+            ("expired", "renew the vCenter's certificate, or its CA's."),
+            ("not-yet-valid", "compare its clock with ours: to us the certificate is not valid yet."),
+            ("wrong-name", "put a name that stands in the certificate into its secret's host."),
+            ("other", "renew the vCenter's certificate."),
+        )
     ),
     (
         _failed_at("certificate"),

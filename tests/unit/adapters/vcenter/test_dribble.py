@@ -32,12 +32,14 @@ def _middlebox(door: Door, pki: Pki) -> Iterator[int]:
 
 
 @contextmanager
-def _given_up_within(seconds: float, words: str = "did not answer in time") -> Iterator[None]:
+def _given_up_within(
+    seconds: float, words: str = "did not answer in time", phase: str = "http"
+) -> Iterator[None]:
     begun = time.monotonic()
     with pytest.raises(VCenterUnreachable, match=words) as caught:
         yield
     assert time.monotonic() - begun < seconds
-    assert caught.value.facts == {"phase": "http"}
+    assert caught.value.facts == {"phase": phase}
 
 
 @pytest.mark.parametrize("proxied", [False, True])
@@ -89,7 +91,7 @@ def test_a_proxy_that_dribbles(door: Door, monkeypatch: pytest.MonkeyPatch) -> N
     """The proxy's answer to CONNECT counts as well."""
     monkeypatch.setattr(vcenter_wire, "HEAD_SECONDS", 0.3)
     refusal = dribbled(OK + b"X: " + ENDLESS)
-    with proxy_server(refusal) as proxy, _given_up_within(2):
+    with proxy_server(refusal) as proxy, _given_up_within(2, phase="proxy"):
         door.login(proxy=f"http://127.0.0.1:{proxy.port}")
 
 

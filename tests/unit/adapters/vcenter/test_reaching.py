@@ -2,13 +2,15 @@
 
 import socket
 from contextlib import ExitStack
+from datetime import UTC, datetime
 
 import pytest
 from esx_drift.adapters.vcenter import http_client as vcenter_wire
 from esx_drift.errors import VCenterUnreachable
 
 from tests.simulator import VCenter, VCenterServer
-from tests.unit.adapters.vcenter.conftest import Door
+from tests.simulator.certificates import authority
+from tests.unit.adapters.vcenter.conftest import Door, Pki
 from tests.unit.adapters.vcenter.servers import listening, proxy_server
 
 
@@ -118,3 +120,71 @@ def test_a_proxy_that_is_down(door: Door) -> None:
         port = gone.getsockname()[1]
     with pytest.raises(VCenterUnreachable, match=f"the proxy 127.0.0.1:{port} gave no way .* refused"):
         door.login(proxy=f"http://127.0.0.1:{port}")
+
+
+CLOSED = "it closed the connection instead of answering CONNECT"
+NONSENSE = "what it answered to CONNECT is no HTTP"
+
+
+@pytest.mark.parametrize("call", ["login", "about"])
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"", CLOSED),
+        (b"\x00\x01\r\n\r\n", NONSENSE),
+        (b"SSH-2.0-x\r\n", NONSENSE),
+        (b"HTTP/1.1 abc\r\n", NONSENSE),
+    ],
+    ids=["closed", "zeros", "ssh", "no status"],
+)
+def test_a_proxy_that_talks_nonsense(door: Door, call: str, answer: bytes, said: str) -> None:
+    """It took the connection, and then it failed: the proxy, and not an overloaded vCenter. Asked once."""
+    with proxy_server(answer) as proxy:
+        session = door.connect(proxy=f"http://127.0.0.1:{proxy.port}")
+        with pytest.raises(VCenterUnreachable) as caught:
+            {"login": session.login, "about": session.about}[call]()
+    assert caught.value.message == (
+        f"the proxy 127.0.0.1:{proxy.port} gave no way to 127.0.0.1:{door.secret.port}: {said}"
+    )
+    assert caught.value.facts == {"phase": "proxy"}
+    assert len(proxy.heads) == 1
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_is_silent(door: Door, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    """Whether it speaks TLS itself or not."""
+    monkeypatch.setattr(vcenter_wire, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(vcenter_wire, "CONNECT_SECONDS", 0.2)
+    with listening() as silent, pytest.raises(VCenterUnreachable, match="did not answer in time") as caught:
+        door.login(proxy=f"{scheme}://127.0.0.1:{silent.getsockname()[1]}")
+    assert caught.value.facts == {"phase": "proxy"}
+
+
+def test_a_proxy_whose_name_is_unknown(door: Door) -> None:
+    """It is the proxy's name that is looked for, not the vCenter's."""
+    with pytest.raises(VCenterUnreachable, match=r"the proxy no-such\.invalid:8 gave no way .*: ") as caught:
+        door.login(proxy="http://no-such.invalid:8")
+    assert caught.value.facts == {"phase": "proxy"}
+
+
+def test_a_proxy_with_tls_of_its_own(door: Door, pki: Pki) -> None:
+    """Its certificate, or that it has none, is told as the proxy's."""
+    stranger = authority(datetime.now(UTC), "Another CA").issue(pki.directory, datetime.now(UTC))
+    for tls, said in (
+        (stranger, "its own certificate is refused: unable"),
+        (None, "TLS to the proxy itself failed"),
+    ):
+        with (
+            VCenterServer(VCenter(), tls=tls) as other,
+            pytest.raises(VCenterUnreachable, match=said) as caught,
+        ):
+            door.login(proxy=f"https://127.0.0.1:{other.port}")
+        assert caught.value.facts["phase"] == "proxy"
+
+
+def test_a_way_that_ends_behind_the_proxy(door: Door) -> None:
+    """CONNECT was granted, and then nobody speaks TLS: the vCenter's, on a way that is named."""
+    with proxy_server(b"HTTP/1.1 200 OK\r\n\r\n") as proxy, pytest.raises(VCenterUnreachable) as caught:
+        door.login(proxy=f"http://127.0.0.1:{proxy.port}")
+    assert f", through the proxy 127.0.0.1:{proxy.port} failed" in caught.value.message
+    assert caught.value.facts["phase"] == "tls"

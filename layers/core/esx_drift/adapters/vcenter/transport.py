@@ -5,7 +5,7 @@ import ssl
 import time
 from collections.abc import Buffer
 from functools import partial
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from io import BufferedReader, RawIOBase
 from socket import socket
 from types import TracebackType
@@ -15,7 +15,7 @@ import requests
 from urllib3 import BaseHTTPResponse, Retry
 from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import ConnectionPool
-from urllib3.exceptions import ReadTimeoutError
+from urllib3.exceptions import ProxyError, ReadTimeoutError
 
 from esx_drift.adapters.tls import TlsTransport
 
@@ -110,6 +110,13 @@ class _TimedConnection(HTTPSConnection):
     def __init__(self, deadline: Deadline, **options: Any) -> None:  # noqa: ANN401 -- the signature is urllib3's
         super().__init__(**options)
         self.response_class = partial(_TimedResponse, deadline)  # type: ignore[assignment]  # it is only called
+
+    def _tunnel(self) -> None:
+        """Ask the proxy for the way, as http.client does; what goes wrong there is told as the proxy's."""
+        try:
+            super()._tunnel()
+        except (OSError, HTTPException) as error:
+            raise ProxyError("no tunnel", error) from error
 
 
 class Transport(TlsTransport):
