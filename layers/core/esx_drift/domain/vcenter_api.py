@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from esx_drift.errors import ApiUnsupported, RequestRefused
+from esx_drift.errors import ApiUnsupported, VCenterError
 
 if TYPE_CHECKING:
     from esx_drift.domain.stored.types import VCenterIdentity
@@ -98,10 +98,10 @@ PRIVILEGES_BY_PATH: Final[Mapping[str, str]] = MappingProxyType(
 def is_usable_id(identifier: str) -> bool:
     """Whether an id of the vCenter's can stand in a path, a key and a message; ``@`` begins our own names."""
     return (
-        0 < len(identifier) <= MAX_LISTED_CHARACTERS
+        is_path_segment(identifier)
+        and len(identifier) <= MAX_LISTED_CHARACTERS
         and identifier.isprintable()
         and not identifier.startswith("@")
-        and identifier not in {".", ".."}
     )
 
 
@@ -131,10 +131,15 @@ def build_enablement_path(cluster: str) -> str:
     return f"{CLUSTER_SETTINGS_PATH}{_quote_segment(cluster)}/enablement/software"
 
 
+def is_path_segment(identifier: str) -> bool:
+    """Whether an id can stand in a path, quoted: dots alone would climb out of it."""
+    return identifier not in {"", ".", ".."}
+
+
 def _quote_segment(identifier: str) -> str:
-    """Quote an id as one segment of a path: dots alone would climb out of it."""
-    if identifier in {"", ".", ".."}:
-        raise RequestRefused(f"{identifier!r} is no id of a vCenter's object")
+    """Quote an id as one segment of a path; raises ``VCenterError``: every such id comes from the vCenter."""
+    if not is_path_segment(identifier):
+        raise VCenterError(f"the vCenter gave {identifier!r} for an id, with which nothing can be asked for")
     return quote(identifier, safe=":")
 
 

@@ -5,10 +5,12 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from esx_drift.errors import NotAuthorized, RequestRefused, VCenterError, VCenterUnavailable
+from esx_drift.errors import NotAuthorized, VCenterError, VCenterUnavailable, VCenterUnreachable
 from esx_drift.ports import InventoryEntry, ListedCluster
 
 from tests.simulator import VCenter, fault_kinds
+from tests.simulator.faults import Fault
+from tests.simulator.reply import json_reply
 from tests.unit.adapters.vcenter.conftest import CLUSTER, Door, Pki
 from tests.unit.adapters.vcenter.servers import proxy_server, raw_server
 from tests.unit.adapters.vcenter.world import NOW
@@ -85,12 +87,25 @@ def test_an_unknown_task_is_none(door: Door) -> None:
 
 @pytest.mark.parametrize("identity", ["", ".", ".."])
 def test_an_id_cannot_climb_out_of_its_path(door: Door, vcenter: VCenter, identity: str) -> None:
-    """Dots as an id would call another operation of the vCenter: they are refused before anything is sent."""
+    """Dots as an id would call another operation: never sent, and the fault of the vCenter that gave it."""
     session = door.login()
     before = len(vcenter.journal)
-    with pytest.raises(RequestRefused):
-        session.installed_images(identity)
+    for call in (session.installed_images, session.task, session.extract, session.managed_by_image):
+        with pytest.raises(VCenterError):
+            call(identity)
     assert len(vcenter.journal) == before
+
+
+@pytest.mark.parametrize("identity", [".", ".."])
+def test_an_id_of_dots_is_refused_where_it_is_given(door: Door, vcenter: VCenter, identity: str) -> None:
+    """A task's and a cluster's: no message with it is ever sent."""
+    session = door.login()
+    vcenter.faults.inject("POST /api/esx/*", Fault("dots", instead=lambda _: json_reply(202, identity)))
+    with pytest.raises(VCenterError, match=r"with a task whose id is '[.]+'"):
+        session.extract(CLUSTER)
+    vcenter.inventory.add_cluster("hostile", identity)
+    with pytest.raises(VCenterError, match=r"with a cluster whose id is '[.]+'"):
+        session.clusters()
 
 
 def test_hostile_ids_stay_one_segment(door: Door, vcenter: VCenter) -> None:
@@ -116,10 +131,14 @@ def test_an_answer_without_date_takes_our_clock(door: Door, pki: Pki) -> None:
     for header, expected in (
         (b"", NOW),
         (b"Date: yesterday\r\n", NOW),
+        (b"Date: Fri, 31 Dec 9999 23:59:59 GMT\r\n", NOW),
+        (b"Date: Fri, 31 Dec 9999 23:59:59 -1200\r\n", NOW),
+        (b"Date: Mon, 01 Jan 1066 00:00:00 +1200\r\n", NOW),
+        (b"Date: Mon, 23 Nov 2026 03:00:00 +0200\r\n", datetime(2026, 11, 23, 1, tzinfo=UTC)),
         (b"Date: Mon, 23 Nov 2026 01:00:00 -0000\r\n", datetime(2026, 11, 23, 1, tzinfo=UTC)),
         (b"Date: Mon, 23 Nov 2026 01:00:00 GMT\r\n", datetime(2026, 11, 23, 1, tzinfo=UTC)),
     ):
-        answer = b"HTTP/1.1 200 OK\r\n" + header + b'Content-Length: 16\r\n\r\n{"host_info": {}}'
+        answer = b"HTTP/1.1 200 OK\r\n" + header + b'Content-Length: 17\r\n\r\n{"host_info": {}}'
         with raw_server(pki.tls, answer) as port:
             assert door.connect(port=port).installed_images(CLUSTER).date == expected
 
@@ -162,3 +181,32 @@ def test_a_place_that_cannot_be_listed(door: Door, vcenter: VCenter) -> None:
     vcenter.faults.inject("GET /api/vcenter/datacenter", fault_kinds.status(403))
     with pytest.raises(NotAuthorized):
         door.login().clusters()
+
+
+@pytest.mark.parametrize("interim", [b"100 Continue", b"102 Processing", b"103 Early Hints", b"199 Later"])
+def test_interim_answers_are_waited_past(door: Door, pki: Pki, interim: bytes) -> None:
+    """Whatever comes before the answer is not the answer, with headers of its own or not."""
+    before = b"HTTP/1.1 " + interim + b"\r\nLink: </x>; rel=preload\r\n\r\n"
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
+    with raw_server(pki.tls, before * 3 + answer) as port:
+        assert door.connect(port=port).clusters() == ()
+
+
+def test_interim_answers_of_a_proxy_are_waited_past(door: Door) -> None:
+    """To CONNECT as well."""
+    refusal = b"HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\nHTTP/1.1 403 Forbidden\r\n\r\n"
+    with proxy_server(refusal) as proxy, pytest.raises(VCenterUnreachable, match="failed: 403 Forbidden"):
+        door.login(proxy=f"http://127.0.0.1:{proxy.port}")
+
+
+@pytest.mark.parametrize(
+    "moment", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "9999-12-31T00:00:00Z"]
+)
+def test_a_task_of_no_usable_time_has_none(door: Door, vcenter: VCenter, moment: str) -> None:
+    """The report is then held against the time at which it was asked for."""
+    session = door.login()
+    task = {"status": "SUCCEEDED", "start_time": moment, "end_time": moment}
+    vcenter.faults.inject("GET /api/cis/tasks/*", Fault("odd", instead=lambda _: json_reply(200, task)))
+    found = session.task("t")
+    assert found is not None
+    assert (found.start_time, found.end_time) == (None, None)

@@ -18,6 +18,7 @@ from urllib3.exceptions import HTTPError, InvalidHeader, ReadTimeoutError
 from esx_drift.adapters.vcenter.connection_errors import Peer, translate_connection_error
 from esx_drift.adapters.vcenter.transport import Deadline, DirectSession, Transport
 from esx_drift.domain.stored.records import build_clock_facts
+from esx_drift.domain.text.times import convert_to_utc, is_usable
 from esx_drift.domain.vcenter_api import MAX_ERROR_BYTES
 from esx_drift.errors import OutOfTime, VCenterUnreachable
 
@@ -187,6 +188,7 @@ def _parse_date(header: str | None) -> datetime | None:
     """Parse a ``Date`` into UTC; None for one that UTC has no year for, too."""
     try:
         moment = parsedate_to_datetime(header or "")
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        in_utc = convert_to_utc(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment)
     except (ValueError, OverflowError):
         return None
+    return in_utc if is_usable(in_utc) else None

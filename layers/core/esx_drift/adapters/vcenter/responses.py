@@ -23,13 +23,14 @@ from esx_drift.adapters.vcenter.error_answers import (
 )
 from esx_drift.adapters.vcenter.http_client import HttpAnswer
 from esx_drift.domain.stored.types import VCenterIdentity
-from esx_drift.domain.text.times import parse_time
+from esx_drift.domain.text.times import is_usable, parse_time
 from esx_drift.domain.text.wording import clean_text
 from esx_drift.domain.vcenter_api import (
     INVENTORY_PATH,
     MAX_LISTED_CHARACTERS,
     TOO_MANY_RESULTS,
     UNUSABLE_ID,
+    is_path_segment,
     is_usable_id,
 )
 from esx_drift.errors import NoReport, NotEligible, VCenterError
@@ -221,7 +222,10 @@ def parse_task(task_id: str, answer: HttpAnswer) -> ExtractionTask:
 def parse_submission(answer: HttpAnswer) -> SubmittedExtraction:
     """Parse the answer to an extraction that was asked for; raises the failure where it was refused."""
     if answer.status in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
-        return SubmittedExtraction(parse_text_body(answer), answer.date)
+        task_id = parse_text_body(answer)
+        if not is_path_segment(task_id):
+            raise build_unforeseen_error(answer, f"with a task whose id is {task_id!r}")
+        return SubmittedExtraction(task_id, answer.date)
     api_error = parse_api_error(answer)
     says_busy = answer.status in BUSY_STATUSES and api_error.error_type in BUSY_TYPES
     if api_error.is_vcenters and (answer.status == HTTPStatus.CONFLICT or says_busy):
@@ -257,13 +261,13 @@ def parse_service_version(answer: HttpAnswer) -> str | None:
 
 def _parse_optional_time(value: object) -> datetime | None:
     try:
-        return parse_time(value) if isinstance(value, str) else None
-    except (ValueError, OverflowError):
+        moment = parse_time(value if isinstance(value, str) else "")
+    except ValueError:
         return None
+    return moment if is_usable(moment) else None
 
 
 type QueryParams = Sequence[tuple[str, str]]
-
 
 type GetCall = Callable[[str, QueryParams], HttpAnswer]
 

@@ -5,7 +5,7 @@ import ssl
 import time
 from collections.abc import Buffer
 from functools import partial
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse, parse_headers
 from io import BufferedReader, RawIOBase
 from socket import socket
 from types import TracebackType
@@ -72,6 +72,9 @@ class Deadline:
         return left
 
 
+INTERIM_STATUSES = range(100, 200)
+
+
 class _TimedStream(RawIOBase):
     """A socket's bytes: each read waits for its own time-out at most, and never beyond the deadline."""
 
@@ -102,6 +105,14 @@ class _TimedResponse(HTTPResponse):
     def __init__(self, deadline: Deadline, sock: socket, **options: Any) -> None:  # noqa: ANN401 -- http.client's
         super().__init__(sock, **options)
         self.fp = BufferedReader(_TimedStream(self.fp.detach(), sock, deadline))
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Read the status line; http.client waits past 100 only, and any 1xx comes before the answer."""
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # typeshed leaves it out
+            if status not in INTERIM_STATUSES:
+                return version, status, reason
+            parse_headers(self.fp)
 
 
 class _TimedConnection(HTTPSConnection):

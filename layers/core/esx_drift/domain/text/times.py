@@ -4,6 +4,9 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
 
+FIRST_USABLE_YEAR: Final = 1900
+LAST_USABLE_YEAR: Final = 8999
+
 
 def format_time(moment: datetime) -> str:
     """Format a time as ``2026-11-23T02:14:00.000Z``.
@@ -25,7 +28,20 @@ def parse_time(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"a time without a zone: {text}")
-    return moment.astimezone(UTC)
+    return convert_to_utc(moment)
+
+
+def convert_to_utc(moment: datetime) -> datetime:
+    """Convert an aware time to UTC; raises ``ValueError`` for one that UTC would put beyond the calendar."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"a time beyond the calendar: {moment.isoformat()}") from error
+
+
+def is_usable(moment: datetime) -> bool:
+    """Tell whether a time can be reckoned with: near either end of the calendar, no duration can be added."""
+    return FIRST_USABLE_YEAR <= moment.year <= LAST_USABLE_YEAR
 
 
 JITTER_PART: Final = 10
