@@ -1,8 +1,11 @@
 """The kinds of faults by name: connections, statuses, bodies. Made with `fault(name, …)`."""
 
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from fnmatch import fnmatchcase
+from http import HTTPStatus
 from typing import Literal
 
 from tests.simulator import errors
@@ -10,6 +13,7 @@ from tests.simulator.documents import DOCUMENT_EDITS
 from tests.simulator.faults import Fault
 from tests.simulator.reply import Delivery, Reply, Request, json_reply, text_reply
 
+type Echo = Literal["text", "error", "page", "plain"]
 HUGE_BYTES = 40_000_000
 NO_CONTENT = 204
 _ERRORS: dict[int, Callable[[], errors.ApiError]] = {
@@ -93,6 +97,53 @@ def fault_of_vim(name: str = "NoPermission", code: int = 500) -> Fault:
     return Fault("fault_of_vim", instead=lambda _request: json_reply(code, body))
 
 
+def secrets_echoed(route: str = "*", form: Echo = "text") -> Fault:
+    """Whatever was sent as a secret since the last login comes back in the answers of `route`.
+
+    A route is a pattern of `METHOD /path`. Inject the fault for `*`, so that it hears the login. `form`: in
+    each text of a good answer, in an error of the vCenter's form, in a page, or in plain text.
+    """
+    heard: dict[str, None] = {}
+
+    def echo(request: Request, reply: Reply) -> Reply:
+        if "authorization" in request.headers:
+            encoded = request.headers["authorization"].rpartition(" ")[2]
+            heard.clear()
+            heard.update(dict.fromkeys((encoded, base64.b64decode(encoded).decode().partition(":")[2])))
+        heard.setdefault(request.headers.get("vmware-api-session-id", ""))
+        met = fnmatchcase(f"{request.method} {request.path}", route)
+        return _echoed(reply, " ".join(heard).strip(), form) if met else reply
+
+    return Fault("secrets_echoed", echo=echo)
+
+
+def _echoed(reply: Reply, said: str, form: Echo) -> Reply:
+    headers = {"Server": said, "Location": f"https://203.0.113.9/{said}"}
+    error = errors.ApiError(500, "ERROR", errors.message("some.id", f"Can't serve: {said}", said))
+    match form:
+        case "error":
+            return replace(json_reply(500, error.body()), headers=headers)
+        case "page":
+            return replace(_page(403, f"Denied: {said}"), headers=headers)
+        case "plain":
+            return replace(text_reply(503, said), headers=headers)
+    if not reply.body or reply.status == HTTPStatus.CREATED:
+        return reply
+    return replace(reply, body=json.dumps(_with_text(json.loads(reply.body), said)).encode())
+
+
+def _with_text(value: object, said: str) -> object:
+    if isinstance(value, list):
+        return [_with_text(item, said) for item in value]
+    if isinstance(value, dict):
+        texts = ("default_message", "localized", "name", "display_name", "version", "build")
+        return {
+            key: f"{item} {said}" if key in texts and isinstance(item, str) else _with_text(item, said)
+            for key, item in value.items()
+        }
+    return value
+
+
 def redirect(location: str = "https://203.0.113.9/api/session", code: int = 302) -> Fault:
     """A redirect to another host."""
     reply = Reply(code, headers={"Location": location})
@@ -174,6 +225,7 @@ FAULT_KINDS: dict[str, Callable[..., Fault]] = {
         sessions_used_up,
         operation_not_found,
         fault_of_vim,
+        secrets_echoed,
         redirect,
         latency,
         slow_body,
@@ -187,6 +239,13 @@ FAULT_KINDS: dict[str, Callable[..., Fault]] = {
         document,
     )
 }
+
+
+def _page(code: int, title: str) -> Reply:
+    page = (
+        f"<!DOCTYPE html>\n<html><head>\n<title>{title}</title></head><body><h1>{title}</h1></body></html>\n"
+    )
+    return Reply(code, page.encode(), "text/html; charset=utf-8", delivery=_last(code))
 
 
 def _last(code: int) -> Delivery:

@@ -13,12 +13,13 @@ class Fault:
     """One thing that goes wrong: either a reply `instead` of the vCenter's, or its reply altered.
 
     With `instead` the vCenter never sees the request; with `alter` it does what it was asked to, and
-    only the answer suffers.
+    only the answer suffers, as it does with `echo`, which sees what was asked as well.
     """
 
     name: str
     instead: Callable[[Request], Reply] | None = None
     alter: Callable[[Reply], Reply] | None = None
+    echo: Callable[[Request, Reply], Reply] | None = None
 
 
 @dataclass(slots=True)
@@ -70,4 +71,6 @@ class Faults:
         for fault in met:
             if fault.alter is not None:
                 reply = fault.alter(reply)
+            if fault.echo is not None:
+                reply = fault.echo(request, reply)
         return reply

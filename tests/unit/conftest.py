@@ -18,6 +18,7 @@ SLOW: Final = (
     "checking/test_freshness",
     "checking/test_heavy",
     "checking/test_hosts",
+    "checking/test_leaks",
     "checking/test_suspicions",
     "checking/test_whose",
     "channels/test_slack_webhook",

@@ -232,3 +232,18 @@ def test_slowness_has_an_end(
     error = _raised(post)
     assert isinstance(error, WebhookUnavailable)
     assert "too long" in error.message
+
+
+def test_an_answer_that_repeats_the_webhook_gives_it_away_to_nobody(
+    slack_tls: Tls, slack_authority: Authority
+) -> None:
+    """A word that is the webhook's own last part looks like a reason of Slack's."""
+    answering, token = Answering(), "tokenofthewebhook"
+    with HttpServer(answering, tls=slack_tls) as server:
+        url = f"{server.url}/services/T0001/B0001/{token}"
+        with WebhookChannel(SLACK, lambda _: WebhookSecret(url, slack_authority.pem), HOSTS) as webhook:
+            for said in (token, f"{'a' * 95}{token}", url):
+                answering.reply = Reply(404, said.encode())
+                error = _raised(lambda: webhook.post_payload("ops", MESSAGE))
+                assert error is not None
+                assert "token" not in error.message

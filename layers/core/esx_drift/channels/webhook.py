@@ -17,6 +17,7 @@ from urllib3 import Retry
 from urllib3.util import Url, parse_url
 
 from esx_drift.adapters.secrets import Secrets, blame_secret
+from esx_drift.adapters.sent_secrets import SentSecrets, list_url_secrets
 from esx_drift.adapters.tls import TlsTransport, build_tls_context
 from esx_drift.domain.events import MessageContent
 from esx_drift.domain.stored.types import Json
@@ -40,7 +41,11 @@ MAX_WAIT_HERE_SECONDS = 5
 DEFAULT_RETRY_AFTER_SECONDS = 30
 
 
-MAX_ANSWER_BYTES = 100
+MAX_ANSWER_CHARACTERS = 100
+"""Of an answer: such services say one word."""
+
+READ_BYTES = 4096
+"""Of an answer, before it is cut: a secret that it repeats must not be cut in its middle."""
 
 
 SERVER_ERRORS: Final = range(500, 600)
@@ -221,6 +226,7 @@ class WebhookChannel:
 
 def _post(session: requests.Session, url: str, payload: Mapping[str, object]) -> WebhookAnswer | str:
     """The answer, or why there is none; nothing that carries the URL gets out of here."""
+    sent = SentSecrets(*list_url_secrets(url))
     try:
         with session.post(
             url,
@@ -229,9 +235,9 @@ def _post(session: requests.Session, url: str, payload: Mapping[str, object]) ->
             allow_redirects=False,
             stream=True,
         ) as response:
-            body = next(response.iter_content(MAX_ANSWER_BYTES), b"")
-            retry_after = response.headers.get("Retry-After", "")
-            return WebhookAnswer(response.status_code, body.decode("utf-8", "replace").strip(), retry_after)
+            body = sent.strike_out_bytes(next(response.iter_content(READ_BYTES), b""))
+            said = body.decode("utf-8", "replace").strip()[:MAX_ANSWER_CHARACTERS]
+            return WebhookAnswer(response.status_code, said, response.headers.get("Retry-After", ""))
     except requests.exceptions.SSLError:
         return (
             "TLS failed; if a company's own CA signed its certificate, put that into the secret's ca_bundle"

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from typing import Any, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from urllib3.util import make_headers
 from urllib3.util.ssltransport import SSLTransport
 
+from esx_drift.adapters.sent_secrets import SentSecrets, find_proxy_login
 from esx_drift.adapters.tls import UNTRUSTED_CODES, build_tls_context, find_certificate_remedy
 from esx_drift.adapters.vcenter.connection_errors import Peer, translate_connection_error
 from esx_drift.adapters.vcenter.http_client import CONNECT_SECONDS
@@ -96,7 +97,8 @@ def _open_tunnel(destination: Destination, connection: socket.socket, resources:
     if parts.scheme == "https":
         context = build_tls_context(destination.ca_bundle, strict=destination.tls_strict)
         connection = resources.enter_context(context.wrap_socket(connection, server_hostname=parts.hostname))
-    user = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
+    login = find_proxy_login(destination.proxy)
+    user = ":".join(login) if login else None
     headers = {"Host": destination.address, **make_headers(proxy_basic_auth=user)}
     lines = [
         f"CONNECT {destination.address} HTTP/1.1",
@@ -107,9 +109,10 @@ def _open_tunnel(destination: Destination, connection: socket.socket, resources:
     resources.callback(answer.close)
     answer.begin()
     if answer.status != HTTPStatus.OK:
-        raise ConnectionError(
-            f"the proxy gives no way to {destination.address}: {answer.status} {answer.reason}"
-        )
+        sent = SentSecrets()
+        sent.add_login(*(login or ("", "")))
+        reason = sent.strike_out(answer.reason)
+        raise ConnectionError(f"the proxy gives no way to {destination.address}: {answer.status} {reason}")
     return connection
 
 

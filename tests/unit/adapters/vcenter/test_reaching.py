@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import pytest
+from esx_drift.adapters.sent_secrets import encode_login
 from esx_drift.adapters.vcenter import http_client as vcenter_wire
 from esx_drift.errors import VCenterUnreachable
 
@@ -188,3 +189,12 @@ def test_a_way_that_ends_behind_the_proxy(door: Door) -> None:
         door.login(proxy=f"http://127.0.0.1:{proxy.port}")
     assert f", through the proxy 127.0.0.1:{proxy.port} failed" in caught.value.message
     assert caught.value.facts["phase"] == "tls"
+
+
+def test_a_proxy_that_repeats_its_password(door: Door) -> None:
+    """In its reason phrase: neither the password nor its Basic form is told."""
+    basic = encode_login("carrier", "pigeon+post")
+    refusal = f"HTTP/1.1 407 not pigeon+post, not Basic {basic}\r\n\r\n".encode()
+    with proxy_server(refusal) as proxy, pytest.raises(VCenterUnreachable) as caught:
+        door.login(proxy=f"http://carrier:pigeon%2Bpost@127.0.0.1:{proxy.port}")
+    assert caught.value.message.endswith("Tunnel connection failed: 407 not ***, not Basic ***")

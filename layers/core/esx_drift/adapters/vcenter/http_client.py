@@ -15,6 +15,7 @@ import requests
 from urllib3 import BaseHTTPResponse, Retry
 from urllib3.exceptions import HTTPError, InvalidHeader, ReadTimeoutError
 
+from esx_drift.adapters.sent_secrets import SentSecrets, find_proxy_login
 from esx_drift.adapters.vcenter.connection_errors import Peer, translate_connection_error
 from esx_drift.adapters.vcenter.transport import Deadline, DirectSession, Transport
 from esx_drift.domain.stored.records import build_clock_facts
@@ -62,7 +63,10 @@ class HttpAnswer:
 
 
 class HttpClient:
-    """Calls to the one host that the secret names, one at a time."""
+    """Calls to the one host that the secret names, one at a time.
+
+    ``sent`` holds what was sent as a secret: no answer, and no failure to get one, has any of it.
+    """
 
     def __init__(
         self,
@@ -73,6 +77,9 @@ class HttpClient:
         time_left_ms: Callable[[], float] = lambda: math.inf,
     ) -> None:
         self.peer = peer
+        self.sent = SentSecrets()
+        if (proxy_login := find_proxy_login(peer.proxy)) is not None:
+            self.sent.add_login(*proxy_login)
         self._clock = clock
         self._pause = pause
         self._time_left_ms = time_left_ms
@@ -152,9 +159,12 @@ class HttpClient:
                 body, cut = self._read_body(response.raw, max_bytes if response.ok else MAX_ERROR_BYTES)
                 date = vcenter_date or now
                 operation = f"{method} {path}"
-                return HttpAnswer(self.peer.address, operation, status, response.headers, date, body, cut)
+                headers = self.sent.strike_out_headers(response.headers)
+                body = self.sent.strike_out_bytes(body)
+                return HttpAnswer(self.peer.address, operation, status, headers, date, body, cut)
         except (requests.RequestException, HTTPError) as error:
-            raise translate_connection_error(self.peer, error) from error
+            failure = translate_connection_error(self.peer, error)
+            raise VCenterUnreachable(self.sent.strike_out(failure.message), failure.facts) from error
 
     def _read_body(self, raw: BaseHTTPResponse, max_bytes: int) -> tuple[bytes, bool]:
         self._deadline.start(BODY_SECONDS)

@@ -238,10 +238,9 @@ def parse_submission(answer: HttpAnswer) -> SubmittedExtraction:
 
 
 def parse_report_reply(answer: HttpAnswer) -> ReportReply:
-    """Take a report as it came. Whether it keeps its schema is judged later, but a report it must be.
+    """Take a report as it came; whether it keeps its schema is judged later.
 
-    Raises:
-        VCenterError: Something else answered in the vCenter's place; that is no invalid report.
+    Raises ``VCenterError`` if something else answered in the vCenter's place: that is no invalid report.
     """
     if answer.status != HTTPStatus.OK:
         raise translate_error_answer(answer, NoReport)
@@ -255,8 +254,8 @@ _SERVICE_VERSION = re.compile(rb"<name>urn:vim25</name>\s{0,20}<version>([0-9.]{
 
 def parse_service_version(answer: HttpAnswer) -> str | None:
     """Parse which release of the Web Services API a vCenter says it has; None where nothing says so."""
-    found = _SERVICE_VERSION.search(answer.body) if answer.status == HTTPStatus.OK else None
-    return found[1].decode() if found else None
+    found = _SERVICE_VERSION.search(answer.body)
+    return found[1].decode() if found and answer.status == HTTPStatus.OK else None
 
 
 def _parse_optional_time(value: object) -> datetime | None:

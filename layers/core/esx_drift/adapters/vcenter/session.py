@@ -4,13 +4,13 @@ https://developer.broadcom.com/xapis/vsphere-automation-api/latest/ describes th
 """
 
 import math
-from base64 import b64encode
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 
 from esx_drift.adapters.secrets import VCenterSecret
+from esx_drift.adapters.sent_secrets import encode_login
 from esx_drift.adapters.tls import build_tls_context
 from esx_drift.adapters.vcenter.connection_errors import Peer
 from esx_drift.adapters.vcenter.error_answers import (
@@ -97,6 +97,7 @@ class RestSession:
 
     def __init__(self, http: HttpClient, secret: VCenterSecret, login_guard: LoginGuard) -> None:
         self._http = http
+        self._http.sent.add_login(secret.username, secret.password)
         self._secret = secret
         self._login_guard = login_guard
         self._token: str | None = None
@@ -110,13 +111,17 @@ class RestSession:
             EsxDriftError: What the guard raises, or another failure of the call.
         """
         with self._login_guard():
-            headers = {"Authorization": self._build_basic_authorization()}
-            answer = self._http.call("POST", SESSION_PATH, MAX_TOKEN_BYTES, headers=headers)
+            # Not requests' own Basic: it writes Latin-1, and the vCenter reads UTF-8.
+            basic = encode_login(self._secret.username, self._secret.password)
+            answer = self._http.call(
+                "POST", SESSION_PATH, MAX_TOKEN_BYTES, headers={"Authorization": f"Basic {basic}"}
+            )
             if answer.status == HTTPStatus.UNAUTHORIZED:
                 raise translate_refused_login(answer, self._secret.username)
             if answer.status not in {HTTPStatus.OK, HTTPStatus.CREATED}:
                 raise self._explain_not_found(answer) or translate_error_answer(answer)
             self._token = parse_text_body(answer)
+            self._http.sent.add(self._token)
 
     def close(self) -> None:
         """End the session, if one is open, and close the connections.
@@ -236,11 +241,6 @@ class RestSession:
     def _send(self, method: str, path: str, max_bytes: int, params: Sequence[tuple[str, str]]) -> HttpAnswer:
         headers = {} if self._token is None else {"vmware-api-session-id": self._token}
         return self._http.call(method, path, max_bytes, params, headers)
-
-    def _build_basic_authorization(self) -> str:
-        # Not requests' own Basic: it writes Latin-1, and the vCenter reads UTF-8.
-        pair = f"{self._secret.username}:{self._secret.password}".encode()
-        return f"Basic {b64encode(pair).decode()}"
 
 
 def _is_session_ended(answer: HttpAnswer) -> bool:
