@@ -21,9 +21,9 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 HANDLERS = sorted((ROOT / "functions").glob("*/app.py"))
 TREES = {path: ast.parse(path.read_text()) for path in (*SOURCES, *HANDLERS)}
 
-MAX_MODULES = 131
+MAX_MODULES = 133
 """Of the package and the functions, without the channels. There were 127; reading a log, what is
-overdue, the fields of secrets and striking secrets out came as rooms of their own."""
+overdue, the fields of secrets, what strikes them out, listings and who answered came as rooms."""
 MAX_LINES = 250
 MAX_FUNCTION_LINES = 40
 REASON = "Longer than 250 lines, because"

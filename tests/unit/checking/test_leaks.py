@@ -61,7 +61,7 @@ def _read_everything(world: World, logged: pytest.LogCaptureFixture) -> str:
     shown = [render_message(build_content(event)) for event in events if has_content(event["type"])]
     sent = [message.body for message in world.aws.sent]
     stored = b"\n".join(written).decode("utf-8", "replace")
-    return "\n".join([stored, json.dumps([world.state(PROD_A), events, shown, sent]), _read_log(logged)])
+    return "\n".join([stored, json.dumps([world.after(PROD_A), events, shown, sent]), _read_log(logged)])
 
 
 def _read_log(logged: pytest.LogCaptureFixture) -> str:

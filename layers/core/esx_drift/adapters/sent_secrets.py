@@ -58,7 +58,7 @@ class SentSecrets:
 
 
 def encode_login(user: str, password: str) -> str:
-    """Encode a login as Basic authentication does, in UTF-8."""
+    """Encode ``user`` and ``password`` as Basic authentication does, in UTF-8."""
     return b64encode(f"{user}:{password}".encode()).decode()
 
 

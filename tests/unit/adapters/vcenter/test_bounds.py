@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from esx_drift.adapters.vcenter.http_client import HttpAnswer
-from esx_drift.adapters.vcenter.responses import parse_cluster
+from esx_drift.adapters.vcenter.listings import parse_cluster
 from esx_drift.adapters.vcenter.session import RestSession as Session
 from esx_drift.contracts import parse_json
 from esx_drift.contracts.json_parsing import MAX_VALUES

@@ -8,11 +8,9 @@ import pytest
 from esx_drift.adapters.vcenter import http_client as vcenter_wire
 from esx_drift.adapters.vcenter.error_answers import translate_error_answer
 from esx_drift.adapters.vcenter.http_client import HttpAnswer, parse_retry_after
+from esx_drift.adapters.vcenter.listings import parse_cluster, parse_host, parse_list
 from esx_drift.adapters.vcenter.responses import (
-    parse_cluster,
-    parse_host,
     parse_identity,
-    parse_list,
     parse_report_reply,
     parse_service_version,
     parse_submission,

@@ -5,15 +5,13 @@ may be missing and ``messages`` empty, or a fault of the VI/JSON API. Whatever e
 (a balancer, a proxy, another web server) says nothing of privileges, releases or clusters.
 """
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import unescape
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from esx_drift.adapters.vcenter.http_client import HttpAnswer, parse_retry_after
+from esx_drift.adapters.vcenter.who_answered import deny_vcenter, describe_stranger, name_server
 from esx_drift.contracts import parse_json
 from esx_drift.domain.text.wording import clean_text
 from esx_drift.errors import (
@@ -28,11 +26,6 @@ from esx_drift.errors import (
 
 MAX_MESSAGE_LENGTH = 300
 
-MAX_QUOTE_LENGTH = 120
-"""Of a page or a text that another server answered with: enough to know it again."""
-
-LOOKED_AT_BYTES = 16_384
-"""Where the title of a page, or the beginning of a text, stands."""
 
 HTTP_NOT_FOUND = ".httpNotFound"
 """The end of ``com.vmware.vapi.rest.httpNotFound``: there is no such route."""
@@ -102,44 +95,9 @@ def build_unforeseen_error(answer: HttpAnswer, what: str) -> VCenterError:
         what: What is wrong with it; ends the sentence, unless it can be said what answered.
     """
     answered_by = describe_stranger(answer)
-    end = f": {_deny(answered_by)}" if answered_by else f" {what}"
+    end = f": {deny_vcenter(answered_by)}" if answered_by else f" {what}"
     sentence = f"{answer.address} answered {answer.status} to {answer.operation}{end}"
     return VCenterError(sentence, build_facts(answer, ApiError(answered_by=answered_by)))
-
-
-def describe_stranger(answer: HttpAnswer) -> str:
-    """Describe what answered in the vCenter's place: ``a page "Sign in" (server: nginx)``.
-
-    Returns:
-        Empty for JSON, of which only a reader can tell whose it is.
-    """
-    start = answer.body[:LOOKED_AT_BYTES].decode("utf-8-sig", "replace").strip()
-    if not start:
-        return _name_server(answer, "an empty body")
-    return "" if _may_be_json(start) else _name_server(answer, f"a {_describe_text(start)}")
-
-
-def _may_be_json(start: str) -> bool:
-    try:
-        return start[0] in '{["' or json.loads(start) is not start
-    except ValueError:
-        return False
-
-
-def _describe_text(start: str) -> str:
-    if not start.startswith("<"):
-        return f'text "{clean_text(start, MAX_QUOTE_LENGTH)}"'
-    title = re.search(r"<title[^>]{0,200}>([^<]{1,1000})", start, re.IGNORECASE)
-    return f'page "{clean_text(unescape(title[1]), MAX_QUOTE_LENGTH)}"' if title else "page without a title"
-
-
-def _name_server(answer: HttpAnswer, what: str) -> str:
-    server = answer.headers.get("Server", "")
-    return f"{what} (server: {clean_text(server, 40)})" if server.strip() else what
-
-
-def _deny(answered_by: str) -> str:
-    return f"no answer of a vCenter's, but {answered_by}"
 
 
 def parse_api_error(answer: HttpAnswer) -> ApiError:
@@ -147,9 +105,9 @@ def parse_api_error(answer: HttpAnswer) -> ApiError:
     try:
         parsed = parse_json(answer.body)
     except ContractViolation:
-        broken = _name_server(answer, "JSON that can't be read")
+        broken = name_server(answer, "JSON that can't be read")
         return ApiError(answered_by=describe_stranger(answer) or broken)
-    return read_api_error(parsed) or ApiError(answered_by=_name_server(answer, "JSON of another server"))
+    return read_api_error(parsed) or ApiError(answered_by=name_server(answer, "JSON of another server"))
 
 
 def read_api_error(error: object) -> ApiError | None:
@@ -192,12 +150,14 @@ def translate_error_answer(
 
 
 def translate_refused_login(answer: HttpAnswer, user: str) -> LoginRefused:
-    """Build the failure for a 401 to the login of a user: the password was sent, whoever says so."""
+    """Build the failure for ``answer``, a 401 to the login of ``user``.
+
+    The password was sent, whoever says so.
+    """
     stranger = parse_api_error(answer).answered_by
     facts = {"user": user, "answered_by": stranger} if stranger else {"user": user}
-    return LoginRefused(
-        f"{answer.address} refused the login of {user}" + (f": {_deny(stranger)}" if stranger else ""), facts
-    )
+    why = f": {deny_vcenter(stranger)}" if stranger else ""
+    return LoginRefused(f"{answer.address} refused the login of {user}{why}", facts)
 
 
 def _choose_failure(
@@ -224,7 +184,7 @@ def build_sentence(answer: HttpAnswer, api_error: ApiError) -> str:
         reason = f"points to {_describe_redirect_target(answer)}: a redirect is never followed"
     elif not api_error.is_vcenters:
         is_gate = answer.status in UNAVAILABLE_STATUSES
-        reason = api_error.answered_by if is_gate else _deny(api_error.answered_by)
+        reason = api_error.answered_by if is_gate else deny_vcenter(api_error.answered_by)
     else:
         reason = api_error.text or api_error.error_type or "no reason given"
     return f"{answer.address} answered {answer.status} to {answer.operation}: {reason}"

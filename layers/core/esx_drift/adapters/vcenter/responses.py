@@ -1,43 +1,35 @@
-"""JSON of the vCenter parsed into values; a missing or mistyped field is an error that names it.
-
-Here ids and names enter: what leaves this module has a bounded length, and can be written anywhere.
-"""
+"""JSON of the vCenter parsed into values; a missing or mistyped field is an error that names it."""
 
 import re
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
-from typing import Protocol
 
 from esx_drift.adapters.vcenter.error_answers import (
     ApiError,
     build_facts,
     build_sentence,
     build_unforeseen_error,
-    describe_stranger,
     parse_answer_json,
     parse_api_error,
     read_api_error,
     translate_error_answer,
 )
 from esx_drift.adapters.vcenter.http_client import HttpAnswer
+from esx_drift.adapters.vcenter.who_answered import describe_stranger
 from esx_drift.domain.stored.types import VCenterIdentity
 from esx_drift.domain.text.times import is_usable, parse_time
 from esx_drift.domain.text.wording import clean_text
 from esx_drift.domain.vcenter_api import (
-    INVENTORY_PATH,
     MAX_LISTED_CHARACTERS,
-    TOO_MANY_RESULTS,
-    UNUSABLE_ID,
+    RELEASE_NEEDED,
     is_path_segment,
-    is_usable_id,
+    is_too_old,
 )
-from esx_drift.errors import NoReport, NotEligible, VCenterError
+from esx_drift.errors import ApiUnsupported, EsxDriftError, NoReport, NotEligible, VCenterUnavailable
 from esx_drift.ports import (
     ExtractionTask,
-    InventoryEntry,
-    ListedCluster,
     ReportReply,
     SubmittedExtraction,
 )
@@ -72,41 +64,6 @@ def _is_plain(value: str) -> bool:
     return value.isascii() and value.isprintable() and " " not in value
 
 
-def parse_list(answer: HttpAnswer) -> list[Mapping[str, object]]:
-    """The body of a listing: objects, of which a single one may hold texts that are of no use."""
-    value = parse_answer_json(answer, allow_surrogates=True)
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise build_unforeseen_error(answer, "with a body that is not a list of objects")
-    return value
-
-
-class ListedObject(Protocol):
-    """An object of the inventory."""
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-        ...
-
-
-def collect_entries[T: ListedObject](
-    answers: Iterable[HttpAnswer], parse: Callable[[Mapping[str, object], HttpAnswer], T], most: int
-) -> tuple[T, ...]:
-    """Collect the objects of a listing, each once, whichever of the answers hold it.
-
-    Args:
-        answers: The answers, read one after the other.
-        parse: Makes an entry of one object of an answer.
-        most: More objects than that are no listing of a vCenter's.
-    """
-    entries: dict[str, T] = {}
-    for answer in answers:
-        entries |= {entry.id: entry for entry in (parse(item, answer) for item in parse_list(answer))}
-        if len(entries) > most:
-            raise build_unforeseen_error(answer, f"with more than {most} objects, which no vCenter holds")
-    return tuple(entries.values())
-
-
 def require_text(item: Mapping[str, object], name: str, answer: HttpAnswer) -> str:
     """Require a text that the API promises: on one line, and of a bounded length.
 
@@ -118,66 +75,21 @@ def require_text(item: Mapping[str, object], name: str, answer: HttpAnswer) -> s
     Raises:
         VCenterError: The field is missing, empty or no such text.
     """
-    value = _require_string(item, name, answer)
+    value = require_string(item, name, answer)
     if len(value) > MAX_LISTED_CHARACTERS or not value.isprintable():
         raise build_unforeseen_error(answer, f"with a {name} of no use: {clean_text(value)}")
     return value
 
 
-def _require_string(item: Mapping[str, object], name: str, answer: HttpAnswer) -> str:
+def require_string(item: Mapping[str, object], name: str, answer: HttpAnswer) -> str:
+    """Require a text that is not empty, of any length; takes what ``require_text`` takes.
+
+    The object is ``item``, its field ``name``, and ``answer`` is what it came in.
+    """
     value = item.get(name)
     if not isinstance(value, str) or not value:
         raise build_unforeseen_error(answer, f"without {name}")
     return value
-
-
-_ESCAPED = re.compile("%(25|2f|5c)", re.IGNORECASE)
-
-
-def decode_name(name: str) -> str:
-    """Decode a name of an inventory object, in which vSphere escapes ``%``, ``/`` and the backslash.
-
-    Source: ``ManagedEntity.name`` in the vSphere Web Services API reference.
-    """
-    return _ESCAPED.sub(lambda escape: bytes.fromhex(escape[1]).decode(), name)
-
-
-_UNWRITABLE_CATEGORIES = frozenset({"Cc", "Cs"})
-"""Control characters and halves of surrogate pairs, by ``unicodedata``."""
-
-
-def _require_name(item: Mapping[str, object], answer: HttpAnswer) -> str:
-    """The object's name, cut and without what a queue, a key or a line has no place for."""
-    cut = decode_name(_require_string(item, "name", answer)[:MAX_LISTED_CHARACTERS])
-    return "".join("\ufffd" if unicodedata.category(char) in _UNWRITABLE_CATEGORIES else char for char in cut)
-
-
-def parse_cluster(item: Mapping[str, object], answer: HttpAnswer) -> ListedCluster:
-    """Parse ``item`` of the listing ``answer`` as a cluster.
-
-    One whose id can't be used gets one of ours, and is no cluster to check. Its id says so (``UNUSABLE_ID``),
-    and what it is instead of. The other clusters of the listing go on.
-    """
-    cluster = _require_string(item, "cluster", answer)
-    usable = cluster if is_usable_id(cluster) else f"{UNUSABLE_ID} {clean_text(cluster)}"
-    return ListedCluster(usable, _require_name(item, answer))
-
-
-def parse_host(item: Mapping[str, object], answer: HttpAnswer) -> InventoryEntry:
-    """Parse ``item`` of the listing ``answer`` as a host.
-
-    Raises:
-        VCenterError: A field is missing, or its id is of no use: it can't be found in the report.
-    """
-    host, power = _require_string(item, "host", answer), item.get("power_state")
-    if not is_usable_id(host):
-        raise build_unforeseen_error(answer, f"with a host whose id is of no use: {clean_text(host)}")
-    return InventoryEntry(
-        host,
-        _require_name(item, answer),
-        require_text(item, "connection_state", answer),
-        require_text(item, "power_state", answer) if isinstance(power, str) and power else None,
-    )
 
 
 def parse_identity(answer: HttpAnswer) -> VCenterIdentity:
@@ -266,63 +178,26 @@ def _parse_optional_time(value: object) -> datetime | None:
     return moment if is_usable(moment) else None
 
 
-type QueryParams = Sequence[tuple[str, str]]
+def is_session_ended(answer: HttpAnswer) -> bool:
+    """Tell whether a session is over: it was ended now, or before."""
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        return parse_api_error(answer).is_vcenters
+    return answer.status == HTTPStatus.NO_CONTENT or (answer.status == HTTPStatus.OK and not answer.body)
 
-type GetCall = Callable[[str, QueryParams], HttpAnswer]
 
+def translate_missing_route(answer: HttpAnswer, release: str | None) -> EsxDriftError:
+    """Build the failure for ``answer``, a 404 of a vCenter of this ``release`` that has no such route.
 
-def list_everything(get: GetCall, path: str, params: QueryParams = ()) -> Iterator[HttpAnswer]:
-    """List all objects of a kind; by datacenter, then by folder, if there are too many for one answer.
-
-    Args:
-        get: Sends one GET and returns its answer, whatever its status.
-        path: The path of the listing.
-        params: The query that every part of the listing has.
-
-    Yields:
-        The answers that together list them all. An object may stand in several of them.
-
-    Raises:
-        EsxDriftError: The failure of a call, also where one single folder holds too many.
+    Every release from 8.0 U3 on has each route that is called. Such a one misses it while the service behind
+    is stopped, or is still starting.
     """
-    return _list_in_parts(get, path, params, (_divide_by_datacenter, _divide_by_folder))
-
-
-type DivideQuery = Callable[[GetCall, QueryParams], Iterable[QueryParams]]
-
-
-def _list_in_parts(
-    get: GetCall, path: str, params: QueryParams, divisions: Sequence[DivideQuery]
-) -> Iterator[HttpAnswer]:
-    answer = get(path, params)
-    if answer.status == HTTPStatus.OK:
-        yield answer
-        return
-    failure = translate_error_answer(answer)
-    if (
-        not divisions
-        or not isinstance(failure, VCenterError)
-        or failure.facts.get("error_type") != TOO_MANY_RESULTS
-    ):
-        raise failure
-    divide, *finer = divisions
-    for part_params in divide(get, params):
-        yield from _list_in_parts(get, path, part_params, finer)
-
-
-def _divide_by_datacenter(get: GetCall, params: QueryParams) -> Iterable[QueryParams]:
-    for datacenter in _list_ids(get, "datacenter", ()):
-        yield (*params, ("datacenters", datacenter))
-
-
-def _divide_by_folder(get: GetCall, params: QueryParams) -> Iterable[QueryParams]:
-    datacenters = [pair for pair in params if pair[0] == "datacenters"]
-    for folder in _list_ids(get, "folder", [*datacenters, ("type", "HOST")]):
-        yield (*params, ("folders", folder))
-
-
-def _list_ids(get: GetCall, kind: str, params: QueryParams) -> list[str]:
-    answer = get(f"{INVENTORY_PATH}{kind}", params)
-    if answer.status != HTTPStatus.OK:
-        raise translate_error_answer(answer)
-    return [require_text(item, kind, answer) for item in parse_list(answer)]
+    facts = build_facts(answer, replace(parse_api_error(answer), answered_by=""))
+    sentence = f"{answer.address} answered 404 to {answer.operation}: no such route"
+    if release is not None and is_too_old(release):
+        return ApiUnsupported(
+            f"{sentence}, since it is {release}: {RELEASE_NEEDED}", {**facts, "version": release}
+        )
+    known = f", though it is {release}" if release else ""
+    return VCenterUnavailable(
+        f"{sentence}{known}. The service behind it is stopped, or still starting", facts
+    )

@@ -5,7 +5,6 @@ https://developer.broadcom.com/xapis/vsphere-automation-api/latest/ describes th
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 
@@ -14,24 +13,22 @@ from esx_drift.adapters.sent_secrets import encode_login
 from esx_drift.adapters.tls import build_tls_context
 from esx_drift.adapters.vcenter.connection_errors import Peer
 from esx_drift.adapters.vcenter.error_answers import (
-    build_facts,
     parse_api_error,
     translate_error_answer,
     translate_refused_login,
 )
 from esx_drift.adapters.vcenter.http_client import HttpAnswer, HttpClient
+from esx_drift.adapters.vcenter.listings import collect_entries, list_everything, parse_cluster, parse_host
 from esx_drift.adapters.vcenter.responses import (
-    collect_entries,
-    list_everything,
-    parse_cluster,
+    is_session_ended,
     parse_enabled,
-    parse_host,
     parse_identity,
     parse_report_reply,
     parse_service_version,
     parse_submission,
     parse_task,
     parse_text_body,
+    translate_missing_route,
 )
 from esx_drift.domain.stored.types import ClockFacts, VCenterIdentity
 from esx_drift.domain.vcenter_api import (
@@ -46,20 +43,16 @@ from esx_drift.domain.vcenter_api import (
     MAX_STANDALONE_HOSTS,
     MAX_TASK_BYTES,
     MAX_TOKEN_BYTES,
-    RELEASE_NEEDED,
     SERVICE_VERSIONS_PATH,
     SESSION_PATH,
     build_enablement_path,
     build_report_path,
     build_task_path,
-    is_too_old,
     name_vcenter_release,
 )
 from esx_drift.errors import (
-    ApiUnsupported,
     EsxDriftError,
     OutOfTime,
-    VCenterUnavailable,
     VCenterUnreachable,
 )
 from esx_drift.ports import (
@@ -132,7 +125,7 @@ class RestSession:
         try:
             if self._token is not None:
                 answer = self._send("DELETE", SESSION_PATH, MAX_TOKEN_BYTES, ())
-                if not _is_session_ended(answer):
+                if not is_session_ended(answer):
                     raise translate_error_answer(answer)
         finally:
             self._token = None
@@ -215,7 +208,7 @@ class RestSession:
             self.login()
             answer = self._send(method, path, max_bytes, params)
         if answer.status == HTTPStatus.NOT_FOUND and parse_api_error(answer).is_missing_route:
-            raise _translate_missing_route(answer, self._release or self._ask_release())
+            raise translate_missing_route(answer, self._release or self._ask_release())
         return answer
 
     def _explain_not_found(self, answer: HttpAnswer) -> EsxDriftError | None:
@@ -228,7 +221,7 @@ class RestSession:
             return None
         release = self._ask_release()
         is_vcenter = release is not None or parse_api_error(answer).is_vcenters
-        return _translate_missing_route(answer, release) if is_vcenter else None
+        return translate_missing_route(answer, release) if is_vcenter else None
 
     def _ask_release(self) -> str | None:
         """Ask, without a login, which release of the API it has, in the way that every release answers."""
@@ -241,28 +234,3 @@ class RestSession:
     def _send(self, method: str, path: str, max_bytes: int, params: Sequence[tuple[str, str]]) -> HttpAnswer:
         headers = {} if self._token is None else {"vmware-api-session-id": self._token}
         return self._http.call(method, path, max_bytes, params, headers)
-
-
-def _is_session_ended(answer: HttpAnswer) -> bool:
-    """Tell whether a session is over: it was ended now, or before."""
-    if answer.status == HTTPStatus.UNAUTHORIZED:
-        return parse_api_error(answer).is_vcenters
-    return answer.status == HTTPStatus.NO_CONTENT or (answer.status == HTTPStatus.OK and not answer.body)
-
-
-def _translate_missing_route(answer: HttpAnswer, release: str | None) -> EsxDriftError:
-    """Build the failure for a 404 of a vCenter that has no such route.
-
-    Every release from 8.0 U3 on has each route that is called. Such a one misses it while the service behind
-    is stopped, or is still starting.
-    """
-    facts = build_facts(answer, replace(parse_api_error(answer), answered_by=""))
-    sentence = f"{answer.address} answered 404 to {answer.operation}: no such route"
-    if release is not None and is_too_old(release):
-        return ApiUnsupported(
-            f"{sentence}, since it is {release}: {RELEASE_NEEDED}", {**facts, "version": release}
-        )
-    known = f", though it is {release}" if release else ""
-    return VCenterUnavailable(
-        f"{sentence}{known}. The service behind it is stopped, or still starting", facts
-    )
