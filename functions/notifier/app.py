@@ -1,13 +1,15 @@
 # ruff: noqa: INP001 -- the folder is what Lambda unpacks, and no package
 """NotifierFunction: events from the NotifyQueue, posted by the fleet file's routes.
 
-A message is one CloudEvent (the subscription is raw). What fails goes back to the queue alone, and from
-there to the dead letter queue; a route that has heard an event is not told again.
+A message is one CloudEvent (the subscription is raw), posted only if the record that it names holds it. What
+fails goes back to the queue alone, and from there to the dead letter queue; a route that has heard an event
+is not told again.
 """
 
 import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from typing import cast
 
 from aws_lambda_powertools import Logger
@@ -17,12 +19,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from esx_drift.adapters.audit_store import S3Deliveries
 from esx_drift.adapters.aws_clients import s3, secrets_manager, sqs
 from esx_drift.adapters.fleet_file import FleetFile
+from esx_drift.adapters.s3_objects import S3Objects
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.channels import open_channels
 from esx_drift.config import NotifierConfig
 from esx_drift.doctoring.examination import DoctorReply
 from esx_drift.errors import EsxDriftError, TransientError
-from esx_drift.notifying.notifier import Notifier, parse_event
+from esx_drift.notifying.notifier import Notifier, PublishedEvents, parse_event
 from esx_drift.runtime.sqs_batch import SqsBatch, count_metric, has_field
 
 TIME_FOR_ONE_MS = 40_000
@@ -54,12 +57,18 @@ def handler(event: object, context: LambdaContext) -> PartialItemFailureResponse
         time_for_one_ms=TIME_FOR_ONE_MS,
     )
     with open_channels(Secrets(secrets_manager), config.webhook_hosts) as channels:
+        published = PublishedEvents(config.audit_bucket, partial(_read_audit, config.audit_bucket))
         deliveries = S3Deliveries(s3, config.audit_bucket)
-        notifier = Notifier(fleet, channels, deliveries, clock=lambda: datetime.now(UTC))
+        notifier = Notifier(fleet, channels, published, deliveries, clock=lambda: datetime.now(UTC))
         response = inbox.process(event, lambda record: _notify_record(record, notifier))
     messages = cast("dict[str, list[object]]", event)["Records"]
     count_metric("EventsHandled", len(messages) - len(response["batchItemFailures"]))
     return response
+
+
+def _read_audit(bucket: str, key: str) -> bytes | None:
+    stored = S3Objects(s3(), bucket).read(key)
+    return None if stored is None else stored.body
 
 
 def _notify_record(record: SQSRecord, notifier: Notifier) -> None:

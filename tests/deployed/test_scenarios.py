@@ -13,6 +13,7 @@ from esx_drift.domain.stored.identifiers import (
     make_check_id,
     make_event_id,
     make_fingerprint,
+    make_receipt_id,
     make_record_key,
 )
 from esx_drift.messages.content import has_content
@@ -178,7 +179,7 @@ def test_each_told_event_came_to_slack_once_and_was_taken(chronicle: Chronicle) 
         event for record in chronicle.records() for event in record["events"] if has_content(event["type"])
     ]
     delivered = {key.split("/")[1] for key, _ in chronicle.rig.audit("deliveries/")}
-    assert delivered == {event["id"] for event in events}
+    assert delivered == {make_receipt_id(event["id"], compute_digest(event)) for event in events}
     slack = chronicle.rig.slack
     assert [answered.answer for answered in slack.received if answered.answer != "ok"] == []
     assert len(slack.accepted) == len(events)

@@ -26,7 +26,7 @@
         ├── FleetInvalid          the fleet file is missing or wrong
         ├── SecretInvalid         a secret is missing or wrong
         ├── TrailDamaged          an object of the trail is not what the log names (trail-damaged)
-        ├── RequestRefused        a message or an event names what the fleet does not know
+        ├── RequestRefused        a message names what the fleet does not know, or no record vouches for it
         └── WebhookRefused        Slack: the webhook or the payload is refused for good
 
 Adapters translate into these, handlers decide between "again" and "dead letter". A ``reason`` is a
@@ -221,7 +221,7 @@ class TrailDamaged(PermanentError):
 
 
 class RequestRefused(PermanentError):
-    """A message or an event that is malformed, or names a vCenter or cluster the fleet does not know."""
+    """A message that is malformed, names what the fleet does not know, or that no record vouches for."""
 
     reason = "request-refused"
 

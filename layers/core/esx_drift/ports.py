@@ -319,7 +319,7 @@ class Channel(Protocol):
 
 
 class Deliveries(Protocol):
-    """Which event reached which route."""
+    """Which event reached which route. ``event_id`` is made by ``make_receipt_id``: of its id and digest."""
 
     def delivered(self, event_id: str, route: str) -> bool:
         """Say whether the event with the id ``event_id`` reached the route called ``route`` before."""

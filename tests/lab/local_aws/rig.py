@@ -13,7 +13,9 @@ from esx_drift.adapters.audit_store import S3Store
 from esx_drift.domain.stored.identifiers import (
     FLEET_KEY,
     VCENTER_LOG,
+    compute_digest,
     make_delivery_key,
+    make_receipt_id,
     make_record_key,
     make_record_prefix,
 )
@@ -185,7 +187,7 @@ class Rig:
 
     def _delivered(self, event: "Event") -> bool:
         s3 = self.stack.aws.s3
-        prefix = make_delivery_key(event["id"], ROUTE)
+        prefix = make_delivery_key(make_receipt_id(event["id"], compute_digest(event)), ROUTE)
         return s3.list_objects_v2(Bucket=self.audit_bucket, Prefix=prefix)["KeyCount"] == 1
 
 

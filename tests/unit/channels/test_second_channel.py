@@ -14,9 +14,10 @@ from esx_drift.channels import CHANNELS, open_channels
 from esx_drift.doctoring.doctor import RouteDoctor
 from esx_drift.domain.events import MessageContent
 from esx_drift.domain.fleet.fleet import FleetDocument, build_fleet
+from esx_drift.domain.stored.identifiers import compute_digest, make_receipt_id
 from esx_drift.errors import WebhookRefused, WebhookThrottled
 from esx_drift.messages.content import build_content
-from esx_drift.notifying.notifier import Notifier
+from esx_drift.notifying.notifier import Notifier, PublishedEvents
 from esx_drift.ports import Channel, ChannelAddress
 
 from tests.paths import ROOT, SCHEMAS
@@ -82,11 +83,17 @@ def channels(pigeons: Pigeons) -> Iterator[Mapping[str, Channel]]:
         yield opened
 
 
+def _notifier(channels: Mapping[str, Channel], deliveries: S3Deliveries) -> Notifier:
+    """The job, with the record that holds the event."""
+    published = PublishedEvents("audit", lambda _: json.dumps({"events": [EVENT]}).encode())
+    return Notifier(build_fleet(FLEET), channels, published, deliveries, lambda: datetime.now(UTC))
+
+
 @pytest.mark.usefixtures("aws")
 def test_a_route_of_it_is_told_once(channels: Mapping[str, Channel], pigeons: Pigeons) -> None:
     """With a receipt, by the name of its own secret."""
     deliveries = S3Deliveries(buckets().client, "audit")
-    notifier = Notifier(build_fleet(FLEET), channels, deliveries, lambda: datetime.now(UTC))
+    notifier = _notifier(channels, deliveries)
     assert notifier.notify(EVENT).posted == ["pigeons"]
     assert notifier.notify(EVENT).repeated == ["pigeons"]
     assert pigeons.carried == [("pigeons", build_content(EVENT))]
@@ -100,9 +107,9 @@ def test_what_it_refuses_is_not_delivered(
     """The handler decides whether it comes again."""
     pigeons.failure = failure
     deliveries = S3Deliveries(buckets().client, "audit")
-    notifier = Notifier(build_fleet(FLEET), channels, deliveries, lambda: datetime.now(UTC))
+    notifier = _notifier(channels, deliveries)
     assert notifier.notify(EVENT).failed == {"pigeons": failure}
-    assert not deliveries.delivered(EVENT["id"], "pigeons")
+    assert not deliveries.delivered(make_receipt_id(EVENT["id"], compute_digest(EVENT)), "pigeons")
 
 
 def test_the_doctor_goes_the_way_and_posts_a_drill(

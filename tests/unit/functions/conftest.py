@@ -3,7 +3,8 @@
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import TYPE_CHECKING, Any, Final
@@ -143,6 +144,16 @@ class Deployed:
         names: list[Any] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
         found = self.sqs.get_queue_attributes(QueueUrl=self.urls[queue], AttributeNames=names)["Attributes"]
         return sum(int(number) for number in found.values())
+
+    def vouch_for(self, event: Mapping[str, Any]) -> None:
+        """Keep a record where each CloudEvent in a batch of the notifier says that it came from."""
+        kept: dict[str, list[Any]] = {}
+        for message in event.get("Records", []):
+            with suppress(ValueError, KeyError, TypeError):
+                told = json.loads(message["body"])
+                kept.setdefault(told["data"]["record"].removeprefix("s3://audit/"), []).append(told)
+        for key, events in kept.items():
+            clients.s3().put_object(Bucket="audit", Key=key, Body=json.dumps({"events": events}).encode())
 
     def records(self) -> list[str]:
         """The keys of the records in the trail."""

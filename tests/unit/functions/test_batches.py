@@ -21,6 +21,13 @@ APPS = {"checker": checker, "dispatcher": dispatcher, "notifier": notifier}
 MAX_RECEIVES = 3
 
 
+def _good(deployed: Deployed, function: str) -> dict[str, Any]:
+    """An invocation with one good message, which a record vouches for."""
+    event: dict[str, Any] = json.loads((EVENTS / f"{GOOD[function]}.json").read_text())
+    deployed.vouch_for(event)
+    return event
+
+
 def _body(example: str, number: int = 0) -> str:
     body: str = json.loads((EVENTS / f"{example}.json").read_text())["Records"][number]["body"]
     return body
@@ -78,7 +85,7 @@ def test_a_message_that_nobody_can_handle_is_a_dead_letter_at_once(deployed: Dep
 def test_a_bad_message_takes_no_good_one_with_it(deployed: Deployed, function: str) -> None:
     """The good ones of the batch are done, once."""
     url = deployed.urls[FEEDS[function]]
-    for body in ("not JSON", _body(GOOD[function]), "{}"):
+    for body in ("not JSON", _good(deployed, function)["Records"][0]["body"], "{}"):
         deployed.sqs.send_message(QueueUrl=url, MessageBody=body)
     _work_off(deployed, function)
     dead = deployed.sqs.receive_message(QueueUrl=f"{url}Dead", MaxNumberOfMessages=10)["Messages"]
@@ -88,7 +95,8 @@ def test_a_bad_message_takes_no_good_one_with_it(deployed: Deployed, function: s
 def test_what_may_succeed_later_stays_out_of_sight(deployed: Deployed) -> None:
     """A Slack that is away is tried again when the message's time is over, not at once."""
     deployed.slack.refuse("server_error", times=3)
-    deployed.sqs.send_message(QueueUrl=deployed.urls["NotifyQueue"], MessageBody=_body("notifier-drift"))
+    (good,) = _good(deployed, "notifier")["Records"]
+    deployed.sqs.send_message(QueueUrl=deployed.urls["NotifyQueue"], MessageBody=good["body"])
     assert _work_off(deployed, "notifier") == 1
     assert deployed.waiting("NotifyQueueDead") == 0
 
@@ -123,7 +131,7 @@ def test_without_time_left_nothing_is_begun(
 ) -> None:
     """A message that might be cut off in its middle goes back whole; no vCenter and no Slack hears of it."""
     deployed.context.remaining_ms = APPS[function].TIME_FOR_ONE_MS - 1
-    reply = deployed.invoke(function, json.loads((EVENTS / f"{GOOD[function]}.json").read_text()))
+    reply = deployed.invoke(function, _good(deployed, function))
     assert len(reply["batchItemFailures"]) == 1
     (line,) = function_log.lines("message not handled")
     assert line["reason"] == "out-of-time"
@@ -136,7 +144,7 @@ def test_a_message_that_sqs_does_not_hand_out_again_is_kept(
     deployed: Deployed, function: str, function_log: FunctionLog
 ) -> None:
     """It is reported as failed all the same, and comes back when its time is over."""
-    event = json.loads((EVENTS / f"{GOOD[function]}.json").read_text())
+    event = _good(deployed, function)
     event["Records"][0]["body"] = "not JSON"
     reply = deployed.invoke(function, event)
     assert len(reply["batchItemFailures"]) == 1
@@ -149,7 +157,7 @@ def test_the_log_says_which_message_failed_and_why(
     deployed: Deployed, function: str, function_log: FunctionLog, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A bad message behind a good one is not logged under the good one's names; the metric has the reason."""
-    event = json.loads((EVENTS / f"{GOOD[function]}.json").read_text())
+    event = _good(deployed, function)
     event["Records"].append({**event["Records"][0], "messageId": "bad", "body": "not JSON"})
     deployed.invoke(function, event)
     (bad,) = function_log.lines("message not handled")
@@ -167,7 +175,7 @@ def test_the_checker_names_run_vcenter_and_cluster_on_each_line(
     deployed: Deployed, function_log: FunctionLog
 ) -> None:
     """Whoever searches the log for one of them finds all of it."""
-    deployed.invoke("checker", json.loads((EVENTS / "checker-collect.json").read_text()))
+    deployed.invoke("checker", _good(deployed, "checker"))
     (line,) = function_log.lines("cluster checked")
     assert line["run_id"] == "5f1c6b0e-7d1f-4c39-9b6e-0a8d9c1e2f30"
     assert (line["vcenter"], line["cluster"], line["outcome"]) == ("vc01", "domain-c9", "baseline")
@@ -178,7 +186,7 @@ def test_what_a_check_notices_for_the_first_time_is_in_the_log(
 ) -> None:
     """It makes no event: without this line nobody would ever hear of it."""
     deployed.vcenter.faults.inject("GET *domain-c9/installed-images", fault_kinds.document("unknown_fields"))
-    deployed.invoke("checker", json.loads((EVENTS / "checker-collect.json").read_text()))
+    deployed.invoke("checker", _good(deployed, "checker"))
     (line,) = function_log.lines("cluster checked")
     assert any("added_in_10" in notice for notice in line["notices"])
 
@@ -203,7 +211,7 @@ def test_a_bug_shows_where_it_is(
         raise KeyError(request["cluster"])
 
     monkeypatch.setattr(Checker, "handle", stumble)
-    reply = deployed.invoke("checker", json.loads((EVENTS / "checker-collect.json").read_text()))
+    reply = deployed.invoke("checker", _good(deployed, "checker"))
     assert len(reply["batchItemFailures"]) == 1
     (line,) = function_log.lines("message not handled")
     assert line["reason"] == "bug"

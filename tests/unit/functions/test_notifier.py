@@ -9,7 +9,9 @@ from tests.unit.functions.conftest import Deployed
 
 
 def _handle(deployed: Deployed, name: str) -> Any:  # noqa: ANN401 -- the reply is JSON
-    return deployed.invoke("notifier", json.loads((EVENTS / f"{name}.json").read_text()))
+    event = json.loads((EVENTS / f"{name}.json").read_text())
+    deployed.vouch_for(event)
+    return deployed.invoke("notifier", event)
 
 
 def _failed(reply: dict[str, Any]) -> list[int]:
@@ -52,6 +54,17 @@ def test_a_secret_that_is_missing_is_named(deployed: Deployed, caplog: pytest.Lo
     assert _failed(_handle(deployed, "notifier-drift")) == [1]
     assert _logged(caplog)["reason"] == "secret-invalid"
     assert "esx-drift/slack/elsewhere" in _logged(caplog)["why"]
+
+
+def test_a_forged_event_is_counted_and_ends_as_a_dead_letter(
+    deployed: Deployed, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is posted, and no other try is waited for."""
+    event = json.loads((EVENTS / "notifier-drift.json").read_text())
+    assert _failed(deployed.invoke("notifier", event)) == [1]
+    assert deployed.slack.received == []
+    assert _logged(caplog)["reason"] == "request-refused"
+    assert '"reason":"request-refused"' in capsys.readouterr().out
 
 
 def test_a_bug_shows_where_it_is(

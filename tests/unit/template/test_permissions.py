@@ -55,3 +55,21 @@ def test_only_whoever_looks_publishes() -> None:
         holders = {name for name, statement in ALLOWED if action in listed(statement["Action"])}
         assert "NotifierRole" not in holders
         assert "LookingPolicy" in holders
+
+
+def test_the_notifier_reads_records_and_writes_none() -> None:
+    """What it posts, it compares with the trail; in the trail it keeps only what was delivered."""
+    held = {
+        (action, resource["Fn::Sub"])
+        for name, statement in ALLOWED
+        if name == "NotifierRole"
+        for action in listed(statement["Action"])
+        if action in {"s3:GetObject", "s3:PutObject"}
+        for resource in listed(statement["Resource"])
+    }
+    assert held == {
+        ("s3:GetObject", "${StateBucket.Arn}/config/fleet.json"),
+        ("s3:GetObject", "${AuditBucket.Arn}/records/*"),
+        ("s3:GetObject", "${AuditBucket.Arn}/deliveries/*"),
+        ("s3:PutObject", "${AuditBucket.Arn}/deliveries/*"),
+    }

@@ -34,7 +34,7 @@ class SentSecrets:
             self._forms = sorted({*self._forms, *_list_forms(secret)}, key=len, reverse=True)
 
     def add_login(self, user: str, password: str) -> None:
-        """Remember a password, and how it is sent together with its user."""
+        """Remember ``password``, and how it is sent together with ``user``."""
         self.add(password)
         self.add(encode_login(user, password))
 

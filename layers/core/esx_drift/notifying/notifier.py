@@ -1,5 +1,6 @@
-"""The notifier's job: one event, posted once to each route that hears it."""
+"""The notifier's job: one event, as its record holds it, posted once to each route that hears it."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,10 +9,16 @@ from typing import cast
 from esx_drift.contracts import parse_json, read_whole_numbers, require_valid
 from esx_drift.domain.events import MessageContent
 from esx_drift.domain.fleet.fleet import Fleet, Route, select_routes
-from esx_drift.domain.stored.types import Event
-from esx_drift.errors import ContractViolation, EsxDriftError
+from esx_drift.domain.stored.identifiers import compute_digest, make_receipt_id
+from esx_drift.domain.stored.types import Event, Json
+from esx_drift.errors import ContractViolation, EsxDriftError, RequestRefused
 from esx_drift.messages.content import build_content, has_content
 from esx_drift.ports import Channel, Deliveries
+
+
+def _read_json(body: bytes) -> Json:
+    """Read a message, or a record, in one way: the same event has the same digest in both."""
+    return read_whole_numbers(parse_json(body))
 
 
 @dataclass(slots=True)
@@ -30,7 +37,7 @@ def parse_event(body: str) -> Event | None:
         ContractViolation: The message is no event, or breaks the event's schema.
     """
     # Half of a character becomes bytes that are no text, and is refused as such.
-    event = read_whole_numbers(parse_json(body.encode("utf-8", "surrogatepass")))
+    event = _read_json(body.encode("utf-8", "surrogatepass"))
     event_type = event.get("type") if isinstance(event, dict) else None
     if not isinstance(event_type, str):
         raise ContractViolation("the message is not a CloudEvent")
@@ -40,12 +47,55 @@ def parse_event(body: str) -> Event | None:
     return cast("Event", event)
 
 
+RECORD_ADDRESS = re.compile(r"s3://([^/]+)/(records/vcenter=[^/]+/cluster=[^/]+/[0-9]{10}\.json)")
+"""A bucket, and the key of a record of a check in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedEvents:
+    """Holds messages to the records of checks. Whoever may publish to the topic can't write records.
+
+    ``bucket`` is the AuditBucket's name; ``read`` gives the bytes under a key in it, or None.
+    """
+
+    bucket: str
+    read: Callable[[str], bytes | None]
+
+    def require_recorded(self, event: Event) -> None:
+        """Require that the record which an event names holds that very event.
+
+        Raises:
+            RequestRefused: It does not: the event was forged or altered.
+            StoreUnavailable: The record can't be read now.
+        """
+        address = event["data"]["record"] or ""
+        place = RECORD_ADDRESS.fullmatch(address)
+        if place is None or place[1] != self.bucket:
+            raise RequestRefused(f"event {event['id']} names no record of ours: {address!r}")
+        body = self.read(place[2])
+        if body is None:
+            # A record is written before its events are published, and S3 shows it from then on.
+            raise RequestRefused(f"event {event['id']} names a record that is not there: {place[2]}")
+        if compute_digest(event) not in _list_digests(body):
+            raise RequestRefused(f"event {event['id']} is not in {place[2]} as the message has it")
+
+
+def _list_digests(record: bytes) -> list[str]:
+    try:
+        parsed = _read_json(record)
+    except ContractViolation:
+        return []
+    events = parsed.get("events") if isinstance(parsed, dict) else None
+    return [compute_digest(event) for event in events] if isinstance(events, list) else []
+
+
 @dataclass(frozen=True, slots=True)
 class Notifier:
     """The job, wired to a fleet's routes, the channels by name, and the receipts of what was delivered."""
 
     fleet: Fleet
     channels: Mapping[str, Channel]
+    events: PublishedEvents
     deliveries: Deliveries
     clock: Callable[[], datetime]
 
@@ -53,24 +103,28 @@ class Notifier:
         """Post an event to each route that hears it and has not heard it yet.
 
         It is written down after it was posted: a crash in between repeats a message, and none is lost.
+
+        Raises ``RequestRefused``, before anything is posted, for an event that its record does not hold.
         """
+        self.events.require_recorded(event)
         result = NotifyResult()
         content = build_content(event)
+        receipt_id = make_receipt_id(event["id"], compute_digest(event))
         for route in self._select_routes(event):
             try:
-                self._deliver(route, event["id"], content, result)
+                self._deliver(route, receipt_id, content, result)
             except EsxDriftError as error:
                 # One dead webhook must not keep the other routes from hearing: the handler decides on all.
                 result.failed[route.name] = error
         return result
 
-    def _deliver(self, route: Route, event_id: str, content: MessageContent, result: NotifyResult) -> None:
-        if self.deliveries.delivered(event_id, route.name):
+    def _deliver(self, route: Route, receipt_id: str, content: MessageContent, result: NotifyResult) -> None:
+        if self.deliveries.delivered(receipt_id, route.name):
             result.repeated.append(route.name)
             return
         self.channels[route.channel].post(route.secret, content)
         result.posted.append(route.name)
-        self.deliveries.record(event_id, route.name, self.clock())
+        self.deliveries.record(receipt_id, route.name, self.clock())
 
     def _select_routes(self, event: Event) -> tuple[Route, ...]:
         data = event["data"]

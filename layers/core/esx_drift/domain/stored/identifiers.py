@@ -104,6 +104,15 @@ def make_breaker_key(vcenter: str) -> str:
     return f"breaker/{encode_key_part(vcenter)}.json"
 
 
+def make_receipt_id(event_id: str, event_sha256: str) -> str:
+    """Make what stands for an event in its receipts.
+
+    Ids of events can be foreseen: by its id (``event_id``) alone, a forged one could stand for the true one.
+    ``event_sha256`` is the digest of the event.
+    """
+    return f"{event_id}-{event_sha256}"
+
+
 def make_delivery_key(event_id: str, route: str) -> str:
     """Make the key in the AuditBucket that says that event ``event_id`` reached the route named ``route``."""
     return f"deliveries/{encode_key_part(event_id)}/{encode_key_part(route)}.json"
