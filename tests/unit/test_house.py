@@ -21,9 +21,9 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 HANDLERS = sorted((ROOT / "functions").glob("*/app.py"))
 TREES = {path: ast.parse(path.read_text()) for path in (*SOURCES, *HANDLERS)}
 
-MAX_MODULES = 133
+MAX_MODULES = 134
 """Of the package and the functions, without the channels. There were 127; reading a log, what is
-overdue, the fields of secrets, what strikes them out, listings and who answered came as rooms."""
+overdue, the fields of secrets, what strikes them out, listings, who answered and the unforeseen came."""
 MAX_LINES = 250
 MAX_FUNCTION_LINES = 40
 REASON = "Longer than 250 lines, because"

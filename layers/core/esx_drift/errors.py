@@ -11,6 +11,7 @@
     │   ├── QueueUnavailable      SQS did not take the message
     │   ├── SecretUnavailable     Secrets Manager did not answer
     │   ├── OutOfTime             not begun: this run of the function ends too soon
+    │   ├── InternalError         a bug of ours: an exception that nobody foresaw
     │   ├── WebhookUnavailable    Slack: 5xx or no answer
     │   └── WebhookThrottled      Slack: 429, with seconds to wait
     └── PermanentError            the same call fails again: a person has to act
@@ -41,6 +42,10 @@ from typing import ClassVar
 
 FIX_FACT = "fix"
 """The fact of an error that says what to do about it, where its kind alone doesn't."""
+
+
+BUG_FACT = "bug"
+"""The fact of an ``InternalError`` that says which exception it was, and where."""
 
 
 class EsxDriftError(Exception):
@@ -118,6 +123,12 @@ class OutOfTime(TransientError):
     """Not begun, since this run of the function might end in its middle."""
 
     reason = "out-of-time"
+
+
+class InternalError(TransientError):
+    """A bug of ours. It says which exception it was and where, and nothing of the values worked on."""
+
+    reason = "bug"
 
 
 class WebhookUnavailable(TransientError):

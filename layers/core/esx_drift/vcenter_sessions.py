@@ -25,12 +25,14 @@ from esx_drift.domain.breaker import (
 from esx_drift.errors import (
     VCENTER_FAILURES,
     EsxDriftError,
+    InternalError,
     LoginRefused,
     LoginSuspended,
     OutOfTime,
     StoreConflict,
 )
 from esx_drift.ports import BreakerStore, LoginGuard, LoginSecret, VCenterSession
+from esx_drift.unforeseen import hold_unforeseen
 
 MAX_OUTCOME_WRITES = 5
 """How often an outcome is written again after somebody else's: few write at once, each seldom."""
@@ -199,11 +201,13 @@ class VCenterSessions[S: LoginSecret]:
 
     def _open_session(self, vcenter: str) -> OpenableSession | EsxDriftError:
         try:
-            secret = self._secrets.vcenter(vcenter)
-            breaker = LoginBreaker(self._breakers, vcenter, self._actor, self._clock, self._pause)
-            session = self._connect(secret, lambda: breaker.guard_login(secret))
-            self._endings.callback(_end_session, vcenter, session)
-            session.login()
+            # Held here, so that an error of any kind is met once an invocation, and no login is tried twice.
+            with hold_unforeseen(f"the login to {vcenter}"):
+                secret = self._secrets.vcenter(vcenter)
+                breaker = LoginBreaker(self._breakers, vcenter, self._actor, self._clock, self._pause)
+                session = self._connect(secret, lambda: breaker.guard_login(secret))
+                self._endings.callback(_end_session, vcenter, session)
+                session.login()
         except EsxDriftError as error:
             return error
         return session
@@ -212,6 +216,7 @@ class VCenterSessions[S: LoginSecret]:
 def _end_session(vcenter: str, session: OpenableSession) -> None:
     """End a session. If that fails, what the invocation did still counts; the vCenter ends it when idle."""
     try:
-        session.close()
-    except VCENTER_FAILURES as error:
+        with hold_unforeseen(f"the logout from {vcenter}"):
+            session.close()
+    except (*VCENTER_FAILURES, InternalError) as error:
         logger.warning("session left open", vcenter=vcenter, reason=error.reason, why=error.message)

@@ -3,6 +3,9 @@
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
+import pytest
+from esx_drift.dispatching import dispatch_vcenter
+
 from tests.simulator import fault_kinds
 from tests.simulator.faults import Fault
 from tests.simulator.reply import Reply as HttpReply
@@ -39,6 +42,32 @@ def test_each_vcenter_ends_as_it_would_alone(world: World) -> None:
     for number, name in enumerate(names):
         kinds = ("vcenter-unavailable", "vcenter-error", "vcenter-unreachable")
         assert open_kinds(world.last(name)) == ({kinds[number % 3]} if number % 2 else set())
+
+
+@pytest.mark.parametrize("broken", ["list_vcenter", "reconcile_listing"])
+def test_a_bug_at_one_vcenter_ends_no_others_turn(
+    world: World, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    """It is told as an outage of that vCenter, with the place of the bug, and tried again by itself."""
+    names = [world.add("prod-a"), world.add("prod-b")]
+    real = getattr(dispatch_vcenter, broken)
+
+    def fail_once(*arguments: object) -> object:
+        if names[0] in str(arguments):
+            raise ZeroDivisionError
+        return real(*arguments)
+
+    monkeypatch.setattr(dispatch_vcenter, broken, fail_once)
+    reply = world.run()
+    assert names_in(reply) == ["prod-b"]
+    ((vcenter, reason, message),) = [
+        (one["vcenter"], one["reason"], one["message"]) for one in reply["failed"]
+    ]
+    assert (vcenter, reason) == (names[0], "vcenter-error")
+    assert f"a bug in esx-drift ended the listing of {vcenter}: ZeroDivisionError at esx_drift/" in message
+    monkeypatch.undo()
+    (healed,) = world.retries_come()
+    assert names_in(healed) == ["prod-a"]
 
 
 def test_two_runs_at_once_leave_one_log(world: World) -> None:

@@ -173,6 +173,12 @@ def test_a_sloppy_ca_has_one_advice() -> None:
             "answers with a redirect",
             "host and port",
         ),
+        (
+            "vcenter-error",
+            {"bug": "KeyError at esx_drift/x.py:1 in f"},
+            "could not be read, by a bug in esx-drift",
+            "report it",
+        ),
         ("vcenter-unavailable", {"status": "503"}, "services don't answer (503)", "Services"),
         ("vcenter-unavailable", {"status": "502"}, "services don't answer (502)", "a balancer, a proxy"),
         ("vcenter-unavailable", {"status": "504"}, "services don't answer (504)", "a balancer, a proxy"),

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,6 +20,7 @@ from esx_drift.domain.stored.identifiers import (
 from esx_drift.domain.stored.types import Event
 from esx_drift.errors import (
     ContractViolation,
+    InternalError,
     RequestRefused,
     StoreUnavailable,
     WebhookRefused,
@@ -34,6 +36,7 @@ from tests.unit.fleets import fleet
 
 if TYPE_CHECKING:
     from esx_drift.domain.fleet.fleet import FleetDocument
+    from esx_drift.ports import Channel
 
 NOW = datetime(2026, 11, 23, 2, 15, tzinfo=UTC)
 BUCKET = "audit"
@@ -132,6 +135,37 @@ def test_a_dead_route_stops_no_other_and_is_tried_again(
     assert first.posted == ["ops"]
     assert isinstance(first.failed["dead"], WebhookRefused)
     assert (second.posted, second.repeated) == (["dead"], ["ops"])
+
+
+class _Broken:
+    """A channel that nobody ever tried."""
+
+    title = "Broken"
+
+    def post(self, secret: str, content: object) -> None:
+        """Fail in a way that nobody foresaw."""
+        raise KeyError(secret, content)
+
+
+def test_a_bug_at_one_route_stops_no_other(
+    drift: Event, webhook: WebhookChannel, deliveries: S3Deliveries
+) -> None:
+    """The message comes back, and the other routes have heard it."""
+    routes = _routed({"name": "odd", "secret": "hidden"}, {"name": "ops"})
+    broken = replace(routes.routes[0], channel="broken")
+    channels = cast("Mapping[str, Channel]", {"slack": webhook, "broken": _Broken()})
+    notifier = Notifier(
+        replace(routes, routes=(broken, routes.routes[1])),
+        channels,
+        PublishedEvents(BUCKET, _read),
+        deliveries,
+        lambda: NOW,
+    )
+    notified = notifier.notify(drift)
+    assert notified.posted == ["ops"]
+    assert isinstance(notified.failed["odd"], InternalError)
+    assert "the delivery to the route odd: KeyError at" in notified.failed["odd"].message
+    assert "hidden" not in notified.failed["odd"].message
 
 
 def test_a_post_without_an_answer_is_not_written_down(

@@ -31,6 +31,7 @@ from esx_drift.errors import (
     VCENTER_FAILURES,
     ContractViolation,
     EsxDriftError,
+    InternalError,
     LoginRefused,
     LoginSuspended,
     OutOfTime,
@@ -40,6 +41,7 @@ from esx_drift.errors import (
 )
 from esx_drift.journal import Draft, Journal, Position, Reschedule
 from esx_drift.ports import ReportReply, Runtime
+from esx_drift.unforeseen import hold_unforeseen
 
 LOGIN_FAILURES = (LoginRefused, LoginSuspended, SecretInvalid)
 
@@ -59,11 +61,13 @@ class ClusterCheck:
         started_at, observations = self.runtime.clock(), Observations()
         reader = ClusterReader(self.runtime, self.vcenter, self.request)
         try:
-            reply = reader.collect(position.after, observations)
-            if isinstance(reply, Reschedule):
-                return reply
-            return self._draft_report(self._build_context(position, observations, started_at), reader, reply)
-        except (*VCENTER_FAILURES, SecretInvalid, ContractViolation) as error:
+            with hold_unforeseen(f"the look at {self.request['cluster']} on {self.vcenter.name}"):
+                reply = reader.collect(position.after, observations)
+                if isinstance(reply, Reschedule):
+                    return reply
+                context = self._build_context(position, observations, started_at)
+                return self._draft_report(context, reader, reply)
+        except (*VCENTER_FAILURES, SecretInvalid, ContractViolation, InternalError) as error:
             if isinstance(error, VCenterReplaced) and self._is_accepted(error.facts["now"]):
                 anew = replace(self, former=close_former_findings(position))
                 return anew(restart_position(position, error.facts["now"]))

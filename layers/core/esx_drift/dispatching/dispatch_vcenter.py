@@ -49,9 +49,10 @@ from esx_drift.domain.stored.types import (
 )
 from esx_drift.domain.text.times import format_time
 from esx_drift.domain.vcenter_api import list_upgrade_notices, name_vcenter_release
-from esx_drift.errors import VCENTER_FAILURES, OutOfTime, SecretInvalid, VCenterFailure
+from esx_drift.errors import VCENTER_FAILURES, InternalError, OutOfTime, SecretInvalid, VCenterFailure
 from esx_drift.journal import Draft, Position
 from esx_drift.ports import Runtime
+from esx_drift.unforeseen import hold_unforeseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +82,24 @@ class VCenterDispatch:
             "code_version": self.runtime.code_version,
             "fleet_sha256": self.runtime.fleet_sha256,
         }
+        vcenter, known_uuid = self.vcenter.name, position.after["instance_uuid"]
         try:
-            listing = list_vcenter(self.runtime.vcenters, self.vcenter.name, position.after["instance_uuid"])
-        except (*VCENTER_FAILURES, SecretInvalid) as error:
+            with hold_unforeseen(f"the listing of {vcenter}"):
+                listing = list_vcenter(self.runtime.vcenters, vcenter, known_uuid)
+                record = self._build_listed_record(position, heading, listing)
+        except (*VCENTER_FAILURES, SecretInvalid, InternalError) as error:
             record = self._build_unlisted_record(position, heading, error)
         except OutOfTime as error:
             record = self._build_unlisted_record(
                 position, heading, build_slow_vcenter_failure(error, started_at, self.runtime.clock())
             )
-        else:
-            record = self._build_listed_record(position, heading, listing)
         return Draft(record, position.after["last_look_at"])
 
     def _build_unlisted_record(
-        self, position: Position, heading: RecordHeading, error: VCenterFailure | SecretInvalid
+        self,
+        position: Position,
+        heading: RecordHeading,
+        error: VCenterFailure | SecretInvalid | InternalError,
     ) -> Record:
         """Build the record of a vCenter that was not listed: every cluster known is named as failed."""
         before, now = position.after, self.runtime.clock()

@@ -22,6 +22,7 @@ from esx_drift.domain.vcenter_api import (
     TOO_MANY_RESULTS,
     is_call_below,
 )
+from esx_drift.errors import BUG_FACT
 
 type AdviceCase = tuple[Callable[[Finding], bool], Advice]
 """Whether it fits a finding, and the advice for it."""
@@ -217,6 +218,16 @@ _ERROR: Final[tuple[AdviceCase, ...]] = (
             "lists clusters under ids that are of no use",
             "lists usable ids only",
             "do host and port in its secret lead to the vCenter itself? Its other clusters are checked.",
+        ),
+    ),
+    (
+        has_fact(BUG_FACT),
+        Advice(
+            "could not be read, by a bug in esx-drift",
+            "could be read again",
+            "is there a newer release? If not, report it, with what the dispatcher's or checker's log says "
+            'under "bug".',
+            note=VCENTER_NOT_SEEN_NOTE,
         ),
     ),
     (_has_status("3"), _build_misled_advice("answers with a redirect")),

@@ -14,6 +14,7 @@ from esx_drift.domain.stored.types import Event, Json
 from esx_drift.errors import ContractViolation, EsxDriftError, RequestRefused
 from esx_drift.messages.content import build_content, has_content
 from esx_drift.ports import Channel, Deliveries
+from esx_drift.unforeseen import hold_unforeseen
 
 
 def _read_json(body: bytes) -> Json:
@@ -112,7 +113,8 @@ class Notifier:
         receipt_id = make_receipt_id(event["id"], compute_digest(event))
         for route in self._select_routes(event):
             try:
-                self._deliver(route, receipt_id, content, result)
+                with hold_unforeseen(f"the delivery to the route {route.name}"):
+                    self._deliver(route, receipt_id, content, result)
             except EsxDriftError as error:
                 # One dead webhook must not keep the other routes from hearing: the handler decides on all.
                 result.failed[route.name] = error

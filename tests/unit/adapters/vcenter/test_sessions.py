@@ -1,7 +1,8 @@
 """Sessions of an invocation: one a vCenter, always ended."""
 
 import pytest
-from esx_drift.errors import LoginRefused, SecretInvalid, VCenterUnreachable
+from esx_drift.adapters.vcenter.session import RestSession
+from esx_drift.errors import InternalError, LoginRefused, SecretInvalid, VCenterUnreachable
 
 from tests.simulator import VCenter, fault_kinds
 from tests.simulator.sessions import PASSWORD
@@ -37,6 +38,42 @@ def test_a_session_that_cannot_be_ended_is_told_and_no_more(
     (told,) = (vars(record) for record in caplog.records if record.levelname == "WARNING")
     assert (told["message"], told["vcenter"], told["reason"]) == ("session left open", NAME, "vcenter-error")
     vcenter.sessions.close_all()
+
+
+def test_a_bug_at_one_logout_keeps_no_other_session_open(
+    world: World, vcenter: VCenter, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the invocation did still counts, and the log says where the bug is."""
+
+    def broken(_: object) -> None:
+        raise ZeroDivisionError
+
+    with world.sessions() as sessions:
+        sessions.session(NAME)
+        monkeypatch.setattr(RestSession, "close", broken)
+    told = {record.getMessage(): vars(record) for record in caplog.records}
+    assert told["bug"]["work"] == f"the logout from {NAME}"
+    assert told["session left open"]["reason"] == "bug"
+    vcenter.sessions.close_all()
+
+
+def test_a_bug_at_the_login_is_met_once_an_invocation(
+    world: World, vcenter: VCenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login that may have been refused is never tried by the next message of the batch."""
+    login = RestSession.login
+
+    def broken(session: RestSession) -> None:
+        login(session)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(RestSession, "login", broken)
+    with world.sessions() as sessions:
+        for _ in range(3):
+            with pytest.raises(InternalError):
+                sessions.session(NAME)
+    assert len(vcenter.sessions.logins) == 1
+    assert vcenter.sessions.open_count == 0
 
 
 def test_a_failure_is_met_once_an_invocation(world: World, vcenter: VCenter) -> None:

@@ -21,6 +21,7 @@ from esx_drift.errors import (
     ClusterNotFound,
     ContractViolation,
     EsxDriftError,
+    InternalError,
     LoginRefused,
     NoReport,
     NotAuthorized,
@@ -38,10 +39,13 @@ SLOW_VCENTER_AFTER_SECONDS: Final = 150
 def find_failure_kind(error: EsxDriftError) -> FindingKind:
     """Find the kind of the finding that an error of a vCenter opens, by its reason.
 
-    Without a usable secret nobody can log in: that is ``vcenter-authentication``.
+    Without a usable secret nobody can log in: that is ``vcenter-authentication``. A bug of ours is told as
+    ``vcenter-error``: as much is unseen, and what the vCenter sent may have caused it.
     """
     if isinstance(error, SecretInvalid):
         return "vcenter-authentication"
+    if isinstance(error, InternalError):
+        return "vcenter-error"
     return FINDING_KINDS[error.reason].name
 
 
