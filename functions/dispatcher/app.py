@@ -1,8 +1,9 @@
 # ruff: noqa: INP001 -- the folder is what Lambda unpacks, and no package
 """DispatcherFunction: asks for a check of each cluster of each vCenter.
 
-Invoked by the schedule with ``{}``, by a person with ``{"clusters": [{"vcenter": ..., "cluster": ...}]}``
-(``dispatch-request.schema.json``), or by the RetryQueue with vCenters that did not answer before.
+Invoked by the schedule with ``{}``, or by a person with ``{"clusters": [{"vcenter": ..., "cluster": ...}]}``
+(``dispatch-request.schema.json``), it sends a message a vCenter to the RetryQueue. Invoked by that queue, it
+lists the one vCenter that a message names.
 """
 
 import os
@@ -30,7 +31,7 @@ logger = Logger()
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: object, context: LambdaContext) -> DispatchReply | PartialItemFailureResponse:
-    """Dispatch what the event asks for; the reply says what was sent and what failed.
+    """Dispatch what the event asks for; the reply says what was asked for or sent, and what failed.
 
     Raises:
         FleetInvalid: The fleet file has faults; nothing was sent.
@@ -49,7 +50,7 @@ def handler(event: object, context: LambdaContext) -> DispatchReply | PartialIte
                 time_left_ms=context.get_remaining_time_in_millis,
                 time_for_one_ms=TIME_FOR_ONE_MS,
             )
-            return batch.process(event, lambda record: _retry(record, dispatcher))
+            return batch.process(event, lambda record: _handle_message(record, dispatcher))
         return _log_reply(dispatcher.run(_parse_run(event, context.aws_request_id)))
 
 
@@ -65,14 +66,18 @@ def _parse_run(event: object, run_id: str) -> Run:
     return Run(run_id, "direct", selected)
 
 
-def _retry(record: SQSRecord, dispatcher: Dispatcher) -> None:
+def _handle_message(record: SQSRecord, dispatcher: Dispatcher) -> None:
     request = cast("RetryRequest", parse_payload("retry-request", record.body.encode()))
     logger.append_keys(run_id=request["run_id"], vcenter=request["vcenter"])
     redelivered = int(record.attributes.approximate_receive_count) > 1
-    _log_reply(dispatcher.retry(request, redelivered=redelivered))
+    _log_reply(dispatcher.handle(request, redelivered=redelivered))
 
 
 def _log_reply(reply: DispatchReply) -> DispatchReply:
+    if reply["asked"]:
+        logger.info("run asked for", vcenters=reply["asked"])
+        count_metric("ListingsAsked", len(reply["asked"]))
+        return reply
     logger.info("run ended", dispatched=len(reply["dispatched"]), failed=reply["failed"])
     count_metric("ChecksDispatched", len(reply["dispatched"]))
     count_metric("DispatchesFailed", len(reply["failed"]))

@@ -119,6 +119,7 @@ def test_a_cluster_that_no_vcenter_lists_is_named_in_the_reply(fleet: Rig) -> No
     reply = fleet.dispatch({"clusters": clusters})
     assert [one["name"] for one in reply["dispatched"]] == ["prod-a"]
     assert [(one["cluster"], one["reason"]) for one in reply["failed"]] == [("prod-x", "cluster-missing")]
+    assert reply["asked"] == []
 
 
 def test_a_vcenter_with_another_ca_is_unreachable_and_says_why(fleet: Rig) -> None:

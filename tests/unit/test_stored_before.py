@@ -135,7 +135,7 @@ def test_a_retry_in_flight_is_answered(world: World, version: Path) -> None:
     with world.sessions("dispatcher") as sessions:
         retry = _message(version, "retry-request", "retry")
         retry["run_id"] = "another"
-        Dispatcher(world.runtime(sessions)).retry(retry, redelivered=False)
+        Dispatcher(world.runtime(sessions)).handle(retry, redelivered=False)
     assert world.records(VCENTER_LOG)[-1]["seq"] == seq + 1
 
 

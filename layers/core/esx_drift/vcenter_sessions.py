@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from threading import Lock
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -170,7 +169,6 @@ class VCenterSessions[S: LoginSecret]:
         self._actor = actor
         self._clock = clock
         self._pause = pause
-        self._turns: dict[str, Lock] = {}
         self._sessions: dict[str, OpenableSession | EsxDriftError] = {}
         self._endings = ExitStack()
 
@@ -184,17 +182,16 @@ class VCenterSessions[S: LoginSecret]:
         self._endings.__exit__(kind, error, traceback)
 
     def session(self, vcenter: str) -> VCenterSession:
-        """Return the vCenter's session, logged in at the first call; threads may ask for several at once.
+        """Return the vCenter's session, logged in at the first call.
 
         Raises:
             LoginRefused, LoginSuspended, SecretInvalid, TransientError: What kept the first call from it.
                 Each later call raises it again: one attempt an invocation is enough, above all with a
                 password that may be wrong.
         """
-        with self._turns.setdefault(vcenter, Lock()):
-            if vcenter not in self._sessions:
-                self._sessions[vcenter] = self._open_session(vcenter)
-            session = self._sessions[vcenter]
+        if vcenter not in self._sessions:
+            self._sessions[vcenter] = self._open_session(vcenter)
+        session = self._sessions[vcenter]
         if isinstance(session, EsxDriftError):
             raise session
         return session

@@ -18,6 +18,7 @@ from esx_drift.domain.stored.identifiers import (
     make_receipt_id,
     make_record_key,
     make_record_prefix,
+    make_request_id,
 )
 from esx_drift.log_reader import LogEnd, LogReader
 from esx_drift.messages.content import has_content
@@ -101,10 +102,33 @@ class Rig:
         }
 
     def dispatch(self, event: Mapping[str, object] | None = None) -> dict[str, Any]:
-        """The dispatcher's reply; the event is the schedule's if none is given."""
+        """The dispatcher's reply; the event is the schedule's if none is given.
+
+        vCenters that are listed in invocations of their own are waited for, and what they say added.
+        """
         reply = self.stack.invoke("DispatcherFunction", event or {})
         assert isinstance(reply, dict)
+        for vcenter in reply["asked"]:
+            record = self._await_listing(vcenter, reply["run_id"])
+            assert record["dispatch"] is not None
+            reply["dispatched"] += [{"vcenter": vcenter, **one} for one in record["dispatch"]["expected"]]
+            if record["failure"] is not None:
+                reply["failed"].append({"vcenter": vcenter, "cluster": None, **record["failure"]})
         return reply
+
+    def _await_listing(self, vcenter: str, run_id: str) -> "Record":
+        """The record of a run in a vCenter's own log."""
+        request_id = make_request_id(run_id, vcenter, VCENTER_LOG)
+        (seq,) = until(
+            lambda: self._answers(vcenter, VCENTER_LOG, request_id),
+            f"{vcenter} to be listed",
+            PATIENCE_SECONDS,
+        )
+        return self.record(vcenter, VCENTER_LOG, seq)
+
+    def _answers(self, vcenter: str, cluster: str, request_id: str) -> list[int]:
+        answered = self.log_end(vcenter, cluster).after["answered"]
+        return [one["seq"] for one in answered if one["request_id"] == request_id]
 
     def check(self, event: Mapping[str, object] | None = None) -> "list[Record]":
         """Dispatch, and wait until each request is answered and told. The records, by vCenter and cluster."""
@@ -121,7 +145,7 @@ class Rig:
             end = self.log_end(vcenter, cluster)
             if end.outbox:
                 return []
-            return [one["seq"] for one in end.after["answered"] if one["request_id"] == request_id]
+            return self._answers(vcenter, cluster, request_id)
 
         (seq,) = until(answered, f"an answer about {cluster} on {vcenter}", PATIENCE_SECONDS)
         record = self.record(vcenter, cluster, seq)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from esx_drift.adapters.audit_store import S3Store
 from esx_drift.doctoring.examination import StepResult
-from esx_drift.domain.stored.identifiers import FLEET_KEY, VCENTER_LOG
+from esx_drift.domain.stored.identifiers import FLEET_KEY, VCENTER_LOG, make_request_id
 from esx_drift.log_reader import LogReader
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -76,7 +76,12 @@ class Trial:
         """
         self.dispatched = True
         reply: Any = self._invoke("DispatcherFunction", {})
-        waited = {one["cluster"]: one for one in reply["dispatched"]}
+        request_id = make_request_id(reply["run_id"], self.asked.name, VCENTER_LOG)
+        with console.status("Listing its clusters"):
+            listed = until(lambda: self._record(VCENTER_LOG, request_id), "the listing", BOUND_SECONDS)
+        assert listed is not None
+        assert listed["dispatch"] is not None
+        waited = {one["cluster"]: one for one in listed["dispatch"]["expected"]}
         records: list[Record] = []
         with _progress(console) as progress:
             bar = progress.add_task("", total=len(waited))

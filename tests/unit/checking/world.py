@@ -16,7 +16,7 @@ from esx_drift.adapters.vcenter.session import open_vcenter
 from esx_drift.checking.checker import Checker
 from esx_drift.dispatching.dispatcher import Dispatcher
 from esx_drift.domain.breaker import LoginActor
-from esx_drift.domain.dispatching.run import Run
+from esx_drift.domain.dispatching.run import Run, build_listing_request
 from esx_drift.domain.fleet.fleet import Fleet
 from esx_drift.domain.fleet.fleet import VCenterSettings as Watched
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
@@ -124,7 +124,8 @@ class World:
         """One scheduled run of the dispatcher; its record."""
         self.requests += 1
         with self.sessions("dispatcher") as sessions:
-            Dispatcher(self.runtime(sessions)).run(Run(f"run-{self.requests}", "schedule"))
+            asked = build_listing_request(Run(f"run-{self.requests}", "schedule"), self.watched.name)
+            Dispatcher(self.runtime(sessions)).handle(asked, redelivered=False)
         return self.records(VCENTER_LOG)[-1]
 
     def request(self, cluster: str = PROD_A) -> CheckRequest:

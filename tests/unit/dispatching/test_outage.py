@@ -1,16 +1,15 @@
 """A vCenter that does not answer: told within minutes, and so is its end; with one chain of retries."""
 
-from threading import Semaphore
-
 import pytest
-from esx_drift.domain.dispatching.run import build_retry_request
-from esx_drift.errors import TransientError
+from esx_drift.domain.dispatching.run import Run, build_retry_request
+from esx_drift.errors import OutOfTime, TransientError
 
 from tests.simulator import fault_kinds
 from tests.simulator.faults import Fault
 from tests.simulator.reply import Reply
 from tests.unit.checking.reading import moved, open_kinds
 from tests.unit.dispatching.world import World, dispatch_in, names_in
+from tests.unit.logs import Mortal, ProcessEnd
 
 LOGIN, LISTING = "POST /api/session", "GET /api/vcenter/cluster"
 FAILING = {
@@ -173,10 +172,10 @@ def test_a_vcenter_that_takes_a_whole_run_is_not_reachable(world: World, name: s
 
 
 def test_a_vcenter_for_which_no_time_is_left_is_not_at_fault(world: World, name: str) -> None:
-    """The time went to the others before it: the run fails, so that it is run again, and records nothing."""
+    """The message comes back, and nothing is recorded."""
     before = len(world.records(name))
     world.run_seconds = 100
-    with pytest.raises(TransientError, match=name):
+    with pytest.raises(OutOfTime):
         world.run()
     assert len(world.records(name)) == before
 
@@ -245,24 +244,20 @@ def test_a_vcenter_that_is_down_stops_no_other(world: World, name: str) -> None:
     assert [one["vcenter"] for one in reply["failed"]] == [name]
 
 
-def test_a_slow_vcenter_costs_the_others_nothing(world: World, name: str) -> None:
-    """Eight are listed at once: the others are done while it still answers."""
-    done, waited = Semaphore(0), list[bool]()
-
-    def wait_for_the_others(reply: Reply) -> Reply:
-        waited.extend(done.acquire(timeout=20) for _ in range(3))
-        return reply
-
-    def tell(reply: Reply) -> Reply:
-        done.release()
-        return reply
-
-    for _ in range(3):
-        other = world.vcenters[world.add("edge")]
-        other.faults.inject("GET /api/vcenter/host", Fault("told", alter=tell))
-    world.vcenters[name].faults.inject(LISTING, Fault("slow", alter=wait_for_the_others))
-    assert names_in(world.run()) == ["prod-a", "prod-b", *["edge"] * 3]
-    assert waited == [True] * 3
+def test_an_invocation_that_is_killed_takes_no_other_vcenter_along(world: World, name: str) -> None:
+    """An answer that ends the function ends one look: the others have their record and their requests."""
+    others = [world.add("edge") for _ in range(3)]
+    dying = Mortal(world.aws.store, [], at=1, after=True)
+    with world.sessions() as sessions:
+        world.dispatcher(sessions).run(Run("run", "schedule"))
+    killed, *well = [one.body for one in world.asked()]
+    assert killed["vcenter"] == name
+    with world.sessions() as sessions, pytest.raises(ProcessEnd):
+        world.dispatcher(sessions, store=dying).handle(killed, redelivered=False)  # type: ignore[arg-type]  # held
+    assert [names_in(world.retry(one)) for one in well] == [["edge"]] * 3
+    assert [world.last(other)["run_id"] for other in others] == ["run"] * 3
+    assert names_in(world.retry(killed, redelivered=True)) == ["prod-a", "prod-b"]
+    assert world.last(name)["run_id"] == "run"
 
 
 def test_an_outage_of_days_is_critical(world: World, name: str) -> None:
@@ -303,14 +298,14 @@ def test_retries_keep_the_pace_of_the_fleet_file(world: World, name: str) -> Non
 
 
 def test_where_aws_fails_the_others_have_their_turn(world: World, name: str) -> None:
-    """The run fails as a whole, naming the vCenter, so that it is run again; which finishes it."""
+    """The message of that vCenter alone comes back, which finishes it."""
     other = world.add("edge")
     world.topic.refusals = 1
     world.vcenters[name].faults.inject(LISTING, fault_kinds.status(403))
     with pytest.raises(TransientError, match=name):
-        world.run(run_id="again")
+        world.run()
     assert world.last(other)["outcome"] == "dispatched"
-    reply = world.run(run_id="again")
-    assert names_in(reply) == ["edge"]
+    reply = world.redeliver()
+    assert names_in(reply) == []
     assert [one["reason"] for one in reply["failed"]] == ["vcenter-authorization"]
     assert [event["type"] for event in world.topic.published] == ["esx-drift.failure.detected"]

@@ -1,8 +1,5 @@
 """Several vCenters at once, and several runs: nobody logs in twice, and no log is torn."""
 
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
-
 import pytest
 from esx_drift.dispatching import dispatch_vcenter
 
@@ -11,21 +8,6 @@ from tests.simulator.faults import Fault
 from tests.simulator.reply import Reply as HttpReply
 from tests.unit.checking.reading import open_kinds
 from tests.unit.dispatching.world import World, names_in
-
-
-def test_threads_that_want_the_same_vcenter_share_its_session(world: World) -> None:
-    """One login, and one session to end, however many come at the same moment."""
-    name = world.add("prod-a")
-    start = Barrier(6)
-
-    def opened() -> int:
-        start.wait()
-        return id(sessions.session(name))
-
-    with world.sessions() as sessions, ThreadPoolExecutor(6) as pool:
-        found = {future.result() for future in [pool.submit(opened) for _ in range(6)]}
-    assert len(found) == 1
-    assert len(world.vcenters[name].sessions.logins) == 1
 
 
 def test_each_vcenter_ends_as_it_would_alone(world: World) -> None:

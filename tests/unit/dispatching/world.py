@@ -22,6 +22,7 @@ from esx_drift.domain.fleet.fleet import Fleet
 from esx_drift.domain.fleet.fleet import VCenterSettings as Watched
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import Dispatch, Finding, Record
+from esx_drift.errors import TransientError
 from esx_drift.ports import Runtime
 from esx_drift.vcenter_sessions import VCenterSessions
 
@@ -54,6 +55,7 @@ class World:
     vcenters: dict[str, VCenter] = field(default_factory=dict)
     servers: dict[str, VCenterServer] = field(default_factory=dict)
     runs: int = 0
+    waiting: list[Sent] = field(default_factory=list)
     run_seconds: float = inf
     """How long one invocation lives."""
 
@@ -139,19 +141,52 @@ class World:
     def run(
         self, selected: Mapping[str, tuple[str, ...]] | None = None, run_id: str | None = None
     ) -> DispatchReply:
-        """One run of the schedule, or of chosen clusters; the reply keeps its schema."""
+        """One run of the schedule, or of chosen clusters, until each vCenter was listed; all replies in one.
+
+        Raises what the first listing that failed raised, when all had their turn. Their messages come back:
+        ``redeliver`` lets them.
+        """
         self.runs += 1
         trigger = run_id or f"run-{self.runs}"
         run = Run(trigger, "schedule" if selected is None else "direct", selected)
         with self.sessions() as sessions:
             reply = self.dispatcher(sessions).run(run)
         assert list_violations("dispatch-reply", reply) == []
+        return self._list(reply, self.asked(), redelivered=False)
+
+    def asked(self) -> list[Sent]:
+        """The listings that runs have asked for since this was last asked."""
+        asked = [one for one in self.aws.sent if one.queue == "retry" and one.body["trigger"] != "retry"]
+        self.aws.sent[:] = [one for one in self.aws.sent if one not in asked]
+        return asked
+
+    def redeliver(self) -> DispatchReply:
+        """Let each message come back whose listing failed."""
+        waiting, self.waiting = self.waiting, []
+        reply: DispatchReply = {"run_id": "", "asked": [], "dispatched": [], "failed": []}
+        return self._list(reply, waiting, redelivered=True)
+
+    def _list(self, reply: DispatchReply, asked: list[Sent], *, redelivered: bool) -> DispatchReply:
+        errors: list[TransientError] = []
+        for one in asked:
+            try:
+                part = self.retry(one.body, redelivered=redelivered)
+            except TransientError as error:
+                self.waiting.append(one)
+                errors.append(error)
+            else:
+                reply["dispatched"] += part["dispatched"]
+                reply["failed"] += part["failed"]
+        if errors:
+            raise errors[0]
         return reply
 
     def retry(self, message: Mapping[str, object], *, redelivered: bool = False) -> DispatchReply:
-        """What the dispatcher makes of a message of the RetryQueue."""
+        """What the dispatcher makes of a message of the RetryQueue, in an invocation of its own."""
         with self.sessions() as sessions:
-            return self.dispatcher(sessions).retry(cast("RetryRequest", message), redelivered=redelivered)
+            reply = self.dispatcher(sessions).handle(cast("RetryRequest", message), redelivered=redelivered)
+        assert list_violations("dispatch-reply", reply) == []
+        return reply
 
     def sent(self, queue: str) -> list[Sent]:
         """What went to a queue since this was last asked, which a later question does not see."""

@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from typing import Any
 
 import boto3
@@ -40,39 +41,69 @@ def test_an_event_that_asks_wrongly_is_refused(deployed: Deployed, event: dict[s
 
 
 def test_every_line_of_a_run_names_the_run(deployed: Deployed, function_log: FunctionLog) -> None:
-    """One line a vCenter, says what came of it; one for the whole."""
+    """One line for the whole, and for each vCenter what came of it."""
     deployed.invoke("dispatcher", {})
+    _list_each(deployed)
     lines = function_log.lines()
     assert {line["run_id"] for line in lines} == {deployed.context.aws_request_id}
     told = {(line["message"], line.get("vcenter"), line.get("reason")) for line in lines}
     assert told == {
+        ("run asked for", None, None),
         ("vCenter dispatched", "vc01", None),
+        ("run ended", "vc01", None),
         ("vCenter not dispatched", "vc02", "vcenter-unreachable"),
-        ("run ended", None, None),
+        ("run ended", "vc02", None),
     }
 
 
 def test_a_run_is_counted(deployed: Deployed, capfd: pytest.CaptureFixture[str]) -> None:
-    """Metrics of the namespace, by function."""
+    """Metrics of the namespace, by function: each sum is the run's."""
     deployed.invoke("dispatcher", {})
+    _list_each(deployed)
     metrics = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
-    counted = {
-        definition["Name"]: (line[definition["Name"]], each["Dimensions"], each["Namespace"])
-        for line in metrics
-        for each in line["_aws"]["CloudWatchMetrics"]
-        for definition in each["Metrics"]
-    }
-    assert counted == {
-        "ChecksDispatched": ([1.0], [["service"]], "esx-drift"),
-        "DispatchesFailed": ([1.0], [["service"]], "esx-drift"),
-    }
+    counted: Counter[str] = Counter()
+    for line in metrics:
+        for each in line["_aws"]["CloudWatchMetrics"]:
+            assert (each["Dimensions"], each["Namespace"]) == ([["service"]], "esx-drift")
+            counted.update({one["Name"]: sum(line[one["Name"]]) for one in each["Metrics"]})
+    assert counted == {"ListingsAsked": 2, "ChecksDispatched": 1, "DispatchesFailed": 1}
 
 
 def test_the_same_invocation_repeated_asks_for_the_same(deployed: Deployed) -> None:
-    """Lambda repeats an asynchronous invocation under the same request id."""
+    """Lambda repeats an asynchronous invocation under its request id: each vCenter has one record of it."""
     first = deployed.invoke("dispatcher", {})
     assert deployed.invoke("dispatcher", {}) == first
+    _list_each(deployed)
     assert len(deployed.records()) == 2
+    assert deployed.waiting("CheckQueue") == 1
+
+
+def test_chosen_clusters_of_several_vcenters_are_asked_for_one_by_one(deployed: Deployed) -> None:
+    """Neither vCenter can end the look at the other; of a single one the reply says what was dispatched."""
+    chosen = [{"vcenter": name, "cluster": "prod-a"} for name in ("vc01", "vc02")]
+    reply = deployed.invoke("dispatcher", {"clusters": chosen})
+    assert (reply["asked"], reply["dispatched"], reply["failed"]) == (["vc01", "vc02"], [], [])
+    _list_each(deployed)
+    assert deployed.waiting("CheckQueue") == 1
+    alone = deployed.invoke("dispatcher", {"clusters": chosen[:1]})
+    assert (alone["asked"], [one["name"] for one in alone["dispatched"]]) == ([], ["prod-a"])
+
+
+def _list_each(deployed: Deployed) -> None:
+    """Let the RetryQueue invoke the function with each message that waits, by itself."""
+    received = deployed.sqs.receive_message(
+        QueueUrl=deployed.urls["RetryQueue"],
+        MaxNumberOfMessages=10,
+        MessageSystemAttributeNames=["ApproximateReceiveCount"],
+    )
+    for message in received["Messages"]:
+        record = {
+            "messageId": message["MessageId"],
+            "receiptHandle": message["ReceiptHandle"],
+            "body": message["Body"],
+            "attributes": message["Attributes"],
+        }
+        assert deployed.invoke("dispatcher", {"Records": [record]}) == {"batchItemFailures": []}
 
 
 def test_a_retry_that_is_delivered_again_sends_again(deployed: Deployed) -> None:
@@ -95,6 +126,7 @@ def test_a_retry_that_is_delivered_again_sends_again(deployed: Deployed) -> None
 
     deployed.vcenter.faults.inject("POST /api/session", fault_kinds.status(500), times=1)
     deployed.invoke("dispatcher", {})
+    _list_each(deployed)
     for receives, waiting in ((1, 1), (1, 1), (2, 2)):
         deployed.invoke("dispatcher", {"Records": [record(receives)]})
         assert deployed.waiting("CheckQueue") == waiting
@@ -102,6 +134,6 @@ def test_a_retry_that_is_delivered_again_sends_again(deployed: Deployed) -> None
 
 def test_a_run_that_aws_fails_is_an_error(deployed: Deployed) -> None:
     """So that Lambda runs it again, and in the end somebody hears of it."""
-    boto3.client("sqs").delete_queue(QueueUrl=deployed.urls["CheckQueue"])
-    with pytest.raises(TransientError, match="vc01"):
+    boto3.client("sqs").delete_queue(QueueUrl=deployed.urls["RetryQueue"])
+    with pytest.raises(TransientError, match=r"vc01: .*\n.*vc02: "):
         deployed.invoke("dispatcher", {})

@@ -17,11 +17,12 @@ class Outcome:
     """What an example leaves behind.
 
     ``raises`` names the error that fails the whole invocation, ``again`` are the numbers of the messages to
-    be delivered again, ``dispatched`` and ``failed`` clusters of the dispatcher's reply, ``ill`` steps of the
-    doctor's.
+    be delivered again, ``asked``, ``dispatched`` and ``failed`` what the dispatcher's reply says, ``ill``
+    steps of the doctor's.
     """
 
     again: tuple[int, ...] = ()
+    asked: tuple[str, ...] = ()
     dispatched: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
     raises: str | None = None
@@ -51,13 +52,8 @@ OUTCOMES = {
     "dispatcher-direct-unknown": Outcome(raises="RequestRefused"),
     "dispatcher-retry": Outcome(records=(VCENTER_FIRST,), checks=1),
     "dispatcher-retry-malformed": Outcome(again=(1, 2, 3), records=(VCENTER_FIRST,), checks=1),
-    "dispatcher-schedule": Outcome(
-        dispatched=("prod-a",),
-        failed=("vc02/None",),
-        records=(VCENTER_FIRST, VCENTER_FIRST.replace("vc01", "vc02")),
-        checks=1,
-        retries=1,
-    ),
+    "dispatcher-schedule": Outcome(asked=("vc01", "vc02"), retries=2),
+    "dispatcher-schedule-of-one-vcenter": Outcome(records=(VCENTER_FIRST,), checks=1),
     "notifier-baseline": Outcome(posts=1),
     "notifier-doctor": Outcome(),
     "notifier-drift": Outcome(posts=1),
@@ -83,6 +79,7 @@ def _outcome(deployed: Deployed, path: Path) -> Outcome:
         assert list_violations("dispatch-reply", reply) == []
     return Outcome(
         again=tuple(int(item["itemIdentifier"][-12:]) for item in reply.get("batchItemFailures", [])),
+        asked=tuple(reply.get("asked", [])),
         dispatched=tuple(one["name"] for one in reply.get("dispatched", [])),
         failed=tuple(f"{one['vcenter']}/{one['cluster']}" for one in reply.get("failed", [])),
         raises=raised,

@@ -66,6 +66,39 @@ def test_a_full_queue_is_no_stampede(name: str) -> None:
     assert "MaximumConcurrency" in MAPPINGS[name]["Properties"]["ScalingConfig"]
 
 
+def test_each_vcenter_is_listed_by_itself() -> None:
+    """An answer that ends the function takes no other message along; and several are listed at once."""
+    properties = MAPPINGS["DispatcherFunctionRetry"]["Properties"]
+    assert properties["BatchSize"] == 1
+    assert properties["ScalingConfig"]["MaximumConcurrency"] >= 2
+
+
+def test_who_asks_for_listings_may_send_them() -> None:
+    """The dispatcher's own run fills the queue that invokes it."""
+    senders = {
+        holder
+        for holder, statement in statements()
+        if "sqs:SendMessage" in listed(statement["Action"])
+        if {"Fn::GetAtt": ["RetryQueue", "Arn"]} in listed(statement["Resource"])
+    }
+    assert senders == {"LookingPolicy"}
+    role = resources("AWS::IAM::Role")["DispatcherRole"]["Properties"]
+    assert {"Ref": "LookingPolicy"} in role["ManagedPolicyArns"]
+
+
+def test_listings_that_nobody_takes_are_told() -> None:
+    """The schedule runs all the same, so that no other alarm rings, and no dispatch tells what is overdue."""
+    (alarm,) = [
+        one["Properties"]
+        for one in resources("AWS::CloudWatch::Alarm").values()
+        if one["Properties"]["MetricName"] == "ApproximateAgeOfOldestMessage"
+    ]
+    assert alarm["Dimensions"] == [
+        {"Name": "QueueName", "Value": {"Fn::GetAtt": ["RetryQueue", "QueueName"]}}
+    ]
+    assert alarm["Threshold"] >= 4 * QUEUES["RetryQueue"]["Properties"]["VisibilityTimeout"]
+
+
 def test_a_vcenter_is_spared_by_default() -> None:
     """With the dispatcher, a wrong password is tried 4 times at most; vCenter locks after 5."""
     checks = MAPPINGS["CheckerFunctionCheck"]["Properties"]["ScalingConfig"]["MaximumConcurrency"]

@@ -1,10 +1,12 @@
-"""The dispatcher's job: write down what is to be checked on each vCenter, then ask for it.
+"""The dispatcher's job: list each vCenter by itself, write down what is to be checked there, then ask for it.
 
-The record is the intention and comes first: a run that is repeated after a crash reads it back and sends
-the same requests again, under the same ids.
+A run of the fleet only sends a message a vCenter to the RetryQueue. Each is answered by an invocation of its
+own, so that no answer of a vCenter, however large or slow, ends the look at another one.
+
+The record is the intention and comes before any request: a message that is delivered again after a crash
+reads it back and sends the same requests again, under the same ids.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from aws_lambda_powertools import Logger
@@ -13,9 +15,11 @@ from esx_drift.dispatching.dispatch_vcenter import VCenterDispatch
 from esx_drift.domain.dispatching.run import (
     DispatchReply,
     Run,
+    build_listing_request,
     build_retire_requests,
     build_retry_request,
     list_failed_dispatches,
+    read_listing_request,
 )
 from esx_drift.domain.fleet.fleet import VCenterSettings
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
@@ -27,44 +31,43 @@ from esx_drift.ports import Runtime
 
 logger = Logger(child=True)
 
-MAX_PARALLEL_VCENTERS = 8
-"""How many vCenters are listed at once: one that is slow costs the others nothing."""
-
 
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
-    """Asks for checks of the fleet's clusters; several threads share it."""
+    """Asks for checks of the fleet's clusters."""
 
     runtime: Runtime
 
     def run(self, run: Run) -> DispatchReply:
-        """Dispatch the whole fleet, or just what the run selects; the reply keeps that order.
+        """Ask for each vCenter of a run to be listed by itself; the reply names them in that order.
+
+        Chosen clusters of a single vCenter are dispatched at once: then the reply says what was.
 
         Raises:
             RequestRefused: The fleet does not know a vCenter; nothing was sent.
             TransientError: AWS failed for a vCenter; all others were tried. The same run finishes it.
         """
         vcenters = self._select_vcenters(run)
-        with ThreadPoolExecutor(MAX_PARALLEL_VCENTERS) as pool:
-            futures = [pool.submit(self._dispatch, vcenter, run, repeat=True) for vcenter in vcenters]
+        if run.selected is not None and len(vcenters) == 1:
+            return self._dispatch(vcenters[0], run, repeat=True)
         reply, broken = _build_empty_reply(run), list[str]()
-        for vcenter, future in zip(vcenters, futures, strict=True):
+        for vcenter in vcenters:
             try:
-                part = future.result()
+                self.runtime.queue.send_retry(build_listing_request(run, vcenter.name), 0)
             except TransientError as error:
                 broken.append(f"{vcenter.name}: {error.message}")
             else:
-                reply["dispatched"] += part["dispatched"]
-                reply["failed"] += part["failed"]
+                reply["asked"].append(vcenter.name)
         if broken:
-            raise TransientError("run it again, not all was dispatched:\n" + "\n".join(broken))
+            raise TransientError("run it again, not all was asked for:\n" + "\n".join(broken))
         return reply
 
-    def retry(self, request: RetryRequest, *, redelivered: bool) -> DispatchReply:
-        """List one vCenter again that failed before; all its clusters are dispatched once it answers.
+    def handle(self, request: RetryRequest, *, redelivered: bool) -> DispatchReply:
+        """List one vCenter and dispatch its clusters, as a run or a retry asks for.
 
-        Many checkers may ask for the same retry at once: the first message is answered, and the others are
-        done with it. Only one that was delivered before may have been cut off before it sent everything.
+        Many checkers may ask for the same retry at once, and a repeated run for the same listing: the first
+        message is answered, and the others are done with it. Only one that was delivered before may have been
+        cut off before it sent everything.
 
         Args:
             request: The vCenter, the run that it failed in, and which attempt this is.
@@ -74,8 +77,8 @@ class Dispatcher:
             RequestRefused: The fleet does not know the vCenter.
             TransientError: AWS failed; the same message, delivered again, goes on from there.
         """
-        run = Run(request["run_id"], "retry", attempt=request["attempt"])
-        return self._dispatch(self._require_vcenter(request["vcenter"]), run, repeat=redelivered)
+        vcenter = self._require_vcenter(request["vcenter"])
+        return self._dispatch(vcenter, read_listing_request(request), repeat=redelivered)
 
     def _select_vcenters(self, run: Run) -> list[VCenterSettings]:
         if run.selected is None:
@@ -136,7 +139,7 @@ class Dispatcher:
 
 
 def _build_empty_reply(run: Run) -> DispatchReply:
-    return {"run_id": run.id, "dispatched": [], "failed": []}
+    return {"run_id": run.id, "asked": [], "dispatched": [], "failed": []}
 
 
 def _log_dispatch(record: Record, dispatch: Dispatch) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, TypedDict
+from typing import Final, TypedDict
 
 from esx_drift.domain.findings.kinds import LOGIN_KINDS
 from esx_drift.domain.stored.identifiers import make_next_request_id, make_request_id
@@ -17,10 +17,9 @@ from esx_drift.domain.stored.types import (
     LogState,
     Record,
     RetryRequest,
+    Trigger,
 )
 from esx_drift.domain.text.times import add_jitter
-
-type Trigger = Literal["schedule", "retry", "direct"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +59,10 @@ class FailedDispatch(TypedDict):
 
 
 class DispatchReply(TypedDict):
-    """The dispatcher's reply (``dispatch-reply.schema.json``)."""
+    """The dispatcher's reply, as its schema has it. ``asked``: vCenters listed in other invocations."""
 
     run_id: str
+    asked: list[str]
     dispatched: list[DispatchedCheck]
     failed: list[FailedDispatch]
 
@@ -185,10 +185,8 @@ def _build_decision(record: Record, cluster: str) -> Decision:
 UNWATCHED_DETAIL: Final = "clusters_unwatched"
 """The detail of a finding that left a whole vCenter unlisted; a listing that is only shrunk has none."""
 
-
 MAX_SQS_DELAY_SECONDS: Final = 900
 """An SQS limit: DelaySeconds is 15 minutes at most."""
-
 
 _PASSING_KINDS: Final = LOGIN_KINDS | {"vcenter-authorization"}
 
@@ -208,7 +206,29 @@ def build_retry_request(vcenter: str, run_id: str, attempt: int, reason: str) ->
         "run_id": make_next_request_id(run_id, f"retry {vcenter}"),
         "attempt": attempt,
         "reason": reason,
+        "trigger": "retry",
+        "clusters": None,
     }
+
+
+def build_listing_request(run: Run, vcenter: str) -> RetryRequest:
+    """Build the request to list one of a run's vCenters; a repeated run gives the same."""
+    return {
+        "schema_version": 1,
+        "vcenter": vcenter,
+        "run_id": run.id,
+        "attempt": run.attempt,
+        "reason": run.trigger,
+        "trigger": run.trigger,
+        "clusters": None if run.selected is None else [*run.selected[vcenter]],
+    }
+
+
+def read_listing_request(request: RetryRequest) -> Run:
+    """Read the run on one vCenter that a message asks for."""
+    clusters = request.get("clusters")
+    selected = None if clusters is None else {request["vcenter"]: tuple(clusters)}
+    return Run(request["run_id"], request.get("trigger", "retry"), selected, request["attempt"])
 
 
 def is_retried(before: LogState, after: LogState, attempt: int) -> bool:

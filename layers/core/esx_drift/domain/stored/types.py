@@ -401,11 +401,14 @@ class FailedCluster(TypedDict):
     name: str
 
 
+type Trigger = Literal["schedule", "retry", "direct"]
+
+
 class Dispatch(TypedDict):
     """What a run of the dispatcher meant to do on one vCenter."""
 
     run_id: str
-    trigger: Literal["schedule", "retry", "direct"]
+    trigger: Trigger
     selected: bool
     expected: list[ExpectedCluster]
     excluded: list[ExcludedCluster]
@@ -527,13 +530,19 @@ class CheckRequest(TypedDict):
 
 
 class RetryRequest(TypedDict):
-    """A message in the RetryQueue: a vCenter that could not be listed, to be tried again."""
+    """A message in the RetryQueue: a vCenter to be listed, for a run or because it could not be before.
+
+    ``clusters``: just these (ids or names) are to be checked; null: all. Version 0.1.0 sent retries only,
+    without the last two.
+    """
 
     schema_version: int
     vcenter: str
     run_id: str
     attempt: int
     reason: str
+    trigger: NotRequired[Trigger]
+    clusters: NotRequired[list[str] | None]
 
 
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
