@@ -2,13 +2,14 @@
 
 import json
 
-from esx_drift.domain.stored.identifiers import make_request_id
+from esx_drift.adapters.audit_store import S3Store
 from esx_drift.domain.stored.types import CheckRequest
-from esx_drift.domain.text.times import format_time
 
 from tests.lab.local_aws.rig import Rig
 from tests.simulator import VCenter
 from tests.simulator.extraction import Pace
+from tests.unit import dispatches
+from tests.unit.logs import Subscribers
 
 CLUSTER = "domain-c9"
 HOSTS = ["esx01", "esx02", "esx03"]
@@ -28,21 +29,13 @@ def small(seed: int = 0) -> VCenter:
 
 
 def request_of(run: str, vcenter: str, rig: Rig) -> CheckRequest:
-    """What the dispatcher sends for prod-a."""
-    return {
-        "schema_version": 1,
-        "action": "check",
-        "request_id": make_request_id(run, vcenter, CLUSTER),
-        "run_id": run,
-        "vcenter": vcenter,
-        "cluster": CLUSTER,
-        "cluster_name": "prod-a",
-        "requested_at": format_time(rig.vcenters[vcenter].now()),
-        "phase": "extract",
-        "attempt": 0,
-        "task": None,
-        "decision": None,
-    }
+    """What the dispatcher sends for prod-a, with the record that it writes before."""
+    store, now = (
+        S3Store(lambda: rig.stack.aws.s3, rig.audit_bucket, rig.state_bucket),
+        rig.vcenters[vcenter].now(),
+    )
+    dispatched = dispatches.append_dispatch(store, Subscribers(), vcenter, run, {CLUSTER: "prod-a"}, now)
+    return dispatches.request_of(dispatched, CLUSTER, now, extract=True)
 
 
 def send(rig: Rig, queue: str, *bodies: object) -> None:

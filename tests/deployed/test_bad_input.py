@@ -73,14 +73,22 @@ def test_a_fleet_file_that_is_no_json_fails_the_run(rig: Rig) -> None:
 
 
 def test_bad_messages_are_kept_and_good_ones_beside_them_are_answered(fleet: Rig) -> None:
-    """Not JSON, not a request, a request with a field too many, one for a vCenter that nobody knows."""
+    """Not JSON, no request, a field too many, a vCenter that nobody knows, a check that no run asked for."""
     good = request_of("run-1", "good", fleet)
-    bad = ["{not json", "[]", {**good, "host": "198.51.100.7"}, {**good, "vcenter": "evil"}]
+    bad = [
+        "{not json",
+        "[]",
+        {**good, "host": "198.51.100.7"},
+        {**good, "vcenter": "evil"},
+        {**good, "cluster": "domain-c404"},
+        {**good, "attempt": 1},
+    ]
     send(fleet, "CheckQueue", *bad, good)
     assert fleet.await_answer("good", "domain-c9", good["request_id"])["outcome"] == "baseline"
     kept = [fleet.stack.await_message("CheckDeadLetterQueue", 30)["Body"] for _ in bad]
     assert sorted(kept) == sorted(one if isinstance(one, str) else json.dumps(one) for one in bad)
     assert fleet.log_end("evil", "domain-c9").head is None
+    assert fleet.log_end("good", "domain-c404").head is None
 
 
 def test_a_retry_of_an_unknown_vcenter_is_kept(fleet: Rig) -> None:

@@ -85,6 +85,21 @@ def test_a_dead_webhook_keeps_nobody_else_from_hearing(telling: Telling) -> None
     assert refused == ["no_service"] * 3
 
 
+def test_an_event_that_no_record_holds_is_not_told(telling: Telling) -> None:
+    """Whoever may publish to the topic can't write to chat: it is a dead letter, and rings."""
+    before = len(telling.rig.slack.received)
+    record = telling.rig.records(VCENTER, "domain-c9")[-1]
+    event = record["events"][0]
+    forged = {**event, "data": {**event["data"], "severity": "info"}}
+    text = json.dumps({"default": json.dumps(forged)})
+    topic = telling.rig.stack.outputs["DriftTopicArn"]
+    telling.rig.stack.aws.sns.publish(TopicArn=topic, Message=text, MessageStructure="json")
+    assert json.loads(telling.rig.stack.await_message("NotifyDeadLetterQueue", 30)["Body"]) == forged
+    assert len(telling.rig.slack.received) == before
+    telling.tap.drain()
+    telling.tap.heard = [heard for heard in telling.tap.heard if heard.event != forged]
+
+
 @pytest.mark.parametrize(
     ("answer", "times", "retry_after_seconds"),
     [("rate_limited", 1, 1), ("server_error", 4, None)],

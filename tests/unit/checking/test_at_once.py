@@ -97,6 +97,7 @@ def test_what_could_not_be_published_is_told_by_the_same_message(world: World) -
 def test_a_vcenter_that_the_fleet_does_not_know_is_refused(world: World) -> None:
     """Nothing is looked at, and nothing written: only the fleet file says where to look."""
     request: CheckRequest = {**world.request(), "vcenter": "another"}
+    world.aws.calls.clear()
     with pytest.raises(RequestRefused, match="another"):
         world.handle(request)
     assert world.aws.calls == []

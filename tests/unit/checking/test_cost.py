@@ -1,11 +1,16 @@
-"""What a check costs that finds nothing new: four calls, and none of the machinery of comparing."""
+"""What a check costs that finds nothing new: four calls, and none of the machinery of comparing.
+
+Beside them, the record by which a run asked for checks is read: once an invocation, whatever it checks.
+"""
 
 import os
 import subprocess
 import sys
 
+from esx_drift.checking.checker import Checker
+
 from tests.paths import ROOT
-from tests.unit.checking.world import World
+from tests.unit.checking.world import PROD_A, PROD_B, World
 from tests.unit.conftest import REGION
 
 
@@ -19,7 +24,8 @@ def test_an_unchanged_collect_is_two_gets_and_two_puts(world: World) -> None:
     record = world.handle(request)
     assert record is not None
     assert record["outcome"] == "unchanged"
-    calls = [(operation, key.partition("/")[0]) for operation, key in world.aws.calls if "breaker" not in key]
+    dispatched, *calls = _calls(world)
+    assert dispatched == ("GetObject", "records")
     assert calls == [
         ("GetObject", "state"),
         ("GetObject", "records"),
@@ -29,13 +35,34 @@ def test_an_unchanged_collect_is_two_gets_and_two_puts(world: World) -> None:
     assert len(world.topic.published) == published
 
 
+def test_the_record_of_a_run_is_read_once_an_invocation(world: World) -> None:
+    """Sixty clusters of a vCenter that are checked together cost one GET more than one does."""
+    requests = [world.request(cluster, "run") for cluster in (PROD_A, PROD_B)]
+    world.aws.calls.clear()
+    with world.sessions() as sessions:
+        checker = Checker(world.runtime(sessions))
+        for request in requests:
+            assert checker.handle(request) is None
+    assert _calls(world).count(("GetObject", "records")) == 1
+
+
 def test_a_check_that_is_not_done_reads_where_its_log_ends(world: World) -> None:
     """While the vCenter extracts, nothing is written."""
     world.check()
+    request = world.request()
     world.aws.calls.clear()
-    world.asked()
-    calls = [operation for operation, key in world.aws.calls if "breaker" not in key]
-    assert calls == ["GetObject", "GetObject", "SendMessage"]
+    world.handle(request)
+    assert _calls(world) == [
+        ("GetObject", "records"),
+        ("GetObject", "state"),
+        ("GetObject", "records"),
+        ("SendMessage", ""),
+    ]
+
+
+def _calls(world: World) -> list[tuple[str, str]]:
+    """Every call and the kind of its key, but for the breaker's."""
+    return [(operation, key.partition("/")[0]) for operation, key in world.aws.calls if "breaker" not in key]
 
 
 def test_deepdiff_is_imported_only_where_something_differs() -> None:

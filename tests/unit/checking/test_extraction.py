@@ -120,7 +120,7 @@ def test_a_lost_task_is_judged_by_the_report(world: World, *, fresh: bool) -> No
 
 @pytest.mark.parametrize("taken", [True, False])
 def test_at_its_deadline_a_task_is_no_longer_waited_for(world: World, *, taken: bool) -> None:
-    """After 30 minutes the report is read whatever the task says."""
+    """After 30 minutes, and the longest pause, the report is read whatever the task says."""
     world.check()
     never_ends(world)
     world.asked()
@@ -129,7 +129,7 @@ def test_at_its_deadline_a_task_is_no_longer_waited_for(world: World, *, taken: 
         world.wait(60)
         world.vcenter.extract_all()
     record = world.follow(world.comes_back())
-    assert 1800 <= (world.now - started).total_seconds() <= 1800 + 300
+    assert 1800 <= (world.now - started).total_seconds() <= 1800 + 330
     assert record["outcome"] == ("unchanged" if taken else "same-report")
     assert open_kinds(record) == (set() if taken else {"extraction-timeout"})
 

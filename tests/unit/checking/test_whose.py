@@ -1,7 +1,5 @@
 """Who tells a failure: the vCenter's own log, or the cluster's. Never both, and never neither."""
 
-from typing import TYPE_CHECKING
-
 import pytest
 from esx_drift.errors import OutOfTime
 
@@ -11,9 +9,6 @@ from tests.simulator.reply import Reply, Request
 from tests.simulator.sessions import USER
 from tests.unit.checking.reading import answering, moved, one, open_kinds
 from tests.unit.checking.world import PROD_A, PROD_B, World
-
-if TYPE_CHECKING:
-    from esx_drift.domain.stored.types import CheckRequest
 
 EXTRACT = "POST *domain-c9/installed-images"
 REPORT = "GET *domain-c9/installed-images"
@@ -33,9 +28,8 @@ def test_a_failure_at_login_is_the_vcenters(world: World, fault: Fault, kind: st
     And each comes back, since where the dispatcher finds the vCenter well, nobody else asks for it.
     """
     world.vcenter.faults.inject(LOGIN, fault)
-    requests = [{**world.request(cluster), "run_id": "run"} for cluster in (PROD_A, PROD_B)]
-    for request in requests:
-        record = world.handle(request)  # type: ignore[arg-type]  # a request with another run
+    for request in [world.request(cluster, "run") for cluster in (PROD_A, PROD_B)]:
+        record = world.handle(request)
         assert record is not None
         failure = record["failure"]
         assert failure is not None
@@ -91,16 +85,6 @@ def test_an_outage_that_the_dispatcher_knows_is_not_the_clusters(world: World) -
     assert record is not None
     assert record["failure"]["told_by"] == "vcenter"  # type: ignore[index]  # it is there
     assert record["after"]["suspects"] == {}
-
-
-def test_a_check_of_no_run_asks_the_dispatcher_too(world: World) -> None:
-    """The request itself names the retry, the same each time it is delivered."""
-    world.vcenter.faults.inject(LOGIN, fault_kinds.status(503))
-    request: CheckRequest = {**world.request(), "run_id": None}
-    world.handle(request)
-    world.handle(request)
-    first, second = [sent for sent in world.aws.sent if sent.queue == "retry"]
-    assert first == second
 
 
 def test_a_refused_password_is_the_vcenters_also_in_the_middle_of_a_check(world: World) -> None:

@@ -24,6 +24,7 @@ from tests.simulator.certificates import authority
 from tests.simulator.scenario import two_clusters
 from tests.simulator.sessions import PASSWORD, USER
 from tests.unit.checking.world import PROD_A
+from tests.unit.dispatches import append_dispatch, request_of
 from tests.unit.logs import buckets
 from tests.unit.simulated_aws import simulated_aws
 
@@ -99,22 +100,11 @@ def deployed() -> dict[str, str]:
 def check(environment: dict[str, str]) -> str:
     """One check, wired as the function is; its outcome."""
     with open_runtime(environment, "checker", lambda: 300_000) as invocation:
-        record = Checker(invocation.runtime).handle(
-            {
-                "schema_version": 1,
-                "action": "check",
-                "request_id": str(uuid4()),
-                "run_id": None,
-                "vcenter": "vc01",
-                "cluster": PROD_A,
-                "cluster_name": "prod-a",
-                "requested_at": "2026-11-23T02:14:00.000Z",
-                "phase": "collect",
-                "attempt": 0,
-                "task": None,
-                "decision": None,
-            }
+        runtime, now = invocation.runtime, datetime.now(UTC)
+        dispatched = append_dispatch(
+            runtime.store, runtime.topic, "vc01", str(uuid4()), {PROD_A: "prod-a"}, now
         )
+        record = Checker(runtime).handle(request_of(dispatched, PROD_A, now, extract=False))
     assert record is not None
     return record["outcome"]
 

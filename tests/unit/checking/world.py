@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from math import inf
 from typing import cast
-from uuid import UUID
 
 from esx_drift.adapters.breakers import S3Breakers
 from esx_drift.adapters.queues import SqsQueue
@@ -21,7 +20,6 @@ from esx_drift.domain.fleet.fleet import Fleet
 from esx_drift.domain.fleet.fleet import VCenterSettings as Watched
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import CheckRequest, LogState, Record, Snapshot, TaskRequest
-from esx_drift.domain.text.times import format_time
 from esx_drift.log_reader import LogReader
 from esx_drift.ports import Runtime, Store, VCenters
 from esx_drift.vcenter_sessions import VCenterSessions
@@ -29,6 +27,7 @@ from esx_drift.vcenter_sessions import VCenterSessions
 from tests.simulator import VCenter
 from tests.simulator.sessions import PASSWORD, USER
 from tests.unit.checking.cloud import Aws
+from tests.unit.dispatches import append_dispatch, request_of
 from tests.unit.logs import Subscribers, read_log
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
@@ -128,25 +127,22 @@ class World:
             Dispatcher(self.runtime(sessions)).handle(asked, redelivered=False)
         return self.records(VCENTER_LOG)[-1]
 
-    def request(self, cluster: str = PROD_A) -> CheckRequest:
-        """A message as the dispatcher sends it."""
+    def request(self, cluster: str = PROD_A, run_id: str | None = None) -> CheckRequest:
+        """A message as the dispatcher sends it, with the record that it writes before.
+
+        The run asks for every cluster, and for this one whatever it is.
+        """
         self.requests += 1
-        return {
-            "schema_version": 1,
-            "action": "check",
-            "request_id": str(UUID(int=self.requests)),
-            "run_id": f"run-{self.requests}",
-            "vcenter": self.watched.name,
-            "cluster": cluster,
-            "cluster_name": self.vcenter.inventory.clusters[cluster].name
-            if cluster in self.vcenter.inventory.clusters
-            else "gone",
-            "requested_at": format_time(self.now),
-            "phase": "extract" if self.watched.extract else "collect",
-            "attempt": 0,
-            "task": None,
-            "decision": None,
-        }
+        names = {key: known.name for key, known in self.vcenter.inventory.clusters.items()}
+        dispatched = append_dispatch(
+            self.aws.store,
+            self.topic,
+            self.watched.name,
+            run_id or f"run-{self.requests}",
+            {cluster: "gone", **names},
+            self.now,
+        )
+        return request_of(dispatched, cluster, self.now, extract=self.watched.extract)
 
     def follow(self, request: CheckRequest) -> Record:
         """The record that answers a request, which has to come back until the vCenter is done."""

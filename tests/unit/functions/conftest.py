@@ -6,11 +6,16 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from io import StringIO
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 from esx_drift.adapters import aws_clients as clients
+from esx_drift.adapters.audit_store import S3Store
+from esx_drift.domain.dispatching.run import Run, build_blank_dispatch
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.records import RecordHeading, build_empty_state, build_record
 from moto.s3.models import s3_backends
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.sns.models import sns_backends
@@ -26,6 +31,7 @@ from tests.unit.fleets import fleet
 from tests.unit.simulated_aws import simulated_aws
 
 if TYPE_CHECKING:
+    from esx_drift.domain.stored.types import ExpectedCluster, Record
     from mypy_boto3_sqs import SQSClient
 
 REGION: Final = "eu-central-1"
@@ -146,7 +152,39 @@ class Deployed:
         return sum(int(number) for number in found.values())
 
     def vouch_for(self, event: Mapping[str, Any]) -> None:
-        """Keep a record where each CloudEvent in a batch of the notifier says that it came from."""
+        """Keep what vouches for a batch: the record of each CloudEvent, and that of each check's run."""
+        self._keep_events(event)
+        for message in event.get("Records", []):
+            with suppress(ValueError, KeyError, TypeError):
+                request = json.loads(message["body"])
+                if request["action"] == "check":
+                    self._keep_dispatch(request)
+
+    def _keep_dispatch(self, request: Mapping[str, Any]) -> None:
+        heading: RecordHeading = {
+            "vcenter": request["vcenter"],
+            "cluster": VCENTER_LOG,
+            "cluster_name": None,
+            "seq": request["dispatch_seq"],
+            "request_id": request["request_id"],
+            "run_id": request["run_id"],
+            "started_at": request["requested_at"],
+            "code_version": "test",
+            "fleet_sha256": "f" * 64,
+        }
+        record = build_record(heading, "dispatched", datetime.now(UTC), build_empty_state())
+        asked: ExpectedCluster = {
+            "cluster": request["cluster"],
+            "name": request["cluster_name"],
+            "request_id": request["request_id"],
+            "listed": True,
+        }
+        dispatch = {**build_blank_dispatch(Run(request["run_id"], "schedule")), "expected": [asked]}
+        S3Store(clients.s3, "audit", "state").put_record(
+            cast("Record", {**record, "dispatch": dispatch, "before_sha256": "0" * 64})
+        )
+
+    def _keep_events(self, event: Mapping[str, Any]) -> None:
         kept: dict[str, list[Any]] = {}
         for message in event.get("Records", []):
             with suppress(ValueError, KeyError, TypeError):

@@ -196,6 +196,7 @@ def test_a_failed_check_says_why_in_the_log(deployed: Deployed, function_log: Fu
     event = json.loads((EVENTS / "checker-extract.json").read_text())
     body = json.loads(event["Records"][0]["body"])
     event["Records"][0]["body"] = json.dumps({**body, "cluster": "domain-c404"})
+    deployed.vouch_for(event)
     assert deployed.invoke("checker", event)["batchItemFailures"] == []
     (line,) = function_log.lines("cluster checked")
     assert line["outcome"] == "not-looked"

@@ -1,12 +1,17 @@
 """The checker's job: answer one message of the CheckQueue by one record."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
 from esx_drift.checking.baseline import compare_report
 from esx_drift.checking.collect import ClusterReader, Observations, find_extraction_start
-from esx_drift.checking.context import CheckContext, close_former_findings, restart_position
+from esx_drift.checking.context import (
+    CheckContext,
+    DispatchRecords,
+    close_former_findings,
+    restart_position,
+)
 from esx_drift.checking.fresh_report import FreshReport
 from esx_drift.checking.no_observation import (
     draft_for_failure,
@@ -188,6 +193,8 @@ class Checker:
     """Answers requests of the CheckQueue, each by one record in its cluster's log."""
 
     runtime: Runtime
+    dispatches: dict[tuple[str, int], Record] = field(default_factory=dict)
+    """The records by which runs asked for checks, each read once an invocation."""
 
     def handle(self, request: CheckRequest) -> Record | None:
         """Answer a request.
@@ -196,7 +203,7 @@ class Checker:
             The record; None if the request was sent again, because the vCenter is not done.
 
         Raises:
-            RequestRefused: The fleet does not know the vCenter.
+            RequestRefused: The fleet does not know the vCenter, or no run asked for the check.
             TransientError: AWS failed; the same message, delivered again, goes on from there.
         """
         vcenter = self.runtime.fleet.vcenter(request["vcenter"])
@@ -204,6 +211,7 @@ class Checker:
             raise RequestRefused(f"the fleet file has no vCenter called {request['vcenter']!r}")
         if request["action"] != "check":
             return DecisionRecorder(self.runtime, vcenter).handle(request)
+        request = DispatchRecords(self.runtime, self.dispatches).require_dispatched(request)
         check = ClusterCheck(self.runtime, vcenter, request)
         journal = Journal(self.runtime.store, self.runtime.topic, vcenter.name, request["cluster"])
         answer = journal.append(

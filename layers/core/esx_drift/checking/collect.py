@@ -31,6 +31,9 @@ from esx_drift.ports import (
 MAX_POLL_DELAY_SECONDS = 300
 """The longest pause between two looks at a task: each doubles the one before."""
 
+MAX_POLL_DOUBLINGS = 9
+"""So often even a pause of one second may be doubled, before it is longer than the longest."""
+
 
 @dataclass(slots=True)
 class Observations:
@@ -189,10 +192,19 @@ class ClusterReader:
         return Reschedule({**self.request, "phase": "collect", "task": task}, delay)
 
     def _reschedule_poll(self, task: TaskRequest) -> Reschedule:
+        """Build the request to ask again. No deadline is further away than that of a new extraction.
+
+        So a message can't have a task asked after without end.
+        """
         polls = task["polls"] + 1
-        delay = min(max(1, self.vcenter.first_delay_seconds * 2**polls), MAX_POLL_DELAY_SECONDS)
+        latest = self.runtime.clock() + timedelta(seconds=self.vcenter.extract_deadline_seconds)
+        deadline_at = format_time(min(parse_time(task["deadline_at"]), latest))
+        delay = self.vcenter.first_delay_seconds * 2 ** min(polls, MAX_POLL_DOUBLINGS)
         seed = f"{self.request['request_id']} {polls}"
-        return Reschedule({**self.request, "task": {**task, "polls": polls}}, add_jitter(delay, seed))
+        return Reschedule(
+            {**self.request, "task": {**task, "polls": polls, "deadline_at": deadline_at}},
+            add_jitter(min(max(1, delay), MAX_POLL_DELAY_SECONDS), seed),
+        )
 
 
 def is_waiting_for_other(request: CheckRequest, after: LogState) -> bool:

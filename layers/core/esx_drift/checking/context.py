@@ -1,19 +1,20 @@
-"""One check while it is being written down: what it began from, what it saw, and the record it becomes."""
+"""One check: who asked for it, and while it is being written down, what it saw and the record it becomes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from esx_drift.checking.collect import Observations, build_task_facts
 from esx_drift.domain.findings.condition import Condition
 from esx_drift.domain.findings.update import CheckScope, FindingsUpdate, update_findings
 from esx_drift.domain.fleet.fleet import VCenterSettings
-from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_request_id
 from esx_drift.domain.stored.records import (
     RecordHeading,
     build_clock_facts,
     build_empty_state,
     build_record,
+    find_dispatched_cluster,
     remember_notices,
 )
 from esx_drift.domain.stored.types import (
@@ -26,9 +27,62 @@ from esx_drift.domain.stored.types import (
     Record,
     ResolvedBecause,
 )
-from esx_drift.domain.text.times import format_time
-from esx_drift.journal import Blob, Draft, Position
+from esx_drift.domain.text.times import format_time, parse_time
+from esx_drift.errors import RequestRefused, TrailDamaged
+from esx_drift.journal import Blob, Draft, Journal, Position
 from esx_drift.ports import Runtime
+
+MAX_REQUEST_AGE = timedelta(days=4)
+"""How long SQS keeps a message by default, and the CheckQueue. An older request was asked for anew since."""
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchRecords:
+    """The records by which runs asked for checks. What was read is in ``known``, by vCenter and number."""
+
+    runtime: Runtime
+    known: dict[tuple[str, int], Record]
+
+    def require_dispatched(self, request: CheckRequest) -> CheckRequest:
+        """Build a request for a check of what the record of its run says: name, id of the run.
+
+        Raises:
+            RequestRefused: No run asked for it, or one of so long ago that others have since.
+        """
+        record = self._find(request)
+        expected = find_dispatched_cluster(record, request) if record else None
+        if record is None or expected is None:
+            raise RequestRefused(
+                f"no run asked for check {request['request_id']} of {request['cluster']!r} on"
+                f" {request['vcenter']}: whoever sent it is not esx-drift"
+            )
+        if self.runtime.clock() - parse_time(record["checked_at"]) > MAX_REQUEST_AGE:
+            raise RequestRefused(
+                f"check {request['request_id']} was asked for at {record['checked_at']}, too long ago: later"
+                " runs have asked anew, so that the message may be deleted"
+            )
+        return {**request, "cluster_name": expected["name"], "run_id": record["run_id"]}
+
+    def _find(self, request: CheckRequest) -> Record | None:
+        vcenter, seq = request["vcenter"], request.get("dispatch_seq")
+        if seq is None:
+            run_request = make_request_id(request["run_id"] or "", vcenter, VCENTER_LOG)
+            # A message of the version before, which came soon after the record of its run.
+            since = parse_time(request["requested_at"]) - timedelta(hours=1)
+            return Journal(self.runtime.store, self.runtime.topic, vcenter).find_answer(run_request, since)
+        if (vcenter, seq) not in self.known:
+            record = self._read(vcenter, seq)
+            if record is None:
+                return None
+            self.known[vcenter, seq] = record
+        return self.known[vcenter, seq]
+
+    def _read(self, vcenter: str, seq: int) -> Record | None:
+        try:
+            return self.runtime.store.record(vcenter, VCENTER_LOG, seq)[0]
+        except TrailDamaged:
+            # Not there: forged. Damaged: the next run reports it, and asks anew.
+            return None
 
 
 def build_heading(runtime: Runtime, request: CheckRequest, seq: int, started_at: datetime) -> RecordHeading:

@@ -110,7 +110,7 @@ class Dispatcher:
         self, vcenter: VCenterSettings, run: Run, record: Record, dispatch: Dispatch, reply: DispatchReply
     ) -> None:
         for expected in dispatch["expected"]:
-            self.runtime.queue.send_check(self._build_request(vcenter, run, expected), 0)
+            self.runtime.queue.send_check(self._build_request(vcenter, record, expected), 0)
             reply["dispatched"].append(
                 {
                     "vcenter": vcenter.name,
@@ -126,15 +126,18 @@ class Dispatcher:
             self.runtime.queue.send_check(retirement, 0)
         reply["failed"] += list_failed_dispatches(run, record, dispatch["expected"])
 
-    def _build_request(self, vcenter: VCenterSettings, run: Run, expected: ExpectedCluster) -> CheckRequest:
+    def _build_request(
+        self, vcenter: VCenterSettings, record: Record, expected: ExpectedCluster
+    ) -> CheckRequest:
         return build_check_request(
             "check",
             expected["request_id"],
-            run.id,
+            record["run_id"],
             vcenter.name,
             (expected["cluster"], expected["name"]),
             self.runtime.clock(),
             extract=vcenter.extract,
+            dispatch_seq=record["seq"],
         )
 
 

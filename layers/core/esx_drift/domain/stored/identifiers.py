@@ -138,6 +138,13 @@ def make_next_request_id(request: str, why: str) -> str:
     return _make_uuid(request, why)
 
 
+def make_attempt_id(request: str, attempt: int) -> str:
+    """Make the id of a later attempt at a check, each made of the one before; ``request`` is the first's."""
+    for number in range(1, attempt + 1):
+        request = make_next_request_id(request, f"attempt {number}")
+    return request
+
+
 def make_check_id(vcenter: str, cluster: str, seq: int) -> str:
     """Make the id of the check that left record ``seq`` in one log, that of ``cluster`` on ``vcenter``."""
     return _make_uuid(vcenter, cluster, str(seq))

@@ -7,8 +7,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, Literal, TypedDict
 
-from esx_drift.domain.stored.identifiers import make_check_id
-from esx_drift.domain.stored.types import CheckRequest, ClockFacts, Decision, LogState, Outcome, Record
+from esx_drift.domain.stored.identifiers import make_attempt_id, make_check_id
+from esx_drift.domain.stored.types import (
+    CheckRequest,
+    ClockFacts,
+    Decision,
+    ExpectedCluster,
+    LogState,
+    Outcome,
+    Record,
+)
 from esx_drift.domain.text.times import format_time
 
 
@@ -78,6 +86,7 @@ def build_check_request(  # noqa: PLR0913 -- each is a field of the message
     *,
     extract: bool = False,
     decision: Decision | None = None,
+    dispatch_seq: int | None = None,
 ) -> CheckRequest:
     """Build a message that asks the checker for something.
 
@@ -90,9 +99,10 @@ def build_check_request(  # noqa: PLR0913 -- each is a field of the message
         requested_at: When it is asked for.
         extract: Whether the vCenter is to extract the image anew first.
         decision: What a person decided; None for a check.
+        dispatch_seq: The number of the record that says that a run asks for the check; None for a decision.
     """
     cluster_id, cluster_name = cluster
-    return {
+    request: CheckRequest = {
         "schema_version": 1,
         "action": action,
         "request_id": request_id,
@@ -106,6 +116,23 @@ def build_check_request(  # noqa: PLR0913 -- each is a field of the message
         "task": None,
         "decision": decision,
     }
+    if dispatch_seq is not None:
+        request["dispatch_seq"] = dispatch_seq
+    return request
+
+
+def find_dispatched_cluster(record: Record, request: CheckRequest) -> ExpectedCluster | None:
+    """Find what a dispatch record (``record``) says of the cluster that a request for a check is about.
+
+    Returns:
+        None if the request is none of that run's: its id is neither the one recorded nor a later attempt's.
+    """
+    dispatch = record["dispatch"]
+    for expected in dispatch["expected"] if dispatch else ():
+        if expected["cluster"] == request["cluster"]:
+            own = make_attempt_id(expected["request_id"], request["attempt"])
+            return expected if own == request["request_id"] else None
+    return None
 
 
 def build_clock_facts(vcenter_date: datetime, now: datetime) -> ClockFacts:

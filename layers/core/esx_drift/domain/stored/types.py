@@ -513,7 +513,11 @@ class Decision(TypedDict):
 
 
 class CheckRequest(TypedDict):
-    """A message in the CheckQueue."""
+    """A message in the CheckQueue.
+
+    ``dispatch_seq``: the record of the vCenter's own log that vouches for a check. Absent for a decision, and
+    in what version 0.1.0 sent.
+    """
 
     schema_version: int
     action: Literal["check", "accept", "retire", "maintenance"]
@@ -527,6 +531,7 @@ class CheckRequest(TypedDict):
     attempt: int
     task: TaskRequest | None
     decision: Decision | None
+    dispatch_seq: NotRequired[int]
 
 
 class RetryRequest(TypedDict):

@@ -1,0 +1,53 @@
+"""The record by which a run asks for checks, and its requests, without a vCenter that lists anything."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from esx_drift.domain.dispatching.run import Run, build_blank_dispatch, build_expected_clusters
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_request_id
+from esx_drift.domain.stored.records import RecordHeading, build_check_request, build_record
+from esx_drift.domain.stored.types import CheckRequest, Record
+from esx_drift.domain.text.times import format_time
+from esx_drift.journal import Draft, Journal, Position
+from esx_drift.ports import Store, Topic
+
+
+def append_dispatch(
+    store: Store, topic: Topic, vcenter: str, run_id: str, clusters: Mapping[str, str], now: datetime
+) -> Record:
+    """The record of a run that asks for a check of these clusters (id to name), in the vCenter's own log."""
+    run, request_id = Run(run_id, "schedule"), make_request_id(run_id, vcenter, VCENTER_LOG)
+
+    def dispatch(position: Position) -> Draft:
+        heading: RecordHeading = {
+            "vcenter": vcenter,
+            "cluster": VCENTER_LOG,
+            "cluster_name": None,
+            "seq": position.seq,
+            "request_id": request_id,
+            "run_id": run_id,
+            "started_at": format_time(now),
+            "code_version": "test",
+            "fleet_sha256": "f" * 64,
+        }
+        expected = build_expected_clusters(run, vcenter, clusters, clusters)
+        record = build_record(heading, "dispatched", now, position.after)
+        return Draft({**record, "dispatch": {**build_blank_dispatch(run), "expected": expected}}, None)
+
+    return Journal(store, topic, vcenter).append(request_id, now, dispatch).record
+
+
+def request_of(dispatched: Record, cluster: str, now: datetime, *, extract: bool) -> CheckRequest:
+    """The message that follows from such a record for one cluster."""
+    assert dispatched["dispatch"] is not None
+    (asked,) = (one for one in dispatched["dispatch"]["expected"] if one["cluster"] == cluster)
+    return build_check_request(
+        "check",
+        asked["request_id"],
+        dispatched["run_id"],
+        dispatched["vcenter"],
+        (cluster, asked["name"]),
+        now,
+        extract=extract,
+        dispatch_seq=dispatched["seq"],
+    )
