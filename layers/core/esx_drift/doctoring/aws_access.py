@@ -84,7 +84,7 @@ class AwsDoctor:
             # The role may send, and need not be allowed to read: that SQS answered is what counts here.
             if _read_code(error) not in FORBIDDEN_CODES:
                 raise
-        return "SQS answers; only a check that meets an outage sends to it"
+        return "SQS answers; only runs, and checks that meet an outage, send to it"
 
     def _count_waiting(self, url: str) -> str:
         name: Literal["ApproximateNumberOfMessages"] = "ApproximateNumberOfMessages"
