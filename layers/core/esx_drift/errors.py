@@ -42,6 +42,8 @@ from typing import ClassVar
 
 FIX_FACT = "fix"
 """The fact of an error that says what to do about it, where its kind alone doesn't."""
+TRIED_AGAIN_FACT = "tried_again_after_seconds"
+"""The fact of a login that the dispatcher tries (again) by itself, after so long."""
 
 
 BUG_FACT = "bug"
@@ -148,7 +150,7 @@ class WebhookThrottled(TransientError):
 
 
 class LoginRefused(PermanentError):
-    """401 on the login. Trying again with the same password locks the account."""
+    """401 on the login. Trying again and again with the same password locks the account."""
 
     reason = "vcenter-authentication"
 

@@ -11,17 +11,23 @@ from typing import Protocol, Self
 from aws_lambda_powertools import Logger
 
 from esx_drift.domain.breaker import (
+    LOCKOUT_WINDOW_SECONDS,
     Breaker,
     LoginActor,
     build_closed_breaker,
     claim_turn,
     explain_forbidden_login,
+    find_wait_seconds,
+    give_back_second_try,
+    is_second_try,
     is_turn_claimed,
     record_refusal,
     record_success,
     release_turn,
+    spend_second_try,
 )
 from esx_drift.errors import (
+    TRIED_AGAIN_FACT,
     VCENTER_FAILURES,
     EsxDriftError,
     InternalError,
@@ -29,6 +35,7 @@ from esx_drift.errors import (
     LoginSuspended,
     OutOfTime,
     StoreConflict,
+    VCenterUnreachable,
 )
 from esx_drift.ports import BreakerStore, LoginGuard, LoginSecret, VCenterSession
 from esx_drift.unforeseen import hold_unforeseen
@@ -36,9 +43,7 @@ from esx_drift.unforeseen import hold_unforeseen
 MAX_OUTCOME_WRITES = 5
 """How often an outcome is written again after somebody else's: few write at once, each seldom."""
 
-
 TURN_POLL_SECONDS = 0.5
-
 
 MAX_TURN_POLLS = 120
 """Looks for one's turn, a pause apart: a minute in all, and a login takes a second."""
@@ -60,53 +65,80 @@ class LoginBreaker:
 
         Raises:
             LoginSuspended: The login may not be tried.
-            OutOfTime: Somebody else was logging in all the time.
+            LoginRefused: It was refused; a fact says so if it is tried once more by itself.
+            VCenterUnreachable, OutOfTime: Somebody else was logging in all the time.
         """
-        breaker = self._wait_for_admission(secret)
+        breaker, version = self._wait_for_admission(secret), secret.version_id
         claim = None if self.actor == "checker" else breaker["claimed_until"]
+        is_second = version in breaker["refused"]
         try:
             yield
-        except LoginRefused:
-            self._record_outcome(
-                lambda held: record_refusal(release_turn(held, claim), secret.version_id, self.clock())
+        except LoginRefused as error:
+            held = self._record_outcome(
+                lambda held: record_refusal(
+                    release_turn(held, claim), version, self.clock(), is_final=is_second
+                )
             )
-            raise
+            raise self._describe_refusal(error, held, version, is_second=is_second) from error
         except EsxDriftError:
             if claim is not None:
-                self._record_outcome(lambda held: release_turn(held, claim))
+                self._record_outcome(lambda held: _undo_claim(held, claim, version, is_second=is_second))
             raise
         if claim is not None or breaker["open"]:
-            self._record_outcome(lambda held: record_success(release_turn(held, claim)))
+            self._record_outcome(lambda held: record_success(release_turn(held, claim), version))
+
+    def _describe_refusal(
+        self, error: LoginRefused, held: Breaker, version: str, *, is_second: bool
+    ) -> LoginRefused:
+        """The refusal, with what follows from it: another try, by the dispatcher that met it, or none."""
+        if is_second:
+            sentence = f"{error.message}, also when it was tried once more {LOCKOUT_WINDOW_SECONDS} s later"
+            return LoginRefused(sentence, error.facts)
+        if self.actor != "dispatcher" or not is_second_try(held, version):
+            return error
+        facts = {**error.facts, TRIED_AGAIN_FACT: str(LOCKOUT_WINDOW_SECONDS)}
+        return LoginRefused(f"{error.message}; it is tried once more in {LOCKOUT_WINDOW_SECONDS} s", facts)
 
     def _wait_for_admission(self, secret: LoginSecret) -> Breaker:
         """The breaker as it is when the login may be tried, with the turn taken where one is needed."""
+        version = secret.version_id
         for _ in range(MAX_TURN_POLLS):
             breaker, etag = self._read()
             now = self.clock()
-            reason = explain_forbidden_login(breaker, self.actor, secret.version_id, now)
+            reason = explain_forbidden_login(breaker, self.actor, version, now)
             if reason is not None:
-                raise self._build_suspension(secret, breaker, reason)
+                raise self._build_suspension(secret, breaker, reason, now)
             if self.actor == "checker":
                 return breaker
-            if not is_turn_claimed(breaker, now) and self.breakers.write(claim_turn(breaker, now), etag):
-                return claim_turn(breaker, now)
+            claimed = claim_turn(spend_second_try(breaker, version), now)
+            if not is_turn_claimed(breaker, now) and self.breakers.write(claimed, etag):
+                return claimed
             self.pause(TURN_POLL_SECONDS)
-        raise OutOfTime(
+        sentence = (
             f"somebody else was logging in to {self.vcenter} for {MAX_TURN_POLLS * TURN_POLL_SECONDS:.0f} s,"
             " and only one may at a time, so that a wrong password can't lock the account"
         )
+        raise (
+            OutOfTime(sentence) if self.actor == "doctor" else VCenterUnreachable(sentence, {"phase": "turn"})
+        )
 
-    def _build_suspension(self, secret: LoginSecret, breaker: Breaker, reason: str) -> LoginSuspended:
+    def _build_suspension(
+        self, secret: LoginSecret, breaker: Breaker, reason: str, now: datetime
+    ) -> LoginSuspended:
         """``password`` says whether it was refused, or waits for its turn."""
         user, refused = secret.username, secret.version_id in breaker["refused"]
         facts = {"user": user, "password": "refused before" if refused else "not tried yet"}
+        wait_seconds = find_wait_seconds(breaker, secret.version_id, now)
+        if self.actor == "dispatcher" and wait_seconds is not None:
+            facts[TRIED_AGAIN_FACT] = str(wait_seconds)
         return LoginSuspended(f"login of {user} to {self.vcenter} not tried: {reason}", facts)
 
-    def _record_outcome(self, change: Callable[[Breaker], Breaker]) -> None:
+    def _record_outcome(self, change: Callable[[Breaker], Breaker]) -> Breaker:
         for _ in range(MAX_OUTCOME_WRITES):
             held, etag = self._read()
-            if self.breakers.write(change(held), etag):
-                return
+            changed = change(held)
+            if self.breakers.write(changed, etag):
+                return changed
         raise StoreConflict(
             f"the breaker of {self.vcenter} was written by others {MAX_OUTCOME_WRITES} times at once"
         )
@@ -114,6 +146,12 @@ class LoginBreaker:
     def _read(self) -> tuple[Breaker, str | None]:
         stored = self.breakers.read(self.vcenter)
         return (build_closed_breaker(self.vcenter), None) if stored is None else (stored.breaker, stored.etag)
+
+
+def _undo_claim(held: Breaker, claim: str, version: str, *, is_second: bool) -> Breaker:
+    """Undo what a login claimed that came to no verdict."""
+    released = release_turn(held, claim)
+    return give_back_second_try(released, version) if is_second else released
 
 
 logger = Logger(child=True)

@@ -1,13 +1,20 @@
 """The breaker in S3: conditional writes, and S3's ways to fail."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Literal
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from esx_drift.adapters.breakers import S3Breakers
-from esx_drift.domain.breaker import build_closed_breaker, record_refusal, record_success
+from esx_drift.domain.breaker import (
+    build_closed_breaker,
+    explain_forbidden_login,
+    record_refusal,
+    record_success,
+)
+from esx_drift.domain.stored.identifiers import encode_canonical_json, make_breaker_key
 from esx_drift.errors import StoreUnavailable
 
 from tests.unit.adapters.vcenter.world import NOW
@@ -37,12 +44,29 @@ def test_the_first_refusal_has_one_winner(breakers: S3Breakers) -> None:
     assert stored.breaker == OPEN
 
 
+def test_a_breaker_of_before_is_read(breakers: S3Breakers) -> None:
+    """One without the field for a second try: what it refused is not tried again."""
+    old = {
+        **build_closed_breaker("vc01"),
+        "open": True,
+        "refused": ["v1"],
+        "refused_at": "2026-11-23T02:14:00.000Z",
+    }
+    breakers.s3.put_object(Bucket="state", Key=make_breaker_key("vc01"), Body=encode_canonical_json(old))
+    stored = breakers.read("vc01")
+    assert stored is not None
+    assert stored.breaker == old
+    a_year_later = datetime(2027, 11, 23, tzinfo=UTC)
+    assert explain_forbidden_login(stored.breaker, "dispatcher", "v1", a_year_later) is not None
+    assert explain_forbidden_login(stored.breaker, "dispatcher", "v2", a_year_later) is None
+
+
 def test_a_stale_etag_writes_nothing(breakers: S3Breakers) -> None:
     """Who did not see the last change can't undo it."""
     breakers.write(OPEN, None)
     stored = breakers.read("vc01")
     assert stored is not None
-    assert breakers.write(record_success(OPEN), stored.etag)
+    assert breakers.write(record_success(OPEN, "version-1"), stored.etag)
     assert not breakers.write(OPEN, stored.etag)
 
 

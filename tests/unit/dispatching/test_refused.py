@@ -1,6 +1,10 @@
 """What a person has to mend: the password, the permission, the vCenter. Told at once, tried with care."""
 
 import pytest
+from esx_drift.domain.breaker import build_closed_breaker, claim_turn
+from esx_drift.domain.stored.identifiers import encode_canonical_json, make_breaker_key
+from esx_drift.domain.text.times import format_time
+from esx_drift.errors import LoginRefused
 from esx_drift.messages.content import build_content
 
 from tests.simulator import fault_kinds
@@ -22,21 +26,28 @@ def name(world: World) -> str:
     return made
 
 
-def test_a_refused_password_is_told_at_once_and_not_tried_again(world: World, name: str) -> None:
-    """However often schedule, retries and persons come: one attempt, one critical message."""
+def test_a_refused_password_is_told_once_it_was_tried_twice(world: World, name: str) -> None:
+    """However often schedule, retries and persons come: two attempts, 180 s apart, one critical message."""
     world.put_secret(name, "wrong")
     logins = world.vcenters[name].sessions.logins
-    tried = len(logins)
+    tried, begun = len(logins), world.now
     reply = world.run()
     assert [one["reason"] for one in reply["failed"]] == ["vcenter-authentication"]
+    assert world.last(name)["findings"] == []
+    world.run()
+    world.run({name: ("prod-a",)})
+    assert len(logins) == tried + 1
+    world.retries_come()
+    assert 180 <= (world.now - begun).total_seconds() <= 200
     (finding,) = world.last(name)["findings"]
+    assert finding["opened_at"] == format_time(begun)
     assert (finding["kind"], finding["severity"]) == ("vcenter-authentication", "critical")
     assert finding["detail"]["user"] == USER
     for _ in range(3):
         world.retries_come()
         world.run()
         world.run({name: ("prod-a",)})
-    assert len(logins) == tried + 1
+    assert len(logins) == tried + 2
     assert [event["data"]["severity"] for event in world.topic.published] == ["critical"]
     assert "wrong" not in str(world.topic.published)
     assert world.sent("check") == []
@@ -47,6 +58,7 @@ def test_checks_resume_by_themselves_with_the_new_password(world: World, name: s
     world.set(name, confirm_after_seconds=100)
     world.put_secret(name, "wrong")
     world.run()
+    world.retries_come()
     world.put_secret(name, PASSWORD)
     tried = len(world.vcenters[name].sessions.logins)
     (too_early,) = world.retries_come()
@@ -59,11 +71,53 @@ def test_checks_resume_by_themselves_with_the_new_password(world: World, name: s
     assert world.sent("retry") == []
 
 
+def test_one_refusal_of_a_right_password_is_told_to_nobody(world: World, name: str) -> None:
+    """The second try lets us in, and all is checked."""
+    world.vcenters[name].faults.inject("POST /api/session", fault_kinds.status(401), times=1)
+    world.run()
+    (reply,) = world.retries_come()
+    assert len(reply["dispatched"]) == 4
+    assert world.topic.published == []
+    assert world.last(name)["after"]["suspects"] == {}
+
+
+def test_checkers_that_meet_the_refusal_leave_it_to_the_dispatcher(world: World, name: str) -> None:
+    """It finds the password refused, and comes back by itself to try it once more."""
+    world.put_secret(name, "wrong")
+    with world.sessions("checker") as sessions, pytest.raises(LoginRefused):
+        sessions.session(name)
+    world.run()
+    assert world.topic.published == []
+    world.retries_come()
+    assert open_kinds(world.last(name)) == {"vcenter-authentication"}
+
+
+def test_no_turn_twice_running_is_told(world: World, name: str) -> None:
+    """Somebody else logs in all the time: a run leaves a record, comes back, and then says so."""
+    _claim_turn(world, name)
+    world.run()
+    assert world.topic.published == []
+    (retry,) = world.sent("retry")
+    world.wait(seconds=retry.delay_seconds)
+    _claim_turn(world, name)
+    world.retry(retry.body)
+    (finding,) = world.last(name)["findings"]
+    assert (finding["kind"], finding["detail"]["phase"]) == ("vcenter-unreachable", "turn")
+    (event,) = world.last(name)["events"]
+    assert build_content(event).title == f"{name}: no turn to log in"
+
+
+def _claim_turn(world: World, name: str) -> None:
+    claimed = claim_turn(build_closed_breaker(name), world.now)
+    world.aws.s3.put_object(Bucket="state", Key=make_breaker_key(name), Body=encode_canonical_json(claimed))
+
+
 def test_a_person_who_meets_the_refusal_first_begins_the_chain(world: World, name: str) -> None:
-    """A run of chosen clusters tells it as well, and then somebody must look for the new password."""
+    """After a run of chosen clusters as well, somebody must try it once more, or the new password."""
     world.put_secret(name, "wrong")
     world.run({name: ("prod-a",)})
-    assert open_kinds(world.last(name)) == {"vcenter-authentication"}
+    (suspect,) = world.last(name)["after"]["suspects"].values()
+    assert suspect["kind"] == "vcenter-authentication"
     world.put_secret(name, PASSWORD)
     (reply,) = world.retries_come()
     assert len(reply["dispatched"]) == 4

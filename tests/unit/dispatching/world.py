@@ -110,6 +110,7 @@ class World:
             ),
             actor,
             self.clock,
+            pause=lambda _: None,
         )
 
     @property

@@ -15,11 +15,13 @@ from esx_drift.domain.breaker import (
     LOCKOUT_WINDOW_SECONDS,
     Breaker,
     build_closed_breaker,
+    find_next_try,
     is_turn_claimed,
     record_refusal,
     record_success,
+    spend_second_try,
 )
-from esx_drift.domain.text.times import format_time, parse_time
+from esx_drift.domain.text.times import format_time
 from esx_drift.errors import FIX_FACT, LoginRefused, LoginSuspended, StoreConflict
 
 if TYPE_CHECKING:
@@ -53,7 +55,12 @@ class PasswordReset:
         refused = [version for version in breaker["refused"] if version != secret.version_id]
         # Open, so that no checker tries; with a try just announced, so that the dispatcher waits as well.
         refused_at = breaker["refused_at"] or format_time(now)
-        claimed: Breaker = {**breaker, "open": True, "refused_at": refused_at, "tried_at": format_time(now)}
+        claimed: Breaker = {
+            **spend_second_try(breaker, secret.version_id),
+            "open": True,
+            "refused_at": refused_at,
+            "tried_at": format_time(now),
+        }
         claim: Breaker = {**claimed, "refused": refused}
         if not breakers.write(claim, etag):
             raise _build_suspension(
@@ -62,19 +69,21 @@ class PasswordReset:
         try:
             yield
         except LoginRefused:
-            _write_outcome(breakers, vcenter, lambda held: record_refusal(held, secret.version_id, now))
+            _write_outcome(
+                breakers, vcenter, lambda held: record_refusal(held, secret.version_id, now, is_final=True)
+            )
             raise
-        _write_outcome(breakers, vcenter, record_success)
+        _write_outcome(breakers, vcenter, lambda held: record_success(held, secret.version_id))
 
 
 def _refuse_too_early(breaker: Breaker, now: datetime) -> None:
-    for at in (breaker["refused_at"], breaker["tried_at"]):
-        until = parse_time(at) + timedelta(seconds=LOCKOUT_WINDOW_SECONDS) if at else now
-        if now < until:
-            reason = (
-                f"the last try was at {at}, and 5 failures within {LOCKOUT_WINDOW_SECONDS} s lock the account"
-            )
-            raise _build_suspension(breaker["vcenter"], reason, f"Run it again after {format_time(until)}.")
+    until = find_next_try(breaker, now)
+    if until is not None and now < until:
+        last = format_time(until - timedelta(seconds=LOCKOUT_WINDOW_SECONDS))
+        reason = (
+            f"the last try was at {last}, and 5 failures within {LOCKOUT_WINDOW_SECONDS} s lock the account"
+        )
+        raise _build_suspension(breaker["vcenter"], reason, f"Run it again after {format_time(until)}.")
 
 
 def _build_suspension(vcenter: str, reason: str, fix: str) -> LoginSuspended:

@@ -200,6 +200,17 @@ _UNREACHABLE: Final[tuple[AdviceCase, ...]] = (
         ),
     ),
     (
+        _failed_at("turn"),
+        Advice(
+            "no turn to log in",
+            "turns to log in come again",
+            "other runs, persons or doctors were logging in all the time: see the dispatcher's log. A turn "
+            "that nobody gives back ends within 2 minutes. If none comes all the same:",
+            "esx-drift doctor --reset {vcenter}",
+            VCENTER_NOT_SEEN_NOTE,
+        ),
+    ),
+    (
         _failed_at("http"),
         Advice(
             "answers too slowly, or only in part",

@@ -15,12 +15,15 @@ from esx_drift.domain.breaker import (
 )
 from esx_drift.domain.stored.identifiers import encode_canonical_json, make_breaker_key
 from esx_drift.errors import (
+    TRIED_AGAIN_FACT,
     LoginRefused,
     LoginSuspended,
     OutOfTime,
     StoreConflict,
     StoreUnavailable,
     VCenterError,
+    VCenterUnavailable,
+    VCenterUnreachable,
 )
 
 from tests.simulator import VCenter, fault_kinds
@@ -33,20 +36,71 @@ LOGIN = "POST /api/session"
 
 
 def test_a_refusal_keeps_everybody_from_trying(world: World, vcenter: VCenter) -> None:
-    """One refusal is enough: the same password is not tried again by anybody, however long it takes."""
+    """The dispatcher tries the same password once more, 180 s later; then nobody, however long it takes."""
     world.set_password("wrong")
     assert world.outcome() == LoginRefused.__name__
+    world.wait(179)
+    for actor in ("checker", "doctor", "dispatcher"):
+        assert world.outcome(actor) == LoginSuspended.__name__
+    world.wait(1)
+    assert world.outcome("checker") == LoginSuspended.__name__
+    assert world.outcome("dispatcher") == LoginRefused.__name__
     for _ in range(5):
         world.wait(3600)
         assert world.outcome("checker") == LoginSuspended.__name__
         assert world.outcome("dispatcher") == LoginSuspended.__name__
-    assert len(vcenter.sessions.logins) == 1
+    assert len(vcenter.sessions.logins) == 2
+
+
+def test_one_refusal_of_a_right_password_passes_by_itself(world: World, vcenter: VCenter) -> None:
+    """Seen on vSphere 8: the second try lets everybody in, and no person has to act."""
+    vcenter.faults.inject(LOGIN, fault_kinds.status(401), times=1)
+    assert world.outcome("checker") == LoginRefused.__name__
+    assert world.outcome("checker") == LoginSuspended.__name__
+    world.wait(180)
+    assert world.outcome("dispatcher") == "in"
+    assert world.outcome("checker") == "in"
+
+
+def test_a_second_try_that_reached_nobody_is_repeated(world: World, vcenter: VCenter) -> None:
+    """No verdict came of it: the next dispatcher tries it, 180 s later again."""
+    vcenter.faults.inject(LOGIN, fault_kinds.status(401), times=1)
+    assert world.outcome("dispatcher") == LoginRefused.__name__
+    vcenter.faults.inject(LOGIN, fault_kinds.status(503), times=1)
+    world.wait(180)
+    assert world.outcome("dispatcher") == VCenterUnavailable.__name__
+    assert world.outcome("dispatcher") == LoginSuspended.__name__
+    world.wait(180)
+    assert world.outcome("dispatcher") == "in"
+
+
+def test_a_refusal_says_whether_it_is_tried_once_more(world: World) -> None:
+    """To the dispatcher, which does it: first in how long, then that it was."""
+    world.set_password("wrong")
+    for again, words in ((180, "it is tried once more in 180 s"), (100, "it is tried once more after")):
+        with (
+            world.sessions("dispatcher") as sessions,
+            pytest.raises((LoginRefused, LoginSuspended)) as caught,
+        ):
+            sessions.session(NAME)
+        assert words in caught.value.message
+        assert caught.value.facts[TRIED_AGAIN_FACT] == str(again)
+        world.wait(80)
+    world.wait(20)
+    with (
+        world.sessions("dispatcher") as sessions,
+        pytest.raises(LoginRefused, match="also when it was") as last,
+    ):
+        sessions.session(NAME)
+    assert TRIED_AGAIN_FACT not in last.value.facts
 
 
 def test_a_suspended_login_says_what_to_do(world: World) -> None:
     """User, secret and command are named; the password is not."""
     world.set_password("wr0ng!")
     world.outcome()
+    world.wait(180)
+    world.outcome("dispatcher")
     with world.sessions() as sessions, pytest.raises(LoginSuspended) as caught:
         sessions.session(NAME)
     assert caught.value.facts == {"user": USER, "password": "refused before"}
@@ -200,10 +254,19 @@ def test_a_turn_that_is_not_given_back(world: World, vcenter: VCenter) -> None:
         Body=encode_canonical_json(claim_turn(build_closed_breaker(NAME), world.clock())),
     )
     assert world.outcome("checker") == "in"
-    assert world.outcome("dispatcher") == OutOfTime.__name__
+    assert world.outcome("doctor") == OutOfTime.__name__
+    assert world.outcome("dispatcher") == VCenterUnreachable.__name__
     assert len(vcenter.sessions.logins) == 1
     world.wait(CLAIM_SECONDS)
     assert world.outcome("dispatcher") == "in"
+
+
+def test_a_turn_claimed_for_ever_is_void(world: World, vcenter: VCenter) -> None:
+    """Whoever may write to the bucket keeps nobody out by it."""
+    claimed = {**build_closed_breaker(NAME), "claimed_until": "2999-01-01T00:00:00.000Z"}
+    world.s3.put_object(Bucket=BUCKET, Key=make_breaker_key(NAME), Body=encode_canonical_json(claimed))
+    assert world.outcome("dispatcher") == "in"
+    assert len(vcenter.sessions.logins) == 1
 
 
 def test_a_session_lost_while_the_password_changed(world: World, vcenter: VCenter) -> None:

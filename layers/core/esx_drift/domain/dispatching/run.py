@@ -20,6 +20,7 @@ from esx_drift.domain.stored.types import (
     Trigger,
 )
 from esx_drift.domain.text.times import add_jitter
+from esx_drift.errors import TRIED_AGAIN_FACT
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,9 +248,12 @@ def choose_pause_seconds(confirm_after_seconds: int, failure: Failure, seed: str
 
     It is ``confirm_after_seconds``, or longer if ``failure`` says that the vCenter asked for it. Up to a
     tenth is added, the same for the same ``seed``.
+    A refused login that is tried once more has a delay of its own, by the lockout of accounts.
     """
     asked = int(failure["facts"].get("retry_after_seconds", 0))
-    return min(add_jitter(max(confirm_after_seconds, asked), seed), MAX_SQS_DELAY_SECONDS)
+    tried_again = failure["facts"].get(TRIED_AGAIN_FACT)
+    seconds = max(confirm_after_seconds, asked) if tried_again is None else int(tried_again)
+    return min(add_jitter(seconds, seed), MAX_SQS_DELAY_SECONDS)
 
 
 def is_ailing(after: LogState) -> bool:

@@ -21,6 +21,7 @@ class Condition:
         hosts: The ids of the hosts concerned.
         detail: Facts for programs.
         confirm: It opens a finding only when it is met twice running, ``confirm_after`` apart.
+        is_pending: It opens nothing yet: another try comes by itself soon, and says whether it holds.
         opens: False if it rests on what was last known of hosts that were not seen: then it keeps a finding
             open and opens none.
     """
@@ -33,6 +34,7 @@ class Condition:
     hosts: tuple[str, ...] = ()
     detail: Mapping[str, Json] = field(default_factory=dict)
     confirm: bool = False
+    is_pending: bool = False
     opens: bool = True
 
     @property

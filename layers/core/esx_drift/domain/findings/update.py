@@ -1,7 +1,8 @@
 """Conditions that hold now, put together with the findings that are open, give transitions.
 
 A finding is open as long as its condition holds; only opened, raised and resolved are news. A condition that
-has to be confirmed is a suspect at first; met again ``confirm_after`` later it opens a finding.
+has to be confirmed is a suspect at first; met again ``confirm_after`` later it opens a finding. One that is
+pending stays a suspect until it is met as final.
 """
 
 from collections.abc import Iterable, Mapping
@@ -94,9 +95,12 @@ def update_findings(
             updated.append(_keep(findings[fingerprint], condition, scope))
         elif not condition.opens:
             continue
+        elif condition.is_pending:
+            suspected[fingerprint] = _count(suspects.get(fingerprint), condition, scope)
         elif not condition.confirm:
-            now = format_time(scope.now)
-            updated.append(build_finding(condition, now, now, "opened"))
+            # Where it was suspected first, that is when it began.
+            begun = _count(suspects.get(fingerprint), condition, scope)["first_at"]
+            updated.append(build_finding(condition, begun, format_time(scope.now), "opened"))
         else:
             suspect = _count(suspects.get(fingerprint), condition, scope)
             if _is_confirmed(suspect, scope):

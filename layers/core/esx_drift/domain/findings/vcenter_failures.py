@@ -1,5 +1,6 @@
 """A vCenter that fails: as the failure that the record keeps, and as the condition that holds."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
@@ -17,6 +18,7 @@ from esx_drift.domain.stored.types import (
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.wording import MINUTE_SECONDS
 from esx_drift.errors import (
+    TRIED_AGAIN_FACT,
     ApiUnsupported,
     ClusterNotFound,
     ContractViolation,
@@ -69,19 +71,20 @@ def build_failure(error: EsxDriftError, at: CallName, told_by: Literal["vcenter"
 def build_failure_condition(
     error: EsxDriftError, *, critical: bool = False, otherwise: Severity | None = None
 ) -> Condition:
-    """Build the condition that holds while a vCenter fails.
+    """Build the condition that holds while a vCenter fails; pending while a refused login is tried once more.
 
     Args:
         error: The error of the vCenter.
         critical: It has been so for too long.
         otherwise: The severity as long as it has not; None: the kind's usual one.
     """
-    return build_condition(
+    condition = build_condition(
         find_failure_kind(error),
         error.message,
         severity="critical" if critical else otherwise,
         detail=dict(error.facts),
     )
+    return replace(condition, is_pending=TRIED_AGAIN_FACT in error.facts)
 
 
 def is_blind(last_look_at: str | None, now: datetime, blind_after_seconds: int) -> bool:
