@@ -1,13 +1,11 @@
 """Every scenario, each on a vCenter of its own, played to one deployed stack; and what came of it."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_breaker_key
-from esx_drift.domain.text.times import format_time, parse_time
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
 
 from tests.lab.local_aws.rig import Rig
 from tests.lab.local_aws.tap import Tap
@@ -28,8 +26,10 @@ EXTRA = {"prod-c": "domain-c1016", "prod-d": "domain-c1024", "prod-e": "domain-c
 LOGS = {**CLUSTERS, **EXTRA, VCENTER_LOG: VCENTER_LOG}
 """The name and the id of each log of a vCenter."""
 
-PLAYED = [name for name in SCENARIOS if name != "check-overdue"]
-"""The one left out takes hours of the schedule's time: test_overdue.py turns the clock instead."""
+OF_THEIR_OWN = {"check-overdue", "vcenter-authentication"}
+"""These take hours of the schedule's time, and minutes of a lockout's: tests of their own turn the clock."""
+
+PLAYED = [name for name in SCENARIOS if name not in OF_THEIR_OWN]
 
 SHOWING_ANOTHER = ["certificate-expired", "certificate-of-another-name", "certificate-authority-unfit"]
 KEPT_DOWN = [
@@ -37,7 +37,9 @@ KEPT_DOWN = [
     "vcenter-reset",
     "vcenter-unavailable",
     "vcenter-redirect",
-    "vcenter-authentication",
+    "vcenter-behind-a-page",
+    "vcenter-sessions-used-up",
+    "vcenter-overloaded",
     *SHOWING_ANOTHER,
 ]
 """These can't even be listed: the dispatcher comes back to them by itself, also when they are healed."""
@@ -53,7 +55,6 @@ OWN = {
 """What the fleet file says of single vCenters."""
 
 WORK, TALK, RETRIES = "CheckQueue", "NotifyQueue", "RetryQueue"
-LOCKOUT = timedelta(seconds=180)
 
 
 @dataclass(slots=True)
@@ -183,17 +184,6 @@ def _is_told_of(rig: Rig, name: str) -> bool:
 def _heal(rig: Rig, names: Iterable[str]) -> None:
     for name in names:
         SCENARIOS[name].heal(rig.vcenters[name])
-        if name == "vcenter-authentication":
-            _renew_password(rig, name)
-
-
-def _renew_password(rig: Rig, name: str) -> None:
-    """Do what the message says. A new version is tried 180 s after the last refusal: let them have passed."""
-    rig.put_secret(f"vcenter/{name}", rig.vcenter_secret(name))
-    s3, key = rig.stack.aws.s3, make_breaker_key(name)
-    breaker = json.loads(s3.get_object(Bucket=rig.state_bucket, Key=key)["Body"].read())
-    breaker["refused_at"] = format_time(parse_time(breaker["refused_at"]) - LOCKOUT)
-    s3.put_object(Bucket=rig.state_bucket, Key=key, Body=json.dumps(breaker).encode())
 
 
 def _logs(rig: Rig) -> "dict[tuple[str, str], list[Record]]":

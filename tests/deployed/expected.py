@@ -3,7 +3,7 @@
 Hosts are names, logs are clusters' names or `@vcenter`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.simulator.catalogue import ORPHANED_VIBS
 
@@ -96,6 +96,10 @@ def _one(log: str, kind: str, severity: str = "warning", *hosts: str) -> Story:
 def _certificate(*says: str) -> Story:
     """Nothing is sent to whoever shows it; what is wrong with it is told."""
     return Story((Opened(V, "vcenter-unreachable", "warning"),), says=("certificate", *says))
+
+
+def _says(story: Story, *words: str) -> Story:
+    return replace(story, says=words)
 
 
 def _of_both(kind: str, severity: str) -> Story:
@@ -317,7 +321,16 @@ VCENTER = {
     "vcenter-error": _of_both("vcenter-error", "warning"),
     # It does answer, though nothing that the API knows.
     "vcenter-redirect": _one(V, "vcenter-error"),
-    "vcenter-authentication": _one(V, "vcenter-authentication", "critical"),
+    "vcenter-behind-a-page": _says(
+        _one(V, "vcenter-error"), "something else answers", "403 Forbidden", "nginx"
+    ),
+    "report-behind-a-page": _says(_of_both("vcenter-error", "warning"), "Please sign in"),
+    "vcenter-sessions-used-up": _says(_one(V, "vcenter-unavailable"), "Monitor > Sessions"),
+    "vcenter-overloaded": _says(
+        _one(V, "vcenter-unavailable"), "upstream connect error reset reason: overflow"
+    ),
+    "lifecycle-stopped": _says(_of_both("vcenter-unavailable", "warning"), "a service is not there (404)"),
+    "secrets-echoed": _says(_of_both("vcenter-error", "warning"), "Can't serve: ***"),
     "vcenter-authorization": _of_both("vcenter-authorization", "critical"),
     "listing-lost": _one(V, "vcenter-authorization", "critical"),
     "certificate-expired": _certificate("expired"),

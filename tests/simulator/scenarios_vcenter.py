@@ -78,6 +78,42 @@ VCENTER = (
         _faulty("POST /api/session", kinds.redirect()),
     ),
     _scenario(
+        "vcenter-behind-a-page",
+        "Something between answers the login with a page and 403.",
+        "vcenter-error",
+        _faulty("POST /api/session", kinds.web_page(403)),
+    ),
+    _scenario(
+        "report-behind-a-page",
+        "Something between answers with a page in place of the report, and 200.",
+        "vcenter-error",
+        _faulty("GET */installed-images", kinds.web_page(200, "Please sign in")),
+    ),
+    _scenario(
+        "vcenter-sessions-used-up",
+        "As many sessions are open as there may be: 503 at login.",
+        "vcenter-unavailable",
+        _faulty("POST /api/session", kinds.sessions_used_up()),
+    ),
+    _scenario(
+        "vcenter-overloaded",
+        "Something before it gives its reason in plain text, in several lines, with 503.",
+        "vcenter-unavailable",
+        _faulty("*", kinds.plain_text(503)),
+    ),
+    _scenario(
+        "lifecycle-stopped",
+        "Lifecycle Manager is stopped: 404, as of an old release, after it said that it is 8.0.3.",
+        "vcenter-unavailable",
+        _faulty("*/installed-images", kinds.status(404)),
+    ),
+    _scenario(
+        "secrets-echoed",
+        "Lifecycle Manager repeats what it was sent as a secret, in an error.",
+        "vcenter-error",
+        _faulty("*", kinds.secrets_echoed("*/installed-images", "error")),
+    ),
+    _scenario(
         "vcenter-authentication",
         "The password was changed: the login is refused.",
         "vcenter-authentication",
