@@ -1,4 +1,7 @@
-"""The checker's job: answer one message of the CheckQueue by one record."""
+"""The checker's job: answer one message of the CheckQueue by one record.
+
+Longer than 250 lines, because what a check comes to, and what is asked for then, is read together.
+"""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime

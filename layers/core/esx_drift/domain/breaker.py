@@ -87,12 +87,12 @@ def explain_forbidden_login(breaker: Breaker, actor: LoginActor, version: str, n
 
 
 def is_second_try(breaker: Breaker, version: str) -> bool:
-    """Tell whether this version was refused, and may be tried once more."""
+    """Tell whether ``version`` was refused by ``breaker``, and may be tried once more."""
     return breaker.get("refused_once") == version
 
 
 def find_next_try(breaker: Breaker, now: datetime) -> datetime | None:
-    """Find when a password may be tried again after a refusal; None if nothing was tried."""
+    """Find when ``breaker`` lets a password be tried again, as of ``now``; None if nothing was tried."""
     ahead = now + timedelta(seconds=MAX_AHEAD_SECONDS)
     tried = [parse_time(at) for at in (breaker["refused_at"], breaker["tried_at"]) if at is not None]
     last = max((at for at in tried if at <= ahead), default=None)
@@ -100,7 +100,16 @@ def find_next_try(breaker: Breaker, now: datetime) -> datetime | None:
 
 
 def find_wait_seconds(breaker: Breaker, version: str, now: datetime) -> int | None:
-    """Find how long the dispatcher waits before it tries this version; None if it never does by itself."""
+    """Find how long the dispatcher waits before it tries a version of the secret.
+
+    Args:
+        breaker: What is known of the vCenter's logins.
+        version: The version's id.
+        now: Since when it waits.
+
+    Returns:
+        Seconds; None if it never tries it by itself.
+    """
     next_try = find_next_try(breaker, now)
     if next_try is None or (version in breaker["refused"] and not is_second_try(breaker, version)):
         return None

@@ -139,7 +139,7 @@ def make_next_request_id(request: str, why: str) -> str:
 
 
 def make_attempt_id(request: str, attempt: int) -> str:
-    """Make the id of a later attempt at a check, each made of the one before; ``request`` is the first's."""
+    """Make the id of the ``attempt`` at a check, each of the one before; ``request`` is the first's."""
     for number in range(1, attempt + 1):
         request = make_next_request_id(request, f"attempt {number}")
     return request

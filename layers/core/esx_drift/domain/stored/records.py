@@ -122,7 +122,7 @@ def build_check_request(  # noqa: PLR0913 -- each is a field of the message
 
 
 def find_dispatched_cluster(record: Record, request: CheckRequest) -> ExpectedCluster | None:
-    """Find what a dispatch record (``record``) says of the cluster that a request for a check is about.
+    """Find what a dispatch record (``record``) says of the cluster that ``request`` is about.
 
     Returns:
         None if the request is none of that run's: its id is neither the one recorded nor a later attempt's.
