@@ -3,8 +3,8 @@
     EsxDriftError
     ├── TransientError            the same call may succeed later: leave the message to its queue
     │   ├── VCenterUnreachable    no TCP, TLS or HTTP answer        (vcenter-unreachable)
-    │   ├── VCenterUnavailable    503                               (vcenter-unavailable)
-    │   ├── VCenterError          500 and every answer not foreseen (vcenter-error)
+    │   ├── VCenterUnavailable    429, 502, 503, 504, a service gone (vcenter-unavailable)
+    │   ├── VCenterError          500, and what no vCenter answers  (vcenter-error)
     │   ├── StoreUnavailable      S3 did not answer, or throttled
     │   ├── StoreConflict         a conditional write lost three rounds
     │   ├── TopicUnavailable      SNS did not take the event
@@ -19,7 +19,7 @@
         ├── LoginSuspended        not tried: this password was refused before (vcenter-authentication)
         ├── NotAuthorized         403                               (vcenter-authorization)
         ├── VCenterReplaced       another instance than before      (vcenter-replaced)
-        ├── ApiUnsupported        404 httpNotFound                  (api-unsupported)
+        ├── ApiUnsupported        it says that it is too old        (api-unsupported)
         ├── ClusterNotFound       404 EntityNotFound                (cluster-missing)
         ├── NoReport              404 of any other kind             (extraction-unavailable)
         ├── NotEligible           400 UNSUPPORTED on extract        (eligibility-failed)
@@ -80,13 +80,13 @@ class VCenterUnreachable(TransientError):
 
 
 class VCenterUnavailable(TransientError):
-    """503: the service is starting, stopping or overloaded."""
+    """429, 502, 503, 504, or a missing route of a release that has it: a service is down or overloaded."""
 
     reason = "vcenter-unavailable"
 
 
 class VCenterError(TransientError):
-    """500 (see the fact ``error_type``), or an answer that the API does not document."""
+    """500 (see the fact ``error_type``), an answer that the API does not document, or something else's."""
 
     reason = "vcenter-error"
 
@@ -174,7 +174,7 @@ class VCenterReplaced(PermanentError):
 
 
 class ApiUnsupported(PermanentError):
-    """404 ``httpNotFound``: the vCenter is older than 8.0 U3 and has no such route."""
+    """The vCenter says that it is older than 8.0 U3: it has no such route."""
 
     reason = "api-unsupported"
 

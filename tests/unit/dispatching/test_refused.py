@@ -10,7 +10,7 @@ from esx_drift.messages.content import build_content
 from tests.simulator import fault_kinds
 from tests.simulator.model import ALL_PRIVILEGES
 from tests.simulator.sessions import PASSWORD, USER
-from tests.unit.checking.reading import moved, one, open_kinds
+from tests.unit.checking.reading import answering, moved, one, open_kinds
 from tests.unit.dispatching.world import World, dispatch_in, names_in
 
 LISTING = "GET /api/vcenter/cluster"
@@ -260,6 +260,15 @@ def test_a_replaced_vcenter_is_left_alone(world: World, name: str) -> None:
     assert finding["detail"]["now"] == vcenter.instance_uuid
     assert world.sent("retry") == []
     assert len(world.topic.published) == 1
+
+
+def test_a_vcenter_that_says_that_it_is_too_old_is_believed(world: World, name: str) -> None:
+    """Should one of another release answer the path of 8.0.3."""
+    about = {"instanceUuid": world.vcenters[name].instance_uuid, "version": "8.0.2", "build": "22617221"}
+    world.vcenters[name].faults.inject("GET /sdk/vim25/*", answering({"about": about}))
+    world.run()
+    (finding,) = world.last(name)["findings"]
+    assert (finding["kind"], finding["detail"]["build"]) == ("api-unsupported", "22617221")
 
 
 @pytest.mark.parametrize("version", ["8.0.2", "7.0.3", "6.7.0"])

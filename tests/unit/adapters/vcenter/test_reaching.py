@@ -184,11 +184,11 @@ def test_a_proxy_with_tls_of_its_own(door: Door, pki: Pki) -> None:
 
 
 def test_a_way_that_ends_behind_the_proxy(door: Door) -> None:
-    """CONNECT was granted, and then nobody speaks TLS: the vCenter's, on a way that is named."""
+    """CONNECT was granted, and then nobody speaks TLS: whether it is closed or reset, the way is named."""
     with proxy_server(b"HTTP/1.1 200 OK\r\n\r\n") as proxy, pytest.raises(VCenterUnreachable) as caught:
         door.login(proxy=f"http://127.0.0.1:{proxy.port}")
-    assert f", through the proxy 127.0.0.1:{proxy.port} failed" in caught.value.message
-    assert caught.value.facts["phase"] == "tls"
+    assert f"127.0.0.1:{door.secret.port}, through the proxy 127.0.0.1:{proxy.port} " in caught.value.message
+    assert caught.value.facts["phase"] in {"tls", "http"}
 
 
 def test_a_proxy_that_repeats_its_password(door: Door) -> None:
