@@ -181,15 +181,29 @@ def test_a_vcenter_for_which_no_time_is_left_is_not_at_fault(world: World, name:
 
 
 def test_an_outage_behind_which_the_password_is_refused_has_ended(world: World, name: str) -> None:
-    """It answers again: only the password is told now. A new one may come any minute: the chain goes on."""
+    """It answers again, and refuses twice: only the password is told now, and the chain goes on."""
     world.servers[name].stop()
     world.run()
     world.retries_come()
     world.servers[name].start()
     world.put_secret(name, "wrong")
     world.retries_come()
+    assert open_kinds(world.last(name)) == {"vcenter-unreachable"}
+    world.retries_come()
     assert open_kinds(world.last(name)) == {"vcenter-authentication"}
     assert len(world.sent("retry")) == 1
+
+
+def test_a_page_that_refuses_the_login_ends_no_outage(world: World, name: str) -> None:
+    """Who answers is not the vCenter, whatever it says, and however often."""
+    world.servers[name].stop()
+    world.run()
+    world.retries_come()
+    world.servers[name].start()
+    world.vcenters[name].faults.inject("POST /api/session", fault_kinds.web_page(401))
+    world.retries_come()
+    world.retries_come()
+    assert open_kinds(world.last(name)) == {"vcenter-unreachable", "vcenter-authentication"}
 
 
 def test_a_checker_that_meets_the_outage_first_begins_the_chain(world: World, name: str) -> None:

@@ -160,13 +160,15 @@ def list_kinds_ruled_out(error: EsxDriftError) -> frozenset[FindingKind]:
     """List the kinds of failure that are over, since otherwise it could not have failed like this.
 
     An outage with several faces (no answer, 503, 500) is one: it is over when the vCenter lets somebody in,
-    or says why not.
+    or says why not. A refusal that is tried once more is not its last word yet, a stranger's none of its.
     """
     if isinstance(error, (NotEligible, NoReport, ContractViolation)):
         return VCENTER_KINDS
     if isinstance(error, (NotAuthorized, ClusterNotFound, VCenterReplaced, ApiUnsupported)):
         return LOGIN_KINDS
-    return LOGIN_KINDS - {find_failure_kind(error)} if isinstance(error, LoginRefused) else frozenset()
+    if isinstance(error, LoginRefused) and not {TRIED_AGAIN_FACT, "answered_by"} & error.facts.keys():
+        return LOGIN_KINDS - {find_failure_kind(error)}
+    return frozenset()
 
 
 MAX_SKEW_SECONDS: Final = 300
