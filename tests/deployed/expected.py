@@ -280,8 +280,8 @@ EXTRACTION = {
     "host-failed": _one(A, "host-failed", "warning", "esx02"),
     "host-disconnected": _one(A, "host-failed", "warning", "esx02"),
     "host-not-covered": _one(A, "host-not-covered", "warning", "esx03"),
-    "host-unsupported": _one(B, "host-unsupported", "info", "esx07"),
     "host-hidden": _one(A, "host-hidden", "critical", "esx03"),
+    "host-unsupported": _one(B, "host-unsupported", "info", "esx07"),
     "host-error": _one(A, "host-error", "warning", "esx04"),
 }
 

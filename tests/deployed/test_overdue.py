@@ -1,17 +1,18 @@
 """Checks that never come to an end: the scenario `check-overdue`, with the clock turned, not waited for."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
-from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_key
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.text.times import format_time, parse_time
 
 from tests.lab.local_aws.rig import Rig
 from tests.simulator import VCenter
 from tests.simulator.extraction import Pace
 from tests.simulator.scenarios import SCENARIOS
+from tests.unit.logs import leave_log
 
 NAME, CLUSTER = "check-overdue", "domain-c9"
 OVERDUE = timedelta(hours=3 * 4 + 1)
@@ -46,14 +47,12 @@ def test_a_cluster_whose_checks_never_end_is_told_and_heals(rig: Rig) -> None:
 
 def _turn_the_clock(rig: Rig, cluster: str) -> None:
     """Let the last look at a cluster, and the first listing of its vCenter, have been long ago."""
-    s3 = rig.stack.aws.s3
     for log in (cluster, VCENTER_LOG):
-        key = make_state_key(NAME, log)
-        state = json.loads(s3.get_object(Bucket=rig.state_bucket, Key=key)["Body"].read())
-        for known in (state["after"], (state["after"]["clusters"] or {}).get(cluster, {})):
+        after: Any = rig.log_end(NAME, log).after
+        for known in (after, (after["clusters"] or {}).get(cluster, {})):
             for name in {"first_look_at", "last_look_at", "first_listed_at"} & known.keys():
                 known[name] = format_time(parse_time(known[name]) - OVERDUE)
-        s3.put_object(Bucket=rig.state_bucket, Key=key, Body=json.dumps(state).encode())
+        leave_log(rig.store, NAME, log, after)
 
 
 @contextmanager

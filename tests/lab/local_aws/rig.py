@@ -171,8 +171,12 @@ class Rig:
 
     def log_end(self, vcenter: str, cluster: str = VCENTER_LOG) -> LogEnd:
         """Where a log ends, and what it leaves to the next check."""
-        store = S3Store(lambda: self.stack.aws.s3, self.audit_bucket, self.state_bucket)
-        return LogReader(store, vcenter, cluster).read()
+        return LogReader(self.store, vcenter, cluster).read()
+
+    @property
+    def store(self) -> S3Store:
+        """The two buckets."""
+        return S3Store(lambda: self.stack.aws.s3, self.audit_bucket, self.state_bucket)
 
     def record(self, vcenter: str, cluster: str, seq: int) -> "Record":
         """One record of a log."""

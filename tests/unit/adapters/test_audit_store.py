@@ -127,6 +127,7 @@ def test_records_are_listed_by_their_numbers(store: S3Store) -> None:
     for seq in (1, 2, 9, 10, 11):
         store.put_record(record(seq))
     store.client().put_object(Bucket="audit", Key=make_record_key(VCENTER, f"{CLUSTER}1", 99), Body=b"")
+    store.client().put_object(Bucket="audit", Key=f"{make_record_key(VCENTER, CLUSTER, 2)}.bak", Body=b"")
     store.client().meta.events.register("provide-client-params.s3.ListObjectsV2", _small_pages)
     assert list(store.list_records(VCENTER, CLUSTER, 0)) == [1, 2, 9, 10, 11]
     assert list(store.list_records(VCENTER, CLUSTER, 9)) == [10, 11]

@@ -9,6 +9,7 @@ import pytest
 from esx_drift.adapters.audit_store import S3Store
 from esx_drift.checking.baseline import BaselineReader
 from esx_drift.domain.images.snapshot import compute_seal
+from esx_drift.domain.stored.identifiers import compute_sha256, make_snapshot_key
 from esx_drift.domain.stored.types import LogState, Record
 from esx_drift.errors import StoreUnavailable, TrailDamaged
 
@@ -204,9 +205,11 @@ def test_one_snapshot_stored_twice_becomes_one(world: World, patch: pytest.Monke
     failed = world.check()
     assert failed["document"] is None
     state: Any = world.after()
-    store, twin = world.aws.store, f"{state['snapshot']['key']}.twin"
+    store = world.aws.store
     stored = store.snapshot(state["snapshot"]["key"])
-    store.put_blob(twin, gzip.compress(json.dumps(stored, indent=1).encode()))
+    body = gzip.compress(json.dumps(stored, indent=1).encode())
+    twin = make_snapshot_key(failed["vcenter"], failed["cluster"], compute_sha256(body))
+    store.put_blob(twin, body)
     next(iter(state["accepted"].values()))["snapshot"] = twin
     state["last_taken"] = None if taken == "never" else {**state["last_taken"], "seq": failed["seq"]}
     deploy(Form(TODAY), patch)
@@ -214,3 +217,19 @@ def test_one_snapshot_stored_twice_becomes_one(world: World, patch: pytest.Monke
     assert baseline is not None
     assert len(baseline.blobs) == 1
     assert {entry["snapshot"] for entry in baseline.state["accepted"].values()} == {baseline.key}
+
+
+def test_an_accepted_image_that_is_lost_is_not_taken_for_what_runs(
+    world: World, patch: pytest.MonkeyPatch
+) -> None:
+    """It can't be converted, so the host is no longer as accepted; that it is lost is reported."""
+    deploy(FIRST, patch)
+    first = world.check()
+    world.vcenter.hosts.set_component(["esx01"], I40EN, BY_HAND)
+    world.check()
+    assert first["snapshot"] is not None
+    world.spoilt.add(first["snapshot"]["key"])
+    world.aws.s3.delete_object(Bucket="audit", Key=first["snapshot"]["key"])
+    deploy(Form(TODAY), patch)
+    record = world.check()
+    assert open_kinds(record) >= {"drift-unreviewed", "trail-damaged"}
