@@ -12,7 +12,7 @@ import time
 import boto3
 from esx_drift.contracts import list_violations
 from esx_drift.dispatching.dispatcher import Dispatcher
-from esx_drift.domain.dispatching.run import Run
+from esx_drift.domain.dispatching.run import Run, build_listing_request
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.runtime.runtime import open_runtime
 
@@ -50,7 +50,8 @@ def dispatch(environment: dict[str, str]) -> str:
     """One run of the dispatcher, wired as the function is; its record's outcome."""
     with open_runtime(environment, "dispatcher", lambda: TIME_MS) as invocation:
         runtime = invocation.runtime
-        reply = Dispatcher(runtime).run(Run("run", "schedule"))
+        request = build_listing_request(Run("run", "schedule"), "vc01")
+        reply = Dispatcher(runtime).handle(request, redelivered=False)
         assert list_violations("dispatch-reply", reply) == []
         return runtime.store.record("vc01", VCENTER_LOG, 1)[0]["outcome"]
 

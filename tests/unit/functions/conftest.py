@@ -151,6 +151,22 @@ class Deployed:
         found = self.sqs.get_queue_attributes(QueueUrl=self.urls[queue], AttributeNames=names)["Attributes"]
         return sum(int(number) for number in found.values())
 
+    def list_each(self) -> None:
+        """Let the RetryQueue invoke the function with each message that waits, by itself."""
+        received = self.sqs.receive_message(
+            QueueUrl=self.urls["RetryQueue"],
+            MaxNumberOfMessages=10,
+            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+        )
+        for message in received["Messages"]:
+            record = {
+                "messageId": message["MessageId"],
+                "receiptHandle": message["ReceiptHandle"],
+                "body": message["Body"],
+                "attributes": message["Attributes"],
+            }
+            assert self.invoke("dispatcher", {"Records": [record]}) == {"batchItemFailures": []}
+
     def vouch_for(self, event: Mapping[str, Any]) -> None:
         """Keep what vouches for a batch: the record of each CloudEvent, and that of each check's run."""
         self._keep_events(event)

@@ -43,7 +43,7 @@ def test_an_event_that_asks_wrongly_is_refused(deployed: Deployed, event: dict[s
 def test_every_line_of_a_run_names_the_run(deployed: Deployed, function_log: FunctionLog) -> None:
     """One line for the whole, and for each vCenter what came of it."""
     deployed.invoke("dispatcher", {})
-    _list_each(deployed)
+    deployed.list_each()
     lines = function_log.lines()
     assert {line["run_id"] for line in lines} == {deployed.context.aws_request_id}
     told = {(line["message"], line.get("vcenter"), line.get("reason")) for line in lines}
@@ -59,7 +59,7 @@ def test_every_line_of_a_run_names_the_run(deployed: Deployed, function_log: Fun
 def test_a_run_is_counted(deployed: Deployed, capfd: pytest.CaptureFixture[str]) -> None:
     """Metrics of the namespace, by function: each sum is the run's."""
     deployed.invoke("dispatcher", {})
-    _list_each(deployed)
+    deployed.list_each()
     metrics = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     counted: Counter[str] = Counter()
     for line in metrics:
@@ -73,7 +73,7 @@ def test_the_same_invocation_repeated_asks_for_the_same(deployed: Deployed) -> N
     """Lambda repeats an asynchronous invocation under its request id: each vCenter has one record of it."""
     first = deployed.invoke("dispatcher", {})
     assert deployed.invoke("dispatcher", {}) == first
-    _list_each(deployed)
+    deployed.list_each()
     assert len(deployed.records()) == 2
     assert deployed.waiting("CheckQueue") == 1
 
@@ -83,27 +83,10 @@ def test_chosen_clusters_of_several_vcenters_are_asked_for_one_by_one(deployed: 
     chosen = [{"vcenter": name, "cluster": "prod-a"} for name in ("vc01", "vc02")]
     reply = deployed.invoke("dispatcher", {"clusters": chosen})
     assert (reply["asked"], reply["dispatched"], reply["failed"]) == (["vc01", "vc02"], [], [])
-    _list_each(deployed)
+    deployed.list_each()
     assert deployed.waiting("CheckQueue") == 1
     alone = deployed.invoke("dispatcher", {"clusters": chosen[:1]})
     assert (alone["asked"], [one["name"] for one in alone["dispatched"]]) == ([], ["prod-a"])
-
-
-def _list_each(deployed: Deployed) -> None:
-    """Let the RetryQueue invoke the function with each message that waits, by itself."""
-    received = deployed.sqs.receive_message(
-        QueueUrl=deployed.urls["RetryQueue"],
-        MaxNumberOfMessages=10,
-        MessageSystemAttributeNames=["ApproximateReceiveCount"],
-    )
-    for message in received["Messages"]:
-        record = {
-            "messageId": message["MessageId"],
-            "receiptHandle": message["ReceiptHandle"],
-            "body": message["Body"],
-            "attributes": message["Attributes"],
-        }
-        assert deployed.invoke("dispatcher", {"Records": [record]}) == {"batchItemFailures": []}
 
 
 def test_a_retry_that_is_delivered_again_sends_again(deployed: Deployed) -> None:
@@ -126,7 +109,7 @@ def test_a_retry_that_is_delivered_again_sends_again(deployed: Deployed) -> None
 
     deployed.vcenter.faults.inject("POST /api/session", fault_kinds.status(500), times=1)
     deployed.invoke("dispatcher", {})
-    _list_each(deployed)
+    deployed.list_each()
     for receives, waiting in ((1, 1), (1, 1), (2, 2)):
         deployed.invoke("dispatcher", {"Records": [record(receives)]})
         assert deployed.waiting("CheckQueue") == waiting

@@ -6,6 +6,8 @@ from uuid import uuid4
 
 import pytest
 from esx_drift.adapters import aws_clients as clients
+from esx_drift.adapters.audit_store import S3Store
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
 
 from tests.paths import EVENTS
 from tests.simulator.sessions import PASSWORD, USER
@@ -37,11 +39,15 @@ def test_a_vcenter_whose_secret_is_odd_is_told_and_the_other_is_dispatched(
 ) -> None:
     """With a record of its own that names the field."""
     _put("vcenter/vc02", ODD[field])
-    reply = deployed.invoke("dispatcher", {})
-    assert [one["name"] for one in reply["dispatched"]] == ["prod-a"]
-    (failed,) = reply["failed"]
-    assert (failed["vcenter"], failed["reason"]) == ("vc02", "vcenter-authentication")
-    assert f"esx-drift/vcenter/vc02, field {field}: expected" in failed["message"]
+    assert deployed.invoke("dispatcher", {})["asked"] == ["vc01", "vc02"]
+    deployed.list_each()
+    store = S3Store(clients.s3, "audit", "state")
+    well, odd = (store.record(name, VCENTER_LOG, 1)[0] for name in ("vc01", "vc02"))
+    assert well["dispatch"]
+    assert odd["failure"]
+    assert [one["name"] for one in well["dispatch"]["expected"]] == ["prod-a"]
+    assert odd["failure"]["reason"] == "vcenter-authentication"
+    assert f"esx-drift/vcenter/vc02, field {field}: expected" in odd["failure"]["message"]
 
 
 def test_a_cluster_whose_vcenters_secret_is_odd_has_a_record_and_the_other_is_checked(
@@ -55,6 +61,7 @@ def test_a_cluster_whose_vcenters_secret_is_odd_has_a_record_and_the_other_is_ch
     odd_body = {**body, "vcenter": "vc02", "request_id": str(uuid4())}
     odd = {**good, "messageId": "odd", "body": json.dumps(odd_body)}
     event["Records"] = [odd, good]
+    deployed.vouch_for(event)
     assert deployed.invoke("checker", event)["batchItemFailures"] == []
     outcomes = {line["vcenter"]: line["outcome"] for line in function_log.lines("cluster checked")}
     assert outcomes == {"vc02": "not-looked", "vc01": "baseline"}

@@ -29,9 +29,10 @@ from esx_drift.domain.dispatching.run import build_retry_request, choose_pause_s
 from esx_drift.domain.findings.extraction import Freshness, FreshnessLimits, judge_freshness
 from esx_drift.domain.findings.vcenter_failures import build_slow_vcenter_failure, is_reported_by_vcenter
 from esx_drift.domain.fleet.fleet import VCenterSettings
+from esx_drift.domain.host_history import is_of_other_cluster
 from esx_drift.domain.images.consistency import list_document_inconsistencies
 from esx_drift.domain.images.document import Document
-from esx_drift.domain.images.report import Report, is_of_other_cluster, read_report
+from esx_drift.domain.images.report import Report, read_report
 from esx_drift.domain.stored.identifiers import compute_sha256, make_next_request_id
 from esx_drift.domain.stored.types import CheckRequest, Failure, Finding, Record
 from esx_drift.domain.text.times import format_time, parse_time

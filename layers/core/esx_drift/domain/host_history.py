@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from typing import Final
 
-from esx_drift.domain.images.report import Report
+from esx_drift.domain.images.report import Inventory, Report
 from esx_drift.domain.stored.types import Accepted, Change, Departed, KnownHost, LogState
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.versions import sort_naturally
@@ -149,3 +150,32 @@ def list_missing_hosts(
         if report.completion_time > parse_time(entry["left_at"]) + MAX_SKEW
     }
     return [host for host in sort_naturally(read - set(listed)) if asked or host in hidden | gone]
+
+
+def is_of_other_cluster(report: Report, inventory: Inventory) -> bool:
+    """Tell whether ``report`` names hosts, and none of ``inventory`` under its own name.
+
+    Ids alone may be used again by another vCenter; a host that the report gives no name counts as the same.
+    """
+    if not inventory or not report.names:
+        return False
+    return not any(
+        host in report.nameless or _may_be_same_name(report.names[host], entry.name)
+        for host, entry in inventory.items()
+        if host in report.names
+    )
+
+
+def _may_be_same_name(name: str, other: str) -> bool:
+    """Whether two names may be of one host: in any case, with or without its domain, or by its address."""
+    if _is_address(name) or _is_address(other):
+        return True
+    return name.casefold().partition(".")[0] == other.casefold().partition(".")[0]
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True

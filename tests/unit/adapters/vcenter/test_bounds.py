@@ -75,10 +75,11 @@ def test_each_call_reads_so_many_bytes_and_no_more(door: Door, pki: Pki, name: s
 
 def test_of_a_report_the_beginning_is_read(door: Door, pki: Pki) -> None:
     """What is not read is not kept either; that there was more is said."""
-    with raw_server(pki.tls, ok(b"{}".ljust(MAX_REPORT_BYTES + 1))) as port:
+    report = b'{"completion_time": 0}'
+    with raw_server(pki.tls, ok(report.ljust(MAX_REPORT_BYTES + 1))) as port:
         reply = door.connect(port=port).installed_images(CLUSTER)
     assert (len(reply.body), reply.cut) == (MAX_REPORT_BYTES, True)
-    with raw_server(pki.tls, ok(b"{}".ljust(MAX_REPORT_BYTES))) as port:
+    with raw_server(pki.tls, ok(report.ljust(MAX_REPORT_BYTES))) as port:
         assert not door.connect(port=port).installed_images(CLUSTER).cut
 
 
@@ -90,7 +91,8 @@ def test_an_error_is_never_long(door: Door, pki: Pki, call: Callable[[Session], 
     for body in (error, error.rjust(MAX_ERROR_BYTES + 1)):
         with raw_server(pki.tls, ok(body, b"503 Busy")) as port, pytest.raises(VCenterUnavailable) as caught:
             call(door.connect(port=port))
-        assert caught.value.message.endswith("yyy" if body is error else "no reason given")
+        assert ("yyy" in caught.value.message) == (body is error)
+        assert len(caught.value.message) < 600
 
 
 @pytest.mark.parametrize("piece", [b"[],", b"{},", b"1,", b'{"":0},', b"[0],"])
@@ -178,7 +180,7 @@ def test_a_release_is_bounded(door: Door, pki: Pki, version: str) -> None:
 )
 def test_a_date_beyond_all_years_is_none(door: Door, pki: Pki, date: bytes) -> None:
     """UTC has no such year: our own clock stands in for it."""
-    answer = b"HTTP/1.1 200 OK\r\nDate: " + date + b"\r\nContent-Length: 2\r\n\r\n{}"
+    answer = b"HTTP/1.1 200 OK\r\nDate: " + date + b'\r\nContent-Length: 22\r\n\r\n{"completion_time": 0}'
     with raw_server(pki.tls, answer) as port:
         assert door.connect(port=port).installed_images(CLUSTER).date == NOW
 

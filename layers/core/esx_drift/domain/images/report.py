@@ -188,20 +188,6 @@ def build_inventory(report: Report) -> Inventory:
     return {host: ReportedHost(name) for host, name in report.names.items()}
 
 
-def is_of_other_cluster(report: Report, inventory: Inventory) -> bool:
-    """Tell whether ``report`` names hosts, and none of ``inventory`` under its own name.
-
-    Ids alone may be used again by another vCenter; a host that the report gives no name counts as the same.
-    """
-    if not inventory or not report.names:
-        return False
-    return not any(
-        host in report.nameless or report.names[host].casefold() == entry.name.casefold()
-        for host, entry in inventory.items()
-        if host in report.names
-    )
-
-
 def measure_coverage(report: Report, inventory: Inventory) -> Coverage:
     """Measure how much of ``inventory`` is covered by ``report``.
 
