@@ -6,6 +6,7 @@ from threading import Barrier, Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from esx_drift import log_reader
 from esx_drift.adapters.audit_store import S3Store
 from esx_drift.contracts import list_violations
 from esx_drift.domain.stored.identifiers import (
@@ -145,6 +146,18 @@ def test_a_request_is_answered_once_however_late_it_comes_again(store: S3Store, 
         assert known["seq"] == number + 1
     assert log(store, topic).find_answer(request(99), hours[2]) is None
     assert log(store, topic).find_answer(request(99), hours[-1]) is None
+
+
+def test_a_sender_whose_clock_is_years_behind_costs_so_many_reads(
+    store: S3Store, topic: Subscribers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No queue keeps a message for as long as that many checks take."""
+    monkeypatch.setattr(log_reader, "MAX_LOOKED_BACK", 3)
+    for number in range(MAX_ANSWERED_REQUESTS + 5):
+        log(store, topic).append(request(number), NOW, look_of(lambda _: False, number))
+    long_ago = NOW - timedelta(days=3650)
+    assert log(store, topic).find_answer(request(2), long_ago) is not None
+    assert log(store, topic).find_answer(request(1), long_ago) is None
 
 
 def test_a_log_of_the_version_before_remembers_what_it_did(store: S3Store, topic: Subscribers) -> None:

@@ -19,6 +19,11 @@ MAX_DAMAGED_RECORDS = 100
 """So many damaged records at the end of a log are passed over; more than that is nothing to go on from."""
 
 
+MAX_LOOKED_BACK = 500
+"""So many records are read to find whether an old request was answered: a sender's clock may be years behind.
+At a check every 4 hours these are 83 days, and no queue keeps a message for so long."""
+
+
 @dataclass(frozen=True, slots=True)
 class LogEnd:
     """Where a log ends.
@@ -107,7 +112,8 @@ class LogReader:
         # A version before this one did not keep when it answered; what it answered is soon forgotten.
         if not answered or "at" not in answered[0] or requested_at > parse_time(answered[0]["at"]):
             return None
-        for seq in range(answered[0]["seq"] - 1, 0, -1):
+        oldest = answered[0]["seq"]
+        for seq in range(oldest - 1, max(0, oldest - 1 - MAX_LOOKED_BACK), -1):
             record = self._read_sound(seq)
             if record is not None and record["request_id"] == request_id:
                 return record
