@@ -1,16 +1,23 @@
 """What a log keeps of single hosts."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+import pytest
 from esx_drift.domain.host_history import (
     carry_over_accepted,
+    is_of_other_cluster,
     update_accepted,
     update_departed,
     update_uncovered_since,
 )
+from esx_drift.domain.images.report import read_report
+from esx_drift.ports import InventoryEntry
+
+from tests.unit.domain.changes.sample import sample
 
 if TYPE_CHECKING:
+    from esx_drift.domain.images.document import Document
     from esx_drift.domain.stored.types import Accepted, Change, ChangeKind, Departed, KnownHost
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
@@ -97,3 +104,31 @@ def test_a_host_is_unseen_since_its_cluster_was_seen_last() -> None:
     """If it was not unseen before. Covered again, it is forgotten."""
     assert update_uncovered_since({"h1": "before"}, ["h1"], "look") == {"h1": "before"}
     assert update_uncovered_since({"h1": "before"}, ["h2"], "look") == {"h2": "look"}
+
+
+@pytest.mark.parametrize(
+    ("reported", "listed", "is_other"),
+    [
+        ("esx01", "esx01", False),
+        ("esx01", "ESX01.example.org", False),
+        ("esx01.example.org.", "esx01", False),
+        ("10.0.0.5", "esx01", False),
+        ("esx01", "fd00::5", False),
+        ("esx01\u202e", "esx01", False),
+        ("esx02", "esx01", True),
+        ("esx01.example.org", "esx010.example.org", True),
+    ],
+)
+def test_a_report_of_which_no_host_is_the_clusters_is_another_ones(
+    reported: str, listed: str, *, is_other: bool
+) -> None:
+    """Under the same ids, by their names; what may be one host counts as one."""
+    document = sample()
+    document["host_info"] = {host: {**info, "name": reported} for host, info in document["host_info"].items()}
+    report = read_report(cast("Document", document))
+    inventory = {host: InventoryEntry(host, listed, "CONNECTED", None) for host in document["host_info"]}
+    assert is_of_other_cluster(report, inventory) == is_other
+    assert not is_of_other_cluster(report, {})
+    assert is_of_other_cluster(
+        report, {"host-9999": InventoryEntry("host-9999", reported, "CONNECTED", None)}
+    )

@@ -23,12 +23,10 @@ from esx_drift.domain.vcenter_api import (
     MAX_ABOUT_BYTES,
     PRIVILEGE_LIFECYCLE_SETTINGS,
     PRIVILEGE_READ,
-    RELEASE_NEEDED,
     find_privilege,
-    is_too_old,
     is_usable_id,
 )
-from esx_drift.errors import FIX_FACT, ApiUnsupported, EsxDriftError, LoginSuspended, NotAuthorized, OutOfTime
+from esx_drift.errors import FIX_FACT, EsxDriftError, LoginSuspended, NotAuthorized, OutOfTime
 from esx_drift.ports import BreakerStore, ListedCluster, LoginGuard, VCenterSession
 from esx_drift.vcenter_sessions import OpenableSession, VCenterSessions
 
@@ -184,7 +182,4 @@ class VCenterDoctor:
 
 
 def _describe_version(about: VCenterIdentity) -> str:
-    release = f"{about['version']} build {about['build']}"
-    if is_too_old(about["version"]):
-        raise ApiUnsupported(f"{release}: {RELEASE_NEEDED}")
-    return release
+    return f"{about['version']} build {about['build']}"

@@ -1,5 +1,6 @@
 """What a cluster's log keeps of single hosts beside the snapshot: accepted, departed, unseen since when."""
 
+import re
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from ipaddress import ip_address
@@ -12,6 +13,9 @@ from esx_drift.domain.text.versions import sort_naturally
 
 MAX_SKEW = timedelta(minutes=5)
 """A report is dated by the vCenter's clock, and what left by ours: so much may lie between them."""
+
+PLAIN_NAME = re.compile("[A-Za-z0-9._-]+")
+"""What a host is called in DNS."""
 
 type Hosts = Mapping[str, KnownHost]
 
@@ -167,8 +171,11 @@ def is_of_other_cluster(report: Report, inventory: Inventory) -> bool:
 
 
 def _may_be_same_name(name: str, other: str) -> bool:
-    """Whether two names may be of one host: in any case, with or without its domain, or by its address."""
-    if _is_address(name) or _is_address(other):
+    """Whether two names may be of one host: in any case, with or without its domain, or by its address.
+
+    A listing escapes and cleans what no DNS name has; such a name may be any other.
+    """
+    if any(_is_address(each) or not PLAIN_NAME.fullmatch(each) for each in (name, other)):
         return True
     return name.casefold().partition(".")[0] == other.casefold().partition(".")[0]
 
