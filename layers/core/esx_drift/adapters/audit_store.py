@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 from esx_drift.adapters.s3_objects import S3Objects, unpack_bounded
-from esx_drift.contracts import list_violations, parse_json, require_valid
+from esx_drift.contracts import parse_payload, require_valid
 from esx_drift.domain.stored.identifiers import (
     STATE_PREFIX,
     compute_sha256,
@@ -35,10 +35,9 @@ MAX_PROBLEM_CHARACTERS = 200
 
 def _parse_pointer(body: bytes) -> LogPointer | None:
     try:
-        pointer = parse_json(body)
+        return cast("LogPointer", parse_payload("state", body))
     except ContractViolation:
         return None
-    return None if list_violations("state", pointer) else cast("LogPointer", pointer)
 
 
 def _parse_record(body: bytes) -> StoredRecord:
