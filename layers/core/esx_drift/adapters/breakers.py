@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from esx_drift.adapters.s3_objects import S3Objects
-from esx_drift.contracts import parse_json, require_valid
+from esx_drift.contracts import parse_payload
 from esx_drift.domain.breaker import Breaker, build_closed_breaker
 from esx_drift.domain.stored.identifiers import encode_canonical_json, make_breaker_key
 from esx_drift.errors import ContractViolation, LoginSuspended
@@ -59,6 +59,4 @@ class S3Breakers:
 
 
 def _parse_breaker(body: bytes) -> Breaker:
-    breaker = parse_json(body)
-    require_valid("breaker", breaker)
-    return cast("Breaker", breaker)
+    return cast("Breaker", parse_payload("breaker", body))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from esx_drift.adapters.s3_objects import S3Object, S3Objects
-from esx_drift.contracts import list_fleet_errors, parse_json, read_whole_numbers
+from esx_drift.contracts import list_fleet_errors, parse_sent_json
 from esx_drift.domain.fleet.fleet import MAX_FLEET_BYTES, Fleet, build_fleet
 from esx_drift.domain.stored.identifiers import FLEET_KEY, compute_sha256
 from esx_drift.errors import ContractViolation, FleetInvalid
@@ -66,7 +66,7 @@ def parse_fleet(body: bytes) -> Fleet:
         problem = f"expected at most {MAX_FLEET_BYTES} bytes, got {len(body)}"
         raise FleetInvalid(f"{FLEET_KEY} is too large to be a fleet file", (problem,))
     try:
-        document = read_whole_numbers(parse_json(body))
+        document = parse_sent_json(body)
     except ContractViolation as error:
         raise FleetInvalid(f"{FLEET_KEY} can't be read", (error.message,)) from error
     problems = list_fleet_errors(document)

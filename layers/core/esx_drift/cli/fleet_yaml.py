@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from esx_drift.contracts import parse_json, read_whole_numbers
+from esx_drift.contracts import parse_sent_json
 from esx_drift.errors import ContractViolation
 
 MAX_DEPTH = 64
@@ -66,9 +66,9 @@ def parse_fleet_text(text: str) -> FleetText:
     """
     try:
         if text.lstrip().startswith(("{", "[")):
-            return FleetText(read_whole_numbers(parse_json(text.encode())))
+            return FleetText(parse_sent_json(text.encode()))
         parsed = _parse_yaml(text)
-        document = read_whole_numbers(parse_json(json.dumps(parsed.document).encode()))
+        document = parse_sent_json(json.dumps(parsed.document).encode())
     except ContractViolation as error:
         raise NotReadable(error.message) from error
     return FleetText(document, parsed.lines)

@@ -25,6 +25,7 @@ __all__ = [
     "list_violations",
     "parse_json",
     "parse_payload",
+    "parse_sent_json",
     "read_document",
     "read_payload",
     "read_whole_numbers",
@@ -106,13 +107,22 @@ def read_whole_numbers(value: Json) -> Json:
     return value
 
 
+def parse_sent_json(body: bytes) -> Json:
+    """Parse JSON that was sent to us or stored, each whole number as one.
+
+    Raises:
+        ContractViolation: ``body`` is no JSON that ``parse_json`` takes.
+    """
+    return read_whole_numbers(parse_json(body))
+
+
 def parse_payload(schema: str, body: bytes) -> Json:
     """Parse ``body``, which was sent to us, as JSON that is valid by ``schema``.
 
     Raises:
         ContractViolation: The body is anything else.
     """
-    payload = read_whole_numbers(parse_json(body))
+    payload = parse_sent_json(body)
     require_valid(schema, payload)
     return payload
 

@@ -6,20 +6,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
-from esx_drift.contracts import parse_json, read_whole_numbers, require_valid
+from esx_drift.contracts import parse_sent_json, require_valid
 from esx_drift.domain.events import MessageContent
 from esx_drift.domain.fleet.fleet import Fleet, Route, select_routes
 from esx_drift.domain.stored.identifiers import compute_digest, make_receipt_id
-from esx_drift.domain.stored.types import Event, Json
+from esx_drift.domain.stored.types import Event
 from esx_drift.errors import ContractViolation, EsxDriftError, RequestRefused
 from esx_drift.messages.content import build_content, has_content
 from esx_drift.ports import Channel, Deliveries
 from esx_drift.unforeseen import hold_unforeseen
-
-
-def _read_json(body: bytes) -> Json:
-    """Read a message, or a record, in one way: the same event has the same digest in both."""
-    return read_whole_numbers(parse_json(body))
 
 
 @dataclass(slots=True)
@@ -37,8 +32,9 @@ def parse_event(body: str) -> Event | None:
     Raises:
         ContractViolation: The message is no event, or breaks the event's schema.
     """
-    # Half of a character becomes bytes that are no text, and is refused as such.
-    event = _read_json(body.encode("utf-8", "surrogatepass"))
+    # Half of a character becomes bytes that are no text, and is refused as such. The record is parsed in the
+    # same way, so that the same event has the same digest in both.
+    event = parse_sent_json(body.encode("utf-8", "surrogatepass"))
     event_type = event.get("type") if isinstance(event, dict) else None
     if not isinstance(event_type, str):
         raise ContractViolation("the message is not a CloudEvent")
@@ -83,7 +79,7 @@ class PublishedEvents:
 
 def _list_digests(record: bytes) -> list[str]:
     try:
-        parsed = _read_json(record)
+        parsed = parse_sent_json(record)
     except ContractViolation:
         return []
     events = parsed.get("events") if isinstance(parsed, dict) else None
