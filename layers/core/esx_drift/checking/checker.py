@@ -33,7 +33,7 @@ from esx_drift.domain.host_history import is_of_other_cluster
 from esx_drift.domain.images.consistency import list_document_inconsistencies
 from esx_drift.domain.images.document import Document
 from esx_drift.domain.images.report import Report, read_report
-from esx_drift.domain.stored.identifiers import compute_sha256, make_next_request_id
+from esx_drift.domain.stored.identifiers import compute_sha256, make_next_attempt_id
 from esx_drift.domain.stored.types import CheckRequest, Failure, Finding, Record
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.errors import (
@@ -241,7 +241,7 @@ class Checker:
         is_wide = failure["at"] == "login" or failure["reason"] == VCenterReplaced.reason
         if is_wide:
             run_id = request["run_id"] or request["request_id"]
-            run_id = make_next_request_id(run_id, f"attempt {attempt}") if attempt else run_id
+            run_id = make_next_attempt_id(run_id, attempt) if attempt else run_id
             self.runtime.queue.send_retry(build_retry_request(vcenter.name, run_id, 0, failure["reason"]), 0)
         if (is_wide and attempt == 0) or _is_suspected(record, failure):
             delay = choose_pause_seconds(vcenter.confirm_after_seconds, failure, request["request_id"])
@@ -251,7 +251,7 @@ class Checker:
         attempt = request["attempt"] + 1
         return {
             **request,
-            "request_id": make_next_request_id(request["request_id"], f"attempt {attempt}"),
+            "request_id": make_next_attempt_id(request["request_id"], attempt),
             "requested_at": format_time(self.runtime.clock()),
             "phase": "extract" if vcenter.extract else "collect",
             "attempt": attempt,

@@ -138,10 +138,15 @@ def make_next_request_id(request: str, why: str) -> str:
     return _make_uuid(request, why)
 
 
+def make_next_attempt_id(request: str, attempt: int) -> str:
+    """Make the id of attempt number ``attempt``, which follows from ``request``: the one before, or a run."""
+    return make_next_request_id(request, f"attempt {attempt}")
+
+
 def make_attempt_id(request: str, attempt: int) -> str:
     """Make the id of the ``attempt`` at a check, each of the one before; ``request`` is the first's."""
     for number in range(1, attempt + 1):
-        request = make_next_request_id(request, f"attempt {number}")
+        request = make_next_attempt_id(request, number)
     return request
 
 
