@@ -30,12 +30,9 @@ _FAST_DECODER = msgspec.json.Decoder()
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def build_json_refusal(expected: str, got: str, pointer: str = "") -> ContractViolation:
-    """Build the error for a body that is refused: ``expected`` is what it should be, ``got`` what it is.
-
-    ``pointer`` is the JSON Pointer of the value at fault; empty for the whole body.
-    """
-    line = f"{pointer}: expected {expected}, got {got}"
+def build_json_refusal(expected: str, got: str) -> ContractViolation:
+    """Build the error for a body that is refused: ``expected`` is what it should be, ``got`` what it is."""
+    line = f": expected {expected}, got {got}"
     return ContractViolation(f"not acceptable as JSON: expected {expected}, got {got}", (line,))
 
 

@@ -23,6 +23,7 @@ from esx_drift.domain.text.times import is_usable, parse_time
 from esx_drift.domain.text.wording import clean_text
 from esx_drift.domain.vcenter_api import (
     MAX_LISTED_CHARACTERS,
+    MAX_TOKEN_BYTES,
     RELEASE_NEEDED,
     is_path_segment,
     is_too_old,
@@ -33,8 +34,6 @@ from esx_drift.ports import (
     ReportReply,
     SubmittedExtraction,
 )
-
-MAX_TOKEN_LENGTH = 4096
 
 BUSY_TYPES = frozenset(
     {
@@ -55,7 +54,7 @@ REPORT_FIELDS = (b'"completion_time"', b'"image_categories"', b'"host_info"', b'
 def parse_text_body(answer: HttpAnswer) -> str:
     """The body of a login or of an extraction: one JSON string that is fit for a header and a path."""
     value = parse_answer_json(answer)
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_TOKEN_LENGTH or not _is_plain(value):
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TOKEN_BYTES or not _is_plain(value):
         raise build_unforeseen_error(answer, "with a body that is not one JSON string")
     return value
 
