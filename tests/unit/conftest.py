@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
+from esx_drift.adapters.audit_store import S3Store
 
+from tests.unit.logs import Subscribers, buckets
 from tests.unit.simulated_aws import simulated_aws
 
 SLOW: Final = (
@@ -59,6 +61,18 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     with simulated_aws():
         yield
+
+
+@pytest.fixture
+def store(aws: None) -> S3Store:  # noqa: ARG001  # the buckets are in it
+    """Two empty buckets."""
+    return buckets()
+
+
+@pytest.fixture
+def topic() -> Subscribers:
+    """A topic that remembers."""
+    return Subscribers()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

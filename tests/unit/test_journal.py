@@ -27,7 +27,6 @@ from tests.unit.logs import (
     Mortal,
     ProcessEnd,
     Subscribers,
-    buckets,
     ids_of,
     leave_log,
     log,
@@ -39,22 +38,8 @@ from tests.unit.logs import (
 if TYPE_CHECKING:
     from esx_drift.ports import Store, Topic
 
-pytestmark = pytest.mark.usefixtures("aws")
-
 STEPS_OF_A_CHECK = 10
 """state, two read_record, put_blob, put_record, two put_state, publish: and two to be past the end."""
-
-
-@pytest.fixture
-def store() -> S3Store:
-    """Two empty buckets."""
-    return buckets()
-
-
-@pytest.fixture
-def topic() -> Subscribers:
-    """A topic that remembers."""
-    return Subscribers()
 
 
 def assert_whole(store: S3Store, topic: Subscribers, answered: int) -> None:

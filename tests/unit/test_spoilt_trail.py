@@ -27,7 +27,6 @@ from tests.unit.logs import (
     NOW,
     VCENTER,
     Subscribers,
-    buckets,
     ids_of,
     leave_log,
     log,
@@ -35,8 +34,6 @@ from tests.unit.logs import (
     read_log,
     request,
 )
-
-pytestmark = pytest.mark.usefixtures("aws")
 
 STATE_KEY = make_state_key(VCENTER, CLUSTER)
 
@@ -59,18 +56,6 @@ SPOILT: dict[str, Spoil] = {
     "overwritten": _overwrite,
     "another log's": lambda body: body.replace(CLUSTER.encode(), b"domain-c8"),
 }
-
-
-@pytest.fixture
-def store() -> S3Store:
-    """Two empty buckets."""
-    return buckets()
-
-
-@pytest.fixture
-def topic() -> Subscribers:
-    """A topic that remembers."""
-    return Subscribers()
 
 
 def _put(store: S3Store, bucket: str, key: str, body: bytes | None) -> None:

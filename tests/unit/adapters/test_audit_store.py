@@ -21,16 +21,10 @@ from esx_drift.domain.stored.records import build_empty_state, build_record
 from esx_drift.domain.stored.types import LogPointer, Record, Snapshot
 from esx_drift.errors import ContractViolation, StoreConflict, StoreUnavailable, TrailDamaged
 
-from tests.unit.logs import CLUSTER, VCENTER, buckets, heading_of, request
+from tests.unit.logs import CLUSTER, VCENTER, heading_of, request
 
 pytestmark = pytest.mark.usefixtures("aws")
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
-
-
-@pytest.fixture
-def store() -> S3Store:
-    """Two empty buckets."""
-    return buckets()
 
 
 def record(seq: int = 1) -> Record:

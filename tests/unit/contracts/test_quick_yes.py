@@ -2,7 +2,7 @@
 
 import json
 
-import pytest
+from esx_drift.adapters.audit_store import S3Store
 from esx_drift.adapters.breakers import S3Breakers
 from esx_drift.adapters.fleet_file import parse_fleet
 from esx_drift.contracts import list_fleet_errors
@@ -10,15 +10,13 @@ from esx_drift.contracts.validators import reference_validator
 from esx_drift.domain.breaker import build_closed_breaker
 from esx_drift.domain.stored.records import build_empty_state
 
-from tests.unit.logs import CLUSTER, VCENTER, buckets, leave_log
+from tests.unit.logs import CLUSTER, VCENTER, leave_log
 
 FLEET = {"schema_version": 1, "vcenters": [{"name": VCENTER}]}
 
 
-@pytest.mark.usefixtures("aws")
-def test_what_a_function_reads_needs_no_jsonschema() -> None:
+def test_what_a_function_reads_needs_no_jsonschema(store: S3Store) -> None:
     """The fleet file, a log's pointer and record, and the breaker."""
-    store = buckets()
     leave_log(store, VCENTER, CLUSTER, build_empty_state())
     breakers = S3Breakers(store.client(), store.state_bucket)
     breakers.write(build_closed_breaker(VCENTER), None)
