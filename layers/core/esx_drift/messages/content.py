@@ -157,7 +157,7 @@ def _is_put_back(data: EventData) -> bool:
     """Whether the change only brought back what was accepted: then nothing is left to do."""
     return (
         bool(data["changes"])
-        and [finding["transition"] for finding in _list_unreviewed(data)] == ["resolved"]
+        and [finding["resolved_because"] for finding in _list_unreviewed(data)] == ["reverted"]
         and all(finding["transition"] in {"resolved", "still"} for finding in data["findings"])
     )
 
