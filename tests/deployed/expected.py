@@ -242,6 +242,31 @@ ELEMENTS = {
             _changed("host", "added", "host-19", (None, None), ("esx04",), "info", B),
         ),
     ),
+    "host-moved-changed": Story(
+        (
+            Opened(B, "image-not-uniform", "warning", ("esx04",)),
+            Opened(B, "drift-unreviewed", "warning", ("esx04",)),
+        ),
+        (
+            _changed("host", "removed", "host-19", (None, None), ("esx04",), "info"),
+            _changed("host", "added", "host-19", (None, None), ("esx04",), "info", B),
+            _changed(
+                "component",
+                "downgraded",
+                "Intel-i40en",
+                (_I40EN[0], "1.8.6.0-1OEM.700.1.0.15843807"),
+                ("esx04",),
+                "critical",
+                B,
+            ),
+        ),
+        says=("moved here from prod-a",),
+    ),
+    "host-unlike-others": Story(
+        (Opened(A, "image-not-uniform", "warning", ("esx08",)),),
+        (_changed("host", "added", "host-23", (None, None), ("esx08",)),),
+        says=("never compared before, unlike 4 other hosts: no Intel-i40en",),
+    ),
     "orphaned-vib": Story(
         (Opened(A, "orphaned-vib", "critical", ("esx02", "esx03"), SMNTEMP),),
         (_changed("orphaned_vib", "added", SMNTEMP, (None, None), ("esx02", "esx03"), "critical"),),

@@ -5,6 +5,7 @@ from tests.simulator.model import VCenter
 from tests.simulator.scenario import PROD_A, PROD_A_HOSTS, Scenario
 
 _NEW_I40EN = "2.9.2.0-1OEM.800.1.0.20613240"
+_OLD_I40EN = "1.8.6.0-1OEM.700.1.0.15843807"
 _ORPHAN, _TOOL = ORPHANED_VIBS[:2]
 _NEWER_TOOL = "mft(4.26.1.101-0)"
 
@@ -17,6 +18,16 @@ def _tool_upgraded(vcenter: VCenter) -> None:
 def _re_added(vcenter: VCenter) -> None:
     vcenter.inventory.re_add_host("esx04")
     vcenter.hosts.set_component("esx04", "Intel-i40en", _NEW_I40EN)
+
+
+def _moved_changed(vcenter: VCenter) -> None:
+    vcenter.hosts.move("esx04", "prod-b")
+    vcenter.hosts.set_component("esx04", "Intel-i40en", _OLD_I40EN)
+
+
+def _joined_unlike_others(vcenter: VCenter) -> None:
+    vcenter.inventory.add_host(PROD_A, "esx08", vcenter.inventory.host("esx01").software)
+    vcenter.hosts.uninstall_component("esx08", "Intel-i40en")
 
 
 def _with_tool(vcenter: VCenter) -> None:
@@ -125,6 +136,18 @@ ELEMENTS = (
         "A host moves to the other cluster under its id.",
         ("host",),
         (lambda vcenter: vcenter.hosts.move("esx04", "prod-b"),),
+    ),
+    Scenario(
+        "host-moved-changed",
+        "A host moves to the other cluster, with an older driver on the way.",
+        ("host", "component"),
+        (_moved_changed,),
+    ),
+    Scenario(
+        "host-unlike-others",
+        "A host joins that nobody knows, without a driver that all others have.",
+        ("host", "image-not-uniform"),
+        (_joined_unlike_others,),
     ),
     Scenario(
         "orphaned-vib",

@@ -6,7 +6,7 @@ from datetime import datetime
 from esx_drift.domain.dispatching.run import Run, build_blank_dispatch, build_expected_clusters
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_request_id
 from esx_drift.domain.stored.records import RecordHeading, build_check_request, build_record
-from esx_drift.domain.stored.types import CheckRequest, Record
+from esx_drift.domain.stored.types import CheckRequest, KnownCluster, Record
 from esx_drift.domain.text.times import format_time
 from esx_drift.journal import Draft, Journal, Position
 from esx_drift.ports import Store, Topic
@@ -31,7 +31,19 @@ def append_dispatch(
             "fleet_sha256": "f" * 64,
         }
         expected = build_expected_clusters(run, vcenter, clusters, clusters)
-        record = build_record(heading, "dispatched", now, position.after)
+        at = format_time(now)
+        listed: dict[str, KnownCluster] = {
+            cluster: {
+                "name": name,
+                "watched_as": name,
+                "first_listed_at": at,
+                "last_listed_at": at,
+                "retired_at": None,
+            }
+            for cluster, name in clusters.items()
+        }
+        known = listed | (position.after["clusters"] or {})
+        record = build_record(heading, "dispatched", now, {**position.after, "clusters": known})
         return Draft({**record, "dispatch": {**build_blank_dispatch(run), "expected": expected}}, None)
 
     return Journal(store, topic, vcenter).append(request_id, now, dispatch).record

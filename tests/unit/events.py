@@ -163,6 +163,23 @@ def family_of(kind: str) -> str:
     return "orphaned-vib" if kind == "orphaned-vib" else "failure"
 
 
+def _details_of(element: str, kind: str) -> st.SearchStrategy[Any]:
+    """What a change may say beside from and to."""
+    if element == "orphaned_vib":
+        return st.just({"brought_along": True})
+    if element != "host" or kind == "relabelled":
+        return st.dictionaries(NAMES, DETAILS, max_size=3)
+    version = st.one_of(st.none(), TEXTS)
+    difference = {"element": st.sampled_from(IMAGE_ELEMENTS), "key": NAMES, "from": version, "to": version}
+    moved = st.fixed_dictionaries({"id": NAMES, "name": TEXTS})
+    new = {
+        "compared_with": st.integers(0, 3),
+        "differences": st.lists(st.fixed_dictionaries(difference), max_size=6),
+        "more": st.integers(0, 3),
+    }
+    return st.one_of(st.fixed_dictionaries({"moved_from": moved}), st.fixed_dictionaries(new))
+
+
 @st.composite
 def changes(draw: st.DrawFn) -> Change:
     """Any change that its schema allows, with names from hostile hosts."""
@@ -179,7 +196,7 @@ def changes(draw: st.DrawFn) -> Change:
         key,
         hosts=draw(HOSTS),
         severity=draw(SEVERITIES),
-        detail=draw(st.one_of(st.none(), st.dictionaries(NAMES, DETAILS, max_size=3))),
+        detail=draw(st.one_of(st.none(), _details_of(element, kind))),
         alternative_image=draw(st.one_of(st.none(), NAMES)) if element in IMAGE_ELEMENTS else None,
         **{
             "from": None if bare or kind == "added" else draw(TEXTS),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from esx_drift.domain.stored.types import Finding, Record
+from esx_drift.domain.stored.types import Change, Finding, Record
 
 from tests.simulator.faults import Fault
 from tests.simulator.reply import json_reply
@@ -15,6 +15,17 @@ def moved(record: Record) -> set[tuple[str, str]]:
         for finding in record["findings"]
         if finding["transition"] != "still"
     }
+
+
+def told(record: Record) -> set[tuple[str, str, str]]:
+    """The changes in short."""
+    return {(change["element"], change["kind"], change["key"]) for change in record["changes"]}
+
+
+def of_host(record: Record) -> Change:
+    """The only change of a host."""
+    (change,) = (change for change in record["changes"] if change["element"] == "host")
+    return change
 
 
 def open_kinds(record: Record) -> set[str]:

@@ -1,24 +1,12 @@
 """Hosts that leave, join and come back: taking a host out for a while hides nothing."""
 
 import pytest
-from esx_drift.domain.stored.types import Change, Record
 
-from tests.unit.checking.reading import moved, one, open_kinds
+from tests.unit.checking.reading import moved, of_host, one, open_kinds, told
 from tests.unit.checking.world import World
 
 I40EN = "2.9.2.0-1OEM.800.1.0.20613240"
 VIB = "mft(4.25.0.802-0)"
-
-
-def told(record: Record) -> set[tuple[str, str, str]]:
-    """The changes in short."""
-    return {(change["element"], change["kind"], change["key"]) for change in record["changes"]}
-
-
-def of_host(record: Record) -> Change:
-    """The only change of a host."""
-    (change,) = (change for change in record["changes"] if change["element"] == "host")
-    return change
 
 
 def take_out(world: World, name: str) -> None:

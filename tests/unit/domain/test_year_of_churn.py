@@ -14,7 +14,7 @@ from esx_drift.domain.host_history import DEPARTED_FOR, forget_accepted, update_
 from esx_drift.domain.stored.identifiers import encode_canonical_json, make_snapshot_key
 from esx_drift.domain.stored.records import MAX_KNOWN_NOTICES, build_empty_state, remember_notices
 from esx_drift.domain.stored.types import Accepted, Decision, Departed, KnownCluster, KnownHost, LogState
-from esx_drift.domain.text.times import parse_time
+from esx_drift.domain.text.times import format_time, parse_time
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -23,7 +23,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 INTERVAL = timedelta(hours=4)
 CHECKS = 365 * 6
 KEY = make_snapshot_key("vc01", "domain-c9", "a" * 64)
-MAX_BYTES = 300_000
+MAX_BYTES = 340_000
 """Another host at each check, for ever, is the worst of these: 540 of them are remembered."""
 DECISION: Decision = {"by": "x", "reason": "gone", "shown_at": None, "hosts": {}, "instance_uuid": None}
 
@@ -43,7 +43,13 @@ class HostMemory:
             for host, name in present.items()
         }
         accepted = update_accepted(self.accepted, hosts, hosts, KEY, first_look=False)
-        self.departed = update_departed(self.departed, self.hosts, hosts, KEY, now)
+        state: LogState = {
+            **build_empty_state(),
+            "snapshot": {"key": KEY, "sha256": "a" * 64},
+            "departed": self.departed,
+            "last_look_at": format_time(now),
+        }
+        self.departed = update_departed(state, self.hosts, hosts, {}, now)
         self.accepted = forget_accepted(accepted, hosts, self.departed)
         self.hosts = hosts
 

@@ -1,13 +1,12 @@
-"""What the log last knew of a cluster, in today's canonical form, and a fresh report compared with it."""
+"""What a log last knew of its cluster, in today's canonical form."""
 
 import gzip
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
-from esx_drift.checking.context import CheckContext
 from esx_drift.contracts import read_document
-from esx_drift.domain.images.report import Report, list_uncovered_hosts, measure_coverage, read_report
+from esx_drift.domain.images.report import Report, read_report
 from esx_drift.domain.images.snapshot import (
     build_snapshot,
     compute_seal,
@@ -18,10 +17,10 @@ from esx_drift.domain.images.snapshot import (
     upgrade_snapshot,
 )
 from esx_drift.domain.stored.identifiers import compute_sha256, encode_canonical_json, make_snapshot_key
-from esx_drift.domain.stored.types import Change, Coverage, LogState, Snapshot, StoredObject, UncoveredHost
+from esx_drift.domain.stored.types import LogState, Snapshot, StoredObject
 from esx_drift.errors import ContractViolation, StoreUnavailable, TrailDamaged
 from esx_drift.journal import Blob
-from esx_drift.ports import InventoryEntry, Store
+from esx_drift.ports import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,82 +143,3 @@ def describe_blob(blob: Blob) -> StoredObject:
 
 def _get_key(state: LogState) -> str:
     return cast("StoredObject", state["snapshot"])["key"]
-
-
-@dataclass(frozen=True, slots=True)
-class ComparedReport:
-    """A fresh report against what was known.
-
-    ``state`` is what the check began from, in today's canonical form; ``blobs``: what was converted for it.
-    ``baseline`` is none where nothing had to be compared, or it is damaged; ``damages``: what is.
-    """
-
-    snapshot: Snapshot
-    seal: str
-    state: LogState
-    baseline: Snapshot | None
-    blobs: tuple[Blob, ...]
-    changes: list[Change]
-    coverage: Coverage
-    uncovered: list[UncoveredHost]
-    damages: tuple[TrailDamaged, ...]
-
-    @property
-    def is_blind(self) -> bool:
-        """Tell whether the cluster has hosts and the report covers none of them."""
-        return self.coverage["covered"] == 0 and self.coverage["hosts"] > 0
-
-
-def compare_report(
-    context: CheckContext, store: Store, report: Report, inventory: Mapping[str, InventoryEntry]
-) -> ComparedReport:
-    """Compare a report with the baseline; snapshots are read only where they are needed.
-
-    Args:
-        context: The check; the state that it began from refers to the baseline.
-        store: Where the snapshots are.
-        report: The fresh report.
-        inventory: The hosts that the vCenter lists in the cluster, by id.
-    """
-    reader = BaselineReader(store, context.vcenter.name, context.request["cluster"])
-    has_baseline = context.after["snapshot"] is not None
-    coverage = measure_coverage(report, inventory)
-    partial = coverage["covered"] < coverage["hosts"]
-    baseline = reader.read(context.after) if has_baseline and partial else None
-    names = {host.id: host.name for host in inventory.values()}
-    snapshot = build_snapshot(report, baseline.snapshot if baseline else None, names)
-    seal = compute_seal(snapshot)
-    sees = coverage["covered"] > 0 or coverage["hosts"] == 0
-    if has_baseline and sees and not partial and seal != context.after["seal"]:
-        baseline = reader.read(context.after)
-    state = baseline.state if baseline else context.after
-    is_new = baseline is not None and sees and seal != state["seal"]
-    changes = _list_changes(reader, baseline, snapshot, report.runs.keys()) if baseline and is_new else []
-    return ComparedReport(
-        snapshot=snapshot,
-        seal=seal,
-        state=state,
-        baseline=baseline.snapshot if baseline else None,
-        blobs=baseline.blobs if baseline else (),
-        changes=changes,
-        coverage=coverage,
-        uncovered=list_uncovered_hosts(report, inventory),
-        damages=tuple(reader.damages),
-    )
-
-
-def _list_changes(
-    reader: BaselineReader, baseline: Baseline, snapshot: Snapshot, covered: Collection[str]
-) -> list[Change]:
-    # Imported late: a check that finds nothing new must not pay for the machinery of comparing.
-    from esx_drift.domain.changes.compare import compare_snapshots  # noqa: PLC0415  # see the line above
-    from esx_drift.domain.changes.returned_hosts import DepartedHost  # noqa: PLC0415  # see the line above
-
-    names = {host["name"].casefold() for host in snapshot["hosts"].values()}
-    departed: dict[str, DepartedHost] = {}
-    for host, gone in baseline.state["departed"].items():
-        if host in snapshot["hosts"] or gone["name"].casefold() in names:
-            kept = reader.find_snapshot(baseline, gone["snapshot"])
-            images = kept["images"] if kept and gone["image"] else {}
-            departed[host] = DepartedHost(gone["name"], images.get(gone["image"] or ""))
-    return compare_snapshots(baseline.snapshot, snapshot, departed, covered)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from esx_drift.checking.baseline import compare_report
 from esx_drift.checking.collect import ClusterReader, Observations, find_extraction_start
+from esx_drift.checking.comparison import compare_report
 from esx_drift.checking.context import (
     CheckContext,
     DispatchRecords,

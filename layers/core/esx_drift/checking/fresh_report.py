@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from esx_drift.checking.baseline import ComparedReport, build_blob, compare_report, describe_blob
+from esx_drift.checking.baseline import build_blob, describe_blob
+from esx_drift.checking.comparison import ComparedReport, compare_report
 from esx_drift.checking.context import CheckContext
 from esx_drift.checking.no_observation import build_report_facts, find_last_seen
 from esx_drift.domain.findings.kinds import LOOK_KINDS
@@ -84,7 +85,7 @@ class FreshReport:
             self._inventory,
             now=self.context.now,
             uncovered_since=self._update_uncovered_since(comparison),
-            accepted=carry_over_accepted(after["accepted"], comparison.changes),
+            accepted=carry_over_accepted(after["accepted"], comparison.returned),
             first_look=after["seal"] is None,
             blind_after_seconds=self.context.vcenter.blind_after_seconds,
             managed_by_image=self.context.observations.managed_by_image,
@@ -150,10 +151,9 @@ class FreshReport:
         hosts = comparison.snapshot["hosts"]
         covered = self.report.runs.keys() & hosts.keys()
         before = comparison.baseline["hosts"] if comparison.baseline else {}
-        stored_key = stored["key"] if stored else ""
-        departed = update_departed(after["departed"], before, hosts, stored_key, self.context.now)
+        departed = update_departed(comparison.state, before, hosts, comparison.returned, self.context.now)
         accepted = update_accepted(
-            carry_over_accepted(after["accepted"], comparison.changes),
+            carry_over_accepted(after["accepted"], comparison.returned),
             hosts,
             covered,
             snapshot["key"],
@@ -181,6 +181,7 @@ class FreshReport:
 
     def _collect_host_names(self, comparison: ComparedReport) -> dict[str, str]:
         names = {host: gone["name"] for host, gone in self.context.after["departed"].items()}
+        names |= {former.id: former.name for former in comparison.returned.values()}
         for snapshot in (comparison.baseline, comparison.snapshot):
             names |= {host: entry["name"] for host, entry in snapshot["hosts"].items()} if snapshot else {}
         return names

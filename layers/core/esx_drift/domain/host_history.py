@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, cast
 
 from esx_drift.domain.images.report import Inventory, Report
-from esx_drift.domain.stored.types import Accepted, Change, Departed, KnownHost, LogState
+from esx_drift.domain.stored.types import Accepted, ClusterName, Departed, Image, KnownHost, LogState
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.versions import sort_naturally
 
@@ -24,18 +25,44 @@ DEPARTED_FOR: Final = timedelta(days=90)
 quarter is a new host. Without an end, hosts that come and go would fill their cluster's records."""
 
 
-def carry_over_accepted(accepted: Mapping[str, Accepted], changes: Collection[Change]) -> dict[str, Accepted]:
-    """Move what was accepted for a host to its new id where it came back under one.
+@dataclass(frozen=True, slots=True)
+class RememberedHost:
+    """What a log last knew of a host.
+
+    Attributes:
+        id: The id that it had there.
+        name: The name that it had there.
+        image: What it ran; None: it was never seen.
+        orphaned_vibs: Its orphaned VIBs; None: it was never seen.
+        seen_at: When it was last seen; None: at the last look, by the baseline that is compared.
+        cluster: The cluster that it was in, where that is another one; None: the one that is compared.
+        accepted: What was last accepted for it in another cluster; None where nothing was.
+    """
+
+    id: str
+    name: str
+    image: Image | None
+    orphaned_vibs: list[str] | None
+    seen_at: datetime | None = None
+    cluster: ClusterName | None = None
+    accepted: Accepted | None = None
+
+
+def carry_over_accepted(
+    accepted: Mapping[str, Accepted], returned: Mapping[str, RememberedHost]
+) -> dict[str, Accepted]:
+    """Move what was accepted for hosts to the cluster and the id under which they are now.
 
     Args:
-        accepted: What was accepted so far, by the host's id.
-        changes: The changes of this check, which say who came back.
+        accepted: What was accepted so far in this cluster, by the host's id.
+        returned: What is known of the hosts that came, by the id that they have now.
     """
-    after = dict(accepted)
-    for change in changes:
-        old = change["from"]
-        if change["element"] == "host" and change["kind"] == "changed" and old in after:
-            after[change["key"]] = after.pop(old)
+    moved = {former.id: accepted[former.id] for former in returned.values() if former.id in accepted}
+    after = {host: entry for host, entry in accepted.items() if host not in moved}
+    for host, former in returned.items():
+        entry = former.accepted or moved.get(former.id)
+        if entry is not None:
+            after[host] = entry
     return after
 
 
@@ -69,45 +96,49 @@ def update_accepted(
 
 
 def update_departed(
-    departed: Mapping[str, Departed],
-    before: Hosts,
-    present: Hosts,
-    snapshot_key: str,
-    now: datetime,
+    state: LogState, before: Hosts, present: Hosts, returned: Mapping[str, RememberedHost], now: datetime
 ) -> dict[str, Departed]:
     """List the hosts that left the cluster.
 
-    A host stays listed until its id or its name is back and its image is known again, or for 90 days.
+    A host stays listed until it is back, by its id or its name, and its image is known again; or for 90 days.
 
     Args:
-        departed: The hosts that had left before, by id.
-        before: The hosts of the baseline, by id; empty where nothing had to be compared.
+        state: The log's state before, with its baseline and the hosts that had left by then.
+        before: The hosts of that baseline, by id; empty where nothing had to be compared.
         present: The hosts of the new snapshot, by id.
-        snapshot_key: The key of the baseline, which holds the images of ``before``.
+        returned: What was known of the hosts that came, by the id that they have now.
         now: When this look was made.
     """
-    after = dict(departed)
-    remembered = {gone["name"].casefold() for gone in departed.values()}
+    after = dict(state["departed"])
+    remembered = {normalize_host_name(gone["name"]) for gone in after.values()}
     for host, entry in before.items():
         # One that came back unseen and left again: what was known before still is the last that is known.
-        again = entry["image"] is None and entry["name"].casefold() in remembered
+        again = entry["image"] is None and normalize_host_name(entry["name"]) in remembered
         if host not in present and not again:
             after[host] = {
                 "name": entry["name"],
                 "image": entry["image"],
                 "orphaned_vibs": entry["orphaned_vibs"],
-                "snapshot": snapshot_key,
+                "snapshot": state["snapshot"]["key"] if state["snapshot"] else "",
+                "seen_at": find_host_last_seen(state, host),
                 "left_at": format_time(now),
             }
-    known_again = {host: back["name"].casefold() for host, back in present.items() if back["image"]}
-    names = set(known_again.values())
+    seen = {host: back["name"] for host, back in present.items() if back["image"]}
+    ids = {*seen, *(returned[host].id for host in returned.keys() & seen.keys())}
+    names = {normalize_host_name(name) for name in seen.values()}
     return {
         host: gone
         for host, gone in after.items()
-        if host not in known_again
-        and gone["name"].casefold() not in names
+        if host not in ids
+        and normalize_host_name(gone["name"]) not in names
         and now - parse_time(gone["left_at"]) <= DEPARTED_FOR
     }
+
+
+def find_host_last_seen(state: LogState, host: str) -> str:
+    """Find when the ``host`` of a log's baseline was last seen, as that log's ``state`` says."""
+    # A log that has a baseline has looked.
+    return state["uncovered_since"].get(host) or cast("str", state["last_look_at"])
 
 
 def forget_accepted(
@@ -177,7 +208,24 @@ def _may_be_same_name(name: str, other: str) -> bool:
     """
     if any(_is_address(each) or not PLAIN_NAME.fullmatch(each) for each in (name, other)):
         return True
-    return name.casefold().partition(".")[0] == other.casefold().partition(".")[0]
+    return find_host_label(name) == find_host_label(other)
+
+
+def normalize_host_name(name: str) -> str:
+    """Bring ``name`` into the form that DNS compares: no case (RFC 4343), no dot at its end (RFC 1034)."""
+    return name.casefold().rstrip(".")
+
+
+def find_host_label(name: str) -> str:
+    """Find what stands before the domain in the ``name`` of a host, in the form in which DNS compares it."""
+    whole = normalize_host_name(name)
+    return whole if _is_address(whole) else whole.partition(".")[0]
+
+
+def is_same_host_name(name: str, other: str) -> bool:
+    """Tell whether ``name`` and ``other`` are one: equal in DNS, or one is the other without its domain."""
+    one, two = sorted((normalize_host_name(name), normalize_host_name(other)), key=len)
+    return one == two or find_host_label(two) == one
 
 
 def _is_address(name: str) -> bool:

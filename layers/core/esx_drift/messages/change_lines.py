@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final, cast
 
 from esx_drift.domain.stored.types import Change, Coverage
 from esx_drift.domain.text.wording import (
@@ -24,14 +24,26 @@ _ELEMENTS: Final[Mapping[str, str]] = {
     "alternative_image": "Alternative image {key}",
 }
 _REMOVED_LIST_VERBS: Final[Mapping[str, str]] = {"added": "now on", "removed": "no longer on"}
-_VIB_VERBS: Final[Mapping[str, str]] = {"added": "appeared on", "removed": "gone from"}
-_HOST_VERBS: Final[Mapping[str, str]] = {"added": "joined", "removed": "left", "changed": "added again"}
+_VIB_LINE_VERBS: Final[Mapping[str, str]] = {
+    "appeared on": "appeared",
+    "came with": "came with its host",
+    "gone from": "gone",
+}
+_HOST_VERBS: Final[Mapping[str, str]] = {
+    "added": "joined",
+    "unlike": "joined, unlike the others",
+    "moved": "moved here",
+    "removed": "left",
+    "changed": "added again",
+}
 
 
 def render_change_lines(
     changes: Sequence[Change], names: Mapping[str, str], coverage: Coverage | None
 ) -> list[str]:
-    """Render one line a change, the worst first; a VIB replaced by another version of itself is one line.
+    """Render a line for each thing that changed, the worst first.
+
+    A VIB replaced by another version of itself is one line, and so are hosts that came or left alike.
 
     Args:
         changes: The changes.
@@ -42,8 +54,11 @@ def render_change_lines(
     paired = {id(change) for pair in pairs for change in pair}
     lines = [(change, _render_change(change)) for change in changes if id(change) not in paired]
     lines += [(new, _render_replacement(old, new)) for old, new in pairs]
-    worst_first = sorted(lines, key=lambda line: line[0]["severity"] != "critical")
-    return [f"{text}{_render_hosts(change, names, coverage)}" for change, text in worst_first]
+    hosts: dict[tuple[bool, str], list[str]] = {}
+    for change, text in sorted(lines, key=lambda line: line[0]["severity"] != "critical"):
+        # Each host that came or left is a change of its own; those with one text are one line.
+        hosts.setdefault((change["element"] == "host", text), []).extend(change["hosts"])
+    return [f"{text}{_render_hosts(listed, names, coverage)}" for (_, text), listed in hosts.items()]
 
 
 def render_change_headline(changes: Sequence[Change], coverage: Coverage | None, *, at_least: bool) -> str:
@@ -56,7 +71,7 @@ def render_change_headline(changes: Sequence[Change], coverage: Coverage | None,
     """
     parts = _list_software_headlines(changes, coverage)
     for kind, verb in _HOST_VERBS.items():
-        number = sum(change["element"] == "host" and change["kind"] == kind for change in changes)
+        number = sum(change["element"] == "host" and _find_host_verb(change) == kind for change in changes)
         parts += [f"{format_count(number, 'host')} {verb}"] if number else []
     headline = ", ".join(parts) or format_count(len(changes), "change")
     return f"at least {headline}" if at_least else headline
@@ -91,12 +106,13 @@ def render_vib_headline(changes: Sequence[Change], coverage: Coverage | None, *,
     share = f"at least {share}" if at_least else share
     if len(pairs) == 1 and len(changes) == len(pairs[0]):
         return f"VIB {_render_replacement(*pairs[0])} on {share}"
-    kinds = {change["kind"] for change in changes}
-    verb = "changed on" if len(kinds) > 1 else _VIB_VERBS[kinds.pop()]
+    verbs = {_choose_vib_verb(change) for change in changes}
+    verb = "changed on" if len(verbs) > 1 else verbs.pop()
     name, version = split_vib_key(changes[0]["key"])
     # What follows the dash says whom it was built for: the line below has it, a title has no room for it.
     only = f"VIB {name} {version.partition('-')[0]}".rstrip()
-    vibs = only if len(changes) == 1 else format_count(len(changes), "orphaned VIB")
+    number = len({change["key"] for change in changes})
+    vibs = only if number == 1 else format_count(number, "orphaned VIB")
     return f"{vibs} {verb} {share}"
 
 
@@ -119,7 +135,7 @@ def _render_replacement(old: Change, new: Change) -> str:
 def _render_change(change: Change) -> str:
     if change["element"] == "orphaned_vib":
         name = " ".join(part for part in split_vib_key(change["key"]) if part)
-        return f"VIB {name} {'appeared' if change['kind'] == 'added' else 'gone'}"
+        return f"VIB {name} {_VIB_LINE_VERBS[_choose_vib_verb(change)]}"
     if change["element"] == "host":
         return _render_host_change(change)
     if change["element"] == "removed_component" and change["kind"] in _REMOVED_LIST_VERBS:
@@ -131,10 +147,52 @@ def _render_change(change: Change) -> str:
     return f"{element} {_render_versions(change)}{inside}"
 
 
+def _choose_vib_verb(change: Change) -> str:
+    if change["kind"] == "removed":
+        return "gone from"
+    return "came with" if change["detail"] else "appeared on"
+
+
+def _find_host_verb(change: Change) -> str:
+    detail = change["detail"] or {}
+    if change["kind"] == "added" and "moved_from" in detail:
+        return "moved"
+    return "unlike" if detail.get("differences") else change["kind"]
+
+
 def _render_host_change(change: Change) -> str:
+    detail = cast("dict[str, Any]", change["detail"] or {})
+    where = detail.get("moved_from")
+    moved = f"Host moved here from {clean_text(where['name'])}" if where else ""
     if change["kind"] == "changed":
-        return f"Host added again, id {_format_version(change['from'])} → {_format_version(change['to'])}"
-    return "Host joined" if change["kind"] == "added" else "Host left"
+        ids = f"id {_format_version(change['from'])} → {_format_version(change['to'])}"
+        return f"{moved or 'Host added again'}, {ids}"
+    if change["kind"] == "removed":
+        return "Host left"
+    return moved or (_render_new_host(detail) if detail else "Host joined")
+
+
+def _render_new_host(detail: Mapping[str, Any]) -> str:
+    """What sets a host apart that was never compared with anything."""
+    number = detail["compared_with"]
+    if not number:
+        return "New host, never compared before, and there is nothing to compare it with"
+    if not detail["differences"]:
+        run = "runs" if number == 1 else "run"
+        return f"New host, runs what {format_count(number, 'other host')} here {run}"
+    parts = [_render_difference(difference) for difference in detail["differences"]]
+    parts += [f"{detail['more']} more"] if detail["more"] else []
+    return f"New host, never compared before, unlike {format_count(number, 'other host')}: {', '.join(parts)}"
+
+
+def _render_difference(difference: Mapping[str, Any]) -> str:
+    element = _ELEMENTS[difference["element"]].format(key=clean_text(difference["key"]))
+    theirs, own = difference["from"], difference["to"]
+    if own is None:
+        return f"no {element}"
+    if theirs is None or theirs == own:
+        return f"{element} {_format_version(own)}{'' if theirs is None else ' with other content'}"
+    return f"{element} {_format_version(own)} instead of {_format_version(theirs)}"
 
 
 def _render_versions(change: Change) -> str:
@@ -150,8 +208,7 @@ def _format_version(version: str | None) -> str:
     return clean_text(version) if version else "(no version)"
 
 
-def _render_hosts(change: Change, names: Mapping[str, str], coverage: Coverage | None) -> str:
-    hosts = change["hosts"]
+def _render_hosts(hosts: Sequence[str], names: Mapping[str, str], coverage: Coverage | None) -> str:
     if coverage and len(hosts) == coverage["hosts"] > 1:
         return f" · all {len(hosts)} hosts"
     return f" · {join_names(list_host_names(hosts, names))}" if hosts else ""

@@ -25,6 +25,14 @@ _HOSTS_MOVED: Final = Advice(
     "There is nothing to accept.",
 )
 
+_NEW_HOST: Final = Advice(
+    "",
+    "",
+    "was {first} set up like this on purpose? What it runs now counts as accepted. If it was not, bring it "
+    "in line in vCenter > {cluster} > Updates > Image.",
+)
+"""A host that was never compared before, and that is not like the others."""
+
 VIB_LIST_COMMAND: Final = "esxcli software vib list"
 
 MAX_COMMAND_HOSTS: Final = 5
@@ -44,7 +52,7 @@ def choose_advice(data: EventData, news: Sequence[Finding]) -> Advice:
     if _are_all(changes, lambda change: _is_vib(change, "removed")):
         return _VIB_GONE
     if _are_all(changes, lambda change: change["element"] == "host") and not list_hosts_to_accept(data):
-        return _HOSTS_MOVED
+        return _NEW_HOST if any(_is_unlike_others(change) for change in changes) else _HOSTS_MOVED
     if news and not changes:
         return find_advice(news[0], of_cluster=data["cluster"] is not None)
     return FINDING_KINDS["drift-unreviewed"].advice
@@ -71,7 +79,8 @@ def build_next_step(advice: Advice, data: EventData, news: Sequence[Finding]) ->
     """
     if not advice.step:
         return None
-    hosts = [host for change in data["changes"] for host in change["hosts"]]
+    meant = [change for change in data["changes"] if advice is not _NEW_HOST or _is_unlike_others(change)]
+    hosts = [host for change in meant for host in change["hosts"]]
     placeholders = (
         build_host_placeholders(hosts, data) if data["changes"] else build_placeholders(news[:1], data)
     )
@@ -134,6 +143,10 @@ def list_hosts_to_accept(data: EventData) -> list[str]:
     unreviewed = [finding["hosts"] for finding in still_open if finding["kind"] == "drift-unreviewed"]
     gone = {host for change in data["changes"] if _has_left(change) for host in change["hosts"]}
     return [host for hosts in (*changed, *unreviewed) for host in hosts if host not in gone]
+
+
+def _is_unlike_others(change: Change) -> bool:
+    return change["kind"] == "added" and change["severity"] != "info"
 
 
 def _has_left(change: Change) -> bool:

@@ -2,13 +2,15 @@
 
 import json
 import random
+from collections.abc import Collection, Container
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
 from esx_drift.contracts import read_document
 from esx_drift.domain.changes.compare import compare_snapshots
-from esx_drift.domain.changes.returned_hosts import DepartedHost
+from esx_drift.domain.changes.new_hosts import match_remembered_hosts
+from esx_drift.domain.host_history import RememberedHost
 from esx_drift.domain.images.report import Report, read_report
 from esx_drift.domain.images.snapshot import build_snapshot
 from esx_drift.domain.stored.types import Change, Snapshot
@@ -109,8 +111,19 @@ def snapshot_of(cluster: ClusterModel, seed: int = 0, baseline: Snapshot | None 
 
 
 def changes_between(
-    before: ClusterModel, after: ClusterModel, departed: dict[str, DepartedHost] | None = None
+    before: ClusterModel, after: ClusterModel, remembered: Collection[RememberedHost] = ()
 ) -> list[Change]:
     """What a check would tell."""
     baseline = snapshot_of(before, 1)
-    return compare_snapshots(baseline, snapshot_of(after, 2, baseline), departed or {}, after.hosts)
+    return compare(baseline, snapshot_of(after, 2, baseline), remembered, after.hosts)
+
+
+def compare(
+    baseline: Snapshot,
+    current: Snapshot,
+    remembered: Collection[RememberedHost] = (),
+    covered: Container[str] | None = None,
+) -> list[Change]:
+    """The changes between two snapshots, with what is known of hosts beside the first."""
+    returned = match_remembered_hosts(baseline, current, remembered)
+    return compare_snapshots(baseline, current, returned, covered)

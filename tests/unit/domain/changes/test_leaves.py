@@ -10,13 +10,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from esx_drift.domain.changes.compare import compare_snapshots
 from esx_drift.domain.findings.look_conditions import list_look_conditions
 from esx_drift.domain.images.report import build_inventory
 from esx_drift.domain.images.snapshot import build_snapshot, compute_seal
 from esx_drift.domain.stored.types import Change, Snapshot
 
-from tests.unit.domain.changes.clusters import Wire, report_of
+from tests.unit.domain.changes.clusters import Wire, compare, report_of
 from tests.unit.domain.changes.sample import SCHEMA, notifications, sample
 
 VOLATILE = frozenset(
@@ -212,7 +211,7 @@ def effects(path: Path) -> dict[str, tuple[list[Change], bool]]:
     for name, document in VARIANTS.items():
         if has(document, path):
             (before, then), (after, now) = judged(document), judged(mutated(document, places_of(path)))
-            found[name] = compare_snapshots(before, after, {}), then != now
+            found[name] = compare(before, after), then != now
             assert not found[name][0] or compute_seal(before) != compute_seal(after)
     return found
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import cast
 
-from esx_drift.domain.changes.compare import compare_snapshots
 from esx_drift.domain.findings.condition import Condition
 from esx_drift.domain.findings.look_conditions import list_look_conditions
 from esx_drift.domain.images.report import build_inventory
@@ -20,6 +19,7 @@ from tests.unit.domain.changes.clusters import (
     ClusterModel,
     Wire,
     changes_between,
+    compare,
     document_of,
     report_of,
     snapshot_of,
@@ -79,7 +79,7 @@ def test_order_times_and_categories_never_matter(cluster: ClusterModel, seed: in
     """Nor do ids of notifications, nor remarks: such documents have one snapshot, and are judged alike."""
     (before, then), (after, now) = judged(noisy(cluster, 0)), judged(noisy(cluster, seed))
     assert (before, compute_seal(before), then) == (after, compute_seal(after), now)
-    assert compare_snapshots(before, after, {}) == []
+    assert compare(before, after) == []
 
 
 @FEW
@@ -146,7 +146,7 @@ def test_equal_seals_mean_no_changes_and_the_other_way_round(sides: Sequence[Clu
         current = snapshot_of(after, seed, baseline)
         known = {host for host, it in baseline["hosts"].items() if it["image"] is None}
         first_seen = known & after.hosts.keys()
-        nothing = compare_snapshots(baseline, current, {}, after.hosts) == [] and not first_seen
+        nothing = compare(baseline, current, covered=after.hosts) == [] and not first_seen
         assert (compute_seal(baseline) == compute_seal(current)) == nothing
         baseline = current
 
@@ -162,7 +162,7 @@ def test_relabelled_are_just_the_seen_hosts_with_what_the_cluster_words_otherwis
     baseline = snapshot_of(sides[0], 1)
     for seed, after in enumerate(sides[1:], 2):
         current = snapshot_of(after, seed, baseline)
-        changes = compare_snapshots(baseline, current, {}, after.hosts)
+        changes = compare(baseline, current, covered=after.hosts)
         assert {
             ((change["element"], change["key"], change["alternative_image"]), host, *_words(change))
             for change in changes

@@ -1,10 +1,10 @@
 """Hosts that are not seen, leave, come back, or were never known: what is told, and what is not."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from esx_drift.domain.changes.compare import compare_snapshots
-from esx_drift.domain.changes.returned_hosts import DepartedHost
+from esx_drift.domain.host_history import RememberedHost
 from esx_drift.domain.images.snapshot import build_snapshot, compute_seal
 from esx_drift.domain.stored.types import Change, Snapshot
 
@@ -13,6 +13,7 @@ from tests.unit.domain.changes.clusters import (
     HostModel,
     Wire,
     changes_between,
+    compare,
     document_of,
     report_of,
     snapshot_of,
@@ -43,10 +44,10 @@ def test_a_host_that_could_not_be_read_stays_as_it_was_known() -> None:
     """Neither it nor its VIBs are told gone; once it is read again it is compared with what was known."""
     known = snapshot_of(ClusterModel({"host-1": host("esx01", None, VIB), "host-2": host("esx02")}))
     blind = snapshot_of(ClusterModel({"host-2": host("esx02")}, failed={"host-1": "esx01"}), 0, known)
-    assert compare_snapshots(known, blind, {}) == []
+    assert compare(known, blind) == []
     assert compute_seal(blind) == compute_seal(known)
     seen = snapshot_of(ClusterModel({"host-1": host("esx01", older()), "host-2": host("esx02")}), 0, blind)
-    assert told(compare_snapshots(blind, seen, {})) == [
+    assert told(compare(blind, seen)) == [
         ("component", "downgraded", "Intel-i40en", "host-1"),
         ("orphaned_vib", "removed", VIB, "host-1"),
     ]
@@ -78,9 +79,9 @@ def test_only_the_inventory_says_who_left() -> None:
     both = snapshot_of(ClusterModel({"host-1": host(), "host-2": host("esx02", None, VIB)}))
     report = report_of(document_of(ClusterModel({"host-1": host()})))
     missing = build_snapshot(report, both, {"host-1": "esx01", "host-2": "esx02"})
-    assert compare_snapshots(both, missing, {}) == []
+    assert compare(both, missing) == []
     left = build_snapshot(report, both, {"host-1": "esx01"})
-    assert told(compare_snapshots(both, left, {})) == [
+    assert told(compare(both, left)) == [
         ("host", "removed", "host-2", "host-2"),
         ("orphaned_vib", "removed", VIB, "host-2"),
     ]
@@ -112,15 +113,18 @@ def test_a_host_added_again_is_compared_with_itself() -> None:
     assert (changes[0]["from"], changes[0]["to"]) == ("host-1", "host-99")
 
 
-def former(image: Wire | None = None) -> dict[str, DepartedHost]:
+LEFT_AT = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def former(image: Wire | None = None) -> list[RememberedHost]:
     """A host that left in an earlier check."""
     snapshot = snapshot_of(ClusterModel({"host-1": host("esx01", image)}))
     (known,) = snapshot["images"].values()
-    return {"host-1": DepartedHost("esx01", known)}
+    return [RememberedHost("host-1", "esx01", known, [VIB], LEFT_AT)]
 
 
 def test_a_host_that_left_long_ago_is_known_again_by_its_name() -> None:
-    """Its VIBs were told gone when it left, so they are told again."""
+    """Its VIBs were told gone when it left, so they are told again: as no news, if it had them then."""
     before = ClusterModel({"host-2": host("esx02")})
     after = ClusterModel({"host-2": host("esx02"), "host-99": host("esx01", older(), VIB)})
     assert told(changes_between(before, after, former())) == [
@@ -144,11 +148,11 @@ def test_coming_back_unseen_hides_nothing() -> None:
     """Added again but not read at first, it is still compared with its last known image when it is."""
     gone: Snapshot = snapshot_of(ClusterModel({"host-2": host("esx02")}))
     unseen = snapshot_of(ClusterModel({"host-2": host("esx02")}, failed={"host-99": "esx01"}), 0, gone)
-    assert told(compare_snapshots(gone, unseen, former())) == [("host", "changed", "host-99", "host-99")]
+    assert told(compare(gone, unseen, former())) == [("host", "changed", "host-99", "host-99")]
     seen = snapshot_of(
         ClusterModel({"host-2": host("esx02"), "host-99": host("esx01", older(), VIB)}), 0, unseen
     )
-    assert told(compare_snapshots(unseen, seen, former())) == [
+    assert told(compare(unseen, seen, former())) == [
         ("component", "downgraded", "Intel-i40en", "host-99"),
         ("orphaned_vib", "added", VIB, "host-99"),
     ]

@@ -1,10 +1,10 @@
 """What only describes: one wording for the cluster; another one is told once, of the hosts that run it."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from esx_drift.domain.changes.compare import compare_snapshots
-from esx_drift.domain.changes.returned_hosts import DepartedHost
+from esx_drift.domain.host_history import RememberedHost
 from esx_drift.domain.images.labels import name_esxi_release
 from esx_drift.domain.images.snapshot import build_snapshot, compute_seal
 from esx_drift.domain.stored.types import Change, Snapshot
@@ -14,6 +14,7 @@ from tests.unit.domain.changes.clusters import (
     HostModel,
     Wire,
     changes_between,
+    compare,
     document_of,
     report_of,
     snapshot_of,
@@ -141,9 +142,9 @@ def test_only_hosts_that_were_seen_are_relabelled_and_nobody_later() -> None:
     before = snapshot_of(cluster(by("Intel"), by("Intel")))
     after = snapshot_of(without(cluster(by("Intel"), by("Other")), "host-1"), 0, before)
     expected = ("component", "relabelled", ["host-2"], vendors("Intel", "Other"))
-    assert told(compare_snapshots(before, after, {}, {"host-2"})) == [expected]
+    assert told(compare(before, after, covered={"host-2"})) == [expected]
     seen = snapshot_of(cluster(by("Other"), by("Other")), 0, after)
-    assert compare_snapshots(after, seen, {}) == []
+    assert compare(after, seen) == []
 
 
 def test_an_unseen_host_keeps_the_description_of_what_others_have_undescribed() -> None:
@@ -265,7 +266,7 @@ def test_a_host_added_again_is_told_if_the_cluster_knew_its_version() -> None:
     back = snapshot_of(ClusterModel(hosts))
     returned = ("host", "changed", ["host-99"], None)
     relabelled = ("component", "relabelled", ["host-99"], vendors("Intel", "New"))
-    assert told(compare_snapshots(before, back, {})) == [returned, relabelled]
-    departed = {"host-2": DepartedHost("esx2", known)}
+    assert told(compare(before, back)) == [returned, relabelled]
+    departed = [RememberedHost("host-2", "esx2", known, [], datetime(2026, 11, 23, tzinfo=UTC))]
     alone = snapshot_of(cluster(by("Other", "2.0")))
-    assert told(compare_snapshots(alone, back, departed)) == [returned]
+    assert told(compare(alone, back, departed)) == [returned]

@@ -1,16 +1,13 @@
 """The changes between two snapshots of a cluster: found per host, equal ones as one change."""
 
 from collections.abc import Container, Iterable, Iterator, Mapping
+from typing import Literal
 
 from esx_drift.domain.changes.elements import ELEMENTS, rate_change
 from esx_drift.domain.changes.image_changes import ImageTransition, build_image_changes
+from esx_drift.domain.changes.new_hosts import find_host_image
 from esx_drift.domain.changes.relabelled import ImagePair, build_relabelled_changes
-from esx_drift.domain.changes.returned_hosts import (
-    DepartedHost,
-    ReturnedHost,
-    find_host_image,
-    match_returned_hosts,
-)
+from esx_drift.domain.host_history import RememberedHost
 from esx_drift.domain.stored.types import Change, ChangeKind, Element, Json, KnownHost, Snapshot
 from esx_drift.domain.text.versions import sort_naturally
 
@@ -18,7 +15,7 @@ from esx_drift.domain.text.versions import sort_naturally
 def compare_snapshots(
     baseline: Snapshot,
     current: Snapshot,
-    departed: Mapping[str, DepartedHost],
+    returned: Mapping[str, RememberedHost],
     covered: Container[str] | None = None,
 ) -> list[Change]:
     """Compare two snapshots of the same canonical form.
@@ -28,14 +25,14 @@ def compare_snapshots(
     Args:
         baseline: The snapshot before.
         current: The snapshot now.
-        departed: The hosts that left before ``baseline``, by id; of several with one name the last counts.
+        returned: What was known of the hosts that ``baseline`` does not know, by id, as
+            ``match_remembered_hosts`` finds it.
         covered: The hosts that were seen for ``current``, which alone can be relabelled; None: all of them.
 
     Returns:
         Every difference, in an order that depends on nothing else.
     """
     hosts = sort_naturally(baseline["hosts"].keys() | current["hosts"].keys())
-    returned = match_returned_hosts(baseline, current, departed, hosts)
     seen = [host for host in hosts if covered is None or host in covered]
     transitions = _build_transitions(baseline, current, returned)
     ranks = {host: rank for rank, host in enumerate(hosts)}
@@ -65,25 +62,20 @@ def _rank(change: Change) -> tuple[object, ...]:
 type _Hosts = dict[str, KnownHost]
 
 
-type _Returned = dict[str, ReturnedHost]
+type _Returned = Mapping[str, RememberedHost]
 
 
 def _list_host_changes(
     before: _Hosts, after: _Hosts, returned: _Returned, hosts: list[str]
 ) -> Iterator[Change]:
     """List the hosts that joined, left, came back under a new id, or have another name or witness flag."""
-    old_ids = {former.old_id for former in returned.values()}
+    old_ids = {former.id for former in returned.values()}
     for host in hosts:
         if host not in after:
             if host not in old_ids:
                 yield _build_change("host", "removed", host, [host])
         elif host not in before:
-            old_id = returned[host].old_id if host in returned else host
-            yield (
-                _build_change("host", "added", host, [host])
-                if old_id == host
-                else _build_readded_change(old_id, host)
-            )
+            yield _build_joined_change(host, returned.get(host))
         elif _build_host_label(before[host]) != _build_host_label(after[host]):
             detail: dict[str, Json] = {
                 "from": _build_host_label(before[host]),
@@ -96,8 +88,20 @@ def _build_host_label(known: KnownHost) -> Json:
     return {"name": known["name"], "is_vsan_witness": known["witness"]}
 
 
-def _build_readded_change(old_id: str, host: str) -> Change:
-    return _build_change("host", "changed", host, [host]) | {"from": old_id, "to": host}
+def _build_joined_change(host: str, former: RememberedHost | None) -> Change:
+    """It joined; under another id than before it was added again. Where it was tells the detail."""
+    if former is None:
+        return _build_change("host", "added", host, [host])
+    detail: dict[str, Json] | None = None
+    if former.cluster is not None:
+        detail = {"moved_from": {"id": former.cluster["id"], "name": former.cluster["name"]}}
+    if former.id == host:
+        return _build_change("host", "added", host, [host]) | {"detail": detail}
+    return _build_change("host", "changed", host, [host]) | {
+        "from": former.id,
+        "to": host,
+        "detail": detail,
+    }
 
 
 def _build_change(element: Element, kind: ChangeKind, key: str, hosts: list[str]) -> Change:
@@ -120,7 +124,7 @@ def _build_transitions(baseline: Snapshot, current: Snapshot, returned: _Returne
     for host, after in current["hosts"].items():
         known = baseline["hosts"].get(host)
         if host in returned:
-            origin, image = f"left:{returned[host].old_id}", returned[host].image
+            origin, image = f"left:{returned[host].id}", returned[host].image
         elif known is not None:
             origin, image = known["image"] or "", find_host_image(baseline, known)
         else:
@@ -141,7 +145,7 @@ def _group_by_images(
     """Group the hosts that both snapshots know by the images there; one that came back counts as before."""
     groups: dict[ImagePair, list[str]] = {}
     for host in hosts:
-        old_id = returned[host].old_id if host in returned else host
+        old_id = returned[host].id if host in returned else host
         before, after = baseline["hosts"].get(old_id), current["hosts"].get(host)
         if before and after and before["image"] is not None and after["image"] is not None:
             groups.setdefault((before["image"], after["image"]), []).append(host)
@@ -151,28 +155,49 @@ def _group_by_images(
 def _list_orphaned_vib_changes(
     before: _Hosts, after: _Hosts, returned: _Returned, hosts: list[str]
 ) -> Iterator[Change]:
-    """List the VIBs that appeared on hosts or are gone from them; a host brings and takes its own with it."""
-    old_ids = {former.old_id for former in returned.values()}
-    appeared: dict[str, list[str]] = {}
-    vanished: dict[str, list[str]] = {}
+    """List the VIBs that appeared on hosts or are gone from them; a host brings and takes its own with it.
+
+    What a host brings that it was known to have is told apart: its software is as it was.
+    """
+    old_ids = {former.id for former in returned.values() if former.seen_at is None}
+    groups: dict[_VibChange, dict[str, list[str]]] = {"appeared": {}, "brought": {}, "gone": {}}
     for host in hosts:
         old = _find_known_vibs(before.get(host), returned.get(host))
         new = after[host]["orphaned_vibs"] if host in after else [] if host not in old_ids else None
-        if old is None or new is None or old == new:
-            continue
-        for vib in set(new) - set(old):
-            appeared.setdefault(vib, []).append(host)
+        if old is not None and new is not None:
+            for vib, what in _compare_vibs(old, new, returned.get(host)):
+                groups[what].setdefault(vib, []).append(host)
+    for vib in sort_naturally({vib for group in groups.values() for vib in group}):
+        if vib in groups["appeared"]:
+            yield _build_change("orphaned_vib", "added", vib, groups["appeared"][vib])
+        if vib in groups["brought"]:
+            detail: dict[str, Json] = {"brought_along": True}
+            change = _build_change("orphaned_vib", "added", vib, groups["brought"][vib])
+            yield change | {"severity": "info", "detail": detail}
+        if vib in groups["gone"]:
+            yield _build_change("orphaned_vib", "removed", vib, groups["gone"][vib])
+
+
+type _VibChange = Literal["appeared", "brought", "gone"]
+
+
+def _compare_vibs(
+    old: list[str], new: list[str], former: RememberedHost | None
+) -> Iterator[tuple[str, _VibChange]]:
+    """Compare a host's VIBs; those of one that had left before were told gone then, and come back with it."""
+    is_back = former is not None and former.seen_at is not None
+    for vib in new:
+        if vib not in old:
+            yield vib, "appeared"
+        elif is_back:
+            yield vib, "brought"
+    if not is_back:
         for vib in set(old) - set(new):
-            vanished.setdefault(vib, []).append(host)
-    for vib in sort_naturally(appeared.keys() | vanished.keys()):
-        if vib in appeared:
-            yield _build_change("orphaned_vib", "added", vib, appeared[vib])
-        if vib in vanished:
-            yield _build_change("orphaned_vib", "removed", vib, vanished[vib])
+            yield vib, "gone"
 
 
-def _find_known_vibs(known: KnownHost | None, former: ReturnedHost | None) -> list[str] | None:
+def _find_known_vibs(known: KnownHost | None, former: RememberedHost | None) -> list[str] | None:
     """Find the orphaned VIBs of a host before: None if they are unknown, empty if there was no such host."""
     if former is not None:
-        return former.orphaned_vibs
+        return former.orphaned_vibs if former.seen_at is None else former.orphaned_vibs or []
     return [] if known is None else known["orphaned_vibs"]

@@ -48,7 +48,7 @@ def list_look_conditions(  # noqa: PLR0913 - each is a fact of its own, and all 
         now: When it was looked at.
         uncovered_since: Since when each uncovered host is not seen.
         accepted: What was last accepted, by host.
-        first_look: Whether the cluster was never seen before.
+        first_look: Whether the cluster was never seen before; hosts that came from elsewhere are accepted.
         blind_after_seconds: How long a host may be unseen before that is critical.
         managed_by_image: Whether the cluster is managed by an image; None: not known.
         document_inconsistencies: What ``list_document_inconsistencies`` says of the document.
@@ -62,7 +62,7 @@ def list_look_conditions(  # noqa: PLR0913 - each is a fact of its own, and all 
     opens = bool(images) or not of_cluster
     return [
         *_list_drift_conditions(snapshot, images, accepted, names),
-        *_list_vib_conditions(report, snapshot, names, None if first_look else accepted),
+        *_list_vib_conditions(report, snapshot, names, accepted, first_look=first_look),
         *of_cluster,
         *_list_inconsistencies([*document_inconsistencies, *list_report_inconsistencies(report)]),
         *(replace(condition, opens=opens) for condition in list_host_conditions(unseen)),
@@ -142,14 +142,20 @@ def _is_different(snapshot: Snapshot, host: str, accepted: Accepted) -> bool:
 
 
 def _list_vib_conditions(
-    report: Report, snapshot: Snapshot, names: Mapping[str, str], accepted: Mapping[str, Accepted] | None
+    report: Report,
+    snapshot: Snapshot,
+    names: Mapping[str, str],
+    accepted: Mapping[str, Accepted],
+    *,
+    first_look: bool,
 ) -> Iterator[Condition]:
-    """List a condition for each orphaned VIB; ``accepted`` is None at the first look.
+    """List a condition for each orphaned VIB; at a ``first_look`` those count as new of hosts that are known.
 
     On a host that is not covered, a VIB counts as long as it is known, or reported all the same.
     """
     for vib, hosts in _find_orphaned_vibs(report, snapshot, names):
-        new = [] if accepted is None else [host for host in hosts if _is_new(vib, accepted.get(host))]
+        judged = [host for host in hosts if not first_look or host in accepted]
+        new = [host for host in judged if _is_new(vib, accepted.get(host))]
         yield build_condition(
             "orphaned-vib",
             f"{clean_text(vib)} is orphaned on {join_names(list_host_names(hosts, names), MAX_NAMED_HOSTS)}",

@@ -109,6 +109,36 @@ Change = TypedDict(  # the functional form, because "from" is a keyword
 """One difference between baseline and snapshot; ``detail`` is null where from and to say it all."""
 
 
+class HostMove(TypedDict):
+    """The ``detail`` of a host that was in another cluster before."""
+
+    moved_from: "ClusterName"
+
+
+HostDifference = TypedDict(  # the functional form, because "from" is a keyword
+    "HostDifference", {"element": Element, "key": str, "from": str | None, "to": str | None}
+)
+"""A part that others have ``from``, and a new host ``to``; null where it is absent."""
+
+
+class NewHost(TypedDict):
+    """The ``detail`` of a host that was never compared before: how it differs from what most others run.
+
+    ``compared_with``: how many they are; 0 where there are none, or it was not seen. ``more``: differences
+    that are not listed.
+    """
+
+    compared_with: int
+    differences: list[HostDifference]
+    more: int
+
+
+class BroughtVib(TypedDict):
+    """The ``detail`` of an orphaned VIB that came with a host which was known to have it."""
+
+    brought_along: Literal[True]
+
+
 class Finding(TypedDict):
     """A condition that holds, or has just ceased to. ``summary`` is one sentence for a person."""
 
@@ -205,12 +235,16 @@ class Accepted(TypedDict):
 
 
 class Departed(TypedDict):
-    """The last known of a host that left the inventory, for the day its name comes back."""
+    """The last known of a host that left the inventory, for the day it comes back.
+
+    ``seen_at``: when it was last seen, before it was found gone at ``left_at``; absent in version 0.1.
+    """
 
     name: str
     image: str | None
     orphaned_vibs: list[str] | None
     snapshot: str
+    seen_at: NotRequired[str]
     left_at: str
 
 

@@ -1,0 +1,147 @@
+"""What the logs of one vCenter know of hosts: one that is new in a cluster may have been in another."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import batched
+from typing import Final
+
+from esx_drift.checking.baseline import Baseline, BaselineReader
+from esx_drift.checking.context import CheckContext
+from esx_drift.domain.host_history import RememberedHost, find_host_label, find_host_last_seen
+from esx_drift.domain.stored.types import ClusterName
+from esx_drift.domain.text.times import parse_time
+from esx_drift.errors import StoreUnavailable
+from esx_drift.journal import Blob, Journal
+from esx_drift.log_reader import LogReader
+from esx_drift.ports import Store
+
+MAX_SEARCHED_LOGS: Final = 1_000
+"""In the logs of so many other clusters a new host is looked for, with three GETs each. A vCenter 8 has
+2,500 hosts at most (VMware Configuration Maximums). Of more clusters, those listed last are searched."""
+
+MAX_ASKED_HOSTS: Final = 96
+"""So many hosts are asked for at once: as many as a cluster of vSphere 8 has, and a listing here may hold."""
+
+
+type IsWanted = Callable[[str, str], bool]
+"""Whether a host that is known by this id and this name may be one that is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostMemory:
+    """What the logs of one vCenter know of hosts. There is no index: the logs are read when a host is new.
+
+    ``blobs`` collects, by key, the converted snapshots that what was found refers to, and that are stored by
+    nobody yet.
+    """
+
+    context: CheckContext
+    store: Store
+    blobs: dict[str, Blob] = field(default_factory=dict)
+
+    def find(
+        self, unknown: Mapping[str, str], own: BaselineReader, baseline: Baseline | None
+    ) -> list[RememberedHost]:
+        """Find what is known of hosts that may be the ``unknown`` ones.
+
+        Args:
+            unknown: The names of the hosts that the cluster's baseline does not know, by id.
+            own: Reads the snapshots of the cluster's own log.
+            baseline: That log's baseline; None at a first look.
+
+        Returns:
+            All entries that have the id or the name of one of them, of this cluster and of others. Not among
+            them is a host of which only the name is the same, and which the vCenter still has.
+
+        Raises:
+            VCENTER_FAILURES: The vCenter did not say which of them it still has.
+        """
+        labels = {find_host_label(name) for name in unknown.values()}
+
+        def is_wanted(host: str, name: str) -> bool:
+            return host in unknown or find_host_label(name) in labels
+
+        found = [*self._list_departed(own, baseline, is_wanted, None)] if baseline else []
+        for cluster in self._list_other_clusters():
+            found += self._search_log(cluster, is_wanted)
+        namesakes = sorted({entry.id for entry in found} - unknown.keys())
+        session = self.context.runtime.vcenters.session(self.context.vcenter.name)
+        self.context.observations.at = "hosts"
+        there = {
+            host.id
+            for some in batched(namesakes, MAX_ASKED_HOSTS, strict=False)
+            for host in session.find_hosts(some)
+        }
+        return [entry for entry in found if entry.id not in there or entry.id in unknown]
+
+    def _list_other_clusters(self) -> list[str]:
+        """The clusters of the vCenter that are known, those listed last first."""
+        known = Journal(self.store, self.context.runtime.topic, self.context.vcenter.name).read_state()[
+            "clusters"
+        ]
+        others = {
+            cluster: entry
+            for cluster, entry in (known or {}).items()
+            if cluster != self.context.request["cluster"]
+        }
+        newest_first = sorted(others, key=lambda cluster: others[cluster]["last_listed_at"], reverse=True)
+        return newest_first[:MAX_SEARCHED_LOGS]
+
+    def _search_log(self, cluster: str, is_wanted: IsWanted) -> Iterable[RememberedHost]:
+        """Search the log of one other cluster. What can't be read of it, its own next check reports."""
+        about = self.context.observations.about
+        reader = BaselineReader(self.store, self.context.vcenter.name, cluster)
+        try:
+            state = LogReader(self.store, self.context.vcenter.name, cluster).read().after
+            # Another vCenter gives its ids to other hosts.
+            if state["snapshot"] is None or about is None or state["instance_uuid"] != about["instance_uuid"]:
+                return ()
+            baseline = reader.read(state)
+        except StoreUnavailable:
+            return ()
+        if baseline is None:
+            return ()
+        where: ClusterName = {"id": cluster, "name": state["cluster_name"] or cluster}
+        found = [
+            *self._list_present(baseline, is_wanted, where),
+            *self._list_departed(reader, baseline, is_wanted, where),
+        ]
+        named = {entry.accepted["snapshot"] for entry in found if entry.accepted}
+        self.blobs.update({blob.key: blob for blob in baseline.blobs if blob.key in named})
+        return found
+
+    def _list_present(
+        self, baseline: Baseline, is_wanted: IsWanted, where: ClusterName
+    ) -> Iterator[RememberedHost]:
+        for host, known in baseline.snapshot["hosts"].items():
+            if is_wanted(host, known["name"]):
+                image = baseline.snapshot["images"][known["image"]] if known["image"] else None
+                yield RememberedHost(
+                    host,
+                    known["name"],
+                    image,
+                    known["orphaned_vibs"],
+                    parse_time(find_host_last_seen(baseline.state, host)),
+                    where,
+                    baseline.state["accepted"].get(host),
+                )
+
+    def _list_departed(
+        self,
+        reader: BaselineReader,
+        baseline: Baseline,
+        is_wanted: IsWanted,
+        where: ClusterName | None,
+    ) -> Iterator[RememberedHost]:
+        for host, gone in baseline.state["departed"].items():
+            if is_wanted(host, gone["name"]):
+                kept = reader.find_snapshot(baseline, gone["snapshot"]) if gone["image"] else None
+                yield RememberedHost(
+                    host,
+                    gone["name"],
+                    kept["images"].get(str(gone["image"])) if kept else None,
+                    gone["orphaned_vibs"],
+                    parse_time(gone.get("seen_at", gone["left_at"])),
+                    where,
+                    baseline.state["accepted"].get(host) if where else None,
+                )

@@ -1,0 +1,334 @@
+"""A host is the same host wherever it goes on its vCenter: compared with what it ran where it was before."""
+
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+from esx_drift.checking import host_memory
+from esx_drift.domain.changes.new_hosts import MAX_NAMED_DIFFERENCES
+from esx_drift.domain.stored.identifiers import make_state_key
+from esx_drift.domain.stored.types import Change, Record
+
+from tests.unit.checking.forms import FIRST, LOWER_CASE
+from tests.unit.checking.reading import moved, of_host, one, open_kinds, told
+from tests.unit.checking.world import PROD_A, PROD_B, World
+
+I40EN = "Intel-i40en"
+OLDER = "1.8.6.0-1OEM.700.1.0.15843807"
+VIB = "mft(4.25.0.802-0)"
+FROM_A = {"moved_from": {"id": PROD_A, "name": "prod-a"}}
+
+
+def check_both(world: World) -> None:
+    """Both clusters are known."""
+    world.check(PROD_A)
+    world.check(PROD_B)
+
+
+def change_of(record: Record, element: str) -> Change:
+    """The only change of an element."""
+    (change,) = (change for change in record["changes"] if change["element"] == element)
+    return change
+
+
+def remove_and_add(world: World, name: str, cluster: str, new_name: str | None = None) -> str:
+    """Take a host out of the vCenter, and add it to a cluster with what it ran; its new id."""
+    gone = world.vcenter.inventory.host(name)
+    world.vcenter.inventory.remove_host(name)
+    added = world.vcenter.inventory.add_host(cluster, new_name or name, gone.software)
+    for vib in gone.orphaned_vibs:
+        world.vcenter.hosts.add_orphaned_vib(added, vib)
+    return added
+
+
+@pytest.mark.parametrize("looked_since", [False, True])
+def test_a_host_that_moves_is_compared_with_what_it_ran(world: World, *, looked_since: bool) -> None:
+    """Whether or not the cluster that it left was looked at in between; what was accepted goes with it."""
+    check_both(world)
+    host = world.vcenter.inventory.host("esx04").host
+    accepted = world.after()["accepted"][host]
+    world.vcenter.hosts.move("esx04", "prod-b")
+    world.vcenter.hosts.set_component("esx04", I40EN, OLDER)
+    if looked_since:
+        world.check(PROD_A)
+    record = world.check(PROD_B)
+    assert told(record) == {("host", "added", host), ("component", "downgraded", I40EN)}
+    assert (of_host(record)["severity"], of_host(record)["detail"]) == ("info", FROM_A)
+    assert change_of(record, "component")["severity"] == "critical"
+    assert record["after"]["accepted"][host] == accepted
+    assert one(record["findings"], "drift-unreviewed")["hosts"] == [host]
+
+
+def test_a_host_that_moves_unchanged_changes_nothing_else(world: World) -> None:
+    """Its orphaned VIB of the first look was accepted there, and is no worse here."""
+    world.vcenter.hosts.add_orphaned_vib("esx04", VIB)
+    check_both(world)
+    world.vcenter.hosts.move("esx04", "prod-b")
+    record = world.check(PROD_B)
+    host = world.vcenter.inventory.host("esx04").host
+    assert told(record) == {("host", "added", host), ("orphaned_vib", "added", VIB)}
+    vib = change_of(record, "orphaned_vib")
+    assert (vib["severity"], vib["detail"]) == ("info", {"brought_along": True})
+    assert one(record["findings"], "orphaned-vib")["severity"] == "warning"
+    assert "drift-unreviewed" not in open_kinds(record)
+
+
+def test_a_vib_that_comes_on_the_way_is_critical(world: World) -> None:
+    """It was not on the host where it was before."""
+    check_both(world)
+    world.vcenter.hosts.move("esx04", "prod-b")
+    world.vcenter.hosts.add_orphaned_vib("esx04", VIB)
+    record = world.check(PROD_B)
+    vib = change_of(record, "orphaned_vib")
+    assert (vib["severity"], vib["detail"]) == ("critical", None)
+    assert one(record["findings"], "orphaned-vib")["severity"] == "critical"
+
+
+@pytest.mark.parametrize("name", ["esx04", "ESX04", "esx04.", "esx04.corp.example"])
+def test_a_host_that_is_removed_and_added_elsewhere_is_known_by_its_name(world: World, name: str) -> None:
+    """In whatever case, with or without its domain: its new id hides nothing."""
+    check_both(world)
+    old = world.vcenter.inventory.host("esx04").host
+    new = remove_and_add(world, "esx04", "prod-b", name)
+    world.vcenter.hosts.set_component(new, I40EN, OLDER)
+    record = world.check(PROD_B)
+    assert told(record) == {("host", "changed", new), ("component", "downgraded", I40EN)}
+    host = of_host(record)
+    assert (host["from"], host["to"], host["detail"]) == (old, new, FROM_A)
+
+
+def test_all_hosts_that_move_into_a_new_cluster_are_compared(world: World) -> None:
+    """Its first look is one all the same: nothing is said of hosts that nobody knows."""
+    check_both(world)
+    cluster = world.vcenter.inventory.add_cluster("prod-new")
+    names = [host.name for host in world.vcenter.inventory.hosts_of(PROD_A)]
+    world.vcenter.hosts.move(names, "prod-new")
+    world.vcenter.hosts.add_orphaned_vib("esx02", VIB)
+    world.vcenter.inventory.add_host("prod-new", "esx99")
+    record = world.check(cluster)
+    assert record["outcome"] == "baseline"
+    assert {(change["element"], change["kind"]) for change in record["changes"]} == {
+        ("host", "added"),
+        ("orphaned_vib", "added"),
+    }
+    added = {change["key"] for change in record["changes"] if change["element"] == "host"}
+    assert added == {world.vcenter.inventory.host(name).host for name in names}
+    assert change_of(record, "orphaned_vib")["severity"] == "critical"
+    assert one(record["findings"], "orphaned-vib")["severity"] == "critical"
+    types = [event["type"] for event in record["events"]]
+    assert types == [
+        "esx-drift.baseline.recorded",
+        "esx-drift.orphaned-vib.detected",
+        "esx-drift.drift.detected",
+    ]
+
+
+def test_two_clusters_that_swap_their_hosts_hide_nothing(world: World) -> None:
+    """Each host is compared with what it ran in the other cluster."""
+    check_both(world)
+    in_a, in_b = (
+        [host.name for host in world.vcenter.inventory.hosts_of(cluster)] for cluster in (PROD_A, PROD_B)
+    )
+    world.vcenter.hosts.move(in_a, "prod-b")
+    world.vcenter.hosts.move(in_b, "prod-a")
+    world.vcenter.hosts.set_component(in_a[0], I40EN, OLDER)
+    host = world.vcenter.inventory.host(in_a[0]).host
+    record = world.check(PROD_B)
+    assert change_of(record, "component")["hosts"] == [host]
+    kinds = {(change["element"], change["kind"]) for change in world.check(PROD_A)["changes"]}
+    assert kinds == {("host", "added"), ("host", "removed")}
+
+
+def test_what_was_seen_last_is_what_counts(world: World) -> None:
+    """Back in its first cluster, a host is compared with what it ran in the second."""
+    check_both(world)
+    world.vcenter.hosts.move("esx04", "prod-b")
+    world.check(PROD_A)
+    world.vcenter.hosts.set_component("esx04", I40EN, OLDER)
+    world.check(PROD_B)
+    world.check(PROD_A)
+    world.vcenter.hosts.move("esx04", "prod-a")
+    record = world.check(PROD_A)
+    host = world.vcenter.inventory.host("esx04").host
+    assert told(record) == {("host", "added", host)}
+    assert of_host(record)["detail"] == {"moved_from": {"id": PROD_B, "name": "prod-b"}}
+
+
+def test_a_host_that_moves_unseen_is_compared_when_it_is_seen(world: World) -> None:
+    """Nothing is lost by its being out of reach at first."""
+    check_both(world)
+    world.vcenter.hosts.move("esx04", "prod-b")
+    world.vcenter.hosts.set_component("esx04", I40EN, OLDER)
+    world.vcenter.hosts.fail_extraction("esx04")
+    host = world.vcenter.inventory.host("esx04").host
+    assert told(world.check(PROD_B)) == {("host", "added", host)}
+    world.vcenter.hosts.fail_extraction("esx04", None)
+    record = world.check(PROD_B)
+    assert told(record) == {("component", "downgraded", I40EN)}
+    assert ("drift-unreviewed", "opened") in moved(record)
+
+
+@pytest.mark.parametrize("differs", [False, True])
+def test_a_host_that_nobody_knows_is_held_against_its_cluster(world: World, *, differs: bool) -> None:
+    """One that runs what the others run is no warning; of another it is said in what it differs."""
+    check_both(world)
+    software = world.vcenter.inventory.host("esx01").software
+    host = world.vcenter.inventory.add_host("prod-a", "esx77", software)
+    if differs:
+        world.vcenter.hosts.set_component("esx77", I40EN, OLDER)
+    record = world.check(PROD_A)
+    change = of_host(record)
+    usual = software["components"][I40EN]["version"]
+    differences = [{"element": "component", "key": I40EN, "from": usual, "to": OLDER}] if differs else []
+    assert (change["kind"], change["key"]) == ("added", host)
+    assert change["severity"] == ("warning" if differs else "info")
+    assert change["detail"] == {"compared_with": 4, "differences": differences, "more": 0}
+
+
+def test_of_a_very_different_host_the_first_differences_are_named(world: World) -> None:
+    """The others are counted."""
+    check_both(world)
+    software = world.vcenter.inventory.host("esx01").software
+    world.vcenter.inventory.add_host("prod-a", "esx77", software)
+    for component in [*software["components"]][: MAX_NAMED_DIFFERENCES + 2]:
+        world.vcenter.hosts.uninstall_component("esx77", component)
+    detail = of_host(world.check(PROD_A))["detail"]
+    assert detail is not None
+    assert len(cast("list[object]", detail["differences"])) == MAX_NAMED_DIFFERENCES
+    assert detail["more"] == 2
+
+
+def test_new_hosts_of_an_empty_cluster_are_held_against_each_other(world: World) -> None:
+    """There is nobody else; a single one can be held against nothing."""
+    cluster = world.vcenter.inventory.add_cluster("prod-new")
+    assert world.check(cluster)["coverage"] == {"hosts": 0, "covered": 0, "failed": 0, "unsupported": 0}
+    world.vcenter.inventory.add_host("prod-new", "esx70")
+    alone = of_host(world.check(cluster))
+    assert (alone["severity"], alone["detail"]) == (
+        "warning",
+        {"compared_with": 0, "differences": [], "more": 0},
+    )
+    world.vcenter.inventory.remove_host("esx70")
+    world.check(cluster)
+    for name in ("esx71", "esx72", "esx73"):
+        world.vcenter.inventory.add_host("prod-new", name)
+    record = world.check(cluster)
+    assert {change["severity"] for change in record["changes"]} == {"info"}
+    assert {str(change["detail"]) for change in record["changes"]} == {
+        str({"compared_with": 2, "differences": [], "more": 0})
+    }
+
+
+def test_a_new_host_that_is_not_seen_yet_is_no_warning_by_itself(world: World) -> None:
+    """Its finding says so."""
+    check_both(world)
+    world.vcenter.inventory.add_host("prod-a", "esx77")
+    world.vcenter.hosts.fail_extraction("esx77")
+    record = world.check(PROD_A)
+    assert of_host(record)["severity"] == "info"
+    assert ("host-failed", "opened") in moved(record)
+
+
+def test_a_namesake_is_another_host(world: World) -> None:
+    """Where the vCenter still has the one that was known by the name, it is not the one that came."""
+    world.vcenter.inventory.host("esx04").name = "esx04.site-a.example"
+    check_both(world)
+    new = world.vcenter.inventory.add_host("prod-b", "esx04")
+    record = world.check(PROD_B)
+    assert told(record) == {("host", "added", new)}
+    assert "moved_from" not in (of_host(record)["detail"] or {})
+
+
+def test_hosts_of_two_domains_are_not_taken_for_one(world: World) -> None:
+    """A short name says nothing where two hosts may be meant, gone or come."""
+    for name, domain in (("esx03", "site-a"), ("esx04", "site-b")):
+        world.vcenter.inventory.host(name).name = f"esx.{domain}.example"
+    check_both(world)
+    for domain in ("site-a", "site-b"):
+        world.vcenter.inventory.remove_host(f"esx.{domain}.example")
+    new = world.vcenter.inventory.add_host("prod-b", "esx")
+    assert told(world.check(PROD_B)) == {("host", "added", new)}
+
+
+def test_a_spoilt_pointer_of_another_log_hides_no_host(world: World) -> None:
+    """The records of that log are the truth."""
+    check_both(world)
+    world.aws.s3.put_object(Bucket="state", Key=make_state_key(world.watched.name, PROD_A), Body=b"rubbish")
+    world.vcenter.hosts.move("esx04", "prod-b")
+    world.vcenter.hosts.set_component("esx04", I40EN, OLDER)
+    assert ("component", "downgraded", I40EN) in told(world.check(PROD_B))
+    assert ("trail-damaged", "opened") in moved(world.check(PROD_A))
+
+
+def delete_snapshot(world: World) -> None:
+    """And the document that it could be made of again."""
+    known = world.after()["snapshot"]
+    record = world.records()[-1]
+    assert known is not None
+    assert record["document"] is not None
+    for key in (known["key"], record["document"]["key"]):
+        world.aws.s3.delete_object(Bucket="audit", Key=key)
+        world.spoilt.add(key)
+
+
+def be_of_a_newer_form(world: World) -> None:
+    """As after a rollback of this product in the middle of a day: prod-a's is of a later form."""
+    with pytest.MonkeyPatch.context() as patch:
+        LOWER_CASE.use(patch)
+        world.check(PROD_A)
+
+
+@pytest.mark.parametrize("spoil", [delete_snapshot, be_of_a_newer_form])
+def test_what_cannot_be_read_of_another_log_ends_no_look(
+    world: World, spoil: Callable[[World], None]
+) -> None:
+    """Its host counts as one that nobody knows, which is more said and not less."""
+    check_both(world)
+    spoil(world)
+    world.vcenter.hosts.move("esx04", "prod-b")
+    record = world.check(PROD_B)
+    assert of_host(record)["severity"] == "warning"
+    assert "differences" in (of_host(record)["detail"] or {})
+
+
+def test_another_clusters_older_form_is_converted(world: World) -> None:
+    """What is carried over refers to snapshots that are stored with the record."""
+    with pytest.MonkeyPatch.context() as patch:
+        FIRST.use(patch)
+        check_both(world)
+    world.vcenter.hosts.move("esx04", "prod-b")
+    world.vcenter.hosts.set_component("esx04", I40EN, OLDER)
+    record = world.check(PROD_B)
+    host = world.vcenter.inventory.host("esx04").host
+    assert told(record) == {("host", "added", host), ("component", "downgraded", I40EN)}
+    accepted = record["after"]["accepted"][host]
+    assert accepted["image"] in world.aws.store.snapshot(accepted["snapshot"])["images"]
+
+
+def test_looking_for_a_new_host_costs_three_gets_a_cluster(world: World) -> None:
+    """Beside the two that list them. Where no host is new, it costs nothing."""
+    check_both(world)
+    world.vcenter.hosts.set_component("esx01", I40EN, OLDER)
+    assert reads_of_others(world) == 0
+    world.vcenter.hosts.move("esx04", "prod-b")
+    world.check(PROD_B)
+    world.vcenter.inventory.add_host("prod-a", "esx77")
+    assert reads_of_others(world) == 3
+
+
+def reads_of_others(world: World) -> int:
+    """How many objects of prod-b's log a check of prod-a reads."""
+    world.aws.calls.clear()
+    world.check(PROD_A)
+    mine = f"cluster={PROD_B}/", f"/{PROD_B}.json"
+    return sum(
+        operation == "GetObject" and any(part in key for part in mine) for operation, key in world.aws.calls
+    )
+
+
+def test_no_more_than_so_many_logs_are_searched(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond them a host counts as one that nobody knows."""
+    monkeypatch.setattr(host_memory, "MAX_SEARCHED_LOGS", 0)
+    check_both(world)
+    world.vcenter.hosts.move("esx04", "prod-b")
+    assert of_host(world.check(PROD_B))["severity"] == "warning"
