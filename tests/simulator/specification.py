@@ -1,168 +1,142 @@
-"""The report's rules, written once more from the documentation: an independent check of what is served."""
+"""Holds a report to its types in `wire.py`, and to the invariants that the documentation states.
+
+The types are held to the schema of documents by `tests/unit/contracts/test_document_types.py`.
+"""
 
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
-
-type Check = Callable[[Any, str], Iterator[str]]
-_TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
-
-
-def _of(kind: type) -> Check:
-    def check(value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - any JSON
-        if type(value) is not kind:
-            yield f"{at}: {value!r} is no {kind.__name__}"
-
-    return check
-
-
-def _matching(pattern: str) -> Check:
-    def check(value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - any JSON
-        if not isinstance(value, str) or not re.fullmatch(pattern, value):
-            yield f"{at}: {value!r} is not {pattern}"
-
-    return check
-
-
-def _list(item: Check, *, distinct: bool = False) -> Check:
-    def check(value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - any JSON
-        if not isinstance(value, list):
-            yield f"{at}: no list"
-            return
-        if distinct and len(set(value)) != len(value):
-            yield f"{at}: duplicates"
-        for index, member in enumerate(value):
-            yield from item(member, f"{at}/{index}")
-
-    return check
-
-
-def _map(key: str, item: Check) -> Check:
-    def check(value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - any JSON
-        if not isinstance(value, dict):
-            yield f"{at}: no object"
-            return
-        for name, member in value.items():
-            if not re.fullmatch(key, name):
-                yield f"{at}: key {name!r} is not {key}"
-            yield from item(member, f"{at}/{name}")
-
-    return check
-
-
-def _structure(required: dict[str, Check], optional: dict[str, Check] | None = None) -> Check:
-    def check(value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - any JSON
-        if not isinstance(value, dict):
-            yield f"{at}: no object"
-            return
-        known = required | (optional or {})
-        yield from (f"{at}: {name} is missing" for name in required if name not in value)
-        for name, member in value.items():
-            yield from known[name](member, f"{at}/{name}") if name in known else [f"{at}: {name} is unknown"]
-
-    return check
-
-
-def _notification(value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - any JSON
-    yield from _NOTIFICATION(value, at)
-    if "retriable" in value and value.get("type") != "ERROR":
-        yield f"{at}: retriable without type ERROR"
-
-
-def _selection(value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - any JSON
-    yield from _SELECTION(value, at)
-    of = {"HOST_UUID": {"host_uuids"}, "HOST_HARDWARE_SPEC": {"host_hardware_spec"}, "UNKNOWN": set()}
-    if set(value) - {"selection_type"} != of[value["selection_type"]]:
-        yield f"{at}: not what {value['selection_type']} holds"
-
-
-_STR, _BOOL = _of(str), _of(bool)
-_MOMENT = _matching(_TIME)
-_HOST = r"host-\d+"
-_HOSTS = _list(_matching(_HOST), distinct=True)
-_MESSAGE = _structure(
-    {"id": _STR, "default_message": _STR, "args": _list(_STR)},
-    {"localized": _STR, "params": _map(".+", _of(dict))},
+from functools import cache
+from types import UnionType
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,
+    TypeAliasType,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
 )
-_NOTIFICATION = _structure(
-    {"id": _STR, "time": _MOMENT, "message": _MESSAGE},
-    {
-        "type": _matching("INFO|WARNING|ERROR"),
-        "resolution": _MESSAGE,
-        "originator": _STR,
-        "retriable": _BOOL,
-    },
-)
-_NOTIFICATIONS = _structure({}, dict.fromkeys(("info", "warnings", "errors"), _list(_notification)))
-_NAMED = {"display_name": _STR, "vendor": _STR}
-_BASE_IMAGE = _structure(
-    {"version": _STR},
-    {
-        "details": _structure(
-            {"display_name": _STR, "display_version": _STR, "release_date": _MOMENT},
-            {"quick_patch_compatible_versions": _map(".+", _STR)},
-        )
-    },
-)
-_ADD_ON = _structure(
-    {"name": _STR, "version": _STR}, {"details": _structure(_NAMED | {"display_version": _STR})}
-)
-_COMPONENTS = _map(
-    ".+", _structure({}, {"version": _STR, "details": _structure(_NAMED, {"display_version": _STR})})
-)
-_SOLUTION_COMPONENT = _structure(_NAMED | {"component": _STR}, {"display_version": _STR})
-_SOLUTION_DETAILS = {"display_name": _STR, "display_version": _STR, "components": _list(_SOLUTION_COMPONENT)}
-_SOLUTIONS = _map(
-    ".+",
-    _structure(
-        {"version": _STR, "components": _list(_structure({"component": _STR}))},
-        {"details": _structure(_SOLUTION_DETAILS)},
-    ),
-)
-_HARDWARE = _structure({"packages": _map(".+", _structure({"pkg": _STR, "version": _STR}))})
-_SPEC = _structure(
-    {"vendor": _STR}, dict.fromkeys(("models", "families", "oem_strings"), _list(_STR, distinct=True))
-)
-_SELECTION = _structure(
-    {"selection_type": _matching("HOST_UUID|HOST_HARDWARE_SPEC|UNKNOWN")},
-    {"host_uuids": _list(_STR, distinct=True), "host_hardware_spec": _SPEC},
-)
-_IMAGE = {"base_image": _BASE_IMAGE, "components": _COMPONENTS, "solutions": _SOLUTIONS}
-_PARTS = {"add_on": _ADD_ON, "hardware_support": _HARDWARE, "removed_components": _COMPONENTS}
-_ALTERNATIVES = _map(
-    ".+", _structure(_IMAGE | {"display_name": _STR, "selection_criteria": _selection}, _PARTS)
-)
-_INSTALLED = _structure(
-    {"software_info": _structure(_IMAGE, _PARTS | {"alternative_images": _ALTERNATIVES}), "host_list": _HOSTS}
-)
-REPORT = _structure(
-    {
-        "completion_time": _MOMENT,
-        "uniform_image": _BOOL,
-        "status": _matching("UNAVAILABLE|ELIGIBILITY_CHECK_FAILURE|EXTRACT_INSTALLED_IMAGE_FAILURE|SUCCESS"),
-        "successful_hosts": _HOSTS,
-        "failed_hosts": _HOSTS,
-        "unsupported_hosts": _HOSTS,
-        "image_categories": _structure(
-            {"is_highest_and_widely_used_image_equal": _BOOL},
-            {
-                "most_widely_used_image": _INSTALLED,
-                "highest_versioned_image": _INSTALLED,
-                "host_image_list": _list(_INSTALLED),
-            },
-        ),
-        "host_notifications": _map(_HOST, _NOTIFICATIONS),
-        "host_info": _map(_HOST, _structure({"name": _STR}, {"is_vsan_witness": _BOOL})),
-        "orphaned_vibs": _map(r".+\(.+\)", _HOSTS),
-        "notifications": _map("ELIGIBILITY_CHECK|EXTRACT_INSTALLED_IMAGE", _NOTIFICATIONS),
-    }
-)
+
+from tests.simulator.wire import Notification, Report
+from tests.simulator.wire_software import ImageSelection
+
+SELECTED = {"HOST_UUID": "host_uuids", "HOST_HARDWARE_SPEC": "host_hardware_spec"}
+"""The field that an image's selection has, by its type."""
 
 
 def breaches(report: Any) -> list[str]:  # noqa: ANN401 - any JSON
     """Where the report breaks the rules of its types, or an invariant that the documentation states."""
-    return list(REPORT(report, "")) or list(_invariants(report))
+    return list(_breaches_of(Report, report, "")) or list(_invariants(report))
+
+
+def _breaches_of(kind: Any, value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - any type, any JSON
+    """Where the value is not of this type, as `wire.py` writes types."""
+    if isinstance(kind, TypeAliasType):
+        kind = kind.__value__
+    if is_typeddict(kind):
+        yield from _structure(kind, value, at)
+    elif get_origin(kind) in _CHECKS:
+        yield from _CHECKS[get_origin(kind)](kind, value, at)
+    elif kind is not Any and type(value) is not kind:
+        yield f"{at}: {value!r} is no {kind.__name__}"
+
+
+def _structure(kind: Any, value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - any type, any JSON
+    if not isinstance(value, dict):
+        yield f"{at}: no object"
+        return
+    known = _fields(kind)
+    yield from (f"{at}: {name} is missing" for name in sorted(kind.__required_keys__ - value.keys()))
+    for name, member in value.items():
+        if name in known:
+            yield from _breaches_of(known[name], member, f"{at}/{name}")
+        else:
+            yield f"{at}: {name} is unknown"
+    if kind in _RULES:
+        yield from _RULES[kind](value, at)
+
+
+@cache
+def _fields(kind: Any) -> dict[str, Any]:  # noqa: ANN401 - any type
+    return get_type_hints(kind, include_extras=True)
+
+
+def _optional(kind: Any, value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - any type, any JSON
+    yield from _breaches_of(get_args(kind)[0], value, at)
+
+
+def _annotated(kind: Any, value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - any type, any JSON
+    inner, rule = get_args(kind)
+    found = list(_breaches_of(inner, value, at))
+    yield from found
+    if found:
+        return
+    if isinstance(rule, re.Pattern) and not rule.fullmatch(value):
+        yield f"{at}: {value!r} is not {rule.pattern}"
+    if rule == "distinct" and len(set(value)) != len(value):
+        yield f"{at}: duplicates"
+
+
+def _list(kind: Any, value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - any type, any JSON
+    if not isinstance(value, list):
+        yield f"{at}: no list"
+        return
+    for index, member in enumerate(value):
+        yield from _breaches_of(get_args(kind)[0], member, f"{at}/{index}")
+
+
+def _map(kind: Any, value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - any type, any JSON
+    if not isinstance(value, dict):
+        yield f"{at}: no object"
+        return
+    of_key, of_member = get_args(kind)
+    for name, member in value.items():
+        yield from _breaches_of(of_key, name, f"{at}: key")
+        yield from _breaches_of(of_member, member, f"{at}/{name}")
+
+
+def _literal(kind: Any, value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - any type, any JSON
+    if not isinstance(value, str) or value not in get_args(kind):
+        yield f"{at}: {value!r} is none of {', '.join(get_args(kind))}"
+
+
+def _union(kind: Any, value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - any type, any JSON
+    found = [list(_breaches_of(one, value, at)) for one in get_args(kind)]
+    yield from min(found, key=len)
+
+
+def _retriable(value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - any JSON
+    if "retriable" in value and value.get("type") != "ERROR":
+        yield f"{at}: retriable without type ERROR"
+
+
+def _selected(value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - any JSON
+    kind = str(value.get("selection_type"))
+    expected = [SELECTED[kind]] if kind in SELECTED else []
+    if [name for name in SELECTED.values() if name in value] != expected:
+        yield f"{at}: not what {kind} holds"
+
+
+type Check = Callable[[Any, Any, str], Iterator[str]]
+
+_CHECKS: dict[Any, Check] = {
+    NotRequired: _optional,
+    Annotated: _annotated,
+    list: _list,
+    dict: _map,
+    Literal: _literal,
+    UnionType: _union,
+}
+"""How a type is checked, by its origin."""
+
+_RULES: dict[Any, Callable[[Any, str], Iterator[str]]] = {
+    Notification: _retriable,
+    ImageSelection: _selected,
+}
+"""What the types can't say of an object."""
 
 
 def _invariants(report: dict[str, Any]) -> Iterator[str]:

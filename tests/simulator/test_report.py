@@ -1,6 +1,11 @@
+import re
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any
+
 import pytest
 
-from tests.simulator import VCenter
+from tests.simulator import VCenter, catalogue
 from tests.simulator.conftest import Client
 from tests.simulator.fleet import seeded_fleet
 from tests.simulator.scenario import Scenario
@@ -27,6 +32,90 @@ def test_every_report_of_every_scenario_obeys_the_documented_types_and_invariant
         assert not any(_breaches(vcenter))
     scenario.heal(vcenter)
     assert not any(_breaches(vcenter))
+
+
+type Place = tuple[str | int, ...]
+
+
+def _full_report() -> Any:  # noqa: ANN401 - any JSON
+    """One with every structure that there is, as far as the simulator sends it."""
+    vcenter = VCenter()
+    SCENARIOS["healthy"].prepare(vcenter)
+    hosts = vcenter.hosts
+    hosts.set_hardware_support(["esx01", "esx02", "esx03"], "1")
+    hosts.set_alternative_image(["esx01", "esx02", "esx03"], "by-hardware", "8.0 U3e")
+    by_uuid = catalogue.alternative_image("8.0 U3e", {"selection_type": "HOST_UUID", "host_uuids": ["4c4c"]})
+    hosts.edit("esx02", lambda software: software["alternative_images"].update({"by-uuid": by_uuid}))
+    hosts.add_orphaned_vib("esx01", catalogue.ORPHANED_VIBS[0])
+    hosts.report_error("esx01")
+    hosts.make_witness("esx03")
+    hosts.fail_extraction("esx04")
+    vcenter.extract_all()
+    return vcenter.extractions.reports["domain-c9"]
+
+
+def _places(value: Any, at: Place = ()) -> Iterator[Place]:  # noqa: ANN401 - any JSON
+    yield at
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, member in inner:
+        yield from _places(member, (*at, step))
+
+
+def _at(value: Any, place: Place) -> Any:  # noqa: ANN401 - any JSON
+    for step in place:
+        value = value[step]
+    return value
+
+
+FULL = _full_report()
+PLACES = list(_places(FULL))
+REQUIRED = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        completion_time uniform_image status successful_hosts failed_hosts unsupported_hosts image_categories
+        host_notifications host_info orphaned_vibs notifications is_highest_and_widely_used_image_equal
+        software_info host_list base_image components solutions component release_date name vendor packages
+        pkg display_name selection_criteria selection_type host_uuids host_hardware_spec id time message
+        default_message args
+        """,
+    )
+)
+"""Fields that may be missing nowhere, once more from the documentation."""
+
+
+def test_a_report_with_every_structure_has_no_breach() -> None:
+    """And it has each field that is never missing, so that what follows says something."""
+    assert breaches(FULL) == []
+    assert {place[-1] for place in PLACES if place} >= REQUIRED
+
+
+@pytest.mark.parametrize("name", sorted(REQUIRED))
+def test_a_missing_field_is_a_breach_wherever_it_is(name: str) -> None:
+    """Also where another field decides whether it has to be there."""
+    for place in PLACES:
+        if place and place[-1] == name:
+            spoilt = deepcopy(FULL)
+            del _at(spoilt, place[:-1])[name]
+            assert breaches(spoilt), place
+
+
+def test_an_invented_field_is_a_breach_wherever_it_is() -> None:
+    """In every object; where keys are names, by its value."""
+    for place in PLACES:
+        if isinstance(_at(FULL, place), dict):
+            spoilt = deepcopy(FULL)
+            _at(spoilt, place)["invented"] = 1
+            assert breaches(spoilt), place
+
+
+@pytest.mark.parametrize("wrong", [0.5, {"invented": 1}, [[]]], ids=str)
+def test_a_value_of_another_type_is_a_breach_wherever_it_is(wrong: object) -> None:
+    """A fraction, an object and a list: nothing that a report holds is any of these."""
+    for place in PLACES[1:]:
+        spoilt = deepcopy(FULL)
+        _at(spoilt, place[:-1])[place[-1]] = wrong
+        assert breaches(spoilt), place
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -1,17 +1,24 @@
 """The JSON of the vCenter's REST API, field by field; `NotRequired` is what the API may leave out.
 
+This and `wire_software.py` are the only places that say so: `specification.py` holds what is served to them.
+
 Source: the official bindings and OpenAPI of vSphere 8.0.3 to 9.1 (`com.vmware.esx.settings`).
 """
 
-from typing import Literal, NotRequired, TypedDict
+import re
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from tests.simulator.wire_software import Software
+from tests.simulator.wire_software import Name, Software, Time
 
 type ReportStatus = Literal[
     "UNAVAILABLE", "ELIGIBILITY_CHECK_FAILURE", "EXTRACT_INSTALLED_IMAGE_FAILURE", "SUCCESS"
 ]
 type TaskStatus = Literal["PENDING", "RUNNING", "BLOCKED", "SUCCEEDED", "FAILED"]
 type Level = Literal["INFO", "WARNING", "ERROR"]
+type HostId = Annotated[str, re.compile(r"host-\d+")]
+type HostSet = Annotated[list[HostId], "distinct"]
+type Vib = Annotated[str, re.compile(r".+\(.+\)")]
+type Operation = Annotated[str, re.compile("ELIGIBILITY_CHECK|EXTRACT_INSTALLED_IMAGE")]
 
 
 class Message(TypedDict):
@@ -21,13 +28,14 @@ class Message(TypedDict):
     default_message: str
     args: list[str]
     localized: NotRequired[str]
+    params: NotRequired[dict[Name, dict[str, Any]]]
 
 
 class Notification(TypedDict):
     """One notification; `retriable` only with type ERROR."""
 
     id: str
-    time: str
+    time: Time
     message: Message
     type: NotRequired[Level]
     resolution: NotRequired[Message]
@@ -47,7 +55,7 @@ class InstalledImage(TypedDict):
     """An image and the hosts that run it."""
 
     software_info: Software
-    host_list: list[str]
+    host_list: HostSet
 
 
 class ImageCategories(TypedDict):
@@ -69,14 +77,14 @@ class HostInfo(TypedDict):
 class Report(TypedDict):
     """InstalledImageInfo: the body of GET …/installed-images."""
 
-    completion_time: str
+    completion_time: Time
     uniform_image: bool
     status: ReportStatus
-    successful_hosts: list[str]
-    failed_hosts: list[str]
-    unsupported_hosts: list[str]
+    successful_hosts: HostSet
+    failed_hosts: HostSet
+    unsupported_hosts: HostSet
     image_categories: ImageCategories
-    host_notifications: dict[str, Notifications]
-    host_info: dict[str, HostInfo]
-    orphaned_vibs: dict[str, list[str]]
-    notifications: dict[str, Notifications]
+    host_notifications: dict[HostId, Notifications]
+    host_info: dict[HostId, HostInfo]
+    orphaned_vibs: dict[Vib, HostSet]
+    notifications: dict[Operation, Notifications]

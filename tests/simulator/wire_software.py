@@ -1,6 +1,15 @@
-"""The JSON of software as the vCenter's REST API tells it: SoftwareInfo and all that it holds."""
+"""The JSON of software as the vCenter's REST API tells it: SoftwareInfo and all that it holds.
 
-from typing import Literal, NotRequired, TypedDict
+A type may say what its values look like: a pattern that texts and keys match, "distinct" for a list without
+duplicates. `specification.py` holds what is served to it.
+"""
+
+import re
+from typing import Annotated, Literal, NotRequired, TypedDict
+
+type Name = Annotated[str, re.compile(r".+")]
+type Time = Annotated[str, re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")]
+type TextSet = Annotated[list[str], "distinct"]
 
 
 class BaseImageDetails(TypedDict):
@@ -8,8 +17,8 @@ class BaseImageDetails(TypedDict):
 
     display_name: str
     display_version: str
-    release_date: str
-    quick_patch_compatible_versions: NotRequired[dict[str, str]]
+    release_date: Time
+    quick_patch_compatible_versions: NotRequired[dict[Name, str]]
 
 
 class BaseImage(TypedDict):
@@ -91,46 +100,45 @@ class HardwareSupportPackage(TypedDict):
 class HardwareSupport(TypedDict):
     """Packages by the id of their hardware support manager."""
 
-    packages: dict[str, HardwareSupportPackage]
+    packages: dict[Name, HardwareSupportPackage]
 
 
 class HostHardware(TypedDict):
     """Which hardware an alternative image is for."""
 
     vendor: str
-    models: NotRequired[list[str]]
-    families: NotRequired[list[str]]
-    oem_strings: NotRequired[list[str]]
+    models: NotRequired[TextSet]
+    families: NotRequired[TextSet]
+    oem_strings: NotRequired[TextSet]
 
 
 class ImageSelection(TypedDict):
     """Which hosts an alternative image is for: a union on `selection_type`."""
 
     selection_type: Literal["HOST_UUID", "HOST_HARDWARE_SPEC", "UNKNOWN"]
-    host_uuids: NotRequired[list[str]]
+    host_uuids: NotRequired[TextSet]
     host_hardware_spec: NotRequired[HostHardware]
 
 
-class AlternativeImage(TypedDict):
+class Image(TypedDict):
+    """What a cluster's image and an alternative image have in common."""
+
+    base_image: BaseImage
+    components: dict[Name, Component]
+    solutions: dict[Name, Solution]
+    add_on: NotRequired[AddOn]
+    hardware_support: NotRequired[HardwareSupport]
+    removed_components: NotRequired[dict[Name, Component]]
+
+
+class AlternativeImage(Image):
     """Another image for some hosts of the cluster (vSphere 9.0)."""
 
-    base_image: BaseImage
-    components: dict[str, Component]
-    solutions: dict[str, Solution]
     display_name: str
     selection_criteria: ImageSelection
-    add_on: NotRequired[AddOn]
-    hardware_support: NotRequired[HardwareSupport]
-    removed_components: NotRequired[dict[str, Component]]
 
 
-class Software(TypedDict):
+class Software(Image):
     """SoftwareInfo: an image, here also what one host runs."""
 
-    base_image: BaseImage
-    components: dict[str, Component]
-    solutions: dict[str, Solution]
-    add_on: NotRequired[AddOn]
-    hardware_support: NotRequired[HardwareSupport]
-    removed_components: NotRequired[dict[str, Component]]
-    alternative_images: NotRequired[dict[str, AlternativeImage]]
+    alternative_images: NotRequired[dict[Name, AlternativeImage]]
