@@ -14,6 +14,7 @@ from esx_drift.domain.text.times import parse_time
 from esx_drift.messages.content import build_content
 
 from tests.paths import GOLDEN
+from tests.simulator.inventory import Host
 from tests.simulator.sessions import PASSWORD
 from tests.unit.checking.conftest import ca, cloud, tls
 from tests.unit.checking.conftest import world as fresh_world
@@ -45,6 +46,36 @@ def version(request: pytest.FixtureRequest) -> Path:
     return path
 
 
+def _list_images(categories: dict[str, Any]) -> list[dict[str, Any]]:
+    named = [categories.get(place) for place in ("most_widely_used_image", "highest_versioned_image")]
+    return [image for image in (*named, *categories.get("host_image_list", ())) if image]
+
+
+def _restore_hosts(made: World, cluster: str) -> None:
+    """Give the vCenter the hosts of the cluster's newest document, and nothing that is sent only today.
+
+    Each runs what it ran in the last document that has it.
+    """
+    kept = [record["document"] for record in made.records(cluster)]
+    documents = [json.loads(made.stored(one["key"])) for one in kept if one]
+    newest = documents[-1]
+    software = {
+        host: image["software_info"]
+        for document in documents
+        for image in _list_images(document["image_categories"])
+        for host in image["host_list"]
+    }
+    inventory = made.vcenter.inventory
+    with inventory.changing():
+        for gone in inventory.hosts_of(cluster):
+            del inventory.hosts[gone.host]
+        for host, info in newest["host_info"].items():
+            inventory.hosts[host] = Host(host, info["name"], cluster, software[host], host_uuid="")
+    for vib, hosts in newest["orphaned_vibs"].items():
+        made.vcenter.hosts.add_orphaned_vib(hosts, vib)
+    made.vcenter.hosts.fail_extraction(newest["failed_hosts"])
+
+
 @pytest.fixture
 def world(fresh_world: World, version: Path) -> World:
     """The buckets as the version left them, and the vCenter as it then was."""
@@ -67,11 +98,8 @@ def world(fresh_world: World, version: Path) -> World:
             if path.is_file():
                 key = str(path.relative_to(version / bucket))
                 made.aws.s3.put_object(Bucket=bucket, Key=key, Body=path.read_bytes(), IfNoneMatch="*")
-    hosts = made.vcenter.hosts
-    hosts.set_component(["esx02"], "Intel-i40en", "2.9.2.0-1OEM.800.1.0.20613240")
-    hosts.add_orphaned_vib(["esx03"], "smntemp(910.1.0.0005-5vmw.803.0.0.24022510)")
-    hosts.fail_extraction(["esx04"])
-    made.vcenter.inventory.remove_host("esx01")
+    for cluster in (PROD_A, PROD_B):
+        _restore_hosts(made, cluster)
     # What its records tell was published then.
     logs = [made.records(log) for log in (PROD_A, PROD_B, VCENTER_LOG)]
     made.topic.published += [event for log in logs for record in log for event in record["events"]]
@@ -101,7 +129,8 @@ def test_the_same_software_is_no_drift(world: World, *, is_state_lost: bool) -> 
 
 def test_a_real_change_is_told_exactly(world: World) -> None:
     """On the hosts that it is on, by the versions that they had."""
-    world.vcenter.hosts.set_component(["esx02"], "Intel-i40en", "2.7.2.0-1OEM.800.1.0.20613240")
+    driver = world.vcenter.inventory.host("esx03").software["components"]["Intel-i40en"]
+    world.vcenter.hosts.edit("esx02", lambda software: software["components"].update({"Intel-i40en": driver}))
     (change,) = world.check(PROD_A)["changes"]
     assert (change["kind"], change["key"]) == ("downgraded", "Intel-i40en")
     assert (change["from"], change["to"]) == (
