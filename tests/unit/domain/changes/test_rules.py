@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from esx_drift.domain.changes.elements import Difference, build_change
 from esx_drift.domain.host_history import RememberedHost
 from esx_drift.domain.images.snapshot import build_snapshot, compute_seal
-from esx_drift.domain.stored.types import Change, Snapshot
+from esx_drift.domain.stored.types import Change, Json, Snapshot
 
 from tests.unit.domain.changes.clusters import (
     ClusterModel,
@@ -181,3 +182,36 @@ def test_labels_of_an_unseen_hosts_image_are_kept() -> None:
     known = snapshot_of(ClusterModel({"host-1": host("a", older()), "host-2": host("b")}))
     blind = snapshot_of(ClusterModel({"host-2": host("b")}, failed={"host-1": "a"}), 0, known)
     assert blind["labels"] == known["labels"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kind", "detail"),
+    [
+        ("1.0", "1.1", "upgraded", None),
+        ({"version": "1.0", "level": "a"}, {"version": "1.1", "level": "a"}, "upgraded", None),
+        (
+            {"version": "1.1", "level": "a"},
+            {"version": "1.0", "level": "b"},
+            "downgraded",
+            {"from": {"version": "1.1", "level": "a"}, "to": {"version": "1.0", "level": "b"}},
+        ),
+        (
+            {"version": "1.0", "level": "a"},
+            {"version": "1.0", "level": "b"},
+            "changed",
+            {"from": {"version": "1.0", "level": "a"}, "to": {"version": "1.0", "level": "b"}},
+        ),
+        (
+            "1.0",
+            {"version": "1.0", "level": "b"},
+            "changed",
+            {"from": {"version": "1.0"}, "to": {"version": "1.0", "level": "b"}},
+        ),
+    ],
+)
+def test_whatever_a_part_has_beside_its_version_is_told_where_it_differs(
+    before: Json, after: Json, kind: str, detail: Json
+) -> None:
+    """Of any element, with a value that a later release may add: known before, or for the first time now."""
+    change = build_change(Difference("component:Intel-i40en", before, after, None), "changed", ["host-1"])
+    assert (change["kind"], change["detail"]) == (kind, detail)

@@ -24,6 +24,10 @@ ELEMENTS: tuple[Element, ...] = (
 
 _NAMES = {"add_on": "name", "hardware_support_package": "pkg"}
 """The elements that have a name beside their version, and the field with it."""
+_TOLD_ALONE = {"solution": "components", "alternative_image": "selection_criteria"}
+"""The elements of which one value is told beside the version, by itself, and the field with it."""
+_IN_TEXTS = frozenset({"version", *_NAMES.values()})
+"""What stands in the texts of from and to. Whatever else a part has is told in the detail."""
 _HARMLESS = {("host", "added"), ("host", "removed"), ("orphaned_vib", "removed"), ("solution", "upgraded")}
 
 
@@ -116,10 +120,18 @@ def _build_detail(element: Element, difference: Difference, kind: DifferenceKind
     """Build both sides of what differs; None where from and to say it all."""
     if difference.labels:
         return dict(zip(("from", "to"), difference.labels, strict=True))
-    old, new = difference.before, difference.after
-    if kind != "changed" or not isinstance(old, dict) or not isinstance(new, dict):
+    if kind != "changed":
         return None
-    if element in _NAMES:  # whole, where it is not clear where the name ends and the version begins
-        return {"from": old, "to": new} if format_part_version(old) == format_part_version(new) else None
-    field = "components" if element == "solution" else "selection_criteria"
-    return {"from": old[field], "to": new[field]} if old[field] != new[field] else None
+    old, new = _build_values(difference.before), _build_values(difference.after)
+    field = _TOLD_ALONE.get(element)
+    if field is not None:
+        return {"from": old[field], "to": new[field]} if old[field] != new[field] else None
+    # Whole: where the name ends and the version begins, or what else differs, is not clear from the texts.
+    texts_say_all = _format_value(difference.before) != _format_value(difference.after)
+    has_more = any(old.get(name) != new.get(name) for name in (old.keys() | new.keys()) - _IN_TEXTS)
+    return {"from": old, "to": new} if has_more or not texts_say_all else None
+
+
+def _build_values(value: Json) -> dict[str, Json]:
+    """Build the values of a part by their names; one that is a text is its version."""
+    return value if isinstance(value, dict) else {"version": value}
