@@ -13,8 +13,7 @@ from esx_drift.contracts.violations import format_pointer
 from esx_drift.errors import ContractViolation
 
 from tests.unit.domain.changes.clusters import Wire
-from tests.unit.domain.changes.sample import sample
-from tests.unit.domain.changes.test_leaves import followed
+from tests.unit.domain.changes.sample import follow, sample
 
 SCHEMA_NAME = "installed-images"
 SCHEMA = load_schema(SCHEMA_NAME)
@@ -41,7 +40,7 @@ def whole() -> Wire:
 
 def list_bounds(schema: Any, value: Any, at: Place) -> Iterator[Bound]:  # noqa: ANN401 -- any JSON
     """Every bound of a schema, at a place of the sample that it holds for."""
-    schema, _ = followed(schema, "")
+    schema, _ = follow(schema)
     if isinstance(value, str):
         yield Bound(at, schema["maxLength"], "characters", time_of if "format" in schema else text_of)
     elif isinstance(value, list):

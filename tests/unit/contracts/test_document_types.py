@@ -17,12 +17,11 @@ from typing import (
 )
 
 import pytest
-from esx_drift.contracts.validators import load_schema
 from esx_drift.domain.images.document import Document
 
 from tests.simulator.wire import Report
+from tests.unit.domain.changes.sample import SCHEMA, follow
 
-SCHEMA: Any = load_schema("installed-images")
 ALLOWED = {
     Document: {
         "message: params has no type",  # not read
@@ -48,11 +47,7 @@ def bare(kind: Any) -> Any:  # noqa: ANN401 -- any type
 def differences(kind: Any, schema: Any, owner: str = "") -> Iterator[str]:  # noqa: ANN401 -- any type, any JSON
     """What the type says of fields that the schema doesn't, and the other way round."""
     kind = bare(kind)
-    while "$ref" in schema or "else" in schema:
-        schema = schema.get("else", schema)
-        if "$ref" in schema:
-            owner = schema["$ref"].removeprefix("#/$defs/")
-            schema = SCHEMA["$defs"][owner]
+    schema, owner = follow(schema, owner)
     if is_typeddict(kind):
         fields, known, required = get_type_hints(kind), schema["properties"], set(schema.get("required", ()))
         yield from (f"{owner}: {name} has no type" for name in known.keys() - fields.keys())

@@ -1,13 +1,23 @@
-"""One document in which every field of the API is used, and hosts of every fate."""
+"""One document in which every field of the API is used, and hosts of every fate.
+
+What has to fit together is written here; any other text, number or flag of the schema comes by itself.
+"""
 
 import json
 from typing import Any
 
 from esx_drift.contracts.validators import load_schema
 
-from tests.unit.domain.changes.clusters import Wire
+from tests.unit.domain.changes.clusters import TIME, Wire
 
-SCHEMA = load_schema("installed-images")
+SCHEMA: Any = load_schema("installed-images")
+MADE_UP = {"boolean": True, "integer": 1, "number": 1.5}
+NOT_BY_ITSELF = {
+    "localized": "it hides the other text",
+    "retriable": "only an error has it",
+    "params": "one is as good as all",
+}
+"""The fields that not every object of their kind can have, and why."""
 
 
 def message(text: str) -> Wire:
@@ -107,6 +117,42 @@ def alternative(criteria: Wire) -> Wire:
     return {**software(), "display_name": "For others", "selection_criteria": criteria}
 
 
+def complete(value: Any, schema: Any) -> Any:  # noqa: ANN401 -- any JSON
+    """The same JSON, with each text, number and flag that the schema knows and the value lacks."""
+    schema, _ = follow(schema)
+    if isinstance(value, list):
+        return [complete(item, schema["items"]) for item in value]
+    if not isinstance(value, dict):
+        return value
+    known = {name: follow(inner)[0] for name, inner in schema.get("properties", {}).items()}
+    lacking = {name: make_up(name, inner) for name, inner in known.items() if name not in value}
+    more = {name: made for name, made in lacking.items() if made is not None and name not in NOT_BY_ITSELF}
+    rest = schema.get("additionalProperties")
+    had = {
+        name: inner if name in NOT_BY_ITSELF else complete(inner, known.get(name, rest))
+        for name, inner in value.items()
+    }
+    return had | more
+
+
+def follow(schema: Any, owner: str = "") -> tuple[Any, str]:  # noqa: ANN401 -- any JSON
+    """The schema behind a reference, or behind "null or else", and the structure that it describes."""
+    while "$ref" in schema or "else" in schema:
+        schema = schema.get("else", schema)
+        if "$ref" in schema:
+            owner = schema["$ref"].removeprefix("#/$defs/")
+            schema = SCHEMA["$defs"][owner]
+    return schema, owner
+
+
+def make_up(name: str, schema: Any) -> Any:  # noqa: ANN401 -- any JSON
+    """A value of the schema's type; None where that is an object or a list, which have to be written."""
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    if "string" in kinds:
+        return TIME if schema.get("format") == "date-time" else f"some {name}"
+    return next((MADE_UP[kind] for kind in kinds if kind in MADE_UP), None)
+
+
 def sample() -> Wire:
     """Two hosts that run the image, and one that could not be read, one too old, one missing."""
     hardware = {"vendor": "Dell", "models": ["R760"], "families": ["PowerEdge"], "oem_strings": ["x"]}
@@ -146,5 +192,5 @@ def sample() -> Wire:
             "EXTRACT_INSTALLED_IMAGE": notifications(),
         },
     }
-    copied: Wire = json.loads(json.dumps(found))
+    copied: Wire = complete(json.loads(json.dumps(found)), SCHEMA)
     return copied

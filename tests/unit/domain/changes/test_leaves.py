@@ -16,7 +16,7 @@ from esx_drift.domain.images.snapshot import build_snapshot, compute_seal
 from esx_drift.domain.stored.types import Change, Snapshot
 
 from tests.unit.domain.changes.clusters import Wire, compare, report_of
-from tests.unit.domain.changes.sample import SCHEMA, notifications, sample
+from tests.unit.domain.changes.sample import SCHEMA, follow, notifications, sample
 
 VOLATILE = frozenset(
     {
@@ -93,16 +93,6 @@ SILENT: dict[Path, set[str]] = {
 """Where a field that is noticed elsewhere can make no difference."""
 
 
-def followed(schema: Any, owner: str) -> tuple[Any, str]:  # noqa: ANN401 -- a schema is any JSON
-    """The schema behind a reference, or behind "null or else", and the structure that it describes."""
-    while "$ref" in schema or "else" in schema:
-        schema = schema.get("else", schema)
-        if "$ref" in schema:
-            owner = schema["$ref"].removeprefix("#/$defs/")
-            schema = SCHEMA["$defs"][owner]  # type: ignore[index,call-overload] # a schema is any JSON
-    return schema, owner
-
-
 def leaves(
     schema: Any,  # noqa: ANN401 -- any JSON
     value: Any,  # noqa: ANN401 -- any JSON
@@ -111,7 +101,7 @@ def leaves(
     declared: frozenset[str],
 ) -> Iterator[tuple[Path, frozenset[str]]]:
     """The place of every leaf, and the declared fields that it is, or is part of."""
-    schema, owner = followed(schema, owner)
+    schema, owner = follow(schema, owner)
     if isinstance(value, dict):
         for name, inner in value.items():
             field = {f"{owner}.{name}"} & DECLARED
@@ -132,7 +122,7 @@ LEAVES = list(leaves(SCHEMA, sample(), (), "", frozenset()))
 
 def every_field(schema: Any, owner: str, seen: set[str]) -> Iterator[str]:  # noqa: ANN401 -- a schema is any JSON
     """Every field that the schema names, as ``structure.field``."""
-    schema, owner = followed(schema, owner)
+    schema, owner = follow(schema, owner)
     for name, below in schema.get("properties", {}).items():
         field = f"{owner}.{name}"
         if field not in seen:
