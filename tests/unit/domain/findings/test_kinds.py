@@ -1,8 +1,11 @@
 """The registry of finding kinds: complete, and the same as what is written elsewhere.
 
-``pytest --refresh-goldens`` writes the enums of the schemas and the table of docs/findings.md anew.
+``pytest --refresh-goldens`` writes the type ``FindingKind``, the enums of the schemas and the table of
+docs/findings.md anew.
 """
 
+import ast
+import inspect
 import json
 import re
 from collections.abc import Iterator
@@ -24,6 +27,7 @@ from esx_drift.domain.findings.kinds import (
     KindEntry,
     list_kinds_ruled_out_by,
 )
+from esx_drift.domain.stored import types
 from esx_drift.domain.stored.types import Family, FindingKind
 from esx_drift.errors import VCENTER_FAILURES, ContractViolation
 
@@ -33,9 +37,17 @@ DOCS = Path("docs/findings.md")
 KINDS = list(FINDING_KINDS)
 
 
-def test_the_type_names_the_kinds_of_the_registry() -> None:
+def test_the_type_names_the_kinds_of_the_registry(*, refresh_goldens: bool) -> None:
     """In its order, each once: so the type checker knows every kind."""
-    assert list(get_args(FindingKind.__value__)) == KINDS
+    source = Path(inspect.getfile(types))
+    if refresh_goldens:
+        _write_enum(source, KINDS)
+    (alias,) = (
+        node
+        for node in ast.parse(source.read_text()).body
+        if isinstance(node, ast.TypeAlias) and node.name.id == FindingKind.__name__
+    )
+    assert [node.value for node in ast.walk(alias) if isinstance(node, ast.Constant)] == KINDS
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -125,13 +137,13 @@ def _find_enums_of_kinds(schema: Any) -> Iterator[list[str]]:  # noqa: ANN401 --
             yield from _find_enums_of_kinds(inner)
 
 
-def _write_enum(schema: Path, kinds: list[str]) -> None:
+def _write_enum(place: Path, kinds: list[str]) -> None:
     """Write the list that begins with the first of these kinds anew, laid out as it was."""
-    text = schema.read_text()
-    before = re.search(rf'\[(\s*)"{kinds[0]}"(,\s*).*?(\s*)\]', text, re.DOTALL)
+    text = place.read_text()
+    before = re.search(rf'\[(\s*)"{kinds[0]}"(,\s*).*?(,?\s*)\]', text, re.DOTALL)
     assert before is not None
     enum = before[2].join(json.dumps(kind) for kind in kinds)
-    schema.write_text(f"{text[: before.start()]}[{before[1]}{enum}{before[3]}]{text[before.end() :]}")
+    place.write_text(f"{text[: before.start()]}[{before[1]}{enum}{before[3]}]{text[before.end() :]}")
 
 
 def test_the_table_of_the_docs_is_the_registry(*, refresh_goldens: bool) -> None:

@@ -64,7 +64,7 @@ type FindingKind = Literal[
     "trail-damaged",
     "nothing-watched",
 ]
-"""Each has an entry in ``domain.findings.kinds``."""
+"""Those of the entries in ``domain.findings.kinds``, from which ``test_kinds.py`` writes this anew."""
 
 
 type Transition = Literal["opened", "raised", "still", "resolved"]
