@@ -6,6 +6,7 @@ from copy import deepcopy
 
 from tests.simulator import catalogue
 from tests.simulator.inventory import ConnectionState, Host, HostNames, Inventory, PowerState
+from tests.simulator.wire import Level
 from tests.simulator.wire_software import AlternativeImage, Component, Software, Solution
 
 
@@ -101,16 +102,17 @@ class HostChanges:
             for host in picked:
                 host.extraction_error = error
 
-    def report_error(
+    def notify(
         self,
         hosts: HostNames,
-        error: str | None = "Reading the installed software met an error.",
-        error_id: str = "com.vmware.vcIntegrity.lifecycle.InstalledImages.HostError",
+        text: str | None = "Reading the installed software met an error.",
+        message_id: str = "com.vmware.vcIntegrity.lifecycle.InstalledImages.HostError",
+        level: Level = "ERROR",
     ) -> None:
-        """Report an error notification on hosts that are read all the same (None: no longer)."""
+        """Put a notification on the hosts into reports, whether they are read or not (None: no longer)."""
         with self._picked(hosts) as picked:
             for host in picked:
-                host.error, host.error_id = error, error_id
+                host.notice = None if text is None else (level, text, message_id)
 
     def leave_out(self, hosts: HostNames, *, left_out: bool = True) -> None:
         """Leave the hosts out of reports, though they stay in the inventory."""

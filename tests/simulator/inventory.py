@@ -9,7 +9,7 @@ from threading import RLock
 from typing import Literal
 
 from tests.simulator import catalogue
-from tests.simulator.wire import ReportStatus
+from tests.simulator.wire import Level, ReportStatus
 from tests.simulator.wire_software import Software
 
 type HostNames = str | list[str]
@@ -51,8 +51,8 @@ class Cluster:
 class Host:
     """A host and what really runs on it. `cluster` is None for a standalone host.
 
-    `software` is never changed in place: reports already made share it. `error` is the text of an error
-    notification, `error_id` its message's id. `hidden` from the account: in reports, and in no list.
+    `software` is never changed in place: reports already made share it. `notice` is a notification of its own
+    in reports: level, text, and the message's id. `hidden` from the account: in reports, and in no list.
     """
 
     host: str
@@ -65,8 +65,7 @@ class Host:
     is_vsan_witness: bool = False
     orphaned_vibs: frozenset[str] = frozenset()
     extraction_error: str | None = None
-    error: str | None = None
-    error_id: str = ""
+    notice: tuple[Level, str, str] | None = None
     left_out: bool = False
     hidden: bool = False
 

@@ -20,16 +20,13 @@ def timestamp(at: datetime) -> str:
 
 
 def notices_of_covered(host: Host) -> Notifications:
-    """What is said of a host that was read: its quick boot support, orphaned VIBs, its error."""
+    """What is said of a host that was read: its quick boot support, orphaned VIBs."""
     text = "Quick Boot is supported on the host."
     known = message(f"{_LIFECYCLE}.HostScan.QuickBoot.Supported", text, localized=True)
     found: Notifications = {"info": [_notice("INFO", known)]}
     orphans = [_orphan(host.name, vib) for vib in sorted(host.orphaned_vibs)]
     if orphans:
         found["warnings"] = [_notice("WARNING", orphan) for orphan in orphans]
-    if host.error:
-        error = message(host.error_id, f"Host '{host.name}': {host.error}", host.name, localized=True)
-        found["errors"] = [_notice("ERROR", error)]
     return found
 
 
@@ -43,6 +40,23 @@ def notices_of_unsupported(host: str) -> Notifications:
     """Why a host was skipped."""
     text = f"Host '{host}' was skipped: its ESXi version is older than 7.0.2."
     return {"info": [_notice("INFO", _invented("HostSkipped", text, host))]}
+
+
+def with_own_notice(host: Host, found: Notifications) -> Notifications:
+    """The same, and the notification that a story put on the host."""
+    if host.notice is None:
+        return found
+    level, text, identity = host.notice
+    own = _notice(level, message(identity, f"Host '{host.name}': {text}", host.name, localized=True))
+    extended = found.copy()
+    match level:
+        case "INFO":
+            extended["info"] = [*found.get("info", []), own]
+        case "WARNING":
+            extended["warnings"] = [*found.get("warnings", []), own]
+        case "ERROR":
+            extended["errors"] = [*found.get("errors", []), own]
+    return extended
 
 
 def notices_of_report(

@@ -14,6 +14,7 @@ from tests.simulator.notices import (
     notices_of_report,
     notices_of_unsupported,
     timestamp,
+    with_own_notice,
 )
 from tests.simulator.wire import (
     HostInfo,
@@ -139,8 +140,7 @@ def _host_info(host: Host) -> HostInfo:
 def _host_notifications(
     covered: list[Host], failed: list[Host], unsupported: list[Host]
 ) -> dict[str, Notifications]:
-    found = {host.host: notices_of_covered(host) for host in covered}
-    found |= {
-        host.host: notices_of_failed(host.name, _failure(host) or "Extraction failed.") for host in failed
-    }
-    return found | {host.host: notices_of_unsupported(host.name) for host in unsupported}
+    found = [(host, notices_of_covered(host)) for host in covered]
+    found += [(host, notices_of_failed(host.name, _failure(host) or "Extraction failed.")) for host in failed]
+    found += [(host, notices_of_unsupported(host.name)) for host in unsupported]
+    return {host.host: with_own_notice(host, notices) for host, notices in found}

@@ -144,6 +144,6 @@ EXTRACTION = (
         "host-error",
         "The report has an error notification on a host that was read.",
         "host-error",
-        lambda vcenter: vcenter.hosts.report_error("esx04"),
+        lambda vcenter: vcenter.hosts.notify("esx04"),
     ),
 )

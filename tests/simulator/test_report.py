@@ -11,6 +11,7 @@ from tests.simulator.fleet import seeded_fleet
 from tests.simulator.scenario import Scenario
 from tests.simulator.scenarios import SCENARIOS
 from tests.simulator.specification import breaches
+from tests.simulator.wire import Level
 
 
 def _breaches(vcenter: VCenter) -> list[list[str]]:
@@ -47,7 +48,7 @@ def _full_report() -> Any:  # noqa: ANN401 - any JSON
     by_uuid = catalogue.alternative_image("8.0 U3e", {"selection_type": "HOST_UUID", "host_uuids": ["4c4c"]})
     hosts.edit("esx02", lambda software: software["alternative_images"].update({"by-uuid": by_uuid}))
     hosts.add_orphaned_vib("esx01", catalogue.ORPHANED_VIBS[0])
-    hosts.report_error("esx01")
+    hosts.notify("esx01")
     hosts.make_witness("esx03")
     hosts.fail_extraction("esx04")
     vcenter.extract_all()
@@ -191,3 +192,24 @@ def test_two_extractions_of_the_same_hosts_differ_in_bytes_only(client: Client) 
         first["image_categories"]["most_widely_used_image"]["software_info"]["components"]
         == (second["image_categories"]["most_widely_used_image"]["software_info"]["components"])
     )
+
+
+@pytest.mark.parametrize(("level", "place"), [("INFO", "info"), ("WARNING", "warnings"), ("ERROR", "errors")])
+@pytest.mark.parametrize("fate", ["read", "failed", "unsupported"])
+def test_a_notification_can_be_put_on_a_host_of_every_fate(
+    vcenter: VCenter, client: Client, fate: str, level: Level, place: str
+) -> None:
+    """Beside what is said of it anyway, and until it is taken back."""
+    if fate == "failed":
+        vcenter.hosts.fail_extraction("esx02")
+    elif fate == "unsupported":
+        vcenter.hosts.upgrade("esx02", "7.0 U1d")
+    before = client.look()["host_notifications"]["host-17"]
+    vcenter.hosts.notify("esx02", "It is hot.", "made.up", level)
+    report = client.look()
+    said = report["host_notifications"]["host-17"][place]
+    assert breaches(report) == []
+    assert len(said) == len(before.get(place, [])) + 1
+    assert "made.up" in {notification["message"]["id"] for notification in said}
+    vcenter.hosts.notify("esx02", None)
+    assert client.look()["host_notifications"]["host-17"].keys() == before.keys()

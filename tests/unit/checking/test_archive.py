@@ -51,10 +51,10 @@ def test_an_unchanged_check_points_to_the_document_that_stands_for_it(world: Wor
 def test_any_transition_archives_the_document(world: World, edge: str) -> None:
     """Also where the software is the same: what a finding says can be looked up."""
     world.check()
-    world.vcenter.hosts.report_error("esx02")
+    world.vcenter.hosts.notify("esx02")
     record = world.check()
     if edge == "resolved":
-        world.vcenter.hosts.report_error("esx02", None)
+        world.vcenter.hosts.notify("esx02", None)
         record = world.check()
     if edge == "raised":
         world.vcenter.hosts.fail_extraction("esx02")

@@ -41,7 +41,7 @@ def test_what_leaves_with_its_host_is_not_removed(world: World) -> None:
     """Nobody uninstalled the VIB, mended the host or put the driver back: they left."""
     world.check()
     world.vcenter.hosts.add_orphaned_vib("esx02", VIB)
-    world.vcenter.hosts.report_error("esx02")
+    world.vcenter.hosts.notify("esx02")
     world.vcenter.hosts.set_component("esx02", *I40EN)
     assert len(moved(world.check())) == 4
     world.vcenter.inventory.remove_host("esx02")

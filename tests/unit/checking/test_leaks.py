@@ -77,7 +77,7 @@ def test_nothing_that_was_sent_as_a_secret_is_kept(
     witness = Witness()
     world.vcenter.faults.inject("*", Fault("witness", echo=witness.hear))
     world.check()
-    world.vcenter.hosts.report_error("esx01", "The host said so.")
+    world.vcenter.hosts.notify("esx01", "The host said so.")
     world.vcenter.hosts.fail_extraction("esx02")
     world.vcenter.faults.inject("*", fault_kinds.secrets_echoed(call, form))
     outcomes: tuple[tuple[ReportStatus | None, TaskEnd], ...] = (
