@@ -243,7 +243,9 @@ def _spell_base_images(snapshot: Snapshot) -> Snapshot:
     return {**snapshot, "images": images, "labels": labels}
 
 
-UPGRADE_STEPS = {1: lambda stored: _spell_base_images(_choose_wordings(stored))}
+UPGRADE_STEPS: Mapping[int, Callable[[Snapshot], Snapshot]] = {
+    1: lambda stored: _spell_base_images(_choose_wordings(stored)),
+}
 """What makes the next form of a snapshot, by the version that it starts from.
 
 A step changes what images and labels say, and leaves the images their keys: these are renewed at the end.
