@@ -116,6 +116,16 @@ def spell_base_images(document: "Document") -> None:
         software["base_image"]["version"] = spell_base_image(software["base_image"]["version"])
 
 
+def spell_image(image: Image) -> Image:
+    """Spell the base images of an image and its alternatives in the one way, in a new one."""
+
+    def spell(parts: Parts) -> Parts:
+        return {**parts, "base_image": spell_base_image(str(parts["base_image"]))}
+
+    alternatives = {name: spell(parts) for name, parts in image["alternatives"].items()}
+    return {"main": spell(image["main"]), "alternatives": alternatives}
+
+
 def count_parts(document: "Document") -> int:
     """Count the components and other parts of all images and alternative images that a document lists."""
     return sum(

@@ -9,17 +9,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from esx_drift.domain.images.image import format_part_version, spell_base_image
+from esx_drift.domain.images.image import format_part_version, spell_base_image, spell_image
 from esx_drift.domain.images.labels import build_labels
 from esx_drift.domain.images.report import Report
 from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.types import (
+    Accepted,
+    Departed,
     Image,
     Json,
     KnownHost,
     Labels,
     LogState,
-    Parts,
     Snapshot,
     StoredObject,
 )
@@ -142,24 +143,22 @@ def upgrade_log_state(
     upgraded = upgrades[key].snapshot
     places = {old: keep(upgrade.snapshot) for old, upgrade in upgrades.items()}
 
-    def convert(host: str, image: str | None, snapshot: str) -> tuple[str | None, str]:
-        known = baseline["hosts"].get(host)
+    def convert[Kept: (Accepted, Departed)](host: str, kept: Kept) -> Kept:
+        known, image, snapshot = baseline["hosts"].get(host), kept["image"], kept["snapshot"]
         if known is not None and known["image"] == image:
-            return upgraded["hosts"][host]["image"], places[key]["key"]
+            return {**kept, "image": upgraded["hosts"][host]["image"], "snapshot": places[key]["key"]}
         if snapshot not in upgrades:
-            return image, snapshot  # What can't be read can't be converted: it equals nothing.
-        return None if image is None else upgrades[snapshot].digests[image], places[snapshot]["key"]
+            return kept  # What can't be read can't be converted: it equals nothing.
+        now = None if image is None else upgrades[snapshot].digests[image]
+        return {**kept, "image": now, "snapshot": places[snapshot]["key"]}
 
-    after: LogState = {**state, "seal": compute_seal(upgraded), "snapshot": places[key]}
-    after["accepted"] = {}
-    for host, accepted in state["accepted"].items():
-        image, place = convert(host, accepted["image"], accepted["snapshot"])
-        after["accepted"][host] = {**accepted, "image": image, "snapshot": place}
-    after["departed"] = {}
-    for host, departed in state["departed"].items():
-        image, place = convert(host, departed["image"], departed["snapshot"])
-        after["departed"][host] = {**departed, "image": image, "snapshot": place}
-    return after
+    return {
+        **state,
+        "seal": compute_seal(upgraded),
+        "snapshot": places[key],
+        "accepted": {host: convert(host, kept) for host, kept in state["accepted"].items()},
+        "departed": {host: convert(host, kept) for host, kept in state["departed"].items()},
+    }
 
 
 def list_snapshot_keys(state: LogState) -> list[str]:
@@ -226,17 +225,7 @@ def _list_numbers(image: Image, group: dict[str, Any]) -> Iterator[tuple[str, st
 
 def _spell_base_images(snapshot: Snapshot) -> Snapshot:
     """Version 1 kept base images as they came: one release of 9.x had two spellings."""
-
-    def spell(parts: Parts) -> Parts:
-        return {**parts, "base_image": spell_base_image(str(parts["base_image"]))}
-
-    images: dict[str, Image] = {
-        digest: {
-            "main": spell(image["main"]),
-            "alternatives": {name: spell(parts) for name, parts in image["alternatives"].items()},
-        }
-        for digest, image in snapshot["images"].items()
-    }
+    images = {digest: spell_image(image) for digest, image in snapshot["images"].items()}
     known = snapshot["labels"].get("base_image", {})
     named = {spell_base_image(version): label for version, label in known.items()}
     labels = {**snapshot["labels"], **({"base_image": named} if named else {})}
