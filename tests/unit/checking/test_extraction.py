@@ -212,6 +212,29 @@ def test_a_first_look_takes_what_is_there_if_the_cluster_stays_busy(world: World
     assert (world.now - started).total_seconds() >= 1800
 
 
+def test_a_first_report_that_somebody_else_extracts_is_waited_for(world: World) -> None:
+    """Until his extraction ends, the GET answers 404: that is no failure, his report is about to come."""
+    world.vcenter.extractions.reports.clear()
+    world.vcenter.extractions.occupy(PROD_A, 600)
+    assert world.asked()["id"] is None
+    assert world.handle(world.comes_back()) is None
+    record = world.follow(world.comes_back())
+    assert record["outcome"] == "baseline"
+    assert [found["seq"] for found in world.records()] == [1]
+
+
+def test_a_first_report_that_never_comes_is_told_at_the_deadline(world: World) -> None:
+    """Somebody's operation never ends, so that nobody has seen the cluster: that is told, once."""
+    world.vcenter.extractions.reports.clear()
+    world.vcenter.extractions.occupy(PROD_A, inf)
+    started = world.now
+    record = world.follow(world.request())
+    assert 1800 <= (world.now - started).total_seconds() <= 1800 + 330
+    assert record["outcome"] == "not-looked"
+    assert moved(record) == {("extraction-unavailable", "opened")}
+    assert record["task"]["message"] is not None  # type: ignore[index]  # it says who is in the way
+
+
 def test_any_other_404_is_no_report(world: World) -> None:
     """Nothing was ever extracted, and nothing is: there is nothing to judge."""
     world.set(extract=False)

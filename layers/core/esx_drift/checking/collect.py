@@ -101,7 +101,19 @@ class ClusterReader:
         observations.at = "hosts"
         observations.hosts = session.hosts(cluster)
         observations.at = "report"
-        observations.reply = session.installed_images(cluster)
+        return self._read_report(session, after, observations)
+
+    def _read_report(
+        self, session: VCenterSession, after: LogState, observations: Observations
+    ) -> ReportReply | Reschedule:
+        """There is none before the first extraction ended: while somebody else's runs, it is waited for."""
+        try:
+            observations.reply = session.installed_images(self.request["cluster"])
+        except NoReport:
+            later = self.reschedule_while_busy(after)
+            if later is None:
+                raise
+            return later
         return observations.reply
 
     def follow_up(self, report: Report, after: LogState, observations: Observations) -> None:
