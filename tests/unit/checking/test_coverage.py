@@ -1,12 +1,18 @@
 """What a look really saw: per host, whatever the report's status says."""
 
 import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from tests.simulator.fault_kinds import document
+from tests.simulator.notices import timestamp
 from tests.unit.checking.reading import answering, moved, one, open_kinds
 from tests.unit.checking.world import PROD_A, PROD_B, World
+
+if TYPE_CHECKING:
+    from esx_drift.domain.stored.types import CheckRequest, Record
 
 HOST_LIST = "GET /api/vcenter/host"
 I40EN = "2.9.2.0-1OEM.800.1.0.20613240"
@@ -236,8 +242,8 @@ def test_hosts_that_are_hidden_have_not_left(world: World) -> None:
 def test_a_host_that_only_the_report_has_is_hidden(world: World, *, extract: bool) -> None:
     """The report is the better witness: the host is compared as always, and the lost sight is critical.
 
-    Of a report that we did not ask for it is certain with the second one: the first may be older than the
-    host's leaving.
+    It is certain with the second report, since the host may have left after the first: one of our own is
+    asked for at once.
     """
     world.check()
     world.set(extract=extract)
@@ -253,8 +259,11 @@ def test_a_host_that_only_the_report_has_is_hidden(world: World, *, extract: boo
         record = world.follow(world.request())
         assert moved(record) == {("host-hidden", "opened")}
     else:
-        record = world.check()
+        first = world.check()
+        assert (first["changes"], moved(first)) == ([], set())
+        record = world.follow(world.comes_back())
         assert (record["changes"], moved(record)) == ([], {("host-hidden", "opened")})
+        assert one(record["findings"], "host-hidden")["opened_at"] == first["checked_at"]
     assert one(record["findings"], "host-hidden")["severity"] == "critical"
     assert record["coverage"] == {"hosts": 4, "covered": 4, "failed": 0, "unsupported": 0}
     world.vcenter.hosts.add_orphaned_vib("esx03", "smntemp(910.1.0.0005-5vmw.803.0.0.24022510)")
@@ -265,6 +274,69 @@ def test_a_host_that_only_the_report_has_is_hidden(world: World, *, extract: boo
     world.vcenter.hosts.hide("esx03", hidden=False)
     world.vcenter.extract_all()
     assert moved(world.check()) == {("host-hidden", "resolved")}
+
+
+def leave_after_extraction(world: World) -> "Record":
+    """A look at a cluster that esx03 leaves between its extraction and the listing of its hosts."""
+    world.asked()
+    request = world.comes_back()
+    world.vcenter.extractions.settle()
+    world.vcenter.inventory.remove_host("esx03")
+    return world.follow(request)
+
+
+def test_a_host_that_left_after_the_extraction_is_never_called_hidden(world: World) -> None:
+    """The report still names it: the cluster is looked at once more, at once, and then it has left."""
+    world.check()
+    sent = len(world.aws.sent)
+    left = world.vcenter.inventory.host("esx03").host
+    record = leave_after_extraction(world)
+    assert (record["changes"], moved(record)) == ([], set())
+    assert len(record["after"]["suspects"]) == 1
+    again = world.aws.sent[-1]
+    assert (again.body["attempt"], again.body["phase"], again.delay_seconds) == (1, "extract", 0)
+    record = world.follow(world.comes_back())
+    assert [(change["kind"], change["key"]) for change in record["changes"]] == [("removed", left)]
+    assert moved(record) == set()
+    assert record["after"]["suspects"] == {}
+    assert len(world.aws.sent) == sent + 3, "asked for, looked at once more, asked for"
+    assert world.check()["outcome"] == "unchanged"
+
+
+def test_only_a_look_that_was_asked_for_later_shows_a_host_hidden(world: World) -> None:
+    """Another run's report that was being extracted while the host left names it as well."""
+    world.check()
+    world.asked()
+    first = world.comes_back()
+    world.vcenter.extractions.settle()
+    assert world.handle(world.request()) is None
+    collected = world.aws.sent[-1].body
+    world.wait(1)
+    world.vcenter.inventory.set_outcome(PROD_A, None, "SUCCEEDED")
+    world.vcenter.inventory.remove_host("esx03")
+    assert moved(world.follow(first)) == set()
+    again = world.comes_back()
+    world.wait(60)
+    completed = timestamp(world.now - timedelta(seconds=10))
+    world.vcenter.extractions.reports[PROD_A] |= {"completion_time": completed}
+    record = world.follow(cast("CheckRequest", collected))
+    assert (record["report"]["freshness"], moved(record)) == ("fresh", set())  # type: ignore[index]  # it is there
+    assert world.aws.sent[-1].body["request_id"] == again["request_id"], "nothing more is sent"
+    world.vcenter.inventory.set_outcome(PROD_A)
+    assert open_kinds(world.follow(again)) == set()
+
+
+def test_a_suspicion_outlasts_a_report_that_somebody_else_asked_for(world: World) -> None:
+    """It may be older than the host's leaving: the host neither counts as gone nor as hidden by it."""
+    world.check()
+    world.vcenter.hosts.hide("esx03")
+    assert moved(world.check()) == set()
+    again = world.comes_back()
+    world.vcenter.extractions.occupy(PROD_A, 60)
+    record = world.follow(again)
+    assert record["task"]["id"] is None  # type: ignore[index]  # it was busy
+    assert (record["changes"], moved(record)) == ([], set())
+    assert moved(world.check()) == {("host-hidden", "opened")}
 
 
 def test_a_host_that_moved_while_its_cluster_was_extracted_is_not_hidden(world: World) -> None:

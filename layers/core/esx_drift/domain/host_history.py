@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import Final, cast
 
 from esx_drift.domain.images.report import Inventory, Report
+from esx_drift.domain.stored.identifiers import make_fingerprint
 from esx_drift.domain.stored.types import Accepted, ClusterName, Departed, Image, KnownHost, LogState
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.versions import sort_naturally
@@ -172,7 +173,7 @@ def list_missing_hosts(
     Args:
         report: The report.
         listed: The ids of the hosts of the inventory.
-        before: The log's state before, with the hosts that had left or were hidden by then.
+        before: The log's state before, with the hosts that had left, or were or seemed hidden by then.
         asked: Whether the report is of our own extraction.
     """
     read = report.successful_hosts | report.failed_hosts | report.unsupported_hosts
@@ -184,6 +185,8 @@ def list_missing_hosts(
         for host, entry in before["departed"].items()
         if report.completion_time > parse_time(entry["left_at"]) + MAX_SKEW
     }
+    suspected = before["suspects"]
+    hidden |= {host for host in read if make_fingerprint("failure", "host-hidden", host) in suspected}
     return [host for host in sort_naturally(read - set(listed)) if asked or host in hidden | gone]
 
 
