@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from heapq import nsmallest
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
@@ -142,13 +143,18 @@ def find_unknown_fields(name: str, instance: object) -> list[str]:
     """Find what ``instance`` holds that the schema ``name`` does not know.
 
     Returns:
-        One line for each place and unknown field or value, where ``*`` stands for ids and positions; beyond
-        50 the rest is only counted.
+        One line for each place and unknown field or value, where ``*`` stands for ids and positions. Of more
+        than 50 the first ones in their order, and that there are more: how many is not counted.
     """
     schema = load_schema(name)
-    notices = sorted(set(_walk(schema, schema, cast("Json", instance), "")))
-    more = len(notices) - MAX_NOTICES
-    return [*notices[:MAX_NOTICES], f"and {more} more"] if more > 0 else notices
+    notices: set[str] = set()
+    for notice in _walk(schema, schema, cast("Json", instance), ""):
+        notices.add(notice)
+        if len(notices) > 2 * MAX_NOTICES:
+            # A report may have hundreds of thousands: what sorts behind is dropped as they come.
+            notices = {*nsmallest(MAX_NOTICES + 1, notices)}
+    shown = sorted(notices)
+    return [*shown[:MAX_NOTICES], "and more"] if len(shown) > MAX_NOTICES else shown
 
 
 def _walk(root: Schema, schema: Schema, value: Json, at: str) -> Iterator[str]:
