@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 
-from tests.lab.local_aws.rig import Rig
+from tests.lab.local_aws.rig import PATIENCE_SECONDS, Rig
 from tests.lab.local_aws.tap import Tap
 from tests.lab.local_aws.waiting import until
 from tests.simulator import VCenter
@@ -168,7 +168,7 @@ def _look(chronicle: Chronicle, names: list[str] | None) -> None:
     rig.await_quiet(WORK, TALK)
     try:
         # Whoever is retried meanwhile may just be logged in, but not for long.
-        until(lambda: not _open(rig), "every session to be ended", 5)
+        until(lambda: not _open(rig), "every session to be ended", PATIENCE_SECONDS)
     except TimeoutError:
         chronicle.left_open += _open(rig)
 
