@@ -68,6 +68,24 @@ def test_a_long_confirmation_is_waited_for_in_steps(world: World) -> None:
     assert tries == 3
 
 
+def test_a_long_confirmation_has_one_chain(world: World) -> None:
+    """Checks by schedule that meet the same meanwhile count, and ask for no tries of their own."""
+    world.set(confirm_after_seconds=86_400)
+    world.vcenter.faults.inject(EXTRACT, fault_kinds.status(503))
+    started = world.now
+    world.handle(world.request())
+    for tries in range(1, 97):
+        assert [sent.body["attempt"] for sent in world.aws.sent] == [*range(1, tries + 1)]
+        assert world.topic.published == []
+        if tries % 16 == 0:
+            world.handle(world.request())
+        world.handle(world.comes_back())
+    assert (world.now - started).total_seconds() == 86_400
+    assert len(world.aws.sent) == 96
+    (event,) = world.topic.published
+    assert event["data"]["findings"][0]["kind"] == "vcenter-unavailable"
+
+
 def test_a_repeated_message_asks_for_the_same_again(world: World) -> None:
     """The process may have ended after its record: the same second try is sent, under the same id."""
     world.vcenter.faults.inject(EXTRACT, fault_kinds.status(503))

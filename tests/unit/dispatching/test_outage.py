@@ -311,6 +311,19 @@ def test_retries_keep_the_pace_of_the_fleet_file(world: World, name: str) -> Non
     assert longer == 900
 
 
+def test_a_long_confirmation_is_waited_for_in_steps(world: World) -> None:
+    """What counts is the time: each try within it would see an end, and confirms nothing."""
+    name = world.add("edge", confirm_after_seconds=2000)
+    world.servers[name].stop()
+    world.run()
+    begun = world.now
+    while not world.topic.published:
+        assert len(world.retries_come()) == 1, "one chain"
+    assert (world.now - begun).total_seconds() == 2700
+    (finding,) = world.last(name)["findings"]
+    assert (finding["kind"], finding["detail"]["tries"]) == ("vcenter-unreachable", 4)
+
+
 def test_where_aws_fails_the_others_have_their_turn(world: World, name: str) -> None:
     """The message of that vCenter alone comes back, which finishes it."""
     other = world.add("edge")

@@ -245,7 +245,7 @@ class Checker:
             run_id = request["run_id"] or request["request_id"]
             run_id = make_next_attempt_id(run_id, attempt) if attempt else run_id
             self.runtime.queue.send_retry(build_retry_request(vcenter.name, run_id, 0, failure["reason"]), 0)
-        if (is_wide and attempt == 0) or _is_suspected(record, failure):
+        if (is_wide and attempt == 0) or _is_suspected(record, failure, attempt):
             delay = choose_pause_seconds(vcenter.confirm_after_seconds, failure, request["request_id"])
             self.runtime.queue.send_check(self._build_next_attempt(vcenter, request), delay)
 
@@ -267,7 +267,10 @@ def _begins_suspicion(record: Record) -> bool:
     return any((one["count"], one["first_at"]) == (1, record["checked_at"]) for one in suspects)
 
 
-def _is_suspected(record: Record, failure: Failure) -> bool:
-    """Whether the failure is a suspicion of this cluster's own that waits to be met once more."""
-    suspected = {suspect["kind"] for suspect in record["after"]["suspects"].values()}
-    return failure["told_by"] == "cluster" and failure["reason"] in suspected
+def _is_suspected(record: Record, failure: Failure, attempt: int) -> bool:
+    """Whether the failure is a suspicion of this cluster's own that waits to be met once more.
+
+    One that a check before has met already is being tried again: it takes no second chain of attempts.
+    """
+    suspects = [one for one in record["after"]["suspects"].values() if one["kind"] == failure["reason"]]
+    return failure["told_by"] == "cluster" and any(attempt or one["count"] == 1 for one in suspects)
