@@ -308,6 +308,8 @@ EXTRACTION = {
     "host-hidden": _one(A, "host-hidden", "critical", "esx03"),
     "host-unsupported": _one(B, "host-unsupported", "info", "esx07"),
     "host-error": _one(A, "host-error", "warning", "esx04"),
+    # It costs neither the report nor what the notification says.
+    "notification-odd": _says(_one(A, "host-error", "warning", "esx04"), "Host 'esx04': "),
 }
 
 FLEET = {

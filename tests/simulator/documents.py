@@ -70,6 +70,14 @@ def unknown_fields(document: Document) -> Document:
     return document | {"added_in_10": "yes"}
 
 
+def retriable_without_type(document: Document) -> Document:
+    """Each notification of a host says `retriable`, and none its `type`: the API's rules forbid that."""
+    for levels in document["host_notifications"].values():
+        for notification in (one for listed in levels.values() for one in listed):
+            notification["retriable"] = True
+    return document
+
+
 DOCUMENT_EDITS: dict[str, Callable[[Document], Document]] = {
     edit.__name__: edit
     for edit in (
@@ -83,6 +91,7 @@ DOCUMENT_EDITS: dict[str, Callable[[Document], Document]] = {
         from_the_future,
         nulls_for_absent,
         unknown_fields,
+        retriable_without_type,
     )
 }
 

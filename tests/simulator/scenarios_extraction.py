@@ -19,6 +19,11 @@ def _stuck(vcenter: VCenter) -> None:
     vcenter.extractions.pace = Pace(None, inf)
 
 
+def _notify_oddly(vcenter: VCenter) -> None:
+    vcenter.hosts.report_error("esx04")
+    vcenter.faults.inject(_REPORT, document("retriable_without_type"))
+
+
 def _scenario(name: str, description: str, shows: str, change: Change) -> Scenario:
     return Scenario(name, description, (shows,), (change,), at_once=True)
 
@@ -145,5 +150,11 @@ EXTRACTION = (
         "The report has an error notification on a host that was read.",
         "host-error",
         lambda vcenter: vcenter.hosts.notify("esx04"),
+    ),
+    _scenario(
+        "notification-odd",
+        "Notifications of hosts, an error among them, break the API's rules: `retriable` without a `type`.",
+        "host-error",
+        _notify_oddly,
     ),
 )

@@ -8,14 +8,22 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 import pytest
+from esx_drift.contracts import (
+    UNREADABLE_TEXT,
+    list_unknown_fields,
+    list_violations,
+    parse_json,
+    read_document,
+    require_valid,
+)
 from esx_drift.contracts import json_parsing as parsing
-from esx_drift.contracts import list_unknown_fields, list_violations, parse_json, read_document, require_valid
 from esx_drift.contracts.json_parsing import MAX_BYTES, MAX_VALUES
 from esx_drift.contracts.validators import closed_validator, fast_validator, load_schemas, reference_validator
+from esx_drift.domain.images.document import list_error_texts
 from esx_drift.domain.images.report import read_report
 from esx_drift.domain.images.snapshot import build_snapshot
 from esx_drift.errors import ContractViolation
@@ -278,8 +286,53 @@ STRICT = [
 def test_strict_where_the_api_is_not_open(place: tuple[Any, ...], value: object, expected: str) -> None:
     """With a line that says what was expected."""
     with pytest.raises(ContractViolation) as refused:
-        read_document(body(with_put(place, value)))
+        read_document(body(with_put(place, value)), strict=True)
     assert any(expected in line for line in refused.value.violations), refused.value.violations
+
+
+SPOILT_NOTIFICATIONS: list[tuple[Callable[[Wire], object], bool]] = [
+    (lambda notification: notification.update(retriable=True, type=None), True),
+    (lambda notification: notification.update(retriable="yes"), True),
+    (lambda notification: notification.pop("id"), True),
+    (lambda notification: notification.update(time="yesterday"), True),
+    (lambda notification: notification.update(resolution={"id": "x"}), True),
+    (lambda notification: notification["message"].pop("args"), False),
+    (lambda notification: notification.update(message="It failed."), False),
+    (lambda notification: notification.clear(), False),
+]
+
+
+@pytest.mark.parametrize(("spoil", "is_text_kept"), SPOILT_NOTIFICATIONS)
+@pytest.mark.parametrize("of", ["host_notifications", "notifications"])
+def test_a_broken_notification_costs_itself_and_not_the_report(
+    of: str, spoil: Callable[[Wire], object], *, is_text_kept: bool
+) -> None:
+    """It stays on its list, with its text if that can be read; what runs is read as always."""
+    document = sample()
+    ((key, lists), *_) = document[of].items()
+    kept, other = _list_errors(document, of, key)
+    spoil(lists["errors"][0])
+    assert _list_errors(document, of, key) == [kept if is_text_kept else UNREADABLE_TEXT, other]
+    found = read_document(body(document))
+    assert build_snapshot(read_report(found), None) == build_snapshot(
+        read_report(read_document(body(sample()))), None
+    )
+    with pytest.raises(ContractViolation):
+        read_document(body(document), strict=True)
+
+
+def _list_errors(document: Wire, of: str, key: str) -> list[str]:
+    return list_error_texts(cast("Wire", read_document(body(document)))[of][key])
+
+
+@pytest.mark.parametrize(
+    "odd", [None, 1, [], "x", {"host-1": None}, {"host-1": {"errors": {}}}, {"host-1": []}]
+)
+def test_what_holds_no_notifications_is_left_to_the_schema(odd: object) -> None:
+    """Only single notifications are mended."""
+    for document in (sample() | {"host_notifications": odd, "status": 1}, odd):
+        with pytest.raises(ContractViolation):
+            read_document(body(document))
 
 
 def test_the_legacy_form_is_named() -> None:

@@ -29,7 +29,7 @@ def validate(
     Exit code: 0 valid, 1 invalid, 2 can't be read.
     """
     try:
-        valid = read_document_file(document)
+        valid = read_document_file(document, strict=True)
     except ContractViolation as error:
         for line in render_violation_lines(error):
             print_line(line)
@@ -38,8 +38,12 @@ def validate(
     print_line(f"{document} is valid")
 
 
-def read_document_file(path: Path) -> Document:
+def read_document_file(path: Path, *, strict: bool = False) -> Document:
     """Read the document in a file; ends the command if the file can't be read.
+
+    Args:
+        path: The file.
+        strict: A notification that breaks the API's rules makes the document invalid, too.
 
     Raises:
         ContractViolation: What the file holds is no document.
@@ -48,7 +52,7 @@ def read_document_file(path: Path) -> Document:
     if len(body) > MAX_BYTES:
         actual = f"{size} bytes" if size > MAX_BYTES else "more"
         raise build_json_refusal(f"at most {MAX_BYTES} bytes", actual)
-    return read_document(body)
+    return read_document(body, strict=strict)
 
 
 def render_violation_lines(error: ContractViolation) -> list[str]:

@@ -5,10 +5,11 @@ first: what it accepts is valid, and only what it refuses is examined by jsonsch
 """
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
 from esx_drift.contracts.json_parsing import parse_json, parse_json_of_any_depth, require_shallow
-from esx_drift.contracts.validators import closed_validator, fast_validator
+from esx_drift.contracts.validators import closed_validator, fast_validator, part_validator
 from esx_drift.contracts.violations import find_unknown_fields, render_violations
 from esx_drift.domain.fleet.review import list_fleet_problems
 from esx_drift.domain.images.document import Document
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from esx_drift.domain.fleet.fleet import FleetDocument
 
 __all__ = [
+    "UNREADABLE_TEXT",
     "list_fleet_errors",
     "list_unknown_fields",
     "list_violations",
@@ -63,8 +65,17 @@ def require_valid(schema: str, instance: object) -> None:
         raise ContractViolation(f"not a valid {schema}: {violations[0]}", tuple(violations))
 
 
-def read_document(body: bytes) -> Document:
+UNREADABLE_TEXT = "vCenter sent a notification here that can't be read"
+_UNREADABLE: dict[str, Json] = {"id": "esx-drift.unreadable", "default_message": UNREADABLE_TEXT, "args": []}
+
+
+def read_document(body: bytes, *, strict: bool = False) -> Document:
     """Parse and validate a document.
+
+    Args:
+        body: The document as it came.
+        strict: A notification that breaks the API's rules makes the document invalid. Else it costs itself
+            alone: what runs on the hosts stands elsewhere.
 
     Raises:
         ContractViolation: The bytes are no JSON, or no valid document.
@@ -74,11 +85,41 @@ def read_document(body: bytes) -> Document:
     if not closed_validator(DOCUMENT_SCHEMA).is_valid(document):
         require_shallow(document)
         _refuse_legacy(document)
+        if not strict:
+            _mend_notifications(document)
         require_valid(DOCUMENT_SCHEMA, document)
     trusted = cast("Document", document)
     _require_few_parts(trusted)
     spell_base_images(trusted)
     return trusted
+
+
+def _mend_notifications(document: Json) -> None:
+    """Mend each notification that the schema would refuse. It stays on its list: an error stays an error."""
+    fields = document if isinstance(document, dict) else {}
+    for lists in _list_objects([fields.get("notifications"), fields.get("host_notifications")]):
+        for listed in _list_objects(lists.values()):
+            for level, notifications in listed.items():
+                if isinstance(notifications, list):
+                    listed[level] = [_mend_notification(each) for each in notifications]
+
+
+def _list_objects(values: Iterable[Json]) -> list[dict[str, Json]]:
+    return [value for value in values if isinstance(value, dict)]
+
+
+def _mend_notification(notification: Json) -> Json:
+    """Make of one that is broken a sound one with its text, or with ours where that can't be read either."""
+    if part_validator(DOCUMENT_SCHEMA, "notification").is_valid(notification):
+        return notification
+    message = notification.get("message") if isinstance(notification, dict) else None
+    if not part_validator(DOCUMENT_SCHEMA, "message").is_valid(message):
+        message = _UNREADABLE
+    return {
+        "id": cast("dict[str, Json]", message)["id"],
+        "time": "1970-01-01T00:00:00.000Z",
+        "message": message,
+    }
 
 
 def _require_few_parts(document: Document) -> None:

@@ -74,6 +74,12 @@ def closed_validator(schema: str) -> jsonschema_rs.Draft202012Validator:
     return _compile(cast("Schema", _close_schema(load_schema(schema))))
 
 
+@cache
+def part_validator(schema: str, name: str) -> jsonschema_rs.Draft202012Validator:
+    """The fast validator of what ``schema`` defines under ``name`` in its ``$defs``."""
+    return _compile({"$ref": f"{schema}{SCHEMA_SUFFIX}#/$defs/{name}"})
+
+
 def _compile(schema: Schema) -> jsonschema_rs.Draft202012Validator:
     registry = jsonschema_rs.Registry(list(load_schemas().items()))
     return jsonschema_rs.Draft202012Validator(
