@@ -10,7 +10,7 @@ from tests.simulator.extraction import Pace
 from tests.simulator.fault_kinds import document
 from tests.simulator.notices import timestamp
 from tests.unit.checking.reading import moved, open_kinds
-from tests.unit.checking.world import NOW, PROD_A, World
+from tests.unit.checking.world import INTERVAL_SECONDS, NOW, PROD_A, World
 
 REPORT = "GET *domain-c9/installed-images"
 HOUR = 3600
@@ -224,6 +224,21 @@ def test_a_clock_that_was_set_back_keeps_nothing_from_being_seen(
     record = world.check()
     assert [change["key"] for change in record["changes"]] == ["Intel-i40en"]
     assert record["notices"] == []
+
+
+def test_clocks_that_are_all_set_back_keep_nothing_from_being_seen(world: World) -> None:
+    """The vCenter's and ours: what changes is told at the next check, findings open and end as always."""
+    world.check()
+    world.wait(-5 * HOUR - INTERVAL_SECONDS)
+    world.vcenter.hosts.set_component("esx02", "Intel-i40en", "2.9.2.0-1OEM.800.1.0.20613240")
+    record = world.check()
+    assert record["checked_at"] < world.records()[0]["checked_at"]
+    assert [change["key"] for change in record["changes"]] == ["Intel-i40en"]
+    assert [notice for notice in record["notices"] if "it was set back" in notice] != []
+    world.vcenter.hosts.add_orphaned_vib("esx03", "mft(4.25.0.802-0)")
+    assert ("orphaned-vib", "opened") in moved(world.check())
+    world.vcenter.hosts.remove_orphaned_vib("esx03", "mft(4.25.0.802-0)")
+    assert ("orphaned-vib", "resolved") in moved(world.check())
 
 
 @pytest.mark.parametrize("ahead_days", [1, 365, 3650])
