@@ -11,7 +11,6 @@ from tests.unit.simulated_aws import simulated_aws
 
 SLOW: Final = (
     "adapters/vcenter/",
-    "checking/decisions/test_redriven",
     "checking/test_archive",
     "checking/test_bugs",
     "checking/test_canonical_upgrade",
