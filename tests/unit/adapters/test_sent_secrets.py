@@ -62,6 +62,14 @@ def test_what_is_too_short_is_left(secret: str) -> None:
     assert sent.strike_out(f"com.vmware.x 8.0.3 {secret}") == f"com.vmware.x 8.0.3 {secret}"
 
 
+def test_of_a_short_password_what_was_sent_is_struck_out() -> None:
+    """The login as Basic authentication sends it is long, and stands nowhere by chance."""
+    sent = SentSecrets()
+    sent.add_login("svc@vsphere.local", "8.0.")
+    basic = encode_login("svc@vsphere.local", "8.0.")
+    assert sent.strike_out(f"Authorization: Basic {basic}, 8.0.3") == "Authorization: Basic ***, 8.0.3"
+
+
 def test_headers_are_struck_out_and_found_in_any_case() -> None:
     """An answer's ``Location`` and ``Server`` are shown, too."""
     headers = SentSecrets("S1mulated-vCenter!").strike_out_headers({"Location": "/S1mulated-vCenter!"})

@@ -1,5 +1,7 @@
 """Several vCenters at once, and several runs: nobody logs in twice, and no log is torn."""
 
+import json
+
 import pytest
 from esx_drift.dispatching import dispatch_vcenter
 
@@ -24,6 +26,22 @@ def test_each_vcenter_ends_as_it_would_alone(world: World) -> None:
     for number, name in enumerate(names):
         kinds = ("vcenter-unavailable", "vcenter-error", "vcenter-unreachable")
         assert open_kinds(world.last(name)) == ({kinds[number % 3]} if number % 2 else set())
+
+
+def test_a_secret_that_is_wrong_stops_no_other_vcenter(world: World) -> None:
+    """It is told by its field; one with comments, a BOM and no-break blanks is right, and is used."""
+    names = [world.add("prod-a"), world.add("prod-b")]
+    readable = f"\ufeff# O = Bücher GmbH\n{world.authority.pem}".replace("\n", "\u00a0\n")
+    for name, bundle in zip(names, ("# O = Bücher GmbH", readable), strict=True):
+        secret_id = f"esx-drift/vcenter/{name}"
+        secret = json.loads(world.aws.secrets.get_secret_value(SecretId=secret_id)["SecretString"])
+        text = json.dumps({**secret, "ca_bundle": bundle}, ensure_ascii=False)
+        world.aws.secrets.put_secret_value(SecretId=secret_id, SecretString=text)
+    assert names_in(world.run()) == ["prod-b"]
+    (finding,) = world.last(names[0])["findings"]
+    assert (finding["kind"], finding["transition"]) == ("vcenter-authentication", "opened")
+    assert f"the secret esx-drift/vcenter/{names[0]}, field ca_bundle: expected" in finding["summary"]
+    assert open_kinds(world.last(names[1])) == set()
 
 
 @pytest.mark.parametrize("broken", ["list_vcenter", "reconcile_listing"])
