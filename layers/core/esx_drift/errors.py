@@ -46,6 +46,10 @@ TRIED_AGAIN_FACT = "tried_again_after_seconds"
 """The fact of a login that the dispatcher tries (again) by itself, after so long."""
 
 
+HIDDEN_HOSTS_FACT = "hidden_hosts"
+"""The fact of a list of hosts that lacks over half of those that a report names: so many are missing."""
+
+
 BUG_FACT = "bug"
 """The fact of an ``InternalError`` that says which exception it was, and where."""
 

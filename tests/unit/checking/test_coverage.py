@@ -200,10 +200,14 @@ def test_an_inventory_that_vanished_is_a_lost_permission(world: World) -> None:
     """No host is said to have left because the account may no longer list any."""
     world.check()
     world.vcenter.faults.inject(HOST_LIST, answering([]))
-    record = world.check()
+    first = world.check()
+    assert (first["outcome"], moved(first)) == ("not-looked", set())
+    assert world.aws.sent[-1].delay_seconds == 0
+    record = world.follow(world.comes_back())
     assert record["outcome"] == "not-looked"
     assert record["changes"] == []
     assert record["failure"]["at"] == "hosts"  # type: ignore[index]  # it is there
+    assert one(record["findings"], "vcenter-authorization")["opened_at"] == first["checked_at"]
     assert one(record["findings"], "vcenter-authorization")["severity"] == "critical"
     world.vcenter.faults.clear()
     healed = world.check()
@@ -233,6 +237,8 @@ def test_hosts_that_are_hidden_have_not_left(world: World) -> None:
         world.vcenter.hosts.disconnect(["esx01", "esx02", "esx03", "esx04"])
         world.vcenter.faults.inject(HOST_LIST, answering(listed))
         record = world.check()
+        if record["after"]["suspects"]:
+            record = world.follow(world.comes_back())
         assert record["outcome"] == "not-looked"
         assert record["changes"] == []
         assert open_kinds(record) == {"vcenter-authorization"}
@@ -301,6 +307,20 @@ def test_a_host_that_left_after_the_extraction_is_never_called_hidden(world: Wor
     assert record["after"]["suspects"] == {}
     assert len(world.aws.sent) == sent + 3, "asked for, looked at once more, asked for"
     assert world.check()["outcome"] == "unchanged"
+
+
+def test_most_hosts_that_left_after_the_extraction_are_no_lost_permission(world: World) -> None:
+    """As where a small cluster is emptied: it is looked at once more, at once, and then they have left."""
+    world.check()
+    for host in ("esx01", "esx02", "esx04"):
+        world.vcenter.inventory.remove_host(host)
+    world.check()
+    record = leave_after_extraction(world)
+    assert (record["outcome"], record["changes"], moved(record)) == ("not-looked", [], set())
+    record = world.follow(world.comes_back())
+    assert [(change["element"], change["kind"]) for change in record["changes"]] == [("host", "removed")]
+    assert open_kinds(record) == {"extraction-unavailable"}
+    assert record["after"]["suspects"] == {}
 
 
 def test_only_a_look_that_was_asked_for_later_shows_a_host_hidden(world: World) -> None:

@@ -37,6 +37,7 @@ from esx_drift.domain.stored.identifiers import compute_sha256, make_next_attemp
 from esx_drift.domain.stored.types import CheckRequest, Failure, Finding, Record
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.errors import (
+    HIDDEN_HOSTS_FACT,
     VCENTER_FAILURES,
     ContractViolation,
     EsxDriftError,
@@ -246,7 +247,9 @@ class Checker:
             run_id = make_next_attempt_id(run_id, attempt) if attempt else run_id
             self.runtime.queue.send_retry(build_retry_request(vcenter.name, run_id, 0, failure["reason"]), 0)
         if (is_wide and attempt == 0) or _is_suspected(record, failure, attempt):
-            delay = choose_pause_seconds(vcenter.confirm_after_seconds, failure, request["request_id"])
+            is_hidden = HIDDEN_HOSTS_FACT in failure["facts"]
+            pause = choose_pause_seconds(vcenter.confirm_after_seconds, failure, request["request_id"])
+            delay = 0 if is_hidden else pause
             self.runtime.queue.send_check(self._build_next_attempt(vcenter, request), delay)
 
     def _build_next_attempt(self, vcenter: VCenterSettings, request: CheckRequest) -> CheckRequest:

@@ -20,7 +20,7 @@ from esx_drift.domain.stored.types import (
     VCenterIdentity,
 )
 from esx_drift.domain.text.times import add_jitter, format_time, parse_time
-from esx_drift.errors import NoReport, NotAuthorized, NotEligible
+from esx_drift.errors import HIDDEN_HOSTS_FACT, NoReport, NotAuthorized, NotEligible
 from esx_drift.journal import Reschedule
 from esx_drift.ports import (
     ExtractionTask,
@@ -137,7 +137,7 @@ class ClusterReader:
             raise NotAuthorized(
                 f"{self.vcenter.name} lists {len(listed)} hosts of {cluster}, and its report names"
                 f" {len(hidden)} more: the account seems to have lost its permission on them",
-                {"hidden_hosts": str(len(hidden))},
+                {HIDDEN_HOSTS_FACT: str(len(hidden))},
             )
         session = self.runtime.vcenters.session(self.vcenter.name)
         asked_at = find_extraction_start(self.request, observations.task)

@@ -1,10 +1,10 @@
 """One check: who asked for it, and while it is being written down, what it saw and the record it becomes."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from esx_drift.checking.collect import Observations, build_task_facts
+from esx_drift.checking.collect import Observations, build_task_facts, find_extraction_start
 from esx_drift.domain.findings.condition import Condition
 from esx_drift.domain.findings.update import CheckScope, FindingsUpdate, update_findings
 from esx_drift.domain.fleet.fleet import VCenterSettings
@@ -28,7 +28,7 @@ from esx_drift.domain.stored.types import (
     ResolvedBecause,
 )
 from esx_drift.domain.text.times import format_time, parse_time
-from esx_drift.errors import RequestRefused, TrailDamaged
+from esx_drift.errors import HIDDEN_HOSTS_FACT, RequestRefused, TrailDamaged
 from esx_drift.journal import Blob, Draft, Journal, Position
 from esx_drift.ports import Runtime
 
@@ -162,7 +162,22 @@ class CheckContext:
             because: Why findings end that end for another reason than being mended, by fingerprint.
         """
         scope = CheckScope(self.now, kinds, self.vcenter.confirm_after_seconds)
-        return update_findings(self.after["findings"], self.after["suspects"], conditions, scope, because)
+        held = map(self._hold_back, conditions)
+        return update_findings(self.after["findings"], self.after["suspects"], held, scope, because)
+
+    def _hold_back(self, condition: Condition) -> Condition:
+        """Hold what is said of hidden hosts back until a check meets it that was asked for after the first.
+
+        Hosts that left while their cluster was extracted stand in that report, too, and in no list. A report
+        that is not of our own extraction decides neither way where they are suspected.
+        """
+        if condition.kind != "host-hidden" and HIDDEN_HOSTS_FACT not in condition.detail:
+            return condition
+        suspect = self.after["suspects"].get(condition.fingerprint)
+        if find_extraction_start(self.request, self.observations.task) is None:
+            return replace(condition, is_pending=suspect is not None)
+        is_later = suspect is not None and suspect["first_at"] <= self.request["requested_at"]
+        return replace(condition, is_pending=not is_later)
 
     def build_record(self, outcome: Outcome, after: LogState, notices: Iterable[str] = ()) -> Record:
         """Build the record of everything that was observed, with nothing compared yet.

@@ -4,11 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from esx_drift.checking.baseline import build_blob, describe_blob
-from esx_drift.checking.collect import find_extraction_start
 from esx_drift.checking.comparison import ComparedReport, compare_report
 from esx_drift.checking.context import CheckContext
 from esx_drift.checking.no_observation import build_report_facts, find_last_seen
-from esx_drift.domain.findings.condition import Condition
 from esx_drift.domain.findings.kinds import LOOK_KINDS
 from esx_drift.domain.findings.look_conditions import list_look_conditions
 from esx_drift.domain.findings.update import FindingsUpdate
@@ -94,21 +92,7 @@ class FreshReport:
             document_inconsistencies=self.document_inconsistencies,
             hidden=[host.id for host in self.context.observations.hidden_hosts],
         )
-        conditions = [self._hold_back(condition) for condition in conditions]
         return self.context.update_findings(conditions, LOOK_KINDS, self._find_reasons(comparison))
-
-    def _hold_back(self, condition: Condition) -> Condition:
-        """Hold a hidden host back until a look shows it that was asked for after it was met first.
-
-        A host that left while its cluster was extracted stands in that report, too.
-        """
-        if condition.kind != "host-hidden":
-            return condition
-        suspect = self.context.after["suspects"].get(condition.fingerprint)
-        if find_extraction_start(self.context.request, self.context.observations.task) is None:
-            return replace(condition, is_pending=suspect is not None)
-        is_later = suspect is not None and suspect["first_at"] <= self.context.request["requested_at"]
-        return replace(condition, is_pending=not is_later)
 
     def _find_reasons(self, comparison: ComparedReport) -> dict[str, ResolvedBecause]:
         """A finding about hosts that are all gone ends because they left, not because anything was mended.

@@ -22,7 +22,7 @@ from esx_drift.domain.vcenter_api import (
     TOO_MANY_RESULTS,
     is_call_below,
 )
-from esx_drift.errors import BUG_FACT
+from esx_drift.errors import BUG_FACT, HIDDEN_HOSTS_FACT
 
 type AdviceCase = tuple[Callable[[Finding], bool], Advice]
 """Whether it fits a finding, and the advice for it."""
@@ -84,7 +84,7 @@ _AUTHORIZATION: Final[tuple[AdviceCase, ...]] = (
         ),
     ),
     (
-        has_fact("hidden_hosts"),
+        has_fact(HIDDEN_HOSTS_FACT),
         _build_privilege_advice(
             "account is shown too few hosts", "account is shown all hosts again", PRIVILEGE_READ
         ),
