@@ -44,6 +44,25 @@ def test_a_task_tells_only_what_its_status_allows(vcenter: VCenter, client: Clie
     ]
 
 
+def test_a_task_leaves_out_what_a_real_one_of_8_0_3_has_not(client: Client) -> None:
+    """An empty list of subtasks would let a reader pass that a real vCenter fails."""
+    info = client.get(TASK + client.extract().json())
+    assert {"subtasks", "subtask_summaries"} & info.keys() == set()
+
+
+def test_notifications_are_as_8_0_3_writes_them(vcenter: VCenter, client: Client) -> None:
+    """With the message's id as their own, a time of 1970, a resolution of errors, and no type."""
+    vcenter.hosts.report_error("esx02")
+    vcenter.extractions.extract("domain-c9")
+    lists = client.look()["host_notifications"][vcenter.inventory.host("esx02").host]
+    (error,) = lists["errors"]
+    assert error.keys() == {"id", "time", "message", "resolution"}
+    for notification in (*lists["info"], error):
+        assert notification["id"] == notification["message"]["id"]
+        assert notification["time"] == "1970-01-01T00:00:00.000Z"
+        assert {"type", "originator", "retriable"} & notification.keys() == set()
+
+
 @pytest.mark.parametrize(
     ("error", "status"), [("NOT_ALLOWED_IN_CURRENT_STATE", 400), ("CONCURRENT_CHANGE", 409)]
 )
