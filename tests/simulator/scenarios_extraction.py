@@ -20,7 +20,7 @@ def _stuck(vcenter: VCenter) -> None:
 
 
 def _notify_oddly(vcenter: VCenter) -> None:
-    vcenter.hosts.report_error("esx04")
+    vcenter.hosts.notify("esx04")
     vcenter.faults.inject(_REPORT, document("retriable_without_type"))
 
 

@@ -52,7 +52,7 @@ def test_a_task_leaves_out_what_a_real_one_of_8_0_3_has_not(client: Client) -> N
 
 def test_notifications_are_as_8_0_3_writes_them(vcenter: VCenter, client: Client) -> None:
     """With the message's id as their own, a time of 1970, a resolution of errors, and no type."""
-    vcenter.hosts.report_error("esx02")
+    vcenter.hosts.notify("esx02")
     vcenter.extractions.extract("domain-c9")
     lists = client.look()["host_notifications"][vcenter.inventory.host("esx02").host]
     (error,) = lists["errors"]
