@@ -108,14 +108,16 @@ class LoginBreaker:
         for _ in range(MAX_TURN_POLLS):
             breaker, etag = self._read()
             now = self.clock()
-            reason = explain_forbidden_login(breaker, self.actor, version, now)
-            if reason is not None:
-                raise self._build_suspension(secret, breaker, reason, now)
-            if self.actor == "checker":
-                return breaker
-            claimed = claim_turn(spend_second_try(breaker, version), now)
-            if not is_turn_claimed(breaker, now) and self.breakers.write(claimed, etag):
-                return claimed
+            # What somebody else is just trying may turn out well: only then it is known what is forbidden.
+            if self.actor == "checker" or not is_turn_claimed(breaker, now):
+                reason = explain_forbidden_login(breaker, self.actor, version, now)
+                if reason is not None:
+                    raise self._build_suspension(secret, breaker, reason, now)
+                if self.actor == "checker":
+                    return breaker
+                claimed = claim_turn(spend_second_try(breaker, version), now)
+                if self.breakers.write(claimed, etag):
+                    return claimed
             self.pause(TURN_POLL_SECONDS)
         sentence = (
             f"somebody else was logging in to {self.vcenter} for {MAX_TURN_POLLS * TURN_POLL_SECONDS:.0f} s,"

@@ -1,7 +1,7 @@
 """However many come with a wrong password: never enough refusals to lock the account."""
 
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier, Condition
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Barrier, Condition, Event
 
 import boto3
 import pytest
@@ -72,6 +72,32 @@ def test_a_second_try_that_reached_nobody_is_repeated(world: World, vcenter: VCe
     assert world.outcome("dispatcher") == LoginSuspended.__name__
     world.wait(180)
     assert world.outcome("dispatcher") == "in"
+
+
+def test_who_comes_while_a_second_try_is_under_way_waits_for_its_end(
+    world: World, vcenter: VCenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same message, or a run of the schedule: it would else tell people of a password that is right."""
+    vcenter.faults.inject(LOGIN, fault_kinds.status(401), times=1)
+    assert world.outcome("dispatcher") == LoginRefused.__name__
+    world.wait(180)
+    waits, others = Event(), list[Future[str]]()
+
+    def pause(_: World, __: float) -> None:
+        waits.set()
+        Event().wait(0.001)
+
+    monkeypatch.setattr(World, "pause", pause)
+    with ThreadPoolExecutor(1) as pool:
+
+        def come_meanwhile(reply: Reply) -> Reply:
+            others.append(pool.submit(world.outcome, "dispatcher"))
+            assert waits.wait(10)
+            return reply
+
+        vcenter.faults.inject(LOGIN, Fault("meanwhile", alter=come_meanwhile), times=1)
+        assert world.outcome("dispatcher") == "in"
+    assert [other.result() for other in others] == ["in"]
 
 
 def test_a_refusal_says_whether_it_is_tried_once_more(world: World) -> None:
@@ -181,7 +207,7 @@ def _before_each_write(world: World, breaker: Breaker) -> None:
 
 
 def test_a_trial_that_another_run_announced_first(world: World, vcenter: VCenter) -> None:
-    """Who loses the race between reading and writing the breaker does not try."""
+    """Who loses the race between reading and writing the breaker waits for the other, and does not try."""
     world.set_password("wrong")
     world.outcome()
     world.set_password(PASSWORD)
@@ -189,7 +215,7 @@ def test_a_trial_that_another_run_announced_first(world: World, vcenter: VCenter
     _before_each_write(
         world, claim_turn(record_refusal(build_closed_breaker(NAME), "version-1", NOW), world.clock())
     )
-    assert world.outcome("dispatcher") == LoginSuspended.__name__
+    assert world.outcome("dispatcher") == VCenterUnreachable.__name__
     assert len(vcenter.sessions.logins) == 1
 
 
