@@ -44,6 +44,7 @@ SLOW: Final = (
     "domain/changes/test_leaves",
     "domain/test_year_of_churn",
     "functions/",
+    "jobs/",
     "test_journal",
 )
 """What plays whole jobs, time-outs or processes: `make unit` leaves it to `make test`."""

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID, uuid5
 
 import boto3
@@ -27,10 +26,6 @@ from esx_drift.ports import Store, Topic
 
 VCENTER, CLUSTER = "vc01", "domain-c9"
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
-
-
-class ProcessEnd(BaseException):
-    """The process is gone: nothing after this point runs, and nothing can catch it."""
 
 
 def buckets() -> S3Store:
@@ -60,30 +55,6 @@ class Subscribers:
     def ids(self) -> set[str]:
         """The events that arrived, each once."""
         return {event["id"] for event in self.published}
-
-
-class Mortal:
-    """Anything, until the process ends: before or after the call that its life allows."""
-
-    def __init__(self, inner: object, life: list[str], *, at: int, after: bool) -> None:
-        self._inner, self._life, self._at, self._after = inner, life, at, after
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # it stands for anything
-        method = getattr(self._inner, name)
-        if name == "uri":
-            return method
-
-        def call(*arguments: object) -> object:
-            self._life.append(name)
-            mine = len(self._life) == self._at
-            if mine and not self._after:
-                raise ProcessEnd
-            result = method(*arguments)
-            if mine:
-                raise ProcessEnd
-            return result
-
-        return call
 
 
 def request(number: int) -> str:

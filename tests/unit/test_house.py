@@ -193,11 +193,11 @@ def _names(node: ast.AST) -> Iterator[str]:
 
 
 def test_test_folders_mirror_the_packages() -> None:
-    """Beside them only what is no package of the layer."""
+    """Beside them only what is no package of the layer, and what all jobs have in common."""
     tests = ROOT / "tests" / "unit"
     folders = {path.name for path in tests.iterdir() if (path / "__init__.py").exists()}
     packages = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
-    assert folders - packages == {"functions", "template"}
+    assert folders - packages == {"functions", "jobs", "template"}
     assert packages - folders == {"runtime"}  # tested by the handlers' tests
 
 

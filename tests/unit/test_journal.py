@@ -24,8 +24,6 @@ from tests.unit.logs import (
     CLUSTER,
     NOW,
     VCENTER,
-    Mortal,
-    ProcessEnd,
     Subscribers,
     ids_of,
     leave_log,
@@ -34,9 +32,10 @@ from tests.unit.logs import (
     records,
     request,
 )
+from tests.unit.processes import Mortal, ProcessEnd, watch
 
 if TYPE_CHECKING:
-    from esx_drift.ports import Store, Topic
+    from esx_drift.ports import Store
 
 STEPS_OF_A_CHECK = 10
 """state, two read_record, put_blob, put_record, two put_state, publish: and two to be past the end."""
@@ -80,11 +79,9 @@ def test_a_process_may_end_at_any_call(
     """The same message, delivered again, finishes what a process that ended began."""
     for number in range(earlier):
         log(store, topic).append(request(number), NOW, look_of())
-    life: list[str] = []
-    dying: Store = Mortal(store, life, at=step, after=after)
-    deaf: Topic = Mortal(topic, life, at=step, after=after)
+    process = Mortal(step, after)
     try:
-        log(dying, deaf).append(request(earlier), NOW, look_of())
+        log(watch(store, process), watch(topic, process)).append(request(earlier), NOW, look_of())
     except ProcessEnd:
         log(store, topic).append(request(earlier), NOW, look_of())
     assert_whole(store, topic, earlier + 1)
@@ -97,11 +94,9 @@ def test_the_next_check_finishes_what_nobody_repeats(
 ) -> None:
     """Even if the message is lost, the next check of the cluster tells what was recorded and not told."""
     log(store, topic).append(request(0), NOW, look_of())
-    life: list[str] = []
-    dying: Store = Mortal(store, life, at=step, after=after)
-    deaf: Topic = Mortal(topic, life, at=step, after=after)
+    process = Mortal(step, after)
     with suppress(ProcessEnd):
-        log(dying, deaf).append(request(1), NOW, look_of())
+        log(watch(store, process), watch(topic, process)).append(request(1), NOW, look_of())
     recorded = len(records(store))
     log(store, topic).append(request(2), NOW, look_of())
     assert_whole(store, topic, recorded + 1)

@@ -2,11 +2,13 @@
 
 import gzip
 import json
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from math import inf
-from typing import cast
+from typing import Any, cast
 
 from esx_drift.adapters.breakers import S3Breakers
 from esx_drift.adapters.queues import SqsQueue
@@ -34,6 +36,9 @@ NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 PROD_A, PROD_B = "domain-c9", "domain-c1008"
 FLEET_SHA256 = "f" * 64
 INTERVAL_SECONDS = 4 * 3600
+type Watch = Callable[[Any], Any]
+"""Gives what stands before a port to AWS: to count its calls, or to end with one of them."""
+
 MAX_TIMES = 30
 """More than any extraction is asked after: half an hour in steps of five minutes."""
 
@@ -49,6 +54,8 @@ class World:
     topic: Subscribers = field(default_factory=Subscribers)
     spoilt: set[str] = field(default_factory=set)
     """The keys of objects that a test deleted or replaced."""
+    others: tuple[Watched, ...] = ()
+    """More vCenters of the fleet, at the same address."""
     requests: int = 0
     ends_at: datetime | None = None
 
@@ -68,6 +75,14 @@ class World:
         """For what is called now."""
         return inf if self.ends_at is None else (self.ends_at - self.now).total_seconds() * 1000
 
+    def add_others(self, number: int) -> None:
+        """Watch more vCenters, which answer at this one's address: as long as nobody asks who they are."""
+        own = f"esx-drift/vcenter/{self.watched.name}"
+        secret = self.aws.secrets.get_secret_value(SecretId=own)["SecretString"]
+        self.others = tuple(replace(self.watched, name=f"{self.watched.name}-{n}") for n in range(number))
+        for other in self.others:
+            self.aws.secrets.create_secret(Name=f"esx-drift/vcenter/{other.name}", SecretString=secret)
+
     def set(self, **changes: object) -> None:
         """Change the vCenter's settings in the fleet file."""
         self.watched = replace(self.watched, **changes)  # type: ignore[arg-type]  # the tests name real fields
@@ -85,14 +100,20 @@ class World:
             Name=f"esx-drift/vcenter/{self.watched.name}", SecretString=json.dumps(secret)
         )
 
-    def sessions(self, actor: LoginActor = "checker") -> VCenterSessions[VCenterSecret]:
-        """What one invocation has."""
+    def sessions(
+        self,
+        actor: LoginActor = "checker",
+        watched: Watch = lambda port: port,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> VCenterSessions[VCenterSecret]:
+        """What one invocation has; ``watched`` stands before each port to AWS."""
         return VCenterSessions(
-            Secrets(lambda: self.aws.secrets),
-            S3Breakers(self.aws.s3, "state"),
+            watched(Secrets(lambda: self.aws.secrets)),
+            watched(S3Breakers(self.aws.s3, "state")),
             partial(open_vcenter, clock=self.clock, time_left_ms=self.time_left_ms),
             actor,
             self.clock,
+            pause,
         )
 
     @property
@@ -100,15 +121,17 @@ class World:
         """The two queues."""
         return SqsQueue(lambda: self.aws.sqs, self.aws.check_queue_url, self.aws.retry_queue_url)
 
-    def runtime(self, vcenters: VCenters, store: Store | None = None) -> Runtime:
-        """What a job is handed."""
+    def runtime(
+        self, vcenters: VCenters, store: Store | None = None, watched: Watch = lambda port: port
+    ) -> Runtime:
+        """What a job is handed; ``watched`` as for the sessions."""
         return Runtime(
-            fleet=Fleet((self.watched,)),
+            fleet=Fleet((self.watched, *self.others)),
             fleet_sha256=FLEET_SHA256,
             vcenters=vcenters,
-            store=store or self.aws.store,
-            topic=self.topic,
-            queue=self.queue,
+            store=watched(store or self.aws.store),
+            topic=watched(self.topic),
+            queue=watched(self.queue),
             clock=self.clock,
             code_version="test",
             check_interval_hours=4,

@@ -9,7 +9,7 @@ from tests.simulator.faults import Fault
 from tests.simulator.reply import Reply
 from tests.unit.checking.reading import moved, open_kinds
 from tests.unit.dispatching.world import World, dispatch_in, names_in
-from tests.unit.logs import Mortal, ProcessEnd
+from tests.unit.processes import Mortal, ProcessEnd, watch
 
 LOGIN, LISTING = "POST /api/session", "GET /api/vcenter/cluster"
 FAILING = {
@@ -261,7 +261,7 @@ def test_a_vcenter_that_is_down_stops_no_other(world: World, name: str) -> None:
 def test_an_invocation_that_is_killed_takes_no_other_vcenter_along(world: World, name: str) -> None:
     """An answer that ends the function ends one look: the others have their record and their requests."""
     others = [world.add("edge") for _ in range(3)]
-    dying = Mortal(world.aws.store, [], at=1, after=True)
+    dying = watch(world.aws.store, Mortal(1, after=True))
     with world.sessions() as sessions:
         world.dispatcher(sessions).run(Run("run", "schedule"))
     killed, *well = [one.body for one in world.asked()]

@@ -34,7 +34,7 @@ from tests.unit.logs import Subscribers, read_log
 
 if TYPE_CHECKING:
     from esx_drift.domain.stored.types import RetryRequest
-    from esx_drift.ports import Queue, Store
+    from esx_drift.ports import Store
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 INTERVAL_HOURS = 4
@@ -122,7 +122,6 @@ class World:
         self,
         sessions: VCenterSessions[VCenterSecret],
         store: "Store | None" = None,
-        queue: "Queue | None" = None,
     ) -> Dispatcher:
         """The job of one invocation."""
         return Dispatcher(
@@ -130,7 +129,7 @@ class World:
                 vcenters=sessions,
                 store=store or self.aws.store,
                 topic=self.topic,
-                queue=queue or self.queue,
+                queue=self.queue,
                 fleet=Fleet(tuple(self.watched.values())),
                 fleet_sha256="f" * 64,
                 check_interval_hours=INTERVAL_HOURS,

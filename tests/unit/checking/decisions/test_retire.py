@@ -1,7 +1,6 @@
 from typing import TYPE_CHECKING
 
 import pytest
-from esx_drift.checking.record_decision import DecisionRecorder
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.errors import RequestRefused
 
@@ -9,15 +8,11 @@ from tests.lab.demo.timeline import BY_HAND, I40EN
 from tests.unit.checking.decisions.person import ALICE, Person, answered, decided, retire_requests
 from tests.unit.checking.reading import moved, one, open_kinds
 from tests.unit.checking.world import PROD_A, PROD_B, World
-from tests.unit.logs import Mortal, ProcessEnd
 
 if TYPE_CHECKING:
     from esx_drift.domain.stored.types import Record
-    from esx_drift.ports import Store
 
 INTERVAL_SECONDS = 4 * 3600
-WRITES = (5, 6, 8, 12, 13, 15)
-"""Which calls of the store write: record and state of the vCenter's log, then of the cluster's."""
 
 
 def _run(world: World) -> "Record":
@@ -95,24 +90,6 @@ def test_a_cluster_that_nobody_knows_is_refused(world: World, person: Person) ->
     with pytest.raises(RequestRefused, match="never listed a cluster 'domain-c7'"):
         person.retire("domain-c7")
     assert world.records("domain-c7") == []
-
-
-@pytest.mark.parametrize("step", WRITES)
-def test_a_process_that_ends_anywhere_loses_nothing(world: World, person: Person, step: int) -> None:
-    """The same message, delivered again, retires the cluster in both logs, once."""
-    _gone(world)
-    request = person.request("retire", PROD_B)
-    counts = len(world.records(PROD_B)), len(world.records(VCENTER_LOG))
-    life: list[str] = []
-    store: Store = Mortal(world.aws.store, life, at=step, after=True)
-    try:
-        with world.sessions() as sessions:
-            DecisionRecorder(world.runtime(sessions, store), world.watched).handle(request)
-    except ProcessEnd:
-        assert life[-1] in {"put_record", "put_state"}
-        answered(world, request)
-    assert (len(world.records(PROD_B)), len(world.records(VCENTER_LOG))) == (counts[0] + 1, counts[1] + 1)
-    assert world.after(PROD_B)["findings"] == {}
 
 
 def test_a_retired_cluster_that_is_listed_again_is_watched_again(world: World, person: Person) -> None:
