@@ -79,9 +79,14 @@ def require_shallow(value: Json) -> None:
     """Require that a value is not nested too deep.
 
     Raises:
-        ContractViolation: It has more than 64 levels.
+        ContractViolation: It has more than 64 levels. Or half of a surrogate pair is where no caller looks,
+            in the name of a field, or is all that there is: the validator takes none there.
     """
-    if not _build_depth_validator().is_valid(value):
+    try:
+        is_shallow = _build_depth_validator().is_valid(value)
+    except UnicodeEncodeError:
+        raise build_json_refusal("names of whole characters", "half of a surrogate pair") from None
+    if not is_shallow:
         raise build_json_refusal(f"at most {MAX_LEVELS} levels", "more")
 
 

@@ -59,6 +59,8 @@ def test_an_error_without_words_is_still_its_status(door: Door, pki: Pki, body: 
         ("extract", b'"two words"'),
         ("extract", b'"line\\nbreak"'),
         ("clusters", b"[" * 99999),
+        ("clusters", rb'"\ud83d"'),
+        ("clusters", rb'[{"cluster":"domain-c9","name":"a","\ud83d":1}]'),
     ],
 )
 def test_json_of_another_form_is_an_error(door: Door, pki: Pki, call: str, body: bytes) -> None:
