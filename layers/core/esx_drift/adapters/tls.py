@@ -1,5 +1,6 @@
 """TLS contexts: trust comes from the vCenter's secret, never from this machine's environment."""
 
+import logging
 import ssl
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
@@ -10,6 +11,10 @@ from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
 from esx_drift.errors import SecretInvalid
+
+# Its warnings quote what no secret may be read from: the path of a webhook with each retry, and lines of an
+# answer that are no headers, in which a server may repeat a password.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 # Numbers of OpenSSL's X509_V_ERR_*: https://github.com/openssl/openssl/blob/openssl-3.0/include/openssl/x509_vfy.h.in
 UNTRUSTED_CODES = frozenset({2, 18, 19, 20, 21})

@@ -4,7 +4,6 @@ The URL of a webhook is the secret: it never reaches an error or a log. What a s
 its answers mean is its own module's, as a ``WebhookService``.
 """
 
-import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -63,10 +62,6 @@ RETRY: Final = Retry(
     raise_on_status=False,
     retry_after_max=MAX_WAIT_HERE_SECONDS,
 )
-
-
-# With each retry urllib3 logs the request's path as a warning, and here the path is the secret.
-logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True, slots=True)
