@@ -15,7 +15,8 @@ from esx_drift.domain.breaker import (
     record_success,
 )
 from esx_drift.domain.stored.identifiers import encode_canonical_json, make_breaker_key
-from esx_drift.errors import StoreUnavailable
+from esx_drift.errors import LoginSuspended, StoreUnavailable
+from esx_drift.ports import StoredBreaker
 
 from tests.unit.adapters.vcenter.world import NOW
 from tests.unit.simulated_aws import simulated_aws
@@ -59,6 +60,19 @@ def test_a_breaker_of_before_is_read(breakers: S3Breakers) -> None:
     a_year_later = datetime(2027, 11, 23, tzinfo=UTC)
     assert explain_forbidden_login(stored.breaker, "dispatcher", "v1", a_year_later) is not None
     assert explain_forbidden_login(stored.breaker, "dispatcher", "v2", a_year_later) is None
+
+
+def test_another_vcenters_breaker_is_none(breakers: S3Breakers) -> None:
+    """What was copied from there is not followed, and what came of a login is not written there."""
+    breakers.write(OPEN, None)
+    body = encode_canonical_json(OPEN)
+    stored = breakers.s3.put_object(Bucket="state", Key=make_breaker_key("vc02"), Body=body)
+    with pytest.raises(
+        LoginSuspended, match=r"breaker/vc02\.json can't be read: esx-drift doctor --reset vc02"
+    ):
+        breakers.read("vc02")
+    for_reset = breakers.read_for_reset("vc02")
+    assert for_reset == StoredBreaker(build_closed_breaker("vc02"), stored["ETag"])
 
 
 def test_a_stale_etag_writes_nothing(breakers: S3Breakers) -> None:

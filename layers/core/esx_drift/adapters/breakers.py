@@ -7,6 +7,7 @@ from esx_drift.adapters.s3_objects import S3Objects
 from esx_drift.contracts import parse_payload
 from esx_drift.domain.breaker import Breaker, build_closed_breaker
 from esx_drift.domain.stored.identifiers import encode_canonical_json, make_breaker_key
+from esx_drift.domain.text.wording import clean_text
 from esx_drift.errors import ContractViolation, LoginSuspended
 from esx_drift.ports import StoredBreaker
 
@@ -32,7 +33,7 @@ class S3Breakers:
         if stored is None:
             return None
         try:
-            return StoredBreaker(_parse_breaker(stored.body), stored.etag)
+            return StoredBreaker(_parse_breaker(stored.body, vcenter), stored.etag)
         except ContractViolation as error:
             reset = f"esx-drift doctor --reset {vcenter}"
             sentence = f"no login to {vcenter} is tried, because {key} can't be read: {reset}"
@@ -44,7 +45,7 @@ class S3Breakers:
         if stored is None:
             return None
         try:
-            return StoredBreaker(_parse_breaker(stored.body), stored.etag)
+            return StoredBreaker(_parse_breaker(stored.body, vcenter), stored.etag)
         except ContractViolation:
             return StoredBreaker(build_closed_breaker(vcenter), stored.etag)
 
@@ -58,5 +59,9 @@ class S3Breakers:
         return S3Objects(self.s3, self.bucket)
 
 
-def _parse_breaker(body: bytes) -> Breaker:
-    return cast("Breaker", parse_payload("breaker", body))
+def _parse_breaker(body: bytes, vcenter: str) -> Breaker:
+    breaker = cast("Breaker", parse_payload("breaker", body))
+    if breaker["vcenter"] != vcenter:
+        # What came of a login would be written to the other one's.
+        raise ContractViolation(f"the breaker of {clean_text(breaker['vcenter'])}, not of {vcenter}")
+    return breaker
