@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from esx_drift.checking.checker import Checker
 from esx_drift.contracts import list_violations
-from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_attempt_id, make_next_request_id
+from esx_drift.domain.stored.identifiers import (
+    VCENTER_LOG,
+    make_attempt_id,
+    make_next_request_id,
+    make_record_key,
+)
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.errors import RequestRefused, StoreUnavailable
 from hypothesis import given
@@ -16,6 +21,7 @@ from hypothesis import strategies as st
 from tests.simulator import fault_kinds
 from tests.simulator.extraction import Pace
 from tests.unit.checking.world import PROD_A, PROD_B, World
+from tests.unit.test_spoilt_trail import SPOILT, Spoil
 
 if TYPE_CHECKING:
     from esx_drift.domain.stored.types import CheckRequest
@@ -48,6 +54,25 @@ def test_what_no_run_asked_for_is_refused(world: World, forged: dict[str, Any]) 
     assert [call for call in world.aws.calls if call[0] == "PutObject" and PROD_A in call[1]] == []
     assert world.aws.sent == []
     assert len(world.vcenter.journal) == 0
+
+
+@pytest.mark.parametrize("spoil", [spoil for name, spoil in SPOILT.items() if name != "overwritten"])
+def test_a_spoilt_record_of_a_run_asks_for_nothing(world: World, spoil: Spoil) -> None:
+    """No vCenter is asked; the next run reports the record, and asks anew."""
+    request = world.request()
+    key = make_record_key(world.watched.name, VCENTER_LOG, request["dispatch_seq"])
+    whole = world.aws.s3.get_object(Bucket="audit", Key=key)["Body"].read()
+    _replace(world, key, spoil(whole))
+    with pytest.raises(RequestRefused, match="no run asked for check"):
+        world.handle(request)
+    assert len(world.vcenter.journal) == 0
+    _replace(world, key, whole)
+
+
+def _replace(world: World, key: str, body: bytes | None) -> None:
+    world.aws.s3.delete_object(Bucket="audit", Key=key)
+    if body is not None:
+        world.aws.s3.put_object(Bucket="audit", Key=key, Body=body, IfNoneMatch="*")
 
 
 def test_names_come_from_the_record(world: World) -> None:
