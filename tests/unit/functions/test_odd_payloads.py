@@ -86,6 +86,40 @@ def test_an_odd_payload_is_refused_in_one_sentence(
     assert deployed.slack.received == []
 
 
+@pytest.mark.parametrize("function", ["checker", "notifier"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        None,
+        [],
+        "",
+        0,
+        True,
+        {"vcenters": None},
+        {"vcenters": []},
+        {"vcenters": [None]},
+        {"vcenters": ["vc01", "vc01"]},
+        {"vcenters": {"vc01": True}},
+        {"reset": None},
+        {"reset": ["vc01"]},
+        {"send": None},
+        {"send": "yes"},
+        {"send": 1},
+        {"password": "x"},
+    ],
+    ids=repr,
+)
+def test_the_doctor_refuses_what_it_does_not_understand(
+    deployed: Deployed, function: str, asked: object
+) -> None:
+    """As any function does: no vCenter is asked, no password tried, and nothing is posted."""
+    refusal = _invoke(deployed, function, {"doctor": asked})
+    assert type(refusal) is ContractViolation
+    assert refusal.message.startswith("not a valid doctor-request: ")
+    assert not deployed.vcenter.requests
+    assert deployed.slack.received == []
+
+
 @pytest.mark.parametrize("function", HANDLERS)
 @given(payload=PAYLOAD.filter(lambda payload: payload not in NOTHING))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
