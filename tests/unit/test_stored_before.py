@@ -9,7 +9,7 @@ import pytest
 from esx_drift.channels.slack import render_message
 from esx_drift.contracts import list_violations
 from esx_drift.dispatching.dispatcher import Dispatcher
-from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_attempt_id
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.text.times import parse_time
 from esx_drift.messages.content import build_content
 
@@ -145,10 +145,9 @@ def _message(version: Path, kind: str, case: str) -> Any:  # noqa: ANN401 -- any
 
 
 def test_a_message_in_flight_is_answered(world: World, version: Path) -> None:
-    """A second attempt at a check asked for by the version before; and what a person had decided."""
+    """A check asked for by the version before; and what a person had decided."""
     request = _message(version, "check-request", "check-extract")
     assert request["cluster"] == PROD_A
-    request |= {"attempt": 1, "request_id": make_attempt_id(request["request_id"], 1)}
     assert world.follow(request)["changes"] == []
     accepted = world.handle(_message(version, "check-request", "accept"))
     assert accepted is not None

@@ -59,13 +59,17 @@ class SubmittedExtraction:
 
 @dataclass(frozen=True, slots=True)
 class ExtractionTask:
-    """A task as last read. ``status`` is the API's word; an unknown one must not break the reader."""
+    """A task as last read. ``status`` is the API's word; an unknown one must not break the reader.
+
+    ``extracts``: the id of the cluster whose images it extracts; None where it does not say that it does.
+    """
 
     id: str
     status: str
     start_time: datetime | None
     end_time: datetime | None
     message: str | None
+    extracts: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from esx_drift.checking.collect import ClusterReader, Observations, find_extraction_start
+from esx_drift.checking.collect import ClusterReader, Observations
 from esx_drift.checking.comparison import compare_report
 from esx_drift.checking.context import (
     CheckContext,
@@ -92,23 +92,21 @@ class ClusterCheck:
     def _draft_report(
         self, context: CheckContext, reader: ClusterReader, reply: ReportReply
     ) -> Draft | Reschedule:
-        """Draft the record of a report.
+        """Draft the record of a report, or ask again where a fresh one may yet come.
 
         Raises:
             VCENTER_FAILURES: The vCenter was asked more about it, and that failed.
         """
+        later = reader.reschedule_unproven(context.observations, context.after)
         try:
             document = _read_reply(reply)
         except ContractViolation as error:
-            return draft_for_invalid_report(context, reply, error)
+            return later or draft_for_invalid_report(context, reply, error)
         report = read_report(document)
         if is_of_other_cluster(report, context.observations.inventory):
-            return draft_for_other_report(context, reply, report)
+            return later or draft_for_other_report(context, reply, report)
         freshness = self._judge_freshness(context, reply, report)
         if freshness == "fresh" or (freshness == "same" and self._shows_otherwise(context, reply, report)):
-            later = reader.reschedule_first_look(context.after, report.completion_time)
-            if later is not None:
-                return later
             reader.follow_up(report, context.after, context.observations)
             notices = [*list_unknown_fields(document), *self._list_clock_notices(context, reply)]
             inconsistencies = list_document_inconsistencies(document)
@@ -116,10 +114,8 @@ class ClusterCheck:
                 context, self.runtime.store, reply, report, notices, inconsistencies
             ).build_draft()
         if freshness == "future":
-            return draft_for_future_report(context, reply, report)
-        return reader.reschedule_while_busy(context.after) or draft_for_old_report(
-            context, reply, report, freshness
-        )
+            return later or draft_for_future_report(context, reply, report)
+        return later or draft_for_old_report(context, reply, report, freshness)
 
     def _shows_otherwise(self, context: CheckContext, reply: ReportReply, report: Report) -> bool:
         """Whether a report of the same moment as the last one shows other software: the time may be forged.
@@ -167,7 +163,7 @@ class ClusterCheck:
     def _build_limits(self, context: CheckContext) -> FreshnessLimits:
         taken = context.after["last_taken"]
         return FreshnessLimits(
-            asked_at=find_extraction_start(self.request, context.observations.task),
+            asked_at=context.observations.began_at,
             taken_at=parse_time(taken["completion_time"]) if taken else None,
             max_age_seconds=self.vcenter.max_age_seconds,
         )

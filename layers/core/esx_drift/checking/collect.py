@@ -14,12 +14,14 @@ from esx_drift.domain.images.report import Report
 from esx_drift.domain.stored.types import (
     CallName,
     CheckRequest,
+    ClockFacts,
     LogState,
     TaskFacts,
     TaskRequest,
     VCenterIdentity,
 )
 from esx_drift.domain.text.times import add_jitter, format_time, parse_time
+from esx_drift.domain.text.wording import MAX_SENTENCE_CHARACTERS, clean_text
 from esx_drift.errors import HIDDEN_HOSTS_FACT, NoReport, NotAuthorized, NotEligible
 from esx_drift.journal import Reschedule
 from esx_drift.ports import (
@@ -37,21 +39,42 @@ MAX_POLL_DELAY_SECONDS = 300
 MAX_POLL_DOUBLINGS = 9
 """So often even a pause of one second may be doubled, before it is longer than the longest."""
 
+MAX_CLOCK_STEP = timedelta(minutes=5)
+"""So far a vCenter's clock may be moved during a check, before a time that it gave is called another run's.
+As much as it may be off ours before that is a finding."""
+
 
 @dataclass(slots=True)
 class Observations:
-    """What was seen so far, none where it was not asked. ``at`` is the call that was made last.
+    """What was seen so far, none where it was not asked.
 
-    ``hidden_hosts``: in the report, and not in the inventory.
+    Attributes:
+        at: The call that was made last.
+        asked: The extraction that is waited for: of what the message says, as much as is believed.
+        task: Its task, as the vCenter tells it.
+        is_proven: The vCenter says that this task extracts this cluster, and began since the run asked.
+        began_at: What a fresh report must not be older than, by the vCenter's clock: when the extraction
+            began. None: nobody asked for one, or it is waited for no longer.
+        hidden_hosts: In the report, and not in the inventory.
     """
 
     at: CallName = "login"
     about: VCenterIdentity | None = None
+    asked: TaskRequest | None = None
     task: ExtractionTask | None = None
+    is_proven: bool = False
+    began_at: datetime | None = None
     hosts: tuple[InventoryEntry, ...] | None = None
     hidden_hosts: tuple[InventoryEntry, ...] = ()
     reply: ReportReply | None = None
     managed_by_image: bool | None = None
+
+    @property
+    def task_status(self) -> str | None:
+        """Return the task's status: that it ended says something of ours only where it is proven to be it."""
+        if self.task is None or (self.task.status not in UNFINISHED_TASK_STATUSES and not self.is_proven):
+            return None
+        return self.task.status
 
     @property
     def inventory(self) -> dict[str, InventoryEntry]:
@@ -80,37 +103,29 @@ class ClusterReader:
         Raises:
             VCENTER_FAILURES, SecretInvalid: A call failed; ``observations.at`` says which.
         """
+        claimed, cluster = self.request["task"], self.request["cluster"]
+        observations.asked = claimed and self._bound_task(claimed, None)
         session = self.runtime.vcenters.session(self.vcenter.name)
         observations.at = "about"
         observations.about = session.about()
         require_same_vcenter(self.vcenter.name, after["instance_uuid"], observations.about)
-        cluster = self.request["cluster"]
-        if self.request["phase"] == "extract":
+        # Whether to extract, the fleet file says, and not the message.
+        if claimed is None and self.vcenter.extract:
             observations.at = "extract"
             return self._reschedule_collect(self._extract(session, observations))
-        task = self.request["task"]
-        if task is not None and task["id"] is not None:
-            observations.at = "task"
-            observations.task = session.task(task["id"])
-            if (
-                observations.task is not None
-                and observations.task.status in UNFINISHED_TASK_STATUSES
-                and not self.is_deadline_over
-            ):
-                return self._reschedule_poll(task)
+        if claimed is not None:
+            asked = observations.asked = self._bound_task(claimed, session.clock())
+            self._read_task(session, asked, observations)
+            status = observations.task.status if observations.task else None
+            if status in UNFINISHED_TASK_STATUSES and not self._is_deadline_over(asked):
+                return self._reschedule_poll(asked)
         observations.at = "hosts"
         observations.hosts = session.hosts(cluster)
         observations.at = "report"
-        return self._read_report(session, after, observations)
-
-    def _read_report(
-        self, session: VCenterSession, after: LogState, observations: Observations
-    ) -> ReportReply | Reschedule:
-        """There is none before the first extraction ended: while somebody else's runs, it is waited for."""
         try:
-            observations.reply = session.installed_images(self.request["cluster"])
+            observations.reply = session.installed_images(cluster)
         except NoReport:
-            later = self.reschedule_while_busy(after)
+            later = self.reschedule_unproven(observations, after)
             if later is None:
                 raise
             return later
@@ -140,8 +155,7 @@ class ClusterReader:
                 {HIDDEN_HOSTS_FACT: str(len(hidden))},
             )
         session = self.runtime.vcenters.session(self.vcenter.name)
-        asked_at = find_extraction_start(self.request, observations.task)
-        missing = list_missing_hosts(report, listed, after, asked=asked_at is not None)
+        missing = list_missing_hosts(report, listed, after, asked=observations.began_at is not None)
         if missing:
             observations.at = "hosts"
             moved = {host.id for host in session.find_hosts(missing)}
@@ -162,37 +176,70 @@ class ClusterReader:
                 observations.managed_by_image = session.managed_by_image(cluster)
             raise
 
-    @property
-    def is_deadline_over(self) -> bool:
-        """Tell whether the extraction's deadline has passed, or there is none to wait for."""
-        task = self.request["task"]
-        return task is None or self.runtime.clock() >= parse_time(task["deadline_at"])
+    def _read_task(self, session: VCenterSession, asked: TaskRequest, observations: Observations) -> None:
+        """Read the task that is waited for, and judge from when on a report is what was asked for.
 
-    def reschedule_while_busy(self, after: LogState) -> Reschedule | None:
-        """Build the request to try again while another extraction runs; None after its deadline."""
-        task = self.request["task"]
-        if task is None or self.is_deadline_over or not is_waiting_for_other(self.request, after):
-            return None
-        return self._reschedule_poll(task)
+        The message may name any task. Only the vCenter can say that one extracts this cluster and began
+        since the run asked for it: that it is ours, or as good as ours. If it does not say so, the task's
+        start can only make the report that is waited for newer.
+        """
+        submitted_at = parse_time(asked["submitted_at"])
+        if asked["id"] is None:
+            observations.began_at = None if self._is_deadline_over(asked) else submitted_at
+            return
+        observations.at = "task"
+        task = observations.task = session.task(asked["id"])
+        start = task.start_time if task else None
+        is_own = task is not None and task.extracts == self.request["cluster"]
+        observations.is_proven = is_own and start is not None and start >= self._find_floor(session.clock())
+        is_later = observations.is_proven or (start is not None and start > submitted_at)
+        observations.began_at = start if is_later else submitted_at
 
-    def reschedule_first_look(self, after: LogState, completed_at: datetime) -> Reschedule | None:
-        """Build the request to try a first look again while its report is older than the running extraction.
+    def _find_floor(self, clock: ClockFacts | None) -> datetime:
+        """Find the time by the vCenter's clock (``clock``, as it is now) before which nobody had asked."""
+        ahead = timedelta(seconds=clock["skew_seconds"] if clock else 0)
+        return parse_time(self.request["requested_at"]) + ahead - MAX_CLOCK_STEP
+
+    def _bound_task(self, claimed: TaskRequest, clock: ClockFacts | None) -> TaskRequest:
+        """Bound what a message says of its extraction by the record of its run.
+
+        It was submitted after the run asked for it, and is not waited for longer than one that begins now,
+        nor less long than one that began when the run asked: who ends the wait early has no answer yet.
+        """
+        now, limit = self.runtime.clock(), timedelta(seconds=self.vcenter.extract_deadline_seconds)
+        asked_at, floor = parse_time(self.request["requested_at"]), self._find_floor(clock)
+        ceiling = floor + (now - asked_at) + 2 * MAX_CLOCK_STEP
+        submitted_at, deadline_at = parse_time(claimed["submitted_at"]), parse_time(claimed["deadline_at"])
+        busy = claimed["busy"]
+        return {
+            **claimed,
+            "submitted_at": format_time(submitted_at if floor <= submitted_at <= ceiling else floor),
+            "deadline_at": format_time(max(asked_at + limit, min(deadline_at, now + limit))),
+            "busy": busy and clean_text(busy, MAX_SENTENCE_CHARACTERS),
+        }
+
+    def _is_deadline_over(self, asked: TaskRequest) -> bool:
+        return self.runtime.clock() >= parse_time(asked["deadline_at"])
+
+    def reschedule_unproven(self, observations: Observations, after: LogState) -> Reschedule | None:
+        """Build the request to look again, as long as no fresh report came and nothing proves that none will.
+
+        What proves it is the end of the extraction's own task, or the deadline. A message that names no
+        such task would else have its request answered without a look, before the extraction is done.
 
         Args:
-            after: The log's state; this is a first look if no report was taken yet.
-            completed_at: When the report was completed, by the vCenter's clock.
+            observations: What was seen.
+            after: The log's state that the check began from.
 
         Returns:
             The request; None if there is nothing to wait for.
         """
-        task = self.request["task"]
-        if (
-            after["last_taken"] is not None
-            or task is None
-            or completed_at >= parse_time(task["submitted_at"])
-        ):
+        asked = observations.asked
+        if asked is None or observations.is_proven or self._is_deadline_over(asked):
             return None
-        return self.reschedule_while_busy(after)
+        if asked["id"] is None and not is_waiting_for_other(asked, after):
+            return None
+        return self._reschedule_poll(asked)
 
     def _reschedule_collect(self, submitted: SubmittedExtraction) -> Reschedule:
         deadline = self.runtime.clock() + timedelta(seconds=self.vcenter.extract_deadline_seconds)
@@ -207,57 +254,34 @@ class ClusterReader:
         return Reschedule({**self.request, "phase": "collect", "task": task}, delay)
 
     def _reschedule_poll(self, task: TaskRequest) -> Reschedule:
-        """Build the request to ask again. No deadline is further away than that of a new extraction.
-
-        So a message can't have a task asked after without end.
-        """
+        """Build the request to ask again after ``task``, which is bounded; each pause is longer."""
         polls = task["polls"] + 1
-        latest = self.runtime.clock() + timedelta(seconds=self.vcenter.extract_deadline_seconds)
-        deadline_at = format_time(min(parse_time(task["deadline_at"]), latest))
         delay = self.vcenter.first_delay_seconds * 2 ** min(polls, MAX_POLL_DOUBLINGS)
         seed = f"{self.request['request_id']} {polls}"
         return Reschedule(
-            {**self.request, "task": {**task, "polls": polls, "deadline_at": deadline_at}},
+            {**self.request, "phase": "collect", "task": {**task, "polls": polls}},
             add_jitter(min(max(1, delay), MAX_POLL_DELAY_SECONDS), seed),
         )
 
 
-def is_waiting_for_other(request: CheckRequest, after: LogState) -> bool:
+def is_waiting_for_other(asked: TaskRequest | None, after: LogState) -> bool:
     """Say whether another extraction kept the cluster busy and its report was not taken since.
 
     If that is another run of ours, its report serves both.
 
     Args:
-        request: The request; its task has no id where the cluster was busy.
+        asked: The extraction that is waited for; it has no id where the cluster was busy.
         after: The log's state, which says when the report taken last was completed.
     """
-    task, taken = request["task"], after["last_taken"]
-    if task is None or task["id"] is not None:
+    taken = after["last_taken"]
+    if asked is None or asked["id"] is not None:
         return False
-    return taken is None or parse_time(taken["completion_time"]) < parse_time(task["submitted_at"])
+    return taken is None or parse_time(taken["completion_time"]) < parse_time(asked["submitted_at"])
 
 
-def find_extraction_start(request: CheckRequest, task: ExtractionTask | None) -> datetime | None:
-    """Find when our own extraction began, by the vCenter's clock; None if there is none.
-
-    Args:
-        request: The request; its task says when the extraction was asked for.
-        task: The task as last read, whose own start counts; None if it was not read, or is gone.
-    """
-    asked = request["task"]
-    if asked is None or asked["id"] is None:
-        return None
-    if task is not None and task.start_time is not None:
-        return task.start_time
-    return parse_time(asked["submitted_at"])
-
-
-def build_task_facts(request: CheckRequest, task: ExtractionTask | None) -> TaskFacts | None:
-    """Build what the record keeps of the extraction that ``request`` waits for; None if there was none.
-
-    ``task`` is its task as last read; None if it was not read, or is gone.
-    """
-    asked = request["task"]
+def build_task_facts(observations: Observations) -> TaskFacts | None:
+    """Build what the record keeps of the extraction that was waited for; None if there was none."""
+    asked, task = observations.asked, observations.task
     if asked is None:
         return None
     return {

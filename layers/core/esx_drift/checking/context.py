@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from esx_drift.checking.collect import Observations, build_task_facts, find_extraction_start
+from esx_drift.checking.collect import Observations, build_task_facts
 from esx_drift.domain.findings.condition import Condition
 from esx_drift.domain.findings.update import CheckScope, FindingsUpdate, update_findings
 from esx_drift.domain.fleet.fleet import VCenterSettings
-from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_request_id
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_attempt_id, make_request_id
 from esx_drift.domain.stored.records import (
     RecordHeading,
     build_clock_facts,
@@ -44,10 +44,11 @@ class DispatchRecords:
     known: dict[tuple[str, int], Record]
 
     def require_dispatched(self, request: CheckRequest) -> CheckRequest:
-        """Build a request for a check of what the record of its run says: name, id of the run.
+        """Build a request of what the record of its run says: name, run, and when it was asked for.
 
         Raises:
-            RequestRefused: No run asked for it, or one of so long ago that others have since.
+            RequestRefused: No run asked for it, one of so long ago that others have since, or it is another
+                attempt, and the one before met no failure.
         """
         record = self._find(request)
         expected = find_dispatched_cluster(record, request) if record else None
@@ -61,7 +62,26 @@ class DispatchRecords:
                 f"check {request['request_id']} was asked for at {record['checked_at']}, too long ago: later"
                 " runs have asked anew, so that the message may be deleted"
             )
-        return {**request, "cluster_name": expected["name"], "run_id": record["run_id"]}
+        if request["attempt"] > 0:
+            self._require_failed(
+                request, make_attempt_id(expected["request_id"], request["attempt"] - 1), record
+            )
+        return {
+            **request,
+            "cluster_name": expected["name"],
+            "run_id": record["run_id"],
+            "requested_at": record["checked_at"],
+        }
+
+    def _require_failed(self, request: CheckRequest, attempt_before: str, dispatched: Record) -> None:
+        """Require that the attempt before met a failure: only then another one is asked for."""
+        journal = Journal(self.runtime.store, self.runtime.topic, request["vcenter"], request["cluster"])
+        before = journal.find_answer(attempt_before, parse_time(dispatched["checked_at"]))
+        if before is None or before["failure"] is None:
+            raise RequestRefused(
+                f"attempt {request['attempt']} at a check of {request['cluster']!r} on {request['vcenter']}"
+                " was never asked for: the attempt before left no failure"
+            )
 
     def _find(self, request: CheckRequest) -> Record | None:
         vcenter, seq = request["vcenter"], request.get("dispatch_seq")
@@ -174,7 +194,7 @@ class CheckContext:
         if condition.kind != "host-hidden" and HIDDEN_HOSTS_FACT not in condition.detail:
             return condition
         suspect = self.after["suspects"].get(condition.fingerprint)
-        if find_extraction_start(self.request, self.observations.task) is None:
+        if self.observations.began_at is None:
             return replace(condition, is_pending=suspect is not None)
         is_later = suspect is not None and suspect["first_at"] <= self.request["requested_at"]
         return replace(condition, is_pending=not is_later)
@@ -193,7 +213,7 @@ class CheckContext:
         return {
             **build_record(heading, outcome, self.now, moved),
             "about": self.observations.about,
-            "task": build_task_facts(self.request, self.observations.task),
+            "task": build_task_facts(self.observations),
             "clock": self._compare_clocks(),
             "notices": [notice for notice in reported if notice not in before],
         }

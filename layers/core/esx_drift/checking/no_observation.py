@@ -225,12 +225,12 @@ def _add_quarantine(
 
 
 def _describe_extraction(context: CheckContext, reply: ReportReply, report: Report) -> ExtractionState:
-    asked, task = context.request["task"], context.observations.task
+    asked, task = context.observations.asked, context.observations.task
     taken = context.after["last_taken"]
     return ExtractionState(
         asked=asked is not None and asked["id"] is not None,
-        busy=is_waiting_for_other(context.request, context.after),
-        task_status=task.status if task else None,
+        busy=is_waiting_for_other(asked, context.after),
+        task_status=context.observations.task_status,
         message=task.message if task else asked["busy"] if asked else None,
         report_status=report.status,
         last_good_at=parse_time(taken["completion_time"]) if taken else None,

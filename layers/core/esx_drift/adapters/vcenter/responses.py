@@ -113,6 +113,13 @@ def parse_enabled(answer: HttpAnswer) -> bool:
     return enabled
 
 
+EXTRACT_OPERATION = "extract$task"
+"""The ``operation`` of an extraction's task, by how the API names the task of an operation."""
+
+CLUSTER_TYPE = "ClusterComputeResource"
+"""The type of a task's ``target`` that is a cluster."""
+
+
 def parse_task(task_id: str, answer: HttpAnswer) -> ExtractionTask:
     """Parse ``answer`` as the task ``task_id``. Only the status is needed; its ``result`` is never read.
 
@@ -127,7 +134,17 @@ def parse_task(task_id: str, answer: HttpAnswer) -> ExtractionTask:
         _parse_optional_time(info.get("start_time")),
         _parse_optional_time(info.get("end_time")),
         (read_api_error(info.get("error")) or ApiError()).text or None,
+        _parse_extracted_cluster(info),
     )
+
+
+def _parse_extracted_cluster(info: Mapping[str, object]) -> str | None:
+    """Parse which cluster a task extracts; None for any other operation, and where nothing says so."""
+    target = info.get("target")
+    if info.get("operation") != EXTRACT_OPERATION or not isinstance(target, dict):
+        return None
+    cluster = target.get("id")
+    return cluster if target.get("type") == CLUSTER_TYPE and isinstance(cluster, str) else None
 
 
 def parse_submission(answer: HttpAnswer) -> SubmittedExtraction:
