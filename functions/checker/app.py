@@ -63,7 +63,7 @@ def _handle_message(message: SQSRecord, checker: Checker) -> None:
     logger.append_keys(run_id=request["run_id"], vcenter=request["vcenter"], cluster=request["cluster"])
     record = checker.handle(request)
     if record is None:
-        logger.info("extraction not done yet", request_id=request["request_id"])
+        logger.info("check asked for again", request_id=request["request_id"])
     else:
         _log_record(record)
 

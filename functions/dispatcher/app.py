@@ -69,8 +69,8 @@ def _parse_run(event: object, run_id: str) -> Run:
 def _handle_message(record: SQSRecord, dispatcher: Dispatcher) -> None:
     request = cast("RetryRequest", parse_payload("retry-request", record.body.encode()))
     logger.append_keys(run_id=request["run_id"], vcenter=request["vcenter"])
-    redelivered = int(record.attributes.approximate_receive_count) > 1
-    _log_reply(dispatcher.handle(request, redelivered=redelivered))
+    receives = int(record.attributes.approximate_receive_count)
+    _log_reply(dispatcher.handle(request, receives=receives))
 
 
 def _log_reply(reply: DispatchReply) -> DispatchReply:

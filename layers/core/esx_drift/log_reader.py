@@ -4,7 +4,7 @@ Whatever is read is hashed. What is not as the log names it is damage: it is rep
 from going on after its newest sound record.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -120,6 +120,25 @@ class LogReader:
             if record is not None and parse_time(record["checked_at"]) < requested_at:
                 break
         return None
+
+    def find_record(self, seq: int) -> Record | None:
+        """Find the record ``seq``, wherever the log ends; None if nothing lies there.
+
+        Raises:
+            TrailDamaged: What lies there is no record of this log.
+        """
+        found = self.store.read_record(self.vcenter, self.cluster, seq)
+        if found is None:
+            return None
+        if found.record is None or not self._is_own(found.record, seq):
+            raise self._describe_unsound(seq, found)
+        return found.record
+
+    def list_newest(self, most: int) -> Iterator[Record]:
+        """List the sound records among the ``most`` newest, the newest first."""
+        newest = self.read().next_seq - 1
+        found = map(self._read_sound, range(newest, max(0, newest - most), -1))
+        return (record for record in found if record is not None)
 
     def require_record(self, end: LogEnd, seq: int) -> Record:
         """Read the record ``seq`` of the log; ``end`` is where the log ends.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from esx_drift.adapters.audit_store import S3Store
+from esx_drift.domain.dispatching.run import Run
 from esx_drift.domain.stored.identifiers import (
     FLEET_KEY,
     VCENTER_LOG,
@@ -18,7 +19,6 @@ from esx_drift.domain.stored.identifiers import (
     make_receipt_id,
     make_record_key,
     make_record_prefix,
-    make_request_id,
 )
 from esx_drift.log_reader import LogEnd, LogReader
 from esx_drift.messages.content import has_content
@@ -109,16 +109,16 @@ class Rig:
         reply = self.stack.invoke("DispatcherFunction", event or {})
         assert isinstance(reply, dict)
         for vcenter in reply["asked"]:
-            record = self._await_listing(vcenter, reply["run_id"])
+            record = self._await_listing(vcenter, _read_run(reply["run_id"], event or {}))
             assert record["dispatch"] is not None
             reply["dispatched"] += [{"vcenter": vcenter, **one} for one in record["dispatch"]["expected"]]
             if record["failure"] is not None:
                 reply["failed"].append({"vcenter": vcenter, "cluster": None, **record["failure"]})
         return reply
 
-    def _await_listing(self, vcenter: str, run_id: str) -> "Record":
+    def _await_listing(self, vcenter: str, run: Run) -> "Record":
         """The record of a run in a vCenter's own log."""
-        request_id = make_request_id(run_id, vcenter, VCENTER_LOG)
+        request_id = run.make_record_id(vcenter)
         (seq,) = until(
             lambda: self._answers(vcenter, VCENTER_LOG, request_id),
             f"{vcenter} to be listed",
@@ -232,3 +232,11 @@ def rigged(stack: Stack, authority: Authority, directory: Path) -> Iterator[Rig]
         finally:
             for name in rig.servers:
                 rig.take_down(name)
+
+
+def _read_run(run_id: str, event: Mapping[str, Any]) -> Run:
+    """The run that the dispatcher makes of an event."""
+    selected: dict[str, tuple[str, ...]] = {}
+    for chosen in event.get("clusters", []):
+        selected[chosen["vcenter"]] = (*selected.get(chosen["vcenter"], ()), chosen["cluster"])
+    return Run(run_id, "direct" if selected else "schedule", selected or None)

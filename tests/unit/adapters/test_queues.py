@@ -59,13 +59,13 @@ def test_a_delay_is_cut_to_what_sqs_takes(queue: SqsQueue, sqs: "SQSClient", ask
     seen: list[dict[str, Any]] = []
     sqs.meta.events.register("provide-client-params.sqs.SendMessage", lambda params, **_: seen.append(params))
     queue.send_check(CHECK, asked)
-    queue.send_retry(build_retry_request("vc01.corp", "run", 0, "vcenter-error"), asked)
+    queue.send_retry(build_retry_request("vc01.corp", "run", 0, "vcenter-error", 1), asked)
     assert [params["DelaySeconds"] for params in seen] == [sent, sent]
 
 
 def test_each_message_goes_to_its_queue_as_it_is(queue: SqsQueue, sqs: "SQSClient") -> None:
     """Grouped by the vCenter, so that a slow one keeps nobody else waiting; its schema accepts it."""
-    retry = build_retry_request("vc01.corp", "run", 0, "vcenter-error")
+    retry = build_retry_request("vc01.corp", "run", 0, "vcenter-error", 1)
     queue.send_check(CHECK, 0)
     queue.send_retry(retry, 0)
     for url, body, schema in (

@@ -51,7 +51,7 @@ def dispatch(environment: dict[str, str]) -> str:
     with open_runtime(environment, "dispatcher", lambda: TIME_MS) as invocation:
         runtime = invocation.runtime
         request = build_listing_request(Run("run", "schedule"), "vc01")
-        reply = Dispatcher(runtime).handle(request, redelivered=False)
+        reply = Dispatcher(runtime).handle(request, receives=1)
         assert list_violations("dispatch-reply", reply) == []
         return runtime.store.record("vc01", VCENTER_LOG, 1)[0]["outcome"]
 

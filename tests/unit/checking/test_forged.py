@@ -5,6 +5,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from esx_drift.contracts import list_violations
+from esx_drift.domain.dispatching.run import MAX_ATTEMPTS
 from esx_drift.domain.stored.identifiers import make_attempt_id
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.errors import RequestRefused
@@ -220,6 +222,13 @@ def test_when_it_was_asked_for_the_record_says(world: World) -> None:
     again = world.handle({**request, "requested_at": FUTURE})
     assert again == first
     assert len(world.records()) == 22
+
+
+def test_no_more_attempts_are_made_than_the_schema_has(world: World) -> None:
+    """What vouches for a checker's retry counts as far."""
+    request: dict[str, Any] = {**world.request(), "attempt": MAX_ATTEMPTS}
+    assert list_violations("check-request", request) == []
+    assert list_violations("check-request", {**request, "attempt": MAX_ATTEMPTS + 1}) != []
 
 
 @pytest.mark.parametrize("skew_seconds", [-3600.0, 200.0, 3600.0])

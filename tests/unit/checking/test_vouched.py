@@ -123,7 +123,7 @@ def test_a_record_that_cannot_be_read_now_refuses_nothing(world: World) -> None:
     class Away:
         """A store that does not serve one record."""
 
-        def record(self, *_: object) -> None:
+        def read_record(self, *_: object) -> None:
             """Fail as S3 may."""
             raise StoreUnavailable("S3 could not be reached")
 

@@ -147,7 +147,7 @@ class World:
         self.requests += 1
         with self.sessions("dispatcher") as sessions:
             asked = build_listing_request(Run(f"run-{self.requests}", "schedule"), self.watched.name)
-            Dispatcher(self.runtime(sessions)).handle(asked, redelivered=False)
+            Dispatcher(self.runtime(sessions)).handle(asked, receives=1)
         return self.records(VCENTER_LOG)[-1]
 
     def request(self, cluster: str = PROD_A, run_id: str | None = None) -> CheckRequest:

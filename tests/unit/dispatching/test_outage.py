@@ -1,7 +1,7 @@
 """A vCenter that does not answer: told within minutes, and so is its end; with one chain of retries."""
 
 import pytest
-from esx_drift.domain.dispatching.run import Run, build_retry_request
+from esx_drift.domain.dispatching.run import Run
 from esx_drift.errors import OutOfTime, TransientError
 
 from tests.simulator import fault_kinds
@@ -88,7 +88,7 @@ def test_one_outage_has_one_chain(world: World, name: str) -> None:
     world.run()
     for _ in range(2):
         (waiting,) = world.sent("retry")
-        asked = build_retry_request(name, "a run of the schedule", 0, "vcenter-unreachable")
+        asked = world.checkers_retry(name)
         for _ in range(3):
             world.retry(asked)
         world.run()
@@ -106,7 +106,7 @@ def test_sixty_checkers_are_answered_once(world: World, name: str) -> None:
     others were looked at. Else a vCenter that fails now and then would extract without end.
     """
     before = len(world.records(name))
-    asked = build_retry_request(name, "their run", 0, "vcenter-unreachable")
+    asked = world.checkers_retry(name)
     replies = [world.retry(asked) for _ in range(60)]
     assert not any(reply["dispatched"] for reply in replies)
     assert len(world.records(name)) == before + 1
@@ -118,7 +118,7 @@ def test_checkers_that_come_behind_an_outage_end_it(world: World, name: str) -> 
     world.servers[name].stop()
     world.run()
     world.servers[name].start()
-    reply = world.retry(build_retry_request(name, "their run", 0, "vcenter-unreachable"))
+    reply = world.retry(world.checkers_retry(name))
     assert names_in(reply) == ["prod-a", "prod-b"]
 
 
@@ -209,7 +209,7 @@ def test_a_page_that_refuses_the_login_ends_no_outage(world: World, name: str) -
 def test_a_checker_that_meets_the_outage_first_begins_the_chain(world: World, name: str) -> None:
     """An outage between two schedules is told as soon."""
     world.servers[name].stop()
-    world.retry(build_retry_request(name, "a run of the schedule", 0, "vcenter-unreachable"))
+    world.retry(world.checkers_retry(name))
     assert world.topic.published == []
     world.retries_come()
     assert open_kinds(world.last(name)) == {"vcenter-unreachable"}
@@ -267,7 +267,7 @@ def test_an_invocation_that_is_killed_takes_no_other_vcenter_along(world: World,
     killed, *well = [one.body for one in world.asked()]
     assert killed["vcenter"] == name
     with world.sessions() as sessions, pytest.raises(ProcessEnd):
-        world.dispatcher(sessions, store=dying).handle(killed, redelivered=False)  # type: ignore[arg-type]  # held
+        world.dispatcher(sessions, store=dying).handle(killed, receives=1)  # type: ignore[arg-type]  # held
     assert [names_in(world.retry(one)) for one in well] == [["edge"]] * 3
     assert [world.last(other)["run_id"] for other in others] == ["run"] * 3
     assert names_in(world.retry(killed, redelivered=True)) == ["prod-a", "prod-b"]

@@ -17,7 +17,7 @@ from esx_drift.adapters.vcenter.session import open_vcenter
 from esx_drift.contracts import list_violations
 from esx_drift.dispatching.dispatcher import Dispatcher
 from esx_drift.domain.breaker import LoginActor
-from esx_drift.domain.dispatching.run import DispatchReply, Run
+from esx_drift.domain.dispatching.run import DispatchReply, Run, build_retry_request
 from esx_drift.domain.fleet.fleet import Fleet
 from esx_drift.domain.fleet.fleet import VCenterSettings as Watched
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
@@ -181,12 +181,21 @@ class World:
             raise errors[0]
         return reply
 
-    def retry(self, message: Mapping[str, object], *, redelivered: bool = False) -> DispatchReply:
+    def retry(
+        self, message: Mapping[str, object], *, redelivered: bool = False, receives: int = 0
+    ) -> DispatchReply:
         """What the dispatcher makes of a message of the RetryQueue, in an invocation of its own."""
         with self.sessions() as sessions:
-            reply = self.dispatcher(sessions).handle(cast("RetryRequest", message), redelivered=redelivered)
+            reply = self.dispatcher(sessions).handle(
+                cast("RetryRequest", message), receives=receives or 1 + redelivered
+            )
         assert list_violations("dispatch-reply", reply) == []
         return reply
+
+    def checkers_retry(self, name: str, reason: str = "vcenter-unreachable") -> "RetryRequest":
+        """What checkers of the last run that asked for checks send, when one meets an outage."""
+        record = [one for one in self.records(name) if one["outcome"] == "dispatched"][-1]
+        return build_retry_request(name, str(record["run_id"]), 0, reason, record["seq"])
 
     def sent(self, queue: str) -> list[Sent]:
         """What went to a queue since this was last asked, which a later question does not see."""

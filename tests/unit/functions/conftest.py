@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import StringIO
 from typing import TYPE_CHECKING, Any, Final, cast
+from uuid import uuid4
 
 import pytest
 from esx_drift.adapters import aws_clients as clients
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 REGION: Final = "eu-central-1"
 QUEUES = ("CheckQueue", "RetryQueue", "NotifyQueue")
 HANDLERS = {"checker": checker.handler, "dispatcher": dispatcher.handler, "notifier": notifier.handler}
+RUN_ID: Final = "5f1c6b0e-7d1f-4c39-9b6e-0a8d9c1e2f30"
+"""The run of the example events."""
 SECRETS = (PASSWORD, "/services/")
 """What no log may hold: the account's password, and the part of a webhook's address that is the key to it."""
 
@@ -48,7 +51,7 @@ class Context:
     function_name: str = "function"
     memory_limit_in_mb: int = 512
     invoked_function_arn: str = f"arn:aws:lambda:{REGION}:123456789012:function:function"
-    aws_request_id: str = "5f1c6b0e-7d1f-4c39-9b6e-0a8d9c1e2f30"
+    aws_request_id: str = RUN_ID
     remaining_ms: int = 120_000
 
     def get_remaining_time_in_millis(self) -> int:
@@ -168,34 +171,36 @@ class Deployed:
             assert self.invoke("dispatcher", {"Records": [record]}) == {"batchItemFailures": []}
 
     def vouch_for(self, event: Mapping[str, Any]) -> None:
-        """Keep what vouches for a batch: the record of each CloudEvent, and that of each check's run."""
+        """Keep what vouches for a batch: the record of each CloudEvent, of a check's run and of a retry's."""
         self._keep_events(event)
         for message in event.get("Records", []):
             with suppress(ValueError, KeyError, TypeError):
                 request = json.loads(message["body"])
-                if request["action"] == "check":
-                    self._keep_dispatch(request)
+                if request.get("action") == "check":
+                    asked: ExpectedCluster = {
+                        "cluster": request["cluster"],
+                        "name": request["cluster_name"],
+                        "request_id": request["request_id"],
+                        "listed": True,
+                    }
+                    self._keep_dispatch(request, request["run_id"], expected=[asked])
+                elif "dispatch_seq" in request:
+                    self._keep_dispatch(request, RUN_ID, retry_after_seconds=600)
 
-    def _keep_dispatch(self, request: Mapping[str, Any]) -> None:
+    def _keep_dispatch(self, request: Mapping[str, Any], run_id: str, **intention: object) -> None:
         heading: RecordHeading = {
             "vcenter": request["vcenter"],
             "cluster": VCENTER_LOG,
             "cluster_name": None,
             "seq": request["dispatch_seq"],
-            "request_id": request["request_id"],
-            "run_id": request["run_id"],
-            "started_at": request["requested_at"],
+            "request_id": str(uuid4()),
+            "run_id": run_id,
+            "started_at": "2026-01-05T02:14:00.000Z",
             "code_version": "test",
             "fleet_sha256": "f" * 64,
         }
         record = build_record(heading, "dispatched", datetime.now(UTC), build_empty_state())
-        asked: ExpectedCluster = {
-            "cluster": request["cluster"],
-            "name": request["cluster_name"],
-            "request_id": request["request_id"],
-            "listed": True,
-        }
-        dispatch = {**build_blank_dispatch(Run(request["run_id"], "schedule")), "expected": [asked]}
+        dispatch = {**build_blank_dispatch(Run(run_id, "schedule")), **intention}
         S3Store(clients.s3, "audit", "state").put_record(
             cast("Record", {**record, "dispatch": dispatch, "before_sha256": "0" * 64})
         )

@@ -4,11 +4,12 @@ from typing import Any
 
 import boto3
 import pytest
+from esx_drift.domain.stored.identifiers import make_next_request_id
 from esx_drift.errors import ContractViolation, FleetInvalid, TransientError
 
 from tests.simulator import fault_kinds
 from tests.unit.fleets import fleet
-from tests.unit.functions.conftest import Deployed, FunctionLog
+from tests.unit.functions.conftest import RUN_ID, Deployed, FunctionLog
 
 
 def test_a_fleet_file_with_faults_stops_the_run_and_names_each(deployed: Deployed) -> None:
@@ -94,9 +95,10 @@ def test_a_retry_that_is_delivered_again_sends_again(deployed: Deployed) -> None
     request = {
         "schema_version": 1,
         "vcenter": "vc01",
-        "run_id": "r",
-        "attempt": 0,
+        "run_id": make_next_request_id(RUN_ID, "retry vc01"),
+        "attempt": 1,
         "reason": "vcenter-error",
+        "dispatch_seq": 1,
     }
 
     def record(receives: int) -> dict[str, Any]:

@@ -37,6 +37,7 @@ FIRST, VCENTER_FIRST = (
     "vcenter=vc01/cluster=domain-c9/0000000001.json",
     "vcenter=vc01/cluster=@vcenter/0000000001.json",
 )
+VCENTER_SECOND = VCENTER_FIRST.replace("01.json", "02.json")
 OUTCOMES = {
     "checker-accept": Outcome(records=(FIRST, FIRST.replace("01.json", "02.json"))),
     "checker-collect": Outcome(records=(FIRST,)),
@@ -51,8 +52,9 @@ OUTCOMES = {
     ),
     "dispatcher-direct-malformed": Outcome(raises="ContractViolation"),
     "dispatcher-direct-unknown": Outcome(raises="RequestRefused"),
-    "dispatcher-retry": Outcome(records=(VCENTER_FIRST,), checks=1),
-    "dispatcher-retry-malformed": Outcome(again=(1, 2, 3), records=(VCENTER_FIRST,), checks=1),
+    "dispatcher-forged": Outcome(again=(1, 2, 3)),
+    "dispatcher-retry": Outcome(records=(VCENTER_SECOND,), checks=1),
+    "dispatcher-retry-malformed": Outcome(again=(1, 2, 3), records=(VCENTER_SECOND,), checks=1),
     "dispatcher-schedule": Outcome(asked=("vc01", "vc02"), retries=2),
     "dispatcher-schedule-of-one-vcenter": Outcome(records=(VCENTER_FIRST,), checks=1),
     "notifier-baseline": Outcome(posts=1),

@@ -25,7 +25,11 @@ from esx_drift.checking.no_observation import (
 )
 from esx_drift.checking.record_decision import DecisionRecorder
 from esx_drift.contracts import list_unknown_fields, read_document
-from esx_drift.domain.dispatching.run import build_retry_request, choose_pause_seconds
+from esx_drift.domain.dispatching.run import (
+    build_retry_request,
+    choose_pause_seconds,
+    make_checker_run_id,
+)
 from esx_drift.domain.findings.extraction import Freshness, FreshnessLimits, judge_freshness
 from esx_drift.domain.findings.vcenter_failures import build_slow_vcenter_failure, is_reported_by_vcenter
 from esx_drift.domain.fleet.fleet import VCenterSettings
@@ -47,6 +51,7 @@ from esx_drift.errors import (
     OutOfTime,
     RequestRefused,
     SecretInvalid,
+    TrailDamaged,
     VCenterReplaced,
 )
 from esx_drift.journal import Draft, Journal, Position, Reschedule
@@ -201,7 +206,8 @@ class Checker:
         """Answer a request.
 
         Returns:
-            The record; None if the request was sent again, because the vCenter is not done.
+            The record; None if the check is asked for again: the vCenter is not done, or the record of its
+            run can't be read any more, so that the dispatcher lists the vCenter anew.
 
         Raises:
             RequestRefused: The fleet does not know the vCenter, or no run asked for the check.
@@ -212,7 +218,12 @@ class Checker:
             raise RequestRefused(f"the fleet file has no vCenter called {request['vcenter']!r}")
         if request["action"] != "check":
             return DecisionRecorder(self.runtime, vcenter).handle(request)
-        request = DispatchRecords(self.runtime, self.dispatches).require_dispatched(request)
+        try:
+            request = DispatchRecords(self.runtime, self.dispatches).require_dispatched(request)
+        except TrailDamaged:
+            # Nothing vouches for the message. Which clusters there are, and their names, says the vCenter.
+            self._ask_for_listing(request, 1, TrailDamaged.reason)
+            return None
         check = ClusterCheck(self.runtime, vcenter, request)
         journal = Journal(self.runtime.store, self.runtime.topic, vcenter.name, request["cluster"])
         answer = journal.append(
@@ -239,14 +250,19 @@ class Checker:
             return
         is_wide = failure["at"] == "login" or failure["reason"] == VCenterReplaced.reason
         if is_wide:
-            run_id = request["run_id"] or request["request_id"]
-            run_id = make_next_attempt_id(run_id, attempt) if attempt else run_id
-            self.runtime.queue.send_retry(build_retry_request(vcenter.name, run_id, 0, failure["reason"]), 0)
+            self._ask_for_listing(request, 0, failure["reason"])
         if (is_wide and attempt == 0) or _is_suspected(record, failure, attempt):
             is_hidden = HIDDEN_HOSTS_FACT in failure["facts"]
             pause = choose_pause_seconds(vcenter.confirm_after_seconds, failure, request["request_id"])
             delay = 0 if is_hidden else pause
             self.runtime.queue.send_check(self._build_next_attempt(vcenter, request), delay)
+
+    def _ask_for_listing(self, request: CheckRequest, attempt: int, reason: str) -> None:
+        """Ask the dispatcher to list the vCenter at once; ``attempt`` is 0 where a check of it failed."""
+        run_id = make_checker_run_id(request["run_id"] or "", request["attempt"])
+        self.runtime.queue.send_retry(
+            build_retry_request(request["vcenter"], run_id, attempt, reason, request["dispatch_seq"]), 0
+        )
 
     def _build_next_attempt(self, vcenter: VCenterSettings, request: CheckRequest) -> CheckRequest:
         attempt = request["attempt"] + 1

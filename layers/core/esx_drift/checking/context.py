@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from esx_drift.checking.collect import Observations, build_task_facts
+from esx_drift.domain.dispatching.run import MAX_REQUEST_AGE
 from esx_drift.domain.findings.condition import Condition
 from esx_drift.domain.findings.update import CheckScope, FindingsUpdate, update_findings
 from esx_drift.domain.fleet.fleet import VCenterSettings
@@ -28,12 +29,10 @@ from esx_drift.domain.stored.types import (
     ResolvedBecause,
 )
 from esx_drift.domain.text.times import format_time, parse_time
-from esx_drift.errors import HIDDEN_HOSTS_FACT, RequestRefused, TrailDamaged
+from esx_drift.errors import HIDDEN_HOSTS_FACT, RequestRefused
 from esx_drift.journal import Blob, Draft, Journal, Position
+from esx_drift.log_reader import LogReader
 from esx_drift.ports import Runtime
-
-MAX_REQUEST_AGE = timedelta(days=4)
-"""How long SQS keeps a message by default, and the CheckQueue. An older request was asked for anew since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,7 @@ class DispatchRecords:
         Raises:
             RequestRefused: No run asked for it, one of so long ago that others have since, or it is another
                 attempt, and the one before met no failure.
+            TrailDamaged: The record of its run can't be read any more.
         """
         record = self._find(request)
         expected = find_dispatched_cluster(record, request) if record else None
@@ -71,6 +71,7 @@ class DispatchRecords:
             "cluster_name": expected["name"],
             "run_id": record["run_id"],
             "requested_at": record["checked_at"],
+            "dispatch_seq": record["seq"],
         }
 
     def _require_failed(self, request: CheckRequest, attempt_before: str, dispatched: Record) -> None:
@@ -91,18 +92,11 @@ class DispatchRecords:
             since = parse_time(request["requested_at"]) - timedelta(hours=1)
             return Journal(self.runtime.store, self.runtime.topic, vcenter).find_answer(run_request, since)
         if (vcenter, seq) not in self.known:
-            record = self._read(vcenter, seq)
+            record = LogReader(self.runtime.store, vcenter, VCENTER_LOG).find_record(seq)
             if record is None:
                 return None
             self.known[vcenter, seq] = record
         return self.known[vcenter, seq]
-
-    def _read(self, vcenter: str, seq: int) -> Record | None:
-        try:
-            return self.runtime.store.record(vcenter, VCENTER_LOG, seq)[0]
-        except TrailDamaged:
-            # Not there: forged. Damaged: the next run reports it, and asks anew.
-            return None
 
 
 def build_heading(runtime: Runtime, request: CheckRequest, seq: int, started_at: datetime) -> RecordHeading:

@@ -36,7 +36,7 @@ from esx_drift.domain.findings.vcenter_failures import (
     list_kinds_ruled_out,
 )
 from esx_drift.domain.fleet.fleet import VCenterSettings
-from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_request_id
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.records import RecordHeading, build_record
 from esx_drift.domain.stored.types import (
     Dispatch,
@@ -49,7 +49,14 @@ from esx_drift.domain.stored.types import (
 )
 from esx_drift.domain.text.times import format_time
 from esx_drift.domain.vcenter_api import list_upgrade_notices, name_vcenter_release
-from esx_drift.errors import VCENTER_FAILURES, InternalError, OutOfTime, SecretInvalid, VCenterFailure
+from esx_drift.errors import (
+    VCENTER_FAILURES,
+    InternalError,
+    OutOfTime,
+    SecretInvalid,
+    TrailDamaged,
+    VCenterFailure,
+)
 from esx_drift.journal import Draft, Position
 from esx_drift.ports import Runtime
 from esx_drift.unforeseen import hold_unforeseen
@@ -57,16 +64,17 @@ from esx_drift.unforeseen import hold_unforeseen
 
 @dataclass(frozen=True, slots=True)
 class VCenterDispatch:
-    """The look at one vCenter within one run."""
+    """The look at one vCenter within one run. ``damages``: what was found damaged on the way to it."""
 
     runtime: Runtime
     vcenter: VCenterSettings
     run: Run
+    damages: tuple[TrailDamaged, ...] = ()
 
     @property
     def request_id(self) -> str:
         """The same for the same run, however often it is repeated."""
-        return make_request_id(self.run.id, self.vcenter.name, VCENTER_LOG)
+        return self.run.make_record_id(self.vcenter.name)
 
     def __call__(self, position: Position) -> Draft:
         """List the vCenter's clusters; a vCenter that fails makes a draft as well."""
@@ -93,7 +101,7 @@ class VCenterDispatch:
             record = self._build_unlisted_record(
                 position, heading, build_slow_vcenter_failure(error, started_at, self.runtime.clock())
             )
-        return Draft(record, position.after["last_look_at"])
+        return Draft(record, position.after["last_look_at"], damages=self.damages)
 
     def _build_unlisted_record(
         self,

@@ -8,28 +8,38 @@ reads it back and sends the same requests again, under the same ids.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
 
 from aws_lambda_powertools import Logger
 
 from esx_drift.dispatching.dispatch_vcenter import VCenterDispatch
 from esx_drift.domain.dispatching.run import (
+    MAX_REQUEST_AGE,
     DispatchReply,
     Run,
     build_listing_request,
+    build_replacing_run,
     build_retire_requests,
     build_retry_request,
+    is_retry_of,
     list_failed_dispatches,
     read_listing_request,
 )
 from esx_drift.domain.fleet.fleet import VCenterSettings
-from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, is_derived_id
 from esx_drift.domain.stored.records import build_check_request
 from esx_drift.domain.stored.types import CheckRequest, Dispatch, ExpectedCluster, Record, RetryRequest
-from esx_drift.errors import RequestRefused, TransientError
+from esx_drift.domain.text.times import parse_time
+from esx_drift.errors import RequestRefused, TrailDamaged, TransientError
 from esx_drift.journal import Journal, RecordedAnswer
+from esx_drift.log_reader import LogReader
 from esx_drift.ports import Runtime
 
 logger = Logger(child=True)
+
+MAX_SEARCHED_RECORDS: Final = 20
+"""Among so many of the newest is the one that asks for a retry which names none, as version 0.1.0 sent it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +59,8 @@ class Dispatcher:
         """
         vcenters = self._select_vcenters(run)
         if run.selected is not None and len(vcenters) == 1:
-            return self._dispatch(vcenters[0], run, repeat=True)
+            dispatch = VCenterDispatch(self.runtime, vcenters[0], run)
+            return self._dispatch(dispatch, self.runtime.clock(), repeat=True)
         reply, broken = _build_empty_reply(run), list[str]()
         for vcenter in vcenters:
             try:
@@ -62,7 +73,7 @@ class Dispatcher:
             raise TransientError("run it again, not all was asked for:\n" + "\n".join(broken))
         return reply
 
-    def handle(self, request: RetryRequest, *, redelivered: bool) -> DispatchReply:
+    def handle(self, request: RetryRequest, *, receives: int) -> DispatchReply:
         """List one vCenter and dispatch its clusters, as a run or a retry asks for.
 
         Many checkers may ask for the same retry at once, and a repeated run for the same listing: the first
@@ -71,14 +82,57 @@ class Dispatcher:
 
         Args:
             request: The vCenter, the run that it failed in, and which attempt this is.
-            redelivered: Whether the message was delivered before: then all is sent again.
+            receives: How often the message was delivered, this time included.
 
         Raises:
-            RequestRefused: The fleet does not know the vCenter.
+            RequestRefused: The fleet does not know the vCenter, or no record vouches for a retry.
             TransientError: AWS failed; the same message, delivered again, goes on from there.
         """
         vcenter = self._require_vcenter(request["vcenter"])
-        return self._dispatch(vcenter, read_listing_request(request), repeat=redelivered)
+        dispatch, since = self._read_request(vcenter, request)
+        return self._dispatch(dispatch, since, repeat=receives > 1)
+
+    def _read_request(
+        self, vcenter: VCenterSettings, request: RetryRequest
+    ) -> tuple[VCenterDispatch, datetime]:
+        """Read which listing a message asks for, and since when its answer may be in the log.
+
+        A run has no record before its vCenters are listed: that it is asked for, only its message says. It
+        can't take the place of a retry, whose id is made of another.
+        """
+        run, now = read_listing_request(request), self.runtime.clock()
+        if run.trigger != "retry":
+            if is_derived_id(run.id):
+                raise RequestRefused(f"{run.id} is no run's own id, but one that a retry would have")
+            return VCenterDispatch(self.runtime, vcenter, run), now
+        try:
+            record = self._find_asking_record(vcenter.name, request)
+        except TrailDamaged as damage:
+            lost = build_replacing_run(vcenter.name, request["dispatch_seq"])
+            return VCenterDispatch(self.runtime, vcenter, lost, (damage,)), now - MAX_REQUEST_AGE
+        asked_at = parse_time(record["checked_at"]) if record else None
+        if asked_at is None or now - asked_at > MAX_REQUEST_AGE:
+            raise RequestRefused(
+                f"no record of {vcenter.name} asks for the retry {run.id}, or one of more than"
+                f" {MAX_REQUEST_AGE.days} days ago: later runs have listed it anew"
+            )
+        return VCenterDispatch(self.runtime, vcenter, run), asked_at
+
+    def _find_asking_record(self, vcenter: str, request: RetryRequest) -> Record | None:
+        """Find the record that asks for a retry: the one that it names, else one of the newest.
+
+        Raises:
+            TrailDamaged: The one that it names can't be read any more.
+        """
+        reader = LogReader(self.runtime.store, vcenter, VCENTER_LOG)
+        if "dispatch_seq" in request:
+            records = iter([reader.find_record(request["dispatch_seq"])])
+        else:
+            records = reader.list_newest(MAX_SEARCHED_RECORDS)
+        return next((record for record in records if record and is_retry_of(record, request)), None)
+
+    def _open_journal(self, vcenter: VCenterSettings) -> Journal:
+        return Journal(self.runtime.store, self.runtime.topic, vcenter.name)
 
     def _select_vcenters(self, run: Run) -> list[VCenterSettings]:
         if run.selected is None:
@@ -91,19 +145,18 @@ class Dispatcher:
             raise RequestRefused(f"the fleet file has no vCenter called {name!r}: nothing was dispatched")
         return vcenter
 
-    def _dispatch(self, vcenter: VCenterSettings, run: Run, *, repeat: bool) -> DispatchReply:
-        dispatch_vcenter = VCenterDispatch(self.runtime, vcenter, run)
+    def _dispatch(self, dispatch: VCenterDispatch, since: datetime, *, repeat: bool) -> DispatchReply:
+        vcenter, run = dispatch.vcenter, dispatch.run
         reply = _build_empty_reply(run)
 
         def send(answer: RecordedAnswer) -> None:
-            dispatch = answer.record["dispatch"]
-            if dispatch is not None and (repeat or not answer.repeated):
-                _log_dispatch(answer.record, dispatch)
-                self._send(vcenter, run, answer.record, dispatch, reply)
+            intention = answer.record["dispatch"]
+            if intention is not None and (repeat or not answer.repeated):
+                _log_dispatch(answer.record, intention)
+                self._send(vcenter, run, answer.record, intention, reply)
 
-        journal = Journal(self.runtime.store, self.runtime.topic, vcenter.name)
         # A run that comes again does so within hours: no message keeps it for longer.
-        journal.append(dispatch_vcenter.request_id, self.runtime.clock(), dispatch_vcenter, send)
+        self._open_journal(vcenter).append(dispatch.request_id, since, dispatch, send)
         return reply
 
     def _send(
@@ -120,7 +173,8 @@ class Dispatcher:
                 }
             )
         if dispatch["retry_after_seconds"] is not None and record["failure"] is not None:
-            retry = build_retry_request(vcenter.name, run.id, run.attempt + 1, record["failure"]["reason"])
+            reason = record["failure"]["reason"]
+            retry = build_retry_request(vcenter.name, run.id, run.attempt + 1, reason, record["seq"])
             self.runtime.queue.send_retry(retry, dispatch["retry_after_seconds"])
         for retirement in build_retire_requests(record, self.runtime.clock()):
             self.runtime.queue.send_check(retirement, 0)

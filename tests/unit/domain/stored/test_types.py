@@ -27,7 +27,10 @@ def _objects(schema: object, stem: str) -> Iterator[tuple[frozenset[str], str]]:
             yield from _objects(value, stem)
 
 
-SINCE_0_1_0 = {"retry-request": {"trigger", "clusters"}, "check-request": {"dispatch_seq"}}
+SINCE_0_1_0 = {
+    "retry-request": {"trigger", "clusters", "dispatch_seq"},
+    "check-request": {"dispatch_seq"},
+}
 """Fields of messages that version 0.1.0, whose messages may wait in a queue, did not send."""
 
 ONLY_0_1_0 = {"state": {"after"}}

@@ -5,11 +5,18 @@ Longer than 250 lines, because a run and the requests that come of it are read t
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, TypedDict
 
 from esx_drift.domain.findings.kinds import LOGIN_KINDS
-from esx_drift.domain.stored.identifiers import make_next_request_id, make_request_id
+from esx_drift.domain.stored.identifiers import (
+    VCENTER_LOG,
+    compute_digest,
+    make_check_id,
+    make_next_attempt_id,
+    make_next_request_id,
+    make_request_id,
+)
 from esx_drift.domain.stored.records import build_check_request
 from esx_drift.domain.stored.types import (
     CheckRequest,
@@ -24,6 +31,15 @@ from esx_drift.domain.stored.types import (
 )
 from esx_drift.domain.text.times import add_jitter
 from esx_drift.errors import TRIED_AGAIN_FACT
+
+MAX_REQUEST_AGE: Final = timedelta(days=4)
+"""How long SQS keeps a message by default, and the queues. An older request was asked for anew since."""
+
+MAX_ATTEMPTS: Final = 1_000
+"""Of a check, as its schema has it: with the longest pause, 15 minutes, so many take ten days."""
+
+MAX_RETRIES: Final = 1_000_000
+"""Of a listing, as its schema has it: years of an outage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +58,16 @@ class Run:
     def is_whole(self) -> bool:
         """Tell whether the run covers all clusters, so that it may count, open and resolve."""
         return self.selected is None
+
+    def make_record_id(self, vcenter: str) -> str:
+        """Make the id of the request that its record on ``vcenter`` answers; the same if it is repeated.
+
+        A run of chosen clusters has an id of its own, so that none is the answer to a run of all.
+        """
+        own = make_request_id(self.id, vcenter, VCENTER_LOG)
+        if self.selected is None:
+            return own
+        return make_next_request_id(own, f"clusters {compute_digest(sorted(self.selected[vcenter]))}")
 
 
 class DispatchedCheck(TypedDict):
@@ -195,7 +221,9 @@ MAX_SQS_DELAY_SECONDS: Final = 900
 _PASSING_KINDS: Final = LOGIN_KINDS | {"vcenter-authorization"}
 
 
-def build_retry_request(vcenter: str, run_id: str, attempt: int, reason: str) -> RetryRequest:
+def build_retry_request(
+    vcenter: str, run_id: str, attempt: int, reason: str, dispatch_seq: int
+) -> RetryRequest:
     """Build the request to list a vCenter again; the same arguments give the same run id.
 
     Args:
@@ -203,16 +231,62 @@ def build_retry_request(vcenter: str, run_id: str, attempt: int, reason: str) ->
         run_id: The run that failed.
         attempt: The number of the attempt; 0 where a checker asks.
         reason: Why the vCenter is listed again.
+        dispatch_seq: The number of the record, in the vCenter's own log, that says what failed.
     """
     return {
         "schema_version": 1,
         "vcenter": vcenter,
-        "run_id": make_next_request_id(run_id, f"retry {vcenter}"),
-        "attempt": attempt,
+        "run_id": _make_retry_id(vcenter, run_id),
+        "attempt": min(attempt, MAX_RETRIES),
         "reason": reason,
         "trigger": "retry",
         "clusters": None,
+        "dispatch_seq": dispatch_seq,
     }
+
+
+def _make_retry_id(vcenter: str, run_id: str) -> str:
+    return make_next_request_id(run_id, f"retry {vcenter}")
+
+
+def build_replacing_run(vcenter: str, seq: int) -> Run:
+    """Build the one run that takes the place of another whose record can't be read any more.
+
+    Args:
+        vcenter: The vCenter's name in the fleet file.
+        seq: The number of that record in the vCenter's own log.
+    """
+    lost = make_check_id(vcenter, VCENTER_LOG, seq)
+    return Run(_make_retry_id(vcenter, lost), "retry", attempt=1)
+
+
+def is_retry_of(record: Record, request: RetryRequest) -> bool:
+    """Tell whether a record asks for a retry, or lets a checker ask for one.
+
+    Args:
+        record: A record of a vCenter's own log.
+        request: The message; its attempt is 0 where a checker asks.
+    """
+    dispatch, run_id, vcenter = record["dispatch"], record["run_id"], record["vcenter"]
+    if dispatch is None or run_id is None:
+        return False
+    if request["attempt"] > 0:
+        asked = dispatch["retry_after_seconds"] is not None
+        return asked and request["run_id"] == _make_retry_id(vcenter, run_id)
+    return bool(dispatch["expected"]) and any(
+        request["run_id"] == _make_retry_id(vcenter, make_checker_run_id(run_id, attempt))
+        for attempt in range(MAX_ATTEMPTS + 1)
+    )
+
+
+def make_checker_run_id(run_id: str, attempt: int) -> str:
+    """Make the id by which checks of a run ask for their vCenter to be listed: one for each attempt.
+
+    Args:
+        run_id: The run that asked for the checks.
+        attempt: How often the check was tried before.
+    """
+    return make_next_attempt_id(run_id, attempt) if attempt else run_id
 
 
 def build_listing_request(run: Run, vcenter: str) -> RetryRequest:

@@ -12,6 +12,9 @@ from uuid import UUID, uuid5
 NAMESPACE = UUID("6f0d0c53-6f5c-5b6e-9a2f-6b1f6a1de5d7")
 """The namespace of every uuid5 here; it never changes, or the same check would get other ids."""
 
+_DERIVED: Final = 5
+"""The version of UUIDs that are made of a name; those of AWS are made at random, and are version 4."""
+
 VCENTER_LOG = "@vcenter"
 """The name, in place of a cluster's, under which the dispatcher keeps its own log of a vCenter."""
 
@@ -120,6 +123,14 @@ def make_delivery_key(event_id: str, route: str) -> str:
 
 def _make_uuid(*parts: str) -> str:
     return str(uuid5(NAMESPACE, "/".join(encode_key_part(part) for part in parts)))
+
+
+def is_derived_id(identifier: str) -> bool:
+    """Tell whether an id may be one that was made here of others, and is no AWS's or person's own."""
+    try:
+        return UUID(identifier).version == _DERIVED
+    except ValueError:
+        return False
 
 
 def make_request_id(run_id: str, vcenter: str, cluster: str) -> str:

@@ -571,8 +571,8 @@ class CheckRequest(TypedDict):
 class RetryRequest(TypedDict):
     """A message in the RetryQueue: a vCenter to be listed, for a run or because it could not be before.
 
-    ``clusters``: just these (ids or names) are to be checked; null: all. Version 0.1.0 sent retries only,
-    without the last two.
+    ``clusters``: just these (ids or names) are to be checked; null: all. ``dispatch_seq``: the record of the
+    vCenter's own log that vouches for a retry. Version 0.1.0 sent retries only, without the last three.
     """
 
     schema_version: int
@@ -582,6 +582,7 @@ class RetryRequest(TypedDict):
     reason: str
     trigger: NotRequired[Trigger]
     clusters: NotRequired[list[str] | None]
+    dispatch_seq: NotRequired[int]
 
 
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
