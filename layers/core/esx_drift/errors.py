@@ -50,6 +50,10 @@ HIDDEN_HOSTS_FACT = "hidden_hosts"
 """The fact of a list of hosts that lacks over half of those that a report names: so many are missing."""
 
 
+UNENDED_FACT = "unended_tries"
+"""The fact of a listing that came to no end: how many tries of it did not."""
+
+
 BUG_FACT = "bug"
 """The fact of an ``InternalError`` that says which exception it was, and where."""
 

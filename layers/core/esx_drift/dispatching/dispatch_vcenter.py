@@ -1,4 +1,7 @@
-"""What a run of the dispatcher sees of one vCenter, as the draft of a record in the vCenter's own log."""
+"""What a run of the dispatcher sees of one vCenter, as the draft of a record in the vCenter's own log.
+
+Longer than 250 lines, because what was seen, what was not, and the record of both are read together.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -31,6 +34,7 @@ from esx_drift.domain.findings.vcenter_failures import (
     build_failure,
     build_failure_condition,
     build_slow_vcenter_failure,
+    build_unended_failure,
     is_blind,
     list_clock_conditions,
     list_kinds_ruled_out,
@@ -42,7 +46,6 @@ from esx_drift.domain.stored.types import (
     Dispatch,
     FailedCluster,
     FindingKind,
-    Json,
     LogState,
     Record,
     ResolvedBecause,
@@ -50,7 +53,9 @@ from esx_drift.domain.stored.types import (
 from esx_drift.domain.text.times import format_time
 from esx_drift.domain.vcenter_api import list_upgrade_notices, name_vcenter_release
 from esx_drift.errors import (
+    UNENDED_FACT,
     VCENTER_FAILURES,
+    EsxDriftError,
     InternalError,
     OutOfTime,
     SecretInvalid,
@@ -79,17 +84,7 @@ class VCenterDispatch:
     def __call__(self, position: Position) -> Draft:
         """List the vCenter's clusters; a vCenter that fails makes a draft as well."""
         started_at = self.runtime.clock()
-        heading: RecordHeading = {
-            "vcenter": self.vcenter.name,
-            "cluster": VCENTER_LOG,
-            "cluster_name": None,
-            "seq": position.seq,
-            "request_id": self.request_id,
-            "run_id": self.run.id,
-            "started_at": format_time(started_at),
-            "code_version": self.runtime.code_version,
-            "fleet_sha256": self.runtime.fleet_sha256,
-        }
+        heading = self._build_heading(position, self.request_id, started_at)
         vcenter, known_uuid = self.vcenter.name, position.after["instance_uuid"]
         try:
             with hold_unforeseen(f"the listing of {vcenter}"):
@@ -103,6 +98,37 @@ class VCenterDispatch:
             )
         return Draft(record, position.after["last_look_at"], damages=self.damages)
 
+    def draft_unended(self, position: Position, request_id: str, tries: int) -> Draft:
+        """Draft the record that tries to list the vCenter came to no end, before it is tried again.
+
+        Nobody else can say so: a function that is killed writes nothing. It takes no part in the count of
+        failures met twice, since the queue counted, and begins no chain of retries, since its message comes
+        back by itself.
+
+        Args:
+            position: Where the log stands.
+            request_id: The request that this record answers.
+            tries: How many have come to no end.
+        """
+        heading = self._build_heading(position, request_id, self.runtime.clock())
+        record = self._build_unlisted_record(
+            position, heading, build_unended_failure(self.vcenter.name, tries)
+        )
+        return Draft(record, position.after["last_look_at"])
+
+    def _build_heading(self, position: Position, request_id: str, started_at: datetime) -> RecordHeading:
+        return {
+            "vcenter": self.vcenter.name,
+            "cluster": VCENTER_LOG,
+            "cluster_name": None,
+            "seq": position.seq,
+            "request_id": request_id,
+            "run_id": self.run.id,
+            "started_at": format_time(started_at),
+            "code_version": self.runtime.code_version,
+            "fleet_sha256": self.runtime.fleet_sha256,
+        }
+
     def _build_unlisted_record(
         self,
         position: Position,
@@ -112,22 +138,19 @@ class VCenterDispatch:
         """Build the record of a vCenter that was not listed: every cluster known is named as failed."""
         before, now = position.after, self.runtime.clock()
         blind_since = before["blind_since"] or format_time(now)
-        last_seen = before["last_look_at"] or blind_since
-        condition = build_failure_condition(
-            error, critical=is_blind(last_seen, now, self.vcenter.blind_after_seconds)
-        )
         unwatched = list_unwatched_clusters(before["clusters"] or {}, self.vcenter)
-        detail: dict[str, Json] = {UNWATCHED_DETAIL: len(unwatched), "last_look_at": before["last_look_at"]}
-        condition = replace(condition, detail={**condition.detail, **detail})
+        is_critical = is_blind(before["last_look_at"] or blind_since, now, self.vcenter.blind_after_seconds)
+        condition = _build_unlisted_condition(before, error, len(unwatched), critical=is_critical)
         ruled_out = list_kinds_ruled_out(error) | {condition.kind}
         update = self._update_findings(before, [condition], ruled_out, now, {})
         after: LogState = {**_apply_update(before, update), "blind_since": blind_since}
         failure = build_failure(error, "listing", "vcenter")
         pause = choose_pause_seconds(self.vcenter.confirm_after_seconds, failure, self.request_id)
+        is_tried_again = UNENDED_FACT not in error.facts and is_retried(before, after, self.run.attempt)
         dispatch: Dispatch = {
             **build_blank_dispatch(self.run),
             "failed": self._select_chosen(unwatched),
-            "retry_after_seconds": pause if is_retried(before, after, self.run.attempt) else None,
+            "retry_after_seconds": pause if is_tried_again else None,
         }
         return {
             **build_record(heading, "not-dispatched", now, after),
@@ -243,6 +266,20 @@ class VCenterDispatch:
         )
         counted = [condition for condition in conditions if whole or condition.kind != "cluster-missing"]
         return update_findings(before["findings"], before["suspects"], counted, scope, because)
+
+
+def _build_unlisted_condition(
+    before: LogState, error: EsxDriftError, unwatched: int, *, critical: bool
+) -> Condition:
+    """What holds of a vCenter that was not listed. Tries that came to no end were counted by their queue.
+
+    Those are no reason for a chain of retries, as ``UNWATCHED_DETAIL`` would be: their message comes back.
+    """
+    condition = build_failure_condition(error, critical=critical)
+    detail = {**condition.detail, "last_look_at": before["last_look_at"]}
+    if UNENDED_FACT in error.facts:
+        return replace(condition, detail=detail, confirm=False)
+    return replace(condition, detail={**detail, UNWATCHED_DETAIL: unwatched})
 
 
 def _apply_update(before: LogState, update: FindingsUpdate) -> LogState:

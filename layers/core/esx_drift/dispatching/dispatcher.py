@@ -27,7 +27,7 @@ from esx_drift.domain.dispatching.run import (
     read_listing_request,
 )
 from esx_drift.domain.fleet.fleet import VCenterSettings
-from esx_drift.domain.stored.identifiers import VCENTER_LOG, is_derived_id
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, is_derived_id, make_next_request_id
 from esx_drift.domain.stored.records import build_check_request
 from esx_drift.domain.stored.types import CheckRequest, Dispatch, ExpectedCluster, Record, RetryRequest
 from esx_drift.domain.text.times import parse_time
@@ -37,6 +37,9 @@ from esx_drift.log_reader import LogReader
 from esx_drift.ports import Runtime
 
 logger = Logger(child=True)
+
+MAX_UNTOLD_RECEIVES: Final = 2
+"""One try that ends without an answer may be AWS's own trouble. After two, half an hour apart, it is told."""
 
 MAX_SEARCHED_RECORDS: Final = 20
 """Among so many of the newest is the one that asks for a retry which names none, as version 0.1.0 sent it."""
@@ -78,7 +81,8 @@ class Dispatcher:
 
         Many checkers may ask for the same retry at once, and a repeated run for the same listing: the first
         message is answered, and the others are done with it. Only one that was delivered before may have been
-        cut off before it sent everything.
+        cut off before it sent everything. One that was cut off more than once is told of before it is tried
+        again.
 
         Args:
             request: The vCenter, the run that it failed in, and which attempt this is.
@@ -90,6 +94,8 @@ class Dispatcher:
         """
         vcenter = self._require_vcenter(request["vcenter"])
         dispatch, since = self._read_request(vcenter, request)
+        if receives > MAX_UNTOLD_RECEIVES:
+            self._tell_unended(dispatch, since, receives - 1)
         return self._dispatch(dispatch, since, repeat=receives > 1)
 
     def _read_request(
@@ -130,6 +136,15 @@ class Dispatcher:
         else:
             records = reader.list_newest(MAX_SEARCHED_RECORDS)
         return next((record for record in records if record and is_retry_of(record, request)), None)
+
+    def _tell_unended(self, dispatch: VCenterDispatch, since: datetime, tries: int) -> None:
+        """Write down, and tell, that tries to list the vCenter came to no end; not if one left its record."""
+        journal = self._open_journal(dispatch.vcenter)
+        if journal.find_answer(dispatch.request_id, since) is None:
+            request_id = make_next_request_id(dispatch.request_id, f"unended {tries}")
+            journal.append(
+                request_id, since, lambda position: dispatch.draft_unended(position, request_id, tries)
+            )
 
     def _open_journal(self, vcenter: VCenterSettings) -> Journal:
         return Journal(self.runtime.store, self.runtime.topic, vcenter.name)

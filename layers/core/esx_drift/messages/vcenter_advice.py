@@ -22,7 +22,7 @@ from esx_drift.domain.vcenter_api import (
     TOO_MANY_RESULTS,
     is_call_below,
 )
-from esx_drift.errors import BUG_FACT, HIDDEN_HOSTS_FACT
+from esx_drift.errors import BUG_FACT, HIDDEN_HOSTS_FACT, UNENDED_FACT
 
 type AdviceCase = tuple[Callable[[Finding], bool], Advice]
 """Whether it fits a finding, and the advice for it."""
@@ -238,6 +238,16 @@ _ERROR: Final[tuple[AdviceCase, ...]] = (
             "could be read again",
             "is there a newer release? If not, report it, with what the dispatcher's or checker's log says "
             'under "bug".',
+            note=VCENTER_NOT_SEEN_NOTE,
+        ),
+    ),
+    (
+        has_fact(UNENDED_FACT),
+        Advice(
+            "could not be looked at: each try was cut off",
+            "could be looked at again",
+            "what ended the dispatcher? Its log says so (out of memory, timed out); if it was the vCenter's "
+            "answer, report it.",
             note=VCENTER_NOT_SEEN_NOTE,
         ),
     ),

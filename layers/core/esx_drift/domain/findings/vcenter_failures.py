@@ -19,6 +19,7 @@ from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.wording import MINUTE_SECONDS
 from esx_drift.errors import (
     TRIED_AGAIN_FACT,
+    UNENDED_FACT,
     ApiUnsupported,
     ClusterNotFound,
     ContractViolation,
@@ -30,6 +31,7 @@ from esx_drift.errors import (
     NotEligible,
     OutOfTime,
     SecretInvalid,
+    VCenterError,
     VCenterReplaced,
     VCenterUnreachable,
 )
@@ -114,6 +116,18 @@ def build_slow_vcenter_failure(error: OutOfTime, started_at: datetime, now: date
     if now - started_at < timedelta(seconds=SLOW_VCENTER_AFTER_SECONDS):
         raise error
     return VCenterUnreachable(error.message, {"phase": "http"})
+
+
+def build_unended_failure(vcenter: str, tries: int) -> VCenterError:
+    """Build the failure of a vCenter whose listing was begun ``tries`` times and never came to an end.
+
+    ``vcenter`` is its name in the fleet file.
+    """
+    return VCenterError(
+        f"the listing of {vcenter} was begun {tries} times and came to no end: the function was killed, for"
+        " want of memory or time, or AWS failed it",
+        {UNENDED_FACT: str(tries)},
+    )
 
 
 def require_same_vcenter(vcenter: str, known_uuid: str | None, about: VCenterIdentity) -> None:

@@ -1,0 +1,98 @@
+"""A listing that ends the function each time: nobody is left to say so afterwards, so it is said before."""
+
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from esx_drift.domain.dispatching.run import Run, build_listing_request
+from esx_drift.messages.content import build_content
+
+from tests.simulator import fault_kinds
+from tests.unit.checking.reading import moved, one, open_kinds
+from tests.unit.dispatching.world import World, dispatch_in, names_in
+from tests.unit.logs import Mortal, ProcessEnd
+
+if TYPE_CHECKING:
+    from esx_drift.adapters.secrets import VCenterSecret
+    from esx_drift.vcenter_sessions import VCenterSessions
+
+RUN = Run("run", "schedule")
+
+
+@pytest.fixture
+def name(world: World) -> str:
+    """A vCenter of two clusters that was well for a while."""
+    made = world.add("prod-a", "prod-b")
+    world.run()
+    world.wait(hours=4)
+    world.sent("check")
+    return made
+
+
+def _kill(world: World, name: str, receives: int) -> None:
+    """Let the function be killed as it turns to the vCenter; its message comes back in half an hour."""
+    with world.sessions() as sessions:
+        dying = cast("VCenterSessions[VCenterSecret]", Mortal(sessions, [], at=1, after=False))
+        dispatcher = world.dispatcher(dying)
+        with pytest.raises(ProcessEnd):
+            dispatcher.handle(build_listing_request(RUN, name), receives=receives)
+    world.wait(seconds=1800)
+
+
+def test_a_listing_that_is_killed_each_time_is_told(world: World, name: str) -> None:
+    """At the third try, before it is made; one that ended so by chance, or by AWS, is not."""
+    before = world.last(name)
+    for receives in (1, 2):
+        _kill(world, name, receives)
+    assert (world.last(name), world.topic.published) == (before, [])
+    _kill(world, name, 3)
+    record = world.last(name)
+    assert (record["outcome"], record["run_id"]) == ("not-dispatched", "run")
+    assert [cluster["name"] for cluster in dispatch_in(record)["failed"]] == ["prod-a", "prod-b"]
+    assert dispatch_in(record)["retry_after_seconds"] is None
+    assert moved(record) == {("vcenter-error", "opened")}
+    assert "was begun 2 times and came to no end" in one(record["findings"], "vcenter-error")["summary"]
+    (event,) = world.topic.published
+    story = build_content(event)
+    assert "could not be looked at: each try was cut off" in story.title
+    assert story.next_step is not None
+    assert "out of memory, timed out" in story.next_step.text
+
+
+def test_it_is_told_once_and_ends_with_the_next_listing(world: World, name: str) -> None:
+    """Two tries more, and then the next run comes through."""
+    for receives in range(1, 6):
+        _kill(world, name, receives)
+    assert [event["type"] for event in world.topic.published] == ["esx-drift.failure.detected"]
+    assert len(world.records(name)) == 1 + 3
+    assert names_in(world.run()) == ["prod-a", "prod-b"]
+    assert moved(world.last(name)) == {("vcenter-error", "resolved")}
+    assert world.topic.published[-1]["type"] == "esx-drift.failure.resolved"
+    assert world.sent("retry") == []
+
+
+def test_the_same_delivery_says_it_once(world: World, name: str) -> None:
+    """It may come twice, as any message of SQS."""
+    for _ in range(2):
+        _kill(world, name, 3)
+    assert len(world.records(name)) == 2
+
+
+def test_a_try_that_left_its_record_came_to_an_end(world: World, name: str) -> None:
+    """What it had not sent yet is sent by the next one."""
+    world.retry(build_listing_request(RUN, name))
+    world.sent("check")
+    assert names_in(world.retry(build_listing_request(RUN, name), receives=4)) == ["prod-a", "prod-b"]
+    assert [record["outcome"] for record in world.records(name)] == ["dispatched", "dispatched"]
+
+
+def test_an_outage_behind_it_has_its_chain(world: World, name: str) -> None:
+    """The third try comes to its end, and finds the vCenter down: it is tried again within minutes."""
+    world.vcenters[name].faults.inject("POST /api/session", fault_kinds.status(503))
+    reply = world.retry(build_listing_request(RUN, name), receives=3)
+    assert [failed["reason"] for failed in reply["failed"]] == ["vcenter-unavailable"]
+    world.retries_come()
+    assert open_kinds(world.last(name)) == {"vcenter-error", "vcenter-unavailable"}
+    world.vcenters[name].faults.clear()
+    (healed,) = world.retries_come()
+    assert names_in(healed) == ["prod-a", "prod-b"]
+    assert open_kinds(world.last(name)) == set()
