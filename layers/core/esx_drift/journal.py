@@ -170,8 +170,13 @@ class Journal:
         )
 
     def find_answer(self, request_id: str, requested_at: datetime) -> Record | None:
-        """Find the record that answers ``request_id``, made at ``requested_at``; None if there is none."""
-        return self._reader.find_answer(self._reader.read(), request_id, requested_at)
+        """Find the record that answers ``request_id``, made at ``requested_at``; None if there is none.
+
+        Whoever wrote it may have ended before he wrote the pointer: then it is found by a LIST.
+        """
+        end = self._reader.read()
+        found = self._reader.find_answer(end, request_id, requested_at)
+        return found or self._reader.find_answer(self._reader.catch_up(end), request_id, requested_at)
 
     def read_state(self) -> LogState:
         """Read the state that the next check begins from, without writing."""

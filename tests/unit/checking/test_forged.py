@@ -196,7 +196,7 @@ def test_what_a_message_says_of_a_busy_cluster_is_one_bounded_line(world: World)
     assert open_kinds(record) == {"extraction-timeout"}
 
 
-def test_another_attempt_is_made_only_after_a_failure(world: World) -> None:
+def test_another_attempt_is_made_only_where_one_was_asked_for(world: World) -> None:
     """Its id can be made by anybody who knows the first one's: the log says whether it was asked for."""
     request = world.request()
     second: CheckRequest = {
@@ -205,7 +205,7 @@ def test_another_attempt_is_made_only_after_a_failure(world: World) -> None:
         "request_id": make_attempt_id(request["request_id"], 1),
     }
     for _ in range(2):
-        with pytest.raises(RequestRefused, match="the attempt before left no failure"):
+        with pytest.raises(RequestRefused, match="the attempt before left nothing"):
             world.handle(second)
         assert world.follow(request)["outcome"] == "baseline"
     assert len(world.records()) == 1

@@ -1,7 +1,5 @@
 """A listing that ends the function each time: nobody is left to say so afterwards, so it is said before."""
 
-from typing import TYPE_CHECKING, cast
-
 import pytest
 from esx_drift.domain.dispatching.run import Run, build_listing_request
 from esx_drift.messages.content import build_content
@@ -9,11 +7,7 @@ from esx_drift.messages.content import build_content
 from tests.simulator import fault_kinds
 from tests.unit.checking.reading import moved, one, open_kinds
 from tests.unit.dispatching.world import World, dispatch_in, names_in
-from tests.unit.logs import Mortal, ProcessEnd
-
-if TYPE_CHECKING:
-    from esx_drift.adapters.secrets import VCenterSecret
-    from esx_drift.vcenter_sessions import VCenterSessions
+from tests.unit.processes import Mortal, ProcessEnd, watch
 
 RUN = Run("run", "schedule")
 
@@ -31,8 +25,7 @@ def name(world: World) -> str:
 def _kill(world: World, name: str, receives: int) -> None:
     """Let the function be killed as it turns to the vCenter; its message comes back in half an hour."""
     with world.sessions() as sessions:
-        dying = cast("VCenterSessions[VCenterSecret]", Mortal(sessions, [], at=1, after=False))
-        dispatcher = world.dispatcher(dying)
+        dispatcher = world.dispatcher(watch(sessions, Mortal(1)))
         with pytest.raises(ProcessEnd):
             dispatcher.handle(build_listing_request(RUN, name), receives=receives)
     world.wait(seconds=1800)

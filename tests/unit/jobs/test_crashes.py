@@ -67,5 +67,5 @@ def _require_vouched(world: World) -> None:
     with world.sessions() as sessions:
         records = DispatchRecords(world.runtime(sessions), {})
         for sent in world.aws.sent:
-            if "dispatch_seq" in sent.body:
+            if sent.queue == "check" and "dispatch_seq" in sent.body:
                 records.require_dispatched(cast("CheckRequest", sent.body))

@@ -12,6 +12,7 @@ from esx_drift.checking.comparison import compare_report
 from esx_drift.checking.context import (
     CheckContext,
     DispatchRecords,
+    begins_suspicion,
     close_former_findings,
     restart_position,
 )
@@ -245,7 +246,7 @@ class Checker:
         """
         failure, attempt = record["failure"], request["attempt"]
         if failure is None:
-            if _begins_suspicion(record):
+            if begins_suspicion(record):
                 self.runtime.queue.send_check(self._build_next_attempt(vcenter, request), 0)
             return
         is_wide = failure["at"] == "login" or failure["reason"] == VCenterReplaced.reason
@@ -274,12 +275,6 @@ class Checker:
             "attempt": attempt,
             "task": None,
         }
-
-
-def _begins_suspicion(record: Record) -> bool:
-    """Whether a look was the first to meet what only a look asked for after it can show."""
-    suspects = record["after"]["suspects"].values()
-    return any((one["count"], one["first_at"]) == (1, record["checked_at"]) for one in suspects)
 
 
 def _is_suspected(record: Record, failure: Failure, attempt: int) -> bool:

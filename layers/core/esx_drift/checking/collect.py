@@ -70,6 +70,11 @@ class Observations:
     managed_by_image: bool | None = None
 
     @property
+    def is_of_own_extraction(self) -> bool:
+        """Tell whether the report is of an extraction of ours: somebody else's may have begun before."""
+        return self.asked is not None and self.asked["id"] is not None
+
+    @property
     def task_status(self) -> str | None:
         """Return the task's status: that it ended says something of ours only where it is proven to be it."""
         if self.task is None or (self.task.status not in UNFINISHED_TASK_STATUSES and not self.is_proven):
@@ -155,7 +160,7 @@ class ClusterReader:
                 {HIDDEN_HOSTS_FACT: str(len(hidden))},
             )
         session = self.runtime.vcenters.session(self.vcenter.name)
-        missing = list_missing_hosts(report, listed, after, asked=observations.began_at is not None)
+        missing = list_missing_hosts(report, listed, after, asked=observations.is_of_own_extraction)
         if missing:
             observations.at = "hosts"
             moved = {host.id for host in session.find_hosts(missing)}

@@ -47,7 +47,7 @@ class DispatchRecords:
 
         Raises:
             RequestRefused: No run asked for it, one of so long ago that others have since, or it is another
-                attempt, and the one before met no failure.
+                attempt, and the one before asked for none.
             TrailDamaged: The record of its run can't be read any more.
         """
         record = self._find(request)
@@ -62,27 +62,28 @@ class DispatchRecords:
                 f"check {request['request_id']} was asked for at {record['checked_at']}, too long ago: later"
                 " runs have asked anew, so that the message may be deleted"
             )
+        asked_by = record
         if request["attempt"] > 0:
-            self._require_failed(
-                request, make_attempt_id(expected["request_id"], request["attempt"] - 1), record
-            )
+            asked_by = self._require_attempt_before(request, expected["request_id"], record)
         return {
             **request,
             "cluster_name": expected["name"],
             "run_id": record["run_id"],
-            "requested_at": record["checked_at"],
+            "requested_at": asked_by["checked_at"],
             "dispatch_seq": record["seq"],
         }
 
-    def _require_failed(self, request: CheckRequest, attempt_before: str, dispatched: Record) -> None:
-        """Require that the attempt before met a failure: only then another one is asked for."""
+    def _require_attempt_before(self, request: CheckRequest, first_id: str, dispatched: Record) -> Record:
+        """Find the record of the attempt before, which has to be one that asks for another."""
         journal = Journal(self.runtime.store, self.runtime.topic, request["vcenter"], request["cluster"])
-        before = journal.find_answer(attempt_before, parse_time(dispatched["checked_at"]))
-        if before is None or before["failure"] is None:
+        id_before = make_attempt_id(first_id, request["attempt"] - 1)
+        before = journal.find_answer(id_before, parse_time(dispatched["checked_at"]))
+        if before is None or (before["failure"] is None and not begins_suspicion(before)):
             raise RequestRefused(
                 f"attempt {request['attempt']} at a check of {request['cluster']!r} on {request['vcenter']}"
-                " was never asked for: the attempt before left no failure"
+                " was never asked for: the attempt before left nothing to look at again"
             )
+        return before
 
     def _find(self, request: CheckRequest) -> Record | None:
         vcenter, seq = request["vcenter"], request.get("dispatch_seq")
@@ -97,6 +98,12 @@ class DispatchRecords:
                 return None
             self.known[vcenter, seq] = record
         return self.known[vcenter, seq]
+
+
+def begins_suspicion(record: Record) -> bool:
+    """Tell whether the look of ``record`` was the first to meet what only one asked for after it can show."""
+    suspects = record["after"]["suspects"].values()
+    return any((one["count"], one["first_at"]) == (1, record["checked_at"]) for one in suspects)
 
 
 def build_heading(runtime: Runtime, request: CheckRequest, seq: int, started_at: datetime) -> RecordHeading:
@@ -188,7 +195,7 @@ class CheckContext:
         if condition.kind != "host-hidden" and HIDDEN_HOSTS_FACT not in condition.detail:
             return condition
         suspect = self.after["suspects"].get(condition.fingerprint)
-        if self.observations.began_at is None:
+        if not self.observations.is_of_own_extraction:
             return replace(condition, is_pending=suspect is not None)
         is_later = suspect is not None and suspect["first_at"] <= self.request["requested_at"]
         return replace(condition, is_pending=not is_later)
