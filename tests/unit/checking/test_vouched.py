@@ -65,7 +65,7 @@ def test_a_spoilt_record_of_a_run_asks_for_nothing(world: World, spoil: Spoil) -
     spoilt = spoil(whole)
     _replace(world, key, spoilt)
     world.aws.sent.clear()
-    is_silent = spoilt is None or PROD_A.encode() not in spoilt and b"domain-c8" in spoilt
+    is_silent = spoilt is None or (PROD_A.encode() not in spoilt and b"domain-c8" in spoilt)
     if is_silent:
         with pytest.raises(RequestRefused, match="no run asked for check"):
             world.handle(request)
