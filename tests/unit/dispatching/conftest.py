@@ -25,3 +25,13 @@ def empty_world(cloud: Aws, ca: Authority, tls: Tls) -> Iterator[World]:
         for vcenter in made.vcenters.values():
             vcenter.faults.clear()
     made.assert_well_told()
+
+
+@pytest.fixture
+def name(world: World) -> str:
+    """A vCenter of two clusters that was well for a while."""
+    made = world.add("prod-a", "prod-b")
+    world.run()
+    world.wait(hours=4)
+    world.sent("check")
+    return made

@@ -22,16 +22,6 @@ FAILING = {
 }
 
 
-@pytest.fixture
-def name(world: World) -> str:
-    """A vCenter of two clusters that was well for a while."""
-    made = world.add("prod-a", "prod-b")
-    world.run()
-    world.wait(hours=4)
-    world.sent("check")
-    return made
-
-
 @pytest.mark.parametrize(("route", "fault", "kind"), FAILING.values(), ids=FAILING)
 def test_a_failure_is_told_when_it_was_met_twice(
     world: World, name: str, route: str, fault: Fault, kind: str

@@ -12,16 +12,6 @@ from tests.unit.processes import Mortal, ProcessEnd, watch
 RUN = Run("run", "schedule")
 
 
-@pytest.fixture
-def name(world: World) -> str:
-    """A vCenter of two clusters that was well for a while."""
-    made = world.add("prod-a", "prod-b")
-    world.run()
-    world.wait(hours=4)
-    world.sent("check")
-    return made
-
-
 def _kill(world: World, name: str, receives: int) -> None:
     """Let the function be killed as it turns to the vCenter; its message comes back in half an hour."""
     with world.sessions() as sessions:
