@@ -6,6 +6,7 @@
     │   ├── VCenterUnavailable    429, 502, 503, 504, a service gone (vcenter-unavailable)
     │   ├── VCenterError          500, and what no vCenter answers  (vcenter-error)
     │   ├── StoreUnavailable      S3 did not answer, or throttled
+    │   │   └── LogUnusable       a log is of a newer version, or damaged all over
     │   ├── StoreConflict         a conditional write lost three rounds
     │   ├── TopicUnavailable      SNS did not take the event
     │   ├── QueueUnavailable      SQS did not take the message
@@ -103,6 +104,10 @@ class StoreUnavailable(TransientError):
     """S3 did not answer, or answered with a fault of its own."""
 
     reason = "store-unavailable"
+
+
+class LogUnusable(StoreUnavailable):
+    """What a log holds is of a newer version, or too much of it is damaged: it helps only to mend that."""
 
 
 class StoreConflict(TransientError):

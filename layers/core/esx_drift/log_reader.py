@@ -12,7 +12,7 @@ from esx_drift.domain.stored.identifiers import make_record_key, make_state_key
 from esx_drift.domain.stored.records import build_empty_state
 from esx_drift.domain.stored.types import Head, LogPointer, LogState, Record
 from esx_drift.domain.text.times import parse_time
-from esx_drift.errors import StoreUnavailable, TrailDamaged
+from esx_drift.errors import LogUnusable, TrailDamaged
 from esx_drift.ports import Store, StoredRecord
 
 MAX_DAMAGED_RECORDS = 100
@@ -64,7 +64,8 @@ class LogReader:
         """Find where the log ends: by the pointer and the record that it names, else by a LIST.
 
         Raises:
-            StoreUnavailable: S3 did not answer, or the newest record is of a newer version of this product.
+            StoreUnavailable: S3 did not answer.
+            LogUnusable: The newest record is of a newer version of this product, or too many are damaged.
         """
         key, stored = make_state_key(self.vcenter, self.cluster), self.store.state(self.vcenter, self.cluster)
         if stored is None:
@@ -83,7 +84,7 @@ class LogReader:
             damage = self._describe_wrong_pointer(head, found)
             return self._follow(_build_start(etag).add_damages([damage]))
         if found.record is None:
-            raise StoreUnavailable(
+            raise LogUnusable(
                 f"{head['key']} is not a record that this version knows ({found.problem}): deploy the newer"
                 " version again"
             )
@@ -181,7 +182,7 @@ class LogReader:
                 return replace(end, next_seq=run[-1] + 1).add_damages([*base.damages, *damages])
             damages.append(self._describe_unsound(seq, found))
             if len(damages) > MAX_DAMAGED_RECORDS:
-                raise StoreUnavailable(
+                raise LogUnusable(
                     f"more than {MAX_DAMAGED_RECORDS} records at the end of the log of {self.cluster} on"
                     f" {self.vcenter} are damaged: restore their former versions in S3"
                 )

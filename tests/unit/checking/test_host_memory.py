@@ -4,14 +4,17 @@ from collections.abc import Callable
 from typing import cast
 
 import pytest
+from esx_drift.adapters.audit_store import S3Store
 from esx_drift.checking import host_memory
 from esx_drift.domain.changes.new_hosts import MAX_NAMED_DIFFERENCES
 from esx_drift.domain.stored.identifiers import make_state_key
 from esx_drift.domain.stored.types import Change, Record
+from esx_drift.errors import StoreUnavailable
+from esx_drift.ports import StoredState
 
 from tests.unit.checking.forms import FIRST, LOWER_CASE
 from tests.unit.checking.reading import moved, of_host, one, open_kinds, told
-from tests.unit.checking.world import PROD_A, PROD_B, World
+from tests.unit.checking.world import INTERVAL_SECONDS, PROD_A, PROD_B, World
 
 I40EN = "Intel-i40en"
 OLDER = "1.8.6.0-1OEM.700.1.0.15843807"
@@ -289,6 +292,32 @@ def test_what_cannot_be_read_of_another_log_ends_no_look(
     record = world.check(PROD_B)
     assert of_host(record)["severity"] == "warning"
     assert "differences" in (of_host(record)["detail"] or {})
+
+
+@pytest.mark.parametrize("cluster", ["prod-b", "prod-new"])
+def test_where_s3_does_not_answer_the_check_is_made_again(
+    world: World, cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the host would count as unknown, and what changed on the way as accepted; at a first look, too."""
+    world.check(PROD_A)
+    world.check(PROD_B)
+    where = PROD_B if cluster == "prod-b" else world.vcenter.inventory.add_cluster(cluster)
+    world.vcenter.hosts.move("esx04", cluster)
+    world.vcenter.hosts.set_component("esx04", I40EN, OLDER)
+    world.wait(INTERVAL_SECONDS)
+    request, read = world.request(where), S3Store.state
+
+    def throttled(self: S3Store, vcenter: str, name: str) -> StoredState | None:
+        if name == PROD_A:
+            raise StoreUnavailable("S3 could not serve it: SlowDown")
+        return read(self, vcenter, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(S3Store, "state", throttled)
+        with pytest.raises(StoreUnavailable, match="SlowDown"):
+            world.follow(request)
+    record = world.follow(world.comes_back())
+    assert ("component", "downgraded", I40EN) in told(record)
 
 
 def test_another_clusters_older_form_is_converted(world: World) -> None:

@@ -18,7 +18,7 @@ from esx_drift.domain.images.snapshot import (
 )
 from esx_drift.domain.stored.identifiers import compute_sha256, encode_canonical_json, make_snapshot_key
 from esx_drift.domain.stored.types import LogState, Snapshot, StoredObject
-from esx_drift.errors import ContractViolation, StoreUnavailable, TrailDamaged
+from esx_drift.errors import ContractViolation, LogUnusable, TrailDamaged
 from esx_drift.journal import Blob
 from esx_drift.ports import Store
 
@@ -58,14 +58,14 @@ class BaselineReader:
             The baseline; None if the snapshot is damaged, and the archived document does not give it again.
 
         Raises:
-            StoreUnavailable: The snapshot has a newer form, as after a rollback of this product; comparing
+            LogUnusable: The snapshot has a newer form, as after a rollback of this product; comparing
                 it would report drift everywhere.
         """
         stored = self.find_snapshot(None, _get_key(state)) or self._restore(state)
         if stored is None:
             return None
         if is_of_newer_form(stored):
-            raise StoreUnavailable(
+            raise LogUnusable(
                 f"{_get_key(state)} has the canonical form {stored['schema_version']}, which this version"
                 " does not know: deploy the newer version again"
             )

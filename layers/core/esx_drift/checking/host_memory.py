@@ -10,7 +10,7 @@ from esx_drift.checking.context import CheckContext
 from esx_drift.domain.host_history import RememberedHost, find_host_label, find_host_last_seen
 from esx_drift.domain.stored.types import ClusterName
 from esx_drift.domain.text.times import parse_time
-from esx_drift.errors import StoreUnavailable
+from esx_drift.errors import LogUnusable
 from esx_drift.journal import Blob, Journal
 from esx_drift.log_reader import LogReader
 from esx_drift.ports import Store
@@ -55,6 +55,7 @@ class HostMemory:
 
         Raises:
             VCENTER_FAILURES: The vCenter did not say which of them it still has.
+            StoreUnavailable: S3 did not answer: the check is made again, or the host would count as unknown.
         """
         labels = {find_host_label(name) for name in unknown.values()}
 
@@ -97,7 +98,7 @@ class HostMemory:
             if state["snapshot"] is None or about is None or state["instance_uuid"] != about["instance_uuid"]:
                 return ()
             baseline = reader.read(state)
-        except StoreUnavailable:
+        except LogUnusable:
             return ()
         if baseline is None:
             return ()
