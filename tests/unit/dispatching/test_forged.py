@@ -26,16 +26,6 @@ RUN = Run("run", "schedule")
 CLUSTERS = ["prod-a", "prod-b"]
 
 
-@pytest.fixture
-def name(world: World) -> str:
-    """A vCenter of two clusters that was well for a while."""
-    made = world.add(*CLUSTERS)
-    world.run()
-    world.wait(hours=4)
-    world.sent("check")
-    return made
-
-
 def _send(world: World, message: "RetryRequest", **forged: object) -> bool:
     """Let a forged message come; whether it was done."""
     body = {**message, **forged}
