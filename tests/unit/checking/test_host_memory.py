@@ -361,3 +361,19 @@ def test_no_more_than_so_many_logs_are_searched(world: World, monkeypatch: pytes
     check_both(world)
     world.vcenter.hosts.move("esx04", "prod-b")
     assert of_host(world.check(PROD_B))["severity"] == "warning"
+
+
+def test_a_report_of_the_same_moment_has_the_other_logs_searched_once(world: World) -> None:
+    """That it shows otherwise is known by its seal: only what is then compared needs to know more."""
+    world.set(extract=False)
+    world.vcenter.extract_all()
+    world.wait(-INTERVAL_SECONDS)
+    check_both(world)
+    reports = world.vcenter.extractions.reports
+    before = reports[PROD_A]["completion_time"]
+    world.vcenter.inventory.add_host("prod-a", "esx77")
+    world.vcenter.extract_all()
+    reports[PROD_A] |= {"completion_time": before}
+    assert reads_of_others(world) == 3
+    assert world.after()["snapshot"] is not None
+    assert "esx77" in {host["name"] for host in world.snapshot()["hosts"].values()}

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from esx_drift.checking.collect import ClusterReader, Observations
-from esx_drift.checking.comparison import compare_report
+from esx_drift.checking.comparison import seal_report
 from esx_drift.checking.context import (
     CheckContext,
     DispatchRecords,
@@ -116,9 +116,7 @@ class ClusterCheck:
             reader.follow_up(report, context.after, context.observations)
             notices = [*list_unknown_fields(document), *self._list_clock_notices(context, reply)]
             inconsistencies = list_document_inconsistencies(document)
-            return FreshReport(
-                context, self.runtime.store, reply, report, notices, inconsistencies
-            ).build_draft()
+            return FreshReport(context, reply, report, notices, inconsistencies).build_draft()
         if freshness == "future":
             return later or draft_for_future_report(context, reply, report)
         return later or draft_for_old_report(context, reply, report, freshness)
@@ -131,8 +129,7 @@ class ClusterCheck:
         taken = context.after["last_taken"]
         if taken is None or taken["raw_sha256"] == compute_sha256(reply.body):
             return False
-        comparison = compare_report(context, self.runtime.store, report, context.observations.inventory)
-        return not comparison.is_blind and comparison.seal != comparison.state["seal"]
+        return seal_report(context, report).shows_otherwise
 
     def _build_context(
         self, position: Position, observations: Observations, started_at: datetime

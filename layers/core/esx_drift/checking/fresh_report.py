@@ -17,17 +17,25 @@ from esx_drift.domain.host_history import (
     update_departed,
     update_uncovered_since,
 )
-from esx_drift.domain.images.report import Report
+from esx_drift.domain.images.report import Report, list_uncovered_hosts
 from esx_drift.domain.stored.identifiers import (
     compute_sha256,
     encode_canonical_json,
     make_document_key,
     make_snapshot_key,
 )
-from esx_drift.domain.stored.types import LastTaken, LogState, Outcome, Record, ResolvedBecause, StoredObject
+from esx_drift.domain.stored.types import (
+    LastTaken,
+    LogState,
+    Outcome,
+    Record,
+    ResolvedBecause,
+    StoredObject,
+    UncoveredHost,
+)
 from esx_drift.domain.text.times import format_time
 from esx_drift.journal import Blob, Draft
-from esx_drift.ports import InventoryEntry, ReportReply, Store
+from esx_drift.ports import InventoryEntry, ReportReply
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,6 @@ class FreshReport:
     """
 
     context: CheckContext
-    store: Store
     reply: ReportReply
     report: Report
     notices: list[str]
@@ -46,10 +53,10 @@ class FreshReport:
 
     def build_draft(self) -> Draft:
         """Build the record of the report; archive document and snapshot where something is new."""
-        comparison = compare_report(self.context, self.store, self.report, self._inventory)
+        comparison = compare_report(self.context, self.report)
         update = self._update_findings(comparison)
         outcome = self._choose_outcome(comparison, update)
-        snapshot = self._build_blob(make_snapshot_key, encode_canonical_json(comparison.snapshot))
+        snapshot = self._build_blob(make_snapshot_key, encode_canonical_json(comparison.sealed.snapshot))
         archived = not self._is_same(comparison, update)
         # Packing a large report takes long, and nearly every check finds nothing to keep.
         document = self._build_blob(make_document_key, self.reply.body) if archived else None
@@ -58,8 +65,8 @@ class FreshReport:
         record: Record = {
             **self.context.build_record(outcome, after, self.notices),
             "report": build_report_facts(self.report, "fresh"),
-            "coverage": comparison.coverage,
-            "uncovered": comparison.uncovered,
+            "coverage": comparison.sealed.coverage,
+            "uncovered": self._uncovered,
             "changes": comparison.changes,
             "findings": update.transitions,
             "document": describe_blob(document) if document else None,
@@ -67,7 +74,7 @@ class FreshReport:
             "raw_sha256": taken["raw_sha256"],
             "same_as": None if archived else taken["seq"],
         }
-        blobs = (document, *(() if comparison.is_blind else (snapshot,))) if document else ()
+        blobs = (document, *(() if comparison.sealed.is_blind else (snapshot,))) if document else ()
         draft = self.context.build_draft(
             record, self._collect_host_names(comparison), (*comparison.blobs, *blobs)
         )
@@ -77,14 +84,18 @@ class FreshReport:
     def _inventory(self) -> Mapping[str, InventoryEntry]:
         return self.context.observations.inventory
 
+    @property
+    def _uncovered(self) -> list[UncoveredHost]:
+        return list_uncovered_hosts(self.report, self._inventory)
+
     def _update_findings(self, comparison: ComparedReport) -> FindingsUpdate:
-        after = comparison.state
+        after = comparison.sealed.state
         conditions = list_look_conditions(
             self.report,
-            comparison.snapshot,
+            comparison.sealed.snapshot,
             self._inventory,
             now=self.context.now,
-            uncovered_since=self._update_uncovered_since(comparison),
+            uncovered_since=self._update_uncovered_since(),
             accepted=carry_over_accepted(after["accepted"], comparison.returned),
             first_look=after["seal"] is None,
             blind_after_seconds=self.context.vcenter.blind_after_seconds,
@@ -108,50 +119,50 @@ class FreshReport:
         }
 
     def _choose_outcome(self, comparison: ComparedReport, update: FindingsUpdate) -> Outcome:
-        if comparison.is_blind:
+        if comparison.sealed.is_blind:
             return "not-covered"
         if self._is_same(comparison, update):
             return "unchanged"
-        return "baseline" if comparison.state["seal"] is None else "changed"
+        return "baseline" if comparison.sealed.state["seal"] is None else "changed"
 
     def _is_same(self, comparison: ComparedReport, update: FindingsUpdate) -> bool:
         """Whether there is nothing new to archive."""
-        after = comparison.state
-        same = comparison.seal == after["seal"] and comparison.coverage == after["coverage"]
+        sealed, after = comparison.sealed, comparison.sealed.state
+        same = sealed.seal == after["seal"] and sealed.coverage == after["coverage"]
         return same and not update.has_transitions
 
-    def _update_uncovered_since(self, comparison: ComparedReport) -> dict[str, str]:
+    def _update_uncovered_since(self) -> dict[str, str]:
         return update_uncovered_since(
             self.context.after["uncovered_since"],
-            [host["host"] for host in comparison.uncovered],
+            [host["host"] for host in self._uncovered],
             find_last_seen(self.context),
         )
 
     def _build_state(
         self, comparison: ComparedReport, update: FindingsUpdate, taken: LastTaken, snapshot: StoredObject
     ) -> LogState:
-        before, about = comparison.state, self.context.observations.about
+        before, about = comparison.sealed.state, self.context.observations.about
         after: LogState = {
             **before,
             "cluster_name": self.context.request["cluster_name"],
             "instance_uuid": about["instance_uuid"] if about else before["instance_uuid"],
             "last_taken": taken,
-            "coverage": comparison.coverage,
+            "coverage": comparison.sealed.coverage,
             "findings": update.findings,
             "suspects": update.suspects,
-            "uncovered_since": self._update_uncovered_since(comparison),
+            "uncovered_since": self._update_uncovered_since(),
         }
-        if comparison.is_blind:
+        if comparison.sealed.is_blind:
             return {**after, "blind_since": find_last_seen(self.context)}
         return self._move_baseline(after, comparison, snapshot)
 
     def _move_baseline(self, after: LogState, comparison: ComparedReport, snapshot: StoredObject) -> LogState:
         """What a look moves: the baseline, and what is kept of single hosts."""
         now, stored = format_time(self.context.now), after["snapshot"]
-        hosts = comparison.snapshot["hosts"]
+        sealed, hosts = comparison.sealed, comparison.sealed.snapshot["hosts"]
         covered = self.report.runs.keys() & hosts.keys()
-        before = comparison.baseline["hosts"] if comparison.baseline else {}
-        departed = update_departed(comparison.state, before, hosts, comparison.returned, self.context.now)
+        before = sealed.baseline.snapshot["hosts"] if sealed.baseline else {}
+        departed = update_departed(sealed.state, before, hosts, comparison.returned, self.context.now)
         accepted = update_accepted(
             carry_over_accepted(after["accepted"], comparison.returned),
             hosts,
@@ -161,8 +172,8 @@ class FreshReport:
         )
         return {
             **after,
-            "seal": comparison.seal,
-            "snapshot": stored if comparison.seal == after["seal"] else snapshot,
+            "seal": sealed.seal,
+            "snapshot": stored if sealed.seal == after["seal"] else snapshot,
             "first_look_at": after["first_look_at"] or now,
             "last_look_at": now,
             "blind_since": None,
@@ -182,8 +193,9 @@ class FreshReport:
     def _collect_host_names(self, comparison: ComparedReport) -> dict[str, str]:
         names = {host: gone["name"] for host, gone in self.context.after["departed"].items()}
         names |= {former.id: former.name for former in comparison.returned.values()}
-        for snapshot in (comparison.baseline, comparison.snapshot):
-            names |= {host: entry["name"] for host, entry in snapshot["hosts"].items()} if snapshot else {}
+        baseline = comparison.sealed.baseline
+        for snapshot in (*((baseline.snapshot,) if baseline else ()), comparison.sealed.snapshot):
+            names |= {host: entry["name"] for host, entry in snapshot["hosts"].items()}
         return names
 
     def _build_blob(self, make_key: Callable[[str, str, str], str], body: bytes) -> Blob:

@@ -7,13 +7,18 @@ from typing import Final
 
 from esx_drift.checking.baseline import Baseline, BaselineReader
 from esx_drift.checking.context import CheckContext
-from esx_drift.domain.host_history import RememberedHost, find_host_label, find_host_last_seen
-from esx_drift.domain.stored.types import ClusterName
+from esx_drift.domain.host_history import (
+    RememberedHost,
+    find_host_label,
+    find_host_last_seen,
+)
+from esx_drift.domain.images.snapshot import find_host_image
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.types import ClusterName, LogState
 from esx_drift.domain.text.times import parse_time
 from esx_drift.errors import LogUnusable
-from esx_drift.journal import Blob, Journal
+from esx_drift.journal import Blob
 from esx_drift.log_reader import LogReader
-from esx_drift.ports import Store
 
 MAX_SEARCHED_LOGS: Final = 1_000
 """In the logs of so many other clusters a new host is looked for, with three GETs each. A vCenter 8 has
@@ -36,7 +41,6 @@ class HostMemory:
     """
 
     context: CheckContext
-    store: Store
     blobs: dict[str, Blob] = field(default_factory=dict)
 
     def find(
@@ -77,9 +81,7 @@ class HostMemory:
 
     def _list_other_clusters(self) -> list[str]:
         """The clusters of the vCenter that are known, those listed last first."""
-        known = Journal(self.store, self.context.runtime.topic, self.context.vcenter.name).read_state()[
-            "clusters"
-        ]
+        known = self._read_state(VCENTER_LOG)["clusters"]
         others = {
             cluster: entry
             for cluster, entry in (known or {}).items()
@@ -91,9 +93,9 @@ class HostMemory:
     def _search_log(self, cluster: str, is_wanted: IsWanted) -> Iterable[RememberedHost]:
         """Search the log of one other cluster. What can't be read of it, its own next check reports."""
         about = self.context.observations.about
-        reader = BaselineReader(self.store, self.context.vcenter.name, cluster)
+        reader = BaselineReader(self.context.runtime.store, self.context.vcenter.name, cluster)
         try:
-            state = LogReader(self.store, self.context.vcenter.name, cluster).read().after
+            state = self._read_state(cluster)
             # Another vCenter gives its ids to other hosts.
             if state["snapshot"] is None or about is None or state["instance_uuid"] != about["instance_uuid"]:
                 return ()
@@ -111,16 +113,18 @@ class HostMemory:
         self.blobs.update({blob.key: blob for blob in baseline.blobs if blob.key in named})
         return found
 
+    def _read_state(self, cluster: str) -> LogState:
+        return LogReader(self.context.runtime.store, self.context.vcenter.name, cluster).read().after
+
     def _list_present(
         self, baseline: Baseline, is_wanted: IsWanted, where: ClusterName
     ) -> Iterator[RememberedHost]:
         for host, known in baseline.snapshot["hosts"].items():
             if is_wanted(host, known["name"]):
-                image = baseline.snapshot["images"][known["image"]] if known["image"] else None
                 yield RememberedHost(
                     host,
                     known["name"],
-                    image,
+                    find_host_image(baseline.snapshot, known),
                     known["orphaned_vibs"],
                     parse_time(find_host_last_seen(baseline.state, host)),
                     where,

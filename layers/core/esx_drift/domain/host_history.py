@@ -9,7 +9,14 @@ from typing import Final, cast
 
 from esx_drift.domain.images.report import Inventory, Report
 from esx_drift.domain.stored.identifiers import make_fingerprint
-from esx_drift.domain.stored.types import Accepted, ClusterName, Departed, Image, KnownHost, LogState
+from esx_drift.domain.stored.types import (
+    Accepted,
+    ClusterName,
+    Departed,
+    Image,
+    KnownHost,
+    LogState,
+)
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.versions import sort_naturally
 

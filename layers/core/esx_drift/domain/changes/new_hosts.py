@@ -12,12 +12,11 @@ from esx_drift.domain.host_history import (
     is_same_host_name,
     normalize_host_name,
 )
+from esx_drift.domain.images.snapshot import find_host_image
 from esx_drift.domain.stored.types import (
     Change,
     HostDifference,
-    Image,
     Json,
-    KnownHost,
     NewHost,
     Severity,
     Snapshot,
@@ -26,11 +25,6 @@ from esx_drift.domain.text.versions import sort_naturally
 
 MAX_NAMED_DIFFERENCES: Final = 5
 """How many differences of a new host are named; the others are counted."""
-
-
-def find_host_image(snapshot: Snapshot, known: KnownHost) -> Image | None:
-    """Find the image of the host whose entry in ``snapshot`` is ``known``; None if the entry names none."""
-    return None if known["image"] is None else snapshot["images"][known["image"]]
 
 
 def list_unknown_hosts(baseline: Snapshot, current: Snapshot) -> dict[str, str]:

@@ -87,6 +87,11 @@ def _build_host(report: Report, known: KnownHost | None, host: str, name: str) -
     return {**known, "name": name, "witness": witness}
 
 
+def find_host_image(snapshot: Snapshot, known: KnownHost) -> Image | None:
+    """Find the image of the host whose entry in ``snapshot`` is ``known``; None if the entry names none."""
+    return None if known["image"] is None else snapshot["images"][known["image"]]
+
+
 @dataclass(frozen=True, slots=True)
 class UpgradedSnapshot:
     """A snapshot in today's form. ``digests``: the digests of its images before, and now."""
