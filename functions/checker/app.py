@@ -16,8 +16,8 @@ from esx_drift.checking.checker import Checker
 from esx_drift.contracts import parse_payload
 from esx_drift.doctoring.examination import DoctorReply
 from esx_drift.domain.stored.types import CheckRequest, Record
+from esx_drift.runtime import SqsBatch, count_metric, has_field
 from esx_drift.runtime.runtime import open_runtime
-from esx_drift.runtime.sqs_batch import SqsBatch, count_metric, has_field
 
 TIME_FOR_ONE_MS = 120_000
 """A check whose vCenter is slow at each call, and its session's end. With less time, it is put off."""

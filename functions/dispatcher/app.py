@@ -17,8 +17,8 @@ from esx_drift.adapters.aws_clients import sqs
 from esx_drift.contracts import parse_payload, read_payload
 from esx_drift.dispatching.dispatcher import Dispatcher
 from esx_drift.domain.dispatching.run import DispatchReply, Run
+from esx_drift.runtime import SqsBatch, count_metric, has_field
 from esx_drift.runtime.runtime import open_runtime
-from esx_drift.runtime.sqs_batch import SqsBatch, count_metric, has_field
 
 if TYPE_CHECKING:
     from esx_drift.domain.stored.types import RetryRequest

@@ -18,15 +18,15 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from esx_drift.adapters.audit_store import S3Deliveries
 from esx_drift.adapters.aws_clients import s3, secrets_manager, sqs
-from esx_drift.adapters.fleet_file import FleetFile
 from esx_drift.adapters.s3_objects import S3Objects
 from esx_drift.adapters.secrets import Secrets
+from esx_drift.adapters.state_bucket import FleetFile
 from esx_drift.channels import open_channels
 from esx_drift.config import NotifierConfig
 from esx_drift.doctoring.examination import DoctorReply
 from esx_drift.errors import EsxDriftError, TransientError
 from esx_drift.notifying.notifier import Notifier, PublishedEvents, parse_event
-from esx_drift.runtime.sqs_batch import SqsBatch, count_metric, has_field
+from esx_drift.runtime import SqsBatch, count_metric, has_field
 
 TIME_FOR_ONE_MS = 40_000
 """Three tries of one message, with what Slack asks to wait between them. With less time, it goes back."""

@@ -21,10 +21,8 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 HANDLERS = sorted((ROOT / "functions").glob("*/app.py"))
 TREES = {path: ast.parse(path.read_text()) for path in (*SOURCES, *HANDLERS)}
 
-MAX_MODULES = 136
-"""Of the package and the functions, without the channels. There were 127; reading a log, what is
-overdue, the fields of secrets, what strikes them out, listings, who answered, the unforeseen, the memory of
-hosts and a report's comparison came."""
+MAX_MODULES = 130
+"""Of the package and the functions, without the channels."""
 MAX_LINES = 250
 MAX_FUNCTION_LINES = 40
 REASON = "Longer than 250 lines, because"

@@ -7,7 +7,7 @@ from typing import Literal
 import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
-from esx_drift.adapters.breakers import S3Breakers
+from esx_drift.adapters.state_bucket import S3Breakers
 from esx_drift.domain.breaker import (
     build_closed_breaker,
     explain_forbidden_login,

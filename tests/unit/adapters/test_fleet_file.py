@@ -4,8 +4,8 @@ from time import process_time
 import boto3
 import pytest
 from botocore.stub import Stubber
-from esx_drift.adapters.fleet_file import FleetFile, parse_fleet
 from esx_drift.adapters.s3_objects import S3Object
+from esx_drift.adapters.state_bucket import FleetFile, parse_fleet
 from esx_drift.domain.fleet.fleet import build_fleet
 from esx_drift.domain.stored.identifiers import FLEET_KEY, compute_sha256
 from esx_drift.errors import FleetInvalid, StoreUnavailable

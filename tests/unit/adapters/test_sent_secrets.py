@@ -6,7 +6,7 @@ import json
 from urllib.parse import quote
 
 import pytest
-from esx_drift.adapters.sent_secrets import (
+from esx_drift.adapters.secrets import (
     MIN_SECRET_LENGTH,
     SentSecrets,
     encode_login,

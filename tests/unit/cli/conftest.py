@@ -11,7 +11,7 @@ from threading import Thread
 import boto3
 import pytest
 import yaml
-from esx_drift.adapters.fleet_file import FleetFile
+from esx_drift.adapters.state_bucket import FleetFile
 from esx_drift.cli import main
 
 from tests.paths import GOLDEN

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 from esx_drift.cli import diff as compare
 from esx_drift.cli import main
-from esx_drift.cli.exits import ExitCodes, OutputLost
-from esx_drift.cli.terminal import EXIT_DIFFERENCES, EXIT_TROUBLE
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, EXIT_TROUBLE, ExitCodes, OutputLost
 
 from tests.paths import GOLDEN
 from tests.unit.cli.conftest import Run

@@ -10,7 +10,7 @@ from time import process_time
 
 import boto3
 import pytest
-from esx_drift.adapters.fleet_file import FleetFile
+from esx_drift.adapters.state_bucket import FleetFile
 from esx_drift.domain.stored.identifiers import compute_sha256
 
 from tests.unit.cli.conftest import Run, Write, vcenters

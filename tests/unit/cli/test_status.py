@@ -6,7 +6,7 @@ from typing import Any
 import boto3
 import pytest
 from esx_drift.adapters.audit_store import S3Store
-from esx_drift.adapters.fleet_file import FleetFile
+from esx_drift.adapters.state_bucket import FleetFile
 from esx_drift.cli.status_rows import name_image
 from esx_drift.domain.dispatching.run import Run as DispatchRun
 from esx_drift.domain.dispatching.run import build_blank_dispatch

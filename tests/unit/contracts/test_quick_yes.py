@@ -3,8 +3,7 @@
 import json
 
 from esx_drift.adapters.audit_store import S3Store
-from esx_drift.adapters.breakers import S3Breakers
-from esx_drift.adapters.fleet_file import parse_fleet
+from esx_drift.adapters.state_bucket import S3Breakers, parse_fleet
 from esx_drift.contracts import list_fleet_errors
 from esx_drift.contracts.validators import reference_validator
 from esx_drift.domain.breaker import build_closed_breaker

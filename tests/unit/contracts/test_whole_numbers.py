@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from esx_drift.adapters.fleet_file import parse_fleet
+from esx_drift.adapters.state_bucket import parse_fleet
 from esx_drift.adapters.vcenter.listings import decode_name
 from esx_drift.cli.fleet_yaml import parse_fleet_text
 from esx_drift.contracts import parse_payload, read_whole_numbers

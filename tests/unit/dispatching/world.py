@@ -10,9 +10,9 @@ from itertools import count
 from math import inf
 from typing import TYPE_CHECKING, cast
 
-from esx_drift.adapters.breakers import S3Breakers
 from esx_drift.adapters.queues import SqsQueue
 from esx_drift.adapters.secrets import Secrets, VCenterSecret
+from esx_drift.adapters.state_bucket import S3Breakers
 from esx_drift.adapters.vcenter.session import open_vcenter
 from esx_drift.contracts import list_violations
 from esx_drift.dispatching.dispatcher import Dispatcher

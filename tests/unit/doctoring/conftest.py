@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from esx_drift.adapters.breakers import S3Breakers
 from esx_drift.adapters.secrets import Secrets
+from esx_drift.adapters.state_bucket import S3Breakers
 from esx_drift.doctoring.examination import StepResult
 from esx_drift.doctoring.password_reset import PasswordReset
 from esx_drift.doctoring.vcenter import TimeBounds, VCenterDoctor

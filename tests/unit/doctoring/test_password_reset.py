@@ -2,8 +2,8 @@
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
-from esx_drift.adapters.breakers import S3Breakers
 from esx_drift.adapters.secrets import Secrets
+from esx_drift.adapters.state_bucket import S3Breakers
 from esx_drift.doctoring.password_reset import PasswordReset
 from esx_drift.domain.breaker import Breaker, build_closed_breaker
 from esx_drift.domain.stored.identifiers import make_breaker_key

@@ -3,7 +3,7 @@
 from functools import partial
 
 import pytest
-from esx_drift.adapters.breakers import S3Breakers
+from esx_drift.adapters.state_bucket import S3Breakers
 from esx_drift.domain.breaker import build_closed_breaker, claim_turn
 
 from tests.simulator import fault_kinds

@@ -15,8 +15,7 @@ import requests
 from urllib3 import Retry
 from urllib3.util import Url, parse_url
 
-from esx_drift.adapters.secrets import Secrets, blame_secret
-from esx_drift.adapters.sent_secrets import SentSecrets, list_url_secrets
+from esx_drift.adapters.secrets import Secrets, SentSecrets, blame_secret, list_url_secrets
 from esx_drift.adapters.tls import TlsTransport, build_tls_context
 from esx_drift.domain.events import MessageContent
 from esx_drift.domain.stored.types import Json

@@ -185,8 +185,8 @@ def open_decision_client(stack: str) -> DecisionClient:
     """The client for a deployed stack."""
     # A command imports this module also to show its help or to refuse its options.
     from esx_drift.adapters.audit_store import S3Store  # noqa: PLC0415 -- boto3 takes long to load
-    from esx_drift.adapters.fleet_file import FleetFile  # noqa: PLC0415 -- boto3 takes long to load
     from esx_drift.adapters.queues import SqsQueue  # noqa: PLC0415 -- boto3 takes long to load
+    from esx_drift.adapters.state_bucket import FleetFile  # noqa: PLC0415 -- boto3 takes long to load
     from esx_drift.cli.aws import (  # noqa: PLC0415 -- boto3 takes long to load
         explain_aws_errors,
         make_clients,

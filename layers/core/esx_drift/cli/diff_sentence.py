@@ -13,7 +13,7 @@ from esx_drift.cli.diff_moves import (
     render_software_clauses,
     shorten_release,
 )
-from esx_drift.domain.images.image_groups import ImageGroup, describe_difference, group_hosts_by_image
+from esx_drift.domain.images.image import ImageGroup, describe_difference, group_hosts_by_image
 from esx_drift.domain.text.versions import make_natural_key, sort_naturally
 from esx_drift.domain.text.wording import format_count, list_host_names, split_vib_key
 

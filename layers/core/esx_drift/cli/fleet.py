@@ -142,8 +142,8 @@ def _upload_fleet(
     document: FleetDocument, target: UploadTarget, renamed: tuple[str, ...], *, ask: bool
 ) -> None:
     """Upload a checked document, unless nothing changes, a vCenter seems renamed, or the person says no."""
-    from esx_drift.adapters.fleet_file import FleetFile  # noqa: PLC0415 -- boto3 takes long to load
     from esx_drift.adapters.secrets import Secrets  # noqa: PLC0415 -- boto3 takes long to load
+    from esx_drift.adapters.state_bucket import FleetFile  # noqa: PLC0415 -- boto3 takes long to load
     from esx_drift.cli.aws import explain_aws_errors, make_clients  # noqa: PLC0415 -- boto3 takes long to load
 
     aws = make_clients()
@@ -173,7 +173,7 @@ def _upload_fleet(
 
 def _parse_stored_document(body: bytes | None) -> FleetDocument:
     """The document that the bucket holds; an empty one if there is none, or none that is valid."""
-    from esx_drift.adapters.fleet_file import parse_fleet  # noqa: PLC0415 -- boto3 takes long to load
+    from esx_drift.adapters.state_bucket import parse_fleet  # noqa: PLC0415 -- boto3 takes long to load
 
     empty: FleetDocument = {"schema_version": 1, "vcenters": []}
     if body is None:

@@ -43,7 +43,7 @@ def status(stack: StackOption = "esx-drift") -> None:
 
 def _read_fleet_status(stack: str) -> FleetStatus:
     from esx_drift.adapters.audit_store import S3Store  # noqa: PLC0415 -- boto3 takes long to load
-    from esx_drift.adapters.fleet_file import FleetFile  # noqa: PLC0415 -- boto3 takes long to load
+    from esx_drift.adapters.state_bucket import FleetFile  # noqa: PLC0415 -- boto3 takes long to load
     from esx_drift.cli.aws import (  # noqa: PLC0415 -- boto3 takes long to load
         explain_aws_errors,
         make_clients,

@@ -1,15 +1,29 @@
-"""Writing to the terminal: results on stdout, trouble on stderr, colour only on a terminal.
+"""How a command speaks and how it ends: results on stdout, trouble on stderr, and an exit code.
 
 Names come from hosts and vCenters that may be compromised, so no control character of theirs gets through.
+Exit code 1 means "changes" or "invalid", and is what Python ends with after every error that nobody caught:
+``ExitCodes`` makes such an error end the command with 2.
 """
 
+import codecs
+import os
 import sys
-from typing import Annotated, NoReturn
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO, cast
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from esx_drift.errors import EsxDriftError
+
+if TYPE_CHECKING:
+    from io import TextIOWrapper
+
 
 EXIT_DIFFERENCES = 1
 """Exit code: the command did its work, and there is something to see to: changes, errors in a file."""
@@ -115,3 +129,106 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 WaitOption = Annotated[
     int, typer.Option(metavar="SECONDS", min=0, help="How long to wait for the checker's answer.")
 ]
+
+
+_PLAIN = {"→": "->", "·": "-", "…": "...", "─": "-"}
+_REPLACED = "esx_drift.replaced"
+
+
+class OutputLost(Exception):
+    """The output could not be written. ``unread``: its reader is gone, as after ``| head``."""
+
+    def __init__(self, reason: OSError) -> None:
+        super().__init__(f"can't write the result: {reason.strerror or reason}")
+        self.unread = isinstance(reason, BrokenPipeError)
+
+
+class GuardedStream:
+    """A stream that raises ``OutputLost`` where a write fails: typer handles OSError in its own way."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lost: OutputLost | None = None
+        cast("TextIOWrapper", stream).reconfigure(errors=_REPLACED)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write the text; the number of characters written."""
+        return self._try(lambda: self._stream.write(text))
+
+    def flush(self) -> None:
+        """Write out what is buffered."""
+        self._try(self._stream.flush)
+
+    def _try[T](self, act: Callable[[], T]) -> T:
+        """Act on the stream. Once this failed it always fails: typer goes on after an error of the stream."""
+        if self._lost:
+            raise self._lost
+        try:
+            return act()
+        except OSError as error:
+            # What is still in the buffer would fail again when Python ends.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+            self._lost = OutputLost(error)
+            raise self._lost from error
+
+
+class ExitCodes:
+    """Guards the streams while a command runs, and turns every error into exit code 2."""
+
+    def __enter__(self) -> None:
+        # Python has no stream where the file was closed before it began; this one refuses to be written.
+        self._none = Path(os.devnull).open(encoding="utf-8")
+        self._streams = sys.stdout, sys.stderr
+        sys.stdout, sys.stderr = (
+            cast("TextIO", GuardedStream(stream or self._none)) for stream in self._streams
+        )
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if isinstance(error, Exception):
+                _print_error(error)
+                sys.exit(EXIT_TROUBLE)
+            sys.stdout.flush()
+        except OutputLost as lost:
+            _print_lost(lost)
+            sys.exit(EXIT_TROUBLE)
+        finally:
+            sys.stdout, sys.stderr = self._streams
+            self._none.close()
+
+
+def _print_error(error: Exception) -> None:
+    if isinstance(error, OutputLost):
+        _print_lost(error)
+    elif isinstance(error, EsxDriftError):
+        print_trouble(str(error))
+    else:
+        traceback.print_exception(error)
+        what = traceback.format_exception_only(error)[-1].strip()
+        print_trouble(f"a fault of esx-drift itself: {what}\nPlease report it with the lines above")
+
+
+def _print_lost(lost: OutputLost) -> None:
+    """Print one line, unless the reader is gone. Where stderr is lost, too, only the exit code says it."""
+    try:
+        if not lost.unread:
+            print_trouble(str(lost))
+    except OutputLost:
+        return
+
+
+def _replace_letters(error: UnicodeError) -> tuple[str, int]:
+    """What to write in place of characters that the terminal can't show, and where to go on."""
+    failed = cast("UnicodeEncodeError", error)
+    lost = failed.object[failed.start : failed.end]
+    return "".join(_PLAIN.get(letter, "?") for letter in lost), failed.end
+
+
+codecs.register_error(_REPLACED, _replace_letters)

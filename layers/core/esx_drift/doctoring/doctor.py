@@ -12,9 +12,8 @@ from typing import cast
 
 from esx_drift import __version__
 from esx_drift.adapters.aws_clients import s3, secrets_manager, sns, sqs
-from esx_drift.adapters.breakers import S3Breakers
-from esx_drift.adapters.fleet_file import FleetFile
 from esx_drift.adapters.secrets import Secrets
+from esx_drift.adapters.state_bucket import FleetFile, S3Breakers
 from esx_drift.adapters.vcenter.http_client import TIME_FOR_A_CALL_MS
 from esx_drift.channels import open_channels
 from esx_drift.config import CheckConfig, NotifierConfig

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from urllib3.util import make_headers
 from urllib3.util.ssltransport import SSLTransport
 
-from esx_drift.adapters.sent_secrets import SentSecrets, find_proxy_login
+from esx_drift.adapters.secrets import SentSecrets, find_proxy_login
 from esx_drift.adapters.tls import UNTRUSTED_CODES, build_tls_context, find_certificate_remedy
 from esx_drift.adapters.vcenter.connection_errors import Peer, translate_connection_error
 from esx_drift.adapters.vcenter.http_client import CONNECT_SECONDS

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from esx_drift.adapters.breakers import S3Breakers
 from esx_drift.adapters.secrets import VCenterSecret
+from esx_drift.adapters.state_bucket import S3Breakers
 from esx_drift.domain.breaker import (
     LOCKOUT_WINDOW_SECONDS,
     Breaker,

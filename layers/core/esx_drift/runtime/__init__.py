@@ -1,1 +1,136 @@
-"""What the functions' handlers share: the runtime, batches of a queue, metrics."""
+"""A batch of a queue's messages, one by one: what fails goes back to the queue alone, and is told of.
+
+A message that nobody can ever handle is handed out again at once: it has used up its tries within seconds and
+lies in the dead letter queue, where an alarm tells of it, instead of coming back for hours.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from aws_lambda_powertools import Logger, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, ExceptionInfo, FailureResponse
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from botocore.exceptions import BotoCoreError, ClientError
+
+from esx_drift.contracts import read_payload
+from esx_drift.errors import ContractViolation, EsxDriftError, OutOfTime, RequestRefused
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+
+MESSAGE_ERRORS = (ContractViolation, RequestRefused)
+"""Errors of the message. A secret or a webhook that is wrong is mended by a person: that is waited for."""
+
+
+MESSAGE_LOG_KEYS = ("message_id", "run_id", "vcenter", "cluster")
+"""What a handler may append to each line of the log about one message."""
+
+
+def has_field(event: object, name: str) -> bool:
+    """Tell whether an invocation's ``event``, which may be any JSON, is an object with the field ``name``."""
+    return isinstance(event, dict) and name in event
+
+
+@dataclass(frozen=True, slots=True)
+class SqsBatch:
+    """A queue that feeds a function. ``failed_metric`` counts what it could not handle, by reason.
+
+    With less time left than one message may take, none is begun: nothing is cut off in its middle, and
+    whatever is open is ended in order. ``put_off`` asks anew for what there was no time for, so that a queue
+    behind something slow uses up no message's tries; without it, the message itself comes again.
+    """
+
+    queue_url: str
+    client: Callable[[], "SQSClient"]
+    logger: Logger
+    failed_metric: str
+    time_left_ms: Callable[[], int]
+    time_for_one_ms: int
+    put_off: Callable[[SQSRecord], None] | None = None
+
+    def process(self, event: object, handle: Callable[[SQSRecord], None]) -> PartialItemFailureResponse:
+        """Handle each message of an invocation; the reply names those to be delivered again.
+
+        Args:
+            event: What the function was invoked with.
+            handle: Handles one message; whatever it raises is reported, and the message delivered again.
+                After ``OutOfTime`` it is put off instead, where ``put_off`` is set.
+
+        Raises:
+            ContractViolation: The event holds no messages of a queue; none was handled.
+        """
+        messages = cast("dict[str, Any]", read_payload("queue-event", event))["Records"]
+
+        def handle_one(record: SQSRecord) -> None:
+            self.logger.remove_keys(MESSAGE_LOG_KEYS)
+            self.logger.append_keys(message_id=record.message_id)
+            try:
+                self._require_time()
+                handle(record)
+            except OutOfTime as error:
+                if self.put_off is None:
+                    raise
+                self.logger.info("message put off", why=error.message)
+                self.put_off(record)
+
+        batch = _Batch(self._report_failure)
+        with batch(messages, handle_one):
+            batch.process()
+        self.logger.remove_keys(MESSAGE_LOG_KEYS)
+        return batch.response()
+
+    def _require_time(self) -> None:
+        if self.time_left_ms() < self.time_for_one_ms:
+            raise OutOfTime("no time is left in this run")
+
+    def _report_failure(self, record: SQSRecord, error: BaseException | None) -> None:
+        # A foreseen failure says it all in its sentence; anything else is a bug, and shows where it is.
+        unforeseen = None if isinstance(error, EsxDriftError) else error
+        reason = _find_reason(error)
+        self.logger.error("message not handled", reason=reason, why=str(error), exc_info=unforeseen)
+        count_metric(self.failed_metric, reason=reason)
+        if isinstance(error, MESSAGE_ERRORS):
+            self._hand_out_again(record)
+
+    def _hand_out_again(self, record: SQSRecord) -> None:
+        """End the message's time out of sight; if SQS does not, it comes back later all the same."""
+        try:
+            self.client().change_message_visibility(
+                QueueUrl=self.queue_url, ReceiptHandle=record.receipt_handle, VisibilityTimeout=0
+            )
+        except (ClientError, BotoCoreError) as error:
+            self.logger.warning("message stays out of sight", why=str(error))
+
+
+def _find_reason(error: BaseException | None) -> str:
+    if isinstance(error, MESSAGE_ERRORS):
+        # Not a document of a vCenter's, whose failures are the checks' own.
+        return RequestRefused.reason
+    return error.reason if isinstance(error, EsxDriftError) else "bug"
+
+
+class _Batch(BatchProcessor):
+    """Powertools' batch, told of each failure while the log still has the message's keys."""
+
+    def __init__(self, failed: Callable[[SQSRecord, BaseException | None], None]) -> None:
+        super().__init__(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+        self._failed = failed
+
+    def failure_handler(self, record: SQSRecord, exception: ExceptionInfo) -> FailureResponse:
+        """Powertools' own hook."""
+        self._failed(record, exception[1])
+        return super().failure_handler(record, exception)
+
+
+def count_metric(metric: str, value: int = 1, **dimensions: str) -> None:
+    """Add ``value`` to the metric ``metric`` of this function (dimension ``service``).
+
+    It is written at once: also if the function fails afterwards. ``dimensions`` are further ones.
+    """
+    with single_metric(name=metric, unit=MetricUnit.Count, value=value) as emitted:
+        for name, dimension in dimensions.items():
+            emitted.add_dimension(name, dimension)

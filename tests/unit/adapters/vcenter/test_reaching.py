@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import pytest
-from esx_drift.adapters.sent_secrets import encode_login
+from esx_drift.adapters.secrets import encode_login
 from esx_drift.adapters.vcenter import http_client as vcenter_wire
 from esx_drift.errors import VCenterUnreachable
 

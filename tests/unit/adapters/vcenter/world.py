@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Event
 
-from esx_drift.adapters.breakers import S3Breakers
 from esx_drift.adapters.secrets import Secrets, VCenterSecret
+from esx_drift.adapters.state_bucket import S3Breakers
 from esx_drift.adapters.vcenter.session import open_vcenter
 from esx_drift.domain.breaker import LoginActor
 from esx_drift.errors import EsxDriftError

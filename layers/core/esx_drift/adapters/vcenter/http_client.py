@@ -15,7 +15,7 @@ import requests
 from urllib3 import BaseHTTPResponse, Retry
 from urllib3.exceptions import HTTPError, InvalidHeader, ReadTimeoutError
 
-from esx_drift.adapters.sent_secrets import SentSecrets, find_proxy_login
+from esx_drift.adapters.secrets import SentSecrets, find_proxy_login
 from esx_drift.adapters.vcenter.connection_errors import Peer, translate_connection_error
 from esx_drift.adapters.vcenter.transport import Deadline, DirectSession, Transport
 from esx_drift.domain.stored.records import build_clock_facts

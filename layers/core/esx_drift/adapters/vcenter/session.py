@@ -8,8 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from http import HTTPStatus
 
-from esx_drift.adapters.secrets import VCenterSecret
-from esx_drift.adapters.sent_secrets import encode_login
+from esx_drift.adapters.secrets import VCenterSecret, encode_login
 from esx_drift.adapters.tls import build_tls_context
 from esx_drift.adapters.vcenter.connection_errors import Peer
 from esx_drift.adapters.vcenter.error_answers import (

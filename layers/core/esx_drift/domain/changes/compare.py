@@ -3,9 +3,8 @@
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Literal
 
-from esx_drift.domain.changes.elements import ELEMENTS, rate_change
+from esx_drift.domain.changes.elements import ELEMENTS, ImagePair, build_relabelled_changes, rate_change
 from esx_drift.domain.changes.image_changes import ImageTransition, build_image_changes
-from esx_drift.domain.changes.relabelled import ImagePair, build_relabelled_changes
 from esx_drift.domain.host_history import RememberedHost
 from esx_drift.domain.images.snapshot import find_host_image
 from esx_drift.domain.stored.types import Change, ChangeKind, Element, Json, KnownHost, Snapshot

@@ -15,7 +15,7 @@ from esx_drift.domain.findings.coverage_conditions import (
 )
 from esx_drift.domain.findings.uniformity_conditions import list_uniformity_conditions
 from esx_drift.domain.images.consistency import list_report_inconsistencies
-from esx_drift.domain.images.image_groups import group_hosts_by_image
+from esx_drift.domain.images.image import group_hosts_by_image
 from esx_drift.domain.images.report import Inventory, Report
 from esx_drift.domain.stored.types import Accepted, Json, Snapshot
 from esx_drift.domain.text.versions import sort_naturally

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from esx_drift.domain.findings.condition import Condition, build_condition
-from esx_drift.domain.images.image_groups import (
+from esx_drift.domain.images.image import (
     ImageGroup,
     describe_difference,
     format_part,

@@ -10,8 +10,7 @@ from esx_drift.domain.images.document import (
     list_error_texts,
     quote_first,
 )
-from esx_drift.domain.images.image import ComponentOrder, build_image
-from esx_drift.domain.images.image_groups import group_hosts_by_image
+from esx_drift.domain.images.image import ComponentOrder, build_image, group_hosts_by_image
 from esx_drift.domain.images.report import Report
 from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.text.versions import sort_naturally
