@@ -72,7 +72,7 @@ def _drift() -> list[Step]:
         Step(
             f"prod-a-esx03 is remediated: {I40EN} is {SHIPPED} again.",
             lambda rig: rig.vcenters["vc01"].hosts.set_component("prod-a-esx03", I40EN, SHIPPED),
-            (("prod-a", "drift.detected"),),
+            (("prod-a", "drift.resolved"),),
         ),
         Step(
             f"A VIB that belongs to nothing appears on prod-a-esx02 and prod-a-esx05: {FOOTHOLD}.",
@@ -82,7 +82,7 @@ def _drift() -> list[Step]:
         Step(
             "The VIB is gone again.",
             lambda rig: _prod(rig).hosts.remove_orphaned_vib(["prod-a-esx02", "prod-a-esx05"], FOOTHOLD),
-            (("prod-a", "orphaned-vib.detected"),),
+            (("prod-a", "orphaned-vib.resolved"),),
         ),
     ]
 

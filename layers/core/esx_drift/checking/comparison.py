@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from esx_drift.checking.baseline import Baseline, BaselineReader
 from esx_drift.checking.context import CheckContext
 from esx_drift.checking.host_memory import HostMemory
-from esx_drift.domain.host_history import RememberedHost
+from esx_drift.domain.host_history import RememberedHost, carry_over_accepted
 from esx_drift.domain.images.report import Report, measure_coverage
 from esx_drift.domain.images.snapshot import build_snapshot, compute_seal
-from esx_drift.domain.stored.types import Change, Coverage, LogState, Snapshot
+from esx_drift.domain.stored.types import Change, Coverage, Image, LogState, Snapshot
 from esx_drift.errors import TrailDamaged
 from esx_drift.journal import Blob
 
@@ -123,5 +123,36 @@ def _list_changes(
     returned = match_remembered_hosts(before, snapshot, remembered)
     if baseline is None:
         snapshot = {**snapshot, "hosts": {host: snapshot["hosts"][host] for host in returned}}
-    changes = compare_snapshots(before, snapshot, returned, report.runs.keys())
+    accepted = _find_accepted_images(sealed, before, snapshot, returned)
+    changes = compare_snapshots(before, snapshot, returned, report.runs.keys(), accepted)
     return [*describe_new_hosts(changes, snapshot, returned.keys())], returned
+
+
+def _find_accepted_images(
+    sealed: SealedReport, before: Snapshot, snapshot: Snapshot, returned: Mapping[str, RememberedHost]
+) -> dict[str, tuple[str, Image]]:
+    """Find what was accepted for the hosts that run another image than before, if it was none of these.
+
+    It is read from the trail only where no host runs it, before or now: one GET for each snapshot that holds
+    such images. What can't be read is left out: then nothing counts as put back.
+    """
+    entries = carry_over_accepted(sealed.state["accepted"], returned)
+    images = before["images"] | snapshot["images"]
+    read: dict[str, Snapshot | None] = {}
+    found: dict[str, tuple[str, Image]] = {}
+    for host, entry in entries.items():
+        digest, old = entry["image"], before["hosts"].get(host)
+        is_changed = host in snapshot["hosts"] and (
+            old is None or old["image"] != snapshot["hosts"][host]["image"]
+        )
+        if digest is None or not is_changed or (old and old["image"] == digest):
+            continue
+        if digest not in images:
+            key = entry["snapshot"]
+            if key not in read:
+                read[key] = sealed.reader.find_snapshot(sealed.baseline, key)
+            kept = read[key]
+            images |= kept["images"] if kept else {}
+        if digest in images:
+            found[host] = digest, images[digest]
+    return found

@@ -102,6 +102,7 @@ class FreshReport:
             managed_by_image=self.context.observations.managed_by_image,
             document_inconsistencies=self.document_inconsistencies,
             hidden=[host.id for host in self.context.observations.hidden_hosts],
+            changes=comparison.changes,
         )
         return self.context.update_findings(conditions, LOOK_KINDS, self._find_reasons(comparison))
 

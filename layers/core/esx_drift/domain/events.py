@@ -20,6 +20,7 @@ from esx_drift.domain.stored.types import (
     Record,
     Severity,
     Totals,
+    is_end,
     rank_severity,
 )
 
@@ -76,17 +77,9 @@ def format_attribute(value: str | tuple[str, ...]) -> tuple[str, str]:
 
 
 BASELINE_RECORDED: Final = "esx-drift.baseline.recorded"
-
-
 DATA_SCHEMA: Final = "urn:esx-drift:schema:event:1"
-
-
 FAMILIES: Final[tuple[Family, ...]] = ("failure", "orphaned-vib", "drift")
-
-
 OPENING_TRANSITIONS: Final = ("opened", "raised")
-
-
 TRANSITIONS: Final = (*OPENING_TRANSITIONS, "resolved", "still")
 
 
@@ -104,8 +97,9 @@ def build_events(
 ) -> list[Event]:
     """Build the events of a check from its record.
 
-    A family's event is ``detected`` if anything was opened or raised or changed, else ``resolved``. What
-    still holds comes along and causes nothing; a change that is ``relabelled`` is in no event.
+    A family's event is ``detected`` if anything was opened or raised, or any change is no end, else
+    ``resolved``. What still holds comes along and causes nothing; a change that is ``relabelled`` is in no
+    event.
 
     Args:
         record: The record, complete but for its events.
@@ -124,9 +118,10 @@ def build_events(
             [finding for finding in record["findings"] if finding["family"] == family]
         )
         transitions = {finding["transition"] for finding in findings}
-        if changes or transitions.intersection(OPENING_TRANSITIONS):
+        has_begun = not all(map(is_end, changes)) or transitions.intersection(OPENING_TRANSITIONS)
+        if has_begun:
             events.append(_build_event(facts, f"esx-drift.{family}.detected", changes, findings))
-        elif "resolved" in transitions:
+        elif changes or "resolved" in transitions:
             events.append(_build_event(facts, f"esx-drift.{family}.resolved", changes, findings))
     return events
 
@@ -154,10 +149,13 @@ def clip_name(text: str) -> str:
 def rate_event(changes: Sequence[Change], findings: Sequence[Finding]) -> Severity:
     """Rate an event by the worst of its ``changes`` and of those ``findings`` that moved; else ``info``.
 
-    What was resolved counts with the severity that it had: whoever heard of it also hears of its end.
+    What was resolved counts with the severity that it had: whoever heard of it also hears of its end. So does
+    what is still not as accepted, where some of it was put back.
     """
     moved = [item["severity"] for item in changes]
     moved += [item["severity"] for item in findings if item["transition"] != "still"]
+    if any("put_back" in change for change in changes):
+        moved += [item["severity"] for item in findings if item["kind"] == "drift-unreviewed"]
     return max(moved, key=rank_severity, default="info")
 
 

@@ -1,7 +1,7 @@
 """Changes as headlines and lines for a person."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, cast
 
 from esx_drift.domain.stored.types import Change, Coverage
@@ -61,15 +61,18 @@ def render_change_lines(
     return [f"{text}{_render_hosts(listed, names, coverage)}" for (_, text), listed in hosts.items()]
 
 
-def render_change_headline(changes: Sequence[Change], coverage: Coverage | None, *, at_least: bool) -> str:
-    """``1 of 12 hosts changed``, ``3 of 12 hosts: ESXi 8.0.3 → 8.0.4``, ``1 host joined, 1 host left``.
+def render_change_headline(
+    changes: Sequence[Change], names: Mapping[str, str], coverage: Coverage | None, *, at_least: bool
+) -> str:
+    """``Intel-i40en 2.7.2.0 → 2.9.2.0 on esx07``, ``3 of 12 hosts changed``, ``1 host joined, 1 host left``.
 
     Args:
         changes: The changes, none of them an orphaned VIB.
+        names: The names of hosts by id.
         coverage: How many hosts there are; None: not known.
         at_least: There are more changes than the event had room for.
     """
-    parts = _list_software_headlines(changes, coverage)
+    parts = _list_software_headlines(changes, names, coverage)
     for kind, verb in _HOST_VERBS.items():
         number = sum(change["element"] == "host" and _find_host_verb(change) == kind for change in changes)
         parts += [f"{format_count(number, 'host')} {verb}"] if number else []
@@ -77,19 +80,43 @@ def render_change_headline(changes: Sequence[Change], coverage: Coverage | None,
     return f"at least {headline}" if at_least else headline
 
 
-def _list_software_headlines(changes: Sequence[Change], coverage: Coverage | None) -> list[str]:
+def _list_software_headlines(
+    changes: Sequence[Change], names: Mapping[str, str], coverage: Coverage | None
+) -> list[str]:
     """One headline, or none where no host's software changed."""
     software = [change for change in changes if change["element"] != "host"]
     hosts = {host for change in software for host in change["hosts"]}
     if not hosts:
         return []
-    share = format_share(len(hosts), coverage["hosts"] if coverage else None)
+    where = _name_hosts(hosts, names, coverage)
     base_images = [change for change in software if change["element"] == "base_image"]
-    if len(base_images) == 1:
-        (base_image,) = base_images
-        if set(base_image["hosts"]) == hosts and not base_image["alternative_image"]:
-            return [f"{share}: {_render_change(base_image)}"]
-    return [f"{share} changed"]
+    # A new base image brings components along, which its line alone says.
+    said = software if len(software) == 1 else base_images
+    if len(said) == 1 and set(said[0]["hosts"]) == hosts and not said[0]["alternative_image"]:
+        return [f"{_render_change(said[0], in_title=True)} on {where}"]
+    return [f"{where} changed" if len(hosts) > 1 else f"{format_count(len(software), 'change')} on {where}"]
+
+
+def render_put_back_headline(
+    changes: Sequence[Change],
+    names: Mapping[str, str],
+    coverage: Coverage | None,
+    unreviewed: Collection[str],
+) -> str:
+    """``esx03 as accepted again``; ``partly put back`` where it is among the ``unreviewed`` all the same.
+
+    Of the ``changes`` each brought something back; ``names`` and ``coverage`` are the event's.
+    """
+    hosts = {host for change in changes for host in change["hosts"]}
+    state = "as accepted again" if hosts.isdisjoint(unreviewed) else "partly put back"
+    return f"{_name_hosts(hosts, names, coverage)} {state}"
+
+
+def _name_hosts(hosts: Collection[str], names: Mapping[str, str], coverage: Coverage | None) -> str:
+    """Name the one host; of several, say how many they are of all."""
+    if len(hosts) == 1:
+        return list_host_names([*hosts], names)[0]
+    return format_share(len(hosts), coverage["hosts"] if coverage else None)
 
 
 def render_vib_headline(changes: Sequence[Change], coverage: Coverage | None, *, at_least: bool) -> str:
@@ -109,8 +136,8 @@ def render_vib_headline(changes: Sequence[Change], coverage: Coverage | None, *,
     verbs = {_choose_vib_verb(change) for change in changes}
     verb = "changed on" if len(verbs) > 1 else verbs.pop()
     name, version = split_vib_key(changes[0]["key"])
-    # What follows the dash says whom it was built for: the line below has it, a title has no room for it.
-    only = f"VIB {name} {version.partition('-')[0]}".rstrip()
+    # The line below has all of it, a title has no room for it.
+    only = f"VIB {name} {_cut_tail(version)}".rstrip()
     number = len({change["key"] for change in changes})
     vibs = only if number == 1 else format_count(number, "orphaned VIB")
     return f"{vibs} {verb} {share}"
@@ -132,7 +159,8 @@ def _render_replacement(old: Change, new: Change) -> str:
     return f"{name} {version} → {split_vib_key(new['key'])[1]}"
 
 
-def _render_change(change: Change) -> str:
+def _render_change(change: Change, *, in_title: bool = False) -> str:
+    """Render what changed; ``in_title`` without what vendors write behind their versions."""
     if change["element"] == "orphaned_vib":
         name = " ".join(part for part in split_vib_key(change["key"]) if part)
         return f"VIB {name} {_VIB_LINE_VERBS[_choose_vib_verb(change)]}"
@@ -144,7 +172,7 @@ def _render_change(change: Change) -> str:
     element = _ELEMENTS[change["element"]].format(key=clean_text(change["key"]))
     image = change["alternative_image"]
     inside = f" (alternative image {clean_text(image)})" if image else ""
-    return f"{element} {_render_versions(change)}{inside}"
+    return f"{element} {_render_versions(change, in_title=in_title)}{inside}"
 
 
 def _choose_vib_verb(change: Change) -> str:
@@ -195,13 +223,20 @@ def _render_difference(difference: Mapping[str, Any]) -> str:
     return f"{element} {_format_version(own)} instead of {_format_version(theirs)}"
 
 
-def _render_versions(change: Change) -> str:
+def _render_versions(change: Change, *, in_title: bool) -> str:
     old, new = _format_version(change["from"]), _format_version(change["to"])
+    if in_title and change["element"] != "base_image" and len({_cut_tail(old), _cut_tail(new)}) > 1:
+        old, new = _cut_tail(old), _cut_tail(new)
     if change["kind"] in {"added", "removed"}:
         return f"{new if change['kind'] == 'added' else old} {change['kind']}"
     if old == new:
         return f"{new}: same version, other content"
     return f"{old} → {new}" + (" (downgraded)" if change["kind"] == "downgraded" else "")
+
+
+def _cut_tail(version: str) -> str:
+    """Cut what follows the dash, which says whom it was built for; where two differ in it alone it stays."""
+    return version.partition("-")[0]
 
 
 def _format_version(version: str | None) -> str:

@@ -12,9 +12,14 @@ from esx_drift.domain.events import (
     MessageContent,
     NextStep,
 )
-from esx_drift.domain.stored.types import Event, EventData, Finding, Json, rank_severity
+from esx_drift.domain.stored.types import Change, Event, EventData, Finding, Json, rank_severity
 from esx_drift.domain.text.wording import format_count, format_share
-from esx_drift.messages.change_lines import render_change_headline, render_change_lines, render_vib_headline
+from esx_drift.messages.change_lines import (
+    render_change_headline,
+    render_change_lines,
+    render_put_back_headline,
+    render_vib_headline,
+)
 from esx_drift.messages.context_lines import (
     count_unlisted,
     render_facts,
@@ -51,26 +56,20 @@ def _build_detected(data: EventData) -> MessageContent:
     news = _sort_worst_first(
         [finding for finding in data["findings"] if finding["transition"] in OPENING_TRANSITIONS]
     )
-    is_put_back = _is_put_back(data)
-    headline = (
-        render_end_headline(_list_unreviewed(data), data)
-        if is_put_back
-        else _render_detected_headline(data, news)
-    )
+    begun: EventData = {**data, "changes": [change for change in data["changes"] if "put_back" not in change]}
     # Of what the event had no room for, its severity is left.
-    is_critical = not is_put_back and (
-        any(item["severity"] == "critical" for item in (*data["changes"], *news))
-        or (data["truncated"] and data["severity"] == "critical")
+    is_critical = any(item["severity"] == "critical" for item in (*begun["changes"], *news)) or (
+        data["truncated"] and data["severity"] == "critical"
     )
-    advice = choose_advice(data, news)
-    note = "" if is_put_back else advice.note
-    notes = (render_when(data), *render_unwatched(news), note, _render_stays_open(data))
+    advice = choose_advice(begun, news)
+    notes = (render_when(data), *render_unwatched(news), advice.note, _render_stays_open(data))
     return MessageContent(
-        title=f"{'CRITICAL · ' if is_critical else ''}{render_place(data)}: {headline}",
-        items=tuple(_list_detected_items(data, news)),
+        title=f"{'CRITICAL · ' if is_critical else ''}{render_place(data)}: "
+        + _render_detected_headline(begun, news),
+        items=tuple(_list_detected_items(begun, data, news)),
         notes=tuple(filter(None, (*notes, render_still_open(data)))),
-        next_step=None if is_put_back else build_next_step(advice, data, news),
-        facts=render_facts(data, over=is_put_back),
+        next_step=build_next_step(advice, begun, news),
+        facts=render_facts(data),
         unlisted=count_unlisted(data),
     )
 
@@ -80,7 +79,7 @@ def _render_detected_headline(data: EventData, news: list[Finding]) -> str:
     if any(change["element"] == "orphaned_vib" for change in changes):
         return render_vib_headline(changes, data["coverage"], at_least=at_least)
     if changes:
-        return render_change_headline(changes, data["coverage"], at_least=at_least)
+        return render_change_headline(changes, data["host_names"], data["coverage"], at_least=at_least)
     if news:
         return render_headline(news, data)
     # Nothing of it had room in the event: the numbers are exact all the same.
@@ -88,25 +87,56 @@ def _render_detected_headline(data: EventData, news: list[Finding]) -> str:
     return f"{format_count(totals['changes'], 'change')}, {format_count(totals['findings'], 'finding')}"
 
 
-def _list_detected_items(data: EventData, news: list[Finding]) -> list[str]:
-    ended = [finding for finding in _list_ended(data) if not _is_said_by_changes(finding, data)]
+def _list_detected_items(begun: EventData, data: EventData, news: list[Finding]) -> list[str]:
+    """List what began first, then what was put back, and what has ended."""
+    put_back = [change for change in data["changes"] if "put_back" in change]
     return [
-        *render_change_lines(data["changes"], data["host_names"], data["coverage"]),
+        *render_change_lines(begun["changes"], data["host_names"], data["coverage"]),
         *(render_finding_line(finding) for finding in news if not _is_said_by_changes(finding, data)),
-        *(render_end_line(finding, data["checked_at"]) for finding in ended),
+        *(
+            f"Put back: {line}"
+            for line in render_change_lines(put_back, data["host_names"], data["coverage"])
+        ),
+        *_list_end_lines(data),
     ]
 
 
 def _build_resolved(data: EventData) -> MessageContent:
-    ended = _sort_worst_first(_list_ended(data))
+    changes = data["changes"]
+    removed_vibs = [change for change in changes if change["element"] == "orphaned_vib"]
+    notes = (render_when(data), render_watched_again(data), render_still_open(data))
     return MessageContent(
-        title=f"{render_place(data)}: {render_end_headline(ended, data) if ended else 'resolved'}",
-        items=tuple(render_end_line(finding, data["checked_at"]) for finding in ended),
-        notes=tuple(filter(None, (render_when(data), render_watched_again(data), render_still_open(data)))),
-        next_step=None,
+        title=f"{render_place(data)}: {_render_resolved_headline(data, removed_vibs)}",
+        items=(
+            *render_change_lines(changes, data["host_names"], data["coverage"]),
+            *_list_end_lines(data),
+        ),
+        notes=tuple(filter(None, notes)),
+        next_step=build_next_step(choose_advice(data, ()), data, ()) if removed_vibs else None,
         facts=render_facts(data),
         unlisted=count_unlisted(data),
     )
+
+
+def _render_resolved_headline(data: EventData, removed_vibs: list[Change]) -> str:
+    ended, at_least = _sort_worst_first(_list_ended(data)), data["truncated"]
+    if removed_vibs:
+        return render_vib_headline(removed_vibs, data["coverage"], at_least=at_least)
+    unreviewed = _list_unreviewed(data)
+    if not data["changes"] or any(finding["transition"] == "resolved" for finding in unreviewed):
+        put_back = [finding for finding in ended if finding in unreviewed]
+        return render_end_headline(put_back if data["changes"] else ended, data) if ended else "resolved"
+    still = {host for finding in unreviewed for host in finding["hosts"]}
+    return render_put_back_headline(data["changes"], data["host_names"], data["coverage"], still)
+
+
+def _list_end_lines(data: EventData) -> list[str]:
+    ended = _sort_worst_first(_list_ended(data))
+    return [
+        render_end_line(finding, data["checked_at"])
+        for finding in ended
+        if not _is_said_by_changes(finding, data)
+    ]
 
 
 def _build_baseline(data: EventData) -> MessageContent:
@@ -147,19 +177,11 @@ def _list_unreviewed(data: EventData) -> list[Finding]:
 
 
 def _is_said_by_changes(finding: Finding, data: EventData) -> bool:
-    """Whether a change itself says it better: a VIB's coming and going, and that something differs."""
+    """Whether a change itself says it better: a VIB's coming and going, or that something differs (again)."""
     if finding["kind"] == "drift-unreviewed":
-        return bool(data["changes"]) and (finding["transition"] == "opened" or _is_put_back(data))
+        is_put_back = any("put_back" in change for change in data["changes"])
+        return is_put_back if finding["transition"] == "resolved" else bool(data["changes"])
     return any(change["key"] == finding["subject"] for change in data["changes"])
-
-
-def _is_put_back(data: EventData) -> bool:
-    """Whether the change only brought back what was accepted: then nothing is left to do."""
-    return (
-        bool(data["changes"])
-        and [finding["resolved_because"] for finding in _list_unreviewed(data)] == ["reverted"]
-        and all(finding["transition"] in {"resolved", "still"} for finding in data["findings"])
-    )
 
 
 def _render_stays_open(data: EventData) -> str:

@@ -71,13 +71,9 @@ def render_still_open(data: EventData) -> str:
     return " ".join(sentences)
 
 
-def render_facts(data: EventData, *, over: bool = False) -> tuple[str, ...]:
-    """Render how much was seen, when, how bad it is (or was, if it is ``over``), and where it is kept.
-
-    ``data`` is what the event says.
-    """
-    severity = f"was {data['severity']}" if over else _render_severity(data)
-    facts = (*_list_seen(data), severity, f"record {_format_number(data['record'])}")
+def render_facts(data: EventData) -> tuple[str, ...]:
+    """Render how much was seen, when, how bad it is or was, and where it is kept."""
+    facts = (*_list_seen(data), _render_severity(data), f"record {_format_number(data['record'])}")
     return (*facts, "shortened: the record has it all") if data["truncated"] else facts
 
 

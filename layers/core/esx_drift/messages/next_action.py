@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from esx_drift.domain.events import NextStep
+from esx_drift.domain.events import OPENING_TRANSITIONS, NextStep
 from esx_drift.domain.findings.kinds import FINDING_KINDS, Advice
 from esx_drift.domain.stored.types import Change, EventData, Finding
 from esx_drift.domain.text.wording import find_shell_argument, split_vib_key
@@ -134,15 +134,16 @@ def _render_vib_command(data: EventData, news: Sequence[Finding]) -> str:
 
 
 def list_hosts_to_accept(data: EventData) -> list[str]:
-    """List the hosts whose software changed or is not as accepted.
+    """List the hosts whose software changed; where nothing changed, those that are not as accepted.
 
-    A host that joined is as accepted; one that left can't be accepted.
+    A host that joined is as accepted; one that left can't be accepted. What the event does not show is not
+    accepted by its command.
     """
     changed = [change["hosts"] for change in data["changes"] if change["element"] != "host"]
-    still_open = [finding for finding in data["findings"] if finding["transition"] != "resolved"]
-    unreviewed = [finding["hosts"] for finding in still_open if finding["kind"] == "drift-unreviewed"]
+    news = [finding for finding in data["findings"] if finding["transition"] in OPENING_TRANSITIONS]
+    unreviewed = [finding["hosts"] for finding in news if finding["kind"] == "drift-unreviewed"]
     gone = {host for change in data["changes"] if _has_left(change) for host in change["hosts"]}
-    return [host for hosts in (*changed, *unreviewed) for host in hosts if host not in gone]
+    return [host for hosts in changed or unreviewed for host in hosts if host not in gone]
 
 
 def _is_unlike_others(change: Change) -> bool:

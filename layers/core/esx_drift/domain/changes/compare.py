@@ -1,14 +1,18 @@
 """The changes between two snapshots of a cluster: found per host, equal ones as one change."""
 
 from collections.abc import Container, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from esx_drift.domain.changes.elements import ELEMENTS, ImagePair, build_relabelled_changes, rate_change
 from esx_drift.domain.changes.image_changes import ImageTransition, build_image_changes
 from esx_drift.domain.host_history import RememberedHost
 from esx_drift.domain.images.snapshot import find_host_image
-from esx_drift.domain.stored.types import Change, ChangeKind, Element, Json, KnownHost, Snapshot
+from esx_drift.domain.stored.types import Change, ChangeKind, Element, Image, Json, KnownHost, Snapshot
 from esx_drift.domain.text.versions import sort_naturally
+
+type AcceptedImage = tuple[str, Image]
+"""The digest of an image that was accepted, and the image."""
 
 
 def compare_snapshots(
@@ -16,6 +20,7 @@ def compare_snapshots(
     current: Snapshot,
     returned: Mapping[str, RememberedHost],
     covered: Container[str] | None = None,
+    accepted: Mapping[str, AcceptedImage] = MappingProxyType({}),
 ) -> list[Change]:
     """Compare two snapshots of the same canonical form.
 
@@ -27,13 +32,15 @@ def compare_snapshots(
         returned: What was known of the hosts that ``baseline`` does not know, by id, as
             ``match_remembered_hosts`` finds it.
         covered: The hosts that were seen for ``current``, which alone can be relabelled; None: all of them.
+        accepted: What was accepted for hosts that ran something else, by id: a part that is so again was put
+            back.
 
     Returns:
         Every difference, in an order that depends on nothing else.
     """
     hosts = sort_naturally(baseline["hosts"].keys() | current["hosts"].keys())
     seen = [host for host in hosts if covered is None or host in covered]
-    transitions = _build_transitions(baseline, current, returned)
+    transitions = _build_transitions(baseline, current, returned, accepted)
     ranks = {host: rank for rank, host in enumerate(hosts)}
     image_changes = build_image_changes(transitions, ranks)
     if baseline["labels"] != current["labels"]:
@@ -117,9 +124,14 @@ def _build_change(element: Element, kind: ChangeKind, key: str, hosts: list[str]
     }
 
 
-def _build_transitions(baseline: Snapshot, current: Snapshot, returned: _Returned) -> list[ImageTransition]:
-    """Build each distinct step from one image to another, with the hosts that made it."""
-    steps: dict[tuple[str, str], ImageTransition] = {}
+def _build_transitions(
+    baseline: Snapshot, current: Snapshot, returned: _Returned, accepted: Mapping[str, AcceptedImage]
+) -> list[ImageTransition]:
+    """Build each distinct step from one image to another, with the hosts that made it.
+
+    Hosts for which different images were accepted make different steps.
+    """
+    steps: dict[tuple[str, str, str | None], ImageTransition] = {}
     for host, after in current["hosts"].items():
         known = baseline["hosts"].get(host)
         if host in returned:
@@ -131,9 +143,10 @@ def _build_transitions(baseline: Snapshot, current: Snapshot, returned: _Returne
         new_image = find_host_image(current, after)
         if image is None or new_image is None:
             continue
-        step = origin, after["image"] or ""
+        digest, accepted_image = accepted.get(host, (None, None))
+        step = origin, after["image"] or "", digest
         if step not in steps:
-            steps[step] = ImageTransition(image, new_image, [])
+            steps[step] = ImageTransition(image, new_image, [], accepted_image)
         steps[step].hosts.append(host)
     return list(steps.values())
 

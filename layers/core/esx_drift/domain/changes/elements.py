@@ -42,6 +42,7 @@ class Difference:
         after: What it is in the new image; None where it is absent.
         alternative_image: The id of the alternative image that it is in; None for the image itself.
         labels: How it is labelled before and now, where that is all that differs.
+        put_back: Whether it is again as it was accepted for the hosts.
     """
 
     part: str
@@ -49,6 +50,7 @@ class Difference:
     after: Json
     alternative_image: str | None
     labels: tuple[Json, Json] | None = None
+    put_back: bool = False
 
 
 def build_alternative(parts: Parts | None) -> Json:
@@ -70,7 +72,7 @@ def build_change(difference: Difference, difference_kind: DifferenceKind, hosts:
     name, colon, key = difference.part.partition(":")
     element = cast("Element", name)
     kind = _find_direction(element, difference) if difference_kind == "changed" else difference_kind
-    return {
+    change: Change = {
         "element": element,
         "kind": kind,
         "key": key if colon else element,
@@ -81,6 +83,7 @@ def build_change(difference: Difference, difference_kind: DifferenceKind, hosts:
         "alternative_image": difference.alternative_image,
         "detail": _build_detail(element, difference, difference_kind),
     }
+    return {**change, "severity": "info", "put_back": True} if difference.put_back else change
 
 
 def rate_change(element: Element, kind: ChangeKind) -> Severity:

@@ -15,14 +15,21 @@ DIFFERENCES_AT_ONCE: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class ImageTransition:
-    """Two images, and the hosts that went from one to the other."""
+    """Two images, and the hosts that went from one to the other.
+
+    ``accepted`` is what was accepted for all of them; None where nothing can be put back, or it is not known.
+    """
 
     before: Image
     after: Image
     hosts: list[str]
+    accepted: Image | None = None
 
 
-type _Fields = tuple[str, Json, Json, str | None]
+type _Difference = tuple[str, Json, Json, str | None]
+"""The part, what it was, what it is, and the alternative image that it is in."""
+
+type _Fields = tuple[str, Json, Json, str | None, None, bool]
 """The fields of a ``Difference``, of which the same may be found many times."""
 
 type _Groups = dict[object, tuple[_Fields, list[int]]]
@@ -68,7 +75,7 @@ def _list_differences(transition: ImageTransition) -> list[_Fields]:
     differences = _list_unequal_parts(None, transition.before["main"], transition.after["main"])
     for name in old.keys() & new.keys():
         differences += _list_unequal_parts(name, old[name], new[name])
-    return differences + [
+    differences += [
         (
             f"alternative_image:{name}",
             build_alternative(old.get(name)),
@@ -77,9 +84,23 @@ def _list_differences(transition: ImageTransition) -> list[_Fields]:
         )
         for name in old.keys() ^ new.keys()
     ]
+    accepted = transition.accepted
+    return [
+        (*difference, None, accepted is not None and _is_as_accepted(accepted, difference))
+        for difference in differences
+    ]
 
 
-def _list_unequal_parts(name: str | None, old: Parts, new: Parts) -> list[_Fields]:
+def _is_as_accepted(accepted: Image, difference: _Difference) -> bool:
+    """Whether the part is now what it is in the accepted image: absent, if it is absent there."""
+    part, _, after, alternative = difference
+    if part.startswith("alternative_image:"):
+        return build_alternative(accepted["alternatives"].get(part.partition(":")[2])) == after
+    parts = accepted["main"] if alternative is None else accepted["alternatives"].get(alternative, {})
+    return parts.get(part) == after
+
+
+def _list_unequal_parts(name: str | None, old: Parts, new: Parts) -> list[_Difference]:
     """List what differs in two images themselves, or in an alternative image of both.
 
     ``!=`` is exact here: no leaf is a number or a boolean.

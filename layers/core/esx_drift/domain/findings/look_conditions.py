@@ -17,7 +17,7 @@ from esx_drift.domain.findings.uniformity_conditions import list_uniformity_cond
 from esx_drift.domain.images.consistency import list_report_inconsistencies
 from esx_drift.domain.images.image import group_hosts_by_image
 from esx_drift.domain.images.report import Inventory, Report
-from esx_drift.domain.stored.types import Accepted, Json, Snapshot
+from esx_drift.domain.stored.types import Accepted, Change, Json, Severity, Snapshot, rank_severity
 from esx_drift.domain.text.versions import sort_naturally
 from esx_drift.domain.text.wording import clean_text, join_names, list_host_names
 
@@ -38,6 +38,7 @@ def list_look_conditions(  # noqa: PLR0913 - each is a fact of its own, and all 
     managed_by_image: bool | None = None,
     document_inconsistencies: Sequence[str] = (),
     hidden: Sequence[str] = (),
+    changes: Sequence[Change] = (),
 ) -> list[Condition]:
     """List every condition that a fresh report shows on the hosts of ``inventory``.
 
@@ -53,6 +54,7 @@ def list_look_conditions(  # noqa: PLR0913 - each is a fact of its own, and all 
         managed_by_image: Whether the cluster is managed by an image; None: not known.
         document_inconsistencies: What ``list_document_inconsistencies`` says of the document.
         hidden: The ids of the hosts that only the report has, and the account does not see.
+        changes: What changed since the look before.
     """
     images = {host: image for host, image in report.runs.items() if host in inventory}
     unseen = UncoveredHosts(report, snapshot, inventory, now, uncovered_since, blind_after_seconds)
@@ -61,7 +63,7 @@ def list_look_conditions(  # noqa: PLR0913 - each is a fact of its own, and all 
     # Where no host was seen and the cluster's own condition says why, no host says it again.
     opens = bool(images) or not of_cluster
     return [
-        *_list_drift_conditions(snapshot, images, accepted, names),
+        *_list_drift_conditions(snapshot, images, accepted, names, changes),
         *_list_vib_conditions(report, snapshot, names, accepted, first_look=first_look),
         *of_cluster,
         *_list_inconsistencies([*document_inconsistencies, *list_report_inconsistencies(report)]),
@@ -71,12 +73,23 @@ def list_look_conditions(  # noqa: PLR0913 - each is a fact of its own, and all 
 
 
 def _list_drift_conditions(
-    snapshot: Snapshot, seen: Mapping[str, str], accepted: Mapping[str, Accepted], names: Mapping[str, str]
+    snapshot: Snapshot,
+    seen: Mapping[str, str],
+    accepted: Mapping[str, Accepted],
+    names: Mapping[str, str],
+    changes: Sequence[Change],
 ) -> list[Condition]:
-    """List what the hosts seen show, and what the images last known of the others keep open."""
+    """List what the hosts seen show, and what the images last known of the others keep open.
+
+    What is not as accepted is as bad as the worst change that made it so: whoever hears of that change hears
+    of its end as well, and a downgrade that nobody looks into stays as bad as it is.
+    """
     hosts = snapshot["hosts"].items()
     known = {host: entry["image"] for host, entry in hosts if entry["image"] is not None}
-    unreviewed = [*find_unreviewed(snapshot, known, accepted, names)]
+    unreviewed = [
+        replace(condition, severity=_rate_unreviewed(condition, changes))
+        for condition in find_unreviewed(snapshot, known, accepted, names)
+    ]
     return keep_open_for_unseen(
         [
             # One host that is seen to differ opens it; then it names the unseen ones, too.
@@ -85,6 +98,14 @@ def _list_drift_conditions(
         ],
         [*unreviewed, *_list_uniformity_conditions(snapshot, known, names)],
     )
+
+
+def _rate_unreviewed(condition: Condition, changes: Sequence[Change]) -> Severity:
+    software = [change for change in changes if change["element"] not in {"host", "orphaned_vib"}]
+    made_so = [
+        change["severity"] for change in software if not set(change["hosts"]).isdisjoint(condition.hosts)
+    ]
+    return max((condition.severity, *made_so), key=rank_severity)
 
 
 def keep_open_for_unseen(seen: Iterable[Condition], last_known: Iterable[Condition]) -> list[Condition]:

@@ -104,9 +104,18 @@ Change = TypedDict(  # the functional form, because "from" is a keyword
         "severity": Severity,
         "alternative_image": str | None,
         "detail": dict[str, Json] | None,
+        "put_back": NotRequired[bool],
     },
 )
-"""One difference between baseline and snapshot; ``detail`` is null where from and to say it all."""
+"""One difference between baseline and snapshot; ``detail`` is null where from and to say it all.
+
+``put_back`` is there, and true, where it brought the hosts back to what was accepted for them.
+"""
+
+
+def is_end(change: Change) -> bool:
+    """Tell whether a change ends something: it put back what was accepted, or an orphaned VIB has gone."""
+    return "put_back" in change or (change["element"], change["kind"]) == ("orphaned_vib", "removed")
 
 
 class HostMove(TypedDict):
