@@ -86,7 +86,8 @@ _KEPT = ("document", "snapshot", "quarantine", "previous")
 
 
 def _without_numbers(line: str) -> str:
-    return re.sub(r"\d+", "N", line).replace(" ", "").rstrip("│")
+    # A time may have seconds or not.
+    return re.sub(r"\d+(:\d+)*", "N", line).replace(" ", "").rstrip("│")
 
 
 def _lines(played: Demo, name: str) -> list[Any]:

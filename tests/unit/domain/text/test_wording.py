@@ -92,6 +92,7 @@ def test_a_duration_is_said_as_people_say_it(since: str, until: str, expected: s
 def test_two_looks_on_different_days_are_told_apart() -> None:
     """The day is only said where it matters."""
     assert format_between("2026-11-23T01:14:00Z", "2026-11-23T02:14:00Z") == "01:14 and 02:14"
+    assert format_between("2026-11-23T01:14:05Z", "2026-11-23T01:14:41Z") == "01:14:05 and 01:14:41"
     assert format_between("2026-11-22T23:14:00Z", "2026-11-23T02:14:00Z") == "22 Nov 23:14 and 23 Nov 02:14"
 
 

@@ -98,10 +98,14 @@ def format_moment(text: str) -> str:
 
 
 def format_between(since: str, until: str) -> str:
-    """Format the times ``since`` and ``until`` as ``01:14 and 02:14``, with the days where these differ."""
+    """Format the times ``since`` and ``until`` as ``01:14 and 02:14``.
+
+    With the days where these differ, and with seconds where the minutes do not.
+    """
     first, last = parse_time(since), parse_time(until)
     if first.date() == last.date():
-        return f"{first:%H:%M} and {last:%H:%M}"
+        form = "%H:%M:%S" if f"{first:%H:%M}" == f"{last:%H:%M}" else "%H:%M"
+        return f"{first:{form}} and {last:{form}}"
     return f"{format_moment(since)} and {format_moment(until)}"
 
 
