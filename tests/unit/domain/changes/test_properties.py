@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import cast
 
+from esx_drift.domain.changes.compare import compare_snapshots
 from esx_drift.domain.findings.condition import Condition
 from esx_drift.domain.findings.look_conditions import list_look_conditions
 from esx_drift.domain.images.report import build_inventory
@@ -212,3 +213,29 @@ def test_a_report_says_of_each_host_what_the_model_says(cluster: ClusterModel) -
     assert {host: set(vibs) for host, vibs in report.orphaned_vibs.items()} == {
         host: set(model.vibs) for host, model in cluster.hosts.items() if model.vibs
     }
+
+
+@FEW
+@given(pairs(covered=True))
+def test_the_way_back_to_what_was_accepted_is_put_back_part_by_part(
+    pair: tuple[ClusterModel, ClusterModel],
+) -> None:
+    """The same changes as without acceptance, each of them harmless; the way there is no end of anything."""
+    accepted, current = (snapshot_of(cluster) for cluster in pair)
+    images = {
+        host: (entry["image"], accepted["images"][entry["image"]])
+        for host, entry in accepted["hosts"].items()
+        if entry["image"] is not None
+    }
+    plain = compare_snapshots(current, accepted, {})
+    rated = compare_snapshots(current, accepted, {}, accepted=images)
+    software = [each for each in rated if each["element"] not in {"host", "orphaned_vib"}]
+    moved = [each for each in software if each["kind"] != "relabelled"]
+    assert all(each.get("put_back") and each["severity"] == "info" for each in moved)
+    assert [_without_rating(each) for each in rated] == [_without_rating(each) for each in plain]
+    away = compare_snapshots(accepted, current, {}, accepted=images)
+    assert away == compare_snapshots(accepted, current, {})
+
+
+def _without_rating(change: Change) -> dict[str, object]:
+    return {name: value for name, value in change.items() if name not in {"severity", "put_back"}}
