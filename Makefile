@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo try asked unit test check bench lint format lock build deploy clean
+.PHONY: help install demo try asked unit test check bench costs lint format lock build deploy clean
 
 help: ## Say what there is.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ check: lint unit ## Lint, and run the quick tests.
 
 bench: .venv/.done ## Measure into build/bench.json.
 	@$(BIN)/python -m tests.benchmarks
+
+costs: .venv/.done ## Work out what a month on AWS costs, into docs/costs.md.
+	@$(BIN)/python -m tests.benchmarks.costs_page
 
 lint: .venv/.done .tools/sam/.done ## Check style, types, imports and the template.
 	@$(BIN)/ruff check .
