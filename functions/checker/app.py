@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from esx_drift.adapters.aws_clients import sqs
 from esx_drift.checking.checker import Checker
+from esx_drift.config import read_own_role_ids
 from esx_drift.contracts import parse_payload
 from esx_drift.doctoring.examination import DoctorReply
 from esx_drift.domain.stored.types import CheckRequest, Record
@@ -41,7 +42,7 @@ def handler(event: object, context: LambdaContext) -> PartialItemFailureResponse
             cast("dict[str, object]", event), os.environ, context.aws_request_id, remaining_ms
         )
     with open_runtime(os.environ, "checker", context.get_remaining_time_in_millis) as invocation:
-        checker = Checker(invocation.runtime)
+        checker = Checker(invocation.runtime, read_own_role_ids(os.environ))
         batch = SqsBatch(
             queue_url=invocation.config.check_queue_url,
             client=sqs,
@@ -61,7 +62,7 @@ def _parse_request(message: SQSRecord) -> CheckRequest:
 def _handle_message(message: SQSRecord, checker: Checker) -> None:
     request = _parse_request(message)
     logger.append_keys(run_id=request["run_id"], vcenter=request["vcenter"], cluster=request["cluster"])
-    record = checker.handle(request)
+    record = checker.handle(request, message.attributes.get("SenderId"))
     if record is None:
         logger.info("check asked for again", request_id=request["request_id"])
     else:

@@ -125,6 +125,53 @@ def test_a_check_for_which_no_time_is_left_is_asked_for_anew(
     assert {line["why"] for line in function_log.lines("message put off")} == {"no time is left in this run"}
 
 
+def _decision(deployed: Deployed, **body: object) -> dict[str, Any]:
+    """A message by which a person accepts what was looked at just now."""
+    deployed.invoke("checker", _good(deployed, "checker"))
+    message: dict[str, Any] = json.loads((EVENTS / "checker-accept.json").read_text())["Records"][0]
+    return {**message, "body": json.dumps({**json.loads(message["body"]), **body})}
+
+
+def test_a_decision_that_comes_again_is_answered_by_the_same_record(
+    deployed: Deployed, function_log: FunctionLog
+) -> None:
+    """SQS delivers at least once, with the same sender."""
+    decision = _decision(deployed)
+    for _ in range(2):
+        assert deployed.invoke("checker", {"Records": [decision]})["batchItemFailures"] == []
+    first, again = (line for line in function_log.lines("cluster checked") if line["outcome"] == "accepted")
+    assert first["seq"] == again["seq"]
+
+
+def test_a_decision_without_its_sender_is_a_dead_letter_at_once(
+    deployed: Deployed, function_log: FunctionLog
+) -> None:
+    """Or with another: here SQS names everybody the same, and nobody's role session."""
+    url = deployed.urls["CheckQueue"]
+    body = _decision(deployed)["body"]
+    deployed.sqs.send_message(QueueUrl=url, MessageBody=body)
+    assert _work_off(deployed, "checker") == MAX_RECEIVES
+    (dead,) = deployed.sqs.receive_message(QueueUrl=deployed.urls["CheckQueueDead"])["Messages"]
+    assert dead["Body"] == body
+    decision = _decision(deployed)
+    del decision["attributes"]["SenderId"]
+    assert len(deployed.invoke("checker", {"Records": [decision]})["batchItemFailures"]) == 1
+    whys = [line["why"] for line in function_log.lines("message not handled")]
+    assert all("Nobody decides in another's name" in why for why in whys[:-1])
+    assert "SQS did not say who sent it" in whys[-1]
+
+
+@pytest.mark.parametrize("ids", ["", ",", "AROACHECKEREXAMPLE,"])
+def test_without_the_ids_of_its_own_roles_the_checker_does_nothing(
+    deployed: Deployed, ids: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it could not tell a function's message from a person's."""
+    event = _good(deployed, "checker")
+    monkeypatch.setenv("OWN_ROLE_IDS", ids)
+    with pytest.raises(ValueError, match="OWN_ROLE_IDS has to name roles, and is"):
+        deployed.invoke("checker", event)
+
+
 @pytest.mark.parametrize("function", ["dispatcher", "notifier"])
 def test_without_time_left_nothing_is_begun(
     deployed: Deployed, function: str, function_log: FunctionLog
@@ -208,7 +255,7 @@ def test_a_bug_shows_where_it_is(
 ) -> None:
     """What nobody foresaw is logged with its trace, and the message is kept."""
 
-    def stumble(_: Checker, request: CheckRequest) -> None:
+    def stumble(_: Checker, request: CheckRequest, sender_id: str | None) -> None:  # noqa: ARG001 -- its form
         raise KeyError(request["cluster"])
 
     monkeypatch.setattr(Checker, "handle", stumble)
