@@ -132,6 +132,37 @@ def _decision(deployed: Deployed, **body: object) -> dict[str, Any]:
     return {**message, "body": json.dumps({**json.loads(message["body"]), **body})}
 
 
+def test_a_decision_for_which_no_time_is_left_comes_again_by_itself(
+    deployed: Deployed, function_log: FunctionLog
+) -> None:
+    """Sent anew, it would be the checker's, which may not decide. The check beside it is asked for anew."""
+    decision = _decision(deployed)
+    check = {**_good(deployed, "checker")["Records"][0], "messageId": "check"}
+    deployed.context.remaining_ms = checker.TIME_FOR_ONE_MS - 1
+    reply = deployed.invoke("checker", {"Records": [check, decision]})
+    assert reply["batchItemFailures"] == [{"itemIdentifier": decision["messageId"]}]
+    (again,) = deployed.sqs.receive_message(QueueUrl=deployed.urls["CheckQueue"])["Messages"]
+    assert json.loads(again["Body"])["action"] == "check"
+    (line,) = function_log.lines("message not handled")
+    assert (line["reason"], line["message_id"]) == ("out-of-time", decision["messageId"])
+    assert "the decision comes again by itself" in line["why"]
+    (put_off,) = function_log.lines("message put off")
+    assert put_off["message_id"] == "check"
+
+
+def test_a_decision_is_not_kept_waiting_by_the_checks_of_its_batch(
+    deployed: Deployed, function_log: FunctionLog
+) -> None:
+    """A slow vCenter before it would use up its tries. What is no message at all has no part in the order."""
+    decision = _decision(deployed)
+    check = {**_good(deployed, "checker")["Records"][0], "messageId": "check"}
+    bad = {**check, "messageId": "bad", "body": "not JSON"}
+    deployed.invoke("checker", {"Records": [bad, check, decision]})
+    done = [line["outcome"] for line in function_log.lines("cluster checked")]
+    assert done == ["baseline", "accepted", "baseline"], "the first of them before"
+    assert [line["message_id"] for line in function_log.lines("message not handled")] == ["bad"]
+
+
 def test_a_decision_that_comes_again_is_answered_by_the_same_record(
     deployed: Deployed, function_log: FunctionLog
 ) -> None:
