@@ -25,7 +25,7 @@ from esx_drift.domain.dispatching.run import (
     find_retire_request,
 )
 from esx_drift.domain.fleet.fleet import VCenterSettings, find_excluding_pattern
-from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_next_request_id
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, is_derived_id, make_next_request_id
 from esx_drift.domain.stored.records import build_record
 from esx_drift.domain.stored.types import CheckRequest, Decision, LogState, Record
 from esx_drift.domain.text.times import parse_time
@@ -80,13 +80,17 @@ class DecisionRecorder:
     ) -> CheckRequest:
         """Give a request for which its sender answers, or one that a record asks for, whoever sent it."""
         asked = None if "user_id" in decision else self._find_retirement(request)
-        fault = find_sender_fault(decision, sender_id, self.own_role_ids) if asked is None else None
+        if asked is not None:
+            return asked
+        fault = find_sender_fault(decision, sender_id, self.own_role_ids)
+        if fault is None and is_derived_id(request["request_id"]):
+            fault = "its id may be a check's, which would count as answered by it. Decide again"
         if fault is not None:
             raise RequestRefused(
                 f"{request['action']} {request['request_id']} of {request['cluster']!r} on"
                 f" {self.vcenter.name} is not carried out: {fault}"
             )
-        return asked or request
+        return request
 
     def _find_retirement(self, request: CheckRequest) -> CheckRequest | None:
         """Find what a record of the vCenter's own log asks for, where that is what the request is.

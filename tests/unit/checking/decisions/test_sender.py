@@ -144,6 +144,16 @@ def test_a_decision_that_comes_again_is_answered_once(world: World, person: Pers
     assert world.records() == before
 
 
+def test_a_decision_takes_no_check_the_answer_away(world: World, person: Person) -> None:
+    """A check is answered once, under an id that whoever reads the trail knows while it waits."""
+    _drifted(world)
+    check = world.request()
+    assert world.handle(check) is None
+    taking: CheckRequest = {**person.request("accept"), "request_id": check["request_id"]}
+    assert _is_refused(world, ALICE_ID, taking, "its id may be a check's")
+    assert world.follow(world.comes_back())["outcome"] == "unchanged"
+
+
 def _run(world: World) -> "Record":
     world.wait(INTERVAL_SECONDS)
     return world.dispatch()
