@@ -1,13 +1,17 @@
 """A person decides, by the command as it is installed, on what the deployed product saw."""
 
+import json
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import boto3
 import pytest
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.records import build_check_request
 
-from tests.deployed.stage import BY_HAND, CLUSTER, FOOTHOLD, HOSTS, I40EN, small
+from tests.deployed.stage import BY_HAND, CLUSTER, FOOTHOLD, HOSTS, I40EN, send, small
 from tests.lab.local_aws.local_aws import LocalAws
 from tests.lab.local_aws.rig import Rig
 from tests.lab.local_aws.waiting import until
@@ -70,10 +74,39 @@ def test_what_is_accepted_is_told_and_stays_quiet(rig: Rig, vcenter: str, decide
     record = rig.record(vcenter, CLUSTER, 3)
     assert record["decision"] is not None
     assert record["decision"]["by"].startswith("arn:aws:")
+    assert record["decision"]["sender_id"] == record["decision"]["by"].split(":")[4], "the account's root"
     rig.await_told(record["events"])
     assert any("prod-a" in text and "closed" in text for text in _headlines(rig))
     after = _of(rig.check(), CLUSTER)
     assert (after["outcome"], after["events"]) == ("unchanged", [])
+
+
+def test_nobody_decides_in_anothers_name(rig: Rig, vcenter: str) -> None:
+    """The message is a dead letter at once, and the function's log says who sent it."""
+    request = build_check_request(
+        "accept",
+        str(uuid4()),
+        None,
+        vcenter,
+        (CLUSTER, "prod-a"),
+        rig.vcenters[vcenter].now(),
+        decision={
+            "by": "arn:aws:iam::000000000000:user/alice",
+            "user_id": "AIDAALICEEXAMPLE",
+            "reason": "CHG-42",
+            "shown_at": 1,
+            "hosts": {},
+            "instance_uuid": None,
+        },
+    )
+    send(rig, "CheckQueue", request)
+    dead = rig.stack.await_message("CheckDeadLetterQueue")
+    assert json.loads(dead["Body"]) == request
+    why = "it says that AIDAALICEEXAMPLE decided, and SQS says that 000000000000 sent it"
+    assert any(why in line for line in rig.stack.log_of("CheckerFunction"))
+    assert len(rig.records(vcenter, CLUSTER)) == 1
+    ids = rig.stack.variables_of("CheckerFunction")["OWN_ROLE_IDS"].split(",")
+    assert len({one for one in ids if re.fullmatch("AROA[A-Z0-9]{12,124}", one)}) == 3
 
 
 def test_a_cluster_that_is_gone_is_retired(rig: Rig, vcenter: str, decide: Run) -> None:

@@ -11,6 +11,7 @@ from esx_drift.contracts import list_violations
 from esx_drift.dispatching.dispatcher import Dispatcher
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.text.times import parse_time
+from esx_drift.errors import RequestRefused
 from esx_drift.messages.content import build_content
 
 from tests.paths import GOLDEN
@@ -18,6 +19,7 @@ from tests.simulator.inventory import Host
 from tests.simulator.sessions import PASSWORD
 from tests.unit.checking.conftest import ca, cloud, tls
 from tests.unit.checking.conftest import world as fresh_world
+from tests.unit.checking.decisions.person import ALICE_ID
 from tests.unit.checking.world import PROD_A, PROD_B, World
 
 __all__ = ["ca", "cloud", "fresh_world", "tls"]
@@ -145,16 +147,18 @@ def _message(version: Path, kind: str, case: str) -> Any:  # noqa: ANN401 -- any
 
 
 def test_a_message_in_flight_is_answered(world: World, version: Path) -> None:
-    """A check asked for by the version before; and what a person had decided."""
+    """A check asked for by the version before. What a person had decided, he has to decide again."""
     request = _message(version, "check-request", "check-extract")
     assert request["cluster"] == PROD_A
     assert world.follow(request)["changes"] == []
-    accepted = world.handle(_message(version, "check-request", "accept"))
-    assert accepted is not None
-    assert accepted["outcome"] == "accepted"
-    retired = world.handle(_message(version, "check-request", "retire"))
-    assert retired is not None
-    assert (retired["cluster"], retired["outcome"]) == (PROD_B, "retired")
+    for case in ("accept", "retire"):
+        decision = _message(version, "check-request", case)
+        with pytest.raises(RequestRefused, match="Update the command and decide again"):
+            world.handle_from(ALICE_ID, decision)
+        decision["decision"]["user_id"] = ALICE_ID
+        record = world.handle_from(ALICE_ID, decision)
+        assert record is not None
+        assert record["outcome"] == {"accept": "accepted", "retire": "retired"}[case]
 
 
 def test_a_retry_in_flight_is_answered(world: World, version: Path) -> None:

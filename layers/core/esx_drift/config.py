@@ -7,6 +7,9 @@ from typing import Self
 
 POWERTOOLS = frozenset({"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"})
 
+OWN_ROLE_IDS = "OWN_ROLE_IDS"
+"""The unique ids of the functions' roles, with commas: what they send is nobody's decision."""
+
 _CHECK_VARIABLES = frozenset(
     {
         "AUDIT_BUCKET",
@@ -21,7 +24,7 @@ _CHECK_VARIABLES = frozenset(
 ENVIRONMENT: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "dispatcher": POWERTOOLS | _CHECK_VARIABLES,
-        "checker": POWERTOOLS | _CHECK_VARIABLES,
+        "checker": POWERTOOLS | _CHECK_VARIABLES | {OWN_ROLE_IDS},
         "notifier": POWERTOOLS | {"AUDIT_BUCKET", "STATE_BUCKET", "NOTIFY_QUEUE_URL", "WEBHOOK_HOSTS"},
     }
 )
@@ -54,6 +57,18 @@ class CheckConfig:
             drift_topic_arn=environment["DRIFT_TOPIC_ARN"],
             check_interval_hours=int(environment["CHECK_INTERVAL_HOURS"]),
         )
+
+
+def read_own_role_ids(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Read the unique ids of the functions' roles.
+
+    Raises:
+        KeyError, ValueError: The template does not fit the code: without them a function might decide.
+    """
+    ids = tuple(environment[OWN_ROLE_IDS].split(","))
+    if not all(ids):
+        raise ValueError(f"{OWN_ROLE_IDS} has to name roles, and is {environment[OWN_ROLE_IDS]!r}")
+    return ids
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import sys
 from esx_drift.checking.checker import Checker
 
 from tests.paths import ROOT
-from tests.unit.checking.world import PROD_A, PROD_B, World
+from tests.unit.checking.world import OWN_ROLE_IDS, OWN_SENDER, PROD_A, PROD_B, World
 from tests.unit.conftest import REGION
 
 
@@ -40,9 +40,9 @@ def test_the_record_of_a_run_is_read_once_an_invocation(world: World) -> None:
     requests = [world.request(cluster, "run") for cluster in (PROD_A, PROD_B)]
     world.aws.calls.clear()
     with world.sessions() as sessions:
-        checker = Checker(world.runtime(sessions))
+        checker = Checker(world.runtime(sessions), OWN_ROLE_IDS)
         for request in requests:
-            assert checker.handle(request) is None
+            assert checker.handle(request, OWN_SENDER) is None
     assert _calls(world).count(("GetObject", "records")) == 1
 
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from tests.simulator import fault_kinds
 from tests.simulator.extraction import Pace
-from tests.unit.checking.world import PROD_A, PROD_B, World
+from tests.unit.checking.world import OWN_ROLE_IDS, OWN_SENDER, PROD_A, PROD_B, World
 from tests.unit.test_spoilt_trail import SPOILT, Spoil
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def test_a_record_that_cannot_be_read_now_refuses_nothing(world: World) -> None:
             return getattr(world.aws.store, name)
 
     with world.sessions() as sessions, pytest.raises(StoreUnavailable):
-        Checker(world.runtime(sessions, cast("Store", Away()))).handle(request)
+        Checker(world.runtime(sessions, cast("Store", Away())), OWN_ROLE_IDS).handle(request, OWN_SENDER)
     assert len(world.vcenter.journal) == 0
 
 

@@ -104,7 +104,7 @@ def check(environment: dict[str, str]) -> str:
         dispatched = append_dispatch(
             runtime.store, runtime.topic, "vc01", str(uuid4()), {PROD_A: "prod-a"}, now
         )
-        record = Checker(runtime).handle(request_of(dispatched, PROD_A, now, extract=False))
+        record = Checker(runtime, ()).handle(request_of(dispatched, PROD_A, now, extract=False), None)
     assert record is not None
     return record["outcome"]
 

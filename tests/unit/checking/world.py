@@ -36,11 +36,21 @@ NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 PROD_A, PROD_B = "domain-c9", "domain-c1008"
 FLEET_SHA256 = "f" * 64
 INTERVAL_SECONDS = 4 * 3600
+OWN_ROLE_IDS = ("AROADISPATCHEREXAMPLE", "AROACHECKEREXAMPLE")
+OWN_SENDER = f"{OWN_ROLE_IDS[1]}:checker"
+"""Whom SQS names where the checker itself sent a message."""
+
 type Watch = Callable[[Any], Any]
 """Gives what stands before a port to AWS: to count its calls, or to end with one of them."""
 
 MAX_TIMES = 30
 """More than any extraction is asked after: half an hour in steps of five minutes."""
+
+
+def find_honest_sender(request: CheckRequest) -> str:
+    """Whom SQS names for a message: the person who says that he decided; else a function."""
+    decision = request["decision"]
+    return OWN_SENDER if decision is None else decision.get("user_id", OWN_SENDER)
 
 
 @dataclass(slots=True)
@@ -138,9 +148,13 @@ class World:
         )
 
     def handle(self, request: CheckRequest) -> Record | None:
-        """What one invocation makes of one message."""
+        """What one invocation makes of one message, where nobody lies about who sent it."""
+        return self.handle_from(find_honest_sender(request), request)
+
+    def handle_from(self, sender_id: str | None, request: CheckRequest) -> Record | None:
+        """What one invocation makes of one message, of which SQS says that this one sent it."""
         with self.sessions() as sessions:
-            return Checker(self.runtime(sessions)).handle(request)
+            return Checker(self.runtime(sessions), OWN_ROLE_IDS).handle(request, sender_id)
 
     def dispatch(self) -> Record:
         """One scheduled run of the dispatcher; its record."""

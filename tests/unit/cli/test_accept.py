@@ -1,6 +1,7 @@
 import json
 from typing import TYPE_CHECKING
 
+import boto3
 import pytest
 from esx_drift.channels.slack import render_message
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_key
@@ -75,6 +76,10 @@ def test_what_is_shown_is_asked_and_accepted(world: World, checking: Consumer, r
     decision = request["decision"]
     assert decision is not None
     assert (decision["by"], decision["reason"], decision["shown_at"]) == (ME, "CHG-42", 2)
+    assert decision["user_id"] == boto3.client("sts").get_caller_identity()["UserId"] != ME
+    recorded = world.records()[-1]["decision"]
+    assert recorded is not None
+    assert (recorded["by"], recorded["sender_id"]) == (ME, decision["user_id"])
     assert "drift-unreviewed" not in open_kinds(world.check())
 
 

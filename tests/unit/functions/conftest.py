@@ -40,6 +40,7 @@ QUEUES = ("CheckQueue", "RetryQueue", "NotifyQueue")
 HANDLERS = {"checker": checker.handler, "dispatcher": dispatcher.handler, "notifier": notifier.handler}
 RUN_ID: Final = "5f1c6b0e-7d1f-4c39-9b6e-0a8d9c1e2f30"
 """The run of the example events."""
+OWN_ROLE_IDS = ("AROADISPATCHEREXAMPLE", "AROACHECKEREXAMPLE")
 SECRETS = (PASSWORD, "/services/")
 """What no log may hold: the account's password, and the part of a webhook's address that is the key to it."""
 
@@ -251,6 +252,7 @@ def deployed(
         "NOTIFY_QUEUE_URL": made.urls["NotifyQueue"],
         "DRIFT_TOPIC_ARN": clients.sns().create_topic(Name="DriftTopic")["TopicArn"],
         "CHECK_INTERVAL_HOURS": "4",
+        "OWN_ROLE_IDS": ",".join(OWN_ROLE_IDS),
         "WEBHOOK_HOSTS": "hooks.slack.com,127.0.0.1",
     }
     for name, value in environment.items():

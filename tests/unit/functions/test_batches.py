@@ -125,6 +125,84 @@ def test_a_check_for_which_no_time_is_left_is_asked_for_anew(
     assert {line["why"] for line in function_log.lines("message put off")} == {"no time is left in this run"}
 
 
+def _decision(deployed: Deployed, **body: object) -> dict[str, Any]:
+    """A message by which a person accepts what was looked at just now."""
+    deployed.invoke("checker", _good(deployed, "checker"))
+    message: dict[str, Any] = json.loads((EVENTS / "checker-accept.json").read_text())["Records"][0]
+    return {**message, "body": json.dumps({**json.loads(message["body"]), **body})}
+
+
+def test_a_decision_for_which_no_time_is_left_comes_again_by_itself(
+    deployed: Deployed, function_log: FunctionLog
+) -> None:
+    """Sent anew, it would be the checker's, which may not decide. The check beside it is asked for anew."""
+    decision = _decision(deployed)
+    check = {**_good(deployed, "checker")["Records"][0], "messageId": "check"}
+    deployed.context.remaining_ms = checker.TIME_FOR_ONE_MS - 1
+    reply = deployed.invoke("checker", {"Records": [check, decision]})
+    assert reply["batchItemFailures"] == [{"itemIdentifier": decision["messageId"]}]
+    (again,) = deployed.sqs.receive_message(QueueUrl=deployed.urls["CheckQueue"])["Messages"]
+    assert json.loads(again["Body"])["action"] == "check"
+    (line,) = function_log.lines("message not handled")
+    assert (line["reason"], line["message_id"]) == ("out-of-time", decision["messageId"])
+    assert "the decision comes again by itself" in line["why"]
+    (put_off,) = function_log.lines("message put off")
+    assert put_off["message_id"] == "check"
+
+
+def test_a_decision_is_not_kept_waiting_by_the_checks_of_its_batch(
+    deployed: Deployed, function_log: FunctionLog
+) -> None:
+    """A slow vCenter before it would use up its tries. What is no message at all has no part in the order."""
+    decision = _decision(deployed)
+    check = {**_good(deployed, "checker")["Records"][0], "messageId": "check"}
+    bad = {**check, "messageId": "bad", "body": "not JSON"}
+    deployed.invoke("checker", {"Records": [bad, check, decision]})
+    done = [line["outcome"] for line in function_log.lines("cluster checked")]
+    assert done == ["baseline", "accepted", "baseline"], "the first of them before"
+    assert [line["message_id"] for line in function_log.lines("message not handled")] == ["bad"]
+
+
+def test_a_decision_that_comes_again_is_answered_by_the_same_record(
+    deployed: Deployed, function_log: FunctionLog
+) -> None:
+    """SQS delivers at least once, with the same sender."""
+    decision = _decision(deployed)
+    for _ in range(2):
+        assert deployed.invoke("checker", {"Records": [decision]})["batchItemFailures"] == []
+    first, again = (line for line in function_log.lines("cluster checked") if line["outcome"] == "accepted")
+    assert first["seq"] == again["seq"]
+
+
+def test_a_decision_without_its_sender_is_a_dead_letter_at_once(
+    deployed: Deployed, function_log: FunctionLog
+) -> None:
+    """Or with another: here SQS names everybody the same, and nobody's role session."""
+    url = deployed.urls["CheckQueue"]
+    body = _decision(deployed)["body"]
+    deployed.sqs.send_message(QueueUrl=url, MessageBody=body)
+    assert _work_off(deployed, "checker") == MAX_RECEIVES
+    (dead,) = deployed.sqs.receive_message(QueueUrl=deployed.urls["CheckQueueDead"])["Messages"]
+    assert dead["Body"] == body
+    decision = _decision(deployed)
+    del decision["attributes"]["SenderId"]
+    assert len(deployed.invoke("checker", {"Records": [decision]})["batchItemFailures"]) == 1
+    whys = [line["why"] for line in function_log.lines("message not handled")]
+    assert all("Nobody decides in another's name" in why for why in whys[:-1])
+    assert "SQS did not say who sent it" in whys[-1]
+
+
+@pytest.mark.parametrize("ids", ["", ",", "AROACHECKEREXAMPLE,"])
+def test_without_the_ids_of_its_own_roles_the_checker_does_nothing(
+    deployed: Deployed, ids: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it could not tell a function's message from a person's."""
+    event = _good(deployed, "checker")
+    monkeypatch.setenv("OWN_ROLE_IDS", ids)
+    with pytest.raises(ValueError, match="OWN_ROLE_IDS has to name roles, and is"):
+        deployed.invoke("checker", event)
+
+
 @pytest.mark.parametrize("function", ["dispatcher", "notifier"])
 def test_without_time_left_nothing_is_begun(
     deployed: Deployed, function: str, function_log: FunctionLog
@@ -208,7 +286,7 @@ def test_a_bug_shows_where_it_is(
 ) -> None:
     """What nobody foresaw is logged with its trace, and the message is kept."""
 
-    def stumble(_: Checker, request: CheckRequest) -> None:
+    def stumble(_: Checker, request: CheckRequest, sender_id: str | None) -> None:  # noqa: ARG001 -- its form
         raise KeyError(request["cluster"])
 
     monkeypatch.setattr(Checker, "handle", stumble)

@@ -39,7 +39,8 @@ FIRST, VCENTER_FIRST = (
 )
 VCENTER_SECOND = VCENTER_FIRST.replace("01.json", "02.json")
 OUTCOMES = {
-    "checker-accept": Outcome(records=(FIRST, FIRST.replace("01.json", "02.json"))),
+    "checker-accept": Outcome(records=(FIRST.replace("01.json", "02.json"),)),
+    "checker-accept-forged": Outcome(again=(1, 2, 3)),
     "checker-collect": Outcome(records=(FIRST,)),
     "checker-doctor": Outcome(),
     "checker-duplicates": Outcome(records=(FIRST,)),
@@ -67,10 +68,18 @@ OUTCOMES = {
 }
 
 
+AFTER = {"checker-accept": "checker-collect", "checker-accept-forged": "checker-collect"}
+"""What was done before an example: a person accepts what was looked at."""
+
+
 def _outcome(deployed: Deployed, path: Path) -> Outcome:
     reply: dict[str, Any] = {}
     raised = None
     function, event = path.stem.partition("-")[0], json.loads(path.read_text())
+    if path.stem in AFTER:
+        before = json.loads(path.with_stem(AFTER[path.stem]).read_text())
+        deployed.vouch_for(before)
+        deployed.invoke(function, before)
     deployed.vouch_for(event)
     known = {*deployed.records()}
     try:

@@ -14,7 +14,7 @@ from esx_drift.domain.stored.identifiers import encode_key_part
 from esx_drift.errors import EsxDriftError
 
 from tests.unit.checking.cloud import Sent
-from tests.unit.checking.world import World
+from tests.unit.checking.world import OWN_ROLE_IDS, World, find_honest_sender
 from tests.unit.processes import Process, watch
 
 HIDDEN_SECONDS = 1801
@@ -164,7 +164,7 @@ def handle(
                 # A third receipt is told, as of a listing that comes to no end: these do.
                 Dispatcher(runtime).handle(message.body, receives=min(message.received + 1, 2))
             case "check":
-                Checker(runtime).handle(message.body)
+                Checker(runtime, OWN_ROLE_IDS).handle(message.body, find_honest_sender(message.body))
     except EsxDriftError:
         ending.close()
         raise

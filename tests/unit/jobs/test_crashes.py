@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 from esx_drift.checking.context import DispatchRecords
+from esx_drift.domain.dispatching.run import find_retire_request
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.log_reader import LogReader
 
 from tests.unit.checking.world import World
 from tests.unit.jobs.deliveries import Deliver, Message, Stage, handle
@@ -63,9 +66,16 @@ def _deliver_by(job: Job, process: Counting | Mortal) -> Deliver:
 
 
 def _require_vouched(world: World) -> None:
-    """Each check that was asked for so far stands in the record of its run: that is written first."""
+    """Each check and retirement that was asked for so far stands in a record: that is written first."""
     with world.sessions() as sessions:
         records = DispatchRecords(world.runtime(sessions), {})
         for sent in world.aws.sent:
-            if sent.queue == "check" and "dispatch_seq" in sent.body:
-                records.require_dispatched(cast("CheckRequest", sent.body))
+            request = cast("CheckRequest", sent.body)
+            if sent.queue == "check" and request["action"] == "check":
+                records.require_dispatched(request)
+            elif sent.queue == "check":
+                record = LogReader(world.aws.store, request["vcenter"], VCENTER_LOG).find_record(
+                    request["dispatch_seq"]
+                )
+                assert record is not None
+                assert find_retire_request(record, request) is not None

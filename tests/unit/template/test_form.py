@@ -1,6 +1,10 @@
+import re
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+
 import pytest
 
-from tests.unit.template.application import resources, written
+from tests.unit.template.application import listed, resources, target, transformed, written
 
 TEMPLATE = written()
 # What a logical id of each type ends with: <Role><Type>.
@@ -67,6 +71,28 @@ def test_every_parameter_stands_in_a_group() -> None:
 def test_an_output_says_what_it_is_for(name: str) -> None:
     """Whoever deployed knows what to do next."""
     assert TEMPLATE["Outputs"][name]["Description"].endswith(".")
+
+
+def _list_needed(value: object) -> Iterator[str]:
+    """The logical ids that a part of a resource names."""
+    if isinstance(value, list):
+        for one in value:
+            yield from _list_needed(one)
+    elif isinstance(value, dict):
+        yield from (str(value["Ref"]),) if "Ref" in value else ()
+        yield from (target(value),) if "Fn::GetAtt" in value else ()
+        yield from re.findall(r"\$\{(\w+)", str(value.get("Fn::Sub", "")))
+        for one in value.values():
+            yield from _list_needed(one)
+
+
+def test_no_resource_waits_for_itself() -> None:
+    """CloudFormation makes what a resource names before it; in a circle it makes nothing at all."""
+    every = transformed()["Resources"]
+    needs = {name: {*_list_needed(one), *listed(one.get("DependsOn", []))} for name, one in every.items()}
+    assert {"DispatcherRole", "CheckerRole", "NotifierRole", "CheckQueue"} <= needs["CheckerFunction"]
+    made = [*TopologicalSorter(needs).static_order()]
+    assert made.index("CheckerRole") < made.index("CheckerFunction")
 
 
 def test_every_alarm_is_heard() -> None:

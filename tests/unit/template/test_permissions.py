@@ -1,6 +1,6 @@
 from esx_drift.channels import CHANNELS
 
-from tests.unit.template.application import listed, resources, statements
+from tests.unit.template.application import listed, resources, statements, target
 
 ALLOWED = [(name, statement) for name, statement in statements() if statement["Effect"] == "Allow"]
 
@@ -55,6 +55,33 @@ def test_only_whoever_looks_publishes() -> None:
         holders = {name for name, statement in ALLOWED if action in listed(statement["Action"])}
         assert "NotifierRole" not in holders
         assert "LookingPolicy" in holders
+
+
+def test_the_checker_knows_every_function_that_may_ask_it() -> None:
+    """What SQS says was sent by one of their roles is no decision; by a forgotten one it might be."""
+    functions = resources("AWS::Lambda::Function")
+    given = functions["CheckerFunction"]["Properties"]["Environment"]["Variables"]["OWN_ROLE_IDS"]
+    separator, ids = given["Fn::Join"]
+    known = {target(one) for one in ids}
+    assert (separator, {one["Fn::GetAtt"][1] for one in ids}) == (",", {"RoleId"})
+    assert known == {target(function["Properties"]["Role"]) for function in functions.values()}
+    sending = {
+        name
+        for name, statement in ALLOWED
+        if "sqs:SendMessage" in listed(statement["Action"])
+        if "CheckQueue" in {target(resource) for resource in listed(statement["Resource"])}
+    }
+    holders = {
+        name
+        for name, role in resources("AWS::IAM::Role").items()
+        if name in sending
+        or any(
+            target(policy) in sending
+            for policy in role["Properties"].get("ManagedPolicyArns", ())
+            if "Ref" in policy
+        )
+    }
+    assert {"DispatcherRole", "CheckerRole"} <= holders <= known
 
 
 def test_the_notifier_reads_records_and_writes_none() -> None:

@@ -194,28 +194,38 @@ def _read_reply(reply: ReportReply) -> Document:
 
 @dataclass(frozen=True, slots=True)
 class Checker:
-    """Answers requests of the CheckQueue, each by one record in its cluster's log."""
+    """Answers requests of the CheckQueue, each by one record in its cluster's log.
+
+    ``own_role_ids``: the unique ids of the functions' roles, whose sessions decide nothing.
+    """
 
     runtime: Runtime
+    own_role_ids: tuple[str, ...]
     dispatches: dict[tuple[str, int], Record] = field(default_factory=dict)
     """The records by which runs asked for checks, each read once an invocation."""
 
-    def handle(self, request: CheckRequest) -> Record | None:
+    def handle(self, request: CheckRequest, sender_id: str | None) -> Record | None:
         """Answer a request.
+
+        Args:
+            request: The message.
+            sender_id: Who sent it, as SQS says; None if SQS does not say. It counts for a decision alone:
+                of a check the record of its run says all.
 
         Returns:
             The record; None if the check is asked for again: the vCenter is not done, or the record of its
             run can't be read any more, so that the dispatcher lists the vCenter anew.
 
         Raises:
-            RequestRefused: The fleet does not know the vCenter, or no run asked for the check.
+            RequestRefused: The fleet does not know the vCenter, no run asked for the check, or somebody else
+                sent the decision than who is said to have decided.
             TransientError: AWS failed; the same message, delivered again, goes on from there.
         """
         vcenter = self.runtime.fleet.vcenter(request["vcenter"])
         if vcenter is None:
             raise RequestRefused(f"the fleet file has no vCenter called {request['vcenter']!r}")
         if request["action"] != "check":
-            return DecisionRecorder(self.runtime, vcenter).handle(request)
+            return DecisionRecorder(self.runtime, vcenter, self.own_role_ids).handle(request, sender_id)
         try:
             request = DispatchRecords(self.runtime, self.dispatches).require_dispatched(request)
         except TrailDamaged:

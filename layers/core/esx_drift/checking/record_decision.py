@@ -13,18 +13,25 @@ from esx_drift.domain.decisions import (
     accept_replaced_vcenter,
     accept_trail_damage,
     close_retired_cluster,
+    find_sender_fault,
     is_listed,
     refuse_to_retire,
     strike_off_cluster,
 )
-from esx_drift.domain.dispatching.run import build_retire_requests
+from esx_drift.domain.dispatching.run import (
+    MAX_REQUEST_AGE,
+    MAX_SEARCHED_RECORDS,
+    build_retire_requests,
+    find_retire_request,
+)
 from esx_drift.domain.fleet.fleet import VCenterSettings, find_excluding_pattern
-from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_next_request_id
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, is_derived_id, make_next_request_id
 from esx_drift.domain.stored.records import build_record
 from esx_drift.domain.stored.types import CheckRequest, Decision, LogState, Record
 from esx_drift.domain.text.times import parse_time
 from esx_drift.errors import RequestRefused
 from esx_drift.journal import Draft, Journal, Position
+from esx_drift.log_reader import LogReader
 from esx_drift.ports import Runtime
 
 type ApplyDecision = Callable[[Position, datetime], DecisionEffect]
@@ -33,29 +40,75 @@ type ApplyDecision = Callable[[Position, datetime], DecisionEffect]
 
 @dataclass(frozen=True, slots=True)
 class DecisionRecorder:
-    """Writes decisions about one vCenter and its clusters into their logs."""
+    """Writes decisions about one vCenter and its clusters into their logs.
+
+    ``own_role_ids``: the unique ids of the functions' roles. What they send decides nothing by itself.
+    """
 
     runtime: Runtime
     vcenter: VCenterSettings
+    own_role_ids: tuple[str, ...]
 
-    def handle(self, request: CheckRequest) -> Record:
+    def handle(self, request: CheckRequest, sender_id: str | None) -> Record:
         """Write a decision into the log that the request names, and return its record.
 
         A retired cluster is struck off its vCenter's list first; an accepted vCenter has those that it
         replaced retired.
 
+        Args:
+            request: The decision as it was sent.
+            sender_id: Who sent it, as SQS says; None if SQS does not say.
+
         Raises:
-            RequestRefused: This version does not know the action, or nobody ever looked at the cluster.
+            RequestRefused: This version does not know the action, nobody ever looked at the cluster, or
+                somebody else sent it than who is said to have decided.
+            TrailDamaged: The record that asks for it can't be read any more.
         """
         decision = request["decision"]
         if decision is None or request["action"] not in {"accept", "retire"}:
             raise RequestRefused(f"this version cannot do {request['action']!r}")
-        writing = _Writing(self.runtime, request, decision)
+        request = self._require_vouched(request, decision, sender_id)
+        writing = _Writing(self.runtime, request, decision, sender_id)
         if request["action"] == "retire":
             return self._retire(writing)
         if request["cluster"] == VCENTER_LOG:
             return self._accept_vcenter(writing)
         return writing.append("accepted", lambda position, _: self._accept_hosts(position, request, decision))
+
+    def _require_vouched(
+        self, request: CheckRequest, decision: Decision, sender_id: str | None
+    ) -> CheckRequest:
+        """Give a request for which its sender answers, or one that a record asks for, whoever sent it."""
+        asked = None if "user_id" in decision else self._find_retirement(request)
+        if asked is not None:
+            return asked
+        fault = find_sender_fault(decision, sender_id, self.own_role_ids)
+        if fault is None and is_derived_id(request["request_id"]):
+            fault = "its id may be a check's, which would count as answered by it. Decide again"
+        if fault is not None:
+            raise RequestRefused(
+                f"{request['action']} {request['request_id']} of {request['cluster']!r} on"
+                f" {self.vcenter.name} is not carried out: {fault}"
+            )
+        return request
+
+    def _find_retirement(self, request: CheckRequest) -> CheckRequest | None:
+        """Find what a record of the vCenter's own log asks for, where that is what the request is.
+
+        Of the request nothing is believed but which record it means. One of long ago is done with.
+
+        Raises:
+            TrailDamaged: That record can't be read any more.
+        """
+        reader = LogReader(self.runtime.store, self.vcenter.name, VCENTER_LOG)
+        if "dispatch_seq" in request:
+            records = iter([reader.find_record(request["dispatch_seq"])])
+        else:
+            records = reader.list_newest(MAX_SEARCHED_RECORDS)
+        oldest = self.runtime.clock() - MAX_REQUEST_AGE
+        recent = (record for record in records if record and parse_time(record["checked_at"]) >= oldest)
+        found = (find_retire_request(record, request) for record in recent)
+        return next((asked for asked in found if asked is not None), None)
 
     def _accept_hosts(self, position: Position, request: CheckRequest, decision: Decision) -> DecisionEffect:
         if position.after["snapshot"] is None:
@@ -121,6 +174,7 @@ class _Writing:
     runtime: Runtime
     request: CheckRequest
     decision: Decision
+    sender_id: str | None
 
     def for_vcenter(self) -> "_Writing":
         """The same decision, for the vCenter's own log."""
@@ -130,7 +184,7 @@ class _Writing:
             "request_id": make_next_request_id(self.request["request_id"], why),
             "cluster": VCENTER_LOG,
         }
-        return _Writing(self.runtime, request, self.decision)
+        return _Writing(self.runtime, request, self.decision, self.sender_id)
 
     @property
     def _journal(self) -> Journal:
@@ -175,6 +229,7 @@ class _Writing:
             "snapshot": effect.after["snapshot"],
             "decision": {
                 "by": self.decision["by"],
+                "sender_id": self.sender_id,
                 "reason": self.decision["reason"],
                 "shown_at": self.decision["shown_at"],
                 "instance_uuid": self.decision["instance_uuid"],

@@ -76,7 +76,9 @@ def _accept_cluster(
     if not preview.hosts:
         fail("there is no host to accept")
     person = client.identify_person()
-    options.require_confirmation(f"Accept {format_count(len(preview.hosts), 'host')} as shown, as {person}?")
+    options.require_confirmation(
+        f"Accept {format_count(len(preview.hosts), 'host')} as shown, as {person.arn}?"
+    )
     decision = options.build_decision(person, preview.seq, preview.hosts)
     seq, recorded = client.send_decision("accept", cluster, decision, options.wait_seconds)
     _print_answer(preview, seq, recorded)
@@ -138,7 +140,7 @@ def _accept_vcenter(client: DecisionClient, vcenter: str, options: DecisionOptio
     else:
         fail(f"{vcenter} is the vCenter that it was, and its log is sound: there is nothing to accept")
     person = client.identify_person()
-    options.require_confirmation(f"Accept it, as {person}?")
+    options.require_confirmation(f"Accept it, as {person.arn}?")
     decision: Decision = {
         **options.build_decision(person, log.head["seq"] if log.head else None, {}),
         "instance_uuid": str(replacement["detail"]["now"]) if replacement else None,

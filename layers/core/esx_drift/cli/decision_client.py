@@ -34,6 +34,14 @@ MAX_REASON_CHARACTERS = 1000
 
 
 @dataclass(frozen=True, slots=True)
+class Person:
+    """Who decides, as STS says: an ARN to read, and the unique id by which SQS knows the sender."""
+
+    arn: str
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class DecisionOptions:
     """What a person said beside what he decides on.
 
@@ -49,16 +57,19 @@ class DecisionOptions:
         if self.ask and not typer.confirm(question):
             fail("nothing was sent", EXIT_DIFFERENCES)
 
-    def build_decision(self, person: str, shown_at: int | None, hosts: "dict[str, ShownHost]") -> "Decision":
+    def build_decision(
+        self, person: Person, shown_at: int | None, hosts: "dict[str, ShownHost]"
+    ) -> "Decision":
         """The decision as it goes to the checker, which compares it with how things are by then.
 
         Args:
-            person: Who decides, an ARN.
+            person: Who decides.
             shown_at: The number of the last record when he was shown it; none if there was none.
             hosts: The hosts that he accepts, as he was shown them, by id.
         """
         return {
-            "by": person,
+            "by": person.arn,
+            "user_id": person.user_id,
             "reason": self.reason,
             "shown_at": shown_at,
             "hosts": hosts,
@@ -96,7 +107,7 @@ class DecisionClient:
     fleet: "Fleet"
     store: "S3Store"
     queue: "SqsQueue"
-    identify_person: Callable[[], str]
+    identify_person: Callable[[], Person]
 
     def read_log(self, vcenter: str, cluster: str = VCENTER_LOG) -> "LogEnd":
         """Read where the log of ``cluster`` on ``vcenter`` ends; ``@vcenter`` is the vCenter's own."""
@@ -198,8 +209,9 @@ def open_decision_client(stack: str) -> DecisionClient:
     with explain_aws_errors("Reading the fleet file"):
         fleet, _ = FleetFile(aws.s3, state).read()
 
-    def identify_person() -> str:
+    def identify_person() -> Person:
         with explain_aws_errors("Asking AWS STS who you are"):
-            return aws.sts().get_caller_identity()["Arn"]
+            caller = aws.sts().get_caller_identity()
+            return Person(caller["Arn"], caller["UserId"])
 
     return DecisionClient(fleet, S3Store(aws.s3, audit, state), SqsQueue(aws.sqs, queue, ""), identify_person)

@@ -62,7 +62,7 @@ def _retire_cluster(client: DecisionClient, cluster: ClusterRef, options: Decisi
     findings = list(log.after["findings"].values())
     _print_findings(findings)
     person = client.identify_person()
-    options.require_confirmation(f"Check it no more, as {person}?")
+    options.require_confirmation(f"Check it no more, as {person.arn}?")
     decision = options.build_decision(person, log.head["seq"] if log.head else None, {})
     seq, recorded = client.send_decision("retire", cluster, decision, options.wait_seconds)
     if recorded["refused"]:

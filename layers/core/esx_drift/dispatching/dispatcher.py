@@ -16,6 +16,7 @@ from aws_lambda_powertools import Logger
 from esx_drift.dispatching.dispatch_vcenter import VCenterDispatch
 from esx_drift.domain.dispatching.run import (
     MAX_REQUEST_AGE,
+    MAX_SEARCHED_RECORDS,
     DispatchReply,
     Run,
     build_listing_request,
@@ -40,9 +41,6 @@ logger = Logger(child=True)
 
 MAX_UNTOLD_RECEIVES: Final = 2
 """One try that ends without an answer may be AWS's own trouble. After two, half an hour apart, it is told."""
-
-MAX_SEARCHED_RECORDS: Final = 20
-"""Among so many of the newest is the one that asks for a retry which names none, as version 0.1.0 sent it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """What a person's decision does to a log: accepting what he was shown, or retiring a cluster.
 
 Nothing is widened: what is no longer as he was shown it is refused, host by host.
+
+Longer than 250 lines, because who may decide, and what that does, are read together.
 """
 
 from collections.abc import Container, Mapping, Sequence
@@ -39,6 +41,45 @@ class DecisionEffect:
     taken: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     host_names: Mapping[str, str] = field(default_factory=dict)
+
+
+def find_sender_fault(decision: Decision, sender_id: str | None, own_role_ids: Container[str]) -> str | None:
+    """Find why a decision is not its sender's own; None if it is.
+
+    SQS names the sender of each message, and nobody can choose that name: it is the unique id by which STS
+    knows a caller (``UserId``), a user's ``AIDA…``, of an assumed role ``AROA…:session``, of an account's
+    root the account's number
+    (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html,
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html and, for its forms,
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html).
+
+    Args:
+        decision: What was sent.
+        sender_id: Who sent it, as SQS says (``SenderId``); None if SQS does not say.
+        own_role_ids: The unique ids of the functions' roles: one that was broken into is not to decide.
+
+    Returns:
+        What is wrong, and what to do about it.
+    """
+    user_id = decision.get("user_id")
+    if sender_id is None:
+        return "SQS did not say who sent it. Decide again"
+    if sender_id.partition(":")[0] in own_role_ids:
+        return (
+            f"{sender_id} is a function of esx-drift, which may send only what a record of the last days asks"
+            " for. Find out who had it sent, and delete the message"
+        )
+    if user_id is None:
+        return (
+            f"{sender_id} sent it without a user_id, as an esx-drift command of an older version does. Update"
+            " the command and decide again"
+        )
+    if user_id != sender_id:
+        return (
+            f"it says that {user_id} decided, and SQS says that {sender_id} sent it. Nobody decides in"
+            " another's name: who meant it decides again, and the message may be deleted"
+        )
+    return None
 
 
 def list_acceptable_hosts(snapshot: Snapshot, unseen: Container[str]) -> dict[str, ShownHost]:

@@ -41,7 +41,8 @@ class SqsBatch:
 
     With less time left than one message may take, none is begun: nothing is cut off in its middle, and
     whatever is open is ended in order. ``put_off`` asks anew for what there was no time for, so that a queue
-    behind something slow uses up no message's tries; without it, the message itself comes again.
+    behind something slow uses up no message's tries; without it, or where it raises ``OutOfTime``, the
+    message itself comes again. Those that ``comes_first`` picks are handled before the others of their batch.
     """
 
     queue_url: str
@@ -51,6 +52,7 @@ class SqsBatch:
     time_left_ms: Callable[[], int]
     time_for_one_ms: int
     put_off: Callable[[SQSRecord], None] | None = None
+    comes_first: Callable[[SQSRecord], bool] = lambda _: False
 
     def process(self, event: object, handle: Callable[[SQSRecord], None]) -> PartialItemFailureResponse:
         """Handle each message of an invocation; the reply names those to be delivered again.
@@ -63,7 +65,8 @@ class SqsBatch:
         Raises:
             ContractViolation: The event holds no messages of a queue; none was handled.
         """
-        messages = cast("dict[str, Any]", read_payload("queue-event", event))["Records"]
+        received = cast("dict[str, Any]", read_payload("queue-event", event))["Records"]
+        messages = sorted(received, key=lambda message: not self.comes_first(SQSRecord(message)))
 
         def handle_one(record: SQSRecord) -> None:
             self.logger.remove_keys(MESSAGE_LOG_KEYS)
@@ -74,8 +77,8 @@ class SqsBatch:
             except OutOfTime as error:
                 if self.put_off is None:
                     raise
-                self.logger.info("message put off", why=error.message)
                 self.put_off(record)
+                self.logger.info("message put off", why=error.message)
 
         batch = _Batch(self._report_failure)
         with batch(messages, handle_one):

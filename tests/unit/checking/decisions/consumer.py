@@ -7,6 +7,7 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Self
 
+import boto3
 from esx_drift.domain.stored.identifiers import FLEET_KEY
 from esx_drift.domain.stored.types import CheckRequest
 
@@ -16,7 +17,10 @@ from tests.unit.fleets import fleet
 
 @dataclass(slots=True)
 class Consumer:
-    """Answers decisions until it is left. ``before``: what happens in the world just before the next ones."""
+    """Answers decisions until it is left. ``before``: what happens in the world just before the next ones.
+
+    SQS names a sender by the id that STS tells him; moto's SQS names everybody the same.
+    """
 
     world: World
     asleep: bool = False
@@ -45,6 +49,7 @@ class Consumer:
 
     def _work(self) -> None:
         sqs, url = self.world.aws.sqs, self.world.aws.check_queue_url
+        sender_id = boto3.client("sts").get_caller_identity()["UserId"]
         while not self._ended.wait(0.02):
             if self.asleep:
                 continue
@@ -55,5 +60,5 @@ class Consumer:
                     self.handled.append(request)
                     if self.before:
                         self.before.pop()()
-                    self.world.handle(request)
+                    self.world.handle_from(sender_id, request)
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])

@@ -11,6 +11,7 @@ from esx_drift.domain.stored.types import CheckRequest, Decision, Record, Record
 from tests.unit.checking.world import PROD_A, World
 
 ALICE = "arn:aws:sts::123456789012:assumed-role/Admin/alice"
+ALICE_ID = "AROAADMINEXAMPLE:alice"
 
 
 @dataclass(slots=True)
@@ -34,6 +35,7 @@ class Person:
         """A message as the command line sends it."""
         decision: Decision = {
             "by": ALICE,
+            "user_id": ALICE_ID,
             "reason": "CHG-42",
             "shown_at": 1,
             "hosts": hosts or {},

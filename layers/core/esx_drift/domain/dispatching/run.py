@@ -29,11 +29,14 @@ from esx_drift.domain.stored.types import (
     RetryRequest,
     Trigger,
 )
-from esx_drift.domain.text.times import add_jitter
+from esx_drift.domain.text.times import add_jitter, parse_time
 from esx_drift.errors import TRIED_AGAIN_FACT
 
 MAX_REQUEST_AGE: Final = timedelta(days=4)
 """How long SQS keeps a message by default, and the queues. An older request was asked for anew since."""
+
+MAX_SEARCHED_RECORDS: Final = 20
+"""Among so many of the newest is the one that a message of version 0.1.0 came of, which names none."""
 
 MAX_ATTEMPTS: Final = 1_000
 """Of a check, as its schema has it: with the longest pause, 15 minutes, so many take ten days."""
@@ -172,8 +175,11 @@ def build_retire_requests(record: Record, now: datetime) -> list[CheckRequest]:
     """Build a request for each cluster that ``record``, one of a vCenter's own log, retired.
 
     The same record gives the same request ids; ``now`` is when they are made. A new cluster that is left out
-    at once gets no request: it was never watched.
+    at once gets no request: it was never watched. Nor does one that a person retired: it is his request that
+    struck the cluster off.
     """
+    if record["outcome"] == "retired":
+        return []
     return [
         build_check_request(
             "retire",
@@ -183,10 +189,23 @@ def build_retire_requests(record: Record, now: datetime) -> list[CheckRequest]:
             (cluster, entry["name"]),
             now,
             decision=_build_decision(record, cluster),
+            dispatch_seq=record["seq"],
         )
         for cluster, entry in (record["after"]["clusters"] or {}).items()
         if entry["retired_at"] == record["checked_at"] != entry["first_listed_at"]
     ]
+
+
+def find_retire_request(record: Record, request: CheckRequest) -> CheckRequest | None:
+    """Find what ``record``, one of a vCenter's own log, asks for where ``request`` is no more than that.
+
+    Returns:
+        The request as the record has it, made at the record's time; None if it asks for no such thing.
+    """
+    for asked in build_retire_requests(record, parse_time(record["checked_at"])):
+        if all(asked[name] == request[name] for name in ("request_id", "action", "cluster", "decision")):
+            return asked
+    return None
 
 
 def _build_decision(record: Record, cluster: str) -> Decision:

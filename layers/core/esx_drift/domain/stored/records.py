@@ -99,7 +99,8 @@ def build_check_request(  # noqa: PLR0913 -- each is a field of the message
         requested_at: When it is asked for.
         extract: Whether the vCenter is to extract the image anew first.
         decision: What a person decided; None for a check.
-        dispatch_seq: The number of the record that says that a run asks for the check; None for a decision.
+        dispatch_seq: The number of the record, in the vCenter's own log, that asks for it; None for a
+            person's decision.
     """
     cluster_id, cluster_name = cluster
     request: CheckRequest = {

@@ -475,9 +475,13 @@ class Failure(TypedDict):
 
 
 class RecordedDecision(TypedDict):
-    """A person's decision as it was carried out: for which hosts, and for which no longer."""
+    """A person's decision as it was carried out: for which hosts, and for which no longer.
+
+    ``sender_id``: who sent it, as SQS said; null if it did not. Version 0.1.0 did not keep it.
+    """
 
     by: str
+    sender_id: NotRequired[str | None]
     reason: str
     shown_at: int | None
     instance_uuid: str | None
@@ -546,9 +550,14 @@ class ShownHost(TypedDict):
 
 
 class Decision(TypedDict):
-    """What a person decided, on what he was shown at record ``shown_at``."""
+    """What a person decided, on what he was shown at record ``shown_at``.
+
+    ``by`` and ``user_id``: his ARN and his unique id, as STS gave them to the command. Where a record of the
+    vCenter's own log asks for it there is no ``user_id``; nor did version 0.1.0 send one.
+    """
 
     by: str
+    user_id: NotRequired[str]
     reason: str
     shown_at: int | None
     hosts: dict[str, ShownHost]
@@ -558,8 +567,8 @@ class Decision(TypedDict):
 class CheckRequest(TypedDict):
     """A message in the CheckQueue.
 
-    ``dispatch_seq``: the record of the vCenter's own log that vouches for a check. Absent for a decision, and
-    in what version 0.1.0 sent.
+    ``dispatch_seq``: the record of the vCenter's own log that vouches for a check, or for a cluster's
+    retirement that follows from it. Absent for a person's decision, and in what version 0.1.0 sent.
     """
 
     schema_version: int
