@@ -32,14 +32,18 @@ from esx_drift.domain.dispatching.run import (
     make_checker_run_id,
 )
 from esx_drift.domain.findings.extraction import Freshness, FreshnessLimits, judge_freshness
-from esx_drift.domain.findings.vcenter_failures import build_slow_vcenter_failure, is_reported_by_vcenter
+from esx_drift.domain.findings.vcenter_failures import (
+    build_slow_vcenter_failure,
+    find_failure_kind,
+    is_reported_by_vcenter,
+)
 from esx_drift.domain.fleet.fleet import VCenterSettings
 from esx_drift.domain.host_history import is_of_other_cluster
 from esx_drift.domain.images.consistency import list_document_inconsistencies
 from esx_drift.domain.images.document import Document
 from esx_drift.domain.images.report import Report, read_report
 from esx_drift.domain.stored.identifiers import compute_sha256, make_next_attempt_id
-from esx_drift.domain.stored.types import CheckRequest, Failure, Finding, Record
+from esx_drift.domain.stored.types import CheckRequest, Failure, Finding, LogState, Record
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.errors import (
     HIDDEN_HOSTS_FACT,
@@ -93,7 +97,7 @@ class ClusterCheck:
             return self._draft_failure(self._build_context(position, observations, started_at), slow)
 
     def _draft_failure(self, context: CheckContext, error: EsxDriftError) -> Draft:
-        return draft_for_failure(context, error, self._choose_log(context.observations, error))
+        return draft_for_failure(context, error, self._choose_log(context, error))
 
     def _draft_report(
         self, context: CheckContext, reader: ClusterReader, reply: ReportReply
@@ -146,18 +150,21 @@ class ClusterCheck:
         """Whether the vCenter that answers is the one that its own log knows."""
         return self._open_vcenter_journal().read_state()["instance_uuid"] == instance_uuid
 
-    def _choose_log(self, observations: Observations, error: EsxDriftError) -> Literal["vcenter", "cluster"]:
+    def _choose_log(self, context: CheckContext, error: EsxDriftError) -> Literal["vcenter", "cluster"]:
         """What is the vCenter's as a whole is left to its own log, which the dispatcher keeps.
 
-        Unless a second try meets it again, and that log knows nothing: then it would go untold.
+        Unless a second try meets it again, and that log knows nothing: then it would go untold. From then on
+        every check that meets it counts, also where the message of the next try is lost.
         """
+        observations = context.observations
         vcenter_state = self._open_vcenter_journal().read_state()
         is_reported = is_reported_by_vcenter(error, self.request["cluster"], vcenter_state)
         if isinstance(error, LOGIN_FAILURES):
             # A token that expired is replaced by a login, in the middle of any call.
             observations.at = "login"
         if observations.at == "login" or isinstance(error, VCenterReplaced):
-            is_reported = is_reported or self.request["attempt"] == 0
+            kind = find_failure_kind(error)
+            is_reported = is_reported or _is_first_meeting(context.after, kind, self.request)
         return "vcenter" if is_reported else "cluster"
 
     def _judge_freshness(self, context: CheckContext, reply: ReportReply, report: Report) -> Freshness:
@@ -249,7 +256,8 @@ class Checker:
         is_wide = failure["at"] == "login" or failure["reason"] == VCenterReplaced.reason
         if is_wide:
             self._ask_for_listing(request, 0, failure["reason"])
-        if (is_wide and attempt == 0) or _is_suspected(record, failure, attempt):
+        is_first = is_wide and _is_first_meeting(record["after"], failure["reason"], request)
+        if is_first or _is_suspected(record, failure, attempt):
             is_hidden = HIDDEN_HOSTS_FACT in failure["facts"]
             pause = choose_pause_seconds(vcenter.confirm_after_seconds, failure, request["request_id"])
             delay = 0 if is_hidden else pause
@@ -272,6 +280,16 @@ class Checker:
             "attempt": attempt,
             "task": None,
         }
+
+
+def _is_first_meeting(log: LogState, kind: str, request: CheckRequest) -> bool:
+    """Whether what is the vCenter's as a whole is met by a check by schedule, and nothing of it is known.
+
+    Where the ``log`` of the cluster suspects or tells the ``kind``, there is a chain of tries already, or one
+    came to its end.
+    """
+    known = (*log["suspects"].values(), *log["findings"].values())
+    return request["attempt"] == 0 and all(one["kind"] != kind for one in known)
 
 
 def _is_suspected(record: Record, failure: Failure, attempt: int) -> bool:
