@@ -75,13 +75,6 @@ class Observations:
         return self.asked is not None and self.asked["id"] is not None
 
     @property
-    def task_status(self) -> str | None:
-        """Return the task's status: that it ended says something of ours only where it is proven to be it."""
-        if self.task is None or (self.task.status not in UNFINISHED_TASK_STATUSES and not self.is_proven):
-            return None
-        return self.task.status
-
-    @property
     def inventory(self) -> dict[str, InventoryEntry]:
         """Return the hosts of the cluster by id, those that only the report has among them."""
         return {host.id: host for host in (*(self.hosts or ()), *self.hidden_hosts)}

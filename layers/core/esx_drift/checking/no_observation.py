@@ -230,7 +230,8 @@ def _describe_extraction(context: CheckContext, reply: ReportReply, report: Repo
     return ExtractionState(
         asked=asked is not None and asked["id"] is not None,
         busy=is_waiting_for_other(asked, context.after),
-        task_status=context.observations.task_status,
+        task_status=task.status if task else None,
+        is_proven=context.observations.is_proven,
         message=task.message if task else asked["busy"] if asked else None,
         report_status=report.status,
         last_good_at=parse_time(taken["completion_time"]) if taken else None,
