@@ -118,18 +118,21 @@ def build_slow_vcenter_failure(error: OutOfTime, started_at: datetime, now: date
     return VCenterUnreachable(error.message, {"phase": "http"})
 
 
-def build_unended_failure(vcenter: str, tries: int) -> VCenterError:
-    """Build the failure of a vCenter whose listing was begun ``tries`` times and never came to an end.
+def build_uncompleted_failure(vcenter: str, tries: int, reason: str | None) -> VCenterError:
+    """Build the failure of a vCenter whose listing was begun and never completed.
 
-    ``vcenter`` is its name in the fleet file.
+    Args:
+        vcenter: Its name in the fleet file.
+        tries: How often it was begun.
+        reason: How the last try ended; None: not in order, so that nobody was left to say.
     """
     return VCenterError(
-        f"the listing of {vcenter} was begun {tries} times and came to no end: the function was killed, for"
-        " want of memory or time, or AWS failed it",
+        f"the listing of {vcenter} was begun {tries} times and not completed: {why}",
         {UNENDED_FACT: str(tries)},
     )
 
 
+    why = f"the last try ended with: {reason}" if reason else UNKNOWN_END
 def require_same_vcenter(vcenter: str, known_uuid: str | None, about: VCenterIdentity) -> None:
     """Require that the vCenter that answers is the one known.
 
@@ -137,6 +140,9 @@ def require_same_vcenter(vcenter: str, known_uuid: str | None, about: VCenterIde
         vcenter: The vCenter's name in the fleet file.
         known_uuid: The instance UUID that the log keeps; None if none has answered yet.
         about: What the vCenter that answers says of itself.
+UNKNOWN_END: Final = "the function was killed, for want of memory or time, or AWS failed it"
+
+
 
     Raises:
         VCenterReplaced: Another instance answers.
