@@ -12,7 +12,6 @@ from esx_drift.checking.comparison import seal_report
 from esx_drift.checking.context import (
     CheckContext,
     DispatchRecords,
-    begins_suspicion,
     close_former_findings,
     restart_position,
 )
@@ -32,6 +31,8 @@ from esx_drift.domain.dispatching.run import (
     make_checker_run_id,
 )
 from esx_drift.domain.findings.extraction import Freshness, FreshnessLimits, judge_freshness
+from esx_drift.domain.findings.kinds import HELD_BACK_KINDS
+from esx_drift.domain.findings.update import asks_for_later_look, begins_suspicion
 from esx_drift.domain.findings.vcenter_failures import (
     build_slow_vcenter_failure,
     find_failure_kind,
@@ -123,6 +124,8 @@ class ClusterCheck:
             return FreshReport(context, reply, report, notices, inconsistencies).build_draft()
         if freshness == "future":
             return later or draft_for_future_report(context, reply, report)
+        if later is None and freshness == "same" and self._is_decided_by_list(context):
+            reader.follow_up(report, context.after, context.observations)
         return later or draft_for_old_report(context, reply, report, freshness)
 
     def _shows_otherwise(self, context: CheckContext, reply: ReportReply, report: Report) -> bool:
@@ -134,6 +137,11 @@ class ClusterCheck:
         if taken is None or taken["raw_sha256"] == compute_sha256(reply.body):
             return False
         return seal_report(context, report).shows_otherwise
+
+    def _is_decided_by_list(self, context: CheckContext) -> bool:
+        """Whether hosts are suspected to be hidden, and no report will come that shows it better."""
+        kinds = {suspect["kind"] for suspect in context.after["suspects"].values()}
+        return not self.vcenter.extract and not HELD_BACK_KINDS.isdisjoint(kinds)
 
     def _build_context(
         self, position: Position, observations: Observations, started_at: datetime
@@ -235,32 +243,27 @@ class Checker:
             request["request_id"],
             parse_time(request["requested_at"]),
             check,
-            lambda answer: self._reschedule_failed(vcenter, request, answer.record),
+            lambda answer: self._try_again(vcenter, request, answer.record),
         )
         if isinstance(answer, Reschedule):
             self.runtime.queue.send_check(answer.request, answer.delay_seconds)
             return None
         return answer.record
 
-    def _reschedule_failed(self, vcenter: VCenterSettings, request: CheckRequest, record: Record) -> None:
+    def _try_again(self, vcenter: VCenterSettings, request: CheckRequest, record: Record) -> None:
         """See to it that a first suspicion is tried again soon; repeated, it asks for the same again.
 
         What is the vCenter's as a whole is for the dispatcher to look at, at once. Where that finds an outage
         that has ended, it asks for all clusters; where it finds none, just those come back that met one.
         """
-        failure, attempt = record["failure"], request["attempt"]
-        if failure is None:
-            if begins_suspicion(record):
-                self.runtime.queue.send_check(self._build_next_attempt(vcenter, request), 0)
-            return
-        is_wide = failure["at"] == "login" or failure["reason"] == VCenterReplaced.reason
-        if is_wide:
+        failure = record["failure"]
+        if failure is not None and _is_wide(failure):
             self._ask_for_listing(request, 0, failure["reason"])
-        is_first = is_wide and _is_first_meeting(record["after"], failure["reason"], request)
-        if is_first or _is_suspected(record, failure, attempt):
-            is_hidden = HIDDEN_HOSTS_FACT in failure["facts"]
+        is_asked = failure is not None and _is_suspected(record, failure, request)
+        if is_asked or asks_for_later_look(record, request["attempt"]):
             pause = choose_pause_seconds(vcenter.confirm_after_seconds, failure, request["request_id"])
-            delay = 0 if is_hidden else pause
+            # Whether hosts are hidden, a look shows as soon as it is one of an extraction after the first.
+            delay = 0 if begins_suspicion(record) else pause
             self.runtime.queue.send_check(self._build_next_attempt(vcenter, request), delay)
 
     def _ask_for_listing(self, request: CheckRequest, attempt: int, reason: str) -> None:
@@ -292,10 +295,19 @@ def _is_first_meeting(log: LogState, kind: str, request: CheckRequest) -> bool:
     return request["attempt"] == 0 and all(one["kind"] != kind for one in known)
 
 
-def _is_suspected(record: Record, failure: Failure, attempt: int) -> bool:
-    """Whether the failure is a suspicion of this cluster's own that waits to be met once more.
+def _is_wide(failure: Failure) -> bool:
+    """Whether the failure is the vCenter's as a whole."""
+    return failure["at"] == "login" or failure["reason"] == VCenterReplaced.reason
+
+
+def _is_suspected(record: Record, failure: Failure, request: CheckRequest) -> bool:
+    """Whether the failure is a suspicion that waits to be met once more.
 
     One that a check before has met already is being tried again: it takes no second chain of attempts.
     """
+    if _is_wide(failure) and _is_first_meeting(record["after"], failure["reason"], request):
+        return True
+    if failure["told_by"] == "vcenter" or HIDDEN_HOSTS_FACT in failure["facts"]:
+        return False
     suspects = [one for one in record["after"]["suspects"].values() if one["kind"] == failure["reason"]]
-    return failure["told_by"] == "cluster" and any(attempt or one["count"] == 1 for one in suspects)
+    return any(request["attempt"] or one["count"] == 1 for one in suspects)
