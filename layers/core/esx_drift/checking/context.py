@@ -22,6 +22,7 @@ from esx_drift.domain.stored.records import (
     build_empty_state,
     build_record,
     find_dispatched_cluster,
+    list_new_notices,
     remember_notices,
 )
 from esx_drift.domain.stored.types import (
@@ -220,7 +221,7 @@ class CheckContext:
             "about": self.observations.about,
             "task": build_task_facts(self.observations),
             "clock": self._compare_clocks(),
-            "notices": [notice for notice in reported if notice not in before],
+            "notices": list_new_notices(before, reported),
         }
 
     def build_draft(
