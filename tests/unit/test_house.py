@@ -33,6 +33,12 @@ DEFINED_MORE_THAN_ONCE = {
 }
 """The public names that more than one module defines, and why."""
 
+BROAD_EXCEPTS = {
+    "esx_drift.unforeseen": "a bug met in one piece of work must not end the turn of all others",
+    "esx_drift.adapters.secrets": "what any library makes of a value is the fault of its secret",
+}
+"""The places that hold whatever exception comes, one each, and why."""
+
 
 def _module(path: Path) -> str:
     return ".".join(path.relative_to(CORE).with_suffix("").parts).removesuffix(".__init__")
@@ -243,3 +249,15 @@ def test_each_argument_is_described() -> None:
         if (found := [*_find_undescribed(TREES[path], set() if path.name == "ports.py" else of_ports)])
     }
     assert undescribed == {}
+
+
+def test_whatever_exception_comes_is_held_in_two_places_only() -> None:
+    """Elsewhere a bug is a bug: it is never taken for a foreseen failure."""
+    broad = [
+        _module(path) if path.is_relative_to(CORE) else str(path)
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"})
+    ]
+    assert sorted(broad) == sorted(BROAD_EXCEPTS)

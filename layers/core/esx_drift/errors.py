@@ -52,7 +52,7 @@ HIDDEN_HOSTS_FACT = "hidden_hosts"
 
 
 UNENDED_FACT = "unended_tries"
-"""The fact of a listing that came to no end: how many tries of it did not."""
+"""The fact of a listing that was never completed: how many tries of it were not."""
 
 
 BUG_FACT = "bug"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from esx_drift.adapters.secret_fields import MIN_PASSWORD_LENGTH
 from esx_drift.adapters.secrets import Secrets, VCenterSecret, blame_secret
 from esx_drift.adapters.tls import build_tls_context
 from esx_drift.adapters.vcenter.session import open_vcenter
@@ -145,6 +146,9 @@ def test_a_secret_out_of_an_editor_with_a_byte_order_mark_is_read() -> None:
         ("username", "svc:drift"),
         ("username", "svc\ud800"),
         ("password", "pass\udfff"),
+        ("password", "a1!"),
+        ("proxy", "http://svc:a1!@proxy:3128"),
+        ("proxy", "http://svc:%61%31%21@proxy:3128"),
         ("host", "vc\ud800"),
     ],
 )
@@ -239,11 +243,11 @@ def test_whatever_json_a_secret_holds_a_session_can_be_made_of_it_or_it_is_refus
 
 @given(
     st.fixed_dictionaries(
-        {"username": st.text(min_size=1), "password": st.text(min_size=1)},
+        {"username": st.text(min_size=1), "password": st.text(min_size=MIN_PASSWORD_LENGTH)},
         optional={"proxy": URL_PARTS.map(lambda text: f"http://{text}@127.0.0.1:1")},
     )
 )
-@example({"username": "ü", "password": "Ω", "proxy": "http://ü:ß@127.0.0.1:1"})
+@example({"username": "ü", "password": "ΩΩΩΩ", "proxy": "http://ü:ßßßß@127.0.0.1:1"})
 @try_examples(60)
 def test_what_is_not_refused_can_be_sent(values: dict[str, Any]) -> None:
     """To a port at which nobody listens: the only failure is that."""

@@ -39,7 +39,7 @@ WRONG: dict[str, list[object]] = {
     "ca_bundle": ["", PASSWORD, "-----BEGIN CERTIFICATE-----\nx", 7],
     "proxy": ["proxy:3128", "ftp://proxy", "http://", "http://proxy:x", "http://a b"],
     "username": ["", " ", None, 7],
-    "password": ["", " ", None, 7],
+    "password": ["", " ", "abc", None, 7],
     "ca_bunlde": ["PEM"],
 }
 
@@ -75,10 +75,10 @@ def test_a_new_password_counts_at_once() -> None:
     secrets = _with("esx-drift/vcenter/vc01", json.dumps(LOGIN))
     old = secrets.vcenter("vc01")
     secrets.client().put_secret_value(
-        SecretId="esx-drift/vcenter/vc01", SecretString=json.dumps({**LOGIN, "password": "new"})
+        SecretId="esx-drift/vcenter/vc01", SecretString=json.dumps({**LOGIN, "password": "renewed"})
     )
     new = secrets.vcenter("vc01")
-    assert new.password == "new"
+    assert new.password == "renewed"
     assert new.version_id != old.version_id
 
 

@@ -6,24 +6,27 @@ import json
 from urllib.parse import quote
 
 import pytest
+from esx_drift.adapters.secret_fields import MIN_PASSWORD_LENGTH
 from esx_drift.adapters.secrets import (
-    MIN_SECRET_LENGTH,
+    SAFE_LENGTH,
     SentSecrets,
     encode_login,
     find_proxy_login,
     list_url_secrets,
 )
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-PASSWORDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=MIN_SECRET_LENGTH)
-
-
-@given(
-    PASSWORDS,
-    st.text(st.characters(exclude_categories=["Cs"])),
-    st.text(st.characters(exclude_categories=["Cs"])),
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+PASSWORDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=SAFE_LENGTH)
+SHORT_PASSWORDS = st.text(
+    st.characters(exclude_categories=["Cs"]), min_size=MIN_PASSWORD_LENGTH, max_size=SAFE_LENGTH - 1
 )
+
+
+@given(PASSWORDS | SHORT_PASSWORDS, TEXTS, TEXTS)
+@example("8.0.3", "", "")
+@example("geheim", "", "")
 def test_no_form_of_a_password_is_left(password: str, before: str, after: str) -> None:
     """Plain, in JSON of any kind, in a URL, in a page, and as Basic authentication sends it."""
     sent = SentSecrets()
@@ -55,11 +58,40 @@ def test_what_holds_no_secret_stays_as_it_is() -> None:
     assert sent.strike_out_bytes(body) is body
 
 
-@pytest.mark.parametrize("secret", ["", "8.0.3", "vmware"])
-def test_what_is_too_short_is_left(secret: str) -> None:
-    """It stands in versions and names by chance."""
+@pytest.mark.parametrize("secret", ["", "a", "8.0", "vmw"])
+def test_what_is_too_short_to_be_told_from_other_text_is_left(secret: str) -> None:
+    """No secret is read that has such a password; of a webhook's path, it is no secret part."""
+    said = f"com.vmware.x 8.0 a vmw {secret}"
+    assert SentSecrets(secret).strike_out(said) == said
+
+
+@pytest.mark.parametrize("secret", ["8.0.3", "vmware", "domain", "host-1", "S1mul"])
+def test_a_short_secret_is_struck_out_where_it_is_a_word_by_itself(secret: str) -> None:
+    """Where a server repeats it. A report stays as it is: there it is a part of ids, names and versions."""
     sent = SentSecrets(secret)
-    assert sent.strike_out(f"com.vmware.x 8.0.3 {secret}") == f"com.vmware.x 8.0.3 {secret}"
+    for form in (
+        "{}",
+        "Denied: {}",
+        "user:{}, no",
+        '{{"password": "{}"}}',
+        "/{}/x",
+        "is {}.",
+        "({})",
+        "a={}&b",
+    ):
+        said = form.format(secret)
+        assert sent.strike_out(said) == form.format("***")
+        assert sent.strike_out_bytes(said.encode()) == form.format("***").encode()
+    report = b'{"domain-c9": "com.vmware.x", "host-17": "8.0.3-0.60.2", "v8.0.3.1": "VMware-S1mulated"}'
+    assert sent.strike_out_bytes(report) is report
+
+
+def test_what_is_no_utf_8_stays_as_it_is() -> None:
+    """A server may send anything beside what it repeats."""
+    assert (
+        SentSecrets("S1mulated-vCenter!").strike_out_bytes(b"\xff S1mulated-vCenter! \xfe")
+        == b"\xff *** \xfe"
+    )
 
 
 def test_of_a_short_password_what_was_sent_is_struck_out() -> None:

@@ -122,7 +122,8 @@ def test_what_nothing_proves_is_told_at_the_deadline_and_no_sooner(world: World,
     waited = (world.now - asked_at).total_seconds()
     assert 0 <= waited - world.watched.extract_deadline_seconds <= 330
     assert record["outcome"] == "same-report"
-    assert moved(record) == {("extraction-failed", "opened")}
+    kind = "extraction-failed" if ours == "is made up" else "extraction-timeout"
+    assert moved(record) == {(kind, "opened")}
     assert record["task"] is not None
     submitted = parse_time(record["task"]["submitted_at"])
     assert asked_at - timedelta(minutes=6) <= submitted <= asked_at, "as the record of the run says, not 1970"
@@ -161,6 +162,20 @@ def test_a_task_that_fails_is_told_at_once_and_one_that_is_not_ours_is_not(world
     record = world.handle({**request, "phase": "collect", "task": _claim(_end_task(world, PROD_A))})
     assert record is not None
     assert one(record["findings"], "extraction-failed")["transition"] == "opened"
+
+
+def test_a_task_that_failed_and_is_not_shown_to_be_ours_is_not_called_lost(world: World) -> None:
+    """As of a vCenter that names no target: its words are told at the deadline, as of the task named."""
+    world.check()
+    world.vcenter.inventory.set_outcome(PROD_A, None, "FAILED")
+    world.vcenter.faults.inject(TASK, _altering(target=None))
+    record = world.check()
+    assert moved(record) == {("extraction-timeout", "opened")}
+    said = record["task"]["message"]  # type: ignore[index]  # it is there
+    assert said
+    assert one(record["findings"], "extraction-timeout")["summary"] == (
+        f'no new report came within the extraction\'s deadline; the task that was named failed: "{said}"'
+    )
 
 
 def test_a_report_that_is_of_no_use_is_waited_out_too(world: World) -> None:
@@ -243,7 +258,7 @@ def test_a_clock_that_is_moved_while_the_vcenter_extracts_costs_one_look_at_most
     record = world.follow(world.comes_back())
     is_small = abs(skew_seconds) < 300
     assert record["outcome"] == ("unchanged" if is_small else "superseded")
-    assert open_kinds(record) <= {"extraction-failed"}
+    assert open_kinds(record) <= {"extraction-timeout"}
     healed = world.check()
     assert healed["coverage"] is not None
     assert open_kinds(healed) == set()

@@ -1,5 +1,7 @@
 """Who tells a failure: the vCenter's own log, or the cluster's. Never both, and never neither."""
 
+from typing import TYPE_CHECKING, cast
+
 import pytest
 from esx_drift.errors import OutOfTime
 
@@ -8,7 +10,10 @@ from tests.simulator.faults import Fault
 from tests.simulator.reply import Reply, Request
 from tests.simulator.sessions import USER
 from tests.unit.checking.reading import answering, moved, one, open_kinds
-from tests.unit.checking.world import PROD_A, PROD_B, World
+from tests.unit.checking.world import INTERVAL_SECONDS, PROD_A, PROD_B, World
+
+if TYPE_CHECKING:
+    from esx_drift.domain.stored.types import CheckRequest
 
 EXTRACT = "POST *domain-c9/installed-images"
 REPORT = "GET *domain-c9/installed-images"
@@ -72,6 +77,55 @@ def test_what_only_checks_meet_is_told_by_the_cluster(world: World, fault: Fault
     retries = [sent.body["run_id"] for sent in world.aws.sent if sent.queue == "retry"]
     assert len(set(retries)) == 3, "each time, the dispatcher is asked anew"
     assert len([sent for sent in world.aws.sent if sent.queue == "check"]) == 2
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_what_only_checks_meet_has_one_chain_of_tries(world: World, *, replaced: bool) -> None:
+    """Checks by schedule meet it meanwhile: they count, and ask for no tries of their own.
+
+    Nor when it is told; and where the chain is lost with a message, they alone tell it.
+    """
+    world.check()
+    world.set(confirm_after_seconds=12 * 3600)
+    world.dispatch()
+    world.aws.sent.clear()
+    if replaced:
+        world.vcenter.replace()
+    else:
+        world.vcenter.faults.inject(LOGIN, fault_kinds.status(503))
+    kind = "vcenter-replaced" if replaced else "vcenter-unavailable"
+    world.handle(world.request())
+    for tries in range(1, 50):
+        assert [sent.body["attempt"] for sent in world.aws.sent if sent.queue == "check"] == [
+            *range(1, tries + 1)
+        ]
+        request = [sent.body for sent in world.aws.sent if sent.queue == "check"][-1]
+        world.wait(900)
+        if tries % 16 == 0:
+            world.handle(world.request())
+        world.handle(cast("CheckRequest", request))
+    record = world.records()[-1]
+    assert open_kinds(record) == {kind}
+    world.wait(INTERVAL_SECONDS)
+    sent = len(world.aws.sent)
+    again = world.handle(world.request())
+    assert again is not None
+    assert open_kinds(again) == {kind}
+    assert [one.queue for one in world.aws.sent[sent:]] == ["retry"], "only the dispatcher is asked"
+
+
+def test_a_chain_that_is_lost_is_made_up_for_by_checks_by_schedule(world: World) -> None:
+    """A message may end as a dead letter: what was suspected by then is told all the same."""
+    world.check()
+    world.dispatch()
+    world.vcenter.faults.inject(LOGIN, fault_kinds.status(503))
+    world.handle(world.request())
+    suspected = world.handle(world.comes_back())
+    assert suspected is not None
+    assert len(suspected["after"]["suspects"]) == 1
+    record = world.check()
+    assert moved(record) == {("vcenter-unavailable", "opened")}
+    assert one(record["findings"], "vcenter-unavailable")["opened_at"] == suspected["checked_at"]
 
 
 def test_an_outage_that_the_dispatcher_knows_is_not_the_clusters(world: World) -> None:

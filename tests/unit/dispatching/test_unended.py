@@ -1,7 +1,14 @@
 """A listing that ends the function each time: nobody is left to say so afterwards, so it is said before."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from esx_drift.domain.dispatching.run import Run, build_listing_request
+from esx_drift.domain.findings.vcenter_failures import UNKNOWN_END
+from esx_drift.errors import SecretUnavailable, StoreUnavailable
 from esx_drift.messages.content import build_content
 
 from tests.simulator import fault_kinds
@@ -33,12 +40,71 @@ def test_a_listing_that_is_killed_each_time_is_told(world: World, name: str) -> 
     assert [cluster["name"] for cluster in dispatch_in(record)["failed"]] == ["prod-a", "prod-b"]
     assert dispatch_in(record)["retry_after_seconds"] is None
     assert moved(record) == {("vcenter-error", "opened")}
-    assert "was begun 2 times and came to no end" in one(record["findings"], "vcenter-error")["summary"]
+    assert (
+        "was begun 2 times and not completed: the function was killed"
+        in one(record["findings"], "vcenter-error")["summary"]
+    )
     (event,) = world.topic.published
     story = build_content(event)
-    assert "could not be looked at: each try was cut off" in story.title
+    assert "could not be looked at: no try was completed" in story.title
     assert story.next_step is not None
     assert "out of memory, timed out" in story.next_step.text
+
+
+@contextmanager
+def _failing(events: object, call: str, code: str) -> Iterator[None]:
+    """Let a call of AWS fail in order, each time."""
+
+    def fail(**_: object) -> object:
+        return AWSResponse("", 400, HTTPHeaders(), None), {"Error": {"Code": code, "Message": ""}}
+
+    events.register(call, fail)  # type: ignore[attr-defined]  # botocore has no types for it
+    try:
+        yield
+    finally:
+        events.unregister(call, fail)  # type: ignore[attr-defined]  # likewise
+
+
+def test_tries_that_ended_in_order_are_told_with_their_reason(world: World, name: str) -> None:
+    """By the second of them, in words that fit: nothing was cut off. What is killed after it says no more."""
+    asked = build_listing_request(RUN, name)
+    throttled = "before-call.secrets-manager.GetSecretValue"
+    before = world.last(name)
+    for receives in (1, 2):
+        assert world.last(name) == before
+        with (
+            _failing(world.aws.secrets.meta.events, throttled, "ThrottlingException"),
+            pytest.raises(SecretUnavailable),
+        ):
+            world.retry(asked, receives=receives)
+        world.wait(seconds=1800)
+    record = world.last(name)
+    assert moved(record) == {("vcenter-error", "opened")}
+    assert one(record["findings"], "vcenter-error")["summary"] == (
+        f"the listing of {name} was begun 2 times and not completed: the last try ended with: Secrets Manager"
+        f" did not give esx-drift/vcenter/{name}: ThrottlingException"
+    )
+    (event,) = world.topic.published
+    assert "could not be looked at: no try was completed" in build_content(event).title
+    _kill(world, name, 3)
+    assert world.last(name) == record, "the two tries were told already"
+    assert names_in(world.retry(asked, receives=4)) == ["prod-a", "prod-b"]
+    assert moved(world.last(name)) == {("vcenter-error", "resolved")}
+
+
+def test_what_aws_fails_to_keep_is_told_by_the_next_try(world: World, name: str) -> None:
+    """Where S3 fails the listing, nothing can be written either: what failed first is what is raised."""
+    asked, before = build_listing_request(RUN, name), world.last(name)
+    for receives in (1, 2):
+        with (
+            _failing(world.aws.s3.meta.events, "before-call.s3.GetObject", "SlowDown"),
+            pytest.raises(StoreUnavailable),
+        ):
+            world.retry(asked, receives=receives)
+    assert (world.last(name), world.topic.published) == (before, [])
+    world.retry(asked, receives=3)
+    told = world.records(name)[-2]
+    assert UNKNOWN_END in one(told["findings"], "vcenter-error")["summary"]
 
 
 def test_it_is_told_once_and_ends_with_the_next_listing(world: World, name: str) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 from esx_drift.domain.events import MessageContent
+from esx_drift.domain.findings.extraction import UNPROVEN_DETAIL
 from esx_drift.domain.stored.types import Json
 from esx_drift.messages.content import build_content
 
@@ -280,6 +281,13 @@ def test_an_extraction_that_never_began_did_not_take_too_long() -> None:
     """Without a task of our own, it is somebody else's that doesn't end."""
     assert "busy with something else" in of_cluster("extraction-timeout", {"task_status": None}).title
     assert "takes too long" in of_cluster("extraction-timeout", {"task_status": "RUNNING"}).title
+
+
+def test_a_task_that_ended_did_not_take_too_long_either() -> None:
+    """Whether it was the cluster's own, nothing shows: a person reads how that one ended."""
+    story = of_cluster("extraction-timeout", {"task_status": "FAILED", UNPROVEN_DETAIL: True})
+    assert "no new report of its image came in time" in story.title
+    assert "how the last extraction of its image ended" in step(story)
 
 
 @pytest.mark.parametrize("kind", ["extraction-unavailable", "eligibility-failed", "host-unsupported"])

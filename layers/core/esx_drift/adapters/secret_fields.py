@@ -40,6 +40,11 @@ MAX_LATIN: Final = 0xFF
 """The last character of ISO 8859-1, by which requests encodes what a proxy asks for."""
 
 
+MIN_PASSWORD_LENGTH: Final = 4
+"""A shorter one stands in any text by chance, and can't be struck out of what comes back. vCenter Single
+Sign-On asks for 8 characters by default."""
+
+
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 """Half of a character. JSON may spell one, and nothing can be sent that holds it."""
 
@@ -68,6 +73,12 @@ class SecretFields:
         value = self.text(name)
         if ":" in value:
             self.refuse(name, "expected a user name without a colon")
+        return value
+
+    def password(self, name: str) -> str:
+        """A password that is long enough to be told from other text."""
+        value = self.text(name)
+        self._refuse_short(name, value)
         return value
 
     def host(self, name: str) -> str:
@@ -121,6 +132,9 @@ class SecretFields:
             self.refuse(name, "expected http://host:port of a proxy")
         if not _is_latin(unquote(url.auth or "")):
             self.refuse(name, "expected a user and a password that HTTP can send to a proxy (ISO 8859-1)")
+        password = unquote((url.auth or "").partition(":")[2])
+        if password:
+            self._refuse_short(name, password)
         return url.url
 
     def https_url(self, name: str) -> Url:
@@ -146,6 +160,11 @@ class SecretFields:
         if value is not None and _SURROGATE.search(value):
             self.refuse(name, "expected whole characters, got half of a surrogate pair")
         return value
+
+    def _refuse_short(self, name: str, password: str) -> None:
+        if len(password) < MIN_PASSWORD_LENGTH:
+            least = f"expected a password of at least {MIN_PASSWORD_LENGTH} characters"
+            self.refuse(name, f"{least}: a shorter one can't be kept out of what a server repeats")
 
     def refuse(self, name: str, expected: str) -> NoReturn:
         """Refuse the secret for its field ``name``: ``expected`` says what was, without the value."""

@@ -6,6 +6,7 @@ answer, so that nothing behind them ever has it.
 """
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from urllib.parse import quote, unquote, urlsplit
 from botocore.exceptions import BotoCoreError, ClientError
 from requests.structures import CaseInsensitiveDict
 
-from esx_drift.adapters.secret_fields import SecretFields
+from esx_drift.adapters.secret_fields import MIN_PASSWORD_LENGTH, SecretFields
 from esx_drift.errors import EsxDriftError, SecretInvalid, SecretUnavailable
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Secrets:
                 fields.host("host"),
                 fields.port("port", 443),
                 fields.username("username"),
-                fields.text("password"),
+                fields.password("password"),
                 fields.ca_bundle("ca_bundle"),
                 fields.flag("tls_strict", default=True),
                 fields.proxy("proxy"),
@@ -126,24 +127,37 @@ class Secrets:
 
 STRUCK_OUT = "***"
 
-MIN_SECRET_LENGTH = 8
-"""The least length of a password in vCenter Single Sign-On by default. What is shorter would stand in names
-and versions by chance, and striking it out would change a report."""
+SAFE_LENGTH: Final = 8
+"""The least length of a password in vCenter Single Sign-On by default. What is that long is struck out
+wherever it stands. What is shorter stands in names and versions by chance, and a report must not be changed
+by that: it is struck out where it is a word by itself."""
+
+_BESIDE: Final = "[A-Za-z0-9_]"
+"""Beside a short secret, this says that it is a part of a word, also with a dot or a dash in between."""
+
+
+def _build_word_pattern(form: str) -> re.Pattern[str]:
+    """Build what finds ``form`` where it is no part of a word, such as ``8.0.3`` is of ``8.0.3-0.60``."""
+    before, after = f"(?<!{_BESIDE})(?<!{_BESIDE}[.-])", f"(?!{_BESIDE})(?![.-]{_BESIDE})"
+    return re.compile(f"{before}{re.escape(form)}{after}")
 
 
 class SentSecrets:
     """The secrets that one client sent so far, in each form in which they may come back."""
 
     def __init__(self, *secrets: str) -> None:
-        self._forms: list[str] = []
+        self._forms: dict[str, re.Pattern[str] | None] = {}
         for secret in secrets:
             self.add(secret)
 
     def add(self, secret: str) -> None:
-        """Remember a secret that is being sent."""
-        if len(secret) >= MIN_SECRET_LENGTH:
+        """Remember a secret that is being sent; of one that is too short to be any, nothing can be told."""
+        if len(secret) >= MIN_PASSWORD_LENGTH:
             # The longest first: a shorter one may be a part of it.
-            self._forms = sorted({*self._forms, *_list_forms(secret)}, key=len, reverse=True)
+            forms = sorted({*self._forms, *_list_forms(secret)}, key=len, reverse=True)
+            self._forms = {
+                form: None if len(form) >= SAFE_LENGTH else _build_word_pattern(form) for form in forms
+            }
 
     def add_login(self, user: str, password: str) -> None:
         """Remember ``password``, and how it is sent together with ``user``."""
@@ -152,17 +166,17 @@ class SentSecrets:
 
     def strike_out(self, text: str) -> str:
         """Strike the secrets out of a text."""
-        for form in self._forms:
-            text = text.replace(form, STRUCK_OUT)
+        for form, word in self._forms.items():
+            text = text.replace(form, STRUCK_OUT) if word is None else word.sub(STRUCK_OUT, text)
         return text
 
     def strike_out_bytes(self, body: bytes) -> bytes:
         """Strike the secrets out of a body; it stays the same object where it has none."""
-        for form in self._forms:
-            encoded = form.encode()
-            if encoded in body:
-                body = body.replace(encoded, STRUCK_OUT.encode())
-        return body
+        if not any(form.encode() in body for form in self._forms):
+            return body
+        # A byte that is no UTF-8 stays as it is.
+        struck = self.strike_out(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+        return body if struck == body else struck
 
     def strike_out_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         """Strike the secrets out of an answer's headers."""

@@ -12,7 +12,6 @@ from esx_drift.checking.comparison import seal_report
 from esx_drift.checking.context import (
     CheckContext,
     DispatchRecords,
-    begins_suspicion,
     close_former_findings,
     restart_position,
 )
@@ -32,14 +31,20 @@ from esx_drift.domain.dispatching.run import (
     make_checker_run_id,
 )
 from esx_drift.domain.findings.extraction import Freshness, FreshnessLimits, judge_freshness
-from esx_drift.domain.findings.vcenter_failures import build_slow_vcenter_failure, is_reported_by_vcenter
+from esx_drift.domain.findings.kinds import HELD_BACK_KINDS
+from esx_drift.domain.findings.update import asks_for_later_look, begins_suspicion
+from esx_drift.domain.findings.vcenter_failures import (
+    build_slow_vcenter_failure,
+    find_failure_kind,
+    is_reported_by_vcenter,
+)
 from esx_drift.domain.fleet.fleet import VCenterSettings
 from esx_drift.domain.host_history import is_of_other_cluster
 from esx_drift.domain.images.consistency import list_document_inconsistencies
 from esx_drift.domain.images.document import Document
 from esx_drift.domain.images.report import Report, read_report
 from esx_drift.domain.stored.identifiers import compute_sha256, make_next_attempt_id
-from esx_drift.domain.stored.types import CheckRequest, Failure, Finding, Record
+from esx_drift.domain.stored.types import CheckRequest, Failure, Finding, LogState, Record
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.errors import (
     HIDDEN_HOSTS_FACT,
@@ -93,7 +98,7 @@ class ClusterCheck:
             return self._draft_failure(self._build_context(position, observations, started_at), slow)
 
     def _draft_failure(self, context: CheckContext, error: EsxDriftError) -> Draft:
-        return draft_for_failure(context, error, self._choose_log(context.observations, error))
+        return draft_for_failure(context, error, self._choose_log(context, error))
 
     def _draft_report(
         self, context: CheckContext, reader: ClusterReader, reply: ReportReply
@@ -119,6 +124,8 @@ class ClusterCheck:
             return FreshReport(context, reply, report, notices, inconsistencies).build_draft()
         if freshness == "future":
             return later or draft_for_future_report(context, reply, report)
+        if later is None and freshness == "same" and self._is_decided_by_list(context):
+            reader.follow_up(report, context.after, context.observations)
         return later or draft_for_old_report(context, reply, report, freshness)
 
     def _shows_otherwise(self, context: CheckContext, reply: ReportReply, report: Report) -> bool:
@@ -130,6 +137,11 @@ class ClusterCheck:
         if taken is None or taken["raw_sha256"] == compute_sha256(reply.body):
             return False
         return seal_report(context, report).shows_otherwise
+
+    def _is_decided_by_list(self, context: CheckContext) -> bool:
+        """Whether hosts are suspected to be hidden, and no report will come that shows it better."""
+        kinds = {suspect["kind"] for suspect in context.after["suspects"].values()}
+        return not self.vcenter.extract and not HELD_BACK_KINDS.isdisjoint(kinds)
 
     def _build_context(
         self, position: Position, observations: Observations, started_at: datetime
@@ -146,18 +158,21 @@ class ClusterCheck:
         """Whether the vCenter that answers is the one that its own log knows."""
         return self._open_vcenter_journal().read_state()["instance_uuid"] == instance_uuid
 
-    def _choose_log(self, observations: Observations, error: EsxDriftError) -> Literal["vcenter", "cluster"]:
+    def _choose_log(self, context: CheckContext, error: EsxDriftError) -> Literal["vcenter", "cluster"]:
         """What is the vCenter's as a whole is left to its own log, which the dispatcher keeps.
 
-        Unless a second try meets it again, and that log knows nothing: then it would go untold.
+        Unless a second try meets it again, and that log knows nothing: then it would go untold. From then on
+        every check that meets it counts, also where the message of the next try is lost.
         """
+        observations = context.observations
         vcenter_state = self._open_vcenter_journal().read_state()
         is_reported = is_reported_by_vcenter(error, self.request["cluster"], vcenter_state)
         if isinstance(error, LOGIN_FAILURES):
             # A token that expired is replaced by a login, in the middle of any call.
             observations.at = "login"
         if observations.at == "login" or isinstance(error, VCenterReplaced):
-            is_reported = is_reported or self.request["attempt"] == 0
+            kind = find_failure_kind(error)
+            is_reported = is_reported or _is_first_meeting(context.after, kind, self.request)
         return "vcenter" if is_reported else "cluster"
 
     def _judge_freshness(self, context: CheckContext, reply: ReportReply, report: Report) -> Freshness:
@@ -238,31 +253,27 @@ class Checker:
             request["request_id"],
             parse_time(request["requested_at"]),
             check,
-            lambda answer: self._reschedule_failed(vcenter, request, answer.record),
+            lambda answer: self._try_again(vcenter, request, answer.record),
         )
         if isinstance(answer, Reschedule):
             self.runtime.queue.send_check(answer.request, answer.delay_seconds)
             return None
         return answer.record
 
-    def _reschedule_failed(self, vcenter: VCenterSettings, request: CheckRequest, record: Record) -> None:
+    def _try_again(self, vcenter: VCenterSettings, request: CheckRequest, record: Record) -> None:
         """See to it that a first suspicion is tried again soon; repeated, it asks for the same again.
 
         What is the vCenter's as a whole is for the dispatcher to look at, at once. Where that finds an outage
         that has ended, it asks for all clusters; where it finds none, just those come back that met one.
         """
-        failure, attempt = record["failure"], request["attempt"]
-        if failure is None:
-            if begins_suspicion(record):
-                self.runtime.queue.send_check(self._build_next_attempt(vcenter, request), 0)
-            return
-        is_wide = failure["at"] == "login" or failure["reason"] == VCenterReplaced.reason
-        if is_wide:
+        failure = record["failure"]
+        if failure is not None and _is_wide(failure):
             self._ask_for_listing(request, 0, failure["reason"])
-        if (is_wide and attempt == 0) or _is_suspected(record, failure, attempt):
-            is_hidden = HIDDEN_HOSTS_FACT in failure["facts"]
+        is_asked = failure is not None and _is_suspected(record, failure, request)
+        if is_asked or asks_for_later_look(record, request["attempt"]):
             pause = choose_pause_seconds(vcenter.confirm_after_seconds, failure, request["request_id"])
-            delay = 0 if is_hidden else pause
+            # Whether hosts are hidden, a look shows as soon as it is one of an extraction after the first.
+            delay = 0 if begins_suspicion(record) else pause
             self.runtime.queue.send_check(self._build_next_attempt(vcenter, request), delay)
 
     def _ask_for_listing(self, request: CheckRequest, attempt: int, reason: str) -> None:
@@ -284,10 +295,29 @@ class Checker:
         }
 
 
-def _is_suspected(record: Record, failure: Failure, attempt: int) -> bool:
-    """Whether the failure is a suspicion of this cluster's own that waits to be met once more.
+def _is_first_meeting(log: LogState, kind: str, request: CheckRequest) -> bool:
+    """Whether what is the vCenter's as a whole is met by a check by schedule, and nothing of it is known.
+
+    Where the ``log`` of the cluster suspects or tells the ``kind``, there is a chain of tries already, or one
+    came to its end.
+    """
+    known = (*log["suspects"].values(), *log["findings"].values())
+    return request["attempt"] == 0 and all(one["kind"] != kind for one in known)
+
+
+def _is_wide(failure: Failure) -> bool:
+    """Whether the failure is the vCenter's as a whole."""
+    return failure["at"] == "login" or failure["reason"] == VCenterReplaced.reason
+
+
+def _is_suspected(record: Record, failure: Failure, request: CheckRequest) -> bool:
+    """Whether the failure is a suspicion that waits to be met once more.
 
     One that a check before has met already is being tried again: it takes no second chain of attempts.
     """
+    if _is_wide(failure) and _is_first_meeting(record["after"], failure["reason"], request):
+        return True
+    if failure["told_by"] == "vcenter" or HIDDEN_HOSTS_FACT in failure["facts"]:
+        return False
     suspects = [one for one in record["after"]["suspects"].values() if one["kind"] == failure["reason"]]
-    return failure["told_by"] == "cluster" and any(attempt or one["count"] == 1 for one in suspects)
+    return any(request["attempt"] or one["count"] == 1 for one in suspects)

@@ -56,6 +56,7 @@ class Observations:
         began_at: What a fresh report must not be older than, by the vCenter's clock: when the extraction
             began. None: nobody asked for one, or it is waited for no longer.
         hidden_hosts: In the report, and not in the inventory.
+        is_compared: The report was compared with the inventory: it shows which hosts are hidden.
     """
 
     at: CallName = "login"
@@ -66,6 +67,7 @@ class Observations:
     began_at: datetime | None = None
     hosts: tuple[InventoryEntry, ...] | None = None
     hidden_hosts: tuple[InventoryEntry, ...] = ()
+    is_compared: bool = False
     reply: ReportReply | None = None
     managed_by_image: bool | None = None
 
@@ -73,13 +75,6 @@ class Observations:
     def is_of_own_extraction(self) -> bool:
         """Tell whether the report is of an extraction of ours: somebody else's may have begun before."""
         return self.asked is not None and self.asked["id"] is not None
-
-    @property
-    def task_status(self) -> str | None:
-        """Return the task's status: that it ended says something of ours only where it is proven to be it."""
-        if self.task is None or (self.task.status not in UNFINISHED_TASK_STATUSES and not self.is_proven):
-            return None
-        return self.task.status
 
     @property
     def inventory(self) -> dict[str, InventoryEntry]:
@@ -137,7 +132,7 @@ class ClusterReader:
         return observations.reply
 
     def follow_up(self, report: Report, after: LogState, observations: Observations) -> None:
-        """Ask the vCenter what a fresh report leaves open.
+        """Compare a report with the inventory, and ask the vCenter what it leaves open.
 
         Args:
             report: The report.
@@ -167,6 +162,7 @@ class ClusterReader:
             observations.hidden_hosts = tuple(
                 InventoryEntry(host, report.names[host], "", None) for host in missing if host not in moved
             )
+        observations.is_compared = True
         if report.status == ELIGIBILITY_CHECK_FAILURE:
             observations.managed_by_image = session.managed_by_image(cluster)
 

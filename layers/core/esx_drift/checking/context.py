@@ -7,7 +7,13 @@ from datetime import datetime, timedelta
 from esx_drift.checking.collect import Observations, build_task_facts
 from esx_drift.domain.dispatching.run import MAX_REQUEST_AGE
 from esx_drift.domain.findings.condition import Condition
-from esx_drift.domain.findings.update import CheckScope, FindingsUpdate, update_findings
+from esx_drift.domain.findings.update import (
+    CheckScope,
+    FindingsUpdate,
+    asks_for_later_look,
+    update_findings,
+)
+from esx_drift.domain.findings.vcenter_failures import keep_lost_hosts
 from esx_drift.domain.fleet.fleet import VCenterSettings
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_attempt_id, make_request_id
 from esx_drift.domain.stored.records import (
@@ -16,6 +22,7 @@ from esx_drift.domain.stored.records import (
     build_empty_state,
     build_record,
     find_dispatched_cluster,
+    list_new_notices,
     remember_notices,
 )
 from esx_drift.domain.stored.types import (
@@ -78,7 +85,7 @@ class DispatchRecords:
         journal = Journal(self.runtime.store, self.runtime.topic, request["vcenter"], request["cluster"])
         id_before = make_attempt_id(first_id, request["attempt"] - 1)
         before = journal.find_answer(id_before, parse_time(dispatched["checked_at"]))
-        if before is None or (before["failure"] is None and not begins_suspicion(before)):
+        if before is None or not (before["failure"] or asks_for_later_look(before, request["attempt"] - 1)):
             raise RequestRefused(
                 f"attempt {request['attempt']} at a check of {request['cluster']!r} on {request['vcenter']}"
                 " was never asked for: the attempt before left nothing to look at again"
@@ -98,12 +105,6 @@ class DispatchRecords:
                 return None
             self.known[vcenter, seq] = record
         return self.known[vcenter, seq]
-
-
-def begins_suspicion(record: Record) -> bool:
-    """Tell whether the look of ``record`` was the first to meet what only one asked for after it can show."""
-    suspects = record["after"]["suspects"].values()
-    return any((one["count"], one["first_at"]) == (1, record["checked_at"]) for one in suspects)
 
 
 def build_heading(runtime: Runtime, request: CheckRequest, seq: int, started_at: datetime) -> RecordHeading:
@@ -182,7 +183,8 @@ class CheckContext:
             kinds: The kinds that it looked for; findings of other kinds stay as they are.
             because: Why findings end that end for another reason than being mended, by fingerprint.
         """
-        scope = CheckScope(self.now, kinds, self.vcenter.confirm_after_seconds)
+        ruled_out = keep_lost_hosts(kinds, self.after)
+        scope = CheckScope(self.now, ruled_out, self.vcenter.confirm_after_seconds)
         held = map(self._hold_back, conditions)
         return update_findings(self.after["findings"], self.after["suspects"], held, scope, because)
 
@@ -190,13 +192,16 @@ class CheckContext:
         """Hold what is said of hidden hosts back until a check meets it that was asked for after the first.
 
         Hosts that left while their cluster was extracted stand in that report, too, and in no list. A report
-        that is not of our own extraction decides neither way where they are suspected.
+        that is not of our own extraction decides neither way, but for a host that was gone before it. Where
+        nothing is extracted no better one will come: there it decides.
         """
-        if condition.kind != "host-hidden" and HIDDEN_HOSTS_FACT not in condition.detail:
+        is_of_host = condition.kind == "host-hidden"
+        if not is_of_host and HIDDEN_HOSTS_FACT not in condition.detail:
             return condition
         suspect = self.after["suspects"].get(condition.fingerprint)
         if not self.observations.is_of_own_extraction:
-            return replace(condition, is_pending=suspect is not None)
+            was_gone = is_of_host and suspect is None
+            return replace(condition, is_pending=self.vcenter.extract and not was_gone)
         is_later = suspect is not None and suspect["first_at"] <= self.request["requested_at"]
         return replace(condition, is_pending=not is_later)
 
@@ -216,7 +221,7 @@ class CheckContext:
             "about": self.observations.about,
             "task": build_task_facts(self.observations),
             "clock": self._compare_clocks(),
-            "notices": [notice for notice in reported if notice not in before],
+            "notices": list_new_notices(before, reported),
         }
 
     def build_draft(

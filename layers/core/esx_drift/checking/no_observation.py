@@ -7,9 +7,13 @@ from esx_drift.checking.baseline import build_blob, describe_blob
 from esx_drift.checking.collect import is_waiting_for_other
 from esx_drift.checking.context import CheckContext
 from esx_drift.domain.findings.condition import Condition, build_condition
-from esx_drift.domain.findings.coverage_conditions import build_no_hosts_condition
+from esx_drift.domain.findings.coverage_conditions import (
+    build_hidden_host_condition,
+    build_no_hosts_condition,
+)
 from esx_drift.domain.findings.extraction import ExtractionState, Freshness, list_extraction_conditions
-from esx_drift.domain.findings.kinds import VCENTER_KINDS
+from esx_drift.domain.findings.kinds import HELD_BACK_KINDS, VCENTER_KINDS
+from esx_drift.domain.findings.update import FindingsUpdate
 from esx_drift.domain.findings.vcenter_failures import (
     build_failure,
     build_failure_condition,
@@ -154,14 +158,14 @@ def draft_for_old_report(
         else list_extraction_conditions(_describe_extraction(context, reply, report))
     )
     # A report that was there before disproves no failure to extract: only a new one does.
-    update = context.update_findings(conditions, VCENTER_KINDS, {})
+    kinds = VCENTER_KINDS | HELD_BACK_KINDS if context.observations.is_compared else VCENTER_KINDS
+    conditions += [
+        build_hidden_host_condition(report, host.id, host, context.after["uncovered_since"].get(host.id))
+        for host in context.observations.hidden_hosts
+    ]
+    update = context.update_findings(conditions, kinds, {})
     outcome: Outcome = "same-report" if freshness == "same" else "superseded"
-    after: LogState = {
-        **context.after,
-        "findings": update.findings,
-        "suspects": update.suspects,
-        "blind_since": find_last_seen(context),
-    }
+    after = _build_unseen_state(context, update)
     record: Record = {
         **context.build_record(outcome, after),
         "report": build_report_facts(report, freshness),
@@ -182,6 +186,11 @@ def find_last_seen(context: CheckContext) -> str:
     return context.after["blind_since"] or context.after["last_look_at"] or format_time(context.now)
 
 
+def _build_unseen_state(context: CheckContext, update: FindingsUpdate) -> LogState:
+    found: LogState = {**context.after, "findings": update.findings, "suspects": update.suspects}
+    return {**found, "blind_since": find_last_seen(context)}
+
+
 def build_report_facts(report: Report, freshness: Freshness) -> ReportFacts:
     """Build what the record keeps of a report: what ``report`` says of itself, and its ``freshness``."""
     return {
@@ -196,12 +205,7 @@ def _draft_not_looked(
     context: CheckContext, failure: Failure, conditions: list[Condition], kinds: frozenset[FindingKind]
 ) -> Draft:
     update = context.update_findings(conditions, kinds, {})
-    after: LogState = {
-        **context.after,
-        "findings": update.findings,
-        "suspects": update.suspects,
-        "blind_since": find_last_seen(context),
-    }
+    after = _build_unseen_state(context, update)
     record: Record = {
         **context.build_record("not-looked", after),
         "failure": failure,
@@ -230,7 +234,8 @@ def _describe_extraction(context: CheckContext, reply: ReportReply, report: Repo
     return ExtractionState(
         asked=asked is not None and asked["id"] is not None,
         busy=is_waiting_for_other(asked, context.after),
-        task_status=context.observations.task_status,
+        task_status=task.status if task else None,
+        is_proven=context.observations.is_proven,
         message=task.message if task else asked["busy"] if asked else None,
         report_status=report.status,
         last_good_at=parse_time(taken["completion_time"]) if taken else None,

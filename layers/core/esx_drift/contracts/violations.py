@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 from esx_drift.contracts.validators import Schema, load_schema, reference_validator
+from esx_drift.domain.stored.records import MORE_NOTICES
 from esx_drift.domain.stored.types import Json
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def find_unknown_fields(name: str, instance: object) -> list[str]:
             # A report may have hundreds of thousands: what sorts behind is dropped as they come.
             notices = {*nsmallest(MAX_NOTICES + 1, notices)}
     shown = sorted(notices)
-    return [*shown[:MAX_NOTICES], "and more"] if len(shown) > MAX_NOTICES else shown
+    return [*shown[:MAX_NOTICES], MORE_NOTICES] if len(shown) > MAX_NOTICES else shown
 
 
 def _walk(root: Schema, schema: Schema, value: Json, at: str) -> Iterator[str]:

@@ -34,7 +34,6 @@ from esx_drift.domain.findings.vcenter_failures import (
     build_failure,
     build_failure_condition,
     build_slow_vcenter_failure,
-    build_unended_failure,
     is_blind,
     list_clock_conditions,
     list_kinds_ruled_out,
@@ -60,6 +59,7 @@ from esx_drift.errors import (
     OutOfTime,
     SecretInvalid,
     TrailDamaged,
+    VCenterError,
     VCenterFailure,
 )
 from esx_drift.journal import Draft, Position
@@ -98,8 +98,8 @@ class VCenterDispatch:
             )
         return Draft(record, position.after["last_look_at"], damages=self.damages)
 
-    def draft_unended(self, position: Position, request_id: str, tries: int) -> Draft:
-        """Draft the record that tries to list the vCenter came to no end, before it is tried again.
+    def draft_uncompleted(self, position: Position, request_id: str, failure: VCenterError) -> Draft:
+        """Draft the record that tries to list the vCenter were not completed, before it is tried again.
 
         Nobody else can say so: a function that is killed writes nothing. It takes no part in the count of
         failures met twice, since the queue counted, and begins no chain of retries, since its message comes
@@ -108,12 +108,10 @@ class VCenterDispatch:
         Args:
             position: Where the log stands.
             request_id: The request that this record answers.
-            tries: How many have come to no end.
+            failure: How many were not completed, and why.
         """
         heading = self._build_heading(position, request_id, self.runtime.clock())
-        record = self._build_unlisted_record(
-            position, heading, build_unended_failure(self.vcenter.name, tries)
-        )
+        record = self._build_unlisted_record(position, heading, failure)
         return Draft(record, position.after["last_look_at"])
 
     def _build_heading(self, position: Position, request_id: str, started_at: datetime) -> RecordHeading:
@@ -271,7 +269,7 @@ class VCenterDispatch:
 def _build_unlisted_condition(
     before: LogState, error: EsxDriftError, unwatched: int, *, critical: bool
 ) -> Condition:
-    """What holds of a vCenter that was not listed. Tries that came to no end were counted by their queue.
+    """What holds of a vCenter that was not listed. Tries that were not completed were counted by their queue.
 
     Those are no reason for a chain of retries, as ``UNWATCHED_DETAIL`` would be: their message comes back.
     """

@@ -7,6 +7,7 @@ The record is the intention and comes before any request: a message that is deli
 reads it back and sends the same requests again, under the same ids.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -27,6 +28,7 @@ from esx_drift.domain.dispatching.run import (
     list_failed_dispatches,
     read_listing_request,
 )
+from esx_drift.domain.findings.vcenter_failures import build_uncompleted_failure
 from esx_drift.domain.fleet.fleet import VCenterSettings
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, is_derived_id, make_next_request_id
 from esx_drift.domain.stored.records import build_check_request
@@ -39,8 +41,8 @@ from esx_drift.ports import Runtime
 
 logger = Logger(child=True)
 
-MAX_UNTOLD_RECEIVES: Final = 2
-"""One try that ends without an answer may be AWS's own trouble. After two, half an hour apart, it is told."""
+MAX_UNTOLD_TRIES: Final = 2
+"""One try that is not completed may be AWS's own trouble. After two, half an hour apart, it is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +80,9 @@ class Dispatcher:
         """List one vCenter and dispatch its clusters, as a run or a retry asks for.
 
         Many checkers may ask for the same retry at once, and a repeated run for the same listing: the first
-        message is answered, and the others are done with it. Only one that was delivered before may have been
-        cut off before it sent everything. One that was cut off more than once is told of before it is tried
-        again.
+        message is answered, and the others are done with it. Only of one that was delivered before a try may
+        have ended before it sent everything. Where two tries or more were not completed, that is told: by the
+        last of them, with its reason, if it ended in order, else before the next.
 
         Args:
             request: The vCenter, the run that it failed in, and which attempt this is.
@@ -92,9 +94,16 @@ class Dispatcher:
         """
         vcenter = self._require_vcenter(request["vcenter"])
         dispatch, since = self._read_request(vcenter, request)
-        if receives > MAX_UNTOLD_RECEIVES:
-            self._tell_unended(dispatch, since, receives - 1)
-        return self._dispatch(dispatch, since, repeat=receives > 1)
+        if receives > MAX_UNTOLD_TRIES:
+            self._tell_uncompleted(dispatch, since, receives - 1, None)
+        try:
+            return self._dispatch(dispatch, since, repeat=receives > 1)
+        except TransientError as error:
+            if receives >= MAX_UNTOLD_TRIES:
+                # Where AWS fails this, too, the next try tells it: without the reason.
+                with suppress(TransientError):
+                    self._tell_uncompleted(dispatch, since, receives, error.message)
+            raise
 
     def _read_request(
         self, vcenter: VCenterSettings, request: RetryRequest
@@ -135,13 +144,17 @@ class Dispatcher:
             records = reader.list_newest(MAX_SEARCHED_RECORDS)
         return next((record for record in records if record and is_retry_of(record, request)), None)
 
-    def _tell_unended(self, dispatch: VCenterDispatch, since: datetime, tries: int) -> None:
-        """Write down, and tell, that tries to list the vCenter came to no end; not if one left its record."""
+    def _tell_uncompleted(
+        self, dispatch: VCenterDispatch, since: datetime, tries: int, reason: str | None
+    ) -> None:
+        """Write down, and tell, that tries to list a vCenter were not completed, if none left its record."""
         journal = self._open_journal(dispatch.vcenter)
         if journal.find_answer(dispatch.request_id, since) is None:
+            # One record for so many tries, whoever tells it first.
             request_id = make_next_request_id(dispatch.request_id, f"unended {tries}")
+            failure = build_uncompleted_failure(dispatch.vcenter.name, tries, reason)
             journal.append(
-                request_id, since, lambda position: dispatch.draft_unended(position, request_id, tries)
+                request_id, since, lambda position: dispatch.draft_uncompleted(position, request_id, failure)
             )
 
     def _open_journal(self, vcenter: VCenterSettings) -> Journal:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from esx_drift.domain.dispatching.overdue import NOW_KNOWN
+from esx_drift.domain.findings.extraction import UNPROVEN_DETAIL
 from esx_drift.domain.findings.kinds import FINDING_KINDS, OUTAGE_KINDS, VCENTER_NOT_SEEN_NOTE, Advice
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import Finding, FindingKind
@@ -79,6 +80,15 @@ ADVICE_CASES: Final[Mapping[FindingKind, tuple[AdviceCase, ...]]] = MappingProxy
             ),
         ),
         "extraction-timeout": (
+            (
+                has_fact(UNPROVEN_DETAIL),
+                Advice(
+                    "no new report of its image came in time",
+                    "its image can be extracted again",
+                    "in vCenter > {cluster} > Monitor > Tasks, read how the last extraction of its image "
+                    "ended.",
+                ),
+            ),
             (
                 _has_no_task,
                 Advice(

@@ -244,10 +244,10 @@ _ERROR: Final[tuple[AdviceCase, ...]] = (
     (
         has_fact(UNENDED_FACT),
         Advice(
-            "could not be looked at: each try was cut off",
+            "could not be looked at: no try was completed",
             "could be looked at again",
-            "what ended the dispatcher? Its log says so (out of memory, timed out); if it was the vCenter's "
-            "answer, report it.",
+            "what ended the dispatcher's tries? Its log says so (an error of AWS, out of memory, timed out); "
+            "if it was the vCenter's answer, report it.",
             note=VCENTER_NOT_SEEN_NOTE,
         ),
     ),

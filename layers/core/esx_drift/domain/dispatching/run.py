@@ -339,15 +339,16 @@ def is_retried(before: LogState, after: LogState, attempt: int) -> bool:
     return is_ailing(after) and (attempt > 0 or not is_ailing(before))
 
 
-def choose_pause_seconds(confirm_after_seconds: int, failure: Failure, seed: str) -> int:
+def choose_pause_seconds(confirm_after_seconds: int, failure: Failure | None, seed: str) -> int:
     """Choose the delay before the next try, 15 minutes at most.
 
-    It is ``confirm_after_seconds``, or longer if ``failure`` says that the vCenter asked for it. Up to a
-    tenth is added, the same for the same ``seed``.
+    It is ``confirm_after_seconds``, or longer if ``failure`` (None: there was none) says that the vCenter
+    asked for it. Up to a tenth is added, the same for the same ``seed``.
     A refused login that is tried once more has a delay of its own, by the lockout of accounts.
     """
-    asked = int(failure["facts"].get("retry_after_seconds", 0))
-    tried_again = failure["facts"].get(TRIED_AGAIN_FACT)
+    facts = failure["facts"] if failure else {}
+    asked = int(facts.get("retry_after_seconds", 0))
+    tried_again = facts.get(TRIED_AGAIN_FACT)
     seconds = max(confirm_after_seconds, asked) if tried_again is None else int(tried_again)
     return min(add_jitter(seconds, seed), MAX_SQS_DELAY_SECONDS)
 

@@ -9,7 +9,7 @@ from esx_drift.domain.findings.condition import Condition, build_condition
 from esx_drift.domain.findings.kinds import FINDING_KINDS
 from esx_drift.domain.findings.vcenter_failures import is_blind
 from esx_drift.domain.images.document import list_error_texts, quote_first, summarize_messages
-from esx_drift.domain.images.report import Inventory, Report, explain_uncovered
+from esx_drift.domain.images.report import Inventory, InventoryHost, Report, explain_uncovered
 from esx_drift.domain.stored.types import FindingKind, Json, Severity, Snapshot
 from esx_drift.domain.text.versions import sort_naturally
 from esx_drift.domain.text.wording import clean_text, format_count, format_moment
@@ -53,14 +53,7 @@ class UncoveredHosts:
 
     def build_detail(self, host: str) -> dict[str, Json]:
         """Build what the inventory and the report say of the host, and since when it is unseen."""
-        entry = self.inventory[host]
-        return {
-            "name": clean_text(entry.name),
-            "connection_state": entry.connection_state,
-            "power_state": entry.power_state,
-            "uncovered_since": self.since.get(host),
-            "messages": summarize_messages(self.report.host_notifications.get(host)),
-        }
+        return _build_host_detail(self.report, host, self.inventory[host], self.since.get(host))
 
     def format_unusual_states(self, host: str) -> str:
         """``, NOT_RESPONDING`` and the like, where the host is not as a host should be."""
@@ -75,6 +68,16 @@ class UncoveredHosts:
     def quote_error(self, host: str) -> str:
         """``: "It does not answer."``, the first error that the report has for the host, else nothing."""
         return quote_first(list_error_texts(self.report.host_notifications.get(host)))
+
+
+def _build_host_detail(report: Report, host: str, entry: InventoryHost, since: str | None) -> dict[str, Json]:
+    return {
+        "name": clean_text(entry.name),
+        "connection_state": entry.connection_state,
+        "power_state": entry.power_state,
+        "uncovered_since": since,
+        "messages": summarize_messages(report.host_notifications.get(host)),
+    }
 
 
 _ELIGIBILITY, _EXTRACT = "ELIGIBILITY_CHECK", "EXTRACT_INSTALLED_IMAGE"
@@ -181,13 +184,21 @@ def _build_unsupported_condition(unseen: UncoveredHosts, host: str) -> Condition
     return _build_host_condition(unseen, "host-unsupported", host, summary)
 
 
-def build_hidden_host_condition(unseen: UncoveredHosts, host: str) -> Condition:
-    """Build what holds of a ``host`` that is in the report of ``unseen``, and in no list of the account's."""
-    name = unseen.format_name(host)
+def build_hidden_host_condition(
+    report: Report, host: str, entry: InventoryHost, since: str | None
+) -> Condition:
+    """Build what holds of a host that is in a report, and in no list of the account's.
+
+    Args:
+        report: The report.
+        host: The host's id.
+        entry: What stands for its entry in the inventory.
+        since: Since when it is uncovered, as text; None: it is not.
+    """
+    name = clean_text(entry.name)
     summary = f"{name} is in the cluster's report, and the account no longer sees it in the vCenter"
-    return build_condition(
-        "host-hidden", summary, subject=host, hosts=(host,), detail=unseen.build_detail(host)
-    )
+    detail = _build_host_detail(report, host, entry, since)
+    return build_condition("host-hidden", summary, subject=host, hosts=(host,), detail=detail)
 
 
 def _build_host_condition(unseen: UncoveredHosts, kind: FindingKind, host: str, summary: str) -> Condition:

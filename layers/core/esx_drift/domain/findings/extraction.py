@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Final, Literal
 
 from esx_drift.domain.findings.condition import Condition, build_condition
-from esx_drift.domain.stored.types import FindingKind
+from esx_drift.domain.stored.types import FindingKind, Json
 from esx_drift.domain.text.times import format_time, parse_time
+from esx_drift.domain.text.wording import clean_text
 
-TASK_SUCCEEDED = "SUCCEEDED"
+TASK_SUCCEEDED, TASK_FAILED = "SUCCEEDED", "FAILED"
+
+UNPROVEN_DETAIL: Final = "task_unproven"
+"""The detail of a finding of which the task that was named ended, and nothing shows that it was ours."""
 
 UNFINISHED_TASK_STATUSES = frozenset({"PENDING", "RUNNING", "BLOCKED"})
 """Cis.Task.Status of the vSphere Automation API; whatever else it may say is an end."""
@@ -27,6 +31,8 @@ class ExtractionState:
         asked: We started an extraction.
         busy: The cluster was busy with somebody else's operation.
         task_status: The task's status; None if the vCenter no longer has the task.
+        is_proven: The vCenter says that the task is of this extraction. Else how it ended says nothing of
+            it, and no report came until the deadline.
         message: What the task says of its failure; None: nothing.
         report_status: The status of the old report.
         last_good_at: When the report taken last was completed, by the vCenter's clock; None: there is none.
@@ -38,6 +44,7 @@ class ExtractionState:
     asked: bool
     busy: bool
     task_status: str | None
+    is_proven: bool
     message: str | None
     report_status: str
     last_good_at: datetime | None
@@ -57,15 +64,28 @@ def list_extraction_conditions(state: ExtractionState) -> list[Condition]:
             kind,
             summary,
             severity="critical" if state.critical else None,
-            detail={"task_status": state.task_status, "message": state.message},
+            detail=_build_detail(state),
         )
     ]
+
+
+def _build_detail(state: ExtractionState) -> dict[str, Json]:
+    detail: dict[str, Json] = {"task_status": state.task_status, "message": state.message}
+    return {**detail, UNPROVEN_DETAIL: True} if _is_ended_unproven(state) else detail
+
+
+def _is_ended_unproven(state: ExtractionState) -> bool:
+    """Whether a task ended of which nothing shows that it is the extraction's."""
+    has_ended = state.task_status is not None and state.task_status not in UNFINISHED_TASK_STATUSES
+    return state.asked and has_ended and not state.is_proven
 
 
 def _explain(state: ExtractionState) -> tuple[FindingKind, str] | None:
     quote = f': "{state.message}"' if state.message else ""
     if state.busy:
         return "extraction-timeout", f"the cluster stayed busy with another operation{quote}"
+    if _is_ended_unproven(state):
+        return "extraction-timeout", _word_unproven_end(clean_text(state.task_status or ""), quote)
     if state.asked and state.task_status != TASK_SUCCEEDED:
         return _explain_task(state.task_status, quote)
     if state.report_status == UNAVAILABLE:
@@ -82,6 +102,13 @@ def _explain_task(status: str | None, quote: str) -> tuple[FindingKind, str]:
     if status in UNFINISHED_TASK_STATUSES:
         return "extraction-timeout", f"the extraction did not end within its deadline{quote}"
     return "extraction-failed", f"the extraction failed{quote}"
+
+
+def _word_unproven_end(status: str, quote: str) -> str:
+    """Word that a task ended which nobody vouches for: what is known is that no report came in time."""
+    other = f"ended ({status}), and nothing shows that it was this cluster's"
+    ended = f"failed{quote}" if status == TASK_FAILED else other
+    return f"no new report came within the extraction's deadline; the task that was named {ended}"
 
 
 type Freshness = Literal["fresh", "same", "older", "stale", "future"]

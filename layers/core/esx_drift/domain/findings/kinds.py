@@ -550,4 +550,8 @@ HOST_KINDS: Final = frozenset(entry.name for entry in _ENTRIES if entry.about ==
 BLINDING_KINDS: Final = frozenset(entry.name for entry in _ENTRIES if entry.blinding)
 
 
+HELD_BACK_KINDS: Final[frozenset[FindingKind]] = frozenset({"host-hidden", "vcenter-authorization"})
+"""What is said of hidden hosts. In a cluster's log these are suspected for no other reason."""
+
+
 HIDING_KINDS: Final = frozenset(entry.name for entry in _ENTRIES if entry.hiding)

@@ -68,7 +68,10 @@ def list_look_conditions(  # noqa: PLR0913 - each is a fact of its own, and all 
         *of_cluster,
         *_list_inconsistencies([*document_inconsistencies, *list_report_inconsistencies(report)]),
         *(replace(condition, opens=opens) for condition in list_host_conditions(unseen)),
-        *(build_hidden_host_condition(unseen, host) for host in hidden),
+        *(
+            build_hidden_host_condition(report, host, inventory[host], uncovered_since.get(host))
+            for host in hidden
+        ),
     ]
 
 

@@ -8,8 +8,10 @@ pending stays a suspect until it is met as final.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from esx_drift.domain.findings.condition import Condition, build_condition
+from esx_drift.domain.findings.kinds import HELD_BACK_KINDS
 from esx_drift.domain.stored.types import (
     Family,
     Finding,
@@ -174,6 +176,31 @@ def _resolve_or_keep(finding: Finding, scope: CheckScope, because: Mapping[str, 
         return {**finding, "transition": "still"}
     reason = because.get(finding["fingerprint"], _USUAL_REASONS[finding["family"]])
     return {**finding, "transition": "resolved", "resolved_because": reason}
+
+
+MAX_LATER_LOOKS: Final = 4
+"""So many looks are asked for after the first that suspects hidden hosts. With a deadline of 30 minutes and a
+pause of 10, the usual ones, they take under three hours: then the next check by schedule is near."""
+
+
+def asks_for_later_look(record: Record, attempt: int) -> bool:
+    """Tell whether a check asks for another look, since only that can show whether hosts are hidden.
+
+    Args:
+        record: The record of the check.
+        attempt: Which attempt it was. A check by schedule, number 0, leaves a suspicion of before to the
+            looks that were asked for then.
+    """
+    return begins_suspicion(record) or (0 < attempt < MAX_LATER_LOOKS and any(_list_held_back(record)))
+
+
+def begins_suspicion(record: Record) -> bool:
+    """Tell whether the check of ``record`` was the first to suspect hidden hosts."""
+    return any(one["first_at"] == record["checked_at"] for one in _list_held_back(record))
+
+
+def _list_held_back(record: Record) -> list[SuspectedFinding]:
+    return [one for one in record["after"]["suspects"].values() if one["kind"] in HELD_BACK_KINDS]
 
 
 MAX_OPEN_DAMAGES = 20

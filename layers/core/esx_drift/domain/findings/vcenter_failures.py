@@ -5,7 +5,13 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from esx_drift.domain.findings.condition import Condition, build_condition
-from esx_drift.domain.findings.kinds import FINDING_KINDS, HIDING_KINDS, LOGIN_KINDS, VCENTER_KINDS
+from esx_drift.domain.findings.kinds import (
+    FINDING_KINDS,
+    HELD_BACK_KINDS,
+    HIDING_KINDS,
+    LOGIN_KINDS,
+    VCENTER_KINDS,
+)
 from esx_drift.domain.stored.types import (
     CallName,
     ClockFacts,
@@ -18,6 +24,7 @@ from esx_drift.domain.stored.types import (
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.wording import MINUTE_SECONDS
 from esx_drift.errors import (
+    HIDDEN_HOSTS_FACT,
     TRIED_AGAIN_FACT,
     UNENDED_FACT,
     ApiUnsupported,
@@ -118,16 +125,22 @@ def build_slow_vcenter_failure(error: OutOfTime, started_at: datetime, now: date
     return VCenterUnreachable(error.message, {"phase": "http"})
 
 
-def build_unended_failure(vcenter: str, tries: int) -> VCenterError:
-    """Build the failure of a vCenter whose listing was begun ``tries`` times and never came to an end.
+def build_uncompleted_failure(vcenter: str, tries: int, reason: str | None) -> VCenterError:
+    """Build the failure of a vCenter whose listing was begun and never completed.
 
-    ``vcenter`` is its name in the fleet file.
+    Args:
+        vcenter: Its name in the fleet file.
+        tries: How often it was begun.
+        reason: How the last try ended; None: not in order, so that nobody was left to say.
     """
+    why = f"the last try ended with: {reason}" if reason else UNKNOWN_END
     return VCenterError(
-        f"the listing of {vcenter} was begun {tries} times and came to no end: the function was killed, for"
-        " want of memory or time, or AWS failed it",
+        f"the listing of {vcenter} was begun {tries} times and not completed: {why}",
         {UNENDED_FACT: str(tries)},
     )
+
+
+UNKNOWN_END: Final = "the function was killed, for want of memory or time, or AWS failed it"
 
 
 def require_same_vcenter(vcenter: str, known_uuid: str | None, about: VCenterIdentity) -> None:
@@ -183,6 +196,22 @@ def list_kinds_ruled_out(error: EsxDriftError) -> frozenset[FindingKind]:
     if isinstance(error, LoginRefused) and not {TRIED_AGAIN_FACT, "answered_by"} & error.facts.keys():
         return LOGIN_KINDS - {find_failure_kind(error)}
     return frozenset()
+
+
+def keep_lost_hosts(ruled_out: frozenset[FindingKind], log: LogState) -> frozenset[FindingKind]:
+    """Keep a lost permission on hosts from being ruled out, unless hidden hosts were looked for.
+
+    It shows by lists that are too short: that the vCenter answers each call does not end it.
+
+    Args:
+        ruled_out: The kinds that a check rules out where it does not meet them.
+        log: The state of the cluster's log before.
+    """
+    kind = NotAuthorized.reason
+    is_suspected = any(suspect["kind"] == kind for suspect in log["suspects"].values())
+    is_open = any(HIDDEN_HOSTS_FACT in finding["detail"] for finding in log["findings"].values())
+    is_lost = "host-hidden" not in ruled_out and (is_suspected or is_open)
+    return ruled_out - HELD_BACK_KINDS if is_lost else ruled_out
 
 
 MAX_SKEW_SECONDS: Final = 300

@@ -149,6 +149,21 @@ MAX_KNOWN_NOTICES: Final = 100
 """Of a log: what two reports give at most (50 each), so that what one told is not new in the next."""
 
 
+MORE_NOTICES: Final = "and more"
+"""Stands behind notices that were cut, and is none itself. A version before said how many more there were."""
+
+
+def list_new_notices(known: Sequence[str], reported: Sequence[str]) -> list[str]:
+    """List what there is to tell that a log has not told yet.
+
+    Args:
+        known: What it has told.
+        reported: What there is to tell now, new or not.
+    """
+    new = [notice for notice in reported if notice not in known]
+    return [] if new == [MORE_NOTICES] else new
+
+
 def remember_notices(known: Sequence[str], reported: Sequence[str]) -> list[str]:
     """List what a log has told, the newest last and no more than it needs.
 
