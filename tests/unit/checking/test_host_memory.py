@@ -7,9 +7,9 @@ import pytest
 from esx_drift.adapters.audit_store import S3Store
 from esx_drift.checking import host_memory
 from esx_drift.domain.changes.new_hosts import MAX_NAMED_DIFFERENCES
-from esx_drift.domain.stored.identifiers import make_state_key
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_key
 from esx_drift.domain.stored.types import Change, Record
-from esx_drift.errors import StoreUnavailable
+from esx_drift.errors import OutOfTime, StoreUnavailable
 from esx_drift.ports import StoredState
 
 from tests.unit.checking.forms import FIRST, LOWER_CASE
@@ -338,21 +338,76 @@ def test_looking_for_a_new_host_costs_three_gets_a_cluster(world: World) -> None
     """Beside the two that list them. Where no host is new, it costs nothing."""
     check_both(world)
     world.vcenter.hosts.set_component("esx01", I40EN, OLDER)
-    assert reads_of_others(world) == 0
+    assert reads_of(world, PROD_A, PROD_B) == []
     world.vcenter.hosts.move("esx04", "prod-b")
     world.check(PROD_B)
     world.vcenter.inventory.add_host("prod-a", "esx77")
-    assert reads_of_others(world) == 3
+    assert reads_of(world, PROD_A, PROD_B) == ["GetObject"] * 3
 
 
-def reads_of_others(world: World) -> int:
-    """How many objects of prod-b's log a check of prod-a reads."""
+def reads_of(world: World, cluster: str, other: str) -> list[str]:
+    """The calls by which a check of a cluster reads another one's log."""
     world.aws.calls.clear()
+    world.check(cluster)
+    mine = f"cluster={other}/", f"/{other}.json"
+    return [operation for operation, key in world.aws.calls if any(part in key for part in mine)]
+
+
+def test_the_first_looks_of_many_clusters_list_no_logs(world: World) -> None:
+    """Of 50 clusters, one without a log costs one GET, and one with a log three; no LIST but of its own."""
+    others = [world.vcenter.inventory.add_cluster(f"new-{number:02}") for number in range(47)]
+    clusters = [world.vcenter.inventory.add_cluster("new-47"), PROD_A, PROD_B]
+    for number, cluster in enumerate(clusters):
+        world.vcenter.inventory.add_host(cluster, f"esx9{number}")
+        world.aws.calls.clear()
+        assert world.check(cluster)["outcome"] == "baseline"
+        of_others = [
+            operation
+            for operation, key in world.aws.calls
+            for other in {*others, *clusters} - {cluster}
+            if f"cluster={other}/" in key or f"/{other}.json" in key
+        ]
+        assert of_others == ["GetObject"] * (49 + 2 * number)
+
+
+def test_a_log_whose_pointer_is_gone_is_not_searched(world: World) -> None:
+    """Its host counts as one that nobody knows; its own next check writes the pointer anew."""
+    check_both(world)
+    world.aws.s3.delete_object(Bucket="state", Key=make_state_key(world.watched.name, PROD_A))
+    world.vcenter.hosts.move("esx04", "prod-b")
+    assert of_host(world.check(PROD_B))["severity"] == "warning"
     world.check(PROD_A)
-    mine = f"cluster={PROD_B}/", f"/{PROD_B}.json"
-    return sum(
-        operation == "GetObject" and any(part in key for part in mine) for operation, key in world.aws.calls
-    )
+    world.vcenter.hosts.move("esx03", "prod-b")
+    assert of_host(world.check(PROD_B))["detail"] == FROM_A
+
+
+@pytest.mark.parametrize(("began_with", "raises"), [(200, OutOfTime), (300, StoreUnavailable)])
+def test_a_search_that_no_time_is_left_for_is_made_again(
+    world: World, began_with: int, raises: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be killed. Begun late it is put off; with a run for itself it is a try of its message."""
+    check_both(world)
+    world.vcenter.hosts.move("esx04", "prod-b")
+    world.vcenter.hosts.set_component("esx04", I40EN, OLDER)
+    world.wait(INTERVAL_SECONDS)
+    request = world.request(PROD_B)
+    assert world.handle(request) is None
+    read = S3Store.state
+
+    def slow(self: S3Store, vcenter: str, name: str) -> StoredState | None:
+        if name == VCENTER_LOG:
+            world.wait(began_with - 100)
+        return read(self, vcenter, name)
+
+    later = world.comes_back()
+    world.run_ends_after(began_with)
+    with monkeypatch.context() as patch:
+        patch.setattr(S3Store, "state", slow)
+        with pytest.raises(raises, match="no time is left in this run to look for a new host"):
+            world.handle(later)
+    world.ends_at = None
+    record = world.follow(later)
+    assert ("component", "downgraded", I40EN) in told(record)
 
 
 def test_no_more_than_so_many_logs_are_searched(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -374,6 +429,6 @@ def test_a_report_of_the_same_moment_has_the_other_logs_searched_once(world: Wor
     world.vcenter.inventory.add_host("prod-a", "esx77")
     world.vcenter.extract_all()
     reports[PROD_A] |= {"completion_time": before}
-    assert reads_of_others(world) == 3
+    assert reads_of(world, PROD_A, PROD_B) == ["GetObject"] * 3
     assert world.after()["snapshot"] is not None
     assert "esx77" in {host["name"] for host in world.snapshot()["hosts"].values()}
