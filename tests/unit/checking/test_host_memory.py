@@ -12,6 +12,7 @@ from esx_drift.domain.stored.types import Change, Record
 from esx_drift.errors import OutOfTime, StoreUnavailable
 from esx_drift.ports import StoredState
 
+from tests.unit.checking.decisions.person import Person
 from tests.unit.checking.forms import FIRST, LOWER_CASE
 from tests.unit.checking.reading import moved, of_host, one, open_kinds, told
 from tests.unit.checking.world import INTERVAL_SECONDS, PROD_A, PROD_B, World
@@ -251,6 +252,128 @@ def test_hosts_of_two_domains_are_not_taken_for_one(world: World) -> None:
         world.vcenter.inventory.remove_host(f"esx.{domain}.example")
     new = world.vcenter.inventory.add_host("prod-b", "esx")
     assert told(world.check(PROD_B)) == {("host", "added", new)}
+
+
+@pytest.mark.parametrize("stays", [False, True])
+def test_who_left_just_now_is_asked_for_too(world: World, *, stays: bool) -> None:
+    """A host that moved away is still in the vCenter: one of its first name that joins is another."""
+    check_both(world)
+    old = world.vcenter.inventory.host("esx04").host
+    software = world.vcenter.inventory.host("esx04").software
+    if stays:
+        world.vcenter.hosts.move("esx04", "prod-b")
+    else:
+        world.vcenter.inventory.remove_host("esx04")
+    new = world.vcenter.inventory.add_host("prod-a", "esx04.site-b.example", software)
+    world.vcenter.hosts.set_component(new, I40EN, OLDER)
+    record = world.check(PROD_A)
+    if stays:
+        assert told(record) == {("host", "removed", old), ("host", "added", new)}
+        assert (of_host_at(record, new)["detail"] or {})["compared_with"] == 3
+    else:
+        assert told(record) == {("host", "changed", new), ("component", "downgraded", I40EN)}
+
+
+def test_a_host_of_another_domain_that_joins_as_one_leaves_is_another(world: World) -> None:
+    """The first label is all that they have in common."""
+    world.vcenter.inventory.host("esx04").name = "esx04.site-a.example"
+    check_both(world)
+    old = world.vcenter.inventory.host("esx04.site-a.example").host
+    new = remove_and_add(world, old, "prod-a", "esx04.site-b.example")
+    record = world.check(PROD_A)
+    assert told(record) == {("host", "removed", old), ("host", "added", new)}
+
+
+def of_host_at(record: Record, host: str) -> Change:
+    """The only change of this host itself."""
+    (change,) = (one for one in record["changes"] if (one["element"], one["key"]) == ("host", host))
+    return change
+
+
+@pytest.mark.parametrize("moves", [False, True])
+def test_hosts_that_swap_their_names_are_who_they_are(world: World, *, moves: bool) -> None:
+    """By their ids, here and in another cluster: each is compared with what it ran itself."""
+    world.vcenter.hosts.set_component("esx03", I40EN, OLDER)
+    check_both(world)
+    three, four = (world.vcenter.inventory.host(name) for name in ("esx03", "esx04"))
+    three.name, four.name = four.name, three.name
+    if moves:
+        world.vcenter.hosts.move([three.host, four.host], "prod-b")
+    record = world.check(PROD_B if moves else PROD_A)
+    kind = "added" if moves else "relabelled"
+    assert told(record) == {("host", kind, three.host), ("host", kind, four.host)}
+
+
+def test_a_host_under_the_former_name_of_one_that_moved_is_another(world: World) -> None:
+    """Though it has the lower id, and comes with it."""
+    stranger = world.vcenter.inventory.add_host(None, "esx99")
+    first = world.vcenter.inventory.add_host("prod-a", "esx08")
+    assert int(stranger.removeprefix("host-")) < int(first.removeprefix("host-"))
+    check_both(world)
+    world.vcenter.inventory.host(first).name = "esx98"
+    world.vcenter.inventory.host(stranger).name = "esx08"
+    world.vcenter.hosts.move([stranger, first], "prod-b")
+    record = world.check(PROD_B)
+    assert of_host_at(record, first)["detail"] == FROM_A
+    assert (of_host_at(record, stranger)["detail"] or {})["compared_with"] == 3
+
+
+def test_of_two_that_may_be_one_known_host_one_is(world: World) -> None:
+    """Whose whole name it is; the other counts as unknown."""
+    world.vcenter.inventory.host("esx04").name = "esx04.site-a.example"
+    check_both(world)
+    old = world.vcenter.inventory.host("esx04.site-a.example").host
+    world.vcenter.inventory.add_host("prod-b", "esx04")
+    new = remove_and_add(world, old, "prod-b", "esx04.site-a.example")
+    record = world.check(PROD_B)
+    assert {
+        (change["kind"], change["from"]) for change in record["changes"] if change["element"] == "host"
+    } == {
+        ("added", None),
+        ("changed", old),
+    }
+    assert of_host_at(record, new)["detail"] == FROM_A
+
+
+@pytest.mark.parametrize("added_again", [False, True])
+def test_a_full_cluster_that_moves_is_compared(world: World, *, added_again: bool) -> None:
+    """96 hosts at once, as many as a cluster of vSphere 8 has: what one of them runs else is one change."""
+    software = world.vcenter.inventory.host("esx01").software
+    names = [f"esx{number}" for number in range(101, 193)]
+    for name in names:
+        world.vcenter.inventory.add_host("prod-a", name, software)
+    check_both(world)
+    names += [f"esx0{number}" for number in range(1, 5)]
+    if added_again:
+        names = [remove_and_add(world, name, "prod-b") for name in names]
+    else:
+        world.vcenter.hosts.move(names, "prod-b")
+    world.vcenter.hosts.set_component(names[0], I40EN, OLDER)
+    reads = reads_of(world, PROD_B, PROD_A)
+    record = world.records(PROD_B)[-1]
+    hosts = [change for change in record["changes"] if change["element"] == "host"]
+    assert len(hosts) == 96
+    assert {change["kind"] for change in hosts} == {"changed" if added_again else "added"}
+    assert {str(change["detail"]) for change in hosts} == {str(FROM_A)}
+    assert len(change_of(record, "component")["hosts"]) == 1
+    assert reads == ["GetObject"] * 3
+
+
+def test_of_a_vcenter_in_the_place_of_another_no_host_is_known(world: World) -> None:
+    """It gives the same ids and names to other machines: nothing of what the logs know is theirs."""
+    check_both(world)
+    world.dispatch()
+    world.vcenter.replace()
+    world.vcenter.hosts.set_component("esx04", I40EN, OLDER)
+    world.vcenter.hosts.move("esx04", "prod-b")
+    world.vcenter.inventory.host("esx05").name = "esx01.corp.example"
+    world.vcenter.extract_all()
+    assert open_kinds(world.dispatch()) == {"vcenter-replaced"}
+    Person(world).accept_vcenter(world.vcenter.instance_uuid)
+    record = world.check(PROD_B)
+    assert (record["outcome"], record["changes"]) == ("baseline", [])
+    world.vcenter.inventory.add_host("prod-b", "esx02", world.vcenter.inventory.host("esx06").software)
+    assert "moved_from" not in (of_host(world.check(PROD_B))["detail"] or {})
 
 
 def test_a_spoilt_pointer_of_another_log_hides_no_host(world: World) -> None:

@@ -110,6 +110,7 @@ def _list_changes(
     from esx_drift.domain.changes.compare import compare_snapshots  # noqa: PLC0415  # see the line above
     from esx_drift.domain.changes.new_hosts import (  # noqa: PLC0415  # see the line above
         describe_new_hosts,
+        list_left_hosts,
         list_unknown_hosts,
         match_remembered_hosts,
     )
@@ -119,7 +120,8 @@ def _list_changes(
         baseline.snapshot if baseline else {**snapshot, "images": {}, "labels": {}, "hosts": {}}
     )
     unknown = list_unknown_hosts(before, snapshot)
-    remembered = memory.find(unknown, sealed.reader, baseline) if unknown else []
+    left = list_left_hosts(before, snapshot)
+    remembered = memory.find(unknown, left, sealed.reader, baseline) if unknown else []
     returned = match_remembered_hosts(before, snapshot, remembered)
     if baseline is None:
         snapshot = {**snapshot, "hosts": {host: snapshot["hosts"][host] for host in returned}}

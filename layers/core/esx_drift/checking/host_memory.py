@@ -50,18 +50,24 @@ class HostMemory:
     blobs: dict[str, Blob] = field(default_factory=dict)
 
     def find(
-        self, unknown: Mapping[str, str], own: BaselineReader, baseline: Baseline | None
+        self,
+        unknown: Mapping[str, str],
+        left: Iterable[RememberedHost],
+        own: BaselineReader,
+        baseline: Baseline | None,
     ) -> list[RememberedHost]:
         """Find what is known of hosts that may be the ``unknown`` ones.
 
         Args:
             unknown: The names of the hosts that the cluster's baseline does not know, by id.
+            left: The hosts of that baseline that are not in the cluster any more.
             own: Reads the snapshots of the cluster's own log.
             baseline: That log's baseline; None at a first look.
 
         Returns:
-            All entries that have the id or the name of one of them, of this cluster and of others. Not among
-            them is a host of which only the name is the same, and which the vCenter still has.
+            All entries that have the id or the name of one of them, of those that left, of this cluster's log
+            and of others. Not among them is a host of which only the name is the same, and which the vCenter
+            still has.
 
         Raises:
             VCENTER_FAILURES: The vCenter did not say which of them it still has.
@@ -74,7 +80,8 @@ class HostMemory:
         def is_wanted(host: str, name: str) -> bool:
             return host in unknown or find_host_label(name) in labels
 
-        found = [*self._list_departed(own, baseline, is_wanted, None)] if baseline else []
+        found = [entry for entry in left if is_wanted(entry.id, entry.name)]
+        found += self._list_departed(own, baseline, is_wanted, None) if baseline else ()
         for cluster in self._list_other_clusters():
             self._require_time()
             found += self._search_log(cluster, is_wanted)

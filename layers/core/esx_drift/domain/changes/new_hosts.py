@@ -1,7 +1,8 @@
 """Hosts that are new in a snapshot: matched with what was known of them, or described where nothing is."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator
+from dataclasses import replace
 from typing import Final, cast
 
 from esx_drift.domain.changes.elements import ELEMENTS
@@ -40,8 +41,17 @@ def list_unknown_hosts(baseline: Snapshot, current: Snapshot) -> dict[str, str]:
     }
 
 
+def list_left_hosts(baseline: Snapshot, current: Snapshot) -> list[RememberedHost]:
+    """List the hosts that ``baseline`` has and ``current`` has not, as they were known."""
+    return [
+        RememberedHost(host, known["name"], find_host_image(baseline, known), known["orphaned_vibs"])
+        for host, known in baseline["hosts"].items()
+        if host not in current["hosts"]
+    ]
+
+
 def match_remembered_hosts(
-    baseline: Snapshot, current: Snapshot, remembered: Iterable[RememberedHost] = ()
+    baseline: Snapshot, current: Snapshot, remembered: Iterable[RememberedHost]
 ) -> dict[str, RememberedHost]:
     """Match the current hosts that the baseline does not know with what is known of them.
 
@@ -50,63 +60,78 @@ def match_remembered_hosts(
     Args:
         baseline: The snapshot before.
         current: The snapshot now.
-        remembered: What the logs know of hosts, beside ``baseline``: there may be several entries of a host.
-            What is known of one is given to the first that matches it, in the natural order of their ids.
+        remembered: What is known of hosts that may have come: of those that left since the baseline, as
+            ``list_left_hosts`` lists them, and of others. There may be several entries of a host. What is
+            known of one is given to the first that matches it, in the natural order of their ids.
+            A host that the vCenter still has elsewhere must not be among them, but by its own id.
 
     Returns:
         What is known of each host that was found, by its id in ``current``.
     """
-    gone = {host: baseline["hosts"][host] for host in baseline["hosts"].keys() - current["hosts"].keys()}
-    left_now = _Memory(
-        RememberedHost(host, known["name"], find_host_image(baseline, known), known["orphaned_vibs"])
-        for host, known in gone.items()
-    )
-    before = _Memory(remembered)
+    entries = [*remembered]
+    taken: dict[str, str] = {}
+    left_now = _Memory([entry for entry in entries if entry.seen_at is None], current["hosts"], taken)
+    before = _Memory([entry for entry in entries if entry.seen_at is not None], current["hosts"], taken)
     unknown = list_unknown_hosts(baseline, current)
     labels = Counter(find_host_label(name) for name in unknown.values())
     returned: dict[str, RememberedHost] = {}
     for host in sort_naturally(unknown):
-        name = unknown[host]
-        is_only = labels[find_host_label(name)] == 1
-        former = None
-        if host not in baseline["hosts"]:
-            former = left_now.take(host, name, is_only=is_only)
-        former = former or before.take(host, name, is_only=is_only)
+        is_only = labels[find_host_label(unknown[host])] == 1
+        former = before.find(host)
+        for memory in (before,) if host in baseline["hosts"] else (left_now, before):
+            if former is None or former.image is None:
+                former = _complete(former, memory.take(host, unknown[host], is_only=is_only))
         if former is not None:
             returned[host] = former
     return returned
 
 
-class _Memory:
-    """What is known of hosts; each is given once, though there may be several entries of it."""
+def _complete(former: RememberedHost | None, named: RememberedHost | None) -> RememberedHost | None:
+    """Complete what is known of a host, but not what it ran, by what is known by its name."""
+    if former is None or named is None or named.image is None:
+        return former or named
+    return replace(
+        former,
+        image=named.image,
+        orphaned_vibs=named.orphaned_vibs,
+        seen_at=named.seen_at or former.seen_at,
+        accepted=former.accepted or named.accepted,
+    )
 
-    def __init__(self, entries: Iterable[RememberedHost]) -> None:
+
+class _Memory:
+    """What is known of hosts, in several entries maybe; ``taken`` says who of those here each is."""
+
+    def __init__(
+        self, entries: Iterable[RememberedHost], present: Container[str], taken: dict[str, str]
+    ) -> None:
+        """Keep ``entries``; one whose id is in ``present`` is that host, whatever others are called."""
         self._by_id: defaultdict[str, list[RememberedHost]] = defaultdict(list)
         self._by_label: defaultdict[str, list[RememberedHost]] = defaultdict(list)
-        self._taken: set[str] = set()
+        self._taken = taken
         for entry in entries:
             self._by_id[entry.id].append(entry)
-            self._by_label[find_host_label(entry.name)].append(entry)
+            if entry.id not in present:
+                self._by_label[find_host_label(entry.name)].append(entry)
+
+    def find(self, host: str) -> RememberedHost | None:
+        """Find what is known of the host with this id."""
+        return max(self._by_id.get(host, ()), key=_rank, default=None)
 
     def take(self, host: str, name: str, *, is_only: bool) -> RememberedHost | None:
-        """Take what is known of the host with this id, or else of the one with this name.
+        """Take what is known of a host by its name, or but for the domain, where only one can be meant.
 
         ``is_only``: no other host is asked for whose name begins alike.
         """
-        entries = [] if host in self._taken else self._by_id.get(host, [])
-        entries = entries or self._list_named(name, is_only=is_only)
-        found = max(entries, key=_rank, default=None)
-        if found is not None:
-            self._taken.add(found.id)
-        return found
-
-    def _list_named(self, name: str, *, is_only: bool) -> list[RememberedHost]:
-        """List the entries with this name, or but for the domain, where only one host can be meant."""
-        left = [entry for entry in self._by_label[find_host_label(name)] if entry.id not in self._taken]
+        alike = self._by_label[find_host_label(name)]
+        left = [entry for entry in alike if self._taken.get(entry.id, host) == host]
         exact = [entry for entry in left if normalize_host_name(entry.name) == normalize_host_name(name)]
         alike = [entry for entry in left if is_same_host_name(entry.name, name)]
         is_clear = is_only and len({normalize_host_name(entry.name) for entry in alike}) == 1
-        return exact or (alike if is_clear else [])
+        found = max(exact or (alike if is_clear else []), key=_rank, default=None)
+        if found is not None:
+            self._taken[found.id] = host
+        return found
 
 
 def _rank(entry: RememberedHost) -> tuple[bool, float]:
