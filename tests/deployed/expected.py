@@ -267,6 +267,17 @@ ELEMENTS = {
         (_changed("host", "added", "host-23", (None, None), ("esx08",)),),
         says=("never compared before, unlike 4 other hosts: no Intel-i40en",),
     ),
+    "host-read-at-last": Story(
+        (
+            Opened(A, "host-failed", "warning", ("esx08",)),
+            Opened(A, "image-not-uniform", "warning", ("esx08",)),
+        ),
+        (
+            _changed("host", "added", "host-23", (None, None), ("esx08",), "info"),
+            _changed("host", "added", "host-23", (None, None), ("esx08",)),
+        ),
+        says=("read for the first time, unlike 4 other hosts: no Intel-i40en",),
+    ),
     "orphaned-vib": Story(
         (Opened(A, "orphaned-vib", "critical", ("esx02", "esx03"), SMNTEMP),),
         (_changed("orphaned_vib", "added", SMNTEMP, (None, None), ("esx02", "esx03"), "critical"),),

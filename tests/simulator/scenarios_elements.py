@@ -30,6 +30,11 @@ def _joined_unlike_others(vcenter: VCenter) -> None:
     vcenter.hosts.uninstall_component("esx08", "Intel-i40en")
 
 
+def _joined_unread(vcenter: VCenter) -> None:
+    _joined_unlike_others(vcenter)
+    vcenter.hosts.fail_extraction("esx08")
+
+
 def _with_tool(vcenter: VCenter) -> None:
     vcenter.hosts.add_orphaned_vib("esx01", _TOOL)
     vcenter.extract_all()
@@ -148,6 +153,12 @@ ELEMENTS = (
         "A host joins that nobody knows, without a driver that all others have.",
         ("host", "image-not-uniform"),
         (_joined_unlike_others,),
+    ),
+    Scenario(
+        "host-read-at-last",
+        "A host joins without a driver that all others have, and can't be read before the next look.",
+        ("host", "host-failed", "image-not-uniform"),
+        (_joined_unread, lambda vcenter: vcenter.hosts.fail_extraction("esx08", None)),
     ),
     Scenario(
         "orphaned-vib",

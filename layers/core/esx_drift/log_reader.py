@@ -18,7 +18,6 @@ from esx_drift.ports import Store, StoredRecord
 MAX_DAMAGED_RECORDS = 100
 """So many damaged records at the end of a log are passed over; more than that is nothing to go on from."""
 
-
 MAX_LOOKED_BACK = 500
 """So many records are read to find whether an old request was answered: a sender's clock may be years behind.
 At a check every 4 hours these are 83 days, and no queue keeps a message for so long."""
@@ -67,10 +66,14 @@ class LogReader:
             StoreUnavailable: S3 did not answer.
             LogUnusable: The newest record is of a newer version of this product, or too many are damaged.
         """
-        key, stored = make_state_key(self.vcenter, self.cluster), self.store.state(self.vcenter, self.cluster)
+        return self.find_end() or self._follow(_build_start(None))
+
+    def find_end(self) -> LogEnd | None:
+        """Find where the log ends, as ``read`` does; None, without a LIST, where there is no pointer."""
+        stored = self.store.state(self.vcenter, self.cluster)
         if stored is None:
-            return self._follow(_build_start(None))
-        pointer = stored.pointer
+            return None
+        key, pointer = make_state_key(self.vcenter, self.cluster), stored.pointer
         own = pointer is not None and (pointer["vcenter"], pointer["cluster"]) == (self.vcenter, self.cluster)
         if pointer is None or pointer["head"] is None or not own:
             damage = TrailDamaged(f"{key} does not point into the log", key)
@@ -186,8 +189,7 @@ class LogReader:
                     f"more than {MAX_DAMAGED_RECORDS} records at the end of the log of {self.cluster} on"
                     f" {self.vcenter} are damaged: restore their former versions in S3"
                 )
-        after = replace(base, next_seq=base.next_seq + len(run), is_behind=True)
-        return after.add_damages(damages)
+        return replace(base, next_seq=base.next_seq + len(run), is_behind=True).add_damages(damages)
 
     def _is_chained(self, record: Record, seq: int, base: LogEnd) -> bool:
         """Whether a record follows a sound one that it names, with nothing but damage between them."""

@@ -380,7 +380,7 @@ class Runtime:
     """All that a job which looks at vCenters needs of the world, handed on whole.
 
     ``fleet_sha256`` is the digest of the fleet file's bytes; ``clock`` gives the time now, in UTC;
-    ``code_version`` is this release's.
+    ``time_left_ms`` how long this run of the function still lasts; ``code_version`` is this release's.
     """
 
     fleet: Fleet
@@ -390,5 +390,6 @@ class Runtime:
     topic: Topic
     queue: Queue
     clock: Callable[[], datetime]
+    time_left_ms: Callable[[], float]
     code_version: str
     check_interval_hours: int

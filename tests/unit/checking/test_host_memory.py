@@ -7,11 +7,12 @@ import pytest
 from esx_drift.adapters.audit_store import S3Store
 from esx_drift.checking import host_memory
 from esx_drift.domain.changes.new_hosts import MAX_NAMED_DIFFERENCES
-from esx_drift.domain.stored.identifiers import make_state_key
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_key
 from esx_drift.domain.stored.types import Change, Record
-from esx_drift.errors import StoreUnavailable
+from esx_drift.errors import OutOfTime, StoreUnavailable
 from esx_drift.ports import StoredState
 
+from tests.unit.checking.decisions.person import Person
 from tests.unit.checking.forms import FIRST, LOWER_CASE
 from tests.unit.checking.reading import moved, of_host, one, open_kinds, told
 from tests.unit.checking.world import INTERVAL_SECONDS, PROD_A, PROD_B, World
@@ -253,6 +254,128 @@ def test_hosts_of_two_domains_are_not_taken_for_one(world: World) -> None:
     assert told(world.check(PROD_B)) == {("host", "added", new)}
 
 
+@pytest.mark.parametrize("stays", [False, True])
+def test_who_left_just_now_is_asked_for_too(world: World, *, stays: bool) -> None:
+    """A host that moved away is still in the vCenter: one of its first name that joins is another."""
+    check_both(world)
+    old = world.vcenter.inventory.host("esx04").host
+    software = world.vcenter.inventory.host("esx04").software
+    if stays:
+        world.vcenter.hosts.move("esx04", "prod-b")
+    else:
+        world.vcenter.inventory.remove_host("esx04")
+    new = world.vcenter.inventory.add_host("prod-a", "esx04.site-b.example", software)
+    world.vcenter.hosts.set_component(new, I40EN, OLDER)
+    record = world.check(PROD_A)
+    if stays:
+        assert told(record) == {("host", "removed", old), ("host", "added", new)}
+        assert (of_host_at(record, new)["detail"] or {})["compared_with"] == 3
+    else:
+        assert told(record) == {("host", "changed", new), ("component", "downgraded", I40EN)}
+
+
+def test_a_host_of_another_domain_that_joins_as_one_leaves_is_another(world: World) -> None:
+    """The first label is all that they have in common."""
+    world.vcenter.inventory.host("esx04").name = "esx04.site-a.example"
+    check_both(world)
+    old = world.vcenter.inventory.host("esx04.site-a.example").host
+    new = remove_and_add(world, old, "prod-a", "esx04.site-b.example")
+    record = world.check(PROD_A)
+    assert told(record) == {("host", "removed", old), ("host", "added", new)}
+
+
+def of_host_at(record: Record, host: str) -> Change:
+    """The only change of this host itself."""
+    (change,) = (one for one in record["changes"] if (one["element"], one["key"]) == ("host", host))
+    return change
+
+
+@pytest.mark.parametrize("moves", [False, True])
+def test_hosts_that_swap_their_names_are_who_they_are(world: World, *, moves: bool) -> None:
+    """By their ids, here and in another cluster: each is compared with what it ran itself."""
+    world.vcenter.hosts.set_component("esx03", I40EN, OLDER)
+    check_both(world)
+    three, four = (world.vcenter.inventory.host(name) for name in ("esx03", "esx04"))
+    three.name, four.name = four.name, three.name
+    if moves:
+        world.vcenter.hosts.move([three.host, four.host], "prod-b")
+    record = world.check(PROD_B if moves else PROD_A)
+    kind = "added" if moves else "relabelled"
+    assert told(record) == {("host", kind, three.host), ("host", kind, four.host)}
+
+
+def test_a_host_under_the_former_name_of_one_that_moved_is_another(world: World) -> None:
+    """Though it has the lower id, and comes with it."""
+    stranger = world.vcenter.inventory.add_host(None, "esx99")
+    first = world.vcenter.inventory.add_host("prod-a", "esx08")
+    assert int(stranger.removeprefix("host-")) < int(first.removeprefix("host-"))
+    check_both(world)
+    world.vcenter.inventory.host(first).name = "esx98"
+    world.vcenter.inventory.host(stranger).name = "esx08"
+    world.vcenter.hosts.move([stranger, first], "prod-b")
+    record = world.check(PROD_B)
+    assert of_host_at(record, first)["detail"] == FROM_A
+    assert (of_host_at(record, stranger)["detail"] or {})["compared_with"] == 3
+
+
+def test_of_two_that_may_be_one_known_host_one_is(world: World) -> None:
+    """Whose whole name it is; the other counts as unknown."""
+    world.vcenter.inventory.host("esx04").name = "esx04.site-a.example"
+    check_both(world)
+    old = world.vcenter.inventory.host("esx04.site-a.example").host
+    world.vcenter.inventory.add_host("prod-b", "esx04")
+    new = remove_and_add(world, old, "prod-b", "esx04.site-a.example")
+    record = world.check(PROD_B)
+    assert {
+        (change["kind"], change["from"]) for change in record["changes"] if change["element"] == "host"
+    } == {
+        ("added", None),
+        ("changed", old),
+    }
+    assert of_host_at(record, new)["detail"] == FROM_A
+
+
+@pytest.mark.parametrize("added_again", [False, True])
+def test_a_full_cluster_that_moves_is_compared(world: World, *, added_again: bool) -> None:
+    """96 hosts at once, as many as a cluster of vSphere 8 has: what one of them runs else is one change."""
+    software = world.vcenter.inventory.host("esx01").software
+    names = [f"esx{number}" for number in range(101, 193)]
+    for name in names:
+        world.vcenter.inventory.add_host("prod-a", name, software)
+    check_both(world)
+    names += [f"esx0{number}" for number in range(1, 5)]
+    if added_again:
+        names = [remove_and_add(world, name, "prod-b") for name in names]
+    else:
+        world.vcenter.hosts.move(names, "prod-b")
+    world.vcenter.hosts.set_component(names[0], I40EN, OLDER)
+    reads = reads_of(world, PROD_B, PROD_A)
+    record = world.records(PROD_B)[-1]
+    hosts = [change for change in record["changes"] if change["element"] == "host"]
+    assert len(hosts) == 96
+    assert {change["kind"] for change in hosts} == {"changed" if added_again else "added"}
+    assert {str(change["detail"]) for change in hosts} == {str(FROM_A)}
+    assert len(change_of(record, "component")["hosts"]) == 1
+    assert reads == ["GetObject"] * 3
+
+
+def test_of_a_vcenter_in_the_place_of_another_no_host_is_known(world: World) -> None:
+    """It gives the same ids and names to other machines: nothing of what the logs know is theirs."""
+    check_both(world)
+    world.dispatch()
+    world.vcenter.replace()
+    world.vcenter.hosts.set_component("esx04", I40EN, OLDER)
+    world.vcenter.hosts.move("esx04", "prod-b")
+    world.vcenter.inventory.host("esx05").name = "esx01.corp.example"
+    world.vcenter.extract_all()
+    assert open_kinds(world.dispatch()) == {"vcenter-replaced"}
+    Person(world).accept_vcenter(world.vcenter.instance_uuid)
+    record = world.check(PROD_B)
+    assert (record["outcome"], record["changes"]) == ("baseline", [])
+    world.vcenter.inventory.add_host("prod-b", "esx02", world.vcenter.inventory.host("esx06").software)
+    assert "moved_from" not in (of_host(world.check(PROD_B))["detail"] or {})
+
+
 def test_a_spoilt_pointer_of_another_log_hides_no_host(world: World) -> None:
     """The records of that log are the truth."""
     check_both(world)
@@ -338,21 +461,76 @@ def test_looking_for_a_new_host_costs_three_gets_a_cluster(world: World) -> None
     """Beside the two that list them. Where no host is new, it costs nothing."""
     check_both(world)
     world.vcenter.hosts.set_component("esx01", I40EN, OLDER)
-    assert reads_of_others(world) == 0
+    assert reads_of(world, PROD_A, PROD_B) == []
     world.vcenter.hosts.move("esx04", "prod-b")
     world.check(PROD_B)
     world.vcenter.inventory.add_host("prod-a", "esx77")
-    assert reads_of_others(world) == 3
+    assert reads_of(world, PROD_A, PROD_B) == ["GetObject"] * 3
 
 
-def reads_of_others(world: World) -> int:
-    """How many objects of prod-b's log a check of prod-a reads."""
+def reads_of(world: World, cluster: str, other: str) -> list[str]:
+    """The calls by which a check of a cluster reads another one's log."""
     world.aws.calls.clear()
+    world.check(cluster)
+    mine = f"cluster={other}/", f"/{other}.json"
+    return [operation for operation, key in world.aws.calls if any(part in key for part in mine)]
+
+
+def test_the_first_looks_of_many_clusters_list_no_logs(world: World) -> None:
+    """Of 50 clusters, one without a log costs one GET, and one with a log three; no LIST but of its own."""
+    others = [world.vcenter.inventory.add_cluster(f"new-{number:02}") for number in range(47)]
+    clusters = [world.vcenter.inventory.add_cluster("new-47"), PROD_A, PROD_B]
+    for number, cluster in enumerate(clusters):
+        world.vcenter.inventory.add_host(cluster, f"esx9{number}")
+        world.aws.calls.clear()
+        assert world.check(cluster)["outcome"] == "baseline"
+        of_others = [
+            operation
+            for operation, key in world.aws.calls
+            for other in {*others, *clusters} - {cluster}
+            if f"cluster={other}/" in key or f"/{other}.json" in key
+        ]
+        assert of_others == ["GetObject"] * (49 + 2 * number)
+
+
+def test_a_log_whose_pointer_is_gone_is_not_searched(world: World) -> None:
+    """Its host counts as one that nobody knows; its own next check writes the pointer anew."""
+    check_both(world)
+    world.aws.s3.delete_object(Bucket="state", Key=make_state_key(world.watched.name, PROD_A))
+    world.vcenter.hosts.move("esx04", "prod-b")
+    assert of_host(world.check(PROD_B))["severity"] == "warning"
     world.check(PROD_A)
-    mine = f"cluster={PROD_B}/", f"/{PROD_B}.json"
-    return sum(
-        operation == "GetObject" and any(part in key for part in mine) for operation, key in world.aws.calls
-    )
+    world.vcenter.hosts.move("esx03", "prod-b")
+    assert of_host(world.check(PROD_B))["detail"] == FROM_A
+
+
+@pytest.mark.parametrize(("began_with", "raises"), [(200, OutOfTime), (300, StoreUnavailable)])
+def test_a_search_that_no_time_is_left_for_is_made_again(
+    world: World, began_with: int, raises: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be killed. Begun late it is put off; with a run for itself it is a try of its message."""
+    check_both(world)
+    world.vcenter.hosts.move("esx04", "prod-b")
+    world.vcenter.hosts.set_component("esx04", I40EN, OLDER)
+    world.wait(INTERVAL_SECONDS)
+    request = world.request(PROD_B)
+    assert world.handle(request) is None
+    read = S3Store.state
+
+    def slow(self: S3Store, vcenter: str, name: str) -> StoredState | None:
+        if name == VCENTER_LOG:
+            world.wait(began_with - 100)
+        return read(self, vcenter, name)
+
+    later = world.comes_back()
+    world.run_ends_after(began_with)
+    with monkeypatch.context() as patch:
+        patch.setattr(S3Store, "state", slow)
+        with pytest.raises(raises, match="no time is left in this run to look for a new host"):
+            world.handle(later)
+    world.ends_at = None
+    record = world.follow(later)
+    assert ("component", "downgraded", I40EN) in told(record)
 
 
 def test_no_more_than_so_many_logs_are_searched(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -374,6 +552,6 @@ def test_a_report_of_the_same_moment_has_the_other_logs_searched_once(world: Wor
     world.vcenter.inventory.add_host("prod-a", "esx77")
     world.vcenter.extract_all()
     reports[PROD_A] |= {"completion_time": before}
-    assert reads_of_others(world) == 3
+    assert reads_of(world, PROD_A, PROD_B) == ["GetObject"] * 3
     assert world.after()["snapshot"] is not None
     assert "esx77" in {host["name"] for host in world.snapshot()["hosts"].values()}

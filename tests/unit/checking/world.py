@@ -143,6 +143,7 @@ class World:
             topic=watched(self.topic),
             queue=watched(self.queue),
             clock=self.clock,
+            time_left_ms=self.time_left_ms,
             code_version="test",
             check_interval_hours=4,
         )

@@ -134,6 +134,7 @@ class World:
                 fleet_sha256="f" * 64,
                 check_interval_hours=INTERVAL_HOURS,
                 clock=self.clock,
+                time_left_ms=lambda: inf,
                 code_version="test",
             )
         )

@@ -110,6 +110,8 @@ def _list_changes(
     from esx_drift.domain.changes.compare import compare_snapshots  # noqa: PLC0415  # see the line above
     from esx_drift.domain.changes.new_hosts import (  # noqa: PLC0415  # see the line above
         describe_new_hosts,
+        list_left_hosts,
+        list_new_hosts,
         list_unknown_hosts,
         match_remembered_hosts,
     )
@@ -119,13 +121,16 @@ def _list_changes(
         baseline.snapshot if baseline else {**snapshot, "images": {}, "labels": {}, "hosts": {}}
     )
     unknown = list_unknown_hosts(before, snapshot)
-    remembered = memory.find(unknown, sealed.reader, baseline) if unknown else []
+    left = list_left_hosts(before, snapshot)
+    remembered = memory.find(unknown, left, sealed.reader, baseline) if unknown else []
     returned = match_remembered_hosts(before, snapshot, remembered)
+    compared = snapshot
     if baseline is None:
-        snapshot = {**snapshot, "hosts": {host: snapshot["hosts"][host] for host in returned}}
-    accepted = _find_accepted_images(sealed, before, snapshot, returned)
-    changes = compare_snapshots(before, snapshot, returned, report.runs.keys(), accepted)
-    return [*describe_new_hosts(changes, snapshot, returned.keys())], returned
+        compared = {**snapshot, "hosts": {host: snapshot["hosts"][host] for host in returned}}
+    accepted = _find_accepted_images(sealed, before, compared, returned)
+    changes = compare_snapshots(before, compared, returned, report.runs.keys(), accepted)
+    new = list_new_hosts(before, compared, returned)
+    return describe_new_hosts(changes, snapshot, new), returned
 
 
 def _find_accepted_images(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from esx_drift.domain.changes.compare import compare_snapshots
-from esx_drift.domain.changes.new_hosts import match_remembered_hosts
+from esx_drift.domain.changes.new_hosts import list_left_hosts, match_remembered_hosts
 from esx_drift.domain.findings.condition import Condition
 from esx_drift.domain.findings.look_conditions import list_look_conditions
 from esx_drift.domain.findings.update import build_finding
@@ -96,7 +96,8 @@ def read_both(baseline: Document, current: Document) -> tuple[ComparedDocument, 
 
 def compare_documents(baseline: ComparedDocument, current: ComparedDocument) -> Comparison:
     """List the changes from ``baseline`` to ``current``, and what ``current`` shows beside them."""
-    returned = match_remembered_hosts(baseline.snapshot, current.snapshot)
+    left = list_left_hosts(baseline.snapshot, current.snapshot)
+    returned = match_remembered_hosts(baseline.snapshot, current.snapshot, left)
     changes = compare_snapshots(baseline.snapshot, current.snapshot, returned, current.report.runs.keys())
     earlier = {condition.fingerprint for condition in _list_conditions(baseline, None)}
     findings = [

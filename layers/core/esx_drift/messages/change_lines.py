@@ -1,7 +1,11 @@
-"""Changes as headlines and lines for a person."""
+"""Changes as headlines and lines for a person.
 
-from collections import defaultdict
+Longer than 250 lines, because a title and the line below it go by the same rules, side by side.
+"""
+
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from itertools import product
 from typing import Any, Final, cast
 
 from esx_drift.domain.stored.types import Change, Coverage
@@ -29,13 +33,15 @@ _VIB_LINE_VERBS: Final[Mapping[str, str]] = {
     "came with": "came with its host",
     "gone from": "gone",
 }
-_HOST_VERBS: Final[Mapping[str, str]] = {
-    "added": "joined",
-    "unlike": "joined, unlike the others",
-    "moved": "moved here",
-    "removed": "left",
-    "changed": "added again",
+_HOST_STEPS: Final = ("joined", "read for the first time", "moved here", "left", "added again")
+"""What hosts do. One that joined unseen is read later; one that moved may have another id, too."""
+_HOST_COMPARISONS: Final[Mapping[str, str]] = {
+    "": "",  # known from before, or nobody has read it yet
+    "alike": "",
+    "unlike": ", unlike the others",
+    "alone": ", never compared",
 }
+"""How a host that was never compared before is beside the others, and how a title says it."""
 
 
 def render_change_lines(
@@ -52,7 +58,7 @@ def render_change_lines(
     """
     pairs = _pair_replaced_vibs(changes)
     paired = {id(change) for pair in pairs for change in pair}
-    lines = [(change, _render_change(change)) for change in changes if id(change) not in paired]
+    lines = [(change, _render_change(change, names)) for change in changes if id(change) not in paired]
     lines += [(new, _render_replacement(old, new)) for old, new in pairs]
     hosts: dict[tuple[bool, str], list[str]] = {}
     for change, text in sorted(lines, key=lambda line: line[0]["severity"] != "critical"):
@@ -73,9 +79,12 @@ def render_change_headline(
         at_least: There are more changes than the event had room for.
     """
     parts = _list_software_headlines(changes, names, coverage)
-    for kind, verb in _HOST_VERBS.items():
-        number = sum(change["element"] == "host" and _find_host_verb(change) == kind for change in changes)
-        parts += [f"{format_count(number, 'host')} {verb}"] if number else []
+    hosts = [change for change in changes if change["element"] == "host"]
+    came = Counter((_find_host_step(change), _find_host_comparison(change)) for change in hosts)
+    verbs: dict[str, int] = {}
+    for step, (comparison, aside) in product(_HOST_STEPS, _HOST_COMPARISONS.items()):
+        verbs[step + aside] = verbs.get(step + aside, 0) + came[step, comparison]
+    parts += [f"{format_count(number, 'host')} {verb}" for verb, number in verbs.items() if number]
     headline = ", ".join(parts) or format_count(len(changes), "change")
     return f"at least {headline}" if at_least else headline
 
@@ -93,7 +102,7 @@ def _list_software_headlines(
     # A new base image brings components along, which its line alone says.
     said = software if len(software) == 1 else base_images
     if len(said) == 1 and set(said[0]["hosts"]) == hosts and not said[0]["alternative_image"]:
-        return [f"{_render_change(said[0], in_title=True)} on {where}"]
+        return [f"{_render_change(said[0], names, in_title=True)} on {where}"]
     return [f"{where} changed" if len(hosts) > 1 else f"{format_count(len(software), 'change')} on {where}"]
 
 
@@ -159,13 +168,13 @@ def _render_replacement(old: Change, new: Change) -> str:
     return f"{name} {version} → {split_vib_key(new['key'])[1]}"
 
 
-def _render_change(change: Change, *, in_title: bool = False) -> str:
+def _render_change(change: Change, names: Mapping[str, str], *, in_title: bool = False) -> str:
     """Render what changed; ``in_title`` without what vendors write behind their versions."""
     if change["element"] == "orphaned_vib":
         name = " ".join(part for part in split_vib_key(change["key"]) if part)
         return f"VIB {name} {_VIB_LINE_VERBS[_choose_vib_verb(change)]}"
     if change["element"] == "host":
-        return _render_host_change(change)
+        return _render_host_change(change, names)
     if change["element"] == "removed_component" and change["kind"] in _REMOVED_LIST_VERBS:
         verb = _REMOVED_LIST_VERBS[change["kind"]]
         return f"{clean_text(change['key'])} {verb} the list of removed components"
@@ -181,36 +190,64 @@ def _choose_vib_verb(change: Change) -> str:
     return "came with" if change["detail"] else "appeared on"
 
 
-def _find_host_verb(change: Change) -> str:
+def is_unlike_others(change: Change) -> bool:
+    """Tell whether a change is of a host that was never compared before, and no other here runs the same."""
+    return change["element"] == "host" and _find_host_comparison(change) in {"unlike", "alone"}
+
+
+def is_read_at_last(change: Change) -> bool:
+    """Tell whether a change says no more than that a host was read for the first time."""
+    return change["element"] == "host" and _find_host_step(change) == "read for the first time"
+
+
+def _find_host_step(change: Change) -> str:
     detail = change["detail"] or {}
-    if change["kind"] == "added" and "moved_from" in detail:
-        return "moved"
-    return "unlike" if detail.get("differences") else change["kind"]
-
-
-def _render_host_change(change: Change) -> str:
-    detail = cast("dict[str, Any]", change["detail"] or {})
-    where = detail.get("moved_from")
-    moved = f"Host moved here from {clean_text(where['name'])}" if where else ""
-    if change["kind"] == "changed":
-        ids = f"id {_format_version(change['from'])} → {_format_version(change['to'])}"
-        return f"{moved or 'Host added again'}, {ids}"
     if change["kind"] == "removed":
-        return "Host left"
-    return moved or (_render_new_host(detail) if detail else "Host joined")
+        return "left"
+    if "moved_from" in detail:
+        return "moved here"
+    if change["kind"] == "changed":
+        return "added again"
+    return "read for the first time" if "was_unseen" in detail else "joined"
 
 
-def _render_new_host(detail: Mapping[str, Any]) -> str:
+def _find_host_comparison(change: Change) -> str:
+    detail = change["detail"] or {}
+    if "compared_with" not in detail:
+        return ""
+    if not detail["compared_with"]:
+        # A version before this one said so of a host that nobody had read yet, too.
+        return "" if change["severity"] == "info" else "alone"
+    return "unlike" if detail["differences"] else "alike"
+
+
+def _render_host_change(change: Change, names: Mapping[str, str]) -> str:
+    detail = cast("dict[str, Any]", change["detail"] or {})
+    step, comparison = _find_host_step(change), _find_host_comparison(change)
+    parts = ["New host" if step == "joined" and comparison else f"Host {step}"]
+    if step == "moved here":
+        parts[0] += f" from {clean_text(detail['moved_from']['name'])}"
+    if change["kind"] == "changed":
+        parts.append(f"id {_format_version(change['from'])} → {_format_version(change['to'])}")
+        old, new = (clean_text(names.get(change[side] or "", "")) for side in ("from", "to"))
+        parts += [f"called {old} before"] if old and new and old != new else []
+    if comparison in {"unlike", "alone"} and step != "read for the first time":
+        parts.append("never compared before")
+    parts += [_render_comparison(detail, comparison)] if comparison else []
+    return ", ".join(parts)
+
+
+def _render_comparison(detail: Mapping[str, Any], comparison: str) -> str:
     """What sets a host apart that was never compared with anything."""
+    if comparison == "alone":
+        return "and there is nothing to compare it with"
     number = detail["compared_with"]
-    if not number:
-        return "New host, never compared before, and there is nothing to compare it with"
-    if not detail["differences"]:
-        run = "runs" if number == 1 else "run"
-        return f"New host, runs what {format_count(number, 'other host')} here {run}"
+    others = format_count(number, "other host")
+    if comparison == "alike":
+        return f"runs what {others} here {'runs' if number == 1 else 'run'}"
     parts = [_render_difference(difference) for difference in detail["differences"]]
     parts += [f"{detail['more']} more"] if detail["more"] else []
-    return f"New host, never compared before, unlike {format_count(number, 'other host')}: {', '.join(parts)}"
+    return f"unlike {others}: {', '.join(parts)}"
 
 
 def _render_difference(difference: Mapping[str, Any]) -> str:

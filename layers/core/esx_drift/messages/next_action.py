@@ -8,6 +8,7 @@ from esx_drift.domain.findings.kinds import FINDING_KINDS, Advice
 from esx_drift.domain.stored.types import Change, EventData, Finding
 from esx_drift.domain.text.wording import find_shell_argument, split_vib_key
 from esx_drift.messages.advice import find_advice
+from esx_drift.messages.change_lines import is_read_at_last, is_unlike_others
 from esx_drift.messages.finding_lines import build_host_placeholders, build_placeholders
 
 _VIB_GONE: Final = Advice(
@@ -33,6 +34,9 @@ _NEW_HOST: Final = Advice(
 )
 """A host that was never compared before, and that is not like the others."""
 
+_NOTHING: Final = Advice("", "", "")
+"""A host that was here already was read for the first time, and runs what the others run."""
+
 VIB_LIST_COMMAND: Final = "esxcli software vib list"
 
 MAX_COMMAND_HOSTS: Final = 5
@@ -52,7 +56,9 @@ def choose_advice(data: EventData, news: Sequence[Finding]) -> Advice:
     if _are_all(changes, lambda change: _is_vib(change, "removed")):
         return _VIB_GONE
     if _are_all(changes, lambda change: change["element"] == "host") and not list_hosts_to_accept(data):
-        return _NEW_HOST if any(_is_unlike_others(change) for change in changes) else _HOSTS_MOVED
+        if any(map(is_unlike_others, changes)):
+            return _NEW_HOST
+        return _NOTHING if all(map(is_read_at_last, changes)) else _HOSTS_MOVED
     if news and not changes:
         return find_advice(news[0], of_cluster=data["cluster"] is not None)
     return FINDING_KINDS["drift-unreviewed"].advice
@@ -79,7 +85,7 @@ def build_next_step(advice: Advice, data: EventData, news: Sequence[Finding]) ->
     """
     if not advice.step:
         return None
-    meant = [change for change in data["changes"] if advice is not _NEW_HOST or _is_unlike_others(change)]
+    meant = [change for change in data["changes"] if advice is not _NEW_HOST or is_unlike_others(change)]
     hosts = [host for change in meant for host in change["hosts"]]
     placeholders = (
         build_host_placeholders(hosts, data) if data["changes"] else build_placeholders(news[:1], data)
@@ -144,10 +150,6 @@ def list_hosts_to_accept(data: EventData) -> list[str]:
     unreviewed = [finding["hosts"] for finding in news if finding["kind"] == "drift-unreviewed"]
     gone = {host for change in data["changes"] if _has_left(change) for host in change["hosts"]}
     return [host for hosts in changed or unreviewed for host in hosts if host not in gone]
-
-
-def _is_unlike_others(change: Change) -> bool:
-    return change["kind"] == "added" and change["severity"] != "info"
 
 
 def _has_left(change: Change) -> bool:

@@ -60,6 +60,7 @@ def open_runtime(
             topic=SnsTopic(sns, config.drift_topic_arn, build_publication),
             queue=SqsQueue(sqs, config.check_queue_url, config.retry_queue_url),
             clock=_now,
+            time_left_ms=time_left_ms,
             code_version=__version__,
             check_interval_hours=config.check_interval_hours,
         )

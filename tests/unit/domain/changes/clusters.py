@@ -9,7 +9,7 @@ from typing import Any
 
 from esx_drift.contracts import read_document
 from esx_drift.domain.changes.compare import compare_snapshots
-from esx_drift.domain.changes.new_hosts import match_remembered_hosts
+from esx_drift.domain.changes.new_hosts import list_left_hosts, match_remembered_hosts
 from esx_drift.domain.host_history import RememberedHost
 from esx_drift.domain.images.report import Report, read_report
 from esx_drift.domain.images.snapshot import build_snapshot
@@ -125,5 +125,6 @@ def compare(
     covered: Container[str] | None = None,
 ) -> list[Change]:
     """The changes between two snapshots, with what is known of hosts beside the first."""
-    returned = match_remembered_hosts(baseline, current, remembered)
+    entries = [*list_left_hosts(baseline, current), *remembered]
+    returned = match_remembered_hosts(baseline, current, entries)
     return compare_snapshots(baseline, current, returned, covered)

@@ -79,7 +79,7 @@ def _list_host_changes(
     for host in hosts:
         if host not in after:
             if host not in old_ids:
-                yield _build_change("host", "removed", host, [host])
+                yield build_bare_change("host", "removed", host, [host])
         elif host not in before:
             yield _build_joined_change(host, returned.get(host))
         elif _build_host_label(before[host]) != _build_host_label(after[host]):
@@ -87,7 +87,7 @@ def _list_host_changes(
                 "from": _build_host_label(before[host]),
                 "to": _build_host_label(after[host]),
             }
-            yield _build_change("host", "relabelled", host, [host]) | {"detail": detail}
+            yield build_bare_change("host", "relabelled", host, [host]) | {"detail": detail}
 
 
 def _build_host_label(known: KnownHost) -> Json:
@@ -97,20 +97,28 @@ def _build_host_label(known: KnownHost) -> Json:
 def _build_joined_change(host: str, former: RememberedHost | None) -> Change:
     """It joined; under another id than before it was added again. Where it was tells the detail."""
     if former is None:
-        return _build_change("host", "added", host, [host])
+        return build_bare_change("host", "added", host, [host])
     detail: dict[str, Json] | None = None
     if former.cluster is not None:
         detail = {"moved_from": {"id": former.cluster["id"], "name": former.cluster["name"]}}
     if former.id == host:
-        return _build_change("host", "added", host, [host]) | {"detail": detail}
-    return _build_change("host", "changed", host, [host]) | {
+        return build_bare_change("host", "added", host, [host]) | {"detail": detail}
+    return build_bare_change("host", "changed", host, [host]) | {
         "from": former.id,
         "to": host,
         "detail": detail,
     }
 
 
-def _build_change(element: Element, kind: ChangeKind, key: str, hosts: list[str]) -> Change:
+def build_bare_change(element: Element, kind: ChangeKind, key: str, hosts: list[str]) -> Change:
+    """Build a change of a host or a VIB, which says no more than what came or went, and where.
+
+    Args:
+        element: A host or an orphaned VIB.
+        kind: What became of it.
+        key: The host's id, or the VIB.
+        hosts: The ids of the hosts that show it.
+    """
     return {
         "element": element,
         "kind": kind,
@@ -181,13 +189,13 @@ def _list_orphaned_vib_changes(
                 groups[what].setdefault(vib, []).append(host)
     for vib in sort_naturally({vib for group in groups.values() for vib in group}):
         if vib in groups["appeared"]:
-            yield _build_change("orphaned_vib", "added", vib, groups["appeared"][vib])
+            yield build_bare_change("orphaned_vib", "added", vib, groups["appeared"][vib])
         if vib in groups["brought"]:
             detail: dict[str, Json] = {"brought_along": True}
-            change = _build_change("orphaned_vib", "added", vib, groups["brought"][vib])
+            change = build_bare_change("orphaned_vib", "added", vib, groups["brought"][vib])
             yield change | {"severity": "info", "detail": detail}
         if vib in groups["gone"]:
-            yield _build_change("orphaned_vib", "removed", vib, groups["gone"][vib])
+            yield build_bare_change("orphaned_vib", "removed", vib, groups["gone"][vib])
 
 
 type _VibChange = Literal["appeared", "brought", "gone"]

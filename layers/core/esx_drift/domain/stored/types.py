@@ -133,13 +133,19 @@ HostDifference = TypedDict(  # the functional form, because "from" is a keyword
 class NewHost(TypedDict):
     """The ``detail`` of a host that was never compared before: how it differs from what most others run.
 
-    ``compared_with``: how many they are; 0 where there are none, or it was not seen. ``more``: differences
-    that are not listed.
+    ``compared_with``: how many they are; 0 where there are none. ``more``: differences that are not listed.
+    ``was_unseen``: it was there before, but no look had seen what it runs. ``moved_from``: it was in another
+    cluster, where nobody had seen it either.
+
+    A version before this one wrote this of hosts not seen yet, too: ``compared_with`` is 0, and the change
+    an ``info``.
     """
 
     compared_with: int
     differences: list[HostDifference]
     more: int
+    was_unseen: NotRequired[Literal[True]]
+    moved_from: "NotRequired[ClusterName]"
 
 
 class BroughtVib(TypedDict):
