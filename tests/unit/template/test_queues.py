@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from functions.checker.app import TIME_FOR_ONE_MS
 from tests.unit.template.application import Resource, listed, resources, statements, target
 
 QUEUES = resources("AWS::SQS::Queue")
@@ -64,6 +65,31 @@ def test_who_takes_messages_may_hand_them_out_again(name: str) -> None:
 def test_a_full_queue_is_no_stampede(name: str) -> None:
     """Each mapping bounds how many of its function run at once; for the checker a person sets the bound."""
     assert "MaximumConcurrency" in MAPPINGS[name]["Properties"]["ScalingConfig"]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_lambda_lets_a_message_come_back_as_often_as_it_takes(name: str) -> None:
+    """By default it drops what it takes for an endless loop after 16 invocations."""
+    assert FUNCTIONS[name]["Properties"]["RecursiveLoop"] == "Allow"
+
+
+@pytest.mark.parametrize("name", ["DispatcherFunction", "CheckerFunction"])
+def test_a_message_that_lambda_took_for_a_loop_is_told(name: str) -> None:
+    """Whoever sends messages to itself has an alarm on those that were dropped."""
+    (alarm,) = [
+        one["Properties"]
+        for one in resources("AWS::CloudWatch::Alarm").values()
+        if one["Properties"]["MetricName"] == "RecursiveInvocationsDropped"
+        and one["Properties"]["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": name}}]
+    ]
+    assert (alarm["Namespace"], alarm["Statistic"], alarm["Threshold"]) == ("AWS/Lambda", "Sum", 1)
+
+
+def test_of_each_batch_of_checks_one_is_not_put_off() -> None:
+    """The first has twice the time that a check may take: 4 are put off for each answer at most."""
+    timeout_ms = FUNCTIONS["CheckerFunction"]["Properties"]["Timeout"] * 1000
+    assert timeout_ms >= 2 * TIME_FOR_ONE_MS
+    assert MAPPINGS["CheckerFunctionCheck"]["Properties"]["BatchSize"] == 5
 
 
 def test_each_vcenter_is_listed_by_itself() -> None:
