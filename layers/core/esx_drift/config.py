@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Self
 
-POWERTOOLS = frozenset({"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"})
+COUNTING = frozenset(
+    {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL", "STACK_NAME"}
+)
+"""What logs and metrics need."""
 
 _CHECK_VARIABLES = frozenset(
     {
@@ -20,9 +23,9 @@ _CHECK_VARIABLES = frozenset(
 
 ENVIRONMENT: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "dispatcher": POWERTOOLS | _CHECK_VARIABLES,
-        "checker": POWERTOOLS | _CHECK_VARIABLES,
-        "notifier": POWERTOOLS | {"AUDIT_BUCKET", "STATE_BUCKET", "NOTIFY_QUEUE_URL", "WEBHOOK_HOSTS"},
+        "dispatcher": COUNTING | _CHECK_VARIABLES,
+        "checker": COUNTING | _CHECK_VARIABLES,
+        "notifier": COUNTING | {"AUDIT_BUCKET", "STATE_BUCKET", "NOTIFY_QUEUE_URL", "WEBHOOK_HOSTS"},
     }
 )
 """What each function reads, beside what Lambda itself sets."""

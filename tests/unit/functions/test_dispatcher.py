@@ -58,14 +58,15 @@ def test_every_line_of_a_run_names_the_run(deployed: Deployed, function_log: Fun
 
 
 def test_a_run_is_counted(deployed: Deployed, capfd: pytest.CaptureFixture[str]) -> None:
-    """Metrics of the namespace, by function: each sum is the run's."""
+    """Metrics of the namespace, by stack and function: each sum is the run's."""
     deployed.invoke("dispatcher", {})
     deployed.list_each()
     metrics = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     counted: Counter[str] = Counter()
     for line in metrics:
         for each in line["_aws"]["CloudWatchMetrics"]:
-            assert (each["Dimensions"], each["Namespace"]) == ([["service"]], "esx-drift")
+            assert (each["Dimensions"], each["Namespace"]) == ([["stack", "service"]], "esx-drift")
+            assert line["stack"] == "esx-drift"
             counted.update({one["Name"]: sum(line[one["Name"]]) for one in each["Metrics"]})
     assert counted == {"ListingsAsked": 2, "ChecksDispatched": 1, "DispatchesFailed": 1}
 
