@@ -31,9 +31,17 @@ def troubled(new_stack: Callable[[Mapping[str, str]], Stack]) -> Stack:
 
 
 def test_a_deployed_function_says_why_it_failed(stack: Stack) -> None:
-    """Without a fleet file the dispatcher fails, and the error that a test sees holds its log."""
-    with pytest.raises(FunctionError, match=r"(?s)config/fleet\.json.*FleetInvalid"):
-        stack.invoke("DispatcherFunction", {})
+    """Without a fleet file nothing can be chosen, and the error that a test sees holds the function's log."""
+    with pytest.raises(FunctionError, match=r"(?s)config/fleet\.json.*FleetMissing"):
+        stack.invoke("DispatcherFunction", {"clusters": [{"vcenter": "vc01", "cluster": "prod-a"}]})
+
+
+def test_a_first_run_without_a_fleet_file_is_no_dead_letter(stack: Stack) -> None:
+    """The schedule fires as soon as it is deployed, before anybody can have pushed one."""
+    reply = stack.invoke("DispatcherFunction", {})
+    assert isinstance(reply, dict)
+    assert (reply["asked"], reply["failed"]) == ([], [])
+    assert any("nothing is watched yet" in line for line in stack.log_of("DispatcherFunction"))
 
 
 def test_what_is_kept_is_locked(stack: Stack) -> None:

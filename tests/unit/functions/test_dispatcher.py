@@ -4,8 +4,9 @@ from typing import Any
 
 import boto3
 import pytest
+from esx_drift.adapters import aws_clients as clients
 from esx_drift.domain.stored.identifiers import make_next_request_id
-from esx_drift.errors import ContractViolation, FleetInvalid, TransientError
+from esx_drift.errors import ContractViolation, FleetInvalid, FleetMissing, TransientError
 
 from tests.simulator import fault_kinds
 from tests.unit.fleets import fleet
@@ -22,6 +23,31 @@ def test_a_fleet_file_with_faults_stops_the_run_and_names_each(deployed: Deploye
     assert all(problem in str(caught.value) for problem in caught.value.problems)
     assert deployed.records() == []
     assert deployed.waiting("CheckQueue") == deployed.waiting("RetryQueue") == 0
+
+
+def test_a_run_before_there_is_a_fleet_file_ends_well(
+    deployed: Deployed, function_log: FunctionLog, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The schedule fires as soon as it is deployed: that is no error, and no dead letter; the log says why.
+
+    It doesn't count as a run: where a fleet file vanishes, the alarm on missing runs rings.
+    """
+    clients.s3().delete_object(Bucket="state", Key="config/fleet.json")
+    reply = deployed.invoke("dispatcher", {})
+    assert reply == {"run_id": RUN_ID, "asked": [], "dispatched": [], "failed": []}
+    (line,) = function_log.lines("nothing is watched yet")
+    assert (line["level"], line["run_id"]) == ("WARNING", RUN_ID)
+    assert "esx-drift fleet push FILE" in line["why"]
+    assert "RunsEnded" not in capfd.readouterr().out
+
+
+def test_whoever_asks_for_clusters_hears_that_there_is_no_fleet_file(deployed: Deployed) -> None:
+    """A person waits for the answer; and a message that names a vCenter is proof that there was a file."""
+    clients.s3().delete_object(Bucket="state", Key="config/fleet.json")
+    with pytest.raises(FleetMissing):
+        deployed.invoke("dispatcher", {"clusters": [{"vcenter": "vc01", "cluster": "prod-a"}]})
+    with pytest.raises(FleetMissing):
+        deployed.invoke("dispatcher", {"Records": []})
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def open_runtime(
         time_left_ms: Gives how long this run of the function still lasts, in milliseconds.
 
     Raises:
-        FleetInvalid, StoreUnavailable: Without a fleet file there is nothing to look at.
+        FleetMissing, FleetInvalid, StoreUnavailable: Without a fleet file there is nothing to look at.
     """
     config = CheckConfig.from_environment(environment)
     fleet, fleet_sha256 = FleetFile(s3, config.state_bucket).read()

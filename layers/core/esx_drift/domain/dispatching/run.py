@@ -97,6 +97,11 @@ class DispatchReply(TypedDict):
     failed: list[FailedDispatch]
 
 
+def build_empty_reply(run: Run) -> DispatchReply:
+    """Build the reply of a ``run`` that asked for nothing (yet)."""
+    return {"run_id": run.id, "asked": [], "dispatched": [], "failed": []}
+
+
 def select_clusters(run: Run, vcenter: str, clusters: Mapping[str, str]) -> dict[str, str]:
     """Select those ``clusters`` (id to name) of the vCenter named ``vcenter`` that ``run`` covers."""
     if run.selected is None:
