@@ -59,7 +59,11 @@ def handler(event: object, context: LambdaContext) -> DispatchReply | PartialIte
     run = _parse_run(event, context.aws_request_id)
     try:
         with open_runtime(os.environ, "dispatcher", time_left_ms) as invocation:
-            return _log_reply(Dispatcher(invocation.runtime).run(run))
+            reply = _log_reply(Dispatcher(invocation.runtime).run(run))
+            if run.is_whole:
+                # The alarm on missing runs counts these: nothing may be left to do here.
+                count_metric("RunsEnded", trigger=run.trigger)
+            return reply
     except FleetMissing as error:
         if not run.is_whole:
             raise

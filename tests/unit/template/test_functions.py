@@ -77,7 +77,8 @@ def test_an_alarm_tells_of_a_function_in_trouble(name: str) -> None:
     (alarm,) = [
         each["Properties"]
         for each in resources("AWS::CloudWatch::Alarm").values()
-        if (each["Properties"]["MetricName"], each["Properties"]["Dimensions"]) == ("Errors", [dimension])
+        if each["Properties"].get("MetricName") == "Errors"
+        if each["Properties"]["Dimensions"] == [dimension]
     ]
     assert (alarm["Namespace"], alarm["Statistic"], alarm["Threshold"]) == ("AWS/Lambda", "Sum", 1)
 

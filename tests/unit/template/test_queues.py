@@ -79,7 +79,7 @@ def test_a_message_that_lambda_took_for_a_loop_is_told(name: str) -> None:
     (alarm,) = [
         one["Properties"]
         for one in resources("AWS::CloudWatch::Alarm").values()
-        if one["Properties"]["MetricName"] == "RecursiveInvocationsDropped"
+        if one["Properties"].get("MetricName") == "RecursiveInvocationsDropped"
         and one["Properties"]["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": name}}]
     ]
     assert (alarm["Namespace"], alarm["Statistic"], alarm["Threshold"]) == ("AWS/Lambda", "Sum", 1)
@@ -117,7 +117,7 @@ def test_listings_that_nobody_takes_are_told() -> None:
     (alarm,) = [
         one["Properties"]
         for one in resources("AWS::CloudWatch::Alarm").values()
-        if one["Properties"]["MetricName"] == "ApproximateAgeOfOldestMessage"
+        if one["Properties"].get("MetricName") == "ApproximateAgeOfOldestMessage"
     ]
     assert alarm["Dimensions"] == [
         {"Name": "QueueName", "Value": {"Fn::GetAtt": ["RetryQueue", "QueueName"]}}
@@ -141,8 +141,8 @@ def test_dead_letters_wait_for_a_person(name: str) -> None:
 def _watches(alarm: dict[str, Any], queue: str) -> bool:
     dimension = {"Name": "QueueName", "Value": {"Fn::GetAtt": [queue, "QueueName"]}}
     return (
-        alarm["Namespace"] == "AWS/SQS"
-        and alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+        alarm.get("Namespace") == "AWS/SQS"
+        and alarm.get("MetricName") == "ApproximateNumberOfMessagesVisible"
         and alarm["Dimensions"] == [dimension]
         and (alarm["Statistic"], alarm["Threshold"]) == ("Maximum", 1)
     )
