@@ -37,3 +37,14 @@ def test_a_run_that_is_missing_is_a_zero() -> None:
         "Fn::FindInMap": ["RunsMissing", {"Ref": "CheckIntervalHours"}, "Hours"]
     }
     assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (1, "LessThanThreshold")
+
+
+def test_what_sns_cannot_deliver_is_told() -> None:
+    """That a subscriber was not reached, and that an event was lost altogether."""
+    watched = {one["MetricName"] for one in ALARMS.values() if one.get("Namespace") == "AWS/SNS"}
+    assert watched == {"NumberOfNotificationsFailed", "NumberOfNotificationsFailedToRedriveToDlq"}
+    for alarm in ALARMS.values():
+        if alarm.get("Namespace") == "AWS/SNS":
+            topic = {"Fn::GetAtt": ["DriftTopic", "TopicName"]}
+            assert alarm["Dimensions"] == [{"Name": "TopicName", "Value": topic}]
+            assert (alarm["Statistic"], alarm["Threshold"]) == ("Sum", 1)
