@@ -112,17 +112,46 @@ def test_who_asks_for_listings_may_send_them() -> None:
     assert {"Ref": "LookingPolicy"} in role["ManagedPolicyArns"]
 
 
-def test_listings_that_nobody_takes_are_told() -> None:
-    """The schedule runs all the same, so that no other alarm rings, and no dispatch tells what is overdue."""
+MOST_SECONDS_BEHIND = {"RetryQueue": 3600, "CheckQueue": 7200, "NotifyQueue": 1800}
+
+
+@pytest.mark.parametrize("name", MOST_SECONDS_BEHIND)
+def test_messages_that_nobody_takes_are_kept_and_told(name: str) -> None:
+    """With its mapping disabled, a queue loses nothing for as long as SQS can keep it, and is told in time.
+
+    No alarm rings over a message whose invocation was killed once, and which comes back by itself.
+    """
+    queue = QUEUES[name]["Properties"]
+    assert queue["MessageRetentionPeriod"] == 14 * 24 * 60 * 60
+    dimension = {"Name": "QueueName", "Value": {"Fn::GetAtt": [name, "QueueName"]}}
     (alarm,) = [
         one["Properties"]
         for one in resources("AWS::CloudWatch::Alarm").values()
         if one["Properties"].get("MetricName") == "ApproximateAgeOfOldestMessage"
+        if one["Properties"]["Dimensions"] == [dimension]
     ]
-    assert alarm["Dimensions"] == [
-        {"Name": "QueueName", "Value": {"Fn::GetAtt": ["RetryQueue", "QueueName"]}}
+    assert (alarm["Statistic"], alarm["Threshold"]) == ("Maximum", MOST_SECONDS_BEHIND[name])
+    assert alarm["Threshold"] >= 2 * queue["VisibilityTimeout"]
+
+
+def test_each_queue_that_feeds_a_function_is_watched_so() -> None:
+    """None was forgotten."""
+    assert {target(one["Properties"]["EventSourceArn"]) for one in MAPPINGS.values()} == {
+        *MOST_SECONDS_BEHIND
+    }
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_that_lambda_has_no_room_for_is_told(name: str) -> None:
+    """Not for a moment's throttling, which the mapping of a queue tries again by itself."""
+    (alarm,) = [
+        one["Properties"]
+        for one in resources("AWS::CloudWatch::Alarm").values()
+        if one["Properties"].get("MetricName") == "Throttles"
+        if one["Properties"]["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": name}}]
     ]
-    assert alarm["Threshold"] >= 4 * QUEUES["RetryQueue"]["Properties"]["VisibilityTimeout"]
+    assert (alarm["Namespace"], alarm["Statistic"], alarm["Period"]) == ("AWS/Lambda", "Sum", 300)
+    assert alarm["EvaluationPeriods"] == 3
 
 
 def test_a_vcenter_is_spared_by_default() -> None:

@@ -33,7 +33,7 @@ from esx_drift.domain.text.times import add_jitter
 from esx_drift.errors import TRIED_AGAIN_FACT
 
 MAX_REQUEST_AGE: Final = timedelta(days=4)
-"""How long SQS keeps a message by default, and the queues. An older request was asked for anew since."""
+"""So long a request may wait; a queue keeps it for longer. What is older was asked for anew since."""
 
 MAX_ATTEMPTS: Final = 1_000
 """Of a check, as its schema has it: with the longest pause, 15 minutes, so many take ten days."""
