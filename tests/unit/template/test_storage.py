@@ -1,6 +1,8 @@
 import pytest
+from cfnlint.decode import decode
 
-from tests.unit.template.application import resources
+from tests.paths import ROOT
+from tests.unit.template.application import resources, transformed
 
 BUCKETS = resources("AWS::S3::Bucket")
 POLICIES = {
@@ -9,11 +11,25 @@ POLICIES = {
 }
 
 
-@pytest.mark.parametrize("name", BUCKETS)
-def test_a_bucket_outlives_its_stack(name: str) -> None:
-    """Neither deleting the stack nor replacing the bucket removes what it holds."""
-    assert BUCKETS[name]["DeletionPolicy"] == "Retain"
-    assert BUCKETS[name]["UpdateReplacePolicy"] == "Retain"
+@pytest.mark.parametrize("resource", [*BUCKETS, *resources("AWS::S3::BucketPolicy")])
+def test_a_bucket_outlives_its_stack_and_its_policy_with_it(resource: str) -> None:
+    """Neither deleting the stack nor replacing a bucket removes what it holds, or what protects that.
+
+    Only what a first deployment that fails had made is removed again: it is empty.
+    """
+    kept = transformed()["Resources"][resource]
+    assert kept["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert kept["UpdateReplacePolicy"] == "Retain"
+
+
+def test_the_bucket_that_a_new_stack_takes_over_is_the_template_s() -> None:
+    """An import says what can't be changed later; the rest is the deployment's after it."""
+    taken, _ = decode(str(ROOT / "docs" / "takeover.yaml"))
+    ours = BUCKETS["AuditBucket"]["Properties"]
+    assert set(taken["Resources"]) == {"AuditBucket"}
+    assert taken["Resources"]["AuditBucket"]["DeletionPolicy"] == "Retain"
+    properties = taken["Resources"]["AuditBucket"]["Properties"]
+    assert properties == {name: ours[name] for name in ("ObjectLockEnabled", "VersioningConfiguration")}
 
 
 @pytest.mark.parametrize("name", BUCKETS)
