@@ -3,6 +3,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.lab.local_aws.stack import Stack
 from tests.lab.local_aws.waiting import until
@@ -55,6 +56,21 @@ def test_an_alarm_reaches_whoever_subscribed(chosen: Stack) -> None:
     heard = until(lambda: _messages(chosen, listener), "the alarm", 60)
     messages = [json.loads(json.loads(one["Body"])["Message"]) for one in heard]
     assert ("ALARM", "Errors") in [(one["NewStateValue"], one["Trigger"]["MetricName"]) for one in messages]
+
+
+HALF_CHOSEN = {
+    "subnets alone": {"SubnetIds": "subnet-1"},
+    "security groups alone": {"SecurityGroupIds": "sg-1"},
+}
+
+
+@pytest.mark.parametrize("parameters", HALF_CHOSEN.values(), ids=HALF_CHOSEN)
+def test_what_does_not_fit_together_is_refused_before_anything_is_made(
+    new_stack: NewStack, parameters: dict[str, str]
+) -> None:
+    """By a rule of the template, in words; not halfway through a deployment."""
+    with pytest.raises(ClientError, match="come together, or not at all"):
+        new_stack(parameters)
 
 
 def _messages(stack: Stack, url: str) -> "list[MessageTypeDef]":

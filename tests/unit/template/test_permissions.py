@@ -8,6 +8,8 @@ ALLOWED = [(name, statement) for name, statement in statements() if statement["E
 def test_no_role_may_do_something_to_everything() -> None:
     """Each allowing statement names its resources; a wildcard stands only at the end of a prefix of ours."""
     for name, statement in ALLOWED:
+        if name == "NetworkPolicy":
+            continue
         for resource in listed(statement.get("Resource", "")):
             text = resource.get("Fn::Sub", "") if isinstance(resource, dict) else resource
             assert "*" not in text.removesuffix("/*"), (name, resource)
@@ -26,15 +28,24 @@ def test_nobody_of_ours_may_delete_or_lift_a_lock() -> None:
         assert not [each for each in listed(statement["Action"]) if each.startswith(forbidden)], name
 
 
-def test_only_the_managed_policy_for_network_interfaces_is_not_ours() -> None:
-    """AWS's own policies allow on everything: the one used is for functions in a VPC, and only there."""
+def test_only_in_a_vpc_may_lambda_manage_network_interfaces() -> None:
+    """AWS offers no resource level for it: what Lambda needs and no more, and nothing of it from within."""
+    (actions,) = [each["Action"] for name, each in ALLOWED if name == "NetworkPolicy"]
+    assert {each.removeprefix("ec2:") for each in actions} == {
+        "CreateNetworkInterface",
+        "DescribeNetworkInterfaces",
+        "DescribeSubnets",
+        "DeleteNetworkInterface",
+        "AssignPrivateIpAddresses",
+        "UnassignPrivateIpAddresses",
+    }
+    (denied,) = [each for name, each in statements() if name == "NetworkPolicy" and each["Effect"] == "Deny"]
+    assert (denied["Action"], denied["Resource"]) == (actions, "*")
+    assert list(denied["Condition"]["ArnLike"]) == ["lambda:SourceFunctionArn"]
     for name, role in resources("AWS::IAM::Role").items():
-        for policy in role["Properties"].get("ManagedPolicyArns", []):
-            if policy == {"Ref": "LookingPolicy"}:
-                continue
-            condition, used, otherwise = policy["Fn::If"]
-            assert (condition, otherwise) == ("InVpc", {"Ref": "AWS::NoValue"}), name
-            assert used["Fn::Sub"].endswith(":policy/service-role/AWSLambdaENIManagementAccess"), name
+        used = role["Properties"].get("ManagedPolicyArns", [])
+        network = {"Fn::If": ["InVpc", {"Ref": "NetworkPolicy"}, {"Ref": "AWS::NoValue"}]}
+        assert [each for each in used if each != {"Ref": "LookingPolicy"}] in ([], [network]), name
 
 
 def test_secrets_are_read_by_who_needs_them() -> None:
