@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from uuid import uuid4
 
 from tests.lab.local_aws.aws import REGION, Aws
 from tests.lab.local_aws.local_aws import LocalAws
@@ -56,6 +57,16 @@ class Stack:
             log = "\n".join(self.log_of(function))
             raise FunctionError(f"{reply['errorType']}: {reply['errorMessage']}\n{log}")
         return reply
+
+    def as_user(self, *actions: str) -> Aws:
+        """The same AWS as a new person sees it, who may do these actions to everything."""
+        iam, name = self.aws.iam, f"{self.name}-{uuid4()}"
+        iam.create_user(UserName=name)
+        allowed = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=policy)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        return self.aws.with_key(key["AccessKeyId"], key["SecretAccessKey"])
 
     def variables_of(self, function: str) -> dict[str, str]:
         """The environment variables that the template gives a function, by logical id."""

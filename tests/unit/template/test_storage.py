@@ -1,5 +1,6 @@
 import pytest
 from cfnlint.decode import decode
+from esx_drift.doctoring.aws_access import AUDIT_KEYS
 
 from tests.paths import ROOT
 from tests.unit.template.application import resources, transformed
@@ -56,6 +57,14 @@ def test_nobody_deletes_from_the_trail() -> None:
     assert set(denied["Action"]) == {"s3:DeleteObject*", "s3:BypassGovernanceRetention"}
     assert denied["Resource"] == {"Fn::Sub": "${AuditBucket.Arn}/*"}
     assert "Condition" not in denied
+
+
+def test_nobody_writes_over_the_trail() -> None:
+    """Every write has to ask for a free key (``If-None-Match``), but for the probes that write nothing."""
+    (denied,) = [each for each in POLICIES["AuditBucket"] if each["Sid"] == "NobodyWritesOver"]
+    assert (denied["Effect"], denied["Principal"], denied["Action"]) == ("Deny", "*", "s3:PutObject")
+    assert denied["Condition"] == {"Null": {"s3:if-none-match": "true"}}
+    assert denied["NotResource"] == [{"Fn::Sub": f"${{AuditBucket.Arn}}/{key}"} for key in AUDIT_KEYS]
 
 
 def test_the_trail_is_locked() -> None:
