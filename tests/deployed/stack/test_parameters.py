@@ -58,18 +58,21 @@ def test_an_alarm_reaches_whoever_subscribed(chosen: Stack) -> None:
     assert ("ALARM", "Errors") in [(one["NewStateValue"], one["Trigger"]["MetricName"]) for one in messages]
 
 
-HALF_CHOSEN = {
-    "subnets alone": {"SubnetIds": "subnet-1"},
-    "security groups alone": {"SecurityGroupIds": "sg-1"},
+TOGETHER = "come together, or not at all"
+NOT_FITTING = {
+    "subnets alone": ({"SubnetIds": "subnet-1"}, TOGETHER),
+    "security groups alone": ({"SecurityGroupIds": "sg-1"}, TOGETHER),
+    "documents hidden and paid": ({"AuditLockDays": "730"}, "not less than AuditLockDays"),
+    "a lock of a hundred years": ({"AuditLockDays": "36500"}, "AuditLockDays"),
 }
 
 
-@pytest.mark.parametrize("parameters", HALF_CHOSEN.values(), ids=HALF_CHOSEN)
+@pytest.mark.parametrize(("parameters", "why"), NOT_FITTING.values(), ids=NOT_FITTING)
 def test_what_does_not_fit_together_is_refused_before_anything_is_made(
-    new_stack: NewStack, parameters: dict[str, str]
+    new_stack: NewStack, parameters: dict[str, str], why: str
 ) -> None:
     """By a rule of the template, in words; not halfway through a deployment."""
-    with pytest.raises(ClientError, match="come together, or not at all"):
+    with pytest.raises(ClientError, match=why):
         new_stack(parameters)
 
 

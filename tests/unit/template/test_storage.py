@@ -3,7 +3,7 @@ from cfnlint.decode import decode
 from esx_drift.doctoring.aws_access import AUDIT_KEYS
 
 from tests.paths import ROOT
-from tests.unit.template.application import resources, transformed
+from tests.unit.template.application import resources, transformed, written
 
 BUCKETS = resources("AWS::S3::Bucket")
 POLICIES = {
@@ -92,3 +92,29 @@ def test_no_version_of_the_fleet_file_is_lost() -> None:
     rules = BUCKETS["StateBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
     assert [rule["Prefix"] for rule in rules] == ["state/"]
     assert not any("ExpirationInDays" in rule for rule in rules)
+
+
+def test_documents_are_kept_for_as_long_as_they_are_locked() -> None:
+    """Else they were hidden and paid for. CloudFormation can't compare: each lock names what is not less."""
+    template = written()
+    lock, kept = (template["Parameters"][name] for name in ("AuditLockDays", "DocumentRetentionDays"))
+    days = lock["AllowedValues"]
+    assert kept["AllowedValues"] == days == sorted(days)
+    assert days[-1] == lock["MaxValue"] == 3650
+    assert template["Rules"]["DocumentsOutliveTheirLock"]["Assertions"] == [
+        {
+            "AssertDescription": "DocumentRetentionDays is not less than AuditLockDays.",
+            "Assert": {
+                "Fn::Or": [
+                    {"Fn::Not": [{"Fn::Equals": [{"Ref": "AuditLockDays"}, str(locked)]}]},
+                    {
+                        "Fn::Contains": [
+                            [str(each) for each in days if each >= locked],
+                            {"Ref": "DocumentRetentionDays"},
+                        ]
+                    },
+                ]
+            },
+        }
+        for locked in days[1:]
+    ]
