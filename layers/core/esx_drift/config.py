@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Self
+from typing import Final, Self
+
+DEFAULT_SECRET_PREFIX: Final = "esx-drift"  # noqa: S105 -- a name, and no secret
+"""What the names of all secrets begin with, where the stack says nothing else."""
 
 COUNTING = frozenset(
     {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL", "STACK_NAME"}
@@ -18,6 +21,7 @@ _CHECK_VARIABLES = frozenset(
         "RETRY_QUEUE_URL",
         "DRIFT_TOPIC_ARN",
         "CHECK_INTERVAL_HOURS",
+        "SECRET_PREFIX",
     }
 )
 
@@ -25,7 +29,8 @@ ENVIRONMENT: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "dispatcher": COUNTING | _CHECK_VARIABLES,
         "checker": COUNTING | _CHECK_VARIABLES,
-        "notifier": COUNTING | {"AUDIT_BUCKET", "STATE_BUCKET", "NOTIFY_QUEUE_URL", "WEBHOOK_HOSTS"},
+        "notifier": COUNTING
+        | {"AUDIT_BUCKET", "STATE_BUCKET", "NOTIFY_QUEUE_URL", "WEBHOOK_HOSTS", "SECRET_PREFIX"},
     }
 )
 """What each function reads, beside what Lambda itself sets."""
@@ -41,6 +46,7 @@ class CheckConfig:
     retry_queue_url: str
     drift_topic_arn: str
     check_interval_hours: int
+    secret_prefix: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -56,6 +62,7 @@ class CheckConfig:
             retry_queue_url=environment["RETRY_QUEUE_URL"],
             drift_topic_arn=environment["DRIFT_TOPIC_ARN"],
             check_interval_hours=int(environment["CHECK_INTERVAL_HOURS"]),
+            secret_prefix=environment["SECRET_PREFIX"],
         )
 
 
@@ -67,6 +74,7 @@ class NotifierConfig:
     state_bucket: str
     notify_queue_url: str
     webhook_hosts: tuple[str, ...]
+    secret_prefix: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -81,4 +89,5 @@ class NotifierConfig:
             state_bucket=environment["STATE_BUCKET"],
             notify_queue_url=environment["NOTIFY_QUEUE_URL"],
             webhook_hosts=tuple(host for host in hosts if host),
+            secret_prefix=environment["SECRET_PREFIX"],
         )

@@ -251,6 +251,7 @@ def deployed(
         "NOTIFY_QUEUE_URL": made.urls["NotifyQueue"],
         "DRIFT_TOPIC_ARN": clients.sns().create_topic(Name="DriftTopic")["TopicArn"],
         "CHECK_INTERVAL_HOURS": "4",
+        "SECRET_PREFIX": "esx-drift",
         "WEBHOOK_HOSTS": "hooks.slack.com,127.0.0.1",
     }
     for name, value in environment.items():

@@ -56,8 +56,8 @@ def test_secrets_are_read_by_who_needs_them() -> None:
         if "secretsmanager:GetSecretValue" in listed(statement["Action"])
         for resource in listed(statement["Resource"])
     }
-    channels = {("NotifierRole", f"esx-drift/{channel}/*") for channel in CHANNELS}
-    assert found == {("LookingPolicy", "esx-drift/vcenter/*"), *channels}
+    channels = {("NotifierRole", f"${{SecretPrefix}}/{channel}/*") for channel in CHANNELS}
+    assert found == {("LookingPolicy", "${SecretPrefix}/vcenter/*"), *channels}
 
 
 def test_only_whoever_looks_publishes() -> None:

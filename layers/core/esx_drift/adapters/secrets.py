@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from requests.structures import CaseInsensitiveDict
 
 from esx_drift.adapters.secret_fields import SecretFields
+from esx_drift.config import DEFAULT_SECRET_PREFIX
 from esx_drift.errors import EsxDriftError, SecretInvalid, SecretUnavailable
 
 if TYPE_CHECKING:
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
 BYTE_ORDER_MARK: Final = "\ufeff"
 """Some editors begin a file with it, and some shells put that file into a secret as it is."""
-
-
-VCENTER_PREFIX = "esx-drift/vcenter/"
 
 
 NEEDS_A_PERSON = {
@@ -77,16 +75,23 @@ class VCenterSecret:
 class Secrets:
     """Reads secrets and keeps none: a new password counts from the next call on.
 
-    ``client`` gives the same Secrets Manager client each time. Every call raises ``SecretInvalid``, which
-    names the secret and the field at fault, or ``SecretUnavailable``.
+    ``client`` gives the same Secrets Manager client each time, and ``prefix`` is what the names of the
+    stack's secrets begin with. Every call raises ``SecretInvalid``, which names the secret and the field at
+    fault, or ``SecretUnavailable``.
     """
 
     client: Callable[[], "SecretsManagerClient"]
+    prefix: str = DEFAULT_SECRET_PREFIX
+
+    def make_name(self, kind: str, name: str) -> str:
+        """Make the whole name of the secret ``name`` of a ``kind``: ``vcenter``, or a channel."""
+        return f"{self.prefix}/{kind}/{name}"
 
     def vcenter(self, name: str) -> VCenterSecret:
-        """The secret ``esx-drift/vcenter/<name>``."""
-        with blame_secret(VCENTER_PREFIX + name):
-            fields, version_id = self.read(VCENTER_PREFIX + name)
+        """The secret ``<prefix>/vcenter/<name>``."""
+        whole_name = self.make_name("vcenter", name)
+        with blame_secret(whole_name):
+            fields, version_id = self.read(whole_name)
             secret = VCenterSecret(
                 fields.host("host"),
                 fields.port("port", 443),

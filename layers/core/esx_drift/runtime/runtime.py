@@ -46,7 +46,7 @@ def open_runtime(
     fleet, fleet_sha256 = FleetFile(s3, config.state_bucket).read()
     breakers = S3Breakers(s3(), config.state_bucket)
     with VCenterSessions(
-        Secrets(secrets_manager),
+        Secrets(secrets_manager, config.secret_prefix),
         breakers,
         lambda secret, admission: open_vcenter(secret, admission, _now, time_left_ms),
         actor,
