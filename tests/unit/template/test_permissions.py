@@ -42,10 +42,31 @@ def test_only_in_a_vpc_may_lambda_manage_network_interfaces() -> None:
     (denied,) = [each for name, each in statements() if name == "NetworkPolicy" and each["Effect"] == "Deny"]
     assert (denied["Action"], denied["Resource"]) == (actions, "*")
     assert list(denied["Condition"]["ArnLike"]) == ["lambda:SourceFunctionArn"]
-    for name, role in resources("AWS::IAM::Role").items():
-        used = role["Properties"].get("ManagedPolicyArns", [])
-        network = {"Fn::If": ["InVpc", {"Ref": "NetworkPolicy"}, {"Ref": "AWS::NoValue"}]}
-        assert [each for each in used if each != {"Ref": "LookingPolicy"}] in ([], [network]), name
+
+
+def test_each_role_has_the_policies_of_its_work() -> None:
+    """No policy of AWS's own, which allow on everything; and those that a parameter asks for, only then."""
+    looking = {"Ref": "LookingPolicy"}
+    network = {"Fn::If": ["InVpc", {"Ref": "NetworkPolicy"}, {"Ref": "AWS::NoValue"}]}
+    key = {"Fn::If": ["OwnSecretsKey", {"Ref": "SecretsKeyPolicy"}, {"Ref": "AWS::NoValue"}]}
+    held = {
+        name: role["Properties"]["ManagedPolicyArns"]
+        for name, role in resources("AWS::IAM::Role").items()
+        if "ManagedPolicyArns" in role["Properties"]
+    }
+    assert held == {
+        "DispatcherRole": [looking, network, key],
+        "CheckerRole": [looking, network, key],
+        "NotifierRole": [key],
+    }
+
+
+def test_a_key_of_ones_own_decrypts_secrets_and_nothing_else() -> None:
+    """Only for Secrets Manager: what else is encrypted with it stays closed."""
+    (statement,) = [each for name, each in ALLOWED if name == "SecretsKeyPolicy"]
+    assert (statement["Action"], statement["Resource"]) == ("kms:Decrypt", {"Ref": "SecretsKeyArn"})
+    service = {"Fn::Sub": "secretsmanager.${AWS::Region}.${AWS::URLSuffix}"}
+    assert statement["Condition"] == {"StringEquals": {"kms:ViaService": service}}
 
 
 def test_secrets_are_read_by_who_needs_them() -> None:

@@ -39,6 +39,12 @@ NEEDS_A_PERSON = {
 }
 """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html#API_GetSecretValue_Errors"""
 
+NEEDS_ITS_KEY = (
+    "can't be decrypted: this role may not use the KMS key that it is encrypted with. Deploy the stack with"
+    " that key as SecretsKeyArn, and let the key's policy allow it"
+)
+"""Secrets Manager answers AccessDeniedException for a key as for itself; its message tells them apart."""
+
 
 @contextmanager
 def blame_secret(name: str) -> Iterator[None]:
@@ -121,9 +127,13 @@ class Secrets:
         try:
             return self.client().get_secret_value(SecretId=name)
         except ClientError as error:
-            code = error.response["Error"]["Code"]
+            code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
             if code in NEEDS_A_PERSON:
-                raise SecretInvalid(f"the secret {name} {NEEDS_A_PERSON[code]}", {"secret": name}) from error
+                # Our own names are in small letters: the message may quote the secret's.
+                speaks_of_key = "KMS" in message or "kms:" in message
+                denied = code == "AccessDeniedException"
+                why = NEEDS_ITS_KEY if denied and speaks_of_key else NEEDS_A_PERSON[code]
+                raise SecretInvalid(f"the secret {name} {why}", {"secret": name}) from error
             raise SecretUnavailable(f"Secrets Manager did not give {name}: {code}") from error
         except BotoCoreError as error:
             raise SecretUnavailable(f"Secrets Manager did not give {name}: {error}") from error
