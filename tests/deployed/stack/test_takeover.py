@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.lab.local_aws.fixtures import QUIET
-from tests.lab.local_aws.stack import Stack
+from tests.lab.local_aws.local_aws import LocalAws
+from tests.lab.local_aws.stack import Stack, upload
 from tests.paths import ROOT
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ POLL: "WaiterConfigTypeDef" = {"Delay": 1, "MaxAttempts": 60}
 
 
 def test_a_new_stack_takes_over_the_audit_bucket_of_a_removed_one(
-    new_stack: Callable[[Mapping[str, str]], Stack], packaged: Path
+    new_stack: Callable[[Mapping[str, str]], Stack], local_aws: LocalAws, packaged: Path
 ) -> None:
     """Bucket, records and policy outlive the stack; an import and a deployment make them the new one's."""
     old = new_stack({})
@@ -46,7 +47,7 @@ def test_a_new_stack_takes_over_the_audit_bucket_of_a_removed_one(
     cloudformation.get_waiter("stack_import_complete").wait(StackName=name, WaiterConfig=POLL)
     cloudformation.update_stack(
         StackName=name,
-        TemplateBody=packaged.read_text(),
+        TemplateURL=upload(local_aws, packaged),
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in QUIET.items()],
     )

@@ -128,6 +128,12 @@ def package(local_aws: LocalAws) -> Path:
     return packaged
 
 
+def upload(local_aws: LocalAws, packaged: Path) -> str:
+    """Where CloudFormation reads what `package` gave, which is larger than a call may be."""
+    local_aws.aws.s3.put_object(Bucket=CODE_BUCKET, Key=packaged.name, Body=packaged.read_bytes())
+    return f"{local_aws.url}/{CODE_BUCKET}/{packaged.name}"
+
+
 def deploy(local_aws: LocalAws, packaged: Path, name: str, parameters: Mapping[str, str]) -> Stack:
     """A new stack of what `package` gave, ready for events.
 
@@ -137,7 +143,7 @@ def deploy(local_aws: LocalAws, packaged: Path, name: str, parameters: Mapping[s
     aws = local_aws.aws
     aws.cloudformation.create_stack(
         StackName=name,
-        TemplateBody=packaged.read_text(),
+        TemplateURL=upload(local_aws, packaged),
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
     )

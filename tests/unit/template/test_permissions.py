@@ -1,6 +1,6 @@
 from esx_drift.channels import CHANNELS
 
-from tests.unit.template.application import listed, resources, statements
+from tests.unit.template.application import listed, resources, statements, target
 
 ALLOWED = [(name, statement) for name, statement in statements() if statement["Effect"] == "Allow"]
 
@@ -105,3 +105,46 @@ def test_the_notifier_reads_records_and_writes_none() -> None:
         ("s3:GetObject", "${AuditBucket.Arn}/deliveries/*"),
         ("s3:PutObject", "${AuditBucket.Arn}/deliveries/*"),
     }
+
+
+def test_only_the_checker_keeps_what_vcenters_answered() -> None:
+    """The dispatcher writes records of its own, and neither documents nor snapshots."""
+    writers: dict[str, set[str]] = {}
+    for name, statement in ALLOWED:
+        if "s3:PutObject" in listed(statement["Action"]):
+            for resource in listed(statement["Resource"]):
+                writers.setdefault(resource["Fn::Sub"], set()).add(name)
+    assert writers == {
+        "${AuditBucket.Arn}/records/*": {"LookingPolicy"},
+        "${AuditBucket.Arn}/documents/*": {"CheckerRole"},
+        "${AuditBucket.Arn}/snapshots/*": {"CheckerRole"},
+        "${AuditBucket.Arn}/quarantine/*": {"CheckerRole"},
+        "${AuditBucket.Arn}/deliveries/*": {"NotifierRole"},
+        "${StateBucket.Arn}/state/*": {"LookingPolicy"},
+        "${StateBucket.Arn}/breaker/*": {"LookingPolicy"},
+    }
+
+
+def test_only_our_own_schedule_takes_the_schedulers_role() -> None:
+    """No schedule of another account, and none of another group, can have the Scheduler use it for them."""
+    role = resources("AWS::IAM::Role")["SchedulerRole"]["Properties"]
+    (trusted,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trusted["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+        "ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["RunsGroup", "Arn"]}},
+    }
+    (schedule,) = resources("AWS::Scheduler::Schedule").values()
+    assert schedule["Properties"]["GroupName"] == {"Ref": "RunsGroup"}
+    assert schedule["Properties"]["Target"]["RoleArn"] == {"Fn::GetAtt": ["SchedulerRole", "Arn"]}
+    may = {each["Action"]: each["Resource"] for name, each in ALLOWED if name == "SchedulerRole"}
+    assert {action: target(resource) for action, resource in may.items()} == {
+        "lambda:InvokeFunction": "DispatcherFunction",
+        "sqs:SendMessage": "DispatcherDeadLetterQueue",
+    }
+
+
+def test_each_role_has_the_boundary_that_an_organization_asks_for() -> None:
+    """Else it could not be deployed there at all."""
+    bounded = {"Fn::If": ["Bounded", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
+    for name, role in resources("AWS::IAM::Role").items():
+        assert role["Properties"]["PermissionsBoundary"] == bounded, name

@@ -88,9 +88,9 @@ def test_only_documents_expire() -> None:
 
 
 def test_no_version_of_the_fleet_file_is_lost() -> None:
-    """Only old states go, which the log can rebuild."""
+    """Only old states go, which the log can rebuild, and old breakers, which are about now."""
     rules = BUCKETS["StateBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
-    assert [rule["Prefix"] for rule in rules] == ["state/"]
+    assert [rule["Prefix"] for rule in rules] == ["state/", "breaker/"]
     assert not any("ExpirationInDays" in rule for rule in rules)
 
 
