@@ -122,6 +122,7 @@ def test_only_the_checker_keeps_what_vcenters_answered() -> None:
         "${AuditBucket.Arn}/deliveries/*": {"NotifierRole"},
         "${StateBucket.Arn}/state/*": {"LookingPolicy"},
         "${StateBucket.Arn}/breaker/*": {"LookingPolicy"},
+        "${StateBucket.Arn}/config/fleet.json": {"OperatorPolicy"},
     }
 
 
