@@ -1,7 +1,12 @@
 """What tells a person that esx-drift itself is in trouble."""
 
+import re
+from pathlib import Path
 from typing import Any, cast
 
+import pytest
+
+from tests.paths import ROOT
 from tests.unit.template.application import resources, written
 
 ALARMS = {name: one["Properties"] for name, one in resources("AWS::CloudWatch::Alarm").items()}
@@ -48,3 +53,66 @@ def test_what_sns_cannot_deliver_is_told() -> None:
             topic = {"Fn::GetAtt": ["DriftTopic", "TopicName"]}
             assert alarm["Dimensions"] == [{"Name": "TopicName", "Value": topic}]
             assert (alarm["Statistic"], alarm["Threshold"]) == ("Sum", 1)
+
+
+PARTLY_FAILED = {
+    "ChecksFailedAlarm": ("checker", "ChecksFailed"),
+    "ListingsFailedAlarm": ("dispatcher", "RetriesFailed"),
+    "EventsFailedAlarm": ("notifier", "EventsFailed"),
+    "DispatchesFailedAlarm": ("dispatcher", "DispatchesFailed"),
+}
+
+
+@pytest.mark.parametrize("name", PARTLY_FAILED)
+def test_what_fails_in_a_batch_that_does_not_is_told(name: str) -> None:
+    """Lambda counts no error for it; the metric is one that the function emits, with these dimensions."""
+    service, metric = PARTLY_FAILED[name]
+    alarm = ALARMS[name]
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("esx-drift", metric, "Sum")
+    assert alarm["Dimensions"] == [
+        {"Name": "stack", "Value": {"Ref": "AWS::StackName"}},
+        {"Name": "service", "Value": service},
+    ]
+    assert f'"{metric}"' in (ROOT / "functions" / service / "app.py").read_text()
+
+
+def test_one_failure_that_passes_rings_nobody() -> None:
+    """A message comes back; a vCenter that is away is told in chat, and here only if that goes on."""
+    for name in ("ChecksFailedAlarm", "ListingsFailedAlarm", "EventsFailedAlarm"):
+        assert (ALARMS[name]["Threshold"], ALARMS[name]["Period"]) == (2, 3600)
+    outage = ALARMS["DispatchesFailedAlarm"]
+    assert (outage["Threshold"], outage["Period"], outage["EvaluationPeriods"]) == (1, 3600, 6)
+
+
+def test_a_run_that_leaves_no_trace_is_told() -> None:
+    """Neither Lambda's nor the Scheduler's giving up goes unheard."""
+    lost, dropped = ALARMS["LostRunsAlarm"], ALARMS["DroppedRunsAlarm"]
+    assert (lost["Namespace"], lost["MetricName"]) == ("AWS/Lambda", "DestinationDeliveryFailures")
+    assert lost["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "DispatcherFunction"}}]
+    assert (dropped["Namespace"], dropped["MetricName"]) == ("AWS/Scheduler", "InvocationDroppedCount")
+    assert dropped["Dimensions"] == [{"Name": "ScheduleGroup", "Value": {"Ref": "RunsGroup"}}]
+
+
+def test_each_alarm_has_its_row_in_the_runbook() -> None:
+    """By the name that its mail shows."""
+    runbook = (ROOT / "docs" / "operations.md").read_text()
+    assert [name for name in ALARMS if f"`{name.removesuffix('Alarm')}`" not in runbook] == []
+
+
+QUERIES = {
+    name: cast("dict[str, Any]", one["Properties"])
+    for name, one in resources("AWS::Logs::QueryDefinition").items()
+}
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_saved_query_asks_for_lines_that_the_code_writes(name: str) -> None:
+    """Each message that a query names stands in a function or in the package."""
+    places = [ROOT / "functions", ROOT / "layers" / "core" / "esx_drift"]
+    code = "".join(file.read_text() for place in places for file in sorted(Path(place).rglob("*.py")))
+    query = QUERIES[name]["QueryString"]
+    asked = re.search(r"message (?:= |in \[)([^\]\n]*)", query)
+    for message in re.findall(r'"([^"]+)"', asked[1].partition(" and ")[0] if asked else ""):
+        assert f'"{message}"' in code
+    groups = QUERIES[name]["LogGroupNames"]
+    assert {group["Ref"] for group in groups} <= set(resources("AWS::Logs::LogGroup"))
