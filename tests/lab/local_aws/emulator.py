@@ -4,15 +4,17 @@ Run by the Python of its own tools, and by nothing else: `.tools/aws/bin/python 
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from ministack.app import main
 from ministack.core import iam_actions
+from ministack.services import sqs
 from ministack.services.cloudformation import provisioners
 
 CONDITIONAL_HEADERS = ("if-match", "if-none-match")
 
 type Context = dict[str, Any]
+type SendMessage = Callable[[Context, str], Context]
 type ReadContext = Callable[[str, Mapping[str, Any], str, Mapping[str, str]], Context]
 
 
@@ -29,12 +31,29 @@ def add_conditional_writes(read: ReadContext) -> ReadContext:
     return read_more
 
 
+HURRY: Final = 12
+"""A simulated vCenter is done within moments: 10 seconds, and a tenth of that, become none; 20 become one."""
+
+
+def hurry_extractions(send: SendMessage) -> SendMessage:
+    """Let what waits for an extraction wait for a twelfth of its time; any other delay stays as it is."""
+
+    def send_sooner(data: Context, url: str) -> Context:
+        if '"phase":"collect"' in data.get("MessageBody", ""):
+            data = {**data, "DelaySeconds": int(data.get("DelaySeconds", 0)) // HURRY}
+        return send(data, url)
+
+    return send_sooner
+
+
 def make_nothing(name: str, properties: Mapping[str, Any], stack: str) -> tuple[str, Context]:
     """Stand in for a resource that nothing of the product's work depends on."""
     return f"{stack}-{name}-{len(properties)}", {}
 
 
 iam_actions._s3_object_context = add_conditional_writes(iam_actions._s3_object_context)  # noqa: SLF001
+sqs._act_send_message = hurry_extractions(sqs._act_send_message)  # noqa: SLF001
+sqs._HANDLERS["SendMessage"] = sqs._act_send_message  # noqa: SLF001
 provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {  # noqa: SLF001
     "create": make_nothing,
     "delete": lambda *_: None,
