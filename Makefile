@@ -3,7 +3,7 @@
 
 PYTHON ?= python3.13
 BIN := .venv/bin
-CODE := functions layers/core tests
+CODE := functions layers/core tests tools
 LOCKED := tests/requirements
 
 # uv doesn't read pip's settings: a machine that reaches its index by them is served all the same.
@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo try asked unit test check bench lint format lock build deploy clean
+.PHONY: help install demo try asked unit test check bench lint format lock build deploy clean always
 
 help: ## Say what there is.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,8 +80,12 @@ lock: .tools/uv/.done ## Pin the newest releases that pyproject.toml allows.
 
 build: .aws-sam/.done ## Build what is deployed.
 
-deploy: build ## Deploy to the AWS account that the environment names; asks for the parameters.
-	@.tools/sam/bin/sam deploy --guided
+# The processor is settled before anything is built for it.
+DEPLOYING = .tools/sam/bin/python tools/deploying.py --answers "$(or $(ANSWERS),deployment.toml)"
+deploy: .tools/sam/.done ## Deploy, or upgrade: make deploy [ARCH=arm64] [REGION=…] [STACK=…] [SET="NAME=VALUE …"] [TAGS="NAME=VALUE …"].
+	@arch=$$($(DEPLOYING) --stack "$(STACK)" --region "$(REGION)" --architecture "$(ARCH)" \
+		--parameters "$(SET)" --tags "$(TAGS)" settle) && \
+		$(MAKE) --no-print-directory build ARCH=$$arch && $(DEPLOYING) deploy
 
 clean: ## Remove all that make made.
 	@rm -rf .venv .tools .aws-sam build .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -89,13 +93,19 @@ clean: ## Remove all that make made.
 
 # .tools/uv/bin is on the path for its python3.13 with pip. Whoever starts cold, starts faster with .pyc files; they say
 # "unchecked", since a layer's files get new dates when they are unpacked.
-.aws-sam/.done: template.yaml samconfig.toml .tools/sam/.done $(shell find functions layers schemas -name __pycache__ -prune -o -print)
+.aws-sam/.done: template.yaml samconfig.toml build/architecture .tools/sam/.done $(shell find functions layers schemas -name __pycache__ -prune -o -print)
 	@echo "Building the functions and their layers"
 	@mkdir -p build
-	@PATH="$(CURDIR)/.tools/uv/bin:$$PATH" .tools/sam/bin/sam build > build/sam-build.log 2>&1 || \
+	@PATH="$(CURDIR)/.tools/uv/bin:$$PATH" .tools/sam/bin/sam build \
+		--parameter-overrides Architecture=$(or $(ARCH),x86_64) > build/sam-build.log 2>&1 || \
 		{ cat build/sam-build.log >&2; exit 1; }
 	@.tools/uv/bin/python -m compileall -q -j 2 --invalidation-mode unchecked-hash .aws-sam/build
 	@touch $@
+
+# Written only if it is another one than last time: then all is built anew.
+build/architecture: always
+	@mkdir -p build
+	@echo "$(or $(ARCH),x86_64)" | cmp -s - $@ || echo "$(or $(ARCH),x86_64)" > $@
 
 .tools/uv/.done: $(LOCKED)/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2> /dev/null || { \
