@@ -54,13 +54,16 @@ check: lint unit ## Lint, and run the quick tests.
 bench: .venv/.done ## Measure into build/bench.json.
 	@$(BIN)/python -m tests.benchmarks
 
-lint: .venv/.done .tools/sam/.done ## Check style, types, imports and the template.
+# One region for each partition of AWS: what one lacks, the template must not need.
+REGIONS := eu-central-1 cn-north-1 us-gov-west-1
+lint: .venv/.done .tools/sam/.done .tools/checkov/.done ## Check style, types, imports and the template.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy $(CODE)
 	@$(BIN)/lint-imports
-	@$(BIN)/cfn-lint template.yaml
+	@$(BIN)/cfn-lint --regions $(REGIONS) -- template.yaml docs/takeover.yaml
 	@.tools/sam/bin/sam validate --lint --region eu-central-1
+	@.tools/checkov/bin/checkov --file template.yaml --framework cloudformation --skip-download --compact --quiet
 
 format: .venv/.done ## Write the code as lint wants it.
 	@$(BIN)/ruff check --fix-only .
@@ -74,7 +77,7 @@ lock: .tools/uv/.done ## Pin the newest releases that pyproject.toml allows.
 	@$(COMPILE) pyproject.toml --output-file layers/dependencies/requirements.txt > build/lock.log
 	@$(COMPILE) pyproject.toml --universal --constraints layers/dependencies/requirements.txt --extra cli \
 		--group build --group lint --group test --output-file $(LOCKED)/dev.txt > build/lock.log
-	@for group in aws runtime sam uv; do \
+	@for group in aws checkov runtime sam uv; do \
 		$(COMPILE) --universal --group $$group --output-file $(LOCKED)/$$group.txt > build/lock.log || exit 1; \
 	done
 
