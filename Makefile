@@ -3,7 +3,7 @@
 
 PYTHON ?= python3.13
 BIN := .venv/bin
-CODE := functions layers/core tests
+CODE := functions layers/core tests tools
 LOCKED := tests/requirements
 
 # uv doesn't read pip's settings: a machine that reaches its index by them is served all the same.
@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo try asked unit test check bench costs lint format lock build deploy clean
+.PHONY: help install demo try asked unit test check bench costs lint format lock build deploy clean always
 
 help: ## Say what there is.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,13 +57,16 @@ bench: .venv/.done ## Measure into build/bench.json.
 costs: .venv/.done ## Work out what a month on AWS costs, into docs/costs.md.
 	@$(BIN)/python -m tests.benchmarks.costs_page
 
-lint: .venv/.done .tools/sam/.done ## Check style, types, imports and the template.
+# One region for each partition of AWS: what one lacks, the template must not need.
+REGIONS := eu-central-1 cn-north-1 us-gov-west-1
+lint: .venv/.done .tools/sam/.done .tools/checkov/.done ## Check style, types, imports and the template.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy $(CODE)
 	@$(BIN)/lint-imports
-	@$(BIN)/cfn-lint template.yaml
+	@$(BIN)/cfn-lint --regions $(REGIONS) -- template.yaml docs/takeover.yaml
 	@.tools/sam/bin/sam validate --lint --region eu-central-1
+	@.tools/checkov/bin/checkov --file template.yaml --framework cloudformation --skip-download --compact --quiet
 
 format: .venv/.done ## Write the code as lint wants it.
 	@$(BIN)/ruff check --fix-only .
@@ -77,14 +80,18 @@ lock: .tools/uv/.done ## Pin the newest releases that pyproject.toml allows.
 	@$(COMPILE) pyproject.toml --output-file layers/dependencies/requirements.txt > build/lock.log
 	@$(COMPILE) pyproject.toml --universal --constraints layers/dependencies/requirements.txt --extra cli \
 		--group build --group lint --group test --output-file $(LOCKED)/dev.txt > build/lock.log
-	@for group in aws runtime sam uv; do \
+	@for group in aws checkov runtime sam uv; do \
 		$(COMPILE) --universal --group $$group --output-file $(LOCKED)/$$group.txt > build/lock.log || exit 1; \
 	done
 
 build: .aws-sam/.done ## Build what is deployed.
 
-deploy: build ## Deploy to the AWS account that the environment names; asks for the parameters.
-	@.tools/sam/bin/sam deploy --guided
+# The processor is settled before anything is built for it.
+DEPLOYING = .tools/sam/bin/python tools/deploying.py --answers "$(or $(ANSWERS),deployment.toml)"
+deploy: .tools/sam/.done ## Deploy, or upgrade: make deploy [ARCH=arm64] [REGION=…] [STACK=…] [SET="NAME=VALUE …"] [TAGS="NAME=VALUE …"].
+	@arch=$$($(DEPLOYING) --stack "$(STACK)" --region "$(REGION)" --architecture "$(ARCH)" \
+		--parameters "$(SET)" --tags "$(TAGS)" settle) && \
+		$(MAKE) --no-print-directory build ARCH=$$arch && $(DEPLOYING) deploy
 
 clean: ## Remove all that make made.
 	@rm -rf .venv .tools .aws-sam build .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -92,13 +99,19 @@ clean: ## Remove all that make made.
 
 # .tools/uv/bin is on the path for its python3.13 with pip. Whoever starts cold, starts faster with .pyc files; they say
 # "unchecked", since a layer's files get new dates when they are unpacked.
-.aws-sam/.done: template.yaml samconfig.toml .tools/sam/.done $(shell find functions layers schemas -name __pycache__ -prune -o -print)
+.aws-sam/.done: template.yaml samconfig.toml build/architecture .tools/sam/.done $(shell find functions layers schemas -name __pycache__ -prune -o -print)
 	@echo "Building the functions and their layers"
 	@mkdir -p build
-	@PATH="$(CURDIR)/.tools/uv/bin:$$PATH" .tools/sam/bin/sam build > build/sam-build.log 2>&1 || \
+	@PATH="$(CURDIR)/.tools/uv/bin:$$PATH" .tools/sam/bin/sam build \
+		--parameter-overrides Architecture=$(or $(ARCH),x86_64) > build/sam-build.log 2>&1 || \
 		{ cat build/sam-build.log >&2; exit 1; }
 	@.tools/uv/bin/python -m compileall -q -j 2 --invalidation-mode unchecked-hash .aws-sam/build
 	@touch $@
+
+# Written only if it is another one than last time: then all is built anew.
+build/architecture: always
+	@mkdir -p build
+	@echo "$(or $(ARCH),x86_64)" | cmp -s - $@ || echo "$(or $(ARCH),x86_64)" > $@
 
 .tools/uv/.done: $(LOCKED)/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2> /dev/null || { \

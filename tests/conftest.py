@@ -14,6 +14,7 @@ from tests.simulator.slack import SlackReceiver
 # Powertools reads these when a handler is imported, as the template has set them before Lambda does so.
 os.environ["POWERTOOLS_METRICS_NAMESPACE"] = "esx-drift"
 os.environ["POWERTOOLS_SERVICE_NAME"] = "tested"
+os.environ["STACK_NAME"] = "esx-drift"
 
 
 # How long an example takes depends on who else uses the machine: time is measured, never asserted.

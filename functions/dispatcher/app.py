@@ -16,7 +16,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from esx_drift.adapters.aws_clients import sqs
 from esx_drift.contracts import parse_payload, read_payload
 from esx_drift.dispatching.dispatcher import Dispatcher
-from esx_drift.domain.dispatching.run import DispatchReply, Run
+from esx_drift.domain.dispatching.run import DispatchReply, Run, build_empty_reply
+from esx_drift.errors import FleetMissing
 from esx_drift.runtime import SqsBatch, count_metric, has_field
 from esx_drift.runtime.runtime import open_runtime
 
@@ -33,25 +34,41 @@ logger = Logger()
 def handler(event: object, context: LambdaContext) -> DispatchReply | PartialItemFailureResponse:
     """Dispatch what the event asks for; the reply says what was asked for or sent, and what failed.
 
+    A schedule fires for the first time as soon as it is deployed. A run of the fleet that finds no fleet file
+    says so in the log and ends well: nothing is wrong yet, and nothing would come of trying it again.
+
     Raises:
-        FleetInvalid: The fleet file has faults; nothing was sent.
+        FleetInvalid: The fleet file has faults, or is missing for what only it can say; nothing was sent.
         ContractViolation: The event is malformed.
         RequestRefused: The fleet does not know what the event asks for.
         TransientError: AWS failed. If it failed for one vCenter, the others were tried all the same.
     """
-    with open_runtime(os.environ, "dispatcher", context.get_remaining_time_in_millis) as invocation:
-        dispatcher = Dispatcher(invocation.runtime)
-        if has_field(event, "Records"):
+    time_left_ms = context.get_remaining_time_in_millis
+    if has_field(event, "Records"):
+        with open_runtime(os.environ, "dispatcher", time_left_ms) as invocation:
+            dispatcher = Dispatcher(invocation.runtime)
             batch = SqsBatch(
                 queue_url=invocation.config.retry_queue_url,
                 client=sqs,
                 logger=logger,
                 failed_metric="RetriesFailed",
-                time_left_ms=context.get_remaining_time_in_millis,
+                time_left_ms=time_left_ms,
                 time_for_one_ms=TIME_FOR_ONE_MS,
             )
             return batch.process(event, lambda record: _handle_message(record, dispatcher))
-        return _log_reply(dispatcher.run(_parse_run(event, context.aws_request_id)))
+    run = _parse_run(event, context.aws_request_id)
+    try:
+        with open_runtime(os.environ, "dispatcher", time_left_ms) as invocation:
+            reply = _log_reply(Dispatcher(invocation.runtime).run(run))
+            if run.is_whole:
+                # The alarm on missing runs counts these: nothing may be left to do here.
+                count_metric("RunsEnded", trigger=run.trigger)
+            return reply
+    except FleetMissing as error:
+        if not run.is_whole:
+            raise
+        logger.warning("nothing is watched yet", why=error.message)
+        return build_empty_reply(run)
 
 
 def _parse_run(event: object, run_id: str) -> Run:

@@ -56,7 +56,7 @@ def handler(event: object, context: LambdaContext) -> PartialItemFailureResponse
         time_left_ms=context.get_remaining_time_in_millis,
         time_for_one_ms=TIME_FOR_ONE_MS,
     )
-    with open_channels(Secrets(secrets_manager), config.webhook_hosts) as channels:
+    with open_channels(Secrets(secrets_manager, config.secret_prefix), config.webhook_hosts) as channels:
         published = PublishedEvents(config.audit_bucket, partial(_read_audit, config.audit_bucket))
         deliveries = S3Deliveries(s3, config.audit_bucket)
         notifier = Notifier(fleet, channels, published, deliveries, clock=lambda: datetime.now(UTC))

@@ -66,7 +66,7 @@ def test_two_runs_at_once_tell_once_and_raise_no_alarm(target: str, rig: Rig) ->
     """Beside another run, vCenter refuses a second extraction: the report of the first will do for both."""
     _tamper(rig, target)
     # The second one waits for the first one's report, however long a busy machine takes for it.
-    rig.put_fleet(rig.fleet(target, first_delay_seconds=1, extract_deadline_seconds=PATIENCE_SECONDS))
+    rig.put_fleet(rig.fleet(target, extract_deadline_seconds=PATIENCE_SECONDS))
     rig.vcenters[target].extractions.pace = Pace(("RUNNING",))
     requests = [request_of(run, target, rig) for run in ("by-schedule", "by-hand")]
     send(rig, "CheckQueue", *requests)

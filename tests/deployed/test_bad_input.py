@@ -40,10 +40,12 @@ def fleet(rig: Rig) -> Rig:
     return rig
 
 
-def test_a_missing_fleet_file_fails_the_run(rig: Rig) -> None:
-    """Loudly, with where it was looked for."""
-    with pytest.raises(FunctionError, match=r"FleetInvalid.*config/fleet\.json"):
-        rig.dispatch()
+def test_a_run_before_there_is_a_fleet_file_asks_for_nothing(rig: Rig) -> None:
+    """The log says where it was looked for; who asks for a cluster hears it."""
+    reply = rig.dispatch()
+    assert (reply["asked"], reply["dispatched"], reply["failed"]) == ([], [], [])
+    with pytest.raises(FunctionError, match=r"FleetMissing.*config/fleet\.json"):
+        rig.dispatch({"clusters": [{"vcenter": "good", "cluster": "prod-a"}]})
 
 
 def test_a_faulty_fleet_file_fails_the_run_with_each_fault(rig: Rig) -> None:

@@ -19,7 +19,7 @@ SETTINGS = st.fixed_dictionaries(
         "blind_after_seconds": st.integers(601, 10_000),
         "stall_after_seconds": st.integers(1, 10_000),
         "max_age_seconds": st.integers(1, 10_000),
-        "first_delay_seconds": st.integers(0, 100),
+        "first_delay_seconds": st.integers(10, 100),
         "extract_deadline_seconds": st.integers(101, 10_000),
     },
 )

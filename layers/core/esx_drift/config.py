@@ -3,9 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Self
+from typing import Final, Self
 
-POWERTOOLS = frozenset({"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"})
+DEFAULT_SECRET_PREFIX: Final = "esx-drift"  # noqa: S105 -- a name, and no secret
+"""What the names of all secrets begin with, where the stack says nothing else."""
+
+COUNTING = frozenset(
+    {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL", "STACK_NAME"}
+)
+"""What logs and metrics need."""
 
 OWN_ROLE_IDS = "OWN_ROLE_IDS"
 """The unique ids of the functions' roles, with commas: what they send is nobody's decision."""
@@ -18,14 +24,16 @@ _CHECK_VARIABLES = frozenset(
         "RETRY_QUEUE_URL",
         "DRIFT_TOPIC_ARN",
         "CHECK_INTERVAL_HOURS",
+        "SECRET_PREFIX",
     }
 )
 
 ENVIRONMENT: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "dispatcher": POWERTOOLS | _CHECK_VARIABLES,
-        "checker": POWERTOOLS | _CHECK_VARIABLES | {OWN_ROLE_IDS},
-        "notifier": POWERTOOLS | {"AUDIT_BUCKET", "STATE_BUCKET", "NOTIFY_QUEUE_URL", "WEBHOOK_HOSTS"},
+        "dispatcher": COUNTING | _CHECK_VARIABLES,
+        "checker": COUNTING | _CHECK_VARIABLES | {OWN_ROLE_IDS},
+        "notifier": COUNTING
+        | {"AUDIT_BUCKET", "STATE_BUCKET", "NOTIFY_QUEUE_URL", "WEBHOOK_HOSTS", "SECRET_PREFIX"},
     }
 )
 """What each function reads, beside what Lambda itself sets."""
@@ -41,6 +49,7 @@ class CheckConfig:
     retry_queue_url: str
     drift_topic_arn: str
     check_interval_hours: int
+    secret_prefix: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -56,6 +65,7 @@ class CheckConfig:
             retry_queue_url=environment["RETRY_QUEUE_URL"],
             drift_topic_arn=environment["DRIFT_TOPIC_ARN"],
             check_interval_hours=int(environment["CHECK_INTERVAL_HOURS"]),
+            secret_prefix=environment["SECRET_PREFIX"],
         )
 
 
@@ -79,6 +89,7 @@ class NotifierConfig:
     state_bucket: str
     notify_queue_url: str
     webhook_hosts: tuple[str, ...]
+    secret_prefix: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -93,4 +104,5 @@ class NotifierConfig:
             state_bucket=environment["STATE_BUCKET"],
             notify_queue_url=environment["NOTIFY_QUEUE_URL"],
             webhook_hosts=tuple(host for host in hosts if host),
+            secret_prefix=environment["SECRET_PREFIX"],
         )

@@ -25,7 +25,8 @@
         ├── NoReport              404 of any other kind             (extraction-unavailable)
         ├── NotEligible           400 UNSUPPORTED on extract        (eligibility-failed)
         ├── ContractViolation     data that a schema or the API's rules refuse
-        ├── FleetInvalid          the fleet file is missing or wrong
+        ├── FleetInvalid          the fleet file is wrong
+        │   └── FleetMissing      there is none yet
         ├── SecretInvalid         a secret is missing or wrong
         ├── TrailDamaged          an object of the trail is not what the log names (trail-damaged)
         ├── RequestRefused        a message names what the fleet does not know, or no record vouches for it
@@ -221,13 +222,17 @@ class ContractViolation(PermanentError):
 
 
 class FleetInvalid(PermanentError):
-    """The fleet file is missing or wrong; ``problems`` names each error with its path."""
+    """The fleet file is wrong; ``problems`` names each error with its path."""
 
     reason = "fleet-invalid"
 
     def __init__(self, message: str, problems: tuple[str, ...] = ()) -> None:
         super().__init__("\n".join((message, *problems)))
         self.problems = problems
+
+
+class FleetMissing(FleetInvalid):
+    """There is no fleet file: nobody said yet what to watch."""
 
 
 class SecretInvalid(PermanentError):

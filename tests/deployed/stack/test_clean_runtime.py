@@ -25,7 +25,7 @@ def test_a_handler_finds_all_it_imports_in_its_layers(
 ) -> None:
     """With nothing but boto3 and our layers, a handler gets as far as the missing fleet file."""
     variables = local_aws.environment | stack.variables_of(function)
-    with pytest.raises(HandlerError, match="FleetInvalid"):
+    with pytest.raises(HandlerError, match="FleetMissing"):
         run_handler(function, {"Records": []}, variables)
 
 

@@ -1,14 +1,11 @@
 import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.lab.local_aws.stack import Stack
 from tests.lab.local_aws.waiting import until
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 type NewStack = Callable[[Mapping[str, str]], Stack]
 
@@ -28,8 +25,9 @@ def chosen(new_stack: NewStack) -> Stack:
 
 def test_the_schedule_is_every_hour(chosen: Stack) -> None:
     """The smallest interval is spelt without the plural."""
-    name = chosen.resources["DispatcherFunctionSchedule"]
-    assert chosen.aws.scheduler.get_schedule(Name=name)["ScheduleExpression"] == "rate(1 hour)"
+    name, group = (chosen.resources[each] for each in ("DispatcherFunctionSchedule", "RunsGroup"))
+    schedule = chosen.aws.scheduler.get_schedule(Name=name, GroupName=group)
+    assert schedule["ScheduleExpression"] == "rate(1 hour)"
 
 
 def test_an_alarm_reaches_whoever_subscribed(chosen: Stack) -> None:
@@ -52,13 +50,33 @@ def test_an_alarm_reaches_whoever_subscribed(chosen: Stack) -> None:
             }
         ],
     )
-    heard = until(lambda: _messages(chosen, listener), "the alarm", 60)
-    messages = [json.loads(json.loads(one["Body"])["Message"]) for one in heard]
-    assert ("ALARM", "Errors") in [(one["NewStateValue"], one["Trigger"]["MetricName"]) for one in messages]
+    # That it was in order before is told as well.
+    until(lambda: ("ALARM", "Errors") in _hear_alarms(chosen, listener), "the alarm", 60)
 
 
-def _messages(stack: Stack, url: str) -> "list[MessageTypeDef]":
-    return stack.aws.sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5).get("Messages", [])
+TOGETHER = "come together, or not at all"
+NOT_FITTING = {
+    "subnets alone": ({"SubnetIds": "subnet-1"}, TOGETHER),
+    "security groups alone": ({"SecurityGroupIds": "sg-1"}, TOGETHER),
+    "documents hidden and paid": ({"AuditLockDays": "730"}, "not less than AuditLockDays"),
+    "a lock of a hundred years": ({"AuditLockDays": "36500"}, "AuditLockDays"),
+}
+
+
+@pytest.mark.parametrize(("parameters", "why"), NOT_FITTING.values(), ids=NOT_FITTING)
+def test_what_does_not_fit_together_is_refused_before_anything_is_made(
+    new_stack: NewStack, parameters: dict[str, str], why: str
+) -> None:
+    """By a rule of the template, in words; not halfway through a deployment."""
+    with pytest.raises(ClientError, match=why):
+        new_stack(parameters)
+
+
+def _hear_alarms(stack: Stack, url: str) -> list[tuple[str, str | None]]:
+    """The state and the metric of each alarm that came."""
+    heard = stack.aws.sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5).get("Messages", [])
+    told = [json.loads(json.loads(one["Body"])["Message"]) for one in heard]
+    return [(one["NewStateValue"], one["Trigger"].get("MetricName")) for one in told]
 
 
 def _listener(stack: Stack, topic: str) -> str:

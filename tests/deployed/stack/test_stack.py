@@ -31,17 +31,43 @@ def troubled(new_stack: Callable[[Mapping[str, str]], Stack]) -> Stack:
 
 
 def test_a_deployed_function_says_why_it_failed(stack: Stack) -> None:
-    """Without a fleet file the dispatcher fails, and the error that a test sees holds its log."""
-    with pytest.raises(FunctionError, match=r"(?s)config/fleet\.json.*FleetInvalid"):
-        stack.invoke("DispatcherFunction", {})
+    """Without a fleet file nothing can be chosen, and the error that a test sees holds the function's log."""
+    with pytest.raises(FunctionError, match=r"(?s)config/fleet\.json.*FleetMissing"):
+        stack.invoke("DispatcherFunction", {"clusters": [{"vcenter": "vc01", "cluster": "prod-a"}]})
+
+
+def test_a_first_run_without_a_fleet_file_is_no_dead_letter(stack: Stack) -> None:
+    """The schedule fires as soon as it is deployed, before anybody can have pushed one."""
+    reply = stack.invoke("DispatcherFunction", {})
+    assert isinstance(reply, dict)
+    assert (reply["asked"], reply["failed"]) == ([], [])
+    assert any("nothing is watched yet" in line for line in stack.log_of("DispatcherFunction"))
 
 
 def test_what_is_kept_is_locked(stack: Stack) -> None:
     """Not even the account's root removes a version from the audit bucket."""
     bucket = stack.outputs["AuditBucketName"]
-    version = stack.aws.s3.put_object(Bucket=bucket, Key="records/x", Body=b"{}")["VersionId"]
+    version = stack.aws.s3.put_object(Bucket=bucket, Key="records/x", Body=b"{}", IfNoneMatch="*")[
+        "VersionId"
+    ]
     with pytest.raises(ClientError, match="object lock"):
         stack.aws.s3.delete_object(Bucket=bucket, Key="records/x", VersionId=version)
+
+
+def test_nobody_writes_over_what_is_kept(stack: Stack) -> None:
+    """Whoever may do everything in S3 can add to the audit bucket, and neither replace nor delete."""
+    bucket, s3 = stack.outputs["AuditBucketName"], stack.as_user("s3:*").s3
+    s3.put_object(Bucket=bucket, Key="records/y", Body=b"{}", IfNoneMatch="*")
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        s3.put_object(Bucket=bucket, Key="records/y", Body=b"other", IfNoneMatch="*")
+    for refused in (
+        lambda: s3.put_object(Bucket=bucket, Key="records/y", Body=b"other"),
+        lambda: s3.put_object(Bucket=bucket, Key="records/z", Body=b"other"),
+        lambda: s3.delete_object(Bucket=bucket, Key="records/y"),
+    ):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            refused()
+    assert s3.get_object(Bucket=bucket, Key="records/y")["Body"].read() == b"{}"
 
 
 @pytest.mark.parametrize("queue", QUEUES)

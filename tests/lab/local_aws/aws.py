@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import boto3
 from botocore.config import Config
@@ -37,6 +37,17 @@ class Aws:
         self._session = boto3.Session(
             aws_access_key_id=access_key, aws_secret_access_key=secret_key, region_name=REGION
         )
+
+    def with_key(self, access_key: str, secret_key: str) -> Self:
+        """The same services, seen by whoever has this key."""
+        return type(self)(
+            self._options["endpoint_url"], Path(self._options["verify"]), access_key, secret_key
+        )
+
+    @cached_property
+    def iam(self) -> Any:  # noqa: ANN401 -- its types are not among our tools
+        """AWS Identity and Access Management."""
+        return self._session.client("iam", **self._options)
 
     @cached_property
     def cloudformation(self) -> "CloudFormationClient":

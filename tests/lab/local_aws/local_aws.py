@@ -19,6 +19,7 @@ from tests.simulator.certificates import Authority
 
 # Any key is the account's root for the emulator; the functions get keys of their own roles.
 KEY = "test"
+EMULATOR = Path(__file__).with_name("emulator.py")
 START_TRIES = 150
 
 
@@ -56,7 +57,7 @@ class LocalAws:
     def __enter__(self) -> Self:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [TOOLS / "aws" / "bin" / "ministack"],
+                [TOOLS / "aws" / "bin" / "python", EMULATOR],
                 env=self._own_environment(),
                 stdout=log,
                 stderr=log,

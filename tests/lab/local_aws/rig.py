@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from esx_drift.domain.stored.types import Event, Record
 
 ROUTE = "vsphere-admins"
-QUICK = {"confirm_after_seconds": 1, "first_delay_seconds": 0, "extract_deadline_seconds": 30}
-"""Settings that make in seconds what takes minutes elsewhere."""
+QUICK = {"confirm_after_seconds": 1, "first_delay_seconds": 10, "extract_deadline_seconds": 30}
+"""Settings that make in seconds what takes minutes elsewhere. The emulator hurries extractions."""
 
 PATIENCE_SECONDS = 180
 """For what takes a second, or ten where the machine is busy: only a failure waits so long."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from uuid import uuid4
 
 from tests.lab.local_aws.aws import REGION, Aws
 from tests.lab.local_aws.local_aws import LocalAws
@@ -56,6 +57,16 @@ class Stack:
             log = "\n".join(self.log_of(function))
             raise FunctionError(f"{reply['errorType']}: {reply['errorMessage']}\n{log}")
         return reply
+
+    def as_user(self, *actions: str) -> Aws:
+        """The same AWS as a new person sees it, who may do these actions to everything."""
+        iam, name = self.aws.iam, f"{self.name}-{uuid4()}"
+        iam.create_user(UserName=name)
+        allowed = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=policy)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        return self.aws.with_key(key["AccessKeyId"], key["SecretAccessKey"])
 
     def variables_of(self, function: str) -> dict[str, str]:
         """The environment variables that the template gives a function, by logical id."""
@@ -117,6 +128,12 @@ def package(local_aws: LocalAws) -> Path:
     return packaged
 
 
+def upload(local_aws: LocalAws, packaged: Path) -> str:
+    """Where CloudFormation reads what `package` gave, which is larger than a call may be."""
+    local_aws.aws.s3.put_object(Bucket=CODE_BUCKET, Key=packaged.name, Body=packaged.read_bytes())
+    return f"{local_aws.url}/{CODE_BUCKET}/{packaged.name}"
+
+
 def deploy(local_aws: LocalAws, packaged: Path, name: str, parameters: Mapping[str, str]) -> Stack:
     """A new stack of what `package` gave, ready for events.
 
@@ -126,7 +143,7 @@ def deploy(local_aws: LocalAws, packaged: Path, name: str, parameters: Mapping[s
     aws = local_aws.aws
     aws.cloudformation.create_stack(
         StackName=name,
-        TemplateBody=packaged.read_text(),
+        TemplateURL=upload(local_aws, packaged),
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
     )

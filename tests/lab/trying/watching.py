@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 EXTRACTION_SECONDS = 1800
 """The deadline of an extraction; a cluster of many hosts takes minutes."""
 
-FIRST_DELAY_SECONDS = 3
+FIRST_DELAY_SECONDS = 10
 BOUND_SECONDS = EXTRACTION_SECONDS + 900
 """The deadline, and the longest pause before the last look at a task, twice over."""
 

@@ -20,6 +20,27 @@ def _unmade() -> Iterator[None]:
         maker.cache_clear()
 
 
+@pytest.mark.parametrize(
+    ("version", "good"),
+    [("1.34.145", False), ("1.35.99", False), ("1.36.0", True), ("1.44.5", True), ("2.0.0dev1", True)],
+)
+def test_a_runtime_that_can_not_write_to_the_trail_is_refused(version: str, *, good: bool) -> None:
+    """At once and loudly: it would else fail at the first write, or write without a condition."""
+    if good:
+        clients.require_botocore(version)
+        return
+    with pytest.raises(ImportError, match=rf"botocore {version} is too old.*1\.36\.0 is needed"):
+        clients.require_botocore(version)
+
+
+def test_the_sdk_knows_what_the_trail_rests_on() -> None:
+    """Both conditions of a write, and a checksum by itself."""
+    put = clients.s3().meta.service_model.operation_model("PutObject")
+    assert {"IfMatch", "IfNoneMatch"} <= set(put.input_shape.members)  # type: ignore[union-attr]  # it has one
+    config: Any = clients.s3().meta.config
+    assert config.request_checksum_calculation == "when_supported"
+
+
 def test_each_client_is_made_once() -> None:
     """It is the client of its service, and the same one each time."""
     for service, maker in MAKERS.items():

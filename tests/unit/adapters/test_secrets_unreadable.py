@@ -26,6 +26,26 @@ def test_what_a_person_must_mend_is_told_apart_from_what_passes(code: str, error
             Secrets(lambda: client).vcenter("vc01")
 
 
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        ("Access to KMS is not allowed", "KMS key that it is encrypted with.*SecretsKeyArn"),
+        ("User: x is not authorized to perform: kms:Decrypt on this resource", "SecretsKeyArn"),
+        (
+            "not authorized to perform: secretsmanager:GetSecretValue on kms-dc",
+            "may not be read by this role",
+        ),
+    ],
+)
+def test_a_missing_key_is_told_apart_from_a_missing_right(message: str, why: str) -> None:
+    """AWS answers both by the same code: only what it says tells where to mend it."""
+    client = boto3.client("secretsmanager")
+    with Stubber(client) as stub:
+        stub.add_client_error("get_secret_value", "AccessDeniedException", message)
+        with pytest.raises(SecretInvalid, match=why):
+            Secrets(lambda: client).vcenter("kms-dc")
+
+
 def test_an_endpoint_that_does_not_answer_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network that is down comes back."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")

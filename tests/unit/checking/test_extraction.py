@@ -4,6 +4,7 @@ from math import inf
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from esx_drift.checking.collect import MAX_POLL_DELAY_SECONDS
 from esx_drift.domain.text.wording import format_moment
 from esx_drift.messages.content import build_content
 
@@ -44,6 +45,22 @@ def test_a_task_that_still_runs_is_asked_again_ever_more_seldom(world: World) ->
     assert len({sent.body["request_id"] for sent in world.aws.sent}) == 1
     assert record["outcome"] == "baseline"
     assert [found["seq"] for found in world.records()] == [1]
+
+
+@pytest.mark.parametrize(("first_delay", "deadline"), [(60, 1800), (10, 7200), (900, 7200)])
+def test_an_extraction_that_never_ends_is_asked_after_so_often_and_no_more(
+    world: World, first_delay: int, deadline: int
+) -> None:
+    """The chain of messages that docs/operations.md bounds: 6, and one for each 5 minutes of the deadline."""
+    world.check()
+    world.aws.sent.clear()
+    never_ends(world)
+    world.set(first_delay_seconds=first_delay, extract_deadline_seconds=deadline)
+    record = world.handle(world.request())
+    while record is None:
+        record = world.handle(world.comes_back())
+    assert open_kinds(record) == {"extraction-timeout"}
+    assert len(world.aws.sent) <= 6 + deadline / MAX_POLL_DELAY_SECONDS
 
 
 def test_a_failed_task_is_no_look(world: World) -> None:

@@ -94,6 +94,7 @@ def deployed() -> dict[str, str]:
         "RETRY_QUEUE_URL": "none",
         "DRIFT_TOPIC_ARN": topic,
         "CHECK_INTERVAL_HOURS": "4",
+        "SECRET_PREFIX": "esx-drift",
     }
 
 

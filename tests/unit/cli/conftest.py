@@ -89,7 +89,7 @@ def file(buckets: None) -> FleetFile:  # noqa: ARG001 -- it lies in one of them
 class CloudFormation(BaseHTTPRequestHandler):
     """Answers DescribeStacks as AWS does, for one stack ``esx-drift``; moto's needs too many libraries."""
 
-    outputs = {"StateBucketName": "state", "AuditBucketName": "audit"}  # noqa: RUF012 -- never changed
+    outputs = {"StateBucketName": "state", "AuditBucketName": "audit", "SecretPrefix": "esx-drift"}  # noqa: RUF012 -- never changed
 
     def do_POST(self) -> None:
         """Tell the outputs, or that there is no such stack."""

@@ -13,7 +13,7 @@ import pytest
 from esx_drift.adapters.state_bucket import FleetFile
 from esx_drift.domain.stored.identifiers import compute_sha256
 
-from tests.unit.cli.conftest import Run, Write, vcenters
+from tests.unit.cli.conftest import CloudFormation, Run, Write, vcenters
 from tests.unit.fleets import fleet
 
 FAULTY = sorted(Path("tests/unit/cli/faulty").glob("*.yaml"))
@@ -337,6 +337,20 @@ def test_a_vcenter_under_a_new_name_is_refused(file: FleetFile, write: Write, ru
     assert "--rename vc02" in ran.err
     assert run("fleet", "push", renamed, "--bucket", "state", "-y", "--rename", "vc02").code == 0
     assert [vcenter.name for vcenter in file.read()[0].vcenters] == ["vc01", "vc03"]
+
+
+def test_secrets_are_called_as_the_stack_calls_them(
+    stack: None,  # noqa: ARG001 -- it answers for itself
+    file: FleetFile,
+    write: Write,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A stack with a prefix of its own compares the hosts in its own secrets."""
+    monkeypatch.setitem(CloudFormation.outputs, "SecretPrefix", "test")
+    file.write(json.dumps(fleet()).encode(), None)
+    ran = run("fleet", "push", write(vcenters=vcenters("vc01", "vc03")), "-y")
+    assert "the secret test/vcenter/vc03 does not exist" in ran.err
 
 
 def test_another_vcenter_in_the_place_of_one_is_no_rename(file: FleetFile, write: Write, run: Run) -> None:

@@ -12,6 +12,7 @@ from tests.unit.dispatching.world import World, dispatch_in, names_in
 from tests.unit.processes import Mortal, ProcessEnd, watch
 
 LOGIN, LISTING = "POST /api/session", "GET /api/vcenter/cluster"
+DAY_SECONDS = 86_400
 FAILING = {
     "unreachable": (LOGIN, fault_kinds.connection("reset"), "vcenter-unreachable"),
     "cut off while listing": (LISTING, fault_kinds.connection("reset"), "vcenter-unreachable"),
@@ -299,6 +300,19 @@ def test_retries_keep_the_pace_of_the_fleet_file(world: World, name: str) -> Non
     shorter, longer = sorted(one.delay_seconds for one in world.sent("retry"))
     assert 600 <= shorter <= 660
     assert longer == 900
+
+
+def test_an_outage_of_a_day_costs_so_many_retries_and_no_more(world: World, name: str) -> None:
+    """One message at a time, no sooner than ``confirm_after``: what docs/operations.md promises."""
+    world.servers[name].stop()
+    world.run()
+    begun, retries = world.now, 0
+    while (world.now - begun).total_seconds() < DAY_SECONDS:
+        assert len(world.retries_come()) == 1, "one chain"
+        retries += 1
+        if retries % 24 == 0:
+            world.run()
+    assert retries <= DAY_SECONDS / 600
 
 
 def test_a_long_confirmation_is_waited_for_in_steps(world: World) -> None:

@@ -51,6 +51,7 @@ def _deployed(
         "NOTIFY_QUEUE_URL": url,
         "DRIFT_TOPIC_ARN": boto3.client("sns").create_topic(Name="drift")["TopicArn"],
         "CHECK_INTERVAL_HOURS": "4",
+        "SECRET_PREFIX": "esx-drift",
         "WEBHOOK_HOSTS": "127.0.0.1",
     }
     for name, value in environment.items():

@@ -253,6 +253,7 @@ def deployed(
         "DRIFT_TOPIC_ARN": clients.sns().create_topic(Name="DriftTopic")["TopicArn"],
         "CHECK_INTERVAL_HOURS": "4",
         "OWN_ROLE_IDS": ",".join(OWN_ROLE_IDS),
+        "SECRET_PREFIX": "esx-drift",
         "WEBHOOK_HOSTS": "hooks.slack.com,127.0.0.1",
     }
     for name, value in environment.items():

@@ -4,8 +4,9 @@ from typing import Any
 
 import boto3
 import pytest
+from esx_drift.adapters import aws_clients as clients
 from esx_drift.domain.stored.identifiers import make_next_request_id
-from esx_drift.errors import ContractViolation, FleetInvalid, TransientError
+from esx_drift.errors import ContractViolation, FleetInvalid, FleetMissing, TransientError
 
 from tests.simulator import fault_kinds
 from tests.unit.fleets import fleet
@@ -22,6 +23,31 @@ def test_a_fleet_file_with_faults_stops_the_run_and_names_each(deployed: Deploye
     assert all(problem in str(caught.value) for problem in caught.value.problems)
     assert deployed.records() == []
     assert deployed.waiting("CheckQueue") == deployed.waiting("RetryQueue") == 0
+
+
+def test_a_run_before_there_is_a_fleet_file_ends_well(
+    deployed: Deployed, function_log: FunctionLog, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The schedule fires as soon as it is deployed: that is no error, and no dead letter; the log says why.
+
+    It doesn't count as a run: where a fleet file vanishes, the alarm on missing runs rings.
+    """
+    clients.s3().delete_object(Bucket="state", Key="config/fleet.json")
+    reply = deployed.invoke("dispatcher", {})
+    assert reply == {"run_id": RUN_ID, "asked": [], "dispatched": [], "failed": []}
+    (line,) = function_log.lines("nothing is watched yet")
+    assert (line["level"], line["run_id"]) == ("WARNING", RUN_ID)
+    assert "esx-drift fleet push FILE" in line["why"]
+    assert "RunsEnded" not in capfd.readouterr().out
+
+
+def test_whoever_asks_for_clusters_hears_that_there_is_no_fleet_file(deployed: Deployed) -> None:
+    """A person waits for the answer; and a message that names a vCenter is proof that there was a file."""
+    clients.s3().delete_object(Bucket="state", Key="config/fleet.json")
+    with pytest.raises(FleetMissing):
+        deployed.invoke("dispatcher", {"clusters": [{"vcenter": "vc01", "cluster": "prod-a"}]})
+    with pytest.raises(FleetMissing):
+        deployed.invoke("dispatcher", {"Records": []})
 
 
 @pytest.mark.parametrize(
@@ -58,16 +84,36 @@ def test_every_line_of_a_run_names_the_run(deployed: Deployed, function_log: Fun
 
 
 def test_a_run_is_counted(deployed: Deployed, capfd: pytest.CaptureFixture[str]) -> None:
-    """Metrics of the namespace, by function: each sum is the run's."""
+    """Metrics of the namespace, by stack and function: each sum is the run's.
+
+    A whole run is counted once all vCenters are asked for; by its trigger too, which its alarm watches.
+    """
     deployed.invoke("dispatcher", {})
     deployed.list_each()
     metrics = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
-    counted: Counter[str] = Counter()
+    counted: Counter[tuple[str, ...]] = Counter()
     for line in metrics:
-        for each in line["_aws"]["CloudWatchMetrics"]:
-            assert (each["Dimensions"], each["Namespace"]) == ([["service"]], "esx-drift")
-            counted.update({one["Name"]: sum(line[one["Name"]]) for one in each["Metrics"]})
-    assert counted == {"ListingsAsked": 2, "ChecksDispatched": 1, "DispatchesFailed": 1}
+        assert (line["stack"], line["service"]) == ("esx-drift", "tested")
+        (metric,) = line["_aws"]["CloudWatchMetrics"]
+        assert metric["Namespace"] == "esx-drift"
+        (dimensions,), (named,) = metric["Dimensions"], metric["Metrics"]
+        further = [line[name] for name in dimensions if name not in {"stack", "service"}]
+        counted[named["Name"], *further] += sum(line[named["Name"]])
+    assert counted == {
+        ("ListingsAsked",): 2,
+        ("RunsEnded",): 1,
+        ("RunsEnded", "schedule"): 1,
+        ("ChecksDispatched",): 1,
+        ("DispatchesFailed",): 1,
+    }
+
+
+def test_a_run_of_chosen_clusters_is_no_whole_run(
+    deployed: Deployed, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever checks one cluster by hand each day must not keep the alarm on missing runs from ringing."""
+    deployed.invoke("dispatcher", {"clusters": [{"vcenter": "vc01", "cluster": "prod-a"}]})
+    assert "RunsEnded" not in capfd.readouterr().out
 
 
 def test_the_same_invocation_repeated_asks_for_the_same(deployed: Deployed) -> None:
@@ -117,8 +163,9 @@ def test_a_retry_that_is_delivered_again_sends_again(deployed: Deployed) -> None
         assert deployed.waiting("CheckQueue") == waiting
 
 
-def test_a_run_that_aws_fails_is_an_error(deployed: Deployed) -> None:
+def test_a_run_that_aws_fails_is_an_error(deployed: Deployed, capfd: pytest.CaptureFixture[str]) -> None:
     """So that Lambda runs it again, and in the end somebody hears of it."""
     boto3.client("sqs").delete_queue(QueueUrl=deployed.urls["RetryQueue"])
     with pytest.raises(TransientError, match=r"vc01: .*\n.*vc02: "):
         deployed.invoke("dispatcher", {})
+    assert "RunsEnded" not in capfd.readouterr().out

@@ -33,6 +33,19 @@ def _put(name: str, values: object) -> None:
         client.create_secret(Name=f"esx-drift/{name}", SecretString=text)
 
 
+def test_a_stack_reads_the_secrets_of_its_own_prefix(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stack for tests must not log in with the passwords of production."""
+    monkeypatch.setenv("SECRET_PREFIX", "team/test")
+    deployed.invoke("dispatcher", {})
+    deployed.list_each()
+    failure = S3Store(clients.s3, "audit", "state").record("vc01", VCENTER_LOG, 1)[0]["failure"]
+    assert failure is not None
+    assert failure["message"].startswith("the secret team/test/vcenter/vc01 does not exist")
+    assert not deployed.vcenter.requests
+
+
 @pytest.mark.parametrize("field", ODD)
 def test_a_vcenter_whose_secret_is_odd_is_told_and_the_other_is_dispatched(
     deployed: Deployed, field: str

@@ -72,7 +72,7 @@ def test_a_missing_privilege_is_named(detail: dict[str, Json], headline: str, pr
             {"secret": "esx-drift/vcenter/vc02"},
             "the secret esx-drift/vcenter/vc02 does not exist: create it",
             "secret can't be used, so nobody can log in",
-            "mend this secret, and checks resume by themselves: esx-drift/vcenter/vc02",
+            "mend this secret, and checks resume by themselves: …/vcenter/vc02",
         ),
         (
             {"user": "svc", "password": "not tried yet"},

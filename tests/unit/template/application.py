@@ -33,7 +33,7 @@ def transformed() -> Template:
     """The template as it is deployed: event source mappings and schedules are resources of their own."""
     template = written()
     for resource in template["Resources"].values():
-        for code in {"CodeUri", "ContentUri"} & set(resource["Properties"]):
+        for code in {"CodeUri", "ContentUri"} & set(resource.get("Properties", {})):
             resource["Properties"][code] = "s3://bucket/key"
     translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION))
     deployed: Template = translator.translate(template, {})

@@ -77,9 +77,21 @@ def test_an_alarm_tells_of_a_function_in_trouble(name: str) -> None:
     (alarm,) = [
         each["Properties"]
         for each in resources("AWS::CloudWatch::Alarm").values()
-        if (each["Properties"]["MetricName"], each["Properties"]["Dimensions"]) == ("Errors", [dimension])
+        if each["Properties"].get("MetricName") == "Errors"
+        if each["Properties"]["Dimensions"] == [dimension]
     ]
     assert (alarm["Namespace"], alarm["Statistic"], alarm["Threshold"]) == ("AWS/Lambda", "Sum", 1)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_is_traced_where_a_person_wants_it(name: str) -> None:
+    """And may record its traces only then."""
+    assert FUNCTIONS[name]["Properties"]["TracingConfig"] == {"Mode": {"Ref": "Tracing"}}
+    policy = written()["Resources"]["TracingPolicy"]
+    assert (policy["Condition"], written()["Conditions"]["Traced"]) == (
+        "Traced",
+        {"Fn::Equals": [{"Ref": "Tracing"}, "Active"]},
+    )
 
 
 def test_every_folder_of_functions_is_deployed() -> None:

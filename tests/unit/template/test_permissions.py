@@ -8,6 +8,8 @@ ALLOWED = [(name, statement) for name, statement in statements() if statement["E
 def test_no_role_may_do_something_to_everything() -> None:
     """Each allowing statement names its resources; a wildcard stands only at the end of a prefix of ours."""
     for name, statement in ALLOWED:
+        if name in {"NetworkPolicy", "TracingPolicy"}:
+            continue
         for resource in listed(statement.get("Resource", "")):
             text = resource.get("Fn::Sub", "") if isinstance(resource, dict) else resource
             assert "*" not in text.removesuffix("/*"), (name, resource)
@@ -26,15 +28,46 @@ def test_nobody_of_ours_may_delete_or_lift_a_lock() -> None:
         assert not [each for each in listed(statement["Action"]) if each.startswith(forbidden)], name
 
 
-def test_only_the_managed_policy_for_network_interfaces_is_not_ours() -> None:
-    """AWS's own policies allow on everything: the one used is for functions in a VPC, and only there."""
-    for name, role in resources("AWS::IAM::Role").items():
-        for policy in role["Properties"].get("ManagedPolicyArns", []):
-            if policy == {"Ref": "LookingPolicy"}:
-                continue
-            condition, used, otherwise = policy["Fn::If"]
-            assert (condition, otherwise) == ("InVpc", {"Ref": "AWS::NoValue"}), name
-            assert used["Fn::Sub"].endswith(":policy/service-role/AWSLambdaENIManagementAccess"), name
+def test_only_in_a_vpc_may_lambda_manage_network_interfaces() -> None:
+    """AWS offers no resource level for it: what Lambda needs and no more, and nothing of it from within."""
+    (actions,) = [each["Action"] for name, each in ALLOWED if name == "NetworkPolicy"]
+    assert {each.removeprefix("ec2:") for each in actions} == {
+        "CreateNetworkInterface",
+        "DescribeNetworkInterfaces",
+        "DescribeSubnets",
+        "DeleteNetworkInterface",
+        "AssignPrivateIpAddresses",
+        "UnassignPrivateIpAddresses",
+    }
+    (denied,) = [each for name, each in statements() if name == "NetworkPolicy" and each["Effect"] == "Deny"]
+    assert (denied["Action"], denied["Resource"]) == (actions, "*")
+    assert list(denied["Condition"]["ArnLike"]) == ["lambda:SourceFunctionArn"]
+
+
+def test_each_role_has_the_policies_of_its_work() -> None:
+    """No policy of AWS's own, which allow on everything; and those that a parameter asks for, only then."""
+    looking = {"Ref": "LookingPolicy"}
+    network = {"Fn::If": ["InVpc", {"Ref": "NetworkPolicy"}, {"Ref": "AWS::NoValue"}]}
+    key = {"Fn::If": ["OwnSecretsKey", {"Ref": "SecretsKeyPolicy"}, {"Ref": "AWS::NoValue"}]}
+    traces = {"Fn::If": ["Traced", {"Ref": "TracingPolicy"}, {"Ref": "AWS::NoValue"}]}
+    held = {
+        name: role["Properties"]["ManagedPolicyArns"]
+        for name, role in resources("AWS::IAM::Role").items()
+        if "ManagedPolicyArns" in role["Properties"]
+    }
+    assert held == {
+        "DispatcherRole": [looking, network, key, traces],
+        "CheckerRole": [looking, network, key, traces],
+        "NotifierRole": [key, traces],
+    }
+
+
+def test_a_key_of_ones_own_decrypts_secrets_and_nothing_else() -> None:
+    """Only for Secrets Manager: what else is encrypted with it stays closed."""
+    (statement,) = [each for name, each in ALLOWED if name == "SecretsKeyPolicy"]
+    assert (statement["Action"], statement["Resource"]) == ("kms:Decrypt", {"Ref": "SecretsKeyArn"})
+    service = {"Fn::Sub": "secretsmanager.${AWS::Region}.${AWS::URLSuffix}"}
+    assert statement["Condition"] == {"StringEquals": {"kms:ViaService": service}}
 
 
 def test_secrets_are_read_by_who_needs_them() -> None:
@@ -45,8 +78,8 @@ def test_secrets_are_read_by_who_needs_them() -> None:
         if "secretsmanager:GetSecretValue" in listed(statement["Action"])
         for resource in listed(statement["Resource"])
     }
-    channels = {("NotifierRole", f"esx-drift/{channel}/*") for channel in CHANNELS}
-    assert found == {("LookingPolicy", "esx-drift/vcenter/*"), *channels}
+    channels = {("NotifierRole", f"${{SecretPrefix}}/{channel}/*") for channel in CHANNELS}
+    assert found == {("LookingPolicy", "${SecretPrefix}/vcenter/*"), *channels}
 
 
 def test_only_whoever_looks_publishes() -> None:
@@ -100,3 +133,47 @@ def test_the_notifier_reads_records_and_writes_none() -> None:
         ("s3:GetObject", "${AuditBucket.Arn}/deliveries/*"),
         ("s3:PutObject", "${AuditBucket.Arn}/deliveries/*"),
     }
+
+
+def test_only_the_checker_keeps_what_vcenters_answered() -> None:
+    """The dispatcher writes records of its own, and neither documents nor snapshots."""
+    writers: dict[str, set[str]] = {}
+    for name, statement in ALLOWED:
+        if "s3:PutObject" in listed(statement["Action"]):
+            for resource in listed(statement["Resource"]):
+                writers.setdefault(resource["Fn::Sub"], set()).add(name)
+    assert writers == {
+        "${AuditBucket.Arn}/records/*": {"LookingPolicy"},
+        "${AuditBucket.Arn}/documents/*": {"CheckerRole"},
+        "${AuditBucket.Arn}/snapshots/*": {"CheckerRole"},
+        "${AuditBucket.Arn}/quarantine/*": {"CheckerRole"},
+        "${AuditBucket.Arn}/deliveries/*": {"NotifierRole"},
+        "${StateBucket.Arn}/state/*": {"LookingPolicy"},
+        "${StateBucket.Arn}/breaker/*": {"LookingPolicy"},
+        "${StateBucket.Arn}/config/fleet.json": {"OperatorPolicy"},
+    }
+
+
+def test_only_our_own_schedule_takes_the_schedulers_role() -> None:
+    """No schedule of another account, and none of another group, can have the Scheduler use it for them."""
+    role = resources("AWS::IAM::Role")["SchedulerRole"]["Properties"]
+    (trusted,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trusted["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+        "ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["RunsGroup", "Arn"]}},
+    }
+    (schedule,) = resources("AWS::Scheduler::Schedule").values()
+    assert schedule["Properties"]["GroupName"] == {"Ref": "RunsGroup"}
+    assert schedule["Properties"]["Target"]["RoleArn"] == {"Fn::GetAtt": ["SchedulerRole", "Arn"]}
+    may = {each["Action"]: each["Resource"] for name, each in ALLOWED if name == "SchedulerRole"}
+    assert {action: target(resource) for action, resource in may.items()} == {
+        "lambda:InvokeFunction": "DispatcherFunction",
+        "sqs:SendMessage": "DispatcherDeadLetterQueue",
+    }
+
+
+def test_each_role_has_the_boundary_that_an_organization_asks_for() -> None:
+    """Else it could not be deployed there at all."""
+    bounded = {"Fn::If": ["Bounded", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
+    for name, role in resources("AWS::IAM::Role").items():
+        assert role["Properties"]["PermissionsBoundary"] == bounded, name

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from functions.checker.app import TIME_FOR_ONE_MS
 from tests.unit.template.application import Resource, listed, resources, statements, target
 
 QUEUES = resources("AWS::SQS::Queue")
@@ -66,6 +67,31 @@ def test_a_full_queue_is_no_stampede(name: str) -> None:
     assert "MaximumConcurrency" in MAPPINGS[name]["Properties"]["ScalingConfig"]
 
 
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_lambda_lets_a_message_come_back_as_often_as_it_takes(name: str) -> None:
+    """By default it drops what it takes for an endless loop after 16 invocations."""
+    assert FUNCTIONS[name]["Properties"]["RecursiveLoop"] == "Allow"
+
+
+@pytest.mark.parametrize("name", ["DispatcherFunction", "CheckerFunction"])
+def test_a_message_that_lambda_took_for_a_loop_is_told(name: str) -> None:
+    """Whoever sends messages to itself has an alarm on those that were dropped."""
+    (alarm,) = [
+        one["Properties"]
+        for one in resources("AWS::CloudWatch::Alarm").values()
+        if one["Properties"].get("MetricName") == "RecursiveInvocationsDropped"
+        and one["Properties"]["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": name}}]
+    ]
+    assert (alarm["Namespace"], alarm["Statistic"], alarm["Threshold"]) == ("AWS/Lambda", "Sum", 1)
+
+
+def test_of_each_batch_of_checks_one_is_not_put_off() -> None:
+    """The first has twice the time that a check may take: 4 are put off for each answer at most."""
+    timeout_ms = FUNCTIONS["CheckerFunction"]["Properties"]["Timeout"] * 1000
+    assert timeout_ms >= 2 * TIME_FOR_ONE_MS
+    assert MAPPINGS["CheckerFunctionCheck"]["Properties"]["BatchSize"] == 5
+
+
 def test_each_vcenter_is_listed_by_itself() -> None:
     """An answer that ends the function takes no other message along; and several are listed at once."""
     properties = MAPPINGS["DispatcherFunctionRetry"]["Properties"]
@@ -86,17 +112,46 @@ def test_who_asks_for_listings_may_send_them() -> None:
     assert {"Ref": "LookingPolicy"} in role["ManagedPolicyArns"]
 
 
-def test_listings_that_nobody_takes_are_told() -> None:
-    """The schedule runs all the same, so that no other alarm rings, and no dispatch tells what is overdue."""
+MOST_SECONDS_BEHIND = {"RetryQueue": 3600, "CheckQueue": 7200, "NotifyQueue": 1800}
+
+
+@pytest.mark.parametrize("name", MOST_SECONDS_BEHIND)
+def test_messages_that_nobody_takes_are_kept_and_told(name: str) -> None:
+    """With its mapping disabled, a queue loses nothing for as long as SQS can keep it, and is told in time.
+
+    No alarm rings over a message whose invocation was killed once, and which comes back by itself.
+    """
+    queue = QUEUES[name]["Properties"]
+    assert queue["MessageRetentionPeriod"] == 14 * 24 * 60 * 60
+    dimension = {"Name": "QueueName", "Value": {"Fn::GetAtt": [name, "QueueName"]}}
     (alarm,) = [
         one["Properties"]
         for one in resources("AWS::CloudWatch::Alarm").values()
-        if one["Properties"]["MetricName"] == "ApproximateAgeOfOldestMessage"
+        if one["Properties"].get("MetricName") == "ApproximateAgeOfOldestMessage"
+        if one["Properties"]["Dimensions"] == [dimension]
     ]
-    assert alarm["Dimensions"] == [
-        {"Name": "QueueName", "Value": {"Fn::GetAtt": ["RetryQueue", "QueueName"]}}
+    assert (alarm["Statistic"], alarm["Threshold"]) == ("Maximum", MOST_SECONDS_BEHIND[name])
+    assert alarm["Threshold"] >= 2 * queue["VisibilityTimeout"]
+
+
+def test_each_queue_that_feeds_a_function_is_watched_so() -> None:
+    """None was forgotten."""
+    assert {target(one["Properties"]["EventSourceArn"]) for one in MAPPINGS.values()} == {
+        *MOST_SECONDS_BEHIND
+    }
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_that_lambda_has_no_room_for_is_told(name: str) -> None:
+    """Not for a moment's throttling, which the mapping of a queue tries again by itself."""
+    (alarm,) = [
+        one["Properties"]
+        for one in resources("AWS::CloudWatch::Alarm").values()
+        if one["Properties"].get("MetricName") == "Throttles"
+        if one["Properties"]["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": name}}]
     ]
-    assert alarm["Threshold"] >= 4 * QUEUES["RetryQueue"]["Properties"]["VisibilityTimeout"]
+    assert (alarm["Namespace"], alarm["Statistic"], alarm["Period"]) == ("AWS/Lambda", "Sum", 300)
+    assert alarm["EvaluationPeriods"] == 3
 
 
 def test_a_vcenter_is_spared_by_default() -> None:
@@ -115,8 +170,8 @@ def test_dead_letters_wait_for_a_person(name: str) -> None:
 def _watches(alarm: dict[str, Any], queue: str) -> bool:
     dimension = {"Name": "QueueName", "Value": {"Fn::GetAtt": [queue, "QueueName"]}}
     return (
-        alarm["Namespace"] == "AWS/SQS"
-        and alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+        alarm.get("Namespace") == "AWS/SQS"
+        and alarm.get("MetricName") == "ApproximateNumberOfMessagesVisible"
         and alarm["Dimensions"] == [dimension]
         and (alarm["Statistic"], alarm["Threshold"]) == ("Maximum", 1)
     )
@@ -131,9 +186,21 @@ def test_a_run_that_failed_for_good_is_kept() -> None:
     assert target(kept) == target(lost) == "DispatcherDeadLetterQueue"
 
 
-def test_only_the_topic_fills_the_notify_queue() -> None:
-    """The notify queue takes messages from SNS, and there from our topic."""
-    (policy,) = resources("AWS::SQS::QueuePolicy").values()
-    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
-    assert statement["Principal"] == {"Service": "sns.amazonaws.com"}
-    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Ref": "DriftTopic"}}}
+def test_what_sns_cannot_deliver_is_kept() -> None:
+    """The outbox is emptied when SNS took an event: its subscription has its own queue of dead letters."""
+    subscription = resources("AWS::SNS::Subscription")["NotifySubscription"]["Properties"]
+    assert target(subscription["RedrivePolicy"]["deadLetterTargetArn"]) == "TopicDeadLetterQueue"
+
+
+def test_only_the_topic_fills_the_queues_behind_it() -> None:
+    """They take messages from SNS, and there from our topic."""
+    open_to_sns = set()
+    for policy in resources("AWS::SQS::QueuePolicy").values():
+        (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+        assert (statement["Principal"], statement["Action"]) == (
+            {"Service": "sns.amazonaws.com"},
+            "sqs:SendMessage",
+        )
+        assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Ref": "DriftTopic"}}}
+        open_to_sns |= {target(queue) for queue in policy["Properties"]["Queues"]}
+    assert open_to_sns == {"NotifyQueue", "TopicDeadLetterQueue"}

@@ -1,6 +1,9 @@
 import pytest
+from cfnlint.decode import decode
+from esx_drift.doctoring.aws_access import AUDIT_KEYS
 
-from tests.unit.template.application import resources
+from tests.paths import ROOT
+from tests.unit.template.application import resources, transformed, written
 
 BUCKETS = resources("AWS::S3::Bucket")
 POLICIES = {
@@ -9,11 +12,25 @@ POLICIES = {
 }
 
 
-@pytest.mark.parametrize("name", BUCKETS)
-def test_a_bucket_outlives_its_stack(name: str) -> None:
-    """Neither deleting the stack nor replacing the bucket removes what it holds."""
-    assert BUCKETS[name]["DeletionPolicy"] == "Retain"
-    assert BUCKETS[name]["UpdateReplacePolicy"] == "Retain"
+@pytest.mark.parametrize("resource", [*BUCKETS, *resources("AWS::S3::BucketPolicy")])
+def test_a_bucket_outlives_its_stack_and_its_policy_with_it(resource: str) -> None:
+    """Neither deleting the stack nor replacing a bucket removes what it holds, or what protects that.
+
+    Only what a first deployment that fails had made is removed again: it is empty.
+    """
+    kept = transformed()["Resources"][resource]
+    assert kept["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert kept["UpdateReplacePolicy"] == "Retain"
+
+
+def test_the_bucket_that_a_new_stack_takes_over_is_the_template_s() -> None:
+    """An import says what can't be changed later; the rest is the deployment's after it."""
+    taken, _ = decode(str(ROOT / "docs" / "takeover.yaml"))
+    ours = BUCKETS["AuditBucket"]["Properties"]
+    assert set(taken["Resources"]) == {"AuditBucket"}
+    assert taken["Resources"]["AuditBucket"]["DeletionPolicy"] == "Retain"
+    properties = taken["Resources"]["AuditBucket"]["Properties"]
+    assert properties == {name: ours[name] for name in ("ObjectLockEnabled", "VersioningConfiguration")}
 
 
 @pytest.mark.parametrize("name", BUCKETS)
@@ -42,6 +59,14 @@ def test_nobody_deletes_from_the_trail() -> None:
     assert "Condition" not in denied
 
 
+def test_nobody_writes_over_the_trail() -> None:
+    """Every write has to ask for a free key (``If-None-Match``), but for the probes that write nothing."""
+    (denied,) = [each for each in POLICIES["AuditBucket"] if each["Sid"] == "NobodyWritesOver"]
+    assert (denied["Effect"], denied["Principal"], denied["Action"]) == ("Deny", "*", "s3:PutObject")
+    assert denied["Condition"] == {"Null": {"s3:if-none-match": "true"}}
+    assert denied["NotResource"] == [{"Fn::Sub": f"${{AuditBucket.Arn}}/{key}"} for key in AUDIT_KEYS]
+
+
 def test_the_trail_is_locked() -> None:
     """Each object is under Object Lock as soon as it is written, whoever writes it."""
     properties = BUCKETS["AuditBucket"]["Properties"]
@@ -63,7 +88,33 @@ def test_only_documents_expire() -> None:
 
 
 def test_no_version_of_the_fleet_file_is_lost() -> None:
-    """Only old states go, which the log can rebuild."""
+    """Only old states go, which the log can rebuild, and old breakers, which are about now."""
     rules = BUCKETS["StateBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
-    assert [rule["Prefix"] for rule in rules] == ["state/"]
+    assert [rule["Prefix"] for rule in rules] == ["state/", "breaker/"]
     assert not any("ExpirationInDays" in rule for rule in rules)
+
+
+def test_documents_are_kept_for_as_long_as_they_are_locked() -> None:
+    """Else they were hidden and paid for. CloudFormation can't compare: each lock names what is not less."""
+    template = written()
+    lock, kept = (template["Parameters"][name] for name in ("AuditLockDays", "DocumentRetentionDays"))
+    days = lock["AllowedValues"]
+    assert kept["AllowedValues"] == days == sorted(days)
+    assert days[-1] == lock["MaxValue"] == 3650
+    assert template["Rules"]["DocumentsOutliveTheirLock"]["Assertions"] == [
+        {
+            "AssertDescription": "DocumentRetentionDays is not less than AuditLockDays.",
+            "Assert": {
+                "Fn::Or": [
+                    {"Fn::Not": [{"Fn::Equals": [{"Ref": "AuditLockDays"}, str(locked)]}]},
+                    {
+                        "Fn::Contains": [
+                            [str(each) for each in days if each >= locked],
+                            {"Ref": "DocumentRetentionDays"},
+                        ]
+                    },
+                ]
+            },
+        }
+        for locked in days[1:]
+    ]

@@ -4,11 +4,13 @@ A client may be used by many threads at once, but boto3's session, which makes t
 (https://boto3.amazonaws.com/v1/documentation/api/latest/guide/clients.html#multithreading-or-multiprocessing-with-clients).
 """
 
+import re
 from functools import cache
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import boto3
+import botocore
 from botocore.config import Config
 
 if TYPE_CHECKING:
@@ -16,6 +18,29 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
+
+LEAST_BOTOCORE: Final = (1, 36, 0)
+"""Conditional writes by ``If-Match`` are known from 1.35.69 on, and the checksum that Object Lock asks for is
+sent by default from 1.36.0 on (https://github.com/boto/botocore/blob/develop/CHANGELOG.rst)."""
+
+
+def require_botocore(version: str) -> None:
+    """Refuse to work with an SDK that can't write to the trail; ``version`` is botocore's.
+
+    The functions use the one that Lambda's runtime brings, which AWS renews by itself.
+
+    Raises:
+        ImportError: It is too old, so that no function starts, and its alarm rings.
+    """
+    if tuple(map(int, re.findall(r"[0-9]+", version)[:3])) < LEAST_BOTOCORE:
+        least = ".".join(map(str, LEAST_BOTOCORE))
+        raise ImportError(
+            f"botocore {version} is too old to write to the trail: {least} is needed. Let Lambda update the"
+            " runtime of this function (its runtime management: Auto)"
+        )
+
+
+require_botocore(botocore.__version__)
 
 AWS_CLIENT_CONFIG = Config(
     connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3}

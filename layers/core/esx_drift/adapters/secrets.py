@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from requests.structures import CaseInsensitiveDict
 
 from esx_drift.adapters.secret_fields import MIN_PASSWORD_LENGTH, SecretFields
+from esx_drift.config import DEFAULT_SECRET_PREFIX
 from esx_drift.errors import EsxDriftError, SecretInvalid, SecretUnavailable
 
 if TYPE_CHECKING:
@@ -30,9 +31,6 @@ BYTE_ORDER_MARK: Final = "\ufeff"
 """Some editors begin a file with it, and some shells put that file into a secret as it is."""
 
 
-VCENTER_PREFIX = "esx-drift/vcenter/"
-
-
 NEEDS_A_PERSON = {
     "ResourceNotFoundException": "does not exist: create it",
     "InvalidRequestException": "can't be read: is it marked for deletion?",
@@ -41,6 +39,12 @@ NEEDS_A_PERSON = {
     "AccessDeniedException": "may not be read by this role",
 }
 """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html#API_GetSecretValue_Errors"""
+
+NEEDS_ITS_KEY = (
+    "can't be decrypted: this role may not use the KMS key that it is encrypted with. Deploy the stack with"
+    " that key as SecretsKeyArn, and let the key's policy allow it"
+)
+"""Secrets Manager answers AccessDeniedException for a key as for itself; its message tells them apart."""
 
 
 @contextmanager
@@ -78,16 +82,23 @@ class VCenterSecret:
 class Secrets:
     """Reads secrets and keeps none: a new password counts from the next call on.
 
-    ``client`` gives the same Secrets Manager client each time. Every call raises ``SecretInvalid``, which
-    names the secret and the field at fault, or ``SecretUnavailable``.
+    ``client`` gives the same Secrets Manager client each time, and ``prefix`` is what the names of the
+    stack's secrets begin with. Every call raises ``SecretInvalid``, which names the secret and the field at
+    fault, or ``SecretUnavailable``.
     """
 
     client: Callable[[], "SecretsManagerClient"]
+    prefix: str = DEFAULT_SECRET_PREFIX
+
+    def make_name(self, kind: str, name: str) -> str:
+        """Make the whole name of the secret ``name`` of a ``kind``: ``vcenter``, or a channel."""
+        return f"{self.prefix}/{kind}/{name}"
 
     def vcenter(self, name: str) -> VCenterSecret:
-        """The secret ``esx-drift/vcenter/<name>``."""
-        with blame_secret(VCENTER_PREFIX + name):
-            fields, version_id = self.read(VCENTER_PREFIX + name)
+        """The secret ``<prefix>/vcenter/<name>``."""
+        whole_name = self.make_name("vcenter", name)
+        with blame_secret(whole_name):
+            fields, version_id = self.read(whole_name)
             secret = VCenterSecret(
                 fields.host("host"),
                 fields.port("port", 443),
@@ -117,9 +128,13 @@ class Secrets:
         try:
             return self.client().get_secret_value(SecretId=name)
         except ClientError as error:
-            code = error.response["Error"]["Code"]
+            code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
             if code in NEEDS_A_PERSON:
-                raise SecretInvalid(f"the secret {name} {NEEDS_A_PERSON[code]}", {"secret": name}) from error
+                # Our own names are in small letters: the message may quote the secret's.
+                speaks_of_key = "KMS" in message or "kms:" in message
+                denied = code == "AccessDeniedException"
+                why = NEEDS_ITS_KEY if denied and speaks_of_key else NEEDS_A_PERSON[code]
+                raise SecretInvalid(f"the secret {name} {why}", {"secret": name}) from error
             raise SecretUnavailable(f"Secrets Manager did not give {name}: {code}") from error
         except BotoCoreError as error:
             raise SecretUnavailable(f"Secrets Manager did not give {name}: {error}") from error

@@ -19,7 +19,7 @@ from esx_drift.domain.stored.identifiers import (
     make_breaker_key,
 )
 from esx_drift.domain.text.wording import clean_text
-from esx_drift.errors import ContractViolation, FleetInvalid, LoginSuspended
+from esx_drift.errors import ContractViolation, FleetInvalid, FleetMissing, LoginSuspended
 from esx_drift.ports import StoredBreaker
 
 if TYPE_CHECKING:
@@ -39,12 +39,13 @@ class FleetFile:
         """Read the fleet, and compute the sha256 of the file's bytes.
 
         Raises:
-            FleetInvalid: There is no file, or it has faults: every one is named.
+            FleetMissing: There is no file.
+            FleetInvalid: It has faults: every one is named.
             StoreUnavailable: S3 could not serve it.
         """
         stored = self.read_stored()
         if stored is None:
-            raise FleetInvalid(
+            raise FleetMissing(
                 f"there is no fleet file at s3://{self.bucket}/{FLEET_KEY}: write one, then run"
                 " esx-drift fleet push FILE"
             )

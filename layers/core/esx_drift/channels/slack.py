@@ -119,7 +119,7 @@ def _find_url_fault(url: Url) -> str | None:
 
 SLACK: Final = WebhookService(
     title="Slack",
-    secret_prefix="esx-drift/slack/",  # noqa: S106 -- how the secrets are named
+    kind="slack",
     render_message=render_message,
     render_drill=render_drill,
     is_posted=_is_posted,

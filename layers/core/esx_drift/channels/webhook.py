@@ -78,7 +78,7 @@ class WebhookService:
 
     Attributes:
         title: Its name for people.
-        secret_prefix: What its secrets' names begin with; the name that the route gives follows.
+        kind: The channel's name in those of its secrets: ``<prefix>/<kind>/<name that the route gives>``.
         render_message: Renders the payload of a message.
         render_drill: Renders the payload of a drill of this route.
         is_posted: Whether this answer says that the message was posted.
@@ -87,7 +87,7 @@ class WebhookService:
     """
 
     title: str
-    secret_prefix: str
+    kind: str
     render_message: Callable[[MessageContent], dict[str, Json]]
     render_drill: Callable[[str], dict[str, Json]]
     is_posted: Callable[[WebhookAnswer], bool]
@@ -104,13 +104,14 @@ class WebhookSecret:
 
 
 def read_webhook_secret(secrets: Secrets, service: WebhookService, name: str) -> WebhookSecret:
-    """Read the secret that a route calls ``name`` from ``secrets``; ``service`` has the name's beginning.
+    """Read the secret that a route calls ``name`` from ``secrets``; ``service`` says of which kind it is.
 
     Raises:
         SecretInvalid, SecretUnavailable: The secret can't be used, or can't be read now.
     """
-    with blame_secret(service.secret_prefix + name):
-        fields, _ = secrets.read(service.secret_prefix + name)
+    whole_name = secrets.make_name(service.kind, name)
+    with blame_secret(whole_name):
+        fields, _ = secrets.read(whole_name)
         url = fields.https_url("url")
         fault = service.find_url_fault(url)
         if fault is not None:
@@ -192,12 +193,12 @@ class WebhookChannel:
         url = parse_url(secret.url)
         if url.scheme != "https" or url.host not in self._allowed_hosts:
             raise SecretInvalid(
-                f"the secret {self._service.secret_prefix}{name} has a url that is not https"
+                f"the secret …/{self._service.kind}/{name} has a url that is not https"
                 " on a host in WEBHOOK_HOSTS"
             )
         session = self._stack.enter_context(requests.Session())
         session.trust_env = False
-        with blame_secret(self._service.secret_prefix + name):
+        with blame_secret(f"…/{self._service.kind}/{name}"):
             session.mount("https://", TlsTransport(build_tls_context(secret.ca_bundle, strict=True), RETRY))
         return secret.url, session
 

@@ -36,8 +36,8 @@ from esx_drift.ports import (
 MAX_POLL_DELAY_SECONDS = 300
 """The longest pause between two looks at a task: each doubles the one before."""
 
-MAX_POLL_DOUBLINGS = 9
-"""So often even a pause of one second may be doubled, before it is longer than the longest."""
+MAX_POLL_DOUBLINGS = 5
+"""So often even a pause of 10 seconds, the shortest, may be doubled before it is longer than the longest."""
 
 MAX_CLOCK_STEP = timedelta(minutes=5)
 """So far a vCenter's clock may be moved during a check, before a time that it gave is called another run's.
@@ -261,7 +261,7 @@ class ClusterReader:
         seed = f"{self.request['request_id']} {polls}"
         return Reschedule(
             {**self.request, "phase": "collect", "task": {**task, "polls": polls}},
-            add_jitter(min(max(1, delay), MAX_POLL_DELAY_SECONDS), seed),
+            add_jitter(min(delay, MAX_POLL_DELAY_SECONDS), seed),
         )
 
 

@@ -99,7 +99,8 @@ def _ask_function(function: str, request: DoctorRequest) -> list[StepResult]:
     from esx_drift.cli.aws import explain_aws_errors  # noqa: PLC0415 -- boto3 takes long to load
 
     # Asked a second time, it would extract and send a second time.
-    once = Config(read_timeout=ANSWER_TIMEOUT_SECONDS, retries={"total_max_attempts": 1})
+    # For minutes nothing is sent: a firewall in between must not take the connection for dead.
+    once = Config(read_timeout=ANSWER_TIMEOUT_SECONDS, retries={"total_max_attempts": 1}, tcp_keepalive=True)
     with explain_aws_errors(f"Asking {function}"):
         invoked = boto3.client("lambda", config=once).invoke(
             FunctionName=function, Payload=json.dumps({"doctor": request})

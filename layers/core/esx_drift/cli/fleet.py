@@ -9,6 +9,7 @@ import typer
 
 from esx_drift.cli.fleet_yaml import FleetText, NotReadable, parse_fleet_text
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, StackOption, YesOption, fail, print_line, print_warning
+from esx_drift.config import DEFAULT_SECRET_PREFIX
 from esx_drift.contracts import list_fleet_errors
 from esx_drift.domain.fleet.fleet import MAX_FLEET_BYTES, Fleet, FleetDocument, build_fleet
 from esx_drift.domain.fleet.review import list_fleet_differences, list_fleet_warnings
@@ -40,11 +41,14 @@ class UploadTarget:
     stack: str
     bucket: str | None
 
-    def find_bucket(self) -> str:
-        """The bucket's name; asks the stack for it where it was not given."""
+    def find(self) -> tuple[str, str]:
+        """The bucket's name and what secrets are called; asks the stack where no bucket was given."""
         from esx_drift.cli.aws import read_stack_outputs  # noqa: PLC0415 -- boto3 takes long to load
 
-        return self.bucket or read_stack_outputs(self.stack, "StateBucketName")[0]
+        if self.bucket:
+            return self.bucket, DEFAULT_SECRET_PREFIX
+        bucket, secret_prefix = read_stack_outputs(self.stack, "StateBucketName", "SecretPrefix")
+        return bucket, secret_prefix
 
 
 @fleet_app.command()
@@ -148,14 +152,16 @@ def _upload_fleet(
 
     aws = make_clients()
     with explain_aws_errors("Uploading the fleet file"):
-        file = FleetFile(aws.s3, target.find_bucket())
+        bucket, secret_prefix = target.find()
+        file = FleetFile(aws.s3, bucket)
         stored = file.read_stored()
         body = _render_document(document)
         if stored is not None and stored.body == body:
             print_line(f"s3://{file.bucket}/{FLEET_KEY} says the same already.")
             return
         before = _parse_stored_document(stored.body if stored else None)
-        _refuse_renames(build_fleet(before), build_fleet(document), renamed, Secrets(aws.secrets))
+        secrets = Secrets(aws.secrets, secret_prefix)
+        _refuse_renames(build_fleet(before), build_fleet(document), renamed, secrets)
         for line in list_fleet_differences(before, document):
             print_line(f"  {line}")
         if ask and not typer.confirm(f"Upload to s3://{file.bucket}/{FLEET_KEY}?"):

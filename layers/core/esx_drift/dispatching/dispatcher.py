@@ -20,6 +20,7 @@ from esx_drift.domain.dispatching.run import (
     MAX_SEARCHED_RECORDS,
     DispatchReply,
     Run,
+    build_empty_reply,
     build_listing_request,
     build_replacing_run,
     build_retire_requests,
@@ -64,7 +65,7 @@ class Dispatcher:
         if run.selected is not None and len(vcenters) == 1:
             dispatch = VCenterDispatch(self.runtime, vcenters[0], run)
             return self._dispatch(dispatch, self.runtime.clock(), repeat=True)
-        reply, broken = _build_empty_reply(run), list[str]()
+        reply, broken = build_empty_reply(run), list[str]()
         for vcenter in vcenters:
             try:
                 self.runtime.queue.send_retry(build_listing_request(run, vcenter.name), 0)
@@ -173,7 +174,7 @@ class Dispatcher:
 
     def _dispatch(self, dispatch: VCenterDispatch, since: datetime, *, repeat: bool) -> DispatchReply:
         vcenter, run = dispatch.vcenter, dispatch.run
-        reply = _build_empty_reply(run)
+        reply = build_empty_reply(run)
 
         def send(answer: RecordedAnswer) -> None:
             intention = answer.record["dispatch"]
@@ -219,10 +220,6 @@ class Dispatcher:
             extract=vcenter.extract,
             dispatch_seq=record["seq"],
         )
-
-
-def _build_empty_reply(run: Run) -> DispatchReply:
-    return {"run_id": run.id, "asked": [], "dispatched": [], "failed": []}
 
 
 def _log_dispatch(record: Record, dispatch: Dispatch) -> None:

@@ -117,7 +117,7 @@ def examine_routes(event: Mapping[str, object], environment: Mapping[str, str]) 
     request = _request(event)
     config = NotifierConfig.from_environment(environment)
     fleet, _ = FleetFile(s3, config.state_bucket).read()
-    with open_channels(Secrets(secrets_manager), config.webhook_hosts) as channels:
+    with open_channels(Secrets(secrets_manager, config.secret_prefix), config.webhook_hosts) as channels:
         send = request.get("send", False)
         doctors = [RouteDoctor(route, channels[route.channel], send) for route in fleet.routes]
         return _reply([line for doctor in doctors for line in doctor.examine()])
@@ -156,7 +156,7 @@ def _doctor(
     reset = PasswordReset(s3(), config.state_bucket, _now) if request.get("reset") == vcenter.name else None
     return VCenterDoctor(
         vcenter=vcenter,
-        secrets=Secrets(secrets_manager),
+        secrets=Secrets(secrets_manager, config.secret_prefix),
         breakers=S3Breakers(s3(), config.state_bucket),
         reset=reset,
         clock=_now,

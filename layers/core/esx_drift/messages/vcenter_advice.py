@@ -129,7 +129,7 @@ _AUTHENTICATION: Final[tuple[AdviceCase, ...]] = (
             "secret can't be used, so nobody can log in",
             "secret can be used again",
             "mend this secret, and checks resume by themselves:",
-            "esx-drift/vcenter/{vcenter}",
+            "…/vcenter/{vcenter}",
             VCENTER_NOT_SEEN_NOTE,
         ),
     ),

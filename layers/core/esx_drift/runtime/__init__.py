@@ -4,6 +4,7 @@ A message that nobody can ever handle is handed out again at once: it has used u
 lies in the dead letter queue, where an alarm tells of it, instead of coming back for hours.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 MESSAGE_ERRORS = (ContractViolation, RequestRefused)
 """Errors of the message. A secret or a webhook that is wrong is mended by a person: that is waited for."""
+
+
+STACK_DIMENSION = "stack"
+"""Several stacks of one account and region count apart."""
 
 
 MESSAGE_LOG_KEYS = ("message_id", "run_id", "vcenter", "cluster")
@@ -130,10 +135,12 @@ class _Batch(BatchProcessor):
 
 
 def count_metric(metric: str, value: int = 1, **dimensions: str) -> None:
-    """Add ``value`` to the metric ``metric`` of this function (dimension ``service``).
+    """Add ``value`` to the metric ``metric`` of this function (dimensions ``stack`` and ``service``).
 
-    It is written at once: also if the function fails afterwards. ``dimensions`` are further ones.
+    It is written at once: also if the function fails afterwards. With ``dimensions``, which are further ones,
+    it is counted both with them and without: an alarm can watch no metric whose dimensions it can't name.
     """
-    with single_metric(name=metric, unit=MetricUnit.Count, value=value) as emitted:
-        for name, dimension in dimensions.items():
-            emitted.add_dimension(name, dimension)
+    for further in ({}, dimensions) if dimensions else ({},):
+        with single_metric(name=metric, unit=MetricUnit.Count, value=value) as emitted:
+            for name, dimension in {STACK_DIMENSION: os.environ["STACK_NAME"], **further}.items():
+                emitted.add_dimension(name, dimension)

@@ -40,13 +40,13 @@ def open_runtime(
         time_left_ms: Gives how long this run of the function still lasts, in milliseconds.
 
     Raises:
-        FleetInvalid, StoreUnavailable: Without a fleet file there is nothing to look at.
+        FleetMissing, FleetInvalid, StoreUnavailable: Without a fleet file there is nothing to look at.
     """
     config = CheckConfig.from_environment(environment)
     fleet, fleet_sha256 = FleetFile(s3, config.state_bucket).read()
     breakers = S3Breakers(s3(), config.state_bucket)
     with VCenterSessions(
-        Secrets(secrets_manager),
+        Secrets(secrets_manager, config.secret_prefix),
         breakers,
         lambda secret, admission: open_vcenter(secret, admission, _now, time_left_ms),
         actor,

@@ -22,7 +22,7 @@ def person(world: World) -> Person:
 @pytest.fixture
 def checking(world: World, stack: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Consumer]:  # noqa: ARG001 -- it answers for itself
     """A checker that takes what the command line sends, and the stack and fleet file that lead to it."""
-    outputs = {"StateBucketName": "state", "AuditBucketName": "audit"}
+    outputs = {"StateBucketName": "state", "AuditBucketName": "audit", "SecretPrefix": "esx-drift"}
     monkeypatch.setattr(CloudFormation, "outputs", {**outputs, "CheckQueueUrl": world.aws.check_queue_url})
     # The checker answers at once here: nobody has to be patient.
     monkeypatch.setattr("esx_drift.cli.decision_client.POLL_SECONDS", 0.02)

@@ -33,7 +33,7 @@ from esx_drift.domain.text.times import add_jitter, parse_time
 from esx_drift.errors import TRIED_AGAIN_FACT
 
 MAX_REQUEST_AGE: Final = timedelta(days=4)
-"""How long SQS keeps a message by default, and the queues. An older request was asked for anew since."""
+"""So long a request may wait; a queue keeps it for longer. What is older was asked for anew since."""
 
 MAX_SEARCHED_RECORDS: Final = 20
 """Among so many of the newest is the one that a message of version 0.1.0 came of, which names none."""
@@ -98,6 +98,11 @@ class DispatchReply(TypedDict):
     asked: list[str]
     dispatched: list[DispatchedCheck]
     failed: list[FailedDispatch]
+
+
+def build_empty_reply(run: Run) -> DispatchReply:
+    """Build the reply of a ``run`` that asked for nothing (yet)."""
+    return {"run_id": run.id, "asked": [], "dispatched": [], "failed": []}
 
 
 def select_clusters(run: Run, vcenter: str, clusters: Mapping[str, str]) -> dict[str, str]:

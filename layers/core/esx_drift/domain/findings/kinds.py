@@ -189,7 +189,7 @@ _ENTRIES: Final = (
             headline="login refused",
             end_headline="login works again",
             step=(
-                "put the right password into the secret esx-drift/vcenter/{vcenter}, and checks resume by "
+                "put the right password into the secret …/vcenter/{vcenter}, and checks resume by "
                 "themselves. If it was right all along (expired, or the account was locked), mend that and:"
             ),
             command="esx-drift doctor --reset {vcenter}",

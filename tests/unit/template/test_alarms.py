@@ -1,0 +1,118 @@
+"""What tells a person that esx-drift itself is in trouble."""
+
+import re
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from tests.paths import ROOT
+from tests.unit.template.application import resources, written
+
+ALARMS = {name: one["Properties"] for name, one in resources("AWS::CloudWatch::Alarm").items()}
+WEEK_SECONDS = 7 * 24 * 60 * 60
+"""What CloudWatch evaluates at most, in periods of an hour or longer."""
+
+
+def test_each_interval_has_its_hours_until_missing_runs_are_told() -> None:
+    """Twice the interval and one hour more, within what CloudWatch looks back."""
+    interval = written()["Parameters"]["CheckIntervalHours"]
+    hours = written()["Mappings"]["RunsMissing"]
+    every = range(interval["MinValue"], interval["MaxValue"] + 1)
+    assert hours == {str(each): {"Hours": 2 * each + 1} for each in every}
+    assert max(row["Hours"] for row in hours.values()) * 3600 <= WEEK_SECONDS
+
+
+def test_a_run_that_is_missing_is_a_zero() -> None:
+    """The alarm counts what the dispatcher emits at the end of a whole run, hour by hour, none skipped."""
+    alarm = ALARMS["DispatcherSilenceAlarm"]
+    counted, filled = cast("list[dict[str, Any]]", alarm["Metrics"])
+    assert counted["MetricStat"]["Metric"] == {
+        "Namespace": "esx-drift",
+        "MetricName": "RunsEnded",
+        "Dimensions": [
+            {"Name": "stack", "Value": {"Ref": "AWS::StackName"}},
+            {"Name": "service", "Value": "dispatcher"},
+            {"Name": "trigger", "Value": "schedule"},
+        ],
+    }
+    assert counted["MetricStat"]["Period"] == 3600
+    assert (filled["Expression"], filled["ReturnData"]) == (f"FILL({counted['Id']}, 0)", True)
+    assert alarm["EvaluationPeriods"] == {
+        "Fn::FindInMap": ["RunsMissing", {"Ref": "CheckIntervalHours"}, "Hours"]
+    }
+    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (1, "LessThanThreshold")
+
+
+def test_what_sns_cannot_deliver_is_told() -> None:
+    """That a subscriber was not reached, and that an event was lost altogether."""
+    watched = {one["MetricName"] for one in ALARMS.values() if one.get("Namespace") == "AWS/SNS"}
+    assert watched == {"NumberOfNotificationsFailed", "NumberOfNotificationsFailedToRedriveToDlq"}
+    for alarm in ALARMS.values():
+        if alarm.get("Namespace") == "AWS/SNS":
+            topic = {"Fn::GetAtt": ["DriftTopic", "TopicName"]}
+            assert alarm["Dimensions"] == [{"Name": "TopicName", "Value": topic}]
+            assert (alarm["Statistic"], alarm["Threshold"]) == ("Sum", 1)
+
+
+PARTLY_FAILED = {
+    "ChecksFailedAlarm": ("checker", "ChecksFailed"),
+    "ListingsFailedAlarm": ("dispatcher", "RetriesFailed"),
+    "EventsFailedAlarm": ("notifier", "EventsFailed"),
+    "DispatchesFailedAlarm": ("dispatcher", "DispatchesFailed"),
+}
+
+
+@pytest.mark.parametrize("name", PARTLY_FAILED)
+def test_what_fails_in_a_batch_that_does_not_is_told(name: str) -> None:
+    """Lambda counts no error for it; the metric is one that the function emits, with these dimensions."""
+    service, metric = PARTLY_FAILED[name]
+    alarm = ALARMS[name]
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("esx-drift", metric, "Sum")
+    assert alarm["Dimensions"] == [
+        {"Name": "stack", "Value": {"Ref": "AWS::StackName"}},
+        {"Name": "service", "Value": service},
+    ]
+    assert f'"{metric}"' in (ROOT / "functions" / service / "app.py").read_text()
+
+
+def test_one_failure_that_passes_rings_nobody() -> None:
+    """A message comes back; a vCenter that is away is told in chat, and here only if that goes on."""
+    for name in ("ChecksFailedAlarm", "ListingsFailedAlarm", "EventsFailedAlarm"):
+        assert (ALARMS[name]["Threshold"], ALARMS[name]["Period"]) == (2, 3600)
+    outage = ALARMS["DispatchesFailedAlarm"]
+    assert (outage["Threshold"], outage["Period"], outage["EvaluationPeriods"]) == (1, 3600, 6)
+
+
+def test_a_run_that_leaves_no_trace_is_told() -> None:
+    """Neither Lambda's nor the Scheduler's giving up goes unheard."""
+    lost, dropped = ALARMS["LostRunsAlarm"], ALARMS["DroppedRunsAlarm"]
+    assert (lost["Namespace"], lost["MetricName"]) == ("AWS/Lambda", "DestinationDeliveryFailures")
+    assert lost["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "DispatcherFunction"}}]
+    assert (dropped["Namespace"], dropped["MetricName"]) == ("AWS/Scheduler", "InvocationDroppedCount")
+    assert dropped["Dimensions"] == [{"Name": "ScheduleGroup", "Value": {"Ref": "RunsGroup"}}]
+
+
+def test_each_alarm_has_its_row_in_the_runbook() -> None:
+    """By the name that its mail shows."""
+    runbook = (ROOT / "docs" / "operations.md").read_text()
+    assert [name for name in ALARMS if f"`{name.removesuffix('Alarm')}`" not in runbook] == []
+
+
+QUERIES = {
+    name: cast("dict[str, Any]", one["Properties"])
+    for name, one in resources("AWS::Logs::QueryDefinition").items()
+}
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_saved_query_asks_for_lines_that_the_code_writes(name: str) -> None:
+    """Each message that a query names stands in a function or in the package."""
+    places = [ROOT / "functions", ROOT / "layers" / "core" / "esx_drift"]
+    code = "".join(file.read_text() for place in places for file in sorted(Path(place).rglob("*.py")))
+    query = QUERIES[name]["QueryString"]
+    asked = re.search(r"message (?:= |in \[)([^\]\n]*)", query)
+    for message in re.findall(r'"([^"]+)"', asked[1].partition(" and ")[0] if asked else ""):
+        assert f'"{message}"' in code
+    groups = QUERIES[name]["LogGroupNames"]
+    assert {group["Ref"] for group in groups} <= set(resources("AWS::Logs::LogGroup"))
