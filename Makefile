@@ -27,7 +27,7 @@ install: .venv/.done ## Make .venv/bin/esx-drift.
 	@echo "Ready: .venv/bin/esx-drift --help"
 
 demo: .venv/.done .tools/aws/.done build ## Play a timeline of changes through a local AWS.
-	@$(BIN)/python -m tests.lab.demo
+	@$(BIN)/python -m tests.lab.interruptible tests.lab.demo
 
 TRIED = --vcenter="$(VCENTER)" --ca="$(CA)" --strict="$(STRICT)" --proxy="$(PROXY)"
 try: asked .venv/.done .tools/aws/.done build ## Check a real vCenter once: make try VCENTER=https://HOST [CA=FILE] [STRICT=no] [PROXY=URL].
@@ -89,7 +89,13 @@ clean: ## Remove all that make made.
 
 # .tools/uv/bin is on the path for its python3.13 with pip. Whoever starts cold, starts faster with .pyc files; they say
 # "unchecked", since a layer's files get new dates when they are unpacked.
-.aws-sam/.done: template.yaml samconfig.toml .tools/sam/.done $(shell find functions layers schemas -name __pycache__ -prune -o -print)
+# Of folders only the names of the files in them count: Python keeps its own beside the code.
+SOURCES := $(sort $(shell find functions layers schemas -name __pycache__ -prune -o -type f -print))
+LISTED := .aws-sam/.sources-$(firstword $(shell echo $(SOURCES) | cksum))
+$(LISTED):
+	@mkdir -p $(@D) && rm -f .aws-sam/.sources-* && touch $@
+
+.aws-sam/.done: template.yaml samconfig.toml .tools/sam/.done $(SOURCES) $(LISTED)
 	@echo "Building the functions and their layers"
 	@mkdir -p build
 	@PATH="$(CURDIR)/.tools/uv/bin:$$PATH" .tools/sam/bin/sam build > build/sam-build.log 2>&1 || \
@@ -113,8 +119,11 @@ clean: ## Remove all that make made.
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	@touch $@
 
+NAME_aws := the local AWS
+NAME_runtime := a Lambda runtime to test with
+NAME_sam := AWS SAM
 .tools/%/.done: $(LOCKED)/%.txt .tools/uv/.done
-	@echo "Installing $*"
+	@echo "Installing $(NAME_$*)"
 	@$(UV) venv --quiet --allow-existing --python .tools/uv/bin/python3.13 $(@D)
 	@$(UV) pip sync --quiet --require-hashes --python $(@D)/bin/python $<
 	@touch $@
