@@ -1,5 +1,6 @@
 # Every target works from a fresh clone with no step before it; what is up to date is not done again.
-# Needs GNU make and Python 3.13. Nothing is installed outside of this folder.
+# Needs GNU make and Python 3.13. Nothing is installed outside of this folder; the caches of uv, pip and SAM lie in the
+# user's home, or with CACHE=.tools/cache in here.
 
 PYTHON ?= python3.13
 BIN := .venv/bin
@@ -11,6 +12,11 @@ PIP_INDEX = $(or $(PIP_INDEX_URL),$(shell .tools/uv/bin/pip config get global.in
 UV = $(if $(PIP_INDEX),UV_DEFAULT_INDEX="$(PIP_INDEX)") .tools/uv/bin/uv
 ifneq ($(PIP_CERT),)
 export SSL_CERT_FILE ?= $(PIP_CERT)
+endif
+ifneq ($(CACHE),)
+export UV_CACHE_DIR := $(abspath $(CACHE))/uv
+export PIP_CACHE_DIR := $(abspath $(CACHE))/pip
+export __SAM_CLI_APP_DIR := $(abspath $(CACHE))/sam
 endif
 export UV_NO_PROGRESS = 1
 export SAM_CLI_TELEMETRY = 0

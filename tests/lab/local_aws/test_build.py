@@ -30,3 +30,23 @@ def test_what_is_built_again(given: str) -> None:
     """After a change of what goes in, and where a file came or went."""
     build_app()
     assert not _is_built(given)
+
+
+CACHES = "UV_CACHE_DIR", "PIP_CACHE_DIR", "__SAM_CLI_APP_DIR"
+
+
+@pytest.mark.parametrize(
+    ("given", "where"), [("CACHE=.tools/cache", f"{CHECKOUT}/.tools/cache/"), ("CACHE=", "")]
+)
+def test_whoever_wants_has_the_caches_in_the_folder_too(given: str, where: str) -> None:
+    """uv's, pip's and SAM's; else each keeps its own place."""
+    shown = "; ".join(f"echo $${name}" for name in CACHES)
+    told = subprocess.run(
+        ["make", "--silent", f"--eval=shown:; @{shown}", "shown", given],
+        cwd=CHECKOUT,
+        env=environment({}),
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+    assert told == [f"{where}{name}" if where else "" for name in ("uv", "pip", "sam")]
