@@ -35,8 +35,8 @@ install: .venv/.done ## Make .venv/bin/esx-drift.
 demo: .venv/.done .tools/aws/.done build ## Play a timeline of changes through a local AWS.
 	@$(BIN)/python -m tests.lab.interruptible tests.lab.demo
 
-TRIED = --vcenter="$(VCENTER)" --ca="$(CA)" --strict="$(STRICT)" --proxy="$(PROXY)"
-try: asked .venv/.done .tools/aws/.done build ## Check a real vCenter once: make try VCENTER=https://HOST [CA=FILE] [STRICT=no] [PROXY=URL].
+TRIED = --vcenter="$(VCENTER)" --ca="$(CA)" --strict="$(STRICT)" --proxy="$(PROXY)" --cluster="$(CLUSTER)"
+try: asked .venv/.done .tools/aws/.done build ## Check a vCenter once: VCENTER=https://HOST|simulator; more: README.
 	@$(BIN)/python -m tests.lab.trying $(TRIED)
 
 # Before anything is built for it.
