@@ -41,6 +41,7 @@ class Deployed:
     outputs: dict[str, dict[str, str]] = field(default_factory=dict)
     resources: dict[str, tuple[str, str]] = field(default_factory=dict)
     status: str = "UPDATE_COMPLETE"
+    removed: set[str] = field(default_factory=set)
 
     def examine(self) -> dict[str, StepResult]:
         """The lines by their step."""
@@ -52,12 +53,16 @@ class Deployed:
         """The physical id of a resource."""
         return self.resources[logical_id][1]
 
+    def _status_of(self, logical_id: str) -> str:
+        return "DELETE_COMPLETE" if logical_id in self.removed else "CREATE_COMPLETE"
+
     def answer(self, asked: dict[str, list[str]]) -> str:
         """What CloudFormation answers."""
         if asked["Action"] == ["ListStackResources"]:
             members = "".join(
                 f"<member><LogicalResourceId>{logical_id}</LogicalResourceId><ResourceType>{kind}</ResourceType>"
-                f"<PhysicalResourceId>{physical_id}</PhysicalResourceId></member>"
+                f"<PhysicalResourceId>{physical_id}</PhysicalResourceId>"
+                f"<ResourceStatus>{self._status_of(logical_id)}</ResourceStatus></member>"
                 for logical_id, (kind, physical_id) in self.resources.items()
             )
             return _reply("ListStackResources", f"<StackResourceSummaries>{members}</StackResourceSummaries>")
@@ -185,6 +190,15 @@ def test_all_is_well(deployed: Deployed) -> None:
     assert lines["DriftTopic"]["said"] == "NotifyQueue and 0 subscribers of your own"
     assert lines["other stacks"]["said"] == "no other esx-drift in this account and region"
     assert {line["fix"] for line in lines.values()} == {""}
+
+
+def test_what_a_template_before_this_one_had(deployed: Deployed) -> None:
+    """CloudFormation lists it still, as deleted: nobody misses it."""
+    deployed.resources["OldQueue"] = ("AWS::SQS::Queue", "https://sqs.eu-central-1.amazonaws.com/1/old")
+    assert _wrong(deployed.examine()) == ["OldQueue"]
+    deployed.removed.add("OldQueue")
+    lines = deployed.examine()
+    assert (len(lines), _wrong(lines)) == (STEPS, [])
 
 
 def test_a_stack_that_failed(deployed: Deployed) -> None:

@@ -126,6 +126,7 @@ class StackDoctor:
             each["LogicalResourceId"]: (each["ResourceType"], each.get("PhysicalResourceId", ""))
             for page in pages
             for each in page["StackResourceSummaries"]
+            if each.get("ResourceStatus") != "DELETE_COMPLETE"  # of a template before this one
         }
         status = described["StackStatus"]
         if status.endswith("_FAILED"):
