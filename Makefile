@@ -1,5 +1,6 @@
 # Every target works from a fresh clone with no step before it; what is up to date is not done again.
-# Needs GNU make and Python 3.13. Nothing is installed outside of this folder.
+# Needs GNU make and Python 3.13. Nothing is installed outside of this folder; the caches of uv, pip and SAM lie in the
+# user's home, or with CACHE=.tools/cache in here.
 
 PYTHON ?= python3.13
 BIN := .venv/bin
@@ -11,6 +12,11 @@ PIP_INDEX = $(or $(PIP_INDEX_URL),$(shell .tools/uv/bin/pip config get global.in
 UV = $(if $(PIP_INDEX),UV_DEFAULT_INDEX="$(PIP_INDEX)") .tools/uv/bin/uv
 ifneq ($(PIP_CERT),)
 export SSL_CERT_FILE ?= $(PIP_CERT)
+endif
+ifneq ($(CACHE),)
+export UV_CACHE_DIR := $(abspath $(CACHE))/uv
+export PIP_CACHE_DIR := $(abspath $(CACHE))/pip
+export __SAM_CLI_APP_DIR := $(abspath $(CACHE))/sam
 endif
 export UV_NO_PROGRESS = 1
 export SAM_CLI_TELEMETRY = 0
@@ -27,10 +33,10 @@ install: .venv/.done ## Make .venv/bin/esx-drift.
 	@echo "Ready: .venv/bin/esx-drift --help"
 
 demo: .venv/.done .tools/aws/.done build ## Play a timeline of changes through a local AWS.
-	@$(BIN)/python -m tests.lab.demo
+	@$(BIN)/python -m tests.lab.interruptible tests.lab.demo
 
-TRIED = --vcenter="$(VCENTER)" --ca="$(CA)" --strict="$(STRICT)" --proxy="$(PROXY)"
-try: asked .venv/.done .tools/aws/.done build ## Check a real vCenter once: make try VCENTER=https://HOST [CA=FILE] [STRICT=no] [PROXY=URL].
+TRIED = --vcenter="$(VCENTER)" --ca="$(CA)" --strict="$(STRICT)" --proxy="$(PROXY)" --cluster="$(CLUSTER)"
+try: asked .venv/.done .tools/aws/.done build ## Check a vCenter once: VCENTER=https://HOST|simulator; more: README.
 	@$(BIN)/python -m tests.lab.trying $(TRIED)
 
 # Before anything is built for it.
@@ -99,7 +105,13 @@ clean: ## Remove all that make made.
 
 # .tools/uv/bin is on the path for its python3.13 with pip. Whoever starts cold, starts faster with .pyc files; they say
 # "unchecked", since a layer's files get new dates when they are unpacked.
-.aws-sam/.done: template.yaml samconfig.toml build/architecture .tools/sam/.done $(shell find functions layers schemas -name __pycache__ -prune -o -print)
+# Of folders only the names of the files in them count: Python keeps its own beside the code.
+SOURCES := $(sort $(shell find functions layers schemas -name __pycache__ -prune -o -type f -print))
+LISTED := .aws-sam/.sources-$(firstword $(shell echo $(SOURCES) | cksum))
+$(LISTED):
+	@mkdir -p $(@D) && rm -f .aws-sam/.sources-* && touch $@
+
+.aws-sam/.done: template.yaml samconfig.toml build/architecture .tools/sam/.done $(SOURCES) $(LISTED)
 	@echo "Building the functions and their layers"
 	@mkdir -p build
 	@PATH="$(CURDIR)/.tools/uv/bin:$$PATH" .tools/sam/bin/sam build \
@@ -129,8 +141,11 @@ build/architecture: always
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	@touch $@
 
+NAME_aws := the local AWS
+NAME_runtime := a Lambda runtime to test with
+NAME_sam := AWS SAM
 .tools/%/.done: $(LOCKED)/%.txt .tools/uv/.done
-	@echo "Installing $*"
+	@echo "Installing $(NAME_$*)"
 	@$(UV) venv --quiet --allow-existing --python .tools/uv/bin/python3.13 $(@D)
 	@$(UV) pip sync --quiet --require-hashes --python $(@D)/bin/python $<
 	@touch $@

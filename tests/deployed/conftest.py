@@ -20,11 +20,6 @@ __all__ = ["local_aws", "new_stack", "packaged", "trusted_authority"]
 
 SLACK_ON_LOOPBACK = {"WebhookHosts": "127.0.0.1"}
 ENDING_SECONDS = 60
-INTERRUPTIBLE_DEMO = (
-    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    " runpy.run_module('tests.lab.demo', run_name='__main__')"
-)
-"""Whoever runs tests in the background ignores Ctrl-C, and so would all that they start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +44,7 @@ def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     directory = tmp_path_factory.mktemp("demo")
     with (directory / "printed").open("wb") as printed:
         process = subprocess.Popen(
-            [sys.executable, "-c", INTERRUPTIBLE_DEMO],
+            [sys.executable, "-m", "tests.lab.interruptible", "tests.lab.demo"],
             cwd=directory,
             env=environment({"PYTHONPATH": str(CHECKOUT), "COLUMNS": "100"}),
             stdout=printed,

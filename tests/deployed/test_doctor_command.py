@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -17,8 +18,8 @@ from tests.unit.cli.conftest import Run, run
 
 __all__ = ["run"]
 
-STEPS = 6 + 11 + 5
-"""AWS, one vCenter, one route."""
+STEPS = 15 + 7 + 12 + 1 + 5
+"""The stack, AWS, one vCenter, the notifier, one route."""
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,9 @@ def rig(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Rig]:
     """A stack that watches one vCenter and tells one route."""
-    stack = new_stack({"WebhookHosts": "127.0.0.1"})
+    # The schedule's first run comes after its interval here, long after these tests.
+    parameters = {"WebhookHosts": "127.0.0.1", "AlarmEmail": "ops@example.com", "ScheduleState": "ENABLED"}
+    stack = new_stack(parameters)
     with rigged(stack, trusted_authority, tmp_path_factory.mktemp("rig")) as made:
         vcenter = VCenter()
         cluster = vcenter.inventory.add_cluster("prod-a")
@@ -59,7 +62,10 @@ def _mended(rig: Rig) -> Iterator[None]:
 
 
 def _lines(out: str) -> dict[str, str]:
-    return {found[2]: found[1] for found in re.finditer(r"^ +(ok|failed|untried) +(\S+)", out, re.MULTILINE)}
+    return {
+        found[2]: found[1]
+        for found in re.finditer(r"^ +(ok|failed|untried|skipped) +(\S+)", out, re.MULTILINE)
+    }
 
 
 def test_all_is_well(ask: Run, rig: Rig) -> None:
@@ -67,8 +73,9 @@ def test_all_is_well(ask: Run, rig: Rig) -> None:
     ran = ask()
     assert ran.code == 0, ran.out + ran.err
     assert ran.out.rstrip().endswith("All is well.")
-    assert re.search(r"^ +untried +message", ran.out, re.MULTILINE)
-    assert len(re.findall(r"^ +(ok|untried) ", ran.out, re.MULTILINE)) == STEPS
+    assert re.search(r"^ +skipped +message", ran.out, re.MULTILINE)
+    assert len(re.findall(r"^ +(ok|skipped) ", ran.out, re.MULTILINE)) == STEPS
+    assert re.search(r"^ +ok +SDK +boto3 [\d.]+, botocore [\d.]+", ran.out, re.MULTILINE)
     assert "report of" in ran.out
     assert rig.slack.received == []
     assert [*rig.audit()] == []
@@ -87,7 +94,7 @@ def test_what_failed_comes_with_its_fix(ask: Run, rig: Rig) -> None:
     rig.vcenters["vc01"].revoke("VcIntegrity.lifecycleSettings.Read")
     ran = ask()
     assert ran.code == 1
-    assert "1 of 22 steps failed" in ran.out
+    assert f"1 of {STEPS} steps failed: report (vc01)" in ran.out
     assert _lines(ran.out)["report"] == "failed"
     assert "with propagation: VcIntegrity.lifecycleSettings.Read" in ran.out
 
@@ -111,11 +118,48 @@ def test_a_refused_password_is_told_and_can_be_reset(ask: Run, rig: Rig) -> None
     assert ask().code == 0
 
 
-def test_a_function_that_fails_is_trouble(ask: Run) -> None:
-    """Exit code 2, and the function's own sentence."""
+def test_a_vcenter_that_the_fleet_file_does_not_know(ask: Run) -> None:
+    """Exit code 2, and a sentence. The local AWS does not tell an error's type, so that it has more words."""
     ran = ask("--vcenter", "vc99")
     assert ran.code == 2
-    assert "the fleet file has no vCenter called 'vc99'" in ran.err
+    assert ran.err.endswith("the fleet file has no vCenter called vc99. It has: vc01\n")
+
+
+def test_one_vcenter_is_all_that_is_asked_for(ask: Run) -> None:
+    """Neither routes nor queues are tried for it."""
+    ran = ask("--vcenter", "vc01")
+    assert ran.code == 0
+    assert not {"secret", "login"} - set(_lines(ran.out))
+    assert "route vsphere-admins" not in ran.out
+    assert "CheckQueue" not in ran.out
+
+
+def test_what_is_wrong_with_the_stack_itself(ask: Run, rig: Rig) -> None:
+    """By the person's own rights: no runs, no checks, a dead letter, a topic that tells no channel."""
+    aws, own = rig.stack.aws, rig.stack.resources
+    schedule: Any = aws.scheduler.get_schedule(Name=own["DispatcherFunctionSchedule"])
+    kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+    aws.scheduler.update_schedule(State="DISABLED", **{name: schedule[name] for name in kept})
+    aws.functions.update_event_source_mapping(UUID=own["CheckerFunctionCheck"], Enabled=False)
+    aws.sqs.send_message(QueueUrl=own["CheckDeadLetterQueue"], MessageBody="{}")
+    (only,) = aws.sns.list_subscriptions_by_topic(TopicArn=own["DriftTopic"])["Subscriptions"]
+    aws.sns.unsubscribe(SubscriptionArn=only["SubscriptionArn"])
+    try:
+        ran = ask()
+    finally:
+        aws.functions.update_event_source_mapping(UUID=own["CheckerFunctionCheck"], Enabled=True)
+        aws.sqs.purge_queue(QueueUrl=own["CheckDeadLetterQueue"])
+    assert ran.code == 1
+    assert set(re.findall(r"^ +(?:failed|untried|skipped) +(\S+)", ran.out, re.MULTILINE)) == {
+        "DispatcherFunctionSchedule",
+        "CheckerFunctionCheck",
+        "CheckDeadLetterQueue",
+        "DriftTopic",
+        "message",
+    }
+    assert "1 message: checks and decisions that the checker gave up" in ran.out
+    (command,) = re.findall(r"^ +(aws sns subscribe .*)$", ran.out, re.MULTILINE)
+    assert command.endswith("--attributes RawMessageDelivery=true")
 
 
 def test_no_log_tells_a_secret(rig: Rig) -> None:

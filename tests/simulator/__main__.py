@@ -14,6 +14,7 @@ from tests.simulator.model import VCenter
 from tests.simulator.scenario import play
 from tests.simulator.scenarios import SCENARIOS
 from tests.simulator.server import HttpServer, Tls
+from tests.simulator.sessions import PASSWORD, USER
 from tests.simulator.slack import SlackReceiver
 from tests.simulator.vcenter_server import VCenterServer
 
@@ -35,7 +36,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m tests.simulator", description=__doc__)
+    login = f"user of the vCenter: {USER}, password: {PASSWORD}"
+    parser = argparse.ArgumentParser("python -m tests.simulator", description=__doc__, epilog=login)
     listing = argparse.ArgumentParser(add_help=False)
     listing.add_argument("--list-scenarios", action="store_true", default=argparse.SUPPRESS)
     parser.add_argument("--list-scenarios", action="store_true", help="name the scenarios, one a line")

@@ -6,17 +6,23 @@ from datetime import datetime
 from esx_drift.domain.dispatching.run import Run, build_blank_dispatch, build_expected_clusters
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_request_id
 from esx_drift.domain.stored.records import RecordHeading, build_check_request, build_record
-from esx_drift.domain.stored.types import CheckRequest, KnownCluster, Record
+from esx_drift.domain.stored.types import CheckRequest, KnownCluster, Record, Trigger
 from esx_drift.domain.text.times import format_time
 from esx_drift.journal import Draft, Journal, Position
 from esx_drift.ports import Store, Topic
 
 
 def append_dispatch(
-    store: Store, topic: Topic, vcenter: str, run_id: str, clusters: Mapping[str, str], now: datetime
+    store: Store,
+    topic: Topic,
+    vcenter: str,
+    run_id: str,
+    clusters: Mapping[str, str],
+    now: datetime,
+    trigger: Trigger = "schedule",
 ) -> Record:
     """The record of a run that asks for a check of these clusters (id to name), in the vCenter's own log."""
-    run, request_id = Run(run_id, "schedule"), make_request_id(run_id, vcenter, VCENTER_LOG)
+    run, request_id = Run(run_id, trigger), make_request_id(run_id, vcenter, VCENTER_LOG)
 
     def dispatch(position: Position) -> Draft:
         heading: RecordHeading = {

@@ -4,7 +4,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -29,7 +29,9 @@ def main(console: Console) -> int:
     """The exit code."""
     shutil.rmtree(LEFT, ignore_errors=True)
     own = authority(datetime.now(UTC), "Demo CA")
-    with LocalAws(LEFT / "aws", own, datetime.now(UTC)) as local_aws:
+    with ExitStack() as ending:
+        with timed(console, "Starting a local AWS"):
+            local_aws = ending.enter_context(LocalAws(LEFT / "aws", own, datetime.now(UTC)))
         with timed(console, "Uploading the built application to a local AWS"):
             packaged = package(local_aws)
         with timed(console, "Deploying template.yaml"):
@@ -82,11 +84,17 @@ def _played(console: Console, number: int, step: Step, rig: Rig, tap: Tap) -> It
 
 @contextmanager
 def timed(console: Console, what: str) -> Iterator[None]:
-    """Say what is being done, and how long it took."""
+    """Say at once what is being done, and then how long it took."""
     began = monotonic()
-    with console.status(what):
+    if console.is_terminal:
+        with console.status(what):
+            yield
+        console.print(what, end="", highlight=False)
+    else:
+        console.print(what, end="", highlight=False)
+        console.file.flush()
         yield
-    console.print(f"{what}: {monotonic() - began:.0f} s", highlight=False)
+    console.print(f": {monotonic() - began:.0f} s", highlight=False)
 
 
 if __name__ == "__main__":

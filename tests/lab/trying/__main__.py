@@ -5,7 +5,9 @@ Ends in 0 if every cluster was read, in 1 if something was not.
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,13 +20,17 @@ from tests.lab.local_aws.local_aws import LocalAws
 from tests.lab.local_aws.place import CHECKOUT
 from tests.lab.local_aws.stack import deploy, package
 from tests.lab.trying.asking import Asked, asked
-from tests.lab.trying.telling import tell_stories, tell_table
+from tests.lab.trying.telling import tell_software, tell_stories, tell_table
 from tests.lab.trying.watching import Trial
+from tests.simulator import VCenter, VCenterServer
 from tests.simulator.certificates import authority
+from tests.simulator.scenarios import SCENARIOS
 
 PARAMETERS = {"ScheduleState": "DISABLED"}
 INTERRUPTED = 130
 LEFT = Path("build/try/audit")
+SCENARIO = "orphaned-vib"
+"""What happened in the simulated vCenter: two clusters, and a VIB that belongs to nothing."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -48,11 +54,13 @@ def _tried(console: Console, of: Asked, trials: list[Trial]) -> int:
     """`trials` is given the trial as soon as it may reach out."""
     (CHECKOUT / "build").mkdir(exist_ok=True)
     now = datetime.now(UTC)
-    with (
-        TemporaryDirectory(prefix="try-", dir=CHECKOUT / "build") as folder,
-        LocalAws(Path(folder), authority(now, "CA of this trial"), now) as local_aws,
-    ):
-        with console.status("Deploying to an AWS on this machine"):
+    with ExitStack() as ending:
+        with console.status("Starting an AWS on this machine") as doing:
+            folder = Path(ending.enter_context(TemporaryDirectory(prefix="try-", dir=CHECKOUT / "build")))
+            if of.given.simulated:
+                of = ending.enter_context(simulated(of, folder, now))
+            local_aws = ending.enter_context(LocalAws(folder, authority(now, "CA of this trial"), now))
+            doing.update("Deploying to an AWS on this machine")
             trial = Trial(deploy(local_aws, package(local_aws), "esx-drift", PARAMETERS), of)
             trial.prepare()
         trials.append(trial)
@@ -61,6 +69,17 @@ def _tried(console: Console, of: Asked, trials: list[Trial]) -> int:
         finally:
             # The local AWS is killed with all its functions: before that, each has to end its session.
             _ended(console, trial)
+
+
+@contextmanager
+def simulated(of: Asked, folder: Path, now: datetime) -> Iterator[Asked]:
+    """Serve a simulated vCenter meanwhile; what was asked, with its port and its CA."""
+    own, vcenter, scenario = authority(now, "CA of the simulated vCenter"), VCenter(), SCENARIOS[SCENARIO]
+    scenario.prepare(vcenter)
+    scenario.change(vcenter, 0)
+    (folder / "vcenter").mkdir()
+    with VCenterServer(vcenter, tls=own.issue(folder / "vcenter", now)) as server:
+        yield replace(of, given=replace(of.given, port=server.port, ca_bundle=own.pem))
 
 
 def _ended(console: Console, trial: Trial) -> None:
@@ -89,6 +108,7 @@ def _looked(console: Console, trial: Trial, local_aws: LocalAws) -> int:
             console.print(f"  not listed: {failure['message']}", style="bold red", markup=False)
     console.print()
     tell_table(local_aws, os.environ)
+    tell_software(console, records, trial.store)
     tell_stories(console, records)
     trial.leave(LEFT)
     console.print(f"\nNothing was sent to anyone. What vCenter said is in {LEFT}/; the password is nowhere.")

@@ -17,18 +17,28 @@ from urllib.parse import urlsplit
 
 MAX_NAME_CHARACTERS = 63
 EXAMPLE = "make try VCENTER=https://vc01.example.com"
+SIMULATOR = "simulator"
+"""In place of an address: the vCenter that the tests have, on this machine."""
+
+SIMULATED_EXAMPLE = f"make try VCENTER={SIMULATOR}"
+OFFER = f"It needs the vCenter's address: {EXAMPLE}\nTry the simulated vCenter? [Y/n] "
 TROUBLE = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Which vCenter, the way to it, and whom TLS trusts; without a bundle the public authorities."""
+    """Which vCenter, the way to it, and whom TLS trusts; without a bundle the public authorities.
+
+    `cluster`: the only one that is looked at, by name or id. A simulated vCenter has no port yet.
+    """
 
     host: str
     port: int
     ca_bundle: str | None = field(default=None, repr=False)
     tls_strict: bool = True
     proxy: str | None = field(default=None, repr=False)
+    cluster: str | None = None
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +52,8 @@ class Asked:
     @property
     def name(self) -> str:
         """The host as a name that the fleet file takes."""
+        if self.given.simulated:
+            return SIMULATOR
         return re.sub("[^a-z0-9]+", "-", self.given.host.lower())[:MAX_NAME_CHARACTERS].strip("-")
 
     @property
@@ -71,6 +83,11 @@ def asked(arguments: Sequence[str]) -> Asked:
     Ends the process, with one line, for arguments that make no sense and for an empty answer.
     """
     given = checked(arguments)
+    if given.simulated:
+        from tests.simulator.sessions import PASSWORD, USER  # noqa: PLC0415 -- only here more is needed
+
+        sys.stdout.write(f"User and password of the simulated vCenter: {USER}, {PASSWORD}\n")
+        return Asked(given, USER, PASSWORD)
     try:
         username = input(f"User of {given.host} (such as svc-drift@vsphere.local): ").strip()
         password = getpass.getpass(f"Password of {username}: ") if username else ""
@@ -83,27 +100,46 @@ def asked(arguments: Sequence[str]) -> Asked:
     return Asked(given, username, password)
 
 
-def checked(arguments: Sequence[str]) -> Given:
-    """What the arguments say, if they make sense and somebody is there to answer; else the process ends."""
+def checked(arguments: Sequence[str], *, offer: bool = False) -> Given:
+    """What the arguments say, if they make sense and somebody is there to answer; else the process ends.
+
+    Without a vCenter, the simulated one is taken at a terminal; with `offer` only if the person there agrees.
+    """
     parser = _Parser("make try")
-    for name in ("vcenter", "ca", "strict", "proxy"):
+    for name in ("vcenter", "ca", "strict", "proxy", "cluster"):
         parser.add_argument(f"--{name}", default="")
     options = parser.parse_args(arguments)
+    if not options.vcenter:
+        if not sys.stdin.isatty():
+            parser.error(f"it needs the vCenter's address: {EXAMPLE}\nA simulated one: {SIMULATED_EXAMPLE}")
+        if offer and not _accepted(OFFER):
+            parser.exit(TROUBLE)
+        options.vcenter = SIMULATOR
+    cluster = options.cluster or None
+    if options.vcenter == SIMULATOR:
+        if options.ca or options.strict or options.proxy:
+            parser.error("CA, STRICT and PROXY are for a real vCenter")
+        return Given("127.0.0.1", 0, cluster=cluster, simulated=True)
     try:
-        given = Given(
-            *address(options.vcenter), bundle(options.ca), strict(options.strict), proxy(options.proxy)
-        )
+        way = (*address(options.vcenter), bundle(options.ca), strict(options.strict), proxy(options.proxy))
     except argparse.ArgumentTypeError as error:
         parser.error(str(error))
     if not sys.stdin.isatty():
         parser.error("it asks for user and password: run it at a terminal")
-    return given
+    return Given(*way, cluster=cluster)
+
+
+def _accepted(question: str) -> bool:
+    """Whether the answer is yes, or none; it is no at the end of the input, and after Ctrl-C."""
+    try:
+        return input(question).strip().lower() in {"", "y", "yes"}
+    except (EOFError, KeyboardInterrupt):
+        sys.stdout.write("\n")
+        return False
 
 
 def address(url: str) -> tuple[str, int]:
     """Host and port; raises ``ArgumentTypeError`` for what is no plain https address."""
-    if not url:
-        raise argparse.ArgumentTypeError(f"it needs the vCenter's address: {EXAMPLE}")
     # What stands before an @ may be a password.
     told = argparse.ArgumentTypeError(f"expected VCENTER=https://HOST[:PORT], got {url.rpartition('@')[2]!r}")
     try:
@@ -153,4 +189,4 @@ def proxy(url: str) -> str | None:
 
 
 if __name__ == "__main__":
-    checked(sys.argv[1:])
+    checked(sys.argv[1:], offer=True)

@@ -1,14 +1,22 @@
 """What a person gives to `make try`."""
 
+import sys
 from argparse import ArgumentTypeError
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from esx_drift.contracts import list_fleet_errors
 
-from tests.lab.trying.asking import Asked, Given, address, bundle, checked, proxy, strict
+from tests.lab.trying.asking import Asked, Given, address, asked, bundle, checked, proxy, strict
 from tests.simulator.certificates import authority
+from tests.simulator.sessions import PASSWORD, USER
+
+NEEDED = (
+    "it needs the vCenter's address: make try VCENTER=https://vc01.example.com\n"
+    "A simulated one: make try VCENTER=simulator"
+)
 
 
 @pytest.mark.parametrize(
@@ -66,8 +74,9 @@ def test_a_bundle_must_hold_a_certificate(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ([], "it needs the vCenter's address: make try VCENTER=https://vc01.example.com"),
-        (["--vcenter="], "it needs the vCenter's address: make try VCENTER=https://vc01.example.com"),
+        ([], NEEDED),
+        (["--vcenter="], NEEDED),
+        (["--vcenter=simulator", "--strict=no"], "CA, STRICT and PROXY are for a real vCenter"),
         (["--vcenter=vc01"], "expected VCENTER=https://HOST[:PORT], got 'vc01'"),
         (["--vcenter=https://vc01", "--strict=false"], "expected STRICT=yes or STRICT=no, got 'false'"),
         (["--vcenter=https://vc01", "--proxy=u:geheim@p"], "expected PROXY=http://[USER:PASSWORD@]HOST:PORT"),
@@ -83,6 +92,43 @@ def test_what_is_wrong_is_told_in_one_line(
         checked(arguments)
     assert ended.value.code == 2
     assert capsys.readouterr().err == f"make try: {line}\n"
+
+
+def test_the_simulated_vcenter_needs_nobody_to_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its user and password are no secret: they are shown, and not asked for."""
+    of = asked(["--vcenter=simulator", "--cluster=prod-a"])
+    assert (of.given.simulated, of.given.cluster, of.name) == (True, "prod-a", "simulator")
+    assert (of.username, of.password) == (USER, PASSWORD)
+    assert f"{USER}, {PASSWORD}" in capsys.readouterr().out
+
+
+class Terminal(StringIO):
+    """What somebody types at a terminal."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+@pytest.mark.parametrize(
+    ("typed", "agreed"),
+    [("\n", True), ("y\n", True), ("Yes\n", True), ("n\n", False), ("what?\n", False), ("", False)],
+)
+def test_the_simulated_vcenter_is_offered(
+    *, typed: str, agreed: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At a terminal, where no vCenter is named; asked once, before anything is built."""
+    monkeypatch.setattr(sys, "stdin", Terminal(typed))
+    if agreed:
+        assert checked([], offer=True).simulated
+        assert checked([]).simulated
+    else:
+        with pytest.raises(SystemExit) as ended:
+            checked([], offer=True)
+        assert ended.value.code == 2
+    told = capsys.readouterr().out
+    assert told.count("Try the simulated vCenter? [Y/n]") == 1
+    assert "make try VCENTER=https://vc01.example.com" in told
 
 
 def test_the_way_there_becomes_part_of_the_secret() -> None:

@@ -1,6 +1,7 @@
 """`make try` as a person runs it, at a terminal."""
 
 import os
+import re
 import select
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from tests.lab.local_aws.place import CHECKOUT, environment
 from tests.lab.trying.__main__ import LEFT
+from tests.lab.trying.test_asking import NEEDED
 from tests.simulator import VCenter, VCenterServer
 from tests.simulator.certificates import Authority, authority
 from tests.simulator.fault_kinds import latency
@@ -130,6 +132,9 @@ def test_a_vcenter_is_checked_once_and_told(real: Real, tmp_path: Path) -> None:
     assert "prod-b: 3 of 3 hosts read" in seen
     assert "2 of 2 clusters seen by the last check, 7 of 7 known hosts covered" in seen
     assert "orphaned VIB on 2 of 4 hosts" in seen
+    assert re.search(r"4: esx01, esx02, esx03, esx04 +ESXi 8.0 U3d +24585383 +\S.* 22", seen)
+    assert "1 orphaned VIB on esx03: smntemp 910.1.0.0005-5vmw.803.0.0.24022510" in seen
+    assert not re.search(r"ok +(secret|last run)", seen)
     assert PASSWORD not in seen
     kept = [path for path in (CHECKOUT / LEFT).rglob("*") if path.is_file()]
     assert kept
@@ -156,6 +161,45 @@ def test_without_the_ca_it_says_what_to_type(real: Real) -> None:
     assert "CA=FILE" in seen
     assert "secret's" not in seen
     assert real.vcenter.sessions.logins == []
+
+
+def test_another_ca_is_told_apart_from_none(real: Real, tmp_path: Path) -> None:
+    """It is there, and signed something else."""
+    code, seen = _tried(real, authority(datetime.now(UTC), "Another CA").write(tmp_path), *_login())
+    assert code == 1
+    assert "None of the certificates in the CA file signed it" in seen
+
+
+@pytest.mark.parametrize(("cluster", "code"), [("prod-b", 0), ("prod-x", 1)])
+def test_one_cluster_is_chosen(cluster: str, code: int, real: Real, tmp_path: Path) -> None:
+    """The others are not touched; a name that there is none of is said before anything is extracted."""
+    ended, seen = _tried(real, real.authority.write(tmp_path), *_login(), cluster=cluster)
+    assert ended == code, seen
+    if code:
+        assert "CLUSTER names none of them" in seen
+        assert "Correct CLUSTER" in seen
+    else:
+        assert "prod-b: 3 of 3 hosts read" in seen
+        assert "prod-a: " not in seen
+    assert len(real.vcenter.extractions.tasks) == 1 - code
+
+
+def test_the_simulated_vcenter_needs_no_terminal() -> None:
+    """Whoever has no vCenter at hand sees what it does."""
+    tried = subprocess.run(
+        [sys.executable, "-m", "tests.lab.trying", "--vcenter=simulator", "--cluster=prod-a"],
+        cwd=CHECKOUT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=BOUND_SECONDS,
+        env=environment({"COLUMNS": "80"}),
+    )
+    assert tried.returncode == 0, tried.stdout + tried.stderr
+    assert f"User and password of the simulated vCenter: {USER}, {PASSWORD}" in tried.stdout
+    assert "prod-a: 4 of 4 hosts read" in tried.stdout
+    assert "orphaned VIB on esx02" in tried.stdout
 
 
 def _slow(real: Real, route: str) -> Callable[[str], bool]:
@@ -223,7 +267,10 @@ def test_whoever_gives_no_answer_sends_nothing(
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        ((), "make try: it needs the vCenter's address: make try VCENTER=https://vc01.example.com"),
+        (
+            (),
+            f"make try: {NEEDED}",
+        ),
         (("VCENTER=vc01",), "make try: expected VCENTER=https://HOST[:PORT], got 'vc01'"),
         (("VCENTER=https://vc01",), "make try: it asks for user and password: run it at a terminal"),
     ],
@@ -242,7 +289,6 @@ def test_make_looks_before_it_builds(given: tuple[str, ...], line: str) -> None:
     )
     assert made.returncode == 2
     assert made.stdout == ""
-    told, of_make, *more = made.stderr.splitlines()
-    assert told == line
+    *told, of_make = made.stderr.splitlines()
+    assert told == line.splitlines()
     assert of_make.startswith("make: ***")
-    assert more == []

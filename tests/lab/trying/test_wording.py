@@ -9,7 +9,7 @@ from esx_drift.doctoring.examination import find_fix
 from esx_drift.errors import LoginRefused, SecretInvalid
 
 from tests.lab.local_aws.place import CHECKOUT
-from tests.lab.trying.wording import HERE, here
+from tests.lab.trying.wording import ANOTHER_CA, HERE, NO_CA, here
 
 if TYPE_CHECKING:
     from esx_drift.doctoring.examination import StepResult
@@ -23,9 +23,13 @@ def _fix(fix: str) -> str:
 
 
 def _remedy(code: int) -> str:
+    return _fix(find_certificate_remedy(_refusal(code)))
+
+
+def _refusal(code: int) -> ssl.SSLCertVerificationError:
     error = ssl.SSLCertVerificationError()
     error.verify_code = code
-    return _fix(find_certificate_remedy(error))
+    return error
 
 
 @pytest.mark.parametrize(
@@ -36,6 +40,15 @@ def test_a_refused_certificate_is_mended_by_what_is_typed(code: int, words: str)
     """Nobody who tries it has a secret."""
     assert words in _remedy(code)
     assert "secret" not in _remedy(code)
+
+
+def test_a_wrong_ca_is_not_told_as_none() -> None:
+    """Who gave one and reads "give one" looks for the mistake in the wrong place."""
+    fix = find_certificate_remedy(_refusal(UNTRUSTED))
+    line: StepResult = {"about": "vc01", "step": "tls", "outcome": "failed", "said": "said", "fix": fix}
+    assert NO_CA in here(line)["fix"]
+    assert ANOTHER_CA in here(line, has_ca=True)["fix"]
+    assert NO_CA not in here(line, has_ca=True)["fix"]
 
 
 def test_no_other_advice_names_a_secret() -> None:

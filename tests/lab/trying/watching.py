@@ -66,8 +66,7 @@ class Trial:
         reply: Any = self._invoke("CheckerFunction", {"doctor": {}})
         self._put_fleet(extract=True)
         lines: list[StepResult] = reply["lines"]
-        told = [line for line in lines if line["about"] != "AWS" and line["step"] not in LEFT_TO_THE_CHECK]
-        return [here(line) for line in told]
+        return [here(line, has_ca=bool(self.asked.given.ca_bundle)) for line in lines if _is_news(line)]
 
     def check(self, console: Console) -> "list[Record]":
         """Dispatch once and tell each answer as it comes; the records, that of the vCenter last.
@@ -157,7 +156,10 @@ class Trial:
             "first_delay_seconds": FIRST_DELAY_SECONDS,
             "extract_deadline_seconds": EXTRACTION_SECONDS,
         }
-        fleet = {"schema_version": 1, "settings": settings, "vcenters": [{"name": self.asked.name}]}
+        vcenter: dict[str, object] = {"name": self.asked.name}
+        if self.asked.given.cluster:
+            vcenter["clusters"] = {"include": [self.asked.given.cluster]}
+        fleet = {"schema_version": 1, "settings": settings, "vcenters": [vcenter]}
         bucket = self.stack.outputs["StateBucketName"]
         self.stack.aws.s3.put_object(Bucket=bucket, Key=FLEET_KEY, Body=json.dumps(fleet).encode())
 
@@ -165,20 +167,28 @@ class Trial:
         """The record that answers a request; none if there is none yet."""
         answered = self._log(cluster).read().after["answered"]
         seqs = [one["seq"] for one in answered if one["request_id"] == request_id]
-        return self._store.record(self.asked.name, cluster, seqs[0])[0] if seqs else None
+        return self.store.record(self.asked.name, cluster, seqs[0])[0] if seqs else None
 
     def _last(self, cluster: str) -> "Record":
         head = self._log(cluster).read().head
         assert head is not None, "the dispatcher has answered"
-        return self._store.record(self.asked.name, cluster, head["seq"])[0]
+        return self.store.record(self.asked.name, cluster, head["seq"])[0]
 
     def _log(self, cluster: str) -> LogReader:
-        return LogReader(self._store, self.asked.name, cluster)
+        return LogReader(self.store, self.asked.name, cluster)
 
     @property
-    def _store(self) -> S3Store:
+    def store(self) -> S3Store:
+        """The two buckets."""
         outputs = self.stack.outputs
         return S3Store(lambda: self.stack.aws.s3, outputs["AuditBucketName"], outputs["StateBucketName"])
+
+
+def _is_news(line: StepResult) -> bool:
+    """Whether a line is about the vCenter that is tried, and not about what was made to try it."""
+    made_here = line["about"] == "AWS" or line["step"] == "last run"
+    well = line["step"] == "secret" and line["outcome"] == "ok"
+    return not (made_here or well or line["step"] in LEFT_TO_THE_CHECK)
 
 
 def _waiting(clusters: list[str]) -> str:

@@ -25,13 +25,21 @@ HERE = (
         "Try again with the right password: one login was refused, five lock the account.",
     ),
     (r"Mend the secret in Secrets Manager", "Correct what was given"),
+    (
+        r"Correct the vCenter's cluster patterns in the fleet file, then: esx-drift fleet push FILE",
+        "Correct CLUSTER: a cluster's name or id.",
+    ),
+    (r"the fleet file leaves each of them out", "CLUSTER names none of them"),
 )
 """By patterns of what the doctor says."""
 
+NO_CA = "Give the CA's certificate: CA=FILE"
+ANOTHER_CA = "None of the certificates in the CA file signed it: give the right one: CA=FILE"
 
-def here(line: StepResult) -> StepResult:
-    """The line, with its fix as a person can follow it here."""
-    fix = line["fix"]
+
+def here(line: StepResult, *, has_ca: bool = False) -> StepResult:
+    """The line, with its fix as a person can follow it here. `has_ca`: one was given, so it is another."""
+    said, fix = line["said"], line["fix"]
     for pattern, words in HERE:
-        fix = re.sub(pattern, words, fix)
-    return {**line, "fix": fix}
+        said, fix = re.sub(pattern, words, said), re.sub(pattern, words, fix)
+    return {**line, "said": said, "fix": fix.replace(NO_CA, ANOTHER_CA) if has_ca else fix}

@@ -53,9 +53,10 @@ def write(tmp_path: Path) -> Write:
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs ``esx-drift`` with arguments, and with what the person types."""
 
-    def ran(*arguments: object, typed: str = "") -> Ran:
+    def ran(*arguments: object, typed: str | bytes = "") -> Ran:
         monkeypatch.setattr(sys, "argv", ["esx-drift", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        body = typed.encode() if isinstance(typed, str) else typed
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(body), "utf-8", "surrogateescape"))
         with pytest.raises(SystemExit) as ended:
             main()
         told = capsys.readouterr()

@@ -6,15 +6,20 @@ are what the command writes, made anew by ``pytest --refresh-goldens`` to be rea
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, EXIT_TROUBLE
 from esx_drift.domain.findings.kinds import LOOK_KINDS, VCENTER_KINDS
 
 from tests.paths import GOLDEN
 from tests.unit.cli.conftest import Run
+from tests.unit.conftest import aws
+
+__all__ = ["aws"]
 
 CASES = sorted(path for path in (GOLDEN / "diff").iterdir() if path.is_dir())
 ELEMENTS = {
@@ -181,3 +186,127 @@ def test_what_a_later_release_adds_is_told_once(good: Path, tmp_path: Path, run:
     other.write_text(newer.read_text())
     ran = run("diff", newer, other)
     assert (ran.code, ran.err) == (0, f"info: {newer}, {other}: {told}")
+
+
+def _older(good: Path, tmp_path: Path) -> Path:
+    document = json.loads(good.read_text())
+    document["completion_time"] = "2026-01-02T03:04:05.000Z"
+    path = tmp_path / "older.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_documents_in_the_wrong_order_are_told(good: Path, tmp_path: Path, run: Run) -> None:
+    """Both times, on stderr: what was added would be called removed. The result is what was asked for."""
+    older = _older(good, tmp_path)
+    assert run("diff", older, good).err == ""
+    ran = run("diff", good, older, "--format", "json")
+    assert (ran.code, json.loads(ran.out)["changes"]) == (0, [])
+    assert ran.err == (
+        f"warning: {older} is older than {good} (2 Jan 03:04 and 23 Nov 01:13 UTC): the older one is given"
+        " first\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "unrelated"),
+    [
+        (("esx01.example.com", "ESX02"), False),
+        (("esx01", "mgmt02"), False),
+        (("mgmt01", "mgmt02"), True),
+        (("10.0.0.1", "10.0.0.2"), True),
+    ],
+)
+def test_documents_of_two_clusters_are_told(
+    *, names: tuple[str, str], unrelated: bool, good: Path, tmp_path: Path, run: Run
+) -> None:
+    """No host has the same name: its id may be the same in another vCenter, its domain may have changed."""
+    document = json.loads(good.read_text())
+    for host, name in zip(document["host_info"], names, strict=True):
+        document["host_info"][host]["name"] = name
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(document))
+    said = f"warning: no host of {good} is in {other}: are both of the same cluster?\n"
+    assert run("diff", good, other).err == (said if unrelated else "")
+
+
+STORED = GOLDEN / "stored" / "v0.1.0" / "audit"
+
+
+RECORDS = sorted((STORED / "records" / "vcenter=vc-stored" / "cluster=domain-c9").glob("*.json"))
+STORED_OBJECTS = [
+    ("a snapshot", next((STORED / "snapshots").rglob("*.gz")), "the record of its check names that"),
+    *(("a record", path, json.loads(path.read_text())["document"]) for path in RECORDS),
+]
+
+
+@pytest.mark.parametrize(("kind", "path", "document"), STORED_OBJECTS)
+def test_what_we_stored_is_called_by_its_name(
+    kind: str,
+    path: Path,
+    document: Any,  # noqa: ANN401 -- a stored object, a text or none
+    good: Path,
+    run: Run,
+) -> None:
+    """Whoever copies from the AuditBucket may take the wrong object of the right check."""
+    advice = document["key"] if isinstance(document, dict) else document or "that check kept none"
+    for files in ((path, good), (good, path)):
+        ran = run("diff", *files)
+        assert (ran.code, ran.out) == (EXIT_TROUBLE, "")
+        assert ran.err.startswith(f"esx-drift: {path} is {kind} of esx-drift, not a document")
+        assert advice in ran.err
+        assert len(ran.err.splitlines()) == 1
+    ran = run("validate", path)
+    assert (ran.code, bool(ran.out)) == (EXIT_DIFFERENCES, True)
+    assert f"info: {path} is {kind} of esx-drift" in ran.err
+
+
+def test_an_event_is_no_document(good: Path, tmp_path: Path, run: Run) -> None:
+    """It names the record, which names the document."""
+    (message,) = json.loads(Path("events/notifier-drift.json").read_text())["Records"]
+    event = tmp_path / "event.json"
+    event.write_text(message["body"])
+    assert "is an event of esx-drift" in run("diff", event, good).err
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzipped"])
+def test_a_document_is_read_from_standard_input(
+    pack: Callable[[bytes], bytes], good: Path, tmp_path: Path, run: Run
+) -> None:
+    """As it comes out of a pipe, on either side; from there only one can come."""
+    body = pack(good.read_bytes())
+    assert run("diff", "-", good, typed=body).code == 0
+    assert run("diff", good, "-", typed=body).code == 0
+    assert run("validate", "-", typed=body).out == "standard input is valid\n"
+    older = _older(good, tmp_path)
+    assert f"{older} is older than standard input" in run("diff", "-", older, typed=body).err
+    ran = run("diff", "-", "-", typed=body)
+    assert (ran.code, ran.out) == (EXIT_TROUBLE, "")
+    assert "name a file for one of them" in ran.err
+
+
+@pytest.mark.usefixtures("buckets")
+def test_a_document_is_read_from_the_bucket(good: Path, run: Run) -> None:
+    """By its address, gzipped as it lies there."""
+    body = gzip.compress(good.read_bytes())
+    boto3.client("s3").put_object(Bucket="audit", Key="documents/a b.json.gz", Body=body)
+    address = "s3://audit/documents/a b.json.gz"
+    assert run("diff", address, good).code == 0
+    assert run("validate", address).out == f"{address} is valid\n"
+
+
+@pytest.mark.usefixtures("buckets")
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("s3://audit/none.json", "Reading s3://audit/none.json failed"),
+        ("s3://nobody/none.json", "NoSuchBucket"),
+        ("s3://audit", "s3://audit names no object: expected s3://BUCKET/KEY"),
+        ("s3:///key", "names no object"),
+    ],
+)
+def test_what_is_not_in_the_bucket_is_trouble(address: str, words: str, good: Path, run: Run) -> None:
+    """For both commands, with AWS's own words."""
+    for ran in (run("diff", address, good), run("validate", address)):
+        assert (ran.code, ran.out) == (EXIT_TROUBLE, "")
+        assert words in ran.err

@@ -17,12 +17,13 @@ from tests.unit.cli.conftest import Run
         (b"[]", '"" (the whole document): expected an object, got a list of 0 items'),
         (b"nonsense", '"" (the whole document): expected JSON, got something else at line 1 column 1'),
         (b" " * 33_000_000, '"" (the whole document): expected at most 8000000 bytes, got 33000000 bytes'),
+        (b"\x1f\x8b" + b" " * 9_000_000, '"" (the whole document): expected at most 8000000 bytes, got more'),
         (
             gzip.compress(b" " * 33_000_000, 1),
             '"" (the whole document): expected at most 8000000 bytes, got more',
         ),
     ],
-    ids=["list", "nonsense", "large", "large when unpacked"],
+    ids=["list", "nonsense", "large", "large when packed", "large when unpacked"],
 )
 def test_what_is_wrong_with_the_whole_is_readable(
     content: bytes, line: str, tmp_path: Path, run: Run, good: Path

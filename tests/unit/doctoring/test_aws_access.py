@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING, cast
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from esx_drift.config import CheckConfig
-from esx_drift.doctoring.aws_access import DRILL_EVENT_TYPE, AwsDoctor, build_drill_event
+from esx_drift.doctoring.aws_access import (
+    DRILL_EVENT_TYPE,
+    OLDEST_SDK,
+    AwsDoctor,
+    build_drill_event,
+    examine_sdk,
+    name_action,
+)
 from esx_drift.doctoring.examination import StepResult
 
 from tests.unit.conftest import REGION, aws
@@ -186,7 +194,7 @@ def test_a_role_that_may_list_and_not_read() -> None:
     answers = iter((Answer(200, "<ListBucketResult/>"), *(FORBIDDEN for _ in range(5))))
     with serving(lambda _: next(answers)) as endpoint:
         steps = _steps(_doctor(CONFIG, endpoint).examine())
-    assert steps["StateBucket"]["said"] == "GetObject was refused: AccessDenied"
+    assert steps["StateBucket"]["said"] == "the checker's role may not s3:GetObject"
 
 
 @pytest.mark.usefixtures("_credentials")
@@ -215,3 +223,43 @@ def test_no_way_to_aws() -> None:
     assert [step["outcome"] for step in steps.values()] == ["failed"] * 5
     assert steps["CheckQueue"]["said"] == "no answer: EndpointConnectionError"
     assert "endpoints or NAT" in steps["CheckQueue"]["fix"]
+
+
+@pytest.mark.parametrize(
+    ("version", "outcome"),
+    [("1.35.68", "failed"), ("1.35.69", "ok"), ("1.36.0", "ok"), ("1.44.5", "ok"), ("2.0.0dev1", "ok")],
+)
+def test_the_sdk_of_the_runtime(version: str, outcome: str) -> None:
+    """AWS chooses it, and one that is too old can write no state."""
+    (line,) = examine_sdk("AWS", version)
+    assert (line["step"], line["outcome"]) == ("SDK", outcome)
+    assert f"botocore {version}" in line["said"]
+    assert bool(line["fix"]) == (outcome == "failed")
+
+
+def test_the_oldest_sdk_has_conditional_writes() -> None:
+    """The one that runs these tests is newer, and its model says so."""
+    members = boto3.Session().client("s3", REGION).meta.service_model.operation_model("PutObject").input_shape
+    assert members is not None
+    assert "IfMatch" in members.members
+    assert examine_sdk("AWS")[0]["outcome"] == "ok"
+    assert len(OLDEST_SDK) == 3
+
+
+@pytest.mark.parametrize(
+    ("operation", "message", "action"),
+    [
+        ("ListObjectsV2", "", "s3:ListBucket"),
+        ("GetMetricData", "User: arn:x is not authorized to perform: y:Z", "cloudwatch:GetMetricData"),
+        (
+            "Invoke",
+            "User: arn:x is not authorized to perform: lambda:InvokeFunction on z",
+            "lambda:InvokeFunction",
+        ),
+        ("Invoke", "no", "Invoke"),
+    ],
+)
+def test_a_refused_action_by_its_name_in_policies(operation: str, message: str, action: str) -> None:
+    """As one writes it into a policy; of a call that is not ours, as AWS names it."""
+    error = ClientError({"Error": {"Code": "AccessDenied", "Message": message}}, operation)
+    assert name_action(error) == action

@@ -38,7 +38,7 @@ def secret(slack: SlackReceiver, slack_authority: Authority) -> WebhookSecret:
 def test_nothing_is_posted_unasked(slack: SlackReceiver, secret: WebhookSecret) -> None:
     """The way is tried as far as it goes without a message."""
     lines = _lines(lambda _: secret)
-    assert _outcomes(lines) == "oooou"
+    assert _outcomes(lines) == "oooos"
     assert slack.received == []
 
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,8 +12,16 @@ from rich.text import Text
 
 from esx_drift.cli.comparison import ComparedDocument, Comparison, compare_documents, read_both
 from esx_drift.cli.diff_sentence import render_sentence
-from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_table
-from esx_drift.cli.validate import print_unknown_fields, read_document_file, render_violation_lines
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_table, print_warning
+from esx_drift.cli.validate import (
+    SOURCE_HELP,
+    STANDARD_INPUT,
+    OwnObject,
+    name_source,
+    print_unknown_fields,
+    read_document_from,
+    render_violation_lines,
+)
 from esx_drift.domain.images.document import Document, list_error_texts, quote_first
 from esx_drift.domain.stored.types import Change, Finding, Severity
 from esx_drift.domain.text.times import format_time
@@ -44,8 +51,8 @@ class OutputFormat(StrEnum):
 
 
 def diff(
-    baseline: Annotated[Path, typer.Argument(help="The older document, gzipped or not.")],
-    current: Annotated[Path, typer.Argument(help="The newer one.")],
+    baseline: Annotated[str, typer.Argument(metavar="BASELINE", help=f"The older document: {SOURCE_HELP}")],
+    current: Annotated[str, typer.Argument(metavar="CURRENT", help="The newer one, likewise.")],
     output: Annotated[
         OutputFormat, typer.Option("--format", help="For a person or for a program.")
     ] = OutputFormat.text,
@@ -54,11 +61,14 @@ def diff(
 
     Exit code: 0 no change, 1 changes, 2 trouble.
     """
+    if baseline == current == STANDARD_INPUT:
+        fail("both documents can't be read from standard input: name a file for one of them")
     older, newer = _require_document(baseline), _require_document(current)
     print_unknown_fields({baseline: older, current: newer})
     before, after = read_both(older, newer)
     _require_visible_hosts(before, baseline)
     _require_visible_hosts(after, current)
+    _warn_of_wrong_documents(before, after, (baseline, current))
     compared = compare_documents(before, after)
     _require_compared_hosts(compared, baseline, current)
     if output is OutputFormat.json:
@@ -68,15 +78,40 @@ def diff(
     raise typer.Exit(EXIT_DIFFERENCES if compared.changes else 0)
 
 
-def _require_document(path: Path) -> Document:
-    """The document in a file; ends the command if there is none."""
+def _require_document(source: str) -> Document:
+    """The document at a source; ends the command if there is none."""
     try:
-        return read_document_file(path)
+        return read_document_from(source)
+    except OwnObject as error:
+        fail(f"{name_source(source)} is {error.message}")
     except ContractViolation as error:
-        fail("\n".join((f"{path} is no installed-images document", *render_violation_lines(error))))
+        lines = render_violation_lines(error)
+        fail("\n".join((f"{name_source(source)} is no installed-images document", *lines)))
 
 
-def _require_visible_hosts(side: ComparedDocument, path: Path) -> None:
+def _warn_of_wrong_documents(
+    before: ComparedDocument, after: ComparedDocument, sources: tuple[str, str]
+) -> None:
+    """Say where the two can hardly be what was meant: swapped in time, or of two clusters."""
+    first, second = (name_source(source) for source in sources)
+    older, newer = (side.report.completion_time for side in (before, after))
+    if newer < older:
+        times = [format_moment(format_time(moment)) for moment in (newer, older)]
+        print_warning(
+            f"{second} is older than {first} ({times[0]} and {times[1]} UTC): the older one is given first"
+        )
+    hosts = [_list_short_names(side) for side in (before, after)]
+    if all(hosts) and not hosts[0] & hosts[1]:
+        print_warning(f"no host of {first} is in {second}: are both of the same cluster?")
+
+
+def _list_short_names(side: ComparedDocument) -> set[str]:
+    """The names of its hosts as a person compares them: without a domain, but an address whole."""
+    names = {name.lower() for name in side.report.names.values()}
+    return {name if name[:1].isdigit() else name.partition(".")[0] for name in names}
+
+
+def _require_visible_hosts(side: ComparedDocument, source: str) -> None:
     """End the command where "no change" or "all left" would only mean "nothing seen"."""
     if side.is_blind:
         hosts = side.coverage["hosts"]
@@ -84,17 +119,17 @@ def _require_visible_hosts(side: ComparedDocument, path: Path) -> None:
         why = quote_first(
             [text for notices in side.report.notifications.values() for text in list_error_texts(notices)]
         )
-        fail(
-            f"{path} {what}, so nothing can be compared\nIts status is {clean_text(side.report.status)}{why}"
-        )
+        status = f"Its status is {clean_text(side.report.status)}{why}"
+        fail(f"{name_source(source)} {what}, so nothing can be compared\n{status}")
 
 
-def _require_compared_hosts(compared: Comparison, baseline: Path, current: Path) -> None:
+def _require_compared_hosts(compared: Comparison, baseline: str, current: str) -> None:
     """End the command where two documents show hosts, but no host twice."""
     if compared.is_empty:
         shown = [
-            f"{path} shows {join_names(list_host_names(sort_naturally(side.report.runs), compared.names))}"
-            for path, side in ((baseline, compared.baseline), (current, compared.current))
+            f"{name_source(source)} shows"
+            f" {join_names(list_host_names(sort_naturally(side.report.runs), compared.names))}"
+            for source, side in ((baseline, compared.baseline), (current, compared.current))
         ]
         fail("\n".join(("no host was read in both documents, so nothing can be compared", *shown)))
 

@@ -1,20 +1,28 @@
 """``esx-drift doctor``: does all that a check needs work, where checks run? One line a step, with the fix."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
 from itertools import groupby
 from typing import Annotated
 
 import typer
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, StackOption, escape_unprintable, make_stdout, print_line
 from esx_drift.contracts import require_valid
-from esx_drift.doctoring.examination import NO_TIME, DoctorReply, DoctorRequest, StepResult
-from esx_drift.errors import PermanentError
+from esx_drift.doctoring.examination import NEEDS, DoctorReply, DoctorRequest, StepResult, is_narrowed
+from esx_drift.domain.text.wording import format_count, join_names
+from esx_drift.errors import PermanentError, RequestRefused
 
-OUTCOME_STYLES = {"ok": "green", "failed": "bold red", "untried": "dim"}
+OUTCOME_STYLES = {"ok": "green", "failed": "bold red", "untried": "yellow", "skipped": "dim"}
+OUTCOME_WIDTH = max(map(len, OUTCOME_STYLES))
+FIX_INDENT = 4
+COMMANDS = ("aws ", "esx-drift ")
+MAX_NAMED_STEPS = 6
 ANSWER_TIMEOUT_SECONDS = 310
 """How long a function may take to answer: longer than a checker may run."""
 
@@ -36,19 +44,23 @@ def doctor(
     send: SendOption = False,  # noqa: FBT002 -- typer passes it by name
     stack: StackOption = "esx-drift",
 ) -> None:
-    """Examine AWS, each vCenter and each Slack route from where the checks run, step by step.
+    """Examine the stack, AWS, each vCenter and each Slack route from where the checks run, step by step.
 
-    Of each vCenter one cluster is extracted, as a check would do it. Exit code 0: all is well, 1: something
-    failed or could not be tried in time, 2: trouble.
+    Of each vCenter one cluster is extracted, as a check would do it. With --vcenter or --reset only that
+    vCenter is examined; --send adds the topic and the routes.
+
+    Exit code 0: all is well, 1: there is something to see to, or it could not be looked at, 2: trouble.
     """
-    results = _examine(_build_request(vcenter, reset, send=send), stack)
-    print_results(results)
-    failed = sum(result["outcome"] == "failed" for result in results)
-    missed = sum(result["said"] == NO_TIME for result in results)
-    wrong = [f"{failed} of {len(results)} steps failed"] if failed else []
-    wrong += [f"for {missed} of {len(results)} steps no time was left"] if missed else []
+    request = _build_request(vcenter, reset, send=send)
+    results: list[StepResult] = []
+    for examine in _list_examinations(request, stack):
+        with make_stdout().status("Examining from where the checks run; an extraction takes a while"):
+            found = examine()
+        print_results(found)
+        results += found
     print_line("")
-    print_line(", ".join(wrong) or "All is well.", "red" if wrong else "green")
+    wrong = summarize(results)
+    print_line(wrong or _describe_wellness(request), "red" if wrong else "green")
     if wrong:
         raise typer.Exit(EXIT_DIFFERENCES)
 
@@ -57,19 +69,70 @@ def print_results(results: Iterable[StepResult]) -> None:
     """Print the results for each thing that was examined below its name."""
     for about, group in groupby(results, key=lambda result: result["about"]):
         print_line(about, "bold")
-        table = Table(box=None, show_header=False, padding=(0, 1, 0, 2))
-        table.add_column()
-        table.add_column(no_wrap=True)
-        table.add_column(overflow="fold")
-        for result in group:
-            outcome = Text(result["outcome"], OUTCOME_STYLES[result["outcome"]])
-            table.add_row(outcome, result["step"], _render_explanation(result))
-        make_stdout().print(table)
+        lines = _join_untried(list(group))
+        width = max(len(line["step"]) for line in lines)
+        for line in lines:
+            _print_step(line, width)
 
 
-def _render_explanation(result: StepResult) -> Text:
-    text = Text(escape_unprintable(result["said"]))
-    return text + Text(f"\n{escape_unprintable(result['fix'])}", "yellow") if result["fix"] else text
+def summarize(results: Sequence[StepResult]) -> str:
+    """Say what of the results is wrong and where; empty if nothing is."""
+    failed = [result for result in results if result["outcome"] == "failed"]
+    unknown = [
+        result
+        for result in results
+        if result["outcome"] == "untried" and not result["said"].startswith(NEEDS)
+    ]
+    parts = [f"{len(failed)} of {len(results)} steps failed: {_name_steps(failed)}"] if failed else []
+    if unknown:
+        parts.append(f"{len(unknown)} could not be looked at: {_name_steps(unknown)}")
+    return "; ".join(parts)
+
+
+def _name_steps(results: Sequence[StepResult]) -> str:
+    return join_names([f"{result['step']} ({result['about']})" for result in results], MAX_NAMED_STEPS)
+
+
+def _describe_wellness(request: DoctorRequest) -> str:
+    """Say that all is well, and of how much."""
+    if not is_narrowed(request):
+        return "All is well."
+    names = request.get("vcenters") or [request["reset"]]
+    return f"All is well with {join_names(names)}. Only what stands here was looked at."
+
+
+def _join_untried(results: list[StepResult]) -> list[StepResult]:
+    """Join the steps in a row that were not tried for one and the same reason."""
+    joined: list[StepResult] = []
+    for (outcome, said), group in groupby(results, key=lambda result: (result["outcome"], result["said"])):
+        lines = list(group)
+        if outcome == "untried" and len(lines) > 1:
+            steps = ", ".join(line["step"] for line in lines)
+            joined.append({**lines[0], "step": format_count(len(lines), "step"), "said": f"{said}: {steps}"})
+        else:
+            joined += lines
+    return joined
+
+
+def _print_step(result: StepResult, width: int) -> None:
+    """Print one step in columns of which the step's has this width, and what to do below it."""
+    outcome = result["outcome"]
+    table = Table(box=None, show_header=False, padding=(0, 1, 0, 2))
+    table.add_column(width=OUTCOME_WIDTH)
+    table.add_column(width=width, no_wrap=True)
+    table.add_column(overflow="fold")
+    said = Text(escape_unprintable(result["said"]))
+    table.add_row(Text(outcome, OUTCOME_STYLES[outcome]), result["step"], said)
+    console = make_stdout()
+    with console.capture() as captured:
+        console.print(table)
+        for line in result["fix"].splitlines():
+            # A command is there to be copied: it is never wrapped.
+            is_command = line.startswith(COMMANDS)
+            text = Text(escape_unprintable(line), "yellow")
+            indented = Text(FIX_INDENT * " ") + text if is_command else Padding(text, (0, 0, 0, FIX_INDENT))
+            console.print(indented, soft_wrap=is_command)
+    console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def _build_request(vcenters: list[str] | None, reset: str | None, *, send: bool) -> DoctorRequest:
@@ -81,14 +144,25 @@ def _build_request(vcenters: list[str] | None, reset: str | None, *, send: bool)
     return request
 
 
-def _examine(request: DoctorRequest, stack: str) -> list[StepResult]:
+def _list_examinations(request: DoctorRequest, stack: str) -> Iterator[Callable[[], list[StepResult]]]:
+    """List what is examined, each by its own call; the first needs the person's rights alone."""
     from esx_drift.cli.aws import read_stack_outputs  # noqa: PLC0415 -- boto3 takes long to load
 
     checker, notifier = read_stack_outputs(stack, "CheckerFunctionName", "NotifierFunctionName")
-    with make_stdout().status("Examining from where the checks run; an extraction takes a while"):
-        results = _ask_function(checker, request)
-        routes = _ask_function(notifier, {"send": request.get("send", False)})
-    return [*results, *routes]
+    send = request.get("send", False)
+    if not is_narrowed(request):
+        yield partial(_examine_stack, stack)
+    yield partial(_ask_function, checker, request)
+    if send or not is_narrowed(request):
+        yield partial(_ask_function, notifier, {"send": send})
+
+
+def _examine_stack(stack: str) -> list[StepResult]:
+    import boto3  # noqa: PLC0415 -- boto3 takes long to load
+
+    from esx_drift.doctoring.deployed_stack import StackDoctor  # noqa: PLC0415 -- boto3 takes long to load
+
+    return StackDoctor(boto3.Session(), stack, datetime.now(UTC)).examine()
 
 
 def _ask_function(function: str, request: DoctorRequest) -> list[StepResult]:
@@ -107,6 +181,8 @@ def _ask_function(function: str, request: DoctorRequest) -> list[StepResult]:
         )
         body = json.loads(invoked["Payload"].read())
     if invoked.get("FunctionError"):
+        if body.get("errorType") == RequestRefused.__name__:
+            raise PermanentError(body["errorMessage"])
         raise PermanentError(f"{function} failed: {body.get('errorMessage', 'it did not say why')}")
     require_valid("doctor-reply", body)
     reply: DoctorReply = body

@@ -1,11 +1,14 @@
 """The AWS access that checks need, tried with the function's own role and network; nothing is written."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+import boto3
+import botocore
 from botocore.exceptions import BotoCoreError, ClientError
 
 from esx_drift.adapters.s3_objects import NO_SUCH_KEY, PRECONDITION_FAILED, get_error_code
@@ -33,9 +36,30 @@ AUDIT_KEYS = ("records/@doctor", "documents/@doctor", "snapshots/@doctor", "quar
 
 AWS_STEPS = ("StateBucket", "AuditBucket", "DriftTopic", "CheckQueue", "RetryQueue")
 DRILL_EVENT_TYPE = "esx-drift.report.drill"
+POLICY_FIX = "Compare the role's, the bucket's and the endpoint's policies with the template's."
+DEPLOY_FIX = "Deploy the stack again: what it names is not there, or not in order."
 NO_ETAG = '"esx-drift-doctor"'
 NO_OBJECT_CODES = frozenset({NO_SUCH_KEY, PRECONDITION_FAILED})
 FORBIDDEN_CODES = frozenset({"AuthorizationError", "AccessDenied", "AccessDeniedException"})
+
+OLDEST_SDK = (1, 35, 69)
+"""The oldest botocore with ``IfMatch`` at PutObject, by its service models: no state is written without."""
+
+ACTIONS: Mapping[str, str] = {
+    "DescribeStacks": "cloudformation:DescribeStacks",
+    "GetEventSourceMapping": "lambda:GetEventSourceMapping",
+    "GetFunctionConfiguration": "lambda:GetFunctionConfiguration",
+    "GetMetricData": "cloudwatch:GetMetricData",
+    "GetObject": "s3:GetObject",
+    "GetQueueAttributes": "sqs:GetQueueAttributes",
+    "GetSchedule": "scheduler:GetSchedule",
+    "ListObjectsV2": "s3:ListBucket",
+    "ListStackResources": "cloudformation:ListStackResources",
+    "ListSubscriptionsByTopic": "sns:ListSubscriptionsByTopic",
+    "Publish": "sns:Publish",
+    "PutObject": "s3:PutObject",
+}
+"""What IAM calls the calls of the doctor, the functions' and the person's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +134,10 @@ def _take_step(exam: Examination, step: Callable[[], str]) -> None:
         exam.add_ok(step())
     except ClientError as error:
         code = _read_code(error)
-        exam.add_failed(f"{error.operation_name} was refused: {code}", _find_aws_fix(code))
+        if code in FORBIDDEN_CODES:
+            exam.add_failed(f"the checker's role may not {name_action(error)}", POLICY_FIX)
+        else:
+            exam.add_failed(f"{name_action(error)} failed: {code}", DEPLOY_FIX)
     except BotoCoreError as error:
         exam.add_failed(f"no answer: {type(error).__name__}", AWS_FIX)
     except EsxDriftError as error:
@@ -133,10 +160,30 @@ def _read_code(error: ClientError) -> str:
     return get_error_code(error) or "no reason given"
 
 
-def _find_aws_fix(code: str) -> str:
-    if code in FORBIDDEN_CODES:
-        return "Compare the role's, the bucket's and the endpoint's policies with the template's."
-    return "Deploy the stack again: what it names is not there, or not in order."
+def name_action(error: ClientError) -> str:
+    """Name what AWS refused as policies name it, such as ``sqs:GetQueueAttributes``."""
+    message = error.response.get("Error", {}).get("Message", "")
+    named = re.search(r"not authorized to perform: ([a-z0-9-]+:[A-Za-z]+)", message)
+    return ACTIONS.get(error.operation_name) or (named[1] if named else error.operation_name)
+
+
+def examine_sdk(about: str, version: str = botocore.__version__) -> list[StepResult]:
+    """Examine AWS's SDK in this function's runtime, which AWS chooses.
+
+    Args:
+        about: What the line is about.
+        version: botocore's own version.
+    """
+    exam = Examination(about, ("SDK",))
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+    sentence = f"boto3 {boto3.__version__}, botocore {version}"
+    if numbers < OLDEST_SDK:
+        oldest = ".".join(map(str, OLDEST_SDK))
+        fix = "Set the functions' runtime management to Auto in Lambda's console: a newer runtime has it."
+        exam.add_failed(f"{sentence}: conditional writes need botocore {oldest}", fix)
+    else:
+        exam.add_ok(sentence)
+    return exam.finish()
 
 
 def build_drill_event(vcenter: str, run_id: str, now: datetime) -> "Event":

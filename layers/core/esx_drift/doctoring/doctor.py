@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from esx_drift import __version__
+from esx_drift.adapters.audit_store import S3Store
 from esx_drift.adapters.aws_clients import s3, secrets_manager, sns, sqs
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.adapters.state_bucket import FleetFile, S3Breakers
@@ -18,14 +21,25 @@ from esx_drift.adapters.vcenter.http_client import TIME_FOR_A_CALL_MS
 from esx_drift.channels import open_channels
 from esx_drift.config import CheckConfig, NotifierConfig
 from esx_drift.contracts import read_payload
-from esx_drift.doctoring.aws_access import AwsDoctor, build_drill_event
-from esx_drift.doctoring.examination import DoctorReply, DoctorRequest, Examination, StepResult, find_fix
+from esx_drift.doctoring.aws_access import AwsDoctor, build_drill_event, examine_sdk
+from esx_drift.doctoring.examination import (
+    AWS_FIX,
+    DoctorReply,
+    DoctorRequest,
+    Examination,
+    StepResult,
+    find_fix,
+    is_narrowed,
+)
 from esx_drift.doctoring.network_path import PATH_STEPS, Destination, examine_path
 from esx_drift.doctoring.password_reset import PasswordReset
 from esx_drift.doctoring.vcenter import TimeBounds, VCenterDoctor
 from esx_drift.domain.fleet.fleet import Fleet, Route, VCenterSettings
-from esx_drift.domain.text.wording import format_count
+from esx_drift.domain.stored.identifiers import FLEET_KEY, VCENTER_LOG
+from esx_drift.domain.text.times import format_time, parse_time
+from esx_drift.domain.text.wording import format_count, format_elapsed, join_names
 from esx_drift.errors import EsxDriftError, RequestRefused
+from esx_drift.log_reader import LogReader
 from esx_drift.ports import Channel
 
 ROUTE_STEPS = ("secret", *PATH_STEPS, "message")
@@ -53,13 +67,66 @@ class RouteDoctor:
         exam.add_ok("read; its host is allowed")
         examine_path(exam, Destination(address.host, address.port, address.ca_bundle, tls_strict=True))
         if not self.send:
-            exam.add_untried("only --send posts a drill")
+            exam.add_skipped("only --send posts a drill")
             return
         self.channel.post_drill(self.route.secret, self.route.name)
         exam.add_ok(f"{self.channel.title} took a drill")
 
 
+MAX_KNOWN_NAMES = 20
 MAX_PARALLEL_EXAMINATIONS = 16
+
+OVERDUE_RUNS = 2
+RUN_GRACE = timedelta(hours=1)
+"""A run is overdue after 2 intervals and an hour: one may have failed, and each may begin 15 minutes late."""
+
+RUN_FIX = "Is the schedule enabled? If it is, the dispatcher's log and DispatcherDeadLetterQueue say more."
+MAX_RECORDS_SEARCHED = 300
+"""More than an outage of two days leaves in a vCenter's log, at a try every 15 minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunDoctor:
+    """Looks when a run by schedule last came to the vCenter ``name``, by its log; ``now`` is the time."""
+
+    name: str
+    config: CheckConfig
+    now: datetime
+
+    def examine(self) -> list[StepResult]:
+        """Look. Returns one line."""
+        exam = Examination(self.name, ("last run",))
+        limit = self.now - OVERDUE_RUNS * timedelta(hours=self.config.check_interval_hours) - RUN_GRACE
+        try:
+            last = self._find_last_run(limit)
+            newest = last or self._find_fleet_time()
+        except (EsxDriftError, ClientError, BotoCoreError) as error:
+            exam.add_failed(f"its log can't be read: {error}", AWS_FIX)
+            return exam.finish()
+        interval = f"one every {format_count(self.config.check_interval_hours, 'hour')}"
+        if newest < limit:
+            exam.add_failed(f"none by schedule since {format_time(limit)}; {interval}", RUN_FIX)
+        elif last is None:
+            exam.add_ok(f"none since the fleet file was pushed, {self._format_age(newest)} ago; {interval}")
+        else:
+            exam.add_ok(f"by schedule {self._format_age(newest)} ago; {interval}")
+        return exam.finish()
+
+    def _find_last_run(self, limit: datetime) -> datetime | None:
+        """Find the newest run by schedule, or any time before ``limit`` where the vCenter was known then."""
+        store = S3Store(s3, self.config.audit_bucket, self.config.state_bucket)
+        for record in LogReader(store, self.name, VCENTER_LOG).list_newest(MAX_RECORDS_SEARCHED):
+            checked_at, dispatch = parse_time(record["checked_at"]), record["dispatch"]
+            is_whole = dispatch and dispatch["trigger"] == "schedule" and not dispatch["selected"]
+            if is_whole or checked_at < limit:
+                return checked_at
+        return None
+
+    def _find_fleet_time(self) -> datetime:
+        return s3().get_object(Bucket=self.config.state_bucket, Key=FLEET_KEY)["LastModified"]
+
+    def _format_age(self, moment: datetime) -> str:
+        return format_elapsed(format_time(moment), format_time(self.now))
 
 
 RESERVE_SECONDS = TIME_FOR_A_CALL_MS / 1000 + 15
@@ -94,13 +161,17 @@ def examine_vcenters(
     bounds = TimeBounds(ends_at, lambda: (ends - time.monotonic()) * 1000)
     lines, fleet = _read_fleet(config)
     asked = _list_asked_vcenters(fleet, request)
-    drill = build_drill_event(asked[0].name, run_id, _now()) if request.get("send") and asked else None
-    lines += AwsDoctor(config, s3, sqs, sns, drill).examine()
+    send = request.get("send", False)
+    if send or not is_narrowed(request):
+        drill = build_drill_event(asked[0].name, run_id, _now()) if send and asked else None
+        lines += [*AwsDoctor(config, s3, sqs, sns, drill).examine(), *examine_sdk("AWS")]
     secrets_manager()  # made here, since boto3 can't make clients in several threads at a time
     doctors = [_doctor(vcenter, request, config, bounds) for vcenter in asked]
     with ThreadPoolExecutor(MAX_PARALLEL_EXAMINATIONS) as pool:
         examined = list(pool.map(VCenterDoctor.examine, doctors))
-    return _reply([*lines, *(line for of in examined for line in of)])
+    for vcenter, of in zip(asked, examined, strict=True):
+        lines += [*RunDoctor(vcenter.name, config, _now()).examine(), *of]
+    return _reply(lines)
 
 
 def examine_routes(event: Mapping[str, object], environment: Mapping[str, str]) -> DoctorReply:
@@ -116,11 +187,12 @@ def examine_routes(event: Mapping[str, object], environment: Mapping[str, str]) 
     """
     request = _request(event)
     config = NotifierConfig.from_environment(environment)
+    lines = examine_sdk("notifier")
     fleet, _ = FleetFile(s3, config.state_bucket).read()
     with open_channels(Secrets(secrets_manager, config.secret_prefix), config.webhook_hosts) as channels:
         send = request.get("send", False)
         doctors = [RouteDoctor(route, channels[route.channel], send) for route in fleet.routes]
-        return _reply([line for doctor in doctors for line in doctor.examine()])
+        return _reply([*lines, *(line for doctor in doctors for line in doctor.examine())])
 
 
 def _request(event: Mapping[str, object]) -> DoctorRequest:
@@ -146,7 +218,8 @@ def _list_asked_vcenters(fleet: Fleet | None, request: DoctorRequest) -> list[VC
     names = request.get("vcenters") or ([request["reset"]] if "reset" in request else [*vcenters])
     for name in (*names, *([request["reset"]] if "reset" in request else [])):
         if name not in vcenters:
-            raise RequestRefused(f"the fleet file has no vCenter called {name!r}")
+            known = join_names([*vcenters], MAX_KNOWN_NAMES)
+            raise RequestRefused(f"the fleet file has no vCenter called {name}. It has: {known}")
     return [vcenters[name] for name in names]
 
 

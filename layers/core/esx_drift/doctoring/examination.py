@@ -7,7 +7,8 @@ from typing import Literal, NotRequired, TypedDict
 from esx_drift.domain.findings.kinds import FINDING_KINDS
 from esx_drift.errors import FIX_FACT, EsxDriftError
 
-type StepOutcome = Literal["ok", "failed", "untried"]
+type StepOutcome = Literal["ok", "failed", "untried", "skipped"]
+"""``untried`` could not be looked at, so that nothing is known; ``skipped`` was left out on purpose."""
 
 
 AWS_FIX = (
@@ -18,8 +19,12 @@ AWS_FIX = (
 NO_TIME = "no time left in this run"
 
 
+NEEDS = "not tried, since it needs "
+"""How the sentence of a step begins that was not tried because one before it failed."""
+
+
 class StepResult(TypedDict):
-    """One step. ``fix`` is empty unless it failed, or was the first that no time was left for."""
+    """One step. ``fix`` is empty unless there is something to do; a command in it may have its own line."""
 
     about: str
     step: str
@@ -44,6 +49,11 @@ class DoctorReply(TypedDict):
     lines: list[StepResult]
 
 
+def is_narrowed(request: DoctorRequest) -> bool:
+    """Tell whether the ``request`` is about certain vCenters, and not about all that there is."""
+    return "vcenters" in request or "reset" in request
+
+
 @dataclass(slots=True)
 class Examination:
     """The steps about one thing, in their order; each ``add_`` gives the result of the next step."""
@@ -61,8 +71,12 @@ class Examination:
         self._add("failed", sentence, fix)
 
     def add_untried(self, sentence: str) -> None:
-        """Add that the step was not taken."""
+        """Add that the step could not be taken."""
         self._add("untried", sentence)
+
+    def add_skipped(self, sentence: str) -> None:
+        """Add that the step was left out on purpose: ``sentence`` says why."""
+        self._add("skipped", sentence)
 
     def stop_for_time(self, fix: str) -> None:
         """Add that no time is left for this step and all after it; ``fix`` says how to have them taken."""
@@ -74,7 +88,7 @@ class Examination:
         """Add what is left as untried, since the last step failed. Returns all lines."""
         last_step = self.lines[-1]["step"] if self.lines else ""
         while len(self.lines) < len(self.steps):
-            self.add_untried(f"not tried, since it needs {last_step}")
+            self.add_untried(f"{NEEDS}{last_step}")
         return self.lines
 
     def _add(self, outcome: StepOutcome, sentence: str, fix: str = "") -> None:

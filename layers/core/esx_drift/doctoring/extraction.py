@@ -75,14 +75,14 @@ class ExtractionDoctor:
         )
         if submitted.task_id is None:
             operation = clean_text(submitted.busy or "")
-            exam.add_untried(f"{self._name} is busy with another operation: {operation}")
+            exam.add_skipped(f"{self._name} is busy with another operation: {operation}")
             self._add_report(exam, last_report, "busy, so that no new report was asked for; ")
             return
         self._examine_extraction(exam, submitted, submitted.task_id)
 
     def _examine_last_report(self, exam: Examination, last_report: ReportReply | None) -> None:
         exam.add_ok(f"{PRIVILEGE_LIFECYCLE_SETTINGS}: may read the report of {self._name}")
-        exam.add_untried("the fleet file says not to extract, so that there is no task to read")
+        exam.add_skipped("the fleet file says not to extract, so that there is no task to read")
         # Where nothing was ever extracted, the call fails once more, and says so.
         report = self.session.installed_images(self.cluster.id) if last_report is None else last_report
         self._add_report(exam, report)
@@ -90,7 +90,7 @@ class ExtractionDoctor:
     def _examine_extraction(self, exam: Examination, submitted: SubmittedExtraction, task_id: str) -> None:
         task = self.session.task(task_id)
         if task is None:
-            exam.add_untried("the vCenter has no such task any more, so that reading one is not proven")
+            exam.add_skipped("the vCenter has no such task any more, so that reading one is not proven")
         else:
             exam.add_ok(f"{PRIVILEGE_LIFECYCLE_GENERAL}: may read the task that it started")
         self._add_outcome(exam, submitted, self._wait_for_task(task_id, task))
@@ -108,7 +108,7 @@ class ExtractionDoctor:
     def _add_not_eligible(self, exam: Examination, error: NotEligible) -> None:
         """Add that the cluster can't be extracted: no failure on one that is managed by baselines."""
         exam.add_ok(f"{PRIVILEGE_LIFECYCLE_SETTINGS}: may read the report of {self._name}")
-        exam.add_untried("nothing was extracted, so that there is no task to read")
+        exam.add_skipped("nothing was extracted, so that there is no task to read")
         if self.session.managed_by_image(self.cluster.id):
             raise error
         reason = clean_text(error.facts.get("vcenter_message") or error.message)

@@ -3,15 +3,18 @@
 A vCenter's own is ``{"error_type": ..., "messages": [{"id", "default_message", "args"}, ...]}``, of which one
 may be missing and ``messages`` empty, or a fault of the VI/JSON API. Whatever else answers in its place
 (a balancer, a proxy, another web server) says nothing of privileges, releases or clusters.
+Longer than 250 lines, because who answered decides what an answer means.
 """
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import unescape
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from esx_drift.adapters.vcenter.http_client import HttpAnswer, parse_retry_after
-from esx_drift.adapters.vcenter.who_answered import deny_vcenter, describe_stranger, name_server
 from esx_drift.contracts import parse_json
 from esx_drift.domain.text.wording import clean_text
 from esx_drift.errors import (
@@ -25,7 +28,11 @@ from esx_drift.errors import (
 )
 
 MAX_MESSAGE_LENGTH = 300
+MAX_QUOTE_LENGTH = 120
+"""Of a page or a text that another server answered with: enough to know it again."""
 
+LOOKED_AT_BYTES = 16_384
+"""Where the title of a page, or the beginning of a text, stands."""
 
 HTTP_NOT_FOUND = ".httpNotFound"
 """The end of ``com.vmware.vapi.rest.httpNotFound``: there is no such route."""
@@ -219,3 +226,40 @@ def build_facts(answer: HttpAnswer, api_error: ApiError) -> dict[str, str]:
         "retry_after_seconds": "" if wait_seconds is None else f"{wait_seconds:.0f}",
     }
     return {name: value for name, value in facts.items() if value}
+
+
+def describe_stranger(answer: HttpAnswer) -> str:
+    """Describe what answered in the vCenter's place: ``a page "Sign in" (server: nginx)``.
+
+    Returns:
+        Empty for JSON, of which only a reader can tell whose it is.
+    """
+    start = answer.body[:LOOKED_AT_BYTES].decode("utf-8-sig", "replace").strip()
+    if not start:
+        return name_server(answer, "an empty body")
+    return "" if _may_be_json(start) else name_server(answer, f"a {_describe_text(start)}")
+
+
+def _may_be_json(start: str) -> bool:
+    try:
+        return start[0] in '{["' or json.loads(start) is not start
+    except ValueError:
+        return False
+
+
+def _describe_text(start: str) -> str:
+    if not start.startswith("<"):
+        return f'text "{clean_text(start, MAX_QUOTE_LENGTH)}"'
+    title = re.search(r"<title[^>]{0,200}>([^<]{1,1000})", start, re.IGNORECASE)
+    return f'page "{clean_text(unescape(title[1]), MAX_QUOTE_LENGTH)}"' if title else "page without a title"
+
+
+def name_server(answer: HttpAnswer, what: str) -> str:
+    """Name ``what`` answered, with the ``Server`` that ``answer`` gives for itself."""
+    server = answer.headers.get("Server", "")
+    return f"{what} (server: {clean_text(server, 40)})" if server.strip() else what
+
+
+def deny_vcenter(answered_by: str) -> str:
+    """Say, to end a sentence, that something else answered."""
+    return f"no answer of a vCenter's, but {answered_by}"

@@ -11,13 +11,13 @@ from esx_drift.adapters.vcenter.error_answers import (
     build_facts,
     build_sentence,
     build_unforeseen_error,
+    describe_stranger,
     parse_answer_json,
     parse_api_error,
     read_api_error,
     translate_error_answer,
 )
 from esx_drift.adapters.vcenter.http_client import HttpAnswer
-from esx_drift.adapters.vcenter.who_answered import describe_stranger
 from esx_drift.domain.stored.types import VCenterIdentity
 from esx_drift.domain.text.times import is_usable, parse_time
 from esx_drift.domain.text.wording import clean_text

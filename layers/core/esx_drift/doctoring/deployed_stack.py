@@ -1,0 +1,309 @@
+"""What was deployed, seen by the person who asks: whether runs begin, messages flow, and trouble is heard.
+
+The functions' roles need none of these rights. What the person may not look at is named, and is never "ok".
+Longer than 250 lines, because each part of the stack is looked at in the same way, and here alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from esx_drift.adapters.aws_clients import AWS_CLIENT_CONFIG
+from esx_drift.adapters.s3_objects import get_error_code
+from esx_drift.adapters.state_bucket import FleetFile
+from esx_drift.doctoring.aws_access import FORBIDDEN_CODES, name_action
+from esx_drift.doctoring.examination import StepOutcome, StepResult
+from esx_drift.domain.text.wording import format_count, format_duration, join_names
+from esx_drift.errors import FIX_FACT, FleetInvalid, PermanentError, StoreUnavailable
+
+if TYPE_CHECKING:
+    import boto3
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
+    from mypy_boto3_sns.type_defs import SubscriptionTypeDef
+
+type QueueCount = Literal[
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+]
+
+SCHEDULE_TYPE = "AWS::Scheduler::Schedule"
+MAPPING_TYPE = "AWS::Lambda::EventSourceMapping"
+QUEUE_TYPE = "AWS::SQS::Queue"
+DEAD_LETTER_SUFFIX = "DeadLetterQueue"
+
+GONE_CODES = frozenset(
+    {
+        "AWS.SimpleQueueService.NonExistentQueue",
+        "QueueDoesNotExist",
+        "ResourceNotFoundException",
+        "NotFound",
+        "NotFoundException",
+    }
+)
+"""How SQS (two protocols), Lambda and Scheduler, and SNS (two protocols) say that something is not there."""
+
+MAX_AGE_SECONDS = {"RetryQueue": 3_600, "NotifyQueue": 1_800}
+OTHER_MAX_AGE_SECONDS = 7_200
+"""How long a message may wait: a listing 1 hour, an event half of one, a check 2. What failed once is hidden
+for half an hour."""
+
+METRIC_MINUTES = 15
+"""SQS reports the age of a queue's oldest message each minute, some minutes late."""
+
+LOST = {
+    "Dispatcher": "runs that the dispatcher could not begin",
+    "Retry": "listings of a vCenter that the dispatcher gave up",
+    "Check": "checks and decisions that the checker gave up",
+    "Notify": "events that the notifier gave up",
+}
+"""What lies in a dead letter queue, by the first word of its name."""
+
+OUR_OUTPUTS = frozenset({"StateBucketName", "AuditBucketName", "CheckerFunctionName", "DriftTopicArn"})
+"""A stack that has these is an esx-drift."""
+
+GONE_FIX = (
+    "CloudFormation does not notice by itself. See docs/operations.md, When something of the stack is gone."
+)
+COUNTS: tuple[QueueCount, ...] = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
+
+
+@dataclass(slots=True)
+class StackDoctor:
+    """Examines the stack ``name`` with the rights of ``session``, the person's own; ``now`` is the time."""
+
+    session: "boto3.Session"
+    name: str
+    now: datetime
+    lines: list[StepResult] = field(default_factory=list)
+    resources: dict[str, tuple[str, str]] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
+
+    def examine(self) -> list[StepResult]:
+        """Look at each part. Returns a line for each; only the first where its parts can't be listed."""
+        self._look("stack", self._read_stack)
+        if self.resources:
+            self._look_at_each(SCHEDULE_TYPE, self._examine_schedule)
+            self._look_at_each(MAPPING_TYPE, self._examine_mapping)
+            self._look_at_each(QUEUE_TYPE, self._examine_queue)
+            self._look("DriftTopic", self._examine_drift_topic)
+            self._look("AlarmTopic", self._examine_alarm_topic)
+            self._look("other stacks", self._compare_other_stacks)
+        return self.lines
+
+    def _look(self, step: str, look: Callable[[], str]) -> None:
+        outcome: StepOutcome
+        try:
+            outcome, sentence, fix = "ok", look(), ""
+        except (ClientError, BotoCoreError, StoreUnavailable) as error:
+            outcome, sentence, fix = _explain(error)
+        except PermanentError as error:
+            outcome, sentence, fix = "failed", error.message, error.facts[FIX_FACT]
+        about = f"stack {self.name}"
+        self.lines.append({"about": about, "step": step, "outcome": outcome, "said": sentence, "fix": fix})
+
+    def _look_at_each(self, kind: str, examine: Callable[[str, str], str]) -> None:
+        found = [
+            (each, own) for each, (resource_type, own) in self.resources.items() if resource_type == kind
+        ]
+        for logical_id, physical_id in found:
+            self._look(logical_id, partial(examine, logical_id, physical_id))
+
+    def _read_stack(self) -> str:
+        client = self.session.client("cloudformation", config=AWS_CLIENT_CONFIG)
+        described = client.describe_stacks(StackName=self.name)["Stacks"][0]
+        self.outputs = read_outputs(described)
+        pages = client.get_paginator("list_stack_resources").paginate(StackName=self.name)
+        self.resources = {
+            each["LogicalResourceId"]: (each["ResourceType"], each.get("PhysicalResourceId", ""))
+            for page in pages
+            for each in page["StackResourceSummaries"]
+            if each.get("ResourceStatus") != "DELETE_COMPLETE"  # of a template before this one
+        }
+        status = described["StackStatus"]
+        if status.endswith("_FAILED"):
+            raise _fail(status, "CloudFormation's events of the stack say why. Then deploy it again.")
+        return f"{status}, in {self.session.region_name}"
+
+    def _examine_schedule(self, _logical_id: str, name: str) -> str:
+        schedule = self.session.client("scheduler", config=AWS_CLIENT_CONFIG).get_schedule(Name=name)
+        if schedule["State"] != "ENABLED":
+            fix = (
+                "Deploy it with ScheduleState=ENABLED; if it was, somebody disabled it by hand: enable it in"
+                f" the console, EventBridge > Schedules > {name}."
+            )
+            raise _fail(f"{schedule['State']}: nothing is checked", fix)
+        target = schedule["Target"]["Arn"]
+        try:
+            self.session.client("lambda", config=AWS_CLIENT_CONFIG).get_function_configuration(
+                FunctionName=target
+            )
+        except ClientError as error:
+            if get_error_code(error) in GONE_CODES:
+                raise _fail(f"what it invokes is gone: {target}", GONE_FIX) from error
+            raise
+        return f"ENABLED, {schedule['ScheduleExpression']}"
+
+    def _examine_mapping(self, _logical_id: str, uuid: str) -> str:
+        mapping = self.session.client("lambda", config=AWS_CLIENT_CONFIG).get_event_source_mapping(UUID=uuid)
+        queue, state = mapping["EventSourceArn"].rpartition(":")[2], mapping["State"]
+        if state in {"Disabled", "Disabling", "Deleting"}:
+            fix = self._command(f"lambda update-event-source-mapping --uuid {uuid} --enabled")
+            raise _fail(f"{state}: nothing is taken from {queue}", fix)
+        return f"{state}: takes from {queue}"
+
+    def _examine_queue(self, logical_id: str, url: str) -> str:
+        shown = self.session.client("sqs", config=AWS_CLIENT_CONFIG).get_queue_attributes(
+            QueueUrl=url, AttributeNames=["All"]
+        )["Attributes"]
+        number = sum(int(shown[name]) for name in COUNTS)
+        if not number:
+            return "empty"
+        if logical_id.endswith(DEAD_LETTER_SUFFIX):
+            raise self._describe_dead_letters(logical_id, number, url, shown["QueueArn"])
+        age = self._read_age(shown["QueueArn"].rpartition(":")[2])
+        if age is None:
+            return f"{format_count(number, 'message')}; CloudWatch does not say how old"
+        sentence = f"{format_count(number, 'message')}, the oldest {format_duration(age)} old"
+        if age > MAX_AGE_SECONDS.get(logical_id, OTHER_MAX_AGE_SECONDS):
+            raise _fail(sentence, "Read the log of the function that takes from it: what it says of them?")
+        return sentence
+
+    def _describe_dead_letters(self, logical_id: str, number: int, url: str, arn: str) -> PermanentError:
+        kind = logical_id.removesuffix(DEAD_LETTER_SUFFIX)
+        again = self._command(f"sqs start-message-move-task --source-arn {arn}")
+        if kind == "Dispatcher":
+            again = self.outputs.get("CheckNowCommand", "Invoke the dispatcher.")
+        fix = (
+            "Look at them, with the function's log:",
+            self._command(f"sqs receive-message --queue-url {url} --visibility-timeout 0"),
+            "Mend the cause and have them tried again:",
+            again,
+            "Or throw all of them away:",
+            self._command(f"sqs purge-queue --queue-url {url}"),
+        )
+        what = LOST.get(kind, f"what is lost of {kind}")
+        return _fail(f"{format_count(number, 'message')}: {what}", "\n".join(fix))
+
+    def _read_age(self, queue: str) -> float | None:
+        """Read how old a queue's oldest message was when CloudWatch last heard, in seconds."""
+        reply = self.session.client("cloudwatch", config=AWS_CLIENT_CONFIG).get_metric_data(
+            StartTime=self.now - timedelta(minutes=METRIC_MINUTES),
+            EndTime=self.now,
+            ScanBy="TimestampDescending",
+            MetricDataQueries=[
+                {
+                    "Id": "age",
+                    "MetricStat": {
+                        "Metric": {
+                            "Namespace": "AWS/SQS",
+                            "MetricName": "ApproximateAgeOfOldestMessage",
+                            "Dimensions": [{"Name": "QueueName", "Value": queue}],
+                        },
+                        "Period": 60,
+                        "Stat": "Maximum",
+                    },
+                }
+            ],
+        )
+        values = reply["MetricDataResults"][0]["Values"]
+        return values[0] if values else None
+
+    def _examine_drift_topic(self) -> str:
+        topic = self.resources["DriftTopic"][1]
+        queue = topic.replace(":sns:", ":sqs:").rpartition(":")[0]
+        queue += f":{self.resources['NotifyQueue'][1].rpartition('/')[2]}"
+        found = self._list_subscriptions(topic)
+        if queue not in {each["Endpoint"] for each in found}:
+            command = self._subscribe(topic, "sqs", queue) + " --attributes RawMessageDelivery=true"
+            fix = f"Subscribe it again; until then no message reaches a channel:\n{command}"
+            raise _fail("NotifyQueue is not subscribed to it", fix)
+        return f"NotifyQueue and {format_count(len(found) - 1, 'subscriber')} of your own"
+
+    def _examine_alarm_topic(self) -> str:
+        topic = self.resources["AlarmTopic"][1]
+        found = self._list_subscriptions(topic)
+        waiting = [each["Endpoint"] for each in found if each["SubscriptionArn"] == "PendingConfirmation"]
+        if waiting:
+            fix = "Click the link in the mail of AWS Notifications, in spam perhaps. It is sent anew by:"
+            command = self._subscribe(topic, "email", waiting[0])
+            sentence = f"not confirmed, so that no alarm reaches: {join_names(waiting)}"
+            raise _fail(sentence, f"{fix}\n{command}")
+        if not found:
+            command = self._subscribe(topic, "email", "ADDRESS")
+            fix = f"Deploy it with AlarmEmail=ADDRESS, or:\n{command}"
+            raise _fail("nobody hears when esx-drift itself is in trouble", fix)
+        return f"alarms reach {join_names([each['Endpoint'] for each in found])}"
+
+    def _list_subscriptions(self, topic: str) -> "list[SubscriptionTypeDef]":
+        client = self.session.client("sns", config=AWS_CLIENT_CONFIG)
+        pages = client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
+        return [each for page in pages for each in page["Subscriptions"]]
+
+    def _compare_other_stacks(self) -> str:
+        """Two stacks that watch one vCenter are two breakers: together they may lock the account."""
+        pages = (
+            self.session.client("cloudformation", config=AWS_CLIENT_CONFIG)
+            .get_paginator("describe_stacks")
+            .paginate()
+        )
+        others = {
+            stack["StackName"]: outputs["StateBucketName"]
+            for page in pages
+            for stack in page["Stacks"]
+            if (outputs := read_outputs(stack)).keys() >= OUR_OUTPUTS and stack["StackName"] != self.name
+        }
+        watched = self._list_watched(self.outputs["StateBucketName"]) if others else set()
+        for other, bucket in others.items():
+            both = sorted(watched & self._list_watched(bucket))
+            if both:
+                sentence = f"the stack {other} watches {join_names(both)} too; each tries passwords by itself"
+                raise _fail(sentence, "One stack a vCenter: take it out of the fleet file of one of both.")
+        if others:
+            return f"{join_names(sorted(others))}: none watches a vCenter of this one"
+        return "no other esx-drift in this account and region"
+
+    def _list_watched(self, bucket: str) -> set[str]:
+        s3 = self.session.client("s3", config=AWS_CLIENT_CONFIG)
+        try:
+            fleet, _ = FleetFile(lambda: s3, bucket).read()
+        except FleetInvalid:
+            return set()  # with which nothing is watched
+        return {vcenter.name for vcenter in fleet.vcenters}
+
+    def _subscribe(self, topic: str, protocol: str, endpoint: str) -> str:
+        options = f"--topic-arn {topic} --protocol {protocol} --notification-endpoint {endpoint}"
+        return self._command(f"sns subscribe {options}")
+
+    def _command(self, command: str) -> str:
+        return f"aws {command} --region {self.session.region_name}"
+
+
+def read_outputs(stack: "StackTypeDef") -> dict[str, str]:
+    """Read the outputs of a ``stack`` as CloudFormation describes it."""
+    return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", ())}
+
+
+def _fail(sentence: str, fix: str) -> PermanentError:
+    return PermanentError(sentence, {FIX_FACT: fix})
+
+
+def _explain(error: Exception) -> tuple[StepOutcome, str, str]:
+    """What AWS refused: what is gone has failed, and what the person may not look at is not known."""
+    cause = error.__cause__ if isinstance(error, StoreUnavailable) else error
+    if not isinstance(cause, ClientError):
+        return "untried", f"no answer of AWS: {cause}", "Try again."
+    code, action = get_error_code(cause), name_action(cause)
+    if code in GONE_CODES:
+        return "failed", "it is gone", GONE_FIX
+    if code in FORBIDDEN_CODES:
+        return "untried", f"you may not {action}", f"Have your own rights extended by {action}."
+    return "untried", f"{action} failed: {code}", "Try again."

@@ -1,0 +1,432 @@
+"""The deployed stack as a person sees it: what keeps runs from beginning and messages from arriving."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qs
+
+import boto3
+import pytest
+from esx_drift.doctoring.aws_access import ACTIONS
+from esx_drift.doctoring.deployed_stack import OUR_OUTPUTS, StackDoctor
+from esx_drift.doctoring.examination import StepResult
+from esx_drift.domain.stored.identifiers import FLEET_KEY
+
+from tests.unit.conftest import REGION, aws
+from tests.unit.doctoring.test_aws_access import FORBIDDEN, FORBIDDEN_AS_JSON, Answer, serving
+
+__all__ = ["aws"]
+
+POLL_SECONDS = 0.02
+FUNCTIONS = ("Dispatcher", "Checker", "Notifier")
+WORKING = {"RetryQueue": "Dispatcher", "CheckQueue": "Checker", "NotifyQueue": "Notifier"}
+DEAD = ("DispatcherDeadLetterQueue", "RetryDeadLetterQueue", "CheckDeadLetterQueue", "NotifyDeadLetterQueue")
+MAPPING = "CheckerFunctionCheck"
+SCHEDULE = "DispatcherFunctionSchedule"
+SESSION = boto3.Session("testing", "testing", region_name=REGION)
+"""One for all: each new one reads the descriptions of all services anew."""
+
+STEPS = 1 + 1 + 3 + 7 + 3
+
+
+@dataclass(slots=True)
+class Deployed:
+    """Stacks, as CloudFormation tells of them, of which ``esx-drift`` is made of what moto holds."""
+
+    outputs: dict[str, dict[str, str]] = field(default_factory=dict)
+    resources: dict[str, tuple[str, str]] = field(default_factory=dict)
+    status: str = "UPDATE_COMPLETE"
+    removed: set[str] = field(default_factory=set)
+
+    def examine(self) -> dict[str, StepResult]:
+        """The lines by their step."""
+        lines = StackDoctor(SESSION, "esx-drift", datetime.now(UTC)).examine()
+        assert {line["about"] for line in lines} == {"stack esx-drift"}
+        return {line["step"]: line for line in lines}
+
+    def own(self, logical_id: str) -> str:
+        """The physical id of a resource."""
+        return self.resources[logical_id][1]
+
+    def _status_of(self, logical_id: str) -> str:
+        return "DELETE_COMPLETE" if logical_id in self.removed else "CREATE_COMPLETE"
+
+    def answer(self, asked: dict[str, list[str]]) -> str:
+        """What CloudFormation answers."""
+        if asked["Action"] == ["ListStackResources"]:
+            members = "".join(
+                f"<member><LogicalResourceId>{logical_id}</LogicalResourceId><ResourceType>{kind}</ResourceType>"
+                f"<PhysicalResourceId>{physical_id}</PhysicalResourceId>"
+                f"<ResourceStatus>{self._status_of(logical_id)}</ResourceStatus></member>"
+                for logical_id, (kind, physical_id) in self.resources.items()
+            )
+            return _reply("ListStackResources", f"<StackResourceSummaries>{members}</StackResourceSummaries>")
+        names = asked.get("StackName", list(self.outputs))
+        members = "".join(_describe(name, self.status, self.outputs[name]) for name in names)
+        return _reply("DescribeStacks", f"<Stacks>{members}</Stacks>")
+
+
+def _describe(name: str, status: str, outputs: dict[str, str]) -> str:
+    members = "".join(
+        f"<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>"
+        for key, value in outputs.items()
+    )
+    return (
+        f"<member><StackName>{name}</StackName><CreationTime>2026-11-23T02:14:00Z</CreationTime>"
+        f"<StackStatus>{status}</StackStatus><Outputs>{members}</Outputs></member>"
+    )
+
+
+def _reply(action: str, result: str) -> str:
+    return (
+        f'<{action}Response xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/">'
+        f"<{action}Result>{result}</{action}Result></{action}Response>"
+    )
+
+
+@contextmanager
+def _cloudformation(deployed: Deployed) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            body = deployed.answer(parse_qs(asked)).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the name it has there
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, args=(POLL_SECONDS,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _arn(service: str, name: str) -> str:
+    return f"arn:aws:{service}:{REGION}:123456789012:{name}"
+
+
+def _put_fleet(bucket: str, *vcenters: str) -> None:
+    fleet = {"schema_version": 1, "vcenters": [{"name": name} for name in vcenters]}
+    boto3.client("s3").put_object(Bucket=bucket, Key=FLEET_KEY, Body=json.dumps(fleet).encode())
+
+
+def _make_bucket(name: str) -> None:
+    location: Any = {"LocationConstraint": REGION}
+    boto3.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration=location)
+
+
+def _make_functions(deployed: Deployed) -> None:
+    trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+    role = boto3.client("iam").create_role(RoleName="role", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    functions = boto3.client("lambda")
+    for name in FUNCTIONS:
+        functions.create_function(
+            FunctionName=name, Runtime="python3.13", Role=role, Handler="app.handler", Code={"ZipFile": b"x"}
+        )
+    for queue, name in WORKING.items():
+        made = functions.create_event_source_mapping(EventSourceArn=_arn("sqs", queue), FunctionName=name)
+        logical_id = f"{name}Function{queue.removesuffix('Queue')}"
+        deployed.resources[logical_id] = ("AWS::Lambda::EventSourceMapping", made["UUID"])
+    boto3.client("scheduler").create_schedule(
+        Name="schedule",
+        ScheduleExpression="rate(4 hours)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={"Arn": _arn("lambda", "function:Dispatcher"), "RoleArn": role},
+    )
+    deployed.resources[SCHEDULE] = ("AWS::Scheduler::Schedule", "schedule")
+
+
+@pytest.fixture
+def deployed(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:  # noqa: ARG001 -- made in it
+    """All is well with it."""
+    made = Deployed()
+    _make_bucket("state")
+    _put_fleet("state", "vc01", "vc02")
+    for queue in (*WORKING, *DEAD):
+        url = boto3.client("sqs").create_queue(QueueName=queue)["QueueUrl"]
+        made.resources[queue] = ("AWS::SQS::Queue", url)
+    _make_functions(made)
+    sns = boto3.client("sns")
+    for topic in ("DriftTopic", "AlarmTopic"):
+        made.resources[topic] = ("AWS::SNS::Topic", sns.create_topic(Name=topic)["TopicArn"])
+    for topic, queue in (("DriftTopic", "NotifyQueue"), ("AlarmTopic", "CheckQueue")):
+        sns.subscribe(TopicArn=made.own(topic), Protocol="sqs", Endpoint=_arn("sqs", queue))
+    made.outputs["esx-drift"] = {**dict.fromkeys(OUR_OUTPUTS, "x"), "StateBucketName": "state"}
+    made.outputs["another product"] = {"StateBucketName": "other"}
+    with _cloudformation(made) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", url)
+        yield made
+
+
+def _send(deployed: Deployed, queue: str) -> None:
+    # Delayed, since moto invokes a function for a message that may be taken.
+    boto3.client("sqs").send_message(QueueUrl=deployed.own(queue), MessageBody="{}", DelaySeconds=900)
+
+
+def _wrong(lines: dict[str, StepResult]) -> list[str]:
+    return [step for step, line in lines.items() if line["outcome"] != "ok"]
+
+
+def test_all_is_well(deployed: Deployed) -> None:
+    """A line for each part, and nothing to do."""
+    lines = deployed.examine()
+    assert (len(lines), _wrong(lines)) == (STEPS, [])
+    assert lines["stack"]["said"] == f"UPDATE_COMPLETE, in {REGION}"
+    assert lines[SCHEDULE]["said"] == "ENABLED, rate(4 hours)"
+    assert lines[MAPPING]["said"] == "Enabled: takes from CheckQueue"
+    assert lines["CheckQueue"]["said"] == "empty"
+    assert lines["DriftTopic"]["said"] == "NotifyQueue and 0 subscribers of your own"
+    assert lines["other stacks"]["said"] == "no other esx-drift in this account and region"
+    assert {line["fix"] for line in lines.values()} == {""}
+
+
+def test_what_a_template_before_this_one_had(deployed: Deployed) -> None:
+    """CloudFormation lists it still, as deleted: nobody misses it."""
+    deployed.resources["OldQueue"] = ("AWS::SQS::Queue", "https://sqs.eu-central-1.amazonaws.com/1/old")
+    assert _wrong(deployed.examine()) == ["OldQueue"]
+    deployed.removed.add("OldQueue")
+    lines = deployed.examine()
+    assert (len(lines), _wrong(lines)) == (STEPS, [])
+
+
+def test_a_stack_that_failed(deployed: Deployed) -> None:
+    """What was deployed half may work all the same, and is no deployment to rest on."""
+    deployed.status = "UPDATE_ROLLBACK_FAILED"
+    lines = deployed.examine()
+    assert _wrong(lines) == ["stack"]
+    assert lines["stack"]["said"] == "UPDATE_ROLLBACK_FAILED"
+
+
+def test_a_schedule_that_is_disabled(deployed: Deployed) -> None:
+    """Whether by the parameter or by hand."""
+    scheduler: Any = boto3.client("scheduler")
+    kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+    shown = scheduler.get_schedule(Name="schedule")
+    scheduler.update_schedule(State="DISABLED", **{name: shown[name] for name in kept})
+    line = deployed.examine()[SCHEDULE]
+    assert (line["outcome"], line["said"]) == ("failed", "DISABLED: nothing is checked")
+    assert "ScheduleState=ENABLED" in line["fix"]
+
+
+def test_a_mapping_that_is_disabled(deployed: Deployed) -> None:
+    """The command that enables it, in this region."""
+    uuid = deployed.own(MAPPING)
+    boto3.client("lambda").update_event_source_mapping(UUID=uuid, Enabled=False)
+    lines = deployed.examine()
+    assert _wrong(lines) == [MAPPING]
+    assert lines[MAPPING]["said"] == "Disabled: nothing is taken from CheckQueue"
+    assert lines[MAPPING]["fix"] == (
+        f"aws lambda update-event-source-mapping --uuid {uuid} --enabled --region {REGION}"
+    )
+
+
+def test_what_somebody_deleted(deployed: Deployed) -> None:
+    """CloudFormation still lists it, and deploying again does not make it again."""
+    boto3.client("scheduler").delete_schedule(Name="schedule")
+    boto3.client("lambda").delete_event_source_mapping(UUID=deployed.own(MAPPING))
+    boto3.client("sqs").delete_queue(QueueUrl=deployed.own("RetryQueue"))
+    boto3.client("sns").delete_topic(TopicArn=deployed.own("AlarmTopic"))
+    lines = deployed.examine()
+    gone = [SCHEDULE, MAPPING, "RetryQueue", "AlarmTopic"]
+    assert sorted(_wrong(lines)) == sorted(gone)
+    assert [lines[step]["said"] for step in gone] == ["it is gone"] * 4
+    assert "docs/operations.md" in lines["RetryQueue"]["fix"]
+
+
+def test_a_schedule_without_its_function(deployed: Deployed) -> None:
+    """It goes on invoking nothing."""
+    boto3.client("lambda").delete_function(FunctionName="Dispatcher")
+    line = deployed.examine()[SCHEDULE]
+    assert line["outcome"] == "failed"
+    assert line["said"].endswith("function:Dispatcher")
+
+
+@pytest.mark.parametrize(
+    ("queue", "what", "again"),
+    [
+        ("DispatcherDeadLetterQueue", "runs that the dispatcher could not begin", "aws lambda invoke"),
+        ("CheckDeadLetterQueue", "checks and decisions that the checker gave up", "start-message-move-task"),
+        ("NotifyDeadLetterQueue", "events that the notifier gave up", "start-message-move-task"),
+    ],
+)
+def test_dead_letters(queue: str, what: str, again: str, deployed: Deployed) -> None:
+    """How many, of what; look, have them tried again, or throw them away: commands to paste."""
+    deployed.outputs["esx-drift"]["CheckNowCommand"] = "aws lambda invoke --function-name Dispatcher"
+    _send(deployed, queue)
+    _send(deployed, queue)
+    lines = deployed.examine()
+    assert _wrong(lines) == [queue]
+    assert lines[queue]["said"] == f"2 messages: {what}"
+    commands = [line for line in lines[queue]["fix"].splitlines() if line.startswith("aws ")]
+    assert [again in command for command in commands] == [False, True, False]
+    assert "receive-message --queue-url https://" in commands[0]
+    assert "purge-queue --queue-url https://" in commands[2]
+
+
+def test_a_dead_letter_queue_that_is_newer_than_this_command(deployed: Deployed) -> None:
+    """Of a stack of a later version."""
+    url = boto3.client("sqs").create_queue(QueueName="AuditDeadLetterQueue")["QueueUrl"]
+    deployed.resources["AuditDeadLetterQueue"] = ("AWS::SQS::Queue", url)
+    _send(deployed, "AuditDeadLetterQueue")
+    assert deployed.examine()["AuditDeadLetterQueue"]["said"] == "1 message: what is lost of Audit"
+
+
+@pytest.mark.parametrize(
+    ("queue", "seconds", "outcome", "age"),
+    [
+        ("CheckQueue", 7_100, "ok", "1 h 58 min"),
+        ("CheckQueue", 7_300, "failed", "2 h 1 min"),
+        ("RetryQueue", 3_700, "failed", "1 h 1 min"),
+        ("NotifyQueue", 1_900, "failed", "31 min"),
+        ("NotifyQueue", 60, "ok", "1 min"),
+    ],
+)
+def test_a_message_that_waits_for_long(
+    queue: str, seconds: int, outcome: str, age: str, deployed: Deployed
+) -> None:
+    """By what CloudWatch says of the oldest one."""
+    _send(deployed, queue)
+    boto3.client("cloudwatch").put_metric_data(
+        Namespace="AWS/SQS",
+        MetricData=[
+            {
+                "MetricName": "ApproximateAgeOfOldestMessage",
+                "Dimensions": [{"Name": "QueueName", "Value": queue}],
+                "Value": seconds,
+                "Timestamp": datetime.now(UTC).replace(second=0, microsecond=0),
+            }
+        ],
+    )
+    line = deployed.examine()[queue]
+    assert (line["outcome"], line["said"]) == (outcome, f"1 message, the oldest {age} old")
+
+
+def test_a_message_of_which_cloudwatch_knows_nothing_yet(deployed: Deployed) -> None:
+    """It was just sent."""
+    _send(deployed, "CheckQueue")
+    line = deployed.examine()["CheckQueue"]
+    assert (line["outcome"], line["said"]) == ("ok", "1 message; CloudWatch does not say how old")
+
+
+def test_a_topic_that_nobody_tells_from(deployed: Deployed) -> None:
+    """Events are published, and no channel hears of them."""
+    sns = boto3.client("sns")
+    (only,) = sns.list_subscriptions_by_topic(TopicArn=deployed.own("DriftTopic"))["Subscriptions"]
+    sns.unsubscribe(SubscriptionArn=only["SubscriptionArn"])
+    line = deployed.examine()["DriftTopic"]
+    assert (line["outcome"], line["said"]) == ("failed", "NotifyQueue is not subscribed to it")
+    command = line["fix"].splitlines()[-1]
+    assert f"--notification-endpoint {_arn('sqs', 'NotifyQueue')}" in command
+    assert "RawMessageDelivery=true" in command
+
+
+def test_nobody_hears_alarms(deployed: Deployed) -> None:
+    """That it is quiet then means nothing."""
+    sns = boto3.client("sns")
+    (only,) = sns.list_subscriptions_by_topic(TopicArn=deployed.own("AlarmTopic"))["Subscriptions"]
+    sns.unsubscribe(SubscriptionArn=only["SubscriptionArn"])
+    line = deployed.examine()["AlarmTopic"]
+    assert line["outcome"] == "failed"
+    assert "AlarmEmail" in line["fix"]
+
+
+def test_an_alarm_mail_that_was_never_confirmed(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS sends nothing there until somebody clicked. moto confirms by itself; SNS says it like this."""
+    members = (
+        "<member><SubscriptionArn>PendingConfirmation</SubscriptionArn>"
+        "<Endpoint>ops@example.com</Endpoint></member>"
+    )
+    answer = _reply("ListSubscriptionsByTopic", f"<Subscriptions>{members}</Subscriptions>")
+    with serving(lambda _method: Answer(200, answer)) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SNS", url)
+        line = deployed.examine()["AlarmTopic"]
+    assert (line["outcome"], "ops@example.com" in line["said"]) == ("failed", True)
+    assert "--notification-endpoint ops@example.com" in line["fix"]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "outcome", "words"),
+    [
+        (("vc02", "vc03"), "failed", "the stack esx-drift-test watches vc02 too"),
+        (("vc03",), "ok", "esx-drift-test: none watches a vCenter of this one"),
+        ((), "ok", "esx-drift-test: none watches a vCenter of this one"),
+    ],
+)
+def test_another_stack(theirs: tuple[str, ...], outcome: str, words: str, deployed: Deployed) -> None:
+    """One that has no fleet file yet watches nothing."""
+    deployed.outputs["esx-drift-test"] = {**dict.fromkeys(OUR_OUTPUTS, "x"), "StateBucketName": "theirs"}
+    _make_bucket("theirs")
+    if theirs:
+        _put_fleet("theirs", *theirs)
+    line = deployed.examine()["other stacks"]
+    assert line["outcome"] == outcome
+    assert words in line["said"]
+
+
+@pytest.mark.parametrize(
+    ("service", "steps"),
+    [
+        ("CLOUDFORMATION", {"stack": "cloudformation:DescribeStacks"}),
+        ("SCHEDULER", {SCHEDULE: "scheduler:GetSchedule"}),
+        (
+            "LAMBDA",
+            {
+                SCHEDULE: "lambda:GetFunctionConfiguration",
+                "DispatcherFunctionRetry": "lambda:GetEventSourceMapping",
+                MAPPING: "lambda:GetEventSourceMapping",
+                "NotifierFunctionNotify": "lambda:GetEventSourceMapping",
+            },
+        ),
+        ("SQS", dict.fromkeys((*WORKING, *DEAD), "sqs:GetQueueAttributes")),
+        ("CLOUDWATCH", {"CheckQueue": "cloudwatch:GetMetricData"}),
+        ("SNS", dict.fromkeys(("DriftTopic", "AlarmTopic"), "sns:ListSubscriptionsByTopic")),
+        ("S3", {"other stacks": "s3:GetObject"}),
+    ],
+)
+def test_a_right_that_the_person_lacks(
+    service: str, steps: dict[str, str], deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not known is not well: it is named, with the right to ask for, and all else is looked at."""
+    deployed.outputs["esx-drift-test"] = deployed.outputs["esx-drift"]
+    _put_fleet("state")
+    _send(deployed, "CheckQueue")
+    refusal = FORBIDDEN if service in {"CLOUDFORMATION", "SNS", "S3"} else FORBIDDEN_AS_JSON
+    with serving(lambda _method: refusal) as url:
+        monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", url)
+        lines = deployed.examine()
+    assert {step: lines[step]["said"] for step in steps} == {
+        step: f"you may not {action}" for step, action in steps.items()
+    }
+    assert {lines[step]["outcome"] for step in steps} == {"untried"}
+    assert sorted(_wrong(lines)) == sorted(steps)
+    assert set(steps.values()) <= set(ACTIONS.values())
+
+
+def test_an_aws_that_does_not_answer(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not known either."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SCHEDULER", "http://127.0.0.1:9")
+    line = deployed.examine()[SCHEDULE]
+    assert line["outcome"] == "untried"
+    assert line["said"].startswith("no answer of AWS")
+
+
+def test_an_aws_in_trouble_of_its_own(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The call and AWS's own code."""
+    body = '{"__type": "ValidationException", "message": "no"}'
+    with serving(lambda _method: Answer(400, body)) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SCHEDULER", url)
+        line = deployed.examine()[SCHEDULE]
+    assert (line["outcome"], line["said"]) == ("untried", "scheduler:GetSchedule failed: ValidationException")
