@@ -56,10 +56,10 @@ class Story:
     says: tuple[str, ...] = ()
 
 
-def _drift(*hosts: str) -> tuple[Opened, ...]:
+def _drift(*hosts: str, severity: str = "warning") -> tuple[Opened, ...]:
     """The hosts differ from what was accepted, and unless they are all of prod-a, from the others."""
     uneven = () if hosts == A_HOSTS else (Opened(A, "image-not-uniform", "warning", hosts),)
-    return (Opened(A, "drift-unreviewed", "warning", hosts), *uneven)
+    return (Opened(A, "drift-unreviewed", severity, hosts), *uneven)
 
 
 def _changed(
@@ -151,7 +151,7 @@ ELEMENTS = {
         _drift("esx01"), (_changed("base_image", "upgraded", "base_image", _U3D_TO_E, ("esx01",)),)
     ),
     "base-image-downgraded": Story(
-        _drift("esx01"),
+        _drift("esx01", severity="critical"),
         (
             _changed(
                 "base_image",
@@ -245,7 +245,7 @@ ELEMENTS = {
     "host-moved-changed": Story(
         (
             Opened(B, "image-not-uniform", "warning", ("esx04",)),
-            Opened(B, "drift-unreviewed", "warning", ("esx04",)),
+            Opened(B, "drift-unreviewed", "critical", ("esx04",)),
         ),
         (
             _changed("host", "removed", "host-19", (None, None), ("esx04",), "info"),

@@ -65,7 +65,7 @@ def test_each_route_hears_what_it_asked_for_once(telling: Telling) -> None:
     telling.look()
     telling.rig.await_quiet("NotifyQueue")
     (headline,) = telling.heard(DRIFT)
-    assert headline == "prod-a · slack01: 1 of 3 hosts changed"
+    assert headline == "prod-a · slack01: Intel-i40en 2.7.2.0 → 2.9.2.0 on esx03"
     assert [payload["text"] for payload in telling.rig.slack.accepted[before:]] == [headline]
     assert telling.heard(ON_CALL) == []
 
