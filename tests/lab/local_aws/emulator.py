@@ -15,6 +15,7 @@ CONDITIONAL_HEADERS = ("if-match", "if-none-match")
 
 type Context = dict[str, Any]
 type SendMessage = Callable[[Context, str], Context]
+type BuildAlarm = Callable[[str, Context], Context]
 type ReadContext = Callable[[str, Mapping[str, Any], str, Mapping[str, str]], Context]
 
 
@@ -46,6 +47,21 @@ def hurry_extractions(send: SendMessage) -> SendMessage:
     return send_sooner
 
 
+def watch_one_metric(build: BuildAlarm) -> BuildAlarm:
+    """Let an alarm over a calculation watch the metric that it is made of: the emulator takes no other."""
+
+    def build_simply(name: str, properties: Context) -> Context:
+        for query in properties.get("Metrics", ()):
+            if "MetricStat" in query:
+                made_of, kept = query["MetricStat"], {**properties}
+                del kept["Metrics"]
+                statistic = {"Period": made_of["Period"], "Statistic": made_of["Stat"]}
+                return build(name, kept | made_of["Metric"] | statistic)
+        return build(name, properties)
+
+    return build_simply
+
+
 def make_nothing(name: str, properties: Mapping[str, Any], stack: str) -> tuple[str, Context]:
     """Stand in for a resource that nothing of the product's work depends on."""
     return f"{stack}-{name}-{len(properties)}", {}
@@ -54,6 +70,7 @@ def make_nothing(name: str, properties: Mapping[str, Any], stack: str) -> tuple[
 iam_actions._s3_object_context = add_conditional_writes(iam_actions._s3_object_context)  # noqa: SLF001
 sqs._act_send_message = hurry_extractions(sqs._act_send_message)  # noqa: SLF001
 sqs._HANDLERS["SendMessage"] = sqs._act_send_message  # noqa: SLF001
+provisioners._cw_metric_alarm_record = watch_one_metric(provisioners._cw_metric_alarm_record)  # noqa: SLF001
 provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {  # noqa: SLF001
     "create": make_nothing,
     "delete": lambda *_: None,
