@@ -18,7 +18,7 @@ from tests.unit.cli.conftest import Run, run
 
 __all__ = ["run"]
 
-STEPS = 15 + 7 + 12 + 1 + 5
+STEPS = 16 + 7 + 12 + 1 + 5
 """The stack, AWS, one vCenter, the notifier, one route."""
 
 
@@ -137,8 +137,10 @@ def test_one_vcenter_is_all_that_is_asked_for(ask: Run) -> None:
 def test_what_is_wrong_with_the_stack_itself(ask: Run, rig: Rig) -> None:
     """By the person's own rights: no runs, no checks, a dead letter, a topic that tells no channel."""
     aws, own = rig.stack.aws, rig.stack.resources
-    schedule: Any = aws.scheduler.get_schedule(Name=own["DispatcherFunctionSchedule"])
-    kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+    schedule: Any = aws.scheduler.get_schedule(
+        Name=own["DispatcherFunctionSchedule"], GroupName=own["RunsGroup"]
+    )
+    kept = ("Name", "GroupName", "ScheduleExpression", "FlexibleTimeWindow", "Target")
     aws.scheduler.update_schedule(State="DISABLED", **{name: schedule[name] for name in kept})
     aws.functions.update_event_source_mapping(UUID=own["CheckerFunctionCheck"], Enabled=False)
     aws.sqs.send_message(QueueUrl=own["CheckDeadLetterQueue"], MessageBody="{}")

@@ -139,13 +139,16 @@ def _make_functions(deployed: Deployed) -> None:
         made = functions.create_event_source_mapping(EventSourceArn=_arn("sqs", queue), FunctionName=name)
         logical_id = f"{name}Function{queue.removesuffix('Queue')}"
         deployed.resources[logical_id] = ("AWS::Lambda::EventSourceMapping", made["UUID"])
+    boto3.client("scheduler").create_schedule_group(Name="runs")
     boto3.client("scheduler").create_schedule(
         Name="schedule",
+        GroupName="runs",
         ScheduleExpression="rate(4 hours)",
         FlexibleTimeWindow={"Mode": "OFF"},
         Target={"Arn": _arn("lambda", "function:Dispatcher"), "RoleArn": role},
     )
     deployed.resources[SCHEDULE] = ("AWS::Scheduler::Schedule", "schedule")
+    deployed.resources["RunsGroup"] = ("AWS::Scheduler::ScheduleGroup", "runs")
 
 
 @pytest.fixture
@@ -212,8 +215,8 @@ def test_a_stack_that_failed(deployed: Deployed) -> None:
 def test_a_schedule_that_is_disabled(deployed: Deployed) -> None:
     """Whether by the parameter or by hand."""
     scheduler: Any = boto3.client("scheduler")
-    kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")
-    shown = scheduler.get_schedule(Name="schedule")
+    kept = ("Name", "GroupName", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+    shown = scheduler.get_schedule(Name="schedule", GroupName="runs")
     scheduler.update_schedule(State="DISABLED", **{name: shown[name] for name in kept})
     line = deployed.examine()[SCHEDULE]
     assert (line["outcome"], line["said"]) == ("failed", "DISABLED: nothing is checked")
@@ -234,7 +237,7 @@ def test_a_mapping_that_is_disabled(deployed: Deployed) -> None:
 
 def test_what_somebody_deleted(deployed: Deployed) -> None:
     """CloudFormation still lists it, and deploying again does not make it again."""
-    boto3.client("scheduler").delete_schedule(Name="schedule")
+    boto3.client("scheduler").delete_schedule(Name="schedule", GroupName="runs")
     boto3.client("lambda").delete_event_source_mapping(UUID=deployed.own(MAPPING))
     boto3.client("sqs").delete_queue(QueueUrl=deployed.own("RetryQueue"))
     boto3.client("sns").delete_topic(TopicArn=deployed.own("AlarmTopic"))

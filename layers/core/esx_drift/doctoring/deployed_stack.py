@@ -32,6 +32,7 @@ type QueueCount = Literal[
 ]
 
 SCHEDULE_TYPE = "AWS::Scheduler::Schedule"
+SCHEDULE_GROUP_TYPE = "AWS::Scheduler::ScheduleGroup"
 MAPPING_TYPE = "AWS::Lambda::EventSourceMapping"
 QUEUE_TYPE = "AWS::SQS::Queue"
 DEAD_LETTER_SUFFIX = "DeadLetterQueue"
@@ -60,6 +61,7 @@ LOST = {
     "Retry": "listings of a vCenter that the dispatcher gave up",
     "Check": "checks and decisions that the checker gave up",
     "Notify": "events that the notifier gave up",
+    "Topic": "events that SNS could not put into the NotifyQueue",
 }
 """What lies in a dead letter queue, by the first word of its name."""
 
@@ -111,11 +113,12 @@ class StackDoctor:
         self.lines.append({"about": about, "step": step, "outcome": outcome, "said": sentence, "fix": fix})
 
     def _look_at_each(self, kind: str, examine: Callable[[str, str], str]) -> None:
-        found = [
-            (each, own) for each, (resource_type, own) in self.resources.items() if resource_type == kind
-        ]
-        for logical_id, physical_id in found:
+        for logical_id, physical_id in self._list_resources(kind):
             self._look(logical_id, partial(examine, logical_id, physical_id))
+
+    def _list_resources(self, kind: str) -> list[tuple[str, str]]:
+        """List logical and physical id of each resource of a type."""
+        return [(each, own) for each, (resource_type, own) in self.resources.items() if resource_type == kind]
 
     def _read_stack(self) -> str:
         client = self.session.client("cloudformation", config=AWS_CLIENT_CONFIG)
@@ -134,7 +137,10 @@ class StackDoctor:
         return f"{status}, in {self.session.region_name}"
 
     def _examine_schedule(self, _logical_id: str, name: str) -> str:
-        schedule = self.session.client("scheduler", config=AWS_CLIENT_CONFIG).get_schedule(Name=name)
+        # A name means nothing without its group; a template before this one had the default one.
+        group = next((own for _, own in self._list_resources(SCHEDULE_GROUP_TYPE)), "default")
+        client = self.session.client("scheduler", config=AWS_CLIENT_CONFIG)
+        schedule = client.get_schedule(Name=name, GroupName=group)
         if schedule["State"] != "ENABLED":
             fix = (
                 "Deploy it with ScheduleState=ENABLED; if it was, somebody disabled it by hand: enable it in"
