@@ -90,12 +90,16 @@ class CloudFormation(BaseHTTPRequestHandler):
     """Answers DescribeStacks as AWS does, for one stack ``esx-drift``; moto's needs too many libraries."""
 
     outputs = {"StateBucketName": "state", "AuditBucketName": "audit"}  # noqa: RUF012 -- never changed
+    refusal: tuple[str, str] | None = None
+    asked_by: str = ""
 
     def do_POST(self) -> None:
-        """Tell the outputs, or that there is no such stack."""
+        """Tell the outputs, or that there is no such stack; or refuse, as ``refusal`` says."""
         asked = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        known = "StackName=esx-drift&" in f"{asked}&"
-        body = (_stack(self.outputs) if known else _no_stack()).encode()
+        CloudFormation.asked_by = self.headers["Authorization"]
+        known = "StackName=esx-drift&" in f"{asked}&" and self.refusal is None
+        refusal = self.refusal or ("ValidationError", "Stack with id other does not exist")
+        body = (_stack(self.outputs) if known else _refuse(*refusal)).encode()
         self.send_response(200 if known else 400)
         self.send_header("Content-Type", "text/xml")
         self.send_header("Content-Length", str(len(body)))
@@ -119,11 +123,10 @@ def _stack(outputs: dict[str, str]) -> str:
     )
 
 
-def _no_stack() -> str:
+def _refuse(code: str, message: str) -> str:
     return (
         '<ErrorResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><Error><Type>Sender</Type>'
-        "<Code>ValidationError</Code><Message>Stack with id other does not exist</Message></Error>"
-        "</ErrorResponse>"
+        f"<Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
     )
 
 

@@ -281,7 +281,7 @@ def test_a_stack_that_is_not_there_is_told(stack: None, aws: None, write: Write,
     """With what to try next."""
     ran = run("fleet", "push", write(), "-y", "--stack", "other")
     assert ran.code == 2
-    assert ran.err.startswith("esx-drift: Looking for the stack other (another one? --stack NAME) failed")
+    assert ran.err.startswith("esx-drift: there is no stack other in the region eu-central-1\n")
 
 
 def test_a_stack_without_the_output_is_told(
@@ -290,10 +290,8 @@ def test_a_stack_without_the_output_is_told(
     """Somebody else's stack of that name."""
     monkeypatch.setattr("tests.unit.cli.conftest.CloudFormation.outputs", {})
     ran = run("fleet", "push", write(), "-y")
-    assert (ran.code, ran.err.splitlines()[0][:52]) == (
-        2,
-        "esx-drift: the stack esx-drift has no output StateBu",
-    )
+    assert ran.code == 2
+    assert ran.err.startswith("esx-drift: the stack esx-drift in eu-central-1 has no output StateBucketName")
 
 
 def test_a_bucket_that_is_not_there_is_trouble(aws: None, write: Write, run: Run) -> None:  # noqa: ARG001 -- an empty one

@@ -309,14 +309,3 @@ def test_an_image_is_named_as_well_as_it_can_be() -> None:
     assert name_image(_snapshot("U3e", "U3e")) == "ESXi 8.0 U3e"
     assert name_image(_snapshot("U3e", named=False)) == "ESXi U3e"
     assert name_image(_snapshot(None)) is None
-
-
-def test_without_a_region_it_says_what_to_set(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not only what boto3 misses."""
-    for name in ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
-    boto3.DEFAULT_SESSION = None
-    ran = run("status")
-    assert ran.code == 2
-    assert "You must specify a region. Set AWS_PROFILE, or AWS_REGION and credentials" in ran.err

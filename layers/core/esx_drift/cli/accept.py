@@ -18,36 +18,39 @@ from esx_drift.cli.decision_client import (
     open_decision_client,
     parse_decision_options,
 )
-from esx_drift.cli.terminal import (
-    EXIT_DIFFERENCES,
-    ClusterArgument,
+from esx_drift.cli.options import (
     ReasonOption,
-    StackOption,
+    StackOptions,
     VCenterOption,
     WaitOption,
     YesOption,
-    fail,
-    print_line,
+    with_stack_options,
 )
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line
 from esx_drift.domain.decisions import REPLACED
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import Decision, Finding, RecordedDecision, Snapshot
 from esx_drift.domain.text.wording import clean_text, format_count, format_moment, join_names
 
+AcceptedArgument = Annotated[
+    str, typer.Argument(metavar="CLUSTER", help="The cluster's name or id; @NAME for a vCenter as a whole.")
+]
 HostsOption = Annotated[
     str | None,
     typer.Option(metavar="A,B,...", help="Only these hosts (names or ids) instead of all that were seen."),
 ]
 
 
+@with_stack_options
 def accept(
-    cluster: ClusterArgument,
+    cluster: AcceptedArgument,
     reason: ReasonOption,
     vcenter: VCenterOption = None,
     hosts: HostsOption = None,
-    stack: StackOption = "esx-drift",
     yes: YesOption = False,  # noqa: FBT002 -- typer passes it by name
     wait: WaitOption = 120,
+    *,
+    target: StackOptions,
 ) -> None:
     """Show what differs from what was last accepted, ask, and have it accepted as shown.
 
@@ -57,12 +60,12 @@ def accept(
     options = parse_decision_options(reason, ask=not yes, wait_seconds=wait)
     if not cluster.startswith("@"):
         names = tuple(name.strip() for name in hosts.split(",")) if hosts is not None else ()
-        client = open_decision_client(stack)
+        client = open_decision_client(target)
         _accept_cluster(client, client.find_cluster(cluster, vcenter), names, options)
     elif hosts is not None or vcenter not in {None, cluster[1:]}:
         fail(f"{cluster} is a vCenter as a whole: leave --hosts and --vcenter out")
     else:
-        _accept_vcenter(open_decision_client(stack), cluster[1:], options)
+        _accept_vcenter(open_decision_client(target), cluster[1:], options)
 
 
 def _accept_cluster(

@@ -18,6 +18,7 @@ from esx_drift.domain.text.wording import join_names
 if TYPE_CHECKING:
     from esx_drift.adapters.audit_store import S3Store
     from esx_drift.adapters.queues import SqsQueue
+    from esx_drift.cli.options import StackOptions
     from esx_drift.domain.fleet.fleet import Fleet
     from esx_drift.domain.stored.types import (
         CheckRequest,
@@ -93,6 +94,7 @@ class ClusterRef:
 class DecisionClient:
     """Reads what the logs know, and sends decisions to the checker, which alone writes the logs."""
 
+    options: "StackOptions"
     fleet: "Fleet"
     store: "S3Store"
     queue: "SqsQueue"
@@ -126,7 +128,8 @@ class DecisionClient:
         ]
         if not matches:
             all_of = join_names(vcenters)
-            fail(f"no cluster called {cluster} was ever listed by {all_of}: esx-drift status shows all")
+            show = self.options.name_command("status")
+            fail(f"no cluster called {cluster} was ever listed by {all_of}: {show} shows all")
         if len(matches) > 1:
             which = join_names([f"{match.name} ({match.cluster}) on {match.vcenter}" for match in matches])
             fail(f"{cluster} may be {which}.\nSay which: by --vcenter NAME, or by its id.")
@@ -164,7 +167,7 @@ class DecisionClient:
         if record is None or record["decision"] is None:
             fail(
                 f"sent, but not answered within {wait_seconds} s. It is not lost: the checker still has it.\n"
-                "See in a while whether it was done: esx-drift status\n"
+                f"See in a while whether it was done: {self.options.name_command('status')}\n"
                 "If not, look into CheckQueue, its dead letter queue and the checker's log"
                 f" for request {request['request_id']}."
             )
@@ -181,25 +184,21 @@ class DecisionClient:
             pause.wait(POLL_SECONDS)
 
 
-def open_decision_client(stack: str) -> DecisionClient:
+def open_decision_client(options: "StackOptions") -> DecisionClient:
     """The client for a deployed stack."""
     # A command imports this module also to show its help or to refuse its options.
     from esx_drift.adapters.audit_store import S3Store  # noqa: PLC0415 -- boto3 takes long to load
     from esx_drift.adapters.queues import SqsQueue  # noqa: PLC0415 -- boto3 takes long to load
-    from esx_drift.adapters.state_bucket import FleetFile  # noqa: PLC0415 -- boto3 takes long to load
-    from esx_drift.cli.aws import (  # noqa: PLC0415 -- boto3 takes long to load
-        explain_aws_errors,
-        make_clients,
-        read_stack_outputs,
-    )
+    from esx_drift.cli.aws import explain_aws_errors, open_stack  # noqa: PLC0415 -- boto3 takes long to load
 
-    aws = make_clients()
-    state, audit, queue = read_stack_outputs(stack, "StateBucketName", "AuditBucketName", "CheckQueueUrl")
-    with explain_aws_errors("Reading the fleet file"):
-        fleet, _ = FleetFile(aws.s3, state).read()
+    stack = open_stack(options)
+    aws = stack.clients
+    state, audit, queue = stack.read_outputs("StateBucketName", "AuditBucketName", "CheckQueueUrl")
+    fleet, _ = stack.read_fleet(state)
 
     def identify_person() -> str:
         with explain_aws_errors("Asking AWS STS who you are"):
             return aws.sts().get_caller_identity()["Arn"]
 
-    return DecisionClient(fleet, S3Store(aws.s3, audit, state), SqsQueue(aws.sqs, queue, ""), identify_person)
+    store, checks = S3Store(aws.s3, audit, state), SqsQueue(aws.sqs, queue, "")
+    return DecisionClient(options, fleet, store, checks, identify_person)

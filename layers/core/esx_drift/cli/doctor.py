@@ -3,20 +3,22 @@
 import json
 from collections.abc import Iterable
 from itertools import groupby
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from esx_drift.cli.terminal import EXIT_DIFFERENCES, StackOption, escape_unprintable, make_stdout, print_line
+from esx_drift.cli.options import StackOptions, with_stack_options
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, escape_unprintable, make_stdout, print_line
 from esx_drift.contracts import require_valid
 from esx_drift.doctoring.examination import NO_TIME, DoctorReply, DoctorRequest, StepResult
 from esx_drift.errors import PermanentError
 
+if TYPE_CHECKING:
+    from esx_drift.cli.aws import DeployedStack
+
 OUTCOME_STYLES = {"ok": "green", "failed": "bold red", "untried": "dim"}
-ANSWER_TIMEOUT_SECONDS = 310
-"""How long a function may take to answer: longer than a checker may run."""
 
 VCentersOption = Annotated[
     list[str] | None, typer.Option("--vcenter", metavar="NAME", help="Only this vCenter. Can be repeated.")
@@ -30,18 +32,20 @@ SendOption = Annotated[
 ]
 
 
+@with_stack_options
 def doctor(
     vcenter: VCentersOption = None,
     reset: ResetOption = None,
     send: SendOption = False,  # noqa: FBT002 -- typer passes it by name
-    stack: StackOption = "esx-drift",
+    *,
+    target: StackOptions,
 ) -> None:
     """Examine AWS, each vCenter and each Slack route from where the checks run, step by step.
 
     Of each vCenter one cluster is extracted, as a check would do it. Exit code 0: all is well, 1: something
     failed or could not be tried in time, 2: trouble.
     """
-    results = _examine(_build_request(vcenter, reset, send=send), stack)
+    results = _examine(_build_request(vcenter, reset, send=send), target)
     print_results(results)
     failed = sum(result["outcome"] == "failed" for result in results)
     missed = sum(result["said"] == NO_TIME for result in results)
@@ -81,27 +85,23 @@ def _build_request(vcenters: list[str] | None, reset: str | None, *, send: bool)
     return request
 
 
-def _examine(request: DoctorRequest, stack: str) -> list[StepResult]:
-    from esx_drift.cli.aws import read_stack_outputs  # noqa: PLC0415 -- boto3 takes long to load
+def _examine(request: DoctorRequest, target: StackOptions) -> list[StepResult]:
+    from esx_drift.cli.aws import open_stack  # noqa: PLC0415 -- boto3 takes long to load
 
-    checker, notifier = read_stack_outputs(stack, "CheckerFunctionName", "NotifierFunctionName")
+    stack = open_stack(target)
+    checker, notifier = stack.read_outputs("CheckerFunctionName", "NotifierFunctionName")
     with make_stdout().status("Examining from where the checks run; an extraction takes a while"):
-        results = _ask_function(checker, request)
-        routes = _ask_function(notifier, {"send": request.get("send", False)})
+        results = _ask_function(stack, checker, request)
+        routes = _ask_function(stack, notifier, {"send": request.get("send", False)})
     return [*results, *routes]
 
 
-def _ask_function(function: str, request: DoctorRequest) -> list[StepResult]:
+def _ask_function(stack: "DeployedStack", function: str, request: DoctorRequest) -> list[StepResult]:
     """The results that a deployed function answers; ``PermanentError`` if it failed."""
-    import boto3  # noqa: PLC0415 -- boto3 takes long to load
-    from botocore.config import Config  # noqa: PLC0415 -- boto3 takes long to load
-
     from esx_drift.cli.aws import explain_aws_errors  # noqa: PLC0415 -- boto3 takes long to load
 
-    # Asked a second time, it would extract and send a second time.
-    once = Config(read_timeout=ANSWER_TIMEOUT_SECONDS, retries={"total_max_attempts": 1})
     with explain_aws_errors(f"Asking {function}"):
-        invoked = boto3.client("lambda", config=once).invoke(
+        invoked = stack.clients.functions().invoke(
             FunctionName=function, Payload=json.dumps({"doctor": request})
         )
         body = json.loads(invoked["Payload"].read())

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from esx_drift.cli.fleet_yaml import FleetText, NotReadable, parse_fleet_text
-from esx_drift.cli.terminal import EXIT_DIFFERENCES, StackOption, YesOption, fail, print_line, print_warning
+from esx_drift.cli.options import StackOptions, YesOption, with_stack_options
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_warning
 from esx_drift.contracts import list_fleet_errors
 from esx_drift.domain.fleet.fleet import MAX_FLEET_BYTES, Fleet, FleetDocument, build_fleet
 from esx_drift.domain.fleet.review import list_fleet_differences, list_fleet_warnings
@@ -18,6 +19,7 @@ from esx_drift.errors import FleetInvalid, SecretInvalid
 
 if TYPE_CHECKING:
     from esx_drift.adapters.secrets import Secrets
+    from esx_drift.cli.aws import DeployedStack
 
 fleet_app = typer.Typer(
     help="The fleet file: which vCenters are watched, and who is told.", no_args_is_help=True
@@ -37,14 +39,12 @@ RenameOption = Annotated[
 class UploadTarget:
     """Where to upload: a stack's StateBucket, or a bucket by its name."""
 
-    stack: str
+    stack: "DeployedStack"
     bucket: str | None
 
     def find_bucket(self) -> str:
         """The bucket's name; asks the stack for it where it was not given."""
-        from esx_drift.cli.aws import read_stack_outputs  # noqa: PLC0415 -- boto3 takes long to load
-
-        return self.bucket or read_stack_outputs(self.stack, "StateBucketName")[0]
+        return self.bucket or self.stack.read_outputs("StateBucketName")[0]
 
 
 @fleet_app.command()
@@ -54,19 +54,23 @@ def check(file: FileArgument) -> None:
 
 
 @fleet_app.command()
+@with_stack_options
 def push(
     file: FileArgument,
-    stack: StackOption = "esx-drift",
     bucket: BucketOption = None,
     yes: YesOption = False,  # noqa: FBT002 -- typer passes it by name
     rename: RenameOption = None,
+    *,
+    target: StackOptions,
 ) -> None:
     """Check a fleet file, show what it changes, and upload it for the next run to use.
 
     Exit code 0: uploaded or nothing to change, 1: not uploaded, 2: trouble.
     """
     document = _require_fleet_document(file)
-    _upload_fleet(document, UploadTarget(stack, bucket), tuple(rename or ()), ask=not yes)
+    from esx_drift.cli.aws import open_stack  # noqa: PLC0415 -- boto3 takes long to load
+
+    _upload_fleet(document, UploadTarget(open_stack(target), bucket), tuple(rename or ()), ask=not yes)
 
 
 def _require_fleet_document(file: Path) -> FleetDocument:
@@ -144,9 +148,9 @@ def _upload_fleet(
     """Upload a checked document, unless nothing changes, a vCenter seems renamed, or the person says no."""
     from esx_drift.adapters.secrets import Secrets  # noqa: PLC0415 -- boto3 takes long to load
     from esx_drift.adapters.state_bucket import FleetFile  # noqa: PLC0415 -- boto3 takes long to load
-    from esx_drift.cli.aws import explain_aws_errors, make_clients  # noqa: PLC0415 -- boto3 takes long to load
+    from esx_drift.cli.aws import explain_aws_errors  # noqa: PLC0415 -- boto3 takes long to load
 
-    aws = make_clients()
+    aws = target.stack.clients
     with explain_aws_errors("Uploading the fleet file"):
         file = FleetFile(aws.s3, target.find_bucket())
         stored = file.read_stored()

@@ -5,6 +5,7 @@ from collections import Counter
 from rich.table import Table
 from rich.text import Text
 
+from esx_drift.cli.options import StackOptions, with_stack_options
 from esx_drift.cli.status_rows import (
     FleetStatus,
     StatusRow,
@@ -13,7 +14,7 @@ from esx_drift.cli.status_rows import (
     read_newest_records,
     read_snapshots,
 )
-from esx_drift.cli.terminal import StackOption, escape_unprintable, make_stdout, print_line
+from esx_drift.cli.terminal import escape_unprintable, make_stdout, print_line
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.wording import format_count
 
@@ -23,14 +24,15 @@ NEVER = "never"
 UNKNOWN = "-"
 
 
-def status(stack: StackOption = "esx-drift") -> None:
+@with_stack_options
+def status(*, target: StackOptions) -> None:
     """Show each cluster: its image, if all hosts run it, how many were seen and when, and what is open.
 
     What its last check did not see is shown as it was, and counted as not covered.
 
     Exit code 0: shown, whatever is open; 2: trouble.
     """
-    rows = build_rows(_read_fleet_status(stack))
+    rows = build_rows(_read_fleet_status(target))
     table = Table(box=None)
     for heading in HEADINGS:
         table.add_column(heading, overflow="fold")
@@ -41,20 +43,13 @@ def status(stack: StackOption = "esx-drift") -> None:
     print_line(_summarize(rows))
 
 
-def _read_fleet_status(stack: str) -> FleetStatus:
-    from esx_drift.adapters.audit_store import S3Store  # noqa: PLC0415 -- boto3 takes long to load
-    from esx_drift.adapters.state_bucket import FleetFile  # noqa: PLC0415 -- boto3 takes long to load
-    from esx_drift.cli.aws import (  # noqa: PLC0415 -- boto3 takes long to load
-        explain_aws_errors,
-        make_clients,
-        read_stack_outputs,
-    )
+def _read_fleet_status(target: StackOptions) -> FleetStatus:
+    from esx_drift.cli.aws import explain_aws_errors, open_stack  # noqa: PLC0415 -- boto3 takes long to load
 
-    aws = make_clients()
+    stack = open_stack(target)
     with explain_aws_errors("Reading the fleet's state"):
-        state_bucket, audit_bucket = read_stack_outputs(stack, "StateBucketName", "AuditBucketName")
-        fleet, _ = FleetFile(aws.s3, state_bucket).read()
-        store = S3Store(aws.s3, audit_bucket, state_bucket)
+        store = stack.open_store()
+        fleet, _ = stack.read_fleet(store.state_bucket)
         records = list(read_newest_records(store))
         states = {(record["vcenter"], record["cluster"]): record["after"] for record in records}
         return FleetStatus(fleet, states, read_snapshots(states, store), count_standalone_hosts(records))
