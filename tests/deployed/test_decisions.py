@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import boto3
 import pytest
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 
@@ -26,8 +25,6 @@ def decide(run: Run, rig: Rig, local_aws: LocalAws, monkeypatch: pytest.MonkeyPa
     """Runs ``esx-drift`` on that stack, as its administrator."""
     for name, value in local_aws.environment.items():
         monkeypatch.setenv(name, value)
-    # A session that other tests left behind has keys of theirs.
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     return lambda *arguments: run(*arguments, *SAYS, "--stack", rig.stack.name)
 
 

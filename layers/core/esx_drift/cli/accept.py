@@ -11,8 +11,8 @@ from esx_drift.cli.accept_preview import (
     build_preview,
     list_damage_lines,
 )
+from esx_drift.cli.clusters import ClusterRef
 from esx_drift.cli.decision_client import (
-    ClusterRef,
     DecisionClient,
     DecisionOptions,
     open_decision_client,

@@ -6,6 +6,7 @@ import typer
 
 from esx_drift import __version__
 from esx_drift.cli.accept import accept
+from esx_drift.cli.check import check_now
 from esx_drift.cli.diff import diff
 from esx_drift.cli.doctor import doctor
 from esx_drift.cli.fleet import fleet_app
@@ -43,6 +44,7 @@ def _run(*, version: VersionOption = False) -> None:
 app.command()(diff)
 app.command()(validate)
 app.command()(status)
+app.command("check")(check_now)
 app.command()(accept)
 app.command()(retire)
 app.command()(doctor)

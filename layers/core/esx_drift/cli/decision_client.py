@@ -10,10 +10,10 @@ from uuid import uuid4
 
 import typer
 
+from esx_drift.cli.clusters import ClusterFinder, ClusterRef
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.records import build_check_request
-from esx_drift.domain.text.wording import join_names
 
 if TYPE_CHECKING:
     from esx_drift.adapters.audit_store import S3Store
@@ -82,15 +82,6 @@ def parse_decision_options(reason: str, *, ask: bool, wait_seconds: int) -> Deci
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterRef:
-    """A cluster, or with the id ``@vcenter`` a vCenter, that a person decides on."""
-
-    vcenter: str
-    cluster: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
 class DecisionClient:
     """Reads what the logs know, and sends decisions to the checker, which alone writes the logs."""
 
@@ -117,23 +108,7 @@ class DecisionClient:
             cluster: Its name or id.
             vcenter: The vCenter to look in; none for all of the fleet file.
         """
-        vcenters = [watched.name for watched in self.fleet.vcenters if vcenter in {None, watched.name}]
-        if not vcenters:
-            fail(f"the fleet file has no vCenter called {vcenter}")
-        matches = [
-            ClusterRef(name, cluster_id, entry["name"])
-            for name in vcenters
-            for cluster_id, entry in self.read_clusters(name).items()
-            if cluster in {cluster_id, entry["name"]}
-        ]
-        if not matches:
-            all_of = join_names(vcenters)
-            show = self.options.name_command("status")
-            fail(f"no cluster called {cluster} was ever listed by {all_of}: {show} shows all")
-        if len(matches) > 1:
-            which = join_names([f"{match.name} ({match.cluster}) on {match.vcenter}" for match in matches])
-            fail(f"{cluster} may be {which}.\nSay which: by --vcenter NAME, or by its id.")
-        return matches[0]
+        return ClusterFinder(self.options, self.fleet, self.read_clusters).find(cluster, vcenter)
 
     def send_decision(
         self,

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from esx_drift.cli.clusters import ClusterRef
 from esx_drift.cli.decision_client import (
-    ClusterRef,
     DecisionClient,
     DecisionOptions,
     open_decision_client,
