@@ -34,6 +34,7 @@ from esx_drift.errors import FleetInvalid, PermanentError
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -119,6 +120,14 @@ def _make_clients(session: boto3.Session) -> Clients:
 
 
 @dataclass(frozen=True, slots=True)
+class Schedule:
+    """How often the stack checks by itself, and whether it does at all."""
+
+    interval_hours: int
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DeployedStack:
     """A deployed stack, as the person reaches it."""
 
@@ -132,22 +141,26 @@ class DeployedStack:
         Raises:
             PermanentError: There is no such stack in that region, or it lacks one of the outputs.
         """
-        name = self.options.stack
-        with explain_aws_errors(f"Looking for the stack {name} in {self.region}"):
-            try:
-                described = self.clients.cloudformation().describe_stacks(StackName=name)["Stacks"][0]
-            except ClientError as error:
-                if "does not exist" in error.response["Error"]["Message"]:
-                    raise PermanentError(self._describe_missing()) from error
-                raise
-        outputs = {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", ())}
+        described = self._describe().get("Outputs", ())
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in described}
         missing = [key for key in keys if key not in outputs]
         if missing:
             raise PermanentError(
-                f"the stack {name} in {self.region} has no output {missing[0]}:"
+                f"the stack {self.options.stack} in {self.region} has no output {missing[0]}:"
                 " is it esx-drift, deployed whole, and of this version?"
             )
         return tuple(outputs[key] for key in keys)
+
+    def read_schedule(self) -> Schedule | None:
+        """Read when the stack checks by itself; none where it says nothing of it."""
+        parameters = {
+            each["ParameterKey"]: each.get("ParameterValue", "")
+            for each in self._describe().get("Parameters", ())
+        }
+        hours = parameters.get("CheckIntervalHours", "")
+        if not hours.isdecimal():
+            return None
+        return Schedule(int(hours), enabled=parameters.get("ScheduleState") != "DISABLED")
 
     def open_store(self) -> S3Store:
         """Open the two buckets that hold the logs."""
@@ -169,6 +182,16 @@ class DeployedStack:
                 f"there is no fleet file at s3://{bucket}/{FLEET_KEY} yet\nWrite one, then: {push}"
             )
         return parse_fleet(stored.body), compute_sha256(stored.body)
+
+    def _describe(self) -> "StackTypeDef":
+        name = self.options.stack
+        with explain_aws_errors(f"Looking for the stack {name} in {self.region}"):
+            try:
+                return self.clients.cloudformation().describe_stacks(StackName=name)["Stacks"][0]
+            except ClientError as error:
+                if "does not exist" in error.response["Error"]["Message"]:
+                    raise PermanentError(self._describe_missing()) from error
+                raise
 
     def _describe_missing(self) -> str:
         name, profile = self.options.stack, self.options.profile

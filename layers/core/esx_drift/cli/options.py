@@ -8,6 +8,7 @@ import os
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import wraps
 from typing import Annotated, Final
 
@@ -63,6 +64,19 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 
 WaitOption = Annotated[
     int, typer.Option(metavar="SECONDS", min=0, help="How long to wait for the checker's answer.")
+]
+
+
+class ListFormat(StrEnum):
+    """How a list is printed."""
+
+    text = "text"
+    json = "json"
+    csv = "csv"
+
+
+FormatOption = Annotated[
+    ListFormat, typer.Option("--format", help="For a person, for a program, or for a spreadsheet.")
 ]
 
 
