@@ -37,7 +37,9 @@ AcceptedArgument = Annotated[
 ]
 HostsOption = Annotated[
     str | None,
-    typer.Option(metavar="A,B,...", help="Only these hosts (names or ids) instead of all that were seen."),
+    typer.Option(
+        metavar="NAMES", help="Only these hosts (names or ids, separated by commas) of all that were seen."
+    ),
 ]
 
 
@@ -56,6 +58,8 @@ def accept(
 
     What has changed again meanwhile is refused. An accepted vCenter begins with first looks. Exit code 0: all
     was accepted, 1: some was refused or nothing was sent, 2: trouble.
+
+    Example: esx-drift accept prod-a --hosts esx03 --reason CHG-2042
     """
     options = parse_decision_options(reason, ask=not yes, wait_seconds=wait)
     if not cluster.startswith("@"):

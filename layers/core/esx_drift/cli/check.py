@@ -92,6 +92,8 @@ def check_now(
     A check goes on by itself when the wait for it ends. Exit code 0: asked for. With --wait, 0: all was
     looked at, and nothing of warning or higher is open, 1: something is, 2: something could not be looked at,
     or did not answer in time.
+
+    Example: esx-drift check prod-a --wait
     """
     from esx_drift.adapters.audit_store import S3Store  # noqa: PLC0415 -- boto3 takes long to load
     from esx_drift.cli.aws import open_stack  # noqa: PLC0415 -- boto3 takes long to load

@@ -44,8 +44,8 @@ class OutputFormat(StrEnum):
 
 
 def diff(
-    baseline: Annotated[Path, typer.Argument(help="The older document, gzipped or not.")],
-    current: Annotated[Path, typer.Argument(help="The newer one.")],
+    baseline: Annotated[Path, typer.Argument(metavar="BASELINE", help="The older document, gzipped or not.")],
+    current: Annotated[Path, typer.Argument(metavar="CURRENT", help="The newer one.")],
     output: Annotated[
         OutputFormat, typer.Option("--format", help="For a person or for a program.")
     ] = OutputFormat.text,
@@ -53,6 +53,8 @@ def diff(
     """Tell what changed on every host between two documents of the same cluster.
 
     Exit code: 0 no change, 1 changes, 2 trouble.
+
+    Example: esx-drift diff monday.json today.json
     """
     older, newer = _require_document(baseline), _require_document(current)
     print_unknown_fields({baseline: older, current: newer})

@@ -44,6 +44,8 @@ def doctor(
 
     Of each vCenter one cluster is extracted, as a check would do it. Exit code 0: all is well, 1: something
     failed or could not be tried in time, 2: trouble.
+
+    Example: esx-drift doctor --vcenter vc01
     """
     results = _examine(_build_request(vcenter, reset, send=send), target)
     print_results(results)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from esx_drift.cli.fleet_yaml import FleetText, NotReadable, parse_fleet_text
-from esx_drift.cli.options import StackOptions, YesOption, with_stack_options
+from esx_drift.cli.options import StackOptions, YesOption, print_help_alone, with_stack_options
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_warning
 from esx_drift.contracts import list_fleet_errors
 from esx_drift.domain.fleet.fleet import MAX_FLEET_BYTES, Fleet, FleetDocument, build_fleet
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from esx_drift.cli.aws import DeployedStack
 
 fleet_app = typer.Typer(
-    help="The fleet file: which vCenters are watched, and who is told.", no_args_is_help=True
+    help="The fleet file: which vCenters are watched, and who is told.", invoke_without_command=True
 )
 
 FileArgument = Annotated[Path, typer.Argument(help="The fleet file, YAML or JSON.", metavar="FILE")]
 BucketOption = Annotated[
-    str | None, typer.Option(help="The StateBucket, instead of asking the stack for it.")
+    str | None, typer.Option(metavar="NAME", help="The StateBucket, instead of asking the stack for it.")
 ]
 RenameOption = Annotated[
     list[str] | None,
@@ -47,9 +47,18 @@ class UploadTarget:
         return self.bucket or self.stack.read_outputs("StateBucketName")[0]
 
 
+@fleet_app.callback()
+def _run(context: typer.Context) -> None:
+    """The fleet file: which vCenters are watched, and who is told."""
+    print_help_alone(context)
+
+
 @fleet_app.command()
 def check(file: FileArgument) -> None:
-    """Name every error of a fleet file. Exit code 0: none, 1: errors, 2: it can't be read."""
+    """Name every error of a fleet file. Exit code 0: none, 1: errors, 2: it can't be read.
+
+    Example: esx-drift fleet check fleet.yaml
+    """
     print_line(f"{file} is valid: {_count_entries(_require_fleet_document(file))}", "green")
 
 
@@ -66,6 +75,8 @@ def push(
     """Check a fleet file, show what it changes, and upload it for the next run to use.
 
     Exit code 0: uploaded or nothing to change, 1: not uploaded, 2: trouble.
+
+    Example: esx-drift fleet push fleet.yaml
     """
     document = _require_fleet_document(file)
     from esx_drift.cli.aws import open_stack  # noqa: PLC0415 -- boto3 takes long to load

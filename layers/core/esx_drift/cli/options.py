@@ -102,6 +102,12 @@ class StackOptions:
         return f"esx-drift {command}{''.join(options)}"
 
 
+def print_help_alone(context: typer.Context) -> None:
+    """Print the help of a group of commands where none was named: who looks around did nothing wrong."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
 def with_stack_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say which stack it is about; it gets them as ``target``."""
     own = inspect.signature(command)

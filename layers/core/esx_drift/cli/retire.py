@@ -38,6 +38,8 @@ def retire(
     """Close what is open on a cluster that its vCenter no longer lists, and check it no more.
 
     Its log stays. If it is listed again, it is watched again. Exit code 0: retired, 1: not, 2: trouble.
+
+    Example: esx-drift retire old-b --vcenter vc01 --reason CHG-2043
     """
     options = parse_decision_options(reason, ask=not yes, wait_seconds=wait)
     client = open_decision_client(target)

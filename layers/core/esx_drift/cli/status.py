@@ -66,6 +66,8 @@ def status(
 
     What its last check did not see is shown as it was, and counted as not covered. A single cluster is shown
     host by host. Exit code 0: shown, whatever is open; 1 only with --exit-code; 2: trouble.
+
+    Example: esx-drift status prod-a --format csv
     """
     from esx_drift.cli.aws import open_stack  # noqa: PLC0415 -- boto3 takes long to load
 

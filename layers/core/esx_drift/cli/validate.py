@@ -22,11 +22,15 @@ GZIP_MAGIC = b"\x1f\x8b"
 
 
 def validate(
-    document: Annotated[Path, typer.Argument(help="What the vCenter answered, gzipped or not.")],
+    document: Annotated[
+        Path, typer.Argument(metavar="DOCUMENT", help="What the vCenter answered, gzipped or not.")
+    ],
 ) -> None:
     """Check a document against the API's contract: one line an error, with its JSON Pointer.
 
     Exit code: 0 valid, 1 invalid, 2 can't be read.
+
+    Example: esx-drift validate document.json.gz
     """
     try:
         valid = read_document_file(document, strict=True)
