@@ -65,7 +65,7 @@ def test_each_command_explains_itself(run: Run, path: tuple[str, ...]) -> None:
         if not getattr(parameter, "is_flag", False) and parameter.name not in {"help", "output"}:
             assert re.fullmatch("[A-Z]+", str(parameter.metavar)), parameter.name
     (example,) = re.findall(r"^ +Example: esx-drift (.+)$", shown.out, re.MULTILINE)
-    words = shlex.split(example)
+    words = shlex.split(example.partition(" > ")[0])
     assert tuple(words[: len(path)]) == path
     command.make_context("example", words[len(path) :])
 

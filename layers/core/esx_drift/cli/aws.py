@@ -26,6 +26,7 @@ from botocore.exceptions import (
 )
 
 from esx_drift.adapters.audit_store import S3Store
+from esx_drift.adapters.s3_objects import S3Object
 from esx_drift.adapters.state_bucket import FleetFile, parse_fleet
 from esx_drift.cli.options import DEFAULT_STACK, StackOptions
 from esx_drift.domain.stored.identifiers import FLEET_KEY, compute_sha256
@@ -174,6 +175,16 @@ class DeployedStack:
             FleetInvalid: There is none yet, or it has faults.
             PermanentError: AWS refused it or could not be reached.
         """
+        stored = self.require_fleet_file(bucket)
+        return parse_fleet(stored.body), compute_sha256(stored.body)
+
+    def require_fleet_file(self, bucket: str) -> S3Object:
+        """Read the fleet file as it is stored in the StateBucket called ``bucket``.
+
+        Raises:
+            FleetInvalid: There is none yet.
+            PermanentError: AWS refused it or could not be reached.
+        """
         with explain_aws_errors("Reading the fleet file"):
             stored = FleetFile(self.clients.s3, bucket).read_stored()
         if stored is None:
@@ -181,7 +192,7 @@ class DeployedStack:
             raise FleetInvalid(
                 f"there is no fleet file at s3://{bucket}/{FLEET_KEY} yet\nWrite one, then: {push}"
             )
-        return parse_fleet(stored.body), compute_sha256(stored.body)
+        return stored
 
     def _describe(self) -> "StackTypeDef":
         name = self.options.stack
