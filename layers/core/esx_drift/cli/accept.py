@@ -56,8 +56,9 @@ def accept(
 ) -> None:
     """Show what differs from what was last accepted, ask, and have it accepted as shown.
 
-    What has changed again meanwhile is refused. An accepted vCenter begins with first looks. Exit code 0: all
-    was accepted, 1: some was refused or nothing was sent, 2: trouble.
+    Without --hosts all hosts that were seen are meant. What has changed again meanwhile is refused. An
+    accepted vCenter begins with first looks. Exit code 0: all was accepted, 1: some was refused, or nothing
+    was sent, since there was nothing to accept or you said no, 2: trouble.
 
     Example: esx-drift accept prod-a --hosts esx03 --reason CHG-2042
     """
@@ -82,8 +83,10 @@ def _accept_cluster(
         print_line(line)
     if not preview.hosts:
         fail("there is no host to accept")
+    if preview.changes_nothing:
+        fail("nothing to accept: all of this is accepted already, and nothing was sent", EXIT_DIFFERENCES)
     person = client.identify_person()
-    options.require_confirmation(f"Accept {format_count(len(preview.hosts), 'host')} as shown, as {person}?")
+    options.require_confirmation(preview.ask(person, named=bool(names)))
     decision = options.build_decision(person, preview.seq, preview.hosts)
     seq, recorded = client.send_decision("accept", cluster, decision, options.wait_seconds)
     _print_answer(preview, seq, recorded)

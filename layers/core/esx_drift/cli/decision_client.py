@@ -1,11 +1,12 @@
 """What accept and retire share: which cluster a name stands for, who decides, and the checker's answer."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event
 from time import monotonic
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 from uuid import uuid4
 
 import typer
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.5
 MAX_REASON_CHARACTERS = 1000
+
+_PLACEHOLDER: Final = re.compile(
+    r"(?i)why|text|reason|to ?do|tbd|x+|<.*>|\W*|[a-z]{2,}[-_ ]?(?:x{2,}|n{2,}|0{3,}|\.{2,}|…)"
+)
+"""What a message, the help or a form has in the place of a reason: WHY, TEXT, <reason>, …, CHG-XXXX."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,8 @@ def parse_decision_options(reason: str, *, ask: bool, wait_seconds: int) -> Deci
     line = reason.strip()
     if not line or len(line) > MAX_REASON_CHARACTERS or not line.isprintable():
         fail(f"--reason takes one line of 1 to {MAX_REASON_CHARACTERS} characters")
+    if _PLACEHOLDER.fullmatch(line):
+        fail(f"--reason {line} only stands for a reason, and would stay in the log: say why, or which ticket")
     return DecisionOptions(line, ask, wait_seconds)
 
 

@@ -42,6 +42,12 @@ def retire(
     Example: esx-drift retire old-b --vcenter vc01 --reason CHG-2043
     """
     options = parse_decision_options(reason, ask=not yes, wait_seconds=wait)
+    if cluster.startswith("@"):
+        push = target.name_command("fleet push FILE")
+        fail(
+            f"{cluster} is a vCenter as a whole: only its clusters are retired, one by one.\n"
+            f"To watch none of it any more, take it out of the fleet file: {push}"
+        )
     client = open_decision_client(target)
     _retire_cluster(client, client.find_cluster(cluster, vcenter), options)
 
