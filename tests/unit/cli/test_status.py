@@ -437,3 +437,16 @@ def test_programs_and_spreadsheets_get_it_too(file: FleetFile, run: Run) -> None
         "vc01,,,,,3,0,no,,,0,0,0,",
         "vc02,,,,,,,yes,,,0,0,0,",
     ]
+
+
+@pytest.mark.usefixtures("stack")
+def test_one_vcenter_alone_may_be_asked_about(file: FleetFile, run: Run) -> None:
+    """Its rows only; one that the fleet file lacks is answered with the nearest."""
+    file.write(encode_canonical_json(fleet(vcenters=[{"name": "vc01"}, {"name": "vc02"}])), None)
+    for vcenter in ("vc01", "vc02"):
+        _keep(vcenter, "domain-c1", _seen("prod-a", 2, 2, _snapshot("U3e", "U3e")))
+    lines = run("status", "--vcenter", "vc02", "--format", "csv").out.splitlines()
+    assert [line.partition(",")[0] for line in lines[1:]] == ["vc02"]
+    ran = run("status", "--vcenter", "vc2")
+    assert (ran.code, ran.out) == (2, "")
+    assert "the fleet file has no vCenter called vc2: did you mean vc02?" in ran.err

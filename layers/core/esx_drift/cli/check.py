@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from esx_drift.cli.clusters import ClusterFinder
-from esx_drift.cli.options import StackOptions, with_stack_options
+from esx_drift.cli.options import OnlyVCenterOption, StackOptions, with_stack_options
 from esx_drift.cli.terminal import (
     EXIT_DIFFERENCES,
     EXIT_TROUBLE,
@@ -67,10 +67,6 @@ AS_A_WHOLE: Final = "(the vCenter)"
 ClustersArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="CLUSTER", help="Names or ids of clusters; all where none is named."),
-]
-OnlyVCenterOption = Annotated[
-    str | None,
-    typer.Option("--vcenter", metavar="NAME", help="Only this vCenter, or where the clusters named are."),
 ]
 FollowOption = Annotated[bool, typer.Option("--wait", help="Wait, and show what came of each cluster.")]
 TimeoutOption = Annotated[

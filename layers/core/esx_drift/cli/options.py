@@ -56,6 +56,12 @@ VCenterOption = Annotated[
 ]
 
 
+OnlyVCenterOption = Annotated[
+    str | None,
+    typer.Option("--vcenter", metavar="NAME", help="Only this vCenter, or that of the clusters named."),
+]
+
+
 ReasonOption = Annotated[str, typer.Option(metavar="TEXT", help="Why. It stays in the log.")]
 
 

@@ -15,7 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from esx_drift.cli.clusters import ClusterFinder, ClusterRef
-from esx_drift.cli.options import FormatOption, ListFormat, StackOptions, VCenterOption, with_stack_options
+from esx_drift.cli.options import (
+    FormatOption,
+    ListFormat,
+    OnlyVCenterOption,
+    StackOptions,
+    with_stack_options,
+)
 from esx_drift.cli.status_formats import build_status_document, render_clusters_csv, render_hosts_csv
 from esx_drift.cli.status_hosts import ClusterStatus, build_cluster_status, print_cluster_status
 from esx_drift.cli.status_rows import (
@@ -56,7 +62,7 @@ ExitCodeOption = Annotated[
 @with_stack_options
 def status(
     cluster: ShownCluster = None,
-    vcenter: VCenterOption = None,
+    vcenter: OnlyVCenterOption = None,
     output: FormatOption = ListFormat.text,
     exit_code: ExitCodeOption = False,  # noqa: FBT002 -- typer passes it by name
     *,
