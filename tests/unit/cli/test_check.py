@@ -8,14 +8,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
+import boto3
 import pytest
 
+from tests.paths import GOLDEN
 from tests.unit.cli.conftest import CloudFormation, Run, run, stack
 from tests.unit.fleets import fleet
 from tests.unit.functions.conftest import Deployed, aws, cloud, context, deployed, vcenter
 
 __all__ = ["aws", "cloud", "context", "deployed", "run", "stack", "vcenter"]
 
+SCREEN = GOLDEN / "check" / "wait.txt"
 RUN = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 
 
@@ -173,7 +176,7 @@ def test_what_could_not_be_looked_at_is_trouble(healthy: Lambda, run: Run) -> No
     assert _rows(ran.out)[3].startswith("vc01 domain-c1008 vc01 lists no cluster with the id or name")
     healthy.deployed.put_fleet(fleet(vcenters=[{"name": "vc02"}, prod_b]))
     ran = run("check", "--wait")
-    assert (ran.code, ran.err) == (2, "esx-drift: could not look at (the vCenter) on vc02\n")
+    assert (ran.code, ran.err) == (2, "esx-drift: could not look at vc02\n")
     assert [row[:50] for row in _rows(ran.out)[3:]] == [
         "vc02 (the vCenter) connect to 127.0.0.1:1 refused:",
         "vc01 prod-a the report is the one of before 2 of 2",
@@ -276,6 +279,27 @@ def test_an_answer_that_comes_later_is_waited_for(
     assert "vc01 prod-a first copy saved 2 of 2 none" in _rows(ran.out)
 
 
+def test_a_bad_moment_of_s3_does_not_end_the_wait(
+    healthy: Lambda, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An object that can't be read in one round is read in the next."""
+    s3, key = boto3.client("s3"), "state/vc01/domain-c9.json"
+
+    def spoil() -> None:
+        s3.put_object(Bucket="state", Key=key, Body=b"{}", StorageClass="GLACIER")
+
+    def mend() -> None:
+        s3.delete_object(Bucket="state", Key=key)
+        healthy.work("CheckQueue", "checker")
+
+    steps = iter((spoil, mend))
+    healthy.asleep = {"checker"}
+    monkeypatch.setattr("esx_drift.cli.check.pause_between_rounds", lambda _: next(steps)())
+    ran = run("check", "--wait")
+    assert (ran.code, ran.err) == (0, "")
+    assert next(steps, None) is None
+
+
 def test_ctrl_c_ends_the_wait_and_not_the_check(
     healthy: Lambda, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -301,3 +325,24 @@ def test_who_may_not_ask_is_told_so(healthy: Lambda, run: Run, monkeypatch: pyte
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("esx-drift: Asking the-dispatcher for a check failed: Could not connect")
     assert healthy.asked == []
+
+
+def test_what_a_person_sees_on_80_columns(
+    healthy: Lambda, run: Run, monkeypatch: pytest.MonkeyPatch, *, refresh_goldens: bool
+) -> None:
+    """A vCenter that is down, a cluster that drifted, and one of which nothing could be read."""
+    run("check")
+    model = healthy.deployed.vcenter
+    model.hosts.set_component("esx01", "Intel-i40en", "9.9.9.9-1OEM.800.1.0.20613240")
+    model.hosts.fail_extraction("esx11")
+    model.extract_all()
+    healthy.deployed.put_fleet(fleet(vcenters=[{"name": "vc01", "extract": False}, {"name": "vc02"}]))
+    monkeypatch.setattr("esx_drift.cli.terminal.PIPE_WIDTH", 80)
+    ran = run("check", "--wait")
+    assert ran.code == 2
+    lines = [RUN.sub("RUN", line) for line in ran.out.splitlines() if not line.startswith("{")]
+    shown = "".join(f"{line}\n" for line in (*lines, ran.err.rstrip()))
+    if refresh_goldens:
+        SCREEN.parent.mkdir(exist_ok=True)
+        SCREEN.write_text(shown)
+    assert shown == SCREEN.read_text()

@@ -462,3 +462,13 @@ def test_where_there_is_no_file_to_show_it_says_how_to_push_one(buckets: None, s
         "esx-drift: there is no fleet file at s3://state/config/fleet.json yet\n"
         "  Write one, then: esx-drift fleet push FILE --region eu-central-1\n"
     )
+
+
+def test_an_upload_whose_comments_are_not_kept_is_one(file: FleetFile, write: Write, run: Run) -> None:
+    """The functions have what they need; what is lost is said."""
+    kept = {"Bucket": "state", "Key": "config/fleet.yaml", "Body": b"old", "StorageClass": "GLACIER"}
+    boto3.client("s3").put_object(**kept)  # type: ignore[arg-type] # each is of its type
+    ran = run("fleet", "push", write(), "--bucket", "state", "-y")
+    assert ran.code == 0
+    assert "warning: the file was not kept as it is written, with its comments: " in ran.err
+    assert file.read_stored() is not None

@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event
 from time import monotonic
@@ -34,6 +35,7 @@ from esx_drift.domain.dispatching.run import Run, list_failed_dispatches
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import SEVERITIES, Dispatch, Finding, Outcome, Record, rank_severity
 from esx_drift.domain.text.wording import clean_text, format_count, join_names
+from esx_drift.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from esx_drift.adapters.audit_store import S3Store
@@ -231,7 +233,9 @@ def _follow_patiently(follower: RunFollower, timeout: int, target: StackOptions)
             while not follower.is_done and monotonic() < until:
                 shown.update(f"Waiting: {follower.describe_progress()}")
                 pause_between_rounds(min(follower.pause_seconds, max(0, until - monotonic())))
-                follower.look()
+                # What could be read a moment ago is read again in the next round.
+                with suppress(StoreUnavailable):
+                    follower.look()
     except KeyboardInterrupt:
         status = target.name_command("status")
         fail(f"the wait ends here ({follower.describe_progress()}); the check goes on\nSee later: {status}")
@@ -251,6 +255,12 @@ class CheckResult:
     open: str = ""
     worst: int = -1
     looked: bool = True
+
+    def name_place(self) -> str:
+        """What this is about, in words."""
+        if self.cluster == AS_A_WHOLE:
+            return self.vcenter
+        return f"{clean_text(self.cluster)} on {self.vcenter}"
 
     def render_cells(self) -> list[Text]:
         """The row of the table."""
@@ -339,7 +349,7 @@ def _print_results(follower: RunFollower, timeout: int, target: StackOptions) ->
             f"See later: {status}\n"
             "If nothing comes: the dispatcher's and the checker's logs and dead letter queues say why."
         )
-    unseen = [f"{clean_text(result.cluster)} on {result.vcenter}" for result in results if not result.looked]
+    unseen = [result.name_place() for result in results if not result.looked]
     if unseen:
         fail(f"could not look at {join_names(unseen)}", EXIT_TROUBLE)
     if any(result.worst >= rank_severity("warning") for result in results):

@@ -12,7 +12,7 @@ from esx_drift.domain.fleet.fleet import Fleet, FleetDocument, build_fleet
 from esx_drift.domain.fleet.review import list_fleet_differences
 from esx_drift.domain.stored.identifiers import FLEET_KEY, compute_sha256
 from esx_drift.domain.text.wording import join_names
-from esx_drift.errors import FleetInvalid, SecretInvalid, SecretUnavailable
+from esx_drift.errors import FleetInvalid, SecretInvalid, SecretUnavailable, StoreUnavailable
 
 if TYPE_CHECKING:
     from esx_drift.adapters.secrets import Secrets
@@ -94,10 +94,13 @@ def upload_fleet(fleet: CheckedFleet, target: UploadTarget, renamed: tuple[str, 
 
 
 def _keep_source(file: "FleetFile", source: str) -> None:
-    """Keep the file as it was written, for ``fleet show``."""
-    before = file.read_source()
-    if before is None or before.body != source.encode():
-        file.write_source(source.encode())
+    """Keep the file as it was written, for ``fleet show``. That this fails does not undo the upload."""
+    try:
+        before = file.read_source()
+        if before is None or before.body != source.encode():
+            file.write_source(source.encode())
+    except StoreUnavailable as error:
+        print_warning(f"the file was not kept as it is written, with its comments: {error.message}")
 
 
 def _parse_stored_document(body: bytes | None) -> FleetDocument:
