@@ -19,7 +19,6 @@ from botocore.exceptions import (
     EndpointConnectionError,
     InvalidRegionError,
     NoCredentialsError,
-    NoRegionError,
     PartialCredentialsError,
     ProfileNotFound,
     SSOError,
@@ -83,8 +82,6 @@ def explain_aws_errors(action: str) -> Iterator[None]:
 def _choose_advice(error: ClientError | BotoCoreError) -> str | None:
     """Choose what to do about it, where AWS's own words don't say that."""
     match error:
-        case NoRegionError():
-            return SAY_WHERE
         case NoCredentialsError() | PartialCredentialsError() | CredentialRetrievalError() | SSOError():
             return SAY_WHO
         case InvalidRegionError() | EndpointConnectionError():
