@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from tests.lab.local_aws.local_aws import LocalAws
@@ -48,8 +47,6 @@ def ask(run: Run, rig: Rig, local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch
     """Runs ``esx-drift doctor`` on that stack."""
     for name, value in local_aws.environment.items():
         monkeypatch.setenv(name, value)
-    # boto3 keeps the credentials that it found first, and another test had its own.
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     return lambda *arguments: run("doctor", "--stack", rig.stack.name, *arguments)
 
 
@@ -137,8 +134,10 @@ def test_one_vcenter_is_all_that_is_asked_for(ask: Run) -> None:
 def test_what_is_wrong_with_the_stack_itself(ask: Run, rig: Rig) -> None:
     """By the person's own rights: no runs, no checks, a dead letter, a topic that tells no channel."""
     aws, own = rig.stack.aws, rig.stack.resources
-    schedule: Any = aws.scheduler.get_schedule(Name=own["DispatcherFunctionSchedule"])
-    kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+    schedule: Any = aws.scheduler.get_schedule(
+        Name=own["DispatcherFunctionSchedule"], GroupName=own["RunsGroup"]
+    )
+    kept = ("Name", "GroupName", "ScheduleExpression", "FlexibleTimeWindow", "Target")
     aws.scheduler.update_schedule(State="DISABLED", **{name: schedule[name] for name in kept})
     aws.functions.update_event_source_mapping(UUID=own["CheckerFunctionCheck"], Enabled=False)
     aws.sqs.send_message(QueueUrl=own["CheckDeadLetterQueue"], MessageBody="{}")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -124,7 +124,9 @@ def _put_fleet(bucket: str, *vcenters: str) -> None:
 
 def _make_bucket(name: str) -> None:
     location: Any = {"LocationConstraint": REGION}
-    boto3.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration=location)
+    s3 = boto3.client("s3")
+    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration=location)
 
 
 def _make_functions(deployed: Deployed) -> None:
@@ -139,8 +141,11 @@ def _make_functions(deployed: Deployed) -> None:
         made = functions.create_event_source_mapping(EventSourceArn=_arn("sqs", queue), FunctionName=name)
         logical_id = f"{name}Function{queue.removesuffix('Queue')}"
         deployed.resources[logical_id] = ("AWS::Lambda::EventSourceMapping", made["UUID"])
+    boto3.client("scheduler").create_schedule_group(Name="runs")
+    deployed.resources["RunsGroup"] = ("AWS::Scheduler::ScheduleGroup", "runs")
     boto3.client("scheduler").create_schedule(
         Name="schedule",
+        GroupName="runs",
         ScheduleExpression="rate(4 hours)",
         FlexibleTimeWindow={"Mode": "OFF"},
         Target={"Arn": _arn("lambda", "function:Dispatcher"), "RoleArn": role},
@@ -212,12 +217,23 @@ def test_a_stack_that_failed(deployed: Deployed) -> None:
 def test_a_schedule_that_is_disabled(deployed: Deployed) -> None:
     """Whether by the parameter or by hand."""
     scheduler: Any = boto3.client("scheduler")
-    kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")
-    shown = scheduler.get_schedule(Name="schedule")
+    kept = ("Name", "GroupName", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+    shown = scheduler.get_schedule(Name="schedule", GroupName="runs")
     scheduler.update_schedule(State="DISABLED", **{name: shown[name] for name in kept})
     line = deployed.examine()[SCHEDULE]
     assert (line["outcome"], line["said"]) == ("failed", "DISABLED: nothing is checked")
     assert "ScheduleState=ENABLED" in line["fix"]
+
+
+def test_the_schedule_of_a_stack_of_before(deployed: Deployed) -> None:
+    """It is in no group of the stack's own, but in the account's default one."""
+    scheduler: Any = boto3.client("scheduler")
+    kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+    shown = scheduler.get_schedule(Name="schedule", GroupName="runs")
+    scheduler.create_schedule(**{name: shown[name] for name in kept})
+    scheduler.delete_schedule_group(Name="runs")
+    del deployed.resources["RunsGroup"]
+    assert deployed.examine()[SCHEDULE]["said"] == "ENABLED, rate(4 hours)"
 
 
 def test_a_mapping_that_is_disabled(deployed: Deployed) -> None:
@@ -234,7 +250,7 @@ def test_a_mapping_that_is_disabled(deployed: Deployed) -> None:
 
 def test_what_somebody_deleted(deployed: Deployed) -> None:
     """CloudFormation still lists it, and deploying again does not make it again."""
-    boto3.client("scheduler").delete_schedule(Name="schedule")
+    boto3.client("scheduler").delete_schedule(Name="schedule", GroupName="runs")
     boto3.client("lambda").delete_event_source_mapping(UUID=deployed.own(MAPPING))
     boto3.client("sqs").delete_queue(QueueUrl=deployed.own("RetryQueue"))
     boto3.client("sns").delete_topic(TopicArn=deployed.own("AlarmTopic"))

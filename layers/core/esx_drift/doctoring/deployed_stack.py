@@ -32,6 +32,7 @@ type QueueCount = Literal[
 ]
 
 SCHEDULE_TYPE = "AWS::Scheduler::Schedule"
+GROUP_TYPE = "AWS::Scheduler::ScheduleGroup"
 MAPPING_TYPE = "AWS::Lambda::EventSourceMapping"
 QUEUE_TYPE = "AWS::SQS::Queue"
 DEAD_LETTER_SUFFIX = "DeadLetterQueue"
@@ -60,6 +61,7 @@ LOST = {
     "Retry": "listings of a vCenter that the dispatcher gave up",
     "Check": "checks and decisions that the checker gave up",
     "Notify": "events that the notifier gave up",
+    "Topic": "events that SNS could not put into the NotifyQueue",
 }
 """What lies in a dead letter queue, by the first word of its name."""
 
@@ -134,7 +136,12 @@ class StackDoctor:
         return f"{status}, in {self.session.region_name}"
 
     def _examine_schedule(self, _logical_id: str, name: str) -> str:
-        schedule = self.session.client("scheduler", config=AWS_CLIENT_CONFIG).get_schedule(Name=name)
+        # CloudFormation knows a schedule by its name alone; a stack of before has no group.
+        groups = [own for kind, own in self.resources.values() if kind == GROUP_TYPE]
+        group = groups[0] if groups else "default"
+        schedule = self.session.client("scheduler", config=AWS_CLIENT_CONFIG).get_schedule(
+            Name=name, GroupName=group
+        )
         if schedule["State"] != "ENABLED":
             fix = (
                 "Deploy it with ScheduleState=ENABLED; if it was, somebody disabled it by hand: enable it in"
