@@ -43,17 +43,18 @@ def commands() -> list[str]:
     """A row for each command of the command line."""
     return [
         f"| `{' '.join(('esx-drift', *path))}` | {_flat(text)} |"
-        for path, text in _walk(typer.main.get_command(app), ())
+        for path, text in walk(typer.main.get_command(app), ())
     ]
 
 
-def _walk(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:  # noqa: ANN401 -- typer's
+def walk(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:  # noqa: ANN401 -- typer's
+    """Each command below ``command``: its ``path``, and the first sentence of its help."""
     inner = getattr(command, "commands", None)
     if inner is None:
         yield path, command.get_short_help_str(1000)
         return
     for name in sorted(inner):
-        yield from _walk(inner[name], (*path, name))
+        yield from walk(inner[name], (*path, name))
 
 
 def _code(value: object) -> str:
@@ -115,7 +116,7 @@ def test_each_target_on_a_page_exists(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_each_command_on_a_page_exists(page: Path) -> None:
     """`esx-drift X` is a command, or a group of commands."""
-    known = {path[0] for path, _ in _walk(typer.main.get_command(app), ())}
+    known = {path[0] for path, _ in walk(typer.main.get_command(app), ())}
     named = set(re.findall(r"`(?:\$ )?(?:\.venv/bin/)?esx-drift ([a-z]+)", page.read_text()))
     assert named <= known
 

@@ -1,9 +1,9 @@
 # ruff: noqa: INP001 -- the folder is what Lambda unpacks, and no package
 """DispatcherFunction: asks for a check of each cluster of each vCenter.
 
-Invoked by the schedule with ``{}``, or by a person with ``{"clusters": [{"vcenter": ..., "cluster": ...}]}``
-(``dispatch-request.schema.json``), it sends a message a vCenter to the RetryQueue. Invoked by that queue, it
-lists the one vCenter that a message names.
+Invoked by the schedule with ``{}``, or by a person with what ``dispatch-request.schema.json`` says (by
+``esx-drift check``), it sends a message a vCenter to the RetryQueue. Invoked by that queue, it lists the one
+vCenter that a message names.
 """
 
 import os
@@ -71,16 +71,17 @@ def handler(event: object, context: LambdaContext) -> DispatchReply | PartialIte
         return build_empty_reply(run)
 
 
-def _parse_run(event: object, run_id: str) -> Run:
-    logger.append_keys(run_id=run_id)
+def _parse_run(event: object, invocation_id: str) -> Run:
     request = cast("dict[str, Any]", read_payload("dispatch-request", event))
-    if "clusters" not in request:
-        return Run(run_id, "schedule")
+    # An invocation that Lambda repeats has the same id, and the same payload.
+    run_id = request.get("run_id", invocation_id)
+    logger.append_keys(run_id=run_id)
     selected: dict[str, tuple[str, ...]] = {}
-    for chosen in request["clusters"]:
+    for chosen in request.get("clusters", ()):
         vcenter = chosen["vcenter"]
         selected[vcenter] = (*selected.get(vcenter, ()), chosen["cluster"])
-    return Run(run_id, "direct", selected)
+    vcenters = tuple(dict.fromkeys(request["vcenters"])) if "vcenters" in request else None
+    return Run(run_id, "direct" if request else "schedule", selected or None, vcenters=vcenters)
 
 
 def _handle_message(record: SQSRecord, dispatcher: Dispatcher) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-import boto3
 import pytest
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.records import build_check_request
@@ -30,8 +29,6 @@ def decide(run: Run, rig: Rig, local_aws: LocalAws, monkeypatch: pytest.MonkeyPa
     """Runs ``esx-drift`` on that stack, as its administrator."""
     for name, value in local_aws.environment.items():
         monkeypatch.setenv(name, value)
-    # A session that other tests left behind has keys of theirs.
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     return lambda *arguments: run(*arguments, *SAYS, "--stack", rig.stack.name)
 
 

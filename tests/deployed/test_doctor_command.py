@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from tests.lab.local_aws.local_aws import LocalAws
@@ -48,8 +47,6 @@ def ask(run: Run, rig: Rig, local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch
     """Runs ``esx-drift doctor`` on that stack."""
     for name, value in local_aws.environment.items():
         monkeypatch.setenv(name, value)
-    # boto3 keeps the credentials that it found first, and another test had its own.
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     return lambda *arguments: run("doctor", "--stack", rig.stack.name, *arguments)
 
 

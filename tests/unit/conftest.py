@@ -32,6 +32,8 @@ SLOW: Final = (
     "channels/test_slack_webhook",
     "cli/test_accept",
     "cli/test_app",
+    "cli/test_aws",
+    "cli/test_check",
     "cli/test_exits",
     "cli/test_fleet.py",
     "cli/test_retire",

@@ -21,8 +21,11 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 HANDLERS = sorted((ROOT / "functions").glob("*/app.py"))
 TREES = {path: ast.parse(path.read_text()) for path in (*SOURCES, *HANDLERS)}
 
-MAX_MODULES = 130
-"""Of the package and the functions, without the channels."""
+MAX_MODULES = 136
+"""Of the package and the functions, without the channels. 131: what all commands take (``cli/options.py``)
+has a room apart from how they speak. 132: ``esx-drift check``. 133: which cluster a name stands for, which
+four commands ask. 134: ``esx-drift status CLUSTER``, host by host. 135: the status as JSON and CSV.
+136: what ``fleet push`` does, beside ``fleet show``."""
 MAX_LINES = 250
 MAX_FUNCTION_LINES = 40
 REASON = "Longer than 250 lines, because"
@@ -211,7 +214,7 @@ def test_what_is_called_slow_is_there() -> None:
     assert [prefix for prefix in SLOW if not any(tests.glob(f"{prefix}*"))] == []
 
 
-COMMANDS = {"accept", "diff", "doctor", "push", "retire"}
+COMMANDS = {"accept", "check_now", "diff", "doctor", "push", "retire", "show", "status"}
 """A command's docstring is the help that people read, and each of its options has a text of its own."""
 
 

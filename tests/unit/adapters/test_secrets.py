@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 
 import boto3
 import pytest
+from botocore.stub import Stubber
 from esx_drift.adapters.secrets import Secrets, VCenterSecret
 from esx_drift.channels.slack import SLACK
 from esx_drift.channels.webhook import WebhookSecret, read_webhook_secret
-from esx_drift.errors import SecretInvalid
+from esx_drift.errors import SecretInvalid, SecretUnavailable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -178,3 +179,16 @@ def test_whatever_a_secret_says_it_is_a_secret_or_a_refusal(field: str, value: s
 
 def _told(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
+
+
+def test_whether_a_secret_is_there_is_asked_without_reading_it() -> None:
+    """There, missing, or marked for deletion; a right that lacks is no answer, and said to be none."""
+    secrets = _with("esx-drift/vcenter/vc01", "never a JSON")
+    assert secrets.find_problem("esx-drift/vcenter/vc01") is None
+    assert secrets.find_problem("esx-drift/vcenter/vc02") == "does not exist"
+    secrets.client().delete_secret(SecretId="esx-drift/vcenter/vc01")
+    assert secrets.find_problem("esx-drift/vcenter/vc01") == "is marked for deletion"
+    with Stubber(secrets.client()) as refusing:
+        refusing.add_client_error("describe_secret", "AccessDeniedException", "not authorized")
+        with pytest.raises(SecretUnavailable, match="did not say whether x exists: AccessDeniedException"):
+            secrets.find_problem("x")

@@ -3,7 +3,9 @@ from typing import TYPE_CHECKING
 
 import boto3
 import pytest
+import typer
 from esx_drift.channels.slack import render_message
+from esx_drift.cli.decision_client import parse_decision_options
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_key
 from esx_drift.domain.stored.records import build_empty_state
 from esx_drift.messages.content import build_content
@@ -12,7 +14,7 @@ from tests.lab.demo.timeline import BY_HAND, FOOTHOLD, I40EN
 from tests.unit.checking.decisions.conftest import ca, checking, cloud, tls, world
 from tests.unit.checking.decisions.consumer import Consumer
 from tests.unit.checking.reading import open_kinds
-from tests.unit.checking.world import PROD_A, World
+from tests.unit.checking.world import PROD_A, PROD_B, World
 from tests.unit.cli.conftest import Run
 from tests.unit.logs import leave_log
 
@@ -33,6 +35,7 @@ IMPOSSIBLE = {
     ("@vc99",): "the fleet file has no vCenter called vc99",
     ("@vc99", "--hosts", "esx01"): "@vc99 is a vCenter as a whole: leave --hosts and --vcenter out",
     ("@vc99", "--vcenter", "vc01"): "@vc99 is a vCenter as a whole",
+    ("prod-a", "--reason", "WHY"): "--reason WHY only stands for a reason, and would stay in the log",
     ("prod-a", "--reason", " "): "--reason takes one line of 1 to 1000 characters",
     ("prod-a", "--reason", "x" * 1001): "--reason takes one line",
     ("prod-a", "--reason", "x\ny"): "--reason takes one line",
@@ -65,12 +68,16 @@ def test_what_is_shown_is_asked_and_accepted(world: World, checking: Consumer, r
         f"prod-a (domain-c9) on {world.watched.name}",
         "3 hosts as seen 23 Nov 10:16 UTC (record 2):",
         "ESXi 8.0 U3d · 3 hosts",
+        "Not as last accepted: 3 hosts: esx01, esx02, esx03",
         "Other than last accepted:",
         "VIB smntemp 910.1.0.0005-5vmw.803.0.0.24022510 appeared · esx02, esx03",
         "Intel-i40en 2.7.2.0-1OEM.800.1.0.20613240 → 2.9.2.0-1OEM.800.1.0.20613240 · esx01",
         "Not seen, so not accepted:",
         "esx04",
-        f"Accept 3 hosts as shown, as {ME}? [y/N]: Accepted (record 3): 3 hosts: esx01, esx02, esx03",
+        (
+            f"No --hosts: accept all 3 hosts that were seen, as shown, as {ME}? [y/N]:"
+            " Accepted (record 3): 3 hosts: esx01, esx02, esx03"
+        ),
     ]
     (request,) = checking.handled
     decision = request["decision"]
@@ -83,10 +90,17 @@ def test_what_is_shown_is_asked_and_accepted(world: World, checking: Consumer, r
     assert "drift-unreviewed" not in open_kinds(world.check())
 
 
-@pytest.mark.usefixtures("checking")
-def test_what_was_accepted_is_not_shown_as_different(hosts: list[str], run: Run) -> None:
-    """A VIB that is still there is named as known."""
+def test_what_is_accepted_already_is_not_accepted_again(
+    checking: Consumer, hosts: list[str], run: Run
+) -> None:
+    """Nothing is sent, and the exit code is 1. For a VIB that is still there somebody may vouch again."""
     assert run("accept", "domain-c9", "-y", *SAYS).code == 0
+    ran = run("accept", "domain-c9", "--hosts", hosts[0], "-y", *SAYS)
+    assert (ran.code, ran.err) == (
+        1,
+        "esx-drift: nothing to accept: all of this is accepted already, and nothing was sent\n",
+    )
+    assert len(checking.handled) == 1
     shown = _lines(run("accept", "domain-c9", "--hosts", f"{hosts[1]}, host-16", "-y", *SAYS).out)
     assert shown[1:] == [
         "2 hosts as seen 23 Nov 10:16 UTC (record 3):",
@@ -95,6 +109,34 @@ def test_what_was_accepted_is_not_shown_as_different(hosts: list[str], run: Run)
         "smntemp 910.1.0.0005-5vmw.803.0.0.24022510 · esx02",
         "Accepted (record 4): 2 hosts: esx01, esx02",
     ]
+
+
+@pytest.mark.usefixtures("hosts")
+def test_a_vib_of_the_first_look_is_accepted_though_nothing_changed(
+    world: World, checking: Consumer, run: Run
+) -> None:
+    """No host differs from its first copy, and still somebody has to vouch for it."""
+    world.vcenter.hosts.add_orphaned_vib(world.vcenter.inventory.hosts_of(PROD_B)[0].name, FOOTHOLD)
+    world.check(PROD_B)
+    ran = run("accept", "prod-b", *SAYS, typed="y\n")
+    assert (ran.code, ran.err) == (0, "")
+    assert len(checking.handled) == 1
+
+
+@pytest.mark.usefixtures("hosts")
+def test_hosts_that_are_named_are_asked_about(world: World, checking: Consumer, run: Run) -> None:
+    """The question says whether all are meant or those."""
+    ran = run("accept", "prod-a", "--hosts", "esx01", *SAYS, typed="y\n")
+    assert f"Accept 1 host as shown, as {ME}? [y/N]" in ran.out
+    assert "Not as last accepted: 1 host: esx01" in ran.out
+    names = [host.name for host in world.vcenter.inventory.hosts_of(PROD_B)]
+    world.vcenter.hosts.fail_extraction(names[1:])
+    world.check(PROD_B)
+    world.vcenter.hosts.set_component(names[0], I40EN, BY_HAND)
+    world.check(PROD_B)
+    ran = run("accept", "prod-b", *SAYS, typed="y\n")
+    assert "No --hosts: accept the one host that was seen, as shown, as " in ran.out
+    assert len(checking.handled) == 2
 
 
 @pytest.mark.usefixtures("hosts")
@@ -286,8 +328,8 @@ def test_names_cannot_act_on_the_terminal(world: World, checking: Consumer, run:
     world.dispatch()
     world.check()
     ran = run("accept", PROD_A, "-y", *SAYS)
-    assert (ran.code, len(checking.handled)) == (0, 1)
-    assert "\x1b" not in ran.out
+    assert (ran.code, len(checking.handled)) == (1, 0)
+    assert "\x1b" not in ran.out + ran.err
 
 
 @pytest.mark.usefixtures("hosts")
@@ -300,3 +342,40 @@ def test_without_rights_the_person_is_told(
     assert ran.code == 2
     assert ran.err.startswith("esx-drift: Asking AWS STS who you are failed:")
     assert checking.handled == []
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        *(
+            "WHY",
+            "why",
+            "TEXT",
+            "Reason",
+            "TODO",
+            "to do",
+            "TBD",
+            "x",
+            "XXX",
+            "<reason>",
+            "…",
+            "...",
+            "-",
+            "?",
+        ),
+        *("CHG-XXXX", "CHG-…", "CHG-...", "chg0000", "INC_NNN"),
+    ],
+)
+def test_what_only_stands_for_a_reason_is_none(reason: str) -> None:
+    """It was pasted from a message, and would stay in the log for ever."""
+    with pytest.raises(typer.Exit):
+        parse_decision_options(reason, ask=False, wait_seconds=0)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["CHG-42", "CHG0000042", "why not: vendor asked", "text from Dell", "xFusion driver", "ok, INC-1"],
+)
+def test_a_short_reason_is_one(reason: str) -> None:
+    """Nobody has to write a novel."""
+    assert parse_decision_options(reason, ask=False, wait_seconds=0).reason == reason

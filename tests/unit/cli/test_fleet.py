@@ -10,6 +10,7 @@ from time import process_time
 
 import boto3
 import pytest
+import yaml
 from esx_drift.adapters.state_bucket import FleetFile
 from esx_drift.domain.stored.identifiers import compute_sha256
 
@@ -169,6 +170,8 @@ def test_colour_is_for_terminals_only(tmp_path: Path) -> None:
 
 def test_a_checked_file_becomes_what_the_functions_read(file: FleetFile, write: Write, run: Run) -> None:
     """YAML goes in, JSON comes out, and its digest is told."""
+    for name in ("vcenter/vc01", "vcenter/vc02", "slack/ops"):
+        boto3.client("secretsmanager").create_secret(Name=f"esx-drift/{name}", SecretString="{}")
     ran = run("fleet", "push", write(routes=[{"name": "ops"}]), "--bucket", "state", "--yes")
     assert (ran.code, ran.err) == (0, "")
     pushed, sha256 = file.read()
@@ -203,8 +206,8 @@ def test_what_an_upload_changes_is_shown(file: FleetFile, write: Write, run: Run
         "  + maintenance window w",
         "  - route old",
         "  - vCenter vc03",
-        "  ~ route ops",
-        "  ~ vCenter vc02",
+        "  ~ route ops: min_severity info → critical",
+        "  ~ vCenter vc02: extract true → false",
     ]
 
 
@@ -213,7 +216,10 @@ def test_nothing_is_uploaded_that_is_there_already(file: FleetFile, write: Write
     for _ in range(2):
         ran = run("fleet", "push", write(), "--bucket", "state", "-y")
     assert (ran.code, ran.out) == (0, "s3://state/config/fleet.json says the same already.\n")
-    assert len(boto3.client("s3").list_objects_v2(Bucket="state")["Contents"]) == 1
+    versions = {
+        one["Key"]: one["ETag"] for one in boto3.client("s3").list_objects_v2(Bucket="state")["Contents"]
+    }
+    assert versions.keys() == {"config/fleet.json", "config/fleet.yaml"}
     assert file.read_stored() is not None
 
 
@@ -281,7 +287,7 @@ def test_a_stack_that_is_not_there_is_told(stack: None, aws: None, write: Write,
     """With what to try next."""
     ran = run("fleet", "push", write(), "-y", "--stack", "other")
     assert ran.code == 2
-    assert ran.err.startswith("esx-drift: Looking for the stack other (another one? --stack NAME) failed")
+    assert ran.err.startswith("esx-drift: there is no stack other in the region eu-central-1\n")
 
 
 def test_a_stack_without_the_output_is_told(
@@ -290,10 +296,8 @@ def test_a_stack_without_the_output_is_told(
     """Somebody else's stack of that name."""
     monkeypatch.setattr("tests.unit.cli.conftest.CloudFormation.outputs", {})
     ran = run("fleet", "push", write(), "-y")
-    assert (ran.code, ran.err.splitlines()[0][:52]) == (
-        2,
-        "esx-drift: the stack esx-drift has no output StateBu",
-    )
+    assert ran.code == 2
+    assert ran.err.startswith("esx-drift: the stack esx-drift in eu-central-1 has no output StateBucketName")
 
 
 def test_a_bucket_that_is_not_there_is_trouble(aws: None, write: Write, run: Run) -> None:  # noqa: ARG001 -- an empty one
@@ -360,8 +364,12 @@ def test_another_vcenter_in_the_place_of_one_is_no_rename(file: FleetFile, write
     _secret("vc02", "vc02.corp")
     _secret("vc03", "vc03.corp")
     _secret("vc04", "vc.corp", port=8443)
-    ran = run("fleet", "push", write(vcenters=vcenters("vc03", "vc04")), "--bucket", "state", "-y")
-    assert (ran.code, ran.err) == (0, "")
+    changed = write(vcenters=vcenters("vc03", "vc04"), routes=[])
+    ran = run("fleet", "push", changed, "--bucket", "state", "-y")
+    assert ran.code == 0
+    assert ran.err.splitlines() == [
+        "warning: there are no routes: nobody is told anything in Slack, and the topic alone hears of it"
+    ]
 
 
 def test_a_rename_of_what_stays_is_refused(file: FleetFile, write: Write, run: Run) -> None:
@@ -385,5 +393,96 @@ def test_no_secret_is_read_without_need(file: FleetFile, write: Write, run: Run)
     """Who only adds or only drops a vCenter needs no right to read passwords."""
     for names in (("vc01", "vc02"), ("vc01", "vc02", "vc03"), ("vc01",)):
         ran = run("fleet", "push", write(vcenters=vcenters(*names)), "--bucket", "state", "-y")
-        assert (ran.code, ran.err) == (0, "")
+        assert ran.code == 0
+        assert "nobody can tell" not in ran.err
     assert [vcenter.name for vcenter in file.read()[0].vcenters] == ["vc01"]
+
+
+def test_a_secret_that_is_missing_is_warned_of_before_the_upload(
+    file: FleetFile, write: Write, run: Run
+) -> None:
+    """Without it the vCenter can't be checked, or the route hears nothing. None is read."""
+    secrets = boto3.client("secretsmanager")
+    for name in ("vcenter/vc01", "slack/shared"):
+        secrets.create_secret(Name=f"esx-drift/{name}", SecretString="{}")
+    secrets.delete_secret(SecretId="esx-drift/slack/shared")
+    routes = [{"name": "ops", "secret": "shared"}, {"name": "night", "secret": "shared"}]
+    ran = run("fleet", "push", write(routes=routes), "--bucket", "state", "-y")
+    assert ran.code == 0
+    assert ran.err.splitlines() == [
+        ("warning: the secret esx-drift/vcenter/vc02 does not exist: vc02 can't be checked until it is made"),
+        (
+            "warning: the secret esx-drift/slack/shared is marked for deletion: nobody is told by ops, night"
+            " until it is made"
+        ),
+    ]
+    assert file.read_stored() is not None
+
+
+def test_a_secret_that_can_not_be_looked_for_is_said_to_be(
+    file: FleetFile, write: Write, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever pushes may have no right to see secrets; that is no reason not to."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    ran = run("fleet", "push", write(), "--bucket", "state", "-y")
+    assert ran.code == 0
+    assert ran.err.startswith(
+        "warning: could not look whether there are secrets for esx-drift/vcenter/vc01,"
+        " esx-drift/vcenter/vc02, esx-drift/slack/admins: Secrets Manager did not say whether"
+        " esx-drift/slack/admins exists: "
+    )
+    assert file.read_stored() is not None
+
+
+WRITTEN = "# ours\nschema_version: 1\nvcenters:\n  - name: vc01   # in the cellar\nroutes: [{name: ops}]\n"
+
+
+def test_the_file_in_use_is_shown_as_it_was_written(file: FleetFile, tmp_path: Path, run: Run) -> None:
+    """With its comments, so that a second admin can go on from it; pushing what was shown changes nothing."""
+    path = tmp_path / "fleet.yaml"
+    path.write_text(WRITTEN, "utf-8-sig")
+    run("fleet", "push", path, "--bucket", "state", "-y")
+    shown = run("fleet", "show", "--bucket", "state")
+    assert (shown.code, shown.err, shown.out) == (0, "", WRITTEN)
+    path.write_text(shown.out.replace("cellar", "attic"))
+    assert "says the same already" in run("fleet", "push", path, "--bucket", "state", "-y").out
+    assert "attic" in run("fleet", "show", "--bucket", "state").out
+    as_json = run("fleet", "show", "--bucket", "state", "--format", "json")
+    assert json.loads(as_json.out) == json.loads(file.read_stored().body)  # type: ignore[union-attr] # it is there
+
+
+@pytest.mark.parametrize("left", [None, b"schema_version: 1\n", b"a: [", b"\xff"])
+def test_what_was_written_for_another_file_is_not_shown(
+    file: FleetFile, run: Run, left: bytes | None
+) -> None:
+    """Somebody put one there by other means: then it is made of what is stored."""
+    file.write(json.dumps(fleet(vcenters=vcenters("vc07"), routes=[{"name": "ops"}])).encode(), None)
+    if left is not None:
+        file.write_source(left)
+    shown = run("fleet", "show", "--bucket", "state")
+    assert shown.code == 0
+    assert shown.err == (
+        "info: it was not kept as it was written: this is made of what is stored, without comments\n"
+    )
+    assert yaml.safe_load(shown.out) == fleet(vcenters=vcenters("vc07"), routes=[{"name": "ops"}])
+
+
+def test_where_there_is_no_file_to_show_it_says_how_to_push_one(buckets: None, stack: None, run: Run) -> None:  # noqa: ARG001 -- they answer for themselves
+    """For the stack that was asked."""
+    ran = run("fleet", "show", "--region", "eu-central-1")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == (
+        "esx-drift: there is no fleet file at s3://state/config/fleet.json yet\n"
+        "  Write one, then: esx-drift fleet push FILE --region eu-central-1\n"
+    )
+
+
+def test_an_upload_whose_comments_are_not_kept_is_one(file: FleetFile, write: Write, run: Run) -> None:
+    """The functions have what they need; what is lost is said."""
+    kept = {"Bucket": "state", "Key": "config/fleet.yaml", "Body": b"old", "StorageClass": "GLACIER"}
+    boto3.client("s3").put_object(**kept)  # type: ignore[arg-type] # each is of its type
+    ran = run("fleet", "push", write(), "--bucket", "state", "-y")
+    assert ran.code == 0
+    assert "warning: the file was not kept as it is written, with its comments: " in ran.err
+    assert file.read_stored() is not None

@@ -83,3 +83,15 @@ def test_a_cluster_that_comes_back_meanwhile_is_not_retired(
     checking.before.append(back)
     ran = run("retire", "prod-b", "-y", *SAYS)
     assert (ran.code, ran.err) == (1, f"esx-drift: refused (record 3): {world.watched.name} lists it again\n")
+
+
+def test_a_vcenter_as_a_whole_is_not_retired(checking: Consumer, run: Run) -> None:
+    """It says what is to be done instead, for the stack that was asked."""
+    ran = run("retire", "@vc01", "-y", *SAYS, "--region", "eu-central-1")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == (
+        "esx-drift: @vc01 is a vCenter as a whole: only its clusters are retired, one by one.\n"
+        "  To watch none of it any more, take it out of the fleet file:"
+        " esx-drift fleet push FILE --region eu-central-1\n"
+    )
+    assert checking.handled == []

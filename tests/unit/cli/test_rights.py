@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -10,15 +11,19 @@ from typing import Any
 
 import boto3
 import pytest
+from esx_drift.doctoring.deployed_stack import StackDoctor
 
+from tests.lab.demo.timeline import FOOTHOLD
+from tests.lab.local_aws.aws import REGION
 from tests.paths import ROOT
 from tests.unit.checking.decisions.conftest import ca, checking, cloud, tls, world
 from tests.unit.checking.decisions.consumer import Consumer
-from tests.unit.checking.world import World
+from tests.unit.checking.world import PROD_A, World
 from tests.unit.cli.conftest import CloudFormation, Run, Write
+from tests.unit.doctoring.test_deployed_stack import Deployed, deployed
 from tests.unit.template.application import listed, resources
 
-__all__ = ["ca", "checking", "cloud", "tls", "world"]
+__all__ = ["ca", "checking", "cloud", "deployed", "tls", "world"]
 
 type Asked = set[tuple[str, str]]
 """IAM actions, each with what it is done to, as the template names it."""
@@ -31,22 +36,42 @@ ACTIONS = {
     "SendMessage": "sqs:SendMessage",
     "Invoke": "lambda:InvokeFunction",
     "GetCallerIdentity": None,
+    "DescribeSecret": "secretsmanager:DescribeSecret",
+    "ListStackResources": "cloudformation:ListStackResources",
+    "GetSchedule": "scheduler:GetSchedule",
+    "GetFunctionConfiguration": "lambda:GetFunctionConfiguration",
+    "GetEventSourceMapping": "lambda:GetEventSourceMapping",
+    "GetQueueAttributes": "sqs:GetQueueAttributes",
+    "GetMetricData": "cloudwatch:GetMetricData",
+    "ListSubscriptionsByTopic": "sns:ListSubscriptionsByTopic",
 }
 """By the call; nobody needs a right to ask who he is."""
 BUCKETS = {"audit": "AuditBucket", "state": "StateBucket"}
 
 
 def _find_subject(params: dict[str, Any]) -> str:
-    if "Bucket" in params:
-        return "/".join(filter(None, (BUCKETS[params["Bucket"]], params.get("Key"))))
-    if "QueueUrl" in params:
-        return "CheckQueue"
-    return str(params.get("FunctionName", "stack"))
+    match params:
+        case {"Bucket": bucket}:
+            return "/".join(filter(None, (BUCKETS[bucket], params.get("Key"))))
+        case {"QueueUrl": url}:
+            queue = str(url).rpartition("/")[2]
+            subject = queue if queue.endswith("Queue") else "CheckQueue"
+        case {"SecretId": secret}:
+            subject = f"secret:{secret}"
+        case {"GroupName": _, "Name": name}:
+            subject = f"schedule/RunsGroup/{name}"
+        case {"TopicArn": topic}:
+            subject = str(topic).rpartition(":")[2]
+        case {"FunctionName": function}:
+            subject = f"{str(function).rpartition(':')[2].removesuffix('Function')}Function"
+        case _:
+            subject = "stack" if "StackName" in params else "anything"
+    return subject
 
 
 @pytest.fixture
-def asked() -> Iterator[Asked]:
-    """What the command asks of AWS: clients that were made before are not the command's."""
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """What the command asks of AWS, in a session of its own."""
     found: Asked = set()
 
     def note(params: dict[str, Any], model: Any, **_: object) -> None:  # noqa: ANN401 -- botocore's
@@ -54,11 +79,13 @@ def asked() -> Iterator[Asked]:
         if action:
             found.add((action, _find_subject(params)))
 
-    boto3.setup_default_session()
-    assert boto3.DEFAULT_SESSION is not None
-    boto3.DEFAULT_SESSION.events.register("provide-client-params", note)
-    yield found
-    boto3.setup_default_session()
+    class Session(boto3.Session):
+        def __init__(self, **options: Any) -> None:  # noqa: ANN401 -- boto3's
+            super().__init__(**options)
+            self.events.register("provide-client-params", note)
+
+    monkeypatch.setattr(boto3, "Session", Session)
+    return found
 
 
 class Functions(BaseHTTPRequestHandler):
@@ -80,7 +107,7 @@ class Functions(BaseHTTPRequestHandler):
 @pytest.fixture
 def functions(monkeypatch: pytest.MonkeyPatch, world: World, checking: Consumer) -> Iterator[None]:  # noqa: ARG001 -- they are there first
     """Lambda, with the two functions that the doctor asks."""
-    names = {f"{name}FunctionName": f"{name}Function" for name in ("Checker", "Notifier")}
+    names = {f"{name}FunctionName": f"{name}Function" for name in ("Dispatcher", "Checker", "Notifier")}
     monkeypatch.setattr(CloudFormation, "outputs", {**CloudFormation.outputs, **names})
     with ThreadingHTTPServer(("127.0.0.1", 0), Functions) as server:
         thread = Thread(target=server.serve_forever)
@@ -100,11 +127,22 @@ def _allows(policy: str, action: str, subject: str) -> bool:
     )
 
 
-def _spell(resource: dict[str, Any]) -> str:
+def _spell(resource: dict[str, Any] | str) -> str:
     """A resource of the template as `_find_subject` spells it."""
+    if isinstance(resource, str):
+        return resource
+    if "Ref" in resource:
+        return str(resource["Ref"])
     if "Fn::GetAtt" in resource:
         return str(resource["Fn::GetAtt"][0])
     text = str(resource["Fn::Sub"])
+    for start, names in (
+        ("secret:", {"${SecretPrefix}": "esx-drift"}),
+        ("schedule/", {"${RunsGroup}": "RunsGroup"}),
+    ):
+        if f":{start}" in text:
+            ((written, known),) = names.items()
+            return start + text.partition(f":{start}")[2].replace(written, known)
     return "stack" if ":stack/${AWS::StackName}/" in text else text.replace(".Arn}", "").removeprefix("${")
 
 
@@ -118,7 +156,8 @@ def test_a_reader_may_ask_for_the_status(world: World, asked: Asked, run: Run) -
     """States, records and snapshots are read, and the fleet file."""
     world.dispatch()
     world.check()
-    assert run("status").code == 0
+    for command in (("status",), ("status", "prod-a"), ("fleet", "show")):
+        assert run(*command).code == 0
     assert {subject.split("/")[0] for _, subject in asked} == {"stack", "StateBucket", "AuditBucket"}
     _assert_allowed("ReaderPolicy", asked)
     assert not _allows("ReaderPolicy", "sqs:SendMessage", "CheckQueue")
@@ -128,6 +167,9 @@ def test_a_reader_may_ask_for_the_status(world: World, asked: Asked, run: Run) -
 def test_a_decider_may_accept_and_retire(world: World, asked: Asked, run: Run) -> None:
     """And needs what a reader may: what is accepted is shown before."""
     world.dispatch()
+    world.check()
+    host = world.vcenter.inventory.hosts_of(PROD_A)[0].name
+    world.vcenter.hosts.add_orphaned_vib(host, FOOTHOLD)
     world.check()
     assert run("accept", "prod-a", "--reason", "CHG-42", "--yes").code == 0
     world.vcenter.inventory.hide_cluster("prod-a")
@@ -140,8 +182,8 @@ def test_a_decider_may_accept_and_retire(world: World, asked: Asked, run: Run) -
 
 @pytest.mark.usefixtures("functions")
 def test_an_operator_may_examine(asked: Asked, run: Run) -> None:
-    """The two functions are asked, and nothing else."""
-    assert run("doctor").code == 0
+    """With one vCenter, and drills sent, the two functions are asked, and nothing else."""
+    assert run("doctor", "--vcenter", "vc01", "--send").code == 0
     assert {subject for action, subject in asked if action == "lambda:InvokeFunction"} == {
         "CheckerFunction",
         "NotifierFunction",
@@ -150,11 +192,38 @@ def test_an_operator_may_examine(asked: Asked, run: Run) -> None:
     assert _allows("OperatorPolicy", "lambda:InvokeFunction", "DispatcherFunction")
 
 
+def test_an_operator_may_examine_each_part_of_the_stack(asked: Asked, deployed: Deployed) -> None:
+    """A queue with messages has its age asked for, too."""
+    queue = deployed.own("CheckQueue")
+    boto3.client("sqs").send_message(QueueUrl=queue, MessageBody="{}", DelaySeconds=900)
+    lines = StackDoctor(boto3.Session(region_name=REGION), "esx-drift", datetime.now(UTC)).examine()
+    assert "untried" not in {line["outcome"] for line in lines}
+    examined = set(ACTIONS.values()) & {action for action, _ in asked}
+    assert {"scheduler:GetSchedule", "cloudwatch:GetMetricData", "sns:ListSubscriptionsByTopic"} <= examined
+    for queue in resources("AWS::SQS::Queue"):
+        assert _allows("OperatorPolicy", "sqs:GetQueueAttributes", queue)
+    _assert_allowed("OperatorPolicy", asked)
+    assert not _allows("ReaderPolicy", "scheduler:GetSchedule", "schedule/RunsGroup/x")
+
+
+@pytest.mark.usefixtures("functions")
+def test_an_operator_may_have_the_fleet_checked(world: World, asked: Asked, run: Run) -> None:
+    """The dispatcher is invoked, and the records tell what came of it."""
+    world.dispatch()
+    world.check()
+    assert run("check", "prod-a").code == 0
+    assert run("check", "prod-a", "--wait", "--timeout", "0").code == 2
+    assert ("lambda:InvokeFunction", "DispatcherFunction") in asked
+    assert "AuditBucket" in {subject.split("/")[0] for _, subject in asked}
+    _assert_allowed("OperatorPolicy", asked)
+
+
 @pytest.mark.usefixtures("checking")
 def test_an_operator_may_replace_the_fleet_file(asked: Asked, run: Run, write: Write) -> None:
     """It is read and written; nothing else in the bucket is."""
     assert run("fleet", "push", write(), "--yes").code in {0, 1}
     assert ("s3:GetObject", "StateBucket/config/fleet.json") in asked
+    assert {"s3:PutObject", "secretsmanager:DescribeSecret"} <= {action for action, _ in asked}
     _assert_allowed("OperatorPolicy", asked)
     assert _allows("OperatorPolicy", "s3:PutObject", "StateBucket/config/fleet.json")
     assert not _allows("OperatorPolicy", "s3:PutObject", "StateBucket/state/vc01/x.json")
@@ -164,11 +233,13 @@ def test_nobody_of_them_reads_a_password() -> None:
     """A person who may read secrets is given that right elsewhere, on purpose."""
     for policy in ("ReaderPolicy", "DeciderPolicy", "OperatorPolicy"):
         document = json.dumps(resources("AWS::IAM::ManagedPolicy")[policy])
-        assert "secretsmanager" not in document
+        assert "secretsmanager:" not in document.replace("secretsmanager:DescribeSecret", "").replace(
+            "arn:${AWS::Partition}:secretsmanager:", ""
+        )
 
 
 def test_operations_say_which_command_needs_which_policy() -> None:
     """Each command that asks AWS has its row."""
     page = Path(ROOT / "docs" / "operations.md").read_text()
-    for command in ("status", "accept", "retire", "doctor", "fleet push"):
+    for command in ("status", "fleet show", "check", "accept", "retire", "doctor", "fleet push"):
         assert f"| `{command}` |" in page

@@ -1,6 +1,7 @@
 import gzip
+import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -8,6 +9,7 @@ import pytest
 from esx_drift.adapters.audit_store import S3Store
 from esx_drift.adapters.state_bucket import FleetFile
 from esx_drift.cli.status_rows import name_image
+from esx_drift.contracts import list_violations
 from esx_drift.domain.dispatching.run import Run as DispatchRun
 from esx_drift.domain.dispatching.run import build_blank_dispatch
 from esx_drift.domain.stored.identifiers import (
@@ -20,14 +22,30 @@ from esx_drift.domain.stored.identifiers import (
     make_state_key,
 )
 from esx_drift.domain.stored.records import build_empty_state
-from esx_drift.domain.stored.types import Dispatch, Family, Finding, FindingKind, LogState, Severity, Snapshot
+from esx_drift.domain.stored.types import (
+    Dispatch,
+    ExpectedCluster,
+    Family,
+    Finding,
+    FindingKind,
+    LogState,
+    Severity,
+    Snapshot,
+)
 
-from tests.unit.cli.conftest import Run
+from tests.unit.cli.conftest import CloudFormation, Run
 from tests.unit.fleets import fleet
 from tests.unit.logs import leave_log
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 LOOKED = "2026-11-23T02:14:00.000Z"
+REQUEST = "5f1c6b0e-7d1f-4c39-9b6e-0a8d9c1e2f30"
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is three hours later."""
+    monkeypatch.setattr("esx_drift.cli.status.read_clock", lambda: NOW + timedelta(hours=3))
 
 
 def _snapshot(*hosts: str | None, named: bool = True) -> Snapshot:
@@ -132,15 +150,18 @@ def test_the_fleet_is_one_table(file: FleetFile, run: Run) -> None:
     assert (ran.code, ran.err) == (0, "")
     rows = [" ".join(line.split()) for line in ran.out.splitlines()]
     assert rows == [
-        "vCenter Cluster Image Uniform Covered Last look (UTC) Open findings",
-        "vc01 (the vCenter) - - - - critical vcenter-authorization",
-        "vc01 new - - - never critical check-overdue",
-        (
-            "vc01 prod-a ESXi 8.0 U3d on 2 of 3 no 3 of 4 2026-11-23 02:14 "
-            "critical orphaned-vib x2, warning image-not-uniform"
-        ),
-        "vc01 prod-b ESXi 8.0 U3e yes 2 of 2 2026-11-23 02:14 none",
+        "vCenter Cluster Image Uniform Covered Last look Open",
+        "vc01 (the vCenter) - - - - 1 critical",
+        "vc01 new - - - never 1 critical",
+        "vc01 prod-a ESXi 8.0 U3d on 2 of 3 no 3 of 4 3 h ago 2 critical, 1 warning",
+        "vc01 prod-b ESXi 8.0 U3e yes 2 of 2 3 h ago none",
         "vc02 (the vCenter) - - - never -",
+        "",
+        "critical vc01: It is so. (vcenter-authorization, 3 h)",
+        "critical new on vc01: It is so. (check-overdue, 3 h)",
+        "critical prod-a on vc01: It is so. (orphaned-vib, 3 h)",
+        "critical prod-a on vc01: It is so. (orphaned-vib, 3 h)",
+        "warning prod-a on vc01: It is so. (image-not-uniform, 3 h)",
         "",
         (
             "2 of 3 clusters seen by the last check, 5 of 6 known hosts covered, "
@@ -170,9 +191,9 @@ def test_a_vcenter_that_is_away_looks_not_healthy(file: FleetFile, run: Run, own
     open_ = [_finding(kind, "", "critical") for kind in own.pop("findings", [])]
     _keep("vc01", VCENTER_LOG, _after(*open_, **own, clusters=_listed(domain_c1="prod-a")))
     _keep("vc01", "domain-c1", _seen("prod-a", 4, 4, _snapshot("U3e", "U3e")))
-    *_, row, blank, summary = _rows(run)
-    assert row == "vc01 prod-a was ESXi 8.0 U3e - not seen, was 4 of 4 2026-11-23 02:14 -"
-    assert blank == ""
+    rows = _rows(run)
+    row, summary = rows[rows.index("") - 1], rows[-1]
+    assert row == "vc01 prod-a was ESXi 8.0 U3e - not seen, was 4 of 4 3 h ago -"
     assert summary.startswith("0 of 1 cluster seen by the last check, 0 of 4 known hosts covered, ")
 
 
@@ -198,11 +219,14 @@ def test_a_cluster_that_its_last_check_did_not_see_looks_not_healthy(file: Fleet
         _keep("vc01", cluster, {**after, "blind_since": blind})
     _keep("vc01", "domain-c5", _after(cluster_name="first", blind_since=LOOKED))
     assert _rows(run) == [
-        "vc01 blind was ESXi 8.0 U3e - not seen, was 4 of 4 2026-11-23 02:14 -",
+        "vc01 blind was ESXi 8.0 U3e - not seen, was 4 of 4 3 h ago -",
         "vc01 first - - - never -",
-        "vc01 gone was ESXi 8.0 U3e - not seen, was 4 of 4 2026-11-23 02:14 warning cluster-missing",
-        "vc01 nobody was ESXi 8.0 U3e - 0 of 4 2026-11-23 02:14 -",
-        "vc01 partly ESXi 8.0 U3e of those seen 3 of 4 2026-11-23 02:14 warning cluster-renamed",
+        "vc01 gone was ESXi 8.0 U3e - not seen, was 4 of 4 3 h ago 1 warning",
+        "vc01 nobody was ESXi 8.0 U3e - 0 of 4 3 h ago -",
+        "vc01 partly ESXi 8.0 U3e of those seen 3 of 4 3 h ago 1 warning",
+        "",
+        "warning gone on vc01: It is so. (cluster-missing, 3 h)",
+        "warning partly on vc01: It is so. (cluster-renamed, 3 h)",
         "",
         (
             "1 of 5 clusters seen by the last check, 3 of 16 known hosts covered, "
@@ -221,7 +245,7 @@ def test_a_cluster_that_was_renamed_is_still_shown(file: FleetFile, run: Run) ->
     known["domain-c1"]["watched_as"] = "prod-a"
     _keep("vc01", VCENTER_LOG, _after(clusters=known))
     _keep("vc01", "domain-c1", _seen("lab-1", 2, 2, _snapshot("U3e", "U3e")))
-    assert _rows(run)[0] == "vc01 lab-1 ESXi 8.0 U3e yes 2 of 2 2026-11-23 02:14 none"
+    assert _rows(run)[0] == "vc01 lab-1 ESXi 8.0 U3e yes 2 of 2 3 h ago none"
 
 
 @pytest.mark.usefixtures("stack")
@@ -311,12 +335,118 @@ def test_an_image_is_named_as_well_as_it_can_be() -> None:
     assert name_image(_snapshot(None)) is None
 
 
-def test_without_a_region_it_says_what_to_set(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not only what boto3 misses."""
-    for name in ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
-    boto3.DEFAULT_SESSION = None
-    ran = run("status")
-    assert ran.code == 2
-    assert "You must specify a region. Set AWS_PROFILE, or AWS_REGION and credentials" in ran.err
+@pytest.mark.usefixtures("stack")
+@pytest.mark.parametrize(
+    ("parameters", "last"),
+    [
+        ({}, "0 of 1 cluster seen by the last check"),
+        ({"CheckIntervalHours": "8", "ScheduleState": "DISABLED"}, "The schedule is DISABLED: nothing is"),
+        ({"CheckIntervalHours": "4"}, "Checked every 4 hours; the next run is due about 23 Nov 06:14 UTC."),
+        (
+            {"CheckIntervalHours": "1"},
+            "Checked every 1 hour; the next run is overdue since 23 Nov 03:14 UTC.",
+        ),
+    ],
+)
+def test_when_it_is_checked_again_is_said(
+    file: FleetFile, run: Run, monkeypatch: pytest.MonkeyPatch, parameters: dict[str, str], last: str
+) -> None:
+    """By the stack's own parameters and the last run by schedule; and that a check was asked for."""
+    file.write(encode_canonical_json(fleet(vcenters=[{"name": "vc01"}])), None)
+    monkeypatch.setattr(CloudFormation, "parameters", parameters)
+    asked: ExpectedCluster = {"cluster": "domain-c1", "name": "prod-a", "request_id": REQUEST, "listed": True}
+    dispatch: Dispatch = {**_dispatched(None), "expected": [asked]}
+    _keep("vc01", VCENTER_LOG, _after(clusters=_listed(domain_c1="prod-a")), dispatch)
+    rows = _rows(run)
+    assert rows[0] == "vc01 prod-a - - - never (check asked for 3 h ago) -"
+    assert rows[-1].startswith(last)
+    answered = [{"request_id": REQUEST, "seq": 1, "at": LOOKED}]
+    _keep("vc01", "domain-c1", {**_seen("prod-a", 2, 2, _snapshot("U3e", "U3e")), "answered": answered})  # type: ignore[typeddict-item] # as it is stored
+    assert _rows(run)[0] == "vc01 prod-a ESXi 8.0 U3e yes 2 of 2 3 h ago none"
+
+
+@pytest.mark.usefixtures("stack")
+def test_without_a_run_by_schedule_only_the_interval_is_known(
+    file: FleetFile, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest record of a vCenter may be a retry's."""
+    file.write(encode_canonical_json(fleet(vcenters=[{"name": "vc01"}])), None)
+    monkeypatch.setattr(CloudFormation, "parameters", {"CheckIntervalHours": "4"})
+    dispatch = build_blank_dispatch(DispatchRun("run", "retry"))
+    _keep("vc01", VCENTER_LOG, _after(clusters={}), dispatch)
+    assert _rows(run)[-1] == "Checked every 4 hours."
+
+
+@pytest.mark.usefixtures("stack")
+def test_only_the_worst_findings_are_listed(file: FleetFile, run: Run) -> None:
+    """A fleet after a bad night stays readable."""
+    file.write(encode_canonical_json(fleet(vcenters=[{"name": "vc01"}])), None)
+    vibs = [_finding("orphaned-vib", f"vib{at}(1)", "warning", "orphaned-vib") for at in range(30)]
+    worst = {**_finding("check-overdue", "domain-c1", "critical"), "summary": "Nobody looked."}
+    _keep("vc01", VCENTER_LOG, _after(worst, clusters=_listed(domain_c1="prod-a")))  # type: ignore[arg-type] # a finding
+    _keep("vc01", "domain-c1", _seen("prod-a", 2, 2, _snapshot("U3e", "U3e"), *vibs))
+    rows = _rows(run)
+    assert rows[2] == "critical prod-a on vc01: Nobody looked. (check-overdue, 3 h)"
+    assert rows[22] == "and 11 more: name a cluster, or take --format json"
+
+
+@pytest.mark.usefixtures("stack")
+@pytest.mark.parametrize(("severity", "code"), [(None, 0), ("info", 0), ("warning", 1), ("critical", 1)])
+def test_what_is_open_is_an_exit_code_where_that_is_asked_for(
+    file: FleetFile, run: Run, severity: Severity | None, code: int
+) -> None:
+    """Of warning or higher; without the option it is 0 whatever is open."""
+    file.write(encode_canonical_json(fleet(vcenters=[{"name": "vc01"}])), None)
+    findings = [_finding("image-not-uniform", "", severity, "drift")] if severity else []
+    _keep("vc01", "domain-c1", _seen("prod-a", 2, 2, _snapshot("U3e", "U3e"), *findings))
+    assert run("status", "--exit-code").code == code
+    assert run("status", "--exit-code", "--format", "json").code == code
+    assert run("status").code == 0
+
+
+@pytest.mark.usefixtures("stack")
+def test_programs_and_spreadsheets_get_it_too(file: FleetFile, run: Run) -> None:
+    """JSON by its schema; CSV in which no name is computed by a spreadsheet."""
+    file.write(encode_canonical_json(fleet(vcenters=[{"name": "vc01"}, {"name": "vc02"}])), None)
+    hidden = {**_finding("vcenter-authorization", "", "critical"), "detail": {"listed": 3, "known": 9}}
+    evil = "=cmd|'/c calc'!A0\x1b[2J"
+    known = _listed(domain_c1="prod-a", domain_c2=evil)
+    dispatch = {**_dispatched(3), "expected": []}
+    _keep("vc01", VCENTER_LOG, _after(hidden, clusters=known), dispatch)  # type: ignore[arg-type] # both are
+    mixed = _finding("image-not-uniform", "", "warning", "drift")
+    _keep("vc01", "domain-c1", _seen("prod-a", 4, 3, _snapshot("U3e", "U3d", "U3d", None), mixed))
+    shown = json.loads(run("status", "--format", "json").out)
+    assert list_violations("status", shown) == []
+    assert shown["at"] == "2026-11-23T05:14:00.000Z"
+    assert [one["vcenter"] for one in shown["vcenters"]] == ["vc01", "vc02"]
+    assert shown["standalone_hosts"] == {"vc01": 3}
+    assert [one["cluster"]["id"] for one in shown["clusters"]] == ["domain-c2", "domain-c1"]
+    assert shown["clusters"][1]["findings"][0]["kind"] == "image-not-uniform"
+    told = run("status", "--format", "csv").out
+    assert told.splitlines() == [
+        (
+            "vcenter,cluster,cluster_id,image,uniform,hosts,covered,seen,last_look_at,check_asked_at,"
+            "critical,warning,info,findings"
+        ),
+        "vc01,,,,,,,yes,,,1,0,0,vcenter-authorization",
+        "vc01,'=cmd|'/c calc'!A0\\x1b[2J,domain-c2,,,,,no,,,0,0,0,",
+        (
+            "vc01,prod-a,domain-c1,ESXi 8.0 U3d on 2 of 3,no,4,3,yes,2026-11-23T02:14:00.000Z,,"
+            "0,1,0,image-not-uniform"
+        ),
+        "vc01,,,,,3,0,no,,,0,0,0,",
+        "vc02,,,,,,,yes,,,0,0,0,",
+    ]
+
+
+@pytest.mark.usefixtures("stack")
+def test_one_vcenter_alone_may_be_asked_about(file: FleetFile, run: Run) -> None:
+    """Its rows only; one that the fleet file lacks is answered with the nearest."""
+    file.write(encode_canonical_json(fleet(vcenters=[{"name": "vc01"}, {"name": "vc02"}])), None)
+    for vcenter in ("vc01", "vc02"):
+        _keep(vcenter, "domain-c1", _seen("prod-a", 2, 2, _snapshot("U3e", "U3e")))
+    lines = run("status", "--vcenter", "vc02", "--format", "csv").out.splitlines()
+    assert [line.partition(",")[0] for line in lines[1:]] == ["vc02"]
+    ran = run("status", "--vcenter", "vc2")
+    assert (ran.code, ran.out) == (2, "")
+    assert "the fleet file has no vCenter called vc2: did you mean vc02?" in ran.err

@@ -207,7 +207,7 @@ def test_a_record_that_cannot_be_read_is_replaced_by_one_run(world: World, name:
         {"trigger": "schedule", "attempt": 1},
         {"trigger": "schedule", "clusters": ["prod-a"]},
         {"trigger": "direct", "attempt": 1, "clusters": ["prod-a"]},
-        {"trigger": "direct", "clusters": None},
+        {"trigger": "direct", "clusters": []},
         {"trigger": "retry", "clusters": ["prod-a"]},
         {"trigger": "retry", "attempt": MAX_RETRIES + 1},
         {"trigger": "retry", "dispatch_seq": 0},

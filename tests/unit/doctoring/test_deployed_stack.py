@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -124,7 +124,9 @@ def _put_fleet(bucket: str, *vcenters: str) -> None:
 
 def _make_bucket(name: str) -> None:
     location: Any = {"LocationConstraint": REGION}
-    boto3.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration=location)
+    s3 = boto3.client("s3")
+    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration=location)
 
 
 def _make_functions(deployed: Deployed) -> None:
@@ -221,6 +223,17 @@ def test_a_schedule_that_is_disabled(deployed: Deployed) -> None:
     line = deployed.examine()[SCHEDULE]
     assert (line["outcome"], line["said"]) == ("failed", "DISABLED: nothing is checked")
     assert "ScheduleState=ENABLED" in line["fix"]
+
+
+def test_the_schedule_of_a_stack_of_before(deployed: Deployed) -> None:
+    """It is in no group of the stack's own, but in the account's default one."""
+    scheduler: Any = boto3.client("scheduler")
+    kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+    shown = scheduler.get_schedule(Name="schedule", GroupName="runs")
+    scheduler.create_schedule(**{name: shown[name] for name in kept})
+    scheduler.delete_schedule_group(Name="runs")
+    del deployed.resources["RunsGroup"]
+    assert deployed.examine()[SCHEDULE]["said"] == "ENABLED, rate(4 hours)"
 
 
 def test_a_mapping_that_is_disabled(deployed: Deployed) -> None:

@@ -215,6 +215,10 @@ class Deployed:
         for key, events in kept.items():
             clients.s3().put_object(Bucket="audit", Key=key, Body=json.dumps({"events": events}).encode())
 
+    def stored(self, key: str) -> bytes:
+        """A record of the trail, by its key below ``records/``."""
+        return clients.s3().get_object(Bucket="audit", Key=f"records/{key}")["Body"].read()
+
     def records(self) -> list[str]:
         """The keys of the records in the trail."""
         found = clients.s3().list_objects_v2(Bucket="audit", Prefix="records/")

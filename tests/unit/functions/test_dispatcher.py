@@ -6,7 +6,7 @@ import boto3
 import pytest
 from esx_drift.adapters import aws_clients as clients
 from esx_drift.domain.stored.identifiers import make_next_request_id
-from esx_drift.errors import ContractViolation, FleetInvalid, FleetMissing, TransientError
+from esx_drift.errors import ContractViolation, FleetInvalid, FleetMissing, RequestRefused, TransientError
 
 from tests.simulator import fault_kinds
 from tests.unit.fleets import fleet
@@ -58,6 +58,10 @@ def test_whoever_asks_for_clusters_hears_that_there_is_no_fleet_file(deployed: D
         {"clusters": [{"vcenter": "vc01", "cluster": ""}]},
         {"clusters": [{"vcenter": "vc01", "cluster": "prod-a", "phase": "extract"}]},
         {"cluster": "prod-a"},
+        {"vcenters": []},
+        {"vcenters": ["vc01"], "clusters": [{"vcenter": "vc01", "cluster": "prod-a"}]},
+        {"run_id": "mine"},
+        {"run_id": make_next_request_id(RUN_ID, "retry vc01")},
     ],
 )
 def test_an_event_that_asks_wrongly_is_refused(deployed: Deployed, event: dict[str, Any]) -> None:
@@ -123,6 +127,29 @@ def test_the_same_invocation_repeated_asks_for_the_same(deployed: Deployed) -> N
     deployed.list_each()
     assert len(deployed.records()) == 2
     assert deployed.waiting("CheckQueue") == 1
+
+
+@pytest.mark.parametrize(
+    ("chosen", "asked"), [({}, ["vc01", "vc02"]), ({"vcenters": ["vc02", "vc02"]}, ["vc02"])]
+)
+def test_whoever_asks_may_name_the_run_and_the_vcenters(
+    deployed: Deployed, chosen: dict[str, Any], asked: list[str]
+) -> None:
+    """So that he can follow it. It covers all clusters of these, and says that no schedule asked."""
+    run_id = "11111111-2222-4333-8444-555555555555"
+    reply = deployed.invoke("dispatcher", {"run_id": run_id, **chosen})
+    assert (reply["run_id"], reply["asked"]) == (run_id, asked)
+    deployed.list_each()
+    found = [json.loads(deployed.stored(key)) for key in deployed.records()]
+    assert [record["run_id"] for record in found] == [run_id] * len(asked)
+    assert {(one["dispatch"]["trigger"], one["dispatch"]["selected"]) for one in found} == {("direct", False)}
+
+
+def test_a_vcenter_that_the_fleet_does_not_know_is_refused(deployed: Deployed) -> None:
+    """Before anything is asked for."""
+    with pytest.raises(RequestRefused, match="'vc99'"):
+        deployed.invoke("dispatcher", {"vcenters": ["vc01", "vc99"]})
+    assert deployed.waiting("RetryQueue") == 0
 
 
 def test_chosen_clusters_of_several_vcenters_are_asked_for_one_by_one(deployed: Deployed) -> None:

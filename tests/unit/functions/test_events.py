@@ -53,6 +53,7 @@ OUTCOMES = {
     ),
     "dispatcher-direct-malformed": Outcome(raises="ContractViolation"),
     "dispatcher-direct-unknown": Outcome(raises="RequestRefused"),
+    "dispatcher-direct-vcenter": Outcome(asked=("vc01",), retries=1),
     "dispatcher-forged": Outcome(again=(1, 2, 3)),
     "dispatcher-retry": Outcome(records=(VCENTER_SECOND,), checks=1),
     "dispatcher-retry-malformed": Outcome(again=(1, 2, 3), records=(VCENTER_SECOND,), checks=1),

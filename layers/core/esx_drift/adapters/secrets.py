@@ -124,6 +124,23 @@ class Secrets:
             raise SecretInvalid(f"the secret {name} is not a JSON object", {"secret": name})
         return SecretFields(name, values), reply["VersionId"]
 
+    def find_problem(self, name: str) -> str | None:
+        """Find why nobody can read a secret, without reading it; None if it is there.
+
+        Raises:
+            SecretUnavailable: Secrets Manager did not say; whoever asks may lack the right to.
+        """
+        try:
+            described = self.client().describe_secret(SecretId=name)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code == "ResourceNotFoundException":
+                return "does not exist"
+            raise SecretUnavailable(f"Secrets Manager did not say whether {name} exists: {code}") from error
+        except BotoCoreError as error:
+            raise SecretUnavailable(f"Secrets Manager did not say whether {name} exists: {error}") from error
+        return "is marked for deletion" if described.get("DeletedDate") else None
+
     def _reply(self, name: str) -> "GetSecretValueResponseTypeDef":
         try:
             return self.client().get_secret_value(SecretId=name)

@@ -14,6 +14,7 @@ from esx_drift.domain.breaker import Breaker, build_closed_breaker
 from esx_drift.domain.fleet.fleet import MAX_FLEET_BYTES, Fleet, build_fleet
 from esx_drift.domain.stored.identifiers import (
     FLEET_KEY,
+    FLEET_SOURCE_KEY,
     compute_sha256,
     encode_canonical_json,
     make_breaker_key,
@@ -63,6 +64,17 @@ class FleetFile:
         """
         etag = None if over is None else over.etag
         return self._objects.replace(FLEET_KEY, body, etag, "application/json") is not None
+
+    def read_source(self) -> S3Object | None:
+        """The file as a person wrote it when it was pushed last; None if that was not kept."""
+        return self._objects.read(FLEET_SOURCE_KEY)
+
+    def write_source(self, text: bytes) -> None:
+        """Keep the file as a person wrote it: ``text`` is what the last push was made of."""
+        before = self.read_source()
+        self._objects.replace(
+            FLEET_SOURCE_KEY, text, None if before is None else before.etag, "application/yaml"
+        )
 
     @property
     def _objects(self) -> S3Objects:

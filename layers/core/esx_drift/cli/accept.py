@@ -11,58 +11,66 @@ from esx_drift.cli.accept_preview import (
     build_preview,
     list_damage_lines,
 )
+from esx_drift.cli.clusters import ClusterRef
 from esx_drift.cli.decision_client import (
-    ClusterRef,
     DecisionClient,
     DecisionOptions,
     open_decision_client,
     parse_decision_options,
 )
-from esx_drift.cli.terminal import (
-    EXIT_DIFFERENCES,
-    ClusterArgument,
+from esx_drift.cli.options import (
     ReasonOption,
-    StackOption,
+    StackOptions,
     VCenterOption,
     WaitOption,
     YesOption,
-    fail,
-    print_line,
+    with_stack_options,
 )
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line
 from esx_drift.domain.decisions import REPLACED
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import Decision, Finding, RecordedDecision, Snapshot
 from esx_drift.domain.text.wording import clean_text, format_count, format_moment, join_names
 
+AcceptedArgument = Annotated[
+    str, typer.Argument(metavar="CLUSTER", help="The cluster's name or id; @NAME for a vCenter as a whole.")
+]
 HostsOption = Annotated[
     str | None,
-    typer.Option(metavar="A,B,...", help="Only these hosts (names or ids) instead of all that were seen."),
+    typer.Option(
+        metavar="NAMES", help="Only these hosts (names or ids, separated by commas) of all that were seen."
+    ),
 ]
 
 
+@with_stack_options
 def accept(
-    cluster: ClusterArgument,
+    cluster: AcceptedArgument,
     reason: ReasonOption,
     vcenter: VCenterOption = None,
     hosts: HostsOption = None,
-    stack: StackOption = "esx-drift",
     yes: YesOption = False,  # noqa: FBT002 -- typer passes it by name
     wait: WaitOption = 120,
+    *,
+    target: StackOptions,
 ) -> None:
     """Show what differs from what was last accepted, ask, and have it accepted as shown.
 
-    What has changed again meanwhile is refused. An accepted vCenter begins with first looks. Exit code 0: all
-    was accepted, 1: some was refused or nothing was sent, 2: trouble.
+    Without --hosts all hosts that were seen are meant. What has changed again meanwhile is refused. An
+    accepted vCenter begins with first looks. Exit code 0: all was accepted, 1: some was refused, or nothing
+    was sent, since there was nothing to accept or you said no, 2: trouble.
+
+    Example: esx-drift accept prod-a --hosts esx03 --reason CHG-2042
     """
     options = parse_decision_options(reason, ask=not yes, wait_seconds=wait)
     if not cluster.startswith("@"):
         names = tuple(name.strip() for name in hosts.split(",")) if hosts is not None else ()
-        client = open_decision_client(stack)
+        client = open_decision_client(target)
         _accept_cluster(client, client.find_cluster(cluster, vcenter), names, options)
     elif hosts is not None or vcenter not in {None, cluster[1:]}:
         fail(f"{cluster} is a vCenter as a whole: leave --hosts and --vcenter out")
     else:
-        _accept_vcenter(open_decision_client(stack), cluster[1:], options)
+        _accept_vcenter(open_decision_client(target), cluster[1:], options)
 
 
 def _accept_cluster(
@@ -75,10 +83,10 @@ def _accept_cluster(
         print_line(line)
     if not preview.hosts:
         fail("there is no host to accept")
+    if preview.changes_nothing:
+        fail("nothing to accept: all of this is accepted already, and nothing was sent", EXIT_DIFFERENCES)
     person = client.identify_person()
-    options.require_confirmation(
-        f"Accept {format_count(len(preview.hosts), 'host')} as shown, as {person.arn}?"
-    )
+    options.require_confirmation(preview.ask(person.arn, named=bool(names)))
     decision = options.build_decision(person, preview.seq, preview.hosts)
     seq, recorded = client.send_decision("accept", cluster, decision, options.wait_seconds)
     _print_answer(preview, seq, recorded)

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from esx_drift.domain.changes.compare import compare_snapshots
-from esx_drift.domain.decisions import list_acceptable_hosts
+from esx_drift.domain.decisions import accept_hosts, list_acceptable_hosts
 from esx_drift.domain.findings.kinds import PERSON_KINDS
 from esx_drift.domain.images.labels import name_esxi_release
 from esx_drift.domain.stored.types import (
     Accepted,
     Change,
+    Decision,
     Finding,
     KnownHost,
     LogState,
@@ -37,7 +38,9 @@ class AcceptPreview:
     """What a person is shown of a cluster before he accepts it.
 
     ``hosts`` are those that can be accepted, ``unseen`` those that can't, because the last look did not show
-    them. ``names`` are those of all hosts of the cluster, by id. ``damages``: what is damaged of the trail.
+    them. ``differing``: those of the hosts that are not as they were last accepted. ``closed``: the findings
+    that accepting them closes. ``names`` are those of all hosts of the cluster, by id. ``damages``: what is
+    damaged of the trail.
     """
 
     seq: int
@@ -46,8 +49,28 @@ class AcceptPreview:
     hosts: dict[str, ShownHost]
     changes: list[Change]
     unseen: tuple[str, ...]
+    differing: tuple[str, ...]
+    closed: tuple[Finding, ...]
     names: dict[str, str]
     damages: list[str]
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether nothing is left to accept: all is as it was accepted, and no VIB is to be vouched for.
+
+        An orphaned VIB that was there at the first look is accepted with the first copy; only a person who
+        accepts the host vouches for it.
+        """
+        vibs = any(shown["orphaned_vibs"] for shown in self.hosts.values())
+        return not (self.differing or self.closed or vibs)
+
+    def ask(self, person: str, *, named: bool) -> str:
+        """The question to ``person``; ``named``: whether he named the hosts, or means all without a word."""
+        hosts = format_count(len(self.hosts), "host")
+        if named:
+            return f"Accept {hosts} as shown, as {person}?"
+        which = f"all {hosts} that were seen" if len(self.hosts) > 1 else "the one host that was seen"
+        return f"No --hosts: accept {which}, as shown, as {person}?"
 
     def render(self) -> Iterator[str]:
         """What runs, what differs, which orphaned VIBs were there before, and who is left out."""
@@ -55,6 +78,8 @@ class AcceptPreview:
         yield f"{format_count(len(self.hosts), 'host')} {seen}:"
         for release, number in self._count_releases():
             yield f"  {clean_text(release)} · {format_count(number, 'host')}"
+        if self.differing:
+            yield f"Not as last accepted: {self.render_names(list(self.differing))}"
         changes = render_change_lines(self.changes, self.names, None)
         yield from _render_block("Other than last accepted:", changes)
         yield from _render_block("Orphaned VIBs, there since before:", list(self._list_earlier_vibs()))
@@ -117,9 +142,27 @@ def build_preview(
         hosts=hosts,
         changes=compare_snapshots(_build_accepted_snapshot(snapshot, accepted, find_snapshot), now, {}),
         unseen=tuple(sort_naturally(wanted - hosts.keys())),
+        differing=tuple(host for host in sort_naturally(hosts) if _differs(hosts[host], accepted.get(host))),
+        closed=_list_closed_findings(after, seq, hosts, snapshot),
         names={host: entry["name"] for host, entry in snapshot["hosts"].items()},
         damages=list_damage_lines(after["findings"].values()),
     )
+
+
+def _differs(shown: ShownHost, entry: Accepted | None) -> bool:
+    return entry is None or (entry["image"], entry["orphaned_vibs"]) != (
+        shown["image"],
+        shown["orphaned_vibs"],
+    )
+
+
+def _list_closed_findings(
+    after: LogState, seq: int, hosts: dict[str, ShownHost], snapshot: Snapshot
+) -> tuple[Finding, ...]:
+    """List the findings that the checker closes if these hosts are accepted, by its own rule."""
+    decision: Decision = {"by": "", "reason": "", "shown_at": seq, "hosts": hosts, "instance_uuid": None}
+    left = accept_hosts(after, decision, snapshot, "").after["findings"]
+    return tuple(finding for key, finding in after["findings"].items() if key not in left)
 
 
 def list_damage_lines(findings: Iterable[Finding]) -> list[str]:

@@ -6,9 +6,11 @@ import typer
 
 from esx_drift import __version__
 from esx_drift.cli.accept import accept
+from esx_drift.cli.check import check_now
 from esx_drift.cli.diff import diff
 from esx_drift.cli.doctor import doctor
 from esx_drift.cli.fleet import fleet_app
+from esx_drift.cli.options import print_help_alone
 from esx_drift.cli.retire import retire
 from esx_drift.cli.status import status
 from esx_drift.cli.terminal import print_line
@@ -17,7 +19,8 @@ from esx_drift.cli.validate import validate
 app = typer.Typer(
     name="esx-drift",
     help="Watches what every ESXi host really runs, and says so when it changes.",
-    no_args_is_help=True,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -36,13 +39,19 @@ VersionOption = Annotated[
 
 
 @app.callback()
-def _run(*, version: VersionOption = False) -> None:
+def _run(
+    context: typer.Context,
+    *,
+    version: VersionOption = False,  # noqa: ARG001 -- its callback ends the command
+) -> None:
     """Watches what every ESXi host really runs, and says so when it changes."""
+    print_help_alone(context)
 
 
 app.command()(diff)
 app.command()(validate)
 app.command()(status)
+app.command("check")(check_now)
 app.command()(accept)
 app.command()(retire)
 app.command()(doctor)

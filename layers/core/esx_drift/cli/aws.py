@@ -1,21 +1,67 @@
-"""What the command line needs of AWS: clients, the stack's outputs, and errors explained for a person."""
+"""What the command line needs of AWS: clients, a deployed stack, and errors explained for a person.
+
+One session serves a command: the region and the profile that the person named count for every call.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    InvalidRegionError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+)
 
-from esx_drift.errors import PermanentError
+from esx_drift.adapters.audit_store import S3Store
+from esx_drift.adapters.s3_objects import S3Object
+from esx_drift.adapters.state_bucket import FleetFile, parse_fleet
+from esx_drift.cli.options import DEFAULT_STACK, StackOptions
+from esx_drift.domain.stored.identifiers import FLEET_KEY, compute_sha256
+from esx_drift.domain.text.wording import join_names
+from esx_drift.errors import FleetInvalid, PermanentError
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sts import STSClient
+
+    from esx_drift.domain.fleet.fleet import Fleet
+
+FUNCTION_TIMEOUT_SECONDS: Final = 310
+"""How long a function may take to answer: longer than a checker may run."""
+
+MAX_LISTED_PROFILES: Final = 10
+
+SAY_WHERE = (
+    "Say where it is deployed: --region REGION or AWS_REGION, or a profile that has one: --profile NAME"
+)
+SAY_WHO = "Log in to AWS (aws sso login, aws configure), or name a profile: --profile NAME, AWS_PROFILE"
+
+EXPIRED: Final = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "RequestExpired",
+    "UnrecognizedClientException",
+}
+"""Codes for credentials that AWS does not know, or no longer.
+https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html"""
 
 
 @contextmanager
@@ -27,47 +73,167 @@ def explain_aws_errors(action: str) -> Iterator[None]:
     """
     try:
         yield
-    except (NoRegionError, NoCredentialsError) as error:
-        raise PermanentError(
-            f"{action} failed: {error} "
-            "Set AWS_PROFILE, or AWS_REGION and credentials, to where it is deployed"
-        ) from error
     except (ClientError, BotoCoreError) as error:
-        raise PermanentError(f"{action} failed: {error}") from error
+        said = f"{action} failed: {error}"
+        advice = _choose_advice(error)
+        raise PermanentError(f"{said}\n{advice}" if advice else said) from error
+
+
+def _choose_advice(error: ClientError | BotoCoreError) -> str | None:
+    """Choose what to do about it, where AWS's own words don't say that."""
+    match error:
+        case NoCredentialsError() | PartialCredentialsError() | CredentialRetrievalError() | SSOError():
+            return SAY_WHO
+        case InvalidRegionError() | EndpointConnectionError():
+            return "Is the region spelt right (--region, AWS_REGION), and can this machine reach AWS?"
+        case ClientError() if error.response["Error"]["Code"] in EXPIRED:
+            return f"The credentials are unknown to AWS, or have expired. {SAY_WHO}"
+        case _:
+            return None
 
 
 @dataclass(frozen=True, slots=True)
 class Clients:
     """Clients of the person's own AWS account, each made when it is first needed."""
 
+    cloudformation: "Callable[[], CloudFormationClient]"
+    functions: "Callable[[], LambdaClient]"
     s3: "Callable[[], S3Client]"
     secrets: "Callable[[], SecretsManagerClient]"
     sqs: "Callable[[], SQSClient]"
     sts: "Callable[[], STSClient]"
 
 
-def make_clients() -> Clients:
-    """The clients, with the environment's credentials and region."""
+def _make_clients(session: boto3.Session) -> Clients:
+    # Asked a second time, a function would do a second time what it does.
+    # For minutes nothing is sent: a firewall in between must not take the connection for dead.
+    once = Config(
+        read_timeout=FUNCTION_TIMEOUT_SECONDS, retries={"total_max_attempts": 1}, tcp_keepalive=True
+    )
     return Clients(
-        s3=cache(lambda: boto3.client("s3")),
-        secrets=cache(lambda: boto3.client("secretsmanager")),
-        sqs=cache(lambda: boto3.client("sqs")),
-        sts=cache(lambda: boto3.client("sts")),
+        cloudformation=cache(lambda: session.client("cloudformation")),
+        functions=cache(lambda: session.client("lambda", config=once)),
+        s3=cache(lambda: session.client("s3")),
+        secrets=cache(lambda: session.client("secretsmanager")),
+        sqs=cache(lambda: session.client("sqs")),
+        sts=cache(lambda: session.client("sts")),
     )
 
 
-def read_stack_outputs(stack: str, *keys: str) -> tuple[str, ...]:
-    """Read outputs of a deployed stack, in the order of ``keys``.
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How often the stack checks by itself, and whether it does at all."""
+
+    interval_hours: int
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeployedStack:
+    """A deployed stack, as the person reaches it."""
+
+    options: StackOptions
+    region: str
+    session: boto3.Session
+    clients: Clients
+
+    def read_outputs(self, *keys: str) -> tuple[str, ...]:
+        """Read outputs of the stack, in the order of ``keys``.
+
+        Raises:
+            PermanentError: There is no such stack in that region, or it lacks one of the outputs.
+        """
+        described = self._describe().get("Outputs", ())
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in described}
+        missing = [key for key in keys if key not in outputs]
+        if missing:
+            raise PermanentError(
+                f"the stack {self.options.stack} in {self.region} has no output {missing[0]}:"
+                " is it esx-drift, deployed whole, and of this version?"
+            )
+        return tuple(outputs[key] for key in keys)
+
+    def read_schedule(self) -> Schedule | None:
+        """Read when the stack checks by itself; none where it says nothing of it."""
+        parameters = {
+            each["ParameterKey"]: each.get("ParameterValue", "")
+            for each in self._describe().get("Parameters", ())
+        }
+        hours = parameters.get("CheckIntervalHours", "")
+        if not hours.isdecimal():
+            return None
+        return Schedule(int(hours), enabled=parameters.get("ScheduleState") != "DISABLED")
+
+    def open_store(self) -> S3Store:
+        """Open the two buckets that hold the logs."""
+        state, audit = self.read_outputs("StateBucketName", "AuditBucketName")
+        return S3Store(self.clients.s3, audit, state)
+
+    def read_fleet(self, bucket: str) -> "tuple[Fleet, str]":
+        """Read the fleet, and the sha256 of its file, from the StateBucket called ``bucket``.
+
+        Raises:
+            FleetInvalid: There is none yet, or it has faults.
+            PermanentError: AWS refused it or could not be reached.
+        """
+        stored = self.require_fleet_file(bucket)
+        return parse_fleet(stored.body), compute_sha256(stored.body)
+
+    def require_fleet_file(self, bucket: str) -> S3Object:
+        """Read the fleet file as it is stored in the StateBucket called ``bucket``.
+
+        Raises:
+            FleetInvalid: There is none yet.
+            PermanentError: AWS refused it or could not be reached.
+        """
+        with explain_aws_errors("Reading the fleet file"):
+            stored = FleetFile(self.clients.s3, bucket).read_stored()
+        if stored is None:
+            push = self.options.name_command("fleet push FILE")
+            raise FleetInvalid(
+                f"there is no fleet file at s3://{bucket}/{FLEET_KEY} yet\nWrite one, then: {push}"
+            )
+        return stored
+
+    def _describe(self) -> "StackTypeDef":
+        name = self.options.stack
+        with explain_aws_errors(f"Looking for the stack {name} in {self.region}"):
+            try:
+                return self.clients.cloudformation().describe_stacks(StackName=name)["Stacks"][0]
+            except ClientError as error:
+                if "does not exist" in error.response["Error"]["Message"]:
+                    raise PermanentError(self._describe_missing()) from error
+                raise
+
+    def _describe_missing(self) -> str:
+        name, profile = self.options.stack, self.options.profile
+        account = f" of the account of profile {profile}" if profile else ""
+        other = "Has it another name? --stack NAME or ESX_DRIFT_STACK. " if name == DEFAULT_STACK else ""
+        return (
+            f"there is no stack {name} in the region {self.region}{account}\n"
+            f"{other}Is it in another region or account? --region REGION, --profile NAME"
+        )
+
+
+def open_stack(options: StackOptions) -> DeployedStack:
+    """Open a stack with the person's own session; nothing is asked of AWS yet.
 
     Raises:
-        PermanentError: There is no such stack, or it lacks one of the outputs.
+        PermanentError: There is no such profile, or no region is said anywhere.
     """
-    with explain_aws_errors(f"Looking for the stack {stack} (another one? --stack NAME)"):
-        described = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", ())}
-    missing = [key for key in keys if key not in outputs]
-    if missing:
-        raise PermanentError(
-            f"the stack {stack} has no output {missing[0]}: is it esx-drift, and deployed whole?"
-        )
-    return tuple(outputs[key] for key in keys)
+    try:
+        session = boto3.Session(profile_name=options.profile, region_name=options.region)
+    except ProfileNotFound as error:
+        raise PermanentError(_describe_missing_profile(error)) from error
+    if session.region_name is None:
+        raise PermanentError(f"no AWS region is set\n{SAY_WHERE}")
+    return DeployedStack(options, session.region_name, session, _make_clients(session))
+
+
+def _describe_missing_profile(error: ProfileNotFound) -> str:
+    known = botocore.session.Session().available_profiles
+    listed = f"It has {join_names(known, MAX_LISTED_PROFILES)}" if known else "It has none"
+    return (
+        f"the AWS settings of this machine have no profile {error.kwargs['profile']}\n"
+        f"{listed}. Is --profile or AWS_PROFILE spelt right?"
+    )

@@ -1,23 +1,25 @@
 """What accept and retire share: which cluster a name stands for, who decides, and the checker's answer."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event
 from time import monotonic
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 from uuid import uuid4
 
 import typer
 
+from esx_drift.cli.clusters import ClusterFinder, ClusterRef
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.records import build_check_request
-from esx_drift.domain.text.wording import join_names
 
 if TYPE_CHECKING:
     from esx_drift.adapters.audit_store import S3Store
     from esx_drift.adapters.queues import SqsQueue
+    from esx_drift.cli.options import StackOptions
     from esx_drift.domain.fleet.fleet import Fleet
     from esx_drift.domain.stored.types import (
         CheckRequest,
@@ -31,6 +33,11 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.5
 MAX_REASON_CHARACTERS = 1000
+
+_PLACEHOLDER: Final = re.compile(
+    r"(?i)why|text|reason|to ?do|tbd|x+|<.*>|\W*|[a-z]{2,}[-_ ]?(?:x{2,}|n{2,}|0{3,}|\.{2,}|…)"
+)
+"""What a message, the help or a form has in the place of a reason: WHY, TEXT, <reason>, …, CHG-XXXX."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +95,16 @@ def parse_decision_options(reason: str, *, ask: bool, wait_seconds: int) -> Deci
     line = reason.strip()
     if not line or len(line) > MAX_REASON_CHARACTERS or not line.isprintable():
         fail(f"--reason takes one line of 1 to {MAX_REASON_CHARACTERS} characters")
+    if _PLACEHOLDER.fullmatch(line):
+        fail(f"--reason {line} only stands for a reason, and would stay in the log: say why, or which ticket")
     return DecisionOptions(line, ask, wait_seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterRef:
-    """A cluster, or with the id ``@vcenter`` a vCenter, that a person decides on."""
-
-    vcenter: str
-    cluster: str
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionClient:
     """Reads what the logs know, and sends decisions to the checker, which alone writes the logs."""
 
+    options: "StackOptions"
     fleet: "Fleet"
     store: "S3Store"
     queue: "SqsQueue"
@@ -126,22 +127,7 @@ class DecisionClient:
             cluster: Its name or id.
             vcenter: The vCenter to look in; none for all of the fleet file.
         """
-        vcenters = [watched.name for watched in self.fleet.vcenters if vcenter in {None, watched.name}]
-        if not vcenters:
-            fail(f"the fleet file has no vCenter called {vcenter}")
-        matches = [
-            ClusterRef(name, cluster_id, entry["name"])
-            for name in vcenters
-            for cluster_id, entry in self.read_clusters(name).items()
-            if cluster in {cluster_id, entry["name"]}
-        ]
-        if not matches:
-            all_of = join_names(vcenters)
-            fail(f"no cluster called {cluster} was ever listed by {all_of}: esx-drift status shows all")
-        if len(matches) > 1:
-            which = join_names([f"{match.name} ({match.cluster}) on {match.vcenter}" for match in matches])
-            fail(f"{cluster} may be {which}.\nSay which: by --vcenter NAME, or by its id.")
-        return matches[0]
+        return ClusterFinder(self.options, self.fleet, self.read_clusters).find(cluster, vcenter)
 
     def send_decision(
         self,
@@ -175,7 +161,7 @@ class DecisionClient:
         if record is None or record["decision"] is None:
             fail(
                 f"sent, but not answered within {wait_seconds} s. It is not lost: the checker still has it.\n"
-                "See in a while whether it was done: esx-drift status\n"
+                f"See in a while whether it was done: {self.options.name_command('status')}\n"
                 "If not, look into CheckQueue, its dead letter queue and the checker's log"
                 f" for request {request['request_id']}."
             )
@@ -192,26 +178,22 @@ class DecisionClient:
             pause.wait(POLL_SECONDS)
 
 
-def open_decision_client(stack: str) -> DecisionClient:
+def open_decision_client(options: "StackOptions") -> DecisionClient:
     """The client for a deployed stack."""
     # A command imports this module also to show its help or to refuse its options.
     from esx_drift.adapters.audit_store import S3Store  # noqa: PLC0415 -- boto3 takes long to load
     from esx_drift.adapters.queues import SqsQueue  # noqa: PLC0415 -- boto3 takes long to load
-    from esx_drift.adapters.state_bucket import FleetFile  # noqa: PLC0415 -- boto3 takes long to load
-    from esx_drift.cli.aws import (  # noqa: PLC0415 -- boto3 takes long to load
-        explain_aws_errors,
-        make_clients,
-        read_stack_outputs,
-    )
+    from esx_drift.cli.aws import explain_aws_errors, open_stack  # noqa: PLC0415 -- boto3 takes long to load
 
-    aws = make_clients()
-    state, audit, queue = read_stack_outputs(stack, "StateBucketName", "AuditBucketName", "CheckQueueUrl")
-    with explain_aws_errors("Reading the fleet file"):
-        fleet, _ = FleetFile(aws.s3, state).read()
+    stack = open_stack(options)
+    aws = stack.clients
+    state, audit, queue = stack.read_outputs("StateBucketName", "AuditBucketName", "CheckQueueUrl")
+    fleet, _ = stack.read_fleet(state)
 
     def identify_person() -> Person:
         with explain_aws_errors("Asking AWS STS who you are"):
             caller = aws.sts().get_caller_identity()
             return Person(caller["Arn"], caller["UserId"])
 
-    return DecisionClient(fleet, S3Store(aws.s3, audit, state), SqsQueue(aws.sqs, queue, ""), identify_person)
+    store, checks = S3Store(aws.s3, audit, state), SqsQueue(aws.sqs, queue, "")
+    return DecisionClient(options, fleet, store, checks, identify_person)

@@ -60,6 +60,8 @@ def diff(
     """Tell what changed on every host between two documents of the same cluster.
 
     Exit code: 0 no change, 1 changes, 2 trouble.
+
+    Example: esx-drift diff monday.json today.json
     """
     if baseline == current == STANDARD_INPUT:
         fail("both documents can't be read from standard input: name a file for one of them")

@@ -5,26 +5,28 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from esx_drift.cli.terminal import EXIT_DIFFERENCES, StackOption, escape_unprintable, make_stdout, print_line
+from esx_drift.cli.options import StackOptions, with_stack_options
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, escape_unprintable, make_stdout, print_line
 from esx_drift.contracts import require_valid
 from esx_drift.doctoring.examination import NEEDS, DoctorReply, DoctorRequest, StepResult, is_narrowed
 from esx_drift.domain.text.wording import format_count, join_names
 from esx_drift.errors import PermanentError, RequestRefused
+
+if TYPE_CHECKING:
+    from esx_drift.cli.aws import DeployedStack
 
 OUTCOME_STYLES = {"ok": "green", "failed": "bold red", "untried": "yellow", "skipped": "dim"}
 OUTCOME_WIDTH = max(map(len, OUTCOME_STYLES))
 FIX_INDENT = 4
 COMMANDS = ("aws ", "esx-drift ")
 MAX_NAMED_STEPS = 6
-ANSWER_TIMEOUT_SECONDS = 310
-"""How long a function may take to answer: longer than a checker may run."""
 
 VCentersOption = Annotated[
     list[str] | None, typer.Option("--vcenter", metavar="NAME", help="Only this vCenter. Can be repeated.")
@@ -38,22 +40,26 @@ SendOption = Annotated[
 ]
 
 
+@with_stack_options
 def doctor(
     vcenter: VCentersOption = None,
     reset: ResetOption = None,
     send: SendOption = False,  # noqa: FBT002 -- typer passes it by name
-    stack: StackOption = "esx-drift",
+    *,
+    target: StackOptions,
 ) -> None:
     """Examine the stack, AWS, each vCenter and each Slack route from where the checks run, step by step.
 
     Of each vCenter one cluster is extracted, as a check would do it. With --vcenter or --reset only that
     vCenter is examined; --send adds the topic and the routes.
 
-    Exit code 0: all is well, 1: there is something to see to, or it could not be looked at, 2: trouble.
+    Exit code: 0 all is well, 1 there is something to see to, or it could not be looked at, 2 trouble.
+
+    Example: esx-drift doctor --vcenter vc01
     """
     request = _build_request(vcenter, reset, send=send)
     results: list[StepResult] = []
-    for examine in _list_examinations(request, stack):
+    for examine in _list_examinations(request, target):
         with make_stdout().status("Examining from where the checks run; an extraction takes a while"):
             found = examine()
         print_results(found)
@@ -144,39 +150,34 @@ def _build_request(vcenters: list[str] | None, reset: str | None, *, send: bool)
     return request
 
 
-def _list_examinations(request: DoctorRequest, stack: str) -> Iterator[Callable[[], list[StepResult]]]:
+def _list_examinations(
+    request: DoctorRequest, target: StackOptions
+) -> Iterator[Callable[[], list[StepResult]]]:
     """List what is examined, each by its own call; the first needs the person's rights alone."""
-    from esx_drift.cli.aws import read_stack_outputs  # noqa: PLC0415 -- boto3 takes long to load
+    from esx_drift.cli.aws import open_stack  # noqa: PLC0415 -- boto3 takes long to load
 
-    checker, notifier = read_stack_outputs(stack, "CheckerFunctionName", "NotifierFunctionName")
+    stack = open_stack(target)
+    checker, notifier = stack.read_outputs("CheckerFunctionName", "NotifierFunctionName")
     send = request.get("send", False)
     if not is_narrowed(request):
         yield partial(_examine_stack, stack)
-    yield partial(_ask_function, checker, request)
+    yield partial(_ask_function, stack, checker, request)
     if send or not is_narrowed(request):
-        yield partial(_ask_function, notifier, {"send": send})
+        yield partial(_ask_function, stack, notifier, {"send": send})
 
 
-def _examine_stack(stack: str) -> list[StepResult]:
-    import boto3  # noqa: PLC0415 -- boto3 takes long to load
-
+def _examine_stack(stack: "DeployedStack") -> list[StepResult]:
     from esx_drift.doctoring.deployed_stack import StackDoctor  # noqa: PLC0415 -- boto3 takes long to load
 
-    return StackDoctor(boto3.Session(), stack, datetime.now(UTC)).examine()
+    return StackDoctor(stack.session, stack.options.stack, datetime.now(UTC)).examine()
 
 
-def _ask_function(function: str, request: DoctorRequest) -> list[StepResult]:
+def _ask_function(stack: "DeployedStack", function: str, request: DoctorRequest) -> list[StepResult]:
     """The results that a deployed function answers; ``PermanentError`` if it failed."""
-    import boto3  # noqa: PLC0415 -- boto3 takes long to load
-    from botocore.config import Config  # noqa: PLC0415 -- boto3 takes long to load
-
     from esx_drift.cli.aws import explain_aws_errors  # noqa: PLC0415 -- boto3 takes long to load
 
-    # Asked a second time, it would extract and send a second time.
-    # For minutes nothing is sent: a firewall in between must not take the connection for dead.
-    once = Config(read_timeout=ANSWER_TIMEOUT_SECONDS, retries={"total_max_attempts": 1}, tcp_keepalive=True)
     with explain_aws_errors(f"Asking {function}"):
-        invoked = boto3.client("lambda", config=once).invoke(
+        invoked = stack.clients.functions().invoke(
             FunctionName=function, Payload=json.dumps({"doctor": request})
         )
         body = json.loads(invoked["Payload"].read())

@@ -2,44 +2,53 @@
 
 from collections.abc import Iterable
 
+from esx_drift.cli.clusters import ClusterRef
 from esx_drift.cli.decision_client import (
-    ClusterRef,
     DecisionClient,
     DecisionOptions,
     open_decision_client,
     parse_decision_options,
 )
-from esx_drift.cli.terminal import (
-    EXIT_DIFFERENCES,
+from esx_drift.cli.options import (
     ClusterArgument,
     ReasonOption,
-    StackOption,
+    StackOptions,
     VCenterOption,
     WaitOption,
     YesOption,
-    fail,
-    print_line,
+    with_stack_options,
 )
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line
 from esx_drift.domain.decisions import is_listed
 from esx_drift.domain.fleet.fleet import find_excluding_pattern
 from esx_drift.domain.stored.types import Finding, rank_severity
 from esx_drift.domain.text.wording import clean_text, format_count, format_moment
 
 
+@with_stack_options
 def retire(
     cluster: ClusterArgument,
     reason: ReasonOption,
     vcenter: VCenterOption = None,
-    stack: StackOption = "esx-drift",
     yes: YesOption = False,  # noqa: FBT002 -- typer passes it by name
     wait: WaitOption = 120,
+    *,
+    target: StackOptions,
 ) -> None:
     """Close what is open on a cluster that its vCenter no longer lists, and check it no more.
 
     Its log stays. If it is listed again, it is watched again. Exit code 0: retired, 1: not, 2: trouble.
+
+    Example: esx-drift retire old-b --vcenter vc01 --reason CHG-2043
     """
     options = parse_decision_options(reason, ask=not yes, wait_seconds=wait)
-    client = open_decision_client(stack)
+    if cluster.startswith("@"):
+        push = target.name_command("fleet push FILE")
+        fail(
+            f"{cluster} is a vCenter as a whole: only its clusters are retired, one by one.\n"
+            f"To watch none of it any more, take it out of the fleet file: {push}"
+        )
+    client = open_decision_client(target)
     _retire_cluster(client, client.find_cluster(cluster, vcenter), options)
 
 

@@ -1,74 +1,199 @@
-"""``esx-drift status``: the fleet in one table."""
+"""``esx-drift status``: the fleet in one table, or one cluster host by host.
 
+Longer than 250 lines, because what is read and the table that is made of it are one command.
+"""
+
+import json
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Final
 
+import typer
 from rich.table import Table
 from rich.text import Text
 
+from esx_drift.cli.clusters import ClusterFinder, ClusterRef
+from esx_drift.cli.options import (
+    FormatOption,
+    ListFormat,
+    OnlyVCenterOption,
+    StackOptions,
+    with_stack_options,
+)
+from esx_drift.cli.status_formats import build_status_document, render_clusters_csv, render_hosts_csv
+from esx_drift.cli.status_hosts import ClusterStatus, build_cluster_status, print_cluster_status
 from esx_drift.cli.status_rows import (
     FleetStatus,
     StatusRow,
     build_rows,
     count_standalone_hosts,
+    list_asked_checks,
     read_newest_records,
     read_snapshots,
 )
-from esx_drift.cli.terminal import StackOption, escape_unprintable, make_stdout, print_line
-from esx_drift.domain.text.times import parse_time
-from esx_drift.domain.text.wording import format_count
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, escape_unprintable, fail, make_stdout, print_line
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_key
+from esx_drift.domain.stored.types import SEVERITIES, Finding, KnownCluster, Record, rank_severity
+from esx_drift.domain.text.times import format_time, parse_time
+from esx_drift.domain.text.wording import clean_text, format_count, format_elapsed, format_moment
+
+if TYPE_CHECKING:
+    from esx_drift.adapters.audit_store import S3Store
+    from esx_drift.cli.aws import DeployedStack, Schedule
 
 STYLES = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
-HEADINGS = ("vCenter", "Cluster", "Image", "Uniform", "Covered", "Last look (UTC)", "Open findings")
+HEADINGS = ("vCenter", "Cluster", "Image", "Uniform", "Covered", "Last look", "Open")
 NEVER = "never"
 UNKNOWN = "-"
+MAX_LISTED_FINDINGS: Final = 20
+MAX_FINDING_CHARACTERS: Final = 160
+
+ShownCluster = Annotated[
+    str | None,
+    typer.Argument(metavar="CLUSTER", help="The name or id of one cluster, to be shown host by host."),
+]
+ExitCodeOption = Annotated[
+    bool, typer.Option("--exit-code", help="End in 1 if anything of warning or higher is open.")
+]
 
 
-def status(stack: StackOption = "esx-drift") -> None:
+@with_stack_options
+def status(
+    cluster: ShownCluster = None,
+    vcenter: OnlyVCenterOption = None,
+    output: FormatOption = ListFormat.text,
+    exit_code: ExitCodeOption = False,  # noqa: FBT002 -- typer passes it by name
+    *,
+    target: StackOptions,
+) -> None:
     """Show each cluster: its image, if all hosts run it, how many were seen and when, and what is open.
 
-    What its last check did not see is shown as it was, and counted as not covered.
+    What its last check did not see is shown as it was, and counted as not covered. A single cluster is shown
+    host by host. Exit code 0: shown, whatever is open; 1 only with --exit-code; 2: trouble.
 
-    Exit code 0: shown, whatever is open; 2: trouble.
+    Example: esx-drift status prod-a --format csv
     """
-    rows = build_rows(_read_fleet_status(stack))
+    from esx_drift.cli.aws import open_stack  # noqa: PLC0415 -- boto3 takes long to load
+
+    stack = open_stack(target)
+    view = _read_view(stack, cluster, vcenter)
+    if output is ListFormat.json:
+        typer.echo(json.dumps(build_status_document(view.rows, view.now, view.cluster), indent=2))
+    elif output is ListFormat.csv:
+        in_csv = render_hosts_csv(view.cluster) if view.cluster else render_clusters_csv(view.rows)
+        typer.echo(in_csv, nl=False)
+    elif view.cluster:
+        _print_heading(view.cluster.row, view.now)
+        print_cluster_status(view.cluster, view.now)
+    else:
+        _print_fleet(view, stack.read_schedule())
+    worst = max((rank_severity(one["severity"]) for row in view.rows for one in row.findings), default=-1)
+    if exit_code and worst >= rank_severity("warning"):
+        raise typer.Exit(EXIT_DIFFERENCES)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusView:
+    """What was asked about. ``cluster`` is none for the fleet; ``scheduled_at``: the last run by schedule."""
+
+    now: datetime
+    rows: list[StatusRow]
+    cluster: ClusterStatus | None
+    scheduled_at: datetime | None
+
+
+def read_clock() -> datetime:
+    """Read this machine's clock."""
+    return datetime.now(UTC)
+
+
+def _read_view(stack: "DeployedStack", cluster: str | None, vcenter: str | None) -> StatusView:
+    from esx_drift.cli.aws import explain_aws_errors  # noqa: PLC0415 -- boto3 takes long to load
+
+    with explain_aws_errors("Reading the fleet's state"):
+        store = stack.open_store()
+        fleet, _ = stack.read_fleet(store.state_bucket)
+        finder = ClusterFinder(stack.options, fleet, lambda name: _read_clusters(store, name))
+        ref = finder.find(cluster, vcenter) if cluster is not None else None
+        wanted = finder.select_vcenters(ref.vcenter if ref else vcenter)
+        keys = _list_keys(store, ref)
+        records = list(read_newest_records(store, keys))
+        states = {(record["vcenter"], record["cluster"]): record["after"] for record in records}
+        snapshots = read_snapshots(states, store)
+        known = FleetStatus(
+            fleet, states, snapshots, count_standalone_hosts(records), list_asked_checks(records)
+        )
+    rows = [row for row in build_rows(known) if row.vcenter in wanted]
+    if ref is None:
+        return StatusView(read_clock(), rows, None, _find_last_scheduled(records))
+    row = next((row for row in rows if row.cluster_id == ref.cluster), None)
+    if row is None:
+        fail(f"{ref.render()} is not watched: it was retired, or a pattern of the fleet file leaves it out")
+    record = next((record for record in records if record["cluster"] == ref.cluster), None)
+    shown = build_cluster_status(row, record, snapshots.get((ref.vcenter, ref.cluster)))
+    return StatusView(read_clock(), [row], shown, None)
+
+
+def _list_keys(store: "S3Store", ref: ClusterRef | None) -> list[str]:
+    """List the pointers to read: of all logs, or of one cluster's and its vCenter's."""
+    if ref is None:
+        return list(store.list_states())
+    return [make_state_key(ref.vcenter, name) for name in (VCENTER_LOG, ref.cluster)]
+
+
+def _read_clusters(store: "S3Store", vcenter: str) -> dict[str, KnownCluster]:
+    from esx_drift.log_reader import LogReader  # noqa: PLC0415 -- the help needs none of it
+
+    return LogReader(store, vcenter, VCENTER_LOG).read().after["clusters"] or {}
+
+
+def _find_last_scheduled(records: Sequence[Record]) -> datetime | None:
+    times = (
+        parse_time(record["started_at"])
+        for record in records
+        if record["dispatch"] is not None and record["dispatch"]["trigger"] == "schedule"
+    )
+    return max(times, default=None)
+
+
+def _print_heading(row: StatusRow, now: datetime) -> None:
+    print_line(f"{clean_text(str(row.cluster))} ({row.cluster_id}) on {row.vcenter}", "bold")
+    parts = [
+        _render_image(row).plain if row.image else "",
+        f"{_render_covered(row).plain} covered" if row.coverage else "",
+        f"last look {format_moment(row.last_look_at)} UTC, {_format_last_look(row, now)}"
+        if row.last_look_at
+        else f"never looked at{_format_asked(row, now)}",
+    ]
+    print_line(f"  {' · '.join(part for part in parts if part)}")
+
+
+def _print_fleet(view: StatusView, schedule: "Schedule | None") -> None:
     table = Table(box=None)
     for heading in HEADINGS:
         table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*_render_cells(row))
+    for row in view.rows:
+        table.add_row(*_render_cells(row, view.now))
     make_stdout().print(table)
     print_line("")
-    print_line(_summarize(rows))
+    for line in _render_findings(view):
+        print_line(line)
+    print_line(_summarize(view.rows))
+    if schedule is not None:
+        print_line(_render_schedule(view, schedule))
 
 
-def _read_fleet_status(stack: str) -> FleetStatus:
-    from esx_drift.adapters.audit_store import S3Store  # noqa: PLC0415 -- boto3 takes long to load
-    from esx_drift.adapters.state_bucket import FleetFile  # noqa: PLC0415 -- boto3 takes long to load
-    from esx_drift.cli.aws import (  # noqa: PLC0415 -- boto3 takes long to load
-        explain_aws_errors,
-        make_clients,
-        read_stack_outputs,
-    )
-
-    aws = make_clients()
-    with explain_aws_errors("Reading the fleet's state"):
-        state_bucket, audit_bucket = read_stack_outputs(stack, "StateBucketName", "AuditBucketName")
-        fleet, _ = FleetFile(aws.s3, state_bucket).read()
-        store = S3Store(aws.s3, audit_bucket, state_bucket)
-        records = list(read_newest_records(store))
-        states = {(record["vcenter"], record["cluster"]): record["after"] for record in records}
-        return FleetStatus(fleet, states, read_snapshots(states, store), count_standalone_hosts(records))
-
-
-def _render_cells(row: StatusRow) -> list[Text]:
+def _render_cells(row: StatusRow, now: datetime) -> list[Text]:
     return [
         Text(escape_unprintable(row.vcenter)),
         _render_name(row),
         _render_image(row),
         _render_uniform(row),
         _render_covered(row),
-        Text(_format_last_look(row)),
-        _render_findings(row),
+        Text(_format_last_look(row, now)),
+        _render_open(row),
     ]
 
 
@@ -108,22 +233,58 @@ def _render_covered(row: StatusRow) -> Text:
     return Text(share, "" if coverage["covered"] == coverage["hosts"] else "yellow")
 
 
-def _format_last_look(row: StatusRow) -> str:
+def _format_last_look(row: StatusRow, now: datetime) -> str:
     if row.last_look_at:
-        return f"{parse_time(row.last_look_at):%Y-%m-%d %H:%M}"
+        return f"{_format_ago(row.last_look_at, now)}{_format_asked(row, now)}"
     is_about_looks = row.cluster is not None or not (row.findings or row.standalone)
-    return NEVER if is_about_looks else UNKNOWN
+    return f"{NEVER}{_format_asked(row, now)}" if is_about_looks else UNKNOWN
 
 
-def _render_findings(row: StatusRow) -> Text:
+def _format_ago(time: str, now: datetime) -> str:
+    return f"{format_elapsed(time, format_time(now))} ago"
+
+
+def _format_asked(row: StatusRow, now: datetime) -> str:
+    """Say that a check was asked for that is not answered yet: it runs, or waits for its turn."""
+    return f" (check asked for {_format_ago(row.asked_at, now)})" if row.asked_at else ""
+
+
+def _render_open(row: StatusRow) -> Text:
     if not row.findings:
         return Text("none" if row.last_look_at and row.seen else UNKNOWN)
-    counts = Counter((finding["severity"], finding["kind"]) for finding in row.findings)
-    kinds = [
-        Text(f"{severity} {kind}" + (f" x{count}" if count > 1 else ""), STYLES[severity])
-        for (severity, kind), count in counts.items()
-    ]
-    return Text(", ").join(kinds)
+    counts = Counter(finding["severity"] for finding in row.findings)
+    parts = [Text(f"{counts[name]} {name}", STYLES[name]) for name in reversed(SEVERITIES) if counts[name]]
+    return Text(", ").join(parts)
+
+
+def _render_findings(view: StatusView) -> Iterator[str]:
+    """The worst findings, a line each, and how many more there are."""
+    found = [(row, finding) for row in view.rows for finding in row.findings]
+    found.sort(key=lambda pair: -rank_severity(pair[1]["severity"]))
+    for row, finding in found[:MAX_LISTED_FINDINGS]:
+        yield _render_finding(row, finding, view.now)
+    if len(found) > MAX_LISTED_FINDINGS:
+        yield f"and {len(found) - MAX_LISTED_FINDINGS} more: name a cluster, or take --format json"
+    if found:
+        yield ""
+
+
+def _render_finding(row: StatusRow, finding: Finding, now: datetime) -> str:
+    where = f"{clean_text(row.cluster)} on {row.vcenter}" if row.cluster is not None else row.vcenter
+    elapsed = format_elapsed(finding["opened_at"], format_time(now))
+    summary = clean_text(finding["summary"], MAX_FINDING_CHARACTERS)
+    return f"{finding['severity']:<8}  {where}: {summary} ({finding['kind']}, {elapsed})"
+
+
+def _render_schedule(view: StatusView, schedule: "Schedule") -> str:
+    if not schedule.enabled:
+        return "The schedule is DISABLED: nothing is checked by itself."
+    every = f"Checked every {format_count(schedule.interval_hours, 'hour')}"
+    if view.scheduled_at is None:
+        return f"{every}."
+    due = view.scheduled_at + timedelta(hours=schedule.interval_hours)
+    late = "is overdue since" if due < view.now else "is due about"
+    return f"{every}; the next run {late} {format_moment(format_time(due))} UTC."
 
 
 def _summarize(rows: list[StatusRow]) -> str:

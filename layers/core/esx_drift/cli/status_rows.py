@@ -4,7 +4,7 @@ A row says what a cluster runs, when it was seen last, and what is open about it
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -41,10 +41,13 @@ class StatusRow:
 
     What was never seen is none. ``seen`` says whether the last check saw the cluster; if not, image and
     coverage are those of the last look. ``uniform`` says whether all hosts that were seen run the same.
+    ``asked_at``: when a check was asked for that is not answered yet.
     """
 
     vcenter: str
     cluster: str | None
+    cluster_id: str | None = None
+    asked_at: str | None = None
     image: str | None = None
     uniform: bool | None = None
     coverage: Coverage | None = None
@@ -59,12 +62,14 @@ class FleetStatus:
     """All that the table is made of.
 
     ``snapshots`` is keyed by vCenter and cluster, ``standalone`` counts hosts in no cluster by vCenter.
+    ``asked`` says by vCenter and cluster when a check was asked for that is not answered yet.
     """
 
     fleet: Fleet
     states: Mapping[tuple[str, str], LogState]
     snapshots: Mapping[tuple[str, str], Snapshot]
     standalone: Mapping[str, int]
+    asked: Mapping[tuple[str, str], str]
 
 
 def build_rows(fleet_status: FleetStatus) -> list[StatusRow]:
@@ -118,8 +123,10 @@ def _build_vcenter_rows(vcenter: str, fleet_status: FleetStatus) -> Iterator[Sta
         yield StatusRow(vcenter, None, findings=wide)
     for cluster, name in sorted(clusters.items(), key=lambda entry: (entry[1], entry[0])):
         about = tuple(finding for finding in findings if finding["subject"] == cluster)
+        asked_at = fleet_status.asked.get((vcenter, cluster))
+        seen = not (_is_away(own) or _is_missed(about))
         yield _build_cluster_row(
-            StatusRow(vcenter, name, findings=about, seen=not (_is_away(own) or _is_missed(about))),
+            StatusRow(vcenter, name, cluster, asked_at, findings=about, seen=seen),
             fleet_status.states.get((vcenter, cluster)),
             fleet_status.snapshots.get((vcenter, cluster)),
         )
@@ -165,9 +172,11 @@ def _list_open_findings(after: LogState | None) -> tuple[Finding, ...]:
     return tuple(after["findings"].values()) if after else ()
 
 
-def read_newest_records(store: "S3Store") -> Iterator[Record]:
-    """Read the newest record of each log; one that its pointer does not lead to is warned of and left out."""
-    keys = list(store.list_states())
+def read_newest_records(store: "S3Store", keys: Sequence[str]) -> Iterator[Record]:
+    """Read from ``store`` the newest record of each log whose pointer lies under one of ``keys``.
+
+    One that its pointer does not lead to is warned of and left out.
+    """
     for key, record in zip(keys, _read_all(store.read_newest_record, keys), strict=True):
         if record is None:
             print_warning(f"{key} does not lead to the newest record of its log; the next check mends it")
@@ -201,6 +210,22 @@ def count_standalone_hosts(records: Iterable[Record]) -> dict[str, int]:
         record["vcenter"]: record["dispatch"]["standalone_hosts"] for record in records if record["dispatch"]
     }
     return {vcenter: hosts for vcenter, hosts in counted.items() if hosts}
+
+
+def list_asked_checks(records: Iterable[Record]) -> dict[tuple[str, str], str]:
+    """List when checks were asked for that are not answered yet, by vCenter and cluster.
+
+    ``records`` are the newest of all logs: what a vCenter's asks for may be answered in a cluster's.
+    """
+    newest = list(records)
+    answered = {one["request_id"] for record in newest for one in record["after"]["answered"]}
+    return {
+        (record["vcenter"], expected["cluster"]): record["checked_at"]
+        for record in newest
+        if record["dispatch"] is not None
+        for expected in record["dispatch"]["expected"]
+        if expected["request_id"] not in answered
+    }
 
 
 def _read_all[T](read: Callable[[str], T], keys: Iterable[str]) -> list[T]:

@@ -45,6 +45,8 @@ def validate(
     """Check a document against the API's contract: one line an error, with its JSON Pointer.
 
     Exit code: 0 valid, 1 invalid, 2 can't be read.
+
+    Example: esx-drift validate document.json.gz
     """
     try:
         valid = read_document_from(document, strict=True)

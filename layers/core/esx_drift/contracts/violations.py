@@ -70,13 +70,25 @@ def _list_lines(error: "ValidationError") -> Iterator[str]:
             if name not in value:
                 yield f"{at}/{format_pointer_token(name)}: expected a value, got nothing"
     elif error.validator == "additionalProperties" and isinstance(schema, Mapping):
-        for name in value.keys() - schema.get("properties", {}).keys():
+        known = schema.get("properties", {})
+        for name in value.keys() - known.keys():
             field, shown = format_pointer_token(name), abbreviate_value(value[name])
-            yield f"{at}/{field}: expected no such field, got {shown}"
+            # Misspelt is only what is not there rightly spelt as well.
+            near = _find_nearest(name, known.keys() - value.keys())
+            meant = f" (did you mean {near}?)" if near else ""
+            yield f"{at}/{field}: expected no such field, got {shown}{meant}"
     else:
         validator = str(error.validator)
         expected, got = _describe_expected(validator, asked), _describe_got(validator, asked, value)
         yield f"{at}: expected {expected}, got {got}"
+
+
+def _find_nearest(name: str, known: Iterable[str]) -> str | None:
+    from difflib import get_close_matches  # noqa: PLC0415 - only refusals pay for it
+
+    # A name from outside may be megabytes long.
+    found = get_close_matches(name[:MAX_TOKEN_CHARACTERS], sorted(known), n=1)
+    return found[0] if found else None
 
 
 def _find_most_specific(error: "ValidationError") -> "ValidationError":

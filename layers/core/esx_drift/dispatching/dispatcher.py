@@ -162,9 +162,10 @@ class Dispatcher:
         return Journal(self.runtime.store, self.runtime.topic, vcenter.name)
 
     def _select_vcenters(self, run: Run) -> list[VCenterSettings]:
-        if run.selected is None:
+        chosen = run.vcenters if run.selected is None else tuple(run.selected)
+        if chosen is None:
             return list(self.runtime.fleet.vcenters)
-        return [self._require_vcenter(name) for name in run.selected]
+        return [self._require_vcenter(name) for name in chosen]
 
     def _require_vcenter(self, name: str) -> VCenterSettings:
         vcenter = self.runtime.fleet.vcenter(name)

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import pytest
 from esx_drift.contracts import list_fleet_errors
 from esx_drift.domain.fleet.fleet import (
     Fleet,
@@ -189,8 +190,67 @@ def test_a_part_that_differs_is_named_and_a_default_that_is_written_is_none(
     entry, *rest = document[part]
     other = {**document, part: [{**entry, **changes.get(part, {"reason": "another"})}, *rest]}
     lines = list_fleet_differences(written, cast("FleetDocument", other))
-    assert lines == [f"~ {parts[part]} {entry['name']}"]
+    (line,) = lines
+    assert line.startswith(f"~ {parts[part]} {entry['name']}: ")
+    assert line.partition(": ")[2].split()[0] == ("stall_after_seconds" if part == "vcenters" else "reason")
     gone = {**document, part: rest}
     assert list_fleet_differences(written, cast("FleetDocument", gone)) == [
         f"- {parts[part]} {entry['name']}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "line"),
+    [
+        ({}, {"extract": False}, "extract true → false"),
+        (
+            {"clusters": {"exclude": ["lab-*", "b"]}},
+            {"clusters": {"exclude": ["b", "x"]}},
+            "exclude + x - lab-*",
+        ),
+        (
+            {"clusters": {"include": ["a", "b"]}},
+            {"clusters": {"include": ["b", "a"]}},
+            "include in another order",
+        ),
+        (
+            {},
+            {"max_age_seconds": 60, "blind_after_seconds": 7200},
+            "blind_after_seconds 259200 → 7200; max_age_seconds 259200 → 60",
+        ),
+    ],
+)
+def test_what_changes_of_a_vcenter_is_said_field_by_field(
+    was: dict[str, Any], now: dict[str, Any], line: str
+) -> None:
+    """A default counts as if it were written."""
+    before, after = (
+        cast("FleetDocument", {"schema_version": 1, "vcenters": [{"name": "vc01", **each}]})
+        for each in (was, now)
+    )
+    assert list_fleet_differences(before, after) == [f"~ vCenter vc01: {line}"]
+
+
+def test_what_changes_of_other_parts_is_said_field_by_field() -> None:
+    """Times in UTC, and a bound that is taken away as nothing."""
+
+    def document(**parts: object) -> "FleetDocument":
+        return cast("FleetDocument", {"schema_version": 1, "vcenters": [{"name": "vc01"}], **parts})
+
+    rule = {"name": "tool", "reason": "a", "keys": ["b"]}
+    window = {"name": "w", "reason": "r", "from": "2026-12-01T00:00:00Z", "to": "2026-12-02T00:00:00Z"}
+    before = document(
+        routes=[{"name": "ops"}],
+        ignore=[{**rule, "until": "2026-12-01T00:00:00+01:00"}],
+        maintenance=[window],
+    )
+    after = document(
+        routes=[{"name": "ops", "families": ["drift"], "secret": "other"}],
+        ignore=[rule],
+        maintenance=[{**window, "to": "2026-12-03T00:00:00Z"}],
+    )
+    assert list_fleet_differences(before, after) == [
+        "~ ignore rule tool: until 2026-11-30 23:00 UTC → nothing",
+        "~ maintenance window w: to 2026-12-02 00:00 UTC → 2026-12-03 00:00 UTC",
+        "~ route ops: families + drift; secret ops → other",
     ]

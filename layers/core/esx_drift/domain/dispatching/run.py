@@ -49,17 +49,19 @@ MAX_RETRIES: Final = 1_000_000
 class Run:
     """One run of the dispatcher. ``selected``: just these clusters (ids or names), by vCenter.
 
-    ``attempt`` counts the dispatcher's own retries of a vCenter; a retry that a checker asks for is number 0.
+    ``vcenters``: all clusters of just these. ``attempt`` counts the dispatcher's own retries of a vCenter; a
+    retry that a checker asks for is number 0.
     """
 
     id: str
     trigger: Trigger
     selected: Mapping[str, tuple[str, ...]] | None = None
     attempt: int = 0
+    vcenters: tuple[str, ...] | None = None
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether the run covers all clusters, so that it may count, open and resolve."""
+        """Tell whether it covers all clusters of its vCenters, so that it may count, open and resolve."""
         return self.selected is None
 
     def make_record_id(self, vcenter: str) -> str:

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
 
 from esx_drift.domain.fleet.fleet import (
     EVERYTHING,
@@ -127,23 +129,58 @@ _UNFILTERED: dict[str, object] = {"elements": [], "kinds": [], "findings": [], "
 def list_fleet_differences(before: FleetDocument, after: FleetDocument) -> list[str]:
     """List what ``after`` changes in the fleet file ``before``, a line each.
 
-    ``+`` is added, ``-`` removed, ``~`` changed. A default counts as if it were written. Where nothing
-    differs, one line says so.
+    ``+`` is added, ``-`` removed, ``~`` changed, with each field that differs. A default counts as if it were
+    written. Where nothing differs, one line says so.
     """
     lines = []
     for (what, was), (_, now) in zip(_list_entries(before), _list_entries(after), strict=True):
         lines += [f"+ {what} {name}" for name in now.keys() - was]
         lines += [f"- {what} {name}" for name in was.keys() - now]
-        lines += [f"~ {what} {name}" for name in was.keys() & now if was[name] != now[name]]
+        lines += [
+            f"~ {what} {name}: {_describe_fields(was[name], now[name])}"
+            for name in was.keys() & now
+            if was[name] != now[name]
+        ]
     return sorted(lines) or ["= nothing that matters: only its spelling or order"]
 
 
-def _list_entries(document: FleetDocument) -> Iterator[tuple[str, Mapping[str, object]]]:
+def _describe_fields(was: Mapping[str, object], now: Mapping[str, object]) -> str:
+    """Describe each field that differs: ``extract true → false; exclude + lab-*``."""
+    names = sorted(name for name in was.keys() | now.keys() if was.get(name) != now.get(name))
+    return "; ".join(f"{name} {_describe_values(was.get(name), now.get(name))}" for name in names)
+
+
+def _describe_values(was: object, now: object) -> str:
+    if isinstance(was, list | tuple) and isinstance(now, list | tuple):
+        moved = [
+            ("+", [each for each in now if each not in was]),
+            ("-", [each for each in was if each not in now]),
+        ]
+        return " ".join(f"{sign} {_format_value(each)}" for sign, each in moved if each) or "in another order"
+    return f"{_format_value(was)} → {_format_value(now)}"
+
+
+def _format_value(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "all"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M} UTC"
+    return (
+        {None: "nothing", True: "true", False: "false"}[value]
+        if isinstance(value, bool | None)
+        else str(value)
+    )
+
+
+def _list_entries(document: FleetDocument) -> Iterator[tuple[str, Mapping[str, Mapping[str, object]]]]:
     """List the parts of the file, each with its entries by name, all defaults and times in one form."""
     fleet = build_fleet(document)
     stall = _read_stall_settings(document)
-    yield "vCenter", {vcenter.name: (vcenter, stall[vcenter.name]) for vcenter in fleet.vcenters}
-    yield "route", {route.name: route for route in fleet.routes}
+    yield (
+        "vCenter",
+        {one.name: {**asdict(one), "stall_after_seconds": stall[one.name]} for one in fleet.vcenters},
+    )
+    yield "route", {route.name: asdict(route) for route in fleet.routes}
     yield "ignore rule", {rule["name"]: _normalize(rule) for rule in document.get("ignore", ())}
     yield (
         "maintenance window",

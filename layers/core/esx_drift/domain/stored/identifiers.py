@@ -19,6 +19,9 @@ VCENTER_LOG = "@vcenter"
 """The name, in place of a cluster's, under which the dispatcher keeps its own log of a vCenter."""
 
 FLEET_KEY = "config/fleet.json"
+FLEET_SOURCE_KEY: Final = "config/fleet.yaml"
+"""The fleet file as a person wrote it, with its comments. No function reads it."""
+
 MAX_KEY_PART_BYTES = 120
 
 

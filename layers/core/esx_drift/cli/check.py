@@ -1,0 +1,356 @@
+"""``esx-drift check``: has the fleet, or chosen clusters, checked now, and shows what came of it.
+
+The run has an id that is made here, and each record of it is found by an id made of that.
+
+Longer than 250 lines, because asking, waiting and telling are one command; nobody else needs a part of it.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Event
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, Final
+from uuid import uuid4
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from esx_drift.cli.clusters import ClusterFinder
+from esx_drift.cli.options import OnlyVCenterOption, StackOptions, with_stack_options
+from esx_drift.cli.terminal import (
+    EXIT_DIFFERENCES,
+    EXIT_TROUBLE,
+    escape_unprintable,
+    fail,
+    make_stderr,
+    print_line,
+    print_table,
+)
+from esx_drift.domain.dispatching.run import Run, list_failed_dispatches
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.types import SEVERITIES, Dispatch, Finding, Outcome, Record, rank_severity
+from esx_drift.domain.text.wording import clean_text, format_count, join_names
+from esx_drift.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from esx_drift.adapters.audit_store import S3Store
+    from esx_drift.cli.aws import DeployedStack
+
+DEFAULT_TIMEOUT_SECONDS: Final = 1_800
+"""As long as an extraction may take by default (``extract_deadline_seconds``)."""
+
+ROUND_SECONDS = 2.0
+ROUND_SECONDS_EACH: Final = 0.05
+"""So much longer is the pause between two rounds for each cluster that is waited for: a thousand of them are
+asked for about once a minute, at two GETs each."""
+
+MAX_PARALLEL_POLLS: Final = 8
+MAX_SAID_CHARACTERS: Final = 200
+
+OUTCOMES: Final[dict[Outcome, str]] = {
+    "baseline": "first copy saved",
+    "unchanged": "nothing changed",
+    "same-report": "the report is the one of before",
+    "superseded": "only an older report was to be had",
+    "not-covered": "no host could be read",
+}
+"""Those that a check of a cluster may have, beside ``changed`` and ``not-looked``, which say more."""
+
+LOOKED: Final[frozenset[Outcome]] = frozenset({"baseline", "changed", "unchanged", "same-report"})
+
+RESULT_HEADINGS: Final = ("vCenter", "Cluster", "What came of it", "Hosts seen", "Open findings")
+AS_A_WHOLE: Final = "(the vCenter)"
+
+ClustersArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="CLUSTER", help="Names or ids of clusters; all where none is named."),
+]
+FollowOption = Annotated[bool, typer.Option("--wait", help="Wait, and show what came of each cluster.")]
+TimeoutOption = Annotated[
+    int, typer.Option("--timeout", metavar="SECONDS", min=0, help="How long to wait, with --wait.")
+]
+
+
+@with_stack_options
+def check_now(
+    cluster: ClustersArgument = None,
+    vcenter: OnlyVCenterOption = None,
+    wait: FollowOption = False,  # noqa: FBT002 -- typer passes it by name
+    timeout: TimeoutOption = DEFAULT_TIMEOUT_SECONDS,
+    *,
+    target: StackOptions,
+) -> None:
+    """Have the fleet, or the clusters that are named, checked now.
+
+    A check goes on by itself when the wait for it ends. Exit code 0: asked for. With --wait, 0: all was
+    looked at, and nothing of warning or higher is open, 1: something is, 2: something could not be looked at,
+    or did not answer in time.
+
+    Example: esx-drift check prod-a --wait
+    """
+    from esx_drift.adapters.audit_store import S3Store  # noqa: PLC0415 -- boto3 takes long to load
+    from esx_drift.cli.aws import open_stack  # noqa: PLC0415 -- boto3 takes long to load
+
+    stack = open_stack(target)
+    state, audit, function = stack.read_outputs(
+        "StateBucketName", "AuditBucketName", "DispatcherFunctionName"
+    )
+    store = S3Store(stack.clients.s3, audit, state)
+    run, vcenters = _choose_run(stack, store, tuple(cluster or ()), vcenter)
+    _ask_for_checks(stack, function, run)
+    print_line(f"Asked for a check of {_describe_run(run)} (run {run.id}).")
+    if not wait:
+        print_line(f"See what comes of it: {target.name_command('status')}")
+        return
+    follower = RunFollower(store, run, vcenters)
+    _follow_patiently(follower, timeout, target)
+    _print_results(follower, timeout, target)
+
+
+@dataclass(slots=True)
+class RunFollower:
+    """What a run has come to so far: ``listings`` by vCenter, and ``checks`` by vCenter, cluster and name.
+
+    A check that is not answered yet has no record.
+    """
+
+    store: "S3Store"
+    run: Run
+    vcenters: tuple[str, ...]
+    listings: dict[str, tuple[Record, Dispatch]] = field(default_factory=dict)
+    checks: dict[tuple[str, str, str], Record | None] = field(default_factory=dict)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether each vCenter and each of its clusters has answered."""
+        return len(self.listings) == len(self.vcenters) and None not in self.checks.values()
+
+    @property
+    def pause_seconds(self) -> float:
+        """How long to wait before the next round."""
+        return ROUND_SECONDS + ROUND_SECONDS_EACH * list(self.checks.values()).count(None)
+
+    def describe_progress(self) -> str:
+        """How many have answered, in words."""
+        if not self.checks:
+            return f"{len(self.listings)} of {format_count(len(self.vcenters), 'vCenter')} listed"
+        answered = len(self.checks) - list(self.checks.values()).count(None)
+        return f"{answered} of {format_count(len(self.checks), 'cluster')} answered"
+
+    def look(self) -> None:
+        """Read what is new: of each vCenter not listed yet, and of each cluster that owes an answer."""
+        for vcenter in self.vcenters:
+            if vcenter not in self.listings:
+                self._look_for_listing(vcenter)
+        owing = [key for key, record in self.checks.items() if record is None]
+        ids = {
+            (vcenter, expected["cluster"]): expected["request_id"]
+            for vcenter, (_, dispatch) in self.listings.items()
+            for expected in dispatch["expected"]
+        }
+        with ThreadPoolExecutor(MAX_PARALLEL_POLLS) as pool:
+            found = pool.map(lambda key: self._find_answer(key[0], key[1], ids[key[0], key[1]]), owing)
+            self.checks.update(zip(owing, found, strict=True))
+
+    def _look_for_listing(self, vcenter: str) -> None:
+        record = self._find_answer(vcenter, VCENTER_LOG, self.run.make_record_id(vcenter))
+        if record is not None and record["dispatch"] is not None:
+            self.listings[vcenter] = record, record["dispatch"]
+            for expected in record["dispatch"]["expected"]:
+                self.checks[vcenter, expected["cluster"], expected["name"]] = None
+
+    def _find_answer(self, vcenter: str, cluster: str, request_id: str) -> Record | None:
+        from esx_drift.log_reader import LogReader  # noqa: PLC0415 -- the help needs none of it
+
+        for answer in LogReader(self.store, vcenter, cluster).read().after["answered"]:
+            if answer["request_id"] == request_id:
+                return self.store.record(vcenter, cluster, answer["seq"])[0]
+        return None
+
+
+def _choose_run(
+    stack: "DeployedStack", store: "S3Store", clusters: tuple[str, ...], vcenter: str | None
+) -> tuple[Run, tuple[str, ...]]:
+    """Choose what to ask for, and which vCenters answer."""
+    from esx_drift.log_reader import LogReader  # noqa: PLC0415 -- the help needs none of it
+
+    fleet, _ = stack.read_fleet(store.state_bucket)
+    finder = ClusterFinder(
+        stack.options,
+        fleet,
+        lambda name: LogReader(store, name, VCENTER_LOG).read().after["clusters"] or {},
+    )
+    run_id, vcenters = str(uuid4()), tuple(finder.select_vcenters(vcenter))
+    if not clusters:
+        return Run(run_id, "direct", vcenters=None if vcenter is None else vcenters), vcenters
+    selected: dict[str, tuple[str, ...]] = {}
+    for ref in dict.fromkeys(finder.find(cluster, vcenter) for cluster in clusters):
+        selected[ref.vcenter] = (*selected.get(ref.vcenter, ()), ref.cluster)
+    return Run(run_id, "direct", selected), tuple(selected)
+
+
+def _ask_for_checks(stack: "DeployedStack", function: str, run: Run) -> None:
+    """Invoke the dispatcher without waiting for it: Lambda keeps the event, and repeats it if that fails."""
+    from esx_drift.cli.aws import explain_aws_errors  # noqa: PLC0415 -- boto3 takes long to load
+
+    request: dict[str, object] = {"run_id": run.id}
+    if run.selected is not None:
+        request["clusters"] = [
+            {"vcenter": vcenter, "cluster": cluster}
+            for vcenter, chosen in run.selected.items()
+            for cluster in chosen
+        ]
+    elif run.vcenters is not None:
+        request["vcenters"] = list(run.vcenters)
+    with explain_aws_errors(f"Asking {function} for a check"):
+        stack.clients.functions().invoke(
+            FunctionName=function, InvocationType="Event", Payload=json.dumps(request)
+        )
+
+
+def _describe_run(run: Run) -> str:
+    if run.selected is not None:
+        return format_count(sum(map(len, run.selected.values())), "cluster")
+    return "the whole fleet" if run.vcenters is None else f"all clusters of {run.vcenters[0]}"
+
+
+def pause_between_rounds(seconds: float) -> None:
+    """Wait for so many ``seconds``."""
+    Event().wait(seconds)
+
+
+def _follow_patiently(follower: RunFollower, timeout: int, target: StackOptions) -> None:
+    """Look again and again until all have answered, the time is over, or the person ends it."""
+    until = monotonic() + timeout
+    try:
+        with make_stderr().status("Waiting for the vCenters to be listed") as shown:
+            follower.look()
+            while not follower.is_done and monotonic() < until:
+                shown.update(f"Waiting: {follower.describe_progress()}")
+                pause_between_rounds(min(follower.pause_seconds, max(0, until - monotonic())))
+                # What could be read a moment ago is read again in the next round.
+                with suppress(StoreUnavailable):
+                    follower.look()
+    except KeyboardInterrupt:
+        status = target.name_command("status")
+        fail(f"the wait ends here ({follower.describe_progress()}); the check goes on\nSee later: {status}")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What came of one cluster, or of a vCenter as a whole.
+
+    ``worst``: the rank of its worst open finding; -1 where there is none.
+    """
+
+    vcenter: str
+    cluster: str
+    said: str
+    hosts: str = ""
+    open: str = ""
+    worst: int = -1
+    looked: bool = True
+
+    def name_place(self) -> str:
+        """What this is about, in words."""
+        if self.cluster == AS_A_WHOLE:
+            return self.vcenter
+        return f"{clean_text(self.cluster)} on {self.vcenter}"
+
+    def render_cells(self) -> list[Text]:
+        """The row of the table."""
+        style = "" if self.looked else "yellow"
+        return [
+            Text(escape_unprintable(self.vcenter)),
+            Text(escape_unprintable(clean_text(self.cluster))),
+            Text(escape_unprintable(clean_text(self.said, MAX_SAID_CHARACTERS)), style),
+            Text(self.hosts),
+            Text(self.open),
+        ]
+
+
+def list_results(follower: RunFollower) -> Iterator[CheckResult]:
+    """List what came of each vCenter and each cluster of a run, as far as it has answered."""
+    for vcenter in follower.vcenters:
+        listing = follower.listings.get(vcenter)
+        if listing is None:
+            yield CheckResult(vcenter, AS_A_WHOLE, "not listed yet", looked=False)
+            continue
+        yield from _list_vcenter_results(follower.run, *listing)
+        for (owner, _, name), record in follower.checks.items():
+            if owner == vcenter:
+                yield _build_result(vcenter, name, record)
+
+
+def _list_vcenter_results(run: Run, listing: Record, dispatch: Dispatch) -> Iterator[CheckResult]:
+    """What could not be dispatched, and what is open about the vCenter as a whole."""
+    vcenter = listing["vcenter"]
+    failed = list_failed_dispatches(run, listing, dispatch["expected"])
+    for one in failed:
+        yield CheckResult(vcenter, one["cluster"] or AS_A_WHOLE, one["message"], looked=False)
+    findings = listing["after"]["findings"].values()
+    if findings and not failed:
+        yield CheckResult(vcenter, AS_A_WHOLE, "listed", open=_count_open(findings), worst=_rank(findings))
+
+
+def _build_result(vcenter: str, name: str, record: Record | None) -> CheckResult:
+    if record is None:
+        return CheckResult(vcenter, name, "no answer yet", looked=False)
+    after, looked = record["after"], record["outcome"] in LOOKED
+    findings = after["findings"].values()
+    coverage = record["coverage"] or (after["coverage"] if looked else None)
+    return CheckResult(
+        vcenter,
+        name,
+        _describe_outcome(record),
+        f"{coverage['covered']} of {coverage['hosts']}" if coverage else "",
+        _count_open(findings),
+        _rank(findings),
+        looked=looked,
+    )
+
+
+def _describe_outcome(record: Record) -> str:
+    if record["failure"] is not None:
+        return record["failure"]["message"]
+    if record["outcome"] != "changed":
+        return OUTCOMES.get(record["outcome"], record["outcome"])
+    changes = [change for change in record["changes"] if change["kind"] != "relabelled"]
+    return format_count(len(changes), "change") if changes else "no change; findings moved"
+
+
+def _rank(findings: Iterable[Finding]) -> int:
+    return max((rank_severity(finding["severity"]) for finding in findings), default=-1)
+
+
+def _count_open(findings: Iterable[Finding]) -> str:
+    counts = Counter(finding["severity"] for finding in findings)
+    return ", ".join(f"{counts[name]} {name}" for name in reversed(SEVERITIES) if counts[name]) or "none"
+
+
+def _print_results(follower: RunFollower, timeout: int, target: StackOptions) -> None:
+    """Print the table, and end the command by what is in it."""
+    results = list(list_results(follower))
+    table = Table(box=None)
+    for heading in RESULT_HEADINGS:
+        table.add_column(heading, overflow="fold")
+    for result in results:
+        table.add_row(*result.render_cells())
+    print_table(table)
+    if not follower.is_done:
+        status = target.name_command("status")
+        fail(
+            f"not all have answered within {timeout} s ({follower.describe_progress()}); the check goes on\n"
+            f"See later: {status}\n"
+            "If nothing comes: the dispatcher's and the checker's logs and dead letter queues say why."
+        )
+    unseen = [result.name_place() for result in results if not result.looked]
+    if unseen:
+        fail(f"could not look at {join_names(unseen)}", EXIT_TROUBLE)
+    if any(result.worst >= rank_severity("warning") for result in results):
+        raise typer.Exit(EXIT_DIFFERENCES)

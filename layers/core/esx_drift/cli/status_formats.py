@@ -1,0 +1,175 @@
+"""The status for programs and spreadsheets: JSON as ``status.schema.json`` has it, and CSV."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final, cast
+
+from esx_drift.cli.status_hosts import ClusterStatus, HostRow
+from esx_drift.cli.status_rows import StatusRow
+from esx_drift.cli.terminal import escape_unprintable
+from esx_drift.domain.stored.types import SEVERITIES, Finding, Json
+from esx_drift.domain.text.times import format_time
+
+SCHEMA_VERSION: Final = 1
+
+CLUSTER_COLUMNS: Final = (
+    "vcenter", "cluster", "cluster_id", "image", "uniform", "hosts", "covered", "seen", "last_look_at",
+    "check_asked_at", "critical", "warning", "info", "findings",
+)  # fmt: skip
+HOST_COLUMNS: Final = (
+    "vcenter", "cluster", "host", "name", "release", "build", "base_image", "add_on", "image_group", "seen",
+    "unseen_because", "unseen_since", "orphaned_vibs", "critical", "warning", "info", "findings",
+)  # fmt: skip
+
+_FORMULA: Final = ("=", "+", "-", "@")
+"""What a cell begins with that a spreadsheet would compute
+(https://owasp.org/www-community/attacks/CSV_Injection). Names come from vCenters that may be compromised."""
+
+
+def build_status_document(rows: Sequence[StatusRow], now: datetime, cluster: ClusterStatus | None) -> Json:
+    """Build the JSON object.
+
+    Args:
+        rows: The clusters and vCenters that were asked about.
+        now: When they were.
+        cluster: The one cluster that is shown host by host; none for the fleet.
+    """
+    own = [row for row in rows if row.cluster_id is None]
+    clusters: list[Json] = [_build_cluster(row) for row in rows if row.cluster_id is not None]
+    if cluster is not None:
+        clusters = [{**_build_cluster(cluster.row), **_build_hosts(cluster)}]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "at": format_time(now),
+        "vcenters": [_build_vcenter(row) for row in own if not row.standalone],
+        "standalone_hosts": {
+            row.vcenter: row.coverage["hosts"] for row in own if row.standalone and row.coverage
+        },
+        "clusters": clusters,
+    }
+
+
+def _build_vcenter(row: StatusRow) -> Json:
+    return {"vcenter": row.vcenter, "findings": [_build_finding(finding) for finding in row.findings]}
+
+
+def _build_cluster(row: StatusRow) -> dict[str, Json]:
+    coverage = cast("dict[str, Json] | None", row.coverage)
+    return {
+        "vcenter": row.vcenter,
+        "cluster": {"id": row.cluster_id, "name": row.cluster},
+        "image": row.image,
+        "uniform": row.uniform,
+        "coverage": coverage,
+        "seen": row.seen,
+        "last_look_at": row.last_look_at,
+        "check_asked_at": row.asked_at,
+        "findings": [_build_finding(finding) for finding in row.findings],
+    }
+
+
+def _build_finding(finding: Finding) -> Json:
+    return {
+        "fingerprint": finding["fingerprint"],
+        "family": finding["family"],
+        "kind": finding["kind"],
+        "subject": finding["subject"],
+        "severity": finding["severity"],
+        "hosts": [*finding["hosts"]],
+        "opened_at": finding["opened_at"],
+        "last_seen": finding["last_seen"],
+        "summary": finding["summary"],
+    }
+
+
+def _build_hosts(cluster: ClusterStatus) -> dict[str, Json]:
+    return {
+        "hosts": [
+            {
+                "host": host.host,
+                "name": host.name,
+                "release": host.release,
+                "build": host.build,
+                "base_image": host.base_image,
+                "add_on": host.add_on,
+                "image_group": host.group,
+                "orphaned_vibs": [*host.orphaned_vibs],
+                "seen": host.unseen is None,
+                "unseen_because": host.unseen,
+                "unseen_since": host.unseen_since,
+            }
+            for host in cluster.hosts
+        ],
+        "suspected": [*cluster.suspected],
+    }
+
+
+def render_clusters_csv(rows: Iterable[StatusRow]) -> str:
+    """Render a line for each cluster; a vCenter, and hosts in no cluster, have none of theirs."""
+    return _render_csv(CLUSTER_COLUMNS, (_list_cluster_cells(row) for row in rows))
+
+
+def render_hosts_csv(cluster: ClusterStatus) -> str:
+    """Render a line for each host of a cluster, with the findings that name it."""
+    return _render_csv(HOST_COLUMNS, (_list_host_cells(cluster, host) for host in cluster.hosts))
+
+
+def _list_cluster_cells(row: StatusRow) -> dict[str, object]:
+    coverage = row.coverage
+    return {
+        "vcenter": row.vcenter,
+        "cluster": row.cluster,
+        "cluster_id": row.cluster_id,
+        "image": row.image,
+        "uniform": row.uniform,
+        "hosts": coverage["hosts"] if coverage else None,
+        "covered": coverage["covered"] if coverage else None,
+        "seen": row.seen and not row.standalone,
+        "last_look_at": row.last_look_at,
+        "check_asked_at": row.asked_at,
+        **_count_findings(row.findings),
+    }
+
+
+def _list_host_cells(cluster: ClusterStatus, host: HostRow) -> dict[str, object]:
+    return {
+        "vcenter": cluster.row.vcenter,
+        "cluster": cluster.row.cluster,
+        "host": host.host,
+        "name": host.name,
+        "release": host.release,
+        "build": host.build,
+        "base_image": host.base_image,
+        "add_on": host.add_on,
+        "image_group": host.group,
+        "seen": host.unseen is None,
+        "unseen_because": host.unseen,
+        "unseen_since": host.unseen_since,
+        "orphaned_vibs": " ".join(host.orphaned_vibs),
+        **_count_findings([finding for finding in cluster.row.findings if host.host in finding["hosts"]]),
+    }
+
+
+def _count_findings(findings: Sequence[Finding]) -> dict[str, object]:
+    counts = Counter(finding["severity"] for finding in findings)
+    kinds = " ".join(dict.fromkeys(finding["kind"] for finding in findings))
+    return {**{severity: counts[severity] for severity in SEVERITIES}, "findings": kinds}
+
+
+def _render_csv(columns: Sequence[str], lines: Iterable[Mapping[str, object]]) -> str:
+    """Render lines as RFC 4180 has them, but for the line ends of this machine."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _render_cell(value) for name, value in line.items()} for line in lines)
+    return text.getvalue()
+
+
+def _render_cell(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "", True: "yes", False: "no"}[value]
+    text = escape_unprintable(str(value))
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,0 +1,215 @@
+"""``esx-drift status CLUSTER``: host by host, and what is open in full."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from string import ascii_uppercase
+from typing import Final
+
+from rich.table import Table
+from rich.text import Text
+
+from esx_drift.cli.status_rows import StatusRow
+from esx_drift.cli.terminal import escape_unprintable, print_line, print_table
+from esx_drift.domain.images.image import (
+    ImageGroup,
+    describe_difference,
+    format_part_version,
+    group_hosts_by_image,
+)
+from esx_drift.domain.images.labels import name_esxi_release
+from esx_drift.domain.stored.types import Finding, LogState, Record, Snapshot, UncoveredHost
+from esx_drift.domain.text.times import format_time
+from esx_drift.domain.text.versions import sort_naturally
+from esx_drift.domain.text.wording import (
+    clean_text,
+    format_count,
+    format_elapsed,
+    format_moment,
+    join_names,
+    list_host_names,
+    split_vib_key,
+)
+
+_BUILD: Final = re.compile(r"\.([0-9]{5,})$")
+"""The build, the last number of a base image's version."""
+
+_UNCOVERED: Final = {
+    "failed": "could not be read",
+    "unsupported": "too old to be read",
+    "in-two-images": "listed under two images",
+    "in-no-image": "listed under no image",
+    "missing": "missing from the report",
+}
+
+HOST_HEADINGS: Final = ("Host", "Release", "Build", "Add-on", "Image", "Seen")
+NOTHING: Final = "-"
+MAX_SUMMARY_CHARACTERS: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class HostRow:
+    """A host as it was last seen. ``group``: a letter for all hosts of the cluster that run the same.
+
+    ``unseen``: why the last check did not see it, and its connection where that is known; none if it did.
+    """
+
+    host: str
+    name: str
+    release: str | None = None
+    build: str | None = None
+    base_image: str | None = None
+    add_on: str | None = None
+    group: str | None = None
+    orphaned_vibs: tuple[str, ...] = ()
+    unseen: str | None = None
+    unseen_since: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterStatus:
+    """A cluster host by host. ``differences``: how each group of hosts differs from the first."""
+
+    row: StatusRow
+    hosts: tuple[HostRow, ...]
+    groups: Mapping[str, tuple[str, ...]]
+    differences: Mapping[str, str]
+    suspected: tuple[str, ...]
+
+
+def build_cluster_status(row: StatusRow, record: Record | None, snapshot: Snapshot | None) -> ClusterStatus:
+    """Build what is known of a cluster's hosts.
+
+    Args:
+        row: The cluster's row in the table of the fleet.
+        record: The newest record of its log; none if it was never checked.
+        snapshot: What was last seen; none if nothing ever was.
+    """
+    groups = _group_hosts(snapshot) if snapshot else []
+    letters = {host: _name_group(at) for at, group in enumerate(groups) for host in group.hosts}
+    after: LogState | None = record["after"] if record else None
+    unseen = {entry["host"]: entry for entry in record["uncovered"]} if record else {}
+    known = snapshot["hosts"] if snapshot else {}
+    return ClusterStatus(
+        row,
+        tuple(
+            _build_host(host, snapshot, letters.get(host), unseen.get(host), after)
+            for host in sort_naturally({*known, *unseen})
+        ),
+        {_name_group(at): group.hosts for at, group in enumerate(groups)},
+        {
+            _name_group(at): describe_difference(groups[0].image, group.image)
+            for at, group in enumerate(groups)
+            if at
+        },
+        tuple(suspect["kind"] for suspect in after["suspects"].values()) if after else (),
+    )
+
+
+def _group_hosts(snapshot: Snapshot) -> list[ImageGroup]:
+    runs = {host: entry["image"] for host, entry in snapshot["hosts"].items() if entry["image"] is not None}
+    return group_hosts_by_image(snapshot["images"], runs)
+
+
+def _name_group(at: int) -> str:
+    return ascii_uppercase[at] if at < len(ascii_uppercase) else str(at + 1)
+
+
+def _build_host(
+    host: str,
+    snapshot: Snapshot | None,
+    group: str | None,
+    unseen: UncoveredHost | None,
+    after: LogState | None,
+) -> HostRow:
+    entry = snapshot["hosts"].get(host) if snapshot else None
+    since = after["uncovered_since"].get(host) if after else None
+    why = _describe_unseen(unseen) if unseen else "not seen" if since else None
+    name = entry["name"] if entry else unseen["name"] if unseen else host
+    if snapshot is None or entry is None or entry["image"] is None:
+        return HostRow(host, name, unseen=why or "never seen", unseen_since=since)
+    image = snapshot["images"][entry["image"]]
+    base_image = str(image["main"]["base_image"])
+    build = _BUILD.search(base_image)
+    add_on = image["main"].get("add_on")
+    return HostRow(
+        host,
+        name,
+        name_esxi_release(image, snapshot["labels"]),
+        build[1] if build else None,
+        base_image,
+        format_part_version(add_on) if add_on is not None else None,
+        group,
+        tuple(entry["orphaned_vibs"] or ()),
+        why,
+        since,
+    )
+
+
+def _describe_unseen(unseen: UncoveredHost) -> str:
+    states = (unseen["connection_state"], unseen["power_state"])
+    said = [state.lower().replace("_", " ") for state in states if state]
+    why = _UNCOVERED.get(unseen["why"], unseen["why"])
+    return f"{why} ({', '.join(said)})" if said else why
+
+
+def print_cluster_status(cluster: ClusterStatus, now: datetime) -> None:
+    """Print a ``cluster`` host by host as it is known at ``now``, and each open finding in full."""
+    table = Table(box=None)
+    for heading in HOST_HEADINGS:
+        table.add_column(heading, overflow="fold")
+    for host in cluster.hosts:
+        table.add_row(*_render_host(host))
+    print_table(table)
+    print_line("")
+    names = {host.host: host.name for host in cluster.hosts}
+    for line in _render_groups(cluster, names):
+        print_line(line)
+    _print_findings(cluster, names, now)
+
+
+def _render_host(host: HostRow) -> list[Text]:
+    cells = (clean_text(host.name), host.release, host.build, host.add_on, host.group)
+    seen = Text("yes") if host.unseen is None else Text(_render_unseen(host), "yellow")
+    return [*(Text(escape_unprintable(cell or NOTHING)) for cell in cells), seen]
+
+
+def _render_unseen(host: HostRow) -> str:
+    since = f" since {format_moment(host.unseen_since)}" if host.unseen_since else ""
+    return escape_unprintable(clean_text(f"no: {host.unseen}{since}"))
+
+
+def _render_groups(cluster: ClusterStatus, names: Mapping[str, str]) -> Iterator[str]:
+    """Say how the images differ, and which hosts hold orphaned VIBs."""
+    for group, difference in cluster.differences.items():
+        where = join_names(list_host_names(cluster.groups[group], names))
+        yield f"Image {group} differs from A in {difference}: {where}"
+    holders: dict[str, list[str]] = {}
+    for host in cluster.hosts:
+        for vib in host.orphaned_vibs:
+            holders.setdefault(vib, []).append(host.host)
+    for vib in sort_naturally(holders):
+        where = join_names(list_host_names(holders[vib], names))
+        yield f"Orphaned VIB {' '.join(filter(None, split_vib_key(vib)))}: {where}"
+
+
+def _print_findings(cluster: ClusterStatus, names: Mapping[str, str], now: datetime) -> None:
+    findings = cluster.row.findings
+    print_line(f"{format_count(len(findings), 'finding')} open" if findings else "Nothing is open.", "bold")
+    for finding in findings:
+        for line in _render_finding(finding, names, now):
+            print_line(line)
+    if cluster.suspected:
+        print_line(f"Met once, and told if it is met again: {join_names(cluster.suspected)}")
+
+
+def _render_finding(finding: Finding, names: Mapping[str, str], now: datetime) -> Iterator[str]:
+    since = f"since {format_moment(finding['opened_at'])} UTC"
+    elapsed = format_elapsed(finding["opened_at"], format_time(now))
+    yield f"  {finding['severity']} {finding['kind']} {since} ({elapsed})"
+    summary = clean_text(finding["summary"], MAX_SUMMARY_CHARACTERS)
+    yield f"    {summary}"
+    shown = list_host_names(finding["hosts"], names)
+    if not all(name in summary for name in shown):
+        yield f"    on {join_names(shown, len(shown))}"

@@ -1,0 +1,107 @@
+"""``esx-drift status CLUSTER`` on what real checks of a simulated vCenter left behind."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from esx_drift.contracts import list_violations
+
+from tests.lab.demo.timeline import BY_HAND, FOOTHOLD, I40EN
+from tests.paths import GOLDEN
+from tests.simulator import fault_kinds
+from tests.unit.checking.decisions.conftest import ca, checking, cloud, tls, world
+from tests.unit.checking.decisions.consumer import Consumer
+from tests.unit.checking.world import PROD_A, World
+from tests.unit.cli.conftest import Run
+
+__all__ = ["ca", "checking", "cloud", "tls", "world"]
+
+SCREEN = GOLDEN / "status"
+
+
+@pytest.fixture
+def drifted(world: World, checking: Consumer, monkeypatch: pytest.MonkeyPatch) -> World:  # noqa: ARG001 -- the stack
+    """prod-a was looked at: one driver by hand, a VIB on two hosts, one host not read; two hours ago."""
+    world.dispatch()
+    world.check()
+    names = [host.name for host in world.vcenter.inventory.hosts_of(PROD_A)]
+    world.vcenter.hosts.set_component(names[0], I40EN, BY_HAND)
+    world.vcenter.hosts.add_orphaned_vib(names[1:3], FOOTHOLD)
+    world.vcenter.hosts.fail_extraction(names[3])
+    world.check()
+    world.wait(7200)
+    monkeypatch.setattr("esx_drift.cli.status.read_clock", world.clock)
+    # As on a terminal of 80 columns.
+    monkeypatch.setattr("esx_drift.cli.terminal.PIPE_WIDTH", 80)
+    return world
+
+
+@pytest.mark.parametrize(("golden", "arguments"), [("cluster.txt", ("prod-a",)), ("fleet.txt", ())])
+def test_what_a_person_sees_on_80_columns(
+    drifted: World, run: Run, golden: str, arguments: tuple[str, ...], *, refresh_goldens: bool
+) -> None:
+    """Host by host with release, build, add-on and image group, and each finding in full; or the table."""
+    ran = run("status", *arguments)
+    assert (ran.code, ran.err) == (0, "")
+    name = drifted.watched.name
+    lines = ran.out.replace(f"{name}:", "vc01:").replace(name, "vc01".ljust(len(name))).splitlines()
+    shown = "".join(f"{line.rstrip()}\n" for line in lines)
+    path = Path(SCREEN / golden)
+    if refresh_goldens:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(shown)
+    assert shown == path.read_text()
+
+
+def test_a_cluster_is_json_and_csv_as_well(drifted: World, run: Run) -> None:
+    """The cluster with its hosts, by the schema; a line a host."""
+    ran = run("status", PROD_A, "--vcenter", drifted.watched.name, "--format", "json", "--exit-code")
+    assert ran.code == 1
+    shown = json.loads(ran.out)
+    assert list_violations("status", shown) == []
+    (cluster,) = shown["clusters"]
+    by_hand, *_, unread = cluster["hosts"]
+    assert (by_hand["name"], by_hand["image_group"], by_hand["seen"]) == ("esx01", "B", True)
+    assert (unread["name"], unread["seen"], unread["unseen_because"]) == (
+        "esx04", False, "could not be read (connected, powered on)",
+    )  # fmt: skip
+    lines = list(csv.DictReader(run("status", PROD_A, "--format", "csv").out.splitlines()))
+    assert [(line["name"], line["build"], line["orphaned_vibs"]) for line in lines][:2] == [
+        ("esx01", "24585383", ""),
+        ("esx02", "24585383", FOOTHOLD),
+    ]
+
+
+def test_hosts_that_were_never_seen_are_listed(world: World, checking: Consumer, run: Run) -> None:  # noqa: ARG001 -- the stack
+    """A first look that reads nobody; and a cluster that nobody looked at yet."""
+    world.dispatch()
+    assert "never looked at" in run("status", "prod-a").out
+    for host in world.vcenter.inventory.hosts_of(PROD_A):
+        world.vcenter.hosts.fail_extraction(host.name)
+    world.check()
+    ran = run("status", "prod-a")
+    assert ran.code == 0
+    assert "never" in ran.out
+    assert "esx01" in ran.out
+
+
+def test_a_cluster_that_is_left_out_is_said_to_be(drifted: World, checking: Consumer, run: Run) -> None:
+    """It is known, and no row of the table."""
+    drifted.set(exclude=("prod-a",))
+    checking.put_fleet()
+    ran = run("status", "prod-a")
+    assert (ran.code, ran.out) == (2, "")
+    assert "is not watched: it was retired, or a pattern of the fleet file leaves it out" in ran.err
+
+
+def test_what_was_met_once_is_said_too(drifted: World, run: Run) -> None:
+    """It is no finding yet; whatever is shown beside it is from before."""
+    drifted.vcenter.faults.inject("GET /api/vcenter/host", fault_kinds.status(503), times=1)
+    assert drifted.check()["outcome"] == "not-looked"
+    ran = run("status", "prod-a")
+    assert ran.code == 0
+    assert ran.out.endswith("\nMet once, and told if it is met again: vcenter-unavailable\n")
+    assert "not seen, was 3 of 4 covered" in ran.out
+    (cluster,) = json.loads(run("status", "prod-a", "--format", "json").out)["clusters"]
+    assert cluster["suspected"] == ["vcenter-unavailable"]
