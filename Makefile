@@ -4,7 +4,7 @@
 
 PYTHON ?= python3.13
 BIN := .venv/bin
-CODE := functions layers/core tests tools
+CODE := functions layers/core tests deploying.py
 LOCKED := tests/requirements
 
 # uv doesn't read pip's settings: a machine that reaches its index by them is served all the same.
@@ -93,7 +93,7 @@ lock: .tools/uv/.done ## Pin the newest releases that pyproject.toml allows.
 build: .aws-sam/.done ## Build what is deployed.
 
 # The processor is settled before anything is built for it.
-DEPLOYING = .tools/sam/bin/python tools/deploying.py --answers "$(or $(ANSWERS),deployment.toml)"
+DEPLOYING = .tools/sam/bin/python deploying.py --answers "$(or $(ANSWERS),deployment.toml)"
 deploy: .tools/sam/.done ## Deploy, or upgrade: make deploy [ARCH=arm64] [REGION=…] [STACK=…] [SET="NAME=VALUE …"] [TAGS="NAME=VALUE …"].
 	@arch=$$($(DEPLOYING) --stack "$(STACK)" --region "$(REGION)" --architecture "$(ARCH)" \
 		--parameters "$(SET)" --tags "$(TAGS)" settle) && \

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import deploying
 from tests.unit.template.application import written
-from tools import deploying
 
 NOTHING = dict.fromkeys(("stack", "region", "architecture", "parameters", "tags"), "")
 VALUES = st.dictionaries(st.text(min_size=1, max_size=20), st.text(max_size=20))

@@ -1,4 +1,4 @@
-# ruff: noqa: INP001 -- a program of its own, and no package
+
 """`make deploy`: what a person said once is kept in deployment.toml, which git ignores, and used again.
 
 Nothing is asked but what has no default: the region, where neither the environment nor AWS's own
@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-HERE = Path(__file__).parents[1]
+HERE = Path(__file__).parent
 ARCHITECTURES = ("x86_64", "arm64")
 TROUBLE = 2
 DEFAULTS: Mapping[str, Any] = {"stack": "esx-drift", "architecture": "x86_64", "parameters": {}, "tags": {}}
