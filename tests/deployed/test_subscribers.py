@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from esx_drift.adapters.topic import SnsTopic
+from esx_drift.adapters.messaging import SnsTopic
 from esx_drift.messages.publication import build_publication
 
 from tests.lab.local_aws.aws import Aws

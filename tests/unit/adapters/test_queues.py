@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from esx_drift.adapters.queues import SqsQueue
+from esx_drift.adapters.messaging import SqsQueue
 from esx_drift.contracts import list_violations
 from esx_drift.domain.dispatching.run import MAX_SQS_DELAY_SECONDS, build_retry_request
 from esx_drift.errors import QueueUnavailable

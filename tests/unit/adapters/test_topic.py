@@ -3,7 +3,7 @@ import json
 import boto3
 import pytest
 from botocore.config import Config
-from esx_drift.adapters.topic import SnsTopic
+from esx_drift.adapters.messaging import SnsTopic
 from esx_drift.errors import TopicUnavailable
 from esx_drift.messages.publication import MAX_SUBJECT_CHARACTERS, build_publication
 from hypothesis import given

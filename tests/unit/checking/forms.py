@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from esx_drift.domain.findings import uniformity_conditions
+from esx_drift.domain.findings import look_conditions
 from esx_drift.domain.images import report as reading
 from esx_drift.domain.images import snapshot as upgrading
 from esx_drift.domain.images import snapshot as writing
@@ -32,7 +32,7 @@ class Form:
         patch.setattr(reading, "build_image", lambda info, order: self.image(info, build_image(info, order)))
         patch.setattr(writing, "build_labels", lambda *known: self.labels(build_labels(*known)))
         if self is FIRST:
-            patch.setattr(uniformity_conditions, "name_esxi_release", _name_release)
+            patch.setattr(look_conditions, "name_esxi_release", _name_release)
         if self.step is not None:
             patch.setitem(upgrading.UPGRADE_STEPS, self.version - 1, self.step)
 

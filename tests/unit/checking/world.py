@@ -10,7 +10,7 @@ from functools import partial
 from math import inf
 from typing import Any, cast
 
-from esx_drift.adapters.queues import SqsQueue
+from esx_drift.adapters.messaging import SqsQueue
 from esx_drift.adapters.secrets import Secrets, VCenterSecret
 from esx_drift.adapters.state_bucket import S3Breakers
 from esx_drift.adapters.vcenter.session import open_vcenter

@@ -20,8 +20,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from esx_drift.cli.clusters import ClusterFinder
-from esx_drift.cli.options import OnlyVCenterOption, StackOptions, with_stack_options
+from esx_drift.cli.options import ClusterFinder, OnlyVCenterOption, StackOptions, with_stack_options
 from esx_drift.cli.terminal import (
     EXIT_DIFFERENCES,
     EXIT_TROUBLE,

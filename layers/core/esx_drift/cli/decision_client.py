@@ -11,14 +11,14 @@ from uuid import uuid4
 
 import typer
 
-from esx_drift.cli.clusters import ClusterFinder, ClusterRef
+from esx_drift.cli.options import ClusterFinder, ClusterRef
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.records import build_check_request
 
 if TYPE_CHECKING:
     from esx_drift.adapters.audit_store import S3Store
-    from esx_drift.adapters.queues import SqsQueue
+    from esx_drift.adapters.messaging import SqsQueue
     from esx_drift.cli.options import StackOptions
     from esx_drift.domain.fleet.fleet import Fleet
     from esx_drift.domain.stored.types import (
@@ -182,7 +182,7 @@ def open_decision_client(options: "StackOptions") -> DecisionClient:
     """The client for a deployed stack."""
     # A command imports this module also to show its help or to refuse its options.
     from esx_drift.adapters.audit_store import S3Store  # noqa: PLC0415 -- boto3 takes long to load
-    from esx_drift.adapters.queues import SqsQueue  # noqa: PLC0415 -- boto3 takes long to load
+    from esx_drift.adapters.messaging import SqsQueue  # noqa: PLC0415 -- boto3 takes long to load
     from esx_drift.cli.aws import explain_aws_errors, open_stack  # noqa: PLC0415 -- boto3 takes long to load
 
     stack = open_stack(options)

@@ -1,21 +1,190 @@
-"""``esx-drift fleet``: check a fleet file, push it, and show the one that is there."""
+"""``esx-drift fleet``: check a fleet file, push it, and show the one that is there.
+
+Longer than 250 lines, because a push is a check, a comparison with what is there, and an upload of one file.
+"""
 
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 import yaml
 
-from esx_drift.cli.fleet_push import CheckedFleet, UploadTarget, upload_fleet
 from esx_drift.cli.fleet_yaml import FleetText, NotReadable, parse_fleet_text
 from esx_drift.cli.options import StackOptions, YesOption, print_help_alone, with_stack_options
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_note, print_warning
+from esx_drift.config import DEFAULT_SECRET_PREFIX
 from esx_drift.contracts import list_fleet_errors, parse_sent_json
-from esx_drift.domain.fleet.fleet import MAX_FLEET_BYTES, FleetDocument
-from esx_drift.domain.fleet.review import list_fleet_warnings
-from esx_drift.domain.text.wording import format_count
+from esx_drift.domain.fleet.fleet import MAX_FLEET_BYTES, Fleet, FleetDocument, build_fleet
+from esx_drift.domain.fleet.review import list_fleet_differences, list_fleet_warnings
+from esx_drift.domain.stored.identifiers import FLEET_KEY, compute_sha256
+from esx_drift.domain.text.wording import format_count, join_names
+from esx_drift.errors import FleetInvalid, SecretInvalid, SecretUnavailable, StoreUnavailable
+
+if TYPE_CHECKING:
+    from esx_drift.adapters.secrets import Secrets
+    from esx_drift.adapters.state_bucket import FleetFile
+    from esx_drift.cli.aws import DeployedStack
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedFleet:
+    """A fleet file without errors: what it says, and how it was written."""
+
+    document: FleetDocument
+    source: str
+
+    def render(self) -> bytes:
+        """The bytes that the functions read."""
+        return render_fleet_document(self.document)
+
+
+def render_fleet_document(document: FleetDocument) -> bytes:
+    """Render a document as it is stored."""
+    return json.dumps(document, indent=2, sort_keys=True).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class UploadTarget:
+    """Where to upload: a stack's StateBucket, or a bucket by its name."""
+
+    stack: "DeployedStack"
+    bucket: str | None
+
+    def open_file(self) -> "FleetFile":
+        """The fleet file of the bucket; asks the stack for its name where it was not given."""
+        from esx_drift.adapters.state_bucket import FleetFile  # noqa: PLC0415 -- boto3 takes long to load
+
+        bucket = self.bucket or self.stack.read_outputs("StateBucketName")[0]
+        return FleetFile(self.stack.clients.s3, bucket)
+
+    def open_secrets(self) -> "Secrets":
+        """The secrets that the stack reads; those of a stack by default where only a bucket was given."""
+        from esx_drift.adapters.secrets import Secrets  # noqa: PLC0415 -- boto3 takes long to load
+
+        prefix = DEFAULT_SECRET_PREFIX if self.bucket else self.stack.read_outputs("SecretPrefix")[0]
+        return Secrets(self.stack.clients.secrets, prefix)
+
+
+def upload_fleet(fleet: CheckedFleet, target: UploadTarget, renamed: tuple[str, ...], *, ask: bool) -> None:
+    """Upload a checked file, unless nothing changes, a vCenter seems renamed, or the person says no.
+
+    Args:
+        fleet: The file.
+        target: Where it goes.
+        renamed: Names of vCenters that it drops on purpose, for new ones at the same address.
+        ask: Whether the person is asked to confirm.
+    """
+    from esx_drift.cli.aws import explain_aws_errors  # noqa: PLC0415 -- boto3 takes long to load
+
+    with explain_aws_errors("Uploading the fleet file"):
+        file, body = target.open_file(), fleet.render()
+        stored = file.read_stored()
+        if stored is not None and stored.body == body:
+            print_line(f"s3://{file.bucket}/{FLEET_KEY} says the same already.")
+            _keep_source(file, fleet.source)
+            return
+        before, secrets = _parse_stored_document(stored.body if stored else None), target.open_secrets()
+        _refuse_renames(build_fleet(before), build_fleet(fleet.document), renamed, secrets)
+        for line in list_fleet_differences(before, fleet.document):
+            print_line(f"  {line}")
+        _warn_of_missing_secrets(build_fleet(fleet.document), secrets)
+        if ask and not typer.confirm(f"Upload to s3://{file.bucket}/{FLEET_KEY}?"):
+            fail("not uploaded", EXIT_DIFFERENCES)
+        if not file.write(body, stored):
+            fail(
+                "not uploaded: somebody else pushed at the same time. Run it again to see what changed.",
+                EXIT_DIFFERENCES,
+            )
+        _keep_source(file, fleet.source)
+    print_line(
+        f"Uploaded to s3://{file.bucket}/{FLEET_KEY}, sha256 {compute_sha256(body)}. The next run uses it.",
+        "green",
+    )
+
+
+def _keep_source(file: "FleetFile", source: str) -> None:
+    """Keep the file as it was written, for ``fleet show``. That this fails does not undo the upload."""
+    try:
+        before = file.read_source()
+        if before is None or before.body != source.encode():
+            file.write_source(source.encode())
+    except StoreUnavailable as error:
+        print_warning(f"the file was not kept as it is written, with its comments: {error.message}")
+
+
+def _parse_stored_document(body: bytes | None) -> FleetDocument:
+    """The document that the bucket holds; an empty one if there is none, or none that is valid."""
+    from esx_drift.adapters.state_bucket import parse_fleet  # noqa: PLC0415 -- boto3 takes long to load
+
+    empty: FleetDocument = {"schema_version": 1, "vcenters": []}
+    if body is None:
+        return empty
+    try:
+        parse_fleet(body)
+    except FleetInvalid:
+        print_warning("the fleet file that is there is not valid; it will be replaced whole")
+        return empty
+    return cast("FleetDocument", json.loads(body))
+
+
+def _warn_of_missing_secrets(fleet: Fleet, secrets: "Secrets") -> None:
+    """Warn of each secret that is not there: its vCenter can't be checked, or its route hears nothing."""
+    unknown: list[str] = []
+    for name, loss in _list_needed_secrets(fleet, secrets):
+        try:
+            problem = secrets.find_problem(name)
+        except SecretUnavailable as error:
+            unknown.append(name)
+            reason = error.message
+            continue
+        if problem is not None:
+            print_warning(f"the secret {name} {problem}: {loss}")
+    if unknown:
+        print_warning(f"could not look whether there are secrets for {join_names(unknown)}: {reason}")
+
+
+def _list_needed_secrets(fleet: Fleet, secrets: "Secrets") -> Iterator[tuple[str, str]]:
+    for vcenter in fleet.vcenters:
+        yield secrets.make_name("vcenter", vcenter.name), f"{vcenter.name} can't be checked until it is made"
+    for secret in dict.fromkeys((route.channel, route.secret) for route in fleet.routes):
+        routes = join_names([route.name for route in fleet.routes if (route.channel, route.secret) == secret])
+        yield secrets.make_name(*secret), f"nobody is told by {routes} until it is made"
+
+
+def _refuse_renames(before: Fleet, after: Fleet, allowed: tuple[str, ...], secrets: "Secrets") -> None:
+    """A vCenter under a new name would begin a second trail, and its first look would hide what changed."""
+    was, now = {vcenter.name for vcenter in before.vcenters}, {vcenter.name for vcenter in after.vcenters}
+    for name in set(allowed) - (was - now):
+        fail(f"--rename {name}: the file doesn't drop a vCenter of that name", EXIT_DIFFERENCES)
+    gone, come = sorted(was - now), sorted(now - was)
+    unexpected = [name for name in gone if name not in allowed]
+    old_hosts = {name: _read_host(name, secrets) for name in unexpected if come}
+    for new in come if unexpected else ():
+        host = _read_host(new, secrets)
+        for old, old_host in old_hosts.items():
+            if host is not None and host == old_host:
+                fail(
+                    f"{new} is {old} under a new name: their secrets name the same host, {host[0]}.\n"
+                    f"Under a new name its trail begins anew, with a first look that reports no change.\n"
+                    f"Keep the name {old}, or say --rename {old} if that is meant.",
+                    EXIT_DIFFERENCES,
+                )
+
+
+def _read_host(name: str, secrets: "Secrets") -> tuple[str, int] | None:
+    try:
+        secret = secrets.vcenter(name)
+    except SecretInvalid as error:
+        print_warning(
+            f"{error.message}. Without it nobody can tell whether {name} is a vCenter under another name."
+        )
+        return None
+    return secret.host.casefold(), secret.port
+
 
 fleet_app = typer.Typer(
     help="The fleet file: which vCenters are watched, and who is told.", invoke_without_command=True

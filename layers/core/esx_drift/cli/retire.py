@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from esx_drift.cli.clusters import ClusterRef
 from esx_drift.cli.decision_client import (
     DecisionClient,
     DecisionOptions,
@@ -11,6 +10,7 @@ from esx_drift.cli.decision_client import (
 )
 from esx_drift.cli.options import (
     ClusterArgument,
+    ClusterRef,
     ReasonOption,
     StackOptions,
     VCenterOption,

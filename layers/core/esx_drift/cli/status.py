@@ -14,8 +14,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from esx_drift.cli.clusters import ClusterFinder, ClusterRef
 from esx_drift.cli.options import (
+    ClusterFinder,
+    ClusterRef,
     FormatOption,
     ListFormat,
     OnlyVCenterOption,

@@ -11,8 +11,8 @@ import boto3
 import botocore
 from botocore.exceptions import BotoCoreError, ClientError
 
+from esx_drift.adapters.messaging import SnsTopic
 from esx_drift.adapters.s3_objects import NO_SUCH_KEY, PRECONDITION_FAILED, get_error_code
-from esx_drift.adapters.topic import SnsTopic
 from esx_drift.config import CheckConfig
 from esx_drift.contracts import require_valid
 from esx_drift.doctoring.examination import AWS_FIX, Examination, StepResult, find_fix

@@ -20,20 +20,18 @@ from esx_drift.messages.change_lines import (
     render_put_back_headline,
     render_vib_headline,
 )
-from esx_drift.messages.context_lines import (
+from esx_drift.messages.event_lines import (
     count_unlisted,
+    render_end_headline,
+    render_end_line,
     render_facts,
+    render_finding_line,
+    render_headline,
     render_place,
     render_still_open,
     render_unwatched,
     render_watched_again,
     render_when,
-)
-from esx_drift.messages.finding_lines import (
-    render_end_headline,
-    render_end_line,
-    render_finding_line,
-    render_headline,
 )
 from esx_drift.messages.next_action import build_next_step, choose_advice
 

@@ -9,7 +9,7 @@ from esx_drift.domain.stored.types import Change, EventData, Finding
 from esx_drift.domain.text.wording import find_shell_argument, split_vib_key
 from esx_drift.messages.advice import find_advice
 from esx_drift.messages.change_lines import is_read_at_last, is_unlike_others
-from esx_drift.messages.finding_lines import build_host_placeholders, build_placeholders
+from esx_drift.messages.event_lines import build_host_placeholders, build_placeholders
 
 _VIB_GONE: Final = Advice(
     "",

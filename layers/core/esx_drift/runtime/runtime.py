@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 from esx_drift import __version__
 from esx_drift.adapters.audit_store import S3Store
 from esx_drift.adapters.aws_clients import s3, secrets_manager, sns, sqs
-from esx_drift.adapters.queues import SqsQueue
+from esx_drift.adapters.messaging import SnsTopic, SqsQueue
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.adapters.state_bucket import FleetFile, S3Breakers
-from esx_drift.adapters.topic import SnsTopic
 from esx_drift.adapters.vcenter.session import open_vcenter
 from esx_drift.config import CheckConfig
 from esx_drift.domain.breaker import LoginActor
