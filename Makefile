@@ -24,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo try asked unit test check bench costs lint format lock build deploy clean always
+.PHONY: help install demo try asked unit test check bench costs lint format lock build deploy clean
 
 help: ## Say what there is.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -111,7 +111,12 @@ LISTED := .aws-sam/.sources-$(firstword $(shell echo $(SOURCES) | cksum))
 $(LISTED):
 	@mkdir -p $(@D) && rm -f .aws-sam/.sources-* && touch $@
 
-.aws-sam/.done: template.yaml samconfig.toml build/architecture .tools/sam/.done $(SOURCES) $(LISTED)
+# Likewise for another processor.
+BUILT_FOR := .aws-sam/.built-for-$(or $(ARCH),x86_64)
+$(BUILT_FOR):
+	@mkdir -p $(@D) && rm -f .aws-sam/.built-for-* && touch $@
+
+.aws-sam/.done: template.yaml samconfig.toml $(BUILT_FOR) .tools/sam/.done $(SOURCES) $(LISTED)
 	@echo "Building the functions and their layers"
 	@mkdir -p build
 	@PATH="$(CURDIR)/.tools/uv/bin:$$PATH" .tools/sam/bin/sam build \
@@ -121,10 +126,6 @@ $(LISTED):
 	@touch $@
 
 # Written only if it is another one than last time: then all is built anew.
-build/architecture: always
-	@mkdir -p build
-	@echo "$(or $(ARCH),x86_64)" | cmp -s - $@ || echo "$(or $(ARCH),x86_64)" > $@
-
 .tools/uv/.done: $(LOCKED)/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2> /dev/null || { \
 		echo "Python 3.13 is needed, and '$(PYTHON)' is not it. Install it (with pyenv: pyenv install 3.13)," >&2; \
