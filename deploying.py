@@ -1,4 +1,3 @@
-
 """`make deploy`: what a person said once is kept in deployment.toml, which git ignores, and used again.
 
 Nothing is asked but what has no default: the region, where neither the environment nor AWS's own
