@@ -17,7 +17,7 @@ from tests.lab.demo.timeline import BY_HAND, I40EN, SHIPPED
 from tests.simulator.fault_kinds import status
 from tests.unit.checking.forms import FIRST, LOWER_CASE, TODAY, WITH_RELEASE_DATE, Form
 from tests.unit.checking.reading import moved, open_kinds
-from tests.unit.checking.world import INTERVAL_SECONDS, World
+from tests.unit.checking.world import INTERVAL_SECONDS, PROD_B, World
 
 UPGRADES = {
     "from the first form to today's": (FIRST, Form(TODAY)),
@@ -233,3 +233,25 @@ def test_an_accepted_image_that_is_lost_is_not_taken_for_what_runs(
     deploy(Form(TODAY), patch)
     record = world.check()
     assert open_kinds(record) >= {"drift-unreviewed", "trail-damaged"}
+
+
+def test_what_was_accepted_elsewhere_in_an_older_form_is_no_damage(
+    world: World, patch: pytest.MonkeyPatch
+) -> None:
+    """A host moves before its old cluster is looked at again: what is converted of it is not stored yet.
+
+    It is what is again as accepted in part: one tool is gone, its driver is not.
+    """
+    deploy(FIRST, patch)
+    world.check()
+    world.check(PROD_B)
+    world.vcenter.hosts.set_component(["esx04"], I40EN, BY_HAND)
+    world.vcenter.hosts.set_component(["esx04"], "acme-tool", "1.0-1")
+    world.check()
+    deploy(Form(TODAY), patch)
+    world.vcenter.hosts.move("esx04", "prod-b")
+    world.vcenter.hosts.uninstall_component("esx04", "acme-tool")
+    record = world.check(PROD_B)
+    assert "trail-damaged" not in open_kinds(record)
+    (removed,) = (change for change in record["changes"] if change["key"] == "acme-tool")
+    assert removed.get("put_back") is True

@@ -27,13 +27,12 @@ from esx_drift.ports import Store
 class Baseline:
     """A log's last snapshot and its state.
 
-    ``converted`` holds what the state refers to and is not stored yet, by key: the snapshots that were of an
-    older form. ``blobs`` are the same, to be stored with the record that takes the state over.
+    ``blobs`` are the snapshots that the state refers to and that are not stored yet, since they were of an
+    older form: to be stored with the record that takes the state over.
     """
 
     state: LogState
     snapshot: Snapshot
-    converted: dict[str, Snapshot] = field(default_factory=dict)
     blobs: tuple[Blob, ...] = ()
 
     @property
@@ -44,12 +43,17 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class BaselineReader:
-    """Reads the baseline of one log; ``damages`` collects the snapshots that could not be read."""
+    """Reads the baseline of one log.
+
+    ``damages`` collects the snapshots that could not be read; ``converted`` those that were of an older form
+    and are not stored yet, by key.
+    """
 
     store: Store
     vcenter: str
     cluster: str
     damages: list[TrailDamaged] = field(default_factory=list)
+    converted: dict[str, Snapshot] = field(default_factory=dict)
 
     def read(self, state: LogState) -> Baseline | None:
         """Read the last snapshot of a log that has one, converted to today's form if it is older.
@@ -61,7 +65,7 @@ class BaselineReader:
             LogUnusable: The snapshot has a newer form, as after a rollback of this product; comparing
                 it would report drift everywhere.
         """
-        stored = self.find_snapshot(None, _get_key(state)) or self._restore(state)
+        stored = self.find_snapshot(_get_key(state)) or self._restore(state)
         if stored is None:
             return None
         if is_of_newer_form(stored):
@@ -71,15 +75,10 @@ class BaselineReader:
             )
         return self._convert(state, stored) if is_of_older_form(stored) else Baseline(state, stored)
 
-    def find_snapshot(self, baseline: Baseline | None, key: str) -> Snapshot | None:
-        """Read a snapshot that the state refers to by ``key``; what ``baseline`` has converted is at hand.
-
-        Returns:
-            The snapshot; None if it is damaged.
-        """
-        converted = baseline.converted.get(key) if baseline else None
+    def find_snapshot(self, key: str) -> Snapshot | None:
+        """Read the snapshot that a state refers to by ``key``; None if it is damaged."""
         try:
-            return converted or self.store.snapshot(key)
+            return self.converted.get(key) or self.store.snapshot(key)
         except TrailDamaged as damage:
             self.damages.append(damage)
             return None
@@ -91,22 +90,20 @@ class BaselineReader:
         return snapshot if snapshot and compute_seal(snapshot) == state["seal"] else None
 
     def _convert(self, state: LogState, stored: Snapshot) -> Baseline:
-        blobs: list[Blob] = []
-        converted: dict[str, Snapshot] = {}
+        blobs: dict[str, Blob] = {}
 
         def keep(snapshot: Snapshot) -> StoredObject:
             blob = build_blob(make_snapshot_key, self.vcenter, self.cluster, encode_canonical_json(snapshot))
-            if blob.key not in converted:
-                blobs.append(blob)
-            converted[blob.key] = snapshot
+            blobs[blob.key] = blob
+            self.converted[blob.key] = snapshot
             return describe_blob(blob)
 
         first, *others = list_snapshot_keys(state)
         upgrades = {first: upgrade_snapshot(stored, self._find_report(state))}
-        kept = {key: self.find_snapshot(None, key) for key in others}
+        kept = {key: self.find_snapshot(key) for key in others}
         upgrades |= {key: upgrade_snapshot(snapshot) for key, snapshot in kept.items() if snapshot}
         after = upgrade_log_state(state, stored, upgrades, keep)
-        return Baseline(after, upgrades[first].snapshot, converted, tuple(blobs))
+        return Baseline(after, upgrades[first].snapshot, tuple(blobs.values()))
 
     def _find_report(self, state: LogState) -> Report | None:
         """Find the report that the last snapshot was made of; None where its document is not at hand."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from esx_drift.checking.baseline import Baseline, BaselineReader
 from esx_drift.checking.context import CheckContext
@@ -9,9 +10,12 @@ from esx_drift.checking.host_memory import HostMemory
 from esx_drift.domain.host_history import RememberedHost, carry_over_accepted
 from esx_drift.domain.images.report import Report, measure_coverage
 from esx_drift.domain.images.snapshot import build_snapshot, compute_seal
-from esx_drift.domain.stored.types import Change, Coverage, Image, LogState, Snapshot
+from esx_drift.domain.stored.types import Change, Coverage, LogState, Snapshot
 from esx_drift.errors import TrailDamaged
 from esx_drift.journal import Blob
+
+if TYPE_CHECKING:
+    from esx_drift.domain.changes.compare import AcceptedImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,28 +139,23 @@ def _list_changes(
 
 def _find_accepted_images(
     sealed: SealedReport, before: Snapshot, snapshot: Snapshot, returned: Mapping[str, RememberedHost]
-) -> dict[str, tuple[str, Image]]:
+) -> "dict[str, AcceptedImage]":
     """Find what was accepted for the hosts that run another image than before, if it was none of these.
 
     It is read from the trail only where no host runs it, before or now: one GET for each snapshot that holds
     such images. What can't be read is left out: then nothing counts as put back.
     """
-    entries = carry_over_accepted(sealed.state["accepted"], returned)
     images = before["images"] | snapshot["images"]
-    read: dict[str, Snapshot | None] = {}
-    found: dict[str, tuple[str, Image]] = {}
-    for host, entry in entries.items():
-        digest, old = entry["image"], before["hosts"].get(host)
-        is_changed = host in snapshot["hosts"] and (
-            old is None or old["image"] != snapshot["hosts"][host]["image"]
-        )
-        if digest is None or not is_changed or (old and old["image"] == digest):
+    read: set[str] = set()
+    found: dict[str, AcceptedImage] = {}
+    for host, entry in carry_over_accepted(sealed.state["accepted"], returned).items():
+        digest, now = entry["image"], snapshot["hosts"].get(host)
+        old = before["hosts"][host]["image"] if host in before["hosts"] else None
+        if digest is None or now is None or old in {digest, now["image"]}:
             continue
-        if digest not in images:
-            key = entry["snapshot"]
-            if key not in read:
-                read[key] = sealed.reader.find_snapshot(sealed.baseline, key)
-            kept = read[key]
+        if digest not in images and entry["snapshot"] not in read:
+            read.add(entry["snapshot"])
+            kept = sealed.reader.find_snapshot(entry["snapshot"])
             images |= kept["images"] if kept else {}
         if digest in images:
             found[host] = digest, images[digest]

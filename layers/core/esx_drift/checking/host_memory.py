@@ -84,7 +84,7 @@ class HostMemory:
         found += self._list_departed(own, baseline, is_wanted, None) if baseline else ()
         for cluster in self._list_other_clusters():
             self._require_time()
-            found += self._search_log(cluster, is_wanted)
+            found += self._search_log(cluster, is_wanted, own)
         namesakes = sorted({entry.id for entry in found} - unknown.keys())
         session = self.context.runtime.vcenters.session(self.context.vcenter.name)
         self.context.observations.at = "hosts"
@@ -116,10 +116,11 @@ class HostMemory:
             raise OutOfTime(sentence)
         raise StoreUnavailable(f"{sentence}, though the check had most of it for itself")
 
-    def _search_log(self, cluster: str, is_wanted: IsWanted) -> Iterable[RememberedHost]:
+    def _search_log(self, cluster: str, is_wanted: IsWanted, own: BaselineReader) -> Iterable[RememberedHost]:
         """Search the log of one other cluster. What can't be read of it, its own next check reports.
 
         One that nothing points into costs one GET: nearly always it is a cluster that was never looked at.
+        What of it is converted is at hand for the ``own`` reader: what was accepted for a host goes with it.
         """
         reader = BaselineReader(self.context.runtime.store, self.context.vcenter.name, cluster)
         try:
@@ -136,6 +137,7 @@ class HostMemory:
             *self._list_present(baseline, is_wanted, where),
             *self._list_departed(reader, baseline, is_wanted, where),
         ]
+        own.converted.update(reader.converted)
         named = {entry.accepted["snapshot"] for entry in found if entry.accepted}
         self.blobs.update({blob.key: blob for blob in baseline.blobs if blob.key in named})
         return found
@@ -172,7 +174,7 @@ class HostMemory:
     ) -> Iterator[RememberedHost]:
         for host, gone in baseline.state["departed"].items():
             if is_wanted(host, gone["name"]):
-                kept = reader.find_snapshot(baseline, gone["snapshot"]) if gone["image"] else None
+                kept = reader.find_snapshot(gone["snapshot"]) if gone["image"] else None
                 yield RememberedHost(
                     host,
                     gone["name"],

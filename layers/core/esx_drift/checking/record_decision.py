@@ -143,7 +143,7 @@ class DecisionRecorder:
                 return refuse_to_retire(position.after, cluster)
             reader = BaselineReader(self.runtime.store, self.vcenter.name, cluster)
             stored = position.after["snapshot"] if position.after["findings"] else None
-            snapshot = reader.find_snapshot(None, stored["key"]) if stored else None
+            snapshot = reader.find_snapshot(stored["key"]) if stored else None
             return close_retired_cluster(position.after, cluster, decision, snapshot)
 
         return writing.append("retired", apply)

@@ -287,7 +287,7 @@ def _read_preview(client: DecisionClient, cluster: ClusterRef, names: tuple[str,
         log.head["seq"],
         snapshot,
         frozenset(_find_host_ids(snapshot, names) if names else snapshot["hosts"]),
-        lambda key: reader.find_snapshot(baseline, key),
+        reader.find_snapshot,
     )
 
 
