@@ -117,15 +117,15 @@ def _build_resolved(data: EventData) -> MessageContent:
 
 
 def _render_resolved_headline(data: EventData, removed_vibs: list[Change]) -> str:
-    ended, at_least = _sort_worst_first(_list_ended(data)), data["truncated"]
     if removed_vibs:
-        return render_vib_headline(removed_vibs, data["coverage"], at_least=at_least)
-    unreviewed = _list_unreviewed(data)
-    if not data["changes"] or any(finding["transition"] == "resolved" for finding in unreviewed):
-        put_back = [finding for finding in ended if finding in unreviewed]
-        return render_end_headline(put_back if data["changes"] else ended, data) if ended else "resolved"
-    still = {host for finding in unreviewed for host in finding["hosts"]}
-    return render_put_back_headline(data["changes"], data["host_names"], data["coverage"], still)
+        return render_vib_headline(removed_vibs, data["coverage"], at_least=data["truncated"])
+    ended, unreviewed = _sort_worst_first(_list_ended(data)), _list_unreviewed(data)
+    if data["changes"]:
+        ended = [finding for finding in ended if finding in unreviewed]
+        if not ended:
+            still = {host for finding in unreviewed for host in finding["hosts"]}
+            return render_put_back_headline(data["changes"], data["host_names"], data["coverage"], still)
+    return render_end_headline(ended, data) if ended else "resolved"
 
 
 def _list_end_lines(data: EventData) -> list[str]:

@@ -32,6 +32,9 @@ from esx_drift.domain.text.wording import clean_text, format_count, join_names, 
 
 MAX_NAMED_HOSTS: Final = 5
 MAX_INCONSISTENCIES: Final = 20
+MAX_LISTED_PARTS: Final = 10
+MAX_DESCRIBED_GROUPS: Final = 3
+MAX_NAMED_OUTLIERS: Final = 5
 
 
 def list_look_conditions(  # noqa: PLR0913 - each is a fact of its own, and all but three have to be named
@@ -143,11 +146,33 @@ def keep_open_for_unseen(seen: Iterable[Condition], last_known: Iterable[Conditi
 def _list_uniformity_conditions(
     snapshot: Snapshot, images: Mapping[str, str], names: Mapping[str, str]
 ) -> list[Condition]:
-    """Leave out witnesses of vSAN, which never count."""
+    """List one condition if the hosts run different images, with the outliers as its hosts.
+
+    A witness of vSAN never counts.
+
+    Args:
+        snapshot: The cluster.
+        images: What the hosts run that are compared, by id.
+        names: The names of hosts by id.
+    """
     hosts = snapshot["hosts"]
     ordinary = {host: image for host, image in images.items() if not hosts[host]["witness"]}
     groups = group_hosts_by_image(snapshot["images"], ordinary)
-    return _build_uniformity_conditions(groups, names, snapshot["labels"])
+    if len(groups) < 2:  # noqa: PLR2004 - one group is what uniform means
+        return []
+    majority, *others = groups
+    wording = _GroupWording(majority, names, snapshot["labels"])
+    return [
+        build_condition(
+            "image-not-uniform",
+            wording.summarize(others),
+            hosts=tuple(sort_naturally([host for group in others for host in group.hosts])),
+            detail={
+                "majority": wording.build_facts(majority),
+                "outliers": [wording.build_facts(group) for group in others],
+            },
+        )
+    ]
 
 
 def find_unreviewed(
@@ -221,38 +246,6 @@ def _list_inconsistencies(lines: Sequence[str]) -> Iterator[Condition]:
         summary = f"the report contradicts itself: {lines[0]}{more}"
         detail: dict[str, Json] = {"inconsistencies": [*lines[:MAX_INCONSISTENCIES]]}
         yield build_condition("document-inconsistent", summary, detail=detail)
-
-
-MAX_LISTED_PARTS: Final = 10
-MAX_DESCRIBED_GROUPS: Final = 3
-MAX_NAMED_OUTLIERS: Final = 5
-
-
-def _build_uniformity_conditions(
-    groups: list[ImageGroup], names: Mapping[str, str], labels: Labels
-) -> list[Condition]:
-    """List one condition if there is more than one group, with the outliers as its hosts.
-
-    Args:
-        groups: The hosts by image, the majority first.
-        names: The names of hosts by id.
-        labels: What the images say of releases.
-    """
-    if len(groups) < 2:  # noqa: PLR2004 - one group is what uniform means
-        return []
-    majority, *others = groups
-    wording = _GroupWording(majority, names, labels)
-    return [
-        build_condition(
-            "image-not-uniform",
-            wording.summarize(others),
-            hosts=tuple(sort_naturally([host for group in others for host in group.hosts])),
-            detail={
-                "majority": wording.build_facts(majority),
-                "outliers": [wording.build_facts(group) for group in others],
-            },
-        )
-    ]
 
 
 @dataclass(frozen=True, slots=True)
