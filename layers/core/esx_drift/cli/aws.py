@@ -6,7 +6,7 @@ One session serves a command: the region and the profile that the person named c
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Final
 
 import boto3
@@ -28,9 +28,10 @@ from esx_drift.adapters.audit_store import S3Store
 from esx_drift.adapters.s3_objects import S3Object
 from esx_drift.adapters.state_bucket import FleetFile, parse_fleet
 from esx_drift.cli.options import DEFAULT_STACK, StackOptions
-from esx_drift.domain.stored.identifiers import FLEET_KEY, compute_sha256
+from esx_drift.domain.stored.identifiers import FLEET_KEY
 from esx_drift.domain.text.wording import join_names
 from esx_drift.errors import FleetInvalid, PermanentError
+from esx_drift.log_reader import LogReader
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
 
     from esx_drift.domain.fleet.fleet import Fleet
+    from esx_drift.domain.stored.types import Record
 
 FUNCTION_TIMEOUT_SECONDS: Final = 310
 """How long a function may take to answer: longer than a checker may run."""
@@ -128,9 +130,9 @@ class Schedule:
     enabled: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DeployedStack:
-    """A deployed stack, as the person reaches it."""
+    """A deployed stack, as the person reaches it; it is described once."""
 
     options: StackOptions
     region: str
@@ -143,7 +145,7 @@ class DeployedStack:
         Raises:
             PermanentError: There is no such stack in that region, or it lacks one of the outputs.
         """
-        described = self._describe().get("Outputs", ())
+        described = self._description.get("Outputs", ())
         outputs = {output["OutputKey"]: output["OutputValue"] for output in described}
         missing = [key for key in keys if key not in outputs]
         if missing:
@@ -155,10 +157,8 @@ class DeployedStack:
 
     def read_schedule(self) -> Schedule | None:
         """Read when the stack checks by itself; none where it says nothing of it."""
-        parameters = {
-            each["ParameterKey"]: each.get("ParameterValue", "")
-            for each in self._describe().get("Parameters", ())
-        }
+        described = self._description.get("Parameters", ())
+        parameters = {each["ParameterKey"]: each.get("ParameterValue", "") for each in described}
         hours = parameters.get("CheckIntervalHours", "")
         if not hours.isdecimal():
             return None
@@ -169,15 +169,14 @@ class DeployedStack:
         state, audit = self.read_outputs("StateBucketName", "AuditBucketName")
         return S3Store(self.clients.s3, audit, state)
 
-    def read_fleet(self, bucket: str) -> "tuple[Fleet, str]":
-        """Read the fleet, and the sha256 of its file, from the StateBucket called ``bucket``.
+    def read_fleet(self, bucket: str) -> "Fleet":
+        """Read the fleet from the StateBucket called ``bucket``.
 
         Raises:
             FleetInvalid: There is none yet, or it has faults.
             PermanentError: AWS refused it or could not be reached.
         """
-        stored = self.require_fleet_file(bucket)
-        return parse_fleet(stored.body), compute_sha256(stored.body)
+        return parse_fleet(self.require_fleet_file(bucket).body)
 
     def require_fleet_file(self, bucket: str) -> S3Object:
         """Read the fleet file as it is stored in the StateBucket called ``bucket``.
@@ -195,7 +194,8 @@ class DeployedStack:
             )
         return stored
 
-    def _describe(self) -> "StackTypeDef":
+    @cached_property
+    def _description(self) -> "StackTypeDef":
         name = self.options.stack
         with explain_aws_errors(f"Looking for the stack {name} in {self.region}"):
             try:
@@ -213,6 +213,17 @@ class DeployedStack:
             f"there is no stack {name} in the region {self.region}{account}\n"
             f"{other}Is it in another region or account? --region REGION, --profile NAME"
         )
+
+
+def find_answer(store: S3Store, vcenter: str, cluster: str, request_id: str) -> "Record | None":
+    """Find the record that answers ``request_id``, one of a moment ago, among the last that were answered.
+
+    ``cluster`` and ``vcenter`` name the log, in the buckets of ``store``.
+    """
+    for answer in LogReader(store, vcenter, cluster).read().after["answered"]:
+        if answer["request_id"] == request_id:
+            return store.record(vcenter, cluster, answer["seq"])[0]
+    return None
 
 
 def open_stack(options: StackOptions) -> DeployedStack:

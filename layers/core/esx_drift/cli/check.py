@@ -92,14 +92,10 @@ def check_now(
 
     Example: esx-drift check prod-a --wait
     """
-    from esx_drift.adapters.audit_store import S3Store  # noqa: PLC0415 -- boto3 takes long to load
     from esx_drift.cli.aws import open_stack  # noqa: PLC0415 -- boto3 takes long to load
 
     stack = open_stack(target)
-    state, audit, function = stack.read_outputs(
-        "StateBucketName", "AuditBucketName", "DispatcherFunctionName"
-    )
-    store = S3Store(stack.clients.s3, audit, state)
+    (function,), store = stack.read_outputs("DispatcherFunctionName"), stack.open_store()
     run, vcenters = _choose_run(stack, store, tuple(cluster or ()), vcenter)
     _ask_for_checks(stack, function, run)
     print_line(f"Asked for a check of {_describe_run(run)} (run {run.id}).")
@@ -143,6 +139,8 @@ class RunFollower:
 
     def look(self) -> None:
         """Read what is new: of each vCenter not listed yet, and of each cluster that owes an answer."""
+        from esx_drift.cli.aws import find_answer  # noqa: PLC0415 -- boto3 takes long to load
+
         for vcenter in self.vcenters:
             if vcenter not in self.listings:
                 self._look_for_listing(vcenter)
@@ -153,37 +151,25 @@ class RunFollower:
             for expected in dispatch["expected"]
         }
         with ThreadPoolExecutor(MAX_PARALLEL_POLLS) as pool:
-            found = pool.map(lambda key: self._find_answer(key[0], key[1], ids[key[0], key[1]]), owing)
+            found = pool.map(lambda key: find_answer(self.store, key[0], key[1], ids[key[0], key[1]]), owing)
             self.checks.update(zip(owing, found, strict=True))
 
     def _look_for_listing(self, vcenter: str) -> None:
-        record = self._find_answer(vcenter, VCENTER_LOG, self.run.make_record_id(vcenter))
+        from esx_drift.cli.aws import find_answer  # noqa: PLC0415 -- boto3 takes long to load
+
+        record = find_answer(self.store, vcenter, VCENTER_LOG, self.run.make_record_id(vcenter))
         if record is not None and record["dispatch"] is not None:
             self.listings[vcenter] = record, record["dispatch"]
             for expected in record["dispatch"]["expected"]:
                 self.checks[vcenter, expected["cluster"], expected["name"]] = None
-
-    def _find_answer(self, vcenter: str, cluster: str, request_id: str) -> Record | None:
-        from esx_drift.log_reader import LogReader  # noqa: PLC0415 -- the help needs none of it
-
-        for answer in LogReader(self.store, vcenter, cluster).read().after["answered"]:
-            if answer["request_id"] == request_id:
-                return self.store.record(vcenter, cluster, answer["seq"])[0]
-        return None
 
 
 def _choose_run(
     stack: "DeployedStack", store: "S3Store", clusters: tuple[str, ...], vcenter: str | None
 ) -> tuple[Run, tuple[str, ...]]:
     """Choose what to ask for, and which vCenters answer."""
-    from esx_drift.log_reader import LogReader  # noqa: PLC0415 -- the help needs none of it
-
-    fleet, _ = stack.read_fleet(store.state_bucket)
-    finder = ClusterFinder(
-        stack.options,
-        fleet,
-        lambda name: LogReader(store, name, VCENTER_LOG).read().after["clusters"] or {},
-    )
+    fleet = stack.read_fleet(store.state_bucket)
+    finder = ClusterFinder(stack.options, fleet, store)
     run_id, vcenters = str(uuid4()), tuple(finder.select_vcenters(vcenter))
     if not clusters:
         return Run(run_id, "direct", vcenters=None if vcenter is None else vcenters), vcenters

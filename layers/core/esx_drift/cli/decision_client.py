@@ -118,7 +118,7 @@ class DecisionClient:
 
     def read_clusters(self, vcenter: str) -> "dict[str, KnownCluster]":
         """Every cluster that a vCenter ever listed, by id."""
-        return self.read_log(vcenter).after["clusters"] or {}
+        return self._finder.read_clusters(vcenter)
 
     def find_cluster(self, cluster: str, vcenter: str | None) -> ClusterRef:
         """The one cluster of that name or id; ends the command if there is none, or more than one.
@@ -127,7 +127,11 @@ class DecisionClient:
             cluster: Its name or id.
             vcenter: The vCenter to look in; none for all of the fleet file.
         """
-        return ClusterFinder(self.options, self.fleet, self.read_clusters).find(cluster, vcenter)
+        return self._finder.find(cluster, vcenter)
+
+    @property
+    def _finder(self) -> ClusterFinder:
+        return ClusterFinder(self.options, self.fleet, self.store)
 
     def send_decision(
         self,
@@ -168,32 +172,30 @@ class DecisionClient:
         return record["seq"], record["decision"]
 
     def _wait_for_record(self, request: "CheckRequest", wait_seconds: int) -> "Record | None":
+        from esx_drift.cli.aws import find_answer  # noqa: PLC0415 -- boto3 takes long to load
+
         until, pause = monotonic() + wait_seconds, Event()
         while True:
-            for answer in self.read_log(request["vcenter"], request["cluster"]).after["answered"]:
-                if answer["request_id"] == request["request_id"]:
-                    return self.store.record(request["vcenter"], request["cluster"], answer["seq"])[0]
-            if monotonic() >= until:
-                return None
+            found = find_answer(self.store, request["vcenter"], request["cluster"], request["request_id"])
+            if found is not None or monotonic() >= until:
+                return found
             pause.wait(POLL_SECONDS)
 
 
 def open_decision_client(options: "StackOptions") -> DecisionClient:
     """The client for a deployed stack."""
     # A command imports this module also to show its help or to refuse its options.
-    from esx_drift.adapters.audit_store import S3Store  # noqa: PLC0415 -- boto3 takes long to load
     from esx_drift.adapters.messaging import SqsQueue  # noqa: PLC0415 -- boto3 takes long to load
     from esx_drift.cli.aws import explain_aws_errors, open_stack  # noqa: PLC0415 -- boto3 takes long to load
 
     stack = open_stack(options)
     aws = stack.clients
-    state, audit, queue = stack.read_outputs("StateBucketName", "AuditBucketName", "CheckQueueUrl")
-    fleet, _ = stack.read_fleet(state)
+    (queue,), store = stack.read_outputs("CheckQueueUrl"), stack.open_store()
+    fleet = stack.read_fleet(store.state_bucket)
 
     def identify_person() -> Person:
         with explain_aws_errors("Asking AWS STS who you are"):
             caller = aws.sts().get_caller_identity()
             return Person(caller["Arn"], caller["UserId"])
 
-    store, checks = S3Store(aws.s3, audit, state), SqsQueue(aws.sqs, queue, "")
-    return DecisionClient(options, fleet, store, checks, identify_person)
+    return DecisionClient(options, fleet, store, SqsQueue(aws.sqs, queue, ""), identify_person)

@@ -6,19 +6,23 @@
 import inspect
 import os
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import wraps
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from esx_drift.cli.terminal import fail
 from esx_drift.domain.fleet.fleet import Fleet
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import KnownCluster
 from esx_drift.domain.text.wording import clean_text, join_names
+
+if TYPE_CHECKING:
+    from esx_drift.adapters.audit_store import S3Store
 
 DEFAULT_STACK: Final = "esx-drift"
 STACK_VARIABLE: Final = "ESX_DRIFT_STACK"
@@ -157,14 +161,17 @@ class ClusterRef:
 
 @dataclass(frozen=True, slots=True)
 class ClusterFinder:
-    """Finds clusters among those that were ever listed; ends the command where it can't.
-
-    ``read_clusters`` reads those of a vCenter, by id.
-    """
+    """Finds clusters among those that were ever listed; ends the command where it can't."""
 
     options: StackOptions
     fleet: Fleet
-    read_clusters: Callable[[str], Mapping[str, KnownCluster]]
+    store: "S3Store"
+
+    def read_clusters(self, vcenter: str) -> dict[str, KnownCluster]:
+        """Read every cluster that a vCenter ever listed, by id."""
+        from esx_drift.log_reader import LogReader  # noqa: PLC0415 -- the help needs none of it
+
+        return LogReader(self.store, vcenter, VCENTER_LOG).read().after["clusters"] or {}
 
     def find(self, cluster: str, vcenter: str | None) -> ClusterRef:
         """Find the one cluster of that name or id; end the command if there is none, or more than one.

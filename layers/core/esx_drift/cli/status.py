@@ -36,7 +36,7 @@ from esx_drift.cli.status_rows import (
 )
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, escape_unprintable, fail, make_stdout, print_line
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_key
-from esx_drift.domain.stored.types import SEVERITIES, Finding, KnownCluster, Record, rank_severity
+from esx_drift.domain.stored.types import SEVERITIES, Finding, Record, rank_severity
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.wording import clean_text, format_count, format_elapsed, format_moment
 
@@ -115,8 +115,8 @@ def _read_view(stack: "DeployedStack", cluster: str | None, vcenter: str | None)
 
     with explain_aws_errors("Reading the fleet's state"):
         store = stack.open_store()
-        fleet, _ = stack.read_fleet(store.state_bucket)
-        finder = ClusterFinder(stack.options, fleet, lambda name: _read_clusters(store, name))
+        fleet = stack.read_fleet(store.state_bucket)
+        finder = ClusterFinder(stack.options, fleet, store)
         ref = finder.find(cluster, vcenter) if cluster is not None else None
         wanted = finder.select_vcenters(ref.vcenter if ref else vcenter)
         keys = _list_keys(store, ref)
@@ -142,12 +142,6 @@ def _list_keys(store: "S3Store", ref: ClusterRef | None) -> list[str]:
     if ref is None:
         return list(store.list_states())
     return [make_state_key(ref.vcenter, name) for name in (VCENTER_LOG, ref.cluster)]
-
-
-def _read_clusters(store: "S3Store", vcenter: str) -> dict[str, KnownCluster]:
-    from esx_drift.log_reader import LogReader  # noqa: PLC0415 -- the help needs none of it
-
-    return LogReader(store, vcenter, VCENTER_LOG).read().after["clusters"] or {}
 
 
 def _find_last_scheduled(records: Sequence[Record]) -> datetime | None:
