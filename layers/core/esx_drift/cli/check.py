@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 from uuid import uuid4
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from esx_drift.cli.options import ClusterFinder, OnlyVCenterOption, StackOptions, with_stack_options
 from esx_drift.cli.terminal import (
     EXIT_DIFFERENCES,
     EXIT_TROUBLE,
+    build_table,
     escape_unprintable,
     fail,
     make_stderr,
@@ -32,7 +32,15 @@ from esx_drift.cli.terminal import (
 )
 from esx_drift.domain.dispatching.run import Run, list_failed_dispatches
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
-from esx_drift.domain.stored.types import SEVERITIES, Dispatch, Finding, Outcome, Record, rank_severity
+from esx_drift.domain.stored.types import (
+    SEVERITIES,
+    Dispatch,
+    Finding,
+    Outcome,
+    Record,
+    rank_severity,
+    rank_worst,
+)
 from esx_drift.domain.text.wording import clean_text, format_count, join_names
 from esx_drift.errors import StoreUnavailable
 
@@ -280,7 +288,9 @@ def _list_vcenter_results(run: Run, listing: Record, dispatch: Dispatch) -> Iter
         yield CheckResult(vcenter, one["cluster"] or AS_A_WHOLE, one["message"], looked=False)
     findings = listing["after"]["findings"].values()
     if findings and not failed:
-        yield CheckResult(vcenter, AS_A_WHOLE, "listed", open=_count_open(findings), worst=_rank(findings))
+        yield CheckResult(
+            vcenter, AS_A_WHOLE, "listed", open=_count_open(findings), worst=rank_worst(findings)
+        )
 
 
 def _build_result(vcenter: str, name: str, record: Record | None) -> CheckResult:
@@ -295,7 +305,7 @@ def _build_result(vcenter: str, name: str, record: Record | None) -> CheckResult
         _describe_outcome(record),
         f"{coverage['covered']} of {coverage['hosts']}" if coverage else "",
         _count_open(findings),
-        _rank(findings),
+        rank_worst(findings),
         looked=looked,
     )
 
@@ -309,10 +319,6 @@ def _describe_outcome(record: Record) -> str:
     return format_count(len(changes), "change") if changes else "no change; findings moved"
 
 
-def _rank(findings: Iterable[Finding]) -> int:
-    return max((rank_severity(finding["severity"]) for finding in findings), default=-1)
-
-
 def _count_open(findings: Iterable[Finding]) -> str:
     counts = Counter(finding["severity"] for finding in findings)
     return ", ".join(f"{counts[name]} {name}" for name in reversed(SEVERITIES) if counts[name]) or "none"
@@ -321,12 +327,7 @@ def _count_open(findings: Iterable[Finding]) -> str:
 def _print_results(follower: RunFollower, timeout: int, target: StackOptions) -> None:
     """Print the table, and end the command by what is in it."""
     results = list(list_results(follower))
-    table = Table(box=None)
-    for heading in RESULT_HEADINGS:
-        table.add_column(heading, overflow="fold")
-    for result in results:
-        table.add_row(*result.render_cells())
-    print_table(table)
+    print_table(build_table(RESULT_HEADINGS, (result.render_cells() for result in results)))
     if not follower.is_done:
         status = target.name_command("status")
         fail(

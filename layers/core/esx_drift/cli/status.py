@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from esx_drift.cli.options import (
@@ -34,9 +33,16 @@ from esx_drift.cli.status_rows import (
     read_newest_records,
     read_snapshots,
 )
-from esx_drift.cli.terminal import EXIT_DIFFERENCES, escape_unprintable, fail, make_stdout, print_line
+from esx_drift.cli.terminal import (
+    EXIT_DIFFERENCES,
+    build_table,
+    escape_unprintable,
+    fail,
+    make_stdout,
+    print_line,
+)
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_key
-from esx_drift.domain.stored.types import SEVERITIES, Finding, Record, rank_severity
+from esx_drift.domain.stored.types import SEVERITIES, Finding, Record, rank_severity, rank_worst
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.wording import clean_text, format_count, format_elapsed, format_moment
 
@@ -90,7 +96,7 @@ def status(
         print_cluster_status(view.cluster, view.now)
     else:
         _print_fleet(view, stack.read_schedule())
-    worst = max((rank_severity(one["severity"]) for row in view.rows for one in row.findings), default=-1)
+    worst = rank_worst(finding for row in view.rows for finding in row.findings)
     if exit_code and worst >= rank_severity("warning"):
         raise typer.Exit(EXIT_DIFFERENCES)
 
@@ -166,12 +172,7 @@ def _print_heading(row: StatusRow, now: datetime) -> None:
 
 
 def _print_fleet(view: StatusView, schedule: "Schedule | None") -> None:
-    table = Table(box=None)
-    for heading in HEADINGS:
-        table.add_column(heading, overflow="fold")
-    for row in view.rows:
-        table.add_row(*_render_cells(row, view.now))
-    make_stdout().print(table)
+    make_stdout().print(build_table(HEADINGS, (_render_cells(row, view.now) for row in view.rows)))
     print_line("")
     for line in _render_findings(view):
         print_line(line)

@@ -7,11 +7,10 @@ from datetime import datetime
 from string import ascii_uppercase
 from typing import Final
 
-from rich.table import Table
 from rich.text import Text
 
 from esx_drift.cli.status_rows import StatusRow
-from esx_drift.cli.terminal import escape_unprintable, print_line, print_table
+from esx_drift.cli.terminal import build_table, escape_unprintable, print_line, print_table
 from esx_drift.domain.images.image import (
     ImageGroup,
     describe_difference,
@@ -156,12 +155,7 @@ def _describe_unseen(unseen: UncoveredHost) -> str:
 
 def print_cluster_status(cluster: ClusterStatus, now: datetime) -> None:
     """Print a ``cluster`` host by host as it is known at ``now``, and each open finding in full."""
-    table = Table(box=None)
-    for heading in HOST_HEADINGS:
-        table.add_column(heading, overflow="fold")
-    for host in cluster.hosts:
-        table.add_row(*_render_host(host))
-    print_table(table)
+    print_table(build_table(HOST_HEADINGS, map(_render_host, cluster.hosts)))
     print_line("")
     names = {host.host: host.name for host in cluster.hosts}
     for line in _render_groups(cluster, names):

@@ -9,13 +9,13 @@ import codecs
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, TextIO, cast
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -55,6 +55,19 @@ def make_stderr() -> Console:
 def print_line(text: str, style: str = "") -> None:
     """Print ``text`` as one line on stdout, never wrapped; ``style`` is one of Rich's, such as ``bold``."""
     make_stdout().print(Text(escape_unprintable(text), style), soft_wrap=True)
+
+
+def build_table(headings: Iterable[str], rows: Iterable[Iterable[RenderableType]]) -> Table:
+    """Build a table without lines; what does not fit into a column goes on below, and nothing is cut.
+
+    ``headings`` name its columns, and ``rows`` have a cell for each.
+    """
+    table = Table(box=None)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def print_table(table: Table) -> None:

@@ -7,6 +7,7 @@ Longer than 250 lines, because whoever reads a record finds all of its types in 
 which they stand in it, and a test holds them to the schemas one by one.
 """
 
+from collections.abc import Iterable
 from typing import Literal, NotRequired, TypedDict
 
 type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
@@ -616,3 +617,8 @@ SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
 def rank_severity(severity: Severity) -> int:
     """0 for info, 1 for warning, 2 for critical."""
     return SEVERITIES.index(severity)
+
+
+def rank_worst(findings: Iterable[Finding]) -> int:
+    """Rank the worst of ``findings`` as ``rank_severity`` does; -1 where there is none."""
+    return max((rank_severity(finding["severity"]) for finding in findings), default=-1)
