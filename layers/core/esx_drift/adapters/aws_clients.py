@@ -24,6 +24,11 @@ LEAST_BOTOCORE: Final = (1, 36, 0)
 sent by default from 1.36.0 on (https://github.com/boto/botocore/blob/develop/CHANGELOG.rst)."""
 
 
+def parse_sdk_version(version: str) -> tuple[int, ...]:
+    """Parse the first three numbers of a version of boto3 or botocore."""
+    return tuple(map(int, re.findall(r"[0-9]+", version)[:3]))
+
+
 def require_botocore(version: str) -> None:
     """Refuse to work with an SDK that can't write to the trail; ``version`` is botocore's.
 
@@ -32,7 +37,7 @@ def require_botocore(version: str) -> None:
     Raises:
         ImportError: It is too old, so that no function starts, and its alarm rings.
     """
-    if tuple(map(int, re.findall(r"[0-9]+", version)[:3])) < LEAST_BOTOCORE:
+    if parse_sdk_version(version) < LEAST_BOTOCORE:
         least = ".".join(map(str, LEAST_BOTOCORE))
         raise ImportError(
             f"botocore {version} is too old to write to the trail: {least} is needed. Let Lambda update the"

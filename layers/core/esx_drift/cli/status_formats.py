@@ -86,24 +86,25 @@ def _build_finding(finding: Finding) -> Json:
 
 
 def _build_hosts(cluster: ClusterStatus) -> dict[str, Json]:
+    hosts: list[Json] = [
+        {**_build_host(host), "orphaned_vibs": [*host.orphaned_vibs]} for host in cluster.hosts
+    ]
+    return {"hosts": hosts, "suspected": [*cluster.suspected]}
+
+
+def _build_host(host: HostRow) -> dict[str, Json]:
+    """Build what both formats say of a host in the same way."""
     return {
-        "hosts": [
-            {
-                "host": host.host,
-                "name": host.name,
-                "release": host.release,
-                "build": host.build,
-                "base_image": host.base_image,
-                "add_on": host.add_on,
-                "image_group": host.group,
-                "orphaned_vibs": [*host.orphaned_vibs],
-                "seen": host.unseen is None,
-                "unseen_because": host.unseen,
-                "unseen_since": host.unseen_since,
-            }
-            for host in cluster.hosts
-        ],
-        "suspected": [*cluster.suspected],
+        "host": host.host,
+        "name": host.name,
+        "release": host.release,
+        "build": host.build,
+        "base_image": host.base_image,
+        "add_on": host.add_on,
+        "image_group": host.group,
+        "seen": host.unseen is None,
+        "unseen_because": host.unseen,
+        "unseen_since": host.unseen_since,
     }
 
 
@@ -138,16 +139,7 @@ def _list_host_cells(cluster: ClusterStatus, host: HostRow) -> dict[str, object]
     return {
         "vcenter": cluster.row.vcenter,
         "cluster": cluster.row.cluster,
-        "host": host.host,
-        "name": host.name,
-        "release": host.release,
-        "build": host.build,
-        "base_image": host.base_image,
-        "add_on": host.add_on,
-        "image_group": host.group,
-        "seen": host.unseen is None,
-        "unseen_because": host.unseen,
-        "unseen_since": host.unseen_since,
+        **_build_host(host),
         "orphaned_vibs": " ".join(host.orphaned_vibs),
         **_count_findings([finding for finding in cluster.row.findings if host.host in finding["hosts"]]),
     }

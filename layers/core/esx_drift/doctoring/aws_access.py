@@ -11,6 +11,7 @@ import boto3
 import botocore
 from botocore.exceptions import BotoCoreError, ClientError
 
+from esx_drift.adapters.aws_clients import parse_sdk_version
 from esx_drift.adapters.messaging import SnsTopic
 from esx_drift.adapters.s3_objects import NO_SUCH_KEY, PRECONDITION_FAILED, get_error_code
 from esx_drift.config import CheckConfig
@@ -175,9 +176,8 @@ def examine_sdk(about: str, version: str = botocore.__version__) -> list[StepRes
         version: botocore's own version.
     """
     exam = Examination(about, ("SDK",))
-    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
     sentence = f"boto3 {boto3.__version__}, botocore {version}"
-    if numbers < OLDEST_SDK:
+    if parse_sdk_version(version) < OLDEST_SDK:
         oldest = ".".join(map(str, OLDEST_SDK))
         fix = "Set the functions' runtime management to Auto in Lambda's console: a newer runtime has it."
         exam.add_failed(f"{sentence}: conditional writes need botocore {oldest}", fix)

@@ -7,7 +7,7 @@ Longer than 250 lines, because each part of the stack is looked at in the same w
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -22,8 +22,14 @@ from esx_drift.errors import FIX_FACT, FleetInvalid, PermanentError, StoreUnavai
 
 if TYPE_CHECKING:
     import boto3
+    from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sns.type_defs import SubscriptionTypeDef
+    from mypy_boto3_sqs import SQSClient
 
 type QueueCount = Literal[
     "ApproximateNumberOfMessages",
@@ -78,7 +84,7 @@ COUNTS: tuple[QueueCount, ...] = (
 )
 
 
-@dataclass(slots=True)
+@dataclass
 class StackDoctor:
     """Examines the stack ``name`` with the rights of ``session``, the person's own; ``now`` is the time."""
 
@@ -120,11 +126,34 @@ class StackDoctor:
         """List logical and physical id of each resource of a type."""
         return [(each, own) for each, (resource_type, own) in self.resources.items() if resource_type == kind]
 
+    @cached_property
+    def _cloudformation(self) -> "CloudFormationClient":
+        return self.session.client("cloudformation", config=AWS_CLIENT_CONFIG)
+
+    @cached_property
+    def _functions(self) -> "LambdaClient":
+        return self.session.client("lambda", config=AWS_CLIENT_CONFIG)
+
+    @cached_property
+    def _queues(self) -> "SQSClient":
+        return self.session.client("sqs", config=AWS_CLIENT_CONFIG)
+
+    @cached_property
+    def _topics(self) -> "SNSClient":
+        return self.session.client("sns", config=AWS_CLIENT_CONFIG)
+
+    @cached_property
+    def _metrics(self) -> "CloudWatchClient":
+        return self.session.client("cloudwatch", config=AWS_CLIENT_CONFIG)
+
+    @cached_property
+    def _s3(self) -> "S3Client":
+        return self.session.client("s3", config=AWS_CLIENT_CONFIG)
+
     def _read_stack(self) -> str:
-        client = self.session.client("cloudformation", config=AWS_CLIENT_CONFIG)
-        described = client.describe_stacks(StackName=self.name)["Stacks"][0]
+        described = self._cloudformation.describe_stacks(StackName=self.name)["Stacks"][0]
         self.outputs = read_outputs(described)
-        pages = client.get_paginator("list_stack_resources").paginate(StackName=self.name)
+        pages = self._cloudformation.get_paginator("list_stack_resources").paginate(StackName=self.name)
         self.resources = {
             each["LogicalResourceId"]: (each["ResourceType"], each.get("PhysicalResourceId", ""))
             for page in pages
@@ -149,9 +178,7 @@ class StackDoctor:
             raise _fail(f"{schedule['State']}: nothing is checked", fix)
         target = schedule["Target"]["Arn"]
         try:
-            self.session.client("lambda", config=AWS_CLIENT_CONFIG).get_function_configuration(
-                FunctionName=target
-            )
+            self._functions.get_function_configuration(FunctionName=target)
         except ClientError as error:
             if get_error_code(error) in GONE_CODES:
                 raise _fail(f"what it invokes is gone: {target}", GONE_FIX) from error
@@ -159,7 +186,7 @@ class StackDoctor:
         return f"ENABLED, {schedule['ScheduleExpression']}"
 
     def _examine_mapping(self, _logical_id: str, uuid: str) -> str:
-        mapping = self.session.client("lambda", config=AWS_CLIENT_CONFIG).get_event_source_mapping(UUID=uuid)
+        mapping = self._functions.get_event_source_mapping(UUID=uuid)
         queue, state = mapping["EventSourceArn"].rpartition(":")[2], mapping["State"]
         if state in {"Disabled", "Disabling", "Deleting"}:
             fix = self._command(f"lambda update-event-source-mapping --uuid {uuid} --enabled")
@@ -167,9 +194,7 @@ class StackDoctor:
         return f"{state}: takes from {queue}"
 
     def _examine_queue(self, logical_id: str, url: str) -> str:
-        shown = self.session.client("sqs", config=AWS_CLIENT_CONFIG).get_queue_attributes(
-            QueueUrl=url, AttributeNames=["All"]
-        )["Attributes"]
+        shown = self._queues.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
         number = sum(int(shown[name]) for name in COUNTS)
         if not number:
             return "empty"
@@ -201,7 +226,7 @@ class StackDoctor:
 
     def _read_age(self, queue: str) -> float | None:
         """Read how old a queue's oldest message was when CloudWatch last heard, in seconds."""
-        reply = self.session.client("cloudwatch", config=AWS_CLIENT_CONFIG).get_metric_data(
+        reply = self._metrics.get_metric_data(
             StartTime=self.now - timedelta(minutes=METRIC_MINUTES),
             EndTime=self.now,
             ScanBy="TimestampDescending",
@@ -250,17 +275,12 @@ class StackDoctor:
         return f"alarms reach {join_names([each['Endpoint'] for each in found])}"
 
     def _list_subscriptions(self, topic: str) -> "list[SubscriptionTypeDef]":
-        client = self.session.client("sns", config=AWS_CLIENT_CONFIG)
-        pages = client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
+        pages = self._topics.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
         return [each for page in pages for each in page["Subscriptions"]]
 
     def _compare_other_stacks(self) -> str:
         """Two stacks that watch one vCenter are two breakers: together they may lock the account."""
-        pages = (
-            self.session.client("cloudformation", config=AWS_CLIENT_CONFIG)
-            .get_paginator("describe_stacks")
-            .paginate()
-        )
+        pages = self._cloudformation.get_paginator("describe_stacks").paginate()
         others = {
             stack["StackName"]: outputs["StateBucketName"]
             for page in pages
@@ -278,9 +298,8 @@ class StackDoctor:
         return "no other esx-drift in this account and region"
 
     def _list_watched(self, bucket: str) -> set[str]:
-        s3 = self.session.client("s3", config=AWS_CLIENT_CONFIG)
         try:
-            fleet, _ = FleetFile(lambda: s3, bucket).read()
+            fleet, _ = FleetFile(lambda: self._s3, bucket).read()
         except FleetInvalid:
             return set()  # with which nothing is watched
         return {vcenter.name for vcenter in fleet.vcenters}
