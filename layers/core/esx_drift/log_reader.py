@@ -2,6 +2,8 @@
 
 Whatever is read is hashed. What is not as the log names it is damage: it is reported, and never keeps a log
 from going on after its newest sound record.
+
+Longer than 250 lines, because how a log is read past what is damaged is one rule for all who read it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -143,6 +145,17 @@ class LogReader:
         newest = self.read().next_seq - 1
         found = map(self._read_sound, range(newest, max(0, newest - most), -1))
         return (record for record in found if record is not None)
+
+    def list_named(self, seq: int | None, most: int) -> Iterator[Record]:
+        """List the record ``seq``; where none is named, the sound ones among the ``most`` newest.
+
+        Raises:
+            TrailDamaged: What lies under the number is no record of this log.
+        """
+        if seq is None:
+            return self.list_newest(most)
+        found = self.find_record(seq)
+        return iter([found] if found else [])
 
     def require_record(self, end: LogEnd, seq: int) -> Record:
         """Read the record ``seq`` of the log; ``end`` is where the log ends.

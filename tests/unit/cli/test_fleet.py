@@ -459,7 +459,7 @@ def test_what_was_written_for_another_file_is_not_shown(
     """Somebody put one there by other means: then it is made of what is stored."""
     file.write(json.dumps(fleet(vcenters=vcenters("vc07"), routes=[{"name": "ops"}])).encode(), None)
     if left is not None:
-        file.write_source(left)
+        file.write_source(left, None)
     shown = run("fleet", "show", "--bucket", "state")
     assert shown.code == 0
     assert shown.err == (

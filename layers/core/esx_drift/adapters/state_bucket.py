@@ -69,12 +69,10 @@ class FleetFile:
         """The file as a person wrote it when it was pushed last; None if that was not kept."""
         return self._objects.read(FLEET_SOURCE_KEY)
 
-    def write_source(self, text: bytes) -> None:
-        """Keep the file as a person wrote it: ``text`` is what the last push was made of."""
-        before = self.read_source()
-        self._objects.replace(
-            FLEET_SOURCE_KEY, text, None if before is None else before.etag, "application/yaml"
-        )
+    def write_source(self, text: bytes, over: S3Object | None) -> None:
+        """Keep the file as a person wrote it: ``text``, over what is kept, ``over`` (None: nothing yet)."""
+        etag = None if over is None else over.etag
+        self._objects.replace(FLEET_SOURCE_KEY, text, etag, "application/yaml")
 
     @property
     def _objects(self) -> S3Objects:

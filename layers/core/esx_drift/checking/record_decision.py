@@ -101,12 +101,9 @@ class DecisionRecorder:
             TrailDamaged: That record can't be read any more.
         """
         reader = LogReader(self.runtime.store, self.vcenter.name, VCENTER_LOG)
-        if "dispatch_seq" in request:
-            records = iter([reader.find_record(request["dispatch_seq"])])
-        else:
-            records = reader.list_newest(MAX_SEARCHED_RECORDS)
+        records = reader.list_named(request.get("dispatch_seq"), MAX_SEARCHED_RECORDS)
         oldest = self.runtime.clock() - MAX_REQUEST_AGE
-        recent = (record for record in records if record and parse_time(record["checked_at"]) >= oldest)
+        recent = (record for record in records if parse_time(record["checked_at"]) >= oldest)
         found = (find_retire_request(record, request) for record in recent)
         return next((asked for asked in found if asked is not None), None)
 

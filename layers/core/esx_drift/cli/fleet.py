@@ -111,7 +111,7 @@ def _keep_source(file: "FleetFile", source: str) -> None:
     try:
         before = file.read_source()
         if before is None or before.body != source.encode():
-            file.write_source(source.encode())
+            file.write_source(source.encode(), before)
     except StoreUnavailable as error:
         print_warning(f"the file was not kept as it is written, with its comments: {error.message}")
 

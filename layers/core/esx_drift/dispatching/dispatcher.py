@@ -139,11 +139,8 @@ class Dispatcher:
             TrailDamaged: The one that it names can't be read any more.
         """
         reader = LogReader(self.runtime.store, vcenter, VCENTER_LOG)
-        if "dispatch_seq" in request:
-            records = iter([reader.find_record(request["dispatch_seq"])])
-        else:
-            records = reader.list_newest(MAX_SEARCHED_RECORDS)
-        return next((record for record in records if record and is_retry_of(record, request)), None)
+        records = reader.list_named(request.get("dispatch_seq"), MAX_SEARCHED_RECORDS)
+        return next((record for record in records if is_retry_of(record, request)), None)
 
     def _tell_uncompleted(
         self, dispatch: VCenterDispatch, since: datetime, tries: int, reason: str | None
