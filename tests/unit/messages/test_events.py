@@ -1,6 +1,6 @@
 import pytest
 from esx_drift.contracts import list_violations
-from esx_drift.domain.events import rate_event
+from esx_drift.domain.events import rate_event, select_for_people
 from esx_drift.domain.stored.identifiers import make_event_id
 from esx_drift.domain.stored.types import Change, Finding, Json, rank_severity
 from esx_drift.messages.content import build_content
@@ -24,6 +24,7 @@ UNREVIEWED = finding("drift", "drift-unreviewed", "host-7", "esx07 differs", hos
 ORPHAN = finding("orphaned-vib", "orphaned-vib", VIB, "an orphan", severity="critical", hosts=["host-7"])
 FAILED = finding("failure", "host-failed", "host-11", "esx11 could not be read", hosts=["host-11"])
 DRIVER = change("component", "upgraded", "Intel-i40en", **{"from": "1", "to": "2"})
+OTHER_DRIVER = change("component", "upgraded", "lsi-msgpt3", **{"from": "1", "to": "2"})
 APPEARED = change("orphaned_vib", "added", VIB, severity="critical")
 RELABELLED = change("component", "relabelled", "Intel-i40en", severity="info", **{"from": "1", "to": "1"})
 
@@ -104,6 +105,68 @@ def test_severity_counts_what_moved_and_not_what_is_still_so() -> None:
     """A critical finding that is merely still open doesn't make an event critical; its end does."""
     assert rate_event([DRIVER], [_moved(ORPHAN, "still")]) == "warning"
     assert rate_event([DRIVER], [_over(ORPHAN)]) == "critical"
+
+
+def _suppress[T: (Change, Finding)](item: T, by: str) -> T:
+    marked = item.copy()
+    marked["suppressed_by"] = by
+    return marked
+
+
+def test_what_is_suppressed_is_published_and_counted_by_its_reason() -> None:
+    """Automation on the topic sees it; what merely still holds is not counted."""
+    changes = [_suppress(DRIVER, "rollout"), _suppress(OTHER_DRIVER, "ignore:drivers")]
+    findings = [_suppress(UNREVIEWED, "rollout"), _suppress(_moved(FAILED, "still"), "maintenance:x")]
+    (event,) = build_events(told(changes=changes, findings=findings))
+    assert event["data"]["changes"] == changes
+    assert event["data"]["suppressed"] == {"ignore:drivers": 1, "rollout": 2}
+    assert event["data"]["severity"] == "warning"
+
+
+def test_people_are_told_the_rest_rated_without_what_is_suppressed() -> None:
+    """Two VIBs appeared, one of them ignored: one is told, and with its own severity."""
+    harmless = change("orphaned_vib", "added", "mft(4.26)")
+    (event,) = build_events(told(changes=[_suppress(APPEARED, "ignore:known"), harmless]))
+    assert event["data"]["severity"] == "critical"
+    left = select_for_people(event["data"])
+    assert left is not None
+    assert (left["changes"], left["severity"], left["totals"]["changes"]) == ([harmless], "warning", 1)
+    assert left["suppressed"] == {"ignore:known": 1}
+
+
+def test_an_event_of_nothing_else_is_not_told_to_people() -> None:
+    """What still holds beside it is no reason to post."""
+    still = _moved(UNREVIEWED, "still")
+    (event,) = build_events(told(changes=[_suppress(DRIVER, "rollout")], findings=[still]))
+    assert select_for_people(event["data"]) is None
+
+
+def test_a_decision_is_told_with_who_and_why() -> None:
+    """As its record has it; other events have none."""
+    decision = {"by": "arn:aws:sts::1:assumed-role/admin/jo", "reason": "CHG-2042", "shown_at": 40}
+    whole = {**decision, "sender_id": "AROA:jo", "instance_uuid": None, "taken": ["host-7"], "refused": []}
+    over = _moved(UNREVIEWED, "resolved", "accepted")
+    (event,) = build_events(told(outcome="accepted", findings=[over], decision=whole))
+    assert event["data"]["decision"] == {"by": decision["by"], "reason": "CHG-2042"}
+    assert list_violations("event", event) == []
+    (other,) = build_events(told(changes=[DRIVER]))
+    assert "decision" not in other["data"]
+
+
+def test_where_nothing_is_suppressed_all_is_told() -> None:
+    """The very same data."""
+    (event,) = build_events(told(changes=[DRIVER]))
+    assert select_for_people(event["data"]) is event["data"]
+
+
+def test_of_a_cut_list_the_rest_counts_as_told() -> None:
+    """Nobody knows which of the cut changes are suppressed, so that their number stays."""
+    (event,) = build_events(told(changes=[_suppress(DRIVER, "rollout"), APPEARED, DRIVER]))[1:]
+    cut = event["data"].copy()
+    cut["changes"], cut["truncated"] = cut["changes"][:1], True
+    left = select_for_people(cut)
+    assert left is not None
+    assert (left["changes"], left["totals"]["changes"]) == ([], 2)
 
 
 def test_an_event_of_a_whole_vcenter_names_no_cluster() -> None:

@@ -17,7 +17,7 @@ from esx_drift.domain.stored.identifiers import (
     make_delivery_key,
     make_receipt_id,
 )
-from esx_drift.domain.stored.types import Event
+from esx_drift.domain.stored.types import Change, Event
 from esx_drift.errors import (
     ContractViolation,
     InternalError,
@@ -104,6 +104,19 @@ def test_each_route_that_hears_an_event_gets_its_message_once(
     assert (first.posted, first.repeated, first.failed) == (["ops", "drift"], [], {})
     assert (second.posted, second.repeated) == ([], ["ops", "drift"])
     assert slack.accepted == [render_message(build_content(drift))] * 2
+
+
+def test_what_is_suppressed_is_posted_nowhere_and_decides_on_no_route(
+    webhook: WebhookChannel, slack: SlackReceiver, deliveries: S3Deliveries
+) -> None:
+    """The critical change is suppressed: the route for critical ones does not hear the warning beside it."""
+    hidden = cast("Change", {**DRIVER, "key": "lsi", "severity": "critical", "suppressed_by": "ignore:lsi"})
+    both = _recorded(told(changes=[DRIVER, hidden]))
+    routes = _routed({"name": "ops"}, {"name": "urgent", "min_severity": "critical"})
+    assert _notifier(routes, webhook, deliveries).notify(both).posted == ["ops"]
+    alone = _recorded(told(changes=[hidden], seq=42))
+    assert _notifier(routes, webhook, deliveries).notify(alone).posted == []
+    assert len(slack.accepted) == 1
 
 
 def test_what_was_delivered_is_written_down(

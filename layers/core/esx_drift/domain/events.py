@@ -1,9 +1,12 @@
 """Events, built from a record, and what goes out of them: a message for people, and what SNS is given.
 
 One event a family a check, made so that the same check gives the same bytes.
+
+Longer than 250 lines, because what of an event is for people is rated and counted by the rules that built it.
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -159,6 +162,35 @@ def rate_event(changes: Sequence[Change], findings: Sequence[Finding]) -> Severi
     return max(moved, key=rank_severity, default="info")
 
 
+def select_for_people(data: EventData) -> EventData | None:
+    """Select what people are told of an event: all but what is marked as suppressed.
+
+    Args:
+        data: The event's ``data``.
+
+    Returns:
+        ``data`` without suppressed changes and findings, rated and counted without them; itself where nothing
+        is suppressed. None if nothing that moved is left.
+    """
+    suppressed, totals = sum(data["suppressed"].values()), data["totals"]
+    if not suppressed:
+        return data
+    if suppressed >= totals["changes"] + totals["opened"] + totals["raised"] + totals["resolved"]:
+        return None
+    changes = [change for change in data["changes"] if "suppressed_by" not in change]
+    findings = [finding for finding in data["findings"] if "suppressed_by" not in finding]
+    if data["truncated"]:
+        # Which of the changes that were cut off are suppressed is not known: they count as not suppressed.
+        return {**data, "changes": changes, "findings": findings}
+    return {
+        **data,
+        "changes": changes,
+        "findings": findings,
+        "totals": _count_totals(changes, findings),
+        "severity": rate_event(changes, findings),
+    }
+
+
 def _sort_moved_first(findings: Sequence[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: TRANSITIONS.index(finding["transition"]))
 
@@ -205,8 +237,8 @@ def _build_source(vcenter: str, cluster: ClusterName | None) -> str:
 
 def _build_data(facts: _RecordFacts, changes: Sequence[Change], findings: Sequence[Finding]) -> EventData:
     record = facts.record
-    taken = record["after"]["last_taken"]
-    return {
+    taken, decision = record["after"]["last_taken"], record["decision"]
+    data: EventData = {
         "schema_version": 1,
         "vcenter": record["vcenter"],
         "cluster": facts.cluster,
@@ -220,10 +252,13 @@ def _build_data(facts: _RecordFacts, changes: Sequence[Change], findings: Sequen
         "findings": list(findings),
         "host_names": _select_names(facts.host_names, changes, findings),
         "totals": _count_totals(changes, findings),
-        "suppressed": {},
+        "suppressed": _count_suppressed(changes, findings),
         "record": facts.address,
         "truncated": False,
     }
+    if decision is not None:
+        data["decision"] = {"by": decision["by"], "reason": decision["reason"]}
+    return data
 
 
 def _select_names(
@@ -233,6 +268,12 @@ def _select_names(
     renamed = [change for change in changes if change["element"] == "host"]
     hosts |= dict.fromkeys(id_ for change in renamed for id_ in (change["key"], change["from"]) if id_)
     return {host: names[host] for host in hosts if host in names}
+
+
+def _count_suppressed(changes: Sequence[Change], findings: Sequence[Finding]) -> dict[str, int]:
+    moved = [finding for finding in findings if finding["transition"] != "still"]
+    marks = [item["suppressed_by"] for item in (*changes, *moved) if "suppressed_by" in item]
+    return dict(sorted(Counter(marks).items()))
 
 
 def _count_totals(changes: Sequence[Change], findings: Sequence[Finding]) -> Totals:

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import cast
 
 from esx_drift.contracts import parse_sent_json, require_valid
-from esx_drift.domain.events import MessageContent
+from esx_drift.domain.events import MessageContent, select_for_people
 from esx_drift.domain.fleet.fleet import Fleet, Route, select_routes
 from esx_drift.domain.stored.identifiers import compute_digest, make_receipt_id
-from esx_drift.domain.stored.types import Event
+from esx_drift.domain.stored.types import Event, EventData
 from esx_drift.errors import ContractViolation, EsxDriftError, RequestRefused
 from esx_drift.messages.content import build_content, has_content
 from esx_drift.ports import Channel, Deliveries
@@ -101,13 +101,18 @@ class Notifier:
 
         It is written down after it was posted: a crash in between repeats a message, and none is lost.
 
+        What is marked as suppressed is left out; an event of nothing else is posted nowhere.
+
         Raises ``RequestRefused``, before anything is posted, for an event that its record does not hold.
         """
         self.events.require_recorded(event)
         result = NotifyResult()
-        content = build_content(event)
+        data = select_for_people(event["data"])
+        if data is None:
+            return result
+        content = build_content({**event, "data": data})
         receipt_id = make_receipt_id(event["id"], compute_digest(event))
-        for route in self._select_routes(event):
+        for route in self._select_routes(event["type"], data):
             try:
                 with hold_unforeseen(f"the delivery to the route {route.name}"):
                     self._deliver(route, receipt_id, content, result)
@@ -124,12 +129,11 @@ class Notifier:
         result.posted.append(route.name)
         self.deliveries.record(receipt_id, route.name, self.clock())
 
-    def _select_routes(self, event: Event) -> tuple[Route, ...]:
-        data = event["data"]
+    def _select_routes(self, event_type: str, data: EventData) -> tuple[Route, ...]:
         cluster = data["cluster"]
         return select_routes(
             self.fleet,
-            event["type"].split(".")[1],
+            event_type.split(".")[1],
             data["severity"],
             data["vcenter"],
             cluster["id"] if cluster else None,

@@ -106,11 +106,14 @@ Change = TypedDict(  # the functional form, because "from" is a keyword
         "alternative_image": str | None,
         "detail": dict[str, Json] | None,
         "put_back": NotRequired[bool],
+        "suppressed_by": NotRequired[str],
     },
 )
 """One difference between baseline and snapshot; ``detail`` is null where from and to say it all.
 
 ``put_back`` is there, and true, where it brought the hosts back to what was accepted for them.
+``suppressed_by`` is why people are not told of it: ``rollout``, ``flapping``, or the rule of the fleet file
+as ``ignore:<name>`` or ``maintenance:<name>``. It is published all the same.
 """
 
 
@@ -156,7 +159,10 @@ class BroughtVib(TypedDict):
 
 
 class Finding(TypedDict):
-    """A condition that holds, or has just ceased to. ``summary`` is one sentence for a person."""
+    """A condition that holds, or has just ceased to. ``summary`` is one sentence for a person.
+
+    ``suppressed_by`` is why people are not told of its transition, as for a ``Change``.
+    """
 
     fingerprint: str
     family: Family
@@ -170,6 +176,7 @@ class Finding(TypedDict):
     resolved_because: ResolvedBecause | None
     summary: str
     detail: dict[str, Json]
+    suppressed_by: NotRequired[str]
 
 
 class SuspectedFinding(TypedDict):
@@ -356,8 +363,20 @@ class Totals(TypedDict):
     resolved: int
 
 
+class EventDecision(TypedDict):
+    """Who decided what an event tells, and why; ``until``: when it stops to hold."""
+
+    by: str
+    reason: str
+    ticket: NotRequired[str]
+    until: NotRequired[str]
+
+
 class EventData(TypedDict):
-    """The ``data`` of an event; ``report`` is there only in events of the family report."""
+    """The ``data`` of an event; ``report`` is there only in events of the family report.
+
+    ``stack``: whose function found it; absent before version 0.2. ``decision``: only where there was one.
+    """
 
     schema_version: int
     vcenter: str
@@ -375,6 +394,8 @@ class EventData(TypedDict):
     suppressed: dict[str, int]
     record: str | None
     truncated: bool
+    stack: NotRequired[str]
+    decision: NotRequired[EventDecision]
     report: NotRequired[dict[str, Json]]
 
 
