@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 from requests.structures import CaseInsensitiveDict
@@ -227,10 +227,15 @@ def find_proxy_login(proxy: str | None) -> tuple[str, str] | None:
 
 
 def list_url_secrets(url: str) -> list[str]:
-    """List what of a webhook's URL lets whoever has it post: all of it, its path, and each part of that."""
+    """List what of a webhook's URL lets whoever has it post: all of it, its path, and each part of that.
+
+    Of a query each value counts, as it is sent and as it is meant: it may be a signature.
+    """
     parts = urlsplit(url)
     path = f"{parts.path}?{parts.query}" if parts.query else parts.path
-    return [url, path, *parts.path.split("/")]
+    values = [value for _, value in parse_qsl(parts.query)]
+    sent = [field.partition("=")[2] for field in parts.query.split("&")]
+    return [url, path, *parts.path.split("/"), *values, *sent]
 
 
 def _list_forms(secret: str) -> Iterator[str]:

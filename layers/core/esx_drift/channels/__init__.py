@@ -9,11 +9,12 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.channels.slack import open_slack
+from esx_drift.channels.teams import open_teams
 from esx_drift.ports import Channel
 
 type OpenChannel = Callable[[Secrets, tuple[str, ...]], AbstractContextManager[Channel]]
 
-CHANNELS: dict[str, OpenChannel] = {"slack": open_slack}
+CHANNELS: dict[str, OpenChannel] = {"slack": open_slack, "teams": open_teams}
 """By the name that routes give: how the channel is opened with the secrets and the allowed hosts."""
 
 
