@@ -29,6 +29,14 @@ def message(identity: str, text: str, *args: str, localized: bool = False) -> Me
     return found
 
 
+class VimFault(ApiError):
+    """A fault of the VI/JSON API, by the name of its type."""
+
+    def body(self) -> dict[str, object]:
+        """The JSON body."""
+        return {"_typeName": self.error_type, "faultstring": ""}
+
+
 def unauthenticated() -> ApiError:
     """No session, a dead one, or a refused login (seen live on 9.1)."""
     text = "Authentication required."

@@ -128,12 +128,14 @@ class Inventory:
             self.clusters[identity] = Cluster(identity, name, managed_by_image)
             return identity
 
-    def add_host(self, cluster: str | None, name: str, software: Software | None = None) -> str:
-        """Add a connected host to the cluster (None: standalone); its id."""
+    def add_host(
+        self, cluster: str | None, name: str, software: Software | None = None, host_uuid: str | None = None
+    ) -> str:
+        """Add a connected host to the cluster (None: standalone); its id. Each name is other hardware."""
         with self.changing():
             identity = self._next("host-", 1)
             home = None if cluster is None else self.cluster(cluster).cluster
-            hardware = str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
+            hardware = host_uuid or str(uuid.uuid5(uuid.NAMESPACE_DNS, name.casefold()))
             self.hosts[identity] = Host(identity, name, home, software or catalogue.software(), hardware)
             return identity
 
@@ -142,12 +144,12 @@ class Inventory:
         with self.changing():
             del self.hosts[self.host(name).host]
 
-    def re_add_host(self, name: str) -> str:
-        """Take the host out and add it again: the same name and hardware under a new id."""
+    def re_add_host(self, name: str, new_name: str | None = None) -> str:
+        """Take the host out and add it again: the same hardware under a new id, and maybe a new name."""
         with self.changing():
             gone = self.hosts.pop(self.host(name).host)
             identity = self._next("host-", 1)
-            self.hosts[identity] = replace(gone, host=identity)
+            self.hosts[identity] = replace(gone, host=identity, name=new_name or gone.name)
             return identity
 
     def rename_cluster(self, name: str, new_name: str) -> None:

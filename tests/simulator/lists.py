@@ -9,6 +9,8 @@ from tests.simulator.reply import Request
 
 type Listed = list[dict[str, object]]
 _COMMON_CAP = 1000
+HOST_UUID = "hardware.systemInfo.uuid"
+"""The one property that is simulated."""
 
 
 def clusters(vcenter: VCenter, request: Request) -> Listed:
@@ -57,6 +59,30 @@ LISTS: dict[str, Callable[[VCenter, Request], Listed]] = {
     "datacenter": datacenters,
     "folder": folders,
 }
+
+
+def properties(vcenter: VCenter, hosts: Iterable[str]) -> Listed:
+    """Each of the hosts that is there, as an ObjectContent of the VI/JSON API with the host's UUID.
+
+    A host that is not connected has none; of what the account may not read it is said that it is missing.
+    """
+    there = (vcenter.inventory.hosts[host] for host in hosts if host in vcenter.inventory.hosts)
+    return [_content(vcenter, host) for host in there if not host.hidden]
+
+
+def _content(vcenter: VCenter, host: Host) -> dict[str, object]:
+    reference = {"_typeName": "ManagedObjectReference", "type": "HostSystem", "value": host.host}
+    content: dict[str, object] = {"_typeName": "ObjectContent", "obj": reference}
+    home = vcenter.inventory.clusters.get(host.cluster or "")
+    if LIST_CLUSTERS not in vcenter.privileges or (home is not None and home.hidden):
+        fault = {"_typeName": "NoPermission", "privilegeId": LIST_CLUSTERS}
+        localized = {"_typeName": "LocalizedMethodFault", "fault": fault, "localizedMessage": ""}
+        missing = {"_typeName": "MissingProperty", "path": HOST_UUID, "fault": localized}
+        return content | {"missingSet": [missing]}
+    if host.connection_state != "CONNECTED":
+        return content
+    boxed = {"_typeName": "string", "_value": host.host_uuid}
+    return content | {"propSet": [{"_typeName": "DynamicProperty", "name": HOST_UUID, "val": boxed}]}
 
 
 def _is_asked(vcenter: VCenter, request: Request, host: Host) -> bool:

@@ -2,18 +2,27 @@
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tests.simulator import lists
-from tests.simulator.errors import ApiError, entity_not_found, http_not_found, login_refused, unauthorized
+from tests.simulator.errors import (
+    ApiError,
+    VimFault,
+    entity_not_found,
+    http_not_found,
+    login_refused,
+    unauthorized,
+)
 from tests.simulator.model import READ_SETTINGS, READ_TASKS, VCenter
 from tests.simulator.notices import timestamp
 from tests.simulator.reply import Reply, Request, json_reply
 
 type Answer = Callable[[VCenter, Request, str], Reply]
 TOKEN = "vmware-api-session-id"
+COLLECTOR = "propertyCollector"
 _CLUSTER = "/api/esx/settings/clusters/{cluster}"
 
 
@@ -85,7 +94,8 @@ def _about(vcenter: VCenter, _request: Request, _segment: str) -> Reply:
         "apiVersion": "8.0.3.0",
         "instanceUuid": vcenter.instance_uuid,
     }
-    return json_reply(200, {"_typeName": "ServiceContent", "about": about})
+    collector = {"_typeName": "ManagedObjectReference", "type": "PropertyCollector", "value": COLLECTOR}
+    return json_reply(200, {"_typeName": "ServiceContent", "propertyCollector": collector, "about": about})
 
 
 def _service_versions(vcenter: VCenter, _request: Request, _segment: str) -> Reply:
@@ -110,6 +120,29 @@ def _service_versions(vcenter: VCenter, _request: Request, _segment: str) -> Rep
 </namespaces>
 """
     return Reply(200, body.encode(), "text/xml")
+
+
+def _retrieve_properties(vcenter: VCenter, request: Request, collector: str) -> Reply:
+    """RetrievePropertiesEx of the VI/JSON API: of hosts, and of these one property."""
+    if collector != COLLECTOR:
+        raise VimFault(500, "ManagedObjectNotFound")
+    try:
+        vcenter.sessions.use(request.headers.get(TOKEN))
+    except ApiError:
+        raise VimFault(500, "NotAuthenticated") from None
+    try:
+        (spec,) = json.loads(request.body)["specSet"]
+        hosts = [each["obj"]["value"] for each in spec["objectSet"]]
+        paths = [path for each in spec["propSet"] for path in each["pathSet"]]
+        tolerant = spec["reportMissingObjectsInResults"]
+    except (ValueError, KeyError, TypeError):
+        raise VimFault(500, "InvalidRequest") from None
+    if paths != [lists.HOST_UUID]:
+        raise VimFault(500, "InvalidProperty")
+    seen = lists.properties(vcenter, hosts)
+    if len(seen) < len(hosts) and not tolerant:
+        raise VimFault(500, "ManagedObjectNotFound")
+    return json_reply(200, {"_typeName": "RetrieveResult", "objects": seen} if seen else None)
 
 
 def _login(vcenter: VCenter, request: Request, _segment: str) -> Reply:
@@ -175,6 +208,8 @@ def _listed(list_objects: Callable[[VCenter, Request], list[dict[str, object]]])
 def _routes() -> Iterator[Route]:
     about = "/sdk/vim25/8.0.3.0/ServiceInstance/ServiceInstance/content"
     yield Route("GET", about, _about, needs_session=False, since_803=True)
+    properties = "/sdk/vim25/8.0.3.0/PropertyCollector/{collector}/RetrievePropertiesEx"
+    yield Route("POST", properties, _retrieve_properties, needs_session=False, since_803=True)
     yield Route("GET", "/sdk/vimServiceVersions.xml", _service_versions, needs_session=False)
     yield Route("POST", "/api/session", _login, needs_session=False)
     yield Route("GET", "/api/session", _whoami)

@@ -36,12 +36,21 @@ class ListedCluster:
 
 @dataclass(frozen=True, slots=True)
 class InventoryEntry:
-    """A host of the vCenter's inventory. Connection and power state are the API's own words."""
+    """A host of the vCenter's inventory. Connection and power state are the API's own words.
+
+    ``uuid``: the machine's, as its firmware gives it; listings have it since vCenter 9.0. None: not given.
+    """
 
     id: str
     name: str
     connection_state: str
     power_state: str | None
+    uuid: str | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether the vCenter can ask the host."""
+        return self.connection_state == "CONNECTED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +115,13 @@ class VCenterSession(Protocol):
 
     def find_hosts(self, hosts: Collection[str]) -> tuple[InventoryEntry, ...]:
         """Find those of the hosts with these ids that the account sees anywhere in the vCenter."""
+        ...
+
+    def host_uuids(self, hosts: Collection[str]) -> dict[str, str]:
+        """Read the UUIDs of the machines of those hosts (by id) that have one, by one call.
+
+        Once it got no answer, it is not called again, and raises that failure.
+        """
         ...
 
     def standalone_hosts(self) -> int:

@@ -30,6 +30,22 @@ ABOUT_PATH: Final = "/sdk/vim25/8.0.3.0/ServiceInstance/ServiceInstance/content"
 MAX_ABOUT_BYTES: Final = 256_000
 """Some 60 references to managed objects and the facts of ``about``: a real one has less than 10 kB."""
 
+PROPERTY_COLLECTOR_PATH: Final = "/sdk/vim25/8.0.3.0/PropertyCollector/"
+"""Below it, by the collector's id: ``RetrievePropertiesEx``, which shows what the account may see of objects.
+
+https://developer.broadcom.com/xapis/virtual-infrastructure-json-api/8.0.3/ describes it.
+"""
+
+PROPERTY_COLLECTOR: Final = "propertyCollector"
+"""The id of a vCenter's collector, where ServiceContent does not give another."""
+
+HOST_UUID_PROPERTY: Final = "hardware.systemInfo.uuid"
+"""Of a ``HostSystem``: the machine's UUID, as its firmware (SMBIOS) gives it. It may be absent of a host that
+is not connected. Since vCenter 9.0, ``GET /api/vcenter/host`` gives the same as ``host_uuid``."""
+
+MAX_HOST_UUIDS_BYTES: Final = 1_000_000
+"""``MAX_CLUSTER_HOSTS`` of 5 kB each: one with its UUID has 300 bytes, and one with a fault some 1,000."""
+
 SERVICE_VERSIONS_PATH: Final = "/sdk/vimServiceVersions.xml"
 """Readable without a login, on every release: pyVmomi asks it, too, for the newest version that both know."""
 
@@ -88,6 +104,7 @@ SESSIONS_USED_UP: Final = "MaxUserSessionCountReached"
 PRIVILEGES_BY_PATH: Final[Mapping[str, str]] = MappingProxyType(
     {
         INVENTORY_PATH: PRIVILEGE_READ,
+        PROPERTY_COLLECTOR_PATH: PRIVILEGE_READ,
         TASKS_PATH: PRIVILEGE_LIFECYCLE_GENERAL,
         CLUSTER_SETTINGS_PATH: PRIVILEGE_LIFECYCLE_SETTINGS,
     }
@@ -129,6 +146,11 @@ def build_report_path(cluster: str) -> str:
 def build_enablement_path(cluster: str) -> str:
     """The path that says whether a cluster is managed by a single image."""
     return f"{CLUSTER_SETTINGS_PATH}{_quote_segment(cluster)}/enablement/software"
+
+
+def build_properties_path(collector: str) -> str:
+    """The path that reads properties of managed objects through a property collector."""
+    return f"{PROPERTY_COLLECTOR_PATH}{_quote_segment(collector)}/RetrievePropertiesEx"
 
 
 def is_path_segment(identifier: str) -> bool:

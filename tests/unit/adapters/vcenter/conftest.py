@@ -24,6 +24,7 @@ CLUSTER = "domain-c9"
 CALLS: dict[str, Callable[[Session], object]] = {
     "clusters": lambda session: session.clusters(),
     "hosts": lambda session: session.hosts(CLUSTER),
+    "host_uuids": lambda session: session.host_uuids(["host-16", "host-17"]),
     "standalone_hosts": lambda session: session.standalone_hosts(),
     "extract": lambda session: session.extract(CLUSTER),
     "task": lambda session: session.task("task-1"),

@@ -1,5 +1,6 @@
 """Servers on loopback that do what no vCenter does: raw bytes, dribble, silence, and a proxy in between."""
 
+import re
 import socket
 import ssl
 import time
@@ -44,12 +45,22 @@ def replying(tls: Tls, reply: Reply) -> Iterator[int]:
             thread.join()
 
 
+def _receive(connection: socket.socket) -> bytes:
+    """A request with its body: hanging up on bytes that nobody read resets a connection."""
+    request = connection.recv(65536)
+    length = re.search(rb"\r\nContent-Length: ([0-9]+)\r\n", request)
+    missing = int(length[1]) - len(request.partition(b"\r\n\r\n")[2]) if length else 0
+    while missing > 0 and (more := connection.recv(missing)):
+        request, missing = request + more, missing - len(more)
+    return request
+
+
 def _answer_all(server: socket.socket, context: ssl.SSLContext, reply: Reply) -> None:
     with suppress(OSError):
         while True:
             connection, _ = server.accept()
             with suppress(OSError), context.wrap_socket(connection, server_side=True) as wrapped:
-                for piece in reply(wrapped.recv(65536)):
+                for piece in reply(_receive(wrapped)):
                     wrapped.sendall(piece)
 
 

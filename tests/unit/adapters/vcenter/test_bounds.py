@@ -15,6 +15,7 @@ from esx_drift.domain.vcenter_api import (
     MAX_CLUSTER_HOSTS,
     MAX_ENABLEMENT_BYTES,
     MAX_ERROR_BYTES,
+    MAX_HOST_UUIDS_BYTES,
     MAX_LISTED_CHARACTERS,
     MAX_LISTED_CLUSTERS,
     MAX_LISTING_BYTES,
@@ -43,6 +44,7 @@ BOUNDED: dict[str, tuple[Callable[[Session], object], int, bytes]] = {
     ),
     "clusters": (CALLS["clusters"], MAX_LISTING_BYTES, LISTING + b"]"),
     "hosts": (CALLS["hosts"], MAX_LISTING_BYTES, b"[]"),
+    "host_uuids": (CALLS["host_uuids"], MAX_HOST_UUIDS_BYTES, b'{"objects":[]}'),
     "standalone_hosts": (CALLS["standalone_hosts"], MAX_LISTING_BYTES, b"[]"),
     "task": (CALLS["task"], MAX_TASK_BYTES, b'{"status":"RUNNING"}'),
     "managed_by_image": (

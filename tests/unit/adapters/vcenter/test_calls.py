@@ -11,7 +11,8 @@ from esx_drift.ports import InventoryEntry, ListedCluster
 
 from tests.simulator import VCenter, fault_kinds
 from tests.simulator.faults import Fault
-from tests.simulator.reply import json_reply
+from tests.simulator.model import LIST_CLUSTERS
+from tests.simulator.reply import Reply, json_reply
 from tests.unit.adapters.vcenter.conftest import CLUSTER, Door, Pki
 from tests.unit.adapters.vcenter.servers import proxy_server, raw_server
 from tests.unit.adapters.vcenter.world import NOW
@@ -30,6 +31,131 @@ def test_lists_clusters_and_hosts(door: Door) -> None:
     )
     assert session.hosts("domain-c404") == ()
     assert session.standalone_hosts() == 1
+
+
+def test_reads_the_uuids_of_hosts(door: Door, vcenter: VCenter) -> None:
+    """By one call, whatever their number; of a host that is not there, or not connected, there is none."""
+    vcenter.inventory.host("prod-a-esx02").connection_state = "DISCONNECTED"
+    session = door.login()
+    session.about()
+    before = len(vcenter.journal)
+    assert session.host_uuids(["host-16", "host-17", "host-404"]) == {
+        "host-16": vcenter.inventory.host("host-16").host_uuid
+    }
+    assert session.host_uuids(["host-404"]) == {}
+    (first, _) = list(vcenter.journal)[before:]
+    assert (first.method, first.path) == (
+        "POST",
+        "/sdk/vim25/8.0.3.0/PropertyCollector/propertyCollector/RetrievePropertiesEx",
+    )
+
+
+def test_what_the_account_may_not_read_has_no_uuid(door: Door, vcenter: VCenter) -> None:
+    """The vCenter says of each property by itself that it is missing."""
+    session = door.login()
+    vcenter.revoke(LIST_CLUSTERS)
+    assert session.host_uuids(["host-16", "host-17"]) == {}
+
+
+def test_a_list_of_vcenter_9_has_the_uuids(door: Door, vcenter: VCenter) -> None:
+    """As ``host_uuid``, in whatever case; what is no UUID is none."""
+    vcenter.version = "9.0.2"
+    first, second = (vcenter.inventory.host(f"prod-a-esx0{number}") for number in (1, 2))
+    expected, first.host_uuid, second.host_uuid = first.host_uuid, first.host_uuid.upper(), "Not Specified"
+    assert [host.uuid for host in door.login().hosts(CLUSTER)] == [expected, None]
+
+
+UUID = "4c4c4544-0042-3510-8052-b3c04f4b4e32"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (UUID, UUID),
+        ({"_typeName": "string", "_value": UUID.upper()}, UUID),
+        ({"_typeName": "string"}, None),
+        (f"{{{UUID}}}", None),
+        (UUID.replace("-", ""), None),
+        (f"urn:uuid:{UUID}", None),
+        (f" {UUID[1:]}", None),
+        ("\u0664c4c4544-0042-3510-8052-b3c04f4b4e32", None),
+        ("\ud83d", None),
+        ("", None),
+        (7, None),
+        ([UUID], None),
+        (None, None),
+    ],
+)
+def test_only_a_uuid_in_its_usual_spelling_is_one(
+    door: Door, vcenter: VCenter, value: object, expected: str | None
+) -> None:
+    """By itself or boxed, as the VI/JSON API writes a value of any type."""
+    found = read_properties(door, vcenter, [{"name": "hardware.systemInfo.uuid", "val": value}])
+    assert found == ({} if expected is None else {"host-16": expected})
+
+
+def read_properties(door: Door, vcenter: VCenter, properties: object, host: object = "host-16") -> object:
+    """What is made of a host's properties, whatever stands there."""
+    content = {"obj": {"type": "HostSystem", "value": host}, "propSet": properties}
+    result = {"objects": [content, {"obj": {"value": "host-17"}}, {"obj": "host-16"}, None]}
+    body = json.dumps(result).encode()
+    vcenter.faults.inject("POST /sdk/*", Fault("odd", instead=lambda _: Reply(200, body)))
+    return door.login().host_uuids(["host-16", "host-17"])
+
+
+@pytest.mark.parametrize(
+    ("properties", "host"),
+    [
+        ([{"name": "hardware.systemInfo.uuid", "val": UUID}], "host-99"),
+        ([{"name": "hardware.systemInfo.uuid", "val": UUID}], 16),
+        ([{"name": "name", "val": UUID}], "host-16"),
+        ([UUID, None], "host-16"),
+        (UUID, "host-16"),
+        (None, "host-16"),
+    ],
+)
+def test_odd_properties_are_none(door: Door, vcenter: VCenter, properties: object, host: object) -> None:
+    """Of a host that nobody asked for, of another name, or of another form: the others of the answer stay."""
+    assert read_properties(door, vcenter, properties, host) == {}
+
+
+@pytest.mark.parametrize("collector", ["ha-property-collector", "..", "", None, 7])
+def test_the_vcenter_says_what_its_collector_is_called(
+    door: Door, vcenter: VCenter, collector: object
+) -> None:
+    """Else, and where what it says is of no use, it is the one that every vCenter has."""
+    about = {"instanceUuid": "x", "version": "8.0.3", "build": "1"}
+    content = {"about": about, "propertyCollector": {"value": collector} if collector else collector}
+    vcenter.faults.inject("GET /sdk/vim25/*", Fault("odd", instead=lambda _: json_reply(200, content)))
+    session = door.login()
+    session.about()
+    with suppress(VCenterError):
+        session.host_uuids(["host-16"])
+    used = collector if collector == "ha-property-collector" else "propertyCollector"
+    assert vcenter.journal[-1].path.split("/")[-2] == used
+
+
+def test_what_got_no_answer_is_not_asked_again(door: Door, vcenter: VCenter) -> None:
+    """It may hang for a minute, and a check does without; an error is an answer."""
+    session = door.login()
+    vcenter.faults.inject("POST /sdk/*", fault_kinds.fault_of_vim("InvalidProperty"), times=1)
+    with pytest.raises(VCenterError, match="InvalidProperty"):
+        session.host_uuids(["host-16"])
+    vcenter.faults.inject("POST /sdk/*", fault_kinds.connection("close"))
+    for _ in range(3):
+        with pytest.raises(VCenterUnreachable):
+            session.host_uuids(["host-16"])
+    assert sum(call.status == 0 for call in vcenter.journal) == 1
+    assert len(vcenter.sessions.logins) == 1
+
+
+def test_a_session_that_is_not_known_there_is_no_reason_to_log_in(door: Door, vcenter: VCenter) -> None:
+    """The VI/JSON API says so in its own words."""
+    session = door.login()
+    vcenter.sessions.close_all()
+    with pytest.raises(VCenterError, match="NotAuthenticated"):
+        session.host_uuids(["host-16"])
+    assert len(vcenter.sessions.logins) == 1
 
 
 def test_a_host_without_power_state_is_listed(door: Door, vcenter: VCenter) -> None:

@@ -23,7 +23,7 @@ from tests.simulator.reply import json_reply
 from tests.simulator.sessions import PASSWORD, USER
 from tests.unit.adapters.vcenter.conftest import CALLS, CLUSTER, Door, Pki
 
-ROUTES = ("GET /api/*", "POST /api/esx/*", "GET /sdk/*")
+ROUTES = ("GET /api/*", "POST /api/esx/*", "GET /sdk/*", "POST /sdk/*")
 
 
 def _inject(vcenter: VCenter, fault: Fault, times: int | None = None) -> None:

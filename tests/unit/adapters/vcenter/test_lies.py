@@ -14,7 +14,12 @@ import pytest
 from esx_drift.adapters.secrets import VCenterSecret
 from esx_drift.adapters.vcenter import http_client
 from esx_drift.adapters.vcenter.session import RestSession, open_vcenter
-from esx_drift.domain.vcenter_api import ABOUT_PATH, SERVICE_VERSIONS_PATH, TOO_MANY_RESULTS
+from esx_drift.domain.vcenter_api import (
+    ABOUT_PATH,
+    PROPERTY_COLLECTOR_PATH,
+    SERVICE_VERSIONS_PATH,
+    TOO_MANY_RESULTS,
+)
 from esx_drift.errors import EsxDriftError
 
 from tests.paths import ROOT
@@ -99,6 +104,12 @@ PLACES = {
     "hosts": Place(b"GET /api/vcenter/host?clusters", HOST, CALLS["hosts"]),
     "find_hosts": Place(
         b"GET /api/vcenter/host?hosts", HOST, lambda session: session.find_hosts({"host-1", "host-2"})
+    ),
+    "host_uuids": Place(
+        b"POST " + PROPERTY_COLLECTOR_PATH.encode(),
+        b'{"objects":[{"obj":{"value":"host-16"},"propSet":[{"name":"hardware.systemInfo.uuid",'
+        b'"val":{"_typeName":"string","_value":"4c4c4544-0042-3510-8052-b3c04f4b4e32"}}]}]}',
+        CALLS["host_uuids"],
     ),
     "standalone_hosts": Place(b"GET /api/vcenter/host?standalone", HOST, CALLS["standalone_hosts"]),
     "extract": Place(b"POST /api/esx/settings", TASK, CALLS["extract"]),

@@ -51,6 +51,7 @@ ROUTES = {
     "about": "GET /sdk/vim25/*",
     "clusters": "GET /api/vcenter/cluster",
     "hosts": "GET /api/vcenter/host",
+    "host_uuids": "POST */RetrievePropertiesEx",
     "standalone_hosts": "GET /api/vcenter/host",
     "extract": "POST /api/esx/*",
     "task": "GET /api/cis/tasks/*",

@@ -101,6 +101,9 @@ class HttpClient:
         max_bytes: int,
         params: Sequence[tuple[str, str]] = (),
         headers: Mapping[str, str] | None = None,
+        *,
+        json: object = None,
+        spare_ms: float = 0,
     ) -> HttpAnswer:
         """Send a request and return the answer, whatever its status.
 
@@ -114,21 +117,23 @@ class HttpClient:
                 it is ``MAX_ERROR_BYTES``.
             params: More of the query, not escaped yet; a name may stand there several times.
             headers: What this request has beside the headers of every request.
+            json: What is sent as its body; None: it has none.
+            spare_ms: So much time must be left beside what the call may take itself.
 
         Raises:
             VCenterUnreachable: No answer came.
             OutOfTime: Not sent, since this run of the function might end before the answer.
         """
-        if method != "DELETE" and self._time_left_ms() < TIME_FOR_A_CALL_MS:
+        if method != "DELETE" and self._time_left_ms() < TIME_FOR_A_CALL_MS + spare_ms:
             raise OutOfTime(
                 f"{self.peer.address} was too slow: no time is left in this run for {method} {path}"
             )
-        answer = self._send(method, path, max_bytes, params, headers)
+        answer = self._send(method, path, max_bytes, params, headers, json)
         wait_seconds = parse_retry_after(answer)
         if method != "GET" or wait_seconds is None or wait_seconds > MAX_RETRY_AFTER_SECONDS:
             return answer
         self._pause(wait_seconds)
-        return self._send(method, path, max_bytes, params, headers)
+        return self._send(method, path, max_bytes, params, headers, json)
 
     def close(self) -> None:
         """Close the connections."""
@@ -141,6 +146,7 @@ class HttpClient:
         max_bytes: int,
         params: Sequence[tuple[str, str]],
         headers: Mapping[str, str] | None,
+        json: object,
     ) -> HttpAnswer:
         self._deadline.start(HEAD_SECONDS)
         try:
@@ -149,6 +155,7 @@ class HttpClient:
                 f"https://{self.peer.address}{path}",
                 params=list(params),
                 headers=headers,
+                json=json,
                 timeout=(CONNECT_SECONDS, READ_SECONDS),
                 allow_redirects=False,
                 stream=True,

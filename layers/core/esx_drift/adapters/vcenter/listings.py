@@ -1,11 +1,11 @@
-"""Listings of the vCenter: clusters, hosts and what divides them.
+"""Listings of the vCenter: clusters, hosts and what divides them; and what hosts are by their hardware.
 
 Here ids and names enter: what leaves this module has a bounded length, and can be written anywhere.
 """
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Protocol
 
@@ -16,8 +16,10 @@ from esx_drift.adapters.vcenter.error_answers import (
 )
 from esx_drift.adapters.vcenter.http_client import HttpAnswer
 from esx_drift.adapters.vcenter.responses import require_string, require_text
+from esx_drift.domain.stored.identifiers import parse_machine_uuid
 from esx_drift.domain.text.wording import clean_text
 from esx_drift.domain.vcenter_api import (
+    HOST_UUID_PROPERTY,
     INVENTORY_PATH,
     MAX_LISTED_CHARACTERS,
     TOO_MANY_RESULTS,
@@ -109,7 +111,62 @@ def parse_host(item: Mapping[str, object], answer: HttpAnswer) -> InventoryEntry
         _require_name(item, answer),
         require_text(item, "connection_state", answer),
         require_text(item, "power_state", answer) if isinstance(power, str) and power else None,
+        parse_machine_uuid(item.get("host_uuid")),
     )
+
+
+HOST_TYPE = "HostSystem"
+"""The managed object type of a host."""
+
+
+def build_host_uuids_request(hosts: Collection[str]) -> dict[str, object]:
+    """Build the parameters of RetrievePropertiesEx that read one property of each of the ``hosts`` (ids).
+
+    A host that is not there any more is left out of the answer, instead of failing it for all. Source:
+    ``RetrievePropertiesExRequestType`` and ``PropertyFilterSpec`` in
+    https://developer.broadcom.com/xapis/virtual-infrastructure-json-api/8.0.3/
+    """
+    references = [
+        {"_typeName": "ManagedObjectReference", "type": HOST_TYPE, "value": host} for host in sorted(hosts)
+    ]
+    spec = {
+        "_typeName": "PropertyFilterSpec",
+        "propSet": [{"_typeName": "PropertySpec", "type": HOST_TYPE, "pathSet": [HOST_UUID_PROPERTY]}],
+        "objectSet": [{"_typeName": "ObjectSpec", "obj": reference} for reference in references],
+        "reportMissingObjectsInResults": True,
+    }
+    return {"specSet": [spec], "options": {"_typeName": "RetrieveOptions"}}
+
+
+def parse_host_uuids(answer: HttpAnswer, hosts: Collection[str]) -> dict[str, str]:
+    """Parse a ``RetrieveResult``: the UUIDs of those of the ``hosts`` that have one in the ``answer``.
+
+    One without it (a host that is disconnected, or that the account may not read) is left out, and so is
+    whatever was not asked for. No answer at all, ``null``, means that none of the hosts is shown.
+    """
+    result = parse_answer_json(answer, allow_surrogates=True)
+    if result is None:
+        return {}
+    objects = result.get("objects") if isinstance(result, dict) else None
+    if not isinstance(objects, list):
+        raise build_unforeseen_error(answer, "with a body that is no RetrieveResult")
+    found = dict(_parse_properties(item) for item in objects)
+    return {host: uuid for host, uuid in found.items() if host in hosts and uuid is not None}
+
+
+def _parse_properties(item: object) -> tuple[str, str | None]:
+    """Parse an ``ObjectContent``: the host's id and its UUID; an empty id where it has none."""
+    content = item if isinstance(item, dict) else {}
+    reference, properties = content.get("obj"), content.get("propSet")
+    host = reference.get("value") if isinstance(reference, dict) else None
+    values = [
+        each.get("val")
+        for each in (properties if isinstance(properties, list) else ())
+        if isinstance(each, dict) and each.get("name") == HOST_UUID_PROPERTY
+    ]
+    # A text stands in its property by itself, or boxed: the value of a property may be of any type.
+    texts = [value.get("_value") if isinstance(value, dict) else value for value in values]
+    return host if isinstance(host, str) else "", parse_machine_uuid(texts[0]) if texts else None
 
 
 type QueryParams = Sequence[tuple[str, str]]

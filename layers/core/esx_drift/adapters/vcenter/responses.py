@@ -24,9 +24,11 @@ from esx_drift.domain.text.wording import clean_text
 from esx_drift.domain.vcenter_api import (
     MAX_LISTED_CHARACTERS,
     MAX_TOKEN_BYTES,
+    PROPERTY_COLLECTOR,
     RELEASE_NEEDED,
     is_path_segment,
     is_too_old,
+    is_usable_id,
 )
 from esx_drift.errors import ApiUnsupported, EsxDriftError, NoReport, NotEligible, VCenterUnavailable
 from esx_drift.ports import (
@@ -102,6 +104,14 @@ def parse_identity(answer: HttpAnswer) -> VCenterIdentity:
         "version": require_text(about, "version", answer),
         "build": require_text(about, "build", answer),
     }
+
+
+def parse_property_collector(answer: HttpAnswer) -> str:
+    """The id of the property collector of ServiceContent; the usual one where it gives none of use."""
+    content = parse_answer_json(answer)
+    reference = content.get("propertyCollector") if isinstance(content, dict) else None
+    collector = reference.get("value") if isinstance(reference, dict) else None
+    return collector if isinstance(collector, str) and is_usable_id(collector) else PROPERTY_COLLECTOR
 
 
 def parse_enabled(answer: HttpAnswer) -> bool:

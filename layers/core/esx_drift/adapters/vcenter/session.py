@@ -1,6 +1,8 @@
 """A vCenter's REST API (``/api``) as ``ports.VCenterSession``.
 
 https://developer.broadcom.com/xapis/vsphere-automation-api/latest/ describes the operations.
+
+Longer than 250 lines, because every call to a vCenter is found here, beside what a session does about it.
 """
 
 import math
@@ -16,12 +18,20 @@ from esx_drift.adapters.vcenter.error_answers import (
     translate_error_answer,
     translate_refused_login,
 )
-from esx_drift.adapters.vcenter.http_client import HttpAnswer, HttpClient
-from esx_drift.adapters.vcenter.listings import collect_entries, list_everything, parse_cluster, parse_host
+from esx_drift.adapters.vcenter.http_client import TIME_FOR_A_CALL_MS, HttpAnswer, HttpClient
+from esx_drift.adapters.vcenter.listings import (
+    build_host_uuids_request,
+    collect_entries,
+    list_everything,
+    parse_cluster,
+    parse_host,
+    parse_host_uuids,
+)
 from esx_drift.adapters.vcenter.responses import (
     is_session_ended,
     parse_enabled,
     parse_identity,
+    parse_property_collector,
     parse_report_reply,
     parse_service_version,
     parse_submission,
@@ -36,15 +46,18 @@ from esx_drift.domain.vcenter_api import (
     MAX_ABOUT_BYTES,
     MAX_CLUSTER_HOSTS,
     MAX_ENABLEMENT_BYTES,
+    MAX_HOST_UUIDS_BYTES,
     MAX_LISTED_CLUSTERS,
     MAX_LISTING_BYTES,
     MAX_REPORT_BYTES,
     MAX_STANDALONE_HOSTS,
     MAX_TASK_BYTES,
     MAX_TOKEN_BYTES,
+    PROPERTY_COLLECTOR,
     SERVICE_VERSIONS_PATH,
     SESSION_PATH,
     build_enablement_path,
+    build_properties_path,
     build_report_path,
     build_task_path,
     name_vcenter_release,
@@ -94,6 +107,8 @@ class RestSession:
         self._login_guard = login_guard
         self._token: str | None = None
         self._release: str | None = None
+        self._collector = PROPERTY_COLLECTOR
+        self._unread_uuids: VCenterUnreachable | None = None
 
     def login(self) -> None:
         """Open the session.
@@ -141,6 +156,7 @@ class RestSession:
             raise self._explain_not_found(answer) or translate_error_answer(answer)
         identity = parse_identity(answer)
         self._release = name_vcenter_release(identity)
+        self._collector = parse_property_collector(answer)
         return identity
 
     def clock(self) -> ClockFacts | None:
@@ -159,6 +175,31 @@ class RestSession:
     def find_hosts(self, hosts: Collection[str]) -> tuple[InventoryEntry, ...]:
         """Find those of the hosts with these ids that the account sees, in whatever cluster."""
         return self._list_hosts([("hosts", host) for host in sorted(hosts)], MAX_CLUSTER_HOSTS)
+
+    def host_uuids(self, hosts: Collection[str]) -> dict[str, str]:
+        """The UUIDs of the machines of those hosts that have one; sent only if another call could follow.
+
+        By RetrievePropertiesEx of the VI/JSON API, which the same session serves since 8.0 U3. Nobody logs
+        in for it, and where it got no answer it is not sent again: a check does without.
+        """
+        if self._unread_uuids is not None:
+            raise self._unread_uuids
+        path, request = build_properties_path(self._collector), build_host_uuids_request(hosts)
+        try:
+            answer = self._http.call(
+                "POST",
+                path,
+                MAX_HOST_UUIDS_BYTES,
+                headers=self._build_headers(),
+                json=request,
+                spare_ms=TIME_FOR_A_CALL_MS,
+            )
+        except VCenterUnreachable as error:
+            self._unread_uuids = error
+            raise
+        if answer.status != HTTPStatus.OK:
+            raise translate_error_answer(answer)
+        return parse_host_uuids(answer, hosts)
 
     def standalone_hosts(self) -> int:
         """How many hosts are in no cluster."""
@@ -231,5 +272,7 @@ class RestSession:
         return None if version is None else f"vSphere API {version}"
 
     def _send(self, method: str, path: str, max_bytes: int, params: Sequence[tuple[str, str]]) -> HttpAnswer:
-        headers = {} if self._token is None else {"vmware-api-session-id": self._token}
-        return self._http.call(method, path, max_bytes, params, headers)
+        return self._http.call(method, path, max_bytes, params, self._build_headers())
+
+    def _build_headers(self) -> dict[str, str]:
+        return {} if self._token is None else {"vmware-api-session-id": self._token}

@@ -169,6 +169,40 @@ def make_check_id(vcenter: str, cluster: str, seq: int) -> str:
     return _make_uuid(vcenter, cluster, str(seq))
 
 
+def parse_machine_uuid(value: object) -> str | None:
+    """Parse the UUID of a machine into lower case; None for whatever is not in the form of RFC 9562."""
+    try:
+        found = str(UUID(str(value)))
+    except ValueError:
+        return None
+    return found if found == str(value).lower() else None
+
+
+PLACEHOLDERS = frozenset(
+    {UUID("00010203-0405-0607-0809-0a0b0c0d0e0f"), UUID("03000200-0400-0500-0006-000700080009")}
+)
+"""What firmware says that was never given a UUID, beside one byte 16 times: many machines have the same.
+
+Source: ``getHardwareUUID`` in the documentation of OSHI (https://github.com/oshi/oshi), and reports of users.
+"""
+
+
+def find_machine(uuid: str | None) -> str | None:
+    """Find the name by which a machine with this ``uuid`` is known again; None: it has none of its own.
+
+    SMBIOS has the lowest byte of the first three fields first, and not every reader turns them around (DMTF
+    DSP0134, 7.2.1): both readings of one machine are one name.
+    """
+    parsed = parse_machine_uuid(uuid)
+    if parsed is None:
+        return None
+    read = UUID(parsed)
+    turned = UUID(bytes_le=read.bytes)
+    if PLACEHOLDERS & {read, turned} or len(set(read.bytes)) == 1:
+        return None
+    return str(min(read, turned))
+
+
 def make_event_id(check: str, event_type: str) -> str:
     """Make the id of an event from its ``event_type`` and the id of its ``check``.
 
