@@ -177,8 +177,12 @@ def _details_of(element: str, kind: str) -> st.SearchStrategy[Any]:
         "differences": st.lists(st.fixed_dictionaries(difference), max_size=6),
         "more": st.integers(0, 3),
     }
-    late = {"was_unseen": st.just(value=True), "moved_from": moved}
-    return st.one_of(st.fixed_dictionaries({"moved_from": moved}), st.fixed_dictionaries(new, optional=late))
+    late = {"was_unseen": st.just(value=True), "moved_from": moved, "other_machine": moved}
+    return st.one_of(
+        st.fixed_dictionaries({"moved_from": moved}),
+        st.fixed_dictionaries({"other_machine": moved}),
+        st.fixed_dictionaries(new, optional=late),
+    )
 
 
 @st.composite

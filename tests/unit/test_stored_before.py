@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_DNS, uuid5
 
 import pytest
 from esx_drift.channels.slack import render_message
@@ -72,7 +73,8 @@ def _restore_hosts(made: World, cluster: str) -> None:
         for gone in inventory.hosts_of(cluster):
             del inventory.hosts[gone.host]
         for host, info in newest["host_info"].items():
-            inventory.hosts[host] = Host(host, info["name"], cluster, software[host], host_uuid="")
+            hardware = str(uuid5(NAMESPACE_DNS, host))
+            inventory.hosts[host] = Host(host, info["name"], cluster, software[host], hardware)
     for vib, hosts in newest["orphaned_vibs"].items():
         made.vcenter.hosts.add_orphaned_vib(hosts, vib)
     made.vcenter.hosts.fail_extraction(newest["failed_hosts"])
@@ -140,6 +142,18 @@ def test_a_real_change_is_told_exactly(world: World) -> None:
         "2.7.2.0-1OEM.800.1.0.20613240",
     )
     assert change["hosts"] == ["host-17"]
+
+
+def test_the_machines_are_asked_for_once(world: World) -> None:
+    """By one call at the next look; a host that leaves after it is known again by its hardware."""
+    records = [world.check(PROD_A) for _ in range(2)]
+    hosts = world.vcenter.inventory.hosts_of(PROD_A)
+    for record in records:
+        assert record["after"]["machines"]["uuids"] == {host.host: host.host_uuid for host in hosts}
+    assert sum("RetrievePropertiesEx" in call.path for call in world.vcenter.journal) == 1
+    back = world.vcenter.inventory.re_add_host(hosts[-1].name, "other-name")
+    (change,) = world.check(PROD_A)["changes"]
+    assert (change["element"], change["kind"], change["to"]) == ("host", "changed", back)
 
 
 def _message(version: Path, kind: str, case: str) -> Any:  # noqa: ANN401 -- any message

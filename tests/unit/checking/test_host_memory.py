@@ -39,7 +39,7 @@ def remove_and_add(world: World, name: str, cluster: str, new_name: str | None =
     """Take a host out of the vCenter, and add it to a cluster with what it ran; its new id."""
     gone = world.vcenter.inventory.host(name)
     world.vcenter.inventory.remove_host(name)
-    added = world.vcenter.inventory.add_host(cluster, new_name or name, gone.software)
+    added = world.vcenter.inventory.add_host(cluster, new_name or name, gone.software, gone.host_uuid)
     for vib in gone.orphaned_vibs:
         world.vcenter.hosts.add_orphaned_vib(added, vib)
     return added
@@ -259,12 +259,13 @@ def test_who_left_just_now_is_asked_for_too(world: World, *, stays: bool) -> Non
     """A host that moved away is still in the vCenter: one of its first name that joins is another."""
     check_both(world)
     old = world.vcenter.inventory.host("esx04").host
-    software = world.vcenter.inventory.host("esx04").software
+    machine = world.vcenter.inventory.host("esx04")
     if stays:
         world.vcenter.hosts.move("esx04", "prod-b")
     else:
         world.vcenter.inventory.remove_host("esx04")
-    new = world.vcenter.inventory.add_host("prod-a", "esx04.site-b.example", software)
+    uuid = None if stays else machine.host_uuid
+    new = world.vcenter.inventory.add_host("prod-a", "esx04.site-b.example", machine.software, uuid)
     world.vcenter.hosts.set_component(new, I40EN, OLDER)
     record = world.check(PROD_A)
     if stays:
@@ -279,7 +280,8 @@ def test_a_host_of_another_domain_that_joins_as_one_leaves_is_another(world: Wor
     world.vcenter.inventory.host("esx04").name = "esx04.site-a.example"
     check_both(world)
     old = world.vcenter.inventory.host("esx04.site-a.example").host
-    new = remove_and_add(world, old, "prod-a", "esx04.site-b.example")
+    world.vcenter.inventory.remove_host(old)
+    new = world.vcenter.inventory.add_host("prod-a", "esx04.site-b.example")
     record = world.check(PROD_A)
     assert told(record) == {("host", "removed", old), ("host", "added", new)}
 

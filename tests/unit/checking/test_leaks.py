@@ -27,6 +27,7 @@ CALLS = (
     "GET /sdk/vim25/*",
     "GET /api/vcenter/cluster",
     "GET /api/vcenter/host",
+    "POST */RetrievePropertiesEx",
     "POST */installed-images",
     "GET /api/cis/tasks/*",
     "GET */installed-images",
@@ -87,6 +88,7 @@ def test_nothing_that_was_sent_as_a_secret_is_kept(
     world.check()
     world.vcenter.hosts.notify("esx01", "The host said so.")
     world.vcenter.hosts.fail_extraction("esx02")
+    world.vcenter.inventory.add_host("prod-a", "esx77")  # whose UUID is asked for
     world.vcenter.faults.inject("*", fault_kinds.secrets_echoed(call, form))
     outcomes: tuple[tuple[ReportStatus | None, TaskEnd], ...] = (
         ("SUCCESS", "SUCCEEDED"),

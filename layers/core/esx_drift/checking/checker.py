@@ -119,7 +119,8 @@ class ClusterCheck:
         freshness = self._judge_freshness(context, reply, report)
         if freshness == "fresh" or (freshness == "same" and self._shows_otherwise(context, reply, report)):
             reader.follow_up(report, context.after, context.observations)
-            notices = [*list_unknown_fields(document), *self._list_clock_notices(context, reply)]
+            clock_notices = self._list_clock_notices(context, reply)
+            notices = [*list_unknown_fields(document), *clock_notices, *context.observations.notices]
             inconsistencies = list_document_inconsistencies(document)
             return FreshReport(context, reply, report, notices, inconsistencies).build_draft()
         if freshness == "future":

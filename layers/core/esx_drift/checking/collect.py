@@ -3,26 +3,40 @@
 Longer than 250 lines, because the calls of a check and what is asked for after each are read together.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from esx_drift.domain.findings.extraction import ELIGIBILITY_CHECK_FAILURE, UNFINISHED_TASK_STATUSES
 from esx_drift.domain.findings.vcenter_failures import require_same_vcenter
 from esx_drift.domain.fleet.fleet import VCenterSettings
-from esx_drift.domain.host_history import list_missing_hosts
+from esx_drift.domain.host_history import (
+    UNREAD_UUIDS,
+    find_known_machines,
+    list_hosts_to_ask,
+    list_missing_hosts,
+)
 from esx_drift.domain.images.report import Report
 from esx_drift.domain.stored.types import (
     CallName,
     CheckRequest,
     ClockFacts,
+    KnownMachines,
     LogState,
     TaskFacts,
     TaskRequest,
     VCenterIdentity,
 )
 from esx_drift.domain.text.times import add_jitter, format_time, parse_time
-from esx_drift.domain.text.wording import MAX_SENTENCE_CHARACTERS, clean_text
-from esx_drift.errors import HIDDEN_HOSTS_FACT, NoReport, NotAuthorized, NotEligible
+from esx_drift.domain.text.wording import MAX_SENTENCE_CHARACTERS, clean_text, join_names
+from esx_drift.errors import (
+    HIDDEN_HOSTS_FACT,
+    VCENTER_FAILURES,
+    InternalError,
+    NoReport,
+    NotAuthorized,
+    NotEligible,
+    OutOfTime,
+)
 from esx_drift.journal import Reschedule
 from esx_drift.ports import (
     ExtractionTask,
@@ -32,6 +46,7 @@ from esx_drift.ports import (
     SubmittedExtraction,
     VCenterSession,
 )
+from esx_drift.unforeseen import hold_unforeseen
 
 MAX_POLL_DELAY_SECONDS = 300
 """The longest pause between two looks at a task: each doubles the one before."""
@@ -57,6 +72,8 @@ class Observations:
             began. None: nobody asked for one, or it is waited for no longer.
         hidden_hosts: In the report, and not in the inventory.
         is_compared: The report was compared with the inventory: it shows which hosts are hidden.
+        machines: What is known of the machines that the hosts are, those that left since among them.
+        notices: What was in the way, and keeps nobody from looking.
     """
 
     at: CallName = "login"
@@ -70,6 +87,8 @@ class Observations:
     is_compared: bool = False
     reply: ReportReply | None = None
     managed_by_image: bool | None = None
+    machines: KnownMachines = field(default_factory=lambda: KnownMachines(uuids={}, asked_at=None))
+    notices: list[str] = field(default_factory=list)
 
     @property
     def is_of_own_extraction(self) -> bool:
@@ -165,6 +184,37 @@ class ClusterReader:
         observations.is_compared = True
         if report.status == ELIGIBILITY_CHECK_FAILURE:
             observations.managed_by_image = session.managed_by_image(cluster)
+        self._read_machines(session, after, observations)
+
+    def _read_machines(self, session: VCenterSession, after: LogState, observations: Observations) -> None:
+        """Read which machines the hosts are, so that each is known before it leaves.
+
+        The list of hosts says it since vCenter 9.0. Else it is asked for as seldom as ``list_hosts_to_ask``
+        says. Whatever fails then, a check can do without.
+        """
+        known, hosts = find_known_machines(after), observations.hosts or ()
+        uuids = known["uuids"] | {host.id: host.uuid for host in hosts if host.uuid is not None}
+        observations.machines = {**known, "uuids": uuids}
+        now = self.runtime.clock()
+        asked = list_hosts_to_ask(observations.machines, (host.id for host in hosts), now)
+        if not asked:
+            return
+        read: dict[str, str] = {}
+        try:
+            with hold_unforeseen(f"the reading of UUIDs of hosts on {self.vcenter.name}"):
+                read = session.host_uuids(asked)
+            silent = [host.name for host in hosts if host.id in {*asked} - read.keys() and host.is_connected]
+            why = f"the vCenter gives none of {join_names(silent)}" if silent else ""
+        except OutOfTime:
+            return  # They are asked for at the next check, like all that are new.
+        except (*VCENTER_FAILURES, InternalError) as error:
+            why = error.message
+        observations.machines = {
+            "uuids": uuids | {host: read.get(host) for host in asked},
+            "asked_at": format_time(now),
+        }
+        if why:
+            observations.notices.append(f"{UNREAD_UUIDS}: {why}")
 
     def _extract(self, session: VCenterSession, observations: Observations) -> SubmittedExtraction:
         """How bad it is that a cluster can't be extracted depends on its hosts, and on how it is managed."""

@@ -114,9 +114,11 @@ def _list_changes(
     from esx_drift.domain.changes.compare import compare_snapshots  # noqa: PLC0415  # see the line above
     from esx_drift.domain.changes.new_hosts import (  # noqa: PLC0415  # see the line above
         describe_new_hosts,
+        find_replaced_hosts,
         list_left_hosts,
         list_new_hosts,
         list_unknown_hosts,
+        mark_replaced_hosts,
         match_remembered_hosts,
     )
 
@@ -125,16 +127,19 @@ def _list_changes(
         baseline.snapshot if baseline else {**snapshot, "images": {}, "labels": {}, "hosts": {}}
     )
     unknown = list_unknown_hosts(before, snapshot)
-    left = list_left_hosts(before, snapshot)
-    remembered = memory.find(unknown, left, sealed.reader, baseline) if unknown else []
-    returned = match_remembered_hosts(before, snapshot, remembered)
+    uuids = memory.context.observations.machines["uuids"]
+    left = list_left_hosts(before, snapshot, uuids)
+    remembered = memory.find(unknown, left, uuids, sealed.reader, baseline) if unknown else []
+    uuids = memory.drop_taken(uuids)
+    returned = match_remembered_hosts(before, snapshot, remembered, uuids)
     compared = snapshot
     if baseline is None:
         compared = {**snapshot, "hosts": {host: snapshot["hosts"][host] for host in returned}}
     accepted = _find_accepted_images(sealed, before, compared, returned)
     changes = compare_snapshots(before, compared, returned, report.runs.keys(), accepted)
-    new = list_new_hosts(before, compared, returned)
-    return describe_new_hosts(changes, snapshot, new), returned
+    described = describe_new_hosts(changes, snapshot, list_new_hosts(before, compared, returned))
+    replaced = find_replaced_hosts(before, snapshot, remembered, uuids, returned)
+    return mark_replaced_hosts(described, replaced), returned
 
 
 def _find_accepted_images(

@@ -152,6 +152,7 @@ class FreshReport:
             "findings": update.findings,
             "suspects": update.suspects,
             "uncovered_since": self._update_uncovered_since(),
+            "machines": self.context.observations.machines,
         }
         if comparison.sealed.is_blind:
             return {**after, "blind_since": find_last_seen(self.context)}
@@ -163,7 +164,9 @@ class FreshReport:
         sealed, hosts = comparison.sealed, comparison.sealed.snapshot["hosts"]
         covered = self.report.runs.keys() & hosts.keys()
         before = sealed.baseline.snapshot["hosts"] if sealed.baseline else {}
-        departed = update_departed(sealed.state, before, hosts, comparison.returned, self.context.now)
+        machines = self.context.observations.machines
+        uuids = machines["uuids"]
+        departed = update_departed(sealed.state, before, hosts, comparison.returned, self.context.now, uuids)
         accepted = update_accepted(
             carry_over_accepted(after["accepted"], comparison.returned),
             hosts,
@@ -180,6 +183,7 @@ class FreshReport:
             "blind_since": None,
             "accepted": forget_accepted(accepted, hosts, departed),
             "departed": departed,
+            "machines": {**machines, "uuids": {host: uuids[host] for host in uuids if host in hosts}},
         }
 
     def _build_last_taken(self, *, archived: bool) -> LastTaken:

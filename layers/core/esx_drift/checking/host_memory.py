@@ -11,11 +11,13 @@ from esx_drift.checking.context import CheckContext
 from esx_drift.domain.findings.vcenter_failures import SLOW_VCENTER_AFTER_SECONDS
 from esx_drift.domain.host_history import (
     RememberedHost,
+    Uuids,
     find_host_label,
     find_host_last_seen,
+    find_known_machines,
 )
 from esx_drift.domain.images.snapshot import find_host_image
-from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, find_machine
 from esx_drift.domain.stored.types import ClusterName, LogState
 from esx_drift.domain.text.times import parse_time
 from esx_drift.errors import LogUnusable, OutOfTime, StoreUnavailable
@@ -34,8 +36,8 @@ TIME_TO_END_MS: Final = 120_000
 """With less time left, no further log is read: what may follow is one call to the vCenter, which takes 105 s
 at most, and the writes of the check."""
 
-type IsWanted = Callable[[str, str], bool]
-"""Whether a host that is known by this id and this name may be one that is asked for."""
+type IsWanted = Callable[[str, str, str | None], bool]
+"""Whether a host that is known by this id, this name and this UUID may be one that is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +45,18 @@ class HostMemory:
     """What the logs of one vCenter know of hosts. There is no index: the logs are read when a host is new.
 
     ``blobs`` collects, by key, the converted snapshots that what was found refers to, and that are stored by
-    nobody yet.
+    nobody yet; ``taken`` the machines, by ``find_machine``, that the vCenter still has under other ids.
     """
 
     context: CheckContext
     blobs: dict[str, Blob] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
 
     def find(
         self,
         unknown: Mapping[str, str],
         left: Iterable[RememberedHost],
+        uuids: Uuids,
         own: BaselineReader,
         baseline: Baseline | None,
     ) -> list[RememberedHost]:
@@ -61,13 +65,13 @@ class HostMemory:
         Args:
             unknown: The names of the hosts that the cluster's baseline does not know, by id.
             left: The hosts of that baseline that are not in the cluster any more.
+            uuids: The UUIDs of the machines that the unknown hosts are, by id.
             own: Reads the snapshots of the cluster's own log.
             baseline: That log's baseline; None at a first look.
 
         Returns:
-            All entries that have the id or the name of one of them, of those that left, of this cluster's log
-            and of others. Not among them is a host of which only the name is the same, and which the vCenter
-            still has.
+            All entries that have the id, the name or the UUID of one of them, of those that left, of this
+            cluster's log and of others. Not among them is a host of another id that the vCenter still has.
 
         Raises:
             VCENTER_FAILURES: The vCenter did not say which of them it still has.
@@ -76,24 +80,32 @@ class HostMemory:
             OutOfTime: The check began too late in this run to search all logs.
         """
         labels = {find_host_label(name) for name in unknown.values()}
+        machines = {find_machine(uuids.get(host)) for host in unknown} - {None}
 
-        def is_wanted(host: str, name: str) -> bool:
-            return host in unknown or find_host_label(name) in labels
+        def is_wanted(host: str, name: str, uuid: str | None) -> bool:
+            return host in unknown or find_host_label(name) in labels or find_machine(uuid) in machines
 
-        found = [entry for entry in left if is_wanted(entry.id, entry.name)]
+        found = [entry for entry in left if is_wanted(entry.id, entry.name, entry.uuid)]
         found += self._list_departed(own, baseline, is_wanted, None) if baseline else ()
         for cluster in self._list_other_clusters():
             self._require_time()
             found += self._search_log(cluster, is_wanted, own)
-        namesakes = sorted({entry.id for entry in found} - unknown.keys())
+        others = sorted({entry.id for entry in found} - unknown.keys())
         session = self.context.runtime.vcenters.session(self.context.vcenter.name)
         self.context.observations.at = "hosts"
         there = {
             host.id
-            for some in batched(namesakes, MAX_ASKED_HOSTS, strict=False)
+            for some in batched(others, MAX_ASKED_HOSTS, strict=False)
             for host in session.find_hosts(some)
+            if host.id not in unknown
         }
-        return [entry for entry in found if entry.id not in there or entry.id in unknown]
+        taken = {find_machine(entry.uuid) for entry in found if entry.id in there}
+        self.taken.update(machine for machine in taken if machine is not None)
+        return [entry for entry in found if entry.id not in there]
+
+    def drop_taken(self, uuids: Uuids) -> dict[str, str | None]:
+        """Drop those of ``uuids`` that a host has which the vCenter still has: they tell no machine."""
+        return {host: uuid for host, uuid in uuids.items() if find_machine(uuid) not in self.taken}
 
     def _list_other_clusters(self) -> list[str]:
         """The clusters of the vCenter that are known, those listed last first."""
@@ -153,8 +165,9 @@ class HostMemory:
     def _list_present(
         self, baseline: Baseline, is_wanted: IsWanted, where: ClusterName
     ) -> Iterator[RememberedHost]:
+        uuids = find_known_machines(baseline.state)["uuids"]
         for host, known in baseline.snapshot["hosts"].items():
-            if is_wanted(host, known["name"]):
+            if is_wanted(host, known["name"], uuids.get(host)):
                 yield RememberedHost(
                     host,
                     known["name"],
@@ -163,6 +176,7 @@ class HostMemory:
                     parse_time(find_host_last_seen(baseline.state, host)),
                     where,
                     baseline.state["accepted"].get(host),
+                    uuids.get(host),
                 )
 
     def _list_departed(
@@ -173,7 +187,7 @@ class HostMemory:
         where: ClusterName | None,
     ) -> Iterator[RememberedHost]:
         for host, gone in baseline.state["departed"].items():
-            if is_wanted(host, gone["name"]):
+            if is_wanted(host, gone["name"], gone.get("uuid")):
                 kept = reader.find_snapshot(gone["snapshot"]) if gone["image"] else None
                 yield RememberedHost(
                     host,
@@ -183,4 +197,5 @@ class HostMemory:
                     parse_time(gone.get("seen_at", gone["left_at"])),
                     where,
                     baseline.state["accepted"].get(host) if where else None,
+                    gone.get("uuid"),
                 )

@@ -1,20 +1,25 @@
-"""What a cluster's log keeps of single hosts beside the snapshot: accepted, departed, unseen since when."""
+"""What a cluster's log keeps of single hosts beside the snapshot: accepted, departed, unseen since when.
+
+Longer than 250 lines, because what is kept of a host, and by what it is known again, is read together.
+"""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address
+from types import MappingProxyType
 from typing import Final, cast
 
 from esx_drift.domain.images.report import Inventory, Report
-from esx_drift.domain.stored.identifiers import make_fingerprint
+from esx_drift.domain.stored.identifiers import find_machine, make_fingerprint
 from esx_drift.domain.stored.types import (
     Accepted,
     ClusterName,
     Departed,
     Image,
     KnownHost,
+    KnownMachines,
     LogState,
 )
 from esx_drift.domain.text.times import format_time, parse_time
@@ -28,9 +33,22 @@ PLAIN_NAME = re.compile("[A-Za-z0-9._-]+")
 
 type Hosts = Mapping[str, KnownHost]
 
+type Uuids = Mapping[str, str | None]
+"""The UUIDs of machines by the ids of their hosts; none where it is not known."""
+
+NO_UUIDS: Final[Uuids] = MappingProxyType({})
+
 DEPARTED_FOR: Final = timedelta(days=90)
 """How long a host that left is remembered. One out for repair is back within weeks; what comes back after a
 quarter is a new host. Without an end, hosts that come and go would fill their cluster's records."""
+
+UNREAD_UUIDS: Final = (
+    "hosts whose hardware UUID can't be read are not known again under another name and another id"
+)
+
+ASK_AGAIN_AFTER: Final = timedelta(days=1)
+"""After this a UUID that was not given is asked for again: a host that was not connected is by then, and a
+vCenter that can't give any costs one call a cluster and day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +63,7 @@ class RememberedHost:
         seen_at: When it was last seen; None: at the last look, by the baseline that is compared.
         cluster: The cluster that it was in, where that is another one; None: the one that is compared.
         accepted: What was last accepted for it in another cluster; None where nothing was.
+        uuid: Its machine's; None: it is not known, or of no use.
     """
 
     id: str
@@ -54,6 +73,35 @@ class RememberedHost:
     seen_at: datetime | None = None
     cluster: ClusterName | None = None
     accepted: Accepted | None = None
+    uuid: str | None = None
+
+
+def find_known_machines(state: LogState) -> KnownMachines:
+    """Find what the ``state`` of a log knows of the machines that its hosts are: nothing at first."""
+    nothing: KnownMachines = {"uuids": {}, "asked_at": None}
+    return state.get("machines", nothing)
+
+
+def list_hosts_to_ask(known: KnownMachines, hosts: Iterable[str], now: datetime) -> list[str]:
+    """List the hosts whose UUID is to be asked for, in one call.
+
+    That is each of which none is known, as soon as one of them is new, and else once a day.
+
+    Args:
+        known: What is known of the cluster's machines.
+        hosts: The ids of its hosts.
+        now: The time now.
+    """
+    unread = [host for host in hosts if known["uuids"].get(host) is None]
+    is_new = any(host not in known["uuids"] for host in unread)
+    is_due = known["asked_at"] is not None and now - parse_time(known["asked_at"]) >= ASK_AGAIN_AFTER
+    return sort_naturally(unread) if is_new or is_due else []
+
+
+def is_other_machine(uuid: str | None, other: str | None) -> bool:
+    """Tell whether two hosts are known to be two machines, by their UUIDs ``uuid`` and ``other``."""
+    machine, second = find_machine(uuid), find_machine(other)
+    return machine is not None and second is not None and machine != second
 
 
 def carry_over_accepted(
@@ -104,11 +152,17 @@ def update_accepted(
 
 
 def update_departed(
-    state: LogState, before: Hosts, present: Hosts, returned: Mapping[str, RememberedHost], now: datetime
+    state: LogState,
+    before: Hosts,
+    present: Hosts,
+    returned: Mapping[str, RememberedHost],
+    now: datetime,
+    uuids: Uuids = NO_UUIDS,
 ) -> dict[str, Departed]:
     """List the hosts that left the cluster.
 
     A host stays listed until it is back, by its id or its name, and its image is known again; or for 90 days.
+    Another machine under its name is not that host.
 
     Args:
         state: The log's state before, with its baseline and the hosts that had left by then.
@@ -116,6 +170,7 @@ def update_departed(
         present: The hosts of the new snapshot, by id.
         returned: What was known of the hosts that came, by the id that they have now.
         now: When this look was made.
+        uuids: The UUIDs of the machines that the hosts of both are.
     """
     after = dict(state["departed"])
     remembered = {normalize_host_name(gone["name"]) for gone in after.values()}
@@ -131,16 +186,28 @@ def update_departed(
                 "seen_at": find_host_last_seen(state, host),
                 "left_at": format_time(now),
             }
+            uuid = uuids.get(host)
+            if uuid is not None:
+                after[host]["uuid"] = uuid
     seen = {host: back["name"] for host, back in present.items() if back["image"]}
     ids = {*seen, *(returned[host].id for host in returned.keys() & seen.keys())}
-    names = {normalize_host_name(name) for name in seen.values()}
+    names = {normalize_host_name(name): uuids.get(host) for host, name in seen.items()}
     return {
         host: gone
         for host, gone in after.items()
         if host not in ids
-        and normalize_host_name(gone["name"]) not in names
+        and not _is_named_alike(gone, names)
         and now - parse_time(gone["left_at"]) <= DEPARTED_FOR
     }
+
+
+def _is_named_alike(gone: Departed, names: Uuids) -> bool:
+    """Whether a host that is there has the name of one that left, and may be the same machine.
+
+    ``names`` has, by their names, the UUIDs of those that are there.
+    """
+    name = normalize_host_name(gone["name"])
+    return name in names and not is_other_machine(gone.get("uuid"), names[name])
 
 
 def find_host_last_seen(state: LogState, host: str) -> str:

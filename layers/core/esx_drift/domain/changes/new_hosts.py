@@ -1,22 +1,29 @@
-"""Hosts that are new in a snapshot: matched with what was known of them, or described where nothing is."""
+"""Hosts that are new in a snapshot: matched with what was known of them, or described where nothing is.
+
+Longer than 250 lines, because which host is which decides what is said of one that is new.
+"""
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Container, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
 from esx_drift.domain.changes.compare import build_bare_change
 from esx_drift.domain.changes.elements import ELEMENTS
 from esx_drift.domain.changes.image_changes import ImageTransition, build_image_changes
 from esx_drift.domain.host_history import (
+    NO_UUIDS,
     RememberedHost,
+    Uuids,
     find_host_label,
+    is_other_machine,
     is_same_host_name,
     normalize_host_name,
 )
 from esx_drift.domain.images.image import ImageGroup, group_hosts_by_image
 from esx_drift.domain.images.snapshot import find_host_image
-from esx_drift.domain.stored.types import Change, HostDifference, Json, NewHost, Snapshot
+from esx_drift.domain.stored.identifiers import find_machine
+from esx_drift.domain.stored.types import Change, FormerHost, HostDifference, Json, NewHost, Snapshot
 from esx_drift.domain.text.versions import make_natural_key, sort_naturally
 
 MAX_NAMED_DIFFERENCES: Final = 5
@@ -36,21 +43,28 @@ def list_unknown_hosts(baseline: Snapshot, current: Snapshot) -> dict[str, str]:
     }
 
 
-def list_left_hosts(baseline: Snapshot, current: Snapshot) -> list[RememberedHost]:
-    """List the hosts that ``baseline`` has and ``current`` has not, as they were known."""
+def list_left_hosts(baseline: Snapshot, current: Snapshot, uuids: Uuids = NO_UUIDS) -> list[RememberedHost]:
+    """List the hosts that ``baseline`` has and ``current`` has not, as they were known, ``uuids`` too."""
     return [
-        RememberedHost(host, known["name"], find_host_image(baseline, known), known["orphaned_vibs"])
+        RememberedHost(
+            host,
+            known["name"],
+            find_host_image(baseline, known),
+            known["orphaned_vibs"],
+            uuid=uuids.get(host),
+        )
         for host, known in baseline["hosts"].items()
         if host not in current["hosts"]
     ]
 
 
 def match_remembered_hosts(
-    baseline: Snapshot, current: Snapshot, remembered: Iterable[RememberedHost]
+    baseline: Snapshot, current: Snapshot, remembered: Iterable[RememberedHost], uuids: Uuids = NO_UUIDS
 ) -> dict[str, RememberedHost]:
     """Match the current hosts that the baseline does not know with what is known of them.
 
-    One that came back unseen, so that the baseline does not know what it runs, still counts as coming back.
+    By their id, else by their name, unless the UUIDs say that it is another machine, else by their UUID. One
+    that came back unseen, so that the baseline does not know what it runs, still counts as coming back.
 
     Args:
         baseline: The snapshot before.
@@ -59,39 +73,126 @@ def match_remembered_hosts(
             ``list_left_hosts`` lists them, and of others. There may be several entries of a host. What is
             known of one is given to the first that matches it, in the natural order of their ids.
             A host that the vCenter still has elsewhere must not be among them, but by its own id.
+        uuids: The UUIDs of the machines that the hosts of ``current`` are.
 
     Returns:
         What is known of each host that was found, by its id in ``current``.
     """
-    entries = [*remembered]
+    entries, own = _drop_shared_uuids(remembered), find_own_uuids(current["hosts"], uuids)
     taken: dict[str, str] = {}
     left_now = _Memory([entry for entry in entries if entry.seen_at is None], current["hosts"], taken)
     before = _Memory([entry for entry in entries if entry.seen_at is not None], current["hosts"], taken)
     unknown = list_unknown_hosts(baseline, current)
-    labels = Counter(find_host_label(name) for name in unknown.values())
+    labels = {host: find_host_label(name) for host, name in unknown.items()}
+    numbers = Counter(labels.values())
     returned: dict[str, RememberedHost] = {}
-    for host in sort_naturally(unknown):
-        is_only = labels[find_host_label(unknown[host])] == 1
-        former = before.find(host)
-        for memory in (before,) if host in baseline["hosts"] else (left_now, before):
-            if former is None or former.image is None:
-                former = _complete(former, memory.take(host, unknown[host], is_only=is_only))
-        if former is not None:
-            returned[host] = former
+    for by_uuid in (False, True):
+        for host in sort_naturally(unknown):
+            asked = _AskedHost(host, unknown[host], own.get(host), numbers[labels[host]] == 1)
+            former = returned.get(host) or before.find(host)
+            for memory in (before,) if host in baseline["hosts"] else (left_now, before):
+                if former is None or former.image is None:
+                    former = _complete(former, memory.take(asked, by_uuid=by_uuid))
+            if former is not None:
+                returned[host] = former
     return returned
 
 
-def _complete(former: RememberedHost | None, named: RememberedHost | None) -> RememberedHost | None:
-    """Complete what is known of a host, but not what it ran, by what is known by its name."""
-    if former is None or named is None or named.image is None:
-        return former or named
+def _complete(former: RememberedHost | None, other: RememberedHost | None) -> RememberedHost | None:
+    """Complete what is known of a host, but not what it ran, by what is known by its name or its UUID."""
+    if former is None or other is None or other.image is None:
+        return former or other
     return replace(
         former,
-        image=named.image,
-        orphaned_vibs=named.orphaned_vibs,
-        seen_at=named.seen_at or former.seen_at,
-        accepted=former.accepted or named.accepted,
+        image=other.image,
+        orphaned_vibs=other.orphaned_vibs,
+        seen_at=other.seen_at or former.seen_at,
+        accepted=former.accepted or other.accepted,
     )
+
+
+def find_replaced_hosts(
+    baseline: Snapshot,
+    current: Snapshot,
+    remembered: Iterable[RememberedHost],
+    uuids: Uuids,
+    returned: Collection[str],
+) -> dict[str, RememberedHost]:
+    """Find the hosts that have the name of a known host and are, by their UUIDs, another machine.
+
+    Args:
+        baseline: The snapshot before.
+        current: The snapshot now.
+        remembered: What is known of hosts, as ``match_remembered_hosts`` takes it.
+        uuids: The UUIDs of the machines that the hosts of ``current`` are.
+        returned: The ids of the hosts of which it is known what they were before.
+
+    Returns:
+        The host that had the name, by the id of the one that has it now.
+    """
+    own, entries = find_own_uuids(current["hosts"], uuids), _drop_shared_uuids(remembered)
+    replaced: dict[str, RememberedHost] = {}
+    for host, name in list_unknown_hosts(baseline, current).items():
+        namesakes = [
+            entry
+            for entry in entries
+            if is_same_host_name(entry.name, name) and is_other_machine(entry.uuid, own.get(host))
+        ]
+        if namesakes and host not in returned:
+            replaced[host] = max(namesakes, key=_rank)
+    return replaced
+
+
+def mark_replaced_hosts(changes: Iterable[Change], replaced: Mapping[str, RememberedHost]) -> list[Change]:
+    """Say of each host that came under the name of another machine which that was: a warning at least.
+
+    Args:
+        changes: The changes of a check, as ``describe_new_hosts`` gives them.
+        replaced: The host that had the name, by the id of the one that has it now.
+    """
+    marked: list[Change] = []
+    for change in changes:
+        former = replaced.get(change["key"])
+        if former is None or (change["element"], change["kind"]) != ("host", "added"):
+            marked.append(change)
+            continue
+        known: FormerHost = {"id": former.id, "name": former.name}
+        detail = {**(change["detail"] or {}), "other_machine": cast("Json", known)}
+        marked.append(change | {"severity": "warning", "detail": detail})
+    return marked
+
+
+def find_own_uuids(hosts: Iterable[str], uuids: Uuids) -> dict[str, str]:
+    """Find the UUIDs that each tell one machine of all ``hosts`` (ids) that are there, of those in ``uuids``.
+
+    One that several hosts have at once is none: firmware is often sold with the same.
+    """
+    machines = {host: find_machine(uuids.get(host)) for host in hosts}
+    numbers = Counter(machines.values())
+    return {host: machine for host, machine in machines.items() if machine and numbers[machine] == 1}
+
+
+def _drop_shared_uuids(remembered: Iterable[RememberedHost]) -> list[RememberedHost]:
+    """Drop the UUIDs that several of the ``remembered`` hosts have: such a one is none."""
+    entries = [*remembered]
+    ids: defaultdict[str | None, set[str]] = defaultdict(set)
+    for entry in entries:
+        ids[find_machine(entry.uuid)].add(entry.id)
+    shared = {machine for machine, hosts in ids.items() if len(hosts) > 1}
+    return [replace(entry, uuid=None) if find_machine(entry.uuid) in shared else entry for entry in entries]
+
+
+@dataclass(frozen=True, slots=True)
+class _AskedHost:
+    """A host that is looked for. ``uuid``: its machine's, if no other host has the same.
+
+    ``is_only``: no other host is asked for whose name begins alike.
+    """
+
+    id: str
+    name: str
+    uuid: str | None
+    is_only: bool
 
 
 class _Memory:
@@ -103,30 +204,47 @@ class _Memory:
         """Keep ``entries``; one whose id is in ``present`` is that host, whatever others are called."""
         self._by_id: defaultdict[str, list[RememberedHost]] = defaultdict(list)
         self._by_label: defaultdict[str, list[RememberedHost]] = defaultdict(list)
+        self._by_machine: defaultdict[str | None, list[RememberedHost]] = defaultdict(list)
         self._taken = taken
         for entry in entries:
             self._by_id[entry.id].append(entry)
             if entry.id not in present:
                 self._by_label[find_host_label(entry.name)].append(entry)
+                self._by_machine[find_machine(entry.uuid)].append(entry)
 
     def find(self, host: str) -> RememberedHost | None:
         """Find what is known of the host with this id."""
         return max(self._by_id.get(host, ()), key=_rank, default=None)
 
-    def take(self, host: str, name: str, *, is_only: bool) -> RememberedHost | None:
-        """Take what is known of a host by its name, or but for the domain, where only one can be meant.
+    def take(self, asked: _AskedHost, *, by_uuid: bool) -> RememberedHost | None:
+        """Take what is known of a host by its name.
 
-        ``is_only``: no other host is asked for whose name begins alike.
+        ``by_uuid``: instead, of the one that is this machine.
         """
-        alike = self._by_label[find_host_label(name)]
-        left = [entry for entry in alike if self._taken.get(entry.id, host) == host]
-        exact = [entry for entry in left if normalize_host_name(entry.name) == normalize_host_name(name)]
-        alike = [entry for entry in left if is_same_host_name(entry.name, name)]
-        is_clear = is_only and len({normalize_host_name(entry.name) for entry in alike}) == 1
-        found = max(exact or (alike if is_clear else []), key=_rank, default=None)
+        found = max(
+            self._list_of_machine(asked) if by_uuid else self._list_named(asked), key=_rank, default=None
+        )
         if found is not None:
-            self._taken[found.id] = host
+            self._taken[found.id] = asked.id
         return found
+
+    def _list_of_machine(self, asked: _AskedHost) -> list[RememberedHost]:
+        machine = find_machine(asked.uuid)
+        return self._list_free(self._by_machine[machine], asked) if machine else []
+
+    def _list_named(self, asked: _AskedHost) -> list[RememberedHost]:
+        """List the entries with this name, or but for the domain, where only one host can be meant."""
+        named = self._list_free(self._by_label[find_host_label(asked.name)], asked)
+        left = [entry for entry in named if not is_other_machine(entry.uuid, asked.uuid)]
+        name = normalize_host_name(asked.name)
+        exact = [entry for entry in left if normalize_host_name(entry.name) == name]
+        alike = [entry for entry in left if is_same_host_name(entry.name, asked.name)]
+        is_clear = asked.is_only and len({normalize_host_name(entry.name) for entry in alike}) == 1
+        return exact or (alike if is_clear else [])
+
+    def _list_free(self, entries: Iterable[RememberedHost], asked: _AskedHost) -> list[RememberedHost]:
+        """List those ``entries`` that are of no other host here than the one ``asked`` for."""
+        return [entry for entry in entries if self._taken.get(entry.id, asked.id) == asked.id]
 
 
 def _rank(entry: RememberedHost) -> tuple[bool, float]:

@@ -134,12 +134,26 @@ HostDifference = TypedDict(  # the functional form, because "from" is a keyword
 """A part that others have ``from``, and a new host ``to``; null where it is absent."""
 
 
+class FormerHost(TypedDict):
+    """The id and the name that a host had."""
+
+    id: str
+    name: str
+
+
+class OtherMachine(TypedDict):
+    """The ``detail`` of a host that joined unseen under the name of a known one, and is another machine."""
+
+    other_machine: FormerHost
+
+
 class NewHost(TypedDict):
     """The ``detail`` of a host that was never compared before: how it differs from what most others run.
 
     ``compared_with``: how many they are; 0 where there are none. ``more``: differences that are not listed.
     ``was_unseen``: it was there before, but no look had seen what it runs. ``moved_from``: it was in another
-    cluster, where nobody had seen it either.
+    cluster, where nobody had seen it either. ``other_machine``: the known host of the same name, which by its
+    UUID is another machine; of one that joined unseen it is all that there is to say.
 
     A version before this one wrote this of hosts not seen yet, too: ``compared_with`` is 0, and the change
     an ``info``.
@@ -150,6 +164,7 @@ class NewHost(TypedDict):
     more: int
     was_unseen: NotRequired[Literal[True]]
     moved_from: "NotRequired[ClusterName]"
+    other_machine: NotRequired[FormerHost]
 
 
 class BroughtVib(TypedDict):
@@ -261,6 +276,7 @@ class Departed(TypedDict):
     """The last known of a host that left the inventory, for the day it comes back.
 
     ``seen_at``: when it was last seen, before it was found gone at ``left_at``; absent in version 0.1.
+    ``uuid``: its machine's; absent where that is not known.
     """
 
     name: str
@@ -269,6 +285,18 @@ class Departed(TypedDict):
     snapshot: str
     seen_at: NotRequired[str]
     left_at: str
+    uuid: NotRequired[str]
+
+
+class KnownMachines(TypedDict):
+    """The UUIDs of the machines that a cluster's hosts are, by the host's id.
+
+    ``uuids``: null where one was asked for and not given. ``asked_at``: when some were last asked for by a
+    call of their own; null: never.
+    """
+
+    uuids: dict[str, str | None]
+    asked_at: str | None
 
 
 class LastTaken(TypedDict):
@@ -299,7 +327,7 @@ class KnownCluster(TypedDict):
 
 
 class LogState(TypedDict):
-    """All that the next check of the same log needs."""
+    """All that the next check of the same log needs. ``machines``: absent in version 0.1."""
 
     schema_version: int
     cluster_name: str | None
@@ -314,6 +342,7 @@ class LogState(TypedDict):
     suspects: dict[str, SuspectedFinding]
     accepted: dict[str, Accepted]
     departed: dict[str, Departed]
+    machines: NotRequired[KnownMachines]
     uncovered_since: dict[str, str]
     blind_since: str | None
     notices: list[str]
