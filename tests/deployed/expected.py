@@ -57,7 +57,10 @@ class Story:
 
 
 def _drift(*hosts: str, severity: str = "warning") -> tuple[Opened, ...]:
-    """The hosts differ from what was accepted, and unless they are all of prod-a, from the others."""
+    """The hosts differ from what was accepted, and unless they are all of prod-a, from the others.
+
+    That nobody looked into it is as bad as the worst change: `severity`.
+    """
     uneven = () if hosts == A_HOSTS else (Opened(A, "image-not-uniform", "warning", hosts),)
     return (Opened(A, "drift-unreviewed", severity, hosts), *uneven)
 
@@ -108,6 +111,15 @@ def _of_both(kind: str, severity: str) -> Story:
 
 _U3D_TO_E = ("8.0.3-0.60.24585383", "8.0.3-0.70.24674464")
 _I40EN = ("2.7.2.0-1OEM.800.1.0.20613240", "2.9.2.0-1OEM.800.1.0.20613240")
+_TO_OLD_I40EN = (_I40EN[0], "1.8.6.0-1OEM.700.1.0.15843807")
+_NOT_KNOWN_AGAIN = Story(
+    (Opened(A, "image-not-uniform", "warning", ("esx09",)),),
+    (
+        _changed("host", "removed", "host-19", (None, None), ("esx04",), "info"),
+        _changed("host", "added", "host-23", (None, None), ("esx09",)),
+    ),
+    says=("New host, never compared before, unlike 3 other hosts: Intel-i40en 1.8.6.0",),
+)
 _ADD_ON = "HPE-Custom-AddOn 803.0.0.11.7.0-23"
 _INCONSISTENT = Story(
     (Opened(A, "document-inconsistent", "warning"), Opened(A, "host-not-covered", "warning", ("esx01",)))
@@ -234,6 +246,22 @@ ELEMENTS = {
             _changed("component", "upgraded", "Intel-i40en", _I40EN, ("esx04",)),
         ),
     ),
+    "host-renamed": Story(
+        _drift("esx09", severity="critical"),
+        (
+            _changed("host", "changed", "host-23", ("host-19", "host-23"), ("esx09",)),
+            _changed("component", "downgraded", "Intel-i40en", _TO_OLD_I40EN, ("esx09",), "critical"),
+        ),
+    ),
+    "host-replaced": Story(
+        (Opened(A, "image-not-uniform", "warning", ("esx04",)),),
+        (
+            _changed("host", "removed", "host-19", (None, None), ("esx04",), "info"),
+            _changed("host", "added", "host-23", (None, None), ("esx04",)),
+        ),
+        says=("Another machine under a known name", "unlike 3 other hosts: no Intel-i40en"),
+    ),
+    **dict.fromkeys(("uuids-refused", "uuids-shared"), _NOT_KNOWN_AGAIN),
     # It brings HPE's image among Dell's.
     "host-moved": Story(
         (Opened(B, "image-not-uniform", "warning", ("esx04",)),),
@@ -254,7 +282,7 @@ ELEMENTS = {
                 "component",
                 "downgraded",
                 "Intel-i40en",
-                (_I40EN[0], "1.8.6.0-1OEM.700.1.0.15843807"),
+                _TO_OLD_I40EN,
                 ("esx04",),
                 "critical",
                 B,

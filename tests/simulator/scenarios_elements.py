@@ -1,5 +1,6 @@
 """One story for each element of a software image, and for each way in which hosts come and go."""
 
+from tests.simulator import fault_kinds as kinds
 from tests.simulator.catalogue import ORPHANED_VIBS
 from tests.simulator.model import VCenter
 from tests.simulator.scenario import PROD_A, PROD_A_HOSTS, Scenario
@@ -18,6 +19,27 @@ def _tool_upgraded(vcenter: VCenter) -> None:
 def _re_added(vcenter: VCenter) -> None:
     vcenter.inventory.re_add_host("esx04")
     vcenter.hosts.set_component("esx04", "Intel-i40en", _NEW_I40EN)
+
+
+def _renamed(vcenter: VCenter) -> None:
+    vcenter.inventory.re_add_host("esx04", "esx09")
+    vcenter.hosts.set_component("esx09", "Intel-i40en", _OLD_I40EN)
+
+
+def _replaced(vcenter: VCenter) -> None:
+    software = vcenter.inventory.host("esx04").software
+    vcenter.inventory.remove_host("esx04")
+    vcenter.inventory.add_host(PROD_A, "esx04", software, "4c4c4544-0042-3510-8052-b3c04f4b4e32")
+    vcenter.hosts.uninstall_component("esx04", "Intel-i40en")
+
+
+def _without_uuids(vcenter: VCenter) -> None:
+    vcenter.faults.inject("POST */RetrievePropertiesEx", kinds.fault_of_vim())
+
+
+def _with_one_uuid(vcenter: VCenter) -> None:
+    for host in vcenter.inventory.hosts.values():
+        host.host_uuid = "03000200-0400-0500-0006-000700080009"
 
 
 def _moved_changed(vcenter: VCenter) -> None:
@@ -135,6 +157,32 @@ ELEMENTS = (
         "A host is taken out, and comes back under a new id with another driver.",
         ("host", "component"),
         (_re_added,),
+    ),
+    Scenario(
+        "host-renamed",
+        "A host is taken out and comes back under another name and id, with an older driver.",
+        ("host", "component"),
+        (_renamed,),
+    ),
+    Scenario(
+        "host-replaced",
+        "A host is taken out, and another machine comes under its name, without a driver.",
+        ("host",),
+        (_replaced,),
+    ),
+    Scenario(
+        "uuids-refused",
+        "The account may not read hosts' hardware; one comes back under another name and id.",
+        ("host",),
+        (_renamed,),
+        preparation=_without_uuids,
+    ),
+    Scenario(
+        "uuids-shared",
+        "The firmware of all hosts says the same of them; one comes back under another name and id.",
+        ("host",),
+        (_renamed,),
+        preparation=_with_one_uuid,
     ),
     Scenario(
         "host-moved",

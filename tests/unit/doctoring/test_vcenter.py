@@ -196,6 +196,39 @@ def test_a_list_of_hosts_that_is_refused_late_is_named_rightly(clinic: Clinic) -
     assert lines["extraction"]["fix"].endswith("with propagation: System.Read")
 
 
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        (fault_kinds.fault_of_vim(), "NoPermission: Permission to perform this operation was denied."),
+        (fault_kinds.web_page(404), "403 Forbidden"),
+        (fault_kinds.connection("close"), "cut off"),
+        (Fault("none", instead=lambda _: json_reply(200, None)), "gives none of prod-a-esx01, prod-a-esx02"),
+    ],
+)
+def test_uuids_that_can_not_be_read_are_a_warning(clinic: Clinic, fault: Fault, why: str) -> None:
+    """In one line, and no failure: a check does without."""
+    assert clinic.examine()["inventory"]["fix"] == ""
+    clinic.vcenter.faults.inject("POST */RetrievePropertiesEx", fault)
+    lines = clinic.examine()
+    assert outcomes(lines) == WELL
+    assert lines["inventory"]["fix"].startswith("Warning: hosts whose hardware UUID can't be read")
+    assert why in lines["inventory"]["fix"]
+
+
+def test_where_little_time_is_left_nobody_asks_for_uuids(clinic: Clinic) -> None:
+    """What a check can do without takes no time from the steps that it needs."""
+    clinic.time_left_ms = lambda: 200_000
+    assert outcomes(clinic.examine()) == WELL
+    assert not any("RetrievePropertiesEx" in call.path for call in clinic.vcenter.journal)
+
+
+def test_vcenter_9_lists_the_uuids(clinic: Clinic) -> None:
+    """Nobody has to ask for them."""
+    clinic.vcenter.version = "9.0.2"
+    clinic.vcenter.faults.inject("POST */RetrievePropertiesEx", fault_kinds.status(500))
+    assert clinic.examine()["inventory"]["fix"] == ""
+
+
 def test_hosts_in_no_cluster_are_counted(clinic: Clinic) -> None:
     """Nobody checks them, and that is said."""
     clinic.vcenter.inventory.add_host(None, "lonely")

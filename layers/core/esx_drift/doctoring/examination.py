@@ -62,9 +62,9 @@ class Examination:
     steps: tuple[str, ...]
     lines: list[StepResult] = field(default_factory=list)
 
-    def add_ok(self, sentence: str) -> None:
-        """Add that the step succeeded."""
-        self._add("ok", sentence)
+    def add_ok(self, sentence: str, advice: str = "") -> None:
+        """Add that the step succeeded: ``sentence`` says how, and ``advice`` what to know about it."""
+        self._add("ok", sentence, advice)
 
     def add_failed(self, sentence: str, fix: str) -> None:
         """Add that the step failed: ``sentence`` says how, and ``fix`` what to do about it."""

@@ -1,6 +1,6 @@
 """The examination of one vCenter, from its name in DNS to one extraction, by the calls that a check makes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,8 +16,9 @@ from esx_drift.doctoring.network_path import PATH_STEPS, Destination, examine_pa
 from esx_drift.doctoring.password_reset import PasswordReset
 from esx_drift.domain.findings.vcenter_failures import MAX_SKEW_SECONDS
 from esx_drift.domain.fleet.fleet import VCenterSettings, find_excluding_pattern
+from esx_drift.domain.host_history import UNREAD_UUIDS
 from esx_drift.domain.stored.types import VCenterIdentity
-from esx_drift.domain.text.wording import format_count
+from esx_drift.domain.text.wording import clean_text, format_count, join_names
 from esx_drift.domain.vcenter_api import (
     ABOUT_PATH,
     MAX_ABOUT_BYTES,
@@ -26,8 +27,15 @@ from esx_drift.domain.vcenter_api import (
     find_privilege,
     is_usable_id,
 )
-from esx_drift.errors import FIX_FACT, EsxDriftError, LoginSuspended, NotAuthorized, OutOfTime
-from esx_drift.ports import BreakerStore, ListedCluster, LoginGuard, VCenterSession
+from esx_drift.errors import (
+    FIX_FACT,
+    VCENTER_FAILURES,
+    EsxDriftError,
+    LoginSuspended,
+    NotAuthorized,
+    OutOfTime,
+)
+from esx_drift.ports import BreakerStore, InventoryEntry, ListedCluster, LoginGuard, VCenterSession
 from esx_drift.vcenter_sessions import OpenableSession, VCenterSessions
 
 VCENTER_STEPS = ("secret", *PATH_STEPS, "clock", "login", "version", *PRIVILEGES_BY_STEP, "extraction")
@@ -160,12 +168,10 @@ class VCenterDoctor:
             fix = "Correct the vCenter's cluster patterns in the fleet file, then: esx-drift fleet push FILE"
             sentence = f"{clusters} listed, and the fleet file leaves each of them out"
             raise NotAuthorized(sentence, {FIX_FACT: fix})
-        with_hosts = (cluster for cluster in watched[:MAX_CLUSTERS_SEARCHED] if session.hosts(cluster.id))
-        chosen = next(with_hosts, watched[0])
+        chosen, hosts = _find_cluster_with_hosts(session, watched)
         standalone = format_count(session.standalone_hosts(), "host")
-        exam.add_ok(
-            f"{PRIVILEGE_READ}: {clusters} listed, {len(watched)} watched; {standalone} in no cluster"
-        )
+        sentence = f"{PRIVILEGE_READ}: {clusters} listed, {len(watched)} watched; {standalone} in no cluster"
+        exam.add_ok(sentence, _describe_unread_uuids(session, hosts))
         return chosen
 
     def _find_fix(self, exam: Examination, error: EsxDriftError) -> str:
@@ -179,6 +185,34 @@ class VCenterDoctor:
         return find_fix(
             error, {"vcenter": self.vcenter.name, "cluster": "the cluster", "scope": "the cluster"}
         )
+
+
+def _find_cluster_with_hosts(
+    session: VCenterSession, clusters: Sequence[ListedCluster]
+) -> tuple[ListedCluster, tuple[InventoryEntry, ...]]:
+    """Find the first of ``clusters`` that has hosts by ``session``, and these; if none has, the first."""
+    for cluster in clusters[:MAX_CLUSTERS_SEARCHED]:
+        hosts = session.hosts(cluster.id)
+        if hosts:
+            return cluster, hosts
+    return clusters[0], ()
+
+
+def _describe_unread_uuids(session: VCenterSession, hosts: Sequence[InventoryEntry]) -> str:
+    """Describe which connected ``hosts`` have no UUID that ``session`` can read; empty if all have one.
+
+    It is a warning: a check can do without.
+    """
+    asked = {host.id: clean_text(host.name) for host in hosts if host.uuid is None and host.is_connected}
+    try:
+        read = session.host_uuids(asked) if asked else {}
+        unread = [name for host, name in asked.items() if host not in read]
+        why = f"the vCenter gives none of {join_names(unread)}" if unread else ""
+    except OutOfTime:
+        return ""
+    except VCENTER_FAILURES as error:
+        why = error.message
+    return f"Warning: {UNREAD_UUIDS}: {why}" if why else ""
 
 
 def _describe_version(about: VCenterIdentity) -> str:
