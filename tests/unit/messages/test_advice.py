@@ -305,6 +305,18 @@ def test_hosts_that_came_and_went_leave_nothing_to_accept() -> None:
     assert "accept " not in step(build_content(event))
 
 
+def test_whose_machine_it_is_comes_before_what_it_runs() -> None:
+    """Of hosts that joined the one is asked about that came under the name of another machine."""
+    alone: dict[str, Json] = {"compared_with": 0, "differences": [], "more": 0}
+    other: dict[str, Json] = {"other_machine": {"id": "host-2", "name": "esx07"}}
+    new = change("host", "added", "host-3", hosts=["host-3"], severity="warning", detail=alone)
+    replaced = change("host", "added", "host-7", severity="warning", detail=other)
+    (event,) = build_events(told(changes=[new, replaced]))
+    assert "was the machine of esx07 replaced?" in step(build_content(event))
+    (event,) = build_events(told(changes=[new]))
+    assert "was esx03 set up like this on purpose?" in step(build_content(event))
+
+
 def test_the_command_is_about_the_hosts_of_the_message_alone() -> None:
     """One that left would be refused, and of another that differs the message says nothing."""
     driver = change(

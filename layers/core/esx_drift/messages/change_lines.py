@@ -42,6 +42,8 @@ _HOST_COMPARISONS: Final[Mapping[str, str]] = {
     "alone": ", never compared",
 }
 """How a host that was never compared before is beside the others, and how a title says it."""
+_OTHER_MACHINE: Final = "another machine under a known name"
+_OTHER_MACHINES: Final = "other machines under known names"
 
 
 def render_change_lines(
@@ -80,11 +82,11 @@ def render_change_headline(
     """
     parts = _list_software_headlines(changes, names, coverage)
     hosts = [change for change in changes if change["element"] == "host"]
-    came = Counter((_find_host_step(change), _find_host_comparison(change)) for change in hosts)
-    verbs: dict[str, int] = {}
-    for step, (comparison, aside) in product(_HOST_STEPS, _HOST_COMPARISONS.items()):
-        verbs[step + aside] = verbs.get(step + aside, 0) + came[step, comparison]
-    parts += [f"{format_count(number, 'host')} {verb}" for verb, number in verbs.items() if number]
+    came = Counter((_find_host_step(one), is_replaced_host(one), _find_host_aside(one)) for one in hosts)
+    for described in product(_HOST_STEPS, (True, False), dict.fromkeys(_HOST_COMPARISONS.values())):
+        (step, is_replaced, aside), number = described, came[described]
+        machine = f", {_OTHER_MACHINE if number == 1 else _OTHER_MACHINES}" if is_replaced else ""
+        parts += [f"{format_count(number, 'host')} {step}{machine}{aside}"] if number else []
     headline = ", ".join(parts) or format_count(len(changes), "change")
     return f"at least {headline}" if at_least else headline
 
@@ -197,7 +199,13 @@ def is_unlike_others(change: Change) -> bool:
 
 def is_read_at_last(change: Change) -> bool:
     """Tell whether a change says no more than that a host was read for the first time."""
-    return change["element"] == "host" and _find_host_step(change) == "read for the first time"
+    is_read = change["element"] == "host" and _find_host_step(change) == "read for the first time"
+    return is_read and not is_replaced_host(change)
+
+
+def is_replaced_host(change: Change) -> bool:
+    """Tell whether a change is of a host that has a known name and is, by its UUID, another machine."""
+    return change["element"] == "host" and "other_machine" in (change["detail"] or {})
 
 
 def _find_host_step(change: Change) -> str:
@@ -221,6 +229,11 @@ def _find_host_comparison(change: Change) -> str:
     return "unlike" if detail["differences"] else "alike"
 
 
+def _find_host_aside(change: Change) -> str:
+    """Find what a title says of how a host is beside the others."""
+    return _HOST_COMPARISONS[_find_host_comparison(change)]
+
+
 def _render_host_change(change: Change, names: Mapping[str, str]) -> str:
     detail = cast("dict[str, Any]", change["detail"] or {})
     step, comparison = _find_host_step(change), _find_host_comparison(change)
@@ -231,6 +244,8 @@ def _render_host_change(change: Change, names: Mapping[str, str]) -> str:
         parts.append(f"id {_format_version(change['from'])} → {_format_version(change['to'])}")
         old, new = (clean_text(names.get(change[side] or "", "")) for side in ("from", "to"))
         parts += [f"called {old} before"] if old and new and old != new else []
+    if is_replaced_host(change):
+        parts = [_OTHER_MACHINE.capitalize()] if step == "joined" else [*parts, _OTHER_MACHINE]
     if comparison in {"unlike", "alone"} and step != "read for the first time":
         parts.append("never compared before")
     parts += [_render_comparison(detail, comparison)] if comparison else []

@@ -1,6 +1,7 @@
 """The one thing that the message of an event asks somebody to do, and the command for it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from esx_drift.domain.events import OPENING_TRANSITIONS, NextStep
@@ -8,7 +9,7 @@ from esx_drift.domain.findings.kinds import FINDING_KINDS, Advice
 from esx_drift.domain.stored.types import Change, EventData, Finding
 from esx_drift.domain.text.wording import find_shell_argument, split_vib_key
 from esx_drift.messages.advice import find_advice
-from esx_drift.messages.change_lines import is_read_at_last, is_unlike_others
+from esx_drift.messages.change_lines import is_read_at_last, is_replaced_host, is_unlike_others
 from esx_drift.messages.event_lines import build_host_placeholders, build_placeholders
 
 _VIB_GONE: Final = Advice(
@@ -34,8 +35,21 @@ _NEW_HOST: Final = Advice(
 )
 """A host that was never compared before, and that is not like the others."""
 
+_OTHER_MACHINE: Final = Advice(
+    "",
+    "",
+    "was the machine of {first} replaced? If nobody knows, see in vCenter > {cluster} > Monitor > Tasks and "
+    "Events who added it. What it runs counts as accepted.",
+)
+"""A host that has a known name and is another machine: whose it is comes before what it runs."""
+
 _NOTHING: Final = Advice("", "", "")
 """A host that was here already was read for the first time, and runs what the others run."""
+
+_MEANT: Final[Mapping[Advice, Callable[[Change], bool]]] = MappingProxyType(
+    {_NEW_HOST: is_unlike_others, _OTHER_MACHINE: is_replaced_host}
+)
+"""Which changes an advice is about, where that is not all."""
 
 VIB_LIST_COMMAND: Final = "esxcli software vib list"
 
@@ -56,12 +70,19 @@ def choose_advice(data: EventData, news: Sequence[Finding]) -> Advice:
     if _are_all(changes, lambda change: _is_vib(change, "removed")):
         return _VIB_GONE
     if _are_all(changes, lambda change: change["element"] == "host") and not list_hosts_to_accept(data):
-        if any(map(is_unlike_others, changes)):
-            return _NEW_HOST
-        return _NOTHING if all(map(is_read_at_last, changes)) else _HOSTS_MOVED
+        return _choose_host_advice(changes)
     if news and not changes:
         return find_advice(news[0], of_cluster=data["cluster"] is not None)
     return FINDING_KINDS["drift-unreviewed"].advice
+
+
+def _choose_host_advice(changes: Sequence[Change]) -> Advice:
+    """Choose the advice for hosts that came and went, where no software changed."""
+    if any(map(is_replaced_host, changes)):
+        return _OTHER_MACHINE
+    if any(map(is_unlike_others, changes)):
+        return _NEW_HOST
+    return _NOTHING if all(map(is_read_at_last, changes)) else _HOSTS_MOVED
 
 
 def _is_vib(change: Change, kind: str) -> bool:
@@ -85,7 +106,8 @@ def build_next_step(advice: Advice, data: EventData, news: Sequence[Finding]) ->
     """
     if not advice.step:
         return None
-    meant = [change for change in data["changes"] if advice is not _NEW_HOST or is_unlike_others(change)]
+    is_meant = _MEANT.get(advice)
+    meant = [change for change in data["changes"] if is_meant is None or is_meant(change)]
     hosts = [host for change in meant for host in change["hosts"]]
     placeholders = (
         build_host_placeholders(hosts, data) if data["changes"] else build_placeholders(news[:1], data)
