@@ -25,6 +25,7 @@ SLOW: Final = (
     "checking/test_host_memory",
     "checking/test_hosts",
     "checking/test_leaks",
+    "checking/test_machines",
     "checking/test_new_hosts",
     "checking/test_put_back",
     "checking/test_spoilt_baseline",
