@@ -1,5 +1,7 @@
 """Clients are made at their first use, once, and are not patient for ever."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +33,17 @@ def test_a_runtime_that_can_not_write_to_the_trail_is_refused(version: str, *, g
         return
     with pytest.raises(ImportError, match=rf"botocore {version} is too old.*1\.36\.0 is needed"):
         clients.require_botocore(version)
+
+
+def test_no_function_starts_with_an_sdk_that_is_too_old() -> None:
+    """Whatever it does, it imports this first; the error is in its log, and what the doctor shows."""
+    begin = "import botocore; botocore.__version__ = '1.35.99'; import esx_drift.adapters.aws_clients"
+    ended = subprocess.run([sys.executable, "-c", begin], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert (
+        ended.stderr.splitlines()[-1]
+        == f"ImportError: {clients.find_sdk_fault('1.35.99')}. {clients.SDK_FIX}"
+    )
 
 
 def test_the_sdk_knows_what_the_trail_rests_on() -> None:

@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
+from esx_drift.adapters.aws_clients import SDK_FIX, find_sdk_fault
 from esx_drift.cli import doctor
 from esx_drift.doctoring.examination import NEEDS, NO_TIME, StepOutcome, StepResult
 
@@ -155,6 +156,14 @@ def test_a_vcenter_that_the_fleet_file_does_not_know(run: Run, functions: Functi
     ("error", "words"),
     [
         ({"errorType": "Runtime.ExitError", "errorMessage": "exited"}, "checker failed: exited"),
+        # With an SDK below the floor a function can't be imported; its own words say what to do.
+        (
+            {
+                "errorType": "Runtime.ImportModuleError",
+                "errorMessage": f"Unable to import module 'app': {find_sdk_fault('1.35.99')}. {SDK_FIX}",
+            },
+            "botocore 1.35.99 is too old to write to the trail: 1.36.0 is needed. Let Lambda update",
+        ),
         ({}, "checker failed: it did not say why"),
     ],
 )

@@ -14,6 +14,7 @@ import botocore
 from botocore.config import Config
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sns import SNSClient
@@ -23,10 +24,15 @@ LEAST_BOTOCORE: Final = (1, 36, 0)
 """Conditional writes by ``If-Match`` are known from 1.35.69 on, and the checksum that Object Lock asks for is
 sent by default from 1.36.0 on (https://github.com/boto/botocore/blob/develop/CHANGELOG.rst)."""
 
+SDK_FIX: Final = "Let Lambda update the runtime of this function (its runtime management: Auto)"
 
-def parse_sdk_version(version: str) -> tuple[int, ...]:
-    """Parse the first three numbers of a version of boto3 or botocore."""
-    return tuple(map(int, re.findall(r"[0-9]+", version)[:3]))
+
+def find_sdk_fault(version: str) -> str | None:
+    """Find what keeps botocore of that ``version`` from writing to the trail; none if it can."""
+    if tuple(map(int, re.findall(r"[0-9]+", version)[:3])) >= LEAST_BOTOCORE:
+        return None
+    least = ".".join(map(str, LEAST_BOTOCORE))
+    return f"botocore {version} is too old to write to the trail: {least} is needed"
 
 
 def require_botocore(version: str) -> None:
@@ -37,12 +43,9 @@ def require_botocore(version: str) -> None:
     Raises:
         ImportError: It is too old, so that no function starts, and its alarm rings.
     """
-    if parse_sdk_version(version) < LEAST_BOTOCORE:
-        least = ".".join(map(str, LEAST_BOTOCORE))
-        raise ImportError(
-            f"botocore {version} is too old to write to the trail: {least} is needed. Let Lambda update the"
-            " runtime of this function (its runtime management: Auto)"
-        )
+    fault = find_sdk_fault(version)
+    if fault is not None:
+        raise ImportError(f"{fault}. {SDK_FIX}")
 
 
 require_botocore(botocore.__version__)
@@ -81,3 +84,8 @@ def secrets_manager() -> "SecretsManagerClient":
     """AWS Secrets Manager."""
     with _CREATION_LOCK:
         return boto3.client("secretsmanager", config=AWS_CLIENT_CONFIG)
+
+
+def read_outputs(stack: "StackTypeDef") -> dict[str, str]:
+    """Read the outputs of a ``stack`` as CloudFormation describes it."""
+    return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", ())}

@@ -25,6 +25,7 @@ from botocore.exceptions import (
 )
 
 from esx_drift.adapters.audit_store import S3Store
+from esx_drift.adapters.aws_clients import read_outputs
 from esx_drift.adapters.s3_objects import S3Object
 from esx_drift.adapters.state_bucket import FleetFile, parse_fleet
 from esx_drift.cli.options import DEFAULT_STACK, StackOptions
@@ -145,8 +146,7 @@ class DeployedStack:
         Raises:
             PermanentError: There is no such stack in that region, or it lacks one of the outputs.
         """
-        described = self._description.get("Outputs", ())
-        outputs = {output["OutputKey"]: output["OutputValue"] for output in described}
+        outputs = read_outputs(self._description)
         missing = [key for key in keys if key not in outputs]
         if missing:
             raise PermanentError(

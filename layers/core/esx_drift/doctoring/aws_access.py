@@ -11,7 +11,7 @@ import boto3
 import botocore
 from botocore.exceptions import BotoCoreError, ClientError
 
-from esx_drift.adapters.aws_clients import parse_sdk_version
+from esx_drift.adapters.aws_clients import SDK_FIX, find_sdk_fault
 from esx_drift.adapters.messaging import SnsTopic
 from esx_drift.adapters.s3_objects import NO_SUCH_KEY, PRECONDITION_FAILED, get_error_code
 from esx_drift.config import CheckConfig
@@ -42,9 +42,6 @@ DEPLOY_FIX = "Deploy the stack again: what it names is not there, or not in orde
 NO_ETAG = '"esx-drift-doctor"'
 NO_OBJECT_CODES = frozenset({NO_SUCH_KEY, PRECONDITION_FAILED})
 FORBIDDEN_CODES = frozenset({"AuthorizationError", "AccessDenied", "AccessDeniedException"})
-
-OLDEST_SDK = (1, 35, 69)
-"""The oldest botocore with ``IfMatch`` at PutObject, by its service models: no state is written without."""
 
 ACTIONS: Mapping[str, str] = {
     "DescribeStacks": "cloudformation:DescribeStacks",
@@ -177,12 +174,11 @@ def examine_sdk(about: str, version: str = botocore.__version__) -> list[StepRes
     """
     exam = Examination(about, ("SDK",))
     sentence = f"boto3 {boto3.__version__}, botocore {version}"
-    if parse_sdk_version(version) < OLDEST_SDK:
-        oldest = ".".join(map(str, OLDEST_SDK))
-        fix = "Set the functions' runtime management to Auto in Lambda's console: a newer runtime has it."
-        exam.add_failed(f"{sentence}: conditional writes need botocore {oldest}", fix)
-    else:
+    fault = find_sdk_fault(version)
+    if fault is None:
         exam.add_ok(sentence)
+    else:
+        exam.add_failed(f"{sentence}: {fault}", f"{SDK_FIX}.")
     return exam.finish()
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from esx_drift.adapters.aws_clients import AWS_CLIENT_CONFIG
+from esx_drift.adapters.aws_clients import AWS_CLIENT_CONFIG, read_outputs
 from esx_drift.adapters.s3_objects import get_error_code
 from esx_drift.adapters.state_bucket import FleetFile
 from esx_drift.doctoring.aws_access import FORBIDDEN_CODES, name_action
@@ -23,7 +23,6 @@ from esx_drift.errors import FIX_FACT, FleetInvalid, PermanentError, StoreUnavai
 if TYPE_CHECKING:
     import boto3
     from mypy_boto3_cloudformation import CloudFormationClient
-    from mypy_boto3_cloudformation.type_defs import StackTypeDef
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
@@ -310,11 +309,6 @@ class StackDoctor:
 
     def _command(self, command: str) -> str:
         return f"aws {command} --region {self.session.region_name}"
-
-
-def read_outputs(stack: "StackTypeDef") -> dict[str, str]:
-    """Read the outputs of a ``stack`` as CloudFormation describes it."""
-    return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", ())}
 
 
 def _fail(sentence: str, fix: str) -> PermanentError:
