@@ -1,6 +1,8 @@
 """``esx-drift doctor`` against the deployed stack, whose roles may do only what the template grants."""
 
+import json
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -158,7 +160,12 @@ def test_what_is_wrong_with_the_stack_itself(ask: Run, rig: Rig) -> None:
     }
     assert "1 message: checks and decisions that the checker gave up" in ran.out
     (command,) = re.findall(r"^ +(aws sns subscribe .*)$", ran.out, re.MULTILINE)
-    assert command.endswith("--attributes RawMessageDelivery=true")
+    given = json.loads(shlex.split(command)[-3])
+    dead_letters = aws.sqs.get_queue_attributes(
+        QueueUrl=own["TopicDeadLetterQueue"], AttributeNames=["QueueArn"]
+    )["Attributes"]["QueueArn"]
+    assert given["RawMessageDelivery"] == "true"
+    assert json.loads(given["RedrivePolicy"]) == {"deadLetterTargetArn": dead_letters}
 
 
 def test_no_log_tells_a_secret(rig: Rig) -> None:

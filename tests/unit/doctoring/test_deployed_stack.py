@@ -1,11 +1,14 @@
 """The deployed stack as a person sees it: what keeps runs from beginning and messages from arriving."""
 
 import json
+import shlex
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs
@@ -25,13 +28,13 @@ __all__ = ["aws"]
 POLL_SECONDS = 0.02
 FUNCTIONS = ("Dispatcher", "Checker", "Notifier")
 WORKING = {"RetryQueue": "Dispatcher", "CheckQueue": "Checker", "NotifyQueue": "Notifier"}
-DEAD = ("DispatcherDeadLetterQueue", "RetryDeadLetterQueue", "CheckDeadLetterQueue", "NotifyDeadLetterQueue")
+DEAD = tuple(f"{kind}DeadLetterQueue" for kind in ("Dispatcher", "Retry", "Check", "Notify", "Topic"))
 MAPPING = "CheckerFunctionCheck"
 SCHEDULE = "DispatcherFunctionSchedule"
 SESSION = boto3.Session("testing", "testing", region_name=REGION)
 """One for all: each new one reads the descriptions of all services anew."""
 
-STEPS = 1 + 1 + 3 + 7 + 3
+STEPS = 1 + 1 + 3 + 8 + 3
 
 
 @dataclass(slots=True)
@@ -43,9 +46,9 @@ class Deployed:
     status: str = "UPDATE_COMPLETE"
     removed: set[str] = field(default_factory=set)
 
-    def examine(self) -> dict[str, StepResult]:
+    def examine(self, profile: str | None = None) -> dict[str, StepResult]:
         """The lines by their step."""
-        lines = StackDoctor(SESSION, "esx-drift", datetime.now(UTC)).examine()
+        lines = StackDoctor(SESSION, "esx-drift", datetime.now(UTC), profile).examine()
         assert {line["about"] for line in lines} == {"stack esx-drift"}
         return {line["step"]: line for line in lines}
 
@@ -270,25 +273,78 @@ def test_a_schedule_without_its_function(deployed: Deployed) -> None:
 
 
 @pytest.mark.parametrize(
-    ("queue", "what", "again"),
+    ("queue", "what", "again", "away"),
     [
-        ("DispatcherDeadLetterQueue", "runs that the dispatcher could not begin", "aws lambda invoke"),
-        ("CheckDeadLetterQueue", "checks and decisions that the checker gave up", "start-message-move-task"),
-        ("NotifyDeadLetterQueue", "events that the notifier gave up", "start-message-move-task"),
+        ("DispatcherDeadLetterQueue", "runs that the dispatcher could not begin", "esx-drift check", "Then"),
+        ("CheckDeadLetterQueue", "checks and decisions that the checker gave up", "move-task", "Or"),
+        ("NotifyDeadLetterQueue", "events that the notifier gave up", "move-task", "Or"),
+        # SQS moves nothing that a topic could not deliver.
+        ("TopicDeadLetterQueue", "events that SNS could not put into the NotifyQueue", "send-message", "Or"),
     ],
 )
-def test_dead_letters(queue: str, what: str, again: str, deployed: Deployed) -> None:
+def test_dead_letters(queue: str, what: str, again: str, away: str, deployed: Deployed) -> None:
     """How many, of what; look, have them tried again, or throw them away: commands to paste."""
-    deployed.outputs["esx-drift"]["CheckNowCommand"] = "aws lambda invoke --function-name Dispatcher"
+    deployed.outputs["esx-drift"]["CheckNowCommand"] = f"esx-drift check --region {REGION}"
     _send(deployed, queue)
     _send(deployed, queue)
-    lines = deployed.examine()
+    lines = deployed.examine("ops team")
     assert _wrong(lines) == [queue]
     assert lines[queue]["said"] == f"2 messages: {what}"
-    commands = [line for line in lines[queue]["fix"].splitlines() if line.startswith("aws ")]
+    fix = lines[queue]["fix"].splitlines()
+    commands = [line for line in fix if line.startswith(("aws ", "esx-drift "))]
     assert [again in command for command in commands] == [False, True, False]
     assert "receive-message --queue-url https://" in commands[0]
     assert "purge-queue --queue-url https://" in commands[2]
+    assert fix[-2].split()[0] == away
+    # As many times as AWS is asked.
+    for command in commands:
+        asked = command.count("aws ") or 1
+        assert command.count(f"--region {REGION} --profile 'ops team'") == asked
+
+
+def test_events_that_a_topic_could_not_deliver_are_passed_on(deployed: Deployed, tmp_path: Path) -> None:
+    """In a shell, each call has its event whole, and only what was sent is deleted."""
+    _send(deployed, "TopicDeadLetterQueue")
+    (command,) = [
+        line for line in deployed.examine()["TopicDeadLetterQueue"]["fix"].splitlines() if "|" in line
+    ]
+    events = [json.dumps({"name": name}) for name in ("two  blanks", "a\\nline", 'it\'s "$HOME" * `id`')]
+    taken = "".join(f"handle-{number}\t{event}\n" for number, event in enumerate(events))
+    (tmp_path / "taken").write_text(taken)
+    aws = tmp_path / "aws"
+    aws.write_text(AWS_COMMAND)
+    aws.chmod(0o700)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "PLACE": str(tmp_path)}
+    ran = subprocess.run(["/bin/sh", "-c", command], env=environment, capture_output=True, check=False)
+    assert ran.stderr == b""
+    asked = [line.split("\x1f")[1:] for line in (tmp_path / "asked").read_text().split("\x1e")[:-1]]
+    notify, dead = deployed.own("NotifyQueue"), deployed.own("TopicDeadLetterQueue")
+    assert [call[1] for call in asked] == [
+        "receive-message",
+        *["send-message", "delete-message"] * 2,
+        "send-message",
+    ]
+    assert [_option(call, "--message-body") for call in asked if call[1] == "send-message"] == events
+    assert {_option(call, "--queue-url") for call in asked if call[1] == "send-message"} == {notify}
+    assert {_option(call, "--queue-url") for call in asked if call[1] != "send-message"} == {dead}
+    assert [_option(call, "--receipt-handle") for call in asked if call[1] == "delete-message"] == [
+        "handle-0",
+        "handle-1",
+    ]
+
+
+AWS_COMMAND = r"""#!/bin/sh
+printf '\037%s' "$@" >> "$PLACE/asked"; printf '\036' >> "$PLACE/asked"
+case "$2" in
+    receive-message) cat "$PLACE/taken" ;;
+    send-message) case "$*" in *HOME*) exit 254 ;; esac ;;
+esac
+"""
+"""AWS's own command as far as it matters here: it takes these messages, and SQS refuses the last one."""
+
+
+def _option(call: list[str], name: str) -> str:
+    return call[call.index(name) + 1]
 
 
 def test_a_dead_letter_queue_that_is_newer_than_this_command(deployed: Deployed) -> None:
@@ -343,9 +399,27 @@ def test_a_topic_that_nobody_tells_from(deployed: Deployed) -> None:
     sns.unsubscribe(SubscriptionArn=only["SubscriptionArn"])
     line = deployed.examine()["DriftTopic"]
     assert (line["outcome"], line["said"]) == ("failed", "NotifyQueue is not subscribed to it")
-    command = line["fix"].splitlines()[-1]
-    assert f"--notification-endpoint {_arn('sqs', 'NotifyQueue')}" in command
-    assert "RawMessageDelivery=true" in command
+    call = shlex.split(line["fix"].splitlines()[-1])
+    made = sns.subscribe(
+        TopicArn=_option(call, "--topic-arn"),
+        Protocol=_option(call, "--protocol"),
+        Endpoint=_option(call, "--notification-endpoint"),
+        Attributes=json.loads(_option(call, "--attributes")),
+    )
+    assert deployed.examine()["DriftTopic"]["outcome"] == "ok"
+    shown = sns.get_subscription_attributes(SubscriptionArn=made["SubscriptionArn"])["Attributes"]
+    assert shown["RawMessageDelivery"] == "true"
+    assert json.loads(shown["RedrivePolicy"]) == {"deadLetterTargetArn": _arn("sqs", "TopicDeadLetterQueue")}
+
+
+def test_a_topic_of_a_stack_of_before(deployed: Deployed) -> None:
+    """It has no queue for what it could not deliver."""
+    sns = boto3.client("sns")
+    (only,) = sns.list_subscriptions_by_topic(TopicArn=deployed.own("DriftTopic"))["Subscriptions"]
+    sns.unsubscribe(SubscriptionArn=only["SubscriptionArn"])
+    del deployed.resources["TopicDeadLetterQueue"]
+    call = shlex.split(deployed.examine()["DriftTopic"]["fix"].splitlines()[-1])
+    assert json.loads(_option(call, "--attributes")) == {"RawMessageDelivery": "true"}
 
 
 def test_nobody_hears_alarms(deployed: Deployed) -> None:

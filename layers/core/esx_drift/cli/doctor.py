@@ -169,7 +169,8 @@ def _list_examinations(
 def _examine_stack(stack: "DeployedStack") -> list[StepResult]:
     from esx_drift.doctoring.deployed_stack import StackDoctor  # noqa: PLC0415 -- boto3 takes long to load
 
-    return StackDoctor(stack.session, stack.options.stack, datetime.now(UTC)).examine()
+    options = stack.options
+    return StackDoctor(stack.session, options.stack, datetime.now(UTC), options.profile).examine()
 
 
 def _ask_function(stack: "DeployedStack", function: str, request: DoctorRequest) -> list[StepResult]:

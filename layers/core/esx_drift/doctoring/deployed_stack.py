@@ -4,6 +4,8 @@ The functions' roles need none of these rights. What the person may not look at 
 Longer than 250 lines, because each part of the stack is looked at in the same way, and here alone.
 """
 
+import json
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -85,11 +87,15 @@ COUNTS: tuple[QueueCount, ...] = (
 
 @dataclass
 class StackDoctor:
-    """Examines the stack ``name`` with the rights of ``session``, the person's own; ``now`` is the time."""
+    """Examines the stack ``name`` with the rights of ``session``, the person's own; ``now`` is the time.
+
+    ``profile`` is the one that the person named; commands to paste name it too.
+    """
 
     session: "boto3.Session"
     name: str
     now: datetime
+    profile: str | None = None
     lines: list[StepResult] = field(default_factory=list)
     resources: dict[str, tuple[str, str]] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
@@ -209,19 +215,33 @@ class StackDoctor:
 
     def _describe_dead_letters(self, logical_id: str, number: int, url: str, arn: str) -> PermanentError:
         kind = logical_id.removesuffix(DEAD_LETTER_SUFFIX)
-        again = self._command(f"sqs start-message-move-task --source-arn {arn}")
-        if kind == "Dispatcher":
-            again = self.outputs.get("CheckNowCommand", "Invoke the dispatcher.")
+        again = {
+            "Dispatcher": self.outputs.get("CheckNowCommand", "Invoke the dispatcher.") + self._named_profile,
+            "Topic": self._pass_on(url),
+        }
         fix = (
             "Look at them, with the function's log:",
             self._command(f"sqs receive-message --queue-url {url} --visibility-timeout 0"),
             "Mend the cause and have them tried again:",
-            again,
-            "Or throw all of them away:",
+            again.get(kind) or self._command(f"sqs start-message-move-task --source-arn {arn}"),
+            # A run that is made again leaves the lost one where it lies.
+            "Then throw them away:" if kind == "Dispatcher" else "Or throw all of them away:",
             self._command(f"sqs purge-queue --queue-url {url}"),
         )
         what = LOST.get(kind, f"what is lost of {kind}")
         return _fail(f"{format_count(number, 'message')}: {what}", "\n".join(fix))
+
+    def _pass_on(self, url: str) -> str:
+        """Ten events at a time: SQS itself moves only what another queue gave up, not what a topic did.
+
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html
+        """
+        dead, queue = f"--queue-url {url}", f"--queue-url {self.resources['NotifyQueue'][1]}"
+        take = self._command(f"sqs receive-message {dead} --max-number-of-messages 10 --output text")
+        send = self._command(f"sqs send-message {queue}") + ' --message-body "$event"'
+        drop = self._command(f"sqs delete-message {dead}") + ' --receipt-handle "$handle"'
+        each = f"while read -r handle event; do {send} && {drop}; done"
+        return f"{take} --query 'Messages[].[ReceiptHandle,Body]' | {each}"
 
     def _read_age(self, queue: str) -> float | None:
         """Read how old a queue's oldest message was when CloudWatch last heard, in seconds."""
@@ -253,7 +273,7 @@ class StackDoctor:
         queue += f":{self.resources['NotifyQueue'][1].rpartition('/')[2]}"
         found = self._list_subscriptions(topic)
         if queue not in {each["Endpoint"] for each in found}:
-            command = self._subscribe(topic, "sqs", queue) + " --attributes RawMessageDelivery=true"
+            command = f"{self._subscribe(topic, 'sqs', queue)} --attributes {self._describe_delivery(queue)}"
             fix = f"Subscribe it again; until then no message reaches a channel:\n{command}"
             raise _fail("NotifyQueue is not subscribed to it", fix)
         return f"NotifyQueue and {format_count(len(found) - 1, 'subscriber')} of your own"
@@ -296,6 +316,15 @@ class StackDoctor:
             return f"{join_names(sorted(others))}: none watches a vCenter of this one"
         return "no other esx-drift in this account and region"
 
+    def _describe_delivery(self, queue: str) -> str:
+        """Describe how the template has the topic deliver to ``queue``, as one word of a shell's command."""
+        attributes = {"RawMessageDelivery": "true"}
+        _, url = self.resources.get("TopicDeadLetterQueue", ("", ""))  # a template before this one has none
+        if url:
+            dead_letters = f"{queue.rpartition(':')[0]}:{url.rpartition('/')[2]}"
+            attributes["RedrivePolicy"] = json.dumps({"deadLetterTargetArn": dead_letters})
+        return shlex.quote(json.dumps(attributes))
+
     def _list_watched(self, bucket: str) -> set[str]:
         try:
             fleet, _ = FleetFile(lambda: self._s3, bucket).read()
@@ -308,7 +337,11 @@ class StackDoctor:
         return self._command(f"sns subscribe {options}")
 
     def _command(self, command: str) -> str:
-        return f"aws {command} --region {self.session.region_name}"
+        return f"aws {command} --region {self.session.region_name}{self._named_profile}"
+
+    @property
+    def _named_profile(self) -> str:
+        return f" --profile {shlex.quote(self.profile)}" if self.profile else ""
 
 
 def _fail(sentence: str, fix: str) -> PermanentError:
