@@ -160,7 +160,8 @@ def test_what_is_wrong_with_the_stack_itself(ask: Run, rig: Rig) -> None:
     }
     assert "1 message: checks and decisions that the checker gave up" in ran.out
     (command,) = re.findall(r"^ +(aws sns subscribe .*)$", ran.out, re.MULTILINE)
-    given = json.loads(shlex.split(command)[-3])
+    words = shlex.split(command)
+    given = json.loads(words[words.index("--attributes") + 1])
     dead_letters = aws.sqs.get_queue_attributes(
         QueueUrl=own["TopicDeadLetterQueue"], AttributeNames=["QueueArn"]
     )["Attributes"]["QueueArn"]

@@ -64,6 +64,10 @@ def test_each_command_explains_itself(run: Run, path: tuple[str, ...]) -> None:
     for parameter in command.params:
         if not getattr(parameter, "is_flag", False) and parameter.name not in {"help", "output"}:
             assert re.fullmatch("[A-Z]+", str(parameter.metavar)), parameter.name
+    assert not set("<{}") & set(shown.out), "Python's types and typer's braces say nothing to a person"
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            assert re.search(rf"^  {parameter.metavar}  ", shown.out, re.MULTILINE)
     (example,) = re.findall(r"^ +Example: esx-drift (.+)$", shown.out, re.MULTILINE)
     words = shlex.split(example.partition(" > ")[0])
     assert tuple(words[: len(path)]) == path

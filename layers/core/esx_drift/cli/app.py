@@ -10,7 +10,7 @@ from esx_drift.cli.check import check_now
 from esx_drift.cli.diff import diff
 from esx_drift.cli.doctor import doctor
 from esx_drift.cli.fleet import fleet_app
-from esx_drift.cli.options import print_help_alone
+from esx_drift.cli.options import PlainCommand, print_help_alone
 from esx_drift.cli.retire import retire
 from esx_drift.cli.status import status
 from esx_drift.cli.terminal import print_line
@@ -48,11 +48,11 @@ def _run(
     print_help_alone(context)
 
 
-app.command()(diff)
-app.command()(validate)
-app.command()(status)
-app.command("check")(check_now)
-app.command()(accept)
-app.command()(retire)
-app.command()(doctor)
+app.command(cls=PlainCommand)(diff)
+app.command(cls=PlainCommand)(validate)
+app.command(cls=PlainCommand)(status)
+app.command("check", cls=PlainCommand)(check_now)
+app.command(cls=PlainCommand)(accept)
+app.command(cls=PlainCommand)(retire)
+app.command(cls=PlainCommand)(doctor)
 app.add_typer(fleet_app, name="fleet")

@@ -14,7 +14,7 @@ import typer
 import yaml
 
 from esx_drift.cli.fleet_yaml import FleetText, NotReadable, parse_fleet_text
-from esx_drift.cli.options import StackOptions, YesOption, print_help_alone, with_stack_options
+from esx_drift.cli.options import PlainCommand, StackOptions, YesOption, print_help_alone, with_stack_options
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_note, print_warning
 from esx_drift.config import DEFAULT_SECRET_PREFIX
 from esx_drift.contracts import list_fleet_errors, parse_sent_json
@@ -220,7 +220,7 @@ def _run(context: typer.Context) -> None:
     print_help_alone(context)
 
 
-@fleet_app.command()
+@fleet_app.command(cls=PlainCommand)
 def check(file: FileArgument) -> None:
     """Name every error of a fleet file. Exit code 0: none, 1: errors, 2: it can't be read.
 
@@ -229,7 +229,7 @@ def check(file: FileArgument) -> None:
     print_line(f"{file} is valid: {_count_entries(_require_fleet(file).document)}", "green")
 
 
-@fleet_app.command()
+@fleet_app.command(cls=PlainCommand)
 @with_stack_options
 def push(
     file: FileArgument,
@@ -251,7 +251,7 @@ def push(
     upload_fleet(fleet, UploadTarget(open_stack(target), bucket), tuple(rename or ()), ask=not yes)
 
 
-@fleet_app.command()
+@fleet_app.command(cls=PlainCommand)
 @with_stack_options
 def show(
     bucket: BucketOption = None, output: FileFormatOption = FileFormat.yaml, *, target: StackOptions

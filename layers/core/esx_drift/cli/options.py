@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand
 
 from esx_drift.cli.terminal import fail
 from esx_drift.domain.fleet.fleet import Fleet
@@ -116,6 +117,28 @@ class StackOptions:
         ]
         options = [f" {name} {shlex.quote(value)}" for name, value, known in said if value and value != known]
         return f"esx-drift {command}{''.join(options)}"
+
+
+class PlainCommand(TyperCommand):
+    """A command whose help writes what is to be put in one way: ``CLUSTER``, ``NAME``, ``text|json``."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ANN401 -- typer's own context
+        """Collect what follows the name of the command of ``ctx``; what may be left out is in brackets."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 -- typer's own
+        """Write arguments and options of ``ctx`` into ``formatter``, without the names of Python's types."""
+        rows: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for parameter in self.get_params(ctx):
+            shown, text = parameter.get_help_record(ctx) or ("", "")
+            if parameter.param_type_name == "argument":
+                rows["Arguments"].append((shown.partition(" <")[0], text))
+            else:
+                rows["Options"].append((shown.replace("<", "").replace(">", ""), text))
+        for heading, listed in rows.items():
+            if listed:
+                with formatter.section(heading):
+                    formatter.write_dl(listed)
 
 
 def print_help_alone(context: typer.Context) -> None:
