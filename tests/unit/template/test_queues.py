@@ -1,9 +1,11 @@
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from esx_drift.domain.dispatching.run import MAX_REQUEST_AGE
 
 from functions.checker.app import TIME_FOR_ONE_MS
-from tests.unit.template.application import Resource, listed, resources, statements, target
+from tests.unit.template.application import Resource, listed, resources, statements, target, written
 
 QUEUES = resources("AWS::SQS::Queue")
 MAPPINGS = resources("AWS::Lambda::EventSourceMapping")
@@ -132,6 +134,15 @@ def test_messages_that_nobody_takes_are_kept_and_told(name: str) -> None:
     ]
     assert (alarm["Statistic"], alarm["Threshold"]) == ("Maximum", MOST_SECONDS_BEHIND[name])
     assert alarm["Threshold"] >= 2 * queue["VisibilityTimeout"]
+
+
+def test_a_request_is_refused_only_when_later_runs_have_asked_anew() -> None:
+    """At the longest interval too; and before SQS drops it: it becomes a dead letter."""
+    longest = timedelta(hours=written()["Parameters"]["CheckIntervalHours"]["MaxValue"])
+    assert 3 * longest <= MAX_REQUEST_AGE
+    for name in ("CheckQueue", "RetryQueue"):
+        kept = timedelta(seconds=QUEUES[name]["Properties"]["MessageRetentionPeriod"])
+        assert kept >= 3 * MAX_REQUEST_AGE
 
 
 def test_each_queue_that_feeds_a_function_is_watched_so() -> None:

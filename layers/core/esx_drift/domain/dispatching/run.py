@@ -33,7 +33,8 @@ from esx_drift.domain.text.times import add_jitter, parse_time
 from esx_drift.errors import TRIED_AGAIN_FACT
 
 MAX_REQUEST_AGE: Final = timedelta(days=4)
-"""So long a request may wait; a queue keeps it for longer. What is older was asked for anew since."""
+"""So long a request may wait; a queue keeps it for longer. What is older was asked for anew since, by three
+runs at the least: ``CheckIntervalHours`` is 24 at most."""
 
 MAX_SEARCHED_RECORDS: Final = 20
 """Among so many of the newest is the one that a message of version 0.1.0 came of, which names none."""
