@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from esx_drift.domain.stored.identifiers import FLEET_KEY
 
 from tests.lab.local_aws.local_aws import LocalAws
 from tests.lab.local_aws.rig import Rig, rigged
@@ -133,8 +134,43 @@ def test_one_vcenter_is_all_that_is_asked_for(ask: Run) -> None:
     assert "CheckQueue" not in ran.out
 
 
+def test_a_second_stack_that_watches_the_same_vcenter(
+    ask: Run, rig: Rig, new_stack: Callable[[Mapping[str, str]], Stack]
+) -> None:
+    """Two breakers would lock the account: which stack it is, which vCenter, and what to do."""
+    other = new_stack({"SecretPrefix": "other"})
+    s3, bucket = rig.stack.aws.s3, other.outputs["StateBucketName"]
+    s3.put_object(Bucket=bucket, Key=FLEET_KEY, Body=json.dumps(rig.fleet("vc01")).encode())
+    try:
+        ran = ask()
+    finally:
+        s3.delete_object(Bucket=bucket, Key=FLEET_KEY)
+    assert ran.code == 1
+    assert f"the stack {other.name} watches vc01 too; each tries passwords by itself" in ran.out
+    assert "One stack a vCenter: take it out of the fleet file of one of both." in ran.out
+
+
+def test_a_right_that_the_person_lacks(ask: Run, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each part that he may not look at is named with the right; it is not well, and all else is examined."""
+    allowed = [
+        f"{service}:*" for service in ("cloudformation", "cloudwatch", "lambda", "s3", "scheduler", "sns")
+    ]
+    key = rig.stack.as_user(*allowed).key
+    for name, value in zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), key, strict=True):
+        monkeypatch.setenv(name, value)
+    ran = ask()
+    assert ran.code == 1
+    queues = [name for name in rig.stack.resources if name.endswith("Queue")]
+    (steps,) = re.findall(
+        r"untried 8 steps you may not sqs:GetQueueAttributes: ([\w, ]+) Have your own rights extended",
+        " ".join(ran.out.split()),
+    )
+    assert sorted(steps.split(", ")) == sorted(queues)
+    assert set(_lines(ran.out).values()) == {"ok", "skipped", "untried"}
+
+
 def test_what_is_wrong_with_the_stack_itself(ask: Run, rig: Rig) -> None:
-    """By the person's own rights: no runs, no checks, a dead letter, a topic that tells no channel."""
+    """By the person's own rights: no runs, no checks, a dead letter, a queue gone, a mute topic."""
     aws, own = rig.stack.aws, rig.stack.resources
     schedule: Any = aws.scheduler.get_schedule(
         Name=own["DispatcherFunctionSchedule"], GroupName=own["RunsGroup"]
@@ -143,6 +179,7 @@ def test_what_is_wrong_with_the_stack_itself(ask: Run, rig: Rig) -> None:
     aws.scheduler.update_schedule(State="DISABLED", **{name: schedule[name] for name in kept})
     aws.functions.update_event_source_mapping(UUID=own["CheckerFunctionCheck"], Enabled=False)
     aws.sqs.send_message(QueueUrl=own["CheckDeadLetterQueue"], MessageBody="{}")
+    aws.sqs.delete_queue(QueueUrl=own["RetryDeadLetterQueue"])
     (only,) = aws.sns.list_subscriptions_by_topic(TopicArn=own["DriftTopic"])["Subscriptions"]
     aws.sns.unsubscribe(SubscriptionArn=only["SubscriptionArn"])
     try:
@@ -155,10 +192,12 @@ def test_what_is_wrong_with_the_stack_itself(ask: Run, rig: Rig) -> None:
         "DispatcherFunctionSchedule",
         "CheckerFunctionCheck",
         "CheckDeadLetterQueue",
+        "RetryDeadLetterQueue",
         "DriftTopic",
         "message",
     }
     assert "1 message: checks and decisions that the checker gave up" in ran.out
+    assert "When something of the stack is gone" in ran.out
     (command,) = re.findall(r"^ +(aws sns subscribe .*)$", ran.out, re.MULTILINE)
     words = shlex.split(command)
     given = json.loads(words[words.index("--attributes") + 1])

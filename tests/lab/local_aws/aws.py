@@ -44,6 +44,13 @@ class Aws:
             self._options["endpoint_url"], Path(self._options["verify"]), access_key, secret_key
         )
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Whose eyes these are: access key and secret key."""
+        credentials = self._session.get_credentials()
+        assert credentials is not None
+        return credentials.access_key, credentials.secret_key
+
     @cached_property
     def iam(self) -> Any:  # noqa: ANN401 -- its types are not among our tools
         """AWS Identity and Access Management."""

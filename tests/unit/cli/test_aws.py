@@ -108,7 +108,7 @@ def test_the_region_and_the_profile_are_those_that_were_said(
             ("--stack", "drift", "--profile", "test-stack"),
             (
                 "there is no stack drift in the region ap-south-1 of the account of profile test-stack\n"
-                "  Is it in another region or account? --region REGION, --profile NAME\n"
+                "  Is it in another region or account? --region REGION or AWS_REGION, --profile NAME\n"
             ),
         ),
         (

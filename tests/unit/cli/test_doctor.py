@@ -4,11 +4,13 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import pytest
 from esx_drift.adapters.aws_clients import SDK_FIX, find_sdk_fault
 from esx_drift.cli import doctor
+from esx_drift.cli.aws import DeployedStack
 from esx_drift.doctoring.examination import NEEDS, NO_TIME, StepOutcome, StepResult
 
 from tests.unit.cli.conftest import CloudFormation, Run
@@ -35,7 +37,14 @@ class Functions:
     lines: dict[str, list[StepResult]] = field(default_factory=lambda: {"checker": [OK], "notifier": [OK]})
     errors: dict[str, dict[str, str]] = field(default_factory=dict)
     asked: list[tuple[str, object]] = field(default_factory=list)
+    signed_by: list[str] = field(default_factory=list)
+    examined: list[tuple[str, str | None]] = field(default_factory=list)
     stack: list[StepResult] = field(default_factory=lambda: [OK])
+
+    def examine_stack(self, stack: DeployedStack) -> list[StepResult]:
+        """What is found of the stack itself, with whose rights."""
+        self.examined.append((stack.session.profile_name, stack.options.profile))
+        return self.stack
 
     def answer(self, function: str) -> tuple[bool, object]:
         """Whether it failed, and its reply."""
@@ -54,6 +63,7 @@ def functions(stack: None, aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterat
             function = self.path.split("/")[3]
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             answers.asked.append((function, asked["doctor"]))
+            answers.signed_by.append(self.headers["Authorization"])
             has_failed, reply = answers.answer(function)
             body = json.dumps(reply).encode()
             self.send_response(200)
@@ -68,7 +78,7 @@ def functions(stack: None, aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
     outputs = {"CheckerFunctionName": "checker", "NotifierFunctionName": "notifier"}
     monkeypatch.setattr(CloudFormation, "outputs", outputs)
-    monkeypatch.setattr(doctor, "_examine_stack", lambda _stack: answers.stack)
+    monkeypatch.setattr(doctor, "_examine_stack", answers.examine_stack)
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
@@ -102,6 +112,35 @@ def test_all_is_well_only_if_all_was_looked_at(
     assert ran.code == code
     assert ran.out.rstrip().endswith(summary)
     assert [line["fix"] in ran.out for line in lines] == [True] * len(lines)
+
+
+def test_all_is_asked_with_the_profile_that_was_named(
+    run: Run, functions: Functions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CloudFormation, both functions and the parts of the stack: in its account and its region."""
+    (tmp_path / "config").write_text("[profile ops]\nregion = ap-south-1\n")
+    (tmp_path / "credentials").write_text("[ops]\naws_access_key_id = OPS\naws_secret_access_key = x\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    assert run("doctor", "--profile", "ops").code == 0
+    assert functions.examined == [("ops", "ops")]
+    signed = [CloudFormation.asked_by, *functions.signed_by]
+    assert len(signed) == 3
+    assert all("Credential=OPS/" in each and "/ap-south-1/" in each for each in signed)
+
+
+def test_a_wrong_region_is_named_before_anything_is_asked(
+    run: Run, functions: Functions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CloudFormation knows no stack there: which region was asked, and how to name another."""
+    refusal = ("ValidationError", "Stack with id esx-drift does not exist")
+    monkeypatch.setattr(CloudFormation, "refusal", refusal)
+    ran = run("doctor", "--region", "eu-west-3")
+    assert (ran.code, ran.out, functions.asked) == (2, "", [])
+    assert "there is no stack esx-drift in the region eu-west-3\n" in ran.err
+    assert "Is it in another region or account? --region REGION or AWS_REGION, --profile NAME" in ran.err
 
 
 def test_only_what_is_asked_for_is_examined(run: Run, functions: Functions) -> None:

@@ -211,7 +211,7 @@ class DeployedStack:
         other = "Has it another name? --stack NAME or ESX_DRIFT_STACK. " if name == DEFAULT_STACK else ""
         return (
             f"there is no stack {name} in the region {self.region}{account}\n"
-            f"{other}Is it in another region or account? --region REGION, --profile NAME"
+            f"{other}Is it in another region or account? --region REGION or AWS_REGION, --profile NAME"
         )
 
 
