@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from uuid import NAMESPACE_DNS, uuid5
 
 import pytest
 from esx_drift.channels.slack import render_message
@@ -16,17 +15,14 @@ from esx_drift.errors import RequestRefused
 from esx_drift.messages.content import build_content
 
 from tests.paths import GOLDEN
-from tests.simulator.inventory import Host
 from tests.simulator.sessions import PASSWORD
 from tests.unit.checking.conftest import ca, cloud, tls
 from tests.unit.checking.conftest import world as fresh_world
 from tests.unit.checking.decisions.person import ALICE_ID
 from tests.unit.checking.world import PROD_A, PROD_B, World
+from tests.unit.stored import STORED_VCENTER, VERSIONS, restore_hosts
 
 __all__ = ["ca", "cloud", "fresh_world", "tls"]
-
-VERSIONS = sorted(path for path in (GOLDEN / "stored").iterdir() if path.is_dir())
-VCENTER = "vc-stored"
 
 
 def _files(*parts: str) -> list[Path]:
@@ -49,37 +45,6 @@ def version(request: pytest.FixtureRequest) -> Path:
     return path
 
 
-def _list_images(categories: dict[str, Any]) -> list[dict[str, Any]]:
-    named = [categories.get(place) for place in ("most_widely_used_image", "highest_versioned_image")]
-    return [image for image in (*named, *categories.get("host_image_list", ())) if image]
-
-
-def _restore_hosts(made: World, cluster: str) -> None:
-    """Give the vCenter the hosts of the cluster's newest document, and nothing that is sent only today.
-
-    Each runs what it ran in the last document that has it.
-    """
-    kept = [record["document"] for record in made.records(cluster)]
-    documents = [json.loads(made.stored(one["key"])) for one in kept if one]
-    newest = documents[-1]
-    software = {
-        host: image["software_info"]
-        for document in documents
-        for image in _list_images(document["image_categories"])
-        for host in image["host_list"]
-    }
-    inventory = made.vcenter.inventory
-    with inventory.changing():
-        for gone in inventory.hosts_of(cluster):
-            del inventory.hosts[gone.host]
-        for host, info in newest["host_info"].items():
-            hardware = str(uuid5(NAMESPACE_DNS, host))
-            inventory.hosts[host] = Host(host, info["name"], cluster, software[host], hardware)
-    for vib, hosts in newest["orphaned_vibs"].items():
-        made.vcenter.hosts.add_orphaned_vib(hosts, vib)
-    made.vcenter.hosts.fail_extraction(newest["failed_hosts"])
-
-
 @pytest.fixture
 def world(fresh_world: World, version: Path) -> World:
     """The buckets as the version left them, and the vCenter as it then was."""
@@ -87,12 +52,12 @@ def world(fresh_world: World, version: Path) -> World:
     secret = json.loads(
         made.aws.secrets.get_secret_value(SecretId=f"esx-drift/vcenter/{made.watched.name}")["SecretString"]
     )
-    made.watched = replace(made.watched, name=VCENTER)
+    made.watched = replace(made.watched, name=STORED_VCENTER)
     try:
         made.put_secret(secret["port"], secret["ca_bundle"], PASSWORD)
     except made.aws.secrets.exceptions.ResourceExistsException:
         made.aws.secrets.put_secret_value(
-            SecretId=f"esx-drift/vcenter/{VCENTER}", SecretString=json.dumps(secret)
+            SecretId=f"esx-drift/vcenter/{STORED_VCENTER}", SecretString=json.dumps(secret)
         )
     for bucket in ("audit", "state"):
         listed = made.aws.s3.list_object_versions(Bucket=bucket)
@@ -103,7 +68,9 @@ def world(fresh_world: World, version: Path) -> World:
                 key = str(path.relative_to(version / bucket))
                 made.aws.s3.put_object(Bucket=bucket, Key=key, Body=path.read_bytes(), IfNoneMatch="*")
     for cluster in (PROD_A, PROD_B):
-        _restore_hosts(made, cluster)
+        kept = [record["document"] for record in made.records(cluster)]
+        documents = [json.loads(made.stored(one["key"])) for one in kept if one]
+        restore_hosts(made.vcenter, cluster, documents)
     # What its records tell was published then.
     logs = [made.records(log) for log in (PROD_A, PROD_B, VCENTER_LOG)]
     made.topic.published += [event for log in logs for record in log for event in record["events"]]
@@ -122,7 +89,7 @@ def test_its_schema_still_accepts_it(path: Path) -> None:
 def test_the_same_software_is_no_drift(world: World, *, is_state_lost: bool) -> None:
     """With the state as it was, or rebuilt from the log."""
     if is_state_lost:
-        world.aws.s3.delete_object(Bucket="state", Key=f"state/{VCENTER}/{PROD_A}.json")
+        world.aws.s3.delete_object(Bucket="state", Key=f"state/{STORED_VCENTER}/{PROD_A}.json")
     before = world.records(PROD_A)[-1]
     record = world.check(PROD_A)
     assert (record["outcome"], record["changes"], record["events"]) == ("unchanged", [], [])

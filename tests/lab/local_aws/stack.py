@@ -155,6 +155,27 @@ def deploy(local_aws: LocalAws, packaged: Path, name: str, parameters: Mapping[s
     return stack
 
 
+def upgrade(local_aws: LocalAws, packaged: Path, old: Stack, parameters: Mapping[str, str]) -> Stack:
+    """The stack as it is once what `package` gave takes the place of what it was made of.
+
+    Raises:
+        botocore.exceptions.WaiterError: it could not be changed; the local AWS's log says why.
+    """
+    cloudformation = old.aws.cloudformation
+    cloudformation.update_stack(
+        StackName=old.name,
+        TemplateURL=upload(local_aws, packaged),
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+    )
+    updated = cloudformation.get_waiter("stack_update_complete")
+    updated.wait(StackName=old.name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    stack = Stack(old.aws, old.name)
+    _mend_concurrency(stack)
+    _mend_lock(stack)
+    return stack
+
+
 def _mend_concurrency(stack: Stack) -> None:
     # The emulator keeps a parameter as a string, where AWS makes a number of it, and stumbles in every poll.
     sources = stack.aws.functions.list_event_source_mappings()["EventSourceMappings"]
