@@ -1,29 +1,43 @@
-"""`make deploy` as a person runs it, without a terminal: it has nothing to ask."""
+"""`make deploy` as a person runs it, with a terminal and without: it asks for a region at most, and once."""
 
+import os
+import pty
 import subprocess
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.lab.local_aws.aws import REGION
 from tests.lab.local_aws.local_aws import LocalAws
 from tests.lab.local_aws.stack import Stack
 from tests.paths import ROOT
 
 NAME = "deployed-by-make"
+QUESTION = "AWS region, such as eu-central-1: "
 
 
-def _make(local_aws: LocalAws, answers: Path, *said: str) -> str:
-    ran = subprocess.run(
-        ["make", "deploy", f"ANSWERS={answers}", *said],
-        cwd=ROOT,
-        env=local_aws.environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+def _make(environment: Mapping[str, str], answers: Path, *said: str, typed: str | None = None) -> str:
+    """What it printed; `typed` is what a person types into its terminal, which it else has none of."""
+    terminal, stdin = pty.openpty() if typed is not None else (None, subprocess.DEVNULL)
+    if terminal is not None:
+        os.write(terminal, f"{typed}\n".encode())
+    try:
+        ran = subprocess.run(
+            ["make", "deploy", f"ANSWERS={answers}", *said],
+            cwd=ROOT,
+            env=environment,
+            stdin=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+    finally:
+        if terminal is not None:
+            os.close(terminal)
+            os.close(stdin)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout + ran.stderr
 
@@ -40,10 +54,28 @@ def test_a_deployment_is_repeated_without_a_question_and_touches_no_tracked_file
 ) -> None:
     """What was said the first time holds the second time; only that is changed which is said then."""
     answers, before = tmp_path / "deployment.toml", _list_changes()
-    _make(local_aws, answers, f"STACK={NAME}", "SET=ScheduleState=DISABLED CheckIntervalHours=2")
-    _make(local_aws, answers, "SET=CheckIntervalHours=3")
+    _make(local_aws.environment, answers, f"STACK={NAME}", "SET=ScheduleState=DISABLED CheckIntervalHours=2")
+    _make(local_aws.environment, answers, "SET=CheckIntervalHours=3")
     (stack,) = Stack(local_aws.aws, NAME).aws.cloudformation.describe_stacks(StackName=NAME)["Stacks"]
     chosen = {each["ParameterKey"]: each["ParameterValue"] for each in stack["Parameters"]}
     assert (chosen["ScheduleState"], chosen["CheckIntervalHours"]) == ("DISABLED", "3")
     assert chosen["Architecture"] == tomllib.loads(answers.read_text())["architecture"] == "x86_64"
     assert _list_changes() == before
+
+
+@pytest.mark.usefixtures("packaged")
+def test_a_region_that_nobody_named_is_asked_for_once(local_aws: LocalAws, tmp_path: Path) -> None:
+    """Typed in at the first deployment; the upgrade after it asks nothing, and has no terminal to ask at."""
+    answers, name = tmp_path / "deployment.toml", f"{NAME}-guided"
+    nowhere = {key: value for key, value in local_aws.environment.items() if key != "AWS_DEFAULT_REGION"}
+    said = f"STACK={name}", "SET=ScheduleState=DISABLED"
+    assert QUESTION in _make(nowhere, answers, *said, typed=REGION)
+    assert tomllib.loads(answers.read_text())["region"] == REGION
+    assert QUESTION not in _make(nowhere, answers, "SET=LogLevel=DEBUG")
+    (stack,) = local_aws.aws.cloudformation.describe_stacks(StackName=name)["Stacks"]
+    chosen = {each["ParameterKey"]: each["ParameterValue"] for each in stack["Parameters"]}
+    assert (stack["StackStatus"], chosen["ScheduleState"], chosen["LogLevel"]) == (
+        "UPDATE_COMPLETE",
+        "DISABLED",
+        "DEBUG",
+    )
