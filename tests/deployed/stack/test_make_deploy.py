@@ -72,6 +72,8 @@ def test_a_region_that_nobody_named_is_asked_for_once(local_aws: LocalAws, tmp_p
     assert QUESTION in _make(nowhere, answers, *said, typed=REGION)
     assert tomllib.loads(answers.read_text())["region"] == REGION
     assert QUESTION not in _make(nowhere, answers, "SET=LogLevel=DEBUG")
+    # A person on another machine names what is to be upgraded; the stack keeps what was chosen for it.
+    _make(local_aws.environment, tmp_path / "elsewhere.toml", f"STACK={name}", "SET=CheckIntervalHours=6")
     (stack,) = local_aws.aws.cloudformation.describe_stacks(StackName=name)["Stacks"]
     chosen = {each["ParameterKey"]: each["ParameterValue"] for each in stack["Parameters"]}
     assert (stack["StackStatus"], chosen["ScheduleState"], chosen["LogLevel"]) == (
