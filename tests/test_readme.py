@@ -2,6 +2,8 @@
 
 import json
 import re
+import shlex
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ import typer.main
 import yaml
 from esx_drift.cli.app import app
 from esx_drift.contracts import list_fleet_errors, list_violations
+
+from tests.unit.aws_commands import find_fault, list_shell_calls
 
 README = Path("README.md")
 TEMPLATE = Path("template.yaml")
@@ -119,6 +123,53 @@ def test_each_command_on_a_page_exists(page: Path) -> None:
     known = {path[0] for path, _ in walk(typer.main.get_command(app), ())}
     named = set(re.findall(r"`(?:\$ )?(?:\.venv/bin/)?esx-drift ([a-z]+)", page.read_text()))
     assert named <= known
+
+
+def _list_typed(page: Path, command: str) -> Iterator[list[str]]:
+    """What a person types of a command, by the console blocks of a page."""
+    for block in re.findall(r"^ *```console\n(.*?)```", page.read_text(), re.DOTALL | re.MULTILINE):
+        yield from list_shell_calls(textwrap.dedent(block), command)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_each_call_of_our_command_on_a_page_is_understood(page: Path) -> None:
+    """With its arguments and options, as it is typed and where a sentence gives some."""
+    quoted = re.findall(r"`(esx-drift [^`]+)`", page.read_text())
+    calls = (call for text in quoted for call in list_shell_calls(" ".join(text.split()), "esx-drift"))
+    for words in (*_list_typed(page, "esx-drift"), *calls):
+        command: Any = typer.main.get_command(app)
+        rest = words[1:]
+        while rest and rest[0] in getattr(command, "commands", ()):
+            command, rest = command.commands[rest[0]], rest[1:]
+        if rest and rest != ["…"]:
+            command.make_context("page", rest)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_each_call_of_aws_on_a_page_is_one(page: Path) -> None:
+    """Operations and options are those of AWS's own models; what is typed says all that is needed."""
+    faults = [find_fault(words) for words in _list_typed(page, "aws")]
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    quoted = [shlex.split(call) for call in re.findall(r"`(aws [^`]+)`", text)]
+    faults += [find_fault(words, whole=False) for words in quoted]
+    assert [fault for fault in faults if fault] == []
+
+
+@pytest.mark.parametrize(
+    ("call", "fault"),
+    [
+        ("aws sqs start-message-move-task --source-arn A --region R", None),
+        ("aws sqs redrive --source-arn A", "sqs has no redrive"),
+        ("aws sqs purge-queue --queue-name Q", "sqs purge-queue has no queue-name"),
+        ("aws sqs send-message --queue-url Q", "sqs send-message needs"),
+        ("aws cloudformation wait stack-is-there --stack-name S", "there is no waiter stack-is-there"),
+    ],
+)
+def test_a_call_of_aws_that_is_none_is_found(call: str, fault: str | None) -> None:
+    """So that the test above can fail."""
+    (words,) = list_shell_calls(f"$ x=$({call}) | sort # and so on", "aws")
+    found = find_fault(words)
+    assert found is None if fault is None else str(found).startswith(fault)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)

@@ -20,6 +20,7 @@ from esx_drift.doctoring.deployed_stack import OUR_OUTPUTS, StackDoctor
 from esx_drift.doctoring.examination import StepResult
 from esx_drift.domain.stored.identifiers import FLEET_KEY
 
+from tests.unit.aws_commands import find_fault, list_shell_calls
 from tests.unit.conftest import REGION, aws
 from tests.unit.doctoring.test_aws_access import FORBIDDEN, FORBIDDEN_AS_JSON, Answer, serving
 
@@ -300,6 +301,8 @@ def test_dead_letters(queue: str, what: str, again: str, away: str, deployed: De
     for command in commands:
         asked = command.count("aws ") or 1
         assert command.count(f"--region {REGION} --profile 'ops team'") == asked
+    calls = [words for command in commands for words in list_shell_calls(command, "aws")]
+    assert [find_fault(words) for words in calls] == [None] * len(calls)
 
 
 def test_events_that_a_topic_could_not_deliver_are_passed_on(deployed: Deployed, tmp_path: Path) -> None:
