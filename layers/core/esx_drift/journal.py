@@ -17,8 +17,10 @@ Longer than 250 lines, because the steps depend on each other and are proven tog
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import overload
 
 from esx_drift.domain.findings.update import add_trail_damages
@@ -155,9 +157,9 @@ class Journal:
             if isinstance(draft, Reschedule):
                 return draft
             for blob in draft.blobs:
-                self.store.put_blob(blob.key, blob.body)
+                _insist(partial(self.store.put_blob, blob.key, blob.body))
             record = self._build_record(draft, end.add_damages(draft.damages), request_id)
-            sha256 = self._put_record(record)
+            sha256 = _insist(partial(self.store.put_record, record))
             if sha256 is not None:
                 answer = RecordedAnswer(record, repeated=False)
                 on_recorded(answer)
@@ -204,14 +206,6 @@ class Journal:
             return after
         etag = self.store.put_state(self._build_pointer(after), end.etag)
         return replace(after, etag=etag or end.etag, is_behind=etag is None)
-
-    def _put_record(self, record: Record) -> str | None:
-        for _ in range(MAX_APPEND_ATTEMPTS - 1):
-            try:
-                return self.store.put_record(record)
-            except StoreConflict:
-                continue
-        return self.store.put_record(record)
 
     def _advance(self, before: LogEnd, record: Record, sha256: str) -> None:
         seq = record["seq"]
@@ -280,3 +274,11 @@ def _chain_record(record: Record, end: LogEnd, request_id: str) -> Record:
         "after": {**record["after"], "answered": answered[-MAX_ANSWERED_REQUESTS:]},
         "unpublished": [seq for seq in end.outbox if keys[seq] not in damaged],
     }
+
+
+def _insist[T](put: Callable[[], T]) -> T:
+    """Write once more where S3 met another write of the same key at the same moment."""
+    for _ in range(MAX_APPEND_ATTEMPTS - 1):
+        with suppress(StoreConflict):
+            return put()
+    return put()

@@ -1,11 +1,12 @@
 """Objects of a bucket: conditions that S3 keeps, and S3's error codes known in one module only."""
 
 import gzip
+from itertools import count
 from pathlib import Path
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.stub import Stubber
 from esx_drift.adapters import s3_objects
 from esx_drift.adapters.s3_objects import (
@@ -68,6 +69,32 @@ def test_a_write_at_the_same_moment_is_a_conflict_or_a_plain_no(objects: S3Objec
             objects.put_once("a", b"")
         stub.add_client_error("put_object", "ConditionalRequestConflict")
         assert objects.replace("a", b"", None) is None
+
+
+@pytest.mark.parametrize("written", [b"2", b"somebody else's"])
+def test_a_write_whose_reply_was_lost_is_ours(objects: S3Objects, written: bytes) -> None:
+    """boto3 sends it again, and meets what it wrote itself; what somebody else wrote is no such thing."""
+    first = objects.replace("a", b"1", None)
+    assert first is not None
+    sent = count()
+
+    def lose(**_: object) -> None:
+        if next(sent) == 0:
+            boto3.client("s3").put_object(Bucket=objects.bucket, Key="a", Body=written)
+            raise ReadTimeoutError(endpoint_url="https://s3.test")
+
+    objects.client.meta.events.register_first("before-send.s3.PutObject", lose)
+    etag = objects.replace("a", b"2", first)
+    stored = objects.read("a")
+    assert stored is not None
+    assert (stored.body, etag) == (written, stored.etag if written == b"2" else None)
+
+
+def test_the_same_bytes_of_somebody_else_are_not_ours(objects: S3Objects) -> None:
+    """Two who claim one turn in the same millisecond write the same: one of them has it."""
+    first = objects.replace("a", b"1", None)
+    assert objects.replace("a", b"2", first) is not None
+    assert objects.replace("a", b"2", first) is None
 
 
 def test_a_fault_is_told_with_its_code_and_what_aws_says(objects: S3Objects) -> None:

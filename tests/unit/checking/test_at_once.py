@@ -112,15 +112,16 @@ def test_a_renamed_cluster_keeps_its_log(world: World) -> None:
     assert record["after"]["cluster_name"] == "prod-z"
 
 
+@pytest.mark.parametrize("key", ["records/", "documents/", "snapshots/"])
 @pytest.mark.parametrize("conflicts", [1, 2, 3])
-def test_a_record_that_meets_another_write_is_put_again(world: World, conflicts: int) -> None:
+def test_what_meets_another_write_is_put_again(world: World, conflicts: int, key: str) -> None:
     """409 says only that somebody wrote at the same moment: three rounds, then the message comes again."""
     world.asked()
     request = world.comes_back()
     left = iter(range(conflicts))
 
     def conflict(params: dict[str, Any], **_: object) -> object:
-        if "records/" not in params["url_path"] or next(left, None) is None:
+        if key not in params["url_path"] or next(left, None) is None:
             return None
         error = {"Error": {"Code": "ConditionalRequestConflict", "Message": ""}}
         return AWSResponse("", 409, HTTPHeaders(), None), error

@@ -1,14 +1,17 @@
 """Which AWS a command asks, and what it says where that is not to be had. ``status`` stands for all."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
 from esx_drift.cli.app import app
+from esx_drift.cli.aws import open_stack
 from esx_drift.cli.options import StackOptions
 
 from tests.test_readme import walk
 from tests.unit.cli.conftest import CloudFormation, Run
+from tests.unit.template.application import resources
 
 KEY = "FOOBARKEY"
 """moto's own."""
@@ -75,6 +78,16 @@ def test_the_region_and_the_profile_are_those_that_were_said(
     before, after = scope.split("*")
     assert f"Credential={before}" in CloudFormation.asked_by
     assert after in CloudFormation.asked_by
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_function_is_asked_once_and_waited_for() -> None:
+    """For minutes, in which a firewall in between must not take the connection for dead."""
+    config: Any = open_stack(StackOptions()).clients.functions().meta.config
+    assert (config.tcp_keepalive, config.retries["total_max_attempts"]) == (True, 1)
+    assert config.read_timeout > max(
+        function["Properties"]["Timeout"] for function in resources("AWS::Lambda::Function").values()
+    )
 
 
 @pytest.mark.usefixtures("aws", "stack", "settings")

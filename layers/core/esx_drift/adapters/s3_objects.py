@@ -85,7 +85,8 @@ class S3Objects:
             content_type: Its media type.
 
         Returns:
-            The new ETag; None if somebody else has written or deleted it, or is just writing it.
+            The new ETag; None if somebody else has written or deleted it, or is just writing it. Where
+            boto3 lost the reply and sent it again, what lies there is ours if it is byte for byte ``body``.
         """
         request: PutObjectRequestTypeDef = {
             "Bucket": self.bucket,
@@ -100,8 +101,12 @@ class S3Objects:
         try:
             with _translate_errors(key, PRECONDITION_FAILED, WRITE_CONFLICT, NO_SUCH_KEY):
                 return self.client.put_object(**request)["ETag"]
-        except ClientError:
-            return None
+        except ClientError as error:
+            # Without a lost reply the same bytes are somebody else's, who wrote them in the same moment.
+            if not error.response.get("ResponseMetadata", {}).get("RetryAttempts"):
+                return None
+        stored = self.read(key)
+        return stored.etag if stored is not None and stored.body == body else None
 
     def list_keys(self, prefix: str, after: str = "") -> Iterator[str]:
         """The keys that begin with ``prefix`` and sort behind ``after``, in their order."""
