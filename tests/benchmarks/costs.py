@@ -190,6 +190,9 @@ def price_month(fleet: Fleet, architecture: str) -> dict[str, float]:
         + _price("Secrets Manager, calls", calls["secretsmanager GetSecretValue"]),
         "SNS and its key": _price("SNS, publish", events) + _price("KMS", min(2 * events, KMS_CALLS_BOUND)),
         "CloudWatch alarms": _price("CloudWatch, alarms", count_alarm_metrics()),
+        "CloudWatch dashboard": _price(
+            "CloudWatch, dashboards", len(read_resources("AWS::CloudWatch::Dashboard"))
+        ),
         "CloudWatch metrics": _price("CloudWatch, metrics", len(table["metrics"]) * METRIC_SHARE),
         "CloudWatch Logs": _price("CloudWatch Logs, written", logged)
         + _price("CloudWatch Logs, kept", logged * LOG_MONTHS),

@@ -110,6 +110,8 @@ def _render_assumptions() -> str:
         "custom metrics": f"{len(costs.read_table()['metrics'])} in a quiet month, billed for the hours in "
         f"which they are sent: {costs.METRIC_SHARE:.0%} of it",
         "alarms": f"{costs.count_alarm_metrics()} metrics, as the template has them",
+        "the dashboard": "paid for, though an account's first three are free; `Dashboard=DISABLED` leaves it "
+        "out",
         "logs": f"what was measured, and {costs.LAMBDAS_OWN_LOG_BYTES} bytes an invocation by Lambda itself; "
         f"kept for {costs.LOG_MONTHS} months",
         "secrets": "one a vCenter, and one of a Slack route",

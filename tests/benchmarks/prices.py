@@ -78,6 +78,13 @@ PRICES: Final = {
     "CloudWatch, metrics": Price(
         0.30, 1, "custom metrics, a month", "https://signoz.io/guides/cloudwatch-pricing", "February 2026"
     ),
+    "CloudWatch, dashboards": Price(
+        3.00,
+        1,
+        "dashboards, a month",
+        f"{FACTUALMINDS}/amazon-cloudwatch-pricing-metrics-logs-alarms-dashboards/",
+        "June 2026",
+    ),
     "CloudWatch Logs, written": Price(
         0.50,
         1,

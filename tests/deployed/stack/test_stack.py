@@ -36,6 +36,20 @@ def test_a_deployed_function_says_why_it_failed(stack: Stack) -> None:
         stack.invoke("DispatcherFunction", {"clusters": [{"vcenter": "vc01", "cluster": "prod-a"}]})
 
 
+def test_the_dashboard_names_what_there_is(stack: Stack) -> None:
+    """CloudWatch takes it, and each queue, function and log group in it is one of this stack."""
+    cloudwatch = stack.aws.cloudwatch
+    body = cloudwatch.get_dashboard(DashboardName=f"{stack.name}-eu-central-1")["DashboardBody"]
+    metrics = [
+        one for widget in json.loads(body)["widgets"] for one in widget["properties"].get("metrics", ())
+    ]
+    named = {one[3] for one in metrics if len(one) == 4}
+    assert {url.rpartition("/")[2] for url in (stack.resources[f"{queue}Queue"] for queue in QUEUES)} <= named
+    assert {stack.outputs[f"{name}FunctionName"] for name in ("Dispatcher", "Checker", "Notifier")} <= named
+    assert all(stack.outputs[f"{name}LogGroupName"] in body for name in ("Dispatcher", "Checker", "Notifier"))
+    assert "${" not in body
+
+
 def test_a_first_run_without_a_fleet_file_is_no_dead_letter(stack: Stack) -> None:
     """The schedule fires as soon as it is deployed, before anybody can have pushed one."""
     reply = stack.invoke("DispatcherFunction", {})

@@ -1,5 +1,6 @@
 """What tells a person that esx-drift itself is in trouble."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any, cast
@@ -116,3 +117,49 @@ def test_a_saved_query_asks_for_lines_that_the_code_writes(name: str) -> None:
         assert f'"{message}"' in code
     groups = QUERIES[name]["LogGroupNames"]
     assert {group["Ref"] for group in groups} <= set(resources("AWS::Logs::LogGroup"))
+
+
+def _list_widgets() -> list[dict[str, Any]]:
+    """The widgets of the dashboard, in which each reference is the logical id that it names."""
+    (dashboard,) = resources("AWS::CloudWatch::Dashboard").values()
+    assert dashboard["Condition"] == "WithDashboard"
+    body = re.sub(r"\$\{([\w:.]+)\}", r"\1", dashboard["Properties"]["DashboardBody"]["Fn::Sub"])
+    widgets: list[dict[str, Any]] = json.loads(body)["widgets"]
+    return widgets
+
+
+def test_the_dashboard_shows_what_alarms_count_and_what_functions_emit() -> None:
+    """Nothing is drawn that nobody writes, and each queue, function and count of ours has its line."""
+    shown = [metric for one in _list_widgets() for metric in one["properties"].get("metrics", ())]
+    drawn = {tuple(metric) for metric in shown if isinstance(metric[0], str)}
+    queues, functions = resources("AWS::SQS::Queue"), resources("AWS::Lambda::Function")
+    assert {("AWS/Lambda", "Errors", "FunctionName", name) for name in functions} <= drawn
+    assert {
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", f"{name}.QueueName")
+        for name in queues
+        if name.endswith("DeadLetterQueue")
+    } <= drawn
+    counted = {metric[1] for metric in drawn if metric[0] == "esx-drift"}
+    assert counted == {metric for _, metric in PARTLY_FAILED.values()} | {"DispatchesFailed"}
+    assert {("stack", "AWS::StackName")} == {metric[2:4] for metric in drawn if metric[0] == "esx-drift"}
+    code = "".join(path.read_text() for path in sorted((ROOT / "functions").rglob("app.py")))
+    searched = [metric[0]["expression"] for metric in shown if isinstance(metric[0], dict)]
+    for expression in searched:
+        (name,) = re.findall(r'MetricName="(\w+)"', expression)
+        assert f'count_metric("{name}"' in code
+        assert 'stack="AWS::StackName"' in expression
+    (asked,) = [one["properties"]["query"] for one in _list_widgets() if one["type"] == "log"]
+    assert all(f"SOURCE '{name}'" in asked for name in resources("AWS::Logs::LogGroup"))
+    assert '"message not handled"' in asked
+
+
+def test_the_dashboard_has_no_widget_over_another() -> None:
+    """On its 24 columns."""
+    taken = [
+        (column, row)
+        for one in _list_widgets()
+        for column in range(one["x"], one["x"] + one["width"])
+        for row in range(one["y"], one["y"] + one["height"])
+    ]
+    assert len(set(taken)) == len(taken)
+    assert max(column for column, _ in taken) == 23

@@ -10,6 +10,7 @@ TEMPLATE = written()
 # What a logical id of each type ends with: <Role><Type>.
 SUFFIXES = {
     "AWS::CloudWatch::Alarm": "Alarm",
+    "AWS::CloudWatch::Dashboard": "Dashboard",
     "AWS::IAM::ManagedPolicy": "Policy",
     "AWS::IAM::Role": "Role",
     "AWS::Logs::LogGroup": "LogGroup",
@@ -33,6 +34,7 @@ NAMES = (
     "RoleName",
     "LogGroupName",
     "AlarmName",
+    "DashboardName",
 )
 
 
@@ -50,6 +52,10 @@ def test_two_stacks_fit_into_one_account(name: str) -> None:
     if TEMPLATE["Resources"][name]["Type"] == "AWS::Logs::QueryDefinition":
         assert properties["Name"]["Fn::Sub"].startswith("${AWS::StackName}/")
         fixed -= {"Name"}
+    if TEMPLATE["Resources"][name]["Type"] == "AWS::CloudWatch::Dashboard":
+        # An account's, whatever the region.
+        assert properties["DashboardName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}
+        fixed -= {"DashboardName"}
     assert not fixed
 
 
