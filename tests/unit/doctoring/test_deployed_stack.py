@@ -23,15 +23,26 @@ from tests.unit.doctoring.test_aws_access import FORBIDDEN, FORBIDDEN_AS_JSON, A
 __all__ = ["aws"]
 
 POLL_SECONDS = 0.02
-FUNCTIONS = ("Dispatcher", "Checker", "Notifier")
-WORKING = {"RetryQueue": "Dispatcher", "CheckQueue": "Checker", "NotifyQueue": "Notifier"}
-DEAD = ("DispatcherDeadLetterQueue", "RetryDeadLetterQueue", "CheckDeadLetterQueue", "NotifyDeadLetterQueue")
+FUNCTIONS = ("Dispatcher", "Checker", "Notifier", "Sender")
+WORKING = {
+    "RetryQueue": "Dispatcher",
+    "CheckQueue": "Checker",
+    "NotifyQueue": "Notifier",
+    "DeliveryQueue": "Sender",
+}
+DEAD = (
+    "DispatcherDeadLetterQueue",
+    "RetryDeadLetterQueue",
+    "CheckDeadLetterQueue",
+    "NotifyDeadLetterQueue",
+    "DeliveryDeadLetterQueue",
+)
 MAPPING = "CheckerFunctionCheck"
 SCHEDULE = "DispatcherFunctionSchedule"
 SESSION = boto3.Session("testing", "testing", region_name=REGION)
 """One for all: each new one reads the descriptions of all services anew."""
 
-STEPS = 1 + 1 + 3 + 7 + 3
+STEPS = 1 + 1 + 4 + 9 + 3
 
 
 @dataclass(slots=True)
@@ -275,6 +286,7 @@ def test_a_schedule_without_its_function(deployed: Deployed) -> None:
         ("DispatcherDeadLetterQueue", "runs that the dispatcher could not begin", "aws lambda invoke"),
         ("CheckDeadLetterQueue", "checks and decisions that the checker gave up", "start-message-move-task"),
         ("NotifyDeadLetterQueue", "events that the notifier gave up", "start-message-move-task"),
+        ("DeliveryDeadLetterQueue", "messages that their routes did not take", "start-message-move-task"),
     ],
 )
 def test_dead_letters(queue: str, what: str, again: str, deployed: Deployed) -> None:
