@@ -17,7 +17,7 @@ from tests.unit.cli.conftest import Run, run
 
 __all__ = ["run"]
 
-STEPS = 16 + 7 + 12 + 1 + 5
+STEPS = 19 + 7 + 12 + 1 + 5
 """The stack, AWS, one vCenter, the sender, one route."""
 
 

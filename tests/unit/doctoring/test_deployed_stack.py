@@ -415,6 +415,7 @@ def test_another_stack(theirs: tuple[str, ...], outcome: str, words: str, deploy
                 "DispatcherFunctionRetry": "lambda:GetEventSourceMapping",
                 MAPPING: "lambda:GetEventSourceMapping",
                 "NotifierFunctionNotify": "lambda:GetEventSourceMapping",
+                "SenderFunctionDelivery": "lambda:GetEventSourceMapping",
             },
         ),
         ("SQS", dict.fromkeys((*WORKING, *DEAD), "sqs:GetQueueAttributes")),

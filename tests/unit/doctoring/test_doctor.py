@@ -58,6 +58,8 @@ def _deployed(
         "CHECK_QUEUE_URL": url,
         "RETRY_QUEUE_URL": url,
         "NOTIFY_QUEUE_URL": url,
+        "DELIVERY_QUEUE_URL": url,
+        "DELIVERY_DEAD_LETTER_QUEUE_URL": url,
         "DRIFT_TOPIC_ARN": boto3.client("sns").create_topic(Name="drift")["TopicArn"],
         "CHECK_INTERVAL_HOURS": "4",
         "SECRET_PREFIX": "esx-drift",
