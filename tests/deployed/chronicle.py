@@ -54,7 +54,7 @@ OWN = {
 }
 """What the fleet file says of single vCenters."""
 
-WORK, TALK, RETRIES = "CheckQueue", "NotifyQueue", "RetryQueue"
+WORK, TALK, POSTS, RETRIES = "CheckQueue", "NotifyQueue", "DeliveryQueue", "RetryQueue"
 
 
 @dataclass(slots=True)
@@ -102,7 +102,7 @@ def told(rig: Rig, tap: Tap) -> Chronicle:
     chronicle.before = {key: len(log) for key, log in _logs(rig).items()}
     _heal(rig, KEPT_DOWN)
     certificates.show(SHOWING_ANOTHER)
-    rig.await_quiet(RETRIES, WORK, TALK)
+    rig.await_quiet(RETRIES, WORK, TALK, POSTS)
     _heal(rig, [name for name in PLAYED if name not in KEPT_DOWN])
     _look(chronicle, None)
     chronicle.logs = _logs(rig)
@@ -165,7 +165,7 @@ def _look(chronicle: Chronicle, names: list[str] | None) -> None:
     rig = chronicle.rig
     chosen = [{"vcenter": name, "cluster": "prod-a"} for name in names or ()]
     rig.dispatch({"clusters": chosen} if names else None)
-    rig.await_quiet(WORK, TALK)
+    rig.await_quiet(WORK, TALK, POSTS)
     try:
         # Whoever is retried meanwhile may just be logged in, but not for long.
         until(lambda: not _open(rig), "every session to be ended", PATIENCE_SECONDS)

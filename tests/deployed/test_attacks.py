@@ -47,7 +47,7 @@ def target(rig: Rig, tap: Tap) -> Iterator[str]:
     rig.put_fleet(rig.fleet(name))
     rig.check()
     yield name
-    rig.await_quiet("CheckQueue", "NotifyQueue")
+    rig.await_quiet("CheckQueue", "NotifyQueue", "DeliveryQueue")
     tap.drain()
     _assert_whole(rig, tap, name)
 
@@ -58,7 +58,7 @@ def test_one_request_delivered_twice_at_once_is_answered_once(target: str, rig: 
     request = request_of("twice", target, rig)
     send(rig, "CheckQueue", request, request)
     rig.await_answer(target, CLUSTER, request["request_id"])
-    rig.await_quiet("CheckQueue", "NotifyQueue")
+    rig.await_quiet("CheckQueue", "NotifyQueue", "DeliveryQueue")
     assert _outcomes(rig, target) == ["baseline", "changed"]
 
 
@@ -92,7 +92,7 @@ def test_an_unreadable_state_is_built_anew(body: bytes, target: str, rig: Rig) -
     _tamper(rig, target)
     rig.dispatch()
     until(lambda: len(rig.records(target, CLUSTER)) == 2, "the next record", PATIENCE_SECONDS)
-    rig.await_quiet("CheckQueue", "NotifyQueue")
+    rig.await_quiet("CheckQueue", "NotifyQueue", "DeliveryQueue")
     assert _outcomes(rig, target) == ["baseline", "changed"]
 
 

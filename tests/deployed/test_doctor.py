@@ -48,7 +48,7 @@ def test_all_is_well_with_aws_and_the_vcenter(fleet: Rig) -> None:
 def test_each_route_is_examined_where_messages_are_sent_from(fleet: Rig) -> None:
     """Without sending anything."""
     before = len(fleet.slack.accepted)
-    found = _asked(fleet, "NotifierFunction")
+    found = _asked(fleet, "SenderFunction")
     assert [_not_ok(lines) for lines in found.values()] == [[]] * len(found)
     assert len(fleet.slack.accepted) == before
 

@@ -20,8 +20,8 @@ from tests.unit.cli.conftest import Run, run
 
 __all__ = ["run"]
 
-STEPS = 16 + 7 + 12 + 1 + 5
-"""The stack, AWS, one vCenter, the notifier, one route."""
+STEPS = 19 + 7 + 12 + 1 + 5
+"""The stack, AWS, one vCenter, the sender, one route."""
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +211,7 @@ def test_what_is_wrong_with_the_stack_itself(ask: Run, rig: Rig) -> None:
 def test_no_log_tells_a_secret(rig: Rig) -> None:
     """Neither the password nor the webhook, after all that was examined here."""
     told = "\n".join(
-        line for function in ("CheckerFunction", "NotifierFunction") for line in rig.stack.log_of(function)
+        line for function in ("CheckerFunction", "SenderFunction") for line in rig.stack.log_of(function)
     )
     assert PASSWORD not in told
     assert Path(rig.slack.webhook).name not in told

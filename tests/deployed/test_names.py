@@ -80,9 +80,9 @@ def test_keys_are_harmless(looked: dict[str, "Record"], rig: Rig) -> None:
 
 
 def test_slack_takes_every_message(looked: dict[str, "Record"], rig: Rig) -> None:
-    """One for each cluster, within Slack's limits."""
+    """Within its limits; what happened together is told together."""
     assert {answered.answer for answered in rig.slack.received} == {"ok"}
-    assert len(rig.slack.accepted) == len(looked)
+    assert 0 < len(rig.slack.accepted) <= len(looked)
 
 
 def test_no_name_is_ever_read_as_markup(looked: dict[str, "Record"], rig: Rig) -> None:  # noqa: ARG001  # what was looked at
@@ -104,7 +104,7 @@ def test_no_message_holds_a_character_that_hides_or_reorders(looked: dict[str, "
 
 def test_every_log_line_is_one_line(looked: dict[str, "Record"], rig: Rig) -> None:  # noqa: ARG001  # what was looked at
     """A name with a line break forges none."""
-    for function in ("DispatcherFunction", "CheckerFunction", "NotifierFunction"):
+    for function in ("DispatcherFunction", "CheckerFunction", "NotifierFunction", "SenderFunction"):
         lines = "\n".join(rig.stack.log_of(function)).splitlines()
         assert not any(line.startswith("INFO forged") for line in lines)
 

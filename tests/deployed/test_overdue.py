@@ -41,7 +41,7 @@ def test_a_cluster_whose_checks_never_end_is_told_and_heals(rig: Rig) -> None:
     rig.check()
     (last,) = rig.records(NAME)[-1]["findings"]
     assert (last["transition"], last["resolved_because"]) == ("resolved", "recovered")
-    rig.await_quiet("CheckQueue", "NotifyQueue")
+    rig.await_quiet("CheckQueue", "NotifyQueue", "DeliveryQueue")
     assert vcenter.sessions.open_count == 0
 
 

@@ -54,6 +54,8 @@ SLOW: Final = (
     "domain/test_year_of_churn",
     "functions/",
     "jobs/",
+    "notifying/test_sender",
+    "notifying/test_storm",
     "test_journal",
 )
 """What plays whole jobs, time-outs or processes: `make unit` leaves it to `make test`."""

@@ -21,8 +21,9 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 HANDLERS = sorted((ROOT / "functions").glob("*/app.py"))
 TREES = {path: ast.parse(path.read_text()) for path in (*SOURCES, *HANDLERS)}
 
-MAX_MODULES = 130
-"""Of the package and the functions, without the channels."""
+MAX_MODULES = 135
+"""Of the package and the functions, without the channels. From 130: messages/groups.py; for what has to wait,
+domain/deliveries.py, notifying/sender.py, notifying/receipts.py and functions/sender/app.py."""
 MAX_LINES = 250
 MAX_FUNCTION_LINES = 40
 REASON = "Longer than 250 lines, because"

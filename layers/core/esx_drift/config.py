@@ -28,12 +28,24 @@ _CHECK_VARIABLES = frozenset(
     }
 )
 
+_SEND_VARIABLES = frozenset(
+    {
+        "AUDIT_BUCKET",
+        "STATE_BUCKET",
+        "DELIVERY_QUEUE_URL",
+        "DELIVERY_DEAD_LETTER_QUEUE_URL",
+        "WEBHOOK_HOSTS",
+        "SECRET_PREFIX",
+    }
+)
+
 ENVIRONMENT: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "dispatcher": COUNTING | _CHECK_VARIABLES,
         "checker": COUNTING | _CHECK_VARIABLES | {OWN_ROLE_IDS},
         "notifier": COUNTING
-        | {"AUDIT_BUCKET", "STATE_BUCKET", "NOTIFY_QUEUE_URL", "WEBHOOK_HOSTS", "SECRET_PREFIX"},
+        | {"AUDIT_BUCKET", "STATE_BUCKET", "SECRET_PREFIX", "NOTIFY_QUEUE_URL", "DELIVERY_QUEUE_URL"},
+        "sender": COUNTING | _SEND_VARIABLES,
     }
 )
 """What each function reads, beside what Lambda itself sets."""
@@ -88,6 +100,31 @@ class NotifierConfig:
     audit_bucket: str
     state_bucket: str
     notify_queue_url: str
+    delivery_queue_url: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the variables.
+
+        Raises:
+            KeyError: The template does not fit the code.
+        """
+        return cls(
+            audit_bucket=environment["AUDIT_BUCKET"],
+            state_bucket=environment["STATE_BUCKET"],
+            notify_queue_url=environment["NOTIFY_QUEUE_URL"],
+            delivery_queue_url=environment["DELIVERY_QUEUE_URL"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SenderConfig:
+    """The sender's environment."""
+
+    audit_bucket: str
+    state_bucket: str
+    delivery_queue_url: str
+    dead_letter_queue_url: str
     webhook_hosts: tuple[str, ...]
     secret_prefix: str
 
@@ -102,7 +139,8 @@ class NotifierConfig:
         return cls(
             audit_bucket=environment["AUDIT_BUCKET"],
             state_bucket=environment["STATE_BUCKET"],
-            notify_queue_url=environment["NOTIFY_QUEUE_URL"],
+            delivery_queue_url=environment["DELIVERY_QUEUE_URL"],
+            dead_letter_queue_url=environment["DELIVERY_DEAD_LETTER_QUEUE_URL"],
             webhook_hosts=tuple(host for host in hosts if host),
             secret_prefix=environment["SECRET_PREFIX"],
         )

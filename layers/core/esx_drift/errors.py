@@ -14,6 +14,7 @@
     │   ├── OutOfTime             not begun: this run of the function ends too soon
     │   ├── InternalError         a bug of ours: an exception that nobody foresaw
     │   ├── WebhookUnavailable    Slack: 5xx or no answer
+    │   ├── WebhookUnclear        Slack: an answer of no known meaning, such as 200 without ok
     │   └── WebhookThrottled      Slack: 429, with seconds to wait
     └── PermanentError            the same call fails again: a person has to act
         ├── LoginRefused          401 on the login                  (vcenter-authentication)
@@ -30,7 +31,8 @@
         ├── SecretInvalid         a secret is missing or wrong
         ├── TrailDamaged          an object of the trail is not what the log names (trail-damaged)
         ├── RequestRefused        a message names what the fleet does not know, or no record vouches for it
-        └── WebhookRefused        Slack: the webhook or the payload is refused for good
+        ├── MessageRefused        Slack: this message is refused, and another may be taken
+        └── WebhookRefused        Slack: the webhook is of no use until a person mends it
 
 Adapters translate into these, handlers decide between "again" and "dead letter". A ``reason`` is a
 metric's label, and for a vCenter's failure it is the kind of the finding.
@@ -153,6 +155,12 @@ class WebhookUnavailable(TransientError):
     reason = "webhook-unavailable"
 
 
+class WebhookUnclear(TransientError):
+    """The webhook gave an answer that has no known meaning: the message may have been posted."""
+
+    reason = "webhook-unclear"
+
+
 class WebhookThrottled(TransientError):
     """The webhook answered 429; ``retry_after_seconds`` is what it asked for."""
 
@@ -257,8 +265,14 @@ class RequestRefused(PermanentError):
     reason = "request-refused"
 
 
+class MessageRefused(PermanentError):
+    """The service refuses this one message for good, and nothing is wrong with the webhook."""
+
+    reason = "message-refused"
+
+
 class WebhookRefused(PermanentError):
-    """The webhook or the payload is refused for good. The sentence never holds the webhook's address."""
+    """The webhook is refused for good. The sentence never holds the webhook's address."""
 
     reason = "webhook-refused"
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from esx_drift.domain.breaker import Breaker
+from esx_drift.domain.deliveries import Delivery, DeliveryMessage, RouteState
 from esx_drift.domain.events import MessageContent
 from esx_drift.domain.fleet.fleet import Fleet
 from esx_drift.domain.stored.types import (
@@ -317,7 +318,9 @@ class Channel(Protocol):
         Raises:
             WebhookUnavailable: No answer, or one that says to try again.
             WebhookThrottled: The service asks to wait.
-            WebhookRefused: The service refused the message; trying again changes nothing.
+            WebhookUnclear: It may have been posted: the answer has no known meaning.
+            MessageRefused: The service refused this message, and may take another.
+            WebhookRefused: The service takes nothing on this way until a person mends it.
         """
         ...
 
@@ -325,7 +328,7 @@ class Channel(Protocol):
         """Post a message that says that it is a drill of ``route``, to the address in ``secret``.
 
         Raises:
-            WebhookUnavailable, WebhookThrottled, WebhookRefused: As for ``post``.
+            WebhookUnavailable, WebhookThrottled, WebhookUnclear, WebhookRefused: As for ``post``.
         """
         ...
 
@@ -339,7 +342,7 @@ class Channel(Protocol):
 
 
 class Deliveries(Protocol):
-    """Which event reached which route. ``event_id`` is made by ``make_receipt_id``: of its id and digest."""
+    """Messages to routes, and what reached which route. ``event_id`` is made by ``make_receipt_id``."""
 
     def delivered(self, event_id: str, route: str) -> bool:
         """Say whether the event with the id ``event_id`` reached the route called ``route`` before."""
@@ -349,6 +352,62 @@ class Deliveries(Protocol):
         """Record that the event ``event_id`` reached ``route`` at the time ``at``.
 
         Succeed also if that is recorded already.
+        """
+        ...
+
+    def put_delivery(self, delivery: Delivery) -> str:
+        """Keep what a message tells; of two with one id the first counts. The sha256 of its stored bytes."""
+        ...
+
+    def read_delivery(self, route: str, delivery_id: str, sha256: str) -> Delivery:
+        """Read what one message tells back.
+
+        Args:
+            route: The name of the route that it was made for.
+            delivery_id: Its id.
+            sha256: Of the bytes that must lie there.
+
+        Raises:
+            RequestRefused: It is not there, or not what its message says.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRouteState:
+    """A route's state and its ETag, which a conditional write needs; no ETag where nothing is stored yet."""
+
+    state: RouteState
+    etag: str | None
+
+
+class RouteStates(Protocol):
+    """Where it is kept whose turn it is to post to a route, and how that answered."""
+
+    def read(self, route: str) -> StoredRouteState:
+        """Read a route's state; where there is none, or one that can't be read, nothing is known of it."""
+        ...
+
+    def write(self, state: RouteState, etag: str | None) -> str | None:
+        """Write ``state`` if the stored one still has the ETag ``etag`` (None: if there is none yet).
+
+        Returns:
+            The new ETag; None if somebody else was faster.
+        """
+        ...
+
+
+class DeliveryQueue(Protocol):
+    """The DeliveryQueue, and its queue of dead letters."""
+
+    def send_delivery(self, message: DeliveryMessage, delay_seconds: int) -> None:
+        """Send ``message`` to be handled after ``delay_seconds``, 900 at most."""
+        ...
+
+    def park_delivery(self, message: DeliveryMessage, reason: str, why: str) -> None:
+        """Put ``message`` among the dead letters, where a person finds it.
+
+        ``reason`` is a word for machines, ``why`` a sentence for people.
         """
         ...
 

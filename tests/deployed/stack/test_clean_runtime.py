@@ -9,7 +9,7 @@ from tests.lab.local_aws.place import BUILT, TOOLS
 from tests.lab.local_aws.runtime import LAYERS, HandlerError, run_handler
 from tests.lab.local_aws.stack import Stack
 
-FUNCTIONS = ("DispatcherFunction", "CheckerFunction", "NotifierFunction")
+FUNCTIONS = ("DispatcherFunction", "CheckerFunction", "NotifierFunction", "SenderFunction")
 CORE = BUILT / "CoreLayer" / "python"
 
 

@@ -5,19 +5,22 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from esx_drift.adapters.audit_store import S3Deliveries
 from esx_drift.adapters.secrets import Secrets
+from esx_drift.adapters.state_bucket import S3RouteStates
 from esx_drift.channels import CHANNELS, open_channels
 from esx_drift.doctoring.doctor import RouteDoctor
+from esx_drift.domain.deliveries import DeliveryMessage, build_event_delivery
 from esx_drift.domain.events import MessageContent
 from esx_drift.domain.fleet.fleet import FleetDocument, build_fleet
-from esx_drift.domain.stored.identifiers import compute_digest, make_receipt_id
 from esx_drift.errors import WebhookRefused, WebhookThrottled
 from esx_drift.messages.content import build_content
-from esx_drift.notifying.notifier import Notifier, PublishedEvents
+from esx_drift.notifying.notifier import send_delivery
+from esx_drift.notifying.receipts import Receipts
+from esx_drift.notifying.sender import Sender
 from esx_drift.ports import Channel, ChannelAddress
 
 from tests.paths import ROOT, SCHEMAS
@@ -27,7 +30,9 @@ from tests.unit.events import build_events, change, told
 from tests.unit.logs import buckets
 
 PACKAGE = ROOT / "layers" / "core" / "esx_drift"
-EVENT = build_events(told(changes=[change("component", "upgraded", "Intel-i40en", to="2.9.2.0")]))[0]
+EVENT = build_events(
+    told(changes=[change("component", "upgraded", "Intel-i40en", **{"from": "2.7", "to": "2.9"})])
+)[0]
 FLEET: FleetDocument = {
     "schema_version": 1,
     "vcenters": [{"name": "vc01"}],
@@ -83,33 +88,57 @@ def channels(pigeons: Pigeons) -> Iterator[Mapping[str, Channel]]:
         yield opened
 
 
-def _notifier(channels: Mapping[str, Channel], deliveries: S3Deliveries) -> Notifier:
-    """The job, with the record that holds the event."""
-    published = PublishedEvents("audit", lambda _: json.dumps({"events": [EVENT]}).encode())
-    return Notifier(build_fleet(FLEET), channels, published, deliveries, lambda: datetime.now(UTC))
+@dataclass(slots=True)
+class Line:
+    """A DeliveryQueue that keeps what is sent and parked."""
+
+    sent: list[DeliveryMessage] = field(default_factory=list)
+    parked: list[str] = field(default_factory=list)
+
+    def send_delivery(self, message: DeliveryMessage, _delay_seconds: int) -> None:
+        """Keep it."""
+        self.sent.append(message)
+
+    def park_delivery(self, _message: DeliveryMessage, reason: str, _why: str) -> None:
+        """Keep why."""
+        self.parked.append(reason)
+
+
+def _send(channels: Mapping[str, Channel], line: Line) -> list[str]:
+    """Have the event posted twice: what becomes of each."""
+    client = buckets().client
+    deliveries, states = S3Deliveries(client, "audit"), S3RouteStates(client, "state")
+    now = [datetime(2026, 11, 23, tzinfo=UTC)]
+    send_delivery(build_event_delivery("pigeons", [EVENT], now[0]), deliveries, line)
+    receipts = Receipts(deliveries, states)
+    sender = Sender(build_fleet(FLEET), channels, receipts, deliveries, states, line, lambda: now[0], "me")
+    outcomes: list[str] = []
+    for _ in range(2):
+        outcomes.append(sender.send(line.sent[0]).outcome)
+        now[0] += timedelta(minutes=1)
+    return outcomes
 
 
 @pytest.mark.usefixtures("aws")
 def test_a_route_of_it_is_told_once(channels: Mapping[str, Channel], pigeons: Pigeons) -> None:
     """With a receipt, by the name of its own secret."""
-    deliveries = S3Deliveries(buckets().client, "audit")
-    notifier = _notifier(channels, deliveries)
-    assert notifier.notify(EVENT).posted == ["pigeons"]
-    assert notifier.notify(EVENT).repeated == ["pigeons"]
-    assert pigeons.carried == [("pigeons", build_content(EVENT))]
+    assert _send(channels, Line()) == ["posted", "repeated"]
+    assert [(secret, content.title) for secret, content in pigeons.carried] == [
+        ("pigeons", build_content(EVENT).title)
+    ]
 
 
 @pytest.mark.usefixtures("aws")
-@pytest.mark.parametrize("failure", [WebhookThrottled("wait", 30), WebhookRefused("gone")])
+@pytest.mark.parametrize(
+    ("failure", "outcome"), [(WebhookThrottled("wait", 30), "waits"), (WebhookRefused("gone"), "parked")]
+)
 def test_what_it_refuses_is_not_delivered(
-    channels: Mapping[str, Channel], pigeons: Pigeons, failure: WebhookThrottled | WebhookRefused
+    channels: Mapping[str, Channel], pigeons: Pigeons, failure: Exception, outcome: str
 ) -> None:
-    """The handler decides whether it comes again."""
-    pigeons.failure = failure
-    deliveries = S3Deliveries(buckets().client, "audit")
-    notifier = _notifier(channels, deliveries)
-    assert notifier.notify(EVENT).failed == {"pigeons": failure}
-    assert not deliveries.delivered(make_receipt_id(EVENT["id"], compute_digest(EVENT)), "pigeons")
+    """Its errors say whether it comes again."""
+    pigeons.failure, line = failure, Line()
+    assert _send(channels, line) == [outcome] * 2
+    assert bool(line.parked) == (outcome == "parked")
 
 
 def test_the_doctor_goes_the_way_and_posts_a_drill(
@@ -141,6 +170,7 @@ def test_the_schema_of_routes_lists_every_channel() -> None:
 ALLOWED = {
     "cli/doctor.py": "a help text",
     "cli/fleet.py": "a warning where there is no route at all",
+    "domain/deliveries.py": "the page that says how many messages a second a webhook takes",
     "domain/fleet/fleet.py": "the default of a route that names no channel, as stored fleet files have it",
     "errors.py": "the tree says which answers of Slack are which error",
 }

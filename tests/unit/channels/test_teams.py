@@ -15,7 +15,14 @@ from esx_drift.channels.teams import (
 )
 from esx_drift.channels.webhook import WebhookAnswer, WebhookChannel, WebhookSecret
 from esx_drift.domain.stored.types import Json
-from esx_drift.errors import EsxDriftError, WebhookRefused, WebhookThrottled, WebhookUnavailable
+from esx_drift.errors import (
+    EsxDriftError,
+    MessageRefused,
+    WebhookRefused,
+    WebhookThrottled,
+    WebhookUnavailable,
+    WebhookUnclear,
+)
 from esx_drift.messages.content import build_content, has_content
 from hypothesis import given
 from urllib3.util import parse_url
@@ -121,8 +128,8 @@ def test_only_202_is_success(status: int) -> None:
     ("status", "expected"),
     [
         (202, type(None)),
-        (200, WebhookRefused),
-        (400, WebhookRefused),
+        (200, WebhookUnclear),
+        (400, MessageRefused),
         (401, WebhookRefused),
         (404, WebhookRefused),
         (429, WebhookThrottled),

@@ -34,7 +34,7 @@ IN_VAIN = _line("untried", f"{NEEDS}login", step="version")
 class Functions:
     """What each function answers, and what it was asked; and what is found of the stack itself."""
 
-    lines: dict[str, list[StepResult]] = field(default_factory=lambda: {"checker": [OK], "notifier": [OK]})
+    lines: dict[str, list[StepResult]] = field(default_factory=lambda: {"checker": [OK], "sender": [OK]})
     errors: dict[str, dict[str, str]] = field(default_factory=dict)
     asked: list[tuple[str, object]] = field(default_factory=list)
     signed_by: list[str] = field(default_factory=list)
@@ -76,7 +76,7 @@ def functions(stack: None, aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterat
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the name it has there
             """Say nothing."""
 
-    outputs = {"CheckerFunctionName": "checker", "NotifierFunctionName": "notifier"}
+    outputs = {"CheckerFunctionName": "checker", "SenderFunctionName": "sender"}
     monkeypatch.setattr(CloudFormation, "outputs", outputs)
     monkeypatch.setattr(doctor, "_examine_stack", answers.examine_stack)
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
@@ -145,7 +145,7 @@ def test_a_wrong_region_is_named_before_anything_is_asked(
 
 def test_only_what_is_asked_for_is_examined(run: Run, functions: Functions) -> None:
     """Neither the stack nor the routes; the last line says so. A drill is told by the routes, too."""
-    functions.stack[:], functions.lines["notifier"] = [FORBIDDEN], [FAILED]
+    functions.stack[:], functions.lines["sender"] = [FORBIDDEN], [FAILED]
     ran = run("doctor", "--vcenter", "vc01", "--vcenter", "vc02")
     assert ran.code == 0
     assert ran.out.rstrip().endswith("All is well with vc01, vc02. Only what stands here was looked at.")

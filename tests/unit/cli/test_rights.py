@@ -107,7 +107,7 @@ class Functions(BaseHTTPRequestHandler):
 @pytest.fixture
 def functions(monkeypatch: pytest.MonkeyPatch, world: World, checking: Consumer) -> Iterator[None]:  # noqa: ARG001 -- they are there first
     """Lambda, with the two functions that the doctor asks."""
-    names = {f"{name}FunctionName": f"{name}Function" for name in ("Dispatcher", "Checker", "Notifier")}
+    names = {f"{name}FunctionName": f"{name}Function" for name in ("Dispatcher", "Checker", "Sender")}
     monkeypatch.setattr(CloudFormation, "outputs", {**CloudFormation.outputs, **names})
     with ThreadingHTTPServer(("127.0.0.1", 0), Functions) as server:
         thread = Thread(target=server.serve_forever)
@@ -186,7 +186,7 @@ def test_an_operator_may_examine(asked: Asked, run: Run) -> None:
     assert run("doctor", "--vcenter", "vc01", "--send").code == 0
     assert {subject for action, subject in asked if action == "lambda:InvokeFunction"} == {
         "CheckerFunction",
-        "NotifierFunction",
+        "SenderFunction",
     }
     _assert_allowed("OperatorPolicy", asked)
     assert _allows("OperatorPolicy", "lambda:InvokeFunction", "DispatcherFunction")

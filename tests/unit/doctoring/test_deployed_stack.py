@@ -27,15 +27,22 @@ from tests.unit.doctoring.test_aws_access import FORBIDDEN, FORBIDDEN_AS_JSON, A
 __all__ = ["aws"]
 
 POLL_SECONDS = 0.02
-FUNCTIONS = ("Dispatcher", "Checker", "Notifier")
-WORKING = {"RetryQueue": "Dispatcher", "CheckQueue": "Checker", "NotifyQueue": "Notifier"}
-DEAD = tuple(f"{kind}DeadLetterQueue" for kind in ("Dispatcher", "Retry", "Check", "Notify", "Topic"))
+FUNCTIONS = ("Dispatcher", "Checker", "Notifier", "Sender")
+WORKING = {
+    "RetryQueue": "Dispatcher",
+    "CheckQueue": "Checker",
+    "NotifyQueue": "Notifier",
+    "DeliveryQueue": "Sender",
+}
+DEAD = tuple(
+    f"{kind}DeadLetterQueue" for kind in ("Dispatcher", "Retry", "Check", "Notify", "Topic", "Delivery")
+)
 MAPPING = "CheckerFunctionCheck"
 SCHEDULE = "DispatcherFunctionSchedule"
 SESSION = boto3.Session("testing", "testing", region_name=REGION)
 """One for all: each new one reads the descriptions of all services anew."""
 
-STEPS = 1 + 1 + 3 + 8 + 3
+STEPS = 1 + 1 + 4 + 10 + 3
 
 
 @dataclass(slots=True)
@@ -279,6 +286,7 @@ def test_a_schedule_without_its_function(deployed: Deployed) -> None:
         ("DispatcherDeadLetterQueue", "runs that the dispatcher could not begin", "esx-drift check", "Then"),
         ("CheckDeadLetterQueue", "checks and decisions that the checker gave up", "move-task", "Or"),
         ("NotifyDeadLetterQueue", "events that the notifier gave up", "move-task", "Or"),
+        ("DeliveryDeadLetterQueue", "messages that their routes did not take", "move-task", "Or"),
         # SQS moves nothing that a topic could not deliver.
         ("TopicDeadLetterQueue", "events that SNS could not put into the NotifyQueue", "send-message", "Or"),
     ],
@@ -480,6 +488,7 @@ def test_another_stack(theirs: tuple[str, ...], outcome: str, words: str, deploy
                 "DispatcherFunctionRetry": "lambda:GetEventSourceMapping",
                 MAPPING: "lambda:GetEventSourceMapping",
                 "NotifierFunctionNotify": "lambda:GetEventSourceMapping",
+                "SenderFunctionDelivery": "lambda:GetEventSourceMapping",
             },
         ),
         ("SQS", dict.fromkeys((*WORKING, *DEAD), "sqs:GetQueueAttributes")),

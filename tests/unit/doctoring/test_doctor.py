@@ -18,7 +18,7 @@ from esx_drift.domain.stored.types import Trigger
 from esx_drift.errors import ContractViolation, RequestRefused
 
 from functions.checker import app as checker
-from functions.notifier import app as notifier
+from functions.sender import app as sender
 from tests.simulator import SlackReceiver, VCenter, VCenterServer
 from tests.simulator.certificates import Authority
 from tests.simulator.sessions import PASSWORD, USER
@@ -58,6 +58,8 @@ def _deployed(
         "CHECK_QUEUE_URL": url,
         "RETRY_QUEUE_URL": url,
         "NOTIFY_QUEUE_URL": url,
+        "DELIVERY_QUEUE_URL": url,
+        "DELIVERY_DEAD_LETTER_QUEUE_URL": url,
         "DRIFT_TOPIC_ARN": boto3.client("sns").create_topic(Name="drift")["TopicArn"],
         "CHECK_INTERVAL_HOURS": "4",
         "SECRET_PREFIX": "esx-drift",
@@ -138,7 +140,7 @@ def test_a_name_that_the_fleet_file_does_not_know() -> None:
         _ask(checker, vcenters=["vc01"], reset="vc99")
 
 
-@pytest.mark.parametrize("app", [checker, notifier])
+@pytest.mark.parametrize("app", [checker, sender])
 def test_a_malformed_request_is_refused(app: Any) -> None:  # noqa: ANN401 -- one of two modules
     """By its schema, in either function."""
     with pytest.raises(ContractViolation):
@@ -156,10 +158,10 @@ def test_a_fleet_file_that_is_wrong_is_a_line() -> None:
 def test_a_drill_is_sent_only_when_asked_for(slack: SlackReceiver) -> None:
     """One event on the topic, one message a route."""
     _ask(checker, vcenters=["vc02"])
-    assert _about(_ask(notifier)) == {"notifier": "o", "route ops": "oooos"}
+    assert _about(_ask(sender)) == {"sender": "o", "route ops": "oooos"}
     assert slack.received == []
     assert "took a drill" in _ask(checker, vcenters=["vc02"], send=True)[3]["said"]
-    assert _about(_ask(notifier, send=True)) == {"notifier": "o", "route ops": "ooooo"}
+    assert _about(_ask(sender, send=True)) == {"sender": "o", "route ops": "ooooo"}
     assert len(slack.accepted) == 1
 
 

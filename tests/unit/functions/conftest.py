@@ -6,17 +6,19 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import uuid4
 
 import pytest
 from esx_drift.adapters import aws_clients as clients
-from esx_drift.adapters.audit_store import S3Store
+from esx_drift.adapters.audit_store import S3Deliveries, S3Store
+from esx_drift.domain.deliveries import build_event_delivery
 from esx_drift.domain.dispatching.run import Run, build_blank_dispatch
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.records import RecordHeading, build_empty_state, build_record
+from esx_drift.domain.text.times import parse_time
 from moto.s3.models import s3_backends
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.sns.models import sns_backends
@@ -25,6 +27,8 @@ from moto.sqs.models import sqs_backends
 from functions.checker import app as checker
 from functions.dispatcher import app as dispatcher
 from functions.notifier import app as notifier
+from functions.sender import app as sender
+from tests.paths import EVENTS
 from tests.simulator import SlackReceiver, Tls, VCenter, VCenterServer
 from tests.simulator.certificates import Authority
 from tests.simulator.sessions import PASSWORD, USER
@@ -36,8 +40,13 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 REGION: Final = "eu-central-1"
-QUEUES = ("CheckQueue", "RetryQueue", "NotifyQueue")
-HANDLERS = {"checker": checker.handler, "dispatcher": dispatcher.handler, "notifier": notifier.handler}
+QUEUES = ("CheckQueue", "RetryQueue", "NotifyQueue", "DeliveryQueue")
+HANDLERS = {
+    "checker": checker.handler,
+    "dispatcher": dispatcher.handler,
+    "notifier": notifier.handler,
+    "sender": sender.handler,
+}
 RUN_ID: Final = "5f1c6b0e-7d1f-4c39-9b6e-0a8d9c1e2f30"
 """The run of the example events."""
 OWN_ROLE_IDS = ("AROADISPATCHEREXAMPLE", "AROACHECKEREXAMPLE")
@@ -131,13 +140,17 @@ def vcenter(slack_tls: Tls) -> Iterator[VCenterServer]:
 
 @dataclass(slots=True)
 class Deployed:
-    """The functions with all that the template gives them. ``urls``: of the queues, by logical id."""
+    """The functions with all that the template gives them.
+
+    ``urls`` are those of the queues, by logical id; ``ahead`` is how far the sender's clock is ahead.
+    """
 
     context: Context
     vcenter: VCenter
     slack: SlackReceiver
     sqs: "SQSClient"
     urls: dict[str, str] = field(default_factory=dict)
+    ahead: timedelta = timedelta()
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:  # noqa: ANN401 -- each replies another shape
         """The reply of a handler."""
@@ -157,19 +170,40 @@ class Deployed:
 
     def list_each(self) -> None:
         """Let the RetryQueue invoke the function with each message that waits, by itself."""
+        for event in self.receive_each("RetryQueue"):
+            assert self.invoke("dispatcher", event) == {"batchItemFailures": []}
+
+    def deliver_each(self) -> list[Any]:
+        """Let the DeliveryQueue invoke the sender with each message that it hands out now; its replies.
+
+        Each comes when its route may be asked again.
+        """
+        replies = []
+        for event in self.receive_each("DeliveryQueue"):
+            replies.append(self.invoke("sender", event))
+            self.ahead += timedelta(seconds=2)
+        return replies
+
+    def receive_each(self, queue: str) -> list[dict[str, Any]]:
+        """What Lambda makes of each message that a queue hands out now."""
         received = self.sqs.receive_message(
-            QueueUrl=self.urls["RetryQueue"],
+            QueueUrl=self.urls[queue],
             MaxNumberOfMessages=10,
             MessageSystemAttributeNames=["ApproximateReceiveCount"],
         )
-        for message in received["Messages"]:
-            record = {
-                "messageId": message["MessageId"],
-                "receiptHandle": message["ReceiptHandle"],
-                "body": message["Body"],
-                "attributes": message["Attributes"],
+        return [
+            {
+                "Records": [
+                    {
+                        "messageId": message["MessageId"],
+                        "receiptHandle": message["ReceiptHandle"],
+                        "body": message["Body"],
+                        "attributes": message["Attributes"],
+                    }
+                ]
             }
-            assert self.invoke("dispatcher", {"Records": [record]}) == {"batchItemFailures": []}
+            for message in received.get("Messages", [])
+        ]
 
     def vouch_for(self, event: Mapping[str, Any]) -> None:
         """Keep what vouches for a batch: the record of each CloudEvent, of a check's run and of a retry's."""
@@ -185,8 +219,17 @@ class Deployed:
                         "listed": True,
                     }
                     self._keep_dispatch(request, request["run_id"], expected=[asked])
+                elif "delivery_id" in request:
+                    self._keep_delivery(request)
                 elif "dispatch_seq" in request:
                     self._keep_dispatch(request, RUN_ID, retry_after_seconds=600)
+
+    def _keep_delivery(self, message: Mapping[str, Any]) -> None:
+        """Keep what the example messages of the sender are about: the event of notifier-drift."""
+        (drift,) = json.loads((EVENTS / "notifier-drift.json").read_text())["Records"]
+        made_at = parse_time(message["created_at"])
+        delivery = build_event_delivery(message["route"], [json.loads(drift["body"])], made_at)
+        S3Deliveries(clients.s3, "audit").put_delivery(delivery)
 
     def _keep_dispatch(self, request: Mapping[str, Any], run_id: str, **intention: object) -> None:
         heading: RecordHeading = {
@@ -254,6 +297,8 @@ def deployed(
         "CHECK_QUEUE_URL": made.urls["CheckQueue"],
         "RETRY_QUEUE_URL": made.urls["RetryQueue"],
         "NOTIFY_QUEUE_URL": made.urls["NotifyQueue"],
+        "DELIVERY_QUEUE_URL": made.urls["DeliveryQueue"],
+        "DELIVERY_DEAD_LETTER_QUEUE_URL": made.urls["DeliveryQueueDead"],
         "DRIFT_TOPIC_ARN": clients.sns().create_topic(Name="DriftTopic")["TopicArn"],
         "CHECK_INTERVAL_HOURS": "4",
         "OWN_ROLE_IDS": ",".join(OWN_ROLE_IDS),
@@ -262,6 +307,7 @@ def deployed(
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sender, "_now", lambda: datetime.now(UTC) + made.ahead)
     made.put_fleet(fleet(routes=[{"name": "ops"}]))
     _put_secrets(vcenter, slack, slack_authority)
     return made

@@ -138,7 +138,10 @@ def _play(meter: Meter) -> dict[str, Any]:
     meter.check(None, None, "collect, a change")
     ((queue, event),) = meter.sent
     assert queue == "NotifyQueue"
-    meter.invoke("tell an event", "notifier", _deliver(event))
+    meter.invoke("gather an event", "notifier", _deliver(event))
+    ((queue, delivery),) = meter.sent
+    assert queue == "DeliveryQueue"
+    meter.invoke("post a message", "sender", _deliver(delivery))
     assert len(deployed.slack.accepted) == 1
     inventory.add_cluster("next")
     meter.list_clusters()

@@ -4,7 +4,6 @@ from typing import Any
 import pytest
 
 from tests.paths import EVENTS
-from tests.unit.fleets import fleet
 from tests.unit.functions.conftest import Deployed
 
 
@@ -22,38 +21,8 @@ def test_a_message_delivered_again_is_not_posted_again(deployed: Deployed) -> No
     """SQS delivers at least once, people read once."""
     for _ in range(2):
         assert _failed(_handle(deployed, "notifier-drift")) == []
+        deployed.deliver_each()
     assert len(deployed.slack.accepted) == 1
-
-
-@pytest.mark.parametrize(
-    ("answer", "reason"),
-    [
-        ("no_service", "webhook-refused"),
-        ("server_error", "webhook-unavailable"),
-        ("rate_limited", "webhook-throttled"),
-    ],
-)
-def test_what_slack_refuses_stays_in_the_queue(
-    deployed: Deployed,
-    caplog: pytest.LogCaptureFixture,
-    capsys: pytest.CaptureFixture[str],
-    answer: str,
-    reason: str,
-) -> None:
-    """With a line in the log and a metric that say why, neither of which holds the webhook's address."""
-    deployed.slack.refuse(answer, times=3)
-    assert _failed(_handle(deployed, "notifier-drift")) == [1]
-    assert _logged(caplog)["reason"] == reason
-    assert f'"reason":"{reason}"' in capsys.readouterr().out
-    assert "/services/" not in str([record.__dict__ for record in caplog.records])
-
-
-def test_a_secret_that_is_missing_is_named(deployed: Deployed, caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever reads the log knows which one to create."""
-    deployed.put_fleet(fleet(routes=[{"name": "ops", "secret": "elsewhere"}]))
-    assert _failed(_handle(deployed, "notifier-drift")) == [1]
-    assert _logged(caplog)["reason"] == "secret-invalid"
-    assert "esx-drift/slack/elsewhere" in _logged(caplog)["why"]
 
 
 def test_a_forged_event_is_counted_and_ends_as_a_dead_letter(
@@ -70,15 +39,16 @@ def test_a_forged_event_is_counted_and_ends_as_a_dead_letter(
 def test_a_bug_shows_where_it_is(
     deployed: Deployed, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What nobody foresaw is logged with its trace, and the message is kept."""
+    """What nobody foresaw is logged with its place, and the message is kept."""
 
     def broken(*_: object) -> None:
         raise ZeroDivisionError("nobody foresaw this")
 
-    monkeypatch.setattr("esx_drift.notifying.notifier.Notifier.notify", broken)
+    monkeypatch.setattr("esx_drift.notifying.notifier.parse_event", broken)
     assert _failed(_handle(deployed, "notifier-drift")) == [1]
-    assert _logged(caplog)["reason"] == "bug"
-    assert _logged(caplog)["exc_info"]
+    bug, failed = (record.__dict__ for record in caplog.records if record.levelname == "ERROR")
+    assert "in broken" in str(bug["frames"])
+    assert failed["reason"] == "bug"
 
 
 def _logged(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:

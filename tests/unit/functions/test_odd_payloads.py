@@ -86,7 +86,7 @@ def test_an_odd_payload_is_refused_in_one_sentence(
     assert deployed.slack.received == []
 
 
-@pytest.mark.parametrize("function", ["checker", "notifier"])
+@pytest.mark.parametrize("function", ["checker", "sender"])
 @pytest.mark.parametrize(
     "asked",
     [

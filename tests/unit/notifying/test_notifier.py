@@ -1,6 +1,7 @@
 import json
-from collections.abc import Mapping
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -8,40 +9,34 @@ import boto3
 import pytest
 from esx_drift.adapters.audit_store import S3Deliveries
 from esx_drift.adapters.s3_objects import S3Objects
-from esx_drift.channels.slack import render_message
-from esx_drift.channels.webhook import WebhookChannel
+from esx_drift.domain.deliveries import DeliveryMessage
 from esx_drift.domain.fleet.fleet import Fleet, build_fleet
-from esx_drift.domain.stored.identifiers import (
-    compute_digest,
-    encode_canonical_json,
-    make_delivery_key,
-    make_receipt_id,
-)
+from esx_drift.domain.stored.identifiers import encode_canonical_json, make_delivery_key
 from esx_drift.domain.stored.types import Change, Event
 from esx_drift.errors import (
     ContractViolation,
     InternalError,
+    QueueUnavailable,
     RequestRefused,
     StoreUnavailable,
-    WebhookRefused,
-    WebhookUnavailable,
 )
-from esx_drift.messages.content import build_content
-from esx_drift.notifying.notifier import Notifier, PublishedEvents, parse_event
+from esx_drift.notifying.notifier import Notifier, NotifyResult, PublishedEvents, parse_event
 
 from tests.paths import GOLDEN
-from tests.simulator.slack import SlackReceiver
-from tests.unit.events import HOST_NAMES, RECORD, Check, build_events, change, finding, told
+from tests.unit.events import RECORD, Check, build_events, change, finding, told
 from tests.unit.fleets import fleet
 
 if TYPE_CHECKING:
     from esx_drift.domain.fleet.fleet import FleetDocument
-    from esx_drift.ports import Channel
 
 NOW = datetime(2026, 11, 23, 2, 15, tzinfo=UTC)
 BUCKET = "audit"
 DRIVER = change("component", "upgraded", "Intel-i40en", **{"from": "1", "to": "2"})
 FAILED = finding("failure", "host-failed", "host-11", "esx11 could not be read", severity="critical")
+
+
+VERSIONS = {"from": "1", "to": "2"}
+HOSTS = [f"host-{number}" for number in range(200)]
 
 
 @pytest.fixture
@@ -70,28 +65,75 @@ def _keep(address: str, body: bytes) -> None:
     boto3.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body)
 
 
-def _read(key: str) -> bytes | None:
-    stored = S3Objects(boto3.client("s3"), BUCKET).read(key)
-    return stored.body if stored else None
-
-
-def _receipt(event: Event) -> str:
-    return make_receipt_id(event["id"], compute_digest(event))
-
-
 def _routed(*routes: dict[str, object]) -> Fleet:
     return build_fleet(cast("FleetDocument", fleet(routes=list(routes))))
 
 
-def _notifier(routes: Fleet, webhook: WebhookChannel, deliveries: S3Deliveries) -> Notifier:
-    published = PublishedEvents(BUCKET, _read)
-    return Notifier(routes, {"slack": webhook}, published, deliveries, lambda: NOW)
+@dataclass(slots=True)
+class Outbox:
+    """A DeliveryQueue that keeps what is sent; ``refuses`` names routes that it takes nothing for."""
+
+    sent: list[DeliveryMessage] = field(default_factory=list)
+    refuses: set[str] = field(default_factory=set)
+    bug: Exception | None = None
+
+    def send_delivery(self, message: DeliveryMessage, delay_seconds: int) -> None:
+        """Keep it, or fail."""
+        assert delay_seconds == 0
+        if self.bug:
+            raise self.bug
+        if message["route"] in self.refuses:
+            raise QueueUnavailable("SQS is away")
+        self.sent.append(message)
+
+    def park_delivery(self, message: DeliveryMessage, reason: str, why: str) -> None:
+        """Nobody parks here."""
+        raise AssertionError(message, reason, why)
 
 
-def test_each_route_that_hears_an_event_gets_its_message_once(
-    drift: Event, webhook: WebhookChannel, slack: SlackReceiver, deliveries: S3Deliveries
+@pytest.fixture
+def outbox() -> Outbox:
+    """An empty one."""
+    return Outbox()
+
+
+@dataclass(slots=True)
+class Desk:
+    """The notifier, and what it sends."""
+
+    routes: Fleet
+    deliveries: S3Deliveries
+    outbox: Outbox
+    before_read: Callable[[str], None] = lambda _: None
+
+    def read(self, key: str) -> bytes | None:
+        """What S3 has under a key."""
+        self.before_read(key)
+        stored = S3Objects(self.deliveries.client(), BUCKET).read(key)
+        return stored.body if stored else None
+
+    def notify(self, *events: Event) -> dict[str, NotifyResult]:
+        """Give it a batch of these events, by their numbers."""
+        notifier = Notifier(
+            self.routes, PublishedEvents(BUCKET, self.read), self.deliveries, self.outbox, lambda: NOW
+        )
+        return notifier.notify({str(number): json.dumps(event) for number, event in enumerate(events)})
+
+    def told_events(self) -> list[tuple[str, list[Event]]]:
+        """Which events were sent to which route, a message each."""
+        return [
+            (
+                one["route"],
+                self.deliveries.read_delivery(one["route"], one["delivery_id"], one["sha256"])["events"],
+            )
+            for one in self.outbox.sent
+        ]
+
+
+def test_each_route_that_hears_an_event_gets_its_message(
+    drift: Event, deliveries: S3Deliveries, outbox: Outbox
 ) -> None:
-    """Those that listen for something else don't, and a second delivery by the queue posts nothing."""
+    """Those that listen for something else don't; an event that comes again is the same delivery."""
     routes = _routed(
         {"name": "ops"},
         {"name": "drift", "families": ["drift"]},
@@ -99,116 +141,116 @@ def test_each_route_that_hears_an_event_gets_its_message_once(
         {"name": "urgent", "min_severity": "critical"},
         {"name": "other", "clusters": ["lab-*"]},
     )
-    first = _notifier(routes, webhook, deliveries).notify(drift)
-    second = _notifier(routes, webhook, deliveries).notify(drift)
-    assert (first.posted, first.repeated, first.failed) == (["ops", "drift"], [], {})
-    assert (second.posted, second.repeated) == ([], ["ops", "drift"])
-    assert slack.accepted == [render_message(build_content(drift))] * 2
+    desk = Desk(routes, deliveries, outbox)
+    for _ in range(2):
+        (result,) = desk.notify(drift).values()
+        assert (result.routes, result.error) == (["ops", "drift"], None)
+    assert desk.told_events() == [("ops", [drift]), ("drift", [drift])] * 2
+    first, second, *again = outbox.sent
+    assert [first, second] == again
+    assert first["delivery_id"] != second["delivery_id"]
 
 
-def test_what_is_suppressed_is_posted_nowhere_and_decides_on_no_route(
-    webhook: WebhookChannel, slack: SlackReceiver, deliveries: S3Deliveries
+def test_what_comes_twice_in_a_batch_is_told_once(
+    drift: Event, deliveries: S3Deliveries, outbox: Outbox
 ) -> None:
-    """The critical change is suppressed: the route for critical ones does not hear the warning beside it."""
-    hidden = cast("Change", {**DRIVER, "key": "lsi", "severity": "critical", "suppressed_by": "ignore:lsi"})
-    both = _recorded(told(changes=[DRIVER, hidden]))
-    routes = _routed({"name": "ops"}, {"name": "urgent", "min_severity": "critical"})
-    assert _notifier(routes, webhook, deliveries).notify(both).posted == ["ops"]
-    alone = _recorded(told(changes=[hidden], seq=42))
-    assert _notifier(routes, webhook, deliveries).notify(alone).posted == []
-    assert len(slack.accepted) == 1
+    """SQS may hand it out twice at once; both messages are done with."""
+    desk = Desk(_routed({"name": "ops"}), deliveries, outbox)
+    results = desk.notify(drift, drift)
+    assert [result.routes for result in results.values()] == [["ops"], ["ops"]]
+    assert desk.told_events() == [("ops", [drift])]
 
 
-def test_what_was_delivered_is_written_down(
-    drift: Event, webhook: WebhookChannel, deliveries: S3Deliveries
+def test_events_of_a_window_are_told_together(deliveries: S3Deliveries, outbox: Outbox) -> None:
+    """As many as there are: at most two messages a route, and each record is read once."""
+    reads: Counter[str] = Counter()
+
+    def count_read(key: str) -> None:
+        reads[key] += 1
+
+    events = [event for number in range(1, 21) for event in _recorded_both(number)]
+    desk = Desk(_routed({"name": "ops"}), deliveries, outbox, count_read)
+    results = desk.notify(*events)
+    assert [result.error for result in results.values()] == [None] * 40
+    assert len(outbox.sent) <= 2
+    assert sum(len(its_events) for _, its_events in desk.told_events()) == 40
+    assert {*reads.values()} == {1}
+    assert len(reads) == 20
+
+
+def _recorded_both(number: int) -> list[Event]:
+    """Two events of one check."""
+    driver = change("component", "upgraded", f"driver-{number}", **{"from": "1", "to": "2"})
+    check = told(changes=[driver], findings=[FAILED])
+    check = replace(check, address=RECORD.replace("41.json", f"{number:02d}.json"))
+    _recorded(check)
+    return build_events(check)
+
+
+def test_a_route_that_fails_keeps_no_other_from_hearing(
+    drift: Event, deliveries: S3Deliveries, outbox: Outbox
 ) -> None:
-    """Which event, which route, when."""
-    _notifier(_routed({"name": "ops"}), webhook, deliveries).notify(drift)
-    kept = (
-        boto3.client("s3")
-        .get_object(Bucket=BUCKET, Key=make_delivery_key(_receipt(drift), "ops"))["Body"]
-        .read()
-    )
-    assert json.loads(kept) == {
-        "schema_version": 1,
-        "event": _receipt(drift),
-        "route": "ops",
-        "delivered_at": "2026-11-23T02:15:00.000Z",
-    }
+    """The message comes again; receipts see to it that the other hears it once."""
+    desk = Desk(_routed({"name": "away"}, {"name": "ops"}), deliveries, outbox)
+    outbox.refuses = {"away"}
+    (result,) = desk.notify(drift).values()
+    assert isinstance(result.error, QueueUnavailable)
+    assert desk.told_events() == [("ops", [drift])]
 
 
-def test_a_dead_route_stops_no_other_and_is_tried_again(
-    drift: Event, webhook: WebhookChannel, slack: SlackReceiver, deliveries: S3Deliveries
-) -> None:
-    """What failed is not written down, so the next delivery posts just that."""
-    routes = _routed({"name": "dead"}, {"name": "ops"})
-    slack.refuse("no_service")
-    first = _notifier(routes, webhook, deliveries).notify(drift)
-    second = _notifier(routes, webhook, deliveries).notify(drift)
-    assert first.posted == ["ops"]
-    assert isinstance(first.failed["dead"], WebhookRefused)
-    assert (second.posted, second.repeated) == (["dead"], ["ops"])
+def test_a_bug_at_a_route_is_one_of_ours(drift: Event, deliveries: S3Deliveries, outbox: Outbox) -> None:
+    """It says where, and not with what."""
+    outbox.bug = KeyError("hidden")
+    (result,) = Desk(_routed({"name": "odd"}), deliveries, outbox).notify(drift).values()
+    assert isinstance(result.error, InternalError)
+    assert "the messages to the route odd: KeyError at" in result.error.message
+    assert "hidden" not in result.error.message
 
 
-class _Broken:
-    """A channel that nobody ever tried."""
-
-    title = "Broken"
-
-    def post(self, secret: str, content: object) -> None:
-        """Fail in a way that nobody foresaw."""
-        raise KeyError(secret, content)
-
-
-def test_a_bug_at_one_route_stops_no_other(
-    drift: Event, webhook: WebhookChannel, deliveries: S3Deliveries
-) -> None:
-    """The message comes back, and the other routes have heard it."""
-    routes = _routed({"name": "odd", "secret": "hidden"}, {"name": "ops"})
-    broken = replace(routes.routes[0], channel="broken")
-    channels = cast("Mapping[str, Channel]", {"slack": webhook, "broken": _Broken()})
-    notifier = Notifier(
-        replace(routes, routes=(broken, routes.routes[1])),
-        channels,
-        PublishedEvents(BUCKET, _read),
-        deliveries,
-        lambda: NOW,
-    )
-    notified = notifier.notify(drift)
-    assert notified.posted == ["ops"]
-    assert isinstance(notified.failed["odd"], InternalError)
-    assert "the delivery to the route odd: KeyError at" in notified.failed["odd"].message
-    assert "hidden" not in notified.failed["odd"].message
-
-
-def test_a_post_without_an_answer_is_not_written_down(
-    drift: Event, webhook: WebhookChannel, slack: SlackReceiver, deliveries: S3Deliveries
-) -> None:
-    """It may be posted twice, but is never lost."""
-    slack.stop()
-    notified = _notifier(_routed({"name": "ops"}), webhook, deliveries).notify(drift)
-    assert isinstance(notified.failed["ops"], WebhookUnavailable)
-    assert not deliveries.delivered(_receipt(drift), "ops")
-
-
-def test_an_event_that_nobody_hears_is_posted_nowhere(
-    drift: Event, webhook: WebhookChannel, deliveries: S3Deliveries
+def test_an_event_that_nobody_hears_goes_nowhere(
+    drift: Event, deliveries: S3Deliveries, outbox: Outbox
 ) -> None:
     """No route is no failure."""
-    notified = _notifier(_routed(), webhook, deliveries).notify(drift)
-    assert (notified.posted, notified.repeated, notified.failed) == ([], [], {})
+    (result,) = Desk(_routed(), deliveries, outbox).notify(drift).values()
+    assert (result.routes, result.error, outbox.sent) == ([], None, [])
 
 
-def test_an_event_of_a_whole_vcenter_reaches_routes_of_its_clusters(
-    webhook: WebhookChannel, deliveries: S3Deliveries
+def test_a_record_that_can_not_be_read_now_is_waited_for(
+    drift: Event, deliveries: S3Deliveries, outbox: Outbox
 ) -> None:
-    """Who watches a cluster wants to know that nobody can see it."""
-    event = _recorded(told(cluster=None, coverage=None, extracted_at=None, findings=[FAILED]))
-    routes = _routed({"name": "lab", "clusters": ["lab-*"]}, {"name": "vc02", "vcenters": ["vc02"]})
-    assert _notifier(routes, webhook, deliveries).notify(event).posted == ["lab"]
+    """Its event comes again, and the others of the batch are told."""
+
+    def refuse(key: str) -> None:
+        if RECORD.endswith(key):
+            raise StoreUnavailable("S3 is away")
+
+    other, _ = _recorded_both(2)
+    desk = Desk(_routed({"name": "ops"}), deliveries, outbox, refuse)
+    results = desk.notify(drift, other)
+    assert isinstance(results["0"].error, StoreUnavailable)
+    assert desk.told_events() == [("ops", [other])]
 
 
-CRITICAL = finding("orphaned-vib", "orphaned-vib", "smntemp(1)", "orphaned VIB", severity="critical")
+def test_what_no_message_is_made_of_is_done_with(
+    drift: Event, deliveries: S3Deliveries, outbox: Outbox
+) -> None:
+    """Another type, a newer schema; what is malformed is refused, and none takes another with it."""
+    newer = {**drift, "dataschema": "urn:esx-drift:schema:event:12", "data": {"schema_version": 12}}
+    other = {**drift, "type": "esx-drift.imagined"}
+    broken = {**drift, "dataschema": "urn:esx-drift:schema:event:1x"}
+    desk = Desk(_routed({"name": "ops"}), deliveries, outbox)
+    results = desk.notify(cast("Event", newer), cast("Event", other), cast("Event", broken), drift)
+    assert [type(result.error) for result in results.values()] == [
+        type(None),
+        type(None),
+        ContractViolation,
+        type(None),
+    ]
+    assert [result.event is None for result in results.values()] == [True, True, True, False]
+    assert desk.told_events() == [("ops", [drift])]
+
+
+OTHER = finding("drift", "image-not-uniform", "", "the hosts differ", severity="critical")
 
 
 def _forge(event: Event, **data: object) -> Event:
@@ -218,8 +260,7 @@ def _forge(event: Event, **data: object) -> Event:
 FORGERIES: dict[str, Mapping[str, Any]] = {
     "milder": {"severity": "info"},
     "of another vCenter": {"vcenter": "vc02"},
-    "with other findings": {"findings": [CRITICAL]},
-    "of no record": {"record": None},
+    "with other findings": {"findings": [OTHER]},
     "of a record that is not there": {"record": RECORD.replace("41.json", "42.json")},
     "of another bucket": {"record": RECORD.replace("//audit/", "//elsewhere/")},
     "of what is no record": {"record": "s3://audit/documents/vcenter=vc01/cluster=c/0000000041.json"},
@@ -229,53 +270,76 @@ FORGERIES: dict[str, Mapping[str, Any]] = {
 
 
 @pytest.mark.parametrize("forged", FORGERIES.values(), ids=FORGERIES.keys())
-def test_what_no_record_holds_is_not_posted(
-    drift: Event,
-    webhook: WebhookChannel,
-    slack: SlackReceiver,
-    deliveries: S3Deliveries,
-    forged: Mapping[str, Any],
+def test_what_no_record_holds_is_not_told(
+    drift: Event, deliveries: S3Deliveries, outbox: Outbox, forged: Mapping[str, Any]
 ) -> None:
     """Whoever may publish to the topic can say nothing to people, and can't keep the true event from them."""
-    notifier = _notifier(_routed({"name": "ops"}), webhook, deliveries)
-    with pytest.raises(RequestRefused, match=drift["id"]):
-        notifier.notify(_forge(drift, **forged))
-    assert slack.received == []
-    assert notifier.notify(drift).posted == ["ops"]
+    desk = Desk(_routed({"name": "ops"}), deliveries, outbox)
+    results = desk.notify(_forge(drift, **forged), drift)
+    refusal = results["0"].error
+    assert isinstance(refusal, RequestRefused)
+    assert drift["id"] in refusal.message
+    assert results["1"].error is None
+    assert desk.told_events() == [("ops", [drift])]
 
 
 def test_a_record_vouches_for_its_own_events_only(
-    drift: Event, webhook: WebhookChannel, slack: SlackReceiver, deliveries: S3Deliveries
+    drift: Event, deliveries: S3Deliveries, outbox: Outbox
 ) -> None:
     """An event of a check that may come next, under the id that it will have, is none yet."""
     next_one = build_events(told(changes=[DRIVER], findings=[FAILED], seq=42))[0]
     assert next_one["data"]["record"] == drift["data"]["record"]
-    with pytest.raises(RequestRefused):
-        _notifier(_routed({"name": "ops"}), webhook, deliveries).notify(next_one)
-    assert slack.received == []
+    (result,) = Desk(_routed({"name": "ops"}), deliveries, outbox).notify(next_one).values()
+    assert isinstance(result.error, RequestRefused)
+    assert outbox.sent == []
 
 
 def test_an_event_that_was_cut_for_the_topic_stands_so_in_its_record(
-    webhook: WebhookChannel, slack: SlackReceiver, deliveries: S3Deliveries
+    deliveries: S3Deliveries, outbox: Outbox
 ) -> None:
     """What is compared is what was published, not what it was cut from."""
-    many = [change("component", "upgraded", f"c{number}", hosts=[*HOST_NAMES] * 20) for number in range(900)]
+    many = [change("component", "upgraded", f"c{number}", hosts=HOSTS, **VERSIONS) for number in range(900)]
     event = _recorded(told(changes=many))
     assert event["data"]["truncated"]
-    assert _notifier(_routed({"name": "ops"}), webhook, deliveries).notify(event).posted == ["ops"]
-    assert len(slack.accepted) == 1
+    desk = Desk(_routed({"name": "ops"}), deliveries, outbox)
+    assert [result.error for result in desk.notify(event).values()] == [None]
+    assert desk.told_events() == [("ops", [event])]
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"no JSON", b"[" * 100_000, b"[]", b"{}", b'{"events": 1}', b'{"events": [NaN]}']
 )
 def test_a_damaged_record_vouches_for_nothing(
-    drift: Event, webhook: WebhookChannel, deliveries: S3Deliveries, body: bytes
+    drift: Event, deliveries: S3Deliveries, outbox: Outbox, body: bytes
 ) -> None:
     """The event ends as a dead letter, where the alarm tells of it."""
     _keep(RECORD, body)
-    with pytest.raises(RequestRefused):
-        _notifier(_routed({"name": "ops"}), webhook, deliveries).notify(drift)
+    (result,) = Desk(_routed({"name": "ops"}), deliveries, outbox).notify(drift).values()
+    assert isinstance(result.error, RequestRefused)
+
+
+def test_an_event_of_a_whole_vcenter_reaches_routes_of_its_clusters(
+    deliveries: S3Deliveries, outbox: Outbox
+) -> None:
+    """Who watches a cluster wants to know that nobody can see it."""
+    event = _recorded(told(cluster=None, coverage=None, extracted_at=None, findings=[FAILED]))
+    routes = _routed({"name": "lab", "clusters": ["lab-*"]}, {"name": "vc02", "vcenters": ["vc02"]})
+    (result,) = Desk(routes, deliveries, outbox).notify(event).values()
+    assert result.routes == ["lab"]
+
+
+def test_what_is_suppressed_is_told_nowhere_and_decides_on_no_route(
+    deliveries: S3Deliveries, outbox: Outbox
+) -> None:
+    """The critical change is suppressed: the route for critical ones does not hear the warning beside it."""
+    hidden = cast("Change", {**DRIVER, "key": "lsi", "severity": "critical", "suppressed_by": "ignore:lsi"})
+    both = _recorded(told(changes=[DRIVER, hidden]))
+    routes = _routed({"name": "ops"}, {"name": "urgent", "min_severity": "critical"})
+    desk = Desk(routes, deliveries, outbox)
+    assert [result.routes for result in desk.notify(both).values()] == [["ops"]]
+    alone = _recorded(told(changes=[hidden], seq=42))
+    assert [result.routes for result in desk.notify(alone).values()] == [[]]
+    assert len(outbox.sent) == 1
 
 
 STORED_EVENTS = sorted(GOLDEN.glob("stored/*/messages/event/*.json"))
@@ -287,11 +351,9 @@ def test_an_event_of_an_earlier_version_is_in_its_record(path: Any) -> None:  # 
     event = json.loads(path.read_bytes())
     bucket, _, _ = event["data"]["record"].removeprefix("s3://").partition("/")
     audit = path.parents[2] / "audit"
-    PublishedEvents(bucket, lambda key: (audit / key).read_bytes()).require_recorded(event)
-    with pytest.raises(RequestRefused):
-        PublishedEvents(bucket, lambda key: (audit / key).read_bytes()).require_recorded(
-            _forge(event, severity="none")
-        )
+    published = PublishedEvents(bucket, lambda key: (audit / key).read_bytes())
+    refusals = published.list_refusals([event, _forge(event, severity="none")])
+    assert [type(refusal) for refusal in refusals] == [type(None), RequestRefused]
 
 
 def test_a_message_with_a_number_that_json_has_not_is_refused(drift: Event) -> None:

@@ -60,6 +60,7 @@ PARTLY_FAILED = {
     "ChecksFailedAlarm": ("checker", "ChecksFailed"),
     "ListingsFailedAlarm": ("dispatcher", "RetriesFailed"),
     "EventsFailedAlarm": ("notifier", "EventsFailed"),
+    "DeliveriesFailedAlarm": ("sender", "DeliveriesFailed"),
     "DispatchesFailedAlarm": ("dispatcher", "DispatchesFailed"),
 }
 
@@ -79,7 +80,7 @@ def test_what_fails_in_a_batch_that_does_not_is_told(name: str) -> None:
 
 def test_one_failure_that_passes_rings_nobody() -> None:
     """A message comes back; a vCenter that is away is told in chat, and here only if that goes on."""
-    for name in ("ChecksFailedAlarm", "ListingsFailedAlarm", "EventsFailedAlarm"):
+    for name in ("ChecksFailedAlarm", "ListingsFailedAlarm", "EventsFailedAlarm", "DeliveriesFailedAlarm"):
         assert (ALARMS[name]["Threshold"], ALARMS[name]["Period"]) == (2, 3600)
     outage = ALARMS["DispatchesFailedAlarm"]
     assert (outage["Threshold"], outage["Period"], outage["EvaluationPeriods"]) == (1, 3600, 6)

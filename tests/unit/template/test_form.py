@@ -103,7 +103,9 @@ def test_no_resource_waits_for_itself() -> None:
     """CloudFormation makes what a resource names before it; in a circle it makes nothing at all."""
     every = transformed()["Resources"]
     needs = {name: {*_list_needed(one), *listed(one.get("DependsOn", []))} for name, one in every.items()}
-    assert {"DispatcherRole", "CheckerRole", "NotifierRole", "CheckQueue"} <= needs["CheckerFunction"]
+    assert {"DispatcherRole", "CheckerRole", "NotifierRole", "SenderRole", "CheckQueue"} <= needs[
+        "CheckerFunction"
+    ]
     made = [*TopologicalSorter(needs).static_order()]
     assert made.index("CheckerRole") < made.index("CheckerFunction")
 

@@ -50,10 +50,11 @@ def test_a_layer_is_built_for_the_processor_that_runs_it(name: str) -> None:
     assert layer["Properties"]["CompatibleArchitectures"] == [chosen]
 
 
-def test_the_notifier_is_never_in_a_vpc() -> None:
-    """It speaks to Slack; the two that speak to vCenters are in a VPC when there is one to be in."""
+def test_who_tells_people_is_never_in_a_vpc() -> None:
+    """The sender speaks to Slack; the two that speak to vCenters are in a VPC when there is one to be in."""
     placed = {name: FUNCTIONS[name]["Properties"].get("VpcConfig", {}).get("Fn::If") for name in FUNCTIONS}
     assert placed.pop("NotifierFunction") is None
+    assert placed.pop("SenderFunction") is None
     for condition, inside, outside in placed.values():
         assert condition == "InVpc"
         assert inside == {"SubnetIds": {"Ref": "SubnetIds"}, "SecurityGroupIds": {"Ref": "SecurityGroupIds"}}

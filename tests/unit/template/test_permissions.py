@@ -68,7 +68,8 @@ def test_each_role_has_the_policies_of_its_work() -> None:
     assert held == {
         "DispatcherRole": [looking, network, key, traces],
         "CheckerRole": [looking, network, key, traces],
-        "NotifierRole": [key, traces],
+        "NotifierRole": [traces],
+        "SenderRole": [key, traces],
     }
 
 
@@ -81,23 +82,32 @@ def test_a_key_of_ones_own_decrypts_secrets_and_nothing_else() -> None:
 
 
 def test_secrets_are_read_by_who_needs_them() -> None:
-    """Whoever looks reads vCenter passwords, the notifier reads webhooks, and nobody anything else."""
+    """Whoever looks reads vCenter passwords, the sender reads webhooks, and nobody anything else."""
     found = {
         (name, resource["Fn::Sub"].rpartition(":secret:")[2])
         for name, statement in ALLOWED
         if "secretsmanager:GetSecretValue" in listed(statement["Action"])
         for resource in listed(statement["Resource"])
     }
-    channels = {("NotifierRole", f"${{SecretPrefix}}/{channel}/*") for channel in CHANNELS}
+    channels = {("SenderRole", f"${{SecretPrefix}}/{channel}/*") for channel in CHANNELS}
     assert found == {("LookingPolicy", "${SecretPrefix}/vcenter/*"), *channels}
 
 
 def test_only_whoever_looks_publishes() -> None:
-    """The notifier, which speaks to the outside, can't start a check or tell an event."""
-    for action in ("sns:Publish", "sqs:SendMessage"):
-        holders = {name for name, statement in ALLOWED if action in listed(statement["Action"])}
-        assert "NotifierRole" not in holders
-        assert "LookingPolicy" in holders
+    """Who tells people can't start a check or tell an event: they send to the DeliveryQueue and behind it."""
+    publishing = {name for name, statement in ALLOWED if "sns:Publish" in listed(statement["Action"])}
+    assert publishing == {"LookingPolicy"}
+    sent_to = {
+        (name, target(resource))
+        for name, statement in ALLOWED
+        if "sqs:SendMessage" in listed(statement["Action"]) and name in {"NotifierRole", "SenderRole"}
+        for resource in listed(statement["Resource"])
+    }
+    assert sent_to == {
+        ("NotifierRole", "DeliveryQueue"),
+        ("SenderRole", "DeliveryQueue"),
+        ("SenderRole", "DeliveryDeadLetterQueue"),
+    }
 
 
 def test_the_checker_knows_every_function_that_may_ask_it() -> None:
@@ -127,22 +137,39 @@ def test_the_checker_knows_every_function_that_may_ask_it() -> None:
     assert {"DispatcherRole", "CheckerRole"} <= holders <= known
 
 
-def test_the_notifier_reads_records_and_writes_none() -> None:
-    """What it posts, it compares with the trail; in the trail it keeps only what was delivered."""
-    held = {
+def _list_s3_rights(role: str) -> set[tuple[str, str]]:
+    return {
         (action, resource["Fn::Sub"])
         for name, statement in ALLOWED
-        if name == "NotifierRole"
+        if name == role
         for action in listed(statement["Action"])
         if action in {"s3:GetObject", "s3:PutObject"}
         for resource in listed(statement["Resource"])
     }
-    assert held == {
+
+
+def test_the_notifier_reads_records_and_writes_none() -> None:
+    """What it sends on, it compares with the trail; in the trail it keeps only what messages tell."""
+    assert _list_s3_rights("NotifierRole") == {
         ("s3:GetObject", "${StateBucket.Arn}/config/fleet.json"),
         ("s3:GetObject", "${AuditBucket.Arn}/records/*"),
+        ("s3:GetObject", "${AuditBucket.Arn}/deliveries/groups/*"),
+        ("s3:PutObject", "${AuditBucket.Arn}/deliveries/groups/*"),
+    }
+
+
+def test_the_sender_says_nothing_of_its_own() -> None:
+    """It posts what the notifier wrote, and writes receipts and whose turn it is."""
+    assert _list_s3_rights("SenderRole") == {
+        ("s3:GetObject", "${StateBucket.Arn}/config/fleet.json"),
         ("s3:GetObject", "${AuditBucket.Arn}/deliveries/*"),
         ("s3:PutObject", "${AuditBucket.Arn}/deliveries/*"),
+        ("s3:GetObject", "${StateBucket.Arn}/routes/*"),
+        ("s3:PutObject", "${StateBucket.Arn}/routes/*"),
     }
+    (denied,) = [each for name, each in statements() if name == "SenderRole" and each["Effect"] == "Deny"]
+    assert denied["Action"] == "s3:PutObject"
+    assert denied["Resource"] == {"Fn::Sub": "${AuditBucket.Arn}/deliveries/groups/*"}
 
 
 def test_only_the_checker_keeps_what_vcenters_answered() -> None:
@@ -157,7 +184,9 @@ def test_only_the_checker_keeps_what_vcenters_answered() -> None:
         "${AuditBucket.Arn}/documents/*": {"CheckerRole"},
         "${AuditBucket.Arn}/snapshots/*": {"CheckerRole"},
         "${AuditBucket.Arn}/quarantine/*": {"CheckerRole"},
-        "${AuditBucket.Arn}/deliveries/*": {"NotifierRole"},
+        "${AuditBucket.Arn}/deliveries/*": {"SenderRole"},
+        "${AuditBucket.Arn}/deliveries/groups/*": {"NotifierRole"},
+        "${StateBucket.Arn}/routes/*": {"SenderRole"},
         "${StateBucket.Arn}/state/*": {"LookingPolicy"},
         "${StateBucket.Arn}/breaker/*": {"LookingPolicy"},
         "${StateBucket.Arn}/config/fleet.json": {"OperatorPolicy"},

@@ -2,15 +2,21 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from esx_drift.domain.deliveries import TURN_LENGTH
 from esx_drift.domain.dispatching.run import MAX_REQUEST_AGE
 
 from functions.checker.app import TIME_FOR_ONE_MS
+from functions.notifier.app import TIME_FOR_A_BATCH_MS
+from functions.sender.app import TIME_FOR_ONE_MS as TIME_FOR_ONE_DELIVERY_MS
 from tests.unit.template.application import Resource, listed, resources, statements, target, written
 
 QUEUES = resources("AWS::SQS::Queue")
 MAPPINGS = resources("AWS::Lambda::EventSourceMapping")
 FUNCTIONS = resources("AWS::Lambda::Function")
 TAKING = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "ChangeMessageVisibility")
+MOST_WINDOW_SECONDS, MOST_MESSAGES = 300, 10_000
+"""Of a mapping of a standard queue:
+https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-parameters.html"""
 DEAD_LETTERS = sorted(name for name in QUEUES if name.endswith("DeadLetterQueue"))
 
 
@@ -75,7 +81,7 @@ def test_lambda_lets_a_message_come_back_as_often_as_it_takes(name: str) -> None
     assert FUNCTIONS[name]["Properties"]["RecursiveLoop"] == "Allow"
 
 
-@pytest.mark.parametrize("name", ["DispatcherFunction", "CheckerFunction"])
+@pytest.mark.parametrize("name", ["DispatcherFunction", "CheckerFunction", "SenderFunction"])
 def test_a_message_that_lambda_took_for_a_loop_is_told(name: str) -> None:
     """Whoever sends messages to itself has an alarm on those that were dropped."""
     (alarm,) = [
@@ -114,7 +120,35 @@ def test_who_asks_for_listings_may_send_them() -> None:
     assert {"Ref": "LookingPolicy"} in role["ManagedPolicyArns"]
 
 
-MOST_SECONDS_BEHIND = {"RetryQueue": 3600, "CheckQueue": 7200, "NotifyQueue": 1800}
+def test_a_window_is_no_longer_than_its_messages_are_hidden() -> None:
+    """Six times the timeout, and the window: AWS's advice where a mapping gathers messages."""
+    window = written()["Parameters"]["NotifyWindowSeconds"]
+    mapping = MAPPINGS["NotifierFunctionNotify"]["Properties"]
+    queue, function = fed(MAPPINGS["NotifierFunctionNotify"])
+    assert mapping["MaximumBatchingWindowInSeconds"] == {"Ref": "NotifyWindowSeconds"}
+    assert window["MaxValue"] <= MOST_WINDOW_SECONDS
+    assert mapping["BatchSize"] <= MOST_MESSAGES
+    hidden = queue["Properties"]["VisibilityTimeout"]
+    assert hidden >= 6 * function["Properties"]["Timeout"] + window["MaxValue"]
+    assert function["Properties"]["Timeout"] * 1000 > TIME_FOR_A_BATCH_MS
+
+
+def test_each_message_to_a_route_is_posted_by_itself() -> None:
+    """And within the time for which a sender has the route to itself."""
+    properties = MAPPINGS["SenderFunctionDeliver"]["Properties"]
+    assert (properties["BatchSize"], properties["ScalingConfig"]) == (1, {"MaximumConcurrency": 2})
+    timeout = FUNCTIONS["SenderFunction"]["Properties"]["Timeout"]
+    assert TIME_FOR_ONE_DELIVERY_MS < timeout * 1000 < TURN_LENGTH.total_seconds() * 1000
+
+
+def test_a_new_account_has_room_for_all() -> None:
+    """10 functions at once: all mappings at their bounds, and a run of the schedule."""
+    bounds = [one["Properties"]["ScalingConfig"]["MaximumConcurrency"] for one in MAPPINGS.values()]
+    checks = written()["Parameters"]["CheckConcurrency"]["Default"]
+    assert sum(bound if isinstance(bound, int) else checks for bound in bounds) + 1 <= 10
+
+
+MOST_SECONDS_BEHIND = {"RetryQueue": 3600, "CheckQueue": 7200, "NotifyQueue": 1800, "DeliveryQueue": 1800}
 
 
 @pytest.mark.parametrize("name", MOST_SECONDS_BEHIND)

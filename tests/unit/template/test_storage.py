@@ -78,19 +78,19 @@ def test_the_trail_is_locked() -> None:
 
 
 def test_only_documents_expire() -> None:
-    """Documents go after the days that a person chose; records, snapshots and deliveries never."""
+    """Documents and told groups go after the days that a person chose; records, snapshots, receipts never."""
     rules = BUCKETS["AuditBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
     expiring = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule}
     days = {"Ref": "DocumentRetentionDays"}
-    assert expiring == {"documents/": days, "quarantine/": days}
+    assert expiring == {"documents/": days, "quarantine/": days, "deliveries/groups/": days}
     touching = {rule.get("Prefix", "") for rule in rules if set(rule) & {"NoncurrentVersionExpiration"}}
     assert touching == set(expiring)
 
 
 def test_no_version_of_the_fleet_file_is_lost() -> None:
-    """Only old states go, which the log can rebuild, and old breakers, which are about now."""
+    """Only old states go, which the log can rebuild, and old breakers and routes, which are about now."""
     rules = BUCKETS["StateBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
-    assert [rule["Prefix"] for rule in rules] == ["state/", "breaker/"]
+    assert [rule["Prefix"] for rule in rules] == ["state/", "breaker/", "routes/"]
     assert not any("ExpirationInDays" in rule for rule in rules)
 
 

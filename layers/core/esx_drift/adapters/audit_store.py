@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, cast
 
 from esx_drift.adapters.s3_objects import S3Objects, unpack_bounded
 from esx_drift.contracts import parse_payload, require_valid
+from esx_drift.domain.deliveries import Delivery
 from esx_drift.domain.stored.identifiers import (
     STATE_PREFIX,
     compute_sha256,
     encode_canonical_json,
     make_delivery_key,
+    make_group_key,
     make_record_key,
     make_record_prefix,
     make_state_key,
 )
 from esx_drift.domain.stored.types import LogPointer, Record, Snapshot
 from esx_drift.domain.text.times import format_time
-from esx_drift.errors import ContractViolation, StoreConflict, TrailDamaged
+from esx_drift.errors import ContractViolation, RequestRefused, StoreConflict, StoreUnavailable, TrailDamaged
 from esx_drift.ports import StoredRecord, StoredState
 
 if TYPE_CHECKING:
@@ -156,7 +158,9 @@ class S3Store:
 
 @dataclass(frozen=True, slots=True)
 class S3Deliveries:
-    """``ports.Deliveries`` in the AuditBucket: which event reached which route, an object each, written once.
+    """``ports.Deliveries`` in the AuditBucket: messages, and what reached which route, an object each.
+
+    Each is written once.
 
     ``client`` gives the same S3 client each time.
     """
@@ -182,6 +186,34 @@ class S3Deliveries:
         # A conflict is a write of the same delivery at the same moment.
         with suppress(StoreConflict):
             self._objects.put_once(make_delivery_key(event_id, route), encode_canonical_json(delivery))
+
+    def put_delivery(self, delivery: Delivery) -> str:
+        """Keep what a message tells; the sha256 of the bytes that lie there, whoever wrote them.
+
+        Raises:
+            ContractViolation: Nobody could read it back: a bug.
+            StoreUnavailable, StoreConflict: S3 did not take it.
+        """
+        require_valid("delivery", delivery)
+        key, body = (
+            make_group_key(delivery["route"], delivery["delivery_id"]),
+            encode_canonical_json(delivery),
+        )
+        if self._objects.put_once(key, body):
+            return compute_sha256(body)
+        # Its id is made of what it tells; only when it was made may differ.
+        stored = self._objects.read(key)
+        if stored is None:
+            raise StoreUnavailable(f"S3 has {key}, and does not show it")
+        return compute_sha256(stored.body)
+
+    def read_delivery(self, route: str, delivery_id: str, sha256: str) -> Delivery:
+        """Read what a message tells back; raises ``RequestRefused`` if other bytes lie there, or none."""
+        key = make_group_key(route, delivery_id)
+        stored = self._objects.read(key)
+        if stored is None or compute_sha256(stored.body) != sha256:
+            raise RequestRefused(f"{key} is not what the message says: it was changed, or the message forged")
+        return cast("Delivery", json.loads(stored.body))
 
     @property
     def _objects(self) -> S3Objects:

@@ -1,16 +1,17 @@
-"""What is sent, over boto3: messages to the CheckQueue and the RetryQueue, events to the DriftTopic.
+"""What is sent, over boto3: messages to CheckQueue, RetryQueue and DeliveryQueue, events to the DriftTopic.
 
-The CheckQueue is a standard queue with fair queueing: ``MessageGroupId`` is the vCenter, so that SQS favours
-the others while one is slow or large
+They are standard queues with fair queueing: ``MessageGroupId`` is the vCenter, or the route, so that SQS
+favours the others while one is slow or large
 (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html).
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from esx_drift.domain.deliveries import MAX_DELIVERY_DELAY_SECONDS, DeliveryMessage
 from esx_drift.domain.dispatching.run import MAX_SQS_DELAY_SECONDS
 from esx_drift.domain.events import Publication, format_attribute
 from esx_drift.domain.stored.identifiers import encode_canonical_json, encode_key_part
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sns.type_defs import MessageAttributeValueTypeDef
     from mypy_boto3_sqs import SQSClient
+
+MAX_WHY_CHARACTERS: Final = 1_000
+"""Of the sentence that goes with a dead letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,42 @@ class SqsQueue:
             )
         except (ClientError, BotoCoreError) as error:
             raise QueueUnavailable(f"SQS did not take a message about {vcenter}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class SqsDeliveryQueue:
+    """``ports.DeliveryQueue`` on two queues; ``client`` gives the same SQS client each time.
+
+    ``dead_letter_url`` is None for whoever only sends.
+    """
+
+    client: Callable[[], "SQSClient"]
+    url: str
+    dead_letter_url: str | None = None
+
+    def send_delivery(self, message: DeliveryMessage, delay_seconds: int) -> None:
+        """Have a delivery posted."""
+        self._send(self.url, message, delay_seconds, {})
+
+    def park_delivery(self, message: DeliveryMessage, reason: str, why: str) -> None:
+        """Put a delivery among the dead letters, with both texts as attributes."""
+        texts = {"reason": reason, "why": why[:MAX_WHY_CHARACTERS]}
+        self._send(str(self.dead_letter_url), message, 0, texts)
+
+    def _send(self, url: str, message: DeliveryMessage, delay_seconds: int, texts: Mapping[str, str]) -> None:
+        route = message["route"]
+        try:
+            self.client().send_message(
+                QueueUrl=url,
+                MessageBody=encode_canonical_json(message).decode(),
+                DelaySeconds=max(0, min(delay_seconds, MAX_DELIVERY_DELAY_SECONDS)),
+                MessageGroupId=encode_key_part(route),
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": text} for name, text in texts.items()
+                },
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise QueueUnavailable(f"SQS did not take a delivery to {route}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

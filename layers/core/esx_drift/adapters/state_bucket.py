@@ -1,7 +1,7 @@
 """What the StateBucket holds beside the states of logs.
 
-That is the fleet file, which each invocation reads anew, and ``breaker/<v>.json``: which passwords a vCenter
-refused.
+That is the fleet file, which each invocation reads anew, ``breaker/<v>.json``: which passwords a vCenter
+refused, and ``routes/<route>.json``: whether a route may be posted to.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from esx_drift.adapters.s3_objects import S3Object, S3Objects
 from esx_drift.contracts import list_fleet_errors, parse_payload, parse_sent_json
 from esx_drift.domain.breaker import Breaker, build_closed_breaker
+from esx_drift.domain.deliveries import RouteState, build_route_state
 from esx_drift.domain.fleet.fleet import MAX_FLEET_BYTES, Fleet, build_fleet
 from esx_drift.domain.stored.identifiers import (
     FLEET_KEY,
@@ -18,10 +19,11 @@ from esx_drift.domain.stored.identifiers import (
     compute_sha256,
     encode_canonical_json,
     make_breaker_key,
+    make_route_key,
 )
 from esx_drift.domain.text.wording import clean_text
 from esx_drift.errors import ContractViolation, FleetInvalid, FleetMissing, LoginSuspended
-from esx_drift.ports import StoredBreaker
+from esx_drift.ports import StoredBreaker, StoredRouteState
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -148,3 +150,33 @@ def _parse_breaker(body: bytes, vcenter: str) -> Breaker:
         # What came of a login would be written to the other one's.
         raise ContractViolation(f"the breaker of {clean_text(breaker['vcenter'])}, not of {vcenter}")
     return breaker
+
+
+@dataclass(frozen=True, slots=True)
+class S3RouteStates:
+    """``ports.RouteStates`` on the StateBucket. Every call may raise ``StoreUnavailable``.
+
+    ``client`` gives the same S3 client each time.
+    """
+
+    client: Callable[[], "S3Client"]
+    bucket: str
+
+    def read(self, route: str) -> StoredRouteState:
+        """Read a route's state; what is no state of this route is replaced by the next write."""
+        stored = self._objects.read(make_route_key(route))
+        if stored is None:
+            return StoredRouteState(build_route_state(route), None)
+        try:
+            state = cast("RouteState", parse_payload("route-state", stored.body))
+        except ContractViolation:
+            state = build_route_state(route)
+        return StoredRouteState({**state, "route": route}, stored.etag)
+
+    def write(self, state: RouteState, etag: str | None) -> str | None:
+        """Write it if it still has this ETag; the new one, or None if somebody else was faster."""
+        return self._objects.replace(make_route_key(state["route"]), encode_canonical_json(state), etag)
+
+    @property
+    def _objects(self) -> S3Objects:
+        return S3Objects(self.client(), self.bucket)

@@ -106,6 +106,23 @@ def _find_reason(answer: WebhookAnswer) -> str | None:
     return answer.body if answer.body.replace("_", "").isalpha() and answer.body.isascii() else None
 
 
+DEAD_REASONS: Final = frozenset(
+    {
+        "action_prohibited",
+        "channel_is_archived",
+        "channel_not_found",
+        "invalid_token",
+        "no_active_hooks",
+        "no_service",
+        "no_service_id",
+        "no_team",
+        "posting_to_general_channel_denied",
+        "team_disabled",
+        "user_not_found",
+    }
+)
+"""What is about the webhook: only ``user_not_found`` comes with 400, as what is about the message does."""
+
 _WORKFLOWS: Final = {"triggers", "workflows"}
 """What the path of a workflow's webhook begins with. It takes other payloads, and answers 200 to any."""
 
@@ -125,6 +142,7 @@ SLACK: Final = WebhookService(
     is_posted=_is_posted,
     find_reason=_find_reason,
     find_url_fault=_find_url_fault,
+    dead_reasons=DEAD_REASONS,
 )
 
 

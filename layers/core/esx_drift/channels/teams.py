@@ -118,6 +118,7 @@ TEAMS: Final = WebhookService(
     is_posted=_is_posted,
     find_reason=_find_reason,
     find_url_fault=_find_url_fault,
+    dead_reasons=frozenset({"WorkflowTriggerIsNotEnabled"}),  # it comes with 400, as an odd card does
 )
 
 

@@ -2,6 +2,8 @@
 
 The URL of a webhook is the secret: it never reaches an error or a log. What a service looks like and what
 its answers mean is its own module's, as a ``WebhookService``.
+
+Longer than 250 lines, because what is sent and what comes of an answer are one conversation.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +21,15 @@ from esx_drift.adapters.secrets import Secrets, SentSecrets, blame_secret, list_
 from esx_drift.adapters.tls import TlsTransport, build_tls_context
 from esx_drift.domain.events import MessageContent
 from esx_drift.domain.stored.types import Json
-from esx_drift.errors import FIX_FACT, SecretInvalid, WebhookRefused, WebhookThrottled, WebhookUnavailable
+from esx_drift.errors import (
+    FIX_FACT,
+    MessageRefused,
+    SecretInvalid,
+    WebhookRefused,
+    WebhookThrottled,
+    WebhookUnavailable,
+    WebhookUnclear,
+)
 from esx_drift.ports import ChannelAddress
 
 HTTPS_PORT: Final = 443
@@ -27,17 +37,12 @@ FIX_HOST: Final = "Add the host to the stack's parameter WebhookHosts, or correc
 
 WEBHOOK_CONNECT_SECONDS = 5.0
 
-
 WEBHOOK_READ_SECONDS = 10.0
 """Such services answer within a second or two."""
 
-
-MAX_WAIT_HERE_SECONDS = 5
-"""What is waited for here; a longer wait is the queue's, since waiting here is paid for."""
-
-
 DEFAULT_RETRY_AFTER_SECONDS = 30
-
+MAX_RETRY_AFTER_DIGITS: Final = 9
+"""Longer numbers are no time to wait."""
 
 MAX_ANSWER_CHARACTERS = 100
 """Of an answer: such services say one word."""
@@ -45,21 +50,35 @@ MAX_ANSWER_CHARACTERS = 100
 READ_BYTES = 4096
 """Of an answer, before it is cut: a secret that it repeats must not be cut in its middle."""
 
-
 SERVER_ERRORS: Final = range(500, 600)
 
+AGAIN: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, *SERVER_ERRORS})
+"""Answers that may pass by themselves."""
+
+MESSAGE_REFUSALS: Final = frozenset(
+    {
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.CONTENT_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        HTTPStatus.UNPROCESSABLE_CONTENT,
+    }
+)
+"""Answers to what was sent, and not about the webhook: RFC 9110, 15.5."""
+
+FIX_MESSAGE: Final = (
+    "The service does not like how esx-drift writes it: please report it. What it tells stands in its record."
+)
 
 RETRY: Final = Retry(
     total=2,
     read=False,  # the message may have been posted: only the queue takes the risk of posting it twice
+    status=0,  # what the service asks to wait for is waited for by all that is to be posted there
     other=0,  # a certificate that is refused stays refused
     redirect=0,
-    status_forcelist=frozenset({HTTPStatus.TOO_MANY_REQUESTS, 500, 502, 503, 504}),
-    allowed_methods=frozenset({"POST"}),
+    respect_retry_after_header=False,
     backoff_factor=0.2,
     backoff_jitter=0.2,
     raise_on_status=False,
-    retry_after_max=MAX_WAIT_HERE_SECONDS,
 )
 
 
@@ -84,6 +103,7 @@ class WebhookService:
         is_posted: Whether this answer says that the message was posted.
         find_reason: Finds the answer's reason where it can be shown: never what may echo the message.
         find_url_fault: Finds what is wrong with a webhook's URL that the service itself would not refuse.
+        dead_reasons: Reasons that are about the webhook, whatever status comes with them.
     """
 
     title: str
@@ -93,6 +113,7 @@ class WebhookService:
     is_posted: Callable[[WebhookAnswer], bool]
     find_reason: Callable[[WebhookAnswer], str | None]
     find_url_fault: Callable[[Url], str | None] = lambda _: None
+    dead_reasons: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +179,11 @@ class WebhookChannel:
         """Post ``payload`` as JSON to the webhook of the secret that a route calls ``secret``.
 
         Raises:
-            WebhookUnavailable: No answer, 408 or 5xx.
+            WebhookUnavailable: No answer, or one that may pass: 408, 425, 5xx.
             WebhookThrottled: 429.
-            WebhookRefused: Any other answer that does not say that it was posted.
+            WebhookUnclear: Another answer below 300: the message may have been posted.
+            MessageRefused: 400, 413, 415 or 422, without a reason that is about the webhook.
+            WebhookRefused: Any other answer.
             SecretInvalid: The secret can't be used, or its webhook is on a host that is not allowed.
             SecretUnavailable: The secret can't be read now.
         """
@@ -170,6 +193,10 @@ class WebhookChannel:
         answer = _post(session, url, payload)
         if isinstance(answer, str):
             raise WebhookUnavailable(f"the webhook of {secret} gave no answer: {answer}", self._wait())
+        self.judge(secret, answer)
+
+    def judge(self, secret: str, answer: WebhookAnswer) -> None:
+        """Judge the ``answer`` of the webhook of ``secret``; raises as ``post_payload`` for any but a yes."""
         if not self._service.is_posted(answer):
             self._refuse(secret, answer)
 
@@ -207,11 +234,17 @@ class WebhookChannel:
         reason = f"{answer.status} {detail}" if detail else str(answer.status)
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             after = answer.retry_after
-            seconds = int(after) if after.isdecimal() else DEFAULT_RETRY_AFTER_SECONDS
+            is_number = after.isdecimal() and len(after) <= MAX_RETRY_AFTER_DIGITS
+            seconds = int(after) if is_number else DEFAULT_RETRY_AFTER_SECONDS
             raise WebhookThrottled(f"the webhook of {secret} asks to wait {seconds} s", seconds)
         sentence = f"the webhook of {secret} answered {reason}"
-        if answer.status == HTTPStatus.REQUEST_TIMEOUT or answer.status in SERVER_ERRORS:
+        if answer.status in AGAIN:
             raise WebhookUnavailable(sentence, self._wait())
+        if answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            unclear = "does that mean that it was posted? It is no answer of the service; is a proxy between?"
+            raise WebhookUnclear(f"{sentence}: {unclear}", self._wait())
+        if answer.status in MESSAGE_REFUSALS and detail not in self._service.dead_reasons:
+            raise MessageRefused(sentence, {FIX_FACT: FIX_MESSAGE})
         fix = f"Make a new webhook in {self.title} and put its URL into the secret."
         raise WebhookRefused(sentence, {FIX_FACT: fix})
 

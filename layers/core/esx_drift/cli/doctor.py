@@ -157,13 +157,13 @@ def _list_examinations(
     from esx_drift.cli.aws import open_stack  # noqa: PLC0415 -- boto3 takes long to load
 
     stack = open_stack(target)
-    checker, notifier = stack.read_outputs("CheckerFunctionName", "NotifierFunctionName")
+    checker, sender = stack.read_outputs("CheckerFunctionName", "SenderFunctionName")
     send = request.get("send", False)
     if not is_narrowed(request):
         yield partial(_examine_stack, stack)
     yield partial(_ask_function, stack, checker, request)
     if send or not is_narrowed(request):
-        yield partial(_ask_function, stack, notifier, {"send": send})
+        yield partial(_ask_function, stack, sender, {"send": send})
 
 
 def _examine_stack(stack: "DeployedStack") -> list[StepResult]:

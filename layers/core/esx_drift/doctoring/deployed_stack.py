@@ -55,10 +55,10 @@ GONE_CODES = frozenset(
 )
 """How SQS (two protocols), Lambda and Scheduler, and SNS (two protocols) say that something is not there."""
 
-MAX_AGE_SECONDS = {"RetryQueue": 3_600, "NotifyQueue": 1_800}
+MAX_AGE_SECONDS = {"RetryQueue": 3_600, "NotifyQueue": 1_800, "DeliveryQueue": 1_800}
 OTHER_MAX_AGE_SECONDS = 7_200
-"""How long a message may wait: a listing 1 hour, an event half of one, a check 2. What failed once is hidden
-for half an hour."""
+"""How long a message may wait: a listing 1 hour, what is for people half of one, a check 2. What failed once
+is hidden for half an hour."""
 
 METRIC_MINUTES = 15
 """SQS reports the age of a queue's oldest message each minute, some minutes late."""
@@ -68,6 +68,7 @@ LOST = {
     "Retry": "listings of a vCenter that the dispatcher gave up",
     "Check": "checks and decisions that the checker gave up",
     "Notify": "events that the notifier gave up",
+    "Delivery": "messages that their routes did not take",
     "Topic": "events that SNS could not put into the NotifyQueue",
 }
 """What lies in a dead letter queue, by the first word of its name."""

@@ -1,6 +1,6 @@
-"""``esx-drift doctor`` where the checks run: how checker and notifier answer to ``{"doctor": ...}``.
+"""``esx-drift doctor`` where the checks run: how checker and sender answer to ``{"doctor": ...}``.
 
-The checker examines AWS and the vCenters, the notifier the way to each route.
+The checker examines AWS and the vCenters, the sender the way to each route.
 """
 
 import time
@@ -19,7 +19,7 @@ from esx_drift.adapters.secrets import Secrets
 from esx_drift.adapters.state_bucket import FleetFile, S3Breakers
 from esx_drift.adapters.vcenter.http_client import TIME_FOR_A_CALL_MS
 from esx_drift.channels import open_channels
-from esx_drift.config import CheckConfig, NotifierConfig
+from esx_drift.config import CheckConfig, SenderConfig
 from esx_drift.contracts import read_payload
 from esx_drift.doctoring.aws_access import AwsDoctor, build_drill_event, examine_sdk
 from esx_drift.doctoring.examination import (
@@ -175,7 +175,7 @@ def examine_vcenters(
 
 
 def examine_routes(event: Mapping[str, object], environment: Mapping[str, str]) -> DoctorReply:
-    """Examine each route of the fleet file, and build the notifier's answer.
+    """Examine each route of the fleet file, and build the sender's answer.
 
     Args:
         event: The request; it says whether to post a drill to each route.
@@ -186,8 +186,8 @@ def examine_routes(event: Mapping[str, object], environment: Mapping[str, str]) 
         FleetInvalid: The fleet file has faults.
     """
     request = _request(event)
-    config = NotifierConfig.from_environment(environment)
-    lines = examine_sdk("notifier")
+    config = SenderConfig.from_environment(environment)
+    lines = examine_sdk("sender")
     fleet, _ = FleetFile(s3, config.state_bucket).read()
     with open_channels(Secrets(secrets_manager, config.secret_prefix), config.webhook_hosts) as channels:
         send = request.get("send", False)

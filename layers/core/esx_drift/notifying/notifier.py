@@ -1,33 +1,48 @@
-"""The notifier's job: one event, as its record holds it, posted once to each route that hears it."""
+"""The notifier's job: a window's events, as their records hold them, become a few messages to each route."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
 from esx_drift.contracts import parse_sent_json, require_valid
-from esx_drift.domain.events import MessageContent, select_for_people
+from esx_drift.domain.deliveries import (
+    Delivery,
+    build_delivery_message,
+    build_event_delivery,
+    identify_event,
+)
+from esx_drift.domain.events import DATA_SCHEMA, select_for_people
 from esx_drift.domain.fleet.fleet import Fleet, Route, select_routes
-from esx_drift.domain.stored.identifiers import compute_digest, make_receipt_id
+from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.types import Event, EventData
 from esx_drift.errors import ContractViolation, EsxDriftError, RequestRefused
-from esx_drift.messages.content import build_content, has_content
-from esx_drift.ports import Channel, Deliveries
+from esx_drift.messages.content import has_content
+from esx_drift.messages.groups import group_events
+from esx_drift.notifying import call_in_parallel
+from esx_drift.ports import Deliveries, DeliveryQueue
 from esx_drift.unforeseen import hold_unforeseen
 
 
 @dataclass(slots=True)
 class NotifyResult:
-    """What became of an event: routes it was posted to now or before, and why not to the others."""
+    """What became of a message: its event (None: not for people), the routes it goes to, what failed."""
 
-    posted: list[str] = field(default_factory=list)
-    repeated: list[str] = field(default_factory=list)
-    failed: dict[str, EsxDriftError] = field(default_factory=dict)
+    event: Event | None = None
+    routes: list[str] = field(default_factory=list)
+    error: EsxDriftError | None = None
+
+
+NEWER_SCHEMA = re.compile(rf"{re.escape(DATA_SCHEMA.removesuffix('1'))}([2-9]|[1-9][0-9]+)")
+"""What an event of a later version than this one says that its data is."""
 
 
 def parse_event(body: str) -> Event | None:
-    """Parse the event that a message holds; None for a type that people do not receive.
+    """Parse the event that a message holds; None for one that people do not receive.
+
+    That is an event of a type that has no message, or of a schema that is newer than this version: both are
+    for others, and no fault.
 
     Raises:
         ContractViolation: The message is no event, or breaks the event's schema.
@@ -38,7 +53,9 @@ def parse_event(body: str) -> Event | None:
     event_type = event.get("type") if isinstance(event, dict) else None
     if not isinstance(event_type, str):
         raise ContractViolation("the message is not a CloudEvent")
-    if not has_content(event_type):
+    data_schema = cast("dict[str, object]", event).get("dataschema")
+    is_newer = isinstance(data_schema, str) and NEWER_SCHEMA.fullmatch(data_schema)
+    if is_newer or not has_content(event_type):
         return None
     require_valid("event", event)
     return cast("Event", event)
@@ -58,23 +75,43 @@ class PublishedEvents:
     bucket: str
     read: Callable[[str], bytes | None]
 
-    def require_recorded(self, event: Event) -> None:
-        """Require that the record which an event names holds that very event.
+    def list_refusals(self, events: Sequence[Event]) -> list[EsxDriftError | None]:
+        """List, for each of the events, why it must not be posted; None if its record holds that very event.
 
-        Raises:
-            RequestRefused: It does not: the event was forged or altered.
-            StoreUnavailable: The record can't be read now.
+        ``RequestRefused`` says that it was forged or altered; what else stands there, that its record can't
+        be read now. Each record is read once, several at a time.
         """
-        address = event["data"]["record"] or ""
-        place = RECORD_ADDRESS.fullmatch(address)
-        if place is None or place[1] != self.bucket:
-            raise RequestRefused(f"event {event['id']} names no record of ours: {address!r}")
-        body = self.read(place[2])
-        if body is None:
+        keys = sorted({key for event in events if (key := self._find_key(event)) is not None})
+        held = dict(zip(keys, call_in_parallel(self._read_digests, keys), strict=True))
+        return [self._find_refusal(event, held) for event in events]
+
+    def _find_key(self, event: Event) -> str | None:
+        place = RECORD_ADDRESS.fullmatch(event["data"]["record"] or "")
+        return place[2] if place is not None and place[1] == self.bucket else None
+
+    def _read_digests(self, key: str) -> list[str] | EsxDriftError | None:
+        try:
+            with hold_unforeseen(f"the reading of {key}"):
+                body = self.read(key)
+                return None if body is None else _list_digests(body)
+        except EsxDriftError as error:
+            return error
+
+    def _find_refusal(
+        self, event: Event, held: Mapping[str, list[str] | EsxDriftError | None]
+    ) -> EsxDriftError | None:
+        key = self._find_key(event)
+        if key is None:
+            return RequestRefused(f"event {event['id']} names no record of ours: {event['data']['record']!r}")
+        digests = held[key]
+        if digests is None:
             # A record is written before its events are published, and S3 shows it from then on.
-            raise RequestRefused(f"event {event['id']} names a record that is not there: {place[2]}")
-        if compute_digest(event) not in _list_digests(body):
-            raise RequestRefused(f"event {event['id']} is not in {place[2]} as the message has it")
+            return RequestRefused(f"event {event['id']} names a record that is not there: {key}")
+        if isinstance(digests, EsxDriftError):
+            return digests
+        if compute_digest(event) not in digests:
+            return RequestRefused(f"event {event['id']} is not in {key} as the message has it")
+        return None
 
 
 def _list_digests(record: bytes) -> list[str]:
@@ -86,48 +123,80 @@ def _list_digests(record: bytes) -> list[str]:
     return [compute_digest(event) for event in events] if isinstance(events, list) else []
 
 
+def send_delivery(delivery: Delivery, deliveries: Deliveries, queue: DeliveryQueue) -> None:
+    """Keep ``delivery`` among the ``deliveries``, then have it posted by way of the ``queue``.
+
+    Raises:
+        StoreUnavailable, StoreConflict, QueueUnavailable: It is not sure that it will be posted.
+    """
+    queue.send_delivery(build_delivery_message(delivery, deliveries.put_delivery(delivery)), 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Notifier:
-    """The job, wired to a fleet's routes, the channels by name, and the receipts of what was delivered."""
+    """The job, wired to a fleet's routes, the records that vouch for events, and what is sent to routes."""
 
     fleet: Fleet
-    channels: Mapping[str, Channel]
     events: PublishedEvents
     deliveries: Deliveries
+    queue: DeliveryQueue
     clock: Callable[[], datetime]
 
-    def notify(self, event: Event) -> NotifyResult:
-        """Post an event to each route that hears it and has not heard it yet.
+    def notify(self, bodies: Mapping[str, str]) -> dict[str, NotifyResult]:
+        """Send what the messages of one window tell to each route that hears it, in a few deliveries.
 
-        It is written down after it was posted: a crash in between repeats a message, and none is lost.
+        What is marked as suppressed counts for nothing; an event of nothing else goes to no route. A message
+        that failed at one route comes again, and those that were told are told by their receipts.
 
-        What is marked as suppressed is left out; an event of nothing else is posted nowhere.
+        Args:
+            bodies: The messages, by their ids.
 
-        Raises ``RequestRefused``, before anything is posted, for an event that its record does not hold.
+        Returns:
+            What became of each; ``RequestRefused`` stands there for an event that its record does not hold.
         """
-        self.events.require_recorded(event)
-        result = NotifyResult()
-        data = select_for_people(event["data"])
-        if data is None:
-            return result
-        content = build_content({**event, "data": data})
-        receipt_id = make_receipt_id(event["id"], compute_digest(event))
-        for route in self._select_routes(event["type"], data):
-            try:
-                with hold_unforeseen(f"the delivery to the route {route.name}"):
-                    self._deliver(route, receipt_id, content, result)
-            except EsxDriftError as error:
-                # One dead webhook must not keep the other routes from hearing: the handler decides on all.
-                result.failed[route.name] = error
-        return result
+        results = {message: self._parse(body) for message, body in bodies.items()}
+        held: dict[str, list[NotifyResult]] = {}
+        parsed = [result for result in results.values() if result.event is not None]
+        events = [cast("Event", result.event) for result in parsed]
+        for result, event, refusal in zip(parsed, events, self.events.list_refusals(events), strict=True):
+            result.error = refusal
+            if refusal is None:
+                held.setdefault(identify_event(event), []).append(result)
+        heard = self._list_heard([cast("Event", same[0].event) for same in held.values()])
+        for route, its_events in heard:
+            error = self._tell(route, its_events)
+            for event in its_events:
+                for result in held[identify_event(event)]:
+                    result.routes += [route]
+                    result.error = result.error or error
+        return results
 
-    def _deliver(self, route: Route, receipt_id: str, content: MessageContent, result: NotifyResult) -> None:
-        if self.deliveries.delivered(receipt_id, route.name):
-            result.repeated.append(route.name)
-            return
-        self.channels[route.channel].post(route.secret, content)
-        result.posted.append(route.name)
-        self.deliveries.record(receipt_id, route.name, self.clock())
+    def _parse(self, body: str) -> NotifyResult:
+        try:
+            with hold_unforeseen("the reading of a message"):
+                return NotifyResult(parse_event(body))
+        except EsxDriftError as error:
+            return NotifyResult(error=error)
+
+    def _list_heard(self, events: Sequence[Event]) -> list[tuple[str, list[Event]]]:
+        """List which of the events each route hears, but for those that hear none, in the file's order."""
+        heard: dict[str, list[Event]] = {route.name: [] for route in self.fleet.routes}
+        for event in events:
+            data = select_for_people(event["data"])
+            for route in self._select_routes(event["type"], data) if data is not None else ():
+                heard[route.name].append(event)
+        return [(route, its_events) for route, its_events in heard.items() if its_events]
+
+    def _tell(self, route: str, events: Sequence[Event]) -> EsxDriftError | None:
+        """Send a route its messages; what went wrong there is no other route's matter."""
+        try:
+            with hold_unforeseen(f"the messages to the route {route}"):
+                for group in group_events(events):
+                    delivery = build_event_delivery(route, group.events, self.clock())
+                    send_delivery(delivery, self.deliveries, self.queue)
+        except EsxDriftError as error:
+            return error
+        return None
 
     def _select_routes(self, event_type: str, data: EventData) -> tuple[Route, ...]:
         cluster = data["cluster"]

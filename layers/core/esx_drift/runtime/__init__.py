@@ -5,7 +5,7 @@ lies in the dead letter queue, where an alarm tells of it, instead of coming bac
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -70,8 +70,7 @@ class SqsBatch:
         Raises:
             ContractViolation: The event holds no messages of a queue; none was handled.
         """
-        received = cast("dict[str, Any]", read_payload("queue-event", event))["Records"]
-        messages = sorted(received, key=lambda message: not self.comes_first(SQSRecord(message)))
+        messages = sorted(_read_messages(event), key=lambda message: not self.comes_first(SQSRecord(message)))
 
         def handle_one(record: SQSRecord) -> None:
             self.logger.remove_keys(MESSAGE_LOG_KEYS)
@@ -90,6 +89,32 @@ class SqsBatch:
             batch.process()
         self.logger.remove_keys(MESSAGE_LOG_KEYS)
         return batch.response()
+
+    def process_together(
+        self, event: object, handle: Callable[[Mapping[str, str]], Mapping[str, EsxDriftError]]
+    ) -> PartialItemFailureResponse:
+        """Handle all messages of an invocation at once; the reply names those to be delivered again.
+
+        Args:
+            event: What the function was invoked with.
+            handle: Given the messages by their ids, says which failed, and why.
+
+        Raises:
+            ContractViolation: The event holds no messages of a queue; none was handled.
+        """
+        records = [SQSRecord(message) for message in _read_messages(event)]
+        try:
+            self._require_time()
+        except OutOfTime as error:
+            failed: Mapping[str, EsxDriftError] = {record.message_id: error for record in records}
+        else:
+            failed = handle({record.message_id: record.body for record in records})
+        again = [record for record in records if record.message_id in failed]
+        for record in again:
+            self.logger.append_keys(message_id=record.message_id)
+            self._report_failure(record, failed[record.message_id])
+            self.logger.remove_keys(MESSAGE_LOG_KEYS)
+        return {"batchItemFailures": [{"itemIdentifier": record.message_id} for record in again]}
 
     def _require_time(self) -> None:
         if self.time_left_ms() < self.time_for_one_ms:
@@ -112,6 +137,26 @@ class SqsBatch:
             )
         except (ClientError, BotoCoreError) as error:
             self.logger.warning("message stays out of sight", why=str(error))
+
+
+def _read_messages(event: object) -> list[dict[str, Any]]:
+    """Read the messages of an invocation: held to their form, but for what their bodies hold.
+
+    Lambda has parsed the event, and each body is judged by itself: all together they may be larger than
+    anything that is taken for JSON here.
+    """
+    received = event.get("Records") if isinstance(event, dict) else None
+    envelope: object = event
+    if isinstance(received, list):
+        envelope = {"Records": [_hide_body(message) for message in received]}
+    read_payload("queue-event", envelope)
+    return cast("list[dict[str, Any]]", received)
+
+
+def _hide_body(message: object) -> object:
+    if isinstance(message, dict) and isinstance(message.get("body"), str):
+        return {**message, "body": ""}
+    return message
 
 
 def _find_reason(error: BaseException | None) -> str:

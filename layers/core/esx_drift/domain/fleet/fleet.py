@@ -54,6 +54,7 @@ class RouteDocument(ScopeDocument):
     secret: NotRequired[str]
     min_severity: NotRequired[Severity]
     families: NotRequired[list[str]]
+    fallback: NotRequired[str]
 
 
 class IgnoreDocument(ScopeDocument):
@@ -121,7 +122,8 @@ class VCenterSettings:
 class Route:
     """Whom to tell, by which channel, and what they hear; empty ``families`` are all of them.
 
-    ``secret`` is the name after ``esx-drift/<channel>/``.
+    ``secret`` is the name after ``esx-drift/<channel>/``; ``fallback`` the route that hears instead, once
+    this one is dead.
     """
 
     name: str
@@ -131,6 +133,7 @@ class Route:
     families: tuple[str, ...]
     vcenters: tuple[str, ...]
     clusters: tuple[str, ...]
+    fallback: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,10 @@ class Fleet:
     def vcenter(self, name: str) -> VCenterSettings | None:
         """Find the vCenter of exactly that name; None if the file has none."""
         return next((vcenter for vcenter in self.vcenters if vcenter.name == name), None)
+
+    def find_route(self, name: str) -> Route | None:
+        """Find the route of exactly that name; None if the file has none."""
+        return next((route for route in self.routes if route.name == name), None)
 
 
 def find_excluding_pattern(vcenter: VCenterSettings, cluster_id: str, cluster_name: str) -> str | None:
@@ -223,6 +230,7 @@ def _build_route(entry: RouteDocument) -> Route:
         tuple(entry.get("families", ())),
         tuple(entry.get("vcenters", EVERYTHING)),
         tuple(entry.get("clusters", EVERYTHING)),
+        entry.get("fallback"),
     )
 
 

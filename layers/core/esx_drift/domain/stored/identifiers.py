@@ -4,6 +4,7 @@ Everywhere ``vcenter`` is a vCenter's name in the fleet file, and ``cluster`` a 
 """
 
 import json
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Final
 from urllib.parse import quote
@@ -122,6 +123,21 @@ def make_receipt_id(event_id: str, event_sha256: str) -> str:
 def make_delivery_key(event_id: str, route: str) -> str:
     """Make the key in the AuditBucket that says that event ``event_id`` reached the route named ``route``."""
     return f"deliveries/{encode_key_part(event_id)}/{encode_key_part(route)}.json"
+
+
+def make_group_key(route: str, delivery_id: str) -> str:
+    """Make the key in the AuditBucket of what one message to ``route`` tells, by its ``delivery_id``."""
+    return f"deliveries/groups/route={encode_key_part(route)}/{encode_key_part(delivery_id)}.json"
+
+
+def make_route_key(route: str) -> str:
+    """Make the key in the StateBucket that says whether a route may be posted to."""
+    return f"routes/{encode_key_part(route)}.json"
+
+
+def make_delivery_id(route: str, contents: Iterable[str]) -> str:
+    """Make the id of one message to ``route`` from the ids of its ``contents``, in their order."""
+    return _make_uuid(route, *contents)
 
 
 def _make_uuid(*parts: str) -> str:

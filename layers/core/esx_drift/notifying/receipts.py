@@ -1,0 +1,103 @@
+"""What a route has heard of a delivery, and so what is to be posted to it now."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+from esx_drift.domain.deliveries import Delivery, DeliveryMessage, StoredContent, identify_event
+from esx_drift.domain.events import MessageContent, NextStep, select_for_people
+from esx_drift.domain.stored.types import Event
+from esx_drift.domain.text.wording import format_moment
+from esx_drift.messages.groups import build_group_content
+from esx_drift.notifying import call_in_parallel
+from esx_drift.ports import Deliveries, RouteStates
+
+PASSED_ON: Final = "Until it works again, what it would have heard comes here."
+DRILL_COMMAND: Final = "esx-drift doctor --send"
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """What is to be posted now, and the ``receipts`` that it leaves; ``rest`` says that more is to follow."""
+
+    content: MessageContent
+    receipts: tuple[str, ...]
+    rest: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Receipts:
+    """The receipts of deliveries, and the states of routes, some of which are dead."""
+
+    deliveries: Deliveries
+    routes: RouteStates
+
+    def find_post(
+        self, route: str, message: DeliveryMessage, delivery: Delivery, now: datetime
+    ) -> Post | None:
+        """Find what is to be posted; None if the route has heard it all.
+
+        Args:
+            route: The name of the route that hears it.
+            message: The message of the DeliveryQueue.
+            delivery: What it is about. An event that the route has heard in another delivery is left out.
+            now: The time.
+        """
+        news = self._find_news(route, message)
+        if news is not None:
+            return news
+        if "content" in delivery:
+            receipt = delivery["delivery_id"]
+            is_heard = self.deliveries.delivered(receipt, route)
+            return None if is_heard else Post(_read_content(delivery["content"]), (receipt,))
+        events = {identify_event(event): event for event in delivery["events"]}
+        heard = call_in_parallel(lambda receipt: self.deliveries.delivered(receipt, route), events)
+        new = [receipt for receipt, is_heard in zip(events, heard, strict=True) if not is_heard]
+        shown = [_select_shown(events[receipt]) for receipt in new]
+        return Post(build_group_content(shown, now), tuple(new)) if new else None
+
+    def record(self, route: str, post: Post, at: datetime) -> None:
+        """Record that ``route`` was posted ``post`` at the time ``at``."""
+        call_in_parallel(partial(self._record_one, route, at), post.receipts)
+
+    def _record_one(self, route: str, at: datetime, receipt: str) -> None:
+        self.deliveries.record(receipt, route, at)
+
+    def _find_news(self, route: str, message: DeliveryMessage) -> Post | None:
+        """Find what a fallback hears once, before all else: which route is dead, and why."""
+        if "instead_of" not in message:
+            return None
+        dead = self.routes.read(message["instead_of"]).state
+        since, reason = dead["dead_since"], dead["dead_reason"]
+        receipt = f"route-dead/{dead['route']}/{since}"
+        if since is None or reason is None or self.deliveries.delivered(receipt, route):
+            return None
+        return Post(build_death_notice(dead["route"], since, reason), (receipt,), rest=True)
+
+
+def build_death_notice(route: str, since: str, reason: str) -> MessageContent:
+    """Build what a fallback hears of ``route``, which is dead ``since`` then, for ``reason``."""
+    return MessageContent(
+        title=f"Route {route} is dead: {reason}",
+        items=(),
+        notes=(f"It has taken no message since {format_moment(since)}.", PASSED_ON),
+        next_step=NextStep("mend its webhook or its secret, then see whether it works:", DRILL_COMMAND),
+        facts=(f"route {route}",),
+    )
+
+
+def _select_shown(event: Event) -> Event:
+    """Select what people are told of an event: what was sent here has something of that."""
+    return {**event, "data": select_for_people(event["data"]) or event["data"]}
+
+
+def _read_content(stored: StoredContent) -> MessageContent:
+    step = stored["next_step"]
+    return MessageContent(
+        title=stored["title"],
+        items=tuple(stored["items"]),
+        notes=tuple(stored["notes"]),
+        next_step=NextStep(step["text"], step["command"]) if step else None,
+        facts=tuple(stored["facts"]),
+    )

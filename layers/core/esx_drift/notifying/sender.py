@@ -1,0 +1,204 @@
+"""The sender's job: one delivery, posted once to its route, or sent anew until the route may be asked."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from esx_drift.domain.deliveries import (
+    BUSY_PAUSE,
+    MAX_UNCLEAR_POSTS,
+    Delivery,
+    DeliveryMessage,
+    RouteState,
+    build_fallback_message,
+    build_waiting_message,
+    compute_delay_seconds,
+    end_dead,
+    end_posted,
+    end_refused,
+    end_throttled,
+    end_unanswered,
+    find_free_time,
+    leave_turn,
+    renew_message,
+    take_turn,
+)
+from esx_drift.domain.fleet.fleet import Fleet, Route
+from esx_drift.errors import (
+    EsxDriftError,
+    MessageRefused,
+    RequestRefused,
+    SecretInvalid,
+    SecretUnavailable,
+    WebhookRefused,
+    WebhookThrottled,
+    WebhookUnavailable,
+    WebhookUnclear,
+)
+from esx_drift.notifying.receipts import Post, Receipts
+from esx_drift.ports import Channel, Deliveries, DeliveryQueue, RouteStates
+from esx_drift.unforeseen import hold_unforeseen
+
+type SendOutcome = Literal["posted", "repeated", "waits", "parked"]
+
+GONE_REASON = "route-gone"
+GIVEN_UP_REASON = "given-up"
+
+
+@dataclass(frozen=True, slots=True)
+class SendResult:
+    """What became of a delivery, for the log: where it waits or failed, ``reason`` and ``why`` say the cause.
+
+    ``posted`` counts the receipts of what was posted now; ``delay_seconds`` is how long it waits.
+    """
+
+    outcome: SendOutcome
+    reason: str = ""
+    why: str = ""
+    posted: int = 0
+    delay_seconds: int = 0
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether something is wrong: a route that asked to wait is no failure."""
+        return self.reason not in {"", WebhookThrottled.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A turn to post to a route: the state that says so, and its ETag."""
+
+    route: Route
+    state: RouteState
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """The job, wired to the world. ``holder`` names this invocation where it takes a route's turn."""
+
+    fleet: Fleet
+    channels: Mapping[str, Channel]
+    receipts: Receipts
+    deliveries: Deliveries
+    routes: RouteStates
+    queue: DeliveryQueue
+    clock: Callable[[], datetime]
+    holder: str
+
+    def send(self, message: DeliveryMessage) -> SendResult:
+        """Post a delivery, or put it off, or give it up.
+
+        Receipts are written after the post: a crash in between repeats a message, and none is lost.
+
+        Raises:
+            RequestRefused: The message is forged, or the delivery is not what it says.
+            TransientError: AWS failed, or a bug; the message comes again.
+        """
+        route = self.fleet.find_route(message["route"])
+        if route is None:
+            return self._park(message, GONE_REASON, f"the fleet file has no route {message['route']}")
+        self._require_fallback(message)
+        stored, now = self.routes.read(route.name), self.clock()
+        free_at = find_free_time(stored.state, now)
+        if free_at > now:
+            return self._wait(message, route, free_at)
+        delivery = self._read_delivery(message)
+        state = take_turn(stored.state, self.holder, now)
+        etag = self.routes.write(state, stored.etag)
+        if etag is None:
+            return self._wait(message, route, now + BUSY_PAUSE)
+        turn = _Turn(route, state, etag)
+        try:
+            with hold_unforeseen(f"the delivery to the route {route.name}"):
+                return self._use_turn(turn, message, delivery)
+        except EsxDriftError:
+            self._end(turn, leave_turn(state))
+            raise
+
+    def _require_fallback(self, message: DeliveryMessage) -> None:
+        """Require that the fleet file says so where a route is to hear in place of another."""
+        if "instead_of" not in message:
+            return
+        dead = self.fleet.find_route(message["instead_of"])
+        if dead is None or dead.fallback != message["route"]:
+            raise RequestRefused(f"{message['route']} is no fallback of {message['instead_of']}")
+
+    def _read_delivery(self, message: DeliveryMessage) -> Delivery:
+        made_for = message.get("instead_of", message["route"])
+        return self.deliveries.read_delivery(made_for, message["delivery_id"], message["sha256"])
+
+    def _use_turn(self, turn: _Turn, message: DeliveryMessage, delivery: Delivery) -> SendResult:
+        post = self.receipts.find_post(turn.route.name, message, delivery, self.clock())
+        if post is None:
+            self._end(turn, leave_turn(turn.state))
+            return SendResult("repeated")
+        try:
+            self.channels[turn.route.channel].post(turn.route.secret, post.content)
+        except (WebhookThrottled, WebhookUnavailable, SecretUnavailable) as error:
+            return self._put_off(turn, message, error)
+        except WebhookUnclear as error:
+            return self._count_unclear(turn, message, error)
+        except MessageRefused as error:
+            self._end(turn, end_refused(turn.state, self.clock()))
+            return self._park(message, error.reason, error.message)
+        except (WebhookRefused, SecretInvalid) as error:
+            self._end(turn, end_dead(turn.state, self.clock(), error.message))
+            return self._give_up(turn.route, message, error.reason, error.message)
+        return self._confirm(turn, message, post)
+
+    def _confirm(self, turn: _Turn, message: DeliveryMessage, post: Post) -> SendResult:
+        now = self.clock()
+        self.receipts.record(turn.route.name, post, now)
+        self._end(turn, end_posted(turn.state, now))
+        if post.rest:
+            self.queue.send_delivery(message, 1)
+        return SendResult("posted", posted=len(post.receipts))
+
+    def _put_off(self, turn: _Turn, message: DeliveryMessage, error: EsxDriftError) -> SendResult:
+        """Let the route alone for a while: all its deliveries wait."""
+        now = self.clock()
+        if isinstance(error, WebhookThrottled):
+            ended = end_throttled(turn.state, now, error.retry_after_seconds)
+        else:
+            ended = end_unanswered(turn.state, now)
+        self._end(turn, ended)
+        return self._wait(message, turn.route, find_free_time(ended, now), error)
+
+    def _count_unclear(self, turn: _Turn, message: DeliveryMessage, error: EsxDriftError) -> SendResult:
+        now, unclear = self.clock(), message.get("unclear", 0) + 1
+        ended = end_unanswered(turn.state, now)
+        self._end(turn, ended)
+        if unclear >= MAX_UNCLEAR_POSTS:
+            return self._park(message, error.reason, error.message)
+        counted: DeliveryMessage = {**message, "unclear": unclear}
+        return self._wait(counted, turn.route, find_free_time(ended, now), error)
+
+    def _wait(
+        self, message: DeliveryMessage, route: Route, free_at: datetime, error: EsxDriftError | None = None
+    ) -> SendResult:
+        """Send a message anew, to come when its route may be asked: so no receive is counted for it."""
+        now = self.clock()
+        waiting = build_waiting_message(message, now)
+        if waiting is None:
+            why = f"{route.name} took no message since {message['waiting_since']}"
+            return self._give_up(route, message, GIVEN_UP_REASON, why)
+        delay_seconds = compute_delay_seconds(message, now, free_at)
+        self.queue.send_delivery(waiting, delay_seconds)
+        reason, why = (error.reason, error.message) if error else ("", "")
+        return SendResult("waits", reason, why, delay_seconds=delay_seconds)
+
+    def _give_up(self, route: Route, message: DeliveryMessage, reason: str, why: str) -> SendResult:
+        """Park a delivery, and let the route's fallback have it; a fallback's own is passed on no further."""
+        if route.fallback is not None and "instead_of" not in message:
+            self.queue.send_delivery(build_fallback_message(message, route.fallback), 0)
+        return self._park(message, reason, why)
+
+    def _park(self, message: DeliveryMessage, reason: str, why: str) -> SendResult:
+        self.queue.park_delivery(renew_message(message), reason, why)
+        return SendResult("parked", reason, why)
+
+    def _end(self, turn: _Turn, state: RouteState) -> None:
+        """End a turn; one that another has taken since is that one's to end."""
+        self.routes.write(state, turn.etag)

@@ -1,0 +1,123 @@
+"""Which events of a window are one message."""
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import permutations
+from typing import Any, cast
+
+from esx_drift.domain.stored.types import Event
+from esx_drift.messages.groups import MAX_GROUPS, EventGroup, group_events, rank_thing
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.events import VIB, Check, build_events, change, finding, not_looked, tellings, told
+
+DRIVER = change("component", "upgraded", "Intel-i40en", **{"from": "2.7.2.0-1", "to": "2.9.2.0-1"})
+BACK = change(
+    "component",
+    "downgraded",
+    "Intel-i40en",
+    severity="info",
+    put_back=True,
+    **{"from": "2.9.2.0-1", "to": "2.7.2.0-1"},
+)
+APPEARED = change("orphaned_vib", "added", VIB, severity="critical")
+
+
+def _of_cluster(number: int, **parts: object) -> list[Event]:
+    return build_events(told(cluster={"id": f"domain-c{number}", "name": f"prod-{number}"}, **parts))
+
+
+def _sizes(groups: Sequence[EventGroup]) -> list[int]:
+    return [len(group.events) for group in groups]
+
+
+@given(st.lists(tellings(), max_size=5), st.randoms())
+def test_each_event_is_in_exactly_one_group(checks: list[Check], random: object) -> None:
+    """None is invented, none is in two, the order has no say, and there are two messages at most."""
+    events = [event for check in checks for event in build_events(check)]
+    groups = group_events(events)
+    grouped = [event for group in groups for event in group.events]
+    assert Counter(map(repr, grouped)) == Counter(map(repr, events))
+    assert len(groups) <= MAX_GROUPS
+    assert all(group.events for group in groups)
+    shuffled = [*events]
+    random.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis gives a Random
+    assert group_events(shuffled) == groups
+
+
+@given(st.lists(tellings(), max_size=5))
+def test_the_worst_comes_first(checks: list[Check]) -> None:
+    """Among the groups, and among the events of each."""
+    groups = group_events([event for check in checks for event in build_events(check)])
+    ranks = [rank_thing(group.events) for group in groups]
+    assert ranks == sorted(ranks, reverse=True)
+    for group in groups:
+        inside = [rank_thing([event]) for event in group.events]
+        assert inside == sorted(inside, reverse=True)
+
+
+def test_one_change_on_many_clusters_is_one_message() -> None:
+    """Whatever else differs between them: hosts, times, records."""
+    events = [
+        event for number in range(40) for event in _of_cluster(number, changes=[DRIVER], seq=number + 1)
+    ]
+    assert _sizes(group_events(events)) == [40]
+
+
+def test_a_new_release_is_one_thing_whatever_comes_with_it() -> None:
+    """Other hardware has other components; a downgrade beside it is something else."""
+    release = change("base_image", "upgraded", "base_image", **{"from": "8.0.3-0.1.1", "to": "8.0.3-0.2.2"})
+    down = change("component", "downgraded", "tool", severity="critical", **{"from": "2", "to": "1"})
+    plain = _of_cluster(1, changes=[release, DRIVER])
+    other = _of_cluster(2, changes=[release])
+    worse = _of_cluster(3, changes=[release, down])
+    assert group_events([*plain, *other, *worse]) == (
+        EventGroup(tuple(worse)),
+        EventGroup(tuple(sorted((*plain, *other), key=lambda event: event["id"]))),
+    )
+
+
+def test_two_things_are_two_messages_and_more_are_parted_by_urgency() -> None:
+    """What is critical leads, and is in no message with what can wait."""
+    driver, vib = _of_cluster(1, changes=[DRIVER]), _of_cluster(2, changes=[APPEARED])
+    joined = _of_cluster(3, changes=[change("host", "added", "host-12", severity="info")])
+    assert _sizes(group_events([*driver, *joined])) == [1, 1]
+    assert [rank_thing(group.events) for group in group_events([*driver, *vib, *joined])] == [2, 1]
+    assert _sizes(group_events([*driver, *vib, *joined])) == [1, 2]
+    other = _of_cluster(4, changes=[change("component", "added", "x", to="1")])
+    assert _sizes(group_events([*driver, *other, *joined])) == [3]
+
+
+def test_failures_are_grouped_by_vcenter() -> None:
+    """One vCenter's trouble is not another's, though both have the same name."""
+    failed = finding("failure", "extraction-failed", "", "it failed")
+    here = [event for number in range(3) for event in _of_cluster(number, findings=[failed])]
+    there = build_events(not_looked(findings=[finding("failure", "vcenter-error", "", "500")]))
+    assert _sizes(group_events([*here, *there])) == [3, 1]
+
+
+def test_what_began_and_ended_is_one_thing() -> None:
+    """On the same cluster: a change and its put-back, a finding opened and resolved."""
+    opened = finding("failure", "host-failed", "host-7", "unread", hosts=["host-7"])
+    over = {**opened, "transition": "resolved", "resolved_because": "recovered"}
+    pairs = [({"changes": [DRIVER]}, {"changes": [BACK]}), ({"findings": [opened]}, {"findings": [over]})]
+    for begin, end in cast("list[tuple[dict[str, Any], dict[str, Any]]]", pairs):
+        events = [*_of_cluster(1, **begin, seq=1), *_of_cluster(1, **end, seq=2)]
+        elsewhere = _of_cluster(2, **end)
+        assert {_sizes(group_events(order))[0] for order in map(list, permutations(events))} == {2}
+        assert len(group_events([events[0], *elsewhere])) == MAX_GROUPS
+
+
+def test_what_people_are_not_told_parts_nothing() -> None:
+    """Neither what a thing is nor how bad it is goes by what is marked."""
+    marked = {**APPEARED, "suppressed_by": "ignore:tools"}
+    plain, other = _of_cluster(1, changes=[DRIVER]), _of_cluster(2, changes=[DRIVER])
+    hidden = [{**event, "data": {**event["data"], "changes": [DRIVER, marked]}} for event in other]
+    (group,) = group_events([*plain, *hidden])  # type: ignore[list-item]  # a mark is no key of a literal
+    assert rank_thing(group.events) == 1
+
+
+def test_no_events_are_no_messages() -> None:
+    """An empty window is silent."""
+    assert group_events([]) == ()
