@@ -126,6 +126,7 @@ def build_heading(runtime: Runtime, request: CheckRequest, seq: int, started_at:
         "run_id": request["run_id"],
         "started_at": format_time(started_at),
         "code_version": runtime.code_version,
+        "stack": runtime.stack,
         "fleet_sha256": runtime.fleet_sha256,
     }
 

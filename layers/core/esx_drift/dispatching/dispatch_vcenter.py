@@ -124,6 +124,7 @@ class VCenterDispatch:
             "run_id": self.run.id,
             "started_at": format_time(started_at),
             "code_version": self.runtime.code_version,
+            "stack": self.runtime.stack,
             "fleet_sha256": self.runtime.fleet_sha256,
         }
 

@@ -256,6 +256,8 @@ def _build_data(facts: _RecordFacts, changes: Sequence[Change], findings: Sequen
         "record": facts.address,
         "truncated": False,
     }
+    if "stack" in record:
+        data["stack"] = record["stack"]
     if decision is not None:
         data["decision"] = {"by": decision["by"], "reason": decision["reason"]}
     return data

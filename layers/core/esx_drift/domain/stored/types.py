@@ -547,7 +547,7 @@ class RecordedDecision(TypedDict):
 
 
 class Record(TypedDict):
-    """The immutable object that one check leaves."""
+    """The immutable object that one check leaves. ``stack``: whose function did; absent in version 0.1."""
 
     schema_version: int
     vcenter: str
@@ -558,6 +558,7 @@ class Record(TypedDict):
     request_id: str
     run_id: str | None
     code_version: str
+    stack: NotRequired[str]
     started_at: str
     checked_at: str
     outcome: Outcome
