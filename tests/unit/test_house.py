@@ -21,8 +21,11 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 HANDLERS = sorted((ROOT / "functions").glob("*/app.py"))
 TREES = {path: ast.parse(path.read_text()) for path in (*SOURCES, *HANDLERS)}
 
-MAX_MODULES = 130
-"""Of the package and the functions, without the channels."""
+MAX_MODULES = 131
+"""Of the package and the functions, without the channels. Since there were 130:
+
+``domain/acceptance.py``: an acceptance ends, and what is not accepted is told as a net difference.
+"""
 MAX_LINES = 250
 MAX_FUNCTION_LINES = 40
 REASON = "Longer than 250 lines, because"

@@ -10,7 +10,7 @@ from esx_drift.checking.host_memory import HostMemory
 from esx_drift.domain.host_history import RememberedHost, carry_over_accepted
 from esx_drift.domain.images.report import Report, measure_coverage
 from esx_drift.domain.images.snapshot import build_snapshot, compute_seal
-from esx_drift.domain.stored.types import Change, Coverage, LogState, Snapshot
+from esx_drift.domain.stored.types import Accepted, Change, Coverage, LogState, Snapshot
 from esx_drift.errors import TrailDamaged
 from esx_drift.journal import Blob
 
@@ -150,18 +150,12 @@ def _find_accepted_images(
     It is read from the trail only where no host runs it, before or now: one GET for each snapshot that holds
     such images. What can't be read is left out: then nothing counts as put back.
     """
-    images = before["images"] | snapshot["images"]
-    read: set[str] = set()
-    found: dict[str, AcceptedImage] = {}
+    needed: dict[str, Accepted] = {}
     for host, entry in carry_over_accepted(sealed.state["accepted"], returned).items():
         digest, now = entry["image"], snapshot["hosts"].get(host)
         old = before["hosts"][host]["image"] if host in before["hosts"] else None
-        if digest is None or now is None or old in {digest, now["image"]}:
-            continue
-        if digest not in images and entry["snapshot"] not in read:
-            read.add(entry["snapshot"])
-            kept = sealed.reader.find_snapshot(entry["snapshot"])
-            images |= kept["images"] if kept else {}
-        if digest in images:
-            found[host] = digest, images[digest]
-    return found
+        if digest is not None and now is not None and old not in {digest, now["image"]}:
+            needed[host] = entry
+    images = sealed.reader.find_images(needed.values(), before["images"] | snapshot["images"])
+    digests = {host: str(entry["image"]) for host, entry in needed.items()}
+    return {host: (digest, images[digest]) for host, digest in digests.items() if digest in images}

@@ -7,8 +7,13 @@ from esx_drift.checking.baseline import build_blob, describe_blob
 from esx_drift.checking.comparison import ComparedReport, compare_report
 from esx_drift.checking.context import CheckContext
 from esx_drift.checking.no_observation import build_report_facts, find_last_seen
+from esx_drift.domain.acceptance import list_differing_hosts, list_net_changes
 from esx_drift.domain.findings.kinds import LOOK_KINDS
-from esx_drift.domain.findings.look_conditions import list_look_conditions
+from esx_drift.domain.findings.look_conditions import (
+    UnreviewedSoftware,
+    list_look_conditions,
+    rate_unreviewed_software,
+)
 from esx_drift.domain.findings.update import FindingsUpdate
 from esx_drift.domain.host_history import (
     carry_over_accepted,
@@ -22,9 +27,11 @@ from esx_drift.domain.stored.identifiers import (
     compute_sha256,
     encode_canonical_json,
     make_document_key,
+    make_fingerprint,
     make_snapshot_key,
 )
 from esx_drift.domain.stored.types import (
+    Accepted,
     LastTaken,
     LogState,
     Outcome,
@@ -90,21 +97,40 @@ class FreshReport:
 
     def _update_findings(self, comparison: ComparedReport) -> FindingsUpdate:
         after = comparison.sealed.state
+        accepted = carry_over_accepted(after["accepted"], comparison.returned)
         conditions = list_look_conditions(
             self.report,
             comparison.sealed.snapshot,
             self._inventory,
             now=self.context.now,
             uncovered_since=self._update_uncovered_since(),
-            accepted=carry_over_accepted(after["accepted"], comparison.returned),
+            accepted=accepted,
             first_look=after["seal"] is None,
             blind_after_seconds=self.context.vcenter.blind_after_seconds,
             managed_by_image=self.context.observations.managed_by_image,
             document_inconsistencies=self.document_inconsistencies,
             hidden=[host.id for host in self.context.observations.hidden_hosts],
             changes=comparison.changes,
+            unreviewed=self._describe_unreviewed(comparison, accepted),
         )
         return self.context.update_findings(conditions, LOOK_KINDS, self._find_reasons(comparison))
+
+    def _describe_unreviewed(
+        self, comparison: ComparedReport, accepted: Mapping[str, Accepted]
+    ) -> UnreviewedSoftware:
+        """Describe how hosts differ from what was accepted; as the check before did where nothing moved."""
+        sealed = comparison.sealed
+        hosts = sealed.snapshot["hosts"]
+        seen = [host for host, entry in hosts.items() if entry["image"] is not None]
+        differing = list_differing_hosts(sealed.snapshot, seen, accepted)
+        before = self.context.after["findings"].get(make_fingerprint("drift", "drift-unreviewed", ""))
+        same = sealed.seal == sealed.state["seal"] and before is not None and before["hosts"] == differing
+        if same and before is not None and "differences" in before["detail"]:
+            detail = {key: before["detail"][key] for key in ("differences", "total")}
+            return UnreviewedSoftware(detail, before["severity"])
+        known = sealed.snapshot["images"] | (sealed.baseline.snapshot["images"] if sealed.baseline else {})
+        images = sealed.reader.find_images([accepted[host] for host in differing], known)
+        return rate_unreviewed_software(list_net_changes(sealed.snapshot, differing, accepted, images))
 
     def _find_reasons(self, comparison: ComparedReport) -> dict[str, ResolvedBecause]:
         """A finding about hosts that are all gone ends because they left, not because anything was mended.
