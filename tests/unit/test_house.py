@@ -21,10 +21,12 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 HANDLERS = sorted((ROOT / "functions").glob("*/app.py"))
 TREES = {path: ast.parse(path.read_text()) for path in (*SOURCES, *HANDLERS)}
 
-MAX_MODULES = 131
+MAX_MODULES = 133
 """Of the package and the functions, without the channels. Since there were 130:
 
 ``domain/acceptance.py``: an acceptance ends, and what is not accepted is told as a net difference.
+``domain/findings/rollouts.py``: what spreads from host to host is told when it begins, stalls and ends.
+``domain/findings/flapping.py``: what comes and goes is said once.
 """
 MAX_LINES = 250
 MAX_FUNCTION_LINES = 40

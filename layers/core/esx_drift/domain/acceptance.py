@@ -24,6 +24,9 @@ MAX_ACCEPTED_FOR: Final = timedelta(days=366)
 """How far ahead an acceptance may end: a year, of which some have a day more. What is to hold for longer has
 no end, and what nobody remembers after a year is looked at again."""
 
+EXPIRY_DETAIL: Final = "expired_at"
+"""What a finding says of an acceptance that ended; two times as text are compared like two times."""
+
 MAX_LISTED_DIFFERENCES: Final = 10
 """Of what a finding says of its hosts. A record keeps it twice and an event once more, while an upgrade
 changes more than a hundred parts; the snapshots have them all."""
@@ -187,4 +190,4 @@ def find_expiry(hosts: Iterable[str], accepted: Mapping[str, Accepted]) -> dict[
         What a finding says of it: nothing, or ``expired_at``.
     """
     times = [accepted[host]["expired_at"] for host in hosts if "expired_at" in accepted.get(host, {})]
-    return {"expired_at": max(times)} if times else {}
+    return {EXPIRY_DETAIL: max(times)} if times else {}

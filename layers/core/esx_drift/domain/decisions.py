@@ -11,6 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from esx_drift.domain.acceptance import (
+    EXPIRY_DETAIL,
     MAX_ACCEPTED_FOR,
     accept_software,
     build_difference_detail,
@@ -312,7 +313,7 @@ class _Review:
         """An orphaned VIB stays one, but is no alarm where it is accepted everywhere."""
         new = [host for host in finding["hosts"] if not self._is_accepted(host, finding["subject"])]
         detail: dict[str, Json] = {
-            **{key: value for key, value in finding["detail"].items() if key != "expired_at"},
+            **{key: value for key, value in finding["detail"].items() if key != EXPIRY_DETAIL},
             "not_accepted_on": [*new],
             **find_expiry(new, self.accepted),
         }

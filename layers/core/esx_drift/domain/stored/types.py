@@ -384,8 +384,71 @@ class KnownCluster(TypedDict):
     retired_at: str | None
 
 
+class Flapping(TypedDict):
+    """A finding that comes and goes. ``turned_at``: when it last came or went.
+
+    ``severity`` is the worst that was said of it, and ``is_said`` whether anything was; ``gone`` is the
+    finding while it is gone.
+    """
+
+    since: str
+    times: int
+    severity: Severity
+    turned_at: str
+    is_said: bool
+    gone: Finding | None
+
+
+class Turns(TypedDict):
+    """When a finding opened, the last few times; and whether it comes and goes by now."""
+
+    opened: list[str]
+    flapping: NotRequired[Flapping]
+
+
+class RolloutLead(TypedDict):
+    """The change that a rollout is about: the step of one part, as it spreads from host to host.
+
+    Attributes:
+        from_release: The release before, in words; null where it is no base image.
+        to_release: The release after.
+        started_at: When it was first seen.
+        moved_at: When it last reached another host.
+        severity: How bad it was said to be when it began: so its end is told.
+        steps: What else changed with it, as short digests.
+    """
+
+    element: Element
+    key: str
+    from_version: str | None
+    to_version: str | None
+    from_release: str | None
+    to_release: str | None
+    started_at: str
+    moved_at: str
+    severity: Severity
+    steps: list[str]
+
+
+class RecentSteps(TypedDict):
+    """Steps of parts that people heard of, as short digests, and when they were last seen."""
+
+    at: str
+    steps: list[str]
+
+
+class Rollout(TypedDict):
+    """What spreads over a cluster, so that it is not told host by host."""
+
+    lead: RolloutLead | None
+    recent: list[RecentSteps]
+
+
 class LogState(TypedDict):
-    """All that the next check of the same log needs. ``machines``: absent in version 0.1."""
+    """All that the next check of the same log needs.
+
+    ``turns`` are by fingerprint; they and ``machines`` are absent in version 0.1.
+    """
 
     schema_version: int
     cluster_name: str | None
@@ -405,9 +468,10 @@ class LogState(TypedDict):
     blind_since: str | None
     notices: list[str]
     maintenance: dict[str, Json] | None
-    rollout: dict[str, Json] | None
+    rollout: Rollout | None
     clusters: dict[str, KnownCluster] | None
     answered: list[Answered]
+    turns: NotRequired[dict[str, Turns]]
 
 
 class Head(TypedDict):
