@@ -248,7 +248,15 @@ def close_retired_cluster(
     if decision["instance_uuid"] is not None and decision["instance_uuid"] == after["instance_uuid"]:
         return DecisionEffect(after, _hold_all(after), refused=[cluster])
     transitions = [_close_finding(finding, "retired", decision) for finding in after["findings"].values()]
-    moved: LogState = {**after, "findings": {}, "suspects": {}, "uncovered_since": {}, "blind_since": None}
+    moved: LogState = {
+        **after,
+        "findings": {},
+        "suspects": {},
+        "turns": {},
+        "rollout": None,
+        "uncovered_since": {},
+        "blind_since": None,
+    }
     return DecisionEffect(moved, transitions, [cluster], host_names=_list_names(snapshot) if snapshot else {})
 
 
