@@ -56,13 +56,18 @@ class Story:
     says: tuple[str, ...] = ()
 
 
-def _drift(*hosts: str, severity: str = "warning") -> tuple[Opened, ...]:
+def _drift(*hosts: str, severity: str = "warning", uneven_as: str = "warning") -> tuple[Opened, ...]:
     """The hosts differ from what was accepted, and unless they are all of prod-a, from the others.
 
     That nobody looked into it is as bad as the worst change: `severity`.
     """
-    uneven = () if hosts == A_HOSTS else (Opened(A, "image-not-uniform", "warning", hosts),)
+    uneven = () if hosts == A_HOSTS else (Opened(A, "image-not-uniform", uneven_as, hosts),)
     return (Opened(A, "drift-unreviewed", severity, hosts), *uneven)
+
+
+def _rollout(host: str) -> tuple[Opened, ...]:
+    """The first host of an upgrade: that the others differ is no alarm while it moves."""
+    return _drift(host, uneven_as="info")
 
 
 def _changed(
@@ -127,8 +132,8 @@ _INCONSISTENT = Story(
 
 DRIFT = {
     "healthy": Story(),
-    "rolling-upgrade": Story(_drift("esx01"), _upgraded(*A_HOSTS), ("drift-unreviewed",)),
-    "upgrade-stalled": Story(_drift("esx01"), _upgraded("esx01", "esx02"), ("drift-unreviewed",)),
+    "rolling-upgrade": Story(_rollout("esx01"), _upgraded(*A_HOSTS), ("drift-unreviewed",)),
+    "upgrade-stalled": Story(_rollout("esx01"), _upgraded("esx01", "esx02"), ("drift-unreviewed",)),
     "majority-flip": Story(
         (
             Opened(A, "image-not-uniform", "warning", ("esx03", "esx04")),
@@ -137,7 +142,7 @@ DRIFT = {
         _upgraded("esx03"),
         ("image-not-uniform",),
     ),
-    "image-not-uniform": Story(_drift("esx01"), _upgraded("esx01")),
+    "image-not-uniform": Story(_rollout("esx01"), _upgraded("esx01")),
     "drift-unreviewed": Story(
         _drift(*A_HOSTS),
         (
@@ -160,7 +165,7 @@ DRIFT = {
 
 ELEMENTS = {
     "base-image": Story(
-        _drift("esx01"), (_changed("base_image", "upgraded", "base_image", _U3D_TO_E, ("esx01",)),)
+        _rollout("esx01"), (_changed("base_image", "upgraded", "base_image", _U3D_TO_E, ("esx01",)),)
     ),
     "base-image-downgraded": Story(
         _drift("esx01", severity="critical"),
@@ -176,7 +181,7 @@ ELEMENTS = {
         ),
     ),
     "add-on": Story(
-        _drift("esx02"),
+        _rollout("esx02"),
         (
             _changed(
                 "add_on",

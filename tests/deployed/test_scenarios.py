@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from esx_drift.contracts import list_violations
+from esx_drift.domain.events import select_for_people
 from esx_drift.domain.stored.identifiers import (
     compute_digest,
     make_check_id,
@@ -176,9 +177,7 @@ def test_no_session_is_left_open(chronicle: Chronicle) -> None:
 
 def test_each_told_event_came_to_slack_once_and_was_taken(chronicle: Chronicle) -> None:
     """Slack itself refused none; each has its receipt, and what happened together is told together."""
-    events = [
-        event for record in chronicle.records() for event in record["events"] if has_content(event["type"])
-    ]
+    events = [event for record in chronicle.records() for event in record["events"] if _select(event)]
     delivered = {key.split("/")[1] for key, _ in chronicle.rig.audit("deliveries/")} - {"groups"}
     assert delivered == {make_receipt_id(event["id"], compute_digest(event)) for event in events}
     slack = chronicle.rig.slack
@@ -255,7 +254,7 @@ def _told(name: str, chronicle: Chronicle) -> Iterator[tuple[Told, list[Message]
     alone = set(_list_alone(chronicle))
     for log in LOGS:
         for record in chronicle.log(name, log):
-            events = [event for event in record["events"] if has_content(event["type"])]
+            events = [chosen for event in record["events"] if (chosen := _select(event))]
             if events and {event["id"] for event in events} <= alone:
                 (place,) = {_place(event) for event in events}
                 mine = [one for one in messages if (one.place, one.record) == (place, record["seq"])]
@@ -268,6 +267,12 @@ def _list_alone(chronicle: Chronicle) -> Iterator[str]:
         events = json.loads(body)["events"]
         if len(events) == 1:
             yield events[0]["id"]
+
+
+def _select(event: "Event") -> "Event | None":
+    """What people are told of an event; None if nothing."""
+    data = select_for_people(event["data"]) if has_content(event["type"]) else None
+    return None if data is None else {**event, "data": data}
 
 
 def _place(event: "Event") -> str:

@@ -21,9 +21,16 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 HANDLERS = sorted((ROOT / "functions").glob("*/app.py"))
 TREES = {path: ast.parse(path.read_text()) for path in (*SOURCES, *HANDLERS)}
 
-MAX_MODULES = 135
-"""Of the package and the functions, without the channels. From 130: messages/groups.py; for what has to wait,
-domain/deliveries.py, notifying/sender.py, notifying/receipts.py and functions/sender/app.py."""
+MAX_MODULES = 138
+"""Of the package and the functions, without the channels. Since there were 130:
+
+``messages/groups.py``: what belongs together is one message.
+``domain/deliveries.py``, ``notifying/sender.py``, ``notifying/receipts.py``, ``functions/sender/app.py``:
+each message waits for its route by itself.
+``domain/acceptance.py``: an acceptance ends, and what is not accepted is told as a net difference.
+``domain/findings/rollouts.py``: what spreads from host to host is told when it begins, stalls and ends.
+``domain/findings/flapping.py``: what comes and goes is said once.
+"""
 MAX_LINES = 250
 MAX_FUNCTION_LINES = 40
 REASON = "Longer than 250 lines, because"

@@ -62,6 +62,7 @@ class CheckConfig:
     drift_topic_arn: str
     check_interval_hours: int
     secret_prefix: str
+    stack_name: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -78,6 +79,7 @@ class CheckConfig:
             drift_topic_arn=environment["DRIFT_TOPIC_ARN"],
             check_interval_hours=int(environment["CHECK_INTERVAL_HOURS"]),
             secret_prefix=environment["SECRET_PREFIX"],
+            stack_name=environment["STACK_NAME"],
         )
 
 

@@ -455,7 +455,8 @@ class Runtime:
     """All that a job which looks at vCenters needs of the world, handed on whole.
 
     ``fleet_sha256`` is the digest of the fleet file's bytes; ``clock`` gives the time now, in UTC;
-    ``time_left_ms`` how long this run of the function still lasts; ``code_version`` is this release's.
+    ``time_left_ms`` how long this run of the function still lasts; ``code_version`` is this release's;
+    ``stack`` is the name of the CloudFormation stack that the function is part of.
     """
 
     fleet: Fleet
@@ -467,4 +468,5 @@ class Runtime:
     clock: Callable[[], datetime]
     time_left_ms: Callable[[], float]
     code_version: str
+    stack: str
     check_interval_hours: int

@@ -49,6 +49,7 @@ def test_its_end_is_as_bad_as_its_beginning(
     """In whichever direction it went; the change back is information, and the event an end."""
     world.vcenter.hosts.set_component("esx03", *driver)
     (drift,) = (beginning := world.check())["events"]
+    assert drift["data"]["stack"] == "esx-drift"
     assert in_short(beginning) == [(began, driver[0], hosts_of(world, "esx03"), severity, False)]
     assert (drift["type"], drift["data"]["severity"]) == ("esx-drift.drift.detected", severity)
     assert one(beginning["findings"], "drift-unreviewed")["severity"] == severity

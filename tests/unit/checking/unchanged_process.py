@@ -95,6 +95,7 @@ def deployed() -> dict[str, str]:
         "DRIFT_TOPIC_ARN": topic,
         "CHECK_INTERVAL_HOURS": "4",
         "SECRET_PREFIX": "esx-drift",
+        "STACK_NAME": "esx-drift",
     }
 
 

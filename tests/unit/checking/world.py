@@ -145,6 +145,7 @@ class World:
             clock=self.clock,
             time_left_ms=self.time_left_ms,
             code_version="test",
+            stack="esx-drift",
             check_interval_hours=4,
         )
 

@@ -1,20 +1,23 @@
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import boto3
 import pytest
 import typer
 from esx_drift.channels.slack import render_message
-from esx_drift.cli.decision_client import parse_decision_options
+from esx_drift.cli.decision_client import parse_decision_options, parse_ticket, parse_until
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_key
 from esx_drift.domain.stored.records import build_empty_state
+from esx_drift.domain.text.times import format_time
+from esx_drift.domain.text.wording import format_moment
 from esx_drift.messages.content import build_content
 
 from tests.lab.demo.timeline import BY_HAND, FOOTHOLD, I40EN
 from tests.unit.checking.decisions.conftest import ca, checking, cloud, tls, world
 from tests.unit.checking.decisions.consumer import Consumer
 from tests.unit.checking.reading import open_kinds
-from tests.unit.checking.world import PROD_A, PROD_B, World
+from tests.unit.checking.world import NOW, PROD_A, PROD_B, World
 from tests.unit.cli.conftest import Run
 from tests.unit.logs import leave_log
 
@@ -33,7 +36,7 @@ IMPOSSIBLE = {
     ("prod-a", "--hosts", "esx99"): "the cluster has no host called 'esx99'; it has esx01, esx02",
     ("prod-a", "--hosts", "esx04"): "there is no host to accept",
     ("@vc99",): "the fleet file has no vCenter called vc99",
-    ("@vc99", "--hosts", "esx01"): "@vc99 is a vCenter as a whole: leave --hosts and --vcenter out",
+    ("@vc99", "--hosts", "esx01"): "@vc99 is a vCenter as a whole: leave --hosts, --until and --vcenter out",
     ("@vc99", "--vcenter", "vc01"): "@vc99 is a vCenter as a whole",
     ("prod-a", "--reason", "WHY"): "--reason WHY only stands for a reason, and would stay in the log",
     ("prod-a", "--reason", " "): "--reason takes one line of 1 to 1000 characters",
@@ -93,22 +96,70 @@ def test_what_is_shown_is_asked_and_accepted(world: World, checking: Consumer, r
 def test_what_is_accepted_already_is_not_accepted_again(
     checking: Consumer, hosts: list[str], run: Run
 ) -> None:
-    """Nothing is sent, and the exit code is 1. For a VIB that is still there somebody may vouch again."""
+    """Nothing is sent, and the exit code is 1; nor for a VIB that is still there."""
     assert run("accept", "domain-c9", "-y", *SAYS).code == 0
-    ran = run("accept", "domain-c9", "--hosts", hosts[0], "-y", *SAYS)
-    assert (ran.code, ran.err) == (
-        1,
-        "esx-drift: nothing to accept: all of this is accepted already, and nothing was sent\n",
-    )
+    for named in (hosts[0], f"{hosts[1]}, host-16"):
+        ran = run("accept", "domain-c9", "--hosts", named, "-y", *SAYS)
+        assert (ran.code, ran.err) == (
+            1,
+            "esx-drift: nothing to accept: all of this is accepted already, and nothing was sent\n",
+        )
     assert len(checking.handled) == 1
-    shown = _lines(run("accept", "domain-c9", "--hosts", f"{hosts[1]}, host-16", "-y", *SAYS).out)
-    assert shown[1:] == [
-        "2 hosts as seen 23 Nov 10:16 UTC (record 3):",
-        "ESXi 8.0 U3d · 2 hosts",
-        "Orphaned VIBs, there since before:",
-        "smntemp 910.1.0.0005-5vmw.803.0.0.24022510 · esx02",
-        "Accepted (record 4): 2 hosts: esx01, esx02",
-    ]
+
+
+def test_what_is_accepted_for_a_time_can_be_accepted_for_good(
+    world: World, checking: Consumer, hosts: list[str], run: Run
+) -> None:
+    """The record says until when, and by which ticket; the preview of the next decision as well."""
+    world.now = datetime.now(UTC)
+    world.check()
+    ends = f"{world.now + timedelta(days=30):%Y-%m-%d}"
+    ran = run("accept", "domain-c9", "--hosts", hosts[0], "--until", ends, "--ticket", " CHG-7 ", "-y", *SAYS)
+    assert ran.code == 0
+    moment = world.now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=31)
+    until = format_time(moment)
+    assert f"Accepted until {format_moment(until)} UTC (record 4): 1 host: esx01" in ran.out
+    recorded = world.records()[-1]["decision"]
+    assert recorded is not None
+    assert (recorded["ticket"], recorded["until"]) == ("CHG-7", until)
+    again = run("accept", "domain-c9", "--hosts", hosts[0], "-y", *SAYS)
+    assert "Accepted so far, for a time:" in again.out
+    assert f"esx01 until {format_moment(until)} UTC" in again.out
+    assert "until" not in world.after()["accepted"]["host-16"]
+    assert len(checking.handled) == 2
+
+
+@pytest.mark.parametrize(
+    ("until", "ends"),
+    [
+        (None, None),
+        ("2026-11-23", "2026-11-24T00:00:00.000Z"),
+        (" 2027-11-23 ", "2027-11-24T00:00:00.000Z"),
+        ("2026-11-23T03:14:00+01:00", None),
+        ("2026-11-23T03:15:00+01:00", "2026-11-23T02:15:00.000Z"),
+        ("2026-11-22", None),
+        ("2027-11-24T02:15:00Z", None),
+        ("2026-11-24T02:15:00", None),
+        ("tomorrow", None),
+        ("2026-02-30", None),
+        ("9999-12-31", None),
+        ("<date>", None),
+    ],
+)
+def test_an_acceptance_ends_at_a_time_within_a_year(until: str | None, ends: str | None) -> None:
+    """A date is all of that day in UTC; what is over, or too far, or no time is refused."""
+    if until is not None and ends is None:
+        with pytest.raises(typer.Exit):
+            parse_until(until, NOW)
+    else:
+        assert parse_until(until, NOW) == ends
+
+
+@pytest.mark.parametrize("ticket", ["", " ", "TICKET", "<ticket>", "CHG-XXXX", "…", "x" * 101, "a\nb"])
+def test_what_only_stands_for_a_ticket_is_refused(ticket: str) -> None:
+    """It would be kept for ever."""
+    with pytest.raises(typer.Exit):
+        parse_ticket(ticket)
 
 
 @pytest.mark.usefixtures("hosts")
@@ -230,7 +281,7 @@ def test_an_ambiguous_name_is_not_guessed(world: World, checking: Consumer, run:
     assert "Say which: by --vcenter NAME, or by its id." in ran.err
     assert run("accept", "prod-a", "--vcenter", other, "-y", *SAYS).code == 2
     assert run("accept", "prod-a", "--vcenter", world.watched.name, "-y", *SAYS).code == 0
-    assert run("accept", "domain-c9", "-y", *SAYS).code == 0
+    assert "nothing to accept" in run("accept", "domain-c9", "-y", *SAYS).err
 
 
 def _replaced(world: World) -> None:

@@ -2,16 +2,21 @@
 
 import csv
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from esx_drift.contracts import list_violations
+from esx_drift.domain.acceptance import MAX_LISTED_DIFFERENCES
+from esx_drift.domain.text.times import format_time
+from esx_drift.domain.text.wording import format_moment
 
 from tests.lab.demo.timeline import BY_HAND, FOOTHOLD, I40EN
 from tests.paths import GOLDEN
 from tests.simulator import fault_kinds
 from tests.unit.checking.decisions.conftest import ca, checking, cloud, tls, world
 from tests.unit.checking.decisions.consumer import Consumer
+from tests.unit.checking.decisions.person import Person
 from tests.unit.checking.world import PROD_A, World
 from tests.unit.cli.conftest import Run
 
@@ -105,3 +110,19 @@ def test_what_was_met_once_is_said_too(drifted: World, run: Run) -> None:
     assert "not seen, was 3 of 4 covered" in ran.out
     (cluster,) = json.loads(run("status", "prod-a", "--format", "json").out)["clusters"]
     assert cluster["suspected"] == ["vcenter-unavailable"]
+
+
+def test_what_was_accepted_for_a_time_says_so_once_that_is_over(drifted: World, run: Run) -> None:
+    """With how it differs from what is accepted again: the worst of it, and how much more there is."""
+    host = drifted.vcenter.inventory.hosts_of(PROD_A)[0]
+    for number in range(MAX_LISTED_DIFFERENCES + 1):
+        drifted.vcenter.hosts.set_component(host.name, f"acme-{number:02}", "1.0-1")
+    drifted.check()
+    person, until = Person(drifted), format_time(drifted.now + timedelta(hours=1))
+    person.accept({host.host: person.shown()[host.host]}, until=until)
+    drifted.check()
+    shown = [line.strip() for line in run("status", "prod-a").out.splitlines()]
+    begin = shown.index("esx01 is not as last accepted") + 1
+    lines = shown[begin : begin + MAX_LISTED_DIFFERENCES + 2]
+    assert lines[-2:] == ["and 2 more differences", f"it was accepted until {format_moment(until)} UTC"]
+    assert all("esx01" in line for line in lines[:-2])

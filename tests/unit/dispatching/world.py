@@ -136,6 +136,7 @@ class World:
                 clock=self.clock,
                 time_left_ms=lambda: inf,
                 code_version="test",
+                stack="esx-drift",
             )
         )
 

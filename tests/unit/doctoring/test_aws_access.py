@@ -60,7 +60,7 @@ def doctor(aws: None) -> AwsDoctor:  # noqa: ARG001 -- the buckets are made in t
         )
     url = boto3.client("sqs").create_queue(QueueName="checks")["QueueUrl"]
     arn = boto3.client("sns").create_topic(Name="drift")["TopicArn"]
-    return _doctor(CheckConfig("audit", "state", url, url, arn, 4, "esx-drift"))
+    return _doctor(CheckConfig("audit", "state", url, url, arn, 4, "esx-drift", "esx-drift"))
 
 
 def _steps(lines: list[StepResult]) -> dict[str, StepResult]:
@@ -163,6 +163,7 @@ CONFIG = CheckConfig(
     "http://127.0.0.1/retries",
     f"arn:aws:sns:{REGION}:123456789012:drift",
     4,
+    "esx-drift",
     "esx-drift",
 )
 

@@ -166,7 +166,7 @@ def test_a_drill_is_sent_only_when_asked_for(slack: SlackReceiver) -> None:
 
 
 NOW = datetime.now(UTC)
-CONFIG = CheckConfig("audit", "state", "", "", "", 4, "esx-drift")
+CONFIG = CheckConfig("audit", "state", "", "", "", 4, "esx-drift", "esx-drift")
 
 
 def _run(hours_ago: float, trigger: Trigger = "schedule") -> None:

@@ -153,6 +153,15 @@ def test_a_decision_is_told_with_who_and_why() -> None:
     assert "decision" not in other["data"]
 
 
+def test_an_event_names_the_stack_of_its_record() -> None:
+    """So that a command in a message asks the same one; a record of 0.1.0 has none."""
+    (event,) = build_events(told(changes=[DRIVER], stack="esx-drift-eu"))
+    assert event["data"]["stack"] == "esx-drift-eu"
+    assert list_violations("event", event) == []
+    (older,) = build_events(told(changes=[DRIVER]))
+    assert "stack" not in older["data"]
+
+
 def test_where_nothing_is_suppressed_all_is_told() -> None:
     """The very same data."""
     (event,) = build_events(told(changes=[DRIVER]))

@@ -1,7 +1,7 @@
 """What a log last knew of its cluster, in today's canonical form."""
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -17,7 +17,7 @@ from esx_drift.domain.images.snapshot import (
     upgrade_snapshot,
 )
 from esx_drift.domain.stored.identifiers import compute_sha256, encode_canonical_json, make_snapshot_key
-from esx_drift.domain.stored.types import LogState, Snapshot, StoredObject
+from esx_drift.domain.stored.types import AcceptedSoftware, Image, LogState, Snapshot, StoredObject
 from esx_drift.errors import ContractViolation, LogUnusable, TrailDamaged
 from esx_drift.journal import Blob
 from esx_drift.ports import Store
@@ -82,6 +82,22 @@ class BaselineReader:
         except TrailDamaged as damage:
             self.damages.append(damage)
             return None
+
+    def find_images(
+        self, entries: Iterable[AcceptedSoftware], known: Mapping[str, Image]
+    ) -> dict[str, Image]:
+        """Find the images that were accepted, by digest; one that is damaged is left out.
+
+        They are read from the trail only where they are not ``known`` (by digest): one GET for each snapshot
+        that the ``entries`` refer to for such images.
+        """
+        images, read = dict(known), set[str]()
+        for entry in entries:
+            if entry["image"] is not None and entry["image"] not in images and entry["snapshot"] not in read:
+                read.add(entry["snapshot"])
+                kept = self.find_snapshot(entry["snapshot"])
+                images |= kept["images"] if kept else {}
+        return images
 
     def _restore(self, state: LogState) -> Snapshot | None:
         """Make the last snapshot again of its document; None where that does not give the same seal."""

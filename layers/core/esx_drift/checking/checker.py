@@ -25,6 +25,7 @@ from esx_drift.checking.no_observation import (
 )
 from esx_drift.checking.record_decision import DecisionRecorder
 from esx_drift.contracts import list_unknown_fields, read_document
+from esx_drift.domain.acceptance import expire_accepted
 from esx_drift.domain.dispatching.run import (
     build_retry_request,
     choose_pause_seconds,
@@ -148,8 +149,9 @@ class ClusterCheck:
         self, position: Position, observations: Observations, started_at: datetime
     ) -> CheckContext:
         now = self.runtime.clock()
+        current = replace(position, after=expire_accepted(position.after, now))
         return CheckContext(
-            self.runtime, self.vcenter, self.request, position, observations, started_at, now, self.former
+            self.runtime, self.vcenter, self.request, current, observations, started_at, now, self.former
         )
 
     def _open_vcenter_journal(self) -> Journal:

@@ -1,16 +1,20 @@
 """A fresh report compared with what was known of its cluster, and of its hosts elsewhere."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from esx_drift.checking.baseline import Baseline, BaselineReader
 from esx_drift.checking.context import CheckContext
 from esx_drift.checking.host_memory import HostMemory
+from esx_drift.domain.acceptance import list_differing_hosts, list_net_changes
+from esx_drift.domain.findings.look_conditions import UnreviewedSoftware, rate_unreviewed_software
+from esx_drift.domain.findings.rollouts import RolloutLook, RolloutUpdate
 from esx_drift.domain.host_history import RememberedHost, carry_over_accepted
 from esx_drift.domain.images.report import Report, measure_coverage
 from esx_drift.domain.images.snapshot import build_snapshot, compute_seal
-from esx_drift.domain.stored.types import Change, Coverage, LogState, Snapshot
+from esx_drift.domain.stored.identifiers import make_fingerprint
+from esx_drift.domain.stored.types import Accepted, Change, Coverage, LogState, Snapshot
 from esx_drift.errors import TrailDamaged
 from esx_drift.journal import Blob
 
@@ -150,18 +154,51 @@ def _find_accepted_images(
     It is read from the trail only where no host runs it, before or now: one GET for each snapshot that holds
     such images. What can't be read is left out: then nothing counts as put back.
     """
-    images = before["images"] | snapshot["images"]
-    read: set[str] = set()
-    found: dict[str, AcceptedImage] = {}
+    needed: dict[str, Accepted] = {}
     for host, entry in carry_over_accepted(sealed.state["accepted"], returned).items():
         digest, now = entry["image"], snapshot["hosts"].get(host)
         old = before["hosts"][host]["image"] if host in before["hosts"] else None
-        if digest is None or now is None or old in {digest, now["image"]}:
-            continue
-        if digest not in images and entry["snapshot"] not in read:
-            read.add(entry["snapshot"])
-            kept = sealed.reader.find_snapshot(entry["snapshot"])
-            images |= kept["images"] if kept else {}
-        if digest in images:
-            found[host] = digest, images[digest]
-    return found
+        if digest is not None and now is not None and old not in {digest, now["image"]}:
+            needed[host] = entry
+    images = sealed.reader.find_images(needed.values(), before["images"] | snapshot["images"])
+    digests = {host: str(entry["image"]) for host, entry in needed.items()}
+    return {host: (digest, images[digest]) for host, digest in digests.items() if digest in images}
+
+
+def describe_unreviewed(
+    context: CheckContext, comparison: ComparedReport, accepted: Mapping[str, Accepted]
+) -> UnreviewedSoftware:
+    """Describe how hosts differ from what was accepted for them; as the check before did if nothing moved.
+
+    Args:
+        context: The check, and the findings that it began from.
+        comparison: The report, compared with what was known.
+        accepted: What is accepted, by the host's id.
+    """
+    sealed = comparison.sealed
+    seen = [host for host, entry in sealed.snapshot["hosts"].items() if entry["image"] is not None]
+    differing = list_differing_hosts(sealed.snapshot, seen, accepted)
+    before = context.after["findings"].get(make_fingerprint("drift", "drift-unreviewed", ""))
+    is_same = before is not None and before["hosts"] == differing and sealed.seal == sealed.state["seal"]
+    if before is not None and is_same and "differences" in before["detail"]:
+        detail = {key: before["detail"][key] for key in ("differences", "total")}
+        return UnreviewedSoftware(detail, before["severity"])
+    known = sealed.snapshot["images"] | (sealed.baseline.snapshot["images"] if sealed.baseline else {})
+    images = sealed.reader.find_images([accepted[host] for host in differing], known)
+    return rate_unreviewed_software(list_net_changes(sealed.snapshot, differing, accepted, images))
+
+
+def follow_rollout(
+    context: CheckContext, comparison: ComparedReport, unseen: Collection[str]
+) -> RolloutUpdate:
+    """Follow what spreads over the cluster.
+
+    Args:
+        context: The check, and the state that it began from.
+        comparison: The report, compared with what was known.
+        unseen: The ids of the hosts that the report does not cover.
+    """
+    before = context.after["findings"].get(make_fingerprint("drift", "image-not-uniform", ""))
+    stall_after_seconds, alarm = context.vcenter.stall_after_seconds, before["severity"] if before else "info"
+    look = RolloutLook(comparison.sealed.snapshot, unseen, context.now, stall_after_seconds, alarm)
+    return look.follow(context.after["rollout"], comparison.changes)

@@ -126,6 +126,7 @@ def build_heading(runtime: Runtime, request: CheckRequest, seq: int, started_at:
         "run_id": request["run_id"],
         "started_at": format_time(started_at),
         "code_version": runtime.code_version,
+        "stack": runtime.stack,
         "fleet_sha256": runtime.fleet_sha256,
     }
 
@@ -186,7 +187,8 @@ class CheckContext:
         ruled_out = keep_lost_hosts(kinds, self.after)
         scope = CheckScope(self.now, ruled_out, self.vcenter.confirm_after_seconds)
         held = map(self._hold_back, conditions)
-        return update_findings(self.after["findings"], self.after["suspects"], held, scope, because)
+        turns = self.after.get("turns", {})
+        return update_findings(self.after["findings"], self.after["suspects"], held, scope, because, turns)
 
     def _hold_back(self, condition: Condition) -> Condition:
         """Hold what is said of hidden hosts back until a check meets it that was asked for after the first.

@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from esx_drift.checking.baseline import build_blob, describe_blob
-from esx_drift.checking.comparison import ComparedReport, compare_report
+from esx_drift.checking.comparison import ComparedReport, compare_report, describe_unreviewed, follow_rollout
 from esx_drift.checking.context import CheckContext
 from esx_drift.checking.no_observation import build_report_facts, find_last_seen
 from esx_drift.domain.findings.kinds import LOOK_KINDS
 from esx_drift.domain.findings.look_conditions import list_look_conditions
+from esx_drift.domain.findings.rollouts import RolloutUpdate
 from esx_drift.domain.findings.update import FindingsUpdate
 from esx_drift.domain.host_history import (
     carry_over_accepted,
@@ -54,7 +55,9 @@ class FreshReport:
     def build_draft(self) -> Draft:
         """Build the record of the report; archive document and snapshot where something is new."""
         comparison = compare_report(self.context, self.report)
-        update = self._update_findings(comparison)
+        spreading = follow_rollout(self.context, comparison, [host["host"] for host in self._uncovered])
+        update = self._update_findings(comparison, spreading)
+        changes, transitions = spreading.finish(update.transitions)
         outcome = self._choose_outcome(comparison, update)
         snapshot = self._build_blob(make_snapshot_key, encode_canonical_json(comparison.sealed.snapshot))
         archived = not self._is_same(comparison, update)
@@ -62,13 +65,14 @@ class FreshReport:
         document = self._build_blob(make_document_key, self.reply.body) if archived else None
         taken = self._build_last_taken(archived=archived)
         after = self._build_state(comparison, update, taken, describe_blob(snapshot))
+        after["rollout"] = spreading.rollout
         record: Record = {
             **self.context.build_record(outcome, after, self.notices),
             "report": build_report_facts(self.report, "fresh"),
             "coverage": comparison.sealed.coverage,
             "uncovered": self._uncovered,
-            "changes": comparison.changes,
-            "findings": update.transitions,
+            "changes": changes,
+            "findings": transitions,
             "document": describe_blob(document) if document else None,
             "snapshot": after["snapshot"],
             "raw_sha256": taken["raw_sha256"],
@@ -88,23 +92,26 @@ class FreshReport:
     def _uncovered(self) -> list[UncoveredHost]:
         return list_uncovered_hosts(self.report, self._inventory)
 
-    def _update_findings(self, comparison: ComparedReport) -> FindingsUpdate:
+    def _update_findings(self, comparison: ComparedReport, spreading: RolloutUpdate) -> FindingsUpdate:
         after = comparison.sealed.state
+        accepted = carry_over_accepted(after["accepted"], comparison.returned)
         conditions = list_look_conditions(
             self.report,
             comparison.sealed.snapshot,
             self._inventory,
             now=self.context.now,
             uncovered_since=self._update_uncovered_since(),
-            accepted=carry_over_accepted(after["accepted"], comparison.returned),
+            accepted=accepted,
             first_look=after["seal"] is None,
             blind_after_seconds=self.context.vcenter.blind_after_seconds,
             managed_by_image=self.context.observations.managed_by_image,
             document_inconsistencies=self.document_inconsistencies,
             hidden=[host.id for host in self.context.observations.hidden_hosts],
             changes=comparison.changes,
+            unreviewed=describe_unreviewed(self.context, comparison, accepted),
         )
-        return self.context.update_findings(conditions, LOOK_KINDS, self._find_reasons(comparison))
+        adjusted = map(spreading.adjust, conditions)
+        return self.context.update_findings(adjusted, LOOK_KINDS, self._find_reasons(comparison))
 
     def _find_reasons(self, comparison: ComparedReport) -> dict[str, ResolvedBecause]:
         """A finding about hosts that are all gone ends because they left, not because anything was mended.
@@ -151,6 +158,7 @@ class FreshReport:
             "coverage": comparison.sealed.coverage,
             "findings": update.findings,
             "suspects": update.suspects,
+            "turns": update.turns,
             "uncovered_since": self._update_uncovered_since(),
             "machines": self.context.observations.machines,
         }

@@ -18,7 +18,7 @@ from esx_drift.domain.host_history import (
 )
 from esx_drift.domain.images.snapshot import find_host_image
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, find_machine
-from esx_drift.domain.stored.types import ClusterName, LogState
+from esx_drift.domain.stored.types import ClusterName, LogState, list_accepted_keys
 from esx_drift.domain.text.times import parse_time
 from esx_drift.errors import LogUnusable, OutOfTime, StoreUnavailable
 from esx_drift.journal import Blob
@@ -150,7 +150,7 @@ class HostMemory:
             *self._list_departed(reader, baseline, is_wanted, where),
         ]
         own.converted.update(reader.converted)
-        named = {entry.accepted["snapshot"] for entry in found if entry.accepted}
+        named = {key for entry in found if entry.accepted for key in list_accepted_keys(entry.accepted)}
         self.blobs.update({blob.key: blob for blob in baseline.blobs if blob.key in named})
         return found
 

@@ -7,13 +7,16 @@ from typing import Literal
 
 from esx_drift.checking.baseline import BaselineReader
 from esx_drift.checking.context import build_heading
+from esx_drift.domain.acceptance import expire_accepted, list_differing_hosts
 from esx_drift.domain.decisions import (
     DecisionEffect,
     accept_hosts,
     accept_replaced_vcenter,
     accept_trail_damage,
+    build_recorded_decision,
     close_retired_cluster,
     find_sender_fault,
+    find_until_fault,
     is_listed,
     refuse_to_retire,
     strike_off_cluster,
@@ -73,7 +76,7 @@ class DecisionRecorder:
             return self._retire(writing)
         if request["cluster"] == VCENTER_LOG:
             return self._accept_vcenter(writing)
-        return writing.append("accepted", lambda position, _: self._accept_hosts(position, request, decision))
+        return writing.append("accepted", lambda position, now: self._accept_hosts(position, writing, now))
 
     def _require_vouched(
         self, request: CheckRequest, decision: Decision, sender_id: str | None
@@ -85,6 +88,9 @@ class DecisionRecorder:
         fault = find_sender_fault(decision, sender_id, self.own_role_ids)
         if fault is None and is_derived_id(request["request_id"]):
             fault = "its id may be a check's, which would count as answered by it. Decide again"
+        if fault is None:
+            accepts_hosts = request["action"] == "accept" and request["cluster"] != VCENTER_LOG
+            fault = find_until_fault(decision, self.runtime.clock(), accepts_hosts=accepts_hosts)
         if fault is not None:
             raise RequestRefused(
                 f"{request['action']} {request['request_id']} of {request['cluster']!r} on"
@@ -107,16 +113,20 @@ class DecisionRecorder:
         found = (find_retire_request(record, request) for record in recent)
         return next((asked for asked in found if asked is not None), None)
 
-    def _accept_hosts(self, position: Position, request: CheckRequest, decision: Decision) -> DecisionEffect:
+    def _accept_hosts(self, position: Position, writing: "_Writing", now: datetime) -> DecisionEffect:
+        request, decision = writing.request, writing.decision
         if position.after["snapshot"] is None:
             raise RequestRefused(f"nobody has looked at {request['cluster']} of {request['vcenter']} yet")
         reader = BaselineReader(self.runtime.store, request["vcenter"], request["cluster"])
-        baseline = reader.read(position.after)
+        baseline = reader.read(expire_accepted(position.after, now))
         if baseline is None:
             raise RequestRefused(f"{reader.damages[0].message}: restore its former version in S3 first")
         for blob in baseline.blobs:
             self.runtime.store.put_blob(blob.key, blob.body)
-        return accept_hosts(baseline.state, decision, baseline.snapshot, baseline.key)
+        after, snapshot = baseline.state, baseline.snapshot
+        differing = list_differing_hosts(snapshot, snapshot["hosts"], after["accepted"])
+        images = reader.find_images([after["accepted"][host] for host in differing], snapshot["images"])
+        return accept_hosts(after, decision, snapshot, baseline.key, now, images)
 
     def _accept_vcenter(self, writing: "_Writing") -> Record:
         decision = writing.decision
@@ -224,13 +234,5 @@ class _Writing:
             **build_record(heading, outcome, now, effect.after),
             "findings": effect.findings,
             "snapshot": effect.after["snapshot"],
-            "decision": {
-                "by": self.decision["by"],
-                "sender_id": self.sender_id,
-                "reason": self.decision["reason"],
-                "shown_at": self.decision["shown_at"],
-                "instance_uuid": self.decision["instance_uuid"],
-                "taken": effect.taken,
-                "refused": effect.refused,
-            },
+            "decision": build_recorded_decision(self.decision, self.sender_id, effect),
         }

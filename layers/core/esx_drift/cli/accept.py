@@ -4,8 +4,9 @@ Longer than 250 lines, because what is shown is what is sent.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -16,6 +17,8 @@ from esx_drift.cli.decision_client import (
     DecisionOptions,
     open_decision_client,
     parse_decision_options,
+    parse_ticket,
+    parse_until,
 )
 from esx_drift.cli.options import (
     ClusterRef,
@@ -27,7 +30,7 @@ from esx_drift.cli.options import (
     with_stack_options,
 )
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line
-from esx_drift.domain.changes.compare import compare_snapshots
+from esx_drift.domain.acceptance import compare_with_accepted, expire_accepted
 from esx_drift.domain.decisions import REPLACED, accept_hosts, list_acceptable_hosts
 from esx_drift.domain.findings.kinds import PERSON_KINDS
 from esx_drift.domain.images.labels import name_esxi_release
@@ -37,7 +40,7 @@ from esx_drift.domain.stored.types import (
     Change,
     Decision,
     Finding,
-    KnownHost,
+    Image,
     LogState,
     RecordedDecision,
     ShownHost,
@@ -65,7 +68,8 @@ class AcceptPreview:
     ``hosts`` are those that can be accepted, ``unseen`` those that can't, because the last look did not show
     them. ``differing``: those of the hosts that are not as they were last accepted. ``closed``: the findings
     that accepting them closes. ``names`` are those of all hosts of the cluster, by id. ``damages``: what is
-    damaged of the trail.
+    damaged of the trail. ``temporary``: until when a host is accepted that is for a time only. ``unvouched``:
+    the hosts that no person ever accepted.
     """
 
     seq: int
@@ -78,16 +82,18 @@ class AcceptPreview:
     closed: tuple[Finding, ...]
     names: dict[str, str]
     damages: list[str]
+    temporary: dict[str, str]
+    unvouched: tuple[str, ...]
 
     @property
     def changes_nothing(self) -> bool:
         """Whether nothing is left to accept: all is as it was accepted, and no VIB is to be vouched for.
 
         An orphaned VIB that was there at the first look is accepted with the first copy; only a person who
-        accepts the host vouches for it.
+        accepts the host vouches for it. What is accepted for a time can be accepted for longer, or for good.
         """
-        vibs = any(shown["orphaned_vibs"] for shown in self.hosts.values())
-        return not (self.differing or self.closed or vibs)
+        vibs = any(self.hosts[host]["orphaned_vibs"] for host in self.unvouched)
+        return not (self.differing or self.closed or self.temporary or vibs)
 
     def ask(self, person: str, *, named: bool) -> str:
         """The question to ``person``; ``named``: whether he named the hosts, or means all without a word."""
@@ -105,9 +111,14 @@ class AcceptPreview:
             yield f"  {clean_text(release)} · {format_count(number, 'host')}"
         if self.differing:
             yield f"Not as last accepted: {self.render_names(list(self.differing))}"
+        temporary = [
+            f"{name} until {format_moment(self.temporary[host])} UTC"
+            for host, name in zip(self.temporary, list_host_names([*self.temporary], self.names), strict=True)
+        ]
         changes = render_change_lines(self.changes, self.names, None)
         yield from _render_block("Other than last accepted:", changes)
         yield from _render_block("Orphaned VIBs, there since before:", list(self._list_earlier_vibs()))
+        yield from _render_block("Accepted so far, for a time:", temporary)
         unseen = join_names(list_host_names(self.unseen, self.names))
         yield from _render_block("Not seen, so not accepted:", [unseen])
         yield from _render_block("Damaged, and accepted with all hosts:", self.damages)
@@ -145,7 +156,7 @@ def build_preview(
     seq: int,
     snapshot: Snapshot,
     wanted: frozenset[str],
-    find_snapshot: Callable[[str], Snapshot | None],
+    images: Mapping[str, Image],
 ) -> AcceptPreview:
     """The preview of what can be accepted.
 
@@ -154,20 +165,21 @@ def build_preview(
         seq: The number of the last record, which the person was shown.
         snapshot: The last snapshot.
         wanted: The ids of the hosts to accept.
-        find_snapshot: Reads a snapshot by its key; None if it is damaged.
+        images: Those that were accepted so far, by digest; one that is damaged is not there.
     """
     acceptable = list_acceptable_hosts(snapshot, after["uncovered_since"])
     hosts = {host: shown for host, shown in acceptable.items() if host in wanted}
     accepted = {host: entry for host, entry in after["accepted"].items() if host in hosts}
-    now: Snapshot = {**snapshot, "hosts": {host: snapshot["hosts"][host] for host in hosts}}
     return AcceptPreview(
         seq=seq,
         seen_at=str(after["last_look_at"]),
         snapshot=snapshot,
         hosts=hosts,
-        changes=compare_snapshots(_build_accepted_snapshot(snapshot, accepted, find_snapshot), now, {}),
+        changes=compare_with_accepted(snapshot, accepted, images),
         unseen=tuple(sort_naturally(wanted - hosts.keys())),
         differing=tuple(host for host in sort_naturally(hosts) if _differs(hosts[host], accepted.get(host))),
+        temporary={host: entry["until"] for host, entry in accepted.items() if "until" in entry},
+        unvouched=tuple(host for host in hosts if "decided_at" not in accepted.get(host, {})),
         closed=_list_closed_findings(after, seq, hosts, snapshot),
         names={host: entry["name"] for host, entry in snapshot["hosts"].items()},
         damages=list_damage_lines(after["findings"].values()),
@@ -186,7 +198,7 @@ def _list_closed_findings(
 ) -> tuple[Finding, ...]:
     """List the findings that the checker closes if these hosts are accepted, by its own rule."""
     decision: Decision = {"by": "", "reason": "", "shown_at": seq, "hosts": hosts, "instance_uuid": None}
-    left = accept_hosts(after, decision, snapshot, "").after["findings"]
+    left = accept_hosts(after, decision, snapshot, "", datetime.now(UTC)).after["findings"]
     return tuple(finding for key, finding in after["findings"].items() if key not in left)
 
 
@@ -196,25 +208,18 @@ def list_damage_lines(findings: Iterable[Finding]) -> list[str]:
     return [clean_text(damage["summary"], MAX_DAMAGE_CHARACTERS) for damage in damages]
 
 
-def _build_accepted_snapshot(
-    snapshot: Snapshot, accepted: dict[str, Accepted], find_snapshot: Callable[[str], Snapshot | None]
-) -> Snapshot:
-    """The hosts as they were last accepted, under the names that they have now; unknown where damaged."""
-    kept = [find_snapshot(key) for key in {entry["snapshot"] for entry in accepted.values()}]
-    images = {digest: image for each in kept if each for digest, image in each["images"].items()}
-    hosts: dict[str, KnownHost] = {
-        host: {
-            **snapshot["hosts"][host],
-            "image": entry["image"] if entry["image"] in images else None,
-            "orphaned_vibs": entry["orphaned_vibs"],
-        }
-        for host, entry in accepted.items()
-    }
-    return {**snapshot, "images": images, "hosts": hosts}
-
-
 AcceptedArgument = Annotated[
     str, typer.Argument(metavar="CLUSTER", help="The cluster's name or id; @NAME for a vCenter as a whole.")
+]
+UntilOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DATE",
+        help="Only until then: 2026-12-24 means all of that day, in UTC; or a time with its zone.",
+    ),
+]
+TicketOption = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="The ticket or change that it belongs to.")
 ]
 HostsOption = Annotated[
     str | None,
@@ -225,11 +230,13 @@ HostsOption = Annotated[
 
 
 @with_stack_options
-def accept(
+def accept(  # noqa: PLR0913, PLR0917 -- each is an option, which typer passes by name
     cluster: AcceptedArgument,
     reason: ReasonOption,
     vcenter: VCenterOption = None,
     hosts: HostsOption = None,
+    until: UntilOption = None,
+    ticket: TicketOption = None,
     yes: YesOption = False,  # noqa: FBT002 -- typer passes it by name
     wait: WaitOption = 120,
     *,
@@ -237,19 +244,24 @@ def accept(
 ) -> None:
     """Show what differs from what was last accepted, ask, and have it accepted as shown.
 
-    Without --hosts all hosts that were seen are meant. What has changed again meanwhile is refused. An
-    accepted vCenter begins with first looks. Exit code 0: all was accepted, 1: some was refused, or nothing
-    was sent, since there was nothing to accept or you said no, 2: trouble.
+    Without --hosts all hosts that were seen are meant. What has changed again meanwhile is refused. After
+    --until what was accepted before holds again. An accepted vCenter begins with first looks. Exit code 0:
+    all was accepted, 1: some was refused, or nothing was sent, since there was nothing to accept or you said
+    no, 2: trouble.
 
     Example: esx-drift accept prod-a --hosts esx03 --reason CHG-2042
     """
-    options = parse_decision_options(reason, ask=not yes, wait_seconds=wait)
+    options = replace(
+        parse_decision_options(reason, ask=not yes, wait_seconds=wait),
+        ticket=parse_ticket(ticket),
+        until=parse_until(until, datetime.now(UTC)),
+    )
     if not cluster.startswith("@"):
         names = tuple(name.strip() for name in hosts.split(",")) if hosts is not None else ()
         client = open_decision_client(target)
         _accept_cluster(client, client.find_cluster(cluster, vcenter), names, options)
-    elif hosts is not None or vcenter not in {None, cluster[1:]}:
-        fail(f"{cluster} is a vCenter as a whole: leave --hosts and --vcenter out")
+    elif hosts is not None or until is not None or vcenter not in {None, cluster[1:]}:
+        fail(f"{cluster} is a vCenter as a whole: leave --hosts, --until and --vcenter out")
     else:
         _accept_vcenter(open_decision_client(target), cluster[1:], options)
 
@@ -278,7 +290,7 @@ def _read_preview(client: DecisionClient, cluster: ClusterRef, names: tuple[str,
     if log.head is None or log.after["snapshot"] is None:
         fail(f"{cluster.name} was not looked at yet: there is nothing to accept")
     reader = BaselineReader(client.store, cluster.vcenter, cluster.cluster)
-    baseline = reader.read(log.after)
+    baseline = reader.read(expire_accepted(log.after, datetime.now(UTC)))
     if baseline is None:
         fail(f"{reader.damages[0].message}: restore its former version in S3 first")
     snapshot = baseline.snapshot
@@ -287,7 +299,7 @@ def _read_preview(client: DecisionClient, cluster: ClusterRef, names: tuple[str,
         log.head["seq"],
         snapshot,
         frozenset(_find_host_ids(snapshot, names) if names else snapshot["hosts"]),
-        reader.find_snapshot,
+        reader.find_images(baseline.state["accepted"].values(), snapshot["images"]),
     )
 
 
@@ -305,7 +317,8 @@ def _find_host_ids(snapshot: Snapshot, names: tuple[str, ...]) -> list[str]:
 
 def _print_answer(preview: AcceptPreview, seq: int, recorded: RecordedDecision) -> None:
     if recorded["taken"]:
-        print_line(f"Accepted (record {seq}): {preview.render_names(recorded['taken'])}", "green")
+        until = f" until {format_moment(recorded['until'])} UTC" if "until" in recorded else ""
+        print_line(f"Accepted{until} (record {seq}): {preview.render_names(recorded['taken'])}", "green")
     if recorded["refused"]:
         print_line(f"Refused (record {seq}): {preview.render_names(recorded['refused'])}", "yellow")
         print_line("They are no longer as they were shown. Run it again to see how they are now.")

@@ -1,9 +1,12 @@
-"""What accept and retire share: which cluster a name stands for, who decides, and the checker's answer."""
+"""What accept and retire share: which cluster a name stands for, who decides, and the checker's answer.
+
+Longer than 250 lines, because what a person may say beside his decision is refused before anything is sent.
+"""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Event
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Literal
@@ -13,8 +16,10 @@ import typer
 
 from esx_drift.cli.options import ClusterFinder, ClusterRef
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail
+from esx_drift.domain.acceptance import MAX_ACCEPTED_FOR
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.records import build_check_request
+from esx_drift.domain.text.times import format_time, parse_time
 
 if TYPE_CHECKING:
     from esx_drift.adapters.audit_store import S3Store
@@ -33,6 +38,10 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.5
 MAX_REASON_CHARACTERS = 1000
+MAX_TICKET_CHARACTERS: Final = 100
+"""What the schema of a request takes; the longest ids of ticket systems have some dozens."""
+
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 _PLACEHOLDER: Final = re.compile(
     r"(?i)why|text|reason|to ?do|tbd|x+|<.*>|\W*|[a-z]{2,}[-_ ]?(?:x{2,}|n{2,}|0{3,}|\.{2,}|…)"
@@ -52,12 +61,15 @@ class Person:
 class DecisionOptions:
     """What a person said beside what he decides on.
 
-    ``ask``: whether he is asked to confirm, once he was shown what it comes to.
+    ``ask``: whether he is asked to confirm, once he was shown what it comes to. ``until``: when what he
+    accepts ends, as text.
     """
 
     reason: str
     ask: bool
     wait_seconds: int
+    ticket: str | None = None
+    until: str | None = None
 
     def require_confirmation(self, question: str) -> None:
         """End the command unless he says yes, or wanted not to be asked."""
@@ -74,7 +86,7 @@ class DecisionOptions:
             shown_at: The number of the last record when he was shown it; none if there was none.
             hosts: The hosts that he accepts, as he was shown them, by id.
         """
-        return {
+        decision: Decision = {
             "by": person.arn,
             "user_id": person.user_id,
             "reason": self.reason,
@@ -82,6 +94,11 @@ class DecisionOptions:
             "hosts": hosts,
             "instance_uuid": None,
         }
+        if self.ticket is not None:
+            decision["ticket"] = self.ticket
+        if self.until is not None:
+            decision["until"] = self.until
+        return decision
 
 
 def parse_decision_options(reason: str, *, ask: bool, wait_seconds: int) -> DecisionOptions:
@@ -92,12 +109,54 @@ def parse_decision_options(reason: str, *, ask: bool, wait_seconds: int) -> Deci
         ask: Whether he is asked to confirm.
         wait_seconds: How long to wait for the checker's answer.
     """
-    line = reason.strip()
-    if not line or len(line) > MAX_REASON_CHARACTERS or not line.isprintable():
-        fail(f"--reason takes one line of 1 to {MAX_REASON_CHARACTERS} characters")
+    line = _parse_line("--reason", reason, MAX_REASON_CHARACTERS)
     if _PLACEHOLDER.fullmatch(line):
         fail(f"--reason {line} only stands for a reason, and would stay in the log: say why, or which ticket")
     return DecisionOptions(line, ask, wait_seconds)
+
+
+def _parse_line(option: str, text: str, most: int) -> str:
+    line = text.strip()
+    if not line or len(line) > most or not line.isprintable():
+        fail(f"{option} takes one line of 1 to {most} characters")
+    return line
+
+
+def parse_ticket(ticket: str | None) -> str | None:
+    """Parse the ticket that a decision belongs to; end the command if it is no line, or stands for a ticket.
+
+    Returns:
+        The ticket; None where ``ticket`` is.
+    """
+    if ticket is None:
+        return None
+    line = _parse_line("--ticket", ticket, MAX_TICKET_CHARACTERS)
+    if _PLACEHOLDER.fullmatch(line) or line.lower() == "ticket":
+        fail(f"--ticket {line} only stands for a ticket, and would stay in the log: say which")
+    return line
+
+
+def parse_until(until: str | None, now: datetime) -> str | None:
+    """Parse when an acceptance ends; end the command if that is no time, over, or more than a year ahead.
+
+    Args:
+        until: A date, of which the whole day in UTC is meant, or a time with its zone; None: it has no end.
+        now: The time that it is held against.
+
+    Returns:
+        The time as text; None where ``until`` is.
+    """
+    if until is None:
+        return None
+    text = until.strip()
+    try:
+        is_date = _DATE.fullmatch(text) is not None
+        end = parse_time(f"{text}T00:00:00Z") + timedelta(days=1) if is_date else parse_time(text)
+    except (ValueError, OverflowError):
+        fail(f"--until {text} is no date such as 2026-12-24, and no time with its zone: 2026-12-24T18:00:00Z")
+    if not now < end <= now + MAX_ACCEPTED_FOR:
+        fail(f"--until {text} has to be ahead of now, and by {MAX_ACCEPTED_FOR.days} days at most")
+    return format_time(end)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from string import ascii_uppercase
-from typing import Final
+from typing import Final, cast
 
 from rich.text import Text
 
@@ -18,7 +18,15 @@ from esx_drift.domain.images.image import (
     group_hosts_by_image,
 )
 from esx_drift.domain.images.labels import name_esxi_release
-from esx_drift.domain.stored.types import Finding, LogState, Record, Snapshot, UncoveredHost
+from esx_drift.domain.stored.types import (
+    Change,
+    Finding,
+    LogState,
+    NetDifference,
+    Record,
+    Snapshot,
+    UncoveredHost,
+)
 from esx_drift.domain.text.times import format_time
 from esx_drift.domain.text.versions import sort_naturally
 from esx_drift.domain.text.wording import (
@@ -30,6 +38,7 @@ from esx_drift.domain.text.wording import (
     list_host_names,
     split_vib_key,
 )
+from esx_drift.messages.change_lines import render_change_lines
 
 _BUILD: Final = re.compile(r"\.([0-9]{5,})$")
 """The build, the last number of a base image's version."""
@@ -207,3 +216,16 @@ def _render_finding(finding: Finding, names: Mapping[str, str], now: datetime) -
     shown = list_host_names(finding["hosts"], names)
     if not all(name in summary for name in shown):
         yield f"    on {join_names(shown, len(shown))}"
+    yield from (f"    {line}" for line in _render_differences(finding, names))
+
+
+def _render_differences(finding: Finding, names: Mapping[str, str]) -> Iterator[str]:
+    """In what hosts differ from what was accepted for them, and since when that holds no more."""
+    listed = cast("list[NetDifference]", finding["detail"].get("differences", []))
+    changes = [cast("Change", {**each, "severity": "info", "detail": None}) for each in listed]
+    yield from render_change_lines(changes, names, None)
+    more = int(str(finding["detail"].get("total", 0))) - len(listed)
+    if more > 0:
+        yield f"and {format_count(more, 'more difference')}"
+    if "expired_at" in finding["detail"]:
+        yield f"it was accepted until {format_moment(str(finding['detail']['expired_at']))} UTC"

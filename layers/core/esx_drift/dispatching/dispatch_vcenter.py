@@ -124,6 +124,7 @@ class VCenterDispatch:
             "run_id": self.run.id,
             "started_at": format_time(started_at),
             "code_version": self.runtime.code_version,
+            "stack": self.runtime.stack,
             "fleet_sha256": self.runtime.fleet_sha256,
         }
 
@@ -263,7 +264,8 @@ class VCenterDispatch:
             counts=whole,
         )
         counted = [condition for condition in conditions if whole or condition.kind != "cluster-missing"]
-        return update_findings(before["findings"], before["suspects"], counted, scope, because)
+        turns = before.get("turns", {})
+        return update_findings(before["findings"], before["suspects"], counted, scope, because, turns)
 
 
 def _build_unlisted_condition(
@@ -281,4 +283,4 @@ def _build_unlisted_condition(
 
 
 def _apply_update(before: LogState, update: FindingsUpdate) -> LogState:
-    return {**before, "findings": update.findings, "suspects": update.suspects}
+    return {**before, "findings": update.findings, "suspects": update.suspects, "turns": update.turns}

@@ -8,21 +8,39 @@ Longer than 250 lines, because who may decide, and what that does, are read toge
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 
+from esx_drift.domain.acceptance import (
+    EXPIRY_DETAIL,
+    MAX_ACCEPTED_FOR,
+    accept_software,
+    build_difference_detail,
+    find_expiry,
+    list_differences,
+    list_net_changes,
+)
+from esx_drift.domain.findings.condition import Condition
 from esx_drift.domain.findings.kinds import PERSON_KINDS
 from esx_drift.domain.findings.look_conditions import find_unreviewed
 from esx_drift.domain.stored.types import (
     Accepted,
+    AcceptedPart,
+    Change,
     Decision,
     Finding,
+    Image,
     Json,
     KnownCluster,
     LogState,
+    RecordedDecision,
     ResolvedBecause,
+    Severity,
     ShownHost,
     Snapshot,
+    drop_marks,
+    rank_severity,
 )
-from esx_drift.domain.text.times import format_time
+from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.versions import sort_naturally
 
 REPLACED = "vcenter-replaced"
@@ -82,6 +100,26 @@ def find_sender_fault(decision: Decision, sender_id: str | None, own_role_ids: C
     return None
 
 
+def build_recorded_decision(
+    decision: Decision, sender_id: str | None, effect: DecisionEffect
+) -> RecordedDecision:
+    """Build what a record keeps of a ``decision``, which ``sender_id`` sent and which had this ``effect``."""
+    recorded: RecordedDecision = {
+        "by": decision["by"],
+        "sender_id": sender_id,
+        "reason": decision["reason"],
+        "shown_at": decision["shown_at"],
+        "instance_uuid": decision["instance_uuid"],
+        "taken": effect.taken,
+        "refused": effect.refused,
+    }
+    if "ticket" in decision:
+        recorded["ticket"] = decision["ticket"]
+    if "until" in decision:
+        recorded["until"] = decision["until"]
+    return recorded
+
+
 def list_acceptable_hosts(snapshot: Snapshot, unseen: Container[str]) -> dict[str, ShownHost]:
     """List the hosts of ``snapshot`` that can be accepted: those whose image the last look saw.
 
@@ -97,36 +135,54 @@ def list_acceptable_hosts(snapshot: Snapshot, unseen: Container[str]) -> dict[st
     }
 
 
+def find_until_fault(decision: Decision, now: datetime, *, accepts_hosts: bool) -> str | None:
+    """Find what is wrong with the end of an acceptance; None if nothing is, or it has none.
+
+    Args:
+        decision: What was sent.
+        now: When it is carried out.
+        accepts_hosts: Whether it is about what hosts run; all else is decided for good.
+    """
+    if "until" not in decision:
+        return None
+    until = decision["until"]
+    if not accepts_hosts:
+        return f"only what hosts run can be accepted until a time, here {until}"
+    if not now < parse_time(until) <= now + MAX_ACCEPTED_FOR:
+        return f"it ends at {until}, which is over, or more than {MAX_ACCEPTED_FOR.days} days ahead"
+    return None
+
+
 def accept_hosts(
-    after: LogState, decision: Decision, snapshot: Snapshot, snapshot_key: str
+    after: LogState,
+    decision: Decision,
+    snapshot: Snapshot,
+    snapshot_key: str,
+    now: datetime,
+    images: Mapping[str, Image] = MappingProxyType({}),
 ) -> DecisionEffect:
     """Accept hosts of a cluster as they were shown; accepting all of them accepts damage of the trail, too.
 
     Args:
         after: The log's newest state.
-        decision: What a person was shown, and why he accepts it.
+        decision: What a person was shown, and why he accepts it, perhaps until a time.
         snapshot: The log's newest snapshot.
         snapshot_key: Where that lies.
+        now: When the decision is carried out.
+        images: Those that were accepted so far, by digest; what is not there is not told apart.
     """
     acceptable = list_acceptable_hosts(snapshot, after["uncovered_since"])
     taken = {host: shown for host, shown in decision["hosts"].items() if acceptable.get(host) == shown}
     refused = sort_naturally(decision["hosts"].keys() - taken.keys())
     if not taken:
         return DecisionEffect(after, _hold_all(after), refused=refused)
-    accepted_now: dict[str, Accepted] = {
-        host: {
-            "image": shown["image"],
-            "orphaned_vibs": list(shown["orphaned_vibs"]),
-            "snapshot": snapshot_key,
-        }
-        for host, shown in taken.items()
-    }
-    accepted = {**after["accepted"], **accepted_now}
+    accepted = accept_software(after["accepted"], taken, snapshot_key, now, decision.get("until"))
+    review = _Review(snapshot, after["accepted"], accepted, images, decision)
     is_whole = decision["hosts"].keys() >= acceptable.keys()
     transitions = [
         _close_finding(finding, "accepted", decision)
         if is_whole and finding["kind"] in PERSON_KINDS
-        else _review_finding(finding, snapshot, accepted, decision)
+        else review.review(finding)
         for finding in after["findings"].values()
     ]
     return DecisionEffect(
@@ -192,7 +248,15 @@ def close_retired_cluster(
     if decision["instance_uuid"] is not None and decision["instance_uuid"] == after["instance_uuid"]:
         return DecisionEffect(after, _hold_all(after), refused=[cluster])
     transitions = [_close_finding(finding, "retired", decision) for finding in after["findings"].values()]
-    moved: LogState = {**after, "findings": {}, "suspects": {}, "uncovered_since": {}, "blind_since": None}
+    moved: LogState = {
+        **after,
+        "findings": {},
+        "suspects": {},
+        "turns": {},
+        "rollout": None,
+        "uncovered_since": {},
+        "blind_since": None,
+    }
     return DecisionEffect(moved, transitions, [cluster], host_names=_list_names(snapshot) if snapshot else {})
 
 
@@ -236,33 +300,84 @@ def _retire_entry(entry: KnownCluster, now: datetime) -> KnownCluster:
     return {**entry, "retired_at": entry["retired_at"] or format_time(now)}
 
 
-def _review_finding(
-    finding: Finding, snapshot: Snapshot, accepted: Mapping[str, Accepted], decision: Decision
-) -> Finding:
-    """A finding by what is accepted now. An orphaned VIB stays one, but no longer an alarm."""
-    if finding["kind"] == "orphaned-vib":
-        new: list[Json] = [
-            host for host in finding["hosts"] if not _is_vib_accepted(accepted, host, finding["subject"])
-        ]
-        detail = {**finding["detail"], "not_accepted_on": new}
-        return {
+@dataclass(frozen=True, slots=True)
+class _Review:
+    """Findings by what is ``accepted`` now, and what a decision changed in that."""
+
+    snapshot: Snapshot
+    before: Mapping[str, Accepted]
+    accepted: Mapping[str, Accepted]
+    images: Mapping[str, Image]
+    decision: Decision
+
+    def review(self, finding: Finding) -> Finding:
+        if finding["kind"] == "orphaned-vib":
+            return self._review_vib(finding)
+        return (
+            self._review_drift(finding) if finding["kind"] == "drift-unreviewed" else _hold_finding(finding)
+        )
+
+    def _review_vib(self, finding: Finding) -> Finding:
+        """An orphaned VIB stays one, but is no alarm where it is accepted everywhere."""
+        new = [host for host in finding["hosts"] if not self._is_accepted(host, finding["subject"])]
+        detail: dict[str, Json] = {
+            **{key: value for key, value in finding["detail"].items() if key != EXPIRY_DETAIL},
+            "not_accepted_on": [*new],
+            **find_expiry(new, self.accepted),
+        }
+        reviewed: Finding = {
             **_hold_finding(finding),
             "detail": detail,
             "severity": finding["severity"] if new else "warning",
         }
-    if finding["kind"] != "drift-unreviewed":
-        return _hold_finding(finding)
-    for unreviewed in find_unreviewed(snapshot, snapshot["hosts"], accepted, _list_names(snapshot)):
-        return {**_hold_finding(finding), "hosts": list(unreviewed.hosts), "summary": unreviewed.summary}
-    return _close_finding(finding, "accepted", decision)
+        decided = [host for host in finding["hosts"] if self._is_decided(host, finding["subject"])]
+        return _mark_accepted(reviewed, finding["severity"], decided, ()) if decided else reviewed
+
+    def _review_drift(self, finding: Finding) -> Finding:
+        """What is not as accepted, without the hosts that are now; closed where none is left."""
+        names = _list_names(self.snapshot)
+        left = next(find_unreviewed(self.snapshot, self.snapshot["hosts"], self.accepted, names), None)
+        reviewed = self._narrow(finding, left) if left else _close_finding(finding, "accepted", self.decision)
+        decided = [host for host in finding["hosts"] if left is None or host not in left.hosts]
+        there = [host for host in decided if host in self.snapshot["hosts"] and host in self.before]
+        changes = list_net_changes(self.snapshot, there, self.before, self.images)
+        return _mark_accepted(reviewed, finding["severity"], decided, changes) if decided else reviewed
+
+    def _narrow(self, finding: Finding, left: Condition) -> Finding:
+        changes = list_net_changes(self.snapshot, left.hosts, self.accepted, self.images)
+        worst = max((change["severity"] for change in changes), key=rank_severity, default=None)
+        return {
+            **_hold_finding(finding),
+            "hosts": list(left.hosts),
+            "summary": left.summary,
+            "severity": min(worst or finding["severity"], finding["severity"], key=rank_severity),
+            "detail": {**build_difference_detail(changes), **left.detail},
+        }
+
+    def _is_accepted(self, host: str, vib: str) -> bool:
+        return host in self.accepted and vib in self.accepted[host]["orphaned_vibs"]
+
+    def _is_decided(self, host: str, vib: str) -> bool:
+        """Whether this very decision accepts the VIB on the host, or until another time than before."""
+        now, before = self.accepted.get(host), self.before.get(host)
+        if now is None or now == before or vib not in now["orphaned_vibs"]:
+            return False
+        known = before is not None and "decided_at" in before and vib in before["orphaned_vibs"]
+        return not known or (before is not None and before.get("until") != now.get("until"))
+
+
+def _mark_accepted(finding: Finding, was: Severity, hosts: list[str], changes: Sequence[Change]) -> Finding:
+    part: AcceptedPart = {
+        "hosts": hosts,
+        "was": was,
+        "differences": list_differences(changes),
+        "total": len(changes),
+    }
+    return {**finding, "accepted": part}
 
 
 def _list_names(snapshot: Snapshot) -> dict[str, str]:
     return {host: entry["name"] for host, entry in snapshot["hosts"].items()}
-
-
-def _is_vib_accepted(accepted: Mapping[str, Accepted], host: str, vib: str) -> bool:
-    return host in accepted and vib in accepted[host]["orphaned_vibs"]
 
 
 def _close_former_finding(finding: Finding, decision: Decision) -> Finding:
@@ -286,4 +401,9 @@ def _hold_all(after: LogState) -> list[Finding]:
 
 
 def _keep_open(transitions: Sequence[Finding]) -> dict[str, Finding]:
-    return {finding["fingerprint"]: finding for finding in transitions if finding["transition"] != "resolved"}
+    """What stays open, without what is said of it only once."""
+    return {
+        finding["fingerprint"]: drop_marks(finding)
+        for finding in transitions
+        if finding["transition"] != "resolved"
+    }

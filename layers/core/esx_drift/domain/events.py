@@ -18,9 +18,11 @@ from esx_drift.domain.stored.types import (
     ClusterName,
     Event,
     EventData,
+    EventDecision,
     Family,
     Finding,
     Record,
+    RecordedDecision,
     Severity,
     Totals,
     is_end,
@@ -101,8 +103,8 @@ def build_events(
     """Build the events of a check from its record.
 
     A family's event is ``detected`` if anything was opened or raised, or any change is no end, else
-    ``resolved``. What still holds comes along and causes nothing; a change that is ``relabelled`` is in no
-    event.
+    ``resolved``. What still holds comes along and causes nothing, unless a person accepted some of it; a
+    change that is ``relabelled`` is in no event.
 
     Args:
         record: The record, complete but for its events.
@@ -124,7 +126,7 @@ def build_events(
         has_begun = not all(map(is_end, changes)) or transitions.intersection(OPENING_TRANSITIONS)
         if has_begun:
             events.append(_build_event(facts, f"esx-drift.{family}.detected", changes, findings))
-        elif changes or "resolved" in transitions:
+        elif changes or "resolved" in transitions or any("accepted" in finding for finding in findings):
             events.append(_build_event(facts, f"esx-drift.{family}.resolved", changes, findings))
     return events
 
@@ -152,11 +154,12 @@ def clip_name(text: str) -> str:
 def rate_event(changes: Sequence[Change], findings: Sequence[Finding]) -> Severity:
     """Rate an event by the worst of its ``changes`` and of those ``findings`` that moved; else ``info``.
 
-    What was resolved counts with the severity that it had: whoever heard of it also hears of its end. So does
-    what is still not as accepted, where some of it was put back.
+    What was resolved or accepted counts with the severity that it had: whoever heard of it also hears of
+    that. So does what is still not as accepted, where some of it was put back.
     """
     moved = [item["severity"] for item in changes]
     moved += [item["severity"] for item in findings if item["transition"] != "still"]
+    moved += [item["accepted"]["was"] for item in findings if "accepted" in item]
     if any("put_back" in change for change in changes):
         moved += [item["severity"] for item in findings if item["kind"] == "drift-unreviewed"]
     return max(moved, key=rank_severity, default="info")
@@ -256,15 +259,27 @@ def _build_data(facts: _RecordFacts, changes: Sequence[Change], findings: Sequen
         "record": facts.address,
         "truncated": False,
     }
+    if "stack" in record:
+        data["stack"] = record["stack"]
     if decision is not None:
-        data["decision"] = {"by": decision["by"], "reason": decision["reason"]}
+        data["decision"] = _build_decision(decision)
     return data
+
+
+def _build_decision(recorded: RecordedDecision) -> EventDecision:
+    decision: EventDecision = {"by": recorded["by"], "reason": recorded["reason"]}
+    if "ticket" in recorded:
+        decision["ticket"] = recorded["ticket"]
+    if "until" in recorded:
+        decision["until"] = recorded["until"]
+    return decision
 
 
 def _select_names(
     names: Mapping[str, str], changes: Sequence[Change], findings: Sequence[Finding]
 ) -> dict[str, str]:
-    hosts = dict.fromkeys(host for item in (*changes, *findings) for host in item["hosts"])
+    accepted = [finding["accepted"] for finding in findings if "accepted" in finding]
+    hosts = dict.fromkeys(host for item in (*changes, *findings, *accepted) for host in item["hosts"])
     renamed = [change for change in changes if change["element"] == "host"]
     hosts |= dict.fromkeys(id_ for change in renamed for id_ in (change["key"], change["from"]) if id_)
     return {host: names[host] for host in hosts if host in names}

@@ -61,6 +61,7 @@ def open_runtime(
             clock=_now,
             time_left_ms=time_left_ms,
             code_version=__version__,
+            stack=config.stack_name,
             check_interval_hours=config.check_interval_hours,
         )
         yield Invocation(config, runtime)

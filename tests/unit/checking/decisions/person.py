@@ -53,9 +53,22 @@ class Person:
         }
         return {**made, "request_id": str(UUID(int=1_000_000 + self.world.requests))}
 
-    def accept(self, hosts: dict[str, ShownHost], cluster: str = PROD_A) -> Record:
+    def accept(
+        self,
+        hosts: dict[str, ShownHost],
+        cluster: str = PROD_A,
+        *,
+        until: str | None = None,
+        ticket: str | None = None,
+    ) -> Record:
         """The record that answers."""
-        return answered(self.world, self.request("accept", cluster, hosts))
+        request = self.request("accept", cluster, hosts)
+        assert request["decision"] is not None
+        if until is not None:
+            request["decision"]["until"] = until
+        if ticket is not None:
+            request["decision"]["ticket"] = ticket
+        return answered(self.world, request)
 
     def accept_vcenter(self, instance_uuid: str) -> Record:
         """The same, for a vCenter that was replaced."""

@@ -1,8 +1,10 @@
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from esx_drift.checking.baseline import BaselineReader
 from esx_drift.domain.decisions import list_acceptable_hosts
+from esx_drift.domain.text.times import format_time
 from esx_drift.errors import RequestRefused
 
 from tests.lab.demo.timeline import BY_HAND, FOOTHOLD, I40EN, SHIPPED
@@ -32,6 +34,12 @@ def _drifted(world: World, number: int = 1) -> list[str]:
     return names
 
 
+def _driver(hosts: list[str]) -> dict[str, object]:
+    """The driver that was changed by hand, as a net difference."""
+    named = {"element": "component", "kind": "upgraded", "key": I40EN, "from": SHIPPED, "to": BY_HAND}
+    return {**named, "alternative_image": None, "hosts": hosts}
+
+
 def test_what_was_shown_and_accepted_is_reviewed(world: World, person: Person) -> None:
     """Accepting all of it closes drift-unreviewed, says who and why, and the next look opens nothing."""
     (name,) = _drifted(world)
@@ -56,10 +64,22 @@ def test_only_the_hosts_that_were_named_are_accepted(world: World, person: Perso
     first, second = _drifted(world, 2)
     (host, other) = _names(world, first, second)
     record = person.accept({host: person.shown()[host]})
-    assert (decided(record)["taken"], moved(record), record["events"]) == ([host], set(), [])
+    assert (decided(record)["taken"], moved(record)) == ([host], set())
     left = one(record["after"]["findings"].values(), "drift-unreviewed")
     assert left["hosts"] == [other]
     assert left["summary"] == f"{second} is not as last accepted"
+    assert left["detail"] == {"differences": [_driver([other])], "total": 1}
+    (event,) = record["events"]
+    assert (event["type"], event["data"]["severity"]) == ("esx-drift.drift.resolved", "warning")
+    told = one(event["data"]["findings"], "drift-unreviewed")
+    assert told["accepted"] == {
+        "hosts": [host],
+        "was": "warning",
+        "differences": [_driver([host])],
+        "total": 1,
+    }
+    assert event["data"]["host_names"][host] == first
+    assert "accepted" not in left
     world.vcenter.hosts.set_component(second, I40EN, SHIPPED)
     assert "drift-unreviewed" not in open_kinds(world.check())
 
@@ -117,6 +137,12 @@ def test_an_accepted_orphaned_vib_is_no_alarm_until_it_spreads(world: World, per
         "still",
         [],
     )
+    (event,) = record["events"]
+    assert (event["type"], event["data"]["severity"]) == ("esx-drift.orphaned-vib.resolved", "critical")
+    told = one(event["data"]["findings"], "orphaned-vib")
+    part = {"hosts": _names(world, first), "was": "critical", "differences": [], "total": 0}
+    assert told["accepted"] == part
+    assert person.accept(person.shown())["events"] == []
     after = world.check()
     assert (after["outcome"], one(after["findings"], "orphaned-vib")["severity"]) == ("unchanged", "warning")
     world.vcenter.hosts.add_orphaned_vib(second, FOOTHOLD)
@@ -210,3 +236,85 @@ def test_without_the_snapshot_a_decision_is_refused(world: World, person: Person
     with pytest.raises(RequestRefused, match="restore its former version in S3 first"):
         person.accept(shown)
     assert len(world.records()) == 1
+
+
+def test_an_acceptance_ends_and_what_was_before_holds_again(
+    world: World, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next check opens again what was accepted for a time, also where it reads another canonical form."""
+    (first,) = _drifted(world)
+    world.vcenter.hosts.add_orphaned_vib(first, FOOTHOLD)
+    world.check()
+    (host,) = _names(world, first)
+    until = format_time(world.now + timedelta(hours=6))
+    record = person.accept({host: person.shown()[host]}, until=until, ticket="CHG-7")
+    assert [event["data"]["decision"] for event in record["events"]] == [
+        {"by": ALICE, "reason": "CHG-42", "ticket": "CHG-7", "until": until}
+    ] * len(record["events"])
+    assert moved(world.check()) == set()
+    LOWER_CASE.use(monkeypatch)
+    after = world.check()
+    assert moved(after) == {("drift-unreviewed", "opened"), ("orphaned-vib", "raised")}
+    drift = one(after["findings"], "drift-unreviewed")
+    assert (drift["hosts"], drift["detail"]["total"], drift["detail"]["expired_at"]) == ([host], 1, until)
+    vib = one(after["findings"], "orphaned-vib")
+    assert vib["severity"] == "critical"
+    assert vib["detail"] == {"not_accepted_on": [host], "expired_at": until}
+    calls = len(world.aws.calls)
+    assert moved(world.check()) == set()
+    reads = [call for call in world.aws.calls[calls:] if call[0] == "GetObject" and "snapshots/" in call[1]]
+    assert reads == []
+    again = person.accept({host: person.shown()[host]})
+    assert moved(again) == {("drift-unreviewed", "resolved")}
+    assert one(again["findings"], "orphaned-vib")["detail"] == {"not_accepted_on": []}
+
+
+def test_what_was_accepted_for_a_time_can_be_accepted_for_longer(world: World, person: Person) -> None:
+    """What holds after it is still what was accepted for good; that a VIB is accepted for longer is told."""
+    world.check()
+    (first, *_) = _hosts(world)
+    world.vcenter.hosts.add_orphaned_vib(first, FOOTHOLD)
+    world.check()
+    (host,) = _names(world, first)
+    lasting = world.after()["accepted"][host]
+    for hours in (6, 12):
+        until = format_time(world.now + timedelta(hours=hours))
+        record = person.accept({host: person.shown()[host]}, until=until)
+        assert record["after"]["accepted"][host]["before"] == lasting
+        (event,) = record["events"]
+        assert event["data"]["decision"]["until"] == until
+    assert moved(world.check()) == moved(world.check()) == set()
+    assert moved(world.check()) == {("orphaned-vib", "raised")}
+
+
+def test_a_decision_with_an_end_that_can_not_be_is_refused(world: World, person: Person) -> None:
+    """Its time is over, or it is about a vCenter."""
+    _drifted(world)
+    with pytest.raises(RequestRefused, match="which is over, or more than 366 days ahead"):
+        person.accept(person.shown(), until=format_time(world.now))
+    request = person.request("retire")
+    assert request["decision"] is not None
+    request["decision"]["until"] = format_time(world.now + timedelta(days=1))
+    with pytest.raises(RequestRefused, match="only what hosts run can be accepted until a time"):
+        world.handle(request)
+
+
+def test_what_is_not_as_accepted_is_told_by_its_net_difference(world: World, person: Person) -> None:
+    """Whatever came between; it is as bad as the worst of it, and over when nothing is left of it."""
+    (first,) = _drifted(world)
+    world.vcenter.hosts.set_component(first, I40EN, "2.8.9.0-1OEM.800.1.0.20613240")
+    world.vcenter.hosts.set_component(first, "acme-tool", "1.0-1")
+    record = world.check()
+    drift = one(record["findings"], "drift-unreviewed")
+    assert (drift["severity"], drift["detail"]["total"]) == ("critical", 2)
+    listed = drift["detail"]["differences"]
+    assert isinstance(listed, list)
+    assert [(each["key"], each["kind"], each["from"]) for each in listed] == [  # type: ignore[index, call-overload]  # JSON
+        (I40EN, "upgraded", SHIPPED),
+        ("acme-tool", "added", None),
+    ]
+    world.vcenter.hosts.uninstall_component(first, "acme-tool")
+    world.check()
+    world.vcenter.hosts.set_component(first, I40EN, SHIPPED)
+    assert ("drift-unreviewed", "resolved") in moved(world.check())
+    assert person.accept(person.shown())["events"] == []

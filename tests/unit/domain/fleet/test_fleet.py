@@ -14,7 +14,7 @@ from esx_drift.domain.fleet.fleet import (
     find_matching_pattern,
     select_routes,
 )
-from esx_drift.domain.fleet.review import DEFAULT_STALL_AFTER_SECONDS, list_fleet_differences
+from esx_drift.domain.fleet.review import list_fleet_differences
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from esx_drift.domain.fleet.fleet import FleetDocument
 
 SCHEMA = json.loads(Path("schemas/fleet.schema.json").read_text())
-NOT_APPLIED = {"stall_after_seconds"}
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -79,13 +78,12 @@ def test_a_vcenters_own_setting_beats_the_files_and_that_the_default(
     read = _fleet(settings=common, vcenters=[{"name": "vc01", **own}]).vcenter("vc01")
     assert read is not None
     settings = {**asdict(VCenterSettings("vc01")), **common, **own}
-    assert asdict(read) == {name: value for name, value in settings.items() if name not in NOT_APPLIED}
+    assert asdict(read) == settings
 
 
 def test_the_schemas_defaults_are_the_codes() -> None:
     """A person who reads the schema reads the truth."""
     defaults = {name: field["default"] for name, field in SCHEMA["$defs"]["settings"]["properties"].items()}
-    assert defaults.pop("stall_after_seconds") == DEFAULT_STALL_AFTER_SECONDS
     settings = asdict(VCenterSettings("vc01"))
     assert defaults == {name: settings[name] for name in settings.keys() - {"name", "include", "exclude"}}
     route = SCHEMA["$defs"]["route"]["properties"]

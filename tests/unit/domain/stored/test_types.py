@@ -30,8 +30,9 @@ def _objects(schema: object, stem: str) -> Iterator[tuple[frozenset[str], str]]:
 SINCE_0_1_0 = {
     "retry-request": {"trigger", "clusters", "dispatch_seq"},
     "check-request": {"dispatch_seq"},
+    "record": {"stack"},
 }
-"""Fields of messages that version 0.1.0, whose messages may wait in a queue, did not send."""
+"""Fields that version 0.1.0 did not write, and of messages, which may wait in a queue, did not send."""
 
 ONLY_0_1_0 = {"state": {"after"}}
 """Fields that version 0.1.0 alone wrote, and that are not read."""

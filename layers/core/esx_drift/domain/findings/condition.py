@@ -22,6 +22,7 @@ class Condition:
         detail: Facts for programs.
         confirm: It opens a finding only when it is met twice running, ``confirm_after`` apart.
         is_pending: It opens nothing yet: another try comes by itself soon, and says whether it holds.
+        lowers: The severity of its finding goes down with it, untold: something known is under way.
         opens: False if it rests on what was last known of hosts that were not seen: then it keeps a finding
             open and opens none.
     """
@@ -36,6 +37,7 @@ class Condition:
     confirm: bool = False
     is_pending: bool = False
     opens: bool = True
+    lowers: bool = False
 
     @property
     def fingerprint(self) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from esx_drift.domain.acceptance import build_difference_detail, find_expiry, list_differing_hosts
 from esx_drift.domain.findings.condition import Condition, build_condition
 from esx_drift.domain.findings.coverage_conditions import (
     UncoveredHosts,
@@ -37,6 +38,23 @@ MAX_DESCRIBED_GROUPS: Final = 3
 MAX_NAMED_OUTLIERS: Final = 5
 
 
+@dataclass(frozen=True, slots=True)
+class UnreviewedSoftware:
+    """How what hosts run differs from what was last accepted for them, and how bad that is."""
+
+    detail: Mapping[str, Json]
+    severity: Severity
+
+
+NOTHING_UNREVIEWED: Final = UnreviewedSoftware({}, "info")
+
+
+def rate_unreviewed_software(changes: Sequence[Change]) -> UnreviewedSoftware:
+    """Rate the net ``changes`` from what was accepted to what runs, and describe them for a finding."""
+    severities = [NOTHING_UNREVIEWED.severity, *(change["severity"] for change in changes)]
+    return UnreviewedSoftware(build_difference_detail(changes), max(severities, key=rank_severity))
+
+
 def list_look_conditions(  # noqa: PLR0913 - each is a fact of its own, and all but three have to be named
     report: Report,
     snapshot: Snapshot,
@@ -51,6 +69,7 @@ def list_look_conditions(  # noqa: PLR0913 - each is a fact of its own, and all 
     document_inconsistencies: Sequence[str] = (),
     hidden: Sequence[str] = (),
     changes: Sequence[Change] = (),
+    unreviewed: UnreviewedSoftware = NOTHING_UNREVIEWED,
 ) -> list[Condition]:
     """List every condition that a fresh report shows on the hosts of ``inventory``.
 
@@ -67,6 +86,7 @@ def list_look_conditions(  # noqa: PLR0913 - each is a fact of its own, and all 
         document_inconsistencies: What ``list_document_inconsistencies`` says of the document.
         hidden: The ids of the hosts that only the report has, and the account does not see.
         changes: What changed since the look before.
+        unreviewed: How what hosts run differs from what was last accepted for them.
     """
     images = {host: image for host, image in report.runs.items() if host in inventory}
     unseen = UncoveredHosts(report, snapshot, inventory, now, uncovered_since, blind_after_seconds)
@@ -75,7 +95,7 @@ def list_look_conditions(  # noqa: PLR0913 - each is a fact of its own, and all 
     # Where no host was seen and the cluster's own condition says why, no host says it again.
     opens = bool(images) or not of_cluster
     return [
-        *_list_drift_conditions(snapshot, images, accepted, names, changes),
+        *_list_drift_conditions(snapshot, images, accepted, names, changes, unreviewed),
         *_list_vib_conditions(report, snapshot, names, accepted, first_look=first_look),
         *of_cluster,
         *_list_inconsistencies([*document_inconsistencies, *list_report_inconsistencies(report)]),
@@ -93,6 +113,7 @@ def _list_drift_conditions(
     accepted: Mapping[str, Accepted],
     names: Mapping[str, str],
     changes: Sequence[Change],
+    software: UnreviewedSoftware,
 ) -> list[Condition]:
     """List what the hosts seen show, and what the images last known of the others keep open.
 
@@ -102,7 +123,11 @@ def _list_drift_conditions(
     hosts = snapshot["hosts"].items()
     known = {host: entry["image"] for host, entry in hosts if entry["image"] is not None}
     unreviewed = [
-        replace(condition, severity=_rate_unreviewed(condition, changes))
+        replace(
+            condition,
+            severity=_rate_unreviewed(condition, changes, software.severity),
+            detail={**software.detail, **condition.detail},
+        )
         for condition in find_unreviewed(snapshot, known, accepted, names)
     ]
     return keep_open_for_unseen(
@@ -115,12 +140,12 @@ def _list_drift_conditions(
     )
 
 
-def _rate_unreviewed(condition: Condition, changes: Sequence[Change]) -> Severity:
+def _rate_unreviewed(condition: Condition, changes: Sequence[Change], net: Severity) -> Severity:
     software = [change for change in changes if change["element"] not in {"host", "orphaned_vib"}]
     made_so = [
         change["severity"] for change in software if not set(change["hosts"]).isdisjoint(condition.hosts)
     ]
-    return max((condition.severity, *made_so), key=rank_severity)
+    return max((condition.severity, net, *made_so), key=rank_severity)
 
 
 def keep_open_for_unseen(seen: Iterable[Condition], last_known: Iterable[Condition]) -> list[Condition]:
@@ -186,17 +211,12 @@ def find_unreviewed(
         accepted: What was last accepted, by host.
         names: The names of hosts by id.
     """
-    differing = [host for host in hosts if host in accepted and _is_different(snapshot, host, accepted[host])]
+    differing = list_differing_hosts(snapshot, hosts, accepted)
     if differing:
-        differing = sort_naturally(differing)
         joined = join_names(list_host_names(differing, names), MAX_NAMED_HOSTS)
         summary = f"{joined} {'is' if len(differing) == 1 else 'are'} not as last accepted"
-        yield build_condition("drift-unreviewed", summary, hosts=tuple(differing))
-
-
-def _is_different(snapshot: Snapshot, host: str, accepted: Accepted) -> bool:
-    """Whether a host runs another image. An orphaned VIB has a finding of its own."""
-    return accepted["image"] is not None and snapshot["hosts"][host]["image"] != accepted["image"]
+        detail = find_expiry(differing, accepted)
+        yield build_condition("drift-unreviewed", summary, hosts=tuple(differing), detail=detail)
 
 
 def _list_vib_conditions(
@@ -220,7 +240,7 @@ def _list_vib_conditions(
             subject=vib,
             severity=None if new else "warning",
             hosts=tuple(hosts),
-            detail={"not_accepted_on": [*new]},
+            detail={"not_accepted_on": [*new], **find_expiry(new, accepted)},
         )
 
 

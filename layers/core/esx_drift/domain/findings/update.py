@@ -3,14 +3,19 @@
 A finding is open as long as its condition holds; only opened, raised and resolved are news. A condition that
 has to be confirmed is a suspect at first; met again ``confirm_after`` later it opens a finding. One that is
 pending stays a suspect until it is met as final.
+
+Longer than 250 lines, because all that makes a finding of a condition is read together.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
+from esx_drift.domain.acceptance import EXPIRY_DETAIL
 from esx_drift.domain.findings.condition import Condition, build_condition
+from esx_drift.domain.findings.flapping import count_turns
 from esx_drift.domain.findings.kinds import HELD_BACK_KINDS
 from esx_drift.domain.stored.types import (
     Family,
@@ -20,6 +25,8 @@ from esx_drift.domain.stored.types import (
     ResolvedBecause,
     SuspectedFinding,
     Transition,
+    Turns,
+    drop_marks,
     rank_severity,
 )
 from esx_drift.domain.text.times import format_time, parse_time
@@ -57,11 +64,13 @@ class FindingsUpdate:
         transitions: Every open finding and those resolved now, each with its transition.
         findings: The open ones by fingerprint.
         suspects: Conditions that must be met once more, by fingerprint.
+        turns: How findings came and went, by fingerprint.
     """
 
     transitions: list[Finding]
     findings: dict[str, Finding]
     suspects: dict[str, SuspectedFinding]
+    turns: dict[str, Turns] = field(default_factory=dict)
 
     @property
     def has_transitions(self) -> bool:
@@ -75,6 +84,7 @@ def update_findings(
     conditions: Iterable[Condition],
     scope: CheckScope,
     because: Mapping[str, ResolvedBecause],
+    turns: Mapping[str, Turns] = MappingProxyType({}),
 ) -> FindingsUpdate:
     """Open, keep, raise and resolve findings by the conditions that were met.
 
@@ -84,6 +94,7 @@ def update_findings(
         conditions: What holds now.
         scope: What the check can say of findings.
         because: Why findings are resolved, by fingerprint, where it is not the usual reason of the family.
+        turns: How findings came and went so far, by fingerprint.
     """
     met = {condition.fingerprint: condition for condition in conditions}
     updated: list[Finding] = []
@@ -113,10 +124,14 @@ def update_findings(
                 suspected[fingerprint] = suspects[fingerprint]
     unmet = [finding for fingerprint, finding in findings.items() if fingerprint not in met]
     updated += [_resolve_or_keep(finding, scope, because) for finding in unmet]
+    counted, turned = count_turns(updated, turns, scope.kinds, scope.now)
     return FindingsUpdate(
-        transitions=_sort_findings(updated),
-        findings={each["fingerprint"]: each for each in updated if each["transition"] != "resolved"},
+        transitions=_sort_findings(counted),
+        findings={
+            each["fingerprint"]: drop_marks(each) for each in counted if each["transition"] != "resolved"
+        },
         suspects=suspected,
+        turns=turned,
     )
 
 
@@ -162,12 +177,16 @@ def build_finding(condition: Condition, opened_at: str, last_seen: str, transiti
 
 
 def _keep(finding: Finding, condition: Condition, scope: CheckScope) -> Finding:
-    """The finding as the condition says now; its severity is raised, never lowered."""
+    """The finding as the condition says now; its severity is raised, and rarely lowered.
+
+    Where an acceptance ended since, it is told again though it is no worse: it holds for more hosts.
+    """
     is_raised = rank_severity(condition.severity) > rank_severity(finding["severity"])
-    transition: Transition = "raised" if is_raised else "still"
+    has_expired = str(condition.detail.get(EXPIRY_DETAIL, "")) > str(finding["detail"].get(EXPIRY_DETAIL, ""))
+    transition: Transition = "raised" if is_raised or has_expired else "still"
     return {
         **build_finding(condition, finding["opened_at"], format_time(scope.now), transition),
-        "severity": condition.severity if is_raised else finding["severity"],
+        "severity": condition.severity if is_raised or condition.lowers else finding["severity"],
     }
 
 

@@ -17,12 +17,11 @@ class AppliedSettings(TypedDict, total=False):
     max_age_seconds: int
     first_delay_seconds: int
     extract_deadline_seconds: int
+    stall_after_seconds: int
 
 
 class SettingsDocument(AppliedSettings, total=False):
-    """All settings that the file may have; nothing applies ``stall_after_seconds`` yet."""
-
-    stall_after_seconds: int
+    """All settings that the file may have."""
 
 
 class ClustersDocument(TypedDict, total=False):
@@ -116,6 +115,7 @@ class VCenterSettings:
     max_age_seconds: int = 259_200
     first_delay_seconds: int = 60
     extract_deadline_seconds: int = 1_800
+    stall_after_seconds: int = 21_600
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,10 +116,6 @@ def _point_to(pointer: str, patterns: Sequence[str]) -> Iterator[tuple[str, str]
     return ((f"{pointer}/{index}", pattern) for index, pattern in enumerate(patterns))
 
 
-DEFAULT_STALL_AFTER_SECONDS = 21_600
-"""No check applies it yet, so that it is no field of ``VCenterSettings``; the schema has the same default."""
-
-
 _SCOPE = {"vcenters": [*EVERYTHING], "clusters": [*EVERYTHING]}
 
 
@@ -175,22 +171,13 @@ def _format_value(value: object) -> str:
 def _list_entries(document: FleetDocument) -> Iterator[tuple[str, Mapping[str, Mapping[str, object]]]]:
     """List the parts of the file, each with its entries by name, all defaults and times in one form."""
     fleet = build_fleet(document)
-    stall = _read_stall_settings(document)
-    yield (
-        "vCenter",
-        {one.name: {**asdict(one), "stall_after_seconds": stall[one.name]} for one in fleet.vcenters},
-    )
+    yield "vCenter", {one.name: asdict(one) for one in fleet.vcenters}
     yield "route", {route.name: asdict(route) for route in fleet.routes}
     yield "ignore rule", {rule["name"]: _normalize(rule) for rule in document.get("ignore", ())}
     yield (
         "maintenance window",
         {window["name"]: _normalize(window) for window in document.get("maintenance", ())},
     )
-
-
-def _read_stall_settings(document: FleetDocument) -> dict[str, int]:
-    common = document.get("settings", {}).get("stall_after_seconds", DEFAULT_STALL_AFTER_SECONDS)
-    return {entry["name"]: entry.get("stall_after_seconds", common) for entry in document["vcenters"]}
 
 
 def _normalize(entry: Mapping[str, object]) -> dict[str, object]:

@@ -5,7 +5,7 @@ These are the only places that know all their fields.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, Literal, TypedDict
+from typing import Final, Literal, NotRequired, TypedDict
 
 from esx_drift.domain.stored.identifiers import make_attempt_id, make_check_id
 from esx_drift.domain.stored.types import (
@@ -21,7 +21,10 @@ from esx_drift.domain.text.times import format_time
 
 
 class RecordHeading(TypedDict):
-    """Which check a record is of, and by whom it was asked for. ``cluster`` is an id, or ``@vcenter``."""
+    """Which check a record is of, and by whom it was asked for. ``cluster`` is an id, or ``@vcenter``.
+
+    ``stack``: whose function it is.
+    """
 
     vcenter: str
     cluster: str
@@ -31,6 +34,7 @@ class RecordHeading(TypedDict):
     run_id: str | None
     started_at: str
     code_version: str
+    stack: NotRequired[str]
     fleet_sha256: str
 
 

@@ -167,6 +167,33 @@ class NewHost(TypedDict):
     other_machine: NotRequired[FormerHost]
 
 
+NetDifference = TypedDict(  # the functional form, because "from" is a keyword
+    "NetDifference",
+    {
+        "element": Element,
+        "kind": ChangeKind,
+        "key": str,
+        "from": str | None,
+        "to": str | None,
+        "alternative_image": str | None,
+        "hosts": list[str],
+    },
+)
+"""What hosts have otherwise than it was last accepted for them: ``from`` accepted, ``to`` now."""
+
+
+class AcceptedPart(TypedDict):
+    """What of a finding a person accepted: on which hosts, and how bad the finding was before.
+
+    ``differences`` are those of its ``total`` that are listed; of an orphaned VIB there is none.
+    """
+
+    hosts: list[str]
+    was: Severity
+    differences: list[NetDifference]
+    total: int
+
+
 class BroughtVib(TypedDict):
     """The ``detail`` of an orphaned VIB that came with a host which was known to have it."""
 
@@ -176,7 +203,8 @@ class BroughtVib(TypedDict):
 class Finding(TypedDict):
     """A condition that holds, or has just ceased to. ``summary`` is one sentence for a person.
 
-    ``suppressed_by`` is why people are not told of its transition, as for a ``Change``.
+    ``suppressed_by`` is why people are not told of its transition, as for a ``Change``. ``accepted`` is there
+    only in the record of a decision that accepted some or all of it.
     """
 
     fingerprint: str
@@ -192,6 +220,15 @@ class Finding(TypedDict):
     summary: str
     detail: dict[str, Json]
     suppressed_by: NotRequired[str]
+    accepted: NotRequired[AcceptedPart]
+
+
+def drop_marks(finding: Finding) -> Finding:
+    """Drop from a ``finding`` that stays open what is said of it only in the record of one check."""
+    kept = finding.copy()
+    kept.pop("accepted", None)
+    kept.pop("suppressed_by", None)
+    return kept
 
 
 class SuspectedFinding(TypedDict):
@@ -264,12 +301,33 @@ class StoredObject(TypedDict):
     sha256: str
 
 
-class Accepted(TypedDict):
-    """What a person last approved for a host, or its first copy; ``snapshot`` is a key holding the image."""
+class AcceptedSoftware(TypedDict):
+    """What is accepted for a host; ``snapshot`` is the key of one that holds the image."""
 
     image: str | None
     orphaned_vibs: list[str]
     snapshot: str
+
+
+class Accepted(AcceptedSoftware):
+    """What a person last approved for a host, or its first copy.
+
+    Attributes:
+        decided_at: When a person did; absent of a first copy, and in version 0.1.
+        until: When that ends; absent where it has no end.
+        before: What holds again then.
+        expired_at: When an acceptance ended that was not renewed since.
+    """
+
+    decided_at: NotRequired[str]
+    until: NotRequired[str]
+    before: NotRequired[AcceptedSoftware]
+    expired_at: NotRequired[str]
+
+
+def list_accepted_keys(entry: Accepted) -> list[str]:
+    """List the keys of the snapshots that hold what ``entry`` accepts, now and when that ends."""
+    return [entry["snapshot"], *([entry["before"]["snapshot"]] if "before" in entry else [])]
 
 
 class Departed(TypedDict):
@@ -326,8 +384,71 @@ class KnownCluster(TypedDict):
     retired_at: str | None
 
 
+class Flapping(TypedDict):
+    """A finding that comes and goes. ``turned_at``: when it last came or went.
+
+    ``severity`` is the worst that was said of it, and ``is_said`` whether anything was; ``gone`` is the
+    finding while it is gone.
+    """
+
+    since: str
+    times: int
+    severity: Severity
+    turned_at: str
+    is_said: bool
+    gone: Finding | None
+
+
+class Turns(TypedDict):
+    """When a finding opened, the last few times; and whether it comes and goes by now."""
+
+    opened: list[str]
+    flapping: NotRequired[Flapping]
+
+
+class RolloutLead(TypedDict):
+    """The change that a rollout is about: the step of one part, as it spreads from host to host.
+
+    Attributes:
+        from_release: The release before, in words; null where it is no base image.
+        to_release: The release after.
+        started_at: When it was first seen.
+        moved_at: When it last reached another host.
+        severity: How bad it was said to be when it began: so its end is told.
+        steps: What else changed with it, as short digests.
+    """
+
+    element: Element
+    key: str
+    from_version: str | None
+    to_version: str | None
+    from_release: str | None
+    to_release: str | None
+    started_at: str
+    moved_at: str
+    severity: Severity
+    steps: list[str]
+
+
+class RecentSteps(TypedDict):
+    """Steps of parts that people heard of, as short digests, and when they were last seen."""
+
+    at: str
+    steps: list[str]
+
+
+class Rollout(TypedDict):
+    """What spreads over a cluster, so that it is not told host by host."""
+
+    lead: RolloutLead | None
+    recent: list[RecentSteps]
+
+
 class LogState(TypedDict):
-    """All that the next check of the same log needs. ``machines``: absent in version 0.1."""
+    """All that the next check of the same log needs.
+
+    ``turns`` are by fingerprint; they and ``machines`` are absent in version 0.1.
+    """
 
     schema_version: int
     cluster_name: str | None
@@ -347,9 +468,10 @@ class LogState(TypedDict):
     blind_since: str | None
     notices: list[str]
     maintenance: dict[str, Json] | None
-    rollout: dict[str, Json] | None
+    rollout: Rollout | None
     clusters: dict[str, KnownCluster] | None
     answered: list[Answered]
+    turns: NotRequired[dict[str, Turns]]
 
 
 class Head(TypedDict):
@@ -534,12 +656,15 @@ class Failure(TypedDict):
 class RecordedDecision(TypedDict):
     """A person's decision as it was carried out: for which hosts, and for which no longer.
 
-    ``sender_id``: who sent it, as SQS said; null if it did not. Version 0.1.0 did not keep it.
+    ``sender_id``: who sent it, as SQS said; null if it did not. Version 0.1.0 did not keep it. ``ticket`` and
+    ``until`` are there only if he gave them.
     """
 
     by: str
     sender_id: NotRequired[str | None]
     reason: str
+    ticket: NotRequired[str]
+    until: NotRequired[str]
     shown_at: int | None
     instance_uuid: str | None
     taken: list[str]
@@ -547,7 +672,7 @@ class RecordedDecision(TypedDict):
 
 
 class Record(TypedDict):
-    """The immutable object that one check leaves."""
+    """The immutable object that one check leaves. ``stack``: whose function did; absent in version 0.1."""
 
     schema_version: int
     vcenter: str
@@ -558,6 +683,7 @@ class Record(TypedDict):
     request_id: str
     run_id: str | None
     code_version: str
+    stack: NotRequired[str]
     started_at: str
     checked_at: str
     outcome: Outcome
@@ -610,12 +736,15 @@ class Decision(TypedDict):
     """What a person decided, on what he was shown at record ``shown_at``.
 
     ``by`` and ``user_id``: his ARN and his unique id, as STS gave them to the command. Where a record of the
-    vCenter's own log asks for it there is no ``user_id``; nor did version 0.1.0 send one.
+    vCenter's own log asks for it there is no ``user_id``; nor did version 0.1.0 send one. ``until``: when an
+    acceptance ends; it and ``ticket`` are there only if he gave them.
     """
 
     by: str
     user_id: NotRequired[str]
     reason: str
+    ticket: NotRequired[str]
+    until: NotRequired[str]
     shown_at: int | None
     hosts: dict[str, ShownHost]
     instance_uuid: str | None

@@ -1,0 +1,73 @@
+"""A rollout and a host that comes and goes, through the real checks: what is recorded, and what is heard."""
+
+from esx_drift.domain.events import select_for_people
+from esx_drift.domain.stored.types import EventData, Record
+
+from tests.unit.checking.reading import moved, one
+from tests.unit.checking.world import PROD_A, World
+
+U3E = "8.0 U3e"
+
+
+def heard(record: Record) -> list[EventData]:
+    """What people are told of a check."""
+    found = [select_for_people(event["data"]) for event in record["events"]]
+    return [data for data in found if data is not None]
+
+
+def test_a_rollout_is_told_when_it_begins_stalls_and_ends(world: World) -> None:
+    """Host by host it is only recorded, also while one can't be read."""
+    world.check()
+    names = [host.name for host in world.vcenter.inventory.hosts_of(PROD_A)]
+    world.vcenter.hosts.upgrade(names[0], U3E)
+    begin = world.check()
+    assert moved(begin) == {("image-not-uniform", "opened"), ("drift-unreviewed", "opened")}
+    assert one(begin["findings"], "image-not-uniform")["severity"] == "info"
+    assert [data["suppressed"] for data in heard(begin)] == [{}]
+    world.vcenter.hosts.upgrade(names[1], U3E)
+    quiet = world.check()
+    assert {change.get("suppressed_by") for change in quiet["changes"]} == {"rollout"}
+    assert (heard(quiet), quiet["events"] != []) == ([], True)
+    world.vcenter.hosts.fail_extraction(names[3])
+    assert ("image-not-uniform", "raised") not in moved(world.check())
+    stalled = world.check()
+    assert ("image-not-uniform", "raised") in moved(stalled)
+    rollout = one(stalled["findings"], "image-not-uniform")["detail"]["rollout"]
+    assert isinstance(rollout, dict)
+    assert (rollout["state"], rollout["done"], rollout["of"]) == ("stalled", 2, len(names))
+    (unseen,) = (host.host for host in world.vcenter.inventory.hosts_of(PROD_A) if host.name == names[3])
+    assert rollout["unseen"] == [unseen]
+    world.vcenter.hosts.fail_extraction(names[3], None)
+    world.vcenter.hosts.upgrade(names[2:], U3E)
+    end = world.check()
+    ended = one(end["findings"], "image-not-uniform")
+    assert (ended["transition"], ended["severity"]) == ("resolved", "warning")
+    (drift,) = (
+        data for data in heard(end) if "drift-unreviewed" in {each["kind"] for each in data["findings"]}
+    )
+    assert drift["changes"] == []
+    assert [each["kind"] for each in drift["findings"] if each["transition"] == "resolved"] == [
+        "image-not-uniform"
+    ]
+    assert end["after"]["rollout"] is not None
+
+
+def test_a_host_that_comes_and_goes_is_said_once(world: World) -> None:
+    """And told again when it is read for a day."""
+    world.check()
+    name = world.vcenter.inventory.hosts_of(PROD_A)[0].name
+    told = []
+    for _ in range(4):
+        world.vcenter.hosts.fail_extraction(name)
+        told.append(len(heard(world.check())))
+        world.vcenter.hosts.fail_extraction(name, None)
+        told.append(len(heard(world.check())))
+    assert told == [1, 1, 1, 1, 1, 0, 0, 0]
+    steady = [heard(world.check()) for _ in range(7)]
+    assert [len(each) for each in steady] == [0, 0, 0, 0, 0, 1, 0]
+    (finding,) = steady[5][0]["findings"]
+    assert finding["transition"] == "resolved"
+    said = finding["detail"]["flapping"]
+    assert isinstance(said, dict)
+    assert (said["times"], said["steady"]) == (4, True)
+    assert world.after().get("turns") == {}

@@ -1,0 +1,307 @@
+"""An upgrade that goes from host to host: its beginning, stall and end are told, and what leaves course."""
+
+import pytest
+from esx_drift.domain.findings.rollouts import MAX_KNOWN_STEPS, RolloutLook
+from esx_drift.domain.stored.identifiers import encode_canonical_json
+from esx_drift.domain.stored.types import Json
+
+from tests.unit.domain.changes.clusters import ClusterModel, HostModel
+from tests.unit.domain.changes.sample import component
+from tests.unit.domain.cluster_log import (
+    DRIVER,
+    I40EN,
+    NEW_DRIVER,
+    NOW,
+    OLD_DRIVER,
+    U3C,
+    U3D,
+    U3E,
+    U3F,
+    VIB,
+    ClusterLog,
+    Told,
+    cluster,
+    image,
+)
+from tests.unit.events import change
+
+
+@pytest.fixture
+def log() -> ClusterLog:
+    """A log whose first look saw four equal hosts."""
+    made = ClusterLog()
+    made.look(cluster())
+    return made
+
+
+def upgrade(model: ClusterModel, *numbers: int, release: tuple[str, str] = U3E, driver: str = DRIVER) -> None:
+    """Put these hosts on another image."""
+    for number in numbers:
+        model.hosts[f"host-{number}"].software = image(release, driver)
+
+
+def rollout_of(told: Told) -> dict[str, Json]:
+    """What the finding on uniformity says of it, published or open."""
+    findings = [each for each in told.findings if each["kind"] == "image-not-uniform"]
+    found = (findings or [told.open("image-not-uniform")])[0]["detail"]["rollout"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_its_beginning_and_its_end_are_told(log: ClusterLog) -> None:
+    """In between there is silence, and automation hears of each host."""
+    model = cluster()
+    upgrade(model, 1)
+    begin = log.look(model)
+    assert begin.moved == {"image-not-uniform": "opened", "drift-unreviewed": "opened"}
+    assert [each["element"] for each in begin.changes] == ["base_image"]
+    assert begin.one("image-not-uniform")["severity"] == "info"
+    assert begin.people[0]["severity"] == "warning"
+    at = "2026-11-23T10:00:00.000Z"
+    assert rollout_of(begin) == {
+        "element": "base_image",
+        "key": "base_image",
+        "from": U3D[0],
+        "to": U3E[0],
+        "from_release": "ESXi 8.0 U3d",
+        "to_release": "ESXi 8.0 U3e",
+        "done": 1,
+        "of": 4,
+        "left": ["host-2", "host-3", "host-4"],
+        "unseen": [],
+        "started_at": at,
+        "moved_at": at,
+        "state": "moving",
+    }
+    for number in (2, 3):
+        upgrade(model, number)
+        quiet = log.look(model)
+        assert quiet.people == []
+        (event,) = quiet.events
+        assert event["data"]["suppressed"] == {"rollout": 1}
+        assert event["data"]["changes"][0]["suppressed_by"] == "rollout"
+        assert rollout_of(quiet)["done"] == number
+    upgrade(model, 4)
+    end = log.look(model)
+    assert (end.moved, end.changes) == ({"image-not-uniform": "resolved"}, [])
+    assert end.people[0]["severity"] == "warning"
+    said = rollout_of(end)
+    assert (said["state"], said["done"], said["started_at"]) == ("done", 4, at)
+    assert encode_canonical_json(log.state["rollout"]) != b"null"
+    assert log.look(model).events == []
+    assert log.look(model).events == []
+    assert log.state["rollout"] is None
+    assert log.state["findings"].keys() == {end.open("drift-unreviewed")["fingerprint"]}
+
+
+def test_an_upgrade_that_is_done_at_once_is_told_as_one(log: ClusterLog) -> None:
+    """Between two looks; nobody waits for its end."""
+    model = cluster()
+    upgrade(model, 1, 2, 3, 4)
+    once = log.look(model)
+    assert once.moved == {"drift-unreviewed": "opened"}
+    assert [each["element"] for each in once.changes] == ["base_image"]
+
+
+def test_a_stall_is_told_once_and_its_end_too(log: ClusterLog) -> None:
+    """Who is left, and who of those is not seen; moving on is silent, and stalling again is told."""
+    model = cluster()
+    upgrade(model, 1)
+    log.look(model)
+    upgrade(model, 2)
+    model.failed["host-4"] = "esx04"
+    unseen = model.hosts.pop("host-4")
+    assert log.look(model).changes == []
+    assert "image-not-uniform" not in log.look(model, 4).moved
+    stalled = log.look(model, 4)
+    assert stalled.moved == {"image-not-uniform": "raised"}
+    assert stalled.people[0]["severity"] == "warning"
+    said = rollout_of(stalled)
+    assert (said["state"], said["left"], said["unseen"]) == ("stalled", ["host-3", "host-4"], ["host-4"])
+    assert log.look(model).people == []
+    upgrade(model, 3)
+    on = log.look(model)
+    assert (on.people, on.open("image-not-uniform")["severity"]) == ([], "info")
+    assert log.look(model, 7).moved == {"image-not-uniform": "raised"}
+    model.failed.clear()
+    model.hosts["host-4"] = unseen
+    upgrade(model, 4)
+    assert log.look(model).moved["image-not-uniform"] == "resolved"
+
+
+@pytest.mark.parametrize(
+    ("release", "driver", "kind", "severity"),
+    [
+        (U3F, DRIVER, "upgraded", "warning"),
+        (U3C, DRIVER, "downgraded", "critical"),
+        (U3E, NEW_DRIVER, "upgraded", "warning"),
+        (U3E, OLD_DRIVER, "downgraded", "critical"),
+    ],
+)
+def test_what_leaves_course_is_told_at_once(
+    log: ClusterLog, release: tuple[str, str], driver: str, kind: str, severity: str
+) -> None:
+    """Another target, a downgrade, or the target and something else with it."""
+    model = cluster()
+    upgrade(model, 1)
+    log.look(model)
+    upgrade(model, 2, release=release, driver=driver)
+    off = log.look(model)
+    assert [(each["kind"], each["severity"]) for each in off.changes] == [(kind, severity)]
+    upgrade(model, 3, release=release, driver=driver)
+    again = log.look(model)
+    assert [each["kind"] for each in again.changes] == ([kind] if kind == "downgraded" else [])
+
+
+def test_a_new_orphaned_vib_is_told_while_it_moves(log: ClusterLog) -> None:
+    """On each host that it appears on."""
+    model = cluster()
+    upgrade(model, 1)
+    log.look(model)
+    for number in (2, 3):
+        upgrade(model, number)
+        model.hosts[f"host-{number}"].vibs = frozenset({VIB})
+        told = log.look(model)
+        assert [each["element"] for each in told.changes] == ["orphaned_vib"]
+        assert told.people[0]["severity"] == "critical"
+
+
+def test_a_driver_by_hand_is_no_rollout_until_it_spreads(log: ClusterLog) -> None:
+    """It is told as a drift; then it is followed like any other, and its end is as bad as its beginning."""
+    model = cluster()
+    upgrade(model, 1, release=U3D, driver=NEW_DRIVER)
+    one = log.look(model)
+    assert one.one("image-not-uniform")["severity"] == "warning"
+    assert "rollout" not in one.one("image-not-uniform")["detail"]
+    upgrade(model, 2, release=U3D, driver=NEW_DRIVER)
+    two = log.look(model)
+    assert (two.people, two.open("image-not-uniform")["severity"]) == ([], "info")
+    said = rollout_of(two)
+    assert (said["key"], said["to"], said["to_release"]) == (I40EN, NEW_DRIVER, None)
+    assert (said["started_at"], said["done"], said["of"]) == ("2026-11-23T10:00:00.000Z", 2, 4)
+    assert log.look(model, 7).moved == {"image-not-uniform": "raised"}
+    upgrade(model, 3, 4, release=U3D, driver=NEW_DRIVER)
+    end = log.look(model)
+    assert (end.moved, end.people[0]["severity"]) == ({"image-not-uniform": "resolved"}, "warning")
+
+
+def test_the_same_driver_on_the_next_day_is_told_again(log: ClusterLog) -> None:
+    """It did not spread all the time, so somebody may have thought that it was over."""
+    model = cluster()
+    upgrade(model, 1, release=U3D, driver=NEW_DRIVER)
+    log.look(model)
+    log.look(model, 20)
+    upgrade(model, 2, release=U3D, driver=NEW_DRIVER)
+    assert [each["key"] for each in log.look(model).changes] == [I40EN]
+
+
+def test_a_host_without_the_driver_is_not_waited_for(log: ClusterLog) -> None:
+    """It has no such hardware."""
+    model = cluster()
+    model.hosts["host-4"].software["components"] = {"other": component("1.0-1")}
+    log.look(model)
+    for number in (1, 2):
+        upgrade(model, number, release=U3D, driver=NEW_DRIVER)
+        told = log.look(model)
+    assert (rollout_of(told)["of"], rollout_of(told)["left"]) == (3, ["host-3"])
+
+
+def test_where_hosts_differ_in_more_the_last_host_says_the_end(log: ClusterLog) -> None:
+    """Nothing else would: the finding on uniformity stays open, as bad as it was when it stalled."""
+    model = cluster()
+    model.hosts["host-4"].software["components"]["acme-tool"] = component("1.0-1")
+    log.look(model)
+    upgrade(model, 1, 2, 3)
+    assert log.look(model).open("image-not-uniform")["severity"] == "info"
+    log.look(model, 7)
+    model.hosts["host-4"].software["base_image"] = image(U3E)["base_image"]
+    end = log.look(model)
+    assert [each["element"] for each in end.changes] == ["base_image"]
+    assert (rollout_of(end)["state"], end.open("image-not-uniform")["severity"]) == ("done", "warning")
+
+
+def test_where_hosts_differ_in_more_and_nothing_stalled_that_is_told(log: ClusterLog) -> None:
+    """With the rollout's end."""
+    model = cluster()
+    upgrade(model, 1, 2, 3)
+    log.look(model)
+    upgrade(model, 4, driver=NEW_DRIVER)
+    end = log.look(model)
+    assert end.moved == {"image-not-uniform": "raised"}
+    assert rollout_of(end)["state"] == "done"
+
+
+def test_a_rollout_that_was_undone_is_none(log: ClusterLog) -> None:
+    """Putting a host back is told as an end; the same rollout may begin again."""
+    model = cluster()
+    upgrade(model, 1)
+    log.look(model)
+    upgrade(model, 1, release=U3D)
+    back = log.look(model)
+    assert back.moved == {"image-not-uniform": "resolved", "drift-unreviewed": "resolved"}
+    assert log.state["rollout"] is not None
+    assert log.state["rollout"]["lead"] is None
+
+
+def test_one_that_stalled_for_a_month_is_forgotten(log: ClusterLog) -> None:
+    """The finding stays open; the next host is told as a beginning."""
+    model = cluster()
+    upgrade(model, 1)
+    log.look(model)
+    log.look(model, 7)
+    assert log.look(model, 31 * 24).people == []
+    assert log.state["rollout"] is None
+    upgrade(model, 2)
+    assert [each["element"] for each in log.look(model).changes] == ["base_image"]
+
+
+def test_what_was_accepted_meanwhile_opens_silently_for_the_next_host(log: ClusterLog) -> None:
+    """People know of the rollout; that it is not reviewed stands in the finding."""
+    model = cluster()
+    upgrade(model, 1)
+    log.look(model)
+    log.accept(["host-1"])
+    upgrade(model, 2)
+    told = log.look(model)
+    assert (told.people, told.one("drift-unreviewed")["transition"]) == ([], "opened")
+    assert "suppressed_by" not in told.open("drift-unreviewed")
+    log.accept(["host-2"])
+    upgrade(model, 3, driver=OLD_DRIVER)
+    assert log.look(model).moved == {"drift-unreviewed": "opened"}
+
+
+STEP = {"from": DRIVER, "to": NEW_DRIVER, "hosts": ["host-1"]}
+
+
+def test_what_a_window_hid_is_told_when_it_reaches_the_next_host(log: ClusterLog) -> None:
+    """Nobody heard of it."""
+    assert log.snapshot is not None
+    look = RolloutLook(log.snapshot, (), NOW, 3600)
+    hidden = change("component", "upgraded", I40EN, **STEP, suppressed_by="maintenance:tuesday")
+    update = look.follow(None, [hidden])
+    assert (update.changes, update.rollout) == ([hidden], None)
+    seen = change("component", "upgraded", I40EN, **STEP)
+    assert look.follow(update.rollout, [seen]).changes == [seen]
+
+
+def test_what_is_remembered_stays_small(log: ClusterLog) -> None:
+    """Whatever changes at each look, and whatever comes with an upgrade."""
+    assert log.snapshot is not None
+    rollout, sizes = None, []
+    for number in range(12):
+        look = RolloutLook(log.snapshot, (), NOW, 3600)
+        parts = [f"part-{number}-{at}" for at in range(MAX_KNOWN_STEPS // 2)]
+        changes = [change("component", "upgraded", part, **STEP) for part in parts]
+        changes.append(change("base_image", "upgraded", "base_image", **{**STEP, "to": U3D[0]}))
+        rollout = look.follow(rollout, changes).rollout
+        sizes.append(len(encode_canonical_json(rollout)))
+    assert max(sizes[3:]) == sizes[-1] < 2 * 20 * MAX_KNOWN_STEPS
+
+
+def test_a_witness_is_not_waited_for() -> None:
+    """It is updated by itself."""
+    log, model = ClusterLog(), cluster()
+    model.hosts["host-9"] = HostModel("witness", image(), witness=True)
+    log.look(model)
+    upgrade(model, 1)
+    assert rollout_of(log.look(model))["of"] == 4
