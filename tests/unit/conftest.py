@@ -56,6 +56,7 @@ SLOW: Final = (
     "jobs/",
     "notifying/test_sender",
     "notifying/test_storm",
+    "reporting/",
     "test_journal",
 )
 """What plays whole jobs, time-outs or processes: `make unit` leaves it to `make test`."""

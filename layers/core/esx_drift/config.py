@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 DEFAULT_SECRET_PREFIX: Final = "esx-drift"  # noqa: S105 -- a name, and no secret
 """What the names of all secrets begin with, where the stack says nothing else."""
@@ -46,6 +47,16 @@ ENVIRONMENT: Mapping[str, frozenset[str]] = MappingProxyType(
         "notifier": COUNTING
         | {"AUDIT_BUCKET", "STATE_BUCKET", "SECRET_PREFIX", "NOTIFY_QUEUE_URL", "DELIVERY_QUEUE_URL"},
         "sender": COUNTING | _SEND_VARIABLES,
+        "reporter": COUNTING
+        | {
+            "AUDIT_BUCKET",
+            "STATE_BUCKET",
+            "SECRET_PREFIX",
+            "DRIFT_TOPIC_ARN",
+            "CHECK_INTERVAL_HOURS",
+            "DAILY_REPORT_HOUR",
+            "REPORT_TIME_ZONE",
+        },
     }
 )
 """What each function reads, beside what Lambda itself sets."""
@@ -146,3 +157,43 @@ class SenderConfig:
             webhook_hosts=tuple(host for host in hosts if host),
             secret_prefix=environment["SECRET_PREFIX"],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ReporterConfig:
+    """The reporter's environment."""
+
+    stack_name: str
+    audit_bucket: str
+    state_bucket: str
+    drift_topic_arn: str
+    check_interval_hours: int
+    daily_report_hour: int
+    report_time_zone: ZoneInfo
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the variables.
+
+        Raises:
+            KeyError, ValueError: The template does not fit the code, or there is no such time zone.
+        """
+        return cls(
+            stack_name=environment["STACK_NAME"],
+            audit_bucket=environment["AUDIT_BUCKET"],
+            state_bucket=environment["STATE_BUCKET"],
+            drift_topic_arn=environment["DRIFT_TOPIC_ARN"],
+            check_interval_hours=int(environment["CHECK_INTERVAL_HOURS"]),
+            daily_report_hour=int(environment["DAILY_REPORT_HOUR"]),
+            report_time_zone=_find_zone(environment["REPORT_TIME_ZONE"]),
+        )
+
+
+def _find_zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, OSError) as error:
+        sentence = (
+            f"there is no time zone {name!r}: deploy with a ReportTimeZone as in Europe/Berlin, or with UTC"
+        )
+        raise ValueError(sentence) from error

@@ -21,8 +21,11 @@ from esx_drift.domain.stored.types import (
     Event,
     LogPointer,
     Record,
+    ReportState,
     RetryRequest,
     Snapshot,
+    StoredObject,
+    StoredReport,
     VCenterIdentity,
 )
 
@@ -262,6 +265,70 @@ class Store(Protocol):
 
         ``vcenter`` and ``cluster`` name the log as for ``state``.
         """
+        ...
+
+
+class Logs(Protocol):
+    """All logs, to be read for reports. ``S3Store`` fulfils it."""
+
+    def list_states(self) -> Iterator[str]:
+        """List the keys of the pointers to all logs' ends."""
+        ...
+
+    def read_newest_record(self, state_key: str) -> Record | None:
+        """Read the record that a pointer names; None if one of both is not what it should be."""
+        ...
+
+    def read_record(self, vcenter: str, cluster: str, seq: int) -> StoredRecord | None:
+        """Read what lies under the key of the record ``seq`` of the log of ``cluster`` on ``vcenter``."""
+        ...
+
+    def snapshot(self, key: str) -> Snapshot:
+        """Read a snapshot back.
+
+        Raises:
+            TrailDamaged: It is not there, or not what its key says.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReportState:
+    """What reports have told so far, and its ETag; no state if what lies there is not one."""
+
+    state: ReportState | None
+    etag: str
+
+
+class Reports(Protocol):
+    """Where reports are kept, and what they have told so far."""
+
+    def read_state(self) -> StoredReportState | None:
+        """Read what reports have told; None if nothing is kept yet."""
+        ...
+
+    def put_state(self, state: ReportState, etag: str | None) -> str | None:
+        """Write ``state`` if the stored one still has the ETag ``etag`` (None: if there is none yet).
+
+        Returns:
+            The new ETag; None if somebody else was faster.
+        """
+        ...
+
+    def keep(self, report: StoredReport) -> StoredObject:
+        """Keep a report, unless one of the same id is kept already; return where that lies."""
+        ...
+
+    def read(self, stored: StoredObject) -> StoredReport:
+        """Read a report back.
+
+        Raises:
+            TrailDamaged: It is not there, or not what it was.
+        """
+        ...
+
+    def uri(self, key: str) -> str:
+        """Build the ``s3://`` address of the report under ``key``."""
         ...
 
 

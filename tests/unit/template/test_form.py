@@ -59,10 +59,10 @@ def test_two_stacks_fit_into_one_account(name: str) -> None:
     assert not fixed
 
 
-def test_the_schedule_has_no_name_either() -> None:
+@pytest.mark.parametrize("name", resources("AWS::Scheduler::Schedule"))
+def test_a_schedule_has_no_name_either(name: str) -> None:
     """SAM would name it, were it not told not to."""
-    (schedule,) = resources("AWS::Scheduler::Schedule").values()
-    assert "Name" not in schedule["Properties"]
+    assert "Name" not in resources("AWS::Scheduler::Schedule")[name]["Properties"]
 
 
 @pytest.mark.parametrize("name", TEMPLATE["Parameters"])

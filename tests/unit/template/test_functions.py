@@ -55,6 +55,7 @@ def test_who_tells_people_is_never_in_a_vpc() -> None:
     placed = {name: FUNCTIONS[name]["Properties"].get("VpcConfig", {}).get("Fn::If") for name in FUNCTIONS}
     assert placed.pop("NotifierFunction") is None
     assert placed.pop("SenderFunction") is None
+    assert placed.pop("ReporterFunction") is None
     for condition, inside, outside in placed.values():
         assert condition == "InVpc"
         assert inside == {"SubnetIds": {"Ref": "SubnetIds"}, "SecurityGroupIds": {"Ref": "SecurityGroupIds"}}
@@ -63,8 +64,7 @@ def test_who_tells_people_is_never_in_a_vpc() -> None:
 
 def test_the_schedule_is_what_a_person_chose() -> None:
     """Interval and state are parameters; one hour is spelt as AWS wants it; each run has another minute."""
-    (schedule,) = resources("AWS::Scheduler::Schedule").values()
-    properties = schedule["Properties"]
+    properties = resources("AWS::Scheduler::Schedule")["DispatcherFunctionSchedule"]["Properties"]
     hours = {"Fn::Sub": "rate(${CheckIntervalHours} hours)"}
     assert properties["ScheduleExpression"] == {"Fn::If": ["EveryHour", "rate(1 hour)", hours]}
     assert properties["State"] == {"Ref": "ScheduleState"}

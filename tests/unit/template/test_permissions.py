@@ -70,6 +70,7 @@ def test_each_role_has_the_policies_of_its_work() -> None:
         "CheckerRole": [looking, network, key, traces],
         "NotifierRole": [traces],
         "SenderRole": [key, traces],
+        "ReporterRole": [traces],
     }
 
 
@@ -93,10 +94,10 @@ def test_secrets_are_read_by_who_needs_them() -> None:
     assert found == {("LookingPolicy", "${SecretPrefix}/vcenter/*"), *channels}
 
 
-def test_only_whoever_looks_publishes() -> None:
+def test_only_whoever_looks_or_reports_publishes() -> None:
     """Who tells people can't start a check or tell an event: they send to the DeliveryQueue and behind it."""
     publishing = {name for name, statement in ALLOWED if "sns:Publish" in listed(statement["Action"])}
-    assert publishing == {"LookingPolicy"}
+    assert publishing == {"LookingPolicy", "ReporterRole"}
     sent_to = {
         (name, target(resource))
         for name, statement in ALLOWED
@@ -153,6 +154,7 @@ def test_the_notifier_reads_records_and_writes_none() -> None:
     assert _list_s3_rights("NotifierRole") == {
         ("s3:GetObject", "${StateBucket.Arn}/config/fleet.json"),
         ("s3:GetObject", "${AuditBucket.Arn}/records/*"),
+        ("s3:GetObject", "${AuditBucket.Arn}/reports/*"),
         ("s3:GetObject", "${AuditBucket.Arn}/deliveries/groups/*"),
         ("s3:PutObject", "${AuditBucket.Arn}/deliveries/groups/*"),
     }
@@ -187,6 +189,8 @@ def test_only_the_checker_keeps_what_vcenters_answered() -> None:
         "${AuditBucket.Arn}/deliveries/*": {"SenderRole"},
         "${AuditBucket.Arn}/deliveries/groups/*": {"NotifierRole"},
         "${StateBucket.Arn}/routes/*": {"SenderRole"},
+        "${AuditBucket.Arn}/reports/*": {"ReporterRole"},
+        "${StateBucket.Arn}/reports/*": {"ReporterRole"},
         "${StateBucket.Arn}/state/*": {"LookingPolicy"},
         "${StateBucket.Arn}/breaker/*": {"LookingPolicy"},
         "${StateBucket.Arn}/config/fleet.json": {"OperatorPolicy"},
@@ -202,13 +206,13 @@ def test_only_our_own_schedule_takes_the_schedulers_role() -> None:
         "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
         "ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["RunsGroup", "Arn"]}},
     }
-    (schedule,) = resources("AWS::Scheduler::Schedule").values()
-    assert schedule["Properties"]["GroupName"] == {"Ref": "RunsGroup"}
-    assert schedule["Properties"]["Target"]["RoleArn"] == {"Fn::GetAtt": ["SchedulerRole", "Arn"]}
-    may = {each["Action"]: each["Resource"] for name, each in ALLOWED if name == "SchedulerRole"}
-    assert {action: target(resource) for action, resource in may.items()} == {
-        "lambda:InvokeFunction": "DispatcherFunction",
-        "sqs:SendMessage": "DispatcherDeadLetterQueue",
+    for schedule in resources("AWS::Scheduler::Schedule").values():
+        assert schedule["Properties"]["GroupName"] == {"Ref": "RunsGroup"}
+        assert schedule["Properties"]["Target"]["RoleArn"] == {"Fn::GetAtt": ["SchedulerRole", "Arn"]}
+    may = {each["Action"]: listed(each["Resource"]) for name, each in ALLOWED if name == "SchedulerRole"}
+    assert {action: [*map(target, several)] for action, several in may.items()} == {
+        "lambda:InvokeFunction": ["DispatcherFunction", "ReporterFunction"],
+        "sqs:SendMessage": ["DispatcherDeadLetterQueue"],
     }
 
 

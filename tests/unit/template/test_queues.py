@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from esx_drift.domain.deliveries import TURN_LENGTH
 from esx_drift.domain.dispatching.run import MAX_REQUEST_AGE
+from esx_drift.domain.reports.reminders import SCHEDULE_STEP
 
 from functions.checker.app import TIME_FOR_ONE_MS
 from functions.notifier.app import TIME_FOR_A_BATCH_MS
@@ -224,11 +225,21 @@ def _watches(alarm: dict[str, Any], queue: str) -> bool:
 
 def test_a_run_that_failed_for_good_is_kept() -> None:
     """Both ways to start the dispatcher without a queue end in its dead letter queue."""
-    (invoke,) = resources("AWS::Lambda::EventInvokeConfig").values()
+    invoke = resources("AWS::Lambda::EventInvokeConfig")["DispatcherFunctionEventInvokeConfig"]
     kept = invoke["Properties"]["DestinationConfig"]["OnFailure"]["Destination"]
-    (schedule,) = resources("AWS::Scheduler::Schedule").values()
+    schedule = resources("AWS::Scheduler::Schedule")["DispatcherFunctionSchedule"]
     lost = schedule["Properties"]["Target"]["DeadLetterConfig"]["Arn"]
     assert target(kept) == target(lost) == "DispatcherDeadLetterQueue"
+
+
+def test_a_report_that_failed_is_left_to_the_next_run() -> None:
+    """Which comes before a try by Lambda itself would be over; none is kept for later."""
+    invoke = resources("AWS::Lambda::EventInvokeConfig")["ReporterFunctionEventInvokeConfig"]["Properties"]
+    schedule = resources("AWS::Scheduler::Schedule")["ReporterFunctionSchedule"]["Properties"]
+    assert schedule["ScheduleExpression"] == f"rate({SCHEDULE_STEP.total_seconds() / 60:.0f} minutes)"
+    ages = {invoke["MaximumEventAgeInSeconds"], schedule["Target"]["RetryPolicy"]["MaximumEventAgeInSeconds"]}
+    assert (invoke["MaximumRetryAttempts"], ages) == (0, {SCHEDULE_STEP.total_seconds()})
+    assert FUNCTIONS["ReporterFunction"]["Properties"]["Timeout"] < SCHEDULE_STEP.total_seconds()
 
 
 def test_what_sns_cannot_deliver_is_kept() -> None:

@@ -88,9 +88,9 @@ def test_only_documents_expire() -> None:
 
 
 def test_no_version_of_the_fleet_file_is_lost() -> None:
-    """Only old states go, which the log can rebuild, and old breakers and routes, which are about now."""
+    """Only old states go, which the log can rebuild, and what is about now: breakers, routes, reports."""
     rules = BUCKETS["StateBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
-    assert [rule["Prefix"] for rule in rules] == ["state/", "breaker/", "routes/"]
+    assert [rule["Prefix"] for rule in rules] == ["state/", "breaker/", "routes/", "reports/"]
     assert not any("ExpirationInDays" in rule for rule in rules)
 
 

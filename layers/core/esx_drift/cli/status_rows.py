@@ -10,16 +10,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from esx_drift.cli.terminal import print_warning
-from esx_drift.domain.dispatching.known_clusters import find_pattern_that_leaves_out
 from esx_drift.domain.findings.kinds import OUTAGE_KINDS
 from esx_drift.domain.fleet.fleet import Fleet
 from esx_drift.domain.images.labels import name_esxi_release
 from esx_drift.domain.images.snapshot import upgrade_snapshot
+from esx_drift.domain.reports.fleet_logs import list_watched_clusters
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import (
     Coverage,
     Finding,
-    KnownCluster,
     LogState,
     Record,
     Snapshot,
@@ -87,21 +86,13 @@ def list_clusters(vcenter: str, fleet_status: FleetStatus) -> dict[str, str]:
     ``fleet_status`` says which are: those neither retired by their vCenter's log nor excluded by the fleet.
     """
     own = fleet_status.states.get((vcenter, VCENTER_LOG))
-    listed: Mapping[str, KnownCluster] = (own and own["clusters"]) or {}
-    retired = {cluster for cluster, entry in listed.items() if entry["retired_at"] is not None}
-    names = {
+    logged = {
         cluster: after["cluster_name"] or cluster
         for (owner, cluster), after in fleet_status.states.items()
-        if owner == vcenter and cluster not in {VCENTER_LOG, *retired}
+        if owner == vcenter and cluster != VCENTER_LOG
     }
-    names |= {cluster: entry["name"] for cluster, entry in listed.items() if cluster not in retired}
-    patterns = fleet_status.fleet.vcenter(vcenter)
-    return {
-        cluster: name
-        for cluster, name in names.items()
-        if patterns is None
-        or find_pattern_that_leaves_out(patterns, cluster, name, listed.get(cluster)) is None
-    }
+    known = (own and own["clusters"]) or {}
+    return list_watched_clusters(fleet_status.fleet.vcenter(vcenter), known, logged)
 
 
 def name_image(snapshot: Snapshot) -> str | None:

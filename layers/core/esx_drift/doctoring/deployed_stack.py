@@ -171,7 +171,7 @@ class StackDoctor:
             raise _fail(status, "CloudFormation's events of the stack say why. Then deploy it again.")
         return f"{status}, in {self.session.region_name}"
 
-    def _examine_schedule(self, _logical_id: str, name: str) -> str:
+    def _examine_schedule(self, logical_id: str, name: str) -> str:
         # A name means nothing without its group; a template before this one had the default one.
         group = next((own for _, own in self._list_resources(SCHEDULE_GROUP_TYPE)), "default")
         client = self.session.client("scheduler", config=AWS_CLIENT_CONFIG)
@@ -181,7 +181,8 @@ class StackDoctor:
                 "Deploy it with ScheduleState=ENABLED; if it was, somebody disabled it by hand: enable it in"
                 f" the console, EventBridge > Schedules > {name}."
             )
-            raise _fail(f"{schedule['State']}: nothing is checked", fix)
+            what = "reported" if logical_id.startswith("Reporter") else "checked"
+            raise _fail(f"{schedule['State']}: nothing is {what}", fix)
         target = schedule["Target"]["Arn"]
         try:
             self._functions.get_function_configuration(FunctionName=target)

@@ -27,6 +27,9 @@ MIN_CHANGE_BYTES: Final = 100
 WHOLE_VCENTER: Final = "-"
 """The attribute ``cluster`` of an event that is about no cluster."""
 
+WHOLE_FLEET: Final = "-"
+"""The attribute ``vcenter`` of a report that is about more than one."""
+
 _ASCII: Final = str.maketrans({"·": "-", "→": ">", "…": "~"})
 
 
@@ -49,7 +52,7 @@ def _build_attributes(event: Event) -> dict[str, str | tuple[str, ...]]:
         "type": event["type"],
         "family": event["type"].split(".")[1],
         "severity": data["severity"],
-        "vcenter": data["vcenter"],
+        "vcenter": data["vcenter"] or WHOLE_FLEET,
         "cluster": _replace_unprintable(data["cluster"]["id"]) if data["cluster"] else WHOLE_VCENTER,
         # An empty list is no attribute: whether SNS takes an empty array is nowhere documented.
         **({"transitions": transitions} if transitions else {}),

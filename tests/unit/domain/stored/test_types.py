@@ -37,7 +37,7 @@ SINCE_0_1_0 = {
 ONLY_0_1_0 = {"state": {"after"}}
 """Fields that version 0.1.0 alone wrote, and that are not read."""
 
-STORED = ("record", "state", "event", "check-request", "retry-request")
+STORED = ("record", "state", "event", "check-request", "retry-request", "report", "report-state")
 TYPES = {
     frozenset(get_type_hints(value)): name for name, value in vars(shapes).items() if is_typeddict(value)
 }
@@ -56,6 +56,8 @@ def test_each_object_of_a_schema_has_its_type(stem: str) -> None:
         ("record", "Record"),
         ("state", "LogPointer"),
         ("event", "Event"),
+        ("report", "StoredReport"),
+        ("report-state", "ReportState"),
         ("check-request", "CheckRequest"),
         ("retry-request", "RetryRequest"),
     ],

@@ -111,6 +111,26 @@ def make_breaker_key(vcenter: str) -> str:
     return f"breaker/{encode_key_part(vcenter)}.json"
 
 
+REPORT_STATE_KEY: Final = "reports/state.json"
+"""The key in the StateBucket of what reports have told so far."""
+
+
+def make_report_key(kind: str, report_id: str) -> str:
+    """Make the key in the AuditBucket of the report ``report_id``, one of the kind ``kind``."""
+    return f"reports/{kind}/{report_id}.json"
+
+
+def make_report_id(kind: str, route: str, about: str) -> str:
+    """Make the id of a report, the same however often it is made.
+
+    Args:
+        kind: Its kind.
+        route: The name of the route that it is for; empty where it is for all.
+        about: What it is about: a day, or all that is named in it.
+    """
+    return _make_uuid("report", kind, route, about)
+
+
 def make_receipt_id(event_id: str, event_sha256: str) -> str:
     """Make what stands for an event in its receipts.
 

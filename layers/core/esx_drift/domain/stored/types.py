@@ -789,6 +789,44 @@ class RetryRequest(TypedDict):
     dispatch_seq: NotRequired[int]
 
 
+type ReportKind = Literal["first-look", "daily", "reminder"]
+
+
+class StoredReport(TypedDict):
+    """A report as it is kept before it is published. ``route``: whom it is for; null: all it may reach."""
+
+    schema_version: int
+    report_id: str
+    kind: ReportKind
+    route: str | None
+    made_at: str
+    events: list[Event]
+
+
+class OpenCritical(TypedDict):
+    """A critical finding that is open. ``reminded``: when each route was last reminded of it, by name."""
+
+    told_at: str
+    reminded: dict[str, str]
+
+
+class ReportState(TypedDict):
+    """What reports have told so far. Logs are named by the keys of their states.
+
+    ``first_look_at``: when the fleet's first look was told; null: not yet. ``looked``: clusters whose first
+    look was. ``reported_until``: the end of the day that the last daily report was about. ``criticals``: by
+    log and fingerprint. ``outbox``: reports whose events are not published yet.
+    """
+
+    schema_version: int
+    first_look_at: str | None
+    looked: list[str]
+    reported_until: str
+    swept_at: str | None
+    criticals: dict[str, OpenCritical]
+    outbox: list[StoredObject]
+
+
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
 """From harmless to urgent."""
 

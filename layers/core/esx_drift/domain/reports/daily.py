@@ -1,0 +1,252 @@
+"""The daily report: what was looked at within a day, what was told, and what is open."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from itertools import zip_longest
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from esx_drift.domain.events import select_for_people
+from esx_drift.domain.fleet.fleet import Fleet, Route, select_routes
+from esx_drift.domain.reports.first_look import list_with_total
+from esx_drift.domain.reports.fleet_logs import FleetLogs, LogHead, LogName, Reach, hears_finding
+from esx_drift.domain.reports.reminders import describe_place
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.types import Event, Family, Finding, Json, Outcome, Record, Severity
+from esx_drift.domain.text.times import convert_to_utc, format_time, parse_time
+from esx_drift.domain.text.wording import MAX_SENTENCE_CHARACTERS, clean_text
+
+MADE_OUTCOMES: Final[frozenset[Outcome]] = frozenset({"baseline", "changed", "unchanged", "same-report"})
+"""How a check ends that saw the cluster."""
+
+RUNNING: Final = timedelta(hours=1)
+"""A check that was asked for so recently may still be under way: it is not expected yet."""
+
+YOUNG, OLD = timedelta(days=1), timedelta(days=7)
+"""The bounds between the ages of open findings."""
+
+REPORT_FAMILY: Final = "report"
+"""The family that a route must name, if it names any, to get daily reports."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToldEvent:
+    """What is kept of an event for the report: whom it could reach, and how much it told.
+
+    ``shown``: as people were told it, without what was suppressed; None if that was all.
+    """
+
+    family: str
+    name: str | None
+    severity: Severity
+    shown: Severity | None
+    changes: int
+    failures: int
+    suppressed: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class DayRecord:
+    """What is kept of a record for the report. ``asked``: whom a run by schedule meant to check, by id."""
+
+    outcome: Outcome
+    checked_at: datetime
+    asked: Mapping[str, str] | None
+    events: tuple[ToldEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day of the logs, from ``begin`` to ``end``. ``now``: when the report is made.
+
+    Attributes:
+        begin: When it began.
+        end: When it ended.
+        now: The time.
+        records: The records of each log, also of after the day, the oldest first.
+        lacking: How many reports of days before were never made.
+    """
+
+    begin: datetime
+    end: datetime
+    now: datetime
+    records: Mapping[LogName, Sequence[DayRecord]]
+    lacking: int = 0
+
+    def list_told(self) -> Iterable[tuple[LogName, ToldEvent]]:
+        """List what was published within the day, and of which log."""
+        return (
+            (log, event)
+            for log, records in self.records.items()
+            for record in records
+            if self.begin <= record.checked_at < self.end
+            for event in record.events
+        )
+
+    def list_runs(self, vcenter: str) -> list[DayRecord]:
+        """List the runs by schedule within the day on the vCenter named ``vcenter``."""
+        return [
+            record
+            for record in self.records.get((vcenter, VCENTER_LOG), ())
+            if record.asked is not None and self.begin <= record.checked_at < self.end
+        ]
+
+
+def find_due(now: datetime, hour: int, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Find the day that was over last: until ``hour`` o'clock in ``zone``, at or before the time ``now``.
+
+    Returns:
+        When it began and ended, in UTC. Where clocks are changed, it has 23 or 25 hours.
+    """
+    today = now.astimezone(zone).date()
+    dates = (today - timedelta(days=back) for back in range(3))
+    ends = [convert_to_utc(datetime.combine(date, time(hour), zone)) for date in dates]
+    past = [end for end in ends if end <= now]
+    return past[1], past[0]
+
+
+def count_lacking(reported_until: str, begin: datetime) -> int:
+    """Count the daily reports that were never made between ``reported_until`` and the day's ``begin``."""
+    return max(0, round((begin - parse_time(reported_until)) / timedelta(days=1)))
+
+
+def summarize_record(record: Record) -> DayRecord:
+    """Keep of a record what a daily report needs: thousands of them are read for one."""
+    dispatch = record["dispatch"]
+    asked = None
+    if dispatch is not None and dispatch["trigger"] == "schedule" and not dispatch["selected"]:
+        meant = (*dispatch["expected"], *dispatch["failed"], *dispatch["missing"])
+        asked = {one["cluster"]: one["name"] for one in meant}
+    events = tuple(map(_summarize_event, record["events"]))
+    return DayRecord(record["outcome"], parse_time(record["checked_at"]), asked, events)
+
+
+def _summarize_event(event: Event) -> ToldEvent:
+    family, data = event["type"].split(".")[1], event["data"]
+    shown, cluster = select_for_people(data), data["cluster"]
+    return ToldEvent(
+        family=family,
+        name=cluster["name"] if cluster else None,
+        severity=data["severity"],
+        shown=shown["severity"] if shown else None,
+        changes=shown["totals"]["changes"] if shown else 0,
+        failures=shown["totals"]["opened"] if shown and family == "failure" else 0,
+        suppressed=data["suppressed"],
+    )
+
+
+def hears_daily(route: Route) -> bool:
+    """Tell whether ``route`` gets daily reports: each does that has not chosen among the families."""
+    return not route.families or REPORT_FAMILY in route.families
+
+
+def build_daily(day: Day, logs: FleetLogs, route: Route, reach: Reach) -> dict[str, Json]:
+    """Build the report of a day for one route.
+
+    Args:
+        day: The day's records.
+        logs: All logs as they are now.
+        route: Who hears it: what it was told, and what is open, is by its filters.
+        reach: Which logs it is about.
+    """
+    watched = {log: name for log, name in logs.list_watched() if reach(log, name)}
+    expected, made = _count_checks(day, reach)
+    heads = [head for head in logs.list_heads() if reach(head.log, head.name)]
+    seen = {log for log in watched if made[log]}
+    findings = [
+        (finding, head) for head in heads for finding in head.findings if hears_finding(route, finding, head)
+    ]
+    return {
+        "from": format_time(day.begin),
+        "until": format_time(day.end),
+        "reports_lacking": day.lacking,
+        "clusters": {"watched": len(watched), "seen": len(seen)},
+        "unseen_clusters": list_with_total(f"{watched[log]} ({log[0]})" for log in watched.keys() - seen),
+        "checks": {"expected": expected.total(), "made": made.total()},
+        "hosts": _count_hosts(heads, watched, seen),
+        **_count_told(day, route),
+        "open": _count_open(findings, day.now),
+    }
+
+
+def _count_checks(day: Day, reach: Reach) -> tuple[Counter[LogName], Counter[LogName]]:
+    """Count the checks that runs by schedule meant to make of each cluster, and those that saw it.
+
+    Each run means one check of each cluster, which is made if the cluster was seen before the next run. So
+    one that was put off counts, and a second one does not.
+    """
+    expected, made = Counter[LogName](), Counter[LogName]()
+    vcenters = {vcenter for vcenter, _ in day.records}
+    for vcenter in vcenters:
+        runs = day.list_runs(vcenter)
+        for run, following in zip_longest(runs, runs[1:]):
+            end = following.checked_at if following else None
+            for cluster, name in (run.asked or {}).items():
+                log = (vcenter, cluster)
+                if not reach(log, name):
+                    continue
+                is_made = _was_seen(day.records.get(log, ()), run.checked_at, end)
+                made[log] += is_made
+                expected[log] += is_made or day.now - run.checked_at >= RUNNING
+    return expected, made
+
+
+def _was_seen(records: Iterable[DayRecord], begin: datetime, end: datetime | None) -> bool:
+    return any(
+        begin <= record.checked_at and (end is None or record.checked_at < end)
+        for record in records
+        if record.outcome in MADE_OUTCOMES
+    )
+
+
+def _count_hosts(heads: Iterable[LogHead], watched: Mapping[LogName, str], seen: set[LogName]) -> Json:
+    """Count hosts, and those that were read by the last look at a cluster that was seen within the day."""
+    coverages = [(head.coverage, head.log in seen) for head in heads if head.coverage and head.log in watched]
+    return {
+        "hosts": sum(coverage["hosts"] for coverage, _ in coverages),
+        "covered": sum(coverage["covered"] for coverage, is_seen in coverages if is_seen),
+    }
+
+
+def _count_told(day: Day, route: Route) -> dict[str, Json]:
+    changes = failures = 0
+    suppressed = Counter[str]()
+    only = Fleet((), (route,))
+    for (vcenter, cluster), event in day.list_told():
+        cluster_id = None if cluster == VCENTER_LOG else cluster
+        if select_routes(only, event.family, event.severity, vcenter, cluster_id, event.name):
+            suppressed.update(event.suppressed)
+        if event.shown and select_routes(only, event.family, event.shown, vcenter, cluster_id, event.name):
+            changes += event.changes
+            failures += event.failures
+    kept_back: dict[str, Json] = dict(sorted(suppressed.items()))
+    return {"changes_told": changes, "failures_told": failures, "suppressed": kept_back}
+
+
+def _count_open(findings: Sequence[tuple[Finding, LogHead]], now: datetime) -> dict[str, Json]:
+    """Count what is open, by age; ages add up to the total."""
+    ages = [now - parse_time(finding["opened_at"]) for finding, _ in findings]
+    families = Counter[Family](finding["family"] for finding, _ in findings)
+    oldest = min(findings, key=lambda one: (one[0]["opened_at"], one[0]["fingerprint"]), default=None)
+    return {
+        "total": len(findings),
+        "critical": sum(finding["severity"] == "critical" for finding, _ in findings),
+        "by_age": {
+            "within_a_day": sum(age < YOUNG for age in ages),
+            "within_a_week": sum(YOUNG <= age < OLD for age in ages),
+            "older": sum(age >= OLD for age in ages),
+        },
+        "by_family": {family: families[family] for family in sorted(families)},
+        "oldest": _describe_oldest(*oldest) if oldest else None,
+    }
+
+
+def _describe_oldest(finding: Finding, head: LogHead) -> dict[str, Json]:
+    return {
+        **describe_place(head.log, head.name),
+        "kind": finding["kind"],
+        "summary": clean_text(finding["summary"], MAX_SENTENCE_CHARACTERS),
+        "opened_at": finding["opened_at"],
+    }

@@ -1,0 +1,149 @@
+"""All logs of the fleet as their newest records leave them, as far as reports need that."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from esx_drift.domain.dispatching.known_clusters import find_pattern_that_leaves_out
+from esx_drift.domain.fleet.fleet import EVERYTHING, Fleet, Route, VCenterSettings, select_routes
+from esx_drift.domain.images.labels import name_esxi_release
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_key
+from esx_drift.domain.stored.types import Coverage, Finding, KnownCluster, Record, Snapshot
+
+type LogName = tuple[str, str]
+"""A vCenter's name, and a cluster's id or ``@vcenter``."""
+
+type Reach = Callable[[LogName, str | None], bool]
+"""Tells whether a route may hear of a log at all: its name, and the cluster's name (None: the vCenter)."""
+
+EVERYBODY = Route("", "", "", "info", (), EVERYTHING, EVERYTHING)
+"""Stands for the subscribers of the topic, where the fleet file has no route."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogHead:
+    """What the newest record of a log says.
+
+    ``known`` are the clusters that a vCenter's own log knows, and ``standalone_hosts`` its hosts in none; a
+    cluster's log has neither. ``uncovered``: names of hosts that the last look did not see.
+    """
+
+    log: LogName
+    name: str | None
+    seq: int
+    first_look_at: str | None
+    coverage: Coverage | None
+    findings: tuple[Finding, ...]
+    snapshot_key: str | None
+    uncovered: tuple[str, ...]
+    known: Mapping[str, KnownCluster]
+    standalone_hosts: int | None
+
+
+def build_log_head(record: Record) -> LogHead:
+    """Build what is kept of the newest record of a log."""
+    after, dispatch = record["after"], record["dispatch"]
+    return LogHead(
+        log=(record["vcenter"], record["cluster"]),
+        name=after["cluster_name"] or record["cluster_name"],
+        seq=record["seq"],
+        first_look_at=after["first_look_at"],
+        coverage=after["coverage"],
+        findings=tuple(after["findings"].values()),
+        snapshot_key=after["snapshot"]["key"] if after["snapshot"] else None,
+        uncovered=tuple(host["name"] for host in record["uncovered"]),
+        known=after["clusters"] or {},
+        standalone_hosts=dispatch["standalone_hosts"] if dispatch else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FleetLogs:
+    """The logs of a fleet. ``keys`` are those of all states; ``heads`` the newest records that were read."""
+
+    fleet: Fleet
+    keys: frozenset[str]
+    heads: Mapping[LogName, LogHead]
+
+    def list_clusters(self, vcenter: VCenterSettings) -> dict[str, str]:
+        """List the names of the clusters of ``vcenter`` that are to be checked, by id."""
+        own = self.heads.get((vcenter.name, VCENTER_LOG))
+        named = {
+            head.log[1]: head.name or head.log[1]
+            for head in self.heads.values()
+            if head.log[0] == vcenter.name and head.log[1] != VCENTER_LOG
+        }
+        return list_watched_clusters(vcenter, own.known if own else {}, named)
+
+    def list_watched(self) -> Iterator[tuple[LogName, str]]:
+        """List all clusters that are to be checked, each with its name."""
+        for vcenter in self.fleet.vcenters:
+            for cluster, name in self.list_clusters(vcenter).items():
+                yield (vcenter.name, cluster), name
+
+    def list_heads(self) -> Iterator[LogHead]:
+        """List what the logs of the fleet's vCenters, and of the clusters that are to be checked, say."""
+        watched = {log for log, _ in self.list_watched()}
+        watched |= {(vcenter.name, VCENTER_LOG) for vcenter in self.fleet.vcenters}
+        return (head for log, head in self.heads.items() if log in watched)
+
+    def has_record(self, log: LogName) -> bool:
+        """Tell whether a log was ever begun."""
+        return make_state_key(*log) in self.keys
+
+    @property
+    def recipients(self) -> tuple[Route, ...]:
+        """The routes; where the fleet file has none, one that stands for all subscribers."""
+        return self.fleet.routes or (EVERYBODY,)
+
+
+def list_watched_clusters(
+    vcenter: VCenterSettings | None, known: Mapping[str, KnownCluster], logged: Mapping[str, str]
+) -> dict[str, str]:
+    """List the names of the clusters of a vCenter that are to be checked, by id.
+
+    Args:
+        vcenter: Its settings, whose patterns leave clusters out; None: no pattern does.
+        known: The clusters that its own log knows; those that are retired are left out.
+        logged: The names of the clusters that have logs.
+    """
+    retired = {cluster for cluster, entry in known.items() if entry["retired_at"] is not None}
+    names = {cluster: name for cluster, name in logged.items() if cluster not in retired}
+    names |= {cluster: entry["name"] for cluster, entry in known.items() if cluster not in retired}
+    return {
+        cluster: name
+        for cluster, name in names.items()
+        if vcenter is None or find_pattern_that_leaves_out(vcenter, cluster, name, known.get(cluster)) is None
+    }
+
+
+def make_reach(route: Route) -> Reach:
+    """Make what tells which logs are within the patterns of ``route``, whatever else it filters by."""
+    bare = Fleet((), (replace(route, min_severity="info", families=()),))
+
+    def reach(log: LogName, name: str | None) -> bool:
+        vcenter, cluster = log
+        cluster_id = None if cluster == VCENTER_LOG else cluster
+        return bool(select_routes(bare, "report", "info", vcenter, cluster_id, name))
+
+    return reach
+
+
+def hears_finding(route: Route, finding: Finding, head: LogHead) -> bool:
+    """Tell whether ``route`` hears of ``finding``, which is open in the log of ``head``."""
+    vcenter, cluster = head.log
+    cluster_id = None if cluster == VCENTER_LOG else cluster
+    return bool(
+        select_routes(
+            Fleet((), (route,)), finding["family"], finding["severity"], vcenter, cluster_id, head.name
+        )
+    )
+
+
+def count_releases(snapshot: Snapshot) -> Counter[str]:
+    """Count how many hosts of ``snapshot`` run each release of ESXi, by the name that people use."""
+    digests = Counter(host["image"] for host in snapshot["hosts"].values() if host["image"] is not None)
+    releases = Counter[str]()
+    for digest, hosts in digests.items():
+        releases[name_esxi_release(snapshot["images"][digest], snapshot["labels"])] += hosts
+    return releases

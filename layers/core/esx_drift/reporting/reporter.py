@@ -1,0 +1,214 @@
+"""The reporter's job: the fleet's first look, what joined since, a report a day, and reminders.
+
+What it decides to tell is written into its state before anything is published, so that of two reporters at
+once one goes on, and a report that was decided on is published, under the same id, whoever may end where.
+
+    a  read the state; publish what a run before could not
+    b  read the logs, and decide what is to be told
+    c  keep each report under an id that is made of what it is about
+    d  write the state, with the reports in its outbox; refused: somebody else was faster, stop
+    e  publish the outbox, write the state with it empty
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypedDict
+from zoneinfo import ZoneInfo
+
+from aws_lambda_powertools import Logger
+
+from esx_drift.domain.fleet.fleet import Fleet
+from esx_drift.domain.reports.daily import Day, build_daily, count_lacking, find_due, hears_daily
+from esx_drift.domain.reports.first_look import (
+    build_first_look,
+    choose_first_looks,
+    hears_first_look,
+    list_old_looks,
+)
+from esx_drift.domain.reports.fleet_logs import EVERYBODY, FleetLogs, make_reach
+from esx_drift.domain.reports.reminders import (
+    build_reminder,
+    is_sweep_due,
+    list_open_criticals,
+    mark_reminded,
+    plan_reminders,
+    update_criticals,
+)
+from esx_drift.domain.reports.report_events import ReportMaker, build_first_state
+from esx_drift.domain.stored.identifiers import compute_digest, make_state_key
+from esx_drift.domain.stored.types import ReportState, StoredObject, StoredReport
+from esx_drift.domain.text.times import format_time
+from esx_drift.errors import TopicUnavailable, TrailDamaged
+from esx_drift.ports import Logs, Reports, Topic
+from esx_drift.reporting.reading import LogsReader
+
+logger = Logger(child=True)
+
+A_DAY = timedelta(days=1)
+
+
+class ReporterReply(TypedDict):
+    """What a run of the reporter did: ``published`` are the keys of reports; ``begun``: it was the first."""
+
+    published: list[str]
+    begun: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """The job, wired, for the stack named ``stack``.
+
+    ``hour`` and ``zone`` say when the daily report is made, ``check_interval`` how often checks are.
+    """
+
+    fleet: Fleet
+    stack: str
+    store: Logs
+    reports: Reports
+    topic: Topic
+    clock: Callable[[], datetime]
+    hour: int
+    zone: ZoneInfo
+    check_interval: timedelta
+
+    def run(self, asked: str | None = None) -> ReporterReply:
+        """Tell what is due.
+
+        Args:
+            asked: The id of a request for a daily report of the last 24 hours; None: the schedule's run.
+
+        Raises:
+            TopicUnavailable: Reports are decided on and kept, but not all are published; the next run does.
+            TrailDamaged: A report that was to be published is not what was kept; it is given up.
+            StoreUnavailable, StoreConflict: S3 failed; the next run does it all.
+        """
+        stored = self.reports.read_state()
+        state, etag = (stored.state, stored.etag) if stored else (None, None)
+        earlier = self._publish(state["outbox"] if state else [])
+        after, made = _Turn(self, self.clock()).decide(state, asked)
+        kept = [self.reports.keep(report) for report in made]
+        after = {**after, "outbox": [*earlier.left, *kept]}
+        if after != state:
+            etag = self.reports.put_state(after, etag)
+        if etag is None:
+            logger.info("another reporter was faster")
+            return {"published": earlier.published, "begun": False}
+        own = self._publish(kept)
+        left = [*earlier.left, *own.left]
+        if left != after["outbox"]:
+            self.reports.put_state({**after, "outbox": left}, etag)
+        _require_published(left, [*earlier.damages, *own.damages])
+        return {"published": [*earlier.published, *own.published], "begun": state is None}
+
+    def _publish(self, outbox: Iterable[StoredObject]) -> "_Published":
+        """Publish the events of reports."""
+        published, left, damages = list[str](), list[StoredObject](), list[TrailDamaged]()
+        for stored in outbox:
+            try:
+                for event in self.reports.read(stored)["events"]:
+                    self.topic.publish(event)
+            except TopicUnavailable:
+                left.append(stored)
+            except TrailDamaged as damage:
+                damages.append(damage)
+            else:
+                published.append(stored["key"])
+        return _Published(published, left, damages)
+
+
+@dataclass(frozen=True, slots=True)
+class _Published:
+    """The keys of reports that were published, those that were not, and what is damaged and given up."""
+
+    published: list[str]
+    left: list[StoredObject]
+    damages: list[TrailDamaged]
+
+
+def _require_published(left: list[StoredObject], damages: list[TrailDamaged]) -> None:
+    """Have the run fail, which an alarm tells of, when all else is done."""
+    if damages:
+        raise damages[0]
+    if left:
+        keys = ", ".join(stored["key"] for stored in left)
+        raise TopicUnavailable(f"not published yet, and tried again by the next run: {keys}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """One run's look at the logs, at the time ``now``."""
+
+    job: Reporter
+    now: datetime
+
+    def decide(self, before: ReportState | None, asked: str | None) -> tuple[ReportState, list[StoredReport]]:
+        """Decide what is to be told, and what is told then."""
+        begin, end = find_due(self.now, self.job.hour, self.job.zone)
+        keys = self._reader.list_keys()
+        is_due = before is not None and before["reported_until"] < format_time(end)
+        swept_at = before["swept_at"] if before else None
+        is_sweep = is_sweep_due(swept_at, self.now) or is_due or asked is not None
+        looked = before["looked"] if before else []
+        found = self._reader.read_heads(keys, lambda key: is_sweep or key not in looked)
+        state = before or build_first_state(end, list_old_looks(found.logs, self.now), self.now)
+        state, reports = self._tell_first_looks(state, found.logs)
+        if is_due:
+            day = Day(begin, end, self.now, {}, count_lacking(state["reported_until"], begin))
+            reports += self._report_day(day, found.logs, format_time(end))
+            state = {**state, "reported_until": format_time(end)}
+        if asked is not None:
+            reports += self._report_day(Day(self.now - A_DAY, self.now, self.now, {}), found.logs, asked)
+        if is_sweep:
+            state, reminders = self._remind(state, found.logs, found.unread)
+            reports += reminders
+        return state, reports
+
+    def _tell_first_looks(
+        self, state: ReportState, logs: FleetLogs
+    ) -> tuple[ReportState, list[StoredReport]]:
+        told, is_fleet = state["looked"], state["first_look_at"] is None
+        patience = self.job.check_interval
+        looks = choose_first_looks(logs, frozenset(told), self.now, patience, is_fleet=is_fleet)
+        if looks is None:
+            return state, []
+        releases = self._reader.count_releases(looks.heads)
+        keys = sorted(make_state_key(*head.log) for head in looks.heads)
+        reports = []
+        for route in filter(hears_first_look, logs.recipients):
+            facts = build_first_look(looks, logs, releases, make_reach(route))
+            if facts is not None:
+                about = compute_digest(keys)
+                reports.append(self._maker.build("first-look", route.name, about, facts))
+        first_look_at = state["first_look_at"] or format_time(self.now)
+        return {**state, "first_look_at": first_look_at, "looked": sorted([*told, *keys])}, reports
+
+    def _report_day(self, day: Day, logs: FleetLogs, about: str) -> list[StoredReport]:
+        records = self._reader.read_since(logs.heads.values(), day.begin)
+        whole = Day(day.begin, day.end, day.now, records, day.lacking)
+        routes = [route for route in logs.recipients if hears_daily(route)] or [EVERYBODY]
+        return [
+            self._maker.build("daily", route.name, about, build_daily(whole, logs, route, make_reach(route)))
+            for route in routes
+        ]
+
+    def _remind(
+        self, state: ReportState, logs: FleetLogs, unread: frozenset[str]
+    ) -> tuple[ReportState, list[StoredReport]]:
+        found = list_open_criticals(logs.list_heads())
+        criticals = update_criticals(state["criticals"], found, unread, state["swept_at"])
+        reminders = plan_reminders(logs.recipients, found, criticals, self.now)
+        reports = [
+            self._maker.build("reminder", one.route.name, one.about, build_reminder(one), "critical")
+            for one in reminders
+        ]
+        marked = mark_reminded(criticals, reminders, self.now)
+        return {**state, "criticals": marked, "swept_at": format_time(self.now)}, reports
+
+    @property
+    def _reader(self) -> LogsReader:
+        return LogsReader(self.job.store, self.job.fleet)
+
+    @property
+    def _maker(self) -> ReportMaker:
+        return ReportMaker(self.now, self.job.stack, self.job.reports.uri)

@@ -1,0 +1,217 @@
+"""The daily report: one a route at its hour, also when all is well."""
+
+from datetime import UTC, datetime
+
+import pytest
+from esx_drift.domain.stored.identifiers import make_record_key, make_state_key
+
+from tests.unit.events import VIB, finding
+from tests.unit.reporting.world import World, change_of, kinds_of, report_in, route
+
+BEGAN = datetime(2026, 11, 22, 7, 30, tzinfo=UTC)
+STILL = {"transition": "still", "opened_at": "2026-11-11T02:00:00.000Z"}
+
+
+@pytest.fixture(name="world")
+def watched(world: World) -> World:
+    """prod-a and prod-b, whose first look was told yesterday, half an hour after the hour of reports."""
+    world.now = BEGAN
+    world.dispatch("vc01", "prod-a", "prod-b")
+    world.look("vc01", "prod-a", "baseline", hosts=12)
+    world.look("vc01", "prod-b", "baseline", hosts=6)
+    world.report()
+    assert kinds_of(world.heard()) == ["first-look ops"]
+    return world
+
+
+def _pass_day(world: World, runs: int = 5) -> None:
+    """So many runs more, each of which sees both clusters; then it is half past seven."""
+    for _ in range(runs):
+        world.wait(hours=4)
+        world.dispatch("vc01", "prod-a", "prod-b")
+        world.wait(minutes=1)
+        world.look("vc01", "prod-a", hosts=12)
+        world.look("vc01", "prod-b", hosts=6)
+    world.now = BEGAN.replace(day=23)
+
+
+def test_all_quiet_is_told_once_at_its_hour(world: World) -> None:
+    """Not before, and not again a quarter of an hour later."""
+    _pass_day(world)
+    world.now = BEGAN.replace(day=23, hour=6, minute=59)
+    world.report()
+    assert world.heard() == []
+    world.wait(minutes=1)
+    world.report()
+    (event,) = world.heard()
+    assert kinds_of([event]) == ["daily ops"]
+    report = report_in(event)
+    assert (report["from"], report["until"]) == ("2026-11-22T07:00:00.000Z", "2026-11-23T07:00:00.000Z")
+    assert report["clusters"] == {"watched": 2, "seen": 2}
+    assert report["checks"] == {"expected": 12, "made": 12}
+    assert report["hosts"] == {"hosts": 18, "covered": 18}
+    assert (report["changes_told"], report["failures_told"], report["suppressed"]) == (0, 0, {})
+    assert report["open"]["total"] == 0
+    assert report["reports_lacking"] == 0
+    world.wait(minutes=15)
+    world.report()
+    assert world.heard() == []
+
+
+def test_each_route_gets_one_whatever_it_hears(world: World) -> None:
+    """Also one that hears only what is critical, or whose patterns match nothing; but not one of families."""
+    world.routes = (
+        route("ops"),
+        route("pager", min_severity="critical"),
+        route("lab", vcenters=("vc99",)),
+        route("drift", families=("drift",)),
+        route("news", families=("drift", "report")),
+    )
+    _pass_day(world)
+    world.report()
+    reports = {report_in(event)["route"]: report_in(event) for event in world.heard()}
+    assert set(reports) == {"ops", "pager", "lab", "news"}
+    assert reports["lab"]["clusters"] == {"watched": 0, "seen": 0}
+    assert reports["lab"]["checks"] == {"expected": 0, "made": 0}
+
+
+@pytest.mark.parametrize("routes", [(), (route("drift", families=("drift",)),)])
+def test_where_no_route_wants_it_the_subscribers_get_it(world: World, routes: tuple[()]) -> None:
+    """So its absence is an alarm everywhere."""
+    world.routes = routes
+    _pass_day(world)
+    world.report()
+    (event,) = world.heard()
+    assert "route" not in report_in(event)
+
+
+def test_what_each_route_was_told_is_counted_by_its_filters(world: World) -> None:
+    """And what was kept from it, by rule."""
+    world.routes = (
+        route("ops"),
+        route("pager", min_severity="critical"),
+        route("edge", clusters=("edge-*",)),
+    )
+    world.wait(hours=4)
+    world.dispatch("vc01", "prod-a", "prod-b")
+    changes = [
+        change_of(),
+        change_of(key="mft", suppressed_by="ignore:mft"),
+        change_of(key="esx-update", suppressed_by="rollout"),
+    ]
+    world.look("vc01", "prod-a", "changed", 12, changes=changes)
+    failure = finding("failure", "host-failed", "host-3", "esx03 could not be read", severity="critical")
+    world.look("vc01", "prod-b", "changed", 6, 5, findings=(failure,), changes=[change_of("critical")])
+    world.now = BEGAN.replace(day=23)
+    world.report()
+    reports = {report_in(event)["route"]: report_in(event) for event in world.heard()}
+    told = {
+        name: (report["changes_told"], report["failures_told"], report["suppressed"])
+        for name, report in reports.items()
+    }
+    assert told == {
+        "ops": (2, 1, {"ignore:mft": 1, "rollout": 1}),
+        "pager": (1, 1, {}),
+        "edge": (0, 0, {}),
+    }
+
+
+def test_a_check_that_was_put_off_counts_and_a_second_one_does_not(world: World) -> None:
+    """A run means one check of each cluster, made by whoever saw the cluster before the next run."""
+    world.wait(hours=4)
+    world.dispatch("vc01", "prod-a", "prod-b", failed=True)
+    world.wait(minutes=20)
+    world.look("vc01", "prod-a", hosts=12)
+    world.look("vc01", "prod-a", hosts=12)
+    world.wait(hours=4)
+    world.dispatch("vc01", "prod-a", "prod-b")
+    world.look("vc01", "prod-a", "not-looked")
+    world.look("vc01", "prod-b", "same-report", hosts=6)
+    world.now = BEGAN.replace(day=23)
+    world.report()
+    (event,) = world.heard()
+    # The run of the first look made two, the second one of two, and so did the third.
+    assert report_in(event)["checks"] == {"expected": 6, "made": 4}
+    assert report_in(event)["clusters"] == {"watched": 2, "seen": 2}
+
+
+def test_what_was_not_seen_within_the_day_is_named(world: World) -> None:
+    """Its hosts are not counted as read, though a look of before read them."""
+    _pass_day(world)
+    world.report()
+    world.heard()
+    for _ in range(6):
+        world.dispatch("vc01", "prod-a", "prod-b")
+        world.look("vc01", "prod-a", hosts=12)
+        world.look("vc01", "prod-b", "not-looked")
+        world.wait(hours=4)
+    world.report()
+    (event,) = world.heard()
+    report = report_in(event)
+    assert report["unseen_clusters"] == {"total": 1, "listed": ["prod-b (vc01)"]}
+    assert report["clusters"] == {"watched": 2, "seen": 1}
+    assert report["hosts"] == {"hosts": 18, "covered": 12}
+
+
+def test_a_check_under_way_is_not_expected_yet(world: World) -> None:
+    """Asked for just before the report is made; what it saw already counts."""
+    world.now = BEGAN.replace(day=23, hour=6, minute=50)
+    world.dispatch("vc01", "prod-a", "prod-b")
+    world.look("vc01", "prod-a", hosts=12)
+    world.wait(minutes=15)
+    world.report()
+    (event,) = world.heard()
+    assert report_in(event)["checks"] == {"expected": 3, "made": 3}
+
+
+def test_what_is_open_is_told_by_age(world: World) -> None:
+    """With the oldest by name; a vCenter's own findings are among them."""
+    _pass_day(world)
+    old = finding("failure", "host-failed", "host-3", "esx03 could not be read", **STILL)
+    week = finding("orphaned-vib", "orphaned-vib", VIB, "there is one", severity="critical", **STILL)
+    week = {**week, "opened_at": "2026-11-20T02:00:00.000Z"}
+    new = finding("failure", "vcenter-unreachable", "vc01", "vc01 is away", transition="still")
+    new = {**new, "opened_at": "2026-11-23T05:00:00.000Z"}
+    world.look("vc01", "prod-b", hosts=6, findings=(old, week))
+    world.dispatch("vc01", "prod-a", "prod-b", findings={new["fingerprint"]: new})
+    world.report()
+    event, reminder = world.heard()
+    assert kinds_of([reminder]) == ["reminder ops"]
+    opened = report_in(event)["open"]
+    assert opened["by_age"] == {"within_a_day": 1, "within_a_week": 1, "older": 1}
+    assert (opened["total"], opened["critical"]) == (3, 1)
+    assert opened["by_family"] == {"failure": 2, "orphaned-vib": 1}
+    assert (opened["oldest"]["cluster"], opened["oldest"]["summary"]) == ("prod-b", "esx03 could not be read")
+
+
+def test_days_without_a_report_are_told(world: World) -> None:
+    """As after an outage of the reporter itself: what the day was like is told of the last one alone."""
+    world.now = BEGAN.replace(day=26)
+    world.dispatch("vc01", "prod-a", "prod-b")
+    world.report()
+    (event,) = world.heard()
+    assert report_in(event)["reports_lacking"] == 3
+    assert report_in(event)["until"] == "2026-11-26T07:00:00.000Z"
+
+
+def test_a_person_gets_a_report_at_once(world: World) -> None:
+    """Of the last 24 hours; the one at its hour comes all the same."""
+    world.wait(hours=1)
+    world.report("00000000-0000-0000-0000-000000000001")
+    (event,) = world.heard()
+    assert report_in(event)["until"] == "2026-11-22T08:30:00.000Z"
+    assert report_in(event)["checks"] == {"expected": 2, "made": 2}
+    world.now = BEGAN.replace(day=23)
+    world.report()
+    assert kinds_of(world.heard()) == ["daily ops"]
+
+
+def test_a_damaged_record_is_passed_over(world: World) -> None:
+    """One in the middle of a log; and a log whose newest record is no record is left out."""
+    _pass_day(world, runs=2)
+    world.store.client().put_object(Bucket="audit", Key=make_record_key("vc01", "prod-a", 2), Body=b"no")
+    world.store.client().put_object(Bucket="state", Key=make_state_key("vc01", "prod-b"), Body=b"no")
+    world.report()
+    (event,) = world.heard()
+    assert report_in(event)["checks"] == {"expected": 6, "made": 2}
+    assert report_in(event)["clusters"] == {"watched": 2, "seen": 1}
