@@ -9,6 +9,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 DEFAULT_SECRET_PREFIX: Final = "esx-drift"  # noqa: S105 -- a name, and no secret
 """What the names of all secrets begin with, where the stack says nothing else."""
 
+DEFAULT_STACK: Final = "esx-drift"
+"""The stack that commands ask where none is named."""
+
 COUNTING = frozenset(
     {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL", "STACK_NAME"}
 )
@@ -192,7 +195,7 @@ class ReporterConfig:
 def _find_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, OSError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         sentence = (
             f"there is no time zone {name!r}: deploy with a ReportTimeZone as in Europe/Berlin, or with UTC"
         )

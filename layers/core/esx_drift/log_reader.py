@@ -6,7 +6,8 @@ from going on after its newest sound record.
 Longer than 250 lines, because how a log is read past what is damaged is one rule for all who read it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -16,6 +17,9 @@ from esx_drift.domain.stored.types import Head, LogPointer, LogState, Record
 from esx_drift.domain.text.times import parse_time
 from esx_drift.errors import LogUnusable, TrailDamaged
 from esx_drift.ports import Store, StoredRecord
+
+MAX_PARALLEL_READS = 8
+"""Reads in flight: below the ten connections that a botocore client keeps."""
 
 MAX_DAMAGED_RECORDS = 100
 """So many damaged records at the end of a log are passed over; more than that is nothing to go on from."""
@@ -261,3 +265,9 @@ def build_end(record: Record, head: Head, etag: str | None, *, is_behind: bool) 
     """
     outbox = [*record["unpublished"], *([record["seq"]] if record["events"] else [])]
     return LogEnd(head, record["after"], record["seq"] + 1, outbox, etag, is_behind)
+
+
+def read_all[Name, Found](read: Callable[[Name], Found], names: Iterable[Name]) -> list[Found]:
+    """Read what ``read`` gives for each of ``names``, several at once; in the order of the names."""
+    with ThreadPoolExecutor(MAX_PARALLEL_READS) as pool:
+        return list(pool.map(read, names))

@@ -27,6 +27,7 @@ from moto.sqs.models import sqs_backends
 from functions.checker import app as checker
 from functions.dispatcher import app as dispatcher
 from functions.notifier import app as notifier
+from functions.reporter import app as reporter
 from functions.sender import app as sender
 from tests.paths import EVENTS
 from tests.simulator import SlackReceiver, Tls, VCenter, VCenterServer
@@ -45,6 +46,7 @@ HANDLERS = {
     "checker": checker.handler,
     "dispatcher": dispatcher.handler,
     "notifier": notifier.handler,
+    "reporter": reporter.handler,
     "sender": sender.handler,
 }
 RUN_ID: Final = "5f1c6b0e-7d1f-4c39-9b6e-0a8d9c1e2f30"
@@ -304,6 +306,8 @@ def deployed(
         "OWN_ROLE_IDS": ",".join(OWN_ROLE_IDS),
         "SECRET_PREFIX": "esx-drift",
         "WEBHOOK_HOSTS": "hooks.slack.com,127.0.0.1",
+        "DAILY_REPORT_HOUR": "7",
+        "REPORT_TIME_ZONE": "UTC",
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

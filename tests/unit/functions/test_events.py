@@ -31,6 +31,7 @@ class Outcome:
     retries: int = 0
     posts: int = 0
     dead: int = 0
+    reports: int = 0
     ill: tuple[str, ...] = ()
 
 
@@ -60,13 +61,17 @@ OUTCOMES = {
     "dispatcher-retry-malformed": Outcome(again=(1, 2, 3), records=(VCENTER_SECOND,), checks=1),
     "dispatcher-schedule": Outcome(asked=("vc01", "vc02"), retries=2),
     "dispatcher-schedule-of-one-vcenter": Outcome(records=(VCENTER_FIRST,), checks=1),
-    "notifier-baseline": Outcome(posts=1),
+    "notifier-baseline": Outcome(),
+    "notifier-daily": Outcome(posts=1),
     "notifier-drift": Outcome(posts=1),
     "notifier-failure": Outcome(posts=1),
     "notifier-malformed": Outcome(posts=1, again=(1, 3)),
     "notifier-newer-schema": Outcome(),
     "notifier-orphaned-vib": Outcome(posts=1),
     "notifier-unknown-type": Outcome(),
+    "reporter-daily": Outcome(reports=1),
+    "reporter-malformed": Outcome(raises="ContractViolation"),
+    "reporter-schedule": Outcome(),
     "sender-delivery": Outcome(posts=1),
     "sender-doctor": Outcome(),
     "sender-forged": Outcome(again=(1,)),
@@ -107,6 +112,7 @@ def _outcome(deployed: Deployed, path: Path) -> Outcome:
         retries=deployed.waiting("RetryQueue"),
         posts=len(deployed.slack.accepted),
         dead=deployed.waiting("DeliveryQueueDead"),
+        reports=len(reply.get("published", [])),
         ill=tuple(line["step"] for line in reply.get("lines", []) if line["outcome"] == "failed"),
     )
 

@@ -20,6 +20,7 @@ from esx_drift.messages.publication import (
     MAX_SUBJECT_CHARACTERS,
     build_publication,
 )
+from esx_drift.messages.report_lines import REPORT_BUILDERS
 from hypothesis import given
 
 from tests.paths import GOLDEN, ROOT, SCHEMAS
@@ -34,7 +35,10 @@ SHOWN: Final = {
     "esx-drift.orphaned-vib.resolved": "orphaned-vib-gone",
     "esx-drift.failure.detected": "vcenter-unreachable",
     "esx-drift.failure.resolved": "host-read-again",
-    BASELINE_RECORDED: "first-look",
+    BASELINE_RECORDED: "baseline-recorded",
+    "esx-drift.report.first-look": "first-look",
+    "esx-drift.report.daily": "daily",
+    "esx-drift.report.reminder": "reminder",
 }
 """Which example the page shows of a type."""
 
@@ -180,7 +184,7 @@ def test_a_part_is_made_of_the_examples(
 def test_each_type_has_a_row_and_an_example() -> None:
     """Those that are published today, and no others."""
     published = {f"esx-drift.{family}.{what}" for family in FAMILIES for what in ("detected", "resolved")}
-    published |= {BASELINE_RECORDED, DRILL_EVENT_TYPE}
+    published |= {BASELINE_RECORDED, DRILL_EVENT_TYPE, *REPORT_BUILDERS}
     text = PAGE.read_text()
     assert set(re.findall(r"^\| `(esx-drift\.[\w.-]+)` \|", _find_block("types", text), re.MULTILINE)) == (
         published
@@ -283,7 +287,7 @@ def test_the_subscriber_of_the_page_works() -> None:
     assert said[SHOWN["esx-drift.orphaned-vib.detected"]] == [
         f"alert {place}/{finding['fingerprint']} critical: {finding['summary']}"
     ]
-    assert said["first-look"] == []
+    assert [name for name in ("baseline-recorded", "daily", "reminder") if said[name]] == []
 
 
 def test_the_command_of_the_page_subscribes_with_one_of_its_policies() -> None:

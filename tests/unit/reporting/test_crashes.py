@@ -1,10 +1,10 @@
-"""A reporter may end anywhere, and two may run at once: each report is told, under one id, with one content."""
+"""A reporter may end anywhere, and two may run at once: each report is told, under one id."""
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from esx_drift.adapters.report_store import S3Reports
@@ -126,7 +126,7 @@ def test_all_that_is_due_is_told_in_so_many_steps(world: World) -> None:
     _prepare(world)
     steps = Steps(0, _die, before=True)
     assert isinstance(world.topic, Subscribers)
-    world.report(topic=SteppedTopic(world.topic, steps), reports=SteppedReports(world.reports, steps))  # type: ignore[arg-type]
+    world.report(topic=SteppedTopic(world.topic, steps), reports=SteppedReports(world.reports, steps))
     assert steps.taken == STEPS
     _assert_told_once(world)
     world.wait(minutes=15)
@@ -144,7 +144,7 @@ def test_a_reporter_that_ends_anywhere_loses_nothing(world: World, at: int, befo
     with pytest.raises(Ended):
         world.report(
             topic=SteppedTopic(world.topic, steps),
-            reports=SteppedReports(world.reports, steps),  # type: ignore[arg-type]  # as far as it is used
+            reports=SteppedReports(world.reports, steps),
         )
     world.wait(minutes=15)
     world.report()
@@ -162,7 +162,7 @@ def test_two_reporters_at_once_tell_each_report_once(world: World, at: int) -> N
     assert isinstance(world.topic, Subscribers)
     world.report(
         topic=SteppedTopic(world.topic, steps),
-        reports=SteppedReports(world.reports, steps),  # type: ignore[arg-type]  # as far as it is used
+        reports=SteppedReports(world.reports, steps),
     )
     _assert_told_once(world)
     world.wait(minutes=15)
@@ -236,7 +236,7 @@ def test_a_report_is_kept_once(world: World) -> None:
     body = world.store.client().get_object(Bucket="audit", Key=kept[0])["Body"].read()
     report: Any = json.loads(body)
     assert list_violations("report", report) == []
-    other = {**report, "made_at": "2026-11-24T00:00:00.000Z"}
+    other: Any = {**report, "made_at": "2026-11-24T00:00:00.000Z"}
     stored = world.reports.keep(other)
     assert world.reports.read(stored) == report
 
@@ -256,7 +256,8 @@ def test_what_is_no_report_is_not_read_as_one(world: World, stored: bytes | None
 def test_what_nobody_could_read_back_is_not_written(world: World) -> None:
     """A bug must not leave what the next run stumbles over."""
     with pytest.raises(ContractViolation):
-        world.reports.put_state({"schema_version": 2}, None)  # type: ignore[typeddict-item]  # as a bug would
+        world.reports.put_state(cast("ReportState", {"schema_version": 2}), None)
+    spoilt: Any = {"kind": "daily", "report_id": "1"}
     with pytest.raises(ContractViolation):
-        world.reports.keep({"kind": "daily", "report_id": "1"})  # type: ignore[typeddict-item]  # as a bug would
+        world.reports.keep(spoilt)
     assert world.reports.read_state() is None

@@ -1,11 +1,15 @@
 """The first look: one message for the fleet, and one for what joins later."""
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from esx_drift.domain.fleet.fleet import VCenterSettings
 
 from tests.unit.events import VIB, finding
 from tests.unit.reporting.world import INTERVAL, World, kinds_of, report_in, route
+
+if TYPE_CHECKING:
+    from esx_drift.domain.stored.types import StoredObject
 
 
 def test_a_fleet_of_which_nothing_is_known_is_silent(world: World) -> None:
@@ -178,3 +182,17 @@ def test_another_vcenter_s_logs_are_not_read(world: World) -> None:
     world.report()
     (event,) = world.heard()
     assert report_in(event)["clusters"]["listed"] == ["prod-a (vc01)"]
+
+
+def test_it_says_what_runs(world: World) -> None:
+    """By release and number of hosts; a snapshot that can't be read leaves its cluster out."""
+    world.dispatch("vc01", "prod-a", "prod-b", "prod-c")
+    one = world.keep_snapshot("vc01", "prod-a", "8.0.3-0.70.24674464", "8.0.3-0.60.24414501")
+    two = world.keep_snapshot("vc01", "prod-b", "8.0.3-0.70.24674464")
+    gone: StoredObject = {**two, "key": two["key"].replace("prod-b", "prod-c")}
+    for cluster, snapshot in (("prod-a", one), ("prod-b", two), ("prod-c", gone)):
+        world.look("vc01", cluster, "baseline", snapshot=snapshot)
+    world.report()
+    (event,) = world.heard()
+    assert [release["hosts"] for release in report_in(event)["releases"]] == [2, 1]
+    assert "8.0.3-0.70.24674464" in report_in(event)["releases"][0]["release"]

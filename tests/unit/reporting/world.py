@@ -1,9 +1,10 @@
 """The reporter at work in this process: logs written as checks leave them, S3 by moto, a clock to set."""
 
+import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,14 @@ from esx_drift.adapters.report_store import S3Reports
 from esx_drift.domain.dispatching.run import Run, build_blank_dispatch, build_expected_clusters
 from esx_drift.domain.events import build_events
 from esx_drift.domain.fleet.fleet import Fleet, Route, VCenterSettings
-from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_record_key
+from esx_drift.domain.images.snapshot import CANONICAL_VERSION
+from esx_drift.domain.stored.identifiers import (
+    VCENTER_LOG,
+    compute_sha256,
+    encode_canonical_json,
+    make_record_key,
+    make_snapshot_key,
+)
 from esx_drift.domain.stored.records import build_record
 from esx_drift.domain.stored.types import (
     Change,
@@ -20,10 +28,13 @@ from esx_drift.domain.stored.types import (
     Dispatch,
     Event,
     Finding,
+    Image,
     KnownCluster,
-    LogState,
+    KnownHost,
     Outcome,
     Record,
+    Snapshot,
+    StoredObject,
 )
 from esx_drift.domain.text.times import format_time
 from esx_drift.log_reader import LogReader
@@ -31,6 +42,9 @@ from esx_drift.ports import Reports, Topic
 from esx_drift.reporting.reporter import Reporter, ReporterReply
 
 from tests.unit.logs import Subscribers, heading_of
+
+if TYPE_CHECKING:
+    from esx_drift.domain.stored.types import LogState
 
 NOW = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
 INTERVAL = timedelta(hours=4)
@@ -95,7 +109,7 @@ class World:
         return published
 
     def dispatch(
-        self, vcenter: str, *clusters: str, failed: bool = False, standalone: int | None = 0, **parts: Any
+        self, vcenter: str, *clusters: str, failed: bool = False, standalone: int | None = 0, **parts: object
     ) -> None:
         """A run by schedule that meant to check these clusters, whose ids are their names."""
         run = Run(str(uuid4()), "schedule")
@@ -123,7 +137,8 @@ class World:
         hosts: int = 4,
         covered: int | None = None,
         findings: tuple[Finding, ...] = (),
-        **parts: Any,
+        snapshot: StoredObject | None = None,
+        **parts: object,
     ) -> Record:
         """A check of a cluster; what is open afterwards are exactly these findings."""
         before = LogReader(self.store, vcenter, cluster).read().after
@@ -135,6 +150,7 @@ class World:
             **before,
             **(seen if is_look else {}),
             "cluster_name": cluster,
+            "snapshot": snapshot,
             "findings": {one["fingerprint"]: one for one in findings},
         }
         return self._leave(
@@ -147,6 +163,28 @@ class World:
             findings=[one for one in findings if one["transition"] != "still"],
             **parts,
         )
+
+    def keep_snapshot(self, vcenter: str, cluster: str, *releases: str) -> StoredObject:
+        """A snapshot in which each host runs an image, by the version of its base image."""
+        images: dict[str, Image] = {
+            f"{number:064x}": {"main": {"base_image": release}, "alternatives": {}}
+            for number, release in enumerate(releases)
+        }
+        hosts: dict[str, KnownHost] = {
+            f"host-{digest}": {"name": digest, "image": digest, "orphaned_vibs": [], "witness": False}
+            for digest in images
+        }
+        hosts["host-unseen"] = {"name": "unseen", "image": None, "orphaned_vibs": None, "witness": False}
+        snapshot: Snapshot = {
+            "schema_version": CANONICAL_VERSION,
+            "images": images,
+            "labels": {},
+            "hosts": hosts,
+        }
+        body = gzip.compress(encode_canonical_json(snapshot))
+        key = make_snapshot_key(vcenter, cluster, compute_sha256(body))
+        self.store.put_blob(key, body)
+        return {"key": key, "sha256": compute_sha256(body)}
 
     def _know(self, name: str) -> KnownCluster:
         at = format_time(self.now)
@@ -165,13 +203,13 @@ class World:
         name: str | None,
         outcome: Outcome,
         after: Mapping[str, Any],
-        **parts: Any,
+        **parts: object,
     ) -> Record:
         end = LogReader(self.store, vcenter, cluster).read()
         seq, state = end.next_seq, {**end.after, **after}
         heading = heading_of(seq, str(uuid4()), vcenter, cluster, name)
         record: Any = {
-            **build_record(heading, outcome, self.now, LogState(**state)),
+            **build_record(heading, outcome, self.now, cast("LogState", state)),
             "previous": end.head,
             "before_sha256": "0" * 64,
             **parts,
@@ -189,7 +227,7 @@ class World:
             },
             end.etag,
         )
-        return record  # type: ignore[no-any-return]  # a record, made of its parts
+        return cast("Record", record)
 
 
 def report_in(event: Event) -> Any:  # noqa: ANN401 -- reports differ in form
@@ -218,4 +256,4 @@ def change_of(severity: str = "warning", **parts: Any) -> Change:  # noqa: ANN40
         "alternative_image": None,
         "detail": None,
     }
-    return {**plain, **parts}  # type: ignore[return-value]  # a change, made of its parts
+    return cast("Change", {**plain, **parts})

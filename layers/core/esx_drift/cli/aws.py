@@ -28,7 +28,7 @@ from esx_drift.adapters.audit_store import S3Store
 from esx_drift.adapters.aws_clients import read_outputs
 from esx_drift.adapters.s3_objects import S3Object
 from esx_drift.adapters.state_bucket import FleetFile, parse_fleet
-from esx_drift.cli.options import DEFAULT_STACK, StackOptions
+from esx_drift.cli.options import StackOptions
 from esx_drift.domain.stored.identifiers import FLEET_KEY
 from esx_drift.domain.text.wording import join_names
 from esx_drift.errors import FleetInvalid, PermanentError
@@ -208,7 +208,9 @@ class DeployedStack:
     def _describe_missing(self) -> str:
         name, profile = self.options.stack, self.options.profile
         account = f" of the account of profile {profile}" if profile else ""
-        other = "Has it another name? --stack NAME or ESX_DRIFT_STACK. " if name == DEFAULT_STACK else ""
+        other = (
+            "Has it another name? --stack NAME or ESX_DRIFT_STACK. " if name == StackOptions().stack else ""
+        )
         return (
             f"there is no stack {name} in the region {self.region}{account}\n"
             f"{other}Is it in another region or account? --region REGION or AWS_REGION, --profile NAME"

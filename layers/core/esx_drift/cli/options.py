@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperCommand
 
 from esx_drift.cli.terminal import fail
+from esx_drift.config import DEFAULT_STACK
 from esx_drift.domain.fleet.fleet import Fleet
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import KnownCluster
@@ -25,7 +26,6 @@ from esx_drift.domain.text.wording import clean_text, join_names
 if TYPE_CHECKING:
     from esx_drift.adapters.audit_store import S3Store
 
-DEFAULT_STACK: Final = "esx-drift"
 STACK_VARIABLE: Final = "ESX_DRIFT_STACK"
 REGION_VARIABLE: Final = "AWS_REGION"
 

@@ -4,8 +4,7 @@ A row says what a cluster runs, when it was seen last, and what is open about it
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -25,13 +24,10 @@ from esx_drift.domain.stored.types import (
     rank_severity,
 )
 from esx_drift.errors import TrailDamaged
+from esx_drift.log_reader import read_all
 
 if TYPE_CHECKING:
     from esx_drift.adapters.audit_store import S3Store
-
-
-MAX_PARALLEL_READS = 8
-"""Reads in flight: below the ten connections that a botocore client keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +164,7 @@ def read_newest_records(store: "S3Store", keys: Sequence[str]) -> Iterator[Recor
 
     One that its pointer does not lead to is warned of and left out.
     """
-    for key, record in zip(keys, _read_all(store.read_newest_record, keys), strict=True):
+    for key, record in zip(keys, read_all(store.read_newest_record, keys), strict=True):
         if record is None:
             print_warning(f"{key} does not lead to the newest record of its log; the next check mends it")
         else:
@@ -191,7 +187,7 @@ def read_snapshots(
             print_warning(f"the audit trail is damaged: {damage.message}")
             return None
 
-    stored = zip(taken, _read_all(read, taken.values()), strict=True)
+    stored = zip(taken, read_all(read, taken.values()), strict=True)
     return {log: upgrade_snapshot(snapshot).snapshot for log, snapshot in stored if snapshot}
 
 
@@ -217,8 +213,3 @@ def list_asked_checks(records: Iterable[Record]) -> dict[tuple[str, str], str]:
         for expected in record["dispatch"]["expected"]
         if expected["request_id"] not in answered
     }
-
-
-def _read_all[T](read: Callable[[str], T], keys: Iterable[str]) -> list[T]:
-    with ThreadPoolExecutor(MAX_PARALLEL_READS) as pool:
-        return list(pool.map(read, keys))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from esx_drift.config import DEFAULT_STACK
 from esx_drift.domain.events import MessageContent, NextStep
 from esx_drift.domain.stored.types import EventData
 from esx_drift.domain.text.wording import (
@@ -17,10 +18,7 @@ from esx_drift.domain.text.wording import (
     join_names,
 )
 
-DEFAULT_STACK: Final = "esx-drift"
-"""The stack that commands ask where none is named."""
-
-MAX_NAMED: Final = 5
+MAX_LINE_NAMES: Final = 5
 """Names in one line."""
 
 _REASONS: Final = {"rollout": "rollouts under way", "flapping": "what comes and goes"}
@@ -39,10 +37,10 @@ def build_first_look_content(data: EventData) -> MessageContent:
         items=tuple(filter(None, _list_first_look_items(report))),
         notes=(
             "Saved as the first copy. From now on you hear only what changes.",
-            "Nobody has vouched for what runs there yet.",
+            "Nobody has vouched for what runs there yet: esx-drift accept does, a cluster at a time.",
         ),
-        next_step=_build_step("look over what runs and what was found, then accept it:", data),
-        facts=(),
+        next_step=_build_step("look over what runs and what was found:", data),
+        facts=(f"{format_moment(data['checked_at'])} UTC",),
     )
 
 
@@ -63,7 +61,7 @@ def _list_first_look_items(report: Mapping[str, Any]) -> list[str]:
 
 def _render_releases(releases: list[Any]) -> str:
     shown = [f"{clean_text(one['release'])} on {format_count(one['hosts'], 'host')}" for one in releases]
-    return f"Running: {join_names(shown, MAX_NAMED)}" if shown else ""
+    return f"Running: {join_names(shown, MAX_LINE_NAMES)}" if shown else ""
 
 
 def _name_all(what: str, noun: str, listed: Mapping[str, Any]) -> str:
@@ -71,7 +69,7 @@ def _name_all(what: str, noun: str, listed: Mapping[str, Any]) -> str:
 
 
 def _join_listed(listed: Mapping[str, Any]) -> str:
-    names = [clean_text(name) for name in listed["listed"][:MAX_NAMED]]
+    names = [clean_text(name) for name in listed["listed"][:MAX_LINE_NAMES]]
     more = listed["total"] - len(names)
     return f"{', '.join(names)} and {more} more" if more else ", ".join(names)
 
@@ -82,13 +80,14 @@ def build_daily_content(data: EventData) -> MessageContent:
     clusters, checks, hosts, opened = report["clusters"], report["checks"], report["hosts"], report["open"]
     seen = f"{clusters['seen']} of {format_count(clusters['watched'], 'cluster')}"
     made = f"{checks['made']} of {format_count(checks['expected'], 'check')}"
+    day = f"From {format_moment(report['from'])} to {format_moment(report['until'])} UTC."
     share = f"{seen}, {made}, {hosts['covered']} of {format_count(hosts['hosts'], 'host')}"
     return MessageContent(
         title=f"{'All quiet' if _is_quiet(report) else 'Daily report'}: {share}",
         items=tuple(filter(None, _list_daily_items(report, data["checked_at"]))),
-        notes=tuple(filter(None, [_render_lacking(report["reports_lacking"])])),
+        notes=tuple(filter(None, [_render_lacking(report["reports_lacking"]), day])),
         next_step=_build_step("look over what is open:", data) if opened["total"] else None,
-        facts=(f"{format_moment(report['from'])} to {format_moment(report['until'])} UTC",),
+        facts=(f"{format_moment(data['checked_at'])} UTC",),
     )
 
 
@@ -106,10 +105,13 @@ def _is_quiet(report: Mapping[str, Any]) -> bool:
 
 def _list_daily_items(report: Mapping[str, Any], now: str) -> list[str]:
     unseen = report["unseen_clusters"]
-    told = [format_count(report["changes_told"], "change"), format_count(report["failures_told"], "failure")]
+    counted = [
+        format_count(report["changes_told"], "change"),
+        format_count(report["failures_told"], "failure"),
+    ]
     return [
         f"Not seen within the day: {_join_listed(unseen)}" if unseen["total"] else "",
-        f"Told: {' and '.join(told)}",
+        f"Told: {' and '.join(counted)}",
         _render_suppressed(report["suppressed"]),
         *_list_open_items(report["open"], now),
     ]
@@ -144,9 +146,12 @@ def _name_reason(reason: str) -> str:
 
 
 def _render_open(finding: Mapping[str, Any], now: str) -> str:
-    place = " · ".join(clean_text(name) for name in (finding["cluster"], finding["vcenter"]) if name)
     age = format_elapsed(finding["opened_at"], now)
-    return f"{place}: {end_sentence(finding['summary'])} Open for {age}."
+    return f"{_render_place(finding)}: {end_sentence(finding['summary'])} Open for {age}."
+
+
+def _render_place(finding: Mapping[str, Any]) -> str:
+    return " · ".join(clean_text(name) for name in (finding["cluster"], finding["vcenter"]) if name)
 
 
 def _render_lacking(reports: int) -> str:
@@ -156,22 +161,28 @@ def _render_lacking(reports: int) -> str:
 def build_reminder_content(data: EventData) -> MessageContent:
     """Build what a message says of critical findings that nobody ended."""
     report: Any = data.get("report", {})
-    findings, total = report["findings"], report["total"]
-    age = format_elapsed(findings[0]["opened_at"], data["checked_at"])
-    what = format_count(total, "critical finding")
+    findings, total, now = report["findings"], report["total"], data["checked_at"]
+    age = format_elapsed(findings[0]["opened_at"], now)
+    is_one = total == 1
     return MessageContent(
-        title=f"CRITICAL · still open: {what}, {'for' if total == 1 else 'the oldest for'} {age}",
-        items=tuple(_render_open(finding, data["checked_at"]) for finding in findings),
-        notes=("You hear of what is still open then in a week.",),
-        next_step=_build_step("look over what is open:", data),
-        facts=(),
+        title=f"CRITICAL · {_render_place(findings[0])}: still open after {age}"
+        if is_one
+        else f"CRITICAL · still open: {format_count(total, 'critical finding')}, the oldest for {age}",
+        items=(end_sentence(findings[0]["summary"]),)
+        if is_one
+        else tuple(_render_open(finding, now) for finding in findings),
+        notes=("You hear again in a week of what is open then.",),
+        next_step=_build_step("look over it:", data, findings[0]["cluster"] if is_one else None),
+        facts=(f"{format_moment(now)} UTC",),
         unlisted=total - len(findings),
     )
 
 
-def _build_step(text: str, data: EventData) -> NextStep:
+def _build_step(text: str, data: EventData, cluster: str | None = None) -> NextStep:
     stack = find_shell_argument(data.get("stack", DEFAULT_STACK)) or DEFAULT_STACK
-    return NextStep(text, "esx-drift status" + (f" --stack {stack}" if stack != DEFAULT_STACK else ""))
+    words = ["esx-drift status", (cluster and find_shell_argument(cluster)) or ""]
+    words += [f"--stack {stack}"] if stack != DEFAULT_STACK else []
+    return NextStep(text, " ".join(filter(None, words)))
 
 
 REPORT_BUILDERS: Final[Mapping[str, Callable[[EventData], MessageContent]]] = MappingProxyType(

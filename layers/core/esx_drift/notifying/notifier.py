@@ -61,8 +61,11 @@ def parse_event(body: str) -> Event | None:
     return cast("Event", event)
 
 
-RECORD_ADDRESS = re.compile(r"s3://([^/]+)/(records/vcenter=[^/]+/cluster=[^/]+/[0-9]{10}\.json)")
-"""A bucket, and the key of a record of a check in it."""
+RECORD_ADDRESS = re.compile(
+    r"s3://([^/]+)/"
+    r"(records/vcenter=[^/]+/cluster=[^/]+/[0-9]{10}\.json|reports/[a-z-]+/[0-9a-f-]{36}\.json)"
+)
+"""A bucket, and the key of a record of a check, or of a report, in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +202,9 @@ class Notifier:
         return None
 
     def _select_routes(self, event_type: str, data: EventData) -> tuple[Route, ...]:
-        cluster = data["cluster"]
+        cluster, report = data["cluster"], data.get("report", {})
+        if "route" in report:
+            return tuple(route for route in self.fleet.routes if route.name == report["route"])
         return select_routes(
             self.fleet,
             event_type.split(".")[1],

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -21,12 +20,10 @@ from esx_drift.domain.reports.fleet_logs import (
 )
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_key
 from esx_drift.errors import TrailDamaged
+from esx_drift.log_reader import read_all
 from esx_drift.ports import Logs
 
 logger = Logger(child=True)
-
-MAX_PARALLEL_READS: Final = 8
-"""Reads in flight: below the ten connections that a botocore client keeps."""
 
 MAX_DAY_RECORDS: Final = 500
 """Of one log, for one day: checks every hour, and a vCenter that is tried every ten minutes, are 200."""
@@ -63,7 +60,7 @@ class LogsReader:
         return FoundLogs(FleetLogs(self.fleet, keys, heads), unread)
 
     def read_since(self, heads: Iterable[LogHead], begin: datetime) -> dict[LogName, list[DayRecord]]:
-        """Read what each log has since ``begin``, the oldest first; what is damaged is passed over."""
+        """Read what each log of ``heads`` has since ``begin``, the oldest first, without what is damaged."""
         logs = list(heads)
         found = read_all(lambda head: self._read_back(head, begin), logs)
         return {head.log: records for head, records in zip(logs, found, strict=True)}
@@ -96,9 +93,3 @@ class LogsReader:
         except TrailDamaged as damage:
             logger.warning("snapshot not read", why=damage.message)
             return Counter()
-
-
-def read_all[Name, Found](read: Callable[[Name], Found], names: Iterable[Name]) -> list[Found]:
-    """Read what is under each of ``names``, several at once, in their order."""
-    with ThreadPoolExecutor(MAX_PARALLEL_READS) as pool:
-        return list(pool.map(read, names))

@@ -167,9 +167,9 @@ class _Turn:
     def _tell_first_looks(
         self, state: ReportState, logs: FleetLogs
     ) -> tuple[ReportState, list[StoredReport]]:
-        told, is_fleet = state["looked"], state["first_look_at"] is None
+        looked, is_fleet = state["looked"], state["first_look_at"] is None
         patience = self.job.check_interval
-        looks = choose_first_looks(logs, frozenset(told), self.now, patience, is_fleet=is_fleet)
+        looks = choose_first_looks(logs, frozenset(looked), self.now, patience, is_fleet=is_fleet)
         if looks is None:
             return state, []
         releases = self._reader.count_releases(looks.heads)
@@ -181,7 +181,7 @@ class _Turn:
                 about = compute_digest(keys)
                 reports.append(self._maker.build("first-look", route.name, about, facts))
         first_look_at = state["first_look_at"] or format_time(self.now)
-        return {**state, "first_look_at": first_look_at, "looked": sorted([*told, *keys])}, reports
+        return {**state, "first_look_at": first_look_at, "looked": sorted([*looked, *keys])}, reports
 
     def _report_day(self, day: Day, logs: FleetLogs, about: str) -> list[StoredReport]:
         records = self._reader.read_since(logs.heads.values(), day.begin)

@@ -1,9 +1,10 @@
 """Reminders: each critical finding again after a day, then weekly, and never one message each."""
 
+import itertools
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from esx_drift.domain.fleet.fleet import Route
 from esx_drift.domain.reports.reminders import (
     FIRST_REMINDER,
     GATHERED,
@@ -26,6 +27,9 @@ from hypothesis import strategies as st
 from tests.unit.domain.reports.test_daily import head_of
 from tests.unit.events import finding
 from tests.unit.reporting.world import route
+
+if TYPE_CHECKING:
+    from esx_drift.domain.fleet.fleet import Route
 
 BEGAN = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
 OPS, EDGE, DRIFT = route("ops"), route("edge", clusters=("edge-*",)), route("drift", families=("drift",))
@@ -117,7 +121,7 @@ def test_a_route_is_reminded_twice_a_day_at_most(opened: list[tuple[timedelta, t
     told = _play(opened)
     for name in ("ops", "edge"):
         times = sorted({at for (heard, _), several in told.items() if heard == name for at in several})
-        pauses = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
         assert all(pause >= GATHERED - timedelta(hours=2) for pause in pauses)
 
 

@@ -27,9 +27,6 @@ RUNNING: Final = timedelta(hours=1)
 YOUNG, OLD = timedelta(days=1), timedelta(days=7)
 """The bounds between the ages of open findings."""
 
-REPORT_FAMILY: Final = "report"
-"""The family that a route must name, if it names any, to get daily reports."""
-
 
 @dataclass(frozen=True, slots=True)
 class ToldEvent:
@@ -138,8 +135,8 @@ def _summarize_event(event: Event) -> ToldEvent:
 
 
 def hears_daily(route: Route) -> bool:
-    """Tell whether ``route`` gets daily reports: each does that has not chosen among the families."""
-    return not route.families or REPORT_FAMILY in route.families
+    """Tell whether ``route`` gets daily reports: each does that has not chosen families without reports."""
+    return not route.families or "report" in route.families
 
 
 def build_daily(day: Day, logs: FleetLogs, route: Route, reach: Reach) -> dict[str, Json]:

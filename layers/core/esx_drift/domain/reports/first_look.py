@@ -39,7 +39,7 @@ class FirstLooks:
 
 
 def list_old_looks(logs: FleetLogs, now: datetime) -> list[str]:
-    """List the clusters, by the keys of their states, whose first look was long before ``now``."""
+    """List the clusters of ``logs`` whose first look was long before ``now``, by their states' keys."""
     return sorted(
         make_state_key(*head.log)
         for head in logs.heads.values()
@@ -48,7 +48,7 @@ def list_old_looks(logs: FleetLogs, now: datetime) -> list[str]:
 
 
 def choose_first_looks(
-    logs: FleetLogs, told: Collection[str], now: datetime, patience: timedelta, *, is_fleet: bool
+    logs: FleetLogs, looked: Collection[str], now: datetime, patience: timedelta, *, is_fleet: bool
 ) -> FirstLooks | None:
     """Choose whose first look is to be told now.
 
@@ -57,7 +57,7 @@ def choose_first_looks(
 
     Args:
         logs: All logs.
-        told: The clusters whose first look was told, by the keys of their states.
+        looked: The clusters whose first look was told, by the keys of their states.
         now: The time.
         patience: How long to wait for the others: one interval of checks.
         is_fleet: Whether the fleet's own first look is still to be told.
@@ -67,7 +67,7 @@ def choose_first_looks(
     """
     watched = dict(logs.list_watched())
     new = [
-        head for head in logs.list_heads() if _is_looked_at(head) and make_state_key(*head.log) not in told
+        head for head in logs.list_heads() if _is_looked_at(head) and make_state_key(*head.log) not in looked
     ]
     if not new:
         return None

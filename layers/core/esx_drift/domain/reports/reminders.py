@@ -150,7 +150,7 @@ def build_reminder(reminder: Reminder) -> dict[str, Json]:
 
 
 def describe_place(log: LogName, name: str | None) -> dict[str, Json]:
-    """Describe where something is: the vCenter, and the cluster's ``name``; None: the vCenter as a whole."""
+    """Describe what ``log`` is about: its vCenter, and its cluster's ``name`` if it is about one."""
     vcenter, cluster = log
     return {"vcenter": vcenter, "cluster": None if cluster == VCENTER_LOG else clean_text(name or cluster)}
 

@@ -1,0 +1,143 @@
+"""Reports in words: whatever names they hold, Slack takes them, and nothing is read as markup."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from esx_drift.channels.slack import render_message
+from esx_drift.contracts import list_violations
+from esx_drift.domain.reports.report_events import ReportMaker
+from esx_drift.domain.stored.types import Event, Json, ReportKind
+from esx_drift.domain.text.times import format_time
+from esx_drift.messages.content import build_content
+from esx_drift.messages.publication import MAX_PUBLISH_BYTES, build_publication
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.simulator.slack_limits import violations
+from tests.unit.events import NAMES, TEXTS
+
+NOW = datetime(2026, 11, 23, 7, 3, tzinfo=UTC)
+COUNTS = st.integers(0, 2_000)
+PAST = st.timedeltas(timedelta(), timedelta(days=400)).map(lambda age: format_time(NOW - age))
+
+
+def event_of(kind: ReportKind, facts: dict[str, Json], stack: str = "esx-drift") -> Event:
+    """The event of a report."""
+    maker = ReportMaker(NOW, stack, lambda key: f"s3://audit/{key}")
+    (event,) = maker.build(kind, "ops", "about", facts)["events"]
+    return event
+
+
+@st.composite
+def _listed(draw: st.DrawFn) -> dict[str, Any]:
+    names = draw(st.lists(NAMES, max_size=50))
+    return {"total": len(names) + draw(st.sampled_from([0, 0, 7])) * bool(names), "listed": names}
+
+
+def _places() -> dict[str, Any]:
+    return {
+        "vcenter": NAMES,
+        "cluster": st.one_of(st.none(), NAMES),
+        "kind": st.just("orphaned-vib"),
+        "summary": NAMES,
+        "opened_at": PAST,
+    }
+
+
+FIRST_LOOKS = st.fixed_dictionaries(
+    {
+        "scope": st.sampled_from(["fleet", "joined"]),
+        "clusters": _listed().filter(lambda listed: listed["total"] > 0),
+        "vcenters": _listed(),
+        "hosts": st.fixed_dictionaries({"hosts": COUNTS, "covered": COUNTS}),
+        "releases": st.lists(st.fixed_dictionaries({"release": TEXTS, "hosts": COUNTS}), max_size=20),
+        "orphaned_vibs": st.fixed_dictionaries({"vibs": COUNTS, "hosts": COUNTS}),
+        "not_uniform": _listed(),
+        "unread_hosts": _listed(),
+        "standalone_hosts": st.one_of(st.none(), COUNTS),
+        "missing": _listed(),
+    }
+)
+DAYS = st.fixed_dictionaries(
+    {
+        "from": PAST,
+        "until": PAST,
+        "reports_lacking": st.integers(0, 3),
+        "clusters": st.fixed_dictionaries({"watched": COUNTS, "seen": COUNTS}),
+        "unseen_clusters": _listed(),
+        "checks": st.fixed_dictionaries({"expected": COUNTS, "made": COUNTS}),
+        "hosts": st.fixed_dictionaries({"hosts": COUNTS, "covered": COUNTS}),
+        "changes_told": COUNTS,
+        "failures_told": COUNTS,
+        "suppressed": st.dictionaries(
+            st.one_of(st.sampled_from(["rollout", "flapping", "later"]), NAMES.map("ignore:{}".format)),
+            COUNTS,
+        ),
+        "open": st.one_of(
+            st.just({"total": 0}),
+            st.fixed_dictionaries(
+                {
+                    "total": st.integers(1, 2_000),
+                    "by_age": st.fixed_dictionaries(
+                        {"within_a_day": COUNTS, "within_a_week": COUNTS, "older": COUNTS}
+                    ),
+                    "oldest": st.fixed_dictionaries(_places()),
+                }
+            ),
+        ),
+    }
+)
+REMINDERS = st.lists(st.fixed_dictionaries(_places()), min_size=1, max_size=30).map(
+    lambda findings: {"total": len(findings), "findings": findings}
+)
+REPORTS = st.one_of(
+    st.tuples(st.just("first-look"), FIRST_LOOKS),
+    st.tuples(st.just("daily"), DAYS),
+    st.tuples(st.just("reminder"), REMINDERS),
+)
+
+
+@given(REPORTS, st.one_of(st.just("esx-drift"), NAMES))
+def test_slack_and_sns_take_every_report(report: tuple[ReportKind, dict[str, Json]], stack: str) -> None:
+    """Within all limits, as plain text, and as few lines as a person reads."""
+    event = event_of(*report, stack=stack)
+    assert list_violations("event", event) == []
+    content = build_content(event)
+    assert len(content.items) <= 30
+    message = render_message(content)
+    assert violations(message) == []
+    assert not set("<>") & set(str(message["text"]))
+    assert not {"\n", "\x00", "\u202e"} & set("".join((content.title, *content.items)))
+    assert build_publication(event).size_bytes < MAX_PUBLISH_BYTES
+
+
+@pytest.mark.parametrize(
+    ("facts", "title"),
+    [
+        ({}, "All quiet"),
+        ({"changes_told": 1}, "Daily report"),
+        ({"failures_told": 1}, "Daily report"),
+        ({"reports_lacking": 1}, "Daily report"),
+        ({"suppressed": {"rollout": 1}}, "Daily report"),
+        ({"checks": {"expected": 6, "made": 5}}, "Daily report"),
+        ({"clusters": {"watched": 2, "seen": 1}}, "Daily report"),
+        ({"hosts": {"hosts": 12, "covered": 11}}, "Daily report"),
+    ],
+)
+def test_a_day_is_quiet_only_if_all_was_seen_and_nothing_was(facts: dict[str, Json], title: str) -> None:
+    """Silence of whoever could not look is not quiet."""
+    quiet: dict[str, Json] = {
+        "from": "2026-11-22T07:00:00.000Z",
+        "until": "2026-11-23T07:00:00.000Z",
+        "reports_lacking": 0,
+        "clusters": {"watched": 1, "seen": 1},
+        "unseen_clusters": {"total": 0, "listed": []},
+        "checks": {"expected": 6, "made": 6},
+        "hosts": {"hosts": 12, "covered": 12},
+        "changes_told": 0,
+        "failures_told": 0,
+        "suppressed": {},
+        "open": {"total": 0},
+    }
+    assert build_content(event_of("daily", {**quiet, **facts})).title.startswith(title)
