@@ -53,7 +53,7 @@ def test_slack_jsonl_holds_each_payload_as_slack_took_it(played: Demo) -> None:
     """One a line, within Slack's limits, as many as the timeline expects."""
     payloads = _lines(played, "slack.jsonl")
     assert [refusals(payload) for payload in payloads] == [[]] * len(payloads)
-    assert len(payloads) == sum(len(step.arrives) for step in timeline())
+    assert len(payloads) == sum(step.messages for step in timeline())
 
 
 def test_events_jsonl_holds_each_event_of_the_timeline(played: Demo) -> None:

@@ -56,7 +56,8 @@ def play(console: Console, stack: Stack, rig: Rig) -> int:
     for line in wrong:
         console.print(f"[red]Not as expected:[/] {line}", highlight=False)
     if wrong:
-        for function in ("DispatcherFunction", "CheckerFunction", "NotifierFunction", "SenderFunction"):
+        functions = ("Dispatcher", "Checker", "Notifier", "Sender", "Reporter")
+        for function in (f"{name}Function" for name in functions):
             (LEFT / f"{function}.log").write_text("\n".join(stack.log_of(function)))
     return 1 if wrong else 0
 
@@ -79,8 +80,8 @@ def _played(console: Console, number: int, step: Step, rig: Rig, tap: Tap) -> It
     yield from (f"step {number}: {subject} {what} did not come" for subject, what in expected - came)
     yield from (f"step {number}: {subject} {what} came, unexpected" for subject, what in came - expected)
     # What happened together is told together.
-    if len(messages) > len(step.arrives) or bool(messages) != bool(step.arrives):
-        yield f"step {number}: {len(messages)} messages in Slack of {len(step.arrives)} events"
+    if len(messages) > step.messages or bool(messages) != bool(step.messages):
+        yield f"step {number}: {len(messages)} messages in Slack of {step.messages} events"
 
 
 @contextmanager

@@ -14,6 +14,11 @@ I40EN = "Intel-i40en"
 SHIPPED, BY_HAND = "2.7.2.0-1OEM.800.1.0.20613240", "2.9.2.0-1OEM.800.1.0.20613240"
 FOOTHOLD = "smntemp(910.1.0.0005-5vmw.803.0.0.24022510)"
 REPORTS = "GET */installed-images"
+FIRST_LOOK, DAILY = ("fleet", "report.first-look"), ("fleet", "report.daily")
+"""What the reporter publishes for the demo's one route; its schedule is off, as the dispatcher's is."""
+
+UNHEARD = "baseline.recorded"
+"""An event that goes to the topic, and that people are not told one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,11 @@ class Step:
     act: Callable[[Rig], object]
     arrives: tuple[tuple[str, str], ...] = ()
     look: Callable[[Rig], object] = field(default=lambda rig: rig.check())
+
+    @property
+    def messages(self) -> int:
+        """How many of the events people are told."""
+        return sum(what != UNHEARD for _, what in self.arrives)
 
 
 def data_centre() -> dict[str, VCenter]:
@@ -39,7 +49,7 @@ def data_centre() -> dict[str, VCenter]:
 
 def timeline() -> list[Step]:
     """The steps, in their order."""
-    return [*_quiet(), *_drift(), *_blind()]
+    return [*_quiet(), *_drift(), *_blind(), *_reports()]
 
 
 def _quiet() -> list[Step]:
@@ -47,13 +57,20 @@ def _quiet() -> list[Step]:
         Step(
             "prod-a (6 hosts, vc01) and edge-1 (3 hosts, vc02) are looked at for the first time.",
             lambda _: None,
-            (("prod-a", "baseline.recorded"), ("edge-1", "baseline.recorded")),
+            (("prod-a", "baseline.recorded"), ("edge-1", "baseline.recorded"), FIRST_LOOK),
+            look=_look_first,
         ),
         Step(
             "The reports come back in another order, with new times and notification ids.",
             _shuffle,
         ),
     ]
+
+
+def _look_first(rig: Rig) -> None:
+    """Each cluster's first copy goes to the topic alone; people hear once of the whole fleet."""
+    rig.check()
+    rig.report()
 
 
 def _shuffle(rig: Rig) -> None:
@@ -120,6 +137,17 @@ def _blind() -> list[Step]:
             "The report is as it should be.",
             lambda rig: rig.vcenters["vc02"].faults.clear(REPORTS),
             (("edge-1", "failure.resolved"),),
+        ),
+    ]
+
+
+def _reports() -> list[Step]:
+    return [
+        Step(
+            "Somebody asks for the daily report, which comes by itself each morning.",
+            lambda _: None,
+            (DAILY,),
+            look=lambda rig: rig.report({"report": "daily"}),
         ),
     ]
 

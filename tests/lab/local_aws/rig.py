@@ -152,6 +152,16 @@ class Rig:
         self.await_told(record["events"])
         return record
 
+    def report(self, event: Mapping[str, object] | None = None) -> list[str]:
+        """Let the reporter tell what is due, and wait until it is told; the keys of its reports."""
+        reply = self.stack.invoke("ReporterFunction", event or {})
+        assert isinstance(reply, dict)
+        keys: list[str] = reply["published"]
+        for key in keys:
+            body = self.stack.aws.s3.get_object(Bucket=self.audit_bucket, Key=key)["Body"].read()
+            self.await_told(json.loads(body)["events"])
+        return keys
+
     def await_quiet(self, *queues: str) -> None:
         """Wait until these queues, by logical id, hold nothing: neither waiting, nor delayed, nor in work.
 

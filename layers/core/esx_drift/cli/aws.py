@@ -206,11 +206,9 @@ class DeployedStack:
                 raise
 
     def _describe_missing(self) -> str:
-        name, profile = self.options.stack, self.options.profile
+        name, profile, usual = self.options.stack, self.options.profile, StackOptions().stack
         account = f" of the account of profile {profile}" if profile else ""
-        other = (
-            "Has it another name? --stack NAME or ESX_DRIFT_STACK. " if name == StackOptions().stack else ""
-        )
+        other = "Has it another name? --stack NAME or ESX_DRIFT_STACK. " if name == usual else ""
         return (
             f"there is no stack {name} in the region {self.region}{account}\n"
             f"{other}Is it in another region or account? --region REGION or AWS_REGION, --profile NAME"
