@@ -26,6 +26,13 @@ POLLS: Final = 1
 CHANGES: Final = 4
 """Checks a month and cluster that find something, each with one event for one route."""
 
+REPORTS: Final = 4 * HOURS
+"""Runs of the reporter, every 15 minutes: one an hour reads where all logs end, one a day the records of it."""
+
+DAYS: Final = HOURS / 24
+DAY_RECORDS: Final = 24 / INTERVAL_HOURS + 1
+"""Of each log, that a daily report reads: a day's, and the one before."""
+
 POLLERS: Final = 5
 EMPTY_RECEIVES_A_MINUTE: Final = 3 * POLLERS
 """Of each queue that invokes a function: five pollers, a long poll of 20 seconds each
@@ -41,6 +48,11 @@ SECONDS: Final = {
     "collect, a change": 7.0,
     "gather an event": 2.0,
     "post a message": 3.0,
+    "report, nothing due": 1.5,
+    "report, all logs read": 2.0,
+    "report, each further cluster": 0.02,
+    "report of a day": 4.0,
+    "report of a day, each further cluster": 0.1,
 }
 """Billed, a cold start and slow answers of the vCenter included."""
 
@@ -49,6 +61,9 @@ FUNCTIONS: Final = {
     "listing": "Dispatcher",
     "gather an event": "Notifier",
     "post a message": "Sender",
+    "report, nothing due": "Reporter",
+    "report, all logs read": "Reporter",
+    "report of a day": "Reporter",
 }
 WRITTEN_OVER: Final = ("state", "routes")
 """Of these, what was before goes after days."""
@@ -129,6 +144,9 @@ def count_invocations(fleet: Fleet) -> dict[str, float]:
         "collect, a change": changes,
         "gather an event": changes,
         "post a message": changes,
+        "report, nothing due": REPORTS - HOURS,
+        "report, all logs read": HOURS - DAYS,
+        "report of a day": DAYS,
     }
 
 
@@ -149,7 +167,17 @@ def count_calls(fleet: Fleet) -> dict[str, float]:
     for each, number in parts:
         for call, times in each.items():
             calls[call] += times * number
+    calls["s3 GetObject"] += _count_further_reads(fleet)
     return calls
+
+
+def _count_further_reads(fleet: Fleet) -> float:
+    """Count what the reporter reads of all logs but those of one vCenter and one cluster.
+
+    That is the pointer to each log's end and the record there, and once a day the day's records.
+    """
+    vcenters, clusters = fleet.vcenters - 1, fleet.clusters - 1
+    return 2 * (vcenters * REPORTS + clusters * HOURS) + DAYS * DAY_RECORDS * (vcenters + clusters)
 
 
 def _subtract(more: Mapping[str, int], less: Mapping[str, int]) -> dict[str, int]:
@@ -162,6 +190,9 @@ def count_gigabyte_seconds(fleet: Fleet) -> float:
     further = RUNS * (fleet.clusters - fleet.vcenters) * SECONDS["listing, each further cluster"]
     seconds = {step: number * SECONDS[step] for step, number in count_invocations(fleet).items()}
     seconds["listing"] += further
+    seconds["report, all logs read"] += HOURS * (fleet.clusters - 1) * SECONDS["report, each further cluster"]
+    each_day = SECONDS["report of a day, each further cluster"]
+    seconds["report of a day"] += DAYS * (fleet.clusters - 1) * each_day
     return sum(
         spent * int(functions[f"{FUNCTIONS.get(step, 'Checker')}Function"]["MemorySize"]) / 1024
         for step, spent in seconds.items()
@@ -206,7 +237,7 @@ def price_month(fleet: Fleet, architecture: str) -> dict[str, float]:
         "CloudWatch metrics": _price("CloudWatch, metrics", len(table["metrics"]) * METRIC_SHARE),
         "CloudWatch Logs": _price("CloudWatch Logs, written", logged)
         + _price("CloudWatch Logs, kept", logged * LOG_MONTHS),
-        "EventBridge Scheduler": _price("EventBridge Scheduler", RUNS),
+        "EventBridge Scheduler": _price("EventBridge Scheduler", RUNS + REPORTS),
     }
 
 

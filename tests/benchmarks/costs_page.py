@@ -15,6 +15,12 @@ README: Final = ROOT / "README.md"
 ARCHITECTURES: Final = ("x86_64", "arm64")
 
 
+REPORT_READS: Final = (
+    "each time it reads 2 objects a vCenter, once an hour 2 a cluster, "
+    f"and once a day the day's records, {costs.DAY_RECORDS:g} of each log"
+)
+
+
 def main() -> int:
     """Write the tables of the page, and the README's line."""
     for path in (PAGE, README):
@@ -102,6 +108,7 @@ def _render_assumptions() -> str:
         "what Lambda bills": "cold starts and slow vCenters included: "
         + ", ".join(f"{step} {value:g} s" for step, value in costs.SECONDS.items()),
         "memory": ", ".join(f"{name} {each['MemorySize']} MB" for name, each in functions.items()),
+        "reports": f"the reporter runs every 15 minutes; {REPORT_READS}",
         "checks that find something": f"{costs.CHANGES} a month and cluster; one event and one route each",
         "messages": "each received, handled and deleted by itself: batches make it less",
         "fair queues": "what they cost on top is taken for sending, receiving and deleting",
