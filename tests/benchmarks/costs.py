@@ -27,7 +27,7 @@ CHANGES: Final = 4
 """Checks a month and cluster that find something, each with one event for one route."""
 
 REPORTS: Final = 4 * HOURS
-"""Runs of the reporter, every 15 minutes: one an hour reads where all logs end, one a day the records of it."""
+"""Runs of the reporter, every 15 minutes. One an hour reads where all logs end, one a day its records."""
 
 DAYS: Final = HOURS / 24
 DAY_RECORDS: Final = 24 / INTERVAL_HOURS + 1
