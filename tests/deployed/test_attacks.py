@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from esx_drift.domain.stored.identifiers import compute_digest, make_state_key
-from esx_drift.messages.content import has_content
+from esx_drift.messages.content import is_for_chat
 
 from tests.deployed.stage import BY_HAND, CLUSTER, I40EN, give_up_after, request_of, send, small
 from tests.lab.local_aws.local_aws import LocalAws
@@ -232,5 +232,5 @@ def _assert_whole(rig: Rig, tap: Tap, name: str) -> None:
     assert {event["id"] for event in events} <= {heard.event["id"] for heard in tap.heard}
     place = f"prod-a · {name}"
     said = [payload for payload in rig.slack.accepted if place in payload["text"]]
-    assert len(said) == sum(has_content(event["type"]) for event in events)
+    assert len(said) == sum(is_for_chat(event["type"]) for event in events)
     assert rig.vcenters[name].sessions.open_count == 0

@@ -18,7 +18,7 @@ from esx_drift.domain.stored.identifiers import (
     make_receipt_id,
     make_record_key,
 )
-from esx_drift.messages.content import has_content
+from esx_drift.messages.content import is_for_chat
 
 from tests.deployed.chronicle import CLUSTERS, LOGS, PLAYED, Chronicle, told
 from tests.deployed.expected import EXPECTED, Changed, Opened
@@ -271,7 +271,7 @@ def _list_alone(chronicle: Chronicle) -> Iterator[str]:
 
 def _select(event: "Event") -> "Event | None":
     """What people are told of an event; None if nothing."""
-    data = select_for_people(event["data"]) if has_content(event["type"]) else None
+    data = select_for_people(event["data"]) if is_for_chat(event["type"]) else None
     return None if data is None else {**event, "data": data}
 
 

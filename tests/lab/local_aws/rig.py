@@ -21,7 +21,7 @@ from esx_drift.domain.stored.identifiers import (
     make_record_prefix,
 )
 from esx_drift.log_reader import LogEnd, LogReader
-from esx_drift.messages.content import has_content
+from esx_drift.messages.content import is_for_chat
 
 from tests.lab.local_aws.stack import Stack
 from tests.lab.local_aws.waiting import until
@@ -176,7 +176,7 @@ class Rig:
     def await_told(self, events: "Iterable[Event]") -> None:
         """Wait until Slack has heard each event that people are told."""
         for event in events:
-            if has_content(event["type"]):
+            if is_for_chat(event["type"]):
                 until(partial(self._delivered, event), f"{event['type']} in Slack", PATIENCE_SECONDS)
 
     def log_end(self, vcenter: str, cluster: str = VCENTER_LOG) -> LogEnd:

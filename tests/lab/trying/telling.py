@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from esx_drift.adapters.audit_store import S3Store
-from esx_drift.domain.events import BASELINE_RECORDED, MessageContent
+from esx_drift.domain.events import MessageContent
 from esx_drift.domain.images.labels import name_esxi_release
 from esx_drift.domain.stored.types import rank_severity
 from esx_drift.domain.text.versions import sort_naturally
 from esx_drift.domain.text.wording import clean_text, end_sentence, format_count, join_names, split_vib_key
-from esx_drift.messages.content import build_content, has_content
+from esx_drift.messages.content import build_content, is_for_chat
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -90,7 +90,7 @@ def _parts_of(image: "Image") -> tuple[str, str]:
 def tell_stories(console: Console, records: "list[Record]") -> None:
     """What people would have been told in chat, the urgent first: all but that it was a first look."""
     events = [event for record in records for event in record["events"]]
-    told = [event for event in events if has_content(event["type"]) and event["type"] != BASELINE_RECORDED]
+    told = [event for event in events if is_for_chat(event["type"])]
     if not told and not any(record["failure"] for record in records):
         console.print("\nNothing to tell: each cluster runs one image, and no VIB is orphaned.")
     for event in sorted(told, key=lambda event: -rank_severity(event["data"]["severity"])):

@@ -87,8 +87,8 @@ def test_a_long_e_mail_counts_what_it_leaves_out() -> None:
 def test_a_report_is_published_without_a_text_for_people() -> None:
     """Its type is its subject."""
     (event,) = build_events(told(outcome="baseline", since=None))
-    report = build_publication({**event, "type": "esx-drift.report.daily"})
-    assert report.subject == "esx-drift.report.daily"
+    report = build_publication({**event, "type": "esx-drift.report.weekly"})
+    assert report.subject == "esx-drift.report.weekly"
     assert "email" not in json.loads(report.message)
 
 

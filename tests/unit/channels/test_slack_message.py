@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from esx_drift.channels.slack import MAX_HEADER_CHARACTERS, MAX_MESSAGE_CHARACTERS, render_message
 from esx_drift.contracts import list_violations
+from esx_drift.domain.events import BASELINE_RECORDED
 from esx_drift.domain.findings.kinds import FINDING_KINDS
 from esx_drift.domain.stored.types import Event, Json
-from esx_drift.messages.content import build_content, has_content
+from esx_drift.messages.content import build_content, has_content, is_for_chat
 from hypothesis import given
 
 from tests.paths import GOLDEN
@@ -15,12 +16,7 @@ from tests.simulator.slack_limits import violations as slack_violations
 from tests.unit.events import Check, build_events, change, family_of, finding, tellings, told
 
 MESSAGES = GOLDEN / "messages"
-CASES = sorted(case for case in MESSAGES.iterdir() if case.name != "baseline-recorded")
-
-
-def _list_told(check: Check) -> list[Event]:
-    """The events of a check that people are told."""
-    return [event for event in build_events(check) if has_content(event["type"])]
+CASES = sorted(MESSAGES.iterdir())
 
 
 def texts(value: Json, kind: str) -> Iterator[str]:
@@ -50,7 +46,7 @@ def test_a_message_reads_as_agreed(case: Path, refresh_goldens: bool) -> None:  
 @given(tellings())
 def test_slack_takes_every_message(check: Check) -> None:
     """No limit is ever exceeded, whatever the names and however many they are."""
-    for event in _list_told(check):
+    for event in build_events(check):
         message = render_message(build_content(event))
         assert slack_violations(message) == []
         assert len(json.dumps(message)) <= MAX_MESSAGE_CHARACTERS
@@ -59,7 +55,7 @@ def test_slack_takes_every_message(check: Check) -> None:
 @given(tellings())
 def test_no_name_is_ever_read_as_markup(check: Check) -> None:
     """Nothing is mrkdwn; what a notification parses has no control sequence, whatever the names."""
-    for event in _list_told(check):
+    for event in build_events(check):
         message = render_message(build_content(event))
         assert list(texts(message["blocks"], "mrkdwn")) == []
         assert message["mrkdwn"] is False
@@ -70,7 +66,7 @@ def test_no_name_is_ever_read_as_markup(check: Check) -> None:
 @given(tellings())
 def test_no_name_breaks_a_line_or_turns_it_around(check: Check) -> None:
     """Control and direction characters of a hostile name are gone from title, items and facts."""
-    for event in _list_told(check):
+    for event in build_events(check):
         story = build_content(event)
         shown = "".join((story.title, *story.items, *story.facts))
         assert not {"\n", "\x00", "\u202e"} & set(shown)
@@ -138,10 +134,11 @@ def _vib(name: str) -> object:
     return change("orphaned_vib", "added", name)
 
 
-def test_a_first_copy_is_not_told_one_by_one() -> None:
-    """A type without a story is known as such, and so is one of the future."""
-    assert not has_content("esx-drift.baseline.recorded")
+def test_a_type_of_the_future_has_no_words() -> None:
+    """And is known as such; a first copy has some for e-mail, and is not posted."""
     assert not has_content("esx-drift.drift.imagined")
+    assert has_content(BASELINE_RECORDED)
+    assert [is_for_chat(kind) for kind in (BASELINE_RECORDED, "esx-drift.report.daily")] == [False, True]
 
 
 def test_a_cut_event_with_no_list_left_is_still_told() -> None:

@@ -6,12 +6,14 @@ from types import MappingProxyType
 from typing import Final
 
 from esx_drift.domain.events import (
+    BASELINE_RECORDED,
     FAMILIES,
     OPENING_TRANSITIONS,
     MessageContent,
+    NextStep,
 )
 from esx_drift.domain.stored.types import Change, Event, EventData, Finding, Json, rank_severity
-from esx_drift.domain.text.wording import format_count
+from esx_drift.domain.text.wording import format_count, format_share
 from esx_drift.messages.change_lines import (
     render_change_headline,
     render_change_lines,
@@ -36,8 +38,13 @@ from esx_drift.messages.report_lines import REPORT_BUILDERS
 
 
 def has_content(event_type: str) -> bool:
-    """Whether people are told of events of this type."""
+    """Whether events of this type have words for people."""
     return event_type in _BUILDERS
+
+
+def is_for_chat(event_type: str) -> bool:
+    """Whether events of this type are posted. First copies are told once of the fleet, by a report."""
+    return has_content(event_type) and event_type != BASELINE_RECORDED
 
 
 def build_content(event: Event) -> MessageContent:
@@ -136,8 +143,24 @@ def _list_end_lines(data: EventData) -> list[str]:
     ]
 
 
+def _build_baseline(data: EventData) -> MessageContent:
+    coverage = data["coverage"]
+    read = f", {format_share(coverage['covered'], coverage['hosts'])} read" if coverage else ""
+    return MessageContent(
+        title=f"{render_place(data)}: first look{read}",
+        items=(),
+        notes=(
+            "Saved as the first copy. From now on you hear only what changes.",
+            "Nobody has vouched for what runs there yet.",
+        ),
+        next_step=NextStep("look over what runs and what was found:", "esx-drift status"),
+        facts=render_facts(data),
+    )
+
+
 _BUILDERS: Final[Mapping[str, Callable[[EventData], MessageContent]]] = MappingProxyType(
     {
+        BASELINE_RECORDED: _build_baseline,
         **REPORT_BUILDERS,
         **{f"esx-drift.{family}.detected": _build_detected for family in FAMILIES},
         **{f"esx-drift.{family}.resolved": _build_resolved for family in FAMILIES},

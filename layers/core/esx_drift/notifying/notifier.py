@@ -18,7 +18,7 @@ from esx_drift.domain.fleet.fleet import Fleet, Route, select_routes
 from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.types import Event, EventData
 from esx_drift.errors import ContractViolation, EsxDriftError, RequestRefused
-from esx_drift.messages.content import has_content
+from esx_drift.messages.content import is_for_chat
 from esx_drift.messages.groups import group_events
 from esx_drift.notifying import call_in_parallel
 from esx_drift.ports import Deliveries, DeliveryQueue
@@ -55,7 +55,7 @@ def parse_event(body: str) -> Event | None:
         raise ContractViolation("the message is not a CloudEvent")
     data_schema = cast("dict[str, object]", event).get("dataschema")
     is_newer = isinstance(data_schema, str) and NEWER_SCHEMA.fullmatch(data_schema)
-    if is_newer or not has_content(event_type):
+    if is_newer or not is_for_chat(event_type):
         return None
     require_valid("event", event)
     return cast("Event", event)
