@@ -1,19 +1,18 @@
-"""A report is posted if its own object holds it, to the route that it is for."""
+"""A report is told if its own object holds it, to the route that it is for, by a message of its own."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from esx_drift.adapters.audit_store import S3Deliveries
-from esx_drift.channels.webhook import WebhookChannel
 from esx_drift.domain.reports.report_events import ReportMaker
 from esx_drift.domain.stored.identifiers import encode_canonical_json, make_report_key
-from esx_drift.domain.stored.types import Event, Json, StoredReport
+from esx_drift.domain.stored.types import Event, Json, ReportKind, StoredReport
 from esx_drift.errors import RequestRefused
 
-from tests.unit.notifying.test_notifier import BUCKET, _keep, _notifier, _routed, deliveries
+from tests.unit.notifying.test_notifier import BUCKET, Desk, Outbox, _keep, _routed, deliveries, drift, outbox
 
-__all__ = ["deliveries"]
+__all__ = ["deliveries", "drift", "outbox"]
 
 NOW = datetime(2026, 11, 23, 7, 3, tzinfo=UTC)
 ROUTES = _routed(
@@ -34,28 +33,33 @@ REMINDED: dict[str, Json] = {
 }
 
 
-def _build(route: str) -> tuple[StoredReport, Event]:
+def _build(route: str, kind: ReportKind = "reminder") -> tuple[StoredReport, Event]:
+    """A report that is kept, and its event."""
     maker = ReportMaker(NOW, "esx-drift", lambda key: f"s3://{BUCKET}/{key}")
-    report = maker.build("reminder", route, "about", REMINDED)
-    (event,) = report["events"]
-    return report, event
-
-
-def _keep_report(report: StoredReport) -> None:
+    report = maker.build(kind, route, "about", REMINDED)
     key = make_report_key(report["kind"], report["report_id"])
     _keep(f"s3://{BUCKET}/{key}", encode_canonical_json(report))
+    (event,) = report["events"]
+    return report, event
 
 
 @pytest.mark.parametrize(
     ("route", "heard"), [("pager", ["pager"]), ("drift", ["drift"]), ("gone", []), ("", ["ops"])]
 )
 def test_a_report_goes_to_the_route_that_it_names(
-    route: str, heard: list[str], webhook: WebhookChannel, deliveries: S3Deliveries
+    route: str, heard: list[str], deliveries: S3Deliveries, outbox: Outbox
 ) -> None:
     """Whatever else that filters by: the reporter went by it. One that names none goes as events do."""
-    report, event = _build(route)
-    _keep_report(report)
-    assert _notifier(ROUTES, webhook, deliveries).notify(event).posted == heard
+    _, event = _build(route)
+    result = Desk(ROUTES, deliveries, outbox).notify(event)["0"]
+    assert (result.routes, result.error) == (heard, None)
+
+
+def test_each_report_is_a_message_of_its_own(drift: Event, deliveries: S3Deliveries, outbox: Outbox) -> None:
+    """However many there are in a window, and whatever else is told then."""
+    reports = [_build("ops", kind)[1] for kind in ("daily", "first-look", "reminder")]  # type: ignore[arg-type]
+    Desk(ROUTES, deliveries, outbox).notify(*reports, drift)
+    assert [message["route"] for message in outbox.sent].count("ops") == 4
 
 
 def _alter(event: Any) -> Any:  # noqa: ANN401 -- an event, made of its parts
@@ -63,20 +67,17 @@ def _alter(event: Any) -> Any:  # noqa: ANN401 -- an event, made of its parts
 
 
 def _move(event: Any) -> Any:  # noqa: ANN401 -- an event, made of its parts
-    return {
-        **event,
-        "data": {**event["data"], "record": event["data"]["record"].replace("reports/", "deliveries/")},
-    }
+    record = event["data"]["record"].replace("reports/", "deliveries/")
+    return {**event, "data": {**event["data"], "record": record}}
 
 
 @pytest.mark.parametrize("forge", [_alter, _move])
 def test_a_report_that_its_object_does_not_hold_is_refused(
     forge: Any,  # noqa: ANN401 -- a function of events
-    webhook: WebhookChannel,
     deliveries: S3Deliveries,
+    outbox: Outbox,
 ) -> None:
     """Whoever may publish to the topic can't write there."""
-    report, event = _build("pager")
-    _keep_report(report)
-    with pytest.raises(RequestRefused):
-        _notifier(ROUTES, webhook, deliveries).notify(forge(event))
+    _, event = _build("pager")
+    assert isinstance(Desk(ROUTES, deliveries, outbox).notify(forge(event))["0"].error, RequestRefused)
+    assert outbox.sent == []

@@ -126,6 +126,13 @@ def _list_digests(record: bytes) -> list[str]:
     return [compute_digest(event) for event in events] if isinstance(events, list) else []
 
 
+def _list_messages(events: Sequence[Event]) -> list[Sequence[Event]]:
+    """List what is told by a message each: a report by one of its own, all else by what happened."""
+    reports = [[event] for event in events if "report" in event["data"]]
+    groups = group_events([event for event in events if "report" not in event["data"]])
+    return [*(group.events for group in groups), *reports]
+
+
 def send_delivery(delivery: Delivery, deliveries: Deliveries, queue: DeliveryQueue) -> None:
     """Keep ``delivery`` among the ``deliveries``, then have it posted by way of the ``queue``.
 
@@ -194,8 +201,8 @@ class Notifier:
         """Send a route its messages; what went wrong there is no other route's matter."""
         try:
             with hold_unforeseen(f"the messages to the route {route}"):
-                for group in group_events(events):
-                    delivery = build_event_delivery(route, group.events, self.clock())
+                for several in _list_messages(events):
+                    delivery = build_event_delivery(route, several, self.clock())
                     send_delivery(delivery, self.deliveries, self.queue)
         except EsxDriftError as error:
             return error
