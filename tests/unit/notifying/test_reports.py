@@ -57,7 +57,7 @@ def test_a_report_goes_to_the_route_that_it_names(
 
 def test_each_report_is_a_message_of_its_own(drift: Event, deliveries: S3Deliveries, outbox: Outbox) -> None:
     """However many there are in a window, and whatever else is told then."""
-    reports = [_build("ops", kind)[1] for kind in ("daily", "first-look", "reminder")]  # type: ignore[arg-type]
+    reports = [_build("ops", kind)[1] for kind in ("daily", "first-look", "reminder")]
     Desk(ROUTES, deliveries, outbox).notify(*reports, drift)
     assert [message["route"] for message in outbox.sent].count("ops") == 4
 
