@@ -61,9 +61,9 @@ def test_the_same_events_are_the_same_delivery() -> None:
 
 
 def test_a_blank_route_may_be_asked_at_once() -> None:
-    """And nothing waits longer than a second for it."""
+    """And nothing waits longer than three seconds for it."""
     assert find_free_time(BLANK, NOW) == NOW
-    assert compute_delay_seconds(_message(), NOW, NOW) == 1
+    assert 1 <= compute_delay_seconds(_message(), NOW, NOW) <= 3
 
 
 def test_one_has_the_turn_at_a_time() -> None:
@@ -137,7 +137,7 @@ def test_a_delivery_is_sent_anew_so_often_and_no_more() -> None:
         now += timedelta(seconds=delay)
         message, sends = waiting, sends + 1
         assert list_violations("delivery-message", message) == []
-    assert now - NOW < DELIVERY_PATIENCE + timedelta(seconds=61)
+    assert now - NOW < DELIVERY_PATIENCE + timedelta(seconds=91)
     assert sends < MOST_SENDS
 
 
