@@ -1,6 +1,6 @@
 import pytest
 from esx_drift.contracts import list_violations
-from esx_drift.domain.events import rate_event, select_for_people
+from esx_drift.domain.events import list_moved_kinds, rate_event, select_for_people
 from esx_drift.domain.stored.identifiers import make_event_id
 from esx_drift.domain.stored.types import Change, Finding, Json, rank_severity
 from esx_drift.messages.content import build_content
@@ -21,6 +21,7 @@ from tests.unit.events import (
 )
 
 UNREVIEWED = finding("drift", "drift-unreviewed", "host-7", "esx07 differs", hosts=["host-7"])
+NOT_UNIFORM = finding("drift", "image-not-uniform", "", "hosts differ", hosts=["host-7"])
 ORPHAN = finding("orphaned-vib", "orphaned-vib", VIB, "an orphan", severity="critical", hosts=["host-7"])
 FAILED = finding("failure", "host-failed", "host-11", "esx11 could not be read", hosts=["host-11"])
 DRIVER = change("component", "upgraded", "Intel-i40en", **{"from": "1", "to": "2"})
@@ -121,6 +122,15 @@ def test_what_is_suppressed_is_published_and_counted_by_its_reason() -> None:
     assert event["data"]["changes"] == changes
     assert event["data"]["suppressed"] == {"ignore:drivers": 1, "rollout": 2}
     assert event["data"]["severity"] == "warning"
+
+
+def test_what_moved_is_listed_as_a_route_names_it() -> None:
+    """Findings that moved, elements and kinds of changes; a report, and a list that was cut, say nothing."""
+    (event,) = build_events(told(changes=[DRIVER], findings=[UNREVIEWED, _moved(NOT_UNIFORM, "still")]))
+    expected = frozenset({"drift-unreviewed", "component", "upgraded", "component:upgraded"})
+    assert list_moved_kinds(event["data"]) == expected
+    assert list_moved_kinds({**event["data"], "truncated": True}) is None
+    assert list_moved_kinds({**event["data"], "changes": [], "findings": []}) is None
 
 
 def test_people_are_told_the_rest_rated_without_what_is_suppressed() -> None:

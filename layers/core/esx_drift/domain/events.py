@@ -194,6 +194,21 @@ def select_for_people(data: EventData) -> EventData | None:
     }
 
 
+def list_moved_kinds(data: EventData) -> frozenset[str] | None:
+    """List what moved in an event's ``data``, as a route names it.
+
+    Returns:
+        Kinds of findings; of changes the element, the kind, and both as ``component:upgraded``. None where
+        nothing moved, as in a report, or where lists were cut, so that it is not known.
+    """
+    if data["truncated"]:
+        return None
+    kinds: set[str] = {finding["kind"] for finding in data["findings"] if finding["transition"] != "still"}
+    for change in data["changes"]:
+        kinds |= {change["element"], change["kind"], f"{change['element']}:{change['kind']}"}
+    return frozenset(kinds) or None
+
+
 def _sort_moved_first(findings: Sequence[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: TRANSITIONS.index(finding["transition"]))
 

@@ -13,7 +13,7 @@ from esx_drift.domain.deliveries import (
     build_event_delivery,
     identify_event,
 )
-from esx_drift.domain.events import DATA_SCHEMA, select_for_people
+from esx_drift.domain.events import DATA_SCHEMA, list_moved_kinds, select_for_people
 from esx_drift.domain.fleet.fleet import Fleet, Route, select_routes
 from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.types import Event, EventData
@@ -219,4 +219,5 @@ class Notifier:
             data["vcenter"],
             cluster["id"] if cluster else None,
             cluster["name"] if cluster else None,
+            list_moved_kinds(data),
         )

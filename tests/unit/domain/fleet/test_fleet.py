@@ -158,6 +158,75 @@ def test_a_route_hears_what_its_filters_let_through() -> None:
     assert _routes(routes, vcenter="vc02", cluster_name="lab", cluster_id="domain-c1") == ["all", "vc02"]
 
 
+def test_a_route_hears_an_event_of_which_any_item_is_of_its_kinds() -> None:
+    """By the finding, the element, the kind of a change, or both; what nothing moved in is not narrowed."""
+    routes = _fleet(
+        routes=[
+            {"name": "hosts", "kinds": ["host-failed", "host"]},
+            {"name": "downgrades", "kinds": ["downgraded"]},
+            {"name": "drivers", "kinds": ["component:downgraded"]},
+            {"name": "all"},
+        ]
+    )
+
+    def hear(*kinds: str) -> list[str]:
+        selected = select_routes(routes, "drift", "warning", "vc01", "domain-c9", "prod-a", frozenset(kinds))
+        return [route.name for route in selected]
+
+    assert hear("host-failed") == ["hosts", "all"]
+    assert hear("component", "upgraded", "component:upgraded") == ["all"]
+    assert hear("component", "downgraded", "component:downgraded") == ["downgrades", "drivers", "all"]
+    assert hear("host", "added", "host:added", "add_on", "downgraded", "add_on:downgraded") == [
+        "hosts",
+        "downgrades",
+        "all",
+    ]
+    assert _routes(routes) == ["hosts", "downgrades", "drivers", "all"]
+
+
+def test_a_route_knows_the_one_that_hears_instead_of_it() -> None:
+    """By its whole name."""
+    routes = _fleet(routes=[{"name": "ops", "fallback": "team"}, {"name": "team"}])
+    assert [route.fallback for route in routes.routes] == ["team", None]
+    assert routes.find_route("team") == routes.routes[1]
+    assert routes.find_route("te*") is None
+
+
+@pytest.mark.parametrize(
+    ("routes", "errors"),
+    [
+        (
+            [{"name": "a", "fallback": "opss"}, {"name": "ops"}],
+            ['/routes/0/fallback: expected another route of this file, got "opss" (did you mean ops?)'],
+        ),
+        (
+            [{"name": "a", "fallback": "a"}],
+            ["/routes/0/fallback: expected to end somewhere, got a → a"],
+        ),
+        (
+            [{"name": "a", "fallback": "b"}, {"name": "b", "fallback": "c"}, {"name": "c", "fallback": "b"}],
+            [
+                "/routes/1/fallback: expected to end somewhere, got b → c → b",
+                "/routes/2/fallback: expected to end somewhere, got c → b → c",
+            ],
+        ),
+        (
+            [{"name": "a", "kinds": ["downgradet", "zzz"]}],
+            [
+                (
+                    '/routes/0/kinds/0: expected a kind of findings or changes, got "downgradet"'
+                    " (did you mean downgraded?)"
+                ),
+                '/routes/0/kinds/1: expected a kind of findings or changes, got "zzz"',
+            ],
+        ),
+    ],
+)
+def test_a_route_that_leads_nowhere_is_refused(routes: list[dict[str, Any]], errors: list[str]) -> None:
+    """A fallback that is none, one that leads back, and a kind that nothing has."""
+    assert list_fleet_errors(fleet(routes=routes)) == errors
+
+
 def test_what_concerns_a_whole_vcenter_reaches_the_routes_of_its_clusters() -> None:
     """A team that hears of one cluster hears that nobody can see it any more."""
     routes = _fleet(routes=[{"name": "prod", "clusters": ["prod-*"]}, {"name": "vc02", "vcenters": ["vc02"]}])

@@ -1,10 +1,16 @@
 """The fleet file: its JSON as types, which ``fleet.schema.json`` bounds, and what it says as values."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final, NotRequired, Required, TypedDict, cast
 
+from esx_drift.domain.fleet.rules import (
+    EVERYTHING,
+    IgnoreDocument,
+    MaintenanceDocument,
+    ScopeDocument,
+)
 from esx_drift.domain.stored.types import Severity, rank_severity
 
 
@@ -38,14 +44,6 @@ class VCenterDocument(SettingsDocument):
     clusters: NotRequired[ClustersDocument]
 
 
-class ScopeDocument(TypedDict):
-    """Where a route, a rule or a window holds."""
-
-    name: str
-    vcenters: NotRequired[list[str]]
-    clusters: NotRequired[list[str]]
-
-
 class RouteDocument(ScopeDocument):
     """Whom to tell, as the file names it."""
 
@@ -54,27 +52,7 @@ class RouteDocument(ScopeDocument):
     min_severity: NotRequired[Severity]
     families: NotRequired[list[str]]
     fallback: NotRequired[str]
-
-
-class IgnoreDocument(ScopeDocument):
-    """A rule as the file states it."""
-
-    reason: str
-    elements: NotRequired[list[str]]
     kinds: NotRequired[list[str]]
-    findings: NotRequired[list[str]]
-    keys: NotRequired[list[str]]
-    hosts: NotRequired[list[str]]
-    until: NotRequired[str]
-
-
-MaintenanceTimes = TypedDict("MaintenanceTimes", {"from": str, "to": str})  # "from" is a keyword
-
-
-class MaintenanceDocument(ScopeDocument, MaintenanceTimes):
-    """A time of planned work as the file states it."""
-
-    reason: str
 
 
 class FleetDocument(TypedDict):
@@ -91,9 +69,6 @@ class FleetDocument(TypedDict):
 MAX_FLEET_BYTES: Final = 256_000
 """Of the fleet file, as it is written and as it is stored: 250 bytes for each of the 500 vCenters and
 500 routes that the schema allows. To name the faults of so much takes seconds, of 30 MB minutes."""
-
-
-EVERYTHING = ("*",)
 
 
 APPLIED_SETTINGS = AppliedSettings.__optional_keys__
@@ -120,10 +95,10 @@ class VCenterSettings:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Whom to tell, by which channel, and what they hear; empty ``families`` are all of them.
+    """Whom to tell, by which channel, and what they hear; empty ``families`` and ``kinds`` are all of them.
 
     ``secret`` is the name after ``esx-drift/<channel>/``; ``fallback`` the route that hears instead, once
-    this one is dead.
+    this one is dead. ``kinds``: as ``ROUTE_KINDS`` spells them.
     """
 
     name: str
@@ -134,6 +109,7 @@ class Route:
     vcenters: tuple[str, ...]
     clusters: tuple[str, ...]
     fallback: str | None = None
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +152,12 @@ def select_routes(
     vcenter: str | None,
     cluster_id: str | None,
     cluster_name: str | None,
+    kinds: Container[str] | None = None,
 ) -> tuple[Route, ...]:
     """Select the routes that hear an event, in the file's order.
 
     An event without a cluster concerns all of the vCenter's: a route that hears of one of them hears it
-    too. The same holds for one without a vCenter.
+    too. The same holds for one without a vCenter, and for one of which it is not known what moved.
 
     Args:
         fleet: The fleet file, which has the routes.
@@ -189,6 +166,7 @@ def select_routes(
         vcenter: The name of the event's vCenter; None: all of them.
         cluster_id: The id of the event's cluster; None: the vCenter as a whole.
         cluster_name: The cluster's name; None likewise.
+        kinds: What moved, as ``list_moved_kinds`` lists it; None where nothing did, or it is not known.
     """
     cluster = [name for name in (cluster_id, cluster_name) if name is not None]
     return tuple(
@@ -198,6 +176,7 @@ def select_routes(
         and (not route.families or family in route.families)
         and (vcenter is None or find_matching_pattern(route.vcenters, vcenter))
         and (not cluster or find_matching_pattern(route.clusters, *cluster))
+        and (kinds is None or not route.kinds or any(kind in kinds for kind in route.kinds))
     )
 
 
@@ -231,6 +210,7 @@ def _build_route(entry: RouteDocument) -> Route:
         tuple(entry.get("vcenters", EVERYTHING)),
         tuple(entry.get("clusters", EVERYTHING)),
         entry.get("fallback"),
+        tuple(entry.get("kinds", ())),
     )
 
 

@@ -1,18 +1,21 @@
 """What is wrong with a fleet file in ways that its schema can't say, and what another one changes."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from difflib import get_close_matches
+from typing import Final, get_args
 
 from esx_drift.domain.fleet.fleet import (
-    EVERYTHING,
     FleetDocument,
-    ScopeDocument,
+    RouteDocument,
     VCenterSettings,
     build_fleet,
     find_matching_pattern,
 )
+from esx_drift.domain.fleet.rules import EVERYTHING, ScopeDocument
+from esx_drift.domain.stored.types import ChangeKind, Element, FindingKind
 from esx_drift.domain.text.times import parse_time
 
 
@@ -25,6 +28,7 @@ def list_fleet_problems(document: FleetDocument) -> list[str]:
         *(line for part, entries in scopes.items() for line in _list_duplicates(part, _list_names(entries))),
         *_list_vcenter_problems(build_fleet(document).vcenters),
         *(line for part, entries in scopes.items() for line in _list_unknown_vcenters(part, entries, names)),
+        *_list_route_problems(document.get("routes", ())),
         *_list_window_problems(document),
     ]
 
@@ -72,6 +76,54 @@ def _list_unknown_vcenters(part: str, entries: Sequence[ScopeDocument], names: l
                     f"/{part}/{at}/vcenters/{index}: expected a vCenter of this file "
                     f'({", ".join(names)}), got "{pattern}"'
                 )
+
+
+ROUTE_KINDS: Final = frozenset[str](
+    (
+        *get_args(FindingKind.__value__),
+        *get_args(Element.__value__),
+        *get_args(ChangeKind.__value__),
+        *(
+            f"{element}:{kind}"
+            for element in get_args(Element.__value__)
+            for kind in get_args(ChangeKind.__value__)
+        ),
+    )
+)
+"""All that a route may name under ``kinds``."""
+
+
+def _list_route_problems(routes: Sequence[RouteDocument]) -> Iterator[str]:
+    fallbacks = {route["name"]: route.get("fallback") for route in routes}
+    for at, route in enumerate(routes):
+        for index, kind in enumerate(route.get("kinds", ())):
+            if kind not in ROUTE_KINDS:
+                got = _quote_unknown(kind, ROUTE_KINDS)
+                yield f"/routes/{at}/kinds/{index}: expected a kind of findings or changes, got {got}"
+        fallback = route.get("fallback")
+        if fallback is None:
+            continue
+        pointer, chain = f"/routes/{at}/fallback", _follow_fallbacks(fallback, fallbacks)
+        if fallback not in fallbacks:
+            got = _quote_unknown(fallback, fallbacks)
+            yield f"{pointer}: expected another route of this file, got {got}"
+        elif route["name"] in chain:
+            yield f"{pointer}: expected to end somewhere, got {' → '.join([route['name'], *chain])}"
+
+
+def _quote_unknown(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, sorted(known), n=1)
+    return f'"{name}" (did you mean {near[0]}?)' if near else f'"{name}"'
+
+
+def _follow_fallbacks(start: str, fallbacks: Mapping[str, str | None]) -> list[str]:
+    """Follow fallbacks from a route on, up to the end or the first one that is met again."""
+    chain: list[str] = []
+    name: str | None = start
+    while name is not None and name not in chain:
+        chain.append(name)
+        name = fallbacks.get(name)
+    return chain
 
 
 def _list_window_problems(document: FleetDocument) -> Iterator[str]:
