@@ -24,8 +24,10 @@ from functools import partial
 from typing import overload
 
 from esx_drift.domain.findings.update import add_trail_damages
+from esx_drift.domain.fleet.rules import NO_RULES, SilencingRules
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, compute_digest, make_record_key
 from esx_drift.domain.stored.types import Answered, CheckRequest, Head, LogPointer, LogState, Record
+from esx_drift.domain.suppression import apply_rules
 from esx_drift.errors import StoreConflict, TopicUnavailable, TrailDamaged
 from esx_drift.log_reader import LogEnd, LogReader, build_end
 from esx_drift.messages.publication import build_publishable_events
@@ -101,6 +103,8 @@ class Journal:
     topic: Topic
     vcenter: str
     cluster: str = VCENTER_LOG
+    rules: SilencingRules = NO_RULES
+    """What the fleet file keeps from people."""
 
     @overload
     def append(
@@ -190,7 +194,8 @@ class Journal:
 
     def _build_record(self, draft: Draft, end: LogEnd, request_id: str) -> Record:
         """Build the record of a draft; what is damaged becomes findings, and the events tell of those."""
-        record = add_trail_damages(draft.record, end.damages)
+        damaged = add_trail_damages(draft.record, end.damages)
+        record = apply_rules(damaged, end.after, self.rules, draft.host_names)
         address = self.store.uri(record["vcenter"], record["cluster"], record["seq"])
         events = build_publishable_events(record, address, draft.since, draft.host_names)
         return _chain_record({**record, "events": events}, end, request_id)

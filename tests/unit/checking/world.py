@@ -20,6 +20,7 @@ from esx_drift.domain.breaker import LoginActor
 from esx_drift.domain.dispatching.run import Run, build_listing_request
 from esx_drift.domain.fleet.fleet import Fleet
 from esx_drift.domain.fleet.fleet import VCenterSettings as Watched
+from esx_drift.domain.fleet.rules import NO_RULES, SilencingRules
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import CheckRequest, LogState, Record, Snapshot, TaskRequest
 from esx_drift.log_reader import LogReader
@@ -66,6 +67,8 @@ class World:
     """The keys of objects that a test deleted or replaced."""
     others: tuple[Watched, ...] = ()
     """More vCenters of the fleet, at the same address."""
+    rules: SilencingRules = NO_RULES
+    """What the fleet file keeps from people."""
     requests: int = 0
     ends_at: datetime | None = None
 
@@ -136,7 +139,7 @@ class World:
     ) -> Runtime:
         """What a job is handed; ``watched`` as for the sessions."""
         return Runtime(
-            fleet=Fleet((self.watched, *self.others)),
+            fleet=Fleet((self.watched, *self.others), rules=self.rules),
             fleet_sha256=FLEET_SHA256,
             vcenters=vcenters,
             store=watched(store or self.aws.store),

@@ -251,7 +251,8 @@ class Checker:
             self._ask_for_listing(request, 1, TrailDamaged.reason)
             return None
         check = ClusterCheck(self.runtime, vcenter, request)
-        journal = Journal(self.runtime.store, self.runtime.topic, vcenter.name, request["cluster"])
+        rules = self.runtime.fleet.rules
+        journal = Journal(self.runtime.store, self.runtime.topic, vcenter.name, request["cluster"], rules)
         answer = journal.append(
             request["request_id"],
             parse_time(request["requested_at"]),

@@ -196,7 +196,11 @@ class _Writing:
     @property
     def _journal(self) -> Journal:
         return Journal(
-            self.runtime.store, self.runtime.topic, self.request["vcenter"], self.request["cluster"]
+            self.runtime.store,
+            self.runtime.topic,
+            self.request["vcenter"],
+            self.request["cluster"],
+            self.runtime.fleet.rules,
         )
 
     @property

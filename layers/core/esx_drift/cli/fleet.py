@@ -300,7 +300,7 @@ def _require_fleet(file: Path) -> CheckedFleet:
     document = cast("FleetDocument", text.document)
     fleet = CheckedFleet(document, source)
     _refuse_oversize(file, len(fleet.render()))
-    _warn_of_unused_parts(document)
+    _warn_of_no_routes(document)
     for warning in list_fleet_warnings(document):
         print_warning(f"{_format_place(file, text.find_line(warning))}: {warning}")
     return fleet
@@ -323,11 +323,8 @@ def _read_text(file: Path) -> str:
         fail(f"{file} can't be read: it is not UTF-8 (byte {error.start})")
 
 
-def _warn_of_unused_parts(document: FleetDocument) -> None:
-    """Warn of each part that this version reads but does not use: whoever wrote it relies on it."""
-    for field, what in (("ignore", "ignore rules"), ("maintenance", "maintenance windows")):
-        if document.get(field):
-            print_warning(f"this version does not apply {what} yet: what they name is told all the same")
+def _warn_of_no_routes(document: FleetDocument) -> None:
+    """Warn where nobody would be told."""
     if not document.get("routes"):
         print_warning(
             "there are no routes: nobody is told anything in Slack, and the topic alone hears of it"

@@ -156,7 +156,8 @@ class Dispatcher:
             )
 
     def _open_journal(self, vcenter: VCenterSettings) -> Journal:
-        return Journal(self.runtime.store, self.runtime.topic, vcenter.name)
+        rules = self.runtime.fleet.rules
+        return Journal(self.runtime.store, self.runtime.topic, vcenter.name, rules=rules)
 
     def _select_vcenters(self, run: Run) -> list[VCenterSettings]:
         chosen = run.vcenters if run.selected is None else tuple(run.selected)

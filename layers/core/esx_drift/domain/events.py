@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 from urllib.parse import quote
 
 from esx_drift.domain.stored.identifiers import make_event_id
@@ -21,6 +21,7 @@ from esx_drift.domain.stored.types import (
     EventDecision,
     Family,
     Finding,
+    Json,
     Record,
     RecordedDecision,
     Severity,
@@ -82,10 +83,15 @@ def format_attribute(value: str | tuple[str, ...]) -> tuple[str, str]:
 
 
 BASELINE_RECORDED: Final = "esx-drift.baseline.recorded"
+MAINTENANCE_ENDED: Final = "esx-drift.report.maintenance-ended"
 DATA_SCHEMA: Final = "urn:esx-drift:schema:event:1"
 FAMILIES: Final[tuple[Family, ...]] = ("failure", "orphaned-vib", "drift")
 OPENING_TRANSITIONS: Final = ("opened", "raised")
 TRANSITIONS: Final = (*OPENING_TRANSITIONS, "resolved", "still")
+
+
+MAX_ENDED_WINDOWS: Final = 10
+"""Of those that end by one record; each takes up to 20 KB of the event, which has room for 240."""
 
 
 MAX_NAME_LENGTH: Final = 200
@@ -113,7 +119,8 @@ def build_events(
         host_names: The names of the cluster's hosts by id; those that an event mentions go into it.
 
     Returns:
-        One event a family that something moved in, and one more for a baseline; of any size.
+        One event a family that something moved in, one more for a baseline, and one where maintenance ended;
+        of any size.
     """
     facts = _RecordFacts(record, address, since, host_names)
     events = [_build_event(facts, BASELINE_RECORDED, (), ())] if record["outcome"] == "baseline" else []
@@ -128,6 +135,10 @@ def build_events(
             events.append(_build_event(facts, f"esx-drift.{family}.detected", changes, findings))
         elif changes or "resolved" in transitions or any("accepted" in finding for finding in findings):
             events.append(_build_event(facts, f"esx-drift.{family}.resolved", changes, findings))
+    if "maintenance_ended" in record:
+        windows = cast("list[Json]", record["maintenance_ended"][:MAX_ENDED_WINDOWS])
+        report = _build_event(facts, MAINTENANCE_ENDED, (), ())
+        events.append({**report, "data": {**report["data"], "report": {"windows": windows}}})
     return events
 
 

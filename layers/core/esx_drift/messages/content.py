@@ -1,19 +1,37 @@
-"""An event as something to tell a person: the same for every channel, before any channel's form."""
+"""An event as something to tell a person: the same for every channel, before any channel's form.
+
+Longer than 250 lines, because each type of event has its builder here.
+"""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
 from esx_drift.domain.events import (
     BASELINE_RECORDED,
     FAMILIES,
+    MAINTENANCE_ENDED,
     OPENING_TRANSITIONS,
     MessageContent,
     NextStep,
 )
-from esx_drift.domain.stored.types import Change, Event, EventData, Finding, Json, rank_severity
-from esx_drift.domain.text.wording import format_count, format_share
+from esx_drift.domain.stored.types import (
+    Change,
+    EndedWindow,
+    Event,
+    EventData,
+    Finding,
+    Json,
+    rank_severity,
+)
+from esx_drift.domain.text.wording import (
+    clean_text,
+    format_count,
+    format_share,
+    join_names,
+    name_element,
+)
 from esx_drift.messages.change_lines import (
     render_change_headline,
     render_change_lines,
@@ -158,10 +176,37 @@ def _build_baseline(data: EventData) -> MessageContent:
     )
 
 
+def _build_maintenance_ended(data: EventData) -> MessageContent:
+    windows = cast("list[EndedWindow]", data.get("report", {})["windows"])
+    names = join_names([f"{window['name']} ({clean_text(window['reason'])})" for window in windows])
+    return MessageContent(
+        title=f"{render_place(data)}: maintenance is over",
+        items=tuple(line for window in windows for line in _list_ended_lines(window)),
+        notes=(f"It was {names}.",),
+        next_step=None,
+        facts=render_facts(data),
+    )
+
+
+def _list_ended_lines(window: EndedWindow) -> Iterator[str]:
+    """List what a window hid, how much of that was accepted, and what is still open."""
+    for element, number in window["changes"].items():
+        yield f"not told: {format_count(number, 'change')} of {name_element(element)}"
+    for kind, number in window["findings"].items():
+        yield f"not told: {number} of {kind}"
+    if window["accept"]:
+        yield f"accepted: {format_count(window['accepted_total'], 'host')}"
+    for finding in window["still_open"]:
+        yield f"still open: {clean_text(finding['summary'])}"
+    if (more := window["still_open_total"] - len(window["still_open"])) > 0:
+        yield f"still open: {more} more"
+
+
 _BUILDERS: Final[Mapping[str, Callable[[EventData], MessageContent]]] = MappingProxyType(
     {
         BASELINE_RECORDED: _build_baseline,
         **REPORT_BUILDERS,
+        MAINTENANCE_ENDED: _build_maintenance_ended,
         **{f"esx-drift.{family}.detected": _build_detected for family in FAMILIES},
         **{f"esx-drift.{family}.resolved": _build_resolved for family in FAMILIES},
     }

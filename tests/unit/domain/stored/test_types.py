@@ -30,7 +30,7 @@ def _objects(schema: object, stem: str) -> Iterator[tuple[frozenset[str], str]]:
 SINCE_0_1_0 = {
     "retry-request": {"trigger", "clusters", "dispatch_seq"},
     "check-request": {"dispatch_seq"},
-    "record": {"stack"},
+    "record": {"stack", "maintenance_ended"},
 }
 """Fields that version 0.1.0 did not write, and of messages, which may wait in a queue, did not send."""
 

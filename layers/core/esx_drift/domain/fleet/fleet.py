@@ -7,9 +7,13 @@ from typing import Final, NotRequired, Required, TypedDict, cast
 
 from esx_drift.domain.fleet.rules import (
     EVERYTHING,
+    NO_RULES,
     IgnoreDocument,
     MaintenanceDocument,
     ScopeDocument,
+    SilencingRules,
+    build_ignore_rule,
+    build_window,
 )
 from esx_drift.domain.stored.types import Severity, rank_severity
 
@@ -114,13 +118,11 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """What the fleet file says of vCenters and routes, in the file's order.
-
-    Its ignore rules and maintenance windows are checked for errors, but nothing applies them yet.
-    """
+    """What the fleet file says of vCenters, of routes, and of what is not repeated, in the file's order."""
 
     vcenters: tuple[VCenterSettings, ...]
     routes: tuple[Route, ...] = ()
+    rules: SilencingRules = NO_RULES
 
     def vcenter(self, name: str) -> VCenterSettings | None:
         """Find the vCenter of exactly that name; None if the file has none."""
@@ -186,6 +188,10 @@ def build_fleet(document: FleetDocument) -> Fleet:
     return Fleet(
         tuple(_build_vcenter(entry, settings) for entry in document["vcenters"]),
         tuple(map(_build_route, document.get("routes", ()))),
+        SilencingRules(
+            tuple(map(build_ignore_rule, document.get("ignore", ()))),
+            tuple(map(build_window, document.get("maintenance", ()))),
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from esx_drift.domain.fleet.fleet import (
     build_fleet,
     find_matching_pattern,
 )
+from esx_drift.domain.fleet.rule_review import list_window_problems
 from esx_drift.domain.fleet.rules import EVERYTHING, ScopeDocument
 from esx_drift.domain.stored.types import ChangeKind, Element, FindingKind
 from esx_drift.domain.text.times import parse_time
@@ -29,7 +30,7 @@ def list_fleet_problems(document: FleetDocument) -> list[str]:
         *_list_vcenter_problems(build_fleet(document).vcenters),
         *(line for part, entries in scopes.items() for line in _list_unknown_vcenters(part, entries, names)),
         *_list_route_problems(document.get("routes", ())),
-        *_list_window_problems(document),
+        *list_window_problems(document),
     ]
 
 
@@ -124,13 +125,6 @@ def _follow_fallbacks(start: str, fallbacks: Mapping[str, str | None]) -> list[s
         chain.append(name)
         name = fallbacks.get(name)
     return chain
-
-
-def _list_window_problems(document: FleetDocument) -> Iterator[str]:
-    for at, window in enumerate(document.get("maintenance", ())):
-        end = parse_time(window["to"])
-        if parse_time(window["from"]) >= end:
-            yield f"/maintenance/{at}/to: expected a time after from, got {end.isoformat()}"
 
 
 _CHARACTER_SET = re.compile(r"\[(?!!)(?P<characters>[^\[\]-]{2,})\]")

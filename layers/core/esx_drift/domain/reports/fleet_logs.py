@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from esx_drift.domain.dispatching.known_clusters import find_pattern_that_leaves_out
-from esx_drift.domain.fleet.fleet import EVERYTHING, Fleet, Route, VCenterSettings, select_routes
+from esx_drift.domain.fleet.fleet import Fleet, Route, VCenterSettings, select_routes
+from esx_drift.domain.fleet.rules import EVERYTHING
 from esx_drift.domain.images.labels import name_esxi_release
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_key
 from esx_drift.domain.stored.types import Coverage, Finding, KnownCluster, Record, Snapshot

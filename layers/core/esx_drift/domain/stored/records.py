@@ -50,7 +50,7 @@ def build_record(heading: RecordHeading, outcome: Outcome, checked_at: datetime,
         after: The state of the log after this record.
     """
     return {
-        **heading,
+        **heading,  # type: ignore[typeddict-item] # mypy thinks of fields that a heading does not have
         "schema_version": 1,
         "check_id": make_check_id(heading["vcenter"], heading["cluster"], heading["seq"]),
         "checked_at": format_time(checked_at),

@@ -444,6 +444,67 @@ class Rollout(TypedDict):
     recent: list[RecentSteps]
 
 
+OpenWindow = TypedDict(  # the functional form, because "from" is a keyword
+    "OpenWindow",
+    {
+        "name": str,
+        "by": str,
+        "reason": str,
+        "from": str,
+        "to": str,
+        "accept": bool,
+        "unreviewed": list[str],
+        "excepted": list[str],
+        "hosts": list[str],
+        "changes": dict[str, int],
+        "findings": dict[str, int],
+        "accepted": NotRequired[list[str]],
+    },
+)
+"""A maintenance window of a log, and what it kept from people so far.
+
+``by``: who started it, as an ARN, or ``fleet file``. ``unreviewed``: hosts that were not as accepted when it
+began. ``hosts``: those of the changes that it hid; ``excepted``: those of changes that no window hides.
+``changes``: how many it hid, by element; ``findings``: by kind. ``accepted``: the hosts that were accepted at
+its end; absent until that is settled, and where it accepts nothing.
+"""
+
+
+class Maintenance(TypedDict):
+    """The maintenance windows of a log, in the order in which they hide: those of the fleet file first."""
+
+    windows: list[OpenWindow]
+
+
+class OpenAtEnd(TypedDict):
+    """A finding that a window kept from people, and that is still open at its end."""
+
+    kind: FindingKind
+    subject: str
+    severity: Severity
+    summary: str
+
+
+EndedWindow = TypedDict(  # the functional form, because "from" is a keyword
+    "EndedWindow",
+    {
+        "name": str,
+        "by": str,
+        "reason": str,
+        "from": str,
+        "to": str,
+        "changes": dict[str, int],
+        "findings": dict[str, int],
+        "still_open": list[OpenAtEnd],
+        "still_open_total": int,
+        "accept": bool,
+        "accepted": list[str],
+        "accepted_total": int,
+    },
+)
+"""What a maintenance window kept from people, as its end tells it. Lists are cut, totals are exact."""
+
+
 class LogState(TypedDict):
     """All that the next check of the same log needs.
 
@@ -467,7 +528,7 @@ class LogState(TypedDict):
     uncovered_since: dict[str, str]
     blind_since: str | None
     notices: list[str]
-    maintenance: dict[str, Json] | None
+    maintenance: Maintenance | None
     rollout: Rollout | None
     clusters: dict[str, KnownCluster] | None
     answered: list[Answered]
@@ -705,6 +766,7 @@ class Record(TypedDict):
     fleet_sha256: str | None
     dispatch: Dispatch | None
     decision: RecordedDecision | None
+    maintenance_ended: NotRequired[list[EndedWindow]]
     events: list[Event]
     previous: Head | None
     before_sha256: str
@@ -732,6 +794,13 @@ class ShownHost(TypedDict):
     orphaned_vibs: list[str]
 
 
+class DecidedMaintenance(TypedDict):
+    """That maintenance begins now, for so long; none: what was begun ends now."""
+
+    for_seconds: int | None
+    accept: bool
+
+
 class Decision(TypedDict):
     """What a person decided, on what he was shown at record ``shown_at``.
 
@@ -748,6 +817,7 @@ class Decision(TypedDict):
     shown_at: int | None
     hosts: dict[str, ShownHost]
     instance_uuid: str | None
+    maintenance: NotRequired[DecidedMaintenance]
 
 
 class CheckRequest(TypedDict):

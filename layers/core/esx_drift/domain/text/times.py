@@ -1,6 +1,7 @@
 """Times as text: RFC 3339 in UTC, as the vCenter itself writes them."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
@@ -42,6 +43,23 @@ def convert_to_utc(moment: datetime) -> datetime:
 def is_usable(moment: datetime) -> bool:
     """Tell whether a time can be reckoned with: near either end of the calendar, no duration can be added."""
     return FIRST_USABLE_YEAR <= moment.year <= LAST_USABLE_YEAR
+
+
+_DURATION: Final = re.compile(r"(?=\d)(?:(\d{1,3})d)?(?:(\d{1,4})h)?(?:(\d{1,5})m)?")
+
+
+def parse_duration(text: str) -> timedelta:
+    """Parse a duration as people write it: ``4h``, ``90m``, ``1d12h``.
+
+    Raises:
+        ValueError: The text is none, or no time at all.
+    """
+    found = _DURATION.fullmatch(text)
+    days, hours, minutes = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+    duration = timedelta(days=days, hours=hours, minutes=minutes)
+    if not duration:
+        raise ValueError(f"no duration such as 4h or 1d12h: {text}")
+    return duration
 
 
 JITTER_PART: Final = 10
