@@ -221,7 +221,7 @@ def test_what_is_called_slow_is_there() -> None:
     assert [prefix for prefix in SLOW if not any(tests.glob(f"{prefix}*"))] == []
 
 
-COMMANDS = {"accept", "check_now", "diff", "doctor", "push", "retire", "show", "status"}
+COMMANDS = {"accept", "check_now", "diff", "doctor", "end", "push", "retire", "show", "start", "status"}
 """A command's docstring is the help that people read, and each of its options has a text of its own."""
 
 

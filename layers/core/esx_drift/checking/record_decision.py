@@ -15,6 +15,7 @@ from esx_drift.domain.decisions import (
     accept_trail_damage,
     build_recorded_decision,
     close_retired_cluster,
+    decide_maintenance,
     find_sender_fault,
     find_until_fault,
     is_listed,
@@ -63,17 +64,24 @@ class DecisionRecorder:
             sender_id: Who sent it, as SQS says; None if SQS does not say.
 
         Raises:
-            RequestRefused: This version does not know the action, nobody ever looked at the cluster, or
-                somebody else sent it than who is said to have decided.
+            RequestRefused: The decision is not of that action, nobody ever looked at the cluster, or somebody
+                else sent it than who is said to have decided.
             TrailDamaged: The record that asks for it can't be read any more.
         """
         decision = request["decision"]
-        if decision is None or request["action"] not in {"accept", "retire"}:
-            raise RequestRefused(f"this version cannot do {request['action']!r}")
+        if decision is None or (request["action"] == "maintenance") is not ("maintenance" in decision):
+            raise RequestRefused(f"its decision does not say what {request['action']!r} needs")
         request = self._require_vouched(request, decision, sender_id)
         writing = _Writing(self.runtime, request, decision, sender_id)
         if request["action"] == "retire":
             return self._retire(writing)
+        if request["action"] == "maintenance":
+            return writing.append(
+                "maintenance",
+                lambda position, now: decide_maintenance(
+                    position.after, request["cluster"], decision, position.seq, now
+                ),
+            )
         if request["cluster"] == VCENTER_LOG:
             return self._accept_vcenter(writing)
         return writing.append("accepted", lambda position, now: self._accept_hosts(position, writing, now))
@@ -215,7 +223,7 @@ class _Writing:
         """Find the record that it became; None if it was not written yet."""
         return self._journal.find_answer(self.request["request_id"], self._requested_at)
 
-    def append(self, outcome: Literal["accepted", "retired"], apply: ApplyDecision) -> Record:
+    def append(self, outcome: Literal["accepted", "retired", "maintenance"], apply: ApplyDecision) -> Record:
         """Append the record; one that answered the request before is returned as it is."""
 
         def observe(position: Position) -> Draft:
@@ -229,7 +237,7 @@ class _Writing:
     def _build_record(
         self,
         position: Position,
-        outcome: Literal["accepted", "retired"],
+        outcome: Literal["accepted", "retired", "maintenance"],
         effect: DecisionEffect,
         now: datetime,
     ) -> Record:

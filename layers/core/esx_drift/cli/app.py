@@ -10,6 +10,7 @@ from esx_drift.cli.check import check_now
 from esx_drift.cli.diff import diff
 from esx_drift.cli.doctor import doctor
 from esx_drift.cli.fleet import fleet_app
+from esx_drift.cli.maintenance import maintenance_app
 from esx_drift.cli.options import PlainCommand, print_help_alone
 from esx_drift.cli.retire import retire
 from esx_drift.cli.status import status
@@ -56,3 +57,4 @@ app.command(cls=PlainCommand)(accept)
 app.command(cls=PlainCommand)(retire)
 app.command(cls=PlainCommand)(doctor)
 app.add_typer(fleet_app, name="fleet")
+app.add_typer(maintenance_app, name="maintenance")

@@ -1,4 +1,4 @@
-"""What accept and retire share: which cluster a name stands for, who decides, and the checker's answer.
+"""What decisions share: which cluster a name stands for, who decides, and the checker's answer.
 
 Longer than 250 lines, because what a person may say beside his decision is refused before anything is sent.
 """
@@ -102,7 +102,7 @@ class DecisionOptions:
 
 
 def parse_decision_options(reason: str, *, ask: bool, wait_seconds: int) -> DecisionOptions:
-    """Parse the options that accept and retire share; end the command if the reason is not one line of text.
+    """Parse the options that decisions share; end the command if the reason is not one line of text.
 
     Args:
         reason: Why he decides so.
@@ -194,7 +194,7 @@ class DecisionClient:
 
     def send_decision(
         self,
-        action: Literal["accept", "retire"],
+        action: Literal["accept", "retire", "maintenance"],
         cluster: ClusterRef,
         decision: "Decision",
         wait_seconds: int,

@@ -1,4 +1,4 @@
-"""What a person's decision does to a log: accepting what he was shown, or retiring a cluster.
+"""What a person's decision does to a log: accepting what he was shown, retiring a cluster, or maintenance.
 
 Nothing is widened: what is no longer as he was shown it is refused, host by host.
 
@@ -7,7 +7,7 @@ Longer than 250 lines, because who may decide, and what that does, are read toge
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from esx_drift.domain.acceptance import (
@@ -26,12 +26,14 @@ from esx_drift.domain.stored.types import (
     Accepted,
     AcceptedPart,
     Change,
+    DecidedMaintenance,
     Decision,
     Finding,
     Image,
     Json,
     KnownCluster,
     LogState,
+    OpenWindow,
     RecordedDecision,
     ResolvedBecause,
     Severity,
@@ -40,6 +42,7 @@ from esx_drift.domain.stored.types import (
     drop_marks,
     rank_severity,
 )
+from esx_drift.domain.suppression import FLEET_FILE, build_open_window
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.versions import sort_naturally
 
@@ -285,6 +288,42 @@ def strike_off_cluster(after: LogState, cluster: str, decision: Decision, now: d
     return DecisionEffect(
         {**after, "clusters": clusters, "findings": _keep_open(transitions)}, transitions, [cluster]
     )
+
+
+def decide_maintenance(
+    after: LogState, cluster: str, decision: Decision, seq: int, now: datetime
+) -> DecisionEffect:
+    """Begin maintenance of a cluster, or end what a person began; refused where there is nothing to end.
+
+    Args:
+        after: The log's newest state.
+        cluster: The cluster's id.
+        decision: Who decided, why, and for how long.
+        seq: The number of the record that it becomes, after which the window is called.
+        now: When it begins, or ends.
+    """
+    nothing: DecidedMaintenance = {"for_seconds": None, "accept": False}
+    wanted = decision.get("maintenance", nothing)
+    windows = list((after["maintenance"] or {"windows": []})["windows"])
+    if wanted["for_seconds"] is None:
+        ended = [
+            window for window in windows if is_begun_by_person(window) and parse_time(window["to"]) > now
+        ]
+        if not ended:
+            return DecisionEffect(after, _hold_all(after), refused=[cluster])
+        windows = [{**window, "to": format_time(now)} if window in ended else window for window in windows]
+    else:
+        times = (format_time(now), format_time(now + timedelta(seconds=wanted["for_seconds"])))
+        name = f"record {seq}"
+        windows.append(
+            build_open_window(name, decision["by"], decision["reason"], times, after, accept=wanted["accept"])
+        )
+    return DecisionEffect({**after, "maintenance": {"windows": windows}}, _hold_all(after), [cluster])
+
+
+def is_begun_by_person(window: OpenWindow) -> bool:
+    """Say whether a person started a ``window``: only such a one can be ended before its time."""
+    return window["by"] != FLEET_FILE
 
 
 def is_listed(after: LogState, cluster: str) -> bool:

@@ -287,7 +287,8 @@ def _build_data(facts: _RecordFacts, changes: Sequence[Change], findings: Sequen
     }
     if "stack" in record:
         data["stack"] = record["stack"]
-    if decision is not None:
+    # What is told when a person ends maintenance, he did not decide.
+    if decision is not None and record["outcome"] != "maintenance":
         data["decision"] = _build_decision(decision)
     return data
 

@@ -56,7 +56,7 @@ class Consumer:
             for message in sqs.receive_message(QueueUrl=url).get("Messages", []):
                 request: CheckRequest = json.loads(message["Body"])
                 mine = request["vcenter"] == self.world.watched.name
-                if mine and request["action"] in {"accept", "retire"}:
+                if mine and request["action"] != "check":
                     self.handled.append(request)
                     if self.before:
                         self.before.pop()()

@@ -27,7 +27,7 @@ class Person:
 
     def request(
         self,
-        action: Literal["accept", "retire"],
+        action: Literal["accept", "retire", "maintenance"],
         cluster: str = PROD_A,
         hosts: dict[str, ShownHost] | None = None,
         instance_uuid: str | None = None,
@@ -73,6 +73,14 @@ class Person:
     def accept_vcenter(self, instance_uuid: str) -> Record:
         """The same, for a vCenter that was replaced."""
         return answered(self.world, self.request("accept", VCENTER_LOG, instance_uuid=instance_uuid))
+
+    def maintain(self, seconds: int | None, cluster: str = PROD_A, *, accept: bool = False) -> Record:
+        """The same, for maintenance that begins for so long, or ends now."""
+        request = self.request("maintenance", cluster)
+        decision = request["decision"]
+        assert decision is not None
+        decision["maintenance"] = {"for_seconds": seconds, "accept": accept}
+        return answered(self.world, request)
 
     def retire(self, cluster: str = PROD_A) -> Record:
         """The same, for a cluster that is gone."""

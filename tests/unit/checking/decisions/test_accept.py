@@ -1,5 +1,5 @@
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from esx_drift.checking.baseline import BaselineReader
@@ -14,7 +14,7 @@ from tests.unit.checking.reading import moved, one, open_kinds
 from tests.unit.checking.world import PROD_A, PROD_B, World
 
 if TYPE_CHECKING:
-    from esx_drift.domain.stored.types import ShownHost
+    from esx_drift.domain.stored.types import CheckRequest, DecidedMaintenance, ShownHost
 
 
 def _names(world: World, *names: str) -> list[str]:
@@ -187,13 +187,18 @@ def test_a_cluster_that_nobody_looked_at_cannot_be_accepted(world: World, person
     assert world.records(PROD_B) == []
 
 
-def test_what_this_version_cannot_do_is_refused(world: World, person: Person) -> None:
-    """A message of a later version ends as a dead letter."""
+def test_a_decision_that_is_not_of_its_action_is_refused(world: World, person: Person) -> None:
+    """It ends as a dead letter: what is missing is not guessed."""
     request = person.request("accept")
-    with pytest.raises(RequestRefused, match="cannot do 'maintenance'"):
-        world.handle({**request, "action": "maintenance"})
-    with pytest.raises(RequestRefused, match="cannot do 'accept'"):
-        world.handle({**request, "decision": None})
+    assert request["decision"] is not None
+    window: DecidedMaintenance = {"for_seconds": 3600, "accept": False}
+    for wrong in (
+        {**request, "action": "maintenance"},
+        {**request, "decision": None},
+        {**request, "decision": {**request["decision"], "maintenance": window}},
+    ):
+        with pytest.raises(RequestRefused, match="its decision does not say what '"):
+            world.handle(cast("CheckRequest", wrong))
 
 
 def test_a_host_that_was_never_seen_cannot_be_accepted(world: World, person: Person) -> None:

@@ -81,7 +81,7 @@ def build_record(heading: RecordHeading, outcome: Outcome, checked_at: datetime,
 
 
 def build_check_request(  # noqa: PLR0913 -- each is a field of the message
-    action: Literal["check", "accept", "retire"],
+    action: Literal["check", "accept", "retire", "maintenance"],
     request_id: str,
     run_id: str | None,
     vcenter: str,
