@@ -34,6 +34,7 @@ from esx_drift.domain.stored.types import (
     StoredObject,
     UncoveredHost,
 )
+from esx_drift.domain.suppression import Log, Work, accept_finished_work
 from esx_drift.domain.text.times import format_time
 from esx_drift.journal import Blob, Draft
 from esx_drift.ports import InventoryEntry, ReportReply
@@ -54,7 +55,7 @@ class FreshReport:
 
     def build_draft(self) -> Draft:
         """Build the record of the report; archive document and snapshot where something is new."""
-        comparison = compare_report(self.context, self.report)
+        comparison = self._accept_finished_work(compare_report(self.context, self.report))
         spreading = follow_rollout(self.context, comparison, [host["host"] for host in self._uncovered])
         update = self._update_findings(comparison, spreading)
         changes, transitions = spreading.finish(update.transitions)
@@ -83,6 +84,24 @@ class FreshReport:
             record, self._collect_host_names(comparison), (*comparison.blobs, *blobs)
         )
         return replace(draft, damages=comparison.damages)
+
+    def _accept_finished_work(self, comparison: ComparedReport) -> ComparedReport:
+        """Accept what was done in maintenance that has ended and says so, before findings are looked for."""
+        context, sealed = self.context, comparison.sealed
+        if sealed.is_blind:
+            return comparison
+        stored, hosts = sealed.state["snapshot"], sealed.snapshot["hosts"]
+
+        def make_key() -> str:
+            if stored and sealed.seal == sealed.state["seal"]:
+                return stored["key"]
+            return self._build_blob(make_snapshot_key, encode_canonical_json(sealed.snapshot)).key
+
+        covered = {host: hosts[host] for host in self.report.runs if host in hosts}
+        work = Work(covered, make_key, comparison.changes)
+        log = Log(context.vcenter.name, (context.request["cluster"], context.request["cluster_name"]))
+        state = accept_finished_work(sealed.state, log, context.runtime.fleet.rules, context.now, work)
+        return replace(comparison, sealed=replace(sealed, state=state))
 
     @property
     def _inventory(self) -> Mapping[str, InventoryEntry]:
@@ -120,11 +139,20 @@ class FreshReport:
         """
         back = {change["from"] for change in comparison.changes if change["element"] == "host"}
         there = self._inventory.keys() | back
-        return {
+        open_findings = self.context.after["findings"]
+        windows = (comparison.sealed.state["maintenance"] or {"windows": []})["windows"]
+        accepted = {host for window in windows for host in window.get("accepted", ())}
+        because: dict[str, ResolvedBecause] = {
+            name: "accepted"
+            for name, finding in open_findings.items()
+            if finding["kind"] == "drift-unreviewed" and accepted & set(finding["hosts"])
+        }
+        left: dict[str, ResolvedBecause] = {
             name: "host-left"
-            for name, finding in self.context.after["findings"].items()
+            for name, finding in open_findings.items()
             if finding["hosts"] and not there & set(finding["hosts"])
         }
+        return because | left
 
     def _choose_outcome(self, comparison: ComparedReport, update: FindingsUpdate) -> Outcome:
         if comparison.sealed.is_blind:

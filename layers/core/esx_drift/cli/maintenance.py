@@ -33,7 +33,7 @@ maintenance_app = typer.Typer(
     help="Planned work on clusters, in which chat is spared what it changes.", invoke_without_command=True
 )
 
-ClustersArgument = Annotated[
+MaintainedArgument = Annotated[
     list[str], typer.Argument(metavar="CLUSTER…", help="Names or ids of clusters.", show_default=False)
 ]
 ForOption = Annotated[
@@ -54,7 +54,7 @@ def _run(context: typer.Context) -> None:
 @maintenance_app.command(cls=PlainCommand)
 @with_stack_options
 def start(  # noqa: PLR0913 -- each is an option
-    clusters: ClustersArgument,
+    clusters: MaintainedArgument,
     length: ForOption,
     reason: ReasonOption,
     accept: AcceptOption = False,  # noqa: FBT002 -- typer passes it by name
@@ -93,7 +93,7 @@ def start(  # noqa: PLR0913 -- each is an option
 @maintenance_app.command(cls=PlainCommand)
 @with_stack_options
 def end(
-    clusters: ClustersArgument,
+    clusters: MaintainedArgument,
     reason: EndReasonOption = "it is done",
     vcenter: VCenterOption = None,
     yes: YesOption = False,  # noqa: FBT002 -- typer passes it by name

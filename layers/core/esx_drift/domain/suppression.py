@@ -9,7 +9,7 @@ What no rule may hide stands in ``NEVER_IGNORED`` and ``NEVER_IN_A_WINDOW``, and
 Longer than 250 lines, because what hides and what must not are read together.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -18,10 +18,13 @@ from esx_drift.domain.fleet.fleet import find_matching_pattern
 from esx_drift.domain.fleet.rules import IgnoreRule, MaintenanceWindow, SilencingRules
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import (
+    Accepted,
     Change,
     EndedWindow,
     Finding,
+    KnownHost,
     LogState,
+    Maintenance,
     OpenAtEnd,
     OpenWindow,
     Record,
@@ -143,6 +146,14 @@ def may_windows_hide_finding(finding: Finding) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Log:
+    """Whose log it is: the vCenter's name, and id and name of the cluster; none for the vCenter's own."""
+
+    vcenter: str
+    cluster: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Silencer:
     """All that may hide something of one record.
 
@@ -260,13 +271,12 @@ class Silencer:
         return parse_time(window["to"]) > self.now
 
     def _is_unsettled(self, window: OpenWindow) -> bool:
-        return window["accept"] and "accepted" not in window and not self.is_over(window)
+        return _is_to_settle(window, self.now)
 
     def is_over(self, window: OpenWindow) -> bool:
         """Say whether a window has ended, and nothing is left to be accepted."""
         ended_at = parse_time(window["to"])
-        is_waiting = window["accept"] and "accepted" not in window and self.now <= ended_at + MAX_SETTLING
-        return ended_at <= self.now and not is_waiting
+        return ended_at <= self.now and not _is_to_settle(window, self.now)
 
 
 def _is_accepted(window: OpenWindow, change: Change) -> bool:
@@ -351,20 +361,19 @@ def build_silencer(
     ignore = tuple(rule for rule in rules.ignore if rule.is_in_effect(now))
     scopes = {window.name: window for window in rules.maintenance}
     silencer = Silencer(record, now, ignore, (), scopes, names, before["findings"])
-    return replace(silencer, windows=tuple(_list_windows(record, before, rules, now)))
+    name = record["cluster_name"] or record["cluster"]
+    log = Log(record["vcenter"], () if record["cluster"] == VCENTER_LOG else (record["cluster"], name))
+    windows = _list_windows(log, record["after"]["maintenance"], before, rules, now)
+    return replace(silencer, windows=tuple(windows))
 
 
 def _list_windows(
-    record: Record, before: LogState, rules: SilencingRules, now: datetime
-) -> Iterable[OpenWindow]:
+    log: Log, maintenance: Maintenance | None, before: LogState, rules: SilencingRules, now: datetime
+) -> Iterator[OpenWindow]:
     """List the windows of a log: those of the fleet file in its order, then those that a person started."""
-    known = {
-        (window["name"], window["from"]): window
-        for window in (record["after"]["maintenance"] or {"windows": []})["windows"]
-    }
-    place = () if record["cluster"] == VCENTER_LOG else (record["cluster"], record["cluster_name"] or "")
+    known = {(each["name"], each["from"]): each for each in (maintenance or {"windows": []})["windows"]}
     for rule in rules.maintenance:
-        if not (covers(rule, record["vcenter"], place) if place else _is_of_vcenter(rule, record["vcenter"])):
+        if not (covers(rule, log.vcenter, log.cluster) if log.cluster else _is_of_vcenter(rule, log.vcenter)):
             continue
         period = rule.find_period(_find_last_time(before, now), now)
         if period is None:
@@ -377,6 +386,76 @@ def _list_windows(
         # One that left the file, or whose times there are others now, ends.
         has_left = window["by"] == FLEET_FILE and parse_time(window["to"]) > now
         yield {**window, "to": format_time(now), "accept": False} if has_left else window
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a look shows of work that may be accepted.
+
+    ``hosts``: those that it covered, as they are; ``make_key`` makes the key of the snapshot that holds their
+    images, which takes long; ``changes``: what is new.
+    """
+
+    hosts: Mapping[str, KnownHost]
+    make_key: Callable[[], str]
+    changes: Sequence[Change]
+
+
+def accept_finished_work(
+    state: LogState, log: Log, rules: SilencingRules, now: datetime, work: Work
+) -> LogState:
+    """Accept what was done in windows that say so and have ended.
+
+    Left out, and so told, are hosts that were not as accepted when the window began, that changed in a way
+    which no window hides, or that have an orphaned VIB which nobody accepted.
+
+    Args:
+        state: The state of the log, in which accepted images and windows are kept.
+        log: Whose log it is.
+        rules: What the fleet file says.
+        now: When the look was done.
+        work: What it shows.
+
+    Returns:
+        The state with what is accepted, and with the hosts in each such window; itself where no window ended.
+    """
+    windows = list(_list_windows(log, state["maintenance"], state, rules, now))
+    if not any(_is_to_settle(window, now) for window in windows):
+        return state
+    accepted = dict(state["accepted"])
+    settled: list[OpenWindow] = []
+    for window in windows:
+        if not _is_to_settle(window, now):
+            settled.append(window)
+            continue
+        hosts = [host for host in _list_changed_hosts(window, work) if _is_acceptable(host, accepted, work)]
+        for host in hosts:
+            vibs = accepted[host]["orphaned_vibs"]
+            image = work.hosts[host]["image"]
+            accepted[host] = {"image": image, "orphaned_vibs": vibs, "snapshot": work.make_key()}
+        settled.append({**window, "accepted": hosts})
+    return {**state, "accepted": accepted, "maintenance": {"windows": settled}}
+
+
+def _is_to_settle(window: OpenWindow, now: datetime) -> bool:
+    ended_at = parse_time(window["to"])
+    return window["accept"] and "accepted" not in window and ended_at <= now <= ended_at + MAX_SETTLING
+
+
+def _list_changed_hosts(window: OpenWindow, work: Work) -> list[str]:
+    """List the hosts that work of the window changed, and that nothing excepts."""
+    hideable = [change for change in work.changes if may_windows_hide_change(change)]
+    others = [change for change in work.changes if not may_windows_hide_change(change)]
+    excepted = {*window["unreviewed"], *_unite(window["excepted"], others)}
+    return [host for host in _unite(window["hosts"], hideable) if host not in excepted]
+
+
+def _is_acceptable(host: str, accepted: Mapping[str, Accepted], work: Work) -> bool:
+    if host not in accepted or host not in work.hosts:
+        return False
+    entry, now = accepted[host], work.hosts[host]
+    has_new_vib = not {*(now["orphaned_vibs"] or ())} <= {*entry["orphaned_vibs"]}
+    return not has_new_vib and now["image"] not in {None, entry["image"]}
 
 
 def _is_of_vcenter(rule: MaintenanceWindow, vcenter: str) -> bool:

@@ -127,3 +127,42 @@ def test_a_window_of_the_file_is_kept_while_it_holds(world: World) -> None:
     after = world.check()
     assert _types(after) == ["drift.detected", "report.maintenance-ended"]
     assert after["after"]["maintenance"] is None
+
+
+def test_what_was_done_in_a_window_that_accepts_is_accepted_at_its_end(world: World) -> None:
+    """Also what the first look after it shows first; in silence but for the sum, and for good."""
+    world.check()
+    world.rules = SilencingRules(maintenance=(_window(world, 6, accept=True),))
+    first, second, *_ = world.vcenter.inventory.hosts_of(PROD_A)
+    world.vcenter.hosts.set_component(first.name, I40EN, BY_HAND)
+    assert _marks(world.check()) == {"maintenance:patches"}
+    world.vcenter.hosts.set_component(second.name, I40EN, BY_HAND)
+    after = world.check()
+    assert ("drift-unreviewed", "resolved") in moved(after)
+    (window,) = after["maintenance_ended"]
+    assert window["accepted"] == [first.host, second.host]
+    assert _types(after)[-1] == "report.maintenance-ended"
+    assert {change.get("suppressed_by") for change in after["changes"]} == {"maintenance:patches"}
+    content = build_content(after["events"][-1])
+    assert "accepted: 2 hosts" in content.items
+    again = world.check()
+    assert (again["events"], "drift-unreviewed" in open_kinds(again)) == ([], False)
+
+
+def test_a_host_that_was_not_as_accepted_before_stays_to_be_reviewed(world: World, person: Person) -> None:
+    """Nor is one accepted that was downgraded, or got an orphaned VIB."""
+    world.check()
+    one, two, three, four, *_ = world.vcenter.inventory.hosts_of(PROD_A)
+    world.vcenter.hosts.set_component(one.name, I40EN, BY_HAND)
+    world.check()
+    person.maintain(5 * HOUR, accept=True)
+    for host in (one, two, four):
+        world.vcenter.hosts.set_component(host.name, I40EN, "2.9.9.9-1OEM.800.1.0.20613240")
+    world.vcenter.hosts.set_component(three.name, I40EN, "1.0.0.0-1OEM.800.1.0.20613240")
+    world.vcenter.hosts.add_orphaned_vib([four.name], FOOTHOLD)
+    world.check()
+    after = world.check()
+    (window,) = after["maintenance_ended"]
+    assert window["accepted"] == [two.host]
+    (left,) = (each for each in after["findings"] if each["kind"] == "drift-unreviewed")
+    assert left["hosts"] == [one.host, three.host, four.host]
