@@ -40,6 +40,7 @@ SLOW: Final = (
     "cli/test_check",
     "cli/test_exits",
     "cli/test_fleet.py",
+    "cli/test_fleet_records",
     "cli/test_maintenance",
     "cli/test_retire",
     "cli/test_rights",

@@ -21,7 +21,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 HANDLERS = sorted((ROOT / "functions").glob("*/app.py"))
 TREES = {path: ast.parse(path.read_text()) for path in (*SOURCES, *HANDLERS)}
 
-MAX_MODULES = 150
+MAX_MODULES = 155
 """Of the package and the functions, without the channels. Since there were 130:
 
 ``messages/groups.py``: what belongs together is one message.
@@ -32,6 +32,8 @@ each message waits for its route by itself.
 ``domain/findings/flapping.py``: what comes and goes is said once.
 ``domain/reports/`` (six), ``reporting/`` (three), ``adapters/report_store.py``, ``messages/report_lines.py``,
 ``functions/reporter/app.py``: the fleet is reported as a whole.
+``domain/suppression.py``, ``domain/fleet/rules.py``, ``domain/fleet/rule_review.py``, ``cli/maintenance.py``,
+``cli/fleet_records.py``: what the fleet file keeps from people, who begins it, and what it would have hidden.
 """
 MAX_LINES = 250
 MAX_FUNCTION_LINES = 40
@@ -221,7 +223,20 @@ def test_what_is_called_slow_is_there() -> None:
     assert [prefix for prefix in SLOW if not any(tests.glob(f"{prefix}*"))] == []
 
 
-COMMANDS = {"accept", "check_now", "diff", "doctor", "end", "push", "retire", "show", "start", "status"}
+COMMANDS = {
+    "accept",
+    "check",
+    "check_now",
+    "diff",
+    "doctor",
+    "end",
+    "push",
+    "replay",
+    "retire",
+    "show",
+    "start",
+    "status",
+}
 """A command's docstring is the help that people read, and each of its options has a text of its own."""
 
 

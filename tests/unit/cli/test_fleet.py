@@ -5,6 +5,7 @@ import os
 import pty
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import process_time
 
@@ -183,16 +184,18 @@ def test_a_checked_file_becomes_what_the_functions_read(file: FleetFile, write: 
 
 def test_what_an_upload_changes_is_shown(file: FleetFile, write: Write, run: Run) -> None:
     """Added, removed and changed, by name."""
+    until = datetime.now(UTC) + timedelta(days=9)
+    rule = {"name": "rule", "reason": "a", "keys": ["b"], "until": f"{until:%Y-%m-%dT%H:%M:%SZ}"}
     before = fleet(
         vcenters=vcenters("vc01", "vc02", "vc03"),
         routes=[{"name": "ops"}, {"name": "old"}],
-        ignore=[{"name": "rule", "reason": "a", "keys": ["b"]}],
+        ignore=[rule],
     )
     file.write(json.dumps(before).encode(), None)
     changed = write(
         vcenters=[{"name": "vc02", "extract": False}, {"name": "vc01"}],
         routes=[{"name": "ops", "min_severity": "critical"}],
-        ignore=[{"name": "rule", "reason": "a", "keys": ["b"]}],
+        ignore=[rule],
         maintenance=[
             {"name": "w", "reason": "r", "from": "2026-12-01T00:00:00Z", "to": "2026-12-02T00:00:00Z"}
         ],

@@ -164,7 +164,10 @@ def test_what_something_else_hides_already_stays_as_it_is() -> None:
     """A rollout that was told, and what comes and goes."""
     rolling = cast("Change", {**DRIVER, "suppressed_by": "rollout"})
     flapping = _marked(FAILED, "flapping")
-    assert _marks(_apply(_record([rolling], [flapping]), _rules(_window()))) == ["rollout", "flapping"]
+    record = _apply(_record([rolling], [flapping]), _rules(_window()))
+    assert _marks(record) == ["rollout", "flapping"]
+    kept = _apply(_record(findings=[flapping]), NO_RULES, _state(_marked(FAILED, "ignore:x")))
+    assert kept["after"]["findings"][FAILED["fingerprint"]]["suppressed_by"] == "ignore:x"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ Longer than 250 lines, because a push is a check, a comparison with what is ther
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -14,13 +15,23 @@ import typer
 import yaml
 
 from esx_drift.cli.fleet_yaml import FleetText, NotReadable, parse_fleet_text
-from esx_drift.cli.options import PlainCommand, StackOptions, YesOption, print_help_alone, with_stack_options
+from esx_drift.cli.options import (
+    FormatOption,
+    ListFormat,
+    PlainCommand,
+    StackOptions,
+    YesOption,
+    print_help_alone,
+    with_stack_options,
+)
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_note, print_warning
 from esx_drift.config import DEFAULT_SECRET_PREFIX
 from esx_drift.contracts import list_fleet_errors, parse_sent_json
 from esx_drift.domain.fleet.fleet import MAX_FLEET_BYTES, Fleet, FleetDocument, build_fleet
 from esx_drift.domain.fleet.review import list_fleet_differences, list_fleet_warnings
+from esx_drift.domain.fleet.rule_review import KnownThings, list_rule_errors, list_rule_warnings
 from esx_drift.domain.stored.identifiers import FLEET_KEY, compute_sha256
+from esx_drift.domain.suppression import NEVER_IGNORED
 from esx_drift.domain.text.wording import format_count, join_names
 from esx_drift.errors import FleetInvalid, SecretInvalid, SecretUnavailable, StoreUnavailable
 
@@ -220,13 +231,60 @@ def _run(context: typer.Context) -> None:
     print_help_alone(context)
 
 
+RecordsOption = Annotated[
+    bool, typer.Option("--records", help="Also ask the stack whether its rules match anything that is known.")
+]
+
+
 @fleet_app.command(cls=PlainCommand)
-def check(file: FileArgument) -> None:
-    """Name every error of a fleet file. Exit code 0: none, 1: errors, 2: it can't be read.
+@with_stack_options
+def check(
+    file: FileArgument,
+    records: RecordsOption = False,  # noqa: FBT002 -- typer passes it by name
+    *,
+    target: StackOptions,
+) -> None:
+    """Name every error of a fleet file, and rules that ended, overlap, or match nothing.
+
+    Without --records, nothing is asked of AWS. Exit code 0: no error, 1: errors, 2: it can't be read.
 
     Example: esx-drift fleet check fleet.yaml
     """
-    print_line(f"{file} is valid: {_count_entries(_require_fleet(file).document)}", "green")
+    fleet = _require_fleet(file)
+    if records:
+        from esx_drift.cli.aws import explain_aws_errors, open_stack  # noqa: PLC0415 -- boto3 takes long to load
+        from esx_drift.cli.fleet_records import read_known_things  # noqa: PLC0415 -- nothing else needs it
+
+        with explain_aws_errors("Reading the newest records"):
+            known = read_known_things(open_stack(target).open_store(), build_fleet(fleet.document))
+        _warn_of_idle_rules(file, fleet, known)
+    print_line(f"{file} is valid: {_count_entries(fleet.document)}", "green")
+
+
+SinceOption = Annotated[
+    datetime, typer.Option(formats=["%Y-%m-%d"], help="From this day on (UTC).", metavar="DATE")
+]
+
+
+@fleet_app.command(cls=PlainCommand)
+@with_stack_options
+def replay(
+    file: FileArgument, since: SinceOption, output: FormatOption = ListFormat.text, *, target: StackOptions
+) -> None:
+    """Say what a fleet file would have told each route of the recorded past, and hidden by which rule.
+
+    It reads each record since that day. Exit code 0: done, 1: the file has errors, 2: trouble.
+
+    Example: esx-drift fleet replay fleet.yaml --since 2026-11-01
+    """
+    fleet = build_fleet(_require_fleet(file).document)
+    from esx_drift.cli.aws import explain_aws_errors, open_stack  # noqa: PLC0415 -- boto3 takes long to load
+    from esx_drift.cli.fleet_records import print_replay, replay_records  # noqa: PLC0415 -- nothing else needs it
+
+    begins_at = since.replace(tzinfo=UTC)
+    with explain_aws_errors("Reading the records"):
+        result = replay_records(open_stack(target).open_store(), fleet, begins_at)
+    print_replay(result, begins_at, output)
 
 
 @fleet_app.command(cls=PlainCommand)
@@ -287,6 +345,14 @@ def _says(text: str, document: object) -> bool:
         return False
 
 
+def _warn_of_idle_rules(file: Path, fleet: CheckedFleet, known: KnownThings) -> None:
+    text = parse_fleet_text(fleet.source)
+    said = list_rule_warnings(fleet.document, datetime.now(UTC), None)
+    for warning in list_rule_warnings(fleet.document, datetime.now(UTC), known):
+        if warning not in said:
+            print_warning(f"{_format_place(file, text.find_line(warning))}: {warning}")
+
+
 def _require_fleet(file: Path) -> CheckedFleet:
     """The file's fleet; where it has errors, prints each with its line and ends the command."""
     source = _read_text(file)
@@ -294,14 +360,14 @@ def _require_fleet(file: Path) -> CheckedFleet:
         text = parse_fleet_text(source)
     except NotReadable as error:
         fail(f"{_format_place(file, error.line)}: {error.message}", EXIT_DIFFERENCES)
-    faults = list_fleet_errors(text.document)
+    now, document = datetime.now(UTC), cast("FleetDocument", text.document)
+    faults = list_fleet_errors(text.document) or list_rule_errors(document, now, NEVER_IGNORED)
     if faults:
         _fail_with_errors(file, text, faults)
-    document = cast("FleetDocument", text.document)
     fleet = CheckedFleet(document, source)
     _refuse_oversize(file, len(fleet.render()))
     _warn_of_no_routes(document)
-    for warning in list_fleet_warnings(document):
+    for warning in (*list_fleet_warnings(document), *list_rule_warnings(document, now, None)):
         print_warning(f"{_format_place(file, text.find_line(warning))}: {warning}")
     return fleet
 

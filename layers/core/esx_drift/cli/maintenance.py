@@ -33,9 +33,7 @@ maintenance_app = typer.Typer(
     help="Planned work on clusters, in which chat is spared what it changes.", invoke_without_command=True
 )
 
-MaintainedArgument = Annotated[
-    list[str], typer.Argument(metavar="CLUSTER…", help="Names or ids of clusters.", show_default=False)
-]
+MaintainedArgument = Annotated[list[str], typer.Argument(metavar="CLUSTER", help="Names or ids of clusters.")]
 ForOption = Annotated[
     str, typer.Option("--for", metavar="TIME", help="How long: 4h, 90m or 1d12h; at most 7 days.")
 ]

@@ -237,12 +237,15 @@ class Silencer:
         for rule in self.ignore:
             if self._covers(rule, place) and ignores_finding(rule, finding, self.names):
                 return f"{_IGNORE}{rule.name}"
+        cause = self._find_mark_of_cause(held, changes) if finding["kind"] in _FOLLOWING else None
+        if cause is not None:
+            return cause
         for window in self.windows:
             mark = f"{_MAINTENANCE}{window['name']}"
             hides = self._holds(window) or (mark == held and self._is_unsettled(window))
             if hides and self._is_in_scope(window, place) and may_windows_hide_finding(finding):
                 return mark
-        return self._find_mark_of_cause(held, changes) if finding["kind"] in _FOLLOWING else None
+        return None
 
     def _find_mark_of_cause(self, held: str | None, changes: Sequence[Change]) -> str | None:
         """Find what hides all changes that a finding follows from; None if something is not hidden."""
@@ -303,9 +306,12 @@ def _add_mark(finding: Finding, mark: str) -> Finding:
     return {**finding, "suppressed_by": mark}
 
 
-def _take_mark(finding: Finding, marked: Finding) -> Finding:
-    """The finding with the mark of the other, and nothing else of it."""
-    clean, mark = _strip_mark(finding), marked.get("suppressed_by")
+def _take_mark(finding: Finding, marked: Finding, before: Finding | None) -> Finding:
+    """The finding with our mark of the marked one; where something else hides that, with ours of before."""
+    clean = finding if _find_own_mark(finding) is None else _strip_mark(finding)
+    mark = _find_own_mark(marked)
+    if mark is None and "suppressed_by" in marked:
+        mark = _find_own_mark(before)
     return clean if mark is None else _add_mark(clean, mark)
 
 
@@ -332,7 +338,7 @@ def apply_rules(record: Record, before: LogState, rules: SilencingRules, names: 
     after: LogState = {
         **record["after"],
         "findings": {
-            key: _take_mark(each, by_fingerprint.get(key, each))
+            key: _take_mark(each, by_fingerprint.get(key, each), before["findings"].get(key))
             for key, each in record["after"]["findings"].items()
         },
         "maintenance": {"windows": left} if left else None,

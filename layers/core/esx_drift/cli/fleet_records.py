@@ -1,0 +1,214 @@
+"""What a stack's records say of a fleet file: what its rules may match, and ``esx-drift fleet replay``."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import takewhile
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from esx_drift.cli.options import ListFormat
+from esx_drift.cli.terminal import print_line
+from esx_drift.domain.events import build_events, list_moved_kinds, select_for_people
+from esx_drift.domain.fleet.fleet import Fleet, select_routes
+from esx_drift.domain.fleet.rule_review import KnownThings
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.records import build_empty_state
+from esx_drift.domain.stored.types import EventData, Finding, Image, LogState, OpenWindow, Record
+from esx_drift.domain.suppression import FLEET_FILE, apply_rules
+from esx_drift.domain.text.times import format_time, parse_time
+from esx_drift.domain.text.wording import format_count
+from esx_drift.log_reader import LogReader
+
+if TYPE_CHECKING:
+    from esx_drift.ports import Store
+
+MAX_REPLAYED_RECORDS: Final = 2_000
+"""Of one log: those of most of a year at a check every 4 hours. Each is one GET."""
+
+
+def read_known_things(store: "Store", fleet: Fleet) -> KnownThings:
+    """Read what the newest records know: clusters, and what a rule may name by its key.
+
+    Args:
+        store: Where the records lie.
+        fleet: Whose vCenters are looked up.
+    """
+    clusters: dict[str, list[tuple[str, str]]] = {}
+    names: set[str] = set()
+    for vcenter in fleet.vcenters:
+        own = LogReader(store, vcenter.name, VCENTER_LOG).read().after
+        clusters[vcenter.name] = [(key, entry["name"]) for key, entry in (own["clusters"] or {}).items()]
+        names |= {finding["subject"] for finding in own["findings"].values()}
+        for cluster, _ in clusters[vcenter.name]:
+            names |= _list_names(store, LogReader(store, vcenter.name, cluster).read().after)
+    return KnownThings(clusters, frozenset(names))
+
+
+def _list_names(store: "Store", after: LogState) -> set[str]:
+    names = {finding["subject"] for finding in after["findings"].values()}
+    if after["snapshot"] is None:
+        return names
+    snapshot = store.snapshot(after["snapshot"]["key"])
+    names |= {vib for host in snapshot["hosts"].values() for vib in host["orphaned_vibs"] or ()}
+    return (
+        names
+        | snapshot["hosts"].keys()
+        | {name for each in snapshot["images"].values() for name in _list_keys(each)}
+    )
+
+
+def _list_keys(image: Image) -> Iterator[str]:
+    for parts in (image["main"], *image["alternatives"].values()):
+        for part in parts:
+            yield part.partition(":")[2] or part
+
+
+@dataclass(slots=True)
+class RouteTally:
+    """How many messages a route would have got, and how many items it would have been spared, by rule."""
+
+    told_events: int = 0
+    hidden: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Replay:
+    """What a fleet file would have told and hidden of recorded checks. ``records``: how many there were."""
+
+    fleet: Fleet
+    routes: dict[str, RouteTally]
+    records: int = 0
+
+    def add_log(self, records: Iterable[Record]) -> None:
+        """Add the records of one log, the oldest first."""
+        state: LogState | None = None
+        for record in records:
+            self.records += 1
+            bare = _strip(record, state)
+            before = state or _build_first_state(bare)
+            names = {
+                host: name for event in record["events"] for host, name in event["data"]["host_names"].items()
+            }
+            replayed = apply_rules(bare, before, self.fleet.rules, names)
+            state = {**replayed["after"], "answered": record["after"]["answered"]}
+            for event in build_events(replayed, "", None, {}):
+                self._add_event(event["type"].split(".")[1], event["data"])
+
+    def _add_event(self, family: str, data: EventData) -> None:
+        people = select_for_people(data)
+        heard = self._select(family, people) if people else ()
+        for name in heard:
+            self.routes[name].told_events += 1
+        for name in self._select(family, data):
+            self.routes[name].hidden.update(data["suppressed"])
+
+    def _select(self, family: str, data: EventData) -> list[str]:
+        cluster = data["cluster"]
+        found = select_routes(
+            self.fleet,
+            family,
+            data["severity"],
+            data["vcenter"],
+            cluster["id"] if cluster else None,
+            cluster["name"] if cluster else None,
+            list_moved_kinds(data),
+        )
+        return [route.name for route in found]
+
+
+def _build_first_state(record: Record) -> LogState:
+    """What held before the first record of a replay: all that it did not open, as if people knew of it."""
+    known = {
+        finding["fingerprint"]: finding for finding in record["findings"] if finding["transition"] != "opened"
+    }
+    return {**build_empty_state(), "findings": known}
+
+
+def _strip(record: Record, state: LogState | None) -> Record:
+    """A record without what the file of its time hid; windows that a person began stay."""
+    windows = _list_file_windows(state) + [
+        window
+        for window in (record["after"]["maintenance"] or {"windows": []})["windows"]
+        if window["by"] != FLEET_FILE
+    ]
+    bare: Record = {
+        **record,
+        "changes": [_unmark(change) for change in record["changes"]],
+        "findings": [_strip_finding(finding) for finding in record["findings"]],
+        "after": {**record["after"], "maintenance": {"windows": windows} if windows else None},
+    }
+    bare.pop("maintenance_ended", None)
+    return bare
+
+
+def _list_file_windows(state: LogState | None) -> list[OpenWindow]:
+    windows = (state["maintenance"] if state else None) or {"windows": []}
+    return [window for window in windows["windows"] if window["by"] == FLEET_FILE]
+
+
+def _strip_finding(finding: Finding) -> Finding:
+    """One that was opened since nothing hid it any more was open before."""
+    clean = _unmark(finding)
+    return {**clean, "transition": "still"} if "hidden_by" in clean["detail"] else clean
+
+
+def _unmark[Item: Mapping[str, object]](item: Item) -> Item:
+    if not str(item.get("suppressed_by", "")).startswith(("ignore:", "maintenance:")):
+        return item
+    return type(item)((key, value) for key, value in item.items() if key != "suppressed_by")  # type: ignore[call-arg] # both are dictionaries
+
+
+def replay_records(store: "Store", fleet: Fleet, since: datetime) -> Replay:
+    """Replay what was recorded since a time, as if a fleet file had been in use then.
+
+    Args:
+        store: Where the records lie.
+        fleet: The file.
+        since: From when on.
+    """
+    replay = Replay(fleet, {route.name: RouteTally() for route in fleet.routes})
+    for vcenter in fleet.vcenters:
+        clusters = LogReader(store, vcenter.name, VCENTER_LOG).read().after["clusters"] or {}
+        for cluster in (VCENTER_LOG, *clusters):
+            newest = LogReader(store, vcenter.name, cluster).list_newest(MAX_REPLAYED_RECORDS)
+            recent = takewhile(lambda record: parse_time(record["checked_at"]) >= since, newest)
+            replay.add_log(reversed([*recent]))
+    return replay
+
+
+def print_replay(replay: Replay, since: datetime, output: ListFormat) -> None:
+    """Print what a replay found.
+
+    Args:
+        replay: The replay.
+        since: From when on it was.
+        output: For a person, a program, or a spreadsheet.
+    """
+    if output is ListFormat.json:
+        routes = [
+            {"route": name, "told": tally.told_events, "hidden": dict(sorted(tally.hidden.items()))}
+            for name, tally in replay.routes.items()
+        ]
+        shown = {
+            "schema_version": 1,
+            "since": format_time(since),
+            "records": replay.records,
+            "routes": routes,
+        }
+        typer.echo(json.dumps(shown, indent=2))
+        return
+    if output is ListFormat.csv:
+        typer.echo("route,what,number")
+        for name, tally in replay.routes.items():
+            for what, number in (("told", tally.told_events), *sorted(tally.hidden.items())):
+                typer.echo(f"{name},{what},{number}")
+        return
+    print_line(f"{format_count(replay.records, 'record')} since {format_time(since)}", "bold")
+    for name, tally in replay.routes.items():
+        print_line(f"  {name}: {format_count(tally.told_events, 'event')} told")
+        for rule, number in sorted(tally.hidden.items()):
+            print_line(f"    hidden by {rule}: {number}")

@@ -1,0 +1,96 @@
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from esx_drift.domain.fleet.rules import IgnoreRule, SilencingRules
+
+from tests.lab.demo.timeline import BY_HAND, FOOTHOLD, I40EN, SHIPPED
+from tests.unit.checking.decisions.conftest import ca, checking, cloud, person, tls, world
+from tests.unit.checking.decisions.person import Person
+from tests.unit.checking.world import PROD_A, World
+from tests.unit.cli.conftest import Run
+from tests.unit.fleets import fleet
+
+__all__ = ["ca", "checking", "cloud", "person", "tls", "world"]
+
+
+@pytest.fixture
+def rule(world: World) -> dict[str, Any]:
+    """A rule about a driver that holds in the recorded past, and that can be checked now."""
+    return {
+        "name": "drivers",
+        "reason": "known",
+        "keys": [I40EN],
+        "until": f"{world.now.year + 1}-11-01T00:00:00Z",
+    }
+
+
+@pytest.fixture
+def past(world: World, person: Person) -> None:
+    """A driver changed under a rule of then and put back in maintenance; and an orphaned VIB."""
+    world.dispatch()
+    world.check()
+    first, *_ = world.vcenter.inventory.hosts_of(PROD_A)
+    hosts = world.vcenter.hosts
+    until = world.now + timedelta(days=3)
+    world.rules = SilencingRules((IgnoreRule("then", "known", until, keys=(I40EN,)),))
+    hosts.set_component(first.name, I40EN, BY_HAND)
+    world.check()
+    world.rules = SilencingRules()
+    world.check()
+    person.maintain(9 * 3600)
+    hosts.set_component(first.name, I40EN, SHIPPED)
+    world.check()
+    hosts.add_orphaned_vib([first.name], FOOTHOLD)
+    world.check()
+
+
+def _write(tmp_path: Path, world: World, **parts: Any) -> Path:  # noqa: ANN401 -- any part of the file
+    file = tmp_path / "fleet.json"
+    routes = [{"name": "all"}, {"name": "security", "families": ["orphaned-vib"]}]
+    document = fleet(vcenters=[{"name": world.watched.name}], routes=routes, **parts)
+    file.write_text(json.dumps(document))
+    return file
+
+
+@pytest.mark.usefixtures("past", "checking")
+def test_a_changed_file_is_replayed_over_the_recorded_past(
+    world: World, run: Run, tmp_path: Path, rule: dict[str, Any]
+) -> None:
+    """Without a rule all is told, with one the driver is hidden; maintenance of then stays what it was."""
+
+    def replay(*arguments: str, since: str = "2026-11-20", **parts: Any) -> str:  # noqa: ANN401 -- any part of the file
+        ran = run("fleet", "replay", _write(tmp_path, world, **parts), "--since", since, *arguments)
+        assert ran.code == 0
+        return ran.out
+
+    assert replay().splitlines() == [
+        "13 records since 2026-11-20T00:00:00.000Z",
+        "  all: 4 events told",
+        "  security: 1 event told",
+    ]
+    hidden = json.loads(replay("--format", "json", ignore=[rule]))
+    assert hidden["routes"] == [
+        {"route": "all", "told": 2, "hidden": {"ignore:drivers": 6}},
+        {"route": "security", "told": 1, "hidden": {}},
+    ]
+    assert "all,ignore:drivers,6" in replay("--format", "csv", ignore=[rule])
+    assert "    hidden by ignore:drivers: 6" in replay(ignore=[rule])
+    assert replay(since="2026-12-20").startswith("0 records")
+
+
+@pytest.mark.usefixtures("past", "checking")
+def test_a_rule_that_matches_nothing_is_named(
+    world: World, run: Run, tmp_path: Path, rule: dict[str, Any]
+) -> None:
+    """By what the newest records know; a driver, a VIB and a host are known."""
+    keys = [I40EN, FOOTHOLD, "host-16", "nobody-has-it"]
+    file = _write(tmp_path, world, ignore=[{**rule, "keys": keys, "clusters": ["prod-*", "prd"]}])
+    ran = run("fleet", "check", file, "--records")
+    assert ran.code == 0
+    assert [line.partition(".json: /")[2] for line in ran.err.splitlines() if "has ended" not in line] == [
+        'ignore/0/clusters/1: no cluster that is known matches "prd"',
+        'ignore/0/keys/3: nothing that is known matches "nobody-has-it"',
+    ]
