@@ -124,7 +124,7 @@ class PlainCommand(TyperCommand):
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ANN401 -- typer's own context
         """Collect what follows the name of the command of ``ctx``; what may be left out is in brackets."""
-        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+        return [piece.replace("{", "").replace("}", "") for piece in super().collect_usage_pieces(ctx)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 -- typer's own
         """Write arguments and options of ``ctx`` into ``formatter``, without the names of Python's types."""

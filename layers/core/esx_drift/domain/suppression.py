@@ -525,10 +525,11 @@ def _count_hidden(
         for finding in findings
         if finding.get("suppressed_by") == mark and finding["transition"] == "opened"
     ]
+    done = [change for change in changes if may_windows_hide_change(change)]
     excepted = [change for change in changes if not may_windows_hide_change(change)]
     return {
         **window,
-        "hosts": _unite(window["hosts"], hidden),
+        "hosts": _unite(window["hosts"], done),
         "excepted": _unite(window["excepted"], excepted),
         "changes": _add_counts(window["changes"], [change["element"] for change in hidden]),
         "findings": _add_counts(window["findings"], [finding["kind"] for finding in opened]),

@@ -464,7 +464,7 @@ OpenWindow = TypedDict(  # the functional form, because "from" is a keyword
 """A maintenance window of a log, and what it kept from people so far.
 
 ``by``: who started it, as an ARN, or ``fleet file``. ``unreviewed``: hosts that were not as accepted when it
-began. ``hosts``: those of the changes that it hid; ``excepted``: those of changes that no window hides.
+began. ``hosts``: those that it may have changed; ``excepted``: those of changes that no window hides.
 ``changes``: how many it hid, by element; ``findings``: by kind. ``accepted``: the hosts that were accepted at
 its end; absent until that is settled, and where it accepts nothing.
 """
