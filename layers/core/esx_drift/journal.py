@@ -60,8 +60,8 @@ class Draft:
     """What a check wants to write: its record, but for its events and what chains it into the log.
 
     ``since`` is the time of the look before, for the events; ``host_names`` may hold every host of the
-    cluster by id; ``blobs`` are the objects that the record refers to; ``damages`` are those that it wanted
-    to read and could not.
+    cluster by id, and ``release_names`` what releases of ESXi are called by version; ``blobs`` are the
+    objects that the record refers to; ``damages`` are those that it wanted to read and could not.
     """
 
     record: Record
@@ -69,6 +69,7 @@ class Draft:
     host_names: Mapping[str, str] = field(default_factory=dict)
     blobs: tuple[Blob, ...] = ()
     damages: tuple[TrailDamaged, ...] = ()
+    release_names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +193,7 @@ class Journal:
         """Build the record of a draft; what is damaged becomes findings, and the events tell of those."""
         record = add_trail_damages(draft.record, end.damages)
         address = self.store.uri(record["vcenter"], record["cluster"], record["seq"])
-        events = build_publishable_events(record, address, draft.since, draft.host_names)
+        events = build_publishable_events(record, address, draft.since, draft.host_names, draft.release_names)
         return _chain_record({**record, "events": events}, end, request_id)
 
     def _flush_outbox(self, end: LogEnd) -> LogEnd:
