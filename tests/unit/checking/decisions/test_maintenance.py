@@ -56,7 +56,7 @@ def test_what_is_done_in_maintenance_is_published_and_told_when_it_is_still_open
     assert (window["by"], window["reason"], window["changes"]) == (ALICE, "CHG-42", {"component": 1})
     assert {each["kind"] for each in window["still_open"]} == {"drift-unreviewed", "image-not-uniform"}
     content = build_content(after["events"][1])
-    assert content.title.endswith("maintenance is over")
+    assert content.title.startswith("Maintenance is over: 3 not told meanwhile")
     assert "not told: 1 change of component" in content.items[0]
     assert world.check()["events"] == []
 
@@ -145,7 +145,7 @@ def test_what_was_done_in_a_window_that_accepts_is_accepted_at_its_end(world: Wo
     # It is a rollout as well, which is told only once.
     assert {change.get("suppressed_by") for change in after["changes"]} == {"rollout"}
     content = build_content(after["events"][-1])
-    assert "accepted: 2 hosts" in content.items
+    assert "Accepted what it changed on 2 hosts" in content.items
     again = world.check()
     assert (again["events"], "drift-unreviewed" in open_kinds(again)) == ([], False)
 
