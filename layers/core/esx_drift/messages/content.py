@@ -482,8 +482,8 @@ def _list_ended_lines(window: EndedWindow) -> Iterator[str]:
     """List what a window hid, how much of that was accepted, and what is still open."""
     for element, number in window["changes"].items():
         yield f"Not told: {format_count(number, 'change')} of {name_element(element)}"
-    for kind, number in window["findings"].items():
-        yield f"Not told: {format_count(number, 'finding')} of the kind {kind}"
+    if findings := sum(window["findings"].values()):
+        yield f"Not told: {format_count(findings, 'finding')}"
     if window["accept"]:
         yield f"Accepted what it changed on {format_count(window['accepted_total'], 'host')}"
     for finding in window["still_open"]:

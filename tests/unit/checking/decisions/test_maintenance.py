@@ -57,7 +57,7 @@ def test_what_is_done_in_maintenance_is_published_and_told_when_it_is_still_open
     assert {each["kind"] for each in window["still_open"]} == {"drift-unreviewed", "image-not-uniform"}
     content = build_content(after["events"][1])
     assert content.title.startswith("Maintenance is over: 3 not told meanwhile")
-    assert "not told: 1 change of component" in content.items[0]
+    assert "Not told: 1 change of component" in content.items[0]
     assert world.check()["events"] == []
 
 
