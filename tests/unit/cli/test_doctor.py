@@ -143,6 +143,19 @@ def test_a_wrong_region_is_named_before_anything_is_asked(
     assert "Is it in another region or account? --region REGION or AWS_REGION, --profile NAME" in ran.err
 
 
+def test_a_drill_goes_to_the_topic_and_down_every_route(run: Run, functions: Functions) -> None:
+    """Or down the one that is named; what came back is said, and counts."""
+    ran = run("drill")
+    assert (ran.code, functions.asked) == (0, [("checker", {"drill": True}), ("sender", {"drill": True})])
+    assert ran.out.rstrip().endswith("Each was taken.")
+    functions.asked.clear()
+    functions.lines["sender"] = [FAILED]
+    ran = run("drill", "ops")
+    assert (ran.code, functions.asked) == (1, [("sender", {"drill": True, "routes": ["ops"]})])
+    assert "1 of 1 steps failed: login (vc01)" in ran.out
+    assert "mend it" in ran.out
+
+
 def test_only_what_is_asked_for_is_examined(run: Run, functions: Functions) -> None:
     """Neither the stack nor the routes; the last line says so. A drill is told by the routes, too."""
     functions.stack[:], functions.lines["sender"] = [FORBIDDEN], [FAILED]

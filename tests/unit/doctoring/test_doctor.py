@@ -165,6 +165,26 @@ def test_a_drill_is_sent_only_when_asked_for(slack: SlackReceiver) -> None:
     assert len(slack.accepted) == 1
 
 
+def test_a_drill_alone_is_all_that_is_sent_and_looked_at(slack: SlackReceiver) -> None:
+    """No vCenter is asked; a route that was named is the only one."""
+    lines = _ask(checker, drill=True)
+    assert [(line["about"], line["step"], line["outcome"]) for line in lines] == [
+        ("AWS", "fleet file", "ok"),
+        ("AWS", "DriftTopic", "ok"),
+    ]
+    assert "took a drill" in lines[1]["said"]
+    assert _about(_ask(sender, drill=True, routes=["ops"])) == {"sender": "o", "route ops": "ooooo"}
+    assert len(slack.accepted) == 1
+    with pytest.raises(RequestRefused, match=r"no route called oops\. It has: ops"):
+        _ask(sender, drill=True, routes=["oops"])
+
+
+def test_no_drill_is_sent_by_a_fleet_file_that_is_wrong() -> None:
+    """It says what is wrong with it."""
+    _put_fleet({"schema_version": 1, "vcenters": []})
+    assert _about(_ask(checker, drill=True)) == {"AWS": "f"}
+
+
 NOW = datetime.now(UTC)
 CONFIG = CheckConfig("audit", "state", "", "", "", 4, "esx-drift", "esx-drift")
 

@@ -9,6 +9,7 @@ from esx_drift.cli.accept import accept
 from esx_drift.cli.check import check_now
 from esx_drift.cli.diff import diff
 from esx_drift.cli.doctor import doctor
+from esx_drift.cli.drill import drill
 from esx_drift.cli.fleet import fleet_app
 from esx_drift.cli.maintenance import maintenance_app
 from esx_drift.cli.options import PlainCommand, print_help_alone
@@ -56,5 +57,6 @@ app.command("check", cls=PlainCommand)(check_now)
 app.command(cls=PlainCommand)(accept)
 app.command(cls=PlainCommand)(retire)
 app.command(cls=PlainCommand)(doctor)
+app.command(cls=PlainCommand)(drill)
 app.add_typer(fleet_app, name="fleet")
 app.add_typer(maintenance_app, name="maintenance")

@@ -161,9 +161,9 @@ def _list_examinations(
     send = request.get("send", False)
     if not is_narrowed(request):
         yield partial(_examine_stack, stack)
-    yield partial(_ask_function, stack, checker, request)
+    yield partial(ask_function, stack, checker, request)
     if send or not is_narrowed(request):
-        yield partial(_ask_function, stack, sender, {"send": send})
+        yield partial(ask_function, stack, sender, {"send": send})
 
 
 def _examine_stack(stack: "DeployedStack") -> list[StepResult]:
@@ -173,8 +173,15 @@ def _examine_stack(stack: "DeployedStack") -> list[StepResult]:
     return StackDoctor(stack.session, options.stack, datetime.now(UTC), options.profile).examine()
 
 
-def _ask_function(stack: "DeployedStack", function: str, request: DoctorRequest) -> list[StepResult]:
-    """The results that a deployed function answers; ``PermanentError`` if it failed."""
+def ask_function(stack: "DeployedStack", function: str, request: DoctorRequest) -> list[StepResult]:
+    """Ask a deployed function of ``stack`` what ``request`` says.
+
+    Returns:
+        The lines of its reply.
+
+    Raises:
+        PermanentError: ``function`` failed, or refused the request.
+    """
     from esx_drift.cli.aws import explain_aws_errors  # noqa: PLC0415 -- boto3 takes long to load
 
     with explain_aws_errors(f"Asking {function}"):

@@ -83,6 +83,12 @@ class AwsDoctor:
             _take_step(exam, step)
         return exam.finish()
 
+    def examine_topic(self) -> list[StepResult]:
+        """Take the step of the topic alone. Returns its line."""
+        exam = Examination("AWS", ("DriftTopic",))
+        _take_step(exam, self._try_topic)
+        return exam.finish()
+
     def _try_bucket(self, bucket: str, keys: tuple[str, ...]) -> str:
         self.s3().list_objects_v2(Bucket=bucket, MaxKeys=1)
         for key in keys:
@@ -204,7 +210,7 @@ def build_drill_event(vcenter: str, run_id: str, now: datetime) -> "Event":
         "suppressed": {},
         "record": None,
         "truncated": False,
-        "report": {"drill": "esx-drift doctor --send"},
+        "report": {"drill": "esx-drift drill"},
     }
     event_id = make_event_id(run_id, DRILL_EVENT_TYPE)
     event = build_cloud_event(event_id, DRILL_EVENT_TYPE, vcenter, f"/vcenters/{vcenter}", data)

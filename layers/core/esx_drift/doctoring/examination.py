@@ -39,6 +39,8 @@ class DoctorRequest(TypedDict):
     vcenters: NotRequired[list[str]]
     reset: NotRequired[str]
     send: NotRequired[bool]
+    drill: NotRequired[Literal[True]]
+    routes: NotRequired[list[str]]
 
 
 class DoctorReply(TypedDict):

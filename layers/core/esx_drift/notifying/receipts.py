@@ -14,7 +14,7 @@ from esx_drift.notifying import call_in_parallel
 from esx_drift.ports import Deliveries, RouteStates
 
 PASSED_ON: Final = "Until it works again, what it would have heard comes here."
-DRILL_COMMAND: Final = "esx-drift doctor --send"
+DRILL_COMMAND: Final = "esx-drift drill"
 
 
 @dataclass(frozen=True, slots=True)
