@@ -87,9 +87,11 @@ def test_a_rule_that_matches_nothing_is_named(
 ) -> None:
     """By what the newest records know; a driver, a VIB and a host are known."""
     keys = [I40EN, FOOTHOLD, "host-16", "nobody-has-it"]
-    file = _write(tmp_path, world, ignore=[{**rule, "keys": keys, "clusters": ["prod-*", "prd"]}])
-    ran = run("fleet", "check", file, "--records")
+    over = {"name": "w", "reason": "r", "from": "2025-12-01T00:00:00Z", "to": "2025-12-02T00:00:00Z"}
+    rules = [{**rule, "keys": keys, "clusters": ["prod-*", "prd"]}]
+    ran = run("fleet", "check", _write(tmp_path, world, ignore=rules, maintenance=[over]), "--records")
     assert ran.code == 0
+    assert ran.err.count("w has ended") == 1
     assert [line.partition(".json: /")[2] for line in ran.err.splitlines() if "has ended" not in line] == [
         'ignore/0/clusters/1: no cluster that is known matches "prd"',
         'ignore/0/keys/3: nothing that is known matches "nobody-has-it"',

@@ -16,7 +16,14 @@ from esx_drift.domain.fleet.rules import (
 )
 from esx_drift.domain.stored.records import build_empty_state
 from esx_drift.domain.stored.types import Change, Finding, LogState, OpenWindow, Record
-from esx_drift.domain.suppression import MAX_SETTLING, apply_rules, build_open_window
+from esx_drift.domain.suppression import (
+    MAX_SETTLING,
+    Log,
+    Work,
+    accept_finished_work,
+    apply_rules,
+    build_open_window,
+)
 from esx_drift.domain.text.times import format_time, parse_time
 from hypothesis import given
 from hypothesis import strategies as st
@@ -327,6 +334,30 @@ def test_what_was_accepted_at_a_windows_end_is_not_told() -> None:
     (ended,) = record["maintenance_ended"]
     assert (ended["accepted"], ended["accepted_total"], ended["changes"]) == (["host-7"], 1, {"component": 1})
     assert settled["unreviewed"] == ["host-7"]
+
+
+def test_work_is_accepted_of_the_window_that_ended_alone() -> None:
+    """On hosts that are there, were accepted before, and run something else now."""
+    ended, open_yet = (
+        build_open_window(name, "alice", "CHG-2", times, _state(), accept=True)
+        for name, times in (
+            ("record 1", (format_time(NOW - HOUR), format_time(NOW))),
+            ("record 2", (format_time(NOW - HOUR), format_time(NOW + HOUR))),
+        )
+    )
+    ended["hosts"] = open_yet["hosts"] = ["host-1", "host-2", "host-3", "host-4"]
+    entry = {"image": "old", "orphaned_vibs": [], "snapshot": "s"}
+    accepted = dict.fromkeys(("host-1", "host-2", "host-4"), entry)
+    state = cast("LogState", {**_state(windows=(ended, open_yet)), "accepted": accepted})
+    runs = {"host-1": "new", "host-2": "old", "host-3": "new"}
+    hosts: Any = {host: {"image": image, "orphaned_vibs": []} for host, image in runs.items()}
+    work = Work(hosts, lambda: "key", [])
+    after = accept_finished_work(state, Log("vc01", ("domain-c9", "prod-a")), NO_RULES, NOW, work)
+    maintenance = after["maintenance"]
+    assert maintenance is not None
+    assert [window.get("accepted") for window in maintenance["windows"]] == [["host-1"], None]
+    assert after["accepted"]["host-1"] == {"image": "new", "orphaned_vibs": [], "snapshot": "key"}
+    assert after["accepted"]["host-2"] == entry
 
 
 def test_a_recurring_window_is_one_window_each_time() -> None:

@@ -49,8 +49,8 @@ def test_what_can_be_applied_has_no_error() -> None:
             "/until: expected a time at most a year ahead, got 2028-01-01T00:00:00+00:00",
         ),
         (
-            {"findings": ["trail-damaged"]},
-            "/findings/0: expected a kind that may be hidden, got trail-damaged",
+            {"findings": ["host-failed", "trail-damaged"]},
+            "/findings/1: expected a kind that may be hidden, got trail-damaged",
         ),
     ],
 )
