@@ -62,8 +62,8 @@ class Draft:
     """What a check wants to write: its record, but for its events and what chains it into the log.
 
     ``since`` is the time of the look before, for the events; ``host_names`` may hold every host of the
-    cluster by id; ``blobs`` are the objects that the record refers to; ``damages`` are those that it wanted
-    to read and could not.
+    cluster by id, and ``release_names`` what releases of ESXi are called by version; ``blobs`` are the
+    objects that the record refers to; ``damages`` are those that it wanted to read and could not.
     """
 
     record: Record
@@ -71,6 +71,7 @@ class Draft:
     host_names: Mapping[str, str] = field(default_factory=dict)
     blobs: tuple[Blob, ...] = ()
     damages: tuple[TrailDamaged, ...] = ()
+    release_names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +198,7 @@ class Journal:
         damaged = add_trail_damages(draft.record, end.damages)
         record = apply_rules(damaged, end.after, self.rules, draft.host_names)
         address = self.store.uri(record["vcenter"], record["cluster"], record["seq"])
-        events = build_publishable_events(record, address, draft.since, draft.host_names)
+        events = build_publishable_events(record, address, draft.since, draft.host_names, draft.release_names)
         return _chain_record({**record, "events": events}, end, request_id)
 
     def _flush_outbox(self, end: LogEnd) -> LogEnd:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from esx_drift.checking import fresh_report
 from esx_drift.domain.findings import look_conditions
 from esx_drift.domain.images import report as reading
 from esx_drift.domain.images import snapshot as upgrading
@@ -33,6 +34,7 @@ class Form:
         patch.setattr(writing, "build_labels", lambda *known: self.labels(build_labels(*known)))
         if self is FIRST:
             patch.setattr(look_conditions, "name_esxi_release", _name_release)
+            patch.setattr(fresh_report, "list_release_names", lambda _: {})
         if self.step is not None:
             patch.setitem(upgrading.UPGRADE_STEPS, self.version - 1, self.step)
 

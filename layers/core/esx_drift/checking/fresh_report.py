@@ -18,6 +18,7 @@ from esx_drift.domain.host_history import (
     update_departed,
     update_uncovered_since,
 )
+from esx_drift.domain.images.labels import list_release_names
 from esx_drift.domain.images.report import Report, list_uncovered_hosts
 from esx_drift.domain.stored.identifiers import (
     compute_sha256,
@@ -83,7 +84,10 @@ class FreshReport:
         draft = self.context.build_draft(
             record, self._collect_host_names(comparison), (*comparison.blobs, *blobs)
         )
-        return replace(draft, damages=comparison.damages)
+        sealed = comparison.sealed
+        names = list_release_names(sealed.baseline.snapshot["labels"]) if sealed.baseline else {}
+        names |= list_release_names(sealed.snapshot["labels"])
+        return replace(draft, release_names=names, damages=comparison.damages)
 
     def _accept_finished_work(self, comparison: ComparedReport) -> ComparedReport:
         """Accept what was done in maintenance that has ended and says so, before findings are looked for."""

@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Any, Final, cast
 from urllib.parse import quote
 
 from esx_drift.domain.stored.identifiers import make_event_id
@@ -104,7 +104,11 @@ def find_change_family(change: Change) -> Family:
 
 
 def build_events(
-    record: Record, address: str, since: str | None, host_names: Mapping[str, str]
+    record: Record,
+    address: str,
+    since: str | None,
+    host_names: Mapping[str, str],
+    release_names: Mapping[str, str],
 ) -> list[Event]:
     """Build the events of a check from its record.
 
@@ -117,12 +121,13 @@ def build_events(
         address: The ``s3://`` address under which the record will lie.
         since: The time of the look before, as text; None if there was none.
         host_names: The names of the cluster's hosts by id; those that an event mentions go into it.
+        release_names: The same for releases of ESXi, by version.
 
     Returns:
         One event a family that something moved in, one more for a baseline, and one where maintenance ended;
         of any size.
     """
-    facts = _RecordFacts(record, address, since, host_names)
+    facts = _RecordFacts(record, address, since, host_names, release_names)
     events = [_build_event(facts, BASELINE_RECORDED, (), ())] if record["outcome"] == "baseline" else []
     for family in FAMILIES:
         changes = [change for change in record["changes"] if _is_in_family(change, family)]
@@ -236,6 +241,7 @@ class _RecordFacts:
     address: str
     since: str | None
     host_names: Mapping[str, str]
+    release_names: Mapping[str, str]
 
     @property
     def cluster(self) -> ClusterName | None:
@@ -290,6 +296,9 @@ def _build_data(facts: _RecordFacts, changes: Sequence[Change], findings: Sequen
     # What is told when a person ends maintenance, he did not decide.
     if decision is not None and record["outcome"] != "maintenance":
         data["decision"] = _build_decision(decision)
+    releases = _select_releases(facts.release_names, changes)
+    if releases:
+        data["release_names"] = releases
     return data
 
 
@@ -310,6 +319,13 @@ def _select_names(
     renamed = [change for change in changes if change["element"] == "host"]
     hosts |= dict.fromkeys(id_ for change in renamed for id_ in (change["key"], change["from"]) if id_)
     return {host: names[host] for host in hosts if host in names}
+
+
+def _select_releases(names: Mapping[str, str], changes: Sequence[Change]) -> dict[str, str]:
+    hosts: list[Any] = [change["detail"] or {} for change in changes if change["element"] == "host"]
+    parts: list[Any] = [*changes, *(part for detail in hosts for part in detail.get("differences", ()))]
+    versions = [part[side] for part in parts for side in ("from", "to") if part["element"] == "base_image"]
+    return {version: clip_name(names[version]) for version in versions if version in names}
 
 
 def _count_suppressed(changes: Sequence[Change], findings: Sequence[Finding]) -> dict[str, int]:

@@ -107,7 +107,7 @@ def _describe_finding(finding: Finding) -> Hashable:
 
 
 def rank_thing(events: Sequence[Event]) -> int:
-    """Rank a thing by the worst that began in its ``events``, as ``rank_severity`` does; ends harm nobody."""
+    """Rank a thing by the worst that began in its ``events``; ends count for nothing."""
     return max(map(_rank_beginning, events))
 
 

@@ -4,6 +4,7 @@ import json
 import unicodedata
 from collections.abc import Mapping
 from itertools import islice
+from types import MappingProxyType
 from typing import Final, cast
 
 from esx_drift.domain.events import MessageContent, Publication, build_events
@@ -23,6 +24,8 @@ MAX_CUT_CHARACTERS: Final = 1_000
 
 MIN_CHANGE_BYTES: Final = 100
 """What a change or a finding takes at least: the names of its fields alone are more."""
+
+_NAMES: Final = ("host_names", "release_names")
 
 WHOLE_VCENTER: Final = "-"
 """The attribute ``cluster`` of an event that is about no cluster."""
@@ -82,7 +85,11 @@ def _replace_unprintable(text: str) -> str:
 
 
 def build_publishable_events(
-    record: Record, address: str, since: str | None, host_names: Mapping[str, str]
+    record: Record,
+    address: str,
+    since: str | None,
+    host_names: Mapping[str, str],
+    release_names: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Event]:
     """Build the events of a record, each small enough for SNS.
 
@@ -91,8 +98,9 @@ def build_publishable_events(
         address: The ``s3://`` address under which the record will lie.
         since: The time of the look before, as text; None if there was none.
         host_names: The names of the cluster's hosts by id; those that an event mentions go into it.
+        release_names: The same for releases of ESXi, by version.
     """
-    return [fit_event(event) for event in build_events(record, address, since, host_names)]
+    return [fit_event(event) for event in build_events(record, address, since, host_names, release_names)]
 
 
 def fit_event(event: Event) -> Event:
@@ -144,7 +152,7 @@ def _measure_longest(value: Json) -> int:
 
 def _cut_texts(event: Event) -> Event:
     data = event["data"]
-    long = {"changes": data["changes"], "findings": data["findings"], "host_names": data["host_names"]}
+    long = {name: data.get(name, {}) for name in ("changes", "findings", *_NAMES) if name in data}
     cut = cast("EventData", _cut_json_texts(cast("Json", long)))
     return {**event, "data": {**data, **cut, "truncated": True}}
 
@@ -181,10 +189,10 @@ def _cut_event(event: Event, most: int, *, detailed: bool) -> Event:
             }
             for finding in data["findings"][:most]
         ],
-        "host_names": dict(islice(data["host_names"].items(), most)),
         "truncated": True,
     }
-    return {**event, "data": cut}
+    names = {name: dict(islice(data.get(name, {}).items(), most)) for name in _NAMES if name in data}
+    return {**event, "data": cast("EventData", {**cut, **names})}
 
 
 def _cut_detail(detail: Mapping[str, Json], most: int) -> dict[str, Json]:

@@ -234,3 +234,12 @@ def name_esxi_release(image: Image, labels: Labels) -> str:
     # The display version ends in the build: "8.0 U3e - 24674464", "8.0  - 20764643".
     release = _BUILD.sub("", " ".join(str(label["display_version"]).split()))
     return f"{label['display_name']} {release or version}"
+
+
+def list_release_names(labels: Labels) -> dict[str, str]:
+    """List the names of all releases of ESXi that the ``labels`` of a snapshot know, by their versions."""
+    versions = labels.get("base_image", {})
+    return {
+        version: name_esxi_release({"main": {"base_image": version}, "alternatives": {}}, labels)
+        for version in versions
+    }

@@ -588,6 +588,7 @@ class EventData(TypedDict):
     """The ``data`` of an event; ``report`` is there only in events of the family report.
 
     ``stack``: whose function found it; absent before version 0.2. ``decision``: only where there was one.
+    ``release_names``: what releases of ESXi that it mentions are called, by version, as far as it is known.
     """
 
     schema_version: int
@@ -608,6 +609,7 @@ class EventData(TypedDict):
     truncated: bool
     stack: NotRequired[str]
     decision: NotRequired[EventDecision]
+    release_names: NotRequired[dict[str, str]]
     report: NotRequired[dict[str, Json]]
 
 
