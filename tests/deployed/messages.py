@@ -7,7 +7,7 @@ from typing import Any
 
 NEXT = "\nNext: "
 CHECKED = re.compile(r"\b(\d+) of (\d+) hosts? checked\b")
-RECORD = re.compile(r"record (\d{6})")
+RECORD = re.compile(r"record (s3://\S+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +21,15 @@ class Message:
     facts: str
 
     @property
-    def place(self) -> str:
-        """What the title says before the first colon; a severity in front is no place."""
-        return self.title.partition(": ")[0].removeprefix("CRITICAL · ")
-
-    @property
     def what(self) -> str:
-        """What the title says after the place."""
-        return self.title.partition(": ")[2]
+        """The title without its sign, and without the word that says the same."""
+        return self.title.partition(" ")[2].removeprefix("CRITICAL · ")
 
     @property
-    def record(self) -> int:
-        """The number of the record that it is about."""
-        (number,) = RECORD.findall(self.facts)
-        return int(number)
+    def record(self) -> str:
+        """The address of the record that it is about."""
+        (address,) = RECORD.findall(self.facts)
+        return str(address)
 
     @property
     def whole(self) -> str:
@@ -63,6 +58,8 @@ def _texts(part: Any) -> Iterator[str]:  # noqa: ANN401 -- as JSON came
     if isinstance(part, dict):
         if part.get("type") == "text":
             yield part["text"]
+        elif part.get("type") == "date":
+            yield part["fallback"]
         yield from _texts(part.get("elements", []))
     elif isinstance(part, list):
         for one in part:

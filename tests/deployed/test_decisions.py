@@ -73,7 +73,7 @@ def test_what_is_accepted_is_told_and_stays_quiet(rig: Rig, vcenter: str, decide
     assert record["decision"]["by"].startswith("arn:aws:")
     assert record["decision"]["sender_id"] == record["decision"]["by"].split(":")[4], "the account's root"
     rig.await_told(record["events"])
-    assert any("prod-a" in text and "closed" in text for text in _headlines(rig))
+    assert any("prod-a" in text and " accepted " in text for text in _headlines(rig))
     after = _of(rig.check(), CLUSTER)
     assert (after["outcome"], after["events"]) == ("unchanged", [])
 

@@ -256,8 +256,9 @@ def _told(name: str, chronicle: Chronicle) -> Iterator[tuple[Told, list[Message]
         for record in chronicle.log(name, log):
             events = [chosen for event in record["events"] if (chosen := _select(event))]
             if events and {event["id"] for event in events} <= alone:
-                (place,) = {_place(event) for event in events}
-                mine = [one for one in messages if (one.place, one.record) == (place, record["seq"])]
+                (address,) = {event["data"]["record"] for event in events}
+                mine = [one for one in messages if one.record == address]
+                assert all(_place(events[0]) in message.title for message in mine)
                 yield Told(record, events), mine
 
 
@@ -286,7 +287,10 @@ def _words(events: "list[Event]") -> Iterator[str]:
         data = event["data"]
         news = [finding for finding in data["findings"] if finding["transition"] in {"opened", "raised"}]
         for change in data["changes"]:
-            yield from (value for value in (change["from"], change["to"]) if value and " " not in value)
+            versions = (value for value in (change["from"], change["to"]) if value and " " not in value)
+            # People name a release of ESXi by its build.
+            is_release = change["element"] == "base_image"
+            yield from (change["to"].rpartition(".")[2],) if is_release and change["to"] else versions
         every = data["coverage"]["hosts"] if data["coverage"] else 0
         # What is of the whole cluster need not name each host of it.
         partial = [one["hosts"] for one in (*data["changes"], *news) if len(one["hosts"]) != every]

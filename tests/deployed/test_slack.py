@@ -72,7 +72,7 @@ def test_each_route_hears_what_it_asked_for_once(telling: Telling) -> None:
     telling.look()
     telling.rig.await_quiet("NotifyQueue", "DeliveryQueue")
     (headline,) = telling.heard(DRIFT)
-    assert headline == "prod-a · slack01: Intel-i40en 2.7.2.0 → 2.9.2.0 on esx03"
+    assert headline == "🟠 Intel-i40en 2.7.2.0 → 2.9.2.0 on esx03 · prod-a · slack01"
     assert [payload["text"] for payload in telling.rig.slack.accepted[before:]] == [headline]
     assert telling.heard(ON_CALL) == []
 
@@ -86,7 +86,7 @@ def test_a_dead_webhook_keeps_nobody_else_from_hearing(telling: Telling) -> None
     telling.rig.await_quiet("NotifyQueue", "DeliveryQueue")
     assert json.loads(dead["Body"])["route"] == "dead"
     (headline,) = telling.heard(ON_CALL)
-    assert headline.startswith("CRITICAL · prod-a · slack01:")
+    assert headline.startswith("🔴 CRITICAL · VIB smntemp ")
     assert [payload["text"] for payload in telling.rig.slack.accepted[before:]] == [headline]
     refused = [one.answer for one in telling.other.received if one.path == DEAD]
     assert refused == ["no_service"]

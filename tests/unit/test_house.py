@@ -21,10 +21,11 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 HANDLERS = sorted((ROOT / "functions").glob("*/app.py"))
 TREES = {path: ast.parse(path.read_text()) for path in (*SOURCES, *HANDLERS)}
 
-MAX_MODULES = 155
+MAX_MODULES = 157
 """Of the package and the functions, without the channels. Since there were 130:
 
 ``messages/groups.py``: what belongs together is one message.
+``messages/message_data.py``, ``messages/rollout_lines.py``: several events, and what takes its time.
 ``domain/deliveries.py``, ``notifying/sender.py``, ``notifying/receipts.py``, ``functions/sender/app.py``:
 each message waits for its route by itself.
 ``domain/acceptance.py``: an acceptance ends, and what is not accepted is told as a net difference.

@@ -10,13 +10,11 @@ from rich.text import Text
 
 type Block = Mapping[str, Any]
 
-SEVERITY_STYLES = {"CRITICAL": "red"}
-
 
 def panel_of(payload: Block) -> Panel:
     """The message in a box; its headline says how urgent it is."""
     lines = [line for block in payload["blocks"] for line in _lines(block)]
-    urgent = payload["text"].startswith("CRITICAL")
+    urgent = "CRITICAL" in payload["text"]
     return Panel(
         Group(*lines),
         title="[bold]# vsphere-admins[/]",
@@ -54,5 +52,6 @@ def _styled(element: Block) -> Text:
         style = " ".join(
             name for name, on in part.get("style", {}).items() if on and name in {"bold", "italic"}
         )
-        text.append(part["text"], style=style or None)
+        # The terminal shows a time as a client of Slack's without a clock would.
+        text.append(part["fallback"] if part["type"] == "date" else part["text"], style=style or None)
     return text

@@ -92,7 +92,7 @@ def _drift() -> list[Step]:
             (("prod-a", "drift.resolved"),),
         ),
         Step(
-            f"A VIB that belongs to nothing appears on prod-a-esx02 and prod-a-esx05: {FOOTHOLD}.",
+            f"A VIB of no known component appears on prod-a-esx02 and prod-a-esx05: {FOOTHOLD}.",
             lambda rig: _prod(rig).hosts.add_orphaned_vib(["prod-a-esx02", "prod-a-esx05"], FOOTHOLD),
             (("prod-a", "orphaned-vib.detected"),),
         ),

@@ -101,4 +101,6 @@ def tell_stories(console: Console, records: "list[Record]") -> None:
 
 
 def _step(story: MessageContent) -> tuple[str, ...]:
-    return (f"Next: {story.next_step.text} {story.next_step.command}".rstrip(),) if story.next_step else ()
+    if story.next_step is None:
+        return ()
+    return (" ".join((f"Next: {story.next_step.text}", *story.next_step.commands[:1])), *story.next_step.more)

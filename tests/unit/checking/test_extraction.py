@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 from esx_drift.checking.collect import MAX_POLL_DELAY_SECONDS
-from esx_drift.domain.text.wording import format_moment
 from esx_drift.messages.content import build_content
 
 from tests.simulator.extraction import Pace
@@ -90,7 +89,11 @@ def test_a_check_that_read_nothing_counts_no_host(world: World) -> None:
     (event,) = world.check()["events"]
     story = build_content(event)
     assert event["data"]["coverage"] is None
-    assert story.notes[0] == f"Last look: {format_moment(first['checked_at'])} UTC."
+    assert [part if isinstance(part, str) else part.time for part in story.when] == [
+        "Last look ",
+        first["checked_at"],
+        ".",
+    ]
     assert story.facts[0] == "not seen"
 
 

@@ -341,7 +341,7 @@ def test_damage_of_a_vcenters_own_log_is_accepted(world: World, checking: Consum
     world.vcenter.inventory.remove_cluster("prod-b")
     world.dispatch()
     (damage,) = [event for event in world.topic.published if event["subject"] == name]
-    assert f"esx-drift accept @{name} --reason WHY" in json.dumps(render_message(build_content(damage)))
+    assert f"esx-drift accept @{name} --reason" in json.dumps(render_message(build_content(damage)))
     ran = run("accept", f"@{name}", *SAYS, typed="y\n")
     assert (ran.code, ran.err) == (0, "")
     assert _lines(ran.out)[:2] == [

@@ -9,8 +9,8 @@ from esx_drift.messages.content import build_content
 from tests.unit.events import build_events, change, finding, not_looked, told
 
 UNDER_CLUSTER = "/api/esx/settings/clusters/domain-c9/installed-images"
-BLIND_VCENTER = "Nothing is known of its clusters meanwhile; what was open stays open."
-BLIND_CLUSTER = "This cluster is not seen meanwhile; what was open stays open."
+BLIND_VCENTER = "Its clusters are not checked meanwhile, so earlier findings stay open."
+BLIND_CLUSTER = "This cluster is not checked meanwhile, so its earlier findings stay open."
 
 
 def of_vcenter(
@@ -77,7 +77,7 @@ def test_a_missing_privilege_is_named(detail: dict[str, Json], headline: str, pr
         (
             {"user": "svc", "password": "not tried yet"},
             "login of svc to vc02 not tried: the last login was refused; the new password is tried later",
-            "login not tried yet",
+            "a new password is there, and not tried yet",
             "the next run of the dispatcher tries the new password",
         ),
         (
@@ -290,6 +290,42 @@ def test_a_task_that_ended_did_not_take_too_long_either() -> None:
     assert "how the last extraction of its image ended" in step(story)
 
 
+@pytest.mark.parametrize("kind", ["host-failed", "host-not-covered"])
+@pytest.mark.parametrize(
+    ("detail", "advised"),
+    [
+        ({"messages": [{"text": "The host is out of disk space."}]}, "free space on esx07"),
+        (
+            {"messages": [{"text": "No space left on device"}], "power_state": "POWERED_ON"},
+            "free space on esx07",
+        ),
+        ({"power_state": "POWERED_OFF", "connection_state": "NOT_RESPONDING"}, "power esx07 on"),
+        ({"connection_state": "DISCONNECTED"}, "connect esx07 again"),
+        ({"connection_state": "NOT_RESPONDING"}, "is it up, and does its network reach vCenter?"),
+        ({"connection_state": "CONNECTED", "power_state": "POWERED_ON"}, "read what happened to it"),
+    ],
+)
+def test_a_host_that_is_not_read_has_advice_by_the_cause(
+    kind: str, detail: dict[str, Json], advised: str
+) -> None:
+    """Nobody is asked what the event itself answers."""
+    found = finding("failure", kind, "host-7", "x", hosts=["host-7"], detail=detail)
+    (event,) = build_events(told(findings=[found]))
+    assert advised in step(build_content(event))
+
+
+def test_when_a_host_was_last_read_is_said_once() -> None:
+    """In the reader's own time, and not in UTC beside it."""
+    detail: dict[str, Json] = {"uncovered_since": "2026-11-16T02:14:00.000Z"}
+    said = 'esx07 could not be read, NOT_RESPONDING, not seen since 16 Nov 02:14 UTC: "No answer."'
+    (event,) = build_events(
+        told(findings=[finding("failure", "host-failed", "host-7", said, hosts=["host-7"], detail=detail)])
+    )
+    story = build_content(event)
+    assert story.when_text == "Last read 16 Nov 02:14 UTC."
+    assert story.items == ('NOT_RESPONDING: "No answer."',)
+
+
 @pytest.mark.parametrize("kind", ["extraction-unavailable", "eligibility-failed", "host-unsupported"])
 def test_what_is_harmless_asks_for_nothing(kind: str) -> None:
     """A cluster without hosts is no trouble, nor is one that nobody wants to be watched."""
@@ -343,7 +379,7 @@ def test_a_look_that_saw_no_host_is_none() -> None:
     nobody = {"hosts": 4, "covered": 0, "failed": 4, "unsupported": 0}
     (event,) = build_events(told(findings=[failed], coverage=nobody))
     story = build_content(event)
-    assert story.notes[0] == "Last look: 23 Nov 01:14 UTC."
+    assert story.when_text == "Last look 01:14 UTC."
     assert story.facts[:2] == ("0 of 4 hosts checked", "warning")
 
 
@@ -351,21 +387,19 @@ def test_a_clock_that_is_behind_turns_no_time_around() -> None:
     """The look before was at 01:14 by our clock; an extraction at 01:10 by the vCenter's came after it."""
     driver = change("component", "upgraded", "Intel-i40en", **{"from": "1", "to": "2"})
     (event,) = build_events(told(changes=[driver], extracted_at="2026-11-23T01:10:00.000Z"))
-    assert build_content(event).notes[0] == "Between 01:14 and 02:14 UTC."
+    assert build_content(event).when_text == "Between 01:14 and 02:14 UTC."
 
 
 def test_an_outage_with_no_known_cluster_counts_none() -> None:
     """None unwatched would read as if all were well."""
     detail: dict[str, Json] = {"clusters_unwatched": 0}
-    assert "none of its clusters known yet." in of_vcenter("vcenter-unreachable", detail).notes[1]
+    assert "None of its clusters is known yet." in of_vcenter("vcenter-unreachable", detail).notes
 
 
 def test_the_end_of_an_outage_says_what_happens_now() -> None:
     """Its clusters are checked at once; till then nothing is known of the time between."""
     detail: dict[str, Json] = {"clusters_unwatched": 18}
     story = of_vcenter("vcenter-unreachable", detail, transition="resolved", resolved_because="recovered")
-    assert story.notes == (
-        "Not seen between 01:14 and 02:14 UTC.",
-        "18 clusters checked again now; you hear what changed meanwhile.",
-    )
+    assert story.when_text == "Not seen between 01:14 and 02:14 UTC."
+    assert story.notes == ("18 clusters checked again now; you hear what changed meanwhile.",)
     assert story.facts[0] == "was warning"

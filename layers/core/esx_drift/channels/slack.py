@@ -13,9 +13,10 @@ from urllib3.util import Url
 
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.channels.webhook import WebhookAnswer, WebhookChannel, WebhookService, read_webhook_secret
-from esx_drift.domain.events import MessageContent, NextStep
+from esx_drift.domain.events import MessageContent, Moment, NextStep
 from esx_drift.domain.stored.types import Json
-from esx_drift.messages.content import DRILL_TEXT, list_lines, render_fitting
+from esx_drift.domain.text.times import parse_time
+from esx_drift.messages.content import DRILL_TEXT, SIGNS, list_lines, render_fitting
 
 MAX_MESSAGE_CHARACTERS = 10_000
 """Of the whole payload. Slack names no figure and answers ``msg_blocks_too_long`` somewhere above 13,000."""
@@ -29,7 +30,17 @@ MAX_PLAIN_TEXT_CHARACTERS = 2_000
 """Under the 3,000 of a text object (https://docs.slack.dev/reference/block-kit/composition-objects/text-object)."""
 
 
-MAX_ITEMS: Final = 20
+MAX_LIST_ITEMS: Final = 20
+"""Of a list: more is no message but a table."""
+
+MAX_BLOCKS: Final = 50
+"""https://docs.slack.dev/reference/block-kit/blocks; a message of ours has three."""
+
+MAX_CONTEXT_ELEMENTS: Final = 10
+"""https://docs.slack.dev/reference/block-kit/blocks/context-block; ours has one."""
+
+DAY_FORMAT: Final = "{date_short_pretty} at "
+"""Today, yesterday, or the day: https://docs.slack.dev/messaging/formatting-message-text#date-formatting"""
 
 
 _ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
@@ -38,7 +49,7 @@ _ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 def render_message(content: MessageContent) -> dict[str, Json]:
     """Render the payload for an incoming webhook: as much of the content as the budget allows."""
-    return render_fitting(_render, content, MAX_ITEMS, MAX_MESSAGE_CHARACTERS)
+    return render_fitting(_render, content, MAX_LIST_ITEMS, MAX_MESSAGE_CHARACTERS)
 
 
 def render_drill(route: str) -> dict[str, Json]:
@@ -47,23 +58,41 @@ def render_drill(route: str) -> dict[str, Json]:
 
 
 def _render(content: MessageContent, shown: int) -> dict[str, Json]:
+    title = _cut(f"{SIGNS[content.level]} {content.title}", MAX_HEADER_CHARACTERS)
     body: list[Json] = [_render_list(content, shown)] if content.items or content.unlisted else []
-    body += [_render_section(_render_text("\n".join(content.notes)))]
+    body += _render_sentences(content)
     body += [_render_step(content.next_step)] if content.next_step else []
+    blocks: list[Json] = [{"type": "header", "text": _render_plain_text(title, MAX_HEADER_CHARACTERS)}]
+    blocks += [{"type": "rich_text", "elements": body}] if body else []
+    if content.facts:
+        facts = _render_plain_text(" · ".join(content.facts), MAX_PLAIN_TEXT_CHARACTERS)
+        blocks.append({"type": "context", "elements": [facts]})
     return {
         # What a notification shows. "mrkdwn" says not to parse it; escaped, parsing it does no harm either.
-        "text": _cut(content.title, MAX_HEADER_CHARACTERS).translate(_ESCAPES),
+        "text": title.translate(_ESCAPES),
         "mrkdwn": False,
         "unfurl_links": False,
         "unfurl_media": False,
-        "blocks": [
-            {"type": "header", "text": _render_plain_text(content.title, MAX_HEADER_CHARACTERS)},
-            {"type": "rich_text", "elements": body},
-            {
-                "type": "context",
-                "elements": [_render_plain_text(" · ".join(content.facts), MAX_PLAIN_TEXT_CHARACTERS)],
-            },
-        ],
+        "blocks": blocks,
+    }
+
+
+def _render_sentences(content: MessageContent) -> list[Json]:
+    """One section, or none: when it happened, and the notes, each on a line."""
+    when = [_render_text(part) if isinstance(part, str) else _render_date(part) for part in content.when]
+    notes = "\n".join(content.notes)
+    lines = [*when, *([_render_text(f"\n{notes}" if when else notes)] if notes else [])]
+    return [_render_section(*lines)] if lines else []
+
+
+def _render_date(moment: Moment) -> Json:
+    """A time that Slack shows in the reader's own zone."""
+    day = DAY_FORMAT if moment.has_date else ""
+    return {
+        "type": "date",
+        "timestamp": int(parse_time(moment.time).timestamp()),
+        "format": f"{day}{'{time_secs}' if moment.has_seconds else '{time}'}",
+        "fallback": moment.fallback,
     }
 
 
@@ -76,8 +105,11 @@ def _render_list(content: MessageContent, shown: int) -> Json:
 
 
 def _render_step(step: NextStep) -> Json:
-    command: list[Json] = [_render_text(" "), _render_text(step.command, "code")] if step.command else []
-    return _render_section(_render_text("\nNext: ", "bold"), _render_text(step.text), *command)
+    elements = [_render_text("\nNext: ", "bold"), _render_text(step.text)]
+    gap = "\n" if step.more else " "
+    for command in step.commands:
+        elements += [_render_text(gap), _render_text(command, "code")]
+    return _render_section(*elements)
 
 
 def _render_section(*elements: Json) -> Json:

@@ -19,7 +19,7 @@ from esx_drift.adapters.secrets import Secrets
 from esx_drift.channels.webhook import WebhookAnswer, WebhookChannel, WebhookService, read_webhook_secret
 from esx_drift.domain.events import MessageContent, NextStep
 from esx_drift.domain.stored.types import Json
-from esx_drift.messages.content import DRILL_TEXT, list_lines, render_fitting
+from esx_drift.messages.content import DRILL_TEXT, SIGNS, list_lines, render_fitting
 
 MAX_CARD_CHARACTERS: Final = 20_000
 """Of the whole payload as JSON. Teams takes 28 KB, and says so in no answer, since a workflow answers before
@@ -49,12 +49,15 @@ def render_drill_card(route: str) -> dict[str, Json]:
 
 
 def _render(content: MessageContent, shown: int) -> dict[str, Json]:
-    title = _cut(content.title, MAX_CARD_TITLE_CHARACTERS)
+    title = _cut(f"{SIGNS[content.level]} {content.title}", MAX_CARD_TITLE_CHARACTERS)
     body: list[Json] = [_render_block(_render_run(title, size="Medium", weight="Bolder"))]
     body += [_render_block(_render_run(f"• {line}"), spacing="Small") for line in list_lines(content, shown)]
-    body += [_render_block(_render_run(note), spacing="Small") for note in content.notes]
+    # A text run shows no time in the reader's zone: TextBlock alone has DATE() and TIME().
+    notes = (*filter(None, (content.when_text,)), *content.notes)
+    body += [_render_block(_render_run(note), spacing="Small") for note in notes]
     body += [_render_step(content.next_step)] if content.next_step else []
-    body += [_render_block(_render_run(" · ".join(content.facts), size="Small", isSubtle=True))]
+    facts = " · ".join(content.facts)
+    body += [_render_block(_render_run(facts, size="Small", isSubtle=True))] if facts else []
     return _wrap_body(title, body)
 
 
@@ -75,8 +78,9 @@ def _wrap_body(summary: str, body: list[Json]) -> dict[str, Json]:
 
 
 def _render_step(step: NextStep) -> Json:
-    command = [_render_run(f" {step.command}", fontType="Monospace")] if step.command else []
-    return _render_block(_render_run("Next: ", weight="Bolder"), _render_run(step.text), *command)
+    gap = "\n" if step.more else " "
+    commands = [_render_run(f"{gap}{command}", fontType="Monospace") for command in step.commands]
+    return _render_block(_render_run("Next: ", weight="Bolder"), _render_run(step.text), *commands)
 
 
 def _render_block(*runs: Json, **look: Json) -> Json:

@@ -55,7 +55,7 @@ from esx_drift.domain.text.wording import (
     list_host_names,
     split_vib_key,
 )
-from esx_drift.messages.change_lines import render_change_lines
+from esx_drift.messages.change_lines import ChangeWords, render_change_lines
 
 MAX_LISTED_HOSTS = 20
 MAX_DAMAGE_CHARACTERS = 400
@@ -115,7 +115,7 @@ class AcceptPreview:
             f"{name} until {format_moment(self.temporary[host])} UTC"
             for host, name in zip(self.temporary, list_host_names([*self.temporary], self.names), strict=True)
         ]
-        changes = render_change_lines(self.changes, self.names, None)
+        changes = render_change_lines(self.changes, ChangeWords(self.names))
         yield from _render_block("Other than last accepted:", changes)
         yield from _render_block("Orphaned VIBs, there since before:", list(self._list_earlier_vibs()))
         yield from _render_block("Accepted so far, for a time:", temporary)

@@ -38,7 +38,7 @@ from esx_drift.domain.text.wording import (
     list_host_names,
     split_vib_key,
 )
-from esx_drift.messages.change_lines import render_change_lines
+from esx_drift.messages.change_lines import ChangeWords, render_change_lines
 
 _BUILD: Final = re.compile(r"\.([0-9]{5,})$")
 """The build, the last number of a base image's version."""
@@ -223,7 +223,7 @@ def _render_differences(finding: Finding, names: Mapping[str, str]) -> Iterator[
     """In what hosts differ from what was accepted for them, and since when that holds no more."""
     listed = cast("list[NetDifference]", finding["detail"].get("differences", []))
     changes = [cast("Change", {**each, "severity": "info", "detail": None}) for each in listed]
-    yield from render_change_lines(changes, names, None)
+    yield from render_change_lines(changes, ChangeWords(names))
     more = int(str(finding["detail"].get("total", 0))) - len(listed)
     if more > 0:
         yield f"and {format_count(more, 'more difference')}"

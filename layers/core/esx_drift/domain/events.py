@@ -9,7 +9,8 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from types import MappingProxyType
+from typing import Any, Final, Literal, cast
 from urllib.parse import quote
 
 from esx_drift.domain.stored.identifiers import make_event_id
@@ -33,10 +34,40 @@ from esx_drift.domain.stored.types import (
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """One thing to do next, and the command or name that goes with it; empty where there is none."""
+    """One thing to do next, and the command or name that goes with it; empty where there is none.
+
+    ``more``: the same for other clusters, where a message is about several.
+    """
 
     text: str
     command: str = ""
+    more: tuple[str, ...] = ()
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """All of them."""
+        return (self.command, *self.more) if self.command else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time in a message, which a channel shows in its reader's zone where it can.
+
+    Attributes:
+        time: The time, as stored.
+        fallback: The same as text, in UTC; with the date where that is another day than the message's.
+        has_date: The day is shown as well.
+        has_seconds: Seconds are shown as well: in an interval of less than a minute.
+    """
+
+    time: str
+    fallback: str
+    has_date: bool = True
+    has_seconds: bool = False
+
+
+type Level = Literal["critical", "warning", "info", "over"]
+"""How a message looks at a glance: how bad it is, or that what it tells is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +75,14 @@ class MessageContent:
     """What a message says. Names from outside may be anywhere in it: cleaned, but never to be read as markup.
 
     Attributes:
-        title: Where, and what.
+        title: What, on what, and where.
         items: The lines of a list.
         notes: Sentences below it.
         next_step: What to do; None: nothing.
-        facts: How much was seen, when, how bad it is, and where it is kept.
+        facts: How much was seen, how bad it is, and where it is kept.
         unlisted: How many changes and findings the event itself had no room for.
+        level: Whether it is bad, or over. Its sign goes before the title; the words say the same.
+        when: The sentence that says between which times; it stands before the notes, and may be empty.
     """
 
     title: str
@@ -58,6 +91,13 @@ class MessageContent:
     next_step: NextStep | None
     facts: tuple[str, ...]
     unlisted: int = 0
+    level: Level = "info"
+    when: tuple[str | Moment, ...] = ()
+
+    @property
+    def when_text(self) -> str:
+        """The same sentence with its times in UTC."""
+        return "".join(part if isinstance(part, str) else part.fallback for part in self.when)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +148,7 @@ def build_events(
     address: str,
     since: str | None,
     host_names: Mapping[str, str],
-    release_names: Mapping[str, str],
+    release_names: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Event]:
     """Build the events of a check from its record.
 
@@ -316,6 +356,9 @@ def _select_names(
 ) -> dict[str, str]:
     accepted = [finding["accepted"] for finding in findings if "accepted" in finding]
     hosts = dict.fromkeys(host for item in (*changes, *findings, *accepted) for host in item["hosts"])
+    rollouts = [finding["detail"].get("rollout") for finding in findings]
+    left = [rollout.get("left") for rollout in rollouts if isinstance(rollout, dict)]
+    hosts |= dict.fromkeys(str(host) for each in left if isinstance(each, list) for host in each)
     renamed = [change for change in changes if change["element"] == "host"]
     hosts |= dict.fromkeys(id_ for change in renamed for id_ in (change["key"], change["from"]) if id_)
     return {host: names[host] for host in hosts if host in names}

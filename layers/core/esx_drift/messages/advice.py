@@ -1,6 +1,6 @@
 """Advice where a kind alone says too little: by the facts of the finding, and by whose log it stands in."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
@@ -12,7 +12,7 @@ from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import Finding, FindingKind
 from esx_drift.messages.vcenter_advice import VCENTER_CASES, AdviceCase, has_fact
 
-CLUSTER_NOT_SEEN_NOTE: Final = "This cluster is not seen meanwhile; what was open stays open."
+CLUSTER_NOT_SEEN_NOTE: Final = "This cluster is not checked meanwhile, so its earlier findings stay open."
 
 
 def find_advice(finding: Finding, *, of_cluster: bool) -> Advice:
@@ -54,6 +54,43 @@ def _is_harmless(finding: Finding) -> bool:
 
 def _has_no_task(finding: Finding) -> bool:
     return finding["detail"].get("task_status", "") is None
+
+
+type AdviceStep = tuple[Callable[[Finding], bool], str]
+"""Whether it fits a finding, and the step."""
+
+
+def _has_state(name: str, *states: str) -> Callable[[Finding], bool]:
+    return lambda finding: finding["detail"].get(name) in states
+
+
+def _is_disk_full(finding: Finding) -> bool:
+    """By the vCenter's words: of such an error no document names the id."""
+    messages = str(finding["detail"].get("messages", "")).casefold()
+    return "disk space" in messages or "no space left" in messages
+
+
+def _build_host_cases(kind: FindingKind) -> tuple[AdviceCase, ...]:
+    """Build the steps by why a host was not read, as far as the vCenter says so itself."""
+    steps: tuple[AdviceStep, ...] = (
+        (
+            _is_disk_full,
+            "free space on {first}: old logs and core dumps fill it most often. The next check reads it.",
+        ),
+        (
+            _has_state("power_state", "POWERED_OFF", "STANDBY"),
+            "it is switched off: power {first} on, or take it out of the cluster if that is for good.",
+        ),
+        (
+            _has_state("connection_state", "DISCONNECTED"),
+            "somebody disconnected it: connect {first} again in vCenter, or take it out of the cluster.",
+        ),
+        (
+            _has_state("connection_state", "NOT_RESPONDING"),
+            "vCenter does not reach {first}: is it up, and does its network reach vCenter? Its console says.",
+        ),
+    )
+    return tuple((fits, replace(FINDING_KINDS[kind].advice, step=step)) for fits, step in steps)
 
 
 ADVICE_CASES: Final[Mapping[FindingKind, tuple[AdviceCase, ...]]] = MappingProxyType(
@@ -116,10 +153,12 @@ ADVICE_CASES: Final[Mapping[FindingKind, tuple[AdviceCase, ...]]] = MappingProxy
                 _is_of_vcenter_log,
                 replace(
                     FINDING_KINDS["trail-damaged"].advice,
-                    command="esx-drift accept @{vcenter} --reason WHY",
+                    command="esx-drift accept @{vcenter} --reason",
                 ),
             ),
         ),
+        "host-failed": _build_host_cases("host-failed"),
+        "host-not-covered": _build_host_cases("host-not-covered"),
         "host-unsupported": (
             (
                 _is_harmless,

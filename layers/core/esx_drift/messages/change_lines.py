@@ -1,11 +1,13 @@
 """Changes as headlines and lines for a person.
 
-Longer than 250 lines, because a title and the line below it go by the same rules, side by side.
+Longer than 250 lines, because a title and the line below it go by the same rules, side by side, and what the
+one says the other leaves out.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from itertools import product
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
 from esx_drift.domain.stored.types import Change, Coverage
@@ -28,11 +30,6 @@ _ELEMENTS: Final[Mapping[str, str]] = {
     "alternative_image": "Alternative image {key}",
 }
 _REMOVED_LIST_VERBS: Final[Mapping[str, str]] = {"added": "now on", "removed": "no longer on"}
-_VIB_LINE_VERBS: Final[Mapping[str, str]] = {
-    "appeared on": "appeared",
-    "came with": "came with its host",
-    "gone from": "gone",
-}
 _HOST_STEPS: Final = ("joined", "read for the first time", "moved here", "left", "added again")
 """What hosts do. One that joined unseen is read later; one that moved may have another id, too."""
 _HOST_COMPARISONS: Final[Mapping[str, str]] = {
@@ -43,115 +40,212 @@ _HOST_COMPARISONS: Final[Mapping[str, str]] = {
 }
 """How a host that was never compared before is beside the others, and how a title says it."""
 _OTHER_MACHINE: Final = "another machine under a known name"
-_OTHER_MACHINES: Final = "other machines under known names"
+
+MAX_COMPANIONS: Final = 3
+"""So many parts that came with a new release are named; more are its whole image, and counted."""
+
+_BUILD: Final = re.compile(r"\.([0-9]{3,})$")
+"""The build that ends a version of ESXi."""
 
 
-def render_change_lines(
-    changes: Sequence[Change], names: Mapping[str, str], coverage: Coverage | None
-) -> list[str]:
-    """Render a line for each thing that changed, the worst first.
+@dataclass(frozen=True, slots=True)
+class ChangeWords:
+    """What changes are worded with.
 
-    A VIB replaced by another version of itself is one line, and so are hosts that came or left alike.
+    Attributes:
+        names: The names of hosts by id.
+        coverage: How many hosts there are; None: not known.
+        releases: What releases of ESXi are called, by version.
+        at_least: There are more changes than the event had room for.
+        counts_hosts: Hosts are counted instead of named: they are of several clusters.
+    """
+
+    names: Mapping[str, str]
+    coverage: Coverage | None = None
+    releases: Mapping[str, str] = field(default_factory=dict)
+    at_least: bool = False
+    counts_hosts: bool = False
+
+    def name_hosts(self, hosts: Collection[str]) -> str:
+        """Name the one host; of several, say how many they are: ``all 12 hosts``, ``3 of 12 hosts``."""
+        if len(hosts) == 1:
+            return list_host_names([*hosts], self.names)[0]
+        number = self.coverage["hosts"] if self.coverage else None
+        share = f"all {len(hosts)} hosts" if len(hosts) == number else format_share(len(hosts), number)
+        return f"at least {share}" if self.at_least else share
+
+    def name_movers(self, hosts: Sequence[str]) -> str:
+        """Name the one host that came or left; of several, say how many they are."""
+        return self.name_hosts(hosts) if len(hosts) == 1 else format_count(len(hosts), "host")
+
+    def list_hosts(self, hosts: Sequence[str]) -> str:
+        """List the hosts by name, or count them where they are all of the cluster or of several."""
+        if self.counts_hosts or (self.coverage and len(hosts) == self.coverage["hosts"] > 1):
+            return self.name_hosts(hosts)
+        return join_names(list_host_names(hosts, self.names))
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeLine:
+    """One thing that changed.
+
+    Attributes:
+        short: What a title says of it: without what vendors write behind their versions.
+        long: What a list says of it.
+        hosts: The ids of its hosts.
+        is_host: It is about the hosts themselves, not about what they run.
+        is_critical: It leads.
+        rest: What a list says of it below a title that has said ``short``; empty: nothing is left to say.
+        link: What stands in a title between ``short`` and the hosts.
+    """
+
+    short: str
+    long: str
+    hosts: tuple[str, ...]
+    is_host: bool = False
+    is_critical: bool = False
+    rest: str = ""
+    link: str = "on"
+
+
+def list_change_lines(changes: Sequence[Change], words: ChangeWords) -> list[ChangeLine]:
+    """List a line for each thing that changed, the worst first.
+
+    A VIB replaced by another version of itself is one line, and so is a new release with all its parts.
 
     Args:
         changes: The changes.
-        names: The names of hosts by id.
-        coverage: How many hosts there are; None: not known.
+        words: What they are worded with.
     """
     pairs = _pair_replaced_vibs(changes)
-    paired = {id(change) for pair in pairs for change in pair}
-    lines = [(change, _render_change(change, names)) for change in changes if id(change) not in paired]
-    lines += [(new, _render_replacement(old, new)) for old, new in pairs]
-    hosts: dict[tuple[bool, str], list[str]] = {}
-    for change, text in sorted(lines, key=lambda line: line[0]["severity"] != "critical"):
-        # Each host that came or left is a change of its own; those with one text are one line.
-        hosts.setdefault((change["element"] == "host", text), []).extend(change["hosts"])
-    return [f"{text}{_render_hosts(listed, names, coverage)}" for (_, text), listed in hosts.items()]
+    release = _find_whole_release(changes)
+    single = {id(change) for pair in pairs for change in pair}
+    single |= {id(change) for change in release} if release else set()
+    lines = [_build_line(change, words) for change in changes if id(change) not in single]
+    lines += [_build_replacement(old, new) for old, new in pairs]
+    if release:
+        lines.insert(0, _build_release_line(release, words))
+    merged = _merge_host_lines(lines)
+    return sorted(merged, key=lambda line: (not line.is_critical, line.is_host))
 
 
-def render_change_headline(
-    changes: Sequence[Change], names: Mapping[str, str], coverage: Coverage | None, *, at_least: bool
-) -> str:
-    """``Intel-i40en 2.7.2.0 → 2.9.2.0 on esx07``, ``3 of 12 hosts changed``, ``1 host joined, 1 host left``.
+def render_change_lines(changes: Sequence[Change], words: ChangeWords) -> list[str]:
+    """Render what ``list_change_lines`` lists of ``changes``, with the hosts as ``words`` has them."""
+    return [render_change_line(line, words) for line in list_change_lines(changes, words)]
+
+
+def render_change_line(line: ChangeLine, words: ChangeWords) -> str:
+    """Render a ``line`` of a list: what changed, and on which hosts; ``words`` has their names."""
+    return f"{line.long} · {words.list_hosts(line.hosts)}" if line.hosts else line.long
+
+
+def render_change_title(lines: Sequence[ChangeLine], words: ChangeWords) -> str:
+    """Render ``Intel-i40en 2.7.2.0 → 2.9.2.0 and 2 more changes on esx07``, ``esx12 joined``.
 
     Args:
-        changes: The changes, none of them an orphaned VIB.
-        names: The names of hosts by id.
-        coverage: How many hosts there are; None: not known.
-        at_least: There are more changes than the event had room for.
+        lines: What changed, the worst first; at least one.
+        words: What it is worded with.
     """
-    parts = _list_software_headlines(changes, names, coverage)
-    hosts = [change for change in changes if change["element"] == "host"]
-    came = Counter((_find_host_step(one), is_replaced_host(one), _find_host_aside(one)) for one in hosts)
-    for described in product(_HOST_STEPS, (True, False), dict.fromkeys(_HOST_COMPARISONS.values())):
-        (step, is_replaced, aside), number = described, came[described]
-        machine = f", {_OTHER_MACHINE if number == 1 else _OTHER_MACHINES}" if is_replaced else ""
-        parts += [f"{format_count(number, 'host')} {step}{machine}{aside}"] if number else []
-    headline = ", ".join(parts) or format_count(len(changes), "change")
-    return f"at least {headline}" if at_least else headline
+    software = [line for line in lines if not line.is_host]
+    parts = []
+    if software:
+        hosts = dict.fromkeys(host for line in software for host in line.hosts)
+        more = f" and {format_count(len(software) - 1, 'more change')}" if len(software) > 1 else ""
+        link = "on" if len(software) > 1 else software[0].link
+        where = f" {link} {words.name_hosts(hosts)}" if hosts else ""
+        parts.append(f"{software[0].short}{more}{where}")
+    parts += [f"{words.name_movers(line.hosts)} {line.short}" for line in lines if line.is_host]
+    return ", ".join(parts)
 
 
-def _list_software_headlines(
-    changes: Sequence[Change], names: Mapping[str, str], coverage: Coverage | None
-) -> list[str]:
-    """One headline, or none where no host's software changed."""
-    software = [change for change in changes if change["element"] != "host"]
-    hosts = {host for change in software for host in change["hosts"]}
-    if not hosts:
+def list_rest_lines(lines: Sequence[ChangeLine], words: ChangeWords) -> list[str]:
+    """List what is left to say below the title that ``render_change_title`` makes of the same ``lines``.
+
+    A title that names the one host of all lines leaves the name out of them, as ``words`` has it.
+    """
+    is_one_change = sum(not line.is_host for line in lines) == 1
+    everywhere = {host for line in lines for host in line.hosts}
+    rest = []
+    for line in lines:
+        text = line.rest if line.is_host or is_one_change else line.long
+        listed = words.list_hosts(line.hosts)
+        says_where = words.counts_hosts or len(everywhere) == 1
+        if not line.hosts or (says_where and everywhere.issubset(line.hosts)):
+            rest += [text] if text else []
+        elif text:
+            rest.append(f"{text} · {listed}")
+        elif listed != words.name_hosts(line.hosts):
+            rest.append(f"On {listed}")
+    return rest
+
+
+def _merge_host_lines(lines: Iterable[ChangeLine]) -> list[ChangeLine]:
+    """Merge those of one text: each host that came or left is a change of its own."""
+    merged: dict[tuple[str, bool], ChangeLine] = {}
+    for line in lines:
+        known = merged.get((line.long, line.is_host))
+        hosts = line.hosts if known is None else tuple(dict.fromkeys((*known.hosts, *line.hosts)))
+        is_critical = line.is_critical or (known is not None and known.is_critical)
+        merged[line.long, line.is_host] = replace(line, hosts=hosts, is_critical=is_critical)
+    return [*merged.values()]
+
+
+def _build_line(change: Change, words: ChangeWords) -> ChangeLine:
+    hosts, is_critical = tuple(change["hosts"]), change["severity"] == "critical"
+    if change["element"] == "host":
+        return _build_host_line(change, words)
+    if change["element"] == "orphaned_vib":
+        return _build_vib_line(change)
+    short, long = _render_change(change, words, in_title=True), _render_change(change, words, in_title=False)
+    return ChangeLine(short, long, hosts, is_critical=is_critical, rest="" if short == long else long)
+
+
+def _find_whole_release(changes: Sequence[Change]) -> list[Change]:
+    """Find a new base image and the parts that came with it on the same hosts, if these are many."""
+    bases = [change for change in changes if change["element"] == "base_image"]
+    if len(bases) != 1 or bases[0]["alternative_image"]:
         return []
-    where = _name_hosts(hosts, names, coverage)
-    base_images = [change for change in software if change["element"] == "base_image"]
-    # A new base image brings components along, which its line alone says.
-    said = software if len(software) == 1 else base_images
-    if len(said) == 1 and set(said[0]["hosts"]) == hosts and not said[0]["alternative_image"]:
-        return [f"{_render_change(said[0], names, in_title=True)} on {where}"]
-    return [f"{where} changed" if len(hosts) > 1 else f"{format_count(len(software), 'change')} on {where}"]
+    base, hosts = bases[0], set(bases[0]["hosts"])
+    with_it = [
+        change
+        for change in changes
+        if change["element"] == "component"
+        and change["severity"] in {"info", base["severity"], "warning"}
+        and not change["alternative_image"]
+        and hosts.issuperset(change["hosts"])
+    ]
+    return [base, *with_it] if len(with_it) > MAX_COMPANIONS else []
 
 
-def render_put_back_headline(
-    changes: Sequence[Change],
-    names: Mapping[str, str],
-    coverage: Coverage | None,
-    unreviewed: Collection[str],
-) -> str:
-    """``esx03 as accepted again``; ``partly put back`` where it is among the ``unreviewed`` all the same.
-
-    Of the ``changes`` each brought something back; ``names`` and ``coverage`` are the event's.
-    """
-    hosts = {host for change in changes for host in change["hosts"]}
-    state = "as accepted again" if hosts.isdisjoint(unreviewed) else "partly put back"
-    return f"{_name_hosts(hosts, names, coverage)} {state}"
+def _build_release_line(release: Sequence[Change], words: ChangeWords) -> ChangeLine:
+    base = release[0]
+    short = _render_change(base, words, in_title=True)
+    companions = f"{len(release) - 1} components with it"
+    long = f"{short}, {companions}"
+    is_critical = base["severity"] == "critical"
+    return ChangeLine(short, long, tuple(base["hosts"]), is_critical=is_critical, rest=companions)
 
 
-def _name_hosts(hosts: Collection[str], names: Mapping[str, str], coverage: Coverage | None) -> str:
-    """Name the one host; of several, say how many they are of all."""
-    if len(hosts) == 1:
-        return list_host_names([*hosts], names)[0]
-    return format_share(len(hosts), coverage["hosts"] if coverage else None)
+def _build_vib_line(change: Change) -> ChangeLine:
+    name, version = split_vib_key(change["key"])
+    full = " ".join(filter(None, (name, version)))
+    cut = " ".join(filter(None, (name, cut_tail(version))))
+    verb, title_verb, link = _choose_vib_verbs(change)
+    return ChangeLine(
+        f"VIB {cut} {title_verb}",
+        f"VIB {full} {verb}",
+        tuple(change["hosts"]),
+        is_critical=change["severity"] == "critical",
+        rest="" if full == cut else full,
+        link=link,
+    )
 
 
-def render_vib_headline(changes: Sequence[Change], coverage: Coverage | None, *, at_least: bool) -> str:
-    """``VIB smntemp 910.1 appeared on 3 of 12 hosts``, ``2 orphaned VIBs appeared on 3 of 12 hosts``.
-
-    Args:
-        changes: The changes, each of them an orphaned VIB.
-        coverage: How many hosts there are; None: not known.
-        at_least: There are more changes than the event had room for.
-    """
-    pairs = _pair_replaced_vibs(changes)
-    hosts = {host for change in changes for host in change["hosts"]}
-    share = format_share(len(hosts), coverage["hosts"] if coverage else None)
-    share = f"at least {share}" if at_least else share
-    if len(pairs) == 1 and len(changes) == len(pairs[0]):
-        return f"VIB {_render_replacement(*pairs[0])} on {share}"
-    verbs = {_choose_vib_verb(change) for change in changes}
-    verb = "changed on" if len(verbs) > 1 else verbs.pop()
-    name, version = split_vib_key(changes[0]["key"])
-    # The line below has all of it, a title has no room for it.
-    only = f"VIB {name} {_cut_tail(version)}".rstrip()
-    number = len({change["key"] for change in changes})
-    vibs = only if number == 1 else format_count(number, "orphaned VIB")
-    return f"{vibs} {verb} {share}"
+def _choose_vib_verbs(change: Change) -> tuple[str, str, str]:
+    """Choose the verb of a line, and that of a title with what links it to the hosts."""
+    if change["kind"] == "removed":
+        return "gone", "gone", "from"
+    return ("came with its host", "came", "with") if change["detail"] else ("appeared", "appeared", "on")
 
 
 def _pair_replaced_vibs(changes: Sequence[Change]) -> list[tuple[Change, Change]]:
@@ -165,31 +259,102 @@ def _pair_replaced_vibs(changes: Sequence[Change]) -> list[tuple[Change, Change]
     return [(group[1], group[0]) for group in groups if [change["kind"] for change in group] == kinds]
 
 
-def _render_replacement(old: Change, new: Change) -> str:
+def _build_replacement(old: Change, new: Change) -> ChangeLine:
     name, version = split_vib_key(old["key"])
-    return f"{name} {version} → {split_vib_key(new['key'])[1]}"
+    newer = split_vib_key(new["key"])[1]
+    short, long = " → ".join(_cut_tails(version, newer)), f"{version} → {newer}"
+    is_critical = new["severity"] == "critical"
+    return ChangeLine(
+        f"VIB {name} {short}",
+        f"VIB {name} {long}",
+        tuple(new["hosts"]),
+        is_critical=is_critical,
+        rest="" if short == long else f"{name} {long}",
+    )
 
 
-def _render_change(change: Change, names: Mapping[str, str], *, in_title: bool = False) -> str:
+def _render_change(change: Change, words: ChangeWords, *, in_title: bool) -> str:
     """Render what changed; ``in_title`` without what vendors write behind their versions."""
-    if change["element"] == "orphaned_vib":
-        name = " ".join(part for part in split_vib_key(change["key"]) if part)
-        return f"VIB {name} {_VIB_LINE_VERBS[_choose_vib_verb(change)]}"
-    if change["element"] == "host":
-        return _render_host_change(change, names)
     if change["element"] == "removed_component" and change["kind"] in _REMOVED_LIST_VERBS:
         verb = _REMOVED_LIST_VERBS[change["kind"]]
-        return f"{clean_text(change['key'])} {verb} the list of removed components"
-    element = _ELEMENTS[change["element"]].format(key=clean_text(change["key"]))
+        text = f"{clean_text(change['key'])} {verb} the list of removed components"
+    elif change["element"] == "base_image":
+        text = _render_release(change, words.releases, in_title=in_title)
+    else:
+        element = _ELEMENTS[change["element"]].format(key=clean_text(change["key"]))
+        text = f"{element} {_render_versions(change, in_title=in_title)}"
     image = change["alternative_image"]
-    inside = f" (alternative image {clean_text(image)})" if image else ""
-    return f"{element} {_render_versions(change, in_title=in_title)}{inside}"
+    return f"{text} (alternative image {clean_text(image)})" if image else text
 
 
-def _choose_vib_verb(change: Change) -> str:
-    if change["kind"] == "removed":
-        return "gone from"
-    return "came with" if change["detail"] else "appeared on"
+def _render_versions(change: Change, *, in_title: bool) -> str:
+    old, new = format_version(change["from"]), format_version(change["to"])
+    if in_title:
+        old, new = _cut_tails(old, new)
+    if change["kind"] in {"added", "removed"}:
+        again = " again" if "put_back" in change else ""
+        return f"{new if change['kind'] == 'added' else old} {change['kind']}{again}"
+    if old == new:
+        return f"{new}: same version, other content"
+    if "put_back" in change:
+        return new if in_title else f"{new} (was {old})"
+    return f"{old} → {new}" + (" (downgraded)" if change["kind"] == "downgraded" else "")
+
+
+def _render_release(change: Change, releases: Mapping[str, str], *, in_title: bool) -> str:
+    """``ESXi 8.0 U3e (build 24674464) from U3d``; as a person names releases of ESXi."""
+    if change["from"] is None or change["to"] is None:
+        version = change["from"] if change["to"] is None else change["to"]
+        return f"{format_release(version or '', releases)} {change['kind']}"
+    new = format_release(change["to"], releases)
+    old = format_earlier_release(format_release(change["from"], releases), new)
+    if change["from"] == change["to"]:
+        return f"{new}: same version, other content"
+    if "put_back" in change:
+        return new if in_title else f"{new} (was {old})"
+    return f"{new}, downgraded from {old}" if change["kind"] == "downgraded" else f"{new} from {old}"
+
+
+def format_release(version: str, releases: Mapping[str, str]) -> str:
+    """Name a release of ESXi as people do: ``ESXi 8.0 U3e (build 24674464)``.
+
+    Args:
+        version: Its version, as a change has it.
+        releases: What releases are called, by version; one that is not in it goes by its version.
+    """
+    found = _BUILD.search(version)
+    build = f" (build {found[1]})" if found else ""
+    known = releases.get(version)
+    if known is None:
+        return f"ESXi {clean_text(version[: found.start()].partition('-')[0] if found else version)}{build}"
+    return f"{clean_text(known)}{build}"
+
+
+def format_earlier_release(old: str, new: str) -> str:
+    """Shorten ``old`` ``ESXi 8.0 U3d (build 1)`` beside ``new`` ``ESXi 8.0 U3e (build 2)`` to ``U3d``."""
+    name, _, build = old.partition(" (build ")
+    newer = new.partition(" (build ")[0]
+    if name == newer:
+        return f"build {build.removesuffix(')')}" if build else name
+    line, newer_line = name.rpartition(" ")[0], newer.rpartition(" ")[0]
+    # Of "ESXi 8.0", the first release of its line, the last word is the line itself.
+    return name.removeprefix(f"{line} ") if line == newer_line and " " in line else name.removeprefix("ESXi ")
+
+
+def format_version(version: str | None) -> str:
+    """Format a version of a change, cleaned; ``(no version)`` where it is present without one."""
+    return clean_text(version) if version else "(no version)"
+
+
+def cut_tail(version: str) -> str:
+    """Cut what follows the first dash of a ``version``, which says whom it was built for."""
+    return version.partition("-")[0]
+
+
+def _cut_tails(old: str, new: str) -> tuple[str, str]:
+    """Cut both; where they differ in nothing else they stay."""
+    cut = cut_tail(old), cut_tail(new)
+    return cut if len({*cut}) > 1 or old == new else (old, new)
 
 
 def is_unlike_others(change: Change) -> bool:
@@ -229,30 +394,39 @@ def _find_host_comparison(change: Change) -> str:
     return "unlike" if detail["differences"] else "alike"
 
 
-def _find_host_aside(change: Change) -> str:
-    """Find what a title says of how a host is beside the others."""
-    return _HOST_COMPARISONS[_find_host_comparison(change)]
-
-
-def _render_host_change(change: Change, names: Mapping[str, str]) -> str:
+def _build_host_line(change: Change, words: ChangeWords) -> ChangeLine:
     detail = cast("dict[str, Any]", change["detail"] or {})
     step, comparison = _find_host_step(change), _find_host_comparison(change)
-    parts = ["New host" if step == "joined" and comparison else f"Host {step}"]
-    if step == "moved here":
-        parts[0] += f" from {clean_text(detail['moved_from']['name'])}"
-    if change["kind"] == "changed":
-        parts.append(f"id {_format_version(change['from'])} → {_format_version(change['to'])}")
-        old, new = (clean_text(names.get(change[side] or "", "")) for side in ("from", "to"))
-        parts += [f"called {old} before"] if old and new and old != new else []
-    if is_replaced_host(change):
-        parts = [_OTHER_MACHINE.capitalize()] if step == "joined" else [*parts, _OTHER_MACHINE]
+    origin = f" from {clean_text(detail['moved_from']['name'])}" if step == "moved here" else ""
+    rest = [*_list_new_names(change, words.names)]
     if comparison in {"unlike", "alone"} and step != "read for the first time":
-        parts.append("never compared before")
-    parts += [_render_comparison(detail, comparison)] if comparison else []
-    return ", ".join(parts)
+        rest.append("never compared before")
+    rest += [_render_comparison(detail, comparison, words.releases)] if comparison else []
+    beginning = "New host" if step == "joined" and comparison else f"Host {step}{origin}"
+    other = ""
+    if is_replaced_host(change):
+        other = f", {_OTHER_MACHINE}"
+        beginning = _OTHER_MACHINE.capitalize() if step == "joined" else f"{beginning}{other}"
+    said = ", ".join(rest).removeprefix("and ")
+    said = f"its id: {said.removeprefix('id ')}" if said.startswith("id ") else said
+    return ChangeLine(
+        f"{step}{origin}{other}{_HOST_COMPARISONS[comparison]}",
+        ", ".join((beginning, *rest)),
+        tuple(change["hosts"]),
+        is_host=True,
+        rest=f"{said[0].upper()}{said[1:]}" if said else "",
+    )
 
 
-def _render_comparison(detail: Mapping[str, Any], comparison: str) -> str:
+def _list_new_names(change: Change, names: Mapping[str, str]) -> Iterator[str]:
+    if change["kind"] == "changed":
+        yield f"id {format_version(change['from'])} → {format_version(change['to'])}"
+        old, new = (clean_text(names.get(change[side] or "", "")) for side in ("from", "to"))
+        if change["from"] in names and change["to"] in names and old != new:
+            yield f"called {old} before"
+
+
+def _render_comparison(detail: Mapping[str, Any], comparison: str, releases: Mapping[str, str]) -> str:
     """What sets a host apart that was never compared with anything."""
     if comparison == "alone":
         return "and there is nothing to compare it with"
@@ -260,42 +434,40 @@ def _render_comparison(detail: Mapping[str, Any], comparison: str) -> str:
     others = format_count(number, "other host")
     if comparison == "alike":
         return f"runs what {others} here {'runs' if number == 1 else 'run'}"
-    parts = [_render_difference(difference) for difference in detail["differences"]]
+    parts = [_render_difference(difference, releases) for difference in detail["differences"]]
     parts += [f"{detail['more']} more"] if detail["more"] else []
     return f"unlike {others}: {', '.join(parts)}"
 
 
-def _render_difference(difference: Mapping[str, Any]) -> str:
-    element = _ELEMENTS[difference["element"]].format(key=clean_text(difference["key"]))
+def _render_difference(difference: Mapping[str, Any], releases: Mapping[str, str]) -> str:
     theirs, own = difference["from"], difference["to"]
+    if difference["element"] == "base_image" and own and theirs:
+        return f"{format_release(own, releases)} instead of {format_release(theirs, releases)}"
+    element = _ELEMENTS[difference["element"]].format(key=clean_text(difference["key"]))
     if own is None:
         return f"no {element}"
     if theirs is None or theirs == own:
-        return f"{element} {_format_version(own)}{'' if theirs is None else ' with other content'}"
-    return f"{element} {_format_version(own)} instead of {_format_version(theirs)}"
+        return f"{element} {format_version(own)}{'' if theirs is None else ' with other content'}"
+    return f"{element} {format_version(own)} instead of {format_version(theirs)}"
 
 
-def _render_versions(change: Change, *, in_title: bool) -> str:
-    old, new = _format_version(change["from"]), _format_version(change["to"])
-    if in_title and change["element"] != "base_image" and len({_cut_tail(old), _cut_tail(new)}) > 1:
-        old, new = _cut_tail(old), _cut_tail(new)
-    if change["kind"] in {"added", "removed"}:
-        return f"{new if change['kind'] == 'added' else old} {change['kind']}"
-    if old == new:
-        return f"{new}: same version, other content"
-    return f"{old} → {new}" + (" (downgraded)" if change["kind"] == "downgraded" else "")
+def render_accepted(differences: Sequence[Mapping[str, Any]], total: int, words: ChangeWords) -> str:
+    """Render what was accepted: ``Intel-i40en 2.9.2.0 and 2 more changes on esx07``.
+
+    Args:
+        differences: What hosts have otherwise than it was accepted before; at least one.
+        total: How many differences there are, listed or not.
+        words: What they are worded with.
+    """
+    first = differences[0]
+    hosts = dict.fromkeys(host for difference in differences for host in difference["hosts"])
+    more = f" and {format_count(total - 1, 'more change')}" if total > 1 else ""
+    return f"{_name_accepted(first, words)}{more} on {words.name_hosts(hosts)}"
 
 
-def _cut_tail(version: str) -> str:
-    """Cut what follows the dash, which says whom it was built for; where two differ in it alone it stays."""
-    return version.partition("-")[0]
-
-
-def _format_version(version: str | None) -> str:
-    return clean_text(version) if version else "(no version)"
-
-
-def _render_hosts(hosts: Sequence[str], names: Mapping[str, str], coverage: Coverage | None) -> str:
-    if coverage and len(hosts) == coverage["hosts"] > 1:
-        return f" · all {len(hosts)} hosts"
-    return f" · {join_names(list_host_names(hosts, names))}" if hosts else ""
+def _name_accepted(difference: Mapping[str, Any], words: ChangeWords) -> str:
+    version = difference["to"]
+    if difference["element"] == "base_image" and version is not None:
+        return format_release(version, words.releases)
+    element = _ELEMENTS.get(difference["element"], "{key}").format(key=clean_text(difference["key"]))
+    return f"{element} removed" if version is None else f"{element} {format_version(cut_tail(version))}"

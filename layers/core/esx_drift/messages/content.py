@@ -1,58 +1,87 @@
 """An event as something to tell a person: the same for every channel, before any channel's form.
 
-Longer than 250 lines, because each type of event has its builder here.
+Longer than 250 lines, because each kind of event is a message of its own, and all are made of the same parts.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from esx_drift.domain.events import (
     BASELINE_RECORDED,
     FAMILIES,
     MAINTENANCE_ENDED,
     OPENING_TRANSITIONS,
+    Level,
     MessageContent,
     NextStep,
 )
+from esx_drift.domain.findings.kinds import Advice
 from esx_drift.domain.stored.types import (
     Change,
     EndedWindow,
     Event,
-    EventData,
+    EventDecision,
     Finding,
     Json,
+    Severity,
     rank_severity,
 )
+from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.wording import (
     clean_text,
+    end_sentence,
     format_count,
+    format_elapsed,
     format_share,
     join_names,
     name_element,
+    split_vib_key,
 )
 from esx_drift.messages.change_lines import (
-    render_change_headline,
+    ChangeWords,
+    cut_tail,
+    list_change_lines,
+    list_rest_lines,
+    render_accepted,
+    render_change_line,
     render_change_lines,
-    render_put_back_headline,
-    render_vib_headline,
+    render_change_title,
 )
 from esx_drift.messages.event_lines import (
     count_unlisted,
+    find_lateness,
+    list_end_lines,
+    list_finding_lines,
+    list_part_lines,
     render_end_headline,
-    render_end_line,
     render_facts,
-    render_finding_line,
     render_headline,
     render_place,
     render_still_open,
+    render_suppressed,
     render_unwatched,
     render_watched_again,
     render_when,
 )
-from esx_drift.messages.next_action import build_next_step, choose_advice
+from esx_drift.messages.message_data import MessageData, count_places, merge_data
+from esx_drift.messages.next_action import PLANNED, build_next_step, choose_advice
 from esx_drift.messages.report_lines import REPORT_BUILDERS
+from esx_drift.messages.rollout_lines import (
+    RolloutWords,
+    find_flapping,
+    find_release_names,
+    find_rollout_words,
+)
+
+MAX_SHOWN_REASON_CHARACTERS: Final = 60
+
+SIGNS: Final[Mapping[Level, str]] = MappingProxyType(
+    {"critical": "🔴", "warning": "🟠", "info": "🔵", "over": "✅"}
+)
+"""What a channel puts before a title, so that a list of messages is read at a glance."""
 
 
 def has_content(event_type: str) -> bool:
@@ -66,117 +95,376 @@ def is_for_chat(event_type: str) -> bool:
 
 
 def build_content(event: Event) -> MessageContent:
-    """Build what a message says of an event.
+    """Build what a message says of an event that is posted as soon as it is known.
 
     Raises:
         KeyError: People are not told of events of this type.
     """
-    return _BUILDERS[event["type"]](event["data"])
+    return build_message(event["type"], merge_data([event["data"]], parse_time(event["data"]["checked_at"])))
 
 
-def _build_detected(data: EventData) -> MessageContent:
-    news = _sort_worst_first(
-        [finding for finding in data["findings"] if finding["transition"] in OPENING_TRANSITIONS]
+def build_message(event_type: str, data: MessageData) -> MessageContent:
+    """Build what a message says of events of ``event_type``, whose ``data`` is that of one or of several.
+
+    Raises:
+        KeyError: People are not told of events of this type.
+    """
+    content = _BUILDERS[event_type](data)
+    return replace(content, title=f"{begin_title(content.level, data)}{content.title}")
+
+
+def build_fact(event_type: str, data: MessageData) -> str:
+    """Build the title of that message without what stands before the fact itself.
+
+    ``event_type`` and ``data`` are those of the message; raises ``KeyError`` as ``build_message`` does.
+    """
+    return _BUILDERS[event_type](data).title
+
+
+def begin_title(level: Level, data: MessageData) -> str:
+    """Begin a title with what must not hang on a sign alone: that it is critical, and that it is no news.
+
+    ``level`` and ``data`` are the message's.
+    """
+    return ("CRITICAL · " if level == "critical" else "") + ("late: " if find_lateness(data) else "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What the builders share: an event's data, and what of it began, ended and was put back."""
+
+    data: MessageData
+
+    @property
+    def begun(self) -> list[Change]:
+        """The changes that are news, the VIBs that have gone among them."""
+        return [change for change in self.data["changes"] if "put_back" not in change]
+
+    @property
+    def put_back(self) -> list[Change]:
+        """The changes that brought back what was accepted."""
+        return [change for change in self.data["changes"] if "put_back" in change]
+
+    @property
+    def news(self) -> list[Finding]:
+        """The findings that opened or were raised, the worst first."""
+        return _sort_worst_first(
+            [finding for finding in self.data["findings"] if finding["transition"] in OPENING_TRANSITIONS]
+        )
+
+    @property
+    def ended(self) -> list[Finding]:
+        """The findings that ended, the worst first."""
+        return _sort_worst_first(
+            [finding for finding in self.data["findings"] if finding["transition"] == "resolved"]
+        )
+
+    @property
+    def words(self) -> ChangeWords:
+        """What changes are worded with."""
+        data = self.data
+        return ChangeWords(
+            data["host_names"],
+            data["coverage"],
+            {**data.get("release_names", {}), **find_release_names([*self.news, *self.ended])},
+            at_least=data["truncated"],
+            counts_hosts=count_places(data) > 1,
+        )
+
+    @property
+    def change_title(self) -> str:
+        """What a title says of the changes that are news, or else of all; empty where there is none."""
+        lines = list_change_lines(self.begun or self.data["changes"], self.words)
+        return render_change_title(lines, self.words) if lines else ""
+
+    @property
+    def rollout(self) -> RolloutWords | None:
+        """The words for an upgrade under way."""
+        return find_rollout_words([*self.news, *self.ended], self.data, self.change_title)
+
+    def list_cluster_lines(self) -> list[str]:
+        """List the clusters with their hosts, where the message is about several."""
+        return list_part_lines(self.data) if count_places(self.data) > 1 else []
+
+    def is_said_elsewhere(self, finding: Finding) -> bool:
+        """Whether changes say it better: that a VIB came or went, or that something differs (again)."""
+        changes = self.data["changes"]
+        if "rollout" in finding["detail"] or "accepted" in finding:
+            return True
+        if finding["kind"] == "drift-unreviewed":
+            return bool(self.put_back) if finding["transition"] == "resolved" else bool(changes)
+        if finding["kind"] == "image-not-uniform":
+            return bool(changes)
+        return any(change["key"] == finding["subject"] for change in changes)
+
+
+def _build_detected(data: MessageData) -> MessageContent:
+    parts = _Parts(data)
+    begun: MessageData = {**data, "changes": parts.begun}
+    advice, rollout = choose_advice(begun, parts.news), parts.rollout
+    notes = (
+        render_unwatched(parts.news),
+        advice.note,
+        _render_uniformity(parts),
+        rollout.note if rollout else _render_stays_open(parts),
+        find_flapping(parts.news, data)[1],
+        *_list_common_notes(data, is_over=bool(rollout and rollout.is_over)),
     )
-    begun: EventData = {**data, "changes": [change for change in data["changes"] if "put_back" not in change]}
-    # Of what the event had no room for, its severity is left.
-    is_critical = any(item["severity"] == "critical" for item in (*begun["changes"], *news)) or (
-        data["truncated"] and data["severity"] == "critical"
-    )
-    advice = choose_advice(begun, news)
-    notes = (render_when(data), *render_unwatched(news), advice.note, _render_stays_open(data))
+    level = _find_level(parts)
     return MessageContent(
-        title=f"{'CRITICAL · ' if is_critical else ''}{render_place(data)}: "
-        + _render_detected_headline(begun, news),
-        items=tuple(_list_detected_items(begun, data, news)),
-        notes=tuple(filter(None, (*notes, render_still_open(data)))),
-        next_step=build_next_step(advice, begun, news),
+        title=rollout.title if rollout else _render_detected_title(parts),
+        items=tuple(_list_detected_items(parts)),
+        notes=tuple(filter(None, notes)),
+        next_step=_build_step(parts, advice, begun),
         facts=render_facts(data),
         unlisted=count_unlisted(data),
+        level="over" if rollout and rollout.is_over else level,
+        when=render_when(data),
     )
 
 
-def _render_detected_headline(data: EventData, news: list[Finding]) -> str:
-    changes, at_least = data["changes"], data["truncated"]
-    if any(change["element"] == "orphaned_vib" for change in changes):
-        return render_vib_headline(changes, data["coverage"], at_least=at_least)
-    if changes:
-        return render_change_headline(changes, data["host_names"], data["coverage"], at_least=at_least)
-    if news:
-        return render_headline(news, data)
+def _build_step(parts: _Parts, advice: Advice, begun: MessageData) -> NextStep | None:
+    """An upgrade under way asks for nothing; one that is done, for somebody who accepts it."""
+    rollout = parts.rollout
+    if rollout is None or not rollout.is_calm:
+        return build_next_step(advice, begun, parts.news)
+    is_open = any(finding["kind"] == "drift-unreviewed" for finding in parts.data["findings"])
+    return build_next_step(PLANNED, begun, parts.news) if rollout.is_over and is_open else None
+
+
+def _find_level(parts: _Parts) -> Severity:
+    """Find how bad it is by what is news; of what the event had no room for, its severity is left."""
+    severities = [item["severity"] for item in (*parts.begun, *parts.news)]
+    severities += [parts.data["severity"]] if parts.data["truncated"] or not severities else []
+    return max(severities, key=rank_severity)
+
+
+def _list_common_notes(data: MessageData, *, is_over: bool = False) -> tuple[str, ...]:
+    """What may stand below any message; of an upgrade that ``is_over`` nothing is under way."""
+    late = find_lateness(data)
+    return (
+        render_still_open(data),
+        "" if is_over else render_suppressed(data),
+        f"This message is late: it was found {late} ago." if late else "",
+    )
+
+
+def _render_detected_title(parts: _Parts) -> str:
+    data = parts.data
+    flapping, _ = find_flapping(parts.news, data)
+    if parts.begun:
+        return f"{flapping}{parts.change_title} · {render_place(data)}"
+    if parts.news:
+        return f"{flapping}{_render_net_headline(parts) or render_headline(parts.news, data)}"
     # Nothing of it had room in the event: the numbers are exact all the same.
     totals = data["totals"]
-    return f"{format_count(totals['changes'], 'change')}, {format_count(totals['findings'], 'finding')}"
+    counts = f"{format_count(totals['changes'], 'change')}, {format_count(totals['findings'], 'finding')}"
+    return f"{counts} · {render_place(data)}"
 
 
-def _list_detected_items(begun: EventData, data: EventData, news: list[Finding]) -> list[str]:
+def _render_net_headline(parts: _Parts) -> str:
+    """``Acceptance ended: Intel-i40en 2.9.2.0 on esx07``, where nothing changed; empty where it is not so."""
+    worst = parts.news[0]
+    differences, place = worst["detail"].get("differences"), render_place(parts.data)
+    has_ended = "expired_at" in worst["detail"]
+    if worst["kind"] == "orphaned-vib" and has_ended:
+        return f"Acceptance ended: {render_headline([worst], parts.data)}"
+    if worst["kind"] != "drift-unreviewed" or not isinstance(differences, list) or not differences:
+        return ""
+    what = "Acceptance ended" if has_ended else "Not as last accepted"
+    total = cast("int", worst["detail"].get("total", len(differences)))
+    # Its hosts are those of this cluster alone: of several, each has its own.
+    hosts = worst["hosts"] if count_places(parts.data) == 1 else _list_news_hosts(parts)
+    named = cast("Any", [{**difference, "hosts": hosts} for difference in cast("Any", differences)])
+    return f"{what}: {render_accepted(named, total, parts.words)} · {place}"
+
+
+def _list_news_hosts(parts: _Parts) -> list[str]:
+    return [*dict.fromkeys(host for finding in parts.news for host in finding["hosts"])]
+
+
+def _list_detected_items(parts: _Parts) -> list[str]:
     """List what began first, then what was put back, and what has ended."""
-    put_back = [change for change in data["changes"] if "put_back" in change]
+    rollout, words = parts.rollout, parts.words
+    if rollout:
+        begun = [*rollout.items, *_list_rollout_items(parts)]
+    else:
+        begun = list_rest_lines(list_change_lines(parts.begun, words), words) if parts.begun else []
+    news = [finding for finding in parts.news if not parts.is_said_elsewhere(finding)]
     return [
-        *render_change_lines(begun["changes"], data["host_names"], data["coverage"]),
-        *(render_finding_line(finding) for finding in news if not _is_said_by_changes(finding, data)),
-        *(
-            f"Put back: {line}"
-            for line in render_change_lines(put_back, data["host_names"], data["coverage"])
-        ),
-        *_list_end_lines(data),
+        *begun,
+        *list_finding_lines(news, parts.data),
+        *(f"Put back: {line}" for line in render_change_lines(parts.put_back, words)),
+        *list_end_lines([item for item in parts.ended if not parts.is_said_elsewhere(item)], parts.data),
+        *parts.list_cluster_lines(),
     ]
 
 
-def _build_resolved(data: EventData) -> MessageContent:
-    changes = data["changes"]
-    removed_vibs = [change for change in changes if change["element"] == "orphaned_vib"]
-    notes = (render_when(data), render_watched_again(data), render_still_open(data))
+def _list_rollout_items(parts: _Parts) -> list[str]:
+    """List the changes below a title that says already where an upgrade goes."""
+    lines = list_change_lines(parts.begun, parts.words)
+    if len(lines) != 1 or not parts.rollout or not parts.rollout.is_calm:
+        return [render_change_line(line, parts.words) for line in lines]
+    hosts = parts.words.list_hosts(lines[0].hosts)
+    return [f"{lines[0].rest} · {hosts}" if lines[0].rest else f"On {hosts}"]
+
+
+def _build_resolved(data: MessageData) -> MessageContent:
+    parts = _Parts(data)
+    removed_vibs = [change for change in data["changes"] if change["element"] == "orphaned_vib"]
+    rollout = parts.rollout
+    notes = (
+        render_watched_again(data),
+        _render_uniformity(parts),
+        *_list_accepted_notes(parts),
+        *_list_common_notes(data),
+    )
     return MessageContent(
-        title=f"{render_place(data)}: {_render_resolved_headline(data, removed_vibs)}",
-        items=(
-            *render_change_lines(changes, data["host_names"], data["coverage"]),
-            *_list_end_lines(data),
-        ),
+        title=rollout.title if rollout else _render_resolved_title(parts),
+        items=(*(rollout.items if rollout else ()), *_list_resolved_items(parts)),
         notes=tuple(filter(None, notes)),
         next_step=build_next_step(choose_advice(data, ()), data, ()) if removed_vibs else None,
         facts=render_facts(data),
         unlisted=count_unlisted(data),
+        level="info" if _is_partly_put_back(parts) else "over",
+        when=render_when(data),
     )
 
 
-def _render_resolved_headline(data: EventData, removed_vibs: list[Change]) -> str:
-    if removed_vibs:
-        return render_vib_headline(removed_vibs, data["coverage"], at_least=data["truncated"])
-    ended, unreviewed = _sort_worst_first(_list_ended(data)), _list_unreviewed(data)
-    if data["changes"]:
-        ended = [finding for finding in ended if finding in unreviewed]
-        if not ended:
-            still = {host for finding in unreviewed for host in finding["hosts"]}
-            return render_put_back_headline(data["changes"], data["host_names"], data["coverage"], still)
-    return render_end_headline(ended, data) if ended else "resolved"
-
-
-def _list_end_lines(data: EventData) -> list[str]:
-    ended = _sort_worst_first(_list_ended(data))
+def _list_resolved_items(parts: _Parts) -> list[str]:
+    lines = list_change_lines(parts.data["changes"], parts.words)
+    ended = [finding for finding in parts.ended if not parts.is_said_elsewhere(finding)]
     return [
-        render_end_line(finding, data["checked_at"])
-        for finding in ended
-        if not _is_said_by_changes(finding, data)
+        *(list_rest_lines(lines, parts.words) if lines else ()),
+        *_list_accepted_hosts(parts),
+        *list_end_lines(ended, parts.data),
+        *parts.list_cluster_lines(),
     ]
 
 
-def _build_baseline(data: EventData) -> MessageContent:
+def _list_accepted_hosts(parts: _Parts) -> Iterator[str]:
+    """List several hosts of what was accepted, which the title counts."""
+    for finding in parts.data["findings"]:
+        hosts = finding["accepted"]["hosts"] if "accepted" in finding else []
+        if len(hosts) > 1 and count_places(parts.data) == 1:
+            yield f"On {parts.words.list_hosts(hosts)}"
+
+
+def _render_resolved_title(parts: _Parts) -> str:
+    data = parts.data
+    if data["changes"]:
+        return f"{_render_put_back(parts)}{parts.change_title}{_render_after(parts)} · {render_place(data)}"
+    if "decision" in data:
+        return _render_decision(parts, data["decision"])
+    if parts.ended and all(finding["resolved_because"] == "accepted" for finding in parts.ended):
+        return f"Accepted: {_name_decided(parts)} · {render_place(data)}"
+    flapping, _ = find_flapping(parts.ended, data)
+    ended = render_end_headline(parts.ended, data) if parts.ended else f"{render_place(data)}: over"
+    return f"{flapping}{ended}"
+
+
+def _render_put_back(parts: _Parts) -> str:
+    """``Put back after 1 h: ``; in part, where one of the hosts is not as accepted all the same."""
+    if not parts.put_back:
+        return ""
+    if _is_partly_put_back(parts):
+        return "Partly put back: "
+    ended = [finding for finding in parts.ended if finding["kind"] == "drift-unreviewed"]
+    times = {format_elapsed(finding["opened_at"], parts.data["checked_at"]) for finding in ended}
+    return f"Put back after {times.pop()}: " if len(times) == 1 else "Put back: "
+
+
+def _render_after(parts: _Parts) -> str:
+    """`` after 2 days``, of VIBs that have gone."""
+    ended = [finding for finding in parts.ended if finding["kind"] == "orphaned-vib"]
+    times = {format_elapsed(finding["opened_at"], parts.data["checked_at"]) for finding in ended}
+    return f" after {times.pop()}" if len(times) == 1 else ""
+
+
+def _is_partly_put_back(parts: _Parts) -> bool:
+    """Whether one of the hosts is not as accepted all the same."""
+    findings = [finding for finding in parts.data["findings"] if finding["kind"] == "drift-unreviewed"]
+    differing = {
+        host for finding in findings if finding["transition"] != "resolved" for host in finding["hosts"]
+    }
+    return any(not differing.isdisjoint(change["hosts"]) for change in parts.put_back)
+
+
+def _render_decision(parts: _Parts, decision: EventDecision) -> str:
+    """``alice accepted Intel-i40en 2.9.2.0 on esx07 · prod-a · vc01 — “CHG-2042”``."""
+    place = render_place(parts.data)
+    ended = parts.ended
+    is_retired = bool(ended) and all(item["resolved_because"] == "retired" for item in ended)
+    what = f"retired {place}" if is_retired else f"accepted {_name_decided(parts)}"
+    reasons = dict.fromkeys(filter(None, (decision.get("ticket", ""), decision["reason"])))
+    why = clean_text(" · ".join(reasons), MAX_SHOWN_REASON_CHARACTERS)
+    until = f", until {decision['until'][:10]}" if "until" in decision else ""
+    by = clean_text(decision["by"].replace("/", ":").rpartition(":")[2])
+    return f"{by} {what}{until}{'' if is_retired else f' · {place}'} — “{why}”"
+
+
+def _list_accepted_notes(parts: _Parts) -> Iterator[str]:
+    """What a decision left open of what it was about."""
+    for finding in parts.data["findings"]:
+        if "accepted" not in finding or finding["transition"] == "resolved":
+            continue
+        if finding["kind"] == "orphaned-vib":
+            yield f"It stays open, with severity {finding['severity']}: the VIB is still there."
+        else:
+            yield f"Still not as accepted: {parts.words.list_hosts(finding['hosts'])}."
+
+
+def _name_decided(parts: _Parts) -> str:
+    """What was accepted: the parts that differed, a VIB, or else what the finding is called."""
+    held = [(finding, cast("Any", finding).get("accepted")) for finding in parts.data["findings"]]
+    accepted = [(finding, part) for finding, part in held if part]
+    names = [
+        render_accepted(part["differences"], part["total"], parts.words)
+        if part["differences"]
+        else _name_found({**finding, "hosts": part["hosts"]}, parts)
+        for finding, part in accepted
+    ]
+    names = names or [_name_found(finding, parts) for finding in _join_unreviewed(parts.ended)]
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"{names[0]}{more}" if names else "what is open"
+
+
+def _join_unreviewed(findings: Sequence[Finding]) -> list[Finding]:
+    """Join what is not as accepted on several clusters into one finding."""
+    unreviewed = [finding for finding in findings if finding["kind"] == "drift-unreviewed"]
+    others = [finding for finding in findings if finding["kind"] != "drift-unreviewed"]
+    hosts = [*dict.fromkeys(host for finding in unreviewed for host in finding["hosts"])]
+    joined: list[Finding] = [{**finding, "hosts": hosts} for finding in unreviewed[:1]]
+    return [*joined, *others]
+
+
+def _name_found(finding: Finding, parts: _Parts) -> str:
+    hosts = parts.words.name_hosts(finding["hosts"])
+    if finding["kind"] == "drift-unreviewed":
+        return f"what {hosts} now {'runs' if len(finding['hosts']) == 1 else 'run'}"
+    if finding["kind"] == "orphaned-vib":
+        name, version = split_vib_key(finding["subject"])
+        return f"{' '.join(filter(None, ('VIB', name, cut_tail(version))))} on {hosts}"
+    return f"that {end_sentence(finding['summary']).removesuffix('.')}"
+
+
+def _build_baseline(data: MessageData) -> MessageContent:
     coverage = data["coverage"]
-    read = f", {format_share(coverage['covered'], coverage['hosts'])} read" if coverage else ""
+    read = f": {format_share(coverage['covered'], coverage['hosts'])} read" if coverage else ""
     return MessageContent(
-        title=f"{render_place(data)}: first look{read}",
-        items=(),
+        title=f"First look at {render_place(data)}{read}",
+        items=tuple(_Parts(data).list_cluster_lines()),
         notes=(
             "Saved as the first copy. From now on you hear only what changes.",
-            "Nobody has vouched for what runs there yet.",
+            "Nobody has confirmed yet that what runs there is as it should be.",
         ),
-        next_step=NextStep("look over what runs and what was found:", "esx-drift status"),
+        next_step=NextStep("look over what runs there and what was found:", "esx-drift status"),
         facts=render_facts(data),
+        when=render_when(data),
     )
 
 
-def _build_maintenance_ended(data: EventData) -> MessageContent:
+def _build_maintenance_ended(data: MessageData) -> MessageContent:
     windows = cast("list[EndedWindow]", data.get("report", {})["windows"])
     names = join_names([f"{window['name']} ({clean_text(window['reason'])})" for window in windows])
     return MessageContent(
@@ -185,6 +473,7 @@ def _build_maintenance_ended(data: EventData) -> MessageContent:
         notes=(f"It was {names}.",),
         next_step=None,
         facts=render_facts(data),
+        when=render_when(data),
     )
 
 
@@ -202,11 +491,11 @@ def _list_ended_lines(window: EndedWindow) -> Iterator[str]:
         yield f"still open: {more} more"
 
 
-_BUILDERS: Final[Mapping[str, Callable[[EventData], MessageContent]]] = MappingProxyType(
+_BUILDERS: Final[Mapping[str, Callable[[MessageData], MessageContent]]] = MappingProxyType(
     {
-        BASELINE_RECORDED: _build_baseline,
         **REPORT_BUILDERS,
         MAINTENANCE_ENDED: _build_maintenance_ended,
+        BASELINE_RECORDED: _build_baseline,
         **{f"esx-drift.{family}.detected": _build_detected for family in FAMILIES},
         **{f"esx-drift.{family}.resolved": _build_resolved for family in FAMILIES},
     }
@@ -217,26 +506,30 @@ def _sort_worst_first(findings: list[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: -rank_severity(finding["severity"]))
 
 
-def _list_ended(data: EventData) -> list[Finding]:
-    return [finding for finding in data["findings"] if finding["transition"] == "resolved"]
+def _render_uniformity(parts: _Parts) -> str:
+    """Render that hosts began or ceased to differ, where changes say in what."""
+    moved = [finding for finding in (*parts.news, *parts.ended) if finding["kind"] == "image-not-uniform"]
+    if not moved or not parts.data["changes"] or "rollout" in moved[0]["detail"]:
+        return ""
+    if moved[0]["transition"] == "resolved":
+        time = format_elapsed(moved[0]["opened_at"], parts.data["checked_at"])
+        return f"All hosts run the same image again, after {time}."
+    hosts = moved[0]["hosts"]
+    majority = cast("Any", moved[0]["detail"].get("majority"))
+    others = len(majority["hosts"]) if isinstance(majority, dict) else 0
+    if not others or count_places(parts.data) > 1:
+        return "The hosts no longer all run the same image."
+    verb = "runs" if len(hosts) == 1 else "run"
+    rest = "the one other host" if others == 1 else f"the other {others} hosts"
+    return f"{parts.words.name_hosts(hosts)} no longer {verb} the same image as {rest}."
 
 
-def _list_unreviewed(data: EventData) -> list[Finding]:
-    """List what is, or was, not as a person last accepted it."""
-    return [finding for finding in data["findings"] if finding["kind"] == "drift-unreviewed"]
-
-
-def _is_said_by_changes(finding: Finding, data: EventData) -> bool:
-    """Whether a change itself says it better: a VIB's coming and going, or that something differs (again)."""
-    if finding["kind"] == "drift-unreviewed":
-        is_put_back = any("put_back" in change for change in data["changes"])
-        return is_put_back if finding["transition"] == "resolved" else bool(data["changes"])
-    return any(change["key"] == finding["subject"] for change in data["changes"])
-
-
-def _render_stays_open(data: EventData) -> str:
-    is_open = any(finding["transition"] != "resolved" for finding in _list_unreviewed(data))
-    return "Stays open until it is put back or accepted." if data["changes"] and is_open else ""
+def _render_stays_open(parts: _Parts) -> str:
+    is_open = any(
+        finding["kind"] == "drift-unreviewed" and finding["transition"] != "resolved"
+        for finding in parts.data["findings"]
+    )
+    return "Stays open until it is put back or accepted." if parts.data["changes"] and is_open else ""
 
 
 DRILL_TEXT: Final = (

@@ -1,14 +1,20 @@
-"""Which events one message tells: everything that is the same thing, however many clusters it happened on."""
+"""Which events one message tells: everything that is the same thing, however many clusters it happened on.
+
+Longer than 250 lines, because what is one message, and what is said once in it, go by one description.
+"""
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from esx_drift.domain.events import OPENING_TRANSITIONS, MessageContent
-from esx_drift.domain.stored.types import Change, Event, Finding, is_end, rank_severity
-from esx_drift.domain.text.times import format_time
-from esx_drift.messages.content import build_content
+from esx_drift.domain.events import OPENING_TRANSITIONS, Level, MessageContent
+from esx_drift.domain.stored.types import Change, Event, EventData, Finding, is_end, rank_severity
+from esx_drift.domain.text.times import parse_time
+from esx_drift.domain.text.versions import make_natural_key
+from esx_drift.domain.text.wording import MINUTE_SECONDS, format_duration
+from esx_drift.messages.content import begin_title, build_fact, build_message
+from esx_drift.messages.message_data import find_place, merge_data
 
 MAX_GROUPS: Final = 2
 """Messages of one window to one route: a phone that rings more often is put on silent."""
@@ -62,18 +68,10 @@ def _find_thing(things: list[int], number: int) -> int:
 
 def _list_marks(event: Event) -> Iterator[Hashable]:
     """List what an event has in common with those that tell the same thing."""
-    data = event["data"]
-    family = event["type"].split(".")[1]
-    place = data["vcenter"], data["cluster"]["id"] if data["cluster"] else None
-    moved = [finding for finding in data["findings"] if finding["transition"] != "still"]
-    moved = [finding for finding in moved if "suppressed_by" not in finding]
-    changes = [change for change in data["changes"] if "suppressed_by" not in change]
-    if changes:
-        yield family, frozenset(map(_describe_change, _select_telling(changes)))
-    else:
-        whose = data["vcenter"] if family == "failure" else ""
-        yield family, whose, frozenset(map(_describe_finding, moved))
+    changes, moved = _select_items(event)
+    yield describe_event(event)
     # What began and what ended on one cluster are one thing, if one is the end of the other.
+    place = find_place(event["data"])
     yield from ((*place, finding["fingerprint"]) for finding in moved)
     for change in changes:
         versions = frozenset((change["from"], change["to"]))
@@ -87,6 +85,23 @@ def _list_marks(event: Event) -> Iterator[Hashable]:
         )
 
 
+def _select_items(event: Event) -> tuple[list[Change], list[Finding]]:
+    """Select the changes and transitions that people are told."""
+    data = event["data"]
+    findings = [finding for finding in data["findings"] if finding["transition"] != "still"]
+    changes = [change for change in data["changes"] if "suppressed_by" not in change]
+    return changes, [finding for finding in findings if "suppressed_by" not in finding]
+
+
+def describe_event(event: Event) -> Hashable:
+    """Describe what happened, but for where and when: equal for events that one line can tell."""
+    changes, moved = _select_items(event)
+    if changes:
+        return event["type"], frozenset(map(_describe_change, _select_telling(changes)))
+    whose = event["data"]["vcenter"] if ".failure." in event["type"] else ""
+    return event["type"], whose, frozenset(map(_describe_finding, moved))
+
+
 def _select_telling(changes: Sequence[Change]) -> list[Change]:
     """Select the changes by which a thing is known: a new base image brings others along."""
     images = [change for change in changes if change["element"] == "base_image"]
@@ -98,7 +113,8 @@ def _describe_change(change: Change) -> Hashable:
     if change["element"] == "host":
         return "host", change["kind"]
     versions = change["from"], change["to"]
-    return change["element"], change["kind"], change["key"], *versions, change["alternative_image"]
+    what = change["element"], change["kind"], change["key"], *versions, change["alternative_image"]
+    return *what, "put_back" in change
 
 
 def _describe_finding(finding: Finding) -> Hashable:
@@ -132,10 +148,109 @@ def build_group_content(events: Sequence[Event], now: datetime) -> MessageConten
     Raises:
         KeyError: People are not told of events of this type.
     """
-    contents = [build_content(event) for event in events]
-    if len(contents) == 1:
-        return contents[0]
-    late = f"Told at {format_time(now)}."
-    titles = tuple(content.title for content in contents)
-    title = f"{titles[0]}, and {len(titles) - 1} more"
-    return replace(contents[0], title=title, items=titles, notes=(late,), next_step=None)
+    passed, lasting = _part_passed(sorted(events, key=_rank_event))
+    same: dict[Hashable, list[Event]] = {}
+    for event in lasting:
+        same.setdefault(describe_event(event), []).append(event)
+    things = [_Thing.build(alike[0]["type"], alike, now) for alike in same.values()]
+    things += [_Thing.build_passed(began, ended, now) for began, ended in passed]
+    lead, *others = sorted(things, key=lambda thing: _LEVELS.index(thing.content.level))
+    return _join_things(lead, others) if others else lead.content
+
+
+_LEVELS: Final[tuple[Level, ...]] = ("critical", "warning", "info", "over")
+
+
+@dataclass(frozen=True, slots=True)
+class _Thing:
+    """One thing that a message tells: its fact, and what a message of its own would say."""
+
+    fact: str
+    content: MessageContent
+    records: int
+
+    @classmethod
+    def build(cls, event_type: str, events: Sequence[Event], now: datetime) -> "_Thing":
+        """Build it of events that tell the same."""
+        data = merge_data(sorted((event["data"] for event in events), key=_rank_place), now)
+        return cls(build_fact(event_type, data), build_message(event_type, data), len(events))
+
+    @classmethod
+    def build_passed(cls, began: Event, ended: Event, now: datetime) -> "_Thing":
+        """Build it of a beginning and its end."""
+        begun, over = (merge_data([event["data"]], now) for event in (began, ended))
+        time = _format_time_between(began, ended)
+        fact = f"over again after {time}: {build_fact(began['type'], begun)}"
+        content = build_message(ended["type"], over)
+        title = f"{begin_title('over', over)}{fact[0].upper()}{fact[1:]}"
+        severity = f"was {begun['severity']}"
+        facts = (*content.facts[:-2], severity, content.facts[-1])
+        items = build_message(began["type"], begun).items
+        return cls(fact, replace(content, title=title, items=items, facts=facts), 2)
+
+
+def _rank_place(data: EventData) -> tuple[object, ...]:
+    """Rank clusters as people list them."""
+    name = data["cluster"]["name"] if data["cluster"] else ""
+    return data["vcenter"], make_natural_key(name), find_place(data)[1] or "", data["checked_at"]
+
+
+def _format_time_between(began: Event, ended: Event) -> str:
+    since, until = (parse_time(event["data"]["checked_at"]) for event in (began, ended))
+    seconds = (until - since).total_seconds()
+    return f"{seconds:.0f} s" if seconds < MINUTE_SECONDS else format_duration(seconds)
+
+
+def _join_things(lead: _Thing, others: Sequence[_Thing]) -> MessageContent:
+    """Join several things into one message, which the worst of them leads."""
+    contents = [lead.content, *(other.content for other in others)]
+    items = [*lead.content.items]
+    for other in others:
+        items += [f"Also: {other.fact}", *(f"· {item}" for item in other.content.items)]
+    records = sum(thing.records for thing in (lead, *others))
+    return replace(
+        lead.content,
+        title=f"{lead.content.title}, and {len(others)} more",
+        items=tuple(items),
+        notes=tuple(dict.fromkeys(note for content in contents for note in content.notes)),
+        # How much was seen is not said of one of them only.
+        facts=(
+            *(fact for fact in lead.content.facts if not fact.endswith("checked")),
+            f"{records} records in all",
+        ),
+        unlisted=sum(content.unlisted for content in contents),
+    )
+
+
+def _part_passed(events: Sequence[Event]) -> tuple[list[tuple[Event, Event]], list[Event]]:
+    """Part beginnings whose end is among the events, each with its end, from what lasts."""
+    lasting = sorted(events, key=lambda event: event["data"]["checked_at"])
+    passed: list[tuple[Event, Event]] = []
+    for began in [event for event in lasting if event["type"].endswith(".detected")]:
+        ended = next((event for event in lasting if _is_end_of(event, began)), None)
+        if ended is not None:
+            passed.append((began, ended))
+            lasting = [event for event in lasting if event not in (began, ended)]
+    return passed, [event for event in events if event in lasting]
+
+
+def _is_end_of(event: Event, began: Event) -> bool:
+    """Whether an event tells the end of all that another began, and of nothing else."""
+    if not event["type"].endswith(".resolved") or find_place(event["data"]) != find_place(began["data"]):
+        return False
+    if event["data"]["checked_at"] < began["data"]["checked_at"] or began["data"]["truncated"]:
+        return False
+    (changes, opened), (undone, resolved) = _select_items(began), _select_items(event)
+    steps = {_describe_step(change, backwards=False) for change in changes}
+    back = {_describe_step(change, backwards=True) for change in undone}
+    fingerprints = {finding["fingerprint"] for finding in opened}
+    return steps == back and fingerprints == {finding["fingerprint"] for finding in resolved}
+
+
+def _describe_step(change: Change, *, backwards: bool) -> Hashable:
+    """Describe from what to what hosts went; ``backwards``: what the step would be that this one undoes."""
+    kind = change["kind"] if change["element"] in {"orphaned_vib", "host"} else ""
+    versions = [kind and str(kind == "added"), change["from"], change["to"]]
+    if backwards:
+        versions = [kind and str(kind != "added"), change["to"], change["from"]]
+    return change["element"], change["key"], change["alternative_image"], *versions, *change["hosts"]

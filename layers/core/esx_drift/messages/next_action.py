@@ -1,9 +1,10 @@
 """The one thing that the message of an event asks somebody to do, and the command for it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
+from esx_drift.config import DEFAULT_STACK
 from esx_drift.domain.events import OPENING_TRANSITIONS, NextStep
 from esx_drift.domain.findings.kinds import FINDING_KINDS, Advice
 from esx_drift.domain.stored.types import Change, EventData, Finding
@@ -11,6 +12,7 @@ from esx_drift.domain.text.wording import find_shell_argument, split_vib_key
 from esx_drift.messages.advice import find_advice
 from esx_drift.messages.change_lines import is_read_at_last, is_replaced_host, is_unlike_others
 from esx_drift.messages.event_lines import build_host_placeholders, build_placeholders
+from esx_drift.messages.message_data import MessageData
 
 _VIB_GONE: Final = Advice(
     "",
@@ -46,6 +48,14 @@ _OTHER_MACHINE: Final = Advice(
 _NOTHING: Final = Advice("", "", "")
 """A host that was here already was read for the first time, and runs what the others run."""
 
+PLANNED: Final = Advice(
+    "",
+    "",
+    "if that was planned, accept it, with your reason at the end:",
+    FINDING_KINDS["drift-unreviewed"].advice.command,
+)
+"""An upgrade that is done, and that nobody has accepted yet."""
+
 _MEANT: Final[Mapping[Advice, Callable[[Change], bool]]] = MappingProxyType(
     {_NEW_HOST: is_unlike_others, _OTHER_MACHINE: is_replaced_host}
 )
@@ -53,11 +63,15 @@ _MEANT: Final[Mapping[Advice, Callable[[Change], bool]]] = MappingProxyType(
 
 VIB_LIST_COMMAND: Final = "esxcli software vib list"
 
-MAX_COMMAND_HOSTS: Final = 5
-"""More hosts than these are not written out: then the command is about the whole cluster."""
+MAX_COMMANDS: Final = 5
+MAX_COMMAND_CHARACTERS: Final = 2_000
+"""Of all commands of a message: what is longer is not pasted but looked up."""
+
+REASON: Final = " --reason"
+"""The end of a command that a person has to complete: as it stands the command line refuses it."""
 
 
-def choose_advice(data: EventData, news: Sequence[Finding]) -> Advice:
+def choose_advice(data: MessageData, news: Sequence[Finding]) -> Advice:
     """Choose the advice for what weighs most.
 
     Args:
@@ -93,12 +107,12 @@ def _are_all(changes: Sequence[Change], holds: Callable[[Change], bool]) -> bool
     return bool(changes) and all(map(holds, changes))
 
 
-def build_next_step(advice: Advice, data: EventData, news: Sequence[Finding]) -> NextStep | None:
+def build_next_step(advice: Advice, data: MessageData, news: Sequence[Finding]) -> NextStep | None:
     """Build the advice's step, filled in.
 
     Args:
         advice: What ``choose_advice`` chose.
-        data: What the event says.
+        data: What the message says, but for what was put back.
         news: Its findings that were opened or raised, the worst first.
 
     Returns:
@@ -112,46 +126,69 @@ def build_next_step(advice: Advice, data: EventData, news: Sequence[Finding]) ->
     placeholders = (
         build_host_placeholders(hosts, data) if data["changes"] else build_placeholders(news[:1], data)
     )
-    return NextStep(advice.step.format(**placeholders), render_command(advice, data, news))
+    commands = render_commands(advice, data)
+    return NextStep(advice.step.format(**placeholders), commands[0] if commands else "", commands[1:])
 
 
-def render_command(advice: Advice, data: EventData, news: Sequence[Finding]) -> str:
-    """Render the command that goes with a next step, to be pasted; empty where there is none.
+def render_commands(advice: Advice, data: MessageData) -> tuple[str, ...]:
+    """Render the commands that go with a next step, to be pasted: one a cluster, where it is about several.
 
-    A name that could do harm in a shell is left to the reader: it stands there in capitals.
+    Each names exactly the hosts of the message, by name or, where a shell would not take that, by id. Other
+    names that could do harm in a shell are left to the reader: they stand there in capitals.
 
     Args:
         advice: What ``choose_advice`` chose.
-        data: What the event says.
-        news: Its findings that were opened or raised, the worst first.
+        data: What the message says.
     """
     if not advice.command:
-        return ""
-    return advice.command.format(
-        vcenter=find_shell_argument(data["vcenter"]) or "VCENTER",
-        cluster=_find_cluster_argument(data, news) or "CLUSTER",
-        only_hosts=_render_hosts_option(data),
-        vib=_render_vib_command(data, news),
-    )
+        return ()
+    commands = [command for part in data["parts"] for command in _list_commands(advice, part)]
+    commands = [*dict.fromkeys(commands)]
+    if len(commands) > MAX_COMMANDS or sum(map(len, commands)) > MAX_COMMAND_CHARACTERS:
+        # What is cut would be about other hosts than the message.
+        commands = [_add_stack("esx-drift status", data)]
+    return tuple(commands)
 
 
-def _find_cluster_argument(data: EventData, news: Sequence[Finding]) -> str | None:
-    """Find a cluster's name or id as a shell takes it: the event's, or the one that the news are about."""
+def _list_commands(advice: Advice, data: EventData) -> Iterator[str]:
+    news = [finding for finding in data["findings"] if finding["transition"] in OPENING_TRANSITIONS]
+    for cluster in _list_cluster_arguments(data, news) if "{cluster}" in advice.command else ("",):
+        command = advice.command.format(
+            vcenter=find_shell_argument(data["vcenter"]) or "VCENTER",
+            cluster=cluster,
+            only_hosts=_render_hosts_option(data),
+            vib=_render_vib_command(data, news),
+        )
+        yield _add_stack(command, data)
+
+
+def _add_stack(command: str, data: EventData) -> str:
+    """Name the stack in a command that asks AWS, if it isn't the one that is asked without a name."""
+    stack = find_shell_argument(data.get("stack", DEFAULT_STACK))
+    if stack in {None, DEFAULT_STACK} or not command.startswith("esx-drift "):
+        return command
+    # What a person has to complete stays at the end.
+    body, reason = (command.removesuffix(REASON), REASON) if command.endswith(REASON) else (command, "")
+    return f"{body} --stack {stack}{reason}"
+
+
+def _list_cluster_arguments(data: EventData, news: Sequence[Finding]) -> list[str]:
+    """List clusters' names or ids as a shell takes them: the event's, or those that the news are about."""
     cluster = data["cluster"]
     if cluster is not None:
-        return find_shell_argument(cluster["name"]) or find_shell_argument(cluster["id"])
-    subjects = {finding["subject"] for finding in news}
-    return find_shell_argument(subjects.pop()) if len(subjects) == 1 else None
+        return [find_shell_argument(cluster["name"]) or find_shell_argument(cluster["id"]) or "CLUSTER"]
+    return [find_shell_argument(finding["subject"]) or "CLUSTER" for finding in news] or ["CLUSTER"]
 
 
 def _render_hosts_option(data: EventData) -> str:
-    """``" --hosts esx01,esx02"``; empty where they are too many, or a name would do harm."""
+    """``" --hosts esx01,esx02"``; empty where they are all that the cluster has."""
     hosts = dict.fromkeys(list_hosts_to_accept(data))
-    names = [find_shell_argument(data["host_names"].get(host, host)) for host in hosts]
-    safe_names = [name for name in names if name is not None]
-    if names != safe_names or not 0 < len(safe_names) <= MAX_COMMAND_HOSTS:
+    if not hosts or (data["coverage"] and len(hosts) == data["coverage"]["hosts"]):
         return ""
-    return f" --hosts {','.join(safe_names)}"
+    names = (
+        find_shell_argument(data["host_names"].get(host, host)) or find_shell_argument(host) for host in hosts
+    )
+    return f" --hosts {','.join(name or 'HOST' for name in names)}"
 
 
 def _render_vib_command(data: EventData, news: Sequence[Finding]) -> str:
@@ -164,10 +201,11 @@ def _render_vib_command(data: EventData, news: Sequence[Finding]) -> str:
 def list_hosts_to_accept(data: EventData) -> list[str]:
     """List the hosts whose software changed; where nothing changed, those that are not as accepted.
 
-    A host that joined is as accepted; one that left can't be accepted. What the event does not show is not
-    accepted by its command.
+    A host that joined is as accepted; one that left can't be accepted. What was put back is accepted, and
+    what the event does not show is not accepted by its command.
     """
-    changed = [change["hosts"] for change in data["changes"] if change["element"] != "host"]
+    begun = [change for change in data["changes"] if "put_back" not in change]
+    changed = [change["hosts"] for change in begun if change["element"] != "host"]
     news = [finding for finding in data["findings"] if finding["transition"] in OPENING_TRANSITIONS]
     unreviewed = [finding["hosts"] for finding in news if finding["kind"] == "drift-unreviewed"]
     gone = {host for change in data["changes"] if _has_left(change) for host in change["hosts"]}

@@ -33,14 +33,14 @@ WHOLE_VCENTER: Final = "-"
 WHOLE_FLEET: Final = "-"
 """The attribute ``vcenter`` of a report that is about more than one."""
 
-_ASCII: Final = str.maketrans({"·": "-", "→": ">", "…": "~"})
+_ASCII: Final = str.maketrans({"·": "-", "→": ">", "…": "~", "—": "-", "“": '"', "”": '"'})
 
 
 def build_publication(event: Event) -> Publication:
     """Build what is published of an event: ``default`` is the CloudEvent, ``email`` a text for people."""
     content = build_content(event) if has_content(event["type"]) else None
     structure = {"default": json.dumps(event, separators=(",", ":"))}
-    structure |= {"email": _render_email(content, event)} if content else {}
+    structure |= {"email": _render_email(content)} if content else {}
     return Publication(
         subject=_format_subject(content.title if content else event["type"]),
         message=json.dumps(structure, separators=(",", ":")),
@@ -62,15 +62,15 @@ def _build_attributes(event: Event) -> dict[str, str | tuple[str, ...]]:
     }
 
 
-def _render_email(content: MessageContent, event: Event) -> str:
+def _render_email(content: MessageContent) -> str:
     items = content.items[:MAX_EMAIL_ITEMS]
     more = len(content.items) - len(items) + content.unlisted
     lines = [content.title, "", *(f"- {item}" for item in items)]
     lines += [f"- and {more} more"] if more else []
-    lines += [*([""] if items else []), *content.notes]
+    lines += [*([""] if items else []), *filter(None, (content.when_text, *content.notes))]
     step = content.next_step
-    lines += [f"Next: {' '.join(filter(None, (step.text, step.command)))}"] if step else []
-    return "\n".join([*lines, "", " · ".join(content.facts), f"Record: {event['data']['record']}"])
+    lines += [f"Next: {' '.join((step.text, *step.commands[:1]))}", *step.more] if step else []
+    return "\n".join([*lines, "", " · ".join(content.facts)])
 
 
 def _format_subject(text: str) -> str:

@@ -37,7 +37,7 @@ def build_first_look_content(data: EventData) -> MessageContent:
         items=tuple(filter(None, _list_first_look_items(report))),
         notes=(
             "Saved as the first copy. From now on you hear only what changes.",
-            "Nobody has vouched for what runs there yet: esx-drift accept does, a cluster at a time.",
+            "Nobody has confirmed yet that what runs there is as it should be: esx-drift accept does.",
         ),
         next_step=_build_step("look over what runs and what was found:", data),
         facts=(f"{format_moment(data['checked_at'])} UTC",),
@@ -88,6 +88,7 @@ def build_daily_content(data: EventData) -> MessageContent:
         notes=tuple(filter(None, [_render_lacking(report["reports_lacking"]), day])),
         next_step=_build_step("look over what is open:", data) if opened["total"] else None,
         facts=(f"{format_moment(data['checked_at'])} UTC",),
+        level="over" if _is_quiet(report) else "info",
     )
 
 
@@ -165,9 +166,9 @@ def build_reminder_content(data: EventData) -> MessageContent:
     age = format_elapsed(findings[0]["opened_at"], now)
     is_one = total == 1
     return MessageContent(
-        title=f"CRITICAL · {_render_place(findings[0])}: still open after {age}"
+        title=f"{_render_place(findings[0])}: still open after {age}"
         if is_one
-        else f"CRITICAL · still open: {format_count(total, 'critical finding')}, the oldest for {age}",
+        else f"Still open: {format_count(total, 'critical finding')}, the oldest for {age}",
         items=(end_sentence(findings[0]["summary"]),)
         if is_one
         else tuple(_render_open(finding, now) for finding in findings),
@@ -175,6 +176,7 @@ def build_reminder_content(data: EventData) -> MessageContent:
         next_step=_build_step("look over it:", data, findings[0]["cluster"] if is_one else None),
         facts=(f"{format_moment(now)} UTC",),
         unlisted=total - len(findings),
+        level="critical",
     )
 
 

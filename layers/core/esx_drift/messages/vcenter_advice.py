@@ -80,7 +80,7 @@ _AUTHORIZATION: Final[tuple[AdviceCase, ...]] = (
             "account is shown too few clusters",
             "account is shown all clusters again",
             PRIVILEGE_READ,
-            "What it is not shown is not seen meanwhile; what was open stays open.",
+            "What it is not shown is not checked meanwhile, so earlier findings stay open.",
         ),
     ),
     (
@@ -136,7 +136,7 @@ _AUTHENTICATION: Final[tuple[AdviceCase, ...]] = (
     (
         lambda finding: _read_fact(finding, "password") == "not tried yet",
         Advice(
-            "login not tried yet",
+            "a new password is there, and not tried yet",
             "login works again",
             "nothing: the next run of the dispatcher tries the new password, and tells if it is refused.",
             note=VCENTER_NOT_SEEN_NOTE,

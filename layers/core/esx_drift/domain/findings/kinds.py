@@ -71,15 +71,13 @@ class KindEntry:
     advice: Advice
 
 
-VCENTER_NOT_SEEN_NOTE: Final = "Nothing is known of its clusters meanwhile; what was open stays open."
+VCENTER_NOT_SEEN_NOTE: Final = "Its clusters are not checked meanwhile, so earlier findings stay open."
 
 
 _IMAGE_TASKS = "in vCenter > {cluster} > Monitor > Tasks, read why the last extraction of its image"
 
 
-_HOST_TASKS = (
-    "in vCenter > {scope} > Monitor > Events, read what happened to it; is it connected and powered on?"
-)
+_HOST_TASKS = "in vCenter > {scope} > Monitor > Events, read what happened to it at that time."
 
 
 _ENTRIES: Final = (
@@ -106,9 +104,9 @@ _ENTRIES: Final = (
             end_headline="{hosts} as accepted again",
             step=(
                 "in vCenter > {scope} > Monitor > Tasks and Events, find who changed it. Then remediate it, "
-                "or approve it:"
+                "or accept it, with your reason at the end:"
             ),
-            command="esx-drift accept {cluster} --vcenter {vcenter}{only_hosts} --reason WHY",
+            command="esx-drift accept {cluster} --vcenter {vcenter}{only_hosts} --reason",
         ),
     ),
     KindEntry(
@@ -225,7 +223,7 @@ _ENTRIES: Final = (
                 "does its secret still name the right host? If it was reinstalled or restored on purpose, "
                 "accept it:"
             ),
-            command="esx-drift accept @{vcenter} --reason WHY",
+            command="esx-drift accept @{vcenter} --reason",
             note="Nothing of it is compared until a person has accepted it.",
         ),
     ),
@@ -258,7 +256,7 @@ _ENTRIES: Final = (
                 "deleted on purpose, or did the account lose its permission there? What is gone for good has "
                 "to be retired:"
             ),
-            command="esx-drift retire {cluster} --vcenter {vcenter} --reason WHY",
+            command="esx-drift retire {cluster} --vcenter {vcenter} --reason",
         ),
     ),
     KindEntry(
@@ -271,8 +269,11 @@ _ENTRIES: Final = (
         advice=Advice(
             headline="the report is not what the API promises, and was not used",
             end_headline="the report is valid again",
-            step="the reply is kept, and the record says where. See what is wrong with it:",
-            command="esx-drift validate DOCUMENT.json",
+            step=(
+                "in the appliance's own page (port 5480) > Services, restart Lifecycle Manager "
+                "(vmware-updatemgr). If it stays like this, open a case with Broadcom and attach the reply: "
+                "the record says under quarantine where it is kept."
+            ),
         ),
     ),
     KindEntry(
@@ -453,7 +454,7 @@ _ENTRIES: Final = (
             headline="{clusters} has a name that the fleet file leaves out",
             end_headline="{clusters} has a name to be watched again",
             step="who renamed it? It is checked until the fleet file is changed, or a person retires it:",
-            command="esx-drift retire {cluster} --vcenter {vcenter} --reason WHY",
+            command="esx-drift retire {cluster} --vcenter {vcenter} --reason",
         ),
     ),
     KindEntry(
@@ -469,7 +470,7 @@ _ENTRIES: Final = (
                 "who wrote or deleted that object? See its versions in S3, and CloudTrail. Restore the "
                 "former version; then, or if it can't be mended:"
             ),
-            command="esx-drift accept {cluster} --vcenter {vcenter} --reason WHY",
+            command="esx-drift accept {cluster} --vcenter {vcenter} --reason",
             note="Checks go on from the newest sound record; what the object alone knew is lost.",
         ),
     ),

@@ -1,0 +1,126 @@
+"""What one message is made of: an event's data, or those of several clusters put together."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final, cast
+
+from esx_drift.domain.events import select_for_people
+from esx_drift.domain.stored.identifiers import compute_digest
+from esx_drift.domain.stored.types import Change, Coverage, EventData, Finding, Totals, rank_severity
+
+LATE_AFTER_SECONDS: Final = 1_800
+"""After so long a message says that it is late. In a good hour it comes within a minute or two."""
+
+type Place = tuple[str, str | None]
+"""A vCenter, and the id of a cluster; None: the vCenter as a whole."""
+
+
+class MessageData(EventData):
+    """An event's data for one message, posted at ``now``, without what people are not told.
+
+    ``parts``: the data of each event that is in it, as it was published but for what people are not told.
+    """
+
+    parts: tuple[EventData, ...]
+    now: datetime
+
+
+def merge_data(several: Sequence[EventData], now: datetime) -> MessageData:
+    """Merge the data of ``several`` events of one type into what one message, posted at ``now``, says.
+
+    Hosts of different clusters stay different, and equal changes of theirs become one change.
+    """
+    parts = tuple(map(_select_items, several))
+    if len(parts) == 1:
+        return cast("MessageData", {**parts[0], "parts": parts, "now": now})
+    places = {place: number for number, place in enumerate(dict.fromkeys(map(find_place, parts)))}
+    moved = [_rename_hosts(part, f"{places[find_place(part)]}/") for part in parts]
+    merged = {
+        **parts[0],
+        "checked_at": max(part["checked_at"] for part in parts),
+        "extracted_at": max((part["extracted_at"] for part in parts if part["extracted_at"]), default=None),
+        "since": min((part["since"] for part in parts if part["since"]), default=None),
+        "coverage": _add_coverage(parts),
+        "severity": max((part["severity"] for part in parts), key=rank_severity),
+        "changes": _merge_changes(change for part in moved for change in part["changes"]),
+        "findings": [finding for part in moved for finding in part["findings"]],
+        "host_names": {host: name for part in moved for host, name in part["host_names"].items()},
+        "release_names": {
+            version: name for part in parts for version, name in part.get("release_names", {}).items()
+        },
+        "totals": _add_totals(parts),
+        "suppressed": dict(sum((Counter(part["suppressed"]) for part in parts), Counter[str]())),
+        "truncated": any(part["truncated"] for part in parts),
+        "parts": parts,
+        "now": now,
+    }
+    if any(part.get("decision") != parts[0].get("decision") for part in parts):
+        merged.pop("decision", None)
+    return cast("MessageData", merged)
+
+
+def find_place(data: EventData) -> Place:
+    """Find where the events of this ``data`` happened."""
+    return data["vcenter"], data["cluster"]["id"] if data["cluster"] else None
+
+
+def count_places(data: MessageData) -> int:
+    """Count the clusters, or vCenters, that a message is about."""
+    return len(set(map(find_place, data["parts"])))
+
+
+def _select_items(data: EventData) -> EventData:
+    """Leave out what is marked; data from which it was left out before stays as it is."""
+    items = (*data["changes"], *data["findings"])
+    marked = any("suppressed_by" in item for item in items)
+    return (select_for_people(data) or data) if marked else data
+
+
+def _rename_hosts(data: EventData, prefix: str) -> EventData:
+    """Give the hosts ids that no other cluster has; each keeps its name, or else its id as such."""
+    items = (*data["changes"], *data["findings"])
+    hosts = dict.fromkeys((*data["host_names"], *(host for item in items for host in item["hosts"])))
+    return {
+        **data,
+        "changes": [_rename_hosts_of_change(change, prefix) for change in data["changes"]],
+        "findings": [_rename_hosts_of_finding(finding, prefix) for finding in data["findings"]],
+        "host_names": {f"{prefix}{host}": data["host_names"].get(host, host) for host in hosts},
+    }
+
+
+def _rename_hosts_of_change(change: Change, prefix: str) -> Change:
+    return {**change, "hosts": [f"{prefix}{host}" for host in change["hosts"]]}
+
+
+def _rename_hosts_of_finding(finding: Finding, prefix: str) -> Finding:
+    return {**finding, "hosts": [f"{prefix}{host}" for host in finding["hosts"]]}
+
+
+def _merge_changes(changes: Iterable[Change]) -> list[Change]:
+    merged: dict[str, Change] = {}
+    for change in changes:
+        bare: Mapping[str, object] = {**change, "hosts": []}
+        known = merged.setdefault(compute_digest(bare), {**change, "hosts": []})
+        known["hosts"] = [*dict.fromkeys((*known["hosts"], *change["hosts"]))]
+    return [*merged.values()]
+
+
+def _add_coverage(parts: Sequence[EventData]) -> Coverage | None:
+    """Add up what was seen, each cluster once; None where of one of them it is not known."""
+    seen = {find_place(part): part["coverage"] for part in parts}
+    known = [coverage for coverage in seen.values() if coverage is not None]
+    if len(known) < len(seen):
+        return None
+    return {
+        "hosts": sum(coverage["hosts"] for coverage in known),
+        "covered": sum(coverage["covered"] for coverage in known),
+        "failed": sum(coverage["failed"] for coverage in known),
+        "unsupported": sum(coverage["unsupported"] for coverage in known),
+    }
+
+
+def _add_totals(parts: Sequence[EventData]) -> Totals:
+    names = parts[0]["totals"].keys()
+    sums = {name: sum(cast("Mapping[str, int]", part["totals"])[name] for part in parts) for name in names}
+    return cast("Totals", sums)

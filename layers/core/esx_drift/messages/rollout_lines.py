@@ -1,0 +1,146 @@
+"""What takes its time, in words: an upgrade that goes from host to host, and what comes and goes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from esx_drift.domain.stored.types import Finding
+from esx_drift.domain.text.times import parse_time
+from esx_drift.domain.text.wording import (
+    clean_text,
+    format_elapsed,
+    join_names,
+    list_host_names,
+)
+from esx_drift.messages.change_lines import cut_tail, format_earlier_release, format_release
+from esx_drift.messages.event_lines import render_place
+from esx_drift.messages.message_data import MessageData
+
+HEARD_AGAIN: Final = "You hear again when it is done or stalls."
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutWords:
+    """How an upgrade that goes from host to host is told.
+
+    Attributes:
+        title: What stands in the title.
+        items: What its list begins with.
+        note: A sentence of its own; empty: none.
+        is_calm: Nothing is to be done.
+        is_over: It is done.
+    """
+
+    title: str
+    items: tuple[str, ...] = ()
+    note: str = ""
+    is_calm: bool = False
+    is_over: bool = False
+
+
+def find_rollout_words(
+    findings: Sequence[Finding], data: MessageData, change_title: str
+) -> RolloutWords | None:
+    """Find the words for the first of ``findings`` that is about an upgrade under way; None: none is.
+
+    Args:
+        findings: Those that moved.
+        data: What the message says.
+        change_title: What a title says of its changes; empty where there are none.
+    """
+    for finding in findings:
+        rollout = _find_detail(finding, "rollout", _ROLLOUT_FIELDS)
+        if rollout:
+            return _word_rollout(finding, rollout, data, change_title)
+    return None
+
+
+def _find_detail(finding: Finding, name: str, fields: frozenset[str]) -> Mapping[str, Any]:
+    """Find what a finding holds under ``name``; empty where it is not whole: a large event is cut."""
+    held: Any = finding["detail"].get(name)
+    if not isinstance(held, dict) or not fields <= held.keys():
+        return {}
+    if not all(isinstance(held.get(each, []), list) for each in ("left", "unseen")):
+        return {}
+    try:
+        parse_time(str(held.get("started_at", held.get("since"))))
+    except ValueError:
+        return {}
+    return held
+
+
+_ROLLOUT_FIELDS: Final = frozenset(
+    {"element", "key", "from", "to", "done", "of", "left", "unseen", "started_at", "state"}
+)
+_FLAPPING_FIELDS: Final = frozenset({"times", "since"})
+
+
+def _word_rollout(
+    finding: Finding, rollout: Mapping[str, Any], data: MessageData, change_title: str
+) -> RolloutWords:
+    new, old = _name_versions(rollout, data)
+    share, place = clean_text(f"{rollout['done']} of {rollout['of']} hosts"), render_place(data)
+    time = format_elapsed(rollout["started_at"], data["checked_at"])
+    left = tuple(_list_left(rollout, data, old))
+    match rollout["state"]:
+        case "done":
+            title = f"Upgrade done: {share} on {new} after {time}, uniform again · {place}"
+            return RolloutWords(title, is_calm=True, is_over=True)
+        case "stalled":
+            return RolloutWords(f"Upgrade to {new} stalled at {share} after {time} · {place}", left)
+        case _ if finding["transition"] == "opened":
+            title = f"Upgrade under way: {share} on {new} from {old} · {place}"
+            return RolloutWords(title, note=HEARD_AGAIN, is_calm=True)
+        case _:
+            elsewhere = f": {change_title}" if change_title else ""
+            return RolloutWords(f"Upgrade to {new} not as begun, {share} on it{elsewhere} · {place}", left)
+
+
+def _name_versions(rollout: Mapping[str, Any], data: MessageData) -> tuple[str, str]:
+    """Name what hosts go to, and what they come from."""
+    old, new = str(rollout["from"] or ""), str(rollout["to"] or "")
+    if rollout["element"] == "base_image":
+        named = {old: rollout.get("from_release"), new: rollout.get("to_release")}
+        known = {version: str(name) for version, name in named.items() if name}
+        releases = {**data.get("release_names", {}), **known}
+        name = format_release(new, releases)
+        return name, format_earlier_release(format_release(old, releases), name)
+    return f"{clean_text(str(rollout['key']))} {clean_text(cut_tail(new))}", clean_text(cut_tail(old))
+
+
+def _list_left(rollout: Mapping[str, Any], data: MessageData, old: str) -> Iterator[str]:
+    """List who is not there yet, and who was not seen."""
+    unseen = [str(host) for host in rollout["unseen"]]
+    left = [str(host) for host in rollout["left"] if host not in unseen]
+    if left:
+        yield f"Still on {old}: {join_names(list_host_names(left, data['host_names']))}"
+    if unseen:
+        yield f"Not checked: {join_names(list_host_names(unseen, data['host_names']))}"
+
+
+def find_release_names(findings: Sequence[Finding]) -> dict[str, str]:
+    """Find what the upgrades under way of ``findings`` call their releases, by version."""
+    names: dict[str, str] = {}
+    for finding in findings:
+        rollout = _find_detail(finding, "rollout", _ROLLOUT_FIELDS)
+        named = {str(rollout.get(side)): rollout.get(f"{side}_release") for side in ("from", "to")}
+        names |= {version: str(name) for version, name in named.items() if name}
+    return names
+
+
+def find_flapping(findings: Sequence[Finding], data: MessageData) -> tuple[str, str]:
+    """Find how often the first of ``findings`` that comes and goes did so; ``data`` is that of the message.
+
+    Returns:
+        What its title begins with, and a sentence; two empty texts where none comes and goes.
+    """
+    for finding in findings:
+        flapping = _find_detail(finding, "flapping", _FLAPPING_FIELDS)
+        if flapping:
+            time = format_elapsed(flapping["since"], data["checked_at"])
+            often = clean_text(f"{flapping['times']} times in {time}")
+            if not flapping.get("steady"):
+                return f"Comes and goes ({often}): ", "You hear again when it is steady."
+            is_over = finding["transition"] == "resolved"
+            return "Steady again: " if is_over else f"Came and went ({often}), and stays now: ", ""
+    return "", ""
