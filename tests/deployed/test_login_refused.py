@@ -32,7 +32,7 @@ def test_a_refused_password_is_tried_twice_and_told_once(rig: Rig) -> None:
     assert vcenter.sessions.refused_count == 2
     assert [finding["kind"] for finding in rig.records(NAME)[-1]["findings"]] == [NAME]
     (told,) = until(lambda: _list_told(rig), "the refusal in Slack", 60)
-    assert told.startswith("CRITICAL")
+    assert told.startswith("🔴 CRITICAL")
     scenario.heal(vcenter)
     rig.put_secret(f"vcenter/{NAME}", rig.vcenter_secret(NAME))
     _let_the_lockout_pass(rig, NAME)

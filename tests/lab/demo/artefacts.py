@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.lab.demo.page import render_page
 from tests.lab.local_aws.rig import Rig
 
 if TYPE_CHECKING:
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
 
 
 def leave(directory: Path, rig: Rig, events: "Sequence[Event]") -> None:
-    """Write slack.jsonl, events.jsonl and audit/."""
+    """Write slack.jsonl, slack.html, events.jsonl and audit/."""
     directory.mkdir(parents=True, exist_ok=True)
     bodies = [received.body.decode() for received in rig.slack.received]
     (directory / "slack.jsonl").write_text("".join(f"{body}\n" for body in bodies))
+    (directory / "slack.html").write_text(render_page(map(json.loads, bodies)))
     (directory / "events.jsonl").write_text("".join(f"{json.dumps(event)}\n" for event in events))
     audit = directory / "audit"
     shutil.rmtree(audit, ignore_errors=True)

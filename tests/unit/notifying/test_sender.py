@@ -386,7 +386,7 @@ def test_a_route_that_never_answers_is_given_up_after_6_hours(desk: Desk) -> Non
     assert desk.reasons() == ["given-up"]
     first, second = desk.wire.titles("oncall")
     assert first.startswith("Route ops is dead: it took no message since 2026-11-23T02:15")
-    assert second == build_group_content([EVENT], start).title
+    assert second == f"late: {build_group_content([EVENT], start).title}"
 
 
 def test_a_dead_route_is_told_once_to_its_fallback(desk: Desk) -> None:
