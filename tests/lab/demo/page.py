@@ -7,7 +7,7 @@ from typing import Any
 type Block = Mapping[str, Any]
 
 STYLE = """
-body { background: #fff; color: #1d1c1d; font: 15px/1.46668 Lato, "Noto Color Emoji", Arial, sans-serif;
+body { background: #fff; color: #1d1c1d; font: 15px/1.46668 Lato, Arial, sans-serif, "Noto Color Emoji";
   margin: 0 auto; max-width: 760px; padding: 24px; }
 h1 { border-bottom: 1px solid #ddd; font-size: 18px; padding-bottom: 12px; }
 article { display: flex; gap: 8px; margin: 20px 0; }
@@ -27,8 +27,8 @@ def render_page(payloads: Iterable[Block]) -> str:
     """The whole page."""
     messages = "\n".join(_render_message(payload) for payload in payloads)
     head = f'<meta charset="utf-8"><title>esx-drift in Slack</title><style>{STYLE}</style>'
-    body = f"<h1># vsphere-admins</h1>\n{messages}\n"
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>{body}</body></html>\n'
+    body = f"<body><h1># vsphere-admins</h1>\n{messages}\n</body>"
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head>{body}</html>\n'
 
 
 def _render_message(payload: Block) -> str:

@@ -94,7 +94,8 @@ def test_a_report_is_published_without_a_text_for_people() -> None:
 
 def test_a_subject_never_begins_with_a_blank() -> None:
     """A macron in plain ASCII is a blank and a mark: SNS would refuse it for ever."""
-    (event,) = build_events(told(cluster={"id": "domain-c9", "name": "\u00af"}, findings=[FAILED]))
+    whole = finding("failure", "extraction-failed", "", "it failed")
+    (event,) = build_events(told(cluster={"id": "domain-c9", "name": "\u00af"}, findings=[whole]))
     assert build_publication(event).subject.startswith("? - vc01")
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from esx_drift.channels.slack import render_message
 from esx_drift.domain.events import MessageContent
 from esx_drift.domain.stored.types import Event, EventData
 from esx_drift.domain.text.times import format_time, parse_time
@@ -12,6 +13,7 @@ from esx_drift.messages.content import SIGNS, build_content
 from esx_drift.messages.event_lines import render_suppressed
 from esx_drift.messages.groups import build_group_content, group_events
 from esx_drift.messages.message_data import merge_data
+from esx_drift.messages.publication import build_publishable_events
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -416,3 +418,60 @@ def test_a_change_that_comes_and_goes_is_named() -> None:
     assert build_content(event).title == (
         "Comes and goes (3 times in 20 h): Intel-i40en 2.7.2.0 → 2.9.2.0 on esx07 · prod-1 · vc01"
     )
+
+
+@pytest.mark.parametrize(
+    ("detail", "title"),
+    [
+        ({}, "Not as last accepted: Intel-i40en 2.9.2.0 on esx07 · prod-1 · vc01"),
+        (
+            {"total": 3},
+            "Not as last accepted: Intel-i40en 2.9.2.0 and 2 more changes on esx07 · prod-1 · vc01",
+        ),
+        ({"expired_at": CHECKED}, "Acceptance ended: Intel-i40en 2.9.2.0 on esx07 · prod-1 · vc01"),
+        ({"differences": ["cut"]}, "esx07 no longer as last accepted · prod-1 · vc01"),
+        ({"differences": "cut"}, "esx07 no longer as last accepted · prod-1 · vc01"),
+    ],
+)
+def test_what_differs_from_what_was_accepted_is_in_the_title(detail: dict[str, Any], title: str) -> None:
+    """Also where nothing changed at this look."""
+    found = {**UNREVIEWED, "detail": {"differences": [DIFFERENCE], **detail}}
+    assert build_content(in_cluster(1, findings=[found])[0]).title == title
+
+
+def test_acceptances_that_end_on_several_clusters_are_one_message() -> None:
+    """With all their hosts."""
+    found = {**UNREVIEWED, "detail": {"differences": [DIFFERENCE], "expired_at": CHECKED}}
+    events = [event for number in (1, 2) for event in in_cluster(number, findings=[found])]
+    assert build_group_content(events, NOW).title == (
+        "Acceptance ended: Intel-i40en 2.9.2.0 on 2 of 24 hosts · 2 clusters · vc01"
+    )
+
+
+def test_an_end_of_before_is_not_the_end_of_what_began_since() -> None:
+    """Nor is one of another cluster: what holds is told as what holds."""
+    over = {**UNREVIEWED, "transition": "resolved", "resolved_because": "reverted"}
+    ended = in_cluster(1, changes=[BACK], findings=[over])
+    began = later(in_cluster(1, changes=[DRIVER], findings=[UNREVIEWED]), 40)
+    content = build_group_content([*ended, *began], NOW)
+    assert (content.level, content.title.endswith(", and 1 more")) == ("warning", True)
+    elsewhere = build_group_content(
+        [*in_cluster(2, changes=[DRIVER], findings=[UNREVIEWED]), *later(ended, 40)], NOW
+    )
+    assert elsewhere.level == "warning"
+
+
+def test_a_content_of_a_title_alone_is_a_message() -> None:
+    """Slack takes no empty block."""
+    bare = MessageContent("Title", (), (), None, ())
+    assert [block["type"] for block in cast("Any", render_message(bare)["blocks"])] == ["header"]
+
+
+def test_an_event_names_the_releases_that_it_mentions() -> None:
+    """Those of changes, and those that a new host is held against; no others."""
+    base = change("base_image", "upgraded", "base_image", **{"from": U3D, "to": U3E})
+    check = told(changes=[base])
+    (event,) = build_publishable_events(
+        check.record, check.address, check.since, HOST_NAMES, {**NAMES, "7.0.3-0.1.2": "ESXi 7.0 U3"}
+    )
+    assert event["data"]["release_names"] == NAMES

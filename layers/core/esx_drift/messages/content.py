@@ -265,18 +265,28 @@ def _render_detected_title(parts: _Parts) -> str:
 def _render_net_headline(parts: _Parts) -> str:
     """``Acceptance ended: Intel-i40en 2.9.2.0 on esx07``, where nothing changed; empty where it is not so."""
     worst = parts.news[0]
-    differences, place = worst["detail"].get("differences"), render_place(parts.data)
     has_ended = "expired_at" in worst["detail"]
     if worst["kind"] == "orphaned-vib" and has_ended:
         return f"Acceptance ended: {render_headline([worst], parts.data)}"
-    if worst["kind"] != "drift-unreviewed" or not isinstance(differences, list) or not differences:
+    differences = _find_differences(worst) if worst["kind"] == "drift-unreviewed" else []
+    if not differences:
         return ""
     what = "Acceptance ended" if has_ended else "Not as last accepted"
-    total = cast("int", worst["detail"].get("total", len(differences)))
-    # Its hosts are those of this cluster alone: of several, each has its own.
+    total = worst["detail"].get("total")
+    # Its hosts are those of one cluster: of several, each has its own.
     hosts = worst["hosts"] if count_places(parts.data) == 1 else _list_news_hosts(parts)
-    named = cast("Any", [{**difference, "hosts": hosts} for difference in cast("Any", differences)])
-    return f"{what}: {render_accepted(named, total, parts.words)} · {place}"
+    named = [{**difference, "hosts": hosts} for difference in differences]
+    number = total if isinstance(total, int) else len(differences)
+    return f"{what}: {render_accepted(named, number, parts.words)} · {render_place(parts.data)}"
+
+
+def _find_differences(finding: Finding) -> list[Mapping[str, Any]]:
+    """Find in what hosts differ from what was accepted; none where a large event was cut."""
+    held: Any = finding["detail"].get("differences")
+    whole = isinstance(held, list) and all(
+        isinstance(each, dict) and {"element", "key", "to"} <= each.keys() for each in held
+    )
+    return held if whole else []
 
 
 def _list_news_hosts(parts: _Parts) -> list[str]:
@@ -475,6 +485,7 @@ def _build_maintenance_ended(data: MessageData) -> MessageContent:
         next_step=None,
         facts=render_facts(data),
         level="over",
+        when=render_when(data),
     )
 
 

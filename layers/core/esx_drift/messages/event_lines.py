@@ -107,9 +107,13 @@ def _render_duration(findings: Sequence[Finding], checked_at: str) -> str:
 def list_finding_lines(findings: Sequence[Finding], data: MessageData) -> list[str]:
     """List what a title leaves to say of ``findings``, a line each; ``data`` is that of their event."""
     is_alone = len(findings) == 1
-    lines = (_render_finding(finding, data, is_alone=is_alone) for finding in findings)
-    # The same may be said of many clusters, which are listed by themselves.
-    return [*dict.fromkeys(filter(None, lines))]
+    return _join_alike([_render_finding(finding, data, is_alone=is_alone) for finding in findings], data)
+
+
+def _join_alike(lines: Sequence[str], data: MessageData) -> list[str]:
+    """Leave out empty lines, and say once what is said of several clusters, which are listed elsewhere."""
+    said = list(filter(None, lines))
+    return [*dict.fromkeys(said)] if count_places(data) > 1 else said
 
 
 def list_end_lines(findings: Sequence[Finding], data: MessageData) -> list[str]:
@@ -121,7 +125,7 @@ def list_end_lines(findings: Sequence[Finding], data: MessageData) -> list[str]:
         )
         for finding in findings
     ]
-    return [*dict.fromkeys(filter(None, lines))]
+    return _join_alike(lines, data)
 
 
 def _render_end(finding: Finding, data: MessageData, time: str, *, says_time: bool) -> str:

@@ -37,7 +37,7 @@ def build_first_look_content(data: EventData) -> MessageContent:
         items=tuple(filter(None, _list_first_look_items(report))),
         notes=(
             "Saved as the first copy. From now on you hear only what changes.",
-            "Nobody has confirmed yet that what runs there is as it should be: esx-drift accept does.",
+            "Nobody has confirmed yet that it is as it should be: esx-drift accept does, cluster by cluster.",
         ),
         next_step=_build_step("look over what runs and what was found:", data),
         facts=(f"{format_moment(data['checked_at'])} UTC",),
