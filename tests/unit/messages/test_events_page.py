@@ -94,8 +94,9 @@ def _lets_a_critical_vib_appear(event: Event) -> bool:
 def _ends_something(event: Event) -> bool:
     data = event["data"]
     transitions = {finding["transition"] for finding in data["findings"]}
+    accepted = any("accepted" in finding for finding in data["findings"])
     only_ends = bool(data["changes"]) and all(map(_is_end, data["changes"]))
-    return "resolved" in transitions or (only_ends and transitions <= {"still"})
+    return "resolved" in transitions or accepted or (only_ends and transitions <= {"still"})
 
 
 MEANT: Final[Mapping[str, Callable[[Event], bool]]] = {

@@ -84,6 +84,7 @@ def build_death_notice(route: str, since: str, reason: str) -> MessageContent:
         notes=(f"It has taken no message since {format_moment(since)}.", PASSED_ON),
         next_step=NextStep("mend its webhook or its secret, then see whether it works:", DRILL_COMMAND),
         facts=(f"route {route}",),
+        level="warning",
     )
 
 
