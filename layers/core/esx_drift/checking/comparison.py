@@ -134,8 +134,7 @@ def _list_changes(
     uuids = memory.context.observations.machines["uuids"]
     left = list_left_hosts(before, snapshot, uuids)
     remembered = memory.find(unknown, left, uuids, sealed.reader, baseline) if unknown else []
-    uuids = memory.drop_taken(uuids)
-    returned = match_remembered_hosts(before, snapshot, remembered, uuids)
+    returned = match_remembered_hosts(before, snapshot, remembered, uuids, memory.taken)
     compared = snapshot
     if baseline is None:
         compared = {**snapshot, "hosts": {host: snapshot["hosts"][host] for host in returned}}

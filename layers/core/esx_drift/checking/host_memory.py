@@ -103,10 +103,6 @@ class HostMemory:
         self.taken.update(machine for machine in taken if machine is not None)
         return [entry for entry in found if entry.id not in there]
 
-    def drop_taken(self, uuids: Uuids) -> dict[str, str | None]:
-        """Drop those of ``uuids`` that a host has which the vCenter still has: they tell no machine."""
-        return {host: uuid for host, uuid in uuids.items() if find_machine(uuid) not in self.taken}
-
     def _list_other_clusters(self) -> list[str]:
         """The clusters of the vCenter that are known, those listed last first."""
         known = self._open_log(VCENTER_LOG).read().after["clusters"]

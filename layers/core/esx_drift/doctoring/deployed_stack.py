@@ -226,12 +226,18 @@ class StackDoctor:
             self._command(f"sqs receive-message --queue-url {url} --visibility-timeout 0"),
             "Mend the cause and have them tried again:",
             again.get(kind) or self._command(f"sqs start-message-move-task --source-arn {arn}"),
-            # A run that is made again leaves the lost one where it lies.
-            "Then throw them away:" if kind == "Dispatcher" else "Or throw all of them away:",
-            self._command(f"sqs purge-queue --queue-url {url}"),
+            *self._throw_away(kind, url),
         )
         what = LOST.get(kind, f"what is lost of {kind}")
         return _fail(f"{format_count(number, 'message')}: {what}", "\n".join(fix))
+
+    def _throw_away(self, kind: str, url: str) -> tuple[str, ...]:
+        if kind == "Topic":
+            # Nobody reads these events out of their records again.
+            return ("It takes ten at a time: repeat it until none is left.",)
+        # A run that is made again leaves the lost one where it lies.
+        first = "Then throw them away:" if kind == "Dispatcher" else "Or throw all of them away:"
+        return (first, self._command(f"sqs purge-queue --queue-url {url}"))
 
     def _pass_on(self, url: str) -> str:
         """Ten events at a time: SQS itself moves only what another queue gave up, not what a topic did.

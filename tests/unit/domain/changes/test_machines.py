@@ -231,8 +231,8 @@ def test_what_a_host_ran_is_known_by_its_uuid_where_its_name_says_nothing() -> N
 
 
 @pytest.mark.parametrize("also", ["among those that are there", "among those that left", "elsewhere"])
-def test_a_uuid_of_several_hosts_is_none(also: str) -> None:
-    """Nor does it say that one is another machine than the one of its name."""
+def test_a_uuid_of_several_hosts_finds_none_of_them(also: str) -> None:
+    """That it differs says all the same that one is another machine than the one of its name."""
     uuids: dict[str, str | None] = {
         "host-9": A,
         "host-1": A if also == "among those that are there" else None,
@@ -245,8 +245,20 @@ def test_a_uuid_of_several_hosts_is_none(also: str) -> None:
     assert match(STAYS, {**STAYS, "host-9": "other"}, uuids, remembered) == ({}, {})
     uuids["host-9"] = B
     remembered = [replace(entry, name="esx02") for entry in remembered]
-    replaced = {} if also in more else {"host-9": "host-2"}
-    assert match(STAYS, {**STAYS, "host-9": "esx02"}, uuids, remembered)[1] == replaced
+    assert match(STAYS, {**STAYS, "host-9": "esx02"}, uuids, remembered)[1] == {"host-9": "host-2"}
+
+
+def test_a_uuid_that_others_have_does_not_hide_another_machine() -> None:
+    """A copied UUID, of a host here or elsewhere, is not the one that the name had."""
+    remembered, now = [former("host-2", "esx02", A)], {**STAYS, "host-9": "esx02"}
+    copied: dict[str, str | None] = {"host-1": B, "host-9": B}
+    assert match(STAYS, now, copied, remembered) == ({}, {"host-9": "host-2"})
+    baseline, current = snapshot(STAYS), snapshot(now)
+    found = match_remembered_hosts(baseline, current, remembered, {"host-9": B}, {B})
+    assert found == {}
+    # Nor does one that is elsewhere find the machine, where no name does.
+    other = snapshot({**STAYS, "host-9": "other"})
+    assert match_remembered_hosts(baseline, other, remembered, {"host-9": A}, {A_TURNED}) == {}
 
 
 def test_what_is_known_of_one_is_given_once() -> None:

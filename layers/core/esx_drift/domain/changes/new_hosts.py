@@ -59,7 +59,11 @@ def list_left_hosts(baseline: Snapshot, current: Snapshot, uuids: Uuids = NO_UUI
 
 
 def match_remembered_hosts(
-    baseline: Snapshot, current: Snapshot, remembered: Iterable[RememberedHost], uuids: Uuids = NO_UUIDS
+    baseline: Snapshot,
+    current: Snapshot,
+    remembered: Iterable[RememberedHost],
+    uuids: Uuids = NO_UUIDS,
+    elsewhere: Container[str] = frozenset(),
 ) -> dict[str, RememberedHost]:
     """Match the current hosts that the baseline does not know with what is known of them.
 
@@ -74,11 +78,14 @@ def match_remembered_hosts(
             known of one is given to the first that matches it, in the natural order of their ids.
             A host that the vCenter still has elsewhere must not be among them, but by its own id.
         uuids: The UUIDs of the machines that the hosts of ``current`` are.
+        elsewhere: UUIDs that a host has which the vCenter still has elsewhere. Like those that several hosts
+            share, they find no machine; that two differ says all the same that they are two.
 
     Returns:
         What is known of each host that was found, by its id in ``current``.
     """
-    entries, own = _drop_shared_uuids(remembered), find_own_uuids(current["hosts"], uuids)
+    entries, own = [*remembered], find_own_uuids(current["hosts"], uuids)
+    shared = _find_shared_uuids(entries)
     taken: dict[str, str] = {}
     left_now = _Memory([entry for entry in entries if entry.seen_at is None], current["hosts"], taken)
     before = _Memory([entry for entry in entries if entry.seen_at is not None], current["hosts"], taken)
@@ -88,7 +95,9 @@ def match_remembered_hosts(
     returned: dict[str, RememberedHost] = {}
     for by_uuid in (False, True):
         for host in sort_naturally(unknown):
-            asked = _AskedHost(host, unknown[host], own.get(host), numbers[labels[host]] == 1)
+            machine = own.get(host)
+            telling = None if machine in shared or machine in elsewhere else machine
+            asked = _AskedHost(host, unknown[host], uuids.get(host), telling, numbers[labels[host]] == 1)
             former = returned.get(host) or before.find(host)
             for memory in (before,) if host in baseline["hosts"] else (left_now, before):
                 if former is None or former.image is None:
@@ -130,13 +139,13 @@ def find_replaced_hosts(
     Returns:
         The host that had the name, by the id of the one that has it now.
     """
-    own, entries = find_own_uuids(current["hosts"], uuids), _drop_shared_uuids(remembered)
+    entries = [*remembered]
     replaced: dict[str, RememberedHost] = {}
     for host, name in list_unknown_hosts(baseline, current).items():
         namesakes = [
             entry
             for entry in entries
-            if is_same_host_name(entry.name, name) and is_other_machine(entry.uuid, own.get(host))
+            if is_same_host_name(entry.name, name) and is_other_machine(entry.uuid, uuids.get(host))
         ]
         if namesakes and host not in returned:
             replaced[host] = max(namesakes, key=_rank)
@@ -172,19 +181,17 @@ def find_own_uuids(hosts: Iterable[str], uuids: Uuids) -> dict[str, str]:
     return {host: machine for host, machine in machines.items() if machine and numbers[machine] == 1}
 
 
-def _drop_shared_uuids(remembered: Iterable[RememberedHost]) -> list[RememberedHost]:
-    """Drop the UUIDs that several of the ``remembered`` hosts have: such a one is none."""
-    entries = [*remembered]
+def _find_shared_uuids(remembered: Iterable[RememberedHost]) -> set[str | None]:
+    """Find the UUIDs that several of the ``remembered`` hosts have: such a one finds none of them."""
     ids: defaultdict[str | None, set[str]] = defaultdict(set)
-    for entry in entries:
+    for entry in remembered:
         ids[find_machine(entry.uuid)].add(entry.id)
-    shared = {machine for machine, hosts in ids.items() if len(hosts) > 1}
-    return [replace(entry, uuid=None) if find_machine(entry.uuid) in shared else entry for entry in entries]
+    return {machine for machine, hosts in ids.items() if len(hosts) > 1}
 
 
 @dataclass(frozen=True, slots=True)
 class _AskedHost:
-    """A host that is looked for. ``uuid``: its machine's, if no other host has the same.
+    """A host that is looked for. ``uuid``: its machine's; ``own_uuid``: the same, if no other host has it.
 
     ``is_only``: no other host is asked for whose name begins alike.
     """
@@ -192,6 +199,7 @@ class _AskedHost:
     id: str
     name: str
     uuid: str | None
+    own_uuid: str | None
     is_only: bool
 
 
@@ -229,7 +237,7 @@ class _Memory:
         return found
 
     def _list_of_machine(self, asked: _AskedHost) -> list[RememberedHost]:
-        machine = find_machine(asked.uuid)
+        machine = find_machine(asked.own_uuid)
         return self._list_free(self._by_machine[machine], asked) if machine else []
 
     def _list_named(self, asked: _AskedHost) -> list[RememberedHost]:
