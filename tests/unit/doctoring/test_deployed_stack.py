@@ -288,7 +288,7 @@ def test_a_schedule_without_its_function(deployed: Deployed) -> None:
         ("NotifyDeadLetterQueue", "events that the notifier gave up", "move-task", "Or"),
         ("DeliveryDeadLetterQueue", "messages that their routes did not take", "move-task", "Or"),
         # SQS moves nothing that a topic could not deliver.
-        ("TopicDeadLetterQueue", "events that SNS could not put into the NotifyQueue", "send-message", "Or"),
+        ("TopicDeadLetterQueue", "events that SNS could not put into the NotifyQueue", "send-message", ""),
     ],
 )
 def test_dead_letters(queue: str, what: str, again: str, away: str, deployed: Deployed) -> None:
@@ -301,10 +301,14 @@ def test_dead_letters(queue: str, what: str, again: str, away: str, deployed: De
     assert lines[queue]["said"] == f"2 messages: {what}"
     fix = lines[queue]["fix"].splitlines()
     commands = [line for line in fix if line.startswith(("aws ", "esx-drift "))]
-    assert [again in command for command in commands] == [False, True, False]
+    assert [again in command for command in commands] == [False, True, False][: len(commands)]
     assert "receive-message --queue-url https://" in commands[0]
-    assert "purge-queue --queue-url https://" in commands[2]
-    assert fix[-2].split()[0] == away
+    if away:
+        assert "purge-queue --queue-url https://" in commands[2]
+        assert fix[-2].split()[0] == away
+    else:
+        # Nobody reads these events out of their records again.
+        assert (len(commands), fix[-1]) == (2, "It takes ten at a time: repeat it until none is left.")
     # As many times as AWS is asked.
     for command in commands:
         asked = command.count("aws ") or 1

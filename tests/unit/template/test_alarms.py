@@ -168,6 +168,8 @@ def test_the_dashboard_shows_what_alarms_count_and_what_functions_emit() -> None
         (name,) = re.findall(r'MetricName="(\w+)"', expression)
         assert f'count_metric("{name}"' in code
         assert 'stack="AWS::StackName"' in expression
+        # CloudWatch wants quotes around what is not alphanumeric.
+        assert '{"esx-drift",stack,' in expression
     (asked,) = [one["properties"]["query"] for one in _list_widgets() if one["type"] == "log"]
     assert all(f"SOURCE '{name}'" in asked for name in resources("AWS::Logs::LogGroup"))
     assert '"message not handled"' in asked
