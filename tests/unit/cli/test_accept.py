@@ -7,6 +7,7 @@ import pytest
 import typer
 from esx_drift.channels.slack import render_message
 from esx_drift.cli.decision_client import parse_decision_options, parse_ticket, parse_until
+from esx_drift.domain.findings.kinds import FINDING_KINDS
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_key
 from esx_drift.domain.stored.records import build_empty_state
 from esx_drift.domain.text.times import format_time
@@ -430,3 +431,13 @@ def test_what_only_stands_for_a_reason_is_none(reason: str) -> None:
 def test_a_short_reason_is_one(reason: str) -> None:
     """Nobody has to write a novel."""
     assert parse_decision_options(reason, ask=False, wait_seconds=0).reason == reason
+
+
+@pytest.mark.usefixtures("hosts")
+def test_a_messages_command_is_refused_until_somebody_says_why(run: Run) -> None:
+    """Pasted as it stands, it keeps no placeholder for ever."""
+    command = FINDING_KINDS["drift-unreviewed"].advice.command
+    words = command.format(cluster="prod-a", vcenter="vc01", only_hosts=" --hosts esx01").split()[1:]
+    ran = run(*words, typed="y\n")
+    assert ran.code == 2
+    assert "--reason" in ran.err
