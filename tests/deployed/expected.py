@@ -123,7 +123,7 @@ _NOT_KNOWN_AGAIN = Story(
         _changed("host", "removed", "host-19", (None, None), ("esx04",), "info"),
         _changed("host", "added", "host-23", (None, None), ("esx09",)),
     ),
-    says=("New host, never compared before, unlike 3 other hosts: Intel-i40en 1.8.6.0",),
+    says=("Never compared before, unlike 3 other hosts: Intel-i40en 1.8.6.0",),
 )
 _ADD_ON = "HPE-Custom-AddOn 803.0.0.11.7.0-23"
 _INCONSISTENT = Story(
@@ -264,7 +264,7 @@ ELEMENTS = {
             _changed("host", "removed", "host-19", (None, None), ("esx04",), "info"),
             _changed("host", "added", "host-23", (None, None), ("esx04",)),
         ),
-        says=("Another machine under a known name", "unlike 3 other hosts: no Intel-i40en"),
+        says=("another machine under a known name", "unlike 3 other hosts: no Intel-i40en"),
     ),
     **dict.fromkeys(("uuids-refused", "uuids-shared"), _NOT_KNOWN_AGAIN),
     # It brings HPE's image among Dell's.
@@ -298,7 +298,7 @@ ELEMENTS = {
     "host-unlike-others": Story(
         (Opened(A, "image-not-uniform", "warning", ("esx08",)),),
         (_changed("host", "added", "host-23", (None, None), ("esx08",)),),
-        says=("never compared before, unlike 4 other hosts: no Intel-i40en",),
+        says=("Never compared before, unlike 4 other hosts: no Intel-i40en",),
     ),
     "host-read-at-last": Story(
         (
@@ -309,7 +309,10 @@ ELEMENTS = {
             _changed("host", "added", "host-23", (None, None), ("esx08",), "info"),
             _changed("host", "added", "host-23", (None, None), ("esx08",)),
         ),
-        says=("read for the first time, unlike 4 other hosts: no Intel-i40en",),
+        says=(
+            "read for the first time, unlike the others",
+            "Unlike 4 other hosts: no Intel-i40en",
+        ),
     ),
     "orphaned-vib": Story(
         (Opened(A, "orphaned-vib", "critical", ("esx02", "esx03"), SMNTEMP),),

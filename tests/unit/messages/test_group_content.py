@@ -9,7 +9,7 @@ from esx_drift.channels.slack import render_message
 from esx_drift.domain.events import MessageContent
 from esx_drift.domain.stored.types import Event, EventData
 from esx_drift.domain.text.times import format_time, parse_time
-from esx_drift.messages.content import SIGNS, build_content
+from esx_drift.messages.content import SIGNS, build_content, cut_title
 from esx_drift.messages.event_lines import render_suppressed
 from esx_drift.messages.groups import build_group_content, group_events
 from esx_drift.messages.message_data import merge_data
@@ -475,3 +475,24 @@ def test_an_event_names_the_releases_that_it_mentions() -> None:
         check.record, check.address, check.since, HOST_NAMES, {**NAMES, "7.0.3-0.1.2": "ESXi 7.0 U3"}
     )
     assert event["data"]["release_names"] == NAMES
+
+
+def test_an_add_on_under_way_has_its_name_once() -> None:
+    """The dash of a name is no vendor's tail."""
+    versions = {"from": "HPE-Custom-AddOn 803.0.0.11.7.0-23", "to": "HPE-Custom-AddOn 803.0.0.11.8.0-6"}
+    detail = _rollout("moving", element="add_on", key="add_on", **versions)
+    uneven = finding("drift", "image-not-uniform", "", "x", detail=detail)
+    assert build_content(in_cluster(1, findings=[uneven])[0]).title == (
+        "Upgrade under way: 7 of 12 hosts on Add-on HPE-Custom-AddOn 803.0.0.11.8.0 from 803.0.0.11.7.0"
+        " · prod-1 · vc01"
+    )
+
+
+@pytest.mark.parametrize("place", ["prod-1 · vc01", "p" * 100, ""])
+def test_a_title_that_is_cut_keeps_its_place(place: str) -> None:
+    """Unless the place alone would fill it."""
+    content = MessageContent(f"{'x' * 200} · {place}", (), (), None, (), place=place)
+    cut = cut_title(content, 150)
+    assert len(cut) == 150
+    assert cut.endswith(" · prod-1 · vc01") == (place == "prod-1 · vc01")
+    assert "…" in cut

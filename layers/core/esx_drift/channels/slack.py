@@ -16,7 +16,7 @@ from esx_drift.channels.webhook import WebhookAnswer, WebhookChannel, WebhookSer
 from esx_drift.domain.events import MessageContent, Moment, NextStep
 from esx_drift.domain.stored.types import Json
 from esx_drift.domain.text.times import parse_time
-from esx_drift.messages.content import DRILL_TEXT, SIGNS, list_lines, render_fitting
+from esx_drift.messages.content import DRILL_TEXT, cut_title, list_lines, render_fitting
 
 MAX_MESSAGE_CHARACTERS = 10_000
 """Of the whole payload. Slack names no figure and answers ``msg_blocks_too_long`` somewhere above 13,000."""
@@ -58,7 +58,7 @@ def render_drill(route: str) -> dict[str, Json]:
 
 
 def _render(content: MessageContent, shown: int) -> dict[str, Json]:
-    title = _cut(f"{SIGNS[content.level]} {content.title}", MAX_HEADER_CHARACTERS)
+    title = cut_title(content, MAX_HEADER_CHARACTERS)
     body: list[Json] = [_render_list(content, shown)] if content.items or content.unlisted else []
     body += _render_sentences(content)
     body += [_render_step(content.next_step)] if content.next_step else []

@@ -19,7 +19,7 @@ from esx_drift.adapters.secrets import Secrets
 from esx_drift.channels.webhook import WebhookAnswer, WebhookChannel, WebhookService, read_webhook_secret
 from esx_drift.domain.events import MessageContent, NextStep
 from esx_drift.domain.stored.types import Json
-from esx_drift.messages.content import DRILL_TEXT, SIGNS, list_lines, render_fitting
+from esx_drift.messages.content import DRILL_TEXT, cut_title, list_lines, render_fitting
 
 MAX_CARD_CHARACTERS: Final = 20_000
 """Of the whole payload as JSON. Teams takes 28 KB, and says so in no answer, since a workflow answers before
@@ -49,7 +49,7 @@ def render_drill_card(route: str) -> dict[str, Json]:
 
 
 def _render(content: MessageContent, shown: int) -> dict[str, Json]:
-    title = _cut(f"{SIGNS[content.level]} {content.title}", MAX_CARD_TITLE_CHARACTERS)
+    title = cut_title(content, MAX_CARD_TITLE_CHARACTERS)
     body: list[Json] = [_render_block(_render_run(title, size="Medium", weight="Bolder"))]
     body += [_render_block(_render_run(f"• {line}"), spacing="Small") for line in list_lines(content, shown)]
     # A text run shows no time in the reader's zone: TextBlock alone has DATE() and TIME().

@@ -83,6 +83,7 @@ class MessageContent:
         unlisted: How many changes and findings the event itself had no room for.
         level: Whether it is bad, or over. Its sign goes before the title; the words say the same.
         when: The sentence that says between which times; it stands before the notes, and may be empty.
+        place: Where; a title that ends in it keeps it, however short it is cut.
     """
 
     title: str
@@ -93,6 +94,7 @@ class MessageContent:
     unlisted: int = 0
     level: Level = "info"
     when: tuple[str | Moment, ...] = ()
+    place: str = ""
 
     @property
     def when_text(self) -> str:

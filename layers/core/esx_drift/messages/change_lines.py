@@ -347,8 +347,12 @@ def format_version(version: str | None) -> str:
 
 
 def cut_tail(version: str) -> str:
-    """Cut what follows the first dash of a ``version``, which says whom it was built for."""
-    return version.partition("-")[0]
+    """Cut what follows the first dash of a ``version``, which says whom it was built for.
+
+    A name before the version, as an add-on has one, is not cut.
+    """
+    name, space, number = version.rpartition(" ")
+    return f"{name}{space}{number.partition('-')[0]}"
 
 
 def _cut_tails(old: str, new: str) -> tuple[str, str]:
@@ -469,5 +473,10 @@ def _name_accepted(difference: Mapping[str, Any], words: ChangeWords) -> str:
     version = difference["to"]
     if difference["element"] == "base_image" and version is not None:
         return format_release(version, words.releases)
-    element = _ELEMENTS.get(difference["element"], "{key}").format(key=clean_text(difference["key"]))
+    element = name_part(difference["element"], difference["key"])
     return f"{element} removed" if version is None else f"{element} {format_version(cut_tail(version))}"
+
+
+def name_part(element: str, key: str) -> str:
+    """Name a part of an image as a person does, by its ``element`` and ``key``: ``Intel-i40en``."""
+    return _ELEMENTS.get(element, "{key}").format(key=clean_text(key))

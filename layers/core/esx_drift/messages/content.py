@@ -110,7 +110,8 @@ def build_message(event_type: str, data: MessageData) -> MessageContent:
         KeyError: People are not told of events of this type.
     """
     content = _BUILDERS[event_type](data)
-    return replace(content, title=f"{begin_title(content.level, data)}{content.title}")
+    place = "" if event_type in REPORT_BUILDERS else render_place(data)
+    return replace(content, title=f"{begin_title(content.level, data)}{content.title}", place=place)
 
 
 def build_fact(event_type: str, data: MessageData) -> str:
@@ -566,6 +567,17 @@ def render_fitting(
     payloads = (render(content, shown) for shown in range(min(max_items, len(content.items)), 0, -1))
     fitting = (payload for payload in payloads if len(json.dumps(payload)) <= max_characters)
     return next(fitting, None) or render(content, 0)
+
+
+def cut_title(content: MessageContent, most: int) -> str:
+    """Cut the title of ``content``, with its sign, to ``most`` characters; the place at its end stays."""
+    title = f"{SIGNS[content.level]} {content.title}"
+    end = f" · {content.place}"
+    if len(title) <= most:
+        return title
+    if not content.place or not title.endswith(end) or len(end) > most // 2:
+        return f"{title[: most - 1]}…"
+    return f"{title[: most - len(end) - 1]}…{end}"
 
 
 def list_lines(content: MessageContent, shown: int) -> list[str]:

@@ -12,7 +12,7 @@ from esx_drift.domain.text.wording import (
     join_names,
     list_host_names,
 )
-from esx_drift.messages.change_lines import cut_tail, format_earlier_release, format_release
+from esx_drift.messages.change_lines import cut_tail, format_earlier_release, format_release, name_part
 from esx_drift.messages.event_lines import render_place
 from esx_drift.messages.message_data import MessageData
 
@@ -105,7 +105,11 @@ def _name_versions(rollout: Mapping[str, Any], data: MessageData) -> tuple[str, 
         releases = {**data.get("release_names", {}), **known}
         name = format_release(new, releases)
         return name, format_earlier_release(format_release(old, releases), name)
-    return f"{clean_text(str(rollout['key']))} {clean_text(cut_tail(new))}", clean_text(cut_tail(old))
+    part = name_part(str(rollout["element"]), str(rollout["key"]))
+    new, old = clean_text(cut_tail(new)), clean_text(cut_tail(old))
+    # An add-on has its name before both versions.
+    name = new.rpartition(" ")[0]
+    return f"{part} {new}", old.removeprefix(f"{name} ") if name else old
 
 
 def _list_left(rollout: Mapping[str, Any], data: MessageData, old: str) -> Iterator[str]:
