@@ -496,3 +496,12 @@ def test_a_title_that_is_cut_keeps_its_place(place: str) -> None:
     assert len(cut) == 150
     assert cut.endswith(" · prod-1 · vc01") == (place == "prod-1 · vc01")
     assert "…" in cut
+
+
+def test_an_upgrade_that_is_put_back_is_told_as_put_back() -> None:
+    """With its host, whatever became of the upgrade."""
+    over = {"transition": "resolved", "resolved_because": "reverted"}
+    uneven = finding("drift", "image-not-uniform", "", "x", detail=_rollout("done"), **over)
+    content = build_content(in_cluster(1, changes=[BACK], findings=[uneven])[0])
+    assert content.title == "Put back: Intel-i40en 2.7.2.0 on esx07 · prod-1 · vc01"
+    assert content.notes == ("All hosts run the same image again, after less than a minute.",)

@@ -180,7 +180,9 @@ class _Parts:
 
     @property
     def rollout(self) -> RolloutWords | None:
-        """The words for an upgrade under way."""
+        """The words for an upgrade under way; what was put back is told as that."""
+        if self.put_back and not self.begun:
+            return None
         return find_rollout_words([*self.news, *self.ended], self.data, self.change_title)
 
     def list_cluster_lines(self) -> list[str]:
@@ -522,7 +524,7 @@ def _sort_worst_first(findings: list[Finding]) -> list[Finding]:
 def _render_uniformity(parts: _Parts) -> str:
     """Render that hosts began or ceased to differ, where changes say in what."""
     moved = [finding for finding in (*parts.news, *parts.ended) if finding["kind"] == "image-not-uniform"]
-    if not moved or not parts.data["changes"] or "rollout" in moved[0]["detail"]:
+    if not moved or not parts.data["changes"] or parts.rollout is not None:
         return ""
     if moved[0]["transition"] == "resolved":
         time = format_elapsed(moved[0]["opened_at"], parts.data["checked_at"])
