@@ -8,17 +8,16 @@ not: https://adaptivecards.io/explorer/TextRun.html
 """
 
 import re
-from functools import partial
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qs
 
 from urllib3.util import Url
 
-from esx_drift.adapters.secrets import Secrets
-from esx_drift.channels.webhook import WebhookAnswer, WebhookChannel, WebhookService, read_webhook_secret
+from esx_drift.channels.webhook import WebhookAnswer, WebhookService
 from esx_drift.domain.events import MessageContent, NextStep
 from esx_drift.domain.stored.types import Json
+from esx_drift.domain.text.wording import cut_text
 from esx_drift.messages.content import DRILL_TEXT, list_lines, render_fitting
 
 MAX_CARD_CHARACTERS: Final = 20_000
@@ -49,7 +48,7 @@ def render_drill_card(route: str) -> dict[str, Json]:
 
 
 def _render(content: MessageContent, shown: int) -> dict[str, Json]:
-    title = _cut(content.title, MAX_CARD_TITLE_CHARACTERS)
+    title = cut_text(content.title, MAX_CARD_TITLE_CHARACTERS)
     body: list[Json] = [_render_block(_render_run(title, size="Medium", weight="Bolder"))]
     body += [_render_block(_render_run(f"• {line}"), spacing="Small") for line in list_lines(content, shown)]
     body += [_render_block(_render_run(note), spacing="Small") for note in content.notes]
@@ -84,11 +83,7 @@ def _render_block(*runs: Json, **look: Json) -> Json:
 
 
 def _render_run(text: str, **look: Json) -> Json:
-    return {"type": "TextRun", "text": _cut(text, MAX_RUN_CHARACTERS), **look}
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    return {"type": "TextRun", "text": cut_text(text, MAX_RUN_CHARACTERS), **look}
 
 
 def _is_posted(answer: WebhookAnswer) -> bool:
@@ -119,11 +114,3 @@ TEAMS: Final = WebhookService(
     find_reason=_find_reason,
     find_url_fault=_find_url_fault,
 )
-
-
-def open_teams(secrets: Secrets, allowed_hosts: tuple[str, ...]) -> WebhookChannel:
-    """Open the channel for one invocation, to be entered.
-
-    It reads the routes' secrets from ``secrets``, and posts to workflows on ``allowed_hosts`` only.
-    """
-    return WebhookChannel(TEAMS, partial(read_webhook_secret, secrets, TEAMS), allowed_hosts)
