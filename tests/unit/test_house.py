@@ -95,7 +95,7 @@ def test_no_two_packages_import_each_other() -> None:
         ("domain/images/report.py", "from esx_drift.domain.findings.kinds import FINDING_KINDS"),
         ("domain/text/times.py", "import boto3"),
         ("checking/checker.py", "from esx_drift.adapters.messaging import SqsQueue"),
-        ("journal.py", "from esx_drift.channels.slack import open_slack"),
+        ("journal.py", "from esx_drift.channels.slack import SLACK"),
         ("newcomer.py", "import json"),
     ],
 )

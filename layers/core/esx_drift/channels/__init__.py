@@ -6,15 +6,27 @@ docs/code.md. A route names it in its field ``channel``.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 
 from esx_drift.adapters.secrets import Secrets
-from esx_drift.channels.slack import open_slack
-from esx_drift.channels.teams import open_teams
+from esx_drift.channels.slack import SLACK
+from esx_drift.channels.teams import TEAMS
+from esx_drift.channels.webhook import WebhookChannel, WebhookService, read_webhook_secret
 from esx_drift.ports import Channel
 
 type OpenChannel = Callable[[Secrets, tuple[str, ...]], AbstractContextManager[Channel]]
 
-CHANNELS: dict[str, OpenChannel] = {"slack": open_slack, "teams": open_teams}
+
+def _open_webhooks(
+    service: WebhookService, secrets: Secrets, allowed_hosts: tuple[str, ...]
+) -> WebhookChannel:
+    return WebhookChannel(service, partial(read_webhook_secret, secrets, service), allowed_hosts)
+
+
+CHANNELS: dict[str, OpenChannel] = {
+    "slack": partial(_open_webhooks, SLACK),
+    "teams": partial(_open_webhooks, TEAMS),
+}
 """By the name that routes give: how the channel is opened with the secrets and the allowed hosts."""
 
 

@@ -4,18 +4,17 @@ What comes from outside is only in plain and rich text, never in mrkdwn. What Sl
 https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks#handling_errors
 """
 
-from functools import partial
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote
 
 from urllib3.util import Url
 
-from esx_drift.adapters.secrets import Secrets
-from esx_drift.channels.webhook import WebhookAnswer, WebhookChannel, WebhookService, read_webhook_secret
+from esx_drift.channels.webhook import WebhookAnswer, WebhookService
 from esx_drift.domain.events import MessageContent, Moment, NextStep
 from esx_drift.domain.stored.types import Json
 from esx_drift.domain.text.times import parse_time
+from esx_drift.domain.text.wording import cut_text
 from esx_drift.messages.content import DRILL_TEXT, cut_title, list_lines, render_fitting
 
 MAX_MESSAGE_CHARACTERS = 10_000
@@ -122,11 +121,7 @@ def _render_text(text: str, *styles: str) -> Json:
 
 
 def _render_plain_text(text: str, most: int) -> Json:
-    return {"type": "plain_text", "text": _cut(text, most), "emoji": False}
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    return {"type": "plain_text", "text": cut_text(text, most), "emoji": False}
 
 
 def _is_posted(answer: WebhookAnswer) -> bool:
@@ -176,11 +171,3 @@ SLACK: Final = WebhookService(
     find_url_fault=_find_url_fault,
     dead_reasons=DEAD_REASONS,
 )
-
-
-def open_slack(secrets: Secrets, allowed_hosts: tuple[str, ...]) -> WebhookChannel:
-    """Open the channel for one invocation, to be entered.
-
-    It reads the routes' secrets from ``secrets``, and posts to webhooks on ``allowed_hosts`` only.
-    """
-    return WebhookChannel(SLACK, partial(read_webhook_secret, secrets, SLACK), allowed_hosts)

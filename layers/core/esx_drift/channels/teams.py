@@ -8,17 +8,16 @@ not: https://adaptivecards.io/explorer/TextRun.html
 """
 
 import re
-from functools import partial
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qs
 
 from urllib3.util import Url
 
-from esx_drift.adapters.secrets import Secrets
-from esx_drift.channels.webhook import WebhookAnswer, WebhookChannel, WebhookService, read_webhook_secret
+from esx_drift.channels.webhook import WebhookAnswer, WebhookService
 from esx_drift.domain.events import MessageContent, NextStep
 from esx_drift.domain.stored.types import Json
+from esx_drift.domain.text.wording import cut_text
 from esx_drift.messages.content import DRILL_TEXT, cut_title, list_lines, render_fitting
 
 MAX_CARD_CHARACTERS: Final = 20_000
@@ -88,11 +87,7 @@ def _render_block(*runs: Json, **look: Json) -> Json:
 
 
 def _render_run(text: str, **look: Json) -> Json:
-    return {"type": "TextRun", "text": _cut(text, MAX_RUN_CHARACTERS), **look}
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    return {"type": "TextRun", "text": cut_text(text, MAX_RUN_CHARACTERS), **look}
 
 
 def _is_posted(answer: WebhookAnswer) -> bool:
@@ -124,11 +119,3 @@ TEAMS: Final = WebhookService(
     find_url_fault=_find_url_fault,
     dead_reasons=frozenset({"WorkflowTriggerIsNotEnabled"}),  # it comes with 400, as an odd card does
 )
-
-
-def open_teams(secrets: Secrets, allowed_hosts: tuple[str, ...]) -> WebhookChannel:
-    """Open the channel for one invocation, to be entered.
-
-    It reads the routes' secrets from ``secrets``, and posts to workflows on ``allowed_hosts`` only.
-    """
-    return WebhookChannel(TEAMS, partial(read_webhook_secret, secrets, TEAMS), allowed_hosts)

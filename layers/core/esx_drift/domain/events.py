@@ -30,6 +30,7 @@ from esx_drift.domain.stored.types import (
     is_end,
     rank_severity,
 )
+from esx_drift.domain.text.wording import cut_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +207,7 @@ def build_cloud_event(event_id: str, event_type: str, subject: str, source: str,
 
 def clip_name(text: str) -> str:
     """Cut a name or an id to ``MAX_NAME_LENGTH`` characters, so that what can't be cut later is small."""
-    return text if len(text) <= MAX_NAME_LENGTH else f"{text[: MAX_NAME_LENGTH - 1]}…"
+    return cut_text(text, MAX_NAME_LENGTH)
 
 
 def rate_event(changes: Sequence[Change], findings: Sequence[Finding]) -> Severity:

@@ -32,6 +32,7 @@ from esx_drift.domain.stored.types import (
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.wording import (
     clean_text,
+    cut_text,
     end_sentence,
     format_count,
     format_elapsed,
@@ -575,11 +576,9 @@ def cut_title(content: MessageContent, most: int) -> str:
     """Cut the title of ``content``, with its sign, to ``most`` characters; the place at its end stays."""
     title = f"{SIGNS[content.level]} {content.title}"
     end = f" · {content.place}"
-    if len(title) <= most:
-        return title
     if not content.place or not title.endswith(end) or len(end) > most // 2:
-        return f"{title[: most - 1]}…"
-    return f"{title[: most - len(end) - 1]}…{end}"
+        return cut_text(title, most)
+    return f"{cut_text(title.removesuffix(end), most - len(end))}{end}"
 
 
 def list_lines(content: MessageContent, shown: int) -> list[str]:

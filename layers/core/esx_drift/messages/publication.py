@@ -9,6 +9,7 @@ from typing import Final, cast
 
 from esx_drift.domain.events import MessageContent, Publication, build_events
 from esx_drift.domain.stored.types import Event, EventData, Json, Record
+from esx_drift.domain.text.wording import cut_text
 from esx_drift.messages.content import build_content, has_content
 
 MAX_SUBJECT_CHARACTERS: Final = 99
@@ -159,14 +160,10 @@ def _cut_texts(event: Event) -> Event:
 
 def _cut_json_texts(value: Json) -> Json:
     if isinstance(value, dict):
-        return {_cut_text(key): _cut_json_texts(item) for key, item in value.items()}
+        return {cut_text(key, MAX_CUT_CHARACTERS): _cut_json_texts(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_cut_json_texts(item) for item in value]
-    return _cut_text(value) if isinstance(value, str) else value
-
-
-def _cut_text(text: str) -> str:
-    return text if len(text) <= MAX_CUT_CHARACTERS else f"{text[: MAX_CUT_CHARACTERS - 1]}…"
+    return cut_text(value, MAX_CUT_CHARACTERS) if isinstance(value, str) else value
 
 
 def _cut_event(event: Event, most: int, *, detailed: bool) -> Event:

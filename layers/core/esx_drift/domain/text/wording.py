@@ -22,10 +22,14 @@ def clean_text(text: str, most: int = MAX_NAME_CHARACTERS) -> str:
     Blanks, tabs and line ends in a row become one blank: several lines are one sentence after another.
     Characters that control the text, such as one that reverses its direction, are replaced.
     """
-    line = " ".join(text.split())
-    cut = line if len(line) <= most else f"{line[: most - 1]}…"
+    cut = cut_text(" ".join(text.split()), most)
     shown = "".join("\ufffd" if unicodedata.category(char).startswith("C") else char for char in cut)
     return shown or "(no name)"
+
+
+def cut_text(text: str, most: int) -> str:
+    """Cut a ``text`` to at most ``most`` characters, of which the last says that it was cut."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def end_sentence(text: str) -> str:
