@@ -195,7 +195,10 @@ def test_events_are_told(upgraded: Upgraded) -> None:
     ]
     events = [*upgraded.left.read_messages("event").values(), *new]
     rig.await_told(events)
-    assert len(rig.slack.accepted) == len(events)
+    deliveries = [json.loads(body) for _, body in rig.audit("deliveries/groups/")]
+    told = [event["id"] for delivery in deliveries for event in delivery["events"]]
+    assert sorted(told) == sorted(event["id"] for event in events)
+    assert len(rig.slack.accepted) == len(deliveries)
 
 
 def _make_key(record: "Record") -> str:

@@ -45,7 +45,7 @@ def test_the_dashboard_names_what_there_is(stack: Stack) -> None:
     ]
     named = {one[3] for one in metrics if len(one) == 4}
     assert {url.rpartition("/")[2] for url in (stack.resources[f"{queue}Queue"] for queue in QUEUES)} <= named
-    assert {stack.outputs[f"{name}FunctionName"] for name in ("Dispatcher", "Checker", "Notifier")} <= named
+    assert {stack.outputs[f"{name}FunctionName"] for name in ("Dispatcher", "Checker", "Sender")} <= named
     assert all(stack.outputs[f"{name}LogGroupName"] in body for name in ("Dispatcher", "Checker", "Notifier"))
     assert "${" not in body
 

@@ -1,7 +1,8 @@
 """A process that looks at a vCenter over TLS, as the functions do, and prints what that cost.
 
-Arguments: ``check`` or ``dispatch``, the port, and how often. The CA's certificate comes on standard input.
-Prints a line of JSON: how it ended, the most memory that the process ever held, and the time that it worked.
+Arguments: ``check`` or ``dispatch``, the port, and how often. The CA's certificate comes on standard input;
+AWS is where ``AWS_ENDPOINT_URL`` says. Prints a line of JSON: how it ended, the most memory that the process
+ever held, and the time that it worked.
 """
 
 import json
@@ -18,30 +19,28 @@ from esx_drift.runtime.runtime import open_runtime
 
 from tests.simulator.sessions import PASSWORD, USER
 from tests.unit.checking.unchanged_process import check, deployed
-from tests.unit.simulated_aws import simulated_aws
 
 TIME_MS = 300_000
 
 
 def main(job: str, port: int, times: int) -> None:
     """Look so many times."""
-    with simulated_aws():
-        sqs = boto3.client("sqs")
-        queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("CHECK", "RETRY")}
-        environment = deployed() | {f"{name}_QUEUE_URL": url for name, url in queues.items()}
-        secret = {
-            "host": "127.0.0.1",
-            "port": port,
-            "username": USER,
-            "password": PASSWORD,
-            "ca_bundle": sys.stdin.read(),
-        }
-        secrets = boto3.client("secretsmanager")
-        secrets.create_secret(Name="esx-drift/vcenter/vc01", SecretString=json.dumps(secret))
-        started = time.process_time()
-        look = {"check": check, "dispatch": dispatch}[job]
-        outcomes = [look(environment) for _ in range(times)]
-        seconds = time.process_time() - started
+    sqs = boto3.client("sqs")
+    queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("CHECK", "RETRY")}
+    environment = deployed() | {f"{name}_QUEUE_URL": url for name, url in queues.items()}
+    secret = {
+        "host": "127.0.0.1",
+        "port": port,
+        "username": USER,
+        "password": PASSWORD,
+        "ca_bundle": sys.stdin.read(),
+    }
+    secrets = boto3.client("secretsmanager")
+    secrets.create_secret(Name="esx-drift/vcenter/vc01", SecretString=json.dumps(secret))
+    started = time.process_time()
+    look = {"check": check, "dispatch": dispatch}[job]
+    outcomes = [look(environment) for _ in range(times)]
+    seconds = time.process_time() - started
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"outcomes": outcomes, "peak_mb": peak_mb, "seconds": seconds}))  # noqa: T201  # read by the test
 
