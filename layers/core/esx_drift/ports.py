@@ -332,6 +332,41 @@ class Reports(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class TrailObject:
+    """An object of the trail. ``modified_at`` is by S3's clock; none in a copy, whose times prove nothing."""
+
+    key: str
+    size_bytes: int
+    modified_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FormerVersion:
+    """What lies under a key of the trail beside its one object: an older version, or a delete marker."""
+
+    key: str
+    version_id: str
+    modified_at: datetime
+    is_delete_marker: bool
+
+
+class TrailFiles(Protocol):
+    """The AuditBucket, or a copy of it on disk, to be read only."""
+
+    def list_objects(self, prefix: str, start_after: str = "") -> Iterator[TrailObject]:
+        """List the objects that begin with ``prefix`` and sort behind ``start_after``, in S3's order."""
+        ...
+
+    def read(self, key: str) -> bytes | None:
+        """Read the object ``key``; None if there is none."""
+        ...
+
+    def list_former_versions(self, prefix: str) -> Iterator[FormerVersion]:
+        """List what was deleted or written over under ``prefix``; a copy has none to show."""
+        ...
+
+
 class Topic(Protocol):
     """The DriftTopic."""
 

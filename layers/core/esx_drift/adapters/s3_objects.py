@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from esx_drift.errors import StoreConflict, StoreUnavailable
+from esx_drift.ports import FormerVersion, TrailObject
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -110,13 +111,38 @@ class S3Objects:
 
     def list_keys(self, prefix: str, after: str = "") -> Iterator[str]:
         """The keys that begin with ``prefix`` and sort behind ``after``, in their order."""
+        return (found.key for found in self.list_objects(prefix, after))
+
+    def list_objects(self, prefix: str, after: str = "") -> Iterator[TrailObject]:
+        """The objects whose keys begin with ``prefix`` and sort behind ``after``, in their order.
+
+        When S3 got each is by S3's own clock, to the second.
+        """
         pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=prefix, StartAfter=after
         )
         with _translate_errors(prefix):
             for page in pages:
                 for entry in page.get("Contents", []):
-                    yield entry["Key"]
+                    yield TrailObject(entry["Key"], entry["Size"], entry["LastModified"])
+
+    def list_former_versions(self, prefix: str) -> Iterator[FormerVersion]:
+        """The delete markers under ``prefix``, and each version under a key but the one that S3 shows."""
+        pages = self.client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
+        with _translate_errors(prefix):
+            for page in pages:
+                for version in page.get("Versions", []):
+                    if not version["IsLatest"]:
+                        yield FormerVersion(
+                            version["Key"],
+                            version["VersionId"],
+                            version["LastModified"],
+                            is_delete_marker=False,
+                        )
+                for marker in page.get("DeleteMarkers", []):
+                    yield FormerVersion(
+                        marker["Key"], marker["VersionId"], marker["LastModified"], is_delete_marker=True
+                    )
 
 
 def unpack_bounded(packed: bytes, most: int = MAX_UNPACKED_BYTES) -> bytes:
