@@ -5,6 +5,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -35,7 +36,8 @@ REPORT = f"GET *{CLUSTER}/installed-images"
 @pytest.fixture(scope="module")
 def tap(rig: Rig) -> Tap:
     """Hears the module's stack. What failed comes back after longer than a check takes on a busy machine."""
-    give_up_after(rig, "CheckQueue", tries=10, seconds=10)
+    for queue in ("CheckQueue", "RetryQueue"):
+        give_up_after(rig, queue, tries=10, seconds=10)
     return tapped(rig.stack)
 
 
@@ -130,17 +132,31 @@ def test_what_was_not_told_is_told_by_the_next_check(target: str, rig: Rig) -> N
     rig.await_told(first["events"])
 
 
-def test_a_checker_that_is_killed_half_way_is_made_up_for(target: str, rig: Rig, local_aws: LocalAws) -> None:
-    """It ends while it waits for the report: its message comes back, and is answered."""
+@pytest.mark.parametrize(
+    ("function", "call"),
+    [
+        ("DispatcherFunction", "GET /api/vcenter/cluster"),
+        ("CheckerFunction", f"POST *{CLUSTER}/installed-images"),
+        ("CheckerFunction", "GET */tasks/*"),
+        ("CheckerFunction", "GET /api/vcenter/host"),
+        ("CheckerFunction", REPORT),
+    ],
+)
+def test_a_function_that_is_killed_half_way_is_made_up_for(
+    target: str, rig: Rig, local_aws: LocalAws, function: str, call: str
+) -> None:
+    """It ends while it waits for the vCenter: its message comes back, and is answered."""
     _tamper(rig, target)
     vcenter = rig.vcenters[target]
-    vcenter.faults.inject(REPORT, fault_kinds.latency(25), times=1)
-    (asked,) = rig.dispatch()["dispatched"]
-    assert vcenter.wait_for(lambda: bool(vcenter.faults.hits("latency")), PATIENCE_SECONDS)
-    checkers = [*_processes(rig.stack.resources["CheckerFunction"], local_aws.url)]
-    assert checkers
-    for checker in checkers:
-        os.kill(checker, signal.SIGKILL)
+    vcenter.faults.inject(call, fault_kinds.latency(25), times=1)
+    with ThreadPoolExecutor(1) as beside:
+        dispatching = beside.submit(rig.dispatch)
+        assert vcenter.wait_for(lambda: bool(vcenter.faults.hits("latency")), PATIENCE_SECONDS)
+        processes = [*_processes(rig.stack.resources[function], local_aws.url)]
+        assert processes
+        for process in processes:
+            os.kill(process, signal.SIGKILL)
+        (asked,) = dispatching.result(PATIENCE_SECONDS)["dispatched"]
     rig.await_answer(target, CLUSTER, asked["request_id"])
     assert _outcomes(rig, target) == ["baseline", "changed"]
     # What a killed process leaves open, vCenter ends after half an hour of idleness.
