@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from functions.notifier import app as notifier
 from tests.paths import EVENTS
 from tests.unit.functions.conftest import Deployed
 
@@ -54,3 +55,26 @@ def test_a_bug_shows_where_it_is(
 def _logged(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
     (error,) = (record for record in caplog.records if record.levelname == "ERROR")
     return error.__dict__
+
+
+def test_records_that_no_time_is_left_for_come_again(
+    deployed: Deployed, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read already is told; the rest waits for the next invocation, and is no dead letter."""
+    monkeypatch.setattr(notifier, "TIME_FOR_SENDING_MS", deployed.context.remaining_ms + 1)
+    assert _failed(_handle(deployed, "notifier-drift")) == [1]
+    assert _logged(caplog)["reason"] == "out-of-time"
+    assert (deployed.waiting("DeliveryQueue"), deployed.waiting("NotifyQueueDead")) == (0, 0)
+
+
+def test_a_delivery_that_no_one_can_post_is_counted_with_its_reason(
+    deployed: Deployed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The alarm on the metric says that a route is dead, and the message lies among the dead letters."""
+    deployed.slack.refuse("channel_is_archived")
+    assert _failed(_handle(deployed, "notifier-drift")) == []
+    deployed.deliver_each()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    counted = [line for line in lines if "_aws" in line and "DeliveriesFailed" in line]
+    assert "webhook-refused" in [line.get("reason") for line in counted]
+    assert deployed.waiting("DeliveryQueueDead") == 1

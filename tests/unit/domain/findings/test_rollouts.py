@@ -1,7 +1,7 @@
 """An upgrade that goes from host to host: its beginning, stall and end are told, and what leaves course."""
 
 import pytest
-from esx_drift.domain.findings.rollouts import MAX_KNOWN_STEPS, RolloutLook
+from esx_drift.domain.findings.rollouts import MAX_KNOWN_STEPS, RolloutLook, RolloutUpdate
 from esx_drift.domain.stored.identifiers import encode_canonical_json
 from esx_drift.domain.stored.types import Json
 
@@ -305,3 +305,16 @@ def test_a_witness_is_not_waited_for() -> None:
     log.look(model)
     upgrade(model, 1)
     assert rollout_of(log.look(model))["of"] == 4
+
+
+def test_the_end_of_a_rollout_keeps_nothing_back_but_what_others_hide(log: ClusterLog) -> None:
+    """Where no finding says that it is over, its changes do: what a window hides stays hidden."""
+    hidden, known = (
+        change("component", "upgraded", "acme", suppressed_by="maintenance:w"),
+        change("component", "upgraded", I40EN, suppressed_by="rollout"),
+    )
+    plain = change("component", "upgraded", "other")
+    update = RolloutUpdate(None, [hidden, known, plain], "done")
+    told, _ = update.finish([])
+    assert [each.get("suppressed_by") for each in told] == ["maintenance:w", None, None]
+    assert log.state["rollout"] is None
