@@ -103,7 +103,7 @@ def test_a_run_without_time_begins_nothing(clinic: Clinic) -> None:
 def test_whose_turn_to_log_in_does_not_come_is_told_so(clinic: Clinic) -> None:
     """Somebody else is at it, and only one may: that is no lack of time, and a minute later it works."""
     breakers = S3Breakers(clinic.world.s3, BUCKET)
-    assert breakers.write(claim_turn(build_closed_breaker(NAME), clinic.world.clock()), None)
+    assert breakers.write(claim_turn(build_closed_breaker(NAME), "me", clinic.world.clock()), None)
     lines = clinic.examine()
     assert outcomes(lines) == "ooooof" + "u" * 5
     assert "somebody else was logging in" in lines["login"]["said"]
