@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
+from uuid import uuid4
 
 from aws_lambda_powertools import Logger
 
@@ -22,6 +23,7 @@ from esx_drift.domain.breaker import (
     explain_forbidden_login,
     find_wait_seconds,
     give_back_second_try,
+    is_held_by,
     is_second_try,
     is_turn_claimed,
     record_refusal,
@@ -71,24 +73,24 @@ class LoginBreaker:
             LoginRefused: It was refused; a fact says so if it is tried once more by itself.
             VCenterUnreachable, OutOfTime: Somebody else was logging in all the time.
         """
-        breaker, version = self._wait_for_admission(secret), secret.version_id
-        claim = None if self.actor == "checker" else breaker["claimed_until"]
+        holder, version = str(uuid4()), secret.version_id
+        breaker = self._wait_for_admission(secret, holder)
         is_second = version in breaker["refused"]
         try:
             yield
         except LoginRefused as error:
             held = self._record_outcome(
                 lambda held: record_refusal(
-                    release_turn(held, claim), version, self.clock(), is_final=is_second
+                    release_turn(held, holder), version, self.clock(), is_final=is_second
                 )
             )
             raise self._describe_refusal(error, held, version, is_second=is_second) from error
         except EsxDriftError:
-            if claim is not None:
-                self._record_outcome(lambda held: _undo_claim(held, claim, version, is_second=is_second))
+            if is_held_by(breaker, holder):
+                self._record_outcome(lambda held: _undo_claim(held, holder, version, is_second=is_second))
             raise
-        if claim is not None or breaker["open"]:
-            self._record_outcome(lambda held: record_success(release_turn(held, claim), version))
+        if is_held_by(breaker, holder) or breaker["open"]:
+            self._record_outcome(lambda held: record_success(release_turn(held, holder), version))
 
     def _describe_refusal(
         self, error: LoginRefused, held: Breaker, version: str, *, is_second: bool
@@ -102,7 +104,7 @@ class LoginBreaker:
         facts = {**error.facts, TRIED_AGAIN_FACT: str(LOCKOUT_WINDOW_SECONDS)}
         return LoginRefused(f"{error.message}; it is tried once more in {LOCKOUT_WINDOW_SECONDS} s", facts)
 
-    def _wait_for_admission(self, secret: LoginSecret) -> Breaker:
+    def _wait_for_admission(self, secret: LoginSecret, holder: str) -> Breaker:
         """The breaker as it is when the login may be tried, with the turn taken where one is needed."""
         version = secret.version_id
         for _ in range(MAX_TURN_POLLS):
@@ -115,9 +117,9 @@ class LoginBreaker:
                     raise self._build_suspension(secret, breaker, reason, now)
                 if self.actor == "checker":
                     return breaker
-                claimed = claim_turn(spend_second_try(breaker, version), now)
-                if self.breakers.write(claimed, etag):
-                    return claimed
+                claim = claim_turn(spend_second_try(breaker, version), holder, now)
+                if write_claim(self.breakers, claim, etag):
+                    return claim
             self.pause(TURN_POLL_SECONDS)
         sentence = (
             f"somebody else was logging in to {self.vcenter} for {MAX_TURN_POLLS * TURN_POLL_SECONDS:.0f} s,"
@@ -153,9 +155,21 @@ class LoginBreaker:
         return (build_closed_breaker(self.vcenter), None) if stored is None else (stored.breaker, stored.etag)
 
 
-def _undo_claim(held: Breaker, claim: str, version: str, *, is_second: bool) -> Breaker:
+def write_claim(breakers: BreakerStore, claim: Breaker, etag: str | None) -> bool:
+    """Write ``claim`` over the breaker with this ``etag`` in ``breakers``, and say whether it counts.
+
+    It does also where it was written, the reply was lost, and somebody else's outcome lies over it by now:
+    the claim itself is still the holder's then. Not knowing that, he would wait for himself.
+    """
+    if breakers.write(claim, etag):
+        return True
+    stored = breakers.read(claim["vcenter"])
+    return stored is not None and is_held_by(stored.breaker, claim.get("holder", ""))
+
+
+def _undo_claim(held: Breaker, holder: str, version: str, *, is_second: bool) -> Breaker:
     """Undo what a login claimed that came to no verdict."""
-    released = release_turn(held, claim)
+    released = release_turn(held, holder)
     return give_back_second_try(released, version) if is_second else released
 
 

@@ -1,5 +1,7 @@
 """Messages that come twice, and checks that run at the same time."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Barrier, Thread
 from typing import Any
 
@@ -112,12 +114,9 @@ def test_a_renamed_cluster_keeps_its_log(world: World) -> None:
     assert record["after"]["cluster_name"] == "prod-z"
 
 
-@pytest.mark.parametrize("key", ["records/", "documents/", "snapshots/"])
-@pytest.mark.parametrize("conflicts", [1, 2, 3])
-def test_what_meets_another_write_is_put_again(world: World, conflicts: int, key: str) -> None:
-    """409 says only that somebody wrote at the same moment: three rounds, then the message comes again."""
-    world.asked()
-    request = world.comes_back()
+@contextmanager
+def meet_other_writes(world: World, key: str, conflicts: int) -> Iterator[None]:
+    """So many writes of keys with this part meet another write of the same key in the same moment."""
     left = iter(range(conflicts))
 
     def conflict(params: dict[str, Any], **_: object) -> object:
@@ -129,11 +128,21 @@ def test_what_meets_another_write_is_put_again(world: World, conflicts: int, key
     events = world.aws.s3.meta.events
     events.register("before-call.s3.PutObject", conflict)  # type: ignore[arg-type]  # it may answer
     try:
+        yield
+    finally:
+        events.unregister("before-call.s3.PutObject", conflict)  # type: ignore[arg-type]  # likewise
+
+
+@pytest.mark.parametrize("key", ["records/", "documents/", "snapshots/"])
+@pytest.mark.parametrize("conflicts", [1, 2, 3])
+def test_what_meets_another_write_is_put_again(world: World, conflicts: int, key: str) -> None:
+    """409 says only that somebody wrote at the same moment: three rounds, then the message comes again."""
+    world.asked()
+    request = world.comes_back()
+    with meet_other_writes(world, key, conflicts):
         if conflicts == MAX_APPEND_ATTEMPTS:
             with pytest.raises(StoreConflict):
                 world.handle(request)
         record = world.handle(request)
-    finally:
-        events.unregister("before-call.s3.PutObject", conflict)  # type: ignore[arg-type]  # likewise
     assert record is not None
     assert record["outcome"] == "baseline"

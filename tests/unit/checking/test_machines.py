@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from esx_drift.adapters.vcenter.session import RestSession
-from esx_drift.domain.host_history import UNREAD_UUIDS
+from esx_drift.domain.host_history import UNREAD_UUIDS, describe_unasked_uuids
 from esx_drift.domain.stored.types import Record
 from esx_drift.errors import OutOfTime
 
@@ -17,6 +17,7 @@ from tests.unit.checking.world import INTERVAL_SECONDS, PROD_A, PROD_B, World
 
 READ = "POST */RetrievePropertiesEx"
 DAY_SECONDS = 24 * 3600
+WEEK_SECONDS = 7 * DAY_SECONDS
 UUID, OTHER_UUID = "4c4c4544-0042-3510-8052-b3c04f4b4e32", "4c4c4544-0042-3510-8052-b3c04f4b4e33"
 NIL = "00000000-0000-0000-0000-000000000000"
 PLACEHOLDER = "03000200-0400-0500-0006-000700080009"
@@ -66,8 +67,8 @@ def test_vcenter_9_is_not_asked(world: World) -> None:
     assert uuid_calls(world) == 0
 
 
-def test_a_new_host_is_asked_for_alone(world: World) -> None:
-    """The others are known; what left is forgotten here, and kept with what is known of it."""
+def test_all_are_asked_for_with_a_new_host(world: World) -> None:
+    """By the one call that it costs; what left is forgotten here, and kept with what is known of it."""
     world.check()
     gone = world.vcenter.inventory.host("esx04")
     world.vcenter.inventory.remove_host("esx04")
@@ -82,8 +83,9 @@ def test_a_new_host_is_asked_for_alone(world: World) -> None:
     record = world.check()
     assert uuids(record) == hardware(world)
     assert len(asked) == 1
-    assert new.encode() in asked[0]
-    assert b"host-16" not in asked[0]
+    assert {host for host in hardware(world) if f'"{host}"'.encode() in asked[0]} == {*hardware(world)}
+    assert new in hardware(world)
+    assert gone.host.encode() not in asked[0]
     assert record["after"]["departed"][gone.host]["uuid"] == gone.host_uuid
 
 
@@ -157,16 +159,69 @@ def broken(_self: RestSession, _hosts: object) -> dict[str, str]:
 def test_where_no_time_is_left_they_are_asked_for_at_the_next_check(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing was asked, and nothing is wrong."""
+    """Nothing was asked, and a notice says so; once, however often that happens before they are."""
 
     def late(_self: RestSession, _hosts: object) -> dict[str, str]:
         raise OutOfTime("no time is left")
 
     with monkeypatch.context() as patch:
         patch.setattr(RestSession, "host_uuids", late)
-        first = world.check()
-    assert (first["outcome"], first["notices"], uuids(first)) == ("baseline", [], {})
+        first, second = world.check(), world.check()
+    assert (first["outcome"], uuids(first)) == ("baseline", {})
+    assert first["notices"] == [describe_unasked_uuids({"uuids": {}, "asked_at": None})]
+    assert second["notices"] == []
+    read = world.check()
+    assert (uuids(read), read["notices"]) == (hardware(world), [])
+    world.wait(WEEK_SECONDS)
+    with monkeypatch.context() as patch:
+        patch.setattr(RestSession, "host_uuids", late)
+        again = world.check()
+    assert "machines" in read["after"]
+    assert again["notices"] == [describe_unasked_uuids(read["after"]["machines"])]
+    assert uuids(again) == hardware(world)
+
+
+def swap_board(world: World, name: str) -> None:
+    """Give a host another system board, and with it another UUID; its id stays."""
+    world.vcenter.inventory.host(name).host_uuid = OTHER_UUID
+
+
+def test_a_uuid_is_known_anew_within_a_week_of_a_new_board(world: World) -> None:
+    """By one call a week; the host that leaves after that is known again by its new board."""
+    world.check()
+    swap_board(world, "esx04")
+    spent = 0
+    while OTHER_UUID not in uuids(world.check()).values():
+        spent += INTERVAL_SECONDS
+        assert spent <= WEEK_SECONDS
+    assert (uuids(world.records()[-1]), uuid_calls(world)) == (hardware(world), 2)
+    gone = world.vcenter.inventory.host("esx04")
+    new = remove_and_add(world, "esx04", "prod-a", "other-name")
+    record = world.check()
+    assert told(record) == {("host", "changed", new)}
+    assert of_host(record)["from"] == gone.host
+
+
+@pytest.mark.parametrize("version", ["8.0.3", "9.0.2"])
+def test_a_new_board_is_known_with_the_next_new_host(world: World, version: str) -> None:
+    """At no further cost; vCenter 9 lists it at once."""
+    world.vcenter.version = version
+    world.check()
+    swap_board(world, "esx04")
+    world.vcenter.inventory.add_host("prod-a", "esx77")
     assert uuids(world.check()) == hardware(world)
+
+
+@pytest.mark.parametrize("fault", [fault_kinds.fault_of_vim(), answering({"objects": []})])
+def test_what_was_known_stays_known_where_it_can_not_be_read_anew(world: World, fault: Fault) -> None:
+    """A notice says that it could not, and the next week it is asked for again."""
+    known = uuids(world.check())
+    world.vcenter.faults.inject(READ, fault)
+    world.wait(WEEK_SECONDS)
+    record = world.check()
+    assert uuids(record) == known
+    assert [notice.startswith(UNREAD_UUIDS) for notice in record["notices"]] == [True]
+    assert uuid_calls(world) == 2
 
 
 @pytest.mark.parametrize("looked_since", [False, True])

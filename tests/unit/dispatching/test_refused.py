@@ -108,7 +108,7 @@ def test_no_turn_twice_running_is_told(world: World, name: str) -> None:
 
 
 def _claim_turn(world: World, name: str) -> None:
-    claimed = claim_turn(build_closed_breaker(name), world.now)
+    claimed = claim_turn(build_closed_breaker(name), "me", world.now)
     world.aws.s3.put_object(Bucket="state", Key=make_breaker_key(name), Body=encode_canonical_json(claimed))
 
 

@@ -1,16 +1,19 @@
 """A refused password, tried once more because a person says so: never so that the account is locked."""
 
+import json
+
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.adapters.state_bucket import S3Breakers
 from esx_drift.doctoring.password_reset import PasswordReset
 from esx_drift.domain.breaker import Breaker, build_closed_breaker
-from esx_drift.domain.stored.identifiers import make_breaker_key
+from esx_drift.domain.stored.identifiers import encode_canonical_json, make_breaker_key
 from esx_drift.errors import LoginSuspended, StoreConflict, StoreUnavailable
 from esx_drift.ports import StoredBreaker
 
 from tests.simulator.sessions import PASSWORD, USER
+from tests.unit.adapters.vcenter.test_lockout import lose_the_first_reply
 from tests.unit.adapters.vcenter.world import BUCKET, NAME
 from tests.unit.doctoring.conftest import Clinic, outcomes
 
@@ -80,6 +83,22 @@ def test_two_resets_at_once(refused: Clinic, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(S3Breakers, "read_for_reset", lambda _self, _vcenter: before)
     with pytest.raises(LoginSuspended, match="somebody else"), reset.guard_login(NAME, secret):
         pytest.fail("it must not be tried")
+
+
+@pytest.mark.parametrize("is_own", [False, True])
+def test_a_claim_whose_reply_was_lost(refused: Clinic, *, is_own: bool) -> None:
+    """Another reset of the same moment may lie there, or the own claim with a checker's outcome over it."""
+
+    def write_over(sent: bytes) -> bytes:
+        claim = json.loads(sent)
+        return encode_canonical_json(
+            {**claim, "refused": ["old"]} if is_own else {**claim, "holder": "other"}
+        )
+
+    lose_the_first_reply(refused.world, write_over)
+    refused.vcenter.sessions.accounts[USER] = PASSWORD
+    assert outcomes(refused.examine(reset=True)) == (WELL if is_own else REFUSED)
+    assert "holder" not in _breaker(refused) or not is_own
 
 
 def test_a_breaker_that_can_not_be_read(clinic: Clinic) -> None:

@@ -103,7 +103,7 @@ def test_a_run_without_time_begins_nothing(clinic: Clinic) -> None:
 def test_whose_turn_to_log_in_does_not_come_is_told_so(clinic: Clinic) -> None:
     """Somebody else is at it, and only one may: that is no lack of time, and a minute later it works."""
     breakers = S3Breakers(clinic.world.s3, BUCKET)
-    assert breakers.write(claim_turn(build_closed_breaker(NAME), clinic.world.clock()), None)
+    assert breakers.write(claim_turn(build_closed_breaker(NAME), "me", clinic.world.clock()), None)
     lines = clinic.examine()
     assert outcomes(lines) == "ooooof" + "u" * 5
     assert "somebody else was logging in" in lines["login"]["said"]
@@ -216,9 +216,14 @@ def test_uuids_that_can_not_be_read_are_a_warning(clinic: Clinic, fault: Fault, 
 
 
 def test_where_little_time_is_left_nobody_asks_for_uuids(clinic: Clinic) -> None:
-    """What a check can do without takes no time from the steps that it needs."""
+    """What a check can do without takes no time from the steps that it needs; that is said."""
     clinic.time_left_ms = lambda: 200_000
-    assert outcomes(clinic.examine()) == WELL
+    lines = clinic.examine()
+    assert outcomes(lines) == WELL
+    assert lines["inventory"]["fix"] == (
+        "Warning: whether hosts' hardware UUIDs can be read was not examined, because too little time is"
+        " left. Examine it alone, which leaves more time: esx-drift doctor --vcenter vc01"
+    )
     assert not any("RetrievePropertiesEx" in call.path for call in clinic.vcenter.journal)
 
 

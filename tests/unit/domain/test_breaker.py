@@ -74,10 +74,10 @@ def test_a_version_that_was_refused_twice_is_never_tried_again(actor: LoginActor
 def test_a_second_try_is_spent_by_who_begins_it() -> None:
     """Whoever comes meanwhile finds none, and only one that came to no verdict is given back."""
     once = record_refusal(build_closed_breaker("vc01"), "version-1", NOW)
-    begun = claim_turn(spend_second_try(once, "version-1"), NOW + WINDOW)
+    begun = claim_turn(spend_second_try(once, "version-1"), "me", NOW + WINDOW)
     later = NOW + 3 * WINDOW
     assert explain_forbidden_login(begun, "dispatcher", "version-1", later) is not None
-    back = give_back_second_try(release_turn(begun, begun["claimed_until"]), "version-1")
+    back = give_back_second_try(release_turn(begun, "me"), "version-1")
     assert explain_forbidden_login(back, "dispatcher", "version-1", NOW + WINDOW) is not None
     assert explain_forbidden_login(back, "dispatcher", "version-1", later) is None
     closed = build_closed_breaker("vc01")
@@ -142,7 +142,7 @@ def test_a_new_version_waits_for_the_window() -> None:
     assert "2026-11-23T02:17:00.000Z" in (
         explain_forbidden_login(refused, "dispatcher", "version-2", early) or ""
     )
-    tried = claim_turn(refused, NOW + WINDOW)
+    tried = claim_turn(refused, "me", NOW + WINDOW)
     assert (
         explain_forbidden_login(tried, "dispatcher", "version-2", NOW + WINDOW + timedelta(seconds=179))
         is not None
@@ -161,13 +161,13 @@ def test_what_was_refused_is_bounded() -> None:
 
 def test_a_turn_ends_when_it_is_given_back_or_too_long() -> None:
     """And one that was taken by somebody else meanwhile is his."""
-    mine = claim_turn(build_closed_breaker("vc01"), NOW)
+    mine = claim_turn(build_closed_breaker("vc01"), "me", NOW)
     assert not is_turn_claimed(build_closed_breaker("vc01"), NOW)
     assert is_turn_claimed(mine, NOW + timedelta(seconds=CLAIM_SECONDS - 1))
     assert not is_turn_claimed(mine, NOW + timedelta(seconds=CLAIM_SECONDS))
-    assert release_turn(mine, mine["claimed_until"]) == build_closed_breaker("vc01")
-    anothers = claim_turn(mine, NOW + timedelta(seconds=CLAIM_SECONDS))
-    assert release_turn(anothers, mine["claimed_until"]) == anothers
+    assert release_turn(mine, "me") == build_closed_breaker("vc01")
+    anothers = claim_turn(mine, "another", NOW + timedelta(seconds=CLAIM_SECONDS))
+    assert release_turn(anothers, "me") == anothers
 
 
 STEPS = st.lists(
@@ -190,8 +190,8 @@ def test_wrong_passwords_never_lock_the_account(steps: list[tuple[timedelta, Log
         if explain_forbidden_login(breaker, actor, version, now) is None:
             is_second = version in breaker["refused"]
             tried.append((now, version))
-            turn = claim_turn(spend_second_try(breaker, version), now)
-            released = release_turn(turn, turn["claimed_until"])
+            turn = claim_turn(spend_second_try(breaker, version), "me", now)
+            released = release_turn(turn, "me")
             breaker = record_refusal(released, version, now, is_final=is_second)
         assert list_violations("breaker", breaker) == []
     assert max(Counter(version for _, version in tried).values(), default=0) <= 2

@@ -11,6 +11,7 @@ from esx_drift.domain.findings.vcenter_failures import require_same_vcenter
 from esx_drift.domain.fleet.fleet import VCenterSettings
 from esx_drift.domain.host_history import (
     UNREAD_UUIDS,
+    describe_unasked_uuids,
     find_known_machines,
     list_hosts_to_ask,
     list_missing_hosts,
@@ -190,13 +191,15 @@ class ClusterReader:
         """Read which machines the hosts are, so that each is known before it leaves.
 
         The list of hosts says it since vCenter 9.0. Else it is asked for as seldom as ``list_hosts_to_ask``
-        says. Whatever fails then, a check can do without.
+        says; what is read then counts more than what was known. Whatever fails, a check can do without; a
+        notice says so.
         """
         known, hosts = find_known_machines(after), observations.hosts or ()
         uuids = known["uuids"] | {host.id: host.uuid for host in hosts if host.uuid is not None}
         observations.machines = {**known, "uuids": uuids}
         now = self.runtime.clock()
-        asked = list_hosts_to_ask(observations.machines, (host.id for host in hosts), now)
+        unlisted = (host.id for host in hosts if host.uuid is None)
+        asked = list_hosts_to_ask(observations.machines, unlisted, now)
         if not asked:
             return
         read: dict[str, str] = {}
@@ -206,11 +209,12 @@ class ClusterReader:
             silent = [host.name for host in hosts if host.id in {*asked} - read.keys() and host.is_connected]
             why = f"the vCenter gives none of {join_names(silent)}" if silent else ""
         except OutOfTime:
-            return  # They are asked for at the next check, like all that are new.
+            observations.notices.append(describe_unasked_uuids(known))
+            return  # They are due all the same at the next check.
         except (*VCENTER_FAILURES, InternalError) as error:
             why = error.message
         observations.machines = {
-            "uuids": uuids | {host: read.get(host) for host in asked},
+            "uuids": uuids | {host: read.get(host, uuids.get(host)) for host in asked},
             "asked_at": format_time(now),
         }
         if why:

@@ -1,7 +1,7 @@
 """The checker's other job: write a person's decision into the log, by the same steps as a check."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -34,7 +34,7 @@ from esx_drift.domain.stored.records import build_record
 from esx_drift.domain.stored.types import CheckRequest, Decision, LogState, Record
 from esx_drift.domain.text.times import parse_time
 from esx_drift.errors import RequestRefused
-from esx_drift.journal import Draft, Journal, Position
+from esx_drift.journal import Blob, Draft, Journal, Position
 from esx_drift.log_reader import LogReader
 from esx_drift.ports import Runtime
 
@@ -129,12 +129,11 @@ class DecisionRecorder:
         baseline = reader.read(expire_accepted(position.after, now))
         if baseline is None:
             raise RequestRefused(f"{reader.damages[0].message}: restore its former version in S3 first")
-        for blob in baseline.blobs:
-            self.runtime.store.put_blob(blob.key, blob.body)
         after, snapshot = baseline.state, baseline.snapshot
         differing = list_differing_hosts(snapshot, snapshot["hosts"], after["accepted"])
         images = reader.find_images([after["accepted"][host] for host in differing], snapshot["images"])
-        return accept_hosts(after, decision, snapshot, baseline.key, now, images)
+        effect = accept_hosts(after, decision, snapshot, baseline.key, now, images)
+        return replace(effect, objects={blob.key: blob.body for blob in baseline.blobs})
 
     def _accept_vcenter(self, writing: "_Writing") -> Record:
         decision = writing.decision
@@ -230,7 +229,8 @@ class _Writing:
             now = self.runtime.clock()
             effect = apply(position, now)
             record = self._build_record(position, outcome, effect, now)
-            return Draft(record, position.after["last_look_at"], effect.host_names)
+            blobs = tuple(Blob(key, body) for key, body in effect.objects.items())
+            return Draft(record, position.after["last_look_at"], effect.host_names, blobs)
 
         return self._journal.append(self.request["request_id"], self._requested_at, observe).record
 

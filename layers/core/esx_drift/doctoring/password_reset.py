@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from esx_drift.adapters.secrets import VCenterSecret
 from esx_drift.adapters.state_bucket import S3Breakers
@@ -19,10 +20,12 @@ from esx_drift.domain.breaker import (
     is_turn_claimed,
     record_refusal,
     record_success,
+    release_turn,
     spend_second_try,
 )
 from esx_drift.domain.text.times import format_time
 from esx_drift.errors import FIX_FACT, LoginRefused, LoginSuspended, StoreConflict
+from esx_drift.vcenter_sessions import write_claim
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -44,7 +47,7 @@ class PasswordReset:
             LoginSuspended: Another login was tried within 180 s, or is being tried.
             StoreConflict: Somebody else wrote the breaker meanwhile, so that the outcome is not kept.
         """
-        breakers, now = S3Breakers(self.s3, self.bucket), self.clock()
+        breakers, holder, now = S3Breakers(self.s3, self.bucket), str(uuid4()), self.clock()
         stored = breakers.read_for_reset(vcenter)
         breaker, etag = (
             (build_closed_breaker(vcenter), None) if stored is None else (stored.breaker, stored.etag)
@@ -61,8 +64,8 @@ class PasswordReset:
             "refused_at": refused_at,
             "tried_at": format_time(now),
         }
-        claim: Breaker = {**claimed, "refused": refused}
-        if not breakers.write(claim, etag):
+        claim: Breaker = {**claimed, "refused": refused, "holder": holder}
+        if not write_claim(breakers, claim, etag):
             raise _build_suspension(
                 vcenter, "somebody else is just trying a password", "Try again in 3 minutes."
             )
@@ -70,10 +73,16 @@ class PasswordReset:
             yield
         except LoginRefused:
             _write_outcome(
-                breakers, vcenter, lambda held: record_refusal(held, secret.version_id, now, is_final=True)
+                breakers,
+                vcenter,
+                lambda held: record_refusal(
+                    release_turn(held, holder), secret.version_id, now, is_final=True
+                ),
             )
             raise
-        _write_outcome(breakers, vcenter, lambda held: record_success(held, secret.version_id))
+        _write_outcome(
+            breakers, vcenter, lambda held: record_success(release_turn(held, holder), secret.version_id)
+        )
 
 
 def _refuse_too_early(breaker: Breaker, now: datetime) -> None:

@@ -43,6 +43,9 @@ VCENTER_STEPS = ("secret", *PATH_STEPS, "clock", "login", "version", *PRIVILEGES
 MAX_CLUSTERS_SEARCHED = 5
 """How many clusters are searched for one with a host; if all are empty, the first is examined."""
 
+UNEXAMINED_UUIDS = (
+    "whether hosts' hardware UUIDs can be read was not examined, because too little time is left."
+)
 
 EXAMINE_ALONE_FIX = "Examine it alone, which leaves more time: esx-drift doctor --vcenter {name}"
 
@@ -171,8 +174,24 @@ class VCenterDoctor:
         chosen, hosts = _find_cluster_with_hosts(session, watched)
         standalone = format_count(session.standalone_hosts(), "host")
         sentence = f"{PRIVILEGE_READ}: {clusters} listed, {len(watched)} watched; {standalone} in no cluster"
-        exam.add_ok(sentence, _describe_unread_uuids(session, hosts))
+        exam.add_ok(sentence, self._describe_unread_uuids(session, hosts))
         return chosen
+
+    def _describe_unread_uuids(self, session: VCenterSession, hosts: Sequence[InventoryEntry]) -> str:
+        """Describe which connected ``hosts`` have no UUID that ``session`` can read; empty if all have one.
+
+        It is a warning: a check can do without. Empty never means that nobody looked.
+        """
+        asked = {host.id: clean_text(host.name) for host in hosts if host.uuid is None and host.is_connected}
+        try:
+            read = session.host_uuids(asked) if asked else {}
+            unread = [name for host, name in asked.items() if host not in read]
+            why = f"the vCenter gives none of {join_names(unread)}" if unread else ""
+        except OutOfTime:
+            return f"Warning: {UNEXAMINED_UUIDS} {EXAMINE_ALONE_FIX.format(name=self.vcenter.name)}"
+        except VCENTER_FAILURES as error:
+            why = error.message
+        return f"Warning: {UNREAD_UUIDS}: {why}" if why else ""
 
     def _find_fix(self, exam: Examination, error: EsxDriftError) -> str:
         operation, step = error.facts.get("operation", ""), exam.steps[len(exam.lines)]
@@ -196,23 +215,6 @@ def _find_cluster_with_hosts(
         if hosts:
             return cluster, hosts
     return clusters[0], ()
-
-
-def _describe_unread_uuids(session: VCenterSession, hosts: Sequence[InventoryEntry]) -> str:
-    """Describe which connected ``hosts`` have no UUID that ``session`` can read; empty if all have one.
-
-    It is a warning: a check can do without.
-    """
-    asked = {host.id: clean_text(host.name) for host in hosts if host.uuid is None and host.is_connected}
-    try:
-        read = session.host_uuids(asked) if asked else {}
-        unread = [name for host, name in asked.items() if host not in read]
-        why = f"the vCenter gives none of {join_names(unread)}" if unread else ""
-    except OutOfTime:
-        return ""
-    except VCENTER_FAILURES as error:
-        why = error.message
-    return f"Warning: {UNREAD_UUIDS}: {why}" if why else ""
 
 
 def _describe_version(about: VCenterIdentity) -> str:

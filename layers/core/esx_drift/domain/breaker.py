@@ -40,6 +40,7 @@ class Breaker(TypedDict):
     tried_at: str | None
     claimed_until: str | None
     refused_once: NotRequired[str]
+    holder: NotRequired[str]
 
 
 def build_closed_breaker(vcenter: str) -> Breaker:
@@ -124,21 +125,31 @@ def is_turn_claimed(breaker: Breaker, now: datetime) -> bool:
     return now < until <= now + timedelta(seconds=MAX_AHEAD_SECONDS)
 
 
-def claim_turn(breaker: Breaker, now: datetime) -> Breaker:
-    """Build what replaces ``breaker`` before a login at ``now``; only who succeeds in writing it may try."""
+def claim_turn(breaker: Breaker, holder: str, now: datetime) -> Breaker:
+    """Build what replaces ``breaker`` before a login at ``now``; only who succeeds in writing it may try.
+
+    ``holder`` is one login's own name: two who come in the same moment would else write the same bytes, and
+    one of them, whose reply was lost, take what the other wrote for its own.
+    """
     return {
         **breaker,
+        "holder": holder,
         "tried_at": format_time(now) if breaker["open"] else breaker["tried_at"],
         "claimed_until": format_time(now + timedelta(seconds=CLAIM_SECONDS)),
     }
 
 
-def release_turn(breaker: Breaker, claim: str | None) -> Breaker:
-    """Release the claim in ``breaker`` that holds until ``claim``, a time as text; leave any other alone.
+def is_held_by(breaker: Breaker, holder: str) -> bool:
+    """Tell whether what is claimed in ``breaker`` was claimed by ``holder``."""
+    return breaker.get("holder") == holder
 
-    None stands for no claim: nothing is released.
-    """
-    return {**breaker, "claimed_until": None} if breaker["claimed_until"] == claim else breaker
+
+def release_turn(breaker: Breaker, holder: str) -> Breaker:
+    """Release what ``holder`` claimed in ``breaker``; leave any other's claim alone."""
+    if not is_held_by(breaker, holder):
+        return breaker
+    kept = {name: value for name, value in breaker.items() if name != "holder"}
+    return cast("Breaker", {**kept, "claimed_until": None})
 
 
 def spend_second_try(breaker: Breaker, version: str) -> Breaker:

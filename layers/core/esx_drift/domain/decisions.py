@@ -54,7 +54,8 @@ class DecisionEffect:
     """The log afterwards, every finding with its transition, and for what it was taken or refused.
 
     ``taken`` and ``refused`` hold the ids of hosts; the cluster's where it was retired, and where another
-    vCenter was accepted its instance UUID.
+    vCenter was accepted its instance UUID. ``objects``: what the log refers to then and is not stored yet, by
+    key.
     """
 
     after: LogState
@@ -62,6 +63,7 @@ class DecisionEffect:
     taken: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     host_names: Mapping[str, str] = field(default_factory=dict)
+    objects: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def find_sender_fault(decision: Decision, sender_id: str | None, own_role_ids: Container[str]) -> str | None:

@@ -50,6 +50,11 @@ ASK_AGAIN_AFTER: Final = timedelta(days=1)
 """After this a UUID that was not given is asked for again: a host that was not connected is by then, and a
 vCenter that can't give any costs one call a cluster and day."""
 
+READ_ANEW_AFTER: Final = timedelta(days=7)
+"""After this UUIDs that are known are read anew: a host keeps its id when its system board is changed, and
+its UUID is another then. That is one call a cluster and week; a host that leaves within that week of a new
+board, and comes back under another name and another id, is told as a new one."""
+
 
 @dataclass(frozen=True, slots=True)
 class RememberedHost:
@@ -83,19 +88,34 @@ def find_known_machines(state: LogState) -> KnownMachines:
 
 
 def list_hosts_to_ask(known: KnownMachines, hosts: Iterable[str], now: datetime) -> list[str]:
-    """List the hosts whose UUID is to be asked for, in one call.
+    """List the hosts whose UUID is to be asked for, in one call: all of them or none.
 
-    That is each of which none is known, as soon as one of them is new, and else once a day.
+    One call asks for as many as there are, so that whatever makes one necessary also renews what is known. It
+    is necessary as soon as one of them is new; once a day where one was not given, and else once a week.
 
     Args:
         known: What is known of the cluster's machines.
-        hosts: The ids of its hosts.
+        hosts: The ids of its hosts, but for those whose UUID the list of hosts says.
         now: The time now.
     """
-    unread = [host for host in hosts if known["uuids"].get(host) is None]
-    is_new = any(host not in known["uuids"] for host in unread)
-    is_due = known["asked_at"] is not None and now - parse_time(known["asked_at"]) >= ASK_AGAIN_AFTER
-    return sort_naturally(unread) if is_new or is_due else []
+    asked, uuids = sort_naturally(hosts), known["uuids"]
+    if any(host not in uuids for host in asked) or known["asked_at"] is None:
+        return asked
+    is_one_unread = any(uuids[host] is None for host in asked)
+    pause = ASK_AGAIN_AFTER if is_one_unread else READ_ANEW_AFTER
+    return asked if now - parse_time(known["asked_at"]) >= pause else []
+
+
+def describe_unasked_uuids(known: KnownMachines) -> str:
+    """Describe that no time was left to ask for UUIDs; ``known`` is what is known of the cluster's machines.
+
+    It names when they were last asked for: a log says the same thing once, and so says it once for each gap.
+    """
+    last = known["asked_at"] or "never"
+    return (
+        "hosts' hardware UUIDs were due and not asked for, because too little time was left in this run: the"
+        f" next check asks for them (last asked for: {last})"
+    )
 
 
 def is_other_machine(uuid: str | None, other: str | None) -> bool:

@@ -1,10 +1,14 @@
 """However many come with a wrong password: never enough refusals to lock the account."""
 
+import json
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count
 from threading import Barrier, Condition, Event
 
 import boto3
 import pytest
+from botocore.exceptions import ReadTimeoutError
 from esx_drift.domain.breaker import (
     CLAIM_SECONDS,
     Breaker,
@@ -25,6 +29,7 @@ from esx_drift.errors import (
     VCenterUnavailable,
     VCenterUnreachable,
 )
+from mypy_boto3_s3.type_defs import PutObjectRequestTypeDef
 
 from tests.simulator import VCenter, fault_kinds
 from tests.simulator.faults import Fault
@@ -213,7 +218,8 @@ def test_a_trial_that_another_run_announced_first(world: World, vcenter: VCenter
     world.set_password(PASSWORD)
     world.wait(180)
     _before_each_write(
-        world, claim_turn(record_refusal(build_closed_breaker(NAME), "version-1", NOW), world.clock())
+        world,
+        claim_turn(record_refusal(build_closed_breaker(NAME), "version-1", NOW), "other", world.clock()),
     )
     assert world.outcome("dispatcher") == VCenterUnreachable.__name__
     assert len(vcenter.sessions.logins) == 1
@@ -277,7 +283,7 @@ def test_a_turn_that_is_not_given_back(world: World, vcenter: VCenter) -> None:
     world.s3.put_object(
         Bucket=BUCKET,
         Key=make_breaker_key(NAME),
-        Body=encode_canonical_json(claim_turn(build_closed_breaker(NAME), world.clock())),
+        Body=encode_canonical_json(claim_turn(build_closed_breaker(NAME), "me", world.clock())),
     )
     assert world.outcome("checker") == "in"
     assert world.outcome("doctor") == OutOfTime.__name__
@@ -285,6 +291,55 @@ def test_a_turn_that_is_not_given_back(world: World, vcenter: VCenter) -> None:
     assert len(vcenter.sessions.logins) == 1
     world.wait(CLAIM_SECONDS)
     assert world.outcome("dispatcher") == "in"
+
+
+def lose_the_first_reply(world: World, meanwhile: Callable[[bytes], bytes]) -> None:
+    """The first write's reply gets lost, so that it is sent again; it meets what ``meanwhile`` left there.
+
+    That is given what was sent, and gives what lies there then.
+    """
+    somebody, bodies, lost = boto3.client("s3", region_name="us-east-1"), list[bytes](), count()
+
+    def hear(params: PutObjectRequestTypeDef, **_: object) -> None:
+        assert isinstance(params["Body"], bytes)
+        bodies.append(params["Body"])
+
+    def lose(**_: object) -> None:
+        if next(lost) == 0:
+            somebody.put_object(Bucket=BUCKET, Key=make_breaker_key(NAME), Body=meanwhile(bodies[0]))
+            raise ReadTimeoutError(endpoint_url="https://s3.test")
+
+    world.s3.meta.events.register_first("provide-client-params.s3.PutObject", hear)
+    world.s3.meta.events.register_first("before-send.s3.PutObject", lose)
+
+
+@pytest.mark.parametrize("actor", ["dispatcher", "doctor"])
+def test_a_claim_of_the_same_moment_is_not_taken_for_ones_own(
+    world: World, vcenter: VCenter, actor: LoginActor
+) -> None:
+    """The reply was lost, and it is somebody else's claim that lies there: only he logs in."""
+    other = claim_turn(build_closed_breaker(NAME), "other", world.clock())
+    lose_the_first_reply(world, lambda _: encode_canonical_json(other))
+    assert world.outcome(actor) in {VCenterUnreachable.__name__, OutOfTime.__name__}
+    assert len(vcenter.sessions.logins) == 0
+
+
+@pytest.mark.parametrize("actor", ["dispatcher", "doctor"])
+@pytest.mark.parametrize("somebody_wrote", [False, True])
+def test_a_claim_whose_reply_was_lost_is_still_ones_own(
+    world: World, vcenter: VCenter, actor: LoginActor, *, somebody_wrote: bool
+) -> None:
+    """Nobody waits for himself, also where a checker's outcome lies over the claim by then."""
+
+    def write_over(sent: bytes) -> bytes:
+        claim = json.loads(sent)
+        return encode_canonical_json({**claim, "refused": ["old"]} if somebody_wrote else claim)
+
+    lose_the_first_reply(world, write_over)
+    assert world.outcome(actor) == "in"
+    assert len(vcenter.sessions.logins) == 1
+    kept = json.loads(world.s3.get_object(Bucket=BUCKET, Key=make_breaker_key(NAME))["Body"].read())
+    assert kept == {**build_closed_breaker(NAME), "refused": ["old"] * somebody_wrote}
 
 
 def test_a_turn_claimed_for_ever_is_void(world: World, vcenter: VCenter) -> None:

@@ -6,11 +6,13 @@ from esx_drift.checking.baseline import BaselineReader
 from esx_drift.domain.decisions import list_acceptable_hosts
 from esx_drift.domain.text.times import format_time
 from esx_drift.errors import RequestRefused
+from esx_drift.journal import MAX_APPEND_ATTEMPTS
 
 from tests.lab.demo.timeline import BY_HAND, FOOTHOLD, I40EN, SHIPPED
 from tests.unit.checking.decisions.person import ALICE, Person, answered, decided
 from tests.unit.checking.forms import LOWER_CASE
 from tests.unit.checking.reading import moved, one, open_kinds
+from tests.unit.checking.test_at_once import meet_other_writes
 from tests.unit.checking.world import PROD_A, PROD_B, World
 
 if TYPE_CHECKING:
@@ -211,10 +213,14 @@ def test_a_host_that_was_never_seen_cannot_be_accepted(world: World, person: Per
     assert host not in list_acceptable_hosts(world.snapshot(), ())
 
 
+@pytest.mark.parametrize("conflicts", [0, MAX_APPEND_ATTEMPTS - 1])
 def test_what_is_shown_in_a_newer_form_can_be_accepted_before_the_next_check(
-    world: World, person: Person, monkeypatch: pytest.MonkeyPatch
+    world: World, person: Person, monkeypatch: pytest.MonkeyPatch, conflicts: int
 ) -> None:
-    """The log is converted by the decision, so that the hosts that are not accepted are as they were."""
+    """The log is converted by the decision, so that the hosts that are not accepted are as they were.
+
+    That holds also where a check converts it in the same moment.
+    """
     first, second = _drifted(world, 2)
     (host, other) = _names(world, first, second)
     LOWER_CASE.use(monkeypatch)
@@ -223,8 +229,12 @@ def test_what_is_shown_in_a_newer_form_can_be_accepted_before_the_next_check(
     assert baseline is not None
     shown = baseline.snapshot["hosts"][host]
     assert shown["image"] is not None
-    record = person.accept({host: {"image": shown["image"], "orphaned_vibs": []}})
+    with meet_other_writes(world, "snapshots/", conflicts):
+        record = person.accept({host: {"image": shown["image"], "orphaned_vibs": []}})
     assert decided(record)["taken"] == [host]
+    stored = record["after"]["snapshot"]
+    assert stored is not None
+    assert world.aws.store.snapshot(stored["key"]) == baseline.snapshot
     after = world.check()
     assert (after["outcome"], after["changes"], moved(after)) == ("unchanged", [], set())
     assert one(after["after"]["findings"].values(), "drift-unreviewed")["hosts"] == [other]

@@ -16,6 +16,7 @@ from esx_drift.domain.changes.new_hosts import (
 )
 from esx_drift.domain.host_history import (
     ASK_AGAIN_AFTER,
+    READ_ANEW_AFTER,
     RememberedHost,
     find_known_machines,
     is_other_machine,
@@ -107,18 +108,21 @@ HOST_UUIDS: dict[str, str | None] = {"host-1": A, "host-2": None}
     [
         ({}, None, ["host-10", "host-9"], ["host-9", "host-10"]),
         ({}, None, [], []),
-        ({"host-1": A}, None, ["host-1"], []),
+        ({}, HOURS, [], []),
+        (HOST_UUIDS, 90 * ASK_AGAIN_AFTER, [], []),
+        ({"host-1": A}, None, ["host-1"], ["host-1"]),
         (HOST_UUIDS, HOURS, ["host-1", "host-2"], []),
         (HOST_UUIDS, ASK_AGAIN_AFTER - HOURS, ["host-1", "host-2"], []),
-        (HOST_UUIDS, ASK_AGAIN_AFTER, ["host-1", "host-2"], ["host-2"]),
-        (HOST_UUIDS, HOURS, ["host-1", "host-2", "host-3"], ["host-2", "host-3"]),
-        (HOST_UUIDS, 90 * ASK_AGAIN_AFTER, ["host-1"], []),
+        (HOST_UUIDS, ASK_AGAIN_AFTER, ["host-1", "host-2"], ["host-1", "host-2"]),
+        (HOST_UUIDS, HOURS, ["host-1", "host-2", "host-3"], ["host-1", "host-2", "host-3"]),
+        (HOST_UUIDS, READ_ANEW_AFTER - HOURS, ["host-1"], []),
+        (HOST_UUIDS, READ_ANEW_AFTER, ["host-1"], ["host-1"]),
     ],
 )
 def test_who_is_asked_for(
     uuids: dict[str, str | None], asked_ago: timedelta | None, hosts: list[str], expected: list[str]
 ) -> None:
-    """Who is new, with whoever is not known, and those once a day."""
+    """All if one is new, and else once a day if one is not known, and once a week."""
     asked_at = None if asked_ago is None else format_time(NOW - asked_ago)
     assert list_hosts_to_ask({"uuids": uuids, "asked_at": asked_at}, hosts, NOW) == expected
 
