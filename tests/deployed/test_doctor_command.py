@@ -31,7 +31,7 @@ def rig(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Rig]:
     """A stack that watches one vCenter and tells one route."""
-    # The schedule's first run comes after its interval here, long after these tests.
+    # No schedule fires by itself in the local AWS, also not the reporter's: all that is told is the doctor's.
     parameters = {"WebhookHosts": "127.0.0.1", "AlarmEmail": "ops@example.com", "ScheduleState": "ENABLED"}
     stack = new_stack(parameters)
     with rigged(stack, trusted_authority, tmp_path_factory.mktemp("rig")) as made:

@@ -12,10 +12,11 @@ from time import monotonic
 from rich.console import Console
 
 from tests.lab.demo.artefacts import leave, summary
+from tests.lab.demo.scene import Scene
 from tests.lab.demo.terminal import panel_of
 from tests.lab.demo.timeline import Step, data_centre, timeline
 from tests.lab.local_aws.local_aws import LocalAws
-from tests.lab.local_aws.rig import Rig, rigged
+from tests.lab.local_aws.rig import rigged
 from tests.lab.local_aws.stack import Stack, deploy, package
 from tests.lab.local_aws.tap import Tap, tapped
 from tests.simulator.certificates import authority
@@ -37,18 +38,27 @@ def main(console: Console) -> int:
         with timed(console, "Deploying template.yaml"):
             stack = deploy(local_aws, packaged, "esx-drift", PARAMETERS)
         with rigged(stack, own, LEFT / "aws") as rig:
-            return play(console, stack, rig)
+            return play(console, stack, Scene(rig, open_shell(local_aws, stack)))
 
 
-def play(console: Console, stack: Stack, rig: Rig) -> int:
+def open_shell(local_aws: LocalAws, stack: Stack) -> dict[str, str]:
+    """The environment of a person who may do all in the local AWS."""
+    access_key, secret_key = stack.as_user("*", name="alice").key
+    return {
+        **local_aws.environment,
+        "AWS_ACCESS_KEY_ID": access_key,
+        "AWS_SECRET_ACCESS_KEY": secret_key,
+    }
+
+
+def play(console: Console, stack: Stack, scene: Scene) -> int:
     """Play every step, leave the artefacts, and say whether all was as expected."""
+    rig = scene.rig
     for name, vcenter in data_centre().items():
         rig.add_vcenter(name, vcenter)
     rig.put_fleet(rig.fleet())
     tap = tapped(stack)
-    wrong = [
-        line for number, step in enumerate(timeline(), 1) for line in _played(console, number, step, rig, tap)
-    ]
+    wrong = [*_list_wrong(console, scene, tap)]
     leave(LEFT, rig, tap.events)
     console.print(f"\n{summary(rig, tap.events)} are in {LEFT}/", highlight=False)
     if not wrong:
@@ -62,26 +72,38 @@ def play(console: Console, stack: Stack, rig: Rig) -> int:
     return 1 if wrong else 0
 
 
-def _played(console: Console, number: int, step: Step, rig: Rig, tap: Tap) -> Iterator[str]:
+def _list_wrong(console: Console, scene: Scene, tap: Tap) -> Iterator[str]:
+    """Play the steps, and list what was not as expected; what never comes ends it."""
+    for number, step in enumerate(timeline(), 1):
+        try:
+            yield from _played(console, number, step, scene, tap)
+        except TimeoutError as error:
+            yield f"step {number}: {error}"
+            return
+
+
+def _played(console: Console, number: int, step: Step, scene: Scene, tap: Tap) -> Iterator[str]:
     """Play one step and show what came of it; what was not expected, line by line."""
-    heard = len(rig.slack.received)
+    slack = scene.rig.slack
+    heard = len(slack.received)
     console.print(f"\n[bold]{number}.[/] {step.title}", highlight=False)
-    step.act(rig)
     with console.status("Looking"):
-        step.look(rig)
-        events = tap.await_events(len(step.arrives))
-    messages = rig.slack.accepted[heard:]
+        step.act(scene)
+        step.look(scene)
+        events = tap.await_events(len(step.topic))
+        scene.rig.await_quiet("NotifyQueue", "DeliveryQueue")
+    messages = slack.accepted[heard:]
     for payload in messages:
         console.print(panel_of(payload))
     if not messages:
         console.print("   [dim]Looked, and nothing to tell.[/]")
     came = Counter((event["subject"], event["type"].removeprefix("esx-drift.")) for event in events)
-    expected = Counter(step.arrives)
+    expected = Counter(step.topic)
     yield from (f"step {number}: {subject} {what} did not come" for subject, what in expected - came)
     yield from (f"step {number}: {subject} {what} came, unexpected" for subject, what in came - expected)
-    # What happened together is told together.
-    if len(messages) > step.messages or bool(messages) != bool(step.messages):
-        yield f"step {number}: {len(messages)} messages in Slack of {step.messages} events"
+    titles = [str(payload["text"]) for payload in messages]
+    if len(titles) != len(step.says) or not all(map(str.__contains__, titles, step.says)):
+        yield f"step {number}: Slack heard {titles}, and not {[*step.says]}"
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ministack.app import main
-from ministack.core import iam_actions
-from ministack.services import sqs
+from ministack.core import iam_actions, iam_evaluator
+from ministack.services import lambda_svc, scheduler, sqs
 from ministack.services.cloudformation import provisioners
 
 CONDITIONAL_HEADERS = ("if-match", "if-none-match")
@@ -16,6 +16,7 @@ CONDITIONAL_HEADERS = ("if-match", "if-none-match")
 type Context = dict[str, Any]
 type SendMessage = Callable[[Context, str], Context]
 type BuildAlarm = Callable[[str, Context], Context]
+type FilterRecords = Callable[[list[Context], Context], list[Context]]
 type ReadContext = Callable[[str, Mapping[str, Any], str, Mapping[str, str]], Context]
 
 
@@ -47,6 +48,35 @@ def hurry_extractions(send: SendMessage) -> SendMessage:
     return send_sooner
 
 
+SENDERS: Final[dict[str, str]] = {}
+"""Who sent a message, by its id: a user's own id, where the emulator names the account whoever it was."""
+
+
+def note_sender(send: SendMessage) -> SendMessage:
+    """Note which user sent a message, where it was one."""
+
+    def send_noted(data: Context, url: str) -> Context:
+        sent = send(data, url)
+        caller = iam_evaluator.resolve_caller_identity(iam_evaluator._verified_key.get())  # noqa: SLF001
+        if caller is not None:
+            SENDERS[sent["MessageId"]] = caller["userId"]
+        return sent
+
+    return send_noted
+
+
+def name_senders(select: FilterRecords) -> FilterRecords:
+    """Say in what a function is invoked with who sent each message."""
+
+    def select_named(records: list[Context], source: Context) -> list[Context]:
+        for record in records:
+            if record.get("messageId") in SENDERS:
+                record["attributes"]["SenderId"] = SENDERS[record["messageId"]]
+        return select(records, source)
+
+    return select_named
+
+
 def watch_one_metric(build: BuildAlarm) -> BuildAlarm:
     """Let an alarm over a calculation watch the metric that it is made of: the emulator takes no other."""
 
@@ -67,9 +97,12 @@ def make_nothing(name: str, properties: Mapping[str, Any], stack: str) -> tuple[
     return f"{stack}-{name}-{len(properties)}", {}
 
 
+# A run of a schedule would meet whatever a test or the demo is at: who wants one invokes its function.
+scheduler._tick_schedules = lambda: None  # noqa: SLF001
 iam_actions._s3_object_context = add_conditional_writes(iam_actions._s3_object_context)  # noqa: SLF001
-sqs._act_send_message = hurry_extractions(sqs._act_send_message)  # noqa: SLF001
+sqs._act_send_message = note_sender(hurry_extractions(sqs._act_send_message))  # noqa: SLF001
 sqs._HANDLERS["SendMessage"] = sqs._act_send_message  # noqa: SLF001
+lambda_svc._apply_filter_criteria = name_senders(lambda_svc._apply_filter_criteria)  # noqa: SLF001
 provisioners._cw_metric_alarm_record = watch_one_metric(provisioners._cw_metric_alarm_record)  # noqa: SLF001
 provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {  # noqa: SLF001
     "create": make_nothing,

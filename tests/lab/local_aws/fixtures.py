@@ -11,7 +11,7 @@ from tests.lab.local_aws.local_aws import LocalAws
 from tests.lab.local_aws.stack import Stack, deploy, package
 from tests.simulator.certificates import Authority, authority
 
-# The schedule fires for real there, and a message that waits for others tests nothing.
+# A message that waits for others tests nothing; no schedule fires by itself in the local AWS.
 QUIET = {"ScheduleState": "DISABLED", "NotifyWindowSeconds": "1"}
 
 

@@ -4,22 +4,25 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from esx_drift.adapters.audit_store import S3Store
 from esx_drift.domain.dispatching.run import Run
+from esx_drift.domain.events import select_for_people
 from esx_drift.domain.stored.identifiers import (
     FLEET_KEY,
     VCENTER_LOG,
     compute_digest,
+    make_breaker_key,
     make_delivery_key,
     make_receipt_id,
     make_record_key,
     make_record_prefix,
 )
+from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.log_reader import LogEnd, LogReader
 from esx_drift.messages.content import is_for_chat
 
@@ -35,6 +38,9 @@ if TYPE_CHECKING:
 ROUTE = "vsphere-admins"
 QUICK = {"confirm_after_seconds": 1, "first_delay_seconds": 10, "extract_deadline_seconds": 30}
 """Settings that make in seconds what takes minutes elsewhere. The emulator hurries extractions."""
+
+LOCKOUT = timedelta(minutes=3)
+"""vCenter's own window for failed logins: so long a password that was refused is left alone."""
 
 PATIENCE_SECONDS = 180
 """For what takes a second, or ten where the machine is busy: only a failure waits so long."""
@@ -86,6 +92,15 @@ class Rig:
     def bring_up(self, name: str) -> None:
         """Serve it again, on the same port."""
         self.servers[name].__enter__()
+
+    def let_lockout_pass(self, name: str) -> None:
+        """Let all logins that a vCenter refused have been refused three minutes earlier."""
+        s3, key = self.stack.aws.s3, make_breaker_key(name)
+        breaker = json.loads(s3.get_object(Bucket=self.state_bucket, Key=key)["Body"].read())
+        for tried in ("refused_at", "tried_at"):
+            if breaker[tried] is not None:
+                breaker[tried] = format_time(parse_time(breaker[tried]) - LOCKOUT)
+        s3.put_object(Bucket=self.state_bucket, Key=key, Body=json.dumps(breaker).encode())
 
     def put_fleet(self, document: object) -> None:
         """Put a fleet file where the functions read it, valid or not."""
@@ -176,7 +191,7 @@ class Rig:
     def await_told(self, events: "Iterable[Event]") -> None:
         """Wait until Slack has heard each event that people are told."""
         for event in events:
-            if is_for_chat(event["type"]):
+            if is_for_chat(event["type"]) and select_for_people(event["data"]) is not None:
                 until(partial(self._delivered, event), f"{event['type']} in Slack", PATIENCE_SECONDS)
 
     def log_end(self, vcenter: str, cluster: str = VCENTER_LOG) -> LogEnd:

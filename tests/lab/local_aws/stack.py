@@ -58,9 +58,9 @@ class Stack:
             raise FunctionError(f"{reply['errorType']}: {reply['errorMessage']}\n{log}")
         return reply
 
-    def as_user(self, *actions: str) -> Aws:
+    def as_user(self, *actions: str, name: str | None = None) -> Aws:
         """The same AWS as a new person sees it, who may do these actions to everything."""
-        iam, name = self.aws.iam, f"{self.name}-{uuid4()}"
+        iam, name = self.aws.iam, name or f"{self.name}-{uuid4()}"
         iam.create_user(UserName=name)
         allowed = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
         policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})

@@ -1,4 +1,7 @@
-"""The checker's other job: write a person's decision into the log, by the same steps as a check."""
+"""The checker's other job: write a person's decision into the log, by the same steps as a check.
+
+Longer than 250 lines, because who may decide what, and how it is written, are read together.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,6 +22,7 @@ from esx_drift.domain.decisions import (
     find_sender_fault,
     find_until_fault,
     is_listed,
+    list_names_by_id,
     refuse_to_retire,
     strike_off_cluster,
 )
@@ -31,7 +35,7 @@ from esx_drift.domain.dispatching.run import (
 from esx_drift.domain.fleet.fleet import VCenterSettings, find_excluding_pattern
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, is_derived_id, make_next_request_id
 from esx_drift.domain.stored.records import build_record
-from esx_drift.domain.stored.types import CheckRequest, Decision, LogState, Record
+from esx_drift.domain.stored.types import CheckRequest, Decision, LogState, Record, Snapshot
 from esx_drift.domain.text.times import parse_time
 from esx_drift.errors import RequestRefused
 from esx_drift.journal import Blob, Draft, Journal, Position
@@ -76,12 +80,7 @@ class DecisionRecorder:
         if request["action"] == "retire":
             return self._retire(writing)
         if request["action"] == "maintenance":
-            return writing.append(
-                "maintenance",
-                lambda position, now: decide_maintenance(
-                    position.after, request["cluster"], decision, position.seq, now
-                ),
-            )
+            return self._maintain(writing)
         if request["cluster"] == VCENTER_LOG:
             return self._accept_vcenter(writing)
         return writing.append("accepted", lambda position, now: self._accept_hosts(position, writing, now))
@@ -148,6 +147,22 @@ class DecisionRecorder:
             self.runtime.queue.send_check(request, 0)
         return record
 
+    def _maintain(self, writing: "_Writing") -> Record:
+        cluster, decision = writing.request["cluster"], writing.decision
+
+        def apply(position: Position, now: datetime) -> DecisionEffect:
+            effect = decide_maintenance(position.after, cluster, decision, position.seq, now)
+            snapshot = self._find_snapshot(position, cluster)
+            return replace(effect, host_names=list_names_by_id(snapshot)) if snapshot else effect
+
+        return writing.append("maintenance", apply)
+
+    def _find_snapshot(self, position: Position, cluster: str) -> Snapshot | None:
+        """Find the newest snapshot of a cluster, for its hosts' names; None where nothing is open on them."""
+        reader = BaselineReader(self.runtime.store, self.vcenter.name, cluster)
+        stored = position.after["snapshot"] if position.after["findings"] else None
+        return reader.find_snapshot(stored["key"]) if stored else None
+
     def _retire(self, writing: "_Writing") -> Record:
         cluster, decision = writing.request["cluster"], writing.decision
         is_struck_off = self._strike_off(writing)
@@ -155,9 +170,7 @@ class DecisionRecorder:
         def apply(position: Position, _: datetime) -> DecisionEffect:
             if not is_struck_off:
                 return refuse_to_retire(position.after, cluster)
-            reader = BaselineReader(self.runtime.store, self.vcenter.name, cluster)
-            stored = position.after["snapshot"] if position.after["findings"] else None
-            snapshot = reader.find_snapshot(stored["key"]) if stored else None
+            snapshot = self._find_snapshot(position, cluster)
             return close_retired_cluster(position.after, cluster, decision, snapshot)
 
         return writing.append("retired", apply)

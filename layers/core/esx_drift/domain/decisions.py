@@ -195,7 +195,7 @@ def accept_hosts(
         transitions,
         sort_naturally(taken),
         refused,
-        _list_names(snapshot),
+        list_names_by_id(snapshot),
     )
 
 
@@ -262,7 +262,9 @@ def close_retired_cluster(
         "uncovered_since": {},
         "blind_since": None,
     }
-    return DecisionEffect(moved, transitions, [cluster], host_names=_list_names(snapshot) if snapshot else {})
+    return DecisionEffect(
+        moved, transitions, [cluster], host_names=list_names_by_id(snapshot) if snapshot else {}
+    )
 
 
 def refuse_to_retire(after: LogState, cluster: str) -> DecisionEffect:
@@ -376,7 +378,7 @@ class _Review:
 
     def _review_drift(self, finding: Finding) -> Finding:
         """What is not as accepted, without the hosts that are now; closed where none is left."""
-        names = _list_names(self.snapshot)
+        names = list_names_by_id(self.snapshot)
         left = next(find_unreviewed(self.snapshot, self.snapshot["hosts"], self.accepted, names), None)
         reviewed = self._narrow(finding, left) if left else _close_finding(finding, "accepted", self.decision)
         decided = [host for host in finding["hosts"] if left is None or host not in left.hosts]
@@ -417,7 +419,8 @@ def _mark_accepted(finding: Finding, was: Severity, hosts: list[str], changes: S
     return {**finding, "accepted": part}
 
 
-def _list_names(snapshot: Snapshot) -> dict[str, str]:
+def list_names_by_id(snapshot: Snapshot) -> dict[str, str]:
+    """List the names of the hosts in ``snapshot`` by their ids."""
     return {host: entry["name"] for host, entry in snapshot["hosts"].items()}
 
 

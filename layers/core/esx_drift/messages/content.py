@@ -29,6 +29,7 @@ from esx_drift.domain.stored.types import (
     Severity,
     rank_severity,
 )
+from esx_drift.domain.suppression import FLEET_FILE
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.wording import (
     clean_text,
@@ -75,6 +76,7 @@ from esx_drift.messages.rollout_lines import (
     find_flapping,
     find_release_names,
     find_rollout_words,
+    find_steady_rollouts,
 )
 
 MAX_SHOWN_REASON_CHARACTERS: Final = 60
@@ -184,7 +186,8 @@ class _Parts:
         """The words for an upgrade under way; what was put back is told as that."""
         if self.put_back and not self.begun:
             return None
-        return find_rollout_words([*self.news, *self.ended], self.data, self.change_title)
+        steady = find_steady_rollouts(self.data["findings"], self.begun)
+        return find_rollout_words([*self.news, *self.ended, *steady], self.data, self.change_title)
 
     def list_cluster_lines(self) -> list[str]:
         """List the clusters with their hosts, where the message is about several."""
@@ -268,7 +271,10 @@ def _render_detected_title(parts: _Parts) -> str:
 
 def _render_net_headline(parts: _Parts) -> str:
     """``Acceptance ended: Intel-i40en 2.9.2.0 on esx07``, where nothing changed; empty where it is not so."""
-    worst = parts.news[0]
+    rank = rank_severity(parts.news[0]["severity"])
+    alike = [finding for finding in parts.news if rank_severity(finding["severity"]) == rank]
+    # In what hosts differ from what was accepted says more than that they differ from each other.
+    worst = next((finding for finding in alike if _find_differences(finding)), alike[0])
     has_ended = "expired_at" in worst["detail"]
     if worst["kind"] == "orphaned-vib" and has_ended:
         return f"Acceptance ended: {render_headline([worst], parts.data)}"
@@ -413,8 +419,12 @@ def _render_decision(parts: _Parts, decision: EventDecision) -> str:
     reasons = dict.fromkeys(filter(None, (decision.get("ticket", ""), decision["reason"])))
     why = clean_text(" · ".join(reasons), MAX_SHOWN_REASON_CHARACTERS)
     until = f", until {decision['until'][:10]}" if "until" in decision else ""
-    by = clean_text(decision["by"].replace("/", ":").rpartition(":")[2])
-    return f"{by} {what}{until}{'' if is_retired else f' · {place}'} — “{why}”"
+    return f"{_name_person(decision['by'])} {what}{until}{'' if is_retired else f' · {place}'} — “{why}”"
+
+
+def _name_person(arn: str) -> str:
+    """Name who decided by the last part of the ``arn``: ``alice``."""
+    return clean_text(arn.replace("/", ":").rpartition(":")[2])
 
 
 def _list_accepted_notes(parts: _Parts) -> Iterator[str]:
@@ -480,7 +490,7 @@ def _build_baseline(data: MessageData) -> MessageContent:
 
 def _build_maintenance_ended(data: MessageData) -> MessageContent:
     windows = cast("list[EndedWindow]", data.get("report", {})["windows"])
-    names = join_names([f"{window['name']} ({clean_text(window['reason'])})" for window in windows])
+    names = join_names([_name_window(window) for window in windows])
     hidden = sum(sum(window["changes"].values()) + sum(window["findings"].values()) for window in windows)
     return MessageContent(
         title=f"Maintenance is over: {hidden or 'nothing'} not told meanwhile · {render_place(data)}",
@@ -491,6 +501,13 @@ def _build_maintenance_ended(data: MessageData) -> MessageContent:
         level="over",
         when=render_when(data),
     )
+
+
+def _name_window(window: EndedWindow) -> str:
+    """``begun by alice: “CHG-2050”``, or by its name in the file: ``patch-night: “monthly patches”``."""
+    is_of_file = window["by"] == FLEET_FILE
+    what = clean_text(window["name"]) if is_of_file else f"begun by {_name_person(window['by'])}"
+    return f"{what}: “{clean_text(window['reason'], MAX_SHOWN_REASON_CHARACTERS)}”"
 
 
 def _list_ended_lines(window: EndedWindow) -> Iterator[str]:

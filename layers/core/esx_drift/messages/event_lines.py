@@ -421,7 +421,8 @@ def _list_seen(data: MessageData) -> Iterator[str]:
         share = format_share(coverage["covered"], coverage["hosts"])
         yield f"{share} checked" if coverage["hosts"] else "no hosts in it"
     elif _is_unseen(data):
-        yield "no new look" if _is_decision(data) else "not seen"
+        failures = [finding for finding in data["findings"] if finding["family"] == "failure"]
+        yield "not seen" if failures and not _is_decision(data) else "no new look"
 
 
 def _render_severity(data: MessageData) -> str:

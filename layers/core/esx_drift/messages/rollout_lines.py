@@ -1,10 +1,10 @@
 """What takes its time, in words: an upgrade that goes from host to host, and what comes and goes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from esx_drift.domain.stored.types import Finding
+from esx_drift.domain.stored.types import Change, Finding
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.wording import (
     clean_text,
@@ -55,6 +55,26 @@ def find_rollout_words(
     return None
 
 
+def find_steady_rollouts(findings: Iterable[Finding], begun: Iterable[Change]) -> list[Finding]:
+    """Find the ``findings`` that did not move though an upgrade begins or ends by the changes ``begun``.
+
+    Where hosts ran different images before it, and do so after it, it says nothing of that.
+    """
+    steps = {(change["element"], change["key"], change["to"]) for change in begun}
+    found = []
+    for finding in findings:
+        rollout = _find_detail(finding, "rollout", _ROLLOUT_FIELDS)
+        is_turn = rollout and (rollout["state"] == "done" or _is_beginning(rollout))
+        is_own = rollout and (rollout["element"], rollout["key"], rollout["to"]) in steps
+        if finding["transition"] == "still" and is_turn and is_own:
+            found.append(finding)
+    return found
+
+
+def _is_beginning(rollout: Mapping[str, Any]) -> bool:
+    return bool(rollout["state"] == "moving" and rollout.get("moved_at") == rollout["started_at"])
+
+
 def _find_detail(finding: Finding, name: str, fields: frozenset[str]) -> Mapping[str, Any]:
     """Find what a finding holds under ``name``; empty where it is not whole: a large event is cut."""
     held: Any = finding["detail"].get(name)
@@ -84,11 +104,12 @@ def _word_rollout(
     left = tuple(_list_left(rollout, data, old))
     match rollout["state"]:
         case "done":
-            title = f"Upgrade done: {share} on {new} after {time}, uniform again · {place}"
+            again = "" if finding["transition"] == "still" else ", uniform again"
+            title = f"Upgrade done: {share} on {new} after {time}{again} · {place}"
             return RolloutWords(title, is_calm=True, is_over=True)
         case "stalled":
             return RolloutWords(f"Upgrade to {new} stalled at {share} after {time} · {place}", left)
-        case _ if finding["transition"] == "opened":
+        case _ if finding["transition"] in {"opened", "still"}:
             title = f"Upgrade under way: {share} on {new} from {old} · {place}"
             return RolloutWords(title, note=HEARD_AGAIN, is_calm=True)
         case _:
