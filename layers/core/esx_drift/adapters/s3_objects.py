@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -110,13 +111,20 @@ class S3Objects:
 
     def list_keys(self, prefix: str, after: str = "") -> Iterator[str]:
         """The keys that begin with ``prefix`` and sort behind ``after``, in their order."""
+        return (key for key, _ in self.list_written(prefix, after))
+
+    def list_written(self, prefix: str, after: str = "") -> Iterator[tuple[str, datetime]]:
+        """The same keys, each with the time at which S3 got the object, by S3's clock and to the second.
+
+        ``prefix`` and ``after`` as for ``list_keys``.
+        """
         pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=prefix, StartAfter=after
         )
         with _translate_errors(prefix):
             for page in pages:
                 for entry in page.get("Contents", []):
-                    yield entry["Key"]
+                    yield entry["Key"], entry["LastModified"]
 
 
 def unpack_bounded(packed: bytes, most: int = MAX_UNPACKED_BYTES) -> bytes:
