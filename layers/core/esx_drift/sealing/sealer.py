@@ -220,7 +220,7 @@ class Sealer:
     def _collect(
         self, newest: Link | None, window: Window, to: str | None
     ) -> tuple[list[StoredObject], str | None]:
-        """Collect what the window holds, up to the key ``to``; and the key where it was left off, if it was."""
+        """Collect what the window holds up to the key ``to``, and the key where that was left off, if any."""
         objects, chosen, size = list[StoredObject](), list[str](), 0
         for key, is_chosen in self._look_through(newest, window, to):
             if is_chosen:
