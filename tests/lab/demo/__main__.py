@@ -49,6 +49,7 @@ def play(console: Console, stack: Stack, rig: Rig) -> int:
     wrong = [
         line for number, step in enumerate(timeline(), 1) for line in _played(console, number, step, rig, tap)
     ]
+    rig.seal()
     leave(LEFT, rig, tap.events)
     console.print(f"\n{summary(rig, tap.events)} are in {LEFT}/", highlight=False)
     if not wrong:
@@ -56,7 +57,7 @@ def play(console: Console, stack: Stack, rig: Rig) -> int:
     for line in wrong:
         console.print(f"[red]Not as expected:[/] {line}", highlight=False)
     if wrong:
-        functions = ("Dispatcher", "Checker", "Notifier", "Sender", "Reporter")
+        functions = ("Dispatcher", "Checker", "Notifier", "Sender", "Reporter", "Sealer")
         for function in (f"{name}Function" for name in functions):
             (LEFT / f"{function}.log").write_text("\n".join(stack.log_of(function)))
     return 1 if wrong else 0

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -160,6 +160,18 @@ class Rig:
         for key in keys:
             body = self.stack.aws.s3.get_object(Bucket=self.audit_bucket, Key=key)["Body"].read()
             self.await_told(json.loads(body)["events"])
+        return keys
+
+    def seal(self) -> list[str]:
+        """Seal all that is kept, once S3's clock is past the second of the last write; the digests' keys."""
+        s3 = self.stack.aws.s3
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=self.audit_bucket)
+        last = max((one["LastModified"] for page in pages for one in page.get("Contents", [])), default=None)
+        if last is not None:
+            until(lambda: datetime.now(UTC) - last > timedelta(seconds=1), "the second to be over", 5)
+        reply = self.stack.invoke("SealerFunction", {"settle_seconds": 0})
+        assert isinstance(reply, dict)
+        keys: list[str] = reply["sealed"]
         return keys
 
     def await_quiet(self, *queues: str) -> None:

@@ -12,7 +12,7 @@ from botocore.exceptions import EndpointConnectionError
 from botocore.stub import Stubber
 from esx_drift.adapters.signing import KmsSigner
 from esx_drift.errors import OutOfTime, SignerUnavailable, StoreConflict, StoreUnavailable
-from esx_drift.sealing import sealer
+from esx_drift.sealing import window_reader
 
 from tests.unit.processes import Mortal, ProcessEnd, Turn, interleave, watch
 from tests.unit.sealing.world import NOW, World, counting_down
@@ -23,10 +23,10 @@ LONG_AGO = NOW - timedelta(hours=1)
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Digests of four objects, two read at a time."""
-    monkeypatch.setattr(sealer, "MAX_OBJECTS", 4)
-    monkeypatch.setattr(sealer, "BATCH", 2)
+    monkeypatch.setattr(window_reader, "MAX_OBJECTS", 4)
+    monkeypatch.setattr(window_reader, "BATCH", 2)
     # In threads, it would be another call that comes first each time.
-    monkeypatch.setattr(sealer, "read_all", lambda read, keys: [read(key) for key in keys])
+    monkeypatch.setattr(window_reader, "read_all", lambda read, keys: [read(key) for key in keys])
 
 
 def _prepare(world: World) -> list[str]:
@@ -189,5 +189,5 @@ def test_kms_that_is_out_of_reach_is_told_as_that(world: World, monkeypatch: pyt
         raise EndpointConnectionError(endpoint_url="https://kms.example")
 
     monkeypatch.setattr(client, "_make_api_call", fail)
-    with pytest.raises(SignerUnavailable, match="could not be reached.*kms.example"):
+    with pytest.raises(SignerUnavailable, match=r"could not be reached.*kms\.example"):
         KmsSigner(lambda: client, world.key_id).sign(b"0" * 32)

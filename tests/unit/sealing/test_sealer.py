@@ -11,8 +11,8 @@ from esx_drift.domain.stored.identifiers import SEALING_TURN_KEY, compute_sha256
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.trail.digests import SETTLE
 from esx_drift.errors import TrailDamaged
-from esx_drift.sealing import sealer
-from esx_drift.sealing.sealer import SEALING_TURN_LENGTH, TIME_TO_END_MS, copy_digests
+from esx_drift.sealing import window_reader
+from esx_drift.sealing.sealer import SEALING_TURN_LENGTH, TIME_TO_FINISH_MS, copy_digests
 
 from tests.unit.sealing.world import ALL_THE_TIME, NOW, World, counting_down
 
@@ -187,8 +187,8 @@ def test_names_are_told_as_they_are(world: World) -> None:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Digests of four objects, two read at a time."""
-    monkeypatch.setattr(sealer, "MAX_OBJECTS", 4)
-    monkeypatch.setattr(sealer, "BATCH", 2)
+    monkeypatch.setattr(window_reader, "MAX_OBJECTS", 4)
+    monkeypatch.setattr(window_reader, "BATCH", 2)
 
 
 @pytest.mark.usefixtures("small")
@@ -214,7 +214,7 @@ def test_a_digest_of_long_keys_stays_small_enough_to_be_read(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever may write somewhere can't end the sealing by that."""
-    monkeypatch.setattr(sealer, "MAX_OBJECTS_BYTES", 5_000)
+    monkeypatch.setattr(window_reader, "MAX_OBJECTS_BYTES", 5_000)
     for number in range(12):
         world.put(f"x/{number:02}{'ü' * 400}", at=LONG_AGO)
     world.seal()
@@ -226,7 +226,7 @@ def test_a_run_whose_time_is_over_is_gone_on_with(world: World) -> None:
     """By the next run, though the day is sealed already; then what came in meanwhile, too."""
     for key in EVERYTHING:
         world.put(key, at=LONG_AGO)
-    first = world.seal(time_left_ms=counting_down(*[ALL_THE_TIME] * 2, TIME_TO_END_MS - 1))
+    first = world.seal(time_left_ms=counting_down(*[ALL_THE_TIME] * 2, TIME_TO_FINISH_MS - 1))
     assert (len(first["sealed"]), first["complete"]) == (1, False)
     assert world.sealed_keys() == sorted(EVERYTHING)[:3]
     world.wait(hours=1)

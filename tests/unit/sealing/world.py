@@ -15,12 +15,12 @@ from esx_drift.adapters.signing import KmsSigner
 from esx_drift.contracts import list_violations
 from esx_drift.domain.stored.identifiers import compute_sha256, make_record_key, make_signature_key
 from esx_drift.domain.trail.digests import Digest, is_digest_key
-from esx_drift.ports import SealedBucket, SealingTurns, Signer
 from esx_drift.sealing.sealer import Sealer, SealerReply
 from moto.s3.models import s3_backends
 
 if TYPE_CHECKING:
     from esx_drift.domain.stored.types import StoredObject
+    from esx_drift.ports import SealedBucket, SealingTurns, Signer
 
 NOW: Final = datetime(2026, 11, 23, 2, 14, 30, tzinfo=UTC)
 ALL_THE_TIME: Final = 900_000

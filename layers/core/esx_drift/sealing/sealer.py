@@ -11,7 +11,8 @@
 What is found is found by listing: no state of ours is asked what there is.
 """
 
-from collections.abc import Callable, Iterator
+from base64 import b64encode
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -28,15 +29,11 @@ from esx_drift.domain.stored.identifiers import (
     make_public_key_key,
     make_signature_key,
 )
-from esx_drift.domain.stored.types import StoredObject
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.trail.digests import (
-    MAX_OBJECTS,
-    MAX_OBJECTS_BYTES,
     SETTLE,
     Digest,
     Link,
-    LogEnds,
     SealingTurn,
     Window,
     build_digest,
@@ -45,21 +42,19 @@ from esx_drift.domain.trail.digests import (
     is_digest_key,
     is_due,
     is_open,
-    measure_object,
     plan_window,
-    render_public_key,
 )
 from esx_drift.errors import ContractViolation, OutOfTime, StoreConflict, TrailDamaged, TransientError
-from esx_drift.log_reader import read_all
 from esx_drift.ports import SealedBucket, SealingTurns, Signer
+from esx_drift.sealing.window_reader import WindowReader
 
 logger = Logger(child=True)
 
-BATCH: Final = 250
-"""So many objects are read before the time is looked at; ``MAX_OBJECTS`` is a multiple of it."""
-
-TIME_TO_END_MS: Final = 90_000
+TIME_TO_FINISH_MS: Final = 90_000
 """What is left for a last batch, the signature, and copies."""
+
+PEM_WIDTH: Final = 64
+"""RFC 7468, section 2."""
 
 SEALING_TURN_LENGTH: Final = timedelta(minutes=16)
 """Longer than the function may run (15 minutes, Lambda's limit): who holds the turn longer has ended."""
@@ -190,14 +185,14 @@ class Sealer:
         window = plan_window(newest.digest if newest else None, self.clock(), SETTLE)
         if newest is None or not is_open(newest.digest):
             window = replace(window, until=parse_time(found["until"]))
-        objects, listed_to = self._collect(newest, window, found["listed_to"])
+        objects, listed_to = self._read(newest, window).collect(found["listed_to"])
         if listed_to not in {None, found["listed_to"]}:
             raise OutOfTime(f"no time is left to make {find_digest_key(found)} anew: the next run does")
         anew = build_digest(newest, window, parse_time(found["sealed_at"]), objects, found["listed_to"])
         return encode_canonical_json(anew)
 
     def _seal_window(self, newest: Link | None, window: Window, known: frozenset[str]) -> Link:
-        objects, listed_to = self._collect(newest, window, None)
+        objects, listed_to = self._read(newest, window).collect()
         sealed_at = choose_sealed_at(newest.digest if newest else None, self.clock())
         digest = build_digest(newest, window, sealed_at, objects, listed_to)
         require_valid("digest", digest)
@@ -217,55 +212,21 @@ class Sealer:
         self.trail.keep(make_signature_key(link.stored["key"]), signature)
         return link
 
-    def _collect(
-        self, newest: Link | None, window: Window, to: str | None
-    ) -> tuple[list[StoredObject], str | None]:
-        """Collect what the window holds up to the key ``to``, and the key where that was left off, if any."""
-        objects, chosen, size = list[StoredObject](), list[str](), 0
-        for key, is_chosen in self._look_through(newest, window, to):
-            if is_chosen:
-                chosen.append(key)
-                size += measure_object(key)
-            if len(chosen) == BATCH:
-                objects += self._hash(chosen)
-                chosen.clear()
-            if len(objects) >= MAX_OBJECTS or size >= MAX_OBJECTS_BYTES or self._is_late():
-                return [*objects, *self._hash(chosen)], key
-        return [*objects, *self._hash(chosen)], None
-
-    def _look_through(
-        self, newest: Link | None, window: Window, to: str | None
-    ) -> Iterator[tuple[str, bool]]:
-        """List all keys that no digest may name yet, up to ``to``, and whether each is of the window."""
-        ends, after = LogEnds(newest.digest if newest else None), window.after_key
-        jump: str | None = after
-        while jump is not None:
-            after, jump = jump, None
-            for found in self.trail.list_written("", after):
-                if to is not None and found.key > to:
-                    return
-                jump = ends.find_jump(found.key)
-                if jump is not None:
-                    break
-                yield found.key, ends.choose(found.key, found.written_at, window)
-
-    def _hash(self, keys: list[str]) -> list[StoredObject]:
-        """Name each object by the sha256 of what lies there, whatever that is."""
-
-        def read(key: str) -> StoredObject | None:
-            body = self.trail.read(key)
-            if body is None:
-                logger.error("object not sealed", key=key, why="it was listed, and is not there")
-                return None
-            return {"key": key, "sha256": compute_sha256(body)}
-
-        return [found for found in read_all(read, keys) if found is not None]
+    def _read(self, newest: Link | None, window: Window) -> WindowReader:
+        return WindowReader(self.trail, newest.digest if newest else None, window, self._is_late)
 
     def _is_late(self) -> bool:
-        return self.time_left_ms() < TIME_TO_END_MS
+        return self.time_left_ms() < TIME_TO_FINISH_MS
 
     def _build_turn(self, holder: str | None) -> SealingTurn:
         return {"schema_version": 1, "holder": holder, "taken_at": format_time(self.clock())}
+
+
+def render_public_key(der: bytes) -> bytes:
+    """Render a public key (``der``: a SubjectPublicKeyInfo) as the PEM file that OpenSSL reads."""
+    text = b64encode(der).decode()
+    lines = [text[at : at + PEM_WIDTH] for at in range(0, len(text), PEM_WIDTH)]
+    return "\n".join(("-----BEGIN PUBLIC KEY-----", *lines, "-----END PUBLIC KEY-----", "")).encode()
 
 
 def copy_digests(trail: SealedBucket, copy: SealedBucket) -> list[str]:

@@ -10,7 +10,6 @@ Numbers go up by one, so that what comes next in a log is known, and nothing tha
 """
 
 import re
-from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -33,9 +32,6 @@ much as AWS lets any request's clock differ (RequestTimeTooSkewed, S3's list of 
 
 BEHIND_ALL: Final = "\U0010ffff"
 """Sorts behind every key that continues a prefix: no key has a higher character."""
-
-PEM_WIDTH: Final = 64
-"""RFC 7468, section 2."""
 
 _DIGEST_KEY: Final = re.compile(r"digests/[0-9]{8}T[0-9]{6}Z\.json")
 _RECORD_KEY: Final = re.compile(r"(records/vcenter=([^/]+)/cluster=([^/]+)/)([0-9]{10})\.json")
@@ -239,13 +235,6 @@ def build_digest(
         "objects": objects,
         "listed_to": listed_to,
     }
-
-
-def render_public_key(der: bytes) -> bytes:
-    """Render a public key (``der``: a SubjectPublicKeyInfo) as the PEM file that OpenSSL reads."""
-    text = b64encode(der).decode()
-    lines = [text[at : at + PEM_WIDTH] for at in range(0, len(text), PEM_WIDTH)]
-    return "\n".join(("-----BEGIN PUBLIC KEY-----", *lines, "-----END PUBLIC KEY-----", "")).encode()
 
 
 def find_digest_key(digest: Digest) -> str:
