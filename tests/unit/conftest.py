@@ -59,6 +59,7 @@ SLOW: Final = (
     "notifying/test_sender",
     "notifying/test_storm",
     "reporting/",
+    "sealing/",
     "test_journal",
 )
 """What plays whole jobs, time-outs or processes: `make unit` leaves it to `make test`."""

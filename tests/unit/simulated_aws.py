@@ -6,12 +6,26 @@ from functools import partial
 from threading import RLock
 from typing import Any
 
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.hashes import SHA256
 from moto import mock_aws
+from moto.kms.utils import ECDSAPrivateKey
 
 
 def simulated_aws() -> AbstractContextManager[Any]:
     """An empty AWS. boto3's session stays: without it each client reads its service's description anew."""
     return mock_aws(config={"core": {"reset_boto3_session": False}})
+
+
+def sign_digests(patch: pytest.MonkeyPatch) -> None:
+    """Have moto's KMS sign as KMS does with ``MessageType: DIGEST``: moto hashes once more what is a hash."""
+
+    def sign(key: ECDSAPrivateKey, message: bytes, _: str) -> bytes:
+        return key.private_key.sign(message, ECDSA(Prehashed(SHA256())))
+
+    patch.setattr(ECDSAPrivateKey, "sign", sign)
 
 
 class OneAtATime:

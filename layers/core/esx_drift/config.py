@@ -60,6 +60,8 @@ ENVIRONMENT: Mapping[str, frozenset[str]] = MappingProxyType(
             "DAILY_REPORT_HOUR",
             "REPORT_TIME_ZONE",
         },
+        "sealer": COUNTING
+        | {"AUDIT_BUCKET", "STATE_BUCKET", "SECRET_PREFIX", "SIGNING_KEY_ID", "SEAL_COPY_BUCKET"},
     }
 )
 """What each function reads, beside what Lambda itself sets."""
@@ -189,6 +191,30 @@ class ReporterConfig:
             check_interval_hours=int(environment["CHECK_INTERVAL_HOURS"]),
             daily_report_hour=int(environment["DAILY_REPORT_HOUR"]),
             report_time_zone=_find_zone(environment["REPORT_TIME_ZONE"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SealerConfig:
+    """The sealer's environment. ``copy_bucket``: where digests go too; empty: nowhere."""
+
+    audit_bucket: str
+    state_bucket: str
+    signing_key_id: str
+    copy_bucket: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the variables.
+
+        Raises:
+            KeyError: The template does not fit the code.
+        """
+        return cls(
+            audit_bucket=environment["AUDIT_BUCKET"],
+            state_bucket=environment["STATE_BUCKET"],
+            signing_key_id=environment["SIGNING_KEY_ID"],
+            copy_bucket=environment["SEAL_COPY_BUCKET"],
         )
 
 

@@ -10,6 +10,7 @@
     │   ├── StoreConflict         a conditional write lost three rounds
     │   ├── TopicUnavailable      SNS did not take the event
     │   ├── QueueUnavailable      SQS did not take the message
+    │   ├── SignerUnavailable     KMS did not sign
     │   ├── SecretUnavailable     Secrets Manager did not answer
     │   ├── OutOfTime             not begun: this run of the function ends too soon
     │   ├── InternalError         a bug of ours: an exception that nobody foresaw
@@ -129,6 +130,12 @@ class QueueUnavailable(TransientError):
     """SQS did not take the message."""
 
     reason = "queue-unavailable"
+
+
+class SignerUnavailable(TransientError):
+    """KMS did not sign a digest, or its key can't be used."""
+
+    reason = "signer-unavailable"
 
 
 class SecretUnavailable(TransientError):

@@ -28,6 +28,7 @@ from esx_drift.domain.stored.types import (
     StoredReport,
     VCenterIdentity,
 )
+from esx_drift.domain.trail.digests import SealingTurn
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,6 +365,74 @@ class TrailFiles(Protocol):
 
     def list_former_versions(self, prefix: str) -> Iterator[FormerVersion]:
         """List what was deleted or written over under ``prefix``; a copy has none to show."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenObject:
+    """An object of a bucket, and when S3 got it by S3's own clock, to the second."""
+
+    key: str
+    size_bytes: int
+    written_at: datetime
+
+
+class SealedBucket(Protocol):
+    """The AuditBucket as the sealer sees it, or a bucket that digests are copied to."""
+
+    def list_written(self, prefix: str, start_after: str = "") -> Iterator[WrittenObject]:
+        """List the objects that begin with ``prefix`` and sort behind ``start_after``, in their order."""
+        ...
+
+    def read(self, key: str) -> bytes | None:
+        """Read an object; None if there is none."""
+        ...
+
+    def keep(self, key: str, body: bytes) -> bool:
+        """Keep ``body`` under ``key`` if that is free.
+
+        Returns:
+            Whether it was kept: False if the key was taken before.
+
+        Raises:
+            StoreConflict: Another write of the key was under way. The same call may yet succeed.
+        """
+        ...
+
+
+class Signer(Protocol):
+    """What signs digests: ECDSA on P-256 with SHA-256. Each call may raise ``SignerUnavailable``."""
+
+    def read_public_key(self) -> bytes:
+        """Read the public key, in DER: a SubjectPublicKeyInfo."""
+        ...
+
+    def sign(self, sha256: bytes) -> bytes:
+        """Sign what has this sha256 (32 bytes); the signature in DER."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSealingTurn:
+    """Whose turn it is to seal, and its ETag; no turn if none can be read, no ETag if nothing is stored."""
+
+    turn: SealingTurn | None
+    etag: str | None
+
+
+class SealingTurns(Protocol):
+    """Where it is kept whose turn it is to seal."""
+
+    def read(self) -> StoredSealingTurn:
+        """Read whose turn it is."""
+        ...
+
+    def write(self, turn: SealingTurn, etag: str | None) -> str | None:
+        """Write ``turn`` if the stored one still has the ETag ``etag`` (None: if there is none yet).
+
+        Returns:
+            The new ETag; None if somebody else was faster.
+        """
         ...
 
 

@@ -59,6 +59,7 @@ def play(console: Console, stack: Stack, scene: Scene) -> int:
     rig.put_fleet(rig.fleet())
     tap = tapped(stack)
     wrong = [*_list_wrong(console, scene, tap)]
+    rig.seal()
     leave(LEFT, rig, tap.events)
     console.print(f"\n{summary(rig, tap.events)} are in {LEFT}/", highlight=False)
     if not wrong:
@@ -66,7 +67,7 @@ def play(console: Console, stack: Stack, scene: Scene) -> int:
     for line in wrong:
         console.print(f"[red]Not as expected:[/] {line}", highlight=False)
     if wrong:
-        functions = ("Dispatcher", "Checker", "Notifier", "Sender", "Reporter")
+        functions = ("Dispatcher", "Checker", "Notifier", "Sender", "Reporter", "Sealer")
         for function in (f"{name}Function" for name in functions):
             (LEFT / f"{function}.log").write_text("\n".join(stack.log_of(function)))
     return 1 if wrong else 0

@@ -177,6 +177,18 @@ class Rig:
             self.await_told(json.loads(body)["events"])
         return keys
 
+    def seal(self) -> list[str]:
+        """Seal all that is kept, once S3's clock is past the second of the last write; the digests' keys."""
+        s3 = self.stack.aws.s3
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=self.audit_bucket)
+        last = max((one["LastModified"] for page in pages for one in page.get("Contents", [])), default=None)
+        if last is not None:
+            until(lambda: datetime.now(UTC) - last > timedelta(seconds=1), "the second to be over", 5)
+        reply = self.stack.invoke("SealerFunction", {"settle_seconds": 0})
+        assert isinstance(reply, dict)
+        keys: list[str] = reply["sealed"]
+        return keys
+
     def await_quiet(self, *queues: str) -> None:
         """Wait until these queues, by logical id, hold nothing: neither waiting, nor delayed, nor in work.
 

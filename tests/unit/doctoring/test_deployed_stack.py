@@ -236,6 +236,20 @@ def test_a_schedule_that_is_disabled(deployed: Deployed) -> None:
     assert "ScheduleState=ENABLED" in line["fix"]
 
 
+def test_a_schedule_says_what_stops_with_it(deployed: Deployed) -> None:
+    """Each in its own word."""
+    scheduler: Any = boto3.client("scheduler")
+    kept = ("Name", "GroupName", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+    shown = scheduler.get_schedule(Name="schedule", GroupName="runs")
+    scheduler.update_schedule(State="DISABLED", **{name: shown[name] for name in kept})
+    stopped = {"Reporter": "reported", "Sealer": "sealed"}
+    for function in stopped:
+        deployed.resources[f"{function}FunctionSchedule"] = deployed.resources[SCHEDULE]
+    lines = deployed.examine()
+    said = {function: lines[f"{function}FunctionSchedule"]["said"] for function in stopped}
+    assert said == {function: f"DISABLED: nothing is {what}" for function, what in stopped.items()}
+
+
 def test_the_schedule_of_a_stack_of_before(deployed: Deployed) -> None:
     """It is in no group of the stack's own, but in the account's default one."""
     scheduler: Any = boto3.client("scheduler")

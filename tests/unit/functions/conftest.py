@@ -19,6 +19,7 @@ from esx_drift.domain.dispatching.run import Run, build_blank_dispatch
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.records import RecordHeading, build_empty_state, build_record
 from esx_drift.domain.text.times import parse_time
+from moto.kms.models import kms_backends
 from moto.s3.models import s3_backends
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.sns.models import sns_backends
@@ -28,13 +29,14 @@ from functions.checker import app as checker
 from functions.dispatcher import app as dispatcher
 from functions.notifier import app as notifier
 from functions.reporter import app as reporter
+from functions.sealer import app as sealer
 from functions.sender import app as sender
 from tests.paths import EVENTS
 from tests.simulator import SlackReceiver, Tls, VCenter, VCenterServer
 from tests.simulator.certificates import Authority
 from tests.simulator.sessions import PASSWORD, USER
 from tests.unit.fleets import fleet
-from tests.unit.simulated_aws import simulated_aws
+from tests.unit.simulated_aws import sign_digests, simulated_aws
 
 if TYPE_CHECKING:
     from esx_drift.domain.stored.types import ExpectedCluster, Record
@@ -47,6 +49,7 @@ HANDLERS = {
     "dispatcher": dispatcher.handler,
     "notifier": notifier.handler,
     "reporter": reporter.handler,
+    "sealer": sealer.handler,
     "sender": sender.handler,
 }
 RUN_ID: Final = "5f1c6b0e-7d1f-4c39-9b6e-0a8d9c1e2f30"
@@ -106,13 +109,14 @@ def function_log(monkeypatch: pytest.MonkeyPatch) -> FunctionLog:
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[None]:
     """An AWS for boto3, whatever this machine's own settings are: one a module, since clients are slow."""
-    made = (clients.s3, clients.sqs, clients.sns, clients.secrets_manager)
+    made = (clients.s3, clients.sqs, clients.sns, clients.secrets_manager, clients.kms)
     with pytest.MonkeyPatch.context() as patch, simulated_aws():
         for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_SESSION_TOKEN"):
             patch.delenv(name, raising=False)
         patch.setenv("AWS_DEFAULT_REGION", REGION)
         patch.setenv("AWS_ACCESS_KEY_ID", "testing")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        sign_digests(patch)
         for client in made:
             client.cache_clear()
         yield
@@ -123,7 +127,7 @@ def cloud() -> Iterator[None]:
 @pytest.fixture
 def aws(cloud: None) -> None:  # noqa: ARG001 -- moto must be on
     """It, empty."""
-    for backend in (s3_backends, sqs_backends, sns_backends, secretsmanager_backends):
+    for backend in (s3_backends, sqs_backends, sns_backends, secretsmanager_backends, kms_backends):
         backend.reset()
 
 
@@ -308,6 +312,8 @@ def deployed(
         "WEBHOOK_HOSTS": "hooks.slack.com,127.0.0.1",
         "DAILY_REPORT_HOUR": "7",
         "REPORT_TIME_ZONE": "UTC",
+        "SIGNING_KEY_ID": _make_signing_key(),
+        "SEAL_COPY_BUCKET": "",
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -315,6 +321,11 @@ def deployed(
     made.put_fleet(fleet(routes=[{"name": "ops"}]))
     _put_secrets(vcenter, slack, slack_authority)
     return made
+
+
+def _make_signing_key() -> str:
+    made = clients.kms().create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
+    return made["KeyMetadata"]["KeyId"]
 
 
 def _put_secrets(vcenter: VCenterServer, slack: SlackReceiver, authority: Authority) -> None:

@@ -18,7 +18,7 @@ class Outcome:
 
     ``raises`` names the error that fails the whole invocation, ``again`` are the numbers of the messages to
     be delivered again, ``asked``, ``dispatched`` and ``failed`` what the dispatcher's reply says, ``ill``
-    steps of the doctor's, ``dead`` how many messages the sender parked.
+    steps of the doctor's, ``dead`` how many messages the sender parked, ``seals`` how many digests are new.
     """
 
     again: tuple[int, ...] = ()
@@ -32,6 +32,7 @@ class Outcome:
     posts: int = 0
     dead: int = 0
     reports: int = 0
+    seals: int = 0
     ill: tuple[str, ...] = ()
 
 
@@ -72,6 +73,9 @@ OUTCOMES = {
     "reporter-daily": Outcome(reports=1),
     "reporter-malformed": Outcome(raises="ContractViolation"),
     "reporter-schedule": Outcome(),
+    "sealer-malformed": Outcome(raises="ContractViolation"),
+    "sealer-now": Outcome(seals=1),
+    "sealer-schedule": Outcome(seals=1),
     "sender-delivery": Outcome(posts=1),
     "sender-doctor": Outcome(),
     "sender-forged": Outcome(again=(1,)),
@@ -113,6 +117,7 @@ def _outcome(deployed: Deployed, path: Path) -> Outcome:
         posts=len(deployed.slack.accepted),
         dead=deployed.waiting("DeliveryQueueDead"),
         reports=len(reply.get("published", [])),
+        seals=len(reply.get("sealed", [])),
         ill=tuple(line["step"] for line in reply.get("lines", []) if line["outcome"] == "failed"),
     )
 

@@ -64,6 +64,25 @@ def test_a_daily_report_that_is_missing_is_a_zero() -> None:
     assert alarm["TreatMissingData"] == "breaching"
 
 
+def test_a_trail_that_is_not_sealed_is_a_zero() -> None:
+    """Hour by hour for a day, and three in which a run that failed is made up for."""
+    alarm = ALARMS["SealerSilenceAlarm"]
+    counted, filled = cast("list[dict[str, Any]]", alarm["Metrics"])
+    assert counted["MetricStat"]["Metric"] == {
+        "Namespace": "esx-drift",
+        "MetricName": "TrailsSealed",
+        "Dimensions": [
+            {"Name": "stack", "Value": {"Ref": "AWS::StackName"}},
+            {"Name": "service", "Value": "sealer"},
+        ],
+    }
+    assert '"TrailsSealed"' in (ROOT / "functions" / "sealer" / "app.py").read_text()
+    assert (counted["MetricStat"]["Period"], alarm["EvaluationPeriods"]) == (3600, 27)
+    assert (filled["Expression"], filled["ReturnData"]) == (f"FILL({counted['Id']}, 0)", True)
+    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (1, "LessThanThreshold")
+    assert alarm["TreatMissingData"] == "breaching"
+
+
 def test_what_sns_cannot_deliver_is_told() -> None:
     """That a subscriber was not reached, and that an event was lost altogether."""
     watched = {one["MetricName"] for one in ALARMS.values() if one.get("Namespace") == "AWS/SNS"}

@@ -12,7 +12,10 @@ SUFFIXES = {
     "AWS::CloudWatch::Alarm": "Alarm",
     "AWS::CloudWatch::Dashboard": "Dashboard",
     "AWS::IAM::ManagedPolicy": "Policy",
+    "AWS::IAM::Policy": "Policy",
     "AWS::IAM::Role": "Role",
+    "AWS::KMS::Alias": "KeyAlias",
+    "AWS::KMS::Key": "Key",
     "AWS::Logs::LogGroup": "LogGroup",
     "AWS::Logs::QueryDefinition": "Query",
     "AWS::S3::Bucket": "Bucket",
@@ -34,6 +37,7 @@ NAMES = (
     "RoleName",
     "LogGroupName",
     "AlarmName",
+    "AliasName",
     "DashboardName",
 )
 
@@ -52,6 +56,9 @@ def test_two_stacks_fit_into_one_account(name: str) -> None:
     if TEMPLATE["Resources"][name]["Type"] == "AWS::Logs::QueryDefinition":
         assert properties["Name"]["Fn::Sub"].startswith("${AWS::StackName}/")
         fixed -= {"Name"}
+    if TEMPLATE["Resources"][name]["Type"] == "AWS::KMS::Alias":
+        assert properties["AliasName"] == {"Fn::Sub": "alias/${AWS::StackName}-seals"}
+        fixed -= {"AliasName"}
     if TEMPLATE["Resources"][name]["Type"] == "AWS::CloudWatch::Dashboard":
         # An account's, whatever the region.
         assert properties["DashboardName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}
@@ -103,9 +110,14 @@ def test_no_resource_waits_for_itself() -> None:
     """CloudFormation makes what a resource names before it; in a circle it makes nothing at all."""
     every = transformed()["Resources"]
     needs = {name: {*_list_needed(one), *listed(one.get("DependsOn", []))} for name, one in every.items()}
-    assert {"DispatcherRole", "CheckerRole", "NotifierRole", "SenderRole", "CheckQueue"} <= needs[
-        "CheckerFunction"
-    ]
+    assert {
+        "DispatcherRole",
+        "CheckerRole",
+        "NotifierRole",
+        "SenderRole",
+        "SealerRole",
+        "CheckQueue",
+    } <= needs["CheckerFunction"]
     made = [*TopologicalSorter(needs).static_order()]
     assert made.index("CheckerRole") < made.index("CheckerFunction")
 

@@ -56,6 +56,7 @@ def test_who_tells_people_is_never_in_a_vpc() -> None:
     assert placed.pop("NotifierFunction") is None
     assert placed.pop("SenderFunction") is None
     assert placed.pop("ReporterFunction") is None
+    assert placed.pop("SealerFunction") is None
     for condition, inside, outside in placed.values():
         assert condition == "InVpc"
         assert inside == {"SubnetIds": {"Ref": "SubnetIds"}, "SecurityGroupIds": {"Ref": "SecurityGroupIds"}}

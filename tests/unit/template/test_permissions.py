@@ -59,6 +59,7 @@ def test_each_role_has_the_policies_of_its_work() -> None:
     looking = {"Ref": "LookingPolicy"}
     network = {"Fn::If": ["InVpc", {"Ref": "NetworkPolicy"}, {"Ref": "AWS::NoValue"}]}
     key = {"Fn::If": ["OwnSecretsKey", {"Ref": "SecretsKeyPolicy"}, {"Ref": "AWS::NoValue"}]}
+    copies = {"Fn::If": ["CopySeals", {"Ref": "SealCopyPolicy"}, {"Ref": "AWS::NoValue"}]}
     traces = {"Fn::If": ["Traced", {"Ref": "TracingPolicy"}, {"Ref": "AWS::NoValue"}]}
     held = {
         name: role["Properties"]["ManagedPolicyArns"]
@@ -71,6 +72,7 @@ def test_each_role_has_the_policies_of_its_work() -> None:
         "NotifierRole": [traces],
         "SenderRole": [key, traces],
         "ReporterRole": [traces],
+        "SealerRole": [copies, traces],
     }
 
 
@@ -191,10 +193,40 @@ def test_only_the_checker_keeps_what_vcenters_answered() -> None:
         "${StateBucket.Arn}/routes/*": {"SenderRole"},
         "${AuditBucket.Arn}/reports/*": {"ReporterRole"},
         "${StateBucket.Arn}/reports/*": {"ReporterRole"},
+        "${AuditBucket.Arn}/digests/*": {"SealerRole"},
+        "${StateBucket.Arn}/seals/*": {"SealerRole"},
+        "arn:${AWS::Partition}:s3:::${SealCopyBucket}/digests/*": {"SealCopyPolicy"},
         "${StateBucket.Arn}/state/*": {"LookingPolicy"},
         "${StateBucket.Arn}/breaker/*": {"LookingPolicy"},
         "${StateBucket.Arn}/config/fleet.json": {"OperatorPolicy"},
         "${StateBucket.Arn}/config/fleet.yaml": {"OperatorPolicy"},
+    }
+
+
+def test_only_the_sealer_signs() -> None:
+    """By its own policy, and by the key's: no other policy of the account can let anybody sign."""
+    signing = {name for name, statement in ALLOWED if "kms:Sign" in listed(statement["Action"])}
+    assert signing == {"SigningPolicy"}
+    assert resources("AWS::IAM::Policy")["SigningPolicy"]["Properties"]["Roles"] == [{"Ref": "SealerRole"}]
+    (key,) = resources("AWS::KMS::Key").values()
+    administering, by_sealer = key["Properties"]["KeyPolicy"]["Statement"]
+    # A statement that names the account hands on to IAM what it allows, and nothing else.
+    assert administering["Principal"] == {
+        "AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}
+    }
+    assert not {"kms:Sign", "kms:CreateGrant", "kms:*"} & {*administering["Action"]}
+    assert not [action for action in administering["Action"] if "*" in action]
+    assert by_sealer["Principal"] == {"AWS": {"Fn::GetAtt": ["SealerRole", "Arn"]}}
+    assert by_sealer["Action"] == ["kms:Sign", "kms:GetPublicKey"]
+
+
+def test_the_sealer_reads_the_whole_trail_and_adds_digests_to_it() -> None:
+    """Whatever there is, a foreign object too."""
+    assert _list_s3_rights("SealerRole") == {
+        ("s3:GetObject", "${AuditBucket.Arn}/*"),
+        ("s3:PutObject", "${AuditBucket.Arn}/digests/*"),
+        ("s3:GetObject", "${StateBucket.Arn}/seals/*"),
+        ("s3:PutObject", "${StateBucket.Arn}/seals/*"),
     }
 
 
@@ -211,7 +243,7 @@ def test_only_our_own_schedule_takes_the_schedulers_role() -> None:
         assert schedule["Properties"]["Target"]["RoleArn"] == {"Fn::GetAtt": ["SchedulerRole", "Arn"]}
     may = {each["Action"]: listed(each["Resource"]) for name, each in ALLOWED if name == "SchedulerRole"}
     assert {action: [*map(target, several)] for action, several in may.items()} == {
-        "lambda:InvokeFunction": ["DispatcherFunction", "ReporterFunction"],
+        "lambda:InvokeFunction": ["DispatcherFunction", "ReporterFunction", "SealerFunction"],
         "sqs:SendMessage": ["DispatcherDeadLetterQueue"],
     }
 

@@ -5,6 +5,7 @@ import pytest
 from esx_drift.domain.deliveries import TURN_LENGTH
 from esx_drift.domain.dispatching.run import MAX_REQUEST_AGE
 from esx_drift.domain.reports.reminders import SCHEDULE_STEP
+from esx_drift.sealing.sealer import SEALING_TURN_LENGTH, TIME_TO_FINISH_MS
 
 from functions.checker.app import TIME_FOR_ONE_MS
 from functions.notifier.app import TIME_FOR_A_BATCH_MS
@@ -240,6 +241,15 @@ def test_a_report_that_failed_is_left_to_the_next_run() -> None:
     ages = {invoke["MaximumEventAgeInSeconds"], schedule["Target"]["RetryPolicy"]["MaximumEventAgeInSeconds"]}
     assert (invoke["MaximumRetryAttempts"], ages) == (0, {SCHEDULE_STEP.total_seconds()})
     assert FUNCTIONS["ReporterFunction"]["Properties"]["Timeout"] < SCHEDULE_STEP.total_seconds()
+
+
+def test_a_sealing_ends_before_its_turn_does() -> None:
+    """Or another run would begin beside it. Each hour one looks whether the day is sealed."""
+    timeout = timedelta(seconds=FUNCTIONS["SealerFunction"]["Properties"]["Timeout"])
+    assert timeout < SEALING_TURN_LENGTH
+    assert timeout.total_seconds() * 1000 > 5 * TIME_TO_FINISH_MS
+    schedule = resources("AWS::Scheduler::Schedule")["SealerFunctionSchedule"]["Properties"]
+    assert schedule["ScheduleExpression"] == "rate(1 hour)"
 
 
 def test_what_sns_cannot_deliver_is_kept() -> None:

@@ -67,6 +67,23 @@ def test_nobody_writes_over_the_trail() -> None:
     assert denied["NotResource"] == [{"Fn::Sub": f"${{AuditBucket.Arn}}/{key}"} for key in AUDIT_KEYS]
 
 
+def test_nobody_but_the_sealer_puts_anything_among_digests() -> None:
+    """Whatever other policies allow: what has no signature there, it wrote itself."""
+    (denied,) = [each for each in POLICIES["AuditBucket"] if each["Sid"] == "OnlyTheSealerSeals"]
+    assert (denied["Effect"], denied["Principal"], denied["Action"]) == ("Deny", "*", "s3:PutObject")
+    assert denied["Resource"] == {"Fn::Sub": "${AuditBucket.Arn}/digests/*"}
+    assert denied["Condition"] == {
+        "ArnNotEquals": {"aws:PrincipalArn": {"Fn::GetAtt": ["SealerRole", "Arn"]}}
+    }
+
+
+def test_the_key_that_signs_outlives_its_stack() -> None:
+    """What it signed is proved by its public half, and the chain may go on with it."""
+    (key,) = resources("AWS::KMS::Key").values()
+    assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+    assert (key["Properties"]["KeySpec"], key["Properties"]["KeyUsage"]) == ("ECC_NIST_P256", "SIGN_VERIFY")
+
+
 def test_the_trail_is_locked() -> None:
     """Each object is under Object Lock as soon as it is written, whoever writes it."""
     properties = BUCKETS["AuditBucket"]["Properties"]
@@ -88,9 +105,9 @@ def test_only_documents_expire() -> None:
 
 
 def test_no_version_of_the_fleet_file_is_lost() -> None:
-    """Only old states go, which the log can rebuild, and what is about now: breakers, routes, reports."""
+    """Only old states go, which the log rebuilds, and what is about now: breakers, routes, turns, reports."""
     rules = BUCKETS["StateBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
-    assert [rule["Prefix"] for rule in rules] == ["state/", "breaker/", "routes/", "reports/"]
+    assert [rule["Prefix"] for rule in rules] == ["state/", "breaker/", "routes/", "reports/", "seals/"]
     assert not any("ExpirationInDays" in rule for rule in rules)
 
 

@@ -15,6 +15,7 @@ from botocore.config import Config
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
+    from mypy_boto3_kms import KMSClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sns import SNSClient
@@ -77,6 +78,13 @@ def sns() -> "SNSClient":
     """Amazon SNS."""
     with _CREATION_LOCK:
         return boto3.client("sns", config=AWS_CLIENT_CONFIG)
+
+
+@cache
+def kms() -> "KMSClient":
+    """AWS Key Management Service."""
+    with _CREATION_LOCK:
+        return boto3.client("kms", config=AWS_CLIENT_CONFIG)
 
 
 @cache

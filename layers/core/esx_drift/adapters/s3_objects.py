@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from esx_drift.errors import StoreConflict, StoreUnavailable
-from esx_drift.ports import FormerVersion, TrailObject
+from esx_drift.ports import FormerVersion, TrailObject, WrittenObject
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -111,20 +111,22 @@ class S3Objects:
 
     def list_keys(self, prefix: str, after: str = "") -> Iterator[str]:
         """The keys that begin with ``prefix`` and sort behind ``after``, in their order."""
-        return (found.key for found in self.list_objects(prefix, after))
+        return (found.key for found in self.list_written(prefix, after))
 
     def list_objects(self, prefix: str, after: str = "") -> Iterator[TrailObject]:
-        """The objects whose keys begin with ``prefix`` and sort behind ``after``, in their order.
+        """The same as they are in a trail; ``prefix`` and ``after`` as for ``list_keys``."""
+        written = self.list_written(prefix, after)
+        return (TrailObject(found.key, found.size_bytes, found.written_at) for found in written)
 
-        When S3 got each is by S3's own clock, to the second.
-        """
+    def list_written(self, prefix: str, after: str = "") -> Iterator[WrittenObject]:
+        """The same, each with the time at which S3 got it; ``prefix`` and ``after`` as for ``list_keys``."""
         pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=prefix, StartAfter=after
         )
         with _translate_errors(prefix):
             for page in pages:
                 for entry in page.get("Contents", []):
-                    yield TrailObject(entry["Key"], entry["Size"], entry["LastModified"])
+                    yield WrittenObject(entry["Key"], entry["Size"], entry["LastModified"])
 
     def list_former_versions(self, prefix: str) -> Iterator[FormerVersion]:
         """The delete markers under ``prefix``, and each version under a key but the one that S3 shows."""

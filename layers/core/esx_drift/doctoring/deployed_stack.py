@@ -181,8 +181,7 @@ class StackDoctor:
                 "Deploy it with ScheduleState=ENABLED; if it was, somebody disabled it by hand: enable it in"
                 f" the console, EventBridge > Schedules > {name}."
             )
-            what = "reported" if logical_id.startswith("Reporter") else "checked"
-            raise _fail(f"{schedule['State']}: nothing is {what}", fix)
+            raise _fail(f"{schedule['State']}: nothing is {_say_what_stops(logical_id)}", fix)
         target = schedule["Target"]["Arn"]
         try:
             self._functions.get_function_configuration(FunctionName=target)
@@ -350,6 +349,10 @@ class StackDoctor:
     @property
     def _named_profile(self) -> str:
         return f" --profile {shlex.quote(self.profile)}" if self.profile else ""
+
+
+def _say_what_stops(schedule: str) -> str:
+    return {"Reporter": "reported", "Sealer": "sealed"}.get(schedule.partition("Function")[0], "checked")
 
 
 def _fail(sentence: str, fix: str) -> PermanentError:

@@ -7,6 +7,7 @@ Longer than 250 lines, because that no two keys and no two ids are the same is s
 
 import json
 from collections.abc import Iterable
+from datetime import datetime
 from hashlib import sha256
 from typing import Final
 from urllib.parse import quote
@@ -131,6 +132,34 @@ def make_report_id(kind: str, route: str, about: str) -> str:
         about: What it is about: a day, or all that is named in it.
     """
     return _make_uuid("report", kind, route, about)
+
+
+DIGEST_PREFIX: Final = "digests/"
+"""What the keys of digests, of their signatures and of what signed them begin with, in the AuditBucket."""
+
+SIGNATURE_SUFFIX: Final = ".sig"
+
+
+def make_digest_key(sealed_at: datetime) -> str:
+    """Make the key in the AuditBucket of the digest that was made at a time, to the second."""
+    return f"{DIGEST_PREFIX}{sealed_at:%Y%m%dT%H%M%SZ}.json"
+
+
+def make_signature_key(digest_key: str) -> str:
+    """Make the key in the AuditBucket of a digest's signature."""
+    return f"{digest_key}{SIGNATURE_SUFFIX}"
+
+
+def make_public_key_key(fingerprint: str) -> str:
+    """Make the key in the AuditBucket of a public key that signed digests.
+
+    ``fingerprint`` is the sha256 of its DER form, a SubjectPublicKeyInfo.
+    """
+    return f"{DIGEST_PREFIX}keys/{fingerprint}.pem"
+
+
+SEALING_TURN_KEY: Final = "seals/turn.json"
+"""The key in the StateBucket that says whose turn it is to seal."""
 
 
 def make_receipt_id(event_id: str, event_sha256: str) -> str:

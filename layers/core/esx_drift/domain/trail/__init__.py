@@ -1,0 +1,1 @@
+"""What proves that the trail is as it was written."""

@@ -1,0 +1,1 @@
+"""The sealer's job: signed digests of all that is kept in the trail."""

@@ -1,0 +1,193 @@
+"""A sealer may end anywhere, two may run at once, S3 and KMS may fail: the chain stays one, and whole."""
+
+import itertools
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from botocore.stub import Stubber
+from esx_drift.adapters.signing import KmsSigner
+from esx_drift.errors import OutOfTime, SignerUnavailable, StoreConflict, StoreUnavailable
+from esx_drift.sealing import window_reader
+
+from tests.unit.processes import Mortal, ProcessEnd, Turn, interleave, watch
+from tests.unit.sealing.world import NOW, World, counting_down
+
+LONG_AGO = NOW - timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Digests of four objects, two read at a time."""
+    monkeypatch.setattr(window_reader, "MAX_OBJECTS", 4)
+    monkeypatch.setattr(window_reader, "BATCH", 2)
+    # In threads, it would be another call that comes first each time.
+    monkeypatch.setattr(window_reader, "read_all", lambda read, keys: [read(key) for key in keys])
+
+
+def _prepare(world: World) -> list[str]:
+    """Six objects: two digests."""
+    return [
+        *(world.record(seq, at=LONG_AGO) for seq in (1, 2, 3, 4)),
+        *(world.put(key, at=LONG_AGO) for key in "xy"),
+    ]
+
+
+def _watched(world: World, process: Any) -> dict[str, Any]:  # noqa: ANN401 -- any process
+    ports = {"trail": world.trail, "signer": world.signer, "turns": world.turns}
+    return {name: watch(port, process) for name, port in ports.items()}
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_sealer_that_ends_anywhere_leaves_a_whole_chain_to_the_next(world: World, *, after: bool) -> None:
+    """Each call of S3 and of KMS may be its last one."""
+    for ends_at in itertools.count(1):
+        world.remove(*world.keys())
+        world.s3.delete_object(Bucket="state", Key="seals/turn.json")
+        world.now = NOW
+        named = _prepare(world)
+        process = Mortal(ends_at, after=after)
+        try:
+            world.seal(**_watched(world, process))
+        except ProcessEnd:
+            pass
+        else:
+            break
+        # Its turn ends by itself.
+        world.wait(hours=1)
+        reply = world.seal()
+        assert (reply["busy"], reply["refused"]) == (False, [])
+        assert sorted(world.sealed_keys()) == sorted(named)
+        assert world.seal()["sealed"] == []
+    assert ends_at > 20
+
+
+@pytest.mark.parametrize("order", [*itertools.product((0, 1), repeat=4)], ids=str)
+def test_of_two_at_once_one_seals(world: World, order: tuple[int, ...]) -> None:
+    """In whatever order they come: the chain has no second end."""
+    named = _prepare(world)
+    replies = list[Any]()
+
+    def run(turn: Turn) -> None:
+        replies.append(world.seal(**_watched(world, turn)))
+
+    assert interleave([run, run], order * 3) == [None, None]
+    assert sorted(world.sealed_keys()) == sorted(named)
+    assert sum(len(reply["sealed"]) for reply in replies) == len(world.digests())
+
+
+def test_a_second_one_that_comes_by_without_a_turn_stops_at_the_key(world: World) -> None:
+    """Were a turn ever longer than it can be: the digest of the same second is there already."""
+
+    class Nobody:
+        def read(self) -> Any:  # noqa: ANN401 -- a stored turn
+            return world.turns.read()
+
+        def write(self, *_: object) -> str:
+            return "any"
+
+    def run(turn: Turn) -> None:
+        world.seal(trail=watch(world.trail, turn), turns=Nobody())
+
+    errors = interleave([run, run], (0, 1) * 20)
+    assert [type(error) for error in errors].count(StoreConflict) == 1
+    assert len(world.digests()) == 1
+
+
+def test_a_digest_that_somebody_put_there_is_not_signed(world: World) -> None:
+    """Not even one that looks right: what a run would say, it says itself. The chain goes on beside it."""
+    world.put("a", at=LONG_AGO)
+    world.seal()
+    (key,) = [key for key in world.keys("digests/") if key.endswith("Z.json")]
+    forged = {
+        **json.loads(world.body(key)),
+        "sealed_at": "2026-11-23T03:00:00.000Z",
+        "since": "2026-11-23T01:59:30.000Z",
+        "until": "2026-11-23T02:30:00.000Z",
+        "previous": {"key": key, "sha256": "0" * 64},
+    }
+    world.put("digests/20261123T030000Z.json", json.dumps(forged).encode())
+    world.put("digests/20261123T040000Z.json", b"no digest at all")
+    world.wait(days=1)
+    reply = world.seal()
+    assert reply["refused"] == ["digests/20261123T030000Z.json", "digests/20261123T040000Z.json"]
+    assert reply["sealed"] == ["digests/20261124T021430Z.json"]
+    world.remove(*reply["refused"])
+    assert len(world.digests()) == 2
+    assert world.seal()["refused"] == []
+
+
+def test_without_time_a_digest_that_was_left_is_neither_signed_nor_refused(world: World) -> None:
+    """The next run looks at it."""
+    _prepare(world)
+    reply = world.seal()
+    left = f"{reply['sealed'][1]}.sig"
+    world.remove(left)
+    world.wait(hours=1)
+    with pytest.raises(OutOfTime, match="the next run does"):
+        world.seal(time_left_ms=lambda: 0)
+    assert world.seal()["refused"] == []
+    assert left in world.keys("digests/")
+    assert len(world.digests()) == 3
+
+
+def test_a_digest_that_time_cut_off_is_made_anew_up_to_where_it_ended(world: World) -> None:
+    """Though there is time for more by now."""
+    named = _prepare(world)
+    reply = world.seal(time_left_ms=counting_down(900_000, 0))
+    assert not reply["complete"]
+    world.remove(f"{reply['sealed'][0]}.sig")
+    world.wait(hours=1)
+    assert world.seal()["sealed"][0] == reply["sealed"][0]
+    assert sorted(world.sealed_keys()) == sorted(named)
+    assert len(world.digests()[0]["objects"]) == 2
+
+
+@pytest.mark.parametrize("call", ["read", "list_written", "keep"])
+def test_s3_that_fails_ends_the_run_and_the_next_one_goes_on(world: World, call: str) -> None:
+    """The turn is given back at once: Lambda tries again within a minute."""
+    named = _prepare(world)
+
+    class Failing:
+        def __getattr__(self, name: str) -> Callable[..., object]:
+            if name == call:
+                raise StoreUnavailable("S3 could not serve it: SlowDown")
+            method: Callable[..., object] = getattr(world.trail, name)
+            return method
+
+    with pytest.raises(StoreUnavailable):
+        world.seal(trail=Failing())
+    world.wait(minutes=1)
+    assert not world.seal()["busy"]
+    assert sorted(world.sealed_keys()) == sorted(named)
+
+
+def test_kms_that_fails_leaves_a_digest_that_the_next_run_signs(world: World) -> None:
+    """Also by another run a day later; what was unsigned is not written twice."""
+    named = _prepare(world)
+    with Stubber(client := boto3.client("kms")) as stub:
+        stub.add_client_error("get_public_key", "DisabledException", "it is disabled")
+        with pytest.raises(
+            SignerUnavailable, match=r"DisabledException \(it is disabled\). Is the key enabled"
+        ):
+            world.seal(signer=KmsSigner(lambda: client, world.key_id))
+    world.wait(days=1)
+    reply = world.seal()
+    assert reply["sealed"][0] == "digests/20261123T021430Z.json"
+    assert sorted(world.sealed_keys()) == sorted(named)
+
+
+def test_kms_that_is_out_of_reach_is_told_as_that(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the address that was asked."""
+    client = boto3.client("kms")
+
+    def fail(*_: object) -> None:
+        raise EndpointConnectionError(endpoint_url="https://kms.example")
+
+    monkeypatch.setattr(client, "_make_api_call", fail)
+    with pytest.raises(SignerUnavailable, match=r"could not be reached.*kms\.example"):
+        KmsSigner(lambda: client, world.key_id).sign(b"0" * 32)
