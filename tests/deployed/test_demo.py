@@ -53,7 +53,7 @@ def test_slack_jsonl_holds_each_payload_as_slack_took_it(played: Demo) -> None:
     """One a line, within Slack's limits, as many as the timeline expects."""
     payloads = _lines(played, "slack.jsonl")
     assert [refusals(payload) for payload in payloads] == [[]] * len(payloads)
-    assert len(payloads) == sum(step.messages for step in timeline())
+    assert len(payloads) == sum(len(step.says) for step in timeline())
 
 
 def test_events_jsonl_holds_each_event_of_the_timeline(played: Demo) -> None:
@@ -62,7 +62,7 @@ def test_events_jsonl_holds_each_event_of_the_timeline(played: Demo) -> None:
     assert [list_violations("event", event) for event in events] == [[]] * len(events)
     assert len({event["id"] for event in events}) == len(events)
     came = Counter((event["subject"], event["type"].removeprefix("esx-drift.")) for event in events)
-    assert came == Counter(expected for step in timeline() for expected in step.arrives)
+    assert came == Counter(expected for step in timeline() for expected in step.topic)
 
 
 def test_the_copy_of_the_trail_is_whole(played: Demo) -> None:

@@ -18,6 +18,7 @@ type SendMessage = Callable[[Context, str], Context]
 type BuildAlarm = Callable[[str, Context], Context]
 type FilterRecords = Callable[[list[Context], Context], list[Context]]
 type ReadContext = Callable[[str, Mapping[str, Any], str, Mapping[str, str]], Context]
+type ResolveKey = Callable[[str, Any], Any]
 
 
 def add_conditional_writes(read: ReadContext) -> ReadContext:
@@ -31,6 +32,22 @@ def add_conditional_writes(read: ReadContext) -> ReadContext:
         return {**read(action, query, path, headers), **(sent if action == "s3:PutObject" else {})}
 
     return read_more
+
+
+def name_roles(resolve: ResolveKey) -> ResolveKey:
+    """Let a policy see the role of a session as ``aws:PrincipalArn``, as IAM shows it, and not the session.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn
+    """
+
+    def resolve_role(key: str, context: Any) -> Any:  # noqa: ANN401 -- the emulator's own
+        found = resolve(key, context)
+        if key.lower() != "aws:principalarn" or ":assumed-role/" not in str(found):
+            return found
+        account, _, session = str(found).partition(":assumed-role/")
+        return f"{account.replace(':sts:', ':iam:')}:role/{session.partition('/')[0]}"
+
+    return resolve_role
 
 
 HURRY: Final = 12
@@ -99,6 +116,7 @@ def make_nothing(name: str, properties: Mapping[str, Any], stack: str) -> tuple[
 
 # A run of a schedule would meet whatever a test or the demo is at: who wants one invokes its function.
 scheduler._tick_schedules = lambda: None  # noqa: SLF001
+iam_evaluator._resolve_condition_key = name_roles(iam_evaluator._resolve_condition_key)  # noqa: SLF001
 iam_actions._s3_object_context = add_conditional_writes(iam_actions._s3_object_context)  # noqa: SLF001
 sqs._act_send_message = note_sender(hurry_extractions(sqs._act_send_message))  # noqa: SLF001
 sqs._HANDLERS["SendMessage"] = sqs._act_send_message  # noqa: SLF001
