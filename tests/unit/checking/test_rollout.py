@@ -2,7 +2,10 @@
 
 from esx_drift.domain.events import select_for_people
 from esx_drift.domain.stored.types import EventData, Record
+from esx_drift.messages.content import build_content
+from esx_drift.messages.rollout_lines import HEARD_AGAIN
 
+from tests.lab.demo.timeline import BY_HAND, I40EN
 from tests.unit.checking.reading import moved, one
 from tests.unit.checking.world import PROD_A, World
 
@@ -71,3 +74,40 @@ def test_a_host_that_comes_and_goes_is_said_once(world: World) -> None:
     assert isinstance(said, dict)
     assert (said["times"], said["steady"]) == (4, True)
     assert world.after().get("turns") == {}
+
+
+def test_an_upgrade_of_hosts_that_differed_before_is_told_as_one(world: World) -> None:
+    """When it begins and when it is done, though that they differ is neither news nor over."""
+    names = [host.name for host in world.vcenter.inventory.hosts_of(PROD_A)]
+    world.vcenter.hosts.set_component(names[-1], I40EN, BY_HAND)
+    world.check()
+    world.vcenter.hosts.upgrade(names[0], U3E)
+    begin = world.check()
+    assert ("image-not-uniform", "still") in {
+        (finding["kind"], finding["transition"]) for finding in begin["findings"]
+    }
+    (content,) = map(build_content, begin["events"])
+    assert content.title.startswith(f"Upgrade under way: 1 of {len(names)} hosts on ESXi 8.0 U3e")
+    assert HEARD_AGAIN in content.notes
+    where, *others = content.items
+    assert (where, len(others)) == (f"On {names[0]}", 2)
+    assert not any("ESXi 8.0 U3e" in line or names[0] in line for line in others)
+    world.vcenter.hosts.set_component(names[1], I40EN, BY_HAND)
+    (other,) = map(build_content, world.check()["events"])
+    assert other.title.startswith(I40EN)
+    world.vcenter.hosts.upgrade(names[1:], U3E)
+    (done,) = map(build_content, world.check()["events"])
+    assert done.title.startswith(f"Upgrade done: {len(names)} of {len(names)} hosts on ESXi 8.0 U3e")
+    assert "uniform again" not in done.title
+    assert "In other parts the hosts still differ." in done.notes
+
+
+def test_what_else_changed_as_an_upgrade_began_is_listed_with_its_hosts(world: World) -> None:
+    """A driver on another host is no part of it."""
+    world.check()
+    first, second, *_ = (host.name for host in world.vcenter.inventory.hosts_of(PROD_A))
+    world.vcenter.hosts.upgrade(first, U3E)
+    world.vcenter.hosts.set_component(second, I40EN, BY_HAND)
+    (content,) = map(build_content, world.check()["events"])
+    assert content.title.startswith("Upgrade under way: 1 of ")
+    assert any(I40EN in line and line.endswith(f" · {second}") for line in content.items)

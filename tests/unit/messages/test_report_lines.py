@@ -127,17 +127,27 @@ def test_slack_and_sns_take_every_report(report: tuple[ReportKind, dict[str, Jso
 )
 def test_a_day_is_quiet_only_if_all_was_seen_and_nothing_was(facts: dict[str, Json], title: str) -> None:
     """Silence of whoever could not look is not quiet."""
-    quiet: dict[str, Json] = {
-        "from": "2026-11-22T07:00:00.000Z",
-        "until": "2026-11-23T07:00:00.000Z",
-        "reports_lacking": 0,
-        "clusters": {"watched": 1, "seen": 1},
-        "unseen_clusters": {"total": 0, "listed": []},
-        "checks": {"expected": 6, "made": 6},
-        "hosts": {"hosts": 12, "covered": 12},
-        "changes_told": 0,
-        "failures_told": 0,
-        "suppressed": {},
-        "open": {"total": 0},
-    }
-    assert build_content(event_of("daily", {**quiet, **facts})).title.startswith(title)
+    assert build_content(event_of("daily", {**QUIET, **facts})).title.startswith(title)
+
+
+def test_maintenance_that_a_person_began_is_known_by_its_record() -> None:
+    """A window of the fleet file is known by its name there."""
+    suppressed: dict[str, Json] = {"maintenance:record 2": 3, "maintenance:patch-night": 1}
+    items = build_content(event_of("daily", {**QUIET, "suppressed": suppressed})).items
+    said = "Not told: 3 by maintenance that a person began (record 2), 1 by the window patch-night"
+    assert said in items
+
+
+QUIET: dict[str, Json] = {
+    "from": "2026-11-22T07:00:00.000Z",
+    "until": "2026-11-23T07:00:00.000Z",
+    "reports_lacking": 0,
+    "clusters": {"watched": 1, "seen": 1},
+    "unseen_clusters": {"total": 0, "listed": []},
+    "checks": {"expected": 6, "made": 6},
+    "hosts": {"hosts": 12, "covered": 12},
+    "changes_told": 0,
+    "failures_told": 0,
+    "suppressed": {},
+    "open": {"total": 0},
+}

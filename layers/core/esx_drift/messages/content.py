@@ -269,16 +269,17 @@ def _render_detected_title(parts: _Parts) -> str:
     return f"{counts} · {render_place(data)}"
 
 
+def _find_unreviewed_differences(finding: Finding) -> list[Mapping[str, Any]]:
+    return _find_differences(finding) if finding["kind"] == "drift-unreviewed" else []
+
+
 def _render_net_headline(parts: _Parts) -> str:
     """``Acceptance ended: Intel-i40en 2.9.2.0 on esx07``, where nothing changed; empty where it is not so."""
-    rank = rank_severity(parts.news[0]["severity"])
-    alike = [finding for finding in parts.news if rank_severity(finding["severity"]) == rank]
-    # In what hosts differ from what was accepted says more than that they differ from each other.
-    worst = next((finding for finding in alike if _find_differences(finding)), alike[0])
+    worst = parts.news[0]
     has_ended = "expired_at" in worst["detail"]
     if worst["kind"] == "orphaned-vib" and has_ended:
         return f"Acceptance ended: {render_headline([worst], parts.data)}"
-    differences = _find_differences(worst) if worst["kind"] == "drift-unreviewed" else []
+    differences = _find_unreviewed_differences(worst)
     if not differences:
         return ""
     what = "Acceptance ended" if has_ended else "Not as last accepted"
@@ -311,6 +312,9 @@ def _list_detected_items(parts: _Parts) -> list[str]:
     else:
         begun = list_rest_lines(list_change_lines(parts.begun, words), words) if parts.begun else []
     news = [finding for finding in parts.news if not parts.is_said_elsewhere(finding)]
+    if len(news) > 1 and len(news[0]["hosts"]) == 1 and _find_unreviewed_differences(news[0]):
+        # The title names its host, and in what it differs.
+        news = news[1:]
     return [
         *begun,
         *list_finding_lines(news, parts.data),
@@ -323,10 +327,17 @@ def _list_detected_items(parts: _Parts) -> list[str]:
 def _list_rollout_items(parts: _Parts) -> list[str]:
     """List the changes below a title that says already where an upgrade goes."""
     lines = list_change_lines(parts.begun, parts.words)
-    if len(lines) != 1 or not parts.rollout or not parts.rollout.is_calm:
+    if not lines or not parts.rollout or not parts.rollout.is_calm:
         return [render_change_line(line, parts.words) for line in lines]
-    hosts = parts.words.list_hosts(lines[0].hosts)
-    return [f"{lines[0].rest} · {hosts}" if lines[0].rest else f"On {hosts}"]
+    if any(line.hosts != lines[0].hosts for line in lines):
+        return [render_change_line(line, parts.words) for line in lines]
+    if len(lines) == 1 and lines[0].rest:
+        return [render_change_line(replace(lines[0], long=lines[0].rest), parts.words)]
+    title = parts.rollout.title
+    return [
+        f"On {parts.words.list_hosts(lines[0].hosts)}",
+        *(line.long for line in lines if line.long not in title),
+    ]
 
 
 def _build_resolved(data: MessageData) -> MessageContent:
@@ -536,7 +547,11 @@ _BUILDERS: Final[Mapping[str, Callable[[MessageData], MessageContent]]] = Mappin
 
 
 def _sort_worst_first(findings: list[Finding]) -> list[Finding]:
-    return sorted(findings, key=lambda finding: -rank_severity(finding["severity"]))
+    """Sort by severity; in what hosts differ from what was accepted says more than that they differ."""
+    return sorted(
+        findings,
+        key=lambda finding: (-rank_severity(finding["severity"]), not _find_unreviewed_differences(finding)),
+    )
 
 
 def _render_uniformity(parts: _Parts) -> str:

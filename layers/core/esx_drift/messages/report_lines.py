@@ -140,8 +140,10 @@ def _render_suppressed(suppressed: Mapping[str, int]) -> str:
 
 
 def _name_reason(reason: str) -> str:
-    """``the rule mft``, ``the window patch-night``."""
+    """``the rule mft``, ``the window patch-night``; one that a person began, by the record that says who."""
     kind, _, name = reason.partition(":")
+    if kind == "maintenance" and name.startswith("record "):
+        return f"maintenance that a person began ({clean_text(name)})"
     words = {"ignore": "the rule", "maintenance": "the window"}
     return f"{words[kind]} {clean_text(name)}" if kind in words and name else _REASONS.get(reason, reason)
 

@@ -104,9 +104,11 @@ def _word_rollout(
     left = tuple(_list_left(rollout, data, old))
     match rollout["state"]:
         case "done":
-            again = "" if finding["transition"] == "still" else ", uniform again"
+            is_uniform = finding["transition"] == "resolved"
+            again = ", uniform again" if is_uniform else ""
             title = f"Upgrade done: {share} on {new} after {time}{again} · {place}"
-            return RolloutWords(title, is_calm=True, is_over=True)
+            note = "" if is_uniform else "In other parts the hosts still differ."
+            return RolloutWords(title, note=note, is_calm=True, is_over=True)
         case "stalled":
             return RolloutWords(f"Upgrade to {new} stalled at {share} after {time} · {place}", left)
         case _ if finding["transition"] in {"opened", "still"}:

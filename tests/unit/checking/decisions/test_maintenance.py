@@ -71,6 +71,11 @@ def test_maintenance_ends_before_its_time_by_whoever_ends_it(world: World, perso
     assert decided(ended)["taken"] == [PROD_A]
     assert _types(ended) == ["drift.detected", "report.maintenance-ended"]
     assert "decision" not in ended["events"][0]["data"]
+    drift, summary = map(build_content, ended["events"])
+    assert drift.title.startswith(f"Not as last accepted: {I40EN} 2.9.2.0 on {name} · prod-a")
+    assert "not as last accepted" not in " ".join(drift.items)
+    assert drift.facts[:2] == ("no new look", "warning")
+    assert summary.notes == ("It was begun by alice: “CHG-42”.",)
     assert ended["after"]["maintenance"] is None
     assert decided(person.maintain(None))["refused"] == [PROD_A]
     world.vcenter.hosts.set_component(name, I40EN, SHIPPED)
@@ -127,6 +132,7 @@ def test_a_window_of_the_file_is_kept_while_it_holds(world: World) -> None:
     after = world.check()
     assert _types(after) == ["drift.detected", "report.maintenance-ended"]
     assert after["after"]["maintenance"] is None
+    assert build_content(after["events"][1]).notes == ("It was patches: “CHG-7”.",)
 
 
 def test_what_was_done_in_a_window_that_accepts_is_accepted_at_its_end(world: World) -> None:
