@@ -331,34 +331,50 @@ def test_dead_letters(queue: str, what: str, again: str, away: str, deployed: De
     assert [find_fault(words) for words in calls] == [None] * len(calls)
 
 
-def test_events_that_a_topic_could_not_deliver_are_passed_on(deployed: Deployed, tmp_path: Path) -> None:
-    """In a shell, each call has its event whole, and only what was sent is deleted."""
+def _pass_on(deployed: Deployed, place: Path, taken: str) -> list[list[str]]:
+    """What AWS's command is asked where a person pastes the doctor's, and a dead letter queue gives this."""
     _send(deployed, "TopicDeadLetterQueue")
     (command,) = [
         line for line in deployed.examine()["TopicDeadLetterQueue"]["fix"].splitlines() if "|" in line
     ]
-    events = [json.dumps({"name": name}) for name in ("two  blanks", "a\\nline", 'it\'s "$HOME" * `id`')]
-    taken = "".join(f"handle-{number}\t{event}\n" for number, event in enumerate(events))
-    (tmp_path / "taken").write_text(taken)
-    aws = tmp_path / "aws"
+    (place / "taken").write_text(taken)
+    aws = place / "aws"
     aws.write_text(AWS_COMMAND)
     aws.chmod(0o700)
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "PLACE": str(tmp_path)}
+    environment = {"PATH": f"{place}:/usr/bin:/bin", "PLACE": str(place)}
     ran = subprocess.run(["/bin/sh", "-c", command], env=environment, capture_output=True, check=False)
     assert ran.stderr == b""
-    asked = [line.split("\x1f")[1:] for line in (tmp_path / "asked").read_text().split("\x1e")[:-1]]
+    return [line.split("\x1f")[1:] for line in (place / "asked").read_text().split("\x1e")[:-1]]
+
+
+def test_a_dead_letter_queue_that_gave_nothing_is_no_fault(deployed: Deployed, tmp_path: Path) -> None:
+    """Without a message the CLI prints None; nothing is sent then, and nothing deleted."""
+    assert [call[1] for call in _pass_on(deployed, tmp_path, "None\n")] == ["receive-message"]
+
+
+def test_events_that_a_topic_could_not_deliver_are_passed_on(deployed: Deployed, tmp_path: Path) -> None:
+    """In a shell, each call has its event whole, and only what was sent is deleted.
+
+    An event may be as large as SNS takes it: more than Linux takes as one argument of a command.
+    """
+    large = "é" * 100 * 1024
+    events = [json.dumps({"name": name}) for name in ("two  blanks", "a\\nline", 'it\'s "$HOME" * `id`')]
+    events.insert(1, json.dumps({"name": large}, ensure_ascii=False))
+    taken = "".join(f"handle-{number}\t{event}\n" for number, event in enumerate(events))
+    asked = _pass_on(deployed, tmp_path, taken)
     notify, dead = deployed.own("NotifyQueue"), deployed.own("TopicDeadLetterQueue")
     assert [call[1] for call in asked] == [
         "receive-message",
-        *["send-message", "delete-message"] * 2,
+        *["send-message", "delete-message"] * 3,
         "send-message",
     ]
-    assert [_option(call, "--message-body") for call in asked if call[1] == "send-message"] == events
+    assert (tmp_path / "sent").read_text() == "".join(f"{event}\x1e" for event in events)
     assert {_option(call, "--queue-url") for call in asked if call[1] == "send-message"} == {notify}
     assert {_option(call, "--queue-url") for call in asked if call[1] != "send-message"} == {dead}
     assert [_option(call, "--receipt-handle") for call in asked if call[1] == "delete-message"] == [
         "handle-0",
         "handle-1",
+        "handle-2",
     ]
 
 
@@ -366,7 +382,10 @@ AWS_COMMAND = r"""#!/bin/sh
 printf '\037%s' "$@" >> "$PLACE/asked"; printf '\036' >> "$PLACE/asked"
 case "$2" in
     receive-message) cat "$PLACE/taken" ;;
-    send-message) case "$*" in *HOME*) exit 254 ;; esac ;;
+    send-message)
+        case "$*" in *file:///dev/stdin*) ;; *) exit 252 ;; esac
+        cat > "$PLACE/body"; cat "$PLACE/body" >> "$PLACE/sent"; printf '\036' >> "$PLACE/sent"
+        case "$(cat "$PLACE/body")" in *HOME*) exit 254 ;; esac ;;
 esac
 """
 """AWS's own command as far as it matters here: it takes these messages, and SQS refuses the last one."""

@@ -76,6 +76,8 @@ LOST = {
 OUR_OUTPUTS = frozenset({"StateBucketName", "AuditBucketName", "CheckerFunctionName", "DriftTopicArn"})
 """A stack that has these is an esx-drift."""
 
+TEN_AFTER_A_WAIT = "--wait-time-seconds 10 --max-number-of-messages 10"
+
 GONE_FIX = (
     "CloudFormation does not notice by itself. See docs/operations.md, When something of the stack is gone."
 )
@@ -242,12 +244,15 @@ class StackDoctor:
         """Ten events at a time: SQS itself moves only what another queue gave up, not what a topic did.
 
         https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html
+        An event comes by a pipe, since SNS takes events of 256 KiB, and Linux no argument of more than 128
+        (execve(2)). Without a wait a queue that is not empty may give nothing; the CLI prints None then.
         """
         dead, queue = f"--queue-url {url}", f"--queue-url {self.resources['NotifyQueue'][1]}"
-        take = self._command(f"sqs receive-message {dead} --max-number-of-messages 10 --output text")
-        send = self._command(f"sqs send-message {queue}") + ' --message-body "$event"'
+        take = self._command(f"sqs receive-message {dead} {TEN_AFTER_A_WAIT} --output text")
+        send = self._command(f"sqs send-message {queue}") + " --message-body file:///dev/stdin"
         drop = self._command(f"sqs delete-message {dead}") + ' --receipt-handle "$handle"'
-        each = f"while read -r handle event; do {send} && {drop}; done"
+        event = '[ -n "$event" ] && printf %s "$event"'
+        each = f"while read -r handle event; do {event} | {send} && {drop}; done"
         return f"{take} --query 'Messages[].[ReceiptHandle,Body]' | {each}"
 
     def _read_age(self, queue: str) -> float | None:
