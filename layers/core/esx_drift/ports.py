@@ -360,7 +360,11 @@ class TrailFiles(Protocol):
         ...
 
     def read(self, key: str) -> bytes | None:
-        """Read the object ``key``; None if there is none."""
+        """Read the object ``key``; None if there is none.
+
+        Raises:
+            TrailDamaged: There is something, and it is no object that can be read.
+        """
         ...
 
     def list_former_versions(self, prefix: str) -> Iterator[FormerVersion]:

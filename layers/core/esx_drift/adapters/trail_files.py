@@ -1,14 +1,14 @@
 """The trail, read from its AuditBucket or from a copy of it on disk, whose paths are the keys."""
 
 import os
+import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esx_drift.adapters.s3_objects import S3Objects
-from esx_drift.errors import StoreUnavailable
+from esx_drift.errors import StoreUnavailable, TrailDamaged
 from esx_drift.ports import FormerVersion, TrailObject
 
 if TYPE_CHECKING:
@@ -44,59 +44,100 @@ class S3TrailFiles:
 class DirectoryTrailFiles:
     """``ports.TrailFiles`` on a copy in the directory ``root``, such as ``aws s3 sync`` makes.
 
-    Links are neither listed nor followed: S3 has none, and they lead elsewhere.
+    It comes from whoever made it: no link in it is followed, and no key leads out of it. What is no plain
+    file is listed, so that it can be named, and refused when it is read.
     """
 
     root: Path
 
     def list_objects(self, prefix: str, start_after: str = "") -> Iterator[TrailObject]:
-        """List the files that begin with ``prefix`` and sort behind ``start_after``, as S3 would.
+        """List what begins with ``prefix`` and sorts behind ``start_after``, by the bytes of keys as S3 does.
+
+        A link is listed as an object, and so is a folder that can't be looked into; its key ends in a slash.
 
         Raises:
-            StoreUnavailable: A directory can't be read.
+            StoreUnavailable: The directory itself can't be read.
         """
-        return (found for found in self._walk(self.root, "", prefix) if found.key > start_after)
+        folder = prefix[: prefix.rfind("/") + 1]
+        if self._is_folder(folder):
+            for found in self._walk(folder):
+                if found.key.startswith(prefix) and os.fsencode(found.key) > os.fsencode(start_after):
+                    yield found
 
     def read(self, key: str) -> bytes | None:
-        """Read the file ``key``; None if there is none in the directory, or it is a link.
-
-        Raises:
-            StoreUnavailable: It can't be read.
-        """
-        parts = key.split("/")
-        path = self.root.joinpath(*parts)
-        linked = (self.root.joinpath(*parts[: depth + 1]).is_symlink() for depth in range(len(parts)))
-        if {"", ".", ".."} & set(parts) or "\0" in key or any(linked) or not path.is_file():
-            return None
-        with _translate_errors(path):
-            return path.read_bytes()
+        """Read the file whose path in the folder is ``key``; None if there is none, or it would lead out."""
+        try:
+            mode = self._find_mode(key)
+            if mode is None:
+                return None
+            if not stat.S_ISREG(mode):
+                raise TrailDamaged(f"{key} {_describe_mode(mode)}", key)
+            with (self.root / key).open("rb") as file:
+                return file.read()
+        except OSError as error:
+            raise TrailDamaged(f"{key} can't be read: {error.strerror}", key) from error
 
     def list_former_versions(self, prefix: str) -> Iterator[FormerVersion]:  # noqa: ARG002  # the port's
         """List nothing, whatever ``prefix``: a copy holds one version of each object."""
         return iter(())
 
-    def _walk(self, directory: Path, start: str, prefix: str) -> Iterator[TrailObject]:
-        """List the files of ``directory``, whose keys begin with ``start``, in the order of keys."""
-        for name, entry in self._scan(directory):
-            key = f"{start}{name}"
-            if entry.is_dir(follow_symlinks=False):
-                if key.startswith(prefix) or prefix.startswith(key):
-                    yield from self._walk(Path(entry.path), key, prefix)
-            elif entry.is_file(follow_symlinks=False) and key.startswith(prefix):
-                yield TrailObject(key, entry.stat().st_size)
+    def _is_folder(self, folder: str) -> bool:
+        try:
+            mode = self._find_mode(folder) if folder else stat.S_IFDIR
+        except OSError:
+            return False
+        return mode is not None and stat.S_ISDIR(mode)
 
-    def _scan(self, directory: Path) -> list[tuple[str, "os.DirEntry[str]"]]:
-        """List what is in a directory; a directory sorts with the slash that follows it in keys."""
-        with _translate_errors(directory), os.scandir(directory) as found:
-            named = [
-                (f"{each.name}/" if each.is_dir(follow_symlinks=False) else each.name, each) for each in found
-            ]
-        return sorted(named, key=lambda one: one[0].encode("utf-8", "surrogateescape"))
+    def _find_mode(self, key: str) -> int | None:
+        """Find what kind of file lies at ``key``; where a link is on the way, that it is a link.
+
+        None if there is nothing, or if ``key`` would lead out of the folder.
+        """
+        parts, path, mode = key.removesuffix("/").split("/"), self.root, 0
+        if any(part in {"", ".", ".."} or {"\0", os.sep} & set(part) for part in parts):
+            return None
+        for part in parts:
+            path /= part
+            try:
+                mode = path.lstat().st_mode
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            if stat.S_ISLNK(mode):
+                return mode
+        return mode
+
+    def _walk(self, folder: str) -> Iterator[TrailObject]:
+        """Walk ``folder`` and all in it. The names of one folder at each depth are held, and nothing else."""
+        waiting = [iter(self._list_folder(folder))]
+        while waiting:
+            found = next(waiting[-1], None)
+            if found is None:
+                waiting.pop()
+            elif isinstance(found, str):
+                waiting.append(iter(self._list_folder(found)))
+            else:
+                yield found
+
+    def _list_folder(self, folder: str) -> list[TrailObject | str]:
+        """List what lies in ``folder``: files, and the folders in it as the beginnings of their keys."""
+        try:
+            with os.scandir(self.root / folder) as entries:
+                found = [self._describe_entry(folder, entry) for entry in entries]
+        except OSError as error:
+            if not folder:
+                raise StoreUnavailable(f"{self.root} can't be read: {error.strerror}") from error
+            return [TrailObject(folder, 0)]
+        return sorted(found, key=lambda each: os.fsencode(each if isinstance(each, str) else each.key))
+
+    def _describe_entry(self, folder: str, entry: "os.DirEntry[str]") -> TrailObject | str:
+        key = f"{folder}{entry.name}"
+        if entry.is_dir(follow_symlinks=False):
+            return f"{key}/"
+        return TrailObject(key, entry.stat(follow_symlinks=False).st_size)
 
 
-@contextmanager
-def _translate_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StoreUnavailable(f"{path} can't be read: {error.strerror}") from error
+def _describe_mode(mode: int) -> str:
+    """Describe why what is no plain file is not read."""
+    if stat.S_ISLNK(mode):
+        return "is a link, or lies behind one, and none is followed"
+    return "is a folder that can't be looked into" if stat.S_ISDIR(mode) else "is no plain file"

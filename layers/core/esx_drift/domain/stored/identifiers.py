@@ -26,6 +26,11 @@ FLEET_KEY = "config/fleet.json"
 FLEET_SOURCE_KEY: Final = "config/fleet.yaml"
 """The fleet file as a person wrote it, with its comments. No function reads it."""
 
+TRAIL_FOLDERS: Final = frozenset(
+    {"documents", "snapshots", "records", "quarantine", "deliveries", "reports", "digests"}
+)
+"""What keys in the AuditBucket begin with."""
+
 MAX_KEY_PART_BYTES = 120
 
 
