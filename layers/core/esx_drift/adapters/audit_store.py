@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
-from esx_drift.adapters.s3_objects import S3Objects, unpack_bounded
+from esx_drift.adapters.s3_objects import S3Objects
 from esx_drift.contracts import parse_payload, require_valid
+from esx_drift.contracts.unpacking import unpack_bounded
 from esx_drift.domain.deliveries import Delivery
 from esx_drift.domain.stored.identifiers import (
     STATE_PREFIX,

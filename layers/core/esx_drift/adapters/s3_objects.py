@@ -5,7 +5,6 @@ means that the condition does not hold, 409 ``ConditionalRequestConflict`` that 
 ran at the same moment, and 404 ``NoSuchKey`` that an ``If-Match`` met no object.
 """
 
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,12 +24,6 @@ PRECONDITION_FAILED = "PreconditionFailed"
 WRITE_CONFLICT = "ConditionalRequestConflict"
 DEFAULT_CONTENT_TYPE = "binary/octet-stream"
 """What S3 itself assumes for an object that is uploaded without a type."""
-
-MAX_UNPACKED_BYTES = 32_000_000
-"""Of an object that is read back. Versions before this one stored reports of up to 32 MB."""
-
-_GZIP_WINDOW = zlib.MAX_WBITS | 16
-"""zlib's way to say that there is a gzip header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,29 +138,6 @@ class S3Objects:
                     yield FormerVersion(
                         marker["Key"], marker["VersionId"], marker["LastModified"], is_delete_marker=True
                     )
-
-
-def unpack_bounded(packed: bytes, most: int = MAX_UNPACKED_BYTES) -> bytes:
-    """Unpack a gzipped object without unpacking more than is bearable: a few bytes may stand for gigabytes.
-
-    Args:
-        packed: One gzip member, as ``gzip.compress`` writes it.
-        most: How many bytes may come out of it.
-
-    Raises:
-        ValueError: It is no gzip, not whole, has something behind it, or holds more.
-    """
-    unpacking = zlib.decompressobj(_GZIP_WINDOW)
-    try:
-        body = unpacking.decompress(packed, most)
-        more = bool(unpacking.decompress(unpacking.unconsumed_tail, 1))
-    except zlib.error as error:
-        raise ValueError(f"not gzip ({error})") from error
-    if more:
-        raise ValueError(f"more than {most} bytes when unpacked")
-    if not unpacking.eof or unpacking.unused_data:
-        raise ValueError("gzip that is cut off, or has something behind it")
-    return body
 
 
 def get_error_code(error: ClientError) -> str:
