@@ -1,1 +1,1 @@
-"""What proves that the trail is as it was written."""
+"""The trail as a whole: what its records say of the past, and what proves that it is as it was written."""

@@ -1,0 +1,208 @@
+"""The logs of a trail, to be asked for the past. What is damaged is named, and the rest is answered.
+
+A question about one cluster lists the keys of its own log, and those of vCenters, which say its name.
+"""
+
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import batched
+from typing import Final, cast
+
+from esx_drift.contracts import require_valid
+from esx_drift.contracts.unpacking import unpack_bounded
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, compute_sha256, make_record_prefix
+from esx_drift.domain.stored.types import KnownCluster, Record, Snapshot
+from esx_drift.domain.text.times import parse_time
+from esx_drift.errors import ContractViolation, TrailDamaged
+from esx_drift.log_reader import read_all
+from esx_drift.ports import TrailFiles
+
+RECORDS: Final = "records/"
+
+_RECORD_KEY: Final = re.compile(r"(records/vcenter=[^/]+/)(cluster=[^/]+/)([0-9]{10})\.json")
+
+RECORDS_AT_ONCE: Final = 200
+"""So many records are read before the next ones are asked for: a record of a large cluster has 30 kB."""
+
+MAX_PROBLEM_CHARACTERS: Final = 200
+
+FIRST_MOMENT: Final = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class TrailLog:
+    """One log of the trail. ``name``: what its cluster was last called; its id where nobody knows."""
+
+    vcenter: str
+    cluster: str
+    name: str
+
+    @property
+    def prefix(self) -> str:
+        """What the keys of its records begin with."""
+        return make_record_prefix(self.vcenter, self.cluster)
+
+
+@dataclass(slots=True)
+class TrailLogs:
+    """All logs of a trail. ``damages`` are the objects that could not be read, in the order they were met."""
+
+    files: TrailFiles
+    damages: list[TrailDamaged] = field(default_factory=list)
+
+    def list_logs(self) -> list[TrailLog]:
+        """List the log of each cluster that a vCenter ever listed, or that has records."""
+        names = {
+            (vcenter, cluster): known["name"]
+            for vcenter, clusters in self._read_vcenters()
+            for cluster, known in clusters.items()
+        }
+        found: list[TrailLog] = []
+        for prefix in self._skip_through(RECORDS, "cluster"):
+            record = self._read_newest(prefix)
+            if record is not None and record["cluster"] != VCENTER_LOG:
+                vcenter, cluster = record["vcenter"], record["cluster"]
+                name = names.get((vcenter, cluster)) or record["cluster_name"] or cluster
+                found.append(TrailLog(vcenter, cluster, name))
+        return found
+
+    def find_logs(self, cluster: str, vcenter: str | None) -> list[TrailLog]:
+        """Find the logs that ``cluster``, an id or a name, may mean: all on ``vcenter``, if that is given.
+
+        A vCenter's own log is found by its name and ``@vcenter``.
+        """
+        found: list[TrailLog] = []
+        for name, clusters in self._read_vcenters():
+            if vcenter in {None, name}:
+                if cluster == VCENTER_LOG:
+                    found.append(TrailLog(name, VCENTER_LOG, VCENTER_LOG))
+                found += [
+                    TrailLog(name, cluster_id, known["name"])
+                    for cluster_id, known in clusters.items()
+                    if cluster in {cluster_id, known["name"], f"{name}/{known['name']}"}
+                ]
+        return found
+
+    def list_numbers(self, log: TrailLog) -> list[int]:
+        """List the numbers of a log's records, the lowest first: one request for a thousand."""
+        return list(self._list_numbers(log.prefix))
+
+    def read_records(self, log: TrailLog, numbers: Iterable[int]) -> Iterator[Record]:
+        """Read the records of a ``log`` that have these ``numbers``, in their order, without damaged ones."""
+        for some in batched(numbers, RECORDS_AT_ONCE, strict=False):
+            keys = [f"{log.prefix}{number:010d}.json" for number in some]
+            for key, body in zip(keys, read_all(self.files.read, keys), strict=True):
+                record = self._hold_damage(key, body)
+                if record is not None:
+                    yield record
+
+    def find_last_until(self, log: TrailLog, numbers: Sequence[int], moment: datetime) -> int:
+        """Find how many of the records of a ``log`` are not later than ``moment``: a few of them are read.
+
+        ``numbers`` are those of all its records, the lowest first.
+        """
+
+        def read_time(at: int) -> datetime:
+            for number in reversed(numbers[: at + 1]):
+                for record in self.read_records(log, [number]):
+                    return parse_time(record["checked_at"])
+            return FIRST_MOMENT
+
+        return bisect_right(range(len(numbers)), moment, key=read_time)
+
+    def read_snapshot(self, key: str) -> Snapshot | None:
+        """Read the snapshot ``key``; none if it is damaged."""
+        try:
+            return _require_snapshot(key, self.files.read(key))
+        except TrailDamaged as damage:
+            self.damages.append(damage)
+            return None
+
+    def _read_vcenters(self) -> Iterator[tuple[str, dict[str, KnownCluster]]]:
+        """Read what each vCenter is called, and every cluster that it ever listed."""
+        for prefix in self._skip_through(RECORDS, "vcenter"):
+            record = self._read_newest(f"{prefix}cluster={VCENTER_LOG}/")
+            if record is not None:
+                yield record["vcenter"], record["after"]["clusters"] or {}
+
+    def _skip_through(self, prefix: str, part: str) -> Iterator[str]:
+        """List what keys below ``prefix`` begin with, down to their ``part``, vcenter or cluster.
+
+        Each costs one request.
+        """
+        after = ""
+        while True:
+            found = next(self.files.list_objects(prefix, after), None)
+            if found is None:
+                return
+            known = _RECORD_KEY.fullmatch(found.key)
+            if known is None:
+                self.damages.append(
+                    TrailDamaged(f"{found.key} is no record: no record has such a key", found.key)
+                )
+                after = found.key
+                continue
+            start = known[1] if part == "vcenter" else known[1] + known[2]
+            yield start
+            # What sorts behind all keys that begin so: "0" is what follows "/".
+            after = f"{start[:-1]}0"
+
+    def _list_numbers(self, prefix: str) -> Iterator[int]:
+        for found in self.files.list_objects(prefix):
+            known = _RECORD_KEY.fullmatch(found.key)
+            if known is not None:
+                yield int(known[3])
+            else:
+                self.damages.append(
+                    TrailDamaged(f"{found.key} is no record: no record has such a key", found.key)
+                )
+
+    def _note_foreign(self, key: str) -> None:
+        self.damages.append(TrailDamaged(f"{key} is no record: no record has such a key", key))
+
+    def _read_newest(self, prefix: str) -> Record | None:
+        for number in sorted(self._list_numbers(prefix), reverse=True):
+            record = self._read_record(f"{prefix}{number:010d}.json")
+            if record is not None:
+                return record
+        return None
+
+    def _read_record(self, key: str) -> Record | None:
+        return self._hold_damage(key, self.files.read(key))
+
+    def _hold_damage(self, key: str, body: bytes | None) -> Record | None:
+        """Parse a record; none if it is damaged, which is noted."""
+        try:
+            return _require_record(key, body)
+        except TrailDamaged as damage:
+            self.damages.append(damage)
+            return None
+
+
+def _require_record(key: str, body: bytes | None) -> Record:
+    if body is None:
+        raise TrailDamaged(f"{key} is not there any more", key)
+    try:
+        record = cast("Record", json.loads(body))
+        require_valid("record", record)
+    except (ValueError, RecursionError, ContractViolation) as error:
+        raise TrailDamaged(f"{key} is no record: {str(error)[:MAX_PROBLEM_CHARACTERS]}", key) from error
+    own = f"{make_record_prefix(record['vcenter'], record['cluster'])}{record['seq']:010d}.json"
+    if own != key:
+        raise TrailDamaged(f"{key} is the record that belongs under {own}", key)
+    return record
+
+
+def _require_snapshot(key: str, body: bytes | None) -> Snapshot:
+    if body is None:
+        raise TrailDamaged(f"{key} is not there, though the log names it", key)
+    if compute_sha256(body) not in key:
+        raise TrailDamaged(f"{key} was changed: its bytes have another sha256 than its name", key)
+    try:
+        return cast("Snapshot", json.loads(unpack_bounded(body)))
+    except ValueError as error:
+        raise TrailDamaged(f"{key} is no snapshot: {error}", key) from error

@@ -1,0 +1,232 @@
+"""What a trail says of the past is what its snapshots say, whatever happened."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+
+import pytest
+from esx_drift.adapters.trail_files import DirectoryTrailFiles, S3TrailFiles
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_record_key
+from esx_drift.domain.stored.types import Json, Record, Snapshot
+from esx_drift.domain.text.times import parse_time
+from esx_drift.domain.trail.history import (
+    find_sighting,
+    list_history,
+    list_orphans,
+    list_parts_since,
+    name_part,
+)
+from esx_drift.ports import TrailFiles
+from esx_drift.trail.past import TrailLog, TrailLogs
+
+from tests.unit.checking.decisions.person import ALICE, Person
+from tests.unit.checking.world import PROD_A, World
+
+I40EN, SMNTEMP = "Intel-i40en", "smntemp(910.1.0.0005)"
+HOSTS = ("esx01", "esx02", "esx03", "esx04")
+
+type Step = Callable[[World, str], object]
+
+STEPS: tuple[Step, ...] = (
+    lambda world, host: world.vcenter.hosts.set_component(host, I40EN, "2.9.2.0-1OEM.800.1.0.20613240"),
+    lambda world, host: world.vcenter.hosts.set_component(host, I40EN, "2.7.2.0-1OEM.800.1.0.20613240"),
+    lambda world, host: world.vcenter.hosts.upgrade(host, "8.0 U3e"),
+    lambda world, host: world.vcenter.hosts.upgrade(host, "8.0 U3d"),
+    lambda world, host: world.vcenter.hosts.add_orphaned_vib(host, SMNTEMP),
+    lambda world, host: world.vcenter.hosts.remove_orphaned_vib(host, SMNTEMP),
+    lambda world, host: world.vcenter.hosts.disconnect(host),
+    lambda world, host: world.vcenter.hosts.reconnect(host),
+    lambda world, host: world.vcenter.hosts.set_add_on(host, "800.3.0.11.8.0-7"),
+    lambda world, _: Person(world).accept(Person(world).shown()),
+)
+
+
+@pytest.fixture
+def logs(world: World) -> TrailLogs:
+    """The trail that the world writes."""
+    return TrailLogs(S3TrailFiles(lambda: world.aws.s3, "audit"))
+
+
+def play(world: World, seed: int, steps: int) -> list[Record]:
+    """A first look, then whatever comes: what happens to a host, and a check."""
+    world.dispatch()
+    world.check()
+    random = Random(seed)
+    for _ in range(steps):
+        random.choice(STEPS)(world, random.choice(HOSTS))
+        world.check()
+    return world.records()
+
+
+def snapshots_of(world: World, records: list[Record]) -> list[Snapshot]:
+    """What each record left."""
+    keys = [record["after"]["snapshot"] for record in records]
+    return [world.aws.store.snapshot(key["key"]) for key in keys if key is not None]
+
+
+def parts_of(snapshot: Snapshot, host: str) -> dict[str, Json]:
+    """What a host runs, orphaned VIBs as well."""
+    entry = snapshot["hosts"][host]
+    if entry["image"] is None:
+        return {}
+    vibs = {f"orphaned_vib:{vib}": True for vib in entry["orphaned_vibs"] or []}
+    return {**snapshot["images"][entry["image"]]["main"], **vibs}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_each_part_is_there_since_the_record_that_brought_it(world: World, seed: int) -> None:
+    """As a walk back through the snapshots finds it: the first of those that all have it."""
+    records = play(world, seed, 25)
+    left = snapshots_of(world, records)
+    assert len(left) == len(records)
+    found = list_parts_since(records, left[-1])
+    assert {(one.host, one.part) for one in found} == {
+        (host, part) for host in left[-1]["hosts"] for part in parts_of(left[-1], host)
+    }
+    for one in found:
+        value = parts_of(left[-1], one.host)[one.part]
+        since = len(records) - 1
+        while since and parts_of(left[since - 1], one.host).get(one.part) == value:
+            since -= 1
+        assert one.seq == records[since]["seq"], one
+        assert one.at == records[since]["checked_at"]
+        assert one.origin == ("first-copy" if since == 0 else "change")
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_the_history_leads_from_each_snapshot_to_the_next(world: World, seed: int) -> None:
+    """Each part that differs between two is named once, with its host, and no other is."""
+    records = play(world, seed, 25)
+    entries = list_history(records)
+    for (before, after), (_, record) in zip(
+        pairwise(snapshots_of(world, records)), pairwise(records), strict=True
+    ):
+        differing = {
+            (host, part)
+            for host in after["hosts"]
+            for part in parts_of(before, host).keys() | parts_of(after, host).keys()
+            if parts_of(before, host).get(part) != parts_of(after, host).get(part)
+        }
+        named = [
+            (host, name_part(entry.change))
+            for entry in entries
+            if entry.seq == record["seq"]
+            and entry.change is not None
+            and entry.change["kind"] != "relabelled"
+            for host in entry.hosts
+        ]
+        assert sorted(named) == sorted(differing)
+
+
+def test_an_acceptance_stands_with_what_it_accepted(world: World) -> None:
+    """With the change that still holds on its hosts; not with what was replaced before, or came later."""
+    world.dispatch()
+    world.check()
+    for version in ("2.8.0.0", "2.9.2.0"):
+        world.vcenter.hosts.set_component(["esx01", "esx02"], I40EN, version)
+        world.check()
+    shown = Person(world).shown()
+    Person(world).accept({"host-16": shown["host-16"]}, ticket="CHG-1")
+    world.vcenter.hosts.add_orphaned_vib("esx01", SMNTEMP)
+    world.check()
+    changes = [entry for entry in list_history(world.records()) if entry.kind == "change"]
+    assert [[(one.by, one.ticket, one.hosts) for one in entry.acceptances] for entry in changes] == [
+        [],
+        [(ALICE, "CHG-1", ("host-16",))],
+        [],
+    ]
+
+
+def test_a_host_is_as_sure_as_the_looks_around(world: World, logs: TrailLogs) -> None:
+    """Seen before and after: it ran that, unless it changed in between; unseen: since when and until when."""
+    world.dispatch()
+    first = world.check()
+    world.vcenter.hosts.set_component("esx01", I40EN, "2.9.2.0")
+    world.vcenter.hosts.disconnect("esx02")
+    second = world.check()
+    world.vcenter.hosts.reconnect("esx02")
+    third = world.check()
+    (log,) = logs.find_logs("prod-a", world.watched.name)
+    numbers = logs.list_numbers(log)
+    moment = parse_time(first["checked_at"])
+    assert logs.find_last_until(log, numbers, moment) == 1
+    looks = [record["after"]["last_look_at"] for record in (first, second, third)]
+    sightings = [
+        find_sighting(host, moment, first, [second, third]) for host in ("host-16", "host-17", "host-18")
+    ]
+    assert [(one.before, one.after, one.changed_between) for one in sightings] == [
+        (looks[0], looks[1], True),
+        (looks[0], looks[2], False),
+        (looks[0], looks[1], False),
+    ]
+    assert find_sighting("host-17", parse_time(second["checked_at"]), second, []).before == looks[0]
+    assert find_sighting("host-17", parse_time(second["checked_at"]), second, []).after is None
+
+
+def test_an_orphaned_vib_is_followed_from_host_to_host(world: World) -> None:
+    """When it was first seen and where, on which hosts it is, was, and when it had gone from all."""
+    world.dispatch()
+    world.vcenter.hosts.add_orphaned_vib("esx04", "mft(4.25.0.703-0)")
+    world.check()
+    world.vcenter.hosts.add_orphaned_vib("esx01", SMNTEMP)
+    appeared = world.check()
+    world.vcenter.hosts.add_orphaned_vib("esx02", SMNTEMP)
+    world.check()
+    for host in ("esx01", "esx02"):
+        world.vcenter.hosts.remove_orphaned_vib(host, SMNTEMP)
+        gone = world.check()
+    mft, smntemp = list_orphans(world.records())
+    assert (mft.vib, mft.gone_at, mft.hosts) == ("mft(4.25.0.703-0)", None, mft.ever)
+    assert (smntemp.first_seen, smntemp.gone_at) == (appeared["checked_at"], gone["checked_at"])
+    assert (smntemp.first_hosts, smntemp.ever, smntemp.hosts) == (("host-16",), ("host-16", "host-17"), ())
+
+
+def test_logs_are_found_by_name_and_by_id(world: World, logs: TrailLogs) -> None:
+    """A cluster, and the vCenter itself; and all of the trail."""
+    world.dispatch()
+    world.check()
+    name = world.watched.name
+    log = TrailLog(name, PROD_A, "prod-a")
+    for asked in ("prod-a", PROD_A, f"{name}/prod-a"):
+        assert logs.find_logs(asked, name) == [log]
+    assert logs.find_logs("prod-a", "vc-other") == []
+    assert logs.find_logs(VCENTER_LOG, name) == [TrailLog(name, VCENTER_LOG, VCENTER_LOG)]
+    assert log in logs.list_logs()
+
+
+def test_what_is_damaged_is_named_and_the_rest_answered(
+    world: World, logs: TrailLogs, tmp_path: Path
+) -> None:
+    """A record that is rubbish or another's, an object with no record's key, a snapshot that was changed."""
+    world.dispatch()
+    records = [world.check() for _ in range(4)]
+    copy_trail(logs.files, tmp_path)
+    copy = TrailLogs(DirectoryTrailFiles(tmp_path))
+    log = TrailLog(world.watched.name, PROD_A, "prod-a")
+    first, second, third = (tmp_path / make_record_key(log.vcenter, PROD_A, number) for number in (1, 2, 3))
+    second.write_bytes(b"{")
+    third.write_bytes(first.read_bytes())
+    (first.parent / "zzz.txt").touch()
+    (tmp_path / "records" / "readme").touch()
+    snapshot = records[0]["after"]["snapshot"]
+    assert snapshot is not None
+    (tmp_path / snapshot["key"]).write_bytes(b"x")
+    numbers = copy.list_numbers(log)
+    assert [record["seq"] for record in copy.read_records(log, numbers)] == [1, 4]
+    assert copy.read_snapshot(snapshot["key"]) is None
+    assert copy.read_snapshot("snapshots/gone") is None
+    named = [damage.key.rpartition("/")[2] for damage in copy.damages]
+    assert named == ["zzz.txt", second.name, third.name, snapshot["key"].rpartition("/")[2], "gone"]
+    assert copy.find_last_until(log, numbers, parse_time(records[2]["checked_at"])) == 3
+    assert log in copy.list_logs()
+    assert any(damage.key == "records/readme" for damage in copy.damages)
+
+
+def copy_trail(files: TrailFiles, directory: Path) -> None:
+    """Copy all that there is, as ``aws s3 sync`` does."""
+    for found in files.list_objects(""):
+        body = files.read(found.key)
+        assert body is not None
+        (directory / found.key).parent.mkdir(parents=True, exist_ok=True)
+        (directory / found.key).write_bytes(body)
