@@ -1,5 +1,6 @@
 """What a trail says of the past is what its snapshots say, whatever happened."""
 
+import gzip
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -7,7 +8,7 @@ from random import Random
 
 import pytest
 from esx_drift.adapters.trail_files import DirectoryTrailFiles, S3TrailFiles
-from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_record_key
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, compute_sha256, make_record_key
 from esx_drift.domain.stored.types import Json, Record, Snapshot
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.trail.history import (
@@ -147,7 +148,7 @@ def test_a_host_is_as_sure_as_the_looks_around(world: World, logs: TrailLogs) ->
     second = world.check()
     world.vcenter.hosts.reconnect("esx02")
     third = world.check()
-    (log,) = logs.find_logs("prod-a", world.watched.name)
+    log = TrailLog(world.watched.name, PROD_A, "prod-a")
     numbers = logs.list_numbers(log)
     moment = parse_time(first["checked_at"])
     assert logs.find_last_until(log, numbers, moment) == 1
@@ -182,17 +183,92 @@ def test_an_orphaned_vib_is_followed_from_host_to_host(world: World) -> None:
     assert (smntemp.first_hosts, smntemp.ever, smntemp.hosts) == (("host-16",), ("host-16", "host-17"), ())
 
 
-def test_logs_are_found_by_name_and_by_id(world: World, logs: TrailLogs) -> None:
-    """A cluster, and the vCenter itself; and all of the trail."""
+def test_the_logs_of_a_vcenter_are_known_by_name_and_id(world: World, logs: TrailLogs) -> None:
+    """A cluster's, and the vCenter's own; of one vCenter, or of all."""
     world.dispatch()
     world.check()
     name = world.watched.name
     log = TrailLog(name, PROD_A, "prod-a")
+    known = logs.list_known_logs(name)
+    assert TrailLog(name, VCENTER_LOG, VCENTER_LOG) in known
     for asked in ("prod-a", PROD_A, f"{name}/prod-a"):
-        assert logs.find_logs(asked, name) == [log]
-    assert logs.find_logs("prod-a", "vc-other") == []
-    assert logs.find_logs(VCENTER_LOG, name) == [TrailLog(name, VCENTER_LOG, VCENTER_LOG)]
-    assert log in logs.list_logs()
+        assert [one for one in known if one.is_called(asked)] == [log]
+    assert logs.list_known_logs("vc-other") == []
+    assert log in logs.list_known_logs()
+
+
+def test_a_window_accepts_what_changed_in_it(world: World) -> None:
+    """At its end; so says the change."""
+    world.dispatch()
+    world.check()
+    Person(world).maintain(3600, accept=True)
+    world.vcenter.hosts.set_component("esx01", I40EN, "2.9.2.0")
+    world.wait(600)
+    world.follow(world.request())
+    world.check()
+    Person(world).maintain(3600)
+    world.check()
+    assert world.records()[-1]["maintenance_ended"]
+    (change,) = [entry for entry in list_history(world.records()) if entry.kind == "change"]
+    assert [(one.reason, one.hosts) for one in change.acceptances] == [("CHG-42", ("host-16",))]
+
+
+def test_a_host_that_comes_back_brings_its_past(world: World) -> None:
+    """Under another id; what an alternative image offers is no part of what it runs."""
+    world.dispatch()
+    world.check()
+    world.vcenter.hosts.set_component("esx02", I40EN, "2.9.2.0")
+    changed = world.check()
+    world.vcenter.hosts.set_alternative_image("esx01", "gpu", "8.0 U3e")
+    world.check()
+    world.vcenter.hosts.set_alternative_image("esx01", "gpu", "8.0 U3d")
+    world.check()
+    new = world.vcenter.inventory.re_add_host("esx02")
+    world.vcenter.inventory.add_host(PROD_A, "esx99")
+    world.vcenter.hosts.disconnect("esx99")
+    world.check()
+    records = world.records()
+    parts = {(one.host, one.part): one for one in list_parts_since(records, world.snapshot())}
+    assert parts[new, f"component:{I40EN}"].seq == changed["seq"]
+    assert parts[new, "base_image"].origin == "first-copy"
+    assert {host for host, _ in parts} == {"host-16", new, "host-18", "host-19"}
+
+
+def test_a_document_is_that_of_the_record_that_took_it(world: World, logs: TrailLogs) -> None:
+    """An unchanged check keeps none of its own; where none was ever taken there is none."""
+    world.dispatch()
+    first = world.check()
+    unchanged = world.check()
+    log = TrailLog(world.watched.name, PROD_A, "prod-a")
+    assert unchanged["document"] is None
+    assert first["document"] is not None
+    assert logs.read_document(log, unchanged) == world.stored(first["document"]["key"])
+    taken = unchanged["after"]["last_taken"]
+    assert taken is not None
+    for other, seq in ((None, 0), ({**taken, "seq": 2}, 2), ({**taken, "seq": 9}, 9)):
+        record: Record = {**unchanged, "after": {**unchanged["after"], "last_taken": other}}  # type: ignore[typeddict-item]  # as stored
+        assert logs.read_document(log, record) is None, seq
+
+
+@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b"{")])
+def test_a_snapshot_that_is_none_is_named(tmp_path: Path, body: bytes) -> None:
+    """Though its bytes have the hash that its name says."""
+    key = f"snapshots/{compute_sha256(body)}.json.gz"
+    (tmp_path / "snapshots").mkdir()
+    (tmp_path / key).write_bytes(body)
+    logs = TrailLogs(DirectoryTrailFiles(tmp_path))
+    assert logs.read_snapshot(key) is None
+    assert [damage.key for damage in logs.damages] == [key]
+
+
+def test_a_vcenter_whose_log_is_rubbish_is_known_by_nothing(tmp_path: Path) -> None:
+    """It is named as damaged."""
+    key = make_record_key("vc01", VCENTER_LOG, 1)
+    (tmp_path / key).parent.mkdir(parents=True)
+    (tmp_path / key).write_bytes(b"{")
+    logs = TrailLogs(DirectoryTrailFiles(tmp_path))
+    assert logs.list_known_logs() == []
+    assert [damage.key for damage in logs.damages] == [key]
 
 
 def test_what_is_damaged_is_named_and_the_rest_answered(
@@ -219,7 +295,7 @@ def test_what_is_damaged_is_named_and_the_rest_answered(
     named = [damage.key.rpartition("/")[2] for damage in copy.damages]
     assert named == ["zzz.txt", second.name, third.name, snapshot["key"].rpartition("/")[2], "gone"]
     assert copy.find_last_until(log, numbers, parse_time(records[2]["checked_at"])) == 3
-    assert log in copy.list_logs()
+    assert log in copy.list_known_logs()
     assert any(damage.key == "records/readme" for damage in copy.damages)
 
 

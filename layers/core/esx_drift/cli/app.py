@@ -6,14 +6,19 @@ import typer
 
 from esx_drift import __version__
 from esx_drift.cli.accept import accept
+from esx_drift.cli.as_of import as_of
+from esx_drift.cli.blame import blame
 from esx_drift.cli.check import check_now
 from esx_drift.cli.diff import diff
 from esx_drift.cli.doctor import doctor
 from esx_drift.cli.drill import drill
 from esx_drift.cli.fleet import fleet_app
+from esx_drift.cli.history import history
 from esx_drift.cli.maintenance import maintenance_app
 from esx_drift.cli.options import PlainCommand, print_help_alone
+from esx_drift.cli.orphans import orphans
 from esx_drift.cli.retire import retire
+from esx_drift.cli.show import show
 from esx_drift.cli.status import status
 from esx_drift.cli.terminal import print_line
 from esx_drift.cli.validate import validate
@@ -54,6 +59,11 @@ app.command(cls=PlainCommand)(diff)
 app.command(cls=PlainCommand)(validate)
 app.command(cls=PlainCommand)(status)
 app.command("check", cls=PlainCommand)(check_now)
+app.command(cls=PlainCommand)(history)
+app.command("as-of", cls=PlainCommand)(as_of)
+app.command(cls=PlainCommand)(blame)
+app.command(cls=PlainCommand)(orphans)
+app.command(cls=PlainCommand)(show)
 app.command(cls=PlainCommand)(accept)
 app.command(cls=PlainCommand)(retire)
 app.command(cls=PlainCommand)(doctor)

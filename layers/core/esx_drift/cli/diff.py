@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich import box
@@ -11,8 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from esx_drift.cli.comparison import ComparedDocument, Comparison, compare_documents, read_both
+from esx_drift.cli.diff_clusters import PastDocuments, print_clusters
 from esx_drift.cli.diff_sentence import render_sentence
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_table, print_warning
+from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.cli.validate import (
     SOURCE_HELP,
     STANDARD_INPUT,
@@ -50,24 +52,35 @@ class OutputFormat(StrEnum):
     json = "json"
 
 
+PAST_HELP: Final = f"{SOURCE_HELP} Or CLUSTER@DATE, from the trail."
+
+
+@with_trail_options
 def diff(
-    baseline: Annotated[str, typer.Argument(metavar="BASELINE", help=f"The older document: {SOURCE_HELP}")],
+    baseline: Annotated[str, typer.Argument(metavar="BASELINE", help=f"The older document: {PAST_HELP}")],
     current: Annotated[str, typer.Argument(metavar="CURRENT", help="The newer one, likewise.")],
     output: Annotated[
         OutputFormat, typer.Option("--format", help="For a person or for a program.")
     ] = OutputFormat.text,
+    *,
+    source: TrailSource,
 ) -> None:
     """Tell what changed on every host between two documents of the same cluster.
 
-    Exit code: 0 no change, 1 changes, 2 trouble.
+    A document is a file, or what was last taken of a cluster until a date: prod-a@2026-11-23, in UTC. Of two
+    clusters what most of their hosts run is compared. Exit code: 0 no change, 1 changes, 2 trouble.
 
     Example: esx-drift diff monday.json today.json
     """
     if baseline == current == STANDARD_INPUT:
         fail("both documents can't be read from standard input: name a file for one of them")
-    older, newer = _require_document(baseline), _require_document(current)
+    past = PastDocuments(source)
+    older, newer = (_require_document(named, past) for named in (baseline, current))
     print_unknown_fields({baseline: older, current: newer})
     before, after = read_both(older, newer)
+    if past.are_of_two_clusters:
+        drifted = print_clusters(before, after, (baseline, current), as_json=output is OutputFormat.json)
+        raise typer.Exit(EXIT_DIFFERENCES if drifted else 0)
     _require_visible_hosts(before, baseline)
     _require_visible_hosts(after, current)
     _warn_of_wrong_documents(before, after, (baseline, current))
@@ -80,10 +93,10 @@ def diff(
     raise typer.Exit(EXIT_DIFFERENCES if compared.changes else 0)
 
 
-def _require_document(source: str) -> Document:
+def _require_document(source: str, past: PastDocuments) -> Document:
     """The document at a source; ends the command if there is none."""
     try:
-        return read_document_from(source)
+        return past.find(source) or read_document_from(source)
     except OwnObject as error:
         fail(f"{name_source(source)} is {error.message}")
     except ContractViolation as error:

@@ -1,15 +1,13 @@
 """The status for programs and spreadsheets: JSON as ``status.schema.json`` has it, and CSV."""
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final, cast
 
 from esx_drift.cli.status_hosts import ClusterStatus, HostRow
 from esx_drift.cli.status_rows import StatusRow
-from esx_drift.cli.terminal import escape_unprintable
+from esx_drift.cli.terminal import render_csv
 from esx_drift.domain.stored.types import SEVERITIES, Finding, Json
 from esx_drift.domain.text.times import format_time
 
@@ -23,10 +21,6 @@ HOST_COLUMNS: Final = (
     "vcenter", "cluster", "host", "name", "release", "build", "base_image", "add_on", "image_group", "seen",
     "unseen_because", "unseen_since", "orphaned_vibs", "critical", "warning", "info", "findings",
 )  # fmt: skip
-
-_FORMULA: Final = ("=", "+", "-", "@")
-"""What a cell begins with that a spreadsheet would compute
-(https://owasp.org/www-community/attacks/CSV_Injection). Names come from vCenters that may be compromised."""
 
 
 def build_status_document(rows: Sequence[StatusRow], now: datetime, cluster: ClusterStatus | None) -> Json:
@@ -110,12 +104,12 @@ def _build_host(host: HostRow) -> dict[str, Json]:
 
 def render_clusters_csv(rows: Iterable[StatusRow]) -> str:
     """Render a line for each cluster; a vCenter, and hosts in no cluster, have none of theirs."""
-    return _render_csv(CLUSTER_COLUMNS, (_list_cluster_cells(row) for row in rows))
+    return render_csv(CLUSTER_COLUMNS, (_list_cluster_cells(row) for row in rows))
 
 
 def render_hosts_csv(cluster: ClusterStatus) -> str:
     """Render a line for each host of a cluster, with the findings that name it."""
-    return _render_csv(HOST_COLUMNS, (_list_host_cells(cluster, host) for host in cluster.hosts))
+    return render_csv(HOST_COLUMNS, (_list_host_cells(cluster, host) for host in cluster.hosts))
 
 
 def _list_cluster_cells(row: StatusRow) -> dict[str, object]:
@@ -149,19 +143,3 @@ def _count_findings(findings: Sequence[Finding]) -> dict[str, object]:
     counts = Counter(finding["severity"] for finding in findings)
     kinds = " ".join(dict.fromkeys(finding["kind"] for finding in findings))
     return {**{severity: counts[severity] for severity in SEVERITIES}, "findings": kinds}
-
-
-def _render_csv(columns: Sequence[str], lines: Iterable[Mapping[str, object]]) -> str:
-    """Render lines as RFC 4180 has them, but for the line ends of this machine."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: _render_cell(value) for name, value in line.items()} for line in lines)
-    return text.getvalue()
-
-
-def _render_cell(value: object) -> str:
-    if value is None or isinstance(value, bool):
-        return {None: "", True: "yes", False: "no"}[value]
-    text = escape_unprintable(str(value))
-    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -95,16 +95,10 @@ def build_cluster_status(row: StatusRow, record: Record | None, snapshot: Snapsh
         snapshot: What was last seen; none if nothing ever was.
     """
     groups = _group_hosts(snapshot) if snapshot else []
-    letters = {host: _name_group(at) for at, group in enumerate(groups) for host in group.hosts}
     after: LogState | None = record["after"] if record else None
-    unseen = {entry["host"]: entry for entry in record["uncovered"]} if record else {}
-    known = snapshot["hosts"] if snapshot else {}
     return ClusterStatus(
         row,
-        tuple(
-            _build_host(host, snapshot, letters.get(host), unseen.get(host), after)
-            for host in sort_naturally({*known, *unseen})
-        ),
+        list_host_rows(record, snapshot),
         {_name_group(at): group.hosts for at, group in enumerate(groups)},
         {
             _name_group(at): describe_difference(groups[0].image, group.image)
@@ -112,6 +106,19 @@ def build_cluster_status(row: StatusRow, record: Record | None, snapshot: Snapsh
             if at
         },
         tuple(suspect["kind"] for suspect in after["suspects"].values()) if after else (),
+    )
+
+
+def list_host_rows(record: Record | None, snapshot: Snapshot | None) -> tuple[HostRow, ...]:
+    """List the hosts of a cluster as a ``record`` of its log knows them, with the ``snapshot`` it left."""
+    groups = _group_hosts(snapshot) if snapshot else []
+    letters = {host: _name_group(at) for at, group in enumerate(groups) for host in group.hosts}
+    after: LogState | None = record["after"] if record else None
+    unseen = {entry["host"]: entry for entry in record["uncovered"]} if record else {}
+    known = snapshot["hosts"] if snapshot else {}
+    return tuple(
+        _build_host(host, snapshot, letters.get(host), unseen.get(host), after)
+        for host in sort_naturally({*known, *unseen})
     )
 
 

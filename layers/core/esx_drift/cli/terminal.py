@@ -6,13 +6,15 @@ Exit code 1 means "changes" or "invalid", and is what Python ends with after eve
 """
 
 import codecs
+import csv
+import io
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, TextIO, cast
+from typing import TYPE_CHECKING, Final, NoReturn, TextIO, cast
 
 import typer
 from rich.console import Console, RenderableType
@@ -77,6 +79,30 @@ def print_table(table: Table) -> None:
         console.print(table)
     lines = [line.rstrip() for line in captured.get().splitlines()]
     console.file.write("\n".join(("", *lines, "")))
+
+
+_FORMULA: Final = ("=", "+", "-", "@")
+"""What a cell begins with that a spreadsheet would compute
+(https://owasp.org/www-community/attacks/CSV_Injection). Names come from vCenters that may be compromised."""
+
+
+def render_csv(columns: Sequence[str], lines: Iterable[Mapping[str, object]]) -> str:
+    """Render ``lines``, by column, as RFC 4180 has them, but for the line ends of this machine.
+
+    ``columns`` are their names, in order. A cell that a spreadsheet would compute begins with an apostrophe.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _render_cell(value) for name, value in line.items()} for line in lines)
+    return text.getvalue()
+
+
+def _render_cell(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "", True: "yes", False: "no"}[value]
+    text = escape_unprintable(str(value))
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def print_warning(text: str) -> None:

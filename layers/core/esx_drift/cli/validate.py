@@ -76,7 +76,20 @@ def read_document_from(source: str, *, strict: bool = False) -> Document:
         ContractViolation: What is there is no document; ``OwnObject`` if it is something of ours.
         PermanentError: AWS refused it, or could not be reached.
     """
-    body, size = _read_body(source)
+    return parse_document(*_read_body(source), strict=strict)
+
+
+def parse_document(body: bytes, size: int = 0, *, strict: bool = False) -> Document:
+    """Parse a document that was read.
+
+    Args:
+        body: Its bytes, or those up to just above the limit.
+        size: How many there are in all; 0 where that is not known.
+        strict: As for ``read_document_from``.
+
+    Raises:
+        ContractViolation: It is no document; ``OwnObject`` if it is something of ours.
+    """
     if len(body) > MAX_BYTES:
         actual = f"{size} bytes" if size > MAX_BYTES else "more"
         raise build_json_refusal(f"at most {MAX_BYTES} bytes", actual)

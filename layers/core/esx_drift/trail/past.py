@@ -23,7 +23,7 @@ from esx_drift.ports import TrailFiles
 
 RECORDS: Final = "records/"
 
-_RECORD_KEY: Final = re.compile(r"(records/vcenter=[^/]+/)(cluster=[^/]+/)([0-9]{10})\.json")
+_RECORD_KEY: Final = re.compile(r"(records/vcenter=[^/]+/)cluster=[^/]+/([0-9]{10})\.json")
 
 RECORDS_AT_ONCE: Final = 200
 """So many records are read before the next ones are asked for: a record of a large cluster has 30 kB."""
@@ -41,6 +41,10 @@ class TrailLog:
     cluster: str
     name: str
 
+    def is_called(self, name: str) -> bool:
+        """Tell whether a person may mean it by ``name``: by its id, its name, or ``vCenter/name``."""
+        return name in {self.cluster, self.name, f"{self.vcenter}/{self.name}"}
+
     @property
     def prefix(self) -> str:
         """What the keys of its records begin with."""
@@ -54,37 +58,13 @@ class TrailLogs:
     files: TrailFiles
     damages: list[TrailDamaged] = field(default_factory=list)
 
-    def list_logs(self) -> list[TrailLog]:
-        """List the log of each cluster that a vCenter ever listed, or that has records."""
-        names = {
-            (vcenter, cluster): known["name"]
-            for vcenter, clusters in self._read_vcenters()
-            for cluster, known in clusters.items()
-        }
-        found: list[TrailLog] = []
-        for prefix in self._skip_through(RECORDS, "cluster"):
-            record = self._read_newest(prefix)
-            if record is not None and record["cluster"] != VCENTER_LOG:
-                vcenter, cluster = record["vcenter"], record["cluster"]
-                name = names.get((vcenter, cluster)) or record["cluster_name"] or cluster
-                found.append(TrailLog(vcenter, cluster, name))
-        return found
-
-    def find_logs(self, cluster: str, vcenter: str | None) -> list[TrailLog]:
-        """Find the logs that ``cluster``, an id or a name, may mean: all on ``vcenter``, if that is given.
-
-        A vCenter's own log is found by its name and ``@vcenter``.
-        """
+    def list_known_logs(self, vcenter: str | None = None) -> list[TrailLog]:
+        """List the logs that vCenters know, or one ``vcenter``: its own, and each cluster's ever listed."""
         found: list[TrailLog] = []
         for name, clusters in self._read_vcenters():
             if vcenter in {None, name}:
-                if cluster == VCENTER_LOG:
-                    found.append(TrailLog(name, VCENTER_LOG, VCENTER_LOG))
-                found += [
-                    TrailLog(name, cluster_id, known["name"])
-                    for cluster_id, known in clusters.items()
-                    if cluster in {cluster_id, known["name"], f"{name}/{known['name']}"}
-                ]
+                found.append(TrailLog(name, VCENTER_LOG, VCENTER_LOG))
+                found += [TrailLog(name, cluster, known["name"]) for cluster, known in clusters.items()]
         return found
 
     def list_numbers(self, log: TrailLog) -> list[int]:
@@ -114,48 +94,86 @@ class TrailLogs:
 
         return bisect_right(range(len(numbers)), moment, key=read_time)
 
+    def read_host_names(self, records: Sequence[Record]) -> dict[str, str]:
+        """Read what the hosts of a log are called, by id, as the last of its ``records`` has them."""
+        names = {
+            host: name
+            for record in records
+            for event in record["events"]
+            for host, name in event["data"]["host_names"].items()
+        }
+        newest = next((one for each in reversed(records) if (one := each["after"]["snapshot"])), None)
+        snapshot = self.read_snapshot(newest["key"]) if newest else None
+        return names | (
+            {host: known["name"] for host, known in snapshot["hosts"].items()} if snapshot else {}
+        )
+
+    def find_at(self, log: TrailLog, moment: datetime) -> tuple[Record | None, list[int]]:
+        """Find the last record of a ``log`` until ``moment``; none if there is none.
+
+        Returns:
+            The record, and the numbers of those after it.
+        """
+        numbers = self.list_numbers(log)
+        known = self.find_last_until(log, numbers, moment)
+        found = next(self.read_records(log, reversed(numbers[:known])), None)
+        return found, numbers[known:]
+
+    def read_document(self, log: TrailLog, record: Record) -> bytes | None:
+        """Read the document that a ``record`` of a ``log`` was made of, unpacked; none if there is none.
+
+        What a check found unchanged is kept once: by the record that found it first.
+        """
+        taken = record["after"]["last_taken"]
+        if taken is None:
+            return None
+        for kept in self.read_records(log, [taken["seq"]]):
+            stored = kept["document"]
+            if stored is not None:
+                return self._hold_blob_damage(stored["key"])
+        return None
+
+    def read_named(self, key: str) -> Record | None:
+        """Read the record under ``key``; none if it is damaged."""
+        return self._read_record(key)
+
     def read_snapshot(self, key: str) -> Snapshot | None:
         """Read the snapshot ``key``; none if it is damaged."""
+        body = self._hold_blob_damage(key)
         try:
-            return _require_snapshot(key, self.files.read(key))
-        except TrailDamaged as damage:
-            self.damages.append(damage)
+            return None if body is None else cast("Snapshot", json.loads(body))
+        except ValueError as error:
+            self.damages.append(TrailDamaged(f"{key} is no snapshot: {error}", key))
             return None
 
     def _read_vcenters(self) -> Iterator[tuple[str, dict[str, KnownCluster]]]:
         """Read what each vCenter is called, and every cluster that it ever listed."""
-        for prefix in self._skip_through(RECORDS, "vcenter"):
+        for prefix in self._list_vcenter_prefixes():
             record = self._read_newest(f"{prefix}cluster={VCENTER_LOG}/")
             if record is not None:
                 yield record["vcenter"], record["after"]["clusters"] or {}
 
-    def _skip_through(self, prefix: str, part: str) -> Iterator[str]:
-        """List what keys below ``prefix`` begin with, down to their ``part``, vcenter or cluster.
-
-        Each costs one request.
-        """
+    def _list_vcenter_prefixes(self) -> Iterator[str]:
+        """List what the keys of each vCenter's records begin with: a request each."""
         after = ""
         while True:
-            found = next(self.files.list_objects(prefix, after), None)
+            found = next(self.files.list_objects(RECORDS, after), None)
             if found is None:
                 return
             known = _RECORD_KEY.fullmatch(found.key)
             if known is None:
-                self.damages.append(
-                    TrailDamaged(f"{found.key} is no record: no record has such a key", found.key)
-                )
+                self._note_foreign(found.key)
                 after = found.key
                 continue
-            start = known[1] if part == "vcenter" else known[1] + known[2]
-            yield start
+            yield known[1]
             # What sorts behind all keys that begin so: "0" is what follows "/".
-            after = f"{start[:-1]}0"
+            after = f"{known[1][:-1]}0"
 
     def _list_numbers(self, prefix: str) -> Iterator[int]:
         for found in self.files.list_objects(prefix):
             known = _RECORD_KEY.fullmatch(found.key)
             if known is not None:
-                yield int(known[3])
+                yield int(known[2])
             else:
                 self.damages.append(
                     TrailDamaged(f"{found.key} is no record: no record has such a key", found.key)
@@ -173,6 +191,14 @@ class TrailLogs:
 
     def _read_record(self, key: str) -> Record | None:
         return self._hold_damage(key, self.files.read(key))
+
+    def _hold_blob_damage(self, key: str) -> bytes | None:
+        """Read and unpack what lies under the hash of its bytes; none if it is damaged, which is noted."""
+        try:
+            return _require_blob(key, self.files.read(key))
+        except TrailDamaged as damage:
+            self.damages.append(damage)
+            return None
 
     def _hold_damage(self, key: str, body: bytes | None) -> Record | None:
         """Parse a record; none if it is damaged, which is noted."""
@@ -197,12 +223,12 @@ def _require_record(key: str, body: bytes | None) -> Record:
     return record
 
 
-def _require_snapshot(key: str, body: bytes | None) -> Snapshot:
+def _require_blob(key: str, body: bytes | None) -> bytes:
     if body is None:
         raise TrailDamaged(f"{key} is not there, though the log names it", key)
     if compute_sha256(body) not in key:
         raise TrailDamaged(f"{key} was changed: its bytes have another sha256 than its name", key)
     try:
-        return cast("Snapshot", json.loads(unpack_bounded(body)))
+        return unpack_bounded(body)
     except ValueError as error:
-        raise TrailDamaged(f"{key} is no snapshot: {error}", key) from error
+        raise TrailDamaged(f"{key} can't be unpacked: {error}", key) from error

@@ -318,6 +318,19 @@ def list_orphans(records: Iterable[Record]) -> list[OrphanHistory]:
     return [found[vib] for vib in sort_naturally(found)]
 
 
+def list_open_orphans(record: Record) -> list[OrphanHistory]:
+    """List the orphaned VIBs that a ``record`` leaves open: when each was first seen, and where it is.
+
+    On which hosts it was before, no single record says.
+    """
+    found = [finding for finding in record["after"]["findings"].values() if finding["kind"] == "orphaned-vib"]
+    hosts = {finding["subject"]: tuple(finding["hosts"]) for finding in found}
+    opened = {finding["subject"]: finding["opened_at"] for finding in found}
+    return [
+        OrphanHistory(vib, opened[vib], (), hosts[vib], hosts[vib], None) for vib in sort_naturally(hosts)
+    ]
+
+
 def _add_hosts(found: dict[str, OrphanHistory], vib: str, hosts: Iterable[str], at: str) -> None:
     known = found.get(vib) or OrphanHistory(vib, at, tuple(hosts), (), (), None)
     found[vib] = replace(

@@ -1,0 +1,140 @@
+"""``esx-drift blame``: since when each part of what hosts run is there, and which record says so."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Annotated, Final
+
+import typer
+
+from esx_drift.cli.options import ClusterArgument, FormatOption, ListFormat, VCenterOption
+from esx_drift.cli.past import (
+    HostOption,
+    LocalOption,
+    Times,
+    end_with_damages,
+    find_log,
+    make_times,
+    open_logs,
+    render_log,
+    select_host,
+)
+from esx_drift.cli.terminal import (
+    EXIT_TROUBLE,
+    build_table,
+    escape_unprintable,
+    fail,
+    print_line,
+    print_table,
+    render_csv,
+)
+from esx_drift.cli.trail_source import TrailSource, with_trail_options
+from esx_drift.domain.images.image import format_part
+from esx_drift.domain.text.wording import clean_text, format_count, join_names, list_host_names
+from esx_drift.domain.trail.history import PartOrigin, PartSince, list_parts_since
+
+HEADINGS: Final = ("What", "Version", "Hosts", "Since", "Record")
+COLUMNS: Final = ("host", "name", "part", "version", "origin", "after", "found", "record")
+ORIGINS: Final[Mapping[PartOrigin, str]] = {
+    "first-copy": "the first copy",
+    "first-seen": "they were first seen",
+}
+
+AllOption = Annotated[
+    bool, typer.Option("--all", help="In the table also what is there since the first copy.")
+]
+
+
+@with_trail_options
+def blame(
+    cluster: ClusterArgument,
+    host: HostOption = None,
+    vcenter: VCenterOption = None,
+    output: FormatOption = ListFormat.text,
+    whole: AllOption = False,  # noqa: FBT002 -- typer passes it by name
+    local: LocalOption = False,  # noqa: FBT002 -- likewise
+    *,
+    source: TrailSource,
+) -> None:
+    """Say of each part of what hosts run since when it is there, and by which record that is known.
+
+    JSON and CSV list all parts of all hosts. Exit code: 0 said, 1 said but for what is damaged, 2 trouble.
+
+    Example: esx-drift blame prod-a --host esx07
+    """
+    times, logs = make_times(local=local), open_logs(source)
+    log = find_log(logs, cluster, vcenter)
+    records = list(logs.read_records(log, logs.list_numbers(log)))
+    stored = records[-1]["after"]["snapshot"] if records else None
+    snapshot = logs.read_snapshot(stored["key"]) if stored else None
+    if snapshot is None:
+        end_with_damages(logs, EXIT_TROUBLE)
+        fail(f"nobody has looked at {render_log(log)} yet")
+    names = {one: known["name"] for one, known in snapshot["hosts"].items()}
+    only = select_host(names, host)
+    parts = [part for part in list_parts_since(records, snapshot) if only in {None, part.host}]
+    if output is ListFormat.json:
+        listed = [{"name": names[part.host], **asdict(part)} for part in parts]
+        typer.echo(json.dumps({"schema_version": 1, "vcenter": log.vcenter, "parts": listed}, indent=2))
+    elif output is ListFormat.csv:
+        typer.echo(render_csv(COLUMNS, (_list_cells(part, names) for part in parts)), nl=False)
+    else:
+        print_line(render_log(log), "bold")
+        _print_parts(parts, names, times, whole=whole)
+    end_with_damages(logs)
+
+
+def _print_parts(parts: Sequence[PartSince], names: Mapping[str, str], times: Times, *, whole: bool) -> None:
+    """Print a line for each part, version and record, the newest first; what was never changed is counted."""
+    groups: dict[tuple[str, str, PartOrigin, int], list[PartSince]] = {}
+    for part in parts:
+        groups.setdefault((part.part, part.version, part.origin, part.seq), []).append(part)
+    shown = [group for group in groups.values() if whole or group[0].origin == "change"]
+    if shown:
+        ordered = sorted(shown, key=lambda group: -group[0].seq)
+        print_table(build_table(HEADINGS, (_render_cells(group, names, times) for group in ordered)))
+    if not whole:
+        print_line("")
+        for line in _count_unchanged(parts, times):
+            print_line(line)
+
+
+def _render_cells(group: Sequence[PartSince], names: Mapping[str, str], times: Times) -> list[str]:
+    first = group[0]
+    after = f" (after {times.format(first.since)})" if first.since else ""
+    return [
+        escape_unprintable(cell)
+        for cell in (
+            format_part(first.part),
+            clean_text(first.version) if first.version else "-",
+            join_names(list_host_names([part.host for part in group], names)),
+            f"{times.format(first.at)} {times.name}{after}",
+            str(first.seq),
+        )
+    ]
+
+
+def _count_unchanged(parts: Iterable[PartSince], times: Times) -> list[str]:
+    counted: dict[tuple[PartOrigin, int, str], int] = {}
+    for part in parts:
+        if part.origin != "change":
+            key = (part.origin, part.seq, part.at)
+            counted[key] = counted.get(key, 0) + 1
+    return [
+        f"{format_count(number, 'part')} since {ORIGINS[origin]},"
+        f" {times.format(at)} {times.name} (record {seq})"
+        for (origin, seq, at), number in counted.items()
+    ]
+
+
+def _list_cells(part: PartSince, names: Mapping[str, str]) -> dict[str, object]:
+    return {
+        "host": part.host,
+        "name": names[part.host],
+        "part": part.part,
+        "version": part.version,
+        "origin": part.origin,
+        "after": part.since,
+        "found": part.at,
+        "record": part.seq,
+    }

@@ -1,0 +1,222 @@
+"""``esx-drift history``: what happened to a cluster, by its records."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Final, cast
+
+import typer
+
+from esx_drift.cli.options import ClusterArgument, FormatOption, ListFormat, VCenterOption
+from esx_drift.cli.past import (
+    HostOption,
+    LocalOption,
+    SinceOption,
+    Times,
+    end_with_damages,
+    find_log,
+    list_ids,
+    make_times,
+    open_logs,
+    render_log,
+    select_host,
+)
+from esx_drift.cli.terminal import build_table, escape_unprintable, print_line, print_table, render_csv
+from esx_drift.cli.trail_source import TrailSource, with_trail_options
+from esx_drift.domain.stored.types import Json
+from esx_drift.domain.text.wording import (
+    clean_text,
+    format_count,
+    join_names,
+    list_host_names,
+)
+from esx_drift.domain.trail.history import Acceptance, HistoryEntry, list_history
+from esx_drift.messages.change_lines import ChangeWords, list_change_lines
+
+if TYPE_CHECKING:
+    from esx_drift.trail.past import TrailLog
+
+HEADINGS: Final = ("After", "Found", "Record", "What", "Hosts", "Accepted")
+COLUMNS: Final = (
+    "record", "after", "found", "kind", "severity", "element", "change", "key", "from", "to", "hosts",
+    "put_back", "suppressed_by", "summary", "by", "reason", "ticket", "accepted_by", "accepted_reason",
+    "accepted_at",
+)  # fmt: skip
+
+ComponentOption = Annotated[
+    str | None,
+    typer.Option("--component", metavar="NAME", help="Only this component, add-on, solution or VIB."),
+]
+FindingsOption = Annotated[
+    bool, typer.Option("--findings", help="Also what opened and ended without a change, such as failures.")
+]
+
+
+@with_trail_options
+def history(  # noqa: PLR0913, PLR0917 -- each is an option of the command
+    cluster: ClusterArgument,
+    host: HostOption = None,
+    component: ComponentOption = None,
+    since: SinceOption = None,
+    findings: FindingsOption = False,  # noqa: FBT002 -- typer passes it by name
+    vcenter: VCenterOption = None,
+    output: FormatOption = ListFormat.text,
+    local: LocalOption = False,  # noqa: FBT002 -- likewise
+    *,
+    source: TrailSource,
+) -> None:
+    """Tell what changed on a cluster, between which looks, on which hosts, and who accepted it and why.
+
+    Exit code: 0 told, 1 told but for what is damaged, 2 trouble.
+
+    Example: esx-drift history prod-a --host esx07 --since 2026-11-01
+    """
+    times, logs = make_times(local=local), open_logs(source)
+    start = times.parse(since, ends_day=False) if since else None
+    log = find_log(logs, cluster, vcenter)
+    numbers = logs.list_numbers(log)
+    # The one before says when the look before was.
+    first = max(0, logs.find_last_until(log, numbers, start) - 1) if start else 0
+    records = list(logs.read_records(log, numbers[first:]))
+    names = logs.read_host_names(records)
+    only = select_host(names, host)
+    entries = [
+        entry
+        for entry in list_history(records)
+        if (start is None or times.parse(entry.at, ends_day=False) > start)
+        and (only is None or only in entry.hosts)
+        and (component is None or _is_about(entry, component))
+        and (findings or entry.kind != "finding")
+    ]
+    if output is ListFormat.json:
+        typer.echo(json.dumps(_build_document(log, entries, names), indent=2))
+    elif output is ListFormat.csv:
+        typer.echo(render_csv(COLUMNS, (_list_cells(entry, names) for entry in entries)), nl=False)
+    else:
+        print_line(f"{render_log(log)}: {_count(entries)} in {format_count(len(records), 'record')}", "bold")
+        _print_entries(entries, names, times)
+    end_with_damages(logs)
+
+
+def _is_about(entry: HistoryEntry, component: str) -> bool:
+    return entry.change is not None and component in {
+        entry.change["key"],
+        entry.change["key"].partition("(")[0],
+    }
+
+
+def _count(entries: Sequence[HistoryEntry]) -> str:
+    return format_count(sum(entry.kind == "change" for entry in entries), "change")
+
+
+def _print_entries(entries: Sequence[HistoryEntry], names: Mapping[str, str], times: Times) -> None:
+    if entries:
+        headings = (f"After ({times.name})", f"Found ({times.name})", *HEADINGS[2:])
+        print_table(build_table(headings, (_render_cells(entry, names, times) for entry in entries)))
+
+
+def _render_cells(entry: HistoryEntry, names: Mapping[str, str], times: Times) -> list[str]:
+    cells = [
+        times.format(entry.since) if entry.since else "-",
+        times.format(entry.at),
+        str(entry.seq),
+        _describe(entry, names),
+        join_names(list_host_names(entry.hosts, names)) if entry.hosts else "-",
+        "; ".join(_render_acceptance(one, entry, names, times) for one in entry.acceptances) or "-",
+    ]
+    return [escape_unprintable(cell) for cell in cells]
+
+
+def _describe(entry: HistoryEntry, names: Mapping[str, str]) -> str:
+    if entry.change is not None:
+        lines = list_change_lines([entry.change], ChangeWords(names))
+        told = lines[0].long if lines else f"{entry.change['key']} only described otherwise"
+        return f"{told} (put back)" if "put_back" in entry.change else told
+    if entry.finding is not None:
+        return f"{entry.finding['transition']}: {clean_text(entry.finding['summary'], 200)}"
+    if entry.decision is not None:
+        ticket = f", {entry.decision['ticket']}" if "ticket" in entry.decision else ""
+        reason = f"{clean_text(entry.decision['reason'])}{ticket}"
+        return f"{entry.outcome} by {name_person(entry.decision['by'])}: {reason}"
+    return "first copy"
+
+
+def name_person(arn: str) -> str:
+    """Name whom an ``arn`` means: the last part of it, which is a user or a session."""
+    return clean_text(arn.rpartition("/")[2])
+
+
+def _render_acceptance(
+    acceptance: Acceptance, entry: HistoryEntry, names: Mapping[str, str], times: Times
+) -> str:
+    where = (
+        ""
+        if acceptance.hosts == entry.hosts
+        else f" on {join_names(list_host_names(acceptance.hosts, names))}"
+    )
+    ticket = f", {acceptance.ticket}" if acceptance.ticket else ""
+    who = f"{times.format(acceptance.at)} by {name_person(acceptance.by)}{where}"
+    return f"{who}: {clean_text(acceptance.reason)}{ticket}"
+
+
+def _build_document(log: "TrailLog", entries: Iterable[HistoryEntry], names: dict[str, str]) -> Json:
+    return {
+        "schema_version": 1,
+        "vcenter": log.vcenter,
+        "cluster": {"id": log.cluster, "name": log.name},
+        "entries": [_build_entry(entry, names) for entry in entries],
+    }
+
+
+def _build_entry(entry: HistoryEntry, names: dict[str, str]) -> Json:
+    return {
+        "record": entry.seq,
+        "after": entry.since,
+        "found": entry.at,
+        "kind": entry.kind,
+        "severity": entry.severity,
+        "hosts": list_ids(entry.hosts, names),
+        "outcome": entry.outcome,
+        "change": cast("Json", entry.change),
+        "finding": cast("Json", entry.finding),
+        "decision": cast("Json", entry.decision),
+        "accepted": [
+            {
+                "by": one.by,
+                "reason": one.reason,
+                "ticket": one.ticket,
+                "at": one.at,
+                "record": one.seq,
+                "hosts": [*one.hosts],
+            }
+            for one in entry.acceptances
+        ],
+    }
+
+
+def _list_cells(entry: HistoryEntry, names: Mapping[str, str]) -> dict[str, object]:
+    """List the cells of one line: of several acceptances the last."""
+    change, finding, decision = entry.change, entry.finding, entry.decision
+    last = entry.acceptances[-1] if entry.acceptances else None
+    return {
+        "record": entry.seq,
+        "after": entry.since,
+        "found": entry.at,
+        "kind": entry.kind,
+        "severity": entry.severity,
+        "element": change["element"] if change else None,
+        "change": change["kind"] if change else None,
+        "key": change["key"] if change else finding["subject"] if finding else None,
+        "from": change["from"] if change else None,
+        "to": change["to"] if change else None,
+        "hosts": " ".join(names.get(host, host) for host in entry.hosts),
+        "put_back": "put_back" in change if change else None,
+        "suppressed_by": (change.get("suppressed_by") if change else None)
+        or (finding.get("suppressed_by") if finding else None),
+        "summary": finding["summary"] if finding else None,
+        "by": decision["by"] if decision else None,
+        "reason": decision["reason"] if decision else None,
+        "ticket": decision.get("ticket") if decision else None,
+        "accepted_by": last.by if last else None,
+        "accepted_reason": last.reason if last else None,
+        "accepted_at": last.at if last else None,
+    }

@@ -1,0 +1,125 @@
+"""``esx-drift show``: one record of the trail, whole for a program, readable for a person."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from esx_drift.cli.diff import OutputFormat
+from esx_drift.cli.history import name_person
+from esx_drift.cli.options import VCenterOption
+from esx_drift.cli.past import LocalOption, Times, end_with_damages, find_log, make_times, open_logs
+from esx_drift.cli.terminal import EXIT_TROUBLE, fail, print_line
+from esx_drift.cli.trail_source import TrailSource, with_trail_options
+from esx_drift.domain.stored.types import Record
+from esx_drift.domain.text.wording import clean_text, format_count, format_share, join_names, list_host_names
+from esx_drift.messages.change_lines import ChangeWords, render_change_lines
+
+if TYPE_CHECKING:
+    from esx_drift.trail.past import TrailLogs
+
+S3_SCHEME: Final = "s3://"
+
+RecordArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECORD", help="Its key or s3:// address, as messages name it; or a cluster, with the number."
+    ),
+]
+NumberArgument = Annotated[
+    int | None,
+    typer.Argument(metavar="NUMBER", min=1, help="The number; without one, the newest."),
+]
+
+
+@with_trail_options
+def show(
+    record: RecordArgument,
+    number: NumberArgument = None,
+    vcenter: VCenterOption = None,
+    output: Annotated[
+        OutputFormat, typer.Option("--format", help="For a person, or all of it for a program.")
+    ] = OutputFormat.text,
+    local: LocalOption = False,  # noqa: FBT002 -- typer passes it by name
+    *,
+    source: TrailSource,
+) -> None:
+    """Show one record: what a check saw, what it found changed and open, and what a person decided.
+
+    Exit code: 0 shown, 2 trouble.
+
+    Example: esx-drift show prod-a 41
+    """
+    logs = open_logs(source)
+    found = _find_record(logs, record, number, vcenter)
+    if found is None:
+        end_with_damages(logs, EXIT_TROUBLE)
+        fail(f"there is no such record: {record}{f' {number}' if number else ''}")
+    if output is OutputFormat.json:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        _print_record(found, logs.read_host_names([found]), make_times(local=local))
+
+
+def _find_record(logs: "TrailLogs", record: str, number: int | None, vcenter: str | None) -> Record | None:
+    key = record.removeprefix(S3_SCHEME).partition("/")[2] if record.startswith(S3_SCHEME) else record
+    if key.startswith("records/"):
+        return logs.read_named(key)
+    log = find_log(logs, record, vcenter)
+    numbers = logs.list_numbers(log)
+    wanted = [number] if number is not None else numbers[-1:]
+    return next(logs.read_records(log, (one for one in wanted if one in numbers)), None)
+
+
+def _print_record(record: Record, names: dict[str, str], times: Times) -> None:
+    name = clean_text(record["cluster_name"] or record["cluster"])
+    print_line(
+        f"Record {record['seq']} of {name} ({record['cluster']}) on {record['vcenter']}: {record['outcome']}",
+        "bold",
+    )
+    coverage = record["coverage"]
+    report, before = record["report"], record["previous"]
+    facts = [
+        f"checked {times.format(record['checked_at'])} {times.name}",
+        f"extracted {times.format(report['completion_time'])}" if report else "",
+        f"{format_share(coverage['covered'], coverage['hosts'])} read" if coverage else "",
+        f"follows record {before['seq']}" if before else "the first of its log",
+    ]
+    print_line(f"  {' · '.join(fact for fact in facts if fact)}")
+    if record["failure"] is not None:
+        print_line(f"  could not look: {clean_text(record['failure']['message'], 400)}")
+    _print_decision(record, names)
+    _print_list("Changes", render_change_lines(record["changes"], ChangeWords(names, coverage)))
+    for transition in ("opened", "raised", "still", "resolved"):
+        found = [one for one in record["findings"] if one["transition"] == transition]
+        lines = [f"{one['severity']} {one['kind']}: {clean_text(one['summary'], 400)}" for one in found]
+        _print_list(f"Findings {transition}", lines)
+    _print_list("Not read", [f"{clean_text(one['name'])}: {one['why']}" for one in record["uncovered"]])
+    kept = [
+        ("document", record["document"]),
+        ("snapshot", record["snapshot"]),
+        ("quarantine", record["quarantine"]),
+    ]
+    _print_list("Kept", [f"{what} {one['key']}" for what, one in kept if one is not None])
+    _print_list("Published", [f"{event['type']} {event['id']}" for event in record["events"]])
+    if record["dispatch"] is not None:
+        asked = format_count(len(record["dispatch"]["expected"]), "cluster")
+        print_line(f"Asked for checks of {asked}, by {record['dispatch']['trigger']}")
+
+
+def _print_decision(record: Record, names: dict[str, str]) -> None:
+    decision = record["decision"]
+    if decision is not None:
+        until = f" until {decision['until']}" if "until" in decision else ""
+        ticket = f", {clean_text(decision['ticket'])}" if "ticket" in decision else ""
+        where = join_names(list_host_names(decision["taken"], names))
+        hosts = f", for {where}" if decision["taken"] else ""
+        why = f"{clean_text(decision['reason'])}{ticket}{hosts}"
+        print_line(f"  decided by {name_person(decision['by'])}{until}: {why}")
+
+
+def _print_list(heading: str, lines: list[str]) -> None:
+    if lines:
+        print_line(heading, "bold")
+    for line in lines:
+        print_line(f"  {line}")

@@ -1,0 +1,303 @@
+"""The commands that ask a trail for the past, on a copy of one that the product's own jobs wrote."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import copytree
+from typing import Any
+
+import pytest
+from esx_drift.adapters.trail_files import S3TrailFiles
+from esx_drift.domain.fleet.fleet import VCenterSettings as Watched
+from esx_drift.domain.stored.identifiers import make_record_key, make_record_prefix
+from esx_drift.domain.stored.types import Record
+
+from tests.simulator import Tls, VCenter, VCenterServer
+from tests.simulator.certificates import Authority
+from tests.simulator.scenario import two_clusters
+from tests.unit.checking.cloud import Aws
+from tests.unit.checking.conftest import ca, cloud, tls
+from tests.unit.checking.decisions.person import Person
+from tests.unit.checking.world import PROD_A, PROD_B, World
+from tests.unit.cli.conftest import Run
+from tests.unit.trail.test_past import copy_trail
+
+__all__ = ["ca", "cloud", "tls"]
+
+I40EN, SMNTEMP, MFT = "Intel-i40en", "smntemp(910.1.0.0005)", "=mft(4.25.0)"
+
+
+CLUSTERS = {
+    "domain-c30": "prod-c",
+    "domain-c31": "prod-c",
+    "domain-c40": "prod-d",
+    "domain-c50": "prod-e",
+    "domain-c60": "prod-f",
+}
+"""Two of one name, one that is never checked, one like prod-a, and one without hosts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A copy of a trail, and the records of prod-a in it: the first of 06:15, the second of 02:19."""
+
+    directory: Path
+    records: list[Record]
+
+
+@pytest.fixture(scope="module")
+def story(cloud: Aws, ca: Authority, tls: Tls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """A driver by hand, accepted on one of two hosts; a foothold that comes and goes; a host not seen."""
+    vcenter = VCenter()
+    world = World(cloud, vcenter, Watched("vc01"))
+    vcenter._clock = world.clock  # noqa: SLF001  # both must go by the same time
+    two_clusters(vcenter)
+    with VCenterServer(vcenter, tls=tls) as server:
+        world.put_secret(server.port, ca.pem)
+        for cluster, name in CLUSTERS.items():
+            vcenter.inventory.add_cluster(name, cluster)
+        vcenter.inventory.add_host("domain-c50", "esx60", deepcopy(vcenter.inventory.host("esx03").software))
+        vcenter.hosts.disconnect("esx07")
+        world.dispatch()
+        for cluster in (PROD_A, PROD_B, "domain-c50", "domain-c60", "domain-c404"):
+            world.check(cluster)
+        vcenter.hosts.set_component(["esx01", "esx02"], I40EN, "2.9.2.0")
+        world.check()
+        person = Person(world)
+        person.accept({"host-16": person.shown()["host-16"]}, ticket="CHG-7")
+        vcenter.hosts.add_orphaned_vib("esx01", SMNTEMP)
+        vcenter.hosts.add_orphaned_vib("esx03", MFT)
+        world.check()
+        vcenter.hosts.remove_orphaned_vib("esx01", SMNTEMP)
+        vcenter.hosts.disconnect("esx04")
+        vcenter.hosts.set_component("esx02", I40EN, "2.7.2.0")
+        world.check()
+        vcenter.hosts.reconnect("esx04")
+        world.check()
+        directory = tmp_path_factory.mktemp("trail")
+        copy_trail(S3TrailFiles(lambda: cloud.s3, "audit"), directory)
+        yield Story(directory, world.records())
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    """The lines of a CSV, by column."""
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_the_history_says_what_when_where_and_who(run: Run, story: Story) -> None:
+    """Each change with the looks around it, its hosts, and who accepted it on which of them."""
+    told = run("history", "prod-a", "--dir", story.directory)
+    assert (told.code, told.err) == (0, "")
+    lines = told.out.splitlines()
+    assert lines[0] == "prod-a (domain-c9) on vc01: 5 changes in 6 records"
+    (driver,) = [line for line in lines if "2.9.2.0" in line and "esx01, esx02" in line]
+    assert "2026-11-23 06:15" in driver
+    assert "2026-11-24 02:19" in driver
+    assert "by alice on esx01: CHG-42, CHG-7" in " ".join(told.out.split())
+    assert any("accepted by alice: CHG-42, CHG-7" in line for line in lines)
+    assert any("first copy" in line for line in lines)
+    assert "host-failed" not in told.out
+    assert run("history", "@vcenter", "--dir", story.directory).out.startswith("the vCenter vc01: 0 changes")
+
+
+def test_the_history_of_one_host_component_or_time(run: Run, story: Story) -> None:
+    """Only what is about it."""
+    at = ("--dir", story.directory, "--format", "json")
+    entries = json.loads(run("history", "prod-a", *at, "--host", "esx03").out)["entries"]
+    assert [entry["kind"] for entry in entries] == ["first-copy", "change"]
+    for named in ("smntemp", SMNTEMP):
+        entries = json.loads(run("history", "prod-a", *at, "--component", named).out)["entries"]
+        assert [entry["change"]["kind"] for entry in entries] == ["added", "removed"]
+        assert {entry["hosts"][0]["name"] for entry in entries} == {"esx01"}
+    since = json.loads(run("history", PROD_A, *at, "--since", story.records[3]["checked_at"]).out)["entries"]
+    assert {entry["record"] for entry in since} == {5, 6} & {entry["record"] for entry in since}
+    assert since[0]["after"] == story.records[3]["after"]["last_look_at"]
+    findings = json.loads(run("history", "prod-a", *at, "--findings").out)["entries"]
+    kinds = {entry["finding"]["kind"] for entry in findings if entry["kind"] == "finding"}
+    assert "orphaned-vib" in kinds
+    assert {entry["severity"] for entry in findings if entry["kind"] == "finding"} >= {"critical"}
+    assert "opened: " in run("history", "prod-a", "--findings", "--dir", story.directory).out
+    none = run("history", "prod-a", "--component", "none", "--dir", story.directory)
+    assert none.out.splitlines() == ["prod-a (domain-c9) on vc01: 0 changes in 6 records"]
+
+
+def test_a_spreadsheet_computes_nothing(run: Run, story: Story) -> None:
+    """A cell that begins like a formula is text."""
+    told = run("history", "prod-a", "--dir", story.directory, "--format", "csv", "--findings")
+    rows = rows_of(told.out)
+    assert f"'{MFT}" in {row["key"] for row in rows}
+    assert not [cell for row in rows for cell in row.values() if cell.startswith(("=", "+", "-", "@"))]
+    (decided,) = [row for row in rows if row["kind"] == "decision"]
+    assert (decided["reason"], decided["ticket"], decided["hosts"]) == ("CHG-42", "CHG-7", "esx01")
+    orphans = run("orphans", "prod-a", "--dir", story.directory, "--format", "csv")
+    assert {row["vib"] for row in rows_of(orphans.out)} == {f"'{MFT}", SMNTEMP}
+
+
+def test_what_hosts_ran_is_told_with_how_sure_it_is(run: Run, story: Story) -> None:
+    """By the looks before and after; a change in between is said; and a host that was not seen."""
+    first, third = story.records[0], story.records[4]
+    told = run("as-of", "prod-a", first["checked_at"], "--dir", story.directory)
+    assert told.code == 0
+    rows = {line.split()[0]: line for line in told.out.splitlines() if line.strip().startswith("esx0")}
+    assert "changed by 2026-11-24 02:19" in rows["esx01"]
+    assert "the same 2026-11-24 02:19" in rows["esx03"]
+    document = json.loads(
+        run("as-of", "prod-a", third["checked_at"], "--dir", story.directory, "--format", "json").out
+    )
+    hosts = {host["name"]: host for host in document["hosts"]}
+    assert hosts["esx04"]["seen_before"] == story.records[3]["after"]["last_look_at"]
+    assert hosts["esx04"]["seen_after"] == story.records[5]["after"]["last_look_at"]
+    assert hosts["esx01"]["image"][f"component:{I40EN}"] == {"version": "2.9.2.0"} or "2.9.2.0" in str(
+        hosts["esx01"]["image"][f"component:{I40EN}"]
+    )
+    rows_csv = rows_of(run("as-of", "prod-a", "2026-11-24", "--dir", story.directory, "--format", "csv").out)
+    assert [row["seen_after"] for row in rows_csv] == [""] * len(rows_csv)
+    never = run("as-of", "prod-b", "2026-11-24", "--dir", story.directory)
+    assert "not known: nobody had seen it" in never.out
+    late = run("as-of", "prod-a", "2026-11-30", "--dir", story.directory)
+    assert "not since" in late.out
+    early = run("as-of", "prod-a", "2026-11-22", "--dir", story.directory)
+    assert (early.code, early.out) == (2, "")
+    assert "nobody had looked at prod-a (domain-c9) on vc01 by 2026-11-22 23:59 UTC" in early.err
+
+
+def test_blame_says_since_when_parts_are_there(run: Run, story: Story) -> None:
+    """In the table what changed, the rest counted; all of it with --all, and for programs."""
+    told = run("blame", "prod-a", "--dir", story.directory)
+    assert "Intel-i40en" in told.out
+    assert "since the first copy, 2026-11-23 06:15 UTC (record 1)" in told.out
+    everything = run("blame", "prod-a", "--dir", story.directory, "--all", "--host", "esx01")
+    assert "base image" in everything.out
+    assert "esx02" not in everything.out
+    parts = json.loads(run("blame", "prod-a", "--dir", story.directory, "--format", "json").out)["parts"]
+    driver = {part["name"]: part["seq"] for part in parts if part["part"] == f"component:{I40EN}"}
+    assert driver == {"esx01": 2, "esx02": 5, "esx03": 1, "esx04": 1}
+    rows = rows_of(run("blame", "prod-a", "--dir", story.directory, "--format", "csv").out)
+    assert len(rows) == len(parts)
+    unchanged = run("blame", "prod-b", "--dir", story.directory)
+    assert len(unchanged.out.splitlines()) == 3
+    unknown = run("blame", "prod-a", "--dir", story.directory, "--host", "esx9")
+    assert (unknown.code, "no host was ever called esx9" in unknown.err) == (2, True)
+
+
+def test_orphaned_vibs_are_listed_with_their_spread(run: Run, story: Story) -> None:
+    """What is there now of all clusters; with --gone what was, too."""
+    now = run("orphans", "--dir", story.directory)
+    assert now.out.startswith("1 orphaned VIB on 1 host of 8 clusters")
+    assert "smntemp" not in now.out
+    gone = run("orphans", "--gone", "--dir", story.directory)
+    assert "smntemp" in gone.out
+    listed: list[dict[str, Any]] = json.loads(
+        run("orphans", "--gone", "--dir", story.directory, "--format", "json", "--vcenter", "vc01").out
+    )["orphaned_vibs"]
+    ended = {one["vib"]: one["gone_at"] for one in listed}
+    assert ended == {MFT: None, SMNTEMP: story.records[4]["checked_at"]}
+    assert "0 orphaned VIBs" in run("orphans", "prod-b", "--dir", story.directory).out
+
+
+def test_a_record_is_shown_by_number_key_and_address(run: Run, story: Story) -> None:
+    """Whole for a program; what a person looks for in it."""
+    key = make_record_key("vc01", PROD_A, 3)
+    shown = [
+        run("show", *which, "--dir", story.directory)
+        for which in (("prod-a", 3), (key,), (f"s3://audit/{key}",))
+    ]
+    assert {told.code for told in shown} == {0}
+    assert len({told.out for told in shown}) == 1
+    assert "Record 3 of prod-a (domain-c9) on vc01: accepted" in shown[0].out
+    assert "decided by alice: CHG-42, CHG-7, for esx01" in shown[0].out
+    newest = json.loads(run("show", "prod-a", "--dir", story.directory, "--format", "json").out)
+    assert newest == story.records[-1]
+    unseen = run("show", "prod-a", 5, "--dir", story.directory).out
+    assert "Not read" in unseen
+    assert "Changes" in unseen
+    assert "follows record 4" in unseen
+    assert "Asked for checks of" in run("show", "@vcenter", "--dir", story.directory).out
+    failed = run("show", make_record_key("vc01", "domain-c404", 1), "--dir", story.directory)
+    assert "could not look: " in failed.out
+    missing = run("show", "prod-a", 99, "--dir", story.directory)
+    assert (missing.code, "there is no such record: prod-a 99" in missing.err) == (2, True)
+    gone = run("show", make_record_key("vc01", PROD_A, 99), "--dir", story.directory)
+    assert (gone.code, "is not there any more" in gone.err) == (2, True)
+
+
+def test_two_dates_are_compared_like_two_documents(run: Run, story: Story) -> None:
+    """And two clusters by what most of their hosts run."""
+    times = [story.records[number]["checked_at"] for number in (0, 1)]
+    same = run("diff", f"prod-a@{times[0]}", f"prod-a@{times[0]}", "--dir", story.directory)
+    assert (same.code, same.out.splitlines()[0]) == (0, "Nothing changed.")
+    changed = run(
+        "diff", f"prod-a@{times[0]}", f"vc01/prod-a@{times[1]}", "--dir", story.directory, "--format", "json"
+    )
+    assert changed.code == 1
+    assert [change["key"] for change in json.loads(changed.out)["changes"]] == [I40EN]
+    two = ("diff", "prod-a@2026-11-24", "prod-b@2026-11-24", "--dir", story.directory)
+    other = run(*two)
+    assert other.code == 1
+    assert "They differ in" in other.out
+    listed = json.loads(run(*two, "--format", "json").out)
+    assert listed["drifted"]
+    assert {host for change in listed["changes"] for host in change["hosts"]} <= {
+        "host-20",
+        "host-21",
+        "host-22",
+    }
+    like = run("diff", f"prod-a@{times[0]}", "prod-e@2026-11-24", "--dir", story.directory)
+    assert (like.code, like.out.splitlines()[-1]) == (0, "Most hosts of both run the same.")
+    empty = run("diff", f"prod-a@{times[0]}", "prod-f@2026-11-24", "--dir", story.directory)
+    assert (empty.code, "no host of prod-f@2026-11-24 was read" in empty.err) == (2, True)
+    early = run("diff", "prod-a@2026-11-01", "prod-a@2026-11-24", "--dir", story.directory)
+    assert (early.code, "keeps no document of prod-a" in early.err) == (2, True)
+
+
+def test_what_is_damaged_is_named_and_the_rest_told(run: Run, story: Story, tmp_path: Path) -> None:
+    """With an exit code that says that not all is well."""
+    copy = tmp_path / "copy"
+    copytree(story.directory, copy)
+    (copy / make_record_key("vc01", PROD_A, 2)).write_bytes(b"{}")
+    told = run("history", "prod-a", "--dir", copy)
+    assert told.code == 1
+    assert "0000000002.json is no record" in told.err
+    assert "smntemp" in told.out
+    for path in (copy / make_record_prefix("vc01", PROD_A)).iterdir():
+        path.write_bytes(b"")
+    for command in (("blame", "prod-a"), ("as-of", "prod-a", "2026-11-24"), ("show", "prod-a")):
+        broken = run(*command, "--dir", copy)
+        assert (broken.code, "is no record" in broken.err) == (2, True), command
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("history", "prod-x"), "the trail knows no cluster called prod-x on vc01: did you mean prod-"),
+        (("history", "prod-a", "--vcenter", "vc09"), "no cluster called prod-a on a vCenter called vc09"),
+        (("history", "prod-c"), "prod-c may be prod-c (domain-c30) on vc01"),
+        (("blame", "prod-d"), "nobody has looked at prod-d (domain-c40) on vc01 yet"),
+        (("history", "prod-a", "--since", "yesterday"), "yesterday is no date"),
+        (("as-of", "prod-a", "2026-13-01"), "2026-13-01 is no date"),
+    ],
+)
+def test_what_is_asked_wrongly_is_said(run: Run, story: Story, command: tuple[str, ...], said: str) -> None:
+    """With what there is instead."""
+    told = run(*command, "--dir", story.directory)
+    assert (told.code, told.out) == (2, "")
+    assert said in told.err
+
+
+def test_times_are_local_where_one_wants(run: Run, story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are printed, and those that are given."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    import time  # noqa: PLC0415 -- the zone is read anew
+
+    time.tzset()
+    try:
+        told = run("as-of", "prod-a", "2026-11-23T15:16", "--local", "--dir", story.directory)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert "as of 2026-11-23 15:16 local" in told.out
+    assert "checked 2026-11-23 15:15" in told.out
