@@ -16,7 +16,7 @@ from esx_drift.domain.trail.history import (
     list_history,
     list_orphans,
     list_parts_since,
-    name_part,
+    name_changed_part,
 )
 from esx_drift.ports import TrailFiles
 from esx_drift.trail.past import TrailLog, TrailLogs
@@ -110,7 +110,7 @@ def test_the_history_leads_from_each_snapshot_to_the_next(world: World, seed: in
             if parts_of(before, host).get(part) != parts_of(after, host).get(part)
         }
         named = [
-            (host, name_part(entry.change))
+            (host, name_changed_part(entry.change))
             for entry in entries
             if entry.seq == record["seq"]
             and entry.change is not None

@@ -18,7 +18,7 @@ from esx_drift.cli.maintenance import maintenance_app
 from esx_drift.cli.options import PlainCommand, print_help_alone
 from esx_drift.cli.orphans import orphans
 from esx_drift.cli.retire import retire
-from esx_drift.cli.show import show
+from esx_drift.cli.show import show_record
 from esx_drift.cli.status import status
 from esx_drift.cli.terminal import print_line
 from esx_drift.cli.validate import validate
@@ -63,7 +63,7 @@ app.command(cls=PlainCommand)(history)
 app.command("as-of", cls=PlainCommand)(as_of)
 app.command(cls=PlainCommand)(blame)
 app.command(cls=PlainCommand)(orphans)
-app.command(cls=PlainCommand)(show)
+app.command("show", cls=PlainCommand)(show_record)
 app.command(cls=PlainCommand)(accept)
 app.command(cls=PlainCommand)(retire)
 app.command(cls=PlainCommand)(doctor)

@@ -36,8 +36,8 @@ from esx_drift.domain.trail.history import Sighting, find_sighting
 MAX_LATER_RECORDS: Final = 100
 """So many later records are read to find when hosts were next seen: 16 days of checks every 4 hours."""
 
-HEADINGS: Final = ("Host", "Release", "Build", "Add-on", "Image", "Orphaned VIBs", "How sure")
-COLUMNS: Final = (
+_HEADINGS: Final = ("Host", "Release", "Build", "Add-on", "Image", "Orphaned VIBs", "How sure")
+_COLUMNS: Final = (
     "host", "name", "release", "build", "base_image", "add_on", "image_group", "orphaned_vibs", "seen_before",
     "seen_after", "changed_between",
 )  # fmt: skip
@@ -79,12 +79,14 @@ def as_of(
             json.dumps(_build_document(log.vcenter, record["seq"], snapshot, hosts, sightings), indent=2)
         )
     elif output is ListFormat.csv:
-        typer.echo(render_csv(COLUMNS, (_list_cells(host, sightings[host.host]) for host in hosts)), nl=False)
+        typer.echo(
+            render_csv(_COLUMNS, (_list_cells(host, sightings[host.host]) for host in hosts)), nl=False
+        )
     else:
         print_line(f"{render_log(log)} as of {times.format(format_time(moment))} {times.name}", "bold")
         print_line(f"  by record {record['seq']}, checked {times.format(record['checked_at'])}")
         print_table(
-            build_table(HEADINGS, (_render_cells(host, sightings[host.host], times) for host in hosts))
+            build_table(_HEADINGS, (_render_cells(host, sightings[host.host], times) for host in hosts))
         )
     end_with_damages(logs)
 

@@ -33,8 +33,8 @@ from esx_drift.domain.images.image import format_part
 from esx_drift.domain.text.wording import clean_text, format_count, join_names, list_host_names
 from esx_drift.domain.trail.history import PartOrigin, PartSince, list_parts_since
 
-HEADINGS: Final = ("What", "Version", "Hosts", "Since", "Record")
-COLUMNS: Final = ("host", "name", "part", "version", "origin", "after", "found", "record")
+_HEADINGS: Final = ("What", "Version", "Hosts", "Since", "Record")
+_COLUMNS: Final = ("host", "name", "part", "version", "origin", "after", "found", "record")
 ORIGINS: Final[Mapping[PartOrigin, str]] = {
     "first-copy": "the first copy",
     "first-seen": "they were first seen",
@@ -77,7 +77,7 @@ def blame(
         listed = [{"name": names[part.host], **asdict(part)} for part in parts]
         typer.echo(json.dumps({"schema_version": 1, "vcenter": log.vcenter, "parts": listed}, indent=2))
     elif output is ListFormat.csv:
-        typer.echo(render_csv(COLUMNS, (_list_cells(part, names) for part in parts)), nl=False)
+        typer.echo(render_csv(_COLUMNS, (_list_cells(part, names) for part in parts)), nl=False)
     else:
         print_line(render_log(log), "bold")
         _print_parts(parts, names, times, whole=whole)
@@ -92,7 +92,7 @@ def _print_parts(parts: Sequence[PartSince], names: Mapping[str, str], times: Ti
     shown = [group for group in groups.values() if whole or group[0].origin == "change"]
     if shown:
         ordered = sorted(shown, key=lambda group: -group[0].seq)
-        print_table(build_table(HEADINGS, (_render_cells(group, names, times) for group in ordered)))
+        print_table(build_table(_HEADINGS, (_render_cells(group, names, times) for group in ordered)))
     if not whole:
         print_line("")
         for line in _count_unchanged(parts, times):

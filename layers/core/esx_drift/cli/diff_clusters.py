@@ -37,7 +37,7 @@ from esx_drift.domain.text.wording import clean_text, format_share, name_element
 if TYPE_CHECKING:
     from esx_drift.trail.past import TrailLog
 
-HEADINGS = ("what", "name", "change", "from", "to")
+_HEADINGS = ("what", "name", "change", "from", "to")
 LEADING = "leading"
 """The id of the one host that stands for all of a cluster that run what most of them run."""
 
@@ -131,7 +131,7 @@ def _print_changes(changes: Sequence[Change]) -> None:
         print_line("Most hosts of both run the same.", "bold")
         return
     print_line(f"They differ in {len(changes)} of their parts.", "bold")
-    print_table(build_table(HEADINGS, map(_list_cells, changes)))
+    print_table(build_table(_HEADINGS, map(_list_cells, changes)))
 
 
 def _list_cells(change: Change) -> list[str]:

@@ -8,9 +8,9 @@ import typer
 
 from esx_drift.cli.options import ClusterArgument, FormatOption, ListFormat, VCenterOption
 from esx_drift.cli.past import (
+    FromOption,
     HostOption,
     LocalOption,
-    SinceOption,
     Times,
     end_with_damages,
     find_log,
@@ -35,8 +35,8 @@ from esx_drift.messages.change_lines import ChangeWords, list_change_lines
 if TYPE_CHECKING:
     from esx_drift.trail.past import TrailLog
 
-HEADINGS: Final = ("After", "Found", "Record", "What", "Hosts", "Accepted")
-COLUMNS: Final = (
+_HEADINGS: Final = ("After", "Found", "Record", "What", "Hosts", "Accepted")
+_COLUMNS: Final = (
     "record", "after", "found", "kind", "severity", "element", "change", "key", "from", "to", "hosts",
     "put_back", "suppressed_by", "summary", "by", "reason", "ticket", "accepted_by", "accepted_reason",
     "accepted_at",
@@ -56,7 +56,7 @@ def history(  # noqa: PLR0913, PLR0917 -- each is an option of the command
     cluster: ClusterArgument,
     host: HostOption = None,
     component: ComponentOption = None,
-    since: SinceOption = None,
+    since: FromOption = None,
     findings: FindingsOption = False,  # noqa: FBT002 -- typer passes it by name
     vcenter: VCenterOption = None,
     output: FormatOption = ListFormat.text,
@@ -90,7 +90,7 @@ def history(  # noqa: PLR0913, PLR0917 -- each is an option of the command
     if output is ListFormat.json:
         typer.echo(json.dumps(_build_document(log, entries, names), indent=2))
     elif output is ListFormat.csv:
-        typer.echo(render_csv(COLUMNS, (_list_cells(entry, names) for entry in entries)), nl=False)
+        typer.echo(render_csv(_COLUMNS, (_list_cells(entry, names) for entry in entries)), nl=False)
     else:
         print_line(f"{render_log(log)}: {_count(entries)} in {format_count(len(records), 'record')}", "bold")
         _print_entries(entries, names, times)
@@ -110,7 +110,7 @@ def _count(entries: Sequence[HistoryEntry]) -> str:
 
 def _print_entries(entries: Sequence[HistoryEntry], names: Mapping[str, str], times: Times) -> None:
     if entries:
-        headings = (f"After ({times.name})", f"Found ({times.name})", *HEADINGS[2:])
+        headings = (f"After ({times.name})", f"Found ({times.name})", *_HEADINGS[2:])
         print_table(build_table(headings, (_render_cells(entry, names, times) for entry in entries)))
 
 
@@ -129,8 +129,8 @@ def _render_cells(entry: HistoryEntry, names: Mapping[str, str], times: Times) -
 def _describe(entry: HistoryEntry, names: Mapping[str, str]) -> str:
     if entry.change is not None:
         lines = list_change_lines([entry.change], ChangeWords(names))
-        told = lines[0].long if lines else f"{entry.change['key']} only described otherwise"
-        return f"{told} (put back)" if "put_back" in entry.change else told
+        what = lines[0].long if lines else f"{entry.change['key']} only described otherwise"
+        return f"{what} (put back)" if "put_back" in entry.change else what
     if entry.finding is not None:
         return f"{entry.finding['transition']}: {clean_text(entry.finding['summary'], 200)}"
     if entry.decision is not None:

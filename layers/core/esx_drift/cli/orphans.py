@@ -18,8 +18,8 @@ from esx_drift.domain.trail.history import OrphanHistory, list_open_orphans, lis
 if TYPE_CHECKING:
     from esx_drift.trail.past import TrailLog, TrailLogs
 
-HEADINGS: Final = ("VIB", "Version", "Cluster", "First seen", "On now", "Ever on", "Gone")
-COLUMNS: Final = (
+_HEADINGS: Final = ("VIB", "Version", "Cluster", "First seen", "On now", "Ever on", "Gone")
+_COLUMNS: Final = (
     "vib", "vcenter", "cluster", "cluster_id", "first_seen", "first_hosts", "hosts", "ever", "gone_at",
 )  # fmt: skip
 
@@ -69,7 +69,7 @@ def orphans(
         ]
         typer.echo(json.dumps({"schema_version": 1, "orphaned_vibs": listed}, indent=2))
     elif output is ListFormat.csv:
-        typer.echo(render_csv(COLUMNS, (_list_cells(row) for row in rows)), nl=False)
+        typer.echo(render_csv(_COLUMNS, (_list_cells(row) for row in rows)), nl=False)
     else:
         _print_rows(rows, times, len(chosen))
     end_with_damages(logs)
@@ -98,7 +98,7 @@ def _print_rows(rows: Sequence[_Row], times: Times, clusters: int) -> None:
         "bold",
     )
     if rows:
-        print_table(build_table(HEADINGS, (_render_cells(row, times) for row in rows)))
+        print_table(build_table(_HEADINGS, (_render_cells(row, times) for row in rows)))
 
 
 def _render_cells(row: _Row, times: Times) -> list[str]:

@@ -24,7 +24,7 @@ LocalOption = Annotated[
     typer.Option("--local", help="Times, also given ones, are of this machine's zone; else UTC."),
 ]
 HostOption = Annotated[str | None, typer.Option(metavar="HOST", help="Only this host, by name or id.")]
-SinceOption = Annotated[
+FromOption = Annotated[
     str | None, typer.Option(metavar="DATE", help="From then on: 2026-11-23, or 2026-11-23T02:14.")
 ]
 

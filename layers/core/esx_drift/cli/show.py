@@ -1,7 +1,7 @@
 """``esx-drift show``: one record of the trail, whole for a program, readable for a person."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,14 +11,13 @@ from esx_drift.cli.options import VCenterOption
 from esx_drift.cli.past import LocalOption, Times, end_with_damages, find_log, make_times, open_logs
 from esx_drift.cli.terminal import EXIT_TROUBLE, fail, print_line
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
+from esx_drift.cli.validate import S3_SCHEME
 from esx_drift.domain.stored.types import Record
 from esx_drift.domain.text.wording import clean_text, format_count, format_share, join_names, list_host_names
 from esx_drift.messages.change_lines import ChangeWords, render_change_lines
 
 if TYPE_CHECKING:
     from esx_drift.trail.past import TrailLogs
-
-S3_SCHEME: Final = "s3://"
 
 RecordArgument = Annotated[
     str,
@@ -33,7 +32,7 @@ NumberArgument = Annotated[
 
 
 @with_trail_options
-def show(
+def show_record(
     record: RecordArgument,
     number: NumberArgument = None,
     vcenter: VCenterOption = None,

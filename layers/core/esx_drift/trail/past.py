@@ -28,7 +28,7 @@ _RECORD_KEY: Final = re.compile(r"(records/vcenter=[^/]+/)cluster=[^/]+/([0-9]{1
 RECORDS_AT_ONCE: Final = 200
 """So many records are read before the next ones are asked for: a record of a large cluster has 30 kB."""
 
-MAX_PROBLEM_CHARACTERS: Final = 200
+_MAX_PROBLEM_CHARACTERS: Final = 200
 
 FIRST_MOMENT: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -216,7 +216,7 @@ def _require_record(key: str, body: bytes | None) -> Record:
         record = cast("Record", json.loads(body))
         require_valid("record", record)
     except (ValueError, RecursionError, ContractViolation) as error:
-        raise TrailDamaged(f"{key} is no record: {str(error)[:MAX_PROBLEM_CHARACTERS]}", key) from error
+        raise TrailDamaged(f"{key} is no record: {str(error)[:_MAX_PROBLEM_CHARACTERS]}", key) from error
     own = f"{make_record_prefix(record['vcenter'], record['cluster'])}{record['seq']:010d}.json"
     if own != key:
         raise TrailDamaged(f"{key} is the record that belongs under {own}", key)

@@ -2,6 +2,8 @@
 
 Records are given in the order of their numbers, without gaps that matter: what is asked of a part of a log is
 asked with the records of that part.
+
+Longer than 250 lines, because all of it is read from records in the same way, and proven together.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -95,7 +97,7 @@ class _OpenChanges:
         """Add an ``entry``; a change takes the place of an earlier one of the same part of the same host."""
         self.entries.append(entry)
         if entry.change is not None:
-            part = name_part(entry.change)
+            part = name_changed_part(entry.change)
             self.latest |= {(host, part): len(self.entries) - 1 for host in entry.hosts}
 
     def accept(self, acceptance: Acceptance) -> None:
@@ -152,7 +154,7 @@ def _list_acceptances(record: Record) -> Iterator[Acceptance]:
             yield Acceptance(window["by"], window["reason"], None, at, seq, tuple(window["accepted"]))
 
 
-def name_part(change: Change) -> str:
+def name_changed_part(change: Change) -> str:
     """Name what a ``change`` is about as a snapshot does: ``base_image``, ``component:Intel-i40en``."""
     element, key = change["element"], change["key"]
     return element if key == element else f"{element}:{key}"
@@ -227,7 +229,7 @@ def _follow_parts(records: Sequence[Record]) -> tuple[dict[str, _Origin], dict[t
             if change["element"] == "host":
                 _rename_host(change, seen, changed)
             elif change["kind"] != "relabelled" and change["alternative_image"] is None:
-                part = name_part(change)
+                part = name_changed_part(change)
                 changed |= {(host, part): _Origin("change", seq, at, since) for host in change["hosts"]}
         first: PartOrigin = "first-copy" if record["outcome"] == "baseline" else "first-seen"
         seen = {host: _Origin(first, seq, at, since) for host in record["after"]["accepted"]} | seen
