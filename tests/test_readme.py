@@ -121,7 +121,7 @@ def test_each_target_on_a_page_exists(page: Path) -> None:
 def test_each_command_on_a_page_exists(page: Path) -> None:
     """`esx-drift X` is a command, or a group of commands."""
     known = {path[0] for path, _ in walk(typer.main.get_command(app), ())}
-    named = set(re.findall(r"`(?:\$ )?(?:\.venv/bin/)?esx-drift ([a-z]+)", page.read_text()))
+    named = set(re.findall(r"`(?:\$ )?(?:\.venv/bin/)?esx-drift ([a-z-]+)", page.read_text()))
     assert named <= known
 
 
