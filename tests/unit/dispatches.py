@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from esx_drift.domain.dispatching.run import Run, build_blank_dispatch, build_expected_clusters
-from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_request_id
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.records import RecordHeading, build_check_request, build_record
 from esx_drift.domain.stored.types import CheckRequest, KnownCluster, Record, Trigger
 from esx_drift.domain.text.times import format_time
@@ -22,7 +22,14 @@ def append_dispatch(
     trigger: Trigger = "schedule",
 ) -> Record:
     """The record of a run that asks for a check of these clusters (id to name), in the vCenter's own log."""
-    run, request_id = Run(run_id, trigger), make_request_id(run_id, vcenter, VCENTER_LOG)
+    return append_run(store, topic, vcenter, Run(run_id, trigger), clusters, now)
+
+
+def append_run(
+    store: Store, topic: Topic, vcenter: str, run: Run, clusters: Mapping[str, str], now: datetime
+) -> Record:
+    """The same of any run."""
+    request_id = run.make_record_id(vcenter)
 
     def dispatch(position: Position) -> Draft:
         heading: RecordHeading = {
@@ -31,7 +38,7 @@ def append_dispatch(
             "cluster_name": None,
             "seq": position.seq,
             "request_id": request_id,
-            "run_id": run_id,
+            "run_id": run.id,
             "started_at": format_time(now),
             "code_version": "test",
             "fleet_sha256": "f" * 64,

@@ -152,8 +152,16 @@ def test_a_forbidden_listing_is_told_at_once(world: World, name: str) -> None:
     assert moved(world.last(name)) == {("vcenter-authorization", "resolved")}
 
 
-@pytest.mark.parametrize("hidden", [3, 4], ids=["over half", "all"])
-def test_a_listing_that_lost_most_clusters_is_a_lost_permission(world: World, name: str, hidden: int) -> None:
+@pytest.mark.parametrize(
+    ("hidden", "lists"),
+    [
+        (3, "only 1 of the 4 known clusters (missing: prod-a, prod-b, prod-c)"),
+        (4, "no cluster (missing: prod-a, prod-b, prod-c and 1 more)"),
+    ],
+)
+def test_a_listing_that_lost_most_clusters_is_a_lost_permission(
+    world: World, name: str, hidden: int, lists: str
+) -> None:
     """One critical finding and no storm of missing clusters; what is known is asked for all the same."""
     for cluster in ("prod-a", "prod-b", "prod-c", "prod-d")[:hidden]:
         world.vcenters[name].inventory.hide_cluster(cluster)
@@ -162,11 +170,24 @@ def test_a_listing_that_lost_most_clusters_is_a_lost_permission(world: World, na
     (finding,) = world.last(name)["findings"]
     assert (finding["kind"], finding["severity"]) == ("vcenter-authorization", "critical")
     assert finding["detail"] == {"listed": 4 - hidden, "known": 4}
+    assert finding["summary"] == (
+        f"{name} lists {lists}: the account has most likely lost its permission, unless what is missing was"
+        " removed"
+    )
     assert world.sent("retry") == []
     for cluster in ("prod-a", "prod-b", "prod-c", "prod-d")[:hidden]:
         world.vcenters[name].inventory.hide_cluster(cluster, hidden=False)
     world.run()
     assert moved(world.last(name)) == {("vcenter-authorization", "resolved")}
+
+
+def test_a_first_listing_of_nothing_says_that_there_may_be_none(world: World) -> None:
+    """Nothing was known before that could be missing."""
+    name = world.add("prod-a")
+    world.vcenters[name].inventory.hide_cluster("prod-a")
+    world.run()
+    (finding,) = world.last(name)["findings"]
+    assert finding["summary"] == f"{name} lists no cluster: it has none, or the account may see none"
 
 
 def test_a_lost_permission_closes_nothing(world: World, name: str) -> None:

@@ -13,6 +13,7 @@ from esx_drift.config import CheckConfig
 from esx_drift.contracts import require_valid
 from esx_drift.doctoring.doctor import RunDoctor
 from esx_drift.doctoring.examination import StepResult
+from esx_drift.domain.dispatching.run import Run
 from esx_drift.domain.stored.identifiers import FLEET_KEY
 from esx_drift.domain.stored.types import Trigger
 from esx_drift.errors import ContractViolation, RequestRefused
@@ -24,7 +25,7 @@ from tests.simulator.certificates import Authority
 from tests.simulator.sessions import PASSWORD, USER
 from tests.unit.adapters.vcenter.conftest import Pki
 from tests.unit.conftest import REGION, aws
-from tests.unit.dispatches import append_dispatch
+from tests.unit.dispatches import append_run
 from tests.unit.functions.conftest import Context
 from tests.unit.logs import Subscribers
 
@@ -189,10 +190,11 @@ NOW = datetime.now(UTC)
 CONFIG = CheckConfig("audit", "state", "", "", "", 4, "esx-drift", "esx-drift")
 
 
-def _run(hours_ago: float, trigger: Trigger = "schedule") -> None:
+def _run(hours_ago: float, trigger: Trigger = "schedule", selected: tuple[str, ...] | None = None) -> None:
     store = S3Store(clients.s3, "audit", "state")
     at = NOW - timedelta(hours=hours_ago)
-    append_dispatch(store, Subscribers(), "vc01", str(uuid4()), {"domain-c9": "prod-a"}, at, trigger)
+    run = Run(str(uuid4()), trigger, {"vc01": selected} if selected else None)
+    append_run(store, Subscribers(), "vc01", run, {"domain-c9": "prod-a"}, at)
 
 
 def _last_run(hours_later: float = 0) -> StepResult:
@@ -225,6 +227,14 @@ def test_a_run_by_hand_is_none_of_the_schedules() -> None:
     _run(2, "direct")
     _run(1, "retry")
     assert _last_run()["outcome"] == "failed"
+
+
+def test_a_run_of_chosen_clusters_is_no_whole_one() -> None:
+    """The others may not have been looked at for weeks, whoever asked for it."""
+    _run(10)
+    _run(1, selected=("prod-a",))
+    line = _last_run()
+    assert (line["outcome"], line["said"].startswith("none by schedule since ")) == ("failed", True)
 
 
 def test_a_vcenter_that_is_new() -> None:

@@ -80,7 +80,8 @@ _AUTHORIZATION: Final[tuple[AdviceCase, ...]] = (
             "account is shown too few clusters",
             "account is shown all clusters again",
             PRIVILEGE_READ,
-            "What it is not shown is not checked meanwhile, so earlier findings stay open.",
+            "What it is not shown is not checked meanwhile, so earlier findings stay open. Clusters that were"
+            " removed for good are taken off the list by esx-drift retire.",
         ),
     ),
     (

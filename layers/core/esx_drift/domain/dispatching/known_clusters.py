@@ -197,9 +197,16 @@ def build_shrunk_listing_condition(
     """
     left = len(watched) - len(missing)
     what = f"only {left} of the {len(watched)} known clusters" if listed else "no cluster"
+    names = sort_naturally([clean_text(cluster["name"]) for cluster in missing])
+    lacking = f" (missing: {join_names(names, MAX_NAMED)})" if names else ""
+    why = (
+        "the account has most likely lost its permission, unless what is missing was removed"
+        if names
+        else "it has none, or the account may see none"
+    )
     return build_condition(
         "vcenter-authorization",
-        f"{vcenter.name} lists {what}: the account has most likely lost its permission",
+        f"{vcenter.name} lists {what}{lacking}: {why}",
         detail={"listed": left, "known": len(watched)},
     )
 
