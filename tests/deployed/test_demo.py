@@ -50,10 +50,11 @@ def test_the_readme_shows_what_it_prints(played: Demo) -> None:
 
 
 def test_slack_jsonl_holds_each_payload_as_slack_took_it(played: Demo) -> None:
-    """One a line, within Slack's limits, as many as the timeline expects."""
+    """One a line, within Slack's limits, and each says what the timeline expects."""
     payloads = _lines(played, "slack.jsonl")
     assert [refusals(payload) for payload in payloads] == [[]] * len(payloads)
-    assert len(payloads) == sum(len(step.says) for step in timeline())
+    says = [said for step in timeline() for said in step.says]
+    assert all(said in payload["text"] for said, payload in zip(says, payloads, strict=True))
 
 
 def test_events_jsonl_holds_each_event_of_the_timeline(played: Demo) -> None:
