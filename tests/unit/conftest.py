@@ -49,6 +49,7 @@ SLOW: Final = (
     "contracts/test_documents",
     "checking/decisions/",
     "test_login_lockout",
+    "test_month",
     "test_spoilt_trail",
     "dispatching/",
     "doctoring/",

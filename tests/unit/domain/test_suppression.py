@@ -337,7 +337,7 @@ def test_what_was_accepted_at_a_windows_end_is_not_told() -> None:
 
 
 def test_work_is_accepted_of_the_window_that_ended_alone() -> None:
-    """On hosts that are there, were accepted before, and run something else now."""
+    """On hosts that are there, were accepted before for good, and run something else now."""
     ended, open_yet = (
         build_open_window(name, "alice", "CHG-2", times, _state(), accept=True)
         for name, times in (
@@ -345,11 +345,13 @@ def test_work_is_accepted_of_the_window_that_ended_alone() -> None:
             ("record 2", (format_time(NOW - HOUR), format_time(NOW + HOUR))),
         )
     )
-    ended["hosts"] = open_yet["hosts"] = ["host-1", "host-2", "host-3", "host-4"]
+    ended["hosts"] = open_yet["hosts"] = [f"host-{number}" for number in range(1, 6)]
     entry = {"image": "old", "orphaned_vibs": [], "snapshot": "s"}
-    accepted = dict.fromkeys(("host-1", "host-2", "host-4"), entry)
+    accepted: dict[str, Any] = dict.fromkeys(("host-1", "host-2", "host-4"), entry)
+    # A person said until when: a window does not make that for good.
+    accepted["host-5"] = {**entry, "until": format_time(NOW + HOUR), "before": entry}
     state = cast("LogState", {**_state(windows=(ended, open_yet)), "accepted": accepted})
-    runs = {"host-1": "new", "host-2": "old", "host-3": "new"}
+    runs = {"host-1": "new", "host-2": "old", "host-3": "new", "host-5": "new"}
     hosts: Any = {host: {"image": image, "orphaned_vibs": []} for host, image in runs.items()}
     work = Work(hosts, lambda: "key", [])
     after = accept_finished_work(state, Log("vc01", ("domain-c9", "prod-a")), NO_RULES, NOW, work)
@@ -358,6 +360,7 @@ def test_work_is_accepted_of_the_window_that_ended_alone() -> None:
     assert [window.get("accepted") for window in maintenance["windows"]] == [["host-1"], None]
     assert after["accepted"]["host-1"] == {"image": "new", "orphaned_vibs": [], "snapshot": "key"}
     assert after["accepted"]["host-2"] == entry
+    assert after["accepted"]["host-5"] == accepted["host-5"]
 
 
 def test_a_recurring_window_is_one_window_each_time() -> None:

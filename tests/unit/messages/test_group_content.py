@@ -135,6 +135,43 @@ def told_hours_later() -> list[Event]:
     return at(in_cluster(1, changes=[APPEARED]), checked_at="2026-11-22T21:02:00.000Z", **times)
 
 
+def maintenance_over_on_three_clusters() -> list[Event]:
+    """Of which one has more open than an event lists."""
+    window = {
+        "name": "patch-night",
+        "by": "fleet file",
+        "reason": "CHG-3001",
+        "from": "2026-11-22T22:00:00.000Z",
+        "to": "2026-11-23T02:00:00.000Z",
+        "changes": {"base_image": 1, "component": 2},
+        "findings": {"drift-unreviewed": 1, "image-not-uniform": 1},
+        "still_open": [],
+        "still_open_total": 0,
+        "accept": True,
+        "accepted": ["host-7"],
+        "accepted_total": 1,
+    }
+    left = {"kind": "image-not-uniform", "subject": "", "severity": "info", "summary": "esx07 differs"}
+    uneven = {**window, "still_open": [left], "still_open_total": 3, "accepted": [], "accepted_total": 0}
+    ended = [window, window, uneven]
+    return [
+        event
+        for number, one in enumerate(ended, start=1)
+        for event in in_cluster(number, maintenance_ended=[one], outcome="unchanged")
+    ]
+
+
+def one_acceptance_on_two_clusters() -> list[Event]:
+    """Of an upgrade, on hosts that have the same ids there."""
+    release = {**DIFFERENCE, "element": "base_image", "key": "base_image", "from": U3D, "to": U3E}
+    part = {"hosts": ["host-7"], "was": "warning", "differences": [release], "total": 1}
+    over = {**UNREVIEWED, "transition": "resolved", "resolved_because": "accepted", "accepted": part}
+    about: Any = {"findings": [over], "outcome": "accepted", "coverage": None}
+    events = [event for number in (1, 2) for event in in_cluster(number, **about)]
+    alice = {"by": "arn:aws:iam::1:user/alice", "reason": "CHG-3202"}
+    return at(events, decision=alice, release_names=NAMES)
+
+
 CASES: list[Callable[[], list[Event]]] = [
     one_driver_on_four_clusters,
     a_release_on_two_vcenters,
@@ -144,6 +181,8 @@ CASES: list[Callable[[], list[Event]]] = [
     one_failure_of_three_clusters,
     first_looks,
     told_hours_later,
+    maintenance_over_on_three_clusters,
+    one_acceptance_on_two_clusters,
 ]
 
 

@@ -72,6 +72,17 @@ class MemoryS3:
         """The keys of a bucket that begin so."""
         return sorted(key for place, key in self.objects if place == bucket and key.startswith(prefix))
 
+    def get_paginator(self, operation: str) -> "MemoryS3":
+        """What pages through a listing."""
+        assert operation == "list_objects_v2"
+        return self
+
+    def paginate(self, Bucket: str, Prefix: str, StartAfter: str) -> list[dict[str, Any]]:  # noqa: N803
+        """All that a prefix and a key to begin after leave, as one page."""
+        keys = [key for key in self.list_keys(Bucket, Prefix) if key > StartAfter]
+        page = [{"Key": key, "Size": len(self.objects[Bucket, key]), "LastModified": START} for key in keys]
+        return [{"Contents": page}]
+
     def _fail(self, operation: str, key: str) -> None:
         if self.failing(operation, key):
             raise _refusal("InternalError", operation)

@@ -3,7 +3,12 @@
 from datetime import UTC, datetime
 
 import pytest
+from esx_drift.domain.fleet.fleet import Route
+from esx_drift.domain.reports.daily import Day, build_daily
+from esx_drift.domain.reports.fleet_logs import FleetLogs, Reach
 from esx_drift.domain.stored.identifiers import make_record_key, make_state_key
+from esx_drift.domain.stored.types import Json
+from esx_drift.errors import InternalError
 
 from tests.unit.events import VIB, finding
 from tests.unit.reporting.world import World, change_of, kinds_of, report_in, route
@@ -215,3 +220,24 @@ def test_a_damaged_record_is_passed_over(world: World) -> None:
     (event,) = world.heard()
     assert report_in(event)["checks"] == {"expected": 6, "made": 2}
     assert report_in(event)["clusters"] == {"watched": 2, "seen": 1}
+
+
+def test_a_bug_in_one_report_keeps_no_other_from_being_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run fails when all else is published, which an alarm tells of; the next one goes on."""
+    world.routes = (route("odd"), route("ops"))
+
+    def stumble(day: Day, logs: FleetLogs, to: Route, reach: Reach) -> dict[str, Json]:
+        if to.name == "odd":
+            raise ZeroDivisionError("nobody foresaw this")
+        return build_daily(day, logs, to, reach)
+
+    monkeypatch.setattr("esx_drift.reporting.reporter.build_daily", stumble)
+    _pass_day(world)
+    with pytest.raises(InternalError, match="daily report to odd: ZeroDivisionError"):
+        world.report()
+    assert kinds_of(world.heard()) == ["daily ops"]
+    world.wait(minutes=15)
+    world.report()
+    assert world.heard() == []

@@ -242,8 +242,13 @@ class _Writing:
             now = self.runtime.clock()
             effect = apply(position, now)
             record = self._build_record(position, outcome, effect, now)
-            blobs = tuple(Blob(key, body) for key, body in effect.objects.items())
-            return Draft(record, position.after["last_look_at"], effect.host_names, blobs)
+            return Draft(
+                record,
+                position.after["last_look_at"],
+                effect.host_names,
+                tuple(Blob(key, body) for key, body in effect.objects.items()),
+                release_names=effect.release_names,
+            )
 
         return self._journal.append(self.request["request_id"], self._requested_at, observe).record
 

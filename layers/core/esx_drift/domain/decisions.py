@@ -22,6 +22,7 @@ from esx_drift.domain.acceptance import (
 from esx_drift.domain.findings.condition import Condition
 from esx_drift.domain.findings.kinds import PERSON_KINDS
 from esx_drift.domain.findings.look_conditions import find_unreviewed
+from esx_drift.domain.images.labels import list_release_names
 from esx_drift.domain.stored.types import (
     Accepted,
     AcceptedPart,
@@ -55,7 +56,7 @@ class DecisionEffect:
 
     ``taken`` and ``refused`` hold the ids of hosts; the cluster's where it was retired, and where another
     vCenter was accepted its instance UUID. ``objects``: what the log refers to then and is not stored yet, by
-    key.
+    key. ``release_names``: what releases of ESXi are called, by version.
     """
 
     after: LogState
@@ -64,6 +65,7 @@ class DecisionEffect:
     refused: list[str] = field(default_factory=list)
     host_names: Mapping[str, str] = field(default_factory=dict)
     objects: Mapping[str, bytes] = field(default_factory=dict)
+    release_names: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_sender_fault(decision: Decision, sender_id: str | None, own_role_ids: Container[str]) -> str | None:
@@ -196,6 +198,7 @@ def accept_hosts(
         sort_naturally(taken),
         refused,
         list_names_by_id(snapshot),
+        release_names=list_release_names(snapshot["labels"]),
     )
 
 

@@ -339,7 +339,7 @@ def _build_data(facts: _RecordFacts, changes: Sequence[Change], findings: Sequen
     # What is told when a person ends maintenance, he did not decide.
     if decision is not None and record["outcome"] != "maintenance":
         data["decision"] = _build_decision(decision)
-    releases = _select_releases(facts.release_names, changes)
+    releases = _select_releases(facts.release_names, changes, findings)
     if releases:
         data["release_names"] = releases
     return data
@@ -367,9 +367,12 @@ def _select_names(
     return {host: names[host] for host in hosts if host in names}
 
 
-def _select_releases(names: Mapping[str, str], changes: Sequence[Change]) -> dict[str, str]:
-    hosts: list[Any] = [change["detail"] or {} for change in changes if change["element"] == "host"]
-    parts: list[Any] = [*changes, *(part for detail in hosts for part in detail.get("differences", ()))]
+def _select_releases(
+    names: Mapping[str, str], changes: Sequence[Change], findings: Sequence[Finding]
+) -> dict[str, str]:
+    said: list[Any] = [change["detail"] or {} for change in changes if change["element"] == "host"]
+    said += [finding["accepted"] for finding in findings if "accepted" in finding]
+    parts: list[Any] = [*changes, *(part for detail in said for part in detail.get("differences", ()))]
     versions = [part[side] for part in parts for side in ("from", "to") if part["element"] == "base_image"]
     return {version: clip_name(names[version]) for version in versions if version in names}
 

@@ -457,7 +457,8 @@ def _list_changed_hosts(window: OpenWindow, work: Work) -> list[str]:
 
 
 def _is_acceptable(host: str, accepted: Mapping[str, Accepted], work: Work) -> bool:
-    if host not in accepted or host not in work.hosts:
+    if host not in accepted or host not in work.hosts or "until" in accepted[host]:
+        # What a person accepted for a time holds until then, whatever a window says.
         return False
     entry, now = accepted[host], work.hosts[host]
     has_new_vib = not {*(now["orphaned_vibs"] or ())} <= {*entry["orphaned_vibs"]}

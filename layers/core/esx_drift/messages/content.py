@@ -4,6 +4,7 @@ Longer than 250 lines, because each kind of event is a message of its own, and a
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -19,10 +20,12 @@ from esx_drift.domain.events import (
     NextStep,
 )
 from esx_drift.domain.findings.kinds import Advice
+from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.types import (
     Change,
     EndedWindow,
     Event,
+    EventData,
     EventDecision,
     Finding,
     Json,
@@ -58,6 +61,7 @@ from esx_drift.messages.event_lines import (
     list_end_lines,
     list_finding_lines,
     list_part_lines,
+    name_place,
     render_end_headline,
     render_facts,
     render_headline,
@@ -452,7 +456,7 @@ def _list_accepted_notes(parts: _Parts) -> Iterator[str]:
 def _name_decided(parts: _Parts) -> str:
     """What was accepted: the parts that differed, a VIB, or else what the finding is called."""
     held = [(finding, cast("Any", finding).get("accepted")) for finding in parts.data["findings"]]
-    accepted = [(finding, part) for finding, part in held if part]
+    accepted = _join_accepted([(finding, part) for finding, part in held if part])
     names = [
         render_accepted(part["differences"], part["total"], parts.words)
         if part["differences"]
@@ -462,6 +466,18 @@ def _name_decided(parts: _Parts) -> str:
     names = names or [_name_found(finding, parts) for finding in _join_unreviewed(parts.ended)]
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
     return f"{names[0]}{more}" if names else "what is open"
+
+
+def _join_accepted(accepted: Sequence[tuple[Finding, Any]]) -> list[tuple[Finding, Any]]:
+    """Join what was accepted in the same words on several clusters into one, with all its hosts."""
+    joined: dict[str, tuple[Finding, Any]] = {}
+    for finding, part in accepted:
+        said = [[each["element"], each["key"], each["to"]] for each in part["differences"]]
+        what = compute_digest([said, part["total"], "" if said else finding["fingerprint"]])
+        known = joined.setdefault(what, (finding, {**part, "hosts": [], "differences": []}))[1]
+        known["hosts"] = [*dict.fromkeys((*known["hosts"], *part["hosts"]))]
+        known["differences"] = [*known["differences"], *part["differences"]]
+    return [*joined.values()]
 
 
 def _join_unreviewed(findings: Sequence[Finding]) -> list[Finding]:
@@ -500,13 +516,13 @@ def _build_baseline(data: MessageData) -> MessageContent:
 
 
 def _build_maintenance_ended(data: MessageData) -> MessageContent:
-    windows = cast("list[EndedWindow]", data.get("report", {})["windows"])
-    names = join_names([_name_window(window) for window in windows])
-    hidden = sum(sum(window["changes"].values()) + sum(window["findings"].values()) for window in windows)
+    windows = [(part, window) for part in data["parts"] for window in _list_windows(part)]
+    names = dict.fromkeys(_name_window(window) for _, window in windows)
+    hidden = sum(sum(window["changes"].values()) + sum(window["findings"].values()) for _, window in windows)
     return MessageContent(
         title=f"Maintenance is over: {hidden or 'nothing'} not told meanwhile · {render_place(data)}",
-        items=tuple(line for window in windows for line in _list_ended_lines(window)),
-        notes=(f"It was {names}.",),
+        items=tuple(_list_ended_lines([window for _, window in windows], _list_left_open(data))),
+        notes=(f"It was {join_names([*names])}.",),
         next_step=None,
         facts=render_facts(data),
         level="over",
@@ -521,17 +537,37 @@ def _name_window(window: EndedWindow) -> str:
     return f"{what}: “{clean_text(window['reason'], MAX_SHOWN_REASON_CHARACTERS)}”"
 
 
-def _list_ended_lines(window: EndedWindow) -> Iterator[str]:
-    """List what a window hid, how much of that was accepted, and what is still open."""
-    for element, number in window["changes"].items():
+def _list_windows(data: EventData) -> list[EndedWindow]:
+    report: Any = data.get("report", {})
+    return cast("list[EndedWindow]", report["windows"])
+
+
+def _list_left_open(data: MessageData) -> list[str]:
+    """List what is open still, with its cluster where there are several."""
+    is_one = count_places(data) == 1
+    return [
+        f"{'' if is_one else f'{name_place(part)}: '}{end_sentence(clean_text(finding['summary']))}"
+        for part in data["parts"]
+        for window in _list_windows(part)
+        for finding in window["still_open"]
+    ]
+
+
+def _list_ended_lines(windows: Sequence[EndedWindow], left: Sequence[str]) -> Iterator[str]:
+    """List what windows hid, how much of that was accepted, and what is ``left`` open."""
+    changes, findings = Counter[str](), 0
+    for window in windows:
+        changes.update(window["changes"])
+        findings += sum(window["findings"].values())
+    for element, number in changes.items():
         yield f"Not told: {format_count(number, 'change')} of {name_element(element)}"
-    if findings := sum(window["findings"].values()):
+    if findings:
         yield f"Not told: {format_count(findings, 'finding')}"
-    if window["accept"]:
-        yield f"Accepted what it changed on {format_count(window['accepted_total'], 'host')}"
-    for finding in window["still_open"]:
-        yield f"Still open: {end_sentence(clean_text(finding['summary']))}"
-    if (more := window["still_open_total"] - len(window["still_open"])) > 0:
+    if any(window["accept"] for window in windows):
+        accepted = sum(window["accepted_total"] for window in windows)
+        yield f"Accepted what it changed on {format_count(accepted, 'host')}"
+    yield from (f"Still open: {line}" for line in left)
+    if (more := sum(window["still_open_total"] for window in windows) - len(left)) > 0:
         yield f"Still open: {more} more"
 
 

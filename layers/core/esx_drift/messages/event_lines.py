@@ -252,6 +252,11 @@ def _name_cluster(data: EventData) -> str:
     return clean_text(cluster["name"] or cluster["id"]) if cluster else clean_text(data["vcenter"])
 
 
+def name_place(data: EventData) -> str:
+    """Name the cluster and its vCenter: ``prod-a · vc01``."""
+    return f"{_name_cluster(data)} · {clean_text(data['vcenter'])}"
+
+
 def list_part_lines(data: MessageData) -> list[str]:
     """List each cluster with its hosts, where a message is about several: ``prod-a · vc01: esx02, esx07``."""
     vcenters = {part["vcenter"] for part in data["parts"]}

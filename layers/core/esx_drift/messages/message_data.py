@@ -7,7 +7,16 @@ from typing import Final, cast
 
 from esx_drift.domain.events import select_for_people
 from esx_drift.domain.stored.identifiers import compute_digest
-from esx_drift.domain.stored.types import Change, Coverage, EventData, Finding, Totals, rank_severity
+from esx_drift.domain.stored.types import (
+    AcceptedPart,
+    Change,
+    Coverage,
+    EventData,
+    Finding,
+    NetDifference,
+    Totals,
+    rank_severity,
+)
 
 LATE_AFTER_SECONDS: Final = 1_800
 """After so long a message says that it is late. In a good hour it comes within a minute or two."""
@@ -94,7 +103,18 @@ def _rename_hosts_of_change(change: Change, prefix: str) -> Change:
 
 
 def _rename_hosts_of_finding(finding: Finding, prefix: str) -> Finding:
-    return {**finding, "hosts": [f"{prefix}{host}" for host in finding["hosts"]]}
+    renamed: Finding = {**finding, "hosts": [f"{prefix}{host}" for host in finding["hosts"]]}
+    if "accepted" in finding:
+        renamed["accepted"] = _rename_hosts_of_accepted(finding["accepted"], prefix)
+    return renamed
+
+
+def _rename_hosts_of_accepted(accepted: AcceptedPart, prefix: str) -> AcceptedPart:
+    differences: list[NetDifference] = [
+        {**each, "hosts": [f"{prefix}{host}" for host in each["hosts"]]} for each in accepted["differences"]
+    ]
+    hosts = [f"{prefix}{host}" for host in accepted["hosts"]]
+    return {**accepted, "hosts": hosts, "differences": differences}
 
 
 def _merge_changes(changes: Iterable[Change]) -> list[Change]:

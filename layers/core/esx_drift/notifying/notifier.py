@@ -13,7 +13,7 @@ from esx_drift.domain.deliveries import (
     build_event_delivery,
     identify_event,
 )
-from esx_drift.domain.events import DATA_SCHEMA, list_moved_kinds, select_for_people
+from esx_drift.domain.events import DATA_SCHEMA, MAINTENANCE_ENDED, list_moved_kinds, select_for_people
 from esx_drift.domain.fleet.fleet import Fleet, Route, select_routes
 from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.types import Event, EventData
@@ -127,10 +127,14 @@ def _list_digests(record: bytes) -> list[str]:
 
 
 def _list_messages(events: Sequence[Event]) -> list[Sequence[Event]]:
-    """List what is told by a message each: a report by one of its own, all else by what happened."""
-    reports = [[event] for event in events if "report" in event["data"]]
+    """List what is told by a message each: a report by one of its own, all else by what happened.
+
+    Maintenance that ends on many clusters is one thing, and told last.
+    """
+    ends = [event for event in events if event["type"] == MAINTENANCE_ENDED]
+    reports = [[event] for event in events if "report" in event["data"] and event not in ends]
     groups = group_events([event for event in events if "report" not in event["data"]])
-    return [*(group.events for group in groups), *reports]
+    return [*(group.events for group in groups), *reports, *([ends] if ends else ())]
 
 
 def send_delivery(delivery: Delivery, deliveries: Deliveries, queue: DeliveryQueue) -> None:

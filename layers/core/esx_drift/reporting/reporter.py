@@ -10,8 +10,9 @@ once one goes on, and a report that was decided on is published, under the same 
     e  publish the outbox, write the state with it empty
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypedDict
 from zoneinfo import ZoneInfo
@@ -39,9 +40,10 @@ from esx_drift.domain.reports.report_events import ReportMaker, build_first_stat
 from esx_drift.domain.stored.identifiers import compute_digest, make_state_key
 from esx_drift.domain.stored.types import ReportState, StoredObject, StoredReport
 from esx_drift.domain.text.times import format_time
-from esx_drift.errors import TopicUnavailable, TrailDamaged
+from esx_drift.errors import EsxDriftError, InternalError, TopicUnavailable, TrailDamaged
 from esx_drift.ports import Logs, Reports, Topic
 from esx_drift.reporting.reading import LogsReader
+from esx_drift.unforeseen import hold_unforeseen
 
 logger = Logger(child=True)
 
@@ -81,12 +83,14 @@ class Reporter:
         Raises:
             TopicUnavailable: Reports are decided on and kept, but not all are published; the next run does.
             TrailDamaged: A report that was to be published is not what was kept; it is given up.
+            InternalError: A report could not be made, because of a bug; all others are told.
             StoreUnavailable, StoreConflict: S3 failed; the next run does it all.
         """
         stored = self.reports.read_state()
         state, etag = (stored.state, stored.etag) if stored else (None, None)
         earlier = self._publish(state["outbox"] if state else [])
-        after, made = _Turn(self, self.clock()).decide(state, asked)
+        look = _Look(self, self.clock())
+        after, made = look.decide(state, asked)
         kept = [self.reports.keep(report) for report in made]
         after = {**after, "outbox": [*earlier.left, *kept]}
         if after != state:
@@ -98,7 +102,7 @@ class Reporter:
         left = [*earlier.left, *own.left]
         if left != after["outbox"]:
             self.reports.put_state({**after, "outbox": left}, etag)
-        _require_published(left, [*earlier.damages, *own.damages])
+        _require_published(left, [*look.bugs, *earlier.damages, *own.damages])
         return {"published": [*earlier.published, *own.published], "begun": state is None}
 
     def _publish(self, outbox: Iterable[StoredObject]) -> "_Published":
@@ -126,21 +130,22 @@ class _Published:
     damages: list[TrailDamaged]
 
 
-def _require_published(left: list[StoredObject], damages: list[TrailDamaged]) -> None:
+def _require_published(left: list[StoredObject], failures: Sequence[EsxDriftError]) -> None:
     """Have the run fail, which an alarm tells of, when all else is done."""
-    if damages:
-        raise damages[0]
+    if failures:
+        raise failures[0]
     if left:
         keys = ", ".join(stored["key"] for stored in left)
         raise TopicUnavailable(f"not published yet, and tried again by the next run: {keys}")
 
 
 @dataclass(frozen=True, slots=True)
-class _Turn:
-    """One run's look at the logs, at the time ``now``."""
+class _Look:
+    """One run's look at the logs, at the time ``now``; ``bugs`` are what kept reports from being made."""
 
     job: Reporter
     now: datetime
+    bugs: list[InternalError] = field(default_factory=list)
 
     def decide(self, before: ReportState | None, asked: str | None) -> tuple[ReportState, list[StoredReport]]:
         """Decide what is to be told, and what is told then."""
@@ -152,7 +157,9 @@ class _Turn:
         looked = before["looked"] if before else []
         found = self._reader.read_heads(keys, lambda key: is_sweep or key not in looked)
         state = before or build_first_state(end, list_old_looks(found.logs, self.now), self.now)
-        state, reports = self._tell_first_looks(state, found.logs)
+        reports = list[StoredReport]()
+        with self._hold("the report of first looks"):
+            state, reports = self._tell_first_looks(state, found.logs)
         if is_due:
             day = Day(begin, end, self.now, {}, count_lacking(state["reported_until"], begin))
             reports += self._report_day(day, found.logs, format_time(end))
@@ -160,9 +167,19 @@ class _Turn:
         if asked is not None:
             reports += self._report_day(Day(self.now - A_DAY, self.now, self.now, {}), found.logs, asked)
         if is_sweep:
-            state, reminders = self._remind(state, found.logs, found.unread)
-            reports += reminders
+            with self._hold("the reminders"):
+                state, reminders = self._remind(state, found.logs, found.unread)
+                reports += reminders
         return state, reports
+
+    @contextmanager
+    def _hold(self, work: str) -> Iterator[None]:
+        """Keep what nobody foresaw in one report from ending all others; the run fails when they are told."""
+        try:
+            with hold_unforeseen(work):
+                yield
+        except InternalError as bug:
+            self.bugs.append(bug)
 
     def _tell_first_looks(
         self, state: ReportState, logs: FleetLogs
@@ -187,10 +204,12 @@ class _Turn:
         records = self._reader.read_since(logs.heads.values(), day.begin)
         whole = Day(day.begin, day.end, day.now, records, day.lacking)
         routes = [route for route in logs.recipients if hears_daily(route)] or [EVERYBODY]
-        return [
-            self._maker.build("daily", route.name, about, build_daily(whole, logs, route, make_reach(route)))
-            for route in routes
-        ]
+        reports = list[StoredReport]()
+        for route in routes:
+            with self._hold(f"the daily report to {route.name or 'subscribers'}"):
+                facts = build_daily(whole, logs, route, make_reach(route))
+                reports.append(self._maker.build("daily", route.name, about, facts))
+        return reports
 
     def _remind(
         self, state: ReportState, logs: FleetLogs, unread: frozenset[str]

@@ -1,19 +1,34 @@
 """What a day is, and that the numbers of its report add up."""
 
 from datetime import UTC, date, datetime, timedelta
+from typing import cast
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 from esx_drift.domain.fleet.fleet import Fleet, VCenterSettings
-from esx_drift.domain.reports.daily import Day, DayRecord, build_daily, count_lacking, find_due
-from esx_drift.domain.reports.fleet_logs import EVERYBODY, FleetLogs, LogHead, make_reach
+from esx_drift.domain.reports.daily import (
+    Day,
+    DayRecord,
+    build_daily,
+    count_lacking,
+    find_due,
+    summarize_record,
+)
+from esx_drift.domain.reports.fleet_logs import (
+    EVERYBODY,
+    FleetLogs,
+    LogHead,
+    hears_finding,
+    make_reach,
+)
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_key
-from esx_drift.domain.stored.types import Finding
+from esx_drift.domain.stored.types import Finding, Record
 from esx_drift.domain.text.times import format_time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.events import family_of, finding
+from tests.unit.events import build_events, change, family_of, finding, told
+from tests.unit.reporting.world import route
 
 NOW = datetime(2026, 11, 23, 7, 15, tzinfo=UTC)
 BEGIN, END = datetime(2026, 11, 22, 7, tzinfo=UTC), datetime(2026, 11, 23, 7, tzinfo=UTC)
@@ -139,3 +154,36 @@ def test_reports_that_never_came_are_counted(until: int, lacking: int) -> None:
     """By the day that the last one was about."""
     reported = datetime.combine(date(2026, 11, until), END.time(), UTC)
     assert count_lacking(format_time(reported), BEGIN) == lacking
+
+
+@pytest.mark.parametrize(
+    ("kinds", "hears"),
+    [
+        ((), {"vib", "unread", "drift"}),
+        (("orphaned-vib",), {"vib", "drift"}),
+        (("orphaned_vib:added",), {"vib", "drift"}),
+        (("host-failed",), {"unread", "drift"}),
+        (("component:downgraded",), {"drift"}),
+    ],
+)
+def test_what_is_open_is_counted_by_the_kinds_of_a_route(kinds: tuple[str, ...], hears: set[str]) -> None:
+    """Whoever heard the beginning; of a drift it is no longer known which change that was."""
+    found = {
+        "vib": finding("orphaned-vib", "orphaned-vib", "mft(4)", "there is one"),
+        "unread": finding("failure", "host-failed", "host-7", "unread"),
+        "drift": finding("drift", "drift-unreviewed", "", "differs"),
+    }
+    head = head_of("prod-1", *found.values())
+    chosen = route("chosen", kinds=kinds)
+    assert {name for name, one in found.items() if hears_finding(chosen, one, head)} == hears
+
+
+def test_what_was_told_is_counted_by_the_kinds_of_a_route() -> None:
+    """As the notifier goes by them."""
+    driver = change("component", "upgraded", "Intel-i40en", **{"from": "1", "to": "2"})
+    record = {**told(changes=[driver]).record, "events": build_events(told(changes=[driver]))}
+    day = Day(BEGIN, END, NOW, {("vc01", "domain-c9"): [summarize_record(cast("Record", record))]})
+    for kinds, number in (((), 1), (("component",), 1), (("host-failed",), 0)):
+        chosen = route("chosen", kinds=kinds)
+        report = build_daily(day, logs_of(head_of("domain-c9")), chosen, make_reach(chosen))
+        assert report["changes_told"] == number

@@ -8,7 +8,7 @@ from itertools import zip_longest
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from esx_drift.domain.events import select_for_people
+from esx_drift.domain.events import list_moved_kinds, select_for_people
 from esx_drift.domain.fleet.fleet import Fleet, Route, select_routes
 from esx_drift.domain.reports.first_look import list_with_total
 from esx_drift.domain.reports.fleet_logs import FleetLogs, LogHead, LogName, Reach, hears_finding
@@ -32,7 +32,8 @@ YOUNG, OLD = timedelta(days=1), timedelta(days=7)
 class ToldEvent:
     """What is kept of an event for the report: whom it could reach, and how much it told.
 
-    ``shown``: as people were told it, without what was suppressed; None if that was all.
+    ``shown``: as people were told it, without what was suppressed; None if that was all. ``kinds`` and
+    ``shown_kinds``: what moved, likewise; None if that is not known.
     """
 
     family: str
@@ -42,6 +43,8 @@ class ToldEvent:
     changes: int
     failures: int
     suppressed: Mapping[str, int]
+    kinds: frozenset[str] | None
+    shown_kinds: frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,8 @@ def _summarize_event(event: Event) -> ToldEvent:
         changes=shown["totals"]["changes"] if shown else 0,
         failures=shown["totals"]["opened"] if shown and family == "failure" else 0,
         suppressed=data["suppressed"],
+        kinds=list_moved_kinds(data),
+        shown_kinds=list_moved_kinds(shown) if shown else None,
     )
 
 
@@ -212,10 +217,10 @@ def _count_told(day: Day, route: Route) -> dict[str, Json]:
     suppressed = Counter[str]()
     only = Fleet((), (route,))
     for (vcenter, cluster), event in day.list_told():
-        cluster_id = None if cluster == VCENTER_LOG else cluster
-        if select_routes(only, event.family, event.severity, vcenter, cluster_id, event.name):
+        where = (vcenter, None if cluster == VCENTER_LOG else cluster, event.name)
+        if select_routes(only, event.family, event.severity, *where, event.kinds):
             suppressed.update(event.suppressed)
-        if event.shown and select_routes(only, event.family, event.shown, vcenter, cluster_id, event.name):
+        if event.shown and select_routes(only, event.family, event.shown, *where, event.shown_kinds):
             changes += event.changes
             failures += event.failures
     kept_back: dict[str, Json] = dict(sorted(suppressed.items()))

@@ -136,9 +136,23 @@ def hears_finding(route: Route, finding: Finding, head: LogHead) -> bool:
     cluster_id = None if cluster == VCENTER_LOG else cluster
     return bool(
         select_routes(
-            Fleet((), (route,)), finding["family"], finding["severity"], vcenter, cluster_id, head.name
+            Fleet((), (route,)),
+            finding["family"],
+            finding["severity"],
+            vcenter,
+            cluster_id,
+            head.name,
+            _list_kinds(finding),
         )
     )
+
+
+def _list_kinds(finding: Finding) -> frozenset[str] | None:
+    """List as what a route may have named a finding, or the change that it began with; None: not known."""
+    if finding["kind"] == "drift-unreviewed":
+        return None
+    vib = {"orphaned_vib", "added", "orphaned_vib:added"} if finding["kind"] == "orphaned-vib" else ()
+    return frozenset({finding["kind"], *vib})
 
 
 def count_releases(snapshot: Snapshot) -> Counter[str]:
