@@ -64,12 +64,8 @@ class DayRecord:
 class Day:
     """A day of the logs, from ``begin`` to ``end``. ``now``: when the report is made.
 
-    Attributes:
-        begin: When it began.
-        end: When it ended.
-        now: The time.
-        records: The records of each log, also of after the day, the oldest first.
-        lacking: How many reports of days before were never made.
+    ``records``: those of each log, also of after the day, the oldest first. ``lacking``: how many reports of
+    days before were never made.
     """
 
     begin: datetime
