@@ -440,6 +440,24 @@ class SealingTurns(Protocol):
         ...
 
 
+class PublicKey(Protocol):
+    """A key by which signatures of digests are checked: of ECDSA on P-256 with SHA-256."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The sha256 of its DER form (SubjectPublicKeyInfo)."""
+        ...
+
+    @property
+    def pem(self) -> bytes:
+        """Its PEM form, as it is written by everybody."""
+        ...
+
+    def has_signed(self, body: bytes, signature: bytes) -> bool:
+        """Tell whether ``signature``, in DER, is this key's of ``body``."""
+        ...
+
+
 class Topic(Protocol):
     """The DriftTopic."""
 

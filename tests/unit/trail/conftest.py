@@ -1,5 +1,6 @@
 """Trails that the product's own jobs wrote."""
 
 from tests.unit.checking.conftest import ca, cloud, tls, world
+from tests.unit.trail.played import key, trail, unsealed
 
-__all__ = ["ca", "cloud", "tls", "world"]
+__all__ = ["ca", "cloud", "key", "tls", "trail", "unsealed", "world"]

@@ -22,6 +22,7 @@ from esx_drift.cli.show import show_record
 from esx_drift.cli.status import status
 from esx_drift.cli.terminal import print_line
 from esx_drift.cli.validate import validate
+from esx_drift.cli.verify import verify
 
 app = typer.Typer(
     name="esx-drift",
@@ -68,5 +69,6 @@ app.command(cls=PlainCommand)(accept)
 app.command(cls=PlainCommand)(retire)
 app.command(cls=PlainCommand)(doctor)
 app.command(cls=PlainCommand)(drill)
+app.command(cls=PlainCommand)(verify)
 app.add_typer(fleet_app, name="fleet")
 app.add_typer(maintenance_app, name="maintenance")

@@ -1,6 +1,8 @@
 """What the command line needs of AWS: clients, a deployed stack, and errors explained for a person.
 
 One session serves a command: the region and the profile that the person named count for every call.
+
+Longer than 250 lines, because whatever asks AWS for a person finds here how.
 """
 
 from collections.abc import Callable, Iterator
@@ -157,12 +159,15 @@ class DeployedStack:
 
     def read_schedule(self) -> Schedule | None:
         """Read when the stack checks by itself; none where it says nothing of it."""
-        described = self._description.get("Parameters", ())
-        parameters = {each["ParameterKey"]: each.get("ParameterValue", "") for each in described}
-        hours = parameters.get("CheckIntervalHours", "")
+        hours = self._parameters.get("CheckIntervalHours", "")
         if not hours.isdecimal():
             return None
-        return Schedule(int(hours), enabled=parameters.get("ScheduleState") != "DISABLED")
+        return Schedule(int(hours), enabled=self._parameters.get("ScheduleState") != "DISABLED")
+
+    def read_document_days(self) -> int | None:
+        """Read for how many days the stack keeps documents; none where it says nothing of it."""
+        days = self._parameters.get("DocumentRetentionDays", "")
+        return int(days) if days.isdecimal() else None
 
     def open_store(self) -> S3Store:
         """Open the two buckets that hold the logs."""
@@ -193,6 +198,11 @@ class DeployedStack:
                 f"there is no fleet file at s3://{bucket}/{FLEET_KEY} yet\nWrite one, then: {push}"
             )
         return stored
+
+    @property
+    def _parameters(self) -> dict[str, str]:
+        described = self._description.get("Parameters", ())
+        return {each["ParameterKey"]: each.get("ParameterValue", "") for each in described}
 
     @cached_property
     def _description(self) -> "StackTypeDef":

@@ -1,0 +1,161 @@
+"""``esx-drift verify``: whether the trail is as it was written, and no check was left out."""
+
+import json
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, make_stderr, print_line
+from esx_drift.cli.trail_source import TrailSource, with_trail_options
+from esx_drift.domain.text.wording import format_count
+from esx_drift.errors import ContractViolation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from esx_drift.ports import PublicKey
+    from esx_drift.trail.verify import Request, Verification
+
+
+class VerifyFormat(StrEnum):
+    """How the result is printed."""
+
+    text = "text"
+    json = "json"
+
+
+VerdictFormatOption = Annotated[
+    VerifyFormat, typer.Option("--format", help="For a person, or for a program.")
+]
+
+PublicKeyOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The public key, in PEM, that must have signed the digests."),
+]
+
+VerifiedBeforeOption = Annotated[
+    datetime | None,
+    typer.Option(
+        metavar="DATE",
+        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"],
+        help="Take what was sealed before then (UTC) for verified, and look at the rest.",
+    ),
+]
+
+
+@with_trail_options
+def verify(
+    public_key: PublicKeyOption = None,
+    since: VerifiedBeforeOption = None,
+    output: VerdictFormatOption = VerifyFormat.text,
+    *,
+    source: TrailSource,
+) -> None:
+    """Verify the trail: every object is read, hashed, and computed again.
+
+    One line names each object that was altered, removed, put there or forked, and each request that left no
+    record. Without --public-key the key that lies in the trail itself is believed.
+
+    Exit code: 0 intact, 1 not intact, 2 trouble.
+
+    Example: esx-drift verify --dir audit-copy --public-key key.pem
+    """
+    from esx_drift.adapters.public_keys import parse_public_key  # noqa: PLC0415 -- loads cryptography
+    from esx_drift.trail.verify import Request, verify_trail  # noqa: PLC0415 -- loads what compares
+
+    pinned = None if public_key is None else _read_key(public_key, parse_public_key)
+    is_copy = source.directory is not None
+    request = Request(
+        source.open,
+        parse_public_key,
+        pinned,
+        None if since is None else since.replace(tzinfo=UTC),
+        None if is_copy else datetime.now(UTC),
+    )
+    if not is_copy:
+        request = _add_retention(request, source)
+    with _show_progress(request) as shown, verify_trail(shown) as found:
+        if not found.objects:
+            fail("the trail is empty: nothing was ever recorded there\nIs it the right stack?")
+        (_print_json if output is VerifyFormat.json else _print_text)(found, pinned)
+        if found.index.count_problems():
+            raise typer.Exit(EXIT_DIFFERENCES)
+
+
+def _read_key(path: Path, parse: "Callable[[bytes], PublicKey]") -> "PublicKey":
+    try:
+        return parse(path.read_bytes())
+    except OSError as error:
+        fail(f"{path} can't be read: {error.strerror}")
+    except ContractViolation as error:
+        fail(f"{path} is not a key that signs digests: {error.message}")
+
+
+def _print_text(found: "Verification", pinned: "PublicKey | None") -> None:
+    for problem in found.problems:
+        print_line(f"{problem.kind:<9} {problem.key}: {problem.text}")
+    chain, number = found.chain, found.index.count_problems()
+    digests = format_count(chain.digests, "digest")
+    print_line(
+        f"{format_count(found.objects, 'object')}, {format_count(found.records, 'record')}, {digests}."
+    )
+    if chain.base:
+        print_line(f"Taken for verified: what {chain.base} and those before it name.")
+    if found.not_sealed:
+        print_line(f"Not sealed yet: {format_count(found.not_sealed, 'object')}, which no digest names.")
+    for fingerprint in sorted(chain.signers):
+        print_line(f"Signed by: {fingerprint}")
+    print_line(_describe_verdict(number, found, pinned), "red" if number else "green")
+
+
+def _describe_verdict(number: int, found: "Verification", pinned: "PublicKey | None") -> str:
+    if number:
+        return f"Not intact: {format_count(number, 'problem')}."
+    if not found.chain.digests:
+        return "Intact as far as it proves itself: nothing is sealed yet."
+    return "Intact." if pinned is not None else "Intact, key not pinned."
+
+
+def _print_json(found: "Verification", pinned: "PublicKey | None") -> None:
+    chain = found.chain
+    shown = {
+        "schema_version": 1,
+        "intact": not found.index.count_problems(),
+        "key_pinned": pinned is not None,
+        "objects": found.objects,
+        "records": found.records,
+        "digests": chain.digests,
+        "not_sealed": found.not_sealed,
+        "signers": sorted(chain.signers),
+        "since_digest": chain.base,
+        "problems": [
+            {"kind": problem.kind, "key": problem.key, "text": problem.text} for problem in found.problems
+        ],
+    }
+    print_line(json.dumps(shown))
+
+
+@contextmanager
+def _show_progress(request: "Request") -> "Iterator[Request]":
+    """Show a bar on a terminal, and nothing elsewhere."""
+    console = make_stderr()
+    columns = ("Verifying", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("")
+        yield replace(
+            request, on_progress=lambda done, total: progress.update(task, completed=done, total=total)
+        )
+
+
+def _add_retention(request: "Request", source: TrailSource) -> "Request":
+    """Add how long the stack keeps documents."""
+    from esx_drift.cli.aws import open_stack  # noqa: PLC0415 -- boto3 takes long to load
+
+    days = open_stack(source.target).read_document_days()
+    return request if days is None else replace(request, retention=timedelta(days=days))

@@ -1,0 +1,177 @@
+"""What is wrong with a trail: problems, each of one object, and what a record and its neighbour show."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from esx_drift.domain.stored.identifiers import (
+    VCENTER_LOG,
+    compute_digest,
+    make_check_id,
+    make_event_id,
+    make_record_key,
+)
+from esx_drift.domain.stored.types import Head, LogState, Record
+from esx_drift.domain.text.times import parse_time
+
+type ProblemKind = Literal["altered", "missing", "inserted", "forked", "gap"]
+
+MAX_CLOCK_DIFFERENCE: Final = timedelta(minutes=15)
+"""Between a record's time and S3's: AWS takes no request whose clock is wrong by more
+(RequestTimeTooSkewed, in S3's list of error codes)."""
+
+LONGEST_CHECK: Final = timedelta(seconds=2 * 1_800)
+"""After that a request that left no record is a gap: twice the deadline of an extraction, where the fleet
+file says nothing else."""
+
+LEAST_RETENTION: Final = timedelta(days=7)
+"""The least that the template takes for documents: nothing younger was removed by a lifecycle rule."""
+
+RETENTION_LAG: Final = timedelta(days=3)
+"""S3 removes what has expired not at once, and not in order
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-expire-general-considerations.html)."""
+
+EXPIRING: Final = ("documents/", "quarantine/", "deliveries/groups/")
+"""What lifecycle rules of the template remove after a time. All else is kept for ever."""
+
+_BLOB_KEY: Final = re.compile(
+    r"(documents|snapshots|quarantine)/vcenter=[^/]+/cluster=[^/]+/([0-9a-f]{64})\.json\.gz"
+)
+_KEYS: Final = (
+    _BLOB_KEY,
+    re.compile(r"records/vcenter=[^/]+/cluster=[^/]+/[0-9]{10}\.json"),
+    re.compile(r"deliveries/[^/]+/[^/]+\.json"),
+    re.compile(r"deliveries/groups/route=[^/]+/[^/]+\.json"),
+    re.compile(r"reports/[^/]+/[^/]+\.json"),
+    re.compile(r"digests/[0-9]{8}T[0-9]{6}Z\.json(\.sig)?"),
+    re.compile(r"digests/keys/[0-9a-f]{64}\.pem"),
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """What is wrong with the object under ``key``, as a sentence that goes on behind the key."""
+
+    key: str
+    kind: ProblemKind
+    text: str
+
+
+def is_trail_key(key: str) -> bool:
+    """Tell whether anything of this product may lie under a key."""
+    return any(form.fullmatch(key) for form in _KEYS)
+
+
+def find_blob_sha256(key: str) -> str | None:
+    """Find the sha256 of the bytes under a key that is made of it; None for other keys."""
+    found = _BLOB_KEY.fullmatch(key)
+    return found[2] if found else None
+
+
+def may_expire(key: str) -> bool:
+    """Tell whether lifecycle rules remove what lies under a key."""
+    return key.startswith(EXPIRING)
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Which absences lifecycle rules explain.
+
+    Attributes:
+        newest: The newest time in the trail.
+        least: How long what expires is kept at least.
+        oldest_kept: Since when the oldest object is there that expires; None: there is none.
+    """
+
+    newest: datetime
+    least: timedelta = LEAST_RETENTION
+    oldest_kept: datetime | None = None
+
+    def explains(self, key: str, since: datetime) -> bool:
+        """Tell whether the object under ``key``, which was there ``since`` then, may be gone by now.
+
+        What is older goes first: nothing is explained while something is still there that was there before.
+        """
+        if not may_expire(key) or self.newest - since < self.least:
+            return False
+        return self.oldest_kept is None or since <= self.oldest_kept + RETENTION_LAG
+
+
+def list_record_faults(record: Record, key: str) -> Iterator[str]:
+    """List what contradicts itself in one ``record``, which lies under ``key``."""
+    vcenter, cluster, seq = record["vcenter"], record["cluster"], record["seq"]
+    if make_record_key(vcenter, cluster, seq) != key:
+        yield f"it is the record of {cluster} on {vcenter} with the number {seq}"
+        return
+    check_id = make_check_id(vcenter, cluster, seq)
+    if record["check_id"] != check_id:
+        yield "its check_id is another record's"
+    if any(event["id"] != make_event_id(check_id, event["type"]) for event in record["events"]):
+        yield "an event in it has the id of another one"
+    answered = record["after"]["answered"][-1:]
+    if [(each["request_id"], each["seq"]) for each in answered] != [(record["request_id"], seq)]:
+        yield "what it leaves to the next check does not say which request it answered"
+
+
+def list_link_faults(record: Record, previous: Head | None, before: LogState | None) -> Iterator[str]:
+    """List where a record does not follow the one before it.
+
+    Args:
+        record: The record.
+        previous: Number, key and sha256 of the record before, as it lies there; None where there is none.
+        before: What that leaves to the next check; None where it is not known.
+    """
+    if record["previous"] != previous:
+        named = record["previous"]
+        if named is None or previous is None or named["seq"] != previous["seq"]:
+            yield f"it follows {_name_head(named)}, and the record before it is {_name_head(previous)}"
+        else:
+            yield f"it names other bytes of {previous['key']} than those that lie there"
+    elif before is not None and record["before_sha256"] != compute_digest(before):
+        yield "it began from another state (before_sha256) than the record before left"
+
+
+def _name_head(head: Head | None) -> str:
+    return f"number {head['seq']}" if head else "none"
+
+
+@dataclass(frozen=True, slots=True)
+class AskedCheck:
+    """A check that a record of a vCenter's own log, under ``key``, asked for ``at`` a time."""
+
+    request_id: str
+    vcenter: str
+    cluster: str
+    key: str
+    at: datetime
+
+
+def list_dispatched_checks(record: Record, key: str) -> list[AskedCheck]:
+    """List the checks that a ``record``, which lies under ``key``, asked for."""
+    dispatch, at = record["dispatch"], parse_time(record["checked_at"])
+    if dispatch is None or record["cluster"] != VCENTER_LOG:
+        return []
+    return [
+        AskedCheck(expected["request_id"], record["vcenter"], expected["cluster"], key, at)
+        for expected in dispatch["expected"]
+    ]
+
+
+def list_explained_clusters(record: Record) -> set[str]:
+    """List the clusters of which a record of the vCenter's own log says why they are not checked, or late."""
+    dispatch = record["dispatch"]
+    if dispatch is None:
+        return set()
+    named = {each["cluster"] for each in (*dispatch["excluded"], *dispatch["missing"], *dispatch["failed"])}
+    return named | {
+        finding["subject"] for finding in record["findings"] if finding["kind"] == "check-overdue"
+    }
+
+
+def find_time_fault(record: Record, written_at: datetime) -> str | None:
+    """Find whether the time of a ``record`` is not that at which S3 got it, ``written_at``."""
+    if abs(parse_time(record["checked_at"]) - written_at) <= MAX_CLOCK_DIFFERENCE:
+        return None
+    return f"it says {record['checked_at']}, and S3 got it at {written_at:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,194 @@
+"""The digests of a trail, one after the other: each signed, each naming the one before, none twice."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, cast
+
+from esx_drift.contracts import parse_payload
+from esx_drift.domain.stored.identifiers import (
+    DIGEST_PREFIX,
+    SIGNATURE_SUFFIX,
+    compute_sha256,
+    make_public_key_key,
+    make_signature_key,
+)
+from esx_drift.domain.stored.types import StoredObject
+from esx_drift.domain.text.times import parse_time
+from esx_drift.domain.trail.digests import Digest, find_digest_key, is_digest_key
+from esx_drift.domain.trail.verification import Problem, ProblemKind
+from esx_drift.errors import ContractViolation, TrailDamaged
+from esx_drift.ports import PublicKey, TrailFiles
+from esx_drift.trail.index import TrailIndex
+
+KEYS_PREFIX: Final = f"{DIGEST_PREFIX}keys/"
+
+type ParseKey = Callable[[bytes], PublicKey]
+
+
+@dataclass(slots=True)
+class ChainResult:
+    """What the digests show.
+
+    Attributes:
+        digests: How many there are.
+        signers: The fingerprints of the keys that signed them.
+        newest: When the newest one was made; None: there is none.
+        base: The key of the digest that a later part of the trail was held to; None: all was verified.
+    """
+
+    digests: int = 0
+    signers: set[str] = field(default_factory=set)
+    newest: datetime | None = None
+    base: str | None = None
+
+
+@dataclass(slots=True)
+class DigestChain:
+    """Reads the digests of ``files`` into the ``index``.
+
+    ``pinned``: the key that must have signed; None: any that is kept with the trail. ``since``: what was
+    sealed before then is taken for verified.
+    """
+
+    files: TrailFiles
+    index: TrailIndex
+    parse_key: ParseKey
+    pinned: PublicKey | None
+    since: datetime | None
+    result: ChainResult = field(default_factory=ChainResult)
+
+    def read(self) -> ChainResult:
+        """Read all digests; whatever is wrong with them becomes problems of the index.
+
+        Raises:
+            StoreUnavailable: The trail can't be read.
+        """
+        keys = [found.key for found in self.files.list_objects(DIGEST_PREFIX)]
+        known = self._read_keys([key for key in keys if key.startswith(KEYS_PREFIX)])
+        digests = [key for key in keys if is_digest_key(key)]
+        self._find_base(digests)
+        named: dict[str, str] = {}
+        previous: StoredObject | None = None
+        for key in digests:
+            previous = self._read_digest(key, previous, known, named)
+        for key in keys:
+            if key.endswith(f".json{SIGNATURE_SUFFIX}") and key.removesuffix(SIGNATURE_SUFFIX) not in digests:
+                self._note(key.removesuffix(SIGNATURE_SUFFIX), "missing", "its signature is there without it")
+        self._judge_keys(known)
+        return self.result
+
+    def _read_keys(self, keys: list[str]) -> dict[str, PublicKey]:
+        """Read the public keys that are kept with the trail, by their objects' keys."""
+        known: dict[str, PublicKey] = {}
+        for key in keys:
+            body = self._read(key)
+            if body is None:
+                continue
+            try:
+                parsed = self.parse_key(body)
+            except ContractViolation as error:
+                self._note(key, "altered", error.message)
+                continue
+            if body != parsed.pem or key != make_public_key_key(parsed.fingerprint):
+                self._note(key, "altered", f"it is the key {parsed.fingerprint[:16]}, written otherwise")
+            known[key] = parsed
+        return known
+
+    def _find_base(self, digests: list[str]) -> None:
+        """Find the last digest before ``since``: only what it and those before don't name is looked at."""
+        if self.since is not None:
+            limit = f"{DIGEST_PREFIX}{self.since:%Y%m%dT%H%M%SZ}.json"
+            self.result.base = max((key for key in digests if key < limit), default=None)
+
+    def _read_digest(
+        self, key: str, previous: StoredObject | None, known: dict[str, PublicKey], named: dict[str, str]
+    ) -> StoredObject | None:
+        """Read one digest, which must follow ``previous``; what the next one must name."""
+        body = self._read(key)
+        if body is None:
+            return previous
+        own: StoredObject = {"key": key, "sha256": compute_sha256(body)}
+        self.result.digests += 1
+        is_signed = self._check_signature(key, body, known)
+        try:
+            digest = cast("Digest", parse_payload("digest", body))
+        except ContractViolation as error:
+            self._note(key, "altered", f"is no digest that this version knows: {error.message}")
+            return own
+        if find_digest_key(digest) != key:
+            self._note(key, "altered", f"it says that it was made at {digest['sealed_at']}")
+        self._check_link(key, digest, previous, named)
+        if is_signed:
+            self._add(key, digest)
+        return own
+
+    def _check_link(
+        self, key: str, digest: Digest, previous: StoredObject | None, named: dict[str, str]
+    ) -> None:
+        """Check that a digest names the one before, and nobody else did."""
+        before = digest["previous"]
+        if before is not None and before["key"] in named:
+            self._note(key, "forked", f"it follows {before['key']}, and so does {named[before['key']]}")
+        elif before is not None and previous is not None and before["key"] == previous["key"]:
+            if before["sha256"] != previous["sha256"]:
+                self._note(before["key"], "altered", f"{key} names other bytes of it")
+        elif before is not None and not self.index.has(before["key"]):
+            self._note(before["key"], "missing", f"{key} follows it")
+        elif before != previous:
+            self._note(key, "forked", f"it does not follow {previous['key'] if previous else 'none'}")
+        if before is not None:
+            named.setdefault(before["key"], key)
+
+    def _check_signature(self, key: str, body: bytes, known: dict[str, PublicKey]) -> bool:
+        """Check the signature of a digest; whether what it says counts."""
+        place = make_signature_key(key)
+        signature = self._read(place)
+        if signature is None:
+            self._note(place, "missing", f"{key} is not signed. The next run of the sealer signs it")
+            return self.pinned is None
+        if self.pinned is not None and self.pinned.has_signed(body, signature):
+            self.result.signers.add(self.pinned.fingerprint)
+            return True
+        signers = [each.fingerprint for each in known.values() if each.has_signed(body, signature)]
+        if not signers:
+            why = "altered, it or its signature, or its key was removed from digests/keys/"
+            self._note(key, "altered", f"its signature is of no key that is kept here: it was {why}")
+            self._note(place, "altered", f"it is not the signature of {key}")
+            return False
+        self.result.signers |= set(signers)
+        if self.pinned is not None:
+            self._note(key, "altered", f"it is signed by {signers[0]}, and not by the key given")
+        return self.pinned is None
+
+    def _judge_keys(self, known: dict[str, PublicKey]) -> None:
+        """Name keys that signed nothing, and those that signed and are gone."""
+        for key, parsed in known.items():
+            if parsed.fingerprint not in self.result.signers:
+                self._note(key, "inserted", "it signed none of the digests")
+        kept = {parsed.fingerprint for parsed in known.values()}
+        for fingerprint in sorted(self.result.signers - kept):
+            self._note(make_public_key_key(fingerprint), "missing", "it signed digests")
+        if self.result.digests and not known and self.pinned is None:
+            self._note(f"{KEYS_PREFIX}", "missing", "no public key is kept here, and digests are signed")
+
+    def _add(self, key: str, digest: Digest) -> None:
+        """Add what a digest names to the index."""
+        at = parse_time(digest["sealed_at"])
+        self.result.newest = max(self.result.newest or at, at)
+        is_old = self.result.base is not None and key <= self.result.base
+        for each in (*digest["objects"], *digest["heads"]):
+            # A head is of the digest that named it, and every later one names it again.
+            other = self.index.add_sealed(each["key"], each["sha256"], key, at, old=is_old)
+            if other is not None:
+                self._note(each["key"], "forked", f"{key} names other bytes of it than a digest before")
+
+    def _read(self, key: str) -> bytes | None:
+        try:
+            return self.files.read(key)
+        except TrailDamaged as damage:
+            self._note(key, "altered", damage.message.removeprefix(f"{key} "))
+            return None
+
+    def _note(self, key: str, kind: ProblemKind, text: str) -> None:
+        self.index.add_problems([Problem(key, kind, text)])

@@ -1,0 +1,121 @@
+"""``esx-drift verify`` as an auditor runs it: what it prints, and its exit codes."""
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import boto3
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from esx_drift.domain.trail.digests import is_digest_key
+
+from tests.unit.cli.conftest import CloudFormation, Run
+from tests.unit.trail.played import key, trail, unsealed
+from tests.unit.trail.sealed import make_key, public_key, write_copy
+
+__all__ = ["key", "trail", "unsealed"]
+
+type Trail = Mapping[str, bytes]
+
+
+@pytest.fixture
+def copy(trail: Trail, tmp_path: Path) -> Path:
+    """A copy on disk."""
+    return write_copy(trail, tmp_path / "copy")
+
+
+@pytest.fixture
+def pem(key: EllipticCurvePrivateKey, tmp_path: Path) -> Path:
+    """The public key, as the auditor was given it."""
+    (tmp_path / "key.pem").write_bytes(public_key(key).pem)
+    return tmp_path / "key.pem"
+
+
+def test_an_intact_copy(run: Run, copy: Path, pem: Path, trail: Trail) -> None:
+    """With the key it is intact; without, only as far as the key that lies in it."""
+    ran = run("verify", "--dir", copy)
+    assert (ran.code, ran.err) == (0, "")
+    records = sum(key.startswith("records/") for key in trail)
+    assert ran.out.splitlines()[0] == f"{len(trail)} objects, {records} records, 1 digest."
+    assert ran.out.endswith("Intact, key not pinned.\n")
+    assert run("verify", "--dir", copy, "--public-key", pem).out.endswith("Intact.\n")
+
+
+def test_a_damaged_copy(run: Run, copy: Path, trail: Trail) -> None:
+    """One line an object, and the same for a program."""
+    record = next(key for key in sorted(trail) if key.startswith("records/"))
+    (copy / record).unlink()
+    (copy / "notes\x1b.txt").write_text("mine")
+    ran = run("verify", "--dir", copy)
+    assert ran.code == 1
+    assert "inserted  notes\\x1b.txt: is nothing that esx-drift writes" in ran.out
+    assert re.search(rf"^missing   {re.escape(record)}: ", ran.out, re.MULTILINE)
+    assert re.search(r"^Not intact: \d problems\.$", ran.out, re.MULTILINE)
+    shown = json.loads(run("verify", "--dir", copy, "--format", "json").out)
+    assert (shown["intact"], shown["key_pinned"], shown["digests"]) == (False, False, 1)
+    assert {"notes\x1b.txt", record} <= {problem["key"] for problem in shown["problems"]}
+
+
+def test_a_part_and_what_is_not_sealed(run: Run, copy: Path, unsealed: Trail, tmp_path: Path) -> None:
+    """Neither is a failure, and both are said."""
+    ran = run("verify", "--dir", copy, "--since", "2026-12-01")
+    assert (ran.code, ran.out.splitlines()[1][:28]) == (0, "Taken for verified: what dig")
+    ran = run("verify", "--dir", write_copy(unsealed, tmp_path / "unsealed"))
+    assert (ran.code, f"Not sealed yet: {len(unsealed)} objects" in ran.out) == (0, True)
+    assert ran.out.endswith("Intact as far as it proves itself: nothing is sealed yet.\n")
+
+
+def test_trouble(run: Run, copy: Path, tmp_path: Path) -> None:
+    """Said plainly: nothing is known of the trail then."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "no-key.pem").write_bytes(b"no key")
+    other = Ed25519PrivateKey.generate().public_key()
+    (tmp_path / "other.pem").write_bytes(other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    for arguments, said in [
+        (("--dir", tmp_path / "empty"), "empty is empty: it holds no trail"),
+        (("--dir", tmp_path / "none"), "can't be read: No such file or directory"),
+        (("--dir", copy, "--public-key", tmp_path / "none.pem"), "none.pem can't be read: No such file"),
+        (("--dir", copy, "--public-key", tmp_path / "no-key.pem"), "it is no public key in PEM"),
+        (("--dir", copy, "--public-key", tmp_path / "other.pem"), "a key of another kind"),
+    ]:
+        ran = run("verify", *arguments)
+        assert (ran.code, ran.out) == (2, "")
+        assert said in ran.err
+
+
+def test_a_key_that_did_not_sign(run: Run, copy: Path, tmp_path: Path) -> None:
+    """The digest is named."""
+    (tmp_path / "other.pem").write_bytes(public_key(make_key()).pem)
+    ran = run("verify", "--dir", copy, "--public-key", tmp_path / "other.pem")
+    assert ran.code == 1
+    assert "and not by the key given" in ran.out
+
+
+@pytest.mark.usefixtures("stack", "buckets")
+def test_the_trail_of_a_stack(run: Run, trail: Trail, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From S3, where times and versions are looked at; with the days that the stack keeps documents."""
+    ran = run("verify")
+    assert (ran.code, "the trail is empty: nothing was ever recorded there" in ran.err) == (2, True)
+    client = boto3.client("s3")
+    for each, body in trail.items():
+        client.put_object(Bucket="audit", Key=each, Body=body)
+    monkeypatch.setattr(CloudFormation, "parameters", {"DocumentRetentionDays": "400"})
+    ran = run("verify")
+    assert ran.code == 1
+    assert " and S3 got it at " in ran.out
+    client.delete_bucket_policy(Bucket="audit")
+    monkeypatch.setattr(CloudFormation, "outputs", {**CloudFormation.outputs, "AuditBucketName": "nowhere"})
+    ran = run("verify")
+    assert (ran.code, "NoSuchBucket" in ran.err) == (2, True)
+
+
+def test_openssl_says_the_same_without_us(copy: Path, pem: Path, trail: Trail) -> None:
+    """By the commands that operations names."""
+    (digest,) = filter(is_digest_key, trail)
+    command = ["openssl", "dgst", "-sha256", "-verify", str(pem), "-signature", f"{digest}.sig", digest]
+    ran = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (0, "Verified OK\n")

@@ -1,0 +1,140 @@
+"""A small real trail as a mapping of keys to bytes, sealed as the sealer does, and what is found in it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    ECDSA,
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    generate_private_key,
+)
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from esx_drift.adapters.public_keys import EcPublicKey, parse_public_key
+from esx_drift.domain.stored.identifiers import (
+    compute_sha256,
+    encode_canonical_json,
+    make_public_key_key,
+    make_signature_key,
+)
+from esx_drift.domain.trail.digests import Link, Window, build_digest, find_digest_key, is_digest_key
+from esx_drift.domain.trail.verification import Problem
+from esx_drift.errors import TrailDamaged
+from esx_drift.ports import FormerVersion, TrailObject
+from esx_drift.trail.verify import Request, verify_trail
+
+SEALED_AT: Final = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class MemoryTrail:
+    """``ports.TrailFiles`` on a mapping. ``times`` are S3's, of those keys that have one."""
+
+    objects: Mapping[str, bytes]
+    times: Mapping[str, datetime] = field(default_factory=dict)
+    former: tuple[FormerVersion, ...] = ()
+    unreadable: tuple[str, ...] = ()
+
+    def list_objects(self, prefix: str, start_after: str = "") -> Iterator[TrailObject]:
+        """In the order of the keys' bytes."""
+        keys = sorted(self.objects, key=lambda key: key.encode("utf-8", "surrogateescape"))
+        return iter(
+            TrailObject(key, len(self.objects[key]), self.times.get(key))
+            for key in keys
+            if key.startswith(prefix) and key > start_after
+        )
+
+    def read(self, key: str) -> bytes | None:
+        """None if there is none."""
+        if key in self.unreadable:
+            raise TrailDamaged(f"{key} is a link", key)
+        return self.objects.get(key)
+
+    def list_former_versions(self, prefix: str) -> Iterator[FormerVersion]:
+        """As they were given."""
+        return iter(each for each in self.former if each.key.startswith(prefix))
+
+
+def make_key() -> EllipticCurvePrivateKey:
+    """A key that signs."""
+    return generate_private_key(SECP256R1())
+
+
+def public_key(key: EllipticCurvePrivateKey) -> EcPublicKey:
+    """Its public half."""
+    pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return parse_public_key(pem)
+
+
+def seal(
+    objects: Mapping[str, bytes], key: EllipticCurvePrivateKey, at: datetime = SEALED_AT
+) -> dict[str, bytes]:
+    """The trail with one more digest, which names all that none before does."""
+    digests = sorted(filter(is_digest_key, objects))
+    newest = _link(objects, digests[-1]) if digests else None
+    known = {one["key"] for each in digests for one in _link(objects, each).digest["objects"]}
+    new = sorted(one for one in objects if one not in known and not one.startswith("digests/"))
+    named = [{"key": one, "sha256": compute_sha256(objects[one])} for one in new]
+    window = Window(None, at - timedelta(minutes=15), "")
+    digest = build_digest(newest, window, at, named, None)  # type: ignore[arg-type] # of its two fields
+    return sign({**objects, find_digest_key(digest): encode_canonical_json(digest)}, key)
+
+
+def sign(
+    objects: Mapping[str, bytes], key: EllipticCurvePrivateKey, *, anew: bool = False
+) -> dict[str, bytes]:
+    """The trail with each digest signed that is not; or each, with ``anew``."""
+    public = public_key(key)
+    signed = dict(objects)
+    for digest in filter(is_digest_key, objects):
+        place = make_signature_key(digest)
+        if anew or place not in objects:
+            signed[place] = key.sign(objects[digest], ECDSA(SHA256()))
+    return {**signed, make_public_key_key(public.fingerprint): public.pem}
+
+
+def _link(objects: Mapping[str, bytes], key: str) -> Link:
+    return Link({"key": key, "sha256": compute_sha256(objects[key])}, json.loads(objects[key]))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What verifying found."""
+
+    problems: list[Problem]
+    records: int
+    not_sealed: int
+    signers: set[str]
+    base: str | None
+
+    @property
+    def keys(self) -> set[str]:
+        """The keys of the objects that are named."""
+        return {problem.key for problem in self.problems}
+
+    @property
+    def kinds(self) -> set[tuple[str, str]]:
+        """What is said of which object."""
+        return {(problem.kind, problem.key) for problem in self.problems}
+
+
+def check(objects: Mapping[str, bytes] | MemoryTrail, **options: object) -> Found:
+    """Verify a trail, with what else a request has."""
+    files = objects if isinstance(objects, MemoryTrail) else MemoryTrail(objects)
+    request = Request(lambda: files, parse_public_key, **options)  # type: ignore[arg-type] # a test names real ones
+    with verify_trail(request) as found:
+        chain = found.chain
+        return Found(list(found.problems), found.records, found.not_sealed, chain.signers, chain.base)
+
+
+def write_copy(objects: Mapping[str, bytes], root: Path) -> Path:
+    """Write a trail as a copy on disk."""
+    for key, body in objects.items():
+        (root / key).parent.mkdir(parents=True, exist_ok=True)
+        (root / key).write_bytes(body)
+    return root

@@ -1,0 +1,628 @@
+"""A trail that was made by the product's own jobs is intact; whatever is done to it is named, by key."""
+
+import gzip
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from esx_drift.adapters.public_keys import parse_public_key
+from esx_drift.adapters.trail_files import DirectoryTrailFiles
+from esx_drift.contracts import read_document
+from esx_drift.domain.images.report import read_report
+from esx_drift.domain.images.snapshot import compute_seal
+from esx_drift.domain.reports.report_events import ReportMaker
+from esx_drift.domain.stored.identifiers import compute_digest, compute_sha256, encode_canonical_json
+from esx_drift.domain.text.times import parse_time
+from esx_drift.domain.trail.digests import is_digest_key
+from esx_drift.domain.trail.recomputation import RecordedLook, list_recomputed_faults
+from esx_drift.domain.trail.verification import list_explained_clusters
+from esx_drift.ports import FormerVersion, TrailObject
+from esx_drift.trail import index, piece, verify
+from esx_drift.trail.verify import Request
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.trail.sealed import (
+    SEALED_AT,
+    MemoryTrail,
+    check,
+    make_key,
+    public_key,
+    seal,
+    sign,
+    write_copy,
+)
+
+type Trail = Mapping[str, bytes]
+
+
+def test_what_the_product_wrote_is_intact(
+    trail: Trail, unsealed: Trail, key: EllipticCurvePrivateKey
+) -> None:
+    """Sealed or not, with the key pinned or not."""
+    found = check(trail)
+    assert found.problems == []
+    assert found.records == sum(each.startswith("records/") for each in trail)
+    assert (found.not_sealed, found.signers) == (0, {public_key(key).fingerprint})
+    assert check(trail, pinned=public_key(key)).problems == []
+    assert check(unsealed).problems == []
+    assert check(unsealed).not_sealed == len(unsealed)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.data())
+def test_any_bit_that_is_flipped_names_its_object(trail: Trail, data: st.DataObject) -> None:
+    """Of any object, the digests, their signatures and the keys among them."""
+    key = data.draw(st.sampled_from(sorted(trail)))
+    bit = data.draw(st.integers(0, len(trail[key]) * 8 - 1))
+    body = bytearray(trail[key])
+    body[bit // 8] ^= 1 << bit % 8
+    assert key in check({**trail, key: bytes(body)}).keys
+
+
+def test_any_object_that_is_deleted_is_named(trail: Trail) -> None:
+    """Also a digest, a signature, and the key that signed."""
+    for key in trail:
+        found = check({each: body for each, body in trail.items() if each != key}).keys
+        assert any(key.startswith(each) for each in found), key
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["foreign", "records/vcenter=vc01/x", "documents/a.json.gz", "digests/x.json", "reports/daily/1.json"],
+)
+def test_any_object_that_is_put_there_is_named(trail: Trail, where: str) -> None:
+    """Wherever it lies, and whatever it holds."""
+    assert check({**trail, where: b"{}"}).keys == {where}
+
+
+def records_of(trail: Trail, cluster: str = "domain-c9") -> list[str]:
+    """The keys of a log."""
+    return [key for key in sorted(trail) if f"cluster={cluster}/" in key and key.startswith("records/")]
+
+
+def rewrite(trail: Trail, key: str, change: Callable[[Any], None]) -> dict[str, bytes]:
+    """The trail with a changed record, and all records behind it hashed anew."""
+    forged, before = dict(trail), None
+    for each in records_of(trail):
+        record = json.loads(forged[each])
+        if each == key:
+            change(record)
+        if before is not None:
+            record["previous"] = {
+                "seq": record["seq"] - 1,
+                "key": before,
+                "sha256": compute_sha256(forged[before]),
+            }
+            record["before_sha256"] = compute_digest(json.loads(forged[before])["after"])
+        forged[each] = encode_canonical_json(record)
+        before = each
+    return forged
+
+
+def test_two_records_that_are_swapped_are_both_named(trail: Trail, unsealed: Trail) -> None:
+    """Sealed or not."""
+    one, other = records_of(trail)[1:3]
+    for before in (trail, unsealed):
+        assert {one, other} <= check({**before, one: before[other], other: before[one]}).keys
+
+
+def _drop(record: Any) -> None:  # noqa: ANN401 -- a record
+    record["changes"] = []
+
+
+def _add(record: Any) -> None:  # noqa: ANN401 -- a record
+    record["changes"].append({**record["changes"][0], "key": "acme-tool"})
+
+
+def _soften(record: Any) -> None:  # noqa: ANN401 -- a record
+    record["changes"][0]["severity"] = "info"
+
+
+def _move(record: Any) -> None:  # noqa: ANN401 -- a record
+    record["changes"][0]["hosts"] = ["host-1"]
+
+
+def _cover(record: Any) -> None:  # noqa: ANN401 -- a record
+    record["coverage"]["covered"] -= 1
+
+
+def _backdate(record: Any) -> None:  # noqa: ANN401 -- a record
+    record["report"]["completion_time"] = "2026-11-01T00:00:00.000Z"
+
+
+def _break_seal(record: Any) -> None:  # noqa: ANN401 -- a record
+    record["after"]["seal"] = "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_drop, "its snapshots differ in more than it lists: upgraded component Intel-i40en on host-"),
+        (_add, "it lists what its snapshots don't show: upgraded component acme-tool on host-"),
+        (_soften, "its snapshots differ in more than it lists"),
+        (_move, "its snapshots differ in more than it lists"),
+        (_cover, "its coverage is not that of its snapshot and its document"),
+        (_backdate, "what it keeps of the report is not what its document says"),
+        (_break_seal, "its seal is not that of its snapshot"),
+    ],
+)
+def test_what_a_rewritten_log_says_otherwise_is_named(
+    trail: Trail, unsealed: Trail, change: Callable[[Any], None], said: str
+) -> None:
+    """Where nothing is sealed only computing it again can tell; else the digest tells."""
+    key = next(each for each in records_of(unsealed) if json.loads(unsealed[each])["changes"])
+    assert any(said in text for text in _texts(rewrite(unsealed, key, change), key))
+    behind = set(records_of(trail)[records_of(trail).index(key) :])
+    assert behind <= check(rewrite(trail, key, change)).keys
+
+
+def test_changes_where_nothing_was_compared_are_named(unsealed: Trail) -> None:
+    """In a record that says that nothing changed, and in one that says so of the same snapshot."""
+    (changed,) = [json.loads(unsealed[each])["changes"] for each in records_of(unsealed)][2:3]
+    unchanged = records_of(unsealed)[1]
+    forged = rewrite(unsealed, unchanged, lambda record: record.update(changes=changed))
+    assert "it lists changes, and its outcome is unchanged" in _texts(forged, unchanged)
+    forged = rewrite(unsealed, unchanged, lambda record: record.update(changes=changed, outcome="changed"))
+    assert "it lists changes, and its snapshot is that of the record before" in _texts(forged, unchanged)
+    moved = records_of(unsealed)[2]
+    forged = rewrite(unsealed, moved, lambda record: record.update(changes=[], outcome="not-looked"))
+    assert "its snapshot is another than before, and its outcome is not-looked" in _texts(forged, moved)
+
+
+def _texts(trail: Trail, key: str) -> set[str]:
+    return {problem.text for problem in check(trail).problems if problem.key == key}
+
+
+def test_a_digest_that_is_signed_by_another_key(trail: Trail, key: EllipticCurvePrivateKey) -> None:
+    """Pinned it is named; else the key that lies there is believed, whoever put it there."""
+    thief = make_key()
+    bare = {each: body for each, body in trail.items() if not each.startswith("digests/keys/")}
+    forged = sign(bare, thief, anew=True)
+    (digest,) = filter(is_digest_key, forged)
+    assert check(forged).problems == []
+    assert check(forged).signers == {public_key(thief).fingerprint}
+    found = check(forged, pinned=public_key(key))
+    assert digest in found.keys
+    assert found.not_sealed == len([each for each in trail if not each.startswith("digests/")])
+
+
+def test_a_key_that_signed_nothing_and_one_that_is_gone(trail: Trail, key: EllipticCurvePrivateKey) -> None:
+    """Pinned, a trail is whole only with the key; whoever needs it finds it there."""
+    other = public_key(make_key())
+    stray = f"digests/keys/{other.fingerprint}.pem"
+    assert check({**trail, stray: other.pem}).kinds == {("inserted", stray)}
+    assert check({**trail, stray: b"no key"}).kinds == {("altered", stray)}
+    own = f"digests/keys/{public_key(key).fingerprint}.pem"
+    bare = {each: body for each, body in trail.items() if each != own}
+    assert check(bare, pinned=public_key(key)).kinds == {("missing", own)}
+
+
+def test_digests_follow_each_other(unsealed: Trail, trail: Trail, key: EllipticCurvePrivateKey) -> None:
+    """One that is taken out, put in or altered is named, though each is signed."""
+    second = seal(trail, key, SEALED_AT + timedelta(days=1))
+    third = seal(second, key, SEALED_AT + timedelta(days=2))
+    assert check(third).problems == []
+    first, middle, last = filter(is_digest_key, sorted(third))
+    without = {each: body for each, body in third.items() if not each.startswith(middle)}
+    assert ("missing", middle) in check(without).kinds
+    # The same day sealed twice, each signed: both follow the first.
+    rival = seal(trail, key, SEALED_AT + timedelta(days=1, hours=1))
+    twice = {**second, **{each: rival[each] for each in rival.keys() - second.keys()}}
+    assert any(kind == "forked" for kind, _ in check(twice).kinds)
+    renamed = {
+        **third,
+        "digests/20270101T000000Z.json": third[last],
+        "digests/20270101T000000Z.json.sig": third[f"{last}.sig"],
+    }
+    assert ("altered", "digests/20270101T000000Z.json") in check(renamed).kinds
+    others = seal({**unsealed, records_of(unsealed)[-1]: b"{}"}, key, SEALED_AT + timedelta(days=3))
+    forked = {**trail, **{each: body for each, body in others.items() if each.startswith("digests/")}}
+    assert ("forked", records_of(unsealed)[-1]) in check(forked).kinds
+    broken = sign({**trail, first: b"[]"}, key, anew=True)
+    assert ("altered", first) in check(broken).kinds
+
+
+def test_a_request_that_left_no_record_is_a_gap(unsealed: Trail) -> None:
+    """Once two deadlines are over; unless a later record of the vCenter's own log explains it."""
+    last = records_of(unsealed)[-1]
+    dispatch = records_of(unsealed, "@vcenter")[-1]
+    at = json.loads(unsealed[dispatch])["checked_at"]
+    without = {each: body for each, body in unsealed.items() if each != last}
+    assert not any(kind == "gap" for kind, _ in check(without).kinds)
+    two_deadlines = parse_time(at) + 2 * timedelta(minutes=30)
+    assert ("gap", dispatch) not in check(without, now=two_deadlines).kinds
+    assert ("gap", dispatch) in check(without, now=two_deadlines + timedelta(seconds=1)).kinds
+
+
+def test_what_has_settled_explains_a_gap(unsealed: Trail) -> None:
+    """The vCenter's own log says later that the cluster could not be dispatched."""
+    own = records_of(unsealed, "@vcenter")
+    asked = json.loads(unsealed[own[-2]])
+    answers = {
+        each
+        for each in records_of(unsealed)
+        if json.loads(unsealed[each])["request_id"]
+        in {one["request_id"] for one in asked["dispatch"]["expected"]}
+    }
+    later = json.loads(unsealed[own[-1]])
+    later["dispatch"]["failed"] = [{"cluster": "domain-c9", "name": "prod-a"}]
+    without = {each: body for each, body in unsealed.items() if each not in answers}
+    assert ("gap", own[-2]) in check(without).kinds
+    explained = {**without, own[-1]: encode_canonical_json(later)}
+    assert ("gap", own[-2]) not in check(explained).kinds
+
+
+def test_the_time_of_a_record_is_that_at_which_s3_got_it(unsealed: Trail) -> None:
+    """Within 15 minutes."""
+    times = {
+        key: parse_time(json.loads(body)["checked_at"]) + timedelta(minutes=14)
+        for key, body in unsealed.items()
+        if key.startswith("records/")
+    }
+    assert check(MemoryTrail(unsealed, times)).problems == []
+    late = records_of(unsealed)[1]
+    times[late] += timedelta(minutes=2)
+    assert check(MemoryTrail(unsealed, times)).kinds == {("altered", late)}
+
+
+def test_what_was_written_over_or_deleted_is_named(trail: Trail) -> None:
+    """Save what retention removed: documents, long enough ago, and nothing older is still there."""
+    record = records_of(trail)[0]
+    documents = [each for each in sorted(trail) if each.startswith("documents/")]
+    marker = FormerVersion(record, "2", SEALED_AT, is_delete_marker=True)
+    version = FormerVersion(documents[0], "1", SEALED_AT, is_delete_marker=False)
+    found = check(MemoryTrail(trail, former=(marker, version)))
+    assert found.kinds == {("altered", record), ("altered", documents[0])}
+    expiring = ("documents/", "quarantine/", "deliveries/groups/")
+    kept = {each: body for each, body in trail.items() if not each.startswith(expiring)}
+    gone = tuple(FormerVersion(each, "2", SEALED_AT, is_delete_marker=True) for each in documents)
+    assert {("missing", each) for each in documents} <= check(MemoryTrail(kept, former=gone)).kinds
+    year = SEALED_AT + timedelta(days=400)
+    late = {kind for kind in check(MemoryTrail(kept, former=gone), now=year).kinds if kind[0] != "gap"}
+    assert late == set()
+    first_gone = {each: body for each, body in trail.items() if each != documents[0]}
+    assert check(first_gone, now=year, retention=timedelta(days=500)).kinds >= {("missing", documents[0])}
+
+
+def test_what_was_sealed_before_is_taken_for_verified(trail: Trail) -> None:
+    """With a time to begin at: damage before it is not looked at, and what follows is held to that digest."""
+    damaged = {**trail, records_of(trail)[0]: b"{}"}
+    later = SEALED_AT + timedelta(hours=1)
+    found = check(damaged, since=later)
+    assert (found.problems, found.records) == ([], 0)
+    assert found.base is not None
+    assert check(damaged, since=SEALED_AT - timedelta(hours=1)).base is None
+    assert check({**trail, "foreign": b""}, since=later).keys == {"foreign"}
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "is no record that can be read"),
+        (b"[" * 100_000, "nested too deep"),
+        (b'{"schema_version": 99}', "is no record that can be read"),
+        (b"\xff\x00", "is no record that can be read"),
+    ],
+)
+def test_damaged_records_are_named_and_the_rest_is_answered(unsealed: Trail, body: bytes, said: str) -> None:
+    """Whatever lies there."""
+    key = records_of(unsealed)[2]
+    found = check({**unsealed, key: body})
+    assert any(said in problem.text for problem in found.problems if problem.key == key)
+    assert found.records == check(unsealed).records - 1
+
+
+def test_other_damage_is_named(unsealed: Trail) -> None:
+    """What can't be read, is too large, is another's, stands apart, or has an empty folder's name."""
+    receipt = next(each for each in unsealed if each.startswith("deliveries/") and "groups" not in each)
+    group = next(each for each in unsealed if each.startswith("deliveries/groups/"))
+    record, own = records_of(unsealed)[1], records_of(unsealed)[0]
+    apart = own.replace("0000000001", "0000009999")
+    cases: list[tuple[Trail | MemoryTrail, str]] = [
+        (MemoryTrail(unsealed, unreadable=(record,)), record),
+        ({**unsealed, receipt: b"[" * 100_000}, receipt),
+        ({**unsealed, receipt: b"{}"}, receipt),
+        (
+            {**unsealed, receipt.replace("admins", "others"): unsealed[receipt]},
+            receipt.replace("admins", "others"),
+        ),
+        ({**unsealed, group.replace("admins", "others"): unsealed[group]}, group.replace("admins", "others")),
+        ({**unsealed, group: b"{}"}, group),
+        ({**unsealed, apart: unsealed[own]}, apart),
+        (
+            {**unsealed, own.replace("domain-c9", "domain-c99"): unsealed[own]},
+            own.replace("domain-c9", "domain-c99"),
+        ),
+    ]
+    for trail, key in cases:
+        assert key in check(trail).keys
+
+
+def test_many_objects_are_checked_by_many_processes(
+    trail: Trail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the same result, also where pieces are small; and it says how far it is."""
+    damaged = {**trail, records_of(trail)[1]: b"{}"}
+    expected = check(damaged)
+    monkeypatch.setattr(verify, "LEAST_OBJECTS", 1)
+    monkeypatch.setattr(verify, "PIECES_AHEAD", 1)
+    monkeypatch.setattr(index, "MAX_LINES", 2)
+    open_copy = partial(DirectoryTrailFiles, write_copy(damaged, tmp_path))
+    shown = list[tuple[int, int]]()
+    request = Request(
+        open_copy, parse_public_key, on_progress=lambda done, total: shown.append((done, total))
+    )
+    with verify.verify_trail(request) as found:
+        assert list(found.problems) == expected.problems
+        assert found.records == expected.records
+    assert (shown[0], shown[-1]) == ((0, len(trail)), (len(trail), len(trail)))
+    some = [index.IndexedObject(records_of(trail)[1], 2, None, None, None)]
+    (problem,) = verify._check_in_worker(open_copy, some).problems  # noqa: SLF001 -- else it runs elsewhere
+    assert "is no record that can be read" in problem.text
+    monkeypatch.setattr(os, "process_cpu_count", lambda: 1)
+    with verify.verify_trail(request) as found:
+        assert list(found.problems) == expected.problems
+
+
+def test_in_small_pieces_the_result_is_the_same(trail: Trail, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each piece reads the record before its first one by itself, sound or not."""
+    monkeypatch.setattr(index, "MAX_LINES", 1)
+    assert check(trail).problems == []
+    second = records_of(trail)[1]
+    for files in (
+        {**trail, second: b"{}"},
+        {each: body for each, body in trail.items() if each != second},
+        MemoryTrail(trail, unreadable=(second,)),
+    ):
+        assert second in check(files).keys
+    monkeypatch.setattr(index, "MAX_LINES", 200)
+    monkeypatch.setattr(index, "MAX_PIECE_BYTES", 10_000)
+    assert check(trail).problems == []
+
+
+def test_what_grows_while_it_is_read_is_not_damage(unsealed: Trail) -> None:
+    """A document that a check keeps before its record, and one that was not there when all was listed."""
+    record = records_of(unsealed)[0]
+    (document,) = [json.loads(unsealed[record])["document"]["key"]]
+    now = SEALED_AT
+
+    @dataclass(frozen=True)
+    class Growing(MemoryTrail):
+        def list_objects(self, prefix: str, start_after: str = "") -> Iterator[TrailObject]:
+            listed = MemoryTrail.list_objects(self, prefix, start_after)
+            return (each for each in listed if each.key != document)
+
+    assert not any(kind == "missing" for kind, _ in check(Growing(unsealed), now=now).kinds)
+    assert ("missing", document) in check(Growing(unsealed)).kinds
+    without = {each: body for each, body in unsealed.items() if not each.startswith("records/")}
+    assert ("inserted", document) in check(
+        MemoryTrail(without, {document: now - timedelta(hours=1)}), now=now
+    ).kinds
+    assert ("inserted", document) not in check(MemoryTrail(without, {document: now}), now=now).kinds
+
+
+def test_what_is_listed_and_gone_or_too_large_is_named(
+    unsealed: Trail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not read: it would fill the memory."""
+    key = records_of(unsealed)[0]
+
+    @dataclass(frozen=True)
+    class Gone(MemoryTrail):
+        def read(self, key: str) -> bytes | None:
+            return None if key == records_of(unsealed)[0] else MemoryTrail.read(self, key)
+
+    assert ("missing", key) in check(Gone(unsealed)).kinds
+    monkeypatch.setattr(piece, "MAX_OBJECT_BYTES", 10)
+    assert {each for each in unsealed if len(unsealed[each]) > 10} <= check(unsealed).keys
+
+
+def test_an_empty_trail_has_no_problem(key: EllipticCurvePrivateKey) -> None:
+    """And one that is sealed though nothing was written is intact."""
+    assert check({}).problems == []
+    assert check(seal({}, key)).problems == []
+
+
+def with_blob(trail: Trail, kind: str, body: bytes) -> tuple[dict[str, bytes], dict[str, str]]:
+    """The trail with one more object, which is named by its sha256; and how a record names it."""
+    record = json.loads(trail[records_of(trail)[0]])
+    sha256 = compute_sha256(body)
+    key = record[kind]["key"].rpartition("/")[0] + f"/{sha256}.json.gz"
+    return {**trail, key: body}, {"key": key, "sha256": sha256}
+
+
+def with_snapshot(trail: Trail, at: str, change: Callable[[Any], Any]) -> dict[str, bytes]:
+    """The trail in which a record, and all behind it, was given another snapshot."""
+    stored = json.loads(trail[at])["snapshot"]["key"]
+    snapshot = json.loads(gzip.decompress(trail[stored]))
+    changed = change(snapshot)
+    body = gzip.compress(encode_canonical_json(snapshot if changed is None else changed), mtime=0)
+    added, named = with_blob(trail, "snapshot", body)
+
+    def point(record: Any) -> None:  # noqa: ANN401 -- a record
+        record["snapshot"] = record["after"]["snapshot"] = named
+        record["after"]["seal"] = compute_seal(snapshot)
+
+    return rewrite(added, at, point)
+
+
+def _rename_image(snapshot: Any) -> None:  # noqa: ANN401 -- a snapshot
+    snapshot["images"]["0" * 64] = next(iter(snapshot["images"].values()))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_rename_image, "its snapshot has an image under 000000000000, which is not the image's digest"),
+        (lambda snapshot: snapshot["hosts"].popitem() and None, "no longer has host-"),
+        (
+            lambda snapshot: snapshot["hosts"].update({"host-99": next(iter(snapshot["hosts"].values()))}),
+            "its snapshot has host-99, which was not there before, and it does not say that it joined",
+        ),
+        (
+            lambda snapshot: next(iter(snapshot["hosts"].values())).update(name="other"),
+            "differ in more than it lists: relabelled host ",
+        ),
+        (
+            lambda snapshot: next(iter(snapshot["hosts"].values())).update(orphaned_vibs=["acme(1)"]),
+            "its document gives another snapshot than the one that it names",
+        ),
+        (lambda _: [], "its snapshots are none that anything can be computed of"),
+        (
+            lambda _: {"schema_version": 2, "images": {}, "labels": {}, "hosts": {"host-1": 3}},
+            "none that anything",
+        ),
+    ],
+)
+def test_another_snapshot_is_named(unsealed: Trail, change: Callable[[Any], Any], said: str) -> None:
+    """Though record and seal were made to fit it: the document and the snapshot before say otherwise."""
+    at = records_of(unsealed)[2]
+    texts = _texts(with_snapshot(unsealed, at, change), at)
+    assert any(said in text for text in texts)
+
+
+JOINED: dict[str, Any] = {
+    "element": "host",
+    "kind": "added",
+    "key": "host-18",
+    "from": None,
+    "to": None,
+    "hosts": ["host-18"],
+    "severity": "info",
+    "alternative_image": None,
+    "detail": None,
+}
+
+
+def _set(path: str, value: object) -> Callable[[Any], None]:
+    def change(record: Any) -> None:  # noqa: ANN401 -- a record
+        *way, last = path.split(".")
+        for name in way:
+            record = record[int(name) if name.isdecimal() else name]
+        record[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_set("check_id", "0" * 8 + "-0000-5000-8000-" + "0" * 12), "its check_id is another record's"),
+        (_set("events.0.id", "0" * 8 + "-0000-5000-8000-" + "0" * 12), "has the id of another one"),
+        (_set("after.answered", []), "does not say which request it answered"),
+        (_set("raw_sha256", "0" * 64), "its raw_sha256 is not that of documents/"),
+        (_set("document.sha256", "0" * 64), "by another sha256 than that of its bytes"),
+        (_set("outcome", "baseline"), "it says that it is a first copy, and there was one before"),
+        (_set("outcome", "not-covered"), "its outcome is not-covered"),
+        (_set("previous", None), "it follows none, and the record before it is number 2"),
+        (
+            lambda record: record["changes"].append(JOINED),
+            "it says that host-18 joined, which was there before",
+        ),
+    ],
+)
+def test_what_contradicts_itself_in_a_record_is_named(
+    unsealed: Trail, change: Callable[[Any], None], said: str
+) -> None:
+    """Whatever was hashed anew behind it."""
+    at = records_of(unsealed)[2]
+    forged = rewrite(unsealed, at, change)
+    if "follows none" in said:
+        record = json.loads(forged[at])
+        change(record)
+        forged[at] = encode_canonical_json(record)
+    assert any(said in text for text in _texts(forged, at)), _texts(forged, at)
+
+
+def test_another_state_than_was_left_is_named(unsealed: Trail) -> None:
+    """Though the record before is the right one."""
+    at = records_of(unsealed)[-1]
+    record = json.loads(unsealed[at])
+    forged = {**unsealed, at: encode_canonical_json({**record, "before_sha256": "0" * 64})}
+    assert any("from another state (before_sha256)" in text for text in _texts(forged, at))
+
+
+@pytest.mark.parametrize(
+    ("body", "raw", "said"),
+    [
+        (gzip.compress(b"{}", mtime=0), compute_sha256(b"{}"), "is refused: "),
+        (b"no gzip", "0" * 64, ""),
+    ],
+)
+def test_a_document_that_is_none_is_named(unsealed: Trail, body: bytes, raw: str, said: str) -> None:
+    """By its record, or by itself."""
+    at = records_of(unsealed)[2]
+    added, named = with_blob(unsealed, "document", body)
+    forged = rewrite(added, at, lambda record: record.update(document=named, raw_sha256=raw))
+    found = check(forged)
+    assert {at, named["key"]} & found.keys
+    assert any(said in problem.text for problem in found.problems)
+
+
+def test_a_snapshot_that_is_no_json_is_passed_over(unsealed: Trail, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can be computed of it, and the record's own bytes are in order."""
+    monkeypatch.setattr(piece, "MAX_SNAPSHOTS", 1)
+    assert check(unsealed).problems == []
+    at = records_of(unsealed)[2]
+    added, named = with_blob(unsealed, "snapshot", gzip.compress(b"no JSON", mtime=0))
+
+    def point(record: Any) -> None:  # noqa: ANN401 -- a record
+        record["snapshot"] = record["after"]["snapshot"] = named
+
+    assert check(rewrite(added, at, point)).records == check(unsealed).records
+
+
+def test_damage_among_the_digests_is_named(trail: Trail, key: EllipticCurvePrivateKey) -> None:
+    """A key that is written otherwise, what can't be read, and a digest that was altered and signed again."""
+    (own,) = [each for each in trail if each.startswith("digests/keys/")]
+    (digest,) = filter(is_digest_key, trail)
+    assert ("altered", own) in check({**trail, own: trail[own] + b"\n"}).kinds
+    for place in (own, digest):
+        assert ("altered", place) in check(MemoryTrail(trail, unreadable=(place,))).kinds
+    second = seal(trail, key, SEALED_AT + timedelta(days=1))
+    altered = json.loads(second[digest])
+    altered["until"] = altered["sealed_at"]
+    forged = sign({**second, digest: encode_canonical_json(altered)}, key, anew=True)
+    assert ("altered", digest) in check(forged).kinds
+
+
+def test_a_foreign_object_that_was_sealed_stays_as_it_was(
+    unsealed: Trail, key: EllipticCurvePrivateKey
+) -> None:
+    """The sealer names whatever lies there: it is no problem until it is altered."""
+    sealed = seal({**unsealed, "foreign": b"1"}, key)
+    assert check(sealed).problems == []
+    assert check({**sealed, "foreign": b"2"}).kinds == {("altered", "foreign")}
+
+
+def test_reports_lie_under_their_own_names(unsealed: Trail) -> None:
+    """A copy under another one is named."""
+    maker = ReportMaker(SEALED_AT, "esx-drift", lambda place: f"s3://audit/{place}")
+    report = maker.build("daily", "", "2026-11-23", {})
+    body = encode_canonical_json(report)
+    own, other = f"reports/daily/{report['report_id']}.json", "reports/daily/other.json"
+    assert check({**unsealed, own: body}).problems == []
+    assert check({**unsealed, other: body}).kinds == {("altered", other)}
+
+
+def test_what_only_older_forms_could_prove_is_left_out(unsealed: Trail) -> None:
+    """A snapshot of an older form is not computed again; a record without a dispatch explains nothing."""
+    records: list[Any] = [json.loads(unsealed[each]) for each in records_of(unsealed)]
+    new: Any = json.loads(gzip.decompress(unsealed[records[2]["snapshot"]["key"]]))
+    document = gzip.decompress(unsealed[records[2]["document"]["key"]])
+    partial: Any = {**records[2], "coverage": {**records[2]["coverage"], "hosts": 99}}
+    older: Any = {**new, "schema_version": 1}
+    report = read_report(read_document(document))
+    look = RecordedLook(partial, records[1]["after"], older, new, report)
+    assert list(list_recomputed_faults(look, {})) == [
+        "its coverage is not that of its snapshot and its document"
+    ]
+    assert list_explained_clusters(records[2]) == set()
