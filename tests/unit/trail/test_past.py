@@ -1,16 +1,24 @@
 """What a trail says of the past is what its snapshots say, whatever happened."""
 
 import gzip
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from random import Random
 
 import pytest
 from esx_drift.adapters.trail_files import DirectoryTrailFiles, S3TrailFiles
-from esx_drift.domain.stored.identifiers import VCENTER_LOG, compute_sha256, make_record_key
-from esx_drift.domain.stored.types import Json, Record, Snapshot
-from esx_drift.domain.text.times import parse_time
+from esx_drift.domain.stored.identifiers import (
+    VCENTER_LOG,
+    compute_sha256,
+    make_record_key,
+    make_record_prefix,
+)
+from esx_drift.domain.stored.types import Json, LogState, Record, Snapshot
+from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.trail.history import (
     find_sighting,
     list_history,
@@ -18,11 +26,11 @@ from esx_drift.domain.trail.history import (
     list_parts_since,
     name_changed_part,
 )
-from esx_drift.ports import TrailFiles
+from esx_drift.ports import FormerVersion, TrailFiles, TrailObject
 from esx_drift.trail.past import TrailLog, TrailLogs
 
 from tests.unit.checking.decisions.person import ALICE, Person
-from tests.unit.checking.world import PROD_A, World
+from tests.unit.checking.world import PROD_A, PROD_B, World
 
 I40EN, SMNTEMP = "Intel-i40en", "smntemp(910.1.0.0005)"
 HOSTS = ("esx01", "esx02", "esx03", "esx04")
@@ -306,3 +314,78 @@ def copy_trail(files: TrailFiles, directory: Path) -> None:
         assert body is not None
         (directory / found.key).parent.mkdir(parents=True, exist_ok=True)
         (directory / found.key).write_bytes(body)
+
+
+CHECKS_OF_A_YEAR = 2190
+
+
+@dataclass(slots=True)
+class CountedFiles:
+    """A trail in memory, which counts what is asked of it."""
+
+    objects: dict[str, bytes]
+    read_keys: list[str] = field(default_factory=list)
+    listed_keys: list[str] = field(default_factory=list)
+
+    def list_objects(self, prefix: str, start_after: str = "") -> Iterator[TrailObject]:
+        """List them in the order of their keys."""
+        for key in sorted(self.objects):
+            if key.startswith(prefix) and key > start_after:
+                self.listed_keys.append(key)
+                yield TrailObject(key, len(self.objects[key]), None)
+
+    def read(self, key: str) -> bytes | None:
+        """Read one."""
+        self.read_keys.append(key)
+        return self.objects.get(key)
+
+    def list_former_versions(self, prefix: str) -> Iterator[FormerVersion]:
+        """List none: nobody rewrote anything."""
+        del prefix
+        return iter(())
+
+
+def lengthen(files: TrailFiles, records: Sequence[Record]) -> dict[str, bytes]:
+    """Make a year of a log of ``records``, a check every 4 hours, in two clusters; one vCenter names both."""
+    vcenter = records[0]["vcenter"]
+    own = make_record_prefix(vcenter, VCENTER_LOG)
+    objects = {found.key: files.read(found.key) or b"" for found in files.list_objects(own)}
+    start = parse_time(records[0]["checked_at"])
+    for number in range(1, CHECKS_OF_A_YEAR + 1):
+        like = records[min(number, len(records)) - 1]
+        at = format_time(start + timedelta(hours=4 * (number - 1)))
+        after: LogState = {**like["after"], "last_look_at": at}
+        for cluster in (PROD_A, PROD_B):
+            record = {**like, "seq": number, "checked_at": at, "after": after, "cluster": cluster}
+            objects[make_record_key(vcenter, cluster, number)] = json.dumps(record).encode()
+    return objects
+
+
+def test_a_year_of_a_cluster_is_asked_in_few_requests(world: World, logs: TrailLogs) -> None:
+    """Each record is read once for a history, a dozen for one moment, and no other cluster's is listed."""
+    files = CountedFiles(lengthen(logs.files, play(world, 5, 12)))
+    year = TrailLogs(files)
+    (log,) = [one for one in year.list_known_logs() if one.is_called("prod-a")]
+    assert len(files.read_keys) == 1
+    numbers = year.list_numbers(log)
+    records = list(year.read_records(log, numbers))
+    assert len(records) == CHECKS_OF_A_YEAR
+    assert len(files.read_keys) == 1 + CHECKS_OF_A_YEAR
+    assert list_history(records)[0].kind == "first-copy"
+    files.read_keys.clear()
+    found, later = year.find_at(log, parse_time(records[999]["checked_at"]))
+    assert found is not None
+    assert (found["seq"], len(later)) == (1000, CHECKS_OF_A_YEAR - 1000)
+    assert len(files.read_keys) <= 14
+    assert not year.damages
+    assert {key for key in files.listed_keys if f"={PROD_B}/" in key} == set()
+
+
+def test_what_stands_in_a_records_place_is_named(tmp_path: Path) -> None:
+    """A folder is no record, and ends no answer."""
+    log = TrailLog("vc01", PROD_A, "prod-a")
+    key = make_record_key("vc01", PROD_A, 1)
+    (tmp_path / key).mkdir(parents=True)
+    logs = TrailLogs(DirectoryTrailFiles(tmp_path))
+    assert list(logs.read_records(log, [1])) == []
+    assert [damage.key for damage in logs.damages] == [key]

@@ -75,7 +75,7 @@ class TrailLogs:
         """Read the records of a ``log`` that have these ``numbers``, in their order, without damaged ones."""
         for some in batched(numbers, RECORDS_AT_ONCE, strict=False):
             keys = [f"{log.prefix}{number:010d}.json" for number in some]
-            for key, body in zip(keys, read_all(self.files.read, keys), strict=True):
+            for key, body in zip(keys, read_all(self._read_bytes, keys), strict=True):
                 record = self._hold_damage(key, body)
                 if record is not None:
                     yield record
@@ -116,8 +116,8 @@ class TrailLogs:
         """
         numbers = self.list_numbers(log)
         known = self.find_last_until(log, numbers, moment)
-        found = next(self.read_records(log, reversed(numbers[:known])), None)
-        return found, numbers[known:]
+        each = (found for number in reversed(numbers[:known]) for found in self.read_records(log, [number]))
+        return next(each, None), numbers[known:]
 
     def read_document(self, log: TrailLog, record: Record) -> bytes | None:
         """Read the document that a ``record`` of a ``log`` was made of, unpacked; none if there is none.
@@ -190,7 +190,14 @@ class TrailLogs:
         return None
 
     def _read_record(self, key: str) -> Record | None:
-        return self._hold_damage(key, self.files.read(key))
+        return self._hold_damage(key, self._read_bytes(key))
+
+    def _read_bytes(self, key: str) -> bytes | TrailDamaged | None:
+        """Read an object; where something is in its place that can't be read, what it is."""
+        try:
+            return self.files.read(key)
+        except TrailDamaged as damage:
+            return damage
 
     def _hold_blob_damage(self, key: str) -> bytes | None:
         """Read and unpack what lies under the hash of its bytes; none if it is damaged, which is noted."""
@@ -200,7 +207,7 @@ class TrailLogs:
             self.damages.append(damage)
             return None
 
-    def _hold_damage(self, key: str, body: bytes | None) -> Record | None:
+    def _hold_damage(self, key: str, body: bytes | TrailDamaged | None) -> Record | None:
         """Parse a record; none if it is damaged, which is noted."""
         try:
             return _require_record(key, body)
@@ -209,7 +216,9 @@ class TrailLogs:
             return None
 
 
-def _require_record(key: str, body: bytes | None) -> Record:
+def _require_record(key: str, body: bytes | TrailDamaged | None) -> Record:
+    if isinstance(body, TrailDamaged):
+        raise body
     if body is None:
         raise TrailDamaged(f"{key} is not there any more", key)
     try:
