@@ -87,8 +87,9 @@ _KEPT = ("document", "snapshot", "quarantine", "previous")
 
 
 def _without_numbers(line: str) -> str:
-    # A time may have seconds or not.
-    return re.sub(r"\d+(:\d+)*", "N", line).replace(" ", "").rstrip("│")
+    # A time may have seconds or not, and a bucket's name ends in what is its own.
+    named = re.sub(r"(auditbucket-)[0-9a-f]+", r"\1N", line)
+    return re.sub(r"\d+(:\d+)*", "N", named).replace(" ", "").rstrip("│")
 
 
 def _lines(played: Demo, name: str) -> list[Any]:
