@@ -20,7 +20,7 @@ from esx_drift.domain.stored.identifiers import (
 from esx_drift.domain.stored.types import Json, LogState, Record, Snapshot
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.trail.history import (
-    find_sighting,
+    find_sightings,
     list_history,
     list_orphans,
     list_parts_since,
@@ -161,16 +161,18 @@ def test_a_host_is_as_sure_as_the_looks_around(world: World, logs: TrailLogs) ->
     moment = parse_time(first["checked_at"])
     assert logs.find_last_until(log, numbers, moment) == 1
     looks = [record["after"]["last_look_at"] for record in (first, second, third)]
-    sightings = [
-        find_sighting(host, moment, first, [second, third]) for host in ("host-16", "host-17", "host-18")
-    ]
-    assert [(one.before, one.after, one.changed_between) for one in sightings] == [
+    hosts = ("host-16", "host-17", "host-18")
+    sightings = find_sightings(hosts, moment, first, iter([second, third]))
+    assert [(one.before, one.after, one.changed_between) for one in sightings.values()] == [
         (looks[0], looks[1], True),
         (looks[0], looks[2], False),
         (looks[0], looks[1], False),
     ]
-    assert find_sighting("host-17", parse_time(second["checked_at"]), second, []).before == looks[0]
-    assert find_sighting("host-17", parse_time(second["checked_at"]), second, []).after is None
+    unseen = find_sightings(["host-17"], parse_time(second["checked_at"]), second, [])["host-17"]
+    assert (unseen.before, unseen.after) == (looks[0], None)
+    more = iter([second, third])
+    find_sightings(["host-18"], moment, first, more)
+    assert list(more) == [third]
 
 
 def test_an_orphaned_vib_is_followed_from_host_to_host(world: World) -> None:

@@ -31,10 +31,10 @@ from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.domain.stored.types import Json, Snapshot
 from esx_drift.domain.text.times import format_time
 from esx_drift.domain.text.wording import clean_text
-from esx_drift.domain.trail.history import Sighting, find_sighting
+from esx_drift.domain.trail.history import Sighting, find_sightings
 
-MAX_LATER_RECORDS: Final = 100
-"""So many later records are read to find when hosts were next seen: 16 days of checks every 4 hours."""
+FEW_RECORDS: Final = 8
+"""So many later records are read at once, until each host was seen again: most are by the next look."""
 
 _HEADINGS: Final = ("Host", "Release", "Build", "Add-on", "Image", "Orphaned VIBs", "How sure")
 _COLUMNS: Final = (
@@ -71,9 +71,9 @@ def as_of(
         end_with_damages(logs, EXIT_TROUBLE)
         asked = times.format(format_time(moment))
         fail(f"nobody had looked at {render_log(log)} by {asked} {times.name}: nothing is known of that time")
-    later = list(logs.read_records(log, following[:MAX_LATER_RECORDS]))
+    later = logs.read_records(log, following, FEW_RECORDS)
     hosts = list_host_rows(record, snapshot)
-    sightings = {host.host: find_sighting(host.host, moment, record, later) for host in hosts}
+    sightings = find_sightings([host.host for host in hosts], moment, record, later)
     if output is ListFormat.json:
         typer.echo(
             json.dumps(_build_document(log.vcenter, record["seq"], snapshot, hosts, sightings), indent=2)

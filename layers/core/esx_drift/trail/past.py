@@ -71,9 +71,14 @@ class TrailLogs:
         """List the numbers of a log's records, the lowest first: one request for a thousand."""
         return list(self._list_numbers(log.prefix))
 
-    def read_records(self, log: TrailLog, numbers: Iterable[int]) -> Iterator[Record]:
-        """Read the records of a ``log`` that have these ``numbers``, in their order, without damaged ones."""
-        for some in batched(numbers, RECORDS_AT_ONCE, strict=False):
+    def read_records(
+        self, log: TrailLog, numbers: Iterable[int], at_once: int = RECORDS_AT_ONCE
+    ) -> Iterator[Record]:
+        """Read the records of a ``log`` that have these ``numbers``, in their order, without damaged ones.
+
+        So many are read ``at_once``: who may not want all of them asks for few.
+        """
+        for some in batched(numbers, at_once, strict=False):
             keys = [f"{log.prefix}{number:010d}.json" for number in some]
             for key, body in zip(keys, read_all(self._read_bytes, keys), strict=True):
                 record = self._hold_damage(key, body)

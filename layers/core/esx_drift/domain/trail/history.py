@@ -263,24 +263,33 @@ class Sighting:
     changed_between: bool
 
 
-def find_sighting(host: str, moment: datetime, at: Record, later: Sequence[Record]) -> Sighting:
-    """Find when ``host`` was seen before and after ``moment``.
+def find_sightings(
+    hosts: Iterable[str], moment: datetime, at: Record, later: Iterable[Record]
+) -> dict[str, Sighting]:
+    """Find when each of ``hosts`` (ids) was seen before and after ``moment``.
 
     Args:
-        host: Its id.
+        hosts: Their ids.
         moment: The time that is asked about.
         at: The last record until then.
-        later: Those after it, as far as they are known.
+        later: Those after it; no more of them are asked for than it takes until each host was seen.
     """
     after = at["after"]
-    before = after["uncovered_since"].get(host, after["last_look_at"])
-    changed = False
+    found = {
+        host: Sighting(after["uncovered_since"].get(host, after["last_look_at"]), None, changed_between=False)
+        for host in hosts
+    }
+    waiting = set(found)
     for record in later:
-        changed = changed or any(host in change["hosts"] for change in record["changes"])
+        changed = {host for change in record["changes"] for host in change["hosts"]}
+        found |= {host: replace(found[host], changed_between=True) for host in waiting & changed}
         looked, unseen = record["after"]["last_look_at"], record["after"]["uncovered_since"]
-        if looked is not None and parse_time(looked) > moment and host not in unseen:
-            return Sighting(before, looked, changed)
-    return Sighting(before, None, changed)
+        if looked is not None and parse_time(looked) > moment:
+            found |= {host: replace(found[host], after=looked) for host in waiting - unseen.keys()}
+            waiting &= unseen.keys()
+        if not waiting:
+            break
+    return found
 
 
 @dataclass(frozen=True, slots=True)
