@@ -24,7 +24,7 @@ region = ap-south-1
 [profile no-region]
 """
 
-WITHOUT_AWS = {("diff",), ("validate",)}
+WITHOUT_AWS = {("validate",)}
 
 
 @pytest.fixture
