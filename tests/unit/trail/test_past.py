@@ -170,6 +170,8 @@ def test_a_host_is_as_sure_as_the_looks_around(world: World, logs: TrailLogs) ->
     ]
     unseen = find_sightings(["host-17"], parse_time(second["checked_at"]), second, [])["host-17"]
     assert (unseen.before, unseen.after) == (looks[0], None)
+    # A check that saw nothing since says nothing of what was there.
+    assert find_sightings(["host-18"], moment, first, [first, second])["host-18"].after == looks[1]
     more = iter([second, third])
     find_sightings(["host-18"], moment, first, more)
     assert list(more) == [third]
