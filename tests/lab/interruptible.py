@@ -16,9 +16,9 @@ INTERRUPTED = 130
 def main(module: str) -> int:
     """The exit code, unless the module ends the process itself."""
     signal.signal(signal.SIGINT, _interrupt)
-    sys.stdout.write(f"Starting the {module.rpartition('.')[2]}\n")
-    sys.stdout.flush()
     try:
+        sys.stdout.write(f"Starting the {module.rpartition('.')[2]}\n")
+        sys.stdout.flush()
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     except KeyboardInterrupt:
         sys.stdout.write("\nStopped. All that it started is ended.\n")
