@@ -15,11 +15,11 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from esx_drift.adapters.audit_store import S3Deliveries
-from esx_drift.adapters.aws_clients import s3, secrets_manager, sqs
+from esx_drift.adapters.aws_clients import s3, secrets_manager, sns, sqs
 from esx_drift.adapters.messaging import SqsDeliveryQueue
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.adapters.state_bucket import FleetFile, S3RouteStates
-from esx_drift.channels import open_channels
+from esx_drift.channels import ChannelSettings, open_channels
 from esx_drift.config import SenderConfig
 from esx_drift.contracts import parse_payload
 from esx_drift.doctoring.examination import DoctorReply
@@ -62,7 +62,9 @@ def handler(event: object, context: LambdaContext) -> PartialItemFailureResponse
     )
     deliveries = S3Deliveries(s3, config.audit_bucket)
     routes = S3RouteStates(s3, config.state_bucket)
-    with open_channels(Secrets(secrets_manager, config.secret_prefix), config.webhook_hosts) as channels:
+    secrets = Secrets(secrets_manager, config.secret_prefix)
+    settings = ChannelSettings(secrets, config.webhook_hosts, sns, config.amazon_q_topic_arn)
+    with open_channels(settings) as channels:
         sender = Sender(
             fleet,
             channels,

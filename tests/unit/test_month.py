@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 from esx_drift.adapters.secrets import Secrets
-from esx_drift.channels import open_channels
+from esx_drift.channels import ChannelSettings, open_channels
 from esx_drift.contracts import list_fleet_errors
 from esx_drift.domain.events import select_for_people
 from esx_drift.domain.fleet.fleet import build_fleet, select_routes
@@ -237,7 +237,8 @@ def month(slack_tls: Tls, slack_authority: Authority) -> Iterator[Month]:
     clock = Clock(BEGINS)
     with TimedSlack(slack_tls, clock) as slack:
         secrets = Secrets(cast("Any", lambda: _WebhookSecrets(slack.url, slack_authority.pem)), "esx-drift")
-        with open_channels(secrets, ("127.0.0.1",)) as channels:
+        settings = ChannelSettings(secrets, ("127.0.0.1",), lambda: pytest.fail("no topic"), "")
+        with open_channels(settings) as channels:
             played = PlayedFleet(
                 build_fleet(cast("Any", FLEET)), channels, BEGINS, INTERVAL_HOURS, GATHERED_SECONDS
             )

@@ -39,6 +39,7 @@ _SEND_VARIABLES = frozenset(
         "DELIVERY_QUEUE_URL",
         "DELIVERY_DEAD_LETTER_QUEUE_URL",
         "WEBHOOK_HOSTS",
+        "AMAZON_Q_TOPIC_ARN",
         "SECRET_PREFIX",
     }
 )
@@ -144,11 +145,12 @@ class SenderConfig:
     delivery_queue_url: str
     dead_letter_queue_url: str
     webhook_hosts: tuple[str, ...]
+    amazon_q_topic_arn: str
     secret_prefix: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read the variables; ``WEBHOOK_HOSTS`` is a list with commas.
+        """Read the variables; ``WEBHOOK_HOSTS`` is a list with commas, ``AMAZON_Q_TOPIC_ARN`` may be empty.
 
         Raises:
             KeyError: The template does not fit the code.
@@ -160,6 +162,7 @@ class SenderConfig:
             delivery_queue_url=environment["DELIVERY_QUEUE_URL"],
             dead_letter_queue_url=environment["DELIVERY_DEAD_LETTER_QUEUE_URL"],
             webhook_hosts=tuple(host for host in hosts if host),
+            amazon_q_topic_arn=environment["AMAZON_Q_TOPIC_ARN"],
             secret_prefix=environment["SECRET_PREFIX"],
         )
 

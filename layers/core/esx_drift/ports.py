@@ -525,11 +525,11 @@ class Channel(Protocol):
         """
         ...
 
-    def find_address(self, secret: str) -> ChannelAddress:
-        """Find where the messages go.
+    def find_address(self, secret: str) -> ChannelAddress | None:
+        """Find where the messages go; None where the way is AWS's own, and none to be examined.
 
         Raises:
-            WebhookRefused: The host is not allowed.
+            WebhookRefused: The host is not allowed, or there is no place at all.
         """
         ...
 

@@ -11,7 +11,7 @@ import pytest
 from esx_drift.adapters.audit_store import S3Deliveries
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.adapters.state_bucket import S3RouteStates
-from esx_drift.channels import CHANNELS, open_channels
+from esx_drift.channels import CHANNELS, ChannelSettings, open_channels
 from esx_drift.doctoring.doctor import RouteDoctor
 from esx_drift.domain.deliveries import DeliveryMessage, build_event_delivery
 from esx_drift.domain.events import MessageContent
@@ -73,7 +73,7 @@ def pigeons(monkeypatch: pytest.MonkeyPatch) -> Pigeons:
     made = Pigeons()
 
     @contextmanager
-    def open_pigeons(_secrets: Secrets, _hosts: tuple[str, ...]) -> Iterator[Channel]:
+    def open_pigeons(_settings: ChannelSettings) -> Iterator[Channel]:
         yield made
 
     monkeypatch.setitem(CHANNELS, "pigeon", open_pigeons)
@@ -84,7 +84,8 @@ def pigeons(monkeypatch: pytest.MonkeyPatch) -> Pigeons:
 def channels(pigeons: Pigeons) -> Iterator[Mapping[str, Channel]]:
     """All channels, as an invocation has them."""
     assert pigeons.carried == []
-    with open_channels(Secrets(lambda: pytest.fail("no secret is asked for")), ()) as opened:
+    secrets = Secrets(lambda: pytest.fail("no secret is asked for"))
+    with open_channels(ChannelSettings(secrets, (), lambda: pytest.fail("no topic is"), "")) as opened:
         yield opened
 
 

@@ -410,7 +410,11 @@ def test_a_secret_that_is_missing_is_warned_of_before_the_upload(
     for name in ("vcenter/vc01", "slack/shared"):
         secrets.create_secret(Name=f"esx-drift/{name}", SecretString="{}")
     secrets.delete_secret(SecretId="esx-drift/slack/shared")
-    routes = [{"name": "ops", "secret": "shared"}, {"name": "night", "secret": "shared"}]
+    routes = [
+        {"name": "ops", "secret": "shared"},
+        {"name": "night", "secret": "shared"},
+        {"name": "chat", "channel": "amazon-q"},  # it has none
+    ]
     ran = run("fleet", "push", write(routes=routes), "--bucket", "state", "-y")
     assert ran.code == 0
     assert ran.err.splitlines() == [

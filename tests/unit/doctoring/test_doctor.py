@@ -65,6 +65,7 @@ def _deployed(
         "CHECK_INTERVAL_HOURS": "4",
         "SECRET_PREFIX": "esx-drift",
         "WEBHOOK_HOSTS": "127.0.0.1",
+        "AMAZON_Q_TOPIC_ARN": "",
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

@@ -310,6 +310,7 @@ def deployed(
         "OWN_ROLE_IDS": ",".join(OWN_ROLE_IDS),
         "SECRET_PREFIX": "esx-drift",
         "WEBHOOK_HOSTS": "hooks.slack.com,127.0.0.1",
+        "AMAZON_Q_TOPIC_ARN": "",
         "DAILY_REPORT_HOUR": "7",
         "REPORT_TIME_ZONE": "UTC",
         "SIGNING_KEY_ID": _make_signing_key(),

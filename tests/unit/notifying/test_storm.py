@@ -123,6 +123,7 @@ def stage(
         "DELIVERY_DEAD_LETTER_QUEUE_URL": DEAD,
         "SECRET_PREFIX": "esx-drift",
         "WEBHOOK_HOSTS": "127.0.0.1",
+        "AMAZON_Q_TOPIC_ARN": "",
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

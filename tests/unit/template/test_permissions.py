@@ -1,4 +1,4 @@
-from esx_drift.channels import CHANNELS
+from esx_drift.channels import CHANNELS, WITHOUT_SECRET
 
 from tests.unit.template.application import listed, resources, statements, target
 
@@ -60,6 +60,7 @@ def test_each_role_has_the_policies_of_its_work() -> None:
     network = {"Fn::If": ["InVpc", {"Ref": "NetworkPolicy"}, {"Ref": "AWS::NoValue"}]}
     key = {"Fn::If": ["OwnSecretsKey", {"Ref": "SecretsKeyPolicy"}, {"Ref": "AWS::NoValue"}]}
     copies = {"Fn::If": ["CopySeals", {"Ref": "SealCopyPolicy"}, {"Ref": "AWS::NoValue"}]}
+    amazon_q = {"Fn::If": ["ToldByAmazonQ", {"Ref": "AmazonQPolicy"}, {"Ref": "AWS::NoValue"}]}
     traces = {"Fn::If": ["Traced", {"Ref": "TracingPolicy"}, {"Ref": "AWS::NoValue"}]}
     held = {
         name: role["Properties"]["ManagedPolicyArns"]
@@ -70,7 +71,7 @@ def test_each_role_has_the_policies_of_its_work() -> None:
         "DispatcherRole": [looking, network, key, traces],
         "CheckerRole": [looking, network, key, traces],
         "NotifierRole": [traces],
-        "SenderRole": [key, traces],
+        "SenderRole": [amazon_q, key, traces],
         "ReporterRole": [traces],
         "SealerRole": [copies, traces],
     }
@@ -92,14 +93,20 @@ def test_secrets_are_read_by_who_needs_them() -> None:
         if "secretsmanager:GetSecretValue" in listed(statement["Action"])
         for resource in listed(statement["Resource"])
     }
-    channels = {("SenderRole", f"${{SecretPrefix}}/{channel}/*") for channel in CHANNELS}
+    with_secret = CHANNELS.keys() - WITHOUT_SECRET
+    channels = {("SenderRole", f"${{SecretPrefix}}/{channel}/*") for channel in with_secret}
     assert found == {("LookingPolicy", "${SecretPrefix}/vcenter/*"), *channels}
 
 
 def test_only_whoever_looks_or_reports_publishes() -> None:
-    """Who tells people can't start a check or tell an event: they send to the DeliveryQueue and behind it."""
+    """Who tells people can't start a check or tell an event: they send to the DeliveryQueue and behind it.
+
+    What the sender publishes goes to Amazon Q's topic and to no other.
+    """
     publishing = {name for name, statement in ALLOWED if "sns:Publish" in listed(statement["Action"])}
-    assert publishing == {"LookingPolicy", "ReporterRole"}
+    assert publishing == {"LookingPolicy", "ReporterRole", "AmazonQPolicy"}
+    (to_amazon_q,) = [statement for name, statement in ALLOWED if name == "AmazonQPolicy"]
+    assert to_amazon_q["Resource"] == {"Ref": "AmazonQTopicArn"}
     sent_to = {
         (name, target(resource))
         for name, statement in ALLOWED

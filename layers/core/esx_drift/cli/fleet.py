@@ -161,8 +161,11 @@ def _warn_of_missing_secrets(fleet: Fleet, secrets: "Secrets") -> None:
 def _list_needed_secrets(fleet: Fleet, secrets: "Secrets") -> Iterator[tuple[str, str]]:
     for vcenter in fleet.vcenters:
         yield secrets.make_name("vcenter", vcenter.name), f"{vcenter.name} can't be checked until it is made"
-    for secret in dict.fromkeys((route.channel, route.secret) for route in fleet.routes):
-        routes = join_names([route.name for route in fleet.routes if (route.channel, route.secret) == secret])
+    from esx_drift.channels import WITHOUT_SECRET  # noqa: PLC0415 -- what posts takes long to load
+
+    needing = [route for route in fleet.routes if route.channel not in WITHOUT_SECRET]
+    for secret in dict.fromkeys((route.channel, route.secret) for route in needing):
+        routes = join_names([route.name for route in needing if (route.channel, route.secret) == secret])
         yield secrets.make_name(*secret), f"nobody is told by {routes} until it is made"
 
 

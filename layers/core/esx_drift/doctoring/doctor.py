@@ -20,7 +20,7 @@ from esx_drift.adapters.aws_clients import s3, secrets_manager, sns, sqs
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.adapters.state_bucket import FleetFile, S3Breakers
 from esx_drift.adapters.vcenter.http_client import TIME_FOR_A_CALL_MS
-from esx_drift.channels import open_channels
+from esx_drift.channels import ChannelSettings, open_channels
 from esx_drift.config import CheckConfig, SenderConfig
 from esx_drift.contracts import read_payload
 from esx_drift.doctoring.aws_access import AwsDoctor, build_drill_event, examine_sdk
@@ -66,8 +66,12 @@ class RouteDoctor:
 
     def _examine(self, exam: Examination) -> None:
         address = self.channel.find_address(self.route.secret)
-        exam.add_ok("read; its host is allowed")
-        examine_path(exam, Destination(address.host, address.port, address.ca_bundle, tls_strict=True))
+        if address is None:
+            for _ in ("secret", *PATH_STEPS):
+                exam.add_skipped(f"{self.channel.title} needs none")
+        else:
+            exam.add_ok("read; its host is allowed")
+            examine_path(exam, Destination(address.host, address.port, address.ca_bundle, tls_strict=True))
         if not self.send:
             exam.add_skipped("only --send posts a drill")
             return
@@ -196,7 +200,9 @@ def examine_routes(event: Mapping[str, object], environment: Mapping[str, str]) 
     config = SenderConfig.from_environment(environment)
     lines = examine_sdk("sender")
     fleet, _ = FleetFile(s3, config.state_bucket).read()
-    with open_channels(Secrets(secrets_manager, config.secret_prefix), config.webhook_hosts) as channels:
+    secrets = Secrets(secrets_manager, config.secret_prefix)
+    settings = ChannelSettings(secrets, config.webhook_hosts, sns, config.amazon_q_topic_arn)
+    with open_channels(settings) as channels:
         send = request.get("send", False) or "drill" in request
         asked = _list_asked_routes(fleet, request)
         doctors = [RouteDoctor(route, channels[route.channel], send) for route in asked]

@@ -85,6 +85,8 @@ class MessageContent:
         level: Whether it is bad, or over. Its sign goes before the title; the words say the same.
         when: The sentence that says between which times; it stands before the notes, and may be empty.
         place: Where; a title that ends in it keeps it, however short it is cut.
+        thread: What messages about the same finding have in common; empty where this one is about several.
+        event_type: The type of the event that leads it; empty where it tells of none.
     """
 
     title: str
@@ -96,6 +98,8 @@ class MessageContent:
     level: Level = "info"
     when: tuple[str | Moment, ...] = ()
     place: str = ""
+    thread: str = ""
+    event_type: str = ""
 
     @property
     def when_text(self) -> str:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from esx_drift.domain.events import OPENING_TRANSITIONS, Level, MessageContent
+from esx_drift.domain.stored.identifiers import make_thread_id
 from esx_drift.domain.stored.types import Change, Event, EventData, Finding, is_end, rank_severity
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.versions import make_natural_key
@@ -148,14 +149,33 @@ def build_group_content(events: Sequence[Event], now: datetime) -> MessageConten
     Raises:
         KeyError: People are not told of events of this type.
     """
-    passed, lasting = _part_passed(sorted(events, key=_rank_event))
+    ranked = sorted(events, key=_rank_event)
+    passed, lasting = _part_passed(ranked)
     same: dict[Hashable, list[Event]] = {}
     for event in lasting:
         same.setdefault(describe_event(event), []).append(event)
     things = [_Thing.build(alike[0]["type"], alike, now) for alike in same.values()]
     things += [_Thing.build_passed(began, ended, now) for began, ended in passed]
     lead, *others = sorted(things, key=lambda thing: _LEVELS.index(thing.content.level))
-    return _join_things(lead, others) if others else lead.content
+    content = _join_things(lead, others) if others else lead.content
+    return replace(content, thread=_find_thread(ranked), event_type=ranked[0]["type"])
+
+
+def _find_thread(events: Sequence[Event]) -> str:
+    """Find what messages about the worst finding of one cluster have in common; empty for several."""
+    places = {find_place(event["data"]) for event in events}
+    findings = sorted(
+        (finding for event in events for finding in event["data"]["findings"]),
+        key=lambda finding: (
+            finding["transition"] == "still",
+            -rank_severity(finding["severity"]),
+            finding["fingerprint"],
+        ),
+    )
+    if len(places) > 1 or not findings:
+        return ""
+    (place,) = places
+    return make_thread_id(*place, findings[0]["fingerprint"])
 
 
 _LEVELS: Final[tuple[Level, ...]] = ("critical", "warning", "info", "over")

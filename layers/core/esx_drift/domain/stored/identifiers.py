@@ -283,6 +283,14 @@ def make_event_id(check: str, event_type: str) -> str:
     return _make_uuid(check, event_type)
 
 
+def make_thread_id(vcenter: str, cluster: str | None, fingerprint: str) -> str:
+    """Make the 32 digits that messages about one finding have in common.
+
+    A ``fingerprint`` names a finding within its log only, which is that of ``vcenter`` and ``cluster``.
+    """
+    return compute_digest([vcenter, cluster, fingerprint])[:32]
+
+
 def make_fingerprint(family: str, kind: str, subject: str) -> str:
     """Make the 32 digits that name a finding of a log from its opening to its end.
 
