@@ -33,6 +33,12 @@ DAYS: Final = HOURS / 24
 DAY_RECORDS: Final = 24 / INTERVAL_HOURS + 1
 """Of each log, that a daily report reads: a day's, and the one before."""
 
+CHANGE_OBJECTS: Final = 4
+"""That a change leaves beside its record: document, snapshot, what its message tells, the receipt."""
+
+KEYS_A_LISTING: Final = 1_000
+"""That S3 gives by one call (https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html)."""
+
 POLLERS: Final = 5
 EMPTY_RECEIVES_A_MINUTE: Final = 3 * POLLERS
 """Of each queue that invokes a function: five pollers, a long poll of 20 seconds each
@@ -53,6 +59,9 @@ SECONDS: Final = {
     "report, each further cluster": 0.02,
     "report of a day": 4.0,
     "report of a day, each further cluster": 0.1,
+    "seal, nothing due": 1.5,
+    "seal of a day": 4.0,
+    "seal of a day, each further cluster": 0.2,
 }
 """Billed, a cold start and slow answers of the vCenter included."""
 
@@ -64,6 +73,8 @@ FUNCTIONS: Final = {
     "report, nothing due": "Reporter",
     "report, all logs read": "Reporter",
     "report of a day": "Reporter",
+    "seal, nothing due": "Sealer",
+    "seal of a day": "Sealer",
 }
 WRITTEN_OVER: Final = ("state", "routes")
 """Of these, what was before goes after days."""
@@ -147,6 +158,8 @@ def count_invocations(fleet: Fleet) -> dict[str, float]:
         "report, nothing due": REPORTS - HOURS,
         "report, all logs read": HOURS - DAYS,
         "report of a day": DAYS,
+        "seal, nothing due": HOURS - DAYS,
+        "seal of a day": DAYS,
     }
 
 
@@ -167,7 +180,8 @@ def count_calls(fleet: Fleet) -> dict[str, float]:
     for each, number in parts:
         for call, times in each.items():
             calls[call] += times * number
-    calls["s3 GetObject"] += _count_further_reads(fleet)
+    calls["s3 GetObject"] += _count_further_reads(fleet) + count_sealed(fleet)
+    calls["s3 ListObjectsV2"] += _count_further_listings(fleet)
     return calls
 
 
@@ -178,6 +192,20 @@ def _count_further_reads(fleet: Fleet) -> float:
     """
     vcenters, clusters = fleet.vcenters - 1, fleet.clusters - 1
     return 2 * (vcenters * REPORTS + clusters * HOURS) + DAYS * DAY_RECORDS * (vcenters + clusters)
+
+
+def count_sealed(fleet: Fleet) -> float:
+    """Count the objects that a month's checks leave in the AuditBucket: the sealer reads each once."""
+    return RUNS * (fleet.clusters + fleet.vcenters) + CHANGE_OBJECTS * CHANGES * fleet.clusters
+
+
+def _count_further_listings(fleet: Fleet) -> float:
+    """Count the listings of the sealer, but for those of one vCenter and one cluster: one a log and day.
+
+    All else in the bucket is listed each day; after a year that is what a year's changes left.
+    """
+    logs = fleet.vcenters - 1 + fleet.clusters - 1
+    return DAYS * (logs + 12 * CHANGE_OBJECTS * CHANGES * fleet.clusters / KEYS_A_LISTING)
 
 
 def _subtract(more: Mapping[str, int], less: Mapping[str, int]) -> dict[str, int]:
@@ -193,6 +221,7 @@ def count_gigabyte_seconds(fleet: Fleet) -> float:
     seconds["report, all logs read"] += HOURS * (fleet.clusters - 1) * SECONDS["report, each further cluster"]
     each_day = SECONDS["report of a day, each further cluster"]
     seconds["report of a day"] += DAYS * (fleet.clusters - 1) * each_day
+    seconds["seal of a day"] += DAYS * (fleet.clusters - 1) * SECONDS["seal of a day, each further cluster"]
     return sum(
         spent * int(functions[f"{FUNCTIONS.get(step, 'Checker')}Function"]["MemorySize"]) / 1024
         for step, spent in seconds.items()
@@ -230,6 +259,8 @@ def price_month(fleet: Fleet, architecture: str) -> dict[str, float]:
         "Secrets Manager": _price("Secrets Manager", fleet.vcenters + 1)
         + _price("Secrets Manager, calls", calls["secretsmanager GetSecretValue"]),
         "SNS and its key": _price("SNS, publish", events) + _price("KMS", min(2 * events, KMS_CALLS_BOUND)),
+        "KMS, the key that signs": _price("KMS, key", len(read_resources("AWS::KMS::Key")))
+        + _price("KMS, signing", calls["kms Sign"] + calls["kms GetPublicKey"]),
         "CloudWatch alarms": _price("CloudWatch, alarms", count_alarm_metrics()),
         "CloudWatch dashboard": _price(
             "CloudWatch, dashboards", len(read_resources("AWS::CloudWatch::Dashboard"))
@@ -237,7 +268,7 @@ def price_month(fleet: Fleet, architecture: str) -> dict[str, float]:
         "CloudWatch metrics": _price("CloudWatch, metrics", len(table["metrics"]) * METRIC_SHARE),
         "CloudWatch Logs": _price("CloudWatch Logs, written", logged)
         + _price("CloudWatch Logs, kept", logged * LOG_MONTHS),
-        "EventBridge Scheduler": _price("EventBridge Scheduler", RUNS + REPORTS),
+        "EventBridge Scheduler": _price("EventBridge Scheduler", RUNS + REPORTS + HOURS),
     }
 
 

@@ -109,6 +109,8 @@ def _render_assumptions() -> str:
         + ", ".join(f"{step} {value:g} s" for step, value in costs.SECONDS.items()),
         "memory": ", ".join(f"{name} {each['MemorySize']} MB" for name, each in functions.items()),
         "reports": f"the reporter runs every 15 minutes; {REPORT_READS}",
+        "seals": "the sealer looks every hour, and seals once a day: it lists each log once and all else by "
+        f"{costs.KEYS_A_LISTING:,} keys, here of a year, and reads each new object",
         "checks that find something": f"{costs.CHANGES} a month and cluster; one event and one route each",
         "messages": "each received, handled and deleted by itself: batches make it less",
         "fair queues": "what they cost on top is taken for sending, receiving and deleting",

@@ -54,6 +54,8 @@ PRICES: Final = {
         "June 2026",
     ),
     "KMS": Price(0.03, 10_000, "requests", "https://www.wring.co/blog/aws-kms-pricing-guide"),
+    "KMS, signing": Price(0.15, 10_000, "requests"),
+    "KMS, key": Price(1.00, 1, "keys, a month"),
     "S3, PUT and LIST": Price(0.005, 1_000, "requests", "https://c3x.dev/blog/s3-request-fees-explained"),
     "S3, GET": Price(0.0004, 1_000, "requests", "https://c3x.dev/blog/s3-request-fees-explained"),
     "S3, Standard": Price(

@@ -18,7 +18,7 @@ from tests.paths import GOLDEN
 from tests.simulator import VCenter
 from tests.simulator.inventory import Host
 
-VERSIONS = sorted(path for path in (GOLDEN / "stored").iterdir() if path.is_dir())
+VERSIONS = sorted(path for path in (GOLDEN / "stored").iterdir() if path.name.startswith("v"))
 STORED_VCENTER = "vc-stored"
 TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 DIGEST = re.compile(r"\b[0-9a-f]{64}\b")

@@ -1,6 +1,7 @@
 """What older versions stored and sent is still read: our own upgrade loses nothing and tells nothing."""
 
 import json
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from esx_drift.channels.slack import render_message
 from esx_drift.contracts import list_violations
+from esx_drift.contracts.validators import load_schema
 from esx_drift.dispatching.dispatcher import Dispatcher
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.text.times import parse_time
@@ -36,6 +38,38 @@ SCHEMA_OF = {
     **dict.fromkeys(_files("state", "breaker"), "breaker"),
     **{path: path.parent.name for path in _files("messages")},
 }
+
+
+FORMS = {path: path.stem.partition("-")[0] for path in sorted((GOLDEN / "stored" / "forms").glob("*.json"))}
+"""Each form of what is kept in the trail, with its schema."""
+
+KEPT = {"record", "state", "digest", "receipt", "delivery", "report"}
+
+
+@pytest.mark.parametrize("path", FORMS, ids=lambda path: path.stem)
+def test_each_form_is_read_and_a_newer_one_refused(path: Path) -> None:
+    """An older function that is still running must not take for known what it isn't."""
+    stored = json.loads(path.read_bytes())
+    assert path.stem.split("-")[1] == str(stored["schema_version"])
+    assert list_violations(FORMS[path], stored) == []
+    newer = {**stored, "schema_version": 99}
+    assert [line.partition(":")[0] for line in list_violations(FORMS[path], newer)] == ["/schema_version"]
+    assert list_violations(FORMS[path], {**stored, "unknown": 1}) != []
+
+
+def test_each_version_of_each_form_is_there() -> None:
+    """From the first to the one that is written today."""
+    there = {(schema, int(path.stem.split("-")[1])) for path, schema in FORMS.items()}
+    newest = {schema: load_schema(schema)["properties"]["schema_version"]["const"] for schema in KEPT}  # type: ignore[index, call-overload]
+    assert there == {(schema, version) for schema in KEPT for version in range(1, newest[schema] + 1)}  # type: ignore[operator, arg-type]
+
+
+def test_a_digest_that_was_signed_before_is_good() -> None:
+    """By OpenSSL, with the key that signed it."""
+    stored = GOLDEN / "stored" / "forms" / "digest-1.json"
+    key, signature = f"{stored.with_suffix('.pem')}", f"{stored}.sig"
+    command = ["openssl", "dgst", "-sha256", "-verify", key, "-signature", signature, f"{stored}"]
+    assert subprocess.run(command, capture_output=True, check=False).stdout == b"Verified OK\n"
 
 
 @pytest.fixture(params=VERSIONS, ids=lambda path: path.name)

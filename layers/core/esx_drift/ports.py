@@ -26,6 +26,7 @@ from esx_drift.domain.stored.types import (
     Snapshot,
     StoredObject,
     StoredReport,
+    TrailSeal,
     VCenterIdentity,
 )
 from esx_drift.domain.trail.digests import SealingTurn
@@ -326,6 +327,10 @@ class Reports(Protocol):
         Raises:
             TrailDamaged: It is not there, or not what it was.
         """
+        ...
+
+    def read_seal(self) -> TrailSeal | None:
+        """Read up to when the trail is sealed; None if it isn't, or what lies there can't be read."""
         ...
 
     def uri(self, key: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 from esx_drift.adapters.report_store import S3Reports
 from esx_drift.contracts import list_violations
 from esx_drift.domain.stored.identifiers import REPORT_STATE_KEY, compute_sha256
-from esx_drift.domain.stored.types import Event, ReportState, StoredObject, StoredReport
+from esx_drift.domain.stored.types import Event, ReportState, StoredObject, StoredReport, TrailSeal
 from esx_drift.errors import ContractViolation, TopicUnavailable, TrailDamaged
 from esx_drift.ports import StoredReportState
 
@@ -67,6 +67,10 @@ class SteppedReports:
     def read(self, stored: StoredObject) -> StoredReport:
         """As it is."""
         return self.real.read(stored)
+
+    def read_seal(self) -> TrailSeal | None:
+        """As it is."""
+        return self.real.read_seal()
 
     def uri(self, key: str) -> str:
         """As it is."""

@@ -1,6 +1,8 @@
 """The daily report: one a route at its hour, also when all is well."""
 
+import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from esx_drift.domain.fleet.fleet import Route
@@ -9,6 +11,7 @@ from esx_drift.domain.reports.fleet_logs import FleetLogs, Reach
 from esx_drift.domain.stored.identifiers import make_record_key, make_state_key
 from esx_drift.domain.stored.types import Json
 from esx_drift.errors import InternalError
+from esx_drift.messages.content import build_content
 
 from tests.unit.events import VIB, finding
 from tests.unit.reporting.world import World, change_of, kinds_of, report_in, route
@@ -241,3 +244,44 @@ def test_a_bug_in_one_report_keeps_no_other_from_being_told(
     world.wait(minutes=15)
     world.report()
     assert world.heard() == []
+
+
+SEALED: dict[str, Any] = {
+    "schema_version": 1,
+    "sealed_at": "2026-11-23T00:05:00.000Z",
+    "since": None,
+    "until": "2026-11-22T23:50:00.000Z",
+    "previous": None,
+    "heads": [],
+    "objects": [],
+    "listed_to": None,
+}
+KEY_SHA256 = "ab" * 32
+
+
+@pytest.mark.parametrize(
+    ("objects", "seal"),
+    [
+        ({}, None),
+        ({"20261123T000500Z.json": SEALED}, None),
+        ({"20261123T000500Z.json": SEALED, "20261123T000500Z.json.sig": 1}, None),
+        (
+            {"20261123T000500Z.json": SEALED, "20261123T000500Z.json.sig": 1, f"keys/{KEY_SHA256}.pem": 1},
+            {"until": SEALED["until"], "key_sha256": KEY_SHA256},
+        ),
+        ({"20261123T000500Z.json": 1, "20261123T000500Z.json.sig": 1, f"keys/{KEY_SHA256}.pem": 1}, None),
+    ],
+    ids=["none yet", "not signed yet", "no key", "sealed", "damaged"],
+)
+def test_a_report_says_up_to_when_the_trail_is_sealed(
+    world: World, objects: dict[str, Any], seal: dict[str, str] | None
+) -> None:
+    """And which key signed; or nothing, where that is not known."""
+    for name, body in objects.items():
+        world.store.client().put_object(Bucket="audit", Key=f"digests/{name}", Body=json.dumps(body).encode())
+    world.report("asked")
+    (event,) = [event for event in world.heard() if event["type"].endswith(".daily")]
+    assert report_in(event).get("sealed") == seal
+    notes = build_content(event).notes
+    line = f"Trail sealed to 22 Nov 23:50 UTC, key fingerprint {KEY_SHA256}."
+    assert (line in notes) == (seal is not None), notes

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -270,6 +271,31 @@ def test_a_log_is_listed_by_one_call_however_long_it_is(world: World) -> None:
     ends = [make_record_key("vc01", cluster, 29) for cluster in ("domain-c10", "domain-c9")]
     # The chain twice, before and after the turn is taken.
     assert calls == ["", "", "", "digests/\U0010ffff", *ends]
+
+
+@pytest.mark.parametrize("clusters", [1, 20])
+def test_a_sealing_asks_s3_for_so_much(world: World, clusters: int) -> None:
+    """One LIST a log, however long it is, and one GET an object: docs/costs.md is worked out by it."""
+    for cluster in range(clusters):
+        for seq in range(1, 15):
+            world.record(seq, f"domain-c{cluster}", at=LONG_AGO)
+    world.seal()
+    world.wait(days=1)
+    for cluster in range(clusters):
+        world.record(15, f"domain-c{cluster}", at=NOW)
+    calls = Counter[str]()
+
+    def note(model: Any, **_: object) -> None:  # noqa: ANN401 -- botocore's
+        calls[model.name] += 1
+
+    world.s3.meta.events.register("before-call.s3", note)
+    world.seal()
+    # The chain and the turn are read before and after, the bucket from its begin and behind its digests.
+    assert calls == {
+        "ListObjectsV2": 4 + clusters,
+        "GetObject": 3 + clusters,
+        "PutObject": 4,
+    }
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"no"])

@@ -88,9 +88,19 @@ def test_the_trail_is_locked() -> None:
     """Each object is under Object Lock as soon as it is written, whoever writes it."""
     properties = BUCKETS["AuditBucket"]["Properties"]
     assert properties["ObjectLockEnabled"] is True
-    assert properties["ObjectLockConfiguration"]["Rule"]["DefaultRetention"] == {
-        "Mode": {"Ref": "AuditLockMode"},
-        "Days": {"Ref": "AuditLockDays"},
+    condition, locked, off = properties["ObjectLockConfiguration"]["Rule"]["Fn::If"]
+    assert (condition, off) == ("Locked", {"Ref": "AWS::NoValue"})
+    assert locked["DefaultRetention"] == {"Mode": {"Ref": "AuditLockMode"}, "Days": {"Ref": "AuditLockDays"}}
+
+
+def test_a_trial_may_do_without_a_lock() -> None:
+    """Only if somebody says so: 400 days under GOVERNANCE are the default."""
+    template = written()
+    mode, days = (template["Parameters"][name] for name in ("AuditLockMode", "AuditLockDays"))
+    assert (mode["Default"], mode["AllowedValues"]) == ("GOVERNANCE", ["GOVERNANCE", "COMPLIANCE", "OFF"])
+    assert days["Default"] == 400
+    assert template["Conditions"]["Locked"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "AuditLockMode"}, "OFF"]}]
     }
 
 

@@ -68,6 +68,7 @@ class S3Store:
 
     def put_state(self, pointer: LogPointer, etag: str | None) -> str | None:
         """Write the pointer if nobody else did since it was read. The new ETag; None if somebody did."""
+        require_valid("state", pointer)
         key = make_state_key(pointer["vcenter"], pointer["cluster"])
         return self._state_objects.replace(key, encode_canonical_json(pointer), etag)
 
@@ -183,10 +184,11 @@ class S3Deliveries:
         Raises:
             StoreUnavailable: S3 did not take it.
         """
-        delivery = {"schema_version": 1, "event": event_id, "route": route, "delivered_at": format_time(at)}
-        # A conflict is a write of the same delivery at the same moment.
+        receipt = {"schema_version": 1, "event": event_id, "route": route, "delivered_at": format_time(at)}
+        require_valid("receipt", receipt)
+        # A conflict is a write of the same receipt at the same moment.
         with suppress(StoreConflict):
-            self._objects.put_once(make_delivery_key(event_id, route), encode_canonical_json(delivery))
+            self._objects.put_once(make_delivery_key(event_id, route), encode_canonical_json(receipt))
 
     def put_delivery(self, delivery: Delivery) -> str:
         """Keep what a message tells; the sha256 of the bytes that lie there, whoever wrote them.

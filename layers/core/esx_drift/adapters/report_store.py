@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, cast
 from esx_drift.adapters.s3_objects import S3Objects
 from esx_drift.contracts import parse_payload, require_valid
 from esx_drift.domain.stored.identifiers import (
+    DIGEST_PREFIX,
     REPORT_STATE_KEY,
     compute_sha256,
     encode_canonical_json,
     make_report_key,
+    parse_fingerprint,
 )
-from esx_drift.domain.stored.types import ReportState, StoredObject, StoredReport
+from esx_drift.domain.stored.types import ReportState, StoredObject, StoredReport, TrailSeal
+from esx_drift.domain.trail.digests import Digest, find_newest_signed
 from esx_drift.errors import ContractViolation, TrailDamaged
 from esx_drift.ports import StoredReportState
 
@@ -72,6 +75,20 @@ class S3Reports:
             return cast("StoredReport", parse_payload("report", found.body))
         except ContractViolation as error:
             raise TrailDamaged(f"{key} is no report: {error.message}", key) from error
+
+    def read_seal(self) -> TrailSeal | None:
+        """Read the newest signed digest, and the name of the key that was kept last."""
+        kept = sorted(self._audit_objects.list_written(DIGEST_PREFIX), key=lambda found: found.written_at)
+        fingerprints = [name for name in (parse_fingerprint(found.key) for found in kept) if name]
+        newest = find_newest_signed({found.key for found in kept})
+        stored = None if newest is None else self._audit_objects.read(newest)
+        if stored is None or not fingerprints:
+            return None
+        try:
+            digest = cast("Digest", parse_payload("digest", stored.body))
+        except ContractViolation:
+            return None
+        return {"until": digest["until"], "key_sha256": fingerprints[-1]}
 
     def uri(self, key: str) -> str:
         """Where a report lies."""

@@ -85,11 +85,19 @@ def build_daily_content(data: EventData) -> MessageContent:
     return MessageContent(
         title=f"{'All quiet' if _is_quiet(report) else 'Daily report'}: {share}",
         items=tuple(filter(None, _list_daily_items(report, data["checked_at"]))),
-        notes=tuple(filter(None, [_render_lacking(report["reports_lacking"]), day])),
+        notes=tuple(filter(None, [_render_lacking(report["reports_lacking"]), day, _render_seal(report)])),
         next_step=_build_step("look over what is open:", data) if opened["total"] else None,
         facts=(f"{format_moment(data['checked_at'])} UTC",),
         level="over" if _is_quiet(report) else "info",
     )
+
+
+def _render_seal(report: Mapping[str, Any]) -> str:
+    """Reports of before the sealer say nothing of it."""
+    seal = report.get("sealed")
+    if seal is None:
+        return ""
+    return f"Trail sealed to {format_moment(seal['until'])} UTC, key fingerprint {seal['key_sha256']}."
 
 
 def _is_quiet(report: Mapping[str, Any]) -> bool:

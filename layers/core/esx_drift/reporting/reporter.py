@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypedDict
+from typing import TypedDict, cast
 from zoneinfo import ZoneInfo
 
 from aws_lambda_powertools import Logger
@@ -38,7 +38,7 @@ from esx_drift.domain.reports.reminders import (
 )
 from esx_drift.domain.reports.report_events import ReportMaker, build_first_state
 from esx_drift.domain.stored.identifiers import compute_digest, make_state_key
-from esx_drift.domain.stored.types import ReportState, StoredObject, StoredReport
+from esx_drift.domain.stored.types import Json, ReportState, StoredObject, StoredReport
 from esx_drift.domain.text.times import format_time
 from esx_drift.errors import EsxDriftError, InternalError, TopicUnavailable, TrailDamaged
 from esx_drift.ports import Logs, Reports, Topic
@@ -204,11 +204,12 @@ class _Look:
         records = self._reader.read_since(logs.heads.values(), day.begin)
         whole = Day(day.begin, day.end, day.now, records, day.lacking)
         routes = [route for route in logs.recipients if hears_daily(route)] or [EVERYBODY]
-        reports = list[StoredReport]()
+        reports, seal = list[StoredReport](), self.job.reports.read_seal()
+        sealed: dict[str, Json] = {} if seal is None else {"sealed": cast("Json", seal)}
         for route in routes:
             with self._hold(f"the daily report to {route.name or 'subscribers'}"):
                 facts = build_daily(whole, logs, route, make_reach(route))
-                reports.append(self._maker.build("daily", route.name, about, facts))
+                reports.append(self._maker.build("daily", route.name, about, {**facts, **sealed}))
         return reports
 
     def _remind(

@@ -39,6 +39,7 @@ from esx_drift.domain.trail.digests import (
     build_digest,
     choose_sealed_at,
     find_digest_key,
+    find_newest_signed,
     is_digest_key,
     is_due,
     is_open,
@@ -146,10 +147,11 @@ class Sealer:
 
     def _read_chain(self) -> _Chain:
         keys = frozenset(found.key for found in self.trail.list_written(DIGEST_PREFIX))
-        digests = sorted(filter(is_digest_key, keys))
-        signed = [key for key in digests if make_signature_key(key) in keys]
-        newest = self._read_link(signed[-1]) if signed else None
-        return _Chain(newest, [key for key in digests if not signed or key > signed[-1]], keys)
+        signed = find_newest_signed(keys)
+        newest = None if signed is None else self._read_link(signed)
+        return _Chain(
+            newest, sorted(key for key in keys if is_digest_key(key) and key > (signed or "")), keys
+        )
 
     def _read_link(self, key: str) -> Link:
         body = self.trail.read(key) or b""

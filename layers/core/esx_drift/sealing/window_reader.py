@@ -6,7 +6,7 @@ from typing import Final
 
 from aws_lambda_powertools import Logger
 
-from esx_drift.domain.stored.identifiers import compute_sha256
+from esx_drift.domain.stored.identifiers import compute_sha256, encode_canonical_json
 from esx_drift.domain.stored.types import StoredObject
 from esx_drift.domain.trail.digests import (
     MAX_OBJECTS,
@@ -14,7 +14,6 @@ from esx_drift.domain.trail.digests import (
     Digest,
     LogEnds,
     Window,
-    measure_object,
 )
 from esx_drift.log_reader import read_all
 from esx_drift.ports import SealedBucket
@@ -43,7 +42,7 @@ class WindowReader:
         for key, is_chosen in self._look_through(to):
             if is_chosen:
                 chosen.append(key)
-                size += measure_object(key)
+                size += _measure_object(key)
             if len(chosen) == BATCH:
                 objects += self._hash(chosen)
                 chosen.clear()
@@ -76,3 +75,8 @@ class WindowReader:
             return {"key": key, "sha256": compute_sha256(body)}
 
         return [found for found in read_all(read, keys) if found is not None]
+
+
+def _measure_object(key: str) -> int:
+    """Measure how many bytes the object under ``key`` takes in a digest."""
+    return len(encode_canonical_json({"key": key, "sha256": "0" * 64})) + 1

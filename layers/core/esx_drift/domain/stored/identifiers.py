@@ -163,6 +163,12 @@ def make_public_key_key(fingerprint: str) -> str:
     return f"{DIGEST_PREFIX}keys/{fingerprint}.pem"
 
 
+def parse_fingerprint(key: str) -> str | None:
+    """Parse what a public key is named by out of its ``key`` in the AuditBucket; None for any other key."""
+    name = key.removeprefix(f"{DIGEST_PREFIX}keys/").removesuffix(".pem")
+    return name if make_public_key_key(name) == key else None
+
+
 SEALING_TURN_KEY: Final = "seals/turn.json"
 """The key in the StateBucket that says whose turn it is to seal."""
 

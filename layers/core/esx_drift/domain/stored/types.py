@@ -864,6 +864,13 @@ class RetryRequest(TypedDict):
 type ReportKind = Literal["first-look", "daily", "reminder"]
 
 
+class TrailSeal(TypedDict):
+    """Up to when the trail is sealed, and the sha256 of the public key (DER) that was kept last."""
+
+    until: str
+    key_sha256: str
+
+
 class StoredReport(TypedDict):
     """A report as it is kept before it is published. ``route``: whom it is for; null: all it may reach."""
 

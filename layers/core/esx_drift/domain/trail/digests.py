@@ -10,13 +10,17 @@ Numbers go up by one, so that what comes next in a log is known, and nothing tha
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypedDict
 from urllib.parse import unquote
 
-from esx_drift.domain.stored.identifiers import DIGEST_PREFIX, encode_canonical_json, make_digest_key
+from esx_drift.domain.stored.identifiers import (
+    DIGEST_PREFIX,
+    make_digest_key,
+    make_signature_key,
+)
 from esx_drift.domain.stored.types import StoredObject
 from esx_drift.domain.text.times import format_time, parse_time
 
@@ -108,6 +112,11 @@ def parse_record_place(key: str) -> RecordPlace | None:
 def is_digest_key(key: str) -> bool:
     """Tell whether a digest may lie under a key."""
     return _DIGEST_KEY.fullmatch(key) is not None
+
+
+def find_newest_signed(keys: Collection[str]) -> str | None:
+    """Find the key of the newest digest among ``keys`` that has a signature there; None if none has."""
+    return max((key for key in keys if is_digest_key(key) and make_signature_key(key) in keys), default=None)
 
 
 def is_open(digest: Digest) -> bool:
@@ -204,11 +213,6 @@ def _read_seq(heads: Mapping[str, SealedHead], prefix: str) -> int:
     return heads[prefix]["seq"] if prefix in heads else 0
 
 
-def measure_object(key: str) -> int:
-    """Measure how many bytes the object under ``key`` takes in a digest."""
-    return len(encode_canonical_json({"key": key, "sha256": "0" * 64})) + 1
-
-
 def build_digest(
     newest: Link | None,
     window: Window,
@@ -238,5 +242,5 @@ def build_digest(
 
 
 def find_digest_key(digest: Digest) -> str:
-    """Find the key under which a digest lies."""
+    """Find the key of a digest."""
     return make_digest_key(parse_time(digest["sealed_at"]))
