@@ -24,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo try asked unit test check bench costs lint format lock build deploy clean
+.PHONY: help install demo try asked unit test check bench costs lint audit format lock build deploy clean
 
 help: ## Say what there is.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,11 +32,11 @@ help: ## Say what there is.
 install: .venv/.done ## Make .venv/bin/esx-drift.
 	@echo "Ready: .venv/bin/esx-drift --help"
 
-demo: .venv/.done .tools/aws/.done build ## Play a timeline of changes through a local AWS.
+demo: .venv/.done .tools/aws/.done .aws-sam/.done ## Play a timeline of changes through a local AWS.
 	@$(BIN)/python -m tests.lab.interruptible tests.lab.demo
 
 TRIED = --vcenter="$(VCENTER)" --ca="$(CA)" --strict="$(STRICT)" --proxy="$(PROXY)" --cluster="$(CLUSTER)"
-try: asked .venv/.done .tools/aws/.done build ## Check a vCenter once: VCENTER=https://HOST|simulator; more: README.
+try: asked .venv/.done .tools/aws/.done .aws-sam/.done ## Check a vCenter once: VCENTER=https://HOST|simulator; more: README.
 	@$(BIN)/python -m tests.lab.trying $(TRIED)
 
 # Before anything is built for it.
@@ -65,7 +65,7 @@ costs: .venv/.done ## Work out what a month on AWS costs, into docs/costs.md.
 
 # One region for each partition of AWS: what one lacks, the template must not need.
 REGIONS := eu-central-1 cn-north-1 us-gov-west-1
-lint: .venv/.done .tools/sam/.done .tools/checkov/.done ## Check style, types, imports and the template.
+lint: .venv/.done .tools/sam/.done .tools/checkov/.done .tools/security/.done ## Check style, types, imports, the template, weak code and secrets.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy $(CODE)
@@ -73,6 +73,12 @@ lint: .venv/.done .tools/sam/.done .tools/checkov/.done ## Check style, types, i
 	@$(BIN)/cfn-lint --regions $(REGIONS) -- template.yaml docs/takeover.yaml
 	@.tools/sam/bin/sam validate --lint --region eu-central-1
 	@.tools/checkov/bin/checkov --file template.yaml --framework cloudformation --skip-download --compact --quiet
+	@.tools/security/bin/bandit --quiet --configfile pyproject.toml --recursive layers/core/esx_drift functions deploying.py
+	@git ls-files -z | xargs -0 .tools/security/bin/detect-secrets-hook --no-verify --baseline .secrets.baseline
+
+# Asks PyPI's list of known faults, which takes a network.
+audit: .tools/security/.done ## Look for known faults in what the layers hold.
+	@.tools/security/bin/pip-audit --strict --disable-pip --require-hashes --requirement layers/dependencies/requirements.txt
 
 format: .venv/.done ## Write the code as lint wants it.
 	@$(BIN)/ruff check --fix-only .
@@ -86,11 +92,15 @@ lock: .tools/uv/.done ## Pin the newest releases that pyproject.toml allows.
 	@$(COMPILE) pyproject.toml --output-file layers/dependencies/requirements.txt > build/lock.log
 	@$(COMPILE) pyproject.toml --universal --constraints layers/dependencies/requirements.txt --extra cli \
 		--group build --group lint --group test --output-file $(LOCKED)/dev.txt > build/lock.log
-	@for group in aws checkov runtime sam uv; do \
+	@for group in aws checkov runtime sam security uv; do \
 		$(COMPILE) --universal --group $$group --output-file $(LOCKED)/$$group.txt > build/lock.log || exit 1; \
 	done
 
-build: .aws-sam/.done ## Build what is deployed.
+build: .aws-sam/.done build/sbom.json ## Build what is deployed, and list what its layers hold (build/sbom.json, CycloneDX).
+
+build/sbom.json: layers/dependencies/requirements.txt .tools/security/.done
+	@mkdir -p build
+	@.tools/security/bin/cyclonedx-py requirements --output-reproducible --output-file $@ $<
 
 # The processor is settled before anything is built for it.
 DEPLOYING = .tools/sam/bin/python deploying.py --answers "$(or $(ANSWERS),deployment.toml)"
@@ -145,6 +155,7 @@ $(BUILT_FOR):
 NAME_aws := the local AWS
 NAME_runtime := a Lambda runtime to test with
 NAME_sam := AWS SAM
+NAME_security := what looks for weak code and secrets
 .tools/%/.done: $(LOCKED)/%.txt .tools/uv/.done
 	@echo "Installing $(NAME_$*)"
 	@$(UV) venv --quiet --allow-existing --python .tools/uv/bin/python3.13 $(@D)
