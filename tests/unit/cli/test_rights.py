@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -21,12 +20,10 @@ from tests.unit.checking.decisions.consumer import Consumer
 from tests.unit.checking.world import PROD_A, World
 from tests.unit.cli.conftest import CloudFormation, Run, Write
 from tests.unit.doctoring.test_deployed_stack import Deployed, deployed
-from tests.unit.template.application import listed, resources
+from tests.unit.rights import Asked, allows, list_managed_statements
+from tests.unit.template.application import resources
 
 __all__ = ["ca", "checking", "cloud", "deployed", "tls", "world"]
-
-type Asked = set[tuple[str, str]]
-"""IAM actions, each with what it is done to, as the template names it."""
 
 ACTIONS = {
     "GetObject": "s3:GetObject",
@@ -119,31 +116,7 @@ def functions(monkeypatch: pytest.MonkeyPatch, world: World, checking: Consumer)
 
 
 def _allows(policy: str, action: str, subject: str) -> bool:
-    document = resources("AWS::IAM::ManagedPolicy")[policy]["Properties"]["PolicyDocument"]
-    return any(
-        action in listed(statement["Action"])
-        and any(fnmatchcase(subject, _spell(one)) for one in listed(statement["Resource"]))
-        for statement in document["Statement"]
-    )
-
-
-def _spell(resource: dict[str, Any] | str) -> str:
-    """A resource of the template as `_find_subject` spells it."""
-    if isinstance(resource, str):
-        return resource
-    if "Ref" in resource:
-        return str(resource["Ref"])
-    if "Fn::GetAtt" in resource:
-        return str(resource["Fn::GetAtt"][0])
-    text = str(resource["Fn::Sub"])
-    for start, names in (
-        ("secret:", {"${SecretPrefix}": "esx-drift"}),
-        ("schedule/", {"${RunsGroup}": "RunsGroup"}),
-    ):
-        if f":{start}" in text:
-            ((written, known),) = names.items()
-            return start + text.partition(f":{start}")[2].replace(written, known)
-    return "stack" if ":stack/${AWS::StackName}/" in text else text.replace(".Arn}", "").removeprefix("${")
+    return allows(list_managed_statements(policy), action, subject)
 
 
 def _assert_allowed(policy: str, asked: Asked) -> None:

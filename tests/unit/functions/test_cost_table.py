@@ -84,19 +84,20 @@ class Meter:
     def list_clusters(self, step: str | None = None) -> str:
         """Begin a run and list the vCenter; the request to check the cluster that is measured."""
         asked = self.run()
-        self.invoke(step, "dispatcher", _deliver(asked))
+        self.invoke(step, "dispatcher", deliver(asked))
         return next(body for _, body in self.sent if json.loads(body).get("cluster_name") == CLUSTER)
 
     def check(self, extract: str | None, poll: str | None, collect: str) -> None:
         """Check the cluster to the end: asked for, asked after once in vain, collected."""
         request = self.list_clusters()
         for step in (extract, poll):
-            self.invoke(step, "checker", _deliver(request))
+            self.invoke(step, "checker", deliver(request))
             ((_, request),) = self.sent
-        self.invoke(collect, "checker", _deliver(request))
+        self.invoke(collect, "checker", deliver(request))
 
 
-def _deliver(body: str) -> dict[str, Any]:
+def deliver(body: str) -> dict[str, Any]:
+    """The event with which a queue invokes a function for one message."""
     attributes = {"ApproximateReceiveCount": "1", "SenderId": "AROATEST:function", "SentTimestamp": "1"}
     message = {"messageId": "1", "receiptHandle": "1", "body": body, "attributes": attributes}
     return {"Records": [{**message, "messageAttributes": {}, "eventSource": "aws:sqs"}]}
@@ -122,7 +123,8 @@ def meter(
     return made
 
 
-def _play(meter: Meter) -> dict[str, Any]:
+def play_life(meter: Meter) -> dict[str, Any]:
+    """Have each function do what it does in a month; what each step asked of AWS, and the metrics."""
     deployed, inventory = meter.deployed, meter.deployed.vcenter.inventory
     deployed.vcenter.extractions.pace = Pace(("RUNNING",))
     routes = [{"name": "ops"}]
@@ -142,10 +144,10 @@ def _play(meter: Meter) -> dict[str, Any]:
     meter.check(None, None, "collect, a change")
     ((queue, event),) = meter.sent
     assert queue == "NotifyQueue"
-    meter.invoke("gather an event", "notifier", _deliver(event))
+    meter.invoke("gather an event", "notifier", deliver(event))
     ((queue, delivery),) = meter.sent
     assert queue == "DeliveryQueue"
-    meter.invoke("post a message", "sender", _deliver(delivery))
+    meter.invoke("post a message", "sender", deliver(delivery))
     assert len(deployed.slack.accepted) == 1
     _report(meter)
     _seal(meter)
@@ -178,7 +180,7 @@ def _seal(meter: Meter) -> None:
 
 def test_the_table_of_calls_is_what_the_functions_ask_for(meter: Meter, *, refresh_goldens: bool) -> None:
     """Every call exactly; sizes as far as they are the same from run to run. --refresh-goldens writes it."""
-    measured = _play(meter)
+    measured = play_life(meter)
     if refresh_goldens:
         CALLS.write_text(json.dumps(measured, indent=2) + "\n")
     table = read_table()
