@@ -26,6 +26,7 @@ from esx_drift.domain.trail.verification import DEFAULT_RETENTION, SEALER_PATIEN
 from esx_drift.ports import FormerVersion
 from esx_drift.trail import index
 
+from tests.unit.template.application import written
 from tests.unit.trail.sealed import SEALED_AT, MemoryTrail, check, make_key, public_key, seal, sign
 
 type Trail = Mapping[str, bytes]
@@ -238,6 +239,12 @@ def test_a_delete_marker_says_when_a_document_was_removed(trail: Trail, key: Ell
     assert ("altered", documents[0]) in kinds(MemoryTrail(again, former=mark(late)), now=late)
 
 
+def test_documents_are_kept_for_as_long_as_the_template_says() -> None:
+    """Where nobody says anything else."""
+    default = written()["Parameters"]["DocumentRetentionDays"]["Default"]
+    assert timedelta(days=int(default)) == DEFAULT_RETENTION
+
+
 @dataclass(frozen=True)
 class CountedTrail(MemoryTrail):
     """It counts what is read."""
@@ -295,7 +302,7 @@ def test_a_part_is_verified_with_the_events_of_before(unsealed: Trail, key: Elli
         "route": "admins",
         "delivered_at": sent,
     }
-    place = make_delivery_key(forged["event"], "admins")  # type: ignore[arg-type] # it is a text
+    place = make_delivery_key(forged["event"], "admins")
     assert kinds({**tail, place: encode_canonical_json(forged)}, since=since) == {("inserted", place)}
     altered = {**tail, **dict.fromkeys((*records_of(tail), *groups), b"{}")}
     assert {each for _, each in kinds(altered, since=since)} <= set(receipts)

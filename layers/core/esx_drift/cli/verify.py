@@ -125,21 +125,19 @@ def _print_text(
     if chain.base:
         print_line(f"Taken for verified: what {chain.base} and those before it name.")
     if chain.sealed_until is not None:
-        print_line(f"Sealed up to {_describe_seal(chain.sealed_until, now)} (digest {chain.sealed_by}).")
+        until, ago = chain.sealed_until, format_duration((now - chain.sealed_until).total_seconds())
+        # A trail whose end was cut off is whole in itself: only this line shows it.
+        print_line(f"Sealed up to {until:%Y-%m-%dT%H:%M:%SZ}, {ago} ago (digest {chain.sealed_by}).")
     if found.expired:
         print_line(
-            f"Expired: {format_count(found.expired, 'object')}, which are kept for {retention.days} days."
+            f"Expired: {format_count(found.expired, 'object')},"
+            f" which are kept for {format_count(retention.days, 'day')}."
         )
     if found.not_sealed:
         print_line(f"Not sealed yet: {format_count(found.not_sealed, 'object')}, which no digest names.")
     for fingerprint in sorted(chain.signers):
         print_line(f"Signed by: {fingerprint}")
     print_line(_describe_verdict(number, found, pinned), "red" if number else "green")
-
-
-def _describe_seal(until: datetime, now: datetime) -> str:
-    """Describe how long ago ``until`` is: a trail whose end was cut off looks whole."""
-    return f"{until:%Y-%m-%dT%H:%M:%SZ}, {format_duration((now - until).total_seconds())} ago"
 
 
 def _describe_verdict(number: int, found: "Verification", pinned: "PublicKey | None") -> str:
