@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from esx_drift.domain.breaker import Breaker
 from esx_drift.domain.deliveries import Delivery, DeliveryMessage, RouteState
@@ -357,6 +357,10 @@ class FormerVersion:
     is_delete_marker: bool
 
 
+MAX_TRAIL_OBJECT_BYTES: Final = 64_000_000
+"""Of one object. The largest that is written is a packed report, and unpacked that has 32 MB at most."""
+
+
 class TrailFiles(Protocol):
     """The AuditBucket, or a copy of it on disk, to be read only."""
 
@@ -368,7 +372,8 @@ class TrailFiles(Protocol):
         """Read the object ``key``; None if there is none.
 
         Raises:
-            TrailDamaged: There is something, and it is no object that can be read.
+            TrailDamaged: There is something, and it is no object that can be read, or larger than
+                ``MAX_TRAIL_OBJECT_BYTES``.
         """
         ...
 

@@ -8,6 +8,8 @@ from tempfile import TemporaryDirectory
 
 import boto3
 import pytest
+from botocore.stub import Stubber
+from esx_drift.adapters import trail_files
 from esx_drift.adapters.trail_files import DirectoryTrailFiles, S3TrailFiles
 from esx_drift.errors import StoreUnavailable, TrailDamaged
 from esx_drift.ports import TrailFiles
@@ -155,6 +157,50 @@ def test_reading_any_key_of_a_copy_stays_in_it(key: str) -> None:
         assert (files.read(key) is None) == (key not in inside)
     except TrailDamaged:
         assert list_keys(files, f"{key.removesuffix('/')}/")
+
+
+@pytest.mark.parametrize("key", ["", "a" * 1_025, "\ud800", "\ud800/b"])
+def test_what_can_be_no_key_leads_to_nothing(bucket: S3TrailFiles, directory: Path, key: str) -> None:
+    """S3 would refuse to answer, which is no trouble of the trail's."""
+    assert bucket.read(key) is None
+    if len(key) < 1_000:
+        assert DirectoryTrailFiles(directory).read(key) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("InvalidObjectState", "The operation is not valid for the object's storage class"),
+        ("InvalidRequest", "The object was stored using a form of Server Side Encryption."),
+        ("KMS.DisabledException", "arn:aws:kms:eu-central-1:1:key/2 is disabled."),
+        ("AccessDenied", "User: u is not authorized to perform: kms:Decrypt on the resource"),
+        ("AccessDenied", "Access Denied"),
+        ("SlowDown", "Please reduce your request rate."),
+    ],
+)
+def test_one_object_that_s3_refuses_is_no_bucket_without_rights(code: str, sentence: str) -> None:
+    """It is named, and the others are read; without rights on all there is no answer at all."""
+    client = boto3.client("s3", region_name=REGION, aws_access_key_id="a", aws_secret_access_key="b")
+    is_of_one = code.startswith(("Invalid", "KMS")) or "kms:" in sentence
+    with Stubber(client) as stubber:
+        stubber.add_client_error("get_object", code, sentence)
+        expected = TrailDamaged if is_of_one else StoreUnavailable
+        with pytest.raises(expected, match=f"records/a .*{code} .*{sentence[:20]}" if is_of_one else code):
+            S3TrailFiles(lambda: client, "audit").read("records/a")
+
+
+def test_no_more_is_read_than_an_object_may_have(
+    bucket: S3TrailFiles, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is larger is named."""
+    monkeypatch.setattr(trail_files, "MAX_TRAIL_OBJECT_BYTES", 10)
+    files = fill(directory, {"a": b"0123456789", "b": b"0123456789a"})
+    for each in ("a", "b"):
+        bucket.client().put_object(Bucket="audit", Key=each, Body=files.root.joinpath(each).read_bytes())
+    for trail in (files, bucket):
+        assert trail.read("a") == b"0123456789"
+        with pytest.raises(TrailDamaged, match="b has more than 10 bytes"):
+            trail.read("b")
 
 
 def test_what_cannot_be_read_is_trouble(directory: Path) -> None:

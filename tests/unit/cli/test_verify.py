@@ -1,10 +1,14 @@
 """``esx-drift verify`` as an auditor runs it: what it prints, and its exit codes."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import boto3
 import pytest
@@ -93,6 +97,79 @@ def test_a_key_that_did_not_sign(run: Run, copy: Path, tmp_path: Path) -> None:
     ran = run("verify", "--dir", copy, "--public-key", tmp_path / "other.pem")
     assert ran.code == 1
     assert "and not by the key given" in ran.out
+
+
+def test_up_to_when_a_copy_is_sealed(run: Run, copy: Path, pem: Path, trail: Trail) -> None:
+    """And how long ago that is: a copy whose end was cut off is whole in itself."""
+    (digest,) = filter(is_digest_key, trail)
+    lines = run("verify", "--dir", copy, "--public-key", pem).out.splitlines()
+    (line,) = [each for each in lines if each.startswith("Sealed up to")]
+    assert re.fullmatch(rf"Sealed up to 2026-11-24T11:45:00Z, .+ ago \(digest {re.escape(digest)}\)\.", line)
+    shown = json.loads(run("verify", "--dir", copy, "--format", "json").out)
+    assert (shown["sealed_until"], shown["sealed_by"]) == ("2026-11-24T11:45:00.000Z", digest)
+
+
+def test_a_copy_without_digests_is_nothing_that_a_key_proves(run: Run, copy: Path, pem: Path) -> None:
+    """Said plainly, and not intact."""
+    shutil.rmtree(copy / "digests")
+    ran = run("verify", "--dir", copy, "--public-key", pem)
+    assert ran.code == 1
+    assert "missing   digests/: no digest is signed by the key given: nothing here is proved" in ran.out
+    shown = json.loads(run("verify", "--dir", copy, "--format", "json").out)
+    assert (shown["sealed_until"], shown["sealed_by"]) == (None, None)
+
+
+def test_documents_that_are_gone(run: Run, copy: Path, trail: Trail) -> None:
+    """Too early, unless the auditor knows that the stack keeps them for a shorter time."""
+    shutil.rmtree(copy / "documents")
+    number = sum(key.startswith("documents/") for key in trail)
+    ran = run("verify", "--dir", copy)
+    assert (ran.code, ran.out.count("missing   documents/")) == (1, number)
+    (copy / "deliveries" / "groups").rename(copy / "groups")
+    shutil.rmtree(copy / "groups")
+    shutil.rmtree(copy / "quarantine")
+    ran = run("verify", "--dir", copy, "--retention-days", 1)
+    assert ran.code == 0
+    assert re.search(r"^Expired: \d+ objects, which are kept for 1 day\.$", ran.out, re.MULTILINE)
+
+
+def test_hostile_names_of_a_copy(run: Run, copy: Path) -> None:
+    """They are printed, and the rest is answered."""
+    (copy / os.fsdecode(b"records/\xff\xfe")).write_bytes(b"x")
+    ran = run("verify", "--dir", copy)
+    assert (ran.code, ran.err) == (1, "")
+    assert "inserted  records/\\udcff\\udcfe: is nothing that esx-drift writes\n" in ran.out
+    (problem,) = json.loads(run("verify", "--dir", copy, "--format", "json").out)["problems"]
+    assert problem["key"] == "records/\udcff\udcfe"
+
+
+class Denying(BaseHTTPRequestHandler):
+    """S3, which lets nobody in."""
+
+    def do_GET(self) -> None:
+        """Refuse."""
+        body = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the name it has there
+        """Say nothing."""
+
+
+@pytest.mark.usefixtures("stack", "buckets")
+def test_a_bucket_without_rights(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trouble, and no word of what is in it."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Denying) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
+        ran = run("verify")
+        server.shutdown()
+        thread.join()
+    assert (ran.code, ran.out) == (2, "")
+    assert "AccessDenied" in ran.err
 
 
 @pytest.mark.usefixtures("stack", "buckets")

@@ -109,6 +109,7 @@ class Found:
     problems: list[Problem]
     records: int
     not_sealed: int
+    expired: int
     signers: set[str]
     base: str | None
 
@@ -129,7 +130,9 @@ def check(objects: Mapping[str, bytes] | MemoryTrail, **options: object) -> Foun
     request = Request(lambda: files, parse_public_key, **options)  # type: ignore[arg-type] # a test names real ones
     with verify_trail(request) as found:
         chain = found.chain
-        return Found(list(found.problems), found.records, found.not_sealed, chain.signers, chain.base)
+        return Found(
+            list(found.problems), found.records, found.not_sealed, found.expired, chain.signers, chain.base
+        )
 
 
 def write_copy(objects: Mapping[str, bytes], root: Path) -> Path:

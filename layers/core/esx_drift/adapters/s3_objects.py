@@ -8,11 +8,11 @@ ran at the same moment, and 404 ``NoSuchKey`` that an ``If-Match`` met no object
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from esx_drift.errors import StoreConflict, StoreUnavailable
+from esx_drift.errors import StoreConflict, StoreUnavailable, TrailDamaged
 from esx_drift.ports import FormerVersion, TrailObject, WrittenObject
 
 if TYPE_CHECKING:
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 NO_SUCH_KEY = "NoSuchKey"
 PRECONDITION_FAILED = "PreconditionFailed"
 WRITE_CONFLICT = "ConditionalRequestConflict"
+OBJECT_REFUSED: Final = ("InvalidObjectState", "InvalidRequest")
+"""Of one object: it lies in an archive (GLACIER), or whoever put it there encrypted it by a key of his own
+(SSE-C), https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html. Where it is by a key of KMS that
+we may not use, the code is that of a bucket without rights, and the sentence names an action of KMS."""
+
+MAX_KEY_BYTES: Final = 1_024
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
 DEFAULT_CONTENT_TYPE = "binary/octet-stream"
 """What S3 itself assumes for an object that is uploaded without a type."""
 
@@ -50,6 +57,37 @@ class S3Objects:
                 return S3Object(reply["Body"].read(), reply["ETag"])
         except ClientError:
             return None
+
+    def read_bounded(self, key: str, most: int) -> bytes | None:
+        """Read an object of a bucket that holds anybody's; None if there is none.
+
+        Args:
+            key: Where it is: what no key of S3 can be leads to nothing.
+            most: How many bytes it may have.
+
+        Raises:
+            TrailDamaged: It is larger, or S3 refuses to give out this one object.
+        """
+        if not _is_key(key):
+            return None
+        try:
+            with _translate_errors(key, NO_SUCH_KEY):
+                return self._get_bounded(key, most)
+        except ClientError:
+            return None
+
+    def _get_bounded(self, key: str, most: int) -> bytes:
+        try:
+            reply = self.client.get_object(Bucket=self.bucket, Key=key)
+        except ClientError as error:
+            if not _refuses_object(error):
+                raise
+            why = f"S3 refuses it with {get_error_code(error)} ({get_error_message(error)})"
+            raise TrailDamaged(f"{key} can't be read: {why}", key) from error
+        if reply["ContentLength"] > most:
+            reply["Body"].close()
+            raise TrailDamaged(f"{key} {describe_size(most)}", key)
+        return reply["Body"].read()
 
     def put_once(self, key: str, body: bytes) -> bool:
         """Write ``body`` under ``key`` if that is free (``If-None-Match: *``).
@@ -140,9 +178,32 @@ class S3Objects:
                     )
 
 
+def describe_size(most: int) -> str:
+    """Describe why an object of more than ``most`` bytes is not read, as a sentence that goes on."""
+    return f"has more than {most} bytes, and nothing of a trail is so large"
+
+
+def _refuses_object(error: ClientError) -> bool:
+    """Tell whether S3 refuses one object, where it would give out others."""
+    code = get_error_code(error)
+    return code in OBJECT_REFUSED or code.startswith("KMS.") or "kms:" in get_error_message(error)
+
+
+def _is_key(key: str) -> bool:
+    try:
+        return 0 < len(key.encode()) <= MAX_KEY_BYTES
+    except UnicodeEncodeError:
+        return False
+
+
 def get_error_code(error: ClientError) -> str:
     """AWS's code for an error, such as ``AccessDenied``; empty where the answer had none."""
     return error.response.get("Error", {}).get("Code", "")
+
+
+def get_error_message(error: ClientError) -> str:
+    """AWS's sentence for an error; empty where the answer had none."""
+    return error.response.get("Error", {}).get("Message", "")
 
 
 @contextmanager
@@ -159,6 +220,6 @@ def _translate_errors(key: str, *expected_codes: str) -> Iterator[None]:
             raise
         if code == WRITE_CONFLICT:
             raise StoreConflict(f"another write met {key}") from error
-        message = error.response.get("Error", {}).get("Message", "")
+        message = get_error_message(error)
         detail = f" ({message})" if message else ""
         raise StoreUnavailable(f"S3 could not serve {key}: {code}{detail}") from error

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from esx_drift.adapters.s3_objects import S3Objects
+from esx_drift.adapters.s3_objects import S3Objects, describe_size
 from esx_drift.errors import StoreUnavailable, TrailDamaged
-from esx_drift.ports import FormerVersion, TrailObject
+from esx_drift.ports import MAX_TRAIL_OBJECT_BYTES, FormerVersion, TrailObject
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -28,8 +28,7 @@ class S3TrailFiles:
 
     def read(self, key: str) -> bytes | None:
         """Read the object ``key``; None if there is none."""
-        stored = self._objects.read(key)
-        return None if stored is None else stored.body
+        return self._objects.read_bounded(key, MAX_TRAIL_OBJECT_BYTES)
 
     def list_former_versions(self, prefix: str) -> Iterator[FormerVersion]:
         """List delete markers and versions that are not the first under their key, by ``prefix``."""
@@ -73,9 +72,12 @@ class DirectoryTrailFiles:
             if not stat.S_ISREG(mode):
                 raise TrailDamaged(f"{key} {_describe_mode(mode)}", key)
             with (self.root / key).open("rb") as file:
-                return file.read()
+                body = file.read(MAX_TRAIL_OBJECT_BYTES + 1)
         except OSError as error:
             raise TrailDamaged(f"{key} can't be read: {error.strerror}", key) from error
+        if len(body) > MAX_TRAIL_OBJECT_BYTES:
+            raise TrailDamaged(f"{key} {describe_size(MAX_TRAIL_OBJECT_BYTES)}", key)
+        return body
 
     def list_former_versions(self, prefix: str) -> Iterator[FormerVersion]:  # noqa: ARG002  # the port's
         """List nothing, whatever ``prefix``: a copy holds one version of each object."""
@@ -94,7 +96,7 @@ class DirectoryTrailFiles:
         None if there is nothing, or if ``key`` would lead out of the folder.
         """
         parts, path, mode = key.removesuffix("/").split("/"), self.root, 0
-        if any(part in {"", ".", ".."} or {"\0", os.sep} & set(part) for part in parts):
+        if any(part in {"", ".", ".."} or {"\0", os.sep} & set(part) for part in parts) or not _is_name(key):
             return None
         for part in parts:
             path /= part
@@ -134,6 +136,15 @@ class DirectoryTrailFiles:
         if entry.is_dir(follow_symlinks=False):
             return f"{key}/"
         return TrailObject(key, entry.stat(follow_symlinks=False).st_size)
+
+
+def _is_name(key: str) -> bool:
+    """Tell whether a file can have a name: a record may name halves of surrogate pairs."""
+    try:
+        os.fsencode(key)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _describe_mode(mode: int) -> str:

@@ -6,14 +6,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, make_stderr, print_line
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
-from esx_drift.domain.text.wording import format_count
+from esx_drift.domain.text.times import format_time
+from esx_drift.domain.text.wording import format_count, format_duration
 from esx_drift.errors import ContractViolation
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
     from esx_drift.ports import PublicKey
     from esx_drift.trail.verify import Request, Verification
+
+
+MAX_RETENTION_DAYS: Final = 36_500
+"""As S3's Object Lock: https://docs.aws.amazon.com/general/latest/gr/s3.html"""
 
 
 class VerifyFormat(StrEnum):
@@ -48,11 +53,22 @@ VerifiedBeforeOption = Annotated[
     ),
 ]
 
+RetentionOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="DAYS",
+        min=1,
+        max=MAX_RETENTION_DAYS,
+        help="For how many days documents are kept: the stack's setting, else 400.",
+    ),
+]
+
 
 @with_trail_options
 def verify(
     public_key: PublicKeyOption = None,
     since: VerifiedBeforeOption = None,
+    retention_days: RetentionOption = None,
     output: VerdictFormatOption = VerifyFormat.text,
     *,
     source: TrailSource,
@@ -70,20 +86,19 @@ def verify(
     from esx_drift.trail.verify import Request, verify_trail  # noqa: PLC0415 -- loads what compares
 
     pinned = None if public_key is None else _read_key(public_key, parse_public_key)
-    is_copy = source.directory is not None
-    request = Request(
-        source.open,
-        parse_public_key,
-        pinned,
-        None if since is None else since.replace(tzinfo=UTC),
-        None if is_copy else datetime.now(UTC),
-    )
-    if not is_copy:
-        request = _add_retention(request, source)
+    now, is_copy = datetime.now(UTC), source.directory is not None
+    begins_at = None if since is None else since.replace(tzinfo=UTC)
+    request = Request(source.open, parse_public_key, pinned, begins_at, None if is_copy else now)
+    days = _read_document_days(source) if retention_days is None and not is_copy else retention_days
+    if days is not None:
+        request = replace(request, retention=timedelta(days=days))
     with _show_progress(request) as shown, verify_trail(shown) as found:
         if not found.objects:
             fail("the trail is empty: nothing was ever recorded there\nIs it the right stack?")
-        (_print_json if output is VerifyFormat.json else _print_text)(found, pinned)
+        if output is VerifyFormat.json:
+            _print_json(found, pinned)
+        else:
+            _print_text(found, pinned, request.retention, now)
         if found.index.count_problems():
             raise typer.Exit(EXIT_DIFFERENCES)
 
@@ -97,7 +112,9 @@ def _read_key(path: Path, parse: "Callable[[bytes], PublicKey]") -> "PublicKey":
         fail(f"{path} is not a key that signs digests: {error.message}")
 
 
-def _print_text(found: "Verification", pinned: "PublicKey | None") -> None:
+def _print_text(
+    found: "Verification", pinned: "PublicKey | None", retention: timedelta, now: datetime
+) -> None:
     for problem in found.problems:
         print_line(f"{problem.kind:<9} {problem.key}: {problem.text}")
     chain, number = found.chain, found.index.count_problems()
@@ -107,6 +124,15 @@ def _print_text(found: "Verification", pinned: "PublicKey | None") -> None:
     )
     if chain.base:
         print_line(f"Taken for verified: what {chain.base} and those before it name.")
+    if chain.sealed_until is not None:
+        until, ago = chain.sealed_until, format_duration((now - chain.sealed_until).total_seconds())
+        # A trail whose end was cut off is whole in itself: only this line shows it.
+        print_line(f"Sealed up to {until:%Y-%m-%dT%H:%M:%SZ}, {ago} ago (digest {chain.sealed_by}).")
+    if found.expired:
+        print_line(
+            f"Expired: {format_count(found.expired, 'object')},"
+            f" which are kept for {format_count(retention.days, 'day')}."
+        )
     if found.not_sealed:
         print_line(f"Not sealed yet: {format_count(found.not_sealed, 'object')}, which no digest names.")
     for fingerprint in sorted(chain.signers):
@@ -132,6 +158,9 @@ def _print_json(found: "Verification", pinned: "PublicKey | None") -> None:
         "records": found.records,
         "digests": chain.digests,
         "not_sealed": found.not_sealed,
+        "expired": found.expired,
+        "sealed_until": None if chain.sealed_until is None else format_time(chain.sealed_until),
+        "sealed_by": chain.sealed_by,
         "signers": sorted(chain.signers),
         "since_digest": chain.base,
         "problems": [
@@ -153,9 +182,8 @@ def _show_progress(request: "Request") -> "Iterator[Request]":
         )
 
 
-def _add_retention(request: "Request", source: TrailSource) -> "Request":
-    """Add how long the stack keeps documents."""
+def _read_document_days(source: TrailSource) -> int | None:
+    """Read for how many days the stack keeps documents; none where it says nothing of it."""
     from esx_drift.cli.aws import open_stack  # noqa: PLC0415 -- boto3 takes long to load
 
-    days = open_stack(source.target).read_document_days()
-    return request if days is None else replace(request, retention=timedelta(days=days))
+    return open_stack(source.target).read_document_days()

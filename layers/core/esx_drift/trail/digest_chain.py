@@ -1,6 +1,6 @@
 """The digests of a trail, one after the other: each signed, each naming the one before, none twice."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, cast
@@ -14,7 +14,7 @@ from esx_drift.domain.stored.identifiers import (
     make_signature_key,
 )
 from esx_drift.domain.stored.types import StoredObject
-from esx_drift.domain.text.times import parse_time
+from esx_drift.domain.text.times import is_usable, parse_time
 from esx_drift.domain.trail.digests import Digest, find_digest_key, is_digest_key
 from esx_drift.domain.trail.verification import Problem, ProblemKind
 from esx_drift.errors import ContractViolation, TrailDamaged
@@ -33,14 +33,20 @@ class ChainResult:
     Attributes:
         digests: How many there are.
         signers: The fingerprints of the keys that signed them.
-        newest: When the newest one was made; None: there is none.
+        newest: When the newest one that counts was made; None: there is none.
+        sealed_until: Everything that was written before is named by those that count; None: nothing is.
+        sealed_by: The key of the digest that says so.
         base: The key of the digest that a later part of the trail was held to; None: all was verified.
+        base_at: When the last digest was made of that part that was not looked at.
     """
 
     digests: int = 0
     signers: set[str] = field(default_factory=set)
     newest: datetime | None = None
+    sealed_until: datetime | None = None
+    sealed_by: str | None = None
     base: str | None = None
+    base_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -76,6 +82,10 @@ class DigestChain:
             if key.endswith(f".json{SIGNATURE_SUFFIX}") and key.removesuffix(SIGNATURE_SUFFIX) not in digests:
                 self._note(key.removesuffix(SIGNATURE_SUFFIX), "missing", "its signature is there without it")
         self._judge_keys(known)
+        if self.pinned is not None and self.pinned.fingerprint not in self.result.signers:
+            self._note(
+                DIGEST_PREFIX, "missing", "no digest is signed by the key given: nothing here is proved"
+            )
         return self.result
 
     def _read_keys(self, keys: list[str]) -> dict[str, PublicKey]:
@@ -115,6 +125,9 @@ class DigestChain:
             digest = cast("Digest", parse_payload("digest", body))
         except ContractViolation as error:
             self._note(key, "altered", f"is no digest that this version knows: {error.message}")
+            return own
+        if not all(map(is_usable, _list_times(digest))):
+            self._note(key, "altered", "is of a time at which nothing can have been sealed")
             return own
         if find_digest_key(digest) != key:
             self._note(key, "altered", f"it says that it was made at {digest['sealed_at']}")
@@ -174,9 +187,15 @@ class DigestChain:
 
     def _add(self, key: str, digest: Digest) -> None:
         """Add what a digest names to the index."""
-        at = parse_time(digest["sealed_at"])
-        self.result.newest = max(self.result.newest or at, at)
-        is_old = self.result.base is not None and key <= self.result.base
+        result, sealed_at = self.result, parse_time(digest["sealed_at"])
+        result.newest = max(result.newest or sealed_at, sealed_at)
+        until = parse_time(digest["until"])
+        # One that was cut off left what sorts behind to the next: only the last of a span is about all of it.
+        if digest["listed_to"] is None and (result.sealed_until is None or until >= result.sealed_until):
+            result.sealed_until, result.sealed_by = until, key
+        at = sealed_at if digest["since"] is None else parse_time(digest["since"])
+        is_old = result.base is not None and key <= result.base
+        result.base_at = sealed_at if is_old else result.base_at
         for each in (*digest["objects"], *digest["heads"]):
             # A head is of the digest that named it, and every later one names it again.
             other = self.index.add_sealed(each["key"], each["sha256"], key, at, old=is_old)
@@ -192,3 +211,7 @@ class DigestChain:
 
     def _note(self, key: str, kind: ProblemKind, text: str) -> None:
         self.index.add_problems([Problem(key, kind, text)])
+
+
+def _list_times(digest: Digest) -> Iterator[datetime]:
+    return map(parse_time, filter(None, (digest["sealed_at"], digest["since"], digest["until"])))

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Self
 
-from esx_drift.domain.trail.verification import AskedCheck, Problem
+from esx_drift.domain.trail.digests import parse_record_place
+from esx_drift.domain.trail.verification import AskedCheck, Problem, ProblemKind
 from esx_drift.ports import TrailObject
 
 MAX_CACHE_KILOBYTES: Final = 32_000
@@ -23,17 +24,24 @@ MAX_PIECE_BYTES: Final = 16_000_000
 
 _TABLES: Final = """
     CREATE TABLE found (key BLOB PRIMARY KEY, size INTEGER, at REAL) WITHOUT ROWID;
-    CREATE TABLE sealed (key BLOB PRIMARY KEY, sha256 TEXT, digest TEXT, at REAL, old INTEGER) WITHOUT ROWID;
-    CREATE TABLE named (key BLOB PRIMARY KEY, at REAL, by BLOB) WITHOUT ROWID;
-    CREATE TABLE events (receipt TEXT PRIMARY KEY) WITHOUT ROWID;
-    CREATE TABLE receipts (key BLOB PRIMARY KEY, receipt TEXT) WITHOUT ROWID;
-    CREATE TABLE answered (request TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE sealed (key BLOB PRIMARY KEY, sha256 TEXT, digest BLOB, at REAL, old INTEGER) WITHOUT ROWID;
+    CREATE TABLE named (key BLOB PRIMARY KEY, at REAL, by BLOB, sealed INTEGER) WITHOUT ROWID;
+    CREATE TABLE events (receipt BLOB PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE receipts (key BLOB PRIMARY KEY, receipt BLOB) WITHOUT ROWID;
+    CREATE TABLE answered (request BLOB PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE asked
-        (request TEXT PRIMARY KEY, vcenter TEXT, cluster TEXT, key BLOB, at REAL) WITHOUT ROWID;
+        (request BLOB PRIMARY KEY, vcenter BLOB, cluster BLOB, key BLOB, at REAL) WITHOUT ROWID;
     CREATE TABLE explained
-        (vcenter TEXT, cluster TEXT, at REAL, PRIMARY KEY (vcenter, cluster)) WITHOUT ROWID;
-    CREATE TABLE problems (key BLOB, kind TEXT, text TEXT, PRIMARY KEY (key, kind, text)) WITHOUT ROWID;
+        (vcenter BLOB, cluster BLOB, at REAL, PRIMARY KEY (vcenter, cluster)) WITHOUT ROWID;
+    CREATE TABLE problems (key BLOB, kind TEXT, text BLOB, PRIMARY KEY (key, kind, text)) WITHOUT ROWID;
+    CREATE VIEW objects AS
+        SELECT found.key AS key, size, found.at AS at, sha256, digest, ifnull(old, 0) AS old
+        FROM found LEFT JOIN sealed ON found.key = sealed.key;
+    CREATE VIEW names AS
+        SELECT key, at, digest AS by, 1 AS sealed, old FROM sealed
+        UNION ALL SELECT key, at, by, sealed, 0 FROM named;
 """
+"""Texts from outside are BLOBs: SQLite's own texts can hold no half of a surrogate pair, and JSON can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +56,63 @@ class IndexedObject:
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """Some objects in the order of their keys; records are all of one log.
+
+    ``before_sha256``: what a digest says of the record before the first one; None if none names it.
+    """
+
+    objects: list[IndexedObject]
+    before_sha256: str | None = None
+
+
+@dataclass(slots=True)
+class PieceResult:
+    """What came of a piece: problems, and what it says of other objects.
+
+    Attributes:
+        problems: What is wrong.
+        named: What its records name: the record's key, the time since when what it names is there, whether
+            a digest names the record, and the keys that it names.
+        events: What stands for its events and deliveries in receipts.
+        receipts: Receipts that no digest names, each with what it is of.
+        answered: Requests that it answers.
+        asked: Checks that it asks for.
+        explained: Clusters of which it says why they are not checked, with vCenter and time.
+        records: How many of its objects are sound records.
+        newest: The newest time that its records have.
+    """
+
+    problems: list[Problem] = field(default_factory=list)
+    named: list[tuple[str, datetime, bool, list[str]]] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    receipts: list[tuple[str, str]] = field(default_factory=list)
+    answered: list[str] = field(default_factory=list)
+    asked: list[AskedCheck] = field(default_factory=list)
+    explained: list[tuple[str, set[str], datetime]] = field(default_factory=list)
+    records: int = 0
+    newest: datetime | None = None
+
+    def note(self, key: str, kind: ProblemKind, text: str) -> None:
+        """Note what is wrong with the object under ``key``: its ``kind``, and a ``text`` that goes on."""
+        self.problems.append(Problem(key, kind, text))
+
+
+@dataclass(frozen=True, slots=True)
 class Absence:
-    """A key under which nothing is, since when something was there, and what says so."""
+    """A key under which nothing is.
+
+    Attributes:
+        key: The key.
+        since: When something was there at the latest.
+        named_by: What says so.
+        is_sealed: A digest names it, or the record that does.
+    """
 
     key: str
     since: datetime
     named_by: str
+    is_sealed: bool
 
 
 @dataclass(slots=True)
@@ -84,93 +143,116 @@ class TrailIndex:
             key: The object's key.
             sha256: Of its bytes.
             digest_key: The digest.
-            at: When it was made.
+            at: Since when the object is there, as far as the digest says.
             old: The object is of a part of the trail that was verified before.
 
         Returns:
             What a digest before says of the same object, if that is another sha256.
         """
-        row = (_pack(key), sha256, digest_key, at.timestamp(), old)
+        row = (_pack(key), sha256, _pack(digest_key), at.timestamp(), old)
         done = self._base.execute("INSERT OR IGNORE INTO sealed VALUES (?, ?, ?, ?, ?)", row)
         if done.rowcount:
             return None
         (known,) = self._base.execute("SELECT sha256 FROM sealed WHERE key = ?", row[:1]).fetchone()
         return None if known == sha256 else str(known)
 
-    def add_named(self, by: str, keys: Iterable[tuple[str, datetime]]) -> None:
-        """Add that the object ``by`` names ``keys``, each with the time since when it is there."""
-        rows = [(_pack(key), at.timestamp(), _pack(by)) for key, at in keys]
+    def take(self, result: PieceResult) -> None:
+        """Take over what came of a piece."""
+        self.add_problems(result.problems)
+        for by, at, is_sealed, keys in result.named:
+            self._add_named(by, at, keys, is_sealed=is_sealed)
+        self.add_events(result.events)
+        receipts = ((_pack(key), _pack(receipt)) for key, receipt in result.receipts)
+        self._base.executemany("INSERT OR IGNORE INTO receipts VALUES (?, ?)", receipts)
+        answered = ((_pack(request),) for request in result.answered)
+        self._base.executemany("INSERT OR IGNORE INTO answered VALUES (?)", answered)
+        asked = (
+            (*map(_pack, (each.request_id, each.vcenter, each.cluster, each.key)), each.at.timestamp())
+            for each in result.asked
+        )
+        self._base.executemany("INSERT OR IGNORE INTO asked VALUES (?, ?, ?, ?, ?)", asked)
+        for vcenter, clusters, at in result.explained:
+            self._add_explained(vcenter, clusters, at)
+
+    def _add_named(self, by: str, at: datetime, keys: Iterable[str], *, is_sealed: bool) -> None:
+        rows = [(_pack(key), at.timestamp(), _pack(by), is_sealed) for key in keys]
         self._base.executemany(
-            "INSERT INTO named VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET at = min(at, excluded.at)", rows
+            "INSERT INTO named VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
+            " SET at = min(at, excluded.at), sealed = max(sealed, excluded.sealed)",
+            rows,
         )
 
-    def add_events(self, receipts: Iterable[str]) -> None:
-        """Add what stands for events in their ``receipts``."""
-        self._base.executemany("INSERT OR IGNORE INTO events VALUES (?)", ((each,) for each in receipts))
-
-    def add_receipts(self, receipts: Iterable[tuple[str, str]]) -> None:
-        """Add ``receipts``: keys, each with what it is of."""
-        rows = ((_pack(key), receipt) for key, receipt in receipts)
-        self._base.executemany("INSERT OR IGNORE INTO receipts VALUES (?, ?)", rows)
-
-    def add_answered(self, requests: Iterable[str]) -> None:
-        """Add ``requests`` that left a record."""
-        self._base.executemany("INSERT OR IGNORE INTO answered VALUES (?)", ((each,) for each in requests))
-
-    def add_asked(self, checks: Iterable[AskedCheck]) -> None:
-        """Add ``checks`` that were asked for."""
-        rows = (
-            (each.request_id, each.vcenter, each.cluster, _pack(each.key), each.at.timestamp())
-            for each in checks
-        )
-        self._base.executemany("INSERT OR IGNORE INTO asked VALUES (?, ?, ?, ?, ?)", rows)
-
-    def add_explained(self, vcenter: str, clusters: Iterable[str], at: datetime) -> None:
-        """Add that a record of ``vcenter`` said ``at`` a time why these ``clusters`` are not checked."""
-        rows = ((vcenter, cluster, at.timestamp()) for cluster in clusters)
+    def _add_explained(self, vcenter: str, clusters: Iterable[str], at: datetime) -> None:
+        rows = ((_pack(vcenter), _pack(cluster), at.timestamp()) for cluster in clusters)
         self._base.executemany(
             "INSERT INTO explained VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)", rows
         )
 
+    def add_events(self, receipts: Iterable[str]) -> None:
+        """Add what stands for events in their ``receipts``."""
+        self._base.executemany(
+            "INSERT OR IGNORE INTO events VALUES (?)", ((_pack(each),) for each in receipts)
+        )
+
     def add_problems(self, problems: Iterable[Problem]) -> None:
         """Add ``problems``; one that is known counts once."""
-        rows = ((_pack(each.key), each.kind, each.text) for each in problems)
+        rows = ((_pack(each.key), each.kind, _pack(each.text)) for each in problems)
         self._base.executemany("INSERT OR IGNORE INTO problems VALUES (?, ?, ?)", rows)
 
     def list_problems(self) -> Iterator[Problem]:
         """List all problems, by the keys of their objects."""
         for key, kind, text in self._base.execute("SELECT * FROM problems"):
-            yield Problem(_unpack(key), kind, text)
+            yield Problem(_unpack(key), kind, _unpack(text))
 
     def count_problems(self) -> int:
         """Count all problems."""
         return self._count("SELECT count(*) FROM problems")
 
-    def list_pieces(self) -> Iterator[list[IndexedObject]]:
+    def list_pieces(self) -> Iterator[Piece]:
         """List all objects to look at in pieces of one folder each: of the same log, if they are records."""
+        return self._cut("SELECT * FROM objects WHERE old = 0 ORDER BY key")
+
+    def list_old_pieces(self, oldest: str) -> Iterator[Piece]:
+        """List what was sealed before, is not looked at, and has events: by the newest digests first.
+
+        ``oldest`` is the key of the last digest that is of interest.
+        """
+        digests = "SELECT DISTINCT digest FROM sealed WHERE old AND digest >= ? ORDER BY digest DESC"
+        having_events = (
+            "SELECT * FROM objects WHERE old AND digest = ? AND CAST(substr(key, 1, 8) AS TEXT) IN"
+            " ('records/', 'reports/', 'deliveri') ORDER BY key"
+        )
+        for (digest,) in self._base.execute(digests, (_pack(oldest),)):
+            yield from self._cut(having_events, digest)
+
+    def _cut(self, asked: str, *values: object) -> Iterator[Piece]:
         piece, folder, size = list[IndexedObject](), "", 0
-        for found in self._list_found():
+        for found in map(_read_object, self._base.execute(asked, values)):
             place = found.key.rpartition("/")[0]
             full = len(piece) == MAX_LINES or size + found.size_bytes > MAX_PIECE_BYTES
             if piece and (full or (place != folder and found.key.startswith("records/"))):
-                yield piece
+                yield self._build_piece(piece)
                 piece, size = [], 0
             piece.append(found)
             folder, size = place, size + found.size_bytes
         if piece:
-            yield piece
+            yield self._build_piece(piece)
+
+    def _build_piece(self, objects: list[IndexedObject]) -> Piece:
+        place = next(filter(None, (parse_record_place(each.key) for each in objects)), None)
+        if place is None:
+            return Piece(objects)
+        asked = "SELECT sha256 FROM sealed WHERE key = ?"
+        before = self._base.execute(asked, (_pack(f"{place.prefix}{place.seq - 1:010d}.json"),)).fetchone()
+        return Piece(objects, None if before is None else before[0])
 
     def count_found(self) -> int:
         """Count the objects to look at."""
-        return self._count("SELECT count(*) FROM found LEFT JOIN sealed USING (key) WHERE ifnull(old, 0) = 0")
+        return self._count("SELECT count(*) FROM objects WHERE old = 0")
 
-    def _list_found(self) -> Iterator[IndexedObject]:
-        asked = (
-            "SELECT key, size, found.at, sha256, digest FROM found LEFT JOIN sealed USING (key)"
-            " WHERE ifnull(old, 0) = 0 ORDER BY key"
-        )
-        for key, size, at, sha256, digest in self._base.execute(asked):
-            yield IndexedObject(_unpack(key), size, _read_time(at) if at else None, sha256, digest)
+    def find_oldest(self) -> datetime | None:
+        """Find when S3 got the oldest object; None in a copy, or where there is none."""
+        return self._find_time("SELECT min(at) FROM found")
 
     def list_keys(self, prefix: str) -> Iterator[str]:
         """List the keys of all objects that begin with ``prefix``, in their order."""
@@ -178,35 +260,39 @@ class TrailIndex:
         for (key,) in self._base.execute(asked, (_pack(prefix), _pack(prefix) + b"\xff")):
             yield _unpack(key)
 
-    def find_sealed_at(self, key: str) -> datetime | None:
-        """Find when the first digest was made that names ``key``."""
-        row = self._base.execute("SELECT at FROM sealed WHERE key = ?", (_pack(key),)).fetchone()
-        return None if row is None else _read_time(row[0])
+    def find_since(self, key: str) -> datetime | None:
+        """Find since when ``key`` is there, as far as digests and records say; None if none names it."""
+        return self._find_time("SELECT min(at) FROM names WHERE key = ?", _pack(key))
 
     def has(self, key: str) -> bool:
         """Tell whether something was found under ``key``."""
         return bool(self._count("SELECT count(*) FROM found WHERE key = ?", _pack(key)))
 
     def list_absent(self) -> Iterator[Absence]:
-        """List what digests or records name, and was not found."""
+        """List what digests or records name, and was not found; one by one, however many there are."""
         asked = (
-            "SELECT key, at, CAST(digest AS BLOB) FROM sealed"
-            " WHERE old = 0 AND key NOT IN (SELECT key FROM found)"
-            " UNION ALL SELECT key, at, by FROM named"
-            " WHERE key NOT IN (SELECT key FROM found) AND key NOT IN (SELECT key FROM sealed)"
+            "SELECT key, min(at), min(by), max(sealed) FROM names"
+            " WHERE key NOT IN (SELECT key FROM found) GROUP BY key HAVING min(old) = 0"
         )
-        for key, at, by in self._base.execute(asked):
-            yield Absence(_unpack(key), _read_time(at), _unpack(by))
+        for key, at, by, is_sealed in self._base.execute(asked):
+            yield Absence(_unpack(key), _read_time(at), _unpack(by), bool(is_sealed))
 
     def find_oldest_kept(self, prefix: str) -> datetime | None:
         """Find since when the oldest object is there that begins with ``prefix`` and was not removed."""
-        low, high = _pack(prefix), _pack(prefix) + b"\xff"
-        asked = (
-            "SELECT min(at) FROM (SELECT key, at FROM sealed UNION ALL SELECT key, at FROM named)"
-            " WHERE key BETWEEN ? AND ? AND key IN (SELECT key FROM found)"
+        return self._find_time(
+            "SELECT min(at) FROM names WHERE key BETWEEN ? AND ? AND key IN (SELECT key FROM found)",
+            _pack(prefix),
+            _pack(prefix) + b"\xff",
         )
-        (at,) = self._base.execute(asked, (low, high)).fetchone()
-        return None if at is None else _read_time(at)
+
+    def list_left_out(self, until: datetime) -> Iterator[tuple[str, str]]:
+        """List what is there, no digest names, and a record of before ``until`` does; and that record."""
+        asked = (
+            "SELECT key, by FROM named WHERE at < ? AND key IN (SELECT key FROM found)"
+            " AND key NOT IN (SELECT key FROM sealed)"
+        )
+        for key, by in self._base.execute(asked, (until.timestamp(),)):
+            yield _unpack(key), _unpack(by)
 
     def list_unnamed(self, prefix: str, newest: datetime | None) -> Iterator[str]:
         """List what begins with ``prefix``, and neither a digest nor a record names.
@@ -243,20 +329,32 @@ class TrailIndex:
             " AND ifnull(explained.at <= asked.at, 1)"
         )
         for request, vcenter, cluster, key, at in self._base.execute(asked, (until.timestamp(),)):
-            yield AskedCheck(request, vcenter, cluster, _unpack(key), _read_time(at))
+            yield AskedCheck(
+                _unpack(request), _unpack(vcenter), _unpack(cluster), _unpack(key), _read_time(at)
+            )
+
+    def _find_time(self, asked: str, *values: object) -> datetime | None:
+        (at,) = self._base.execute(asked, values).fetchone()
+        return None if at is None else _read_time(at)
 
     def _count(self, asked: str, *values: object) -> int:
         (number,) = self._base.execute(asked, values).fetchone()
         return int(number)
 
 
-def _pack(key: str) -> bytes:
-    """Keys sort by their bytes; a copy may have names that are no UTF-8."""
-    return key.encode("utf-8", "surrogateescape")
+def _pack(text: str) -> bytes:
+    """Keys sort by their bytes. Names of a copy that are no UTF-8 and JSON's escapes give half pairs."""
+    return text.encode("utf-8", "surrogatepass")
 
 
-def _unpack(key: bytes) -> str:
-    return key.decode("utf-8", "surrogateescape")
+def _unpack(text: bytes) -> str:
+    return text.decode("utf-8", "surrogatepass")
+
+
+def _read_object(row: tuple[bytes, int, float | None, str | None, bytes | None, int]) -> IndexedObject:
+    key, size, at, sha256, digest, _ = row
+    named_by = None if digest is None else _unpack(digest)
+    return IndexedObject(_unpack(key), size, None if at is None else _read_time(at), sha256, named_by)
 
 
 def _stamp(at: datetime | None) -> float | None:

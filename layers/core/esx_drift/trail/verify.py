@@ -21,18 +21,23 @@ from functools import cache
 from multiprocessing import get_context
 from typing import Final
 
+from esx_drift.domain.stored.identifiers import DIGEST_PREFIX, make_digest_key
 from esx_drift.domain.trail.digests import parse_record_place
 from esx_drift.domain.trail.verification import (
+    DEFAULT_RETENTION,
     EXPIRING,
-    LEAST_RETENTION,
     LONGEST_CHECK,
+    MAX_CLOCK_DIFFERENCE,
+    SEALER_PATIENCE,
     Problem,
     Retention,
+    find_late_seal,
 )
+from esx_drift.errors import TrailDamaged
 from esx_drift.ports import PublicKey, TrailFiles
 from esx_drift.trail.digest_chain import ChainResult, DigestChain, ParseKey
-from esx_drift.trail.index import IndexedObject, TrailIndex
-from esx_drift.trail.piece import PieceResult, check_piece
+from esx_drift.trail.index import Piece, PieceResult, TrailIndex
+from esx_drift.trail.piece import check_piece, list_events
 
 MAX_WORKERS: Final = 32
 """Processes, also where there are more cores: each takes some 100 MB."""
@@ -50,6 +55,14 @@ IN_FLIGHT: Final = timedelta(minutes=15)
 """A check keeps documents before it writes the record that names them: what is so young may yet be named.
 No function runs longer (Lambda's limit)."""
 
+LONGEST_DELIVERY: Final = timedelta(days=15)
+"""No receipt is of an event that is older: SQS keeps no message for more than 14 days
+(https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html), and an
+event is sealed within a day."""
+
+EPOCH: Final = datetime.fromtimestamp(0, UTC)
+"""The time of a trail in which nothing has one."""
+
 type OpenTrail = Callable[[], TrailFiles]
 """Opens the trail, in any process: it can be pickled."""
 
@@ -64,7 +77,7 @@ class Request:
         pinned: The key that must have signed; None: any that is kept with the trail.
         since: What was sealed before then is taken for verified; None: nothing is.
         now: The time; None where the trail is a copy, which may be old.
-        retention: How long what expires is kept at least.
+        retention: How long what expires is kept.
         on_progress: Is told how many objects are done, of how many.
     """
 
@@ -73,15 +86,22 @@ class Request:
     pinned: PublicKey | None = None
     since: datetime | None = None
     now: datetime | None = None
-    retention: timedelta = LEAST_RETENTION
+    retention: timedelta = DEFAULT_RETENTION
     on_progress: Callable[[int, int], None] = lambda _done, _total: None
 
 
 @dataclass(slots=True)
 class Verification:
-    """What came of it. ``index`` lists the problems.
+    """What came of it.
 
-    ``objects``: how many there are; ``records``: how many of those looked at are sound records.
+    Attributes:
+        index: It lists the problems.
+        chain: What the digests show.
+        objects: How many there are.
+        records: How many of those looked at are sound records.
+        not_sealed: How many no digest names.
+        expired: How many are gone by lifecycle rules.
+        newest: The newest time in its records.
     """
 
     index: TrailIndex
@@ -89,6 +109,7 @@ class Verification:
     objects: int = 0
     records: int = 0
     not_sealed: int = 0
+    expired: int = 0
     newest: datetime | None = None
 
     @property
@@ -115,8 +136,10 @@ def verify_trail(request: Request) -> Iterator[Verification]:
         files = request.open_trail()
         objects = index.add_found(files.list_objects(""))
         chain = DigestChain(files, index, request.parse_key, request.pinned, request.since).read()
-        found = Verification(index, chain, objects, newest=chain.newest)
+        found = Verification(index, chain, objects)
         _check_pieces(found, request)
+        if chain.base_at is not None:
+            _recall_events(found, files, chain.base_at)
         _list_gaps_in_logs(found)
         found.not_sealed = index.count_not_sealed()
         _judge(found, files, request)
@@ -127,26 +150,30 @@ def _check_pieces(found: Verification, request: Request) -> None:
     """Check all pieces, and take over what each says."""
     total, done = found.index.count_found(), 0
     request.on_progress(done, total)
-    for result, size in _run(found.index, request, total):
-        _take(found, result)
+    for result, size in _run(found, request, total):
+        found.index.take(result)
+        found.records += result.records
+        found.newest = max((at for at in (found.newest, result.newest) if at is not None), default=None)
         done += size
         request.on_progress(done, total)
 
 
-def _run(index: TrailIndex, request: Request, total: int) -> Iterator[tuple[PieceResult, int]]:
+def _run(found: Verification, request: Request, total: int) -> Iterator[tuple[PieceResult, int]]:
     workers = min(MAX_WORKERS, os.process_cpu_count() or 1)
-    # What comes of a piece is written into the index, which is read for the next one: not by one cursor.
-    pieces = iter(list(index.list_pieces()) if total <= LEAST_OBJECTS else index.list_pieces())
+    until = found.chain.sealed_until
+    settled = None if until is None else until - MAX_CLOCK_DIFFERENCE
+    pieces = found.index.list_pieces()
     if total <= LEAST_OBJECTS or workers == 1:
         files = request.open_trail()
-        yield from ((check_piece(files, piece), len(piece)) for piece in pieces)
+        yield from ((check_piece(files, piece, settled), len(piece.objects)) for piece in pieces)
         return
     # Started anew: a process that is copied has other threads' locks.
     context = get_context("spawn")
     with ProcessPoolExecutor(workers, context) as pool:
         running: deque[tuple[Future[PieceResult], int]] = deque()
         for piece in pieces:
-            running.append((pool.submit(_check_in_worker, request.open_trail, piece), len(piece)))
+            future = pool.submit(_check_in_worker, request.open_trail, piece, settled)
+            running.append((future, len(piece.objects)))
             if len(running) >= PIECES_AHEAD * workers:
                 yield _await(running)
         while running:
@@ -158,8 +185,8 @@ def _await(running: "deque[tuple[Future[PieceResult], int]]") -> tuple[PieceResu
     return future.result(), size
 
 
-def _check_in_worker(open_trail: OpenTrail, piece: list[IndexedObject]) -> PieceResult:
-    return check_piece(_open_once(open_trail), piece)
+def _check_in_worker(open_trail: OpenTrail, piece: Piece, settled: datetime | None) -> PieceResult:
+    return check_piece(_open_once(open_trail), piece, settled)
 
 
 @cache
@@ -167,26 +194,18 @@ def _open_once(open_trail: OpenTrail) -> TrailFiles:
     return open_trail()
 
 
-def _take(found: Verification, result: PieceResult) -> None:
-    index = found.index
-    index.add_problems(result.problems)
-    for by, keys in result.named:
-        index.add_named(by, keys)
-    index.add_events(result.events)
-    index.add_receipts(result.receipts)
-    index.add_answered(result.answered)
-    index.add_asked(result.asked)
-    for vcenter, clusters, at in result.explained:
-        index.add_explained(vcenter, clusters, at)
-    found.records += result.records
-    times = [at for at in (found.newest, result.newest) if at is not None]
-    found.newest = max(times, default=None)
+def _recall_events(found: Verification, files: TrailFiles, sealed_at: datetime) -> None:
+    """Look for what receipts are of in what was sealed before ``sealed_at``, the newest first, as needed."""
+    for piece in found.index.list_old_pieces(make_digest_key(sealed_at - LONGEST_DELIVERY)):
+        if next(found.index.list_stray_receipts(), None) is None:
+            return
+        found.index.add_events(list_events(files, piece))
 
 
 def _list_gaps_in_logs(found: Verification) -> None:
     """Note the numbers that are missing in logs: they go up by one from 1."""
     log, last = "", 0
-    for key in list(found.index.list_keys("records/")):
+    for key in found.index.list_keys("records/"):
         place = parse_record_place(key)
         if place is None:
             continue
@@ -205,39 +224,52 @@ def _list_gaps_in_logs(found: Verification) -> None:
 
 def _judge(found: Verification, files: TrailFiles, request: Request) -> None:
     """Judge what objects say of each other."""
-    newest = max((at for at in (found.newest, request.now) if at is not None), default=None)
-    if newest is None:
-        newest = datetime.fromtimestamp(0, UTC)
-
-    def explains(key: str, since: datetime) -> bool:
-        prefix = next((each for each in EXPIRING if key.startswith(each)), None)
-        oldest = None if prefix is None else found.index.find_oldest_kept(prefix)
-        return Retention(newest, request.retention, oldest).explains(key, since)
-
-    _note_absent(found, files, explains, is_live=request.now is not None)
-    _note_rewritten(found, files, explains)
+    now, sealed_at = request.now or found.newest, found.chain.newest
+    times = [at for at in (now, sealed_at) if at is not None]
+    retention = _build_retention(found, request, max(times, default=EPOCH))
+    _note_absent(found, files, retention, is_live=request.now is not None)
+    _note_rewritten(found, files, retention)
     _note_unnamed(found, request.now)
-    for asked in found.index.list_unanswered(newest - LONGEST_CHECK):
+    late = find_late_seal(sealed_at, found.index.find_oldest(), now)
+    if late is not None:
+        found.note(Problem(DIGEST_PREFIX, "missing", late))
+    for asked in found.index.list_unanswered(max(times, default=EPOCH) - LONGEST_CHECK):
         text = f"it asked for a check of {asked.cluster} ({asked.request_id}), which left no record"
         found.note(Problem(asked.key, "gap", text))
 
 
-type _Explains = Callable[[str, datetime], bool]
-"""Whether lifecycle rules explain that an object is gone that was there since then."""
+def _build_retention(found: Verification, request: Request, newest: datetime) -> Retention:
+    """Build the rule by which objects may be gone; ``newest`` is the newest time of a copy."""
+    # When a copy was made nobody says, and what is not signed may be forged: before the next digest.
+    sealed_at = found.chain.newest
+    made_at = newest if sealed_at is None else sealed_at + SEALER_PATIENCE
+    kept = {prefix: found.index.find_oldest_kept(prefix) for prefix in EXPIRING}
+    oldest_kept = {prefix: at for prefix, at in kept.items() if at is not None}
+    return Retention(request.now or made_at, request.retention, oldest_kept)
 
 
-def _note_absent(found: Verification, files: TrailFiles, explains: _Explains, *, is_live: bool) -> None:
-    for absent in list(found.index.list_absent()):
+def _note_absent(found: Verification, files: TrailFiles, retention: Retention, *, is_live: bool) -> None:
+    for absent in found.index.list_absent():
+        if absent.is_sealed and retention.explains(absent.key, absent.since):
+            found.expired += 1
         # It may have been written while the trail was listed.
-        is_there = is_live and files.read(absent.key) is not None
-        if not is_there and not explains(absent.key, absent.since):
+        elif not is_live or not _is_there(files, absent.key):
             found.note(Problem(absent.key, "missing", f"{absent.named_by} names it"))
 
 
-def _note_rewritten(found: Verification, files: TrailFiles, explains: _Explains) -> None:
+def _is_there(files: TrailFiles, key: str) -> bool:
+    try:
+        return files.read(key) is not None
+    except TrailDamaged:
+        return True
+
+
+def _note_rewritten(found: Verification, files: TrailFiles, retention: Retention) -> None:
     for former in files.list_former_versions(""):
-        since = found.index.find_sealed_at(former.key) or former.modified_at
-        if explains(former.key, since):
+        since = found.index.find_since(former.key)
+        gone_at = former.modified_at if former.is_delete_marker else None
+        is_expired = since is not None and retention.explains(former.key, since, gone_at)
+        if is_expired and not found.index.has(former.key):
             continue
         what = "deleted" if former.is_delete_marker else "written over or deleted: there was a version"
         found.note(
@@ -246,10 +278,15 @@ def _note_rewritten(found: Verification, files: TrailFiles, explains: _Explains)
 
 
 def _note_unnamed(found: Verification, now: datetime | None) -> None:
-    """Note what is there, and nothing says how it came there."""
+    """Note what is there, and nothing says how it came there; or no digest, and it is old."""
     limit = None if now is None else now - IN_FLIGHT
     for prefix in ("documents/", "quarantine/", "snapshots/"):
-        for key in list(found.index.list_unnamed(prefix, limit)):
+        for key in found.index.list_unnamed(prefix, limit):
             found.note(Problem(key, "inserted", "neither a record nor a digest names it"))
-    for key in list(found.index.list_stray_receipts()):
+    for key in found.index.list_stray_receipts():
         found.note(Problem(key, "inserted", "no record and no report has what it is the receipt of"))
+    until = found.chain.sealed_until
+    if until is not None:
+        for key, by in found.index.list_left_out(until - MAX_CLOCK_DIFFERENCE):
+            text = f"no digest names it, though {by} does, and what is so old is sealed"
+            found.note(Problem(key, "inserted", text))

@@ -1,12 +1,13 @@
 """What is wrong with a trail: problems, each of one object, and what a record and its neighbour show."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from esx_drift.domain.stored.identifiers import (
+    MAX_KEY_PART_BYTES,
     VCENTER_LOG,
     compute_digest,
     make_check_id,
@@ -26,8 +27,12 @@ LONGEST_CHECK: Final = timedelta(seconds=2 * 1_800)
 """After that a request that left no record is a gap: twice the deadline of an extraction, where the fleet
 file says nothing else."""
 
-LEAST_RETENTION: Final = timedelta(days=7)
-"""The least that the template takes for documents: nothing younger was removed by a lifecycle rule."""
+SEALER_PATIENCE: Final = timedelta(hours=27)
+"""The sealer makes a digest a day, within two hours of midnight UTC. Where the newest is older, and an hour
+more, it is late, or those behind it were removed."""
+
+DEFAULT_RETENTION: Final = timedelta(days=400)
+"""How long documents are kept where nobody says anything else: ``DocumentRetentionDays`` of the template."""
 
 RETENTION_LAG: Final = timedelta(days=3)
 """S3 removes what has expired not at once, and not in order
@@ -36,15 +41,17 @@ RETENTION_LAG: Final = timedelta(days=3)
 EXPIRING: Final = ("documents/", "quarantine/", "deliveries/groups/")
 """What lifecycle rules of the template remove after a time. All else is kept for ever."""
 
-_BLOB_KEY: Final = re.compile(
-    r"(documents|snapshots|quarantine)/vcenter=[^/]+/cluster=[^/]+/([0-9a-f]{64})\.json\.gz"
-)
+_PART: Final = rf"[A-Za-z0-9_%~-]{{1,{MAX_KEY_PART_BYTES}}}"
+"""What ``encode_key_part`` makes of a name."""
+
+_LOG: Final = f"vcenter={_PART}/cluster=@?{_PART}"
+_BLOB_KEY: Final = re.compile(rf"(documents|snapshots|quarantine)/{_LOG}/([0-9a-f]{{64}})\.json\.gz")
 _KEYS: Final = (
     _BLOB_KEY,
-    re.compile(r"records/vcenter=[^/]+/cluster=[^/]+/[0-9]{10}\.json"),
-    re.compile(r"deliveries/[^/]+/[^/]+\.json"),
-    re.compile(r"deliveries/groups/route=[^/]+/[^/]+\.json"),
-    re.compile(r"reports/[^/]+/[^/]+\.json"),
+    re.compile(rf"records/{_LOG}/[0-9]{{10}}\.json"),
+    re.compile(rf"deliveries/{_PART}/{_PART}\.json"),
+    re.compile(rf"deliveries/groups/route={_PART}/{_PART}\.json"),
+    re.compile(r"reports/[a-z-]{1,20}/[0-9a-f-]{36}\.json"),
     re.compile(r"digests/[0-9]{8}T[0-9]{6}Z\.json(\.sig)?"),
     re.compile(r"digests/keys/[0-9a-f]{64}\.pem"),
 )
@@ -80,23 +87,50 @@ class Retention:
     """Which absences lifecycle rules explain.
 
     Attributes:
-        newest: The newest time in the trail.
-        least: How long what expires is kept at least.
-        oldest_kept: Since when the oldest object is there that expires; None: there is none.
+        latest: Until when they may have removed what is gone.
+        length: How long what expires is kept.
+        oldest_kept: Since when the oldest object is there of each part of the trail that expires; a part
+            of which nothing is left is not in it.
     """
 
-    newest: datetime
-    least: timedelta = LEAST_RETENTION
-    oldest_kept: datetime | None = None
+    latest: datetime
+    length: timedelta
+    oldest_kept: Mapping[str, datetime]
 
-    def explains(self, key: str, since: datetime) -> bool:
-        """Tell whether the object under ``key``, which was there ``since`` then, may be gone by now.
+    def explains(self, key: str, since: datetime, gone_at: datetime | None = None) -> bool:
+        """Tell whether the object under ``key`` was gone by rule.
 
         What is older goes first: nothing is explained while something is still there that was there before.
+
+        Args:
+            key: Its key.
+            since: Since when it was there.
+            gone_at: When it was removed; None where that is not known.
         """
-        if not may_expire(key) or self.newest - since < self.least:
+        age = (gone_at or self.latest) - since
+        if not may_expire(key) or age < self.length - MAX_CLOCK_DIFFERENCE:
             return False
-        return self.oldest_kept is None or since <= self.oldest_kept + RETENTION_LAG
+        oldest = next((at for prefix, at in self.oldest_kept.items() if key.startswith(prefix)), since)
+        return since - oldest <= RETENTION_LAG
+
+
+def find_late_seal(newest: datetime | None, oldest: datetime | None, now: datetime | None) -> str | None:
+    """Find whether there should be a newer digest.
+
+    Args:
+        newest: When the newest digest was made; None: there is none.
+        oldest: Since when there is something to seal, where that is known.
+        now: The time, or the newest one in the trail; None: there is none.
+    """
+    last = newest or oldest
+    if last is None or now is None or now - last <= SEALER_PATIENCE:
+        return None
+    hours = int((now - last).total_seconds() // 3_600)
+    what = "the newest digest that counts is" if newest else "no digest counts, and the oldest object is"
+    return (
+        f"{what} of {last:%Y-%m-%dT%H:%M:%SZ}, {hours} hours before {now:%Y-%m-%dT%H:%M:%SZ}: the sealer"
+        " makes one a day. It is late, or newer ones were removed"
+    )
 
 
 def list_record_faults(record: Record, key: str) -> Iterator[str]:
