@@ -67,7 +67,7 @@ class PastDocuments:
 
     def _read(self, past: PastCluster) -> bytes:
         times, logs = make_times(local=False), open_logs(self.source)
-        moment = times.parse(past.date, ends_day=True)
+        moment = times.parse_end(past.date)
         log = find_log(logs, past.cluster, None)
         record, _ = logs.find_at(log, moment)
         body = logs.read_document(log, record) if record else None

@@ -57,7 +57,7 @@ def show_record(
     if output is OutputFormat.json:
         typer.echo(json.dumps(found, indent=2))
     else:
-        _print_record(found, logs.read_host_names([found]), make_times(local=local))
+        _print_record(found, logs.read_hosts([found]).distinct_names, make_times(local=local))
 
 
 def _find_record(logs: "TrailLogs", record: str, number: int | None, vcenter: str | None) -> Record | None:

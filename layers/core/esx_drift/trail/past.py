@@ -15,8 +15,9 @@ from typing import Final, cast
 from esx_drift.contracts import require_valid
 from esx_drift.contracts.unpacking import unpack_bounded
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, compute_sha256, make_record_prefix
-from esx_drift.domain.stored.types import KnownCluster, Record, Snapshot
+from esx_drift.domain.stored.types import KnownCluster, LogState, Record, Snapshot
 from esx_drift.domain.text.times import parse_time
+from esx_drift.domain.trail.hosts import FormerSelf, KnownHosts, find_former_selves, list_known_hosts
 from esx_drift.errors import ContractViolation, TrailDamaged
 from esx_drift.log_reader import read_all
 from esx_drift.ports import TrailFiles
@@ -99,19 +100,37 @@ class TrailLogs:
 
         return bisect_right(range(len(numbers)), moment, key=read_time)
 
-    def read_host_names(self, records: Sequence[Record]) -> dict[str, str]:
-        """Read what the hosts of a log are called, by id, as the last of its ``records`` has them."""
-        names = {
-            host: name
-            for record in records
-            for event in record["events"]
-            for host, name in event["data"]["host_names"].items()
-        }
-        newest = next((one for each in reversed(records) if (one := each["after"]["snapshot"])), None)
-        snapshot = self.read_snapshot(newest["key"]) if newest else None
-        return names | (
-            {host: known["name"] for host, known in snapshot["hosts"].items()} if snapshot else {}
-        )
+    def read_left_snapshot(self, records: Sequence[Record]) -> Snapshot | None:
+        """Read what the last of the ``records`` of a log left; none if no look was made, or it is damaged."""
+        stored = records[-1]["after"]["snapshot"] if records else None
+        return self.read_snapshot(stored["key"]) if stored else None
+
+    def read_hosts(self, records: Sequence[Record]) -> KnownHosts:
+        """Read what is known of the hosts of a log by its ``records``, and by what the last of them left."""
+        return list_known_hosts(records, self.read_left_snapshot(records))
+
+    def restore_former_selves(
+        self, snapshot: Snapshot, after: LogState
+    ) -> tuple[Snapshot, dict[str, FormerSelf]]:
+        """Put into a ``snapshot`` what hosts ran that came back and that nobody saw since.
+
+        Args:
+            snapshot: What a record left.
+            after: The state that it left.
+
+        Returns:
+            The snapshot with that, and what each of these hosts was before, by its id now.
+        """
+        hosts, images, restored = {**snapshot["hosts"]}, {**snapshot["images"]}, dict[str, FormerSelf]()
+        for host, former in find_former_selves(snapshot, after).items():
+            kept = self.read_snapshot(former.known["snapshot"])
+            image = former.known["image"] or ""
+            if kept is not None and image in kept["images"]:
+                images[image] = kept["images"][image]
+                vibs = former.known["orphaned_vibs"]
+                hosts[host] = {**hosts[host], "image": image, "orphaned_vibs": vibs}
+                restored[host] = former
+        return {**snapshot, "hosts": hosts, "images": images}, restored
 
     def find_at(self, log: TrailLog, moment: datetime) -> tuple[Record | None, list[int]]:
         """Find the last record of a ``log`` until ``moment``; none if there is none.
