@@ -3,18 +3,16 @@
 A question about one cluster lists the keys of its own log, and those of vCenters, which say its name.
 """
 
-import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import batched
-from typing import Final, cast
+from typing import Final
 
-from esx_drift.contracts import require_valid
-from esx_drift.contracts.unpacking import unpack_bounded
-from esx_drift.domain.stored.identifiers import VCENTER_LOG, compute_sha256, make_record_prefix
+from esx_drift.contracts.unpacking import parse_record, parse_snapshot, unpack_blob
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_record_key, make_record_prefix
 from esx_drift.domain.stored.types import KnownCluster, LogState, Record, Snapshot
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.trail.hosts import FormerSelf, KnownHosts, find_former_selves, list_known_hosts
@@ -28,8 +26,6 @@ _RECORD_KEY: Final = re.compile(r"(records/vcenter=[^/]+/)cluster=[^/]+/([0-9]{1
 
 RECORDS_AT_ONCE: Final = 200
 """So many records are read before the next ones are asked for: a record of a large cluster has 30 kB."""
-
-_MAX_PROBLEM_CHARACTERS: Final = 200
 
 FIRST_MOMENT: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -80,7 +76,7 @@ class TrailLogs:
         So many are read ``at_once``: who may not want all of them asks for few.
         """
         for some in batched(numbers, at_once, strict=False):
-            keys = [f"{log.prefix}{number:010d}.json" for number in some]
+            keys = [make_record_key(log.vcenter, log.cluster, number) for number in some]
             for key, body in zip(keys, read_all(self._read_bytes, keys), strict=True):
                 record = self._hold_damage(key, body)
                 if record is not None:
@@ -154,7 +150,7 @@ class TrailLogs:
         for kept in self.read_records(log, [taken["seq"]]):
             stored = kept["document"]
             if stored is not None:
-                return self._hold_blob_damage(stored["key"])
+                return self._read_blob(stored["key"])
         return None
 
     def read_named(self, key: str) -> Record | None:
@@ -163,11 +159,10 @@ class TrailLogs:
 
     def read_snapshot(self, key: str) -> Snapshot | None:
         """Read the snapshot ``key``; none if it is damaged."""
-        body = self._hold_blob_damage(key)
         try:
-            return None if body is None else cast("Snapshot", json.loads(body))
-        except ValueError as error:
-            self.damages.append(TrailDamaged(f"{key} is no snapshot: {error}", key))
+            return parse_snapshot(key, unpack_blob(key, self.files.read(key)))
+        except TrailDamaged as damage:
+            self.damages.append(damage)
             return None
 
     def _read_vcenters(self) -> Iterator[tuple[str, dict[str, KnownCluster]]]:
@@ -199,9 +194,7 @@ class TrailLogs:
             if known is not None:
                 yield int(known[2])
             else:
-                self.damages.append(
-                    TrailDamaged(f"{found.key} is no record: no record has such a key", found.key)
-                )
+                self._note_foreign(found.key)
 
     def _note_foreign(self, key: str) -> None:
         self.damages.append(TrailDamaged(f"{key} is no record: no record has such a key", key))
@@ -223,10 +216,10 @@ class TrailLogs:
         except TrailDamaged as damage:
             return damage
 
-    def _hold_blob_damage(self, key: str) -> bytes | None:
+    def _read_blob(self, key: str) -> bytes | None:
         """Read and unpack what lies under the hash of its bytes; none if it is damaged, which is noted."""
         try:
-            return _require_blob(key, self.files.read(key))
+            return unpack_blob(key, self.files.read(key))
         except TrailDamaged as damage:
             self.damages.append(damage)
             return None
@@ -246,22 +239,10 @@ def _require_record(key: str, body: bytes | TrailDamaged | None) -> Record:
     if body is None:
         raise TrailDamaged(f"{key} is not there any more", key)
     try:
-        record = cast("Record", json.loads(body))
-        require_valid("record", record)
-    except (ValueError, RecursionError, ContractViolation) as error:
-        raise TrailDamaged(f"{key} is no record: {str(error)[:_MAX_PROBLEM_CHARACTERS]}", key) from error
-    own = f"{make_record_prefix(record['vcenter'], record['cluster'])}{record['seq']:010d}.json"
+        record = parse_record(body)
+    except ContractViolation as error:
+        raise TrailDamaged(f"{key} is no record: {error}", key) from error
+    own = make_record_key(record["vcenter"], record["cluster"], record["seq"])
     if own != key:
         raise TrailDamaged(f"{key} is the record that belongs under {own}", key)
     return record
-
-
-def _require_blob(key: str, body: bytes | None) -> bytes:
-    if body is None:
-        raise TrailDamaged(f"{key} is not there, though the log names it", key)
-    if compute_sha256(body) not in key:
-        raise TrailDamaged(f"{key} was changed: its bytes have another sha256 than its name", key)
-    try:
-        return unpack_bounded(body)
-    except ValueError as error:
-        raise TrailDamaged(f"{key} can't be unpacked: {error}", key) from error
