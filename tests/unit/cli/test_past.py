@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from esx_drift.adapters.trail_files import S3TrailFiles
 from esx_drift.cli.past import make_times
+from esx_drift.cli.terminal import render_csv
 from esx_drift.domain.fleet.fleet import VCenterSettings as Watched
 from esx_drift.domain.stored.identifiers import (
     compute_sha256,
@@ -160,6 +161,24 @@ def test_a_spreadsheet_computes_nothing(run: Run, story: Story) -> None:
     assert (decided["reason"], decided["ticket"], decided["hosts"]) == ("CHG-42", "CHG-7", "esx01")
     orphans = run("orphans", "prod-a", "--dir", story.directory, "--format", "csv")
     assert {row["vib"] for row in rows_of(orphans.out)} == {f"'{MFT}", SMNTEMP}
+
+
+@pytest.mark.parametrize(
+    ("cell", "written"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1", "\\t=1"),
+        ("\r=1", "\\r=1"),
+        ("\n=1", "\\n=1"),
+        ("esx01", "esx01"),
+    ],
+)
+def test_no_cell_begins_like_a_formula(cell: str, written: str) -> None:
+    """Nor with a character that a spreadsheet leaves out before it looks for one."""
+    assert list(csv.reader(io.StringIO(render_csv(("name",), [{"name": cell}])))) == [["name"], [written]]
 
 
 def test_what_hosts_ran_is_told_with_how_sure_it_is(run: Run, story: Story) -> None:

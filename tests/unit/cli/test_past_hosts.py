@@ -3,6 +3,8 @@
 import json
 from collections.abc import Iterator
 from copy import deepcopy
+from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -178,3 +180,16 @@ def test_what_nobody_can_know_is_said(run: Run, moves: Story) -> None:
     late = run("history", "prod-a", "--since", "2030-01-01", "--dir", moves.directory)
     assert "0 changes in 0 records since 2030-01-01 00:00:00 UTC" in late.out
     assert "nothing is known of the time after it" in late.out
+
+
+def test_what_a_host_was_before_may_be_lost(run: Run, moves: Story, tmp_path: Path) -> None:
+    """Then it is not known, what is missing is named, and the other hosts are shown."""
+    copytree(moves.directory, tmp_path / "copy")
+    key = moves.records[6]["after"]["departed"]["host-19"]["snapshot"]
+    (tmp_path / "copy" / key).unlink()
+    told = run("as-of", "prod-a", moves.records[6]["checked_at"], "--dir", tmp_path / "copy")
+    assert told.code == 1
+    assert f"{key} is not there, though the log names it" in told.err
+    (row,) = [line for line in told.out.splitlines() if " host-25 " in line]
+    assert "not known: not seen by then, next seen 2026-11-24 10:" in row
+    assert " host-18  ESXi 8.0 U3d " in told.out

@@ -102,6 +102,11 @@ def list_places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]
     return [path, *(place for key, each in inside for place in list_places(each, (*path, key)))]
 
 
+def test_a_snapshot_is_read_as_it_is() -> None:
+    """With all that it says."""
+    assert parse_snapshot(KEY, json.dumps(SNAPSHOT).encode()) == SNAPSHOT
+
+
 GONE = object()
 
 

@@ -1,4 +1,7 @@
-"""``esx-drift history``: what happened to a cluster, by its records."""
+"""``esx-drift history``: what happened to a cluster, by its records.
+
+Longer than 250 lines, because what text, JSON and CSV say of an entry stands side by side.
+"""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +35,7 @@ from esx_drift.domain.text.wording import (
     list_host_names,
 )
 from esx_drift.domain.trail.history import Acceptance, HistoryEntry, list_history
-from esx_drift.domain.trail.hosts import KnownHosts
+from esx_drift.domain.trail.hosts import KnownHosts, list_relabelled_names
 from esx_drift.messages.change_lines import ChangeWords, list_change_lines
 
 if TYPE_CHECKING:
@@ -171,11 +174,13 @@ def _describe(entry: HistoryEntry, names: Mapping[str, str]) -> str:
 
 def _describe_label(change: Change) -> str:
     """Describe a change of what only describes: of a host its name, where it has another one."""
-    labels = [one for one in (change["detail"] or {}).values() if isinstance(one, dict)]
-    names = list(dict.fromkeys(clean_text(str(one["name"])) for one in labels if "name" in one))
-    if change["element"] == "host" and len(names) > 1:
-        return f"renamed: {' -> '.join(names)}"
-    return f"{clean_text(change['key'])} only described otherwise"
+    names = list(dict.fromkeys(clean_text(name) for name in list_relabelled_names(change)))
+    is_renamed = len(names) > 1
+    return (
+        f"renamed: {' -> '.join(names)}"
+        if is_renamed
+        else f"{clean_text(change['key'])} only described otherwise"
+    )
 
 
 def name_person(arn: str) -> str:

@@ -52,9 +52,8 @@ class KnownHosts:
         for host, gone in record["after"]["departed"].items():
             self._add_name(host, gone["name"])
         for change in record["changes"]:
-            for label in (change["detail"] or {}).values() if change["kind"] == "relabelled" else ():
-                if isinstance(label, dict):
-                    self._add_name(change["key"], str(label.get("name") or ""))
+            for name in list_relabelled_names(change):
+                self._add_name(change["key"], name)
         for event in record["events"]:
             for host, name in event["data"]["host_names"].items():
                 self._add_name(host, name)
@@ -113,9 +112,15 @@ class KnownHosts:
         return [[*ids] for ids in machines]
 
     def _add_name(self, host: str, name: str) -> None:
-        if name:
-            others = [each for each in self.names.get(host, ()) if each != name]
-            self.names[host] = [*others, name]
+        others = [each for each in self.names.get(host, ()) if each != name]
+        self.names[host] = [*others, name]
+
+
+def list_relabelled_names(change: Change) -> list[str]:
+    """List the names that a host had before and after a ``change``; empty where that is another one."""
+    is_of_host = (change["element"], change["kind"]) == ("host", "relabelled")
+    labels = (change["detail"] or {}).values() if is_of_host else ()
+    return [str(label["name"]) for label in labels if isinstance(label, dict) and "name" in label]
 
 
 def list_known_hosts(records: Iterable[Record], snapshot: Snapshot | None) -> KnownHosts:
