@@ -41,6 +41,7 @@ each message waits for its route by itself.
 ``domain/trail/history.py``, ``trail/`` (two), ``cli/past.py``, ``cli/history.py``, ``cli/as_of.py``,
 ``cli/blame.py``, ``cli/orphans.py``, ``cli/show.py``, ``cli/diff_clusters.py``, ``contracts/unpacking.py``:
 the trail is asked for the past.
+``domain/trail/hosts.py``: a host has several ids and names in a log, and is one machine all the same.
 ``adapters/trail_files.py``, ``cli/trail_source.py``: the whole trail is read, from S3 or from a copy.
 ``trail/`` (six), two in ``domain/trail/``, ``adapters/public_keys.py``, ``cli/verify.py``: it is verified.
 """

@@ -20,12 +20,12 @@ from esx_drift.domain.stored.identifiers import (
 from esx_drift.domain.stored.types import Json, LogState, Record, Snapshot
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.trail.history import (
-    find_sightings,
     list_history,
     list_orphans,
     list_parts_since,
     name_changed_part,
 )
+from esx_drift.domain.trail.hosts import find_sightings
 from esx_drift.ports import FormerVersion, TrailFiles, TrailObject
 from esx_drift.trail.past import TrailLog, TrailLogs
 

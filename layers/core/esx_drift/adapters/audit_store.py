@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from esx_drift.adapters.s3_objects import S3Objects
 from esx_drift.contracts import parse_payload, require_valid
-from esx_drift.contracts.unpacking import unpack_bounded
+from esx_drift.contracts.unpacking import parse_record, parse_snapshot, unpack_blob
 from esx_drift.domain.deliveries import Delivery
 from esx_drift.domain.stored.identifiers import (
     STATE_PREFIX,
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 RECORD_NAME = re.compile(r"([0-9]{10})\.json")
 
 
-MAX_PROBLEM_CHARACTERS = 200
-
-
 def _parse_pointer(body: bytes) -> LogPointer | None:
     try:
         return cast("LogPointer", parse_payload("state", body))
@@ -46,11 +43,9 @@ def _parse_pointer(body: bytes) -> LogPointer | None:
 def _parse_record(body: bytes) -> StoredRecord:
     sha256 = compute_sha256(body)
     try:
-        record = json.loads(body)
-        require_valid("record", record)
-    except (ValueError, RecursionError, ContractViolation) as error:
-        return StoredRecord(sha256, None, str(error)[:MAX_PROBLEM_CHARACTERS])
-    return StoredRecord(sha256, cast("Record", record))
+        return StoredRecord(sha256, parse_record(body))
+    except ContractViolation as error:
+        return StoredRecord(sha256, None, str(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,21 +124,13 @@ class S3Store:
         self._audit_objects.put_once(key, body)
 
     def snapshot(self, key: str) -> Snapshot:
-        """Read a snapshot back."""
-        return cast("Snapshot", json.loads(self.document(key)))
+        """Read a snapshot back; raises ``TrailDamaged`` if what lies there is none."""
+        return parse_snapshot(key, self.document(key))
 
     def document(self, key: str) -> bytes:
         """Read a gzipped object back, whose key is made of the sha256 of its bytes."""
         stored = self._audit_objects.read(key)
-        if stored is None:
-            raise TrailDamaged(f"{key} is not there, though the log names it", key)
-        # Hashed before it is unpacked: what somebody else put there is not looked into.
-        if compute_sha256(stored.body) not in key:
-            raise TrailDamaged(f"{key} was changed: its bytes have another sha256 than its name", key)
-        try:
-            return unpack_bounded(stored.body)
-        except ValueError as error:
-            raise TrailDamaged(f"{key} can't be unpacked: {error}", key) from error
+        return unpack_blob(key, None if stored is None else stored.body)
 
     def uri(self, vcenter: str, cluster: str, seq: int) -> str:
         """Where a record lies."""

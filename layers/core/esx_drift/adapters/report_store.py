@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from esx_drift.adapters.s3_objects import S3Objects
 from esx_drift.contracts import parse_payload, require_valid
+from esx_drift.contracts.unpacking import require_unchanged
 from esx_drift.domain.stored.identifiers import (
     DIGEST_PREFIX,
     REPORT_STATE_KEY,
@@ -69,10 +70,9 @@ class S3Reports:
     def read(self, stored: StoredObject) -> StoredReport:
         """Read a report back, by its key and the sha256 of its bytes."""
         key, found = stored["key"], self._audit_objects.read(stored["key"])
-        if found is None or compute_sha256(found.body) != stored["sha256"]:
-            raise TrailDamaged(f"{key} is not there, or was changed", key)
+        body = require_unchanged(key, None if found is None else found.body, stored["sha256"])
         try:
-            return cast("StoredReport", parse_payload("report", found.body))
+            return cast("StoredReport", parse_payload("report", body))
         except ContractViolation as error:
             raise TrailDamaged(f"{key} is no report: {error.message}", key) from error
 

@@ -1,8 +1,10 @@
 """``esx-drift as-of``: what each host of a cluster ran at a time of the past, and how sure that is."""
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Final
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -28,18 +30,21 @@ from esx_drift.cli.terminal import (
     render_csv,
 )
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
-from esx_drift.domain.stored.types import Json, Snapshot
+from esx_drift.domain.stored.types import Json, Record, Snapshot
 from esx_drift.domain.text.times import format_time
 from esx_drift.domain.text.wording import clean_text
-from esx_drift.domain.trail.history import Sighting, find_sightings
+from esx_drift.domain.trail.hosts import FormerSelf, Sighting, find_sightings
+
+if TYPE_CHECKING:
+    from esx_drift.trail.past import TrailLog, TrailLogs
 
 FEW_RECORDS: Final = 8
 """So many later records are read at once, until each host was seen again: most are by the next look."""
 
-_HEADINGS: Final = ("Host", "Release", "Build", "Add-on", "Image", "Orphaned VIBs", "How sure")
+_HEADINGS: Final = ("Host", "Id", "Release", "Build", "Add-on", "Image", "Orphaned VIBs", "How sure")
 _COLUMNS: Final = (
     "host", "name", "release", "build", "base_image", "add_on", "image_group", "orphaned_vibs", "seen_before",
-    "seen_after", "changed_between",
+    "seen_before_as", "seen_after", "seen_after_as", "changed_between", "left_at",
 )  # fmt: skip
 
 DateArgument = Annotated[str, typer.Argument(metavar="DATE", help=f"When: {DATE_HELP}")]
@@ -62,65 +67,105 @@ def as_of(
     Example: esx-drift as-of prod-a 2026-11-23
     """
     times, logs = make_times(local=local), open_logs(source)
-    moment = times.parse(date, ends_day=True)
+    moment = times.parse_end(date)
     log = find_log(logs, cluster, vcenter)
-    record, following = logs.find_at(log, moment)
-    stored = record["after"]["snapshot"] if record else None
-    snapshot = logs.read_snapshot(stored["key"]) if stored else None
-    if record is None or snapshot is None:
+    answer = _find_answer(logs, log, moment)
+    if answer is None:
         end_with_damages(logs, EXIT_TROUBLE)
-        asked = times.format(format_time(moment))
-        fail(f"nobody had looked at {render_log(log)} by {asked} {times.name}: nothing is known of that time")
-    later = logs.read_records(log, following, FEW_RECORDS)
-    hosts = list_host_rows(record, snapshot)
-    sightings = find_sightings([host.host for host in hosts], moment, record, later)
+        asked = times.format_exactly(moment)
+        fail(f"nobody had looked at {render_log(log)} by {asked}: nothing is known of that time")
     if output is ListFormat.json:
-        typer.echo(
-            json.dumps(_build_document(log.vcenter, record["seq"], snapshot, hosts, sightings), indent=2)
-        )
+        typer.echo(json.dumps(_build_document(answer), indent=2))
     elif output is ListFormat.csv:
-        typer.echo(
-            render_csv(_COLUMNS, (_list_cells(host, sightings[host.host]) for host in hosts)), nl=False
-        )
+        typer.echo(render_csv(_COLUMNS, (_list_cells(host, answer) for host in answer.hosts)), nl=False)
     else:
-        print_line(f"{render_log(log)} as of {times.format(format_time(moment))} {times.name}", "bold")
-        print_line(f"  by record {record['seq']}, checked {times.format(record['checked_at'])}")
-        print_table(
-            build_table(_HEADINGS, (_render_cells(host, sightings[host.host], times) for host in hosts))
-        )
+        _print_answer(answer, times)
     end_with_damages(logs)
 
 
-def _render_cells(host: HostRow, sighting: Sighting, times: Times) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What was known of a cluster at a moment.
+
+    Attributes:
+        log: Whose it was.
+        moment: What was asked about.
+        record: The last record until then.
+        snapshot: What it left, with what hosts ran that were not seen since they came back.
+        hosts: Its hosts.
+        sightings: When each was seen, by id.
+        former: What those that were not seen since they came back were before, by id.
+    """
+
+    log: "TrailLog"
+    moment: datetime
+    record: Record
+    snapshot: Snapshot
+    hosts: tuple[HostRow, ...]
+    sightings: Mapping[str, Sighting]
+    former: Mapping[str, FormerSelf]
+
+
+def _find_answer(logs: "TrailLogs", log: "TrailLog", moment: datetime) -> _Answer | None:
+    """Find what was known at a moment; none if nothing was, or what is kept of it is damaged."""
+    record, following = logs.find_at(log, moment)
+    left = logs.read_left_snapshot([record]) if record else None
+    if record is None or left is None:
+        return None
+    snapshot, former = logs.restore_former_selves(left, record["after"])
+    hosts = list_host_rows(record, snapshot)
+    never = [host.host for host in hosts if host.base_image is None or host.host in former]
+    later = logs.read_records(log, following, FEW_RECORDS)
+    sightings = find_sightings([host.host for host in hosts], moment, record, later, never)
+    return _Answer(log, moment, record, snapshot, hosts, sightings, former)
+
+
+def _print_answer(answer: _Answer, times: Times) -> None:
+    record, look = answer.record, answer.record["after"]["last_look_at"]
+    taken = record["after"]["last_taken"]
+    extracted = f", by the report of {times.format(taken['completion_time'])}" if taken else ""
+    print_line(f"{render_log(answer.log)} as of {times.format_exactly(answer.moment)}", "bold")
+    print_line(f"  record {record['seq']}, checked {times.format(record['checked_at'])}{extracted}")
+    if look and answer.hosts and not any(one.after or one.left_at for one in answer.sightings.values()):
+        print_line(f"  The last look was {times.format(look)}: nothing is known of the time after it.")
+    print_table(build_table(_HEADINGS, (_render_cells(host, answer, times) for host in answer.hosts)))
+
+
+def _render_cells(host: HostRow, answer: _Answer, times: Times) -> list[str]:
     vibs = " ".join(host.orphaned_vibs)
-    cells = (clean_text(host.name), host.release, host.build, host.add_on, host.group, vibs)
-    return [*(escape_unprintable(cell or "-") for cell in cells), _describe(host, sighting, times)]
+    cells = (clean_text(host.name), host.host, host.release, host.build, host.add_on, host.group, vibs)
+    return [*(escape_unprintable(cell or "-") for cell in cells), _describe(host, answer, times)]
 
 
-def _describe(host: HostRow, sighting: Sighting, times: Times) -> str:
-    if sighting.before is None or host.base_image is None:
-        return "not known: nobody had seen it"
+def _describe(host: HostRow, answer: _Answer, times: Times) -> str:
+    """Describe how sure it is what a host ran."""
+    sighting, former = answer.sightings[host.host], answer.former.get(host.host)
+    renewed = f" as {sighting.id_after}" if sighting.id_after else ""
+    next_seen = f"next seen {times.format(sighting.after)}{renewed}" if sighting.after else ""
+    if former is not None:
+        named = f" as {former.id}" if former.id != host.host else ""
+        return f"seen {times.format(former.seen_at)}{named}, {next_seen or 'not since'}"
+    if sighting.before is None:
+        return f"not known: not seen by then{f', {next_seen}' if next_seen else ''}"
     seen = f"seen {times.format(sighting.before)}"
+    if sighting.left_at is not None:
+        return f"{seen}, gone by {times.format(sighting.left_at)}"
     if sighting.after is None:
         return f"{seen}, not since"
     then = "changed by" if sighting.changed_between else "the same"
-    return f"{seen}, {then} {times.format(sighting.after)}"
+    return f"{seen}, {then} {times.format(sighting.after)}{renewed}"
 
 
-def _build_document(
-    vcenter: str,
-    seq: int,
-    snapshot: Snapshot,
-    hosts: Sequence[HostRow],
-    sightings: Mapping[str, Sighting],
-) -> Json:
+def _build_document(answer: _Answer) -> Json:
     return {
         "schema_version": 1,
-        "vcenter": vcenter,
-        "record": seq,
+        "vcenter": answer.log.vcenter,
+        "cluster": {"id": answer.log.cluster, "name": answer.log.name},
+        "as_of": format_time(answer.moment),
+        "record": answer.record["seq"],
         "hosts": [
-            {**_list_cells(host, sightings[host.host]), "image": _find_image(snapshot, host.host)}
-            for host in hosts
+            {**_list_cells(host, answer), "image": _find_image(answer.snapshot, host.host)}
+            for host in answer.hosts
         ],
     }
 
@@ -130,7 +175,8 @@ def _find_image(snapshot: Snapshot, host: str) -> Json:
     return {**snapshot["images"][known["image"]]["main"]} if known and known["image"] else None
 
 
-def _list_cells(host: HostRow, sighting: Sighting) -> dict[str, Json]:
+def _list_cells(host: HostRow, answer: _Answer) -> dict[str, Json]:
+    sighting, former = answer.sightings[host.host], answer.former.get(host.host)
     return {
         "host": host.host,
         "name": host.name,
@@ -140,7 +186,10 @@ def _list_cells(host: HostRow, sighting: Sighting) -> dict[str, Json]:
         "add_on": host.add_on,
         "image_group": host.group,
         "orphaned_vibs": " ".join(host.orphaned_vibs),
-        "seen_before": sighting.before,
+        "seen_before": former.seen_at if former else sighting.before,
+        "seen_before_as": former.id if former else host.host if sighting.before else None,
         "seen_after": sighting.after,
-        "changed_between": sighting.changed_between,
+        "seen_after_as": sighting.id_after or (host.host if sighting.after else None),
+        "changed_between": None if former or not sighting.after else sighting.changed_between,
+        "left_at": sighting.left_at,
     }

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Annotated, Final
+from typing import Annotated, Final, NoReturn
 
 import typer
 
@@ -16,6 +16,7 @@ from esx_drift.cli.past import (
     find_log,
     make_times,
     open_logs,
+    render_host,
     render_log,
     select_host,
 )
@@ -32,12 +33,13 @@ from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.domain.images.image import format_part
 from esx_drift.domain.text.wording import clean_text, format_count, join_names, list_host_names
 from esx_drift.domain.trail.history import PartOrigin, PartSince, list_parts_since
+from esx_drift.domain.trail.hosts import KnownHosts, list_known_hosts
 
 _HEADINGS: Final = ("What", "Version", "Hosts", "Since", "Record")
 _COLUMNS: Final = ("host", "name", "part", "version", "origin", "after", "found", "record")
 ORIGINS: Final[Mapping[PartOrigin, str]] = {
     "first-copy": "the first copy",
-    "first-seen": "they were first seen",
+    "first-seen": "they were first seen here",
 }
 
 AllOption = Annotated[
@@ -65,23 +67,37 @@ def blame(
     times, logs = make_times(local=local), open_logs(source)
     log = find_log(logs, cluster, vcenter)
     records = list(logs.read_records(log, logs.list_numbers(log)))
-    stored = records[-1]["after"]["snapshot"] if records else None
-    snapshot = logs.read_snapshot(stored["key"]) if stored else None
+    snapshot = logs.read_left_snapshot(records)
     if snapshot is None:
         end_with_damages(logs, EXIT_TROUBLE)
         fail(f"nobody has looked at {render_log(log)} yet")
-    names = {one: known["name"] for one, known in snapshot["hosts"].items()}
-    only = select_host(names, host)
-    parts = [part for part in list_parts_since(records, snapshot) if only in {None, part.host}]
+    known = list_known_hosts(records, snapshot)
+    only = select_host(known, host)
+    if only is not None and only[-1] not in snapshot["hosts"]:
+        _fail_gone(known, only, times)
+    names = known.newest_names
+    parts = [part for part in list_parts_since(records, snapshot) if only is None or part.host == only[-1]]
     if output is ListFormat.json:
         listed = [{"name": names[part.host], **asdict(part)} for part in parts]
         typer.echo(json.dumps({"schema_version": 1, "vcenter": log.vcenter, "parts": listed}, indent=2))
     elif output is ListFormat.csv:
         typer.echo(render_csv(_COLUMNS, (_list_cells(part, names) for part in parts)), nl=False)
     else:
-        print_line(render_log(log), "bold")
-        _print_parts(parts, names, times, whole=whole)
+        print_line(f"{render_log(log)}{f': {render_host(known, only)}' if only else ''}", "bold")
+        if parts:
+            _print_parts(parts, known.distinct_names, times, whole=whole)
+        else:
+            print_line("Nobody has seen yet what it runs.")
     end_with_damages(logs)
+
+
+def _fail_gone(known: KnownHosts, host: Sequence[str], times: Times) -> NoReturn:
+    left = known.left.get(host[-1])
+    when = f" since {times.format(left)} {times.name}" if left else ""
+    fail(
+        f"{render_host(known, host)} is not in this cluster{when}\n"
+        "What it ran says esx-drift as-of, of any day before; what happened to it esx-drift history"
+    )
 
 
 def _print_parts(parts: Sequence[PartSince], names: Mapping[str, str], times: Times, *, whole: bool) -> None:

@@ -16,7 +16,7 @@ from rich.text import Text
 from esx_drift.cli.comparison import ComparedDocument, Comparison, compare_documents, read_both
 from esx_drift.cli.diff_clusters import PastDocuments, print_clusters
 from esx_drift.cli.diff_sentence import render_sentence
-from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_table, print_warning
+from esx_drift.cli.terminal import fail, print_line, print_table, print_warning
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.cli.validate import (
     SOURCE_HELP,
@@ -83,7 +83,7 @@ def diff(
     before, after = read_both(older, newer)
     if past.are_of_two_clusters:
         drifted = print_clusters(before, after, (baseline, current), as_json=output is OutputFormat.json)
-        raise typer.Exit(EXIT_DIFFERENCES if drifted else 0)
+        raise typer.Exit(past.find_exit_code(drifted))
     _require_visible_hosts(before, baseline)
     _require_visible_hosts(after, current)
     _warn_of_wrong_documents(before, after, (baseline, current))
@@ -93,7 +93,7 @@ def diff(
         _write_json(compared)
     else:
         print_comparison(compared)
-    raise typer.Exit(EXIT_DIFFERENCES if compared.changes else 0)
+    raise typer.Exit(past.find_exit_code(bool(compared.changes)))
 
 
 def _require_document(source: str, past: PastDocuments) -> Document:

@@ -18,6 +18,7 @@ from esx_drift.cli.past import (
     render_log,
 )
 from esx_drift.cli.terminal import (
+    EXIT_DIFFERENCES,
     EXIT_TROUBLE,
     build_table,
     escape_unprintable,
@@ -44,15 +45,26 @@ LEADING = "leading"
 
 @dataclass(slots=True)
 class PastDocuments:
-    """Documents of the trail that ``source`` names, as they are asked for. ``logs``: whose they were."""
+    """Documents of the trail that ``source`` names, as they are asked for.
+
+    ``logs``: whose they were. ``is_damaged``: not all that was looked at could be read.
+    """
 
     source: TrailSource
     logs: "list[TrailLog]" = field(default_factory=list)
+    is_damaged: bool = False
 
     @property
     def are_of_two_clusters(self) -> bool:
         """Whether both documents are of the trail, and not of the same cluster."""
         return len(set(self.logs)) > 1
+
+    def find_exit_code(self, drifted: bool) -> int:  # noqa: FBT001 -- the one thing that it is about
+        """Find how the command ends: where the trail is damaged, an older document may stand for another.
+
+        ``drifted``: whether the documents differ.
+        """
+        return EXIT_TROUBLE if self.is_damaged else EXIT_DIFFERENCES if drifted else 0
 
     def find(self, named: str) -> Document | None:
         """Find the document that ``prod-a@2026-11-23`` means; none if ``named`` means something else.
@@ -67,13 +79,15 @@ class PastDocuments:
 
     def _read(self, past: PastCluster) -> bytes:
         times, logs = make_times(local=False), open_logs(self.source)
-        moment = times.parse(past.date, ends_day=True)
+        moment = times.parse_end(past.date)
         log = find_log(logs, past.cluster, None)
         record, _ = logs.find_at(log, moment)
         body = logs.read_document(log, record) if record else None
         if body is None:
             end_with_damages(logs, EXIT_TROUBLE)
             fail(f"the trail keeps no document of {render_log(log)} by {past.date}")
+        end_with_damages(logs, code=None)
+        self.is_damaged = self.is_damaged or bool(logs.damages)
         self.logs.append(log)
         return body
 

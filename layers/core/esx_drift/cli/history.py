@@ -1,7 +1,11 @@
-"""``esx-drift history``: what happened to a cluster, by its records."""
+"""``esx-drift history``: what happened to a cluster, by its records.
+
+Longer than 250 lines, because what text, JSON and CSV say of an entry stands side by side.
+"""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
@@ -17,12 +21,13 @@ from esx_drift.cli.past import (
     list_ids,
     make_times,
     open_logs,
+    render_host,
     render_log,
     select_host,
 )
 from esx_drift.cli.terminal import build_table, escape_unprintable, print_line, print_table, render_csv
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
-from esx_drift.domain.stored.types import Json
+from esx_drift.domain.stored.types import Change, Json, Record
 from esx_drift.domain.text.wording import (
     clean_text,
     format_count,
@@ -30,17 +35,21 @@ from esx_drift.domain.text.wording import (
     list_host_names,
 )
 from esx_drift.domain.trail.history import Acceptance, HistoryEntry, list_history
+from esx_drift.domain.trail.hosts import KnownHosts, list_relabelled_names
 from esx_drift.messages.change_lines import ChangeWords, list_change_lines
 
 if TYPE_CHECKING:
-    from esx_drift.trail.past import TrailLog
+    from esx_drift.trail.past import TrailLog, TrailLogs
 
 _HEADINGS: Final = ("After", "Found", "Record", "What", "Hosts", "Accepted")
 _COLUMNS: Final = (
     "record", "after", "found", "kind", "severity", "element", "change", "key", "from", "to", "hosts",
-    "put_back", "suppressed_by", "summary", "by", "reason", "ticket", "accepted_by", "accepted_reason",
-    "accepted_at",
+    "host_ids", "put_back", "suppressed_by", "summary", "by", "reason", "ticket", "accepted_by",
+    "accepted_reason", "accepted_at",
 )  # fmt: skip
+
+ONE_MOMENT: Final = timedelta(milliseconds=1)
+"""Records have times of whole milliseconds."""
 
 ComponentOption = Annotated[
     str | None,
@@ -71,30 +80,51 @@ def history(  # noqa: PLR0913, PLR0917 -- each is an option of the command
     Example: esx-drift history prod-a --host esx07 --since 2026-11-01
     """
     times, logs = make_times(local=local), open_logs(source)
-    start = times.parse(since, ends_day=False) if since else None
+    start = times.parse_beginning(since) if since else None
     log = find_log(logs, cluster, vcenter)
-    numbers = logs.list_numbers(log)
-    # The one before says when the look before was.
-    first = max(0, logs.find_last_until(log, numbers, start) - 1) if start else 0
-    records = list(logs.read_records(log, numbers[first:]))
-    names = logs.read_host_names(records)
-    only = select_host(names, host)
+    records, own = _read_records(logs, log, start)
+    known = logs.read_hosts(records)
+    only = select_host(known, host)
     entries = [
         entry
         for entry in list_history(records)
-        if (start is None or times.parse(entry.at, ends_day=False) > start)
-        and (only is None or only in entry.hosts)
+        if entry.seq in own
+        and (only is None or not set(only).isdisjoint(entry.hosts))
         and (component is None or _is_about(entry, component))
         and (findings or entry.kind != "finding")
     ]
     if output is ListFormat.json:
-        typer.echo(json.dumps(_build_document(log, entries, names), indent=2))
+        document = {**_build_document(log, entries, known.newest_names), "host_ids": cast("Json", only)}
+        typer.echo(json.dumps(document, indent=2))
     elif output is ListFormat.csv:
-        typer.echo(render_csv(_COLUMNS, (_list_cells(entry, names) for entry in entries)), nl=False)
+        cells = (_list_cells(entry, known.newest_names) for entry in entries)
+        typer.echo(render_csv(_COLUMNS, cells), nl=False)
     else:
-        print_line(f"{render_log(log)}: {_count(entries)} in {format_count(len(records), 'record')}", "bold")
-        _print_entries(entries, names, times)
+        of = f" of {render_host(known, only)}" if only else ""
+        asked = (
+            f"{format_count(len(own), 'record')}{f' since {times.format_exactly(start)}' if start else ''}"
+        )
+        print_line(f"{render_log(log)}: {_count(entries)}{of} in {asked}", "bold")
+        if records and not own:
+            newest = times.format(records[-1]["checked_at"])
+            print_line(
+                f"The newest record is of {newest} {times.name}: nothing is known of the time after it."
+            )
+        _print_entries(entries, known, times)
     end_with_damages(logs)
+
+
+def _read_records(
+    logs: "TrailLogs", log: "TrailLog", start: datetime | None
+) -> tuple[list[Record], set[int]]:
+    """Read the records since a time, with the one before it, which says when the look before was.
+
+    Returns:
+        Those, and the numbers of the records that are not before it.
+    """
+    numbers = logs.list_numbers(log)
+    before = logs.find_last_until(log, numbers, start - ONE_MOMENT) if start else 0
+    return list(logs.read_records(log, numbers[max(0, before - 1) :])), set(numbers[before:])
 
 
 def _is_about(entry: HistoryEntry, component: str) -> bool:
@@ -108,18 +138,19 @@ def _count(entries: Sequence[HistoryEntry]) -> str:
     return format_count(sum(entry.kind == "change" for entry in entries), "change")
 
 
-def _print_entries(entries: Sequence[HistoryEntry], names: Mapping[str, str], times: Times) -> None:
+def _print_entries(entries: Sequence[HistoryEntry], known: KnownHosts, times: Times) -> None:
     if entries:
         headings = (f"After ({times.name})", f"Found ({times.name})", *_HEADINGS[2:])
-        print_table(build_table(headings, (_render_cells(entry, names, times) for entry in entries)))
+        print_table(build_table(headings, (_render_cells(entry, known, times) for entry in entries)))
 
 
-def _render_cells(entry: HistoryEntry, names: Mapping[str, str], times: Times) -> list[str]:
+def _render_cells(entry: HistoryEntry, known: KnownHosts, times: Times) -> list[str]:
+    names = known.distinct_names
     cells = [
         times.format(entry.since) if entry.since else "-",
         times.format(entry.at),
         str(entry.seq),
-        _describe(entry, names),
+        _describe(entry, known.newest_names),
         join_names(list_host_names(entry.hosts, names)) if entry.hosts else "-",
         "; ".join(_render_acceptance(one, entry, names, times) for one in entry.acceptances) or "-",
     ]
@@ -127,9 +158,10 @@ def _render_cells(entry: HistoryEntry, names: Mapping[str, str], times: Times) -
 
 
 def _describe(entry: HistoryEntry, names: Mapping[str, str]) -> str:
+    if entry.change is not None and entry.change["kind"] == "relabelled":
+        return _describe_label(entry.change)
     if entry.change is not None:
-        lines = list_change_lines([entry.change], ChangeWords(names))
-        what = lines[0].long if lines else f"{entry.change['key']} only described otherwise"
+        what = list_change_lines([entry.change], ChangeWords(names))[0].long
         return f"{what} (put back)" if "put_back" in entry.change else what
     if entry.finding is not None:
         return f"{entry.finding['transition']}: {clean_text(entry.finding['summary'], 200)}"
@@ -138,6 +170,17 @@ def _describe(entry: HistoryEntry, names: Mapping[str, str]) -> str:
         reason = f"{clean_text(entry.decision['reason'])}{ticket}"
         return f"{entry.outcome} by {name_person(entry.decision['by'])}: {reason}"
     return "first copy"
+
+
+def _describe_label(change: Change) -> str:
+    """Describe a change of what only describes: of a host its name, where it has another one."""
+    names = list(dict.fromkeys(clean_text(name) for name in list_relabelled_names(change)))
+    is_renamed = len(names) > 1
+    return (
+        f"renamed: {' -> '.join(names)}"
+        if is_renamed
+        else f"{clean_text(change['key'])} only described otherwise"
+    )
 
 
 def name_person(arn: str) -> str:
@@ -158,7 +201,9 @@ def _render_acceptance(
     return f"{who}: {clean_text(acceptance.reason)}{ticket}"
 
 
-def _build_document(log: "TrailLog", entries: Iterable[HistoryEntry], names: dict[str, str]) -> Json:
+def _build_document(
+    log: "TrailLog", entries: Iterable[HistoryEntry], names: dict[str, str]
+) -> dict[str, Json]:
     return {
         "schema_version": 1,
         "vcenter": log.vcenter,
@@ -209,6 +254,7 @@ def _list_cells(entry: HistoryEntry, names: Mapping[str, str]) -> dict[str, obje
         "from": change["from"] if change else None,
         "to": change["to"] if change else None,
         "hosts": " ".join(names.get(host, host) for host in entry.hosts),
+        "host_ids": " ".join(entry.hosts),
         "put_back": "put_back" in change if change else None,
         "suppressed_by": (change.get("suppressed_by") if change else None)
         or (finding.get("suppressed_by") if finding else None),

@@ -1,7 +1,7 @@
 """``esx-drift orphans``: VIBs that belong to nothing known: since when, where, and whether they are gone."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -12,16 +12,24 @@ from esx_drift.cli.past import LocalOption, Times, end_with_damages, find_log, m
 from esx_drift.cli.terminal import build_table, escape_unprintable, print_line, print_table, render_csv
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.types import ResolvedBecause
 from esx_drift.domain.text.wording import clean_text, format_count, join_names, list_host_names, split_vib_key
 from esx_drift.domain.trail.history import OrphanHistory, list_open_orphans, list_orphans
+from esx_drift.domain.trail.hosts import KnownHosts
 
 if TYPE_CHECKING:
     from esx_drift.trail.past import TrailLog, TrailLogs
 
-_HEADINGS: Final = ("VIB", "Version", "Cluster", "First seen", "On now", "Ever on", "Gone")
+_HEADINGS: Final = ("VIB", "Version", "Cluster", "There since", "On now")
+_PAST_HEADINGS: Final = ("First seen", "Ever on", "Gone")
 _COLUMNS: Final = (
-    "vib", "vcenter", "cluster", "cluster_id", "first_seen", "first_hosts", "hosts", "ever", "gone_at",
+    "vib", "vcenter", "cluster", "cluster_id", "since", "hosts", "host_ids", "first_seen", "first_hosts",
+    "ever", "gone_at", "gone_because",
 )  # fmt: skip
+_WHY_GONE: Final[Mapping[ResolvedBecause | None, str]] = {
+    "host-left": ": its host left",
+    "retired": ": the cluster was retired",
+}
 
 ClusterOption = Annotated[
     str | None, typer.Argument(metavar="CLUSTER", help="Only this cluster; of all of them, if none is named.")
@@ -33,11 +41,11 @@ GoneOption = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """An orphaned VIB of one cluster; ``names``: its hosts, by id."""
+    """An orphaned VIB of one cluster, and the hosts that are ``known`` of that."""
 
     log: "TrailLog"
     orphan: OrphanHistory
-    names: dict[str, str]
+    known: KnownHosts
 
 
 @with_trail_options
@@ -50,7 +58,7 @@ def orphans(
     *,
     source: TrailSource,
 ) -> None:
-    """List orphaned VIBs: when each was first seen, on how many hosts it is, and when it had gone.
+    """List orphaned VIBs: since when each is there and where; of a CLUSTER or with --gone also what was.
 
     Exit code: 0 listed, 1 listed but for what is damaged, 2 trouble.
 
@@ -61,8 +69,9 @@ def orphans(
         chosen = [find_log(logs, cluster, vcenter)]
     else:
         chosen = [log for log in logs.list_known_logs(vcenter) if log.cluster != VCENTER_LOG]
-    rows = [row for log in chosen for row in _list_rows(logs, log, whole=gone or cluster is not None)]
-    rows.sort(key=lambda row: (row.orphan.vib, row.orphan.first_seen))
+    whole = gone or cluster is not None
+    rows = [row for log in chosen for row in _list_rows(logs, log, whole=whole)]
+    rows.sort(key=lambda row: (row.orphan.vib, row.orphan.first_seen or row.orphan.since))
     if output is ListFormat.json:
         listed = [
             {"vcenter": row.log.vcenter, "cluster": row.log.cluster, **asdict(row.orphan)} for row in rows
@@ -71,7 +80,7 @@ def orphans(
     elif output is ListFormat.csv:
         typer.echo(render_csv(_COLUMNS, (_list_cells(row) for row in rows)), nl=False)
     else:
-        _print_rows(rows, times, len(chosen))
+        _print_rows(rows, times, len(chosen), whole=whole)
     end_with_damages(logs)
 
 
@@ -84,11 +93,11 @@ def _list_rows(logs: "TrailLogs", log: "TrailLog", *, whole: bool) -> list[_Row]
         newest = next(logs.read_records(log, reversed(numbers)), None)
         records = [newest] if newest else []
         found = list_open_orphans(newest) if newest else []
-    names = logs.read_host_names(records) if found else {}
-    return [_Row(log, orphan, names) for orphan in found]
+    known = logs.read_hosts(records) if found else KnownHosts()
+    return [_Row(log, orphan, known) for orphan in found]
 
 
-def _print_rows(rows: Sequence[_Row], times: Times, clusters: int) -> None:
+def _print_rows(rows: Sequence[_Row], times: Times, clusters: int, *, whole: bool) -> None:
     open_now = [row for row in rows if row.orphan.hosts]
     hosts = {(row.log.vcenter, host) for row in open_now for host in row.orphan.hosts}
     vibs = {row.orphan.vib for row in open_now}
@@ -98,34 +107,42 @@ def _print_rows(rows: Sequence[_Row], times: Times, clusters: int) -> None:
         "bold",
     )
     if rows:
-        print_table(build_table(_HEADINGS, (_render_cells(row, times) for row in rows)))
+        headings = (*_HEADINGS, *(_PAST_HEADINGS if whole else ()))
+        print_table(build_table(headings, (_render_cells(row, times, whole=whole) for row in rows)))
 
 
-def _render_cells(row: _Row, times: Times) -> list[str]:
+def _render_cells(row: _Row, times: Times, *, whole: bool) -> list[str]:
     orphan = row.orphan
     name, version = split_vib_key(orphan.vib)
-    gone = f"{times.format(orphan.gone_at)} {times.name}" if orphan.gone_at else "-"
-    cells = (
+    cells = [
         clean_text(name),
         version or "-",
         clean_text(row.log.name),
-        f"{times.format(orphan.first_seen)} {times.name}",
-        join_names(list_host_names(orphan.hosts, row.names)) if orphan.hosts else "-",
-        format_count(len(orphan.ever), "host"),
-        gone,
-    )
+        f"{times.format(orphan.since)} {times.name}",
+        join_names(list_host_names(orphan.hosts, row.known.distinct_names)) if orphan.hosts else "-",
+    ]
+    if whole and orphan.first_seen:
+        why = _WHY_GONE.get(orphan.gone_because, "")
+        cells += [
+            f"{times.format(orphan.first_seen)} {times.name}",
+            format_count(len(orphan.ever), "host"),
+            f"{times.format(orphan.gone_at)} {times.name}{why}" if orphan.gone_at else "-",
+        ]
     return [escape_unprintable(cell) for cell in cells]
 
 
 def _list_cells(row: _Row) -> dict[str, object]:
-    orphan = row.orphan
+    orphan, names = row.orphan, row.known.newest_names
     lists = {"first_hosts": orphan.first_hosts, "hosts": orphan.hosts, "ever": orphan.ever}
     return {
         "vib": orphan.vib,
         "vcenter": row.log.vcenter,
         "cluster": row.log.name,
         "cluster_id": row.log.cluster,
+        "since": orphan.since,
+        "host_ids": " ".join(orphan.hosts),
         "first_seen": orphan.first_seen,
-        **{name: " ".join(row.names.get(host, host) for host in listed) for name, listed in lists.items()},
+        **{name: " ".join(names.get(host, host) for host in listed) for name, listed in lists.items()},
         "gone_at": orphan.gone_at,
+        "gone_because": orphan.gone_because,
     }

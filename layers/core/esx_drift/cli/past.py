@@ -1,8 +1,9 @@
 """What the commands that ask a trail for the past have in common: times, the log that is meant, damage."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -13,8 +14,9 @@ from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_warning
 from esx_drift.cli.trail_source import TrailSource
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import Json
-from esx_drift.domain.text.times import parse_time
+from esx_drift.domain.text.times import FIRST_USABLE_YEAR, LAST_USABLE_YEAR, is_usable, parse_time
 from esx_drift.domain.text.wording import clean_text, join_names
+from esx_drift.domain.trail.hosts import KnownHosts
 
 if TYPE_CHECKING:
     from esx_drift.trail.past import TrailLog, TrailLogs
@@ -25,10 +27,25 @@ LocalOption = Annotated[
 ]
 HostOption = Annotated[str | None, typer.Option(metavar="HOST", help="Only this host, by name or id.")]
 FromOption = Annotated[
-    str | None, typer.Option(metavar="DATE", help="From then on: 2026-11-23, or 2026-11-23T02:14.")
+    str | None,
+    typer.Option(
+        metavar="DATE", help="From then on: 2026-11-23 (from its beginning), or a time: 2026-11-23T02:14."
+    ),
 ]
 
-DATE_HELP: Final = "2026-11-23 (its end), 2026-11-23T02:14, or with its own zone: 2026-11-23T02:14+01:00"
+DATE_HELP: Final = (
+    "2026-11-23 means the end of that day, 2026-11-23T02:14 the end of that minute;"
+    " with its own zone: 2026-11-23T02:14+01:00"
+)
+
+_DATE: Final = re.compile(
+    r"(?P<day>\d{4}-\d\d-\d\d)"
+    r"(?:[T ](?P<time>\d\d:\d\d(?P<second>:\d\d(?P<part>\.\d{1,6})?)?) ?(?P<zone>Z|UTC|[+-]\d\d:\d\d)?)?",
+    re.ASCII,
+)
+"""Also as times are printed here, so that one can be pasted: ``2026-11-23 02:14 UTC``."""
+
+_SHOWN: Final = "2026-11-23, 2026-11-23T02:14, or with its own zone: 2026-11-23T02:14+01:00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,29 +56,69 @@ class Times:
 
     def format(self, text: str) -> str:
         """Format a time of a record, ``text``, as ``2026-11-23 02:14``."""
-        return f"{parse_time(text).astimezone(self.zone):%Y-%m-%d %H:%M}"
+        return self._move(parse_time(text)).isoformat(" ", "minutes")[: len("2026-11-23 02:14")]
+
+    def format_exactly(self, moment: datetime) -> str:
+        """Format a ``moment`` with its second and its zone, as what was asked for is repeated."""
+        moved = self._move(moment)
+        zone = "UTC" if self.zone is UTC else moved.isoformat()[-len("+01:00") :]
+        return f"{moved.isoformat(' ', 'seconds')[: len('2026-11-23 02:14:59')]} {zone}"
 
     @property
     def name(self) -> str:
         """What the times are called in a heading."""
         return "local" if self.zone is None else "UTC"
 
-    def parse(self, text: str, *, ends_day: bool) -> datetime:
-        """Parse what a person typed; ends the command if it is no time.
+    def parse_beginning(self, text: str) -> datetime:
+        """Parse what a person typed, ``text``: the beginning of that day, minute or second.
 
-        Args:
-            text: A day, or a time with or without a zone.
-            ends_day: Whether a day alone means its end; else its beginning.
+        Ends the command if it is no time.
         """
+        return self._parse(text, is_end=False)
+
+    def parse_end(self, text: str) -> datetime:
+        """Parse what a person typed, ``text``: the end of that day, minute or second, to the millisecond.
+
+        Ends the command if it is no time.
+        """
+        return self._parse(text, is_end=True)
+
+    def _parse(self, text: str, *, is_end: bool) -> datetime:
+        """Parse a date. Of an hour that a clock shows twice the end is the later, the beginning the first."""
+        found = _DATE.fullmatch(text)
+        if found is None:
+            fail(f"{text} is no date\nExpected {_SHOWN}")
         try:
-            moment = datetime.fromisoformat(text)
+            begun = datetime.fromisoformat(f"{found['day']}T{found['time'] or '00:00'}")
+            zone = self._find_zone(found["zone"])
         except ValueError:
-            fail(f"{text} is no date\nExpected {DATE_HELP}")
-        if len(text) <= len("2026-11-23") and ends_day:
-            moment += timedelta(days=1) - timedelta(milliseconds=1)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=self.zone) if self.zone else moment.astimezone()
-        return moment.astimezone(UTC)
+            fail(f"{text} is no date\nExpected {_SHOWN}")
+        if not is_usable(begun):
+            fail(f"{text} is too far away\nExpected a year from {FIRST_USABLE_YEAR} to {LAST_USABLE_YEAR}")
+        meant = begun + _find_span(found) if is_end else begun
+        both = [meant.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)]
+        return max(both) if is_end else min(both)
+
+    def _find_zone(self, named: str | None) -> tzinfo | None:
+        if named is None:
+            return self.zone
+        if named in {"Z", "UTC"}:
+            return UTC
+        hours, minutes = named[1:].split(":")
+        offset = timedelta(hours=int(hours), minutes=int(minutes))
+        return timezone(-offset if named.startswith("-") else offset)
+
+    def _move(self, moment: datetime) -> datetime:
+        """Move a moment to the zone; one at the end of the calendar, which no check is of, stays in UTC."""
+        return moment.astimezone(self.zone) if is_usable(moment) else moment
+
+
+def _find_span(date: re.Match[str]) -> timedelta:
+    """Find how far the end of a ``date`` is from its beginning; a part of a second is a moment."""
+    if date["part"]:
+        return timedelta()
+    whole = timedelta(seconds=1) if date["second"] else timedelta(minutes=1 if date["time"] else 24 * 60)
+    return whole - timedelta(milliseconds=1)
 
 
 def make_times(*, local: bool) -> Times:
@@ -123,18 +180,33 @@ def render_log(log: "TrailLog") -> str:
     return f"{clean_text(log.name)} ({log.cluster}) on {log.vcenter}"
 
 
-def select_host(names: "dict[str, str]", wanted: str | None) -> str | None:
-    """Select the id of the host that a person ``wanted``, by its id or name; none where he wants all.
+def select_host(known: KnownHosts, wanted: str | None) -> list[str] | None:
+    """Select the ids of the host that a person ``wanted``, the oldest first; none where he wants all.
 
-    Ends the command where ``names``, by id, has no such host.
+    Ends the command where no host that is ``known`` ever had that id or name, or several machines had it.
     """
-    if wanted is None or wanted in names:
-        return wanted
-    found = [host for host, name in names.items() if wanted in {name, name.partition(".")[0]}]
-    if len(found) != 1:
-        nearest = describe_nearest(wanted, names.values())
-        fail(f"{'more than one host is' if found else 'no host was ever'} called {wanted}{nearest}")
+    if wanted is None:
+        return None
+    found = known.find_machines(wanted)
+    if not found:
+        nearest = describe_nearest(wanted, (name for names in known.names.values() for name in names))
+        fail(f"no host was ever called {wanted}{nearest}")
+    if len(found) > 1:
+        which = join_names([render_host(known, ids) for ids in found], len(found))
+        fail(
+            f"{wanted} may be {which}: they are different hosts.\nSay which by its id: --host {found[0][-1]}"
+        )
     return found[0]
+
+
+def render_host(known: KnownHosts, ids: Sequence[str]) -> str:
+    """Render which host it is that had these ``ids``, the oldest first: ``esx02 (host-23, was host-17)``.
+
+    ``known`` has its names.
+    """
+    name = clean_text(known.newest_names[ids[-1]])
+    was = f", was {' and '.join(reversed(ids[:-1]))}" if len(ids) > 1 else ""
+    return f"{name} ({ids[-1]}{was})"
 
 
 def end_with_damages(logs: "TrailLogs", code: int | None = EXIT_DIFFERENCES) -> None:

@@ -45,7 +45,7 @@ def show_record(
 ) -> None:
     """Show one record: what a check saw, what it found changed and open, and what a person decided.
 
-    Exit code: 0 shown, 2 trouble.
+    Exit code: 0 shown, 1 shown but for what is damaged, 2 trouble.
 
     Example: esx-drift show prod-a 41
     """
@@ -57,7 +57,8 @@ def show_record(
     if output is OutputFormat.json:
         typer.echo(json.dumps(found, indent=2))
     else:
-        _print_record(found, logs.read_host_names([found]), make_times(local=local))
+        _print_record(found, logs.read_hosts([found]).distinct_names, make_times(local=local))
+    end_with_damages(logs)
 
 
 def _find_record(logs: "TrailLogs", record: str, number: int | None, vcenter: str | None) -> Record | None:

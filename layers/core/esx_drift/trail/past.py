@@ -3,20 +3,19 @@
 A question about one cluster lists the keys of its own log, and those of vCenters, which say its name.
 """
 
-import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import batched
-from typing import Final, cast
+from typing import Final
 
-from esx_drift.contracts import require_valid
-from esx_drift.contracts.unpacking import unpack_bounded
-from esx_drift.domain.stored.identifiers import VCENTER_LOG, compute_sha256, make_record_prefix
-from esx_drift.domain.stored.types import KnownCluster, Record, Snapshot
+from esx_drift.contracts.unpacking import parse_record, parse_snapshot, unpack_blob
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_record_key, make_record_prefix
+from esx_drift.domain.stored.types import KnownCluster, LogState, Record, Snapshot
 from esx_drift.domain.text.times import parse_time
+from esx_drift.domain.trail.hosts import FormerSelf, KnownHosts, find_former_selves, list_known_hosts
 from esx_drift.errors import ContractViolation, TrailDamaged
 from esx_drift.log_reader import read_all
 from esx_drift.ports import TrailFiles
@@ -27,8 +26,6 @@ _RECORD_KEY: Final = re.compile(r"(records/vcenter=[^/]+/)cluster=[^/]+/([0-9]{1
 
 RECORDS_AT_ONCE: Final = 200
 """So many records are read before the next ones are asked for: a record of a large cluster has 30 kB."""
-
-_MAX_PROBLEM_CHARACTERS: Final = 200
 
 FIRST_MOMENT: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -79,7 +76,7 @@ class TrailLogs:
         So many are read ``at_once``: who may not want all of them asks for few.
         """
         for some in batched(numbers, at_once, strict=False):
-            keys = [f"{log.prefix}{number:010d}.json" for number in some]
+            keys = [make_record_key(log.vcenter, log.cluster, number) for number in some]
             for key, body in zip(keys, read_all(self._read_bytes, keys), strict=True):
                 record = self._hold_damage(key, body)
                 if record is not None:
@@ -99,19 +96,37 @@ class TrailLogs:
 
         return bisect_right(range(len(numbers)), moment, key=read_time)
 
-    def read_host_names(self, records: Sequence[Record]) -> dict[str, str]:
-        """Read what the hosts of a log are called, by id, as the last of its ``records`` has them."""
-        names = {
-            host: name
-            for record in records
-            for event in record["events"]
-            for host, name in event["data"]["host_names"].items()
-        }
-        newest = next((one for each in reversed(records) if (one := each["after"]["snapshot"])), None)
-        snapshot = self.read_snapshot(newest["key"]) if newest else None
-        return names | (
-            {host: known["name"] for host, known in snapshot["hosts"].items()} if snapshot else {}
-        )
+    def read_left_snapshot(self, records: Sequence[Record]) -> Snapshot | None:
+        """Read what the last of the ``records`` of a log left; none if no look was made, or it is damaged."""
+        stored = records[-1]["after"]["snapshot"] if records else None
+        return self.read_snapshot(stored["key"]) if stored else None
+
+    def read_hosts(self, records: Sequence[Record]) -> KnownHosts:
+        """Read what is known of the hosts of a log by its ``records``, and by what the last of them left."""
+        return list_known_hosts(records, self.read_left_snapshot(records))
+
+    def restore_former_selves(
+        self, snapshot: Snapshot, after: LogState
+    ) -> tuple[Snapshot, dict[str, FormerSelf]]:
+        """Put into a ``snapshot`` what hosts ran that came back and that nobody saw since.
+
+        Args:
+            snapshot: What a record left.
+            after: The state that it left.
+
+        Returns:
+            The snapshot with that, and what each of these hosts was before, by its id now.
+        """
+        hosts, images, restored = {**snapshot["hosts"]}, {**snapshot["images"]}, dict[str, FormerSelf]()
+        for host, former in find_former_selves(snapshot, after).items():
+            kept = self.read_snapshot(former.known["snapshot"])
+            image = former.known["image"] or ""
+            if kept is not None and image in kept["images"]:
+                images[image] = kept["images"][image]
+                vibs = former.known["orphaned_vibs"]
+                hosts[host] = {**hosts[host], "image": image, "orphaned_vibs": vibs}
+                restored[host] = former
+        return {**snapshot, "hosts": hosts, "images": images}, restored
 
     def find_at(self, log: TrailLog, moment: datetime) -> tuple[Record | None, list[int]]:
         """Find the last record of a ``log`` until ``moment``; none if there is none.
@@ -135,7 +150,7 @@ class TrailLogs:
         for kept in self.read_records(log, [taken["seq"]]):
             stored = kept["document"]
             if stored is not None:
-                return self._hold_blob_damage(stored["key"])
+                return self._read_blob(stored["key"])
         return None
 
     def read_named(self, key: str) -> Record | None:
@@ -144,11 +159,10 @@ class TrailLogs:
 
     def read_snapshot(self, key: str) -> Snapshot | None:
         """Read the snapshot ``key``; none if it is damaged."""
-        body = self._hold_blob_damage(key)
         try:
-            return None if body is None else cast("Snapshot", json.loads(body))
-        except ValueError as error:
-            self.damages.append(TrailDamaged(f"{key} is no snapshot: {error}", key))
+            return parse_snapshot(key, unpack_blob(key, self.files.read(key)))
+        except TrailDamaged as damage:
+            self.damages.append(damage)
             return None
 
     def _read_vcenters(self) -> Iterator[tuple[str, dict[str, KnownCluster]]]:
@@ -180,9 +194,7 @@ class TrailLogs:
             if known is not None:
                 yield int(known[2])
             else:
-                self.damages.append(
-                    TrailDamaged(f"{found.key} is no record: no record has such a key", found.key)
-                )
+                self._note_foreign(found.key)
 
     def _note_foreign(self, key: str) -> None:
         self.damages.append(TrailDamaged(f"{key} is no record: no record has such a key", key))
@@ -204,10 +216,10 @@ class TrailLogs:
         except TrailDamaged as damage:
             return damage
 
-    def _hold_blob_damage(self, key: str) -> bytes | None:
+    def _read_blob(self, key: str) -> bytes | None:
         """Read and unpack what lies under the hash of its bytes; none if it is damaged, which is noted."""
         try:
-            return _require_blob(key, self.files.read(key))
+            return unpack_blob(key, self.files.read(key))
         except TrailDamaged as damage:
             self.damages.append(damage)
             return None
@@ -227,22 +239,10 @@ def _require_record(key: str, body: bytes | TrailDamaged | None) -> Record:
     if body is None:
         raise TrailDamaged(f"{key} is not there any more", key)
     try:
-        record = cast("Record", json.loads(body))
-        require_valid("record", record)
-    except (ValueError, RecursionError, ContractViolation) as error:
-        raise TrailDamaged(f"{key} is no record: {str(error)[:_MAX_PROBLEM_CHARACTERS]}", key) from error
-    own = f"{make_record_prefix(record['vcenter'], record['cluster'])}{record['seq']:010d}.json"
+        record = parse_record(body)
+    except ContractViolation as error:
+        raise TrailDamaged(f"{key} is no record: {error}", key) from error
+    own = make_record_key(record["vcenter"], record["cluster"], record["seq"])
     if own != key:
         raise TrailDamaged(f"{key} is the record that belongs under {own}", key)
     return record
-
-
-def _require_blob(key: str, body: bytes | None) -> bytes:
-    if body is None:
-        raise TrailDamaged(f"{key} is not there, though the log names it", key)
-    if compute_sha256(body) not in key:
-        raise TrailDamaged(f"{key} was changed: its bytes have another sha256 than its name", key)
-    try:
-        return unpack_bounded(body)
-    except ValueError as error:
-        raise TrailDamaged(f"{key} can't be unpacked: {error}", key) from error

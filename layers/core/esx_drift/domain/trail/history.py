@@ -6,25 +6,26 @@ asked with the records of that part.
 Longer than 250 lines, because all of it is read from records in the same way, and proven together.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Literal
 
 from esx_drift.domain.images.image import format_part_version
 from esx_drift.domain.stored.types import (
     Change,
+    Departed,
     Element,
     Finding,
     Outcome,
     Record,
     RecordedDecision,
+    ResolvedBecause,
     Severity,
     Snapshot,
 )
-from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.versions import sort_naturally
 from esx_drift.domain.text.wording import split_vib_key
+from esx_drift.domain.trail.hosts import is_of_installed_part, list_left_ids, list_renewed_ids
 
 type EntryKind = Literal["first-copy", "change", "finding", "decision"]
 type PartOrigin = Literal["first-copy", "first-seen", "change"]
@@ -88,25 +89,35 @@ class HistoryEntry:
 
 @dataclass(slots=True)
 class _OpenChanges:
-    """Changes that nobody accepted yet, and nothing replaced: the number of the entry, by host and part."""
+    """Changes that nobody accepted yet, and nothing replaced.
+
+    ``latest`` has, by host and part, the number of the entry, and the id that the host has in it.
+    """
 
     entries: list[HistoryEntry] = field(default_factory=list)
-    latest: dict[tuple[str, str], int] = field(default_factory=dict)
+    latest: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
+
+    def renew_ids(self, record: Record) -> None:
+        """Carry over what holds on hosts that a ``record`` found under another id."""
+        for old, new in list_renewed_ids(record):
+            for host, part in [*self.latest]:
+                if host == old:
+                    self.latest[new, part] = self.latest.pop((host, part))
 
     def add(self, entry: HistoryEntry) -> None:
         """Add an ``entry``; a change takes the place of an earlier one of the same part of the same host."""
         self.entries.append(entry)
         if entry.change is not None:
             part = name_changed_part(entry.change)
-            self.latest |= {(host, part): len(self.entries) - 1 for host in entry.hosts}
+            self.latest |= {(host, part): (len(self.entries) - 1, host) for host in entry.hosts}
 
     def accept(self, acceptance: Acceptance) -> None:
         """Note an ``acceptance`` at each change that still holds on its hosts."""
         hosts = set(acceptance.hosts)
         accepted: dict[int, list[str]] = {}
-        for (host, part), number in [*self.latest.items()]:
+        for (host, part), (number, then) in [*self.latest.items()]:
             if host in hosts:
-                accepted.setdefault(number, []).append(host)
+                accepted.setdefault(number, []).append(then)
                 del self.latest[host, part]
         for number, on in accepted.items():
             entry = self.entries[number]
@@ -119,6 +130,7 @@ def list_history(records: Sequence[Record]) -> list[HistoryEntry]:
     found = _OpenChanges()
     since: str | None = None
     for record in records:
+        found.renew_ids(record)
         for entry in _list_entries(record, since):
             found.add(entry)
         for acceptance in _list_acceptances(record):
@@ -197,11 +209,11 @@ def list_parts_since(records: Sequence[Record], snapshot: Snapshot) -> list[Part
 
     ``records`` are all of the log: a part that no change names is there since its host was first seen.
     """
-    seen, changed = _follow_parts(records)
+    origins = _follow_parts(records)
     found: list[PartSince] = []
     for host in sort_naturally(snapshot["hosts"]):
         entry = snapshot["hosts"][host]
-        if entry["image"] is None or host not in seen:
+        if entry["image"] is None or host not in origins.seen:
             continue
         versions = {
             part: format_part_version(value)
@@ -209,7 +221,7 @@ def list_parts_since(records: Sequence[Record], snapshot: Snapshot) -> list[Part
         }
         vibs = {f"{ORPHANED_VIB}:{vib}": split_vib_key(vib)[1] for vib in entry["orphaned_vibs"] or []}
         for part, version in (versions | vibs).items():
-            origin = changed.get((host, part), seen[host])
+            origin = origins.changed.get((host, part), origins.seen[host])
             found.append(PartSince(host, part, version, *_list_fields(origin)))
     return found
 
@@ -218,77 +230,66 @@ def _list_fields(origin: _Origin) -> tuple[PartOrigin, int, str, str | None]:
     return origin.origin, origin.seq, origin.at, origin.since
 
 
-def _follow_parts(records: Sequence[Record]) -> tuple[dict[str, _Origin], dict[tuple[str, str], _Origin]]:
-    """Follow when each host was first seen, and when each of its parts last changed."""
-    seen: dict[str, _Origin] = {}
-    changed: dict[tuple[str, str], _Origin] = {}
-    since: str | None = None
-    for record in records:
-        seq, at = record["seq"], record["checked_at"]
+@dataclass(slots=True)
+class _PartOrigins:
+    """When each host was first seen, by id, and when each of its parts last changed, by host and part."""
+
+    seen: dict[str, _Origin] = field(default_factory=dict)
+    changed: dict[tuple[str, str], _Origin] = field(default_factory=dict)
+
+    def add(self, record: Record, since: str | None, departed: Container[str]) -> None:
+        """Add what a ``record`` says.
+
+        Args:
+            record: The next one of the log.
+            since: When the look before was.
+            departed: The ids of the hosts that the record before remembers as gone.
+        """
+        seq, at, after = record["seq"], record["checked_at"], record["after"]
         for change in record["changes"]:
             if change["element"] == "host":
-                _rename_host(change, seen, changed)
-            elif change["kind"] != "relabelled" and change["alternative_image"] is None:
-                part = name_changed_part(change)
-                changed |= {(host, part): _Origin("change", seq, at, since) for host in change["hosts"]}
+                self._follow_host(change, departed)
+        left = {*list_left_ids(record)}
+        for change in record["changes"]:
+            # What goes or comes with its host is no change of what that ran.
+            is_brought = "brought_along" in (change["detail"] or {})
+            if is_of_installed_part(change) and not is_brought:
+                part, origin = name_changed_part(change), _Origin("change", seq, at, since)
+                self.changed |= {(host, part): origin for host in change["hosts"] if host not in left}
         first: PartOrigin = "first-copy" if record["outcome"] == "baseline" else "first-seen"
-        seen = {host: _Origin(first, seq, at, since) for host in record["after"]["accepted"]} | seen
-        since = record["after"]["last_look_at"]
-    return seen, changed
+        there = after["accepted"].keys() - after["uncovered_since"].keys() - self.seen.keys()
+        self.seen |= {host: _Origin(first, seq, at, since) for host in there}
+
+    def _follow_host(self, change: Change, departed: Container[str]) -> None:
+        """Forget what is known of a host that came, unless this log knows what it ran when it was last here.
+
+        Of one that ran something else in another cluster, or was away for too long, it does not.
+        """
+        host, detail = change["key"], change["detail"] or {}
+        is_new = "moved_from" in detail or "compared_with" in detail
+        if change["kind"] == "added" and (is_new or host not in departed):
+            self._forget(host)
+        elif change["kind"] == "changed":
+            old = change["from"] or host
+            seen = self.seen.pop(old, None)
+            parts = {part: origin for (of, part), origin in self.changed.items() if of == old}
+            self._forget(old)
+            self._forget(host)
+            if seen is not None and not is_new:
+                self.seen[host] = seen
+                self.changed |= {(host, part): origin for part, origin in parts.items()}
+
+    def _forget(self, host: str) -> None:
+        self.seen.pop(host, None)
+        self.changed = {known: origin for known, origin in self.changed.items() if known[0] != host}
 
 
-def _rename_host(change: Change, seen: dict[str, _Origin], changed: dict[tuple[str, str], _Origin]) -> None:
-    """Carry over what is known of a host that came back under another id."""
-    old, new = change["from"], change["to"]
-    if change["kind"] != "changed" or old is None or new is None or old not in seen:
-        return
-    seen[new] = seen[old]
-    for (host, part), origin in [*changed.items()]:
-        if host == old:
-            changed[new, part] = origin
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """How sure it is what a host ran at a moment.
-
-    Attributes:
-        before: When it was last seen until then; none if never.
-        after: When it was next seen; none if not since.
-        changed_between: Whether it had changed by then: so it may have run either at that moment.
-    """
-
-    before: str | None
-    after: str | None
-    changed_between: bool
-
-
-def find_sightings(
-    hosts: Iterable[str], moment: datetime, at: Record, later: Iterable[Record]
-) -> dict[str, Sighting]:
-    """Find when each of ``hosts`` (ids) was seen before and after ``moment``.
-
-    Args:
-        hosts: Their ids.
-        moment: The time that is asked about.
-        at: The last record until then.
-        later: Those after it; no more of them are asked for than it takes until each host was seen.
-    """
-    after = at["after"]
-    found = {
-        host: Sighting(after["uncovered_since"].get(host, after["last_look_at"]), None, changed_between=False)
-        for host in hosts
-    }
-    waiting = set(found)
-    for record in later:
-        changed = {host for change in record["changes"] for host in change["hosts"]}
-        found |= {host: replace(found[host], changed_between=True) for host in waiting & changed}
-        looked, unseen = record["after"]["last_look_at"], record["after"]["uncovered_since"]
-        if looked is not None and parse_time(looked) > moment:
-            found |= {host: replace(found[host], after=looked) for host in waiting - unseen.keys()}
-            waiting &= unseen.keys()
-        if not waiting:
-            break
+def _follow_parts(records: Sequence[Record]) -> _PartOrigins:
+    """Follow when each host was first seen, and when each of its parts last changed."""
+    found, since, departed = _PartOrigins(), None, dict[str, Departed]()
+    for record in records:
+        found.add(record, since, departed)
+        since, departed = record["after"]["last_look_at"], record["after"]["departed"]
     return found
 
 
@@ -298,61 +299,62 @@ class OrphanHistory:
 
     Attributes:
         vib: Its name and version, as the API gives them.
-        first_seen: When it was first seen on any host of the cluster.
-        first_hosts: The hosts that it was then on, by id.
-        hosts: Those that it is on now.
-        ever: Those that it was ever on.
+        since: Since when it is there, or was there last, on any host of the cluster.
+        hosts: The hosts that it is on now, by id.
+        first_seen: When it was first seen; none where that was not looked up.
+        first_hosts: The hosts that it was then on, by the ids that they have now.
+        ever: Those that it was ever on, likewise.
         gone_at: When it was last found gone from all; none while it is there.
+        gone_because: Why: it was removed, its host left, or the cluster was retired.
     """
 
     vib: str
-    first_seen: str
-    first_hosts: tuple[str, ...]
+    since: str
     hosts: tuple[str, ...]
-    ever: tuple[str, ...]
-    gone_at: str | None
+    first_seen: str | None = None
+    first_hosts: tuple[str, ...] = ()
+    ever: tuple[str, ...] = ()
+    gone_at: str | None = None
+    gone_because: ResolvedBecause | None = None
 
 
 def list_orphans(records: Iterable[Record]) -> list[OrphanHistory]:
     """List every orphaned VIB that ``records``, all of one log, ever named, by name."""
     found: dict[str, OrphanHistory] = {}
     for record in records:
-        at = record["checked_at"]
+        renewed = dict(list_renewed_ids(record))
+        there = {orphan.vib: orphan for orphan in list_open_orphans(record)}
+        for vib, known in found.items():
+            first, ever = (_renew(hosts, renewed) for hosts in (known.first_hosts, known.ever))
+            found[vib] = replace(known, first_hosts=first, ever=ever)
+            if vib not in there and known.gone_at is None:
+                found[vib] = replace(found[vib], hosts=(), gone_at=record["checked_at"], gone_because=None)
         for finding in record["findings"]:
-            if finding["kind"] == "orphaned-vib" and finding["transition"] != "resolved":
-                _add_hosts(found, finding["subject"], finding["hosts"], at)
-        for change in record["changes"]:
-            if change["element"] == ORPHANED_VIB and change["kind"] == "added":
-                _add_hosts(found, change["key"], change["hosts"], at)
-            elif change["element"] == ORPHANED_VIB and change["key"] in found:
-                _drop_hosts(found, change["key"], change["hosts"], at)
+            if finding["subject"] in found and finding["resolved_because"] and _is_of_orphan(finding):
+                because = finding["resolved_because"]
+                found[finding["subject"]] = replace(found[finding["subject"]], gone_because=because)
+        for vib, now in there.items():
+            before = found.get(vib) or replace(now, first_seen=now.since, first_hosts=now.hosts)
+            ever = tuple(sort_naturally({*before.ever, *now.hosts}))
+            found[vib] = replace(now, first_seen=before.first_seen, first_hosts=before.first_hosts, ever=ever)
     return [found[vib] for vib in sort_naturally(found)]
 
 
+def _renew(hosts: Iterable[str], renewed: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(sort_naturally({renewed.get(host, host) for host in hosts}))
+
+
+def _is_of_orphan(finding: Finding) -> bool:
+    return finding["kind"] == "orphaned-vib"
+
+
 def list_open_orphans(record: Record) -> list[OrphanHistory]:
-    """List the orphaned VIBs that a ``record`` leaves open: when each was first seen, and where it is.
+    """List the orphaned VIBs that a ``record`` leaves open: since when each is there, and where it is.
 
-    On which hosts it was before, no single record says.
+    When it was first seen, and on which hosts it was before, no single record says.
     """
-    found = [finding for finding in record["after"]["findings"].values() if finding["kind"] == "orphaned-vib"]
-    hosts = {finding["subject"]: tuple(finding["hosts"]) for finding in found}
-    opened = {finding["subject"]: finding["opened_at"] for finding in found}
+    found = {one["subject"]: one for one in record["after"]["findings"].values() if _is_of_orphan(one)}
     return [
-        OrphanHistory(vib, opened[vib], (), hosts[vib], hosts[vib], None) for vib in sort_naturally(hosts)
+        OrphanHistory(vib, found[vib]["opened_at"], tuple(found[vib]["hosts"]))
+        for vib in sort_naturally(found)
     ]
-
-
-def _add_hosts(found: dict[str, OrphanHistory], vib: str, hosts: Iterable[str], at: str) -> None:
-    known = found.get(vib) or OrphanHistory(vib, at, tuple(hosts), (), (), None)
-    found[vib] = replace(
-        known,
-        hosts=tuple(sort_naturally({*known.hosts, *hosts})),
-        ever=tuple(sort_naturally({*known.ever, *hosts})),
-        gone_at=None,
-    )
-
-
-def _drop_hosts(found: dict[str, OrphanHistory], vib: str, hosts: Iterable[str], at: str) -> None:
-    known = found[vib]
-    left = tuple(host for host in known.hosts if host not in set(hosts))
-    found[vib] = replace(known, hosts=left, gone_at=None if left else at)

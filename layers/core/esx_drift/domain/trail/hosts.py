@@ -1,0 +1,239 @@
+"""The hosts of a log by its records: which ids are one machine, what each was called, and when it was seen.
+
+A vCenter gives a host that is taken out and added again another id, under the same name or a new one.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from esx_drift.domain.host_history import find_known_machines, is_other_machine, normalize_host_name
+from esx_drift.domain.stored.types import Change, Departed, LogState, Record, Snapshot
+from esx_drift.domain.text.times import parse_time
+
+
+def is_of_installed_part(change: Change) -> bool:
+    """Tell whether a ``change`` is of what hosts run: not of hosts, nor of what an image offers them."""
+    is_other = change["element"] in {"host", "alternative_image"} or change["kind"] == "relabelled"
+    return not is_other and change["alternative_image"] is None
+
+
+def list_renewed_ids(record: Record) -> Iterator[tuple[str, str]]:
+    """List the hosts that a ``record`` found under another id: the id before, and the one now."""
+    for change in record["changes"]:
+        old, new = change["from"], change["to"]
+        if (change["element"], change["kind"]) == ("host", "changed") and old and new:
+            yield old, new
+
+
+def list_left_ids(record: Record) -> list[str]:
+    """List the ids of the hosts that a ``record`` found gone from the cluster."""
+    left = ("host", "removed")
+    return [change["key"] for change in record["changes"] if (change["element"], change["kind"]) == left]
+
+
+@dataclass(slots=True)
+class KnownHosts:
+    """What the records of a log say of its hosts, by id.
+
+    Attributes:
+        names: All names that each ever had, the newest last.
+        renewed: The id that a host had next.
+        left: When each was found gone that is not there any more.
+    """
+
+    names: dict[str, list[str]] = field(default_factory=dict)
+    renewed: dict[str, str] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
+
+    def add_record(self, record: Record) -> None:
+        """Add what a ``record`` says; records are added in their order."""
+        for host, gone in record["after"]["departed"].items():
+            self._add_name(host, gone["name"])
+        for change in record["changes"]:
+            for name in list_relabelled_names(change):
+                self._add_name(change["key"], name)
+        for event in record["events"]:
+            for host, name in event["data"]["host_names"].items():
+                self._add_name(host, name)
+        for unseen in record["uncovered"]:
+            self._add_name(unseen["host"], unseen["name"])
+        for old, new in list_renewed_ids(record):
+            self.renewed[old] = new
+            self.renewed.pop(new, None)
+            self.left.pop(old, None)
+        self.left |= dict.fromkeys(list_left_ids(record), record["checked_at"])
+
+    def add_snapshot(self, snapshot: Snapshot) -> None:
+        """Add the hosts of the ``snapshot`` that the newest record left: those are there."""
+        for host, known in snapshot["hosts"].items():
+            self._add_name(host, known["name"])
+            self.left.pop(host, None)
+
+    @property
+    def newest_names(self) -> dict[str, str]:
+        """What each host is called now, or was last."""
+        return {host: names[-1] for host, names in self.names.items()}
+
+    @property
+    def distinct_names(self) -> dict[str, str]:
+        """The same, but with its id where another id has the same name: each names one host."""
+        newest = self.newest_names
+        numbers = Counter(map(normalize_host_name, newest.values()))
+        return {
+            host: name if numbers[normalize_host_name(name)] == 1 else f"{name} ({host})"
+            for host, name in newest.items()
+        }
+
+    def list_ids(self, host: str) -> list[str]:
+        """List all ids of the machine that had the id ``host``, the oldest first."""
+        older = {new: old for old, new in self.renewed.items()}
+        found = [host]
+        while found[0] in older:
+            found.insert(0, older[found[0]])
+        while found[-1] in self.renewed:
+            found.append(self.renewed[found[-1]])
+        return found
+
+    def find_machines(self, wanted: str) -> list[list[str]]:
+        """Find which machines a person may mean by ``wanted``: an id, a name, or a name without its domain.
+
+        Returns:
+            All ids of each, the oldest first. A name counts that a host ever had.
+        """
+        if wanted in self.names:
+            return [self.list_ids(wanted)]
+        name = normalize_host_name(wanted)
+        known = {host: {*map(normalize_host_name, names)} for host, names in self.names.items()}
+        exact = [host for host, names in known.items() if name in names]
+        short = [host for host, names in known.items() if name in {each.partition(".")[0] for each in names}]
+        machines = {tuple(self.list_ids(host)): None for host in exact or short}
+        return [[*ids] for ids in machines]
+
+    def _add_name(self, host: str, name: str) -> None:
+        others = [each for each in self.names.get(host, ()) if each != name]
+        self.names[host] = [*others, name]
+
+
+def list_relabelled_names(change: Change) -> list[str]:
+    """List the names that a host had before and after a ``change``; empty where that is another one."""
+    is_of_host = (change["element"], change["kind"]) == ("host", "relabelled")
+    labels = (change["detail"] or {}).values() if is_of_host else ()
+    return [str(label["name"]) for label in labels if isinstance(label, dict) and "name" in label]
+
+
+def list_known_hosts(records: Iterable[Record], snapshot: Snapshot | None) -> KnownHosts:
+    """List what ``records`` of one log say of its hosts; the last of them left ``snapshot``, if any."""
+    known = KnownHosts()
+    for record in records:
+        known.add_record(record)
+    if snapshot is not None:
+        known.add_snapshot(snapshot)
+    return known
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """How sure it is what a host ran at a moment.
+
+    Attributes:
+        before: When it was last seen until then; none if never.
+        after: When it was next seen; none if not since, or if it left before that.
+        changed_between: Whether it had changed by then: so it may have run either at that moment.
+        left_at: When it was found gone from the cluster, without having been seen once more.
+        id_after: The id under which it was next seen, where that is another one.
+    """
+
+    before: str | None
+    after: str | None = None
+    changed_between: bool = False
+    left_at: str | None = None
+    id_after: str | None = None
+
+
+def find_sightings(
+    hosts: Iterable[str],
+    moment: datetime,
+    at: Record,
+    later: Iterable[Record],
+    never_seen: Collection[str] = (),
+) -> dict[str, Sighting]:
+    """Find when each of ``hosts`` (ids) was seen before and after ``moment``.
+
+    Args:
+        hosts: Their ids.
+        moment: The time that is asked about.
+        at: The last record until then.
+        later: Those after it; no more of them are asked for than it takes until each host was seen.
+        never_seen: Those of the hosts that nobody had seen by then.
+    """
+    after = at["after"]
+    found = {
+        host: Sighting(
+            None if host in never_seen else after["uncovered_since"].get(host, after["last_look_at"])
+        )
+        for host in hosts
+    }
+    waiting = {host: host for host in found}
+    for record in later:
+        _follow_waiting(record, waiting, found)
+        looked, unseen = record["after"]["last_look_at"], record["after"]["uncovered_since"]
+        if looked is not None and parse_time(looked) > moment:
+            for current in waiting.keys() - unseen.keys():
+                host = waiting.pop(current)
+                found[host] = replace(
+                    found[host], after=looked, id_after=None if current == host else current
+                )
+        if not waiting:
+            break
+    return found
+
+
+def _follow_waiting(record: Record, waiting: dict[str, str], found: dict[str, Sighting]) -> None:
+    """Follow hosts that were not seen again yet: ``waiting`` has the ids of today, and those of then."""
+    for current in waiting.keys() & {*list_left_ids(record)}:
+        host = waiting.pop(current)
+        found[host] = replace(found[host], left_at=record["checked_at"])
+    for old, new in list_renewed_ids(record):
+        if old in waiting:
+            waiting[new] = waiting.pop(old)
+    for change in record["changes"]:
+        if is_of_installed_part(change):
+            for host in (waiting[each] for each in change["hosts"] if each in waiting):
+                found[host] = replace(found[host], changed_between=True)
+
+
+@dataclass(frozen=True, slots=True)
+class FormerSelf:
+    """What a host was before it left: under which ``id``, and what of it is ``known``."""
+
+    id: str
+    known: Departed
+
+    @property
+    def seen_at(self) -> str:
+        """When it was last seen; a version before did not keep it, and so when it was found gone."""
+        return self.known.get("seen_at", self.known["left_at"])
+
+
+def find_former_selves(snapshot: Snapshot, after: LogState) -> dict[str, FormerSelf]:
+    """Find what is known of hosts that came back, mostly under another id, and that nobody saw since.
+
+    Args:
+        snapshot: What a record left of the hosts.
+        after: The state that it left, with those that were gone.
+
+    Returns:
+        What each was before, by the id of now.
+    """
+    uuids = find_known_machines(after)["uuids"]
+    unseen = {host: known["name"] for host, known in snapshot["hosts"].items() if known["image"] is None}
+    return {
+        host: FormerSelf(old, gone)
+        for host, name in unseen.items()
+        for old, gone in after["departed"].items()
+        if gone["image"] is not None
+        and (old == host or normalize_host_name(gone["name"]) == normalize_host_name(name))
+        and not is_other_machine(gone.get("uuid"), uuids.get(host))
+    }

@@ -1,0 +1,195 @@
+"""What is said of the past of hosts that were added again, left, were renamed, or have another's name."""
+
+import json
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from shutil import copytree
+from typing import Any
+
+import pytest
+from esx_drift.adapters.trail_files import S3TrailFiles
+from esx_drift.domain.fleet.fleet import VCenterSettings as Watched
+
+from tests.simulator import Tls, VCenter, VCenterServer
+from tests.simulator.certificates import Authority
+from tests.simulator.scenario import two_clusters
+from tests.unit.checking.cloud import Aws
+from tests.unit.checking.conftest import ca, cloud, tls
+from tests.unit.checking.decisions.person import Person
+from tests.unit.checking.world import World
+from tests.unit.cli.conftest import Run
+from tests.unit.cli.test_past import I40EN, SMNTEMP, Story, rows_of
+from tests.unit.trail.test_past import copy_trail
+
+__all__ = ["ca", "cloud", "tls"]
+
+
+@pytest.fixture(scope="module")
+def moves(cloud: Aws, ca: Authority, tls: Tls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """esx01 is host-16 and then 23, esx02 leaves and another machine has its name, esx03 is renamed.
+
+    esx04 comes back as host-25 unseen, and so does the renamed one at last, as host-26.
+    """
+    vcenter = VCenter()
+    world = World(cloud, vcenter, Watched("vc02"))
+    vcenter._clock = world.clock  # noqa: SLF001  # both must go by the same time
+    two_clusters(vcenter)
+    inventory, hosts = vcenter.inventory, vcenter.hosts
+    with VCenterServer(vcenter, tls=tls) as server:
+        world.put_secret(server.port, ca.pem)
+        world.dispatch()
+        world.check()
+        hosts.set_component("esx01", I40EN, "2.9.2.0")
+        world.check()
+        hosts.add_orphaned_vib("esx02", SMNTEMP)
+        new = inventory.re_add_host("esx01")
+        world.check()
+        person = Person(world)
+        person.accept({new: person.shown()[new]})
+        software = deepcopy(inventory.host("esx02").software)
+        inventory.remove_host("esx02")
+        world.check()
+        inventory.add_host("prod-a", "esx02", software, "564d5c1e-3b1a-4a52-9c0e-7d2b1a000002")
+        world.check()
+        inventory.host("esx03").name = "esx33"
+        world.check()
+        hosts.disconnect("esx04")
+        inventory.re_add_host("esx04")
+        world.check()
+        hosts.reconnect("esx04")
+        world.check()
+        hosts.disconnect("esx33")
+        inventory.re_add_host("esx33")
+        world.check()
+        directory = tmp_path_factory.mktemp("moves")
+        copy_trail(S3TrailFiles(lambda: cloud.s3, "audit"), directory)
+        looks = [record for record in world.records() if record["outcome"] != "accepted"]
+        yield Story(directory, looks)
+
+
+def read_entries(run: Run, story: Story, *options: object) -> dict[str, Any]:
+    """What the history says for a program."""
+    ran = run("history", "prod-a", "--dir", story.directory, "--format", "json", *options)
+    assert (ran.code, ran.err) == (0, "")
+    found: dict[str, Any] = json.loads(ran.out)
+    return found
+
+
+def test_a_host_that_was_added_again_is_one_host(run: Run, moves: Story) -> None:
+    """By its name and by each of its ids the same is said, with both ids; also who accepted what it runs."""
+    found = [read_entries(run, moves, "--host", named) for named in ("esx01", "host-16", "host-23", "ESX01")]
+    assert all(one == found[0] for one in found)
+    assert found[0]["host_ids"] == ["host-16", "host-23"]
+    (driver,) = [
+        entry for entry in found[0]["entries"] if entry["change"] and entry["change"]["key"] == I40EN
+    ]
+    assert driver["hosts"] == [{"id": "host-16", "name": "esx01"}]
+    assert [one["hosts"] for one in driver["accepted"]] == [["host-16"]]
+    told = run("history", "prod-a", "--dir", moves.directory, "--host", "esx01")
+    assert "of esx01 (host-23, was host-16) in 10 records" in told.out
+    assert "esx01 (host-16)" in " ".join(told.out.split())
+    rows = rows_of(run("history", "prod-a", "--dir", moves.directory, "--format", "csv").out)
+    assert {("esx01", "host-16"), ("esx01", "host-23")} <= {(row["hosts"], row["host_ids"]) for row in rows}
+    parts = json.loads(
+        run("blame", "prod-a", "--dir", moves.directory, "--host", "host-16", "--format", "json").out
+    )["parts"]
+    since = {(part["host"], part["seq"]) for part in parts if part["part"] == f"component:{I40EN}"}
+    assert since == {("host-23", moves.records[1]["seq"])}
+    assert (
+        ": esx01 (host-23, was host-16)\n"
+        in run("blame", "prod-a", "--dir", moves.directory, "--host", "esx01").out
+    )
+
+
+@pytest.mark.parametrize("command", ["history", "blame"])
+def test_a_name_of_two_hosts_is_not_guessed_at(run: Run, moves: Story, command: str) -> None:
+    """Both are named by their ids, and one can be asked for by its id."""
+    told = run(command, "prod-a", "--dir", moves.directory, "--host", "esx02")
+    assert (told.code, told.out) == (2, "")
+    assert "esx02 may be esx02 (host-17), esx02 (host-24): they are different hosts" in told.err
+    assert run(command, "prod-a", "--dir", moves.directory, "--host", "host-24").code == 0
+
+
+def test_a_host_that_left_has_a_past_and_no_present(run: Run, moves: Story) -> None:
+    """Blame says since when it is gone."""
+    kinds = [entry["kind"] for entry in read_entries(run, moves, "--host", "host-17")["entries"]]
+    assert kinds == ["first-copy", "change", "change", "change"]
+    gone = run("blame", "prod-a", "--dir", moves.directory, "--host", "host-17")
+    assert (gone.code, gone.out) == (2, "")
+    assert "esx02 (host-17) is not in this cluster since 2026-11-23 18:" in gone.err
+    known = run("history", "prod-a", "--dir", moves.directory, "--host", "esx2")
+    assert "no host was ever called esx2: did you mean esx02?" in known.err
+
+
+def test_a_host_is_found_by_a_name_that_it_had(run: Run, moves: Story) -> None:
+    """And that it was renamed is said."""
+    assert read_entries(run, moves, "--host", "esx03") == read_entries(run, moves, "--host", "esx33")
+    told = run("history", "prod-a", "--dir", moves.directory, "--host", "esx03")
+    assert "renamed: esx03 -> esx33" in told.out
+    unseen = run("blame", "prod-a", "--dir", moves.directory, "--host", "esx03")
+    assert unseen.out.splitlines() == [
+        "prod-a (domain-c9) on vc02: esx33 (host-26, was host-18)",
+        "Nobody has seen yet what it runs.",
+    ]
+
+
+def show_as_of(run: Run, story: Story, look: int) -> dict[str, str]:
+    """How sure it is what each host ran at a look, by its id."""
+    told = run("as-of", "prod-a", story.records[look]["checked_at"], "--dir", story.directory)
+    assert (told.code, told.err) == (0, "")
+    rows = [line.split() for line in told.out.splitlines() if line.startswith(" esx")]
+    return {row[1]: " ".join(row[row.index("seen") if "seen" in row else 0 :]) for row in rows}
+
+
+def test_hosts_that_move_ran_what_they_ran(run: Run, moves: Story) -> None:
+    """As-of follows a host to its next id, says that one had left, and what one ran before it came back."""
+    times = [record["checked_at"][:16].replace("T", " ") for record in moves.records]
+    assert show_as_of(run, moves, 0)["host-16"] == f"seen {times[0]}, changed by {times[1]}"
+    assert show_as_of(run, moves, 1)["host-16"] == f"seen {times[1]}, the same {times[2]} as host-23"
+    assert show_as_of(run, moves, 2)["host-17"] == f"seen {times[2]}, gone by {times[3]}"
+    assert show_as_of(run, moves, 4)["host-18"] == f"seen {times[4]}, the same {times[5]}"
+    assert show_as_of(run, moves, 5)["host-19"] == f"seen {times[5]}, the same {times[7]} as host-25"
+    assert show_as_of(run, moves, 6)["host-25"] == f"seen {times[5]} as host-19, next seen {times[7]}"
+    assert show_as_of(run, moves, 8)["host-26"] == f"seen {times[7]} as host-18, not since"
+    ran = run("as-of", "prod-a", times[6], "--dir", moves.directory, "--format", "json")
+    document = json.loads(ran.out)
+    assert document["as_of"] == f"{moves.records[6]['checked_at'][:16]}:59.999Z"
+    assert document["cluster"] == {"id": "domain-c9", "name": "prod-a"}
+    (back,) = [host for host in document["hosts"] if host["host"] == "host-25"]
+    assert back["image"]["base_image"] == back["base_image"]
+    assert (back["seen_before"], back["seen_before_as"]) == (moves.records[5]["checked_at"], "host-19")
+    assert (back["seen_after_as"], back["changed_between"]) == ("host-25", None)
+
+
+def test_an_orphaned_vib_that_left_with_its_host_was_not_removed(run: Run, moves: Story) -> None:
+    """That is said."""
+    told = run("orphans", "prod-a", "--dir", moves.directory)
+    assert "UTC: its host left" in told.out
+    (one,) = json.loads(run("orphans", "--gone", "--dir", moves.directory, "--format", "json").out)[
+        "orphaned_vibs"
+    ]
+    assert (one["gone_at"], one["gone_because"]) == (moves.records[3]["checked_at"], "host-left")
+    assert (one["first_seen"], one["ever"]) == (moves.records[2]["checked_at"], ["host-17"])
+
+
+def test_what_nobody_can_know_is_said(run: Run, moves: Story) -> None:
+    """Of a time after the last look."""
+    told = run("as-of", "prod-a", "2030-01-01", "--dir", moves.directory)
+    assert f"The last look was {moves.records[-1]['checked_at'][:10]}" in told.out
+    late = run("history", "prod-a", "--since", "2030-01-01", "--dir", moves.directory)
+    assert "0 changes in 0 records since 2030-01-01 00:00:00 UTC" in late.out
+    assert "nothing is known of the time after it" in late.out
+
+
+def test_what_a_host_was_before_may_be_lost(run: Run, moves: Story, tmp_path: Path) -> None:
+    """Then it is not known, what is missing is named, and the other hosts are shown."""
+    copytree(moves.directory, tmp_path / "copy")
+    key = moves.records[6]["after"]["departed"]["host-19"]["snapshot"]
+    (tmp_path / "copy" / key).unlink()
+    told = run("as-of", "prod-a", moves.records[6]["checked_at"], "--dir", tmp_path / "copy")
+    assert told.code == 1
+    assert f"{key} is not there, though the log names it" in told.err
+    (row,) = [line for line in told.out.splitlines() if " host-25 " in line]
+    assert "not known: not seen by then, next seen 2026-11-24 10:" in row
+    assert " host-18  ESXi 8.0 U3d " in told.out
