@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from esx_drift.domain.breaker import Breaker
 from esx_drift.domain.deliveries import Delivery, DeliveryMessage, RouteState
 from esx_drift.domain.events import MessageContent
-from esx_drift.domain.fleet.fleet import Fleet
+from esx_drift.domain.fleet.fleet import Fleet, Route
 from esx_drift.domain.stored.types import (
     CheckRequest,
     ClockFacts,
@@ -585,14 +585,16 @@ class StoredRouteState:
 
 
 class RouteStates(Protocol):
-    """Where it is kept whose turn it is to post to a route, and how that answered."""
+    """Where it is kept who may post to a route, and how that answered; routes of one webhook share it."""
 
-    def read(self, route: str) -> StoredRouteState:
+    def read(self, route: Route) -> StoredRouteState:
         """Read a route's state; where there is none, or one that can't be read, nothing is known of it."""
         ...
 
-    def write(self, state: RouteState, etag: str | None) -> str | None:
-        """Write ``state`` if the stored one still has the ETag ``etag`` (None: if there is none yet).
+    def write(self, route: Route, state: RouteState, etag: str | None) -> str | None:
+        """Write the ``state`` of a ``route`` if the stored one still has the ETag ``etag``.
+
+        Without an ETag it is written if there is none yet.
 
         Returns:
             The new ETag; None if somebody else was faster.

@@ -162,7 +162,7 @@ class ClusterLog:
             **state,
             "findings": update.findings,
             "suspects": update.suspects,
-            "turns": update.turns,
+            "turns": update.openings,
             "rollout": spreading.rollout,
             "accepted": accepted,
             "uncovered_since": dict.fromkeys(cluster.failed, format_time(self.now)),

@@ -8,10 +8,10 @@ from esx_drift.domain.deliveries import (
     BUSY_PAUSE,
     DEATH_AFTER,
     DELIVERY_PATIENCE,
+    LEASE_LENGTH,
     MAX_PAUSE,
     MAX_RETRY_PAUSE,
     PACE,
-    TURN_LENGTH,
     DeliveryMessage,
     build_delivery_message,
     build_event_delivery,
@@ -25,9 +25,9 @@ from esx_drift.domain.deliveries import (
     end_throttled,
     end_unanswered,
     find_free_time,
-    leave_turn,
+    release_lease,
     renew_message,
-    take_turn,
+    take_lease,
 )
 from esx_drift.domain.text.times import format_time, parse_time
 from hypothesis import given
@@ -68,15 +68,15 @@ def test_a_blank_route_may_be_asked_at_once() -> None:
 
 def test_one_has_the_turn_at_a_time() -> None:
     """Until it ends it, or is dead."""
-    taken = take_turn(BLANK, "me", NOW)
+    taken = take_lease(BLANK, "me", NOW)
     assert find_free_time(taken, NOW) == NOW + BUSY_PAUSE
-    assert find_free_time(taken, NOW + TURN_LENGTH) == NOW + TURN_LENGTH
-    assert leave_turn(taken) == BLANK
+    assert find_free_time(taken, NOW + LEASE_LENGTH) == NOW + LEASE_LENGTH
+    assert release_lease(taken) == BLANK
 
 
 def test_after_a_post_a_second_passes() -> None:
     """Whatever was wrong is forgotten."""
-    dead = end_dead(end_unanswered(take_turn(BLANK, "me", NOW), NOW), NOW, "gone")
+    dead = end_dead(end_unanswered(take_lease(BLANK, "me", NOW), NOW), NOW, "gone")
     assert end_posted(dead, NOW) == {**BLANK, "not_before": format_time(NOW + PACE)}
 
 
@@ -85,7 +85,7 @@ def test_after_a_post_a_second_passes() -> None:
 )
 def test_a_route_that_asks_to_wait_is_left_alone(asked: int, pause: timedelta) -> None:
     """As long as it says, within bounds."""
-    assert find_free_time(end_throttled(take_turn(BLANK, "me", NOW), NOW, asked), NOW) == NOW + pause
+    assert find_free_time(end_throttled(take_lease(BLANK, "me", NOW), NOW, asked), NOW) == NOW + pause
 
 
 def test_a_route_that_does_not_answer_is_asked_ever_less() -> None:

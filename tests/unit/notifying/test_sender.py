@@ -16,14 +16,14 @@ from esx_drift.channels.webhook import WebhookAnswer, WebhookChannel, WebhookSec
 from esx_drift.contracts import parse_payload
 from esx_drift.domain.deliveries import (
     DELIVERY_PATIENCE,
-    TURN_LENGTH,
+    LEASE_LENGTH,
     Delivery,
     DeliveryMessage,
     build_event_delivery,
     identify_event,
-    take_turn,
+    take_lease,
 )
-from esx_drift.domain.fleet.fleet import Fleet, build_fleet
+from esx_drift.domain.fleet.fleet import Fleet, Route, build_fleet
 from esx_drift.domain.stored.identifiers import make_delivery_id, make_group_key, make_route_key
 from esx_drift.domain.stored.types import Event
 from esx_drift.domain.text.times import format_time
@@ -51,7 +51,7 @@ from tests.unit.processes import Counting, Mortal, Process, ProcessEnd, Turn, in
 if TYPE_CHECKING:
     from esx_drift.domain.events import MessageContent
     from esx_drift.domain.fleet.fleet import FleetDocument
-    from esx_drift.ports import Channel
+    from esx_drift.ports import Channel, StoredRouteState
 
 
 def _event(number: int) -> Event:
@@ -100,8 +100,16 @@ class Desk:
 
     @property
     def states(self) -> S3RouteStates:
-        """Whose turn it is."""
+        """Who may post."""
         return S3RouteStates(cast("Any", lambda: self.world.s3), STATE)
+
+    def route(self, name: str) -> Route:
+        """A route of the fleet file."""
+        return next(route for route in self.fleet.routes if route.name == name)
+
+    def read_state(self, name: str) -> "StoredRouteState":
+        """What is kept of a route's webhook."""
+        return self.states.read(self.route(name))
 
     @property
     def queue(self) -> SqsDeliveryQueue:
@@ -168,7 +176,7 @@ def test_a_delivery_is_posted_once(desk: Desk) -> None:
     assert content == build_group_content([EVENT, second], desk.world.clock.now)
     assert desk.heard(EVENT)
     assert desk.heard(second)
-    assert desk.states.read("ops").state["holder"] is None
+    assert desk.read_state("ops").state["holder"] is None
 
 
 def test_what_a_route_has_heard_is_left_out(desk: Desk) -> None:
@@ -192,36 +200,6 @@ def test_a_receipt_of_a_version_before_counts(desk: Desk) -> None:
     desk.put(EVENT)
     desk.run()
     assert desk.wire.taken == []
-
-
-REPORT: Delivery = {
-    "schema_version": 1,
-    "delivery_id": make_delivery_id("ops", ["daily", "2026-11-23"]),
-    "route": "ops",
-    "created_at": "2026-11-23T02:15:00.000Z",
-    "kind": "report",
-    "events": [],
-    "content": {
-        "title": "All is well",
-        "items": ["12 clusters"],
-        "notes": ["checked"],
-        "next_step": {"text": "nothing", "command": "esx-drift status"},
-        "facts": ["fact"],
-    },
-}
-
-
-@pytest.mark.parametrize("step", [{"text": "look", "command": "esx-drift status"}, None])
-def test_a_report_is_posted_as_it_says(desk: Desk, step: Any) -> None:  # noqa: ANN401 -- JSON
-    """Once, by its own id."""
-    report = cast("Delivery", {**REPORT, "content": {**REPORT.get("content", {}), "next_step": step}})
-    send_delivery(report, desk.deliveries, desk.queue)
-    send_delivery(report, desk.deliveries, desk.queue)
-    desk.run()
-    ((_, content),) = desk.wire.taken
-    assert (content.title, content.items, content.facts) == ("All is well", ("12 clusters",), ("fact",))
-    assert (content.next_step is None) == (step is None)
-    assert sorted(outcome for _, outcome in desk.results) == ["posted", "repeated", "waits"]
 
 
 def test_of_two_deliveries_with_one_id_the_first_counts(desk: Desk) -> None:
@@ -313,7 +291,7 @@ def _do(desk: Desk, channel: _Answering) -> str:
     (message,) = desk.world.sqs.of(DELIVERY)
     desk.world.sqs.messages.clear()
     assert desk.handle(message)
-    state, sent = desk.states.read("ops").state, desk.world.sqs.of(DELIVERY)
+    state, sent = desk.read_state("ops").state, desk.world.sqs.of(DELIVERY)
     if state["dead_since"]:
         assert [one.fields["route"] for one in sent] == ["oncall"]
         assert len(desk.world.dead()) == 1
@@ -432,7 +410,7 @@ def test_a_post_that_works_again_ends_a_death(desk: Desk) -> None:
     desk.run()
     assert len(desk.wire.titles("ops")) == 1
     assert len(desk.wire.titles("oncall")) == 2
-    assert desk.states.read("ops").state["dead_since"] is None
+    assert desk.read_state("ops").state["dead_since"] is None
 
 
 def test_a_fallback_that_works_again_before_its_news_hears_the_message_alone(desk: Desk) -> None:
@@ -442,8 +420,8 @@ def test_a_fallback_that_works_again_before_its_news_hears_the_message_alone(des
     first = desk.world.sqs.of(DELIVERY)[0]
     assert desk.handle(first)
     desk.world.sqs.messages.remove(first)
-    state = desk.states.read("ops")
-    desk.states.write({**state.state, "dead_since": None, "dead_reason": None}, state.etag)
+    state = desk.read_state("ops")
+    desk.states.write(desk.route("ops"), {**state.state, "dead_since": None, "dead_reason": None}, state.etag)
     desk.run()
     assert desk.wire.titles("oncall") == [build_group_content([EVENT], desk.world.clock.now).title]
 
@@ -492,27 +470,27 @@ def test_a_message_that_nothing_vouches_for_is_refused(desk: Desk, forged: dict[
     with pytest.raises(RequestRefused):
         desk.sender().send(parsed)
     assert desk.wire.asked == []
-    assert desk.states.read("oncall").state["holder"] is None
+    assert desk.read_state("oncall").state["holder"] is None
 
 
 def test_a_state_that_is_none_is_replaced(desk: Desk) -> None:
     """Whoever wrote it: the route is asked."""
-    desk.world.s3.put_object(STATE, make_route_key("ops"), b"[]")
+    desk.world.s3.put_object(STATE, make_route_key("slack", "ops"), b"[]")
     desk.put(EVENT)
     desk.run()
     assert len(desk.wire.taken) == 1
-    assert desk.states.read("ops").state["not_before"] is not None
+    assert desk.read_state("ops").state["not_before"] is not None
 
 
 def test_a_turn_of_a_dead_process_is_free_after_its_time(desk: Desk) -> None:
     """Before that nobody posts."""
-    state = desk.states.read("ops")
-    desk.states.write(take_turn(state.state, "dead", desk.world.clock.now), state.etag)
+    state = desk.read_state("ops")
+    desk.states.write(desk.route("ops"), take_lease(state.state, "dead", desk.world.clock.now), state.etag)
     desk.put(EVENT)
     start = desk.world.clock.now
     desk.run()
     assert len(desk.wire.taken) == 1
-    assert TURN_LENGTH <= desk.world.clock.now - start < TURN_LENGTH + timedelta(seconds=60)
+    assert LEASE_LENGTH <= desk.world.clock.now - start < LEASE_LENGTH + timedelta(seconds=60)
 
 
 def test_who_was_faster_has_the_turn(desk: Desk) -> None:
@@ -526,8 +504,10 @@ def test_who_was_faster_has_the_turn(desk: Desk) -> None:
         def call(self, name: str, make: Callable[[], object]) -> object:
             result = super().call(name, make)
             if name == "read":
-                state = desk.states.read("ops")
-                desk.states.write(take_turn(state.state, "other", desk.world.clock.now), state.etag)
+                state = desk.read_state("ops")
+                desk.states.write(
+                    desk.route("ops"), take_lease(state.state, "other", desk.world.clock.now), state.etag
+                )
             return result
 
     assert desk.handle(message, Late())
@@ -547,7 +527,7 @@ def test_a_bug_ends_the_turn(desk: Desk) -> None:
     (message,) = broken.world.sqs.messages
     with pytest.raises(InternalError, match="the delivery to the route ops: KeyError at"):
         broken.sender().send(message.fields)
-    assert broken.states.read("ops").state["held_until"] is None
+    assert broken.read_state("ops").state["held_until"] is None
 
 
 def test_aws_that_fails_keeps_the_message(desk: Desk) -> None:

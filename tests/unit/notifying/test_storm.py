@@ -177,6 +177,32 @@ def test_ten_thousand_events_are_told_in_few_messages(stage: Stage) -> None:
     assert [limit.refused for limit in limits.values()] == [0, 1]
 
 
+@pytest.mark.parametrize("hold_seconds", [1, 30])
+def test_routes_of_one_webhook_share_its_limit(stage: Stage, hold_seconds: int) -> None:
+    """It allows one message a second, whichever route it is of: each hears all, and it is asked no oftener.
+
+    What both hear, people read once.
+    """
+    stage.route_of(
+        {"name": "odd-ones", "secret": "ops", "clusters": ["prod-?[13579]", "prod-[13579]"]},
+        {"name": "even-ones", "secret": "ops", "clusters": ["prod-*"], "fallback": "good"},
+        {"name": "good"},
+    )
+    limit = stage.slack.limits[OPS] = Limit(stage.world.clock, hold_seconds=hold_seconds)
+    limit.taken_at = stage.world.clock.now  # somebody else posts there as well
+    events = [event for number in range(40) for event in _publish(stage.world, number)]
+    stage.gather(events, size=8)
+    stage.send()
+    heard = [json.dumps(payload) for payload in stage.heard(OPS)]
+    assert len({*heard}) == len(heard) >= 20
+    assert limit.refused == 1
+    untold = {*stage.untold(events, "odd-ones")}
+    assert len(untold) == len(events) / 2
+    assert untold.isdisjoint(stage.untold(events, "even-ones"))
+    assert stage.untold(events, "good") == []
+    assert stage.world.dead() == []
+
+
 @contextmanager
 def _quick_timeouts(patch: pytest.MonkeyPatch) -> Iterator[None]:
     patch.setattr("esx_drift.channels.webhook.WEBHOOK_READ_SECONDS", 0.05)

@@ -2,7 +2,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from esx_drift.domain.deliveries import TURN_LENGTH
+from esx_drift.domain.deliveries import LEASE_LENGTH
 from esx_drift.domain.dispatching.run import MAX_REQUEST_AGE
 from esx_drift.domain.reports.reminders import SCHEDULE_STEP
 from esx_drift.sealing.sealer import SEALING_TURN_LENGTH, TIME_TO_FINISH_MS
@@ -140,7 +140,7 @@ def test_each_message_to_a_route_is_posted_by_itself() -> None:
     properties = MAPPINGS["SenderFunctionDeliver"]["Properties"]
     assert (properties["BatchSize"], properties["ScalingConfig"]) == (1, {"MaximumConcurrency": 2})
     timeout = FUNCTIONS["SenderFunction"]["Properties"]["Timeout"]
-    assert TIME_FOR_ONE_DELIVERY_MS < timeout * 1000 < TURN_LENGTH.total_seconds() * 1000
+    assert TIME_FOR_ONE_DELIVERY_MS < timeout * 1000 < LEASE_LENGTH.total_seconds() * 1000
 
 
 def test_a_new_account_has_room_for_all() -> None:

@@ -1,7 +1,7 @@
 """What the StateBucket holds beside the states of logs.
 
 That is the fleet file, which each invocation reads anew, ``breaker/<v>.json``: which passwords a vCenter
-refused, and ``routes/<route>.json``: whether a route may be posted to.
+refused, and ``routes/<channel>/<secret>.json``: whether the routes of a webhook may be posted to.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from esx_drift.adapters.s3_objects import S3Object, S3Objects
 from esx_drift.contracts import list_fleet_errors, parse_payload, parse_sent_json
 from esx_drift.domain.breaker import Breaker, build_closed_breaker
 from esx_drift.domain.deliveries import RouteState, build_route_state
-from esx_drift.domain.fleet.fleet import MAX_FLEET_BYTES, Fleet, build_fleet
+from esx_drift.domain.fleet.fleet import MAX_FLEET_BYTES, Fleet, Route, build_fleet
 from esx_drift.domain.stored.identifiers import (
     FLEET_KEY,
     FLEET_SOURCE_KEY,
@@ -162,20 +162,21 @@ class S3RouteStates:
     client: Callable[[], "S3Client"]
     bucket: str
 
-    def read(self, route: str) -> StoredRouteState:
-        """Read a route's state; what is no state of this route is replaced by the next write."""
-        stored = self._objects.read(make_route_key(route))
+    def read(self, route: Route) -> StoredRouteState:
+        """Read the state of a route's webhook; what is no state is replaced by the next write."""
+        stored = self._objects.read(make_route_key(route.channel, route.secret))
         if stored is None:
-            return StoredRouteState(build_route_state(route), None)
+            return StoredRouteState(build_route_state(route.name), None)
         try:
             state = cast("RouteState", parse_payload("route-state", stored.body))
         except ContractViolation:
-            state = build_route_state(route)
-        return StoredRouteState({**state, "route": route}, stored.etag)
+            state = build_route_state(route.name)
+        return StoredRouteState({**state, "route": route.name}, stored.etag)
 
-    def write(self, state: RouteState, etag: str | None) -> str | None:
+    def write(self, route: Route, state: RouteState, etag: str | None) -> str | None:
         """Write it if it still has this ETag; the new one, or None if somebody else was faster."""
-        return self._objects.replace(make_route_key(state["route"]), encode_canonical_json(state), etag)
+        key = make_route_key(route.channel, route.secret)
+        return self._objects.replace(key, encode_canonical_json(state), etag)
 
     @property
     def _objects(self) -> S3Objects:

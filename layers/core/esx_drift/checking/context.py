@@ -187,8 +187,8 @@ class CheckContext:
         ruled_out = keep_lost_hosts(kinds, self.after)
         scope = CheckScope(self.now, ruled_out, self.vcenter.confirm_after_seconds)
         held = map(self._hold_back, conditions)
-        turns = self.after.get("turns", {})
-        return update_findings(self.after["findings"], self.after["suspects"], held, scope, because, turns)
+        openings = self.after.get("turns", {})
+        return update_findings(self.after["findings"], self.after["suspects"], held, scope, because, openings)
 
     def _hold_back(self, condition: Condition) -> Condition:
         """Hold what is said of hidden hosts back until a check meets it that was asked for after the first.

@@ -190,7 +190,7 @@ class FreshReport:
             "coverage": comparison.sealed.coverage,
             "findings": update.findings,
             "suspects": update.suspects,
-            "turns": update.turns,
+            "turns": update.openings,
             "uncovered_since": self._update_uncovered_since(),
             "machines": self.context.observations.machines,
         }

@@ -188,7 +188,7 @@ def find_last_seen(context: CheckContext) -> str:
 
 def _build_unseen_state(context: CheckContext, update: FindingsUpdate) -> LogState:
     found: LogState = {**context.after, "findings": update.findings, "suspects": update.suspects}
-    return {**found, "turns": update.turns, "blind_since": find_last_seen(context)}
+    return {**found, "turns": update.openings, "blind_since": find_last_seen(context)}
 
 
 def build_report_facts(report: Report, freshness: Freshness) -> ReportFacts:

@@ -264,8 +264,8 @@ class VCenterDispatch:
             counts=whole,
         )
         counted = [condition for condition in conditions if whole or condition.kind != "cluster-missing"]
-        turns = before.get("turns", {})
-        return update_findings(before["findings"], before["suspects"], counted, scope, because, turns)
+        openings = before.get("turns", {})
+        return update_findings(before["findings"], before["suspects"], counted, scope, because, openings)
 
 
 def _build_unlisted_condition(
@@ -283,4 +283,4 @@ def _build_unlisted_condition(
 
 
 def _apply_update(before: LogState, update: FindingsUpdate) -> LogState:
-    return {**before, "findings": update.findings, "suspects": update.suspects, "turns": update.turns}
+    return {**before, "findings": update.findings, "suspects": update.suspects, "turns": update.openings}

@@ -1,8 +1,8 @@
 """Messages to a route: what is kept of one, when the route may be asked again, and when one is given up.
 
-A route has a state of its own, so that its deliveries know of each other: one sender at a time has the turn
-to post, and a route that asked to wait is left alone by all of them. Whatever waits is sent anew with a
-delay: no receive of the queue is counted for it.
+A webhook has a state, so that all its deliveries know of each other, of whichever route they are: one sender
+at a time has the lease to post, and a webhook that asked to wait is left alone by all. Whatever waits is sent
+anew with a delay: no receive of the queue is counted for it.
 
 Longer than 250 lines, because what is stored stands beside the rules that move it.
 """
@@ -22,8 +22,8 @@ DELIVERY_PATIENCE: Final = timedelta(hours=6)
 DEATH_AFTER: Final = timedelta(hours=5, minutes=30)
 """A route that took nothing for so long is dead: before the first delivery is given up."""
 
-TURN_LENGTH: Final = timedelta(seconds=60)
-"""Longer than a sender lives (its Timeout in the template): whoever has a turn that is over is dead."""
+LEASE_LENGTH: Final = timedelta(seconds=60)
+"""Longer than a sender lives (its Timeout in the template): whoever has a lease that is over is dead."""
 
 PACE: Final = timedelta(seconds=1)
 """Between two posts: https://docs.slack.dev/apis/web-api/rate-limits, one message a second a webhook."""
@@ -38,7 +38,7 @@ MAX_PAUSE: Final = timedelta(hours=1)
 """A route that asks to wait longer is asked again after an hour; a state that says more was not made here."""
 
 BUSY_PAUSE: Final = timedelta(seconds=2)
-"""How long whoever met another one's turn waits: a post takes less."""
+"""How long whoever met another one's lease waits: a post takes less."""
 
 MAX_LONGER_SECONDS: Final = 30
 WAITS_A_SECOND: Final = 4
@@ -56,36 +56,16 @@ MAX_UNCLEAR_POSTS: Final = 2
 
 MAX_DEATH_CHARACTERS: Final = 300
 
-type DeliveryKind = Literal["events", "report"]
-
-
-class StoredStep(TypedDict):
-    """The next step of a report."""
-
-    text: str
-    command: str
-
-
-class StoredContent(TypedDict):
-    """What a message says that is no event's."""
-
-    title: str
-    items: list[str]
-    notes: list[str]
-    next_step: StoredStep | None
-    facts: list[str]
-
 
 class Delivery(TypedDict):
-    """One message to one route, in the AuditBucket: its events, or the ``content`` of a report."""
+    """One message to one route, in the AuditBucket: the events that it tells."""
 
     schema_version: int
     delivery_id: str
     route: str
     created_at: str
-    kind: DeliveryKind
+    kind: Literal["events"]
     events: list[Event]
-    content: NotRequired[StoredContent]
 
 
 class DeliveryMessage(TypedDict):
@@ -107,7 +87,10 @@ class DeliveryMessage(TypedDict):
 
 
 class RouteState(TypedDict):
-    """``routes/<route>.json`` in the StateBucket: whose turn it is, and how the route answered last."""
+    """``routes/<channel>/<secret>.json`` in the StateBucket: who may post, and how it answered last.
+
+    Routes of one secret share it, as they share the webhook. ``route`` is whose delivery came last.
+    """
 
     schema_version: int
     route: str
@@ -204,51 +187,51 @@ def build_route_state(route: str) -> RouteState:
 def find_free_time(state: RouteState, now: datetime) -> datetime:
     """Find when a route may be asked, as seen at ``now``: at once, if nothing in its ``state`` is against it.
 
-    Turns and pauses that end later than any that is given are void: a forged state silences no route.
+    Leases and pauses that end later than any that is given are void: a forged state silences no route.
     """
     free_at = now
     if state["not_before"] is not None and now < parse_time(state["not_before"]) <= now + MAX_PAUSE:
         free_at = parse_time(state["not_before"])
-    if state["held_until"] is not None and now < parse_time(state["held_until"]) <= now + TURN_LENGTH:
+    if state["held_until"] is not None and now < parse_time(state["held_until"]) <= now + LEASE_LENGTH:
         free_at = max(free_at, now + BUSY_PAUSE)
     return free_at
 
 
-def take_turn(state: RouteState, holder: str, now: datetime) -> RouteState:
-    """Give the turn to ``holder`` from ``now`` on; ``state`` is the route's before."""
-    return {**state, "holder": holder, "held_until": format_time(now + TURN_LENGTH)}
+def take_lease(state: RouteState, holder: str, now: datetime) -> RouteState:
+    """Give the lease to ``holder`` from ``now`` on; ``state`` is the route's before."""
+    return {**state, "holder": holder, "held_until": format_time(now + LEASE_LENGTH)}
 
 
-def leave_turn(state: RouteState) -> RouteState:
-    """End a turn in which nothing was posted."""
+def release_lease(state: RouteState) -> RouteState:
+    """End a lease in which nothing was posted."""
     return {**state, "holder": None, "held_until": None}
 
 
 def end_posted(state: RouteState, now: datetime) -> RouteState:
-    """End a turn, ``state``, in which the route took a message at ``now``: whatever was wrong is over."""
+    """End a lease, ``state``, in which the route took a message at ``now``: whatever was wrong is over."""
     return {**build_route_state(state["route"]), "not_before": format_time(now + PACE)}
 
 
 def end_throttled(state: RouteState, now: datetime, seconds: int) -> RouteState:
-    """End a turn, ``state``, in which the route asked at ``now`` to wait for so many ``seconds``."""
+    """End a lease, ``state``, in which the route asked at ``now`` to wait for so many ``seconds``."""
     pause = min(max(timedelta(seconds=min(seconds, MAX_PAUSE.seconds)), PACE), MAX_PAUSE)
     return _fail(state, now, pause)
 
 
 def end_unanswered(state: RouteState, now: datetime) -> RouteState:
-    """End a turn, ``state``, in which the route gave no answer at ``now``, or one that may pass."""
+    """End a lease, ``state``, in which the route gave no answer at ``now``, or one that may pass."""
     pause = min(FIRST_PAUSE * 2 ** state["failures"], MAX_RETRY_PAUSE)
     return {**_fail(state, now, pause), "failures": min(state["failures"] + 1, MAX_FAILURES)}
 
 
 def end_refused(state: RouteState, now: datetime) -> RouteState:
-    """End a turn, ``state``, in which the route refused one message at ``now``, and may take the next."""
-    answered: RouteState = {**leave_turn(state), "failures": 0, "failing_since": None}
+    """End a lease, ``state``, in which the route refused one message at ``now``, and may take the next."""
+    answered: RouteState = {**release_lease(state), "failures": 0, "failing_since": None}
     return {**answered, "not_before": format_time(now + PACE)}
 
 
 def end_dead(state: RouteState, now: datetime, reason: str) -> RouteState:
-    """End a turn, ``state``, in which the route turned out to be dead at ``now``, for ``reason``.
+    """End a lease, ``state``, in which the route turned out to be dead at ``now``, for ``reason``.
 
     That it was dead before is kept: it is told once.
     """
@@ -266,6 +249,10 @@ def _bury(state: RouteState, now: datetime, reason: str) -> RouteState:
 
 def _fail(state: RouteState, now: datetime, pause: timedelta) -> RouteState:
     since = state["failing_since"] or format_time(now)
-    failed: RouteState = {**leave_turn(state), "failing_since": since, "not_before": format_time(now + pause)}
+    failed: RouteState = {
+        **release_lease(state),
+        "failing_since": since,
+        "not_before": format_time(now + pause),
+    }
     is_dead = now - parse_time(since) >= DEATH_AFTER
     return _bury(failed, now, f"it took no message since {since}") if is_dead else failed

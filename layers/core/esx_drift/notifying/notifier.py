@@ -193,11 +193,16 @@ class Notifier:
             return NotifyResult(error=error)
 
     def _list_heard(self, events: Sequence[Event]) -> list[tuple[str, list[Event]]]:
-        """List which of the events each route hears, but for those that hear none, in the file's order."""
+        """List which of the events each route hears, but for those that hear none, in the file's order.
+
+        Of routes that share a webhook the first one hears an event: people would read it twice.
+        """
         heard: dict[str, list[Event]] = {route.name: [] for route in self.fleet.routes}
         for event in events:
             data = select_for_people(event["data"])
-            for route in self._select_routes(event["type"], data) if data is not None else ():
+            selected = self._select_routes(event["type"], data) if data is not None else ()
+            webhooks = {(route.channel, route.secret): route for route in reversed(selected)}
+            for route in webhooks.values():
                 heard[route.name].append(event)
         return [(route, its_events) for route, its_events in heard.items() if its_events]
 

@@ -5,8 +5,9 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from esx_drift.domain.deliveries import Delivery, DeliveryMessage, StoredContent, identify_event
+from esx_drift.domain.deliveries import Delivery, identify_event
 from esx_drift.domain.events import MessageContent, NextStep, select_for_people
+from esx_drift.domain.fleet.fleet import Route
 from esx_drift.domain.stored.types import Event
 from esx_drift.domain.text.wording import format_moment
 from esx_drift.messages.groups import build_group_content
@@ -33,24 +34,18 @@ class Receipts:
     deliveries: Deliveries
     routes: RouteStates
 
-    def find_post(
-        self, route: str, message: DeliveryMessage, delivery: Delivery, now: datetime
-    ) -> Post | None:
+    def find_post(self, route: str, dead: Route | None, delivery: Delivery, now: datetime) -> Post | None:
         """Find what is to be posted; None if the route has heard it all.
 
         Args:
             route: The name of the route that hears it.
-            message: The message of the DeliveryQueue.
+            dead: The route in whose place it hears; None: it is the delivery's own.
             delivery: What it is about. An event that the route has heard in another delivery is left out.
             now: The time.
         """
-        news = self._find_news(route, message)
+        news = self._find_news(route, dead) if dead else None
         if news is not None:
             return news
-        if "content" in delivery:
-            receipt = delivery["delivery_id"]
-            is_heard = self.deliveries.delivered(receipt, route)
-            return None if is_heard else Post(_read_content(delivery["content"]), (receipt,))
         events = {identify_event(event): event for event in delivery["events"]}
         heard = call_in_parallel(lambda receipt: self.deliveries.delivered(receipt, route), events)
         new = [receipt for receipt, is_heard in zip(events, heard, strict=True) if not is_heard]
@@ -64,16 +59,14 @@ class Receipts:
     def _record_one(self, route: str, at: datetime, receipt: str) -> None:
         self.deliveries.record(receipt, route, at)
 
-    def _find_news(self, route: str, message: DeliveryMessage) -> Post | None:
+    def _find_news(self, route: str, dead: Route) -> Post | None:
         """Find what a fallback hears once, before all else: which route is dead, and why."""
-        if "instead_of" not in message:
-            return None
-        dead = self.routes.read(message["instead_of"]).state
-        since, reason = dead["dead_since"], dead["dead_reason"]
-        receipt = f"route-dead/{dead['route']}/{since}"
+        state = self.routes.read(dead).state
+        since, reason = state["dead_since"], state["dead_reason"]
+        receipt = f"route-dead/{dead.name}/{since}"
         if since is None or reason is None or self.deliveries.delivered(receipt, route):
             return None
-        return Post(build_death_notice(dead["route"], since, reason), (receipt,), rest=True)
+        return Post(build_death_notice(dead.name, since, reason), (receipt,), rest=True)
 
 
 def build_death_notice(route: str, since: str, reason: str) -> MessageContent:
@@ -91,14 +84,3 @@ def build_death_notice(route: str, since: str, reason: str) -> MessageContent:
 def _select_shown(event: Event) -> Event:
     """Select what people are told of an event: what was sent here has something of that."""
     return {**event, "data": select_for_people(event["data"]) or event["data"]}
-
-
-def _read_content(stored: StoredContent) -> MessageContent:
-    step = stored["next_step"]
-    return MessageContent(
-        title=stored["title"],
-        items=tuple(stored["items"]),
-        notes=tuple(stored["notes"]),
-        next_step=NextStep(step["text"], step["command"]) if step else None,
-        facts=tuple(stored["facts"]),
-    )

@@ -20,9 +20,9 @@ from esx_drift.domain.deliveries import (
     end_throttled,
     end_unanswered,
     find_free_time,
-    leave_turn,
+    release_lease,
     renew_message,
-    take_turn,
+    take_lease,
 )
 from esx_drift.domain.fleet.fleet import Fleet, Route
 from esx_drift.errors import (
@@ -66,8 +66,8 @@ class SendResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _Turn:
-    """A turn to post to a route: the state that says so, and its ETag."""
+class _Lease:
+    """The lease to post to a route: the state that says so, and its ETag."""
 
     route: Route
     state: RouteState
@@ -76,7 +76,7 @@ class _Turn:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """The job, wired to the world. ``holder`` names this invocation where it takes a route's turn."""
+    """The job, wired to the world. ``holder`` names this invocation where it takes the lease."""
 
     fleet: Fleet
     channels: Mapping[str, Channel]
@@ -99,81 +99,84 @@ class Sender:
         route = self.fleet.find_route(message["route"])
         if route is None:
             return self._park(message, GONE_REASON, f"the fleet file has no route {message['route']}")
-        self._require_fallback(message)
-        stored, now = self.routes.read(route.name), self.clock()
+        dead = self._find_dead(message)
+        stored, now = self.routes.read(route), self.clock()
         free_at = find_free_time(stored.state, now)
         if free_at > now:
             return self._wait(message, route, free_at)
         delivery = self._read_delivery(message)
-        state = take_turn(stored.state, self.holder, now)
-        etag = self.routes.write(state, stored.etag)
+        state = take_lease(stored.state, self.holder, now)
+        etag = self.routes.write(route, state, stored.etag)
         if etag is None:
             return self._wait(message, route, now + BUSY_PAUSE)
-        turn = _Turn(route, state, etag)
+        lease = _Lease(route, state, etag)
         try:
             with hold_unforeseen(f"the delivery to the route {route.name}"):
-                return self._use_turn(turn, message, delivery)
+                return self._use_lease(lease, message, delivery, dead)
         except EsxDriftError:
-            self._end(turn, leave_turn(state))
+            self._end(lease, release_lease(state))
             raise
 
-    def _require_fallback(self, message: DeliveryMessage) -> None:
-        """Require that the fleet file says so where a route is to hear in place of another."""
+    def _find_dead(self, message: DeliveryMessage) -> Route | None:
+        """Find the dead route in whose place another is to hear, which the fleet file must say; else None."""
         if "instead_of" not in message:
-            return
+            return None
         dead = self.fleet.find_route(message["instead_of"])
         if dead is None or dead.fallback != message["route"]:
             raise RequestRefused(f"{message['route']} is no fallback of {message['instead_of']}")
+        return dead
 
     def _read_delivery(self, message: DeliveryMessage) -> Delivery:
         made_for = message.get("instead_of", message["route"])
         return self.deliveries.read_delivery(made_for, message["delivery_id"], message["sha256"])
 
-    def _use_turn(self, turn: _Turn, message: DeliveryMessage, delivery: Delivery) -> SendResult:
-        post = self.receipts.find_post(turn.route.name, message, delivery, self.clock())
+    def _use_lease(
+        self, lease: _Lease, message: DeliveryMessage, delivery: Delivery, dead: Route | None
+    ) -> SendResult:
+        post = self.receipts.find_post(lease.route.name, dead, delivery, self.clock())
         if post is None:
-            self._end(turn, leave_turn(turn.state))
+            self._end(lease, release_lease(lease.state))
             return SendResult("repeated")
         try:
-            self.channels[turn.route.channel].post(turn.route.secret, post.content)
+            self.channels[lease.route.channel].post(lease.route.secret, post.content)
         except (WebhookThrottled, WebhookUnavailable, SecretUnavailable) as error:
-            return self._put_off(turn, message, error)
+            return self._put_off(lease, message, error)
         except WebhookUnclear as error:
-            return self._count_unclear(turn, message, error)
+            return self._count_unclear(lease, message, error)
         except MessageRefused as error:
-            self._end(turn, end_refused(turn.state, self.clock()))
+            self._end(lease, end_refused(lease.state, self.clock()))
             return self._park(message, error.reason, error.message)
         except (WebhookRefused, SecretInvalid) as error:
-            self._end(turn, end_dead(turn.state, self.clock(), error.message))
-            return self._give_up(turn.route, message, error.reason, error.message)
-        return self._confirm(turn, message, post)
+            self._end(lease, end_dead(lease.state, self.clock(), error.message))
+            return self._give_up(lease.route, message, error.reason, error.message)
+        return self._confirm(lease, message, post)
 
-    def _confirm(self, turn: _Turn, message: DeliveryMessage, post: Post) -> SendResult:
+    def _confirm(self, lease: _Lease, message: DeliveryMessage, post: Post) -> SendResult:
         now = self.clock()
-        self.receipts.record(turn.route.name, post, now)
-        self._end(turn, end_posted(turn.state, now))
+        self.receipts.record(lease.route.name, post, now)
+        self._end(lease, end_posted(lease.state, now))
         if post.rest:
             self.queue.send_delivery(message, 1)
         return SendResult("posted", posted=len(post.receipts))
 
-    def _put_off(self, turn: _Turn, message: DeliveryMessage, error: EsxDriftError) -> SendResult:
+    def _put_off(self, lease: _Lease, message: DeliveryMessage, error: EsxDriftError) -> SendResult:
         """Let the route alone for a while: all its deliveries wait."""
         now = self.clock()
         if isinstance(error, WebhookThrottled):
-            ended = end_throttled(turn.state, now, error.retry_after_seconds)
+            ended = end_throttled(lease.state, now, error.retry_after_seconds)
         else:
-            ended = end_unanswered(turn.state, now)
-        self._end(turn, ended)
-        return self._wait(message, turn.route, find_free_time(ended, now), error)
+            ended = end_unanswered(lease.state, now)
+        self._end(lease, ended)
+        return self._wait(message, lease.route, find_free_time(ended, now), error)
 
-    def _count_unclear(self, turn: _Turn, message: DeliveryMessage, error: EsxDriftError) -> SendResult:
+    def _count_unclear(self, lease: _Lease, message: DeliveryMessage, error: EsxDriftError) -> SendResult:
         now, unclear = self.clock(), message.get("unclear", 0) + 1
-        ended = end_unanswered(turn.state, now)
-        self._end(turn, ended)
+        ended = end_unanswered(lease.state, now)
+        self._end(lease, ended)
         if unclear >= MAX_UNCLEAR_POSTS:
             return self._park(message, error.reason, error.message)
         counted: DeliveryMessage = {**message, "unclear": unclear}
-        return self._wait(counted, turn.route, find_free_time(ended, now), error)
+        return self._wait(counted, lease.route, find_free_time(ended, now), error)
 
     def _wait(
         self, message: DeliveryMessage, route: Route, free_at: datetime, error: EsxDriftError | None = None
@@ -199,6 +202,6 @@ class Sender:
         self.queue.park_delivery(renew_message(message), reason, why)
         return SendResult("parked", reason, why)
 
-    def _end(self, turn: _Turn, state: RouteState) -> None:
-        """End a turn; one that another has taken since is that one's to end."""
-        self.routes.write(state, turn.etag)
+    def _end(self, lease: _Lease, state: RouteState) -> None:
+        """End a lease; one that another has taken since is that one's to end."""
+        self.routes.write(lease.route, state, lease.etag)

@@ -34,7 +34,7 @@ def step(
 ) -> FindingsUpdate:
     """The check so many hours after the first."""
     scope = CheckScope(NOW + timedelta(hours=hours), kinds, 0)
-    return update_findings(before.findings, before.suspects, met, scope, {}, before.turns)
+    return update_findings(before.findings, before.suspects, met, scope, {}, before.openings)
 
 
 def heard(update: FindingsUpdate) -> list[str]:
@@ -104,7 +104,7 @@ def test_what_was_open_for_a_day_is_told_again() -> None:
     }
     assert steady["opened_at"] == "2026-11-23T14:00:00.000Z"
     assert only(seen[9][0])["detail"] == {}
-    assert seen[8][0].turns == {}
+    assert seen[8][0].openings == {}
 
 
 def test_what_was_gone_for_a_day_is_told_again() -> None:
@@ -119,7 +119,7 @@ def test_what_was_gone_for_a_day_is_told_again() -> None:
         "since": "2026-11-23T02:00:00.000Z",
         "steady": True,
     }
-    assert seen[7][0].turns == {}
+    assert seen[7][0].openings == {}
     assert seen[7][0].findings == {}
 
 
@@ -127,7 +127,7 @@ def test_a_check_that_can_not_tell_says_nothing_of_steadiness() -> None:
     """Unknown is neither open nor gone."""
     update = play(*flap(0, 4, 8))[-1][0]
     blind = step(update, 60, kinds=frozenset())
-    assert (heard(blind), blind.transitions, blind.turns) == ([], [], update.turns)
+    assert (heard(blind), blind.transitions, blind.openings) == ([], [], update.openings)
     assert heard(step(blind, 64)) == ["resolved"]
 
 
@@ -171,8 +171,8 @@ def test_an_orphaned_vib_is_told_each_time() -> None:
 def test_what_a_person_closed_meanwhile_is_not_told_again() -> None:
     """A decision ends it beside the checks."""
     update = play(*flap(0, 4), (8, unread()))[-1][0]
-    closed = FindingsUpdate([], {}, {}, update.turns)
-    assert step(closed, 12).turns == {}
+    closed = FindingsUpdate([], {}, {}, update.openings)
+    assert step(closed, 12).openings == {}
 
 
 @given(st.lists(st.tuples(st.floats(0.5, 30), st.integers(0, 2)), max_size=40))
@@ -222,6 +222,6 @@ def test_a_year_of_coming_and_going_stays_small() -> None:
     ]
     for check in range(60):
         update = step(update, 4 * check, *(hosts if check % 2 else ()))
-        size.append(len(encode_canonical_json(update.turns)))
-        assert len(update.turns) <= MAX_REMEMBERED
+        size.append(len(encode_canonical_json(update.openings)))
+        assert len(update.openings) <= MAX_REMEMBERED
     assert max(size) < 100_000

@@ -1,4 +1,4 @@
-"""Findings that come and go: said once, not told turn by turn, and told again when they are steady."""
+"""Findings that come and go: said once, not told each time, and told again when they are steady."""
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
-from esx_drift.domain.stored.types import Finding, FindingKind, Flapping, Json, Turns, rank_severity
+from esx_drift.domain.stored.types import Finding, FindingKind, Flapping, Json, Openings, rank_severity
 from esx_drift.domain.text.times import format_time, parse_time
 
 FLAPPING: Final = "flapping"
-"""Why people are not told of a turn."""
+"""Why people are not told that something opened or ended."""
 
-TURNS: Final = 3
+OPENINGS: Final = 3
 """So many openings, each soon after the one before, are a coming and going."""
 
 MAX_APART: Final = timedelta(hours=36)
@@ -22,21 +22,21 @@ STEADY_AFTER: Final = timedelta(hours=24)
 """What was open, or gone, for so long comes and goes no more."""
 
 MAX_REMEMBERED: Final = 100
-"""Findings of a log whose turns are kept: those of a cluster's 96 hosts at once, and a few more."""
+"""Findings of a log whose openings are kept: those of a cluster's 96 hosts at once, and a few more."""
 
 
 @dataclass(slots=True)
-class _TurnCounter:
-    """Counts the turns of one check. ``turns`` are those of before, by fingerprint."""
+class _OpeningCounter:
+    """Counts the openings of one check. ``openings`` are those of before, by fingerprint."""
 
-    turns: Mapping[str, Turns]
+    openings: Mapping[str, Openings]
     kinds: Container[FindingKind]
     now: datetime
-    after: dict[str, Turns] = field(default_factory=dict)
+    after: dict[str, Openings] = field(default_factory=dict)
 
     def count(self, finding: Finding) -> Finding:
         """Count a finding's transition, and say of the finding whether it comes and goes."""
-        name, before = finding["fingerprint"], self.turns.get(finding["fingerprint"])
+        name, before = finding["fingerprint"], self.openings.get(finding["fingerprint"])
         if finding["transition"] == "opened":
             before = self._count_opening(finding, before)
         if before is None:
@@ -44,17 +44,17 @@ class _TurnCounter:
         self.after[name] = before
         return self._say(finding, before) if "flapping" in before else finding
 
-    def _count_opening(self, finding: Finding, before: Turns | None) -> Turns:
+    def _count_opening(self, finding: Finding, before: Openings | None) -> Openings:
         at = format_time(self.now)
-        opened = [*(before["opened"] if before else ()), at][-TURNS:]
+        opened = [*(before["opened"] if before else ()), at][-OPENINGS:]
         if before is not None and "flapping" in before:
             return {"opened": opened, "flapping": before["flapping"]}
         apart = [parse_time(later) - parse_time(former) for former, later in pairwise(opened)]
-        if len(opened) < TURNS or max(apart) > MAX_APART:
+        if len(opened) < OPENINGS or max(apart) > MAX_APART:
             return {"opened": opened}
         begun: Flapping = {
             "since": opened[0],
-            "times": TURNS - 1,
+            "times": OPENINGS - 1,
             "severity": finding["severity"],
             "turned_at": at,
             "gone": None,
@@ -62,8 +62,8 @@ class _TurnCounter:
         }
         return {"opened": opened, "flapping": begun}
 
-    def _say(self, finding: Finding, turns: Turns) -> Finding:
-        flapping, at = turns["flapping"], format_time(self.now)
+    def _say(self, finding: Finding, openings: Openings) -> Finding:
+        flapping, at = openings["flapping"], format_time(self.now)
         transition = finding["transition"]
         times = flapping["times"] + (transition == "opened")
         is_worse = rank_severity(finding["severity"]) > rank_severity(flapping["severity"])
@@ -73,7 +73,7 @@ class _TurnCounter:
             del self.after[finding["fingerprint"]]
             return {**_add_steady(said), "transition": "opened"}
         self.after[finding["fingerprint"]] = {
-            "opened": turns["opened"],
+            "opened": openings["opened"],
             "flapping": {
                 "since": flapping["since"],
                 "times": times,
@@ -89,44 +89,44 @@ class _TurnCounter:
 
     def list_gone(self, present: Container[str]) -> Iterable[Finding]:
         """List those of which no more was seen for long enough: their end is told once more."""
-        for name, turns in self.turns.items():
+        for name, openings in self.openings.items():
             if name in present:
                 continue
-            flapping = turns.get("flapping")
+            flapping = openings.get("flapping")
             if flapping is None or flapping["gone"] is None:
-                if flapping is None and self._is_recent(turns):
-                    self.after[name] = turns
+                if flapping is None and self._is_recent(openings):
+                    self.after[name] = openings
             elif self._is_steady(flapping["gone"]["kind"], flapping):
                 yield {**_add_steady(flapping["gone"]), "severity": flapping["severity"]}
             else:
-                self.after[name] = turns
+                self.after[name] = openings
 
     def _is_steady(self, kind: FindingKind, flapping: Flapping) -> bool:
         return kind in self.kinds and self.now - parse_time(flapping["turned_at"]) >= STEADY_AFTER
 
-    def _is_recent(self, turns: Turns) -> bool:
-        return bool(turns["opened"]) and self.now - parse_time(turns["opened"][-1]) <= MAX_APART
+    def _is_recent(self, openings: Openings) -> bool:
+        return bool(openings["opened"]) and self.now - parse_time(openings["opened"][-1]) <= MAX_APART
 
 
-def count_turns(
-    transitions: list[Finding], turns: Mapping[str, Turns], kinds: Container[FindingKind], now: datetime
-) -> tuple[list[Finding], dict[str, Turns]]:
+def count_openings(
+    transitions: list[Finding], openings: Mapping[str, Openings], kinds: Container[FindingKind], now: datetime
+) -> tuple[list[Finding], dict[str, Openings]]:
     """Count how often findings opened, and hold back from people what only comes and goes.
 
-    The third opening, each within 36 hours of the one before, says so. From then on a turn is marked, unless
-    it is worse than what was said, until it was open or gone for a day: then that is told, as an opening or
-    an end. An orphaned VIB is told each time.
+    The third opening, each within 36 hours of the one before, says so. From then on openings and ends are
+    marked, unless it is worse than what was said, until it was open or gone for a day: then that is told, as
+    an opening or an end. An orphaned VIB is told each time.
 
     Args:
         transitions: Every open finding and those resolved now.
-        turns: What was counted so far, by fingerprint.
+        openings: What was counted so far, by fingerprint.
         kinds: The kinds that this check can say of whether they are over.
         now: When it was done.
 
     Returns:
         The transitions, and what is counted now.
     """
-    counter = _TurnCounter(turns, kinds, now)
+    counter = _OpeningCounter(openings, kinds, now)
     counted = [
         finding if finding["family"] == "orphaned-vib" else counter.count(finding) for finding in transitions
     ]

@@ -15,17 +15,17 @@ from typing import Final
 
 from esx_drift.domain.acceptance import EXPIRY_DETAIL
 from esx_drift.domain.findings.condition import Condition, build_condition
-from esx_drift.domain.findings.flapping import count_turns
+from esx_drift.domain.findings.flapping import count_openings
 from esx_drift.domain.findings.kinds import HELD_BACK_KINDS
 from esx_drift.domain.stored.types import (
     Family,
     Finding,
     FindingKind,
+    Openings,
     Record,
     ResolvedBecause,
     SuspectedFinding,
     Transition,
-    Turns,
     drop_marks,
     rank_severity,
 )
@@ -64,13 +64,13 @@ class FindingsUpdate:
         transitions: Every open finding and those resolved now, each with its transition.
         findings: The open ones by fingerprint.
         suspects: Conditions that must be met once more, by fingerprint.
-        turns: How findings came and went, by fingerprint.
+        openings: How findings came and went, by fingerprint.
     """
 
     transitions: list[Finding]
     findings: dict[str, Finding]
     suspects: dict[str, SuspectedFinding]
-    turns: dict[str, Turns] = field(default_factory=dict)
+    openings: dict[str, Openings] = field(default_factory=dict)
 
     @property
     def has_transitions(self) -> bool:
@@ -84,7 +84,7 @@ def update_findings(
     conditions: Iterable[Condition],
     scope: CheckScope,
     because: Mapping[str, ResolvedBecause],
-    turns: Mapping[str, Turns] = MappingProxyType({}),
+    openings: Mapping[str, Openings] = MappingProxyType({}),
 ) -> FindingsUpdate:
     """Open, keep, raise and resolve findings by the conditions that were met.
 
@@ -94,7 +94,7 @@ def update_findings(
         conditions: What holds now.
         scope: What the check can say of findings.
         because: Why findings are resolved, by fingerprint, where it is not the usual reason of the family.
-        turns: How findings came and went so far, by fingerprint.
+        openings: How findings came and went so far, by fingerprint.
     """
     met = {condition.fingerprint: condition for condition in conditions}
     updated: list[Finding] = []
@@ -124,14 +124,14 @@ def update_findings(
                 suspected[fingerprint] = suspects[fingerprint]
     unmet = [finding for fingerprint, finding in findings.items() if fingerprint not in met]
     updated += [_resolve_or_keep(finding, scope, because) for finding in unmet]
-    counted, turned = count_turns(updated, turns, scope.kinds, scope.now)
+    counted, openings_after = count_openings(updated, openings, scope.kinds, scope.now)
     return FindingsUpdate(
         transitions=_sort_findings(counted),
         findings={
             each["fingerprint"]: drop_marks(each) for each in counted if each["transition"] != "resolved"
         },
         suspects=suspected,
-        turns=turned,
+        openings=openings_after,
     )
 
 

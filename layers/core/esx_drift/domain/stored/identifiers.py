@@ -192,9 +192,14 @@ def make_group_key(route: str, delivery_id: str) -> str:
     return f"deliveries/groups/route={encode_key_part(route)}/{encode_key_part(delivery_id)}.json"
 
 
-def make_route_key(route: str) -> str:
-    """Make the key in the StateBucket that says whether a route may be posted to."""
-    return f"routes/{encode_key_part(route)}.json"
+def make_route_key(channel: str, secret: str) -> str:
+    """Make the key in the StateBucket that says whether a route may be posted to.
+
+    Args:
+        channel: The route's channel.
+        secret: Its secret, which says which webhook it is: routes that share one share the key.
+    """
+    return f"routes/{encode_key_part(channel)}/{encode_key_part(secret)}.json"
 
 
 def make_delivery_id(route: str, contents: Iterable[str]) -> str:

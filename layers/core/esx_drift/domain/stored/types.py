@@ -399,7 +399,7 @@ class Flapping(TypedDict):
     gone: Finding | None
 
 
-class Turns(TypedDict):
+class Openings(TypedDict):
     """When a finding opened, the last few times; and whether it comes and goes by now."""
 
     opened: list[str]
@@ -532,7 +532,7 @@ class LogState(TypedDict):
     rollout: Rollout | None
     clusters: dict[str, KnownCluster] | None
     answered: list[Answered]
-    turns: NotRequired[dict[str, Turns]]
+    turns: NotRequired[dict[str, Openings]]
 
 
 class Head(TypedDict):
