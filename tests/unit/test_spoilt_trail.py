@@ -278,12 +278,46 @@ def test_many_planted_objects_make_no_large_record(store: S3Store, topic: Subscr
     assert len(_append(store, topic, 2)["after"]["findings"]) == MAX_OPEN_DAMAGES
 
 
-def test_too_many_damaged_records_are_no_log_to_go_on_from(store: S3Store, topic: Subscribers) -> None:
-    """Then a person has to restore it; no check is taken for a first look."""
-    _append(store, topic, 0)
-    for seq in range(2, 2 + MAX_DAMAGED_RECORDS + 1):
+def _flood(store: S3Store, first: int) -> int:
+    """Plant more damaged records than are read; the number behind them."""
+    behind = first + MAX_DAMAGED_RECORDS + 1
+    for seq in range(first, behind):
         _put(store, "audit", _key(seq), b"{}")
-    with pytest.raises(StoreUnavailable, match="restore their former versions"):
+    return behind
+
+
+def test_no_number_of_planted_records_ends_the_looking(store: S3Store, topic: Subscribers) -> None:
+    """The pointer names the sound record to go on from; of the others the next record tells."""
+    record = _append(store, topic, 0)
+    for number in (1, 2):
+        head = _head(store, record["seq"])
+        behind = _flood(store, record["seq"] + 1)
+        record = _append(store, topic, number)
+        assert (record["seq"], record["previous"]) == (behind, head)
+        assert len(record["after"]["findings"]) == MAX_OPEN_DAMAGES
+    _assert_goes_on(store, topic, record)
+
+
+@pytest.mark.parametrize("newer", [0, 1, 3])
+def test_sound_records_before_a_flood_are_followed(store: S3Store, topic: Subscribers, newer: int) -> None:
+    """Whoever floods the log may have put back an older pointer as well."""
+    _append(store, topic, 0)
+    old = _read(store, "state", STATE_KEY)
+    for number in range(newer):
+        _append(store, topic, 1 + number)
+    head = _head(store, 1 + newer)
+    behind = _flood(store, 2 + newer)
+    _put(store, "state", STATE_KEY, old)
+    record = _append(store, topic, 9)
+    assert (record["seq"], record["previous"]) == (behind, head)
+
+
+def test_too_many_damaged_records_are_no_log_to_go_on_from(store: S3Store, topic: Subscribers) -> None:
+    """Where no pointer says what was sound; a person restores it, and no check is taken for a first look."""
+    _append(store, topic, 0)
+    _flood(store, 2)
+    _put(store, "state", STATE_KEY, None)
+    with pytest.raises(StoreUnavailable, match="restore the former version"):
         _append(store, topic, 1)
 
 

@@ -22,7 +22,7 @@ MAX_PARALLEL_READS = 8
 """Reads in flight: below the ten connections that a botocore client keeps."""
 
 MAX_DAMAGED_RECORDS = 100
-"""So many damaged records at the end of a log are passed over; more than that is nothing to go on from."""
+"""So many damaged records at a log's end are read. Behind more, it goes on from what the pointer names."""
 
 MAX_LOOKED_BACK = 500
 """So many records are read to find whether an old request was answered: a sender's clock may be years behind.
@@ -70,7 +70,8 @@ class LogReader:
 
         Raises:
             StoreUnavailable: S3 did not answer.
-            LogUnusable: The newest record is of a newer version of this product, or too many are damaged.
+            LogUnusable: The newest record is of a newer version of this product; or too many are damaged, and
+                no pointer names a sound one.
         """
         return self.find_end() or self._follow(_build_start(None))
 
@@ -197,16 +198,43 @@ class LogReader:
         for seq in reversed(run):
             found = self.store.read_record(self.vcenter, self.cluster, seq)
             if found and found.record and self._is_chained(found.record, seq, base):
-                head: Head = {"seq": seq, "key": self._make_key(seq), "sha256": found.sha256}
-                end = build_end(found.record, head, base.etag, is_behind=True)
+                end = self._build_end(found.record, found.sha256, base.etag)
                 return replace(end, next_seq=run[-1] + 1).add_damages([*base.damages, *damages])
             damages.append(self._describe_unsound(seq, found))
             if len(damages) > MAX_DAMAGED_RECORDS:
-                raise LogUnusable(
-                    f"more than {MAX_DAMAGED_RECORDS} records at the end of the log of {self.cluster} on"
-                    f" {self.vcenter} are damaged: restore their former versions in S3"
-                )
+                return self._pass_over(base, run).add_damages([*base.damages, *damages])
         return replace(base, next_seq=base.next_seq + len(run), is_behind=True).add_damages(damages)
+
+    def _pass_over(self, base: LogEnd, run: list[int]) -> LogEnd:
+        """Go on behind more damage than is read: from the record that the pointer names by its sha256.
+
+        The pointer may be older than sound records that follow on that one: the last of them counts.
+
+        Args:
+            base: Where the log is known to end.
+            run: The numbers that follow on it; those at the end are damaged.
+
+        Raises:
+            LogUnusable: No pointer names a record. Then nobody knows where the damage begins.
+        """
+        if base.head is None:
+            raise LogUnusable(
+                f"more than {MAX_DAMAGED_RECORDS} records at the end of the log of {self.cluster} on"
+                f" {self.vcenter} are damaged, and no pointer names a sound one: restore the former version"
+                f" of {make_state_key(self.vcenter, self.cluster)} in S3, or those of the records"
+            )
+        end = base
+        for seq in run:
+            found = self.store.read_record(self.vcenter, self.cluster, seq)
+            if not (found and found.record and self._is_chained(found.record, seq, end)):
+                break
+            end = self._build_end(found.record, found.sha256, base.etag)
+        return replace(end, next_seq=run[-1] + 1, is_behind=True)
+
+    def _build_end(self, record: Record, sha256: str, etag: str | None) -> LogEnd:
+        """Build the end of a log whose pointer, of this ``etag``, does not name its newest ``record`` yet."""
+        head: Head = {"seq": record["seq"], "key": self._make_key(record["seq"]), "sha256": sha256}
+        return build_end(record, head, etag, is_behind=True)
 
     def _is_chained(self, record: Record, seq: int, base: LogEnd) -> bool:
         """Whether a record follows a sound one that it names, with nothing but damage between them."""

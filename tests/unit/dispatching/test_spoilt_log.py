@@ -6,9 +6,12 @@ from contextlib import contextmanager
 
 import pytest
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_record_key, make_state_key
+from esx_drift.log_reader import MAX_DAMAGED_RECORDS
 
 from tests.unit.checking.reading import moved
-from tests.unit.dispatching.world import World, names_in
+from tests.unit.dispatching.world import World, dispatch_in, names_in
+
+KIND = "trail-damaged"
 
 
 @contextmanager
@@ -52,3 +55,28 @@ def test_a_forged_pointer_moves_no_number(world: World, seq: int) -> None:
     assert names_in(world.run()) == ["prod-a"]
     assert [record["seq"] for record in world.records(name)] == [1, 2]
     assert moved(world.last(name)) == {("trail-damaged", "opened")}
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_a_clusters_log_that_is_beyond_use_keeps_no_other_from_being_checked(
+    world: World, *, is_listed: bool
+) -> None:
+    """It is read only once its cluster was not looked at for long, or is gone; then it is reported, once."""
+    name = world.add("prod-a", "prod-b", "prod-c")
+    world.run()
+    cluster = dispatch_in(world.last(name))["expected"][0]["cluster"]
+    for seq in range(1, MAX_DAMAGED_RECORDS + 2):
+        key = make_record_key(name, cluster, seq)
+        world.aws.s3.put_object(Bucket="audit", Key=key, Body=b"no record", IfNoneMatch="*")
+    if not is_listed:
+        world.vcenters[name].inventory.hide_cluster("prod-a")
+    for _ in range(5):
+        world.wait(hours=4)
+        assert {"prod-b", "prod-c"} <= {*names_in(world.run())}
+    damages = [one for record in world.records(name) for one in record["findings"] if one["kind"] == KIND]
+    assert {(one["subject"], one["severity"]) for one in damages} == {
+        (make_state_key(name, cluster), "critical")
+    }
+    assert [one["transition"] for one in damages].count("opened") == 1
+    assert f"log of {cluster} on {name}" in damages[0]["summary"]
+    assert is_listed or ("cluster-missing", "opened") in set().union(*map(moved, world.records(name)))

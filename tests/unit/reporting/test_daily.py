@@ -202,6 +202,35 @@ def test_days_without_a_report_are_told(world: World) -> None:
     assert report_in(event)["until"] == "2026-11-26T07:00:00.000Z"
 
 
+def test_a_time_in_the_future_silences_no_report(world: World) -> None:
+    """Forged, or by a clock that was ahead: the day is reported, and what is critical is told again."""
+    critical = finding("orphaned-vib", "orphaned-vib", VIB, "so it is", severity="critical", **STILL)
+    world.look("vc01", "prod-a", hosts=12, findings=(critical,))
+    world.wait(hours=1)
+    world.report()
+    world.heard()
+    stored = world.reports.read_state()
+    assert stored is not None
+    assert stored.state is not None
+    (known,) = stored.state["criticals"]
+    far = "2999-01-01T00:00:00.000Z"
+    world.reports.put_state(
+        {
+            **stored.state,
+            "reported_until": far,
+            "swept_at": far,
+            "criticals": {known: {"told_at": far, "reminded": {"ops": far}}},
+        },
+        stored.etag,
+    )
+    heard = list[str]()
+    for _ in range(27):
+        world.wait(hours=1)
+        world.report()
+        heard += kinds_of(world.heard())
+    assert sorted(heard) == ["daily ops", "daily ops", "reminder ops"]
+
+
 def test_a_person_gets_a_report_at_once(world: World) -> None:
     """Of the last 24 hours; the one at its hour comes all the same."""
     world.wait(hours=1)

@@ -86,17 +86,18 @@ class VCenterDispatch:
         started_at = self.runtime.clock()
         heading = self._build_heading(position, self.request_id, started_at)
         vcenter, known_uuid = self.vcenter.name, position.after["instance_uuid"]
+        logs = ClusterLogs(self.runtime, vcenter)
         try:
             with hold_unforeseen(f"the listing of {vcenter}"):
                 listing = list_vcenter(self.runtime.vcenters, vcenter, known_uuid)
-                record = self._build_listed_record(position, heading, listing)
+                record = self._build_listed_record(position, heading, listing, logs)
         except (*VCENTER_FAILURES, SecretInvalid, InternalError) as error:
             record = self._build_unlisted_record(position, heading, error)
         except OutOfTime as error:
             record = self._build_unlisted_record(
                 position, heading, build_slow_vcenter_failure(error, started_at, self.runtime.clock())
             )
-        return Draft(record, position.after["last_look_at"], damages=self.damages)
+        return Draft(record, position.after["last_look_at"], damages=(*self.damages, *logs.damages))
 
     def draft_uncompleted(self, position: Position, request_id: str, failure: VCenterError) -> Draft:
         """Draft the record that tries to list the vCenter were not completed, before it is tried again.
@@ -164,14 +165,14 @@ class VCenterDispatch:
         listing: VCenterListing,
         reconciled: ReconciledListing,
         seen_at: str,
-        now: datetime,
+        logs: ClusterLogs,
     ) -> tuple[list[Condition], dict[str, str]]:
         """List what the listing, the clock and the clusters' own logs show to be wrong.
 
         Returns:
             The conditions, and by cluster why it is not looked at where that is known.
         """
-        logs, findings = ClusterLogs(self.runtime, self.vcenter.name), before["findings"]
+        findings, now = before["findings"], self.runtime.clock()
         reported = logs.drop_already_reported(reconciled.conditions, findings)
         if not self.run.is_whole:
             return [*list_clock_conditions(listing.clock), *reported], {}
@@ -183,13 +184,13 @@ class VCenterDispatch:
         return [*list_clock_conditions(listing.clock), *reported, *overdue], explanations
 
     def _build_listed_record(
-        self, position: Position, heading: RecordHeading, listing: VCenterListing
+        self, position: Position, heading: RecordHeading, listing: VCenterListing, logs: ClusterLogs
     ) -> Record:
         before, now = position.after, self.runtime.clock()
         reconciled = reconcile_listing(self.vcenter, listing.clusters, before["clusters"] or {}, now)
         seen_at = self._find_seen_since(before, now)
         findings = before["findings"]
-        conditions, explanations = self._list_conditions(before, listing, reconciled, seen_at, now)
+        conditions, explanations = self._list_conditions(before, listing, reconciled, seen_at, logs)
         ruled_out = reconciled.ruled_out_kinds | (CLOCK_KINDS if listing.clock else frozenset())
         retired = list_retired_by_pattern(reconciled, findings)
         update = self._update_findings(before, conditions, ruled_out, now, retired)

@@ -1,17 +1,18 @@
 """What the dispatcher asks a vCenter, and the clusters' own logs as far as a listing needs them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from esx_drift.domain.dispatching.listing import ReconciledListing
 from esx_drift.domain.findings.condition import Condition
 from esx_drift.domain.findings.kinds import HIDING_KINDS
 from esx_drift.domain.findings.vcenter_failures import require_same_vcenter
+from esx_drift.domain.stored.identifiers import make_state_key
 from esx_drift.domain.stored.types import ClockFacts, Finding, LogState, VCenterIdentity
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.vcenter_api import require_supported_release
-from esx_drift.errors import VCENTER_FAILURES
+from esx_drift.errors import VCENTER_FAILURES, LogUnusable, TrailDamaged
 from esx_drift.journal import Journal
 from esx_drift.ports import Runtime, VCenters, VCenterSession
 
@@ -57,14 +58,22 @@ def _count_standalone_hosts(session: VCenterSession) -> tuple[int | None, list[s
 
 @dataclass(frozen=True, slots=True)
 class ClusterLogs:
-    """The logs of one vCenter's clusters. They are read only where something may be wrong."""
+    """The logs of one vCenter's clusters. They are read only where something may be wrong.
+
+    ``damages`` collects those that can't be gone on from: none of them keeps the others from being checked.
+    """
 
     runtime: Runtime
     vcenter: str
+    damages: list[TrailDamaged] = field(default_factory=list)
 
-    def read_state(self, cluster: str) -> LogState:
-        """Read the state that the next check of the cluster begins from."""
-        return Journal(self.runtime.store, self.runtime.topic, self.vcenter, cluster).read_state()
+    def find_state(self, cluster: str) -> LogState | None:
+        """Find the state that the next check of ``cluster`` begins from; None if its log is beyond use."""
+        try:
+            return Journal(self.runtime.store, self.runtime.topic, self.vcenter, cluster).read_state()
+        except LogUnusable as error:
+            self.damages.append(TrailDamaged(error.message, make_state_key(self.vcenter, cluster)))
+            return None
 
     def drop_already_reported(
         self, conditions: Iterable[Condition], findings: Mapping[str, Finding]
@@ -100,12 +109,14 @@ class ClusterLogs:
         """
         already_overdue = {finding["subject"] for finding in findings if finding["kind"] == "check-overdue"}
         return {
-            cluster: self.read_state(cluster)
+            cluster: state
             for cluster in reconciled.list_listed_before(limit)
-            if cluster in already_overdue or parse_time(seen_at) < limit
+            if (cluster in already_overdue or parse_time(seen_at) < limit)
+            and (state := self.find_state(cluster)) is not None
         }
 
     def _reports_hiding(self, cluster: str) -> bool:
-        return any(
-            finding["kind"] in HIDING_KINDS for finding in self.read_state(cluster)["findings"].values()
+        state = self.find_state(cluster)
+        return state is not None and any(
+            finding["kind"] in HIDING_KINDS for finding in state["findings"].values()
         )

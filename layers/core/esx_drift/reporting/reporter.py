@@ -36,7 +36,7 @@ from esx_drift.domain.reports.reminders import (
     plan_reminders,
     update_criticals,
 )
-from esx_drift.domain.reports.report_events import ReportMaker, build_first_state
+from esx_drift.domain.reports.report_events import ReportMaker, build_first_state, drop_future_times
 from esx_drift.domain.stored.identifiers import compute_digest, make_state_key
 from esx_drift.domain.stored.types import Json, ReportState, StoredObject, StoredReport
 from esx_drift.domain.text.times import format_time
@@ -150,6 +150,7 @@ class _Look:
     def decide(self, before: ReportState | None, asked: str | None) -> tuple[ReportState, list[StoredReport]]:
         """Decide what is to be told, and what is told then."""
         begin, end = find_due(self.now, self.job.hour, self.job.zone)
+        before = before and drop_future_times(before, begin, self.now)
         keys = self._reader.list_keys()
         is_due = before is not None and before["reported_until"] < format_time(end)
         swept_at = before["swept_at"] if before else None

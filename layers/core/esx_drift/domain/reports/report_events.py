@@ -2,12 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, cast
 
 from esx_drift.domain.events import build_cloud_event
 from esx_drift.domain.stored.identifiers import make_event_id, make_report_id, make_report_key
-from esx_drift.domain.stored.types import EventData, Json, ReportKind, ReportState, Severity, StoredReport
+from esx_drift.domain.stored.types import (
+    EventData,
+    Json,
+    OpenCritical,
+    ReportKind,
+    ReportState,
+    Severity,
+    StoredReport,
+)
 from esx_drift.domain.text.times import format_time
 
 FLEET_SOURCE: Final = "/fleet"
@@ -90,4 +98,30 @@ def build_first_state(reported_until: datetime, looked: list[str], now: datetime
         "swept_at": None,
         "criticals": {},
         "outbox": [],
+    }
+
+
+MAX_AHEAD: Final = timedelta(minutes=5)
+"""A time that lies further ahead was written by nobody of ours, or by a clock that was ahead."""
+
+
+def drop_future_times(state: ReportState, begin: datetime, now: datetime) -> ReportState:
+    """Drop the times of ``state`` that lie ahead of ``now``: they would keep reports from being made till then.
+
+    The day that began at ``begin`` is reported then; what nobody says he was reminded of is counted from now.
+    """
+    latest = format_time(now + MAX_AHEAD)
+    criticals: dict[str, OpenCritical] = {
+        key: {
+            "told_at": critical["told_at"] if critical["told_at"] <= latest else format_time(now),
+            "reminded": {route: at for route, at in critical["reminded"].items() if at <= latest},
+        }
+        for key, critical in state["criticals"].items()
+    }
+    swept_at, reported_until = state["swept_at"], state["reported_until"]
+    return {
+        **state,
+        "reported_until": reported_until if reported_until <= latest else format_time(begin),
+        "swept_at": swept_at if swept_at is None or swept_at <= latest else None,
+        "criticals": criticals,
     }
