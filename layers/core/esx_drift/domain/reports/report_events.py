@@ -106,7 +106,7 @@ MAX_AHEAD: Final = timedelta(minutes=5)
 
 
 def drop_future_times(state: ReportState, begin: datetime, now: datetime) -> ReportState:
-    """Drop the times of ``state`` that lie ahead of ``now``: they would keep reports from being made till then.
+    """Drop the times of ``state`` that lie ahead of ``now``: till then no report would be made.
 
     The day that began at ``begin`` is reported then; what nobody says he was reminded of is counted from now.
     """
