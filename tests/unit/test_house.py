@@ -21,7 +21,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 HANDLERS = sorted((ROOT / "functions").glob("*/app.py"))
 TREES = {path: ast.parse(path.read_text()) for path in (*SOURCES, *HANDLERS)}
 
-MAX_MODULES = 188
+MAX_MODULES = 189
 """Of the package and the functions, without the channels. Since there were 130:
 
 ``messages/groups.py``: what belongs together is one message.
@@ -43,7 +43,7 @@ each message waits for its route by itself.
 the trail is asked for the past.
 ``domain/trail/hosts.py``: a host has several ids and names in a log, and is one machine all the same.
 ``adapters/trail_files.py``, ``cli/trail_source.py``: the whole trail is read, from S3 or from a copy.
-``trail/`` (six), two in ``domain/trail/``, ``adapters/public_keys.py``, ``cli/verify.py``: it is verified.
+``trail/`` (seven), two in ``domain/trail/``, ``adapters/public_keys.py``, ``cli/verify.py``: it is verified.
 """
 MAX_LINES = 250
 MAX_FUNCTION_LINES = 40

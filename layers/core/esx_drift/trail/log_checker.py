@@ -82,7 +82,7 @@ class LogChecker:
         place = cast("RecordPlace", parse_record_place(found.key))
         if not self.is_known:
             self.last, self.is_known = self._read_before(place), True
-        record = parse_record(body)
+        record = parse_canonical_record(body)
         head: Head = {"seq": place.seq, "key": found.key, "sha256": compute_sha256(body)}
         faults = list(list_record_faults(record, found.key))
         is_sealed = found.sealed_sha256 == head["sha256"]
@@ -120,7 +120,7 @@ class LogChecker:
         head: Head = {"seq": place.seq - 1, "key": key, "sha256": compute_sha256(body)}
         is_sealed = head["sha256"] == self.before_sha256
         try:
-            return _KnownRecord(head, parse_record(body)["after"], is_sealed)
+            return _KnownRecord(head, parse_canonical_record(body)["after"], is_sealed)
         except (ContractViolation, ValueError):
             return _KnownRecord(head, None, is_sealed)
 
@@ -212,7 +212,7 @@ class LogChecker:
         result.newest = max(result.newest or at, at)
 
 
-def parse_record(body: bytes) -> Record:
+def parse_canonical_record(body: bytes) -> Record:
     """Parse a record.
 
     Raises:
@@ -243,7 +243,7 @@ def parse_stored_json(body: bytes) -> object:
     return value
 
 
-def parse_snapshot(body: bytes) -> object:
+def parse_canonical_snapshot(body: bytes) -> object:
     """Parse a snapshot, of which no schema says what it has to hold.
 
     Raises:
@@ -257,7 +257,7 @@ def parse_snapshot(body: bytes) -> object:
 def _find_snapshot(body: bytes | None) -> Snapshot | None:
     """Find the snapshot in ``body``; None where there is none, which is noted where it lies."""
     try:
-        return None if body is None else cast("Snapshot", parse_snapshot(body))
+        return None if body is None else cast("Snapshot", parse_canonical_snapshot(body))
     except (ContractViolation, ValueError):
         return None
 

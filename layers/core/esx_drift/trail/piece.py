@@ -15,7 +15,13 @@ from esx_drift.errors import ContractViolation, TrailDamaged
 from esx_drift.log_reader import read_all
 from esx_drift.ports import TrailFiles
 from esx_drift.trail.index import IndexedObject, Piece, PieceResult
-from esx_drift.trail.log_checker import MAX_TEXT, LogChecker, identify_all, parse_record, parse_snapshot
+from esx_drift.trail.log_checker import (
+    MAX_TEXT,
+    LogChecker,
+    identify_all,
+    parse_canonical_record,
+    parse_canonical_snapshot,
+)
 
 ROUTE_DEAD: Final = "route-dead/"
 """What a receipt begins with that is of no event: a fallback heard that another route is dead."""
@@ -72,7 +78,7 @@ def _find_events(key: str, body: bytes) -> list[str]:
     """Find what stands in receipts for what an object holds; nothing where it holds no events."""
     try:
         if key.startswith("records/"):
-            return identify_all(parse_record(body)["events"])
+            return identify_all(parse_canonical_record(body)["events"])
         if key.startswith("reports/"):
             return identify_all(cast("StoredReport", parse_payload("report", body))["events"])
         return [cast("Delivery", parse_payload("delivery", body))["delivery_id"]]
@@ -187,7 +193,7 @@ _KINDS: Final = {
 
 def _require_snapshot(body: bytes) -> None:
     """Raise ``ContractViolation`` or ``ValueError`` if ``body`` is no snapshot."""
-    snapshot = parse_snapshot(body)
+    snapshot = parse_canonical_snapshot(body)
     if not isinstance(snapshot, dict) or not all(
         isinstance(snapshot.get(part), dict) for part in _SNAPSHOT_PARTS
     ):

@@ -101,7 +101,7 @@ def build_first_state(reported_until: datetime, looked: list[str], now: datetime
     }
 
 
-MAX_AHEAD: Final = timedelta(minutes=5)
+MAX_CLOCK_AHEAD: Final = timedelta(minutes=5)
 """A time that lies further ahead was written by nobody of ours, or by a clock that was ahead."""
 
 
@@ -110,7 +110,7 @@ def drop_future_times(state: ReportState, begin: datetime, now: datetime) -> Rep
 
     The day that began at ``begin`` is reported then; what nobody says he was reminded of is counted from now.
     """
-    latest = format_time(now + MAX_AHEAD)
+    latest = format_time(now + MAX_CLOCK_AHEAD)
     criticals: dict[str, OpenCritical] = {
         key: {
             "told_at": critical["told_at"] if critical["told_at"] <= latest else format_time(now),
