@@ -17,7 +17,6 @@ from esx_drift.cli.past import (
     make_times,
     open_logs,
     render_host,
-    render_log,
     select_host,
 )
 from esx_drift.cli.terminal import (
@@ -70,7 +69,7 @@ def blame(
     snapshot = logs.read_left_snapshot(records)
     if snapshot is None:
         end_with_damages(logs, EXIT_TROUBLE)
-        fail(f"nobody has looked at {render_log(log)} yet")
+        fail(f"nobody has looked at {log.render()} yet")
     known = list_known_hosts(records, snapshot)
     only = select_host(known, host)
     if only is not None and only[-1] not in snapshot["hosts"]:
@@ -83,7 +82,7 @@ def blame(
     elif output is ListFormat.csv:
         typer.echo(render_csv(_COLUMNS, (_list_cells(part, names) for part in parts)), nl=False)
     else:
-        print_line(f"{render_log(log)}{f': {render_host(known, only)}' if only else ''}", "bold")
+        print_line(f"{log.render()}{f': {render_host(known, only)}' if only else ''}", "bold")
         if parts:
             _print_parts(parts, known.distinct_names, times, whole=whole)
         else:
