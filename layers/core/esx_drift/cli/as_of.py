@@ -18,7 +18,7 @@ from esx_drift.cli.past import (
     make_times,
     open_logs,
 )
-from esx_drift.cli.status_hosts import HostRow, list_host_rows
+from esx_drift.cli.status_hosts import HostRow, build_software_fields, list_host_rows
 from esx_drift.cli.terminal import (
     EXIT_TROUBLE,
     build_table,
@@ -178,13 +178,7 @@ def _find_image(snapshot: Snapshot, host: str) -> Json:
 def _list_cells(host: HostRow, answer: _Answer) -> dict[str, Json]:
     sighting, former = answer.sightings[host.host], answer.former.get(host.host)
     return {
-        "host": host.host,
-        "name": host.name,
-        "release": host.release,
-        "build": host.build,
-        "base_image": host.base_image,
-        "add_on": host.add_on,
-        "image_group": host.group,
+        **build_software_fields(host),
         "orphaned_vibs": " ".join(host.orphaned_vibs),
         "seen_before": former.seen_at if former else sighting.before,
         "seen_before_as": former.id if former else host.host if sighting.before else None,

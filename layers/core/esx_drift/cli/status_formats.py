@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final, cast
 
-from esx_drift.cli.status_hosts import ClusterStatus, HostRow
+from esx_drift.cli.status_hosts import ClusterStatus, HostRow, build_software_fields
 from esx_drift.cli.status_rows import StatusRow
 from esx_drift.cli.terminal import render_csv
 from esx_drift.domain.stored.types import SEVERITIES, Finding, Json
@@ -89,13 +89,7 @@ def _build_hosts(cluster: ClusterStatus) -> dict[str, Json]:
 def _build_host(host: HostRow) -> dict[str, Json]:
     """Build what both formats say of a host in the same way."""
     return {
-        "host": host.host,
-        "name": host.name,
-        "release": host.release,
-        "build": host.build,
-        "base_image": host.base_image,
-        "add_on": host.add_on,
-        "image_group": host.group,
+        **build_software_fields(host),
         "seen": host.unseen is None,
         "unseen_because": host.unseen,
         "unseen_since": host.unseen_since,
