@@ -182,6 +182,8 @@ def test_what_hosts_ran_is_told_with_how_sure_it_is(run: Run, story: Story) -> N
     assert told.code == 0
     rows = {line.split()[0]: line for line in told.out.splitlines() if line.strip().startswith("esx0")}
     assert "changed by 2026-11-24 02:19" in rows["esx01"]
+    second = run("as-of", "prod-a", story.records[1]["checked_at"], "--dir", story.directory)
+    assert second.out.splitlines()[-1] == f"Image B differs from A in component {I40EN}"
     assert "the same 2026-11-24 02:19" in rows["esx03"]
     document = json.loads(
         run("as-of", "prod-a", third["checked_at"], "--dir", story.directory, "--format", "json").out
@@ -211,6 +213,8 @@ def test_blame_says_since_when_parts_are_there(run: Run, story: Story) -> None:
     everything = run("blame", "prod-a", "--dir", story.directory, "--all", "--host", "esx01")
     assert "base image" in everything.out
     assert "esx02" not in everything.out
+    (mft,) = [line for line in told.out.splitlines() if "mft" in line]
+    assert mft.split()[:5] == ["orphaned", "VIB", "=mft", "4.25.0", "esx03"]
     parts = json.loads(run("blame", "prod-a", "--dir", story.directory, "--format", "json").out)["parts"]
     driver = {part["name"]: part["seq"] for part in parts if part["part"] == f"component:{I40EN}"}
     assert driver == {"esx01": 2, "esx02": 5, "esx03": 1, "esx04": 1}

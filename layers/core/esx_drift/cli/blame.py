@@ -30,8 +30,8 @@ from esx_drift.cli.terminal import (
 )
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.domain.images.image import format_part
-from esx_drift.domain.text.wording import clean_text, format_count, join_names, list_host_names
-from esx_drift.domain.trail.history import PartOrigin, PartSince, list_parts_since
+from esx_drift.domain.text.wording import clean_text, format_count, join_names, list_host_names, split_vib_key
+from esx_drift.domain.trail.history import ORPHANED_VIB, PartOrigin, PartSince, list_parts_since
 from esx_drift.domain.trail.hosts import KnownHosts, list_known_hosts
 
 _HEADINGS: Final = ("What", "Version", "Hosts", "Since", "Record")
@@ -120,13 +120,19 @@ def _render_cells(group: Sequence[PartSince], names: Mapping[str, str], times: T
     return [
         escape_unprintable(cell)
         for cell in (
-            format_part(first.part),
+            _name_part(first.part),
             clean_text(first.version) if first.version else "-",
             join_names(list_host_names([part.host for part in group], names)),
             f"{times.format(first.at)} {times.name}{after}",
             str(first.seq),
         )
     ]
+
+
+def _name_part(part: str) -> str:
+    """Name a part without the version that a VIB has in its name: that has a column of its own."""
+    vib = part.removeprefix(f"{ORPHANED_VIB}:")
+    return format_part(part) if vib == part else f"orphaned VIB {split_vib_key(vib)[0]}"
 
 
 def _count_unchanged(parts: Iterable[PartSince], times: Times) -> list[str]:
