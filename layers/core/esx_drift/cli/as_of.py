@@ -18,12 +18,8 @@ from esx_drift.cli.past import (
     make_times,
     open_logs,
 )
-from esx_drift.cli.status_hosts import (
-    HostRow,
-    build_software_fields,
-    list_host_rows,
-    list_image_differences,
-)
+from esx_drift.cli.status_formats import build_software_fields
+from esx_drift.cli.status_hosts import HostRow, list_host_rows, list_image_differences
 from esx_drift.cli.terminal import (
     EXIT_TROUBLE,
     build_table,
@@ -128,7 +124,7 @@ def _find_answer(logs: "TrailLogs", log: ClusterRef, moment: datetime) -> _Answe
 def _print_answer(answer: _Answer, times: Times) -> None:
     record, look = answer.record, answer.record["after"]["last_look_at"]
     taken = record["after"]["last_taken"]
-    extracted = f", by the vCenter's report of {times.format(taken['completion_time'])}" if taken else ""
+    extracted = f", report of {times.format(taken['completion_time'])}" if taken else ""
     print_line(f"{answer.log.render()} as of {times.format_exactly(answer.moment)}", "bold")
     print_line(f"  record {record['seq']}, checked {times.format(record['checked_at'])}{extracted}")
     if look and answer.hosts and not any(one.after or one.left_at for one in answer.sightings.values()):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final, cast
 
-from esx_drift.cli.status_hosts import ClusterStatus, HostRow, build_software_fields
+from esx_drift.cli.status_hosts import ClusterStatus, HostRow
 from esx_drift.cli.status_rows import StatusRow
 from esx_drift.cli.terminal import render_csv
 from esx_drift.domain.stored.types import SEVERITIES, Finding, Json
@@ -84,6 +84,19 @@ def _build_hosts(cluster: ClusterStatus) -> dict[str, Json]:
         {**_build_host(host), "orphaned_vibs": [*host.orphaned_vibs]} for host in cluster.hosts
     ]
     return {"hosts": hosts, "suspected": [*cluster.suspected]}
+
+
+def build_software_fields(host: HostRow) -> dict[str, Json]:
+    """Build what is said for a program of a ``host`` and what it runs, the same wherever it is said."""
+    return {
+        "host": host.host,
+        "name": host.name,
+        "release": host.release,
+        "build": host.build,
+        "base_image": host.base_image,
+        "add_on": host.add_on,
+        "image_group": host.group,
+    }
 
 
 def _build_host(host: HostRow) -> dict[str, Json]:

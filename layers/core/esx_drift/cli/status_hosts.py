@@ -21,7 +21,6 @@ from esx_drift.domain.images.labels import name_esxi_release
 from esx_drift.domain.stored.types import (
     Change,
     Finding,
-    Json,
     LogState,
     NetDifference,
     Record,
@@ -167,19 +166,6 @@ def _build_host(
         why,
         since,
     )
-
-
-def build_software_fields(host: HostRow) -> dict[str, Json]:
-    """Build what is said for a program of a ``host`` and what it runs, the same wherever it is said."""
-    return {
-        "host": host.host,
-        "name": host.name,
-        "release": host.release,
-        "build": host.build,
-        "base_image": host.base_image,
-        "add_on": host.add_on,
-        "image_group": host.group,
-    }
 
 
 def _describe_unseen(unseen: UncoveredHost) -> str:
