@@ -1,13 +1,20 @@
 """S3 and SQS by moto, and every call that is made of them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import boto3
+import pytest
 from esx_drift.adapters.audit_store import S3Store
 from esx_drift.contracts import require_valid
 from esx_drift.domain.stored.identifiers import encode_key_part
+
+from tests.unit.conftest import REGION
+from tests.unit.logs import buckets
+from tests.unit.simulated_aws import simulated_aws
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -59,3 +66,22 @@ class Aws:
     def store(self) -> S3Store:
         """The two buckets."""
         return S3Store(lambda: self.s3, "audit", "state")
+
+
+@contextmanager
+def open_cloud() -> Iterator[Aws]:
+    """Two buckets, two queues, and a record of every call."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_SESSION_TOKEN"):
+            patch.delenv(name, raising=False)
+        patch.setenv("AWS_DEFAULT_REGION", REGION)
+        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        with simulated_aws():
+            s3, sqs = buckets().client(), boto3.client("sqs")
+            check = sqs.create_queue(QueueName="check")["QueueUrl"]
+            retry = sqs.create_queue(QueueName="retry")["QueueUrl"]
+            made = Aws(s3, sqs, boto3.client("secretsmanager"), check, retry)
+            s3.meta.events.register("provide-client-params.s3", made.note)
+            sqs.meta.events.register("provide-client-params.sqs", made.note)
+            yield made

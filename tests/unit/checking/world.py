@@ -3,7 +3,8 @@
 import gzip
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -27,7 +28,9 @@ from esx_drift.log_reader import LogReader
 from esx_drift.ports import Runtime, Store, VCenters
 from esx_drift.vcenter_sessions import VCenterSessions
 
-from tests.simulator import VCenter
+from tests.simulator import Tls, VCenter, VCenterServer
+from tests.simulator.certificates import Authority
+from tests.simulator.scenario import two_clusters
 from tests.simulator.sessions import PASSWORD, USER
 from tests.unit.checking.cloud import Aws
 from tests.unit.dispatches import append_dispatch, request_of
@@ -230,3 +233,15 @@ class World:
         known = self.after(cluster)["snapshot"]
         assert known is not None
         return self.aws.store.snapshot(known["key"])
+
+
+@contextmanager
+def open_world(cloud: Aws, ca: Authority, tls: Tls, name: str) -> Iterator[World]:
+    """prod-a (HPE, managed by an image) and prod-b (Dell, by baselines) on a vCenter of this name."""
+    vcenter = VCenter()
+    made = World(cloud, vcenter, Watched(name))
+    vcenter._clock = made.clock  # noqa: SLF001  # both must go by the same time
+    two_clusters(vcenter)
+    with VCenterServer(vcenter, tls=tls) as server:
+        made.put_secret(server.port, ca.pem)
+        yield made

@@ -16,7 +16,6 @@ import pytest
 from esx_drift.adapters.trail_files import S3TrailFiles
 from esx_drift.cli.past import make_times
 from esx_drift.cli.terminal import render_csv
-from esx_drift.domain.fleet.fleet import VCenterSettings as Watched
 from esx_drift.domain.stored.identifiers import (
     compute_sha256,
     make_record_key,
@@ -26,13 +25,12 @@ from esx_drift.domain.stored.identifiers import (
 from esx_drift.domain.stored.types import Record
 from esx_drift.domain.text.times import format_time
 
-from tests.simulator import Tls, VCenter, VCenterServer
+from tests.simulator import Tls
 from tests.simulator.certificates import Authority
-from tests.simulator.scenario import two_clusters
 from tests.unit.checking.cloud import Aws
 from tests.unit.checking.conftest import ca, cloud, tls
 from tests.unit.checking.decisions.person import Person
-from tests.unit.checking.world import PROD_A, PROD_B, World
+from tests.unit.checking.world import PROD_A, PROD_B, open_world
 from tests.unit.cli.conftest import Run
 from tests.unit.trail.test_past import copy_trail
 
@@ -78,12 +76,8 @@ class Story:
 @pytest.fixture(scope="module")
 def story(cloud: Aws, ca: Authority, tls: Tls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """A driver by hand, accepted on one of two hosts; a foothold that comes and goes; a host not seen."""
-    vcenter = VCenter()
-    world = World(cloud, vcenter, Watched("vc01"))
-    vcenter._clock = world.clock  # noqa: SLF001  # both must go by the same time
-    two_clusters(vcenter)
-    with VCenterServer(vcenter, tls=tls) as server:
-        world.put_secret(server.port, ca.pem)
+    with open_world(cloud, ca, tls, "vc01") as world:
+        vcenter = world.vcenter
         for cluster, name in CLUSTERS.items():
             vcenter.inventory.add_cluster(name, cluster)
         vcenter.inventory.add_host("domain-c50", "esx60", deepcopy(vcenter.inventory.host("esx03").software))
@@ -188,6 +182,8 @@ def test_what_hosts_ran_is_told_with_how_sure_it_is(run: Run, story: Story) -> N
     assert told.code == 0
     rows = {line.split()[0]: line for line in told.out.splitlines() if line.strip().startswith("esx0")}
     assert "changed by 2026-11-24 02:19" in rows["esx01"]
+    second = run("as-of", "prod-a", story.records[1]["checked_at"], "--dir", story.directory)
+    assert second.out.splitlines()[-1] == f"Image B differs from A in component {I40EN}"
     assert "the same 2026-11-24 02:19" in rows["esx03"]
     document = json.loads(
         run("as-of", "prod-a", third["checked_at"], "--dir", story.directory, "--format", "json").out
@@ -217,6 +213,8 @@ def test_blame_says_since_when_parts_are_there(run: Run, story: Story) -> None:
     everything = run("blame", "prod-a", "--dir", story.directory, "--all", "--host", "esx01")
     assert "base image" in everything.out
     assert "esx02" not in everything.out
+    (mft,) = [line for line in told.out.splitlines() if "mft" in line]
+    assert mft.split()[:5] == ["orphaned", "VIB", "=mft", "4.25.0", "esx03"]
     parts = json.loads(run("blame", "prod-a", "--dir", story.directory, "--format", "json").out)["parts"]
     driver = {part["name"]: part["seq"] for part in parts if part["part"] == f"component:{I40EN}"}
     assert driver == {"esx01": 2, "esx02": 5, "esx03": 1, "esx04": 1}

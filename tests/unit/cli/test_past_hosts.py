@@ -9,15 +9,13 @@ from typing import Any
 
 import pytest
 from esx_drift.adapters.trail_files import S3TrailFiles
-from esx_drift.domain.fleet.fleet import VCenterSettings as Watched
 
-from tests.simulator import Tls, VCenter, VCenterServer
+from tests.simulator import Tls
 from tests.simulator.certificates import Authority
-from tests.simulator.scenario import two_clusters
 from tests.unit.checking.cloud import Aws
 from tests.unit.checking.conftest import ca, cloud, tls
 from tests.unit.checking.decisions.person import Person
-from tests.unit.checking.world import World
+from tests.unit.checking.world import open_world
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.test_past import I40EN, SMNTEMP, Story, rows_of
 from tests.unit.trail.test_past import copy_trail
@@ -31,13 +29,8 @@ def moves(cloud: Aws, ca: Authority, tls: Tls, tmp_path_factory: pytest.TempPath
 
     esx04 comes back as host-25 unseen, and so does the renamed one at last, as host-26.
     """
-    vcenter = VCenter()
-    world = World(cloud, vcenter, Watched("vc02"))
-    vcenter._clock = world.clock  # noqa: SLF001  # both must go by the same time
-    two_clusters(vcenter)
-    inventory, hosts = vcenter.inventory, vcenter.hosts
-    with VCenterServer(vcenter, tls=tls) as server:
-        world.put_secret(server.port, ca.pem)
+    with open_world(cloud, ca, tls, "vc02") as world:
+        inventory, hosts = world.vcenter.inventory, world.vcenter.hosts
         world.dispatch()
         world.check()
         hosts.set_component("esx01", I40EN, "2.9.2.0")

@@ -6,23 +6,16 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import cast
 
-import boto3
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from esx_drift.adapters.audit_store import S3Deliveries
 from esx_drift.domain.deliveries import build_event_delivery, identify_event
-from esx_drift.domain.fleet.fleet import VCenterSettings as Watched
 from esx_drift.domain.stored.types import CheckRequest, Record
 
-from tests.simulator import VCenter, VCenterServer
 from tests.simulator.certificates import authority
 from tests.simulator.fault_kinds import invalid_json
-from tests.simulator.scenario import two_clusters
-from tests.unit.checking.cloud import Aws
-from tests.unit.checking.world import INTERVAL_SECONDS, PROD_A, World
-from tests.unit.conftest import REGION
-from tests.unit.logs import buckets
-from tests.unit.simulated_aws import simulated_aws
+from tests.unit.checking.cloud import open_cloud
+from tests.unit.checking.world import INTERVAL_SECONDS, PROD_A, World, open_world
 from tests.unit.trail.sealed import make_key, seal
 
 REPORT = "GET *domain-c9/installed-images"
@@ -38,31 +31,15 @@ def key() -> EllipticCurvePrivateKey:
 @pytest.fixture(scope="session")
 def unsealed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, bytes]:
     """The trail before it is sealed."""
-    with pytest.MonkeyPatch.context() as patch, simulated_aws():
-        for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_SESSION_TOKEN"):
-            patch.delenv(name, raising=False)
-        patch.setenv("AWS_DEFAULT_REGION", REGION)
-        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-        s3, sqs = buckets().client(), boto3.client("sqs")
-        check = sqs.create_queue(QueueName="check")["QueueUrl"]
-        retry = sqs.create_queue(QueueName="retry")["QueueUrl"]
-        cloud = Aws(s3, sqs, boto3.client("secretsmanager"), check, retry)
-        s3.meta.events.register("provide-client-params.s3", cloud.note)
-        sqs.meta.events.register("provide-client-params.sqs", cloud.note)
-        ca = authority(datetime.now(UTC))
-        tls = ca.issue(tmp_path_factory.mktemp("tls"), datetime.now(UTC))
-        vcenter = VCenter()
-        world = World(cloud, vcenter, Watched("vc01.example.com"))
-        vcenter._clock = world.clock  # noqa: SLF001  # both must go by the same time
-        two_clusters(vcenter)
-        with VCenterServer(vcenter, tls=tls) as server:
-            world.put_secret(server.port, ca.pem)
+    ca = authority(datetime.now(UTC))
+    tls = ca.issue(tmp_path_factory.mktemp("tls"), datetime.now(UTC))
+    with open_cloud() as cloud:
+        with open_world(cloud, ca, tls, "vc01.example.com") as world:
             _play(world)
-        pages = s3.get_paginator("list_objects_v2").paginate(Bucket="audit")
+        pages = cloud.s3.get_paginator("list_objects_v2").paginate(Bucket="audit")
         keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
         return MappingProxyType(
-            {each: s3.get_object(Bucket="audit", Key=each)["Body"].read() for each in keys}
+            {each: cloud.s3.get_object(Bucket="audit", Key=each)["Body"].read() for each in keys}
         )
 
 

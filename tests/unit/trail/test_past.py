@@ -13,6 +13,7 @@ import pytest
 from esx_drift.adapters.trail_files import DirectoryTrailFiles, S3TrailFiles
 from esx_drift.domain.stored.identifiers import (
     VCENTER_LOG,
+    ClusterRef,
     compute_sha256,
     make_record_key,
     make_record_prefix,
@@ -27,7 +28,7 @@ from esx_drift.domain.trail.history import (
 )
 from esx_drift.domain.trail.hosts import find_sightings
 from esx_drift.ports import FormerVersion, TrailFiles, TrailObject
-from esx_drift.trail.past import TrailLog, TrailLogs
+from esx_drift.trail.past import TrailLogs
 
 from tests.unit.checking.decisions.person import ALICE, Person
 from tests.unit.checking.world import PROD_A, PROD_B, World
@@ -156,7 +157,7 @@ def test_a_host_is_as_sure_as_the_looks_around(world: World, logs: TrailLogs) ->
     second = world.check()
     world.vcenter.hosts.reconnect("esx02")
     third = world.check()
-    log = TrailLog(world.watched.name, PROD_A, "prod-a")
+    log = ClusterRef(world.watched.name, PROD_A, "prod-a")
     numbers = logs.list_numbers(log)
     moment = parse_time(first["checked_at"])
     assert logs.find_last_until(log, numbers, moment) == 1
@@ -200,9 +201,9 @@ def test_the_logs_of_a_vcenter_are_known_by_name_and_id(world: World, logs: Trai
     world.dispatch()
     world.check()
     name = world.watched.name
-    log = TrailLog(name, PROD_A, "prod-a")
+    log = ClusterRef(name, PROD_A, "prod-a")
     known = logs.list_known_logs(name)
-    assert TrailLog(name, VCENTER_LOG, VCENTER_LOG) in known
+    assert ClusterRef(name, VCENTER_LOG, VCENTER_LOG) in known
     for asked in ("prod-a", PROD_A, f"{name}/prod-a"):
         assert [one for one in known if one.is_called(asked)] == [log]
     assert logs.list_known_logs("vc-other") == []
@@ -251,7 +252,7 @@ def test_a_document_is_that_of_the_record_that_took_it(world: World, logs: Trail
     world.dispatch()
     first = world.check()
     unchanged = world.check()
-    log = TrailLog(world.watched.name, PROD_A, "prod-a")
+    log = ClusterRef(world.watched.name, PROD_A, "prod-a")
     assert unchanged["document"] is None
     assert first["document"] is not None
     assert logs.read_document(log, unchanged) == world.stored(first["document"]["key"])
@@ -291,7 +292,7 @@ def test_what_is_damaged_is_named_and_the_rest_answered(
     records = [world.check() for _ in range(4)]
     copy_trail(logs.files, tmp_path)
     copy = TrailLogs(DirectoryTrailFiles(tmp_path))
-    log = TrailLog(world.watched.name, PROD_A, "prod-a")
+    log = ClusterRef(world.watched.name, PROD_A, "prod-a")
     first, second, third = (tmp_path / make_record_key(log.vcenter, PROD_A, number) for number in (1, 2, 3))
     second.write_bytes(b"{")
     third.write_bytes(first.read_bytes())
@@ -387,7 +388,7 @@ def test_a_year_of_a_cluster_is_asked_in_few_requests(world: World, logs: TrailL
 
 def test_what_stands_in_a_records_place_is_named(tmp_path: Path) -> None:
     """A folder is no record, and ends no answer."""
-    log = TrailLog("vc01", PROD_A, "prod-a")
+    log = ClusterRef("vc01", PROD_A, "prod-a")
     key = make_record_key("vc01", PROD_A, 1)
     (tmp_path / key).mkdir(parents=True)
     logs = TrailLogs(DirectoryTrailFiles(tmp_path))

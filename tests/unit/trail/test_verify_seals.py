@@ -353,3 +353,65 @@ def test_a_digest_of_no_usable_time_is_named(trail: Trail, key: EllipticCurvePri
     place = find_digest_key(digest)
     forged = sign({**trail, place: encode_canonical_json(digest)}, key)
     assert ("altered", place) in kinds(forged)
+
+
+def list_digests(trail: Trail) -> list[str]:
+    """The digests, in their order."""
+    return sorted(filter(is_digest_key, trail))
+
+
+def seal_twice(trail: Trail, key: EllipticCurvePrivateKey) -> dict[str, bytes]:
+    """The trail with a digest of all but the last record, one of that, and one of nothing, a day each."""
+    first = seal(without(trail, records_of(trail)[-1]), key)
+    return seal(seal({**trail, **first}, key, SEALED_AT + DAY), key, SEALED_AT + 2 * DAY)
+
+
+def test_a_digest_without_a_signature_is_proved_by_the_next(
+    unsealed: Trail, key: EllipticCurvePrivateKey
+) -> None:
+    """It is signed, and names it by its bytes: only the signature is missing. The last one has no next."""
+    pinned = public_key(key)
+    trail = seal_twice(unsealed, key)
+    first, second, third = list_digests(trail)
+    assert kinds(trail, pinned=pinned) == set()
+    for gone in ([first], [second], [first, second]):
+        signatures = [f"{each}.sig" for each in gone]
+        found = check(without(trail, *signatures), pinned=pinned)
+        assert (found.kinds, found.not_sealed) == ({("missing", each) for each in signatures}, 0)
+    last = check(without(trail, f"{third}.sig"), pinned=pinned)
+    assert last.kinds == {("missing", f"{third}.sig")}
+    # Whoever signs later signs the same bytes: when, no signature says.
+    assert kinds(sign(without(trail, f"{first}.sig"), key), pinned=pinned) == set()
+    other = sign(without(trail, f"{first}.sig"), make_key())
+    assert ("altered", first) in kinds(other, pinned=pinned)
+    assert check(other, pinned=pinned).not_sealed == 0
+
+
+def test_a_digest_that_is_vouched_for_may_be_gone_a_moment_later(
+    unsealed: Trail, key: EllipticCurvePrivateKey
+) -> None:
+    """It is read a second time."""
+    trail = seal_twice(unsealed, key)
+    first = list_digests(trail)[0]
+
+    @dataclass(frozen=True)
+    class Vanishing(CountedTrail):
+        def read(self, key: str) -> bytes | None:
+            body = CountedTrail.read(self, key)
+            return None if key == first and self.read_keys.count(first) > 1 else body
+
+    files = Vanishing(without(trail, f"{first}.sig"))
+    assert check(files, pinned=public_key(key)).not_sealed > 0
+
+
+def test_what_a_missing_digest_named_is_not_taken_for_put_there(
+    unsealed: Trail, key: EllipticCurvePrivateKey
+) -> None:
+    """Only the digest is named, and what is of another time is held to the seals all the same."""
+    trail = seal_twice(unsealed, key)
+    first, second, _ = list_digests(trail)
+    assert kinds(without(trail, first)) == {("missing", first)}
+    found = kinds({**without(trail, second), "reports/x": b""})
+    assert found == {("missing", second), ("inserted", "reports/x")}
+    place, body = forge(trail, format_time(SEALED_AT - DAY))
+    assert ("inserted", place) in kinds({**without(trail, second), place: body})

@@ -21,7 +21,6 @@ from esx_drift.cli.decision_client import (
     parse_until,
 )
 from esx_drift.cli.options import (
-    ClusterRef,
     ReasonOption,
     StackOptions,
     VCenterOption,
@@ -34,7 +33,7 @@ from esx_drift.domain.acceptance import compare_with_accepted, expire_accepted
 from esx_drift.domain.decisions import REPLACED, accept_hosts, list_acceptable_hosts
 from esx_drift.domain.findings.kinds import PERSON_KINDS
 from esx_drift.domain.images.labels import name_esxi_release
-from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef
 from esx_drift.domain.stored.types import (
     Accepted,
     Change,

@@ -17,9 +17,9 @@ from esx_drift.cli.past import (
     find_log,
     make_times,
     open_logs,
-    render_log,
 )
-from esx_drift.cli.status_hosts import HostRow, list_host_rows
+from esx_drift.cli.status_formats import build_software_fields
+from esx_drift.cli.status_hosts import HostRow, list_host_rows, list_image_differences
 from esx_drift.cli.terminal import (
     EXIT_TROUBLE,
     build_table,
@@ -30,13 +30,14 @@ from esx_drift.cli.terminal import (
     render_csv,
 )
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
+from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Json, Record, Snapshot
 from esx_drift.domain.text.times import format_time
 from esx_drift.domain.text.wording import clean_text
 from esx_drift.domain.trail.hosts import FormerSelf, Sighting, find_sightings
 
 if TYPE_CHECKING:
-    from esx_drift.trail.past import TrailLog, TrailLogs
+    from esx_drift.trail.past import TrailLogs
 
 FEW_RECORDS: Final = 8
 """So many later records are read at once, until each host was seen again: most are by the next look."""
@@ -73,7 +74,7 @@ def as_of(
     if answer is None:
         end_with_damages(logs, EXIT_TROUBLE)
         asked = times.format_exactly(moment)
-        fail(f"nobody had looked at {render_log(log)} by {asked}: nothing is known of that time")
+        fail(f"nobody had looked at {log.render()} by {asked}: nothing is known of that time")
     if output is ListFormat.json:
         typer.echo(json.dumps(_build_document(answer), indent=2))
     elif output is ListFormat.csv:
@@ -97,7 +98,7 @@ class _Answer:
         former: What those that were not seen since they came back were before, by id.
     """
 
-    log: "TrailLog"
+    log: ClusterRef
     moment: datetime
     record: Record
     snapshot: Snapshot
@@ -106,7 +107,7 @@ class _Answer:
     former: Mapping[str, FormerSelf]
 
 
-def _find_answer(logs: "TrailLogs", log: "TrailLog", moment: datetime) -> _Answer | None:
+def _find_answer(logs: "TrailLogs", log: ClusterRef, moment: datetime) -> _Answer | None:
     """Find what was known at a moment; none if nothing was, or what is kept of it is damaged."""
     record, following = logs.find_at(log, moment)
     left = logs.read_left_snapshot([record]) if record else None
@@ -123,12 +124,14 @@ def _find_answer(logs: "TrailLogs", log: "TrailLog", moment: datetime) -> _Answe
 def _print_answer(answer: _Answer, times: Times) -> None:
     record, look = answer.record, answer.record["after"]["last_look_at"]
     taken = record["after"]["last_taken"]
-    extracted = f", by the report of {times.format(taken['completion_time'])}" if taken else ""
-    print_line(f"{render_log(answer.log)} as of {times.format_exactly(answer.moment)}", "bold")
+    extracted = f", report of {times.format(taken['completion_time'])}" if taken else ""
+    print_line(f"{answer.log.render()} as of {times.format_exactly(answer.moment)}", "bold")
     print_line(f"  record {record['seq']}, checked {times.format(record['checked_at'])}{extracted}")
     if look and answer.hosts and not any(one.after or one.left_at for one in answer.sightings.values()):
         print_line(f"  The last look was {times.format(look)}: nothing is known of the time after it.")
     print_table(build_table(_HEADINGS, (_render_cells(host, answer, times) for host in answer.hosts)))
+    for group, difference in list_image_differences(answer.snapshot).items():
+        print_line(f"Image {group} differs from A in {difference}")
 
 
 def _render_cells(host: HostRow, answer: _Answer, times: Times) -> list[str]:
@@ -178,13 +181,7 @@ def _find_image(snapshot: Snapshot, host: str) -> Json:
 def _list_cells(host: HostRow, answer: _Answer) -> dict[str, Json]:
     sighting, former = answer.sightings[host.host], answer.former.get(host.host)
     return {
-        "host": host.host,
-        "name": host.name,
-        "release": host.release,
-        "build": host.build,
-        "base_image": host.base_image,
-        "add_on": host.add_on,
-        "image_group": host.group,
+        **build_software_fields(host),
         "orphaned_vibs": " ".join(host.orphaned_vibs),
         "seen_before": former.seen_at if former else sighting.before,
         "seen_before_as": former.id if former else host.host if sighting.before else None,

@@ -17,7 +17,6 @@ from esx_drift.cli.past import (
     make_times,
     open_logs,
     render_host,
-    render_log,
     select_host,
 )
 from esx_drift.cli.terminal import (
@@ -31,8 +30,8 @@ from esx_drift.cli.terminal import (
 )
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.domain.images.image import format_part
-from esx_drift.domain.text.wording import clean_text, format_count, join_names, list_host_names
-from esx_drift.domain.trail.history import PartOrigin, PartSince, list_parts_since
+from esx_drift.domain.text.wording import clean_text, format_count, join_names, list_host_names, split_vib_key
+from esx_drift.domain.trail.history import ORPHANED_VIB, PartOrigin, PartSince, list_parts_since
 from esx_drift.domain.trail.hosts import KnownHosts, list_known_hosts
 
 _HEADINGS: Final = ("What", "Version", "Hosts", "Since", "Record")
@@ -70,7 +69,7 @@ def blame(
     snapshot = logs.read_left_snapshot(records)
     if snapshot is None:
         end_with_damages(logs, EXIT_TROUBLE)
-        fail(f"nobody has looked at {render_log(log)} yet")
+        fail(f"nobody has looked at {log.render()} yet")
     known = list_known_hosts(records, snapshot)
     only = select_host(known, host)
     if only is not None and only[-1] not in snapshot["hosts"]:
@@ -83,7 +82,7 @@ def blame(
     elif output is ListFormat.csv:
         typer.echo(render_csv(_COLUMNS, (_list_cells(part, names) for part in parts)), nl=False)
     else:
-        print_line(f"{render_log(log)}{f': {render_host(known, only)}' if only else ''}", "bold")
+        print_line(f"{log.render()}{f': {render_host(known, only)}' if only else ''}", "bold")
         if parts:
             _print_parts(parts, known.distinct_names, times, whole=whole)
         else:
@@ -121,13 +120,19 @@ def _render_cells(group: Sequence[PartSince], names: Mapping[str, str], times: T
     return [
         escape_unprintable(cell)
         for cell in (
-            format_part(first.part),
+            _name_part(first.part),
             clean_text(first.version) if first.version else "-",
             join_names(list_host_names([part.host for part in group], names)),
             f"{times.format(first.at)} {times.name}{after}",
             str(first.seq),
         )
     ]
+
+
+def _name_part(part: str) -> str:
+    """Name a part without the version that a VIB has in its name: that has a column of its own."""
+    vib = part.removeprefix(f"{ORPHANED_VIB}:")
+    return format_part(part) if vib == part else f"orphaned VIB {split_vib_key(vib)[0]}"
 
 
 def _count_unchanged(parts: Iterable[PartSince], times: Times) -> list[str]:

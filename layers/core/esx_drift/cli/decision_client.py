@@ -14,10 +14,10 @@ from uuid import uuid4
 
 import typer
 
-from esx_drift.cli.options import ClusterFinder, ClusterRef
+from esx_drift.cli.options import ClusterFinder
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail
 from esx_drift.domain.acceptance import MAX_ACCEPTED_FOR
-from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef
 from esx_drift.domain.stored.records import build_check_request
 from esx_drift.domain.text.times import format_time, parse_time
 

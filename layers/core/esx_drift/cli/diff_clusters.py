@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import typer
 
@@ -15,7 +14,6 @@ from esx_drift.cli.past import (
     make_times,
     open_logs,
     parse_past_cluster,
-    render_log,
 )
 from esx_drift.cli.terminal import (
     EXIT_DIFFERENCES,
@@ -32,11 +30,9 @@ from esx_drift.domain.changes.compare import compare_snapshots
 from esx_drift.domain.images.document import Document
 from esx_drift.domain.images.image import ImageGroup, group_hosts_by_image
 from esx_drift.domain.images.labels import name_esxi_release
+from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Change, Snapshot
 from esx_drift.domain.text.wording import clean_text, format_share, name_element
-
-if TYPE_CHECKING:
-    from esx_drift.trail.past import TrailLog
 
 _HEADINGS = ("what", "name", "change", "from", "to")
 LEADING = "leading"
@@ -51,7 +47,7 @@ class PastDocuments:
     """
 
     source: TrailSource
-    logs: "list[TrailLog]" = field(default_factory=list)
+    logs: list[ClusterRef] = field(default_factory=list)
     is_damaged: bool = False
 
     @property
@@ -85,7 +81,7 @@ class PastDocuments:
         body = logs.read_document(log, record) if record else None
         if body is None:
             end_with_damages(logs, EXIT_TROUBLE)
-            fail(f"the trail keeps no document of {render_log(log)} by {past.date}")
+            fail(f"the trail keeps no document of {log.render()} by {past.date}")
         end_with_damages(logs, code=None)
         self.is_damaged = self.is_damaged or bool(logs.damages)
         self.logs.append(log)

@@ -22,11 +22,11 @@ from esx_drift.cli.past import (
     make_times,
     open_logs,
     render_host,
-    render_log,
     select_host,
 )
 from esx_drift.cli.terminal import build_table, escape_unprintable, print_line, print_table, render_csv
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
+from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Change, Json, Record
 from esx_drift.domain.text.wording import (
     clean_text,
@@ -39,7 +39,7 @@ from esx_drift.domain.trail.hosts import KnownHosts, list_relabelled_names
 from esx_drift.messages.change_lines import ChangeWords, list_change_lines
 
 if TYPE_CHECKING:
-    from esx_drift.trail.past import TrailLog, TrailLogs
+    from esx_drift.trail.past import TrailLogs
 
 _HEADINGS: Final = ("After", "Found", "Record", "What", "Hosts", "Accepted")
 _COLUMNS: Final = (
@@ -104,7 +104,7 @@ def history(  # noqa: PLR0913, PLR0917 -- each is an option of the command
         asked = (
             f"{format_count(len(own), 'record')}{f' since {times.format_exactly(start)}' if start else ''}"
         )
-        print_line(f"{render_log(log)}: {_count(entries)}{of} in {asked}", "bold")
+        print_line(f"{log.render()}: {_count(entries)}{of} in {asked}", "bold")
         if records and not own:
             newest = times.format(records[-1]["checked_at"])
             print_line(
@@ -115,7 +115,7 @@ def history(  # noqa: PLR0913, PLR0917 -- each is an option of the command
 
 
 def _read_records(
-    logs: "TrailLogs", log: "TrailLog", start: datetime | None
+    logs: "TrailLogs", log: ClusterRef, start: datetime | None
 ) -> tuple[list[Record], set[int]]:
     """Read the records since a time, with the one before it, which says when the look before was.
 
@@ -202,7 +202,7 @@ def _render_acceptance(
 
 
 def _build_document(
-    log: "TrailLog", entries: Iterable[HistoryEntry], names: dict[str, str]
+    log: ClusterRef, entries: Iterable[HistoryEntry], names: dict[str, str]
 ) -> dict[str, Json]:
     return {
         "schema_version": 1,

@@ -12,7 +12,6 @@ from esx_drift.cli.decision_client import (
     parse_decision_options,
 )
 from esx_drift.cli.options import (
-    ClusterRef,
     PlainCommand,
     ReasonOption,
     StackOptions,
@@ -25,6 +24,7 @@ from esx_drift.cli.options import (
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line
 from esx_drift.domain.decisions import is_begun_by_person
 from esx_drift.domain.fleet.rules import MAX_REPEATED_WINDOW
+from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import DecidedMaintenance, Decision
 from esx_drift.domain.text.times import format_time, parse_duration
 from esx_drift.domain.text.wording import clean_text, format_count, format_duration, format_moment

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 from typer.core import TyperCommand
@@ -19,7 +19,7 @@ from typer.core import TyperCommand
 from esx_drift.cli.terminal import fail
 from esx_drift.config import DEFAULT_STACK
 from esx_drift.domain.fleet.fleet import Fleet
-from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef
 from esx_drift.domain.stored.types import KnownCluster
 from esx_drift.domain.text.wording import clean_text, join_names
 
@@ -170,19 +170,6 @@ def with_stack_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterRef:
-    """A cluster, or with the id ``@vcenter`` a vCenter, that a command is about."""
-
-    vcenter: str
-    cluster: str
-    name: str
-
-    def render(self) -> str:
-        """Its name, id and vCenter, in words."""
-        return f"{clean_text(self.name)} ({self.cluster}) on {self.vcenter}"
-
-
-@dataclass(frozen=True, slots=True)
 class ClusterFinder:
     """Finds clusters among those that were ever listed; ends the command where it can't."""
 
@@ -208,13 +195,7 @@ class ClusterFinder:
             for name in self.select_vcenters(vcenter)
             for cluster_id, entry in self.read_clusters(name).items()
         ]
-        matches = [ref for ref in known if cluster in {ref.cluster, ref.name, f"{ref.vcenter}/{ref.name}"}]
-        if not matches:
-            self._fail_unknown(cluster, vcenter, known)
-        if len(matches) > 1:
-            which = join_names([match.render() for match in matches])
-            fail(f"{cluster} may be {which}.\nSay which: by --vcenter NAME, or by its id.")
-        return matches[0]
+        return choose_cluster(cluster, known) or self._fail_unknown(cluster, vcenter, known)
 
     def select_vcenters(self, vcenter: str | None) -> list[str]:
         """Select that vCenter of the fleet file, or all where ``vcenter`` is none."""
@@ -226,11 +207,23 @@ class ClusterFinder:
             fail(f"the fleet file has no vCenter called {vcenter}{nearest}\nIt has {join_names(all_names)}.")
         return [vcenter]
 
-    def _fail_unknown(self, cluster: str, vcenter: str | None, known: list[ClusterRef]) -> None:
+    def _fail_unknown(self, cluster: str, vcenter: str | None, known: list[ClusterRef]) -> NoReturn:
         all_of = join_names(self.select_vcenters(vcenter))
         nearest = describe_nearest(cluster, (name for ref in known for name in (ref.name, ref.cluster)))
         show = self.options.name_command("status")
         fail(f"no cluster called {cluster} was ever listed by {all_of}{nearest}\n{show} shows all.")
+
+
+def choose_cluster(named: str, known: Iterable[ClusterRef]) -> ClusterRef | None:
+    """Choose the one of the clusters ``known`` that a person ``named``; none if it is none of them.
+
+    Ends the command if it may be several.
+    """
+    matches = [ref for ref in known if ref.is_called(named)]
+    if len(matches) > 1:
+        which = join_names([match.render() for match in matches])
+        fail(f"{named} may be {which}.\nSay which: by --vcenter NAME, or by its id.")
+    return matches[0] if matches else None
 
 
 def describe_nearest(wanted: str, known: Iterable[str]) -> str:

@@ -11,14 +11,14 @@ from esx_drift.cli.options import FormatOption, ListFormat, OnlyVCenterOption
 from esx_drift.cli.past import LocalOption, Times, end_with_damages, find_log, make_times, open_logs
 from esx_drift.cli.terminal import build_table, escape_unprintable, print_line, print_table, render_csv
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
-from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef
 from esx_drift.domain.stored.types import ResolvedBecause
 from esx_drift.domain.text.wording import clean_text, format_count, join_names, list_host_names, split_vib_key
 from esx_drift.domain.trail.history import OrphanHistory, list_open_orphans, list_orphans
 from esx_drift.domain.trail.hosts import KnownHosts
 
 if TYPE_CHECKING:
-    from esx_drift.trail.past import TrailLog, TrailLogs
+    from esx_drift.trail.past import TrailLogs
 
 _HEADINGS: Final = ("VIB", "Version", "Cluster", "There since", "On now")
 _PAST_HEADINGS: Final = ("First seen", "Ever on", "Gone")
@@ -43,7 +43,7 @@ GoneOption = Annotated[
 class _Row:
     """An orphaned VIB of one cluster, and the hosts that are ``known`` of that."""
 
-    log: "TrailLog"
+    log: ClusterRef
     orphan: OrphanHistory
     known: KnownHosts
 
@@ -84,7 +84,7 @@ def orphans(
     end_with_damages(logs)
 
 
-def _list_rows(logs: "TrailLogs", log: "TrailLog", *, whole: bool) -> list[_Row]:
+def _list_rows(logs: "TrailLogs", log: ClusterRef, *, whole: bool) -> list[_Row]:
     numbers = logs.list_numbers(log)
     if whole:
         records = list(logs.read_records(log, numbers))

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from esx_drift.cli.options import describe_nearest
+from esx_drift.cli.options import choose_cluster, describe_nearest
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_warning
 from esx_drift.cli.trail_source import TrailSource
-from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Json
 from esx_drift.domain.text.times import FIRST_USABLE_YEAR, LAST_USABLE_YEAR, is_usable, parse_time
 from esx_drift.domain.text.wording import clean_text, join_names
 from esx_drift.domain.trail.hosts import KnownHosts
 
 if TYPE_CHECKING:
-    from esx_drift.trail.past import TrailLog, TrailLogs
+    from esx_drift.trail.past import TrailLogs
 
 LocalOption = Annotated[
     bool,
@@ -137,14 +137,14 @@ def open_logs(source: TrailSource) -> "TrailLogs":
     return TrailLogs(source.open())
 
 
-def find_log(logs: "TrailLogs", cluster: str, vcenter: str | None) -> "TrailLog":
+def find_log(logs: "TrailLogs", cluster: str, vcenter: str | None) -> ClusterRef:
     """Find the one log that ``cluster``, a name or an id, means; ends the command if it is not just one.
 
     ``vcenter`` is the one to look in; none for all of the trail ``logs``.
     """
     known = logs.list_known_logs(vcenter)
-    matches = [log for log in known if log.is_called(cluster)]
-    if not matches:
+    found = choose_cluster(cluster, known)
+    if found is None:
         names = sorted({log.vcenter for log in known})
         where = (
             f"on {join_names(names)}" if names else f"on a vCenter called {vcenter}" if vcenter else "at all"
@@ -152,10 +152,7 @@ def find_log(logs: "TrailLogs", cluster: str, vcenter: str | None) -> "TrailLog"
         nearest = describe_nearest(cluster, (name for log in known for name in (log.name, log.cluster)))
         end_with_damages(logs, code=None)
         fail(f"the trail knows no cluster called {cluster} {where}{nearest}")
-    if len(matches) > 1:
-        which = join_names([render_log(match) for match in matches])
-        fail(f"{cluster} may be {which}.\nSay which: by --vcenter NAME, or by its id.")
-    return matches[0]
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,13 +168,6 @@ def parse_past_cluster(named: str) -> PastCluster | None:
     cluster, at, date = named.rpartition("@")
     is_other = "://" in named or Path(named).exists()
     return None if is_other or not at or not cluster else PastCluster(cluster, date)
-
-
-def render_log(log: "TrailLog") -> str:
-    """Render which ``log`` it is: ``prod-a (domain-c9) on vc01``."""
-    if log.cluster == VCENTER_LOG:
-        return f"the vCenter {log.vcenter}"
-    return f"{clean_text(log.name)} ({log.cluster}) on {log.vcenter}"
 
 
 def select_host(known: KnownHosts, wanted: str | None) -> list[str] | None:

@@ -10,7 +10,6 @@ from esx_drift.cli.decision_client import (
 )
 from esx_drift.cli.options import (
     ClusterArgument,
-    ClusterRef,
     ReasonOption,
     StackOptions,
     VCenterOption,
@@ -21,6 +20,7 @@ from esx_drift.cli.options import (
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line
 from esx_drift.domain.decisions import is_listed
 from esx_drift.domain.fleet.fleet import find_excluding_pattern
+from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Finding, rank_severity
 from esx_drift.domain.text.wording import clean_text, format_count, format_moment
 

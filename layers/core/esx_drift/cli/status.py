@@ -15,7 +15,6 @@ from rich.text import Text
 
 from esx_drift.cli.options import (
     ClusterFinder,
-    ClusterRef,
     FormatOption,
     ListFormat,
     OnlyVCenterOption,
@@ -41,7 +40,7 @@ from esx_drift.cli.terminal import (
     make_stdout,
     print_line,
 )
-from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_key
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_state_key
 from esx_drift.domain.stored.types import SEVERITIES, Finding, Record, rank_severity, rank_worst
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.wording import clean_text, format_count, format_elapsed, format_moment

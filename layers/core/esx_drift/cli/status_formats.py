@@ -86,8 +86,8 @@ def _build_hosts(cluster: ClusterStatus) -> dict[str, Json]:
     return {"hosts": hosts, "suspected": [*cluster.suspected]}
 
 
-def _build_host(host: HostRow) -> dict[str, Json]:
-    """Build what both formats say of a host in the same way."""
+def build_software_fields(host: HostRow) -> dict[str, Json]:
+    """Build what is said for a program of a ``host`` and what it runs, the same wherever it is said."""
     return {
         "host": host.host,
         "name": host.name,
@@ -96,6 +96,13 @@ def _build_host(host: HostRow) -> dict[str, Json]:
         "base_image": host.base_image,
         "add_on": host.add_on,
         "image_group": host.group,
+    }
+
+
+def _build_host(host: HostRow) -> dict[str, Json]:
+    """Build what both formats say of a host in the same way."""
+    return {
+        **build_software_fields(host),
         "seen": host.unseen is None,
         "unseen_because": host.unseen,
         "unseen_since": host.unseen_since,

@@ -100,11 +100,7 @@ def build_cluster_status(row: StatusRow, record: Record | None, snapshot: Snapsh
         row,
         list_host_rows(record, snapshot),
         {_name_group(at): group.hosts for at, group in enumerate(groups)},
-        {
-            _name_group(at): describe_difference(groups[0].image, group.image)
-            for at, group in enumerate(groups)
-            if at
-        },
+        list_image_differences(snapshot) if snapshot else {},
         tuple(suspect["kind"] for suspect in after["suspects"].values()) if after else (),
     )
 
@@ -120,6 +116,16 @@ def list_host_rows(record: Record | None, snapshot: Snapshot | None) -> tuple[Ho
         _build_host(host, snapshot, letters.get(host), unseen.get(host), after)
         for host in sort_naturally({*known, *unseen})
     )
+
+
+def list_image_differences(snapshot: Snapshot) -> dict[str, str]:
+    """List how each group of hosts of a ``snapshot`` differs from the first, by its letter."""
+    groups = _group_hosts(snapshot)
+    return {
+        _name_group(at): describe_difference(groups[0].image, group.image)
+        for at, group in enumerate(groups)
+        if at
+    }
 
 
 def _group_hosts(snapshot: Snapshot) -> list[ImageGroup]:

@@ -16,7 +16,7 @@ from esx_drift.domain.stored.identifiers import (
 from esx_drift.domain.stored.types import StoredObject
 from esx_drift.domain.text.times import is_usable, parse_time
 from esx_drift.domain.trail.digests import Digest, find_digest_key, is_digest_key
-from esx_drift.domain.trail.verification import Problem, ProblemKind
+from esx_drift.domain.trail.verification import Problem, ProblemKind, SealedTime
 from esx_drift.errors import ContractViolation, TrailDamaged
 from esx_drift.ports import PublicKey, TrailFiles
 from esx_drift.trail.index import TrailIndex
@@ -36,6 +36,7 @@ class ChainResult:
         newest: When the newest one that counts was made; None: there is none.
         sealed_until: Everything that was written before is named by those that count; None: nothing is.
         sealed_by: The key of the digest that says so.
+        holes: The spans of which not all digests count, from a time to another; None: from the beginning.
         base: The key of the digest that a later part of the trail was held to; None: all was verified.
         base_at: When the last digest was made of that part that was not looked at.
     """
@@ -45,8 +46,14 @@ class ChainResult:
     newest: datetime | None = None
     sealed_until: datetime | None = None
     sealed_by: str | None = None
+    holes: list[tuple[datetime | None, datetime]] = field(default_factory=list)
     base: str | None = None
     base_at: datetime | None = None
+
+    @property
+    def sealed(self) -> SealedTime | None:
+        """Of which times all is named; None: of none."""
+        return None if self.sealed_until is None else SealedTime(self.sealed_until, tuple(self.holes))
 
 
 @dataclass(slots=True)
@@ -63,6 +70,8 @@ class DigestChain:
     pinned: PublicKey | None
     since: datetime | None
     result: ChainResult = field(default_factory=ChainResult)
+    _last: StoredObject | None = None
+    _waiting: list[tuple[StoredObject, StoredObject | None]] = field(default_factory=list)
 
     def read(self) -> ChainResult:
         """Read all digests; whatever is wrong with them becomes problems of the index.
@@ -133,8 +142,28 @@ class DigestChain:
             self._note(key, "altered", f"it says that it was made at {digest['sealed_at']}")
         self._check_link(key, digest, previous, named)
         if is_signed:
-            self._add(key, digest)
+            self._add_vouched(digest["previous"])
+            self._add(own, digest)
+        else:
+            self._waiting.append((own, digest["previous"]))
         return own
+
+    def _add_vouched(self, before: StoredObject | None) -> None:
+        """Add those without a signature whose bytes are named, one by the other, by one that has it.
+
+        ``before`` is what that one names as the digest before it.
+        """
+        vouched = list[StoredObject]()
+        for own, previous in reversed(self._waiting):
+            if own == before:
+                vouched.insert(0, own)
+                before = previous
+        self._waiting.clear()
+        for own in vouched:
+            # Read again: held, all digests of years might be waiting.
+            body = self._read(own["key"])
+            if body is not None and compute_sha256(body) == own["sha256"]:
+                self._add(own, cast("Digest", parse_payload("digest", body)))
 
     def _check_link(
         self, key: str, digest: Digest, previous: StoredObject | None, named: dict[str, str]
@@ -185,11 +214,14 @@ class DigestChain:
         if self.result.digests and not known and self.pinned is None:
             self._note(f"{KEYS_PREFIX}", "missing", "no public key is kept here, and digests are signed")
 
-    def _add(self, key: str, digest: Digest) -> None:
+    def _add(self, own: StoredObject, digest: Digest) -> None:
         """Add what a digest names to the index."""
-        result, sealed_at = self.result, parse_time(digest["sealed_at"])
+        key, result, sealed_at = own["key"], self.result, parse_time(digest["sealed_at"])
         result.newest = max(result.newest or sealed_at, sealed_at)
         until = parse_time(digest["until"])
+        if digest["previous"] is not None and digest["previous"] != self._last:
+            result.holes.append((result.sealed_until, until))
+        self._last = own
         # One that was cut off left what sorts behind to the next: only the last of a span is about all of it.
         if digest["listed_to"] is None and (result.sealed_until is None or until >= result.sealed_until):
             result.sealed_until, result.sealed_by = until, key

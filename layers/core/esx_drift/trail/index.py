@@ -99,12 +99,12 @@ class PieceResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Absence:
-    """A key under which nothing is.
+class NamedObject:
+    """A key that a digest or a record names.
 
     Attributes:
         key: The key.
-        since: When something was there at the latest.
+        since: Since when something is there.
         named_by: What says so.
         is_sealed: A digest names it, or the record that does.
     """
@@ -268,14 +268,14 @@ class TrailIndex:
         """Tell whether something was found under ``key``."""
         return bool(self._count("SELECT count(*) FROM found WHERE key = ?", _pack(key)))
 
-    def list_absent(self) -> Iterator[Absence]:
+    def list_absent(self) -> Iterator[NamedObject]:
         """List what digests or records name, and was not found; one by one, however many there are."""
         asked = (
             "SELECT key, min(at), min(by), max(sealed) FROM names"
             " WHERE key NOT IN (SELECT key FROM found) GROUP BY key HAVING min(old) = 0"
         )
         for key, at, by, is_sealed in self._base.execute(asked):
-            yield Absence(_unpack(key), _read_time(at), _unpack(by), bool(is_sealed))
+            yield NamedObject(_unpack(key), _read_time(at), _unpack(by), bool(is_sealed))
 
     def find_oldest_kept(self, prefix: str) -> datetime | None:
         """Find since when the oldest object is there that begins with ``prefix`` and was not removed."""
@@ -285,14 +285,14 @@ class TrailIndex:
             _pack(prefix) + b"\xff",
         )
 
-    def list_left_out(self, until: datetime) -> Iterator[tuple[str, str]]:
-        """List what is there, no digest names, and a record of before ``until`` does; and that record."""
+    def list_left_out(self, until: datetime) -> Iterator[NamedObject]:
+        """List what is there, no digest names, and a record of before ``until`` does."""
         asked = (
-            "SELECT key, by FROM named WHERE at < ? AND key IN (SELECT key FROM found)"
+            "SELECT key, at, by FROM named WHERE at < ? AND key IN (SELECT key FROM found)"
             " AND key NOT IN (SELECT key FROM sealed)"
         )
-        for key, by in self._base.execute(asked, (until.timestamp(),)):
-            yield _unpack(key), _unpack(by)
+        for key, at, by in self._base.execute(asked, (until.timestamp(),)):
+            yield NamedObject(_unpack(key), _read_time(at), _unpack(by), is_sealed=False)
 
     def list_unnamed(self, prefix: str, newest: datetime | None) -> Iterator[str]:
         """List what begins with ``prefix``, and neither a digest nor a record names.

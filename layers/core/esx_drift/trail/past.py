@@ -12,7 +12,7 @@ from itertools import batched
 from typing import Final
 
 from esx_drift.contracts.unpacking import parse_record, parse_snapshot, unpack_blob
-from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_record_key, make_record_prefix
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_record_key
 from esx_drift.domain.stored.types import KnownCluster, LogState, Record, Snapshot
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.trail.hosts import FormerSelf, KnownHosts, find_former_selves, list_known_hosts
@@ -30,24 +30,6 @@ RECORDS_AT_ONCE: Final = 200
 FIRST_MOMENT: Final = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class TrailLog:
-    """One log of the trail. ``name``: what its cluster was last called; its id where nobody knows."""
-
-    vcenter: str
-    cluster: str
-    name: str
-
-    def is_called(self, name: str) -> bool:
-        """Tell whether a person may mean it by ``name``: by its id, its name, or ``vCenter/name``."""
-        return name in {self.cluster, self.name, f"{self.vcenter}/{self.name}"}
-
-    @property
-    def prefix(self) -> str:
-        """What the keys of its records begin with."""
-        return make_record_prefix(self.vcenter, self.cluster)
-
-
 @dataclass(slots=True)
 class TrailLogs:
     """All logs of a trail. ``damages`` are the objects that could not be read, in the order they were met."""
@@ -55,21 +37,21 @@ class TrailLogs:
     files: TrailFiles
     damages: list[TrailDamaged] = field(default_factory=list)
 
-    def list_known_logs(self, vcenter: str | None = None) -> list[TrailLog]:
+    def list_known_logs(self, vcenter: str | None = None) -> list[ClusterRef]:
         """List the logs that vCenters know, or one ``vcenter``: its own, and each cluster's ever listed."""
-        found: list[TrailLog] = []
+        found: list[ClusterRef] = []
         for name, clusters in self._read_vcenters():
             if vcenter in {None, name}:
-                found.append(TrailLog(name, VCENTER_LOG, VCENTER_LOG))
-                found += [TrailLog(name, cluster, known["name"]) for cluster, known in clusters.items()]
+                found.append(ClusterRef(name, VCENTER_LOG, VCENTER_LOG))
+                found += [ClusterRef(name, cluster, known["name"]) for cluster, known in clusters.items()]
         return found
 
-    def list_numbers(self, log: TrailLog) -> list[int]:
+    def list_numbers(self, log: ClusterRef) -> list[int]:
         """List the numbers of a log's records, the lowest first: one request for a thousand."""
-        return list(self._list_numbers(log.prefix))
+        return list(self._list_numbers(log.record_prefix))
 
     def read_records(
-        self, log: TrailLog, numbers: Iterable[int], at_once: int = RECORDS_AT_ONCE
+        self, log: ClusterRef, numbers: Iterable[int], at_once: int = RECORDS_AT_ONCE
     ) -> Iterator[Record]:
         """Read the records of a ``log`` that have these ``numbers``, in their order, without damaged ones.
 
@@ -82,7 +64,7 @@ class TrailLogs:
                 if record is not None:
                     yield record
 
-    def find_last_until(self, log: TrailLog, numbers: Sequence[int], moment: datetime) -> int:
+    def find_last_until(self, log: ClusterRef, numbers: Sequence[int], moment: datetime) -> int:
         """Find how many of the records of a ``log`` are not later than ``moment``: a few of them are read.
 
         ``numbers`` are those of all its records, the lowest first.
@@ -128,7 +110,7 @@ class TrailLogs:
                 restored[host] = former
         return {**snapshot, "hosts": hosts, "images": images}, restored
 
-    def find_at(self, log: TrailLog, moment: datetime) -> tuple[Record | None, list[int]]:
+    def find_at(self, log: ClusterRef, moment: datetime) -> tuple[Record | None, list[int]]:
         """Find the last record of a ``log`` until ``moment``; none if there is none.
 
         Returns:
@@ -139,7 +121,7 @@ class TrailLogs:
         each = (found for number in reversed(numbers[:known]) for found in self.read_records(log, [number]))
         return next(each, None), numbers[known:]
 
-    def read_document(self, log: TrailLog, record: Record) -> bytes | None:
+    def read_document(self, log: ClusterRef, record: Record) -> bytes | None:
         """Read the document that a ``record`` of a ``log`` was made of, unpacked; none if there is none.
 
         What a check found unchanged is kept once: by the record that found it first.

@@ -10,7 +10,7 @@ from esx_drift.domain.deliveries import Delivery
 from esx_drift.domain.stored.identifiers import compute_sha256, make_delivery_key, make_group_key
 from esx_drift.domain.stored.types import StoredReport
 from esx_drift.domain.text.times import format_time, parse_time
-from esx_drift.domain.trail.verification import find_blob_sha256, is_trail_key
+from esx_drift.domain.trail.verification import SealedTime, find_blob_sha256, is_trail_key
 from esx_drift.errors import ContractViolation, TrailDamaged
 from esx_drift.log_reader import read_all
 from esx_drift.ports import TrailFiles
@@ -35,19 +35,19 @@ class _Receipt(TypedDict):
     delivered_at: str
 
 
-def check_piece(files: TrailFiles, piece: Piece, settled: datetime | None) -> PieceResult:
+def check_piece(files: TrailFiles, piece: Piece, sealed: SealedTime | None) -> PieceResult:
     """Check the objects of one piece.
 
     Args:
         files: The trail.
         piece: The objects.
-        settled: What was written before then is named by a digest; None: nothing need be.
+        sealed: Of which times all is named by digests; None: of none.
 
     Raises:
         StoreUnavailable: The trail can't be read.
     """
     result = PieceResult()
-    checker = _PieceChecker(files, settled, result, LogChecker(files, piece.before_sha256, result))
+    checker = _PieceChecker(files, sealed, result, LogChecker(files, piece.before_sha256, result))
     bodies = read_all(checker.read, piece.objects)
     for found, body in zip(piece.objects, bodies, strict=True):
         if body is not None and checker.check_bytes(found, body):
@@ -89,7 +89,7 @@ def _find_events(key: str, body: bytes) -> list[str]:
 @dataclass(slots=True)
 class _PieceChecker:
     files: TrailFiles
-    settled: datetime | None
+    sealed: SealedTime | None
     result: PieceResult
     log: LogChecker
 
@@ -155,7 +155,7 @@ class _PieceChecker:
     def _hold_to_seals(self, found: IndexedObject, written_at: datetime | None) -> None:
         """Note what no digest names, though it is older than what all is sealed up to."""
         times = [at for at in (written_at, found.modified_at) if at is not None]
-        if self.settled is None or not times or min(times) >= self.settled:
+        if self.sealed is None or not times or not self.sealed.covers(min(times)):
             return
         text = f"no digest names it, and it is of {format_time(min(times))}: what is so old is sealed"
         self.result.note(found.key, "inserted", text)

@@ -27,10 +27,10 @@ from esx_drift.domain.trail.verification import (
     DEFAULT_RETENTION,
     EXPIRING,
     LONGEST_CHECK,
-    MAX_CLOCK_DIFFERENCE,
     SEALER_PATIENCE,
     Problem,
     Retention,
+    SealedTime,
     find_late_seal,
 )
 from esx_drift.errors import TrailDamaged
@@ -160,19 +160,18 @@ def _check_pieces(found: Verification, request: Request) -> None:
 
 def _run(found: Verification, request: Request, total: int) -> Iterator[tuple[PieceResult, int]]:
     workers = min(MAX_WORKERS, os.process_cpu_count() or 1)
-    until = found.chain.sealed_until
-    settled = None if until is None else until - MAX_CLOCK_DIFFERENCE
+    sealed = found.chain.sealed
     pieces = found.index.list_pieces()
     if total <= LEAST_OBJECTS or workers == 1:
         files = request.open_trail()
-        yield from ((check_piece(files, piece, settled), len(piece.objects)) for piece in pieces)
+        yield from ((check_piece(files, piece, sealed), len(piece.objects)) for piece in pieces)
         return
     # Started anew: a process that is copied has other threads' locks.
     context = get_context("spawn")
     with ProcessPoolExecutor(workers, context) as pool:
         running: deque[tuple[Future[PieceResult], int]] = deque()
         for piece in pieces:
-            future = pool.submit(_check_in_worker, request.open_trail, piece, settled)
+            future = pool.submit(_check_in_worker, request.open_trail, piece, sealed)
             running.append((future, len(piece.objects)))
             if len(running) >= PIECES_AHEAD * workers:
                 yield _await(running)
@@ -185,8 +184,8 @@ def _await(running: "deque[tuple[Future[PieceResult], int]]") -> tuple[PieceResu
     return future.result(), size
 
 
-def _check_in_worker(open_trail: OpenTrail, piece: Piece, settled: datetime | None) -> PieceResult:
-    return check_piece(_open_once(open_trail), piece, settled)
+def _check_in_worker(open_trail: OpenTrail, piece: Piece, sealed: SealedTime | None) -> PieceResult:
+    return check_piece(_open_once(open_trail), piece, sealed)
 
 
 @cache
@@ -285,8 +284,9 @@ def _note_unnamed(found: Verification, now: datetime | None) -> None:
             found.note(Problem(key, "inserted", "neither a record nor a digest names it"))
     for key in found.index.list_stray_receipts():
         found.note(Problem(key, "inserted", "no record and no report has what it is the receipt of"))
-    until = found.chain.sealed_until
-    if until is not None:
-        for key, by in found.index.list_left_out(until - MAX_CLOCK_DIFFERENCE):
-            text = f"no digest names it, though {by} does, and what is so old is sealed"
-            found.note(Problem(key, "inserted", text))
+    sealed = found.chain.sealed
+    if sealed is not None:
+        for left in found.index.list_left_out(sealed.until):
+            if sealed.covers(left.since):
+                text = f"no digest names it, though {left.named_by} does, and what is so old is sealed"
+                found.note(Problem(left.key, "inserted", text))

@@ -7,11 +7,14 @@ Longer than 250 lines, because that no two keys and no two ids are the same is s
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Final
 from urllib.parse import quote
 from uuid import UUID, uuid5
+
+from esx_drift.domain.text.wording import clean_text
 
 NAMESPACE = UUID("6f0d0c53-6f5c-5b6e-9a2f-6b1f6a1de5d7")
 """The namespace of every uuid5 here; it never changes, or the same check would get other ids."""
@@ -96,6 +99,30 @@ def make_quarantine_key(vcenter: str, cluster: str, stored_sha256: str) -> str:
 def make_record_prefix(vcenter: str, cluster: str) -> str:
     """Make the prefix in the AuditBucket of all records of one log, that of ``cluster`` on ``vcenter``."""
     return _make_partition("records", vcenter, cluster)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRef:
+    """A cluster, or with the id ``@vcenter`` a vCenter. ``name``: what it was last called."""
+
+    vcenter: str
+    cluster: str
+    name: str
+
+    def is_called(self, name: str) -> bool:
+        """Tell whether a person may mean it by ``name``: by its id, its name, or ``vCenter/name``."""
+        return name in {self.cluster, self.name, f"{self.vcenter}/{self.name}"}
+
+    def render(self) -> str:
+        """Its name, id and vCenter, in words: ``prod-a (domain-c9) on vc01``."""
+        if self.cluster == VCENTER_LOG:
+            return f"the vCenter {self.vcenter}"
+        return f"{clean_text(self.name)} ({self.cluster}) on {self.vcenter}"
+
+    @property
+    def record_prefix(self) -> str:
+        """What the keys of its records begin with."""
+        return make_record_prefix(self.vcenter, self.cluster)
 
 
 def make_record_key(vcenter: str, cluster: str, seq: int) -> str:

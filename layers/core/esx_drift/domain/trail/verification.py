@@ -83,6 +83,24 @@ def may_expire(key: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class SealedTime:
+    """Of which times digests name all that was written: before ``until``, and in none of ``holes``.
+
+    A hole is where a digest is missing or does not count, from a time to another; None: from the beginning.
+    """
+
+    until: datetime
+    holes: tuple[tuple[datetime | None, datetime], ...] = ()
+
+    def covers(self, at: datetime) -> bool:
+        """Tell whether a digest must name what was written ``at`` a time, by a clock that may be wrong."""
+        margin = MAX_CLOCK_DIFFERENCE
+        return self.until - at > margin and not any(
+            at - end <= margin and (start is None or start - at <= margin) for start, end in self.holes
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Retention:
     """Which absences lifecycle rules explain.
 
