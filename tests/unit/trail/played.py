@@ -1,8 +1,10 @@
 """One small trail, built once by the product's own jobs: two clusters, drift, put back, an orphaned VIB."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from datetime import UTC, datetime
+from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
@@ -35,9 +37,9 @@ def key() -> EllipticCurvePrivateKey:
     return make_key()
 
 
-@pytest.fixture(scope="session")
-def unsealed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, bytes]:
-    """The trail before it is sealed."""
+@contextmanager
+def open_world(folder: Path) -> Iterator[World]:
+    """A vCenter with two clusters, watched, whose certificate is in ``folder``."""
     with pytest.MonkeyPatch.context() as patch, simulated_aws():
         for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_SESSION_TOKEN"):
             patch.delenv(name, raising=False)
@@ -51,19 +53,30 @@ def unsealed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, bytes]:
         s3.meta.events.register("provide-client-params.s3", cloud.note)
         sqs.meta.events.register("provide-client-params.sqs", cloud.note)
         ca = authority(datetime.now(UTC))
-        tls = ca.issue(tmp_path_factory.mktemp("tls"), datetime.now(UTC))
+        tls = ca.issue(folder, datetime.now(UTC))
         vcenter = VCenter()
         world = World(cloud, vcenter, Watched("vc01.example.com"))
         vcenter._clock = world.clock  # noqa: SLF001  # both must go by the same time
         two_clusters(vcenter)
         with VCenterServer(vcenter, tls=tls) as server:
             world.put_secret(server.port, ca.pem)
-            _play(world)
-        pages = s3.get_paginator("list_objects_v2").paginate(Bucket="audit")
-        keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
-        return MappingProxyType(
-            {each: s3.get_object(Bucket="audit", Key=each)["Body"].read() for each in keys}
-        )
+            yield world
+
+
+def read_trail(world: World) -> dict[str, bytes]:
+    """All that lies in the AuditBucket."""
+    s3 = world.aws.s3
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket="audit")
+    keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+    return {each: s3.get_object(Bucket="audit", Key=each)["Body"].read() for each in keys}
+
+
+@pytest.fixture(scope="session")
+def unsealed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, bytes]:
+    """The trail before it is sealed."""
+    with open_world(tmp_path_factory.mktemp("tls")) as world:
+        _play(world)
+        return MappingProxyType(read_trail(world))
 
 
 def _run(world: World) -> dict[str, Record]:
