@@ -1,8 +1,10 @@
 """One small trail, built once by the product's own jobs: two clusters, drift, put back, an orphaned VIB."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from datetime import UTC, datetime
+from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
@@ -28,19 +30,29 @@ def key() -> EllipticCurvePrivateKey:
     return make_key()
 
 
+@contextmanager
+def open_watched(folder: Path) -> Iterator[World]:
+    """A world of its own, with an AWS that is empty and a vCenter whose certificate is in ``folder``."""
+    ca = authority(datetime.now(UTC))
+    tls = ca.issue(folder, datetime.now(UTC))
+    with open_cloud() as cloud, open_world(cloud, ca, tls, "vc01.example.com") as world:
+        yield world
+
+
+def read_trail(world: World) -> dict[str, bytes]:
+    """All that lies in the AuditBucket."""
+    s3 = world.aws.s3
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket="audit")
+    keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+    return {each: s3.get_object(Bucket="audit", Key=each)["Body"].read() for each in keys}
+
+
 @pytest.fixture(scope="session")
 def unsealed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, bytes]:
     """The trail before it is sealed."""
-    ca = authority(datetime.now(UTC))
-    tls = ca.issue(tmp_path_factory.mktemp("tls"), datetime.now(UTC))
-    with open_cloud() as cloud:
-        with open_world(cloud, ca, tls, "vc01.example.com") as world:
-            _play(world)
-        pages = cloud.s3.get_paginator("list_objects_v2").paginate(Bucket="audit")
-        keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
-        return MappingProxyType(
-            {each: cloud.s3.get_object(Bucket="audit", Key=each)["Body"].read() for each in keys}
-        )
+    with open_watched(tmp_path_factory.mktemp("tls")) as world:
+        _play(world)
+        return MappingProxyType(read_trail(world))
 
 
 def _run(world: World) -> dict[str, Record]:
