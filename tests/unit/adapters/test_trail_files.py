@@ -159,6 +159,11 @@ def test_reading_any_key_of_a_copy_stays_in_it(key: str) -> None:
         assert list_keys(files, f"{key.removesuffix('/')}/")
 
 
+def test_what_is_not_there_is_no_trouble(bucket: S3TrailFiles, directory: Path) -> None:
+    """A key that leads to nothing, in a bucket that is there."""
+    assert (bucket.read("a"), DirectoryTrailFiles(directory).read("a")) == (None, None)
+
+
 @pytest.mark.parametrize("key", ["", "a" * 1_025, "\ud800", "\ud800/b"])
 def test_what_can_be_no_key_leads_to_nothing(bucket: S3TrailFiles, directory: Path, key: str) -> None:
     """S3 would refuse to answer, which is no trouble of the trail's."""

@@ -382,6 +382,12 @@ def test_a_digest_without_a_signature_is_proved_by_the_next(
     assert last.kinds == {("missing", f"{third}.sig")}
     # Whoever signs later signs the same bytes: when, no signature says.
     assert kinds(sign(without(trail, f"{first}.sig"), key), pinned=pinned) == set()
+    stray = build_digest(None, Window(None, SEALED_AT, ""), SEALED_AT + HOUR, [], None)
+    place = find_digest_key(stray)
+    between = {**without(trail, f"{first}.sig"), place: encode_canonical_json(stray)}
+    found = check(between, pinned=pinned)
+    assert {each for kind, each in found.kinds if kind == "missing"} == {f"{first}.sig", f"{place}.sig"}
+    assert found.not_sealed == 0
     other = sign(without(trail, f"{first}.sig"), make_key())
     assert ("altered", first) in kinds(other, pinned=pinned)
     assert check(other, pinned=pinned).not_sealed == 0
