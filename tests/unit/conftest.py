@@ -63,6 +63,7 @@ SLOW: Final = (
     "sealing/",
     "test_journal",
     "trail/test_athena_answers",
+    "trail/test_hosts",
 )
 """What plays whole jobs, time-outs or processes: `make unit` leaves it to `make test`."""
 

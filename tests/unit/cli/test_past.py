@@ -368,6 +368,18 @@ def test_two_days_of_a_damaged_log_are_not_said_to_be_the_same(
     assert "0000000004.json is no record" in ran.err
 
 
+def test_a_document_that_was_changed_is_named(run: Run, story: Story, tmp_path: Path) -> None:
+    """There is nothing to be compared without it."""
+    copytree(story.directory, tmp_path / "copy")
+    stored = story.records[0]["document"]
+    assert stored is not None
+    (tmp_path / "copy" / stored["key"]).write_bytes(b"x")
+    days = [f"prod-a@{story.records[number]['checked_at']}" for number in (0, 1)]
+    ran = run("diff", *days, "--dir", tmp_path / "copy")
+    assert (ran.code, ran.out) == (2, "")
+    assert f"{stored['key']} was changed" in ran.err
+
+
 @pytest.mark.parametrize(
     ("date", "said"),
     [

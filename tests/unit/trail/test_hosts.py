@@ -339,3 +339,19 @@ def assert_names(walk: Walk) -> None:
         for machine, seen in look.hosts.items():
             assert ids[machine] in known.find_machines(seen.name), (machine, seen)
             assert known.find_machines(seen.id) == [ids[machine]], (machine, seen)
+
+
+def test_what_nobody_saw_is_there_since_it_was_seen(world: World) -> None:
+    """Of a host that joined unseen, and was added again before anybody saw it."""
+    world.dispatch()
+    world.check()
+    world.vcenter.inventory.add_host(PROD_A, "esx99")
+    world.vcenter.hosts.disconnect("esx99")
+    world.check()
+    new = world.vcenter.inventory.re_add_host("esx99")
+    again = world.check()
+    assert [change["from"] for change in again["changes"] if change["key"] == new] != [None]
+    world.vcenter.hosts.reconnect("esx99")
+    seen = world.check()
+    parts = [one for one in list_parts_since(world.records(), world.snapshot()) if one.host == new]
+    assert {(one.seq, one.origin) for one in parts} == {(seen["seq"], "first-seen")}
