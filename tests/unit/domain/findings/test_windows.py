@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from esx_drift.domain.fleet.rules import IgnoreRule, MaintenanceWindow, Period, SilencingRules
+from esx_drift.domain.suppression import apply_rules
 
 from tests.unit.domain.changes.clusters import ClusterModel
 from tests.unit.domain.cluster_log import (
@@ -20,6 +21,10 @@ from tests.unit.domain.cluster_log import (
     cluster,
     image,
 )
+from tests.unit.events import finding
+
+if TYPE_CHECKING:
+    from esx_drift.domain.stored.types import Finding
 
 UPGRADE = image(U3E)
 HOUR = timedelta(hours=1)
@@ -252,3 +257,17 @@ def test_what_is_told_late_counts() -> None:
         model.hosts["host-4"] = unread
         log.look(model, 2)
     assert says == [False, False, True]
+
+
+def test_a_window_that_accepted_other_hosts_is_no_reason() -> None:
+    """A finding that ended as accepted names the window of its own hosts, or none."""
+    log, model = ClusterLog(), cluster(4)
+    log.look(model)
+    log.maintain(4, accept=True)
+    _upgraded(log, model, 1)
+    log.maintain(None)
+    end = log.look(model, 1)
+    drift = finding("drift", "drift-unreviewed", "", "esx02 differs", hosts=["host-2"])
+    ended: Finding = {**drift, "transition": "resolved", "resolved_because": "accepted"}
+    marked = apply_rules({**end.record, "findings": [ended]}, log.state, log.rules, {})
+    assert marked["findings"] == [ended]
