@@ -1,24 +1,39 @@
 """One cluster's log by the pure functions alone: looks and decisions, and what people hear of each."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 from esx_drift.contracts import list_violations
 from esx_drift.domain.acceptance import expire_accepted, list_differing_hosts, list_net_changes
 from esx_drift.domain.changes.compare import compare_snapshots
-from esx_drift.domain.decisions import accept_hosts, build_recorded_decision, list_acceptable_hosts
+from esx_drift.domain.changes.new_hosts import list_left_hosts, match_remembered_hosts
+from esx_drift.domain.decisions import (
+    accept_hosts,
+    build_recorded_decision,
+    decide_maintenance,
+    list_acceptable_hosts,
+)
 from esx_drift.domain.events import select_for_people
 from esx_drift.domain.findings.kinds import LOOK_KINDS
 from esx_drift.domain.findings.look_conditions import list_look_conditions, rate_unreviewed_software
 from esx_drift.domain.findings.rollouts import RolloutLook
 from esx_drift.domain.findings.update import CheckScope, update_findings
-from esx_drift.domain.host_history import update_accepted
+from esx_drift.domain.fleet.rules import NO_RULES, SilencingRules
+from esx_drift.domain.host_history import (
+    RememberedHost,
+    carry_over_accepted,
+    forget_accepted,
+    update_accepted,
+    update_departed,
+)
 from esx_drift.domain.images.report import build_inventory, measure_coverage
 from esx_drift.domain.images.snapshot import build_snapshot
 from esx_drift.domain.stored.identifiers import make_fingerprint
 from esx_drift.domain.stored.records import build_empty_state
 from esx_drift.domain.stored.types import (
+    Answered,
     Change,
     Decision,
     Event,
@@ -26,9 +41,12 @@ from esx_drift.domain.stored.types import (
     Finding,
     Image,
     LogState,
+    Record,
+    ResolvedBecause,
     Snapshot,
 )
-from esx_drift.domain.text.times import format_time
+from esx_drift.domain.suppression import Log, Work, accept_finished_work, apply_rules
+from esx_drift.domain.text.times import format_time, parse_time
 
 from tests.unit.domain.changes.clusters import ClusterModel, HostModel, Wire, document_of, report_of
 from tests.unit.domain.changes.sample import component, software
@@ -68,6 +86,7 @@ class Told:
 
     events: list[Event]
     state: LogState
+    record: Record
 
     @property
     def people(self) -> list[EventData]:
@@ -115,6 +134,8 @@ class ClusterLog:
     images: dict[str, Image] = field(default_factory=dict)
     now: datetime = NOW
     looked_at: str | None = None
+    rules: SilencingRules = NO_RULES
+    windows: int = 0
 
     def look(self, cluster: ClusterModel, hours: float = 4) -> Told:
         """The check so many hours after the last."""
@@ -125,7 +146,12 @@ class ClusterLog:
         names = {host: entry.name for host, entry in inventory.items()}
         snapshot = build_snapshot(report, self.snapshot, names)
         self.images |= snapshot["images"]
-        changes = self._compare(snapshot, report.runs, state)
+        returned = self._match_returned(snapshot, state)
+        changes = self._compare(snapshot, report.runs, state, returned)
+        work = Work({host: snapshot["hosts"][host] for host in report.runs}, lambda: KEY, changes)
+        former, log = state, Log("vc01", ("domain-c9", "prod-a"))
+        state = accept_finished_work(state, log, self.rules, self.now, work)
+        state = {**state, "accepted": carry_over_accepted(state["accepted"], returned)}
         before = state["findings"].get(make_fingerprint("drift", "image-not-uniform", ""))
         look = RolloutLook(
             snapshot, [*cluster.failed], self.now, STALL_AFTER, before["severity"] if before else "info"
@@ -152,14 +178,20 @@ class ClusterLog:
             state["suspects"],
             map(spreading.adjust, conditions),
             CheckScope(self.now, LOOK_KINDS, 0),
-            {},
+            find_reasons(state, changes, inventory),
             state.get("turns", {}),
         )
         accepted = update_accepted(
             state["accepted"], snapshot["hosts"], report.runs, KEY, first_look=self.snapshot is None
         )
-        self.state = {
+        departed = update_departed(
+            former, self.snapshot["hosts"] if self.snapshot else {}, snapshot["hosts"], returned, self.now
+        )
+        accepted = forget_accepted(accepted, snapshot["hosts"], departed)
+        after: LogState = {
             **state,
+            "departed": departed,
+            "last_look_at": format_time(self.now),
             "findings": update.findings,
             "suspects": update.suspects,
             "turns": update.openings,
@@ -169,7 +201,7 @@ class ClusterLog:
         }
         self.snapshot = snapshot
         marked, findings = spreading.finish(update.transitions)
-        told = self._publish(marked, findings, coverage=measure_coverage(report, inventory))
+        told = self._publish(after, marked, findings, coverage=measure_coverage(report, inventory))
         self.looked_at = format_time(self.now)
         return told
 
@@ -188,25 +220,73 @@ class ClusterLog:
             decision["until"] = format_time(self.now + timedelta(hours=until_hours))
         if ticket:
             decision["ticket"] = ticket
-        self.state = expire_accepted(self.state, self.now)
-        effect = accept_hosts(self.state, decision, self.snapshot, KEY, self.now, self.images)
-        self.state = effect.after
+        state = expire_accepted(self.state, self.now)
+        effect = accept_hosts(state, decision, self.snapshot, KEY, self.now, self.images)
         recorded_decision = build_recorded_decision(decision, None, effect)
         return self._publish(
-            [], effect.findings, outcome="accepted", coverage=None, decision=recorded_decision
+            effect.after, [], effect.findings, outcome="accepted", coverage=None, decision=recorded_decision
         )
 
-    def _compare(self, snapshot: Snapshot, seen: Iterable[str], state: LogState) -> list[Change]:
+    def maintain(self, hours: float | None, *, accept: bool = False) -> Told:
+        """A person begins maintenance for so many hours; without them he ends it."""
+        self.windows += 1
+        seconds = None if hours is None else int(hours * 3600)
+        decision: Decision = {
+            "by": "arn:aws:sts::123456789012:assumed-role/Admin/jo",
+            "reason": "CHG-2042",
+            "shown_at": None,
+            "hosts": {},
+            "instance_uuid": None,
+            "maintenance": {"for_seconds": seconds, "accept": accept},
+        }
+        effect = decide_maintenance(self.state, "domain-c9", decision, self.windows, self.now)
+        recorded_decision = build_recorded_decision(decision, None, effect)
+        return self._publish(
+            effect.after,
+            [],
+            effect.findings,
+            outcome="maintenance",
+            coverage=None,
+            decision=recorded_decision,
+        )
+
+    def _match_returned(self, snapshot: Snapshot, state: LogState) -> dict[str, RememberedHost]:
+        """Match hosts that came with those that left, now or before."""
+        if self.snapshot is None:
+            return {}
+        left = list_left_hosts(self.snapshot, snapshot)
+        departed = [
+            RememberedHost(
+                host,
+                gone["name"],
+                self.images.get(str(gone["image"])),
+                gone["orphaned_vibs"],
+                parse_time(gone.get("seen_at", gone["left_at"])),
+            )
+            for host, gone in state["departed"].items()
+        ]
+        return dict(match_remembered_hosts(self.snapshot, snapshot, [*left, *departed]))
+
+    def _compare(
+        self,
+        snapshot: Snapshot,
+        seen: Iterable[str],
+        state: LogState,
+        returned: Mapping[str, RememberedHost],
+    ) -> list[Change]:
         if self.snapshot is None:
             return []
+        before = self.snapshot["hosts"]
         accepted = {
             host: (entry["image"], self.images[entry["image"]])
-            for host, entry in state["accepted"].items()
-            if entry["image"] is not None and entry["image"] != self.snapshot["hosts"][host]["image"]
+            for host, entry in carry_over_accepted(state["accepted"], returned).items()
+            if entry["image"] is not None and (host not in before or entry["image"] != before[host]["image"])
         }
-        return compare_snapshots(self.snapshot, snapshot, {}, set(seen), accepted)
+        return compare_snapshots(self.snapshot, snapshot, returned, set(seen), accepted)
 
-    def _publish(self, changes: list[Change], findings: list[Finding], **more: object) -> Told:
+    def _publish(
+        self, after: LogState, changes: list[Change], findings: list[Finding], **more: object
+    ) -> Told:
         names = (
             {host: entry["name"] for host, entry in self.snapshot["hosts"].items()} if self.snapshot else {}
         )
@@ -221,9 +301,29 @@ class ClusterLog:
                 **more,
             }
         )
-        chained = {**check.record, "before_sha256": "0" * 64, "after": self.state}
+        after = {**after, "last_taken": check.record["after"]["last_taken"]}
+        marked = apply_rules({**check.record, "after": after}, self.state, self.rules, names)
+        at = {"request_id": check.record["request_id"], "seq": 41, "at": format_time(self.now)}
+        self.state = {**marked["after"], "answered": [cast("Answered", at)]}
+        chained = {**marked, "before_sha256": "0" * 64, "after": self.state}
         assert list_violations("record", chained) == []
-        events = build_events(check)
+        events = build_events(replace(check, record=marked))
         for event in events:
             assert list_violations("event", event) == []
-        return Told(events, self.state)
+        return Told(events, self.state, marked)
+
+
+def find_reasons(
+    state: LogState, changes: Iterable[Change], inventory: Container[str]
+) -> dict[str, ResolvedBecause]:
+    """Why findings end, as a check says it: accepted by a window, or all hosts gone."""
+    windows = (state["maintenance"] or {"windows": []})["windows"]
+    accepted = {host for window in windows for host in window.get("accepted", ())}
+    back = {change["from"] for change in changes if change["element"] == "host"}
+    reasons: dict[str, ResolvedBecause] = {}
+    for name, finding in state["findings"].items():
+        if finding["kind"] == "drift-unreviewed" and accepted & {*finding["hosts"]}:
+            reasons[name] = "accepted"
+        if finding["hosts"] and not any(host in inventory or host in back for host in finding["hosts"]):
+            reasons[name] = "host-left"
+    return reasons

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -60,7 +61,7 @@ def _expire(number: int) -> Told:
     log, model = _drift()
     log.accept(["host-2", "host-7"], 24, "CHG-2042")
     told = log.look(model, 25)
-    return Told([told.events[number]], told.state)
+    return replace(told, events=[told.events[number]])
 
 
 def _flap(*, steady: bool) -> Told:

@@ -171,6 +171,13 @@ def test_ten_thousand_events_are_told_in_few_messages(stage: Stage) -> None:
         heard = [json.dumps(payload) for payload in stage.heard(path)]
         assert 0 < len(heard) < FEW
         assert stage.untold(events, route) == []
+        # None twice: each event is in one delivery, and each delivery is one message.
+        keys = stage.world.s3.list_keys(AUDIT, f"deliveries/groups/route={route}/")
+        posted = [
+            each["id"] for key in keys for each in json.loads(stage.world.s3.objects[AUDIT, key])["events"]
+        ]
+        assert sorted(posted) == sorted(event["id"] for event in events)
+        assert len(heard) == len(keys)
     assert stage.world.dead() == []
     receipts = stage.world.s3.list_keys(AUDIT, "deliveries/")
     assert len(receipts) == 2 * len(events) + len([key for key in receipts if "/groups/" in key])

@@ -2,21 +2,25 @@
 
 Nothing is lost by it. A change is an edge, and hidden for good; what it leads to is a finding, a level: one
 whose beginning was hidden, and that is still open when no rule hides it, is told as opened then. Its end is
-told if its beginning was. A mark in ``after.findings`` says that people do not know of a finding yet.
+told if its beginning was. A mark in ``after.findings`` says that people do not know of a finding yet. Where
+people know of a drift, and a window hides that it grows, they hear so once, at the window's end. What
+spreads, and what comes and goes, is known to people only as far as they heard of it.
 
 What no rule may hide stands in ``NEVER_IGNORED`` and ``NEVER_IN_A_WINDOW``, and in the functions below them.
 
 Longer than 250 lines, because what hides and what must not are read together.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from esx_drift.domain.findings.flapping import FLAPPING, drop_flapping, recount_openings
+from esx_drift.domain.findings.rollouts import keep_heard_steps
 from esx_drift.domain.fleet.fleet import find_matching_pattern
 from esx_drift.domain.fleet.rules import IgnoreRule, MaintenanceWindow, SilencingRules
-from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_fingerprint
 from esx_drift.domain.stored.types import (
     Accepted,
     Change,
@@ -29,6 +33,7 @@ from esx_drift.domain.stored.types import (
     OpenWindow,
     Record,
     is_end,
+    rank_severity,
 )
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.versions import sort_naturally
@@ -190,9 +195,10 @@ class Silencer:
         held = _find_own_mark(before)
         if "suppressed_by" in finding and _find_own_mark(finding) is None:
             return finding
-        clean = _strip_mark(finding)
+        clean = self._add_reason(_strip_mark(finding))
         if before is not None and held is None:
-            return clean
+            mark = self._find_mark_of_expiry(clean, before)
+            return clean if mark is None else _add_mark(clean, mark)
         if finding["transition"] == "resolved":
             return clean if held is None else _add_mark(clean, held)
         mark = self._find_mark_of_finding(clean, held, changes)
@@ -238,8 +244,29 @@ class Silencer:
             if self._covers(rule, place) and ignores_finding(rule, finding, self.names):
                 return f"{_IGNORE}{rule.name}"
         cause = self._find_mark_of_cause(held, changes) if finding["kind"] in _FOLLOWING else None
-        if cause is not None:
-            return cause
+        return cause or self._find_mark_of_window(finding, held)
+
+    def _add_reason(self, finding: Finding) -> Finding:
+        """Say of a finding that a window accepted who did so, and why; a person's decision says so itself."""
+        if finding["resolved_because"] != "accepted" or "decided_by" in finding["detail"]:
+            return finding
+        hosts = {*finding["hosts"]}
+        window = next((each for each in self.windows if hosts & {*each.get("accepted", ())}), None)
+        if window is None:
+            return finding
+        reason = f"maintenance {window['name']}: {window['reason']}"
+        detail = {**finding["detail"], "decided_by": window["by"], "reason": reason}
+        return {**finding, "detail": detail}
+
+    def _find_mark_of_expiry(self, finding: Finding, before: Finding) -> str | None:
+        """Find the window that hides that a known drift grew because an acceptance ended, and is no worse."""
+        is_worse = rank_severity(finding["severity"]) > rank_severity(before["severity"])
+        if finding["kind"] != "drift-unreviewed" or finding["transition"] != "raised" or is_worse:
+            return None
+        return self._find_mark_of_window(finding, None)
+
+    def _find_mark_of_window(self, finding: Finding, held: str | None) -> str | None:
+        place = self._get_place(finding)
         for window in self.windows:
             mark = f"{_MAINTENANCE}{window['name']}"
             hides = self._holds(window) or (mark == held and self._is_unsettled(window))
@@ -309,6 +336,10 @@ def _add_mark(finding: Finding, mark: str) -> Finding:
 def _take_mark(finding: Finding, marked: Finding, before: Finding | None) -> Finding:
     """The finding with our mark of the marked one; where something else hides that, with ours of before."""
     clean = finding if _find_own_mark(finding) is None else _strip_mark(finding)
+    clean = clean if FLAPPING in marked["detail"] else drop_flapping(clean)
+    if before is not None and _find_own_mark(before) is None:
+        # People know of it, whatever of it is hidden now.
+        return clean
     mark = _find_own_mark(marked)
     if mark is None and "suppressed_by" in marked:
         mark = _find_own_mark(before)
@@ -332,24 +363,86 @@ def apply_rules(record: Record, before: LogState, rules: SilencingRules, names: 
     findings = [silencer.mark_finding(finding, changes) for finding in record["findings"]]
     windows = [_count_hidden(silencer, window, changes, findings) for window in silencer.windows]
     ended = [window for window in windows if silencer.is_over(window)]
-    left = [window for window in windows if not silencer.is_over(window)]
+    findings, left = _report_grown(
+        findings, ended, [window for window in windows if not silencer.is_over(window)]
+    )
     summaries = [_sum_up(window, before, findings) for window in ended if _has_effect(window)]
-    by_fingerprint = {finding["fingerprint"]: finding for finding in findings}
-    after: LogState = {
-        **record["after"],
-        "findings": {
-            key: _take_mark(each, by_fingerprint.get(key, each), before["findings"].get(key))
-            for key, each in record["after"]["findings"].items()
-        },
-        "maintenance": {"windows": left} if left else None,
-    }
-    marked: Record = {**record, "changes": changes, "findings": findings, "after": after}
+    marked = _keep_what_is_heard({**record, "changes": changes, "findings": findings}, record, before)
+    marked["after"]["maintenance"] = {"windows": left} if left else None
     if summaries:
         marked["maintenance_ended"] = summaries
-    if marked["outcome"] == "unchanged" and (summaries or _has_opened(record["findings"], findings)):
+    if marked["outcome"] == "unchanged" and (summaries or _has_news(record["findings"], findings)):
         # A record that has news is no unchanged one.
         marked["outcome"] = "changed"
     return marked
+
+
+def _keep_what_is_heard(marked: Record, record: Record, before: LogState) -> Record:
+    """Keep in the state of a marked record what people know of; ``record`` is what it was before rules."""
+    after = record["after"]
+    findings, openings = recount_openings(
+        before.get("turns", {}),
+        after.get("turns", {}),
+        [*zip(record["findings"], marked["findings"], strict=True)],
+        parse_time(record["checked_at"]),
+    )
+    by_fingerprint = {finding["fingerprint"]: finding for finding in findings}
+    is_heard = any(map(_is_drift_news, findings))
+    heard: LogState = {
+        **after,
+        "findings": {
+            key: _take_mark(each, by_fingerprint.get(key, each), before["findings"].get(key))
+            for key, each in after["findings"].items()
+        },
+        "rollout": keep_heard_steps(
+            before["rollout"], after["rollout"], marked["changes"], is_heard=is_heard
+        ),
+    }
+    if openings or "turns" in after:
+        heard["turns"] = openings
+    return {**marked, "findings": findings, "after": heard}
+
+
+def _is_drift_news(finding: Finding) -> bool:
+    """Whether people hear now of a drift, and with it of all that differs."""
+    is_told = finding["transition"] in {"opened", "raised"} and "suppressed_by" not in finding
+    return finding["family"] == "drift" and is_told
+
+
+def _report_grown(
+    findings: Sequence[Finding], ended: Sequence[OpenWindow], left: Sequence[OpenWindow]
+) -> tuple[list[Finding], list[OpenWindow]]:
+    """Report once what a known drift came to hold for while windows hid it.
+
+    Where another window still holds, it is reported at the end of that.
+
+    Returns:
+        The findings, and the windows that are left.
+    """
+    grown = {host for window in ended for host in window.get("grown", ())}
+    if any(map(_is_known_drift_news, findings)):
+        return [*findings], [_set_grown(window, ()) for window in left]
+    if left and grown:
+        first, *others = left
+        return [*findings], [_set_grown(first, {*grown, *first.get("grown", ())}), *others]
+    name = next((window["name"] for window in ended if window.get("grown")), "")
+    return [
+        {**each, "transition": "raised", "detail": {**each["detail"], "hidden_by": f"{_MAINTENANCE}{name}"}}
+        if each["kind"] == "drift-unreviewed" and each["transition"] == "still" and grown & {*each["hosts"]}
+        else each
+        for each in findings
+    ], [*left]
+
+
+def _is_known_drift_news(finding: Finding) -> bool:
+    return finding["kind"] == "drift-unreviewed" and _is_drift_news(finding)
+
+
+def _set_grown(window: OpenWindow, hosts: Iterable[str]) -> OpenWindow:
+    after = window.copy()
+    after.pop("grown", None)
+    grown = sort_naturally(hosts)
+    return {**after, "grown": grown} if grown else after
 
 
 def build_silencer(
@@ -386,7 +479,8 @@ def _list_windows(
             continue
         began, ends = format_time(period.begins_at), format_time(period.ends_at)
         window = known.pop((rule.name, began), None) or _build_window(rule, began, ends, before)
-        if period.ends_at > now or rule.accept or window["changes"] or window["findings"]:
+        has_hidden = window["changes"] or window["findings"] or window.get("grown")
+        if period.ends_at > now or rule.accept or has_hidden:
             yield {**window, "to": ends, "accept": rule.accept}
     for window in known.values():
         # One that left the file, or whose times there are others now, ends.
@@ -521,20 +615,32 @@ def _count_hidden(
     if not holds and "accepted" not in window:
         return window
     hidden = [change for change in changes if change.get("suppressed_by") == mark]
-    opened = [
+    news = [
         finding
         for finding in findings
-        if finding.get("suppressed_by") == mark and finding["transition"] == "opened"
+        if finding.get("suppressed_by") == mark and finding["transition"] in {"opened", "raised"}
     ]
     done = [change for change in changes if may_windows_hide_change(change)]
     excepted = [change for change in changes if not may_windows_hide_change(change)]
-    return {
+    counted: OpenWindow = {
         **window,
         "hosts": _unite(window["hosts"], done),
         "excepted": _unite(window["excepted"], excepted),
         "changes": _add_counts(window["changes"], [change["element"] for change in hidden]),
-        "findings": _add_counts(window["findings"], [finding["kind"] for finding in opened]),
+        "findings": _add_counts(window["findings"], [finding["kind"] for finding in news]),
     }
+    return _set_grown(counted, {*window.get("grown", ()), *_list_grown(silencer, hidden, news)})
+
+
+def _list_grown(silencer: Silencer, changes: Sequence[Change], findings: Sequence[Finding]) -> Iterator[str]:
+    """List the hosts for which a drift that people know of came to hold, by what was hidden from them."""
+    known = silencer.open_before.get(make_fingerprint("drift", "drift-unreviewed", ""))
+    if known is None or _find_own_mark(known) is not None:
+        return
+    for change in filter(_leads_to_findings, changes):
+        yield from change["hosts"] if change["element"] != "host" else ()
+    for finding in findings:
+        yield from finding["hosts"] if finding["transition"] == "raised" else ()
 
 
 def _unite(hosts: Sequence[str], changes: Sequence[Change]) -> list[str]:
@@ -546,11 +652,12 @@ def _add_counts(counts: Mapping[str, int], more: Sequence[str]) -> dict[str, int
 
 
 def _has_effect(window: OpenWindow) -> bool:
-    """Whether the end of a window is told: a person started it, or it kept something from people."""
-    return window["by"] != FLEET_FILE or bool(window["changes"] or window["findings"])
+    """Whether the end of a window is told: a person started it, or it hid or accepted something."""
+    kept = window["changes"] or window["findings"] or window.get("accepted")
+    return window["by"] != FLEET_FILE or bool(kept)
 
 
-def _has_opened(before: Sequence[Finding], after: Sequence[Finding]) -> bool:
+def _has_news(before: Sequence[Finding], after: Sequence[Finding]) -> bool:
     return any(was["transition"] != now["transition"] for was, now in zip(before, after, strict=True))
 
 

@@ -1,6 +1,6 @@
 """Findings that come and go: said once, not told each time, and told again when they are steady."""
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -131,8 +131,51 @@ def count_openings(
         finding if finding["family"] == "orphaned-vib" else counter.count(finding) for finding in transitions
     ]
     counted += counter.list_gone({finding["fingerprint"] for finding in transitions})
-    newest = sorted(counter.after.items(), key=lambda entry: (entry[1]["opened"][-1:], entry[0]))
-    return counted, dict(newest[-MAX_REMEMBERED:])
+    return counted, _keep_newest(counter.after)
+
+
+def recount_openings(
+    before: Mapping[str, Openings],
+    after: Mapping[str, Openings],
+    findings: Sequence[tuple[Finding, Finding]],
+    now: datetime,
+) -> tuple[list[Finding], dict[str, Openings]]:
+    """Count only openings that people hear of: one that a rule hides is none, and one that is told late is.
+
+    Args:
+        before: What was counted before this check.
+        after: What ``count_openings`` counted in it.
+        findings: Each finding as that left it, and as rules left it.
+        now: When the check was done.
+
+    Returns:
+        The findings as people hear of them, and what is counted.
+    """
+    counted, recounted = list[Finding](), dict(after)
+    for raw, finding in findings:
+        said, name, mark = finding, finding["fingerprint"], finding.get("suppressed_by")
+        if raw["transition"] == "opened" and mark not in {None, FLAPPING}:
+            recounted.pop(name, None)
+            if name in before:
+                recounted[name] = before[name]
+            said = finding if "flapping" in before.get(name, {}) else drop_flapping(finding)
+        elif raw["transition"] != "opened" and finding["transition"] == "opened":
+            known = {name: after[name]} if name in after else {}
+            (said,), late = count_openings([finding], known, (), now)
+            recounted |= late
+        counted.append(said)
+    return counted, _keep_newest(recounted)
+
+
+def drop_flapping(finding: Finding) -> Finding:
+    """Drop from a ``finding`` that it comes and goes."""
+    kept = {key: value for key, value in finding["detail"].items() if key != FLAPPING}
+    return {**finding, "detail": kept} if FLAPPING in finding["detail"] else finding
+
+
+def _keep_newest(openings: Mapping[str, Openings]) -> dict[str, Openings]:
+    newest = sorted(openings.items(), key=lambda entry: (entry[1]["opened"][-1:], entry[0]))
+    return dict(newest[-MAX_REMEMBERED:])
 
 
 def _add_detail(finding: Finding, said: dict[str, Json]) -> Finding:

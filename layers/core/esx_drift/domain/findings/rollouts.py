@@ -125,7 +125,7 @@ class RolloutLook:
         """
         lead, recent = (before["lead"], self._list_recent(before["recent"])) if before else (None, [])
         known = {step for group in recent for step in group["steps"]}
-        held = {*known, *(lead["steps"] if lead else ())}
+        held = {*known, *(lead["steps"] if lead and "unheard" not in lead else ())}
         marked = [_mark(change, held) for change in changes]
         begun = self._begin([change for change in marked if not lead or not _is_of_lead(change, lead)])
         lead = begun or lead or self._find_spreading(marked, recent)
@@ -248,6 +248,42 @@ class RolloutLook:
             kept.append({"at": format_time(self.now), "steps": [*seen][-MAX_KNOWN_STEPS:]})
         kept = _cut_recent([group for group in kept if group["steps"]])
         return {"lead": lead, "recent": kept} if lead or kept else None
+
+
+def keep_heard_steps(
+    before: Rollout | None, after: Rollout | None, changes: Sequence[Change], *, is_heard: bool
+) -> Rollout | None:
+    """Keep of what spreads only what people heard of: who heard of no beginning must hear of what follows it.
+
+    Args:
+        before: What the look before left.
+        after: What this look leaves.
+        changes: The changes of this look, with the marks of rules.
+        is_heard: Whether people hear now of a finding that says how far it is.
+    """
+    if after is None:
+        return None
+    hidden = [change for change in changes if change.get("suppressed_by", ROLLOUT) != ROLLOUT]
+    unheard = {_make_step(change) for change in hidden}
+    recent: list[RecentSteps] = [
+        {"at": group["at"], "steps": [step for step in group["steps"] if step not in unheard]}
+        for group in after["recent"]
+    ]
+    lead = after["lead"]
+    if lead is not None:
+        begun = before["lead"] if before else None
+        is_same = begun is not None and begun["started_at"] == lead["started_at"]
+        own = [change for change in changes if _is_of_lead(change, lead)]
+        is_hidden = all(change in hidden for change in own) and ("unheard" in lead if is_same else bool(own))
+        lead = _set_unheard(lead, is_unheard=is_hidden and not is_heard)
+    kept = [group for group in recent if group["steps"]]
+    return {"lead": lead, "recent": kept} if lead or kept else None
+
+
+def _set_unheard(lead: RolloutLead, *, is_unheard: bool) -> RolloutLead:
+    after = lead.copy()
+    after.pop("unheard", None)
+    return {**after, "unheard": True} if is_unheard else after
 
 
 def _cut_recent(recent: Sequence[RecentSteps]) -> list[RecentSteps]:

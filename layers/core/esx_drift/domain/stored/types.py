@@ -416,6 +416,7 @@ class RolloutLead(TypedDict):
         moved_at: When it last reached another host.
         severity: How bad it was said to be when it began: so its end is told.
         steps: What else changed with it, as short digests.
+        unheard: There, and true, as long as a rule keeps from people that it began.
     """
 
     element: Element
@@ -428,6 +429,7 @@ class RolloutLead(TypedDict):
     moved_at: str
     severity: Severity
     steps: list[str]
+    unheard: NotRequired[bool]
 
 
 class RecentSteps(TypedDict):
@@ -459,6 +461,7 @@ OpenWindow = TypedDict(  # the functional form, because "from" is a keyword
         "changes": dict[str, int],
         "findings": dict[str, int],
         "accepted": NotRequired[list[str]],
+        "grown": NotRequired[list[str]],
     },
 )
 """A maintenance window of a log, and what it kept from people so far.
@@ -466,7 +469,8 @@ OpenWindow = TypedDict(  # the functional form, because "from" is a keyword
 ``by``: who started it, as an ARN, or ``fleet file``. ``unreviewed``: hosts that were not as accepted when it
 began. ``hosts``: those that it may have changed; ``excepted``: those of changes that no window hides.
 ``changes``: how many it hid, by element; ``findings``: by kind. ``accepted``: the hosts that were accepted at
-its end; absent until that is settled, and where it accepts nothing.
+its end; absent until that is settled, and where it accepts nothing. ``grown``: hosts for which a drift that
+people know of came to hold, though it hid that: they hear so at its end.
 """
 
 
