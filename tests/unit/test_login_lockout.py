@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import pytest
 from esx_drift.contracts import list_violations
 from esx_drift.domain.breaker import Breaker, LoginActor
 from esx_drift.errors import EsxDriftError, LoginRefused, VCenterUnavailable
@@ -154,6 +155,32 @@ class Logins(RuleBasedStateMachine):
     def the_breaker_keeps_its_schema(self) -> None:
         """As it is stored."""
         assert self.bucket.breaker is None or list_violations("breaker", self.bucket.breaker) == []
+
+
+@pytest.mark.parametrize("puts_new", [False, True])
+@pytest.mark.parametrize("seconds", [1, 20, 60, 179, 180])
+def test_the_worst_that_can_meet_is_one_refusal_short_of_the_lock(seconds: int, *, puts_new: bool) -> None:
+    """All who may log in at once are refused at once, and then everybody comes again and again.
+
+    After the first round only the dispatcher tries, once in the window, whatever password it is.
+    """
+    logins = Logins()
+    for actor in (*["checker"] * MAX_CHECKERS, "dispatcher"):
+        logins.begin(actor)
+    assert len(logins.under_way) == FAILURES_THAT_LOCK - 1
+    while logins.under_way:
+        logins.end(0, "refused")
+    for _ in range(400 // seconds):
+        logins.wait(seconds)
+        if puts_new:
+            logins.put_a_new_password()
+        for actor in ("checker", "doctor", "dispatcher"):
+            logins.begin(actor)
+            while logins.under_way:
+                logins.end(0, "refused")
+            logins.no_account_is_locked()
+            logins.no_password_is_tried_for_ever()
+    assert len(logins.refused) > MAX_CHECKERS + 1
 
 
 TestLogins = Logins.TestCase

@@ -1,9 +1,12 @@
 """Whether a report is a look: the vCenter serves the last one for ever, whoever extracted it, however old."""
 
+from contextlib import suppress
 from datetime import timedelta
 from math import inf
 
 import pytest
+from esx_drift.domain.stored.types import Record
+from esx_drift.errors import RequestRefused
 from esx_drift.messages.content import build_content
 
 from tests.simulator.extraction import Pace
@@ -239,6 +242,51 @@ def test_clocks_that_are_all_set_back_keep_nothing_from_being_seen(world: World)
     assert ("orphaned-vib", "opened") in moved(world.check())
     world.vcenter.hosts.remove_orphaned_vib("esx03", "mft(4.25.0.802-0)")
     assert ("orphaned-vib", "resolved") in moved(world.check())
+
+
+MINUTE, DAY = 60, 24 * HOUR
+JUMPS = [
+    *(-365 * DAY, -DAY, -5 * HOUR, -6 * MINUTE, -4 * MINUTE),
+    *(4 * MINUTE, 6 * MINUTE, 5 * HOUR, 365 * DAY),
+]
+
+
+def _jump(world: World, whose: str, seconds: float) -> None:
+    if whose != "the vCenter's":
+        world.wait(seconds)
+    world.vcenter.skew_seconds += {"the vCenter's": seconds, "ours": -seconds, "both": 0}[whose]
+
+
+def _says_set_back(records: list[Record]) -> bool:
+    return any("it was set back" in notice for record in records for notice in record["notices"])
+
+
+@pytest.mark.parametrize("seconds", JUMPS)
+@pytest.mark.parametrize("whose", ["the vCenter's", "ours", "both"])
+@pytest.mark.parametrize("is_asked", [False, True])
+def test_whatever_clock_jumps_the_next_but_one_check_has_seen_what_changed(
+    world: World, whose: str, seconds: float, *, is_asked: bool
+) -> None:
+    """Between two checks or while the cluster is extracted, and back again. That they differ is told."""
+    world.check()
+    for step, way in enumerate((seconds, -seconds)):
+        world.vcenter.hosts.set_component("esx02", "Intel-i40en", f"{step + 1}.9.2.0-1OEM.800.1.0.20613240")
+        is_under_way = is_asked and not step
+        if is_under_way:
+            world.asked()
+        _jump(world, whose, way)
+        records = list[Record]()
+        for _ in range(2):
+            # A message of years ago is refused.
+            with suppress(RequestRefused):
+                records.append(world.follow(world.comes_back()) if is_under_way else world.check())
+            is_under_way = False
+        assert [change["key"] for record in records for change in record["changes"]] == ["Intel-i40en"]
+        is_skewed = abs(world.vcenter.skew_seconds) > 5 * MINUTE
+        assert ("clock-skewed" in open_kinds(world.dispatch())) == is_skewed
+        if whose == "both" and way < -INTERVAL_SECONDS and not (is_asked and not step):
+            # Nothing else shows it.
+            assert _says_set_back(records)
 
 
 @pytest.mark.parametrize("ahead_days", [1, 365, 3650])

@@ -12,6 +12,7 @@ from esx_drift.domain.stored.types import Change, Record
 from esx_drift.errors import OutOfTime, StoreUnavailable
 from esx_drift.ports import StoredState
 
+from tests.simulator import fault_kinds
 from tests.unit.checking.decisions.person import Person
 from tests.unit.checking.forms import FIRST, LOWER_CASE
 from tests.unit.checking.reading import moved, of_host, one, open_kinds, told
@@ -90,7 +91,8 @@ def test_a_vib_that_comes_on_the_way_is_critical(world: World) -> None:
 
 @pytest.mark.parametrize("name", ["esx04", "ESX04", "esx04.", "esx04.corp.example"])
 def test_a_host_that_is_removed_and_added_elsewhere_is_known_by_its_name(world: World, name: str) -> None:
-    """In whatever case, with or without its domain: its new id hides nothing."""
+    """In whatever case, with or without its domain: its new id hides nothing. No UUID helps."""
+    world.vcenter.faults.inject("POST */RetrievePropertiesEx", fault_kinds.status(500))
     check_both(world)
     old = world.vcenter.inventory.host("esx04").host
     new = remove_and_add(world, "esx04", "prod-b", name)

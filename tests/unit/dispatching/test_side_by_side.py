@@ -1,15 +1,21 @@
 """Several vCenters at once, and several runs: nobody logs in twice, and no log is torn."""
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
+from esx_drift.adapters.messaging import SqsQueue
 from esx_drift.dispatching import dispatch_vcenter
+from esx_drift.errors import QueueUnavailable, TransientError
 
 from tests.simulator import fault_kinds
 from tests.simulator.faults import Fault
 from tests.simulator.reply import Reply as HttpReply
 from tests.unit.checking.reading import open_kinds
 from tests.unit.dispatching.world import World, names_in
+
+if TYPE_CHECKING:
+    from esx_drift.domain.stored.types import RetryRequest
 
 
 def test_each_vcenter_ends_as_it_would_alone(world: World) -> None:
@@ -68,6 +74,26 @@ def test_a_bug_at_one_vcenter_ends_no_others_turn(
     monkeypatch.undo()
     (healed,) = world.retries_come()
     assert names_in(healed) == ["prod-a"]
+
+
+def test_a_queue_that_refuses_one_vcenter_has_the_others_asked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run fails, so that it comes again; it names the one that was not asked for."""
+    first, second = world.add("prod-a"), world.add("prod-b")
+    send_retry = SqsQueue.send_retry
+
+    def refuse_first(queue: SqsQueue, request: "RetryRequest", delay_seconds: int) -> None:
+        if request["vcenter"] == first:
+            raise QueueUnavailable("the queue takes nothing")
+        send_retry(queue, request, delay_seconds)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SqsQueue, "send_retry", refuse_first)
+        with pytest.raises(TransientError, match=f"not all was asked for:\n{first}: the queue takes nothing"):
+            world.run(run_id="once")
+    assert [one.body["vcenter"] for one in world.asked()] == [second]
+    assert names_in(world.run(run_id="once")) == ["prod-a", "prod-b"]
 
 
 def test_two_runs_at_once_leave_one_log(world: World) -> None:

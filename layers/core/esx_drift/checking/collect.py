@@ -253,23 +253,27 @@ class ClusterReader:
     def _find_floor(self, clock: ClockFacts | None) -> datetime:
         """Find the time by the vCenter's clock (``clock``, as it is now) before which nobody had asked."""
         ahead = timedelta(seconds=clock["skew_seconds"] if clock else 0)
-        return parse_time(self.request["requested_at"]) + ahead - MAX_CLOCK_STEP
+        return min(parse_time(self.request["requested_at"]), self.runtime.clock()) + ahead - MAX_CLOCK_STEP
 
     def _bound_task(self, claimed: TaskRequest, clock: ClockFacts | None) -> TaskRequest:
         """Bound what a message says of its extraction by the record of its run.
 
         It was submitted after the run asked for it, and is not waited for longer than one that begins now,
-        nor less long than one that began when the run asked: who ends the wait early has no answer yet.
+        nor less long than one that began when the run asked: who ends the wait early has no answer yet. If
+        the run asked in what is the future by now, our clock was set back: then so many tries are made.
         """
         now, limit = self.runtime.clock(), timedelta(seconds=self.vcenter.extract_deadline_seconds)
         asked_at, floor = parse_time(self.request["requested_at"]), self._find_floor(clock)
-        ceiling = floor + (now - asked_at) + 2 * MAX_CLOCK_STEP
+        ceiling = floor + max(now - asked_at, timedelta(0)) + 2 * MAX_CLOCK_STEP
         submitted_at, deadline_at = parse_time(claimed["submitted_at"]), parse_time(claimed["deadline_at"])
         busy = claimed["busy"]
+        latest = max(asked_at + limit, min(deadline_at, now + limit))
+        if asked_at - now > MAX_CLOCK_STEP:
+            latest = now if claimed["polls"] >= MAX_POLL_DOUBLINGS else now + limit
         return {
             **claimed,
             "submitted_at": format_time(submitted_at if floor <= submitted_at <= ceiling else floor),
-            "deadline_at": format_time(max(asked_at + limit, min(deadline_at, now + limit))),
+            "deadline_at": format_time(latest),
             "busy": busy and clean_text(busy, MAX_SENTENCE_CHARACTERS),
         }
 
