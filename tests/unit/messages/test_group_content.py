@@ -236,10 +236,10 @@ def test_a_message_of_one_cluster_lists_the_hosts_of_the_command() -> None:
     content = build_group_content(one_driver_on_four_clusters(), NOW)
     assert content.next_step is not None
     assert content.next_step.commands == (
-        "esx-drift accept prod-1 --vcenter vc01 --reason",
-        "esx-drift accept prod-2 --vcenter vc01 --hosts esx07 --reason",
-        "esx-drift accept prod-3 --vcenter vc01 --hosts esx01,esx02,esx03 --reason",
-        "esx-drift accept prod-4 --vcenter vc01 --reason",
+        "esx-drift accept prod-1 --vcenter vc01",
+        "esx-drift accept prod-2 --vcenter vc01 --hosts esx07",
+        "esx-drift accept prod-3 --vcenter vc01 --hosts esx01,esx02,esx03",
+        "esx-drift accept prod-4 --vcenter vc01",
     )
 
 
@@ -254,13 +254,13 @@ def test_too_many_commands_are_none() -> None:
 @pytest.mark.parametrize(
     ("stack", "command"),
     [
-        ("esx-drift", "esx-drift accept prod-1 --vcenter vc01 --hosts esx07 --reason"),
-        ("drift-test", "esx-drift accept prod-1 --vcenter vc01 --hosts esx07 --stack drift-test --reason"),
-        ("$(x)", "esx-drift accept prod-1 --vcenter vc01 --hosts esx07 --reason"),
+        ("esx-drift", "esx-drift accept prod-1 --vcenter vc01 --hosts esx07"),
+        ("drift-test", "esx-drift accept prod-1 --vcenter vc01 --hosts esx07 --stack drift-test"),
+        ("$(x)", "esx-drift accept prod-1 --vcenter vc01 --hosts esx07"),
     ],
 )
 def test_a_command_names_another_stack(stack: str, command: str) -> None:
-    """Before what a person has to complete."""
+    """At its end, unless it is the one that is asked without a name."""
     (event,) = at(in_cluster(1, changes=[DRIVER]), stack=stack)
     step = build_content(event).next_step
     assert step is not None

@@ -153,7 +153,7 @@ ADVICE_CASES: Final[Mapping[FindingKind, tuple[AdviceCase, ...]]] = MappingProxy
                 _is_of_vcenter_log,
                 replace(
                     FINDING_KINDS["trail-damaged"].advice,
-                    command="esx-drift accept @{vcenter} --reason",
+                    command="esx-drift accept @{vcenter}",
                 ),
             ),
         ),

@@ -51,7 +51,7 @@ _NOTHING: Final = Advice("", "", "")
 PLANNED: Final = Advice(
     "",
     "",
-    "if that was planned, accept it, with your reason at the end:",
+    "if that was planned, accept it:",
     FINDING_KINDS["drift-unreviewed"].advice.command,
 )
 """An upgrade that is done, and that nobody has accepted yet."""
@@ -66,9 +66,6 @@ VIB_LIST_COMMAND: Final = "esxcli software vib list"
 MAX_COMMANDS: Final = 5
 MAX_COMMAND_CHARACTERS: Final = 2_000
 """Of all commands of a message: what is longer is not pasted but looked up."""
-
-REASON: Final = " --reason"
-"""The end of a command that a person has to complete: as it stands the command line refuses it."""
 
 
 def choose_advice(data: MessageData, news: Sequence[Finding]) -> Advice:
@@ -167,9 +164,7 @@ def _add_stack(command: str, data: EventData) -> str:
     stack = find_shell_argument(data.get("stack", DEFAULT_STACK))
     if stack in {None, DEFAULT_STACK} or not command.startswith("esx-drift "):
         return command
-    # What a person has to complete stays at the end.
-    body, reason = (command.removesuffix(REASON), REASON) if command.endswith(REASON) else (command, "")
-    return f"{body} --stack {stack}{reason}"
+    return f"{command} --stack {stack}"
 
 
 def _list_cluster_arguments(data: EventData, news: Sequence[Finding]) -> list[str]:

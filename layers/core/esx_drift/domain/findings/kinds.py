@@ -104,9 +104,9 @@ _ENTRIES: Final = (
             end_headline="{hosts} as accepted again",
             step=(
                 "in vCenter > {scope} > Monitor > Tasks and Events, find who changed it. Then remediate it, "
-                "or accept it, with your reason at the end:"
+                "or accept it:"
             ),
-            command="esx-drift accept {cluster} --vcenter {vcenter}{only_hosts} --reason",
+            command="esx-drift accept {cluster} --vcenter {vcenter}{only_hosts}",
         ),
     ),
     KindEntry(
@@ -223,7 +223,7 @@ _ENTRIES: Final = (
                 "does its secret still name the right host? If it was reinstalled or restored on purpose, "
                 "accept it:"
             ),
-            command="esx-drift accept @{vcenter} --reason",
+            command="esx-drift accept @{vcenter}",
             note="Nothing of it is compared until a person has accepted it.",
         ),
     ),
@@ -256,7 +256,7 @@ _ENTRIES: Final = (
                 "deleted on purpose, or did the account lose its permission there? What is gone for good has "
                 "to be retired:"
             ),
-            command="esx-drift retire {cluster} --vcenter {vcenter} --reason",
+            command="esx-drift retire {cluster} --vcenter {vcenter}",
         ),
     ),
     KindEntry(
@@ -454,7 +454,7 @@ _ENTRIES: Final = (
             headline="{clusters} has a name that the fleet file leaves out",
             end_headline="{clusters} has a name to be watched again",
             step="who renamed it? It is checked until the fleet file is changed, or a person retires it:",
-            command="esx-drift retire {cluster} --vcenter {vcenter} --reason",
+            command="esx-drift retire {cluster} --vcenter {vcenter}",
         ),
     ),
     KindEntry(
@@ -470,7 +470,7 @@ _ENTRIES: Final = (
                 "who wrote or deleted that object? See its versions in S3, and CloudTrail. Restore the "
                 "former version; then, or if it can't be mended:"
             ),
-            command="esx-drift accept {cluster} --vcenter {vcenter} --reason",
+            command="esx-drift accept {cluster} --vcenter {vcenter}",
             note="Checks go on from the newest sound record; what the object alone knew is lost.",
         ),
     ),
