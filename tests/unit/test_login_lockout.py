@@ -36,6 +36,7 @@ class Secret:
 
     version_id: str
     username: str = "svc"
+    name: str = "esx-drift/vcenter/vc01"
 
 
 @dataclass(slots=True)

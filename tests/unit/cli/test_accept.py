@@ -458,4 +458,3 @@ def test_without_a_person_a_reason_is_needed(run: Run, command: str) -> None:
     assert ran.code == 2
     assert f"esx-drift {command} 'prod a' --reason '…'" in ran.err
     assert "only stands for a reason" in run(*words, "--reason", "…").err
-
