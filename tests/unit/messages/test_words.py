@@ -120,6 +120,32 @@ def test_so_is_one_that_has_gone_from_one_of_its_hosts() -> None:
     assert "gone from esx07; nobody said why" in content.title
 
 
+def test_many_hosts_of_it_are_counted_in_the_title() -> None:
+    """A title names five; the list has more."""
+    hosts = [f"host-{number}" for number in range(1, 7)]
+    over: Finding = {**ORPHAN, "hosts": hosts, "transition": "resolved", "resolved_because": "removed"}
+    assert "gone from 6 of 12 hosts after" in _story(over, changes=[{**GONE, "hosts": hosts}]).title
+
+
+@pytest.mark.parametrize(
+    ("difference", "said"),
+    [
+        ({"element": "component", "key": "x", "from": None, "to": "2-1"}, "x 2"),
+        ({"element": "component", "key": "x", "from": "1-1", "to": "2-1"}, "x 1 → 2"),
+        ({"element": "component", "key": "x", "from": "1-1", "to": None}, "x removed"),
+        (
+            {"element": "base_image", "key": "base_image", "from": "8.0.3-0.35.2", "to": "8.0.3-0.70.2467"},
+            "ESXi 8.0.3 (build 2467) from 8.0.3-0.35.2",
+        ),
+    ],
+)
+def test_what_is_not_as_accepted_says_from_which_version(difference: dict[str, Json], said: str) -> None:
+    """As far as there was one."""
+    detail: Any = {"differences": [{**difference, "hosts": ["host-7"]}], "total": 1}
+    found = finding("drift", "drift-unreviewed", "", "x", hosts=["host-7"], detail=detail)
+    assert _story(found).title == f"Not as last accepted: {said} on esx07 · prod-a · vc01"
+
+
 def test_an_accepted_vib_that_has_gone_is_over() -> None:
     """Its severity says that somebody accepted it."""
     over: Finding = {**ORPHAN, "severity": "warning", "transition": "resolved", "resolved_because": "removed"}

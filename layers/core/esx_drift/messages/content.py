@@ -597,8 +597,6 @@ def _name_window(window: EndedWindow) -> str:
 
 def _render_window_time(windows: Sequence[EndedWindow], now: datetime) -> tuple[str | Moment, ...]:
     """Render from when to when it was, and who began it."""
-    if not windows:
-        return ()
     begin, end = min(window["from"] for window in windows), max(window["to"] for window in windows)
     persons = dict.fromkeys(_name_person(window["by"]) for window in windows if window["by"] != FLEET_FILE)
     by = f", begun by {join_names([*persons])}" if persons else ""

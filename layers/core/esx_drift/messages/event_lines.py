@@ -145,7 +145,7 @@ def _render_end(finding: Finding, data: MessageData, time: str, *, says_time: bo
     known = finding["detail"].get(NOW_KNOWN)
     now = "" if known is None else f"Now known: {end_sentence(str(known))} "
     headline = _fill_in(_find_advice(finding, data).headline, [finding], data)
-    if says_time and known is None and finding["summary"] == headline:
+    if says_time and known is None and reword_summary(finding["summary"]) == headline:
         return ""
     was = "It was" if says_time else f"For {time} it was"
     return f"{now}{was}: {_render_finding(finding, data, is_alone=False)}"
