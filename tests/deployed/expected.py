@@ -310,7 +310,7 @@ ELEMENTS = {
             _changed("host", "added", "host-23", (None, None), ("esx08",)),
         ),
         says=(
-            "read for the first time, unlike the others",
+            "checked for the first time, unlike the others",
             "Unlike 4 other hosts: no Intel-i40en",
         ),
     ),

@@ -37,6 +37,7 @@ class Secret:
 
     version_id: str
     username: str = "svc"
+    name: str = "esx-drift/vcenter/vc01"
 
 
 @dataclass(slots=True)

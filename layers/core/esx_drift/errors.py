@@ -49,6 +49,8 @@ FIX_FACT = "fix"
 """The fact of an error that says what to do about it, where its kind alone doesn't."""
 TRIED_AGAIN_FACT = "tried_again_after_seconds"
 """The fact of a login that the dispatcher tries (again) by itself, after so long."""
+SECRET_NAME_FACT = "secret_name"  # noqa: S105 -- a name
+"""The fact of a login that was refused: the whole name of the secret that its password stands in."""
 
 
 HIDDEN_HOSTS_FACT = "hidden_hosts"

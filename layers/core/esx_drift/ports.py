@@ -630,6 +630,11 @@ class LoginSecret(Protocol):
         """Which version of the secret this is."""
         ...
 
+    @property
+    def name(self) -> str:
+        """The whole name of the secret."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class StoredBreaker:

@@ -32,6 +32,7 @@ from esx_drift.domain.breaker import (
     spend_second_try,
 )
 from esx_drift.errors import (
+    SECRET_NAME_FACT,
     TRIED_AGAIN_FACT,
     VCENTER_FAILURES,
     EsxDriftError,
@@ -84,7 +85,7 @@ class LoginBreaker:
                     release_turn(held, holder), version, self.clock(), is_final=is_second
                 )
             )
-            raise self._describe_refusal(error, held, version, is_second=is_second) from error
+            raise self._describe_refusal(error, held, secret, is_second=is_second) from error
         except EsxDriftError:
             if is_held_by(breaker, holder):
                 self._record_outcome(lambda held: _undo_claim(held, holder, version, is_second=is_second))
@@ -93,15 +94,15 @@ class LoginBreaker:
             self._record_outcome(lambda held: record_success(release_turn(held, holder), version))
 
     def _describe_refusal(
-        self, error: LoginRefused, held: Breaker, version: str, *, is_second: bool
+        self, error: LoginRefused, held: Breaker, secret: LoginSecret, *, is_second: bool
     ) -> LoginRefused:
         """The refusal, with what follows from it: another try, by the dispatcher that met it, or none."""
+        facts = {**error.facts, SECRET_NAME_FACT: secret.name}
         if is_second:
-            sentence = f"{error.message}, also when it was tried once more {LOCKOUT_WINDOW_SECONDS} s later"
-            return LoginRefused(sentence, error.facts)
-        if self.actor != "dispatcher" or not is_second_try(held, version):
-            return error
-        facts = {**error.facts, TRIED_AGAIN_FACT: str(LOCKOUT_WINDOW_SECONDS)}
+            return LoginRefused(f"{error.message}, also on a second try", facts)
+        if self.actor != "dispatcher" or not is_second_try(held, secret.version_id):
+            return LoginRefused(error.message, facts)
+        facts[TRIED_AGAIN_FACT] = str(LOCKOUT_WINDOW_SECONDS)
         return LoginRefused(f"{error.message}; it is tried once more in {LOCKOUT_WINDOW_SECONDS} s", facts)
 
     def _wait_for_admission(self, secret: LoginSecret, holder: str) -> Breaker:
@@ -135,6 +136,7 @@ class LoginBreaker:
         """``password`` says whether it was refused, or waits for its turn."""
         user, refused = secret.username, secret.version_id in breaker["refused"]
         facts = {"user": user, "password": "refused before" if refused else "not tried yet"}
+        facts[SECRET_NAME_FACT] = secret.name
         wait_seconds = find_wait_seconds(breaker, secret.version_id, now)
         if self.actor == "dispatcher" and wait_seconds is not None:
             facts[TRIED_AGAIN_FACT] = str(wait_seconds)

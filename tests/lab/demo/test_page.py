@@ -20,7 +20,7 @@ def test_the_page_shows_every_message() -> None:
     assert "&lt;!channel&gt; *prod*" in page
     assert "<!channel>" not in page
     assert "<time>01:14</time>" in page
-    assert "<code>esx-drift accept prod-a --vcenter vc01 --hosts esx07 --reason</code>" in page
+    assert "<code>esx-drift accept prod-a --vcenter vc01 --hosts esx07</code>" in page
 
 
 def test_what_the_page_cannot_show_is_an_error() -> None:

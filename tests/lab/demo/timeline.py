@@ -73,7 +73,7 @@ def _first_look() -> list[Step]:
             _nothing,
             _look_first,
             (*first, ("fleet", "report.first-look")),
-            ("First look at 4 clusters on 3 vCenters: 21 of 21 hosts read",),
+            ("First check of 4 clusters on 3 vCenters: 21 of 21 hosts checked",),
         ),
         Step(
             "The report of prod-a comes in another order, with new times and notification ids.",
@@ -161,7 +161,7 @@ def _vib() -> list[Step]:
             lambda scene: scene.vcenter("vc01").hosts.remove_orphaned_vib(INFECTED, NEWER_FOOTHOLD),
             _check_a,
             (("prod-a", "orphaned-vib.resolved"),),
-            ("VIB smntemp 910.1.0.0006 gone from 3 of 12 hosts",),
+            ("CRITICAL · VIB smntemp 910.1.0.0006 gone from esx02, esx05, esx09",),
         ),
     ]
 
@@ -179,21 +179,21 @@ def _host() -> list[Step]:
             lambda scene: scene.vcenter("vc01").hosts.fail_extraction("esx11"),
             _check_a,
             (("prod-a", "failure.detected"),),
-            ("esx11 could not be read · prod-a",),
+            ("🟠 esx11 not checked · prod-a",),
         ),
         Step(
             "It stays so for as long as blind_after_seconds says.",
             lambda scene: _wait(scene, "blind_after_seconds"),
             _check_a,
             (("prod-a", "failure.detected"),),
-            ("CRITICAL · esx11 could not be read, for",),
+            ("CRITICAL · esx11 not checked for",),
         ),
         Step(
             "It can be extracted again.",
             _mend_host,
             _check_a,
             (("prod-a", "failure.resolved"),),
-            ("esx11 can be read again",),
+            ("✅ esx11 checked again",),
         ),
     ]
 
@@ -222,7 +222,7 @@ def _work() -> list[Step]:
             lambda scene: scene.run("maintenance end edge-1"),
             lambda scene: scene.await_decision("vc02", "edge-1"),
             (("edge-1", "report.maintenance-ended"), ("edge-1", "drift.detected")),
-            ("edge-1", "Maintenance is over: 3 not told meanwhile · edge-1 · vc02"),
+            (f"Maintenance “CHG-2050” is over. Not as last accepted: {I40EN} 2.7.2.0 → 2.9.2.0",),
         ),
         Step(
             f"edge02 is remediated: {I40EN} is {SHIPPED} again.",

@@ -67,7 +67,13 @@ def test_a_vcenter_needs_only_host_user_and_password() -> None:
     secret = _vcenter()
     version = _secrets().client().describe_secret(SecretId="esx-drift/vcenter/vc01")["VersionIdsToStages"]
     assert secret == VCenterSecret(
-        **LOGIN, port=443, ca_bundle=None, tls_strict=True, proxy=None, version_id=next(iter(version))
+        **LOGIN,
+        port=443,
+        ca_bundle=None,
+        tls_strict=True,
+        proxy=None,
+        version_id=next(iter(version)),
+        name="esx-drift/vcenter/vc01",
     )
 
 

@@ -156,7 +156,7 @@ def test_a_command_never_holds_a_name_that_a_shell_would_obey() -> None:
     (event,) = build_events(told(changes=[driver], cluster=unsafe, host_names={"host-7": "`reboot`"}))
     step = build_content(event).next_step
     assert step
-    assert step.command == "esx-drift accept CLUSTER --vcenter vc01 --hosts host-7 --reason"
+    assert step.command == "esx-drift accept CLUSTER --vcenter vc01 --hosts host-7"
 
 
 def _command_of(appeared: object) -> str:

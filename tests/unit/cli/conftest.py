@@ -28,6 +28,18 @@ class Ran:
     err: str
 
 
+class _Keyboard(io.BytesIO):
+    """What a person types; ``at_terminal``: and not a file or a pipe."""
+
+    def __init__(self, typed: bytes, at_terminal: bool) -> None:  # noqa: FBT001 -- one caller
+        super().__init__(typed)
+        self.at_terminal = at_terminal
+
+    def isatty(self) -> bool:
+        """Whether a person can be asked."""
+        return self.at_terminal
+
+
 type Run = Callable[..., Ran]
 type Write = Callable[..., Path]
 
@@ -53,10 +65,12 @@ def write(tmp_path: Path) -> Write:
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs ``esx-drift`` with arguments, and with what the person types."""
 
-    def ran(*arguments: object, typed: str | bytes = "") -> Ran:
+    def ran(*arguments: object, typed: str | bytes = "", at_terminal: bool = False) -> Ran:
         monkeypatch.setattr(sys, "argv", ["esx-drift", *map(str, arguments)])
         body = typed.encode() if isinstance(typed, str) else typed
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(body), "utf-8", "surrogateescape"))
+        monkeypatch.setattr(
+            sys, "stdin", io.TextIOWrapper(_Keyboard(body, at_terminal), "utf-8", "surrogateescape")
+        )
         with pytest.raises(SystemExit) as ended:
             main()
         told = capsys.readouterr()

@@ -342,7 +342,7 @@ def test_damage_of_a_vcenters_own_log_is_accepted(world: World, checking: Consum
     world.vcenter.inventory.remove_cluster("prod-b")
     world.dispatch()
     (damage,) = [event for event in world.topic.published if event["subject"] == name]
-    assert f"esx-drift accept @{name} --reason" in json.dumps(render_message(build_content(damage)))
+    assert f"esx-drift accept @{name}" in json.dumps(render_message(build_content(damage)))
     ran = run("accept", f"@{name}", *SAYS, typed="y\n")
     assert (ran.code, ran.err) == (0, "")
     assert _lines(ran.out)[:2] == [
@@ -433,11 +433,28 @@ def test_a_short_reason_is_one(reason: str) -> None:
     assert parse_decision_options(reason, ask=False, wait_seconds=0).reason == reason
 
 
-@pytest.mark.usefixtures("hosts")
-def test_a_messages_command_is_refused_until_somebody_says_why(run: Run) -> None:
-    """Pasted as it stands, it keeps no placeholder for ever."""
+def _list_message_words() -> list[str]:
     command = FINDING_KINDS["drift-unreviewed"].advice.command
-    words = command.format(cluster="prod-a", vcenter="vc01", only_hosts=" --hosts esx01").split()[1:]
-    ran = run(*words, typed="y\n")
+    return command.format(cluster="prod-a", vcenter="vc01", only_hosts=" --hosts esx01").split()[1:]
+
+
+@pytest.mark.usefixtures("hosts")
+def test_a_messages_command_asks_a_person_why(world: World, checking: Consumer, run: Run) -> None:
+    """Pasted as it stands it works at a terminal, and keeps no placeholder for ever."""
+    words = [world.watched.name if word == "vc01" else word for word in _list_message_words()]
+    ran = run(*words, typed="CHG-42\ny\n", at_terminal=True)
+    assert (ran.code, ran.err) == (0, "")
+    assert "Why, or which ticket? It stays in the log: " in ran.out
+    (request,) = checking.handled
+    assert request["decision"]
+    assert request["decision"]["reason"] == "CHG-42"
+
+
+@pytest.mark.parametrize("command", ["accept", "retire", "maintenance start --for 1h"])
+def test_without_a_person_a_reason_is_needed(run: Run, command: str) -> None:
+    """Nobody can be asked; the whole command is said, and what stands for the reason is refused, too."""
+    words = [*command.split(), "prod a"]
+    ran = run(*words)
     assert ran.code == 2
-    assert "--reason" in ran.err
+    assert f"esx-drift {command} 'prod a' --reason '…'" in ran.err
+    assert "only stands for a reason" in run(*words, "--reason", "…").err

@@ -51,7 +51,7 @@ def test_the_title_and_the_line_of_a_host_say_the_same(one: Change) -> None:
     (line,) = render_change_lines([{**one, "hosts": []}], words)
     for in_title, in_line in (
         ("joined", ("Host joined", "New host", "Another machine under a known name")),
-        ("read for the first time", ("Host read for the first time",)),
+        ("checked for the first time", ("Host checked for the first time",)),
         ("moved here", ("Host moved here from ",)),
         ("left", ("Host left",)),
         ("added again", ("Host added again, ",)),
@@ -73,8 +73,8 @@ COMPARED: dict[str, Any] = {"compared_with": 3, "differences": [], "more": 0}
         (COMPARED, f"A{OTHER}, runs what 3 other hosts here run", f"esx07 joined, a{OTHER}"),
         (
             {**COMPARED, "was_unseen": True},
-            f"Host read for the first time, a{OTHER}, runs what 3 other hosts here run",
-            f"esx07 read for the first time, a{OTHER}",
+            f"Host checked for the first time, a{OTHER}, runs what 3 other hosts here run",
+            f"esx07 checked for the first time, a{OTHER}",
         ),
         (
             {**COMPARED, "compared_with": 0},

@@ -46,6 +46,9 @@ BACK = change(
 APPEARED = change("orphaned_vib", "added", VIB, severity="critical", hosts=["host-2", "host-7"])
 GONE = change("orphaned_vib", "removed", VIB, severity="info", hosts=["host-2", "host-7"])
 UNREVIEWED = finding("drift", "drift-unreviewed", "", "esx07 is not as last accepted", hosts=["host-7"])
+ORPHAN = finding(
+    "orphaned-vib", "orphaned-vib", VIB, "smntemp is orphaned", severity="critical", hosts=["host-2"]
+)
 
 
 def at(events: list[Event], **data: Any) -> list[Event]:  # noqa: ANN401 -- any field
@@ -101,7 +104,11 @@ def a_driver_that_was_put_back_at_once() -> list[Event]:
 
 def a_vib_that_came_and_went() -> list[Event]:
     """Within two minutes."""
-    return [*in_cluster(1, changes=[APPEARED]), *later(in_cluster(1, changes=[GONE]), 120)]
+    gone = {**ORPHAN, "transition": "resolved", "resolved_because": "removed"}
+    return [
+        *in_cluster(1, changes=[APPEARED], findings=[ORPHAN]),
+        *later(in_cluster(1, changes=[GONE], findings=[gone]), 120),
+    ]
 
 
 def three_things() -> list[Event]:
@@ -162,6 +169,40 @@ def maintenance_over_on_three_clusters() -> list[Event]:
     ]
 
 
+def maintenance_over_with_what_it_leaves(*clusters: int) -> list[Event]:
+    """Two parts differ, on one cluster or more: of one check all of it is one message."""
+    window = {
+        "name": "record 38",
+        "by": "arn:aws:iam::1:user/alice",
+        "reason": "CHG-2050",
+        "from": "2026-11-22T22:00:00.000Z",
+        "to": CHECKED,
+        "changes": {"component": 1},
+        "findings": {"drift-unreviewed": 1, "orphaned-vib": 1},
+        "still_open": [
+            {"kind": "drift-unreviewed", "subject": "", "severity": "warning", "summary": "esx07 differs"}
+        ],
+        "still_open_total": 1,
+        "accept": False,
+        "accepted": [],
+        "accepted_total": 0,
+    }
+    held = {"hidden_by": "maintenance:record 38"}
+    drift = {**UNREVIEWED, "detail": {**held, "differences": [DIFFERENCE], "total": 1}}
+    about: Any = {"maintenance_ended": [window], "outcome": "maintenance", "coverage": None}
+    return [
+        event
+        for number in clusters or (1,)
+        for event in in_cluster(number, findings=[drift, {**ORPHAN, "detail": held}], **about)
+    ]
+
+
+def maintenance_over_with_a_drift_on_two_clusters() -> list[Event]:
+    """The same on each."""
+    events = maintenance_over_with_what_it_leaves(1, 2)
+    return [event for event in events if "orphaned" not in event["type"]]
+
+
 def one_acceptance_on_two_clusters() -> list[Event]:
     """Of an upgrade, on hosts that have the same ids there."""
     release = {**DIFFERENCE, "element": "base_image", "key": "base_image", "from": U3D, "to": U3E}
@@ -183,6 +224,8 @@ CASES: list[Callable[[], list[Event]]] = [
     first_looks,
     told_hours_later,
     maintenance_over_on_three_clusters,
+    maintenance_over_with_what_it_leaves,
+    maintenance_over_with_a_drift_on_two_clusters,
     one_acceptance_on_two_clusters,
 ]
 
@@ -236,10 +279,10 @@ def test_a_message_of_one_cluster_lists_the_hosts_of_the_command() -> None:
     content = build_group_content(one_driver_on_four_clusters(), NOW)
     assert content.next_step is not None
     assert content.next_step.commands == (
-        "esx-drift accept prod-1 --vcenter vc01 --reason",
-        "esx-drift accept prod-2 --vcenter vc01 --hosts esx07 --reason",
-        "esx-drift accept prod-3 --vcenter vc01 --hosts esx01,esx02,esx03 --reason",
-        "esx-drift accept prod-4 --vcenter vc01 --reason",
+        "esx-drift accept prod-1 --vcenter vc01",
+        "esx-drift accept prod-2 --vcenter vc01 --hosts esx07",
+        "esx-drift accept prod-3 --vcenter vc01 --hosts esx01,esx02,esx03",
+        "esx-drift accept prod-4 --vcenter vc01",
     )
 
 
@@ -254,13 +297,13 @@ def test_too_many_commands_are_none() -> None:
 @pytest.mark.parametrize(
     ("stack", "command"),
     [
-        ("esx-drift", "esx-drift accept prod-1 --vcenter vc01 --hosts esx07 --reason"),
-        ("drift-test", "esx-drift accept prod-1 --vcenter vc01 --hosts esx07 --stack drift-test --reason"),
-        ("$(x)", "esx-drift accept prod-1 --vcenter vc01 --hosts esx07 --reason"),
+        ("esx-drift", "esx-drift accept prod-1 --vcenter vc01 --hosts esx07"),
+        ("drift-test", "esx-drift accept prod-1 --vcenter vc01 --hosts esx07 --stack drift-test"),
+        ("$(x)", "esx-drift accept prod-1 --vcenter vc01 --hosts esx07"),
     ],
 )
 def test_a_command_names_another_stack(stack: str, command: str) -> None:
-    """Before what a person has to complete."""
+    """At its end, unless it is the one that is asked without a name."""
     (event,) = at(in_cluster(1, changes=[DRIVER]), stack=stack)
     step = build_content(event).next_step
     assert step is not None
@@ -440,8 +483,8 @@ def test_what_an_event_had_no_room_for_is_no_rollout(spoilt: dict[str, Any]) -> 
 @pytest.mark.parametrize(
     ("transition", "title"),
     [
-        ("resolved", "Steady again: esx07 can be read again after less than a minute"),
-        ("opened", "Came and went (3 times in 20 h), and stays now: esx07 could not be read"),
+        ("resolved", "Steady again: esx07 checked again after less than a minute"),
+        ("opened", "Came and went (3 times in 20 h), and stays now: esx07 not checked"),
     ],
 )
 def test_what_came_and_went_is_told_again_once_it_is_steady(transition: str, title: str) -> None:
@@ -465,10 +508,10 @@ def test_a_change_that_comes_and_goes_is_named() -> None:
 @pytest.mark.parametrize(
     ("detail", "title"),
     [
-        ({}, "Not as last accepted: Intel-i40en 2.9.2.0 on esx07 · prod-1 · vc01"),
+        ({}, "Not as last accepted: Intel-i40en 2.7.2.0 → 2.9.2.0 on esx07 · prod-1 · vc01"),
         (
             {"total": 3},
-            "Not as last accepted: Intel-i40en 2.9.2.0 and 2 more changes on esx07 · prod-1 · vc01",
+            "Not as last accepted: Intel-i40en 2.7.2.0 → 2.9.2.0 and 2 more changes on esx07 · prod-1 · vc01",
         ),
         ({"expired_at": CHECKED}, "Acceptance ended: Intel-i40en 2.9.2.0 on esx07 · prod-1 · vc01"),
         ({"differences": ["cut"]}, "esx07 no longer as last accepted · prod-1 · vc01"),

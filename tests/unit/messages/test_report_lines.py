@@ -134,8 +134,39 @@ def test_maintenance_that_a_person_began_is_known_by_its_record() -> None:
     """A window of the fleet file is known by its name there."""
     suppressed: dict[str, Json] = {"maintenance:record 2": 3, "maintenance:patch-night": 1}
     items = build_content(event_of("daily", {**QUIET, "suppressed": suppressed})).items
-    said = "Not told: 3 by maintenance that a person began (record 2), 1 by the window patch-night"
+    said = "Not reported: 3 by maintenance that a person began (record 2), 1 by the window patch-night"
     assert said in items
+
+
+def test_a_day_names_what_is_open_and_what_has_gone() -> None:
+    """The worst five with severity and age; more are counted, and so is what was accepted."""
+    one = {"vcenter": "vc01", "cluster": "prod-a", "kind": "host-failed", "severity": "warning"}
+    one |= {"summary": "esx07 could not be read", "opened_at": "2026-11-22T07:03:00.000Z"}
+    by_age = {"within_a_day": 7, "within_a_week": 0, "older": 0}
+    opened = {"total": 7, "critical": 0, "by_age": by_age, "by_family": {"failure": 7}, "oldest": one}
+    gone = {"vcenter": "vc01", "cluster": None, "vib": "x(1)", "hosts": ["esx01"], "hosts_total": 1}
+    report: dict[str, Any] = {
+        **QUIET,
+        "checks": {"expected": 15, "made": 12},
+        "failures_told": 3,
+        "vanished_vibs": {"total": 6, "listed": [gone] * 5},
+        "open": {**opened, "listed": [one] * 5, "accepted": 2},
+    }
+    content = build_content(event_of("daily", report))
+    assert content.items[4:] == (
+        "VIB x 1 gone from esx01 · vc01; nobody said why",
+        "1 more VIB gone, and nobody said why",
+        "Planned checks: 12 succeeded, 3 failed (a later try counts)",
+        "Reported: 0 changes and 3 failures, 7 open now",
+        "7 findings open: 7 for less than a day",
+        *["prod-a · vc01: esx07 not checked (warning, open for 24 h)"] * 5,
+        "and 2 more open",
+        "Open and accepted: 2",
+    )
+    quiet = build_content(event_of("daily", {**QUIET, "open": {"total": 0, "accepted": 1}}))
+    assert quiet.items[-1] == "Open and accepted: 1"
+    over = build_content(event_of("daily", {**QUIET, "failures_told": 1}))
+    assert "Reported: 0 changes and 1 failure, all over now" in over.items
 
 
 QUIET: dict[str, Json] = {

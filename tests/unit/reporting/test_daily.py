@@ -13,7 +13,7 @@ from esx_drift.domain.stored.types import Json
 from esx_drift.errors import InternalError
 from esx_drift.messages.content import build_content
 
-from tests.unit.events import VIB, finding
+from tests.unit.events import VIB, change, finding
 from tests.unit.reporting.world import World, change_of, kinds_of, report_in, route
 
 BEGAN = datetime(2026, 11, 22, 7, 30, tzinfo=UTC)
@@ -190,6 +190,39 @@ def test_what_is_open_is_told_by_age(world: World) -> None:
     assert (opened["total"], opened["critical"]) == (3, 1)
     assert opened["by_family"] == {"failure": 2, "orphaned-vib": 1}
     assert (opened["oldest"]["cluster"], opened["oldest"]["summary"]) == ("prod-b", "esx03 could not be read")
+
+
+def test_a_vib_that_has_gone_unexplained_is_a_line_of_the_day(world: World) -> None:
+    """With its hosts; to whoever hears of it."""
+    world.routes = (route("ops"), route("edge", clusters=("edge-*",)))
+    world.wait(hours=4)
+    world.dispatch("vc01", "prod-a", "prod-b")
+    hosts = [f"host-{number}" for number in range(1, 8)]
+    gone = change("orphaned_vib", "removed", VIB, severity="info", hosts=hosts)
+    over = finding("orphaned-vib", "orphaned-vib", VIB, "x", severity="critical", hosts=hosts)
+    over |= {"transition": "resolved", "resolved_because": "removed"}
+    world.look("vc01", "prod-a", "changed", 12, findings=(over,), changes=[gone])
+    world.now = BEGAN.replace(day=23)
+    world.report()
+    events = {report_in(event)["route"]: event for event in world.heard()}
+    vanished = report_in(events["ops"])["vanished_vibs"]
+    assert (vanished["total"], vanished["listed"][0]["hosts_total"]) == (1, 7)
+    assert len(vanished["listed"][0]["hosts"]) == 5
+    assert report_in(events["edge"])["vanished_vibs"] == {"total": 0, "listed": []}
+    (line, *_) = build_content(events["ops"]).items
+    assert line.endswith(", 2 more · prod-a · vc01; nobody said why")
+
+
+def test_maintenance_is_named_with_its_log(world: World) -> None:
+    """A record's number alone says nothing."""
+    world.wait(hours=4)
+    world.dispatch("vc01", "prod-a", "prod-b")
+    hidden = change_of(suppressed_by="maintenance:record 2")
+    world.look("vc01", "prod-a", "changed", 12, changes=[hidden])
+    world.now = BEGAN.replace(day=23)
+    world.report()
+    (event,) = world.heard()
+    assert report_in(event)["suppressed"] == {"maintenance:record 2 of prod-a": 1}
 
 
 def test_days_without_a_report_are_told(world: World) -> None:

@@ -66,7 +66,7 @@ def blame_secret(name: str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class VCenterSecret:
-    """Where a vCenter is, who logs in, and whom TLS trusts. ``version_id`` names the secret's version."""
+    """Where a vCenter is, who logs in, and whom TLS trusts. ``version_id`` names the version of ``name``."""
 
     host: str
     port: int
@@ -76,6 +76,7 @@ class VCenterSecret:
     tls_strict: bool
     proxy: str | None = field(repr=False)
     version_id: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ class Secrets:
                 fields.flag("tls_strict", default=True),
                 fields.proxy("proxy"),
                 version_id,
+                whole_name,
             )
             fields.refuse_others()
         return secret

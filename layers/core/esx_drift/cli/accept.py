@@ -231,7 +231,7 @@ HostsOption = Annotated[
 @with_stack_options
 def accept(  # noqa: PLR0913, PLR0917 -- each is an option, which typer passes by name
     cluster: AcceptedArgument,
-    reason: ReasonOption,
+    reason: ReasonOption = None,
     vcenter: VCenterOption = None,
     hosts: HostsOption = None,
     until: UntilOption = None,

@@ -4,6 +4,8 @@ Longer than 250 lines, because what a person may say beside his decision is refu
 """
 
 import re
+import shlex
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -101,18 +103,26 @@ class DecisionOptions:
         return decision
 
 
-def parse_decision_options(reason: str, *, ask: bool, wait_seconds: int) -> DecisionOptions:
+def parse_decision_options(reason: str | None, *, ask: bool, wait_seconds: int) -> DecisionOptions:
     """Parse the options that decisions share; end the command if the reason is not one line of text.
 
     Args:
-        reason: Why he decides so.
+        reason: Why he decides so; None: he is asked, so that a command of a message can be pasted as it is.
         ask: Whether he is asked to confirm.
         wait_seconds: How long to wait for the checker's answer.
     """
-    line = _parse_line("--reason", reason, MAX_REASON_CHARACTERS)
+    line = _parse_line("--reason", _ask_reason() if reason is None else reason, MAX_REASON_CHARACTERS)
     if _PLACEHOLDER.fullmatch(line):
         fail(f"--reason {line} only stands for a reason, and would stay in the log: say why, or which ticket")
     return DecisionOptions(line, ask, wait_seconds)
+
+
+def _ask_reason() -> str:
+    """Ask for the reason at a terminal; elsewhere end the command, and say how it is to be typed."""
+    if not (sys.stdin and sys.stdin.isatty()):
+        # The … is a placeholder that is refused, too.
+        fail(f"say why, or which ticket, at the end:\nesx-drift {shlex.join(sys.argv[1:])} --reason '…'")
+    return str(typer.prompt("Why, or which ticket? It stays in the log"))
 
 
 def _parse_line(option: str, text: str, most: int) -> str:

@@ -54,7 +54,7 @@ def _run(context: typer.Context) -> None:
 def start(  # noqa: PLR0913 -- each is an option
     clusters: MaintainedArgument,
     length: ForOption,
-    reason: ReasonOption,
+    reason: ReasonOption = None,
     accept: AcceptOption = False,  # noqa: FBT002 -- typer passes it by name
     vcenter: VCenterOption = None,
     yes: YesOption = False,  # noqa: FBT002 -- typer passes it by name

@@ -73,7 +73,10 @@ OnlyVCenterOption = Annotated[
 ]
 
 
-ReasonOption = Annotated[str, typer.Option(metavar="TEXT", help="Why. It stays in the log.")]
+ReasonOption = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", help="Why, or which ticket. It stays in the log; asked for where it lacks."),
+]
 
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]

@@ -28,7 +28,7 @@ from esx_drift.domain.text.wording import clean_text, format_count, format_momen
 @with_stack_options
 def retire(
     cluster: ClusterArgument,
-    reason: ReasonOption,
+    reason: ReasonOption = None,
     vcenter: VCenterOption = None,
     yes: YesOption = False,  # noqa: FBT002 -- typer passes it by name
     wait: WaitOption = 120,

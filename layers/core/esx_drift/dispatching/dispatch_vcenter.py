@@ -3,7 +3,7 @@
 Longer than 250 lines, because what was seen, what was not, and the record of both are read together.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -18,7 +18,9 @@ from esx_drift.domain.dispatching.overdue import (
     list_overdue_conditions,
 )
 from esx_drift.domain.dispatching.run import (
+    MAX_UNWATCHED_NAMES,
     UNWATCHED_DETAIL,
+    UNWATCHED_NAMES_DETAIL,
     Run,
     build_blank_dispatch,
     build_expected_clusters,
@@ -45,11 +47,13 @@ from esx_drift.domain.stored.types import (
     Dispatch,
     FailedCluster,
     FindingKind,
+    Json,
     LogState,
     Record,
     ResolvedBecause,
 )
 from esx_drift.domain.text.times import format_time
+from esx_drift.domain.text.wording import clean_text
 from esx_drift.domain.vcenter_api import list_upgrade_notices, name_vcenter_release
 from esx_drift.errors import (
     UNENDED_FACT,
@@ -140,7 +144,7 @@ class VCenterDispatch:
         blind_since = before["blind_since"] or format_time(now)
         unwatched = list_unwatched_clusters(before["clusters"] or {}, self.vcenter)
         is_critical = is_blind(before["last_look_at"] or blind_since, now, self.vcenter.blind_after_seconds)
-        condition = _build_unlisted_condition(before, error, len(unwatched), critical=is_critical)
+        condition = _build_unlisted_condition(before, error, unwatched, critical=is_critical)
         ruled_out = list_kinds_ruled_out(error) | {condition.kind}
         update = self._update_findings(before, [condition], ruled_out, now, {})
         after: LogState = {**_apply_update(before, update), "blind_since": blind_since}
@@ -270,7 +274,7 @@ class VCenterDispatch:
 
 
 def _build_unlisted_condition(
-    before: LogState, error: EsxDriftError, unwatched: int, *, critical: bool
+    before: LogState, error: EsxDriftError, unwatched: Sequence[FailedCluster], *, critical: bool
 ) -> Condition:
     """What holds of a vCenter that was not listed. Tries that were not completed were counted by their queue.
 
@@ -280,7 +284,9 @@ def _build_unlisted_condition(
     detail = {**condition.detail, "last_look_at": before["last_look_at"]}
     if UNENDED_FACT in error.facts:
         return replace(condition, detail=detail, confirm=False)
-    return replace(condition, detail={**detail, UNWATCHED_DETAIL: unwatched})
+    names: list[Json] = [clean_text(cluster["name"]) for cluster in unwatched[:MAX_UNWATCHED_NAMES]]
+    counted: dict[str, Json] = {UNWATCHED_DETAIL: len(unwatched), UNWATCHED_NAMES_DETAIL: names}
+    return replace(condition, detail={**detail, **counted})
 
 
 def _apply_update(before: LogState, update: FindingsUpdate) -> LogState:

@@ -30,7 +30,7 @@ from esx_drift.domain.stored.types import (
     is_end,
     rank_severity,
 )
-from esx_drift.domain.text.wording import cut_text
+from esx_drift.domain.text.wording import cut_text, split_vib_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +255,29 @@ def select_for_people(data: EventData) -> EventData | None:
         "totals": _count_totals(changes, findings),
         "severity": rate_event(changes, findings),
     }
+
+
+def list_vanished(data: EventData) -> list[Change]:
+    """List the orphaned VIBs of an event's ``data`` that have gone, though nobody had accepted them.
+
+    One in whose place another version of it came has not gone.
+    """
+    critical = {
+        finding["subject"]
+        for finding in data["findings"]
+        if finding["kind"] == "orphaned-vib"
+        and finding["severity"] == "critical"
+        and finding["resolved_because"] in {None, "removed"}
+    }
+    vibs = [change for change in data["changes"] if change["element"] == "orphaned_vib"]
+    came = {split_vib_key(change["key"])[0] for change in vibs if change["kind"] == "added"}
+    return [
+        change
+        for change in vibs
+        if change["kind"] == "removed"
+        and change["key"] in critical
+        and split_vib_key(change["key"])[0] not in came
+    ]
 
 
 def list_moved_kinds(data: EventData) -> frozenset[str] | None:

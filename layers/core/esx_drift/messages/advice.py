@@ -12,7 +12,7 @@ from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import Finding, FindingKind
 from esx_drift.messages.vcenter_advice import VCENTER_CASES, AdviceCase, has_fact
 
-CLUSTER_NOT_SEEN_NOTE: Final = "This cluster is not checked meanwhile, so its earlier findings stay open."
+CLUSTER_NOT_SEEN_NOTE: Final = "This cluster is not checked meanwhile; its findings stay open."
 
 
 def find_advice(finding: Finding, *, of_cluster: bool) -> Advice:
@@ -56,8 +56,15 @@ def _has_no_task(finding: Finding) -> bool:
     return finding["detail"].get("task_status", "") is None
 
 
-type AdviceStep = tuple[Callable[[Finding], bool], str]
-"""Whether it fits a finding, and the step."""
+type AdviceStep = tuple[Callable[[Finding], bool], str, str]
+"""Whether it fits a finding, the step, and its command; empty: none."""
+
+_FREE_SPACE: Final = (
+    "free space on {first}, and the next check by schedule reads it (at once: esx-drift check {cluster}). "
+    "Old logs and core dumps fill it most often; which volume is full, its shell says:"
+)
+FULL_VOLUME_COMMAND: Final = "df -h; vdf -h"
+"""On a host: its volumes, and its ramdisks such as /tmp and /var/run, which df leaves out."""
 
 
 def _has_state(name: str, *states: str) -> Callable[[Finding], bool]:
@@ -75,22 +82,27 @@ def _build_host_cases(kind: FindingKind) -> tuple[AdviceCase, ...]:
     steps: tuple[AdviceStep, ...] = (
         (
             _is_disk_full,
-            "free space on {first}: old logs and core dumps fill it most often. The next check reads it.",
+            _FREE_SPACE,
+            FULL_VOLUME_COMMAND,
         ),
         (
             _has_state("power_state", "POWERED_OFF", "STANDBY"),
             "it is switched off: power {first} on, or take it out of the cluster if that is for good.",
+            "",
         ),
         (
             _has_state("connection_state", "DISCONNECTED"),
             "somebody disconnected it: connect {first} again in vCenter, or take it out of the cluster.",
+            "",
         ),
         (
             _has_state("connection_state", "NOT_RESPONDING"),
             "vCenter does not reach {first}: is it up, and does its network reach vCenter? Its console says.",
+            "",
         ),
     )
-    return tuple((fits, replace(FINDING_KINDS[kind].advice, step=step)) for fits, step in steps)
+    advice = FINDING_KINDS[kind].advice
+    return tuple((fits, replace(advice, step=step, command=command)) for fits, step, command in steps)
 
 
 ADVICE_CASES: Final[Mapping[FindingKind, tuple[AdviceCase, ...]]] = MappingProxyType(
@@ -101,7 +113,7 @@ ADVICE_CASES: Final[Mapping[FindingKind, tuple[AdviceCase, ...]]] = MappingProxy
                 has_fact(NOW_KNOWN),
                 replace(
                     FINDING_KINDS["check-overdue"].advice,
-                    end_headline="now known why nobody looks at {clusters}",
+                    end_headline="now known why {clusters} is not checked",
                 ),
             ),
         ),
@@ -136,7 +148,7 @@ ADVICE_CASES: Final[Mapping[FindingKind, tuple[AdviceCase, ...]]] = MappingProxy
             ),
         ),
         "extraction-unavailable": (
-            (_is_harmless, Advice("no hosts, so nothing to read", "has hosts that can be read", "")),
+            (_is_harmless, Advice("no hosts, so nothing to check", "has hosts that can be checked", "")),
         ),
         "eligibility-failed": (
             (
@@ -153,7 +165,7 @@ ADVICE_CASES: Final[Mapping[FindingKind, tuple[AdviceCase, ...]]] = MappingProxy
                 _is_of_vcenter_log,
                 replace(
                     FINDING_KINDS["trail-damaged"].advice,
-                    command="esx-drift accept @{vcenter} --reason",
+                    command="esx-drift accept @{vcenter}",
                 ),
             ),
         ),

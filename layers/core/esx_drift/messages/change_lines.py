@@ -30,7 +30,7 @@ _ELEMENTS: Final[Mapping[str, str]] = {
     "alternative_image": "Alternative image {key}",
 }
 _REMOVED_LIST_VERBS: Final[Mapping[str, str]] = {"added": "now on", "removed": "no longer on"}
-_HOST_STEPS: Final = ("joined", "read for the first time", "moved here", "left", "added again")
+_HOST_STEPS: Final = ("joined", "checked for the first time", "moved here", "left", "added again")
 """What hosts do. One that joined unseen is read later; one that moved may have another id, too."""
 _HOST_COMPARISONS: Final[Mapping[str, str]] = {
     "": "",  # known from before, or nobody has read it yet
@@ -40,6 +40,9 @@ _HOST_COMPARISONS: Final[Mapping[str, str]] = {
 }
 """How a host that was never compared before is beside the others, and how a title says it."""
 _OTHER_MACHINE: Final = "another machine under a known name"
+
+MAX_TITLE_HOSTS: Final = 5
+"""So many hosts a title names where it matters which they are."""
 
 MAX_COMPANIONS: Final = 3
 """So many parts that came with a new release are named; more are its whole image, and counted."""
@@ -77,6 +80,12 @@ class ChangeWords:
     def name_movers(self, hosts: Sequence[str]) -> str:
         """Name the one host that came or left; of several, say how many they are."""
         return self.name_hosts(hosts) if len(hosts) == 1 else format_count(len(hosts), "host")
+
+    def name_few(self, hosts: Collection[str]) -> str:
+        """Name up to ``MAX_TITLE_HOSTS`` hosts; of more, say how many they are."""
+        if self.counts_hosts or len(hosts) > MAX_TITLE_HOSTS:
+            return self.name_hosts(hosts)
+        return ", ".join(list_host_names([*hosts], self.names))
 
     def list_hosts(self, hosts: Sequence[str]) -> str:
         """List the hosts by name, or count them where they are all of the cluster or of several."""
@@ -139,12 +148,13 @@ def render_change_line(line: ChangeLine, words: ChangeWords) -> str:
     return f"{line.long} · {words.list_hosts(line.hosts)}" if line.hosts else line.long
 
 
-def render_change_title(lines: Sequence[ChangeLine], words: ChangeWords) -> str:
+def render_change_title(lines: Sequence[ChangeLine], words: ChangeWords, *, names_few: bool = False) -> str:
     """Render ``Intel-i40en 2.7.2.0 → 2.9.2.0 and 2 more changes on esx07``, ``esx12 joined``.
 
     Args:
         lines: What changed, the worst first; at least one.
         words: What it is worded with.
+        names_few: Whether a few hosts are named instead of counted.
     """
     software = [line for line in lines if not line.is_host]
     parts = []
@@ -152,7 +162,8 @@ def render_change_title(lines: Sequence[ChangeLine], words: ChangeWords) -> str:
         hosts = dict.fromkeys(host for line in software for host in line.hosts)
         more = f" and {format_count(len(software) - 1, 'more change')}" if len(software) > 1 else ""
         link = "on" if len(software) > 1 else software[0].link
-        where = f" {link} {words.name_hosts(hosts)}" if hosts else ""
+        named = words.name_few(hosts) if names_few else words.name_hosts(hosts)
+        where = f" {link} {named}" if hosts else ""
         parts.append(f"{software[0].short}{more}{where}")
     parts += [f"{words.name_movers(line.hosts)} {line.short}" for line in lines if line.is_host]
     return ", ".join(parts)
@@ -367,8 +378,8 @@ def is_unlike_others(change: Change) -> bool:
 
 
 def is_read_at_last(change: Change) -> bool:
-    """Tell whether a change says no more than that a host was read for the first time."""
-    is_read = change["element"] == "host" and _find_host_step(change) == "read for the first time"
+    """Tell whether a change says no more than that a host was checked for the first time."""
+    is_read = change["element"] == "host" and _find_host_step(change) == "checked for the first time"
     return is_read and not is_replaced_host(change)
 
 
@@ -385,7 +396,7 @@ def _find_host_step(change: Change) -> str:
         return "moved here"
     if change["kind"] == "changed":
         return "added again"
-    return "read for the first time" if "was_unseen" in detail else "joined"
+    return "checked for the first time" if "was_unseen" in detail else "joined"
 
 
 def _find_host_comparison(change: Change) -> str:
@@ -403,7 +414,7 @@ def _build_host_line(change: Change, words: ChangeWords) -> ChangeLine:
     step, comparison = _find_host_step(change), _find_host_comparison(change)
     origin = f" from {clean_text(detail['moved_from']['name'])}" if step == "moved here" else ""
     rest = [*_list_new_names(change, words.names)]
-    if comparison in {"unlike", "alone"} and step != "read for the first time":
+    if comparison in {"unlike", "alone"} and step != "checked for the first time":
         rest.append("never compared before")
     rest += [_render_comparison(detail, comparison, words.releases)] if comparison else []
     beginning = "New host" if step == "joined" and comparison else f"Host {step}{origin}"
@@ -455,18 +466,34 @@ def _render_difference(difference: Mapping[str, Any], releases: Mapping[str, str
     return f"{element} {format_version(own)} instead of {format_version(theirs)}"
 
 
-def render_accepted(differences: Sequence[Mapping[str, Any]], total: int, words: ChangeWords) -> str:
+def render_accepted(
+    differences: Sequence[Mapping[str, Any]], total: int, words: ChangeWords, *, says_from: bool = False
+) -> str:
     """Render what was accepted: ``Intel-i40en 2.9.2.0 and 2 more changes on esx07``.
 
     Args:
         differences: What hosts have otherwise than it was accepted before; at least one.
         total: How many differences there are, listed or not.
         words: What they are worded with.
+        says_from: Whether the version before is said as well.
     """
     first = differences[0]
     hosts = dict.fromkeys(host for difference in differences for host in difference["hosts"])
     more = f" and {format_count(total - 1, 'more change')}" if total > 1 else ""
-    return f"{_name_accepted(first, words)}{more} on {words.name_hosts(hosts)}"
+    named = _name_difference(first, words) if says_from else _name_accepted(first, words)
+    return f"{named}{more} on {words.name_hosts(hosts)}"
+
+
+def _name_difference(difference: Mapping[str, Any], words: ChangeWords) -> str:
+    """Name what differs with the version before: ``Intel-i40en 2.7.2.0 → 2.9.2.0``."""
+    old, new = difference.get("from"), difference["to"]
+    named = _name_accepted(difference, words)
+    if not old or not new or old == new:
+        return named
+    if difference["element"] == "base_image":
+        return f"{named} from {format_earlier_release(format_release(old, words.releases), named)}"
+    versions = " → ".join(_cut_tails(format_version(old), format_version(new)))
+    return f"{name_part(difference['element'], difference['key'])} {versions}"
 
 
 def _name_accepted(difference: Mapping[str, Any], words: ChangeWords) -> str:

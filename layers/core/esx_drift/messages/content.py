@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, cast
 
@@ -17,9 +18,11 @@ from esx_drift.domain.events import (
     OPENING_TRANSITIONS,
     Level,
     MessageContent,
+    Moment,
     NextStep,
+    list_vanished,
 )
-from esx_drift.domain.findings.kinds import Advice
+from esx_drift.domain.findings.kinds import VCENTER_NOT_SEEN_NOTE, Advice
 from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.types import (
     Change,
@@ -29,6 +32,7 @@ from esx_drift.domain.stored.types import (
     EventDecision,
     Finding,
     Json,
+    OpenAtEnd,
     Severity,
     rank_severity,
 )
@@ -38,6 +42,7 @@ from esx_drift.domain.text.wording import (
     clean_text,
     cut_text,
     end_sentence,
+    find_shell_argument,
     format_count,
     format_elapsed,
     format_share,
@@ -56,11 +61,14 @@ from esx_drift.messages.change_lines import (
     render_change_title,
 )
 from esx_drift.messages.event_lines import (
+    build_interval,
+    build_moment,
     count_unlisted,
     find_lateness,
     list_end_lines,
     list_finding_lines,
     list_part_lines,
+    list_record_facts,
     name_place,
     render_end_headline,
     render_facts,
@@ -72,7 +80,7 @@ from esx_drift.messages.event_lines import (
     render_watched_again,
     render_when,
 )
-from esx_drift.messages.message_data import MessageData, count_places, merge_data
+from esx_drift.messages.message_data import MessageData, add_stack, count_places, merge_data, reword_summary
 from esx_drift.messages.next_action import PLANNED, build_next_step, choose_advice
 from esx_drift.messages.report_lines import REPORT_BUILDERS
 from esx_drift.messages.rollout_lines import (
@@ -213,12 +221,14 @@ def _build_detected(data: MessageData) -> MessageContent:
     parts = _Parts(data)
     begun: MessageData = {**data, "changes": parts.begun}
     advice, rollout = choose_advice(begun, parts.news), parts.rollout
+    unwatched = render_unwatched(parts.news)
     notes = (
-        render_unwatched(parts.news),
-        advice.note,
+        unwatched,
+        "" if unwatched and advice.note == VCENTER_NOT_SEEN_NOTE else advice.note,
         _render_uniformity(parts),
         rollout.note if rollout else _render_stays_open(parts),
         find_flapping(parts.news, data)[1],
+        _render_window_note(parts.news),
         *_list_common_notes(data, is_over=bool(rollout and rollout.is_over)),
     )
     level = _find_level(parts)
@@ -230,17 +240,47 @@ def _build_detected(data: MessageData) -> MessageContent:
         facts=render_facts(data),
         unlisted=count_unlisted(data),
         level="over" if rollout and rollout.is_over else level,
-        when=render_when(data),
+        when=(rollout.when if rollout else ()) or (*render_when(data), *_list_replaced(parts)),
     )
 
 
 def _build_step(parts: _Parts, advice: Advice, begun: MessageData) -> NextStep | None:
     """An upgrade under way asks for nothing; one that is done, for somebody who accepts it."""
     rollout = parts.rollout
+    if rollout and rollout.step:
+        return NextStep(rollout.step)
     if rollout is None or not rollout.is_calm:
         return build_next_step(advice, begun, parts.news)
     is_open = any(finding["kind"] == "drift-unreviewed" for finding in parts.data["findings"])
     return build_next_step(PLANNED, begun, parts.news) if rollout.is_over and is_open else None
+
+
+WINDOW_NOTE: Final = "It came within maintenance that is over now."
+
+
+def _render_window_note(news: Sequence[Finding]) -> str:
+    """Render that maintenance explains all of it."""
+    return WINDOW_NOTE if news and all(map(is_left_by_window, news)) else ""
+
+
+def is_left_by_window(finding: Finding) -> bool:
+    """Tell whether ``finding`` came within maintenance, and is reported since that is over."""
+    return "hidden_by" in finding["detail"]
+
+
+def _list_replaced(parts: _Parts) -> tuple[str | Moment, ...]:
+    """List when a VIB was reported in whose place another version of it came."""
+    came = {split_vib_key(item["subject"])[0] for item in parts.news if item["kind"] == "orphaned-vib"}
+    gone = [
+        item
+        for item in parts.ended
+        if item["kind"] == "orphaned-vib" and split_vib_key(item["subject"])[0] in came
+    ]
+    if not gone:
+        return ()
+    before = build_moment(gone[0]["opened_at"], parts.data["now"], ends=True)
+    name, version = split_vib_key(gone[0]["subject"])
+    return (f" Goes on from the message on {' '.join((name, cut_tail(version)))} of ", before, ".")
 
 
 def _find_level(parts: _Parts) -> Severity:
@@ -292,7 +332,8 @@ def _render_net_headline(parts: _Parts) -> str:
     hosts = worst["hosts"] if count_places(parts.data) == 1 else _list_news_hosts(parts)
     named = [{**difference, "hosts": hosts} for difference in differences]
     number = total if isinstance(total, int) else len(differences)
-    return f"{what}: {render_accepted(named, number, parts.words)} · {render_place(parts.data)}"
+    accepted = render_accepted(named, number, parts.words, says_from=not has_ended)
+    return f"{what}: {accepted} · {render_place(parts.data)}"
 
 
 def _find_differences(finding: Finding) -> list[Mapping[str, Any]]:
@@ -347,8 +388,10 @@ def _list_rollout_items(parts: _Parts) -> list[str]:
 def _build_resolved(data: MessageData) -> MessageContent:
     parts = _Parts(data)
     removed_vibs = [change for change in data["changes"] if change["element"] == "orphaned_vib"]
-    rollout = parts.rollout
+    rollout, vanished = parts.rollout, list_vanished(data)
+    level: Level = "info" if _is_partly_put_back(parts) else "over"
     notes = (
+        VANISHED_NOTE if vanished else "",
         render_watched_again(data),
         _render_uniformity(parts),
         *_list_accepted_notes(parts),
@@ -361,9 +404,14 @@ def _build_resolved(data: MessageData) -> MessageContent:
         next_step=build_next_step(choose_advice(data, ()), data, ()) if removed_vibs else None,
         facts=render_facts(data),
         unlisted=count_unlisted(data),
-        level="info" if _is_partly_put_back(parts) else "over",
+        level="critical" if vanished else level,
         when=render_when(data),
     )
+
+
+VANISHED_NOTE: Final = (
+    "Nobody had accepted it or said why it was there: what has gone is evidence, and no all-clear."
+)
 
 
 def _list_resolved_items(parts: _Parts) -> list[str]:
@@ -387,6 +435,10 @@ def _list_accepted_hosts(parts: _Parts) -> Iterator[str]:
 
 def _render_resolved_title(parts: _Parts) -> str:
     data = parts.data
+    if data["changes"] and list_vanished(data):
+        lines = list_change_lines(data["changes"], parts.words)
+        gone = render_change_title(lines, parts.words, names_few=True)
+        return f"{gone}{_render_after(parts)}; nobody said why · {render_place(data)}"
     if data["changes"]:
         return f"{_render_put_back(parts)}{parts.change_title}{_render_after(parts)} · {render_place(data)}"
     if "decision" in data:
@@ -501,13 +553,13 @@ def _name_found(finding: Finding, parts: _Parts) -> str:
 
 def _build_baseline(data: MessageData) -> MessageContent:
     coverage = data["coverage"]
-    read = f": {format_share(coverage['covered'], coverage['hosts'])} read" if coverage else ""
+    read = f": {format_share(coverage['covered'], coverage['hosts'])} checked" if coverage else ""
     return MessageContent(
-        title=f"First look at {render_place(data)}{read}",
+        title=f"First check of {render_place(data)}{read}",
         items=tuple(_Parts(data).list_cluster_lines()),
         notes=(
-            "Saved as the first copy. From now on you hear only what changes.",
-            "Nobody has confirmed yet that what runs there is as it should be.",
+            "Saved as the first copy. From now on only what changes is reported.",
+            "Not yet approved by anybody: esx-drift accept does.",
         ),
         next_step=NextStep("look over what runs there and what was found:", "esx-drift status"),
         facts=render_facts(data),
@@ -517,24 +569,45 @@ def _build_baseline(data: MessageData) -> MessageContent:
 
 def _build_maintenance_ended(data: MessageData) -> MessageContent:
     windows = [(part, window) for part in data["parts"] for window in _list_windows(part)]
-    names = dict.fromkeys(_name_window(window) for _, window in windows)
-    hidden = sum(sum(window["changes"].values()) + sum(window["findings"].values()) for _, window in windows)
+    left, total = _list_left_open(data), sum(window["still_open_total"] for _, window in windows)
+    open_still = [finding for _, window in windows for finding in window["still_open"]]
+    worst: Severity = max((item["severity"] for item in open_still), key=rank_severity, default="info")
+    stays = f"still open: {format_count(total, 'finding')}" if total else "nothing stays open"
     return MessageContent(
-        title=f"Maintenance is over: {hidden or 'nothing'} not told meanwhile · {render_place(data)}",
-        items=tuple(_list_ended_lines([window for _, window in windows], _list_left_open(data))),
-        notes=(f"It was {join_names([*names])}.",),
-        next_step=None,
-        facts=render_facts(data),
-        level="over",
-        when=render_when(data),
+        title=f"{render_window_title(data)}; {stays} · {render_place(data)}",
+        items=(*_list_ended_lines([window for _, window in windows]), *_list_stays_lines(left, total)),
+        notes=(),
+        next_step=_build_window_step(data) if total else None,
+        facts=(*((worst,) if total else ("over",)), *list_record_facts(data["parts"][0])),
+        level=worst if total else "over",
+        when=_render_window_time([window for _, window in windows], data["now"]),
     )
 
 
+def render_window_title(data: MessageData) -> str:
+    """Render ``Maintenance “CHG-2050” is over``: by why it was begun, or else by its name in the file."""
+    names = dict.fromkeys(_name_window(window) for part in data["parts"] for window in _list_windows(part))
+    return f"Maintenance {next(iter(names))} is over" if len(names) == 1 else "Maintenance is over"
+
+
 def _name_window(window: EndedWindow) -> str:
-    """``begun by alice: “CHG-2050”``, or by its name in the file: ``patch-night: “monthly patches”``."""
-    is_of_file = window["by"] == FLEET_FILE
-    what = clean_text(window["name"]) if is_of_file else f"begun by {_name_person(window['by'])}"
-    return f"{what}: “{clean_text(window['reason'], MAX_SHOWN_REASON_CHARACTERS)}”"
+    reason = f"“{clean_text(window['reason'], MAX_SHOWN_REASON_CHARACTERS)}”"
+    return f"{clean_text(window['name'])} ({reason})" if window["by"] == FLEET_FILE else reason
+
+
+def _render_window_time(windows: Sequence[EndedWindow], now: datetime) -> tuple[str | Moment, ...]:
+    """Render from when to when it was, and who began it."""
+    begin, end = min(window["from"] for window in windows), max(window["to"] for window in windows)
+    persons = dict.fromkeys(_name_person(window["by"]) for window in windows if window["by"] != FLEET_FILE)
+    by = f", begun by {join_names([*persons])}" if persons else ""
+    return "It was from ", *build_interval(begin, end, now, link=" to "), f"{by}."
+
+
+def _build_window_step(data: MessageData) -> NextStep:
+    cluster = data["cluster"] if count_places(data) == 1 else None
+    name = find_shell_argument(cluster["name"]) if cluster else None
+    command = f"esx-drift status {name}" if name else "esx-drift status"
+    return NextStep("look over what stays open, and put it back or accept it:", add_stack(command, data))
 
 
 def _list_windows(data: EventData) -> list[EndedWindow]:
@@ -546,29 +619,42 @@ def _list_left_open(data: MessageData) -> list[str]:
     """List what is open still, with its cluster where there are several."""
     is_one = count_places(data) == 1
     return [
-        f"{'' if is_one else f'{name_place(part)}: '}{end_sentence(clean_text(finding['summary']))}"
+        f"{'' if is_one else f'{name_place(part)}: '}{_name_left(finding)}"
         for part in data["parts"]
         for window in _list_windows(part)
         for finding in window["still_open"]
     ]
 
 
-def _list_ended_lines(windows: Sequence[EndedWindow], left: Sequence[str]) -> Iterator[str]:
-    """List what windows hid, how much of that was accepted, and what is ``left`` open."""
+def _name_left(finding: OpenAtEnd) -> str:
+    said = end_sentence(clean_text(reword_summary(finding["summary"]))).removesuffix(".")
+    return f"{said} ({finding['severity']})"
+
+
+def _list_stays_lines(left: Sequence[str], total: int) -> list[str]:
+    more = [f"{STAYS_OPEN}{total - len(left)} more"] if total > len(left) else []
+    return [*(f"{STAYS_OPEN}{line}" for line in left), *more]
+
+
+STAYS_OPEN: Final = "Stays open: "
+
+
+def _list_ended_lines(windows: Sequence[EndedWindow]) -> Iterator[str]:
+    """List what happened within windows and was not reported, and how much of that was accepted."""
     changes, findings = Counter[str](), 0
     for window in windows:
         changes.update(window["changes"])
         findings += sum(window["findings"].values())
-    for element, number in changes.items():
-        yield f"Not told: {format_count(number, 'change')} of {name_element(element)}"
-    if findings:
-        yield f"Not told: {format_count(findings, 'finding')}"
+    counted = [
+        f"{format_count(number, 'change')} of {name_element(element)}" for element, number in changes.items()
+    ]
+    counted += [format_count(findings, "finding")] if findings else []
+    yield (
+        f"Within it, and not reported then: {join_names(counted)}" if counted else "Nothing changed within it"
+    )
     if any(window["accept"] for window in windows):
         accepted = sum(window["accepted_total"] for window in windows)
         yield f"Accepted what it changed on {format_count(accepted, 'host')}"
-    yield from (f"Still open: {line}" for line in left)
-    if (more := sum(window["still_open_total"] for window in windows) - len(left)) > 0:
-        yield f"Still open: {more} more"
 
 
 _BUILDERS: Final[Mapping[str, Callable[[MessageData], MessageContent]]] = MappingProxyType(

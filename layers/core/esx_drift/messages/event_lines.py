@@ -4,22 +4,25 @@ Longer than 250 lines, because both are worded from the same event, and must not
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import isfinite
 from typing import Final
 
+from esx_drift.config import DEFAULT_SECRET_PREFIX
 from esx_drift.domain.dispatching.overdue import NOW_KNOWN
-from esx_drift.domain.dispatching.run import UNWATCHED_DETAIL
-from esx_drift.domain.events import OPENING_TRANSITIONS, Moment
+from esx_drift.domain.dispatching.run import UNWATCHED_DETAIL, UNWATCHED_NAMES_DETAIL
+from esx_drift.domain.events import OPENING_TRANSITIONS, Moment, list_vanished
 from esx_drift.domain.findings.coverage_conditions import build_no_hosts_condition
-from esx_drift.domain.findings.kinds import HOST_KINDS, OUTAGE_KINDS, Advice
-from esx_drift.domain.stored.types import EventData, Finding, Json, rank_severity
+from esx_drift.domain.findings.kinds import FINDING_KINDS, HOST_KINDS, OUTAGE_KINDS, Advice
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.types import EventData, Finding, Json, Severity, rank_severity
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.wording import (
     MINUTE_SECONDS,
     clean_text,
     end_sentence,
+    find_shell_argument,
     format_count,
     format_duration,
     format_elapsed,
@@ -28,9 +31,16 @@ from esx_drift.domain.text.wording import (
     list_host_names,
     split_vib_key,
 )
+from esx_drift.errors import SECRET_NAME_FACT
 from esx_drift.messages.advice import find_advice
 from esx_drift.messages.change_lines import cut_tail
-from esx_drift.messages.message_data import LATE_AFTER_SECONDS, MessageData, count_places
+from esx_drift.messages.message_data import (
+    LATE_AFTER_SECONDS,
+    MessageData,
+    add_stack,
+    count_places,
+    reword_summary,
+)
 
 MAX_HEADLINE_KINDS: Final = 2
 """How many kinds a title names."""
@@ -38,7 +48,7 @@ MAX_HEADLINE_KINDS: Final = 2
 _REASONS: Final[Mapping[str, str]] = {
     "host-left": "Over, since the host left",
     "accepted": "Accepted",
-    "retired": "No longer watched",
+    "retired": "No longer checked",
 }
 """Why something ended that did not end by itself."""
 
@@ -98,10 +108,10 @@ def _fill_in(headline: str, findings: Sequence[Finding], data: MessageData) -> s
 
 
 def _render_duration(findings: Sequence[Finding], checked_at: str) -> str:
-    """Render ``, for 3 d now`` for failures that were raised, since they have lasted too long."""
+    """Render `` for 3 days`` for failures that were raised, since they have lasted too long."""
     if any(finding["family"] != "failure" or finding["transition"] != "raised" for finding in findings):
         return ""
-    return f", for {format_elapsed(max(finding['opened_at'] for finding in findings), checked_at)} now"
+    return f" for {format_elapsed(max(finding['opened_at'] for finding in findings), checked_at)}"
 
 
 def list_finding_lines(findings: Sequence[Finding], data: MessageData) -> list[str]:
@@ -135,7 +145,7 @@ def _render_end(finding: Finding, data: MessageData, time: str, *, says_time: bo
     known = finding["detail"].get(NOW_KNOWN)
     now = "" if known is None else f"Now known: {end_sentence(str(known))} "
     headline = _fill_in(_find_advice(finding, data).headline, [finding], data)
-    if says_time and known is None and finding["summary"] == headline:
+    if says_time and known is None and reword_summary(finding["summary"]) == headline:
         return ""
     was = "It was" if says_time else f"For {time} it was"
     return f"{now}{was}: {_render_finding(finding, data, is_alone=False)}"
@@ -143,17 +153,26 @@ def _render_end(finding: Finding, data: MessageData, time: str, *, says_time: bo
 
 def _render_finding(finding: Finding, data: MessageData, *, is_alone: bool) -> str:
     """Render its summary; of one that ``is_alone`` in a message without what the title says already."""
-    raised = f"Now {finding['severity']}: " if finding["transition"] == "raised" else ""
+    raised = _render_raised(finding)
     hosts = join_names(list_host_names(finding["hosts"], data["host_names"]))
     if finding["kind"] == "orphaned-vib":
         vib = " ".join(filter(None, split_vib_key(finding["subject"])))
         return f"{raised}VIB {vib} · {hosts}" if hosts else f"{raised}VIB {vib}"
     summary = _NOT_SEEN_SINCE.sub("", finding["summary"]) if is_alone else finding["summary"]
+    summary = reword_summary(summary)
     if is_alone:
         summary = _leave_out_headline(
             summary, _fill_in(_find_advice(finding, data).headline, [finding], data)
         )
     return f"{raised}{end_sentence(summary)}" if summary else ""
+
+
+def _render_raised(finding: Finding) -> str:
+    """Render why a failure is worse than it was, or else that it is."""
+    if finding["transition"] != "raised":
+        return ""
+    why = ", because it has lasted too long" if finding["family"] == "failure" else ""
+    return f"Now {finding['severity']}{why}: "
 
 
 def _leave_out_headline(summary: str, headline: str) -> str:
@@ -179,7 +198,15 @@ def build_placeholders(findings: Sequence[Finding], data: MessageData) -> dict[s
         "clusters": clean_text(names[0]) if len(names) == 1 else format_count(len(names), "cluster"),
         "vibs": _name_vibs(findings),
         "skew": _render_skew(findings[0]["detail"].get("skew_seconds")) if findings else "",
+        "secret": name_secret(findings, data["vcenter"]),
     }
+
+
+def name_secret(findings: Sequence[Finding], vcenter: str) -> str:
+    """Name the whole secret of ``vcenter``, as the first of ``findings`` has it, or by the usual prefix."""
+    detail = findings[0]["detail"] if findings else {}
+    named = detail.get(SECRET_NAME_FACT, detail.get("secret"))
+    return clean_text(str(named or f"{DEFAULT_SECRET_PREFIX}/vcenter/{vcenter}"), MAX_ADDRESS_CHARACTERS)
 
 
 def _name_vibs(findings: Sequence[Finding]) -> str:
@@ -191,7 +218,7 @@ def _name_vibs(findings: Sequence[Finding]) -> str:
 
 
 def build_host_placeholders(hosts: Sequence[str], data: MessageData) -> dict[str, str]:
-    """Build the same for nothing but hosts, so without ``clusters``, ``vibs`` and ``skew``.
+    """Build the same for nothing but hosts, so without ``clusters``, ``vibs``, ``skew`` and ``secret``.
 
     ``hosts`` are given by id, several times if need be; ``data`` is the event's, with their names.
     """
@@ -210,6 +237,7 @@ def build_host_placeholders(hosts: Sequence[str], data: MessageData) -> dict[str
         "hosts": only or share,
         "scope": only or place,
         "first": names[0] if names else "the host",
+        "listed": join_names(names) if names else place,
     }
 
 
@@ -279,25 +307,40 @@ def list_part_lines(data: MessageData) -> list[str]:
 
 
 def render_when(data: MessageData) -> tuple[str | Moment, ...]:
-    """Render between which two looks it happened; of what is not seen, since when, and when it last was."""
+    """Render between which two checks it happened; of what is not checked, since when, and when it last was.
+
+    Of a person's decision, when it was made.
+    """
     since, seen, now = data["since"], data["extracted_at"] or data["checked_at"], data["now"]
     outage = _render_outage(data)
     if outage:
         return outage
     if _is_unseen(data):
-        return ("Last look ", _build_moment(since, now, ends=True), ".") if since else ("Not read yet.",)
+        decided = ("Decided ", build_moment(data["checked_at"], now), ". ") if "decision" in data else ()
+        last = ("Last checked ", build_moment(since, now, ends=True), ".") if since else ("Not checked yet.",)
+        return (*decided, *last)
     unread = _list_unread_since(data)
     if unread:
-        return ("Last read ", _build_moment(min(unread), now, ends=True), ".")
+        return ("Last checked ", build_moment(min(unread), now, ends=True), ".")
     if since is None:
-        return ("First look ", _build_moment(seen, now, ends=True), ".")
+        return ("First checked ", build_moment(seen, now, ends=True), ".")
     # An extraction is timed by the vCenter's clock: where that is behind, our own gives the order.
     until = data["checked_at"] if parse_time(seen) < parse_time(since) else seen
     return (
-        "Not seen between " if _count_unwatched(data) else "Between ",
-        *_build_interval(since, until, now),
+        f"{_choose_verb(data)} between ",
+        *build_interval(since, until, now),
         ".",
     )
+
+
+def _choose_verb(data: MessageData) -> str:
+    """Choose what happened in the interval of a message."""
+    if _count_unwatched(data):
+        return "Not checked"
+    moved = [finding["transition"] for finding in data["findings"] if finding["transition"] != "still"]
+    if data["changes"] or not moved:
+        return "Changed"
+    return "Ended" if set(moved) == {"resolved"} else "Began"
 
 
 def _list_unread_since(data: MessageData) -> list[str]:
@@ -310,17 +353,26 @@ def _list_unread_since(data: MessageData) -> list[str]:
     return known if len(known) == len(moved) else []
 
 
-def _build_interval(since: str, until: str, now: datetime) -> tuple[Moment, str, Moment]:
-    """Build two times: with seconds where the minutes are the same, with days where they are not one day."""
+def build_interval(
+    since: str, until: str, now: datetime, *, link: str = " and "
+) -> tuple[Moment, str, Moment]:
+    """Build two times: with seconds where the minutes are the same, with days where they are not one day.
+
+    Args:
+        since: The first, as stored.
+        until: The second.
+        now: When the message is posted.
+        link: What stands between them.
+    """
     first, last = parse_time(since), parse_time(until)
     has_seconds = last - first < timedelta(seconds=MINUTE_SECONDS)
     is_long = last - first >= timedelta(days=1) or last < first
-    begin = _build_moment(since, now, has_seconds=has_seconds)
-    end = _build_moment(until, now, has_date=is_long, has_seconds=has_seconds, ends=True, after=first)
-    return begin, " and ", end
+    begin = build_moment(since, now, has_seconds=has_seconds)
+    end = build_moment(until, now, has_date=is_long, has_seconds=has_seconds, ends=True, after=first)
+    return begin, link, end
 
 
-def _build_moment(
+def build_moment(
     time: str,
     now: datetime,
     *,
@@ -329,7 +381,16 @@ def _build_moment(
     ends: bool = False,
     after: datetime | None = None,
 ) -> Moment:
-    """Build a time; ``after``: the one that stands before it, whose day need not be said again."""
+    """Build a time for a sentence.
+
+    Args:
+        time: The time, as stored; raises ``ValueError`` for what is none.
+        now: When the message is posted: a day that is another one is said.
+        has_date: The day is shown.
+        has_seconds: Seconds are shown.
+        ends: It ends the sentence, and says that it is in UTC.
+        after: The one that stands before it, whose day need not be said again.
+    """
     moment = parse_time(time)
     text = f"{moment:%H:%M:%S}" if has_seconds else f"{moment:%H:%M}"
     said = after.date() if after is not None else now.date()
@@ -347,46 +408,85 @@ def _render_outage(data: MessageData) -> tuple[str | Moment, ...]:
         return ()
     tries = away[0]["detail"].get("tries")
     tried = f" ({tries} tries)" if isinstance(tries, int) else ""
-    begun = _build_moment(away[0]["opened_at"], data["now"], ends=data["since"] is None)
+    begun = build_moment(away[0]["opened_at"], data["now"], ends=data["since"] is None)
     if data["since"] is None:
-        return ("Since ", begun, f"{tried}. Never read before.")
+        return ("Since ", begun, f"{tried}. Never checked before.")
     return (
         "Since ",
         begun,
-        f"{tried}. Last look ",
-        _build_moment(data["since"], data["now"], ends=True),
+        f"{tried}. Last checked ",
+        build_moment(data["since"], data["now"], ends=True),
         ".",
     )
 
 
 def render_unwatched(news: Sequence[Finding]) -> str:
-    """Render how many clusters nobody watches while a vCenter is away, by ``news``; empty where none is."""
+    """Render which clusters are not checked while a vCenter is away, by ``news``; empty where none is."""
     for finding in news:
         clusters = finding["detail"].get(UNWATCHED_DETAIL)
         if isinstance(clusters, int):
+            if not clusters:
+                return "None of its clusters is known yet."
             return (
-                f"{format_count(clusters, 'cluster')} not watched."
-                if clusters
-                else "None of its clusters is known yet."
+                f"Not checked meanwhile: {_name_unwatched(finding, clusters)}. What is open there stays open."
             )
     return ""
 
 
+def _name_unwatched(finding: Finding, number: int) -> str:
+    """Name the clusters, as many as the finding names; of an earlier version's only how many they are."""
+    held = finding["detail"].get(UNWATCHED_NAMES_DETAIL)
+    names = [clean_text(str(name)) for name in held] if isinstance(held, list) else []
+    more = number - len(names)
+    if not names:
+        return format_count(number, "cluster")
+    return f"{', '.join(names)}{f' and {more} more clusters' if more > 0 else ''}"
+
+
 def render_watched_again(data: MessageData) -> str:
     """Render what happens now to the clusters of a vCenter that is back; empty where none was away."""
-    clusters = _count_unwatched(data)
-    if not clusters:
+    back = [finding for finding in data["findings"] if _count_unwatched_of(finding)]
+    if not back:
         return ""
-    return f"{format_count(clusters, 'cluster')} checked again now; you hear what changed meanwhile."
+    worst = max(back, key=_count_unwatched_of)
+    named = _name_unwatched(worst, _count_unwatched_of(worst))
+    return (
+        f"Being checked now: {named}. What changed meanwhile is reported next; if nothing comes, nothing did."
+    )
 
 
 def render_still_open(data: MessageData) -> str:
-    """Render what is open from before; empty if nothing."""
-    # What a decision was about is told by itself.
-    still = data["totals"]["still"] - sum(
-        "accepted" in finding and finding["transition"] == "still" for finding in data["findings"]
+    """Render what is open from before, the worst by name; empty if nothing."""
+    still = [
+        (part, finding)
+        for part in data["parts"]
+        for finding in part["findings"]
+        if finding["transition"] == "still" and "accepted" not in finding
+    ]
+    # What a decision was about is said by itself.
+    decided = sum("accepted" in finding and finding["transition"] == "still" for finding in data["findings"])
+    number = data["totals"]["still"] - decided
+    if number <= 0:
+        return ""
+    worst = sorted(still, key=lambda one: -rank_severity(one[1]["severity"]))[:MAX_NAMED_STILL]
+    named = [_name_still(part, finding, is_one=count_places(data) == 1) for part, finding in worst]
+    more = [f"{number - len(named)} more"] if number > len(named) else []
+    said = f": {'; '.join([*named, *more])}" if named else ""
+    return f"{format_count(number, 'earlier finding')} still open{said}."
+
+
+MAX_NAMED_STILL: Final = 3
+MAX_STILL_CHARACTERS: Final = 120
+"""Of each finding that is open from before: the message is not about it."""
+
+
+def _name_still(part: EventData, finding: Finding, *, is_one: bool) -> str:
+    """Name it, with its severity, and its cluster where a message is about several."""
+    where = "" if is_one else f"{name_place(part)}: "
+    said = end_sentence(clean_text(reword_summary(finding["summary"]), MAX_STILL_CHARACTERS)).removesuffix(
+        "."
     )
-    return f"{format_count(still, 'earlier finding')} still open." if still > 0 else ""
+    return f"{where}{said} ({finding['severity']})"
 
 
 def render_suppressed(data: MessageData) -> str:
@@ -410,10 +510,28 @@ def find_lateness(data: MessageData) -> str:
 def render_facts(data: MessageData) -> tuple[str, ...]:
     """Render how much was seen, how bad it is or was, and where it is kept."""
     more = len(data["parts"]) - 1
-    record = f"record {clean_text(data['parts'][0]['record'] or '', MAX_ADDRESS_CHARACTERS)}"
-    records = f"{record} and {format_count(more, 'more record')}" if more else record
-    facts = (*_list_seen(data), _render_severity(data), records)
+    records = list_record_facts(data["parts"][0])
+    records[0] += f" and {format_count(more, 'more record')}" if more else ""
+    facts = (*_list_seen(data), render_severity(data), *records)
     return (*facts, "shortened: the record has it all") if data["truncated"] else facts
+
+
+_RECORD_NUMBER: Final = re.compile(r"/records/vcenter=[^/]+/cluster=[^/]+/0*([1-9]\d*)\.json$")
+
+
+def list_record_facts(data: EventData) -> list[str]:
+    """List which record has all of it, and the command that shows it; of what is in no log, its address."""
+    address = clean_text(data["record"] or "", MAX_ADDRESS_CHARACTERS)
+    found = _RECORD_NUMBER.search(address)
+    if found is None:
+        return [f"record {address}"]
+    cluster = data["cluster"]
+    vcenter = find_shell_argument(data["vcenter"])
+    log = f"{vcenter}/{VCENTER_LOG}" if vcenter else None
+    if cluster is not None:
+        log = find_shell_argument(cluster["name"]) or find_shell_argument(cluster["id"])
+    shown = [add_stack(f"esx-drift show {log} {found[1]}", data)] if log else []
+    return [f"record {found[1]}", *shown]
 
 
 MAX_ADDRESS_CHARACTERS: Final = 400
@@ -427,15 +545,29 @@ def _list_seen(data: MessageData) -> Iterator[str]:
         yield f"{share} checked" if coverage["hosts"] else "no hosts in it"
     elif _is_unseen(data):
         failures = [finding for finding in data["findings"] if finding["family"] == "failure"]
-        yield "not seen" if failures and not _is_decision(data) else "no new look"
+        yield "not checked" if failures and not _is_decision(data) else "no new check"
 
 
-def _render_severity(data: MessageData) -> str:
-    """Render ``was critical`` where all that was so bad is over, and what holds now is milder."""
+def render_severity(data: MessageData) -> str:
+    """Render ``critical (was warning)``, ``over (was critical)``: how bad ``data`` is, and how bad it was."""
     news = [finding for finding in data["findings"] if finding["transition"] in OPENING_TRANSITIONS]
-    holding = [rank_severity(item["severity"]) for item in (*data["changes"], *news)]
-    over = not data["truncated"] and max(holding, default=0) < rank_severity(data["severity"])
-    return f"was {data['severity']}" if over else data["severity"]
+    left = [finding for finding in data["findings"] if _is_left(finding, data)]
+    if list_vanished(data):
+        return data["severity"]
+    holding: list[Severity] = [item["severity"] for item in (*data["changes"], *news, *left)]
+    worst: Severity = max(holding, key=rank_severity, default="info")
+    if data["truncated"] or rank_severity(worst) >= rank_severity(data["severity"]):
+        usual = {FINDING_KINDS[item["kind"]].severity for item in news if item["transition"] == "raised"}
+        milder = [each for each in usual if rank_severity(each) < rank_severity(data["severity"])]
+        return f"{data['severity']} (was {milder[0]})" if milder else data["severity"]
+    return f"{worst if news or left else 'over'} (was {data['severity']})"
+
+
+def _is_left(finding: Finding, data: MessageData) -> bool:
+    """Whether it stays open of what a message says is over: accepted in part, or put back in part."""
+    is_put_back = any("put_back" in change for change in data["changes"])
+    is_about = "accepted" in finding or (is_put_back and finding["kind"] == "drift-unreviewed")
+    return finding["transition"] == "still" and is_about
 
 
 def count_unlisted(data: MessageData) -> int:
@@ -473,9 +605,9 @@ def _is_decision(data: MessageData) -> bool:
 
 def _count_unwatched(data: MessageData) -> int:
     """Count the clusters that a vCenter left unwatched that is back now."""
-    recovered = [finding for finding in data["findings"] if finding["resolved_because"] == "recovered"]
-    return _find_most(finding["detail"].get(UNWATCHED_DETAIL) for finding in recovered)
+    return max(map(_count_unwatched_of, data["findings"]), default=0)
 
 
-def _find_most(counts: Iterable[Json]) -> int:
-    return max((number for number in counts if isinstance(number, int)), default=0)
+def _count_unwatched_of(finding: Finding) -> int:
+    number = finding["detail"].get(UNWATCHED_DETAIL)
+    return number if isinstance(number, int) and finding["resolved_because"] == "recovered" else 0

@@ -8,13 +8,27 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from esx_drift.domain.events import OPENING_TRANSITIONS, Level, MessageContent
+from esx_drift.domain.events import (
+    MAINTENANCE_ENDED,
+    OPENING_TRANSITIONS,
+    Level,
+    MessageContent,
+    list_vanished,
+)
 from esx_drift.domain.stored.identifiers import make_thread_id
 from esx_drift.domain.stored.types import Change, Event, EventData, Finding, is_end, rank_severity
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.versions import make_natural_key
 from esx_drift.domain.text.wording import MINUTE_SECONDS, format_duration
-from esx_drift.messages.content import begin_title, build_fact, build_message
+from esx_drift.messages.content import (
+    STAYS_OPEN,
+    WINDOW_NOTE,
+    begin_title,
+    build_fact,
+    build_message,
+    is_left_by_window,
+)
+from esx_drift.messages.event_lines import render_severity
 from esx_drift.messages.message_data import find_place, merge_data
 
 MAX_GROUPS: Final = 2
@@ -71,6 +85,8 @@ def _list_marks(event: Event) -> Iterator[Hashable]:
     """List what an event has in common with those that tell the same thing."""
     changes, moved = _select_items(event)
     yield describe_event(event)
+    if _is_of_window(event):
+        yield "window", event["data"]["check_id"]
     # What began and what ended on one cluster are one thing, if one is the end of the other.
     place = find_place(event["data"])
     yield from ((*place, finding["fingerprint"]) for finding in moved)
@@ -84,6 +100,11 @@ def _list_marks(event: Event) -> Iterator[Hashable]:
             versions,
             *change["hosts"],
         )
+
+
+def _is_of_window(event: Event) -> bool:
+    """Whether it says that maintenance is over, or what that leaves open."""
+    return event["type"] == MAINTENANCE_ENDED or any(map(is_left_by_window, event["data"]["findings"]))
 
 
 def _select_items(event: Event) -> tuple[list[Change], list[Finding]]:
@@ -151,14 +172,45 @@ def build_group_content(events: Sequence[Event], now: datetime) -> MessageConten
     """
     ranked = sorted(events, key=_rank_event)
     passed, lasting = _part_passed(ranked)
-    same: dict[Hashable, list[Event]] = {}
-    for event in lasting:
-        same.setdefault(describe_event(event), []).append(event)
-    things = [_Thing.build(alike[0]["type"], alike, now) for alike in same.values()]
+    windows = [event for event in lasting if event["type"] == MAINTENANCE_ENDED]
+    checks = {event["data"]["check_id"] for event in windows}
+    left = [event for event in lasting if _is_of_window(event) and event["data"]["check_id"] in checks]
+    left = [event for event in left if event not in windows]
+    things = _list_alike(
+        [event for event in lasting if event not in left and not (left and event in windows)], now
+    )
+    things += [_join_window(_list_alike(windows, now), _list_alike(left, now))] if left else []
     things += [_Thing.build_passed(began, ended, now) for began, ended in passed]
     lead, *others = sorted(things, key=lambda thing: _LEVELS.index(thing.content.level))
     content = _join_things(lead, others) if others else lead.content
     return replace(content, thread=_find_thread(ranked), event_type=ranked[0]["type"])
+
+
+def _list_alike(events: Sequence[Event], now: datetime) -> list["_Thing"]:
+    """List what ``events`` tell, the worst first: what is the same on several clusters is one thing."""
+    same: dict[Hashable, list[Event]] = {}
+    for event in events:
+        same.setdefault(describe_event(event), []).append(event)
+    things = [_Thing.build(alike[0]["type"], alike, now) for alike in same.values()]
+    return sorted(things, key=lambda thing: _LEVELS.index(thing.content.level))
+
+
+def _join_window(windows: Sequence["_Thing"], left: Sequence["_Thing"]) -> "_Thing":
+    """Join that maintenance is over and what it leaves open: the one explains the other."""
+    (window,), (worst, *others) = windows, left
+    content = _join_things(worst, others) if others else worst.content
+    over = window.fact.partition(";")[0]
+    fact = f"{over}. {worst.fact}"
+    begin, title = content.title.split(worst.fact, 1)
+    happened = [item for item in window.content.items if not item.startswith(STAYS_OPEN)]
+    joined = replace(
+        content,
+        title=f"{begin}{fact}{title}",
+        items=(*happened, *content.items),
+        when=window.content.when,
+        notes=tuple(note for note in content.notes if note != WINDOW_NOTE),
+    )
+    return _Thing(fact, joined, sum(thing.records for thing in (window, *left)))
 
 
 def _find_thread(events: Sequence[Event]) -> str:
@@ -203,8 +255,8 @@ class _Thing:
         fact = f"over again after {time}: {build_fact(began['type'], begun)}"
         content = build_message(ended["type"], over)
         title = f"{begin_title('over', over)}{fact[0].upper()}{fact[1:]}"
-        severity = f"was {begun['severity']}"
-        facts = (*content.facts[:-2], severity, content.facts[-1])
+        ended_with, severity = render_severity(over), f"over (was {begun['severity']})"
+        facts = tuple(severity if fact == ended_with else fact for fact in content.facts)
         items = build_message(began["type"], begun).items
         return cls(fact, replace(content, title=title, items=items, facts=facts), 2)
 
@@ -256,6 +308,8 @@ def _part_passed(events: Sequence[Event]) -> tuple[list[tuple[Event, Event]], li
 
 def _is_end_of(event: Event, began: Event) -> bool:
     """Whether an event tells the end of all that another began, and of nothing else."""
+    if list_vanished(event["data"]):
+        return False  # It is evidence that has gone.
     if not event["type"].endswith(".resolved") or find_place(event["data"]) != find_place(began["data"]):
         return False
     if event["data"]["checked_at"] < began["data"]["checked_at"] or began["data"]["truncated"]:

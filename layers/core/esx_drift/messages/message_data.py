@@ -1,10 +1,12 @@
 """What one message is made of: an event's data, or those of several clusters put together."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, cast
 
+from esx_drift.config import DEFAULT_STACK
 from esx_drift.domain.events import select_for_people
 from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.types import (
@@ -17,6 +19,7 @@ from esx_drift.domain.stored.types import (
     Totals,
     rank_severity,
 )
+from esx_drift.domain.text.wording import find_shell_argument
 
 LATE_AFTER_SECONDS: Final = 1_800
 """After so long a message says that it is late. In a good hour it comes within a minute or two."""
@@ -72,6 +75,23 @@ def merge_data(several: Sequence[EventData], now: datetime) -> MessageData:
 def find_place(data: EventData) -> Place:
     """Find where the events of this ``data`` happened."""
     return data["vcenter"], data["cluster"]["id"] if data["cluster"] else None
+
+
+def add_stack(command: str, data: EventData) -> str:
+    """Name the stack of ``data`` in a ``command`` that asks AWS, if it isn't asked without a name anyway."""
+    stack = find_shell_argument(data.get("stack", DEFAULT_STACK))
+    if stack in {None, DEFAULT_STACK} or not command.startswith("esx-drift "):
+        return command
+    return f"{command} --stack {stack}"
+
+
+_NOT_READ: Final = re.compile(r"^(.+?) could not be read(?=$|[,:;.])")
+_NOT_SEEN: Final = re.compile(r" not checked((?:, [A-Z_]+)*), not seen since")
+
+
+def reword_summary(summary: str) -> str:
+    """Reword how a finding's ``summary`` says that a host was not checked: messages have one word for it."""
+    return _NOT_SEEN.sub(r" not checked\1 since", _NOT_READ.sub(r"\1 not checked", summary))
 
 
 def count_places(data: MessageData) -> int:

@@ -4,23 +4,30 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from esx_drift.config import DEFAULT_STACK
-from esx_drift.domain.events import OPENING_TRANSITIONS, NextStep
+from esx_drift.domain.events import OPENING_TRANSITIONS, NextStep, list_vanished
 from esx_drift.domain.findings.kinds import FINDING_KINDS, Advice
 from esx_drift.domain.stored.types import Change, EventData, Finding
 from esx_drift.domain.text.wording import find_shell_argument, split_vib_key
 from esx_drift.messages.advice import find_advice
 from esx_drift.messages.change_lines import is_read_at_last, is_replaced_host, is_unlike_others
-from esx_drift.messages.event_lines import build_host_placeholders, build_placeholders
-from esx_drift.messages.message_data import MessageData
+from esx_drift.messages.event_lines import build_host_placeholders, build_placeholders, name_secret
+from esx_drift.messages.message_data import MessageData, add_stack
 
 _VIB_GONE: Final = Advice(
     "",
     "",
-    "who removed it? If nobody did, somebody may have covered their tracks: in vCenter > {scope} > Monitor > "
-    "Tasks and Events, see what else happened on {first}.",
+    "tell security, and see in vCenter > {scope} > Monitor > Tasks and Events who was there. Don't reboot "
+    "{listed} before the logs are saved, on each by:",
+    "vm-support",
 )
-"""An orphaned VIB that has gone is no finding any more."""
+"""An orphaned VIB that has gone, and that nobody had accepted: what it did there, only logs say now."""
+
+_ACCEPTED_VIB_GONE: Final = Advice(
+    "",
+    "",
+    "if nobody knows who removed it, see in vCenter > {scope} > Monitor > Tasks and Events.",
+)
+"""One that was accepted: removing it was somebody's right."""
 
 _HOSTS_MOVED: Final = Advice(
     "",
@@ -51,7 +58,7 @@ _NOTHING: Final = Advice("", "", "")
 PLANNED: Final = Advice(
     "",
     "",
-    "if that was planned, accept it, with your reason at the end:",
+    "if that was planned, accept it:",
     FINDING_KINDS["drift-unreviewed"].advice.command,
 )
 """An upgrade that is done, and that nobody has accepted yet."""
@@ -67,9 +74,6 @@ MAX_COMMANDS: Final = 5
 MAX_COMMAND_CHARACTERS: Final = 2_000
 """Of all commands of a message: what is longer is not pasted but looked up."""
 
-REASON: Final = " --reason"
-"""The end of a command that a person has to complete: as it stands the command line refuses it."""
-
 
 def choose_advice(data: MessageData, news: Sequence[Finding]) -> Advice:
     """Choose the advice for what weighs most.
@@ -82,7 +86,7 @@ def choose_advice(data: MessageData, news: Sequence[Finding]) -> Advice:
     if any(_is_vib(change, "added") for change in changes):
         return FINDING_KINDS["orphaned-vib"].advice
     if _are_all(changes, lambda change: _is_vib(change, "removed")):
-        return _VIB_GONE
+        return _VIB_GONE if list_vanished(data) else _ACCEPTED_VIB_GONE
     if _are_all(changes, lambda change: change["element"] == "host") and not list_hosts_to_accept(data):
         return _choose_host_advice(changes)
     if news and not changes:
@@ -146,7 +150,7 @@ def render_commands(advice: Advice, data: MessageData) -> tuple[str, ...]:
     commands = [*dict.fromkeys(commands)]
     if len(commands) > MAX_COMMANDS or sum(map(len, commands)) > MAX_COMMAND_CHARACTERS:
         # What is cut would be about other hosts than the message.
-        commands = [_add_stack("esx-drift status", data)]
+        commands = [add_stack("esx-drift status", data)]
     return tuple(commands)
 
 
@@ -158,18 +162,14 @@ def _list_commands(advice: Advice, data: EventData) -> Iterator[str]:
             cluster=cluster,
             only_hosts=_render_hosts_option(data),
             vib=_render_vib_command(data, news),
+            secret=_find_secret_argument(data, news),
         )
-        yield _add_stack(command, data)
+        yield add_stack(command, data)
 
 
-def _add_stack(command: str, data: EventData) -> str:
-    """Name the stack in a command that asks AWS, if it isn't the one that is asked without a name."""
-    stack = find_shell_argument(data.get("stack", DEFAULT_STACK))
-    if stack in {None, DEFAULT_STACK} or not command.startswith("esx-drift "):
-        return command
-    # What a person has to complete stays at the end.
-    body, reason = (command.removesuffix(REASON), REASON) if command.endswith(REASON) else (command, "")
-    return f"{body} --stack {stack}{reason}"
+def _find_secret_argument(data: EventData, news: Sequence[Finding]) -> str:
+    parts = name_secret(news, data["vcenter"]).split("/")
+    return "/".join(parts) if all(map(find_shell_argument, parts)) else "SECRET"
 
 
 def _list_cluster_arguments(data: EventData, news: Sequence[Finding]) -> list[str]:

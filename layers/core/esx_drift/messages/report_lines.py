@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from esx_drift.config import DEFAULT_STACK
 from esx_drift.domain.events import MessageContent, NextStep
 from esx_drift.domain.stored.types import EventData
 from esx_drift.domain.text.wording import (
@@ -16,7 +15,9 @@ from esx_drift.domain.text.wording import (
     format_moment,
     format_share,
     join_names,
+    split_vib_key,
 )
+from esx_drift.messages.message_data import add_stack, reword_summary
 
 MAX_LINE_NAMES: Final = 5
 """Names in one line."""
@@ -33,29 +34,32 @@ def build_first_look_content(data: EventData) -> MessageContent:
     what = named or f"{format_count(clusters['total'], 'cluster' if is_fleet else 'new cluster')}"
     where = f" on {format_count(vcenters['total'], 'vCenter')}" if clusters["total"] > 1 else ""
     return MessageContent(
-        title=f"First look at {what}{where}: {format_share(hosts['covered'], hosts['hosts'])} read",
-        items=tuple(filter(None, _list_first_look_items(report))),
+        title=f"First check of {what}{where}: {format_share(hosts['covered'], hosts['hosts'])} checked",
+        items=tuple(filter(None, _list_first_look_items(report, has_one=bool(named)))),
         notes=(
-            "Saved as the first copy. From now on you hear only what changes.",
-            "Nobody has confirmed yet that it is as it should be: esx-drift accept does, cluster by cluster.",
+            "Saved as the first copy. From now on only what changes is reported.",
+            "Not yet approved: esx-drift accept does that, cluster by cluster.",
+            "esx-drift runs on any machine with the project's AWS rights.",
         ),
         next_step=_build_step("look over what runs and what was found:", data),
         facts=(f"{format_moment(data['checked_at'])} UTC",),
     )
 
 
-def _list_first_look_items(report: Mapping[str, Any]) -> list[str]:
+def _list_first_look_items(report: Mapping[str, Any], *, has_one: bool) -> list[str]:
+    """List what was found; of ``has_one`` the title names the cluster already."""
     vibs, uneven, unread = report["orphaned_vibs"], report["not_uniform"], report["unread_hosts"]
     standalone, missing = report["standalone_hosts"], report["missing"]
     return [
+        "" if has_one else f"Checked: {_join_listed(report['clusters'])}",
         _render_releases(report["releases"]),
         f"{format_count(vibs['vibs'], 'orphaned VIB')} on {format_count(vibs['hosts'], 'host')}"
         if vibs["vibs"]
         else "",
         _name_all("not uniform", "cluster", uneven),
-        _name_all("could not be read", "host", unread),
-        f"{format_count(standalone, 'host')} in no cluster, which nobody watches" if standalone else "",
-        f"Not seen yet: {_join_listed(missing)}" if missing["total"] else "",
+        _name_all("not checked", "host", unread),
+        f"{format_count(standalone, 'host')} in no cluster, which nobody checks" if standalone else "",
+        f"Not checked yet: {_join_listed(missing)}" if missing["total"] else "",
     ]
 
 
@@ -77,13 +81,13 @@ def _join_listed(listed: Mapping[str, Any]) -> str:
 def build_daily_content(data: EventData) -> MessageContent:
     """Build what a message says of a day; also that all was well, so that its absence means something."""
     report: Any = data.get("report", {})
-    clusters, checks, hosts, opened = report["clusters"], report["checks"], report["hosts"], report["open"]
+    clusters, hosts, opened = report["clusters"], report["hosts"], report["open"]
     seen = f"{clusters['seen']} of {format_count(clusters['watched'], 'cluster')}"
-    made = f"{checks['made']} of {format_count(checks['expected'], 'check')}"
     day = f"From {format_moment(report['from'])} to {format_moment(report['until'])} UTC."
-    share = f"{seen}, {made}, {hosts['covered']} of {format_count(hosts['hosts'], 'host')}"
+    share = f"{seen} and {format_share(hosts['covered'], hosts['hosts'])} checked"
+    left = f"; {format_count(opened['total'], 'finding')} open" if opened["total"] else ""
     return MessageContent(
-        title=f"{'All quiet' if _is_quiet(report) else 'Daily report'}: {share}",
+        title=f"{'All quiet' if _is_quiet(report) else 'Daily report'}: {share}{left}",
         items=tuple(filter(None, _list_daily_items(report, data["checked_at"]))),
         notes=tuple(filter(None, [_render_lacking(report["reports_lacking"]), day, _render_seal(report)])),
         next_step=_build_step("look over what is open:", data) if opened["total"] else None,
@@ -109,26 +113,56 @@ def _is_quiet(report: Mapping[str, Any]) -> bool:
         hosts["hosts"],
     )
     happened = report["changes_told"] + report["failures_told"] + report["reports_lacking"]
+    happened += report.get("vanished_vibs", _NONE)["total"]
     return was_all_seen and not happened and not report["suppressed"] and not report["open"]["total"]
 
 
 def _list_daily_items(report: Mapping[str, Any], now: str) -> list[str]:
     unseen = report["unseen_clusters"]
-    counted = [
-        format_count(report["changes_told"], "change"),
-        format_count(report["failures_told"], "failure"),
-    ]
     return [
-        f"Not seen within the day: {_join_listed(unseen)}" if unseen["total"] else "",
-        f"Told: {' and '.join(counted)}",
+        *_list_vanished_items(report.get("vanished_vibs", _NONE)),
+        f"Not checked within the day: {_join_listed(unseen)}" if unseen["total"] else "",
+        _render_checks(report["checks"]),
+        _render_reported(report),
         _render_suppressed(report["suppressed"]),
         *_list_open_items(report["open"], now),
     ]
 
 
+_NONE: Final[Mapping[str, Any]] = {"total": 0, "listed": ()}
+"""Reports of versions before this one say nothing of VIBs that have gone."""
+
+
+def _list_vanished_items(vanished: Mapping[str, Any]) -> list[str]:
+    """List the orphaned VIBs that have gone though nobody had accepted them, a line each."""
+    lines = []
+    for one in vanished["listed"]:
+        vib = " ".join(filter(None, split_vib_key(one["vib"])))
+        more = one["hosts_total"] - len(one["hosts"])
+        hosts = ", ".join([*map(clean_text, one["hosts"]), *([f"{more} more"] if more > 0 else [])])
+        lines.append(f"VIB {vib} gone from {hosts} · {_render_place(one)}; nobody said why")
+    more = vanished["total"] - len(lines)
+    return [*lines, *([f"{format_count(more, 'more VIB')} gone, and nobody said why"] if more > 0 else [])]
+
+
+def _render_checks(checks: Mapping[str, int]) -> str:
+    """Render how planned checks ended. One that was made up for at a later try succeeded."""
+    failed = checks["expected"] - checks["made"]
+    lost = f", {failed} failed" if failed > 0 else ""
+    return f"Planned checks: {checks['made']} succeeded{lost} (a later try counts)"
+
+
+def _render_reported(report: Mapping[str, Any]) -> str:
+    changes, failures = report["changes_told"], report["failures_told"]
+    failing = report["open"].get("by_family", {}).get("failure", 0)
+    now = (f", {failing} open now" if failing else ", all over now") if failures else ""
+    return f"Reported: {format_count(changes, 'change')} and {format_count(failures, 'failure')}{now}"
+
+
 def _list_open_items(opened: Mapping[str, Any], now: str) -> list[str]:
+    accepted = f"Open and accepted: {opened['accepted']}" if opened.get("accepted") else ""
     if not opened["total"]:
-        return ["Nothing is open"]
+        return ["Nothing is open", accepted]
     ages = opened["by_age"]
     counted = [
         (ages["within_a_day"], "for less than a day"),
@@ -136,15 +170,22 @@ def _list_open_items(opened: Mapping[str, Any], now: str) -> list[str]:
         (ages["older"], "for longer"),
     ]
     by_age = ", ".join(f"{number} {age}" for number, age in counted if number)
-    oldest = _render_open(opened["oldest"], now)
-    return [f"{format_count(opened['total'], 'finding')} open: {by_age}", f"The oldest: {oldest}"]
+    # Reports of before name the oldest alone.
+    listed = opened.get("listed", [opened["oldest"]])
+    more = opened["total"] - len(listed)
+    return [
+        f"{format_count(opened['total'], 'finding')} open: {by_age}",
+        *(_render_open(finding, now) for finding in listed),
+        f"and {more} more open" if more > 0 else "",
+        accepted,
+    ]
 
 
 def _render_suppressed(suppressed: Mapping[str, int]) -> str:
     if not suppressed:
         return ""
     reasons = [f"{number} by {_name_reason(reason)}" for reason, number in suppressed.items()]
-    return f"Not told: {join_names(reasons)}"
+    return f"Not reported: {join_names(reasons)}"
 
 
 def _name_reason(reason: str) -> str:
@@ -158,7 +199,9 @@ def _name_reason(reason: str) -> str:
 
 def _render_open(finding: Mapping[str, Any], now: str) -> str:
     age = format_elapsed(finding["opened_at"], now)
-    return f"{_render_place(finding)}: {end_sentence(finding['summary'])} Open for {age}."
+    severity = f"{clean_text(finding['severity'])}, " if "severity" in finding else ""
+    said = end_sentence(reword_summary(finding["summary"])).removesuffix(".")
+    return f"{_render_place(finding)}: {said} ({severity}open for {age})"
 
 
 def _render_place(finding: Mapping[str, Any]) -> str:
@@ -175,14 +218,15 @@ def build_reminder_content(data: EventData) -> MessageContent:
     findings, total, now = report["findings"], report["total"], data["checked_at"]
     age = format_elapsed(findings[0]["opened_at"], now)
     is_one = total == 1
+    what, place = clean_text(reword_summary(findings[0]["summary"])), _render_place(findings[0])
     return MessageContent(
-        title=f"{_render_place(findings[0])}: still open after {age}"
+        title=f"Still open after {age}: {what} · {place}"
         if is_one
-        else f"Still open: {format_count(total, 'critical finding')}, the oldest for {age}",
-        items=(end_sentence(findings[0]["summary"]),)
+        else f"{format_count(total, 'critical finding')} still open, the oldest for {age}: {what}",
+        items=(end_sentence(reword_summary(findings[0]["summary"])),)
         if is_one
         else tuple(_render_open(finding, now) for finding in findings),
-        notes=("You hear again in a week of what is open then.",),
+        notes=("What is open then is reported again in a week.",),
         next_step=_build_step("look over it:", data, findings[0]["cluster"] if is_one else None),
         facts=(f"{format_moment(now)} UTC",),
         unlisted=total - len(findings),
@@ -191,10 +235,8 @@ def build_reminder_content(data: EventData) -> MessageContent:
 
 
 def _build_step(text: str, data: EventData, cluster: str | None = None) -> NextStep:
-    stack = find_shell_argument(data.get("stack", DEFAULT_STACK)) or DEFAULT_STACK
     words = ["esx-drift status", (cluster and find_shell_argument(cluster)) or ""]
-    words += [f"--stack {stack}"] if stack != DEFAULT_STACK else []
-    return NextStep(text, " ".join(filter(None, words)))
+    return NextStep(text, add_stack(" ".join(filter(None, words)), data))
 
 
 REPORT_BUILDERS: Final[Mapping[str, Callable[[EventData], MessageContent]]] = MappingProxyType(

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from esx_drift.domain.events import Moment
 from esx_drift.domain.stored.types import Change, Finding
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.wording import (
@@ -13,10 +14,10 @@ from esx_drift.domain.text.wording import (
     list_host_names,
 )
 from esx_drift.messages.change_lines import cut_tail, format_earlier_release, format_release, name_part
-from esx_drift.messages.event_lines import render_place
+from esx_drift.messages.event_lines import build_host_placeholders, build_moment, render_place
 from esx_drift.messages.message_data import MessageData
 
-HEARD_AGAIN: Final = "You hear again when it is done or stalls."
+HEARD_AGAIN: Final = "Reported again when it is done or stalls."
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class RolloutWords:
         title: What stands in the title.
         items: What its list begins with.
         note: A sentence of its own; empty: none.
+        when: When it moved last; empty: said as of any other message.
+        step: What to do, where that is not what any drift asks for.
         is_calm: Nothing is to be done.
         is_over: It is done.
     """
@@ -34,6 +37,8 @@ class RolloutWords:
     title: str
     items: tuple[str, ...] = ()
     note: str = ""
+    when: tuple[str | Moment, ...] = ()
+    step: str = ""
     is_calm: bool = False
     is_over: bool = False
 
@@ -110,13 +115,36 @@ def _word_rollout(
             note = "" if is_uniform else "In other parts the hosts still differ."
             return RolloutWords(title, note=note, is_calm=True, is_over=True)
         case "stalled":
-            return RolloutWords(f"Upgrade to {new} stalled at {share} after {time} · {place}", left)
+            title = f"Upgrade to {new} stalled at {share} after {time} · {place}"
+            when, step = _find_last_move(rollout, data), _build_stalled_step(rollout, data)
+            return RolloutWords(title, left, when=when, step=step)
         case _ if finding["transition"] in {"opened", "still"}:
             title = f"Upgrade under way: {share} on {new} from {old} · {place}"
             return RolloutWords(title, note=HEARD_AGAIN, is_calm=True)
         case _:
             elsewhere = f": {change_title}" if change_title else ""
             return RolloutWords(f"Upgrade to {new} not as begun, {share} on it{elsewhere} · {place}", left)
+
+
+def _find_last_move(rollout: Mapping[str, Any], data: MessageData) -> tuple[str | Moment, ...]:
+    """Find when a host got there last; nothing where it isn't known."""
+    try:
+        return (
+            "Last host done by ",
+            build_moment(str(rollout.get("moved_at")), data["now"], ends=True),
+            ", none since.",
+        )
+    except ValueError:
+        return ()
+
+
+def _build_stalled_step(rollout: Mapping[str, Any], data: MessageData) -> str:
+    """Build what to do about hosts that are not reached: why comes before what to do."""
+    left = join_names(list_host_names([str(host) for host in rollout["left"]], data["host_names"]))
+    place = build_host_placeholders([], data)["cluster"]
+    where = f"in vCenter > {place} > Monitor > Tasks, see"
+    hosts = left or "the hosts that are left"
+    return f"{where} why {hosts} did not follow; then remediate to the cluster's image (Updates)."
 
 
 def _name_versions(rollout: Mapping[str, Any], data: MessageData) -> tuple[str, str]:
@@ -167,7 +195,7 @@ def find_flapping(findings: Sequence[Finding], data: MessageData) -> tuple[str, 
             time = format_elapsed(flapping["since"], data["checked_at"])
             often = clean_text(f"{flapping['times']} times in {time}")
             if not flapping.get("steady"):
-                return f"Comes and goes ({often}): ", "You hear again when it is steady."
+                return f"Comes and goes ({often}): ", "Reported again when it is steady."
             is_over = finding["transition"] == "resolved"
             return "Steady again: " if is_over else f"Came and went ({often}), and stays now: ", ""
     return "", ""

@@ -130,7 +130,7 @@ _AUTHENTICATION: Final[tuple[AdviceCase, ...]] = (
             "secret can't be used, so nobody can log in",
             "secret can be used again",
             "mend this secret, and checks resume by themselves:",
-            "…/vcenter/{vcenter}",
+            "{secret}",
             VCENTER_NOT_SEEN_NOTE,
         ),
     ),
@@ -245,8 +245,8 @@ _ERROR: Final[tuple[AdviceCase, ...]] = (
     (
         has_fact(UNENDED_FACT),
         Advice(
-            "could not be looked at: no try was completed",
-            "could be looked at again",
+            "could not be checked: no try was completed",
+            "could be checked again",
             "what ended the dispatcher's tries? Its log says so (an error of AWS, out of memory, timed out); "
             "if it was the vCenter's answer, report it.",
             note=VCENTER_NOT_SEEN_NOTE,

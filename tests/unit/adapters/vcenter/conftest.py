@@ -88,7 +88,17 @@ def server(vcenter: VCenter, pki: Pki) -> Iterator[VCenterServer]:
 @pytest.fixture
 def secret(server: VCenterServer, pki: Pki) -> VCenterSecret:
     """A secret that is right in everything."""
-    return VCenterSecret(server.host, server.port, USER, PASSWORD, pki.authority.pem, True, None, "version-1")
+    return VCenterSecret(
+        server.host,
+        server.port,
+        USER,
+        PASSWORD,
+        pki.authority.pem,
+        True,
+        None,
+        "version-1",
+        "esx-drift/vcenter/vc01",
+    )
 
 
 @dataclass(slots=True)

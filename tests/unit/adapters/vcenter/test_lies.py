@@ -179,7 +179,7 @@ from esx_drift.errors import EsxDriftError
 
 logging.basicConfig()
 port, user, password = sys.argv[1:]
-secret = VCenterSecret("127.0.0.1", int(port), user, password, sys.stdin.read(), True, None, "1")
+secret = VCenterSecret("127.0.0.1", int(port), user, password, sys.stdin.read(), True, None, "1", "x")
 try:
     open_vcenter(secret, nullcontext, lambda: datetime.now(UTC)).login()
 except EsxDriftError as error:

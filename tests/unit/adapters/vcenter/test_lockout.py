@@ -120,7 +120,7 @@ def test_a_refusal_says_whether_it_is_tried_once_more(world: World) -> None:
     world.wait(20)
     with (
         world.sessions("dispatcher") as sessions,
-        pytest.raises(LoginRefused, match="also when it was") as last,
+        pytest.raises(LoginRefused, match="also on a second try") as last,
     ):
         sessions.session(NAME)
     assert TRIED_AGAIN_FACT not in last.value.facts

@@ -159,9 +159,7 @@ def test_the_table_of_the_docs_is_the_registry(*, refresh_goldens: bool) -> None
 
 
 def _render_row(entry: KindEntry) -> str:
-    # On a page it is completed: as a message has it, it is refused until somebody says why.
-    shown = entry.advice.command.replace(" --reason", " --reason …")
-    command = f" `{shown}`" if shown else ""
+    command = f" `{entry.advice.command}`" if entry.advice.command else ""
     traits = {"twice": entry.confirm, "blinding": entry.blinding, "hiding": entry.hiding}
     cells = (
         f"`{entry.name}`",

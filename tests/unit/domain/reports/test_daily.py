@@ -1,5 +1,6 @@
 """What a day is, and that the numbers of its report add up."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import cast
 from zoneinfo import ZoneInfo, available_timezones
@@ -22,7 +23,7 @@ from esx_drift.domain.reports.fleet_logs import (
     make_reach,
 )
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_key
-from esx_drift.domain.stored.types import Finding, Record
+from esx_drift.domain.stored.types import Finding, Json, Record
 from esx_drift.domain.text.times import format_time
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,6 +86,33 @@ def test_ages_and_families_add_up_to_what_is_open(opened: list[tuple[str, timede
         assert oldest["opened_at"] == min(one["opened_at"] for one in findings)
     else:
         assert findings == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "detail", "vouched", "others", "left"),
+    [
+        ("image-not-uniform", {}, {"host-7"}, (), 0),
+        ("image-not-uniform", {}, {"host-8"}, (), 1),
+        ("image-not-uniform", {}, {"host-7"}, ("drift-unreviewed",), 1),
+        ("orphaned-vib", {"not_accepted_on": []}, {"host-7"}, (), 0),
+        ("orphaned-vib", {"not_accepted_on": ["host-7"]}, {"host-7"}, (), 1),
+        ("host-failed", {}, {"host-7"}, (), 1),
+    ],
+)
+def test_what_a_person_accepted_is_not_counted_as_open(
+    kind: str, detail: dict[str, Json], vouched: set[str], others: tuple[str, ...], left: int
+) -> None:
+    """It is counted by itself; a finding without hosts is about more than what is accepted."""
+    found = finding(family_of(kind), kind, "x", "it is so", hosts=["host-7"], detail=detail)
+    beside = [finding(family_of(other), other, "y", "z", hosts=["host-7"]) for other in others]
+    head = replace(head_of("prod-1", found, *beside), vouched=frozenset(vouched))
+    report = build_daily(Day(BEGIN, END, NOW, {}), logs_of(head), EVERYBODY, make_reach(EVERYBODY))
+    counts = report["open"]
+    assert isinstance(counts, dict)
+    listed = counts["listed"]
+    assert isinstance(listed, list)
+    assert len(listed) == counts["total"] == left + len(others)
+    assert counts["accepted"] == 1 - left
 
 
 @given(

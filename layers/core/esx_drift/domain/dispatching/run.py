@@ -242,6 +242,10 @@ def _build_decision(record: Record, cluster: str) -> Decision:
 UNWATCHED_DETAIL: Final = "clusters_unwatched"
 """The detail of a finding that left a whole vCenter unlisted; a listing that is only shrunk has none."""
 
+UNWATCHED_NAMES_DETAIL: Final = "clusters_unwatched_names"
+MAX_UNWATCHED_NAMES: Final = 5
+"""Of the clusters that are counted by it; a message names no more."""
+
 MAX_SQS_DELAY_SECONDS: Final = 900
 """An SQS limit: DelaySeconds is 15 minutes at most."""
 

@@ -30,8 +30,9 @@ class Advice:
     "Next:", ``command`` follows the step, ``note`` is a sentence of its own. Empty: there is none.
 
     Headlines and steps may name ``{vcenter}``, ``{cluster}``, ``{hosts}`` (the name, or how many),
-    ``{scope}`` (the one host, else the cluster) and ``{first}`` (one host to look at); headlines also
-    ``{clusters}`` and ``{vibs}`` (the name, or how many) and ``{skew}``. A command may name ``{vcenter}`` and
+    ``{scope}`` (the one host, else the cluster), ``{first}`` (one host to look at) and ``{listed}`` (their
+    names); headlines also ``{clusters}`` and ``{vibs}`` (the name, or how many), ``{skew}`` and
+    ``{secret}``. A command may name ``{secret}``, ``{vcenter}`` and
     ``{cluster}`` as a shell takes them, ``{only_hosts}`` (limits it to the hosts of the event) and ``{vib}``
     (the command that shows the VIB). Only commands that exist are named.
     """
@@ -71,7 +72,7 @@ class KindEntry:
     advice: Advice
 
 
-VCENTER_NOT_SEEN_NOTE: Final = "Its clusters are not checked meanwhile, so earlier findings stay open."
+VCENTER_NOT_SEEN_NOTE: Final = "Its clusters are not checked meanwhile; their findings stay open."
 
 
 _IMAGE_TASKS = "in vCenter > {cluster} > Monitor > Tasks, read why the last extraction of its image"
@@ -90,7 +91,7 @@ _ENTRIES: Final = (
         advice=Advice(
             headline="hosts run different images",
             end_headline="all hosts run the same image again",
-            step="in vCenter > {cluster} > Updates, remediate the hosts that are not on the wanted image.",
+            step="in vCenter > {cluster} > Updates, remediate the hosts that are not on the cluster's image.",
         ),
     ),
     KindEntry(
@@ -104,9 +105,9 @@ _ENTRIES: Final = (
             end_headline="{hosts} as accepted again",
             step=(
                 "in vCenter > {scope} > Monitor > Tasks and Events, find who changed it. Then remediate it, "
-                "or accept it, with your reason at the end:"
+                "or accept it:"
             ),
-            command="esx-drift accept {cluster} --vcenter {vcenter}{only_hosts} --reason",
+            command="esx-drift accept {cluster} --vcenter {vcenter}{only_hosts}",
         ),
     ),
     KindEntry(
@@ -119,13 +120,13 @@ _ENTRIES: Final = (
             headline="{vibs} on {hosts}",
             end_headline="{vibs} gone from {hosts}",
             step=(
-                "did anyone install it? If nobody did, isolate the host and leave the VIB on it: it is "
-                "evidence. Look at it on {first}:"
+                "tell security first, unless you know who installed it: don't reboot, remediate or remove it "
+                "on {listed}, it is evidence. Its vendor and acceptance level say, on {first}:"
             ),
             command="{vib}",
             note=(
-                "Orphaned: part of no known component. Usually a vendor's tool; also how attackers persist "
-                "(ATT&CK T1505.006)."
+                "It belongs to no known component (orphaned). Usually a vendor's tool; also how attackers "
+                "persist (ATT&CK T1505.006)."
             ),
         ),
     ),
@@ -187,11 +188,14 @@ _ENTRIES: Final = (
             headline="login refused",
             end_headline="login works again",
             step=(
-                "put the right password into the secret …/vcenter/{vcenter}, and checks resume by "
-                "themselves. If it was right all along (expired, or the account was locked), mend that and:"
+                "put the right password into the secret {secret}, and checks resume by themselves. If it was "
+                "right all along (expired, or the account was locked), mend that and:"
             ),
             command="esx-drift doctor --reset {vcenter}",
-            note="Not tried again with this password, so that the account isn't locked.",
+            note=(
+                "Critical, since no check of it works until somebody acts: this password is not tried again, "
+                "so that the account isn't locked."
+            ),
         ),
     ),
     KindEntry(
@@ -223,7 +227,7 @@ _ENTRIES: Final = (
                 "does its secret still name the right host? If it was reinstalled or restored on purpose, "
                 "accept it:"
             ),
-            command="esx-drift accept @{vcenter} --reason",
+            command="esx-drift accept @{vcenter}",
             note="Nothing of it is compared until a person has accepted it.",
         ),
     ),
@@ -256,7 +260,7 @@ _ENTRIES: Final = (
                 "deleted on purpose, or did the account lose its permission there? What is gone for good has "
                 "to be retired:"
             ),
-            command="esx-drift retire {cluster} --vcenter {vcenter} --reason",
+            command="esx-drift retire {cluster} --vcenter {vcenter}",
         ),
     ),
     KindEntry(
@@ -349,8 +353,8 @@ _ENTRIES: Final = (
         ruled_out_by="look",
         blinding=True,
         advice=Advice(
-            headline="the cluster can't be read",
-            end_headline="the cluster can be read",
+            headline="the cluster can't be checked",
+            end_headline="the cluster can be checked",
             step="in vCenter > {cluster} > Updates > Image, see which hosts don't meet the requirements.",
         ),
     ),
@@ -361,8 +365,8 @@ _ENTRIES: Final = (
         about="host",
         ruled_out_by="look",
         advice=Advice(
-            headline="{hosts} could not be read",
-            end_headline="{hosts} can be read again",
+            headline="{hosts} not checked",
+            end_headline="{hosts} checked again",
             step=_HOST_TASKS,
         ),
     ),
@@ -385,8 +389,8 @@ _ENTRIES: Final = (
         about="host",
         ruled_out_by="look",
         advice=Advice(
-            headline="{hosts} too old to be read",
-            end_headline="{hosts} can be read now",
+            headline="{hosts} too old to be checked",
+            end_headline="{hosts} checked now",
             step="update the host: images need ESXi 7.0.2 or later.",
         ),
     ),
@@ -425,9 +429,9 @@ _ENTRIES: Final = (
         about="cluster",
         ruled_out_by="listing",
         advice=Advice(
-            headline="{clusters} not looked at for too long, and nothing says why",
-            end_headline="{clusters} looked at again",
-            step="see the alarms and dead letter queues of the stack, then the last looks:",
+            headline="{clusters} not checked for too long, and nothing says why",
+            end_headline="{clusters} checked again",
+            step="see the alarms and dead letter queues of the stack, then the last checks:",
             command="esx-drift status",
         ),
     ),
@@ -454,7 +458,7 @@ _ENTRIES: Final = (
             headline="{clusters} has a name that the fleet file leaves out",
             end_headline="{clusters} has a name to be watched again",
             step="who renamed it? It is checked until the fleet file is changed, or a person retires it:",
-            command="esx-drift retire {cluster} --vcenter {vcenter} --reason",
+            command="esx-drift retire {cluster} --vcenter {vcenter}",
         ),
     ),
     KindEntry(
@@ -470,7 +474,7 @@ _ENTRIES: Final = (
                 "who wrote or deleted that object? See its versions in S3, and CloudTrail. Restore the "
                 "former version; then, or if it can't be mended:"
             ),
-            command="esx-drift accept {cluster} --vcenter {vcenter} --reason",
+            command="esx-drift accept {cluster} --vcenter {vcenter}",
             note="Checks go on from the newest sound record; what the object alone knew is lost.",
         ),
     ),

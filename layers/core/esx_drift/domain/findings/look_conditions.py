@@ -285,7 +285,11 @@ class _GroupWording:
         outliers = [self._describe_outlier(group, others[:number]) for number, group in enumerate(described)]
         rest = sum(len(group.hosts) for group in others[MAX_DESCRIBED_GROUPS:])
         outliers += [f"{format_count(rest, 'more host')} something else"] if rest else []
-        most = f"{len(self.majority.hosts)} of {total} hosts run {self._name_release(self.majority)}"
+        release = self._name_release(self.majority)
+        is_same = all(self._name_release(group) == release for group in others)
+        most = (
+            f"{f'all {total}' if is_same else f'{len(self.majority.hosts)} of {total}'} hosts run {release}"
+        )
         return "; ".join((most, *outliers))
 
     def _summarize_singles(self, others: list[ImageGroup], total: int) -> str:

@@ -4,28 +4,51 @@ Longer than 250 lines, because what is counted and the report that is made of it
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from itertools import zip_longest
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from esx_drift.domain.events import list_moved_kinds, select_for_people
+from esx_drift.domain.events import list_moved_kinds, list_vanished, select_for_people
 from esx_drift.domain.fleet.fleet import Fleet, Route, select_routes
 from esx_drift.domain.reports.first_look import list_with_total
-from esx_drift.domain.reports.fleet_logs import FleetLogs, LogHead, LogName, Reach, hears_finding
+from esx_drift.domain.reports.fleet_logs import (
+    FleetLogs,
+    LogHead,
+    LogName,
+    Reach,
+    hears_finding,
+    is_accepted,
+)
 from esx_drift.domain.reports.reminders import describe_place
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
-from esx_drift.domain.stored.types import Event, Family, Finding, Json, Outcome, Record, Severity
+from esx_drift.domain.stored.types import (
+    Event,
+    EventData,
+    Family,
+    Finding,
+    Json,
+    Outcome,
+    Record,
+    Severity,
+    rank_severity,
+)
 from esx_drift.domain.text.times import convert_to_utc, format_time, parse_time
-from esx_drift.domain.text.wording import MAX_SENTENCE_CHARACTERS, clean_text
+from esx_drift.domain.text.wording import MAX_SENTENCE_CHARACTERS, clean_text, list_host_names
 
 MADE_OUTCOMES: Final[frozenset[Outcome]] = frozenset({"baseline", "changed", "unchanged", "same-report"})
 """How a check ends that saw the cluster."""
 
 RUNNING: Final = timedelta(hours=1)
 """A check that was asked for so recently may still be under way: it is not expected yet."""
+
+MAX_OPEN_LISTED: Final = 5
+"""Open findings, VIBs that have gone, and their hosts, by name; their totals are exact."""
+
+PERSONS_WINDOW: Final = "maintenance:record "
+"""What a mark begins with of maintenance that a person began; the number of its record follows."""
 
 YOUNG, OLD = timedelta(days=1), timedelta(days=7)
 """The bounds between the ages of open findings."""
@@ -36,7 +59,8 @@ class ToldEvent:
     """What is kept of an event for the report: whom it could reach, and how much it told.
 
     ``shown``: as people were told it, without what was suppressed; None if that was all. ``kinds`` and
-    ``shown_kinds``: what moved, likewise; None if that is not known.
+    ``shown_kinds``: what moved, likewise; None if that is not known. ``vanished``: the orphaned VIBs that
+    have gone though nobody had accepted them.
     """
 
     family: str
@@ -48,6 +72,7 @@ class ToldEvent:
     suppressed: Mapping[str, int]
     kinds: frozenset[str] | None
     shown_kinds: frozenset[str] | None
+    vanished: tuple[Json, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +160,21 @@ def _summarize_event(event: Event) -> ToldEvent:
         suppressed=data["suppressed"],
         kinds=list_moved_kinds(data),
         shown_kinds=list_moved_kinds(shown) if shown else None,
+        vanished=tuple(_list_vanished_vibs(shown)) if shown else (),
     )
+
+
+def _list_vanished_vibs(data: EventData) -> Iterator[Json]:
+    cluster = data["cluster"]
+    for change in list_vanished(data):
+        hosts: list[Json] = [*list_host_names(change["hosts"][:MAX_OPEN_LISTED], data["host_names"])]
+        yield {
+            "vcenter": data["vcenter"],
+            "cluster": clean_text(cluster["name"]) if cluster else None,
+            "vib": clean_text(change["key"], MAX_SENTENCE_CHARACTERS),
+            "hosts": hosts,
+            "hosts_total": len(change["hosts"]),
+        }
 
 
 def hears_daily(route: Route) -> bool:
@@ -159,6 +198,7 @@ def build_daily(day: Day, logs: FleetLogs, route: Route, reach: Reach) -> dict[s
     findings = [
         (finding, head) for head in heads for finding in head.findings if hears_finding(route, finding, head)
     ]
+    unaccepted = [(finding, head) for finding, head in findings if not is_accepted(finding, head)]
     return {
         "from": format_time(day.begin),
         "until": format_time(day.end),
@@ -168,7 +208,7 @@ def build_daily(day: Day, logs: FleetLogs, route: Route, reach: Reach) -> dict[s
         "checks": {"expected": expected.total(), "made": made.total()},
         "hosts": _count_hosts(heads, watched, seen),
         **_count_told(day, route),
-        "open": _count_open(findings, day.now),
+        "open": {**_count_open(unaccepted, day.now), "accepted": len(findings) - len(unaccepted)},
     }
 
 
@@ -213,21 +253,43 @@ def _count_hosts(heads: Iterable[LogHead], watched: Mapping[LogName, str], seen:
 
 def _count_told(day: Day, route: Route) -> dict[str, Json]:
     changes = failures = 0
+    vanished: list[Json] = []
     suppressed = Counter[str]()
     only = Fleet((), (route,))
     for (vcenter, cluster), event in day.list_told():
         where = (vcenter, None if cluster == VCENTER_LOG else cluster, event.name)
         if select_routes(only, event.family, event.severity, *where, event.kinds):
-            suppressed.update(event.suppressed)
+            suppressed.update(_name_suppressed(event, vcenter))
         if event.shown and select_routes(only, event.family, event.shown, *where, event.shown_kinds):
             changes += event.changes
             failures += event.failures
+            vanished += event.vanished
     kept_back: dict[str, Json] = dict(sorted(suppressed.items()))
-    return {"changes_told": changes, "failures_told": failures, "suppressed": kept_back}
+    gone: dict[str, Json] = {"total": len(vanished), "listed": vanished[:MAX_OPEN_LISTED]}
+    return {
+        "changes_told": changes,
+        "failures_told": failures,
+        "vanished_vibs": gone,
+        "suppressed": kept_back,
+    }
+
+
+def _name_suppressed(event: ToldEvent, vcenter: str) -> dict[str, int]:
+    """Name the log of a record that began maintenance: its number alone says nothing."""
+    where = clean_text(event.name or vcenter)
+    return {
+        f"{reason} of {where}" if reason.startswith(PERSONS_WINDOW) else reason: number
+        for reason, number in event.suppressed.items()
+    }
 
 
 def _count_open(findings: Sequence[tuple[Finding, LogHead]], now: datetime) -> dict[str, Json]:
-    """Count what is open, by age; ages add up to the total."""
+    """Count what is open, by age, and name the worst; ages add up to the total."""
+    worst = sorted(
+        findings,
+        key=lambda one: (-rank_severity(one[0]["severity"]), one[0]["opened_at"], one[0]["fingerprint"]),
+    )
+    listed: list[Json] = [_describe_open(*one) for one in worst[:MAX_OPEN_LISTED]]
     ages = [now - parse_time(finding["opened_at"]) for finding, _ in findings]
     families = Counter[Family](finding["family"] for finding, _ in findings)
     oldest = min(findings, key=lambda one: (one[0]["opened_at"], one[0]["fingerprint"]), default=None)
@@ -240,14 +302,16 @@ def _count_open(findings: Sequence[tuple[Finding, LogHead]], now: datetime) -> d
             "older": sum(age >= OLD for age in ages),
         },
         "by_family": {family: families[family] for family in sorted(families)},
-        "oldest": _describe_oldest(*oldest) if oldest else None,
+        "oldest": _describe_open(*oldest) if oldest else None,
+        "listed": listed,
     }
 
 
-def _describe_oldest(finding: Finding, head: LogHead) -> dict[str, Json]:
+def _describe_open(finding: Finding, head: LogHead) -> dict[str, Json]:
     return {
         **describe_place(head.log, head.name),
         "kind": finding["kind"],
+        "severity": finding["severity"],
         "summary": clean_text(finding["summary"], MAX_SENTENCE_CHARACTERS),
         "opened_at": finding["opened_at"],
     }

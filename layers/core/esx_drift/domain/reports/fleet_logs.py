@@ -27,6 +27,7 @@ class LogHead:
 
     ``known`` are the clusters that a vCenter's own log knows, and ``standalone_hosts`` its hosts in none; a
     cluster's log has neither. ``uncovered``: names of hosts that the last look did not see.
+    ``vouched``: the ids of hosts whose software a person accepted.
     """
 
     log: LogName
@@ -39,6 +40,7 @@ class LogHead:
     uncovered: tuple[str, ...]
     known: Mapping[str, KnownCluster]
     standalone_hosts: int | None
+    vouched: frozenset[str] = frozenset()
 
 
 def build_log_head(record: Record) -> LogHead:
@@ -55,6 +57,7 @@ def build_log_head(record: Record) -> LogHead:
         uncovered=tuple(host["name"] for host in record["uncovered"]),
         known=after["clusters"] or {},
         standalone_hosts=dispatch["standalone_hosts"] if dispatch else None,
+        vouched=frozenset(host for host, entry in after["accepted"].items() if "decided_at" in entry),
     )
 
 
@@ -128,6 +131,18 @@ def make_reach(route: Route) -> Reach:
         return bool(select_routes(bare, "report", "info", vcenter, cluster_id, name))
 
     return reach
+
+
+def is_accepted(finding: Finding, head: LogHead) -> bool:
+    """Tell whether a person accepted all that ``finding``, which is open in the log of ``head``, is about."""
+    if not finding["hosts"] or not head.vouched.issuperset(finding["hosts"]):
+        return False
+    if finding["kind"] == "orphaned-vib":
+        return not finding["detail"].get("not_accepted_on")
+    unreviewed = {
+        host for other in head.findings if other["kind"] == "drift-unreviewed" for host in other["hosts"]
+    }
+    return finding["kind"] == "image-not-uniform" and unreviewed.isdisjoint(finding["hosts"])
 
 
 def hears_finding(route: Route, finding: Finding, head: LogHead) -> bool:
