@@ -382,6 +382,18 @@ class TrailFiles(Protocol):
         ...
 
 
+class TrailCopy(Protocol):
+    """Where a part of a trail is copied to."""
+
+    def write(self, key: str, body: bytes) -> None:
+        """Write ``body`` under ``key``, which is free.
+
+        Raises:
+            StoreUnavailable: It can't be written, or no such key can be in a copy.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class WrittenObject:
     """An object of a bucket, and when S3 got it by S3's own clock, to the second."""

@@ -1,6 +1,6 @@
 """One small trail, built once by the product's own jobs: two clusters, drift, put back, an orphaned VIB."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from datetime import UTC, datetime
@@ -50,12 +50,19 @@ def read_trail(world: World) -> dict[str, bytes]:
 @pytest.fixture(scope="session")
 def unsealed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, bytes]:
     """The trail before it is sealed."""
+    return play_trail(_play, tmp_path_factory)
+
+
+def play_trail(
+    play: Callable[[World], None], tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[str, bytes]:
+    """What the product wrote while this was played, on two clusters."""
     with open_watched(tmp_path_factory.mktemp("tls")) as world:
-        _play(world)
+        play(world)
         return MappingProxyType(read_trail(world))
 
 
-def _run(world: World) -> dict[str, Record]:
+def run_checks(world: World) -> dict[str, Record]:
     """A run of the dispatcher, four hours after the last, and all checks that it asked for; the records."""
     world.wait(INTERVAL_SECONDS)
     before = len(world.aws.sent)
@@ -67,21 +74,21 @@ def _run(world: World) -> dict[str, Record]:
 def _play(world: World) -> None:
     """A few days of a vCenter."""
     world.vcenter.hosts.set_component("esx03", "Intel-i40en", "2.9.1.0-1OEM.800.1.0.20613240")
-    _run(world)
+    run_checks(world)
     host = world.vcenter.inventory.host("esx03")
     was = deepcopy(host.software)
-    _run(world)
+    run_checks(world)
     world.vcenter.hosts.set_component("esx03", "Intel-i40en", "2.9.2.0-1OEM.800.1.0.20613240")
-    drift = _run(world)[PROD_A]
+    drift = run_checks(world)[PROD_A]
     world.vcenter.hosts.set_component("esx03", "Intel-i40en", "2.9.3.0-1OEM.800.1.0.20613240")
     world.vcenter.hosts.add_orphaned_vib(["esx02"], VIB)
-    _run(world)
+    run_checks(world)
     host.software = was
-    _run(world)
+    run_checks(world)
     world.vcenter.faults.inject(REPORT, invalid_json())
-    _run(world)
+    run_checks(world)
     world.vcenter.faults.clear()
-    _run(world)
+    run_checks(world)
     told = S3Deliveries(lambda: world.aws.s3, "audit")
     told.put_delivery(build_event_delivery("admins", drift["events"], world.now))
     for event in drift["events"]:

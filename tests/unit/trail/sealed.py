@@ -1,7 +1,7 @@
 """A small real trail as a mapping of keys to bytes, sealed as the sealer does, and what is found in it."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,8 +20,10 @@ from esx_drift.domain.stored.identifiers import (
     compute_sha256,
     encode_canonical_json,
     make_public_key_key,
+    make_record_key,
     make_signature_key,
 )
+from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.trail.digests import Link, Window, build_digest, find_digest_key, is_digest_key
 from esx_drift.domain.trail.verification import Problem
 from esx_drift.errors import TrailDamaged
@@ -83,6 +85,36 @@ def seal(
     window = Window(None, at - timedelta(minutes=15), "")
     digest = build_digest(newest, window, at, named, None)  # type: ignore[arg-type] # of its two fields
     return sign({**objects, find_digest_key(digest): encode_canonical_json(digest)}, key)
+
+
+def seal_in_steps(
+    objects: Mapping[str, bytes], key: EllipticCurvePrivateKey, moments: Iterable[datetime]
+) -> dict[str, bytes]:
+    """The trail as it is once it was sealed at each of these moments, by when its objects were written."""
+    written_at = _find_times(objects)
+    sealed: dict[str, bytes] = {}
+    for moment in sorted(moments):
+        until = moment - timedelta(minutes=15)
+        there = {one: body for one, body in objects.items() if written_at[one] < until}
+        sealed = seal({**there, **sealed}, key, moment)
+    return {**objects, **sealed}
+
+
+def _find_times(objects: Mapping[str, bytes]) -> dict[str, datetime]:
+    """When each object was written, as far as it or a record says; what nobody names, in the end."""
+    found: dict[str, datetime] = {}
+    records = [json.loads(body) for one, body in sorted(objects.items()) if one.startswith("records/")]
+    for record in sorted(records, key=lambda each: str(each["checked_at"])):
+        at = parse_time(record["checked_at"])
+        found[make_record_key(record["vcenter"], record["cluster"], record["seq"])] = at
+        for each in (record["document"], record["snapshot"], record["quarantine"]):
+            if each is not None:
+                found.setdefault(each["key"], at)
+    for one, body in objects.items():
+        if one.startswith("deliveries/"):
+            said = json.loads(body)
+            found[one] = parse_time(said.get("delivered_at") or said["created_at"])
+    return {one: found.get(one, max(found.values())) for one in objects}
 
 
 def sign(

@@ -147,6 +147,30 @@ def _is_name(key: str) -> bool:
     return True
 
 
+@dataclass(frozen=True, slots=True)
+class DirectoryTrailCopy:
+    """``ports.TrailCopy`` into the directory ``root``: keys are paths below it."""
+
+    root: Path
+
+    def write(self, key: str, body: bytes) -> None:
+        """Write ``body`` as the file whose path in the folder is ``key``; nothing is written over.
+
+        Raises:
+            StoreUnavailable: It can't be written, or its path would lead out of the folder.
+        """
+        path = self.root / key
+        try:
+            if path.resolve() != self.root.resolve() / key:
+                raise StoreUnavailable(f"{key} would lie outside of {self.root}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as file:
+                file.write(body)
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise StoreUnavailable(f"{path} can't be written: {why}") from error
+
+
 def _describe_mode(mode: int) -> str:
     """Describe why what is no plain file is not read."""
     if stat.S_ISLNK(mode):

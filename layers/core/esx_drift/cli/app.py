@@ -12,6 +12,7 @@ from esx_drift.cli.check import check_now
 from esx_drift.cli.diff import diff
 from esx_drift.cli.doctor import doctor
 from esx_drift.cli.drill import drill
+from esx_drift.cli.evidence import evidence
 from esx_drift.cli.fleet import fleet_app
 from esx_drift.cli.history import history
 from esx_drift.cli.maintenance import maintenance_app
@@ -70,5 +71,6 @@ app.command(cls=PlainCommand)(retire)
 app.command(cls=PlainCommand)(doctor)
 app.command(cls=PlainCommand)(drill)
 app.command(cls=PlainCommand)(verify)
+app.command(cls=PlainCommand)(evidence)
 app.add_typer(fleet_app, name="fleet")
 app.add_typer(maintenance_app, name="maintenance")

@@ -6,22 +6,26 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, make_stderr, print_line
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
+from esx_drift.domain.stored.types import Json
 from esx_drift.domain.text.times import format_time
-from esx_drift.domain.text.wording import format_count, format_duration
+from esx_drift.domain.text.wording import clean_text, format_count, format_duration, join_names
+from esx_drift.domain.trail.excerpt import build_excerpt_manifest
 from esx_drift.errors import ContractViolation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from esx_drift.domain.trail.excerpt import Excerpt
     from esx_drift.ports import PublicKey
-    from esx_drift.trail.verify import Request, Verification
+    from esx_drift.trail.digest_chain import ChainResult
+    from esx_drift.trail.verify import Verification
 
 
 MAX_RETENTION_DAYS: Final = 36_500
@@ -85,14 +89,17 @@ def verify(
     from esx_drift.adapters.public_keys import parse_public_key  # noqa: PLC0415 -- loads cryptography
     from esx_drift.trail.verify import Request, verify_trail  # noqa: PLC0415 -- loads what compares
 
-    pinned = None if public_key is None else _read_key(public_key, parse_public_key)
+    pinned = None if public_key is None else read_public_key(public_key, parse_public_key)
     now, is_copy = datetime.now(UTC), source.directory is not None
     begins_at = None if since is None else since.replace(tzinfo=UTC)
     request = Request(source.open, parse_public_key, pinned, begins_at, None if is_copy else now)
-    days = _read_document_days(source) if retention_days is None and not is_copy else retention_days
+    days = read_document_days(source) if retention_days is None and not is_copy else retention_days
     if days is not None:
         request = replace(request, retention=timedelta(days=days))
-    with _show_progress(request) as shown, verify_trail(shown) as found:
+    with (
+        show_progress("Verifying") as on_progress,
+        verify_trail(replace(request, on_progress=on_progress)) as found,
+    ):
         if not found.objects:
             fail("the trail is empty: nothing was ever recorded there\nIs it the right stack?")
         if output is VerifyFormat.json:
@@ -103,7 +110,8 @@ def verify(
             raise typer.Exit(EXIT_DIFFERENCES)
 
 
-def _read_key(path: Path, parse: "Callable[[bytes], PublicKey]") -> "PublicKey":
+def read_public_key(path: Path, parse: "Callable[[bytes], PublicKey]") -> "PublicKey":
+    """Read the key in the file ``path``, which ``parse`` understands; ends the command if it is none."""
     try:
         return parse(path.read_bytes())
     except OSError as error:
@@ -122,12 +130,15 @@ def _print_text(
     print_line(
         f"{format_count(found.objects, 'object')}, {format_count(found.records, 'record')}, {digests}."
     )
+    if found.excerpt is not None:
+        print_line(describe_excerpt(found.excerpt, chain), "yellow")
     if chain.base:
         print_line(f"Taken for verified: what {chain.base} and those before it name.")
     if chain.sealed_until is not None:
         until, ago = chain.sealed_until, format_duration((now - chain.sealed_until).total_seconds())
         # A trail whose end was cut off is whole in itself: only this line shows it.
         print_line(f"Sealed up to {until:%Y-%m-%dT%H:%M:%SZ}, {ago} ago (digest {chain.sealed_by}).")
+    retention = retention if found.excerpt is None else found.excerpt.retention
     if found.expired:
         print_line(
             f"Expired: {format_count(found.expired, 'object')},"
@@ -137,15 +148,39 @@ def _print_text(
         print_line(f"Not sealed yet: {format_count(found.not_sealed, 'object')}, which no digest names.")
     for fingerprint in sorted(chain.signers):
         print_line(f"Signed by: {fingerprint}")
-    print_line(_describe_verdict(number, found, pinned), "red" if number else "green")
+    print_line(describe_verdict(number, found, pinned), "red" if number else "green")
 
 
-def _describe_verdict(number: int, found: "Verification", pinned: "PublicKey | None") -> str:
+def describe_excerpt(excerpt: "Excerpt", chain: "ChainResult") -> str:
+    """Describe which part of a trail an ``excerpt`` is, beside what the digests in its ``chain`` name."""
+    names = join_names([f"{clean_text(each['name'])} on {each['vcenter']}" for each in excerpt.clusters])
+    known = max(chain.clusters, len(excerpt.clusters))
+    period = f"{format_time(excerpt.period.begins_at)} to {format_time(excerpt.period.ends_at)}"
+    until, ends_at = chain.sealed_until, excerpt.period.ends_at
+    is_sealed = until is not None and until >= ends_at
+    open_end = "" if is_sealed else " It is not sealed up to its end."
+    others = format_count(chain.left_out, "object")
+    verb = "is" if chain.left_out == 1 else "are"
+    return (
+        f"Excerpt: {len(excerpt.clusters)} of {format_count(known, 'cluster')} ({names}), {period}."
+        f" {others} of others {verb} named by the digests, and not part of it.{open_end}"
+    )
+
+
+def describe_verdict(number: int, found: "Verification", pinned: "PublicKey | None") -> str:
+    """Describe what came of verifying.
+
+    Args:
+        number: How many problems there are.
+        found: What came of it.
+        pinned: The key that had to have signed; None: any that is kept with the trail.
+    """
     if number:
         return f"Not intact: {format_count(number, 'problem')}."
     if not found.chain.digests:
         return "Intact as far as it proves itself: nothing is sealed yet."
-    return "Intact." if pinned is not None else "Intact, key not pinned."
+    what = "Intact" if found.excerpt is None else "Intact as an excerpt"
+    return f"{what}." if pinned is not None else f"{what}, key not pinned."
 
 
 def _print_json(found: "Verification", pinned: "PublicKey | None") -> None:
@@ -163,6 +198,7 @@ def _print_json(found: "Verification", pinned: "PublicKey | None") -> None:
         "sealed_by": chain.sealed_by,
         "signers": sorted(chain.signers),
         "since_digest": chain.base,
+        "excerpt": None if found.excerpt is None else _build_excerpt(found.excerpt, chain),
         "problems": [
             {"kind": problem.kind, "key": problem.key, "text": problem.text} for problem in found.problems
         ],
@@ -170,19 +206,30 @@ def _print_json(found: "Verification", pinned: "PublicKey | None") -> None:
     print_line(json.dumps(shown))
 
 
+def _build_excerpt(excerpt: "Excerpt", chain: "ChainResult") -> Json:
+    claim = build_excerpt_manifest(excerpt)["excerpt"]
+    return {
+        **cast("dict[str, Json]", claim),
+        "known_clusters": chain.clusters,
+        "objects_of_others": chain.left_out,
+    }
+
+
 @contextmanager
-def _show_progress(request: "Request") -> "Iterator[Request]":
-    """Show a bar on a terminal, and nothing elsewhere."""
+def show_progress(what: str) -> "Iterator[Callable[[int, int], None]]":
+    """Show a bar on a terminal, and nothing elsewhere; ``what`` is being done stands before it.
+
+    Returns:
+        What is to be called with how much is done, of how much.
+    """
     console = make_stderr()
-    columns = ("Verifying", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (what, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("")
-        yield replace(
-            request, on_progress=lambda done, total: progress.update(task, completed=done, total=total)
-        )
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def _read_document_days(source: TrailSource) -> int | None:
+def read_document_days(source: TrailSource) -> int | None:
     """Read for how many days the stack keeps documents; none where it says nothing of it."""
     from esx_drift.cli.aws import open_stack  # noqa: PLC0415 -- boto3 takes long to load
 

@@ -1,4 +1,7 @@
-"""The digests of a trail, one after the other: each signed, each naming the one before, none twice."""
+"""The digests of a trail, one after the other: each signed, each naming the one before, none twice.
+
+Longer than 250 lines, because how digests hang together and what they name is read at once.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,7 +18,8 @@ from esx_drift.domain.stored.identifiers import (
 )
 from esx_drift.domain.stored.types import StoredObject
 from esx_drift.domain.text.times import is_usable, parse_time
-from esx_drift.domain.trail.digests import Digest, find_digest_key, is_digest_key
+from esx_drift.domain.trail.digests import Digest, find_digest_key, is_digest_key, parse_record_place
+from esx_drift.domain.trail.excerpt import EXCERPT_KEY, Excerpt, count_clusters, get_stored_head
 from esx_drift.domain.trail.verification import Problem, ProblemKind, SealedTime
 from esx_drift.errors import ContractViolation, TrailDamaged
 from esx_drift.ports import PublicKey, TrailFiles
@@ -39,6 +43,9 @@ class ChainResult:
         holes: The spans of which not all digests count, from a time to another; None: from the beginning.
         base: The key of the digest that a later part of the trail was held to; None: all was verified.
         base_at: When the last digest was made of that part that was not looked at.
+        clusters: How many clusters ever left a record, by the newest digest.
+        left_out: How many of the objects that digests name are no part of this excerpt.
+        starts: The numbers at which logs begin in this excerpt, by the log's prefix; others begin at 1.
     """
 
     digests: int = 0
@@ -49,6 +56,9 @@ class ChainResult:
     holes: list[tuple[datetime | None, datetime]] = field(default_factory=list)
     base: str | None = None
     base_at: datetime | None = None
+    clusters: int = 0
+    left_out: int = 0
+    starts: dict[str, int] = field(default_factory=dict)
 
     @property
     def sealed(self) -> SealedTime | None:
@@ -61,7 +71,7 @@ class DigestChain:
     """Reads the digests of ``files`` into the ``index``.
 
     ``pinned``: the key that must have signed; None: any that is kept with the trail. ``since``: what was
-    sealed before then is taken for verified.
+    sealed before then is taken for verified. ``excerpt``: which part of a trail it is; None: the whole.
     """
 
     files: TrailFiles
@@ -69,6 +79,7 @@ class DigestChain:
     parse_key: ParseKey
     pinned: PublicKey | None
     since: datetime | None
+    excerpt: Excerpt | None = None
     result: ChainResult = field(default_factory=ChainResult)
     _last: StoredObject | None = None
     _waiting: list[tuple[StoredObject, StoredObject | None]] = field(default_factory=list)
@@ -140,13 +151,18 @@ class DigestChain:
             return own
         if find_digest_key(digest) != key:
             self._note(key, "altered", f"it says that it was made at {digest['sealed_at']}")
-        self._check_link(key, digest, previous, named)
+        if previous is not None or not self._is_base(key):
+            self._check_link(key, digest, previous, named)
         if is_signed:
             self._add_vouched(digest["previous"])
             self._add(own, digest)
         else:
             self._waiting.append((own, digest["previous"]))
         return own
+
+    def _is_base(self, key: str) -> bool:
+        """Tell whether the digest ``key`` is that which an excerpt begins with."""
+        return self.excerpt is not None and self.excerpt.base == key
 
     def _add_vouched(self, before: StoredObject | None) -> None:
         """Add those without a signature whose bytes are named, one by the other, by one that has it.
@@ -221,6 +237,7 @@ class DigestChain:
         until = parse_time(digest["until"])
         if digest["previous"] is not None and digest["previous"] != self._last:
             result.holes.append((result.sealed_until, until))
+        is_start = self._last is None and self._is_base(key)
         self._last = own
         # One that was cut off left what sorts behind to the next: only the last of a span is about all of it.
         if digest["listed_to"] is None and (result.sealed_until is None or until >= result.sealed_until):
@@ -228,11 +245,27 @@ class DigestChain:
         at = sealed_at if digest["since"] is None else parse_time(digest["since"])
         is_old = result.base is not None and key <= result.base
         result.base_at = sealed_at if is_old else result.base_at
-        for each in (*digest["objects"], *digest["heads"]):
+        for each in self._select_named(digest, is_start=is_start):
             # A head is of the digest that named it, and every later one names it again.
             other = self.index.add_sealed(each["key"], each["sha256"], key, at, old=is_old)
             if other is not None:
                 self._note(each["key"], "forked", f"{key} names other bytes of it than a digest before")
+
+    def _select_named(self, digest: Digest, *, is_start: bool) -> list[StoredObject]:
+        """Select what of all that a digest names has to be there."""
+        self.result.clusters = count_clusters(digest)
+        if self.excerpt is None:
+            return [*digest["objects"], *map(get_stored_head, digest["heads"])]
+        selected = self.excerpt.select_named(digest, is_base=is_start)
+        if not is_start:
+            here = {each["key"] for each in selected}
+            self.result.left_out += sum(each["key"] not in here for each in digest["objects"])
+            return selected
+        if parse_time(digest["until"]) > self.excerpt.period.begins_at:
+            self._note(EXCERPT_KEY, "altered", "it begins with a digest that is of the time it is about")
+        places = filter(None, (parse_record_place(each["key"]) for each in selected))
+        self.result.starts = {place.prefix: place.seq for place in places}
+        return selected
 
     def _read(self, key: str) -> bytes | None:
         try:

@@ -308,11 +308,16 @@ class TrailIndex:
             yield _unpack(key)
 
     def count_not_sealed(self) -> int:
-        """Count the objects, but for digests themselves, that no digest names yet."""
+        """Count what neither digests name nor records that they name; digests themselves don't count."""
         return self._count(
             "SELECT count(*) FROM found WHERE key NOT IN (SELECT key FROM sealed)"
+            " AND key NOT IN (SELECT key FROM named WHERE sealed)"
             " AND NOT key BETWEEN CAST('digests/' AS BLOB) AND CAST('digests0' AS BLOB)"
         )
+
+    def has_event(self, receipt: str) -> bool:
+        """Tell whether a record or a report has the event that ``receipt`` stands for."""
+        return bool(self._count("SELECT count(*) FROM events WHERE receipt = ?", _pack(receipt)))
 
     def list_stray_receipts(self) -> Iterator[str]:
         """List the receipts of what no record and no report has."""

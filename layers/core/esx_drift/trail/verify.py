@@ -19,21 +19,31 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from multiprocessing import get_context
-from typing import Final
+from typing import Final, cast
 
+from esx_drift.contracts import parse_payload
 from esx_drift.domain.stored.identifiers import DIGEST_PREFIX, make_digest_key
 from esx_drift.domain.trail.digests import parse_record_place
+from esx_drift.domain.trail.excerpt import (
+    EXCERPT_KEY,
+    Excerpt,
+    ExcerptManifest,
+    find_receipt_id,
+    is_receipt_key,
+    read_excerpt_manifest,
+)
 from esx_drift.domain.trail.verification import (
     DEFAULT_RETENTION,
     EXPIRING,
     LONGEST_CHECK,
     SEALER_PATIENCE,
+    AskedCheck,
     Problem,
     Retention,
     SealedTime,
     find_late_seal,
 )
-from esx_drift.errors import TrailDamaged
+from esx_drift.errors import ContractViolation, TrailDamaged
 from esx_drift.ports import PublicKey, TrailFiles
 from esx_drift.trail.digest_chain import ChainResult, DigestChain, ParseKey
 from esx_drift.trail.index import Piece, PieceResult, TrailIndex
@@ -102,6 +112,7 @@ class Verification:
         not_sealed: How many no digest names.
         expired: How many are gone by lifecycle rules.
         newest: The newest time in its records.
+        excerpt: Which part of a trail it is; None: the whole.
     """
 
     index: TrailIndex
@@ -111,6 +122,7 @@ class Verification:
     not_sealed: int = 0
     expired: int = 0
     newest: datetime | None = None
+    excerpt: Excerpt | None = None
 
     @property
     def problems(self) -> Iterator[Problem]:
@@ -134,9 +146,12 @@ def verify_trail(request: Request) -> Iterator[Verification]:
     """
     with TrailIndex() as index:
         files = request.open_trail()
-        objects = index.add_found(files.list_objects(""))
-        chain = DigestChain(files, index, request.parse_key, request.pinned, request.since).read()
-        found = Verification(index, chain, objects)
+        # The AuditBucket itself is whole, whatever lies in it.
+        excerpt = _find_excerpt(files, index) if request.now is None else None
+        listed = files.list_objects("")
+        objects = index.add_found(each for each in listed if excerpt is None or each.key != EXCERPT_KEY)
+        chain = DigestChain(files, index, request.parse_key, request.pinned, request.since, excerpt).read()
+        found = Verification(index, chain, objects, excerpt=excerpt)
         _check_pieces(found, request)
         if chain.base_at is not None:
             _recall_events(found, files, chain.base_at)
@@ -144,6 +159,19 @@ def verify_trail(request: Request) -> Iterator[Verification]:
         found.not_sealed = index.count_not_sealed()
         _judge(found, files, request)
         yield found
+
+
+def _find_excerpt(files: TrailFiles, index: TrailIndex) -> Excerpt | None:
+    """Find which part of a trail it is; None: the whole, for all that anything says that can be read."""
+    try:
+        body = files.read(EXCERPT_KEY)
+        if body is None:
+            return None
+        return read_excerpt_manifest(cast("ExcerptManifest", parse_payload("excerpt", body)))
+    except (ContractViolation, ValueError, TrailDamaged) as error:
+        why = str(error).removeprefix(f"{EXCERPT_KEY} ")
+        index.add_problems([Problem(EXCERPT_KEY, "altered", f"does not say what it is an excerpt of: {why}")])
+        return None
 
 
 def _check_pieces(found: Verification, request: Request) -> None:
@@ -208,7 +236,10 @@ def _list_gaps_in_logs(found: Verification) -> None:
         place = parse_record_place(key)
         if place is None:
             continue
-        last = last if place.prefix == log else 0
+        if found.excerpt is not None and not found.excerpt.holds(key):
+            found.note(Problem(key, "inserted", f"it is of no cluster of which {EXCERPT_KEY} says this is"))
+            continue
+        last = last if place.prefix == log else found.chain.starts.get(place.prefix, 1) - 1
         log, missing = place.prefix, range(last + 1, place.seq)
         if len(missing) > MAX_NAMED_MISSING:
             text = (
@@ -233,8 +264,22 @@ def _judge(found: Verification, files: TrailFiles, request: Request) -> None:
     if late is not None:
         found.note(Problem(DIGEST_PREFIX, "missing", late))
     for asked in found.index.list_unanswered(max(times, default=EPOCH) - LONGEST_CHECK):
+        if not _is_of_excerpt(found.excerpt, asked):
+            continue
         text = f"it asked for a check of {asked.cluster} ({asked.request_id}), which left no record"
         found.note(Problem(asked.key, "gap", text))
+
+
+def _is_of_excerpt(excerpt: Excerpt | None, asked: AskedCheck) -> bool:
+    """Tell whether a check was ``asked`` for of a cluster of this excerpt, and not after it; if it is one."""
+    is_about = excerpt is None or excerpt.is_about(asked.vcenter, asked.cluster)
+    return is_about and (excerpt is None or asked.at <= excerpt.period.ends_at)
+
+
+def _is_left_out(found: Verification, key: str) -> bool:
+    """Tell whether under ``key`` lies the receipt of an event that is not of this excerpt, if it is one."""
+    is_receipt = found.excerpt is not None and is_receipt_key(key)
+    return is_receipt and not found.index.has_event(find_receipt_id(key))
 
 
 def _build_retention(found: Verification, request: Request, newest: datetime) -> Retention:
@@ -244,12 +289,16 @@ def _build_retention(found: Verification, request: Request, newest: datetime) ->
     made_at = newest if sealed_at is None else sealed_at + SEALER_PATIENCE
     kept = {prefix: found.index.find_oldest_kept(prefix) for prefix in EXPIRING}
     oldest_kept = {prefix: at for prefix, at in kept.items() if at is not None}
+    if found.excerpt is not None:
+        return Retention(found.excerpt.made_at, found.excerpt.retention, oldest_kept)
     return Retention(request.now or made_at, request.retention, oldest_kept)
 
 
 def _note_absent(found: Verification, files: TrailFiles, retention: Retention, *, is_live: bool) -> None:
     for absent in found.index.list_absent():
-        if absent.is_sealed and retention.explains(absent.key, absent.since):
+        if _is_left_out(found, absent.key):
+            found.chain.left_out += 1
+        elif absent.is_sealed and retention.explains(absent.key, absent.since):
             found.expired += 1
         # It may have been written while the trail was listed.
         elif not is_live or not _is_there(files, absent.key):
@@ -285,7 +334,8 @@ def _note_unnamed(found: Verification, now: datetime | None) -> None:
     for key in found.index.list_stray_receipts():
         found.note(Problem(key, "inserted", "no record and no report has what it is the receipt of"))
     sealed = found.chain.sealed
-    if sealed is not None:
+    # What an excerpt's records name may be sealed by a digest from before it.
+    if sealed is not None and found.excerpt is None:
         for left in found.index.list_left_out(sealed.until):
             if sealed.covers(left.since):
                 text = f"no digest names it, though {left.named_by} does, and what is so old is sealed"

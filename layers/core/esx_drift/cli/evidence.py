@@ -1,0 +1,262 @@
+"""``esx-drift evidence``: what an auditor files of some clusters and a period.
+
+Longer than 250 lines, because what is copied, verified and reported is one run, in this order.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from esx_drift.cli.evidence_pages import render_html, render_markdown
+from esx_drift.cli.evidence_report import EvidenceReport, ReportedLog, ReportedSeal, build_report_blocks
+from esx_drift.cli.options import VCenterOption
+from esx_drift.cli.past import LocalOption, Times, end_with_damages, find_log, make_times, open_logs
+from esx_drift.cli.status import read_clock
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_warning
+from esx_drift.cli.trail_source import TrailSource, with_trail_options
+from esx_drift.cli.verify import (
+    PublicKeyOption,
+    describe_excerpt,
+    describe_verdict,
+    read_document_days,
+    read_public_key,
+    show_progress,
+)
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef
+from esx_drift.domain.text.times import format_time, parse_time
+from esx_drift.domain.text.wording import format_count, join_names
+from esx_drift.domain.trail.evidence import build_log_evidence, count_looks, list_asked_looks
+from esx_drift.domain.trail.excerpt import EXCERPT_KEY, AuditPeriod, Excerpt
+from esx_drift.domain.trail.verification import DEFAULT_RETENTION
+
+if TYPE_CHECKING:
+    from esx_drift.domain.stored.types import Record
+    from esx_drift.domain.trail.evidence import AskedLook
+    from esx_drift.ports import PublicKey
+    from esx_drift.trail.past import TrailLogs
+    from esx_drift.trail.verify import Verification
+
+TRAIL_FOLDER: Final = "trail"
+MAX_NAMED_PROBLEMS: Final = 100
+"""So many problems are named in the report; ``verify`` names all."""
+
+AuditedClustersArgument = Annotated[list[str], typer.Argument(metavar="CLUSTER", help="Their names or ids.")]
+BeginOption = Annotated[
+    str,
+    typer.Option("--from", metavar="DATE", help="The period's beginning: 2026-11-01, or 2026-11-01T06:00."),
+]
+EndOption = Annotated[
+    str, typer.Option("--to", metavar="DATE", help="Its end: 2026-11-30 (to the end of that day).")
+]
+FolderOption = Annotated[
+    Path, typer.Option("-o", "--output", metavar="DIR", help="The folder to write to: a new or an empty one.")
+]
+
+
+@with_trail_options
+def evidence(  # noqa: PLR0913 -- each is an option of the command
+    clusters: AuditedClustersArgument,
+    begin: BeginOption,
+    end: EndOption,
+    folder: FolderOption,
+    public_key: PublicKeyOption = None,
+    vcenter: VCenterOption = None,
+    local: LocalOption = False,  # noqa: FBT002 -- typer passes it by name
+    *,
+    source: TrailSource,
+) -> None:
+    """Write what an auditor files: a signed excerpt of the trail, and a report in Markdown and HTML.
+
+    DIR/trail is verified by itself: esx-drift verify --dir DIR/trail. The report says which checks were made
+    and missed, what changed, who accepted it and why, and how to verify all of it.
+
+    Exit code: 0 written and intact, 1 written and not intact, 2 trouble.
+
+    Example: esx-drift evidence prod-a --from 2026-11-01 --to 2026-11-30 -o evidence
+    """
+    from esx_drift.adapters.public_keys import parse_public_key  # noqa: PLC0415 -- loads cryptography
+
+    times, now = make_times(local=local), read_clock()
+    period = _parse_period(times, begin, end, now)
+    pinned = None if public_key is None else read_public_key(public_key, parse_public_key)
+    logs = open_logs(source)
+    if source.directory is not None and (source.directory / EXCERPT_KEY).exists():
+        fail(f"{source.directory} is an excerpt already\nName a copy of the whole trail.")
+    chosen = list(
+        {log.record_prefix: log for log in (find_log(logs, name, vcenter) for name in clusters)}.values()
+    )
+    _require_records(logs, chosen, period, times)
+    with _make_folder(folder):
+        excerpt = _copy(source, folder / TRAIL_FOLDER, tuple(chosen), period, now)
+        seal = _verify(replace(source, directory=folder / TRAIL_FOLDER), pinned)
+        report = _write_report(folder, excerpt, chosen, seal, times)
+    print_line(f"Written to {folder}: report.html, report.md and {TRAIL_FOLDER}")
+    for line in seal.lines:
+        print_line(line)
+    for damage in report.damages:
+        print_warning(damage)
+    if not seal.is_intact or report.damages:
+        raise typer.Exit(EXIT_DIFFERENCES)
+
+
+def _parse_period(times: Times, begin: str, end: str, now: datetime) -> AuditPeriod:
+    begins_at, ends_at = times.parse_beginning(begin), times.parse_end(end)
+    if begins_at > ends_at:
+        fail(f"--from {begin} is later than --to {end}")
+    if begins_at > now:
+        fail(f"--from {begin} is in the future")
+    return AuditPeriod(begins_at, min(ends_at, now))
+
+
+def _require_records(
+    logs: "TrailLogs", chosen: "list[ClusterRef]", period: AuditPeriod, times: Times
+) -> None:
+    """End the command if no record of any of the clusters is of the period; say of which there is none."""
+    empty = [log for log in chosen if not _has_records(logs, log, period)]
+    span = " to ".join(times.format(format_time(at)) for at in (period.begins_at, period.ends_at))
+    names = join_names([log.name for log in empty])
+    if len(empty) == len(chosen):
+        end_with_damages(logs, code=None)
+        fail(f"nothing was recorded of {names} from {span} {times.name}")
+    if empty:
+        print_warning(f"nothing was recorded of {names} from {span} {times.name}")
+
+
+def _has_records(logs: "TrailLogs", log: "ClusterRef", period: AuditPeriod) -> bool:
+    numbers = logs.list_numbers(log)
+    known = logs.find_last_until(log, numbers, period.ends_at)
+    last = next(logs.read_records(log, reversed(numbers[:known]), 1), None)
+    return last is not None and parse_time(last["checked_at"]) >= period.begins_at
+
+
+@contextmanager
+def _make_folder(folder: Path) -> Iterator[None]:
+    """Make the folder, which must be new or empty; what was written is removed where it can't be ended."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = any(folder.iterdir())
+    except OSError as error:
+        fail(f"{folder} can't be written to: {error.strerror}")
+    if taken:
+        fail(f"{folder} is not empty: evidence is written to a folder of its own")
+    is_whole = False
+    try:
+        yield
+        is_whole = True
+    except OSError as error:
+        fail(f"{folder} can't be written to: {error.strerror}")
+    finally:
+        if not is_whole:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copy(
+    source: TrailSource, to: Path, chosen: "tuple[ClusterRef, ...]", period: AuditPeriod, now: datetime
+) -> Excerpt:
+    from esx_drift.adapters.public_keys import parse_public_key  # noqa: PLC0415 -- loads cryptography
+    from esx_drift.adapters.trail_files import DirectoryTrailCopy  # noqa: PLC0415 -- loads botocore
+    from esx_drift.trail.excerpt import ExcerptRequest, copy_excerpt  # noqa: PLC0415 -- loads what compares
+
+    days = None if source.directory is not None else read_document_days(source)
+    with show_progress("Copying") as on_progress:
+        request = ExcerptRequest(
+            clusters=chosen,
+            period=period,
+            made_at=now,
+            document_days=DEFAULT_RETENTION.days if days is None else days,
+            parse_key=parse_public_key,
+            on_progress=on_progress,
+        )
+        return copy_excerpt(source.open(), DirectoryTrailCopy(to), request)
+
+
+def _verify(source: TrailSource, pinned: "PublicKey | None") -> ReportedSeal:
+    """Verify the excerpt that was written."""
+    from esx_drift.adapters.public_keys import parse_public_key  # noqa: PLC0415 -- loads cryptography
+    from esx_drift.trail.verify import Request, verify_trail  # noqa: PLC0415 -- loads what compares
+
+    with (
+        show_progress("Verifying") as on_progress,
+        verify_trail(Request(source.open, parse_public_key, pinned, on_progress=on_progress)) as found,
+    ):
+        number, chain = found.index.count_problems(), found.chain
+        until = chain.sealed_until
+        return ReportedSeal(
+            is_intact=not number,
+            lines=[*_list_problems(found, number), describe_verdict(number, found, pinned)],
+            sealed_until=None if until is None else format_time(until),
+            signers=sorted(chain.signers),
+            is_pinned=pinned is not None,
+        )
+
+
+def _list_problems(found: "Verification", number: int) -> Iterator[str]:
+    for _, problem in zip(range(MAX_NAMED_PROBLEMS), found.problems, strict=False):
+        yield f"{problem.kind} {problem.key}: {problem.text}"
+    if number > MAX_NAMED_PROBLEMS:
+        yield f"And {number - MAX_NAMED_PROBLEMS} more."
+    digests = format_count(found.chain.digests, "digest")
+    yield f"{format_count(found.objects, 'object')}, {format_count(found.records, 'record')}, {digests}."
+    if found.excerpt is not None:
+        yield describe_excerpt(found.excerpt, found.chain)
+    if found.expired:
+        days = found.excerpt.retention.days if found.excerpt else 0
+        yield f"Expired: {format_count(found.expired, 'object')}, which are kept for {days} days."
+    if found.not_sealed:
+        yield f"Not sealed yet: {format_count(found.not_sealed, 'object')}, which no digest names."
+
+
+def _write_report(
+    folder: Path, excerpt: Excerpt, chosen: "list[ClusterRef]", seal: ReportedSeal, times: Times
+) -> EvidenceReport:
+    """Write the report: of what the excerpt holds, and nothing else."""
+    from esx_drift.adapters.trail_files import DirectoryTrailFiles  # noqa: PLC0415 -- loads botocore
+    from esx_drift.trail.past import TrailLogs  # noqa: PLC0415 -- the help needs none of it
+
+    logs = TrailLogs(DirectoryTrailFiles(folder / TRAIL_FOLDER))
+    vcenters = [
+        _read_vcenter(logs, name, chosen, excerpt) for name in sorted({log.vcenter for log in chosen})
+    ]
+    asked = {log.record_prefix: asked for _, by_log in vcenters for log, asked in by_log}
+    clusters = [_read_cluster(logs, log, asked[log.record_prefix], excerpt) for log in chosen]
+    damages = list(dict.fromkeys(damage.message for damage in logs.damages))
+    own = [vcenter for vcenter, _ in vcenters]
+    report = EvidenceReport(excerpt, clusters, own, seal, damages, times)
+    blocks = build_report_blocks(report)
+    (folder / "report.md").write_text(render_markdown(blocks), encoding="utf-8")
+    (folder / "report.html").write_text(render_html(report.title, blocks), encoding="utf-8")
+    return report
+
+
+def _read_vcenter(
+    logs: "TrailLogs", vcenter: str, chosen: "list[ClusterRef]", excerpt: Excerpt
+) -> "tuple[ReportedLog, list[tuple[ClusterRef, list[AskedLook]]]]":
+    """Read a vCenter's own log, and what its runs meant to do about each of the clusters."""
+    log = ClusterRef(vcenter, VCENTER_LOG, VCENTER_LOG)
+    own = [each for each in chosen if each.vcenter == vcenter]
+    asked: dict[str, list[AskedLook]] = {each.cluster: [] for each in own}
+    records: list[Record] = []
+    names: dict[str, str] = {}
+    for record in logs.read_records(log, logs.list_numbers(log)):
+        for cluster, look in list_asked_looks(record, asked).items():
+            asked[cluster].append(look)
+        names = {cluster: known["name"] for cluster, known in (record["after"]["clusters"] or {}).items()}
+        # Each names all clusters of the vCenter: of a year that is more than has to be held.
+        records.append({**record, "dispatch": None, "after": {**record["after"], "clusters": None}})
+    reported = ReportedLog(log, names, build_log_evidence(records, excerpt.period))
+    return reported, [(each, asked[each.cluster]) for each in own]
+
+
+def _read_cluster(
+    logs: "TrailLogs", log: "ClusterRef", asked: "list[AskedLook]", excerpt: Excerpt
+) -> ReportedLog:
+    records = list(logs.read_records(log, logs.list_numbers(log)))
+    looks = count_looks(asked, records, excerpt.period, excerpt.made_at)
+    evidence_of_log = build_log_evidence(records, excerpt.period)
+    return ReportedLog(log, logs.read_hosts(records).distinct_names, evidence_of_log, looks)

@@ -1,0 +1,381 @@
+"""The report that an auditor files beside an excerpt: what was checked, what changed, who accepted it.
+
+Longer than 250 lines, because the sections of the one report stand here in its order.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Final
+
+from esx_drift import __version__
+from esx_drift.cli.evidence_pages import Block, Commands, Grid, Heading, Paragraph
+from esx_drift.cli.past import Times
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_public_key_key
+from esx_drift.domain.stored.types import Change, Finding, is_end
+from esx_drift.domain.text.times import format_time
+from esx_drift.domain.text.wording import (
+    clean_text,
+    format_count,
+    format_duration,
+    list_host_names,
+    name_element,
+    split_vib_key,
+)
+from esx_drift.domain.trail.evidence import AskedLook, ChangeEvidence, LogEvidence, LookCount, MissedLook
+from esx_drift.domain.trail.excerpt import Excerpt
+from esx_drift.domain.trail.history import Acceptance, HistoryEntry
+
+MAX_SENTENCE: Final = 500
+"""Characters of a reason, a summary or a person's ARN."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedLog:
+    """A log of the excerpt; ``looks`` only of a cluster's. ``names``: its hosts, by id."""
+
+    log: ClusterRef
+    names: Mapping[str, str]
+    evidence: LogEvidence
+    looks: LookCount | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedSeal:
+    """What came of verifying the excerpt.
+
+    Attributes:
+        is_intact: Whether nothing is wrong.
+        lines: What verifying says, the verdict last.
+        sealed_until: Up to when it is sealed; none if nothing is.
+        signers: The fingerprints of the keys that signed it.
+        is_pinned: Whether the key was given on another way.
+    """
+
+    is_intact: bool
+    lines: Sequence[str]
+    sealed_until: str | None
+    signers: Sequence[str]
+    is_pinned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceReport:
+    """All that a report is made of."""
+
+    excerpt: Excerpt
+    clusters: Sequence[ReportedLog]
+    vcenters: Sequence[ReportedLog]
+    seal: ReportedSeal
+    damages: Sequence[str]
+    times: Times
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+        names = ", ".join(clean_text(each.log.name) for each in self.clusters)
+        return f"Evidence of what ran on {names}"
+
+
+def build_report_blocks(report: EvidenceReport) -> list[Block]:
+    """Build the blocks of a ``report``."""
+    blocks: list[Block] = [Heading(1, report.title), _build_facts(report)]
+    blocks += [Heading(2, "Summary"), _build_summary(report), Paragraph(_HOW_COUNTED)]
+    blocks += [Heading(2, "Whether it is genuine"), *_build_seal(report)]
+    for each in report.clusters:
+        blocks += [Heading(2, each.log.render()), *_build_cluster(each, report.times)]
+    for each in report.vcenters:
+        blocks += [Heading(2, f"vCenter {each.log.vcenter}"), *_build_vcenter(each, report.times)]
+    return [*blocks, Heading(2, "How to verify it yourself"), *_build_commands(report)]
+
+
+_HOW_COUNTED: Final = (
+    "A check is expected when a run of the dispatcher, as its record says, meant to check the cluster; runs"
+    " that were repeated count by themselves. It is made if it saw what the cluster runs. Findings are of the"
+    " cluster; those of its vCenter stand in the vCenter's own part."
+)
+
+
+def _build_facts(report: EvidenceReport) -> Grid:
+    excerpt, times, seal = report.excerpt, report.times, report.seal
+    sealed = times.format(seal.sealed_until) if seal.sealed_until else "nothing is sealed"
+    rows = [
+        ("Period", f"{_format(excerpt.period.begins_at, times)} to {_format(excerpt.period.ends_at, times)}"),
+        ("Times", f"{times.name}, to the minute"),
+        ("Clusters", "; ".join(each.log.render() for each in report.clusters)),
+        ("Written", f"{_format(excerpt.made_at, times)} by esx-drift {__version__}"),
+        ("Sealed up to", sealed),
+        ("Key", "; ".join(seal.signers) or "none"),
+        ("Verified", seal.lines[-1]),
+    ]
+    return Grid(("This report", ""), rows)
+
+
+def _format(moment: datetime, times: Times) -> str:
+    return times.format(format_time(moment))
+
+
+def _build_summary(report: EvidenceReport) -> Grid:
+    headings = (
+        "Cluster", "Checks expected", "Made", "Missed", "Changes", "Not accepted", "Orphaned VIBs at the end",
+        "Open at the beginning", "Open at the end",
+    )  # fmt: skip
+    return Grid(headings, [_render_summary(each) for each in report.clusters])
+
+
+def _render_summary(each: ReportedLog) -> list[str]:
+    looks, evidence = each.looks, each.evidence
+    counted = (looks.expected, looks.made, len(looks.missed)) if looks else (0, 0, 0)
+    numbers = (
+        *counted,
+        len(evidence.changes),
+        sum(_judge_acceptance(change) == _NOT_ACCEPTED for change in evidence.changes),
+        sum(bool(orphan.at_end) for orphan in evidence.orphans),
+        len(evidence.open_at_start),
+        len(evidence.open_at_end),
+    )
+    return [each.log.render(), *map(str, numbers)]
+
+
+def _build_seal(report: EvidenceReport) -> Iterator[Block]:
+    seal = report.seal
+    yield Paragraph(
+        "The folder trail beside this report holds every record of these clusters in the period, what each"
+        " was made of, and the signed digests that name them. When this was written, verifying it said:"
+    )
+    *rest, verdict = seal.lines
+    for line in rest:
+        yield Paragraph(line)
+    yield Paragraph(verdict, is_bad=not seal.is_intact)
+    if not seal.is_pinned:
+        yield Paragraph(
+            "The key that signed was taken from the trail itself: compare its fingerprint with the one that"
+            " you were given on another way."
+        )
+    for damage in report.damages:
+        yield Paragraph(f"Not read for this report: {damage}", is_bad=True)
+
+
+_CHANGE_HEADINGS: Final = (
+    "Found", "Look before", "Record", "What", "From", "To", "Hosts", "Severity", "Accepted",
+)  # fmt: skip
+_DECISION_HEADINGS: Final = ("When", "Record", "What", "Who", "Why", "Ticket", "Hosts")
+_ORPHAN_HEADINGS: Final = ("VIB", "Version", "First seen", "On at the beginning", "On at the end", "Gone")
+
+
+def _build_cluster(each: ReportedLog, times: Times) -> Iterator[Block]:
+    evidence, looks = each.evidence, each.looks
+    yield Paragraph(_describe_records(evidence))
+    if looks is not None:
+        yield from _build_looks(looks, times)
+    yield Heading(3, "Changes")
+    if evidence.changes:
+        rows = [_render_change(change, each.names, times) for change in evidence.changes]
+        yield Grid(_CHANGE_HEADINGS, rows)
+    else:
+        yield Paragraph("Nothing changed.")
+    if evidence.decisions:
+        yield Heading(3, "What persons decided")
+        rows = [_render_decision(entry, each.names, times) for entry in evidence.decisions]
+        yield Grid(_DECISION_HEADINGS, rows)
+    if evidence.orphans:
+        yield Heading(3, "Orphaned VIBs")
+        yield Grid(_ORPHAN_HEADINGS, list(_render_orphans(each, times)))
+    yield from _build_findings(each, times)
+
+
+def _build_vcenter(each: ReportedLog, times: Times) -> Iterator[Block]:
+    yield Paragraph(_describe_records(each.evidence))
+    yield from _build_findings(each, times)
+
+
+def _describe_records(evidence: LogEvidence) -> str:
+    if evidence.records is None:
+        return "Nothing was recorded in the period."
+    first, last = evidence.records
+    return f"{format_count(evidence.number, 'record')}: {first} to {last}."
+
+
+def _build_looks(looks: LookCount, times: Times) -> Iterator[Block]:
+    repeated = f", {looks.repeated} of them at a later try" if looks.repeated else ""
+    begun, ended = looks.longest
+    longest = format_duration((ended - begun).total_seconds())
+    span = f"{_format(begun, times)} to {_format(ended, times)}"
+    expected = f"{format_count(looks.expected, 'check')} expected"
+    yield Paragraph(
+        f"{expected}, {looks.made} made{repeated}, {len(looks.missed)} missed."
+        f" The longest time without a look: {longest}, from {span}."
+    )
+    if looks.missed:
+        yield Heading(3, "Checks missed")
+        yield Grid(("From", "To", "Checks", "Why", "Records"), list(_render_missed(looks.missed, times)))
+    if looks.left_out:
+        yield Heading(3, "Checks left out on purpose")
+        yield Grid(("From", "To", "Runs", "Why"), list(_render_left_out(looks.left_out, times)))
+
+
+def _render_missed(missed: Iterable[MissedLook], times: Times) -> Iterator[list[str]]:
+    """Render those in a row that have one reason as one line."""
+    for reason, group in groupby(missed, key=lambda each: each.reason):
+        some = list(group)
+        records = [f"{each.seq}" if each.seq else f"{VCENTER_LOG} {each.dispatch_seq}" for each in some]
+        yield [*_render_span(some, times), clean_text(reason, MAX_SENTENCE), ", ".join(records)]
+
+
+def _render_left_out(left_out: Iterable[AskedLook], times: Times) -> Iterator[list[str]]:
+    for reason, group in groupby(left_out, key=lambda each: each.reason):
+        yield [*_render_span(list(group), times), clean_text(reason, MAX_SENTENCE)]
+
+
+def _render_span(some: Sequence[MissedLook | AskedLook], times: Times) -> list[str]:
+    return [times.format(some[0].at), times.format(some[-1].at), str(len(some))]
+
+
+def _render_change(evidence: ChangeEvidence, names: Mapping[str, str], times: Times) -> list[str]:
+    entry = evidence.entry
+    change = entry.change
+    if change is None:
+        return []
+    what = f"{name_element(change['element'])} {_name_subject(change, names)}".strip()
+    return [
+        times.format(entry.at),
+        times.format(entry.since) if entry.since else "none",
+        str(entry.seq),
+        f"{what} {change['kind']}{' (put back)' if 'put_back' in change else ''}",
+        *_render_versions(change),
+        ", ".join(list_host_names(entry.hosts, names)),
+        entry.severity,
+        _describe_acceptances(evidence, names, times),
+    ]
+
+
+def _render_versions(change: Change) -> tuple[str, str]:
+    """Render what was there before, and what is there now; what has no version is there or not."""
+    there = "present" if change["from"] == change["to"] else "absent"
+    old, new = (clean_text(value) if value else there for value in (change["from"], change["to"]))
+    if change["kind"] == "added":
+        return "absent", new
+    return (old, "absent") if change["kind"] == "removed" else (old, new)
+
+
+def _name_subject(change: Change, names: Mapping[str, str]) -> str:
+    """Name what changed; nothing where the element says it all, such as the base image."""
+    if change["element"] == "host":
+        return clean_text(names.get(change["key"], change["key"]))
+    return "" if change["key"] == change["element"] else clean_text(change["key"])
+
+
+_NOT_ACCEPTED: Final = "not yet accepted"
+
+
+def _judge_acceptance(evidence: ChangeEvidence) -> str:
+    """Judge how a change stands that nobody accepted on all of its hosts; empty: somebody did."""
+    entry, change = evidence.entry, evidence.entry.change
+    accepted = {host for one in entry.acceptances for host in one.hosts}
+    if change is None or (entry.acceptances and accepted >= set(entry.hosts)):
+        return ""
+    if evidence.undone_by is not None:
+        return f"undone, as record {evidence.undone_by} found"
+    if is_end(change):
+        return "nothing to accept: it ends a difference"
+    if change["element"] == "host" or change["kind"] == "relabelled":
+        return "nothing to accept: nothing else is installed"
+    return _NOT_ACCEPTED
+
+
+def _describe_acceptances(evidence: ChangeEvidence, names: Mapping[str, str], times: Times) -> str:
+    entry, rest = evidence.entry, _judge_acceptance(evidence)
+    said = [_describe_acceptance(one, entry, names, times) for one in entry.acceptances]
+    accepted = {host for one in entry.acceptances for host in one.hosts}
+    open_hosts = list_host_names([host for host in entry.hosts if host not in accepted], names)
+    where = f" on {', '.join(open_hosts)}" if said and rest else ""
+    return "; ".join([*said, *([f"{rest}{where}"] if rest else [])])
+
+
+def _describe_acceptance(one: Acceptance, entry: HistoryEntry, names: Mapping[str, str], times: Times) -> str:
+    where = "" if one.hosts == entry.hosts else f" on {', '.join(list_host_names(one.hosts, names))}"
+    ticket = f", ticket {clean_text(one.ticket)}" if one.ticket else ""
+    who, why = clean_text(one.by, MAX_SENTENCE), clean_text(one.reason, MAX_SENTENCE)
+    return f"{times.format(one.at)} by {who}{where}: {why}{ticket} (record {one.seq})"
+
+
+def _render_decision(entry: HistoryEntry, names: Mapping[str, str], times: Times) -> list[str]:
+    decision = entry.decision
+    if decision is None:
+        return []
+    return [
+        times.format(entry.at),
+        str(entry.seq),
+        entry.outcome,
+        clean_text(decision["by"], MAX_SENTENCE),
+        clean_text(decision["reason"], MAX_SENTENCE),
+        clean_text(decision["ticket"]) if "ticket" in decision else "",
+        ", ".join(list_host_names(decision["taken"], names)),
+    ]
+
+
+def _render_orphans(each: ReportedLog, times: Times) -> Iterator[list[str]]:
+    for orphan in each.evidence.orphans:
+        hosts = (", ".join(list_host_names(on, each.names)) for on in (orphan.at_start, orphan.at_end))
+        gone = times.format(orphan.gone_at) if orphan.gone_at else ""
+        yield [*split_vib_key(orphan.vib), times.format(orphan.first_seen), *hosts, gone]
+
+
+def _build_findings(each: ReportedLog, times: Times) -> Iterator[Block]:
+    evidence = each.evidence
+    for when, found in (("beginning", evidence.open_at_start), ("end", evidence.open_at_end)):
+        yield Heading(3, f"Open at the {when} of the period")
+        if found:
+            headings = ("Since", "Severity", "Kind", "About", "Hosts", "What")
+            yield Grid(headings, [_render_finding(one, each.names, times) for one in found])
+        else:
+            yield Paragraph("Nothing was open.")
+
+
+def _render_finding(finding: Finding, names: Mapping[str, str], times: Times) -> list[str]:
+    return [
+        times.format(finding["opened_at"]),
+        finding["severity"],
+        finding["kind"],
+        _name_finding_subject(finding, names),
+        ", ".join(list_host_names(finding["hosts"], names)),
+        clean_text(finding["summary"], MAX_SENTENCE),
+    ]
+
+
+def _name_finding_subject(finding: Finding, names: Mapping[str, str]) -> str:
+    """Name what a finding is about; one of the whole cluster or vCenter has no subject."""
+    subject = finding["subject"]
+    return clean_text(names.get(subject, subject)) if subject else "the whole"
+
+
+_READ_KEY: Final = (
+    "aws kms get-public-key --key-id KEY --query PublicKey --output text | base64 -d"
+    " | openssl pkey -pubin -inform DER -out key.pem"
+)
+_CHECK_OBJECTS: Final = (
+    "cd trail && jq -r '.objects[] | \"\\(.sha256)  \\(.key)\"' digests/*Z.json"
+    " | sha256sum --check --quiet --ignore-missing"
+)
+
+
+def _build_commands(report: EvidenceReport) -> Iterator[Block]:
+    yield Paragraph(
+        "In the folder of this report. The key comes from the account that signs, on another way than this"
+        " folder; KEY is the key's id in KMS."
+    )
+    yield Commands((_READ_KEY, "esx-drift verify --dir trail --public-key key.pem"))
+    keys = [f"trail/{make_public_key_key(fingerprint)}" for fingerprint in report.seal.signers]
+    if not keys:
+        yield Paragraph("Nothing is sealed: there is no signature to check.")
+        return
+    yield Paragraph(
+        "Without esx-drift: the fingerprint of the key, the signature of each digest, and every object here"
+        " that they name. That none is missing is for esx-drift to say: digests name other clusters', too."
+    )
+    for key in keys:
+        signed = f'openssl dgst -sha256 -verify {key} -signature "$digest.sig" "$digest"'
+        fingerprint = f"openssl pkey -pubin -in {key} -outform DER | sha256sum"
+        yield Commands((fingerprint, f"for digest in trail/digests/*Z.json; do {signed}; done"))
+    yield Commands((_CHECK_OBJECTS,))

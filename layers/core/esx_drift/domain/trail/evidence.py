@@ -1,0 +1,265 @@
+"""What records say of a period: checks and why some were missed, changes and who accepted them, findings.
+
+Longer than 250 lines, because it is one account of one period.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Final
+
+from esx_drift.domain.stored.identifiers import make_next_attempt_id
+from esx_drift.domain.stored.types import Finding, Outcome, Record, is_end
+from esx_drift.domain.text.times import parse_time
+from esx_drift.domain.trail.excerpt import AuditPeriod
+from esx_drift.domain.trail.history import (
+    HistoryEntry,
+    list_history,
+    list_open_orphans,
+    list_orphans,
+    name_changed_part,
+)
+from esx_drift.domain.trail.verification import LONGEST_CHECK
+
+LOOKS: Final[frozenset[Outcome]] = frozenset({"baseline", "changed", "unchanged"})
+"""A check with such an outcome saw what the cluster runs."""
+
+_NO_LOOK: Final[Mapping[Outcome, str]] = {
+    "same-report": "the vCenter still had the report that was taken before",
+    "superseded": "the vCenter served an older report than the one taken before",
+    "not-covered": "the report covered no host",
+    "retired": "the cluster was retired",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AskedLook:
+    """What a run of the dispatcher meant to do about a cluster.
+
+    Attributes:
+        at: When the run was.
+        seq: Its record in the vCenter's own log.
+        request_id: The check that it asked for; none where it asked for none.
+        reason: Why it asked for none; empty where it did.
+        is_left_out: The fleet file leaves the cluster out: no check was expected.
+    """
+
+    at: str
+    seq: int
+    request_id: str | None
+    reason: str = ""
+    is_left_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MissedLook:
+    """A check that was expected, and saw nothing. ``seq``: the record that it left; none if it left none."""
+
+    at: str
+    dispatch_seq: int
+    reason: str
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LookCount:
+    """The checks of a cluster that were expected in a period.
+
+    Attributes:
+        expected: How many runs meant to check it.
+        made: How many of these checks saw it.
+        repeated: How many of those needed more than one try.
+        missed: The others.
+        left_out: The runs in which the fleet file left it out.
+        longest: The longest time between two looks, or a look and an end of the period: from when to when.
+    """
+
+    expected: int
+    made: int
+    repeated: int
+    missed: tuple[MissedLook, ...]
+    left_out: tuple[AskedLook, ...]
+    longest: tuple[datetime, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeEvidence:
+    """A change of the period. ``undone_by``: the record that found it undone; none where there is none."""
+
+    entry: HistoryEntry
+    undone_by: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrphanEvidence:
+    """An orphaned VIB of the period.
+
+    Attributes:
+        vib: As the API gives it.
+        first_seen: When it was first seen.
+        gone_at: When it was found gone from all hosts; none while it is there.
+        at_start: The hosts that it was on when the period began, by id.
+        at_end: Those that it was on when it ended.
+    """
+
+    vib: str
+    first_seen: str
+    gone_at: str | None
+    at_start: tuple[str, ...]
+    at_end: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LogEvidence:
+    """What the records of one log say of a period.
+
+    Attributes:
+        records: The numbers of the first and the last record of the period; none: there is none.
+        number: How many there are.
+        changes: Every change.
+        decisions: What persons decided.
+        orphans: Orphaned VIBs.
+        open_at_start: Findings that were open when it began.
+        open_at_end: Findings that were open when it ended.
+    """
+
+    records: tuple[int, int] | None
+    number: int
+    changes: tuple[ChangeEvidence, ...]
+    decisions: tuple[HistoryEntry, ...]
+    orphans: tuple[OrphanEvidence, ...]
+    open_at_start: tuple[Finding, ...]
+    open_at_end: tuple[Finding, ...]
+
+
+def list_asked_looks(record: Record, clusters: Iterable[str]) -> dict[str, AskedLook]:
+    """List what a ``record`` of a vCenter's own log meant to do about each of ``clusters`` (ids)."""
+    dispatch = record["dispatch"]
+    if dispatch is None:
+        return {}
+    at, seq = record["checked_at"], record["seq"]
+    failure = record["failure"]
+    why = failure["message"] if failure else "it could not be asked for"
+    found = {each["cluster"]: AskedLook(at, seq, None, why) for each in dispatch["failed"]}
+    for missing in dispatch["missing"]:
+        found[missing["cluster"]] = AskedLook(at, seq, None, "the vCenter did not list the cluster")
+    for excluded in dispatch["excluded"]:
+        pattern = f"the fleet file leaves it out: {excluded['pattern']}"
+        found[excluded["cluster"]] = AskedLook(at, seq, None, pattern, is_left_out=True)
+    for expected in dispatch["expected"]:
+        found[expected["cluster"]] = AskedLook(at, seq, expected["request_id"])
+    return {cluster: found[cluster] for cluster in clusters if cluster in found}
+
+
+def count_looks(
+    asked: Iterable[AskedLook], records: Sequence[Record], period: AuditPeriod, made_at: datetime
+) -> LookCount:
+    """Count the checks of a cluster.
+
+    Args:
+        asked: What runs meant to do about it.
+        records: The records of its log, of the period and a while after.
+        period: The period.
+        made_at: When they were read: what was asked for just then may yet be answered.
+    """
+    own = [each for each in asked if period.includes(each.at)]
+    answers = {record["request_id"]: record for record in records}
+    left_out = tuple(each for each in own if each.is_left_out)
+    expected = [each for each in own if not each.is_left_out]
+    missed: list[MissedLook] = []
+    made = repeated = 0
+    for each in expected:
+        tries = _follow_tries(each, answers)
+        if tries and tries[-1]["outcome"] in LOOKS:
+            made, repeated = made + 1, repeated + (len(tries) > 1)
+        else:
+            missed.append(_explain_miss(each, tries, made_at))
+    return LookCount(len(expected), made, repeated, tuple(missed), left_out, _find_longest(records, period))
+
+
+def _follow_tries(asked: AskedLook, answers: Mapping[str, Record]) -> list[Record]:
+    """Follow the tries at one check up to the first that saw the cluster."""
+    tries: list[Record] = []
+    request = asked.request_id
+    while request is not None and request in answers:
+        tries.append(answers[request])
+        found_it = answers[request]["outcome"] in LOOKS
+        request = None if found_it else make_next_attempt_id(request, len(tries))
+    return tries
+
+
+def _explain_miss(asked: AskedLook, tries: Sequence[Record], made_at: datetime) -> MissedLook:
+    if tries:
+        last = tries[-1]
+        failure = last["failure"]
+        why = failure["message"] if failure else _NO_LOOK.get(last["outcome"], last["outcome"])
+        return MissedLook(asked.at, asked.seq, why, last["seq"])
+    if asked.request_id is None:
+        return MissedLook(asked.at, asked.seq, asked.reason)
+    is_fresh = made_at - parse_time(asked.at) < LONGEST_CHECK
+    why = "not answered yet when this was written" if is_fresh else "it left no record"
+    return MissedLook(asked.at, asked.seq, why)
+
+
+def _find_longest(records: Sequence[Record], period: AuditPeriod) -> tuple[datetime, datetime]:
+    looks = [parse_time(record["checked_at"]) for record in records if record["outcome"] in LOOKS]
+    inside = [at for at in looks if period.begins_at <= at <= period.ends_at]
+    return max(pairwise([period.begins_at, *inside, period.ends_at]), key=lambda pair: pair[1] - pair[0])
+
+
+def build_log_evidence(records: Sequence[Record], period: AuditPeriod) -> LogEvidence:
+    """Build what ``records`` of one log, from the last before a ``period`` on, say of it."""
+    known = [record for record in records if parse_time(record["checked_at"]) <= period.ends_at]
+    own = [record for record in known if period.includes(record["checked_at"])]
+    before = known[: len(known) - len(own)]
+    entries = list_history(known)
+    inside = [entry for entry in entries if period.includes(entry.at)]
+    return LogEvidence(
+        records=(own[0]["seq"], own[-1]["seq"]) if own else None,
+        number=len(own),
+        changes=tuple(
+            ChangeEvidence(each, _find_undone(each, entries)) for each in inside if each.kind == "change"
+        ),
+        decisions=tuple(entry for entry in inside if entry.kind == "decision"),
+        orphans=tuple(_list_orphans(before, known)),
+        open_at_start=_list_open(before),
+        open_at_end=_list_open(known),
+    )
+
+
+def _find_undone(entry: HistoryEntry, entries: Iterable[HistoryEntry]) -> int | None:
+    """Find the record that found a change undone, on any of its hosts."""
+    if entry.change is None or is_end(entry.change):
+        return None
+    part = name_changed_part(entry.change)
+    for later in entries:
+        change = later.change
+        if (
+            later.seq > entry.seq
+            and change is not None
+            and is_end(change)
+            and name_changed_part(change) == part
+            and set(later.hosts) & set(entry.hosts)
+        ):
+            return later.seq
+    return None
+
+
+def _list_open(records: Sequence[Record]) -> tuple[Finding, ...]:
+    found = records[-1]["after"]["findings"].values() if records else ()
+    return tuple(sorted(found, key=lambda each: (each["opened_at"], each["kind"], each["subject"])))
+
+
+def _list_orphans(before: Sequence[Record], known: Sequence[Record]) -> list[OrphanEvidence]:
+    at_start = {each.vib: each.hosts for each in (list_open_orphans(before[-1]) if before else ())}
+    return [
+        OrphanEvidence(
+            vib=each.vib,
+            first_seen=each.first_seen or each.since,
+            gone_at=each.gone_at,
+            at_start=at_start.get(each.vib, ()),
+            at_end=each.hosts,
+        )
+        for each in list_orphans(known[max(0, len(before) - 1) :])
+    ]

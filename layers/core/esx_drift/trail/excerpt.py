@@ -1,0 +1,373 @@
+"""Copy an excerpt of a trail: some clusters in a period, with all that proves it.
+
+What is there is copied byte for byte, also what is damaged: whether it is sound is for ``verify`` to say.
+
+    a  find the base: the last digest whose span ends before the period
+    b  go on from there, digest by digest and record by record, to where the period is sealed
+    c  what asked for a check in the period that left no record is followed to the record that says why
+    d  copy what all these digests and records name: documents, snapshots, quarantined replies, receipts
+
+Longer than 250 lines, because digests and records say of each other how far to go on.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import batched
+from typing import Final, cast
+
+from esx_drift.contracts import parse_payload
+from esx_drift.contracts.unpacking import parse_record
+from esx_drift.domain.images.snapshot import list_snapshot_keys
+from esx_drift.domain.stored.identifiers import (
+    DIGEST_PREFIX,
+    VCENTER_LOG,
+    ClusterRef,
+    encode_canonical_json,
+    make_signature_key,
+    parse_fingerprint,
+)
+from esx_drift.domain.stored.types import Record
+from esx_drift.domain.text.times import parse_time
+from esx_drift.domain.trail.digests import Digest, is_digest_key, parse_record_place
+from esx_drift.domain.trail.excerpt import (
+    EXCERPT_KEY,
+    AuditPeriod,
+    Excerpt,
+    ExcerptCluster,
+    build_excerpt,
+    build_excerpt_manifest,
+    find_receipt_id,
+    is_receipt_key,
+)
+from esx_drift.domain.trail.verification import (
+    LONGEST_CHECK,
+    MAX_CLOCK_DIFFERENCE,
+    AskedCheck,
+    find_blob_sha256,
+    list_dispatched_checks,
+    list_explained_clusters,
+)
+from esx_drift.errors import ContractViolation, TrailDamaged
+from esx_drift.log_reader import MAX_PARALLEL_READS, read_all
+from esx_drift.ports import PublicKey, TrailCopy, TrailFiles
+from esx_drift.trail.log_checker import identify_all
+from esx_drift.trail.verify import LONGEST_DELIVERY
+
+KEYS_AT_ONCE: Final = 200
+"""So many objects are read before the next ones are asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExcerptRequest:
+    """What is to be copied.
+
+    Attributes:
+        clusters: The logs of the clusters.
+        period: The time that the excerpt is about.
+        made_at: The time now.
+        document_days: For how many days documents are kept.
+        parse_key: Parses public keys.
+        on_progress: Is told how many objects are copied, of how many that are known of.
+    """
+
+    clusters: tuple[ClusterRef, ...]
+    period: AuditPeriod
+    made_at: datetime
+    document_days: int
+    parse_key: Callable[[bytes], PublicKey]
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None
+
+
+def copy_excerpt(files: TrailFiles, copy: TrailCopy, request: ExcerptRequest) -> Excerpt:
+    """Copy an excerpt of a trail, with its manifest.
+
+    Args:
+        files: The trail.
+        copy: Where it is copied to.
+        request: What is to be copied.
+
+    Raises:
+        StoreUnavailable: The trail can't be read, or the copy can't be written.
+    """
+    objects = _ObjectCopier(files, copy, request.on_progress)
+    digests = _DigestWalk(objects, request)
+    logs = _LogWalk(objects, request, digests)
+    reached, reach = None, request.period.ends_at
+    while reached is None or reach > reached:
+        digests.walk_to(reach + LONGEST_CHECK + 2 * MAX_CLOCK_DIFFERENCE)
+        logs.walk_to(reach + LONGEST_CHECK + MAX_CLOCK_DIFFERENCE)
+        reached, reach = reach, logs.find_explanation(request.period) or reach
+    _copy_named(objects, digests, logs)
+    digests.copy_keys(request.parse_key)
+    excerpt = digests.excerpt
+    copy.write(EXCERPT_KEY, encode_canonical_json(build_excerpt_manifest(excerpt)))
+    return excerpt
+
+
+@dataclass(slots=True)
+class _ObjectCopier:
+    files: TrailFiles
+    to: TrailCopy
+    on_progress: Callable[[int, int], None]
+    done: int = 0
+    known: int = 0
+
+    def copy(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+        """Copy what lies under ``keys``; each with its bytes, None if nothing is there to read."""
+        for some in batched(keys, KEYS_AT_ONCE, strict=False):
+            self.known += len(some)
+            for key, body in zip(some, read_all(self.read, some), strict=True):
+                if body is not None:
+                    self.to.write(key, body)
+                self.done += 1
+                self.on_progress(self.done, self.known)
+                yield key, body
+
+    def copy_all(self, keys: Iterable[str]) -> None:
+        """Copy what lies under ``keys``, whatever it is."""
+        for _ in self.copy(keys):
+            pass
+
+    def read(self, key: str) -> bytes | None:
+        """Read an object; what is damaged so that it can't be read is left out, and so it is missing then."""
+        try:
+            return self.files.read(key)
+        except TrailDamaged:
+            return None
+
+
+@dataclass(slots=True)
+class _DigestWalk:
+    """The digests from the base on, copied one after the other.
+
+    ``heads`` are the numbers to which logs are sealed, by the log's prefix, and ``starts`` those of the base;
+    ``named`` is what of the logs must be there, ``receipts`` all receipts by what stands for their event.
+    """
+
+    objects: _ObjectCopier
+    request: ExcerptRequest
+    waiting: list[str] = field(default_factory=list)
+    copied: list[str] = field(default_factory=list)
+    excerpt: Excerpt = field(init=False)
+    starts: dict[str, int] = field(default_factory=dict)
+    heads: dict[str, int] = field(default_factory=dict)
+    named: set[str] = field(default_factory=set)
+    receipts: dict[str, list[str]] = field(default_factory=dict)
+    until: datetime | None = None
+    has_reached: bool = False
+
+    def __post_init__(self) -> None:
+        keys = [found.key for found in self.objects.files.list_objects(DIGEST_PREFIX)]
+        digests = [key for key in keys if is_digest_key(key)]
+        base = self._find_base(digests)
+        self.waiting = digests[0 if base is None else digests.index(base) :]
+        request = self.request
+        clusters: list[ExcerptCluster] = [
+            {"vcenter": log.vcenter, "cluster": log.cluster, "name": log.name} for log in request.clusters
+        ]
+        self.excerpt = build_excerpt(
+            period=request.period,
+            made_at=request.made_at,
+            document_days=request.document_days,
+            clusters=clusters,
+            base=base,
+        )
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether there is no later digest."""
+        return not self.waiting
+
+    def walk_to(self, moment: datetime) -> None:
+        """Copy digests until all that was written before ``moment`` is named, or there are no more."""
+        self.has_reached = False
+        while self.waiting and not self._reaches(moment):
+            key = self.waiting.pop(0)
+            self.objects.copy_all([make_signature_key(key)])
+            for _, body in self.objects.copy([key]):
+                digest = None if body is None else _find_digest(body)
+                if digest is not None:
+                    self._take(key, digest)
+            self.copied.append(key)
+        self.has_reached = self._reaches(moment)
+
+    def copy_keys(self, parse_key: Callable[[bytes], PublicKey]) -> None:
+        """Copy the public keys that signed what was copied; ``parse_key`` parses them."""
+        for found in self.objects.files.list_objects(f"{DIGEST_PREFIX}keys/"):
+            body = self.objects.read(found.key) if parse_fingerprint(found.key) else None
+            if body is not None and self._has_signed(parse_key, body):
+                self.objects.to.write(found.key, body)
+
+    def _has_signed(self, parse_key: Callable[[bytes], PublicKey], pem: bytes) -> bool:
+        try:
+            parsed = parse_key(pem)
+        except ContractViolation:
+            return False
+        read = self.objects.read
+        pairs = ((read(key), read(make_signature_key(key))) for key in self.copied)
+        return any(body and signature and parsed.has_signed(body, signature) for body, signature in pairs)
+
+    def _find_base(self, digests: list[str]) -> str | None:
+        """Find the last digest whose span ends so long before the period that no record of it is named."""
+        limit = self.request.period.begins_at - MAX_CLOCK_DIFFERENCE
+        for key in reversed(digests):
+            body = self.objects.read(key)
+            digest = None if body is None else _find_digest(body)
+            if digest is not None and parse_time(digest["until"]) <= limit:
+                return key
+        return None
+
+    def _reaches(self, moment: datetime) -> bool:
+        return self.until is not None and self.until >= moment
+
+    def _take(self, key: str, digest: Digest) -> None:
+        is_base = key == self.excerpt.base
+        for each in self.excerpt.select_named(digest, is_base=is_base):
+            if is_receipt_key(each["key"]):
+                self.receipts.setdefault(find_receipt_id(each["key"]), []).append(each["key"])
+            elif parse_record_place(each["key"]) is None:
+                self.named.add(each["key"])
+        for head in digest["heads"]:
+            place = parse_record_place(head["key"])
+            if place is not None and self.excerpt.holds(head["key"]):
+                self.heads[place.prefix] = place.seq
+        if is_base:
+            self.starts = dict(self.heads)
+        # One that was cut off left what sorts behind to the next: only the last of a span is about all of it.
+        if digest["listed_to"] is None:
+            self.until = parse_time(digest["until"])
+
+
+@dataclass(slots=True)
+class _LogWalk:
+    """The records of the logs, copied one after the other, and what they say."""
+
+    objects: _ObjectCopier
+    request: ExcerptRequest
+    digests: _DigestWalk
+    waiting: dict[str, list[int]] = field(default_factory=dict)
+    named: set[str] = field(default_factory=set)
+    events: dict[str, datetime] = field(default_factory=dict)
+    answered: set[str] = field(default_factory=set)
+    asked: list[AskedCheck] = field(default_factory=list)
+    explained: dict[tuple[str, str], datetime] = field(default_factory=dict)
+
+    def walk_to(self, moment: datetime) -> None:
+        """Copy records of each log: those that the digests name, and others not later than ``moment``."""
+        own = {log.record_prefix for log in self.request.clusters}
+        vcenters = {log.vcenter for log in self.request.clusters}
+        own |= {ClusterRef(name, VCENTER_LOG, VCENTER_LOG).record_prefix for name in vcenters}
+        for prefix in sorted(own):
+            if prefix not in self.waiting:
+                self.waiting[prefix] = self._list_numbers(prefix)
+            self._walk_log(prefix, moment)
+
+    def find_explanation(self, period: AuditPeriod) -> datetime | None:
+        """Find until when records have to be copied so that each check asked for in ``period`` is explained.
+
+        Returns:
+            The time of the next record that says why one left no record; None if none is left to be found.
+        """
+        for asked in self.asked:
+            said = self.explained.get((asked.vcenter, asked.cluster))
+            is_open = asked.request_id not in self.answered and (said is None or said <= asked.at)
+            if is_open and period.begins_at <= asked.at <= period.ends_at:
+                found = self._look_ahead(asked)
+                if found is not None:
+                    return found
+        return None
+
+    def _list_numbers(self, prefix: str) -> list[int]:
+        places = (parse_record_place(found.key) for found in self.objects.files.list_objects(prefix))
+        first = self.digests.starts.get(prefix, 1)
+        return [place.seq for place in places if place is not None and place.seq >= first]
+
+    def _walk_log(self, prefix: str, moment: datetime) -> None:
+        waiting, head = self.waiting[prefix], self.digests.heads.get(prefix, 0)
+        sealed = [number for number in waiting if number <= head]
+        del waiting[: len(sealed)]
+        keys = [_make_key(prefix, number) for number in sealed]
+        for key, body in self.objects.copy(keys):
+            self._take(key, body)
+        while waiting and not self.digests.has_reached:
+            record = self._find_record(_make_key(prefix, waiting[0]))
+            if record is not None and parse_time(record["checked_at"]) > moment:
+                return
+            for key, body in self.objects.copy([_make_key(prefix, waiting.pop(0))]):
+                self._take(key, body)
+
+    def _look_ahead(self, asked: AskedCheck) -> datetime | None:
+        """Look in records not copied yet for one that says why a check that was ``asked`` for left none."""
+        prefix = ClusterRef(asked.vcenter, VCENTER_LOG, VCENTER_LOG).record_prefix
+        for some in batched(self.waiting[prefix], MAX_PARALLEL_READS, strict=False):
+            for record in read_all(self._find_record, [_make_key(prefix, number) for number in some]):
+                if record is not None and asked.cluster in list_explained_clusters(record):
+                    return parse_time(record["checked_at"])
+        return None
+
+    def _find_record(self, key: str) -> Record | None:
+        body = self.objects.read(key)
+        return None if body is None else _find_sound_record(body)
+
+    def _take(self, key: str, body: bytes | None) -> None:
+        record = None if body is None else _find_sound_record(body)
+        if record is None:
+            return
+        at, after = parse_time(record["checked_at"]), record["after"]
+        kept = [record["document"], record["snapshot"], record["quarantine"], after["snapshot"]]
+        self.named |= {each["key"] for each in kept if each is not None}
+        self.named |= {*list_snapshot_keys(after)} if after["snapshot"] else set()
+        self.events |= dict.fromkeys(identify_all(record["events"]), at)
+        self.answered.add(record["request_id"])
+        asked = list_dispatched_checks(record, key)
+        self.asked += [each for each in asked if self.digests.excerpt.is_about(each.vcenter, each.cluster)]
+        if record["cluster"] == VCENTER_LOG:
+            self.explained |= {(record["vcenter"], each): at for each in list_explained_clusters(record)}
+
+
+def _copy_named(objects: _ObjectCopier, digests: _DigestWalk, logs: _LogWalk) -> None:
+    """Copy what digests and records name beside records."""
+    # A record may name anything: what is not named by its own bytes is no key of ours, and may be a path.
+    objects.copy_all(sorted(key for key in digests.named | logs.named if find_blob_sha256(key) is not None))
+    sealed = {key for event in logs.events for key in digests.receipts.get(event, ())}
+    fresh = _list_fresh_receipts(objects, digests, logs) if digests.is_at_end else set()
+    objects.copy_all(sorted(sealed | fresh))
+
+
+def _list_fresh_receipts(objects: _ObjectCopier, digests: _DigestWalk, logs: _LogWalk) -> set[str]:
+    """List the receipts that no digest may name yet: those of the newest events."""
+    limit = None if digests.until is None else digests.until - LONGEST_DELIVERY
+    first = {_make_key(prefix, number) for prefix, number in digests.starts.items()}
+    skipped = {event for key in first for event in _list_events(objects, key)}
+    return {
+        found.key
+        for event, at in logs.events.items()
+        if (limit is None or at >= limit) and event not in skipped
+        for found in objects.files.list_objects(f"deliveries/{event}/")
+    }
+
+
+def _list_events(objects: _ObjectCopier, key: str) -> list[str]:
+    """List what stands for the events of the record under ``key``."""
+    body = objects.read(key)
+    record = None if body is None else _find_sound_record(body)
+    return [] if record is None else identify_all(record["events"])
+
+
+def _make_key(prefix: str, number: int) -> str:
+    return f"{prefix}{number:010d}.json"
+
+
+def _find_digest(body: bytes) -> Digest | None:
+    try:
+        return cast("Digest", parse_payload("digest", body))
+    except ContractViolation:
+        return None
+
+
+def _find_sound_record(body: bytes) -> Record | None:
+    try:
+        return parse_record(body)
+    except (ContractViolation, ValueError):
+        return None

@@ -1,0 +1,250 @@
+"""``esx-drift evidence``: what an auditor files, of a trail that the product's own jobs wrote."""
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import cast
+from uuid import UUID
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    derive_private_key,
+)
+from esx_drift.domain.stored.types import CheckRequest
+
+from tests.paths import GOLDEN
+from tests.simulator.fault_kinds import invalid_json
+from tests.unit.checking.decisions.person import ALICE, ALICE_ID, Person
+from tests.unit.checking.world import World
+from tests.unit.cli.conftest import Run
+from tests.unit.trail.played import REPORT, play_trail, run_checks
+from tests.unit.trail.sealed import public_key, seal_in_steps, write_copy
+
+type Trail = Mapping[str, bytes]
+
+HOSTILE = "esx02<script>alert(1)</script>|`x`*"
+SMNTEMP = "smntemp(910.1.0.0005-5vmw.803.0.0.24022510)"
+PERIOD = ("--from", "2026-11-23T13:00", "--to", "2026-11-24")
+REPORTS = GOLDEN / "evidence"
+
+
+@pytest.fixture(scope="session")
+def key() -> EllipticCurvePrivateKey:
+    """The key that signs: always the same, since a report shows its fingerprint."""
+    return derive_private_key(0xE5D, SECP256R1())
+
+
+def _accept(world: World, request: CheckRequest, host: str) -> None:
+    """A person accepts what a host runs now."""
+    decided: CheckRequest = {
+        **request,
+        "request_id": str(UUID(int=world.requests)),
+        "run_id": None,
+        "action": "accept",
+        "phase": "collect",
+        "decision": {
+            "by": ALICE,
+            "user_id": ALICE_ID,
+            "reason": "driver for <b>ticket</b> | agreed with storage",
+            "ticket": "CHG-7",
+            "shown_at": 1,
+            "hosts": {host: Person(world).shown()[host]},
+            "instance_uuid": None,
+        },
+    }
+    assert world.handle(decided) is not None
+
+
+def _play(world: World) -> None:
+    """A driver on two hosts, accepted on one; a foothold; a driver put back; checks that see nothing."""
+    vcenter = world.vcenter
+    vcenter.inventory.host("esx02").name = HOSTILE
+    run_checks(world)
+    was = deepcopy(vcenter.inventory.host("esx04").software)
+    run_checks(world)
+    vcenter.hosts.set_component(["esx01", HOSTILE], "Intel-i40en", "2.9.2.0-1OEM.800.1.0.20613240")
+    vcenter.hosts.set_component("esx04", "Intel-i40en", "2.9.3.0-1OEM.800.1.0.20613240")
+    run_checks(world)
+    asked = next(each.body for each in world.aws.sent if each.queue == "check")
+    _accept(world, cast("CheckRequest", asked), vcenter.inventory.host("esx01").host)
+    vcenter.hosts.add_orphaned_vib([HOSTILE], SMNTEMP)
+    run_checks(world)
+    vcenter.inventory.host("esx04").software = was
+    run_checks(world)
+    vcenter.faults.inject(REPORT, invalid_json())
+    run_checks(world)
+    run_checks(world)
+    vcenter.faults.clear()
+    vcenter.hosts.remove_orphaned_vib(HOSTILE, SMNTEMP)
+    run_checks(world)
+    world.wait(3600)
+
+
+@pytest.fixture(scope="session")
+def trail(key: EllipticCurvePrivateKey, tmp_path_factory: pytest.TempPathFactory) -> Trail:
+    """That trail, sealed twice a day."""
+    unsealed = play_trail(_play, tmp_path_factory)
+    start = datetime(2026, 11, 23, 12, 30, tzinfo=UTC)
+    return seal_in_steps(unsealed, key, [start + timedelta(hours=12 * each) for each in range(4)])
+
+
+@pytest.fixture
+def copy(trail: Trail, tmp_path: Path) -> Path:
+    """A copy on disk."""
+    return write_copy(trail, tmp_path / "copy")
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> datetime:
+    """The time."""
+    at = datetime(2026, 11, 29, 9, 30, tzinfo=UTC)
+    monkeypatch.setattr("esx_drift.cli.evidence.read_clock", lambda: at)
+    return at
+
+
+@pytest.mark.usefixtures("now")
+def test_a_report_reads_as_agreed(
+    run: Run,
+    copy: Path,
+    tmp_path: Path,
+    refresh_goldens: bool,  # noqa: FBT001 -- a fixture
+) -> None:
+    """In both forms; --refresh-goldens writes them anew."""
+    ran = run("evidence", "prod-a", "prod-b", *PERIOD, "-o", tmp_path / "out", "--dir", copy)
+    assert (ran.code, ran.err) == (0, "")
+    assert sorted(each.name for each in (tmp_path / "out").iterdir()) == ["report.html", "report.md", "trail"]
+    for name in ("report.md", "report.html"):
+        text = (tmp_path / "out" / name).read_text()
+        if refresh_goldens:
+            REPORTS.mkdir(exist_ok=True)
+            (REPORTS / name).write_text(text)
+        assert (REPORTS / name).read_text() == text
+
+
+@pytest.mark.usefixtures("now")
+def test_what_is_written_is_verified_by_itself(
+    run: Run, copy: Path, tmp_path: Path, key: EllipticCurvePrivateKey
+) -> None:
+    """With the key pinned or not, and it says what it is; for a program, too."""
+    (tmp_path / "key.pem").write_bytes(public_key(key).pem)
+    pinned = ("--public-key", tmp_path / "key.pem")
+    written = run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "out", "--dir", copy, *pinned)
+    assert (written.code, written.out.splitlines()[-1]) == (0, "Intact as an excerpt.")
+    assert "key not pinned" not in (tmp_path / "out" / "report.md").read_text()
+    ran = run("verify", "--dir", tmp_path / "out" / "trail", *pinned)
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "Intact as an excerpt.")
+    ran = run("verify", "--dir", tmp_path / "out" / "trail")
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "Intact as an excerpt, key not pinned.")
+    (said,) = [line for line in ran.out.splitlines() if line.startswith("Excerpt: ")]
+    assert said.startswith("Excerpt: 1 of 2 clusters (prod-a on vc01.example.com), 2026-11-23T13:00:00")
+    assert re.search(r" [1-9]\d* objects of others are named by the digests, and not part of it\.$", said)
+    shown = json.loads(run("verify", "--dir", tmp_path / "out" / "trail", "--format", "json").out)
+    assert [each["name"] for each in shown["excerpt"]["clusters"]] == ["prod-a"]
+    assert (shown["intact"], shown["excerpt"]["known_clusters"], shown["not_sealed"]) == (True, 2, 0)
+    whole = json.loads(run("verify", "--dir", copy, "--format", "json").out)
+    assert (whole["intact"], whole["excerpt"]) == (True, None)
+
+
+@pytest.mark.usefixtures("now")
+def test_the_commands_of_a_report_prove_it_without_us(run: Run, copy: Path, tmp_path: Path) -> None:
+    """Each as it stands there, but for the one that asks KMS."""
+    run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "out", "--dir", copy)
+    text = (tmp_path / "out" / "report.md").read_text()
+    commands = [line.removeprefix("$ ") for line in text.splitlines() if line.startswith("$ ")]
+    fingerprint, signatures, objects = [
+        each for each in commands if not each.startswith(("aws", "esx-drift"))
+    ]
+    ran = [_shell(each, tmp_path / "out") for each in (fingerprint, signatures)]
+    assert ran[0].stdout.split()[0] in text
+    digests = len(list((tmp_path / "out" / "trail" / "digests").glob("*Z.json")))
+    assert ran[1].stdout.splitlines() == ["Verified OK"] * digests
+    # What jq would print.
+    named = "".join(
+        f"{each['sha256']}  {each['key']}\n"
+        for digest in sorted((tmp_path / "out" / "trail" / "digests").glob("*Z.json"))
+        for each in json.loads(digest.read_bytes())["objects"]
+    )
+    selecting, _, checking = objects.partition(" | sha256sum ")
+    assert selecting == """cd trail && jq -r '.objects[] | "\\(.sha256)  \\(.key)"' digests/*Z.json"""
+    ran = [_shell(f"cd trail && sha256sum {checking}", tmp_path / "out", named)]
+    assert (ran[0].returncode, ran[0].stdout) == (0, "")
+
+
+def _shell(command: str, folder: Path, typed: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", command], cwd=folder, input=typed, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.usefixtures("now")
+def test_names_from_outside_are_inert_in_both_forms(run: Run, copy: Path, tmp_path: Path) -> None:
+    """A host's name runs nothing, and a reason ends no cell of a table."""
+    run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "out", "--dir", copy)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "<script" not in page
+    assert "esx02&lt;script&gt;alert(1)&lt;/script&gt;|`x`*" in page
+    assert "driver for &lt;b&gt;ticket&lt;/b&gt; | agreed with storage, ticket CHG-7" in page
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert r"esx02\<script\>alert(1)\</script\>\|\`x\`\*" in text
+    table = text.partition("### Changes")[2].partition("###")[0].strip().splitlines()
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {10}
+
+
+@pytest.mark.usefixtures("now")
+def test_what_is_damaged_is_written_and_named(run: Run, copy: Path, tmp_path: Path) -> None:
+    """In the report, on the terminal, and by the exit code."""
+    record = copy / "records" / "vcenter=vc01%2Eexample%2Ecom" / "cluster=domain-c9" / "0000000005.json"
+    record.write_bytes(record.read_bytes().replace(b'"critical"', b'"info"'))
+    ran = run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "out", "--dir", copy)
+    assert ran.code == 1
+    assert "0000000005.json" in ran.out
+    assert re.search(
+        r"^\*\*Not intact: \d+ problems?\.\*\*$", (tmp_path / "out" / "report.md").read_text(), re.MULTILINE
+    )
+    record.write_bytes(b"{")
+    ran = run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "other", "--dir", copy)
+    assert (ran.code, "is no record" in ran.err) == (1, True)
+    assert "Not read for this report: " in (tmp_path / "other" / "report.md").read_text()
+
+
+@pytest.mark.usefixtures("now")
+def test_trouble(run: Run, copy: Path, tmp_path: Path) -> None:
+    """Said plainly, and nothing is written."""
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "notes.txt").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    out = tmp_path / "out"
+    for arguments, said in [
+        (
+            ("prod-a", *PERIOD, "-o", tmp_path / "taken"),
+            "taken is not empty: evidence is written to a folder",
+        ),
+        (("prod-a", *PERIOD, "-o", tmp_path / "file"), "file can't be written to: File exists"),
+        (("prod-x", *PERIOD, "-o", out), "the trail knows no cluster called prod-x"),
+        (
+            ("prod-a", "--from", "2026-11-01", "--to", "2026-11-02", "-o", out),
+            "nothing was recorded of prod-a from",
+        ),
+        (
+            ("prod-a", "--from", "2026-11-25", "--to", "2026-11-24", "-o", out),
+            "--from 2026-11-25 is later than",
+        ),
+        (
+            ("prod-a", "--from", "2027-01-01", "--to", "2027-01-24", "-o", out),
+            "--from 2027-01-01 is in the future",
+        ),
+    ]:
+        ran = run("evidence", *arguments, "--dir", copy)
+        assert (ran.code, ran.out) == (2, "")
+        assert said in ran.err
+    assert not out.exists()
+    assert [each.name for each in (tmp_path / "taken").iterdir()] == ["notes.txt"]
+    assert run("evidence", "prod-a", *PERIOD, "-o", out, "--dir", copy).code == 0
+    again = run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "again", "--dir", out / "trail")
+    assert (again.code, "trail is an excerpt already" in again.err) == (2, True)

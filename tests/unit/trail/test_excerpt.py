@@ -1,0 +1,189 @@
+"""An excerpt of any trail is verified by itself, and is no way around what verifying would name."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from esx_drift.adapters.public_keys import parse_public_key
+from esx_drift.domain.stored.identifiers import ClusterRef, compute_digest, encode_canonical_json
+from esx_drift.domain.text.times import parse_time
+from esx_drift.domain.trail.digests import is_digest_key
+from esx_drift.domain.trail.excerpt import EXCERPT_KEY, AuditPeriod
+from esx_drift.trail.excerpt import ExcerptRequest, copy_excerpt
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.checking.world import PROD_A, PROD_B
+from tests.unit.trail.sealed import MemoryTrail, check, public_key, seal_in_steps
+
+type Trail = Mapping[str, bytes]
+
+VCENTER, CLUSTERS = "vc01.example.com", (PROD_A, PROD_B)
+MADE_AT = datetime(2026, 12, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """``ports.TrailCopy`` into memory."""
+
+    objects: dict[str, bytes] = field(default_factory=dict)
+
+    def write(self, key: str, body: bytes) -> None:
+        """Nothing is written twice."""
+        assert key not in self.objects
+        self.objects[key] = body
+
+
+def copied(
+    trail: Trail | MemoryTrail,
+    period: AuditPeriod,
+    clusters: tuple[str, ...] = CLUSTERS[:1],
+    **options: Any,  # noqa: ANN401 -- of a request
+) -> dict[str, bytes]:
+    """The excerpt."""
+    logs = tuple(ClusterRef(VCENTER, cluster, f"name of {cluster}") for cluster in clusters)
+    request = ExcerptRequest(logs, period, MADE_AT, 400, parse_public_key, **options)
+    copy = Copied()
+    copy_excerpt(trail if isinstance(trail, MemoryTrail) else MemoryTrail(trail), copy, request)
+    return copy.objects
+
+
+def times_of(trail: Trail) -> list[datetime]:
+    """When checks were made."""
+    return sorted(
+        parse_time(json.loads(body)["checked_at"])
+        for key, body in trail.items()
+        if key.startswith("records/")
+    )
+
+
+@pytest.fixture(scope="session")
+def steps(unsealed: Trail, key: EllipticCurvePrivateKey) -> Trail:
+    """The played trail, sealed between its runs."""
+    first, *_, last = times_of(unsealed)
+    number = int((last - first) / timedelta(hours=4)) + 2
+    return seal_in_steps(unsealed, key, [first + timedelta(hours=2 + 4 * each) for each in range(number)])
+
+
+@pytest.fixture(scope="session")
+def middle(steps: Trail) -> AuditPeriod:
+    """A period with digests before and behind."""
+    times = times_of(steps)
+    return AuditPeriod(times[len(times) // 3], times[2 * len(times) // 3])
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_any_excerpt_is_intact(unsealed: Trail, key: EllipticCurvePrivateKey, data: st.DataObject) -> None:
+    """Of any clusters and any period, however the trail was sealed; with the key pinned or not."""
+    first, *_, last = times_of(unsealed)
+    minutes = int((last - first).total_seconds()) // 60 + 600
+    moment = st.integers(-300, minutes).map(lambda minute: first + timedelta(minutes=minute))
+    sealed_at = data.draw(st.lists(moment, max_size=6, unique=True))
+    trail = seal_in_steps(unsealed, key, sealed_at)
+    begins_at, ends_at = sorted(data.draw(st.tuples(moment, moment)))
+    clusters = data.draw(st.sampled_from([CLUSTERS, CLUSTERS[:1], CLUSTERS[1:]]))
+    excerpt = copied(trail, AuditPeriod(begins_at, ends_at), clusters)
+    assert check(excerpt).problems == []
+    if sealed_at:
+        assert check(excerpt, pinned=public_key(key)).problems == []
+    assert excerpt.keys() - {EXCERPT_KEY} <= trail.keys()
+    for each, body in trail.items():
+        if each.startswith("records/") and begins_at <= parse_time(json.loads(body)["checked_at"]) <= ends_at:
+            assert (each in excerpt) is any(f"cluster={one}/" in each for one in (*clusters, "@vcenter"))
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.data())
+def test_any_bit_that_is_flipped_in_an_excerpt_is_named(
+    steps: Trail, middle: AuditPeriod, data: st.DataObject
+) -> None:
+    """Of the manifest, too."""
+    excerpt = copied(steps, middle)
+    key = data.draw(st.sampled_from(sorted(excerpt)))
+    bit = data.draw(st.integers(0, len(excerpt[key]) * 8 - 1))
+    body = bytearray(excerpt[key])
+    body[bit // 8] ^= 1 << bit % 8
+    assert key in check({**excerpt, key: bytes(body)}).keys
+
+
+def test_any_object_that_is_deleted_from_an_excerpt_is_named(steps: Trail, middle: AuditPeriod) -> None:
+    """Whatever it is: the digests name it, or a record does."""
+    excerpt = copied(steps, middle)
+    for key in excerpt.keys() - {EXCERPT_KEY}:
+        found = check({each: body for each, body in excerpt.items() if each != key}).keys
+        assert any(key.startswith(each) for each in found), key
+
+
+def test_an_excerpt_without_its_manifest_lacks_much(steps: Trail, middle: AuditPeriod) -> None:
+    """Nothing but the manifest makes it one."""
+    excerpt = copied(steps, middle)
+    del excerpt[EXCERPT_KEY]
+    assert {kind for kind, _ in check(excerpt).kinds} >= {"missing"}
+
+
+def claim(excerpt: Trail, change: Callable[[Any], None]) -> dict[str, bytes]:
+    """The excerpt with another manifest, which somebody wrote on purpose."""
+    manifest = json.loads(excerpt[EXCERPT_KEY])
+    change(manifest["excerpt"])
+    manifest["sha256"] = compute_digest(manifest["excerpt"])
+    return {**excerpt, EXCERPT_KEY: encode_canonical_json(manifest)}
+
+
+def test_a_manifest_hides_no_deletion_in_a_whole_trail(steps: Trail, middle: AuditPeriod) -> None:
+    """What remains of other clusters does not belong there; and without it, it says what it is."""
+    manifest = copied(steps, middle)[EXCERPT_KEY]
+    cut = {key: body for key, body in steps.items() if "cluster=domain-c1008/0000000003" not in key}
+    assert any(kind == "inserted" for kind, _ in check({**cut, EXCERPT_KEY: manifest}).kinds)
+    (lost,) = [key for key in steps if "cluster=domain-c9/0000000003" in key]
+    left = {key: body for key, body in steps.items() if key != lost}
+    assert ("missing", lost) in check({**left, EXCERPT_KEY: manifest}).kinds
+
+
+def test_a_manifest_in_the_bucket_means_nothing(steps: Trail, middle: AuditPeriod) -> None:
+    """The AuditBucket is whole: there it is an object that nobody of ours wrote."""
+    manifest = copied(steps, middle)[EXCERPT_KEY]
+    found = check({**steps, EXCERPT_KEY: manifest}, now=max(times_of(steps)))
+    assert found.kinds == {("inserted", EXCERPT_KEY)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda said: said.update(base=None),
+        lambda said: said.update(base="digests/20200101T000000Z.json"),
+        lambda said: said.update({"from": "2020-01-01T00:00:00.000Z"}),
+        lambda said: said.update(clusters=[{"vcenter": VCENTER, "cluster": PROD_B, "name": "b"}]),
+        lambda said: said["clusters"].append({"vcenter": VCENTER, "cluster": PROD_B, "name": "b"}),
+        lambda said: said.update({"to": "2020-01-01T00:00:00.000Z"}),
+        lambda said: said.update(clusters=[]),
+        lambda said: said.update(more=True),
+    ],
+    ids=["no-base", "other-base", "earlier", "other", "more", "backwards", "none", "unknown-field"],
+)
+def test_a_manifest_that_says_more_than_is_there_is_found_out(
+    steps: Trail, middle: AuditPeriod, change: Callable[[Any], None]
+) -> None:
+    """What belongs to an excerpt is named by what is signed."""
+    assert check(claim(copied(steps, middle), change)).problems
+
+
+def test_a_later_base_is_found_out(steps: Trail, middle: AuditPeriod) -> None:
+    """It would stand for what is of the period itself."""
+    excerpt = copied(steps, middle)
+    first, *_, last = sorted(filter(is_digest_key, excerpt))
+    without = {key: body for key, body in excerpt.items() if not first <= key < last}
+    assert check(claim(without, lambda said: said.update(base=last))).problems
+
+
+def test_an_excerpt_without_what_links_its_digests_is_named(steps: Trail, middle: AuditPeriod) -> None:
+    """Of a digest that was taken out, and all that it names, the next one tells."""
+    excerpt = copied(steps, middle)
+    _, gone, *_ = sorted(filter(is_digest_key, excerpt))
+    named = {each["key"] for each in json.loads(excerpt[gone])["objects"]} | {gone, f"{gone}.sig"}
+    found = check({key: body for key, body in excerpt.items() if key not in named})
+    assert ("missing", gone) in found.kinds
