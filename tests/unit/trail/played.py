@@ -14,7 +14,7 @@ from esx_drift.domain.stored.types import CheckRequest, Record
 
 from tests.simulator.certificates import authority
 from tests.simulator.fault_kinds import invalid_json
-from tests.unit.checking.cloud import open_cloud
+from tests.unit.checking.cloud import Aws, open_cloud
 from tests.unit.checking.world import INTERVAL_SECONDS, PROD_A, World, open_world
 from tests.unit.trail.sealed import make_key, seal
 
@@ -28,6 +28,13 @@ def key() -> EllipticCurvePrivateKey:
     return make_key()
 
 
+def read_trail(cloud: Aws) -> dict[str, bytes]:
+    """All that lies in the AuditBucket."""
+    pages = cloud.s3.get_paginator("list_objects_v2").paginate(Bucket="audit")
+    keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+    return {each: cloud.s3.get_object(Bucket="audit", Key=each)["Body"].read() for each in keys}
+
+
 @pytest.fixture(scope="session")
 def unsealed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, bytes]:
     """The trail before it is sealed."""
@@ -36,11 +43,7 @@ def unsealed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, bytes]:
     with open_cloud() as cloud:
         with open_world(cloud, ca, tls, "vc01.example.com") as world:
             _play(world)
-        pages = cloud.s3.get_paginator("list_objects_v2").paginate(Bucket="audit")
-        keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
-        return MappingProxyType(
-            {each: cloud.s3.get_object(Bucket="audit", Key=each)["Body"].read() for each in keys}
-        )
+        return MappingProxyType(read_trail(cloud))
 
 
 def _run(world: World) -> dict[str, Record]:
