@@ -62,6 +62,7 @@ SLOW: Final = (
     "reporting/",
     "sealing/",
     "test_journal",
+    "trail/test_athena_answers",
 )
 """What plays whole jobs, time-outs or processes: `make unit` leaves it to `make test`."""
 

@@ -9,8 +9,12 @@ from tests.unit.template.application import listed, resources, target, transform
 TEMPLATE = written()
 # What a logical id of each type ends with: <Role><Type>.
 SUFFIXES = {
+    "AWS::Athena::NamedQuery": "Query",
+    "AWS::Athena::WorkGroup": "WorkGroup",
     "AWS::CloudWatch::Alarm": "Alarm",
     "AWS::CloudWatch::Dashboard": "Dashboard",
+    "AWS::Glue::Database": "Database",
+    "AWS::Glue::Table": "Table",
     "AWS::IAM::ManagedPolicy": "Policy",
     "AWS::IAM::Policy": "Policy",
     "AWS::IAM::Role": "Role",
@@ -55,6 +59,13 @@ def test_two_stacks_fit_into_one_account(name: str) -> None:
     fixed = set(properties) & set(NAMES)
     if TEMPLATE["Resources"][name]["Type"] == "AWS::Logs::QueryDefinition":
         assert properties["Name"]["Fn::Sub"].startswith("${AWS::StackName}/")
+        fixed -= {"Name"}
+    if TEMPLATE["Resources"][name]["Type"] == "AWS::Athena::WorkGroup":
+        assert properties["Name"] == {"Ref": "AWS::StackName"}
+        fixed -= {"Name"}
+    if TEMPLATE["Resources"][name]["Type"] == "AWS::Athena::NamedQuery":
+        # Its name is its group's own.
+        assert properties["WorkGroup"] == {"Ref": "TrailWorkGroup"}
         fixed -= {"Name"}
     if TEMPLATE["Resources"][name]["Type"] == "AWS::KMS::Alias":
         assert properties["AliasName"] == {"Fn::Sub": "alias/${AWS::StackName}-seals"}

@@ -115,10 +115,11 @@ def test_only_documents_expire() -> None:
 
 
 def test_no_version_of_the_fleet_file_is_lost() -> None:
-    """Only old states go, which the log rebuilds, and what is about now: breakers, routes, turns, reports."""
+    """Old states go, which the log rebuilds, what is about now (breakers, turns), and Athena's answers."""
     rules = BUCKETS["StateBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
-    assert [rule["Prefix"] for rule in rules] == ["state/", "breaker/", "routes/", "reports/", "seals/"]
-    assert not any("ExpirationInDays" in rule for rule in rules)
+    old = ["state/", "breaker/", "routes/", "reports/", "seals/"]
+    assert [rule["Prefix"] for rule in rules] == [*old, "athena/"]
+    assert [rule["Prefix"] for rule in rules if "ExpirationInDays" in rule] == ["athena/"]
 
 
 def test_documents_are_kept_for_as_long_as_they_are_locked() -> None:
