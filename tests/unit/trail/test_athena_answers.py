@@ -144,7 +144,7 @@ def test_orphaned_vibs_are_those_that_are_open(played: World, athena: Athena) ->
         for orphan in list_open_orphans(record)
     ]
     answered = athena.ask("orphaned VIBs")
-    found = [(row["cluster"], row["vib"], row["first_seen"], row["hosts"]) for row in answered]
+    found = [(row["cluster"], row["vib"], row["since"], row["hosts"]) for row in answered]
     assert found
     assert sorted(found) == sorted(expected)
 
