@@ -3,6 +3,7 @@
 import gzip
 import json
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from esx_drift.domain.stored.identifiers import compute_sha256
 from esx_drift.errors import ContractViolation, TrailDamaged
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.paths import GOLDEN
 
 
 @given(st.binary(max_size=300), st.integers(1, 300))
@@ -105,6 +108,18 @@ def list_places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]
 def test_a_snapshot_is_read_as_it_is() -> None:
     """With all that it says."""
     assert parse_snapshot(KEY, json.dumps(SNAPSHOT).encode()) == SNAPSHOT
+
+
+STORED_BEFORE = sorted((GOLDEN / "stored").glob("v*/audit/snapshots/**/*.json.gz"))
+
+
+@pytest.mark.parametrize("path", STORED_BEFORE, ids=lambda path: path.name[:8])
+def test_a_snapshot_of_a_version_before_is_read(path: Path) -> None:
+    """And its hosts are shown with the names of their releases."""
+    snapshot = parse_snapshot(path.name, gzip.decompress(path.read_bytes()))
+    rows = [row for row in list_host_rows(None, snapshot) if row.base_image is not None]
+    assert rows
+    assert {(row.release or "")[:8] for row in rows} == {"ESXi 8.0"}
 
 
 GONE = object()

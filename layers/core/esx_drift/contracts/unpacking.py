@@ -133,7 +133,9 @@ def _find_form_problem(snapshot: Any) -> str | None:  # noqa: ANN401 -- it is an
         if not all(isinstance(each, dict) and "base_image" in each for each in parts):
             return "an image has no base image"
     for label in snapshot["labels"].get("base_image", {}).values():
-        if not {"display_version", "display_name"} <= label.keys():
+        # Form 1 kept every wording of a label.
+        wordings = label if isinstance(label, list) and label else [label]
+        if not all({"display_version", "display_name"} <= each.keys() for each in wordings):
             return "a release has no name"
     for known in snapshot["hosts"].values():
         if not isinstance(known["name"], str) or not isinstance(known["witness"], bool):

@@ -228,7 +228,9 @@ def name_esxi_release(image: Image, labels: Labels) -> str:
     ``labels`` are those of its snapshot. What the depot does not know has none: then its version is the name.
     """
     version = str(image["main"]["base_image"])
-    label = cast("dict[str, Json] | None", labels.get("base_image", {}).get(version))
+    kept = labels.get("base_image", {}).get(version)
+    # Form 1 kept every wording of a label.
+    label = cast("dict[str, Json] | None", kept[0] if isinstance(kept, list) else kept)
     if label is None:
         return f"ESXi {version}"
     # The display version ends in the build: "8.0 U3e - 24674464", "8.0  - 20764643".
