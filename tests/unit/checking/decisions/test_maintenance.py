@@ -50,7 +50,7 @@ def test_what_is_done_in_maintenance_is_published_and_told_when_it_is_still_open
     after = world.check()
     assert moved(after) == {("drift-unreviewed", "opened"), ("image-not-uniform", "opened")}
     assert (_marks(after), after["outcome"]) == ({None}, "changed")
-    assert _types(after) == ["drift.detected", "report.maintenance-ended"]
+    assert _types(after) == ["report.maintenance-ended", "drift.detected"]
     report = cast("dict[str, Any]", after["events"][1]["data"]["report"])
     (window,) = report["windows"]
     assert (window["by"], window["reason"], window["changes"]) == (ALICE, "CHG-42", {"component": 1})
@@ -69,7 +69,7 @@ def test_maintenance_ends_before_its_time_by_whoever_ends_it(world: World, perso
     world.check()
     ended = person.maintain(None)
     assert decided(ended)["taken"] == [PROD_A]
-    assert _types(ended) == ["drift.detected", "report.maintenance-ended"]
+    assert _types(ended) == ["report.maintenance-ended", "drift.detected"]
     assert "decision" not in ended["events"][0]["data"]
     drift, summary = map(build_content, ended["events"])
     assert drift.title.startswith(f"Not as last accepted: {I40EN} 2.9.2.0 on {name} · prod-a")
@@ -130,7 +130,7 @@ def test_a_window_of_the_file_is_kept_while_it_holds(world: World) -> None:
     assert _marks(during) == {"maintenance:patches"}
     assert during["after"]["maintenance"] is not None
     after = world.check()
-    assert _types(after) == ["drift.detected", "report.maintenance-ended"]
+    assert _types(after) == ["report.maintenance-ended", "drift.detected"]
     assert after["after"]["maintenance"] is None
     assert build_content(after["events"][1]).notes == ("It was patches: “CHG-7”.",)
 
@@ -147,10 +147,10 @@ def test_what_was_done_in_a_window_that_accepts_is_accepted_at_its_end(world: Wo
     assert ("drift-unreviewed", "resolved") in moved(after)
     (window,) = after["maintenance_ended"]
     assert window["accepted"] == [first.host, second.host]
-    assert _types(after)[-1] == "report.maintenance-ended"
+    assert _types(after)[0] == "report.maintenance-ended"
     # It is a rollout as well, which is told only once.
     assert {change.get("suppressed_by") for change in after["changes"]} == {"rollout"}
-    content = build_content(after["events"][-1])
+    content = build_content(after["events"][0])
     assert "Accepted what it changed on 2 hosts" in content.items
     again = world.check()
     assert (again["events"], "drift-unreviewed" in open_kinds(again)) == ([], False)
