@@ -3,7 +3,7 @@
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -103,8 +103,14 @@ def _played(console: Console, number: int, step: Step, scene: Scene, tap: Tap) -
     yield from (f"step {number}: {subject} {what} did not come" for subject, what in expected - came)
     yield from (f"step {number}: {subject} {what} came, unexpected" for subject, what in came - expected)
     titles = [str(payload["text"]) for payload in messages]
-    if len(titles) != len(step.says) or not all(map(str.__contains__, titles, step.says)):
+    expected_ways = [step.says, *([step.gathered] if step.gathered else [])]
+    if not any(_are_said(titles, says) for says in expected_ways):
         yield f"step {number}: Slack heard {titles}, and not {[*step.says]}"
+
+
+def _are_said(titles: Sequence[str], says: Sequence[str]) -> bool:
+    """Whether there is a title for each of what must be said, and no other."""
+    return len(titles) == len(says) and all(map(str.__contains__, titles, says))
 
 
 @contextmanager

@@ -72,7 +72,7 @@ def explain_forbidden_login(breaker: Breaker, actor: LoginActor, version: str, n
     if is_refused and not is_second_try(breaker, version):
         return (
             f"this password was refused before, last at {breaker['refused_at']}. Put the new one into the"
-            f" secret of {vcenter}, or if it is right after all: esx-drift doctor"
+            f" secret …/vcenter/{vcenter}, or if it is right after all: esx-drift doctor"
             f" --reset {vcenter}"
         )
     if not breaker["open"] and not is_refused:

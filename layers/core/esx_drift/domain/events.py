@@ -190,7 +190,8 @@ def build_events(
     if "maintenance_ended" in record:
         windows = cast("list[Json]", record["maintenance_ended"][:MAX_ENDED_WINDOWS])
         report = _build_event(facts, MAINTENANCE_ENDED, (), ())
-        events.append({**report, "data": {**report["data"], "report": {"windows": windows}}})
+        # First, since it explains what it leaves open.
+        events.insert(0, {**report, "data": {**report["data"], "report": {"windows": windows}}})
     return events
 
 

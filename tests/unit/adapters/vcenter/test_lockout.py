@@ -134,7 +134,8 @@ def test_a_suspended_login_says_what_to_do(world: World) -> None:
     world.outcome("dispatcher")
     with world.sessions() as sessions, pytest.raises(LoginSuspended) as caught:
         sessions.session(NAME)
-    assert caught.value.facts == {"user": USER, "password": "refused before"}
+    facts = {"user": USER, "password": "refused before", "secret_name": f"esx-drift/vcenter/{NAME}"}
+    assert caught.value.facts == facts
     for part in (USER, f"…/vcenter/{NAME}", f"doctor --reset {NAME}"):
         assert part in caught.value.message
     assert "wr0ng!" not in caught.value.message

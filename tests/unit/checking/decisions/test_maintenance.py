@@ -50,14 +50,14 @@ def test_what_is_done_in_maintenance_is_published_and_told_when_it_is_still_open
     after = world.check()
     assert moved(after) == {("drift-unreviewed", "opened"), ("image-not-uniform", "opened")}
     assert (_marks(after), after["outcome"]) == ({None}, "changed")
-    assert _types(after) == ["drift.detected", "report.maintenance-ended"]
-    report = cast("dict[str, Any]", after["events"][1]["data"]["report"])
+    assert _types(after) == ["report.maintenance-ended", "drift.detected"]
+    report = cast("dict[str, Any]", after["events"][0]["data"]["report"])
     (window,) = report["windows"]
     assert (window["by"], window["reason"], window["changes"]) == (ALICE, "CHG-42", {"component": 1})
     assert {each["kind"] for each in window["still_open"]} == {"drift-unreviewed", "image-not-uniform"}
-    content = build_content(after["events"][1])
-    assert content.title.startswith("Maintenance is over: 3 not told meanwhile")
-    assert "Not told: 1 change of component" in content.items[0]
+    content = build_content(after["events"][0])
+    assert content.title.startswith("Maintenance “CHG-42” is over; still open: 2 findings")
+    assert content.items[0] == "Within it, and not reported then: 1 change of component, 2 findings"
     assert world.check()["events"] == []
 
 
@@ -69,13 +69,13 @@ def test_maintenance_ends_before_its_time_by_whoever_ends_it(world: World, perso
     world.check()
     ended = person.maintain(None)
     assert decided(ended)["taken"] == [PROD_A]
-    assert _types(ended) == ["drift.detected", "report.maintenance-ended"]
-    assert "decision" not in ended["events"][0]["data"]
-    drift, summary = map(build_content, ended["events"])
-    assert drift.title.startswith(f"Not as last accepted: {I40EN} 2.9.2.0 on {name} · prod-a")
+    assert _types(ended) == ["report.maintenance-ended", "drift.detected"]
+    assert "decision" not in ended["events"][1]["data"]
+    summary, drift = map(build_content, ended["events"])
+    assert drift.title.startswith(f"Not as last accepted: {I40EN} 2.7.2.0 → 2.9.2.0 on {name} · prod-a")
     assert "not as last accepted" not in " ".join(drift.items)
-    assert drift.facts[:2] == ("no new look", "warning")
-    assert summary.notes == ("It was begun by alice: “CHG-42”.",)
+    assert drift.facts[:2] == ("no new check", "warning")
+    assert summary.when_text.endswith(", begun by alice.")
     assert ended["after"]["maintenance"] is None
     assert decided(person.maintain(None))["refused"] == [PROD_A]
     world.vcenter.hosts.set_component(name, I40EN, SHIPPED)
@@ -130,9 +130,9 @@ def test_a_window_of_the_file_is_kept_while_it_holds(world: World) -> None:
     assert _marks(during) == {"maintenance:patches"}
     assert during["after"]["maintenance"] is not None
     after = world.check()
-    assert _types(after) == ["drift.detected", "report.maintenance-ended"]
+    assert _types(after) == ["report.maintenance-ended", "drift.detected"]
     assert after["after"]["maintenance"] is None
-    assert build_content(after["events"][1]).notes == ("It was patches: “CHG-7”.",)
+    assert build_content(after["events"][0]).title.startswith("Maintenance patches (“CHG-7”) is over")
 
 
 def test_what_was_done_in_a_window_that_accepts_is_accepted_at_its_end(world: World) -> None:
@@ -147,10 +147,10 @@ def test_what_was_done_in_a_window_that_accepts_is_accepted_at_its_end(world: Wo
     assert ("drift-unreviewed", "resolved") in moved(after)
     (window,) = after["maintenance_ended"]
     assert window["accepted"] == [first.host, second.host]
-    assert _types(after)[-1] == "report.maintenance-ended"
+    assert _types(after)[0] == "report.maintenance-ended"
     # It spreads as well, but nobody heard that it began: the window hides it.
     assert {change.get("suppressed_by") for change in after["changes"]} == {"maintenance:patches"}
-    content = build_content(after["events"][-1])
+    content = build_content(after["events"][0])
     assert "Accepted what it changed on 2 hosts" in content.items
     again = world.check()
     assert (again["events"], "drift-unreviewed" in open_kinds(again)) == ([], False)
