@@ -305,5 +305,6 @@ def copy_digests(trail: SealedBucket, copy: SealedBucket) -> list[str]:
     there = {found.key for found in copy.list_written(DIGEST_PREFIX)}
     missing = [found.key for found in trail.list_written(DIGEST_PREFIX) if found.key not in there]
     for key in missing:
-        copy.keep(key, trail.read(key) or b"")
+        # What was listed below digests/ stays: nobody may delete it.
+        copy.keep(key, cast("bytes", trail.read(key)))
     return missing
