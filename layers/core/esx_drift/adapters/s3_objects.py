@@ -3,6 +3,8 @@
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html: 412 ``PreconditionFailed``
 means that the condition does not hold, 409 ``ConditionalRequestConflict`` that another write of the same key
 ran at the same moment, and 404 ``NoSuchKey`` that an ``If-Match`` met no object.
+
+Longer than 250 lines, because what S3 answers is understood here alone.
 """
 
 from collections.abc import Iterator
@@ -30,6 +32,7 @@ we may not use, the code is that of a bucket without rights, and the sentence na
 
 MAX_KEY_BYTES: Final = 1_024
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
+
 PIECE_BYTES: Final = 1_048_576
 """Of an object that is hashed: so much of it is held at once."""
 
@@ -46,9 +49,9 @@ NOT_OF_THE_OBJECT: Final = frozenset(
         "TooManyRequests",
     }
 )
-"""Refusals (4xx) that every other object would meet as well. Whatever else S3 refuses the sealer with 4xx, whose
-rights are known, is about one object: it lies in an archive (InvalidObjectState), or is encrypted by somebody's key (InvalidRequest,
-AccessDenied, KMS.…), https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html."""
+"""Refusals (4xx) that every other object would meet as well. Whatever else S3 refuses the sealer, whose
+rights are known, is about one object: it lies in an archive (InvalidObjectState), or is encrypted by
+somebody's key (InvalidRequest, AccessDenied, KMS.…), https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html."""
 
 DEFAULT_CONTENT_TYPE = "binary/octet-stream"
 """What S3 itself assumes for an object that is uploaded without a type."""

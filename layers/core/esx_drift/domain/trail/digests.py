@@ -17,7 +17,7 @@ Longer than 250 lines, because what a digest names and what the next one leaves 
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, NotRequired, TypedDict
 from urllib.parse import unquote
 
@@ -60,7 +60,7 @@ BEHIND_ALL: Final = "\U0010ffff"
 _VALUE_MARKS: Final = (b",", b":", b"[", b"{")
 """By these the reader counts values, also where they stand in a text."""
 
-_DIGEST_KEY: Final = re.compile(r"digests/[0-9]{8}T[0-9]{6}Z\.json")
+_DIGEST_KEY: Final = re.compile(r"digests/([0-9]{8}T[0-9]{6}Z)\.json")
 _RECORD_KEY: Final = re.compile(r"(records/vcenter=([^/]+)/cluster=([^/]+)/)([0-9]{10})\.json")
 
 
@@ -181,7 +181,18 @@ def parse_record_place(key: str) -> RecordPlace | None:
 
 def is_digest_key(key: str) -> bool:
     """Tell whether a digest may lie under a key."""
-    return _DIGEST_KEY.fullmatch(key) is not None
+    return parse_digest_key(key) is not None
+
+
+def parse_digest_key(key: str) -> datetime | None:
+    """Parse when the digest under a ``key`` was made; None for any other key."""
+    found = _DIGEST_KEY.fullmatch(key)
+    if found is None:
+        return None
+    try:
+        return datetime.strptime(found[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def find_newest_signed(keys: Collection[str]) -> str | None:
