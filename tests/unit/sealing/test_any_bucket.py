@@ -196,3 +196,13 @@ def test_what_there_is_no_room_for_among_the_unread_is_left_out() -> None:
     digest = _build(None, [], tuple(f"{number:05}{',' * 100}" for number in range(5_000)))
     parse_payload("digest", encode_canonical_json(digest))
     assert 100 < len(digest["unread"]) < 5_000
+
+
+def test_what_has_the_form_of_a_digest_s_key_and_no_time_is_none() -> None:
+    """Also where something with the name of a signature lies beside it."""
+    world = MemoryWorld()
+    for suffix in ("", ".sig"):
+        world.put(f"digests/99999999T999999Z.json{suffix}", at=LONG_AGO)
+    world.put("a", at=LONG_AGO)
+    assert world.seal()["refused"] == []
+    assert world.sealed_keys() == ["a"]

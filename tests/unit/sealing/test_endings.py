@@ -13,6 +13,7 @@ from botocore.stub import Stubber
 from esx_drift.adapters.signing import KmsSigner
 from esx_drift.errors import SignerUnavailable, StoreConflict, StoreUnavailable
 from esx_drift.sealing import window_reader
+from esx_drift.sealing.sealer import copy_digests
 
 from tests.unit.processes import Mortal, ProcessEnd, Turn, interleave, watch
 from tests.unit.sealing.world import NOW, World, counting_down
@@ -231,3 +232,40 @@ def test_kms_that_is_out_of_reach_is_told_as_that(world: World, monkeypatch: pyt
     monkeypatch.setattr(client, "_make_api_call", fail)
     with pytest.raises(SignerUnavailable, match=r"could not be reached.*kms\.example"):
         KmsSigner(lambda: client, world.key_id).sign(b"0" * 32)
+
+
+def test_who_lost_the_turn_keeps_nothing(world: World) -> None:
+    """What is made is written down first, and that fails where another run took the turn."""
+    _prepare(world)
+
+    class Taken:
+        def read(self) -> Any:  # noqa: ANN401 -- a stored turn
+            return world.turns.read()
+
+        def write(self, turn: Any, etag: str | None) -> str | None:  # noqa: ANN401 -- a turn
+            return None if "made" in turn else world.turns.write(turn, etag)
+
+    with pytest.raises(StoreConflict, match="was not begun: another sealer took the turn"):
+        world.seal(turns=Taken())
+    assert world.keys("digests/") == []
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_copy_that_ends_anywhere_is_made_up_for(world: World, *, after: bool) -> None:
+    """Each key once, and each with all its bytes."""
+    _prepare(world)
+    world.seal()
+    for ends_at in itertools.count(1):
+        for key in world.keys(bucket="copy"):
+            world.s3.delete_object(Bucket="copy", Key=key)
+        process = Mortal(ends_at, after=after)
+        try:
+            copy_digests(watch(world.trail, process), watch(world.copy, process))
+        except ProcessEnd:
+            pass
+        else:
+            break
+        copy_digests(world.trail, world.copy)
+        assert world.keys(bucket="copy") == world.keys("digests/")
+        assert all(world.body(key, "copy") == world.body(key) for key in world.keys("digests/"))
+    assert ends_at > 8
