@@ -49,10 +49,13 @@ def handler(event: object, context: LambdaContext) -> SealerReply:
     # The alarm on missing seals counts these.
     if reply["sealed"] and reply["complete"]:
         count_metric("TrailsSealed")
+    # The alarm on what can't be read counts these, each hour until it is sealed.
+    if reply["unread"]:
+        count_metric("ObjectsNotSealed", reply["unread"])
     if config.copy_bucket and not reply["busy"]:
         copied = copy_digests(trail, S3SealedBucket(s3, config.copy_bucket))
         logger.info("digests copied", keys=copied)
     if reply["refused"]:
         keys = ", ".join(reply["refused"])
-        raise TrailDamaged(f"not signed, since the trail gives other digests: {keys}", reply["refused"][0])
+        raise TrailDamaged(f"not signed, since no run of the sealer made them: {keys}", reply["refused"][0])
     return reply

@@ -82,4 +82,5 @@ def test_a_run_by_schedule_finds_the_day_sealed(rig: Rig) -> None:
         "complete": True,
         "busy": False,
         "refused": [],
+        "unread": 0,
     }

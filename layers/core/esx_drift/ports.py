@@ -414,6 +414,18 @@ class SealedBucket(Protocol):
         """Read an object; None if there is none."""
         ...
 
+    def hash_object(self, key: str, most: int) -> str | None:
+        """Hash an object piece by piece; its sha256, None if there is none.
+
+        Args:
+            key: Where it is.
+            most: How many bytes it may have.
+
+        Raises:
+            TrailDamaged: It is larger, or S3 refuses this one object.
+        """
+        ...
+
     def keep(self, key: str, body: bytes) -> bool:
         """Keep ``body`` under ``key`` if that is free.
 

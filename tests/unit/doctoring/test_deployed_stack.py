@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -18,7 +18,7 @@ import pytest
 from esx_drift.doctoring.aws_access import ACTIONS
 from esx_drift.doctoring.deployed_stack import OUR_OUTPUTS, StackDoctor
 from esx_drift.doctoring.examination import StepResult
-from esx_drift.domain.stored.identifiers import FLEET_KEY
+from esx_drift.domain.stored.identifiers import FLEET_KEY, make_digest_key
 
 from tests.unit.aws_commands import find_fault, list_shell_calls
 from tests.unit.conftest import REGION, aws
@@ -42,7 +42,7 @@ SCHEDULE = "DispatcherFunctionSchedule"
 SESSION = boto3.Session("testing", "testing", region_name=REGION)
 """One for all: each new one reads the descriptions of all services anew."""
 
-STEPS = 1 + 1 + 4 + 10 + 3
+STEPS = 1 + 1 + 4 + 10 + 4
 
 
 @dataclass(slots=True)
@@ -179,11 +179,22 @@ def deployed(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]: 
         made.resources[topic] = ("AWS::SNS::Topic", sns.create_topic(Name=topic)["TopicArn"])
     for topic, queue in (("DriftTopic", "NotifyQueue"), ("AlarmTopic", "CheckQueue")):
         sns.subscribe(TopicArn=made.own(topic), Protocol="sqs", Endpoint=_arn("sqs", queue))
-    made.outputs["esx-drift"] = {**dict.fromkeys(OUR_OUTPUTS, "x"), "StateBucketName": "state"}
+    buckets = {"StateBucketName": "state", "AuditBucketName": "audit"}
+    made.outputs["esx-drift"] = {**dict.fromkeys(OUR_OUTPUTS, "x"), **buckets}
+    _make_bucket("audit")
+    _seal(timedelta(hours=26))
     made.outputs["another product"] = {"StateBucketName": "other"}
     with _cloudformation(made) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", url)
         yield made
+
+
+def _seal(ago: timedelta, *suffixes: str) -> str:
+    """Keep a digest, or what has its name and one of ``suffixes``; its time."""
+    at = datetime.now(UTC) - ago
+    for suffix in suffixes or ("", ".sig"):
+        boto3.client("s3").put_object(Bucket="audit", Key=f"{make_digest_key(at)}{suffix}", Body=b"")
+    return f"{at:%Y-%m-%d %H:%M}"
 
 
 def _send(deployed: Deployed, queue: str) -> None:
@@ -234,6 +245,31 @@ def test_a_schedule_that_is_disabled(deployed: Deployed) -> None:
     line = deployed.examine()[SCHEDULE]
     assert (line["outcome"], line["said"]) == ("failed", "DISABLED: nothing is checked")
     assert "ScheduleState=ENABLED" in line["fix"]
+
+
+def test_a_trail_that_is_not_sealed(deployed: Deployed) -> None:
+    """By what is signed alone, for 27 hours, as the alarm waits; where nothing is, since the deployment."""
+    boto3.client("s3").delete_objects(
+        Bucket="audit", Delete={"Objects": [{"Key": key} for key in _list_digests()]}
+    )
+    line = deployed.examine()["trail"]
+    assert (line["outcome"], line["said"]) == (
+        "failed",
+        "never sealed: what was written since can't be proved",
+    )
+    _seal(timedelta(hours=1), "")
+    _seal(timedelta(hours=1), ".sig.bak")
+    sealed = _seal(timedelta(hours=28))
+    line = deployed.examine()["trail"]
+    assert line["said"] == f"sealed {sealed} UTC: what was written since can't be proved"
+    assert "SealerSilence" in line["fix"]
+    sealed = _seal(timedelta(hours=26))
+    line = deployed.examine()["trail"]
+    assert (line["outcome"], line["said"]) == ("ok", f"sealed {sealed} UTC")
+
+
+def _list_digests() -> list[str]:
+    return [one["Key"] for one in boto3.client("s3").list_objects_v2(Bucket="audit")["Contents"]]
 
 
 def test_a_schedule_says_what_stops_with_it(deployed: Deployed) -> None:
@@ -531,7 +567,7 @@ def test_another_stack(theirs: tuple[str, ...], outcome: str, words: str, deploy
         ("SQS", dict.fromkeys((*WORKING, *DEAD), "sqs:GetQueueAttributes")),
         ("CLOUDWATCH", {"CheckQueue": "cloudwatch:GetMetricData"}),
         ("SNS", dict.fromkeys(("DriftTopic", "AlarmTopic"), "sns:ListSubscriptionsByTopic")),
-        ("S3", {"other stacks": "s3:GetObject"}),
+        ("S3", {"trail": "s3:ListBucket", "other stacks": "s3:GetObject"}),
     ],
 )
 def test_a_right_that_the_person_lacks(

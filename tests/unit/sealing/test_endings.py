@@ -11,8 +11,9 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from botocore.stub import Stubber
 from esx_drift.adapters.signing import KmsSigner
-from esx_drift.errors import OutOfTime, SignerUnavailable, StoreConflict, StoreUnavailable
+from esx_drift.errors import SignerUnavailable, StoreConflict, StoreUnavailable
 from esx_drift.sealing import window_reader
+from esx_drift.sealing.sealer import copy_digests
 
 from tests.unit.processes import Mortal, ProcessEnd, Turn, interleave, watch
 from tests.unit.sealing.world import NOW, World, counting_down
@@ -121,22 +122,8 @@ def test_a_digest_that_somebody_put_there_is_not_signed(world: World) -> None:
     assert world.seal()["refused"] == []
 
 
-def test_without_time_a_digest_that_was_left_is_neither_signed_nor_refused(world: World) -> None:
-    """The next run looks at it."""
-    _prepare(world)
-    reply = world.seal()
-    left = f"{reply['sealed'][1]}.sig"
-    world.remove(left)
-    world.wait(hours=1)
-    with pytest.raises(OutOfTime, match="the next run does"):
-        world.seal(time_left_ms=lambda: 0)
-    assert world.seal()["refused"] == []
-    assert left in world.keys("digests/")
-    assert len(world.digests()) == 3
-
-
-def test_a_digest_that_time_cut_off_is_made_anew_up_to_where_it_ended(world: World) -> None:
-    """Though there is time for more by now."""
+def test_a_digest_that_time_cut_off_is_signed_up_to_where_it_ended(world: World) -> None:
+    """Though there is time for more by now, which the next one names."""
     named = _prepare(world)
     reply = world.seal(time_left_ms=counting_down(900_000, 0))
     assert not reply["complete"]
@@ -147,7 +134,7 @@ def test_a_digest_that_time_cut_off_is_made_anew_up_to_where_it_ended(world: Wor
     assert len(world.digests()[0]["objects"]) == 2
 
 
-@pytest.mark.parametrize("call", ["read", "list_written", "keep"])
+@pytest.mark.parametrize("call", ["hash_object", "list_written", "keep"])
 def test_s3_that_fails_ends_the_run_and_the_next_one_goes_on(world: World, call: str) -> None:
     """The turn is given back at once: Lambda tries again within a minute."""
     named = _prepare(world)
@@ -166,19 +153,73 @@ def test_s3_that_fails_ends_the_run_and_the_next_one_goes_on(world: World, call:
     assert sorted(world.sealed_keys()) == sorted(named)
 
 
-def test_kms_that_fails_leaves_a_digest_that_the_next_run_signs(world: World) -> None:
-    """Also by another run a day later; what was unsigned is not written twice."""
+@pytest.mark.parametrize("method", ["get_public_key", "sign"])
+@pytest.mark.parametrize("times", [1, 5])
+def test_kms_that_refuses_leaves_nothing_that_is_not_signed(world: World, method: str, times: int) -> None:
+    """However often, and whatever comes in or goes meanwhile: once it signs, all is sealed."""
     named = _prepare(world)
-    with Stubber(client := boto3.client("kms")) as stub:
-        stub.add_client_error("get_public_key", "DisabledException", "it is disabled")
+    gone = world.put("documents/expiring", at=LONG_AGO)
+    for number in range(times):
         with pytest.raises(
             SignerUnavailable, match=r"DisabledException \(it is disabled\). Is the key enabled"
         ):
-            world.seal(signer=KmsSigner(lambda: client, world.key_id))
+            world.seal(signer=_refuse(world, method))
+        assert world.keys("digests/") == []
+        named.append(world.put(f"late-{number}", at=LONG_AGO))
+        world.wait(hours=7)
+    world.remove(gone)
     world.wait(days=1)
-    reply = world.seal()
-    assert reply["sealed"][0] == "digests/20261123T021430Z.json"
+    assert world.seal()["refused"] == []
     assert sorted(world.sealed_keys()) == sorted(named)
+
+
+@pytest.mark.parametrize("method", ["get_public_key", "sign"])
+@pytest.mark.parametrize("times", [1, 5])
+def test_a_digest_that_was_left_unsigned_is_signed_first_however_often_kms_refuses(
+    world: World, method: str, times: int
+) -> None:
+    """Though what it names is gone since: it is ours."""
+    named = _prepare(world)
+    gone = world.put("documents/expiring", at=LONG_AGO)
+    process = Mortal()
+    trail = watch(world.trail, process)
+    process.ends_at, process.after = _count_calls(world, named, gone), True
+    with pytest.raises(ProcessEnd):
+        world.seal(trail=trail)
+    (left,) = world.keys("digests/")
+    world.remove(gone)
+    for _ in range(times):
+        world.wait(hours=1)
+        with pytest.raises(SignerUnavailable):
+            world.seal(signer=_refuse(world, method))
+        assert world.keys("digests/") == [left]
+    world.wait(hours=1)
+    reply = world.seal()
+    assert (reply["sealed"][0], reply["refused"]) == (left, [])
+    assert sorted({*world.sealed_keys()}) == sorted([*named, gone])
+
+
+def _count_calls(world: World, named: list[str], gone: str) -> int:
+    """Count the calls of the trail up to the one that keeps the first digest."""
+    process = Mortal()
+    world.seal(trail=watch(world.trail, process))
+    world.remove(*world.keys())
+    for key in (*named, gone):
+        world.put(key, at=LONG_AGO)
+    world.s3.delete_object(Bucket="state", Key="seals/turn.json")
+    return process.calls.index("keep") + 1
+
+
+def _refuse(world: World, method: str) -> Any:  # noqa: ANN401 -- a signer
+    """A signer whose KMS refuses one of both calls."""
+    client = boto3.client("kms")
+    stub = Stubber(client)
+    if method == "sign":
+        key = boto3.client("kms").get_public_key(KeyId=world.key_id)
+        stub.add_response("get_public_key", {"PublicKey": key["PublicKey"]})
+    stub.add_client_error(method, "DisabledException", "it is disabled")
+    stub.activate()
+    return KmsSigner(lambda: client, world.key_id)
 
 
 def test_kms_that_is_out_of_reach_is_told_as_that(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,3 +232,40 @@ def test_kms_that_is_out_of_reach_is_told_as_that(world: World, monkeypatch: pyt
     monkeypatch.setattr(client, "_make_api_call", fail)
     with pytest.raises(SignerUnavailable, match=r"could not be reached.*kms\.example"):
         KmsSigner(lambda: client, world.key_id).sign(b"0" * 32)
+
+
+def test_who_lost_the_turn_keeps_nothing(world: World) -> None:
+    """What is made is written down first, and that fails where another run took the turn."""
+    _prepare(world)
+
+    class Taken:
+        def read(self) -> Any:  # noqa: ANN401 -- a stored turn
+            return world.turns.read()
+
+        def write(self, turn: Any, etag: str | None) -> str | None:  # noqa: ANN401 -- a turn
+            return None if "made" in turn else world.turns.write(turn, etag)
+
+    with pytest.raises(StoreConflict, match="was not begun: another sealer took the turn"):
+        world.seal(turns=Taken())
+    assert world.keys("digests/") == []
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_copy_that_ends_anywhere_is_made_up_for(world: World, *, after: bool) -> None:
+    """Each key once, and each with all its bytes."""
+    _prepare(world)
+    world.seal()
+    for ends_at in itertools.count(1):
+        for key in world.keys(bucket="copy"):
+            world.s3.delete_object(Bucket="copy", Key=key)
+        process = Mortal(ends_at, after=after)
+        try:
+            copy_digests(watch(world.trail, process), watch(world.copy, process))
+        except ProcessEnd:
+            pass
+        else:
+            break
+        copy_digests(world.trail, world.copy)
+        assert world.keys(bucket="copy") == world.keys("digests/")
+        assert all(world.body(key, "copy") == world.body(key) for key in world.keys("digests/"))
+    assert ends_at > 8

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from esx_drift.domain.stored.identifiers import SEALING_TURN_KEY, compute_sha256, make_record_key
 from esx_drift.domain.text.times import parse_time
+from esx_drift.domain.trail import digests
 from esx_drift.domain.trail.digests import SETTLE
 from esx_drift.errors import TrailDamaged
 from esx_drift.sealing import window_reader
@@ -160,11 +161,11 @@ def test_what_is_damaged_is_sealed_as_it_lies_there(world: World, body: bytes) -
 
 
 def test_what_is_gone_when_it_is_read_is_left_out(world: World) -> None:
-    """Retention removed it in between; a log ends before it."""
+    """Retention removed it in between; its log goes on behind it."""
 
     class Forgetful:
-        def read(self, key: str) -> bytes | None:
-            return None if key.endswith("02.json") else world.trail.read(key)
+        def hash_object(self, key: str, most: int) -> str | None:
+            return None if key.endswith("02.json") else world.trail.hash_object(key, most)
 
         def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- all else as it is
             return getattr(world.trail, name)
@@ -174,7 +175,8 @@ def test_what_is_gone_when_it_is_read_is_left_out(world: World) -> None:
     world.seal(trail=Forgetful())
     (digest,) = world.digests()
     assert [one["key"][-7:] for one in digest["objects"]] == ["01.json", "03.json"]
-    assert [head["seq"] for head in digest["heads"]] == [1]
+    assert [head["seq"] for head in digest["heads"]] == [3]
+    assert "unread" not in digest
 
 
 def test_names_are_told_as_they_are(world: World) -> None:
@@ -250,8 +252,9 @@ def test_even_without_any_time_a_run_gets_somewhere(world: World) -> None:
     assert world.sealed_keys() == sorted(EVERYTHING)
 
 
-def test_a_log_is_listed_by_one_call_however_long_it_is(world: World) -> None:
+def test_a_long_log_is_listed_by_one_call(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind what is named already; the rest of the bucket by one for each 1,000 objects."""
+    monkeypatch.setattr(digests, "LISTED_AT_ONCE", 20)
     for seq in range(1, 30):
         world.record(seq, at=LONG_AGO)
         world.record(seq, "domain-c10", at=LONG_AGO)
@@ -274,8 +277,9 @@ def test_a_log_is_listed_by_one_call_however_long_it_is(world: World) -> None:
 
 
 @pytest.mark.parametrize("clusters", [1, 20])
-def test_a_sealing_asks_s3_for_so_much(world: World, clusters: int) -> None:
-    """One LIST a log, however long it is, and one GET an object: docs/costs.md is worked out by it."""
+def test_a_sealing_asks_s3_for_so_much(world: World, clusters: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One LIST a long log, and one GET an object: docs/costs.md is worked out by it."""
+    monkeypatch.setattr(digests, "LISTED_AT_ONCE", 10)
     for cluster in range(clusters):
         for seq in range(1, 15):
             world.record(seq, f"domain-c{cluster}", at=LONG_AGO)
@@ -290,11 +294,12 @@ def test_a_sealing_asks_s3_for_so_much(world: World, clusters: int) -> None:
 
     world.s3.meta.events.register("before-call.s3", note)
     world.seal()
-    # The chain and the turn are read before and after, the bucket from its begin and behind its digests.
+    # The chain and the turn are read before and after, the bucket from its begin and behind its digests. The
+    # turn is written to take it, to say what is made, and to give it back.
     assert calls == {
         "ListObjectsV2": 4 + clusters,
         "GetObject": 3 + clusters,
-        "PutObject": 4,
+        "PutObject": 5,
     }
 
 

@@ -83,6 +83,20 @@ def test_a_trail_that_is_not_sealed_is_a_zero() -> None:
     assert alarm["TreatMissingData"] == "breaching"
 
 
+def test_what_cannot_be_sealed_is_an_alarm_until_it_is() -> None:
+    """Whatever hour the sealer counts it in: between two of its runs there may be more than an hour."""
+    alarm = ALARMS["ObjectsNotSealedAlarm"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("esx-drift", "ObjectsNotSealed")
+    assert alarm["Dimensions"] == [
+        {"Name": "stack", "Value": {"Ref": "AWS::StackName"}},
+        {"Name": "service", "Value": "sealer"},
+    ]
+    assert '"ObjectsNotSealed"' in (ROOT / "functions" / "sealer" / "app.py").read_text()
+    assert (alarm["Period"], alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (3600, 3, 1)
+    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (1, "GreaterThanOrEqualToThreshold")
+    assert alarm["TreatMissingData"] == "notBreaching"
+
+
 def test_what_sns_cannot_deliver_is_told() -> None:
     """That a subscriber was not reached, and that an event was lost altogether."""
     watched = {one["MetricName"] for one in ALARMS.values() if one.get("Namespace") == "AWS/SNS"}

@@ -77,6 +77,26 @@ def test_nobody_but_the_sealer_puts_anything_among_digests() -> None:
     }
 
 
+HEADERS = {
+    "NobodyArchives": ("s3:x-amz-storage-class", "STANDARD"),
+    "NobodyEncryptsByAnotherKey": ("s3:x-amz-server-side-encryption", "AES256"),
+    "NobodyEncryptsByTheirOwnKey": ("s3:x-amz-server-side-encryption-customer-algorithm", None),
+}
+
+
+@pytest.mark.parametrize("sid", HEADERS)
+def test_nobody_writes_what_the_sealer_cannot_read(sid: str) -> None:
+    """A header of that kind is refused where it says anything but what the bucket does without it."""
+    (denied,) = [each for each in POLICIES["AuditBucket"] if each["Sid"] == sid]
+    assert (denied["Effect"], denied["Principal"], denied["Action"]) == ("Deny", "*", "s3:PutObject")
+    assert denied["Resource"] == {"Fn::Sub": "${AuditBucket.Arn}/*"}
+    header, allowed = HEADERS[sid]
+    conditions = {"Null": {header: "false"}}
+    if allowed is not None:
+        conditions["StringNotEquals"] = {header: allowed}
+    assert denied["Condition"] == conditions
+
+
 def test_the_key_that_signs_outlives_its_stack() -> None:
     """What it signed is proved by its public half, and the chain may go on with it."""
     (key,) = resources("AWS::KMS::Key").values()

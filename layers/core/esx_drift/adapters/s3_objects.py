@@ -3,11 +3,14 @@
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html: 412 ``PreconditionFailed``
 means that the condition does not hold, 409 ``ConditionalRequestConflict`` that another write of the same key
 ran at the same moment, and 404 ``NoSuchKey`` that an ``If-Match`` met no object.
+
+Longer than 250 lines, because what S3 answers is understood here alone.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -29,6 +32,27 @@ we may not use, the code is that of a bucket without rights, and the sentence na
 
 MAX_KEY_BYTES: Final = 1_024
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
+
+PIECE_BYTES: Final = 1_048_576
+"""Of an object that is hashed: so much of it is held at once."""
+
+NOT_OF_THE_OBJECT: Final = frozenset(
+    {
+        "AuthorizationHeaderMalformed",
+        "ExpiredToken",
+        "InvalidAccessKeyId",
+        "InvalidToken",
+        "NoSuchBucket",
+        "RequestTimeTooSkewed",
+        "RequestTimeout",
+        "SignatureDoesNotMatch",
+        "TooManyRequests",
+    }
+)
+"""Refusals (4xx) that every other object would meet as well. Whatever else S3 refuses the sealer, whose
+rights are known, is about one object: it lies in an archive (InvalidObjectState), or is encrypted by
+somebody's key (InvalidRequest, AccessDenied, KMS.…), https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html."""
+
 DEFAULT_CONTENT_TYPE = "binary/octet-stream"
 """What S3 itself assumes for an object that is uploaded without a type."""
 
@@ -88,6 +112,29 @@ class S3Objects:
             reply["Body"].close()
             raise TrailDamaged(f"{key} {describe_size(most)}", key)
         return reply["Body"].read()
+
+    def hash_pieces(self, key: str, most: int) -> str | None:
+        """Hash an object, whoever put it there, piece by piece; its sha256, None if there is none.
+
+        Args:
+            key: Where it is.
+            most: How many bytes it may have.
+
+        Raises:
+            TrailDamaged: It is larger, or S3 gives out others, and not this one.
+        """
+        digest = sha256()
+        try:
+            with _translate_errors(key, NO_SUCH_KEY), _hold_refusals(key):
+                reply = self.client.get_object(Bucket=self.bucket, Key=key)
+                if reply["ContentLength"] > most:
+                    reply["Body"].close()
+                    raise TrailDamaged(f"{key} has {reply['ContentLength']} bytes, of {most} at most", key)
+                for piece in reply["Body"].iter_chunks(PIECE_BYTES):
+                    digest.update(piece)
+        except ClientError:
+            return None
+        return digest.hexdigest()
 
     def put_once(self, key: str, body: bytes) -> bool:
         """Write ``body`` under ``key`` if that is free (``If-None-Match: *``).
@@ -223,3 +270,16 @@ def _translate_errors(key: str, *expected_codes: str) -> Iterator[None]:
         message = get_error_message(error)
         detail = f" ({message})" if message else ""
         raise StoreUnavailable(f"S3 could not serve {key}: {code}{detail}") from error
+
+
+@contextmanager
+def _hold_refusals(key: str) -> Iterator[None]:
+    """Hold what S3 refuses of the one object under ``key``."""
+    try:
+        yield
+    except ClientError as error:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        code = get_error_code(error)
+        if not 400 <= status < 500 or code in NOT_OF_THE_OBJECT or code == NO_SUCH_KEY:  # noqa: PLR2004 -- HTTP's
+            raise
+        raise TrailDamaged(f"S3 refuses {key}: {code} ({get_error_message(error)})", key) from error

@@ -34,6 +34,10 @@ class S3SealedBucket:
         stored = S3Objects(self.client(), self.bucket).read(key)
         return None if stored is None else stored.body
 
+    def hash_object(self, key: str, most: int) -> str | None:
+        """Hash an object's current version; of more than ``most`` bytes it refuses ``key``."""
+        return S3Objects(self.client(), self.bucket).hash_pieces(key, most)
+
     def keep(self, key: str, body: bytes) -> bool:
         """Write an object if its key is free."""
         return S3Objects(self.client(), self.bucket).put_once(key, body)

@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Literal
 from botocore.exceptions import BotoCoreError, ClientError
 
 from esx_drift.adapters.aws_clients import AWS_CLIENT_CONFIG, read_outputs
-from esx_drift.adapters.s3_objects import get_error_code
+from esx_drift.adapters.s3_objects import S3Objects, get_error_code
 from esx_drift.adapters.state_bucket import FleetFile
 from esx_drift.doctoring.aws_access import FORBIDDEN_CODES, name_action
 from esx_drift.doctoring.examination import StepOutcome, StepResult
+from esx_drift.domain.stored.identifiers import DIGEST_PREFIX
 from esx_drift.domain.text.wording import format_count, format_duration, join_names
+from esx_drift.domain.trail.digests import find_newest_signed, parse_digest_key
+from esx_drift.domain.trail.verification import SEALER_PATIENCE
 from esx_drift.errors import FIX_FACT, FleetInvalid, PermanentError, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -102,6 +105,7 @@ class StackDoctor:
     lines: list[StepResult] = field(default_factory=list)
     resources: dict[str, tuple[str, str]] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
+    created: datetime | None = None
 
     def examine(self) -> list[StepResult]:
         """Look at each part. Returns a line for each; only the first where its parts can't be listed."""
@@ -112,6 +116,7 @@ class StackDoctor:
             self._look_at_each(QUEUE_TYPE, self._examine_queue)
             self._look("DriftTopic", self._examine_drift_topic)
             self._look("AlarmTopic", self._examine_alarm_topic)
+            self._look("trail", self._examine_seals)
             self._look("other stacks", self._compare_other_stacks)
         return self.lines
 
@@ -160,7 +165,7 @@ class StackDoctor:
 
     def _read_stack(self) -> str:
         described = self._cloudformation.describe_stacks(StackName=self.name)["Stacks"][0]
-        self.outputs = read_outputs(described)
+        self.outputs, self.created = read_outputs(described), described["CreationTime"]
         pages = self._cloudformation.get_paginator("list_stack_resources").paginate(StackName=self.name)
         self.resources = {
             each["LogicalResourceId"]: (each["ResourceType"], each.get("PhysicalResourceId", ""))
@@ -304,6 +309,17 @@ class StackDoctor:
             fix = f"Deploy it with AlarmEmail=ADDRESS, or:\n{command}"
             raise _fail("nobody hears when esx-drift itself is in trouble", fix)
         return f"alarms reach {join_names([each['Endpoint'] for each in found])}"
+
+    def _examine_seals(self) -> str:
+        """By the keys alone: reading a digest takes a right that not everybody has who may list."""
+        found = S3Objects(self._s3, self.outputs["AuditBucketName"]).list_keys(DIGEST_PREFIX)
+        newest = find_newest_signed(set(found))
+        at = None if newest is None else parse_digest_key(newest)
+        said = "never sealed" if at is None else f"sealed {at:%Y-%m-%d %H:%M} UTC"
+        if self.now - (at or self.created or self.now) > SEALER_PATIENCE:
+            fix = "The sealer's log says why, and docs/operations.md what to do: SealerSilence."
+            raise _fail(f"{said}: what was written since can't be proved", fix)
+        return said
 
     def _list_subscriptions(self, topic: str) -> "list[SubscriptionTypeDef]":
         pages = self._topics.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)

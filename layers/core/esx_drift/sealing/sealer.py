@@ -2,26 +2,31 @@
 
     a  read the chain: the newest signed digest, and those behind it that nobody signed
     b  take the turn: one sealer works at a time, or the chain would fork
-    c  a digest without a signature, which a run left that ended between e and f: made anew, and signed if
-       that gives the same bytes. What somebody else put there is never signed
-    d  look through all keys for what is new, and hash what lies there, sound or not
-    e  keep the digest under its own key
-    f  sign it, and keep the signature beside it; then d again, until all is named or the time is over
+    c  a digest without a signature, which a run left that ended between g and h: signed, if it is byte for
+       byte the one that was written down. What somebody else put there is never signed
+    d  try again what could not be read before
+    e  look through all keys for what is new, and hash what lies there, sound or not
+    f  have KMS sign a digest of it, and write down in the turn which one is made
+    g  keep the digest under its own key
+    h  keep its signature beside it; then e again, until all is named or the time is over
 
-What is found is found by listing: no state of ours is asked what there is.
+What is found is found by listing. What can't be read is named as that, and keeps nothing else from being
+sealed.
+
+Longer than 250 lines, because the order of its writes is what keeps the chain whole, wherever a run ends.
 """
 
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final, TypedDict, cast
 
 from aws_lambda_powertools import Logger
 
-from esx_drift.contracts import parse_payload, require_valid
+from esx_drift.contracts import parse_payload
 from esx_drift.domain.stored.identifiers import (
     DIGEST_PREFIX,
     compute_sha256,
@@ -29,6 +34,7 @@ from esx_drift.domain.stored.identifiers import (
     make_public_key_key,
     make_signature_key,
 )
+from esx_drift.domain.stored.types import StoredObject
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.trail.digests import (
     SETTLE,
@@ -45,14 +51,14 @@ from esx_drift.domain.trail.digests import (
     is_open,
     plan_window,
 )
-from esx_drift.errors import ContractViolation, OutOfTime, StoreConflict, TrailDamaged, TransientError
+from esx_drift.errors import ContractViolation, StoreConflict, TrailDamaged, TransientError
 from esx_drift.ports import SealedBucket, SealingTurns, Signer
 from esx_drift.sealing.window_reader import WindowReader
 
 logger = Logger(child=True)
 
 TIME_TO_FINISH_MS: Final = 90_000
-"""What is left for a last batch, the signature, and copies."""
+"""What is left for a last batch of 2 GB at most, the signature, and copies."""
 
 PEM_WIDTH: Final = 64
 """RFC 7468, section 2."""
@@ -65,14 +71,23 @@ class SealerReply(TypedDict):
     """What a run of the sealer did.
 
     ``sealed``: the keys of the digests that it signed; ``complete``: all is named that had settled; ``busy``:
-    another run is at work, and this one did nothing; ``refused``: digests without a signature that are not
-    what would be sealed.
+    another run is at work, and this one did nothing; ``refused``: digests without a signature that no run of
+    ours made; ``unread``: how many objects can't be read, and so are in no digest.
     """
 
     sealed: list[str]
     complete: bool
     busy: bool
     refused: list[str]
+    unread: int
+
+
+@dataclass(slots=True)
+class _HeldTurn:
+    """The turn that this run has, by its ETag, and the digest that was made last."""
+
+    etag: str
+    made: StoredObject | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,45 +120,72 @@ class Sealer:
         Raises:
             TrailDamaged: The newest digest can't be read: nothing can follow it.
             StoreUnavailable, StoreConflict, SignerUnavailable: AWS failed; the next run goes on.
-            OutOfTime: This run ended before it knew whether to sign what an earlier one left.
         """
         chain = self._read_chain()
         newest = chain.newest.digest if chain.newest else None
-        if settle is None and not chain.unsigned and not is_due(newest, self.clock()):
-            return {"sealed": [], "complete": True, "busy": False, "refused": []}
-        etag = self._take_turn()
-        if etag is None:
-            return {"sealed": [], "complete": False, "busy": True, "refused": []}
+        left = bool(chain.unsigned or (newest and newest.get("unread")))
+        if settle is None and not left and not is_due(newest, self.clock()):
+            return {"sealed": [], "complete": True, "busy": False, "refused": [], "unread": 0}
+        turn = self._take_turn()
+        if turn is None:
+            return {"sealed": [], "complete": False, "busy": True, "refused": [], "unread": 0}
         try:
-            return self._seal(SETTLE if settle is None else settle)
+            return self._seal(settle, turn)
         finally:
             # Who can't give it back has it for some minutes longer.
             with suppress(TransientError):
-                self.turns.write(self._build_turn(None), etag)
+                self.turns.write(self._build_turn(None, turn.made), turn.etag)
 
-    def _take_turn(self) -> str | None:
-        """Take the turn to seal; its ETag, or None where another run has it."""
+    def _take_turn(self) -> _HeldTurn | None:
+        """Take the turn to seal; None where another run has it."""
         stored = self.turns.read()
-        if stored.turn is not None and stored.turn["holder"] not in {None, self.holder}:
-            ends_at = parse_time(stored.turn["taken_at"]) + SEALING_TURN_LENGTH
-            if self.clock() < ends_at:
-                return None
-        return self.turns.write(self._build_turn(self.holder), stored.etag)
+        made = None
+        if stored.turn is not None:
+            made = stored.turn.get("made")
+            if stored.turn["holder"] not in {None, self.holder}:
+                ends_at = parse_time(stored.turn["taken_at"]) + SEALING_TURN_LENGTH
+                if self.clock() < ends_at:
+                    return None
+        etag = self.turns.write(self._build_turn(self.holder, made), stored.etag)
+        return None if etag is None else _HeldTurn(etag, made)
 
-    def _seal(self, settle: timedelta) -> SealerReply:
+    def _note_made(self, turn: _HeldTurn, made: StoredObject) -> None:
+        """Write down which digest is made, as long as this run has the turn."""
+        etag = self.turns.write(self._build_turn(self.holder, made), turn.etag)
+        if etag is None:
+            raise StoreConflict(f"{made['key']} was not begun: another sealer took the turn")
+        turn.etag, turn.made = etag, made
+
+    def _seal(self, settle: timedelta | None, turn: _HeldTurn) -> SealerReply:
         # Read again: who had the turn before may have gone on.
         chain = self._read_chain()
-        newest, finished, refused = self._finish(chain)
-        wanted = (self.clock() - settle).replace(microsecond=0)
-        sealed = finished
-        while True:
-            window = plan_window(newest.digest if newest else None, self.clock(), settle)
-            newest = self._seal_window(newest, window, chain.keys)
-            sealed = [*sealed, newest.stored["key"]]
-            is_behind = is_open(newest.digest) or window.until < wanted
-            if not is_behind or self._is_late():
-                break
-        return {"sealed": sealed, "complete": not is_behind, "busy": False, "refused": refused}
+        newest, sealed, refused = self._finish(chain, turn)
+        is_behind, length = False, SETTLE if settle is None else settle
+        wanted = (self.clock() - length).replace(microsecond=0)
+        again = newest.digest.get("unread", []) if newest else []
+        if settle is not None or self._is_wanted(newest, again):
+            while True:
+                window = plan_window(newest.digest if newest else None, self.clock(), length)
+                newest, again = self._seal_window(newest, window, chain.keys, turn, again), []
+                sealed = [*sealed, newest.stored["key"]]
+                is_behind = is_open(newest.digest) or window.until < wanted
+                if not is_behind or self._is_late():
+                    break
+        unread = len(newest.digest.get("unread", [])) if newest else 0
+        return {
+            "sealed": sealed,
+            "complete": not is_behind,
+            "busy": False,
+            "refused": refused,
+            "unread": unread,
+        }
+
+    def _is_wanted(self, newest: Link | None, again: list[str]) -> bool:
+        """Tell whether the schedule's run makes a digest: one is due, or something can be read by now."""
+        if is_due(newest.digest if newest else None, self.clock()):
+            return True
+        window = plan_window(newest.digest if newest else None, self.clock(), SETTLE)
+        return self._read(newest, window).find_readable(again) is not None
 
     def _read_chain(self) -> _Chain:
         keys = frozenset(found.key for found in self.trail.list_written(DIGEST_PREFIX))
@@ -165,63 +207,86 @@ class Sealer:
             ) from error
         return Link({"key": key, "sha256": compute_sha256(body)}, digest)
 
-    def _finish(self, chain: _Chain) -> tuple[Link | None, list[str], list[str]]:
+    def _finish(self, chain: _Chain, turn: _HeldTurn) -> tuple[Link | None, list[str], list[str]]:
         """Sign what an earlier run left unsigned. The newest digest then; what was signed, and refused."""
         newest, finished, refused = chain.newest, list[str](), list[str]()
         for key in chain.unsigned:
             body = self.trail.read(key) or b""
-            if body == self._make_anew(newest, body):
-                newest = self._sign(self._read_link(key), body, chain.keys)
+            if turn.made == {"key": key, "sha256": compute_sha256(body)}:
+                newest = self._read_link(key)
+                self._keep_signature(key, self._sign(body), chain.keys)
                 finished.append(key)
             else:
-                logger.error("digest not signed", key=key, why="what lies in the trail gives another one")
+                logger.error(
+                    "digest not signed", key=key, why="no run of the sealer wrote down that it made it"
+                )
                 refused.append(key)
         return newest, finished, refused
 
-    def _make_anew(self, newest: Link | None, body: bytes) -> bytes | None:
-        """Make the digest anew that is said to be in ``body``; None if no digest of ours is."""
-        try:
-            found = cast("Digest", parse_payload("digest", body))
-        except ContractViolation:
-            return None
-        window = plan_window(newest.digest if newest else None, self.clock(), SETTLE)
-        if newest is None or not is_open(newest.digest):
-            window = replace(window, until=parse_time(found["until"]))
-        objects, listed_to = self._read(newest, window).collect(found["listed_to"])
-        if listed_to not in {None, found["listed_to"]}:
-            raise OutOfTime(f"no time is left to make {find_digest_key(found)} anew: the next run does")
-        anew = build_digest(newest, window, parse_time(found["sealed_at"]), objects, found["listed_to"])
-        return encode_canonical_json(anew)
-
-    def _seal_window(self, newest: Link | None, window: Window, known: frozenset[str]) -> Link:
-        objects, listed_to = self._read(newest, window).collect()
-        sealed_at = choose_sealed_at(newest.digest if newest else None, self.clock())
-        digest = build_digest(newest, window, sealed_at, objects, listed_to)
-        require_valid("digest", digest)
+    def _seal_window(
+        self, newest: Link | None, window: Window, known: frozenset[str], turn: _HeldTurn, again: list[str]
+    ) -> Link:
+        """Seal what is in a window, and what can be read of ``again`` by now."""
+        found = self._read(newest, window).collect(again)
+        if not again and newest is not None:
+            found.unread = sorted({*found.unread, *newest.digest.get("unread", [])})
+        digest = build_digest(
+            newest,
+            window,
+            choose_sealed_at(newest.digest if newest else None, self.clock()),
+            found.objects,
+            found.listed_to,
+            unread=found.unread,
+            gone=found.gone,
+        )
         key, body = find_digest_key(digest), encode_canonical_json(digest)
+        # What can't be read back would end the sealing for ever.
+        parse_payload("digest", body)
+        link, signed = Link({"key": key, "sha256": compute_sha256(body)}, digest), self._sign(body)
+        self._note_made(turn, link.stored)
         if not self.trail.keep(key, body):
             raise StoreConflict(f"{key} is there already: another sealer was at work")
-        logger.info("digest kept", key=key, objects=len(objects), until=digest["until"], listed_to=listed_to)
-        return self._sign(Link({"key": key, "sha256": compute_sha256(body)}, digest), body, known)
+        logger.info(
+            "digest kept",
+            key=key,
+            objects=len(found.objects),
+            unread=len(found.unread),
+            until=digest["until"],
+            listed_to=found.listed_to,
+        )
+        self._keep_signature(key, signed, known)
+        return link
 
-    def _sign(self, link: Link, body: bytes, known: frozenset[str]) -> Link:
-        """Sign a digest, whose bytes are ``body``; ``known`` are keys of what is kept already."""
-        public_key = self.signer.read_public_key()
+    def _sign(self, body: bytes) -> tuple[bytes, bytes]:
+        """Sign the bytes of a digest: the public key in DER, and the signature."""
+        return self.signer.read_public_key(), self.signer.sign(sha256(body).digest())
+
+    def _keep_signature(self, key: str, signed: tuple[bytes, bytes], known: frozenset[str]) -> None:
+        """Keep the signature of the digest under ``key``, and the public key, if that is not ``known``."""
+        public_key, signature = signed
         key_of_public_key = make_public_key_key(compute_sha256(public_key))
         if key_of_public_key not in known:
             self.trail.keep(key_of_public_key, render_public_key(public_key))
-        signature = self.signer.sign(sha256(body).digest())
-        self.trail.keep(make_signature_key(link.stored["key"]), signature)
-        return link
+        self.trail.keep(make_signature_key(key), signature)
 
     def _read(self, newest: Link | None, window: Window) -> WindowReader:
-        return WindowReader(self.trail, newest.digest if newest else None, window, self._is_late)
+        def read_back() -> Iterator[Digest]:
+            link = newest
+            while link is not None and parse_time(link.digest["until"]) > (
+                window.looked_from or window.until
+            ):
+                yield link.digest
+                before = link.digest["previous"]
+                link = None if before is None else self._read_link(before["key"])
+
+        return WindowReader(self.trail, newest.digest if newest else None, window, self._is_late, read_back)
 
     def _is_late(self) -> bool:
         return self.time_left_ms() < TIME_TO_FINISH_MS
 
-    def _build_turn(self, holder: str | None) -> SealingTurn:
-        return {"schema_version": 1, "holder": holder, "taken_at": format_time(self.clock())}
+    def _build_turn(self, holder: str | None, made: StoredObject | None) -> SealingTurn:
+        turn: SealingTurn = {"schema_version": 1, "holder": holder, "taken_at": format_time(self.clock())}
+        return turn if made is None else {**turn, "made": made}
 
 
 def render_public_key(der: bytes) -> bytes:
@@ -240,5 +305,6 @@ def copy_digests(trail: SealedBucket, copy: SealedBucket) -> list[str]:
     there = {found.key for found in copy.list_written(DIGEST_PREFIX)}
     missing = [found.key for found in trail.list_written(DIGEST_PREFIX) if found.key not in there]
     for key in missing:
-        copy.keep(key, trail.read(key) or b"")
+        # What was listed below digests/ stays: nobody may delete it.
+        copy.keep(key, cast("bytes", trail.read(key)))
     return missing

@@ -6,18 +6,24 @@ of the same window, behind the key that this one was ``listed_to``. A window end
 the end.
 
 Of each log every digest carries the *head*: the newest record that is named, by this digest or by one before.
-Numbers go up by one, so that what comes next in a log is known, and nothing that is named already is listed.
+Numbers go up by one, so that what comes next in a log is known, and a long log is not listed again.
+
+Whatever the bucket holds, a digest can be read back: each of its lists has a room, in bytes and in what the
+reader counts as values.
+
+Longer than 250 lines, because what a digest names and what the next one leaves out are the same rules.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final, TypedDict
+from datetime import UTC, datetime, timedelta
+from typing import Final, NotRequired, TypedDict
 from urllib.parse import unquote
 
 from esx_drift.domain.stored.identifiers import (
     DIGEST_PREFIX,
+    encode_canonical_json,
     make_digest_key,
     make_signature_key,
 )
@@ -27,8 +33,22 @@ from esx_drift.domain.text.times import format_time, parse_time
 MAX_OBJECTS: Final = 10_000
 """Of one digest: some 2 MB. A day of 1,000 clusters that are checked every 4 hours writes about 7,000."""
 
-MAX_OBJECTS_BYTES: Final = 4_000_000
-"""Of all objects of a digest: half of what is read back as JSON. The other half is for some 10,000 heads."""
+MAX_OBJECTS_BYTES: Final = 3_800_000
+MAX_OBJECTS_VALUES: Final = 250_000
+"""Of all objects of a digest, of which the last one may go beyond. What is read back as JSON has 8 MB and
+500,000 values at most: the rest is for heads and for what could not be read."""
+
+MAX_HEADS_BYTES: Final = 3_700_000
+MAX_HEADS_VALUES: Final = 200_000
+"""Of all heads of a digest: those of some 10,000 logs. A log for which there is no room is sealed by its
+records' times, as all else is."""
+
+MAX_UNREAD_BYTES: Final = 300_000
+MAX_UNREAD_VALUES: Final = 30_000
+"""Of all keys that could not be read: some 2,500. What is beyond is not tried again, and the log names it."""
+
+LISTED_AT_ONCE: Final = 1_000
+"""What one LIST gives: to leave out fewer records of a log saves none."""
 
 SETTLE: Final = timedelta(minutes=15)
 """What was written so lately is left to the next digest: the clocks of S3 and of the sealer may differ by as
@@ -37,7 +57,10 @@ much as AWS lets any request's clock differ (RequestTimeTooSkewed, S3's list of 
 BEHIND_ALL: Final = "\U0010ffff"
 """Sorts behind every key that continues a prefix: no key has a higher character."""
 
-_DIGEST_KEY: Final = re.compile(r"digests/[0-9]{8}T[0-9]{6}Z\.json")
+_VALUE_MARKS: Final = (b",", b":", b"[", b"{")
+"""By these the reader counts values, also where they stand in a text."""
+
+_DIGEST_KEY: Final = re.compile(r"digests/([0-9]{8}T[0-9]{6}Z)\.json")
 _RECORD_KEY: Final = re.compile(r"(records/vcenter=([^/]+)/cluster=([^/]+)/)([0-9]{10})\.json")
 
 
@@ -55,7 +78,10 @@ class Digest(TypedDict):
     """One digest. ``since`` is null where all is meant that was written before ``until``.
 
     ``previous`` is null in the first one. ``listed_to``: objects behind that key are left to the next digest,
-    which is about the same window; null where there are none.
+    which is about the same window; null where there are none. ``unread``: what could not be read, by this run
+    or one before, and is tried again; absent where there is nothing. ``settled_to``: what S3 got from then on
+    may have come into sight only later; absent: all had settled. ``looked_from``: from then on, before
+    ``since``, it was looked for what came so late; absent: from ``since`` on.
     """
 
     schema_version: int
@@ -66,14 +92,22 @@ class Digest(TypedDict):
     heads: list[SealedHead]
     objects: list[StoredObject]
     listed_to: str | None
+    unread: NotRequired[list[str]]
+    settled_to: NotRequired[str]
+    looked_from: NotRequired[str]
 
 
 class SealingTurn(TypedDict):
-    """Who seals, by the id of the invocation, and since when; no ``holder``: nobody does."""
+    """Who seals, by the id of the invocation, and since when; no ``holder``: nobody does.
+
+    ``made`` is the digest that was made last. It is written before that: what lies in the trail without a
+    signature and is this one, byte for byte, is ours.
+    """
 
     schema_version: int
     holder: str | None
     taken_at: str
+    made: NotRequired[StoredObject | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +120,47 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What a digest is about: what was written from ``since`` on and before ``until``, behind a key."""
+    """What a digest is about: what was written from ``since`` on and before ``until``, behind a key.
+
+    What S3 got at ``settled_to`` or later may come into sight after its place was looked through: the next
+    window looks for that, from its ``looked_from`` on. By default, all has settled.
+    """
 
     since: datetime | None
     until: datetime
     after_key: str
+    settled_to: datetime | None = None
+    looked_from: datetime | None = None
+
+    def holds(self, written_at: datetime) -> bool:
+        """Tell whether what S3 has since ``written_at`` is of this window."""
+        return (self.since is None or self.since <= written_at) and written_at < self.until
+
+    def may_hold_late(self, written_at: datetime) -> bool:
+        """Tell whether that is of a window before, which named it if it was in sight then."""
+        if self.looked_from is None or self.since is None:
+            return False
+        return self.looked_from <= written_at < self.since
+
+
+@dataclass(slots=True)
+class Room:
+    """What is left for one list of a digest: bytes, and values, as the reader of JSON counts them."""
+
+    bytes_left: int
+    values_left: int
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing is left."""
+        return self.bytes_left <= 0 or self.values_left <= 0
+
+    def take(self, value: object) -> bool:
+        """Take the room for ``value``; whether there was enough. What there was is taken in any case."""
+        body = encode_canonical_json(value)
+        self.bytes_left -= len(body) + 1
+        self.values_left -= sum(map(body.count, _VALUE_MARKS)) + 1
+        return self.bytes_left >= 0 and self.values_left >= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +181,18 @@ def parse_record_place(key: str) -> RecordPlace | None:
 
 def is_digest_key(key: str) -> bool:
     """Tell whether a digest may lie under a key."""
-    return _DIGEST_KEY.fullmatch(key) is not None
+    return parse_digest_key(key) is not None
+
+
+def parse_digest_key(key: str) -> datetime | None:
+    """Parse when the digest under a ``key`` was made; None for any other key."""
+    found = _DIGEST_KEY.fullmatch(key)
+    if found is None:
+        return None
+    try:
+        return datetime.strptime(found[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def find_newest_signed(keys: Collection[str]) -> str | None:
@@ -140,14 +221,16 @@ def plan_window(newest: Digest | None, now: datetime, settle: timedelta) -> Wind
         now: The time.
         settle: How long ago the last object was written that a new window takes.
     """
-    ends_at = (now - settle).replace(microsecond=0)
+    ends_at, settled_to = ((now - each).replace(microsecond=0) for each in (settle, max(settle, SETTLE)))
     if newest is None:
-        return Window(None, ends_at, "")
-    until = parse_time(newest["until"])
+        return Window(None, ends_at, "", settled_to)
+    until, before = parse_time(newest["until"]), parse_time(newest.get("settled_to", newest["until"]))
     if newest["listed_to"] is None:
-        return Window(until, max(until, ends_at), "")
+        ends_at = max(until, ends_at)
+        return Window(until, ends_at, "", max(before, min(ends_at, settled_to)), before)
     since = None if newest["since"] is None else parse_time(newest["since"])
-    return Window(since, until, newest["listed_to"])
+    looked_from = parse_time(newest["looked_from"]) if "looked_from" in newest else since
+    return Window(since, until, newest["listed_to"], before, looked_from)
 
 
 def choose_sealed_at(newest: Digest | None, now: datetime) -> datetime:
@@ -167,50 +250,84 @@ class LogEnds:
         heads = newest["heads"] if newest else []
         self._heads = {head["key"].rpartition("/")[0] + "/": head for head in heads}
         self._seqs = {prefix: head["seq"] for prefix, head in self._heads.items()}
+        self._pass_over(newest.get("unread", []) if newest else [], self._seqs)
 
     def find_jump(self, key: str) -> str | None:
-        """Find the key behind which a listing goes on, where ``key`` is named already; None if it isn't.
+        """Find the key behind which a listing goes on, where ``key`` needs no look; None if it does.
 
-        Digests don't name digests' own signatures and keys: each names the digest before.
+        Digests don't name digests' own signatures and keys: each names the digest before. Of a long log,
+        what lies between records that are named already is passed over.
         """
-        if key.startswith(DIGEST_PREFIX):
+        if key.startswith(DIGEST_PREFIX) and key < DIGEST_PREFIX + BEHIND_ALL:
             return DIGEST_PREFIX + BEHIND_ALL
         place = parse_record_place(key)
-        if place is None or place.seq > self._seqs.get(place.prefix, 0):
+        known = 0 if place is None else self._seqs.get(place.prefix, 0)
+        if place is None or known <= LISTED_AT_ONCE or not 1 <= place.seq <= known:
             return None
-        return f"{place.prefix}{self._seqs[place.prefix]:010d}.json"
+        return f"{place.prefix}{known:010d}.json"
 
     def choose(self, key: str, written_at: datetime, window: Window) -> bool:
         """Choose whether the object under ``key``, which S3 has since ``written_at``, is of the ``window``.
 
         What comes next in its log is, however old: a window never ends in the middle of what it left out.
+        So a record that stood apart from its log, and was named, is named again when the log reaches it.
         """
         place = parse_record_place(key)
-        if place is not None and place.seq == self._seqs.get(place.prefix, 0) + 1:
-            if written_at < window.until:
-                self._seqs[place.prefix] = place.seq
-                return True
+        known = 0 if place is None else self._seqs.get(place.prefix, 0)
+        if place is None or place.seq == 0 or place.seq > known + 1:
+            return window.holds(written_at)
+        if place.seq <= known or written_at >= window.until:
             return False
-        return (window.since is None or window.since <= written_at) and written_at < window.until
+        if place.prefix not in self._heads and not window.holds(written_at):
+            return False
+        self._seqs[place.prefix] = place.seq
+        return True
 
-    def list_heads(self, objects: Iterable[StoredObject]) -> list[SealedHead]:
-        """List the heads of all logs once ``objects``, in the order of their keys, are named too."""
-        heads = dict(self._heads)
-        for one in objects:
-            place = parse_record_place(one["key"])
-            if place is not None and place.seq == _read_seq(heads, place.prefix) + 1:
-                heads[place.prefix] = {
-                    "vcenter": place.vcenter,
-                    "cluster": place.cluster,
-                    "key": one["key"],
-                    "sha256": one["sha256"],
-                    "seq": place.seq,
-                }
-        return sorted(heads.values(), key=lambda head: head["key"])
+    def list_heads(self, objects: Iterable[StoredObject], passed: Iterable[str] = ()) -> list[SealedHead]:
+        """List the heads of all logs once ``objects`` are named too, as many as there is room for.
 
+        The numbers of records go on behind those that could not be read, whose keys are ``passed``. Logs that
+        have a head keep it: nobody takes its room by beginning other logs.
+        """
+        heads, seqs = dict(self._heads), {prefix: head["seq"] for prefix, head in self._heads.items()}
+        found: dict[str, StoredObject | None] = {
+            **dict.fromkeys(passed),
+            **{one["key"]: one for one in objects},
+        }
+        for key in sorted(found):
+            self._move_head(key, found[key], heads, seqs)
+        room = Room(MAX_HEADS_BYTES, MAX_HEADS_VALUES)
+        by_age = sorted(heads, key=lambda prefix: (prefix not in self._heads, prefix))
+        return sorted(
+            (heads[prefix] for prefix in by_age if room.take(heads[prefix])), key=lambda head: head["key"]
+        )
 
-def _read_seq(heads: Mapping[str, SealedHead], prefix: str) -> int:
-    return heads[prefix]["seq"] if prefix in heads else 0
+    def _move_head(
+        self, key: str, one: StoredObject | None, heads: dict[str, SealedHead], seqs: dict[str, int]
+    ) -> None:
+        """Move the head of the log of ``key``, if that comes next in it; ``one`` is None if it is not read.
+
+        ``heads`` and ``seqs``, how far the numbers go, are changed.
+        """
+        place = parse_record_place(key)
+        if place is None or place.seq != seqs.get(place.prefix, 0) + 1:
+            return
+        seqs[place.prefix] = place.seq
+        if one is not None:
+            heads[place.prefix] = {
+                "vcenter": place.vcenter,
+                "cluster": place.cluster,
+                "key": key,
+                "sha256": one["sha256"],
+                "seq": place.seq,
+            }
+
+    @staticmethod
+    def _pass_over(unread: Iterable[str], seqs: dict[str, int]) -> None:
+        for key in unread:
+            place = parse_record_place(key)
+            if place is not None and place.seq == seqs.get(place.prefix, 0) + 1:
+                seqs[place.prefix] = place.seq
 
 
 def build_digest(
@@ -219,6 +336,9 @@ def build_digest(
     sealed_at: datetime,
     objects: list[StoredObject],
     listed_to: str | None,
+    *,
+    unread: Sequence[str] = (),
+    gone: Collection[str] = (),
 ) -> Digest:
     """Build a digest of what was found.
 
@@ -228,17 +348,28 @@ def build_digest(
         sealed_at: When it is made.
         objects: What was found in the window, in the order of the keys.
         listed_to: The key up to which the window was looked through; None: to its end.
+        unread: The keys of what could not be read, in their order.
+        gone: The keys of what was listed, and not there when it was read.
     """
-    return {
+    digest: Digest = {
         "schema_version": 1,
         "sealed_at": format_time(sealed_at),
         "since": None if window.since is None else format_time(window.since),
         "until": format_time(window.until),
         "previous": newest.stored if newest else None,
-        "heads": LogEnds(newest.digest if newest else None).list_heads(objects),
+        "heads": LogEnds(newest.digest if newest else None).list_heads(objects, {*unread, *gone}),
         "objects": objects,
         "listed_to": listed_to,
     }
+    room = Room(MAX_UNREAD_BYTES, MAX_UNREAD_VALUES)
+    kept = [key for key in unread if room.take(key)]
+    if kept:
+        digest["unread"] = kept
+    if window.settled_to is not None and window.settled_to < window.until:
+        digest["settled_to"] = format_time(window.settled_to)
+    if window.looked_from is not None and window.looked_from != window.since:
+        digest["looked_from"] = format_time(window.looked_from)
+    return digest
 
 
 def find_digest_key(digest: Digest) -> str:
