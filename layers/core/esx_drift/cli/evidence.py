@@ -78,7 +78,7 @@ def evidence(  # noqa: PLR0913 -- each is an option of the command
 
     Exit code: 0 written and intact, 1 written and not intact, 2 trouble.
 
-    Example: esx-drift evidence prod-a --from 2026-11-01 --to 2026-11-30 -o evidence
+    Example: esx-drift evidence prod-a --from 2026-11-01 --to 2026-11-30 -o nov
     """
     from esx_drift.adapters.public_keys import parse_public_key  # noqa: PLC0415 -- loads cryptography
 
