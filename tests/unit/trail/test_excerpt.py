@@ -76,7 +76,7 @@ def middle(steps: Trail) -> AuditPeriod:
     return AuditPeriod(times[len(times) // 3], times[2 * len(times) // 3])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(st.data())
 def test_any_excerpt_is_intact(unsealed: Trail, key: EllipticCurvePrivateKey, data: st.DataObject) -> None:
     """Of any clusters and any period, however the trail was sealed; with the key pinned or not."""
@@ -97,7 +97,7 @@ def test_any_excerpt_is_intact(unsealed: Trail, key: EllipticCurvePrivateKey, da
             assert (each in excerpt) is any(f"cluster={one}/" in each for one in (*clusters, "@vcenter"))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_any_bit_that_is_flipped_in_an_excerpt_is_named(
     steps: Trail, middle: AuditPeriod, data: st.DataObject
