@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping
 from copy import deepcopy
@@ -16,7 +17,10 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     EllipticCurvePrivateKey,
     derive_private_key,
 )
+from esx_drift.adapters.trail_files import DirectoryTrailCopy
+from esx_drift.cli.evidence_pages import Commands, Paragraph, render_html, render_markdown
 from esx_drift.domain.stored.types import CheckRequest
+from esx_drift.errors import StoreUnavailable
 
 from tests.paths import GOLDEN
 from tests.simulator.fault_kinds import invalid_json
@@ -248,3 +252,60 @@ def test_trouble(run: Run, copy: Path, tmp_path: Path) -> None:
     assert run("evidence", "prod-a", *PERIOD, "-o", out, "--dir", copy).code == 0
     again = run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "again", "--dir", out / "trail")
     assert (again.code, "trail is an excerpt already" in again.err) == (2, True)
+
+
+def test_text_stays_text_wherever_it_stands() -> None:
+    """Where a line begins nothing is a list or a heading, and no address becomes a link."""
+    blocks = [Paragraph(text) for text in ("1. one", "- two", "# three", "see https://evil.example", "")]
+    text = render_markdown([*blocks, Commands(["echo '```'"])])
+    assert text.split("\n\n")[:5] == [
+        "1&#8203;. one",
+        r"\- two",
+        r"\# three",
+        r"see https\://evil.example",
+        "",
+    ]
+    assert "````console\n$ echo '```'\n````" in text
+    assert "<pre>$ a &lt; b\\x1b[0m</pre>" in render_html("x", [Commands(["a < b\x1b[0m"])])
+
+
+def test_a_path_that_leads_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    """Whoever forged a record may name any key."""
+    copy = DirectoryTrailCopy(tmp_path / "copy")
+    copy.write("records/a", b"x")
+    for key in ("../out", "/etc/x", "records/../../out", "records/a", "a\0b"):
+        with pytest.raises(StoreUnavailable):
+            copy.write(key, b"x")
+    assert [each.name for each in tmp_path.rglob("*") if each.is_file()] == ["a"]
+
+
+@pytest.mark.usefixtures("now")
+def test_what_is_not_sealed_is_said(run: Run, trail: Trail, tmp_path: Path) -> None:
+    """And what has nothing in the period; the report has no signature to check then."""
+    unsealed = {key: body for key, body in trail.items() if not key.startswith("digests/")}
+    copy = write_copy(unsealed, tmp_path / "unsealed")
+    (name,) = {key.split("/")[1] for key in unsealed if key.startswith("records/")}
+    shutil.rmtree(copy / "records" / name / "cluster=domain-c1008")
+    ran = run("evidence", "prod-a", "prod-b", *PERIOD, "-o", tmp_path / "out", "--dir", copy)
+    assert "nothing was recorded of prod-b from 2026-11-23 13:00" in ran.err
+    assert ran.code == 1
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "Nothing was recorded in the period." in text
+    assert "Nothing is sealed: there is no signature to check." in text
+    assert re.search(r"Not sealed yet: \d+ objects, which no digest names", text)
+    assert "It is not sealed up to its end" in text
+
+
+@pytest.mark.usefixtures("now")
+def test_what_cannot_be_ended_leaves_nothing(
+    run: Run, copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk is said, and what was written is removed."""
+
+    def fill(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("esx_drift.cli.evidence.render_markdown", fill)
+    ran = run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "out", "--dir", copy)
+    assert (ran.code, "out can't be written to: No space left on device" in ran.err) == (2, True)
+    assert not (tmp_path / "out").exists()

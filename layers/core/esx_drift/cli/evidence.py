@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
@@ -203,10 +203,10 @@ def _list_problems(found: "Verification", number: int) -> Iterator[str]:
         yield f"And {number - MAX_NAMED_PROBLEMS} more."
     digests = format_count(found.chain.digests, "digest")
     yield f"{format_count(found.objects, 'object')}, {format_count(found.records, 'record')}, {digests}."
-    if found.excerpt is not None:
-        yield describe_excerpt(found.excerpt, found.chain)
+    excerpt = cast("Excerpt", found.excerpt)
+    yield describe_excerpt(excerpt, found.chain)
     if found.expired:
-        days = found.excerpt.retention.days if found.excerpt else 0
+        days = excerpt.retention.days
         yield f"Expired: {format_count(found.expired, 'object')}, which are kept for {days} days."
     if found.not_sealed:
         yield f"Not sealed yet: {format_count(found.not_sealed, 'object')}, which no digest names."
