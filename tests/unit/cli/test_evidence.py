@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -30,7 +31,7 @@ from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import CheckRequest
 from esx_drift.domain.trail.evidence import AskedLook, ChangeEvidence, LogEvidence, LookCount
 from esx_drift.domain.trail.excerpt import AuditPeriod, build_excerpt
-from esx_drift.domain.trail.history import HistoryEntry
+from esx_drift.domain.trail.history import Acceptance, HistoryEntry
 from esx_drift.errors import StoreUnavailable
 
 from tests.paths import GOLDEN
@@ -340,10 +341,13 @@ def test_what_seldom_happens_is_reported_too() -> None:
     start = datetime(2026, 11, 24, tzinfo=UTC)
     period = AuditPeriod(start, start + timedelta(days=1))
     excerpt = build_excerpt(period=period, made_at=start, document_days=30, clusters=[], base=None)
+    accepted = _change("add_on", "upgraded")
+    by_bob = Acceptance("arn:bob", "CHG-9", None, "2026-11-24T01:00:00.000Z", 4, ("host-9",))
     changes = (
         _change("host", "added", "host-9"),
         _change("base_image", "upgraded", "base_image"),
         _change("component", "relabelled"),
+        replace(accepted, entry=replace(accepted.entry, acceptances=(by_bob,))),
     )
     left_out = AskedLook("2026-11-24T00:00:00.000Z", 7, None, "lab-*", is_left_out=True)
     log = ReportedLog(
@@ -357,6 +361,7 @@ def test_what_seldom_happens_is_reported_too() -> None:
     text = render_markdown(build_report_blocks(report))
     assert "| host esx09 added |" in text
     assert "| base image upgraded | 1 | 2 | esx09 | info | not yet accepted |" in text
+    assert "| info | 2026-11-24 01:00 by arn:bob: CHG-9 (record 4) |" in text
     assert text.count("nothing to accept: nothing else is installed") == 2
     assert r"| 2026-11-24 00:00 | 2026-11-24 00:00 | 1 | lab-\* |" in text
 

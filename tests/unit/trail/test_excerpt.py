@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -20,6 +20,9 @@ from hypothesis import strategies as st
 from tests.unit.checking.world import INTERVAL_SECONDS, PROD_A, PROD_B, World
 from tests.unit.trail.played import play_trail, run_checks
 from tests.unit.trail.sealed import MemoryTrail, check, public_key, seal_in_steps
+
+if TYPE_CHECKING:
+    from esx_drift.domain.stored.types import CheckRequest
 
 type Trail = Mapping[str, bytes]
 
@@ -231,6 +234,34 @@ def _lose(world: World) -> None:
     world.wait(INTERVAL_SECONDS)
     world.vcenter.inventory.hide_cluster("prod-b")
     run_checks(world)
+    world.wait(5 * 24 * 3600)
+    run_checks(world)
+
+
+def _delay(world: World) -> None:
+    """The checks of a run wait for three hours in their queue."""
+    run_checks(world)
+    world.wait(INTERVAL_SECONDS)
+    before = len(world.aws.sent)
+    world.dispatch()
+    asked = [each.body for each in world.aws.sent[before:] if each.queue == "check"]
+    world.wait(3 * 3600)
+    for request in asked:
+        world.follow(cast("CheckRequest", request))
+
+
+def test_a_check_that_was_answered_late_is_followed_to_its_answer(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """It is no gap, though it was answered long after the period."""
+    unsealed = play_trail(_delay, tmp_path_factory)
+    asked_at = parse_time(json.loads(unsealed[_list_vcenter_records(unsealed)[1]])["checked_at"])
+    period = AuditPeriod(asked_at - timedelta(minutes=1), asked_at + timedelta(minutes=1))
+    assert check(copied(unsealed, period, CLUSTERS)).problems == []
+
+
+def _list_vcenter_records(trail: Trail) -> list[str]:
+    return [each for each in sorted(trail) if "@vcenter" in each and each.startswith("records/")]
 
 
 def test_a_check_that_left_no_record_is_followed_to_what_explains_it(
@@ -238,11 +269,7 @@ def test_a_check_that_left_no_record_is_followed_to_what_explains_it(
 ) -> None:
     """However long after the period that is; what nothing explains is a gap here, too."""
     unsealed = play_trail(_lose, tmp_path_factory)
-    lost = [
-        parse_time(record["checked_at"])
-        for each, body in sorted(unsealed.items())
-        if "@vcenter" in each and each.startswith("records/") and (record := json.loads(body))
-    ][1]
+    lost = parse_time(json.loads(unsealed[_list_vcenter_records(unsealed)[1]])["checked_at"])
     period = AuditPeriod(lost - timedelta(minutes=1), lost + timedelta(minutes=1))
     moments = [lost + timedelta(hours=hours) for hours in (-2, 2, 9)]
     for trail in (unsealed, seal_in_steps(unsealed, key, moments)):

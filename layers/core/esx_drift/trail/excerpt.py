@@ -237,8 +237,7 @@ class _DigestWalk:
         if is_base:
             self.starts = dict(self.heads)
         # One that was cut off left what sorts behind to the next: only the last of a span is about all of it.
-        if digest["listed_to"] is None:
-            self.until = parse_time(digest["until"])
+        self.until = parse_time(digest["until"]) if digest["listed_to"] is None else self.until
 
 
 @dataclass(slots=True)
@@ -307,10 +306,12 @@ class _LogWalk:
                 return at
             if at > asked.at + MAX_REQUEST_AGE:
                 break
-        for record in self._read_waiting(asked.vcenter, VCENTER_LOG):
-            if asked.cluster in list_explained_clusters(record):
-                return parse_time(record["checked_at"])
-        return None
+        explaining = (
+            parse_time(record["checked_at"])
+            for record in self._read_waiting(asked.vcenter, VCENTER_LOG)
+            if asked.cluster in list_explained_clusters(record)
+        )
+        return next(explaining, None)
 
     def _read_waiting(self, vcenter: str, cluster: str) -> Iterator[Record]:
         prefix = make_record_prefix(vcenter, cluster)
