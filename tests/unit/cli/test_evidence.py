@@ -2,12 +2,14 @@
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -16,7 +18,21 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     EllipticCurvePrivateKey,
     derive_private_key,
 )
+from esx_drift.adapters.trail_files import DirectoryTrailCopy
+from esx_drift.cli.evidence_pages import Commands, Paragraph, render_html, render_markdown
+from esx_drift.cli.evidence_report import (
+    EvidenceReport,
+    ReportedLog,
+    ReportedSeal,
+    build_report_blocks,
+)
+from esx_drift.cli.past import make_times
+from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import CheckRequest
+from esx_drift.domain.trail.evidence import AskedLook, ChangeEvidence, LogEvidence, LookCount
+from esx_drift.domain.trail.excerpt import AuditPeriod, build_excerpt
+from esx_drift.domain.trail.history import Acceptance, HistoryEntry
+from esx_drift.errors import StoreUnavailable
 
 from tests.paths import GOLDEN
 from tests.simulator.fault_kinds import invalid_json
@@ -248,3 +264,115 @@ def test_trouble(run: Run, copy: Path, tmp_path: Path) -> None:
     assert run("evidence", "prod-a", *PERIOD, "-o", out, "--dir", copy).code == 0
     again = run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "again", "--dir", out / "trail")
     assert (again.code, "trail is an excerpt already" in again.err) == (2, True)
+
+
+def test_text_stays_text_wherever_it_stands() -> None:
+    """Where a line begins nothing is a list or a heading, and no address becomes a link."""
+    blocks = [Paragraph(text) for text in ("1. one", "- two", "# three", "see https://evil.example", "")]
+    text = render_markdown([*blocks, Commands(["echo '```'"])])
+    assert text.split("\n\n")[:5] == [
+        "1&#8203;. one",
+        r"\- two",
+        r"\# three",
+        r"see https\://evil.example",
+        "",
+    ]
+    assert "````console\n$ echo '```'\n````" in text
+    assert "<pre>$ a &lt; b\\x1b[0m</pre>" in render_html("x", [Commands(["a < b\x1b[0m"])])
+
+
+def test_a_path_that_leads_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    """Whoever forged a record may name any key."""
+    copy = DirectoryTrailCopy(tmp_path / "copy")
+    copy.write("records/a", b"x")
+    for key in ("../out", "/etc/x", "records/../../out", "records/a", "a\0b"):
+        with pytest.raises(StoreUnavailable):
+            copy.write(key, b"x")
+    assert [each.name for each in tmp_path.rglob("*") if each.is_file()] == ["a"]
+
+
+@pytest.mark.usefixtures("now")
+def test_what_is_not_sealed_is_said(
+    run: Run, trail: Trail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what has nothing in the period; the report has no signature to check then."""
+    unsealed = {key: body for key, body in trail.items() if not key.startswith("digests/")}
+    monkeypatch.setattr("esx_drift.cli.evidence.MAX_NAMED_PROBLEMS", 1)
+    copy = write_copy(unsealed, tmp_path / "unsealed")
+    (name,) = {key.split("/")[1] for key in unsealed if key.startswith("records/")}
+    shutil.rmtree(copy / "records" / name / "cluster=domain-c1008")
+    ran = run("evidence", "prod-a", "prod-b", *PERIOD, "-o", tmp_path / "out", "--dir", copy)
+    assert "nothing was recorded of prod-b from 2026-11-23 13:00" in ran.err
+    assert ran.code == 1
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "Nothing was recorded in the period." in text
+    assert re.search(r"^And \d+ more\.$", text, re.MULTILINE)
+    assert "Nothing is sealed: there is no signature to check." in text
+    assert re.search(r"Not sealed yet: \d+ objects, which no digest names", text)
+    assert "It is not sealed up to its end" in text
+
+
+@pytest.mark.usefixtures("now")
+def test_what_cannot_be_ended_leaves_nothing(
+    run: Run, copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk is said, and what was written is removed."""
+
+    def fill(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("esx_drift.cli.evidence.render_markdown", fill)
+    ran = run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "out", "--dir", copy)
+    assert (ran.code, "out can't be written to: No space left on device" in ran.err) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
+def _change(element: str, kind: str, key: str = "Intel-i40en") -> ChangeEvidence:
+    change: dict[str, object] = {
+        "element": element, "kind": kind, "key": key, "from": "1", "to": "2", "hosts": [],
+        "severity": "info", "alternative_image": None, "detail": None,
+    }  # fmt: skip
+    entry = HistoryEntry(3, "2026-11-24T00:00:00.000Z", None, ("host-9",), "changed", cast("Any", change))
+    return ChangeEvidence(entry, None)
+
+
+def test_what_seldom_happens_is_reported_too() -> None:
+    """Hosts that came, other words for the same, clusters that the fleet file leaves out."""
+    start = datetime(2026, 11, 24, tzinfo=UTC)
+    period = AuditPeriod(start, start + timedelta(days=1))
+    excerpt = build_excerpt(period=period, made_at=start, document_days=30, clusters=[], base=None)
+    accepted = _change("add_on", "upgraded")
+    by_bob = Acceptance("arn:bob", "CHG-9", None, "2026-11-24T01:00:00.000Z", 4, ("host-9",))
+    changes = (
+        _change("host", "added", "host-9"),
+        _change("base_image", "upgraded", "base_image"),
+        _change("component", "relabelled"),
+        replace(accepted, entry=replace(accepted.entry, acceptances=(by_bob,))),
+    )
+    left_out = AskedLook("2026-11-24T00:00:00.000Z", 7, None, "lab-*", is_left_out=True)
+    log = ReportedLog(
+        ClusterRef("vc01", "domain-c9", "prod-a"),
+        {"host-9": "esx09"},
+        LogEvidence((3, 3), 1, changes, (), (), (), ()),
+        LookCount(0, 0, 0, (), (left_out,), (start, start)),
+    )
+    seal = ReportedSeal(is_intact=True, lines=["Intact."], sealed_until=None, signers=[], is_pinned=True)
+    report = EvidenceReport(excerpt, [log], [], seal, [], make_times(local=False))
+    text = render_markdown(build_report_blocks(report))
+    assert "| host esx09 added |" in text
+    assert "| base image upgraded | 1 | 2 | esx09 | info | not yet accepted |" in text
+    assert "| info | 2026-11-24 01:00 by arn:bob: CHG-9 (record 4) |" in text
+    assert text.count("nothing to accept: nothing else is installed") == 2
+    assert r"| 2026-11-24 00:00 | 2026-11-24 00:00 | 1 | lab-\* |" in text
+
+
+def test_what_had_expired_is_counted(
+    run: Run, trail: Trail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the days that the stack, or else the default, keeps documents."""
+    left = {key: body for key, body in trail.items() if not key.startswith(("documents/", "quarantine/"))}
+    copy = write_copy(left, tmp_path / "copy")
+    monkeypatch.setattr("esx_drift.cli.evidence.read_clock", lambda: datetime(2028, 3, 1, tzinfo=UTC))
+    ran = run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "out", "--dir", copy)
+    assert ran.code == 0
+    assert re.search(r"^Expired: \d+ objects, which are kept for 400 days\.$", ran.out, re.MULTILINE)

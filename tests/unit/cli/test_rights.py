@@ -137,6 +137,30 @@ def test_a_reader_may_ask_for_the_status(world: World, asked: Asked, run: Run) -
 
 
 @pytest.mark.usefixtures("checking")
+def test_a_reader_may_write_evidence(
+    world: World, asked: Asked, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trail is listed and read, and nothing else is asked for."""
+    monkeypatch.setattr("esx_drift.cli.evidence.read_clock", lambda: world.now)
+    world.dispatch()
+    day = f"{world.now:%Y-%m-%d}"
+    world.check()
+    ran = run(
+        "evidence",
+        f"{world.watched.name}/prod-a",
+        "--from",
+        day,
+        "--to",
+        f"{world.now:%Y-%m-%d}",
+        "-o",
+        tmp_path / "out",
+    )
+    assert ran.code in {0, 1}
+    assert {subject.split("/")[0] for _, subject in asked} == {"stack", "AuditBucket"}
+    _assert_allowed("ReaderPolicy", asked)
+
+
+@pytest.mark.usefixtures("checking")
 def test_a_decider_may_accept_and_retire(world: World, asked: Asked, run: Run) -> None:
     """And needs what a reader may: what is accepted is shown before."""
     world.dispatch()
@@ -214,5 +238,5 @@ def test_nobody_of_them_reads_a_password() -> None:
 def test_operations_say_which_command_needs_which_policy() -> None:
     """Each command that asks AWS has its row."""
     page = Path(ROOT / "docs" / "operations.md").read_text()
-    for command in ("status", "fleet show", "check", "accept", "retire", "doctor", "fleet push"):
+    for command in ("status", "evidence", "fleet show", "check", "accept", "retire", "doctor", "fleet push"):
         assert f"| `{command}` |" in page

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -17,8 +17,12 @@ from esx_drift.trail.excerpt import ExcerptRequest, copy_excerpt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.checking.world import PROD_A, PROD_B
+from tests.unit.checking.world import INTERVAL_SECONDS, PROD_A, PROD_B, World
+from tests.unit.trail.played import play_trail, run_checks
 from tests.unit.trail.sealed import MemoryTrail, check, public_key, seal_in_steps
+
+if TYPE_CHECKING:
+    from esx_drift.domain.stored.types import CheckRequest
 
 type Trail = Mapping[str, bytes]
 
@@ -42,11 +46,12 @@ def copied(
     trail: Trail | MemoryTrail,
     period: AuditPeriod,
     clusters: tuple[str, ...] = CLUSTERS[:1],
-    **options: Any,  # noqa: ANN401 -- of a request
+    made_at: datetime = MADE_AT,
+    days: int = 400,
 ) -> dict[str, bytes]:
     """The excerpt."""
     logs = tuple(ClusterRef(VCENTER, cluster, f"name of {cluster}") for cluster in clusters)
-    request = ExcerptRequest(logs, period, MADE_AT, 400, parse_public_key, **options)
+    request = ExcerptRequest(logs, period, made_at, days, parse_public_key)
     copy = Copied()
     copy_excerpt(trail if isinstance(trail, MemoryTrail) else MemoryTrail(trail), copy, request)
     return copy.objects
@@ -76,7 +81,7 @@ def middle(steps: Trail) -> AuditPeriod:
     return AuditPeriod(times[len(times) // 3], times[2 * len(times) // 3])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(st.data())
 def test_any_excerpt_is_intact(unsealed: Trail, key: EllipticCurvePrivateKey, data: st.DataObject) -> None:
     """Of any clusters and any period, however the trail was sealed; with the key pinned or not."""
@@ -97,7 +102,7 @@ def test_any_excerpt_is_intact(unsealed: Trail, key: EllipticCurvePrivateKey, da
             assert (each in excerpt) is any(f"cluster={one}/" in each for one in (*clusters, "@vcenter"))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_any_bit_that_is_flipped_in_an_excerpt_is_named(
     steps: Trail, middle: AuditPeriod, data: st.DataObject
@@ -187,3 +192,91 @@ def test_an_excerpt_without_what_links_its_digests_is_named(steps: Trail, middle
     named = {each["key"] for each in json.loads(excerpt[gone])["objects"]} | {gone, f"{gone}.sig"}
     found = check({key: body for key, body in excerpt.items() if key not in named})
     assert ("missing", gone) in found.kinds
+
+
+def test_what_is_of_others_alone_is_left_out(steps: Trail) -> None:
+    """Receipts, too, whose keys name no cluster."""
+    whole = AuditPeriod(times_of(steps)[0], times_of(steps)[-1])
+    receipts = {key for key in steps if key.startswith("deliveries/") and "/groups/" not in key}
+    assert receipts & copied(steps, whole).keys() == receipts
+    other = copied(steps, whole, CLUSTERS[1:])
+    assert not receipts & other.keys()
+    assert check(other).problems == []
+
+
+def test_what_had_expired_is_missed_as_little_as_in_the_trail(steps: Trail, middle: AuditPeriod) -> None:
+    """By the days that documents were kept where it was made, and no others."""
+    left = {key: body for key, body in steps.items() if not key.startswith("documents/")}
+    late = MADE_AT + timedelta(days=401)
+    assert check(copied(left, middle, made_at=late)).problems == []
+    assert {kind for kind, _ in check(copied(left, middle, made_at=late, days=3650)).kinds} == {"missing"}
+    assert {kind for kind, _ in check(copied(left, middle)).kinds} == {"missing"}
+
+
+def test_what_cannot_be_read_is_copied_as_far_as_it_can_and_named(steps: Trail, middle: AuditPeriod) -> None:
+    """A link, a digest and a key that are none: the rest is copied all the same."""
+    excerpt = copied(steps, middle)
+    digest = sorted(filter(is_digest_key, excerpt))[1]
+    record = next(key for key in sorted(excerpt) if key.startswith("records/"))
+    pem = next(key for key in excerpt if key.endswith(".pem"))
+    assert record not in copied(MemoryTrail(steps, unreadable=(record,)), middle)
+    for key in (record, digest, pem):
+        assert key in check(copied({**steps, key: b"{"}, middle)).keys | {pem}
+        assert check(copied({**steps, key: b"{"}, middle)).problems
+    assert ("missing", digest) in check(copied(MemoryTrail(steps, unreadable=(digest,)), middle)).kinds
+
+
+def _lose(world: World) -> None:
+    """The checks of a run are lost; the next listings say why of one cluster, and not of the other."""
+    run_checks(world)
+    world.wait(INTERVAL_SECONDS)
+    world.dispatch()
+    world.wait(INTERVAL_SECONDS)
+    world.vcenter.inventory.hide_cluster("prod-b")
+    run_checks(world)
+    world.wait(5 * 24 * 3600)
+    run_checks(world)
+
+
+def _delay(world: World) -> None:
+    """The checks of a run wait for three hours in their queue."""
+    run_checks(world)
+    world.wait(INTERVAL_SECONDS)
+    before = len(world.aws.sent)
+    world.dispatch()
+    asked = [each.body for each in world.aws.sent[before:] if each.queue == "check"]
+    world.wait(3 * 3600)
+    for request in asked:
+        world.follow(cast("CheckRequest", request))
+
+
+def test_a_check_that_was_answered_late_is_followed_to_its_answer(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """It is no gap, though it was answered long after the period."""
+    unsealed = play_trail(_delay, tmp_path_factory)
+    asked_at = parse_time(json.loads(unsealed[_list_vcenter_records(unsealed)[1]])["checked_at"])
+    period = AuditPeriod(asked_at - timedelta(minutes=1), asked_at + timedelta(minutes=1))
+    assert check(copied(unsealed, period, CLUSTERS)).problems == []
+
+
+def _list_vcenter_records(trail: Trail) -> list[str]:
+    return [each for each in sorted(trail) if "@vcenter" in each and each.startswith("records/")]
+
+
+def test_a_check_that_left_no_record_is_followed_to_what_explains_it(
+    key: EllipticCurvePrivateKey, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """However long after the period that is; what nothing explains is a gap here, too."""
+    unsealed = play_trail(_lose, tmp_path_factory)
+    lost = parse_time(json.loads(unsealed[_list_vcenter_records(unsealed)[1]])["checked_at"])
+    period = AuditPeriod(lost - timedelta(minutes=1), lost + timedelta(minutes=1))
+    moments = [lost + timedelta(hours=hours) for hours in (-2, 2, 9)]
+    for trail in (unsealed, seal_in_steps(unsealed, key, moments)):
+        assert check(copied(trail, period, CLUSTERS)).problems == []
+    cut = {
+        each: body
+        for each, body in unsealed.items()
+        if not each.startswith("records/") or parse_time(json.loads(body)["checked_at"]) <= lost
+    }
+    assert {kind for kind, _ in check(copied(cut, period)).kinds} == {"gap"}

@@ -161,7 +161,8 @@ class DirectoryTrailCopy:
         """
         path = self.root / key
         try:
-            if path.resolve() != self.root.resolve() / key:
+            leads_out = any(part in {"", ".", ".."} for part in key.split("/"))
+            if leads_out or path.resolve() != self.root.resolve() / key:
                 raise StoreUnavailable(f"{key} would lie outside of {self.root}")
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("xb") as file:

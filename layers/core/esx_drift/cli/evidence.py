@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
@@ -78,7 +78,7 @@ def evidence(  # noqa: PLR0913 -- each is an option of the command
 
     Exit code: 0 written and intact, 1 written and not intact, 2 trouble.
 
-    Example: esx-drift evidence prod-a --from 2026-11-01 --to 2026-11-30 -o evidence
+    Example: esx-drift evidence prod-a --from 2026-11-01 --to 2026-11-30 -o nov
     """
     from esx_drift.adapters.public_keys import parse_public_key  # noqa: PLC0415 -- loads cryptography
 
@@ -203,10 +203,10 @@ def _list_problems(found: "Verification", number: int) -> Iterator[str]:
         yield f"And {number - MAX_NAMED_PROBLEMS} more."
     digests = format_count(found.chain.digests, "digest")
     yield f"{format_count(found.objects, 'object')}, {format_count(found.records, 'record')}, {digests}."
-    if found.excerpt is not None:
-        yield describe_excerpt(found.excerpt, found.chain)
+    excerpt = cast("Excerpt", found.excerpt)
+    yield describe_excerpt(excerpt, found.chain)
     if found.expired:
-        days = found.excerpt.retention.days if found.excerpt else 0
+        days = excerpt.retention.days
         yield f"Expired: {format_count(found.expired, 'object')}, which are kept for {days} days."
     if found.not_sealed:
         yield f"Not sealed yet: {format_count(found.not_sealed, 'object')}, which no digest names."

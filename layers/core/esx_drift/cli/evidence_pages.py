@@ -69,9 +69,9 @@ def _render_markdown_block(block: Block) -> str:
                 _render_markdown_row(["---"] * len(headings), plain=True),
             ]
             return "\n".join([*lines, *map(_render_markdown_row, rows)])
-        case Commands(lines):
-            fence = "`" * max(3, *(len(run) + 1 for line in lines for run in re.findall("`+", line)), 0)
-            return "\n".join((f"{fence}console", *(f"$ {escape_unprintable(line)}" for line in lines), fence))
+    runs = [len(run) + 1 for line in block.lines for run in re.findall("`+", line)]
+    fence = "`" * max(3, *runs, 0)
+    return "\n".join((f"{fence}console", *(f"$ {escape_unprintable(line)}" for line in block.lines), fence))
 
 
 def _render_markdown_row(cells: Iterable[str], *, plain: bool = False) -> str:
@@ -147,8 +147,7 @@ def _render_html_block(block: Block) -> str:
             lines = ("".join(f"<td>{_escape_html(cell)}</td>" for cell in row) for row in rows)
             body = "\n".join(f"<tr>{line}</tr>" for line in lines)
             return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
-        case Commands(lines):
-            return f"<pre>{'\n'.join(f'$ {escape(escape_unprintable(line))}' for line in lines)}</pre>"
+    return f"<pre>{'\n'.join(f'$ {escape(escape_unprintable(line))}' for line in block.lines)}</pre>"
 
 
 def _escape_html(text: str) -> str:

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import Final
+from typing import Final, cast
 
 from esx_drift import __version__
 from esx_drift.cli.evidence_pages import Block, Commands, Grid, Heading, Paragraph
 from esx_drift.cli.past import Times
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_public_key_key
-from esx_drift.domain.stored.types import Change, Finding, is_end
+from esx_drift.domain.stored.types import Change, Finding, RecordedDecision, is_end
 from esx_drift.domain.text.times import format_time
 from esx_drift.domain.text.wording import (
     clean_text,
@@ -125,8 +125,8 @@ def _build_summary(report: EvidenceReport) -> Grid:
 
 
 def _render_summary(each: ReportedLog) -> list[str]:
-    looks, evidence = each.looks, each.evidence
-    counted = (looks.expected, looks.made, len(looks.missed)) if looks else (0, 0, 0)
+    looks, evidence = cast("LookCount", each.looks), each.evidence
+    counted = (looks.expected, looks.made, len(looks.missed))
     numbers = (
         *counted,
         len(evidence.changes),
@@ -165,10 +165,9 @@ _ORPHAN_HEADINGS: Final = ("VIB", "Version", "First seen", "On at the beginning"
 
 
 def _build_cluster(each: ReportedLog, times: Times) -> Iterator[Block]:
-    evidence, looks = each.evidence, each.looks
+    evidence, looks = each.evidence, cast("LookCount", each.looks)
     yield Paragraph(_describe_records(evidence))
-    if looks is not None:
-        yield from _build_looks(looks, times)
+    yield from _build_looks(looks, times)
     yield Heading(3, "Changes")
     if evidence.changes:
         rows = [_render_change(change, each.names, times) for change in evidence.changes]
@@ -234,9 +233,7 @@ def _render_span(some: Sequence[MissedLook | AskedLook], times: Times) -> list[s
 
 def _render_change(evidence: ChangeEvidence, names: Mapping[str, str], times: Times) -> list[str]:
     entry = evidence.entry
-    change = entry.change
-    if change is None:
-        return []
+    change = cast("Change", entry.change)
     what = f"{name_element(change['element'])} {_name_subject(change, names)}".strip()
     return [
         times.format(entry.at),
@@ -301,9 +298,7 @@ def _describe_acceptance(one: Acceptance, entry: HistoryEntry, names: Mapping[st
 
 
 def _render_decision(entry: HistoryEntry, names: Mapping[str, str], times: Times) -> list[str]:
-    decision = entry.decision
-    if decision is None:
-        return []
+    decision = cast("RecordedDecision", entry.decision)
     return [
         times.format(entry.at),
         str(entry.seq),

@@ -18,12 +18,14 @@ from typing import Final, cast
 
 from esx_drift.contracts import parse_payload
 from esx_drift.contracts.unpacking import parse_record
+from esx_drift.domain.dispatching.run import MAX_REQUEST_AGE
 from esx_drift.domain.images.snapshot import list_snapshot_keys
 from esx_drift.domain.stored.identifiers import (
     DIGEST_PREFIX,
     VCENTER_LOG,
     ClusterRef,
     encode_canonical_json,
+    make_record_prefix,
     make_signature_key,
     parse_fingerprint,
 )
@@ -235,8 +237,7 @@ class _DigestWalk:
         if is_base:
             self.starts = dict(self.heads)
         # One that was cut off left what sorts behind to the next: only the last of a span is about all of it.
-        if digest["listed_to"] is None:
-            self.until = parse_time(digest["until"])
+        self.until = parse_time(digest["until"]) if digest["listed_to"] is None else self.until
 
 
 @dataclass(slots=True)
@@ -298,13 +299,25 @@ class _LogWalk:
                 self._take(key, body)
 
     def _look_ahead(self, asked: AskedCheck) -> datetime | None:
-        """Look in records not copied yet for one that says why a check that was ``asked`` for left none."""
-        prefix = ClusterRef(asked.vcenter, VCENTER_LOG, VCENTER_LOG).record_prefix
+        """Look in records not copied yet for what answers a check ``asked`` for, or says why not."""
+        for record in self._read_waiting(asked.vcenter, asked.cluster):
+            at = parse_time(record["checked_at"])
+            if record["request_id"] == asked.request_id:
+                return at
+            if at > asked.at + MAX_REQUEST_AGE:
+                break
+        explaining = (
+            parse_time(record["checked_at"])
+            for record in self._read_waiting(asked.vcenter, VCENTER_LOG)
+            if asked.cluster in list_explained_clusters(record)
+        )
+        return next(explaining, None)
+
+    def _read_waiting(self, vcenter: str, cluster: str) -> Iterator[Record]:
+        prefix = make_record_prefix(vcenter, cluster)
         for some in batched(self.waiting[prefix], MAX_PARALLEL_READS, strict=False):
-            for record in read_all(self._find_record, [_make_key(prefix, number) for number in some]):
-                if record is not None and asked.cluster in list_explained_clusters(record):
-                    return parse_time(record["checked_at"])
-        return None
+            found = read_all(self._find_record, [_make_key(prefix, number) for number in some])
+            yield from (record for record in found if record is not None)
 
     def _find_record(self, key: str) -> Record | None:
         body = self.objects.read(key)

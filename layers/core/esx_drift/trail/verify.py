@@ -263,7 +263,9 @@ def _judge(found: Verification, files: TrailFiles, request: Request) -> None:
     late = find_late_seal(sealed_at, found.index.find_oldest(), now)
     if late is not None:
         found.note(Problem(DIGEST_PREFIX, "missing", late))
-    for asked in found.index.list_unanswered(max(times, default=EPOCH) - LONGEST_CHECK):
+    # An excerpt holds what answers its checks, however long after its end that was.
+    latest = max(times, default=EPOCH) if found.excerpt is None else found.excerpt.made_at
+    for asked in found.index.list_unanswered(latest - LONGEST_CHECK):
         if not _is_of_excerpt(found.excerpt, asked):
             continue
         text = f"it asked for a check of {asked.cluster} ({asked.request_id}), which left no record"

@@ -1,0 +1,109 @@
+"""What records say of checks that were expected: made, made later, missed and why, or left out on purpose."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+from esx_drift.domain.stored.identifiers import make_next_attempt_id
+from esx_drift.domain.stored.types import Record
+from esx_drift.domain.text.times import format_time
+from esx_drift.domain.trail.evidence import AskedLook, build_log_evidence, count_looks, list_asked_looks
+from esx_drift.domain.trail.excerpt import (
+    AuditPeriod,
+    build_excerpt,
+    build_excerpt_manifest,
+    read_excerpt_manifest,
+)
+
+START = datetime(2026, 11, 23, tzinfo=UTC)
+PERIOD = AuditPeriod(START, START + timedelta(days=1))
+FAILURE = {"reason": "vcenter-unreachable", "message": "no route to it"}
+
+
+def at(hours: float) -> str:
+    """A time of the period."""
+    return format_time(START + timedelta(hours=hours))
+
+
+def dispatched(failure: object = None, **lists: Any) -> Record:  # noqa: ANN401 -- of a dispatch
+    """A record of a vCenter's own log, as far as it is read."""
+    dispatch = {"expected": [], "excluded": [], "missing": [], "failed": [], **lists}
+    return cast("Record", {"checked_at": at(1), "seq": 7, "failure": failure, "dispatch": dispatch})
+
+
+@pytest.mark.parametrize(
+    ("record", "asked"),
+    [
+        (dispatched(expected=[{"cluster": "c9", "request_id": "r"}]), AskedLook(at(1), 7, "r")),
+        (
+            dispatched(missing=[{"cluster": "c9"}]),
+            AskedLook(at(1), 7, None, "the vCenter did not list the cluster"),
+        ),
+        (
+            dispatched(excluded=[{"cluster": "c9", "pattern": "lab-*"}]),
+            AskedLook(at(1), 7, None, "the fleet file leaves it out: lab-*", is_left_out=True),
+        ),
+        (dispatched(FAILURE, failed=[{"cluster": "c9"}]), AskedLook(at(1), 7, None, "no route to it")),
+        (dispatched(failed=[{"cluster": "c9"}]), AskedLook(at(1), 7, None, "it could not be asked for")),
+        (dispatched(failed=[{"cluster": "c10"}]), None),
+        (cast("Record", {"dispatch": None}), None),
+    ],
+    ids=["asked", "missing", "excluded", "failed", "not-asked", "other", "decided"],
+)
+def test_a_run_says_what_it_meant_to_do(record: Record, asked: AskedLook | None) -> None:
+    """About each cluster that it names."""
+    assert list_asked_looks(record, ["c9"]).get("c9") == asked
+
+
+def answer(request: str, outcome: str, hours: float, failure: object = None) -> Record:
+    """A record of the cluster, as far as it is read."""
+    said = {"request_id": request, "outcome": outcome, "failure": failure, "seq": int(hours)}
+    return cast("Record", {**said, "checked_at": at(hours)})
+
+
+def test_checks_are_counted_by_what_runs_meant_to_do() -> None:
+    """A later try makes a check; what was asked for last may yet be answered."""
+    records = [
+        answer("made", "unchanged", 2),
+        answer("late", "not-looked", 6, FAILURE),
+        answer(make_next_attempt_id("late", 1), "changed", 7),
+        answer("old", "superseded", 10),
+    ]
+    asked = [
+        AskedLook(at(-1), 1, "before"),
+        AskedLook(at(1), 2, "made"),
+        AskedLook(at(5), 3, "late"),
+        AskedLook(at(9), 4, "old"),
+        AskedLook(at(13), 5, "gap"),
+        AskedLook(at(17), 6, None, "no route to it"),
+        AskedLook(at(21), 7, None, "lab-*", is_left_out=True),
+        AskedLook(at(23), 8, "fresh"),
+    ]
+    counted = count_looks(asked, records, PERIOD, START + timedelta(hours=23.5))
+    assert (counted.expected, counted.made, counted.repeated) == (6, 2, 1)
+    assert [(each.dispatch_seq, each.seq, each.reason) for each in counted.missed] == [
+        (4, 10, "the vCenter served an older report than the one taken before"),
+        (5, None, "it left no record"),
+        (6, None, "no route to it"),
+        (8, None, "not answered yet when this was written"),
+    ]
+    assert [each.seq for each in counted.left_out] == [7]
+    assert counted.longest == (START + timedelta(hours=7), PERIOD.ends_at)
+
+
+def test_of_no_records_nothing_is_said() -> None:
+    """Neither of what was open."""
+    said = build_log_evidence([], PERIOD)
+    assert (said.records, said.number, said.changes, said.open_at_end) == (None, 0, (), ())
+
+
+def test_a_manifest_is_read_as_it_was_written() -> None:
+    """One that a slip altered is refused."""
+    cluster = {"vcenter": "vc01", "cluster": "domain-c9", "name": "prod-a"}
+    excerpt = build_excerpt(
+        period=PERIOD, made_at=START, document_days=30, clusters=[cast("Any", cluster)], base=None
+    )
+    manifest = build_excerpt_manifest(excerpt)
+    assert read_excerpt_manifest(manifest) == excerpt
+    with pytest.raises(ValueError, match="its sha256 is not that"):
+        read_excerpt_manifest({**manifest, "sha256": "0" * 64})
