@@ -72,9 +72,9 @@ def test_people_get_a_text_by_e_mail() -> None:
     """With what happened, what to do next and where the whole is kept."""
     (event,) = build_events(told(findings=[FAILED]))
     text = json.loads(build_publication(event).message)["email"]
-    assert "esx11 could not be read" in text
+    assert "esx11 not checked" in text
     assert "Next: in vCenter > esx11" in text
-    assert event["data"]["record"] in text
+    assert "record 41 · esx-drift show prod-a 41" in text
 
 
 def test_a_long_e_mail_counts_what_it_leaves_out() -> None:
