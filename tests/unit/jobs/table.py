@@ -147,6 +147,14 @@ def _prepare_retire(world: World) -> Message:
     return _start(world, "check", Person(world).request("retire"))
 
 
+def _prepare_maintenance(world: World) -> Message:
+    _drift(world)
+    request = Person(world).request("maintenance")
+    assert request["decision"] is not None
+    request["decision"]["maintenance"] = {"for_seconds": 3_600, "accept": False}
+    return _start(world, "check", request)
+
+
 def _prepare_accept_vcenter(world: World) -> Message:
     world.vcenter.inventory.remove_cluster("prod-b")
     _drift(world)
@@ -193,5 +201,6 @@ JOBS = {
         _prepare_accept_vcenter, {VCENTER_LOG: ["accepted"], PROD_A: ["retired"]}, 17, lambda _: True
     ),
     "accept damage": Job(_prepare_accept_damage, {VCENTER_LOG: ["accepted"]}, 6, is_raced=False),
+    "maintenance": Job(_prepare_maintenance, {PROD_A: ["maintenance"]}, 5),
     "retire": Job(_prepare_retire, {VCENTER_LOG: ["retired"], PROD_A: ["retired"]}, 14),
 }
