@@ -74,7 +74,9 @@ lint: .venv/.done .tools/sam/.done .tools/checkov/.done .tools/security/.done ##
 	@.tools/sam/bin/sam validate --lint --region eu-central-1
 	@.tools/checkov/bin/checkov --file template.yaml --framework cloudformation --skip-download --compact --quiet
 	@.tools/security/bin/bandit --quiet --configfile pyproject.toml --recursive layers/core/esx_drift functions deploying.py
-	@git ls-files -z | xargs -0 .tools/security/bin/detect-secrets-hook --no-verify --baseline .secrets.baseline
+	@if git rev-parse --git-dir > /dev/null 2>&1; then git ls-files -z | \
+		xargs -0 .tools/security/bin/detect-secrets-hook --no-verify --baseline .secrets.baseline; \
+		else echo "This is no checkout of git: nothing is searched for secrets."; fi
 
 # Asks PyPI's list of known faults, which takes a network.
 audit: .tools/security/.done ## Look for known faults in what the layers hold.
