@@ -1,6 +1,7 @@
 """What each command asks of AWS, and whether the template's policy for those who use it allows just that."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,11 +11,14 @@ from typing import Any
 
 import boto3
 import pytest
+import typer
+from esx_drift.cli.app import app
 from esx_drift.doctoring.deployed_stack import StackDoctor
 
 from tests.lab.demo.timeline import FOOTHOLD
 from tests.lab.local_aws.aws import REGION
 from tests.paths import ROOT
+from tests.test_readme import walk
 from tests.unit.checking.decisions.conftest import ca, checking, cloud, tls, world
 from tests.unit.checking.decisions.consumer import Consumer
 from tests.unit.checking.world import PROD_A, World
@@ -29,6 +33,7 @@ ACTIONS = {
     "GetObject": "s3:GetObject",
     "PutObject": "s3:PutObject",
     "ListObjectsV2": "s3:ListBucket",
+    "ListObjectVersions": "s3:ListBucketVersions",
     "DescribeStacks": "cloudformation:DescribeStacks",
     "SendMessage": "sqs:SendMessage",
     "Invoke": "lambda:InvokeFunction",
@@ -137,6 +142,26 @@ def test_a_reader_may_ask_for_the_status(world: World, asked: Asked, run: Run) -
 
 
 @pytest.mark.usefixtures("checking")
+def test_a_reader_may_ask_for_the_past_and_verify_it(world: World, asked: Asked, run: Run) -> None:
+    """The trail is listed, its former versions too, and read."""
+    world.dispatch()
+    world.check()
+    cluster, now = f"{world.watched.name}/prod-a", f"{world.now:%Y-%m-%dT%H:%M:%SZ}"
+    for command in (
+        ("history", cluster),
+        ("as-of", cluster, now),
+        ("blame", cluster),
+        ("orphans", cluster),
+        ("show", cluster, "1"),
+        ("verify",),
+    ):
+        assert run(*command).code in {0, 1}, command
+    assert ("s3:ListBucketVersions", "AuditBucket") in asked
+    assert {subject.split("/")[0] for _, subject in asked} == {"stack", "AuditBucket"}
+    _assert_allowed("ReaderPolicy", asked)
+
+
+@pytest.mark.usefixtures("checking")
 def test_a_reader_may_write_evidence(
     world: World, asked: Asked, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,7 +261,11 @@ def test_nobody_of_them_reads_a_password() -> None:
 
 
 def test_operations_say_which_command_needs_which_policy() -> None:
-    """Each command that asks AWS has its row."""
+    """Each command there is has its row."""
     page = Path(ROOT / "docs" / "operations.md").read_text()
-    for command in ("status", "evidence", "fleet show", "check", "accept", "retire", "doctor", "fleet push"):
-        assert f"| `{command}` |" in page
+    table = page.partition("## Who may do what")[2].partition("\n## ")[0]
+    named = {
+        name for row in table.splitlines() for name in re.findall(r"`([a-z -]+)`", row.partition(" | ")[0])
+    }
+    commands = {" ".join(path) for path, _ in walk(typer.main.get_command(app), ())}
+    assert named == commands
