@@ -1,13 +1,13 @@
 """Slack's payloads as a person reads them."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 NEXT = "\nNext: "
 CHECKED = re.compile(r"\b(\d+) of (\d+) hosts? checked\b")
-RECORD = re.compile(r"record (s3://\S+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,10 @@ class Message:
         """The title without its sign, and without the word that says the same."""
         return self.title.partition(" ")[2].removeprefix("CRITICAL · ")
 
-    @property
-    def record(self) -> str:
-        """The address of the record that it is about."""
-        (address,) = RECORD.findall(self.facts)
-        return str(address)
+    def is_about(self, log: str, seq: int) -> bool:
+        """Whether it names this record of a log, with the command that shows it."""
+        named = rf"record {seq} · esx-drift show (?:{re.escape(log)}|{re.escape(shlex.quote(log))}) {seq}\b"
+        return re.search(named, self.facts) is not None
 
     @property
     def whole(self) -> str:

@@ -11,6 +11,7 @@ import pytest
 from esx_drift.contracts import list_violations
 from esx_drift.domain.events import select_for_people
 from esx_drift.domain.stored.identifiers import (
+    VCENTER_LOG,
     compute_digest,
     make_check_id,
     make_event_id,
@@ -256,10 +257,15 @@ def _told(name: str, chronicle: Chronicle) -> Iterator[tuple[Told, list[Message]
         for record in chronicle.log(name, log):
             events = [chosen for event in record["events"] if (chosen := _select(event))]
             if events and {event["id"] for event in events} <= alone:
-                (address,) = {event["data"]["record"] for event in events}
-                mine = [one for one in messages if one.record == address]
-                assert all(_place(events[0]) in message.title for message in mine)
-                yield Told(record, events), mine
+                named = _name_log(events[0])
+                yield (
+                    Told(record, events),
+                    [
+                        message
+                        for message in messages
+                        if message.is_about(named, record["seq"]) and _place(events[0]) in message.title
+                    ],
+                )
 
 
 def _list_alone(chronicle: Chronicle) -> Iterator[str]:
@@ -274,6 +280,11 @@ def _select(event: "Event") -> "Event | None":
     """What people are told of an event; None if nothing."""
     data = select_for_people(event["data"]) if is_for_chat(event["type"]) else None
     return None if data is None else {**event, "data": data}
+
+
+def _name_log(event: "Event") -> str:
+    cluster, vcenter = event["data"]["cluster"], event["data"]["vcenter"]
+    return cluster["name"] if cluster else f"{vcenter}/{VCENTER_LOG}"
 
 
 def _place(event: "Event") -> str:

@@ -90,11 +90,11 @@ def test_a_check_that_read_nothing_counts_no_host(world: World) -> None:
     story = build_content(event)
     assert event["data"]["coverage"] is None
     assert [part if isinstance(part, str) else part.time for part in story.when] == [
-        "Last look ",
+        "Last checked ",
         first["checked_at"],
         ".",
     ]
-    assert story.facts[0] == "not seen"
+    assert story.facts[0] == "not checked"
 
 
 @pytest.mark.parametrize(

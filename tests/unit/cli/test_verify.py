@@ -133,6 +133,13 @@ def test_documents_that_are_gone(run: Run, copy: Path, trail: Trail) -> None:
     assert re.search(r"^Expired: \d+ objects, which are kept for 1 day\.$", ran.out, re.MULTILINE)
 
 
+def test_documents_are_kept_for_no_longer_than_s3_can(run: Run, copy: Path) -> None:
+    """A slip of the pen, and what no date can say."""
+    ran = run("verify", "--dir", copy, "--retention-days", 36_501)
+    assert (ran.code, ran.out) == (2, "")
+    assert "36501 days are more than the 36500 that S3 can keep" in ran.err
+
+
 def test_hostile_names_of_a_copy(run: Run, copy: Path) -> None:
     """They are printed, and the rest is answered."""
     (copy / os.fsdecode(b"records/\xff\xfe")).write_bytes(b"x")

@@ -57,12 +57,19 @@ VerifiedBeforeOption = Annotated[
     ),
 ]
 
+
+def _require_possible(days: int | None) -> int | None:
+    if days is not None and days > MAX_RETENTION_DAYS:
+        raise typer.BadParameter(f"{days} days are more than the {MAX_RETENTION_DAYS} that S3 can keep")
+    return days
+
+
 RetentionOption = Annotated[
     int | None,
     typer.Option(
         metavar="DAYS",
         min=1,
-        max=MAX_RETENTION_DAYS,
+        callback=_require_possible,
         help="For how many days documents are kept: the stack's setting, else 400.",
     ),
 ]

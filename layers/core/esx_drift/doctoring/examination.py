@@ -105,7 +105,7 @@ def find_fix(error: EsxDriftError, places: Mapping[str, str]) -> str:
 
     Args:
         error: The error.
-        places: What fills the places ``{vcenter}``, ``{cluster}`` and ``{scope}`` of a finding kind's advice.
+        places: What fills ``{vcenter}``, ``{cluster}``, ``{scope}`` and ``{secret}`` of a finding's advice.
     """
     if FIX_FACT in error.facts:
         return error.facts[FIX_FACT]

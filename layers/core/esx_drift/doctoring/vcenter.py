@@ -29,6 +29,7 @@ from esx_drift.domain.vcenter_api import (
 )
 from esx_drift.errors import (
     FIX_FACT,
+    SECRET_NAME_FACT,
     VCENTER_FAILURES,
     EsxDriftError,
     LoginSuspended,
@@ -201,9 +202,13 @@ class VCenterDoctor:
             return (
                 f"Give the account's role this privilege at the vCenter's root, with propagation: {privilege}"
             )
-        return find_fix(
-            error, {"vcenter": self.vcenter.name, "cluster": "the cluster", "scope": "the cluster"}
-        )
+        places = {
+            "vcenter": self.vcenter.name,
+            "cluster": "the cluster",
+            "scope": "the cluster",
+            "secret": error.facts.get(SECRET_NAME_FACT, ""),
+        }
+        return find_fix(error, places)
 
 
 def _find_cluster_with_hosts(
