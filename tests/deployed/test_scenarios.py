@@ -1,6 +1,7 @@
 """Every scenario of the simulator, through the deployed product, ends as the design's tables say."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -263,7 +264,9 @@ def _told(name: str, chronicle: Chronicle) -> Iterator[tuple[Told, list[Message]
                     [
                         message
                         for message in messages
-                        if message.is_about(named, record["seq"]) and _place(events[0]) in message.title
+                        if message.is_about(named, record["seq"])
+                        # One vCenter's name may begin like another's.
+                        and re.search(rf"{re.escape(_place(events[0]))}(?![\w-])", message.title)
                     ],
                 )
 

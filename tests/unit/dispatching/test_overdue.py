@@ -82,7 +82,7 @@ def test_a_failure_that_now_says_why_ends_it_and_is_told_as_that(world: World, n
     (finding,) = world.last(name)["findings"]
     assert (finding["transition"], finding["detail"]["now_known"]) == ("resolved", "so it is")
     content = build_content(world.topic.published[-1])
-    assert content.title == f"{name}: now known why nobody looks at prod-a after 4 h"
+    assert content.title == f"{name}: now known why prod-a is not checked after 4 h"
     assert content.items[0].startswith(
         "Now known: so it is. It was: prod-a (domain-c9) has not been looked at"
     )

@@ -71,7 +71,7 @@ def test_a_refused_login_is_tried_once_and_by_nobody_again(clinic: Clinic) -> No
     assert outcomes(first) == outcomes(second) == "ooooof" + "u" * 5
     assert "refused the login" in first["login"]["said"]
     assert "secret esx-drift/vcenter/vc01," in first["login"]["fix"]
-    assert "secret esx-drift/vcenter/vc01," in second["login"]["fix"]
+    assert "secret esx-drift/vcenter/vc01;" in second["login"]["fix"]
     assert "--reset vc01" in second["login"]["fix"]
     assert clinic.vcenter.sessions.refused_count == 1
     assert clinic.world.outcome("checker") == "LoginSuspended"
