@@ -151,6 +151,8 @@ def test_a_snapshot_that_is_read_can_be_computed_with(place: tuple[Any, ...], ot
         (b"{", "Expecting property name"),
         (DEEP, "it is nested too deep"),
         (b"[" * 100 + b"]" * 100, "at most 64 levels"),
+        (b'{"images": Infinity}', "Out of range float values"),
+        (b'{"images": 1e999}', "Out of range float values"),
         (json.dumps({**SNAPSHOT, "images": {}}).encode(), "a host runs an image that is not in it"),
         (json.dumps({**SNAPSHOT, "images": {"i1": {"main": {}, "alternatives": {}}}}).encode(), "base image"),
         (json.dumps({**SNAPSHOT, "labels": {"base_image": {"8": {}}}}).encode(), "a release has no name"),

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 from esx_drift.contracts import require_valid
 from esx_drift.contracts.json_parsing import require_shallow
-from esx_drift.domain.stored.identifiers import compute_sha256
+from esx_drift.domain.stored.identifiers import compute_sha256, encode_canonical_json
 from esx_drift.domain.stored.types import Record, Snapshot
 from esx_drift.errors import ContractViolation, TrailDamaged
 
@@ -85,6 +85,13 @@ def unpack_blob(key: str, body: bytes | None) -> bytes:
 MAX_PROBLEM_CHARACTERS: Final = 200
 
 
+def _parse_finite(body: bytes) -> Any:  # noqa: ANN401 -- it is anything
+    """Parse JSON; refuse numbers that Python reads and no JSON can hold, as ``Infinity`` and ``1e999``."""
+    value = json.loads(body)
+    encode_canonical_json(value)
+    return value
+
+
 def parse_record(body: bytes) -> Record:
     """Parse the ``body`` of a record.
 
@@ -92,7 +99,7 @@ def parse_record(body: bytes) -> Record:
         ContractViolation: It is none; the message says in few words why.
     """
     try:
-        record = json.loads(body)
+        record = _parse_finite(body)
         require_valid("record", record)
     except RecursionError:
         raise ContractViolation("it is nested too deep") from None
@@ -112,7 +119,7 @@ def parse_snapshot(key: str, body: bytes) -> Snapshot:
         TrailDamaged: It is none: its own hash proves only that it was stored so.
     """
     try:
-        snapshot = json.loads(body)
+        snapshot = _parse_finite(body)
         require_shallow(snapshot)
         problem = _find_form_problem(snapshot)
     except RecursionError:
