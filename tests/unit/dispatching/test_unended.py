@@ -46,7 +46,7 @@ def test_a_listing_that_is_killed_each_time_is_told(world: World, name: str) -> 
     )
     (event,) = world.topic.published
     story = build_content(event)
-    assert "could not be looked at: no try was completed" in story.title
+    assert "could not be checked: no try was completed" in story.title
     assert story.next_step is not None
     assert "out of memory, timed out" in story.next_step.text
 
@@ -85,7 +85,7 @@ def test_tries_that_ended_in_order_are_told_with_their_reason(world: World, name
         f" did not give esx-drift/vcenter/{name}: ThrottlingException"
     )
     (event,) = world.topic.published
-    assert "could not be looked at: no try was completed" in build_content(event).title
+    assert "could not be checked: no try was completed" in build_content(event).title
     _kill(world, name, 3)
     assert world.last(name) == record, "the two tries were told already"
     assert names_in(world.retry(asked, receives=4)) == ["prod-a", "prod-b"]
