@@ -53,7 +53,7 @@ def test_a_wrong_ca_is_not_told_as_none() -> None:
 
 def test_no_other_advice_names_a_secret() -> None:
     """A refused login, and a secret that can't be read."""
-    refused = find_fix(LoginRefused("refused"), {"vcenter": "vc01"})
+    refused = find_fix(LoginRefused("refused"), {"vcenter": "vc01", "secret": "esx-drift/vcenter/vc01"})
     assert "secret" in refused
     assert "secret" not in _fix(refused)
     assert "secret" not in _fix(find_fix(SecretInvalid("wrong"), {})).lower()
