@@ -223,12 +223,11 @@ class LogReader:
                 f" {self.vcenter} are damaged, and no pointer names a sound one: restore the former version"
                 f" of {make_state_key(self.vcenter, self.cluster)} in S3, or those of the records"
             )
-        end = base
-        for seq in run:
+        end, seq = base, run[0]
+        found = self.store.read_record(self.vcenter, self.cluster, seq)
+        while found and found.record and self._is_chained(found.record, seq, end):
+            end, seq = self._build_end(found.record, found.sha256, base.etag), seq + 1
             found = self.store.read_record(self.vcenter, self.cluster, seq)
-            if not (found and found.record and self._is_chained(found.record, seq, end)):
-                break
-            end = self._build_end(found.record, found.sha256, base.etag)
         return replace(end, next_seq=run[-1] + 1, is_behind=True)
 
     def _build_end(self, record: Record, sha256: str, etag: str | None) -> LogEnd:
