@@ -1,5 +1,6 @@
 """Ctrl-C while the demo runs: one line, exit code 130, and nothing that goes on running."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -58,3 +59,31 @@ def test_ctrl_c_ends_all_with_one_line(when: Callable[[str], bool], tmp_path: Pa
     assert (code, seen.splitlines()[-1]) == (130, LAST_LINE), seen
     assert "Traceback" not in seen
     until(lambda: not _list_processes_of(tmp_path), "all processes to end", BOUND_SECONDS)
+
+
+SWALLOWING = """
+import signal
+
+class Last:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+Last()
+while True:
+    signal.pause()
+"""
+
+
+def test_ctrl_c_in_a_finalizer_ends_all_the_same(tmp_path: Path) -> None:
+    """Python swallows what is raised in one."""
+    (tmp_path / "swallowing.py").write_text(SWALLOWING)
+    path = os.pathsep.join((str(CHECKOUT), str(tmp_path)))
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.lab.interruptible", "swallowing"],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=BOUND_SECONDS,
+    )
+    assert (ended.returncode, ended.stdout.splitlines()[-1], ended.stderr) == (130, LAST_LINE, "")
