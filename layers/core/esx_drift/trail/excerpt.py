@@ -25,6 +25,7 @@ from esx_drift.domain.stored.identifiers import (
     VCENTER_LOG,
     ClusterRef,
     encode_canonical_json,
+    make_numbered_key,
     make_record_prefix,
     make_signature_key,
     parse_fingerprint,
@@ -288,14 +289,14 @@ class _LogWalk:
         waiting, head = self.waiting[prefix], self.digests.heads.get(prefix, 0)
         sealed = [number for number in waiting if number <= head]
         del waiting[: len(sealed)]
-        keys = [_make_key(prefix, number) for number in sealed]
+        keys = [make_numbered_key(prefix, number) for number in sealed]
         for key, body in self.objects.copy(keys):
             self._take(key, body)
         while waiting and not self.digests.has_reached:
-            record = self._find_record(_make_key(prefix, waiting[0]))
+            record = self._find_record(make_numbered_key(prefix, waiting[0]))
             if record is not None and parse_time(record["checked_at"]) > moment:
                 return
-            for key, body in self.objects.copy([_make_key(prefix, waiting.pop(0))]):
+            for key, body in self.objects.copy([make_numbered_key(prefix, waiting.pop(0))]):
                 self._take(key, body)
 
     def _look_ahead(self, asked: AskedCheck) -> datetime | None:
@@ -316,7 +317,7 @@ class _LogWalk:
     def _read_waiting(self, vcenter: str, cluster: str) -> Iterator[Record]:
         prefix = make_record_prefix(vcenter, cluster)
         for some in batched(self.waiting[prefix], MAX_PARALLEL_READS, strict=False):
-            found = read_all(self._find_record, [_make_key(prefix, number) for number in some])
+            found = read_all(self._find_record, [make_numbered_key(prefix, number) for number in some])
             yield from (record for record in found if record is not None)
 
     def _find_record(self, key: str) -> Record | None:
@@ -351,7 +352,7 @@ def _copy_named(objects: _ObjectCopier, digests: _DigestWalk, logs: _LogWalk) ->
 def _list_fresh_receipts(objects: _ObjectCopier, digests: _DigestWalk, logs: _LogWalk) -> set[str]:
     """List the receipts that no digest may name yet: those of the newest events."""
     limit = None if digests.until is None else digests.until - LONGEST_DELIVERY
-    first = {_make_key(prefix, number) for prefix, number in digests.starts.items()}
+    first = {make_numbered_key(prefix, number) for prefix, number in digests.starts.items()}
     skipped = {event for key in first for event in _list_events(objects, key)}
     return {
         found.key
@@ -366,10 +367,6 @@ def _list_events(objects: _ObjectCopier, key: str) -> list[str]:
     body = objects.read(key)
     record = None if body is None else _find_sound_record(body)
     return [] if record is None else identify_all(record["events"])
-
-
-def _make_key(prefix: str, number: int) -> str:
-    return f"{prefix}{number:010d}.json"
 
 
 def _find_digest(body: bytes) -> Digest | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Self
 
+from esx_drift.domain.stored.identifiers import make_numbered_key
 from esx_drift.domain.trail.digests import parse_record_place
 from esx_drift.domain.trail.verification import AskedCheck, Problem, ProblemKind
 from esx_drift.ports import TrailObject
@@ -243,7 +244,8 @@ class TrailIndex:
         if place is None:
             return Piece(objects)
         asked = "SELECT sha256 FROM sealed WHERE key = ?"
-        before = self._base.execute(asked, (_pack(f"{place.prefix}{place.seq - 1:010d}.json"),)).fetchone()
+        key = make_numbered_key(place.prefix, place.seq - 1)
+        before = self._base.execute(asked, (_pack(key),)).fetchone()
         return Piece(objects, None if before is None else before[0])
 
     def count_found(self) -> int:

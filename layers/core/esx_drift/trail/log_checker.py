@@ -15,7 +15,12 @@ from esx_drift.contracts.unpacking import unpack_bounded
 from esx_drift.domain.deliveries import identify_event
 from esx_drift.domain.images.report import Report, read_report
 from esx_drift.domain.images.snapshot import list_snapshot_keys
-from esx_drift.domain.stored.identifiers import VCENTER_LOG, compute_sha256, encode_canonical_json
+from esx_drift.domain.stored.identifiers import (
+    VCENTER_LOG,
+    compute_sha256,
+    encode_canonical_json,
+    make_numbered_key,
+)
 from esx_drift.domain.stored.records import build_empty_state
 from esx_drift.domain.stored.types import Event, Head, Image, Json, LogState, Record, Snapshot
 from esx_drift.domain.text.times import is_usable, parse_time
@@ -110,7 +115,7 @@ class LogChecker:
         """Read the record before the piece's first one; None if it is none, or not there."""
         if place.seq == 1:
             return None
-        key = f"{place.prefix}{place.seq - 1:010d}.json"
+        key = make_numbered_key(place.prefix, place.seq - 1)
         try:
             body = self.files.read(key)
         except TrailDamaged:

@@ -12,7 +12,7 @@ from itertools import batched
 from typing import Final
 
 from esx_drift.contracts.unpacking import parse_record, parse_snapshot, unpack_blob
-from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_record_key
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_numbered_key, make_record_key
 from esx_drift.domain.stored.types import KnownCluster, LogState, Record, Snapshot
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.trail.hosts import FormerSelf, KnownHosts, find_former_selves, list_known_hosts
@@ -183,7 +183,7 @@ class TrailLogs:
 
     def _read_newest(self, prefix: str) -> Record | None:
         for number in sorted(self._list_numbers(prefix), reverse=True):
-            record = self._read_record(f"{prefix}{number:010d}.json")
+            record = self._read_record(make_numbered_key(prefix, number))
             if record is not None:
                 return record
         return None

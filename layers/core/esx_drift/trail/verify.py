@@ -22,7 +22,7 @@ from multiprocessing import get_context
 from typing import Final, cast
 
 from esx_drift.contracts import parse_payload
-from esx_drift.domain.stored.identifiers import DIGEST_PREFIX, make_digest_key
+from esx_drift.domain.stored.identifiers import DIGEST_PREFIX, make_digest_key, make_numbered_key
 from esx_drift.domain.trail.digests import parse_record_place
 from esx_drift.domain.trail.excerpt import (
     EXCERPT_KEY,
@@ -248,7 +248,7 @@ def _list_gaps_in_logs(found: Verification) -> None:
             found.note(Problem(key, "inserted", text))
         else:
             for seq in missing:
-                found.note(Problem(f"{log}{seq:010d}.json", "missing", f"{key} is there"))
+                found.note(Problem(make_numbered_key(log, seq), "missing", f"{key} is there"))
         last = place.seq
 
 

@@ -130,7 +130,12 @@ def make_record_key(vcenter: str, cluster: str, seq: int) -> str:
 
     It is the lock: only one writer can create it.
     """
-    return f"{make_record_prefix(vcenter, cluster)}{seq:010d}.json"
+    return make_numbered_key(make_record_prefix(vcenter, cluster), seq)
+
+
+def make_numbered_key(prefix: str, seq: int) -> str:
+    """Make the key of record ``seq`` of the log whose records' keys begin with ``prefix``."""
+    return f"{prefix}{seq:010d}.json"
 
 
 STATE_PREFIX: Final = "state/"

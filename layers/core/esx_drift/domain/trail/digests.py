@@ -25,6 +25,7 @@ from esx_drift.domain.stored.identifiers import (
     DIGEST_PREFIX,
     encode_canonical_json,
     make_digest_key,
+    make_numbered_key,
     make_signature_key,
 )
 from esx_drift.domain.stored.types import StoredObject
@@ -264,7 +265,7 @@ class LogEnds:
         known = 0 if place is None else self._seqs.get(place.prefix, 0)
         if place is None or known <= LISTED_AT_ONCE or not 1 <= place.seq <= known:
             return None
-        return f"{place.prefix}{known:010d}.json"
+        return make_numbered_key(place.prefix, known)
 
     def choose(self, key: str, written_at: datetime, window: Window) -> bool:
         """Choose whether the object under ``key``, which S3 has since ``written_at``, is of the ``window``.
