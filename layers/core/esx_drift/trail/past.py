@@ -3,7 +3,6 @@
 A question about one cluster lists the keys of its own log, and those of vCenters, which say its name.
 """
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from esx_drift.contracts.unpacking import parse_record, parse_snapshot, unpack_b
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_numbered_key, make_record_key
 from esx_drift.domain.stored.types import KnownCluster, LogState, Record, Snapshot
 from esx_drift.domain.text.times import parse_time
+from esx_drift.domain.trail.digests import parse_record_place
 from esx_drift.domain.trail.hosts import FormerSelf, KnownHosts, find_former_selves, list_known_hosts
 from esx_drift.errors import ContractViolation, TrailDamaged
 from esx_drift.log_reader import read_all
@@ -22,7 +22,6 @@ from esx_drift.ports import TrailFiles
 
 RECORDS: Final = "records/"
 
-_RECORD_KEY: Final = re.compile(r"(records/vcenter=[^/]+/)cluster=[^/]+/([0-9]{10})\.json")
 
 RECORDS_AT_ONCE: Final = 200
 """So many records are read before the next ones are asked for: a record of a large cluster has 30 kB."""
@@ -161,20 +160,20 @@ class TrailLogs:
             found = next(self.files.list_objects(RECORDS, after), None)
             if found is None:
                 return
-            known = _RECORD_KEY.fullmatch(found.key)
-            if known is None:
+            if parse_record_place(found.key) is None:
                 self._note_foreign(found.key)
                 after = found.key
                 continue
-            yield known[1]
+            folder = "/".join(found.key.split("/")[:2])
+            yield f"{folder}/"
             # What sorts behind all keys that begin so: "0" is what follows "/".
-            after = f"{known[1][:-1]}0"
+            after = f"{folder}0"
 
     def _list_numbers(self, prefix: str) -> Iterator[int]:
         for found in self.files.list_objects(prefix):
-            known = _RECORD_KEY.fullmatch(found.key)
-            if known is not None:
-                yield int(known[2])
+            place = parse_record_place(found.key)
+            if place is not None:
+                yield place.seq
             else:
                 self._note_foreign(found.key)
 
