@@ -19,7 +19,6 @@ from typing import Final, cast
 from esx_drift.contracts import parse_payload
 from esx_drift.contracts.unpacking import parse_record
 from esx_drift.domain.dispatching.run import MAX_REQUEST_AGE
-from esx_drift.domain.images.snapshot import list_snapshot_keys
 from esx_drift.domain.stored.identifiers import (
     DIGEST_PREFIX,
     VCENTER_LOG,
@@ -50,6 +49,7 @@ from esx_drift.domain.trail.verification import (
     find_blob_sha256,
     list_dispatched_checks,
     list_explained_clusters,
+    list_named_keys,
 )
 from esx_drift.errors import ContractViolation, TrailDamaged
 from esx_drift.log_reader import MAX_PARALLEL_READS, read_all
@@ -328,10 +328,8 @@ class _LogWalk:
         record = None if body is None else _find_sound_record(body)
         if record is None:
             return
-        at, after = parse_time(record["checked_at"]), record["after"]
-        kept = [record["document"], record["snapshot"], record["quarantine"], after["snapshot"]]
-        self.named |= {each["key"] for each in kept if each is not None}
-        self.named |= {*list_snapshot_keys(after)} if after["snapshot"] else set()
+        at = parse_time(record["checked_at"])
+        self.named |= list_named_keys(record)
         self.events |= dict.fromkeys(identify_all(record["events"]), at)
         self.answered.add(record["request_id"])
         asked = list_dispatched_checks(record, key)

@@ -14,7 +14,6 @@ from esx_drift.contracts.json_parsing import require_shallow
 from esx_drift.contracts.unpacking import unpack_bounded
 from esx_drift.domain.deliveries import identify_event
 from esx_drift.domain.images.report import Report, read_report
-from esx_drift.domain.images.snapshot import list_snapshot_keys
 from esx_drift.domain.stored.identifiers import (
     VCENTER_LOG,
     compute_sha256,
@@ -35,7 +34,9 @@ from esx_drift.domain.trail.verification import (
     find_time_fault,
     list_dispatched_checks,
     list_explained_clusters,
+    list_kept,
     list_link_faults,
+    list_named_keys,
     list_record_faults,
 )
 from esx_drift.errors import ContractViolation, TrailDamaged
@@ -198,12 +199,9 @@ class LogChecker:
     def _collect(self, record: Record, key: str, *, is_sealed: bool) -> None:
         """Collect what a record says of other objects."""
         at = parse_time(record["checked_at"])
-        kept = [record["document"], record["snapshot"], record["quarantine"], record["after"]["snapshot"]]
-        names = [each for each in kept if each is not None]
         result = self.result
-        others = list_snapshot_keys(record["after"]) if record["after"]["snapshot"] else []
-        result.named.append((key, at, is_sealed, sorted({*others, *(one["key"] for one in names)})))
-        for each in names:
+        result.named.append((key, at, is_sealed, sorted(list_named_keys(record))))
+        for each in list_kept(record):
             if find_blob_sha256(each["key"]) != each["sha256"]:
                 self.result.note(
                     key, "altered", f"it names {each['key']} by another sha256 than that of its bytes"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from esx_drift.domain.images.snapshot import list_snapshot_keys
 from esx_drift.domain.stored.identifiers import (
     MAX_KEY_PART_BYTES,
     VCENTER_LOG,
@@ -14,7 +15,7 @@ from esx_drift.domain.stored.identifiers import (
     make_event_id,
     make_record_key,
 )
-from esx_drift.domain.stored.types import Head, LogState, Record
+from esx_drift.domain.stored.types import Head, LogState, Record, StoredObject
 from esx_drift.domain.text.times import parse_time
 
 type ProblemKind = Literal["altered", "missing", "inserted", "forked", "gap"]
@@ -187,6 +188,21 @@ def list_link_faults(record: Record, previous: Head | None, before: LogState | N
 
 def _name_head(head: Head | None) -> str:
     return f"number {head['seq']}" if head else "none"
+
+
+def list_kept(record: Record) -> list[StoredObject]:
+    """List the objects that a ``record`` names by their bytes: its look's, and its state's."""
+    kept = (record["document"], record["snapshot"], record["quarantine"], record["after"]["snapshot"])
+    return [each for each in kept if each is not None]
+
+
+def list_named_keys(record: Record) -> set[str]:
+    """List the keys of all objects that a ``record`` names: of accepted images only the keys are known."""
+    after = record["after"]
+    return {
+        *(each["key"] for each in list_kept(record)),
+        *(list_snapshot_keys(after) if after["snapshot"] else ()),
+    }
 
 
 @dataclass(frozen=True, slots=True)
