@@ -121,16 +121,24 @@ class _ObjectCopier:
         for some in batched(keys, KEYS_AT_ONCE, strict=False):
             self.known += len(some)
             for key, body in zip(some, read_all(self.read, some), strict=True):
-                if body is not None:
-                    self.to.write(key, body)
-                self.done += 1
-                self.on_progress(self.done, self.known)
+                self._keep(key, body)
                 yield key, body
+
+    def copy_read(self, key: str, body: bytes | None) -> None:
+        """Copy what was read under ``key``: its ``body``, None if nothing is there to read."""
+        self.known += 1
+        self._keep(key, body)
 
     def copy_all(self, keys: Iterable[str]) -> None:
         """Copy what lies under ``keys``, whatever it is."""
         for _ in self.copy(keys):
             pass
+
+    def _keep(self, key: str, body: bytes | None) -> None:
+        if body is not None:
+            self.to.write(key, body)
+        self.done += 1
+        self.on_progress(self.done, self.known)
 
     def read(self, key: str) -> bytes | None:
         """Read an object; what is damaged so that it can't be read is left out, and so it is missing then."""
@@ -189,7 +197,7 @@ class _DigestWalk:
             key = self.waiting.pop(0)
             self.objects.copy_all([make_signature_key(key)])
             for _, body in self.objects.copy([key]):
-                digest = None if body is None else _find_digest(body)
+                digest = _find_digest(body)
                 if digest is not None:
                     self._take(key, digest)
             self.copied.append(key)
@@ -216,7 +224,7 @@ class _DigestWalk:
         limit = self.request.period.begins_at - MAX_CLOCK_DIFFERENCE
         for key in reversed(digests):
             body = self.objects.read(key)
-            digest = None if body is None else _find_digest(body)
+            digest = _find_digest(body)
             if digest is not None and parse_time(digest["until"]) <= limit:
                 return key
         return None
@@ -291,13 +299,16 @@ class _LogWalk:
         del waiting[: len(sealed)]
         keys = [make_numbered_key(prefix, number) for number in sealed]
         for key, body in self.objects.copy(keys):
-            self._take(key, body)
+            self._take(key, _find_sound_record(body))
         while waiting and not self.digests.has_reached:
-            record = self._find_record(make_numbered_key(prefix, waiting[0]))
+            key = make_numbered_key(prefix, waiting[0])
+            body = self.objects.read(key)
+            record = _find_sound_record(body)
             if record is not None and parse_time(record["checked_at"]) > moment:
                 return
-            for key, body in self.objects.copy([make_numbered_key(prefix, waiting.pop(0))]):
-                self._take(key, body)
+            del waiting[0]
+            self.objects.copy_read(key, body)
+            self._take(key, record)
 
     def _look_ahead(self, asked: AskedCheck) -> datetime | None:
         """Look in records not copied yet for what answers a check ``asked`` for, or says why not."""
@@ -321,11 +332,9 @@ class _LogWalk:
             yield from (record for record in found if record is not None)
 
     def _find_record(self, key: str) -> Record | None:
-        body = self.objects.read(key)
-        return None if body is None else _find_sound_record(body)
+        return _find_sound_record(self.objects.read(key))
 
-    def _take(self, key: str, body: bytes | None) -> None:
-        record = None if body is None else _find_sound_record(body)
+    def _take(self, key: str, record: Record | None) -> None:
         if record is None:
             return
         at = parse_time(record["checked_at"])
@@ -362,20 +371,19 @@ def _list_fresh_receipts(objects: _ObjectCopier, digests: _DigestWalk, logs: _Lo
 
 def _list_events(objects: _ObjectCopier, key: str) -> list[str]:
     """List what stands for the events of the record under ``key``."""
-    body = objects.read(key)
-    record = None if body is None else _find_sound_record(body)
+    record = _find_sound_record(objects.read(key))
     return [] if record is None else identify_all(record["events"])
 
 
-def _find_digest(body: bytes) -> Digest | None:
+def _find_digest(body: bytes | None) -> Digest | None:
     try:
-        return cast("Digest", parse_payload("digest", body))
+        return None if body is None else cast("Digest", parse_payload("digest", body))
     except ContractViolation:
         return None
 
 
-def _find_sound_record(body: bytes) -> Record | None:
+def _find_sound_record(body: bytes | None) -> Record | None:
     try:
-        return parse_record(body)
+        return None if body is None else parse_record(body)
     except (ContractViolation, ValueError):
         return None

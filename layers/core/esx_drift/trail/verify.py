@@ -255,8 +255,8 @@ def _list_gaps_in_logs(found: Verification) -> None:
 def _judge(found: Verification, files: TrailFiles, request: Request) -> None:
     """Judge what objects say of each other."""
     now, sealed_at = request.now or found.newest, found.chain.newest
-    times = [at for at in (now, sealed_at) if at is not None]
-    retention = _build_retention(found, request, max(times, default=EPOCH))
+    newest = max((at for at in (now, sealed_at) if at is not None), default=EPOCH)
+    retention = _build_retention(found, request, newest)
     _note_absent(found, files, retention, is_live=request.now is not None)
     _note_rewritten(found, files, retention)
     _note_unnamed(found, request.now)
@@ -264,7 +264,7 @@ def _judge(found: Verification, files: TrailFiles, request: Request) -> None:
     if late is not None:
         found.note(Problem(DIGEST_PREFIX, "missing", late))
     # An excerpt holds what answers its checks, however long after its end that was.
-    latest = max(times, default=EPOCH) if found.excerpt is None else found.excerpt.made_at
+    latest = newest if found.excerpt is None else found.excerpt.made_at
     for asked in found.index.list_unanswered(latest - LONGEST_CHECK):
         if not _is_of_excerpt(found.excerpt, asked):
             continue
@@ -274,8 +274,9 @@ def _judge(found: Verification, files: TrailFiles, request: Request) -> None:
 
 def _is_of_excerpt(excerpt: Excerpt | None, asked: AskedCheck) -> bool:
     """Tell whether a check was ``asked`` for of a cluster of this excerpt, and not after it; if it is one."""
-    is_about = excerpt is None or excerpt.is_about(asked.vcenter, asked.cluster)
-    return is_about and (excerpt is None or asked.at <= excerpt.period.ends_at)
+    return excerpt is None or (
+        excerpt.is_about(asked.vcenter, asked.cluster) and asked.at <= excerpt.period.ends_at
+    )
 
 
 def _is_left_out(found: Verification, key: str) -> bool:
