@@ -23,14 +23,16 @@ from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.cli.verify import (
     PublicKeyOption,
     describe_excerpt,
+    describe_number,
     describe_verdict,
+    list_not_held,
     read_document_days,
     read_public_key,
     show_progress,
 )
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef
 from esx_drift.domain.text.times import format_time, parse_time
-from esx_drift.domain.text.wording import format_count, join_names
+from esx_drift.domain.text.wording import join_names
 from esx_drift.domain.trail.evidence import build_log_evidence, count_looks, list_asked_looks
 from esx_drift.domain.trail.excerpt import EXCERPT_KEY, AuditPeriod, Excerpt
 from esx_drift.domain.trail.verification import DEFAULT_RETENTION
@@ -201,15 +203,10 @@ def _list_problems(found: "Verification", number: int) -> Iterator[str]:
         yield f"{problem.kind} {problem.key}: {problem.text}"
     if number > MAX_NAMED_PROBLEMS:
         yield f"And {number - MAX_NAMED_PROBLEMS} more."
-    digests = format_count(found.chain.digests, "digest")
-    yield f"{format_count(found.objects, 'object')}, {format_count(found.records, 'record')}, {digests}."
+    yield describe_number(found)
     excerpt = cast("Excerpt", found.excerpt)
     yield describe_excerpt(excerpt, found.chain)
-    if found.expired:
-        days = excerpt.retention.days
-        yield f"Expired: {format_count(found.expired, 'object')}, which are kept for {days} days."
-    if found.not_sealed:
-        yield f"Not sealed yet: {format_count(found.not_sealed, 'object')}, which no digest names."
+    yield from list_not_held(found, excerpt.retention)
 
 
 def _write_report(

@@ -133,10 +133,7 @@ def _print_text(
     for problem in found.problems:
         print_line(f"{problem.kind:<9} {problem.key}: {problem.text}")
     chain, number = found.chain, found.index.count_problems()
-    digests = format_count(chain.digests, "digest")
-    print_line(
-        f"{format_count(found.objects, 'object')}, {format_count(found.records, 'record')}, {digests}."
-    )
+    print_line(describe_number(found))
     if found.excerpt is not None:
         print_line(describe_excerpt(found.excerpt, chain), "yellow")
     if chain.base:
@@ -146,16 +143,26 @@ def _print_text(
         # A trail whose end was cut off is whole in itself: only this line shows it.
         print_line(f"Sealed up to {until:%Y-%m-%dT%H:%M:%SZ}, {ago} ago (digest {chain.sealed_by}).")
     retention = retention if found.excerpt is None else found.excerpt.retention
-    if found.expired:
-        print_line(
-            f"Expired: {format_count(found.expired, 'object')},"
-            f" which are kept for {format_count(retention.days, 'day')}."
-        )
-    if found.not_sealed:
-        print_line(f"Not sealed yet: {format_count(found.not_sealed, 'object')}, which no digest names.")
+    for line in list_not_held(found, retention):
+        print_line(line)
     for fingerprint in sorted(chain.signers):
         print_line(f"Signed by: {fingerprint}")
     print_line(describe_verdict(number, found, pinned), "red" if number else "green")
+
+
+def describe_number(found: "Verification") -> str:
+    """Describe how much was ``found``."""
+    digests = format_count(found.chain.digests, "digest")
+    return f"{format_count(found.objects, 'object')}, {format_count(found.records, 'record')}, {digests}."
+
+
+def list_not_held(found: "Verification", retention: timedelta) -> "Iterator[str]":
+    """List how much of what was ``found`` is gone after ``retention``, and how much is too new, if any."""
+    if found.expired:
+        days = format_count(retention.days, "day")
+        yield f"Expired: {format_count(found.expired, 'object')}, which are kept for {days}."
+    if found.not_sealed:
+        yield f"Not sealed yet: {format_count(found.not_sealed, 'object')}, which no digest names."
 
 
 def describe_excerpt(excerpt: "Excerpt", chain: "ChainResult") -> str:
