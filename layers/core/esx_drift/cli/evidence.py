@@ -82,11 +82,9 @@ def evidence(  # noqa: PLR0913 -- each is an option of the command
 
     Example: esx-drift evidence prod-a --from 2026-11-01 --to 2026-11-30 -o nov
     """
-    from esx_drift.adapters.public_keys import parse_public_key  # noqa: PLC0415 -- loads cryptography
-
     times, now = make_times(local=local), read_clock()
     period = _parse_period(times, begin, end, now)
-    pinned = None if public_key is None else read_public_key(public_key, parse_public_key)
+    pinned = read_public_key(public_key)
     logs = open_logs(source)
     if source.directory is not None and (source.directory / EXCERPT_KEY).exists():
         fail(f"{source.directory} is an excerpt already\nName a copy of the whole trail.")

@@ -96,7 +96,7 @@ def verify(
     from esx_drift.adapters.public_keys import parse_public_key  # noqa: PLC0415 -- loads cryptography
     from esx_drift.trail.verify import Request, verify_trail  # noqa: PLC0415 -- loads what compares
 
-    pinned = None if public_key is None else read_public_key(public_key, parse_public_key)
+    pinned = read_public_key(public_key)
     now, is_copy = datetime.now(UTC), source.directory is not None
     begins_at = None if since is None else since.replace(tzinfo=UTC)
     request = Request(source.open, parse_public_key, pinned, begins_at, None if is_copy else now)
@@ -117,10 +117,12 @@ def verify(
             raise typer.Exit(EXIT_DIFFERENCES)
 
 
-def read_public_key(path: Path, parse: "Callable[[bytes], PublicKey]") -> "PublicKey":
-    """Read the key in the file ``path``, which ``parse`` understands; ends the command if it is none."""
+def read_public_key(path: Path | None) -> "PublicKey | None":
+    """Read the key in the file ``path``, None where none is named; ends the command if it is no key."""
+    from esx_drift.adapters.public_keys import parse_public_key  # noqa: PLC0415 -- loads cryptography
+
     try:
-        return parse(path.read_bytes())
+        return None if path is None else parse_public_key(path.read_bytes())
     except OSError as error:
         fail(f"{path} can't be read: {error.strerror}")
     except ContractViolation as error:
@@ -142,8 +144,7 @@ def _print_text(
         until, ago = chain.sealed_until, format_duration((now - chain.sealed_until).total_seconds())
         # A trail whose end was cut off is whole in itself: only this line shows it.
         print_line(f"Sealed up to {until:%Y-%m-%dT%H:%M:%SZ}, {ago} ago (digest {chain.sealed_by}).")
-    retention = retention if found.excerpt is None else found.excerpt.retention
-    for line in list_not_held(found, retention):
+    for line in list_not_held(found, found.excerpt.retention if found.excerpt else retention):
         print_line(line)
     for fingerprint in sorted(chain.signers):
         print_line(f"Signed by: {fingerprint}")
@@ -171,8 +172,7 @@ def describe_excerpt(excerpt: "Excerpt", chain: "ChainResult") -> str:
     known = max(chain.clusters, len(excerpt.clusters))
     period = f"{format_time(excerpt.period.begins_at)} to {format_time(excerpt.period.ends_at)}"
     until, ends_at = chain.sealed_until, excerpt.period.ends_at
-    is_sealed = until is not None and until >= ends_at
-    open_end = "" if is_sealed else " It is not sealed up to its end."
+    open_end = "" if until is not None and until >= ends_at else " It is not sealed up to its end."
     others = format_count(chain.left_out, "object")
     verb = "is" if chain.left_out == 1 else "are"
     return (
