@@ -80,7 +80,7 @@ from esx_drift.messages.event_lines import (
     render_watched_again,
     render_when,
 )
-from esx_drift.messages.message_data import MessageData, add_stack, count_places, merge_data, reword_summary
+from esx_drift.messages.message_data import MessageData, add_stack, count_places, merge_data, name_summary
 from esx_drift.messages.next_action import PLANNED, build_next_step, choose_advice
 from esx_drift.messages.report_lines import REPORT_BUILDERS
 from esx_drift.messages.rollout_lines import (
@@ -627,8 +627,7 @@ def _list_left_open(data: MessageData) -> list[str]:
 
 
 def _name_left(finding: OpenAtEnd) -> str:
-    said = end_sentence(clean_text(reword_summary(finding["summary"]))).removesuffix(".")
-    return f"{said} ({finding['severity']})"
+    return f"{name_summary(finding['summary'])} ({finding['severity']})"
 
 
 def _list_stays_lines(left: Sequence[str], total: int) -> list[str]:

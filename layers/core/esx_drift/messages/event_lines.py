@@ -39,6 +39,7 @@ from esx_drift.messages.message_data import (
     MessageData,
     add_stack,
     count_places,
+    name_summary,
     reword_summary,
 )
 
@@ -483,10 +484,7 @@ MAX_STILL_CHARACTERS: Final = 120
 def _name_still(part: EventData, finding: Finding, *, is_one: bool) -> str:
     """Name it, with its severity, and its cluster where a message is about several."""
     where = "" if is_one else f"{name_place(part)}: "
-    said = end_sentence(clean_text(reword_summary(finding["summary"]), MAX_STILL_CHARACTERS)).removesuffix(
-        "."
-    )
-    return f"{where}{said} ({finding['severity']})"
+    return f"{where}{name_summary(finding['summary'], MAX_STILL_CHARACTERS)} ({finding['severity']})"
 
 
 def render_suppressed(data: MessageData) -> str:

@@ -19,7 +19,7 @@ from esx_drift.domain.stored.types import (
     Totals,
     rank_severity,
 )
-from esx_drift.domain.text.wording import find_shell_argument
+from esx_drift.domain.text.wording import MAX_NAME_CHARACTERS, clean_text, end_sentence, find_shell_argument
 
 LATE_AFTER_SECONDS: Final = 1_800
 """After so long a message says that it is late. In a good hour it comes within a minute or two."""
@@ -92,6 +92,11 @@ _NOT_SEEN: Final = re.compile(r" not checked((?:, [A-Z_]+)*), not seen since")
 def reword_summary(summary: str) -> str:
     """Reword how a finding's ``summary`` says that a host was not checked: messages have one word for it."""
     return _NOT_SEEN.sub(r" not checked\1 since", _NOT_READ.sub(r"\1 not checked", summary))
+
+
+def name_summary(summary: str, most: int = MAX_NAME_CHARACTERS) -> str:
+    """Reword a ``summary``, cut to at ``most`` so many characters, as a part of a line: without its stop."""
+    return end_sentence(clean_text(reword_summary(summary), most)).removesuffix(".")
 
 
 def count_places(data: MessageData) -> int:

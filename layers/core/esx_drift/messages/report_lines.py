@@ -7,6 +7,7 @@ from typing import Any, Final
 from esx_drift.domain.events import MessageContent, NextStep
 from esx_drift.domain.stored.types import EventData
 from esx_drift.domain.text.wording import (
+    MAX_SENTENCE_CHARACTERS,
     clean_text,
     end_sentence,
     find_shell_argument,
@@ -17,7 +18,7 @@ from esx_drift.domain.text.wording import (
     join_names,
     split_vib_key,
 )
-from esx_drift.messages.message_data import add_stack, reword_summary
+from esx_drift.messages.message_data import add_stack, name_summary, reword_summary
 
 MAX_LINE_NAMES: Final = 5
 """Names in one line."""
@@ -200,7 +201,7 @@ def _name_reason(reason: str) -> str:
 def _render_open(finding: Mapping[str, Any], now: str) -> str:
     age = format_elapsed(finding["opened_at"], now)
     severity = f"{clean_text(finding['severity'])}, " if "severity" in finding else ""
-    said = end_sentence(reword_summary(finding["summary"])).removesuffix(".")
+    said = name_summary(finding["summary"], MAX_SENTENCE_CHARACTERS)
     return f"{_render_place(finding)}: {said} ({severity}open for {age})"
 
 
