@@ -85,7 +85,7 @@ def _list_marks(event: Event) -> Iterator[Hashable]:
     """List what an event has in common with those that tell the same thing."""
     changes, moved = _select_items(event)
     yield describe_event(event)
-    if _is_of_window(event):
+    if event["type"] == MAINTENANCE_ENDED or _is_left(event):
         yield "window", event["data"]["check_id"]
     # What began and what ended on one cluster are one thing, if one is the end of the other.
     place = find_place(event["data"])
@@ -102,9 +102,9 @@ def _list_marks(event: Event) -> Iterator[Hashable]:
         )
 
 
-def _is_of_window(event: Event) -> bool:
-    """Whether it says that maintenance is over, or what that leaves open."""
-    return event["type"] == MAINTENANCE_ENDED or any(map(is_left_by_window, event["data"]["findings"]))
+def _is_left(event: Event) -> bool:
+    """Whether it says what maintenance leaves open that is over."""
+    return event["type"] != MAINTENANCE_ENDED and any(map(is_left_by_window, event["data"]["findings"]))
 
 
 def _select_items(event: Event) -> tuple[list[Change], list[Finding]]:
@@ -174,11 +174,9 @@ def build_group_content(events: Sequence[Event], now: datetime) -> MessageConten
     passed, lasting = _part_passed(ranked)
     windows = [event for event in lasting if event["type"] == MAINTENANCE_ENDED]
     checks = {event["data"]["check_id"] for event in windows}
-    left = [event for event in lasting if _is_of_window(event) and event["data"]["check_id"] in checks]
-    left = [event for event in left if event not in windows]
-    things = _list_alike(
-        [event for event in lasting if event not in left and not (left and event in windows)], now
-    )
+    left = [event for event in lasting if _is_left(event) and event["data"]["check_id"] in checks]
+    joined = [*windows, *left] if left else []
+    things = _list_alike([event for event in lasting if event not in joined], now)
     things += [_join_window(_list_alike(windows, now), _list_alike(left, now))] if left else []
     things += [_Thing.build_passed(began, ended, now) for began, ended in passed]
     lead, *others = sorted(things, key=lambda thing: _LEVELS.index(thing.content.level))
