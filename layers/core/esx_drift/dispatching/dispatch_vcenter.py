@@ -170,13 +170,14 @@ class VCenterDispatch:
         reconciled: ReconciledListing,
         seen_at: str,
         logs: ClusterLogs,
+        now: datetime,
     ) -> tuple[list[Condition], dict[str, str]]:
         """List what the listing, the clock and the clusters' own logs show to be wrong.
 
         Returns:
             The conditions, and by cluster why it is not looked at where that is known.
         """
-        findings, now = before["findings"], self.runtime.clock()
+        findings = before["findings"]
         reported = logs.drop_already_reported(reconciled.conditions, findings)
         if not self.run.is_whole:
             return [*list_clock_conditions(listing.clock), *reported], {}
@@ -194,7 +195,7 @@ class VCenterDispatch:
         reconciled = reconcile_listing(self.vcenter, listing.clusters, before["clusters"] or {}, now)
         seen_at = self._find_seen_since(before, now)
         findings = before["findings"]
-        conditions, explanations = self._list_conditions(before, listing, reconciled, seen_at, logs)
+        conditions, explanations = self._list_conditions(before, listing, reconciled, seen_at, logs, now)
         ruled_out = reconciled.ruled_out_kinds | (CLOCK_KINDS if listing.clock else frozenset())
         retired = list_retired_by_pattern(reconciled, findings)
         update = self._update_findings(before, conditions, ruled_out, now, retired)
