@@ -33,7 +33,7 @@ install: .venv/.done ## Make .venv/bin/esx-drift.
 	@echo "Ready: .venv/bin/esx-drift --help"
 
 demo: .venv/.done .tools/aws/.done .aws-sam/.done ## Play a timeline of changes through a local AWS.
-	@$(BIN)/python -m tests.lab.interruptible tests.lab.demo
+	@$(BIN)/python -m tests.lab.interruptible tests.lab.demo.__main__
 
 TRIED = --vcenter="$(VCENTER)" --ca="$(CA)" --strict="$(STRICT)" --proxy="$(PROXY)" --cluster="$(CLUSTER)"
 try: asked .venv/.done .tools/aws/.done .aws-sam/.done ## Check a vCenter once: VCENTER=https://HOST|simulator; more: README.

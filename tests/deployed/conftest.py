@@ -44,7 +44,7 @@ def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     directory = tmp_path_factory.mktemp("demo")
     with (directory / "printed").open("wb") as printed:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.lab.interruptible", "tests.lab.demo"],
+            [sys.executable, "-m", "tests.lab.interruptible", "tests.lab.demo.__main__"],
             cwd=directory,
             env=environment({"PYTHONPATH": str(CHECKOUT), "COLUMNS": "100"}),
             stdout=printed,

@@ -26,8 +26,9 @@ PARAMETERS = {"ScheduleState": "DISABLED", "NotifyWindowSeconds": "1", "WebhookH
 """The demo's own steps take the schedule's place; its Slack is on this machine."""
 
 
-def main(console: Console) -> int:
+def main() -> int:
     """The exit code."""
+    console = Console()
     shutil.rmtree(LEFT, ignore_errors=True)
     own = authority(datetime.now(UTC), "Demo CA")
     with ExitStack() as ending:
@@ -129,4 +130,4 @@ def timed(console: Console, what: str) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Console()))
+    sys.exit(main())

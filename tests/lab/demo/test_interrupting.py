@@ -45,7 +45,7 @@ def test_ctrl_c_ends_all_with_one_line(when: Callable[[str], bool], tmp_path: Pa
     printed = tmp_path / "printed"
     with printed.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.lab.interruptible", "tests.lab.demo"],
+            [sys.executable, "-m", "tests.lab.interruptible", "tests.lab.demo.__main__"],
             cwd=tmp_path,
             env=environment({"PYTHONPATH": str(CHECKOUT), "STARTED_IN": str(tmp_path)}),
             stdout=out,
@@ -68,9 +68,10 @@ class Last:
     def __del__(self):
         signal.raise_signal(signal.SIGINT)
 
-Last()
-while True:
-    signal.pause()
+def main():
+    Last()
+    while True:
+        signal.pause()
 """
 
 

@@ -3,6 +3,10 @@
 Run by the Python of its own tools, and by nothing else: `.tools/aws/bin/python emulator.py`.
 """
 
+import os
+import signal
+import sys
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -126,5 +130,16 @@ provisioners._cw_metric_alarm_record = watch_one_metric(provisioners._cw_metric_
 for kind in ("AWS::Logs::QueryDefinition", "AWS::Athena::NamedQuery"):
     provisioners._RESOURCE_HANDLERS[kind] = {"create": make_nothing, "delete": lambda *_: None}  # noqa: SLF001
 
+
+def end_with_parent() -> None:
+    """End this process and its functions' once the process that started it is gone, whatever ended that one.
+
+    It holds the other end of the standard input, and writes nothing.
+    """
+    sys.stdin.read()
+    os.killpg(0, signal.SIGKILL)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=end_with_parent, daemon=True).start()
     main()

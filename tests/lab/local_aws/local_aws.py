@@ -59,6 +59,8 @@ class LocalAws:
             self._process = subprocess.Popen(
                 [TOOLS / "aws" / "bin" / "python", EMULATOR],
                 env=self._own_environment(),
+                # Held open until the end: see end_with_parent.
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 # Its functions' processes end with it, as one group.
