@@ -57,7 +57,7 @@ test: .venv/.done ## Run every test, or those of a path with what they need: mak
 
 check: lint unit ## Lint, and run the quick tests.
 
-bench: .venv/.done ## Measure into build/bench.json.
+bench: .venv/.done .tools/aws/.done .tools/runtime/.done build ## Measure into build/bench.json.
 	@$(BIN)/python -m tests.benchmarks
 
 costs: .venv/.done ## Work out what a month on AWS costs, into docs/costs.md.

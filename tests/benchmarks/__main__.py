@@ -3,55 +3,66 @@
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
+from zipfile import ZIP_DEFLATED, ZipFile
 
 from tests.benchmarks.checks import check, loads, naive
 from tests.benchmarks.fleet import all_different, body_of, fleet, moved, upgraded
-from tests.benchmarks.measuring import memory_ratio, ratio
+from tests.benchmarks.invocations import measure_invocations
+from tests.benchmarks.measuring import Spread, memory_ratio, ratio, spread
+from tests.benchmarks.year import measure_state_year
+from tests.lab.local_aws.place import BUILT
+from tests.lab.local_aws.runtime import LAYERS
 from tests.simulator.inventory import Host
 
 RESULT = Path("build/bench.json")
-PAIRS = 7
-SLOW_PAIRS = 5
+EXPLAINED = "tests/benchmarks/README.md"
+MB = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A measured ratio, and the one it has to stay below (or, ``at_least``, above)."""
+    """A ratio, measured several times, and what its median has to stay below (or, ``at_least``, above)."""
 
     name: str
-    ratio: float
+    spread: Spread
     target: float
     at_least: bool = False
 
     @property
     def holds(self) -> bool:
         """Whether the target is met."""
-        return self.ratio >= self.target if self.at_least else self.ratio <= self.target
+        ratio = self.spread.median
+        return ratio >= self.target if self.at_least else ratio <= self.target
 
 
 def main() -> int:
     """Measure, tell as it goes, write the file."""
     results = []
-    sys.stdout.write(f"{'case':36}{'ratio':>9}  target\n")
+    sys.stdout.write(f"{'case':36}{'minimum':>9}{'median':>9}{'maximum':>9}  target\n")
     for result in measured():
         results.append(result)
         sign = "≥" if result.at_least else "≤"
         missed = "" if result.holds else "   MISSED"
-        sys.stdout.write(f"{result.name:36}{result.ratio:9.2f}  {sign} {result.target:g}{missed}\n")
+        spread = "".join(f"{ratio:9.2f}" for ratio in astuple(result.spread))
+        sys.stdout.write(f"{result.name:36}{spread}  {sign} {result.target:g}{missed}\n")
         sys.stdout.flush()
     RESULT.parent.mkdir(exist_ok=True)
-    told = {
-        result.name: {"ratio": round(result.ratio, 3), "target": result.target, "holds": result.holds}
-        for result in results
-    }
-    RESULT.write_text(json.dumps(told, indent=2) + "\n")
+    found = {result.name: _describe(result) for result in results}
+    RESULT.write_text(json.dumps(found, indent=2) + "\n")
     held = sum(result.holds for result in results)
     sys.stdout.write(
-        f"{held} of {len(results)} targets hold. What each is over what: tests/benchmarks/checks.py\n"
+        f"{held} of {len(results)} targets hold, by the median. What each is over what: {EXPLAINED}\n"
     )
     return 0 if held == len(results) else 1
+
+
+def _describe(result: Result) -> dict[str, object]:
+    least, middle, most = (round(ratio, 3) for ratio in astuple(result.spread))
+    measured = {"ratio": middle, "minimum": least, "maximum": most}
+    return {**measured, "target": result.target, "holds": result.holds}
 
 
 def measured() -> Iterator[Result]:
@@ -59,7 +70,10 @@ def measured() -> Iterator[Result]:
     yield from _against_loads()
     yield from _against_naive()
     yield _growth()
-    yield _memory()
+    yield _once("peak-memory", _memory(), 1.3)
+    yield _once("state-year", measure_state_year(), 1.5)
+    yield from _layers()
+    yield from _invocations()
 
 
 def _looks(before: list[Host], after: list[Host]) -> tuple[bytes, bytes]:
@@ -70,7 +84,7 @@ def _looks(before: list[Host], after: list[Host]) -> tuple[bytes, bytes]:
 def _against_loads() -> Iterator[Result]:
     for images in (1, 4, 96):
         sides = _looks(fleet(96, images), fleet(96, images))
-        yield Result(f"unchanged-96x{images}", ratio(check(*sides), loads(sides[1]), PAIRS), 4)
+        yield Result(f"unchanged-96x{images}", ratio(check(*sides), loads(sides[1])), 4)
     four, many = fleet(96, 4), fleet(96, 96)
     changes = {
         "changed-96x4-move": _looks(four, moved(four)),
@@ -79,19 +93,19 @@ def _against_loads() -> Iterator[Result]:
         "changed-96x96-upgrade": _looks(many, upgraded(many)),
     }
     for name, sides in changes.items():
-        yield Result(name, ratio(check(*sides), loads(sides[1]), PAIRS), 6)
+        yield Result(name, ratio(check(*sides), loads(sides[1])), 6)
 
 
 def _against_naive() -> Iterator[Result]:
     four = fleet(96, 4)
     cases = {
-        "naive-over-ours-unchanged-96x4": (_looks(four, four), 60, SLOW_PAIRS),
-        "naive-over-ours-move-96x4": (_looks(four, moved(four)), 40, SLOW_PAIRS),
-        "naive-over-ours-rolling-16x16": (_rolling(16), 250, SLOW_PAIRS),
-        "naive-over-ours-rolling-32x32": (_rolling(32), 450, 1),
+        "naive-over-ours-unchanged-96x4": (_looks(four, four), 60),
+        "naive-over-ours-move-96x4": (_looks(four, moved(four)), 40),
+        "naive-over-ours-rolling-16x16": (_rolling(16), 250),
+        "naive-over-ours-rolling-32x32": (_rolling(32), 450),
     }
-    for name, (sides, target, pairs) in cases.items():
-        yield Result(name, ratio(naive(*sides), check(*sides), pairs), target, at_least=True)
+    for name, (sides, target) in cases.items():
+        yield Result(name, ratio(naive(*sides), check(*sides)), target, at_least=True)
 
 
 def _rolling(hosts: int) -> tuple[bytes, bytes]:
@@ -102,13 +116,37 @@ def _rolling(hosts: int) -> tuple[bytes, bytes]:
 
 def _growth() -> Result:
     whole, half = _looks(fleet(96, 96), fleet(96, 96)), _looks(fleet(48, 48), fleet(48, 48))
-    return Result("growth-48-to-96", ratio(check(*whole), check(*half), PAIRS), 2.3)
+    return Result("growth-48-to-96", ratio(check(*whole), check(*half)), 2.3)
 
 
-def _memory() -> Result:
+def _memory() -> float:
     before = fleet(96, 96)
     sides = _looks(before, upgraded(before))
-    return Result("peak-memory", memory_ratio(check(*sides), loads(sides[1])), 1.3)
+    return memory_ratio(check(*sides), loads(sides[1]))
+
+
+def _layers() -> Iterator[Result]:
+    """In MB, which is no ratio: what Lambda unpacks at each cold start."""
+    files = [file for layer in LAYERS for file in sorted((BUILT / layer).rglob("*")) if file.is_file()]
+    with TemporaryFile() as packed:
+        with ZipFile(packed, "w", ZIP_DEFLATED) as archive:
+            for file in files:
+                archive.write(file, file.relative_to(BUILT))
+        yield _once("layer-zip-mb", packed.tell() / MB, 12)
+    yield _once("layer-unpacked-mb", sum(file.stat().st_size for file in files) / MB, 45)
+
+
+def _invocations() -> Iterator[Result]:
+    measured = measure_invocations()
+    yield Result("cold-unchanged", measured.cold_unchanged, 1.6)
+    yield Result("cold-changed", measured.cold_changed, 2.0)
+    yield Result("warm-unchanged", measured.warm_unchanged, 1.5)
+    yield Result("run-1000", measured.run_1000, 1.2)
+
+
+def _once(name: str, ratio: float, target: float) -> Result:
+    """A result of what is counted, and so the same each time."""
+    return Result(name, spread([ratio]), target)
 
 
 if __name__ == "__main__":

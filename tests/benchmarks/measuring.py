@@ -3,23 +3,40 @@
 import gc
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from statistics import median
 
 SHORTEST_SECONDS = 0.02
 """A measurement repeats what is shorter until it takes this long."""
+
+PAIRS = 7
 
 SLOW_SECONDS = 0.5
 
 type Work = Callable[[], object]
 
 
-def ratio(work: Work, unit: Work, pairs: int) -> float:
-    """How often ``unit`` fits into ``work``: the median of so many pairs, garbage collection off."""
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Several measurements of one ratio: the least, the middle one and the greatest."""
+
+    minimum: float
+    median: float
+    maximum: float
+
+
+def spread(ratios: Sequence[float]) -> Spread:
+    """The spread of some ratios."""
+    return Spread(min(ratios), median(ratios), max(ratios))
+
+
+def ratio(work: Work, unit: Work) -> Spread:
+    """How often ``unit`` fits into ``work``, pair by pair, garbage collection off."""
     with _no_collection():
         repeats = _repeats(work), _repeats(unit)
-        return median(_typical(work, repeats[0]) / _typical(unit, repeats[1]) for _ in range(pairs))
+        return spread([_typical(work, repeats[0]) / _typical(unit, repeats[1]) for _ in range(PAIRS)])
 
 
 def memory_ratio(work: Work, unit: Work) -> float:

@@ -7,7 +7,8 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from tests.lab.local_aws.aws import REGION
 from tests.lab.local_aws.place import BUILT, TOOLS, environment
@@ -31,20 +32,33 @@ def run_handler(
     Raises:
         HandlerError: it did not end well.
     """
+    (reply,) = run_code(BUILT / function, [event], variables, timeout_seconds=timeout_seconds)
+    return reply
+
+
+def run_code(
+    folder: Path, events: Sequence[object], variables: Mapping[str, str], *, timeout_seconds: int = 60
+) -> list[object]:
+    """What `handler` of the `app.py` in a folder replies to each event, one after the other in one process.
+
+    Raises:
+        HandlerError: one did not end well.
+    """
     deadline_ms = int((time.time() + timeout_seconds) * 1000)
-    with RuntimeApi(event, deadline_ms) as api:
-        log = _run(function, _variables(function, api.address, variables), timeout_seconds)
-        answer = api.answer or Answer(failed=True, body=b"no answer")
-    if answer.failed:
-        raise HandlerError(f"{answer.body.decode()}\n{log}")
-    return json.loads(answer.body)
+    with RuntimeApi(events, deadline_ms) as api:
+        log = _run(folder, _variables(folder, api.address, variables), timeout_seconds)
+        answers = api.answers
+    for answer in answers or [Answer(failed=True, body=b"no answer")]:
+        if answer.failed:
+            raise HandlerError(f"{answer.body.decode()}\n{log}")
+    return [json.loads(answer.body) for answer in answers]
 
 
-def _run(function: str, variables: Mapping[str, str], timeout_seconds: int) -> str:
-    # Refused a second event, the runtime ends by itself, with an outcry that is none of the handler's.
+def _run(folder: Path, variables: Mapping[str, str], timeout_seconds: int) -> str:
+    # Refused one more event, the runtime ends by itself, with an outcry that is none of the handler's.
     log = subprocess.run(
         [TOOLS / "runtime" / "bin" / "python", "-m", "awslambdaric", "app.handler"],
-        cwd=BUILT / function,
+        cwd=folder,
         env=dict(variables),
         check=False,
         stdout=subprocess.PIPE,
@@ -55,15 +69,15 @@ def _run(function: str, variables: Mapping[str, str], timeout_seconds: int) -> s
     return log.partition(OUTCRY)[0]
 
 
-def _variables(function: str, address: str, variables: Mapping[str, str]) -> dict[str, str]:
+def _variables(folder: Path, address: str, variables: Mapping[str, str]) -> dict[str, str]:
     return {
         **environment(variables),
         "AWS_LAMBDA_RUNTIME_API": address,
-        "AWS_LAMBDA_FUNCTION_NAME": function,
+        "AWS_LAMBDA_FUNCTION_NAME": folder.name,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
         "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
         "AWS_REGION": REGION,
-        "LAMBDA_TASK_ROOT": str(BUILT / function),
+        "LAMBDA_TASK_ROOT": str(folder),
         "PYTHONPATH": os.pathsep.join(str(BUILT / layer / "python") for layer in LAYERS),
         "TZ": ":UTC",
     }

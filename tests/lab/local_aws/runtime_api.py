@@ -1,4 +1,4 @@
-"""The part of Lambda's Runtime API that one invocation needs.
+"""The part of Lambda's Runtime API that invocations one after the other need.
 
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 """
@@ -7,6 +7,7 @@ import http.server
 import json
 import threading
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -23,12 +24,12 @@ class Answer:
 
 
 class RuntimeApi:
-    """Hands out one event on 127.0.0.1 and keeps what comes back; asked for a second, it refuses."""
+    """Hands out events on 127.0.0.1 and keeps what comes back; asked for one more, it refuses."""
 
-    def __init__(self, event: object, deadline_ms: int) -> None:
-        """Hand out `event`; `deadline_ms` is when the function must be done, in milliseconds since 1970."""
-        self.answer: Answer | None = None
-        self._event: bytes | None = json.dumps(event).encode()
+    def __init__(self, events: Iterable[object], deadline_ms: int) -> None:
+        """Hand out `events`; `deadline_ms` is when the function must be done, in milliseconds since 1970."""
+        self.answers: list[Answer] = []
+        self._events = iter([json.dumps(event).encode() for event in events])
         self._deadline_ms = deadline_ms
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever)
@@ -50,9 +51,8 @@ class RuntimeApi:
         self._thread.join()
 
     def take(self) -> bytes | None:
-        """The event, once."""
-        event, self._event = self._event, None
-        return event
+        """The next event, if one is left."""
+        return next(self._events, None)
 
     def _handler(self) -> type[http.server.BaseHTTPRequestHandler]:
         api = self
@@ -71,7 +71,7 @@ class RuntimeApi:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                api.answer = api.answer or Answer(self.path.endswith("/error"), body)
+                api.answers.append(Answer(self.path.endswith("/error"), body))
                 self._reply(202, b"{}")
 
             def log_message(self, *_: object) -> None:

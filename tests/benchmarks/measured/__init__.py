@@ -1,0 +1,1 @@
+"""What runs in Lambda's own runtime to measure there."""
