@@ -111,8 +111,8 @@ class LocalAws:
     def _end(self) -> None:
         # It has nothing to save, and asked to end it would wait for each client to hang up first.
         if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+            with self._process as process:
+                os.killpg(process.pid, signal.SIGKILL)
             self._process = None
         # Thousands of unpacked files take long to remove, and nobody needs to wait for it.
         os.posix_spawnp("rm", ["rm", "-rf", str(self._scratch)], os.environ)
