@@ -7,7 +7,7 @@ import pytest
 from esx_drift.adapters.audit_store import S3Store
 
 from tests.unit.logs import Subscribers, buckets
-from tests.unit.simulated_aws import simulated_aws
+from tests.unit.simulated_aws import set_credentials, simulated_aws
 
 SLOW: Final = (
     "adapters/vcenter/",
@@ -67,17 +67,11 @@ SLOW: Final = (
 )
 """What plays whole jobs, time-outs or processes: `make unit` leaves it to `make test`."""
 
-REGION: Final = "eu-central-1"
-
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An empty AWS that boto3 speaks to, whatever this machine's own settings are."""
-    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    set_credentials(monkeypatch)
     with simulated_aws():
         yield
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from threading import RLock
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
@@ -13,10 +13,21 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from moto import mock_aws
 from moto.kms.utils import ECDSAPrivateKey
 
+REGION: Final = "eu-central-1"
+
 
 def simulated_aws() -> AbstractContextManager[Any]:
     """An empty AWS. boto3's session stays: without it each client reads its service's description anew."""
     return mock_aws(config={"core": {"reset_boto3_session": False}})
+
+
+def set_credentials(patch: pytest.MonkeyPatch) -> None:
+    """Let boto3 speak to a simulated AWS, whatever this machine's own settings are."""
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_SESSION_TOKEN"):
+        patch.delenv(name, raising=False)
+    patch.setenv("AWS_DEFAULT_REGION", REGION)
+    patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
 
 
 def sign_digests(patch: pytest.MonkeyPatch) -> None:

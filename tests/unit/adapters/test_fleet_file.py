@@ -12,8 +12,8 @@ from esx_drift.errors import FleetInvalid, StoreUnavailable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.conftest import REGION
 from tests.unit.fleets import fleet
+from tests.unit.simulated_aws import REGION
 
 BODY = json.dumps(fleet()).encode()
 

@@ -15,7 +15,7 @@ from esx_drift.adapters.s3_objects import (
 )
 from esx_drift.errors import StoreConflict, StoreUnavailable
 
-from tests.unit.conftest import REGION
+from tests.unit.simulated_aws import REGION
 
 PACKAGE = Path(s3_objects.__file__).parents[1]
 

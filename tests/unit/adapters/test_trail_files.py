@@ -16,7 +16,7 @@ from esx_drift.ports import TrailFiles
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.conftest import REGION
+from tests.unit.simulated_aws import REGION
 
 NAMES = st.text("abAB-_.%=@~ü0", min_size=1, max_size=3).filter(lambda name: name not in {".", ".."})
 KEYS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)

@@ -30,8 +30,8 @@ from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 
 from tests.paths import GOLDEN
-from tests.unit.conftest import REGION
 from tests.unit.events import Check, build_events, tellings
+from tests.unit.simulated_aws import REGION
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient

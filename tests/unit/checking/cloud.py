@@ -12,9 +12,8 @@ from esx_drift.adapters.audit_store import S3Store
 from esx_drift.contracts import require_valid
 from esx_drift.domain.stored.identifiers import encode_key_part
 
-from tests.unit.conftest import REGION
 from tests.unit.logs import buckets
-from tests.unit.simulated_aws import simulated_aws
+from tests.unit.simulated_aws import set_credentials, simulated_aws
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -72,11 +71,7 @@ class Aws:
 def open_cloud() -> Iterator[Aws]:
     """Two buckets, two queues, and a record of every call."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_SESSION_TOKEN"):
-            patch.delenv(name, raising=False)
-        patch.setenv("AWS_DEFAULT_REGION", REGION)
-        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        set_credentials(patch)
         with simulated_aws():
             s3, sqs = buckets().client(), boto3.client("sqs")
             check = sqs.create_queue(QueueName="check")["QueueUrl"]

@@ -11,7 +11,7 @@ from esx_drift.checking.checker import Checker
 
 from tests.paths import ROOT
 from tests.unit.checking.world import OWN_ROLE_IDS, OWN_SENDER, PROD_A, PROD_B, World
-from tests.unit.conftest import REGION
+from tests.unit.simulated_aws import REGION
 
 
 def test_an_unchanged_collect_is_two_gets_and_two_puts(world: World) -> None:

@@ -21,7 +21,7 @@ from tests.paths import ROOT
 from tests.simulator import Tls
 from tests.simulator.certificates import Authority
 from tests.unit.adapters.vcenter.servers import replying
-from tests.unit.conftest import REGION
+from tests.unit.simulated_aws import REGION
 
 type Wire = dict[str, Any]
 

@@ -15,8 +15,8 @@ from esx_drift.adapters.state_bucket import FleetFile
 from esx_drift.cli import main
 
 from tests.paths import GOLDEN
-from tests.unit.conftest import REGION
 from tests.unit.fleets import fleet
+from tests.unit.simulated_aws import REGION
 
 
 @dataclass(frozen=True, slots=True)

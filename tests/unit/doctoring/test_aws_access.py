@@ -23,7 +23,8 @@ from esx_drift.doctoring.aws_access import (
 )
 from esx_drift.doctoring.examination import StepResult
 
-from tests.unit.conftest import REGION, aws
+from tests.unit.conftest import aws
+from tests.unit.simulated_aws import REGION
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

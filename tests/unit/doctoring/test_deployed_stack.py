@@ -21,8 +21,9 @@ from esx_drift.doctoring.examination import StepResult
 from esx_drift.domain.stored.identifiers import FLEET_KEY, make_digest_key
 
 from tests.unit.aws_commands import find_fault, list_shell_calls
-from tests.unit.conftest import REGION, aws
+from tests.unit.conftest import aws
 from tests.unit.doctoring.test_aws_access import FORBIDDEN, FORBIDDEN_AS_JSON, Answer, serving
+from tests.unit.simulated_aws import REGION
 
 __all__ = ["aws"]
 

@@ -24,10 +24,11 @@ from tests.simulator import SlackReceiver, VCenter, VCenterServer
 from tests.simulator.certificates import Authority
 from tests.simulator.sessions import PASSWORD, USER
 from tests.unit.adapters.vcenter.conftest import Pki
-from tests.unit.conftest import REGION, aws
+from tests.unit.conftest import aws
 from tests.unit.dispatches import append_run
 from tests.unit.functions.conftest import Context
 from tests.unit.logs import Subscribers
+from tests.unit.simulated_aws import REGION
 
 __all__ = ["aws"]
 

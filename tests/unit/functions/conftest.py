@@ -36,13 +36,12 @@ from tests.simulator import SlackReceiver, Tls, VCenter, VCenterServer
 from tests.simulator.certificates import Authority
 from tests.simulator.sessions import PASSWORD, USER
 from tests.unit.fleets import fleet
-from tests.unit.simulated_aws import sign_digests, simulated_aws
+from tests.unit.simulated_aws import REGION, set_credentials, sign_digests, simulated_aws
 
 if TYPE_CHECKING:
     from esx_drift.domain.stored.types import ExpectedCluster, Record
     from mypy_boto3_sqs import SQSClient
 
-REGION: Final = "eu-central-1"
 QUEUES = ("CheckQueue", "RetryQueue", "NotifyQueue", "DeliveryQueue")
 HANDLERS = {
     "checker": checker.handler,
@@ -111,11 +110,7 @@ def cloud() -> Iterator[None]:
     """An AWS for boto3, whatever this machine's own settings are: one a module, since clients are slow."""
     made = (clients.s3, clients.sqs, clients.sns, clients.secrets_manager, clients.kms)
     with pytest.MonkeyPatch.context() as patch, simulated_aws():
-        for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_SESSION_TOKEN"):
-            patch.delenv(name, raising=False)
-        patch.setenv("AWS_DEFAULT_REGION", REGION)
-        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        set_credentials(patch)
         sign_digests(patch)
         for client in made:
             client.cache_clear()

@@ -14,7 +14,8 @@ from functions.notifier import app as notifier
 from functions.sender import app as sender
 from tests.paths import EVENTS
 from tests.simulator import fault_kinds
-from tests.unit.functions.conftest import REGION, Deployed, FunctionLog
+from tests.unit.functions.conftest import Deployed, FunctionLog
+from tests.unit.simulated_aws import REGION
 
 FEEDS = {
     "checker": "CheckQueue",

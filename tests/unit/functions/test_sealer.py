@@ -8,7 +8,8 @@ from esx_drift.adapters.s3_objects import S3Objects
 from esx_drift.errors import ContractViolation, SignerUnavailable, StoreUnavailable, TrailDamaged
 from moto.s3.models import s3_backends
 
-from tests.unit.functions.conftest import REGION, Deployed, FunctionLog
+from tests.unit.functions.conftest import Deployed, FunctionLog
+from tests.unit.simulated_aws import REGION
 
 
 def _list_keys(bucket: str = "audit") -> list[str]:

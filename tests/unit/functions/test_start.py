@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from tests.paths import GOLDEN, ROOT
-from tests.unit.functions.conftest import HANDLERS, REGION
+from tests.unit.functions.conftest import HANDLERS
+from tests.unit.simulated_aws import REGION
 
 STARTS = GOLDEN / "starts"
 

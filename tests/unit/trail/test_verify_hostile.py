@@ -17,7 +17,7 @@ from esx_drift.domain.stored.identifiers import encode_canonical_json, make_deli
 from esx_drift.ports import TrailFiles
 from esx_drift.trail.verify import Request, verify_trail
 
-from tests.unit.conftest import REGION
+from tests.unit.simulated_aws import REGION
 from tests.unit.trail.sealed import SEALED_AT, check, public_key, seal, write_copy
 
 type Trail = Mapping[str, bytes]
