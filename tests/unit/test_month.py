@@ -1,6 +1,5 @@
 """A month of a hundred clusters, as three routes hear it: few messages, each once, and none missing."""
 
-import json
 import logging
 import re
 from collections.abc import Iterator
@@ -10,33 +9,27 @@ from functools import partial
 from typing import Any, cast
 
 import pytest
-from esx_drift.adapters.secrets import Secrets
-from esx_drift.channels import ChannelSettings, open_channels
 from esx_drift.contracts import list_fleet_errors
 from esx_drift.domain.events import select_for_people
 from esx_drift.domain.fleet.fleet import build_fleet, select_routes
 from esx_drift.domain.text.times import parse_time
 from esx_drift.messages.content import is_for_chat
 
-from tests.deployed.messages import Message, read
+from tests.deployed.messages import Message
 from tests.paths import GOLDEN
 from tests.simulator.certificates import Authority
 from tests.simulator.listener import Tls
-from tests.simulator.reply import Reply, Request
-from tests.simulator.slack import SlackReceiver
 from tests.unit.domain.changes.clusters import ClusterModel, HostModel, Wire
 from tests.unit.domain.changes.sample import component
 from tests.unit.domain.cluster_log import DRIVER, NEW_DRIVER, U3E, VIB, image
 from tests.unit.month import PlayedFleet
-from tests.unit.notifying.world import Clock
+from tests.unit.timed_slack import GATHERED_SECONDS, TimedSlack, play_with_slack
 
 MOST_MESSAGES = 40
 """To a route in a month, besides one report a day."""
 BEGINS = datetime(2026, 12, 1, tzinfo=UTC)
 DAYS = 31
 INTERVAL_HOURS = 6
-GATHERED_SECONDS = 300
-"""NotifyWindowSeconds, as the template has it."""
 CLUSTERS_OF_ONE, HOSTS_OF_ONE = 25, 4
 I40EN, NMLX5, LPFC = "Intel-i40en", "Mellanox-nmlx5", "Broadcom-lpfc"
 DRIVERS = {
@@ -73,38 +66,6 @@ def on(day: int, hour: int, minute: int = 0) -> datetime:
 
 
 ROGUE_AT = on(13, 3, 20)
-
-
-class TimedSlack(SlackReceiver):
-    """A Slack by the clock of the month, which may be out of order."""
-
-    def __init__(self, tls: Tls, clock: Clock) -> None:
-        super().__init__(tls=tls, paths=tuple(f"/services/{route}" for route in ROUTES))
-        self.clock = clock
-        self.is_down = False
-        self.heard: dict[str, list[tuple[datetime, Message]]] = {route: [] for route in ROUTES}
-
-    def _answer(self, request: Request) -> Reply:
-        if self.is_down:
-            return Reply(503, b"service_unavailable")
-        reply = super()._answer(request)
-        if reply.status == 200:
-            route = request.path.rpartition("/")[2]
-            self.heard[route].append((self.clock.now, read(json.loads(request.body))))
-        return reply
-
-
-@dataclass(slots=True)
-class _WebhookSecrets:
-    """Secrets Manager, as far as it is asked."""
-
-    url: str
-    ca_bundle: str
-
-    def get_secret_value(self, SecretId: str) -> dict[str, str]:  # noqa: N803 -- boto3's name
-        """The webhook of a route."""
-        secret = {"url": f"{self.url}/services/{SecretId.rpartition('/')[2]}", "ca_bundle": self.ca_bundle}
-        return {"SecretString": json.dumps(secret), "VersionId": "1", "ARN": SecretId}
 
 
 @dataclass(slots=True)
@@ -234,22 +195,15 @@ def _write(heard: list[tuple[datetime, Message]]) -> str:
 def month(slack_tls: Tls, slack_authority: Authority) -> Iterator[Month]:
     """It is over."""
     assert list_fleet_errors(FLEET) == []
-    clock = Clock(BEGINS)
-    with TimedSlack(slack_tls, clock) as slack:
-        secrets = Secrets(cast("Any", lambda: _WebhookSecrets(slack.url, slack_authority.pem)), "esx-drift")
-        settings = ChannelSettings(secrets, ("127.0.0.1",), lambda: pytest.fail("no topic"), "")
-        with open_channels(settings) as channels:
-            played = PlayedFleet(
-                build_fleet(cast("Any", FLEET)), channels, BEGINS, INTERVAL_HOURS, GATHERED_SECONDS
-            )
-            slack.clock = played.clock
-            made = Month(played, slack)
-            made.prepare()
-            made.plan()
-            logging.disable(logging.ERROR)
-            played.play(BEGINS + timedelta(days=DAYS))
-            logging.disable(logging.NOTSET)
-            yield made
+    fleet = build_fleet(cast("Any", FLEET))
+    with play_with_slack(fleet, BEGINS, INTERVAL_HOURS, slack_tls, slack_authority) as (played, slack):
+        made = Month(played, slack)
+        made.prepare()
+        made.plan()
+        logging.disable(logging.ERROR)
+        played.play(BEGINS + timedelta(days=DAYS))
+        logging.disable(logging.NOTSET)
+        yield made
 
 
 def _is_daily(message: Message) -> bool:
