@@ -24,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo try asked unit test check bench costs lint audit format lock build deploy clean
+.PHONY: help install demo try asked unit test check bench soak costs lint audit format lock build deploy clean
 
 help: ## Say what there is.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,10 @@ check: lint unit ## Lint, and run the quick tests.
 
 bench: .venv/.done .tools/aws/.done .tools/runtime/.done build ## Measure into build/bench.json.
 	@$(BIN)/python -m tests.benchmarks
+
+# Takes minutes, and the whole of two processors.
+soak: .venv/.done ## Play a quarter of a year, and one schedule over 1,000 clusters; hold what they take to bounds.
+	@$(BIN)/python -m tests.soak
 
 costs: .venv/.done ## Work out what a month on AWS costs, into docs/costs.md.
 	@$(BIN)/python -m tests.benchmarks.costs_page

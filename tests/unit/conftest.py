@@ -50,6 +50,7 @@ SLOW: Final = (
     "checking/decisions/",
     "test_login_lockout",
     "test_month",
+    "test_soak",
     "test_spoilt_trail",
     "dispatching/",
     "doctoring/",

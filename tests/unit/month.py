@@ -106,12 +106,7 @@ class VCenterModel:
 
     def hosts(self, cluster: str) -> tuple[InventoryEntry, ...]:
         """The inventory of a cluster, with the machines' UUIDs as vCenter 9 has them."""
-        model = self._find(cluster)
-        names = {host: entry.name for host, entry in model.hosts.items()} | model.failed
-        return tuple(
-            InventoryEntry(host, name, "CONNECTED", "POWERED_ON", str(uuid5(NAMESPACE_URL, name)))
-            for host, name in names.items()
-        )
+        return _list_inventory(self._find(cluster))
 
     def installed_images(self, cluster: str) -> ReportReply:
         """The report, completed 40 seconds ago."""
@@ -124,8 +119,11 @@ class VCenterModel:
         return ReportReply(known[1].replace(_MADE_AT.encode(), at.encode()), self.now())
 
     def find_hosts(self, hosts: Collection[str]) -> tuple[InventoryEntry, ...]:
-        """Nobody asks: no host is in a report only."""
-        raise NotImplementedError(hosts)
+        """Those of these hosts that are in any of its clusters."""
+        self._answer()
+        return tuple(
+            entry for model in self.models.values() for entry in _list_inventory(model) if entry.id in hosts
+        )
 
     def host_uuids(self, hosts: Collection[str]) -> dict[str, str]:
         """Nobody asks: the inventory has them."""
@@ -154,6 +152,14 @@ class VCenterModel:
     def _answer(self) -> None:
         if self.down is not None:
             raise VCenterUnreachable(f"{self.name}: {self.down}")
+
+
+def _list_inventory(model: ClusterModel) -> tuple[InventoryEntry, ...]:
+    names = {host: entry.name for host, entry in model.hosts.items()} | model.failed
+    return tuple(
+        InventoryEntry(host, name, "CONNECTED", "POWERED_ON", str(uuid5(NAMESPACE_URL, name)))
+        for host, name in names.items()
+    )
 
 
 @dataclass(slots=True)

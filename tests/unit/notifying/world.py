@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import md5
@@ -41,7 +41,7 @@ class MemoryS3:
 
     def __init__(self) -> None:
         """No object yet."""
-        self.objects: dict[tuple[str, str], bytes] = {}
+        self.objects: MutableMapping[tuple[str, str], bytes] = {}
         self.reads: dict[str, int] = {}
         self.failing: Callable[[str, str], bool] = lambda _operation, _key: False
         self._lock = Lock()
