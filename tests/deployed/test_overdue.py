@@ -1,7 +1,5 @@
 """Checks that never come to an end: the scenario `check-overdue`, with the clock turned, not waited for."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -29,7 +27,7 @@ def test_a_cluster_whose_checks_never_end_is_told_and_heals(rig: Rig) -> None:
     rig.put_fleet(rig.fleet())
     rig.check()
     scenario.change(vcenter)
-    with _no_checker(rig):
+    with rig.without_checker():
         _turn_the_clock(rig, CLUSTER)
         waiting = rig.dispatch()["dispatched"]
         (told,) = rig.records(NAME)[-1]["findings"]
@@ -53,16 +51,3 @@ def _turn_the_clock(rig: Rig, cluster: str) -> None:
             for name in {"first_look_at", "last_look_at", "first_listed_at"} & known.keys():
                 known[name] = format_time(parse_time(known[name]) - OVERDUE)
         leave_log(rig.store, NAME, log, after)
-
-
-@contextmanager
-def _no_checker(rig: Rig) -> Iterator[None]:
-    """As if each checker hung until Lambda ended it: the requests stay in the queue."""
-    functions = rig.stack.aws.functions
-    name = rig.stack.resources["CheckerFunction"]
-    (source,) = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
-    functions.update_event_source_mapping(UUID=source["UUID"], Enabled=False)
-    try:
-        yield
-    finally:
-        functions.update_event_source_mapping(UUID=source["UUID"], Enabled=True)

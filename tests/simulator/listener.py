@@ -14,6 +14,7 @@ from threading import Event, Lock
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.simulator.at_once import AtOnce
 from tests.simulator.reply import Delivery, Reply, Request
 
 HOST = "127.0.0.1"
@@ -37,8 +38,11 @@ class Server(ThreadingHTTPServer):
     daemon_threads = False
     request_queue_size = 128
 
-    def __init__(self, port: int, application: Application, clock: Clock, tls: Tls | None) -> None:
+    def __init__(
+        self, port: int, application: Application, clock: Clock, tls: Tls | None, requests: AtOnce
+    ) -> None:
         self.application = application
+        self.requests = requests
         self.now = clock
         self.stopping = Event()
         self._tls: ssl.SSLContext | None = None
@@ -105,13 +109,16 @@ class _Handler(BaseHTTPRequestHandler):
             {name.lower(): value for name, value in self.headers.items()},
             self.rfile.read(length),
         )
-        self._send(self.server.application(request))
+        with self.server.requests.counted():
+            reply = self.server.application(request)
+            self.server.stopping.wait(reply.delivery.wait_seconds)
+        # Whoever has the answer may ask again at once: by then this one is over.
+        self._send(reply)
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 - http.server finds methods by these names
 
     def _send(self, reply: Reply) -> None:
         delivery = reply.delivery
-        self.server.stopping.wait(delivery.wait_seconds)
         if not delivery.is_silent:
             self._send_head(reply, delivery)
             for number, piece in enumerate(_pieces(reply.body, delivery)):

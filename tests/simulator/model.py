@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Condition, RLock
 from typing import NamedTuple
 
+from tests.simulator.at_once import AtOnce
 from tests.simulator.certificates import CertificateKind
 from tests.simulator.extraction import Extractions, Pace
 from tests.simulator.faults import Faults
@@ -68,6 +69,7 @@ class VCenter:
         self.sessions = Sessions(self.now)
         self.faults = Faults()
         self.requests: Counter[str] = Counter()
+        self.requests_at_once = AtOnce()
         self.journal: deque[Call] = deque(maxlen=_JOURNAL_LENGTH)
         self.looks: Counter[str] = Counter()
         self.on_look: Callable[[str], None] = _nobody
@@ -185,6 +187,7 @@ class VCenter:
                 "refused_logins": sessions.refused_count,
                 "sessions_open": sessions.open_count,
                 "sessions_max_open": sessions.max_open,
+                "requests_max_at_once": self.requests_at_once.most,
                 "extractions": self.extractions.count,
             }
 

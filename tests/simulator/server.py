@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from threading import Thread
 from typing import Self
 
+from tests.simulator.at_once import AtOnce
 from tests.simulator.listener import HOST, Application, Server, Tls
 
 __all__ = ["HttpServer", "Tls"]
@@ -22,12 +23,14 @@ class HttpServer:
         port: int = 0,
         tls: Tls | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        requests: AtOnce | None = None,
     ) -> None:
         self.host = HOST
         self.port = port
         self._application = application
         self._tls = tls
         self._now = now
+        self._requests = requests or AtOnce()
         self._server: Server | None = None
         self._thread: Thread | None = None
 
@@ -38,7 +41,7 @@ class HttpServer:
 
     def start(self) -> None:
         """Listen; the port is known afterwards."""
-        self._server = Server(self.port, self._application, self._now, self._tls)
+        self._server = Server(self.port, self._application, self._now, self._tls, self._requests)
         self.port = self._server.server_address[1]
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
 import pytest
@@ -12,6 +13,7 @@ from tests.simulator.documents import DOCUMENT_EDITS
 from tests.simulator.faults import Fault
 from tests.simulator.specification import breaches
 
+ABOUT = "/sdk/vim25/8.0.3.0/ServiceInstance/ServiceInstance/content"
 REPORT = "GET *domain-c9/installed-images"
 
 
@@ -54,6 +56,18 @@ def test_a_redirect_leads_to_another_host(vcenter: VCenter, client: Client) -> N
     """A password must not follow it."""
     reply = _with(vcenter, kinds.redirect(), client)
     assert (reply.status_code, reply.headers["Location"]) == (302, "https://203.0.113.9/api/session")
+
+
+def test_requests_at_once_are_counted(vcenter: VCenter, guest: Client) -> None:
+    """As long as they wait for their answer; one after the other is one at once."""
+    for _ in range(3):
+        guest.get(ABOUT)
+    assert vcenter.requests_at_once.most == 1
+    vcenter.faults.inject("*", kinds.latency(0.5))
+    with ThreadPoolExecutor() as pool:
+        asked = [pool.submit(requests.get, f"{guest.url}{ABOUT}", timeout=10) for _ in range(4)]
+        assert {one.result().status_code for one in asked} == {200}
+    assert vcenter.counts()["requests_max_at_once"] == 4
 
 
 def test_latency_delays_the_answer_and_nothing_else(vcenter: VCenter, client: Client) -> None:

@@ -12,7 +12,7 @@ class VCenterServer(HttpServer):
 
     def __init__(self, vcenter: VCenter, port: int = 0, tls: Tls | None = None) -> None:
         self.vcenter = vcenter
-        super().__init__(self._reply, port, tls, vcenter.now)
+        super().__init__(self._reply, port, tls, vcenter.now, vcenter.requests_at_once)
 
     def _reply(self, request: Request) -> Reply:
         if request.path.startswith(CONTROL):

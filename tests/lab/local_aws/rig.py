@@ -189,13 +189,25 @@ class Rig:
         keys: list[str] = reply["sealed"]
         return keys
 
+    @contextmanager
+    def without_checker(self) -> Iterator[None]:
+        """As if each checker hung until Lambda ended it: the requests stay in the queue."""
+        functions = self.stack.aws.functions
+        name = self.stack.resources["CheckerFunction"]
+        (source,) = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+        functions.update_event_source_mapping(UUID=source["UUID"], Enabled=False)
+        try:
+            yield
+        finally:
+            functions.update_event_source_mapping(UUID=source["UUID"], Enabled=True)
+
     def await_quiet(self, *queues: str) -> None:
         """Wait until these queues, by logical id, hold nothing: neither waiting, nor delayed, nor in work.
 
         What a message causes is sent before that message is done with: looking twice misses nothing.
         """
         until(
-            lambda: not any(self._held(queue) for queue in queues * 2),
+            lambda: not any(self.count_held(queue) for queue in queues * 2),
             f"{', '.join(queues)} to be empty",
             PATIENCE_SECONDS,
         )
@@ -245,7 +257,8 @@ class Rig:
         """The StateBucket's name."""
         return self.stack.outputs["StateBucketName"]
 
-    def _held(self, queue: str) -> int:
+    def count_held(self, queue: str) -> int:
+        """Count the messages of a queue, by logical id: those that wait, are delayed, or are in work."""
         url = self.stack.resources[queue]
         shown = self.stack.aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
         return sum(int(many) for name, many in shown.items() if name.startswith("ApproximateNumber"))
