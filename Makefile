@@ -60,9 +60,8 @@ check: lint unit ## Lint, and run the quick tests.
 bench: .venv/.done .tools/aws/.done .tools/runtime/.done build ## Measure into build/bench.json.
 	@$(BIN)/python -m tests.benchmarks
 
-# Takes minutes, and the whole of two processors.
-soak: .venv/.done ## Play a quarter of a year, and one schedule over 1,000 clusters; hold what they take to bounds.
-	@$(BIN)/python -m tests.soak
+soak: .venv/.done .tools/aws/.done .aws-sam/.done ## Play a quarter of a year, and 1,000 clusters; hold both to bounds.
+	@$(BIN)/python -m tests.lab.interruptible tests.soak.__main__
 
 costs: .venv/.done ## Work out what a month on AWS costs, into docs/costs.md.
 	@$(BIN)/python -m tests.benchmarks.costs_page
