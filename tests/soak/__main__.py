@@ -17,7 +17,7 @@ from tests.soak.quarter import GROWTH_BOUNDS, VCENTERS, measure_quarter
 
 SCHEDULES, CLUSTERS_OF_ONE = 500, 5
 LOAD = Load(vcenters=10, clusters_of_one=100, hosts_of_one=12, slow_seconds=28)
-"""A vCenter may take 30 seconds to begin an answer; one that takes longer is no slow one, but does not answer."""
+"""A vCenter may take 30 seconds to begin an answer: one that takes longer does not answer."""
 
 LOG_DIRECTORY = Path("build/soak")
 

@@ -59,5 +59,5 @@ def test_it_ends_in_1_if_a_bound_is_missed(
     monkeypatch.setattr(soak, "_measure_all", lambda: iter([("Soak", measures)]))
     assert soak.main() == code
     said = capsys.readouterr().out
-    assert said.startswith("Soak\n")
+    assert "\nSoak\nmeasured " in said
     assert said.endswith("1 bounds are missed.\n" if code else "All bounds hold.\n")
