@@ -13,6 +13,8 @@ from tests.unit.template.application import resources, written
 ALARMS = {name: one["Properties"] for name, one in resources("AWS::CloudWatch::Alarm").items()}
 WEEK_SECONDS = 7 * 24 * 60 * 60
 """What CloudWatch evaluates at most, in periods of an hour or longer."""
+MAX_DESCRIPTION = 1024
+"""Characters: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html"""
 
 
 def test_each_interval_has_its_hours_until_missing_runs_are_told() -> None:
@@ -114,6 +116,7 @@ PARTLY_FAILED = {
     "EventsFailedAlarm": ("notifier", "EventsFailed"),
     "DeliveriesFailedAlarm": ("sender", "DeliveriesFailed"),
     "DispatchesFailedAlarm": ("dispatcher", "DispatchesFailed"),
+    "LoginsRefusedAlarm": ("dispatcher", "LoginsRefused"),
 }
 
 
@@ -132,7 +135,8 @@ def test_what_fails_in_a_batch_that_does_not_is_told(name: str) -> None:
 
 def test_one_failure_that_passes_rings_nobody() -> None:
     """A message comes back; a vCenter that is away is told in chat, and here only if that goes on."""
-    for name in ("ChecksFailedAlarm", "ListingsFailedAlarm", "EventsFailedAlarm", "DeliveriesFailedAlarm"):
+    coming_back = PARTLY_FAILED.keys() - {"DispatchesFailedAlarm"}
+    for name in coming_back:
         assert (ALARMS[name]["Threshold"], ALARMS[name]["Period"]) == (2, 3600)
     outage = ALARMS["DispatchesFailedAlarm"]
     assert (outage["Threshold"], outage["Period"], outage["EvaluationPeriods"]) == (1, 3600, 6)
@@ -147,10 +151,27 @@ def test_a_run_that_leaves_no_trace_is_told() -> None:
     assert dropped["Dimensions"] == [{"Name": "ScheduleGroup", "Value": {"Ref": "RunsGroup"}}]
 
 
-def test_each_alarm_has_its_row_in_the_runbook() -> None:
-    """By the name that its mail shows."""
-    runbook = (ROOT / "docs" / "operations.md").read_text()
-    assert [name for name in ALARMS if f"`{name.removesuffix('Alarm')}`" not in runbook] == []
+RUNBOOK = (ROOT / "docs" / "operations.md").read_text()
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_has_one_name_in_template_mail_and_runbook(name: str) -> None:
+    """Whoever it wakes follows the address at the end of its description to the section that has its name."""
+    told = name.removesuffix("Alarm")
+    assert ALARMS[name]["AlarmName"] == {"Fn::Sub": f"${{AWS::StackName}}-{told}"}
+    described = ALARMS[name]["AlarmDescription"]["Fn::Sub"]
+    sentence, _, address = described.partition(" Runbook: ")
+    assert sentence.endswith((".", "?"))
+    assert address == f"${{RunbookUrl}}#{told.lower()}"
+    assert RUNBOOK.count(f"\n### {told}\n") == 1
+    assert len(described) + 300 <= MAX_DESCRIPTION
+
+
+def test_the_runbook_has_no_alarm_that_there_is_not() -> None:
+    """Each of its headings there is the name of one."""
+    _, _, chapter = RUNBOOK.partition("\n## Each alarm\n")
+    headings = re.findall(r"^### (\w+)$", chapter.partition("\n## ")[0], re.MULTILINE)
+    assert sorted(headings) == sorted(name.removesuffix("Alarm") for name in ALARMS)
 
 
 QUERIES = {
@@ -193,7 +214,7 @@ def test_the_dashboard_shows_what_alarms_count_and_what_functions_emit() -> None
         if name.endswith("DeadLetterQueue")
     } <= drawn
     counted = {metric[1] for metric in drawn if metric[0] == "esx-drift"}
-    assert counted == {metric for _, metric in PARTLY_FAILED.values()} | {"DispatchesFailed"}
+    assert counted == {metric for _, metric in PARTLY_FAILED.values()}
     assert {("stack", "AWS::StackName")} == {metric[2:4] for metric in drawn if metric[0] == "esx-drift"}
     code = "".join(path.read_text() for path in sorted((ROOT / "functions").rglob("app.py")))
     searched = [metric[0]["expression"] for metric in shown if isinstance(metric[0], dict)]
