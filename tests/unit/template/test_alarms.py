@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from esx_drift.domain.reports.fleet_logs import FleetMeasure
 
 from tests.paths import ROOT
 from tests.unit.template.application import resources, written
@@ -205,7 +206,7 @@ def _list_widgets() -> list[dict[str, Any]]:
 def test_the_dashboard_shows_what_alarms_count_and_what_functions_emit() -> None:
     """Nothing is drawn that nobody writes, and each queue, function and count of ours has its line."""
     shown = [metric for one in _list_widgets() for metric in one["properties"].get("metrics", ())]
-    drawn = {tuple(metric) for metric in shown if isinstance(metric[0], str)}
+    drawn = {tuple(one for one in metric if isinstance(one, str)) for metric in shown} - {()}
     queues, functions = resources("AWS::SQS::Queue"), resources("AWS::Lambda::Function")
     assert {("AWS/Lambda", "Errors", "FunctionName", name) for name in functions} <= drawn
     assert {
@@ -224,9 +225,46 @@ def test_the_dashboard_shows_what_alarms_count_and_what_functions_emit() -> None
         assert 'stack="AWS::StackName"' in expression
         # CloudWatch wants quotes around what is not alphanumeric.
         assert '{"esx-drift",stack,' in expression
-    (asked,) = [one["properties"]["query"] for one in _list_widgets() if one["type"] == "log"]
-    assert all(f"SOURCE '{name}'" in asked for name in resources("AWS::Logs::LogGroup"))
-    assert '"message not handled"' in asked
+    asked = [one["properties"]["query"] for one in _list_widgets() if one["type"] == "log"]
+    assert all(f"SOURCE '{name}'" in asked[-1] for name in resources("AWS::Logs::LogGroup"))
+    assert '"message not handled"' in asked[-1]
+
+
+SHOWN = {
+    "fleet size": "max(clusters), max(hosts)",
+    "coverage": "max(covered)",
+    "open findings": "max(findings), max(critical)",
+    "drift": "sum(changes)",
+    "extraction age": "max(oldest_report_seconds)",
+    "checks by outcome": "outcome",
+    "durations": "Duration",
+    "cost drivers: messages": "NumberOfMessagesSent",
+    "cost drivers: logs": "IncomingBytes",
+    "cost drivers: storage": "BucketSizeBytes",
+    "waiting messages": "ApproximateAgeOfOldestMessage",
+    "dead letters": "ApproximateNumberOfMessagesVisible",
+}
+"""What whoever runs it asks of the dashboard, and what a widget has to hold to answer that."""
+
+
+@pytest.mark.parametrize("question", SHOWN)
+def test_the_dashboard_answers(question: str) -> None:
+    """One widget at least shows it."""
+    assert any(SHOWN[question] in json.dumps(one["properties"]) for one in _list_widgets())
+
+
+def test_numbers_that_are_drawn_from_logs_are_logged() -> None:
+    """By the lines that the reporter and the checker write, under these names."""
+    code = (ROOT / "functions" / "checker" / "app.py").read_text()
+    for one in _list_widgets():
+        query = one["properties"].get("query", "")
+        fields = re.findall(r"(?:max|sum)\((\w+)\)", query)
+        if '"fleet measured"' in query:
+            assert fields
+            assert set(fields) <= set(FleetMeasure.__annotations__)
+        elif fields:
+            assert '"cluster checked"' in query
+            assert [name for name in fields if f"{name}=" not in code] == []
 
 
 def test_the_dashboard_has_no_widget_over_another() -> None:

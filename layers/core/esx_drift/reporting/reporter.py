@@ -27,7 +27,7 @@ from esx_drift.domain.reports.first_look import (
     hears_first_look,
     list_old_looks,
 )
-from esx_drift.domain.reports.fleet_logs import EVERYBODY, FleetLogs, make_reach
+from esx_drift.domain.reports.fleet_logs import EVERYBODY, FleetLogs, make_reach, measure_fleet
 from esx_drift.domain.reports.reminders import (
     build_reminder,
     is_sweep_due,
@@ -168,6 +168,10 @@ class _Look:
         if asked is not None:
             reports += self._report_day(Day(self.now - A_DAY, self.now, self.now, {}), found.logs, asked)
         if is_sweep:
+            # The dashboard draws these numbers from the log: as metrics they would cost more than all checks.
+            with self._hold("the numbers of the fleet"):
+                measured = measure_fleet(found.logs, self.now)
+                logger.info("fleet measured", unread=len(found.unread), **measured)
             with self._hold("the reminders"):
                 state, reminders = self._remind(state, found.logs, found.unread)
                 reports += reminders

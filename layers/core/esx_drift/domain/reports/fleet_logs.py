@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypedDict
 
 from esx_drift.domain.dispatching.known_clusters import find_pattern_that_leaves_out
 from esx_drift.domain.fleet.fleet import Fleet, Route, VCenterSettings, select_routes
@@ -10,6 +12,7 @@ from esx_drift.domain.fleet.rules import EVERYTHING
 from esx_drift.domain.images.labels import name_esxi_release
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_key
 from esx_drift.domain.stored.types import Coverage, Finding, KnownCluster, Record, Snapshot
+from esx_drift.domain.text.times import parse_time
 
 type LogName = tuple[str, str]
 """A vCenter's name, and a cluster's id or ``@vcenter``."""
@@ -27,7 +30,8 @@ class LogHead:
 
     ``known`` are the clusters that a vCenter's own log knows, and ``standalone_hosts`` its hosts in none; a
     cluster's log has neither. ``uncovered``: names of hosts that the last look did not see.
-    ``vouched``: the ids of hosts whose software a person accepted.
+    ``vouched``: the ids of hosts whose software a person accepted. ``reported_at``: when the vCenter made the
+    report that was taken last.
     """
 
     log: LogName
@@ -41,6 +45,7 @@ class LogHead:
     known: Mapping[str, KnownCluster]
     standalone_hosts: int | None
     vouched: frozenset[str] = frozenset()
+    reported_at: str | None = None
 
 
 def build_log_head(record: Record) -> LogHead:
@@ -58,6 +63,7 @@ def build_log_head(record: Record) -> LogHead:
         known=after["clusters"] or {},
         standalone_hosts=dispatch["standalone_hosts"] if dispatch else None,
         vouched=frozenset(host for host, entry in after["accepted"].items() if "decided_at" in entry),
+        reported_at=after["last_taken"]["completion_time"] if after["last_taken"] else None,
     )
 
 
@@ -99,6 +105,35 @@ class FleetLogs:
     def recipients(self) -> tuple[Route, ...]:
         """The routes; where the fleet file has none, one that stands for all subscribers."""
         return self.fleet.routes or (EVERYBODY,)
+
+
+class FleetMeasure(TypedDict):
+    """The fleet in numbers. ``oldest_report_seconds``: the age of the oldest report that is in use."""
+
+    vcenters: int
+    clusters: int
+    hosts: int
+    covered: int
+    findings: int
+    critical: int
+    oldest_report_seconds: int | None
+
+
+def measure_fleet(logs: FleetLogs, now: datetime) -> FleetMeasure:
+    """Measure what ``logs``, all of them read, say of the fleet at the time ``now``."""
+    heads = list(logs.list_heads())
+    seen = [head.coverage for head in heads if head.coverage]
+    findings = [finding for head in heads for finding in head.findings]
+    ages = [now - parse_time(head.reported_at) for head in heads if head.reported_at]
+    return {
+        "vcenters": len(logs.fleet.vcenters),
+        "clusters": len(list(logs.list_watched())),
+        "hosts": sum(coverage["hosts"] for coverage in seen),
+        "covered": sum(coverage["covered"] for coverage in seen),
+        "findings": len(findings),
+        "critical": sum(finding["severity"] == "critical" for finding in findings),
+        "oldest_report_seconds": int(max(ages).total_seconds()) if ages else None,
+    }
 
 
 def list_watched_clusters(
