@@ -82,6 +82,7 @@ def test_an_hour_s_look_logs_the_fleet_in_numbers(world: World, caplog: pytest.L
         "findings": 0,
         "critical": 0,
         "oldest_report_seconds": None,
+        "is_watched": True,
         "unread": 0,
     }
     world.wait(minutes=15)

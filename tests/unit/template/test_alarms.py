@@ -215,9 +215,10 @@ def test_the_dashboard_shows_what_alarms_count_and_what_functions_emit() -> None
         if name.endswith("DeadLetterQueue")
     } <= drawn
     counted = {metric[1] for metric in drawn if metric[0] == "esx-drift"}
-    assert counted == {metric for _, metric in PARTLY_FAILED.values()}
-    assert {("stack", "AWS::StackName")} == {metric[2:4] for metric in drawn if metric[0] == "esx-drift"}
     code = "".join(path.read_text() for path in sorted((ROOT / "functions").rglob("app.py")))
+    assert counted == {metric for _, metric in PARTLY_FAILED.values()} | {"HeartbeatsFailed"}
+    assert all(f'"{metric}"' in code for metric in counted)
+    assert {("stack", "AWS::StackName")} == {metric[2:4] for metric in drawn if metric[0] == "esx-drift"}
     searched = [metric[0]["expression"] for metric in shown if isinstance(metric[0], dict)]
     for expression in searched:
         (name,) = re.findall(r'MetricName="(\w+)"', expression)
