@@ -13,7 +13,7 @@ from urllib3.util import Url
 from esx_drift.adapters.secrets import Secrets, blame_secret
 from esx_drift.adapters.tls import TlsTransport, build_tls_context
 
-HEARTBEAT_NAME: Final = "url"
+HEARTBEAT_SECRET: Final = "url"  # noqa: S105 -- a name, and no secret
 """The secret is ``<prefix>/heartbeat/url``."""
 
 HEARTBEAT_TIMEOUTS: Final = (3.0, 5.0)
@@ -26,7 +26,7 @@ def send_heartbeat(secrets: Secrets) -> str | None:
     Raises:
         SecretInvalid, SecretUnavailable: The secret can't be used, or can't be read now.
     """
-    name = secrets.make_name("heartbeat", HEARTBEAT_NAME)
+    name = secrets.make_name("heartbeat", HEARTBEAT_SECRET)
     with blame_secret(name):
         fields, _ = secrets.read(name)
         url, ca_bundle = fields.https_url("url"), fields.ca_bundle("ca_bundle")
