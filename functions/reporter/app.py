@@ -11,13 +11,13 @@ from typing import Any, cast
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from esx_drift.adapters.audit_store import S3Store
-from esx_drift.adapters.aws_clients import s3, sns
+from esx_drift.adapters.aws_clients import s3, secrets_manager, sns
 from esx_drift.adapters.messaging import SnsTopic
 from esx_drift.adapters.report_store import S3Reports
 from esx_drift.adapters.state_bucket import FleetFile
 from esx_drift.config import ReporterConfig
 from esx_drift.contracts import read_payload
-from esx_drift.errors import FleetMissing
+from esx_drift.errors import EsxDriftError, FleetMissing
 from esx_drift.messages.publication import build_publication
 from esx_drift.reporting.reporter import Reporter, ReporterReply
 from esx_drift.runtime import count_metric
@@ -56,6 +56,7 @@ def handler(event: object, context: LambdaContext) -> ReporterReply:
         hour=config.daily_report_hour,
         zone=config.report_time_zone,
         check_interval=timedelta(hours=config.check_interval_hours),
+        beat=lambda: _send_heartbeat(config),
     )
     reply = reporter.run(context.aws_request_id if is_asked else None)
     logger.info("reports made", published=reply["published"])
@@ -63,3 +64,22 @@ def handler(event: object, context: LambdaContext) -> ReporterReply:
     if reply["begun"] or any(key.startswith(DAILY_PREFIX) for key in reply["published"]):
         count_metric("DailyReports")
     return reply
+
+
+def _send_heartbeat(config: ReporterConfig) -> None:
+    """Tell whoever listens outside of this account that runs go on. Nothing hangs on it but that."""
+    if not config.has_heartbeat:
+        return
+    # Requests takes long to load, for a call an hour.
+    from esx_drift.adapters.heartbeat import send_heartbeat  # noqa: PLC0415
+    from esx_drift.adapters.secrets import Secrets  # noqa: PLC0415
+
+    try:
+        why = send_heartbeat(Secrets(secrets_manager, config.secret_prefix))
+    except EsxDriftError as error:
+        why = error.message
+    if why is None:
+        logger.info("heartbeat sent")
+        return
+    logger.warning("heartbeat not taken", why=why)
+    count_metric("HeartbeatsFailed")

@@ -20,7 +20,7 @@ from tests.unit.cli.conftest import Run, run
 
 __all__ = ["run"]
 
-STEPS = 22 + 7 + 12 + 1 + 5
+STEPS = 25 + 7 + 12 + 1 + 5
 """The stack, AWS, one vCenter, the sender, one route."""
 
 

@@ -11,7 +11,7 @@ type Asked = set[tuple[str, str]]
 
 type Statement = Mapping[str, Any]
 
-NAMES = {"${SecretPrefix}": "esx-drift", "${RunsGroup}": "RunsGroup"}
+NAMES = {"${SecretPrefix}": "esx-drift", "${AWS::StackName}": "esx-drift", "${RunsGroup}": "RunsGroup"}
 
 
 def list_managed_statements(policy: str) -> list[Statement]:
@@ -55,7 +55,7 @@ def spell_resource(resource: Mapping[str, Any] | str) -> str:
     if "Fn::GetAtt" in resource:
         return str(resource["Fn::GetAtt"][0])
     text = str(resource["Fn::Sub"])
-    for kind in ("secret:", "schedule/"):
+    for kind in ("secret:", "schedule/", "alarm:", "dashboard/"):
         if f":{kind}" in text:
             text = kind + text.partition(f":{kind}")[2]
             for written, known in NAMES.items():

@@ -60,6 +60,7 @@ ENVIRONMENT: Mapping[str, frozenset[str]] = MappingProxyType(
             "CHECK_INTERVAL_HOURS",
             "DAILY_REPORT_HOUR",
             "REPORT_TIME_ZONE",
+            "HEARTBEAT",
         },
         "sealer": COUNTING
         | {"AUDIT_BUCKET", "STATE_BUCKET", "SECRET_PREFIX", "SIGNING_KEY_ID", "SEAL_COPY_BUCKET"},
@@ -169,7 +170,7 @@ class SenderConfig:
 
 @dataclass(frozen=True, slots=True)
 class ReporterConfig:
-    """The reporter's environment."""
+    """The reporter's environment. ``has_heartbeat``: a service outside is called, by the secret's address."""
 
     stack_name: str
     audit_bucket: str
@@ -178,6 +179,8 @@ class ReporterConfig:
     check_interval_hours: int
     daily_report_hour: int
     report_time_zone: ZoneInfo
+    secret_prefix: str
+    has_heartbeat: bool
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -194,6 +197,8 @@ class ReporterConfig:
             check_interval_hours=int(environment["CHECK_INTERVAL_HOURS"]),
             daily_report_hour=int(environment["DAILY_REPORT_HOUR"]),
             report_time_zone=_find_zone(environment["REPORT_TIME_ZONE"]),
+            secret_prefix=environment["SECRET_PREFIX"],
+            has_heartbeat=environment["HEARTBEAT"] == "ENABLED",
         )
 
 

@@ -45,6 +45,8 @@ ACTIONS = {
     "GetEventSourceMapping": "lambda:GetEventSourceMapping",
     "GetQueueAttributes": "sqs:GetQueueAttributes",
     "GetMetricData": "cloudwatch:GetMetricData",
+    "DescribeAlarms": "cloudwatch:DescribeAlarms",
+    "GetDashboard": "cloudwatch:GetDashboard",
     "ListSubscriptionsByTopic": "sns:ListSubscriptionsByTopic",
 }
 """By the call; nobody needs a right to ask who he is."""
@@ -60,6 +62,10 @@ def _find_subject(params: dict[str, Any]) -> str:
             subject = queue if queue.endswith("Queue") else "CheckQueue"
         case {"SecretId": secret}:
             subject = f"secret:{secret}"
+        case {"AlarmNames": [*names]}:
+            subject = f"alarm:{names[0]}"
+        case {"DashboardName": name}:
+            subject = f"dashboard/{name}"
         case {"GroupName": _, "Name": name}:
             subject = f"schedule/RunsGroup/{name}"
         case {"TopicArn": topic}:

@@ -43,7 +43,8 @@ SCHEDULE = "DispatcherFunctionSchedule"
 SESSION = boto3.Session("testing", "testing", region_name=REGION)
 """One for all: each new one reads the descriptions of all services anew."""
 
-STEPS = 1 + 1 + 4 + 10 + 4
+STEPS = 1 + 1 + 4 + 10 + 4 + 3
+ALARMS = ("CheckerErrors", "DispatcherSilence")
 
 
 @dataclass(slots=True)
@@ -54,6 +55,7 @@ class Deployed:
     resources: dict[str, tuple[str, str]] = field(default_factory=dict)
     status: str = "UPDATE_COMPLETE"
     removed: set[str] = field(default_factory=set)
+    parameters: dict[str, str] = field(default_factory=dict)
 
     def examine(self, profile: str | None = None) -> dict[str, StepResult]:
         """The lines by their step."""
@@ -79,18 +81,23 @@ class Deployed:
             )
             return _reply("ListStackResources", f"<StackResourceSummaries>{members}</StackResourceSummaries>")
         names = asked.get("StackName", list(self.outputs))
-        members = "".join(_describe(name, self.status, self.outputs[name]) for name in names)
+        members = "".join(_describe(name, self.status, self.outputs[name], self.parameters) for name in names)
         return _reply("DescribeStacks", f"<Stacks>{members}</Stacks>")
 
 
-def _describe(name: str, status: str, outputs: dict[str, str]) -> str:
+def _describe(name: str, status: str, outputs: dict[str, str], parameters: dict[str, str]) -> str:
+    chosen = "".join(
+        f"<member><ParameterKey>{key}</ParameterKey><ParameterValue>{value}</ParameterValue></member>"
+        for key, value in parameters.items()
+    )
     members = "".join(
         f"<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>"
         for key, value in outputs.items()
     )
     return (
         f"<member><StackName>{name}</StackName><CreationTime>2026-11-23T02:14:00Z</CreationTime>"
-        f"<StackStatus>{status}</StackStatus><Outputs>{members}</Outputs></member>"
+        f"<StackStatus>{status}</StackStatus><Parameters>{chosen}</Parameters>"
+        f"<Outputs>{members}</Outputs></member>"
     )
 
 
@@ -184,6 +191,21 @@ def deployed(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]: 
     made.outputs["esx-drift"] = {**dict.fromkeys(OUR_OUTPUTS, "x"), **buckets}
     _make_bucket("audit")
     _seal(timedelta(hours=26))
+    metrics: Any = boto3.client("cloudwatch")
+    for name in ALARMS:
+        metrics.put_metric_alarm(
+            AlarmName=f"esx-drift-{name}",
+            MetricName="Errors",
+            Namespace="AWS/Lambda",
+            Period=300,
+            EvaluationPeriods=1,
+            Statistic="Sum",
+            Threshold=1,
+            ComparisonOperator="GreaterThanOrEqualToThreshold",
+        )
+        made.resources[f"{name}Alarm"] = ("AWS::CloudWatch::Alarm", f"esx-drift-{name}")
+    metrics.put_dashboard(DashboardName="esx-drift-here", DashboardBody='{"widgets": []}')
+    made.resources["OperationsDashboard"] = ("AWS::CloudWatch::Dashboard", "esx-drift-here")
     made.outputs["another product"] = {"StateBucketName": "other"}
     with _cloudformation(made) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", url)
@@ -507,6 +529,68 @@ def test_a_topic_of_a_stack_of_before(deployed: Deployed) -> None:
     assert json.loads(_option(call, "--attributes")) == {"RawMessageDelivery": "true"}
 
 
+def test_an_alarm_rings(deployed: Deployed) -> None:
+    """Which one, and where its section is."""
+    boto3.client("cloudwatch").set_alarm_state(
+        AlarmName="esx-drift-CheckerErrors", StateValue="ALARM", StateReason="planted"
+    )
+    lines = deployed.examine()
+    assert _wrong(lines) == ["alarms"]
+    assert lines["alarms"]["said"] == "in ALARM: esx-drift-CheckerErrors"
+    assert "docs/operations.md, Each alarm" in lines["alarms"]["fix"]
+
+
+def test_an_alarm_that_somebody_switched_off(deployed: Deployed) -> None:
+    """That nobody hears it means nothing; the command that has it speak again."""
+    boto3.client("cloudwatch").disable_alarm_actions(AlarmNames=["esx-drift-CheckerErrors"])
+    line = deployed.examine()["alarms"]
+    assert line["said"] == "switched off, so that nobody hears: esx-drift-CheckerErrors"
+    assert line["fix"] == (
+        f"aws cloudwatch enable-alarm-actions --alarm-names esx-drift-CheckerErrors --region {REGION}"
+    )
+
+
+def test_what_somebody_deleted_in_cloudwatch(deployed: Deployed) -> None:
+    """An alarm and the dashboard."""
+    metrics = boto3.client("cloudwatch")
+    metrics.delete_alarms(AlarmNames=["esx-drift-CheckerErrors"])
+    metrics.delete_dashboards(DashboardNames=["esx-drift-here"])
+    lines = deployed.examine()
+    assert sorted(_wrong(lines)) == ["OperationsDashboard", "alarms"]
+    assert lines["alarms"]["said"] == "gone: esx-drift-CheckerErrors"
+    assert lines["OperationsDashboard"]["said"] == "it is gone"
+
+
+def test_a_heartbeat_that_is_not_set_is_said_to_be(deployed: Deployed) -> None:
+    """It is optional, so that nothing is wrong."""
+    line = deployed.examine()["heartbeat"]
+    assert (line["outcome"], line["said"].partition(":")[0]) == ("ok", "not set")
+
+
+def test_a_heartbeat_that_is_set(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its secret is looked for and not read, and what the reporter counted."""
+    deployed.parameters = {"Heartbeat": "ENABLED", "SecretPrefix": "team"}
+    assert deployed.examine()["heartbeat"]["said"] == "the secret team/heartbeat/url does not exist"
+    boto3.client("secretsmanager").create_secret(Name="team/heartbeat/url", SecretString="{}")
+    assert deployed.examine()["heartbeat"]["outcome"] == "ok"
+    dimensions: Any = [{"Name": "stack", "Value": "esx-drift"}, {"Name": "service", "Value": "reporter"}]
+    at = datetime.now(UTC) - timedelta(minutes=100)
+    metric: Any = {
+        "MetricName": "HeartbeatsFailed",
+        "Value": 2,
+        "Dimensions": dimensions,
+        "Timestamp": at,
+    }
+    boto3.client("cloudwatch").put_metric_data(Namespace="esx-drift", MetricData=[metric])
+    line = deployed.examine()["heartbeat"]
+    assert (line["outcome"], line["said"]) == ("failed", "not taken 2 times within 3 hours")
+    with serving(lambda _method: FORBIDDEN_AS_JSON) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", url)
+        line = deployed.examine()["heartbeat"]
+    assert line["outcome"] == "untried"
+    assert "team/heartbeat/url" in line["said"]
+
+
 def test_nobody_hears_alarms(deployed: Deployed) -> None:
     """That it is quiet then means nothing."""
     sns = boto3.client("sns")
@@ -566,7 +650,14 @@ def test_another_stack(theirs: tuple[str, ...], outcome: str, words: str, deploy
             },
         ),
         ("SQS", dict.fromkeys((*WORKING, *DEAD), "sqs:GetQueueAttributes")),
-        ("CLOUDWATCH", {"CheckQueue": "cloudwatch:GetMetricData"}),
+        (
+            "CLOUDWATCH",
+            {
+                "CheckQueue": "cloudwatch:GetMetricData",
+                "alarms": "cloudwatch:DescribeAlarms",
+                "OperationsDashboard": "cloudwatch:GetDashboard",
+            },
+        ),
         ("SNS", dict.fromkeys(("DriftTopic", "AlarmTopic"), "sns:ListSubscriptionsByTopic")),
         ("S3", {"trail": "s3:ListBucket", "other stacks": "s3:GetObject"}),
     ],

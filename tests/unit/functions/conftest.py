@@ -308,6 +308,7 @@ def deployed(
         "AMAZON_Q_TOPIC_ARN": "",
         "DAILY_REPORT_HOUR": "7",
         "REPORT_TIME_ZONE": "UTC",
+        "HEARTBEAT": "DISABLED",
         "SIGNING_KEY_ID": _make_signing_key(),
         "SEAL_COPY_BUCKET": "",
     }

@@ -9,6 +9,7 @@ from esx_drift.domain.stored.identifiers import make_next_request_id
 from esx_drift.errors import ContractViolation, FleetInvalid, FleetMissing, RequestRefused, TransientError
 
 from tests.simulator import fault_kinds
+from tests.simulator.sessions import USER
 from tests.unit.fleets import fleet
 from tests.unit.functions.conftest import RUN_ID, Deployed, FunctionLog
 
@@ -110,6 +111,18 @@ def test_a_run_is_counted(deployed: Deployed, capfd: pytest.CaptureFixture[str])
         ("ChecksDispatched",): 1,
         ("DispatchesFailed",): 1,
     }
+
+
+def test_a_password_that_is_refused_is_counted_whether_it_was_tried_or_not(
+    deployed: Deployed, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The alarm rings until the secret has another one, also while the breaker keeps it from being tried."""
+    deployed.vcenter.sessions.accounts[USER] = "another"
+    for run in (RUN_ID, RUN_ID.replace("5f1c", "6f1c")):
+        deployed.context.aws_request_id = run
+        deployed.invoke("dispatcher", {"vcenters": ["vc01"]})
+        deployed.list_each()
+        assert '"LoginsRefused":[1.0]' in capfd.readouterr().out
 
 
 def test_a_run_of_chosen_clusters_is_no_whole_run(

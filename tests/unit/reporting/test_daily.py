@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from esx_drift.domain.fleet.fleet import Route
 from esx_drift.domain.reports.daily import Day, build_daily
-from esx_drift.domain.reports.fleet_logs import FleetLogs, Reach
+from esx_drift.domain.reports.fleet_logs import FleetLogs, FleetMeasure, Reach
 from esx_drift.domain.stored.identifiers import make_record_key, make_state_key
 from esx_drift.domain.stored.types import Json
 from esx_drift.errors import InternalError
@@ -64,6 +64,31 @@ def test_all_quiet_is_told_once_at_its_hour(world: World) -> None:
     world.wait(minutes=15)
     world.report()
     assert world.heard() == []
+
+
+def test_an_hour_s_look_logs_the_fleet_in_numbers(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """The dashboard draws them: how much is watched and seen, what is open, how old what is known is."""
+    caplog.set_level("INFO")
+    _pass_day(world)
+    caplog.clear()
+    world.report()
+    (line,) = [one for one in caplog.records if one.message == "fleet measured"]
+    shown = {name: getattr(line, name) for name in (*FleetMeasure.__annotations__, "unread")}
+    assert shown == {
+        "vcenters": 1,
+        "clusters": 2,
+        "hosts": 18,
+        "covered": 18,
+        "findings": 0,
+        "critical": 0,
+        "oldest_report_seconds": None,
+        "is_watched": True,
+        "unread": 0,
+    }
+    world.wait(minutes=15)
+    caplog.clear()
+    world.report()
+    assert "fleet measured" not in caplog.text
 
 
 def test_each_route_gets_one_whatever_it_hears(world: World) -> None:

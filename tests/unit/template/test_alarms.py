@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from esx_drift.domain.reports.fleet_logs import FleetMeasure
 
 from tests.paths import ROOT
 from tests.unit.template.application import resources, written
@@ -13,6 +14,8 @@ from tests.unit.template.application import resources, written
 ALARMS = {name: one["Properties"] for name, one in resources("AWS::CloudWatch::Alarm").items()}
 WEEK_SECONDS = 7 * 24 * 60 * 60
 """What CloudWatch evaluates at most, in periods of an hour or longer."""
+MAX_DESCRIPTION = 1024
+"""Characters: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html"""
 
 
 def test_each_interval_has_its_hours_until_missing_runs_are_told() -> None:
@@ -114,6 +117,7 @@ PARTLY_FAILED = {
     "EventsFailedAlarm": ("notifier", "EventsFailed"),
     "DeliveriesFailedAlarm": ("sender", "DeliveriesFailed"),
     "DispatchesFailedAlarm": ("dispatcher", "DispatchesFailed"),
+    "LoginsRefusedAlarm": ("dispatcher", "LoginsRefused"),
 }
 
 
@@ -132,7 +136,8 @@ def test_what_fails_in_a_batch_that_does_not_is_told(name: str) -> None:
 
 def test_one_failure_that_passes_rings_nobody() -> None:
     """A message comes back; a vCenter that is away is told in chat, and here only if that goes on."""
-    for name in ("ChecksFailedAlarm", "ListingsFailedAlarm", "EventsFailedAlarm", "DeliveriesFailedAlarm"):
+    coming_back = PARTLY_FAILED.keys() - {"DispatchesFailedAlarm"}
+    for name in coming_back:
         assert (ALARMS[name]["Threshold"], ALARMS[name]["Period"]) == (2, 3600)
     outage = ALARMS["DispatchesFailedAlarm"]
     assert (outage["Threshold"], outage["Period"], outage["EvaluationPeriods"]) == (1, 3600, 6)
@@ -147,10 +152,27 @@ def test_a_run_that_leaves_no_trace_is_told() -> None:
     assert dropped["Dimensions"] == [{"Name": "ScheduleGroup", "Value": {"Ref": "RunsGroup"}}]
 
 
-def test_each_alarm_has_its_row_in_the_runbook() -> None:
-    """By the name that its mail shows."""
-    runbook = (ROOT / "docs" / "operations.md").read_text()
-    assert [name for name in ALARMS if f"`{name.removesuffix('Alarm')}`" not in runbook] == []
+RUNBOOK = (ROOT / "docs" / "operations.md").read_text()
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_has_one_name_in_template_mail_and_runbook(name: str) -> None:
+    """Whoever it wakes follows the address at the end of its description to the section that has its name."""
+    told = name.removesuffix("Alarm")
+    assert ALARMS[name]["AlarmName"] == {"Fn::Sub": f"${{AWS::StackName}}-{told}"}
+    described = ALARMS[name]["AlarmDescription"]["Fn::Sub"]
+    sentence, _, address = described.partition(" Runbook: ")
+    assert sentence.endswith((".", "?"))
+    assert address == f"${{RunbookUrl}}#{told.lower()}"
+    assert RUNBOOK.count(f"\n### {told}\n") == 1
+    assert len(described) + 300 <= MAX_DESCRIPTION
+
+
+def test_the_runbook_has_no_alarm_that_there_is_not() -> None:
+    """Each of its headings there is the name of one."""
+    _, _, chapter = RUNBOOK.partition("\n## Each alarm\n")
+    headings = re.findall(r"^### (\w+)$", chapter.partition("\n## ")[0], re.MULTILINE)
+    assert sorted(headings) == sorted(name.removesuffix("Alarm") for name in ALARMS)
 
 
 QUERIES = {
@@ -184,7 +206,7 @@ def _list_widgets() -> list[dict[str, Any]]:
 def test_the_dashboard_shows_what_alarms_count_and_what_functions_emit() -> None:
     """Nothing is drawn that nobody writes, and each queue, function and count of ours has its line."""
     shown = [metric for one in _list_widgets() for metric in one["properties"].get("metrics", ())]
-    drawn = {tuple(metric) for metric in shown if isinstance(metric[0], str)}
+    drawn = {tuple(one for one in metric if isinstance(one, str)) for metric in shown} - {()}
     queues, functions = resources("AWS::SQS::Queue"), resources("AWS::Lambda::Function")
     assert {("AWS/Lambda", "Errors", "FunctionName", name) for name in functions} <= drawn
     assert {
@@ -193,9 +215,10 @@ def test_the_dashboard_shows_what_alarms_count_and_what_functions_emit() -> None
         if name.endswith("DeadLetterQueue")
     } <= drawn
     counted = {metric[1] for metric in drawn if metric[0] == "esx-drift"}
-    assert counted == {metric for _, metric in PARTLY_FAILED.values()} | {"DispatchesFailed"}
-    assert {("stack", "AWS::StackName")} == {metric[2:4] for metric in drawn if metric[0] == "esx-drift"}
     code = "".join(path.read_text() for path in sorted((ROOT / "functions").rglob("app.py")))
+    assert counted == {metric for _, metric in PARTLY_FAILED.values()} | {"HeartbeatsFailed"}
+    assert all(f'"{metric}"' in code for metric in counted)
+    assert {("stack", "AWS::StackName")} == {metric[2:4] for metric in drawn if metric[0] == "esx-drift"}
     searched = [metric[0]["expression"] for metric in shown if isinstance(metric[0], dict)]
     for expression in searched:
         (name,) = re.findall(r'MetricName="(\w+)"', expression)
@@ -203,9 +226,46 @@ def test_the_dashboard_shows_what_alarms_count_and_what_functions_emit() -> None
         assert 'stack="AWS::StackName"' in expression
         # CloudWatch wants quotes around what is not alphanumeric.
         assert '{"esx-drift",stack,' in expression
-    (asked,) = [one["properties"]["query"] for one in _list_widgets() if one["type"] == "log"]
-    assert all(f"SOURCE '{name}'" in asked for name in resources("AWS::Logs::LogGroup"))
-    assert '"message not handled"' in asked
+    asked = [one["properties"]["query"] for one in _list_widgets() if one["type"] == "log"]
+    assert all(f"SOURCE '{name}'" in asked[-1] for name in resources("AWS::Logs::LogGroup"))
+    assert '"message not handled"' in asked[-1]
+
+
+SHOWN = {
+    "fleet size": "max(clusters), max(hosts)",
+    "coverage": "max(covered)",
+    "open findings": "max(findings), max(critical)",
+    "drift": "sum(changes)",
+    "extraction age": "max(oldest_report_seconds)",
+    "checks by outcome": "outcome",
+    "durations": "Duration",
+    "cost drivers: messages": "NumberOfMessagesSent",
+    "cost drivers: logs": "IncomingBytes",
+    "cost drivers: storage": "BucketSizeBytes",
+    "waiting messages": "ApproximateAgeOfOldestMessage",
+    "dead letters": "ApproximateNumberOfMessagesVisible",
+}
+"""What whoever runs it asks of the dashboard, and what a widget has to hold to answer that."""
+
+
+@pytest.mark.parametrize("question", SHOWN)
+def test_the_dashboard_answers(question: str) -> None:
+    """One widget at least shows it."""
+    assert any(SHOWN[question] in json.dumps(one["properties"]) for one in _list_widgets())
+
+
+def test_numbers_that_are_drawn_from_logs_are_logged() -> None:
+    """By the lines that the reporter and the checker write, under these names."""
+    code = (ROOT / "functions" / "checker" / "app.py").read_text()
+    for one in _list_widgets():
+        query = one["properties"].get("query", "")
+        fields = re.findall(r"(?:max|sum)\((\w+)\)", query)
+        if '"fleet measured"' in query:
+            assert fields
+            assert set(fields) <= set(FleetMeasure.__annotations__)
+        elif fields:
+            assert '"cluster checked"' in query
+            assert [name for name in fields if f"{name}=" not in code] == []
 
 
 def test_the_dashboard_has_no_widget_over_another() -> None:

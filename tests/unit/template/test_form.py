@@ -74,6 +74,10 @@ def test_two_stacks_fit_into_one_account(name: str) -> None:
         # An account's, whatever the region.
         assert properties["DashboardName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}
         fixed -= {"DashboardName"}
+    if TEMPLATE["Resources"][name]["Type"] == "AWS::CloudWatch::Alarm":
+        # The one that its mail shows, and its section of the runbook is headed by.
+        assert properties["AlarmName"]["Fn::Sub"].startswith("${AWS::StackName}-")
+        fixed -= {"AlarmName"}
     assert not fixed
 
 
@@ -134,11 +138,10 @@ def test_no_resource_waits_for_itself() -> None:
 
 
 def test_every_alarm_is_heard() -> None:
-    """Each alarm speaks to the alarm topic, also when it is over, and says what to look at."""
+    """Each alarm speaks to the alarm topic, also when it is over."""
     for name, alarm in resources("AWS::CloudWatch::Alarm").items():
         assert alarm["Properties"]["AlarmActions"] == [{"Ref": "AlarmTopic"}], name
         assert alarm["Properties"]["OKActions"] == [{"Ref": "AlarmTopic"}], name
-        assert alarm["Properties"]["AlarmDescription"].endswith("."), name
 
 
 def test_the_stack_names_where_to_look() -> None:

@@ -65,6 +65,8 @@ def test_each_role_has_the_policies_of_its_work() -> None:
     key = {"Fn::If": ["OwnSecretsKey", {"Ref": "SecretsKeyPolicy"}, {"Ref": "AWS::NoValue"}]}
     copies = {"Fn::If": ["CopySeals", {"Ref": "SealCopyPolicy"}, {"Ref": "AWS::NoValue"}]}
     amazon_q = {"Fn::If": ["ToldByAmazonQ", {"Ref": "AmazonQPolicy"}, {"Ref": "AWS::NoValue"}]}
+    heartbeat = {"Fn::If": ["WithHeartbeat", {"Ref": "HeartbeatPolicy"}, {"Ref": "AWS::NoValue"}]}
+    heartbeat_key = {"Fn::If": ["OwnKeyForHeartbeat", {"Ref": "SecretsKeyPolicy"}, {"Ref": "AWS::NoValue"}]}
     traces = {"Fn::If": ["Traced", {"Ref": "TracingPolicy"}, {"Ref": "AWS::NoValue"}]}
     held = {
         name: role["Properties"]["ManagedPolicyArns"]
@@ -76,7 +78,7 @@ def test_each_role_has_the_policies_of_its_work() -> None:
         "CheckerRole": [looking, network, key, traces],
         "NotifierRole": [traces],
         "SenderRole": [amazon_q, key, traces],
-        "ReporterRole": [traces],
+        "ReporterRole": [heartbeat, heartbeat_key, traces],
         "SealerRole": [copies, traces],
     }
 
@@ -90,7 +92,7 @@ def test_a_key_of_ones_own_decrypts_secrets_and_nothing_else() -> None:
 
 
 def test_secrets_are_read_by_who_needs_them() -> None:
-    """Whoever looks reads vCenter passwords, the sender reads webhooks, and nobody anything else."""
+    """Whoever looks reads passwords, the sender webhooks, the reporter the heartbeat's; nobody else any."""
     found = {
         (name, resource["Fn::Sub"].rpartition(":secret:")[2])
         for name, statement in ALLOWED
@@ -99,7 +101,8 @@ def test_secrets_are_read_by_who_needs_them() -> None:
     }
     with_secret = CHANNELS.keys() - WITHOUT_SECRET
     channels = {("SenderRole", f"${{SecretPrefix}}/{channel}/*") for channel in with_secret}
-    assert found == {("LookingPolicy", "${SecretPrefix}/vcenter/*"), *channels}
+    heartbeat = ("HeartbeatPolicy", "${SecretPrefix}/heartbeat/*")
+    assert found == {("LookingPolicy", "${SecretPrefix}/vcenter/*"), heartbeat, *channels}
 
 
 def test_only_whoever_looks_or_reports_publishes() -> None:

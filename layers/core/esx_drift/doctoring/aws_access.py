@@ -44,7 +44,9 @@ NO_OBJECT_CODES = frozenset({NO_SUCH_KEY, PRECONDITION_FAILED})
 FORBIDDEN_CODES = frozenset({"AuthorizationError", "AccessDenied", "AccessDeniedException"})
 
 ACTIONS: Mapping[str, str] = {
+    "DescribeAlarms": "cloudwatch:DescribeAlarms",
     "DescribeStacks": "cloudformation:DescribeStacks",
+    "GetDashboard": "cloudwatch:GetDashboard",
     "GetEventSourceMapping": "lambda:GetEventSourceMapping",
     "GetFunctionConfiguration": "lambda:GetFunctionConfiguration",
     "GetMetricData": "cloudwatch:GetMetricData",

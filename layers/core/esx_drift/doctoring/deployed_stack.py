@@ -6,7 +6,7 @@ Longer than 250 lines, because each part of the stack is looked at in the same w
 
 import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property, partial
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Literal
 from botocore.exceptions import BotoCoreError, ClientError
 
 from esx_drift.adapters.aws_clients import AWS_CLIENT_CONFIG, read_outputs
+from esx_drift.adapters.heartbeat import HEARTBEAT_SECRET
 from esx_drift.adapters.s3_objects import S3Objects, get_error_code
+from esx_drift.adapters.secrets import Secrets
 from esx_drift.adapters.state_bucket import FleetFile
 from esx_drift.doctoring.aws_access import FORBIDDEN_CODES, name_action
 from esx_drift.doctoring.examination import StepOutcome, StepResult
@@ -23,7 +25,7 @@ from esx_drift.domain.stored.identifiers import DIGEST_PREFIX
 from esx_drift.domain.text.wording import format_count, format_duration, join_names
 from esx_drift.domain.trail.digests import find_newest_signed, parse_digest_key
 from esx_drift.domain.trail.verification import SEALER_PATIENCE
-from esx_drift.errors import FIX_FACT, FleetInvalid, PermanentError, StoreUnavailable
+from esx_drift.errors import FIX_FACT, FleetInvalid, PermanentError, SecretUnavailable, StoreUnavailable
 
 if TYPE_CHECKING:
     import boto3
@@ -45,6 +47,8 @@ SCHEDULE_TYPE = "AWS::Scheduler::Schedule"
 SCHEDULE_GROUP_TYPE = "AWS::Scheduler::ScheduleGroup"
 MAPPING_TYPE = "AWS::Lambda::EventSourceMapping"
 QUEUE_TYPE = "AWS::SQS::Queue"
+ALARM_TYPE = "AWS::CloudWatch::Alarm"
+DASHBOARD_TYPE = "AWS::CloudWatch::Dashboard"
 DEAD_LETTER_SUFFIX = "DeadLetterQueue"
 
 GONE_CODES = frozenset(
@@ -54,14 +58,21 @@ GONE_CODES = frozenset(
         "ResourceNotFoundException",
         "NotFound",
         "NotFoundException",
+        "ResourceNotFound",
     }
 )
-"""How SQS (two protocols), Lambda and Scheduler, and SNS (two protocols) say that something is not there."""
+"""How SQS, SNS (two protocols each), Lambda, Scheduler and CloudWatch say that something is not there."""
 
 MAX_AGE_SECONDS = {"RetryQueue": 3_600, "NotifyQueue": 1_800, "DeliveryQueue": 1_800}
 OTHER_MAX_AGE_SECONDS = 7_200
 """How long a message may wait: a listing 1 hour, what is for people half of one, a check 2. What failed once
 is hidden for half an hour."""
+
+MAX_NAMED_ALARMS = 100
+"""That CloudWatch describes by one call."""
+
+HEARTBEAT_HOURS = 3
+"""The reporter calls once an hour, in one of its four runs there."""
 
 METRIC_MINUTES = 15
 """SQS reports the age of a queue's oldest message each minute, some minutes late."""
@@ -105,6 +116,7 @@ class StackDoctor:
     lines: list[StepResult] = field(default_factory=list)
     resources: dict[str, tuple[str, str]] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, str] = field(default_factory=dict)
     created: datetime | None = None
 
     def examine(self) -> list[StepResult]:
@@ -116,6 +128,9 @@ class StackDoctor:
             self._look_at_each(QUEUE_TYPE, self._examine_queue)
             self._look("DriftTopic", self._examine_drift_topic)
             self._look("AlarmTopic", self._examine_alarm_topic)
+            self._look("alarms", self._examine_alarms)
+            self._look_at_each(DASHBOARD_TYPE, self._examine_dashboard)
+            self._look("heartbeat", self._examine_heartbeat)
             self._look("trail", self._examine_seals)
             self._look("other stacks", self._compare_other_stacks)
         return self.lines
@@ -126,6 +141,8 @@ class StackDoctor:
             outcome, sentence, fix = "ok", look(), ""
         except (ClientError, BotoCoreError, StoreUnavailable) as error:
             outcome, sentence, fix = _explain(error)
+        except SecretUnavailable as error:
+            outcome, sentence, fix = "untried", error.message, "Have your own rights extended, or try again."
         except PermanentError as error:
             outcome, sentence, fix = "failed", error.message, error.facts[FIX_FACT]
         about = f"stack {self.name}"
@@ -172,6 +189,9 @@ class StackDoctor:
             for page in pages
             for each in page["StackResourceSummaries"]
             if each.get("ResourceStatus") != "DELETE_COMPLETE"  # of a template before this one
+        }
+        self.parameters = {
+            each["ParameterKey"]: each["ParameterValue"] for each in described.get("Parameters", [])
         }
         status = described["StackStatus"]
         if status.endswith("_FAILED"):
@@ -262,27 +282,38 @@ class StackDoctor:
 
     def _read_age(self, queue: str) -> float | None:
         """Read how old a queue's oldest message was when CloudWatch last heard, in seconds."""
+        since = timedelta(minutes=METRIC_MINUTES)
+        values = self._read_metric(
+            "AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": queue}, since, "Maximum"
+        )
+        return values[0] if values else None
+
+    def _read_metric(
+        self, namespace: str, metric: str, dimensions: Mapping[str, str], since: timedelta, statistic: str
+    ) -> Sequence[float]:
+        """Read the values of each minute, the newest first."""
         reply = self._metrics.get_metric_data(
-            StartTime=self.now - timedelta(minutes=METRIC_MINUTES),
+            StartTime=self.now - since,
             EndTime=self.now,
             ScanBy="TimestampDescending",
             MetricDataQueries=[
                 {
-                    "Id": "age",
+                    "Id": "read",
                     "MetricStat": {
                         "Metric": {
-                            "Namespace": "AWS/SQS",
-                            "MetricName": "ApproximateAgeOfOldestMessage",
-                            "Dimensions": [{"Name": "QueueName", "Value": queue}],
+                            "Namespace": namespace,
+                            "MetricName": metric,
+                            "Dimensions": [
+                                {"Name": name, "Value": value} for name, value in dimensions.items()
+                            ],
                         },
                         "Period": 60,
-                        "Stat": "Maximum",
+                        "Stat": statistic,
                     },
                 }
             ],
         )
-        values = reply["MetricDataResults"][0]["Values"]
-        return values[0] if values else None
+        return reply["MetricDataResults"][0]["Values"]
 
     def _examine_drift_topic(self) -> str:
         topic = self.resources["DriftTopic"][1]
@@ -309,6 +340,52 @@ class StackDoctor:
             fix = f"Deploy it with AlarmEmail=ADDRESS, or:\n{command}"
             raise _fail("nobody hears when esx-drift itself is in trouble", fix)
         return f"alarms reach {join_names([each['Endpoint'] for each in found])}"
+
+    def _examine_alarms(self) -> str:
+        own = [name for _, name in self._list_resources(ALARM_TYPE)]
+        found = {
+            each["AlarmName"]: each
+            for start in range(0, len(own), MAX_NAMED_ALARMS)
+            for each in self._metrics.describe_alarms(
+                AlarmNames=own[start : start + MAX_NAMED_ALARMS], MaxRecords=MAX_NAMED_ALARMS
+            )["MetricAlarms"]
+        }
+        gone = [name for name in own if name not in found]
+        if gone:
+            raise _fail(f"gone: {join_names(gone)}", GONE_FIX)
+        mute = [name for name, each in found.items() if not each["ActionsEnabled"]]
+        if mute:
+            fix = self._command(f"cloudwatch enable-alarm-actions --alarm-names {' '.join(mute)}")
+            raise _fail(f"switched off, so that nobody hears: {join_names(mute)}", fix)
+        ringing = [name for name, each in found.items() if each["StateValue"] == "ALARM"]
+        if ringing:
+            fix = "docs/operations.md, Each alarm, has a section for each, headed by its name."
+            raise _fail(f"in ALARM: {join_names(ringing, MAX_NAMED_ALARMS)}", fix)
+        return f"{format_count(len(own), 'alarm')}, none in ALARM"
+
+    def _examine_dashboard(self, _logical_id: str, name: str) -> str:
+        self._metrics.get_dashboard(DashboardName=name)
+        return name
+
+    def _examine_heartbeat(self) -> str:
+        if self.parameters.get("Heartbeat") != "ENABLED":
+            return "not set: where the whole account is silent, nobody tells (parameter Heartbeat)"
+        secrets = Secrets(
+            lambda: self.session.client("secretsmanager", config=AWS_CLIENT_CONFIG),
+            self.parameters["SecretPrefix"],
+        )
+        name = secrets.make_name("heartbeat", HEARTBEAT_SECRET)
+        problem = secrets.find_problem(name)
+        if problem:
+            fix = "Write it as docs/operations.md says, When the whole account is silent."
+            raise _fail(f"the secret {name} {problem}", fix)
+        dimensions = {"stack": self.name, "service": "reporter"}
+        since = timedelta(hours=HEARTBEAT_HOURS)
+        failed = sum(self._read_metric("esx-drift", "HeartbeatsFailed", dimensions, since, "Sum"))
+        if failed:
+            sentence = f"not taken {format_count(int(failed), 'time')} within {HEARTBEAT_HOURS} hours"
+            raise _fail(sentence, "The reporter's log says why: heartbeat not taken.")
+        return "set; whoever listens has taken each call"
 
     def _examine_seals(self) -> str:
         """By the keys alone: reading a digest takes a right that not everybody has who may list."""

@@ -27,7 +27,7 @@ from esx_drift.domain.reports.first_look import (
     hears_first_look,
     list_old_looks,
 )
-from esx_drift.domain.reports.fleet_logs import EVERYBODY, FleetLogs, make_reach
+from esx_drift.domain.reports.fleet_logs import EVERYBODY, FleetLogs, FleetMeasure, make_reach, measure_fleet
 from esx_drift.domain.reports.reminders import (
     build_reminder,
     is_sweep_due,
@@ -62,6 +62,7 @@ class Reporter:
     """The job, wired, for the stack named ``stack``.
 
     ``hour`` and ``zone`` say when the daily report is made, ``check_interval`` how often checks are.
+    ``beat`` is called once an hour, behind all that a run had to tell, while runs of the fleet go on.
     """
 
     fleet: Fleet
@@ -73,6 +74,7 @@ class Reporter:
     hour: int
     zone: ZoneInfo
     check_interval: timedelta
+    beat: Callable[[], None] = lambda: None
 
     def run(self, asked: str | None = None) -> ReporterReply:
         """Tell what is due.
@@ -103,6 +105,8 @@ class Reporter:
         if left != after["outbox"]:
             self.reports.put_state({**after, "outbox": left}, etag)
         _require_published(left, [*look.bugs, *earlier.damages, *own.damages])
+        if any(measure["is_watched"] for measure in look.measures):
+            self.beat()
         return {"published": [*earlier.published, *own.published], "begun": state is None}
 
     def _publish(self, outbox: Iterable[StoredObject]) -> "_Published":
@@ -141,11 +145,15 @@ def _require_published(left: list[StoredObject], failures: Sequence[EsxDriftErro
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """One run's look at the logs, at the time ``now``; ``bugs`` are what kept reports from being made."""
+    """One run's look at the logs, at the time ``now``; ``bugs`` are what kept reports from being made.
+
+    ``measures``: the fleet in numbers, if all logs were read.
+    """
 
     job: Reporter
     now: datetime
     bugs: list[InternalError] = field(default_factory=list)
+    measures: list[FleetMeasure] = field(default_factory=list)
 
     def decide(self, before: ReportState | None, asked: str | None) -> tuple[ReportState, list[StoredReport]]:
         """Decide what is to be told, and what is told then."""
@@ -168,6 +176,10 @@ class _Look:
         if asked is not None:
             reports += self._report_day(Day(self.now - A_DAY, self.now, self.now, {}), found.logs, asked)
         if is_sweep:
+            # The dashboard draws these numbers from the log: as metrics they would cost more than all checks.
+            with self._hold("the numbers of the fleet"):
+                self.measures.append(measure_fleet(found.logs, self.now, self.job.check_interval))
+                logger.info("fleet measured", unread=len(found.unread), **self.measures[0])
             with self._hold("the reminders"):
                 state, reminders = self._remind(state, found.logs, found.unread)
                 reports += reminders

@@ -50,6 +50,7 @@ def head_of(cluster: str, *findings: Finding) -> LogHead:
         uncovered=(),
         known={},
         standalone_hosts=None,
+        written_at=format_time(BEGIN),
     )
 
 

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final, TypedDict
 
 from esx_drift.domain.dispatching.known_clusters import find_pattern_that_leaves_out
 from esx_drift.domain.fleet.fleet import Fleet, Route, VCenterSettings, select_routes
@@ -10,6 +12,7 @@ from esx_drift.domain.fleet.rules import EVERYTHING
 from esx_drift.domain.images.labels import name_esxi_release
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_key
 from esx_drift.domain.stored.types import Coverage, Finding, KnownCluster, Record, Snapshot
+from esx_drift.domain.text.times import parse_time
 
 type LogName = tuple[str, str]
 """A vCenter's name, and a cluster's id or ``@vcenter``."""
@@ -27,7 +30,8 @@ class LogHead:
 
     ``known`` are the clusters that a vCenter's own log knows, and ``standalone_hosts`` its hosts in none; a
     cluster's log has neither. ``uncovered``: names of hosts that the last look did not see.
-    ``vouched``: the ids of hosts whose software a person accepted.
+    ``vouched``: the ids of hosts whose software a person accepted. ``reported_at``: when the vCenter made the
+    report that was taken last. ``written_at``: when the record was.
     """
 
     log: LogName
@@ -40,7 +44,9 @@ class LogHead:
     uncovered: tuple[str, ...]
     known: Mapping[str, KnownCluster]
     standalone_hosts: int | None
+    written_at: str
     vouched: frozenset[str] = frozenset()
+    reported_at: str | None = None
 
 
 def build_log_head(record: Record) -> LogHead:
@@ -58,6 +64,8 @@ def build_log_head(record: Record) -> LogHead:
         known=after["clusters"] or {},
         standalone_hosts=dispatch["standalone_hosts"] if dispatch else None,
         vouched=frozenset(host for host, entry in after["accepted"].items() if "decided_at" in entry),
+        reported_at=after["last_taken"]["completion_time"] if after["last_taken"] else None,
+        written_at=record["checked_at"],
     )
 
 
@@ -99,6 +107,50 @@ class FleetLogs:
     def recipients(self) -> tuple[Route, ...]:
         """The routes; where the fleet file has none, one that stands for all subscribers."""
         return self.fleet.routes or (EVERYBODY,)
+
+
+RUN_WINDOW: Final = timedelta(hours=1)
+"""How much later than two intervals a run may be, as the alarm on missing runs has it."""
+
+
+class FleetMeasure(TypedDict):
+    """The fleet in numbers.
+
+    ``oldest_report_seconds``: the age of the oldest report that is in use. ``is_watched``: runs go on.
+    """
+
+    vcenters: int
+    clusters: int
+    hosts: int
+    covered: int
+    findings: int
+    critical: int
+    oldest_report_seconds: int | None
+    is_watched: bool
+
+
+def measure_fleet(logs: FleetLogs, now: datetime, check_interval: timedelta) -> FleetMeasure:
+    """Measure what ``logs``, all of them read, say of the fleet at the time ``now``.
+
+    It is watched while the own log of each vCenter has a record that is no older than two of
+    ``check_interval`` and an hour; also one that it could not be listed, since people are told of that.
+    """
+    heads = list(logs.list_heads())
+    seen = [head.coverage for head in heads if head.coverage]
+    findings = [finding for head in heads for finding in head.findings]
+    ages = [now - parse_time(head.reported_at) for head in heads if head.reported_at]
+    own = [logs.heads.get((vcenter.name, VCENTER_LOG)) for vcenter in logs.fleet.vcenters]
+    due = now - 2 * check_interval - RUN_WINDOW
+    return {
+        "vcenters": len(logs.fleet.vcenters),
+        "clusters": len(list(logs.list_watched())),
+        "hosts": sum(coverage["hosts"] for coverage in seen),
+        "covered": sum(coverage["covered"] for coverage in seen),
+        "findings": len(findings),
+        "critical": sum(finding["severity"] == "critical" for finding in findings),
+        "oldest_report_seconds": int(max(ages).total_seconds()) if ages else None,
+        "is_watched": all(head is not None and parse_time(head.written_at) >= due for head in own),
+    }
 
 
 def list_watched_clusters(
