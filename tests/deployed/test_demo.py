@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from collections import Counter
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.lab.demo.__main__ import LEFT
 from tests.lab.demo.timeline import timeline
 from tests.lab.local_aws.place import CHECKOUT
 from tests.simulator.slack_limits import violations as refusals
+from tests.unit.trail.sealed import check
 
 BOUND_SECONDS = 300
 
@@ -81,6 +83,21 @@ def test_the_copy_of_the_trail_is_whole(played: Demo) -> None:
     named = [record[kind]["key"] for record in records for kind in _KEPT if record[kind]]
     named += [event["data"]["record"].split("/", 3)[3] for event in _lines(played, "events.jsonl")]
     assert {*named} <= files
+
+
+def test_the_copy_of_the_trail_proves_itself(played: Demo) -> None:
+    """As the README says; one bit of any object, and one object less, and verifying names it."""
+    audit = played.directory / LEFT / "audit"
+    command = [str(CHECKOUT / ".venv/bin/esx-drift"), "verify", "--dir", str(audit)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, "Intact, key not pinned.")
+    trail = {str(path.relative_to(audit)): path.read_bytes() for path in audit.rglob("*") if path.is_file()}
+    for number, (key, body) in enumerate(sorted(trail.items())):
+        flipped = bytearray(body)
+        flipped[number * 31 % len(body)] ^= 1 << number % 8
+        assert key in check({**trail, key: bytes(flipped)}).keys, key
+        left = {each: there for each, there in trail.items() if each != key}
+        assert any(key.startswith(each) for each in check(left).keys), key
 
 
 _KEPT = ("document", "snapshot", "quarantine", "previous")

@@ -40,7 +40,7 @@ from tests.unit.checking.decisions.person import ALICE, ALICE_ID, Person
 from tests.unit.checking.world import World
 from tests.unit.cli.conftest import Run
 from tests.unit.trail.played import REPORT, play_trail, run_checks
-from tests.unit.trail.sealed import public_key, seal_in_steps, write_copy
+from tests.unit.trail.sealed import public_key, seal, seal_in_steps, write_copy
 
 type Trail = Mapping[str, bytes]
 
@@ -158,7 +158,9 @@ def test_what_is_written_is_verified_by_itself(
     ran = run("verify", "--dir", tmp_path / "out" / "trail")
     assert (ran.code, ran.out.splitlines()[-1]) == (0, "Intact as an excerpt, key not pinned.")
     (said,) = [line for line in ran.out.splitlines() if line.startswith("Excerpt: ")]
-    assert said.startswith("Excerpt: 1 of 2 clusters (prod-a on vc01.example.com), 2026-11-23T13:00:00")
+    assert said.startswith(
+        "Excerpt: 1 of 2 clusters (prod-a (domain-c9) on vc01.example.com), 2026-11-23T13:00"
+    )
     assert re.search(r" [1-9]\d* objects of others are named by the digests, and not part of it\.$", said)
     shown = json.loads(run("verify", "--dir", tmp_path / "out" / "trail", "--format", "json").out)
     assert [each["name"] for each in shown["excerpt"]["clusters"]] == ["prod-a"]
@@ -367,12 +369,14 @@ def test_what_seldom_happens_is_reported_too() -> None:
 
 
 def test_what_had_expired_is_counted(
-    run: Run, trail: Trail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, trail: Trail, key: EllipticCurvePrivateKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the days that the stack, or else the default, keeps documents."""
-    left = {key: body for key, body in trail.items() if not key.startswith(("documents/", "quarantine/"))}
+    late = datetime(2028, 3, 1, tzinfo=UTC)
+    later = seal(trail, key, late)
+    left = {each: body for each, body in later.items() if not each.startswith(("documents/", "quarantine/"))}
     copy = write_copy(left, tmp_path / "copy")
-    monkeypatch.setattr("esx_drift.cli.evidence.read_clock", lambda: datetime(2028, 3, 1, tzinfo=UTC))
+    monkeypatch.setattr("esx_drift.cli.evidence.read_clock", lambda: late)
     ran = run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "out", "--dir", copy)
     assert ran.code == 0
     assert re.search(r"^Expired: \d+ objects, which are kept for 400 days\.$", ran.out, re.MULTILINE)

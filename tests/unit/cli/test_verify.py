@@ -15,11 +15,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from esx_drift.domain.stored.identifiers import compute_digest, encode_canonical_json
 from esx_drift.domain.trail.digests import is_digest_key
+from esx_drift.domain.trail.excerpt import EXCERPT_KEY, ExcerptClaim
 
 from tests.unit.cli.conftest import CloudFormation, Run
 from tests.unit.trail.played import key, trail, unsealed
-from tests.unit.trail.sealed import make_key, public_key, write_copy
+from tests.unit.trail.sealed import make_key, public_key, sign, write_copy
 
 __all__ = ["key", "trail", "unsealed"]
 
@@ -70,7 +72,71 @@ def test_a_part_and_what_is_not_sealed(run: Run, copy: Path, unsealed: Trail, tm
     assert (ran.code, ran.out.splitlines()[1][:28]) == (0, "Taken for verified: what dig")
     ran = run("verify", "--dir", write_copy(unsealed, tmp_path / "unsealed"))
     assert (ran.code, f"Not sealed yet: {len(unsealed)} objects" in ran.out) == (0, True)
-    assert ran.out.endswith("Intact as far as it proves itself: nothing is sealed yet.\n")
+    assert "ntact" not in ran.out
+    assert "Nothing is signed: no digest is here. All agrees with itself, and that is no proof" in ran.out
+    shown = json.loads(run("verify", "--dir", tmp_path / "unsealed", "--format", "json").out)
+    assert (shown["signed"], shown["intact"], shown["sealed_until"]) == (False, True, None)
+
+
+def test_a_copy_whose_digests_are_all_gone(run: Run, copy: Path, trail: Trail) -> None:
+    """Of more than a day it is not intact, by the times in its records: the sealer makes a digest a day."""
+    shutil.rmtree(copy / "digests")
+    first = min(each for each in trail if each.startswith("records/"))
+    record = json.loads(trail[first])
+    record["checked_at"] = "2026-11-20T00:00:00.000Z"
+    (copy / first).write_bytes(encode_canonical_json(record))
+    ran = run("verify", "--dir", copy)
+    assert ran.code == 1
+    assert "missing   digests/: no digest counts, and the oldest object is of 2026-11-20T00:00:00Z" in ran.out
+
+
+def test_what_the_sealer_could_not_read(
+    run: Run, copy: Path, trail: Trail, key: EllipticCurvePrivateKey
+) -> None:
+    """By its key: nothing proves it."""
+    (name,) = filter(is_digest_key, trail)
+    digest = {**json.loads(trail[name]), "unread": ["large\x1b.bin", "records/x"]}
+    for each, body in sign({name: encode_canonical_json(digest)}, key).items():
+        (copy / each).write_bytes(body)
+    ran = run("verify", "--dir", copy)
+    assert ran.code == 0
+    assert "Not sealed: large\ufffd.bin, which the sealer could not read.\nNot sealed: records/x, " in ran.out
+    shown = json.loads(run("verify", "--dir", copy, "--format", "json").out)
+    assert shown["unread"] == ["large\x1b.bin", "records/x"]
+
+
+def test_an_excerpt_says_so_first(run: Run, trail: Trail, tmp_path: Path) -> None:
+    """Of which clusters, by their ids, and which days, before anything else: nobody signed that."""
+    claimed: ExcerptClaim = {
+        "made_at": "2026-11-25T00:00:00.000Z",
+        "from": "2026-11-23T00:00:00.000Z",
+        "to": "2026-11-24T00:00:00.000Z",
+        "document_days": 400,
+        "clusters": [
+            {"vcenter": "vc01.example.com", "cluster": each, "name": "prod\x1b"}
+            for each in ("domain-c9", "domain-c1008")
+        ],
+        "base": None,
+    }
+    manifest = {"schema_version": 1, "excerpt": claimed, "sha256": compute_digest(claimed)}
+    own = {each: body for each, body in trail.items() if not each.startswith("deliveries/groups/")}
+    copy = write_copy({**own, EXCERPT_KEY: encode_canonical_json(manifest)}, tmp_path / "copy")
+    (copy / "foreign").write_bytes(b"")
+    ran = run("verify", "--dir", copy)
+    assert ran.code == 1
+    said, advice, problem, *_ = ran.out.splitlines()
+    assert said.startswith(
+        "Excerpt: 2 of 2 clusters (prod\ufffd (domain-c9) on vc01.example.com, prod\ufffd (domain-c1008) on"
+        " vc01.example.com), 2026-11-23T00:00:00.000Z to 2026-11-24T00:00:00.000Z. "
+    )
+    assert advice == "So says excerpt.json, which is not signed: of a whole trail, say --whole."
+    assert problem.startswith("inserted  foreign: ")
+    (copy / "foreign").unlink()
+    assert run("verify", "--dir", copy).code == 0
+    ran = run("verify", "--dir", copy, "--whole")
+    assert (ran.code, "Excerpt: " in ran.out) == (1, False)
+    assert "\ninserted  excerpt.json: is nothing that esx-drift writes\n" in ran.out
+    assert "missing   deliveries/groups/" in ran.out
 
 
 def test_trouble(run: Run, copy: Path, tmp_path: Path) -> None:

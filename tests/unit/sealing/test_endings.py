@@ -250,6 +250,28 @@ def test_who_lost_the_turn_keeps_nothing(world: World) -> None:
     assert world.keys("digests/") == []
 
 
+@pytest.mark.parametrize(
+    ("taken_at", "is_busy"),
+    [
+        ("2999-01-01T00:00:00.000Z", False),
+        ("9999-12-31T23:59:59.000Z", False),
+        ("0001-01-01T00:00:00.000Z", False),
+        ("2026-11-23T02:29:30.000Z", True),
+        ("2026-11-23T02:29:30.001Z", False),
+        ("2026-11-23T01:58:30.001Z", True),
+        ("2026-11-23T01:58:30.000Z", False),
+    ],
+)
+def test_a_turn_of_a_time_that_no_clock_of_ours_had_is_none(
+    world: World, taken_at: str, *, is_busy: bool
+) -> None:
+    """Whoever may write to the StateBucket ends no sealing: it would be another's turn for ever."""
+    named = _prepare(world)
+    world.turns.write({"schema_version": 1, "holder": "mallory", "taken_at": taken_at}, None)
+    assert world.seal()["busy"] is is_busy
+    assert sorted(world.sealed_keys()) == ([] if is_busy else sorted(named))
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_copy_that_ends_anywhere_is_made_up_for(world: World, *, after: bool) -> None:
     """Each key once, and each with all its bytes."""

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tests.unit.checking.world import INTERVAL_SECONDS, PROD_A, PROD_B, World
 from tests.unit.trail.played import play_trail, run_checks
-from tests.unit.trail.sealed import MemoryTrail, check, public_key, seal_in_steps
+from tests.unit.trail.sealed import MemoryTrail, check, make_key, public_key, seal, seal_in_steps, sign
 
 if TYPE_CHECKING:
     from esx_drift.domain.stored.types import CheckRequest
@@ -204,13 +204,77 @@ def test_what_is_of_others_alone_is_left_out(steps: Trail) -> None:
     assert check(other).problems == []
 
 
-def test_what_had_expired_is_missed_as_little_as_in_the_trail(steps: Trail, middle: AuditPeriod) -> None:
-    """By the days that documents were kept where it was made, and no others."""
-    left = {key: body for key, body in steps.items() if not key.startswith("documents/")}
+def test_what_had_expired_is_missed_as_little_as_in_the_trail(
+    steps: Trail, middle: AuditPeriod, key: EllipticCurvePrivateKey
+) -> None:
+    """By the days that documents were kept where it was made, or those that the auditor says; no others."""
     late = MADE_AT + timedelta(days=401)
-    assert check(copied(left, middle, made_at=late)).problems == []
+    later = seal(steps, key, late)
+    left = {each: body for each, body in later.items() if not each.startswith("documents/")}
+    excerpt = copied(left, middle, made_at=late)
+    assert check(excerpt).problems == []
+    assert check(excerpt, pinned=public_key(key)).problems == []
+    assert {kind for kind, _ in check(excerpt, retention=timedelta(days=3650)).kinds} == {"missing"}
     assert {kind for kind, _ in check(copied(left, middle, made_at=late, days=3650)).kinds} == {"missing"}
-    assert {kind for kind, _ in check(copied(left, middle)).kinds} == {"missing"}
+
+
+def test_when_an_excerpt_was_made_is_held_to_what_is_signed(
+    steps: Trail, middle: AuditPeriod, key: EllipticCurvePrivateKey
+) -> None:
+    """Who says that time has passed hides no removed document by it; who says that none has, no gap."""
+    excerpt = copied(steps, middle)
+    documents = {("missing", each) for each in excerpt if each.startswith("documents/")}
+    cut = {each: body for each, body in excerpt.items() if not each.startswith("documents/")}
+    for made_at in ("2029-01-01T00:00:00.000Z", "2999-01-01T00:00:00.000Z"):
+        said = claim(cut, lambda said, made_at=made_at: said.update(made_at=made_at))  # type: ignore[misc] # bound
+        assert check(said).kinds == documents
+    before = claim(excerpt, lambda said: said.update(made_at="2026-11-23T00:00:00.000Z"))
+    assert check(before).kinds == {("altered", EXCERPT_KEY)}
+    assert check(before, pinned=public_key(key)).kinds == {("altered", EXCERPT_KEY)}
+
+
+def test_the_newest_digest_says_that_time_has_passed(
+    steps: Trail, middle: AuditPeriod, key: EllipticCurvePrivateKey
+) -> None:
+    """It is there with its signature, and as damaged as any other it is named; forged it proves nothing."""
+    late = MADE_AT + timedelta(days=401)
+    later = seal(steps, key, late)
+    newest = max(filter(is_digest_key, later))
+    left = {each: body for each, body in later.items() if not each.startswith("documents/")}
+    excerpt = copied(left, middle, made_at=late)
+    assert {newest, f"{newest}.sig"} <= excerpt.keys()
+    gone = {each: body for each, body in excerpt.items() if not each.startswith(newest)}
+    assert ("missing", newest) in check(gone).kinds
+    assert ("missing", newest) in check({**gone, f"{newest}.sig": excerpt[f"{newest}.sig"]}).kinds
+    unreadable = check(MemoryTrail(excerpt, unreadable=(newest,)))
+    assert ("altered", newest) in unreadable.kinds
+    for body in (b"{", excerpt[newest].replace(b"2028", b"2029")):
+        assert ("altered", newest) in check(sign({**excerpt, newest: body}, key, anew=True)).kinds
+    thief = make_key()
+    forged = {**excerpt, **sign({newest: excerpt[newest]}, thief)}
+    found = check(forged, pinned=public_key(key)).kinds
+    assert ("altered", newest) in found
+    assert any(kind == "missing" and each.startswith("documents/") for kind, each in found)
+    other = sorted(filter(is_digest_key, excerpt))[1]
+    assert ("altered", EXCERPT_KEY) in check(claim(excerpt, lambda said: said.update(newest=other))).kinds
+    # One that nobody signed yet is no proof, and is left out.
+    unsigned = {each: body for each, body in left.items() if each != f"{newest}.sig"}
+    assert newest not in copied(unsigned, middle, made_at=late)
+
+
+def test_who_knows_that_a_copy_is_whole_says_so(steps: Trail, middle: AuditPeriod) -> None:
+    """A manifest that somebody put there then hides nothing, and is named."""
+    excerpt = copied(steps, middle)
+    found = check(excerpt, whole=True).kinds
+    assert ("inserted", EXCERPT_KEY) in found
+    assert any(kind == "missing" for kind, _ in found)
+    whole = {"clusters": [{"vcenter": VCENTER, "cluster": each, "name": each} for each in CLUSTERS]}
+    period = {"from": "2026-11-01T00:00:00.000Z", "to": "2026-11-24T23:00:00.000Z", "base": None}
+    hidden = claim({**steps, EXCERPT_KEY: excerpt[EXCERPT_KEY]}, lambda said: said.update(**whole, **period))
+    (lost,) = [each for each in steps if each.startswith("deliveries/groups/")]
+    cut = {each: body for each, body in hidden.items() if each != lost}
+    assert check(cut).problems == []
+    assert check(cut, whole=True).kinds == {("missing", lost), ("inserted", EXCERPT_KEY)}
 
 
 def test_what_cannot_be_read_is_copied_as_far_as_it_can_and_named(steps: Trail, middle: AuditPeriod) -> None:

@@ -1,4 +1,7 @@
-"""``esx-drift verify``: whether the trail is as it was written, and no check was left out."""
+"""``esx-drift verify``: whether the trail is as it was written, and no check was left out.
+
+Longer than 250 lines, because what is said of a verified trail stands beside its options.
+"""
 
 import json
 from contextlib import contextmanager
@@ -15,18 +18,21 @@ from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, make_stderr, print_li
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.domain.stored.types import Json
 from esx_drift.domain.text.times import format_time
-from esx_drift.domain.text.wording import clean_text, format_count, format_duration, join_names
-from esx_drift.domain.trail.excerpt import build_excerpt_manifest
+from esx_drift.domain.text.wording import clean_text, format_count, format_duration
+from esx_drift.domain.trail.excerpt import EXCERPT_KEY, build_excerpt_manifest
 from esx_drift.errors import ContractViolation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from esx_drift.domain.trail.excerpt import Excerpt
+    from esx_drift.domain.trail.excerpt import Excerpt, ExcerptCluster
     from esx_drift.ports import PublicKey
     from esx_drift.trail.digest_chain import ChainResult
     from esx_drift.trail.verify import Verification
 
+
+MAX_KEY_LENGTH: Final = 1_024
+"""Of a key in S3: it is named whole."""
 
 MAX_RETENTION_DAYS: Final = 36_500
 """As S3's Object Lock: https://docs.aws.amazon.com/general/latest/gr/s3.html"""
@@ -75,31 +81,38 @@ RetentionOption = Annotated[
 ]
 
 
+WholeOption = Annotated[
+    bool, typer.Option("--whole", help="The copy is of the whole trail, though excerpt.json lies in it.")
+]
+
+
 @with_trail_options
 def verify(
     public_key: PublicKeyOption = None,
     since: VerifiedBeforeOption = None,
     retention_days: RetentionOption = None,
     output: VerdictFormatOption = VerifyFormat.text,
+    whole: WholeOption = False,  # noqa: FBT002 -- typer passes it by name
     *,
     source: TrailSource,
 ) -> None:
     """Verify the trail: every object is read, hashed, and computed again.
 
     One line names each object that was altered, removed, put there or forked, and each request that left no
-    record. Without --public-key the key that lies in the trail itself is believed.
+    record. Without --public-key the key that lies in the trail itself is believed. A copy with excerpt.json
+    is judged as the excerpt that this says it is, which is not signed; --whole takes it for the whole trail.
 
     Exit code: 0 intact, 1 not intact, 2 trouble.
 
     Example: esx-drift verify --dir audit-copy --public-key key.pem
     """
     from esx_drift.adapters.public_keys import parse_public_key  # noqa: PLC0415 -- loads cryptography
-    from esx_drift.trail.verify import Request, verify_trail  # noqa: PLC0415 -- loads what compares
+    from esx_drift.trail.verify import Request, find_retention, verify_trail  # noqa: PLC0415 -- loads what compares
 
     pinned = read_public_key(public_key)
     now, is_copy = datetime.now(UTC), source.directory is not None
     begins_at = None if since is None else since.replace(tzinfo=UTC)
-    request = Request(source.open, parse_public_key, pinned, begins_at, None if is_copy else now)
+    request = Request(source.open, parse_public_key, pinned, begins_at, None if is_copy else now, whole=whole)
     days = read_document_days(source) if retention_days is None and not is_copy else retention_days
     if days is not None:
         request = replace(request, retention=timedelta(days=days))
@@ -112,7 +125,7 @@ def verify(
         if output is VerifyFormat.json:
             _print_json(found, pinned)
         else:
-            _print_text(found, pinned, request.retention, now)
+            _print_text(found, pinned, find_retention(found.excerpt, request), now)
         if found.index.count_problems():
             raise typer.Exit(EXIT_DIFFERENCES)
 
@@ -132,23 +145,25 @@ def read_public_key(path: Path | None) -> "PublicKey | None":
 def _print_text(
     found: "Verification", pinned: "PublicKey | None", retention: timedelta, now: datetime
 ) -> None:
-    for problem in found.problems:
-        print_line(f"{problem.kind:<9} {problem.key}: {problem.text}")
     chain, number = found.chain, found.index.count_problems()
-    print_line(describe_number(found))
     if found.excerpt is not None:
         print_line(describe_excerpt(found.excerpt, chain), "yellow")
+        print_line(f"So says {EXCERPT_KEY}, which is not signed: of a whole trail, say --whole.", "yellow")
+    for problem in found.problems:
+        print_line(f"{problem.kind:<9} {problem.key}: {problem.text}")
+    print_line(describe_number(found))
     if chain.base:
         print_line(f"Taken for verified: what {chain.base} and those before it name.")
     if chain.sealed_until is not None:
         until, ago = chain.sealed_until, format_duration((now - chain.sealed_until).total_seconds())
         # A trail whose end was cut off is whole in itself: only this line shows it.
         print_line(f"Sealed up to {until:%Y-%m-%dT%H:%M:%SZ}, {ago} ago (digest {chain.sealed_by}).")
-    for line in list_not_held(found, found.excerpt.retention if found.excerpt else retention):
+    for line in list_not_held(found, retention):
         print_line(line)
     for fingerprint in sorted(chain.signers):
         print_line(f"Signed by: {fingerprint}")
-    print_line(describe_verdict(number, found, pinned), "red" if number else "green")
+    color = "red" if number else "green" if chain.signers else "yellow"
+    print_line(describe_verdict(number, found, pinned), color)
 
 
 def describe_number(found: "Verification") -> str:
@@ -164,11 +179,13 @@ def list_not_held(found: "Verification", retention: timedelta) -> "Iterator[str]
         yield f"Expired: {format_count(found.expired, 'object')}, which are kept for {days}."
     if found.not_sealed:
         yield f"Not sealed yet: {format_count(found.not_sealed, 'object')}, which no digest names."
+    for key in found.chain.unread:
+        yield f"Not sealed: {clean_text(key, MAX_KEY_LENGTH)}, which the sealer could not read."
 
 
 def describe_excerpt(excerpt: "Excerpt", chain: "ChainResult") -> str:
     """Describe which part of a trail an ``excerpt`` is, beside what the digests in its ``chain`` name."""
-    names = join_names([f"{clean_text(each['name'])} on {each['vcenter']}" for each in excerpt.clusters])
+    names = ", ".join(map(_name_cluster, excerpt.clusters))
     known = max(chain.clusters, len(excerpt.clusters))
     period = f"{format_time(excerpt.period.begins_at)} to {format_time(excerpt.period.ends_at)}"
     until, ends_at = chain.sealed_until, excerpt.period.ends_at
@@ -181,6 +198,12 @@ def describe_excerpt(excerpt: "Excerpt", chain: "ChainResult") -> str:
     )
 
 
+def _name_cluster(cluster: "ExcerptCluster") -> str:
+    """Name a cluster by name, id and vCenter: by its name alone it could be any."""
+    name, own, vcenter = (clean_text(cluster[part]) for part in ("name", "cluster", "vcenter"))
+    return f"{name} ({own}) on {vcenter}"
+
+
 def describe_verdict(number: int, found: "Verification", pinned: "PublicKey | None") -> str:
     """Describe what came of verifying.
 
@@ -191,8 +214,11 @@ def describe_verdict(number: int, found: "Verification", pinned: "PublicKey | No
     """
     if number:
         return f"Not intact: {format_count(number, 'problem')}."
-    if not found.chain.digests:
-        return "Intact as far as it proves itself: nothing is sealed yet."
+    if not found.chain.signers:
+        return (
+            "Nothing is signed: no digest is here. All agrees with itself, and that is no proof:"
+            " whoever could rewrite all of it could have made it so."
+        )
     what = "Intact" if found.excerpt is None else "Intact as an excerpt"
     return f"{what}." if pinned is not None else f"{what}, key not pinned."
 
@@ -203,10 +229,12 @@ def _print_json(found: "Verification", pinned: "PublicKey | None") -> None:
         "schema_version": 1,
         "intact": not found.index.count_problems(),
         "key_pinned": pinned is not None,
+        "signed": bool(chain.signers),
         "objects": found.objects,
         "records": found.records,
         "digests": chain.digests,
         "not_sealed": found.not_sealed,
+        "unread": chain.unread,
         "expired": found.expired,
         "sealed_until": None if chain.sealed_until is None else format_time(chain.sealed_until),
         "sealed_by": chain.sealed_by,

@@ -38,6 +38,9 @@ class ChainResult:
         digests: How many there are.
         signers: The fingerprints of the keys that signed them.
         newest: When the newest one that counts was made; None: there is none.
+        proved_at: The newest time that a signature proves: that, or when the trail's newest digest was made,
+            of which an excerpt holds no more than itself. None: nothing is signed.
+        unread: The keys of what the sealer could not read, by the newest one that counts.
         sealed_until: Everything that was written before is named by those that count; None: nothing is.
         sealed_by: The key of the digest that says so.
         holes: The spans of which not all digests count, from a time to another; None: from the beginning.
@@ -51,6 +54,8 @@ class ChainResult:
     digests: int = 0
     signers: set[str] = field(default_factory=set)
     newest: datetime | None = None
+    proved_at: datetime | None = None
+    unread: list[str] = field(default_factory=list)
     sealed_until: datetime | None = None
     sealed_by: str | None = None
     holes: list[tuple[datetime | None, datetime]] = field(default_factory=list)
@@ -96,7 +101,7 @@ class DigestChain:
         self._find_base(digests)
         named: dict[str, str] = {}
         previous: StoredObject | None = None
-        for key in digests:
+        for key in self._leave_out_newest(digests, known):
             previous = self._read_digest(key, previous, known, named)
         for key in keys:
             if key.endswith(f".json{SIGNATURE_SUFFIX}") and key.removesuffix(SIGNATURE_SUFFIX) not in digests:
@@ -141,16 +146,9 @@ class DigestChain:
         own: StoredObject = {"key": key, "sha256": compute_sha256(body)}
         self.result.digests += 1
         is_signed = self._check_signature(key, body, known)
-        try:
-            digest = cast("Digest", parse_payload("digest", body))
-        except ContractViolation as error:
-            self._note(key, "altered", f"is no digest that this version knows: {error.message}")
+        digest = self._parse(key, body)
+        if digest is None:
             return own
-        if not all(map(is_usable, _list_times(digest))):
-            self._note(key, "altered", "is of a time at which nothing can have been sealed")
-            return own
-        if find_digest_key(digest) != key:
-            self._note(key, "altered", f"it says that it was made at {digest['sealed_at']}")
         if previous is not None or not self._is_base(key):
             self._check_link(key, digest, previous, named)
         if is_signed:
@@ -159,6 +157,46 @@ class DigestChain:
         else:
             self._waiting.append((own, digest["previous"]))
         return own
+
+    def _leave_out_newest(self, digests: list[str], known: dict[str, PublicKey]) -> list[str]:
+        """Leave out the digest that only proves when an excerpt was made, once that was read; the others."""
+        newest = None if self.excerpt is None else self.excerpt.newest
+        if newest is None:
+            return digests
+        if newest not in digests:
+            self._note(newest, "missing", f"{EXCERPT_KEY} names it as the newest digest")
+        elif newest != digests[-1]:
+            self._note(
+                EXCERPT_KEY, "altered", f"it names {newest} as the newest digest, and {digests[-1]} is"
+            )
+        else:
+            self._read_time(newest, known)
+            return digests[:-1]
+        return digests
+
+    def _read_time(self, key: str, known: dict[str, PublicKey]) -> None:
+        """Read when a digest was made, if it is signed: nothing else of it is believed."""
+        body = self._read(key)
+        if body is None:
+            return
+        self.result.digests += 1
+        is_signed, digest = self._check_signature(key, body, known), self._parse(key, body)
+        if is_signed and digest is not None:
+            self.result.proved_at = parse_time(digest["sealed_at"])
+
+    def _parse(self, key: str, body: bytes) -> Digest | None:
+        """Parse the digest under ``key``; None if it is none that anything can be said of."""
+        try:
+            digest = cast("Digest", parse_payload("digest", body))
+        except ContractViolation as error:
+            self._note(key, "altered", f"is no digest that this version knows: {error.message}")
+            return None
+        if not all(map(is_usable, _list_times(digest))):
+            self._note(key, "altered", "is of a time at which nothing can have been sealed")
+            return None
+        if find_digest_key(digest) != key:
+            self._note(key, "altered", f"it says that it was made at {digest['sealed_at']}")
+        return digest
 
     def _is_base(self, key: str) -> bool:
         """Tell whether the digest ``key`` is that which an excerpt begins with."""
@@ -234,6 +272,10 @@ class DigestChain:
         """Add what a digest names to the index."""
         key, result, sealed_at = own["key"], self.result, parse_time(digest["sealed_at"])
         result.newest = max(result.newest or sealed_at, sealed_at)
+        result.proved_at = max(result.proved_at or sealed_at, sealed_at)
+        result.unread = [
+            each for each in digest.get("unread", []) if self.excerpt is None or self.excerpt.holds(each)
+        ]
         until = parse_time(digest["until"])
         if digest["previous"] is not None and digest["previous"] != self._last:
             result.holes.append((result.sealed_until, until))

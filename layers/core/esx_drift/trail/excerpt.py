@@ -6,12 +6,13 @@ What is there is copied byte for byte, also what is damaged: whether it is sound
     b  go on from there, digest by digest and record by record, to where the period is sealed
     c  what asked for a check in the period that left no record is followed to the record that says why
     d  copy what all these digests and records name: documents, snapshots, quarantined replies, receipts
+    e  copy the newest digest of all, which proves that time has passed, and documents may have expired
 
 Longer than 250 lines, because digests and records say of each other how far to go on.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import batched
 from typing import Final, cast
@@ -102,8 +103,8 @@ def copy_excerpt(files: TrailFiles, copy: TrailCopy, request: ExcerptRequest) ->
         logs.walk_to(reach + LONGEST_CHECK + MAX_CLOCK_DIFFERENCE)
         reached, reach = reach, logs.find_explanation(request.period) or reach
     _copy_named(objects, digests, logs)
+    excerpt = replace(digests.excerpt, newest=digests.copy_newest())
     digests.copy_keys(request.parse_key)
-    excerpt = digests.excerpt
     copy.write(EXCERPT_KEY, encode_canonical_json(build_excerpt_manifest(excerpt)))
     return excerpt
 
@@ -202,6 +203,18 @@ class _DigestWalk:
                     self._take(key, digest)
             self.copied.append(key)
         self.has_reached = self._reaches(moment)
+
+    def copy_newest(self) -> str | None:
+        """Copy the newest signed digest of those that were not walked to; its key, None if there is none."""
+        for key in reversed(self.waiting):
+            place = make_signature_key(key)
+            digest, signature = self.objects.read(key), self.objects.read(place)
+            if digest is not None and signature is not None:
+                self.objects.copy_read(key, digest)
+                self.objects.copy_read(place, signature)
+                self.copied.append(key)
+                return key
+        return None
 
     def copy_keys(self, parse_key: Callable[[bytes], PublicKey]) -> None:
         """Copy the public keys that signed what was copied; ``parse_key`` parses them."""

@@ -82,6 +82,7 @@ class PieceResult:
         explained: Clusters of which it says why they are not checked, with vCenter and time.
         records: How many of its objects are sound records.
         newest: The newest time that its records have.
+        oldest: The oldest one.
     """
 
     problems: list[Problem] = field(default_factory=list)
@@ -93,6 +94,7 @@ class PieceResult:
     explained: list[tuple[str, set[str], datetime]] = field(default_factory=list)
     records: int = 0
     newest: datetime | None = None
+    oldest: datetime | None = None
 
     def note(self, key: str, kind: ProblemKind, text: str) -> None:
         """Note what is wrong with the object under ``key``: its ``kind``, and a ``text`` that goes on."""

@@ -213,6 +213,7 @@ class LogChecker:
             result.explained.append((record["vcenter"], list_explained_clusters(record), at))
         result.records += 1
         result.newest = max(result.newest or at, at)
+        result.oldest = min(result.oldest or at, at)
 
 
 def parse_canonical_record(body: bytes) -> Record:

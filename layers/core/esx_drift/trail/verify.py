@@ -23,6 +23,7 @@ from typing import Final, cast
 
 from esx_drift.contracts import parse_payload
 from esx_drift.domain.stored.identifiers import DIGEST_PREFIX, make_digest_key, make_numbered_key
+from esx_drift.domain.text.times import format_time
 from esx_drift.domain.trail.digests import parse_record_place
 from esx_drift.domain.trail.excerpt import (
     EXCERPT_KEY,
@@ -36,6 +37,7 @@ from esx_drift.domain.trail.verification import (
     DEFAULT_RETENTION,
     EXPIRING,
     LONGEST_CHECK,
+    MAX_CLOCK_DIFFERENCE,
     SEALER_PATIENCE,
     AskedCheck,
     Problem,
@@ -87,7 +89,8 @@ class Request:
         pinned: The key that must have signed; None: any that is kept with the trail.
         since: What was sealed before then is taken for verified; None: nothing is.
         now: The time; None where the trail is a copy, which may be old.
-        retention: How long what expires is kept.
+        retention: How long what expires is kept; None: for as long as an excerpt says, else 400 days.
+        whole: The trail is no excerpt, whatever lies in it.
         on_progress: Is told how many objects are done, of how many.
     """
 
@@ -96,7 +99,8 @@ class Request:
     pinned: PublicKey | None = None
     since: datetime | None = None
     now: datetime | None = None
-    retention: timedelta = DEFAULT_RETENTION
+    retention: timedelta | None = None
+    whole: bool = False
     on_progress: Callable[[int, int], None] = lambda _done, _total: None
 
 
@@ -112,6 +116,7 @@ class Verification:
         not_sealed: How many no digest names.
         expired: How many are gone by lifecycle rules.
         newest: The newest time in its records.
+        oldest: The oldest one.
         excerpt: Which part of a trail it is; None: the whole.
     """
 
@@ -122,6 +127,7 @@ class Verification:
     not_sealed: int = 0
     expired: int = 0
     newest: datetime | None = None
+    oldest: datetime | None = None
     excerpt: Excerpt | None = None
 
     @property
@@ -147,7 +153,8 @@ def verify_trail(request: Request) -> Iterator[Verification]:
     with TrailIndex() as index:
         files = request.open_trail()
         # The AuditBucket itself is whole, whatever lies in it.
-        excerpt = _find_excerpt(files, index) if request.now is None else None
+        may_be_excerpt = request.now is None and not request.whole
+        excerpt = _find_excerpt(files, index) if may_be_excerpt else None
         listed = files.list_objects("")
         objects = index.add_found(each for each in listed if excerpt is None or each.key != EXCERPT_KEY)
         chain = DigestChain(files, index, request.parse_key, request.pinned, request.since, excerpt).read()
@@ -182,6 +189,7 @@ def _check_pieces(found: Verification, request: Request) -> None:
         found.index.take(result)
         found.records += result.records
         found.newest = max((at for at in (found.newest, result.newest) if at is not None), default=None)
+        found.oldest = min((at for at in (found.oldest, result.oldest) if at is not None), default=None)
         done += size
         request.on_progress(done, total)
 
@@ -260,16 +268,26 @@ def _judge(found: Verification, files: TrailFiles, request: Request) -> None:
     _note_absent(found, files, retention, is_live=request.now is not None)
     _note_rewritten(found, files, retention)
     _note_unnamed(found, request.now)
-    late = find_late_seal(sealed_at, found.index.find_oldest(), now)
+    late = find_late_seal(sealed_at, found.index.find_oldest() or found.oldest, now)
     if late is not None:
         found.note(Problem(DIGEST_PREFIX, "missing", late))
     # An excerpt holds what answers its checks, however long after its end that was.
-    latest = newest if found.excerpt is None else found.excerpt.made_at
+    latest = newest if found.excerpt is None else _judge_excerpt_time(found, found.excerpt)
     for asked in found.index.list_unanswered(latest - LONGEST_CHECK):
         if not _is_of_excerpt(found.excerpt, asked):
             continue
         text = f"it asked for a check of {asked.cluster} ({asked.request_id}), which left no record"
         found.note(Problem(asked.key, "gap", text))
+
+
+def _judge_excerpt_time(found: Verification, excerpt: Excerpt) -> datetime:
+    """Judge when an excerpt says that it was made; until when checks are answered in it."""
+    signed_at = found.chain.proved_at
+    if signed_at is None or signed_at - excerpt.made_at <= MAX_CLOCK_DIFFERENCE:
+        return excerpt.made_at
+    text = f"it says that it was made at {format_time(excerpt.made_at)}: a digest in it is of"
+    found.note(Problem(EXCERPT_KEY, "altered", f"{text} {format_time(signed_at)}"))
+    return signed_at
 
 
 def _is_of_excerpt(excerpt: Excerpt | None, asked: AskedCheck) -> bool:
@@ -287,14 +305,19 @@ def _is_left_out(found: Verification, key: str) -> bool:
 
 def _build_retention(found: Verification, request: Request, newest: datetime) -> Retention:
     """Build the rule by which objects may be gone; ``newest`` is the newest time of a copy."""
-    # When a copy was made nobody says, and what is not signed may be forged: before the next digest.
-    sealed_at = found.chain.newest
+    # When a copy was made says nobody whom to believe: before the next digest than the newest that is signed.
+    sealed_at = found.chain.proved_at
     made_at = newest if sealed_at is None else sealed_at + SEALER_PATIENCE
     kept = {prefix: found.index.find_oldest_kept(prefix) for prefix in EXPIRING}
     oldest_kept = {prefix: at for prefix, at in kept.items() if at is not None}
-    if found.excerpt is not None:
-        return Retention(found.excerpt.made_at, found.excerpt.retention, oldest_kept)
-    return Retention(request.now or made_at, request.retention, oldest_kept)
+    return Retention(request.now or made_at, find_retention(found.excerpt, request), oldest_kept)
+
+
+def find_retention(excerpt: Excerpt | None, request: Request) -> timedelta:
+    """Find how long what expires is kept: as a ``request`` says, an ``excerpt`` does, or by default."""
+    if request.retention is not None:
+        return request.retention
+    return DEFAULT_RETENTION if excerpt is None else excerpt.retention
 
 
 def _note_absent(found: Verification, files: TrailFiles, retention: Retention, *, is_live: bool) -> None:

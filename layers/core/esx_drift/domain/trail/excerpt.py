@@ -6,13 +6,15 @@ belongs to the excerpt is named by what is signed: of the manifest only is belie
 whoever verifies says it aloud. The base stands for all before it: by its heads it names the record at which
 each log begins.
 
-The manifest itself is not signed. Its ``sha256`` shows a slip of a copy, and nothing else.
+The manifest itself is not signed. Its ``sha256`` shows a slip of a copy, and nothing else. When the
+excerpt was made is held to what is signed: the newest digest of the whole trail is there, too, and vouches
+for its own time alone.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, TypedDict
+from typing import Final, NotRequired, TypedDict
 
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, compute_digest, make_record_prefix
 from esx_drift.domain.stored.types import StoredObject
@@ -47,10 +49,12 @@ ExcerptClaim = TypedDict(  # the functional form, because "from" is a keyword
         "document_days": int,
         "clusters": list[ExcerptCluster],
         "base": str | None,
+        "newest": NotRequired[str],
     },
 )
 """What an excerpt says of itself. ``base``: the key of the digest that stands for all before; null: nothing
-is before. ``document_days``: for how many days documents were kept where it was made."""
+is before. ``newest``: the key of the trail's newest digest, where that is none of the excerpt's own.
+``document_days``: for how many days documents were kept where it was made."""
 
 
 class ExcerptManifest(TypedDict):
@@ -84,6 +88,7 @@ class Excerpt:
         clusters: Its clusters.
         base: The key of the digest that stands for all before; None: nothing is before.
         places: What follows the kind in the keys of its logs: ``vcenter=vc01/cluster=domain-c9``.
+        newest: The key of the trail's newest digest; None: that is the last one of the excerpt's own.
     """
 
     period: AuditPeriod
@@ -92,6 +97,7 @@ class Excerpt:
     clusters: tuple[ExcerptCluster, ...]
     base: str | None
     places: frozenset[str]
+    newest: str | None = None
 
     def holds(self, key: str) -> bool:
         """Tell whether what lies under ``key`` is of one of its logs, by the key alone."""
@@ -140,6 +146,7 @@ def build_excerpt(
     document_days: int,
     clusters: Sequence[ExcerptCluster],
     base: str | None,
+    newest: str | None = None,
 ) -> Excerpt:
     """Build what an excerpt is.
 
@@ -149,11 +156,12 @@ def build_excerpt(
         document_days: For how many days documents are kept.
         clusters: Its clusters.
         base: The key of the digest that stands for all before; None: nothing is before.
+        newest: The key of the trail's newest digest; None: that is the last one of the excerpt's own.
     """
     logs = {(each["vcenter"], name) for each in clusters for name in (each["cluster"], VCENTER_LOG)}
     places = {make_record_prefix(*log).removeprefix("records/").removesuffix("/") for log in logs}
     days = timedelta(days=document_days)
-    return Excerpt(period, made_at, days, tuple(clusters), base, frozenset(places))
+    return Excerpt(period, made_at, days, tuple(clusters), base, frozenset(places), newest)
 
 
 def build_excerpt_manifest(excerpt: Excerpt) -> ExcerptManifest:
@@ -166,6 +174,8 @@ def build_excerpt_manifest(excerpt: Excerpt) -> ExcerptManifest:
         "clusters": [*excerpt.clusters],
         "base": excerpt.base,
     }
+    if excerpt.newest is not None:
+        claim["newest"] = excerpt.newest
     return {"schema_version": 1, "excerpt": claim, "sha256": compute_digest(claim)}
 
 
@@ -190,4 +200,5 @@ def read_excerpt_manifest(manifest: ExcerptManifest) -> Excerpt:
         document_days=claim["document_days"],
         clusters=claim["clusters"],
         base=claim["base"],
+        newest=claim.get("newest"),
     )
