@@ -361,9 +361,9 @@ def test_what_seldom_happens_is_reported_too() -> None:
     text = render_markdown(build_report_blocks(report))
     assert "| host esx09 added |" in text
     assert "| base image upgraded | 1 | 2 | esx09 | info | not yet accepted |" in text
-    assert "| info | 2026-11-24 01:00 by arn:bob: CHG-9 (record 4) |" in text
+    assert "| info | 2026-11-24 01:00:00 by arn:bob: CHG-9 (record 4) |" in text
     assert text.count("nothing to accept: nothing else is installed") == 2
-    assert r"| 2026-11-24 00:00 | 2026-11-24 00:00 | 1 | lab-\* |" in text
+    assert r"| 2026-11-24 00:00:00 | 2026-11-24 00:00:00 | 1 | lab-\* |" in text
 
 
 def test_what_had_expired_is_counted(

@@ -102,7 +102,7 @@ def _build_facts(report: EvidenceReport) -> Grid:
     sealed = times.format(seal.sealed_until) if seal.sealed_until else "nothing is sealed"
     rows = [
         ("Period", f"{_format(excerpt.period.begins_at, times)} to {_format(excerpt.period.ends_at, times)}"),
-        ("Times", f"{times.name}, to the minute"),
+        ("Times", f"{times.name}, to the second"),
         ("Clusters", "; ".join(each.log.render() for each in report.clusters)),
         ("Written", f"{_format(excerpt.made_at, times)} by esx-drift {__version__}"),
         ("Sealed up to", sealed),
