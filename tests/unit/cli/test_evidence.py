@@ -28,10 +28,18 @@ from esx_drift.cli.evidence_report import (
 )
 from esx_drift.cli.past import make_times
 from esx_drift.domain.stored.identifiers import ClusterRef
-from esx_drift.domain.stored.types import CheckRequest
-from esx_drift.domain.trail.evidence import AskedLook, ChangeEvidence, LogEvidence, LookCount
+from esx_drift.domain.stored.types import CheckRequest, Finding
+from esx_drift.domain.trail.evidence import (
+    AskedLook,
+    ChangeEvidence,
+    EndedFinding,
+    LogEvidence,
+    LookCount,
+    OrphanEvidence,
+    PartialLook,
+)
 from esx_drift.domain.trail.excerpt import AuditPeriod, build_excerpt
-from esx_drift.domain.trail.history import Acceptance, HistoryEntry
+from esx_drift.domain.trail.history import Acceptance, HistoryEntry, MaintenanceStep
 from esx_drift.errors import StoreUnavailable
 
 from tests.paths import GOLDEN
@@ -363,9 +371,69 @@ def test_what_seldom_happens_is_reported_too() -> None:
     text = render_markdown(build_report_blocks(report))
     assert "| host esx09 added |" in text
     assert "| base image upgraded | 1 | 2 | esx09 | info | not yet accepted |" in text
-    assert "| info | 2026-11-24 01:00 by arn:bob: CHG-9 (record 4) |" in text
+    assert "| info | 2026-11-24 01:00:00 by arn:bob: CHG-9 (record 4) |" in text
     assert text.count("nothing to accept: nothing else is installed") == 2
-    assert r"| 2026-11-24 00:00 | 2026-11-24 00:00 | 1 | lab-\* |" in text
+    assert r"| 2026-11-24 00:00:00 | 2026-11-24 00:00:00 | 1 | lab-\* |" in text
+
+
+def _finding(kind: str, subject: str, transition: str, because: str | None = None) -> Finding:
+    made = {
+        "fingerprint": f"{kind} {subject}", "kind": kind, "subject": subject, "severity": "warning",
+        "hosts": ["host-9"], "opened_at": "2026-11-24T00:00:00.000Z", "transition": transition,
+        "resolved_because": because, "summary": kind,
+    }  # fmt: skip
+    return cast("Finding", made)
+
+
+def test_what_was_accepted_hidden_or_went_unexplained_is_reported() -> None:
+    """Who accepted what is still open, why something ended, maintenance, and VIBs that nobody explained."""
+    start = datetime(2026, 11, 24, tzinfo=UTC)
+    end = start + timedelta(days=1)
+    excerpt = build_excerpt(
+        period=AuditPeriod(start, end), made_at=start, document_days=30, clusters=[], base=None
+    )
+    by_bob = Acceptance("arn:bob", "CHG-9", None, "2026-11-24T01:00:00.000Z", 4, ("host-9",))
+    still, gone = (
+        _finding("orphaned-vib", "b(1)", "opened"),
+        _finding("orphaned-vib", "a(1)", "resolved", "removed"),
+    )
+    window = {
+        "by": "fleet file", "reason": "patch day", "from": "2026-11-24T00:00:00.000Z",
+        "to": "2026-11-24T04:00:00.000Z", "accept": False, "changes": {}, "findings": {},
+    }  # fmt: skip
+    step = MaintenanceStep(cast("Any", window), is_end=False)
+    added = _change("orphaned_vib", "added", "a(1)")
+    change: Any = {**cast("Any", added.entry.change), "detail": {"brought_along": True}}
+    at = "2026-11-24T02:00:00.000Z"
+    evidence_of_log = LogEvidence(
+        (3, 5), 3, (replace(added, undone_by=5, entry=replace(added.entry, change=change)),), (),
+        (
+            OrphanEvidence("a(1)", at, at, (), (), ("host-9",), "removed"),
+            OrphanEvidence("b(1)", at, None, (), ("host-9",), ("host-9",)),
+            OrphanEvidence("c(1)", at, at, (), (), ("host-9",), "host-left"),
+        ),
+        (still,), (still,), (EndedFinding(gone, at, 5, ()),), {"orphaned-vib b(1)": (by_bob,)},
+        (HistoryEntry(4, at, None, (), "unchanged", maintenance=step),),
+    )  # fmt: skip
+    looks = LookCount(2, 2, 0, (), (), (start, end), (PartialLook(at, 3, (("host-9", "failed"),)),), at)
+    log = ReportedLog(ClusterRef("vc01", "domain-c9", "prod-a"), {"host-9": "esx09"}, evidence_of_log, looks)
+    seal = ReportedSeal(is_intact=True, lines=["Intact."], sealed_until=at, signers=["f00"], is_pinned=True)
+    text = render_markdown(
+        build_report_blocks(EvidenceReport(excerpt, [log], [], seal, [], make_times(local=False)))
+    )
+    accepted = "accepted 2026-11-24 01:00:00 by arn:bob on esx09: CHG-9 (record 4)"
+    assert (
+        "2 made, 1 of them without all hosts, 0 missed. Its first record is of 2026-11-24 02:00:00." in text
+    )
+    assert "| 2026-11-24 02:00:00 | 3 | esx09 (failed) |" in text
+    assert "orphaned VIB a(1) added, came with its host |" in text
+    assert "undone, as record 5 found; nobody said why it was there" in text
+    assert "maintenance begun by fleet file, until 2026-11-24 04:00:00: patch day" in text
+    assert "| 2026-11-24 02:00:00 | nobody said why |" in text
+    assert "| 2026-11-24 02:00:00, with its host, which left | nobody said why |" in text
+    assert text.count(accepted) == 2
+    assert "| 2026-11-24 02:00:00 | 5 | it was removed |" in text
+    assert "Signed by the key that was given: what was written up to 2026-11-24 02:00:00 UTC." in text
 
 
 def test_what_had_expired_is_counted(

@@ -137,7 +137,7 @@ def show_as_of(run: Run, story: Story, look: int) -> dict[str, str]:
 
 def test_hosts_that_move_ran_what_they_ran(run: Run, moves: Story) -> None:
     """As-of follows a host to its next id, says that one had left, and what one ran before it came back."""
-    times = [record["checked_at"][:16].replace("T", " ") for record in moves.records]
+    times = [record["checked_at"][:19].replace("T", " ") for record in moves.records]
     assert show_as_of(run, moves, 0)["host-16"] == f"seen {times[0]}, changed by {times[1]}"
     assert show_as_of(run, moves, 1)["host-16"] == f"seen {times[1]}, the same {times[2]} as host-23"
     assert show_as_of(run, moves, 2)["host-17"] == f"seen {times[2]}, gone by {times[3]}"

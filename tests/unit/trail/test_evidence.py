@@ -7,13 +7,20 @@ import pytest
 from esx_drift.domain.stored.identifiers import make_next_attempt_id
 from esx_drift.domain.stored.types import Record
 from esx_drift.domain.text.times import format_time
-from esx_drift.domain.trail.evidence import AskedLook, build_log_evidence, count_looks, list_asked_looks
+from esx_drift.domain.trail.evidence import (
+    AskedLook,
+    PartialLook,
+    build_log_evidence,
+    count_looks,
+    list_asked_looks,
+)
 from esx_drift.domain.trail.excerpt import (
     AuditPeriod,
     build_excerpt,
     build_excerpt_manifest,
     read_excerpt_manifest,
 )
+from esx_drift.domain.trail.history import Acceptance
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 PERIOD = AuditPeriod(START, START + timedelta(days=1))
@@ -57,7 +64,13 @@ def test_a_run_says_what_it_meant_to_do(record: Record, asked: AskedLook | None)
 
 def answer(request: str, outcome: str, hours: float, failure: object = None) -> Record:
     """A record of the cluster, as far as it is read."""
-    said = {"request_id": request, "outcome": outcome, "failure": failure, "seq": int(hours)}
+    said = {
+        "request_id": request,
+        "outcome": outcome,
+        "failure": failure,
+        "seq": int(hours),
+        "uncovered": [],
+    }
     return cast("Record", {**said, "checked_at": at(hours)})
 
 
@@ -89,6 +102,71 @@ def test_checks_are_counted_by_what_runs_meant_to_do() -> None:
     ]
     assert [each.seq for each in counted.left_out] == [7]
     assert counted.longest == (START + timedelta(hours=7), PERIOD.ends_at)
+
+
+def test_looks_are_counted_since_the_first_record_and_those_that_missed_hosts_are_named() -> None:
+    """Before it there was nothing to look at."""
+    first = answer("first", "baseline", 1)
+    unseen = [{"host": "host-9", "why": "failed"}]
+    partial = cast("Record", {**answer("partial", "unchanged", 5), "uncovered": unseen})
+    asked = [AskedLook(at(1), 1, "first"), AskedLook(at(5), 2, "partial")]
+    counted = count_looks(asked, [first, partial], PERIOD, START + timedelta(days=2))
+    assert counted.partial == (PartialLook(at(5), 5, (("host-9", "failed"),)),)
+    assert (counted.made, counted.known_since) == (2, at(1))
+    early = AuditPeriod(START - timedelta(days=9), START + timedelta(hours=6))
+    counted = count_looks(asked, [first, partial], early, START + timedelta(days=2))
+    assert counted.longest == (START + timedelta(hours=1), START + timedelta(hours=5))
+    late = AuditPeriod(START + timedelta(hours=2), START + timedelta(hours=6))
+    assert count_looks(asked, [first, partial], late, START + timedelta(days=2)).known_since is None
+
+
+def make_record(seq: int, outcome: str, findings: list[object], **more: Any) -> Record:  # noqa: ANN401 -- of a record
+    """A record of a cluster's log, an hour after the one before."""
+    after = {
+        "findings": more.pop("open", {}), "accepted": {}, "maintenance": None, "last_look_at": at(seq),
+    }  # fmt: skip
+    said = {"seq": seq, "checked_at": at(seq), "outcome": outcome, "decision": None, "changes": []}
+    return cast("Record", {**said, "findings": findings, "after": after, **more})
+
+
+def make_finding(kind: str, transition: str, because: str | None = None, **more: object) -> dict[str, object]:
+    """A finding about one host."""
+    return {
+        "fingerprint": kind, "family": "drift", "kind": kind, "subject": "", "severity": "warning",
+        "hosts": ["host-9"], "opened_at": at(1), "last_seen": at(1), "transition": transition,
+        "resolved_because": because, "summary": kind, "detail": {}, **more,
+    }  # fmt: skip
+
+
+def test_findings_say_who_accepted_them_and_why_they_ended() -> None:
+    """Also those that opened and ended in the period, and those that stay open though accepted."""
+    uniform, vib = make_finding("image-not-uniform", "opened"), make_finding("orphaned-vib", "opened")
+    drift = make_finding("drift-unreviewed", "opened")
+    failed = make_finding("host-failed", "opened")
+    decision = {"by": "arn:bob", "reason": "CHG-9", "taken": ["host-9"]}
+    marked = {**vib, "transition": "still", "accepted": {"hosts": ["host-9"]}}
+    still_open = {"image-not-uniform": uniform, "orphaned-vib": vib, "drift-stale": drift}
+    records = [
+        make_record(1, "changed", [uniform, drift, vib, failed], open=still_open),
+        make_record(
+            2,
+            "accepted",
+            [marked, make_finding("drift-unreviewed", "resolved", "accepted")],
+            decision=decision,
+            open=still_open,
+        ),
+        make_record(3, "changed", [make_finding("host-failed", "resolved", "recovered")], open=still_open),
+    ]
+    said = build_log_evidence(records, PERIOD)
+    by_bob = Acceptance("arn:bob", "CHG-9", None, at(2), 2, ("host-9",))
+    assert [(each.finding["kind"], each.seq, each.acceptances) for each in said.ended] == [
+        ("drift-unreviewed", 2, (by_bob,)),
+        ("host-failed", 3, ()),
+    ]
+    assert said.acceptances == {"image-not-uniform": (by_bob,), "orphaned-vib": (by_bob,)}
+    assert build_log_evidence(records, AuditPeriod(START + timedelta(hours=2.5), PERIOD.ends_at)).ended == (
+        said.ended[1],
+    )
 
 
 def test_of_no_records_nothing_is_said() -> None:

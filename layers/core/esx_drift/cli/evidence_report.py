@@ -11,9 +11,10 @@ from typing import Final, cast
 
 from esx_drift import __version__
 from esx_drift.cli.evidence_pages import Block, Commands, Grid, Heading, Paragraph
+from esx_drift.cli.history import describe_window_step
 from esx_drift.cli.past import Times
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_public_key_key
-from esx_drift.domain.stored.types import Change, Finding, RecordedDecision, is_end
+from esx_drift.domain.stored.types import Change, Finding, RecordedDecision, ResolvedBecause, is_end
 from esx_drift.domain.text.times import format_time
 from esx_drift.domain.text.wording import (
     clean_text,
@@ -23,9 +24,18 @@ from esx_drift.domain.text.wording import (
     name_element,
     split_vib_key,
 )
-from esx_drift.domain.trail.evidence import AskedLook, ChangeEvidence, LogEvidence, LookCount, MissedLook
+from esx_drift.domain.trail.evidence import (
+    AskedLook,
+    ChangeEvidence,
+    EndedFinding,
+    LogEvidence,
+    LookCount,
+    MissedLook,
+    OrphanEvidence,
+    PartialLook,
+)
 from esx_drift.domain.trail.excerpt import Excerpt
-from esx_drift.domain.trail.history import Acceptance, HistoryEntry
+from esx_drift.domain.trail.history import Acceptance, HistoryEntry, MaintenanceStep
 
 MAX_SENTENCE: Final = 500
 """Characters of a reason, a summary or a person's ARN."""
@@ -102,7 +112,7 @@ def _build_facts(report: EvidenceReport) -> Grid:
     sealed = times.format(seal.sealed_until) if seal.sealed_until else "nothing is sealed"
     rows = [
         ("Period", f"{_format(excerpt.period.begins_at, times)} to {_format(excerpt.period.ends_at, times)}"),
-        ("Times", f"{times.name}, to the minute"),
+        ("Times", f"{times.name}, to the second"),
         ("Clusters", "; ".join(each.log.render() for each in report.clusters)),
         ("Written", f"{_format(excerpt.made_at, times)} by esx-drift {__version__}"),
         ("Sealed up to", sealed),
@@ -148,26 +158,45 @@ def _build_seal(report: EvidenceReport) -> Iterator[Block]:
     for line in rest:
         yield Paragraph(line)
     yield Paragraph(verdict, is_bad=not seal.is_intact)
-    if not seal.is_pinned:
-        yield Paragraph(
-            "The key that signed was taken from the trail itself: compare its fingerprint with the one that"
-            " you were given on another way."
-        )
+    yield Paragraph(_describe_proof(seal, report.times), is_bad=not (seal.is_pinned and seal.signers))
     for damage in report.damages:
         yield Paragraph(f"Not read for this report: {damage}", is_bad=True)
+
+
+def _describe_proof(seal: ReportedSeal, times: Times) -> str:
+    """Describe what is proved by a signature, and what is not."""
+    if not seal.sealed_until:
+        return (
+            "Nothing here is signed. That objects name each other by their sha256 shows that they fit"
+            " together, not who wrote them: this is no proof."
+        )
+    until = times.format(seal.sealed_until)
+    rest = f"What was written after {until} {times.name} is not signed yet, and not proved."
+    if seal.is_pinned:
+        return f"Signed by the key that was given: what was written up to {until} {times.name}. {rest}"
+    return (
+        f"Signed up to {until} {times.name}, by a key that lies in the trail itself: whoever could rewrite"
+        " all of the trail could have put it there. It is proved only once the key's fingerprint, above, is that"
+        f" of the key that you were given on another way. {rest}"
+    )
 
 
 _CHANGE_HEADINGS: Final = (
     "Found", "Look before", "Record", "What", "From", "To", "Hosts", "Severity", "Accepted",
 )  # fmt: skip
+_ENDED_HEADINGS: Final = (
+    "Since", "Severity", "Kind", "About", "Hosts", "What", "Ended", "Record", "Why it ended",
+)  # fmt: skip
 _DECISION_HEADINGS: Final = ("When", "Record", "What", "Who", "Why", "Ticket", "Hosts")
-_ORPHAN_HEADINGS: Final = ("VIB", "Version", "First seen", "On at the beginning", "On at the end", "Gone")
+_ORPHAN_HEADINGS: Final = (
+    "VIB", "Version", "First seen", "Seen on", "On at the beginning", "On at the end", "Gone", "Who said why",
+)  # fmt: skip
 
 
 def _build_cluster(each: ReportedLog, times: Times) -> Iterator[Block]:
     evidence, looks = each.evidence, cast("LookCount", each.looks)
     yield Paragraph(_describe_records(evidence))
-    yield from _build_looks(looks, times)
+    yield from _build_looks(looks, each.names, times)
     yield Heading(3, "Changes")
     if evidence.changes:
         rows = [_render_change(change, each.names, times) for change in evidence.changes]
@@ -178,6 +207,12 @@ def _build_cluster(each: ReportedLog, times: Times) -> Iterator[Block]:
         yield Heading(3, "What persons decided")
         rows = [_render_decision(entry, each.names, times) for entry in evidence.decisions]
         yield Grid(_DECISION_HEADINGS, rows)
+    if evidence.maintenance:
+        yield Heading(3, "Maintenance")
+        yield Grid(
+            ("When", "Record", "Who", "What and why"),
+            [_render_maintenance(entry, times) for entry in evidence.maintenance],
+        )
     if evidence.orphans:
         yield Heading(3, "Orphaned VIBs")
         yield Grid(_ORPHAN_HEADINGS, list(_render_orphans(each, times)))
@@ -196,22 +231,42 @@ def _describe_records(evidence: LogEvidence) -> str:
     return f"{format_count(evidence.number, 'record')}: {first} to {last}."
 
 
-def _build_looks(looks: LookCount, times: Times) -> Iterator[Block]:
+def _build_looks(looks: LookCount, names: Mapping[str, str], times: Times) -> Iterator[Block]:
     repeated = f", {looks.repeated} of them at a later try" if looks.repeated else ""
     begun, ended = looks.longest
     longest = format_duration((ended - begun).total_seconds())
     span = f"{_format(begun, times)} to {_format(ended, times)}"
     expected = f"{format_count(looks.expected, 'check')} expected"
+    partial = f", {len(looks.partial)} of them without all hosts" if looks.partial else ""
+    since = f" Its first record is of {times.format(looks.known_since)}." if looks.known_since else ""
     yield Paragraph(
-        f"{expected}, {looks.made} made{repeated}, {len(looks.missed)} missed."
+        f"{expected}, {looks.made} made{repeated}{partial}, {len(looks.missed)} missed.{since}"
         f" The longest time without a look: {longest}, from {span}."
     )
     if looks.missed:
         yield Heading(3, "Checks missed")
         yield Grid(("From", "To", "Checks", "Why", "Records"), list(_render_missed(looks.missed, times)))
+    if looks.partial:
+        yield Heading(3, "Checks that did not see all hosts")
+        yield Grid(("Checked", "Record", "Not seen, and why"), _render_partial(looks.partial, names, times))
     if looks.left_out:
         yield Heading(3, "Checks left out on purpose")
         yield Grid(("From", "To", "Runs", "Why"), list(_render_left_out(looks.left_out, times)))
+
+
+def _render_partial(
+    partial: Iterable[PartialLook], names: Mapping[str, str], times: Times
+) -> list[list[str]]:
+    return [
+        [
+            times.format(look.at),
+            str(look.seq),
+            ", ".join(
+                f"{clean_text(names.get(host, host))} ({clean_text(why)})" for host, why in look.unseen
+            ),
+        ]
+        for look in partial
+    ]
 
 
 def _render_missed(missed: Iterable[MissedLook], times: Times) -> Iterator[list[str]]:
@@ -235,11 +290,12 @@ def _render_change(evidence: ChangeEvidence, names: Mapping[str, str], times: Ti
     entry = evidence.entry
     change = cast("Change", entry.change)
     what = f"{name_element(change['element'])} {_name_subject(change, names)}".strip()
+    came = ", came with its host" if "brought_along" in (change["detail"] or {}) else ""
     return [
         times.format(entry.at),
         times.format(entry.since) if entry.since else "none",
         str(entry.seq),
-        f"{what} {change['kind']}{' (put back)' if 'put_back' in change else ''}",
+        f"{what} {change['kind']}{' (put back)' if 'put_back' in change else ''}{came}",
         *_render_versions(change),
         ", ".join(list_host_names(entry.hosts, names)),
         entry.severity,
@@ -273,7 +329,8 @@ def _judge_acceptance(evidence: ChangeEvidence) -> str:
     if change is None or (entry.acceptances and accepted >= set(entry.hosts)):
         return ""
     if evidence.undone_by is not None:
-        return f"undone, as record {evidence.undone_by} found"
+        why = "; nobody said why it was there" if change["element"] == "orphaned_vib" else ""
+        return f"undone, as record {evidence.undone_by} found{why}"
     if is_end(change):
         return "nothing to accept: it ends a difference"
     if change["element"] == "host" or change["kind"] == "relabelled":
@@ -292,6 +349,10 @@ def _describe_acceptances(evidence: ChangeEvidence, names: Mapping[str, str], ti
 
 def _describe_acceptance(one: Acceptance, entry: HistoryEntry, names: Mapping[str, str], times: Times) -> str:
     where = "" if one.hosts == entry.hosts else f" on {', '.join(list_host_names(one.hosts, names))}"
+    return _tell_acceptance(one, where, times)
+
+
+def _tell_acceptance(one: Acceptance, where: str, times: Times) -> str:
     ticket = f", ticket {clean_text(one.ticket)}" if one.ticket else ""
     who, why = clean_text(one.by, MAX_SENTENCE), clean_text(one.reason, MAX_SENTENCE)
     return f"{times.format(one.at)} by {who}{where}: {why}{ticket} (record {one.seq})"
@@ -302,19 +363,56 @@ def _render_decision(entry: HistoryEntry, names: Mapping[str, str], times: Times
     return [
         times.format(entry.at),
         str(entry.seq),
-        entry.outcome,
+        "maintenance begun" if entry.maintenance else entry.outcome,
         clean_text(decision["by"], MAX_SENTENCE),
         clean_text(decision["reason"], MAX_SENTENCE),
         clean_text(decision["ticket"]) if "ticket" in decision else "",
-        ", ".join(list_host_names(decision["taken"], names)),
+        ", ".join(list_host_names(entry.hosts, names)),
     ]
+
+
+def _render_maintenance(entry: HistoryEntry, times: Times) -> list[str]:
+    step = cast("MaintenanceStep", entry.maintenance)
+    who = clean_text(step.window["by"], MAX_SENTENCE)
+    return [times.format(entry.at), str(entry.seq), who, describe_window_step(step, times)]
 
 
 def _render_orphans(each: ReportedLog, times: Times) -> Iterator[list[str]]:
     for orphan in each.evidence.orphans:
-        hosts = (", ".join(list_host_names(on, each.names)) for on in (orphan.at_start, orphan.at_end))
-        gone = times.format(orphan.gone_at) if orphan.gone_at else ""
-        yield [*split_vib_key(orphan.vib), times.format(orphan.first_seen), *hosts, gone]
+        seen = (orphan.ever, orphan.at_start, orphan.at_end)
+        hosts = (", ".join(list_host_names(on, each.names)) for on in seen)
+        gone = (
+            f"{times.format(orphan.gone_at)}{_WHY_GONE.get(orphan.gone_because, '')}"
+            if orphan.gone_at
+            else ""
+        )
+        why = _explain_orphan(orphan, each, times)
+        yield [*split_vib_key(orphan.vib), times.format(orphan.first_seen), *hosts, gone, why]
+
+
+_WHY_GONE: Final[Mapping[ResolvedBecause | None, str]] = {
+    "host-left": ", with its host, which left",
+    "retired": ", as the cluster was retired",
+}
+
+
+def _explain_orphan(orphan: OrphanEvidence, each: ReportedLog, times: Times) -> str:
+    """Explain an orphaned VIB by whoever accepted it in the period."""
+    evidence = each.evidence
+    ended = [one.acceptances for one in evidence.ended if one.finding["subject"] == orphan.vib]
+    still = [
+        evidence.acceptances.get(one["fingerprint"], ())
+        for one in evidence.open_at_end
+        if one["subject"] == orphan.vib
+    ]
+    said = [
+        _render_acceptance(acceptance, each.names, times) for some in (*ended, *still) for acceptance in some
+    ]
+    return "; ".join(said) or "nobody said why"
+
+
+def _render_acceptance(one: Acceptance, names: Mapping[str, str], times: Times) -> str:
+    return f"accepted {_tell_acceptance(one, f' on {", ".join(list_host_names(one.hosts, names))}', times)}"
 
 
 def _build_findings(each: ReportedLog, times: Times) -> Iterator[Block]:
@@ -322,10 +420,38 @@ def _build_findings(each: ReportedLog, times: Times) -> Iterator[Block]:
     for when, found in (("beginning", evidence.open_at_start), ("end", evidence.open_at_end)):
         yield Heading(3, f"Open at the {when} of the period")
         if found:
-            headings = ("Since", "Severity", "Kind", "About", "Hosts", "What")
-            yield Grid(headings, [_render_finding(one, each.names, times) for one in found])
+            headings = ("Since", "Severity", "Kind", "About", "Hosts", "What", "Accepted")
+            yield Grid(headings, [_render_open_finding(one, each, times, when) for one in found])
         else:
             yield Paragraph("Nothing was open.")
+    yield Heading(3, "Ended in the period")
+    if evidence.ended:
+        yield Grid(_ENDED_HEADINGS, [_render_ended_finding(one, each.names, times) for one in evidence.ended])
+    else:
+        yield Paragraph("Nothing ended.")
+
+
+def _render_open_finding(finding: Finding, each: ReportedLog, times: Times, when: str) -> list[str]:
+    said = each.evidence.acceptances.get(finding["fingerprint"], ()) if when == "end" else ()
+    accepted = "; ".join(_render_acceptance(one, each.names, times) for one in said)
+    return [*_render_finding(finding, each.names, times), accepted]
+
+
+def _render_ended_finding(one: EndedFinding, names: Mapping[str, str], times: Times) -> list[str]:
+    said = [_render_acceptance(each, names, times) for each in one.acceptances]
+    because = _WHY_ENDED.get(one.finding["resolved_because"], "not known")
+    when = [times.format(one.at), str(one.seq), "; ".join([because, *said])]
+    return [*_render_finding(one.finding, names, times), *when]
+
+
+_WHY_ENDED: Final[Mapping[ResolvedBecause | None, str]] = {
+    "reverted": "what differed does no more",
+    "removed": "it was removed",
+    "host-left": "its host left the cluster",
+    "accepted": "a person accepted it",
+    "recovered": "it was well again",
+    "retired": "the cluster was retired",
+}
 
 
 def _render_finding(finding: Finding, names: Mapping[str, str], times: Times) -> list[str]:
@@ -358,7 +484,8 @@ _CHECK_OBJECTS: Final = (
 def _build_commands(report: EvidenceReport) -> Iterator[Block]:
     yield Paragraph(
         "In the folder of this report. The key comes from the account that signs, on another way than this"
-        " folder; KEY is the key's id in KMS."
+        " folder; KEY is the stack's output SigningKeyArn. Whoever can't ask KMS is given that public key"
+        " as a file."
     )
     yield Commands((_READ_KEY, "esx-drift verify --dir trail --public-key key.pem"))
     keys = [f"trail/{make_public_key_key(fingerprint)}" for fingerprint in report.seal.signers]

@@ -34,7 +34,7 @@ from esx_drift.domain.text.wording import (
     join_names,
     list_host_names,
 )
-from esx_drift.domain.trail.history import Acceptance, HistoryEntry, list_history
+from esx_drift.domain.trail.history import Acceptance, HistoryEntry, MaintenanceStep, list_history
 from esx_drift.domain.trail.hosts import KnownHosts, list_relabelled_names
 from esx_drift.messages.change_lines import ChangeWords, list_change_lines
 
@@ -45,7 +45,7 @@ _HEADINGS: Final = ("After", "Found", "Record", "What", "Hosts", "Accepted")
 _COLUMNS: Final = (
     "record", "after", "found", "kind", "severity", "element", "change", "key", "from", "to", "hosts",
     "host_ids", "put_back", "suppressed_by", "summary", "by", "reason", "ticket", "accepted_by",
-    "accepted_reason", "accepted_at",
+    "accepted_reason", "accepted_at", "maintenance", "maintenance_from", "maintenance_to",
 )  # fmt: skip
 
 ONE_MOMENT: Final = timedelta(milliseconds=1)
@@ -150,7 +150,7 @@ def _render_cells(entry: HistoryEntry, known: KnownHosts, times: Times) -> list[
         times.format(entry.since) if entry.since else "-",
         times.format(entry.at),
         str(entry.seq),
-        _describe(entry, known.newest_names),
+        describe_maintenance(entry, times) or _describe(entry, known.newest_names),
         join_names(list_host_names(entry.hosts, names)) if entry.hosts else "-",
         "; ".join(_render_acceptance(one, entry, names, times) for one in entry.acceptances) or "-",
     ]
@@ -170,6 +170,30 @@ def _describe(entry: HistoryEntry, names: Mapping[str, str]) -> str:
         reason = f"{clean_text(entry.decision['reason'])}{ticket}"
         return f"{entry.outcome} by {name_person(entry.decision['by'])}: {reason}"
     return "first copy"
+
+
+def describe_maintenance(entry: HistoryEntry, times: Times) -> str:
+    """Describe maintenance that began or ended: who, until when, and why; empty where it is none."""
+    decision, step = entry.decision, entry.maintenance
+    if decision is not None and entry.outcome == "maintenance" and step is None:
+        who, why = name_person(decision["by"]), clean_text(decision["reason"], 200)
+        return (
+            f"maintenance ended by {who}: {why}" if decision["taken"] else f"{who} found none to end: {why}"
+        )
+    return "" if step is None else describe_window_step(step, times)
+
+
+def describe_window_step(step: MaintenanceStep, times: Times) -> str:
+    """Describe a ``step`` of a maintenance window: that it began, or ended."""
+    window = step.window
+    who, why = name_person(window["by"]), clean_text(window["reason"], 200)
+    begun, until = times.format(window["from"]), times.format(window["to"])
+    accepts = ", which accepts at its end what was done" if window["accept"] else ""
+    if not step.is_end:
+        return f"maintenance begun by {who}, until {until}{accepts}: {why}"
+    hidden = sum(window["changes"].values()), sum(window["findings"].values())
+    kept = f"{format_count(hidden[0], 'change')} and {format_count(hidden[1], 'finding')} kept from chat"
+    return f"maintenance of {who} over, {begun} to {until}, {kept}: {why}"
 
 
 def _describe_label(change: Change) -> str:
@@ -224,6 +248,7 @@ def _build_entry(entry: HistoryEntry, names: dict[str, str]) -> Json:
         "change": cast("Json", entry.change),
         "finding": cast("Json", entry.finding),
         "decision": cast("Json", entry.decision),
+        "maintenance": _build_maintenance(entry),
         "accepted": [
             {
                 "by": one.by,
@@ -238,10 +263,18 @@ def _build_entry(entry: HistoryEntry, names: dict[str, str]) -> Json:
     }
 
 
+def _build_maintenance(entry: HistoryEntry) -> Json:
+    step = entry.maintenance
+    return None if step is None else {"ended": step.is_end, "window": cast("Json", step.window)}
+
+
 def _list_cells(entry: HistoryEntry, names: Mapping[str, str]) -> dict[str, object]:
     """List the cells of one line: of several acceptances the last."""
     change, finding, decision = entry.change, entry.finding, entry.decision
     last = entry.acceptances[-1] if entry.acceptances else None
+    step = entry.maintenance
+    window = step.window if step else None
+    said = decision or window
     return {
         "record": entry.seq,
         "after": entry.since,
@@ -259,10 +292,13 @@ def _list_cells(entry: HistoryEntry, names: Mapping[str, str]) -> dict[str, obje
         "suppressed_by": (change.get("suppressed_by") if change else None)
         or (finding.get("suppressed_by") if finding else None),
         "summary": finding["summary"] if finding else None,
-        "by": decision["by"] if decision else None,
-        "reason": decision["reason"] if decision else None,
+        "by": said["by"] if said else None,
+        "reason": said["reason"] if said else None,
         "ticket": decision.get("ticket") if decision else None,
         "accepted_by": last.by if last else None,
         "accepted_reason": last.reason if last else None,
         "accepted_at": last.at if last else None,
+        "maintenance": ("ended" if step.is_end else "begun") if step else None,
+        "maintenance_from": window["from"] if window else None,
+        "maintenance_to": window["to"] if window else None,
     }

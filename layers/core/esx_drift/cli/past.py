@@ -43,7 +43,7 @@ _DATE: Final = re.compile(
     r"(?:[T ](?P<time>\d\d:\d\d(?P<second>:\d\d(?P<part>\.\d{1,6})?)?) ?(?P<zone>Z|UTC|[+-]\d\d:\d\d)?)?",
     re.ASCII,
 )
-"""Also as times are printed here, so that one can be pasted: ``2026-11-23 02:14 UTC``."""
+"""Also as times are printed here, so that one can be pasted: ``2026-11-23 02:14:59 UTC``."""
 
 _SHOWN: Final = "2026-11-23, 2026-11-23T02:14, or with its own zone: 2026-11-23T02:14+01:00"
 
@@ -55,8 +55,8 @@ class Times:
     zone: tzinfo | None
 
     def format(self, text: str) -> str:
-        """Format a time of a record, ``text``, as ``2026-11-23 02:14``."""
-        return self._move(parse_time(text)).isoformat(" ", "minutes")[: len("2026-11-23 02:14")]
+        """Format a time of a record, ``text``, to the second, as ``2026-11-23 02:14:59``."""
+        return self._move(parse_time(text)).isoformat(" ", "seconds")[: len("2026-11-23 02:14:59")]
 
     def format_exactly(self, moment: datetime) -> str:
         """Format a ``moment`` with its second and its zone, as what was asked for is repeated."""

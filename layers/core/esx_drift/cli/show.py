@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from esx_drift.cli.diff import OutputFormat
-from esx_drift.cli.history import name_person
+from esx_drift.cli.history import describe_window_step, name_person
 from esx_drift.cli.options import VCenterOption
 from esx_drift.cli.past import LocalOption, Times, end_with_damages, find_log, make_times, open_logs
 from esx_drift.cli.terminal import EXIT_TROUBLE, fail, print_line
@@ -14,6 +14,7 @@ from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.cli.validate import S3_SCHEME
 from esx_drift.domain.stored.types import Record
 from esx_drift.domain.text.wording import clean_text, format_count, format_share, join_names, list_host_names
+from esx_drift.domain.trail.history import MaintenanceStep, list_windows
 from esx_drift.messages.change_lines import ChangeWords, render_change_lines
 
 if TYPE_CHECKING:
@@ -88,7 +89,10 @@ def _print_record(record: Record, names: dict[str, str], times: Times) -> None:
     print_line(f"  {' · '.join(fact for fact in facts if fact)}")
     if record["failure"] is not None:
         print_line(f"  could not look: {clean_text(record['failure']['message'], 400)}")
-    _print_decision(record, names)
+    _print_decision(record, names, times)
+    ended = [MaintenanceStep(window, is_end=True) for window in record.get("maintenance_ended", [])]
+    begun = [MaintenanceStep(window, is_end=False) for window in list_windows(record)]
+    _print_list("Maintenance", [describe_window_step(step, times) for step in (*ended, *begun)])
     _print_list("Changes", render_change_lines(record["changes"], ChangeWords(names, coverage)))
     for transition in ("opened", "raised", "still", "resolved"):
         found = [one for one in record["findings"] if one["transition"] == transition]
@@ -107,13 +111,14 @@ def _print_record(record: Record, names: dict[str, str], times: Times) -> None:
         print_line(f"Asked for checks of {asked}, by {record['dispatch']['trigger']}")
 
 
-def _print_decision(record: Record, names: dict[str, str]) -> None:
+def _print_decision(record: Record, names: dict[str, str], times: Times) -> None:
     decision = record["decision"]
     if decision is not None:
-        until = f" until {decision['until']}" if "until" in decision else ""
+        until = f" until {times.format(decision['until'])}" if "until" in decision else ""
         ticket = f", {clean_text(decision['ticket'])}" if "ticket" in decision else ""
         where = join_names(list_host_names(decision["taken"], names))
-        hosts = f", for {where}" if decision["taken"] else ""
+        is_of_hosts = decision["taken"] and record["outcome"] != "maintenance"
+        hosts = f", for {where}" if is_of_hosts else ""
         why = f"{clean_text(decision['reason'])}{ticket}{hosts}"
         print_line(f"  decided by {name_person(decision['by'])}{until}: {why}")
 

@@ -4,17 +4,19 @@ Longer than 250 lines, because it is one account of one period.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 from typing import Final
 
 from esx_drift.domain.stored.identifiers import make_next_attempt_id
-from esx_drift.domain.stored.types import Finding, Outcome, Record, is_end
+from esx_drift.domain.stored.types import Finding, Outcome, Record, ResolvedBecause, is_end
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.trail.excerpt import AuditPeriod
 from esx_drift.domain.trail.history import (
+    Acceptance,
     HistoryEntry,
+    list_acceptances,
     list_history,
     list_open_orphans,
     list_orphans,
@@ -63,6 +65,15 @@ class MissedLook:
 
 
 @dataclass(frozen=True, slots=True)
+class PartialLook:
+    """A check that saw the cluster, and not all of its hosts. ``unseen``: which, by id, and why."""
+
+    at: str
+    seq: int
+    unseen: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LookCount:
     """The checks of a cluster that were expected in a period.
 
@@ -73,6 +84,9 @@ class LookCount:
         missed: The others.
         left_out: The runs in which the fleet file left it out.
         longest: The longest time between two looks, or a look and an end of the period: from when to when.
+            Before the first record of the cluster there was nothing to look at.
+        partial: Those of the made ones that did not see all hosts.
+        known_since: When the cluster's first record was, if that is of the period.
     """
 
     expected: int
@@ -81,6 +95,8 @@ class LookCount:
     missed: tuple[MissedLook, ...]
     left_out: tuple[AskedLook, ...]
     longest: tuple[datetime, datetime]
+    partial: tuple[PartialLook, ...] = ()
+    known_since: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +117,8 @@ class OrphanEvidence:
         gone_at: When it was found gone from all hosts; none while it is there.
         at_start: The hosts that it was on when the period began, by id.
         at_end: Those that it was on when it ended.
+        ever: All that it was on in the period, or when that began.
+        gone_because: Why it is gone, as far as that is known.
     """
 
     vib: str
@@ -108,6 +126,21 @@ class OrphanEvidence:
     gone_at: str | None
     at_start: tuple[str, ...]
     at_end: tuple[str, ...]
+    ever: tuple[str, ...] = ()
+    gone_because: ResolvedBecause | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndedFinding:
+    """A finding that ended in the period: when, and which record says so.
+
+    ``acceptances``: who accepted it, while it was open or at its end.
+    """
+
+    finding: Finding
+    at: str
+    seq: int
+    acceptances: tuple[Acceptance, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +155,9 @@ class LogEvidence:
         orphans: Orphaned VIBs.
         open_at_start: Findings that were open when it began.
         open_at_end: Findings that were open when it ended.
+        ended: Findings that ended in it, also those that opened in it.
+        acceptances: Who accepted a finding that was open when it ended, by its fingerprint.
+        maintenance: Maintenance windows that began or ended in it.
     """
 
     records: tuple[int, int] | None
@@ -131,6 +167,9 @@ class LogEvidence:
     orphans: tuple[OrphanEvidence, ...]
     open_at_start: tuple[Finding, ...]
     open_at_end: tuple[Finding, ...]
+    ended: tuple[EndedFinding, ...] = ()
+    acceptances: Mapping[str, tuple[Acceptance, ...]] = field(default_factory=dict)
+    maintenance: tuple[HistoryEntry, ...] = ()
 
 
 def list_asked_looks(record: Record, clusters: Iterable[str]) -> dict[str, AskedLook]:
@@ -168,14 +207,31 @@ def count_looks(
     left_out = tuple(each for each in own if each.is_left_out)
     expected = [each for each in own if not each.is_left_out]
     missed: list[MissedLook] = []
-    made = repeated = 0
+    looks: list[Record] = []
+    repeated = 0
     for each in expected:
         tries = _follow_tries(each, answers)
         if tries and tries[-1]["outcome"] in LOOKS:
-            made, repeated = made + 1, repeated + (len(tries) > 1)
+            looks.append(tries[-1])
+            repeated += len(tries) > 1
         else:
             missed.append(_explain_miss(each, tries, made_at))
-    return LookCount(len(expected), made, repeated, tuple(missed), left_out, _find_longest(records, period))
+    first = records[0]["checked_at"] if records and records[0]["seq"] == 1 else None
+    known_since = first if first is not None and period.includes(first) else None
+    return LookCount(
+        expected=len(expected),
+        made=len(looks),
+        repeated=repeated,
+        missed=tuple(missed),
+        left_out=left_out,
+        longest=_find_longest(records, period, known_since),
+        partial=tuple(
+            PartialLook(look["checked_at"], look["seq"], unseen)
+            for look in looks
+            if (unseen := tuple((each["host"], each["why"]) for each in look["uncovered"]))
+        ),
+        known_since=known_since,
+    )
 
 
 def _follow_tries(asked: AskedLook, answers: Mapping[str, Record]) -> list[Record]:
@@ -202,10 +258,13 @@ def _explain_miss(asked: AskedLook, tries: Sequence[Record], made_at: datetime) 
     return MissedLook(asked.at, asked.seq, why)
 
 
-def _find_longest(records: Sequence[Record], period: AuditPeriod) -> tuple[datetime, datetime]:
+def _find_longest(
+    records: Sequence[Record], period: AuditPeriod, known_since: str | None
+) -> tuple[datetime, datetime]:
+    begins_at = period.begins_at if known_since is None else parse_time(known_since)
     looks = [parse_time(record["checked_at"]) for record in records if record["outcome"] in LOOKS]
     inside = [at for at in looks if period.begins_at <= at <= period.ends_at]
-    return max(pairwise([period.begins_at, *inside, period.ends_at]), key=lambda pair: pair[1] - pair[0])
+    return max(pairwise([begins_at, *inside, period.ends_at]), key=lambda pair: pair[1] - pair[0])
 
 
 def build_log_evidence(records: Sequence[Record], period: AuditPeriod) -> LogEvidence:
@@ -215,6 +274,7 @@ def build_log_evidence(records: Sequence[Record], period: AuditPeriod) -> LogEvi
     before = known[: len(known) - len(own)]
     entries = list_history(known)
     inside = [entry for entry in entries if period.includes(entry.at)]
+    ended, acceptances = _follow_acceptances(known)
     return LogEvidence(
         records=(own[0]["seq"], own[-1]["seq"]) if own else None,
         number=len(own),
@@ -225,7 +285,39 @@ def build_log_evidence(records: Sequence[Record], period: AuditPeriod) -> LogEvi
         orphans=tuple(_list_orphans(before, known)),
         open_at_start=_list_open(before),
         open_at_end=_list_open(known),
+        ended=tuple(each for each in ended if period.includes(each.at)),
+        acceptances=acceptances,
+        maintenance=tuple(entry for entry in inside if entry.maintenance is not None),
     )
+
+
+def _follow_acceptances(
+    records: Iterable[Record],
+) -> tuple[list[EndedFinding], dict[str, tuple[Acceptance, ...]]]:
+    """Follow who accepted which finding.
+
+    Returns:
+        The findings that ended, and who accepted those that are still open, by fingerprint.
+    """
+    ended: list[EndedFinding] = []
+    accepted: dict[str, tuple[Acceptance, ...]] = {}
+    for record in records:
+        by_person = list(list_acceptances(record))
+        for finding in record["after"]["findings"].values() if by_person else ():
+            # That hosts differ from each other stays so where what they run is accepted.
+            own = [each for each in by_person if not set(finding["hosts"]).isdisjoint(each.hosts)]
+            if finding["kind"] == "image-not-uniform" and own:
+                accepted[finding["fingerprint"]] = (*accepted.get(finding["fingerprint"], ()), *own)
+        for finding in record["findings"]:
+            name, is_over = finding["fingerprint"], finding["transition"] == "resolved"
+            if "accepted" in finding or (is_over and finding["resolved_because"] == "accepted"):
+                hosts = {*finding["hosts"], *(finding["accepted"]["hosts"] if "accepted" in finding else ())}
+                own = [each for each in by_person if not hosts.isdisjoint(each.hosts)]
+                accepted[name] = (*accepted.get(name, ()), *own)
+            if is_over:
+                said = accepted.pop(name, ())
+                ended.append(EndedFinding(finding, record["checked_at"], record["seq"], said))
+    return ended, accepted
 
 
 def _find_undone(entry: HistoryEntry, entries: Iterable[HistoryEntry]) -> int | None:
@@ -260,6 +352,8 @@ def _list_orphans(before: Sequence[Record], known: Sequence[Record]) -> list[Orp
             gone_at=each.gone_at,
             at_start=at_start.get(each.vib, ()),
             at_end=each.hosts,
+            ever=each.ever,
+            gone_because=each.gone_because,
         )
         for each in list_orphans(known[max(0, len(before) - 1) :])
     ]

@@ -15,7 +15,9 @@ from esx_drift.domain.stored.types import (
     Change,
     Departed,
     Element,
+    EndedWindow,
     Finding,
+    OpenWindow,
     Outcome,
     Record,
     RecordedDecision,
@@ -27,7 +29,7 @@ from esx_drift.domain.text.versions import sort_naturally
 from esx_drift.domain.text.wording import split_vib_key
 from esx_drift.domain.trail.hosts import is_of_installed_part, list_left_ids, list_renewed_ids
 
-type EntryKind = Literal["first-copy", "change", "finding", "decision"]
+type EntryKind = Literal["first-copy", "change", "finding", "decision", "maintenance"]
 type PartOrigin = Literal["first-copy", "first-seen", "change"]
 
 ORPHANED_VIB: Element = "orphaned_vib"
@@ -46,8 +48,21 @@ class Acceptance:
 
 
 @dataclass(frozen=True, slots=True)
+class MaintenanceStep:
+    """That a maintenance window began or ended.
+
+    Attributes:
+        window: As it began, or as it ended.
+        is_end: Whether it ended: at ``window["to"]``; else it was to last until then.
+    """
+
+    window: OpenWindow | EndedWindow
+    is_end: bool
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One thing that a record says happened: of the last four, what it is about is there.
+    """One thing that a record says happened: of the last five, what it is about is there.
 
     Attributes:
         seq: The record's number.
@@ -59,6 +74,7 @@ class HistoryEntry:
         finding: What opened, was raised or ended.
         decision: What a person decided.
         acceptances: Who accepted a change afterwards.
+        maintenance: Which window began or ended; beside a decision the one that it began.
     """
 
     seq: int
@@ -70,6 +86,7 @@ class HistoryEntry:
     finding: Finding | None = None
     decision: RecordedDecision | None = None
     acceptances: tuple[Acceptance, ...] = ()
+    maintenance: MaintenanceStep | None = None
 
     @property
     def kind(self) -> EntryKind:
@@ -78,7 +95,9 @@ class HistoryEntry:
             return "change"
         if self.finding is not None:
             return "finding"
-        return "first-copy" if self.decision is None else "decision"
+        if self.decision is not None:
+            return "decision"
+        return "first-copy" if self.maintenance is None else "maintenance"
 
     @property
     def severity(self) -> Severity:
@@ -129,24 +148,49 @@ def list_history(records: Sequence[Record]) -> list[HistoryEntry]:
     """List what ``records`` say happened, the oldest first; who accepted a change stands with the change."""
     found = _OpenChanges()
     since: str | None = None
+    # What the first of the records left open had begun before it, unless that is the first of the log.
+    known = list_windows(records[0]) if records and records[0]["seq"] > 1 else []
     for record in records:
         found.renew_ids(record)
-        for entry in _list_entries(record, since):
+        for entry in _list_entries(record, since, {_name_window(window) for window in known}):
             found.add(entry)
-        for acceptance in _list_acceptances(record):
+        for acceptance in list_acceptances(record):
             found.accept(acceptance)
-        since = record["after"]["last_look_at"]
+        since, known = record["after"]["last_look_at"], list_windows(record)
     return found.entries
 
 
-def _list_entries(record: Record, since: str | None) -> Iterator[HistoryEntry]:
+def list_windows(record: Record) -> list[OpenWindow]:
+    """List the maintenance windows that a ``record`` leaves open."""
+    return (record["after"]["maintenance"] or {"windows": []})["windows"]
+
+
+def _name_window(window: OpenWindow) -> tuple[str, str]:
+    return window["name"], window["from"]
+
+
+def _list_entries(
+    record: Record, since: str | None, known: Container[tuple[str, str]]
+) -> Iterator[HistoryEntry]:
     def build(hosts: Iterable[str]) -> HistoryEntry:
         return HistoryEntry(record["seq"], record["checked_at"], since, tuple(hosts), record["outcome"])
 
     if record["outcome"] == "baseline":
         yield build(record["after"]["accepted"])
+    begun = [
+        MaintenanceStep(window, is_end=False)
+        for window in list_windows(record)
+        if _name_window(window) not in known
+    ]
     if record["decision"] is not None:
-        yield replace(build(record["decision"]["taken"]), decision=record["decision"])
+        own = next((step for step in begun if step.window["name"] == f"record {record['seq']}"), None)
+        begun = [step for step in begun if step is not own]
+        # Maintenance is of a cluster as a whole, whose id is no host's.
+        hosts = [] if record["outcome"] == "maintenance" else record["decision"]["taken"]
+        yield replace(build(hosts), decision=record["decision"], maintenance=own)
+    ended = [MaintenanceStep(window, is_end=True) for window in record.get("maintenance_ended", [])]
+    for step in (*begun, *ended):
+        yield replace(build(()), maintenance=step)
     for change in record["changes"]:
         is_host = change["element"] == "host" and not change["hosts"]
         yield replace(build([change["key"]] if is_host else change["hosts"]), change=change)
@@ -155,7 +199,7 @@ def _list_entries(record: Record, since: str | None) -> Iterator[HistoryEntry]:
             yield replace(build(finding["hosts"]), finding=finding)
 
 
-def _list_acceptances(record: Record) -> Iterator[Acceptance]:
+def list_acceptances(record: Record) -> Iterator[Acceptance]:
     """List what a person accepted, and what a maintenance window did at its end."""
     decision, at, seq = record["decision"], record["checked_at"], record["seq"]
     if record["outcome"] == "accepted" and decision is not None:
