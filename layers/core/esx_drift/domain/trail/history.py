@@ -139,6 +139,11 @@ def list_history(records: Sequence[Record]) -> list[HistoryEntry]:
     return found.entries
 
 
+def list_acceptances(records: Iterable[Record]) -> list[Acceptance]:
+    """List who accepted what hosts ran, by the records of one log, in their order."""
+    return [acceptance for record in records for acceptance in _list_acceptances(record)]
+
+
 def _list_entries(record: Record, since: str | None) -> Iterator[HistoryEntry]:
     def build(hosts: Iterable[str]) -> HistoryEntry:
         return HistoryEntry(record["seq"], record["checked_at"], since, tuple(hosts), record["outcome"])
