@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import pairwise
@@ -20,6 +21,8 @@ from esx_drift.domain.stored.identifiers import (
 )
 from esx_drift.domain.stored.types import Json, LogState, Record, Snapshot
 from esx_drift.domain.text.times import format_time, parse_time
+from esx_drift.domain.trail.evidence import build_log_evidence
+from esx_drift.domain.trail.excerpt import AuditPeriod
 from esx_drift.domain.trail.history import (
     list_history,
     list_orphans,
@@ -146,6 +149,51 @@ def test_an_acceptance_stands_with_what_it_accepted(world: World) -> None:
         [(ALICE, "CHG-1", ("host-16",))],
         [],
     ]
+
+
+def test_a_change_is_undone_once_it_is_on_all_its_hosts(world: World) -> None:
+    """Not where one of them still runs it; a host that was added again is the same one."""
+    world.dispatch()
+    world.check()
+    were = {name: deepcopy(world.vcenter.inventory.host(name).software) for name in ("esx01", "esx02")}
+    world.vcenter.hosts.set_component(["esx01", "esx02"], I40EN, "2.9.2.0")
+    world.check()
+    assert find_undone(world) == [None]
+    world.vcenter.inventory.host("esx01").software = were["esx01"]
+    world.check()
+    assert find_undone(world) == [None, None]
+    world.vcenter.inventory.re_add_host("esx02")
+    world.check()
+    world.vcenter.inventory.host("esx02").software = were["esx02"]
+    last = world.check()
+    assert find_undone(world)[0] == last["seq"]
+
+
+def test_what_goes_back_to_what_was_accepted_since_undoes_nothing_before(world: World) -> None:
+    """It ends what came after that; unless it is just what was there before."""
+    world.dispatch()
+    world.check()
+    first = deepcopy(world.vcenter.inventory.host("esx01").software)
+    for version in ("2.9.2.0", "2.9.3.0"):
+        world.vcenter.hosts.set_component("esx01", I40EN, version)
+        world.check()
+    accepted = deepcopy(world.vcenter.inventory.host("esx01").software)
+    Person(world).accept({"host-16": Person(world).shown()["host-16"]})
+    world.vcenter.hosts.set_component("esx01", I40EN, "2.9.4.0")
+    world.check()
+    world.vcenter.inventory.host("esx01").software = accepted
+    back = world.check()
+    assert find_undone(world) == [None, None, back["seq"], None]
+    world.vcenter.inventory.host("esx01").software = first
+    as_first = world.check()
+    assert find_undone(world) == [as_first["seq"], None, back["seq"], None, None]
+
+
+def find_undone(world: World) -> list[int | None]:
+    """Which record undid each change, as evidence says."""
+    records = world.records()
+    whole = AuditPeriod(*(parse_time(records[each]["checked_at"]) for each in (0, -1)))
+    return [each.undone_by for each in build_log_evidence(records, whole).changes]
 
 
 def test_a_host_is_as_sure_as_the_looks_around(world: World, logs: TrailLogs) -> None:

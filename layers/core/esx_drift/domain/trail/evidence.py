@@ -101,7 +101,11 @@ class LookCount:
 
 @dataclass(frozen=True, slots=True)
 class ChangeEvidence:
-    """A change of the period. ``undone_by``: the record that found it undone; none where there is none."""
+    """A change of the period.
+
+    ``undone_by``: the record that found it undone on the last host on which nobody accepted it; none where
+    it was not, or not on all of them.
+    """
 
     entry: HistoryEntry
     undone_by: int | None
@@ -272,14 +276,16 @@ def build_log_evidence(records: Sequence[Record], period: AuditPeriod) -> LogEvi
     known = [record for record in records if parse_time(record["checked_at"]) <= period.ends_at]
     own = [record for record in known if period.includes(record["checked_at"])]
     before = known[: len(known) - len(own)]
-    entries = list_history(known)
+    entries, decided = list_history(known), [each for record in known for each in list_acceptances(record)]
     inside = [entry for entry in entries if period.includes(entry.at)]
     ended, acceptances = _follow_acceptances(known)
     return LogEvidence(
         records=(own[0]["seq"], own[-1]["seq"]) if own else None,
         number=len(own),
         changes=tuple(
-            ChangeEvidence(each, _find_undone(each, entries)) for each in inside if each.kind == "change"
+            ChangeEvidence(each, _find_undone(each, entries, decided))
+            for each in inside
+            if each.kind == "change"
         ),
         decisions=tuple(entry for entry in inside if entry.kind == "decision"),
         orphans=tuple(_list_orphans(before, known)),
@@ -320,20 +326,31 @@ def _follow_acceptances(
     return ended, accepted
 
 
-def _find_undone(entry: HistoryEntry, entries: Iterable[HistoryEntry]) -> int | None:
-    """Find the record that found a change undone, on any of its hosts."""
-    if entry.change is None or is_end(entry.change):
+def _find_undone(
+    entry: HistoryEntry, entries: Iterable[HistoryEntry], acceptances: Sequence[Acceptance]
+) -> int | None:
+    """Find the record by which a change was undone on each host on which nobody accepted it.
+
+    It went back to what was there before, or to what was accepted then: not to what somebody accepted since.
+    """
+    change = entry.change
+    if change is None or is_end(change):
         return None
-    part = name_changed_part(entry.change)
+    part, waiting = name_changed_part(change), {*entry.hosts}
+    waiting -= {host for one in entry.acceptances for host in one.hosts}
     for later in entries:
-        change = later.change
-        if (
-            later.seq > entry.seq
-            and change is not None
-            and is_end(change)
-            and name_changed_part(change) == part
-            and set(later.hosts) & set(entry.hosts)
-        ):
+        if later.seq <= entry.seq or later.change is None:
+            continue
+        old, new = later.change["from"], later.change["to"]
+        if (later.change["element"], later.change["kind"]) == ("host", "changed") and old in waiting and new:
+            waiting = (waiting - {old}) | {new}
+        over = waiting & {*later.hosts} if name_changed_part(later.change) == part else set[str]()
+        if new == change["from"] != change["to"]:
+            waiting -= over
+        elif is_end(later.change):
+            between = [one for one in acceptances if entry.seq <= one.seq < later.seq]
+            waiting -= over - {host for one in between for host in one.hosts}
+        if over and not waiting:
             return later.seq
     return None
 
