@@ -38,6 +38,8 @@ KEPT_DOWN = [
     "vcenter-unavailable",
     "vcenter-redirect",
     "vcenter-behind-a-page",
+    "vcenter-another-server",
+    "vcenter-behind-a-balancer",
     "vcenter-sessions-used-up",
     "vcenter-overloaded",
     *SHOWING_ANOTHER,

@@ -398,6 +398,12 @@ VCENTER = {
     "vcenter-behind-a-page": _says(
         _one(V, "vcenter-error"), "something else answers", "403 Forbidden", "nginx"
     ),
+    "vcenter-another-server": _says(
+        _one(V, "vcenter-error"), "something else answers", "404 Not Found", "Apache"
+    ),
+    "vcenter-behind-a-balancer": _says(
+        _one(V, "vcenter-unavailable"), "services don't answer (504)", "504 Gateway Time-out"
+    ),
     "report-behind-a-page": _says(_of_both("vcenter-error", "warning"), "Please sign in"),
     "vcenter-sessions-used-up": _says(_one(V, "vcenter-unavailable"), "Monitor > Sessions"),
     "vcenter-overloaded": _says(

@@ -84,6 +84,18 @@ VCENTER = (
         _faulty("POST /api/session", kinds.web_page(403)),
     ),
     _scenario(
+        "vcenter-another-server",
+        "A web server that is no vCenter answers every call with a page and 404.",
+        "vcenter-error",
+        _faulty("*", kinds.web_page(404, "404 Not Found", "Apache")),
+    ),
+    _scenario(
+        "vcenter-behind-a-balancer",
+        "A balancer reaches nothing behind it: a page and 504.",
+        "vcenter-unavailable",
+        _faulty("*", kinds.web_page(504, "504 Gateway Time-out", "balancer")),
+    ),
+    _scenario(
         "report-behind-a-page",
         "Something between answers with a page in place of the report, and 200.",
         "vcenter-error",

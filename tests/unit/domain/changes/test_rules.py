@@ -19,7 +19,7 @@ from tests.unit.domain.changes.clusters import (
     report_of,
     snapshot_of,
 )
-from tests.unit.domain.changes.sample import component, software
+from tests.unit.domain.changes.sample import alternative, component, software
 
 VIB = "mft(4.25.0.802-0)"
 
@@ -215,3 +215,16 @@ def test_whatever_a_part_has_beside_its_version_is_told_where_it_differs(
     """Of any element, with a value that a later release may add: known before, or for the first time now."""
     change = build_change(Difference("component:Intel-i40en", before, after, None), "changed", ["host-1"])
     assert (change["kind"], change["detail"]) == (kind, detail)
+
+
+def test_a_base_image_in_another_spelling_is_no_change() -> None:
+    """One release of 9.x, as KB 395110 spells it and as the depot does, also in an alternative image."""
+    looks = []
+    for spelt in ("9.0.1-0101.24957456", "9.0.1.0101.24957456"):
+        image, inside = software(), alternative({"selection_type": "UNKNOWN"})
+        image["base_image"]["version"] = inside["base_image"]["version"] = spelt
+        image["alternative_images"] = {"other": inside}
+        looks.append(ClusterModel({"host-1": host("esx01", image)}))
+    assert changes_between(*looks) == []
+    first, second = map(snapshot_of, looks)
+    assert compute_seal(first) == compute_seal(second)
