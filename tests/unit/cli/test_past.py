@@ -189,6 +189,10 @@ def test_what_hosts_ran_is_told_with_how_sure_it_is(run: Run, story: Story) -> N
         run("as-of", "prod-a", third["checked_at"], "--dir", story.directory, "--format", "json").out
     )
     hosts = {host["name"]: host for host in document["hosts"]}
+    before, missed, next_seen = (story.records[number]["checked_at"] for number in (3, 4, 5))
+    shown = [at[:19].replace("T", " ") for at in (before, missed, next_seen)]
+    unread = run("as-of", "prod-a", third["checked_at"], "--dir", story.directory).out
+    assert f"seen {shown[0]}, not read {shown[1]}, the same {shown[2]}" in unread
     assert hosts["esx04"]["seen_before"] == story.records[3]["after"]["last_look_at"]
     assert hosts["esx04"]["seen_after"] == story.records[5]["after"]["last_look_at"]
     assert hosts["esx01"]["image"][f"component:{I40EN}"] == {"version": "2.9.2.0"} or "2.9.2.0" in str(

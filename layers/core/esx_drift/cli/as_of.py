@@ -150,7 +150,9 @@ def _describe(host: HostRow, answer: _Answer, times: Times) -> str:
         return f"seen {times.format(former.seen_at)}{named}, {next_seen or 'not since'}"
     if sighting.before is None:
         return f"not known: not seen by then{f', {next_seen}' if next_seen else ''}"
-    seen = f"seen {times.format(sighting.before)}"
+    look = answer.record["after"]["last_look_at"]
+    missed = f", not read {times.format(look)}" if look and look != sighting.before else ""
+    seen = f"seen {times.format(sighting.before)}{missed}"
     if sighting.left_at is not None:
         return f"{seen}, gone by {times.format(sighting.left_at)}"
     if sighting.after is None:

@@ -176,8 +176,8 @@ def _describe_proof(seal: ReportedSeal, times: Times) -> str:
         return f"Signed by the key that was given: what was written up to {until} {times.name}. {rest}"
     return (
         f"Signed up to {until} {times.name}, by a key that lies in the trail itself: whoever could rewrite"
-        " all of the trail could have put it there. It is proved only once the key's fingerprint, above, is that"
-        f" of the key that you were given on another way. {rest}"
+        " all of the trail could have put it there. It is proved only once the key's fingerprint, above, is"
+        f" that of the key that you were given on another way. {rest}"
     )
 
 

@@ -173,7 +173,10 @@ def _describe(entry: HistoryEntry, names: Mapping[str, str]) -> str:
 
 
 def describe_maintenance(entry: HistoryEntry, times: Times) -> str:
-    """Describe maintenance that began or ended: who, until when, and why; empty where it is none."""
+    """Describe maintenance of an ``entry`` that began or ended: who, until when (``times``), and why.
+
+    Empty where it is none.
+    """
     decision, step = entry.decision, entry.maintenance
     if decision is not None and entry.outcome == "maintenance" and step is None:
         who, why = name_person(decision["by"]), clean_text(decision["reason"], 200)
@@ -184,7 +187,7 @@ def describe_maintenance(entry: HistoryEntry, times: Times) -> str:
 
 
 def describe_window_step(step: MaintenanceStep, times: Times) -> str:
-    """Describe a ``step`` of a maintenance window: that it began, or ended."""
+    """Describe a ``step`` of a maintenance window: that it began, or ended; ``times`` writes when."""
     window = step.window
     who, why = name_person(window["by"]), clean_text(window["reason"], 200)
     begun, until = times.format(window["from"]), times.format(window["to"])
