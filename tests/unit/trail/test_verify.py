@@ -59,6 +59,13 @@ def test_what_the_product_wrote_is_intact(
     assert check(unsealed).not_sealed == len(unsealed)
 
 
+def test_what_is_packed_has_the_same_bytes_whenever_that_is_done(unsealed: Trail) -> None:
+    """No time is in it: the same document has one key, and is kept once."""
+    packed = [body for each, body in unsealed.items() if each.endswith(".gz")]
+    assert packed
+    assert packed == [gzip.compress(gzip.decompress(body), mtime=0) for body in packed]
+
+
 def test_a_bit_of_each_object_names_it(trail: Trail) -> None:
     """Wherever it is; digests, signatures and keys among them."""
     for key, body in trail.items():
