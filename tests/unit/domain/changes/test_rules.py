@@ -225,6 +225,7 @@ def test_a_base_image_in_another_spelling_is_no_change() -> None:
         image["base_image"]["version"] = inside["base_image"]["version"] = spelt
         image["alternative_images"] = {"other": inside}
         looks.append(ClusterModel({"host-1": host("esx01", image)}))
-    assert changes_between(*looks) == []
-    first, second = map(snapshot_of, looks)
+    before, after = looks
+    assert changes_between(before, after) == []
+    first, second = snapshot_of(before), snapshot_of(after)
     assert compute_seal(first) == compute_seal(second)
