@@ -1,0 +1,164 @@
+"""Each fault of a vCenter in each call of a check: who is told, and that the next good check mends it.
+
+docs/operations.md has the table of what comes of each. That no event is lost or published twice is looked at
+when each world ends (``tests/unit/checking/whole.py``).
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import pytest
+from esx_drift.adapters.vcenter.http_client import HttpClient
+from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.types import Record
+
+from tests.paths import ROOT
+from tests.simulator import fault_kinds
+from tests.simulator.fault_kinds import FAULT_KINDS
+from tests.simulator.faults import Fault
+from tests.unit.checking.world import PROD_A, World
+
+PAGE: Final = ROOT / "docs" / "operations.md"
+LOOKS: Final = {"baseline", "changed", "unchanged", "dispatched"}
+CALLS: Final = {
+    "login": "POST /api/session",
+    "listing": "GET /api/vcenter/cluster",
+    "extract": "POST *domain-c9/installed-images",
+    "task": "GET /api/cis/tasks/*",
+    "hosts": "GET /api/vcenter/host",
+    "report": "GET *domain-c9/installed-images",
+}
+"""The calls of a run and a check, in their order, as routes of the simulated vCenter."""
+
+FAULTS: Final[Mapping[str, Callable[[], Fault]]] = {
+    "401": lambda: fault_kinds.status(401),
+    "403": lambda: fault_kinds.status(403),
+    "404": lambda: fault_kinds.status(404),
+    "500": lambda: fault_kinds.status(500),
+    "503": lambda: fault_kinds.status(503),
+    "no such cluster": fault_kinds.entity_not_found,
+    "no such task": fault_kinds.task_not_found,
+    "too many objects": fault_kinds.unable_to_allocate,
+    "no healthy upstream": fault_kinds.no_healthy_upstream,
+    "page of a proxy": fault_kinds.web_page,
+    "plain text": fault_kinds.plain_text,
+    "JSON of another server": fault_kinds.other_json,
+    "sessions used up": fault_kinds.sessions_used_up,
+    "service not begun": fault_kinds.operation_not_found,
+    "fault of the VI/JSON API": fault_kinds.fault_of_vim,
+    "redirect": fault_kinds.redirect,
+    "late answer": lambda: fault_kinds.latency(0.05),
+    "half of the body": fault_kinds.truncated_body,
+    "connection reset": fault_kinds.connection,
+    "answer lost": lambda: fault_kinds.connection(processed=True),
+    "broken JSON": fault_kinds.invalid_json,
+    "NaN": fault_kinds.not_a_number,
+    "key twice": fault_kinds.duplicate_keys,
+    "wrong content type": fault_kinds.content_type,
+    "field missing": fault_kinds.document,
+}
+ONLY_IN: Final = {"field missing": ("report",)}
+"""What only one answer can have."""
+
+ELSEWHERE: Final = {
+    "secrets_echoed": "tests/unit/checking/test_leaks.py",
+    "slow_body": "tests/unit/adapters/vcenter",
+    "huge_body": "tests/unit/adapters/vcenter",
+}
+"""Faults that take seconds, or are no failure: where they are met."""
+
+
+def test_the_table_has_every_fault() -> None:
+    """But for those that are met elsewhere."""
+    met = {make().name for make in FAULTS.values()}
+    assert met | ELSEWHERE.keys() == FAULT_KINDS.keys()
+    assert all((ROOT / place).exists() for place in ELSEWHERE.values())
+
+
+RETRY_SECONDS: Final = 20 * 60
+"""Longer than a breaker holds a password back, and shorter than what makes a check overdue."""
+
+LISTING: Final = {"login", "listing"}
+"""What a run of the dispatcher meets, in the vCenter's own log; all else is met by a check of the cluster."""
+
+
+def _look(world: World, call: str) -> Record:
+    """The next run by schedule, or the next check, and its record."""
+    if call in LISTING:
+        world.wait(RETRY_SECONDS)
+        return world.dispatch()
+    return world.check()
+
+
+def _mend_password(world: World) -> None:
+    """Write a new version of the secret, as a person does: one that was refused is not tried again."""
+    name = f"esx-drift/vcenter/{world.watched.name}"
+    written = world.aws.secrets.get_secret_value(SecretId=name)["SecretString"]
+    world.aws.secrets.put_secret_value(SecretId=name, SecretString=written)
+
+
+def _meet(world: World, call: str, fault: Fault) -> str:
+    """Play a fault that lasts for two looks, and is gone by the next one; what was told of it, as a cell."""
+    log = VCENTER_LOG if call in LISTING else PROD_A
+    seen = len(world.records(log))
+    world.vcenter.faults.inject(CALLS[call], fault)
+    for _ in range(2):
+        last = _look(world, call)
+    world.vcenter.faults.clear()
+    kinds = {finding["kind"] for finding in last["after"]["findings"].values()}
+    assert kinds or last["outcome"] in LOOKS, "silence means that it looked"
+    if "vcenter-authentication" in kinds:
+        _mend_password(world)
+    healed = _look(world, call)
+    assert healed["outcome"] in LOOKS
+    assert not healed["after"]["findings"]
+    new = world.records(log)[seen:]
+    moves = Counter(
+        (finding["kind"], finding["transition"])
+        for record in new
+        for finding in record["findings"]
+        if finding["transition"] in {"opened", "resolved"}
+    )
+    assert moves == Counter({(kind, end): 1 for kind in kinds for end in ("opened", "resolved")})
+    published = {event["id"] for record in new for event in record["events"]}
+    assert published <= world.topic.ids
+    assert bool(published) == bool(kinds)
+    return ", ".join(f"`{kind}`" for kind in sorted(kinds)) or "-"
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no client wait before it tries again: how long it does is looked at where it is alone."""
+    _, time_left_ms = HttpClient.__init__.__defaults__ or ()
+    monkeypatch.setattr(HttpClient.__init__, "__defaults__", (lambda _seconds: None, time_left_ms))
+
+
+def _read_rows() -> dict[str, str]:
+    """The rows of the page's table, by fault."""
+    _, _, table = PAGE.read_text().partition("<!-- faults -->\n")
+    rows = table.partition("<!-- /faults -->")[0].splitlines()[2:]
+    return {row.split(" | ")[0].removeprefix("| "): row for row in rows}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_told_and_mended(world: World, fault: str, *, refresh_goldens: bool) -> None:
+    """In each call: told once if it lasts, and ended once by the next good check.
+
+    The page has the row; --refresh-goldens writes it.
+    """
+    world.set(exclude=("prod-b",))
+    _look(world, "listing")
+    _look(world, "report")
+    calls = ONLY_IN.get(fault, CALLS)
+    cells = (_meet(world, call, FAULTS[fault]()) if call in calls else "" for call in CALLS)
+    row = " | ".join([fault, *cells])
+    if refresh_goldens:
+        PAGE.write_text(PAGE.read_text().replace(_read_rows()[fault], f"| {row} |"))
+    assert _read_rows()[fault] == f"| {row} |"
+
+
+def test_the_page_has_each_fault_and_call() -> None:
+    """No row is left of a fault that there is no longer."""
+    assert [*_read_rows()] == [*FAULTS]
+    assert f"| the vCenter answers with | {' | '.join(CALLS)} |\n" in PAGE.read_text()
