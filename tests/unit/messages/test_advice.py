@@ -322,7 +322,7 @@ def test_when_a_host_was_last_read_is_said_once() -> None:
         told(findings=[finding("failure", "host-failed", "host-7", said, hosts=["host-7"], detail=detail)])
     )
     story = build_content(event)
-    assert story.when_text == "Last checked 16 Nov 02:14 UTC."
+    assert story.when_text == "Not checked since 16 Nov 02:14 UTC."
     assert story.items == ('NOT_RESPONDING: "No answer."',)
 
 

@@ -134,8 +134,8 @@ def test_maintenance_that_a_person_began_is_known_by_its_record() -> None:
     """A window of the fleet file is known by its name there."""
     suppressed: dict[str, Json] = {"maintenance:record 2": 3, "maintenance:patch-night": 1}
     items = build_content(event_of("daily", {**QUIET, "suppressed": suppressed})).items
-    said = "Not reported: 3 by maintenance that a person began (record 2), 1 by the window patch-night"
-    assert said in items
+    reasons = "3 by maintenance that a person began (record 2), 1 by the window patch-night"
+    assert f"Found within the day, but not reported: {reasons}" in items
 
 
 def test_a_day_names_what_is_open_and_what_has_gone() -> None:
@@ -156,17 +156,15 @@ def test_a_day_names_what_is_open_and_what_has_gone() -> None:
     assert content.items[4:] == (
         "VIB x 1 gone from esx01 · vc01; nobody said why",
         "1 more VIB gone, and nobody said why",
-        "Planned checks: 12 succeeded, 3 failed (a later try counts)",
-        "Reported: 0 changes and 3 failures, 7 open now",
-        "7 findings open: 7 for less than a day",
+        "Checks by schedule, of one cluster each: 12 of 15 succeeded, 3 failed (a later try counts)",
+        "Reported within the day, over or not: 0 changes of software, 3 failures to check",
+        "7 findings open now (7 failures to check): 7 for less than a day",
         *["prod-a · vc01: esx07 not checked (warning, open for 24 h)"] * 5,
         "and 2 more open",
-        "Open and accepted: 2",
+        "Not counted as open, since accepted: 2 findings",
     )
     quiet = build_content(event_of("daily", {**QUIET, "open": {"total": 0, "accepted": 1}}))
-    assert quiet.items[-1] == "Open and accepted: 1"
-    over = build_content(event_of("daily", {**QUIET, "failures_told": 1}))
-    assert "Reported: 0 changes and 1 failure, all over now" in over.items
+    assert quiet.items[-1] == "Not counted as open, since accepted: 1 finding"
 
 
 QUIET: dict[str, Json] = {

@@ -161,7 +161,9 @@ def test_a_vib_that_gave_way_to_another_version_goes_on() -> None:
     came = change("orphaned_vib", "added", NEWER, severity="critical", hosts=["host-7"])
     (event,) = build_events(told(changes=[GONE, came], findings=[newer, over]))
     assert list_vanished(event["data"]) == []
-    assert "Goes on from the message on smntemp 910.1.0.0005 of " in build_content(event).when_text
+    content = build_content(event)
+    assert "Goes on from the message on smntemp 910.1.0.0005 of " in content.when_text
+    assert not any("belongs to no known component" in note for note in content.notes)
 
 
 def test_what_is_left_of_a_window_says_so_where_it_stands_alone() -> None:
@@ -170,6 +172,9 @@ def test_what_is_left_of_a_window_says_so_where_it_stands_alone() -> None:
         "drift", "drift-unreviewed", "", "x", hosts=["host-7"], detail={"hidden_by": "maintenance:x"}
     )
     assert "It came within maintenance that is over now." in _story(found).notes
+    opened: Finding = {**found, "opened_at": "2026-11-22T23:30:00.000Z"}
+    left = _story(opened, outcome="maintenance", coverage=None)
+    assert left.when_text == "Open since 22 Nov 23:30. Last checked 01:14 UTC."
 
 
 def test_a_decision_says_when_it_was_made() -> None:

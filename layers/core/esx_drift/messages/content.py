@@ -65,6 +65,7 @@ from esx_drift.messages.event_lines import (
     build_moment,
     count_unlisted,
     find_lateness,
+    is_left_by_window,
     list_end_lines,
     list_finding_lines,
     list_part_lines,
@@ -221,10 +222,11 @@ def _build_detected(data: MessageData) -> MessageContent:
     parts = _Parts(data)
     begun: MessageData = {**data, "changes": parts.begun}
     advice, rollout = choose_advice(begun, parts.news), parts.rollout
-    unwatched = render_unwatched(parts.news)
+    unwatched, replaced = render_unwatched(parts.news), _list_replaced(parts)
+    is_said = bool(replaced) or (unwatched and advice.note == VCENTER_NOT_SEEN_NOTE)
     notes = (
         unwatched,
-        "" if unwatched and advice.note == VCENTER_NOT_SEEN_NOTE else advice.note,
+        "" if is_said else advice.note,
         _render_uniformity(parts),
         rollout.note if rollout else _render_stays_open(parts),
         find_flapping(parts.news, data)[1],
@@ -240,7 +242,7 @@ def _build_detected(data: MessageData) -> MessageContent:
         facts=render_facts(data),
         unlisted=count_unlisted(data),
         level="over" if rollout and rollout.is_over else level,
-        when=(rollout.when if rollout else ()) or (*render_when(data), *_list_replaced(parts)),
+        when=(rollout.when if rollout else ()) or (*render_when(data), *replaced),
     )
 
 
@@ -261,11 +263,6 @@ WINDOW_NOTE: Final = "It came within maintenance that is over now."
 def _render_window_note(news: Sequence[Finding]) -> str:
     """Render that maintenance explains all of it."""
     return WINDOW_NOTE if news and all(map(is_left_by_window, news)) else ""
-
-
-def is_left_by_window(finding: Finding) -> bool:
-    """Tell whether ``finding`` came within maintenance, and is reported since that is over."""
-    return "hidden_by" in finding["detail"]
 
 
 def _list_replaced(parts: _Parts) -> tuple[str | Moment, ...]:
@@ -394,7 +391,7 @@ def _build_resolved(data: MessageData) -> MessageContent:
         VANISHED_NOTE if vanished else "",
         render_watched_again(data),
         _render_uniformity(parts),
-        *_list_accepted_notes(parts),
+        *(list(_list_accepted_notes(parts)) or _list_nothing_to_do(parts)),
         *_list_common_notes(data),
     )
     return MessageContent(
@@ -503,6 +500,15 @@ def _list_accepted_notes(parts: _Parts) -> Iterator[str]:
             yield f"It stays open, with severity {finding['severity']}: the VIB is still there."
         else:
             yield f"Still not as accepted: {parts.words.list_hosts(finding['hosts'])}."
+
+
+def _list_nothing_to_do(parts: _Parts) -> list[str]:
+    """Say that nothing is left to do of what was accepted."""
+    is_accepted = any(finding["resolved_because"] == "accepted" for finding in parts.ended)
+    return [ACCEPTED_NOTE] if is_accepted else []
+
+
+ACCEPTED_NOTE: Final = "Nothing is left to do about it: only what differs from it is reported from now on."
 
 
 def _name_decided(parts: _Parts) -> str:

@@ -318,11 +318,13 @@ def render_when(data: MessageData) -> tuple[str | Moment, ...]:
         return outage
     if _is_unseen(data):
         decided = ("Decided ", build_moment(data["checked_at"], now), ". ") if "decision" in data else ()
+        begun = _list_opened_in_windows(data)
+        opened = ("Open since ", build_moment(min(begun), now), ". ") if begun else ()
         last = ("Last checked ", build_moment(since, now, ends=True), ".") if since else ("Not checked yet.",)
-        return (*decided, *last)
+        return (*decided, *opened, *last)
     unread = _list_unread_since(data)
     if unread:
-        return ("Last checked ", build_moment(min(unread), now, ends=True), ".")
+        return ("Not checked since ", build_moment(min(unread), now, ends=True), ".")
     if since is None:
         return ("First checked ", build_moment(seen, now, ends=True), ".")
     # An extraction is timed by the vCenter's clock: where that is behind, our own gives the order.
@@ -342,6 +344,20 @@ def _choose_verb(data: MessageData) -> str:
     if data["changes"] or not moved:
         return "Changed"
     return "Ended" if set(moved) == {"resolved"} else "Began"
+
+
+def _list_opened_in_windows(data: MessageData) -> list[str]:
+    """List since when that is open which maintenance that is over leaves."""
+    return [
+        finding["opened_at"]
+        for finding in data["findings"]
+        if finding["transition"] in OPENING_TRANSITIONS and is_left_by_window(finding)
+    ]
+
+
+def is_left_by_window(finding: Finding) -> bool:
+    """Tell whether ``finding`` came within maintenance, and is reported since that is over."""
+    return "hidden_by" in finding["detail"]
 
 
 def _list_unread_since(data: MessageData) -> list[str]:

@@ -26,9 +26,8 @@ from esx_drift.messages.content import (
     begin_title,
     build_fact,
     build_message,
-    is_left_by_window,
 )
-from esx_drift.messages.event_lines import render_severity
+from esx_drift.messages.event_lines import is_left_by_window, render_severity
 from esx_drift.messages.message_data import find_place, merge_data
 
 MAX_GROUPS: Final = 2
@@ -205,7 +204,7 @@ def _join_window(windows: Sequence["_Thing"], left: Sequence["_Thing"]) -> "_Thi
         content,
         title=f"{begin}{fact}{title}",
         items=(*happened, *content.items),
-        when=window.content.when,
+        when=(*window.content.when, " ", *content.when),
         notes=tuple(note for note in content.notes if note != WINDOW_NOTE),
     )
     return _Thing(fact, joined, sum(thing.records for thing in (window, *left)))

@@ -1,4 +1,7 @@
-"""Reports in words: the first look, the day, and what is open for too long."""
+"""Reports in words: the first look, the day, and what is open for too long.
+
+Longer than 250 lines, because each line of the daily report is worded beside the others.
+"""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -150,35 +153,53 @@ def _render_checks(checks: Mapping[str, int]) -> str:
     """Render how planned checks ended. One that was made up for at a later try succeeded."""
     failed = checks["expected"] - checks["made"]
     lost = f", {failed} failed" if failed > 0 else ""
-    return f"Planned checks: {checks['made']} succeeded{lost} (a later try counts)"
+    return (
+        f"Checks by schedule, of one cluster each: {checks['made']} of {checks['expected']} succeeded"
+        f"{lost} (a later try counts)"
+    )
 
 
 def _render_reported(report: Mapping[str, Any]) -> str:
+    """Render what messages of that day said, be it open still or not."""
     changes, failures = report["changes_told"], report["failures_told"]
-    failing = report["open"].get("by_family", {}).get("failure", 0)
-    now = (f", {failing} open now" if failing else ", all over now") if failures else ""
-    return f"Reported: {format_count(changes, 'change')} and {format_count(failures, 'failure')}{now}"
+    failed = f"{format_count(failures, 'failure')} to check"
+    return f"Reported within the day, over or not: {format_count(changes, 'change')} of software, {failed}"
 
 
 def _list_open_items(opened: Mapping[str, Any], now: str) -> list[str]:
-    accepted = f"Open and accepted: {opened['accepted']}" if opened.get("accepted") else ""
+    known = opened.get("accepted", 0)
+    accepted = f"Not counted as open, since accepted: {format_count(known, 'finding')}" if known else ""
     if not opened["total"]:
-        return ["Nothing is open", accepted]
+        return ["Nothing is open now", accepted]
     ages = opened["by_age"]
     counted = [
         (ages["within_a_day"], "for less than a day"),
-        (ages["within_a_week"], "for less than a week"),
+        (ages["within_a_week"], "for 1 to 7 days"),
         (ages["older"], "for longer"),
     ]
     by_age = ", ".join(f"{number} {age}" for number, age in counted if number)
+    families = ", ".join(_list_families(opened.get("by_family", {})))
+    what = f" ({families})" if families else ""
     # Reports of before name the oldest alone.
     listed = opened.get("listed", [opened["oldest"]])
     more = opened["total"] - len(listed)
     return [
-        f"{format_count(opened['total'], 'finding')} open: {by_age}",
+        f"{format_count(opened['total'], 'finding')} open now{what}: {by_age}",
         *(_render_open(finding, now) for finding in listed),
         f"and {more} more open" if more > 0 else "",
         accepted,
+    ]
+
+
+def _list_families(families: Mapping[str, int]) -> list[str]:
+    """List of which kind the open findings are: ``2 failures to check``."""
+    words = {
+        "drift": ("{} of drift", "{} of drift"),
+        "failure": ("{} failure to check", "{} failures to check"),
+    }
+    words["orphaned-vib"] = ("{} orphaned VIB", "{} orphaned VIBs")
+    return [
+        words[family][number != 1].format(number) for family, number in families.items() if family in words
     ]
 
 
@@ -186,7 +207,7 @@ def _render_suppressed(suppressed: Mapping[str, int]) -> str:
     if not suppressed:
         return ""
     reasons = [f"{number} by {_name_reason(reason)}" for reason, number in suppressed.items()]
-    return f"Not reported: {join_names(reasons)}"
+    return f"Found within the day, but not reported: {join_names(reasons)}"
 
 
 def _name_reason(reason: str) -> str:

@@ -120,7 +120,7 @@ def _word_rollout(
             return RolloutWords(title, left, when=when, step=step)
         case _ if finding["transition"] in {"opened", "still"}:
             title = f"Upgrade under way: {share} on {new} from {old} · {place}"
-            return RolloutWords(title, note=HEARD_AGAIN, is_calm=True)
+            return RolloutWords(title, note=HEARD_AGAIN, step=_build_begun_step(data), is_calm=True)
         case _:
             elsewhere = f": {change_title}" if change_title else ""
             return RolloutWords(f"Upgrade to {new} not as begun, {share} on it{elsewhere} · {place}", left)
@@ -136,6 +136,13 @@ def _find_last_move(rollout: Mapping[str, Any], data: MessageData) -> tuple[str 
         )
     except ValueError:
         return ()
+
+
+def _build_begun_step(data: MessageData) -> str:
+    """Build what to do about an upgrade that began: often it is meant."""
+    place = build_host_placeholders([], data)["cluster"]
+    where = f"vCenter > {place} > Monitor > Tasks"
+    return f"nothing, if it is planned; if nobody knows, see who began it in {where}."
 
 
 def _build_stalled_step(rollout: Mapping[str, Any], data: MessageData) -> str:

@@ -211,6 +211,16 @@ def test_a_route_knows_the_one_that_hears_instead_of_it() -> None:
             ],
         ),
         (
+            [{"name": "a", "fallback": "b", "secret": "ops"}, {"name": "b", "secret": "ops"}],
+            [
+                (
+                    '/routes/0/fallback: expected another webhook than that of "a", got "b", which posts to'
+                    " slack/ops too and so is dead when this route is"
+                )
+            ],
+        ),
+        ([{"name": "a", "fallback": "b", "secret": "b"}, {"name": "b", "channel": "teams"}], []),
+        (
             [{"name": "a", "kinds": ["downgradet", "zzz"]}],
             [
                 (
@@ -223,7 +233,7 @@ def test_a_route_knows_the_one_that_hears_instead_of_it() -> None:
     ],
 )
 def test_a_route_that_leads_nowhere_is_refused(routes: list[dict[str, Any]], errors: list[str]) -> None:
-    """A fallback that is none, one that leads back, and a kind that nothing has."""
+    """A fallback that is none, leads back or has the same webhook, and a kind that nothing has."""
     assert list_fleet_errors(fleet(routes=routes)) == errors
 
 

@@ -48,6 +48,9 @@ class VCenterDocument(SettingsDocument):
     clusters: NotRequired[ClustersDocument]
 
 
+DEFAULT_CHANNEL: Final = "slack"
+
+
 class RouteDocument(ScopeDocument):
     """Whom to tell, as the file names it."""
 
@@ -209,7 +212,7 @@ def _build_vcenter(entry: VCenterDocument, settings: SettingsDocument) -> VCente
 def _build_route(entry: RouteDocument) -> Route:
     return Route(
         entry["name"],
-        entry.get("channel", "slack"),
+        entry.get("channel", DEFAULT_CHANNEL),
         entry.get("secret", entry["name"]),
         entry.get("min_severity", "info"),
         tuple(entry.get("families", ())),

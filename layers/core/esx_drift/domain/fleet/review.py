@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Final, get_args
 
 from esx_drift.domain.fleet.fleet import (
+    DEFAULT_CHANNEL,
     FleetDocument,
     RouteDocument,
     VCenterSettings,
@@ -96,6 +97,7 @@ ROUTE_KINDS: Final = frozenset[str](
 
 def _list_route_problems(routes: Sequence[RouteDocument]) -> Iterator[str]:
     fallbacks = {route["name"]: route.get("fallback") for route in routes}
+    webhooks = {route["name"]: _name_webhook(route) for route in routes}
     for at, route in enumerate(routes):
         for index, kind in enumerate(route.get("kinds", ())):
             if kind not in ROUTE_KINDS:
@@ -110,6 +112,17 @@ def _list_route_problems(routes: Sequence[RouteDocument]) -> Iterator[str]:
             yield f"{pointer}: expected another route of this file, got {got}"
         elif route["name"] in chain:
             yield f"{pointer}: expected to end somewhere, got {' → '.join([route['name'], *chain])}"
+        elif webhooks[route["name"]] == webhooks[fallback]:
+            channel, secret = webhooks[fallback]
+            yield (
+                f'{pointer}: expected another webhook than that of "{route["name"]}", got "{fallback}", '
+                f"which posts to {channel}/{secret} too and so is dead when this route is"
+            )
+
+
+def _name_webhook(route: RouteDocument) -> tuple[str, str]:
+    """Name the channel and the secret to which a route posts."""
+    return route.get("channel", DEFAULT_CHANNEL), route.get("secret", route["name"])
 
 
 def _quote_unknown(name: str, known: Iterable[str]) -> str:
