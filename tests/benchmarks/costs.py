@@ -79,6 +79,9 @@ FUNCTIONS: Final = {
 WRITTEN_OVER: Final = ("state", "routes")
 """Of these, what was before goes after days."""
 
+READ_TWICE: Final = 2
+"""By verifying, of what a change leaves: the document, and the snapshot."""
+
 LAMBDAS_OWN_LOG_BYTES: Final = 400
 """START, END and REPORT of an invocation."""
 
@@ -197,6 +200,22 @@ def _count_further_reads(fleet: Fleet) -> float:
 def count_sealed(fleet: Fleet) -> float:
     """Count the objects that a month's checks leave in the AuditBucket: the sealer reads each once."""
     return RUNS * (fleet.clusters + fleet.vcenters) + CHANGE_OBJECTS * CHANGES * fleet.clusters
+
+
+def count_verified(fleet: Fleet) -> tuple[float, float]:
+    """Count what `esx-drift verify` reads of a year's trail, and its listings, by names and by versions.
+
+    Each object once, but for documents and snapshots, which it reads anew to compare (tests/unit/trail).
+    """
+    twice = CHANGES * fleet.clusters * READ_TWICE
+    objects = 12 * count_sealed(fleet)
+    return objects + 12 * twice, 2 * objects / KEYS_A_LISTING
+
+
+def price_verifying(fleet: Fleet) -> float:
+    """What it costs to verify a year's trail once, in US dollars."""
+    reads, listings = count_verified(fleet)
+    return _price("S3, GET", reads) + _price("S3, PUT and LIST", listings)
 
 
 def _count_further_listings(fleet: Fleet) -> float:

@@ -101,6 +101,9 @@ def _render_assumptions() -> str:
     functions = costs.read_resources("AWS::Serverless::Function")
     polling = "https://github.com/getlift/lift/issues/132"
     key = "https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html"
+    fleet = FLEETS[-1]
+    reads, listings = costs.count_verified(fleet)
+    price = costs.price_verifying(fleet)
     rows = {
         "a cluster": f"{costs.HOSTS} hosts of one image of {COMPONENTS} components",
         "a run": f"every {costs.INTERVAL_HOURS} hours, {costs.RUNS:g} a month",
@@ -111,6 +114,8 @@ def _render_assumptions() -> str:
         "reports": f"the reporter runs every 15 minutes; {REPORT_READS}",
         "seals": "the sealer looks every hour, and seals once a day: it lists each log once and all else by "
         f"{costs.KEYS_A_LISTING:,} keys, here of a year, and reads each new object",
+        "verifying": f"not in the sums: a year of {fleet.clusters:,} clusters takes {reads:,.0f} reads and "
+        f"{listings:,.0f} listings, ${price:,.2f} each time; a copy takes none",
         "checks that find something": f"{costs.CHANGES} a month and cluster; one event and one route each",
         "messages": "each received, handled and deleted by itself: batches make it less",
         "fair queues": "what they cost on top is taken for sending, receiving and deleting",

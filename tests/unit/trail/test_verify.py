@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,6 +31,7 @@ from esx_drift.trail.verify import Request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.benchmarks.costs import READ_TWICE
 from tests.unit.checking.world import World
 from tests.unit.trail.played import VIB, play_trail, run_checks
 from tests.unit.trail.sealed import (
@@ -57,6 +59,30 @@ def test_what_the_product_wrote_is_intact(
     assert check(trail, pinned=public_key(key)).problems == []
     assert check(unsealed).problems == []
     assert check(unsealed).not_sealed == len(unsealed)
+
+
+class CountingTrail(MemoryTrail):
+    """Counts what is read of it."""
+
+    def __init__(self, objects: Trail) -> None:
+        super().__init__(objects)
+        self.reads: Counter[str] = Counter()
+
+    def read(self, key: str) -> bytes | None:
+        """As the trail that it is."""
+        self.reads[key] += 1
+        return super().read(key)
+
+
+def test_verifying_reads_each_object_once_and_what_it_compares_twice(trail: Trail) -> None:
+    """docs/costs.md reckons with that. A snapshot that is compared with several is read for each again."""
+    files = CountingTrail(trail)
+    assert check(files).problems == []
+    objects = [key for key in trail if not key.startswith("digests/")]
+    compared = [key for key in objects if key.startswith(("documents/", "snapshots/"))]
+    assert {files.reads[key] for key in objects if key not in compared} == {1}
+    changes = sum(key.startswith("documents/") for key in objects)
+    assert sum(files.reads[key] for key in compared) <= len(compared) + READ_TWICE * changes
 
 
 def test_what_is_packed_has_the_same_bytes_whenever_that_is_done(unsealed: Trail) -> None:
