@@ -157,14 +157,14 @@ def test_a_day_names_what_is_open_and_what_has_gone() -> None:
         "VIB x 1 gone from esx01 · vc01; nobody said why",
         "1 more VIB gone, and nobody said why",
         "Checks by schedule, of one cluster each: 12 of 15 succeeded, 3 failed (a later try counts)",
-        "Reported within the day, over or not: 0 changes of software, 3 failures to check",
-        "7 findings open now (7 failures to check): 7 for less than a day",
+        "Reported within the day, over or not: 0 changes of software, 3 things that could not be checked",
+        "7 findings open now (7 things that could not be checked): 7 for less than a day",
         *["prod-a · vc01: esx07 not checked (warning, open for 24 h)"] * 5,
         "and 2 more open",
-        "Not counted as open, since accepted: 2 findings",
+        "Accepted, and so not counted as open: 2 findings",
     )
     quiet = build_content(event_of("daily", {**QUIET, "open": {"total": 0, "accepted": 1}}))
-    assert quiet.items[-1] == "Not counted as open, since accepted: 1 finding"
+    assert quiet.items[-1] == "Accepted, and so not counted as open: 1 finding"
 
 
 QUIET: dict[str, Json] = {

@@ -162,13 +162,13 @@ def _render_checks(checks: Mapping[str, int]) -> str:
 def _render_reported(report: Mapping[str, Any]) -> str:
     """Render what messages of that day said, be it open still or not."""
     changes, failures = report["changes_told"], report["failures_told"]
-    failed = f"{format_count(failures, 'failure')} to check"
+    failed = f"{format_count(failures, 'thing')} that could not be checked"
     return f"Reported within the day, over or not: {format_count(changes, 'change')} of software, {failed}"
 
 
 def _list_open_items(opened: Mapping[str, Any], now: str) -> list[str]:
     known = opened.get("accepted", 0)
-    accepted = f"Not counted as open, since accepted: {format_count(known, 'finding')}" if known else ""
+    accepted = f"Accepted, and so not counted as open: {format_count(known, 'finding')}" if known else ""
     if not opened["total"]:
         return ["Nothing is open now", accepted]
     ages = opened["by_age"]
@@ -191,16 +191,17 @@ def _list_open_items(opened: Mapping[str, Any], now: str) -> list[str]:
     ]
 
 
+_FAMILIES: Final = {
+    "drift": ("{} of drift", "{} of drift"),
+    "orphaned-vib": ("{} orphaned VIB", "{} orphaned VIBs"),
+    "failure": ("{} thing that could not be checked", "{} things that could not be checked"),
+}
+"""One, and several."""
+
+
 def _list_families(families: Mapping[str, int]) -> list[str]:
-    """List of which kind the open findings are: ``2 failures to check``."""
-    words = {
-        "drift": ("{} of drift", "{} of drift"),
-        "failure": ("{} failure to check", "{} failures to check"),
-    }
-    words["orphaned-vib"] = ("{} orphaned VIB", "{} orphaned VIBs")
-    return [
-        words[family][number != 1].format(number) for family, number in families.items() if family in words
-    ]
+    """List of which kind the open findings are: ``2 things that could not be checked``."""
+    return [_FAMILIES[family][number != 1].format(number) for family, number in families.items()]
 
 
 def _render_suppressed(suppressed: Mapping[str, int]) -> str:
