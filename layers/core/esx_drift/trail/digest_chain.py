@@ -27,6 +27,8 @@ from esx_drift.trail.index import TrailIndex
 
 KEYS_PREFIX: Final = f"{DIGEST_PREFIX}keys/"
 
+_WHY_NO_KEY: Final = "it was altered, it or its signature, or its key was removed from digests/keys/"
+
 type ParseKey = Callable[[bytes], PublicKey]
 
 
@@ -39,7 +41,7 @@ class ChainResult:
         signers: The fingerprints of the keys that signed them.
         newest: When the newest one that counts was made; None: there is none.
         proved_at: The newest time that a signature proves: that, or when the trail's newest digest was made,
-            of which an excerpt holds no more than itself. None: nothing is signed.
+            which an excerpt holds beside its own. None: nothing is signed.
         unread: The keys of what the sealer could not read, by the newest one that counts.
         sealed_until: Everything that was written before is named by those that count; None: nothing is.
         sealed_by: The key of the digest that says so.
@@ -87,6 +89,7 @@ class DigestChain:
     excerpt: Excerpt | None = None
     result: ChainResult = field(default_factory=ChainResult)
     _last: StoredObject | None = None
+    _time_signers: set[str] = field(default_factory=set)
     _waiting: list[tuple[StoredObject, StoredObject | None]] = field(default_factory=list)
 
     def read(self) -> ChainResult:
@@ -101,8 +104,11 @@ class DigestChain:
         self._find_base(digests)
         named: dict[str, str] = {}
         previous: StoredObject | None = None
-        for key in self._leave_out_newest(digests, known):
+        newest = self._find_newest(digests)
+        for key in digests if newest is None else digests[:-1]:
             previous = self._read_digest(key, previous, known, named)
+        if newest is not None:
+            self._read_time(newest, known)
         for key in keys:
             if key.endswith(f".json{SIGNATURE_SUFFIX}") and key.removesuffix(SIGNATURE_SUFFIX) not in digests:
                 self._note(key.removesuffix(SIGNATURE_SUFFIX), "missing", "its signature is there without it")
@@ -158,31 +164,46 @@ class DigestChain:
             self._waiting.append((own, digest["previous"]))
         return own
 
-    def _leave_out_newest(self, digests: list[str], known: dict[str, PublicKey]) -> list[str]:
-        """Leave out the digest that only proves when an excerpt was made, once that was read; the others."""
+    def _find_newest(self, digests: list[str]) -> str | None:
+        """Find the digest that is there to prove when an excerpt was made; None if there is none."""
         newest = None if self.excerpt is None else self.excerpt.newest
         if newest is None:
-            return digests
+            return None
         if newest not in digests:
             self._note(newest, "missing", f"{EXCERPT_KEY} names it as the newest digest")
-        elif newest != digests[-1]:
-            self._note(
-                EXCERPT_KEY, "altered", f"it names {newest} as the newest digest, and {digests[-1]} is"
-            )
-        else:
-            self._read_time(newest, known)
-            return digests[:-1]
-        return digests
+            return None
+        if newest != digests[-1]:
+            said = f"it names {newest} as the newest digest, and {digests[-1]} is"
+            self._note(EXCERPT_KEY, "altered", said)
+            return None
+        return newest
 
     def _read_time(self, key: str, known: dict[str, PublicKey]) -> None:
-        """Read when a digest was made, if it is signed: nothing else of it is believed."""
-        body = self._read(key)
-        if body is None:
+        """Read when a digest was made, which is no part of what the others say one of the other.
+
+        It signs nothing of the excerpt. Of what it names it vouches for what is here. By another key than
+        the one given it proves no time: trails outlive their keys.
+        """
+        place = make_signature_key(key)
+        body, signature = self._read(key), self._read(place)
+        if body is None or signature is None:
+            if body is not None:
+                self._note(place, "missing", f"{EXCERPT_KEY} names its digest as the newest one")
             return
         self.result.digests += 1
-        is_signed, digest = self._check_signature(key, body, known), self._parse(key, body)
-        if is_signed and digest is not None:
-            self.result.proved_at = parse_time(digest["sealed_at"])
+        keys = [*known.values(), *([self.pinned] if self.pinned else [])]
+        self._time_signers = {each.fingerprint for each in keys if each.has_signed(body, signature)}
+        if not self._time_signers:
+            self._note(key, "altered", f"its signature is of no key that is kept here: {_WHY_NO_KEY}")
+            self._note(place, "altered", f"it is not the signature of {key}")
+            return
+        digest = self._parse(key, body)
+        if digest is None or (self.pinned and self.pinned.fingerprint not in self._time_signers):
+            return
+        sealed_at = parse_time(digest["sealed_at"])
+        self.result.proved_at = max(self.result.proved_at or sealed_at, sealed_at)
+        named = cast("Excerpt", self.excerpt).select_named(digest, is_base=False)
+        self._add_named(key, digest, [each for each in named if self.index.has(each["key"])])
 
     def _parse(self, key: str, body: bytes) -> Digest | None:
         """Parse the digest under ``key``; None if it is none that anything can be said of."""
@@ -248,8 +269,7 @@ class DigestChain:
             return True
         signers = [each.fingerprint for each in known.values() if each.has_signed(body, signature)]
         if not signers:
-            why = "altered, it or its signature, or its key was removed from digests/keys/"
-            self._note(key, "altered", f"its signature is of no key that is kept here: it was {why}")
+            self._note(key, "altered", f"its signature is of no key that is kept here: {_WHY_NO_KEY}")
             self._note(place, "altered", f"it is not the signature of {key}")
             return False
         self.result.signers |= set(signers)
@@ -260,7 +280,7 @@ class DigestChain:
     def _judge_keys(self, known: dict[str, PublicKey]) -> None:
         """Name keys that signed nothing, and those that signed and are gone."""
         for key, parsed in known.items():
-            if parsed.fingerprint not in self.result.signers:
+            if parsed.fingerprint not in self.result.signers | self._time_signers:
                 self._note(key, "inserted", "it signed none of the digests")
         kept = {parsed.fingerprint for parsed in known.values()}
         for fingerprint in sorted(self.result.signers - kept):
@@ -284,10 +304,15 @@ class DigestChain:
         # One that was cut off left what sorts behind to the next: only the last of a span is about all of it.
         if digest["listed_to"] is None and (result.sealed_until is None or until >= result.sealed_until):
             result.sealed_until, result.sealed_by = until, key
-        at = sealed_at if digest["since"] is None else parse_time(digest["since"])
         is_old = result.base is not None and key <= result.base
         result.base_at = sealed_at if is_old else result.base_at
-        for each in self._select_named(digest, is_start=is_start):
+        self._add_named(key, digest, self._select_named(digest, is_start=is_start))
+
+    def _add_named(self, key: str, digest: Digest, named: list[StoredObject]) -> None:
+        """Add the ``named`` objects of the digest under ``key`` to the index."""
+        at = parse_time(digest["since"] or digest["sealed_at"])
+        is_old = self.result.base is not None and key <= self.result.base
+        for each in named:
             # A head is of the digest that named it, and every later one names it again.
             other = self.index.add_sealed(each["key"], each["sha256"], key, at, old=is_old)
             if other is not None:

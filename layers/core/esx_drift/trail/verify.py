@@ -282,7 +282,11 @@ def _judge(found: Verification, files: TrailFiles, request: Request) -> None:
 
 def _judge_excerpt_time(found: Verification, excerpt: Excerpt) -> datetime:
     """Judge when an excerpt says that it was made; until when checks are answered in it."""
-    signed_at = found.chain.proved_at
+    signed_at, sealed_until = found.chain.proved_at, found.chain.sealed_until
+    ends_at = excerpt.period.ends_at
+    if excerpt.newest is not None and (sealed_until is None or sealed_until < ends_at):
+        text = f"{excerpt.newest} is later, and the digests up to {format_time(ends_at)} are not all here"
+        found.note(Problem(DIGEST_PREFIX, "missing", text))
     if signed_at is None or signed_at - excerpt.made_at <= MAX_CLOCK_DIFFERENCE:
         return excerpt.made_at
     text = f"it says that it was made at {format_time(excerpt.made_at)}: a digest in it is of"
