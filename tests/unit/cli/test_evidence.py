@@ -377,10 +377,10 @@ def test_what_seldom_happens_is_reported_too() -> None:
 
 
 def _finding(kind: str, subject: str, transition: str, because: str | None = None) -> Finding:
-    made = {
+    made: dict[str, object] = {
         "fingerprint": f"{kind} {subject}", "kind": kind, "subject": subject, "severity": "warning",
         "hosts": ["host-9"], "opened_at": "2026-11-24T00:00:00.000Z", "transition": transition,
-        "resolved_because": because, "summary": kind,
+        "resolved_because": because, "summary": kind, "detail": {},
     }  # fmt: skip
     return cast("Finding", made)
 
@@ -434,6 +434,39 @@ def test_what_was_accepted_hidden_or_went_unexplained_is_reported() -> None:
     assert text.count(accepted) == 2
     assert "| 2026-11-24 02:00:00 | 5 | it was removed |" in text
     assert "Signed by the key that was given: what was written up to 2026-11-24 02:00:00 UTC." in text
+
+
+@pytest.mark.parametrize(
+    ("left", "vouched", "said"),
+    [
+        ([], {"host-9"}, "accepted before the period"),
+        ([], set(), "nobody said why"),
+        (["host-9"], {"host-9"}, "nobody said why"),
+    ],
+    ids=["by-a-person", "there-at-the-first-look", "not-on-all"],
+)
+def test_who_accepted_a_vib_before_the_period_is_not_said_to_be_nobody(
+    left: list[str], vouched: set[str], said: str
+) -> None:
+    """The records of the excerpt do not say who; what the last one leaves says that somebody did."""
+    at = "2026-11-24T02:00:00.000Z"
+    finding = cast(
+        "Finding", {**_finding("orphaned-vib", "b(1)", "opened"), "detail": {"not_accepted_on": left}}
+    )
+    orphan = OrphanEvidence("b(1)", at, None, ("host-9",), ("host-9",), ("host-9",))
+    evidence = LogEvidence(None, 0, (), (), (orphan,), (), (finding,), vouched=frozenset(vouched))
+    begin = datetime(2026, 11, 24, tzinfo=UTC)
+    looks = LookCount(0, 0, 0, (), (), (begin, begin), (), None)
+    log = ReportedLog(ClusterRef("vc01", "domain-c9", "prod-a"), {}, evidence, looks)
+    excerpt = build_excerpt(
+        period=AuditPeriod(begin, begin), made_at=begin, document_days=30, clusters=[], base=None
+    )
+    seal = ReportedSeal(is_intact=True, lines=["Intact."], sealed_until=at, signers=["f00"], is_pinned=True)
+    report = EvidenceReport(excerpt, [log], [], seal, [], make_times(local=False))
+    (row,) = [
+        line for line in render_markdown(build_report_blocks(report)).splitlines() if "| b | 1 |" in line
+    ]
+    assert row.endswith(f"| {said} |")
 
 
 def test_what_had_expired_is_counted(

@@ -164,6 +164,10 @@ def test_findings_say_who_accepted_them_and_why_they_ended() -> None:
         ("host-failed", 3, ()),
     ]
     assert said.acceptances == {"image-not-uniform": (by_bob,), "orphaned-vib": (by_bob,)}
+    # Of another host than those that it is still about, an acceptance says nothing of it.
+    other = make_finding("orphaned-vib", "opened", hosts=["host-10"])
+    moved = [*records[:2], make_record(3, "changed", [], open={"orphaned-vib": other})]
+    assert build_log_evidence(moved, PERIOD).acceptances == {"orphaned-vib": ()}
     assert build_log_evidence(records, AuditPeriod(START + timedelta(hours=2.5), PERIOD.ends_at)).ended == (
         said.ended[1],
     )

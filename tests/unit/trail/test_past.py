@@ -33,6 +33,7 @@ from esx_drift.domain.trail.hosts import find_sightings
 from esx_drift.ports import FormerVersion, TrailFiles, TrailObject
 from esx_drift.trail.past import TrailLogs
 
+from tests.lab.demo.timeline import FOOTHOLD
 from tests.unit.checking.decisions.person import ALICE, Person
 from tests.unit.checking.world import PROD_A, PROD_B, World
 
@@ -187,6 +188,18 @@ def test_what_goes_back_to_what_was_accepted_since_undoes_nothing_before(world: 
     world.vcenter.inventory.host("esx01").software = first
     as_first = world.check()
     assert find_undone(world) == [as_first["seq"], None, back["seq"], None, None]
+
+
+def test_what_a_host_takes_with_it_is_not_undone(world: World) -> None:
+    """Nobody removed it: it is wherever the host is."""
+    world.dispatch()
+    world.check()
+    world.vcenter.hosts.add_orphaned_vib("esx01", FOOTHOLD)
+    world.check()
+    world.vcenter.inventory.remove_host("esx01")
+    record = world.check()
+    assert [change["kind"] for change in record["changes"]] == ["removed", "removed"]
+    assert find_undone(world)[0] is None
 
 
 def find_undone(world: World) -> list[int | None]:

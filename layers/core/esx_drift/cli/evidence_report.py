@@ -408,7 +408,13 @@ def _explain_orphan(orphan: OrphanEvidence, each: ReportedLog, times: Times) -> 
     said = [
         _render_acceptance(acceptance, each.names, times) for some in (*ended, *still) for acceptance in some
     ]
-    return "; ".join(said) or "nobody said why"
+    accepted_before = not said and any(
+        one["subject"] == orphan.vib
+        and one["detail"].get("not_accepted_on") == []
+        and evidence.vouched.issuperset(one["hosts"])
+        for one in evidence.open_at_end
+    )
+    return "; ".join(said) or ("accepted before the period" if accepted_before else "nobody said why")
 
 
 def _render_acceptance(one: Acceptance, names: Mapping[str, str], times: Times) -> str:

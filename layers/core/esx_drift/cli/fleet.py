@@ -28,7 +28,7 @@ from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_not
 from esx_drift.config import DEFAULT_SECRET_PREFIX
 from esx_drift.contracts import list_fleet_errors, parse_sent_json
 from esx_drift.domain.fleet.fleet import MAX_FLEET_BYTES, Fleet, FleetDocument, build_fleet
-from esx_drift.domain.fleet.review import list_fleet_differences, list_fleet_warnings
+from esx_drift.domain.fleet.review import list_fleet_differences, list_fleet_warnings, list_shared_fallbacks
 from esx_drift.domain.fleet.rule_review import KnownThings, list_rule_errors, list_rule_warnings
 from esx_drift.domain.stored.identifiers import FLEET_KEY, compute_sha256
 from esx_drift.domain.suppression import NEVER_IGNORED
@@ -364,7 +364,7 @@ def _require_fleet(file: Path) -> CheckedFleet:
     except NotReadable as error:
         fail(f"{_format_place(file, error.line)}: {error.message}", EXIT_DIFFERENCES)
     now, document = datetime.now(UTC), cast("FleetDocument", text.document)
-    faults = list_fleet_errors(text.document) or list_rule_errors(document, now, NEVER_IGNORED)
+    faults = list_fleet_errors(text.document) or _list_faults_for_people(document, now)
     if faults:
         _fail_with_errors(file, text, faults)
     fleet = CheckedFleet(document, source)
@@ -373,6 +373,14 @@ def _require_fleet(file: Path) -> CheckedFleet:
     for warning in (*list_fleet_warnings(document), *list_rule_warnings(document, now, None)):
         print_warning(f"{_format_place(file, text.find_line(warning))}: {warning}")
     return fleet
+
+
+def _list_faults_for_people(document: FleetDocument, now: datetime) -> list[str]:
+    """List what a person may not push, and is no reason to stop looking where it is stored."""
+    from esx_drift.channels import WITHOUT_SECRET  # noqa: PLC0415 -- what posts takes long to load
+
+    shared = list_shared_fallbacks(document, WITHOUT_SECRET)
+    return [*shared, *list_rule_errors(document, now, NEVER_IGNORED)]
 
 
 def _refuse_oversize(file: Path, size: int) -> None:

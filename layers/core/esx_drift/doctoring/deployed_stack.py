@@ -385,7 +385,7 @@ class StackDoctor:
         if failed:
             sentence = f"not taken {format_count(int(failed), 'time')} within {HEARTBEAT_HOURS} hours"
             raise _fail(sentence, "The reporter's log says why: heartbeat not taken.")
-        return "set; whoever listens has taken each call"
+        return f"set; no call failed within {HEARTBEAT_HOURS} hours"
 
     def _examine_seals(self) -> str:
         """By the keys alone: reading a digest takes a right that not everybody has who may list."""

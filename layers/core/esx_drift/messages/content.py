@@ -503,9 +503,13 @@ def _list_accepted_notes(parts: _Parts) -> Iterator[str]:
 
 
 def _list_nothing_to_do(parts: _Parts) -> list[str]:
-    """Say that nothing is left to do of what was accepted."""
-    is_accepted = any(finding["resolved_because"] == "accepted" for finding in parts.ended)
-    return [ACCEPTED_NOTE] if is_accepted else []
+    """Say that nothing is left to do of what was accepted for good."""
+    is_for_a_time = "until" in parts.data.get("decision", {})
+    is_accepted = any(
+        (finding["kind"], finding["resolved_because"]) == ("drift-unreviewed", "accepted")
+        for finding in parts.ended
+    )
+    return [ACCEPTED_NOTE] if is_accepted and not is_for_a_time else []
 
 
 ACCEPTED_NOTE: Final = "Nothing is left to do about it: only what differs from it is reported from now on."

@@ -204,7 +204,7 @@ def _join_window(windows: Sequence["_Thing"], left: Sequence["_Thing"]) -> "_Thi
         content,
         title=f"{begin}{fact}{title}",
         items=(*happened, *content.items),
-        when=(*window.content.when, " ", *content.when),
+        when=(*window.content.when, *((" ", *content.when) if content.when else ())),
         notes=tuple(note for note in content.notes if note != WINDOW_NOTE),
     )
     return _Thing(fact, joined, sum(thing.records for thing in (window, *left)))

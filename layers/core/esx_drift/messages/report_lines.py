@@ -162,8 +162,8 @@ def _render_checks(checks: Mapping[str, int]) -> str:
 def _render_reported(report: Mapping[str, Any]) -> str:
     """Render what messages of that day said, be it open still or not."""
     changes, failures = report["changes_told"], report["failures_told"]
-    failed = f"{format_count(failures, 'thing')} that could not be checked"
-    return f"Reported within the day, over or not: {format_count(changes, 'change')} of software, {failed}"
+    changed, failed = format_count(changes, "change"), format_count(failures, "failure")
+    return f"Reported within the day, over or not: {changed} of software, {failed} of checks or of the trail"
 
 
 def _list_open_items(opened: Mapping[str, Any], now: str) -> list[str]:
@@ -194,14 +194,16 @@ def _list_open_items(opened: Mapping[str, Any], now: str) -> list[str]:
 _FAMILIES: Final = {
     "drift": ("{} of drift", "{} of drift"),
     "orphaned-vib": ("{} orphaned VIB", "{} orphaned VIBs"),
-    "failure": ("{} thing that could not be checked", "{} things that could not be checked"),
+    "failure": ("{} failure of checks or of the trail", "{} failures of checks or of the trail"),
 }
 """One, and several."""
 
+_OTHERS: Final = ("{} of another kind", "{} of another kind")
+
 
 def _list_families(families: Mapping[str, int]) -> list[str]:
-    """List of which kind the open findings are: ``2 things that could not be checked``."""
-    return [_FAMILIES[family][number != 1].format(number) for family, number in families.items()]
+    """List of which kind the open findings are: ``2 orphaned VIBs``."""
+    return [_FAMILIES.get(family, _OTHERS)[number != 1].format(number) for family, number in families.items()]
 
 
 def _render_suppressed(suppressed: Mapping[str, int]) -> str:

@@ -14,7 +14,7 @@ from esx_drift.domain.fleet.fleet import (
     find_matching_pattern,
     select_routes,
 )
-from esx_drift.domain.fleet.review import list_fleet_differences
+from esx_drift.domain.fleet.review import list_fleet_differences, list_shared_fallbacks
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -211,16 +211,6 @@ def test_a_route_knows_the_one_that_hears_instead_of_it() -> None:
             ],
         ),
         (
-            [{"name": "a", "fallback": "b", "secret": "ops"}, {"name": "b", "secret": "ops"}],
-            [
-                (
-                    '/routes/0/fallback: expected another webhook than that of "a", got "b", which posts to'
-                    " slack/ops too and so is dead when this route is"
-                )
-            ],
-        ),
-        ([{"name": "a", "fallback": "b", "secret": "b"}, {"name": "b", "channel": "teams"}], []),
-        (
             [{"name": "a", "kinds": ["downgradet", "zzz"]}],
             [
                 (
@@ -233,7 +223,7 @@ def test_a_route_knows_the_one_that_hears_instead_of_it() -> None:
     ],
 )
 def test_a_route_that_leads_nowhere_is_refused(routes: list[dict[str, Any]], errors: list[str]) -> None:
-    """A fallback that is none, leads back or has the same webhook, and a kind that nothing has."""
+    """A fallback that is none, one that leads back, and a kind that nothing has."""
     assert list_fleet_errors(fleet(routes=routes)) == errors
 
 
@@ -331,3 +321,27 @@ def test_what_changes_of_other_parts_is_said_field_by_field() -> None:
         "~ maintenance window w: to 2026-12-02 00:00 UTC → 2026-12-03 00:00 UTC",
         "~ route ops: families + drift; secret ops → other",
     ]
+
+
+@pytest.mark.parametrize(
+    ("routes", "place"),
+    [
+        ([{"name": "a", "fallback": "b", "secret": "ops"}, {"name": "b", "secret": "ops"}], "slack/ops"),
+        (
+            [{"name": "a", "fallback": "b", "channel": "topic"}, {"name": "b", "channel": "topic"}],
+            "topic",
+        ),
+        ([{"name": "a", "fallback": "b", "secret": "b"}, {"name": "b", "channel": "teams"}], None),
+        ([{"name": "a", "fallback": "b"}, {"name": "b"}], None),
+    ],
+)
+def test_a_fallback_that_is_dead_with_its_route_is_named(
+    routes: list[dict[str, Any]], place: str | None
+) -> None:
+    """Both are named, and where they post. The stored file is read all the same."""
+    document = fleet(routes=routes)
+    text = (
+        f'/routes/0/fallback: expected another webhook than that of "a", got "b", which posts to {place} too'
+        " and so is dead when this route is"
+    )
+    assert list_shared_fallbacks(cast("Any", document), {"topic"}) == ([text] if place else [])

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from esx_drift.domain.fleet.fleet import Fleet, VCenterSettings
 from esx_drift.domain.reports.fleet_logs import measure_fleet
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.text.times import format_time
@@ -52,6 +53,18 @@ def test_runs_go_on_while_each_vcenter_s_own_log_does(ago: timedelta, is_watched
     assert measure_fleet(logs_of(own, head_of("prod-a")), NOW, INTERVAL)["is_watched"] is is_watched
 
 
-def test_a_vcenter_without_a_log_is_not_watched() -> None:
-    """It was put into the fleet file, and no run came since."""
+def test_a_vcenter_that_no_run_met_yet_changes_nothing() -> None:
+    """It was just put into the fleet file: the others say whether runs go on, and without any none does."""
+    vcenters = (VCenterSettings("vc01"), VCenterSettings("vc02"))
+    own = replace(head_of(VCENTER_LOG), written_at=format_time(NOW))
+    grown = replace(logs_of(own), fleet=Fleet(vcenters))
+    assert measure_fleet(grown, NOW, INTERVAL)["is_watched"]
     assert not measure_fleet(logs_of(head_of("prod-a")), NOW, INTERVAL)["is_watched"]
+
+
+def test_what_a_person_accepted_is_not_open() -> None:
+    """The dashboard shows the number that the daily report does."""
+    vib = finding("orphaned-vib", "orphaned-vib", "smntemp", "a VIB", hosts=["host-1"])
+    head = replace(head_of("prod-a", vib), vouched=frozenset({"host-1"}))
+    measure = measure_fleet(logs_of(head), NOW, INTERVAL)
+    assert (measure["findings"], measure["critical"]) == (0, 0)

@@ -1,7 +1,10 @@
-"""What is wrong with a fleet file in ways that its schema can't say, and what another one changes."""
+"""What is wrong with a fleet file in ways that its schema can't say, and what another one changes.
+
+Longer than 250 lines, because every fault of a fleet file but those of its rules is found here.
+"""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from difflib import get_close_matches
@@ -97,7 +100,6 @@ ROUTE_KINDS: Final = frozenset[str](
 
 def _list_route_problems(routes: Sequence[RouteDocument]) -> Iterator[str]:
     fallbacks = {route["name"]: route.get("fallback") for route in routes}
-    webhooks = {route["name"]: _name_webhook(route) for route in routes}
     for at, route in enumerate(routes):
         for index, kind in enumerate(route.get("kinds", ())):
             if kind not in ROUTE_KINDS:
@@ -112,17 +114,31 @@ def _list_route_problems(routes: Sequence[RouteDocument]) -> Iterator[str]:
             yield f"{pointer}: expected another route of this file, got {got}"
         elif route["name"] in chain:
             yield f"{pointer}: expected to end somewhere, got {' → '.join([route['name'], *chain])}"
-        elif webhooks[route["name"]] == webhooks[fallback]:
-            channel, secret = webhooks[fallback]
-            yield (
-                f'{pointer}: expected another webhook than that of "{route["name"]}", got "{fallback}", '
-                f"which posts to {channel}/{secret} too and so is dead when this route is"
-            )
 
 
-def _name_webhook(route: RouteDocument) -> tuple[str, str]:
-    """Name the channel and the secret to which a route posts."""
-    return route.get("channel", DEFAULT_CHANNEL), route.get("secret", route["name"])
+def list_shared_fallbacks(document: FleetDocument, without_secret: Container[str]) -> list[str]:
+    """List fallbacks that are dead when their route is: a line each, JSON Pointer first, of a valid document.
+
+    A stored file that has one is read all the same: to stop looking would be worse.
+
+    Args:
+        document: The fleet file.
+        without_secret: The channels whose routes all post to one place.
+    """
+    routes = {route["name"]: route for route in document.get("routes", ())}
+    webhooks = {name: _name_webhook(route, without_secret) for name, route in routes.items()}
+    return [
+        f'/routes/{at}/fallback: expected another webhook than that of "{name}", got "{route["fallback"]}", '
+        f"which posts to {webhooks[name]} too and so is dead when this route is"
+        for at, (name, route) in enumerate(routes.items())
+        if "fallback" in route and webhooks[route["fallback"]] == webhooks[name]
+    ]
+
+
+def _name_webhook(route: RouteDocument, without_secret: Container[str]) -> str:
+    """Name where a route posts."""
+    channel = route.get("channel", DEFAULT_CHANNEL)
+    return channel if channel in without_secret else f"{channel}/{route.get('secret', route['name'])}"
 
 
 def _quote_unknown(name: str, known: Iterable[str]) -> str:

@@ -132,14 +132,16 @@ class FleetMeasure(TypedDict):
 def measure_fleet(logs: FleetLogs, now: datetime, check_interval: timedelta) -> FleetMeasure:
     """Measure what ``logs``, all of them read, say of the fleet at the time ``now``.
 
-    It is watched while the own log of each vCenter has a record that is no older than two of
-    ``check_interval`` and an hour; also one that it could not be listed, since people are told of that.
+    It is watched while the own log of each vCenter that has one has a record that is no older than two of
+    ``check_interval`` and an hour; also one that it could not be listed, since people are told of that. A
+    vCenter that is new in the fleet file has none before the next run.
     """
     heads = list(logs.list_heads())
     seen = [head.coverage for head in heads if head.coverage]
-    findings = [finding for head in heads for finding in head.findings]
+    findings = [finding for head in heads for finding in head.findings if not is_accepted(finding, head)]
     ages = [now - parse_time(head.reported_at) for head in heads if head.reported_at]
-    own = [logs.heads.get((vcenter.name, VCENTER_LOG)) for vcenter in logs.fleet.vcenters]
+    known = (logs.heads.get((vcenter.name, VCENTER_LOG)) for vcenter in logs.fleet.vcenters)
+    own = [parse_time(head.written_at) for head in known if head is not None]
     due = now - 2 * check_interval - RUN_WINDOW
     return {
         "vcenters": len(logs.fleet.vcenters),
@@ -149,7 +151,7 @@ def measure_fleet(logs: FleetLogs, now: datetime, check_interval: timedelta) -> 
         "findings": len(findings),
         "critical": sum(finding["severity"] == "critical" for finding in findings),
         "oldest_report_seconds": int(max(ages).total_seconds()) if ages else None,
-        "is_watched": all(head is not None and parse_time(head.written_at) >= due for head in own),
+        "is_watched": bool(own) and min(own) >= due,
     }
 
 

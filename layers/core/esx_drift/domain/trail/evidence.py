@@ -162,6 +162,7 @@ class LogEvidence:
         ended: Findings that ended in it, also those that opened in it.
         acceptances: Who accepted a finding that was open when it ended, by its fingerprint.
         maintenance: Maintenance windows that began or ended in it.
+        vouched: The ids of hosts whose software a person had accepted when it ended, whenever that was.
     """
 
     records: tuple[int, int] | None
@@ -174,6 +175,7 @@ class LogEvidence:
     ended: tuple[EndedFinding, ...] = ()
     acceptances: Mapping[str, tuple[Acceptance, ...]] = field(default_factory=dict)
     maintenance: tuple[HistoryEntry, ...] = ()
+    vouched: frozenset[str] = frozenset()
 
 
 def list_asked_looks(record: Record, clusters: Iterable[str]) -> dict[str, AskedLook]:
@@ -294,11 +296,12 @@ def build_log_evidence(records: Sequence[Record], period: AuditPeriod) -> LogEvi
         ended=tuple(each for each in ended if period.includes(each.at)),
         acceptances=acceptances,
         maintenance=tuple(entry for entry in inside if entry.maintenance is not None),
+        vouched=_list_vouched(known),
     )
 
 
 def _follow_acceptances(
-    records: Iterable[Record],
+    records: Sequence[Record],
 ) -> tuple[list[EndedFinding], dict[str, tuple[Acceptance, ...]]]:
     """Follow who accepted which finding.
 
@@ -323,7 +326,22 @@ def _follow_acceptances(
             if is_over:
                 said = accepted.pop(name, ())
                 ended.append(EndedFinding(finding, record["checked_at"], record["seq"], said))
-    return ended, accepted
+    open_on = {name: {*finding["hosts"]} for name, finding in _find_open(records).items()}
+    still = {
+        name: tuple(one for one in said if open_on[name].intersection(one.hosts))
+        for name, said in accepted.items()
+        if name in open_on
+    }
+    return ended, still
+
+
+def _list_vouched(records: Sequence[Record]) -> frozenset[str]:
+    accepted = records[-1]["after"]["accepted"] if records else {}
+    return frozenset(host for host, entry in accepted.items() if "decided_at" in entry)
+
+
+def _find_open(records: Sequence[Record]) -> Mapping[str, Finding]:
+    return records[-1]["after"]["findings"] if records else {}
 
 
 def _find_undone(
@@ -338,13 +356,17 @@ def _find_undone(
         return None
     part, waiting = name_changed_part(change), {*entry.hosts}
     waiting -= {host for one in entry.acceptances for host in one.hosts}
+    entries = [later for later in entries if later.change is not None]
+    left = {(later.seq, host) for later in entries if _is_leaving(later) for host in later.hosts}
     for later in entries:
         if later.seq <= entry.seq or later.change is None:
             continue
         old, new = later.change["from"], later.change["to"]
         if (later.change["element"], later.change["kind"]) == ("host", "changed") and old in waiting and new:
             waiting = (waiting - {old}) | {new}
-        over = waiting & {*later.hosts} if name_changed_part(later.change) == part else set[str]()
+        # What a host took with it is not undone.
+        stayed = {host for host in later.hosts if (later.seq, host) not in left}
+        over = waiting & stayed if name_changed_part(later.change) == part else set[str]()
         if new == change["from"] != change["to"]:
             waiting -= over
         elif is_end(later.change):
@@ -355,9 +377,16 @@ def _find_undone(
     return None
 
 
+def _is_leaving(entry: HistoryEntry) -> bool:
+    return entry.change is not None and (entry.change["element"], entry.change["kind"]) == ("host", "removed")
+
+
 def _list_open(records: Sequence[Record]) -> tuple[Finding, ...]:
-    found = records[-1]["after"]["findings"].values() if records else ()
-    return tuple(sorted(found, key=lambda each: (each["opened_at"], each["kind"], each["subject"])))
+    return tuple(
+        sorted(
+            _find_open(records).values(), key=lambda each: (each["opened_at"], each["kind"], each["subject"])
+        )
+    )
 
 
 def _list_orphans(before: Sequence[Record], known: Sequence[Record]) -> list[OrphanEvidence]:
