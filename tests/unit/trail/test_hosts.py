@@ -129,7 +129,11 @@ def _find(walk: Walk) -> None:
 
 
 def _add_again(walk: Walk) -> None:
-    if host := walk.pick():
+    """Not unseen with an orphaned VIB: if that is gone until it is seen, no record says so."""
+    host = walk.pick()
+    known = walk.looks[-1].snapshot["hosts"].get(host.host) if host else None
+    vibs = known["orphaned_vibs"] if known else None
+    if host and (host.connection_state == "CONNECTED" or not vibs):
         walk.world.vcenter.inventory.re_add_host(host.host)
 
 
