@@ -27,8 +27,6 @@ from esx_drift.trail.index import TrailIndex
 
 KEYS_PREFIX: Final = f"{DIGEST_PREFIX}keys/"
 
-_WHY_NO_KEY: Final = "it was altered, it or its signature, or its key was removed from digests/keys/"
-
 type ParseKey = Callable[[bytes], PublicKey]
 
 
@@ -194,8 +192,7 @@ class DigestChain:
         keys = [*known.values(), *([self.pinned] if self.pinned else [])]
         self._time_signers = {each.fingerprint for each in keys if each.has_signed(body, signature)}
         if not self._time_signers:
-            self._note(key, "altered", f"its signature is of no key that is kept here: {_WHY_NO_KEY}")
-            self._note(place, "altered", f"it is not the signature of {key}")
+            self._note_foreign(key, place)
             return
         digest = self._parse(key, body)
         if digest is None or (self.pinned and self.pinned.fingerprint not in self._time_signers):
@@ -269,13 +266,18 @@ class DigestChain:
             return True
         signers = [each.fingerprint for each in known.values() if each.has_signed(body, signature)]
         if not signers:
-            self._note(key, "altered", f"its signature is of no key that is kept here: {_WHY_NO_KEY}")
-            self._note(place, "altered", f"it is not the signature of {key}")
+            self._note_foreign(key, place)
             return False
         self.result.signers |= set(signers)
         if self.pinned is not None:
             self._note(key, "altered", f"it is signed by {signers[0]}, and not by the key given")
         return self.pinned is None
+
+    def _note_foreign(self, key: str, place: str) -> None:
+        """Note that what lies at ``place`` is no signature of the digest ``key`` by any known key."""
+        why = "it was altered, it or its signature, or its key was removed from digests/keys/"
+        self._note(key, "altered", f"its signature is of no key that is kept here: {why}")
+        self._note(place, "altered", f"it is not the signature of {key}")
 
     def _judge_keys(self, known: dict[str, PublicKey]) -> None:
         """Name keys that signed nothing, and those that signed and are gone."""

@@ -11,7 +11,14 @@ from esx_drift.domain.fleet.fleet import Fleet, Route, VCenterSettings, select_r
 from esx_drift.domain.fleet.rules import EVERYTHING
 from esx_drift.domain.images.labels import name_esxi_release
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_key
-from esx_drift.domain.stored.types import Coverage, Finding, KnownCluster, Record, Snapshot
+from esx_drift.domain.stored.types import (
+    Coverage,
+    Finding,
+    KnownCluster,
+    Record,
+    Snapshot,
+    list_vouched_hosts,
+)
 from esx_drift.domain.text.times import parse_time
 
 type LogName = tuple[str, str]
@@ -63,7 +70,7 @@ def build_log_head(record: Record) -> LogHead:
         uncovered=tuple(host["name"] for host in record["uncovered"]),
         known=after["clusters"] or {},
         standalone_hosts=dispatch["standalone_hosts"] if dispatch else None,
-        vouched=frozenset(host for host, entry in after["accepted"].items() if "decided_at" in entry),
+        vouched=list_vouched_hosts(after["accepted"]),
         reported_at=after["last_taken"]["completion_time"] if after["last_taken"] else None,
         written_at=record["checked_at"],
     )

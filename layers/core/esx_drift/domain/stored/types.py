@@ -7,7 +7,7 @@ Longer than 250 lines, because whoever reads a record finds all of its types in 
 which they stand in it, and a test holds them to the schemas one by one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal, NotRequired, TypedDict
 
 type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
@@ -323,6 +323,11 @@ class Accepted(AcceptedSoftware):
     until: NotRequired[str]
     before: NotRequired[AcceptedSoftware]
     expired_at: NotRequired[str]
+
+
+def list_vouched_hosts(accepted: Mapping[str, Accepted]) -> frozenset[str]:
+    """List the ids of hosts whose ``accepted`` software a person accepted: a first copy is nobody's word."""
+    return frozenset(host for host, entry in accepted.items() if "decided_at" in entry)
 
 
 def list_accepted_keys(entry: Accepted) -> list[str]:

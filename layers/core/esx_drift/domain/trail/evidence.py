@@ -3,14 +3,21 @@
 Longer than 250 lines, because it is one account of one period.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 from typing import Final
 
 from esx_drift.domain.stored.identifiers import make_next_attempt_id
-from esx_drift.domain.stored.types import Finding, Outcome, Record, ResolvedBecause, is_end
+from esx_drift.domain.stored.types import (
+    Finding,
+    Outcome,
+    Record,
+    ResolvedBecause,
+    is_end,
+    list_vouched_hosts,
+)
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.trail.excerpt import AuditPeriod
 from esx_drift.domain.trail.history import (
@@ -280,12 +287,13 @@ def build_log_evidence(records: Sequence[Record], period: AuditPeriod) -> LogEvi
     before = known[: len(known) - len(own)]
     entries, decided = list_history(known), [each for record in known for each in list_acceptances(record)]
     inside = [entry for entry in entries if period.includes(entry.at)]
+    left = {(entry.seq, host) for entry in entries if _is_leaving(entry) for host in entry.hosts}
     ended, acceptances = _follow_acceptances(known)
     return LogEvidence(
         records=(own[0]["seq"], own[-1]["seq"]) if own else None,
         number=len(own),
         changes=tuple(
-            ChangeEvidence(each, _find_undone(each, entries, decided))
+            ChangeEvidence(each, _find_undone(each, entries, decided, left))
             for each in inside
             if each.kind == "change"
         ),
@@ -296,7 +304,7 @@ def build_log_evidence(records: Sequence[Record], period: AuditPeriod) -> LogEvi
         ended=tuple(each for each in ended if period.includes(each.at)),
         acceptances=acceptances,
         maintenance=tuple(entry for entry in inside if entry.maintenance is not None),
-        vouched=_list_vouched(known),
+        vouched=list_vouched_hosts(known[-1]["after"]["accepted"]) if known else frozenset(),
     )
 
 
@@ -335,36 +343,32 @@ def _follow_acceptances(
     return ended, still
 
 
-def _list_vouched(records: Sequence[Record]) -> frozenset[str]:
-    accepted = records[-1]["after"]["accepted"] if records else {}
-    return frozenset(host for host, entry in accepted.items() if "decided_at" in entry)
-
-
 def _find_open(records: Sequence[Record]) -> Mapping[str, Finding]:
     return records[-1]["after"]["findings"] if records else {}
 
 
 def _find_undone(
-    entry: HistoryEntry, entries: Iterable[HistoryEntry], acceptances: Sequence[Acceptance]
+    entry: HistoryEntry,
+    entries: Iterable[HistoryEntry],
+    acceptances: Sequence[Acceptance],
+    left: Container[tuple[int, str]],
 ) -> int | None:
     """Find the record by which a change was undone on each host on which nobody accepted it.
 
     It went back to what was there before, or to what was accepted then: not to what somebody accepted since.
+    What a host took with it is not undone; ``left`` says by which record which host left.
     """
     change = entry.change
     if change is None or is_end(change):
         return None
     part, waiting = name_changed_part(change), {*entry.hosts}
     waiting -= {host for one in entry.acceptances for host in one.hosts}
-    entries = [later for later in entries if later.change is not None]
-    left = {(later.seq, host) for later in entries if _is_leaving(later) for host in later.hosts}
     for later in entries:
         if later.seq <= entry.seq or later.change is None:
             continue
         old, new = later.change["from"], later.change["to"]
         if (later.change["element"], later.change["kind"]) == ("host", "changed") and old in waiting and new:
             waiting = (waiting - {old}) | {new}
-        # What a host took with it is not undone.
         stayed = {host for host in later.hosts if (later.seq, host) not in left}
         over = waiting & stayed if name_changed_part(later.change) == part else set[str]()
         if new == change["from"] != change["to"]:
