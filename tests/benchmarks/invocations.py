@@ -24,13 +24,12 @@ from tests.lab.local_aws.local_aws import LocalAws
 from tests.lab.local_aws.place import BUILT
 from tests.lab.local_aws.rig import Rig, rigged
 from tests.lab.local_aws.runtime import run_code
-from tests.lab.local_aws.stack import Stack, deploy, package
+from tests.lab.local_aws.stack import QUIET, SLACK_ON_LOOPBACK, deploy, package
 from tests.simulator import VCenter
 from tests.simulator.certificates import authority
 from tests.simulator.sessions import PASSWORD, USER
 
 MEASURED = Path(__file__).with_name("measured")
-PARAMETERS = {"ScheduleState": "DISABLED", "NotifyWindowSeconds": "1", "WebhookHosts": "127.0.0.1"}
 PAIRS = 7
 WARM_CHECKS = 4
 """In a process, after its first one."""
@@ -134,19 +133,12 @@ def open_lab() -> Iterator[Lab]:
     with ExitStack() as ending:
         folder = Path(ending.enter_context(TemporaryDirectory()))
         local_aws = ending.enter_context(LocalAws(folder / "aws", own, datetime.now(UTC)))
-        stack = deploy(local_aws, package(local_aws), "bench", PARAMETERS)
-        _hold(stack, "CheckerFunction", "NotifierFunction")
+        stack = deploy(local_aws, package(local_aws), "bench", QUIET | SLACK_ON_LOOPBACK)
+        stack.set_sources("CheckerFunction", "NotifierFunction", enabled=False)
         rig = ending.enter_context(rigged(stack, own, folder / "aws"))
         yield Lab(
             rig, local_aws.environment | stack.variables_of("CheckerFunction"), _lay_out(folder / "code")
         )
-
-
-def _hold(stack: Stack, *functions: str) -> None:
-    names = {stack.resources[function] for function in functions}
-    for mapping in stack.aws.functions.list_event_source_mappings()["EventSourceMappings"]:
-        if mapping["FunctionArn"].rpartition(":")[2] in names:
-            stack.aws.functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
 
 
 def _lay_out(folder: Path) -> Path:

@@ -13,12 +13,11 @@ import pytest
 from tests.lab.local_aws.fixtures import local_aws, new_stack, packaged, trusted_authority
 from tests.lab.local_aws.place import CHECKOUT, environment
 from tests.lab.local_aws.rig import Rig, rigged
-from tests.lab.local_aws.stack import Stack
+from tests.lab.local_aws.stack import SLACK_ON_LOOPBACK, Stack
 from tests.simulator.certificates import Authority
 
 __all__ = ["local_aws", "new_stack", "packaged", "trusted_authority"]
 
-SLACK_ON_LOOPBACK = {"WebhookHosts": "127.0.0.1"}
 ENDING_SECONDS = 60
 
 

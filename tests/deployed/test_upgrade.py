@@ -14,12 +14,10 @@ from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_record_key
 from esx_drift.domain.text.times import format_time
 from esx_drift.messages.content import is_for_chat
 
-from tests.deployed.conftest import SLACK_ON_LOOPBACK
 from tests.deployed.stage import send
-from tests.lab.local_aws.fixtures import QUIET
 from tests.lab.local_aws.local_aws import LocalAws
 from tests.lab.local_aws.rig import Rig, rigged
-from tests.lab.local_aws.stack import Stack, deploy, upgrade
+from tests.lab.local_aws.stack import QUIET, SLACK_ON_LOOPBACK, Stack, deploy, upgrade
 from tests.simulator import VCenter
 from tests.simulator.certificates import Authority
 from tests.simulator.extraction import Pace
@@ -30,6 +28,8 @@ if TYPE_CHECKING:
     from esx_drift.domain.stored.types import Record
 
 PARAMETERS = QUIET | SLACK_ON_LOOPBACK
+READING = ("DispatcherFunction", "CheckerFunction", "NotifierFunction")
+"""What takes the messages that the version before left."""
 PROD_A, PROD_B = "domain-c9", "domain-c1008"
 LAST_RUN = make_record_key(STORED_VCENTER, VCENTER_LOG, 3)
 """The last of the version before that asked for a check of prod-a, and got no answer."""
@@ -67,13 +67,6 @@ def _package_before(version: Path, packaged: Path, directory: Path) -> Path:
     written = directory / f"{version.name}.yaml"
     written.write_text(re.sub(r"(?<=Uri: )\S+", lambda found: code[found[0]], text))
     return written
-
-
-def _set_mappings(stack: Stack, *, enabled: bool) -> None:
-    functions = {stack.resources[f"{name}Function"] for name in ("Dispatcher", "Checker", "Notifier")}
-    for mapping in stack.aws.functions.list_event_source_mappings()["EventSourceMappings"]:
-        if mapping["FunctionArn"].rpartition(":")[2] in functions:
-            stack.aws.functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=enabled)
 
 
 def _leave(rig: Rig, left: MovedToNow) -> None:
@@ -116,7 +109,7 @@ def upgraded(
     directory = tmp_path_factory.mktemp(version.name)
     name = f"upgraded-from-{version.name.replace('.', '-')}"
     before = deploy(local_aws, _package_before(version, packaged, directory), name, PARAMETERS)
-    _set_mappings(before, enabled=False)
+    before.set_sources(*READING, enabled=False)
     with rigged(before, trusted_authority, directory) as rig:
         left = MovedToNow(version, datetime.now(UTC), rig.audit_bucket)
         model = VCenter()
@@ -127,7 +120,7 @@ def upgraded(
         rig.put_fleet(rig.fleet())
         _leave(rig, left)
         rig.stack = upgrade(local_aws, packaged, before, PARAMETERS)
-        _set_mappings(rig.stack, enabled=True)
+        rig.stack.set_sources(*READING, enabled=True)
         rig.await_quiet("RetryQueue", "CheckQueue", "NotifyQueue")
         yield Upgraded(rig, before, left)
 

@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.lab.local_aws.fixtures import QUIET
 from tests.lab.local_aws.local_aws import LocalAws
 from tests.lab.local_aws.rig import rigged
-from tests.lab.local_aws.stack import deploy, package
+from tests.lab.local_aws.stack import QUIET, SLACK_ON_LOOPBACK, deploy, package
 from tests.simulator.certificates import authority
 from tests.soak.load import Load, measure_load
 from tests.soak.measuring import Measure, render_table
@@ -25,7 +24,7 @@ LOG_DIRECTORY = Path("build/soak")
 def main() -> int:
     """Play and tell."""
     missed = 0
-    sys.stdout.write("It takes ten minutes and more, and two processors.\n\n")
+    sys.stdout.write("It takes an hour or so on two processors.\n\n")
     sys.stdout.flush()
     for title, measures in _measure_all():
         sys.stdout.write(f"{title}\n{render_table(measures)}\n")
@@ -43,7 +42,7 @@ def _measure_all() -> Iterator[tuple[str, list[Measure]]]:
         quarter = measure_quarter(SCHEDULES, CLUSTERS_OF_ONE, GROWTH_BOUNDS, directory, tls, trusted)
         yield f"Soak: {SCHEDULES} schedules over {len(VCENTERS) * CLUSTERS_OF_ONE} clusters", [*quarter]
         with LocalAws(LOG_DIRECTORY, trusted, now) as local_aws:
-            stack = deploy(local_aws, package(local_aws), "soak", QUIET | {"WebhookHosts": "127.0.0.1"})
+            stack = deploy(local_aws, package(local_aws), "soak", QUIET | SLACK_ON_LOOPBACK)
             with rigged(stack, trusted, directory) as rig:
                 measures = [*measure_load(rig, LOAD)]
         yield f"Load: one schedule over {LOAD.clusters} clusters of {LOAD.vcenters} vCenters", measures

@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.lab.local_aws.fixtures import QUIET
 from tests.lab.local_aws.local_aws import LocalAws
-from tests.lab.local_aws.stack import Stack, upload
+from tests.lab.local_aws.stack import QUIET, Stack, upload
 from tests.paths import ROOT
 
 if TYPE_CHECKING:

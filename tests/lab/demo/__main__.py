@@ -17,12 +17,12 @@ from tests.lab.demo.terminal import panel_of
 from tests.lab.demo.timeline import Step, data_centre, timeline
 from tests.lab.local_aws.local_aws import LocalAws
 from tests.lab.local_aws.rig import rigged
-from tests.lab.local_aws.stack import Stack, deploy, package
+from tests.lab.local_aws.stack import QUIET, SLACK_ON_LOOPBACK, Stack, deploy, package
 from tests.lab.local_aws.tap import Tap, tapped
 from tests.simulator.certificates import authority
 
 LEFT = Path("build/demo")
-PARAMETERS = {"ScheduleState": "DISABLED", "NotifyWindowSeconds": "1", "WebhookHosts": "127.0.0.1"}
+PARAMETERS = QUIET | SLACK_ON_LOOPBACK
 """The demo's own steps take the schedule's place; its Slack is on this machine."""
 
 

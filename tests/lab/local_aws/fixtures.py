@@ -8,11 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.lab.local_aws.local_aws import LocalAws
-from tests.lab.local_aws.stack import Stack, deploy, package
+from tests.lab.local_aws.stack import QUIET, Stack, deploy, package
 from tests.simulator.certificates import Authority, authority
-
-# A message that waits for others tests nothing; no schedule fires by itself in the local AWS.
-QUIET = {"ScheduleState": "DISABLED", "NotifyWindowSeconds": "1"}
 
 
 @pytest.fixture(scope="session")

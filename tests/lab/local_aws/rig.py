@@ -192,14 +192,11 @@ class Rig:
     @contextmanager
     def without_checker(self) -> Iterator[None]:
         """As if each checker hung until Lambda ended it: the requests stay in the queue."""
-        functions = self.stack.aws.functions
-        name = self.stack.resources["CheckerFunction"]
-        (source,) = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
-        functions.update_event_source_mapping(UUID=source["UUID"], Enabled=False)
+        self.stack.set_sources("CheckerFunction", enabled=False)
         try:
             yield
         finally:
-            functions.update_event_source_mapping(UUID=source["UUID"], Enabled=True)
+            self.stack.set_sources("CheckerFunction", enabled=True)
 
     def await_quiet(self, *queues: str) -> None:
         """Wait until these queues, by logical id, hold nothing: neither waiting, nor delayed, nor in work.

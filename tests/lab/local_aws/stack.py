@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 CODE_BUCKET = "code"
 
+# A message that waits for others tests nothing; no schedule fires by itself in the local AWS.
+QUIET = {"ScheduleState": "DISABLED", "NotifyWindowSeconds": "1"}
+SLACK_ON_LOOPBACK = {"WebhookHosts": "127.0.0.1"}
+
 
 class FunctionError(Exception):
     """A function ended in an error; the message holds its type, its text and its log."""
@@ -98,6 +102,14 @@ class Stack:
             if came.get("Messages"):
                 return came["Messages"][0]
         raise TimeoutError(f"no message came to {queue} within {bound_seconds} s")
+
+    def set_sources(self, *functions: str, enabled: bool) -> None:
+        """Have these functions, by logical id, handed messages of their queues, or none from now on."""
+        api = self.aws.functions
+        for function in functions:
+            name = self.resources[function]
+            for source in api.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]:
+                api.update_event_source_mapping(UUID=source["UUID"], Enabled=enabled)
 
     def retry_after(self, queue: str, seconds: int) -> None:
         """Let a queue hand out a failed message again after so many seconds, not after half an hour."""
