@@ -11,7 +11,7 @@ from urllib3 import Retry
 from urllib3.util import Url
 
 from esx_drift.adapters.secrets import Secrets, blame_secret
-from esx_drift.adapters.tls import TlsTransport, build_tls_context
+from esx_drift.adapters.tls import open_https_session
 
 HEARTBEAT_SECRET: Final = "url"  # noqa: S105 -- a name, and no secret
 """The secret is ``<prefix>/heartbeat/url``."""
@@ -35,9 +35,7 @@ def send_heartbeat(secrets: Secrets) -> str | None:
 
 
 def _call(url: Url, ca_bundle: str | None) -> str | None:
-    with requests.Session() as session:
-        session.trust_env = False
-        session.mount("https://", TlsTransport(build_tls_context(ca_bundle, strict=True), Retry(0)))
+    with open_https_session(ca_bundle, Retry(0)) as session:
         try:
             with session.get(
                 url.url, timeout=HEARTBEAT_TIMEOUTS, allow_redirects=False, stream=True

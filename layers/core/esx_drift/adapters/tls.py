@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import certifi
+from requests import Session
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
@@ -83,6 +84,23 @@ def find_certificate_flaw(error: ssl.SSLCertVerificationError) -> CertificateFla
 def find_certificate_remedy(error: ssl.SSLCertVerificationError) -> str:
     """Say what to do about a certificate that was refused."""
     return CERTIFICATE_REMEDIES[find_certificate_flaw(error)]
+
+
+def open_https_session(ca_bundle: str | None, retries: Retry) -> Session:
+    """Open a session that trusts public CAs, or those of ``ca_bundle`` alone, and no setting of the machine.
+
+    Args:
+        ca_bundle: Certificates in PEM.
+        retries: What is tried again.
+
+    Raises:
+        SecretInvalid: The bundle holds no certificate.
+    """
+    transport = TlsTransport(build_tls_context(ca_bundle, strict=True), retries)
+    session = Session()
+    session.trust_env = False
+    session.mount("https://", transport)
+    return session
 
 
 class TlsTransport(HTTPAdapter):

@@ -18,7 +18,7 @@ from urllib3 import Retry
 from urllib3.util import Url, parse_url
 
 from esx_drift.adapters.secrets import Secrets, SentSecrets, blame_secret, list_url_secrets
-from esx_drift.adapters.tls import TlsTransport, build_tls_context
+from esx_drift.adapters.tls import open_https_session
 from esx_drift.domain.events import MessageContent
 from esx_drift.domain.stored.types import Json
 from esx_drift.errors import (
@@ -223,11 +223,9 @@ class WebhookChannel:
                 f"the secret …/{self._service.kind}/{name} has a url that is not https"
                 " on a host in WEBHOOK_HOSTS"
             )
-        session = self._stack.enter_context(requests.Session())
-        session.trust_env = False
         with blame_secret(f"…/{self._service.kind}/{name}"):
-            session.mount("https://", TlsTransport(build_tls_context(secret.ca_bundle, strict=True), RETRY))
-        return secret.url, session
+            session = open_https_session(secret.ca_bundle, RETRY)
+        return secret.url, self._stack.enter_context(session)
 
     def _refuse(self, secret: str, answer: WebhookAnswer) -> NoReturn:
         detail = self._service.find_reason(answer)
