@@ -92,7 +92,7 @@ def _measure_schedule(rig: Rig, load: Load) -> Iterator[Measure]:
         f"{load.clusters} clusters to be looked at",
         bound_seconds,
     )
-    _await_quiet(rig, bound_seconds)
+    rig.await_quiet(*QUEUES, bound_seconds=bound_seconds)
     yield build_shown("checking and telling, seconds", [monotonic() - checking])
     yield from _measure_records(rig, load)
     looks = [vcenter.looks[cluster] for vcenter in vcenters for cluster in vcenter.inventory.clusters]
@@ -195,14 +195,9 @@ def _check_few(rig: Rig, few: int) -> dict[str, float]:
         record = rig.await_answer(one["vcenter"], one["cluster"], one["request_id"])
         after = (parse_time(record["checked_at"]) - began).total_seconds()
         ends[one["vcenter"]] = max(ends[one["vcenter"]], after)
-    _await_quiet(rig, 180)
+    rig.await_quiet(*QUEUES)
     return ends
 
 
 def _list_ends(ends: dict[str, float], names: Collection[str]) -> list[float]:
     return [ends[name] for name in names]
-
-
-def _await_quiet(rig: Rig, bound_seconds: float) -> None:
-    """Wait until all is told. What a message causes is sent before it ends: looking twice misses nothing."""
-    until(lambda: not any(rig.count_held(name) for name in QUEUES * 2), "all to be told", bound_seconds)

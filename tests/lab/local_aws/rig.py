@@ -198,7 +198,7 @@ class Rig:
         finally:
             self.stack.set_sources("CheckerFunction", enabled=True)
 
-    def await_quiet(self, *queues: str) -> None:
+    def await_quiet(self, *queues: str, bound_seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until these queues, by logical id, hold nothing: neither waiting, nor delayed, nor in work.
 
         What a message causes is sent before that message is done with: looking twice misses nothing.
@@ -206,7 +206,7 @@ class Rig:
         until(
             lambda: not any(self.count_held(queue) for queue in queues * 2),
             f"{', '.join(queues)} to be empty",
-            PATIENCE_SECONDS,
+            bound_seconds,
         )
 
     def await_told(self, events: "Iterable[Event]") -> None:
