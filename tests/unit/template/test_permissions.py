@@ -1,4 +1,5 @@
-from esx_drift.channels import CHANNELS, WITHOUT_SECRET
+from esx_drift.channels import CHANNELS
+from esx_drift.domain.fleet.fleet import CHANNELS_WITHOUT_SECRET
 
 from tests.unit.template.application import listed, resources, statements, target
 
@@ -100,7 +101,7 @@ def test_secrets_are_read_by_who_needs_them() -> None:
         if "secretsmanager:GetSecretValue" in listed(statement["Action"])
         for resource in listed(statement["Resource"])
     }
-    with_secret = CHANNELS.keys() - WITHOUT_SECRET
+    with_secret = CHANNELS.keys() - CHANNELS_WITHOUT_SECRET
     channels = {("SenderRole", f"${{SecretPrefix}}/{channel}/*") for channel in with_secret}
     heartbeat = ("HeartbeatPolicy", "${SecretPrefix}/heartbeat/*")
     assert found == {("LookingPolicy", "${SecretPrefix}/vcenter/*"), heartbeat, *channels}

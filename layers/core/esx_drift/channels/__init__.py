@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from esx_drift.adapters.secrets import Secrets
 from esx_drift.channels.amazon_q import open_amazon_q
@@ -56,9 +56,6 @@ CHANNELS: dict[str, OpenChannel] = {
     "teams": partial(_open_webhooks, TEAMS),
 }
 """By the name that routes give: how the channel is opened."""
-
-WITHOUT_SECRET: Final = frozenset({"amazon-q"})
-"""The channels whose routes have no secret."""
 
 
 @contextmanager

@@ -27,7 +27,13 @@ from esx_drift.cli.options import (
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_note, print_warning
 from esx_drift.config import DEFAULT_SECRET_PREFIX
 from esx_drift.contracts import list_fleet_errors, parse_sent_json
-from esx_drift.domain.fleet.fleet import MAX_FLEET_BYTES, Fleet, FleetDocument, build_fleet
+from esx_drift.domain.fleet.fleet import (
+    CHANNELS_WITHOUT_SECRET,
+    MAX_FLEET_BYTES,
+    Fleet,
+    FleetDocument,
+    build_fleet,
+)
 from esx_drift.domain.fleet.review import list_fleet_differences, list_fleet_warnings, list_shared_fallbacks
 from esx_drift.domain.fleet.rule_review import KnownThings, list_rule_errors, list_rule_warnings
 from esx_drift.domain.stored.identifiers import FLEET_KEY, compute_sha256
@@ -161,9 +167,7 @@ def _warn_of_missing_secrets(fleet: Fleet, secrets: "Secrets") -> None:
 def _list_needed_secrets(fleet: Fleet, secrets: "Secrets") -> Iterator[tuple[str, str]]:
     for vcenter in fleet.vcenters:
         yield secrets.make_name("vcenter", vcenter.name), f"{vcenter.name} can't be checked until it is made"
-    from esx_drift.channels import WITHOUT_SECRET  # noqa: PLC0415 -- what posts takes long to load
-
-    needing = [route for route in fleet.routes if route.channel not in WITHOUT_SECRET]
+    needing = [route for route in fleet.routes if route.channel not in CHANNELS_WITHOUT_SECRET]
     for secret in dict.fromkeys((route.channel, route.secret) for route in needing):
         routes = join_names([route.name for route in needing if (route.channel, route.secret) == secret])
         yield secrets.make_name(*secret), f"nobody is told by {routes} until it is made"
@@ -377,9 +381,7 @@ def _require_fleet(file: Path) -> CheckedFleet:
 
 def _list_faults_for_people(document: FleetDocument, now: datetime) -> list[str]:
     """List what a person may not push, and is no reason to stop looking where it is stored."""
-    from esx_drift.channels import WITHOUT_SECRET  # noqa: PLC0415 -- what posts takes long to load
-
-    shared = list_shared_fallbacks(document, WITHOUT_SECRET)
+    shared = list_shared_fallbacks(document, CHANNELS_WITHOUT_SECRET)
     return [*shared, *list_rule_errors(document, now, NEVER_IGNORED)]
 
 

@@ -78,6 +78,10 @@ MAX_FLEET_BYTES: Final = 256_000
 500 routes that the schema allows. To name the faults of so much takes seconds, of 30 MB minutes."""
 
 
+CHANNELS_WITHOUT_SECRET: Final = frozenset({"amazon-q"})
+"""The channels whose routes have no secret."""
+
+
 APPLIED_SETTINGS = AppliedSettings.__optional_keys__
 
 
