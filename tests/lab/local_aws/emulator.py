@@ -8,11 +8,13 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Any, Final
 
 from ministack.app import main
 from ministack.core import iam_actions, iam_evaluator
-from ministack.services import lambda_svc, scheduler, sqs
+from ministack.core.responses import AccountRegionScopedDict
+from ministack.services import cloudwatch, lambda_svc, scheduler, sqs
 from ministack.services.cloudformation import provisioners
 
 CONDITIONAL_HEADERS = ("if-match", "if-none-match")
@@ -20,6 +22,7 @@ CONDITIONAL_HEADERS = ("if-match", "if-none-match")
 type Context = dict[str, Any]
 type SendMessage = Callable[[Context, str], Context]
 type BuildAlarm = Callable[[str, Context], Context]
+type EvaluateAlarm = Callable[[Context], None]
 type FilterRecords = Callable[[list[Context], Context], list[Context]]
 type ReadContext = Callable[[str, Mapping[str, Any], str, Mapping[str, str]], Context]
 type ResolveKey = Callable[[str, Any], Any]
@@ -113,6 +116,39 @@ def watch_one_metric(build: BuildAlarm) -> BuildAlarm:
     return build_simply
 
 
+DIMENSIONS: ContextVar[str | None] = ContextVar("DIMENSIONS", default=None)
+"""Those of the alarm that is being evaluated, as the emulator writes them."""
+
+
+class MetricsOfOneAlarm(AccountRegionScopedDict):  # type: ignore[misc]  # the emulator has no types
+    """All metrics; while an alarm is evaluated, the one of its dimensions, as in CloudWatch.
+
+    The emulator reads all of that name: an error of one function would raise the alarm of every other.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#Dimension
+    """
+
+    __slots__ = ()
+
+    def items(self) -> list[tuple[tuple[str, str, str], Any]]:
+        """Each metric's namespace, name and dimensions, with its data points."""
+        wanted = DIMENSIONS.get()
+        return [(key, points) for key, points in super().items() if wanted in {None, key[2]}]
+
+
+def evaluate_own_metric(evaluate: EvaluateAlarm) -> EvaluateAlarm:
+    """Let an alarm see the metric of its own dimensions alone."""
+
+    def evaluate_alone(alarm: Context) -> None:
+        dimensions = {each["Name"]: each["Value"] for each in alarm.get("Dimensions") or ()}
+        token = DIMENSIONS.set(cloudwatch._dims_key(dimensions))  # noqa: SLF001
+        try:
+            evaluate(alarm)
+        finally:
+            DIMENSIONS.reset(token)
+
+    return evaluate_alone
+
+
 def make_nothing(name: str, properties: Mapping[str, Any], stack: str) -> tuple[str, Context]:
     """Stand in for a resource that nothing of the product's work depends on."""
     return f"{stack}-{name}-{len(properties)}", {}
@@ -126,6 +162,8 @@ sqs._act_send_message = note_sender(hurry_extractions(sqs._act_send_message))  #
 sqs._HANDLERS["SendMessage"] = sqs._act_send_message  # noqa: SLF001
 lambda_svc._apply_filter_criteria = name_senders(lambda_svc._apply_filter_criteria)  # noqa: SLF001
 provisioners._cw_metric_alarm_record = watch_one_metric(provisioners._cw_metric_alarm_record)  # noqa: SLF001
+cloudwatch._metrics = MetricsOfOneAlarm()  # noqa: SLF001
+cloudwatch._evaluate_alarm = evaluate_own_metric(cloudwatch._evaluate_alarm)  # noqa: SLF001
 # Unknown to the emulator, which refuses a type even where a condition leaves the resource out.
 for kind in ("AWS::Logs::QueryDefinition", "AWS::Athena::NamedQuery"):
     provisioners._RESOURCE_HANDLERS[kind] = {"create": make_nothing, "delete": lambda *_: None}  # noqa: SLF001
