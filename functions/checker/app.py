@@ -16,6 +16,7 @@ from esx_drift.checking.checker import Checker
 from esx_drift.config import read_own_role_ids
 from esx_drift.contracts import parse_payload
 from esx_drift.doctoring.examination import DoctorReply
+from esx_drift.domain.host_history import HostIndex
 from esx_drift.domain.stored.types import CheckRequest, Record
 from esx_drift.errors import ContractViolation, OutOfTime
 from esx_drift.ports import Queue
@@ -24,6 +25,9 @@ from esx_drift.runtime.runtime import open_runtime
 
 TIME_FOR_ONE_MS = 120_000
 """A check whose vCenter is slow at each call, and its session's end. With less time, it is put off."""
+
+HOST_INDEX: HostIndex = {}
+"""Which hosts the logs know that this process has read, in whatever invocation. What S3 has decides."""
 
 logger = Logger()
 
@@ -44,7 +48,7 @@ def handler(event: object, context: LambdaContext) -> PartialItemFailureResponse
             cast("dict[str, object]", event), os.environ, context.aws_request_id, remaining_ms
         )
     with open_runtime(os.environ, "checker", context.get_remaining_time_in_millis) as invocation:
-        checker = Checker(invocation.runtime, read_own_role_ids(os.environ))
+        checker = Checker(invocation.runtime, read_own_role_ids(os.environ), HOST_INDEX)
         batch = SqsBatch(
             queue_url=invocation.config.check_queue_url,
             client=sqs,

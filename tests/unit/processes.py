@@ -74,7 +74,17 @@ class Mortal:
 
 
 READS = frozenset(
-    {"vcenter", "read", "state", "list_records", "read_record", "record", "snapshot", "document"}
+    {
+        "vcenter",
+        "read",
+        "state",
+        "list_pointers",
+        "list_records",
+        "read_record",
+        "record",
+        "snapshot",
+        "document",
+    }
 )
 """Calls that leave nothing behind: a process that ends before one, or after it, ends at the same moment."""
 

@@ -207,6 +207,10 @@ class Store(Protocol):
         """
         ...
 
+    def list_pointers(self, vcenter: str) -> Iterator[tuple[str, str]]:
+        """List the keys of the pointers into a ``vcenter``'s logs, and the ETags that they have now."""
+        ...
+
     def list_records(self, vcenter: str, cluster: str, after_seq: int) -> Iterator[int]:
         """List the numbers above ``after_seq`` under which a log has an object, in order.
 

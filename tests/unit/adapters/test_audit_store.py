@@ -84,6 +84,16 @@ def test_a_state_that_is_gone_is_not_replaced(store: S3Store) -> None:
     assert store.put_state(state([]), etag) is None
 
 
+def test_pointers_are_listed_with_the_etags_that_a_read_gives(store: S3Store) -> None:
+    """Those of this vCenter: not those of one whose name begins alike."""
+    assert list(store.list_pointers(VCENTER)) == []
+    store.put_state(state([1]), None)
+    store.put_state({**state([1]), "vcenter": f"{VCENTER}0"}, None)
+    stored = store.state(VCENTER, CLUSTER)
+    assert stored is not None
+    assert list(store.list_pointers(VCENTER)) == [(make_state_key(VCENTER, CLUSTER), stored.etag)]
+
+
 @pytest.mark.parametrize("body", [b"not json", b"{}", b"[]", b"\xff", b'{"schema_version": 2}'])
 def test_what_is_no_state_can_be_replaced(store: S3Store, body: bytes) -> None:
     """It counts as lost, with the ETag that a new one must match."""

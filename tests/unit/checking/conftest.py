@@ -39,6 +39,17 @@ def world(cloud: Aws, ca: Authority, tls: Tls) -> Iterator[World]:
     """prod-a (HPE, managed by an image) and prod-b (Dell, by baselines) on a vCenter of a name of its own."""
     cloud.calls.clear()
     cloud.sent.clear()
+    yield from _open(cloud, ca, tls)
+
+
+@pytest.fixture
+def other_world(world: World, cloud: Aws, ca: Authority, tls: Tls) -> Iterator[World]:
+    """The same once more, beside ``world``."""
+    assert world.aws is cloud
+    yield from _open(cloud, ca, tls)
+
+
+def _open(cloud: Aws, ca: Authority, tls: Tls) -> Iterator[World]:
     with open_world(cloud, ca, tls, f"vc{next(NUMBERS):03}") as made:
         yield made
     made.vcenter.faults.clear()

@@ -1,12 +1,16 @@
 """A host is the same host wherever it goes on its vCenter: compared with what it ran where it was before."""
 
+from collections import Counter
 from collections.abc import Callable
+from itertools import count, cycle
+from random import Random
 from typing import cast
 
 import pytest
 from esx_drift.adapters.audit_store import S3Store
 from esx_drift.checking import host_memory
 from esx_drift.domain.changes.new_hosts import MAX_NAMED_DIFFERENCES
+from esx_drift.domain.host_history import HostIndex
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_key
 from esx_drift.domain.stored.types import Change, Record
 from esx_drift.errors import OutOfTime, StoreUnavailable
@@ -21,6 +25,8 @@ from tests.unit.checking.world import INTERVAL_SECONDS, PROD_A, PROD_B, World
 I40EN = "Intel-i40en"
 OLDER = "1.8.6.0-1OEM.700.1.0.15843807"
 VIB = "mft(4.25.0.802-0)"
+GETS_OF_A_FIRST_LOOK = 8
+"""Beside those of other logs: run, own log, breaker, list of clusters."""
 FROM_A = {"moved_from": {"id": PROD_A, "name": "prod-a"}}
 
 
@@ -480,21 +486,129 @@ def reads_of(world: World, cluster: str, other: str) -> list[str]:
     return [operation for operation, key in world.aws.calls if any(part in key for part in mine)]
 
 
-def test_the_first_looks_of_many_clusters_list_no_logs(world: World) -> None:
-    """Of 50 clusters, one without a log costs one GET, and one with a log three; no LIST but of its own."""
-    others = [world.vcenter.inventory.add_cluster(f"new-{number:02}") for number in range(47)]
-    clusters = [world.vcenter.inventory.add_cluster("new-47"), PROD_A, PROD_B]
-    for number, cluster in enumerate(clusters):
-        world.vcenter.inventory.add_host(cluster, f"esx9{number}")
-        world.aws.calls.clear()
-        assert world.check(cluster)["outcome"] == "baseline"
-        of_others = [
-            operation
-            for operation, key in world.aws.calls
-            for other in {*others, *clusters} - {cluster}
-            if f"cluster={other}/" in key or f"/{other}.json" in key
-        ]
-        assert of_others == ["GetObject"] * (49 + 2 * number)
+@pytest.mark.parametrize("clusters", [5, 10, 20])
+@pytest.mark.parametrize("processes", [1, 3])
+def test_a_first_schedule_costs_in_proportion_to_its_clusters(
+    world: World, clusters: int, processes: int
+) -> None:
+    """Each process reads each log once, whose hosts are named alike but for their domains, and lists once a look.
+
+    Beside it a whole check costs some GETs, and the record that asks for it.
+    """
+    world.set(extract=False)
+    others = [world.vcenter.inventory.add_cluster(f"new-{number:02}") for number in range(clusters - 2)]
+    for number, cluster in enumerate(others):
+        world.vcenter.inventory.add_host(cluster, f"esx01.site-{number}.example")
+    world.vcenter.extract_all()
+    world.wait(-INTERVAL_SECONDS)
+    requests = [world.request(cluster, "run") for cluster in (*others, PROD_A, PROD_B)]
+    indexes: list[HostIndex] = [{} for _ in range(processes)]
+    world.aws.calls.clear()
+    for request, index in zip(requests, cycle(indexes)):  # noqa: B905  # processes take turns
+        world.host_index = index
+        record = world.handle(request)
+        assert record is not None
+        assert record["outcome"] == "baseline"
+    asked = Counter(operation for operation, _ in world.aws.calls)
+    assert asked["GetObject"] <= (GETS_OF_A_FIRST_LOOK + 3 * processes) * clusters
+    assert asked["ListObjectsV2"] <= 2 * clusters
+
+
+def test_what_a_process_knows_of_logs_hides_no_host(world: World, other_world: World) -> None:
+    """Whatever hosts do: a process that has read the logs before says what one says that has read none."""
+    random = Random(7)
+    both = world, other_world
+    names = [f"esx0{number}" for number in range(1, 8)]
+    renamed = count(1)
+
+    def move(here: World, name: str, cluster: str) -> None:
+        here.vcenter.hosts.move(name, cluster)
+
+    def add_again(here: World, name: str, cluster: str) -> None:
+        remove_and_add(here, name, cluster)
+
+    def change(here: World, name: str, version: str) -> None:
+        here.vcenter.hosts.set_component(name, I40EN, version)
+
+    def rename(here: World, name: str, new: str) -> None:
+        remove_and_add(here, name, "prod-a", new)
+
+    for here in both:
+        here.vcenter.inventory.add_cluster("prod-new")
+        check_both(here)
+    compared = 0
+    for _ in range(30):
+        name, cluster = random.choice(names), random.choice(["prod-a", "prod-b", "prod-new"])
+        act, argument = random.choice(
+            [
+                (move, cluster),
+                (add_again, cluster),
+                (change, random.choice([OLDER, "1.8.5.0-1OEM.700.1.0.15843807"])),
+                (rename, f"esx1{next(renamed):02}"),
+            ]
+        )
+        checked = random.choice([*world.vcenter.inventory.clusters])
+        found = []
+        for here in both:
+            act(here, name, argument)
+            other_world.host_index.clear()
+            record = here.check(checked)
+            found.append((record["outcome"], record["changes"], open_kinds(record)))
+        if act is rename:
+            names[names.index(name)] = argument
+        assert found[0] == found[1]
+        compared += sum("from" in str(one["detail"]) for one in found[0][1])
+    assert compared > 5
+
+
+def test_a_snapshot_that_is_there_again_is_searched(world: World) -> None:
+    """What could not be read of a log is not kept: it may be mended, and its pointer is the same."""
+    check_both(world)
+    known = world.after()["snapshot"]
+    document = world.records()[-1]["document"]
+    assert known is not None
+    assert document is not None
+    kept = {
+        key: world.aws.s3.get_object(Bucket="audit", Key=key)["Body"].read()
+        for key in (known["key"], document["key"])
+    }
+    delete_snapshot(world)
+    world.host_index.clear()
+    world.vcenter.hosts.move("esx03", "prod-b")
+    assert of_host(world.check(PROD_B))["severity"] == "warning"
+    for key, body in kept.items():
+        world.aws.s3.put_object(Bucket="audit", Key=key, Body=body, IfNoneMatch="*")
+        world.spoilt.discard(key)
+    world.vcenter.hosts.move("esx04", "prod-b")
+    assert of_host(world.check(PROD_B))["detail"] == FROM_A
+
+
+@pytest.mark.parametrize("most", [0, 1])
+def test_pointers_that_nobody_needs_hide_no_host(
+    world: World, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where too many lie there, each log is read as if nothing were known of it."""
+    check_both(world)
+    monkeypatch.setattr(host_memory, "MAX_LISTED_POINTERS", most)
+    planted = make_state_key(world.watched.name, "a-planted-one")
+    world.aws.s3.put_object(Bucket="state", Key=planted, Body=b"rubbish")
+    world.vcenter.hosts.move("esx04", "prod-b")
+    world.vcenter.hosts.set_component("esx04", I40EN, OLDER)
+    assert ("component", "downgraded", I40EN) in told(world.check(PROD_B))
+
+
+def test_a_process_forgets_the_logs_of_clusters_that_are_gone(world: World) -> None:
+    """Else a vCenter with other clusters each day would fill it."""
+    gone = world.vcenter.inventory.add_cluster("prod-old")
+    world.vcenter.inventory.add_host(gone, "esx80")
+    world.check(gone)
+    check_both(world)
+    assert world.host_index[world.watched.name].keys() == {gone, PROD_A}
+    world.vcenter.inventory.remove_host("esx80")
+    world.vcenter.inventory.remove_cluster(gone)
+    world.vcenter.inventory.add_host(PROD_B, "esx81")
+    world.check(PROD_B)
+    assert world.host_index[world.watched.name].keys() == {PROD_A}
 
 
 def test_a_log_whose_pointer_is_gone_is_not_searched(world: World) -> None:

@@ -22,6 +22,7 @@ from esx_drift.domain.dispatching.run import Run, build_listing_request
 from esx_drift.domain.fleet.fleet import Fleet
 from esx_drift.domain.fleet.fleet import VCenterSettings as Watched
 from esx_drift.domain.fleet.rules import NO_RULES, SilencingRules
+from esx_drift.domain.host_history import HostIndex
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import CheckRequest, LogState, Record, Snapshot, TaskRequest
 from esx_drift.log_reader import LogReader
@@ -72,6 +73,8 @@ class World:
     """More vCenters of the fleet, at the same address."""
     rules: SilencingRules = NO_RULES
     """What the fleet file keeps from people."""
+    host_index: HostIndex = field(default_factory=dict)
+    """What the process that answers messages keeps from one invocation to the next."""
     requests: int = 0
     ends_at: datetime | None = None
 
@@ -162,7 +165,7 @@ class World:
     def handle_from(self, sender_id: str | None, request: CheckRequest) -> Record | None:
         """What one invocation makes of one message, of which SQS says that this one sent it."""
         with self.sessions() as sessions:
-            return Checker(self.runtime(sessions), OWN_ROLE_IDS).handle(request, sender_id)
+            return Checker(self.runtime(sessions), OWN_ROLE_IDS, self.host_index).handle(request, sender_id)
 
     def dispatch(self) -> Record:
         """One scheduled run of the dispatcher; its record."""

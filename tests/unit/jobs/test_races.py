@@ -17,7 +17,7 @@ from tests.unit.processes import READS, Counting, Mortal, Turn, interleave
 SHUFFLED_ORDERS = 2
 """Of three at once, for each delivery of a job; always the same."""
 
-COMMUTING = READS - {"state", "list_records", "read"} | {"put_blob"}
+COMMUTING = READS - {"state", "list_pointers", "list_records", "read"} | {"put_blob"}
 """Calls whose order among others' makes no difference: nobody writes there a second time."""
 
 logger = logging.getLogger("figures")

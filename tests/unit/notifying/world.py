@@ -80,7 +80,15 @@ class MemoryS3:
     def paginate(self, Bucket: str, Prefix: str, StartAfter: str) -> list[dict[str, Any]]:  # noqa: N803
         """All that a prefix and a key to begin after leave, as one page."""
         keys = [key for key in self.list_keys(Bucket, Prefix) if key > StartAfter]
-        page = [{"Key": key, "Size": len(self.objects[Bucket, key]), "LastModified": START} for key in keys]
+        page = [
+            {
+                "Key": key,
+                "Size": len(self.objects[Bucket, key]),
+                "LastModified": START,
+                "ETag": _etag(self.objects[Bucket, key]),
+            }
+            for key in keys
+        ]
         return [{"Contents": page}]
 
     def _fail(self, operation: str, key: str) -> None:

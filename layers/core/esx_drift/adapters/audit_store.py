@@ -21,6 +21,7 @@ from esx_drift.domain.stored.identifiers import (
     make_record_key,
     make_record_prefix,
     make_state_key,
+    make_state_prefix,
 )
 from esx_drift.domain.stored.types import LogPointer, Record, Snapshot
 from esx_drift.domain.text.times import format_time
@@ -66,6 +67,10 @@ class S3Store:
         require_valid("state", pointer)
         key = make_state_key(pointer["vcenter"], pointer["cluster"])
         return self._state_objects.replace(key, encode_canonical_json(pointer), etag)
+
+    def list_pointers(self, vcenter: str) -> Iterator[tuple[str, str]]:
+        """List the keys of a vCenter's pointers and their ETags: one request for a thousand."""
+        return self._state_objects.list_etags(make_state_prefix(vcenter))
 
     def list_states(self) -> Iterator[str]:
         """List the keys of all pointers."""

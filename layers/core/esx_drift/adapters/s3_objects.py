@@ -20,7 +20,7 @@ from esx_drift.ports import FormerVersion, TrailObject, WrittenObject
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import PutObjectRequestTypeDef
+    from mypy_boto3_s3.type_defs import ObjectTypeDef, PutObjectRequestTypeDef
 
 NO_SUCH_KEY = "NoSuchKey"
 PRECONDITION_FAILED = "PreconditionFailed"
@@ -198,13 +198,20 @@ class S3Objects:
 
     def list_written(self, prefix: str, after: str = "") -> Iterator[WrittenObject]:
         """The same, each with the time at which S3 got it; ``prefix`` and ``after`` as for ``list_keys``."""
+        for entry in self._list_entries(prefix, after):
+            yield WrittenObject(entry["Key"], entry["Size"], entry["LastModified"])
+
+    def list_etags(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """The keys that begin with ``prefix``, in their order, each with its ETag."""
+        return ((entry["Key"], entry["ETag"]) for entry in self._list_entries(prefix, ""))
+
+    def _list_entries(self, prefix: str, after: str) -> "Iterator[ObjectTypeDef]":
         pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=prefix, StartAfter=after
         )
         with _translate_errors(prefix):
             for page in pages:
-                for entry in page.get("Contents", []):
-                    yield WrittenObject(entry["Key"], entry["Size"], entry["LastModified"])
+                yield from page.get("Contents", [])
 
     def list_former_versions(self, prefix: str) -> Iterator[FormerVersion]:
         """The delete markers under ``prefix``, and each version under a key but the one that S3 shows."""

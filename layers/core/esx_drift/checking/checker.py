@@ -40,7 +40,7 @@ from esx_drift.domain.findings.vcenter_failures import (
     is_reported_by_vcenter,
 )
 from esx_drift.domain.fleet.fleet import VCenterSettings
-from esx_drift.domain.host_history import is_of_other_cluster
+from esx_drift.domain.host_history import HostIndex, is_of_other_cluster
 from esx_drift.domain.images.consistency import list_document_inconsistencies
 from esx_drift.domain.images.document import Document
 from esx_drift.domain.images.report import Report, read_report
@@ -77,6 +77,8 @@ class ClusterCheck:
     request: CheckRequest
     former: tuple[Finding, ...] = ()
     """What was open before this log began anew."""
+    host_index: HostIndex = field(default_factory=dict)
+    """What this process has read of other logs."""
 
     def __call__(self, position: Position) -> Draft | Reschedule:
         """Look at the cluster: the draft of a record, or what to ask for when the vCenter is not done."""
@@ -151,7 +153,15 @@ class ClusterCheck:
         now = self.runtime.clock()
         current = replace(position, after=expire_accepted(position.after, now))
         return CheckContext(
-            self.runtime, self.vcenter, self.request, current, observations, started_at, now, self.former
+            self.runtime,
+            self.vcenter,
+            self.request,
+            current,
+            observations,
+            started_at,
+            now,
+            self.former,
+            self.host_index,
         )
 
     def _open_vcenter_journal(self) -> Journal:
@@ -214,13 +224,17 @@ def _read_reply(reply: ReportReply) -> Document:
 class Checker:
     """Answers requests of the CheckQueue, each by one record in its cluster's log.
 
-    ``own_role_ids``: the unique ids of the functions' roles, whose sessions decide nothing.
+    Attributes:
+        runtime: What it works with.
+        own_role_ids: The unique ids of the functions' roles, whose sessions decide nothing.
+        host_index: What this process has read of logs, to be handed to the next invocation's checker.
+        dispatches: The records by which runs asked for checks, each read once an invocation.
     """
 
     runtime: Runtime
     own_role_ids: tuple[str, ...]
+    host_index: HostIndex = field(default_factory=dict)
     dispatches: dict[tuple[str, int], Record] = field(default_factory=dict)
-    """The records by which runs asked for checks, each read once an invocation."""
 
     def handle(self, request: CheckRequest, sender_id: str | None) -> Record | None:
         """Answer a request.
@@ -250,7 +264,7 @@ class Checker:
             # Nothing vouches for the message. Which clusters there are, and their names, says the vCenter.
             self._ask_for_listing(request, 1, TrailDamaged.reason)
             return None
-        check = ClusterCheck(self.runtime, vcenter, request)
+        check = ClusterCheck(self.runtime, vcenter, request, host_index=self.host_index)
         rules = self.runtime.fleet.rules
         journal = Journal(self.runtime.store, self.runtime.topic, vcenter.name, request["cluster"], rules)
         answer = journal.append(

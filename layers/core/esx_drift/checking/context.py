@@ -1,7 +1,7 @@
 """One check: who asked for it, and while it is being written down, what it saw and the record it becomes."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from esx_drift.checking.collect import Observations, build_task_facts
@@ -15,6 +15,7 @@ from esx_drift.domain.findings.update import (
 )
 from esx_drift.domain.findings.vcenter_failures import keep_lost_hosts
 from esx_drift.domain.fleet.fleet import VCenterSettings
+from esx_drift.domain.host_history import HostIndex
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_attempt_id, make_request_id
 from esx_drift.domain.stored.records import (
     RecordHeading,
@@ -154,7 +155,7 @@ def close_former_findings(position: Position) -> tuple[Finding, ...]:
 class CheckContext:
     """All that the drafts of one check have in common.
 
-    ``former``: findings that end with this check, since the log begins anew with it.
+    ``former``: findings that end with this check. ``host_index``: what this process read of other logs.
     """
 
     runtime: Runtime
@@ -165,6 +166,7 @@ class CheckContext:
     started_at: datetime
     now: datetime
     former: tuple[Finding, ...] = ()
+    host_index: HostIndex = field(default_factory=dict)
 
     @property
     def after(self) -> LogState:
@@ -184,8 +186,7 @@ class CheckContext:
             kinds: The kinds that it looked for; findings of other kinds stay as they are.
             because: Why findings end that end for another reason than being mended, by fingerprint.
         """
-        ruled_out = keep_lost_hosts(kinds, self.after)
-        scope = CheckScope(self.now, ruled_out, self.vcenter.confirm_after_seconds)
+        scope = CheckScope(self.now, keep_lost_hosts(kinds, self.after), self.vcenter.confirm_after_seconds)
         held = map(self._hold_back, conditions)
         openings = self.after.get("turns", {})
         return update_findings(self.after["findings"], self.after["suspects"], held, scope, because, openings)

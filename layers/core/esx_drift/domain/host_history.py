@@ -81,6 +81,25 @@ class RememberedHost:
     uuid: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class IndexedLog:
+    """Which hosts a log knows, as this process read it: what it names as long as its pointer is the same.
+
+    Attributes:
+        etag: The pointer's.
+        instance_uuid: Of the vCenter that the log is of.
+        hosts: The id, the name and, where it is known, the UUID of each host, those that left among them.
+    """
+
+    etag: str
+    instance_uuid: str | None
+    hosts: tuple[tuple[str, str, str | None], ...]
+
+
+type HostIndex = dict[str, dict[str, IndexedLog]]
+"""Logs by vCenter and cluster. A process keeps it as long as it lives: some 300 bytes a host."""
+
+
 def find_known_machines(state: LogState) -> KnownMachines:
     """Find what the ``state`` of a log knows of the machines that its hosts are: nothing at first."""
     nothing: KnownMachines = {"uuids": {}, "asked_at": None}

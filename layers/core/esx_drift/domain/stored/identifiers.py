@@ -143,7 +143,12 @@ STATE_PREFIX: Final = "state/"
 
 def make_state_key(vcenter: str, cluster: str) -> str:
     """Make the key in the StateBucket of the pointer to the log of ``cluster`` on ``vcenter``."""
-    return f"{STATE_PREFIX}{encode_key_part(vcenter)}/{_encode_log_name(cluster)}.json"
+    return f"{make_state_prefix(vcenter)}{_encode_log_name(cluster)}.json"
+
+
+def make_state_prefix(vcenter: str) -> str:
+    """Make what the keys of the pointers to all logs of ``vcenter`` begin with."""
+    return f"{STATE_PREFIX}{encode_key_part(vcenter)}/"
 
 
 def make_breaker_key(vcenter: str) -> str:
