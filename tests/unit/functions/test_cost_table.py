@@ -191,3 +191,19 @@ def test_the_table_of_calls_is_what_the_functions_ask_for(meter: Meter, *, refre
         assert found["calls"] == known["calls"], name
         assert found["stored_bytes"] == pytest.approx(known["stored_bytes"], rel=SIZES_MAY_DIFFER_BY), name
         assert found["log_bytes"] == pytest.approx(known["log_bytes"], rel=SIZES_MAY_DIFFER_BY), name
+
+
+def test_a_process_reads_each_log_once_for_new_hosts(meter: Meter) -> None:
+    """Of four first looks each reads what came since its process read the others, and not all of them."""
+    inventory = meter.deployed.vcenter.inventory
+    meter.deployed.vcenter.extractions.pace = Pace(("RUNNING",))
+    meter.deployed.put_fleet({**fleet(), "vcenters": [{"name": "vc01", "clusters": {"exclude": ["prod-a"]}}]})
+    gets: list[int] = []
+    for number in range(4):
+        name = f"measured-{number}"
+        cluster = inventory.add_cluster(CLUSTER)
+        inventory.add_host(cluster, f"{name}.corp.example")
+        meter.check(None, None, name)
+        inventory.rename_cluster(CLUSTER, name)
+        gets.append(meter.steps[name]["calls"]["s3 GetObject"])
+    assert gets == [gets[0], *[gets[0] + 3] * 3]
