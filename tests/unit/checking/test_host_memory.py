@@ -597,16 +597,13 @@ def test_pointers_that_nobody_needs_hide_no_host(
 
 def test_a_process_forgets_the_logs_of_clusters_that_are_gone(world: World) -> None:
     """Else a vCenter with other clusters each day would fill it."""
-    gone = world.vcenter.inventory.add_cluster("prod-old")
-    world.vcenter.inventory.add_host(gone, "esx80")
-    world.check(gone)
     check_both(world)
-    assert world.host_index[world.watched.name].keys() == {gone, PROD_A}
-    world.vcenter.inventory.remove_host("esx80")
-    world.vcenter.inventory.remove_cluster(gone)
-    world.vcenter.inventory.add_host(PROD_B, "esx81")
+    known = world.host_index[world.watched.name]
+    assert known.keys() == {PROD_A}
+    known["domain-c404"] = known[PROD_A]
+    world.vcenter.inventory.add_host("prod-b", "esx81")
     world.check(PROD_B)
-    assert world.host_index[world.watched.name].keys() == {PROD_A}
+    assert known.keys() == {PROD_A}
 
 
 def test_a_log_whose_pointer_is_gone_is_not_searched(world: World) -> None:
