@@ -585,9 +585,10 @@ def test_a_snapshot_that_is_there_again_is_searched(world: World) -> None:
 def test_pointers_that_nobody_needs_hide_no_host(
     world: World, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where too many lie there, each log is read as if nothing were known of it."""
+    """Where too many lie there, each log is read as if nothing were known of it, if there is one."""
     check_both(world)
     monkeypatch.setattr(host_memory, "MAX_LISTED_POINTERS", most)
+    world.vcenter.inventory.add_cluster("prod-new")
     planted = make_state_key(world.watched.name, "a-planted-one")
     world.aws.s3.put_object(Bucket="state", Key=planted, Body=b"rubbish")
     world.vcenter.hosts.move("esx04", "prod-b")
