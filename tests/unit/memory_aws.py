@@ -1,0 +1,100 @@
+"""Clients of AWS that are values in memory: hundreds of times cheaper than a simulated AWS behind boto3."""
+
+from dataclasses import dataclass, field
+from io import BytesIO
+from itertools import count
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+from botocore.response import StreamingBody
+
+from tests.unit.checking.cloud import Aws
+from tests.unit.notifying.world import Clock, MemoryS3, build_refusal
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class ListedS3(MemoryS3):
+    """S3 that says when it got each object, and what lies in a whole bucket."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        """``clock`` is S3's own."""
+        super().__init__()
+        self.clock = clock or Clock()
+        self.written_at: dict[tuple[str, str], datetime] = {}
+
+    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803 -- boto3's names
+        """An object, with its length."""
+        reply = super().get_object(Bucket, Key)
+        body = self.objects[Bucket, Key]
+        return {**reply, "Body": StreamingBody(BytesIO(body), len(body)), "ContentLength": len(body)}
+
+    def put_object(self, Bucket: str, Key: str, Body: bytes, **conditions: str) -> dict[str, Any]:  # noqa: N803
+        """Write an object, if the conditions hold."""
+        reply = super().put_object(Bucket, Key, Body, **conditions)
+        self.written_at[Bucket, Key] = self.clock.now
+        return reply
+
+    def paginate(self, Bucket: str, Prefix: str = "", StartAfter: str = "") -> list[dict[str, Any]]:  # noqa: N803
+        """All of a listing as one page."""
+        self._fail("ListObjectsV2", Prefix)
+        pages = super().paginate(Bucket, Prefix, StartAfter)
+        for entry in pages[0]["Contents"]:
+            entry["LastModified"] = self.written_at[Bucket, entry["Key"]]
+        return pages
+
+
+@dataclass(slots=True)
+class MemorySecrets:
+    """Secrets Manager: each secret has its last version."""
+
+    values: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _versions: "count[int]" = field(default_factory=lambda: count(1))
+
+    def create_secret(self, Name: str, SecretString: str) -> None:  # noqa: N803 -- boto3's names
+        """Write the first version of a secret."""
+        self.put_secret_value(Name, SecretString)
+
+    def put_secret_value(self, SecretId: str, SecretString: str) -> None:  # noqa: N803
+        """Write another version of a secret."""
+        self.values[SecretId] = SecretString, f"version-{next(self._versions)}"
+
+    def get_secret_value(self, SecretId: str) -> dict[str, str]:  # noqa: N803
+        """The last version of a secret."""
+        if SecretId not in self.values:
+            raise build_refusal("ResourceNotFoundException", "GetSecretValue")
+        text, version = self.values[SecretId]
+        return {"SecretString": text, "VersionId": version, "ARN": SecretId, "Name": SecretId}
+
+
+class _NotedS3(ListedS3):
+    """Tells of each call before it is made, as botocore does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.aws: Aws | None = None
+
+    def _fail(self, operation: str, key: str) -> None:
+        assert self.aws is not None
+        self.aws.calls.append((operation, key))
+        super()._fail(operation, key)
+
+
+@dataclass(slots=True)
+class _NotedSqs:
+    """Queues that only take messages, and tell of each."""
+
+    aws: Aws | None = None
+
+    def send_message(self, **params: Any) -> None:  # noqa: ANN401 -- boto3's parameters
+        assert self.aws is not None
+        self.aws.note(params, SimpleNamespace(name="SendMessage"))
+
+
+def build_memory_aws() -> Aws:
+    """Build what ``open_cloud`` opens, in memory."""
+    s3, sqs = _NotedS3(), _NotedSqs()
+    made = Aws(*cast("Any", (s3, sqs, MemorySecrets())), "queues/check", "queues/retry")
+    s3.aws = sqs.aws = made
+    return made
