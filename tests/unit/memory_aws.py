@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import count
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from botocore.response import StreamingBody
 
@@ -95,6 +95,7 @@ class _NotedSqs:
 def build_memory_aws() -> Aws:
     """Build what ``open_cloud`` opens, in memory."""
     s3, sqs = _NotedS3(), _NotedSqs()
-    made = Aws(*cast("Any", (s3, sqs, MemorySecrets())), "queues/check", "queues/retry")
+    clients: tuple[Any, Any, Any] = s3, sqs, MemorySecrets()
+    made = Aws(*clients, check_queue_url="queues/check", retry_queue_url="queues/retry")
     s3.aws = sqs.aws = made
     return made
