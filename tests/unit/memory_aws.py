@@ -6,6 +6,7 @@ from itertools import count
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from botocore.response import StreamingBody
 
 from tests.unit.checking.cloud import Aws
@@ -71,24 +72,44 @@ class MemorySecrets:
 class _NotedS3(ListedS3):
     """Tells of each call before it is made, as botocore does."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.aws: Aws | None = None
+    aws: Aws
 
-    def _fail(self, operation: str, key: str) -> None:
-        assert self.aws is not None
-        self.aws.calls.append((operation, key))
-        super()._fail(operation, key)
+    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803 -- boto3's names
+        """An object, or NoSuchKey."""
+        self._tell("GetObject", Key=Key)
+        return super().get_object(Bucket, Key)
+
+    def put_object(self, Bucket: str, Key: str, Body: bytes, **conditions: str) -> dict[str, Any]:  # noqa: N803
+        """Write an object, if the conditions hold."""
+        self._tell("PutObject", Bucket=Bucket, Key=Key, **conditions)
+        return super().put_object(Bucket, Key, Body, **conditions)
+
+    def paginate(self, Bucket: str, Prefix: str = "", StartAfter: str = "") -> list[dict[str, Any]]:  # noqa: N803
+        """All of a listing as one page."""
+        self._tell("ListObjectsV2", Prefix=Prefix)
+        return super().paginate(Bucket, Prefix, StartAfter)
+
+    def list_objects_v2(self, Bucket: str) -> dict[str, Any]:  # noqa: N803
+        """All that lies in a bucket."""
+        (page,) = self.paginate(Bucket)
+        return page
+
+    def delete_objects(self, Bucket: str, Delete: dict[str, list[dict[str, str]]]) -> None:  # noqa: N803
+        """Delete objects, as if they had never been there."""
+        for one in Delete["Objects"]:
+            del self.objects[Bucket, one["Key"]]
+
+    def _tell(self, operation: str, **params: str) -> None:
+        self.aws.note(params, SimpleNamespace(name=operation))
 
 
-@dataclass(slots=True)
 class _NotedSqs:
     """Queues that only take messages, and tell of each."""
 
-    aws: Aws | None = None
+    aws: Aws
 
     def send_message(self, **params: Any) -> None:  # noqa: ANN401 -- boto3's parameters
-        assert self.aws is not None
+        """Take a message."""
         self.aws.note(params, SimpleNamespace(name="SendMessage"))
 
 
@@ -99,3 +120,9 @@ def build_memory_aws() -> Aws:
     made = Aws(*clients, check_queue_url="queues/check", retry_queue_url="queues/retry")
     s3.aws = sqs.aws = made
     return made
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Aws:
+    """AWS in memory, for tests that play whole jobs often: moto would take most of their time."""
+    return build_memory_aws()

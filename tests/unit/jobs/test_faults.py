@@ -19,10 +19,8 @@ from tests.simulator import fault_kinds
 from tests.simulator.fault_kinds import FAULT_KINDS
 from tests.simulator.faults import Fault
 from tests.simulator.reply import Reply
-from tests.unit.checking.cloud import Aws
 from tests.unit.checking.world import PROD_A, World
 from tests.unit.jobs.fault_table import FaultTable
-from tests.unit.memory_aws import build_memory_aws
 
 TABLE: Final = FaultTable("faults")
 LOOKS: Final = {"baseline", "changed", "unchanged", "dispatched"}
@@ -141,12 +139,6 @@ def _meet(world: World, call: str, fault: Fault) -> str:
     assert published <= world.topic.ids
     assert bool(published) == bool(kinds)
     return ", ".join(f"`{kind}`" for kind in sorted(kinds)) or "-"
-
-
-@pytest.fixture(scope="module")
-def cloud() -> Aws:
-    """AWS in memory: a row is a hundred calls of it, which moto takes most of the time for."""
-    return build_memory_aws()
 
 
 @pytest.fixture(autouse=True)
