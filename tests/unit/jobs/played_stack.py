@@ -38,6 +38,7 @@ from functions.notifier import app as notifier
 from functions.reporter import app as reporter
 from functions.sealer import app as sealer
 from functions.sender import app as sender
+from tests.simulator.slack import SlackReceiver
 from tests.unit.jobs.alarms import STACK, Metrics, name_metric, read_resources
 from tests.unit.jobs.aws_faults import AwsFault
 from tests.unit.memory_aws import ListedS3, MemorySecrets
@@ -225,6 +226,7 @@ class PlayedStack:
 
     clock: Clock
     model: VCenterModel
+    slack: SlackReceiver
     s3: ListedS3 = field(init=False)
     sqs: MemorySqs = field(init=False)
     sns: MemorySns = field(init=False)

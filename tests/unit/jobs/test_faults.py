@@ -70,7 +70,7 @@ FAULTS: Final[Mapping[str, Callable[[], Fault]]] = {
     "500 that repeats the secrets": lambda: fault_kinds.secrets_echoed("*", "error"),
     "late answer": lambda: fault_kinds.latency(0.05),
     "a byte now and then": _send_slowly,
-    "40 MB": fault_kinds.huge_body,
+    "over 8 MB": lambda: fault_kinds.huge_body(9_000_000),
     "half of the body": fault_kinds.truncated_body,
     "connection reset": fault_kinds.connection,
     "answer lost": lambda: fault_kinds.connection(processed=True),
