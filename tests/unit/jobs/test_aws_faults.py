@@ -166,7 +166,7 @@ def _play(stack: PlayedStack, phase: str, trouble: Trouble | None) -> None:
 def _take_vcenter_away(stack: PlayedStack) -> None:
     """The vCenter is away for some hours, which a listing tells of."""
     stack.model.down = "TCP connect to vc01.corp:443 timed out"
-    stack.plan(UNTIL - HOUR, lambda: setattr(stack.model, "down", None))
+    stack.plan(FROM + 3 * HOUR, lambda: setattr(stack.model, "down", None))
 
 
 def _hold_slack(stack: PlayedStack) -> None:
