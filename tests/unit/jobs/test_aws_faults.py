@@ -335,11 +335,16 @@ def test_the_page_has_each_trouble_and_job() -> None:
     assert TABLE.read_head() == f"| what is wrong | {' | '.join(PHASES)} |"
 
 
+def _describe_test(place: str) -> str:
+    path, _, name = place.partition("::")
+    return f"`{name}` in `tests/unit/{path}`" if name else f"`tests/unit/{path}`"
+
+
 @pytest.mark.parametrize("what", ELSEWHERE)
 def test_what_is_proven_elsewhere_is(what: str, *, refresh_goldens: bool) -> None:
     """The page names tests that there are."""
     for place in ELSEWHERE[what]:
         path, _, name = place.partition("::")
         assert f"def {name}" in (ROOT / "tests" / "unit" / path).read_text()
-    OTHERS.hold_row(what, [", ".join(f"`{place}`" for place in ELSEWHERE[what])], refresh=refresh_goldens)
+    OTHERS.hold_row(what, [", ".join(map(_describe_test, ELSEWHERE[what]))], refresh=refresh_goldens)
     assert [*OTHERS.read_rows()] == [*ELSEWHERE]
