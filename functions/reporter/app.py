@@ -52,7 +52,7 @@ def handler(event: object, context: LambdaContext) -> ReporterReply:
         store=S3Store(s3, config.audit_bucket, config.state_bucket),
         reports=S3Reports(s3, config.audit_bucket, config.state_bucket),
         topic=SnsTopic(sns, config.drift_topic_arn, build_publication),
-        clock=lambda: datetime.now(UTC),
+        clock=_now,
         hour=config.daily_report_hour,
         zone=config.report_time_zone,
         check_interval=timedelta(hours=config.check_interval_hours),
@@ -83,3 +83,7 @@ def _send_heartbeat(config: ReporterConfig) -> None:
         return
     logger.warning("heartbeat not taken", why=why)
     count_metric("HeartbeatsFailed")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -39,7 +39,7 @@ def handler(event: object, context: LambdaContext) -> SealerReply:
         trail=trail,
         signer=KmsSigner(kms, config.signing_key_id),
         turns=S3SealingTurns(s3, config.state_bucket),
-        clock=lambda: datetime.now(UTC),
+        clock=_now,
         time_left_ms=context.get_remaining_time_in_millis,
         holder=context.aws_request_id,
     )
@@ -59,3 +59,7 @@ def handler(event: object, context: LambdaContext) -> SealerReply:
         keys = ", ".join(reply["refused"])
         raise TrailDamaged(f"not signed, since no run of the sealer made them: {keys}", reply["refused"][0])
     return reply
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

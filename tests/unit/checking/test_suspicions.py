@@ -151,3 +151,18 @@ def test_what_a_vcenter_answers_proves_that_it_is_there(world: World) -> None:
     world.vcenter.faults.clear()
     world.vcenter.inventory.set_outcome(PROD_A, None, refused=True)
     assert moved(world.check()) == {("vcenter-unavailable", "resolved"), ("eligibility-failed", "opened")}
+
+
+def test_a_check_that_comes_again_asks_for_no_try_that_was_made(world: World) -> None:
+    """Before that it does: whoever had the message may have ended before he sent anything."""
+    world.check()
+    world.vcenter.faults.inject("POST *domain-c9/installed-images", fault_kinds.status(503))
+    request = world.request()
+    world.handle(request)
+    world.handle(request)
+    first, again = (sent.body for sent in world.aws.sent if sent.body["attempt"] == 1)
+    assert first["request_id"] == again["request_id"]
+    world.handle(world.comes_back())
+    sent = len(world.aws.sent)
+    world.handle(request)
+    assert len(world.aws.sent) == sent

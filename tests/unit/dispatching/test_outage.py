@@ -2,7 +2,7 @@
 
 import pytest
 from esx_drift.domain.dispatching.run import Run
-from esx_drift.errors import OutOfTime, TransientError
+from esx_drift.errors import OutOfTime, TopicUnavailable, TransientError
 
 from tests.simulator import fault_kinds
 from tests.simulator.faults import Fault
@@ -88,6 +88,26 @@ def test_one_outage_has_one_chain(world: World, name: str) -> None:
         world.wait(seconds=waiting.delay_seconds)
         world.retry(waiting.body)
     assert len(world.sent("retry")) == 1
+
+
+def test_a_chain_does_not_branch_where_no_event_is_taken(world: World, name: str) -> None:
+    """Each try fails behind its record, and its message comes again: what it asked for came meanwhile."""
+    world.servers[name].stop()
+    world.run()
+    world.topic.refusals = 100
+    came = []
+    for _ in range(3):
+        (waiting,) = world.sent("retry")
+        world.wait(seconds=waiting.delay_seconds)
+        with pytest.raises(TopicUnavailable):
+            world.retry(waiting.body)
+        came.append(waiting)
+    (last,) = world.sent("retry")
+    for earlier in came:
+        with pytest.raises(TopicUnavailable):
+            world.retry(earlier.body, receives=2)
+    (again,) = world.sent("retry")
+    assert again.body == last.body, "the one that did not come yet may never have been sent"
 
 
 def test_sixty_checkers_are_answered_once(world: World, name: str) -> None:

@@ -6,20 +6,23 @@ when each world ends (``tests/unit/checking/whole.py``).
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 import pytest
+from esx_drift.adapters.vcenter import http_client
 from esx_drift.adapters.vcenter.http_client import HttpClient
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import Record
 
-from tests.paths import ROOT
 from tests.simulator import fault_kinds
 from tests.simulator.fault_kinds import FAULT_KINDS
 from tests.simulator.faults import Fault
+from tests.simulator.reply import Reply
 from tests.unit.checking.world import PROD_A, World
+from tests.unit.jobs.fault_table import FaultTable
 
-PAGE: Final = ROOT / "docs" / "operations.md"
+TABLE: Final = FaultTable("faults")
 LOOKS: Final = {"baseline", "changed", "unchanged", "dispatched"}
 CALLS: Final = {
     "login": "POST /api/session",
@@ -30,6 +33,22 @@ CALLS: Final = {
     "report": "GET *domain-c9/installed-images",
 }
 """The calls of a run and a check, in their order, as routes of the simulated vCenter."""
+
+BODY_SECONDS: Final = http_client.BODY_SECONDS
+
+
+def _send_slowly() -> Fault:
+    """A byte now and then, of which a client hears no longer than 0.2 s."""
+    slow = fault_kinds.slow_body(10)
+    assert slow.alter is not None
+    send = slow.alter
+
+    def alter(reply: Reply) -> Reply:
+        http_client.BODY_SECONDS = 0.2
+        return send(reply)
+
+    return replace(slow, alter=alter)
+
 
 FAULTS: Final[Mapping[str, Callable[[], Fault]]] = {
     "401": lambda: fault_kinds.status(401),
@@ -48,7 +67,10 @@ FAULTS: Final[Mapping[str, Callable[[], Fault]]] = {
     "service not begun": fault_kinds.operation_not_found,
     "fault of the VI/JSON API": fault_kinds.fault_of_vim,
     "redirect": fault_kinds.redirect,
+    "500 that repeats the secrets": lambda: fault_kinds.secrets_echoed("*", "error"),
     "late answer": lambda: fault_kinds.latency(0.05),
+    "a byte now and then": _send_slowly,
+    "over 8 MB": lambda: fault_kinds.huge_body(9_000_000),
     "half of the body": fault_kinds.truncated_body,
     "connection reset": fault_kinds.connection,
     "answer lost": lambda: fault_kinds.connection(processed=True),
@@ -61,19 +83,10 @@ FAULTS: Final[Mapping[str, Callable[[], Fault]]] = {
 ONLY_IN: Final = {"field missing": ("report",)}
 """What only one answer can have."""
 
-ELSEWHERE: Final = {
-    "secrets_echoed": "tests/unit/checking/test_leaks.py",
-    "slow_body": "tests/unit/adapters/vcenter",
-    "huge_body": "tests/unit/adapters/vcenter",
-}
-"""Faults that take seconds, or are no failure: where they are met."""
-
 
 def test_the_table_has_every_fault() -> None:
-    """But for those that are met elsewhere."""
-    met = {make().name for make in FAULTS.values()}
-    assert met | ELSEWHERE.keys() == FAULT_KINDS.keys()
-    assert all((ROOT / place).exists() for place in ELSEWHERE.values())
+    """That a vCenter of the tests can have."""
+    assert {make().name for make in FAULTS.values()} == FAULT_KINDS.keys()
 
 
 RETRY_SECONDS: Final = 20 * 60
@@ -85,6 +98,7 @@ LISTING: Final = {"login", "listing"}
 
 def _look(world: World, call: str) -> Record:
     """The next run by schedule, or the next check, and its record."""
+    http_client.BODY_SECONDS = BODY_SECONDS
     if call in LISTING:
         world.wait(RETRY_SECONDS)
         return world.dispatch()
@@ -129,16 +143,10 @@ def _meet(world: World, call: str, fault: Fault) -> str:
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no client wait before it tries again: how long it does is looked at where it is alone."""
+    """Let no client wait long: how long it does is looked at where it is alone."""
+    monkeypatch.setattr(http_client, "BODY_SECONDS", BODY_SECONDS)
     _, time_left_ms = HttpClient.__init__.__defaults__ or ()
     monkeypatch.setattr(HttpClient.__init__, "__defaults__", (lambda _seconds: None, time_left_ms))
-
-
-def _read_rows() -> dict[str, str]:
-    """The rows of the page's table, by fault."""
-    _, _, table = PAGE.read_text().partition("<!-- faults -->\n")
-    rows = table.partition("<!-- /faults -->")[0].splitlines()[2:]
-    return {row.split(" | ")[0].removeprefix("| "): row for row in rows}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -152,13 +160,10 @@ def test_a_fault_is_told_and_mended(world: World, fault: str, *, refresh_goldens
     _look(world, "report")
     calls = ONLY_IN.get(fault, CALLS)
     cells = (_meet(world, call, FAULTS[fault]()) if call in calls else "" for call in CALLS)
-    row = " | ".join([fault, *cells])
-    if refresh_goldens:
-        PAGE.write_text(PAGE.read_text().replace(_read_rows()[fault], f"| {row} |"))
-    assert _read_rows()[fault] == f"| {row} |"
+    TABLE.hold_row(fault, [*cells], refresh=refresh_goldens)
 
 
 def test_the_page_has_each_fault_and_call() -> None:
     """No row is left of a fault that there is no longer."""
-    assert [*_read_rows()] == [*FAULTS]
-    assert f"| the vCenter answers with | {' | '.join(CALLS)} |\n" in PAGE.read_text()
+    assert [*TABLE.read_rows()] == [*FAULTS]
+    assert TABLE.read_head() == f"| the vCenter answers with | {' | '.join(CALLS)} |"

@@ -41,7 +41,7 @@ from esx_drift.errors import (
 from esx_drift.messages.groups import build_group_content
 from esx_drift.notifying.notifier import send_delivery
 from esx_drift.notifying.receipts import Receipts
-from esx_drift.notifying.sender import Sender
+from esx_drift.notifying.sender import MISSED_TURNS_TOLD_AFTER, Sender
 
 from tests.unit.events import build_events, change, told
 from tests.unit.fleets import fleet
@@ -513,6 +513,29 @@ def test_who_was_faster_has_the_turn(desk: Desk) -> None:
     assert desk.handle(message, Late())
     assert desk.results == [("ops", "waits")]
     assert desk.wire.asked == []
+
+
+def test_a_turn_that_others_have_each_time_is_a_failure_in_the_end(desk: Desk) -> None:
+    """S3 may say so of each write, as it does where two write at once: an alarm counts it."""
+
+    class Beaten(Mortal):
+        def call(self, name: str, make: Callable[[], object]) -> object:
+            return None if name == "write" else super().call(name, make)
+
+    desk.put(EVENT)
+    begun, failed = desk.world.clock.now, list[tuple[bool, str]]()
+
+    def handle(message: Waiting) -> bool:
+        result = desk.sender(Beaten()).send(message.fields)
+        is_late = desk.world.clock.now - begun >= MISSED_TURNS_TOLD_AFTER
+        failed.append((is_late, result.reason))
+        assert result.is_failure == is_late
+        return True
+
+    desk.world.run(handle, until=begun + 2 * MISSED_TURNS_TOLD_AFTER)
+    assert {*failed} == {(False, ""), (True, "store-conflict")}
+    desk.run()
+    assert len(desk.wire.taken) == 1
 
 
 def test_a_bug_ends_the_turn(desk: Desk) -> None:

@@ -52,7 +52,7 @@ class MemoryS3:
             self.reads[Key] = self.reads.get(Key, 0) + 1
             self._fail("GetObject", Key)
             if (Bucket, Key) not in self.objects:
-                raise _refusal("NoSuchKey", "GetObject")
+                raise build_refusal("NoSuchKey", "GetObject")
             body = self.objects[Bucket, Key]
             return {"Body": BytesIO(body), "ETag": _etag(body)}
 
@@ -62,9 +62,9 @@ class MemoryS3:
             self._fail("PutObject", Key)
             known = self.objects.get((Bucket, Key))
             if "IfNoneMatch" in conditions and known is not None:
-                raise _refusal("PreconditionFailed", "PutObject")
+                raise build_refusal("PreconditionFailed", "PutObject")
             if "IfMatch" in conditions and (known is None or conditions["IfMatch"] != _etag(known)):
-                raise _refusal("PreconditionFailed", "PutObject")
+                raise build_refusal("PreconditionFailed", "PutObject")
             self.objects[Bucket, Key] = Body
             return {"ETag": _etag(Body)}
 
@@ -93,14 +93,15 @@ class MemoryS3:
 
     def _fail(self, operation: str, key: str) -> None:
         if self.failing(operation, key):
-            raise _refusal("InternalError", operation)
+            raise build_refusal("InternalError", operation)
 
 
 def _etag(body: bytes) -> str:
     return md5(body, usedforsecurity=False).hexdigest()
 
 
-def _refusal(code: str, operation: str) -> ClientError:
+def build_refusal(code: str, operation: str) -> ClientError:
+    """Build what boto3 raises where AWS refuses an operation."""
     return ClientError({"Error": {"Code": code, "Message": code}}, operation)
 
 
@@ -146,7 +147,7 @@ class MemorySqs:
     ) -> None:
         """Take a message."""
         if self.failing:
-            raise _refusal("ServiceUnavailable", "SendMessage")
+            raise build_refusal("ServiceUnavailable", "SendMessage")
         assert 0 <= DelaySeconds <= 900
         assert MessageGroupId
         self.sent += 1

@@ -61,7 +61,7 @@ from esx_drift.errors import (
     TrailDamaged,
     VCenterReplaced,
 )
-from esx_drift.journal import Draft, Journal, Position, Reschedule
+from esx_drift.journal import Draft, Journal, Position, RecordedAnswer, Reschedule
 from esx_drift.ports import ReportReply, Runtime
 from esx_drift.unforeseen import hold_unforeseen
 
@@ -271,19 +271,22 @@ class Checker:
             request["request_id"],
             parse_time(request["requested_at"]),
             check,
-            lambda answer: self._try_again(vcenter, request, answer.record),
+            lambda answer: self._try_again(vcenter, request, answer, journal),
         )
         if isinstance(answer, Reschedule):
             self.runtime.queue.send_check(answer.request, answer.delay_seconds)
             return None
         return answer.record
 
-    def _try_again(self, vcenter: VCenterSettings, request: CheckRequest, record: Record) -> None:
-        """See to it that a first suspicion is tried again soon; repeated, it asks for the same again.
+    def _try_again(
+        self, vcenter: VCenterSettings, request: CheckRequest, answer: RecordedAnswer, journal: Journal
+    ) -> None:
+        """See to it that a first suspicion is tried again soon; repeated, it asks for what was not answered.
 
         What is the vCenter's as a whole is for the dispatcher to look at, at once. Where that finds an outage
         that has ended, it asks for all clusters; where it finds none, just those come back that met one.
         """
+        record, following = answer.record, self._build_next_attempt(vcenter, request)
         failure = record["failure"]
         if failure is not None and _is_wide(failure):
             self._ask_for_listing(request, 0, failure["reason"])
@@ -292,7 +295,9 @@ class Checker:
             pause = choose_pause_seconds(vcenter.confirm_after_seconds, failure, request["request_id"])
             # Whether hosts are hidden, a look shows as soon as it is one of an extraction after the first.
             delay = 0 if begins_suspicion(record) else pause
-            self.runtime.queue.send_check(self._build_next_attempt(vcenter, request), delay)
+            asked_at = parse_time(record["checked_at"])
+            if not answer.repeated or journal.find_answer(following["request_id"], asked_at) is None:
+                self.runtime.queue.send_check(following, delay)
 
     def _ask_for_listing(self, request: CheckRequest, attempt: int, reason: str) -> None:
         """Ask the dispatcher to list the vCenter at once; ``attempt`` is 0 where a check of it failed."""

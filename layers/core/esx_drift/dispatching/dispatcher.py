@@ -5,6 +5,8 @@ own, so that no answer of a vCenter, however large or slow, ends the look at ano
 
 The record is the intention and comes before any request: a message that is delivered again after a crash
 reads it back and sends the same requests again, under the same ids.
+
+Longer than 250 lines, because what is sent, and what is not sent again, is read together.
 """
 
 from contextlib import suppress
@@ -179,15 +181,21 @@ class Dispatcher:
             intention = answer.record["dispatch"]
             if intention is not None and (repeat or not answer.repeated):
                 _log_dispatch(answer.record, intention)
-                self._send(vcenter, run, answer.record, intention, reply)
+                self._send(vcenter, run, answer, intention, reply)
 
         # A run that comes again does so within hours: no message keeps it for longer.
         self._open_journal(vcenter).append(dispatch.request_id, since, dispatch, send)
         return reply
 
     def _send(
-        self, vcenter: VCenterSettings, run: Run, record: Record, dispatch: Dispatch, reply: DispatchReply
+        self,
+        vcenter: VCenterSettings,
+        run: Run,
+        answer: RecordedAnswer,
+        dispatch: Dispatch,
+        reply: DispatchReply,
     ) -> None:
+        record = answer.record
         for expected in dispatch["expected"]:
             self.runtime.queue.send_check(self._build_request(vcenter, record, expected), 0)
             reply["dispatched"].append(
@@ -201,10 +209,17 @@ class Dispatcher:
         if dispatch["retry_after_seconds"] is not None and record["failure"] is not None:
             reason = record["failure"]["reason"]
             retry = build_retry_request(vcenter.name, run.id, run.attempt + 1, reason, record["seq"])
-            self.runtime.queue.send_retry(retry, dispatch["retry_after_seconds"])
+            if not (answer.repeated and self._is_answered(vcenter, retry, record)):
+                self.runtime.queue.send_retry(retry, dispatch["retry_after_seconds"])
         for retirement in build_retire_requests(record, self.runtime.clock()):
             self.runtime.queue.send_check(retirement, 0)
         reply["failed"] += list_failed_dispatches(run, record, dispatch["expected"])
+
+    def _is_answered(self, vcenter: VCenterSettings, retry: RetryRequest, asking: Record) -> bool:
+        """Tell whether a retry came already: sent by each message that comes again, it would become many."""
+        request_id = VCenterDispatch(self.runtime, vcenter, read_listing_request(retry)).request_id
+        asked_at = parse_time(asking["checked_at"])
+        return self._open_journal(vcenter).find_answer(request_id, asked_at) is not None
 
     def _build_request(
         self, vcenter: VCenterSettings, record: Record, expected: ExpectedCluster

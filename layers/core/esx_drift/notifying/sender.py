@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Final, Literal
 
 from esx_drift.domain.deliveries import (
     BUSY_PAUSE,
@@ -25,12 +25,14 @@ from esx_drift.domain.deliveries import (
     take_lease,
 )
 from esx_drift.domain.fleet.fleet import Fleet, Route
+from esx_drift.domain.text.times import parse_time
 from esx_drift.errors import (
     EsxDriftError,
     MessageRefused,
     RequestRefused,
     SecretInvalid,
     SecretUnavailable,
+    StoreConflict,
     WebhookRefused,
     WebhookThrottled,
     WebhookUnavailable,
@@ -44,6 +46,9 @@ type SendOutcome = Literal["posted", "repeated", "waits", "parked"]
 
 GONE_REASON = "route-gone"
 GIVEN_UP_REASON = "given-up"
+
+MISSED_TURNS_TOLD_AFTER: Final = timedelta(minutes=30)
+"""A post takes seconds: who finds the turn free for so long, and never gets it, waits for no other one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ class Sender:
         state = take_lease(stored.state, self.holder, now)
         etag = self.routes.write(route, state, stored.etag)
         if etag is None:
-            return self._wait(message, route, now + BUSY_PAUSE)
+            return self._wait(message, route, now + BUSY_PAUSE, _find_missed_turns(message, now))
         lease = _Lease(route, state, etag)
         try:
             with hold_unforeseen(f"the delivery to the route {route.name}"):
@@ -205,3 +210,11 @@ class Sender:
     def _end(self, lease: _Lease, state: RouteState) -> None:
         """End a lease; one that another has taken since is that one's to end."""
         self.routes.write(lease.route, state, lease.etag)
+
+
+def _find_missed_turns(message: DeliveryMessage, now: datetime) -> StoreConflict | None:
+    """Find that others had the turn for so long that something is wrong; None while that is no wonder."""
+    since = message.get("waiting_since")
+    if since is None or now - parse_time(since) < MISSED_TURNS_TOLD_AFTER:
+        return None
+    return StoreConflict(f"others had the turn to post to {message['route']} each time since {since}")
