@@ -1,6 +1,7 @@
 """An upgrade that goes from host to host: its beginning, stall and end are told, and what leaves course."""
 
 import pytest
+from esx_drift.domain.findings.look_conditions import LEFT_DETAIL
 from esx_drift.domain.findings.rollouts import MAX_KNOWN_STEPS, RolloutLook, RolloutUpdate
 from esx_drift.domain.stored.identifiers import encode_canonical_json
 from esx_drift.domain.stored.types import Json
@@ -164,6 +165,25 @@ def test_a_new_orphaned_vib_is_told_while_it_moves(log: ClusterLog) -> None:
         told = log.look(model)
         assert [each["element"] for each in told.changes] == ["orphaned_vib"]
         assert told.people[0]["severity"] == "critical"
+
+
+@pytest.mark.parametrize("how", ["gone", "left", "both"])
+def test_a_vib_that_leaves_some_of_its_hosts(log: ClusterLog, how: str) -> None:
+    """Gone, it is as bad as it was found; with a host that left, it has not gone."""
+    model = cluster()
+    for number in (1, 2, 3):
+        model.hosts[f"host-{number}"].vibs = frozenset({VIB})
+    log.look(model)
+    if how != "left":
+        model.hosts["host-2"].vibs = frozenset()
+    if how != "gone":
+        del model.hosts["host-3"]
+    told = log.look(model)
+    (event,) = [event for event in told.events if ".orphaned-vib." in event["type"]]
+    assert event["type"].endswith("resolved")
+    assert event["data"]["severity"] == ("info" if how == "left" else "critical")
+    assert (LEFT_DETAIL in told.one("orphaned-vib")["detail"]) == (how == "left")
+    assert LEFT_DETAIL not in log.look(model).open("orphaned-vib")["detail"]
 
 
 def test_a_driver_by_hand_is_no_rollout_until_it_spreads(log: ClusterLog) -> None:
