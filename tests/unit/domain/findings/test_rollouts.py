@@ -304,6 +304,19 @@ def test_what_a_window_hid_is_told_when_it_reaches_the_next_host(log: ClusterLog
     assert look.follow(update.rollout, [seen]).changes == [seen]
 
 
+def test_what_is_put_back_is_told_though_such_a_step_is_known(log: ClusterLog) -> None:
+    """It is the end of something, begins no rollout, and is heard by whoever heard of that."""
+    assert log.snapshot is not None
+    look = RolloutLook(log.snapshot, (), NOW, 3600)
+    step = change("component", "upgraded", I40EN, **STEP)
+    known = look.follow(None, [step]).rollout
+    back = {**step, "put_back": True}
+    assert look.follow(known, [step]).changes[0]["suppressed_by"] == "rollout"
+    assert look.follow(known, [back]).changes == [back]
+    release = change("base_image", "upgraded", "base_image", **{**STEP, "to": U3D[0], "hosts": ["host-1"]})
+    assert look.follow(None, [{**release, "put_back": True}]).rollout is None
+
+
 def test_what_is_remembered_stays_small(log: ClusterLog) -> None:
     """Whatever changes at each look, and whatever comes with an upgrade."""
     assert log.snapshot is not None
