@@ -4,7 +4,7 @@ import pytest
 from esx_drift.domain.findings.look_conditions import LEFT_DETAIL
 from esx_drift.domain.findings.rollouts import MAX_KNOWN_STEPS, RolloutLook, RolloutUpdate
 from esx_drift.domain.stored.identifiers import encode_canonical_json
-from esx_drift.domain.stored.types import Json
+from esx_drift.domain.stored.types import Change, Json
 
 from tests.unit.domain.changes.clusters import ClusterModel, HostModel
 from tests.unit.domain.changes.sample import component
@@ -310,7 +310,7 @@ def test_what_is_put_back_is_told_though_such_a_step_is_known(log: ClusterLog) -
     look = RolloutLook(log.snapshot, (), NOW, 3600)
     step = change("component", "upgraded", I40EN, **STEP)
     known = look.follow(None, [step]).rollout
-    back = {**step, "put_back": True}
+    back: Change = {**step, "put_back": True}
     assert look.follow(known, [step]).changes[0]["suppressed_by"] == "rollout"
     assert look.follow(known, [back]).changes == [back]
     release = change("base_image", "upgraded", "base_image", **{**STEP, "to": U3D[0], "hosts": ["host-1"]})
