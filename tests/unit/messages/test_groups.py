@@ -110,6 +110,7 @@ def test_what_began_and_ended_is_one_thing() -> None:
         assert len(group_events([events[0], *elsewhere])) == MAX_GROUPS
 
 
+TOOL = change("component", "added", "tool", to="1")
 FAILED = finding("failure", "host-failed", "host-7", "unread", hosts=["host-7"])
 ORPHAN = finding("orphaned-vib", "orphaned-vib", VIB, "an orphan", severity="critical")
 OVER: dict[str, Any] = {**FAILED, "transition": "resolved", "resolved_because": "recovered"}
@@ -119,7 +120,7 @@ OVER: dict[str, Any] = {**FAILED, "transition": "resolved", "resolved_because": 
     ("one", "other"),
     [
         ({"findings": [FAILED]}, {"findings": [FAILED], "vcenter": "vc02"}),
-        ({"changes": [DRIVER]}, {"changes": [{**DRIVER, "put_back": True}]}),
+        ({"changes": [DRIVER, TOOL]}, {"changes": [{**DRIVER, "put_back": True}, TOOL]}),
         ({"findings": [ORPHAN]}, {"findings": [{**ORPHAN, "subject": "mft(4.26)", "fingerprint": "0" * 32}]}),
         (
             {"findings": [{**FAILED, **OVER}]},
@@ -135,7 +136,7 @@ def test_what_is_not_the_same_is_told_apart(one: dict[str, Any], other: dict[str
 
 def test_what_merely_holds_parts_nothing() -> None:
     """Neither what is still open, nor what is marked."""
-    still = finding("failure", "host-failed", "host-8", "unread", transition="still")
+    still = finding("failure", "host-not-covered", "host-8", "missing", transition="still")
     hidden = {**finding("failure", "host-error", "host-8", "an error"), "suppressed_by": "ignore:x"}
     events = [
         *_of_cluster(1, findings=[FAILED]),
