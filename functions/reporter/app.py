@@ -80,6 +80,7 @@ def _send_heartbeat(config: ReporterConfig) -> None:
         why = error.message
     if why is None:
         logger.info("heartbeat sent")
+        count_metric("HeartbeatsSent")
         return
     logger.warning("heartbeat not taken", why=why)
     count_metric("HeartbeatsFailed")

@@ -572,16 +572,16 @@ def test_a_heartbeat_that_is_set(deployed: Deployed, monkeypatch: pytest.MonkeyP
     deployed.parameters = {"Heartbeat": "ENABLED", "SecretPrefix": "team"}
     assert deployed.examine()["heartbeat"]["said"] == "the secret team/heartbeat/url does not exist"
     boto3.client("secretsmanager").create_secret(Name="team/heartbeat/url", SecretString="{}")
-    assert deployed.examine()["heartbeat"]["outcome"] == "ok"
+    line = deployed.examine()["heartbeat"]
+    assert (line["outcome"], line["said"]) == ("failed", "no call within 3 hours")
     dimensions: Any = [{"Name": "stack", "Value": "esx-drift"}, {"Name": "service", "Value": "reporter"}]
     at = datetime.now(UTC) - timedelta(minutes=100)
-    metric: Any = {
-        "MetricName": "HeartbeatsFailed",
-        "Value": 2,
-        "Dimensions": dimensions,
-        "Timestamp": at,
-    }
+    metric: Any = {"MetricName": "HeartbeatsSent", "Value": 1, "Dimensions": dimensions, "Timestamp": at}
     boto3.client("cloudwatch").put_metric_data(Namespace="esx-drift", MetricData=[metric])
+    line = deployed.examine()["heartbeat"]
+    assert (line["outcome"], line["said"]) == ("ok", "set; 1 call taken within 3 hours, none failed")
+    failed: Any = {**metric, "MetricName": "HeartbeatsFailed", "Value": 2}
+    boto3.client("cloudwatch").put_metric_data(Namespace="esx-drift", MetricData=[failed])
     line = deployed.examine()["heartbeat"]
     assert (line["outcome"], line["said"]) == ("failed", "not taken 2 times within 3 hours")
     with serving(lambda _method: FORBIDDEN_AS_JSON) as url:

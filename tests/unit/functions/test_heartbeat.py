@@ -75,7 +75,9 @@ def test_it_is_called_once_an_hour_while_runs_go_on(
     assert outside.heard == [f"GET {PATH}"]
     assert len(function_log.lines("heartbeat sent")) == 1
     assert PATH not in function_log.text
-    assert "HeartbeatsFailed" not in capfd.readouterr().out
+    counted = capfd.readouterr().out
+    assert counted.count('"HeartbeatsSent":[1.0]') == 1
+    assert "HeartbeatsFailed" not in counted
 
 
 def test_where_nobody_was_asked_for_it_nobody_is_called(

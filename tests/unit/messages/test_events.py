@@ -1,6 +1,7 @@
 import pytest
 from esx_drift.contracts import list_violations
 from esx_drift.domain.events import list_moved_kinds, rate_event, select_for_people
+from esx_drift.domain.findings.look_conditions import LEFT_DETAIL
 from esx_drift.domain.stored.identifiers import make_event_id
 from esx_drift.domain.stored.types import Change, Finding, Json, rank_severity
 from esx_drift.messages.content import build_content
@@ -106,6 +107,15 @@ def test_severity_counts_what_moved_and_not_what_is_still_so() -> None:
     """A critical finding that is merely still open doesn't make an event critical; its end does."""
     assert rate_event([DRIVER], [_moved(ORPHAN, "still")]) == "warning"
     assert rate_event([DRIVER], [_over(ORPHAN)]) == "critical"
+
+
+def test_a_vib_that_has_gone_from_one_of_its_hosts_is_heard_by_whoever_heard_of_it() -> None:
+    """It is still open elsewhere, and what has gone is evidence; one that left with its host has not gone."""
+    gone = change("orphaned_vib", "removed", VIB, severity="info")
+    still = _moved({**ORPHAN, "severity": "critical"}, "still")
+    assert rate_event([gone], [still]) == "critical"
+    assert rate_event([gone], [{**still, "severity": "warning"}]) == "info"
+    assert rate_event([gone], [{**still, "detail": {LEFT_DETAIL: True}}]) == "info"
 
 
 def _suppress[T: (Change, Finding)](item: T, by: str) -> T:

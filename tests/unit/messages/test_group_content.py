@@ -546,6 +546,32 @@ def test_an_end_of_before_is_not_the_end_of_what_began_since() -> None:
     assert elsewhere.level == "warning"
 
 
+def test_each_thing_has_its_time() -> None:
+    """Of several in one message, those of another time than the first say theirs."""
+    failed = finding("failure", "extraction-failed", "", "it failed")
+    joined = change("host", "added", "host-12", hosts=["host-12"], severity="info")
+    early = at(in_cluster(3, changes=[joined]), since="2026-11-22T22:14:00.000Z")
+    content = build_group_content([*in_cluster(1, findings=[failed]), *early], NOW)
+    assert content.when_text == "Began between 01:14 and 02:13 UTC."
+    assert content.items[-1] == "· Changed between 22 Nov 22:14 and 23 Nov 02:13 UTC."
+
+
+def test_what_is_over_before_it_was_told_says_how_long_it_was() -> None:
+    """An end that undoes something else is none of it."""
+    over = {**UNREVIEWED, "transition": "resolved", "resolved_because": "reverted"}
+    began = in_cluster(1, changes=[DRIVER], findings=[UNREVIEWED])
+    ended = later(in_cluster(1, changes=[BACK], findings=[over]), 60)
+    assert "over again after 1 min: " in build_group_content([*began, *ended], NOW).title.lower()
+    others = [
+        later(in_cluster(1, changes=[{**BACK, "key": "tool"}], findings=[over]), 60),
+        later(in_cluster(1, changes=[BACK], findings=[{**over, "fingerprint": "0" * 32}]), 60),
+    ]
+    for other in others:
+        assert "over again" not in build_group_content([*began, *other], NOW).title.lower()
+    cut = at(began, truncated=True)
+    assert "over again" not in build_group_content([*cut, *ended], NOW).title.lower()
+
+
 def test_a_content_of_a_title_alone_is_a_message() -> None:
     """Slack takes no empty block."""
     bare = MessageContent("Title", (), (), None, ())

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import permutations
 from typing import Any, cast
 
+import pytest
 from esx_drift.domain.stored.types import Event
 from esx_drift.messages.groups import MAX_GROUPS, EventGroup, group_events, rank_thing
 from hypothesis import given
@@ -107,6 +108,49 @@ def test_what_began_and_ended_is_one_thing() -> None:
         elsewhere = _of_cluster(2, **end)
         assert {_sizes(group_events(order))[0] for order in map(list, permutations(events))} == {2}
         assert len(group_events([events[0], *elsewhere])) == MAX_GROUPS
+
+
+TOOL = change("component", "added", "tool", to="1")
+FAILED = finding("failure", "host-failed", "host-7", "unread", hosts=["host-7"])
+ORPHAN = finding("orphaned-vib", "orphaned-vib", VIB, "an orphan", severity="critical")
+OVER: dict[str, Any] = {**FAILED, "transition": "resolved", "resolved_because": "recovered"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"findings": [FAILED]}, {"findings": [FAILED], "vcenter": "vc02"}),
+        ({"changes": [DRIVER, TOOL]}, {"changes": [{**DRIVER, "put_back": True}, TOOL]}),
+        ({"findings": [ORPHAN]}, {"findings": [{**ORPHAN, "subject": "mft(4.26)", "fingerprint": "0" * 32}]}),
+        (
+            {"findings": [{**FAILED, **OVER}]},
+            {"findings": [{**FAILED, **OVER, "resolved_because": "host-left"}]},
+        ),
+    ],
+    ids=["another vCenter's failure", "put back", "another VIB", "ended for another reason"],
+)
+def test_what_is_not_the_same_is_told_apart(one: dict[str, Any], other: dict[str, Any]) -> None:
+    """On different clusters, in the same window."""
+    assert _sizes(group_events([*_of_cluster(1, **one), *_of_cluster(2, **other)])) == [1, 1]
+
+
+def test_what_merely_holds_parts_nothing() -> None:
+    """Neither what is still open, nor what is marked."""
+    still = finding("failure", "host-not-covered", "host-8", "missing", transition="still")
+    hidden = {**finding("failure", "host-error", "host-8", "an error"), "suppressed_by": "ignore:x"}
+    events = [
+        *_of_cluster(1, findings=[FAILED]),
+        *_of_cluster(2, findings=[FAILED, still]),
+        *_of_cluster(3, findings=[FAILED, hidden]),
+    ]
+    assert _sizes(group_events(events)) == [3]
+
+
+def test_what_an_event_had_no_room_for_is_as_bad_as_it_says() -> None:
+    """Its lists were cut, its severity was not."""
+    (event,) = _of_cluster(1, changes=[DRIVER])
+    cut: Any = {**event, "data": {**event["data"], "changes": [], "severity": "critical", "truncated": True}}
+    assert rank_thing([cut]) == 2
 
 
 def test_what_people_are_not_told_parts_nothing() -> None:

@@ -4,6 +4,7 @@ from typing import Any, cast
 
 import pytest
 from esx_drift.domain.events import list_vanished
+from esx_drift.domain.findings.look_conditions import LEFT_DETAIL
 from esx_drift.domain.stored.types import EventData, Finding, Json
 from esx_drift.messages.content import build_content
 from esx_drift.messages.event_lines import list_record_facts
@@ -118,6 +119,24 @@ def test_so_is_one_that_has_gone_from_one_of_its_hosts() -> None:
     content = _story({**ORPHAN, **STILL}, changes=[GONE])  # type: ignore[typeddict-item]  # a transition
     assert content.level == "critical"
     assert "gone from esx07; nobody said why" in content.title
+    assert "critical" in content.facts
+
+
+def test_one_that_left_with_one_of_its_hosts_has_not_vanished() -> None:
+    """It is open on another: nothing is over, nobody removed it, and no host is left to look at."""
+    stays: Any = {**ORPHAN, **STILL, "hosts": ["host-2"], "detail": {LEFT_DETAIL: True}}
+    content = _story(stays, changes=[GONE])
+    assert (content.level, content.facts[1]) == ("info", "info")
+    assert content.title.startswith("VIB smntemp 910.1.0.0005 left with esx07 · ")
+    assert step(content).startswith("was that meant?")
+
+
+def test_one_that_left_with_its_only_host_is_over() -> None:
+    """In the same words."""
+    over: Finding = {**ORPHAN, "transition": "resolved", "resolved_because": "host-left"}
+    content = _story(over, changes=[GONE])
+    assert (content.level, content.facts[1]) == ("over", "over (was critical)")
+    assert content.title.startswith("VIB smntemp 910.1.0.0005 left with esx07 after")
 
 
 def test_many_hosts_of_it_are_counted_in_the_title() -> None:

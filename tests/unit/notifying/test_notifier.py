@@ -178,6 +178,39 @@ def test_events_of_a_window_are_told_together(deliveries: S3Deliveries, outbox: 
     assert len(reads) == 20
 
 
+def test_maintenance_that_is_over_is_one_message_with_what_it_leaves(
+    deliveries: S3Deliveries, outbox: Outbox
+) -> None:
+    """Where it leaves nothing, its ends are one of their own, with their sums."""
+    window: Any = {
+        "name": "night",
+        "by": "fleet file",
+        "reason": "CHG-1",
+        "from": "2026-11-22T22:00:00.000Z",
+        "to": "2026-11-23T02:00:00.000Z",
+        "changes": {},
+        "findings": {"host-failed": 1},
+        "still_open": [],
+        "still_open_total": 0,
+        "accept": False,
+        "accepted": [],
+        "accepted_total": 0,
+    }
+    left = {**FAILED, "detail": {"hidden_by": "maintenance:night"}}
+    events: list[Event] = []
+    for number in (1, 2, 3):
+        cluster = {"id": f"domain-c{number}", "name": f"prod-{number}"}
+        found = {"findings": [left]} if number == 2 else {}
+        check = told(cluster=cluster, maintenance_ended=[window], outcome="unchanged", **found)
+        check = replace(check, address=RECORD.replace("41.json", f"{number:02d}.json"))
+        _recorded(check)
+        events += build_events(check)
+    desk = Desk(_routed({"name": "ops"}), deliveries, outbox)
+    assert [result.error for result in desk.notify(*events).values()] == [None] * 4
+    told_clusters = [[event["subject"] for event in message] for _, message in desk.told_events()]
+    assert told_clusters == [["prod-2", "prod-2"], ["prod-1", "prod-3"]]
+
+
 def _recorded_both(number: int) -> list[Event]:
     """Two events of one check."""
     driver = change("component", "upgraded", f"driver-{number}", **{"from": "1", "to": "2"})

@@ -30,6 +30,7 @@ from esx_drift.domain.text.times import format_time
 from esx_drift.errors import (
     EsxDriftError,
     InternalError,
+    MessageRefused,
     QueueUnavailable,
     RequestRefused,
     SecretInvalid,
@@ -411,6 +412,43 @@ def test_a_post_that_works_again_ends_a_death(desk: Desk) -> None:
     assert len(desk.wire.titles("ops")) == 1
     assert len(desk.wire.titles("oncall")) == 2
     assert desk.read_state("ops").state["dead_since"] is None
+
+
+def test_a_route_that_dies_again_is_told_again(desk: Desk) -> None:
+    """Its fallback heard that of the first time alone."""
+    for number in (1, 2):
+        desk.wire.answer = _refusing("no_service")
+        desk.put(_event(number))
+        desk.run()
+        desk.wire.answer = lambda _: None
+        desk.put(_event(number + 10))
+        desk.run()
+        desk.world.clock.wait(3_600)
+    assert len([title for title in desk.wire.titles("oncall") if "is dead" in title]) == 2
+
+
+def test_a_message_that_is_refused_or_repeated_leaves_the_route_free(desk: Desk) -> None:
+    """The next one need not wait until a lease ends by itself."""
+    desk.wire.answer = lambda _: MessageRefused("invalid_blocks")
+    desk.put(EVENT)
+    desk.run()
+    assert (desk.reasons(), desk.read_state("ops").state["holder"]) == (["message-refused"], None)
+    desk.wire.answer = lambda _: None
+    for events in ([_event(42)], [_event(43)], [_event(42), _event(43)]):
+        desk.put(*events)
+    desk.run()
+    assert desk.results[-1] == ("ops", "repeated")
+    assert desk.read_state("ops").state["holder"] is None
+
+
+def test_a_dead_letter_is_as_it_was_before_it_was_tried(desk: Desk) -> None:
+    """Moved back, it has all its time again."""
+    desk.wire.answer = lambda secret: WebhookUnavailable("no answer") if secret == "ops" else None
+    desk.put(EVENT)
+    (sent,) = desk.world.sqs.of(DELIVERY)
+    before = sent.fields
+    desk.run()
+    assert [letter.fields for letter in desk.world.dead()] == [before]
 
 
 def test_a_fallback_that_works_again_before_its_news_hears_the_message_alone(desk: Desk) -> None:

@@ -385,7 +385,11 @@ class StackDoctor:
         if failed:
             sentence = f"not taken {format_count(int(failed), 'time')} within {HEARTBEAT_HOURS} hours"
             raise _fail(sentence, "The reporter's log says why: heartbeat not taken.")
-        return f"set; no call failed within {HEARTBEAT_HOURS} hours"
+        sent = sum(self._read_metric("esx-drift", "HeartbeatsSent", dimensions, since, "Sum"))
+        if not sent:
+            sentence = f"no call within {HEARTBEAT_HOURS} hours"
+            raise _fail(sentence, "Was each vCenter listed? Is the reporter well, or the stack so new?")
+        return f"set; {format_count(int(sent), 'call')} taken within {HEARTBEAT_HOURS} hours, none failed"
 
     def _examine_seals(self) -> str:
         """By the keys alone: reading a digest takes a right that not everybody has who may list."""

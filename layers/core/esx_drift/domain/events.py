@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, cast
 from urllib.parse import quote
 
+from esx_drift.domain.findings.look_conditions import LEFT_DETAIL
 from esx_drift.domain.stored.identifiers import make_event_id
 from esx_drift.domain.stored.types import (
     Change,
@@ -219,13 +220,16 @@ def rate_event(changes: Sequence[Change], findings: Sequence[Finding]) -> Severi
     """Rate an event by the worst of its ``changes`` and of those ``findings`` that moved; else ``info``.
 
     What was resolved or accepted counts with the severity that it had: whoever heard of it also hears of
-    that. So does what is still not as accepted, where some of it was put back.
+    that. So does what is still not as accepted, where some of it was put back, and a VIB that has gone from
+    some of its hosts.
     """
     moved = [item["severity"] for item in changes]
     moved += [item["severity"] for item in findings if item["transition"] != "still"]
     moved += [item["accepted"]["was"] for item in findings if "accepted" in item]
     if any("put_back" in change for change in changes):
         moved += [item["severity"] for item in findings if item["kind"] == "drift-unreviewed"]
+    if _find_vanished(changes, findings):
+        moved.append("critical")
     return max(moved, key=rank_severity, default="info")
 
 
@@ -261,16 +265,31 @@ def select_for_people(data: EventData) -> EventData | None:
 def list_vanished(data: EventData) -> list[Change]:
     """List the orphaned VIBs of an event's ``data`` that have gone, though nobody had accepted them.
 
-    One in whose place another version of it came has not gone.
+    One in whose place another version of it came has not gone, and one that left with its hosts is there.
     """
-    critical = {
+    return _find_vanished(data["changes"], data["findings"])
+
+
+def list_left_vibs(data: EventData) -> frozenset[str]:
+    """List the orphaned VIBs of an event's ``data`` that only left with their hosts, as changes name them."""
+    return frozenset(
         finding["subject"]
         for finding in data["findings"]
         if finding["kind"] == "orphaned-vib"
+        and (finding["resolved_because"] == "host-left" or LEFT_DETAIL in finding["detail"])
+    )
+
+
+def _find_vanished(changes: Sequence[Change], findings: Sequence[Finding]) -> list[Change]:
+    critical = {
+        finding["subject"]
+        for finding in findings
+        if finding["kind"] == "orphaned-vib"
         and finding["severity"] == "critical"
         and finding["resolved_because"] in {None, "removed"}
+        and LEFT_DETAIL not in finding["detail"]
     }
-    vibs = [change for change in data["changes"] if change["element"] == "orphaned_vib"]
+    vibs = [change for change in changes if change["element"] == "orphaned_vib"]
     came = {split_vib_key(change["key"])[0] for change in vibs if change["kind"] == "added"}
     return [
         change

@@ -61,6 +61,7 @@ class ChangeWords:
         releases: What releases of ESXi are called, by version.
         at_least: There are more changes than the event had room for.
         counts_hosts: Hosts are counted instead of named: they are of several clusters.
+        left_vibs: The orphaned VIBs that only left with their hosts, as changes name them.
     """
 
     names: Mapping[str, str]
@@ -68,6 +69,7 @@ class ChangeWords:
     releases: Mapping[str, str] = field(default_factory=dict)
     at_least: bool = False
     counts_hosts: bool = False
+    left_vibs: frozenset[str] = frozenset()
 
     def name_hosts(self, hosts: Collection[str]) -> str:
         """Name the one host; of several, say how many they are: ``all 12 hosts``, ``3 of 12 hosts``."""
@@ -206,7 +208,7 @@ def _build_line(change: Change, words: ChangeWords) -> ChangeLine:
     if change["element"] == "host":
         return _build_host_line(change, words)
     if change["element"] == "orphaned_vib":
-        return _build_vib_line(change)
+        return _build_vib_line(change, words)
     short, long = _render_change(change, words, in_title=True), _render_change(change, words, in_title=False)
     return ChangeLine(short, long, hosts, is_critical=is_critical, rest="" if short == long else long)
 
@@ -237,11 +239,11 @@ def _build_release_line(release: Sequence[Change], words: ChangeWords) -> Change
     return ChangeLine(short, long, tuple(base["hosts"]), is_critical=is_critical, rest=companions)
 
 
-def _build_vib_line(change: Change) -> ChangeLine:
+def _build_vib_line(change: Change, words: ChangeWords) -> ChangeLine:
     name, version = split_vib_key(change["key"])
     full = " ".join(filter(None, (name, version)))
     cut = " ".join(filter(None, (name, cut_tail(version))))
-    verb, title_verb, link = _choose_vib_verbs(change)
+    verb, title_verb, link = _choose_vib_verbs(change, words)
     return ChangeLine(
         f"VIB {cut} {title_verb}",
         f"VIB {full} {verb}",
@@ -252,8 +254,10 @@ def _build_vib_line(change: Change) -> ChangeLine:
     )
 
 
-def _choose_vib_verbs(change: Change) -> tuple[str, str, str]:
+def _choose_vib_verbs(change: Change, words: ChangeWords) -> tuple[str, str, str]:
     """Choose the verb of a line, and that of a title with what links it to the hosts."""
+    if change["kind"] == "removed" and change["key"] in words.left_vibs:
+        return "left with its host", "left", "with"
     if change["kind"] == "removed":
         return "gone", "gone", "from"
     return ("came with its host", "came", "with") if change["detail"] else ("appeared", "appeared", "on")

@@ -20,6 +20,7 @@ from esx_drift.domain.events import (
     MessageContent,
     Moment,
     NextStep,
+    list_left_vibs,
     list_vanished,
 )
 from esx_drift.domain.findings.kinds import VCENTER_NOT_SEEN_NOTE, Advice
@@ -186,6 +187,7 @@ class _Parts:
             {**data.get("release_names", {}), **find_release_names([*self.news, *self.ended])},
             at_least=data["truncated"],
             counts_hosts=count_places(data) > 1,
+            left_vibs=list_left_vibs(data),
         )
 
     @property
@@ -386,7 +388,8 @@ def _build_resolved(data: MessageData) -> MessageContent:
     parts = _Parts(data)
     removed_vibs = [change for change in data["changes"] if change["element"] == "orphaned_vib"]
     rollout, vanished = parts.rollout, list_vanished(data)
-    level: Level = "info" if _is_partly_put_back(parts) else "over"
+    is_over = not _is_partly_put_back(parts) and not (removed_vibs and not parts.ended)
+    level: Level = "over" if is_over else "info"
     notes = (
         VANISHED_NOTE if vanished else "",
         render_watched_again(data),

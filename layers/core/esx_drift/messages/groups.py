@@ -13,6 +13,7 @@ from esx_drift.domain.events import (
     OPENING_TRANSITIONS,
     Level,
     MessageContent,
+    Moment,
     list_vanished,
 )
 from esx_drift.domain.stored.identifiers import make_thread_id
@@ -106,6 +107,18 @@ def _is_left(event: Event) -> bool:
     return event["type"] != MAINTENANCE_ENDED and any(map(is_left_by_window, event["data"]["findings"]))
 
 
+def part_windows(events: Sequence[Event]) -> tuple[list[Event], list[Event]]:
+    """Part what ends maintenance and what that leaves open on the same cluster from all other ``events``."""
+    ended = {event["data"]["check_id"] for event in events if event["type"] == MAINTENANCE_ENDED}
+    leaving = ended & {event["data"]["check_id"] for event in events if _is_left(event)}
+    joined = [
+        event
+        for event in events
+        if event["data"]["check_id"] in leaving and (event["type"] == MAINTENANCE_ENDED or _is_left(event))
+    ]
+    return joined, [event for event in events if event not in joined]
+
+
 def _select_items(event: Event) -> tuple[list[Change], list[Finding]]:
     """Select the changes and transitions that people are told."""
     data = event["data"]
@@ -171,15 +184,14 @@ def build_group_content(events: Sequence[Event], now: datetime) -> MessageConten
     """
     ranked = sorted(events, key=_rank_event)
     passed, lasting = _part_passed(ranked)
-    windows = [event for event in lasting if event["type"] == MAINTENANCE_ENDED]
-    checks = {event["data"]["check_id"] for event in windows}
-    left = [event for event in lasting if _is_left(event) and event["data"]["check_id"] in checks]
-    joined = [*windows, *left] if left else []
-    things = _list_alike([event for event in lasting if event not in joined], now)
+    joined, others = part_windows(lasting)
+    windows = [event for event in joined if event["type"] == MAINTENANCE_ENDED]
+    left = [event for event in joined if event["type"] != MAINTENANCE_ENDED]
+    things = _list_alike(others, now)
     things += [_join_window(_list_alike(windows, now), _list_alike(left, now))] if left else []
     things += [_Thing.build_passed(began, ended, now) for began, ended in passed]
-    lead, *others = sorted(things, key=lambda thing: _LEVELS.index(thing.content.level))
-    content = _join_things(lead, others) if others else lead.content
+    lead, *more = sorted(things, key=lambda thing: _LEVELS.index(thing.content.level))
+    content = _join_things(lead, more) if more else lead.content
     return replace(content, thread=_find_thread(ranked), event_type=ranked[0]["type"])
 
 
@@ -276,6 +288,7 @@ def _join_things(lead: _Thing, others: Sequence[_Thing]) -> MessageContent:
     items = [*lead.content.items]
     for other in others:
         items += [f"Also: {other.fact}", *(f"· {item}" for item in other.content.items)]
+        items += [f"· {other.content.when_text}"] if _has_own_time(other, lead) else []
     records = sum(thing.records for thing in (lead, *others))
     return replace(
         lead.content,
@@ -289,6 +302,16 @@ def _join_things(lead: _Thing, others: Sequence[_Thing]) -> MessageContent:
         ),
         unlisted=sum(content.unlisted for content in contents),
     )
+
+
+def _has_own_time(thing: _Thing, lead: _Thing) -> bool:
+    """Whether the time of the message, which is its ``lead``'s, is not that of the ``thing``."""
+    own, said = (_list_times(each.content) for each in (thing, lead))
+    return bool(own) and own != said
+
+
+def _list_times(content: MessageContent) -> list[str]:
+    return [part.time for part in content.when if isinstance(part, Moment)]
 
 
 def _part_passed(events: Sequence[Event]) -> tuple[list[tuple[Event, Event]], list[Event]]:

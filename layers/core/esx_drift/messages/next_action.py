@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from esx_drift.domain.events import OPENING_TRANSITIONS, NextStep, list_vanished
+from esx_drift.domain.events import OPENING_TRANSITIONS, NextStep, list_left_vibs, list_vanished
 from esx_drift.domain.findings.kinds import FINDING_KINDS, Advice
 from esx_drift.domain.stored.types import Change, EventData, Finding
 from esx_drift.domain.text.wording import find_shell_argument, split_vib_key
@@ -86,12 +86,20 @@ def choose_advice(data: MessageData, news: Sequence[Finding]) -> Advice:
     if any(_is_vib(change, "added") for change in changes):
         return FINDING_KINDS["orphaned-vib"].advice
     if _are_all(changes, lambda change: _is_vib(change, "removed")):
-        return _VIB_GONE if list_vanished(data) else _ACCEPTED_VIB_GONE
+        return _choose_gone_advice(data)
     if _are_all(changes, lambda change: change["element"] == "host") and not list_hosts_to_accept(data):
         return _choose_host_advice(changes)
     if news and not changes:
         return find_advice(news[0], of_cluster=data["cluster"] is not None)
     return FINDING_KINDS["drift-unreviewed"].advice
+
+
+def _choose_gone_advice(data: MessageData) -> Advice:
+    """Choose the advice for orphaned VIBs that are no longer there."""
+    if list_vanished(data):
+        return _VIB_GONE
+    left = list_left_vibs(data)
+    return _HOSTS_MOVED if all(change["key"] in left for change in data["changes"]) else _ACCEPTED_VIB_GONE
 
 
 def _choose_host_advice(changes: Sequence[Change]) -> Advice:

@@ -19,7 +19,7 @@ from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.types import Event, EventData
 from esx_drift.errors import ContractViolation, EsxDriftError, RequestRefused
 from esx_drift.messages.content import is_for_chat
-from esx_drift.messages.groups import group_events
+from esx_drift.messages.groups import group_events, part_windows
 from esx_drift.notifying import call_in_parallel
 from esx_drift.ports import Deliveries, DeliveryQueue
 from esx_drift.unforeseen import hold_unforeseen
@@ -129,12 +129,14 @@ def _list_digests(record: bytes) -> list[str]:
 def _list_messages(events: Sequence[Event]) -> list[Sequence[Event]]:
     """List what is told by a message each: a report by one of its own, all else by what happened.
 
-    Maintenance that ends on many clusters is one thing, and told last.
+    Maintenance that ends on many clusters is one thing, and told last; where it leaves something open, the
+    two are one message.
     """
-    ends = [event for event in events if event["type"] == MAINTENANCE_ENDED]
-    reports = [[event] for event in events if "report" in event["data"] and event not in ends]
-    groups = group_events([event for event in events if "report" not in event["data"]])
-    return [*(group.events for group in groups), *reports, *([ends] if ends else ())]
+    windows, others = part_windows(events)
+    ends = [event for event in others if event["type"] == MAINTENANCE_ENDED]
+    reports = [[event] for event in others if "report" in event["data"] and event not in ends]
+    groups = group_events([event for event in others if "report" not in event["data"]])
+    return [*(group.events for group in groups), *reports, *filter(None, (windows, ends))]
 
 
 def send_delivery(delivery: Delivery, deliveries: Deliveries, queue: DeliveryQueue) -> None:

@@ -68,6 +68,7 @@ def only(update: FindingsUpdate) -> Finding:
     [
         ((0, 4, 8, 12), 2),
         ((0, 24, 48, 72), 2),
+        ((0, 36, 72), 2),
         ((0, 20, 50), 2),
         ((0, 40, 80), None),
         ((0, 4, 48, 52), None),
@@ -211,6 +212,14 @@ def recorded_event(finding: Finding) -> Any:  # noqa: ANN401 -- any JSON
     """An event of its own."""
     still: Finding = {**finding, "transition": "opened", "resolved_because": None}
     return build_events(recorded(findings=[still]))[0]
+
+
+def test_what_opened_last_is_remembered() -> None:
+    """Of more findings than there is room for, those of long ago are forgotten."""
+    old = [build_condition("host-error", "x", subject=f"host-{number}") for number in range(MAX_REMEMBERED)]
+    update = step(step(NOTHING, 0, *old), 4, *old, unread())
+    assert len(update.openings) == MAX_REMEMBERED
+    assert unread().fingerprint in update.openings
 
 
 def test_a_year_of_coming_and_going_stays_small() -> None:

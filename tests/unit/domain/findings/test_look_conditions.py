@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from esx_drift.domain.findings.condition import Condition, build_condition
-from esx_drift.domain.findings.look_conditions import keep_open_for_unseen, list_look_conditions
+from esx_drift.domain.findings.look_conditions import (
+    UnreviewedSoftware,
+    keep_open_for_unseen,
+    list_look_conditions,
+)
 from esx_drift.domain.images.consistency import list_document_inconsistencies
 from esx_drift.domain.images.report import (
     ReportedHost,
@@ -26,6 +30,7 @@ from tests.unit.domain.changes.clusters import (
     snapshot_of,
 )
 from tests.unit.domain.changes.sample import component, notification, software
+from tests.unit.events import change
 
 if TYPE_CHECKING:
     from esx_drift.domain.images.document import Document
@@ -210,6 +215,29 @@ def test_an_orphaned_vib_counts_while_its_host_is_unseen() -> None:
     assert ("orphaned-vib", VIB, "critical") in kinds(look(blind, baseline=known))
     reported = document_of(blind) | {"orphaned_vibs": {VIB: ["host-1"]}}
     assert ("orphaned-vib", VIB, "critical") in kinds(look(blind, reported))
+
+
+@pytest.mark.parametrize("critical", ["the net difference", "what changed now", "neither"])
+def test_what_is_not_as_accepted_is_as_bad_as_what_made_it_so(critical: str) -> None:
+    """Whoever heard of a downgrade hears of its end; another host's makes it no worse."""
+    cluster = ClusterModel(hosts(2))
+    accepted = {"host-1": Accepted(image="another", orphaned_vibs=[], snapshot="")}
+    host = "host-1" if critical == "what changed now" else "host-2"
+    down = change("component", "downgraded", "Intel-i40en", severity="critical", hosts=[host])
+    net = UnreviewedSoftware({}, "critical" if critical == "the net difference" else "info")
+    found = look(cluster, accepted=accepted, changes=[down], unreviewed=net)
+    severity = "warning" if critical == "neither" else "critical"
+    assert ("drift-unreviewed", "", severity) in kinds(found)
+
+
+def test_at_a_first_look_a_host_that_is_known_from_elsewhere_brings_news() -> None:
+    """What ran there was accepted with it; what is new on it since is as bad as anywhere."""
+    known = {"host-1": Accepted(image=None, orphaned_vibs=[], snapshot="")}
+    vibs = frozenset({VIB})
+    found = look(ClusterModel(hosts(2, host_1=vibs)), accepted=known, first_look=True)
+    assert kinds(found) == [("orphaned-vib", VIB, "critical")]
+    found = look(ClusterModel(hosts(2, host_2=vibs)), accepted=known, first_look=True)
+    assert kinds(found) == [("orphaned-vib", VIB, "warning")]
 
 
 def test_what_was_not_accepted_stays_to_be_reviewed() -> None:

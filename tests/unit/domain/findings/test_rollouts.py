@@ -1,9 +1,10 @@
 """An upgrade that goes from host to host: its beginning, stall and end are told, and what leaves course."""
 
 import pytest
+from esx_drift.domain.findings.look_conditions import LEFT_DETAIL
 from esx_drift.domain.findings.rollouts import MAX_KNOWN_STEPS, RolloutLook, RolloutUpdate
 from esx_drift.domain.stored.identifiers import encode_canonical_json
-from esx_drift.domain.stored.types import Json
+from esx_drift.domain.stored.types import Change, Json
 
 from tests.unit.domain.changes.clusters import ClusterModel, HostModel
 from tests.unit.domain.changes.sample import component
@@ -166,6 +167,25 @@ def test_a_new_orphaned_vib_is_told_while_it_moves(log: ClusterLog) -> None:
         assert told.people[0]["severity"] == "critical"
 
 
+@pytest.mark.parametrize("how", ["gone", "left", "both"])
+def test_a_vib_that_leaves_some_of_its_hosts(log: ClusterLog, how: str) -> None:
+    """Gone, it is as bad as it was found; with a host that left, it has not gone."""
+    model = cluster()
+    for number in (1, 2, 3):
+        model.hosts[f"host-{number}"].vibs = frozenset({VIB})
+    log.look(model)
+    if how != "left":
+        model.hosts["host-2"].vibs = frozenset()
+    if how != "gone":
+        del model.hosts["host-3"]
+    told = log.look(model)
+    (event,) = [event for event in told.events if ".orphaned-vib." in event["type"]]
+    assert event["type"].endswith("resolved")
+    assert event["data"]["severity"] == ("info" if how == "left" else "critical")
+    assert (LEFT_DETAIL in told.one("orphaned-vib")["detail"]) == (how == "left")
+    assert LEFT_DETAIL not in log.look(model).open("orphaned-vib")["detail"]
+
+
 def test_a_driver_by_hand_is_no_rollout_until_it_spreads(log: ClusterLog) -> None:
     """It is told as a drift; then it is followed like any other, and its end is as bad as its beginning."""
     model = cluster()
@@ -282,6 +302,19 @@ def test_what_a_window_hid_is_told_when_it_reaches_the_next_host(log: ClusterLog
     assert (update.changes, update.rollout) == ([hidden], None)
     seen = change("component", "upgraded", I40EN, **STEP)
     assert look.follow(update.rollout, [seen]).changes == [seen]
+
+
+def test_what_is_put_back_is_told_though_such_a_step_is_known(log: ClusterLog) -> None:
+    """It is the end of something, begins no rollout, and is heard by whoever heard of that."""
+    assert log.snapshot is not None
+    look = RolloutLook(log.snapshot, (), NOW, 3600)
+    step = change("component", "upgraded", I40EN, **STEP)
+    known = look.follow(None, [step]).rollout
+    back: Change = {**step, "put_back": True}
+    assert look.follow(known, [step]).changes[0]["suppressed_by"] == "rollout"
+    assert look.follow(known, [back]).changes == [back]
+    release = change("base_image", "upgraded", "base_image", **{**STEP, "to": U3D[0], "hosts": ["host-1"]})
+    assert look.follow(None, [{**release, "put_back": True}]).rollout is None
 
 
 def test_what_is_remembered_stays_small(log: ClusterLog) -> None:

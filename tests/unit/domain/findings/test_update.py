@@ -90,6 +90,25 @@ def test_findings_are_told_in_one_order() -> None:
     )
 
 
+def test_what_was_last_known_keeps_a_finding_open_and_opens_none() -> None:
+    """Nobody saw those hosts, so that nothing is over, and nothing is new."""
+    scope = CheckScope(NOW, frozenset(KINDS), 0)
+    unseen = condition(opens=False)
+    assert update_findings({}, {}, [unseen], scope, {}).transitions == []
+    known = update_findings({}, {}, [condition()], scope, {}).findings
+    assert update_findings(known, {}, [unseen], scope, {}).transitions[0]["transition"] == "still"
+
+
+def test_what_was_tried_once_more_began_at_the_first_try() -> None:
+    """A login that was refused twice has been refused since the first time."""
+    pending = condition("vcenter-error", is_pending=True)
+    first = update_findings({}, {}, [pending], CheckScope(NOW, frozenset(KINDS), 0), {})
+    assert (first.transitions, first.suspects[pending.fingerprint]["count"]) == ([], 1)
+    later = CheckScope(NOW + timedelta(minutes=3), frozenset(KINDS), 0)
+    final = update_findings({}, first.suspects, [condition("vcenter-error")], later, {})
+    assert (final.transitions[0]["opened_at"], final.suspects) == (format_time(NOW), {})
+
+
 def test_a_run_of_chosen_clusters_counts_nothing() -> None:
     """It neither suspects nor confirms, and what is suspected stays so."""
     met = [condition("vcenter-error", confirm=True)]

@@ -15,6 +15,7 @@ from tests.unit.domain.cluster_log import (
     NOW,
     OLD_DRIVER,
     U3E,
+    U3F,
     VIB,
     ClusterLog,
     Told,
@@ -66,6 +67,18 @@ def test_a_rollout_that_begins_in_a_window_is_told_at_its_end() -> None:
     assert _upgraded(log, model, 5).people == []
     done = _upgraded(log, model, 6)
     assert done.moved == {"image-not-uniform": "resolved"}
+
+
+def test_another_rollout_that_begins_in_a_window_is_told_at_its_end() -> None:
+    """People know of the one before; that hosts go elsewhere now, nobody heard."""
+    log, model = _begin()
+    _set(model, UPGRADE, 1)
+    assert log.look(model, 0.5).people != []
+    _set(model, image(U3F), 2)
+    assert log.look(model, 2).people == []
+    _set(model, image(U3F), 3)
+    end = log.look(model, 12)
+    assert [(each["element"], each["to"]) for each in end.changes] == [("base_image", U3F[0])]
 
 
 def test_a_rollout_between_a_window_and_the_next_look_is_told_with_what_it_did() -> None:

@@ -37,6 +37,9 @@ MAX_LISTED_PARTS: Final = 10
 MAX_DESCRIBED_GROUPS: Final = 3
 MAX_NAMED_OUTLIERS: Final = 5
 
+LEFT_DETAIL: Final = "left_with_hosts"
+"""The detail of an orphaned VIB that is on fewer hosts than before, and only since those left the cluster."""
+
 
 @dataclass(frozen=True, slots=True)
 class UnreviewedSoftware:
@@ -96,7 +99,7 @@ def list_look_conditions(  # noqa: PLR0913 - each is a fact of its own, and all 
     opens = bool(images) or not of_cluster
     return [
         *_list_drift_conditions(snapshot, images, accepted, names, changes, unreviewed),
-        *_list_vib_conditions(report, snapshot, names, accepted, first_look=first_look),
+        *_list_vib_conditions(report, snapshot, names, accepted, changes, first_look=first_look),
         *of_cluster,
         *_list_inconsistencies([*document_inconsistencies, *list_report_inconsistencies(report)]),
         *(replace(condition, opens=opens) for condition in list_host_conditions(unseen)),
@@ -224,6 +227,7 @@ def _list_vib_conditions(
     snapshot: Snapshot,
     names: Mapping[str, str],
     accepted: Mapping[str, Accepted],
+    changes: Sequence[Change],
     *,
     first_look: bool,
 ) -> Iterator[Condition]:
@@ -231,6 +235,7 @@ def _list_vib_conditions(
 
     On a host that is not covered, a VIB counts as long as it is known, or reported all the same.
     """
+    left = _list_vibs_that_left(changes)
     for vib, hosts in _find_orphaned_vibs(report, snapshot, names):
         judged = [host for host in hosts if not first_look or host in accepted]
         new = [host for host in judged if _is_new(vib, accepted.get(host))]
@@ -240,8 +245,23 @@ def _list_vib_conditions(
             subject=vib,
             severity=None if new else "warning",
             hosts=tuple(hosts),
-            detail={"not_accepted_on": [*new], **find_expiry(new, accepted)},
+            detail={
+                "not_accepted_on": [*new],
+                **({LEFT_DETAIL: True} if vib in left else {}),
+                **find_expiry(new, accepted),
+            },
         )
+
+
+def _list_vibs_that_left(changes: Sequence[Change]) -> set[str]:
+    """List the VIBs that hosts took with them that left, and that have gone from no other host."""
+    removed = [change for change in changes if change["kind"] == "removed"]
+    hosts = {change["key"] for change in removed if change["element"] == "host"}
+    return {
+        change["key"]
+        for change in removed
+        if change["element"] == "orphaned_vib" and hosts.issuperset(change["hosts"])
+    }
 
 
 def _find_orphaned_vibs(
