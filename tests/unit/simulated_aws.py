@@ -7,10 +7,12 @@ from threading import RLock
 from typing import Any, Final
 
 import pytest
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 from moto import mock_aws
+from moto.core.exceptions import JsonRESTError
 from moto.kms.utils import ECDSAPrivateKey
 
 REGION: Final = "eu-central-1"
@@ -31,12 +33,23 @@ def set_credentials(patch: pytest.MonkeyPatch) -> None:
 
 
 def sign_digests(patch: pytest.MonkeyPatch) -> None:
-    """Have moto's KMS sign as KMS does with ``MessageType: DIGEST``: moto hashes once more what is a hash."""
+    """Have moto's KMS sign and verify as KMS does with ``MessageType: DIGEST``.
+
+    moto hashes once more what is a hash, and says of a wrong signature that it is not valid; KMS raises.
+    """
 
     def sign(key: ECDSAPrivateKey, message: bytes, _: str) -> bytes:
         return key.private_key.sign(message, ECDSA(Prehashed(SHA256())))
 
+    def verify(key: ECDSAPrivateKey, message: bytes, signature: bytes, _: str) -> bool:
+        try:
+            key.private_key.public_key().verify(signature, message, ECDSA(Prehashed(SHA256())))
+        except InvalidSignature:
+            raise JsonRESTError("KMSInvalidSignatureException", "it is not valid") from None
+        return True
+
     patch.setattr(ECDSAPrivateKey, "sign", sign)
+    patch.setattr(ECDSAPrivateKey, "verify", verify)
 
 
 class OneAtATime:

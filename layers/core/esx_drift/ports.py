@@ -453,6 +453,10 @@ class Signer(Protocol):
         """Sign what has this sha256 (32 bytes); the signature in DER."""
         ...
 
+    def has_signed(self, sha256: bytes, signature: bytes) -> bool:
+        """Tell whether ``signature`` is one by this key, of what has this ``sha256``."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class StoredSealingTurn:

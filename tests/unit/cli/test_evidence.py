@@ -439,7 +439,7 @@ def test_what_was_accepted_hidden_or_went_unexplained_is_reported() -> None:
 @pytest.mark.parametrize(
     ("left", "vouched", "said"),
     [
-        ([], {"host-9"}, "accepted before the period"),
+        ([], {"host-9"}, "accepted earlier, 2026-10-03 06:00:00: the record of then says by whom, and why"),
         ([], set(), "nobody said why"),
         (["host-9"], {"host-9"}, "nobody said why"),
     ],
@@ -454,7 +454,9 @@ def test_who_accepted_a_vib_before_the_period_is_not_said_to_be_nobody(
         "Finding", {**_finding("orphaned-vib", "b(1)", "opened"), "detail": {"not_accepted_on": left}}
     )
     orphan = OrphanEvidence("b(1)", at, None, ("host-9",), ("host-9",), ("host-9",))
-    evidence = LogEvidence(None, 0, (), (), (orphan,), (), (finding,), vouched=frozenset(vouched))
+    evidence = LogEvidence(
+        None, 0, (), (), (orphan,), (), (finding,), vouched=dict.fromkeys(vouched, "2026-10-03T06:00:00.000Z")
+    )
     begin = datetime(2026, 11, 24, tzinfo=UTC)
     looks = LookCount(0, 0, 0, (), (), (begin, begin), (), None)
     log = ReportedLog(ClusterRef("vc01", "domain-c9", "prod-a"), {}, evidence, looks)
@@ -463,10 +465,12 @@ def test_who_accepted_a_vib_before_the_period_is_not_said_to_be_nobody(
     )
     seal = ReportedSeal(is_intact=True, lines=["Intact."], sealed_until=at, signers=["f00"], is_pinned=True)
     report = EvidenceReport(excerpt, [log], [], seal, [], make_times(local=False))
-    (row,) = [
-        line for line in render_markdown(build_report_blocks(report)).splitlines() if "| b | 1 |" in line
-    ]
+    lines = render_markdown(build_report_blocks(report)).splitlines()
+    (row,) = [line for line in lines if "| b | 1 |" in line]
     assert row.endswith(f"| {said} |")
+    # So says what is open at the end, where nobody accepted it otherwise.
+    (row,) = [line for line in lines if "orphaned-vib" in line]
+    assert row.endswith(f"| {said if vouched and not left else ''} |")
 
 
 def test_what_had_expired_is_counted(
@@ -480,4 +484,6 @@ def test_what_had_expired_is_counted(
     monkeypatch.setattr("esx_drift.cli.evidence.read_clock", lambda: late)
     ran = run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "out", "--dir", copy)
     assert ran.code == 0
-    assert re.search(r"^Expired: \d+ objects, which are kept for 400 days\.$", ran.out, re.MULTILINE)
+    assert re.search(
+        r"^Expired: \d+ objects, which are kept for 400 days, as excerpt\.json says", ran.out, re.MULTILINE
+    )

@@ -113,8 +113,8 @@ def test_an_excerpt_says_so_first(run: Run, trail: Trail, tmp_path: Path) -> Non
         "to": "2026-11-24T00:00:00.000Z",
         "document_days": 400,
         "clusters": [
-            {"vcenter": "vc01.example.com", "cluster": each, "name": "prod\x1b"}
-            for each in ("domain-c9", "domain-c1008")
+            {"vcenter": "vc01.example.com", "cluster": each, "name": name}
+            for each, name in (("domain-c9", "prod-a"), ("domain-c1008", "prod-b"))
         ],
         "base": None,
     }
@@ -126,17 +126,48 @@ def test_an_excerpt_says_so_first(run: Run, trail: Trail, tmp_path: Path) -> Non
     assert ran.code == 1
     said, advice, problem, *_ = ran.out.splitlines()
     assert said.startswith(
-        "Excerpt: 2 of 2 clusters (prod\ufffd (domain-c9) on vc01.example.com, prod\ufffd (domain-c1008) on"
+        "Excerpt: 2 of 2 clusters (prod-a (domain-c9) on vc01.example.com, prod-b (domain-c1008) on"
         " vc01.example.com), 2026-11-23T00:00:00.000Z to 2026-11-24T00:00:00.000Z. "
     )
     assert advice == "So says excerpt.json, which is not signed: of a whole trail, say --whole."
     assert problem.startswith("inserted  foreign: ")
     (copy / "foreign").unlink()
-    assert run("verify", "--dir", copy).code == 0
+    ran = run("verify", "--dir", copy)
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "Intact as an excerpt, key not pinned.")
+    claimed["to"] = "2026-11-24T12:00:00.000Z"
+    manifest = {"schema_version": 1, "excerpt": claimed, "sha256": compute_digest(claimed)}
+    (copy / EXCERPT_KEY).write_bytes(encode_canonical_json(manifest))
+    ran = run("verify", "--dir", copy)
+    said = "Intact as an excerpt, key not pinned, as far as it is sealed: what is of later is not proved."
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, said)
     ran = run("verify", "--dir", copy, "--whole")
     assert (ran.code, "Excerpt: " in ran.out) == (1, False)
     assert "\ninserted  excerpt.json: is nothing that esx-drift writes\n" in ran.out
     assert "missing   deliveries/groups/" in ran.out
+
+
+def test_an_excerpt_calls_clusters_as_records_do(run: Run, trail: Trail, tmp_path: Path) -> None:
+    """Another name is a problem; where no record is here, that is said. However hostile a name is."""
+    clusters = [
+        {"vcenter": "vc01.example.com", "cluster": each, "name": "prod\x1b"}
+        for each in ("domain-c9", "no-one")
+    ]
+    claimed = {
+        "made_at": "2026-11-25T00:00:00.000Z", "from": "2026-11-23T00:00:00.000Z",
+        "to": "2026-11-24T11:00:00.000Z", "document_days": 1, "clusters": clusters, "base": None,
+    }  # fmt: skip
+    manifest = {"schema_version": 1, "excerpt": claimed, "sha256": compute_digest(claimed)}
+    expired = ("deliveries/groups/", "documents/", "quarantine/")
+    own = {each: body for each, body in trail.items() if not each.startswith(expired) and "c1008" not in each}
+    copy = write_copy({**own, EXCERPT_KEY: encode_canonical_json(manifest)}, tmp_path / "copy")
+    ran = run("verify", "--dir", copy)
+    assert ran.code == 1
+    assert "(prod\ufffd (domain-c9) on vc01.example.com, prod\ufffd (no-one) on vc01.example.com)" in ran.out
+    assert "altered   excerpt.json: it calls domain-c9 prod\\x1b, and its records call it prod-a\n" in ran.out
+    assert "No record is here of prod\ufffd (no-one) on vc01.example.com: nothing is proved of it." in ran.out
+    assert ", which are kept for 1 day, as excerpt.json says, which is not signed.\n" in ran.out
+    shown = json.loads(run("verify", "--dir", copy, "--format", "json").out)
+    assert shown["excerpt"]["sealed_to_end"] is True
 
 
 def test_trouble(run: Run, copy: Path, tmp_path: Path) -> None:

@@ -336,6 +336,25 @@ def test_what_was_accepted_at_a_windows_end_is_not_told() -> None:
     assert settled["unreviewed"] == ["host-7"]
 
 
+def test_two_windows_that_end_at_one_look_are_both_named() -> None:
+    """Each accepted hosts of its own of what ends by it; one that accepted none of them says nothing."""
+    times = (format_time(NOW - HOUR), format_time(NOW))
+    windows = [
+        build_open_window(name, by, f"CHG-{name}", times, _state(), accept=True)
+        for name, by in (("w", "fleet file"), ("record 3", "jo"), ("record 4", "al"))
+    ]
+    for window, host in zip(windows, ("host-7", "host-8", "host-9"), strict=True):
+        window["accepted"] = [host]
+    drift = {**UNREVIEWED, "hosts": ["host-7", "host-8"]}
+    over: Any = {**drift, "transition": "resolved", "resolved_because": "accepted"}
+    state = _state(windows=tuple(windows))
+    before = _state(cast("Finding", drift), at=format_time(NOW - HOUR / 2))
+    record = _apply(_record([], [over], before=state), _rules(_window(ends=0, accept=True)), before)
+    (finding,) = record["findings"]
+    assert finding["detail"]["decided_by"] == "fleet file, jo"
+    assert finding["detail"]["reason"] == "maintenance w: CHG-w; maintenance record 3: CHG-record 3"
+
+
 def test_work_is_accepted_of_the_window_that_ended_alone() -> None:
     """On hosts that are there, were accepted before for good, and run something else now."""
     ended, open_yet = (

@@ -33,6 +33,7 @@ ACTIONS: Final = {
     "Publish": "sns:Publish",
     "GetSecretValue": "secretsmanager:GetSecretValue",
     "Sign": "kms:Sign",
+    "Verify": "kms:Verify",
     "GetPublicKey": "kms:GetPublicKey",
 }
 """The right that each call takes (https://docs.aws.amazon.com/service-authorization/latest/reference/)."""

@@ -91,6 +91,36 @@ def test_an_hour_s_look_logs_the_fleet_in_numbers(world: World, caplog: pytest.L
     assert "fleet measured" not in caplog.text
 
 
+def test_only_the_schedule_s_runs_say_that_the_fleet_is_watched(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither what a person asks for nor a retry does; of a vCenter that is new there may be no run yet."""
+    caplog.set_level("INFO")
+
+    def is_watched() -> bool:
+        caplog.clear()
+        world.report()
+        (line,) = [one for one in caplog.records if one.message == "fleet measured"]
+        return bool(getattr(line, "is_watched"))  # noqa: B009 -- a field of the line
+
+    world.wait(hours=8)
+    world.dispatch("vc01", "prod-a", failed=True, trigger="retry")
+    assert is_watched()
+    world.wait(hours=2)
+    world.dispatch("vc01", "prod-a", trigger="direct")
+    assert not is_watched()
+    world.dispatch("vc01", "prod-a")
+    world.vcenters = ("vc01", "vc02")
+    world.wait(hours=1)
+    world.dispatch("vc02", "other", trigger="direct")
+    assert is_watched()
+    world.wait(hours=4)
+    world.dispatch("vc01", "prod-a")
+    world.dispatch("vc02", "other", trigger="direct")
+    world.wait(hours=6)
+    assert not is_watched()
+
+
 def test_each_route_gets_one_whatever_it_hears(world: World) -> None:
     """Also one that hears only what is critical, or whose patterns match nothing; but not one of families."""
     world.routes = (

@@ -35,6 +35,7 @@ from esx_drift.domain.stored.types import (
     Record,
     Snapshot,
     StoredObject,
+    Trigger,
 )
 from esx_drift.domain.text.times import format_time
 from esx_drift.log_reader import LogReader
@@ -109,10 +110,16 @@ class World:
         return published
 
     def dispatch(
-        self, vcenter: str, *clusters: str, failed: bool = False, standalone: int | None = 0, **parts: object
+        self,
+        vcenter: str,
+        *clusters: str,
+        failed: bool = False,
+        standalone: int | None = 0,
+        trigger: Trigger = "schedule",
+        **parts: object,
     ) -> None:
-        """A run by schedule that meant to check these clusters, whose ids are their names."""
-        run = Run(str(uuid4()), "schedule")
+        """A run that meant to check these clusters, whose ids are their names."""
+        run = Run(str(uuid4()), trigger)
         before = LogReader(self.store, vcenter, VCENTER_LOG).read().after
         known = {**(before["clusters"] or {}), **{name: self._know(name) for name in clusters}}
         at = format_time(self.now)

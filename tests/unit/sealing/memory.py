@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -32,6 +33,14 @@ class MemorySigner:
     def sign(self, sha256: bytes) -> bytes:
         """In DER."""
         return KEY.sign(sha256, ECDSA(Prehashed(SHA256())))
+
+    def has_signed(self, sha256: bytes, signature: bytes) -> bool:
+        """By the public half."""
+        try:
+            KEY.public_key().verify(signature, sha256, ECDSA(Prehashed(SHA256())))
+        except InvalidSignature:
+            return False
+        return True
 
 
 @dataclass

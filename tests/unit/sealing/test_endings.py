@@ -11,12 +11,12 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from botocore.stub import Stubber
 from esx_drift.adapters.signing import KmsSigner
-from esx_drift.errors import SignerUnavailable, StoreConflict, StoreUnavailable
+from esx_drift.errors import SignerUnavailable, StoreConflict, StoreUnavailable, TrailDamaged
 from esx_drift.sealing import window_reader
 from esx_drift.sealing.sealer import copy_digests
 
 from tests.unit.processes import Mortal, ProcessEnd, Turn, interleave, watch
-from tests.unit.sealing.world import NOW, World, counting_down
+from tests.unit.sealing.world import NOW, World, counting_down, make_key
 
 LONG_AGO = NOW - timedelta(hours=1)
 
@@ -120,6 +120,56 @@ def test_a_digest_that_somebody_put_there_is_not_signed(world: World) -> None:
     world.remove(*reply["refused"])
     assert len(world.digests()) == 2
     assert world.seal()["refused"] == []
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_digest_with_a_signature_of_somebody_else_is_followed_by_nothing(
+    world: World, *, is_known: bool
+) -> None:
+    """Also where it is not known any more which one a run of ours made last: KMS says whose it is."""
+    world.put("a", at=LONG_AGO)
+    (key,) = world.seal()["sealed"]
+    for forged, body in (("20261123T030000Z", world.body(key)), ("20991231T000000Z", b"no digest at all")):
+        world.put(f"digests/{forged}.json", body)
+        world.put(f"digests/{forged}.json.sig", b"no signature" * len(body))
+    # A true signature, of another digest.
+    world.put("digests/20261123T040000Z.json", b"{}")
+    world.put("digests/20261123T040000Z.json.sig", world.body(f"{key}.sig"))
+    if not is_known:
+        world.s3.delete_object(Bucket="state", Key="seals/turn.json")
+    world.wait(days=1)
+    reply = world.seal()
+    assert reply["sealed"] == ["digests/20261124T021430Z.json"]
+    assert len(reply["refused"]) == 3
+    assert json.loads(world.body(reply["sealed"][0]))["previous"]["key"] == key
+    world.remove(*reply["refused"], *(f"{each}.sig" for each in reply["refused"]))
+    assert len(world.digests()) == 2
+    assert world.seal() == {"sealed": [], "complete": True, "busy": False, "refused": [], "unread": 0}
+
+
+def test_a_new_key_goes_on_with_what_the_one_before_signed(world: World) -> None:
+    """It signed none of them yet, and so it follows the newest; from then on it signs all."""
+    world.seal()
+    other = KmsSigner(lambda: boto3.client("kms"), make_key())
+    for _ in range(2):
+        world.wait(days=1)
+        assert (len(world.seal(signer=other)["sealed"]), len(world.keys("digests/keys/"))) == (1, 2)
+    one, two, three = (json.loads(world.body(key)) for key in world.keys("digests/2") if key.endswith("json"))
+    assert (one["previous"], two["previous"]["key"], three["previous"]["key"]) == (
+        None, *(key for key in world.keys("digests/2")[:4] if key.endswith("json")),
+    )  # fmt: skip
+
+
+def test_a_digest_that_was_written_over_is_followed_by_nothing(world: World) -> None:
+    """Though it is one: beside what was made, two would follow the one before it."""
+    world.seal()
+    world.wait(days=1)
+    (key,) = world.seal()["sealed"]
+    digest = json.loads(world.body(key))
+    world.put(key, json.dumps({**digest, "objects": []}).encode() + b" ")
+    world.wait(days=1)
+    with pytest.raises(TrailDamaged, match="is not as it was made: restore its former version in S3"):
+        world.seal()
 
 
 def test_a_digest_that_time_cut_off_is_signed_up_to_where_it_ended(world: World) -> None:

@@ -136,7 +136,10 @@ def _link(objects: Mapping[str, bytes], key: str) -> Link:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What verifying found."""
+    """What verifying found.
+
+    ``is_open``: an excerpt that is not sealed up to its end. ``unknown``: its clusters without a record.
+    """
 
     problems: list[Problem]
     records: int
@@ -144,6 +147,8 @@ class Found:
     expired: int
     signers: set[str]
     base: str | None
+    is_open: bool
+    unknown: list[str]
 
     @property
     def keys(self) -> set[str]:
@@ -162,9 +167,10 @@ def check(objects: Mapping[str, bytes] | MemoryTrail, **options: object) -> Foun
     request = Request(lambda: files, parse_public_key, **options)  # type: ignore[arg-type] # a test names real ones
     with verify_trail(request) as found:
         chain = found.chain
-        return Found(
-            list(found.problems), found.records, found.not_sealed, found.expired, chain.signers, chain.base
-        )
+        is_open = found.excerpt is not None and not chain.covers(found.excerpt.period.ends_at)
+        unknown = [each["cluster"] for each in found.list_unknown_clusters()]
+        numbers = (found.records, found.not_sealed, found.expired)
+        return Found(list(found.problems), *numbers, chain.signers, chain.base, is_open, unknown)
 
 
 def write_copy(objects: Mapping[str, bytes], root: Path) -> Path:

@@ -20,7 +20,7 @@ from esx_drift.domain.trail.excerpt import (
     build_excerpt_manifest,
     read_excerpt_manifest,
 )
-from esx_drift.domain.trail.history import Acceptance
+from esx_drift.domain.trail.history import Acceptance, list_acceptances
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 PERIOD = AuditPeriod(START, START + timedelta(days=1))
@@ -171,6 +171,28 @@ def test_findings_say_who_accepted_them_and_why_they_ended() -> None:
     assert build_log_evidence(records, AuditPeriod(START + timedelta(hours=2.5), PERIOD.ends_at)).ended == (
         said.ended[1],
     )
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "number", "hosts"),
+    [("now", 22, 22), ("now", 23, 1), (None, 22, 1)],
+    ids=["by-the-state", "not-all-known", "no-snapshot"],
+)
+def test_a_window_accepted_also_what_its_own_list_has_no_room_for(
+    snapshot: str | None, number: int, hosts: int
+) -> None:
+    """As far as the state says which: on all of them the work of the window was accepted."""
+    entry = {"image": "i", "orphaned_vibs": [], "snapshot": "now"}
+    accepted: dict[str, Any] = {f"host-{each}": entry for each in range(1, 23)}
+    accepted |= {"host-30": {**entry, "decided_at": at(1)}, "host-31": {**entry, "snapshot": "old"}}
+    accepted["host-40"] = entry
+    window = {"by": "jo", "reason": "CHG-1", "accepted": ["host-1"], "accepted_total": number}
+    other = {"by": "al", "reason": "CHG-2", "accepted": ["host-40"], "accepted_total": 1}
+    after = {"accepted": accepted, "snapshot": snapshot and {"key": snapshot}}
+    record = {**make_record(2, "changed", []), "after": after, "maintenance_ended": [window, other]}
+    one, two = list_acceptances(cast("Record", record))
+    assert (one.by, len(one.hosts), one.hosts[0]) == ("jo", hosts, "host-1")
+    assert two.hosts == ("host-40",)
 
 
 def test_of_no_records_nothing_is_said() -> None:

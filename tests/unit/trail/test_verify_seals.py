@@ -347,6 +347,25 @@ def test_the_first_record_of_a_part_is_held_to_one_that_is_sealed(
     assert before
 
 
+def test_what_the_sealer_could_not_read_was_not_put_there_once_it_can_be_read(
+    trail: Trail, key: EllipticCurvePrivateKey
+) -> None:
+    """Until the sealer's next hour names it, its key is all that is known: a record, and what one names."""
+    (name,) = list_digests(trail)
+    record = records_of(trail)[-1]
+    document = max(each for each in trail if each.startswith("documents/"))
+    quarantined = max(each for each in trail if each.startswith("quarantine/"))
+    left = {record, document, quarantined}
+    digest = json.loads(trail[name])
+    digest["objects"] = [each for each in digest["objects"] if each["key"] not in left]
+    digest["heads"] = [each for each in digest["heads"] if each["key"] not in left]
+    bare = without(trail, f"{name}.sig")
+    unread = {**digest, "unread": sorted(left)}
+    assert kinds(sign({**bare, name: encode_canonical_json(unread)}, key)) == set()
+    found = kinds(sign({**bare, name: encode_canonical_json(digest)}, key))
+    assert ("inserted", record) in found
+
+
 def test_a_digest_of_no_usable_time_is_named(trail: Trail, key: EllipticCurvePrivateKey) -> None:
     """Nothing could be reckoned with it."""
     digest = build_digest(None, Window(None, SEALED_AT, ""), datetime(9999, 12, 31, tzinfo=UTC), [], None)

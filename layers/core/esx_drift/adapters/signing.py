@@ -33,6 +33,22 @@ class KmsSigner:
                 KeyId=self.key_id, Message=sha256, MessageType="DIGEST", SigningAlgorithm="ECDSA_SHA_256"
             )["Signature"]
 
+    def has_signed(self, sha256: bytes, signature: bytes) -> bool:
+        """Have KMS verify a signature."""
+        with self._translate_errors():
+            client = self.client()
+            try:
+                client.verify(
+                    KeyId=self.key_id,
+                    Message=sha256,
+                    MessageType="DIGEST",
+                    Signature=signature,
+                    SigningAlgorithm="ECDSA_SHA_256",
+                )
+            except client.exceptions.KMSInvalidSignatureException:
+                return False
+            return True
+
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
         try:

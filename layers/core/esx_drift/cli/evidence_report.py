@@ -408,13 +408,19 @@ def _explain_orphan(orphan: OrphanEvidence, each: ReportedLog, times: Times) -> 
     said = [
         _render_acceptance(acceptance, each.names, times) for some in (*ended, *still) for acceptance in some
     ]
-    accepted_before = not said and any(
-        one["subject"] == orphan.vib
-        and one["detail"].get("not_accepted_on") == []
-        and evidence.vouched.issuperset(one["hosts"])
-        for one in evidence.open_at_end
-    )
-    return "; ".join(said) or ("accepted before the period" if accepted_before else "nobody said why")
+    own = [one for one in evidence.open_at_end if one["subject"] == orphan.vib]
+    before = [_tell_earlier_acceptance(one, each, times) for one in own]
+    return "; ".join(said or filter(None, before)) or "nobody said why"
+
+
+def _tell_earlier_acceptance(finding: Finding, each: ReportedLog, times: Times) -> str:
+    """Tell that an open finding was accepted earlier than records here say; nothing where it was not."""
+    vouched, detail = each.evidence.vouched, finding["detail"]
+    is_accepted = finding["kind"] == "image-not-uniform" or detail.get("not_accepted_on") == []
+    if not is_accepted or not finding["hosts"] or not vouched.keys() >= {*finding["hosts"]}:
+        return ""
+    at = max(vouched[host] for host in finding["hosts"])
+    return f"accepted earlier, {times.format(at)}: the record of then says by whom, and why"
 
 
 def _render_acceptance(one: Acceptance, names: Mapping[str, str], times: Times) -> str:
@@ -440,6 +446,8 @@ def _build_findings(each: ReportedLog, times: Times) -> Iterator[Block]:
 def _render_open_finding(finding: Finding, each: ReportedLog, times: Times, when: str) -> list[str]:
     said = each.evidence.acceptances.get(finding["fingerprint"], ()) if when == "end" else ()
     accepted = "; ".join(_render_acceptance(one, each.names, times) for one in said)
+    if when == "end" and not said:
+        accepted = _tell_earlier_acceptance(finding, each, times)
     return [*_render_finding(finding, each.names, times), accepted]
 
 

@@ -174,9 +174,13 @@ def describe_number(found: "Verification") -> str:
 
 def list_not_held(found: "Verification", retention: timedelta) -> "Iterator[str]":
     """List how much of what was ``found`` is gone after ``retention``, and how much is too new, if any."""
+    for cluster in found.list_unknown_clusters():
+        yield f"No record is here of {_name_cluster(cluster)}: nothing is proved of it."
     if found.expired:
-        days = format_count(retention.days, "day")
-        yield f"Expired: {format_count(found.expired, 'object')}, which are kept for {days}."
+        days, who = format_count(retention.days, "day"), ""
+        if found.excerpt is not None and retention == found.excerpt.retention:
+            who = f", as {EXCERPT_KEY} says, which is not signed"
+        yield f"Expired: {format_count(found.expired, 'object')}, which are kept for {days}{who}."
     if found.not_sealed:
         yield f"Not sealed yet: {format_count(found.not_sealed, 'object')}, which no digest names."
     for key in found.chain.unread:
@@ -188,8 +192,7 @@ def describe_excerpt(excerpt: "Excerpt", chain: "ChainResult") -> str:
     names = ", ".join(map(_name_cluster, excerpt.clusters))
     known = max(chain.clusters, len(excerpt.clusters))
     period = f"{format_time(excerpt.period.begins_at)} to {format_time(excerpt.period.ends_at)}"
-    until, ends_at = chain.sealed_until, excerpt.period.ends_at
-    open_end = "" if until is not None and until >= ends_at else " It is not sealed up to its end."
+    open_end = "" if chain.covers(excerpt.period.ends_at) else " It is not sealed up to its end."
     others = format_count(chain.left_out, "object")
     verb = "is" if chain.left_out == 1 else "are"
     return (
@@ -220,7 +223,10 @@ def describe_verdict(number: int, found: "Verification", pinned: "PublicKey | No
             " whoever could rewrite all of it could have made it so."
         )
     what = "Intact" if found.excerpt is None else "Intact as an excerpt"
-    return f"{what}." if pinned is not None else f"{what}, key not pinned."
+    pinned_or_not = "" if pinned is not None else ", key not pinned"
+    is_open = found.excerpt is not None and not found.chain.covers(found.excerpt.period.ends_at)
+    rest = ", as far as it is sealed: what is of later is not proved" if is_open else ""
+    return f"{what}{pinned_or_not}{rest}."
 
 
 def _print_json(found: "Verification", pinned: "PublicKey | None") -> None:
@@ -252,6 +258,7 @@ def _build_excerpt(excerpt: "Excerpt", chain: "ChainResult") -> Json:
     claim = build_excerpt_manifest(excerpt)["excerpt"]
     return {
         **cast("dict[str, Json]", claim),
+        "sealed_to_end": chain.covers(excerpt.period.ends_at),
         "known_clusters": chain.clusters,
         "objects_of_others": chain.left_out,
     }

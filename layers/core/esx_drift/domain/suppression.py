@@ -251,12 +251,13 @@ class Silencer:
         if finding["resolved_because"] != "accepted" or "decided_by" in finding["detail"]:
             return finding
         hosts = {*finding["hosts"]}
-        window = next((each for each in self.windows if hosts & {*each.get("accepted", ())}), None)
-        if window is None:
+        # Several may end at one look, each with hosts of its own.
+        windows = [each for each in self.windows if hosts & {*each.get("accepted", ())}]
+        if not windows:
             return finding
-        reason = f"maintenance {window['name']}: {window['reason']}"
-        detail = {**finding["detail"], "decided_by": window["by"], "reason": reason}
-        return {**finding, "detail": detail}
+        by = ", ".join(dict.fromkeys(each["by"] for each in windows))
+        reason = "; ".join(f"maintenance {each['name']}: {each['reason']}" for each in windows)
+        return {**finding, "detail": {**finding["detail"], "decided_by": by, "reason": reason}}
 
     def _find_mark_of_expiry(self, finding: Finding, before: Finding) -> str | None:
         """Find the window that hides that a known drift grew because an acceptance ended, and is no worse."""

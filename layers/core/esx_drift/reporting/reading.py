@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -19,6 +19,7 @@ from esx_drift.domain.reports.fleet_logs import (
     count_releases,
 )
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_key
+from esx_drift.domain.text.times import format_time
 from esx_drift.errors import TrailDamaged
 from esx_drift.log_reader import read_all
 from esx_drift.ports import Logs
@@ -64,6 +65,21 @@ class LogsReader:
         logs = list(heads)
         found = read_all(lambda head: self._read_back(head, begin), logs)
         return {head.log: records for head, records in zip(logs, found, strict=True)}
+
+    def find_runs(self, logs: FleetLogs, begin: datetime) -> FleetLogs:
+        """Find in ``logs``, since ``begin``, when the schedule ran where the newest record is of no run.
+
+        Of one whose log began since then, that is when it last ran: there may have been no run yet.
+        """
+        vcenters = [head for head in logs.list_heads() if head.log[1] == VCENTER_LOG and head.run_at is None]
+        heads = dict(logs.heads)
+        for head in vcenters:
+            records = self._read_back(head, begin)
+            runs = [record for record in records if record.asked is not None]
+            last = runs[-1:] or (records[:1] if len(records) == head.seq else [])
+            if last:
+                heads[head.log] = replace(head, run_at=format_time(last[0].checked_at))
+        return replace(logs, heads=heads)
 
     def count_releases(self, heads: Iterable[LogHead]) -> dict[LogName, Counter[str]]:
         """Count by release the hosts of each cluster; none of one whose snapshot can't be read."""

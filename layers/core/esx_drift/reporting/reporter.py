@@ -8,6 +8,8 @@ once one goes on, and a report that was decided on is published, under the same 
     c  keep each report under an id that is made of what it is about
     d  write the state, with the reports in its outbox; refused: somebody else was faster, stop
     e  publish the outbox, write the state with it empty
+
+Longer than 250 lines, because what is due, kept and published is one run.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,7 +29,14 @@ from esx_drift.domain.reports.first_look import (
     hears_first_look,
     list_old_looks,
 )
-from esx_drift.domain.reports.fleet_logs import EVERYBODY, FleetLogs, FleetMeasure, make_reach, measure_fleet
+from esx_drift.domain.reports.fleet_logs import (
+    EVERYBODY,
+    FleetLogs,
+    FleetMeasure,
+    find_oldest_run,
+    make_reach,
+    measure_fleet,
+)
 from esx_drift.domain.reports.reminders import (
     build_reminder,
     is_sweep_due,
@@ -178,7 +187,9 @@ class _Look:
         if is_sweep:
             # The dashboard draws these numbers from the log: as metrics they would cost more than all checks.
             with self._hold("the numbers of the fleet"):
-                self.measures.append(measure_fleet(found.logs, self.now, self.job.check_interval))
+                since = find_oldest_run(self.now, self.job.check_interval)
+                logs = self._reader.find_runs(found.logs, since)
+                self.measures.append(measure_fleet(logs, self.now, self.job.check_interval))
                 logger.info("fleet measured", unread=len(found.unread), **self.measures[0])
             with self._hold("the reminders"):
                 state, reminders = self._remind(state, found.logs, found.unread)

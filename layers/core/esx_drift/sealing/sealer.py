@@ -1,6 +1,6 @@
 """The sealer's job: name what was written since the last digest, and sign that.
 
-    a  read the chain: the newest signed digest, and those behind it that nobody signed
+    a  read the chain: the newest digest that our key signed, and those behind it that it did not
     b  take the turn: one sealer works at a time, or the chain would fork
     c  a digest without a signature, which a run left that ended between g and h: signed, if it is byte for
        byte the one that was written down. What somebody else put there is never signed
@@ -45,20 +45,23 @@ from esx_drift.domain.trail.digests import (
     build_digest,
     choose_sealed_at,
     find_digest_key,
-    find_newest_signed,
     is_digest_key,
     is_due,
     is_open,
+    list_signed,
     plan_window,
 )
 from esx_drift.errors import ContractViolation, StoreConflict, TrailDamaged, TransientError
-from esx_drift.ports import SealedBucket, SealingTurns, Signer
+from esx_drift.ports import SealedBucket, SealingTurns, Signer, StoredSealingTurn
 from esx_drift.sealing.window_reader import WindowReader
 
 logger = Logger(child=True)
 
 TIME_TO_FINISH_MS: Final = 90_000
 """What is left for a last batch of 2 GB at most, the signature, and copies."""
+
+MAX_SIGNATURE_BYTES: Final = 72
+"""Of ECDSA on P-256, in DER: two numbers of 33 bytes at most. KMS refuses to look at what is much longer."""
 
 PEM_WIDTH: Final = 64
 """RFC 7468, section 2."""
@@ -121,12 +124,13 @@ class Sealer:
             TrailDamaged: The newest digest can't be read: nothing can follow it.
             StoreUnavailable, StoreConflict, SignerUnavailable: AWS failed; the next run goes on.
         """
-        chain = self._read_chain()
+        stored = self.turns.read()
+        chain = self._read_chain(_find_made(stored))
         newest = chain.newest.digest if chain.newest else None
         left = bool(chain.unsigned or (newest and newest.get("unread")))
         if settle is None and not left and not is_due(newest, self.clock()):
             return {"sealed": [], "complete": True, "busy": False, "refused": [], "unread": 0}
-        turn = self._take_turn()
+        turn = self._take_turn(stored)
         if turn is None:
             return {"sealed": [], "complete": False, "busy": True, "refused": [], "unread": 0}
         try:
@@ -136,17 +140,14 @@ class Sealer:
             with suppress(TransientError):
                 self.turns.write(self._build_turn(None, turn.made), turn.etag)
 
-    def _take_turn(self) -> _HeldTurn | None:
-        """Take the turn to seal; None where another run has it."""
-        stored = self.turns.read()
-        made = None
-        if stored.turn is not None:
-            made = stored.turn.get("made")
-            if stored.turn["holder"] not in {None, self.holder}:
-                held = self.clock() - parse_time(stored.turn["taken_at"])
-                # What is of a later time than clocks can differ by no run of ours wrote.
-                if -SETTLE <= held < SEALING_TURN_LENGTH:
-                    return None
+    def _take_turn(self, stored: StoredSealingTurn) -> _HeldTurn | None:
+        """Take the turn to seal, which is as ``stored``; None where another run has it."""
+        made = _find_made(stored)
+        if stored.turn is not None and stored.turn["holder"] not in {None, self.holder}:
+            held = self.clock() - parse_time(stored.turn["taken_at"])
+            # What is of a later time than clocks can differ by no run of ours wrote.
+            if -SETTLE <= held < SEALING_TURN_LENGTH:
+                return None
         etag = self.turns.write(self._build_turn(self.holder, made), stored.etag)
         return None if etag is None else _HeldTurn(etag, made)
 
@@ -159,7 +160,7 @@ class Sealer:
 
     def _seal(self, settle: timedelta | None, turn: _HeldTurn) -> SealerReply:
         # Read again: who had the turn before may have gone on.
-        chain = self._read_chain()
+        chain = self._read_chain(turn.made)
         newest, sealed, refused = self._finish(chain, turn)
         is_behind, length = False, SETTLE if settle is None else settle
         wanted = (self.clock() - length).replace(microsecond=0)
@@ -188,25 +189,44 @@ class Sealer:
         window = plan_window(newest.digest if newest else None, self.clock(), SETTLE)
         return self._read(newest, window).find_readable(again) is not None
 
-    def _read_chain(self) -> _Chain:
+    def _read_chain(self, made: StoredObject | None) -> _Chain:
+        """Read the chain; ``made`` is the digest that a run of ours made last, as far as that is known."""
         keys = frozenset(found.key for found in self.trail.list_written(DIGEST_PREFIX))
-        signed = find_newest_signed(keys)
-        newest = None if signed is None else self._read_link(signed)
-        return _Chain(
-            newest, sorted(key for key in keys if is_digest_key(key) and key > (signed or "")), keys
-        )
+        newest = self._find_newest(keys, made)
+        signed = newest.stored["key"] if newest else ""
+        return _Chain(newest, sorted(key for key in keys if is_digest_key(key) and key > signed), keys)
+
+    def _find_newest(self, keys: frozenset[str], made: StoredObject | None) -> Link | None:
+        """Find the newest digest that our key signed; None where nothing is signed.
+
+        Where our key signed none, an older key of this trail did: what follows that is signed by ours.
+        """
+        newest: tuple[StoredObject, bytes] | None = None
+        for key in list_signed(keys):
+            body = self.trail.read(key) or b""
+            stored: StoredObject = {"key": key, "sha256": compute_sha256(body)}
+            newest = newest or (stored, body)
+            is_made = made is not None and made["key"] == key
+            if is_made or self._is_ours(key, body):
+                link = _parse_link(stored, body)
+                if is_made and stored != made:
+                    text = (
+                        f"{key}, the newest digest, is not as it was made: restore its former version in S3."
+                    )
+                    raise TrailDamaged(f"{text} Nothing is sealed until then", key)
+                return link
+        return None if newest is None else _parse_link(*newest)
+
+    def _is_ours(self, key: str, body: bytes) -> bool:
+        """Have KMS tell whether our key signed the digest under ``key``, whose bytes are ``body``."""
+        signature = self.trail.read(make_signature_key(key))
+        if signature is None or not 0 < len(signature) <= MAX_SIGNATURE_BYTES:
+            return False
+        return self.signer.has_signed(sha256(body).digest(), signature)
 
     def _read_link(self, key: str) -> Link:
         body = self.trail.read(key) or b""
-        try:
-            digest = cast("Digest", parse_payload("digest", body))
-        except ContractViolation as error:
-            raise TrailDamaged(
-                f"{key}, the newest digest, is none that this version knows ({error.message}): restore its"
-                " former version in S3, or deploy the newer version again. Nothing is sealed until then",
-                key,
-            ) from error
-        return Link({"key": key, "sha256": compute_sha256(body)}, digest)
+        return _parse_link({"key": key, "sha256": compute_sha256(body)}, body)
 
     def _finish(self, chain: _Chain, turn: _HeldTurn) -> tuple[Link | None, list[str], list[str]]:
         """Sign what an earlier run left unsigned. The newest digest then; what was signed, and refused."""
@@ -288,6 +308,28 @@ class Sealer:
     def _build_turn(self, holder: str | None, made: StoredObject | None) -> SealingTurn:
         turn: SealingTurn = {"schema_version": 1, "holder": holder, "taken_at": format_time(self.clock())}
         return turn if made is None else {**turn, "made": made}
+
+
+def _parse_link(stored: StoredObject, body: bytes) -> Link:
+    """Parse the digest that is ``stored``, with these bytes.
+
+    Raises:
+        TrailDamaged: It is none.
+    """
+    key = stored["key"]
+    try:
+        return Link(stored, cast("Digest", parse_payload("digest", body)))
+    except ContractViolation as error:
+        raise TrailDamaged(
+            f"{key}, the newest digest, is none that this version knows ({error.message}): restore its"
+            " former version in S3, or deploy the newer version again. Nothing is sealed until then",
+            key,
+        ) from error
+
+
+def _find_made(stored: StoredSealingTurn) -> StoredObject | None:
+    """Find the digest that was made last, by the turn as it is ``stored``; None where that is not known."""
+    return None if stored.turn is None else stored.turn.get("made")
 
 
 def render_public_key(der: bytes) -> bytes:

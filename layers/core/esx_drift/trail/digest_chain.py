@@ -20,7 +20,7 @@ from esx_drift.domain.stored.types import StoredObject
 from esx_drift.domain.text.times import is_usable, parse_time
 from esx_drift.domain.trail.digests import Digest, find_digest_key, is_digest_key, parse_record_place
 from esx_drift.domain.trail.excerpt import EXCERPT_KEY, Excerpt, count_clusters, get_stored_head
-from esx_drift.domain.trail.verification import Problem, ProblemKind, SealedTime
+from esx_drift.domain.trail.verification import MAX_CLOCK_DIFFERENCE, Problem, ProblemKind, SealedTime
 from esx_drift.errors import ContractViolation, TrailDamaged
 from esx_drift.ports import PublicKey, TrailFiles
 from esx_drift.trail.index import TrailIndex
@@ -70,6 +70,10 @@ class ChainResult:
         """Of which times all is named; None: of none."""
         return None if self.sealed_until is None else SealedTime(self.sealed_until, tuple(self.holes))
 
+    def covers(self, moment: datetime) -> bool:
+        """Tell whether digests name all that was written at a ``moment``, by a clock that may be wrong."""
+        return self.sealed is not None and self.sealed.covers(moment)
+
 
 @dataclass(slots=True)
 class DigestChain:
@@ -111,6 +115,7 @@ class DigestChain:
             if key.endswith(f".json{SIGNATURE_SUFFIX}") and key.removesuffix(SIGNATURE_SUFFIX) not in digests:
                 self._note(key.removesuffix(SIGNATURE_SUFFIX), "missing", "its signature is there without it")
         self._judge_keys(known)
+        self.index.add_unread(self.result.unread)
         if self.pinned is not None and self.pinned.fingerprint not in self.result.signers:
             self._note(
                 DIGEST_PREFIX, "missing", "no digest is signed by the key given: nothing here is proved"
@@ -326,15 +331,21 @@ class DigestChain:
         if self.excerpt is None:
             return [*digest["objects"], *map(get_stored_head, digest["heads"])]
         selected = self.excerpt.select_named(digest, is_base=is_start)
+        # What an excerpt need not hold, such as messages, is as a digest says all the same.
+        here = [
+            each
+            for each in digest["objects"]
+            if not self.excerpt.needs(each["key"]) and self.index.has(each["key"])
+        ]
         if not is_start:
-            here = {each["key"] for each in selected}
-            self.result.left_out += sum(each["key"] not in here for each in digest["objects"])
-            return selected
-        if parse_time(digest["until"]) > self.excerpt.period.begins_at:
+            known = {each["key"] for each in (*selected, *here)}
+            self.result.left_out += sum(each["key"] not in known for each in digest["objects"])
+            return [*selected, *here]
+        if parse_time(digest["until"]) + MAX_CLOCK_DIFFERENCE >= self.excerpt.period.begins_at:
             self._note(EXCERPT_KEY, "altered", "it begins with a digest that is of the time it is about")
         places = filter(None, (parse_record_place(each["key"]) for each in selected))
         self.result.starts = {place.prefix: place.seq for place in places}
-        return selected
+        return [*selected, *here]
 
     def _read(self, key: str) -> bytes | None:
         try:

@@ -56,7 +56,7 @@ from esx_drift.errors import ContractViolation, TrailDamaged
 from esx_drift.log_reader import MAX_PARALLEL_READS, read_all
 from esx_drift.ports import PublicKey, TrailCopy, TrailFiles
 from esx_drift.trail.log_checker import identify_all
-from esx_drift.trail.verify import LONGEST_DELIVERY
+from esx_drift.trail.verify import EPOCH, LONGEST_DELIVERY
 
 KEYS_AT_ONCE: Final = 200
 """So many objects are read before the next ones are asked for."""
@@ -103,7 +103,8 @@ def copy_excerpt(files: TrailFiles, copy: TrailCopy, request: ExcerptRequest) ->
         logs.walk_to(reach + LONGEST_CHECK + MAX_CLOCK_DIFFERENCE)
         reached, reach = reach, logs.find_explanation(request.period) or reach
     _copy_named(objects, digests, logs)
-    excerpt = replace(digests.excerpt, newest=digests.copy_newest())
+    clusters = tuple(map(logs.name_cluster, digests.excerpt.clusters))
+    excerpt = replace(digests.excerpt, clusters=clusters, newest=digests.copy_newest())
     digests.copy_keys(request.parse_key)
     copy.write(EXCERPT_KEY, encode_canonical_json(build_excerpt_manifest(excerpt)))
     return excerpt
@@ -238,7 +239,7 @@ class _DigestWalk:
         for key in reversed(digests):
             body = self.objects.read(key)
             digest = _find_digest(body)
-            if digest is not None and parse_time(digest["until"]) <= limit:
+            if digest is not None and parse_time(digest["until"]) < limit:
                 return key
         return None
 
@@ -275,6 +276,7 @@ class _LogWalk:
     answered: set[str] = field(default_factory=set)
     asked: list[AskedCheck] = field(default_factory=list)
     explained: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    names: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def walk_to(self, moment: datetime) -> None:
         """Copy records of each log: those that the digests name, and others not later than ``moment``."""
@@ -300,6 +302,11 @@ class _LogWalk:
                 if found is not None:
                     return found
         return None
+
+    def name_cluster(self, cluster: ExcerptCluster) -> ExcerptCluster:
+        """Name a ``cluster`` as its newest record here does; as before, where there is none."""
+        name = self.names.get((cluster["vcenter"], cluster["cluster"]), cluster["name"])
+        return {**cluster, "name": name}
 
     def _list_numbers(self, prefix: str) -> list[int]:
         places = (parse_record_place(found.key) for found in self.objects.files.list_objects(prefix))
@@ -352,7 +359,8 @@ class _LogWalk:
             return
         at = parse_time(record["checked_at"])
         self.named |= list_named_keys(record)
-        self.events |= dict.fromkeys(identify_all(record["events"]), at)
+        self.events |= dict(identify_all(record["events"], at))
+        self.names[record["vcenter"], record["cluster"]] = record["cluster_name"] or record["cluster"]
         self.answered.add(record["request_id"])
         asked = list_dispatched_checks(record, key)
         self.asked += [each for each in asked if self.digests.excerpt.is_about(each.vcenter, each.cluster)]
@@ -385,7 +393,7 @@ def _list_fresh_receipts(objects: _ObjectCopier, digests: _DigestWalk, logs: _Lo
 def _list_events(objects: _ObjectCopier, key: str) -> list[str]:
     """List what stands for the events of the record under ``key``."""
     record = _find_sound_record(objects.read(key))
-    return [] if record is None else identify_all(record["events"])
+    return [] if record is None else [event for event, _ in identify_all(record["events"], EPOCH)]
 
 
 def _find_digest(body: bytes | None) -> Digest | None:

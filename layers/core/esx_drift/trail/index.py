@@ -6,7 +6,7 @@ Longer than 250 lines, because all that is asked of the tables stands beside the
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
 from esx_drift.domain.stored.identifiers import make_numbered_key
@@ -27,8 +27,12 @@ _TABLES: Final = """
     CREATE TABLE found (key BLOB PRIMARY KEY, size INTEGER, at REAL) WITHOUT ROWID;
     CREATE TABLE sealed (key BLOB PRIMARY KEY, sha256 TEXT, digest BLOB, at REAL, old INTEGER) WITHOUT ROWID;
     CREATE TABLE named (key BLOB PRIMARY KEY, at REAL, by BLOB, sealed INTEGER) WITHOUT ROWID;
-    CREATE TABLE events (receipt BLOB PRIMARY KEY) WITHOUT ROWID;
-    CREATE TABLE receipts (key BLOB PRIMARY KEY, receipt BLOB) WITHOUT ROWID;
+    CREATE TABLE unread (key BLOB PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE events (receipt BLOB PRIMARY KEY, at REAL) WITHOUT ROWID;
+    CREATE TABLE receipts (key BLOB PRIMARY KEY, receipt BLOB, at REAL) WITHOUT ROWID;
+    CREATE TABLE clusters
+        (vcenter BLOB, cluster BLOB, name BLOB, sealed INTEGER, PRIMARY KEY (vcenter, cluster, name))
+        WITHOUT ROWID;
     CREATE TABLE answered (request BLOB PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE asked
         (request BLOB PRIMARY KEY, vcenter BLOB, cluster BLOB, key BLOB, at REAL) WITHOUT ROWID;
@@ -36,7 +40,8 @@ _TABLES: Final = """
         (vcenter BLOB, cluster BLOB, at REAL, PRIMARY KEY (vcenter, cluster)) WITHOUT ROWID;
     CREATE TABLE problems (key BLOB, kind TEXT, text BLOB, PRIMARY KEY (key, kind, text)) WITHOUT ROWID;
     CREATE VIEW objects AS
-        SELECT found.key AS key, size, found.at AS at, sha256, digest, ifnull(old, 0) AS old
+        SELECT found.key AS key, size, found.at AS at, sha256, digest, ifnull(old, 0) AS old,
+            found.key IN (SELECT key FROM unread) AS unread
         FROM found LEFT JOIN sealed ON found.key = sealed.key;
     CREATE VIEW names AS
         SELECT key, at, digest AS by, 1 AS sealed, old FROM sealed
@@ -44,16 +49,26 @@ _TABLES: Final = """
 """
 """Texts from outside are BLOBs: SQLite's own texts can hold no half of a surrogate pair, and JSON can."""
 
+_NOT_SEALED: Final = (
+    "FROM found WHERE key NOT IN (SELECT key FROM sealed) AND key NOT IN (SELECT key FROM named WHERE sealed)"
+    " AND NOT key BETWEEN CAST('digests/' AS BLOB) AND CAST('digests0' AS BLOB)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class IndexedObject:
-    """An object to look at. ``sealed_sha256``: what the digest under ``digest_key`` says of its bytes."""
+    """An object to look at.
+
+    ``sealed_sha256``: what the digest under ``digest_key`` says of its bytes. ``is_unread``: a digest says
+    that the sealer could not read it.
+    """
 
     key: str
     size_bytes: int
     modified_at: datetime | None
     sealed_sha256: str | None
     digest_key: str | None
+    is_unread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +90,9 @@ class PieceResult:
         problems: What is wrong.
         named: What its records name: the record's key, the time since when what it names is there, whether
             a digest names the record, and the keys that it names.
-        events: What stands for its events and deliveries in receipts.
-        receipts: Receipts that no digest names, each with what it is of.
+        events: What stands for its events and deliveries in receipts, and since when these are there.
+        receipts: Receipts that no digest names, each with what it is of, and its time.
+        clusters: The clusters of its records, by vCenter, id and name, and whether a digest names the record.
         answered: Requests that it answers.
         asked: Checks that it asks for.
         explained: Clusters of which it says why they are not checked, with vCenter and time.
@@ -87,8 +103,9 @@ class PieceResult:
 
     problems: list[Problem] = field(default_factory=list)
     named: list[tuple[str, datetime, bool, list[str]]] = field(default_factory=list)
-    events: list[str] = field(default_factory=list)
-    receipts: list[tuple[str, str]] = field(default_factory=list)
+    events: list[tuple[str, datetime]] = field(default_factory=list)
+    receipts: list[tuple[str, str, datetime]] = field(default_factory=list)
+    clusters: set[tuple[str, str, str, bool]] = field(default_factory=set)
     answered: list[str] = field(default_factory=list)
     asked: list[AskedCheck] = field(default_factory=list)
     explained: list[tuple[str, set[str], datetime]] = field(default_factory=list)
@@ -165,8 +182,14 @@ class TrailIndex:
         for by, at, is_sealed, keys in result.named:
             self._add_named(by, at, keys, is_sealed=is_sealed)
         self.add_events(result.events)
-        receipts = ((_pack(key), _pack(receipt)) for key, receipt in result.receipts)
-        self._base.executemany("INSERT OR IGNORE INTO receipts VALUES (?, ?)", receipts)
+        receipts = ((_pack(key), _pack(receipt), at.timestamp()) for key, receipt, at in result.receipts)
+        self._base.executemany("INSERT OR IGNORE INTO receipts VALUES (?, ?, ?)", receipts)
+        named = ((*map(_pack, names), is_sealed) for *names, is_sealed in result.clusters)
+        self._base.executemany(
+            "INSERT INTO clusters VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
+            " SET sealed = max(sealed, excluded.sealed)",
+            named,
+        )
         answered = ((_pack(request),) for request in result.answered)
         self._base.executemany("INSERT OR IGNORE INTO answered VALUES (?)", answered)
         asked = (
@@ -191,11 +214,14 @@ class TrailIndex:
             "INSERT INTO explained VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)", rows
         )
 
-    def add_events(self, receipts: Iterable[str]) -> None:
-        """Add what stands for events in their ``receipts``."""
-        self._base.executemany(
-            "INSERT OR IGNORE INTO events VALUES (?)", ((_pack(each),) for each in receipts)
-        )
+    def add_events(self, events: Iterable[tuple[str, datetime]]) -> None:
+        """Add what stands for ``events`` in their receipts, each with the time since when it is there."""
+        rows = ((_pack(receipt), at.timestamp()) for receipt, at in events)
+        self._base.executemany("INSERT OR IGNORE INTO events VALUES (?, ?)", rows)
+
+    def add_unread(self, keys: Iterable[str]) -> None:
+        """Add the ``keys`` of what the sealer could not read."""
+        self._base.executemany("INSERT OR IGNORE INTO unread VALUES (?)", ((_pack(key),) for key in keys))
 
     def add_problems(self, problems: Iterable[Problem]) -> None:
         """Add ``problems``; one that is known counts once."""
@@ -293,7 +319,7 @@ class TrailIndex:
         """List what is there, no digest names, and a record of before ``until`` does."""
         asked = (
             "SELECT key, at, by FROM named WHERE at < ? AND key IN (SELECT key FROM found)"
-            " AND key NOT IN (SELECT key FROM sealed)"
+            " AND key NOT IN (SELECT key FROM sealed) AND key NOT IN (SELECT key FROM unread)"
         )
         for key, at, by in self._base.execute(asked, (until.timestamp(),)):
             yield NamedObject(_unpack(key), _read_time(at), _unpack(by), is_sealed=False)
@@ -305,7 +331,8 @@ class TrailIndex:
         """
         asked = (
             "SELECT key FROM found WHERE key BETWEEN ? AND ? AND key NOT IN (SELECT key FROM sealed)"
-            " AND key NOT IN (SELECT key FROM named) AND ifnull(at < ?, 1)"
+            " AND key NOT IN (SELECT key FROM named) AND key NOT IN (SELECT key FROM unread)"
+            " AND ifnull(at < ?, 1)"
         )
         low, high = _pack(prefix), _pack(prefix) + b"\xff"
         for (key,) in self._base.execute(asked, (low, high, _stamp(newest))):
@@ -313,11 +340,21 @@ class TrailIndex:
 
     def count_not_sealed(self) -> int:
         """Count what neither digests name nor records that they name; digests themselves don't count."""
-        return self._count(
-            "SELECT count(*) FROM found WHERE key NOT IN (SELECT key FROM sealed)"
-            " AND key NOT IN (SELECT key FROM named WHERE sealed)"
-            " AND NOT key BETWEEN CAST('digests/' AS BLOB) AND CAST('digests0' AS BLOB)"
+        return self._count(f"SELECT count(*) {_NOT_SEALED}")
+
+    def list_not_sealed(self) -> Iterator[str]:
+        """List the keys of what neither digests name nor records that they name, also not as unread."""
+        asked = f"SELECT key {_NOT_SEALED} AND key NOT IN (SELECT key FROM unread) ORDER BY key"  # noqa: S608 -- ours
+        for (key,) in self._base.execute(asked):
+            yield _unpack(key)
+
+    def list_names(self, vcenter: str, cluster: str) -> list[str]:
+        """List the names that records have for a ``cluster`` on a ``vcenter``: sealed ones, if any are."""
+        asked = (
+            "SELECT name, sealed FROM clusters WHERE vcenter = ? AND cluster = ? ORDER BY sealed DESC, name"
         )
+        found = self._base.execute(asked, (_pack(vcenter), _pack(cluster))).fetchall()
+        return [_unpack(name) for name, is_sealed in found if is_sealed == found[0][1]]
 
     def has_event(self, receipt: str) -> bool:
         """Tell whether a record or a report has the event that ``receipt`` stands for."""
@@ -327,6 +364,12 @@ class TrailIndex:
         """List the receipts of what no record and no report has."""
         asked = "SELECT key FROM receipts WHERE receipt NOT IN (SELECT receipt FROM events)"
         for (key,) in self._base.execute(asked):
+            yield _unpack(key)
+
+    def list_early_receipts(self, margin: timedelta) -> Iterator[str]:
+        """List the receipts that say to be older than what they are of, by more than a ``margin``."""
+        asked = "SELECT key FROM receipts JOIN events USING (receipt) WHERE receipts.at < events.at - ?"
+        for (key,) in self._base.execute(asked, (margin.total_seconds(),)):
             yield _unpack(key)
 
     def list_unanswered(self, until: datetime) -> Iterator[AskedCheck]:
@@ -360,10 +403,13 @@ def _unpack(text: bytes) -> str:
     return text.decode("utf-8", "surrogatepass")
 
 
-def _read_object(row: tuple[bytes, int, float | None, str | None, bytes | None, int]) -> IndexedObject:
-    key, size, at, sha256, digest, _ = row
-    named_by = None if digest is None else _unpack(digest)
-    return IndexedObject(_unpack(key), size, None if at is None else _read_time(at), sha256, named_by)
+def _read_object(row: tuple[bytes, int, float | None, str | None, bytes | None, int, int]) -> IndexedObject:
+    key, size, at, sha256, digest, _, unread = row
+    named_by, modified_at = (
+        None if digest is None else _unpack(digest),
+        None if at is None else _read_time(at),
+    )
+    return IndexedObject(_unpack(key), size, modified_at, sha256, named_by, bool(unread))
 
 
 def _stamp(at: datetime | None) -> float | None:

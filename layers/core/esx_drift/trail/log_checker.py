@@ -206,7 +206,10 @@ class LogChecker:
                 self.result.note(
                     key, "altered", f"it names {each['key']} by another sha256 than that of its bytes"
                 )
-        result.events += identify_all(record["events"])
+        result.events += identify_all(record["events"], at)
+        if record["cluster"] != VCENTER_LOG:
+            name = record["cluster_name"] or record["cluster"]
+            result.clusters.add((record["vcenter"], record["cluster"], name, is_sealed))
         result.answered.append(record["request_id"])
         result.asked += list_dispatched_checks(record, key)
         if record["cluster"] == VCENTER_LOG:
@@ -266,6 +269,9 @@ def _find_snapshot(body: bytes | None) -> Snapshot | None:
         return None
 
 
-def identify_all(events: Iterable[Event]) -> list[str]:
-    """Identify events as receipts do; version 0.1 did it by their ids alone."""
-    return [name for event in events for name in (event["id"], identify_event(event))]
+def identify_all(events: Iterable[Event], since: datetime) -> list[tuple[str, datetime]]:
+    """Identify ``events`` as receipts do, each with ``since`` when it is there.
+
+    Version 0.1 did it by their ids alone.
+    """
+    return [(name, since) for event in events for name in (event["id"], identify_event(event))]

@@ -57,8 +57,8 @@ def check_piece(files: TrailFiles, piece: Piece, sealed: SealedTime | None) -> P
     return result
 
 
-def list_events(files: TrailFiles, piece: Piece) -> list[str]:
-    """List what stands in receipts for events and deliveries of a piece that was verified before.
+def list_events(files: TrailFiles, piece: Piece) -> list[tuple[str, datetime]]:
+    """List what stands in receipts for what a piece has that was verified before, and since when it is there.
 
     Args:
         files: The trail.
@@ -74,14 +74,17 @@ def list_events(files: TrailFiles, piece: Piece) -> list[str]:
     ]
 
 
-def _find_events(key: str, body: bytes) -> list[str]:
+def _find_events(key: str, body: bytes) -> list[tuple[str, datetime]]:
     """Find what stands in receipts for what an object holds; nothing where it holds no events."""
     try:
         if key.startswith("records/"):
-            return identify_all(parse_canonical_record(body)["events"])
+            record = parse_canonical_record(body)
+            return identify_all(record["events"], parse_time(record["checked_at"]))
         if key.startswith("reports/"):
-            return identify_all(cast("StoredReport", parse_payload("report", body))["events"])
-        return [cast("Delivery", parse_payload("delivery", body))["delivery_id"]]
+            report = cast("StoredReport", parse_payload("report", body))
+            return identify_all(report["events"], parse_time(report["made_at"]))
+        delivery = cast("Delivery", parse_payload("delivery", body))
+        return [(delivery["delivery_id"], parse_time(delivery["created_at"]))]
     except (ContractViolation, ValueError):
         return []
 
@@ -155,7 +158,7 @@ class _PieceChecker:
     def _hold_to_seals(self, found: IndexedObject, written_at: datetime | None) -> None:
         """Note what no digest names, though it is older than what all is sealed up to."""
         times = [at for at in (written_at, found.modified_at) if at is not None]
-        if self.sealed is None or not times or not self.sealed.covers(min(times)):
+        if self.sealed is None or not times or not self.sealed.covers(min(times)) or found.is_unread:
             return
         text = f"no digest names it, and it is of {format_time(min(times))}: what is so old is sealed"
         self.result.note(found.key, "inserted", text)
@@ -163,22 +166,25 @@ class _PieceChecker:
     def _check_report(self, found: IndexedObject, report: StoredReport) -> datetime:
         if found.key != f"reports/{report['kind']}/{report['report_id']}.json":
             self.result.note(found.key, "altered", f"is the report {report['report_id']}")
-        self.result.events += identify_all(report["events"])
-        return parse_time(report["made_at"])
+        made_at = parse_time(report["made_at"])
+        self.result.events += identify_all(report["events"], made_at)
+        return made_at
 
     def _check_delivery(self, found: IndexedObject, delivery: Delivery) -> datetime:
         if found.key != make_group_key(delivery["route"], delivery["delivery_id"]):
             self.result.note(found.key, "altered", f"it is the delivery {delivery['delivery_id']}")
-        self.result.events.append(delivery["delivery_id"])
-        return parse_time(delivery["created_at"])
+        created_at = parse_time(delivery["created_at"])
+        self.result.events.append((delivery["delivery_id"], created_at))
+        return created_at
 
     def _check_receipt(self, found: IndexedObject, receipt: _Receipt) -> datetime:
+        delivered_at = parse_time(receipt["delivered_at"])
         if found.key != make_delivery_key(receipt["event"], receipt["route"]):
             text = f"it is the receipt of {receipt['event']} to {receipt['route']}"
             self.result.note(found.key, "altered", text)
         elif found.sealed_sha256 is None and not receipt["event"].startswith(ROUTE_DEAD):
-            self.result.receipts.append((found.key, receipt["event"]))
-        return parse_time(receipt["delivered_at"])
+            self.result.receipts.append((found.key, receipt["event"], delivered_at))
+        return delivered_at
 
 
 _KINDS: Final = {

@@ -24,10 +24,12 @@ from typing import Final, cast
 from esx_drift.contracts import parse_payload
 from esx_drift.domain.stored.identifiers import DIGEST_PREFIX, make_digest_key, make_numbered_key
 from esx_drift.domain.text.times import format_time
+from esx_drift.domain.text.wording import join_names
 from esx_drift.domain.trail.digests import parse_record_place
 from esx_drift.domain.trail.excerpt import (
     EXCERPT_KEY,
     Excerpt,
+    ExcerptCluster,
     ExcerptManifest,
     find_receipt_id,
     is_receipt_key,
@@ -134,6 +136,11 @@ class Verification:
     def problems(self) -> Iterator[Problem]:
         """All problems, by the keys of their objects."""
         return self.index.list_problems()
+
+    def list_unknown_clusters(self) -> list[ExcerptCluster]:
+        """List the clusters that it is said to be an excerpt of, and of which no record is here."""
+        named = () if self.excerpt is None else self.excerpt.clusters
+        return [each for each in named if not self.index.list_names(each["vcenter"], each["cluster"])]
 
     def note(self, problem: Problem) -> None:
         """Note what is wrong."""
@@ -262,29 +269,51 @@ def _list_gaps_in_logs(found: Verification) -> None:
 
 def _judge(found: Verification, files: TrailFiles, request: Request) -> None:
     """Judge what objects say of each other."""
-    now, sealed_at = request.now or found.newest, found.chain.newest
+    now, sealed_at, excerpt = request.now or found.newest, found.chain.newest, found.excerpt
     newest = max((at for at in (now, sealed_at) if at is not None), default=EPOCH)
     retention = _build_retention(found, request, newest)
     _note_absent(found, files, retention, is_live=request.now is not None)
     _note_rewritten(found, files, retention)
     _note_unnamed(found, request.now)
-    late = find_late_seal(sealed_at, found.index.find_oldest() or found.oldest, now)
+    # An excerpt of a time of which no record is here was to be sealed as well.
+    ends_at = None if excerpt is None or now is None else max(now, excerpt.period.ends_at)
+    late = find_late_seal(sealed_at, found.index.find_oldest() or found.oldest, ends_at or now)
     if late is not None:
         found.note(Problem(DIGEST_PREFIX, "missing", late))
     # An excerpt holds what answers its checks, however long after its end that was.
-    latest = newest if found.excerpt is None else _judge_excerpt_time(found, found.excerpt)
+    latest = newest if excerpt is None else _judge_excerpt(found, excerpt)
     for asked in found.index.list_unanswered(latest - LONGEST_CHECK):
-        if not _is_of_excerpt(found.excerpt, asked):
+        if not _is_of_excerpt(excerpt, asked):
             continue
         text = f"it asked for a check of {asked.cluster} ({asked.request_id}), which left no record"
         found.note(Problem(asked.key, "gap", text))
 
 
+def _judge_excerpt(found: Verification, excerpt: Excerpt) -> datetime:
+    """Judge what an excerpt says of itself; until when checks are answered in it."""
+    for each in excerpt.clusters:
+        names = found.index.list_names(each["vcenter"], each["cluster"])
+        if names and each["name"] not in names:
+            text = f"it calls {each['cluster']} {each['name']}, and its records call it {join_names(names)}"
+            found.note(Problem(EXCERPT_KEY, "altered", text))
+    for key in found.index.list_not_sealed():
+        if excerpt.newest is not None:
+            text = (
+                f"no digest names it, and all of an excerpt is sealed that has a later one ({excerpt.newest})"
+            )
+            found.note(Problem(key, "inserted", text))
+        elif not excerpt.needs(key):
+            found.note(Problem(key, "inserted", "no digest names it, and it is no part of an excerpt"))
+    return _judge_excerpt_time(found, excerpt)
+
+
 def _judge_excerpt_time(found: Verification, excerpt: Excerpt) -> datetime:
     """Judge when an excerpt says that it was made; until when checks are answered in it."""
-    signed_at, sealed_until = found.chain.proved_at, found.chain.sealed_until
-    ends_at = excerpt.period.ends_at
-    if excerpt.newest is not None and (sealed_until is None or sealed_until < ends_at):
+    signed_at, ends_at = found.chain.proved_at, excerpt.period.ends_at
+    if excerpt.made_at < ends_at:
+        text = f"it is about a time up to {format_time(ends_at)}, and made at {format_time(excerpt.made_at)}"
+        found.note(Problem(EXCERPT_KEY, "altered", text))
+    if excerpt.newest is not None and not found.chain.covers(ends_at):
         text = f"{excerpt.newest} is later, and the digests up to {format_time(ends_at)} are not all here"
         found.note(Problem(DIGEST_PREFIX, "missing", text))
     if signed_at is None or signed_at - excerpt.made_at <= MAX_CLOCK_DIFFERENCE:
@@ -363,6 +392,8 @@ def _note_unnamed(found: Verification, now: datetime | None) -> None:
             found.note(Problem(key, "inserted", "neither a record nor a digest names it"))
     for key in found.index.list_stray_receipts():
         found.note(Problem(key, "inserted", "no record and no report has what it is the receipt of"))
+    for key in found.index.list_early_receipts(MAX_CLOCK_DIFFERENCE):
+        found.note(Problem(key, "inserted", "it is older than what it is the receipt of"))
     sealed = found.chain.sealed
     # What an excerpt's records name may be sealed by a digest from before it.
     if sealed is not None and found.excerpt is None:

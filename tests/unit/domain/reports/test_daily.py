@@ -50,7 +50,6 @@ def head_of(cluster: str, *findings: Finding) -> LogHead:
         uncovered=(),
         known={},
         standalone_hosts=None,
-        written_at=format_time(BEGIN),
     )
 
 

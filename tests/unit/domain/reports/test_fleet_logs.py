@@ -23,7 +23,7 @@ def test_the_oldest_report_and_all_that_is_open_count() -> None:
     old = replace(head_of("prod-a", ORPHANED), reported_at=format_time(NOW - timedelta(hours=9)))
     new = replace(head_of("prod-b", FAILED), reported_at=format_time(NOW))
     unseen = replace(head_of("prod-c"), coverage=None)
-    own = replace(head_of(VCENTER_LOG, UNREACHABLE), coverage=None, written_at=format_time(NOW))
+    own = replace(head_of(VCENTER_LOG, UNREACHABLE), coverage=None, run_at=format_time(NOW))
     assert measure_fleet(logs_of(old, new, unseen, own), NOW, INTERVAL) == {
         "vcenters": 1,
         "clusters": 3,
@@ -45,21 +45,24 @@ PATIENCE = timedelta(hours=9)
         (PATIENCE, True),
         (PATIENCE + timedelta(seconds=1), False),
         (timedelta(hours=-1), True),
+        (timedelta(hours=-1, seconds=-1), False),
     ],
 )
 def test_runs_go_on_while_each_vcenter_s_own_log_does(ago: timedelta, is_watched: bool) -> None:  # noqa: FBT001
     """Whatever became of the listing: people are told of one that failed."""
-    own = replace(head_of(VCENTER_LOG), written_at=format_time(NOW - ago))
+    own = replace(head_of(VCENTER_LOG), run_at=format_time(NOW - ago))
     assert measure_fleet(logs_of(own, head_of("prod-a")), NOW, INTERVAL)["is_watched"] is is_watched
 
 
 def test_a_vcenter_that_no_run_met_yet_changes_nothing() -> None:
     """It was just put into the fleet file: the others say whether runs go on, and without any none does."""
     vcenters = (VCenterSettings("vc01"), VCenterSettings("vc02"))
-    own = replace(head_of(VCENTER_LOG), written_at=format_time(NOW))
+    own = replace(head_of(VCENTER_LOG), run_at=format_time(NOW))
     grown = replace(logs_of(own), fleet=Fleet(vcenters))
     assert measure_fleet(grown, NOW, INTERVAL)["is_watched"]
     assert not measure_fleet(logs_of(head_of("prod-a")), NOW, INTERVAL)["is_watched"]
+    silent = replace(own, log=("vc02", VCENTER_LOG), run_at=None)
+    assert not measure_fleet(replace(logs_of(own, silent), fleet=grown.fleet), NOW, INTERVAL)["is_watched"]
 
 
 def test_what_a_person_accepted_is_not_open() -> None:

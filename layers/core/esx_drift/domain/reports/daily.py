@@ -21,6 +21,7 @@ from esx_drift.domain.reports.fleet_logs import (
     Reach,
     hears_finding,
     is_accepted,
+    is_scheduled_run,
 )
 from esx_drift.domain.reports.reminders import describe_place
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
@@ -140,7 +141,7 @@ def summarize_record(record: Record) -> DayRecord:
     """Keep of a record what a daily report needs: thousands of them are read for one."""
     dispatch = record["dispatch"]
     asked = None
-    if dispatch is not None and dispatch["trigger"] == "schedule" and not dispatch["selected"]:
+    if dispatch is not None and is_scheduled_run(record):
         meant = (*dispatch["expected"], *dispatch["failed"], *dispatch["missing"])
         asked = {one["cluster"]: one["name"] for one in meant}
     events = tuple(map(_summarize_event, record["events"]))

@@ -1,4 +1,7 @@
-"""All logs of the fleet as their newest records leave them, as far as reports need that."""
+"""All logs of the fleet as their newest records leave them, as far as reports need that.
+
+Longer than 250 lines, because the fleet is measured by what is kept of each log.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -38,7 +41,7 @@ class LogHead:
     ``known`` are the clusters that a vCenter's own log knows, and ``standalone_hosts`` its hosts in none; a
     cluster's log has neither. ``uncovered``: names of hosts that the last look did not see.
     ``vouched``: the ids of hosts whose software a person accepted. ``reported_at``: when the vCenter made the
-    report that was taken last. ``written_at``: when the record was.
+    report that was taken last. ``run_at``: when the schedule last ran on the vCenter, as far as it is known.
     """
 
     log: LogName
@@ -51,9 +54,9 @@ class LogHead:
     uncovered: tuple[str, ...]
     known: Mapping[str, KnownCluster]
     standalone_hosts: int | None
-    written_at: str
     vouched: frozenset[str] = frozenset()
     reported_at: str | None = None
+    run_at: str | None = None
 
 
 def build_log_head(record: Record) -> LogHead:
@@ -72,8 +75,14 @@ def build_log_head(record: Record) -> LogHead:
         standalone_hosts=dispatch["standalone_hosts"] if dispatch else None,
         vouched=list_vouched_hosts(after["accepted"]),
         reported_at=after["last_taken"]["completion_time"] if after["last_taken"] else None,
-        written_at=record["checked_at"],
+        run_at=record["checked_at"] if is_scheduled_run(record) else None,
     )
+
+
+def is_scheduled_run(record: Record) -> bool:
+    """Tell whether a record is of a whole run that the schedule began: of nobody's check, and of no retry."""
+    dispatch = record["dispatch"]
+    return dispatch is not None and dispatch["trigger"] == "schedule" and not dispatch["selected"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,20 +145,26 @@ class FleetMeasure(TypedDict):
     is_watched: bool
 
 
+def find_oldest_run(now: datetime, check_interval: timedelta) -> datetime:
+    """Find since when the schedule, each ``check_interval``, must have run to be on time ``now``."""
+    return now - 2 * check_interval - RUN_WINDOW
+
+
 def measure_fleet(logs: FleetLogs, now: datetime, check_interval: timedelta) -> FleetMeasure:
     """Measure what ``logs``, all of them read, say of the fleet at the time ``now``.
 
-    It is watched while the own log of each vCenter that has one has a record that is no older than two of
-    ``check_interval`` and an hour; also one that it could not be listed, since people are told of that. A
-    vCenter that is new in the fleet file has none before the next run.
+    It is watched while the schedule's last run on each vCenter that has a log is no older than two of
+    ``check_interval`` and an hour; also one that could not list it, since people are told of that. What
+    persons ask for, and retries, are no runs of the schedule. A vCenter that is new in the fleet file has
+    none before the next run.
     """
     heads = list(logs.list_heads())
     seen = [head.coverage for head in heads if head.coverage]
     findings = [finding for head in heads for finding in head.findings if not is_accepted(finding, head)]
     ages = [now - parse_time(head.reported_at) for head in heads if head.reported_at]
     known = (logs.heads.get((vcenter.name, VCENTER_LOG)) for vcenter in logs.fleet.vcenters)
-    own = [parse_time(head.written_at) for head in known if head is not None]
-    due = now - 2 * check_interval - RUN_WINDOW
+    runs = [head.run_at for head in known if head is not None]
+    due = find_oldest_run(now, check_interval)
     return {
         "vcenters": len(logs.fleet.vcenters),
         "clusters": len(list(logs.list_watched())),
@@ -158,7 +173,8 @@ def measure_fleet(logs: FleetLogs, now: datetime, check_interval: timedelta) -> 
         "findings": len(findings),
         "critical": sum(finding["severity"] == "critical" for finding in findings),
         "oldest_report_seconds": int(max(ages).total_seconds()) if ages else None,
-        "is_watched": bool(own) and min(own) >= due,
+        "is_watched": bool(runs)
+        and all(at is not None and due <= parse_time(at) <= now + RUN_WINDOW for at in runs),
     }
 
 

@@ -198,7 +198,14 @@ def parse_digest_key(key: str) -> datetime | None:
 
 def find_newest_signed(keys: Collection[str]) -> str | None:
     """Find the key of the newest digest among ``keys`` that has a signature there; None if none has."""
-    return max((key for key in keys if is_digest_key(key) and make_signature_key(key) in keys), default=None)
+    return next(iter(list_signed(keys)), None)
+
+
+def list_signed(keys: Collection[str]) -> list[str]:
+    """List the keys of digests among ``keys`` beside which a signature lies, the newest first."""
+    return sorted(
+        (key for key in keys if is_digest_key(key) and make_signature_key(key) in keys), reverse=True
+    )
 
 
 def is_open(digest: Digest) -> bool:

@@ -169,7 +169,7 @@ class LogEvidence:
         ended: Findings that ended in it, also those that opened in it.
         acceptances: Who accepted a finding that was open when it ended, by its fingerprint.
         maintenance: Maintenance windows that began or ended in it.
-        vouched: The ids of hosts whose software a person had accepted when it ended, whenever that was.
+        vouched: The hosts whose software a person had accepted when it ended, by id, and when that was.
     """
 
     records: tuple[int, int] | None
@@ -182,7 +182,7 @@ class LogEvidence:
     ended: tuple[EndedFinding, ...] = ()
     acceptances: Mapping[str, tuple[Acceptance, ...]] = field(default_factory=dict)
     maintenance: tuple[HistoryEntry, ...] = ()
-    vouched: frozenset[str] = frozenset()
+    vouched: Mapping[str, str] = field(default_factory=dict)
 
 
 def list_asked_looks(record: Record, clusters: Iterable[str]) -> dict[str, AskedLook]:
@@ -304,8 +304,13 @@ def build_log_evidence(records: Sequence[Record], period: AuditPeriod) -> LogEvi
         ended=tuple(each for each in ended if period.includes(each.at)),
         acceptances=acceptances,
         maintenance=tuple(entry for entry in inside if entry.maintenance is not None),
-        vouched=list_vouched_hosts(known[-1]["after"]["accepted"]) if known else frozenset(),
+        vouched=_list_vouched(known[-1]) if known else {},
     )
+
+
+def _list_vouched(record: Record) -> dict[str, str]:
+    accepted = record["after"]["accepted"]
+    return {host: accepted[host]["decided_at"] for host in list_vouched_hosts(accepted)}
 
 
 def _follow_acceptances(

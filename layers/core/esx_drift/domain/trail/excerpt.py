@@ -104,6 +104,10 @@ class Excerpt:
         folder, _, rest = key.partition("/")
         return folder in _LOG_FOLDERS and rest.rpartition("/")[0] in self.places and is_trail_key(key)
 
+    def needs(self, key: str) -> bool:
+        """Tell whether what lies under ``key`` is of a kind that an excerpt holds."""
+        return key.partition("/")[0] in _LOG_FOLDERS or is_receipt_key(key)
+
     def is_about(self, vcenter: str, cluster: str) -> bool:
         """Tell whether ``cluster`` on ``vcenter`` is one of its clusters."""
         return any((each["vcenter"], each["cluster"]) == (vcenter, cluster) for each in self.clusters)
@@ -194,6 +198,9 @@ def read_excerpt_manifest(manifest: ExcerptManifest) -> Excerpt:
     period = AuditPeriod(parse_time(claim["from"]), parse_time(claim["to"]))
     if period.begins_at > period.ends_at:
         raise ValueError(f"it is about a time from {claim['from']} to {claim['to']}")
+    logs = [(each["vcenter"], each["cluster"]) for each in claim["clusters"]]
+    if len(logs) != len({*logs}) or any(cluster == VCENTER_LOG for _, cluster in logs):
+        raise ValueError("it names a cluster twice, or one that is none")
     return build_excerpt(
         period=period,
         made_at=parse_time(claim["made_at"]),

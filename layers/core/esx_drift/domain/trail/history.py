@@ -207,7 +207,21 @@ def list_acceptances(record: Record) -> Iterator[Acceptance]:
         yield Acceptance(decision["by"], decision["reason"], ticket, at, seq, tuple(decision["taken"]))
     for window in record.get("maintenance_ended", []):
         if window["accepted"]:
-            yield Acceptance(window["by"], window["reason"], None, at, seq, tuple(window["accepted"]))
+            hosts = _list_accepted_hosts(record, window)
+            yield Acceptance(window["by"], window["reason"], None, at, seq, hosts)
+
+
+def _list_accepted_hosts(record: Record, window: EndedWindow) -> tuple[str, ...]:
+    """List the hosts that a ``window`` accepted, whose own list is cut: as far as the state says which."""
+    after, listed = record["after"], window["accepted"]
+    if window["accepted_total"] == len(listed) or after["snapshot"] is None:
+        return tuple(listed)
+    others = {host for each in record["maintenance_ended"] if each is not window for host in each["accepted"]}
+    key = after["snapshot"]["key"]
+    now = {host for host, entry in after["accepted"].items() if entry["snapshot"] == key}
+    taken = {host for host in now - others if "decided_at" not in after["accepted"][host]}
+    is_whole = len(taken) == window["accepted_total"]
+    return tuple(sort_naturally(taken)) if is_whole else tuple(listed)
 
 
 def name_changed_part(change: Change) -> str:
