@@ -1,9 +1,8 @@
 import pytest
 from esx_drift.contracts import list_violations
 from esx_drift.domain.events import list_moved_kinds, rate_event, select_for_people
-from esx_drift.domain.findings.look_conditions import LEFT_DETAIL
 from esx_drift.domain.stored.identifiers import make_event_id
-from esx_drift.domain.stored.types import Change, Finding, Json, rank_severity
+from esx_drift.domain.stored.types import LEFT_DETAIL, Change, Finding, Json, rank_severity
 from esx_drift.messages.content import build_content
 from esx_drift.messages.publication import MAX_PUBLISH_BYTES, build_publication
 from hypothesis import given

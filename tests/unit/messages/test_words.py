@@ -4,8 +4,7 @@ from typing import Any, cast
 
 import pytest
 from esx_drift.domain.events import list_vanished
-from esx_drift.domain.findings.look_conditions import LEFT_DETAIL
-from esx_drift.domain.stored.types import EventData, Finding, Json
+from esx_drift.domain.stored.types import LEFT_DETAIL, EventData, Finding, Json
 from esx_drift.messages.content import build_content
 from esx_drift.messages.event_lines import list_record_facts
 from esx_drift.messages.message_data import reword_summary

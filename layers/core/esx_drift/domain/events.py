@@ -13,9 +13,9 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, cast
 from urllib.parse import quote
 
-from esx_drift.domain.findings.look_conditions import LEFT_DETAIL
 from esx_drift.domain.stored.identifiers import make_event_id
 from esx_drift.domain.stored.types import (
+    LEFT_DETAIL,
     Change,
     ClusterName,
     Event,

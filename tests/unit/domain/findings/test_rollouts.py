@@ -1,10 +1,9 @@
 """An upgrade that goes from host to host: its beginning, stall and end are told, and what leaves course."""
 
 import pytest
-from esx_drift.domain.findings.look_conditions import LEFT_DETAIL
 from esx_drift.domain.findings.rollouts import MAX_KNOWN_STEPS, RolloutLook, RolloutUpdate
 from esx_drift.domain.stored.identifiers import encode_canonical_json
-from esx_drift.domain.stored.types import Change, Json
+from esx_drift.domain.stored.types import LEFT_DETAIL, Change, Json
 
 from tests.unit.domain.changes.clusters import ClusterModel, HostModel
 from tests.unit.domain.changes.sample import component

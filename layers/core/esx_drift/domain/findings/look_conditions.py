@@ -27,7 +27,16 @@ from esx_drift.domain.images.image import (
 )
 from esx_drift.domain.images.labels import name_esxi_release
 from esx_drift.domain.images.report import Inventory, Report
-from esx_drift.domain.stored.types import Accepted, Change, Json, Labels, Severity, Snapshot, rank_severity
+from esx_drift.domain.stored.types import (
+    LEFT_DETAIL,
+    Accepted,
+    Change,
+    Json,
+    Labels,
+    Severity,
+    Snapshot,
+    rank_severity,
+)
 from esx_drift.domain.text.versions import make_natural_key, sort_naturally
 from esx_drift.domain.text.wording import clean_text, format_count, join_names, list_host_names
 
@@ -36,9 +45,6 @@ MAX_INCONSISTENCIES: Final = 20
 MAX_LISTED_PARTS: Final = 10
 MAX_DESCRIBED_GROUPS: Final = 3
 MAX_NAMED_OUTLIERS: Final = 5
-
-LEFT_DETAIL: Final = "left_with_hosts"
-"""The detail of an orphaned VIB that is on fewer hosts than before, and only since those left the cluster."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -915,6 +915,9 @@ class ReportState(TypedDict):
     outbox: list[StoredObject]
 
 
+LEFT_DETAIL = "left_with_hosts"
+"""The detail of an orphaned VIB that is on fewer hosts than before, and only since those left the cluster."""
+
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
 """From harmless to urgent."""
 
