@@ -4,6 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, TypedDict
 
 import yaml
@@ -140,9 +141,16 @@ def read_table() -> Table:
     return table
 
 
+@cache
+def _read_template() -> dict[str, Any]:
+    """Read the template: seconds each time, and each sum asks it."""
+    template: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), _Loader)  # noqa: S506 -- safe
+    return template
+
+
 def read_resources(kind: str) -> dict[str, dict[str, Any]]:
     """Read the properties of the template's resources of a type."""
-    resources = yaml.load((ROOT / "template.yaml").read_text(), _Loader)["Resources"]  # noqa: S506 -- safe
+    resources = _read_template()["Resources"]
     return {name: each["Properties"] for name, each in resources.items() if each["Type"] == kind}
 
 
