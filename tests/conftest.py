@@ -1,8 +1,10 @@
 """What all tests share: a flag that writes the golden files anew, and a Slack on loopback."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import settings
@@ -21,6 +23,49 @@ os.environ["STACK_NAME"] = "esx-drift"
 settings.register_profile("here", deadline=None)
 settings.register_profile("quick", deadline=None, max_examples=15)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "here"))
+
+
+UNMEASURED: Final = (
+    "deployed/stack/",
+    "deployed/test_attacks",
+    "deployed/test_bad_input",
+    "deployed/test_decisions",
+    "deployed/test_demo",
+    "deployed/test_load",
+    "deployed/test_names",
+    "deployed/test_scenarios",
+    "deployed/test_slack",
+    "deployed/test_upgrade",
+    "lab/",
+    "simulator/",
+    "unit/checking/test_heavy",
+    "unit/checking/test_leaks",
+    "unit/domain/findings/test_lifecycle",
+    "unit/domain/test_year_of_churn",
+    "unit/jobs/",
+    "unit/notifying/test_storm",
+    "unit/template/",
+    "unit/test_month",
+    "unit/test_soak",
+    "unit/trail/test_athena_answers",
+)
+"""What does the same many times over, or in other processes. To note which lines run makes Python, with all
+of its libraries, slower by two thirds; here nothing would be noted that other tests don't run."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Measure no coverage where it would cost much and add nothing."""
+    plugin = item.config.pluginmanager.getplugin("_cov")
+    controller = plugin and plugin.cov_controller
+    place = item.path.relative_to(Path(__file__).parent).as_posix()
+    if controller is None or not place.startswith(UNMEASURED):
+        return (yield)
+    controller.pause()
+    try:
+        return (yield)
+    finally:
+        controller.resume()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
