@@ -39,6 +39,10 @@ _TABLES: Final = """
     CREATE TABLE explained
         (vcenter BLOB, cluster BLOB, at REAL, PRIMARY KEY (vcenter, cluster)) WITHOUT ROWID;
     CREATE TABLE problems (key BLOB, kind TEXT, text BLOB, PRIMARY KEY (key, kind, text)) WITHOUT ROWID;
+    CREATE VIEW not_sealed AS
+        SELECT key FROM found WHERE key NOT IN (SELECT key FROM sealed)
+            AND key NOT IN (SELECT key FROM named WHERE sealed)
+            AND NOT key BETWEEN CAST('digests/' AS BLOB) AND CAST('digests0' AS BLOB);
     CREATE VIEW objects AS
         SELECT found.key AS key, size, found.at AS at, sha256, digest, ifnull(old, 0) AS old,
             found.key IN (SELECT key FROM unread) AS unread
@@ -48,11 +52,6 @@ _TABLES: Final = """
         UNION ALL SELECT key, at, by, sealed, 0 FROM named;
 """
 """Texts from outside are BLOBs: SQLite's own texts can hold no half of a surrogate pair, and JSON can."""
-
-_NOT_SEALED: Final = (
-    "FROM found WHERE key NOT IN (SELECT key FROM sealed) AND key NOT IN (SELECT key FROM named WHERE sealed)"
-    " AND NOT key BETWEEN CAST('digests/' AS BLOB) AND CAST('digests0' AS BLOB)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,11 +339,11 @@ class TrailIndex:
 
     def count_not_sealed(self) -> int:
         """Count what neither digests name nor records that they name; digests themselves don't count."""
-        return self._count(f"SELECT count(*) {_NOT_SEALED}")
+        return self._count("SELECT count(*) FROM not_sealed")
 
     def list_not_sealed(self) -> Iterator[str]:
         """List the keys of what neither digests name nor records that they name, also not as unread."""
-        asked = f"SELECT key {_NOT_SEALED} AND key NOT IN (SELECT key FROM unread) ORDER BY key"  # noqa: S608 -- ours
+        asked = "SELECT key FROM not_sealed WHERE key NOT IN (SELECT key FROM unread) ORDER BY key"
         for (key,) in self._base.execute(asked):
             yield _unpack(key)
 
