@@ -134,6 +134,28 @@ def test_what_is_not_the_same_is_told_apart(one: dict[str, Any], other: dict[str
     assert _sizes(group_events([*_of_cluster(1, **one), *_of_cluster(2, **other)])) == [1, 1]
 
 
+def test_the_end_of_maintenance_and_what_it_leaves_are_one_thing() -> None:
+    """Where they are of one check."""
+    window: Any = {
+        "name": "night",
+        "by": "fleet file",
+        "reason": "CHG-1",
+        "from": "2026-11-22T22:00:00.000Z",
+        "to": "2026-11-23T02:00:00.000Z",
+        "changes": {},
+        "findings": {"host-failed": 1},
+        "still_open": [],
+        "still_open_total": 0,
+        "accept": False,
+        "accepted": [],
+        "accepted_total": 0,
+    }
+    opened = finding("failure", "host-failed", "host-7", "unread", hosts=["host-7"])
+    left = {**opened, "detail": {"hidden_by": "maintenance:night"}}
+    events = _of_cluster(2, maintenance_ended=[window], outcome="unchanged", findings=[left])
+    assert _sizes(group_events(events)) == [len(events)] == [2]
+
+
 def test_what_merely_holds_parts_nothing() -> None:
     """Neither what is still open, nor what is marked."""
     still = finding("failure", "host-not-covered", "host-8", "missing", transition="still")
