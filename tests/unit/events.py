@@ -36,6 +36,25 @@ TEXTS = st.one_of(HOSTILE, st.text(max_size=30))
 NAMES = TEXTS.filter(bool)
 
 
+def build_ended_window(**parts: object) -> dict[str, Any]:
+    """Build what is told of a maintenance window that is over and hid nothing, but for these ``parts``."""
+    window = {
+        "name": "record 2",
+        "by": "arn:aws:iam::1:user/alice",
+        "reason": "CHG-2050",
+        "from": "2026-11-22T22:00:00.000Z",
+        "to": "2026-11-23T02:00:00.000Z",
+        "changes": {},
+        "findings": {},
+        "still_open": [],
+        "still_open_total": 0,
+        "accept": False,
+        "accepted": [],
+        "accepted_total": 0,
+    }
+    return {**window, **parts}
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """A record, and what else its events are made of."""

@@ -8,7 +8,6 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from heapq import heappop, heappush
 from itertools import count
 from math import inf
 from typing import TYPE_CHECKING, Any, cast
@@ -61,7 +60,9 @@ from tests.unit.notifying.world import (
     STATE,
     Clock,
     MemoryS3,
+    MemorySns,
     MemorySqs,
+    Plan,
     Waiting,
 )
 
@@ -163,16 +164,6 @@ def _list_inventory(model: ClusterModel) -> tuple[InventoryEntry, ...]:
 
 
 @dataclass(slots=True)
-class _Sns:
-    """SNS, subscribed to by the NotifyQueue: it has the message that is for queues."""
-
-    sqs: MemorySqs
-
-    def publish(self, Message: str, **_: object) -> None:  # noqa: N803 -- boto3's name
-        self.sqs.send_message(NOTIFY, json.loads(Message)["default"], MessageGroupId="events")
-
-
-@dataclass(slots=True)
 class PlayedFleet:
     """A fleet, watched; ``gathered_seconds`` is the template's NotifyWindowSeconds."""
 
@@ -185,13 +176,13 @@ class PlayedFleet:
     sqs: MemorySqs = field(init=False)
     s3: MemoryS3 = field(default_factory=MemoryS3)
     vcenters: dict[str, VCenterModel] = field(init=False)
-    _planned: list[tuple[datetime, int, Callable[[], None]]] = field(default_factory=list)
     _numbers: "count[int]" = field(default_factory=lambda: count(1))
+    _planned: Plan = field(init=False)
     _checks_free_at: datetime = field(init=False)
 
     def __post_init__(self) -> None:
         self.clock = Clock(self.begins)
-        self.sqs = MemorySqs(self.clock)
+        self.sqs, self._planned = MemorySqs(self.clock), Plan(self._numbers)
         self._checks_free_at = self.begins
         self.vcenters = {one.name: VCenterModel(one.name, self.clock) for one in self.fleet.vcenters}
 
@@ -206,7 +197,7 @@ class PlayedFleet:
 
     def plan(self, at: datetime, action: Callable[[], None]) -> None:
         """Have something happen at a time."""
-        heappush(self._planned, (at, next(self._numbers), action))
+        self._planned.add(at, action)
 
     def play(self, until: datetime) -> None:
         """Let everything happen in its order, and nothing of what is due later."""
@@ -275,9 +266,7 @@ class PlayedFleet:
 
     def _find_next(self) -> tuple[datetime, Callable[[], None]] | None:
         """What comes next: a message when it may be handed out, or what was planned."""
-        found: list[tuple[datetime, int, Callable[[], None]]] = []
-        if self._planned:
-            found.append((self._planned[0][0], 0, self._act))
+        found = self._planned.list_next()
         first: dict[str, Waiting] = {}
         for message in self.sqs.messages:
             known = first.get(message.queue)
@@ -292,10 +281,6 @@ class PlayedFleet:
             return None
         at, _, act = min(found, key=lambda one: one[:2])
         return at, act
-
-    def _act(self) -> None:
-        _, _, action = heappop(self._planned)
-        action()
 
     def _find_due(self, message: Waiting) -> datetime:
         if message.queue == NOTIFY:
@@ -354,7 +339,7 @@ class PlayedFleet:
 
     @property
     def _topic(self) -> SnsTopic:
-        return SnsTopic(cast("Any", lambda: _Sns(self.sqs)), "DriftTopic", build_publication)
+        return SnsTopic(cast("Any", lambda: MemorySns(self.sqs)), "DriftTopic", build_publication)
 
     @property
     def _deliveries(self) -> S3Deliveries:

@@ -14,7 +14,6 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from heapq import heappop, heappush
 from io import StringIO
 from itertools import count
 from typing import Any, Final, cast
@@ -43,7 +42,7 @@ from tests.unit.jobs.alarms import STACK, Metrics, name_metric, read_resources
 from tests.unit.jobs.aws_faults import AwsFault
 from tests.unit.memory_aws import ListedS3, MemorySecrets
 from tests.unit.month import OWN_ROLE_IDS, VCenterModel
-from tests.unit.notifying.world import AUDIT, STATE, Clock, MemorySqs, Waiting
+from tests.unit.notifying.world import AUDIT, STATE, Clock, MemorySns, MemorySqs, Plan, Waiting
 from tests.unit.processes import ProcessEnd
 from tests.unit.template.application import target
 
@@ -103,20 +102,6 @@ class MemoryKms:
         return {"Signature": self._key.sign(Message, ec.ECDSA(Prehashed(SHA256())))}
 
 
-@dataclass(slots=True)
-class MemorySns:
-    """A topic that the NotifyQueue is subscribed to."""
-
-    sqs: MemorySqs
-    published: list[str] = field(default_factory=list)
-
-    def publish(self, Message: str, **_: object) -> None:  # noqa: N803 -- boto3's name
-        """Take an event; subscribers get what is for queues."""
-        body = json.loads(Message)["default"]
-        self.published.append(json.loads(body)["id"])
-        self.sqs.send_message("NotifyQueue", body, MessageGroupId="events")
-
-
 class _Client:
     """A client whose calls may meet a fault."""
 
@@ -125,7 +110,7 @@ class _Client:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         operation = "".join(part.title() for part in name.split("_"))
-        call = partial(getattr(self._inner, name))
+        call = getattr(self._inner, name)
         return lambda *args, **params: self._stack.meet(
             self._service, operation, partial(call, *args, **params)
         )
@@ -237,8 +222,8 @@ class PlayedStack:
     trouble: Trouble | None = None
     calls: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     _phase: str = ""
-    _planned: list[tuple[datetime, int, Callable[[], None]]] = field(default_factory=list)
     _numbers: "count[int]" = field(default_factory=lambda: count(1))
+    _planned: Plan = field(init=False)
     _doubled: set[str] = field(default_factory=set)
     _seen: set[str] = field(default_factory=set)
     _dead: set[str] = field(default_factory=set)
@@ -247,7 +232,7 @@ class PlayedStack:
 
     def __post_init__(self) -> None:
         self.s3, self.sqs = ListedS3(self.clock), MemorySqs(self.clock)
-        self.sns = MemorySns(self.sqs)
+        self.sns, self._planned = MemorySns(self.sqs), Plan(self._numbers)
 
     @property
     def store(self) -> S3Store:
@@ -318,13 +303,11 @@ class PlayedStack:
 
     def plan(self, at: datetime, action: Callable[[], None]) -> None:
         """Have something happen at a time."""
-        heappush(self._planned, (at, next(self._numbers), action))
+        self._planned.add(at, action)
 
     def _find_next(self) -> tuple[datetime, Callable[[], None]] | None:
         self._count_dead()
-        found: list[tuple[datetime, int, Callable[[], None]]] = []
-        if self._planned:
-            found.append((self._planned[0][0], 0, self._act))
+        found = self._planned.list_next()
         for rank, queue in enumerate(FED_BY, start=1):
             waiting = self.sqs.of(queue)
             for message in waiting:
@@ -334,10 +317,6 @@ class PlayedStack:
                 at = first + WINDOW if queue == "NotifyQueue" else first
                 found.append((at, rank, partial(self._feed, queue)))
         return min(found, key=lambda one: one[:2])[::2] if found else None
-
-    def _act(self) -> None:
-        _, _, action = heappop(self._planned)
-        action()
 
     def _arrange(self, message: Waiting) -> None:
         """Have a message that was just sent be as late as trouble wants it, and poison beside it."""

@@ -24,6 +24,7 @@ from tests.unit.events import (
     HOST_NAMES,
     VIB,
     Check,
+    build_ended_window,
     build_events,
     change,
     finding,
@@ -145,20 +146,16 @@ def told_hours_later() -> list[Event]:
 
 def maintenance_over_on_three_clusters() -> list[Event]:
     """Of which one has more open than an event lists."""
-    window = {
-        "name": "patch-night",
-        "by": "fleet file",
-        "reason": "CHG-3001",
-        "from": "2026-11-22T22:00:00.000Z",
-        "to": "2026-11-23T02:00:00.000Z",
-        "changes": {"base_image": 1, "component": 2},
-        "findings": {"drift-unreviewed": 1, "image-not-uniform": 1},
-        "still_open": [],
-        "still_open_total": 0,
-        "accept": True,
-        "accepted": ["host-7"],
-        "accepted_total": 1,
-    }
+    window = build_ended_window(
+        name="patch-night",
+        by="fleet file",
+        reason="CHG-3001",
+        changes={"base_image": 1, "component": 2},
+        findings={"drift-unreviewed": 1, "image-not-uniform": 1},
+        accept=True,
+        accepted=["host-7"],
+        accepted_total=1,
+    )
     left = {"kind": "image-not-uniform", "subject": "", "severity": "info", "summary": "esx07 differs"}
     uneven = {**window, "still_open": [left], "still_open_total": 3, "accepted": [], "accepted_total": 0}
     ended = [window, window, uneven]
@@ -171,22 +168,15 @@ def maintenance_over_on_three_clusters() -> list[Event]:
 
 def maintenance_over_with_what_it_leaves(*clusters: int) -> list[Event]:
     """Two parts differ, on one cluster or more: of one check all of it is one message."""
-    window = {
-        "name": "record 38",
-        "by": "arn:aws:iam::1:user/alice",
-        "reason": "CHG-2050",
-        "from": "2026-11-22T22:00:00.000Z",
-        "to": CHECKED,
-        "changes": {"component": 1},
-        "findings": {"drift-unreviewed": 1, "orphaned-vib": 1},
-        "still_open": [
-            {"kind": "drift-unreviewed", "subject": "", "severity": "warning", "summary": "esx07 differs"}
-        ],
-        "still_open_total": 1,
-        "accept": False,
-        "accepted": [],
-        "accepted_total": 0,
-    }
+    left = {"kind": "drift-unreviewed", "subject": "", "severity": "warning", "summary": "esx07 differs"}
+    window = build_ended_window(
+        name="record 38",
+        to=CHECKED,
+        changes={"component": 1},
+        findings={"drift-unreviewed": 1, "orphaned-vib": 1},
+        still_open=[left],
+        still_open_total=1,
+    )
     held = {"hidden_by": "maintenance:record 38"}
     drift = {**UNREVIEWED, "detail": {**held, "differences": [DIFFERENCE], "total": 1}}
     about: Any = {"maintenance_ended": [window], "outcome": "maintenance", "coverage": None}

@@ -134,25 +134,12 @@ def test_what_is_not_the_same_is_told_apart(one: dict[str, Any], other: dict[str
     assert _sizes(group_events([*_of_cluster(1, **one), *_of_cluster(2, **other)])) == [1, 1]
 
 
-def test_the_end_of_maintenance_and_what_it_leaves_are_one_thing() -> None:
-    """Where they are of one check."""
-    window: Any = {
-        "name": "night",
-        "by": "fleet file",
-        "reason": "CHG-1",
-        "from": "2026-11-22T22:00:00.000Z",
-        "to": "2026-11-23T02:00:00.000Z",
-        "changes": {},
-        "findings": {"host-failed": 1},
-        "still_open": [],
-        "still_open_total": 0,
-        "accept": False,
-        "accepted": [],
-        "accepted_total": 0,
-    }
-    opened = finding("failure", "host-failed", "host-7", "unread", hosts=["host-7"])
-    left = {**opened, "detail": {"hidden_by": "maintenance:night"}}
-    events = _of_cluster(2, maintenance_ended=[window], outcome="unchanged", findings=[left])
+def test_what_maintenance_leaves_on_a_cluster_is_one_thing() -> None:
+    """Also where its end comes in another batch: what drifted and what failed, of one check."""
+    hidden = {"detail": {"hidden_by": "maintenance:night"}}
+    failed = finding("failure", "host-failed", "host-7", "unread", hosts=["host-7"], **hidden)
+    differs = finding("drift", "image-not-uniform", "", "esx07 differs", hosts=["host-7"], **hidden)
+    events = _of_cluster(2, outcome="unchanged", findings=[failed, differs])
     assert _sizes(group_events(events)) == [len(events)] == [2]
 
 

@@ -9,7 +9,7 @@ from esx_drift.messages.content import build_content
 from esx_drift.messages.event_lines import list_record_facts
 from esx_drift.messages.message_data import reword_summary
 
-from tests.unit.events import VIB, build_events, change, finding, not_looked, told
+from tests.unit.events import VIB, build_ended_window, build_events, change, finding, not_looked, told
 from tests.unit.messages.test_advice import of_vcenter, step
 
 STILL = {"transition": "still"}
@@ -228,20 +228,7 @@ def test_messages_have_one_word_for_it(stored: str, said: str) -> None:
     assert reword_summary(stored) == said
 
 
-WINDOW: dict[str, Any] = {
-    "name": "record 2",
-    "by": "arn:aws:iam::1:user/alice",
-    "reason": "CHG-2050",
-    "from": "2026-11-22T22:00:00.000Z",
-    "to": "2026-11-23T02:00:00.000Z",
-    "changes": {},
-    "findings": {},
-    "still_open": [],
-    "still_open_total": 0,
-    "accept": False,
-    "accepted": [],
-    "accepted_total": 0,
-}
+WINDOW = build_ended_window()
 LEFT = {"kind": "drift-unreviewed", "subject": "", "severity": "critical", "summary": "esx07 differs"}
 
 

@@ -23,7 +23,7 @@ from esx_drift.errors import (
 from esx_drift.notifying.notifier import Notifier, NotifyResult, PublishedEvents, parse_event
 
 from tests.paths import GOLDEN
-from tests.unit.events import RECORD, Check, build_events, change, finding, told
+from tests.unit.events import RECORD, Check, build_ended_window, build_events, change, finding, told
 from tests.unit.fleets import fleet
 
 if TYPE_CHECKING:
@@ -182,20 +182,7 @@ def test_maintenance_that_is_over_is_one_message_with_what_it_leaves(
     deliveries: S3Deliveries, outbox: Outbox
 ) -> None:
     """Where it leaves nothing, its ends are one of their own, with their sums."""
-    window: Any = {
-        "name": "night",
-        "by": "fleet file",
-        "reason": "CHG-1",
-        "from": "2026-11-22T22:00:00.000Z",
-        "to": "2026-11-23T02:00:00.000Z",
-        "changes": {},
-        "findings": {"host-failed": 1},
-        "still_open": [],
-        "still_open_total": 0,
-        "accept": False,
-        "accepted": [],
-        "accepted_total": 0,
-    }
+    window = build_ended_window(name="night", by="fleet file", reason="CHG-1", findings={"host-failed": 1})
     left = {**FAILED, "detail": {"hidden_by": "maintenance:night"}}
     events: list[Event] = []
     for number in (1, 2, 3):

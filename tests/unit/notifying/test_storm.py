@@ -23,6 +23,7 @@ from tests.simulator.slack import SlackReceiver
 from tests.unit.events import build_events, change, finding, told
 from tests.unit.fleets import fleet
 from tests.unit.functions.conftest import Context
+from tests.unit.memory_aws import MemorySecrets
 from tests.unit.notifying.world import AUDIT, DEAD, DELIVERY, NOTIFY, STATE, Limit, Waiting, World
 
 FEW = 60
@@ -100,16 +101,6 @@ def _record(number: int, event: Event) -> dict[str, Any]:
     return {"messageId": f"n{number}", "receiptHandle": "r", "body": body, "attributes": attributes}
 
 
-@dataclass(slots=True)
-class _Secrets:
-    """Secrets Manager, as far as it is asked."""
-
-    values: dict[str, str]
-
-    def get_secret_value(self, SecretId: str) -> dict[str, str]:  # noqa: N803 -- boto3's name
-        return {"SecretString": self.values[SecretId], "VersionId": "1", "ARN": SecretId}
-
-
 @pytest.fixture
 def stage(
     world: World, slack_tls: Tls, slack_authority: Authority, monkeypatch: pytest.MonkeyPatch
@@ -129,17 +120,15 @@ def stage(
         monkeypatch.setenv(name, value)
     paths = (OPS, HELD, ODD, GOOD, f"/services/{TOKEN}")
     with StrictSlack(slack_tls, paths) as slack:
-        secrets = {
-            f"esx-drift/slack/{path.rpartition('/')[2].lower()}": json.dumps(
-                {"url": slack.webhook_of(path), "ca_bundle": slack_authority.pem}
-            )
-            for path in paths
-        }
+        secrets = MemorySecrets()
+        for path in paths:
+            text = json.dumps({"url": slack.webhook_of(path), "ca_bundle": slack_authority.pem})
+            secrets.create_secret(f"esx-drift/slack/{path.rpartition('/')[2].lower()}", text)
         for app in (notifier, sender):
             monkeypatch.setattr(app, "s3", lambda: world.s3)
             monkeypatch.setattr(app, "sqs", lambda: world.sqs)
             monkeypatch.setattr(app, "_now", world.clock)
-        monkeypatch.setattr(sender, "secrets_manager", lambda: _Secrets(secrets))
+        monkeypatch.setattr(sender, "secrets_manager", lambda: secrets)
         yield Stage(world, slack)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import md5
+from heapq import heappop, heappush
 from io import BytesIO
 from itertools import count
 from threading import Lock
@@ -34,6 +35,26 @@ class Clock:
     def wait(self, seconds: float) -> None:
         """Let time pass."""
         self.now += timedelta(seconds=seconds)
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is to happen at times; of one time, in the order of the ``numbers`` that it is given."""
+
+    numbers: "count[int]"
+    _actions: list[tuple[datetime, int, Callable[[], None]]] = field(default_factory=list)
+
+    def add(self, at: datetime, action: Callable[[], None]) -> None:
+        """Have something happen at a time."""
+        heappush(self._actions, (at, next(self.numbers), action))
+
+    def list_next(self) -> list[tuple[datetime, int, Callable[[], None]]]:
+        """When the first of it is due, before all else that is due then, and what does it."""
+        return [(self._actions[0][0], 0, self._act)] if self._actions else []
+
+    def _act(self) -> None:
+        _, _, action = heappop(self._actions)
+        action()
 
 
 class MemoryS3:
@@ -163,6 +184,20 @@ class MemorySqs:
     def of(self, queue: str) -> list[Waiting]:
         """The messages of a queue, the next one first."""
         return sorted((one for one in self.messages if one.queue == queue), key=lambda one: one.due)
+
+
+@dataclass(slots=True)
+class MemorySns:
+    """A topic that the NotifyQueue is subscribed to."""
+
+    sqs: MemorySqs
+    published: list[str] = field(default_factory=list)
+
+    def publish(self, Message: str, **_: object) -> None:  # noqa: N803 -- boto3's name
+        """Take an event; subscribers get what is for queues."""
+        body = json.loads(Message)["default"]
+        self.published.append(json.loads(body)["id"])
+        self.sqs.send_message(NOTIFY, body, MessageGroupId="events")
 
 
 @dataclass(slots=True)

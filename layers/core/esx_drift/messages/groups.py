@@ -85,7 +85,7 @@ def _list_marks(event: Event) -> Iterator[Hashable]:
     """List what an event has in common with those that tell the same thing."""
     changes, moved = _select_items(event)
     yield describe_event(event)
-    if event["type"] == MAINTENANCE_ENDED or _is_left(event):
+    if _is_left(event):
         yield "window", event["data"]["check_id"]
     # What began and what ended on one cluster are one thing, if one is the end of the other.
     place = find_place(event["data"])
@@ -111,12 +111,12 @@ def part_windows(events: Sequence[Event]) -> tuple[list[Event], list[Event]]:
     """Part what ends maintenance and what that leaves open on the same cluster from all other ``events``."""
     ended = {event["data"]["check_id"] for event in events if event["type"] == MAINTENANCE_ENDED}
     leaving = ended & {event["data"]["check_id"] for event in events if _is_left(event)}
-    joined = [
-        event
-        for event in events
-        if event["data"]["check_id"] in leaving and (event["type"] == MAINTENANCE_ENDED or _is_left(event))
-    ]
-    return joined, [event for event in events if event not in joined]
+    joined, others = list[Event](), list[Event]()
+    for event in events:
+        is_of_window = event["type"] == MAINTENANCE_ENDED or _is_left(event)
+        is_joined = is_of_window and event["data"]["check_id"] in leaving
+        (joined if is_joined else others).append(event)
+    return joined, others
 
 
 def _select_items(event: Event) -> tuple[list[Change], list[Finding]]:

@@ -18,7 +18,7 @@ from esx_drift.domain.reports.fleet_logs import (
     build_log_head,
     count_releases,
 )
-from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_key
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_prefix
 from esx_drift.domain.text.times import format_time
 from esx_drift.errors import TrailDamaged
 from esx_drift.log_reader import read_all
@@ -47,7 +47,7 @@ class LogsReader:
 
     def list_keys(self) -> frozenset[str]:
         """List the keys of the states of the fleet's logs; other vCenters' stay where they are, unread."""
-        own = tuple(make_state_key(vcenter.name, "").removesuffix(".json") for vcenter in self.fleet.vcenters)
+        own = tuple(make_state_prefix(vcenter.name) for vcenter in self.fleet.vcenters)
         return frozenset(key for key in self.store.list_states() if key.startswith(own))
 
     def read_heads(self, keys: frozenset[str], chosen: Callable[[str], bool]) -> FoundLogs:
@@ -73,12 +73,11 @@ class LogsReader:
         """
         vcenters = [head for head in logs.list_heads() if head.log[1] == VCENTER_LOG and head.run_at is None]
         heads = dict(logs.heads)
-        for head in vcenters:
-            records = self._read_back(head, begin)
+        for log, records in self.read_since(vcenters, begin).items():
             runs = [record for record in records if record.asked is not None]
-            last = runs[-1:] or (records[:1] if len(records) == head.seq else [])
+            last = runs[-1:] or (records[:1] if len(records) == heads[log].seq else [])
             if last:
-                heads[head.log] = replace(head, run_at=format_time(last[0].checked_at))
+                heads[log] = replace(heads[log], run_at=format_time(last[0].checked_at))
         return replace(logs, heads=heads)
 
     def count_releases(self, heads: Iterable[LogHead]) -> dict[LogName, Counter[str]]:

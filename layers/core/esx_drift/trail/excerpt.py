@@ -56,7 +56,7 @@ from esx_drift.errors import ContractViolation, TrailDamaged
 from esx_drift.log_reader import MAX_PARALLEL_READS, read_all
 from esx_drift.ports import PublicKey, TrailCopy, TrailFiles
 from esx_drift.trail.log_checker import identify_all
-from esx_drift.trail.verify import EPOCH, LONGEST_DELIVERY
+from esx_drift.trail.verify import LONGEST_DELIVERY
 
 KEYS_AT_ONCE: Final = 200
 """So many objects are read before the next ones are asked for."""
@@ -393,7 +393,9 @@ def _list_fresh_receipts(objects: _ObjectCopier, digests: _DigestWalk, logs: _Lo
 def _list_events(objects: _ObjectCopier, key: str) -> list[str]:
     """List what stands for the events of the record under ``key``."""
     record = _find_sound_record(objects.read(key))
-    return [] if record is None else [event for event, _ in identify_all(record["events"], EPOCH)]
+    if record is None:
+        return []
+    return [event for event, _ in identify_all(record["events"], parse_time(record["checked_at"]))]
 
 
 def _find_digest(body: bytes | None) -> Digest | None:

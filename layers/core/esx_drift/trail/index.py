@@ -404,10 +404,8 @@ def _unpack(text: bytes) -> str:
 
 def _read_object(row: tuple[bytes, int, float | None, str | None, bytes | None, int, int]) -> IndexedObject:
     key, size, at, sha256, digest, _, unread = row
-    named_by, modified_at = (
-        None if digest is None else _unpack(digest),
-        None if at is None else _read_time(at),
-    )
+    named_by = None if digest is None else _unpack(digest)
+    modified_at = None if at is None else _read_time(at)
     return IndexedObject(_unpack(key), size, modified_at, sha256, named_by, bool(unread))
 
 
