@@ -57,8 +57,7 @@ def test_slack_jsonl_holds_each_payload_as_slack_took_it(played: Demo) -> None:
     assert [refusals(payload) for payload in payloads] == [[]] * len(payloads)
     texts = [payload["text"] for payload in payloads]
     for step in timeline():
-        ways = [step.says, *([step.gathered] if step.gathered else [])]
-        ways = [way for way in ways if len(way) == sum(map(str.__contains__, texts, way))]
+        ways = [way for way in step.ways if len(way) == sum(map(str.__contains__, texts, way))]
         assert len(ways) == 1, (step.title, texts)
         del texts[: len(ways[0])]
     assert texts == []

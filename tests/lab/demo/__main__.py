@@ -104,8 +104,7 @@ def _played(console: Console, number: int, step: Step, scene: Scene, tap: Tap) -
     yield from (f"step {number}: {subject} {what} did not come" for subject, what in expected - came)
     yield from (f"step {number}: {subject} {what} came, unexpected" for subject, what in came - expected)
     titles = [str(payload["text"]) for payload in messages]
-    expected_ways = [step.says, *([step.gathered] if step.gathered else [])]
-    if not any(_are_said(titles, says) for says in expected_ways):
+    if not any(_are_said(titles, says) for says in step.ways):
         yield f"step {number}: Slack heard {titles}, and not {[*step.says]}"
 
 

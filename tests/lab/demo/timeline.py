@@ -7,6 +7,7 @@ Longer than 250 lines, because it is one story.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import permutations
 
 from tests.lab.demo.scene import Scene
 from tests.simulator import VCenter
@@ -48,6 +49,15 @@ class Step:
     topic: tuple[tuple[str, str], ...] = ()
     says: tuple[str, ...] = ()
     gathered: tuple[str, ...] = ()
+
+    @property
+    def ways(self) -> list[tuple[str, ...]]:
+        """What may be said, in each order that is right.
+
+        What comes apart by a moment and is not gathered is told by two invocations at once: SQS, whose
+        standard queues keep no order, may hand out either message first.
+        """
+        return [*permutations(self.says), self.gathered] if self.gathered else [self.says]
 
 
 def data_centre() -> dict[str, VCenter]:
