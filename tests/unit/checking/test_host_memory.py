@@ -182,6 +182,42 @@ def test_a_host_that_moves_unseen_is_compared_when_it_is_seen(world: World) -> N
     assert ("drift-unreviewed", "opened") in moved(record)
 
 
+@pytest.mark.parametrize("vib_goes", [False, True])
+@pytest.mark.parametrize("was_unseen", [False, True])
+def test_what_nobody_saw_of_a_host_that_is_added_again_is_not_over(
+    world: World, *, vib_goes: bool, was_unseen: bool
+) -> None:
+    """Its orphaned VIB and its downgrade stay open under the new id; once it is read it is compared."""
+    world.check()
+    world.vcenter.hosts.add_orphaned_vib("esx04", VIB)
+    world.vcenter.hosts.set_component("esx04", I40EN, OLDER)
+    before = open_kinds(world.check())
+    assert before == {"orphaned-vib", "drift-unreviewed", "image-not-uniform"}
+    if was_unseen:
+        world.vcenter.hosts.fail_extraction("esx04")
+        world.check()
+    since = world.after()["uncovered_since"]
+    old = world.vcenter.inventory.host("esx04").host
+    new = remove_and_add(world, "esx04", "prod-a")
+    world.vcenter.hosts.fail_extraction(new)
+    back = world.check()
+    assert told(back) == {("host", "changed", new)}
+    assert {finding["kind"] for finding in back["findings"] if finding["transition"] == "resolved"} <= {
+        "host-failed"
+    }
+    assert one(back["after"]["findings"].values(), "orphaned-vib")["hosts"] == [new]
+    assert open_kinds(back) == {*before, "host-failed"}
+    assert not was_unseen or back["after"]["uncovered_since"] == {new: since[old]}
+    assert world.check()["outcome"] == "unchanged"
+    world.vcenter.hosts.fail_extraction(new, None)
+    if vib_goes:
+        world.vcenter.hosts.remove_orphaned_vib(new, VIB)
+    seen = world.check()
+    assert told(seen) == ({("orphaned_vib", "removed", VIB)} if vib_goes else set())
+    assert (("orphaned-vib", "resolved") in moved(seen)) == vib_goes
+    assert open_kinds(seen) == before - ({"orphaned-vib"} if vib_goes else set())
+
+
 @pytest.mark.parametrize("differs", [False, True])
 def test_a_host_that_nobody_knows_is_held_against_its_cluster(world: World, *, differs: bool) -> None:
     """One that runs what the others run is no warning; of another it is said in what it differs."""

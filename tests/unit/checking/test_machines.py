@@ -250,6 +250,26 @@ def test_a_host_that_comes_back_under_another_name_is_known_again(
     assert gone.host not in record["after"]["departed"]
 
 
+@pytest.mark.parametrize("renamed", [False, True])
+def test_a_machine_is_known_again_though_another_log_knows_an_older_id_of_it(
+    world: World, *, renamed: bool
+) -> None:
+    """It was added again elsewhere under its name. Where its name was another there, too, it may be two."""
+    check_both(world)
+    second = remove_and_add(world, "esx04", "prod-b", "esx44" if renamed else "esx04")
+    world.check(PROD_A)
+    world.check(PROD_B)
+    third = remove_and_add(world, second, "prod-b", "other-name.example")
+    world.vcenter.hosts.set_component(third, I40EN, OLDER)
+    record = world.check(PROD_B)
+    change = next(each for each in record["changes"] if (each["element"], each["key"]) == ("host", third))
+    if renamed:
+        assert (change["kind"], change["severity"]) == ("added", "warning")
+    else:
+        assert (change["kind"], change["from"]) == ("changed", second)
+        assert change_of(record, "component")["severity"] == "critical"
+
+
 def give_all(uuid: str) -> Callable[[World], None]:
     """Make the hardware of all hosts say the same."""
 

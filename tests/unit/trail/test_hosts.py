@@ -10,7 +10,7 @@ import pytest
 from esx_drift.domain.stored.types import Json, Record, Snapshot
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.trail.history import list_orphans, list_parts_since
-from esx_drift.domain.trail.hosts import Sighting, find_sightings, list_known_hosts
+from esx_drift.domain.trail.hosts import Sighting, find_former_ids, find_sightings, list_known_hosts
 
 from tests.simulator.inventory import Host
 from tests.unit.checking.world import PROD_A, PROD_B, World
@@ -129,11 +129,7 @@ def _find(walk: Walk) -> None:
 
 
 def _add_again(walk: Walk) -> None:
-    """Not unseen with an orphaned VIB: if that is gone until it is seen, no record says so."""
-    host = walk.pick()
-    known = walk.looks[-1].snapshot["hosts"].get(host.host) if host else None
-    vibs = known["orphaned_vibs"] if known else None
-    if host and (host.connection_state == "CONNECTED" or not vibs):
+    if host := walk.pick():
         walk.world.vcenter.inventory.re_add_host(host.host)
 
 
@@ -237,6 +233,7 @@ def assert_sightings(walk: Walk) -> None:
         ids = {seen.id: machine for machine, seen in look.hosts.items()}
         assert ids.keys() == look.snapshot["hosts"].keys()
         never = [host for host, known in look.snapshot["hosts"].items() if known["image"] is None]
+        earlier = [one.record for one in reversed(walk.looks[: number + 1])]
         for moment in (look.at, end):
             found = find_sightings(ids, moment, look.record, (one.record for one in later), never)
             for host, machine in ids.items():
@@ -245,7 +242,10 @@ def assert_sightings(walk: Walk) -> None:
                 if host not in never:
                     assert before is not None, where
                     assert said.before == walk.looks[before].record["checked_at"], where
-                    assert parts_of(look.snapshot, host) == walk.looks[before].hosts[machine].parts, where
+                    then = walk.looks[before].hosts[machine]
+                    assert parts_of(look.snapshot, host) == then.parts, where
+                    former = find_former_ids({host: said.before}, earlier)
+                    assert former.get(host, host) == then.id, where
                 assert_next(walk, number, machine, said, where)
 
 

@@ -439,9 +439,9 @@ def test_a_year_of_a_cluster_is_asked_in_few_requests(world: World, logs: TrailL
     assert len(files.read_keys) == 1 + CHECKS_OF_A_YEAR
     assert list_history(records)[0].kind == "first-copy"
     files.read_keys.clear()
-    found, later = year.find_at(log, parse_time(records[999]["checked_at"]))
+    found, earlier, later = year.find_at(log, parse_time(records[999]["checked_at"]))
     assert found is not None
-    assert (found["seq"], len(later)) == (1000, CHECKS_OF_A_YEAR - 1000)
+    assert (found["seq"], len(earlier), len(later)) == (1000, 1000, CHECKS_OF_A_YEAR - 1000)
     assert len(files.read_keys) <= 14
     assert not year.damages
     assert {key for key in files.listed_keys if f"={PROD_B}/" in key} == set()

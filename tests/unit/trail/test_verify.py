@@ -15,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from esx_drift.adapters.public_keys import parse_public_key
 from esx_drift.adapters.trail_files import DirectoryTrailFiles
+from esx_drift.checking import comparison
 from esx_drift.contracts import read_document
 from esx_drift.domain.images.report import read_report
 from esx_drift.domain.images.snapshot import compute_seal
@@ -31,6 +32,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.benchmarks.costs import READ_TWICE
+from tests.unit.checking.world import World
+from tests.unit.trail.played import VIB, play_trail, run_checks
 from tests.unit.trail.sealed import (
     SEALED_AT,
     MemoryTrail,
@@ -685,3 +688,31 @@ def test_what_only_older_forms_could_prove_is_left_out(unsealed: Trail) -> None:
         "its coverage is not that of its snapshot and its document"
     ]
     assert list_explained_clusters(records[2]) == set()
+
+
+def _add_again_unseen(world: World) -> None:
+    """A host with an orphaned VIB comes back under a new id, twice, and is read at last."""
+    world.vcenter.hosts.add_orphaned_vib("esx02", VIB)
+    run_checks(world)
+    for _ in range(2):
+        new = world.vcenter.inventory.re_add_host("esx02")
+        world.vcenter.hosts.fail_extraction(new)
+        run_checks(world)
+    world.vcenter.hosts.fail_extraction(new, None)
+    world.vcenter.hosts.remove_orphaned_vib(new, VIB)
+    run_checks(world)
+
+
+@pytest.mark.parametrize("version", ["this", "the one before"])
+def test_what_was_kept_of_a_host_under_its_new_id_is_computed_again(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    """The record names both ids. The version before kept nothing, and its trails are intact as well."""
+    if version == "the one before":
+        monkeypatch.setattr(comparison, "_carry_over_unseen", lambda sealed, *_: sealed)
+    written = play_trail(_add_again_unseen, tmp_path_factory)
+    assert check(written).problems == []
+    back = records_of(written)[1]
+    known = json.loads(gzip.decompress(written[json.loads(written[back])["snapshot"]["key"]]))
+    (vibs,) = [host["orphaned_vibs"] for host in known["hosts"].values() if host["name"] == "esx02"]
+    assert vibs == ([VIB] if version == "this" else None)

@@ -1,7 +1,7 @@
 """A fresh report compared with what was known of its cluster, and of its hosts elsewhere."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from esx_drift.checking.baseline import Baseline, BaselineReader
@@ -12,7 +12,7 @@ from esx_drift.domain.findings.look_conditions import UnreviewedSoftware, rate_u
 from esx_drift.domain.findings.rollouts import RolloutLook, RolloutUpdate
 from esx_drift.domain.host_history import RememberedHost, carry_over_accepted
 from esx_drift.domain.images.report import Report, measure_coverage
-from esx_drift.domain.images.snapshot import build_snapshot, compute_seal
+from esx_drift.domain.images.snapshot import add_host_ids, build_snapshot, compute_seal
 from esx_drift.domain.stored.identifiers import make_fingerprint
 from esx_drift.domain.stored.types import Accepted, Change, Coverage, LogState, Snapshot
 from esx_drift.errors import TrailDamaged
@@ -100,19 +100,14 @@ def compare_report(context: CheckContext, report: Report) -> ComparedReport:
     is_comparable = sealed.baseline is not None or sealed.state["snapshot"] is None
     if not sealed.shows_otherwise or not is_comparable:
         return ComparedReport(sealed, blobs=own_blobs)
-    changes, returned = _list_changes(memory, sealed, report)
-    return ComparedReport(sealed, changes, returned, (*own_blobs, *memory.blobs.values()))
+    compared = _compare_hosts(memory, sealed, report)
+    return replace(compared, blobs=(*own_blobs, *memory.blobs.values()))
 
 
-def _list_changes(
-    memory: HostMemory, sealed: SealedReport, report: Report
-) -> tuple[list[Change], Mapping[str, RememberedHost]]:
+def _compare_hosts(memory: HostMemory, sealed: SealedReport, report: Report) -> ComparedReport:
     """List what differs from the baseline; a host that is not in it is compared with what it ran elsewhere.
 
     Without a baseline it is the first look at a cluster, which says nothing of hosts that nobody knows.
-
-    Returns:
-        The changes, and what was known of the hosts that came.
     """
     # Imported late: a check that finds nothing new must not pay for the machinery of comparing.
     from esx_drift.domain.changes.compare import compare_snapshots  # noqa: PLC0415  # see the line above
@@ -135,6 +130,9 @@ def _list_changes(
     left = list_left_hosts(before, snapshot, uuids)
     remembered = memory.find(unknown, left, uuids, sealed.reader, baseline) if unknown else []
     returned = match_remembered_hosts(before, snapshot, remembered, uuids, memory.taken)
+    if baseline is not None:
+        sealed = _carry_over_unseen(sealed, report, baseline.snapshot, returned)
+        snapshot = sealed.snapshot
     compared = snapshot
     if baseline is None:
         compared = {**snapshot, "hosts": {host: snapshot["hosts"][host] for host in returned}}
@@ -142,7 +140,24 @@ def _list_changes(
     changes = compare_snapshots(before, compared, returned, report.runs.keys(), accepted)
     described = describe_new_hosts(changes, snapshot, list_new_hosts(before, compared, returned))
     replaced = find_replaced_hosts(before, snapshot, remembered, uuids, returned)
-    return mark_replaced_hosts(described, replaced), returned
+    return ComparedReport(sealed, mark_replaced_hosts(described, replaced), returned)
+
+
+def _carry_over_unseen(
+    sealed: SealedReport, report: Report, before: Snapshot, returned: Mapping[str, RememberedHost]
+) -> SealedReport:
+    """Keep what was known of hosts that came back under a new id and that this report does not cover."""
+    hosts = sealed.snapshot["hosts"]
+    former_ids = {
+        host: former.id
+        for host, former in returned.items()
+        if former.cluster is None and hosts[host]["image"] is None
+    }
+    if not former_ids:
+        return sealed
+    names = {host: entry["name"] for host, entry in hosts.items()}
+    snapshot = build_snapshot(report, add_host_ids(before, former_ids), names)
+    return replace(sealed, snapshot=snapshot, seal=compute_seal(snapshot))
 
 
 def _find_accepted_images(

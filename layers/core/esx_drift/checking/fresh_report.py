@@ -123,7 +123,7 @@ class FreshReport:
             comparison.sealed.snapshot,
             self._inventory,
             now=self.context.now,
-            uncovered_since=self._update_uncovered_since(),
+            uncovered_since=self._update_uncovered_since(comparison),
             accepted=accepted,
             first_look=after["seal"] is None,
             blind_after_seconds=self.context.vcenter.blind_after_seconds,
@@ -171,9 +171,12 @@ class FreshReport:
         same = sealed.seal == after["seal"] and sealed.coverage == after["coverage"]
         return same and not update.has_transitions
 
-    def _update_uncovered_since(self) -> dict[str, str]:
+    def _update_uncovered_since(self, comparison: ComparedReport) -> dict[str, str]:
+        """A host that came back under a new id is unseen as long as it was under its old one."""
+        since = self.context.after["uncovered_since"]
+        back = {host: since[former.id] for host, former in comparison.returned.items() if former.id in since}
         return update_uncovered_since(
-            self.context.after["uncovered_since"],
+            since | back,
             [host["host"] for host in self._uncovered],
             find_last_seen(self.context),
         )
@@ -191,7 +194,7 @@ class FreshReport:
             "findings": update.findings,
             "suspects": update.suspects,
             "turns": update.openings,
-            "uncovered_since": self._update_uncovered_since(),
+            "uncovered_since": self._update_uncovered_since(comparison),
             "machines": self.context.observations.machines,
         }
         if comparison.sealed.is_blind:

@@ -34,7 +34,7 @@ from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Json, Record, Snapshot
 from esx_drift.domain.text.times import format_time
 from esx_drift.domain.text.wording import clean_text
-from esx_drift.domain.trail.hosts import FormerSelf, Sighting, find_sightings
+from esx_drift.domain.trail.hosts import FormerSelf, Sighting, find_former_ids, find_sightings
 
 if TYPE_CHECKING:
     from esx_drift.trail.past import TrailLogs
@@ -95,7 +95,8 @@ class _Answer:
         snapshot: What it left, with what hosts ran that were not seen since they came back.
         hosts: Its hosts.
         sightings: When each was seen, by id.
-        former: What those that were not seen since they came back were before, by id.
+        former: What those that were gone, and were not seen since they came back, were before, by id.
+        former_ids: The ids under which others were seen that came back unread, by id.
     """
 
     log: ClusterRef
@@ -105,11 +106,18 @@ class _Answer:
     hosts: tuple[HostRow, ...]
     sightings: Mapping[str, Sighting]
     former: Mapping[str, FormerSelf]
+    former_ids: Mapping[str, str]
+
+    def find_id_before(self, host: str) -> str | None:
+        """Find the id under which a host was last seen; none if nobody had seen it."""
+        if host in self.former:
+            return self.former[host].id
+        return self.former_ids.get(host, host) if self.sightings[host].before else None
 
 
 def _find_answer(logs: "TrailLogs", log: ClusterRef, moment: datetime) -> _Answer | None:
     """Find what was known at a moment; none if nothing was, or what is kept of it is damaged."""
-    record, following = logs.find_at(log, moment)
+    record, known, following = logs.find_at(log, moment)
     left = logs.read_left_snapshot([record]) if record else None
     if record is None or left is None:
         return None
@@ -118,7 +126,10 @@ def _find_answer(logs: "TrailLogs", log: ClusterRef, moment: datetime) -> _Answe
     never = [host.host for host in hosts if host.base_image is None or host.host in former]
     later = logs.read_records(log, following, FEW_RECORDS)
     sightings = find_sightings([host.host for host in hosts], moment, record, later, never)
-    return _Answer(log, moment, record, snapshot, hosts, sightings, former)
+    look = record["after"]["last_look_at"]
+    seen = {host: one.before for host, one in sightings.items() if one.before and one.before != look}
+    former_ids = find_former_ids(seen, logs.read_records(log, known[::-1], FEW_RECORDS)) if seen else {}
+    return _Answer(log, moment, record, snapshot, hosts, sightings, former, former_ids)
 
 
 def _print_answer(answer: _Answer, times: Times) -> None:
@@ -152,7 +163,8 @@ def _describe(host: HostRow, answer: _Answer, times: Times) -> str:
         return f"not known: not seen by then{f', {next_seen}' if next_seen else ''}"
     look = answer.record["after"]["last_look_at"]
     missed = f", not read {times.format(look)}" if look and look != sighting.before else ""
-    seen = f"seen {times.format(sighting.before)}{missed}"
+    named = f" as {answer.former_ids[host.host]}" if host.host in answer.former_ids else ""
+    seen = f"seen {times.format(sighting.before)}{named}{missed}"
     if sighting.left_at is not None:
         return f"{seen}, gone by {times.format(sighting.left_at)}"
     if sighting.after is None:
@@ -186,7 +198,7 @@ def _list_cells(host: HostRow, answer: _Answer) -> dict[str, Json]:
         **build_software_fields(host),
         "orphaned_vibs": " ".join(host.orphaned_vibs),
         "seen_before": former.seen_at if former else sighting.before,
-        "seen_before_as": former.id if former else host.host if sighting.before else None,
+        "seen_before_as": answer.find_id_before(host.host),
         "seen_after": sighting.after,
         "seen_after_as": sighting.id_after or (host.host if sighting.after else None),
         "changed_between": None if former or not sighting.after else sighting.changed_between,

@@ -77,7 +77,7 @@ class PastDocuments:
         times, logs = make_times(local=False), open_logs(self.source)
         moment = times.parse_end(past.date)
         log = find_log(logs, past.cluster, None)
-        record, _ = logs.find_at(log, moment)
+        record, _, _ = logs.find_at(log, moment)
         body = logs.read_document(log, record) if record else None
         if body is None:
             end_with_damages(logs, EXIT_TROUBLE)

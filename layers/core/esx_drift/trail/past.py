@@ -109,16 +109,16 @@ class TrailLogs:
                 restored[host] = former
         return {**snapshot, "hosts": hosts, "images": images}, restored
 
-    def find_at(self, log: ClusterRef, moment: datetime) -> tuple[Record | None, list[int]]:
+    def find_at(self, log: ClusterRef, moment: datetime) -> tuple[Record | None, list[int], list[int]]:
         """Find the last record of a ``log`` until ``moment``; none if there is none.
 
         Returns:
-            The record, and the numbers of those after it.
+            The record, the numbers of those until then, and of those after it.
         """
         numbers = self.list_numbers(log)
         known = self.find_last_until(log, numbers, moment)
         each = (found for number in reversed(numbers[:known]) for found in self.read_records(log, [number]))
-        return next(each, None), numbers[known:]
+        return next(each, None), numbers[:known], numbers[known:]
 
     def read_document(self, log: ClusterRef, record: Record) -> bytes | None:
         """Read the document that a ``record`` of a ``log`` was made of, unpacked; none if there is none.

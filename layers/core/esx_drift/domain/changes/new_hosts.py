@@ -182,11 +182,18 @@ def find_own_uuids(hosts: Iterable[str], uuids: Uuids) -> dict[str, str]:
 
 
 def _find_shared_uuids(remembered: Iterable[RememberedHost]) -> set[str | None]:
-    """Find the UUIDs that several of the ``remembered`` hosts have: such a one finds none of them."""
+    """Find the UUIDs that several of the ``remembered`` hosts have: such a one finds none of them.
+
+    Several ids of one name are one host: a vCenter has no two hosts of one name at a time, and the logs of
+    several clusters may know it by the ids that it had when it was there.
+    """
     ids: defaultdict[str | None, set[str]] = defaultdict(set)
+    names: defaultdict[str | None, set[str]] = defaultdict(set)
     for entry in remembered:
-        ids[find_machine(entry.uuid)].add(entry.id)
-    return {machine for machine, hosts in ids.items() if len(hosts) > 1}
+        machine = find_machine(entry.uuid)
+        ids[machine].add(entry.id)
+        names[machine].add(normalize_host_name(entry.name))
+    return {machine for machine in ids if min(len(ids[machine]), len(names[machine])) > 1}
 
 
 @dataclass(frozen=True, slots=True)

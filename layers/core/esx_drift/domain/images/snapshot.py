@@ -64,6 +64,18 @@ def build_snapshot(
     }
 
 
+def add_host_ids(baseline: Snapshot, former_ids: Mapping[str, str]) -> Snapshot:
+    """Let hosts that came back under new ids be known by these: what nobody saw since is not over.
+
+    Args:
+        baseline: The snapshot before they came back.
+        former_ids: The ids that they had, by those that they have now.
+    """
+    hosts = baseline["hosts"]
+    known = {host: hosts[old] for host, old in former_ids.items() if old in hosts and host not in hosts}
+    return {**baseline, "hosts": {**hosts, **known}}
+
+
 def _list_names(report: Report, known: Mapping[str, KnownHost]) -> Mapping[str, str]:
     """List the names of the hosts in the report; one that it gives no name is called as it was."""
     kept = {host: known[host]["name"] for host in report.nameless & known.keys()}

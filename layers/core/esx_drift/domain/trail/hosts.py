@@ -1,12 +1,14 @@
 """The hosts of a log by its records: which ids are one machine, what each was called, and when it was seen.
 
 A vCenter gives a host that is taken out and added again another id, under the same name or a new one.
+Longer than 250 lines, because ids, names and sights are followed through the same records, forwards and back.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import takewhile
 
 from esx_drift.domain.host_history import find_known_machines, is_other_machine, normalize_host_name
 from esx_drift.domain.stored.types import Change, Departed, LogState, Record, Snapshot
@@ -31,6 +33,21 @@ def list_left_ids(record: Record) -> list[str]:
     """List the ids of the hosts that a ``record`` found gone from the cluster."""
     left = ("host", "removed")
     return [change["key"] for change in record["changes"] if (change["element"], change["kind"]) == left]
+
+
+def find_former_ids(seen: Mapping[str, str], records: Iterable[Record]) -> dict[str, str]:
+    """Find the ids under which hosts were last seen, where it was another: some may have come back unread.
+
+    Args:
+        seen: When each was last seen, by its id of now; at least one.
+        records: Those of its cluster, the newest first; no more of them are asked for than it takes.
+    """
+    ids, times = {host: host for host in seen}, {host: parse_time(time) for host, time in seen.items()}
+    oldest = min(times.values())
+    for record in takewhile(lambda each: parse_time(each["checked_at"]) > oldest, records):
+        former, at = {new: old for old, new in list_renewed_ids(record)}, parse_time(record["checked_at"])
+        ids |= {host: former.get(ids[host], ids[host]) for host, time in times.items() if at > time}
+    return {host: former for host, former in ids.items() if former != host}
 
 
 @dataclass(slots=True)

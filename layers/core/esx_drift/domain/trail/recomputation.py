@@ -11,7 +11,7 @@ from typing import Final
 from esx_drift.domain.acceptance import expire_accepted
 from esx_drift.domain.changes.compare import AcceptedImage, compare_snapshots
 from esx_drift.domain.images.report import Report
-from esx_drift.domain.images.snapshot import CANONICAL_VERSION, build_snapshot, compute_seal
+from esx_drift.domain.images.snapshot import CANONICAL_VERSION, add_host_ids, build_snapshot, compute_seal
 from esx_drift.domain.stored.identifiers import compute_digest, encode_canonical_json
 from esx_drift.domain.stored.types import AcceptedSoftware, Change, Image, LogState, Outcome, Record, Snapshot
 from esx_drift.domain.text.times import format_time, parse_time
@@ -123,8 +123,22 @@ def _list_report_faults(look: RecordedLook, new: Snapshot, report: Report) -> It
         return
     partial = coverage["covered"] < coverage["hosts"] and record["outcome"] != "baseline"
     names = {host: known["name"] for host, known in new["hosts"].items()}
-    if compute_seal(build_snapshot(report, look.old if partial else None, names)) != compute_seal(new):
+    baselines = _list_baselines(record["changes"], look.old) if partial else [None]
+    if all(compute_seal(build_snapshot(report, each, names)) != compute_seal(new) for each in baselines):
         yield "its document gives another snapshot than the one that it names"
+
+
+def _list_baselines(changes: Iterable[Change], old: Snapshot | None) -> list[Snapshot | None]:
+    """List what a check may have known of the hosts that it did not see.
+
+    That a host came back under a new id, versions before did not carry over to its snapshot.
+    """
+    former_ids = {
+        change["key"]: change["from"]
+        for change in changes
+        if change["element"] == "host" and change["from"] and "moved_from" not in (change["detail"] or {})
+    }
+    return [old, *([add_host_ids(old, former_ids)] if old and former_ids else ())]
 
 
 def _list_move_faults(
