@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.trail.digests import is_digest_key
 from esx_drift.domain.trail.excerpt import EXCERPT_KEY, AuditPeriod
@@ -24,19 +25,30 @@ if TYPE_CHECKING:
 type Trail = Mapping[str, bytes]
 
 
+MOMENTS = st.integers(-300, 2000)
+"""Thousandths of the trail's time, and some before and behind."""
+
+
 @settings(deadline=None, max_examples=25)
-@given(st.data())
-def test_any_excerpt_is_intact(unsealed: Trail, key: EllipticCurvePrivateKey, data: st.DataObject) -> None:
+@given(
+    st.lists(MOMENTS, max_size=6, unique=True),
+    st.tuples(MOMENTS, MOMENTS),
+    st.sampled_from([CLUSTERS, CLUSTERS[:1], CLUSTERS[1:]]),
+)
+def test_any_excerpt_is_intact(
+    unsealed: Trail,
+    key: EllipticCurvePrivateKey,
+    seals: list[int],
+    period: tuple[int, int],
+    clusters: tuple[str, ...],
+) -> None:
     """Of any clusters and any period, however the trail was sealed; with the key pinned or not."""
     first, *_, last = times_of(unsealed)
-    minutes = int((last - first).total_seconds()) // 60 + 600
-    moment = st.integers(-300, minutes).map(lambda minute: first + timedelta(minutes=minute))
-    sealed_at = data.draw(st.lists(moment, max_size=6, unique=True))
+    sealed_at = [first + each * (last - first) / 1000 for each in seals]
     trail = seal_in_steps(unsealed, key, sealed_at)
     # The sealer is late where there is none of a day: said of the whole trail as well.
-    latest = (max(sealed_at) if sealed_at else first) + timedelta(hours=26)
-    begins_at, ends_at = sorted(min(each, latest) for each in data.draw(st.tuples(moment, moment)))
-    clusters = data.draw(st.sampled_from([CLUSTERS, CLUSTERS[:1], CLUSTERS[1:]]))
+    latest = max(sealed_at, default=first) + timedelta(hours=26)
+    begins_at, ends_at = (min(first + each * (last - first) / 1000, latest) for each in sorted(period))
     excerpt = copied(trail, AuditPeriod(begins_at, ends_at), clusters)
     assert check(excerpt).problems == []
     if sealed_at:
@@ -230,6 +242,18 @@ def test_what_cannot_be_read_is_copied_as_far_as_it_can_and_named(steps: Trail, 
         assert key in check(copied({**steps, key: b"{"}, middle)).keys | {pem}
         assert check(copied({**steps, key: b"{"}, middle)).problems
     assert ("missing", digest) in check(copied(MemoryTrail(steps, unreadable=(digest,)), middle)).kinds
+
+
+def test_a_spoilt_link_to_what_was_before_hides_no_receipt(
+    unsealed: Trail, middle: AuditPeriod, key: EllipticCurvePrivateKey
+) -> None:
+    """Its events are those of before; which they are, only that record could say."""
+    steps = seal_in_steps(unsealed, key, [middle.begins_at - timedelta(minutes=20)])
+    log = ClusterRef(VCENTER, CLUSTERS[0], CLUSTERS[0]).record_prefix
+    first = min(each for each in copied(steps, middle) if each.startswith(log))
+    excerpt = copied({**steps, first: b"{"}, middle)
+    assert excerpt[first] == b"{"
+    assert ("altered", first) in check(excerpt).kinds
 
 
 def _lose(world: World) -> None:
