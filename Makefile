@@ -53,7 +53,7 @@ ifneq ($(filter-out $(IN_ONE_PROCESS),$(or $(T),tests)),)
 test: .tools/aws/.done .tools/runtime/.done build
 endif
 test: .venv/.done ## Run every test, or those of a path with what they need: make test T=PATH.
-	@$(BIN)/pytest $(or $(T),--cov --numprocesses 2 --dist loadfile)
+	@HYPOTHESIS_PROFILE=$(if $(T),here,gate) $(BIN)/pytest $(or $(T),--cov --numprocesses 2 --dist loadfile)
 
 check: lint unit ## Lint, and run the quick tests.
 

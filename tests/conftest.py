@@ -22,6 +22,8 @@ os.environ["STACK_NAME"] = "esx-drift"
 # How long an example takes depends on who else uses the machine: time is measured, never asserted.
 settings.register_profile("here", deadline=None)
 settings.register_profile("quick", deadline=None, max_examples=15)
+# The whole run is a gate: it tries the same examples each time. What explores is any smaller run.
+settings.register_profile("gate", deadline=None, derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "here"))
 
 
