@@ -218,6 +218,27 @@ def test_what_nobody_saw_of_a_host_that_is_added_again_is_not_over(
     assert open_kinds(seen) == before - ({"orphaned-vib"} if vib_goes else set())
 
 
+def test_a_host_that_comes_back_in_a_blind_look_is_unseen_for_as_long_as_before(world: World) -> None:
+    """Though that look compares nothing: the next one that sees any host knows it again."""
+    world.check()
+    world.vcenter.hosts.fail_extraction("esx04")
+    world.check()
+    since = world.after()["uncovered_since"]
+    (old,) = since
+    new = remove_and_add(world, "esx04", "prod-a")
+    others = [host.name for host in world.vcenter.inventory.hosts_of(PROD_A) if host.host != new]
+    for host in (*others, new):
+        world.vcenter.hosts.fail_extraction(host)
+    assert [world.check()["outcome"] for _ in range(2)] == ["not-covered"] * 2
+    for host in others:
+        world.vcenter.hosts.fail_extraction(host, None)
+    assert told(world.check()) == {("host", "changed", new)}
+    assert world.after()["uncovered_since"] == {new: since[old]}
+    world.vcenter.hosts.fail_extraction(new, None)
+    world.check()
+    assert world.after()["uncovered_since"] == {}
+
+
 @pytest.mark.parametrize("differs", [False, True])
 def test_a_host_that_nobody_knows_is_held_against_its_cluster(world: World, *, differs: bool) -> None:
     """One that runs what the others run is no warning; of another it is said in what it differs."""

@@ -132,8 +132,10 @@ def test_a_host_that_leaves_unseen_is_still_what_it_was() -> None:
 
 def test_a_host_is_unseen_since_its_cluster_was_seen_last() -> None:
     """If it was not unseen before. Covered again, it is forgotten."""
-    assert update_uncovered_since({"h1": "before"}, ["h1"], "look") == {"h1": "before"}
-    assert update_uncovered_since({"h1": "before"}, ["h2"], "look") == {"h2": "look"}
+    before = {"h1": "before"}
+    assert update_uncovered_since(before, ["h1"], "look", is_blind=False) == before
+    assert update_uncovered_since(before, ["h2"], "look", is_blind=False) == {"h2": "look"}
+    assert update_uncovered_since(before, ["h2"], "look", is_blind=True) == {**before, "h2": "look"}
 
 
 @pytest.mark.parametrize(

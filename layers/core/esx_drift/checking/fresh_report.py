@@ -175,11 +175,9 @@ class FreshReport:
         """A host that came back under a new id is unseen as long as it was under its old one."""
         since = self.context.after["uncovered_since"]
         back = {host: since[former.id] for host, former in comparison.returned.items() if former.id in since}
-        return update_uncovered_since(
-            since | back,
-            [host["host"] for host in self._uncovered],
-            find_last_seen(self.context),
-        )
+        unseen, seen_last_at = [host["host"] for host in self._uncovered], find_last_seen(self.context)
+        is_blind = comparison.sealed.is_blind
+        return update_uncovered_since(since | back, unseen, seen_last_at, is_blind=is_blind)
 
     def _build_state(
         self, comparison: ComparedReport, update: FindingsUpdate, taken: LastTaken, snapshot: StoredObject

@@ -263,7 +263,7 @@ def forget_accepted(
 
 
 def update_uncovered_since(
-    since: Mapping[str, str], uncovered: Collection[str], seen_last_at: str
+    since: Mapping[str, str], uncovered: Collection[str], seen_last_at: str, *, is_blind: bool
 ) -> dict[str, str]:
     """Say for each uncovered host since when it is unseen: at the latest since its cluster was last seen.
 
@@ -271,8 +271,10 @@ def update_uncovered_since(
         since: What the check before said, by the host's id.
         uncovered: The ids of the hosts that are uncovered now.
         seen_last_at: When the cluster was last seen, as text: the time of a host that is not in ``since``.
+        is_blind: Whether no host was seen, and so nothing was compared: which of the hosts of before came
+            back under a new id is found out later.
     """
-    return {host: since.get(host) or seen_last_at for host in uncovered}
+    return {**(since if is_blind else {}), **{host: since.get(host) or seen_last_at for host in uncovered}}
 
 
 def list_missing_hosts(
