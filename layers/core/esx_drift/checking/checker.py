@@ -23,7 +23,6 @@ from esx_drift.checking.no_observation import (
     draft_for_old_report,
     draft_for_other_report,
 )
-from esx_drift.checking.record_decision import DecisionRecorder
 from esx_drift.contracts import list_unknown_fields, read_document
 from esx_drift.domain.acceptance import expire_accepted
 from esx_drift.domain.dispatching.run import (
@@ -257,6 +256,10 @@ class Checker:
         if vcenter is None:
             raise RequestRefused(f"the fleet file has no vCenter called {request['vcenter']!r}")
         if request["action"] != "check":
+            from esx_drift.checking.record_decision import (  # noqa: PLC0415  # a check starts faster without it
+                DecisionRecorder,
+            )
+
             return DecisionRecorder(self.runtime, vcenter, self.own_role_ids).handle(request, sender_id)
         try:
             request = DispatchRecords(self.runtime, self.dispatches).require_dispatched(request)

@@ -10,7 +10,6 @@ from typing import Final, cast
 from esx_drift.domain.events import MessageContent, Publication, build_events
 from esx_drift.domain.stored.types import Event, EventData, Json, Record
 from esx_drift.domain.text.wording import cut_text
-from esx_drift.messages.content import build_content, has_content
 
 MAX_SUBJECT_CHARACTERS: Final = 99
 """ASCII, fewer than 100 (https://docs.aws.amazon.com/sns/latest/api/API_Publish.html)."""
@@ -39,6 +38,9 @@ _ASCII: Final = str.maketrans({"·": "-", "→": ">", "…": "~", "—": "-", "�
 
 def build_publication(event: Event) -> Publication:
     """Build what is published of an event: ``default`` is the CloudEvent, ``email`` a text for people."""
+    # Imported late: a check that has nothing to publish, as most, must not pay for the words.
+    from esx_drift.messages.content import build_content, has_content  # noqa: PLC0415  # see the line above
+
     content = build_content(event) if has_content(event["type"]) else None
     structure = {"default": json.dumps(event, separators=(",", ":"))}
     structure |= {"email": _render_email(content)} if content else {}
