@@ -5,31 +5,35 @@ Every call may raise a ``TransientError`` of its system. Times are aware datetim
 Longer than 250 lines, because whoever writes an adapter or a fake finds every port here.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from esx_drift.domain.breaker import Breaker
-from esx_drift.domain.deliveries import Delivery, DeliveryMessage, RouteState
-from esx_drift.domain.events import MessageContent
-from esx_drift.domain.fleet.fleet import Fleet, Route
-from esx_drift.domain.stored.types import (
-    CheckRequest,
-    ClockFacts,
-    Event,
-    LogPointer,
-    Record,
-    ReportState,
-    RetryRequest,
-    Snapshot,
-    StoredObject,
-    StoredReport,
-    TrailSeal,
-    VCenterIdentity,
-)
-from esx_drift.domain.trail.digests import SealingTurn
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from esx_drift.domain.breaker import Breaker
+    from esx_drift.domain.deliveries import Delivery, DeliveryMessage, RouteState
+    from esx_drift.domain.events import MessageContent
+    from esx_drift.domain.fleet.fleet import Fleet, Route
+    from esx_drift.domain.stored.types import (
+        CheckRequest,
+        ClockFacts,
+        Event,
+        LogPointer,
+        Record,
+        ReportState,
+        RetryRequest,
+        Snapshot,
+        StoredObject,
+        StoredReport,
+        TrailSeal,
+        VCenterIdentity,
+    )
+    from esx_drift.domain.trail.digests import SealingTurn
 
 
 @dataclass(frozen=True, slots=True)
