@@ -134,12 +134,22 @@ class Rig:
     def _await_listing(self, vcenter: str, run: Run) -> "Record":
         """The record of a run in a vCenter's own log."""
         request_id = run.make_record_id(vcenter)
-        (seq,) = until(
-            lambda: self._answers(vcenter, VCENTER_LOG, request_id),
-            f"{vcenter} to be listed",
-            PATIENCE_SECONDS,
-        )
+        with self._showing_log("DispatcherFunction"):
+            (seq,) = until(
+                lambda: self._answers(vcenter, VCENTER_LOG, request_id),
+                f"{vcenter} to be listed",
+                PATIENCE_SECONDS,
+            )
         return self.record(vcenter, VCENTER_LOG, seq)
+
+    @contextmanager
+    def _showing_log(self, function: str) -> Iterator[None]:
+        """Show the end of a function's log with what was waited for in vain."""
+        try:
+            yield
+        except TimeoutError as error:
+            error.add_note("\n".join(self.stack.log_of(function)[-30:]))
+            raise
 
     def _answers(self, vcenter: str, cluster: str, request_id: str) -> list[int]:
         answered = self.log_end(vcenter, cluster).after["answered"]
@@ -162,7 +172,8 @@ class Rig:
                 return []
             return self._answers(vcenter, cluster, request_id)
 
-        (seq,) = until(answered, f"an answer about {cluster} on {vcenter}", PATIENCE_SECONDS)
+        with self._showing_log("CheckerFunction"):
+            (seq,) = until(answered, f"an answer about {cluster} on {vcenter}", PATIENCE_SECONDS)
         record = self.record(vcenter, cluster, seq)
         self.await_told(record["events"])
         return record
