@@ -39,6 +39,20 @@ def ratio(work: Work, unit: Work) -> Spread:
         return spread([_typical(work, repeats[0]) / _typical(unit, repeats[1]) for _ in range(PAIRS)])
 
 
+def growth(work: tuple[Work, Work], unit: tuple[Work, Work]) -> Spread:
+    """How much more a large ``work`` takes than a small one, over what a large ``unit`` takes more.
+
+    Each is a pair: the large one, and the small one.
+    """
+    with _no_collection():
+        repeats = {each: _repeats(each) for each in (*work, *unit)}
+        grown = []
+        for _ in range(PAIRS):
+            large, small, large_unit, small_unit = (_typical(each, repeats[each]) for each in (*work, *unit))
+            grown.append(large / small / (large_unit / small_unit))
+        return spread(grown)
+
+
 def memory_ratio(work: Work, unit: Work) -> float:
     """The most memory that Python held during ``work``, over that of ``unit``; both warm."""
     work()
