@@ -4,6 +4,7 @@ A client may be used by many threads at once, but boto3's session, which makes t
 (https://boto3.amazonaws.com/v1/documentation/api/latest/guide/clients.html#multithreading-or-multiprocessing-with-clients).
 """
 
+import logging
 import re
 from functools import cache
 from threading import Lock
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
+
+# At DEBUG it writes down every answer of AWS, those of Secrets Manager too.
+logging.getLogger("botocore").setLevel(logging.INFO)
 
 LEAST_BOTOCORE: Final = (1, 36, 0)
 """Conditional writes by ``If-Match`` are known from 1.35.69 on, and the checksum that Object Lock asks for is
