@@ -17,7 +17,7 @@ from esx_drift.adapters.aws_clients import sqs
 from esx_drift.contracts import parse_payload, read_payload
 from esx_drift.dispatching.dispatcher import Dispatcher
 from esx_drift.domain.dispatching.run import DispatchReply, Run, build_empty_reply
-from esx_drift.errors import FleetMissing, LoginRefused
+from esx_drift.errors import FleetMissing
 from esx_drift.runtime import SqsBatch, count_metric, has_field
 from esx_drift.runtime.runtime import open_runtime
 
@@ -99,7 +99,7 @@ def _log_reply(reply: DispatchReply) -> DispatchReply:
     logger.info("run ended", dispatched=len(reply["dispatched"]), failed=reply["failed"])
     count_metric("ChecksDispatched", len(reply["dispatched"]))
     count_metric("DispatchesFailed", len(reply["failed"]))
-    refused = sum(failed["reason"] == LoginRefused.reason for failed in reply["failed"])
+    refused = sum("needs_password" in failed for failed in reply["failed"])
     if refused:
         count_metric("LoginsRefused", refused)
     return reply

@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -7,6 +8,7 @@ import pytest
 from esx_drift.adapters import aws_clients as clients
 from esx_drift.domain.stored.identifiers import make_next_request_id
 from esx_drift.errors import ContractViolation, FleetInvalid, FleetMissing, RequestRefused, TransientError
+from esx_drift.runtime import runtime
 
 from tests.simulator import fault_kinds
 from tests.simulator.sessions import USER
@@ -114,15 +116,34 @@ def test_a_run_is_counted(deployed: Deployed, capfd: pytest.CaptureFixture[str])
 
 
 def test_a_password_that_is_refused_is_counted_whether_it_was_tried_or_not(
-    deployed: Deployed, capfd: pytest.CaptureFixture[str]
+    deployed: Deployed, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The alarm rings until the secret has another one, also while the breaker keeps it from being tried."""
+    """The alarm rings until the secret has another one, also while the breaker keeps it from being tried.
+
+    Not by the first refusal, after which it is tried once more, nor by a wait for that.
+    """
     deployed.vcenter.sessions.accounts[USER] = "another"
-    for run in (RUN_ID, RUN_ID.replace("5f1c", "6f1c")):
-        deployed.context.aws_request_id = run
+    begun, counted = datetime.now(UTC), []
+    for number, seconds in enumerate((0, 100, 200, 300)):
+        monkeypatch.setattr(runtime, "_now", lambda ahead=seconds: begun + timedelta(seconds=ahead))
+        deployed.context.aws_request_id = RUN_ID.replace("5f1c", f"{number}f1c")
         deployed.invoke("dispatcher", {"vcenters": ["vc01"]})
         deployed.list_each()
-        assert '"LoginsRefused":[1.0]' in capfd.readouterr().out
+        counted.append('"LoginsRefused":[1.0]' in capfd.readouterr().out)
+    assert counted == [False, False, True, True]
+    assert len(deployed.vcenter.sessions.logins) == 2
+
+
+def test_a_proxy_that_refuses_a_login_says_nothing_of_the_password(
+    deployed: Deployed, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A page of its own with a 401; the alarm would send somebody to mend a password that is right."""
+    deployed.vcenter.faults.inject("POST /api/session", fault_kinds.web_page(401, "401 Unauthorized"))
+    deployed.invoke("dispatcher", {"vcenters": ["vc01"]})
+    deployed.list_each()
+    written = capfd.readouterr().out
+    assert '"DispatchesFailed":[1.0]' in written
+    assert "LoginsRefused" not in written
 
 
 def test_a_run_of_chosen_clusters_is_no_whole_run(

@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,6 +10,7 @@ import pytest
 from esx_drift.domain.reports.fleet_logs import FleetMeasure
 
 from tests.paths import ROOT
+from tests.unit.jobs.alarms import Metrics, name_metric
 from tests.unit.template.application import resources, written
 
 ALARMS = {name: one["Properties"] for name, one in resources("AWS::CloudWatch::Alarm").items()}
@@ -136,11 +138,23 @@ def test_what_fails_in_a_batch_that_does_not_is_told(name: str) -> None:
 
 def test_one_failure_that_passes_rings_nobody() -> None:
     """A message comes back; a vCenter that is away is told in chat, and here only if that goes on."""
-    coming_back = PARTLY_FAILED.keys() - {"DispatchesFailedAlarm"}
+    coming_back = PARTLY_FAILED.keys() - {"DispatchesFailedAlarm", "LoginsRefusedAlarm"}
     for name in coming_back:
         assert (ALARMS[name]["Threshold"], ALARMS[name]["Period"]) == (2, 3600)
     outage = ALARMS["DispatchesFailedAlarm"]
     assert (outage["Threshold"], outage["Period"], outage["EvaluationPeriods"]) == (1, 3600, 6)
+
+
+def test_a_refused_password_rings_until_an_hour_without_one() -> None:
+    """What is counted stays so until a person acts: one is enough, and none for an hour is its end."""
+    metrics, at = Metrics(), datetime(2026, 11, 29, 2, 10, tzinfo=UTC)
+    metrics.count(
+        at, 1, name_metric("esx-drift", "LoginsRefused", {"stack": "esx-drift", "service": "dispatcher"})
+    )
+    hour = timedelta(hours=1)
+    assert metrics.list_ringing(at, at + hour) == ["LoginsRefused"]
+    assert metrics.list_ringing(at + hour, at + 2 * hour) == []
+    assert ALARMS["LoginsRefusedAlarm"]["OKActions"] == [{"Ref": "AlarmTopic"}]
 
 
 def test_a_run_that_leaves_no_trace_is_told() -> None:

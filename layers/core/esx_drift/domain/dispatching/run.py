@@ -6,7 +6,7 @@ Longer than 250 lines, because a run and the requests that come of it are read t
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, TypedDict
+from typing import Final, Literal, NotRequired, TypedDict
 
 from esx_drift.domain.findings.kinds import LOGIN_KINDS
 from esx_drift.domain.stored.identifiers import (
@@ -30,7 +30,7 @@ from esx_drift.domain.stored.types import (
     Trigger,
 )
 from esx_drift.domain.text.times import add_jitter, parse_time
-from esx_drift.errors import TRIED_AGAIN_FACT
+from esx_drift.errors import TRIED_AGAIN_FACT, LoginRefused
 
 MAX_REQUEST_AGE: Final = timedelta(days=4)
 """So long a request may wait; a queue keeps it for longer. What is older was asked for anew since, by three
@@ -86,12 +86,16 @@ class DispatchedCheck(TypedDict):
 
 
 class FailedDispatch(TypedDict):
-    """What could not be dispatched; ``cluster`` is none where the whole vCenter failed."""
+    """What could not be dispatched; ``cluster`` is none where the whole vCenter failed.
+
+    ``needs_password`` is there where nobody can log in until a person puts another password into the secret.
+    """
 
     vcenter: str
     cluster: str | None
     reason: str
     message: str
+    needs_password: NotRequired[Literal[True]]
 
 
 class DispatchReply(TypedDict):
@@ -160,7 +164,8 @@ def list_failed_dispatches(run: Run, record: Record, expected: list[ExpectedClus
     """
     vcenter, failure = record["vcenter"], record["failure"]
     if failure is not None:
-        return [_build_failed_dispatch(vcenter, None, failure["reason"], failure["message"])]
+        failed = _build_failed_dispatch(vcenter, None, failure["reason"], failure["message"])
+        return [{**failed, "needs_password": True} if _needs_password(failure) else failed]
     names = {name for cluster in expected for name in (cluster["cluster"], cluster["name"])}
     wanted = (run.selected or {}).get(vcenter, ())
     why = "{} lists no cluster with the id or name {!r}, or a pattern of the fleet file leaves it out"
@@ -169,6 +174,12 @@ def list_failed_dispatches(run: Run, record: Record, expected: list[ExpectedClus
         for name in wanted
         if name not in names
     ]
+
+
+def _needs_password(failure: Failure) -> bool:
+    """Whether logins fail until a person acts: not one that is tried once more, nor what a proxy refused."""
+    is_of_login = failure["reason"] == LoginRefused.reason
+    return is_of_login and not {TRIED_AGAIN_FACT, "answered_by"} & failure["facts"].keys()
 
 
 def _build_failed_dispatch(vcenter: str, cluster: str | None, reason: str, message: str) -> FailedDispatch:
