@@ -435,7 +435,7 @@ def _rollout(state: str, **parts: Any) -> dict[str, Any]:  # noqa: ANN401 -- any
         (
             "moving",
             "raised",
-            "Upgrade to Intel-i40en 2.9.2.0 not as begun, 7 of 12 hosts on it",
+            "Beside the upgrade to Intel-i40en 2.9.2.0 (7 of 12 hosts on it): hosts differ",
             ("Still on 2.7.2.0: esx03", "Not checked: esx05"),
         ),
     ],
@@ -456,7 +456,7 @@ def test_an_upgrade_that_goes_elsewhere_says_where() -> None:
     """At once."""
     uneven = finding("drift", "image-not-uniform", "", "x", detail=_rollout("moving"), transition="raised")
     content = build_content(in_cluster(1, changes=[DRIVER], findings=[uneven])[0])
-    assert "not as begun, 7 of 12 hosts on it: Intel-i40en 2.7.2.0 → 2.9.2.0 on esx07" in content.title
+    assert "(7 of 12 hosts on it): Intel-i40en 2.7.2.0 → 2.9.2.0 on esx07" in content.title
 
 
 @pytest.mark.parametrize(

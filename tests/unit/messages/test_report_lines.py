@@ -19,6 +19,8 @@ from tests.unit.events import NAMES, TEXTS
 
 NOW = datetime(2026, 11, 23, 7, 3, tzinfo=UTC)
 COUNTS = st.integers(0, 2_000)
+EACH_CHECK = "each is of one cluster, and may have needed a second try"
+REPORTED = "Reported within the day, also if over by now"
 PAST = st.timedeltas(timedelta(), timedelta(days=400)).map(lambda age: format_time(NOW - age))
 
 
@@ -51,7 +53,10 @@ FIRST_LOOKS = st.fixed_dictionaries(
         "clusters": _listed().filter(lambda listed: listed["total"] > 0),
         "vcenters": _listed(),
         "hosts": st.fixed_dictionaries({"hosts": COUNTS, "covered": COUNTS}),
-        "releases": st.lists(st.fixed_dictionaries({"release": TEXTS, "hosts": COUNTS}), max_size=20),
+        "releases": st.lists(
+            st.fixed_dictionaries({"release": TEXTS, "hosts": COUNTS}, optional={"version": TEXTS}),
+            max_size=20,
+        ),
         "orphaned_vibs": st.fixed_dictionaries({"vibs": COUNTS, "hosts": COUNTS}),
         "not_uniform": _listed(),
         "unread_hosts": _listed(),
@@ -134,7 +139,7 @@ def test_maintenance_that_a_person_began_is_known_by_its_record() -> None:
     """A window of the fleet file is known by its name there."""
     suppressed: dict[str, Json] = {"maintenance:record 2": 3, "maintenance:patch-night": 1}
     items = build_content(event_of("daily", {**QUIET, "suppressed": suppressed})).items
-    reasons = "3 by maintenance that a person began (record 2), 1 by the window patch-night"
+    reasons = "3 by maintenance that a person began (record 2), 1 by the maintenance window patch-night"
     assert f"Found within the day, but not reported: {reasons}" in items
 
 
@@ -156,9 +161,9 @@ def test_a_day_names_what_is_open_and_what_has_gone() -> None:
     assert content.items[4:] == (
         "VIB x 1 gone from esx01 · vc01; nobody said why",
         "1 more VIB gone, and nobody said why",
-        "Checks by schedule, of one cluster each: 12 of 15 succeeded, 3 failed (a later try counts)",
-        "Reported within the day, over or not: 0 changes of software, 3 failures of checks or of the trail",
-        "7 findings open now (7 failures of checks or of the trail): 7 for less than a day",
+        f"Checks that were due: 12 of 15 succeeded, 3 failed ({EACH_CHECK})",
+        f"{REPORTED}: 0 changes of software, 3 failures to check or to keep records",
+        "7 findings open now (7 failures to check or to keep records): 7 for less than a day",
         *["prod-a · vc01: esx07 not checked (warning, open for 24 h)"] * 5,
         "and 2 more open",
         "Accepted, and so not counted as open: 2 findings",

@@ -400,5 +400,5 @@ def test_a_report_says_up_to_when_the_trail_is_sealed(
     (event,) = [event for event in world.heard() if event["type"].endswith(".daily")]
     assert report_in(event).get("sealed") == seal
     notes = build_content(event).notes
-    line = f"Trail sealed to 22 Nov 23:50 UTC, key fingerprint {KEY_SHA256}."
+    line = f"All records up to 22 Nov 23:50 UTC are sealed (signed), key fingerprint {KEY_SHA256}."
     assert (line in notes) == (seal is not None), notes

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from esx_drift.domain.fleet.fleet import VCenterSettings
+from esx_drift.messages.content import build_content
 
 from tests.unit.events import VIB, finding
 from tests.unit.reporting.world import INTERVAL, World, kinds_of, report_in, route
@@ -185,7 +186,7 @@ def test_another_vcenter_s_logs_are_not_read(world: World) -> None:
 
 
 def test_it_says_what_runs(world: World) -> None:
-    """By release and number of hosts; a snapshot that can't be read leaves its cluster out."""
+    """By release, build and number of hosts; a snapshot that can't be read leaves its cluster out."""
     world.dispatch("vc01", "prod-a", "prod-b", "prod-c")
     one = world.keep_snapshot("vc01", "prod-a", "8.0.3-0.70.24674464", "8.0.3-0.60.24414501")
     two = world.keep_snapshot("vc01", "prod-b", "8.0.3-0.70.24674464")
@@ -194,5 +195,11 @@ def test_it_says_what_runs(world: World) -> None:
         world.look("vc01", cluster, "baseline", snapshot=snapshot)
     world.report()
     (event,) = world.heard()
-    assert [release["hosts"] for release in report_in(event)["releases"]] == [2, 1]
-    assert "8.0.3-0.70.24674464" in report_in(event)["releases"][0]["release"]
+    report = report_in(event)
+    assert report["images"] == 2
+    assert [(one["version"], one["hosts"]) for one in report["releases"]] == [
+        ("8.0.3-0.70.24674464", 2),
+        ("8.0.3-0.60.24414501", 1),
+    ]
+    said = "Running 2 images: ESXi 8.0.3 (build 24674464) on 2 hosts, ESXi 8.0.3 (build 24414501) on 1 host"
+    assert said in build_content(event).items

@@ -23,6 +23,7 @@ from esx_drift.domain.events import (
     list_left_vibs,
     list_vanished,
 )
+from esx_drift.domain.findings.coverage_conditions import LAST_IMAGE_DETAIL
 from esx_drift.domain.findings.kinds import VCENTER_NOT_SEEN_NOTE, Advice
 from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.types import (
@@ -54,6 +55,7 @@ from esx_drift.domain.text.wording import (
 from esx_drift.messages.change_lines import (
     ChangeWords,
     cut_tail,
+    format_release,
     list_change_lines,
     list_rest_lines,
     render_accepted,
@@ -202,7 +204,10 @@ class _Parts:
         if self.put_back and not self.begun:
             return None
         steady = find_steady_rollouts(self.data["findings"], self.begun)
-        return find_rollout_words([*self.news, *self.ended, *steady], self.data, self.change_title)
+        hosts = [host for item in self.news if item["kind"] == "drift-unreviewed" for host in item["hosts"]]
+        unaccepted = self.words.name_hosts(list(dict.fromkeys(hosts))) if hosts else ""
+        findings = [*self.news, *self.ended, *steady]
+        return find_rollout_words(findings, self.data, self.change_title, unaccepted)
 
     def list_cluster_lines(self) -> list[str]:
         """List the clusters with their hosts, where the message is about several."""
@@ -243,7 +248,7 @@ def _build_detected(data: MessageData) -> MessageContent:
         next_step=_build_step(parts, advice, begun),
         facts=render_facts(data),
         unlisted=count_unlisted(data),
-        level="over" if rollout and rollout.is_over else level,
+        level="over" if rollout and rollout.is_over and not _has_other_news(parts) else level,
         when=(rollout.when if rollout else ()) or (*render_when(data), *replaced),
     )
 
@@ -257,6 +262,13 @@ def _build_step(parts: _Parts, advice: Advice, begun: MessageData) -> NextStep |
         return build_next_step(advice, begun, parts.news)
     is_open = any(finding["kind"] == "drift-unreviewed" for finding in parts.data["findings"])
     return build_next_step(PLANNED, begun, parts.news) if rollout.is_over and is_open else None
+
+
+def _has_other_news(parts: _Parts) -> bool:
+    """Whether more than an upgrade's end is news; where it is told by its changes, those are no others."""
+    is_told_by_finding = any("rollout" in item["detail"] for item in (*parts.news, *parts.ended))
+    others = any("rollout" not in item["detail"] for item in parts.news)
+    return others or (is_told_by_finding and bool(parts.begun))
 
 
 WINDOW_NOTE: Final = "It came within maintenance that is over now."
@@ -362,10 +374,25 @@ def _list_detected_items(parts: _Parts) -> list[str]:
     return [
         *begun,
         *list_finding_lines(news, parts.data),
+        *_list_last_images(parts),
         *(f"Put back: {line}" for line in render_change_lines(parts.put_back, words)),
         *list_end_lines([item for item in parts.ended if not parts.is_said_elsewhere(item)], parts.data),
         *parts.list_cluster_lines(),
     ]
+
+
+def _list_last_images(parts: _Parts) -> Iterator[str]:
+    """List what the hosts ran that are not seen now: the title says since when."""
+    running: dict[str, list[str]] = {}
+    for finding in parts.news:
+        held: Any = finding["detail"].get(LAST_IMAGE_DETAIL)
+        if isinstance(held, dict) and {"version", "release"} <= held.keys():
+            version, release = str(held["version"]), str(held["release"])
+            known = {} if release.endswith(version) else {version: release}
+            running.setdefault(format_release(version, known), []).extend(finding["hosts"])
+    is_one = len(running) == 1 and len(parts.news) == 1
+    for name, hosts in running.items():
+        yield f"Last known image: {name}{'' if is_one else f' · {parts.words.list_hosts(hosts)}'}"
 
 
 def _list_rollout_items(parts: _Parts) -> list[str]:
@@ -572,7 +599,7 @@ def _build_baseline(data: MessageData) -> MessageContent:
         items=tuple(_Parts(data).list_cluster_lines()),
         notes=(
             "Saved as the first copy. From now on only what changes is reported.",
-            "Not yet approved by anybody: esx-drift accept does.",
+            "Nobody has approved it yet: whoever has looked it over does that with esx-drift accept.",
         ),
         next_step=NextStep("look over what runs there and what was found:", "esx-drift status"),
         facts=render_facts(data),

@@ -52,6 +52,14 @@ _OTHER_MACHINE: Final = Advice(
 )
 """A host that has a known name and is another machine: whose it is comes before what it runs."""
 
+_ACCEPTANCE_ENDED: Final = Advice(
+    "",
+    "",
+    "somebody accepted it for a time that is over now. Remediate {listed}, or accept it again:",
+    FINDING_KINDS["drift-unreviewed"].advice.command,
+)
+"""Nothing has changed: nobody is to be looked for."""
+
 _NOTHING: Final = Advice("", "", "")
 """A host that was here already was read for the first time, and runs what the others run."""
 
@@ -90,6 +98,8 @@ def choose_advice(data: MessageData, news: Sequence[Finding]) -> Advice:
     if _are_all(changes, lambda change: change["element"] == "host") and not list_hosts_to_accept(data):
         return _choose_host_advice(changes)
     if news and not changes:
+        if news[0]["kind"] == "drift-unreviewed" and "expired_at" in news[0]["detail"]:
+            return _ACCEPTANCE_ENDED
         return find_advice(news[0], of_cluster=data["cluster"] is not None)
     return FINDING_KINDS["drift-unreviewed"].advice
 
@@ -138,8 +148,11 @@ def build_next_step(advice: Advice, data: MessageData, news: Sequence[Finding]) 
     placeholders = (
         build_host_placeholders(hosts, data) if data["changes"] else build_placeholders(news[:1], data)
     )
-    commands = render_commands(advice, data)
-    return NextStep(advice.step.format(**placeholders), commands[0] if commands else "", commands[1:])
+    commands, text = _list_all_commands(advice, data), advice.step.format(**placeholders)
+    if _are_too_many(commands):
+        text = f"{text.removesuffix(':')}, cluster by cluster. Which they are, says:"
+    shown = render_commands(advice, data)
+    return NextStep(text, shown[0] if shown else "", shown[1:])
 
 
 def render_commands(advice: Advice, data: MessageData) -> tuple[str, ...]:
@@ -152,14 +165,20 @@ def render_commands(advice: Advice, data: MessageData) -> tuple[str, ...]:
         advice: What ``choose_advice`` chose.
         data: What the message says.
     """
+    commands = _list_all_commands(advice, data)
+    # What is cut would be about other hosts than the message.
+    return (add_stack("esx-drift status", data),) if _are_too_many(commands) else tuple(commands)
+
+
+def _list_all_commands(advice: Advice, data: MessageData) -> list[str]:
     if not advice.command:
-        return ()
+        return []
     commands = [command for part in data["parts"] for command in _list_commands(advice, part)]
-    commands = [*dict.fromkeys(commands)]
-    if len(commands) > MAX_COMMANDS or sum(map(len, commands)) > MAX_COMMAND_CHARACTERS:
-        # What is cut would be about other hosts than the message.
-        commands = [add_stack("esx-drift status", data)]
-    return tuple(commands)
+    return [*dict.fromkeys(commands)]
+
+
+def _are_too_many(commands: Sequence[str]) -> bool:
+    return len(commands) > MAX_COMMANDS or sum(map(len, commands)) > MAX_COMMAND_CHARACTERS
 
 
 def _list_commands(advice: Advice, data: EventData) -> Iterator[str]:

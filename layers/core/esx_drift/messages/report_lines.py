@@ -21,12 +21,13 @@ from esx_drift.domain.text.wording import (
     join_names,
     split_vib_key,
 )
+from esx_drift.messages.change_lines import format_release
 from esx_drift.messages.message_data import add_stack, name_summary, reword_summary
 
 MAX_LINE_NAMES: Final = 5
 """Names in one line."""
 
-_REASONS: Final = {"rollout": "rollouts under way", "flapping": "what comes and goes"}
+_REASONS: Final = {"rollout": "upgrades under way", "flapping": "what comes and goes"}
 
 
 def build_first_look_content(data: EventData) -> MessageContent:
@@ -42,8 +43,8 @@ def build_first_look_content(data: EventData) -> MessageContent:
         items=tuple(filter(None, _list_first_look_items(report, has_one=bool(named)))),
         notes=(
             "Saved as the first copy. From now on only what changes is reported.",
-            "Not yet approved: esx-drift accept does that, cluster by cluster.",
-            "esx-drift runs on any machine with the project's AWS rights.",
+            "Nobody has approved it yet: whoever has looked it over does that with esx-drift accept.",
+            "esx-drift is the project's command; it needs rights on its AWS account.",
         ),
         next_step=_build_step("look over what runs and what was found:", data),
         facts=(f"{format_moment(data['checked_at'])} UTC",),
@@ -56,7 +57,7 @@ def _list_first_look_items(report: Mapping[str, Any], *, has_one: bool) -> list[
     standalone, missing = report["standalone_hosts"], report["missing"]
     return [
         "" if has_one else f"Checked: {_join_listed(report['clusters'])}",
-        _render_releases(report["releases"]),
+        _render_running(report),
         f"{format_count(vibs['vibs'], 'orphaned VIB')} on {format_count(vibs['hosts'], 'host')}"
         if vibs["vibs"]
         else "",
@@ -67,9 +68,18 @@ def _list_first_look_items(report: Mapping[str, Any], *, has_one: bool) -> list[
     ]
 
 
-def _render_releases(releases: list[Any]) -> str:
-    shown = [f"{clean_text(one['release'])} on {format_count(one['hosts'], 'host')}" for one in releases]
-    return f"Running: {join_names(shown, MAX_LINE_NAMES)}" if shown else ""
+def _render_running(report: Mapping[str, Any]) -> str:
+    """Render what runs; reports of versions before this one know no builds, and not how many images."""
+    shown = [f"{_name_release(one)} on {format_count(one['hosts'], 'host')}" for one in report["releases"]]
+    images = f" {format_count(report['images'], 'image')}" if "images" in report else ""
+    return f"Running{images}: {join_names(shown, MAX_LINE_NAMES)}" if shown else ""
+
+
+def _name_release(one: Mapping[str, Any]) -> str:
+    release, version = one["release"], one.get("version")
+    if version is None:
+        return clean_text(release)
+    return format_release(version, {} if release.endswith(version) else {version: release})
 
 
 def _name_all(what: str, noun: str, listed: Mapping[str, Any]) -> str:
@@ -105,7 +115,8 @@ def _render_seal(report: Mapping[str, Any]) -> str:
     seal = report.get("sealed")
     if seal is None:
         return ""
-    return f"Trail sealed to {format_moment(seal['until'])} UTC, key fingerprint {seal['key_sha256']}."
+    key = f"key fingerprint {seal['key_sha256']}"
+    return f"All records up to {format_moment(seal['until'])} UTC are sealed (signed), {key}."
 
 
 def _is_quiet(report: Mapping[str, Any]) -> bool:
@@ -154,8 +165,8 @@ def _render_checks(checks: Mapping[str, int]) -> str:
     failed = checks["expected"] - checks["made"]
     lost = f", {failed} failed" if failed > 0 else ""
     return (
-        f"Checks by schedule, of one cluster each: {checks['made']} of {checks['expected']} succeeded"
-        f"{lost} (a later try counts)"
+        f"Checks that were due: {checks['made']} of {checks['expected']} succeeded{lost}"
+        " (each is of one cluster, and may have needed a second try)"
     )
 
 
@@ -163,7 +174,8 @@ def _render_reported(report: Mapping[str, Any]) -> str:
     """Render what messages of that day said, be it open still or not."""
     changes, failures = report["changes_told"], report["failures_told"]
     changed, failed = format_count(changes, "change"), format_count(failures, "failure")
-    return f"Reported within the day, over or not: {changed} of software, {failed} of checks or of the trail"
+    said = f"{changed} of software, {failed} to check or to keep records"
+    return f"Reported within the day, also if over by now: {said}"
 
 
 def _list_open_items(opened: Mapping[str, Any], now: str) -> list[str]:
@@ -194,7 +206,7 @@ def _list_open_items(opened: Mapping[str, Any], now: str) -> list[str]:
 _FAMILIES: Final = {
     "drift": ("{} of drift", "{} of drift"),
     "orphaned-vib": ("{} orphaned VIB", "{} orphaned VIBs"),
-    "failure": ("{} failure of checks or of the trail", "{} failures of checks or of the trail"),
+    "failure": ("{} failure to check or to keep records", "{} failures to check or to keep records"),
 }
 """One, and several."""
 
@@ -214,11 +226,11 @@ def _render_suppressed(suppressed: Mapping[str, int]) -> str:
 
 
 def _name_reason(reason: str) -> str:
-    """``the rule mft``, ``the window patch-night``; one that a person began, by the record that says who."""
+    """``the rule a``, ``the maintenance window b``; one that a person began, by the record that says who."""
     kind, _, name = reason.partition(":")
     if kind == "maintenance" and name.startswith("record "):
         return f"maintenance that a person began ({clean_text(name)})"
-    words = {"ignore": "the rule", "maintenance": "the window"}
+    words = {"ignore": "the rule", "maintenance": "the maintenance window"}
     return f"{words[kind]} {clean_text(name)}" if kind in words and name else _REASONS.get(reason, reason)
 
 
@@ -251,8 +263,12 @@ def build_reminder_content(data: EventData) -> MessageContent:
         items=(end_sentence(reword_summary(findings[0]["summary"])),)
         if is_one
         else tuple(_render_open(finding, now) for finding in findings),
-        notes=("What is open then is reported again in a week.",),
-        next_step=_build_step("look over it:", data, findings[0]["cluster"] if is_one else None),
+        notes=(f"If {'it' if is_one else 'any of it'} is still open in a week, you hear of it again.",),
+        next_step=_build_step(
+            "see in detail what is open, and mend or accept it:",
+            data,
+            findings[0]["cluster"] if is_one else None,
+        ),
         facts=(f"{format_moment(now)} UTC",),
         unlisted=total - len(findings),
         level="critical",

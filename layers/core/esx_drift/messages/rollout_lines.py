@@ -44,7 +44,7 @@ class RolloutWords:
 
 
 def find_rollout_words(
-    findings: Sequence[Finding], data: MessageData, change_title: str
+    findings: Sequence[Finding], data: MessageData, change_title: str, unaccepted: str = ""
 ) -> RolloutWords | None:
     """Find the words for the first of ``findings`` that is about an upgrade under way; None: none is.
 
@@ -52,9 +52,14 @@ def find_rollout_words(
         findings: Those that moved.
         data: What the message says.
         change_title: What a title says of its changes; empty where there are none.
+        unaccepted: The hosts that came to be not as last accepted, as a title names them; empty: none did.
     """
     for finding in findings:
         rollout = _find_detail(finding, "rollout", _ROLLOUT_FIELDS)
+        if rollout and rollout["state"] == "done":
+            is_uniform = finding["transition"] == "resolved"
+            news = f"not as last accepted: {unaccepted}" if unaccepted else change_title if is_uniform else ""
+            return _word_done_rollout(rollout, data, news, is_uniform=is_uniform)
         if rollout:
             return _word_rollout(finding, rollout, data, change_title)
     return None
@@ -108,12 +113,6 @@ def _word_rollout(
     time = format_elapsed(rollout["started_at"], data["checked_at"])
     left = tuple(_list_left(rollout, data, old))
     match rollout["state"]:
-        case "done":
-            is_uniform = finding["transition"] == "resolved"
-            again = ", uniform again" if is_uniform else ""
-            title = f"Upgrade done: {share} on {new} after {time}{again} · {place}"
-            note = "" if is_uniform else "In other parts the hosts still differ."
-            return RolloutWords(title, note=note, is_calm=True, is_over=True)
         case "stalled":
             title = f"Upgrade to {new} stalled at {share} after {time} · {place}"
             when, step = _find_last_move(rollout, data), _build_stalled_step(rollout, data)
@@ -122,8 +121,21 @@ def _word_rollout(
             title = f"Upgrade under way: {share} on {new} from {old} · {place}"
             return RolloutWords(title, note=HEARD_AGAIN, step=_build_begun_step(data), is_calm=True)
         case _:
-            elsewhere = f": {change_title}" if change_title else ""
-            return RolloutWords(f"Upgrade to {new} not as begun, {share} on it{elsewhere} · {place}", left)
+            elsewhere = change_title or "hosts differ"
+            return RolloutWords(f"Beside the upgrade to {new} ({share} on it): {elsewhere} · {place}", left)
+
+
+def _word_done_rollout(
+    rollout: Mapping[str, Any], data: MessageData, news: str, *, is_uniform: bool
+) -> RolloutWords:
+    """Word the end of an upgrade, with the ``news`` that came with it: they must not hide behind it."""
+    new, _ = _name_versions(rollout, data)
+    share = clean_text(f"{rollout['done']} of {rollout['of']} hosts")
+    time = format_elapsed(rollout["started_at"], data["checked_at"])
+    again = f"{', uniform again' if is_uniform else ''}{f'; {news}' if news else ''}"
+    title = f"Upgrade done: {share} on {new} after {time}{again} · {render_place(data)}"
+    note = "" if is_uniform else "In other parts the hosts still differ."
+    return RolloutWords(title, note=note, is_calm=True, is_over=True)
 
 
 def _find_last_move(rollout: Mapping[str, Any], data: MessageData) -> tuple[str | Moment, ...]:
@@ -202,7 +214,10 @@ def find_flapping(findings: Sequence[Finding], data: MessageData) -> tuple[str, 
             time = format_elapsed(flapping["since"], data["checked_at"])
             often = clean_text(f"{flapping['times']} times in {time}")
             if not flapping.get("steady"):
-                return f"Comes and goes ({often}): ", "Reported again when it is steady."
+                return (
+                    f"Comes and goes ({often}): ",
+                    "Not reported each time: only once it has stayed the same for a day.",
+                )
             is_over = finding["transition"] == "resolved"
             return "Steady again: " if is_over else f"Came and went ({often}), and stays now: ", ""
     return "", ""

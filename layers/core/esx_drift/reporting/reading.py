@@ -15,8 +15,9 @@ from esx_drift.domain.reports.fleet_logs import (
     FleetLogs,
     LogHead,
     LogName,
+    RunningImage,
     build_log_head,
-    count_releases,
+    count_images,
 )
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_prefix
 from esx_drift.domain.text.times import format_time
@@ -80,10 +81,10 @@ class LogsReader:
                 heads[log] = replace(heads[log], run_at=format_time(last[0].checked_at))
         return replace(logs, heads=heads)
 
-    def count_releases(self, heads: Iterable[LogHead]) -> dict[LogName, Counter[str]]:
-        """Count by release the hosts of each cluster; none of one whose snapshot can't be read."""
+    def count_images(self, heads: Iterable[LogHead]) -> dict[LogName, Counter[RunningImage]]:
+        """Count by image the hosts of each cluster; none of one whose snapshot can't be read."""
         keys = {head.log: head.snapshot_key for head in heads if head.snapshot_key}
-        return dict(zip(keys, read_all(self._count_releases, keys.values()), strict=True))
+        return dict(zip(keys, read_all(self._count_images, keys.values()), strict=True))
 
     def _read_head(self, key: str) -> LogHead | None:
         record = self.store.read_newest_record(key)
@@ -102,9 +103,9 @@ class LogsReader:
             records.append(summary)
         return records[::-1]
 
-    def _count_releases(self, key: str) -> Counter[str]:
+    def _count_images(self, key: str) -> Counter[RunningImage]:
         try:
-            return count_releases(upgrade_snapshot(self.store.snapshot(key)).snapshot)
+            return count_images(upgrade_snapshot(self.store.snapshot(key)).snapshot)
         except TrailDamaged as damage:
             logger.warning("snapshot not read", why=damage.message)
             return Counter()

@@ -213,11 +213,11 @@ class _Look:
         looks = choose_first_looks(logs, frozenset(looked), self.now, patience, is_fleet=is_fleet)
         if looks is None:
             return state, []
-        releases = self._reader.count_releases(looks.heads)
+        running = self._reader.count_images(looks.heads)
         keys = sorted(make_state_key(*head.log) for head in looks.heads)
         reports = []
         for route in filter(hears_first_look, logs.recipients):
-            facts = build_first_look(looks, logs, releases, make_reach(route))
+            facts = build_first_look(looks, logs, running, make_reach(route))
             if facts is not None:
                 about = compute_digest(keys)
                 reports.append(self._maker.build("first-look", route.name, about, facts))

@@ -12,6 +12,7 @@ from esx_drift.domain.findings.look_conditions import (
     list_look_conditions,
 )
 from esx_drift.domain.images.consistency import list_document_inconsistencies
+from esx_drift.domain.images.labels import name_esxi_release
 from esx_drift.domain.images.report import (
     ReportedHost,
     build_inventory,
@@ -296,6 +297,18 @@ def test_a_host_unseen_for_too_long_is_critical(since: str, severity: str) -> No
     assert (found.kind, found.subject, found.severity) == ("host-failed", "host-9", severity)
     blind = ", not seen since 16 Nov 02:14 UTC" if severity == "critical" else ""
     assert found.summary == f'esx9 could not be read{blind}: "It does not answer."'
+
+
+def test_a_host_that_is_not_seen_is_told_with_its_last_known_image() -> None:
+    """By its release; nothing is made up of one that nobody ever read."""
+    cluster = ClusterModel(hosts(1), failed={"host-2": "esx2", "host-3": "esx3"})
+    since = {"host-2": LATELY, "host-3": LATELY}
+    before = snapshot_of(ClusterModel(hosts(2)))
+    known, unknown = look(cluster, uncovered_since=since, baseline=before)
+    (image,) = before["images"].values()
+    version, release = image["main"]["base_image"], name_esxi_release(image, before["labels"])
+    assert known.detail["last_image"] == {"version": version, "release": release}
+    assert "last_image" not in unknown.detail
 
 
 def test_a_host_too_old_is_harmless_unless_it_was_seen_before() -> None:

@@ -4,6 +4,7 @@ import pytest
 from esx_drift.domain.findings.rollouts import MAX_KNOWN_STEPS, RolloutLook, RolloutUpdate
 from esx_drift.domain.stored.identifiers import encode_canonical_json
 from esx_drift.domain.stored.types import LEFT_DETAIL, Change, Json
+from esx_drift.messages.content import build_content
 
 from tests.unit.domain.changes.clusters import ClusterModel, HostModel
 from tests.unit.domain.changes.sample import component
@@ -287,6 +288,56 @@ def test_what_was_accepted_meanwhile_opens_silently_for_the_next_host(log: Clust
     log.accept(["host-2"])
     upgrade(model, 3, driver=OLD_DRIVER)
     assert log.look(model).moved == {"drift-unreviewed": "opened"}
+
+
+def test_what_was_accepted_meanwhile_is_told_with_the_end(log: ClusterLog) -> None:
+    """Nothing else would name the last host, which nobody accepted."""
+    model = cluster()
+    upgrade(model, 1)
+    log.look(model)
+    upgrade(model, 2, 3)
+    log.look(model)
+    log.accept(["host-1", "host-2", "host-3"])
+    upgrade(model, 4)
+    told = log.look(model)
+    assert told.moved == {"image-not-uniform": "resolved", "drift-unreviewed": "opened"}
+    assert told.changes == []
+    (event,) = told.events
+    content = build_content({**event, "data": told.people[0]})
+    assert content.level == "warning"
+    assert "uniform again; not as last accepted: esx04 · " in content.title
+    assert content.next_step is not None
+    assert content.next_step.command == "esx-drift accept prod-a --vcenter vc01 --hosts esx04"
+
+
+def test_what_opened_silently_is_named_at_the_end(log: ClusterLog) -> None:
+    """As what is open still."""
+    model = cluster()
+    upgrade(model, 1)
+    log.look(model)
+    log.accept(["host-1"])
+    upgrade(model, 2)
+    log.look(model)
+    upgrade(model, 3, 4)
+    told = log.look(model)
+    (event,) = told.events
+    content = build_content({**event, "data": told.people[0]})
+    assert content.title.startswith("Upgrade done: 4 of 4 hosts on ESXi 8.0 U3e")
+    assert any("not as last accepted" in note for note in content.notes)
+
+
+def test_a_driver_that_comes_with_the_end_does_not_hide_behind_it(log: ClusterLog) -> None:
+    """On all hosts, so that they are uniform again."""
+    model = cluster()
+    upgrade(model, 1)
+    log.look(model)
+    upgrade(model, 1, 2, 3, 4, driver=NEW_DRIVER)
+    told = log.look(model)
+    (event,) = told.events
+    content = build_content({**event, "data": told.people[0]})
+    assert content.level == "warning"
+    assert content.title.startswith("Upgrade done: 4 of 4 hosts on ESXi 8.0 U3e")
+    assert f"uniform again; {I40EN} " in content.title
 
 
 STEP = {"from": DRIVER, "to": NEW_DRIVER, "hosts": ["host-1"]}

@@ -9,10 +9,14 @@ from esx_drift.domain.findings.condition import Condition, build_condition
 from esx_drift.domain.findings.kinds import FINDING_KINDS
 from esx_drift.domain.findings.vcenter_failures import is_blind
 from esx_drift.domain.images.document import list_error_texts, quote_first, summarize_messages
+from esx_drift.domain.images.labels import name_esxi_release
 from esx_drift.domain.images.report import Inventory, InventoryHost, Report, explain_uncovered
 from esx_drift.domain.stored.types import FindingKind, Json, Severity, Snapshot
 from esx_drift.domain.text.versions import sort_naturally
 from esx_drift.domain.text.wording import clean_text, format_count, format_moment
+
+LAST_IMAGE_DETAIL: Final = "last_image"
+"""In a finding's detail: what ESXi a host that is not seen ran when it was seen last."""
 
 _USUAL_STATES: Final = frozenset({"CONNECTED", "POWERED_ON"})
 
@@ -52,8 +56,18 @@ class UncoveredHosts:
         return is_blind(self.since.get(host), self.now, self.blind_after_seconds)
 
     def build_detail(self, host: str) -> dict[str, Json]:
-        """Build what the inventory and the report say of the host, and since when it is unseen."""
-        return _build_host_detail(self.report, host, self.inventory[host], self.since.get(host))
+        """Build what the inventory and the report say of the host; of an unseen one, what it ran and when."""
+        detail = _build_host_detail(self.report, host, self.inventory[host], self.since.get(host))
+        return detail if host in self.report.runs else {**detail, **self._describe_last_image(host)}
+
+    def _describe_last_image(self, host: str) -> dict[str, Json]:
+        """Describe the last known image of the host by its release; nothing where none is known."""
+        digest = self.snapshot["hosts"][host]["image"]
+        if digest is None:
+            return {}
+        image = self.snapshot["images"][digest]
+        version, release = image["main"]["base_image"], name_esxi_release(image, self.snapshot["labels"])
+        return {LAST_IMAGE_DETAIL: {"version": version, "release": clean_text(release)}}
 
     def format_unusual_states(self, host: str) -> str:
         """``, NOT_RESPONDING`` and the like, where the host is not as a host should be."""

@@ -87,8 +87,12 @@ class RolloutUpdate:
         return {**finding, "severity": worst, "detail": {**finding["detail"], ROLLOUT: dict(self.facts)}}
 
     def _hold_back(self, finding: Finding) -> Finding:
-        """Mark what opens only because known steps reached more hosts: others were told of before."""
-        if (finding["kind"], finding["transition"]) != ("drift-unreviewed", "opened"):
+        """Mark what opens only because known steps reached more hosts: others were told of before.
+
+        Only while a rollout goes on, whose end will name it: what opens with the end is told with it.
+        """
+        goes_on = self.state in {"moving", "stalled"}
+        if not goes_on or (finding["kind"], finding["transition"]) != ("drift-unreviewed", "opened"):
             return finding
         own = [change for change in self.changes if not set(change["hosts"]).isdisjoint(finding["hosts"])]
         reached = {host for change in own for host in change["hosts"]}

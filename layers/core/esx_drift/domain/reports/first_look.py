@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from esx_drift.domain.fleet.fleet import Route
-from esx_drift.domain.reports.fleet_logs import FleetLogs, LogHead, LogName, Reach
+from esx_drift.domain.reports.fleet_logs import FleetLogs, LogHead, LogName, Reach, RunningImage
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_key
 from esx_drift.domain.stored.types import Json
 from esx_drift.domain.text.times import parse_time
@@ -101,14 +101,14 @@ def hears_first_look(route: Route) -> bool:
 
 
 def build_first_look(
-    looks: FirstLooks, logs: FleetLogs, releases: Mapping[LogName, Counter[str]], reach: Reach
+    looks: FirstLooks, logs: FleetLogs, running: Mapping[LogName, Counter[RunningImage]], reach: Reach
 ) -> dict[str, Json] | None:
     """Build what is reported of first looks.
 
     Args:
         looks: The clusters.
         logs: All logs.
-        releases: How many hosts of each cluster run which release; a cluster may be missing.
+        running: How many hosts of each cluster run which image; a cluster may be missing.
         reach: Which logs the route is about.
 
     Returns:
@@ -118,7 +118,7 @@ def build_first_look(
     if not heads:
         return None
     vcenters = {head.log[0] for head in heads}
-    running = sum((releases.get(head.log, Counter()) for head in heads), Counter[str]())
+    images = sum((running.get(head.log, Counter()) for head in heads), Counter[RunningImage]())
     unread = [name for head in heads for name in head.uncovered]
     missing = [f"{name} ({log[0]})" for log, name in looks.missing if reach(log, name)]
     missing += [name for name in looks.unlisted if reach((name, VCENTER_LOG), None)]
@@ -127,7 +127,8 @@ def build_first_look(
         "clusters": list_with_total([f"{head.name} ({head.log[0]})" for head in heads]),
         "vcenters": list_with_total(vcenters),
         "hosts": sum_coverage(heads),
-        "releases": _list_releases(running),
+        "images": len({image.digest for image in images}),
+        "releases": _list_releases(images),
         "orphaned_vibs": _count_orphaned_vibs(heads),
         "not_uniform": list_with_total(
             f"{head.name} ({head.log[0]})" for head in heads if _has_kind(head, "image-not-uniform")
@@ -154,10 +155,16 @@ def sum_coverage(heads: Iterable[LogHead]) -> dict[str, Json]:
     }
 
 
-def _list_releases(running: Mapping[str, int]) -> list[Json]:
+def _list_releases(images: Mapping[RunningImage, int]) -> list[Json]:
     """List releases with how many hosts run each, the most first."""
+    running = Counter[tuple[str, str]]()
+    for image, hosts in images.items():
+        running[image.release, image.version] += hosts
     most_first = sorted(running.items(), key=lambda one: (-one[1], one[0]))
-    return [{"release": release, "hosts": hosts} for release, hosts in most_first[:MAX_LISTED_NAMES]]
+    return [
+        {"release": release, "version": version, "hosts": hosts}
+        for (release, version), hosts in most_first[:MAX_LISTED_NAMES]
+    ]
 
 
 def _count_orphaned_vibs(heads: Iterable[LogHead]) -> dict[str, Json]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, TypedDict
+from typing import Final, NamedTuple, TypedDict
 
 from esx_drift.domain.dispatching.known_clusters import find_pattern_that_leaves_out
 from esx_drift.domain.fleet.fleet import Fleet, Route, VCenterSettings, select_routes
@@ -247,10 +247,20 @@ def _list_kinds(finding: Finding) -> frozenset[str] | None:
     return frozenset({finding["kind"], *vib})
 
 
-def count_releases(snapshot: Snapshot) -> Counter[str]:
-    """Count how many hosts of ``snapshot`` run each release of ESXi, by the name that people use."""
+class RunningImage(NamedTuple):
+    """An image that hosts run, by its ``digest``; of its ESXi the ``version``, and what people call it."""
+
+    digest: str
+    version: str
+    release: str
+
+
+def count_images(snapshot: Snapshot) -> Counter[RunningImage]:
+    """Count how many hosts of ``snapshot`` run each image."""
     digests = Counter(host["image"] for host in snapshot["hosts"].values() if host["image"] is not None)
-    releases = Counter[str]()
+    running = Counter[RunningImage]()
     for digest, hosts in digests.items():
-        releases[name_esxi_release(snapshot["images"][digest], snapshot["labels"])] += hosts
-    return releases
+        image = snapshot["images"][digest]
+        release = name_esxi_release(image, snapshot["labels"])
+        running[RunningImage(digest, str(image["main"]["base_image"]), release)] = hosts
+    return running
