@@ -371,6 +371,9 @@ def _list_detected_items(parts: _Parts) -> list[str]:
     if len(news) > 1 and len(news[0]["hosts"]) == 1 and _find_unreviewed_differences(news[0]):
         # The title names its host, and in what it differs.
         news = news[1:]
+    if rollout and rollout.is_over:
+        # The title names a single host that is not as accepted.
+        news = [item for item in news if item["kind"] != "drift-unreviewed" or len(item["hosts"]) > 1]
     return [
         *begun,
         *list_finding_lines(news, parts.data),

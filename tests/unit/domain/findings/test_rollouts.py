@@ -306,6 +306,7 @@ def test_what_was_accepted_meanwhile_is_told_with_the_end(log: ClusterLog) -> No
     content = build_content({**event, "data": told.people[0]})
     assert content.level == "warning"
     assert "uniform again; not as last accepted: esx04 · " in content.title
+    assert content.items == ()
     assert content.next_step is not None
     assert content.next_step.command == "esx-drift accept prod-a --vcenter vc01 --hosts esx04"
 
