@@ -1,12 +1,15 @@
 """Every scenario, each on a vCenter of its own, played to one deployed stack; and what came of it."""
 
-from collections.abc import Iterable
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from esx_drift.domain.stored.identifiers import VCENTER_LOG
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_record_prefix
 
+from tests.deployed.messages import Message, read
 from tests.lab.local_aws.rig import PATIENCE_SECONDS, ROUTE, Rig
 from tests.lab.local_aws.tap import Tap
 from tests.lab.local_aws.waiting import until
@@ -70,6 +73,10 @@ class Chronicle:
     before: dict[tuple[str, str], int] = field(default_factory=dict)
     names: dict[str, dict[str, str]] = field(default_factory=dict)
     left_open: list[str] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    """Each that Slack took."""
+    alone: frozenset[str] = frozenset()
+    """The ids of the events that came in a message of their own."""
 
     def log(self, scenario: str, log: str) -> "list[Record]":
         """A whole log of a scenario's vCenter, by the cluster's name or `@vcenter`."""
@@ -102,13 +109,18 @@ def told(rig: Rig, tap: Tap) -> Chronicle:
         _change(chronicle, longer, number)
         _look(chronicle, longer)
     until(lambda: all(_is_told_of(rig, name) for name in KEPT_DOWN), "what is down to be told", 30)
-    chronicle.before = {key: len(log) for key, log in _logs(rig).items()}
+    chronicle.before = {place: len(keys) for place, keys in _list_record_keys(rig).items()}
     _heal(rig, KEPT_DOWN)
     certificates.show(SHOWING_ANOTHER)
     rig.await_quiet(RETRIES, WORK, TALK, POSTS)
     _heal(rig, [name for name in PLAYED if name not in KEPT_DOWN])
     _look(chronicle, None)
-    chronicle.logs = _logs(rig)
+    chronicle.logs = {
+        place: [rig.read_record(key) for key in keys] for place, keys in _list_record_keys(rig).items()
+    }
+    # Read once: a hundred scenarios ask for it, and it is hundreds of objects.
+    chronicle.messages = [read(payload) for payload in rig.slack.accepted]
+    chronicle.alone = frozenset(_list_alone(rig))
     tap.drain()
     return chronicle
 
@@ -195,5 +207,16 @@ def _heal(rig: Rig, names: Iterable[str]) -> None:
         SCENARIOS[name].heal(rig.vcenters[name])
 
 
-def _logs(rig: Rig) -> "dict[tuple[str, str], list[Record]]":
-    return {(name, log): rig.records(name, log) for name in PLAYED for log in LOGS.values()}
+def _list_record_keys(rig: Rig) -> dict[tuple[str, str], list[str]]:
+    """The keys of each log, by one listing of all: most vCenters have few of these logs."""
+    found = defaultdict[str, list[str]](list)
+    for key in rig.audit_keys("records/"):
+        found[key.rpartition("/")[0] + "/"].append(key)
+    return {(name, log): found[make_record_prefix(name, log)] for name in PLAYED for log in LOGS.values()}
+
+
+def _list_alone(rig: Rig) -> Iterator[str]:
+    for _, body in rig.audit("deliveries/groups/"):
+        events = json.loads(body)["events"]
+        if len(events) == 1:
+            yield events[0]["id"]

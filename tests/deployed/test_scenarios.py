@@ -1,6 +1,5 @@
 """Every scenario of the simulator, through the deployed product, ends as the design's tables say."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ from esx_drift.messages.content import is_for_chat
 
 from tests.deployed.chronicle import CLUSTERS, LOGS, PLAYED, Chronicle, told
 from tests.deployed.expected import EXPECTED, Changed, Opened
-from tests.deployed.messages import CHECKED, Message, read
+from tests.deployed.messages import CHECKED, Message
 from tests.lab.local_aws.rig import Rig
 from tests.lab.local_aws.tap import tapped
 from tests.simulator.scenarios import SCENARIOS
@@ -180,7 +179,7 @@ def test_no_session_is_left_open(chronicle: Chronicle) -> None:
 def test_each_told_event_came_to_slack_once_and_was_taken(chronicle: Chronicle) -> None:
     """Slack itself refused none; each has its receipt, and what happened together is told together."""
     events = [event for record in chronicle.records() for event in record["events"] if _select(event)]
-    delivered = {key.split("/")[1] for key, _ in chronicle.rig.audit("deliveries/")} - {"groups"}
+    delivered = {key.split("/")[1] for key in chronicle.rig.audit_keys("deliveries/")} - {"groups"}
     assert delivered == {make_receipt_id(event["id"], compute_digest(event)) for event in events}
     slack = chronicle.rig.slack
     assert [answered.answer for answered in slack.received if answered.answer != "ok"] == []
@@ -252,31 +251,21 @@ class Told:
 
 def _told(name: str, chronicle: Chronicle) -> Iterator[tuple[Told, list[Message]]]:
     """Each record whose events were told one by one, with what Slack got of it."""
-    messages = [read(payload) for payload in chronicle.rig.slack.accepted]
-    alone = set(_list_alone(chronicle))
     for log in LOGS:
         for record in chronicle.log(name, log):
             events = [chosen for event in record["events"] if (chosen := _select(event))]
-            if events and {event["id"] for event in events} <= alone:
+            if events and {event["id"] for event in events} <= chronicle.alone:
                 named = _name_log(events[0])
                 yield (
                     Told(record, events),
                     [
                         message
-                        for message in messages
+                        for message in chronicle.messages
                         if message.is_about(named, record["seq"])
                         # One vCenter's name may begin like another's.
                         and re.search(rf"{re.escape(_place(events[0]))}(?![\w-])", message.title)
                     ],
                 )
-
-
-def _list_alone(chronicle: Chronicle) -> Iterator[str]:
-    """The ids of the events that came in a message of their own."""
-    for _, body in chronicle.rig.audit("deliveries/groups/"):
-        events = json.loads(body)["events"]
-        if len(events) == 1:
-            yield events[0]["id"]
 
 
 def _select(event: "Event") -> "Event | None":

@@ -155,7 +155,7 @@ def test_a_subscriber_can_choose_by_attributes(telling: Telling) -> None:
 
 def test_the_book_of_deliveries_has_each_route(telling: Telling) -> None:
     """Nobody but a dead webhook is missing from it."""
-    keys = [key for key, _ in telling.rig.audit("deliveries/")]
+    keys = [*telling.rig.audit_keys("deliveries/")]
     routes = [(key, key.rsplit("/", 1)[1].removesuffix(".json")) for key in keys]
     receipts = Counter(route for key, route in routes if "/groups/" not in key)
     assert receipts == {ROUTE: 4, "on-call": 1, "drift": 3, "fallback": 2}
@@ -164,15 +164,15 @@ def test_the_book_of_deliveries_has_each_route(telling: Telling) -> None:
 def test_two_hundred_events_are_told_once(telling: Telling) -> None:
     """Each to every route that hears it; the dead one's are dead letters, and delay nobody's."""
     rig, before = telling.rig, len(telling.rig.slack.accepted)
-    events = [_forge_record(telling, number) for number in range(EVENTS)]
+    (model,) = rig.records(VCENTER, "domain-c9")[-1]["events"]
+    events = [_forge_record(rig, model, number) for number in range(EVENTS)]
     topic = rig.stack.outputs["DriftTopicArn"]
     for event in events:
         text = json.dumps({"default": json.dumps(event)})
         rig.stack.aws.sns.publish(TopicArn=topic, Message=text, MessageStructure="json")
     rig.await_quiet("NotifyQueue")
     rig.await_quiet("NotifyQueue", "DeliveryQueue")
-    keys = [key for key, _ in rig.audit("deliveries/")]
-    told = {key for key in keys if key.endswith((f"/{ROUTE}.json", "/drift.json"))}
+    told = {key for key in rig.audit_keys("deliveries/") if key.endswith((f"/{ROUTE}.json", "/drift.json"))}
     for event in events:
         receipt = make_receipt_id(event["id"], compute_digest(event))
         assert {make_delivery_key(receipt, route) for route in (ROUTE, "drift")} <= told
@@ -180,14 +180,12 @@ def test_two_hundred_events_are_told_once(telling: Telling) -> None:
     assert {one.answer for one in rig.slack.received[-20:]} == {"ok"}
 
 
-def _forge_record(telling: Telling, number: int) -> "Event":
-    """An event as a record holds it, of a cluster that is in no vCenter: whoever may write records could."""
-    (event,) = telling.rig.records(VCENTER, "domain-c9")[-1]["events"]
+def _forge_record(rig: Rig, model: "Event", number: int) -> "Event":
+    """An event like another as a record holds it, of a cluster that is in no vCenter: a forged one."""
     key = f"records/vcenter={VCENTER}/cluster=made-{number}/0000000001.json"
     cluster = {"id": f"made-{number}", "name": f"made-{number}"}
-    address = f"s3://{telling.rig.audit_bucket}/{key}"
-    data = {**event["data"], "cluster": cluster, "record": address}
-    made = cast("Event", {**event, "id": f"{event['id'][:-4]}{number:04d}", "data": data})
+    data = {**model["data"], "cluster": cluster, "record": f"s3://{rig.audit_bucket}/{key}"}
+    made = cast("Event", {**model, "id": f"{model['id'][:-4]}{number:04d}", "data": data})
     body = json.dumps({"events": [made]}).encode()
-    telling.rig.stack.aws.s3.put_object(Bucket=telling.rig.audit_bucket, Key=key, Body=body, IfNoneMatch="*")
+    rig.stack.aws.s3.put_object(Bucket=rig.audit_bucket, Key=key, Body=body, IfNoneMatch="*")
     return made

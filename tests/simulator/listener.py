@@ -5,11 +5,13 @@ import ssl
 import struct
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from selectors import EVENT_READ, DefaultSelector
 from threading import Event, Lock
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -45,6 +47,7 @@ class Server(ThreadingHTTPServer):
         self.requests = requests
         self.now = clock
         self.stopping = Event()
+        self._end, self._ended = socket.socketpair()
         self._tls: ssl.SSLContext | None = None
         if tls is not None:
             self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -52,6 +55,26 @@ class Server(ThreadingHTTPServer):
         self._open: set[socket.socket] = set()
         self._open_lock = Lock()
         super().__init__((HOST, port), _Handler)
+
+    def serve(self) -> None:
+        """Take connections until ``end``, and wake for nothing else: a hundred idle servers cost nothing."""
+        with DefaultSelector() as waiting:
+            for source in (self.socket, self._ended):
+                waiting.register(source, EVENT_READ)
+            while self._ended not in [key.fileobj for key, _ in waiting.select()]:
+                # A client may have hung up already.
+                with suppress(OSError):
+                    self.process_request(*self.get_request())
+
+    def end(self) -> None:
+        """Have ``serve`` come back."""
+        self._end.close()
+
+    def server_close(self) -> None:
+        """Close what is listened on."""
+        super().server_close()
+        for one in (self._end, self._ended):
+            one.close()
 
     def get_request(self) -> tuple[socket.socket, Any]:
         """A connection; its handshake is left to its own thread: a silent client stops nobody else."""
@@ -78,7 +101,7 @@ class Server(ThreadingHTTPServer):
         self.stopping.set()
         with self._open_lock:
             for connection in self._open:
-                _ended(connection)
+                _hang_up_on(connection)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -161,7 +184,7 @@ def _pieces(body: bytes, delivery: Delivery) -> Iterator[bytes]:
         yield b" " * min(size, delivery.padding_bytes - start)
 
 
-def _ended(connection: socket.socket) -> None:
+def _hang_up_on(connection: socket.socket) -> None:
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:

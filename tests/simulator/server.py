@@ -43,15 +43,16 @@ class HttpServer:
         """Listen; the port is known afterwards."""
         self._server = Server(self.port, self._application, self._now, self._tls, self._requests)
         self.port = self._server.server_address[1]
-        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread = Thread(target=self._server.serve)
         self._thread.start()
 
     def stop(self) -> None:
         """End every connection and stop listening."""
         if self._server is not None and self._thread is not None:
-            self._server.shutdown()
-            self._server.end_connections()
+            self._server.end()
+            # By then nobody new is let in.
             self._thread.join()
+            self._server.end_connections()
             self._server.server_close()
             self._server = self._thread = None
 

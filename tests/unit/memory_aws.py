@@ -50,22 +50,29 @@ class ListedS3(MemoryS3):
 class MemorySecrets:
     """Secrets Manager: each secret has its last version."""
 
-    values: dict[str, tuple[str, str]] = field(default_factory=dict)
+    values: dict[str, tuple[str, str] | None] = field(default_factory=dict)
     _versions: "count[int]" = field(default_factory=lambda: count(1))
 
-    def create_secret(self, Name: str, SecretString: str) -> None:  # noqa: N803 -- boto3's names
-        """Write the first version of a secret."""
-        self.put_secret_value(Name, SecretString)
+    def create_secret(self, Name: str, SecretString: str | None = None) -> None:  # noqa: N803 -- boto3's names
+        """Make a secret, with its first version if any is given."""
+        if Name in self.values:
+            raise build_refusal("ResourceExistsException", "CreateSecret")
+        self.values[Name] = None
+        if SecretString is not None:
+            self.put_secret_value(Name, SecretString)
 
     def put_secret_value(self, SecretId: str, SecretString: str) -> None:  # noqa: N803
         """Write another version of a secret."""
+        if SecretId not in self.values:
+            raise build_refusal("ResourceNotFoundException", "PutSecretValue")
         self.values[SecretId] = SecretString, f"version-{next(self._versions)}"
 
     def get_secret_value(self, SecretId: str) -> dict[str, str]:  # noqa: N803
         """The last version of a secret."""
-        if SecretId not in self.values:
+        last = self.values.get(SecretId)
+        if last is None:
             raise build_refusal("ResourceNotFoundException", "GetSecretValue")
-        text, version = self.values[SecretId]
+        text, version = last
         return {"SecretString": text, "VersionId": version, "ARN": SecretId, "Name": SecretId}
 
 
@@ -93,6 +100,11 @@ class _NotedS3(ListedS3):
         """All that lies in a bucket."""
         (page,) = self.paginate(Bucket)
         return page
+
+    def delete_object(self, Bucket: str, Key: str) -> None:  # noqa: N803
+        """Delete an object: nothing is read or listed of it any more, and its key is free."""
+        self._tell("DeleteObject", Bucket=Bucket, Key=Key)
+        self.objects.pop((Bucket, Key), None)
 
     def delete_objects(self, Bucket: str, Delete: dict[str, list[dict[str, str]]]) -> None:  # noqa: N803
         """Delete objects, as if they had never been there."""

@@ -18,7 +18,8 @@ from esx_drift.messages.content import build_content
 
 from tests.paths import GOLDEN
 from tests.simulator.sessions import PASSWORD
-from tests.unit.checking.conftest import ca, cloud, tls
+from tests.unit.checking.cloud import cloud
+from tests.unit.checking.conftest import ca, tls
 from tests.unit.checking.conftest import world as fresh_world
 from tests.unit.checking.decisions.person import ALICE_ID
 from tests.unit.checking.world import PROD_A, PROD_B, World

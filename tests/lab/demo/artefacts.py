@@ -31,5 +31,5 @@ def leave(directory: Path, rig: Rig, events: "Sequence[Event]") -> None:
 
 def summary(rig: Rig, events: "Sequence[Event]") -> str:
     """What was left, in one line."""
-    records = sum(1 for key, _ in rig.audit("records/"))
+    records = sum(1 for _ in rig.audit_keys("records/"))
     return f"{len(rig.slack.accepted)} messages, {len(events)} events, {records} records"

@@ -7,12 +7,16 @@ import os
 import signal
 import sys
 import threading
+import zipfile
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from pathlib import Path
+from tempfile import mkdtemp
+from types import SimpleNamespace
 from typing import Any, Final
 
 from ministack.app import main
-from ministack.core import iam_actions, iam_evaluator
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.core.responses import AccountRegionScopedDict
 from ministack.services import cloudwatch, lambda_svc, scheduler, sqs
 from ministack.services.cloudformation import provisioners
@@ -149,6 +153,38 @@ def evaluate_own_metric(evaluate: EvaluateAlarm) -> EvaluateAlarm:
     return evaluate_alone
 
 
+UNPACKED: Final[dict[tuple[tuple[str, int], ...], Path]] = {}
+"""Where each archive of code was unpacked, by the names and checksums of what is in it."""
+
+UNPACKING = threading.Lock()
+
+
+class UnpackedOnce(zipfile.ZipFile):
+    """An archive of code that is unpacked once, and linked to for each process of a function.
+
+    The emulator unpacks both layers, thousands of files, for each of them, which took more time than all that
+    the functions did. Nobody writes there: in Lambda a layer is read-only.
+    """
+
+    def namelist(self) -> list[str]:
+        """The names to look at before it is unpacked: none where that is done."""
+        return [] if self._key in UNPACKED else super().namelist()
+
+    def extractall(self, path: Any = None, members: Any = None, pwd: Any = None) -> None:  # noqa: ANN401 -- as there
+        """Have all of it in a folder."""
+        with UNPACKING:
+            if self._key not in UNPACKED:
+                folder = Path(mkdtemp(prefix="unpacked-"))
+                super().extractall(folder, members, pwd)
+                UNPACKED[self._key] = folder
+        for each in UNPACKED[self._key].iterdir():
+            (Path(path) / each.name).symlink_to(each)
+
+    @property
+    def _key(self) -> tuple[tuple[str, int], ...]:
+        return tuple((each.filename, each.CRC) for each in self.infolist())
+
+
 def make_nothing(name: str, properties: Mapping[str, Any], stack: str) -> tuple[str, Context]:
     """Stand in for a resource that nothing of the product's work depends on."""
     return f"{stack}-{name}-{len(properties)}", {}
@@ -164,6 +200,7 @@ lambda_svc._apply_filter_criteria = name_senders(lambda_svc._apply_filter_criter
 provisioners._cw_metric_alarm_record = watch_one_metric(provisioners._cw_metric_alarm_record)  # noqa: SLF001
 cloudwatch._metrics = MetricsOfOneAlarm()  # noqa: SLF001
 cloudwatch._evaluate_alarm = evaluate_own_metric(cloudwatch._evaluate_alarm)  # noqa: SLF001
+lambda_runtime.zipfile = SimpleNamespace(**{**vars(zipfile), "ZipFile": UnpackedOnce})
 # Unknown to the emulator, which refuses a type even where a condition leaves the resource out.
 for kind in ("AWS::Logs::QueryDefinition", "AWS::Athena::NamedQuery"):
     provisioners._RESOURCE_HANDLERS[kind] = {"create": make_nothing, "delete": lambda *_: None}  # noqa: SLF001

@@ -237,7 +237,10 @@ class Rig:
 
     def record(self, vcenter: str, cluster: str, seq: int) -> "Record":
         """One record of a log."""
-        key = make_record_key(vcenter, cluster, seq)
+        return self.read_record(make_record_key(vcenter, cluster, seq))
+
+    def read_record(self, key: str) -> "Record":
+        """The record that lies under a key."""
         reply = self.stack.aws.s3.get_object(Bucket=self.audit_bucket, Key=key)
         record: Record = json.loads(reply["Body"].read())
         return record
@@ -248,12 +251,15 @@ class Rig:
 
     def audit(self, prefix: str = "") -> Iterator[tuple[str, bytes]]:
         """Keys and bytes of the AuditBucket, in the order of the keys."""
-        s3 = self.stack.aws.s3
-        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=self.audit_bucket, Prefix=prefix)
-        for page in pages:
-            for found in page.get("Contents", []):
-                reply = s3.get_object(Bucket=self.audit_bucket, Key=found["Key"])
-                yield found["Key"], reply["Body"].read()
+        for key in self.audit_keys(prefix):
+            reply = self.stack.aws.s3.get_object(Bucket=self.audit_bucket, Key=key)
+            yield key, reply["Body"].read()
+
+    def audit_keys(self, prefix: str = "") -> Iterator[str]:
+        """The keys of the AuditBucket, in their order."""
+        listing = self.stack.aws.s3.get_paginator("list_objects_v2")
+        for page in listing.paginate(Bucket=self.audit_bucket, Prefix=prefix):
+            yield from (found["Key"] for found in page.get("Contents", []))
 
     @property
     def audit_bucket(self) -> str:

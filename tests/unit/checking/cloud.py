@@ -80,3 +80,10 @@ def open_cloud() -> Iterator[Aws]:
             s3.meta.events.register("provide-client-params.s3", made.note)
             sqs.meta.events.register("provide-client-params.sqs", made.note)
             yield made
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Aws]:
+    """AWS behind boto3, where the command line has clients of its own, or versions of objects are deleted."""
+    with open_cloud() as made:
+        yield made

@@ -1,4 +1,4 @@
-"""Worlds of one vCenter each. AWS is one a module: making its clients is what costs time."""
+"""Worlds of one vCenter each, on one AWS in memory a module."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -8,9 +8,12 @@ import pytest
 
 from tests.simulator import Tls
 from tests.simulator.certificates import Authority, authority
-from tests.unit.checking.cloud import Aws, open_cloud
+from tests.unit.checking.cloud import Aws
 from tests.unit.checking.whole import assert_whole
 from tests.unit.checking.world import World, open_world
+from tests.unit.memory_aws import cloud
+
+__all__ = ["cloud"]
 
 NUMBERS = count(1)
 
@@ -25,13 +28,6 @@ def ca() -> Authority:
 def tls(ca: Authority, tmp_path_factory: pytest.TempPathFactory) -> Tls:
     """The vCenters' certificate and key."""
     return ca.issue(tmp_path_factory.mktemp("tls"), datetime.now(UTC))
-
-
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[Aws]:
-    """Two buckets, two queues, and a record of every call."""
-    with open_cloud() as made:
-        yield made
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ from threading import Barrier, Thread
 from typing import Any
 
 import pytest
-from botocore.awsrequest import AWSResponse
-from botocore.compat import HTTPHeaders
 from esx_drift.domain.stored.types import CheckRequest, Record
 from esx_drift.errors import RequestRefused, StoreConflict, TopicUnavailable
 from esx_drift.journal import MAX_APPEND_ATTEMPTS
@@ -15,6 +13,7 @@ from esx_drift.journal import MAX_APPEND_ATTEMPTS
 from tests.simulator.faults import Fault
 from tests.unit.checking.reading import moved
 from tests.unit.checking.world import PROD_A, World
+from tests.unit.notifying.world import build_refusal
 
 REPORT = "GET *domain-c9/installed-images"
 
@@ -119,18 +118,16 @@ def meet_other_writes(world: World, key: str, conflicts: int) -> Iterator[None]:
     """So many writes of keys with this part meet another write of the same key in the same moment."""
     left = iter(range(conflicts))
 
-    def conflict(params: dict[str, Any], **_: object) -> object:
-        if key not in params["url_path"] or next(left, None) is None:
-            return None
-        error = {"Error": {"Code": "ConditionalRequestConflict", "Message": ""}}
-        return AWSResponse("", 409, HTTPHeaders(), None), error
+    real = world.aws.s3.put_object
 
-    events = world.aws.s3.meta.events
-    events.register("before-call.s3.PutObject", conflict)  # type: ignore[arg-type]  # it may answer
-    try:
+    def put_object(**params: Any) -> object:  # noqa: ANN401 -- boto3's
+        if key in params["Key"] and next(left, None) is not None:
+            raise build_refusal("ConditionalRequestConflict", "PutObject")
+        return real(**params)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.aws.s3, "put_object", put_object)
         yield
-    finally:
-        events.unregister("before-call.s3.PutObject", conflict)  # type: ignore[arg-type]  # likewise
 
 
 @pytest.mark.parametrize("key", ["records/", "documents/", "snapshots/"])

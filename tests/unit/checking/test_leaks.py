@@ -16,12 +16,9 @@ from tests.simulator.faults import Fault
 from tests.simulator.reply import Reply, Request
 from tests.simulator.sessions import PASSWORD, USER
 from tests.unit.checking.world import PROD_A, World
-from tests.unit.memory_aws import cloud
 
 if TYPE_CHECKING:
     from tests.simulator.wire import ReportStatus
-
-__all__ = ["cloud"]
 
 type TaskEnd = Literal["SUCCEEDED", "FAILED"]
 

@@ -4,9 +4,8 @@ import io
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 
 import boto3
 import pytest
@@ -16,6 +15,7 @@ from esx_drift.cli import main
 
 from tests.paths import GOLDEN
 from tests.unit.fleets import fleet
+from tests.unit.loopback import serving_by
 from tests.unit.simulated_aws import REGION
 
 
@@ -154,10 +154,6 @@ def _refuse(code: str, message: str) -> str:
 @pytest.fixture
 def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A deployed stack ``esx-drift`` whose outputs name the two buckets."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), CloudFormation) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", f"http://127.0.0.1:{server.server_port}")
+    with serving_by(CloudFormation) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", url)
         yield
-        server.shutdown()
-        thread.join()

@@ -15,7 +15,8 @@ from esx_drift.domain.text.wording import format_moment
 from esx_drift.messages.content import build_content
 
 from tests.lab.demo.timeline import BY_HAND, FOOTHOLD, I40EN
-from tests.unit.checking.decisions.conftest import ca, checking, cloud, tls, world
+from tests.unit.checking.cloud import cloud
+from tests.unit.checking.decisions.conftest import ca, checking, tls, world
 from tests.unit.checking.decisions.consumer import Consumer
 from tests.unit.checking.reading import open_kinds
 from tests.unit.checking.world import NOW, PROD_A, PROD_B, World

@@ -4,8 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import boto3
@@ -15,6 +14,7 @@ from tests.paths import GOLDEN
 from tests.unit.cli.conftest import CloudFormation, Run, run, stack
 from tests.unit.fleets import fleet
 from tests.unit.functions.conftest import Deployed, aws, cloud, context, deployed, vcenter
+from tests.unit.loopback import serving_by
 
 __all__ = ["aws", "cloud", "context", "deployed", "run", "stack", "vcenter"]
 
@@ -82,13 +82,9 @@ def functions(deployed: Deployed, stack: None, monkeypatch: pytest.MonkeyPatch) 
     outputs = {**CloudFormation.outputs, "DispatcherFunctionName": "the-dispatcher"}
     monkeypatch.setattr(CloudFormation, "outputs", outputs)
     monkeypatch.setattr("esx_drift.cli.check.ROUND_SECONDS", 0.01)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Endpoint) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", f"http://127.0.0.1:{server.server_port}")
+    with serving_by(Endpoint) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", url)
         yield made
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

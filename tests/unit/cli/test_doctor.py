@@ -3,9 +3,8 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from esx_drift.adapters.aws_clients import SDK_FIX, find_sdk_fault
@@ -14,6 +13,7 @@ from esx_drift.cli.aws import DeployedStack
 from esx_drift.doctoring.examination import NEEDS, NO_TIME, StepOutcome, StepResult
 
 from tests.unit.cli.conftest import CloudFormation, Run
+from tests.unit.loopback import serving_by
 
 
 def _line(
@@ -79,13 +79,9 @@ def functions(stack: None, aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterat
     outputs = {"CheckerFunctionName": "checker", "SenderFunctionName": "sender"}
     monkeypatch.setattr(CloudFormation, "outputs", outputs)
     monkeypatch.setattr(doctor, "_examine_stack", answers.examine_stack)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", f"http://127.0.0.1:{server.server_port}")
+    with serving_by(Handler) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", url)
         yield answers
-        server.shutdown()
-        thread.join()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pytest
 from esx_drift.domain.fleet.rules import IgnoreRule, SilencingRules
 
 from tests.lab.demo.timeline import BY_HAND, FOOTHOLD, I40EN, SHIPPED
-from tests.unit.checking.decisions.conftest import ca, checking, cloud, person, tls, world
+from tests.unit.checking.cloud import cloud
+from tests.unit.checking.decisions.conftest import ca, checking, person, tls, world
 from tests.unit.checking.decisions.person import Person
 from tests.unit.checking.world import PROD_A, World
 from tests.unit.cli.conftest import Run

@@ -1,6 +1,7 @@
 import pytest
 
-from tests.unit.checking.decisions.conftest import ca, checking, cloud, tls, world
+from tests.unit.checking.cloud import cloud
+from tests.unit.checking.decisions.conftest import ca, checking, tls, world
 from tests.unit.checking.decisions.consumer import Consumer
 from tests.unit.checking.world import PROD_A, World
 from tests.unit.cli.conftest import Run

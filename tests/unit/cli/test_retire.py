@@ -1,7 +1,8 @@
 import pytest
 
 from tests.lab.demo.timeline import BY_HAND, I40EN
-from tests.unit.checking.decisions.conftest import ca, checking, cloud, tls, world
+from tests.unit.checking.cloud import cloud
+from tests.unit.checking.decisions.conftest import ca, checking, tls, world
 from tests.unit.checking.decisions.consumer import Consumer
 from tests.unit.checking.world import PROD_B, World
 from tests.unit.cli.conftest import Run

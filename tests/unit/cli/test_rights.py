@@ -4,9 +4,8 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import boto3
@@ -19,11 +18,13 @@ from tests.lab.demo.timeline import FOOTHOLD
 from tests.lab.local_aws.aws import REGION
 from tests.paths import ROOT
 from tests.test_readme import walk
-from tests.unit.checking.decisions.conftest import ca, checking, cloud, tls, world
+from tests.unit.checking.cloud import cloud
+from tests.unit.checking.decisions.conftest import ca, checking, tls, world
 from tests.unit.checking.decisions.consumer import Consumer
 from tests.unit.checking.world import PROD_A, World
 from tests.unit.cli.conftest import CloudFormation, Run, Write
 from tests.unit.doctoring.test_deployed_stack import Deployed, deployed
+from tests.unit.loopback import serving_by
 from tests.unit.rights import Asked, allows, list_managed_statements
 from tests.unit.template.application import resources
 
@@ -117,13 +118,9 @@ def functions(monkeypatch: pytest.MonkeyPatch, world: World, checking: Consumer)
     """Lambda, with the two functions that the doctor asks."""
     names = {f"{name}FunctionName": f"{name}Function" for name in ("Dispatcher", "Checker", "Sender")}
     monkeypatch.setattr(CloudFormation, "outputs", {**CloudFormation.outputs, **names})
-    with ThreadingHTTPServer(("127.0.0.1", 0), Functions) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", f"http://127.0.0.1:{server.server_port}")
+    with serving_by(Functions) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", url)
         yield
-        server.shutdown()
-        thread.join()
 
 
 def _allows(policy: str, action: str, subject: str) -> bool:

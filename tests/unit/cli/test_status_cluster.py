@@ -14,7 +14,8 @@ from esx_drift.domain.text.wording import format_moment
 from tests.lab.demo.timeline import BY_HAND, FOOTHOLD, I40EN
 from tests.paths import GOLDEN
 from tests.simulator import fault_kinds
-from tests.unit.checking.decisions.conftest import ca, checking, cloud, tls, world
+from tests.unit.checking.cloud import cloud
+from tests.unit.checking.decisions.conftest import ca, checking, tls, world
 from tests.unit.checking.decisions.consumer import Consumer
 from tests.unit.checking.decisions.person import Person
 from tests.unit.checking.world import PROD_A, World

@@ -6,9 +6,8 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 
 import boto3
 import pytest
@@ -20,6 +19,7 @@ from esx_drift.domain.trail.digests import is_digest_key
 from esx_drift.domain.trail.excerpt import EXCERPT_KEY, ExcerptClaim
 
 from tests.unit.cli.conftest import CloudFormation, Run
+from tests.unit.loopback import serving_by
 from tests.unit.trail.played import key, trail, unsealed
 from tests.unit.trail.sealed import make_key, public_key, sign, write_copy
 
@@ -265,13 +265,9 @@ class Denying(BaseHTTPRequestHandler):
 @pytest.mark.usefixtures("stack", "buckets")
 def test_a_bucket_without_rights(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trouble, and no word of what is in it."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Denying) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
+    with serving_by(Denying) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
         ran = run("verify")
-        server.shutdown()
-        thread.join()
     assert (ran.code, ran.out) == (2, "")
     assert "AccessDenied" in ran.err
 

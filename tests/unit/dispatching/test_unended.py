@@ -12,9 +12,12 @@ from esx_drift.errors import SecretUnavailable, StoreUnavailable
 from esx_drift.messages.content import build_content
 
 from tests.simulator import fault_kinds
+from tests.unit.checking.cloud import cloud
 from tests.unit.checking.reading import moved, one, open_kinds
 from tests.unit.dispatching.world import World, dispatch_in, names_in
 from tests.unit.processes import Mortal, ProcessEnd, watch
+
+__all__ = ["cloud"]
 
 RUN = Run("run", "schedule")
 

@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, cast
 
 import boto3
@@ -24,6 +23,7 @@ from esx_drift.doctoring.aws_access import (
 from esx_drift.doctoring.examination import StepResult
 
 from tests.unit.conftest import aws
+from tests.unit.loopback import serving_by
 from tests.unit.simulated_aws import REGION
 
 if TYPE_CHECKING:
@@ -147,14 +147,8 @@ def serving(answer: Callable[[str], Answer]) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the name it has there
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving_by(Handler) as url:
+        yield url
 
 
 CONFIG = CheckConfig(

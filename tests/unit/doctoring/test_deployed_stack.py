@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -23,11 +22,11 @@ from esx_drift.domain.stored.identifiers import FLEET_KEY, make_digest_key
 from tests.unit.aws_commands import find_fault, list_shell_calls
 from tests.unit.conftest import aws
 from tests.unit.doctoring.test_aws_access import FORBIDDEN, FORBIDDEN_AS_JSON, Answer, serving
+from tests.unit.loopback import serving_by
 from tests.unit.simulated_aws import REGION
 
 __all__ = ["aws"]
 
-POLL_SECONDS = 0.02
 FUNCTIONS = ("Dispatcher", "Checker", "Notifier", "Sender")
 WORKING = {
     "RetryQueue": "Dispatcher",
@@ -122,14 +121,8 @@ def _cloudformation(deployed: Deployed) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the name it has there
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, args=(POLL_SECONDS,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving_by(Handler) as url:
+        yield url
 
 
 def _arn(service: str, name: str) -> str:

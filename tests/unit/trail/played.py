@@ -16,8 +16,8 @@ from esx_drift.domain.stored.types import CheckRequest, Record
 
 from tests.simulator.certificates import authority
 from tests.simulator.fault_kinds import invalid_json
-from tests.unit.checking.cloud import open_cloud
 from tests.unit.checking.world import INTERVAL_SECONDS, PROD_A, World, open_world
+from tests.unit.memory_aws import build_memory_aws
 from tests.unit.trail.sealed import make_key, seal
 
 REPORT = "GET *domain-c9/installed-images"
@@ -35,7 +35,7 @@ def open_watched(folder: Path) -> Iterator[World]:
     """A world of its own, with an AWS that is empty and a vCenter whose certificate is in ``folder``."""
     ca = authority(datetime.now(UTC))
     tls = ca.issue(folder, datetime.now(UTC))
-    with open_cloud() as cloud, open_world(cloud, ca, tls, "vc01.example.com") as world:
+    with open_world(build_memory_aws(), ca, tls, "vc01.example.com") as world:
         yield world
 
 

@@ -328,10 +328,11 @@ def _part_passed(events: Sequence[Event]) -> tuple[list[tuple[Event, Event]], li
 
 def _is_end_of(event: Event, began: Event) -> bool:
     """Whether an event tells the end of all that another began, and of nothing else."""
-    if list_vanished(event["data"]):
-        return False  # It is evidence that has gone.
+    # What is told at once may be hundreds of events, each held against each: what costs least is asked first.
     if not event["type"].endswith(".resolved") or find_place(event["data"]) != find_place(began["data"]):
         return False
+    if list_vanished(event["data"]):
+        return False  # It is evidence that has gone.
     if event["data"]["checked_at"] < began["data"]["checked_at"] or began["data"]["truncated"]:
         return False
     (changes, opened), (undone, resolved) = _select_items(began), _select_items(event)
