@@ -77,6 +77,14 @@ def test_a_copy_lists_what_the_bucket_lists(
         listed = [(found.key, found.size_bytes) for found in files.list_objects(prefix, after)]
         assert listed == [(found.key, found.size_bytes) for found in bucket.list_objects(prefix, after)]
         assert [files.read(key) for key in keys] == [bucket.read(key) for key in keys]
+        for folder in ("", "none/", *(f"{key.rpartition('/')[0]}/" for key in keys if "/" in key)):
+            assert list(files.list_folders(folder)) == list(bucket.list_folders(folder))
+
+
+def test_only_a_bucket_knows_of_which_it_is(bucket: S3TrailFiles, directory: Path) -> None:
+    """A copy may be of any."""
+    assert [bucket.is_of(name) for name in ("audit", "other")] == [True, False]
+    assert DirectoryTrailFiles(directory).is_of("audit")
 
 
 def test_a_bucket_shows_what_was_written_over_and_deleted(bucket: S3TrailFiles, directory: Path) -> None:

@@ -393,6 +393,15 @@ class CountedFiles:
     read_keys: list[str] = field(default_factory=list)
     listed_keys: list[str] = field(default_factory=list)
 
+    def is_of(self, bucket: str) -> bool:
+        """Of any."""
+        return bool(bucket)
+
+    def list_folders(self, prefix: str) -> Iterator[str]:
+        """Each once."""
+        rests = (key.removeprefix(prefix) for key in sorted(self.objects) if key.startswith(prefix))
+        return iter(dict.fromkeys(f"{prefix}{rest.partition('/')[0]}/" for rest in rests if "/" in rest))
+
     def list_objects(self, prefix: str, start_after: str = "") -> Iterator[TrailObject]:
         """List them in the order of their keys."""
         for key in sorted(self.objects):
