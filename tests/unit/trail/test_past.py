@@ -265,7 +265,7 @@ def test_the_logs_of_a_vcenter_are_known_by_name_and_id(world: World, logs: Trai
     log = ClusterRef(name, PROD_A, "prod-a")
     known = logs.list_known_logs(name)
     assert ClusterRef(name, VCENTER_LOG, VCENTER_LOG) in known
-    for asked in ("prod-a", PROD_A, f"{name}/prod-a"):
+    for asked in ("prod-a", PROD_A, f"{name}/prod-a", f"{name}/{PROD_A}"):
         assert [one for one in known if one.is_called(asked)] == [log]
     assert logs.list_known_logs("vc-other") == []
     assert log in logs.list_known_logs()
