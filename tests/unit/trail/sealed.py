@@ -185,8 +185,8 @@ def check(objects: Mapping[str, bytes] | MemoryTrail, **options: object) -> Foun
         is_open = found.excerpt is not None and not chain.covers(found.excerpt.period.ends_at)
         unknown = [each["cluster"] for each in found.list_unknown_clusters()]
         numbers = (found.records, found.not_sealed, found.expired)
-        about = ({*chain.signers}, chain.base, is_open, unknown)
-        return Found([*found.problems], *numbers, *about, found.unexplained, chain.unused)
+        last = (found.unexplained, chain.unused)
+        return Found([*found.problems], *numbers, {*chain.signers}, chain.base, is_open, unknown, *last)
 
 
 def write_copy(objects: Mapping[str, bytes], root: Path) -> Path:
