@@ -372,8 +372,16 @@ MAX_TRAIL_OBJECT_BYTES: Final = 64_000_000
 class TrailFiles(Protocol):
     """The AuditBucket, or a copy of it on disk, to be read only."""
 
+    def is_of(self, bucket: str) -> bool:
+        """Tell whether it may be of the ``bucket``: a copy does not say of which it is."""
+        ...
+
     def list_objects(self, prefix: str, start_after: str = "") -> Iterator[TrailObject]:
         """List the objects that begin with ``prefix`` and sort behind ``start_after``, in S3's order."""
+        ...
+
+    def list_folders(self, prefix: str) -> Iterator[str]:
+        """List what keys begin with up to the next slash behind ``prefix``, which ends in one: once each."""
         ...
 
     def read(self, key: str) -> bytes | None:

@@ -79,6 +79,24 @@ def test_a_copy_lists_what_the_bucket_lists(
         assert [files.read(key) for key in keys] == [bucket.read(key) for key in keys]
 
 
+def test_a_copy_has_the_folders_of_the_bucket(bucket: S3TrailFiles, directory: Path) -> None:
+    """Each once, however much lies in it; objects are none, and a link in a copy is none."""
+    keys = ["a/b/1", "a/b/2", "a/=c%2E/d/1", "a/0", "a~", "b/ü/1"]
+    for key in keys:
+        bucket.client().put_object(Bucket="audit", Key=key, Body=key.encode())
+    files = copy(directory, keys)
+    (directory / "a" / "link").symlink_to(directory / "b")
+    for folder, inside in (("", ["a/", "b/"]), ("a/", ["a/=c%2E/", "a/b/"]), ("b/", ["b/ü/"]), ("none/", [])):
+        assert list(files.list_folders(folder)) == list(bucket.list_folders(folder)) == inside
+    assert list(files.list_folders("a/link/")) == []
+
+
+def test_only_a_bucket_knows_of_which_it_is(bucket: S3TrailFiles, directory: Path) -> None:
+    """A copy may be of any."""
+    assert [bucket.is_of(name) for name in ("audit", "other")] == [True, False]
+    assert DirectoryTrailFiles(directory).is_of("audit")
+
+
 def test_a_bucket_shows_what_was_written_over_and_deleted(bucket: S3TrailFiles, directory: Path) -> None:
     """Each former version and each marker, by key; a copy has none."""
     for key, bodies in {"a": [b"1", b"2"], "b": [b"1"], "c": [b"1"]}.items():

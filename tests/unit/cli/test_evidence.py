@@ -27,7 +27,7 @@ from esx_drift.cli.evidence_report import (
     build_report_blocks,
 )
 from esx_drift.cli.past import make_times
-from esx_drift.domain.stored.identifiers import ClusterRef
+from esx_drift.domain.stored.identifiers import ClusterRef, encode_canonical_json
 from esx_drift.domain.stored.types import CheckRequest, Finding
 from esx_drift.domain.trail.evidence import (
     AskedLook,
@@ -487,3 +487,99 @@ def test_what_had_expired_is_counted(
     assert re.search(
         r"^Expired: \d+ objects, which are kept for 400 days, as excerpt\.json says", ran.out, re.MULTILINE
     )
+
+
+def test_what_expired_while_the_sealer_was_late_is_said(
+    run: Run, trail: Trail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one line, with the verdict, and in the report; whoever verifies has a clock of his own."""
+    late = datetime(2028, 3, 1, tzinfo=UTC)
+    left = {each: body for each, body in trail.items() if not each.startswith(("documents/", "quarantine/"))}
+    copy = write_copy(left, tmp_path / "copy")
+    monkeypatch.setattr("esx_drift.cli.evidence.read_clock", lambda: late)
+    monkeypatch.setattr("esx_drift.cli.verify.read_clock", lambda: late)
+    ran = run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "out", "--dir", copy)
+    assert ran.code == 0
+    line = (
+        r"Gone without proof: (\d+) objects, whose time was over only after the newest seal here, of"
+        r" 2026-11-[0-9T:]+\.000Z: nothing signed says whether they expired or somebody removed them\."
+    )
+    (number,) = re.findall(line, ran.out)
+    verdict = f"key not pinned, but {number} objects gone without proof of having expired.\n"
+    assert ran.out.endswith(verdict)
+    assert len(re.findall(line, (tmp_path / "out" / "report.md").read_text().replace("\\", ""))) == 1
+    shown = json.loads(run("verify", "--dir", tmp_path / "out" / "trail", "--format", "json").out)
+    assert (shown["intact"], shown["expired"], shown["gone_without_proof"]) == (True, 0, int(number))
+    monkeypatch.setattr("esx_drift.cli.verify.read_clock", lambda: datetime(2027, 3, 1, tzinfo=UTC))
+    assert run("verify", "--dir", tmp_path / "out" / "trail").code == 1
+
+
+@pytest.mark.usefixtures("now")
+def test_a_key_that_was_changed_is_named_with_the_one_before(
+    run: Run, trail: Trail, key: EllipticCurvePrivateKey, tmp_path: Path
+) -> None:
+    """An auditor gives both; the report says so, and its commands try each digest with each key."""
+    other = derive_private_key(0xE5E, SECP256R1())
+    sealed = seal(trail, key, datetime(2026, 11, 26, tzinfo=UTC))
+    copy = write_copy(seal(sealed, other, datetime(2026, 11, 28, tzinfo=UTC)), tmp_path / "copy")
+    pinned: list[object] = []
+    for number, each in enumerate((key, other)):
+        path = tmp_path / f"key-{number}.pem"
+        path.write_bytes(public_key(each).pem)
+        pinned += ["--public-key", path]
+    ran = run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "out", "--dir", copy, *pinned)
+    old, new = (public_key(each).fingerprint for each in (key, other))
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "Intact as an excerpt.")
+    assert f"Signed by: {old}\n" in ran.out
+    assert f"Signed by: {new}, the newest digest, which proves only that it is of later\n" in ran.out
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert f"| Key | {'; '.join(sorted((old, new)))} |" in text
+    assert "The key was changed: 2 have signed here." in text
+    assert "Signed by keys that were given: " in text
+    commands = [line.removeprefix("$ ") for line in text.splitlines() if line.startswith("$ ")]
+    assert "esx-drift verify --dir trail --public-key key.pem --public-key former-key.pem" in commands
+    (checking,) = [each for each in commands if each.startswith("for digest")]
+    lines = _shell(checking, tmp_path / "out").stdout.splitlines()
+    digests = sorted((tmp_path / "out" / "trail" / "digests").glob("*Z.json"))
+    keys = [*[old] * (len(digests) - 1), new]
+    assert lines == [
+        f"trail/digests/{digest.name}: by trail/digests/keys/{one}.pem"
+        for digest, one in zip(digests, keys, strict=True)
+    ]
+    digests[0].write_bytes(b"{}")
+    assert _shell(checking, tmp_path / "out").stdout.splitlines()[0].endswith(": by none")
+
+
+@pytest.mark.usefixtures("now")
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_who_accepted_before_the_period_is_cited_from_the_whole_trail(
+    run: Run, copy: Path, tmp_path: Path, *, is_damaged: bool
+) -> None:
+    """And said to be no part of the excerpt; where the record can't be read, only when that was."""
+    records = sorted((copy / "records" / "vcenter=vc01%2Eexample%2Ecom" / "cluster=domain-c9").iterdir())
+    ((accepting, record),) = [
+        (path, found) for path in records if (found := json.loads(path.read_bytes()))["outcome"] == "accepted"
+    ]
+    at, host = record["checked_at"], record["decision"]["taken"]
+    later = json.loads(records[records.index(accepting) + 3].read_bytes())["checked_at"]
+    newest = json.loads(records[-1].read_bytes())
+    findings = newest["after"]["findings"].values()
+    (finding,) = [each for each in findings if each["kind"] == "image-not-uniform"]
+    finding["hosts"] = host
+    records[-1].write_bytes(encode_canonical_json(newest))
+    if is_damaged:
+        accepting.write_bytes(b"{")
+    period = ("--from", later[:16], "--to", "2026-11-25")
+    run("evidence", "prod-a", *period, "-o", tmp_path / "out", "--dir", copy)
+    text = (tmp_path / "out" / "report.md").read_text().replace("\\", "")
+    assert f"records/vcenter=vc01%2Eexample%2Ecom/cluster=domain-c9/{accepting.name}" not in {
+        str(path.relative_to(tmp_path / "out" / "trail")) for path in (tmp_path / "out").rglob("*.json")
+    }
+    when = at[:19].replace("T", " ")
+    says = (
+        f"accepted earlier, {when} by {ALICE}: driver for <b>ticket</b> | agreed with storage, ticket CHG-7"
+        f" (record {record['seq']}): that record is of the whole trail, and no part of this excerpt,"
+        " which does not prove it"
+    )
+    bare = f"accepted earlier, {when}: the record of then says by whom, and why"
+    assert (says in text, bare in text) == (not is_damaged, is_damaged)

@@ -17,13 +17,16 @@ from esx_drift.adapters.trail_files import S3TrailFiles
 from esx_drift.cli.past import make_times
 from esx_drift.cli.terminal import render_csv
 from esx_drift.domain.stored.identifiers import (
+    VCENTER_LOG,
     compute_sha256,
+    encode_canonical_json,
     make_record_key,
     make_record_prefix,
     make_snapshot_key,
 )
 from esx_drift.domain.stored.types import Record
 from esx_drift.domain.text.times import format_time
+from esx_drift.domain.trail.excerpt import EXCERPT_KEY
 
 from tests.simulator import Tls
 from tests.simulator.certificates import Authority
@@ -488,3 +491,95 @@ def test_a_time_that_was_printed_finds_its_record(run: Run, story: Story) -> Non
         since = run("history", "prod-a", "--since", shown, "--dir", story.directory, "--format", "json")
         numbers = {entry["record"] for entry in json.loads(since.out)["entries"]}
         assert all(times.format(story.records[number - 1]["checked_at"]) >= shown for number in numbers)
+
+
+@pytest.fixture
+def copy(story: Story, tmp_path: Path) -> Path:
+    """A copy to be damaged."""
+    copytree(story.directory, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def test_a_cluster_that_its_vcenter_forgot_has_a_past(run: Run, story: Story, copy: Path) -> None:
+    """One that was retired long ago, by its name and its id; also where the vCenter's own log is gone."""
+    own = sorted((copy / make_record_prefix("vc01", VCENTER_LOG)).iterdir())
+    record = json.loads(own[-1].read_bytes())
+    del record["after"]["clusters"][PROD_A]
+    own[-1].write_bytes(encode_canonical_json(record))
+    commands = (("history",), ("history", "--vcenter", "vc01"), ("blame",), ("show",))
+    for lost in (False, True):
+        if lost:
+            for path in own:
+                path.unlink()
+        for command, *rest in commands:
+            for name in ("prod-a", PROD_A):
+                asked = (command, name, *rest, "--dir")
+                assert run(*asked, copy).out == run(*asked, story.directory).out
+    assert SMNTEMP.partition("(")[0] in run("orphans", "--gone", "--dir", copy).out
+    other = run("history", "prod-a", "--dir", copy, "--vcenter", "vc02")
+    assert (other.code, "no cluster called prod-a" in other.err) == (2, True)
+
+
+@pytest.mark.parametrize("gone", [[1], [2], [2, 3], [1, 2, 3]])
+def test_records_that_are_not_there_are_named(run: Run, copy: Path, gone: list[int]) -> None:
+    """What is between those that are there, and before the first one: it may have said anything."""
+    for number in gone:
+        (copy / make_record_key("vc01", PROD_A, number)).unlink()
+    rest = f", nor are those up to {gone[-1]:010d}.json" if len(gone) > 1 else ""
+    first = make_record_key("vc01", PROD_A, gone[0])
+    line = f"warning: {first} is not there{rest}, and a later one of its log is\n"
+    for command in (("history", "prod-a"), ("blame", "prod-a"), ("as-of", "prod-a", "2026-11-24")):
+        told = run(*command, "--dir", copy)
+        assert (told.code, told.err) == (1, line), command
+    told = run("orphans", "--dir", copy)
+    assert (told.code, told.err) == (1, line)
+
+
+def test_an_excerpt_says_that_it_is_one(run: Run, copy: Path) -> None:
+    """What is since its first record may be of before; no record is missed before that."""
+    for number in (1, 2):
+        (copy / make_record_key("vc01", PROD_A, number)).unlink()
+    (copy / EXCERPT_KEY).write_bytes(b"{}")
+    note = f"info: {copy} is an excerpt: of other clusters, and of what was before, it says nothing\n"
+    told = run("history", "prod-a", "--dir", copy)
+    assert (told.code, told.err) == (0, note)
+    told = run("blame", "prod-a", "--dir", copy)
+    assert (told.code, told.err) == (0, note)
+    assert " since the first record here, or before it, 2026-11-2" in told.out
+    assert "first seen here" not in told.out
+    told = run("blame", "prod-a", "--all", "--dir", copy)
+    assert " by 2026-11-2" in told.out
+    listed = json.loads(run("blame", "prod-a", "--dir", copy, "--format", "json").out)["parts"]
+    assert {part["origin"] for part in listed} == {"earlier", "change"}
+
+
+def test_a_component_is_found_however_it_is_spelt(run: Run, story: Story) -> None:
+    """And one that is nowhere is no component that never changed."""
+    asked = ("history", "prod-a", "--dir", story.directory, "--component")
+    assert run(*asked, I40EN.upper()).out == run(*asked, I40EN).out
+    assert run(*asked, I40EN).err == run(*asked, "base_image").err == run(*asked, SMNTEMP).err == ""
+    unknown = run(*asked, "i40en")
+    assert (unknown.code, unknown.err) == (
+        0,
+        "warning: nothing here is called i40en: did you mean Intel-i40en?\n",
+    )
+    # Of a cluster that no vCenter listed, and that nobody could look at.
+    told = run("history", "domain-c404", "--dir", story.directory, "--component", "driver-x")
+    assert (told.code, told.err) == (0, "warning: nothing here is called driver-x\n")
+
+
+def test_a_cluster_that_was_never_checked_has_no_past(run: Run, story: Story) -> None:
+    """That nothing is recorded is not that nothing changed."""
+    told = run("history", "prod-d", "--dir", story.directory)
+    assert (told.code, told.out) == (2, "")
+    assert "nothing is recorded here of prod-d (domain-c40) on vc01" in told.err
+
+
+@pytest.mark.usefixtures("stack", "story")
+def test_a_record_of_another_stack_is_not_that_of_this_one(run: Run) -> None:
+    """Though it has the same key there."""
+    key = make_record_key("vc01", PROD_A, 3)
+    assert run("show", f"s3://audit/{key}").code == 0
+    told = run("show", f"s3://other-audit/{key}")
+    assert (told.code, told.out) == (2, "")
+    assert f"s3://other-audit/{key} is in another bucket than that of this stack" in told.err

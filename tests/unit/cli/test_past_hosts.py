@@ -195,3 +195,13 @@ def test_what_a_host_was_before_may_be_lost(run: Run, moves: Story, tmp_path: Pa
     (row,) = [line for line in told.out.splitlines() if " host-26 " in line]
     assert "not known: not seen by then" in row
     assert " host-25  ESXi 8.0 U3d " in told.out
+
+
+def test_a_host_is_found_by_an_id_of_before_the_time_that_is_asked_about(run: Run, moves: Story) -> None:
+    """It is the host that has another id since."""
+    since = ("--since", moves.records[-1]["checked_at"][:16])
+    old, new = (read_entries(run, moves, "--host", host, *since) for host in ("host-16", "host-23"))
+    assert old["entries"] == new["entries"]
+    assert old["host_ids"] == ["host-16", "host-23"]
+    renamed = run("history", "prod-a", "--dir", moves.directory, *since, "--host", "nobody")
+    assert (renamed.code, "no host was ever called nobody" in renamed.err) == (2, True)

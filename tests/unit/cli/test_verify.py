@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from esx_drift.domain.trail.excerpt import EXCERPT_KEY, ExcerptClaim
 from tests.unit.cli.conftest import CloudFormation, Run
 from tests.unit.loopback import serving_by
 from tests.unit.trail.played import key, trail, unsealed
-from tests.unit.trail.sealed import make_key, public_key, sign, write_copy
+from tests.unit.trail.sealed import SEALED_AT, make_key, public_key, seal, sign, write_copy
 
 __all__ = ["key", "trail", "unsealed"]
 
@@ -296,3 +297,37 @@ def test_openssl_says_the_same_without_us(copy: Path, pem: Path, trail: Trail) -
     command = ["openssl", "dgst", "-sha256", "-verify", str(pem), "-signature", f"{digest}.sig", digest]
     ran = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (0, "Verified OK\n")
+
+
+def test_a_key_that_was_changed(
+    run: Run, trail: Trail, key: EllipticCurvePrivateKey, pem: Path, tmp_path: Path
+) -> None:
+    """Each is given by an option of its own; which digests each signed is said, and which signed none."""
+    other, third = make_key(), make_key()
+    copy = write_copy(seal(trail, other, SEALED_AT + timedelta(days=1)), tmp_path / "copy")
+    keys = [tmp_path / "other.pem", tmp_path / "third.pem"]
+    for path, each in zip(keys, (other, third), strict=True):
+        path.write_bytes(public_key(each).pem)
+    both = ("--public-key", keys[0], "--public-key", pem, "--public-key", pem)
+    ran = run("verify", "--dir", copy, *both)
+    first, second = sorted(filter(is_digest_key, trail)), max(copy.glob("digests/*Z.json"))
+    digests = (first[0], f"digests/{second.name}")
+    assert (ran.code, ran.out.splitlines()[-3:]) == (
+        0,
+        [
+            *(
+                f"Signed by: {public_key(one).fingerprint}, {digest} to {digest}"
+                for one, digest in zip((key, other), digests, strict=True)
+            ),
+            "Intact.",
+        ],
+    )
+    ran = run("verify", "--dir", copy, *both, "--public-key", keys[1])
+    unused = public_key(third).fingerprint
+    assert f"\nNo digest here is signed by {unused}, which was given.\n" in ran.out
+    shown = json.loads(run("verify", "--dir", copy, *both, "--public-key", keys[1], "--format", "json").out)
+    assert (shown["intact"], shown["key_pinned"], shown["unused_keys"]) == (True, True, [unused])
+    assert shown["signers"] == sorted(public_key(one).fingerprint for one in (key, other))
+    ran = run("verify", "--dir", copy, "--public-key", pem)
+    text = f"it is signed by {public_key(other).fingerprint}, and not by the key given"
+    assert (ran.code, f"altered   {digests[1]}: {text}\n" in ran.out) == (1, True)

@@ -42,6 +42,15 @@ class MemoryTrail:
     former: tuple[FormerVersion, ...] = ()
     unreadable: tuple[str, ...] = ()
 
+    def is_of(self, bucket: str) -> bool:
+        """Of any."""
+        return bool(bucket)
+
+    def list_folders(self, prefix: str) -> Iterator[str]:
+        """Each once."""
+        rests = (key.removeprefix(prefix) for key in sorted(self.objects) if key.startswith(prefix))
+        return iter(dict.fromkeys(f"{prefix}{rest.partition('/')[0]}/" for rest in rests if "/" in rest))
+
     def list_objects(self, prefix: str, start_after: str = "") -> Iterator[TrailObject]:
         """In the order of the keys' bytes."""
         keys = sorted(self.objects, key=lambda key: key.encode("utf-8", "surrogateescape"))
@@ -139,6 +148,8 @@ class Found:
     """What verifying found.
 
     ``is_open``: an excerpt that is not sealed up to its end. ``unknown``: its clusters without a record.
+    ``unexplained``: how much is gone that may have expired after the newest seal. ``unused``: keys that were
+    given and signed nothing.
     """
 
     problems: list[Problem]
@@ -149,6 +160,8 @@ class Found:
     base: str | None
     is_open: bool
     unknown: list[str]
+    unexplained: int
+    unused: list[str]
 
     @property
     def keys(self) -> set[str]:
@@ -164,13 +177,16 @@ class Found:
 def check(objects: Mapping[str, bytes] | MemoryTrail, **options: object) -> Found:
     """Verify a trail, with what else a request has."""
     files = objects if isinstance(objects, MemoryTrail) else MemoryTrail(objects)
+    pinned = options.get("pinned", ())
+    options["pinned"] = pinned if isinstance(pinned, tuple) else (pinned,)
     request = Request(lambda: files, parse_public_key, **options)  # type: ignore[arg-type] # a test names real ones
     with verify_trail(request) as found:
         chain = found.chain
         is_open = found.excerpt is not None and not chain.covers(found.excerpt.period.ends_at)
         unknown = [each["cluster"] for each in found.list_unknown_clusters()]
         numbers = (found.records, found.not_sealed, found.expired)
-        return Found(list(found.problems), *numbers, chain.signers, chain.base, is_open, unknown)
+        last = (found.unexplained, chain.unused)
+        return Found([*found.problems], *numbers, {*chain.signers}, chain.base, is_open, unknown, *last)
 
 
 def write_copy(objects: Mapping[str, bytes], root: Path) -> Path:

@@ -18,6 +18,7 @@ from tests.unit.checking.world import INTERVAL_SECONDS, PROD_B, World
 from tests.unit.trail.excerpts import CLUSTERS, MADE_AT, VCENTER, claim, copied, times_of
 from tests.unit.trail.played import play_trail, run_checks
 from tests.unit.trail.sealed import MemoryTrail, check, make_key, public_key, seal, seal_in_steps, sign
+from tests.unit.trail.test_verify_seals import forge
 
 if TYPE_CHECKING:
     from esx_drift.domain.stored.types import CheckRequest
@@ -165,6 +166,35 @@ def test_what_had_expired_is_missed_as_little_as_in_the_trail(
     assert check(excerpt, pinned=public_key(key)).problems == []
     assert {kind for kind, _ in check(excerpt, retention=timedelta(days=3650)).kinds} == {"missing"}
     assert {kind for kind, _ in check(copied(left, middle, made_at=late, days=3650)).kinds} == {"missing"}
+
+
+def test_what_expired_after_the_newest_seal_is_counted_apart(
+    steps: Trail, middle: AuditPeriod, key: EllipticCurvePrivateKey
+) -> None:
+    """The sealer was late. What is younger than documents are kept somebody removed, whatever is said."""
+    late = MADE_AT + timedelta(days=401)
+    documents = {each for each in copied(steps, middle) if each.startswith("documents/")}
+    left = {each: body for each, body in steps.items() if each not in documents}
+    excerpt = copied(left, middle, made_at=late)
+    found = check(excerpt, clock=late, pinned=public_key(key))
+    assert (found.problems, found.expired, found.unexplained) == ([], 0, len(documents))
+    missing = {("missing", each) for each in documents}
+    # Whoever says that an excerpt was made later has to wait until then.
+    assert check(excerpt, clock=MADE_AT + timedelta(days=300)).kinds == missing
+    early = copied(left, middle, made_at=MADE_AT + timedelta(days=300))
+    assert check(early, clock=late).kinds == missing
+    assert check(excerpt, clock=late, retention=timedelta(days=500)).kinds == missing
+
+
+def test_a_whole_copy_without_a_seal_for_so_long_is_not_intact(
+    steps: Trail, key: EllipticCurvePrivateKey
+) -> None:
+    """One line says so, and not one each document."""
+    at = "2028-03-01T00:00:00.000Z"
+    place, body = forge(steps, at)
+    left = {each: body for each, body in steps.items() if not each.startswith("documents/")}
+    found = check({**left, place: body}, clock=parse_time(at), pinned=public_key(key))
+    assert (found.kinds, found.unexplained > 0) == ({("missing", "digests/")}, True)
 
 
 def test_when_an_excerpt_was_made_is_held_to_what_is_signed(

@@ -265,7 +265,7 @@ def test_the_logs_of_a_vcenter_are_known_by_name_and_id(world: World, logs: Trai
     log = ClusterRef(name, PROD_A, "prod-a")
     known = logs.list_known_logs(name)
     assert ClusterRef(name, VCENTER_LOG, VCENTER_LOG) in known
-    for asked in ("prod-a", PROD_A, f"{name}/prod-a"):
+    for asked in ("prod-a", PROD_A, f"{name}/prod-a", f"{name}/{PROD_A}"):
         assert [one for one in known if one.is_called(asked)] == [log]
     assert logs.list_known_logs("vc-other") == []
     assert log in logs.list_known_logs()
@@ -392,6 +392,15 @@ class CountedFiles:
     objects: dict[str, bytes]
     read_keys: list[str] = field(default_factory=list)
     listed_keys: list[str] = field(default_factory=list)
+
+    def is_of(self, bucket: str) -> bool:
+        """Of any."""
+        return bool(bucket)
+
+    def list_folders(self, prefix: str) -> Iterator[str]:
+        """Each once."""
+        rests = (key.removeprefix(prefix) for key in sorted(self.objects) if key.startswith(prefix))
+        return iter(dict.fromkeys(f"{prefix}{rest.partition('/')[0]}/" for rest in rests if "/" in rest))
 
     def list_objects(self, prefix: str, start_after: str = "") -> Iterator[TrailObject]:
         """List them in the order of their keys."""

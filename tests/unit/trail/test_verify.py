@@ -703,16 +703,29 @@ def _add_again_unseen(world: World) -> None:
     run_checks(world)
 
 
-@pytest.mark.parametrize("version", ["this", "the one before"])
+@pytest.mark.parametrize("keeps", [True, False])
 def test_what_was_kept_of_a_host_under_its_new_id_is_computed_again(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, version: str
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, *, keeps: bool
 ) -> None:
-    """The record names both ids. The version before kept nothing, and its trails are intact as well."""
-    if version == "the one before":
+    """The record names both ids. Version 0.1 kept nothing; its trails are intact as well, and no others."""
+    if not keeps:
         monkeypatch.setattr(comparison, "_carry_over_unseen", lambda sealed, *_: sealed)
     written = play_trail(_add_again_unseen, tmp_path_factory)
-    assert check(written).problems == []
-    back = records_of(written)[1]
+    first, back, again, *_ = records_of(written)
     known = json.loads(gzip.decompress(written[json.loads(written[back])["snapshot"]["key"]]))
     (vibs,) = [host["orphaned_vibs"] for host in known["hosts"].values() if host["name"] == "esx02"]
-    assert vibs == ([VIB] if version == "this" else None)
+    assert vibs == ([VIB] if keeps else None)
+    assert check(written).kinds == (set() if keeps else {("altered", back)})
+    of_both = {("altered", each) for each in (back, again)}
+    assert check(_forget_machines(written, first)).kinds == (of_both if keeps else set())
+    # Who lets a record forget what the one before it knows gets around nothing.
+    assert check(_forget_machines(written, back)).kinds == {("altered", again if keeps else back)}
+
+
+def _forget_machines(trail: Trail, first: str) -> dict[str, bytes]:
+    """The trail as if version 0.1 had written the log from the record ``first`` on."""
+    found = dict(trail)
+    for each in records_of(trail):
+        if each >= first:
+            found = rewrite(found, each, lambda record: record["after"].pop("machines"))
+    return found

@@ -137,7 +137,7 @@ def test_names_that_are_no_utf8_are_named(trail: Trail, key: EllipticCurvePrivat
     for name in names:
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         (copy / name).write_bytes(b"x")
-    found, records = verify(DirectoryTrailFiles(copy), pinned=public_key(key))
+    found, records = verify(DirectoryTrailFiles(copy), pinned=(public_key(key),))
     assert {each for _, each in found} >= set(names)
     assert {kind for kind, each in found if each in names} == {"inserted"}
     assert records == check(trail).records

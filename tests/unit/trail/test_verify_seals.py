@@ -440,3 +440,56 @@ def test_what_a_missing_digest_named_is_not_taken_for_put_there(
     assert found == {("missing", second), ("inserted", "reports/x")}
     place, body = forge(trail, format_time(SEALED_AT - DAY))
     assert ("inserted", place) in kinds({**without(trail, second), place: body})
+
+
+def test_a_trail_whose_key_was_changed_is_intact_under_both_keys(
+    trail: Trail, key: EllipticCurvePrivateKey
+) -> None:
+    """Each digest is signed by one of those given; which key is not among them is named."""
+    other, stranger = make_key(), make_key()
+    (first,) = list_digests(trail)
+    changed = seal(trail, other, SEALED_AT + DAY)
+    second = list_digests(changed)[-1]
+    old, new, third = map(public_key, (key, other, stranger))
+    assert kinds(changed, pinned=(old, new)) == kinds(changed, pinned=(new, old)) == set()
+    assert check(changed, pinned=(old, new)).unused == []
+    for pinned, of_digest, by, of in [
+        (old, second, new, "the key given"),
+        (new, first, old, "the key given"),
+        ((old, third), second, new, "any key given"),
+    ]:
+        found = check(changed, pinned=pinned)
+        assert {kind for kind in found.kinds if kind[0] != "gap"} == {("altered", of_digest)}
+        (text,) = [each.text for each in found.problems if each.key == of_digest]
+        assert text == f"it is signed by {by.fingerprint}, and not by {of}"
+    assert check(changed, pinned=(old, new, third)).unused == [third.fingerprint]
+    assert ("missing", "digests/") in kinds(sign(changed, stranger, anew=True), pinned=(old, new))
+    forged = sign(changed, stranger, anew=True)
+    texts = [each.text for each in check(forged, pinned=(old, new)).problems if each.key == "digests/"]
+    assert texts == ["no digest is signed by any key given: nothing here is proved"]
+
+
+def test_what_is_taken_for_verified_may_be_of_a_former_key(
+    trail: Trail, unsealed: Trail, key: EllipticCurvePrivateKey
+) -> None:
+    """As far as a digest that the new key signed names it; what is of later has to be of the new one."""
+    other = make_key()
+    changed = seal(trail, other, SEALED_AT + DAY)
+    first, second = list_digests(changed)
+    late = SEALED_AT + HOUR
+    found = check(changed, pinned=public_key(other), since=late)
+    assert (found.problems, found.base, found.not_sealed) == ([], first, 0)
+    assert ("altered", second) in kinds(changed, pinned=public_key(key), since=late)
+    other_past = seal({**unsealed, "reports/x": b""}, make_key())
+    forged = {**changed, **other_past}
+    assert ("altered", first) in kinds(forged, pinned=public_key(other), since=late)
+
+
+def test_another_key_than_those_given_signs_nothing_new(trail: Trail, key: EllipticCurvePrivateKey) -> None:
+    """A record that only a digest of a third key names is not sealed, whatever keys are given besides."""
+    other, stranger = make_key(), make_key()
+    changed = seal(trail, other, SEALED_AT + DAY)
+    place, body = forge(trail, format_time(SEALED_AT + DAY))
+    forged = seal({**changed, place: body}, stranger, SEALED_AT + 2 * DAY)
+    found = check(forged, pinned=(public_key(key), public_key(other)))
+    assert (("altered", list_digests(forged)[-1]) in found.kinds, found.not_sealed) == (True, 1)

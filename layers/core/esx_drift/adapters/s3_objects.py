@@ -201,6 +201,15 @@ class S3Objects:
         for entry in self._list_entries(prefix, after):
             yield WrittenObject(entry["Key"], entry["Size"], entry["LastModified"])
 
+    def list_folders(self, prefix: str) -> Iterator[str]:
+        """What keys begin with up to the next slash behind ``prefix``, once each, in their order."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket, Prefix=prefix, Delimiter="/"
+        )
+        with _translate_errors(prefix):
+            for page in pages:
+                yield from (each["Prefix"] for each in page.get("CommonPrefixes", []))
+
     def list_etags(self, prefix: str) -> Iterator[tuple[str, str]]:
         """The keys that begin with ``prefix``, in their order, each with its ETag."""
         return ((entry["Key"], entry["ETag"]) for entry in self._list_entries(prefix, ""))

@@ -22,9 +22,17 @@ class S3TrailFiles:
     client: "Callable[[], S3Client]"
     bucket: str
 
+    def is_of(self, bucket: str) -> bool:
+        """Tell whether it is the ``bucket``."""
+        return bucket == self.bucket
+
     def list_objects(self, prefix: str, start_after: str = "") -> Iterator[TrailObject]:
         """List the objects that begin with ``prefix`` and sort behind ``start_after``: 1,000 a request."""
         return self._objects.list_objects(prefix, start_after)
+
+    def list_folders(self, prefix: str) -> Iterator[str]:
+        """List what keys begin with up to the next slash behind ``prefix``: 1,000 a request."""
+        return self._objects.list_folders(prefix)
 
     def read(self, key: str) -> bytes | None:
         """Read the object ``key``; None if there is none."""
@@ -49,6 +57,10 @@ class DirectoryTrailFiles:
 
     root: Path
 
+    def is_of(self, bucket: str) -> bool:  # noqa: ARG002  # the port's
+        """Say yes, whatever ``bucket``: a copy does not say of which it is."""
+        return True
+
     def list_objects(self, prefix: str, start_after: str = "") -> Iterator[TrailObject]:
         """List what begins with ``prefix`` and sorts behind ``start_after``, by the bytes of keys as S3 does.
 
@@ -62,6 +74,11 @@ class DirectoryTrailFiles:
             for found in self._walk(folder):
                 if found.key.startswith(prefix) and os.fsencode(found.key) > os.fsencode(start_after):
                     yield found
+
+    def list_folders(self, prefix: str) -> Iterator[str]:
+        """List the folders in the folder ``prefix``; a link is none."""
+        found = self._list_folder(prefix) if self._is_folder(prefix) else []
+        return (each for each in found if isinstance(each, str))
 
     def read(self, key: str) -> bytes | None:
         """Read the file whose path in the folder is ``key``; None if there is none, or it would lead out."""

@@ -39,6 +39,7 @@ _COLUMNS: Final = ("host", "name", "part", "version", "origin", "after", "found"
 ORIGINS: Final[Mapping[PartOrigin, str]] = {
     "first-copy": "the first copy",
     "first-seen": "they were first seen here",
+    "earlier": "the first record here, or before it",
 }
 
 AllOption = Annotated[
@@ -123,7 +124,7 @@ def _render_cells(group: Sequence[PartSince], names: Mapping[str, str], times: T
             _name_part(first.part),
             clean_text(first.version) if first.version else "-",
             join_names(list_host_names([part.host for part in group], names)),
-            f"{times.format(first.at)} {times.name}{after}",
+            f"{'by ' if first.origin == 'earlier' else ''}{times.format(first.at)} {times.name}{after}",
             str(first.seq),
         )
     ]

@@ -4,7 +4,7 @@ Longer than 250 lines, because what is copied, verified and reported is one run,
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -21,13 +21,14 @@ from esx_drift.cli.status import read_clock
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_warning
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.cli.verify import (
-    PublicKeyOption,
+    PublicKeysOption,
     describe_excerpt,
     describe_number,
     describe_verdict,
     list_not_held,
+    list_signers,
     read_document_days,
-    read_public_key,
+    read_public_keys,
     show_progress,
 )
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef
@@ -35,6 +36,7 @@ from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.wording import join_names
 from esx_drift.domain.trail.evidence import build_log_evidence, count_looks, list_asked_looks
 from esx_drift.domain.trail.excerpt import EXCERPT_KEY, AuditPeriod, Excerpt
+from esx_drift.domain.trail.history import Acceptance, list_acceptances
 from esx_drift.domain.trail.verification import DEFAULT_RETENTION
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ def evidence(  # noqa: PLR0913 -- each is an option of the command
     begin: BeginOption,
     end: EndOption,
     folder: FolderOption,
-    public_key: PublicKeyOption = None,
+    public_keys: PublicKeysOption = None,
     vcenter: VCenterOption = None,
     local: LocalOption = False,  # noqa: FBT002 -- typer passes it by name
     *,
@@ -84,7 +86,7 @@ def evidence(  # noqa: PLR0913 -- each is an option of the command
     """
     times, now = make_times(local=local), read_clock()
     period = _parse_period(times, begin, end, now)
-    pinned = read_public_key(public_key)
+    pinned = read_public_keys(public_keys)
     logs = open_logs(source)
     if source.directory is not None and (source.directory / EXCERPT_KEY).exists():
         fail(f"{source.directory} is an excerpt already\nName a copy of the whole trail.")
@@ -94,8 +96,8 @@ def evidence(  # noqa: PLR0913 -- each is an option of the command
     _require_records(logs, chosen, period, times)
     with _make_folder(folder):
         excerpt = _copy(source, folder / TRAIL_FOLDER, tuple(chosen), period, now)
-        seal = _verify(replace(source, directory=folder / TRAIL_FOLDER), pinned)
-        report = _write_report(folder, excerpt, chosen, seal, times)
+        seal = _verify(replace(source, directory=folder / TRAIL_FOLDER), pinned, now)
+        report = _write_report(folder, excerpt, chosen, seal, times, logs)
     print_line(f"Written to {folder}: report.html, report.md and {TRAIL_FOLDER}")
     for line in seal.lines:
         print_line(line)
@@ -176,23 +178,24 @@ def _copy(
         return copy_excerpt(source.open(), DirectoryTrailCopy(to), request)
 
 
-def _verify(source: TrailSource, pinned: "PublicKey | None") -> ReportedSeal:
+def _verify(source: TrailSource, pinned: "tuple[PublicKey, ...]", now: datetime) -> ReportedSeal:
     """Verify the excerpt that was written."""
     from esx_drift.adapters.public_keys import parse_public_key  # noqa: PLC0415 -- loads cryptography
     from esx_drift.trail.verify import Request, verify_trail  # noqa: PLC0415 -- loads what compares
 
+    request = Request(source.open, parse_public_key, pinned, clock=now)
     with (
         show_progress("Verifying") as on_progress,
-        verify_trail(Request(source.open, parse_public_key, pinned, on_progress=on_progress)) as found,
+        verify_trail(replace(request, on_progress=on_progress)) as found,
     ):
         number, chain = found.index.count_problems(), found.chain
         until = chain.sealed_until
         return ReportedSeal(
             is_intact=not number,
-            lines=[*_list_problems(found, number), describe_verdict(number, found, pinned)],
+            lines=[*_list_problems(found, number), describe_verdict(number, found, is_pinned=bool(pinned))],
             sealed_until=None if until is None else format_time(until),
-            signers=sorted(chain.signers),
-            is_pinned=pinned is not None,
+            signers=sorted(chain.signers.keys() | chain.time_signers),
+            is_pinned=bool(pinned),
         )
 
 
@@ -205,12 +208,19 @@ def _list_problems(found: "Verification", number: int) -> Iterator[str]:
     excerpt = cast("Excerpt", found.excerpt)
     yield describe_excerpt(excerpt, found.chain)
     yield from list_not_held(found, excerpt.retention)
+    if len(found.chain.signers.keys() | found.chain.time_signers) > 1 or found.chain.unused:
+        yield from list_signers(found.chain)
 
 
 def _write_report(
-    folder: Path, excerpt: Excerpt, chosen: "list[ClusterRef]", seal: ReportedSeal, times: Times
+    folder: Path,
+    excerpt: Excerpt,
+    chosen: "list[ClusterRef]",
+    seal: ReportedSeal,
+    times: Times,
+    whole: "TrailLogs",
 ) -> EvidenceReport:
-    """Write the report: of what the excerpt holds, and nothing else."""
+    """Write the report: of what the excerpt holds, and who accepted before, as the ``whole`` trail says."""
     from esx_drift.adapters.trail_files import DirectoryTrailFiles  # noqa: PLC0415 -- loads botocore
     from esx_drift.trail.past import TrailLogs  # noqa: PLC0415 -- the help needs none of it
 
@@ -219,7 +229,7 @@ def _write_report(
         _read_vcenter(logs, name, chosen, excerpt) for name in sorted({log.vcenter for log in chosen})
     ]
     asked = {log.record_prefix: asked for _, by_log in vcenters for log, asked in by_log}
-    clusters = [_read_cluster(logs, log, asked[log.record_prefix], excerpt) for log in chosen]
+    clusters = [_read_cluster(logs, log, asked[log.record_prefix], excerpt, whole) for log in chosen]
     damages = list(dict.fromkeys(damage.message for damage in logs.damages))
     own = [vcenter for vcenter, _ in vcenters]
     report = EvidenceReport(excerpt, clusters, own, seal, damages, times)
@@ -249,9 +259,28 @@ def _read_vcenter(
 
 
 def _read_cluster(
-    logs: "TrailLogs", log: "ClusterRef", asked: "list[AskedLook]", excerpt: Excerpt
+    logs: "TrailLogs", log: "ClusterRef", asked: "list[AskedLook]", excerpt: Excerpt, whole: "TrailLogs"
 ) -> ReportedLog:
     records = list(logs.read_records(log, logs.list_numbers(log)))
     looks = count_looks(asked, records, excerpt.period, excerpt.made_at)
-    evidence_of_log = build_log_evidence(records, excerpt.period)
-    return ReportedLog(log, logs.read_hosts(records).distinct_names, evidence_of_log, looks)
+    found = build_log_evidence(records, excerpt.period)
+    here = {record["checked_at"] for record in records}
+    cited = _cite_acceptances(whole, log, {*found.vouched.values()} - here)
+    return ReportedLog(log, logs.read_hosts(records).distinct_names, found, looks, cited)
+
+
+def _cite_acceptances(
+    whole: "TrailLogs", log: "ClusterRef", moments: Collection[str]
+) -> dict[str, Acceptance]:
+    """Cite from the ``whole`` trail who accepted at some ``moments``, as far as its records can be read.
+
+    Of each a dozen records are read: what was accepted is one moment a host at most.
+    """
+    cited: dict[str, Acceptance] = {}
+    numbers = whole.list_numbers(log) if moments else []
+    for at in moments:
+        known = whole.find_last_until(log, numbers, parse_time(at))
+        last = whole.read_records(log, numbers[max(0, known - 1) : known])
+        own = (record for record in last if record["checked_at"] == at)
+        cited.update((at, acceptance) for record in own for acceptance in list_acceptances(record))
+    return cited

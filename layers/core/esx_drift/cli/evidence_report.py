@@ -4,7 +4,7 @@ Longer than 250 lines, because the sections of the one report stand here in its 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from typing import Final, cast
@@ -43,12 +43,16 @@ MAX_SENTENCE: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class ReportedLog:
-    """A log of the excerpt; ``looks`` only of a cluster's. ``names``: its hosts, by id."""
+    """A log of the excerpt; ``looks`` only of a cluster's. ``names``: its hosts, by id.
+
+    ``cited``: who accepted before the excerpt begins, by when, as the whole trail says.
+    """
 
     log: ClusterRef
     names: Mapping[str, str]
     evidence: LogEvidence
     looks: LookCount | None = None
+    cited: Mapping[str, Acceptance] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class ReportedSeal:
         lines: What verifying says, the verdict last.
         sealed_until: Up to when it is sealed; none if nothing is.
         signers: The fingerprints of the keys that signed it.
-        is_pinned: Whether the key was given on another way.
+        is_pinned: Whether keys were given on another way.
     """
 
     is_intact: bool
@@ -173,7 +177,8 @@ def _describe_proof(seal: ReportedSeal, times: Times) -> str:
     until = times.format(seal.sealed_until)
     rest = f"What was written after {until} {times.name} is not signed yet, and not proved."
     if seal.is_pinned:
-        return f"Signed by the key that was given: what was written up to {until} {times.name}. {rest}"
+        keys = "the key that was given" if len(seal.signers) == 1 else "keys that were given"
+        return f"Signed by {keys}: what was written up to {until} {times.name}. {rest}"
     return (
         f"Signed up to {until} {times.name}, by a key that lies in the trail itself: whoever could rewrite"
         " all of the trail could have put it there. It is proved only once the key's fingerprint, above, is"
@@ -419,8 +424,17 @@ def _tell_earlier_acceptance(finding: Finding, each: ReportedLog, times: Times) 
     is_accepted = finding["kind"] == "image-not-uniform" or detail.get("not_accepted_on") == []
     if not is_accepted or not finding["hosts"] or not vouched.keys() >= {*finding["hosts"]}:
         return ""
-    at = max(vouched[host] for host in finding["hosts"])
-    return f"accepted earlier, {times.format(at)}: the record of then says by whom, and why"
+    moments = sorted({vouched[host] for host in finding["hosts"]})
+    return "; ".join(_tell_earlier(at, each.cited.get(at), times) for at in moments)
+
+
+def _tell_earlier(at: str, cited: Acceptance | None, times: Times) -> str:
+    if cited is None:
+        return f"accepted earlier, {times.format(at)}: the record of then says by whom, and why"
+    return (
+        f"accepted earlier, {_tell_acceptance(cited, '', times)}: that record is of the whole trail, and no"
+        " part of this excerpt, which does not prove it"
+    )
 
 
 def _render_acceptance(one: Acceptance, names: Mapping[str, str], times: Times) -> str:
@@ -489,6 +503,15 @@ _READ_KEY: Final = (
     "aws kms get-public-key --key-id KEY --query PublicKey --output text | base64 -d"
     " | openssl pkey -pubin -inform DER -out key.pem"
 )
+_CHECK_SIGNATURES: Final = (
+    'for digest in trail/digests/*Z.json; do openssl dgst -sha256 -verify {key} -signature "$digest.sig"'
+    ' "$digest"; done'
+)
+_CHECK_BY_ANY_KEY: Final = (
+    "for digest in trail/digests/*Z.json; do for key in trail/digests/keys/*.pem; do"
+    ' openssl dgst -sha256 -verify "$key" -signature "$digest.sig" "$digest" >/dev/null 2>&1'
+    ' && echo "$digest: by $key" && break; done || echo "$digest: by none"; done'
+)
 _CHECK_OBJECTS: Final = (
     "cd trail && jq -r '.objects[] | \"\\(.sha256)  \\(.key)\"' digests/*Z.json"
     " | sha256sum --check --quiet --ignore-missing"
@@ -501,8 +524,15 @@ def _build_commands(report: EvidenceReport) -> Iterator[Block]:
         " folder; KEY is the stack's output SigningKeyArn. Whoever can't ask KMS is given that public key"
         " as a file."
     )
-    yield Commands((_READ_KEY, "esx-drift verify --dir trail --public-key key.pem"))
     keys = [f"trail/{make_public_key_key(fingerprint)}" for fingerprint in report.seal.signers]
+    is_changed = len(keys) > 1
+    if is_changed:
+        yield Paragraph(
+            f"The key was changed: {len(keys)} have signed here. The public key of each is given by a"
+            " --public-key of its own; of a former one it is a file that was kept."
+        )
+    former = " --public-key former-key.pem" if is_changed else ""
+    yield Commands((_READ_KEY, f"esx-drift verify --dir trail --public-key key.pem{former}"))
     if not keys:
         yield Paragraph("Nothing is sealed: there is no signature to check.")
         return
@@ -510,8 +540,8 @@ def _build_commands(report: EvidenceReport) -> Iterator[Block]:
         "Without esx-drift: the fingerprint of the key, the signature of each digest, and every object here"
         " that they name. That none is missing is for esx-drift to say: digests name other clusters', too."
     )
-    for key in keys:
-        signed = f'openssl dgst -sha256 -verify {key} -signature "$digest.sig" "$digest"'
-        fingerprint = f"openssl pkey -pubin -in {key} -outform DER | sha256sum"
-        yield Commands((fingerprint, f"for digest in trail/digests/*Z.json; do {signed}; done"))
+    fingerprints = [f"openssl pkey -pubin -in {key} -outform DER | sha256sum" for key in keys]
+    yield Commands(
+        [*fingerprints, _CHECK_BY_ANY_KEY if is_changed else _CHECK_SIGNATURES.format(key=keys[0])]
+    )
     yield Commands((_CHECK_OBJECTS,))

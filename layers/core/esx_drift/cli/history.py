@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
-from esx_drift.cli.options import ClusterArgument, FormatOption, ListFormat, VCenterOption
+from esx_drift.cli.options import (
+    ClusterArgument,
+    FormatOption,
+    ListFormat,
+    VCenterOption,
+    describe_nearest,
+)
 from esx_drift.cli.past import (
     FromOption,
     HostOption,
@@ -24,7 +30,16 @@ from esx_drift.cli.past import (
     render_host,
     select_host,
 )
-from esx_drift.cli.terminal import build_table, escape_unprintable, print_line, print_table, render_csv
+from esx_drift.cli.terminal import (
+    EXIT_TROUBLE,
+    build_table,
+    escape_unprintable,
+    fail,
+    print_line,
+    print_table,
+    print_warning,
+    render_csv,
+)
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Change, Json, Record
@@ -83,7 +98,7 @@ def history(  # noqa: PLR0913, PLR0917 -- each is an option of the command
     start = times.parse_beginning(since) if since else None
     log = find_log(logs, cluster, vcenter)
     records, own = _read_records(logs, log, start)
-    known = logs.read_hosts(records)
+    known = _read_hosts(logs, log, records, host)
     only = select_host(known, host)
     entries = [
         entry
@@ -93,6 +108,7 @@ def history(  # noqa: PLR0913, PLR0917 -- each is an option of the command
         and (component is None or _is_about(entry, component))
         and (findings or entry.kind != "finding")
     ]
+    _warn_of_unknown(component, records, logs)
     if output is ListFormat.json:
         document = {**_build_document(log, entries, known.newest_names), "host_ids": cast("Json", only)}
         typer.echo(json.dumps(document, indent=2))
@@ -123,15 +139,49 @@ def _read_records(
         Those, and the numbers of the records that are not before it.
     """
     numbers = logs.list_numbers(log)
+    if not numbers:
+        end_with_damages(logs, EXIT_TROUBLE)
+        fail(f"nothing is recorded here of {log.render()}")
     before = logs.find_last_until(log, numbers, start - ONE_MOMENT) if start else 0
     return list(logs.read_records(log, numbers[max(0, before - 1) :])), set(numbers[before:])
 
 
+def _read_hosts(
+    logs: "TrailLogs", log: ClusterRef, records: Sequence[Record], wanted: str | None
+) -> KnownHosts:
+    """Read what is known of the hosts of a log by its ``records``; of one ``wanted`` also by those before.
+
+    It may have had another name or id then.
+    """
+    known = logs.read_hosts(records)
+    if wanted is None or not records or known.find_machines(wanted):
+        return known
+    numbers = (number for number in logs.list_numbers(log) if number < records[0]["seq"])
+    return logs.read_hosts([*logs.read_records(log, numbers), *records])
+
+
 def _is_about(entry: HistoryEntry, component: str) -> bool:
-    return entry.change is not None and component in {
-        entry.change["key"],
-        entry.change["key"].partition("(")[0],
-    }
+    named = component.casefold()
+    return entry.change is not None and named in map(str.casefold, _list_part_names(entry.change["key"]))
+
+
+def _list_part_names(key: str) -> tuple[str, str]:
+    """List what a part may be called that has a ``key``: a VIB also without its version."""
+    return key, key.partition("(")[0]
+
+
+def _warn_of_unknown(component: str | None, records: Sequence[Record], logs: "TrailLogs") -> None:
+    """Warn if nothing is called ``component``: no change in ``records``, and no part of what they left."""
+    if component is None:
+        return
+    snapshot = logs.read_left_snapshot(records)
+    keys = {change["key"] for record in records for change in record["changes"]}
+    if snapshot is not None:
+        keys |= {part.rpartition(":")[2] for image in snapshot["images"].values() for part in image["main"]}
+        keys |= {vib for known in snapshot["hosts"].values() for vib in known["orphaned_vibs"] or ()}
+    names = {name for key in keys for name in _list_part_names(key)}
+    if component.casefold() not in map(str.casefold, names):
+        print_warning(f"nothing here is called {component}{describe_nearest(component, names)}")
 
 
 def _count(entries: Sequence[HistoryEntry]) -> str:

@@ -90,7 +90,7 @@ def _list_rows(logs: "TrailLogs", log: ClusterRef, *, whole: bool) -> list[_Row]
         records = list(logs.read_records(log, numbers))
         found = list_orphans(records)
     else:
-        newest = next(logs.read_records(log, reversed(numbers)), None)
+        newest = next(logs.read_records(log, reversed(numbers), 1), None)
         records = [newest] if newest else []
         found = list_open_orphans(newest) if newest else []
     known = logs.read_hosts(records) if found else KnownHosts()

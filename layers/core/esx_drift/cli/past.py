@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from esx_drift.cli.options import choose_cluster, describe_nearest
-from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_warning
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_note, print_warning
 from esx_drift.cli.trail_source import TrailSource
 from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Json
 from esx_drift.domain.text.times import FIRST_USABLE_YEAR, LAST_USABLE_YEAR, is_usable, parse_time
 from esx_drift.domain.text.wording import clean_text, join_names
+from esx_drift.domain.trail.excerpt import EXCERPT_KEY
 from esx_drift.domain.trail.hosts import KnownHosts
 
 if TYPE_CHECKING:
@@ -134,7 +135,12 @@ def open_logs(source: TrailSource) -> "TrailLogs":
     """
     from esx_drift.trail.past import TrailLogs  # noqa: PLC0415 -- the help needs none of it
 
-    return TrailLogs(source.open())
+    logs = TrailLogs(source.open())
+    if source.directory is not None and (source.directory / EXCERPT_KEY).exists():
+        print_note(
+            f"{source.directory} is an excerpt: of other clusters, and of what was before, it says nothing"
+        )
+    return logs
 
 
 def find_log(logs: "TrailLogs", cluster: str, vcenter: str | None) -> ClusterRef:
@@ -151,7 +157,10 @@ def find_log(logs: "TrailLogs", cluster: str, vcenter: str | None) -> ClusterRef
         )
         nearest = describe_nearest(cluster, (name for log in known for name in (log.name, log.cluster)))
         end_with_damages(logs, code=None)
-        fail(f"the trail knows no cluster called {cluster} {where}{nearest}")
+        fail(
+            f"the trail knows no cluster called {cluster} {where}{nearest}\n"
+            "One that was renamed is asked for by its name of now, or by its id."
+        )
     return found
 
 

@@ -63,7 +63,11 @@ def show_record(
 
 
 def _find_record(logs: "TrailLogs", record: str, number: int | None, vcenter: str | None) -> Record | None:
-    key = record.removeprefix(S3_SCHEME).partition("/")[2] if record.startswith(S3_SCHEME) else record
+    bucket, _, key = record.removeprefix(S3_SCHEME).partition("/")
+    if not record.startswith(S3_SCHEME):
+        key = record
+    elif not logs.files.is_of(bucket):
+        fail(f"{record} is in another bucket than that of this stack\nSay which stack: --stack NAME")
     if key.startswith("records/"):
         return logs.read_named(key)
     log = find_log(logs, record, vcenter)

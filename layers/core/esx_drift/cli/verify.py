@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final, cast
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from esx_drift.cli.status import read_clock
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, make_stderr, print_line
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.domain.stored.types import Json
@@ -23,7 +24,7 @@ from esx_drift.domain.trail.excerpt import EXCERPT_KEY, build_excerpt_manifest
 from esx_drift.errors import ContractViolation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from esx_drift.domain.trail.excerpt import Excerpt, ExcerptCluster
     from esx_drift.ports import PublicKey
@@ -49,9 +50,13 @@ VerdictFormatOption = Annotated[
     VerifyFormat, typer.Option("--format", help="For a person, or for a program.")
 ]
 
-PublicKeyOption = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="The public key, in PEM, that must have signed the digests."),
+PublicKeysOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--public-key",
+        metavar="FILE",
+        help="The public key, in PEM, that must have signed the digests; once for each, if it was changed.",
+    ),
 ]
 
 VerifiedBeforeOption = Annotated[
@@ -88,7 +93,7 @@ WholeOption = Annotated[
 
 @with_trail_options
 def verify(
-    public_key: PublicKeyOption = None,
+    public_keys: PublicKeysOption = None,
     since: VerifiedBeforeOption = None,
     retention_days: RetentionOption = None,
     output: VerdictFormatOption = VerifyFormat.text,
@@ -99,7 +104,7 @@ def verify(
     """Verify the trail: every object is read, hashed, and computed again.
 
     One line names each object that was altered, removed, put there or forked, and each request that left no
-    record. Without --public-key the key that lies in the trail itself is believed. A copy with excerpt.json
+    record. Without --public-key the keys that lie in the trail itself are believed. A copy with excerpt.json
     is judged as the excerpt that this says it is, which is not signed; --whole takes it for the whole trail.
 
     Exit code: 0 intact, 1 not intact, 2 trouble.
@@ -109,10 +114,12 @@ def verify(
     from esx_drift.adapters.public_keys import parse_public_key  # noqa: PLC0415 -- loads cryptography
     from esx_drift.trail.verify import Request, find_retention, verify_trail  # noqa: PLC0415 -- loads what compares
 
-    pinned = read_public_key(public_key)
-    now, is_copy = datetime.now(UTC), source.directory is not None
+    pinned = read_public_keys(public_keys)
+    now, is_copy = read_clock(), source.directory is not None
     begins_at = None if since is None else since.replace(tzinfo=UTC)
-    request = Request(source.open, parse_public_key, pinned, begins_at, None if is_copy else now, whole=whole)
+    request = Request(
+        source.open, parse_public_key, pinned, begins_at, None if is_copy else now, now, whole=whole
+    )
     days = read_document_days(source) if retention_days is None and not is_copy else retention_days
     if days is not None:
         request = replace(request, retention=timedelta(days=days))
@@ -123,28 +130,31 @@ def verify(
         if not found.objects:
             fail("the trail is empty: nothing was ever recorded there\nIs it the right stack?")
         if output is VerifyFormat.json:
-            _print_json(found, pinned)
+            _print_json(found, is_pinned=bool(pinned))
         else:
-            _print_text(found, pinned, find_retention(found.excerpt, request), now)
+            _print_text(found, find_retention(found.excerpt, request), now, is_pinned=bool(pinned))
         if found.index.count_problems():
             raise typer.Exit(EXIT_DIFFERENCES)
 
 
-def read_public_key(path: Path | None) -> "PublicKey | None":
-    """Read the key in the file ``path``, None where none is named; ends the command if it is no key."""
+def read_public_keys(paths: "Sequence[Path] | None") -> "tuple[PublicKey, ...]":
+    """Read the keys in the files ``paths``, each once; ends the command if one is no key."""
+    keys = [_read_public_key(path) for path in paths or ()]
+    return tuple({key.fingerprint: key for key in keys}.values())
+
+
+def _read_public_key(path: Path) -> "PublicKey":
     from esx_drift.adapters.public_keys import parse_public_key  # noqa: PLC0415 -- loads cryptography
 
     try:
-        return None if path is None else parse_public_key(path.read_bytes())
+        return parse_public_key(path.read_bytes())
     except OSError as error:
         fail(f"{path} can't be read: {error.strerror}")
     except ContractViolation as error:
         fail(f"{path} is not a key that signs digests: {error.message}")
 
 
-def _print_text(
-    found: "Verification", pinned: "PublicKey | None", retention: timedelta, now: datetime
-) -> None:
+def _print_text(found: "Verification", retention: timedelta, now: datetime, *, is_pinned: bool) -> None:
     chain, number = found.chain, found.index.count_problems()
     if found.excerpt is not None:
         print_line(describe_excerpt(found.excerpt, chain), "yellow")
@@ -160,16 +170,27 @@ def _print_text(
         print_line(f"Sealed up to {until:%Y-%m-%dT%H:%M:%SZ}, {ago} ago (digest {chain.sealed_by}).")
     for line in list_not_held(found, retention):
         print_line(line)
-    for fingerprint in sorted(chain.signers):
-        print_line(f"Signed by: {fingerprint}")
+    for line in list_signers(chain):
+        print_line(line)
     color = "red" if number else "green" if chain.signers else "yellow"
-    print_line(describe_verdict(number, found, pinned), color)
+    print_line(describe_verdict(number, found, is_pinned=is_pinned), color)
 
 
 def describe_number(found: "Verification") -> str:
     """Describe how much was ``found``."""
     digests = format_count(found.chain.digests, "digest")
     return f"{format_count(found.objects, 'object')}, {format_count(found.records, 'record')}, {digests}."
+
+
+def list_signers(chain: "ChainResult") -> "Iterator[str]":
+    """List which keys signed the digests in a ``chain``: of several, which digests each."""
+    spans = sorted(chain.signers.items(), key=lambda each: each[1])
+    for fingerprint, (first, last) in spans:
+        yield f"Signed by: {fingerprint}{f', {first} to {last}' if len(spans) > 1 else ''}"
+    for fingerprint in sorted(chain.time_signers - chain.signers.keys()):
+        yield f"Signed by: {fingerprint}, the newest digest, which proves only that it is of later"
+    for fingerprint in chain.unused:
+        yield f"No digest here is signed by {fingerprint}, which was given."
 
 
 def list_not_held(found: "Verification", retention: timedelta) -> "Iterator[str]":
@@ -181,6 +202,12 @@ def list_not_held(found: "Verification", retention: timedelta) -> "Iterator[str]
         if found.excerpt is not None and retention == found.excerpt.retention:
             who = f", as {EXCERPT_KEY} says, which is not signed"
         yield f"Expired: {format_count(found.expired, 'object')}, which are kept for {days}{who}."
+    if found.unexplained:
+        yield (
+            f"Gone without proof: {format_count(found.unexplained, 'object')}, whose time was over only after"
+            f" the newest seal here, of {format_time(cast('datetime', found.chain.proved_at))}:"
+            " nothing signed says whether they expired or somebody removed them."
+        )
     if found.not_sealed:
         yield f"Not sealed yet: {format_count(found.not_sealed, 'object')}, which no digest names."
     for key in found.chain.unread:
@@ -207,13 +234,13 @@ def _name_cluster(cluster: "ExcerptCluster") -> str:
     return f"{name} ({own}) on {vcenter}"
 
 
-def describe_verdict(number: int, found: "Verification", pinned: "PublicKey | None") -> str:
+def describe_verdict(number: int, found: "Verification", *, is_pinned: bool) -> str:
     """Describe what came of verifying.
 
     Args:
         number: How many problems there are.
         found: What came of it.
-        pinned: The key that had to have signed; None: any that is kept with the trail.
+        is_pinned: Keys were given of which one had to have signed; else any that is kept with the trail.
     """
     if number:
         return f"Not intact: {format_count(number, 'problem')}."
@@ -223,18 +250,20 @@ def describe_verdict(number: int, found: "Verification", pinned: "PublicKey | No
             " whoever could rewrite all of it could have made it so."
         )
     what = "Intact" if found.excerpt is None else "Intact as an excerpt"
-    pinned_or_not = "" if pinned is not None else ", key not pinned"
+    pinned_or_not = "" if is_pinned else ", key not pinned"
     is_open = found.excerpt is not None and not found.chain.covers(found.excerpt.period.ends_at)
     rest = ", as far as it is sealed: what is of later is not proved" if is_open else ""
-    return f"{what}{pinned_or_not}{rest}."
+    lost = format_count(found.unexplained, "object")
+    gone = f", but {lost} gone without proof of having expired" if found.unexplained else ""
+    return f"{what}{pinned_or_not}{rest}{gone}."
 
 
-def _print_json(found: "Verification", pinned: "PublicKey | None") -> None:
+def _print_json(found: "Verification", *, is_pinned: bool) -> None:
     chain = found.chain
     shown = {
         "schema_version": 1,
         "intact": not found.index.count_problems(),
-        "key_pinned": pinned is not None,
+        "key_pinned": is_pinned,
         "signed": bool(chain.signers),
         "objects": found.objects,
         "records": found.records,
@@ -242,9 +271,11 @@ def _print_json(found: "Verification", pinned: "PublicKey | None") -> None:
         "not_sealed": found.not_sealed,
         "unread": chain.unread,
         "expired": found.expired,
+        "gone_without_proof": found.unexplained,
         "sealed_until": None if chain.sealed_until is None else format_time(chain.sealed_until),
         "sealed_by": chain.sealed_by,
         "signers": sorted(chain.signers),
+        "unused_keys": chain.unused,
         "since_digest": chain.base,
         "excerpt": None if found.excerpt is None else _build_excerpt(found.excerpt, chain),
         "problems": [

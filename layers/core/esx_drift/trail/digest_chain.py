@@ -3,7 +3,7 @@
 Longer than 250 lines, because how digests hang together and what they name is read at once.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, cast
@@ -36,7 +36,9 @@ class ChainResult:
 
     Attributes:
         digests: How many there are.
-        signers: The fingerprints of the keys that signed them.
+        signers: The fingerprints of the keys that signed them, each with the first and the last one.
+        time_signers: Those of the keys that signed the newest digest beside an excerpt, which proves a time.
+        unused: The fingerprints of the keys given that signed nothing here.
         newest: When the newest one that counts was made; None: there is none.
         proved_at: The newest time that a signature proves: that, or when the trail's newest digest was made,
             which an excerpt holds beside its own. None: nothing is signed.
@@ -52,7 +54,9 @@ class ChainResult:
     """
 
     digests: int = 0
-    signers: set[str] = field(default_factory=set)
+    signers: dict[str, tuple[str, str]] = field(default_factory=dict)
+    time_signers: set[str] = field(default_factory=set)
+    unused: list[str] = field(default_factory=list)
     newest: datetime | None = None
     proved_at: datetime | None = None
     unread: list[str] = field(default_factory=list)
@@ -79,19 +83,18 @@ class ChainResult:
 class DigestChain:
     """Reads the digests of ``files`` into the ``index``.
 
-    ``pinned``: the key that must have signed; None: any that is kept with the trail. ``since``: what was
-    sealed before then is taken for verified. ``excerpt``: which part of a trail it is; None: the whole.
+    ``pinned``: the keys of which one must have signed; none: any that is kept with the trail. ``since``: what
+    was sealed before then is taken for verified. ``excerpt``: which part of a trail it is; None: the whole.
     """
 
     files: TrailFiles
     index: TrailIndex
     parse_key: ParseKey
-    pinned: PublicKey | None
+    pinned: tuple[PublicKey, ...]
     since: datetime | None
     excerpt: Excerpt | None = None
     result: ChainResult = field(default_factory=ChainResult)
     _last: StoredObject | None = None
-    _time_signers: set[str] = field(default_factory=set)
     _waiting: list[tuple[StoredObject, StoredObject | None]] = field(default_factory=list)
 
     def read(self) -> ChainResult:
@@ -116,10 +119,11 @@ class DigestChain:
                 self._note(key.removesuffix(SIGNATURE_SUFFIX), "missing", "its signature is there without it")
         self._judge_keys(known)
         self.index.add_unread(self.result.unread)
-        if self.pinned is not None and self.pinned.fingerprint not in self.result.signers:
-            self._note(
-                DIGEST_PREFIX, "missing", "no digest is signed by the key given: nothing here is proved"
-            )
+        if self.pinned and not self._has_pinned(self.result.signers):
+            given = "the key given" if len(self.pinned) == 1 else "any key given"
+            self._note(DIGEST_PREFIX, "missing", f"no digest is signed by {given}: nothing here is proved")
+        used = self.result.signers.keys() | self.result.time_signers
+        self.result.unused = [each.fingerprint for each in self.pinned if each.fingerprint not in used]
         return self.result
 
     def _read_keys(self, keys: list[str]) -> dict[str, PublicKey]:
@@ -194,13 +198,13 @@ class DigestChain:
                 self._note(place, "missing", f"{EXCERPT_KEY} names its digest as the newest one")
             return
         self.result.digests += 1
-        keys = [*known.values(), *([self.pinned] if self.pinned else [])]
-        self._time_signers = {each.fingerprint for each in keys if each.has_signed(body, signature)}
-        if not self._time_signers:
+        keys = (*known.values(), *self.pinned)
+        self.result.time_signers = {each.fingerprint for each in keys if each.has_signed(body, signature)}
+        if not self.result.time_signers:
             self._note_foreign(key, place)
             return
         digest = self._parse(key, body)
-        if digest is None or (self.pinned and self.pinned.fingerprint not in self._time_signers):
+        if digest is None or (self.pinned and not self._has_pinned(self.result.time_signers)):
             return
         sealed_at = parse_time(digest["sealed_at"])
         self.result.proved_at = max(self.result.proved_at or sealed_at, sealed_at)
@@ -220,6 +224,10 @@ class DigestChain:
         if find_digest_key(digest) != key:
             self._note(key, "altered", f"it says that it was made at {digest['sealed_at']}")
         return digest
+
+    def _is_old(self, key: str) -> bool:
+        """Tell whether the digest ``key`` is of what is taken for verified."""
+        return self.result.base is not None and key <= self.result.base
 
     def _is_base(self, key: str) -> bool:
         """Tell whether the digest ``key`` is that which an excerpt begins with."""
@@ -265,18 +273,29 @@ class DigestChain:
         signature = self._read(place)
         if signature is None:
             self._note(place, "missing", f"{key} is not signed. The next run of the sealer signs it")
-            return self.pinned is None
-        if self.pinned is not None and self.pinned.has_signed(body, signature):
-            self.result.signers.add(self.pinned.fingerprint)
-            return True
-        signers = [each.fingerprint for each in known.values() if each.has_signed(body, signature)]
-        if not signers:
+            return not self.pinned
+        keys = self._list_signers(self.pinned, body, signature)
+        is_pinned, keys = bool(keys), keys or self._list_signers(known.values(), body, signature)
+        if not keys:
             self._note_foreign(key, place)
             return False
-        self.result.signers |= set(signers)
-        if self.pinned is not None:
-            self._note(key, "altered", f"it is signed by {signers[0]}, and not by the key given")
-        return self.pinned is None
+        for each in keys:
+            first, _ = self.result.signers.get(each, (key, key))
+            self.result.signers[each] = (first, key)
+        # What is taken for verified may be of another key: it counts as far as a later digest names it.
+        if self.pinned and not is_pinned and not self._is_old(key):
+            others = "the key given" if len(self.pinned) == 1 else "any key given"
+            self._note(key, "altered", f"it is signed by {keys[0]}, and not by {others}")
+        return is_pinned or not self.pinned
+
+    @staticmethod
+    def _list_signers(keys: Iterable[PublicKey], body: bytes, signature: bytes) -> list[str]:
+        """List the fingerprints of those of some ``keys`` that signed the digest ``body``."""
+        return [each.fingerprint for each in keys if each.has_signed(body, signature)]
+
+    def _has_pinned(self, fingerprints: Collection[str]) -> bool:
+        """Tell whether one of the ``fingerprints`` is of a key given."""
+        return any(each.fingerprint in fingerprints for each in self.pinned)
 
     def _note_foreign(self, key: str, place: str) -> None:
         """Note that what lies at ``place`` is no signature of the digest ``key`` by any known key."""
@@ -287,12 +306,12 @@ class DigestChain:
     def _judge_keys(self, known: dict[str, PublicKey]) -> None:
         """Name keys that signed nothing, and those that signed and are gone."""
         for key, parsed in known.items():
-            if parsed.fingerprint not in self.result.signers | self._time_signers:
+            if parsed.fingerprint not in self.result.signers.keys() | self.result.time_signers:
                 self._note(key, "inserted", "it signed none of the digests")
         kept = {parsed.fingerprint for parsed in known.values()}
-        for fingerprint in sorted(self.result.signers - kept):
+        for fingerprint in sorted(self.result.signers.keys() - kept):
             self._note(make_public_key_key(fingerprint), "missing", "it signed digests")
-        if self.result.digests and not known and self.pinned is None:
+        if self.result.digests and not known and not self.pinned:
             self._note(f"{KEYS_PREFIX}", "missing", "no public key is kept here, and digests are signed")
 
     def _add(self, own: StoredObject, digest: Digest) -> None:
@@ -311,14 +330,13 @@ class DigestChain:
         # One that was cut off left what sorts behind to the next: only the last of a span is about all of it.
         if digest["listed_to"] is None and (result.sealed_until is None or until >= result.sealed_until):
             result.sealed_until, result.sealed_by = until, key
-        is_old = result.base is not None and key <= result.base
-        result.base_at = sealed_at if is_old else result.base_at
+        result.base_at = sealed_at if self._is_old(key) else result.base_at
         self._add_named(key, digest, self._select_named(digest, is_start=is_start))
 
     def _add_named(self, key: str, digest: Digest, named: list[StoredObject]) -> None:
         """Add the ``named`` objects of the digest under ``key`` to the index."""
         at = parse_time(digest["since"] or digest["sealed_at"])
-        is_old = self.result.base is not None and key <= self.result.base
+        is_old = self._is_old(key)
         for each in named:
             # A head is of the digest that named it, and every later one names it again.
             other = self.index.add_sealed(each["key"], each["sha256"], key, at, old=is_old)

@@ -1,20 +1,24 @@
 """The logs of a trail, to be asked for the past. What is damaged is named, and the rest is answered.
 
-A question about one cluster lists the keys of its own log, and those of vCenters, which say its name.
+A question about one cluster lists the keys of its own log, and those of vCenters, which say its name; and the
+names of all logs, since a vCenter forgets a cluster that was retired long ago.
+
+Longer than 250 lines, because each way to read a log names what is damaged of it.
 """
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import batched
+from itertools import batched, pairwise
 from typing import Final
 
 from esx_drift.contracts.unpacking import parse_record, parse_snapshot, unpack_blob
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_numbered_key, make_record_key
-from esx_drift.domain.stored.types import KnownCluster, LogState, Record, Snapshot
+from esx_drift.domain.stored.types import LogState, Record, Snapshot
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.trail.digests import parse_record_place
+from esx_drift.domain.trail.excerpt import EXCERPT_KEY
 from esx_drift.domain.trail.hosts import FormerSelf, KnownHosts, find_former_selves, list_known_hosts
 from esx_drift.errors import ContractViolation, TrailDamaged
 from esx_drift.log_reader import read_all
@@ -37,17 +41,26 @@ class TrailLogs:
     damages: list[TrailDamaged] = field(default_factory=list)
 
     def list_known_logs(self, vcenter: str | None = None) -> list[ClusterRef]:
-        """List the logs that vCenters know, or one ``vcenter``: its own, and each cluster's ever listed."""
-        found: list[ClusterRef] = []
-        for name, clusters in self._read_vcenters():
-            if vcenter in {None, name}:
-                found.append(ClusterRef(name, VCENTER_LOG, VCENTER_LOG))
-                found += [ClusterRef(name, cluster, known["name"]) for cluster, known in clusters.items()]
-        return found
+        """List the logs of all vCenters, or one ``vcenter``: its own, and each cluster's ever listed."""
+        prefixes = self._list_vcenter_prefixes()
+        return [
+            log
+            for prefix in prefixes
+            for log in self._list_logs(prefix, vcenter)
+            if vcenter in {None, log.vcenter}
+        ]
 
     def list_numbers(self, log: ClusterRef) -> list[int]:
-        """List the numbers of a log's records, the lowest first: one request for a thousand."""
-        return list(self._list_numbers(log.record_prefix))
+        """List the numbers of a log's records, the lowest first: one request for a thousand.
+
+        They go up by one from 1, in an excerpt from any: those that are not there are noted as damage.
+        """
+        numbers = list(self._list_numbers(log.record_prefix))
+        begins_at = numbers[0] if numbers and numbers[0] > 1 and self._is_excerpt() else 1
+        for last, number in pairwise((begins_at - 1, *numbers)):
+            if number > last + 1:
+                self._note_gap(log, last + 1, number - 1)
+        return numbers
 
     def read_records(
         self, log: ClusterRef, numbers: Iterable[int], at_once: int = RECORDS_AT_ONCE
@@ -146,12 +159,34 @@ class TrailLogs:
             self.damages.append(damage)
             return None
 
-    def _read_vcenters(self) -> Iterator[tuple[str, dict[str, KnownCluster]]]:
-        """Read what each vCenter is called, and every cluster that it ever listed."""
-        for prefix in self._list_vcenter_prefixes():
-            record = self._read_newest(f"{prefix}cluster={VCENTER_LOG}/")
-            if record is not None:
-                yield record["vcenter"], record["after"]["clusters"] or {}
+    def _list_logs(self, prefix: str, wanted: str | None) -> Iterator[ClusterRef]:
+        """List the logs whose keys begin with the ``prefix`` of a vCenter, if that is the one ``wanted``.
+
+        A vCenter that was read knows its clusters; of others, such as those retired long ago, the newest
+        record of each says what it was.
+        """
+        own = f"{prefix}cluster={VCENTER_LOG}/"
+        listed, record = {own}, self._read_newest(own)
+        if record is not None:
+            name, clusters = record["vcenter"], record["after"]["clusters"] or {}
+            if wanted not in {None, name}:
+                return
+            known = [ClusterRef(name, cluster, entry["name"]) for cluster, entry in clusters.items()]
+            listed |= {log.record_prefix for log in known}
+            yield from (ClusterRef(name, VCENTER_LOG, VCENTER_LOG), *known)
+        for folder in self.files.list_folders(prefix):
+            newest = None if folder in listed else self._read_newest(folder)
+            if newest is not None:
+                called = newest["after"]["cluster_name"] or newest["cluster_name"] or newest["cluster"]
+                yield ClusterRef(newest["vcenter"], newest["cluster"], called)
+
+    def _is_excerpt(self) -> bool:
+        return self._read_bytes(EXCERPT_KEY) is not None
+
+    def _note_gap(self, log: ClusterRef, first: int, last: int) -> None:
+        key = make_record_key(log.vcenter, log.cluster, first)
+        rest = "" if first == last else f", nor are those up to {last:010d}.json"
+        self.damages.append(TrailDamaged(f"{key} is not there{rest}, and a later one of its log is", key))
 
     def _list_vcenter_prefixes(self) -> Iterator[str]:
         """List what the keys of each vCenter's records begin with: a request each."""

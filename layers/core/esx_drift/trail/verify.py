@@ -88,9 +88,11 @@ class Request:
     Attributes:
         open_trail: Opens the trail.
         parse_key: Parses public keys.
-        pinned: The key that must have signed; None: any that is kept with the trail.
+        pinned: The keys of which one must have signed each digest; none: any that is kept with the trail.
         since: What was sealed before then is taken for verified; None: nothing is.
         now: The time; None where the trail is a copy, which may be old.
+        clock: The time where it is verified: no copy is of later. None: what a copy says of its own time
+            explains nothing.
         retention: How long what expires is kept; None: for as long as an excerpt says, else 400 days.
         whole: The trail is no excerpt, whatever lies in it.
         on_progress: Is told how many objects are done, of how many.
@@ -98,9 +100,10 @@ class Request:
 
     open_trail: OpenTrail
     parse_key: ParseKey
-    pinned: PublicKey | None = None
+    pinned: tuple[PublicKey, ...] = ()
     since: datetime | None = None
     now: datetime | None = None
+    clock: datetime | None = None
     retention: timedelta | None = None
     whole: bool = False
     on_progress: Callable[[int, int], None] = lambda _done, _total: None
@@ -117,6 +120,7 @@ class Verification:
         records: How many of those looked at are sound records.
         not_sealed: How many no digest names.
         expired: How many are gone by lifecycle rules.
+        unexplained: How many more are gone that lifecycle rules may have removed after the newest seal.
         newest: The newest time in its records.
         oldest: The oldest one.
         excerpt: Which part of a trail it is; None: the whole.
@@ -128,6 +132,7 @@ class Verification:
     records: int = 0
     not_sealed: int = 0
     expired: int = 0
+    unexplained: int = 0
     newest: datetime | None = None
     oldest: datetime | None = None
     excerpt: Excerpt | None = None
@@ -343,7 +348,11 @@ def _build_retention(found: Verification, request: Request, newest: datetime) ->
     made_at = newest if sealed_at is None else sealed_at + SEALER_PATIENCE
     kept = {prefix: found.index.find_oldest_kept(prefix) for prefix in EXPIRING}
     oldest_kept = {prefix: at for prefix, at in kept.items() if at is not None}
-    return Retention(request.now or made_at, find_retention(found.excerpt, request), oldest_kept)
+    length = find_retention(found.excerpt, request)
+    if request.now is not None or request.clock is None:
+        return Retention(request.now or made_at, length, oldest_kept)
+    claimed = newest if found.excerpt is None else found.excerpt.made_at
+    return Retention(made_at, length, oldest_kept, min(claimed, request.clock))
 
 
 def find_retention(excerpt: Excerpt | None, request: Request) -> timedelta:
@@ -359,6 +368,8 @@ def _note_absent(found: Verification, files: TrailFiles, retention: Retention, *
             found.chain.left_out += 1
         elif absent.is_sealed and retention.explains(absent.key, absent.since):
             found.expired += 1
+        elif absent.is_sealed and retention.may_explain(absent.key, absent.since):
+            found.unexplained += 1
         # It may have been written while the trail was listed.
         elif not is_live or not _is_there(files, absent.key):
             found.note(Problem(absent.key, "missing", f"{absent.named_by} names it"))

@@ -110,8 +110,8 @@ class ClusterRef:
     name: str
 
     def is_called(self, name: str) -> bool:
-        """Tell whether a person may mean it by ``name``: by its id, its name, or ``vCenter/name``."""
-        return name in {self.cluster, self.name, f"{self.vcenter}/{self.name}"}
+        """Tell whether a person may mean it by ``name``: its id or name, alone or behind ``vCenter/``."""
+        return name.removeprefix(f"{self.vcenter}/") in {self.cluster, self.name}
 
     def render(self) -> str:
         """Its name, id and vCenter, in words: ``prod-a (domain-c9) on vc01``."""

@@ -30,7 +30,7 @@ from esx_drift.domain.text.wording import split_vib_key
 from esx_drift.domain.trail.hosts import is_of_installed_part, list_left_ids, list_renewed_ids
 
 type EntryKind = Literal["first-copy", "change", "finding", "decision", "maintenance"]
-type PartOrigin = Literal["first-copy", "first-seen", "change"]
+type PartOrigin = Literal["first-copy", "first-seen", "change", "earlier"]
 
 ORPHANED_VIB: Element = "orphaned_vib"
 
@@ -239,7 +239,7 @@ class PartSince:
         part: As a snapshot names it; an orphaned VIB as ``orphaned_vib:`` and its name.
         version: Its version, with its name where it has one; empty where it has none.
         origin: Whether it was there at the cluster's first copy, when the host was first seen, or came by a
-            change.
+            change; or was there at the first record at hand, and since when is not known.
         seq: The record that says so.
         at: When that was found.
         since: When the look before was; none at a first one.
@@ -295,13 +295,16 @@ class _PartOrigins:
     seen: dict[str, _Origin] = field(default_factory=dict)
     changed: dict[tuple[str, str], _Origin] = field(default_factory=dict)
 
-    def add(self, record: Record, since: str | None, departed: Container[str]) -> None:
+    def add(
+        self, record: Record, since: str | None, departed: Container[str], first: PartOrigin = "first-seen"
+    ) -> None:
         """Add what a ``record`` says.
 
         Args:
             record: The next one of the log.
             since: When the look before was.
             departed: The ids of the hosts that the record before remembers as gone.
+            first: Since when that is there which no change names of hosts that no record before has.
         """
         seq, at, after = record["seq"], record["checked_at"], record["after"]
         for change in record["changes"]:
@@ -314,7 +317,6 @@ class _PartOrigins:
             if is_of_installed_part(change) and not is_brought:
                 part, origin = name_changed_part(change), _Origin("change", seq, at, since)
                 self.changed |= {(host, part): origin for host in change["hosts"] if host not in left}
-        first: PartOrigin = "first-copy" if record["outcome"] == "baseline" else "first-seen"
         there = after["accepted"].keys() - after["uncovered_since"].keys() - self.seen.keys()
         self.seen |= {host: _Origin(first, seq, at, since) for host in there}
 
@@ -345,8 +347,9 @@ class _PartOrigins:
 def _follow_parts(records: Sequence[Record]) -> _PartOrigins:
     """Follow when each host was first seen, and when each of its parts last changed."""
     found, since, departed = _PartOrigins(), None, dict[str, Departed]()
-    for record in records:
-        found.add(record, since, departed)
+    for number, record in enumerate(records):
+        first: PartOrigin = "first-seen" if number or record["seq"] == 1 else "earlier"
+        found.add(record, since, departed, "first-copy" if record["outcome"] == "baseline" else first)
         since, departed = record["after"]["last_look_at"], record["after"]["departed"]
     return found
 

@@ -123,22 +123,26 @@ def _list_report_faults(look: RecordedLook, new: Snapshot, report: Report) -> It
         return
     partial = coverage["covered"] < coverage["hosts"] and record["outcome"] != "baseline"
     names = {host: known["name"] for host, known in new["hosts"].items()}
-    baselines = _list_baselines(record["changes"], look.old) if partial else [None]
-    if all(compute_seal(build_snapshot(report, each, names)) != compute_seal(new) for each in baselines):
+    known = _find_known(look) if partial else None
+    if compute_seal(build_snapshot(report, known, names)) != compute_seal(new):
         yield "its document gives another snapshot than the one that it names"
 
 
-def _list_baselines(changes: Iterable[Change], old: Snapshot | None) -> list[Snapshot | None]:
-    """List what a check may have known of the hosts that it did not see.
+def _find_known(look: RecordedLook) -> Snapshot | None:
+    """Find what a check knew of the hosts that it did not see, by their ids of now.
 
-    That a host came back under a new id, versions before did not carry over to its snapshot.
+    Version 0.1, whose states have no ``machines``, knew nothing of those that came back under a new id. No
+    version that goes on with a later one's state takes them out of it.
     """
+    is_first_form = "machines" not in look.before and "machines" not in look.record["after"]
+    if look.old is None or is_first_form:
+        return look.old
     former_ids = {
         change["key"]: change["from"]
-        for change in changes
+        for change in look.record["changes"]
         if change["element"] == "host" and change["from"] and "moved_from" not in (change["detail"] or {})
     }
-    return [old, *([add_host_ids(old, former_ids)] if old and former_ids else ())]
+    return add_host_ids(look.old, former_ids)
 
 
 def _list_move_faults(

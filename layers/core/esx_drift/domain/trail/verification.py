@@ -1,4 +1,7 @@
-"""What is wrong with a trail: problems, each of one object, and what a record and its neighbour show."""
+"""What is wrong with a trail: problems, each of one object, and what a record and its neighbour show.
+
+Longer than 250 lines, because each rule of what is wrong stands here, beside the others.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -110,11 +113,14 @@ class Retention:
         length: How long what expires is kept.
         oldest_kept: Since when the oldest object is there of each part of the trail that expires; a part
             of which nothing is left is not in it.
+        claimed: Until when the trail says by itself that they may have; nothing that is signed does.
+            None: it says nothing of it.
     """
 
     latest: datetime
     length: timedelta
     oldest_kept: Mapping[str, datetime]
+    claimed: datetime | None = None
 
     def explains(self, key: str, since: datetime, gone_at: datetime | None = None) -> bool:
         """Tell whether the object under ``key`` was gone by rule.
@@ -131,6 +137,15 @@ class Retention:
             return False
         oldest = next((at for prefix, at in self.oldest_kept.items() if key.startswith(prefix)), since)
         return since - oldest <= RETENTION_LAG
+
+    def may_explain(self, key: str, since: datetime) -> bool:
+        """Tell whether the object under ``key`` was gone by rule, if the trail is as old as it says.
+
+        Args:
+            key: Its key.
+            since: Since when it was there.
+        """
+        return self.claimed is not None and self.explains(key, since, self.claimed)
 
 
 def find_late_seal(newest: datetime | None, oldest: datetime | None, now: datetime | None) -> str | None:
