@@ -18,7 +18,8 @@ from tests.unit.aws_commands import find_fault, list_shell_calls
 
 README = Path("README.md")
 TEMPLATE = Path("template.yaml")
-PAGES = (README, *sorted(Path("docs").glob("*.md")))
+OPERATIONS = Path("docs/operations.md")
+PAGES = (README, Path("CONTRIBUTING.md"), Path("tests/README.md"), *sorted(Path("docs").glob("*.md")))
 
 ROOTS = (Path(), Path("layers/core"), Path("layers/core/esx_drift"))
 """Where a path in a page may begin."""
@@ -120,6 +121,48 @@ def test_each_target_on_a_page_exists(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
+def test_each_variable_of_make_on_a_page_is_one(page: Path) -> None:
+    """`make X NAME=VALUE`: the Makefile reads NAME, and what SET says is a parameter of the template."""
+    text, makefile = page.read_text(), Path("Makefile").read_text()
+    calls = re.findall(r"(?:\$ |`)make ((?:\"[^\"]*\"|[^`\n\"])*)", text)
+    given = [name for call in calls for name in re.findall(r"(?:^| )([A-Z]+)=", call)]
+    assert [name for name in given if f"$({name})" not in makefile] == []
+    known: dict[str, Any] = yaml.load(TEMPLATE.read_text(), _Loader)["Parameters"]  # noqa: S506 -- safe
+    pairs = [pair for said in re.findall(r'SET="([^"]*)"', text) for pair in said.split()]
+    assert [pair for pair in pairs if pair.partition("=")[0] not in known] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_each_test_that_a_page_runs_exists(page: Path) -> None:
+    """`.venv/bin/pytest PATH`: whoever follows a recipe gets no "file not found"."""
+    for call in re.findall(r"\.venv/bin/pytest ([^`\n]+)", page.read_text()):
+        for path in re.findall(r"tests/[\w/.]+", call):
+            assert Path(path).exists(), path
+
+
+def test_operations_begin_with_a_list_of_what_is_there() -> None:
+    """Each chapter once, in whatever order people look for it."""
+    beginning, *chapters = re.split(r"^## ", OPERATIONS.read_text(), flags=re.MULTILINE)
+    names = [chapter.partition("\n")[0] for chapter in chapters]
+    listed = dict(re.findall(r"\[([^]]+)\]\(#([\w-]+)\)", beginning))
+    assert sorted(listed) == sorted(names)
+    assert len(re.findall(r"\]\(#", beginning)) == len(names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_each_place_on_a_page_that_is_linked_exists(page: Path) -> None:
+    """`#like-this`, on the same page or on another; as GitHub makes it of a heading."""
+    for link, place in re.findall(r"\]\(([^)#:\s]*)#([^)\s]+)\)", page.read_text()):
+        other = page.parent / link if link else page
+        headings = re.findall(r"^#+ (.+)$", other.read_text(), re.MULTILINE)
+        assert place in {_make_anchor(heading) for heading in headings}, (link, place)
+
+
+def _make_anchor(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
 def test_each_command_on_a_page_exists(page: Path) -> None:
     """`esx-drift X` is a command, or a group of commands."""
     known = {path[0] for path, _ in walk(typer.main.get_command(app), ())}
@@ -190,4 +233,4 @@ def test_each_path_on_a_page_exists(page: Path) -> None:
     for path in re.findall(r"`([^`\s]*/[^`\s]*)`", page.read_text()):
         if not ELSEWHERE.search(path):
             pattern = re.sub(r"<[^>]+>", "*", path.rstrip("/"))
-            assert any(any(root.glob(pattern)) for root in ROOTS), path
+            assert any(any(root.glob(pattern)) for root in (page.parent, *ROOTS)), path

@@ -406,7 +406,7 @@ def _warn_of_no_routes(document: FleetDocument) -> None:
     """Warn where nobody would be told."""
     if not document.get("routes"):
         print_warning(
-            "there are no routes: nobody is told anything in Slack, and the topic alone hears of it"
+            "there are no routes: nobody is told anything in chat, and the topic alone hears of it"
         )
 
 
