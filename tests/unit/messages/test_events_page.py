@@ -11,7 +11,6 @@ from esx_drift.contracts import list_violations
 from esx_drift.doctoring.aws_access import DRILL_EVENT_TYPE, build_drill_event
 from esx_drift.domain.events import (
     BASELINE_RECORDED,
-    FAMILIES,
     MAINTENANCE_ENDED,
     MAX_NAME_LENGTH,
     format_attribute,
