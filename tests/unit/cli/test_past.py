@@ -142,7 +142,15 @@ def test_the_history_of_one_host_component_or_time(run: Run, story: Story) -> No
     assert {entry["severity"] for entry in findings if entry["kind"] == "finding"} >= {"critical"}
     assert "opened: " in run("history", "prod-a", "--findings", "--dir", story.directory).out
     none = run("history", "prod-a", "--component", "none", "--dir", story.directory)
-    assert none.out.splitlines() == ["prod-a (domain-c9) on vc01: 0 changes in 6 records"]
+    assert (none.out.splitlines(), none.err) == (["prod-a (domain-c9) on vc01: 0 changes in 6 records"], "")
+
+
+@pytest.mark.parametrize("named", ["i40en", "intel-I40EN", "Intel-i4en"])
+def test_a_part_of_another_name_is_no_part_that_did_not_change(run: Run, story: Story, named: str) -> None:
+    """Whoever takes "0 changes" for an answer has to hear that he asked for nothing that there is."""
+    told = run("history", "prod-a", "--component", named, "--dir", story.directory)
+    assert (told.code, told.out.count("0 changes")) == (0, 1)
+    assert told.err == f"warning: nothing called {named} changed: did you mean {I40EN}?\n"
 
 
 def test_a_spreadsheet_computes_nothing(run: Run, story: Story) -> None:
@@ -258,6 +266,7 @@ def test_a_record_is_shown_by_number_key_and_address(run: Run, story: Story) -> 
     assert "decided by alice: CHG-42, CHG-7, for esx01" in shown[0].out
     newest = json.loads(run("show", "prod-a", "--dir", story.directory, "--format", "json").out)
     assert newest == story.records[-1]
+    assert "Record 1 of the vCenter vc01: " in run("show", "vc01/@vcenter", 1, "--dir", story.directory).out
     unseen = run("show", "prod-a", 5, "--dir", story.directory).out
     assert "Not read" in unseen
     assert "Changes" in unseen

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
-from esx_drift.cli.options import ClusterArgument, FormatOption, ListFormat, VCenterOption
+from esx_drift.cli.options import (
+    ClusterArgument,
+    FormatOption,
+    ListFormat,
+    VCenterOption,
+    describe_nearest,
+)
 from esx_drift.cli.past import (
     FromOption,
     HostOption,
@@ -24,7 +30,14 @@ from esx_drift.cli.past import (
     render_host,
     select_host,
 )
-from esx_drift.cli.terminal import build_table, escape_unprintable, print_line, print_table, render_csv
+from esx_drift.cli.terminal import (
+    build_table,
+    escape_unprintable,
+    print_line,
+    print_table,
+    print_warning,
+    render_csv,
+)
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Change, Json, Record
@@ -85,14 +98,16 @@ def history(  # noqa: PLR0913, PLR0917 -- each is an option of the command
     records, own = _read_records(logs, log, start)
     known = logs.read_hosts(records)
     only = select_host(known, host)
+    happened = [entry for entry in list_history(records) if entry.seq in own]
     entries = [
         entry
-        for entry in list_history(records)
-        if entry.seq in own
-        and (only is None or not set(only).isdisjoint(entry.hosts))
+        for entry in happened
+        if (only is None or not set(only).isdisjoint(entry.hosts))
         and (component is None or _is_about(entry, component))
         and (findings or entry.kind != "finding")
     ]
+    if component is not None and not entries:
+        _warn_of_another_name(component, happened)
     if output is ListFormat.json:
         document = {**_build_document(log, entries, known.newest_names), "host_ids": cast("Json", only)}
         typer.echo(json.dumps(document, indent=2))
@@ -132,6 +147,15 @@ def _is_about(entry: HistoryEntry, component: str) -> bool:
         entry.change["key"],
         entry.change["key"].partition("(")[0],
     }
+
+
+def _warn_of_another_name(component: str, happened: Iterable[HistoryEntry]) -> None:
+    """Warn where something changed whose name is near to that one, so that a wrong name is no answer."""
+    names = {entry.change["key"].partition("(")[0] for entry in happened if entry.change is not None}
+    holding = sorted(name for name in names if component.casefold() in name.casefold())
+    nearest = describe_nearest(holding[0] if holding else component, names)
+    if nearest:
+        print_warning(f"nothing called {component} changed{nearest}")
 
 
 def _count(entries: Sequence[HistoryEntry]) -> str:
