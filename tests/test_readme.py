@@ -182,7 +182,7 @@ def test_each_call_of_our_command_on_a_page_is_understood(page: Path) -> None:
 
     A command that ends in ``--reason`` is completed by whoever pastes it.
     """
-    quoted = re.findall(r"`(esx-drift [^`]+)`", page.read_text())
+    quoted = re.findall(r"`(?:\.venv/bin/)?(esx-drift [^`]+)`", page.read_text())
     calls = (call for text in quoted for call in list_shell_calls(" ".join(text.split()), "esx-drift"))
     for words in (*_list_typed(page, "esx-drift"), *calls):
         command: Any = typer.main.get_command(app)
