@@ -13,6 +13,7 @@ import typer.main
 import yaml
 from esx_drift.cli.app import app
 from esx_drift.contracts import list_fleet_errors, list_violations
+from esx_drift.domain.stored import identifiers
 
 from tests.unit.aws_commands import find_fault, list_shell_calls
 
@@ -25,7 +26,7 @@ ROOTS = (Path(), Path("layers/core"), Path("layers/core/esx_drift"))
 """Where a path in a page may begin."""
 
 ELSEWHERE = re.compile(
-    r"^/$|^/fleet$|^(?:~|build|certs|config|\.venv|esx-drift)/|[…=:]|<vcenter>|<route>|<channel>|^reports/state"
+    r"^/$|^/fleet$|^(?:~|build|certs|config|\.venv|esx-drift)/|[…=:]|<vcenter>|<route>|<channel>|^(?:reports/state|seals/)"
 )
 """What only looks like a path of the checkout: what is built, one's home, keys in S3, names of secrets."""
 
@@ -102,6 +103,14 @@ def test_the_fleet_file_in_it_is_valid() -> None:
     assert list_fleet_errors(yaml.safe_load(example)) == []
 
 
+def test_the_role_in_it_has_the_privileges_of_its_table() -> None:
+    """One less, and the first check fails; one more is a right that nobody asked for."""
+    table, _, rest = README.read_text().partition("<!-- /privileges -->")
+    script = rest.partition("```powershell")[2].partition("```")[0]
+    privilege = r"\b(?:System|VcIntegrity)\.[\w.]+"
+    assert re.findall(privilege, script) == re.findall(privilege, table.partition("<!-- privileges -->")[2])
+
+
 def test_the_event_in_it_is_the_one_that_the_notifier_is_tried_with() -> None:
     """Subscribers see a whole event, valid by the schema that they are pointed to."""
     found = re.search(r"<!-- event -->\n```json\n(.*?)```\n<!-- /event -->", README.read_text(), re.DOTALL)
@@ -138,6 +147,13 @@ def test_each_test_that_a_page_runs_exists(page: Path) -> None:
     for call in re.findall(r"\.venv/bin/pytest ([^`\n]+)", page.read_text()):
         for path in re.findall(r"tests/[\w/.]+", call):
             assert Path(path).exists(), path
+
+
+def test_each_folder_of_the_buckets_has_a_row() -> None:
+    """In docs/design.md, by what keys are made of."""
+    table = Path("docs/design.md").read_text().partition("## Where things lie")[2].partition("\n## ")[0]
+    folders = set(re.findall(r'"([a-z]+)/', Path(identifiers.__file__).read_text()))
+    assert {"state", "digests", "routes"} <= folders <= {*re.findall(r"`([a-z]+)/", table)}
 
 
 def test_operations_begin_with_a_list_of_what_is_there() -> None:
