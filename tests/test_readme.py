@@ -13,18 +13,20 @@ import typer.main
 import yaml
 from esx_drift.cli.app import app
 from esx_drift.contracts import list_fleet_errors, list_violations
+from esx_drift.domain.stored import identifiers
 
 from tests.unit.aws_commands import find_fault, list_shell_calls
 
 README = Path("README.md")
 TEMPLATE = Path("template.yaml")
-PAGES = (README, *sorted(Path("docs").glob("*.md")))
+OPERATIONS = Path("docs/operations.md")
+PAGES = (README, Path("CONTRIBUTING.md"), Path("tests/README.md"), *sorted(Path("docs").glob("*.md")))
 
 ROOTS = (Path(), Path("layers/core"), Path("layers/core/esx_drift"))
 """Where a path in a page may begin."""
 
 ELSEWHERE = re.compile(
-    r"^/$|^/fleet$|^(?:~|build|certs|config|\.venv|esx-drift)/|[…=:]|<vcenter>|<route>|<channel>|^reports/state"
+    r"^/$|^/fleet$|^(?:~|build|certs|config|\.venv|esx-drift)/|[…=:]|<vcenter>|<route>|<channel>|^(?:reports/state|seals/)"
 )
 """What only looks like a path of the checkout: what is built, one's home, keys in S3, names of secrets."""
 
@@ -101,6 +103,14 @@ def test_the_fleet_file_in_it_is_valid() -> None:
     assert list_fleet_errors(yaml.safe_load(example)) == []
 
 
+def test_the_role_in_it_has_the_privileges_of_its_table() -> None:
+    """One less, and the first check fails; one more is a right that nobody asked for."""
+    table, _, rest = README.read_text().partition("<!-- /privileges -->")
+    script = rest.partition("```powershell")[2].partition("```")[0]
+    privilege = r"\b(?:System|VcIntegrity)\.[\w.]+"
+    assert re.findall(privilege, script) == re.findall(privilege, table.partition("<!-- privileges -->")[2])
+
+
 def test_the_event_in_it_is_the_one_that_the_notifier_is_tried_with() -> None:
     """Subscribers see a whole event, valid by the schema that they are pointed to."""
     found = re.search(r"<!-- event -->\n```json\n(.*?)```\n<!-- /event -->", README.read_text(), re.DOTALL)
@@ -117,6 +127,55 @@ def test_each_target_on_a_page_exists(page: Path) -> None:
     named = set(re.findall(r"(?:\$ |`)make ([a-z]+)", page.read_text()))
     targets = set(re.findall(r"^([a-z]+):.*## ", Path("Makefile").read_text(), re.MULTILINE))
     assert named <= targets
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_each_variable_of_make_on_a_page_is_one(page: Path) -> None:
+    """`make X NAME=VALUE`: the Makefile reads NAME, and what SET says is a parameter of the template."""
+    text, makefile = page.read_text(), Path("Makefile").read_text()
+    calls = re.findall(r"(?:\$ |`)make ((?:\"[^\"]*\"|[^`\n\"])*)", text)
+    given = [name for call in calls for name in re.findall(r"(?:^| )([A-Z]+)=", call)]
+    assert [name for name in given if f"$({name})" not in makefile] == []
+    known: dict[str, Any] = yaml.load(TEMPLATE.read_text(), _Loader)["Parameters"]  # noqa: S506 -- safe
+    pairs = [pair for said in re.findall(r'SET="([^"]*)"', text) for pair in said.split()]
+    assert [pair for pair in pairs if pair.partition("=")[0] not in known] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_each_test_that_a_page_runs_exists(page: Path) -> None:
+    """`.venv/bin/pytest PATH`: whoever follows a recipe gets no "file not found"."""
+    for call in re.findall(r"\.venv/bin/pytest ([^`\n]+)", page.read_text()):
+        for path in re.findall(r"tests/[\w/.]+", call):
+            assert Path(path).exists(), path
+
+
+def test_each_folder_of_the_buckets_has_a_row() -> None:
+    """In docs/design.md, by what keys are made of."""
+    table = Path("docs/design.md").read_text().partition("## Where things lie")[2].partition("\n## ")[0]
+    folders = set(re.findall(r'"([a-z]+)/', Path(identifiers.__file__).read_text()))
+    assert {"state", "digests", "routes"} <= folders <= {*re.findall(r"`([a-z]+)/", table)}
+
+
+def test_operations_begin_with_a_list_of_what_is_there() -> None:
+    """Each chapter once, in whatever order people look for it."""
+    beginning, *chapters = re.split(r"^## ", OPERATIONS.read_text(), flags=re.MULTILINE)
+    names = [chapter.partition("\n")[0] for chapter in chapters]
+    listed = dict(re.findall(r"\[([^]]+)\]\(#([\w-]+)\)", beginning))
+    assert sorted(listed) == sorted(names)
+    assert len(re.findall(r"\]\(#", beginning)) == len(names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_each_place_on_a_page_that_is_linked_exists(page: Path) -> None:
+    """`#like-this`, on the same page or on another; as GitHub makes it of a heading."""
+    for link, place in re.findall(r"\]\(([^)#:\s]*)#([^)\s]+)\)", page.read_text()):
+        other = page.parent / link if link else page
+        headings = re.findall(r"^#+ (.+)$", other.read_text(), re.MULTILINE)
+        assert place in {_make_anchor(heading) for heading in headings}, (link, place)
+
+
+def _make_anchor(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
@@ -139,7 +198,7 @@ def test_each_call_of_our_command_on_a_page_is_understood(page: Path) -> None:
 
     A command that ends in ``--reason`` is completed by whoever pastes it.
     """
-    quoted = re.findall(r"`(esx-drift [^`]+)`", page.read_text())
+    quoted = re.findall(r"`(?:\.venv/bin/)?(esx-drift [^`]+)`", page.read_text())
     calls = (call for text in quoted for call in list_shell_calls(" ".join(text.split()), "esx-drift"))
     for words in (*_list_typed(page, "esx-drift"), *calls):
         command: Any = typer.main.get_command(app)
@@ -190,4 +249,4 @@ def test_each_path_on_a_page_exists(page: Path) -> None:
     for path in re.findall(r"`([^`\s]*/[^`\s]*)`", page.read_text()):
         if not ELSEWHERE.search(path):
             pattern = re.sub(r"<[^>]+>", "*", path.rstrip("/"))
-            assert any(any(root.glob(pattern)) for root in ROOTS), path
+            assert any(any(root.glob(pattern)) for root in (page.parent, *ROOTS)), path

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 CODE_BUCKET = "code"
 
+PACKAGING_SECONDS = 600
+MADE_WITHIN_SECONDS = 300
+"""Both end only what hangs: they take 20 and 3 seconds, and many times that where all else is busy."""
+
 # A message that waits for others tests nothing; no schedule fires by itself in the local AWS.
 QUIET = {"ScheduleState": "DISABLED", "NotifyWindowSeconds": "1"}
 SLACK_ON_LOOPBACK = {"WebhookHosts": "127.0.0.1"}
@@ -135,7 +139,7 @@ def package(local_aws: LocalAws) -> Path:
         env=local_aws.environment | {"SAM_CLI_TELEMETRY": "0"},
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=PACKAGING_SECONDS,
     )
     return packaged
 
@@ -160,7 +164,7 @@ def deploy(local_aws: LocalAws, packaged: Path, name: str, parameters: Mapping[s
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
     )
     made = aws.cloudformation.get_waiter("stack_create_complete")
-    made.wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    made.wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": MADE_WITHIN_SECONDS})
     stack = Stack(aws, name)
     _mend_concurrency(stack)
     _mend_lock(stack)
@@ -181,7 +185,7 @@ def upgrade(local_aws: LocalAws, packaged: Path, old: Stack, parameters: Mapping
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
     )
     updated = cloudformation.get_waiter("stack_update_complete")
-    updated.wait(StackName=old.name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    updated.wait(StackName=old.name, WaiterConfig={"Delay": 1, "MaxAttempts": MADE_WITHIN_SECONDS})
     stack = Stack(old.aws, old.name)
     _mend_concurrency(stack)
     _mend_lock(stack)

@@ -29,6 +29,7 @@ from tests.simulator.scenarios import SCENARIOS
 PARAMETERS = {"ScheduleState": "DISABLED"}
 INTERRUPTED = 130
 LEFT = Path("build/try/audit")
+PARTS = f".venv/bin/esx-drift blame CLUSTER --all --dir {LEFT}"
 SCENARIO = "orphaned-vib"
 """What happened in the simulated vCenter: two clusters, and a VIB that belongs to nothing."""
 
@@ -112,6 +113,7 @@ def _looked(console: Console, trial: Trial, local_aws: LocalAws) -> int:
     tell_stories(console, records)
     trial.leave(LEFT)
     console.print(f"\nNothing was sent to anyone. What vCenter said is in {LEFT}/; the password is nowhere.")
+    console.print(f"Each part of what hosts run: {PARTS}", soft_wrap=True)
     return 1 if any(record["failure"] for record in records) else 0
 
 

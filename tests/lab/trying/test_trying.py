@@ -14,7 +14,7 @@ from time import monotonic
 import pytest
 
 from tests.lab.local_aws.place import CHECKOUT, environment
-from tests.lab.trying.__main__ import LEFT
+from tests.lab.trying.__main__ import LEFT, PARTS
 from tests.lab.trying.test_asking import NEEDED
 from tests.simulator import VCenter, VCenterServer
 from tests.simulator.certificates import Authority, authority
@@ -136,6 +136,10 @@ def test_a_vcenter_is_checked_once_and_told(real: Real, tmp_path: Path) -> None:
     assert "1 orphaned VIB on esx03: smntemp 910.1.0.0005-5vmw.803.0.0.24022510" in seen
     assert not re.search(r"ok +(secret|last run)", seen)
     assert PASSWORD not in seen
+    assert f"Each part of what hosts run: {PARTS}" in " ".join(seen.split())
+    blame = (str(CHECKOUT / PARTS.split()[0]), "blame", "prod-a", *PARTS.split()[3:])
+    parts = subprocess.run(blame, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+    assert "component Intel-i40en" in parts
     kept = [path for path in (CHECKOUT / LEFT).rglob("*") if path.is_file()]
     assert kept
     assert not [path for path in kept if PASSWORD.encode() in path.read_bytes()]

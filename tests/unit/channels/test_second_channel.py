@@ -169,8 +169,6 @@ def test_the_schema_of_routes_lists_every_channel() -> None:
 
 
 ALLOWED = {
-    "cli/doctor.py": "a help text",
-    "cli/fleet.py": "a warning where there is no route at all",
     "domain/deliveries.py": "the page that says how many messages a second a webhook takes",
     "domain/fleet/fleet.py": "the default of a route that names no channel, as stored fleet files have it",
     "errors.py": "the tree says which answers of Slack are which error",

@@ -62,7 +62,7 @@ def test_a_file_without_routes_is_warned_of(write: Write, run: Run) -> None:
     """It is valid, and silence would be all that anybody in chat hears."""
     ran = run("fleet", "check", write(routes=[]))
     assert ran.code == 0
-    assert ran.err.startswith("warning: there are no routes: nobody is told anything in Slack")
+    assert ran.err.startswith("warning: there are no routes: nobody is told anything in chat")
 
 
 def test_a_name_in_brackets_is_warned_of_with_its_line(tmp_path: Path, run: Run) -> None:
@@ -372,7 +372,7 @@ def test_another_vcenter_in_the_place_of_one_is_no_rename(file: FleetFile, write
     ran = run("fleet", "push", changed, "--bucket", "state", "-y")
     assert ran.code == 0
     assert ran.err.splitlines() == [
-        "warning: there are no routes: nobody is told anything in Slack, and the topic alone hears of it"
+        "warning: there are no routes: nobody is told anything in chat, and the topic alone hears of it"
     ]
 
 

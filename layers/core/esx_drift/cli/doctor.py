@@ -48,7 +48,7 @@ def doctor(
     *,
     target: StackOptions,
 ) -> None:
-    """Examine the stack, AWS, each vCenter and each Slack route from where the checks run, step by step.
+    """Examine the stack, AWS, each vCenter and each route from where the checks run, step by step.
 
     Of each vCenter one cluster is extracted, as a check would do it. With --vcenter or --reset only that
     vCenter is examined; --send adds the topic and the routes.

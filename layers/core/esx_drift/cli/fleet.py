@@ -405,9 +405,7 @@ def _read_text(file: Path) -> str:
 def _warn_of_no_routes(document: FleetDocument) -> None:
     """Warn where nobody would be told."""
     if not document.get("routes"):
-        print_warning(
-            "there are no routes: nobody is told anything in Slack, and the topic alone hears of it"
-        )
+        print_warning("there are no routes: nobody is told anything in chat, and the topic alone hears of it")
 
 
 def _fail_with_errors(file: Path, text: FleetText, faults: list[str]) -> None:

@@ -12,6 +12,7 @@ from esx_drift.cli.past import LocalOption, Times, end_with_damages, find_log, m
 from esx_drift.cli.terminal import EXIT_TROUBLE, fail, print_line
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.cli.validate import S3_SCHEME
+from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Record
 from esx_drift.domain.text.wording import clean_text, format_count, format_share, join_names, list_host_names
 from esx_drift.domain.trail.history import MaintenanceStep, list_windows
@@ -77,11 +78,8 @@ def _find_record(logs: "TrailLogs", record: str, number: int | None, vcenter: st
 
 
 def _print_record(record: Record, names: dict[str, str], times: Times) -> None:
-    name = clean_text(record["cluster_name"] or record["cluster"])
-    print_line(
-        f"Record {record['seq']} of {name} ({record['cluster']}) on {record['vcenter']}: {record['outcome']}",
-        "bold",
-    )
+    log = ClusterRef(record["vcenter"], record["cluster"], record["cluster_name"] or record["cluster"])
+    print_line(f"Record {record['seq']} of {log.render()}: {record['outcome']}", "bold")
     coverage = record["coverage"]
     report, before = record["report"], record["previous"]
     facts = [
