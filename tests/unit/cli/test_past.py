@@ -574,13 +574,3 @@ def test_a_cluster_that_was_never_checked_has_no_past(run: Run, story: Story) ->
     told = run("history", "prod-d", "--dir", story.directory)
     assert (told.code, told.out) == (2, "")
     assert "nothing is recorded here of prod-d (domain-c40) on vc01" in told.err
-
-
-@pytest.mark.usefixtures("stack", "story")
-def test_a_record_of_another_stack_is_not_that_of_this_one(run: Run) -> None:
-    """Though it has the same key there."""
-    key = make_record_key("vc01", PROD_A, 3)
-    assert run("show", f"s3://audit/{key}").code == 0
-    told = run("show", f"s3://other-audit/{key}")
-    assert (told.code, told.out) == (2, "")
-    assert f"s3://other-audit/{key} is in another bucket than that of this stack" in told.err

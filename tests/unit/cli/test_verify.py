@@ -291,6 +291,18 @@ def test_the_trail_of_a_stack(run: Run, trail: Trail, monkeypatch: pytest.Monkey
     assert (ran.code, "NoSuchBucket" in ran.err) == (2, True)
 
 
+@pytest.mark.usefixtures("stack", "buckets")
+def test_a_record_of_another_stack_is_not_that_of_this_one(run: Run, trail: Trail) -> None:
+    """Though it has the same key there."""
+    record = next(each for each in sorted(trail) if each.startswith("records/"))
+    for each, body in trail.items():
+        boto3.client("s3").put_object(Bucket="audit", Key=each, Body=body)
+    assert run("show", f"s3://audit/{record}").code == 0
+    told = run("show", f"s3://other-audit/{record}")
+    assert (told.code, told.out) == (2, "")
+    assert f"s3://other-audit/{record} is in another bucket than that of this stack" in told.err
+
+
 def test_openssl_says_the_same_without_us(copy: Path, pem: Path, trail: Trail) -> None:
     """By the commands that operations names."""
     (digest,) = filter(is_digest_key, trail)
