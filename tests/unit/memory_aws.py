@@ -91,10 +91,26 @@ class _NotedS3(ListedS3):
         self._tell("PutObject", Bucket=Bucket, Key=Key, **conditions)
         return super().put_object(Bucket, Key, Body, **conditions)
 
-    def paginate(self, Bucket: str, Prefix: str = "", StartAfter: str = "") -> list[dict[str, Any]]:  # noqa: N803
-        """All of a listing as one page."""
+    def paginate(
+        self,
+        Bucket: str,  # noqa: N803
+        Prefix: str = "",  # noqa: N803
+        StartAfter: str = "",  # noqa: N803
+        Delimiter: str = "",  # noqa: N803
+    ) -> list[dict[str, Any]]:
+        """All of a listing as one page; with a delimiter what keys begin with up to it stands once."""
         self._tell("ListObjectsV2", Prefix=Prefix)
-        return super().paginate(Bucket, Prefix, StartAfter)
+        (page,) = super().paginate(Bucket, Prefix, StartAfter)
+        if not Delimiter:
+            return [page]
+        parted = [(each, each["Key"].removeprefix(Prefix).partition(Delimiter)) for each in page["Contents"]]
+        folders = sorted({Prefix + name + mark for _, (name, mark, _) in parted if mark})
+        return [
+            {
+                "Contents": [each for each, (_, mark, _) in parted if not mark],
+                "CommonPrefixes": [{"Prefix": folder} for folder in folders],
+            }
+        ]
 
     def list_objects_v2(self, Bucket: str) -> dict[str, Any]:  # noqa: N803
         """All that lies in a bucket."""
