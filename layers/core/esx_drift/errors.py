@@ -41,7 +41,7 @@ metric's label, and for a vCenter's failure it is the kind of the finding.
 Longer than 250 lines, because it is one tree.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -184,6 +184,14 @@ class LoginRefused(PermanentError):
     """401 on the login. Trying again and again with the same password locks the account."""
 
     reason = "vcenter-authentication"
+
+
+def is_final_refusal(facts: Container[str]) -> bool:
+    """Tell by the ``facts`` of a refused login whether it stays refused until a person does something.
+
+    One that is tried once more does not, nor does what something else answered in the vCenter's place.
+    """
+    return TRIED_AGAIN_FACT not in facts and "answered_by" not in facts
 
 
 class LoginSuspended(PermanentError):

@@ -14,6 +14,7 @@ from esx_drift.cli.past import (
     LocalOption,
     Times,
     end_with_damages,
+    fail_unanswered,
     find_log,
     make_times,
     open_logs,
@@ -21,10 +22,8 @@ from esx_drift.cli.past import (
 from esx_drift.cli.status_formats import build_software_fields
 from esx_drift.cli.status_hosts import HostRow, list_host_rows, list_image_differences
 from esx_drift.cli.terminal import (
-    EXIT_TROUBLE,
     build_table,
     escape_unprintable,
-    fail,
     print_line,
     print_table,
     render_csv,
@@ -72,9 +71,10 @@ def as_of(
     log = find_log(logs, cluster, vcenter)
     answer = _find_answer(logs, log, moment)
     if answer is None:
-        end_with_damages(logs, EXIT_TROUBLE)
         asked = times.format_exactly(moment)
-        fail(f"nobody had looked at {log.render()} by {asked}: nothing is known of that time")
+        fail_unanswered(
+            logs, f"nobody had looked at {log.render()} by {asked}: nothing is known of that time"
+        )
     if output is ListFormat.json:
         typer.echo(json.dumps(_build_document(answer), indent=2))
     elif output is ListFormat.csv:

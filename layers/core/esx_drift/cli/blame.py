@@ -13,6 +13,7 @@ from esx_drift.cli.past import (
     LocalOption,
     Times,
     end_with_damages,
+    fail_unanswered,
     find_log,
     make_times,
     open_logs,
@@ -20,7 +21,6 @@ from esx_drift.cli.past import (
     select_host,
 )
 from esx_drift.cli.terminal import (
-    EXIT_TROUBLE,
     build_table,
     escape_unprintable,
     fail,
@@ -69,8 +69,7 @@ def blame(
     records = list(logs.read_records(log, logs.list_numbers(log)))
     snapshot = logs.read_left_snapshot(records)
     if snapshot is None:
-        end_with_damages(logs, EXIT_TROUBLE)
-        fail(f"nobody has looked at {log.render()} yet")
+        fail_unanswered(logs, f"nobody has looked at {log.render()} yet")
     known = list_known_hosts(records, snapshot)
     only = select_host(known, host)
     if only is not None and only[-1] not in snapshot["hosts"]:

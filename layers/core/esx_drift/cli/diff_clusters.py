@@ -10,6 +10,7 @@ from esx_drift.cli.comparison import ComparedDocument
 from esx_drift.cli.past import (
     PastCluster,
     end_with_damages,
+    fail_unanswered,
     find_log,
     make_times,
     open_logs,
@@ -80,8 +81,7 @@ class PastDocuments:
         record, _, _ = logs.find_at(log, moment)
         body = logs.read_document(log, record) if record else None
         if body is None:
-            end_with_damages(logs, EXIT_TROUBLE)
-            fail(f"the trail keeps no document of {log.render()} by {past.date}")
+            fail_unanswered(logs, f"the trail keeps no document of {log.render()} by {past.date}")
         end_with_damages(logs, code=None)
         self.is_damaged = self.is_damaged or bool(logs.damages)
         self.logs.append(log)

@@ -35,7 +35,7 @@ from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.wording import join_names
 from esx_drift.domain.trail.evidence import build_log_evidence, count_looks, list_asked_looks
-from esx_drift.domain.trail.excerpt import EXCERPT_KEY, AuditPeriod, Excerpt
+from esx_drift.domain.trail.excerpt import AuditPeriod, Excerpt
 from esx_drift.domain.trail.history import Acceptance, list_acceptances
 from esx_drift.domain.trail.verification import DEFAULT_RETENTION
 
@@ -88,7 +88,7 @@ def evidence(  # noqa: PLR0913 -- each is an option of the command
     period = _parse_period(times, begin, end, now)
     pinned = read_public_keys(public_keys)
     logs = open_logs(source)
-    if source.directory is not None and (source.directory / EXCERPT_KEY).exists():
+    if source.is_excerpt:
         fail(f"{source.directory} is an excerpt already\nName a copy of the whole trail.")
     chosen = list(
         {log.record_prefix: log for log in (find_log(logs, name, vcenter) for name in clusters)}.values()

@@ -23,6 +23,7 @@ from esx_drift.cli.past import (
     LocalOption,
     Times,
     end_with_damages,
+    fail_unanswered,
     find_log,
     list_ids,
     make_times,
@@ -31,10 +32,8 @@ from esx_drift.cli.past import (
     select_host,
 )
 from esx_drift.cli.terminal import (
-    EXIT_TROUBLE,
     build_table,
     escape_unprintable,
-    fail,
     print_line,
     print_table,
     print_warning,
@@ -140,8 +139,7 @@ def _read_records(
     """
     numbers = logs.list_numbers(log)
     if not numbers:
-        end_with_damages(logs, EXIT_TROUBLE)
-        fail(f"nothing is recorded here of {log.render()}")
+        fail_unanswered(logs, f"nothing is recorded here of {log.render()}")
     before = logs.find_last_until(log, numbers, start - ONE_MOMENT) if start else 0
     return list(logs.read_records(log, numbers[max(0, before - 1) :])), set(numbers[before:])
 

@@ -5,18 +5,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
 from esx_drift.cli.options import choose_cluster, describe_nearest
-from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_note, print_warning
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, EXIT_TROUBLE, fail, print_note, print_warning
 from esx_drift.cli.trail_source import TrailSource
 from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Json
 from esx_drift.domain.text.times import FIRST_USABLE_YEAR, LAST_USABLE_YEAR, is_usable, parse_time
 from esx_drift.domain.text.wording import clean_text, join_names
-from esx_drift.domain.trail.excerpt import EXCERPT_KEY
 from esx_drift.domain.trail.hosts import KnownHosts
 
 if TYPE_CHECKING:
@@ -136,7 +135,7 @@ def open_logs(source: TrailSource) -> "TrailLogs":
     from esx_drift.trail.past import TrailLogs  # noqa: PLC0415 -- the help needs none of it
 
     logs = TrailLogs(source.open())
-    if source.directory is not None and (source.directory / EXCERPT_KEY).exists():
+    if source.is_excerpt:
         print_note(
             f"{source.directory} is an excerpt: of other clusters, and of what was before, it says nothing"
         )
@@ -214,6 +213,12 @@ def end_with_damages(logs: "TrailLogs", code: int | None = EXIT_DIFFERENCES) -> 
         print_warning(sentence)
     if logs.damages and code is not None:
         raise typer.Exit(code)
+
+
+def fail_unanswered(logs: "TrailLogs", message: str) -> NoReturn:
+    """End with trouble: by what of the trail ``logs`` is damaged, or if nothing is, by a ``message``."""
+    end_with_damages(logs, EXIT_TROUBLE)
+    fail(message)
 
 
 def list_ids(hosts: Iterable[str], names: "dict[str, str]") -> list[Json]:

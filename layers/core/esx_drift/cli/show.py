@@ -8,8 +8,16 @@ import typer
 from esx_drift.cli.diff import OutputFormat
 from esx_drift.cli.history import describe_window_step, name_person
 from esx_drift.cli.options import VCenterOption
-from esx_drift.cli.past import LocalOption, Times, end_with_damages, find_log, make_times, open_logs
-from esx_drift.cli.terminal import EXIT_TROUBLE, fail, print_line
+from esx_drift.cli.past import (
+    LocalOption,
+    Times,
+    end_with_damages,
+    fail_unanswered,
+    find_log,
+    make_times,
+    open_logs,
+)
+from esx_drift.cli.terminal import fail, print_line
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.cli.validate import S3_SCHEME
 from esx_drift.domain.stored.identifiers import ClusterRef
@@ -54,8 +62,7 @@ def show_record(
     logs = open_logs(source)
     found = _find_record(logs, record, number, vcenter)
     if found is None:
-        end_with_damages(logs, EXIT_TROUBLE)
-        fail(f"there is no such record: {record}{f' {number}' if number else ''}")
+        fail_unanswered(logs, f"there is no such record: {record}{f' {number}' if number else ''}")
     if output is OutputFormat.json:
         typer.echo(json.dumps(found, indent=2))
     else:

@@ -13,6 +13,7 @@ import typer
 
 from esx_drift.cli.options import StackOptions, with_stack_options
 from esx_drift.domain.stored.identifiers import TRAIL_FOLDERS
+from esx_drift.domain.trail.excerpt import EXCERPT_KEY
 from esx_drift.errors import PermanentError
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ class TrailSource:
 
         stack = open_stack(self.target)
         return S3TrailFiles(stack.clients.s3, *stack.read_outputs("AuditBucketName"))
+
+    @property
+    def is_excerpt(self) -> bool:
+        """Tell whether it is a folder that says that it is an excerpt."""
+        return self.directory is not None and (self.directory / EXCERPT_KEY).exists()
 
     def name_command(self, command: str) -> str:
         """Name a command, such as ``show RECORD``, so that it reads the same trail when it is pasted."""

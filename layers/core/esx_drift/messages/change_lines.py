@@ -330,6 +330,11 @@ def _render_release(change: Change, releases: Mapping[str, str], *, in_title: bo
     return f"{new}, downgraded from {old}" if change["kind"] == "downgraded" else f"{new} from {old}"
 
 
+def format_called_release(version: str, release: str) -> str:
+    """Name a release of ESXi by its ``version`` and what it is called: ``release``, or that version."""
+    return format_release(version, {} if release.endswith(version) else {version: release})
+
+
 def format_release(version: str, releases: Mapping[str, str]) -> str:
     """Name a release of ESXi as people do: ``ESXi 8.0 U3e (build 24674464)``.
 

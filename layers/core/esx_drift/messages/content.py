@@ -55,7 +55,7 @@ from esx_drift.domain.text.wording import (
 from esx_drift.messages.change_lines import (
     ChangeWords,
     cut_tail,
-    format_release,
+    format_called_release,
     list_change_lines,
     list_rest_lines,
     render_accepted,
@@ -391,8 +391,7 @@ def _list_last_images(parts: _Parts) -> Iterator[str]:
         held: Any = finding["detail"].get(LAST_IMAGE_DETAIL)
         if isinstance(held, dict) and {"version", "release"} <= held.keys():
             version, release = str(held["version"]), str(held["release"])
-            known = {} if release.endswith(version) else {version: release}
-            running.setdefault(format_release(version, known), []).extend(finding["hosts"])
+            running.setdefault(format_called_release(version, release), []).extend(finding["hosts"])
     is_one = len(running) == 1 and len(parts.news) == 1
     for name, hosts in running.items():
         yield f"Last known image: {name}{'' if is_one else f' · {parts.words.list_hosts(hosts)}'}"

@@ -148,37 +148,24 @@ def build_next_step(advice: Advice, data: MessageData, news: Sequence[Finding]) 
     placeholders = (
         build_host_placeholders(hosts, data) if data["changes"] else build_placeholders(news[:1], data)
     )
-    commands, text = _list_all_commands(advice, data), advice.step.format(**placeholders)
-    if _are_too_many(commands):
+    commands, text = _render_commands(advice, data), advice.step.format(**placeholders)
+    if len(commands) > MAX_COMMANDS or sum(map(len, commands)) > MAX_COMMAND_CHARACTERS:
+        # What is cut would be about other hosts than the message.
+        commands = [add_stack("esx-drift status", data)]
         text = f"{text.removesuffix(':')}, cluster by cluster. Which they are, says:"
-    shown = render_commands(advice, data)
-    return NextStep(text, shown[0] if shown else "", shown[1:])
+    return NextStep(text, commands[0] if commands else "", tuple(commands[1:]))
 
 
-def render_commands(advice: Advice, data: MessageData) -> tuple[str, ...]:
+def _render_commands(advice: Advice, data: MessageData) -> list[str]:
     """Render the commands that go with a next step, to be pasted: one a cluster, where it is about several.
 
     Each names exactly the hosts of the message, by name or, where a shell would not take that, by id. Other
     names that could do harm in a shell are left to the reader: they stand there in capitals.
-
-    Args:
-        advice: What ``choose_advice`` chose.
-        data: What the message says.
     """
-    commands = _list_all_commands(advice, data)
-    # What is cut would be about other hosts than the message.
-    return (add_stack("esx-drift status", data),) if _are_too_many(commands) else tuple(commands)
-
-
-def _list_all_commands(advice: Advice, data: MessageData) -> list[str]:
     if not advice.command:
         return []
     commands = [command for part in data["parts"] for command in _list_commands(advice, part)]
     return [*dict.fromkeys(commands)]
-
-
-def _are_too_many(commands: Sequence[str]) -> bool:
-    return len(commands) > MAX_COMMANDS or sum(map(len, commands)) > MAX_COMMAND_CHARACTERS
 
 
 def _list_commands(advice: Advice, data: EventData) -> Iterator[str]:

@@ -21,7 +21,7 @@ from esx_drift.domain.text.wording import (
     join_names,
     split_vib_key,
 )
-from esx_drift.messages.change_lines import format_release
+from esx_drift.messages.change_lines import format_called_release
 from esx_drift.messages.message_data import add_stack, name_summary, reword_summary
 
 MAX_LINE_NAMES: Final = 5
@@ -79,7 +79,7 @@ def _name_release(one: Mapping[str, Any]) -> str:
     release, version = one["release"], one.get("version")
     if version is None:
         return clean_text(release)
-    return format_release(version, {} if release.endswith(version) else {version: release})
+    return format_called_release(version, release)
 
 
 def _name_all(what: str, noun: str, listed: Mapping[str, Any]) -> str:

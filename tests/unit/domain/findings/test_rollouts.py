@@ -1,6 +1,7 @@
 """An upgrade that goes from host to host: its beginning, stall and end are told, and what leaves course."""
 
 import pytest
+from esx_drift.domain.events import MessageContent
 from esx_drift.domain.findings.rollouts import MAX_KNOWN_STEPS, RolloutLook, RolloutUpdate
 from esx_drift.domain.stored.identifiers import encode_canonical_json
 from esx_drift.domain.stored.types import LEFT_DETAIL, Change, Json
@@ -39,6 +40,12 @@ def upgrade(model: ClusterModel, *numbers: int, release: tuple[str, str] = U3E, 
     """Put these hosts on another image."""
     for number in numbers:
         model.hosts[f"host-{number}"].software = image(release, driver)
+
+
+def read_message(told: Told) -> MessageContent:
+    """The words of the one event that people are told."""
+    (event,) = told.events
+    return build_content({**event, "data": told.people[0]})
 
 
 def rollout_of(told: Told) -> dict[str, Json]:
@@ -302,8 +309,7 @@ def test_what_was_accepted_meanwhile_is_told_with_the_end(log: ClusterLog) -> No
     told = log.look(model)
     assert told.moved == {"image-not-uniform": "resolved", "drift-unreviewed": "opened"}
     assert told.changes == []
-    (event,) = told.events
-    content = build_content({**event, "data": told.people[0]})
+    content = read_message(told)
     assert content.level == "warning"
     assert "uniform again; not as last accepted: esx04 · " in content.title
     assert content.items == ()
@@ -321,8 +327,7 @@ def test_what_opened_silently_is_named_at_the_end(log: ClusterLog) -> None:
     log.look(model)
     upgrade(model, 3, 4)
     told = log.look(model)
-    (event,) = told.events
-    content = build_content({**event, "data": told.people[0]})
+    content = read_message(told)
     assert content.title.startswith("Upgrade done: 4 of 4 hosts on ESXi 8.0 U3e")
     assert any("not as last accepted" in note for note in content.notes)
 
@@ -334,8 +339,7 @@ def test_a_driver_that_comes_with_the_end_does_not_hide_behind_it(log: ClusterLo
     log.look(model)
     upgrade(model, 1, 2, 3, 4, driver=NEW_DRIVER)
     told = log.look(model)
-    (event,) = told.events
-    content = build_content({**event, "data": told.people[0]})
+    content = read_message(told)
     assert content.level == "warning"
     assert content.title.startswith("Upgrade done: 4 of 4 hosts on ESXi 8.0 U3e")
     assert f"uniform again; {I40EN} " in content.title

@@ -30,7 +30,7 @@ from esx_drift.domain.stored.types import (
     Trigger,
 )
 from esx_drift.domain.text.times import add_jitter, parse_time
-from esx_drift.errors import TRIED_AGAIN_FACT, LoginRefused
+from esx_drift.errors import TRIED_AGAIN_FACT, LoginRefused, is_final_refusal
 
 MAX_REQUEST_AGE: Final = timedelta(days=4)
 """So long a request may wait; a queue keeps it for longer. What is older was asked for anew since, by three
@@ -165,7 +165,8 @@ def list_failed_dispatches(run: Run, record: Record, expected: list[ExpectedClus
     vcenter, failure = record["vcenter"], record["failure"]
     if failure is not None:
         failed = _build_failed_dispatch(vcenter, None, failure["reason"], failure["message"])
-        return [{**failed, "needs_password": True} if _needs_password(failure) else failed]
+        needs_password = failure["reason"] == LoginRefused.reason and is_final_refusal(failure["facts"])
+        return [{**failed, "needs_password": True} if needs_password else failed]
     names = {name for cluster in expected for name in (cluster["cluster"], cluster["name"])}
     wanted = (run.selected or {}).get(vcenter, ())
     why = "{} lists no cluster with the id or name {!r}, or a pattern of the fleet file leaves it out"
@@ -174,12 +175,6 @@ def list_failed_dispatches(run: Run, record: Record, expected: list[ExpectedClus
         for name in wanted
         if name not in names
     ]
-
-
-def _needs_password(failure: Failure) -> bool:
-    """Whether logins fail until a person acts: not one that is tried once more, nor what a proxy refused."""
-    is_of_login = failure["reason"] == LoginRefused.reason
-    return is_of_login and not {TRIED_AGAIN_FACT, "answered_by"} & failure["facts"].keys()
 
 
 def _build_failed_dispatch(vcenter: str, cluster: str | None, reason: str, message: str) -> FailedDispatch:

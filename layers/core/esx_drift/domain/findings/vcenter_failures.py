@@ -41,6 +41,7 @@ from esx_drift.errors import (
     VCenterError,
     VCenterReplaced,
     VCenterUnreachable,
+    is_final_refusal,
 )
 
 SLOW_VCENTER_AFTER_SECONDS: Final = 150
@@ -193,7 +194,7 @@ def list_kinds_ruled_out(error: EsxDriftError) -> frozenset[FindingKind]:
         return VCENTER_KINDS
     if isinstance(error, (NotAuthorized, ClusterNotFound, VCenterReplaced, ApiUnsupported)):
         return LOGIN_KINDS
-    if isinstance(error, LoginRefused) and not {TRIED_AGAIN_FACT, "answered_by"} & error.facts.keys():
+    if isinstance(error, LoginRefused) and is_final_refusal(error.facts):
         return LOGIN_KINDS - {find_failure_kind(error)}
     return frozenset()
 
