@@ -12,7 +12,7 @@ from tests.unit.checking.reading import answering, moved, one, open_kinds
 from tests.unit.checking.world import PROD_A, PROD_B, World
 
 if TYPE_CHECKING:
-    from esx_drift.domain.stored.types import CheckRequest
+    from esx_drift.domain.stored.types import CheckRequest, Record
 
 EXTRACT = "POST *domain-c9/installed-images"
 TASK = "GET /api/cis/tasks/*"
@@ -195,6 +195,36 @@ def test_two_runs_at_once_are_answered_by_one_report(world: World) -> None:
     assert taken["outcome"] == "unchanged"
     record = world.handle(second)
     assert record is not None
+    assert (record["outcome"], record["findings"]) == ("same-report", [])
+
+
+def _take_now(world: World) -> "Record":
+    """A check whose report is completed at this very moment, which is a whole second."""
+    world.vcenter.extractions.pace = Pace((), 600)
+    world.now = world.now.replace(microsecond=0)
+    return world.check()
+
+
+def test_a_report_of_the_second_in_which_the_cluster_was_busy_is_no_answer(world: World) -> None:
+    """A Date says whole seconds: the report taken last may be from before the one that is waited for."""
+    first = _take_now(world)
+    world.vcenter.extractions.pace = Pace(None, 600)
+    world.wait(0.3)
+    world.vcenter.extractions.start(PROD_A, "somebody")
+    assert world.asked(0)["id"] is None
+    record = world.follow(world.comes_back())
+    assert record["outcome"] == "unchanged"
+    assert record["report"]["completion_time"] > first["report"]["completion_time"]  # type: ignore[index]  # it is there
+
+
+def test_who_came_in_the_second_of_the_last_report_is_not_said_to_be_busy(world: World) -> None:
+    """If nothing newer comes, the report may have been the answer after all: that is no finding."""
+    _take_now(world)
+    never_ends(world)
+    world.wait(0.3)
+    world.vcenter.extractions.start(PROD_A, "somebody")
+    assert world.asked(0)["id"] is None
+    record = world.follow(world.comes_back())
     assert (record["outcome"], record["findings"]) == ("same-report", [])
 
 

@@ -60,6 +60,10 @@ MAX_CLOCK_STEP = timedelta(minutes=5)
 As much as it may be off ours before that is a finding."""
 
 
+DATE_RESOLUTION = timedelta(seconds=1)
+"""An HTTP Date says whole seconds (RFC 9110, 5.6.7): what is of one second may be before or after."""
+
+
 @dataclass(slots=True)
 class Observations:
     """What was seen so far, none where it was not asked.
@@ -323,7 +327,9 @@ class ClusterReader:
         )
 
 
-def is_waiting_for_other(asked: TaskRequest | None, after: LogState) -> bool:
+def is_waiting_for_other(
+    asked: TaskRequest | None, after: LogState, doubt: timedelta = DATE_RESOLUTION
+) -> bool:
     """Say whether another extraction kept the cluster busy and its report was not taken since.
 
     If that is another run of ours, its report serves both.
@@ -331,11 +337,13 @@ def is_waiting_for_other(asked: TaskRequest | None, after: LogState) -> bool:
     Args:
         asked: The extraction that is waited for; it has no id where the cluster was busy.
         after: The log's state, which says when the report taken last was completed.
+        doubt: A report that was completed so soon after counts as one from before. None is left where
+            somebody is to be told that the cluster stayed busy.
     """
     taken = after["last_taken"]
     if asked is None or asked["id"] is not None:
         return False
-    return taken is None or parse_time(taken["completion_time"]) < parse_time(asked["submitted_at"])
+    return taken is None or parse_time(taken["completion_time"]) < parse_time(asked["submitted_at"]) + doubt
 
 
 def build_task_facts(observations: Observations) -> TaskFacts | None:

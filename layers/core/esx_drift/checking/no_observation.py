@@ -1,6 +1,7 @@
 """The drafts of a check that took no report: it could not look, was not believed, or saw nothing new."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Literal
 
 from esx_drift.checking.baseline import build_blob, describe_blob
@@ -233,7 +234,7 @@ def _describe_extraction(context: CheckContext, reply: ReportReply, report: Repo
     taken = context.after["last_taken"]
     return ExtractionState(
         asked=asked is not None and asked["id"] is not None,
-        busy=is_waiting_for_other(asked, context.after),
+        busy=is_waiting_for_other(asked, context.after, doubt=timedelta(0)),
         task_status=task.status if task else None,
         is_proven=context.observations.is_proven,
         message=task.message if task else asked["busy"] if asked else None,
