@@ -1,7 +1,7 @@
 """What the commands that ask a trail for the past have in common: times, the log that is meant, damage."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
@@ -178,14 +178,20 @@ def parse_past_cluster(named: str) -> PastCluster | None:
     return None if is_other or not at or not cluster else PastCluster(cluster, date)
 
 
-def select_host(known: KnownHosts, wanted: str | None) -> list[str] | None:
-    """Select the ids of the host that a person ``wanted``, the oldest first; none where he wants all.
+def select_host(known: KnownHosts, wanted: str | None, there: Collection[str] = ()) -> list[str] | None:
+    """Select the ids of one host, the oldest first; none where a person wants all.
 
-    Ends the command where no host that is ``known`` ever had that id or name, or several machines had it.
+    Ends the command where no host ever had that id or name, or several machines had it.
+
+    Args:
+        known: The hosts that there ever were.
+        wanted: What the person said: an id or a name; none for all.
+        there: The ids that are asked about: of several machines of a name, the one among them is meant.
     """
     if wanted is None:
         return None
-    found = known.find_machines(wanted)
+    every = known.find_machines(wanted)
+    found = [ids for ids in every if not set(ids).isdisjoint(there)] or every
     if not found:
         nearest = describe_nearest(wanted, (name for names in known.names.values() for name in names))
         fail(f"no host was ever called {wanted}{nearest}")
