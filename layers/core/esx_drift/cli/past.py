@@ -147,19 +147,25 @@ def find_log(logs: "TrailLogs", cluster: str, vcenter: str | None) -> ClusterRef
 
     ``vcenter`` is the one to look in; none for all of the trail ``logs``.
     """
-    known = logs.list_known_logs(vcenter)
-    found = choose_cluster(cluster, known)
+    from esx_drift.trail.naming import find_named_logs  # noqa: PLC0415 -- the help needs none of it
+
+    named = find_named_logs(logs, cluster, vcenter)
+    found = choose_cluster(cluster, named.found)
     if found is None:
-        names = sorted({log.vcenter for log in known})
+        names = sorted({log.vcenter for log in named.known})
         where = (
             f"on {join_names(names)}" if names else f"on a vCenter called {vcenter}" if vcenter else "at all"
         )
-        nearest = describe_nearest(cluster, (name for log in known for name in (log.name, log.cluster)))
+        nearest = describe_nearest(cluster, (name for log in named.known for name in (log.name, log.cluster)))
         end_with_damages(logs, code=None)
         fail(
             f"the trail knows no cluster called {cluster} {where}{nearest}\n"
-            "One that was renamed is asked for by its name of now, or by its id."
+            "Names of before were looked for, too; by its id each cluster is found."
         )
+    for sentence in dict.fromkeys(damage.message for damage in named.aside):
+        print_note(f"{sentence}. It is no part of {found.render_name()}: esx-drift verify names all such")
+    if found.former is not None:
+        print_note(f"{found.render_name()} is {found.cluster} on {found.vcenter}")
     return found
 
 
