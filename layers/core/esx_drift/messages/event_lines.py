@@ -39,6 +39,7 @@ from esx_drift.messages.message_data import (
     MessageData,
     add_stack,
     count_places,
+    list_ended_acceptances,
     name_summary,
     reword_summary,
 )
@@ -170,7 +171,7 @@ def _render_finding(finding: Finding, data: MessageData, *, is_alone: bool) -> s
 
 def _render_raised(finding: Finding) -> str:
     """Render why a failure is worse than it was, or else that it is."""
-    if finding["transition"] != "raised":
+    if finding["transition"] != "raised" or list_ended_acceptances(finding):
         return ""
     why = ", because it has lasted too long" if finding["family"] == "failure" else ""
     return f"Now {finding['severity']}{why}: "

@@ -3,22 +3,27 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from esx_drift.config import DEFAULT_STACK
 from esx_drift.domain.events import select_for_people
 from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.types import (
+    ENDED_DETAIL,
+    EXPIRY_DETAIL,
     AcceptedPart,
     Change,
     Coverage,
     EventData,
     Finding,
+    Json,
     NetDifference,
     Totals,
     rank_severity,
 )
+from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.wording import MAX_NAME_CHARACTERS, clean_text, end_sentence, find_shell_argument
 
 LATE_AFTER_SECONDS: Final = 1_800
@@ -104,6 +109,53 @@ def count_places(data: MessageData) -> int:
     return len(set(map(find_place, data["parts"])))
 
 
+@dataclass(frozen=True, slots=True)
+class EndedAcceptance:
+    """An acceptance that ended: when, for which hosts, and who had accepted it, and why, as far as known."""
+
+    at: str
+    hosts: tuple[str, ...]
+    by: str = ""
+    why: str = ""
+
+
+def list_ended_acceptances(finding: Finding) -> list[EndedAcceptance]:
+    """List the acceptances that ended of what a ``finding`` is about, the last one first.
+
+    Of an event of an earlier version, or of one that was cut, the time and the hosts at least.
+    """
+    detail, hosts = finding["detail"], finding["hosts"]
+    if not _is_time(detail.get(EXPIRY_DETAIL)):
+        return []
+    held: Any = detail.get(ENDED_DETAIL)
+    ends = [
+        EndedAcceptance(
+            each["at"],
+            tuple(host for host in hosts if host in each["hosts"]),
+            str(each.get("by", "")),
+            " · ".join(dict.fromkeys(str(each[key]) for key in ("ticket", "reason") if each.get(key))),
+        )
+        for each in (held if isinstance(held, list) else ())
+        if isinstance(each, dict) and isinstance(each.get("hosts"), list) and _is_time(each.get("at"))
+    ]
+    known = [each for each in ends if each.hosts]
+    return known or [EndedAcceptance(str(detail[EXPIRY_DETAIL]), tuple(hosts))]
+
+
+def list_hosts_to_renew(finding: Finding) -> list[str]:
+    """List the hosts for which an acceptance ended of what a ``finding`` is about, in its order."""
+    ended = {host for each in list_ended_acceptances(finding) for host in each.hosts}
+    return [host for host in finding["hosts"] if host in ended]
+
+
+def _is_time(value: object) -> bool:
+    try:
+        parse_time(str(value))
+    except ValueError:
+        return False
+    return True
+
+
 def _select_items(data: EventData) -> EventData:
     """Leave out what is marked; data from which it was left out before stays as it is."""
     items = (*data["changes"], *data["findings"])
@@ -129,6 +181,18 @@ def _rename_hosts_of_change(change: Change, prefix: str) -> Change:
 
 def _rename_hosts_of_finding(finding: Finding, prefix: str) -> Finding:
     renamed: Finding = {**finding, "hosts": [f"{prefix}{host}" for host in finding["hosts"]]}
+    ends = list_ended_acceptances(finding)
+    if ends:
+        held: list[Json] = [
+            {
+                "at": each.at,
+                "by": each.by,
+                "reason": each.why,
+                "hosts": [f"{prefix}{host}" for host in each.hosts],
+            }
+            for each in ends
+        ]
+        renamed["detail"] = {**finding["detail"], ENDED_DETAIL: held}
     if "accepted" in finding:
         renamed["accepted"] = _rename_hosts_of_accepted(finding["accepted"], prefix)
     return renamed

@@ -317,12 +317,14 @@ class Accepted(AcceptedSoftware):
         until: When that ends; absent where it has no end.
         before: What holds again then.
         expired_at: When an acceptance ended that was not renewed since.
+        decision: Who accepted it until then, or had, and why.
     """
 
     decided_at: NotRequired[str]
     until: NotRequired[str]
     before: NotRequired[AcceptedSoftware]
     expired_at: NotRequired[str]
+    decision: NotRequired["EventDecision"]
 
 
 def list_vouched_hosts(accepted: Mapping[str, Accepted]) -> frozenset[str]:
@@ -916,6 +918,12 @@ class ReportState(TypedDict):
     outbox: list[StoredObject]
     dead_routes: NotRequired[dict[str, str]]
 
+
+EXPIRY_DETAIL = "expired_at"
+"""What a finding says of an acceptance that ended; two times as text are compared like two times."""
+
+ENDED_DETAIL = "ended"
+"""What a finding says of whose acceptance that was, on which hosts."""
 
 LEFT_DETAIL = "left_with_hosts"
 """The detail of an orphaned VIB that is on fewer hosts than before, and only since those left the cluster."""
