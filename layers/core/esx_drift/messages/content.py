@@ -28,6 +28,7 @@ from esx_drift.domain.findings.coverage_conditions import LAST_IMAGE_DETAIL
 from esx_drift.domain.findings.kinds import VCENTER_NOT_SEEN_NOTE, Advice
 from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.types import (
+    NO_ROLLOUT_DETAIL,
     Change,
     EndedWindow,
     Event,
@@ -249,7 +250,7 @@ def _build_detected(data: MessageData) -> MessageContent:
         _render_uniformity(parts),
         rollout.note if rollout else _render_stays_open(parts),
         find_flapping(parts.news, data)[1],
-        _render_window_note(parts.news),
+        _render_late_note(parts.news),
         *_list_common_notes(data, is_over=bool(rollout and rollout.is_over)),
     )
     level = _find_level(parts)
@@ -304,9 +305,19 @@ def _list_ends(parts: _Parts) -> tuple[str | Moment, ...]:
 WINDOW_NOTE: Final = "It came within maintenance that is over now."
 
 
-def _render_window_note(news: Sequence[Finding]) -> str:
-    """Render that maintenance explains all of it."""
-    return WINDOW_NOTE if news and all(map(is_left_by_window, news)) else ""
+NO_ROLLOUT_NOTE: Final = "It came with an upgrade that did not reach all hosts and is no longer followed."
+
+
+def _render_late_note(news: Sequence[Finding]) -> str:
+    """Render why all of it is reported now: maintenance, a rule or an upgrade kept it back until now."""
+    if news and all(map(is_left_by_window, news)):
+        return WINDOW_NOTE
+    if any(NO_ROLLOUT_DETAIL in finding["detail"] for finding in news):
+        return NO_ROLLOUT_NOTE
+    rules = {str(finding["detail"].get("hidden_by", "")).partition("ignore:")[2] for finding in news}
+    if len(rules) != 1 or "" in rules:
+        return ""
+    return f"The rule {clean_text(rules.pop())} of the fleet file left it out until now."
 
 
 def _list_replaced(parts: _Parts) -> tuple[str | Moment, ...]:

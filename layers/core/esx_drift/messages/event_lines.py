@@ -16,7 +16,14 @@ from esx_drift.domain.events import OPENING_TRANSITIONS, Moment, list_vanished
 from esx_drift.domain.findings.coverage_conditions import build_no_hosts_condition
 from esx_drift.domain.findings.kinds import FINDING_KINDS, HOST_KINDS, OUTAGE_KINDS, Advice
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
-from esx_drift.domain.stored.types import EventData, Finding, Json, Severity, rank_severity
+from esx_drift.domain.stored.types import (
+    NO_ROLLOUT_DETAIL,
+    EventData,
+    Finding,
+    Json,
+    Severity,
+    rank_severity,
+)
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.wording import (
     MINUTE_SECONDS,
@@ -171,7 +178,8 @@ def _render_finding(finding: Finding, data: MessageData, *, is_alone: bool) -> s
 
 def _render_raised(finding: Finding) -> str:
     """Render why a failure is worse than it was, or else that it is."""
-    if finding["transition"] != "raised" or list_ended_acceptances(finding):
+    is_late = NO_ROLLOUT_DETAIL in finding["detail"] or is_left_by_window(finding)
+    if finding["transition"] != "raised" or is_late or list_ended_acceptances(finding):
         return ""
     why = ", because it has lasted too long" if finding["family"] == "failure" else ""
     return f"Now {finding['severity']}{why}: "
@@ -358,7 +366,7 @@ def _list_opened_in_windows(data: MessageData) -> list[str]:
 
 def is_left_by_window(finding: Finding) -> bool:
     """Tell whether ``finding`` came within maintenance, and is reported since that is over."""
-    return "hidden_by" in finding["detail"]
+    return str(finding["detail"].get("hidden_by", "")).startswith("maintenance:")
 
 
 def _list_unread_since(data: MessageData) -> list[str]:

@@ -424,6 +424,7 @@ class RolloutLead(TypedDict):
         severity: How bad it was said to be when it began: so its end is told.
         steps: What else changed with it, as short digests.
         unheard: There, and true, as long as a rule keeps from people that it began.
+        held_back: Since when a drift is open that people do not hear of because of it; else absent.
     """
 
     element: Element
@@ -437,6 +438,7 @@ class RolloutLead(TypedDict):
     severity: Severity
     steps: list[str]
     unheard: NotRequired[bool]
+    held_back: NotRequired[str]
 
 
 class RecentSteps(TypedDict):
@@ -924,6 +926,9 @@ EXPIRY_DETAIL = "expired_at"
 
 ENDED_DETAIL = "ended"
 """What a finding says of whose acceptance that was, on which hosts."""
+
+NO_ROLLOUT_DETAIL = "rollout_given_up"
+"""What a drift says that a rollout held back which is none any more, and never came to its end."""
 
 LEFT_DETAIL = "left_with_hosts"
 """The detail of an orphaned VIB that is on fewer hosts than before, and only since those left the cluster."""
