@@ -108,9 +108,10 @@ _KEPT = ("document", "snapshot", "quarantine", "previous")
 
 
 def _without_numbers(line: str) -> str:
-    # A time may have seconds or not, and a bucket's name ends in what is its own.
+    # A time may have seconds or not, or a date, and a bucket's name ends in what is its own.
     named = re.sub(r"(auditbucket-)[0-9a-f]+", r"\1N", line)
-    return re.sub(r"\d+(:\d+)*", "N", named).replace(" ", "").rstrip("│")
+    undated = re.sub(r"\b\d+ [A-Z][a-z]{2} (?=\d)", "", named)
+    return re.sub(r"\d+(:\d+)*", "N", undated).replace(" ", "").rstrip("│")
 
 
 def _lines(played: Demo, name: str) -> list[Any]:

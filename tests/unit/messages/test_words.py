@@ -85,6 +85,29 @@ def test_an_outage_names_the_clusters(detail: dict[str, Json], named: str) -> No
 
 
 @pytest.mark.parametrize(
+    ("detail", "when"),
+    [
+        ({}, "Since 02:14. Last checked 01:14 UTC."),
+        (
+            {
+                "tries": 2,
+                "next_try_at": "2026-11-23T02:24:00.000Z",
+                "critical_at": "2026-11-26T01:14:00.000Z",
+            },
+            "Since 02:14 (2 tries). Last checked 01:14. Next try 02:24. Critical from 26 Nov 01:14 UTC on.",
+        ),
+        (
+            {"next_try_at": "2026-11-23T02:24:00.000Z", "critical_at": "soon"},
+            "Since 02:14. Last checked 01:14. Next try 02:24 UTC.",
+        ),
+    ],
+)
+def test_an_outage_says_what_comes_of_it(detail: dict[str, Json], when: str) -> None:
+    """When it is tried again, and from when on it is critical, as far as an event says so."""
+    assert of_vcenter("vcenter-unreachable", {"clusters_unwatched": 2, **detail}).when_text == when
+
+
+@pytest.mark.parametrize(
     ("detail", "secret"),
     [
         ({"user": "svc"}, "esx-drift/vcenter/vc02"),

@@ -125,7 +125,7 @@ def list_ended_acceptances(finding: Finding) -> list[EndedAcceptance]:
     Of an event of an earlier version, or of one that was cut, the time and the hosts at least.
     """
     detail, hosts = finding["detail"], finding["hosts"]
-    if not _is_time(detail.get(EXPIRY_DETAIL)):
+    if not is_time(detail.get(EXPIRY_DETAIL)):
         return []
     held: Any = detail.get(ENDED_DETAIL)
     ends = [
@@ -136,7 +136,7 @@ def list_ended_acceptances(finding: Finding) -> list[EndedAcceptance]:
             " · ".join(dict.fromkeys(str(each[key]) for key in ("ticket", "reason") if each.get(key))),
         )
         for each in (held if isinstance(held, list) else ())
-        if isinstance(each, dict) and isinstance(each.get("hosts"), list) and _is_time(each.get("at"))
+        if isinstance(each, dict) and isinstance(each.get("hosts"), list) and is_time(each.get("at"))
     ]
     known = [each for each in ends if each.hosts]
     return known or [EndedAcceptance(str(detail[EXPIRY_DETAIL]), tuple(hosts))]
@@ -148,7 +148,8 @@ def list_hosts_to_renew(finding: Finding) -> list[str]:
     return [host for host in finding["hosts"] if host in ended]
 
 
-def _is_time(value: object) -> bool:
+def is_time(value: object) -> bool:
+    """Say whether a ``value`` is a time, as stored."""
     try:
         parse_time(str(value))
     except ValueError:

@@ -142,7 +142,8 @@ _ENTRIES: Final = (
             headline="not reachable",
             end_headline="reachable again",
             step=(
-                "is the vCenter up, and do its name, port 443 and certificate work from where the checks run?"
+                "find out whether the vCenter is up, and whether its name, port and certificate work from "
+                "where checks run."
             ),
             note=VCENTER_NOT_SEEN_NOTE,
         ),
