@@ -71,6 +71,9 @@ def test_where_nothing_was_accepted_before_no_image_is_accepted_afterwards() -> 
     assert expire_accepted(state, NOW) is state
     over = expire_accepted(state, NOW + timedelta(hours=1))["accepted"]["host-1"]
     assert (over["image"], over["orphaned_vibs"]) == (None, [])
+    assert over.get("decision") == decision
+    del accepted["host-1"]["decision"]  # as an earlier version left it
+    assert "decision" not in expire_accepted(state, NOW + timedelta(hours=1))["accepted"]["host-1"]
 
 
 def test_acceptances_that_ended_are_named_by_who_decided_them_the_last_first() -> None:

@@ -24,7 +24,13 @@ from esx_drift.domain.stored.types import (
     rank_severity,
 )
 from esx_drift.domain.text.times import parse_time
-from esx_drift.domain.text.wording import MAX_NAME_CHARACTERS, clean_text, end_sentence, find_shell_argument
+from esx_drift.domain.text.wording import (
+    MAX_NAME_CHARACTERS,
+    clean_text,
+    end_sentence,
+    find_shell_argument,
+    format_moment,
+)
 
 LATE_AFTER_SECONDS: Final = 1_800
 """After so long a message says that it is late. In a good hour it comes within a minute or two."""
@@ -91,12 +97,19 @@ def add_stack(command: str, data: EventData) -> str:
 
 
 _NOT_READ: Final = re.compile(r"^(.+?) could not be read(?=$|[,:;.])")
+_ORPHANED: Final = re.compile(r"^(\S+?)\((\S+)\)(?= is orphaned on )")
+_STORED_TIME: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 _NOT_SEEN: Final = re.compile(r" not checked((?:, [A-Z_]+)*), not seen since")
 
 
 def reword_summary(summary: str) -> str:
-    """Reword how a finding's ``summary`` says that a host was not checked: messages have one word for it."""
-    return _NOT_SEEN.sub(r" not checked\1 since", _NOT_READ.sub(r"\1 not checked", summary))
+    """Reword how a finding's ``summary`` names VIBs and times, and says that a host was not checked."""
+    timed = _STORED_TIME.sub(_format_stored_time, _ORPHANED.sub(r"VIB \1 \2", summary))
+    return _NOT_SEEN.sub(r" not checked\1 since", _NOT_READ.sub(r"\1 not checked", timed))
+
+
+def _format_stored_time(found: re.Match[str]) -> str:
+    return f"{format_moment(found[0])} UTC" if is_time(found[0]) else found[0]
 
 
 def name_summary(summary: str, most: int = MAX_NAME_CHARACTERS) -> str:

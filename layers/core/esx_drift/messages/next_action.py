@@ -40,8 +40,8 @@ _ACCEPTED_VIB_GONE: Final = Advice(
 _HOSTS_MOVED: Final = Advice(
     "",
     "",
-    "was that meant? If nobody knows, see in vCenter > {cluster} > Monitor > Tasks and Events who did it. "
-    "There is nothing to accept.",
+    "nothing, if it was meant; if nobody knows, see in vCenter > {cluster} > Monitor > Tasks and Events who "
+    "did it.",
 )
 
 _NEW_HOST: Final = Advice(

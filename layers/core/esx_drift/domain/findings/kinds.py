@@ -258,8 +258,8 @@ _ENTRIES: Final = (
             headline="{clusters} no longer listed",
             end_headline="{clusters} listed again",
             step=(
-                "deleted on purpose, or did the account lose its permission there? What is gone for good has "
-                "to be retired:"
+                "if the account lost its permission there, give it back. What is gone for good has to be "
+                "retired:"
             ),
             command="esx-drift retire {cluster} --vcenter {vcenter}",
         ),
