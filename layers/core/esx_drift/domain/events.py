@@ -420,9 +420,19 @@ def _select_releases(
 ) -> dict[str, str]:
     said: list[Any] = [change["detail"] or {} for change in changes if change["element"] == "host"]
     said += [finding["accepted"] for finding in findings if "accepted" in finding]
+    said += [{"differences": _list_differences(finding)} for finding in findings]
     parts: list[Any] = [*changes, *(part for detail in said for part in detail.get("differences", ()))]
-    versions = [part[side] for part in parts for side in ("from", "to") if part["element"] == "base_image"]
+    versions = [part[side] for part in parts for side in ("from", "to") if _is_base_image(part)]
     return {version: clip_name(names[version]) for version in versions if version in names}
+
+
+def _is_base_image(part: Any) -> bool:  # noqa: ANN401 -- a change, or a difference of any form
+    return isinstance(part, dict) and part.get("element") == "base_image"
+
+
+def _list_differences(finding: Finding) -> list[Json]:
+    held = finding["detail"].get("differences")
+    return held if finding["kind"] == "drift-unreviewed" and isinstance(held, list) else []
 
 
 def _count_suppressed(changes: Sequence[Change], findings: Sequence[Finding]) -> dict[str, int]:

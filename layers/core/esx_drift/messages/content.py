@@ -28,6 +28,7 @@ from esx_drift.domain.findings.coverage_conditions import LAST_IMAGE_DETAIL
 from esx_drift.domain.findings.kinds import VCENTER_NOT_SEEN_NOTE, Advice
 from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.types import (
+    NO_ROLLOUT_DETAIL,
     Change,
     EndedWindow,
     Event,
@@ -85,7 +86,15 @@ from esx_drift.messages.event_lines import (
     render_watched_again,
     render_when,
 )
-from esx_drift.messages.message_data import MessageData, add_stack, count_places, merge_data, name_summary
+from esx_drift.messages.message_data import (
+    MessageData,
+    add_stack,
+    count_places,
+    list_ended_acceptances,
+    list_hosts_to_renew,
+    merge_data,
+    name_summary,
+)
 from esx_drift.messages.next_action import PLANNED, build_next_step, choose_advice
 from esx_drift.messages.report_lines import REPORT_BUILDERS
 from esx_drift.messages.rollout_lines import (
@@ -241,7 +250,7 @@ def _build_detected(data: MessageData) -> MessageContent:
         _render_uniformity(parts),
         rollout.note if rollout else _render_stays_open(parts),
         find_flapping(parts.news, data)[1],
-        _render_window_note(parts.news),
+        _render_late_note(parts.news),
         *_list_common_notes(data, is_over=bool(rollout and rollout.is_over)),
     )
     level = _find_level(parts)
@@ -253,7 +262,7 @@ def _build_detected(data: MessageData) -> MessageContent:
         facts=render_facts(data),
         unlisted=count_unlisted(data),
         level="over" if rollout and rollout.is_over and not _has_other_news(parts) else level,
-        when=(rollout.when if rollout else ()) or (*render_when(data), *replaced),
+        when=(rollout.when if rollout else ()) or _list_ends(parts) or (*render_when(data), *replaced),
     )
 
 
@@ -275,12 +284,40 @@ def _has_other_news(parts: _Parts) -> bool:
     return others or (is_told_by_finding and bool(parts.begun))
 
 
+def _list_ends(parts: _Parts) -> tuple[str | Moment, ...]:
+    """List whose acceptances ended, and when, where that is all that is news."""
+    if parts.begun or not all(map(list_ended_acceptances, parts.news)):
+        return ()
+    ends = [each for finding in parts.news for each in list_ended_acceptances(finding)]
+    names = {each: parts.words.name_hosts(each.hosts) for each in ends}
+    # Which hosts it is about, the title says, unless they are not the same.
+    said: dict[tuple[str, str], None] = {}
+    for each, hosts in names.items():
+        of_hosts = f" for {hosts}" if len({*names.values()}) > 1 else ""
+        by = f" by {_name_person(each.by)}" if each.by else ""
+        why = f" (“{clean_text(each.why, MAX_SHOWN_REASON_CHARACTERS)}”)" if each.why else ""
+        said[f"The acceptance{of_hosts}{by}{why} ended ", each.at] = None
+    moments = [(begin, build_moment(at, parts.data["now"], ends=True)) for begin, at in said]
+    sentences = [(" " if number else "", *each, ".") for number, each in enumerate(moments)]
+    return tuple(part for sentence in sentences for part in sentence if part)
+
+
 WINDOW_NOTE: Final = "It came within maintenance that is over now."
 
 
-def _render_window_note(news: Sequence[Finding]) -> str:
-    """Render that maintenance explains all of it."""
-    return WINDOW_NOTE if news and all(map(is_left_by_window, news)) else ""
+NO_ROLLOUT_NOTE: Final = "It came with an upgrade that did not reach all hosts and is no longer followed."
+
+
+def _render_late_note(news: Sequence[Finding]) -> str:
+    """Render why all of it is reported now: maintenance, a rule or an upgrade kept it back until now."""
+    if news and all(map(is_left_by_window, news)):
+        return WINDOW_NOTE
+    if any(NO_ROLLOUT_DETAIL in finding["detail"] for finding in news):
+        return NO_ROLLOUT_NOTE
+    rules = {str(finding["detail"].get("hidden_by", "")).partition("ignore:")[2] for finding in news}
+    if len(rules) != 1 or "" in rules:
+        return ""
+    return f"The rule {clean_text(rules.pop())} of the fleet file left it out until now."
 
 
 def _list_replaced(parts: _Parts) -> tuple[str | Moment, ...]:
@@ -334,20 +371,22 @@ def _find_unreviewed_differences(finding: Finding) -> list[Mapping[str, Any]]:
 
 def _render_net_headline(parts: _Parts) -> str:
     """``Acceptance ended: Intel-i40en 2.9.2.0 on esx07``, where nothing changed; empty where it is not so."""
-    worst = parts.news[0]
-    has_ended = "expired_at" in worst["detail"]
-    if worst["kind"] == "orphaned-vib" and has_ended:
-        return f"Acceptance ended: {render_headline([worst], parts.data)}"
+    worst, ended = parts.news[0], list_hosts_to_renew(parts.news[0])
     differences = _find_unreviewed_differences(worst)
-    if not differences:
-        return ""
-    what = "Acceptance ended" if has_ended else "Not as last accepted"
     total = worst["detail"].get("total")
+    if ended and count_places(parts.data) == 1:
+        # Others may have differed before, and in something else.
+        own = [each for each in differences if not {*ended}.isdisjoint(each.get("hosts", ended))]
+        differences, total = own, total if len(own) == len(differences) else len(own)
+    if not differences:
+        about = render_headline([{**worst, "hosts": ended}], parts.data)
+        return f"Acceptance ended: {about}" if ended else ""
+    what = "Acceptance ended" if ended else "Not as last accepted"
     # Its hosts are those of one cluster: of several, each has its own.
-    hosts = worst["hosts"] if count_places(parts.data) == 1 else _list_news_hosts(parts)
+    hosts = (ended or worst["hosts"]) if count_places(parts.data) == 1 else _list_news_hosts(parts)
     named = [{**difference, "hosts": hosts} for difference in differences]
     number = total if isinstance(total, int) else len(differences)
-    accepted = render_accepted(named, number, parts.words, says_from=not has_ended)
+    accepted = render_accepted(named, number, parts.words, says_from=not ended)
     return f"{what}: {accepted} · {render_place(parts.data)}"
 
 
@@ -361,7 +400,8 @@ def _find_differences(finding: Finding) -> list[Mapping[str, Any]]:
 
 
 def _list_news_hosts(parts: _Parts) -> list[str]:
-    return [*dict.fromkeys(host for finding in parts.news for host in finding["hosts"])]
+    hosts = [list_hosts_to_renew(finding) or finding["hosts"] for finding in parts.news]
+    return [*dict.fromkeys(host for each in hosts for host in each)]
 
 
 def _list_detected_items(parts: _Parts) -> list[str]:

@@ -11,12 +11,17 @@ from typing import Final
 
 from esx_drift.config import DEFAULT_SECRET_PREFIX
 from esx_drift.domain.dispatching.overdue import NOW_KNOWN
-from esx_drift.domain.dispatching.run import UNWATCHED_DETAIL, UNWATCHED_NAMES_DETAIL
+from esx_drift.domain.dispatching.run import (
+    CRITICAL_DETAIL,
+    NEXT_TRY_DETAIL,
+    UNWATCHED_DETAIL,
+    UNWATCHED_NAMES_DETAIL,
+)
 from esx_drift.domain.events import OPENING_TRANSITIONS, Moment, list_vanished
 from esx_drift.domain.findings.coverage_conditions import build_no_hosts_condition
 from esx_drift.domain.findings.kinds import FINDING_KINDS, HOST_KINDS, OUTAGE_KINDS, Advice
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
-from esx_drift.domain.stored.types import EventData, Finding, Json, Severity, rank_severity
+from esx_drift.domain.stored.types import NO_ROLLOUT_DETAIL, EventData, Finding, Json, Severity, rank_severity
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.wording import (
     MINUTE_SECONDS,
@@ -39,6 +44,8 @@ from esx_drift.messages.message_data import (
     MessageData,
     add_stack,
     count_places,
+    is_time,
+    list_ended_acceptances,
     name_summary,
     reword_summary,
 )
@@ -170,7 +177,8 @@ def _render_finding(finding: Finding, data: MessageData, *, is_alone: bool) -> s
 
 def _render_raised(finding: Finding) -> str:
     """Render why a failure is worse than it was, or else that it is."""
-    if finding["transition"] != "raised":
+    is_late = NO_ROLLOUT_DETAIL in finding["detail"] or is_left_by_window(finding)
+    if finding["transition"] != "raised" or is_late or list_ended_acceptances(finding):
         return ""
     why = ", because it has lasted too long" if finding["family"] == "failure" else ""
     return f"Now {finding['severity']}{why}: "
@@ -357,7 +365,7 @@ def _list_opened_in_windows(data: MessageData) -> list[str]:
 
 def is_left_by_window(finding: Finding) -> bool:
     """Tell whether ``finding`` came within maintenance, and is reported since that is over."""
-    return "hidden_by" in finding["detail"]
+    return str(finding["detail"].get("hidden_by", "")).startswith("maintenance:")
 
 
 def _list_unread_since(data: MessageData) -> list[str]:
@@ -425,16 +433,21 @@ def _render_outage(data: MessageData) -> tuple[str | Moment, ...]:
         return ()
     tries = away[0]["detail"].get("tries")
     tried = f" ({tries} tries)" if isinstance(tries, int) else ""
-    begun = build_moment(away[0]["opened_at"], data["now"], ends=data["since"] is None)
-    if data["since"] is None:
-        return ("Since ", begun, f"{tried}. Never checked before.")
-    return (
-        "Since ",
-        begun,
-        f"{tried}. Last checked ",
-        build_moment(data["since"], data["now"], ends=True),
-        ".",
+    said: list[tuple[str, object, str]] = [("Since ", away[0]["opened_at"], f"{tried}.")]
+    said.append(
+        (" Last checked ", data["since"], ".") if data["since"] else (" Never checked before.", None, "")
     )
+    detail = away[0]["detail"]
+    said.append((" Next try ", detail.get(NEXT_TRY_DETAIL), "."))
+    said.append((" Critical from ", detail.get(CRITICAL_DETAIL), " on."))
+    times = [str(time) for _, time, _ in said if is_time(time)]
+    parts: list[str | Moment] = []
+    for begin, time, end in said:
+        if is_time(time):
+            parts += [begin, build_moment(str(time), data["now"], ends=str(time) == times[-1]), end]
+        elif not end:
+            parts.append(begin)
+    return tuple(parts)
 
 
 def render_unwatched(news: Sequence[Finding]) -> str:
