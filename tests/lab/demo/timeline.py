@@ -210,6 +210,8 @@ def _work() -> list[Step]:
             f"alice begins planned work: esx-drift {start}",
             lambda scene: scene.run(start),
             lambda scene: scene.await_decision("vc02", "edge-1"),
+            (("edge-1", "report.maintenance-started"),),
+            ("began maintenance for 4 h · edge-1 · vc02 — “CHG-2050”",),
         ),
         Step(
             f"In it, {I40EN} {BY_HAND} is installed on edge02.",

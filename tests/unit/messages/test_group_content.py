@@ -1,5 +1,6 @@
 """What one message says of several events, and of what takes its time."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -8,7 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from esx_drift.channels.slack import render_message
 from esx_drift.domain.events import MessageContent
-from esx_drift.domain.stored.types import Event, EventData
+from esx_drift.domain.stored.identifiers import make_event_id
+from esx_drift.domain.stored.types import ClusterName, Event, EventData
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.messages.content import SIGNS, build_content, cut_title
 from esx_drift.messages.event_lines import render_suppressed
@@ -193,6 +195,16 @@ def maintenance_over_with_a_drift_on_two_clusters() -> list[Event]:
     return [event for event in events if "orphaned" not in event["type"]]
 
 
+def maintenance_begun_on_two_clusters(second: str = "prod-2") -> list[Event]:
+    """By one command."""
+    event: Event = json.loads((GOLDEN / "messages" / "maintenance-started" / "event.json").read_text())
+    return [
+        {**event, "id": make_event_id(name, event["type"]), "data": {**event["data"], "cluster": cluster}}
+        for name in ("prod-1", second)
+        for cluster in [ClusterName(id=f"domain-{name}", name=name)]
+    ]
+
+
 def one_acceptance_on_two_clusters() -> list[Event]:
     """Of an upgrade, on hosts that have the same ids there."""
     release = {**DIFFERENCE, "element": "base_image", "key": "base_image", "from": U3D, "to": U3E}
@@ -213,11 +225,19 @@ CASES: list[Callable[[], list[Event]]] = [
     one_failure_of_three_clusters,
     first_looks,
     told_hours_later,
+    maintenance_begun_on_two_clusters,
     maintenance_over_on_three_clusters,
     maintenance_over_with_what_it_leaves,
     maintenance_over_with_a_drift_on_two_clusters,
     one_acceptance_on_two_clusters,
 ]
+
+
+def test_no_command_is_made_of_a_name_that_no_shell_may_be_given() -> None:
+    """It could do harm there; that the others alone are ended nobody would see."""
+    content = build_group_content(maintenance_begun_on_two_clusters("prod $(b)"), parse_time(CHECKED))
+    assert content.next_step is not None
+    assert content.next_step.command == ""
 
 
 def read_aloud(content: MessageContent) -> str:

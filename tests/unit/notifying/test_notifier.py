@@ -181,6 +181,35 @@ def test_events_of_a_window_are_told_together(deliveries: S3Deliveries, outbox: 
     assert len(reads) == 20
 
 
+def test_maintenance_begun_by_one_command_is_one_message(deliveries: S3Deliveries, outbox: Outbox) -> None:
+    """Clusters that somebody else works on, or for another reason, are another."""
+    alice, bob = "arn:aws:iam::1:user/alice", "arn:aws:iam::1:user/bob"
+    events: list[Event] = []
+    for number, (by, reason) in enumerate(
+        [(alice, "CHG-1"), (bob, "CHG-1"), (alice, "CHG-1"), (alice, "CHG-2")]
+    ):
+        ended = build_ended_window(name="record 1", by=by, reason=reason)
+        window = {**ended, "unreviewed": [], "excepted": [], "hosts": []}
+        cluster = {"id": f"domain-c{number}", "name": f"prod-{number}"}
+        decision = {
+            "by": by,
+            "reason": reason,
+            "shown_at": None,
+            "instance_uuid": None,
+            "taken": [cluster["id"]],
+            "refused": [],
+        }
+        check = told(cluster=cluster, outcome="maintenance", coverage=None, seq=1, decision=decision)
+        check.record["after"]["maintenance"] = {"windows": [cast("Any", window)]}
+        check = replace(check, address=RECORD.replace("41.json", f"{number + 1:02d}.json"))
+        _recorded(check)
+        events += build_events(check)
+    desk = Desk(_routed({"name": "ops"}), deliveries, outbox)
+    assert [result.error for result in desk.notify(*events).values()] == [None] * 4
+    told_clusters = [[event["subject"] for event in message] for _, message in desk.told_events()]
+    assert told_clusters == [["prod-0", "prod-2"], ["prod-1"], ["prod-3"]]
+
+
 def test_maintenance_that_is_over_is_one_message_with_what_it_leaves(
     deliveries: S3Deliveries, outbox: Outbox
 ) -> None:

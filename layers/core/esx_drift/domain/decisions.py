@@ -22,6 +22,7 @@ from esx_drift.domain.findings.condition import Condition
 from esx_drift.domain.findings.kinds import PERSON_KINDS
 from esx_drift.domain.findings.look_conditions import find_unreviewed
 from esx_drift.domain.images.labels import list_release_names
+from esx_drift.domain.stored.identifiers import make_window_name
 from esx_drift.domain.stored.types import (
     ENDED_DETAIL,
     EXPIRY_DETAIL,
@@ -333,7 +334,7 @@ def decide_maintenance(
         windows = [{**window, "to": format_time(now)} if window in ended else window for window in windows]
     else:
         times = (format_time(now), format_time(now + timedelta(seconds=wanted["for_seconds"])))
-        name = f"record {seq}"
+        name = make_window_name(seq)
         windows.append(
             build_open_window(name, decision["by"], decision["reason"], times, after, accept=wanted["accept"])
         )

@@ -15,6 +15,7 @@ from esx_drift.domain.events import (
     BASELINE_RECORDED,
     FAMILIES,
     MAINTENANCE_ENDED,
+    MAINTENANCE_STARTED,
     OPENING_TRANSITIONS,
     ROUTE_DEAD,
     Level,
@@ -106,6 +107,10 @@ from esx_drift.messages.rollout_lines import (
 )
 
 MAX_SHOWN_REASON_CHARACTERS: Final = 60
+MAX_STARTED_PLACES: Final = 20
+"""Of the clusters that maintenance begins on by one message."""
+
+NEVER_HIDDEN: Final = "New orphaned VIBs, downgrades and refused logins are reported at once all the same."
 
 SIGNS: Final[Mapping[Level, str]] = MappingProxyType(
     {"critical": "🔴", "warning": "🟠", "info": "🔵", "over": "✅"}
@@ -670,6 +675,35 @@ def _build_maintenance_ended(data: MessageData) -> MessageContent:
     )
 
 
+def _build_maintenance_started(data: MessageData) -> MessageContent:
+    parts = [cast("Any", part)["report"]["window"] for part in data["parts"]]
+    window, is_one = parts[0], count_places(data) == 1
+    why = clean_text(window["reason"], MAX_SHOWN_REASON_CHARACTERS)
+    length = format_elapsed(window["from"], window["to"])
+    places = [] if is_one else [name_place(part) for part in data["parts"]]
+    end = "is accepted when it ends" if window["accept"] else "is reported when it ends"
+    return MessageContent(
+        title=f"{_name_person(window['by'])} began maintenance for {length} · {render_place(data)} — “{why}”",
+        items=tuple(places[:MAX_STARTED_PLACES]),
+        notes=(f"What changes meanwhile {end}. {NEVER_HIDDEN}",),
+        next_step=_build_end_step(data),
+        facts=("info", *list_record_facts(data["parts"][0])),
+        unlisted=max(0, len(places) - MAX_STARTED_PLACES),
+        level="info",
+        when=("It lasts from ", *build_interval(window["from"], window["to"], data["now"], link=" to "), "."),
+    )
+
+
+def _build_end_step(data: MessageData) -> NextStep:
+    names = [find_shell_argument(part["cluster"]["name"]) for part in data["parts"] if part["cluster"]]
+    clusters = " ".join(filter(None, names)) if None not in names else ""
+    vcenters = {find_shell_argument(part["vcenter"]) for part in data["parts"]}
+    vcenter = next(iter(vcenters)) if len(vcenters) == 1 else None
+    option = f" --vcenter {vcenter}" if vcenter else ""
+    command = add_stack(f"esx-drift maintenance end {clusters}{option}", data) if clusters else ""
+    return NextStep("nothing, if it is planned; if nobody knows of it, ask who began it, or end it:", command)
+
+
 def render_window_title(data: MessageData) -> str:
     """Render ``Maintenance “CHG-2050” is over``: by why it was begun, or else by its name in the file."""
     names = dict.fromkeys(_name_window(window) for part in data["parts"] for window in _list_windows(part))
@@ -746,6 +780,7 @@ _BUILDERS: Final[Mapping[str, Callable[[MessageData], MessageContent]]] = Mappin
     {
         **REPORT_BUILDERS,
         BASELINE_RECORDED: _build_baseline,
+        MAINTENANCE_STARTED: _build_maintenance_started,
         MAINTENANCE_ENDED: _build_maintenance_ended,
         **{f"esx-drift.{family}.detected": _build_detected for family in FAMILIES},
         **{f"esx-drift.{family}.resolved": _build_resolved for family in FAMILIES},

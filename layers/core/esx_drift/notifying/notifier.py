@@ -4,10 +4,10 @@ Longer than 250 lines, because the record that vouches for an event also says wh
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 from esx_drift.contracts import parse_sent_json, require_valid
 from esx_drift.domain.deliveries import (
@@ -16,10 +16,17 @@ from esx_drift.domain.deliveries import (
     build_event_delivery,
     identify_event,
 )
-from esx_drift.domain.events import DATA_SCHEMA, MAINTENANCE_ENDED, list_moved_kinds, select_for_people
+from esx_drift.domain.events import (
+    DATA_SCHEMA,
+    MAINTENANCE_ENDED,
+    MAINTENANCE_STARTED,
+    list_moved_kinds,
+    select_for_people,
+)
 from esx_drift.domain.fleet.fleet import Fleet, Route, select_routes
 from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.types import Event, EventData, Json
+from esx_drift.domain.text.times import parse_time
 from esx_drift.errors import ContractViolation, EsxDriftError, RequestRefused
 from esx_drift.messages.content import is_for_chat
 from esx_drift.messages.groups import group_events, part_windows
@@ -159,14 +166,26 @@ def _select_joined(held: Sequence[Json]) -> tuple[Event, ...]:
 def _list_messages(events: Sequence[Event]) -> list[Sequence[Event]]:
     """List what is told by a message each: a report by one of its own, all else by what happened.
 
-    Maintenance that ends on many clusters is one thing, and told last; where it leaves something open, the
-    two are one message.
+    Maintenance that one person begins on many clusters for one reason is one thing. So is maintenance that
+    ends on many clusters, which is told last; where it leaves something open, the two are one message.
     """
     windows, others = part_windows(events)
     ends = [event for event in others if event["type"] == MAINTENANCE_ENDED]
-    reports = [[event] for event in others if "report" in event["data"] and event not in ends]
+    starts: dict[Hashable, list[Event]] = {}
+    for event in others:
+        if event["type"] == MAINTENANCE_STARTED:
+            starts.setdefault(_describe_start(event), []).append(event)
+    alone = [event for event in others if event["type"] not in {MAINTENANCE_STARTED, MAINTENANCE_ENDED}]
+    reports = [[event] for event in alone if "report" in event["data"]]
     groups = group_events([event for event in others if "report" not in event["data"]])
-    return [*(group.events for group in groups), *reports, *filter(None, (windows, ends))]
+    return [*(group.events for group in groups), *starts.values(), *reports, *filter(None, (windows, ends))]
+
+
+def _describe_start(event: Event) -> Hashable:
+    """Describe who began maintenance, why and for how long: the same for all clusters of one command."""
+    window = cast("Any", event["data"])["report"]["window"]
+    length = parse_time(window["to"]) - parse_time(window["from"])
+    return window["by"], window["reason"], length, window["accept"]
 
 
 def send_delivery(delivery: Delivery, deliveries: Deliveries, queue: DeliveryQueue) -> None:
