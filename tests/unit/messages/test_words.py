@@ -87,18 +87,19 @@ def test_an_outage_names_the_clusters(detail: dict[str, Json], named: str) -> No
 @pytest.mark.parametrize(
     ("detail", "when"),
     [
-        ({}, "Since 02:14. Last checked 01:14 UTC."),
+        ({}, "Since 02:14. Last successful check 01:14 UTC."),
         (
             {
                 "tries": 2,
                 "next_try_at": "2026-11-23T02:24:00.000Z",
                 "critical_at": "2026-11-26T01:14:00.000Z",
             },
-            "Since 02:14 (2 tries). Last checked 01:14. Next try 02:24. Critical from 26 Nov 01:14 UTC on.",
+            "Since 02:14 (2 tries). Last successful check 01:14. Next try 02:24. Critical from 26 Nov 01:14 UTC"
+            " on.",
         ),
         (
             {"next_try_at": "2026-11-23T02:24:00.000Z", "critical_at": "soon"},
-            "Since 02:14. Last checked 01:14. Next try 02:24 UTC.",
+            "Since 02:14. Last successful check 01:14. Next try 02:24 UTC.",
         ),
     ],
 )
@@ -203,7 +204,7 @@ def test_a_vib_that_gave_way_to_another_version_goes_on() -> None:
     (event,) = build_events(told(changes=[GONE, came], findings=[newer, over]))
     assert list_vanished(event["data"]) == []
     content = build_content(event)
-    assert "Goes on from the message on smntemp 910.1.0.0005 of " in content.when_text
+    assert "Follows the message on smntemp 910.1.0.0005 of " in content.when_text
     assert not any("belongs to no known component" in note for note in content.notes)
 
 

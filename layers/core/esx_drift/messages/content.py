@@ -337,7 +337,7 @@ def _list_replaced(parts: _Parts) -> tuple[str | Moment, ...]:
         return ()
     before = build_moment(gone[0]["opened_at"], parts.data["now"], ends=True)
     name, version = split_vib_key(gone[0]["subject"])
-    return (f" Goes on from the message on {' '.join((name, cut_tail(version)))} of ", before, ".")
+    return (f" Follows the message on {' '.join((name, cut_tail(version)))} of ", before, ".")
 
 
 def _find_level(parts: _Parts) -> Severity:
@@ -488,7 +488,7 @@ def _build_resolved(data: MessageData) -> MessageContent:
 
 
 VANISHED_NOTE: Final = (
-    "Nobody had accepted it or said why it was there: what has gone is evidence, and no all-clear."
+    "Nobody had accepted it or said why it was there. That it has gone is no all-clear: it was evidence."
 )
 
 

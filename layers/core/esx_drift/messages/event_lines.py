@@ -435,7 +435,9 @@ def _render_outage(data: MessageData) -> tuple[str | Moment, ...]:
     tried = f" ({tries} tries)" if isinstance(tries, int) else ""
     said: list[tuple[str, object, str]] = [("Since ", away[0]["opened_at"], f"{tried}.")]
     said.append(
-        (" Last checked ", data["since"], ".") if data["since"] else (" Never checked before.", None, "")
+        (" Last successful check ", data["since"], ".")
+        if data["since"]
+        else (" Never checked before.", None, "")
     )
     detail = away[0]["detail"]
     said.append((" Next try ", detail.get(NEXT_TRY_DETAIL), "."))
@@ -481,7 +483,8 @@ def render_watched_again(data: MessageData) -> str:
     worst = max(back, key=_count_unwatched_of)
     named = _name_unwatched(worst, _count_unwatched_of(worst))
     return (
-        f"Being checked now: {named}. What changed meanwhile is reported next; if nothing comes, nothing did."
+        f"Being checked now: {named}. What changed meanwhile, or can't be checked, is reported next;"
+        " if nothing is, nothing changed."
     )
 
 
@@ -493,16 +496,29 @@ def render_still_open(data: MessageData) -> str:
         for finding in part["findings"]
         if finding["transition"] == "still" and "accepted" not in finding
     ]
+    accepted = [(part, finding) for part, finding in still if _is_accepted_difference(part, finding)]
+    still = [one for one in still if one not in accepted]
     # What a decision was about is said by itself.
     decided = sum("accepted" in finding and finding["transition"] == "still" for finding in data["findings"])
-    number = data["totals"]["still"] - decided
+    number = data["totals"]["still"] - decided - len(accepted)
+    differing = [end_sentence(f"Still so, and accepted: {clean_text(one['summary'])}") for _, one in accepted]
     if number <= 0:
-        return ""
+        return " ".join(differing[:MAX_NAMED_STILL])
     worst = sorted(still, key=lambda one: -rank_severity(one[1]["severity"]))[:MAX_NAMED_STILL]
     named = [_name_still(part, finding, is_one=count_places(data) == 1) for part, finding in worst]
     more = [f"{number - len(named)} more"] if number > len(named) else []
     said = f": {'; '.join([*named, *more])}" if named else ""
-    return f"{format_count(number, 'earlier finding')} still open{said}."
+    return " ".join(
+        [f"{format_count(number, 'earlier finding')} still open{said}.", *differing[:MAX_NAMED_STILL]]
+    )
+
+
+def _is_accepted_difference(data: EventData, finding: Finding) -> bool:
+    """Say whether the event tells that a person accepted all in which the hosts of ``finding`` differ."""
+    return finding["kind"] == "image-not-uniform" and any(
+        (other["kind"], other["resolved_because"]) == ("drift-unreviewed", "accepted")
+        for other in data["findings"]
+    )
 
 
 MAX_NAMED_STILL: Final = 3

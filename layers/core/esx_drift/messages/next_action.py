@@ -86,7 +86,7 @@ _NOTHING: Final = Advice("", "", "")
 PLANNED: Final = Advice(
     "",
     "",
-    "if that was planned, accept it:",
+    "if that was planned (else see who began it in vCenter > Monitor > Tasks), accept it:",
     FINDING_KINDS["drift-unreviewed"].advice.command,
 )
 """An upgrade that is done, and that nobody has accepted yet."""

@@ -121,7 +121,7 @@ _ENTRIES: Final = (
             end_headline="{vibs} gone from {hosts}",
             step=(
                 "tell security first, unless you know who installed it: don't reboot, remediate or remove it "
-                "on {listed}, it is evidence. Its vendor and acceptance level say, on {first}:"
+                "on {listed}, it is evidence. To see its vendor and acceptance level, run on {first}:"
             ),
             command="{vib}",
             note=(
