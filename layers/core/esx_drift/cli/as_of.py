@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -33,7 +33,13 @@ from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Json, Record, Snapshot
 from esx_drift.domain.text.times import format_time
 from esx_drift.domain.text.wording import clean_text
-from esx_drift.domain.trail.hosts import FormerSelf, Sighting, find_former_ids, find_sightings
+from esx_drift.domain.trail.hosts import (
+    FormerSelf,
+    Sighting,
+    compare_sightings,
+    find_former_ids,
+    find_sightings,
+)
 
 if TYPE_CHECKING:
     from esx_drift.trail.past import TrailLogs
@@ -44,7 +50,7 @@ FEW_RECORDS: Final = 8
 _HEADINGS: Final = ("Host", "Id", "Release", "Build", "Add-on", "Image", "Orphaned VIBs", "How sure")
 _COLUMNS: Final = (
     "host", "name", "release", "build", "base_image", "add_on", "image_group", "orphaned_vibs", "seen_before",
-    "seen_before_as", "seen_after", "seen_after_as", "changed_between", "left_at",
+    "seen_before_as", "seen_after", "seen_after_as", "changed_between", "left_at", "replaced_at",
 )  # fmt: skip
 
 DateArgument = Annotated[str, typer.Argument(metavar="DATE", help=f"When: {DATE_HELP}")]
@@ -125,11 +131,27 @@ def _find_answer(logs: "TrailLogs", log: ClusterRef, moment: datetime) -> _Answe
     hosts = list_host_rows(record, snapshot)
     never = [host.host for host in hosts if host.base_image is None or host.host in former]
     later = logs.read_records(log, following, FEW_RECORDS)
-    sightings = find_sightings([host.host for host in hosts], moment, record, later, never)
+    found = find_sightings([host.host for host in hosts], moment, record, later, never)
+    sightings = _compare_sightings(logs, snapshot, found)
     look = record["after"]["last_look_at"]
     seen = {host: one.before for host, one in sightings.items() if one.before and one.before != look}
     former_ids = find_former_ids(seen, logs.read_records(log, known[::-1], FEW_RECORDS)) if seen else {}
     return _Answer(log, moment, record, snapshot, hosts, sightings, former, former_ids)
+
+
+def _compare_sightings(
+    logs: "TrailLogs", snapshot: Snapshot, sightings: Mapping[str, Sighting]
+) -> dict[str, Sighting]:
+    """Compare hosts with what they ran when they were next seen, where records between can't be read."""
+    keys = {one.snapshot_after for one in sightings.values() if one.snapshot_after}
+    later = {key: logs.read_snapshot(key) for key in sorted(keys)}
+    compared = dict(sightings)
+    for host, one in sightings.items():
+        if one.snapshot_after:
+            other = later[one.snapshot_after]
+            changed = compare_sightings(snapshot, other, host, one.id_after or host)
+            compared[host] = replace(one, changed_between=changed)
+    return compared
 
 
 def _print_answer(answer: _Answer, times: Times) -> None:
@@ -138,7 +160,13 @@ def _print_answer(answer: _Answer, times: Times) -> None:
     extracted = f", report of {times.format(taken['completion_time'])}" if taken else ""
     print_line(f"{answer.log.render()} as of {times.format_exactly(answer.moment)}", "bold")
     print_line(f"  record {record['seq']}, checked {times.format(record['checked_at'])}{extracted}")
-    if look and answer.hosts and not any(one.after or one.left_at for one in answer.sightings.values()):
+    replaced = next((one.replaced_at for one in answer.sightings.values() if one.replaced_at), None)
+    if replaced is not None:
+        print_line(
+            f"  The vCenter was replaced, as the record of {times.format(replaced)} says: what runs now is"
+            " another vCenter's, and can't be compared with this."
+        )
+    elif look and answer.hosts and not any(one.after or one.left_at for one in answer.sightings.values()):
         print_line(f"  The last look was {times.format(look)}: nothing is known of the time after it.")
     print_table(build_table(_HEADINGS, (_render_cells(host, answer, times) for host in answer.hosts)))
     for group, difference in list_image_differences(answer.snapshot).items():
@@ -168,7 +196,10 @@ def _describe(host: HostRow, answer: _Answer, times: Times) -> str:
     if sighting.left_at is not None:
         return f"{seen}, gone by {times.format(sighting.left_at)}"
     if sighting.after is None:
-        return f"{seen}, not since"
+        lost = ", not known since: records can't be read" if sighting.is_lost else ", not since"
+        return f"{seen}{lost}"
+    if sighting.changed_between is None:
+        return f"{seen}, next {times.format(sighting.after)}{renewed}: changed or not, records can't be read"
     then = "changed by" if sighting.changed_between else "the same"
     return f"{seen}, {then} {times.format(sighting.after)}{renewed}"
 
@@ -203,4 +234,5 @@ def _list_cells(host: HostRow, answer: _Answer) -> dict[str, Json]:
         "seen_after_as": sighting.id_after or (host.host if sighting.after else None),
         "changed_between": None if former or not sighting.after else sighting.changed_between,
         "left_at": sighting.left_at,
+        "replaced_at": sighting.replaced_at,
     }

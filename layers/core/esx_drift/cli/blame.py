@@ -40,7 +40,10 @@ ORIGINS: Final[Mapping[PartOrigin, str]] = {
     "first-copy": "the first copy",
     "first-seen": "they were first seen here",
     "earlier": "the first record here, or before it",
+    "unknown": "since when is unknown",
 }
+
+_BEFORE: Final[Mapping[PartOrigin, str]] = {"earlier": "by ", "unknown": "unknown: by "}
 
 AllOption = Annotated[
     bool, typer.Option("--all", help="In the table also what is there since the first copy.")
@@ -104,7 +107,7 @@ def _print_parts(parts: Sequence[PartSince], names: Mapping[str, str], times: Ti
     groups: dict[tuple[str, str, PartOrigin, int], list[PartSince]] = {}
     for part in parts:
         groups.setdefault((part.part, part.version, part.origin, part.seq), []).append(part)
-    shown = [group for group in groups.values() if whole or group[0].origin == "change"]
+    shown = [group for group in groups.values() if whole or _has_come(group[0])]
     if shown:
         ordered = sorted(shown, key=lambda group: -group[0].seq)
         print_table(build_table(_HEADINGS, (_render_cells(group, names, times) for group in ordered)))
@@ -112,6 +115,11 @@ def _print_parts(parts: Sequence[PartSince], names: Mapping[str, str], times: Ti
         print_line("")
         for line in _count_unchanged(parts, times):
             print_line(line)
+
+
+def _has_come(part: PartSince) -> bool:
+    """Tell whether a ``part`` came, so that it has a line of its own."""
+    return part.origin == "change" or (part.origin == "unknown" and part.since is not None)
 
 
 def _render_cells(group: Sequence[PartSince], names: Mapping[str, str], times: Times) -> list[str]:
@@ -123,8 +131,8 @@ def _render_cells(group: Sequence[PartSince], names: Mapping[str, str], times: T
             _name_part(first.part),
             clean_text(first.version) if first.version else "-",
             join_names(list_host_names([part.host for part in group], names)),
-            f"{'by ' if first.origin == 'earlier' else ''}{times.format(first.at)} {times.name}{after}",
-            str(first.seq),
+            f"{_BEFORE.get(first.origin, '')}{times.format(first.at)} {times.name}{after}",
+            f"{first.seq} or later" if first.origin == "unknown" else str(first.seq),
         )
     ]
 
@@ -138,14 +146,20 @@ def _name_part(part: str) -> str:
 def _count_unchanged(parts: Iterable[PartSince], times: Times) -> list[str]:
     counted: dict[tuple[PartOrigin, int, str], int] = {}
     for part in parts:
-        if part.origin != "change":
+        if not _has_come(part):
             key = (part.origin, part.seq, part.at)
             counted[key] = counted.get(key, 0) + 1
     return [
-        f"{format_count(number, 'part')} since {ORIGINS[origin]},"
-        f" {times.format(at)} {times.name} (record {seq})"
+        f"{format_count(number, 'part')}{_describe_origin(origin, seq)} {times.format(at)} {times.name}"
+        f"{'' if origin == 'unknown' else f' (record {seq})'}"
         for (origin, seq, at), number in counted.items()
     ]
+
+
+def _describe_origin(origin: PartOrigin, seq: int) -> str:
+    if origin == "unknown":
+        return f", {ORIGINS[origin]}: at or after record {seq}, and by"
+    return f" since {ORIGINS[origin]},"
 
 
 def _list_cells(part: PartSince, names: Mapping[str, str]) -> dict[str, object]:

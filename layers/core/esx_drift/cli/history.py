@@ -60,6 +60,7 @@ _COLUMNS: Final = (
     "record", "after", "found", "kind", "severity", "element", "change", "key", "from", "to", "hosts",
     "host_ids", "put_back", "suppressed_by", "summary", "by", "reason", "ticket", "accepted_by",
     "accepted_reason", "accepted_at", "maintenance", "maintenance_from", "maintenance_to",
+    "is_of_new_vcenter", "replaced_by",
 )  # fmt: skip
 
 ONE_MOMENT: Final = timedelta(milliseconds=1)
@@ -200,7 +201,7 @@ def _render_cells(entry: HistoryEntry, known: KnownHosts, times: Times) -> list[
         str(entry.seq),
         describe_maintenance(entry, times) or _describe(entry, known.newest_names),
         join_names(list_host_names(entry.hosts, names)) if entry.hosts else "-",
-        "; ".join(_render_acceptance(one, entry, names, times) for one in entry.acceptances) or "-",
+        _render_acceptances(entry, names, times),
     ]
     return [escape_unprintable(cell) for cell in cells]
 
@@ -217,7 +218,11 @@ def _describe(entry: HistoryEntry, names: Mapping[str, str]) -> str:
         ticket = f", {entry.decision['ticket']}" if "ticket" in entry.decision else ""
         reason = f"{clean_text(entry.decision['reason'])}{ticket}"
         return f"{entry.outcome} by {name_person(entry.decision['by'])}: {reason}"
-    return "first copy"
+    return (
+        "first copy, of the vCenter that took the former one's place"
+        if entry.is_of_new_vcenter
+        else "first copy"
+    )
 
 
 def describe_maintenance(entry: HistoryEntry, times: Times) -> str:
@@ -263,6 +268,13 @@ def name_person(arn: str) -> str:
     return clean_text(arn.rpartition("/")[2])
 
 
+def _render_acceptances(entry: HistoryEntry, names: Mapping[str, str], times: Times) -> str:
+    said = [_render_acceptance(one, entry, names, times) for one in entry.acceptances]
+    if entry.replaced_by is not None:
+        said.append(f"{'else ' if said else ''}never: the vCenter was replaced (record {entry.replaced_by})")
+    return "; ".join(said) or "-"
+
+
 def _render_acceptance(
     acceptance: Acceptance, entry: HistoryEntry, names: Mapping[str, str], times: Times
 ) -> str:
@@ -300,6 +312,8 @@ def _build_entry(entry: HistoryEntry, names: dict[str, str]) -> Json:
         "finding": cast("Json", entry.finding),
         "decision": cast("Json", entry.decision),
         "maintenance": _build_maintenance(entry),
+        "is_of_new_vcenter": entry.is_of_new_vcenter,
+        "replaced_by": entry.replaced_by,
         "accepted": [
             {
                 "by": one.by,
@@ -352,4 +366,6 @@ def _list_cells(entry: HistoryEntry, names: Mapping[str, str]) -> dict[str, obje
         "maintenance": ("ended" if step.is_end else "begun") if step else None,
         "maintenance_from": window["from"] if window else None,
         "maintenance_to": window["to"] if window else None,
+        "is_of_new_vcenter": entry.is_of_new_vcenter,
+        "replaced_by": entry.replaced_by,
     }
