@@ -164,6 +164,50 @@ def test_hosts_that_move_ran_what_they_ran(run: Run, moves: Story) -> None:
     assert (again["seen_before"], again["seen_before_as"]) == (moves.records[7]["checked_at"], "host-18")
 
 
+def read_as_of(run: Run, story: Story, look: int, host: str) -> dict[str, Any]:
+    """What one host ran at a look, for a program."""
+    at = story.records[look]["checked_at"]
+    ran = run("as-of", "prod-a", at, "--dir", story.directory, "--host", host, "--format", "json")
+    assert (ran.code, ran.err) == (0, "")
+    found: dict[str, Any] = json.loads(ran.out)
+    return found
+
+
+def test_what_one_host_ran_is_asked_by_whatever_it_was_called(run: Run, moves: Story) -> None:
+    """As the history does: by a name or an id of then, of before or of later; the others are left out."""
+    found = [read_as_of(run, moves, 1, named) for named in ("esx01", "host-16", "host-23", "ESX01")]
+    assert all(one == found[0] for one in found)
+    assert found[0]["host_ids"] == ["host-16", "host-23"]
+    assert [host["host"] for host in found[0]["hosts"]] == ["host-16"]
+    assert [host["host"] for host in read_as_of(run, moves, 4, "esx33")["hosts"]] == ["host-18"]
+    at = (moves.records[1]["checked_at"], "--dir", moves.directory)
+    told = run("as-of", "prod-a", *at, "--host", "host-23")
+    lines = told.out.splitlines()
+    assert lines[0].endswith(" UTC: esx01 (host-23, was host-16)")
+    assert [line.split()[:2] for line in lines if line.startswith(" esx")] == [["esx01", "host-16"]]
+    assert lines[-1] == f"Image B differs from A in component {I40EN}"
+    unseen = run("as-of", "prod-a", "2030-01-01", "--dir", moves.directory, "--host", "host-26")
+    assert ("not since" in unseen.out, "The last look" in unseen.out) == (True, False)
+    same = run("as-of", "prod-a", *at, "--host", "esx03")
+    assert "differs" not in same.out
+    rows = rows_of(run("as-of", "prod-a", *at, "--host", "esx03", "--format", "csv").out)
+    assert [row["name"] for row in rows] == ["esx03"]
+
+
+def test_a_host_that_was_not_there_ran_nothing_there(run: Run, moves: Story) -> None:
+    """Of two of one name the one is meant that was there; one that came later, or left, is said to be."""
+    assert [host["host"] for host in read_as_of(run, moves, 1, "esx02")["hosts"]] == ["host-17"]
+    assert [host["host"] for host in read_as_of(run, moves, 4, "esx02")["hosts"]] == ["host-24"]
+    at = moves.records[3]["checked_at"]
+    told = run("as-of", "prod-a", at, "--dir", moves.directory, "--host", "host-24")
+    assert (told.code, told.out) == (2, "")
+    assert f"esx02 (host-24) was not in this cluster at {at[:10]} {at[11:19]} UTC" in told.err
+    several = run("as-of", "prod-a", at, "--dir", moves.directory, "--host", "esx02")
+    assert (several.code, "esx02 may be esx02 (host-17), esx02 (host-24)" in several.err) == (2, True)
+    unknown = run("as-of", "prod-a", at, "--dir", moves.directory, "--host", "esx99")
+    assert (unknown.code, "no host was ever called esx99" in unknown.err) == (2, True)
+
+
 def test_an_orphaned_vib_that_left_with_its_host_was_not_removed(run: Run, moves: Story) -> None:
     """That is said."""
     told = run("orphans", "prod-a", "--dir", moves.directory)

@@ -354,6 +354,22 @@ def test_a_trail_that_goes_on_under_another_key_proves_an_excerpt_of_before(
     assert check(excerpt, pinned=public_key(other)).problems
 
 
+def test_a_former_key_signs_nothing_of_an_excerpt(
+    steps: Trail, middle: AuditPeriod, key: EllipticCurvePrivateKey
+) -> None:
+    """Neither a digest behind one of the key that followed it, nor the newest one, which proves a time."""
+    other = make_key()
+    pinned = (public_key(key), public_key(other))
+    digests = sorted(filter(is_digest_key, copied(steps, middle)))
+    for back in range(2, len(digests)):
+        of_other = digests[1:back]
+        signed = {each: body for each, body in steps.items() if each.removesuffix(".sig") not in of_other}
+        signed = sign({**signed, **{each: steps[each] for each in of_other}}, other)
+        found = check(copied(signed, middle), pinned=pinned)
+        assert [each for kind, each in sorted(found.kinds) if kind == "altered"] == digests[back:]
+        assert found.signers == {each.fingerprint for each in pinned}
+
+
 def test_the_newest_digest_signs_nothing_of_an_excerpt(
     steps: Trail, middle: AuditPeriod, key: EllipticCurvePrivateKey
 ) -> None:

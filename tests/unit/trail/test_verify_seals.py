@@ -470,6 +470,51 @@ def test_a_trail_whose_key_was_changed_is_intact_under_both_keys(
     assert texts == ["no digest is signed by any key given: nothing here is proved"]
 
 
+def test_a_key_that_was_changed_signs_no_more(trail: Trail, key: EllipticCurvePrivateKey) -> None:
+    """Whoever kept it may write a record and seal it: that digest is altered, and its record not sealed."""
+    other, third = make_key(), make_key()
+    changed = seal(trail, other, SEALED_AT + DAY)
+    second = list_digests(changed)[-1]
+    place, body = forge(trail, format_time(SEALED_AT + DAY))
+    forged = seal({**changed, place: body}, key, SEALED_AT + 2 * DAY)
+    kept = list_digests(forged)[-1]
+    old, new, newest = map(public_key, (key, other, third))
+    for pinned in ((old, new), (new, old), (new, newest, old)):
+        found = check(forged, pinned=pinned)
+        assert (("altered", kept) in found.kinds, found.not_sealed) == (True, 1)
+        (text,) = [each.text for each in found.problems if each.key == kept]
+        said = f"it is signed by {old.fingerprint}, a former key: {new.fingerprint} followed it with {second}"
+        assert text == said
+    assert ("altered", kept) in kinds(forged)
+    # The same digest under the new key, or a third one, is none of a former key.
+    for each in (other, third):
+        honest = sign(without(forged, f"{kept}.sig"), each)
+        assert ("altered", kept) not in kinds(honest, pinned=(old, new, newest))
+    # A digest of the new key, under another signature of its bytes.
+    last = seal(changed, other, SEALED_AT + 2 * DAY)
+    resigned = sign(without(last, f"{list_digests(last)[-1]}.sig"), key)
+    assert kinds(resigned, pinned=(old, new)) == {("altered", list_digests(last)[-1])}
+    back = seal(seal(changed, third, SEALED_AT + 2 * DAY), other, SEALED_AT + 3 * DAY)
+    assert kinds(back, pinned=(old, new, newest)) == {("altered", list_digests(back)[-1])}
+    # What is taken for verified is, by whatever key; it says all the same which one is former.
+    later = SEALED_AT + 2 * DAY + HOUR
+    assert ("altered", kept) not in kinds(forged, pinned=new, since=later)
+    more = seal(forged, key, SEALED_AT + 3 * DAY)
+    assert ("altered", list_digests(more)[-1]) in kinds(more, pinned=(old, new), since=later)
+
+
+def test_a_stranger_makes_no_key_a_former_one(trail: Trail, key: EllipticCurvePrivateKey) -> None:
+    """Only a key that was given follows another."""
+    stranger = make_key()
+    between = seal(trail, stranger, SEALED_AT + DAY)
+    after = seal(between, key, SEALED_AT + 2 * DAY)
+    _, second, _ = list_digests(after)
+    assert kinds(after, pinned=public_key(key)) == {("altered", second)}
+    # Nor where what it signed is taken for verified.
+    more = seal(after, key, SEALED_AT + 3 * DAY)
+    assert kinds(more, pinned=public_key(key), since=SEALED_AT + DAY + HOUR) == set()
+
+
 def test_what_is_taken_for_verified_may_be_of_a_former_key(
     trail: Trail, unsealed: Trail, key: EllipticCurvePrivateKey
 ) -> None:

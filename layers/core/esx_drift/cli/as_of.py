@@ -4,13 +4,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
 from esx_drift.cli.options import ClusterArgument, FormatOption, ListFormat, VCenterOption
 from esx_drift.cli.past import (
     DATE_HELP,
+    HostOption,
     LocalOption,
     Times,
     end_with_damages,
@@ -18,6 +19,8 @@ from esx_drift.cli.past import (
     find_log,
     make_times,
     open_logs,
+    render_host,
+    select_host,
 )
 from esx_drift.cli.status_formats import build_software_fields
 from esx_drift.cli.status_hosts import HostRow, list_host_rows, list_image_differences
@@ -35,6 +38,7 @@ from esx_drift.domain.text.times import format_time
 from esx_drift.domain.text.wording import clean_text
 from esx_drift.domain.trail.hosts import (
     FormerSelf,
+    KnownHosts,
     Sighting,
     compare_sightings,
     find_former_ids,
@@ -60,6 +64,7 @@ DateArgument = Annotated[str, typer.Argument(metavar="DATE", help=f"When: {DATE_
 def as_of(
     cluster: ClusterArgument,
     date: DateArgument,
+    host: HostOption = None,
     vcenter: VCenterOption = None,
     output: FormatOption = ListFormat.text,
     local: LocalOption = False,  # noqa: FBT002 -- typer passes it by name
@@ -70,16 +75,22 @@ def as_of(
 
     Exit code: 0 shown, 1 shown but for what is damaged, 2 trouble, such as no look before that time.
 
-    Example: esx-drift as-of prod-a 2026-11-23
+    Example: esx-drift as-of prod-a 2026-11-23 --host esx07
     """
     times, logs = make_times(local=local), open_logs(source)
     moment = times.parse_end(date)
     log = find_log(logs, cluster, vcenter)
-    answer = _find_answer(logs, log, moment)
+    answer = _find_answer(logs, log, moment, host)
+    asked = times.format_exactly(moment)
     if answer is None:
-        asked = times.format_exactly(moment)
         fail_unanswered(
             logs, f"nobody had looked at {log.render()} by {asked}: nothing is known of that time"
+        )
+    if not answer.hosts and answer.ids:
+        fail_unanswered(
+            logs,
+            f"{answer.asked_host} was not in this cluster at {asked}\n"
+            "When it came and left says esx-drift history",
         )
     if output is ListFormat.json:
         typer.echo(json.dumps(_build_document(answer), indent=2))
@@ -103,6 +114,8 @@ class _Answer:
         sightings: When each was seen, by id.
         former: What those that were gone, and were not seen since they came back, were before, by id.
         former_ids: The ids under which others were seen that came back unread, by id.
+        ids: All ids of the one host that was asked about, the oldest first; none where it was all.
+        asked_host: That host in words; empty where it was all.
     """
 
     log: ClusterRef
@@ -113,6 +126,8 @@ class _Answer:
     sightings: Mapping[str, Sighting]
     former: Mapping[str, FormerSelf]
     former_ids: Mapping[str, str]
+    ids: list[str] | None
+    asked_host: str
 
     def find_id_before(self, host: str) -> str | None:
         """Find the id under which a host was last seen; none if nobody had seen it."""
@@ -121,14 +136,20 @@ class _Answer:
         return self.former_ids.get(host, host) if self.sightings[host].before else None
 
 
-def _find_answer(logs: "TrailLogs", log: ClusterRef, moment: datetime) -> _Answer | None:
-    """Find what was known at a moment; none if nothing was, or what is kept of it is damaged."""
+def _find_answer(logs: "TrailLogs", log: ClusterRef, moment: datetime, wanted: str | None) -> _Answer | None:
+    """Find what was known at a moment; none if nothing was, or what is kept of it is damaged.
+
+    Of all hosts, or of the one ``wanted``: by any id or name of it, for which all records are read.
+    """
     record, known, following = logs.find_at(log, moment)
     left = logs.read_left_snapshot([record]) if record else None
     if record is None or left is None:
         return None
     snapshot, former = logs.restore_former_selves(left, record["after"])
-    hosts = list_host_rows(record, snapshot)
+    rows = list_host_rows(record, snapshot)
+    every = KnownHosts() if wanted is None else logs.read_hosts([*logs.read_records(log, known + following)])
+    ids = select_host(every, wanted, [row.host for row in rows])
+    hosts = tuple(row for row in rows if ids is None or row.host in ids)
     never = [host.host for host in hosts if host.base_image is None or host.host in former]
     later = logs.read_records(log, following, FEW_RECORDS)
     found = find_sightings([host.host for host in hosts], moment, record, later, never)
@@ -136,7 +157,8 @@ def _find_answer(logs: "TrailLogs", log: ClusterRef, moment: datetime) -> _Answe
     look = record["after"]["last_look_at"]
     seen = {host: one.before for host, one in sightings.items() if one.before and one.before != look}
     former_ids = find_former_ids(seen, logs.read_records(log, known[::-1], FEW_RECORDS)) if seen else {}
-    return _Answer(log, moment, record, snapshot, hosts, sightings, former, former_ids)
+    asked_host = render_host(every, ids) if ids else ""
+    return _Answer(log, moment, record, snapshot, hosts, sightings, former, former_ids, ids, asked_host)
 
 
 def _compare_sightings(
@@ -158,18 +180,23 @@ def _print_answer(answer: _Answer, times: Times) -> None:
     record, look = answer.record, answer.record["after"]["last_look_at"]
     taken = record["after"]["last_taken"]
     extracted = f", report of {times.format(taken['completion_time'])}" if taken else ""
-    print_line(f"{answer.log.render()} as of {times.format_exactly(answer.moment)}", "bold")
+    of = f": {answer.asked_host}" if answer.asked_host else ""
+    print_line(f"{answer.log.render()} as of {times.format_exactly(answer.moment)}{of}", "bold")
     print_line(f"  record {record['seq']}, checked {times.format(record['checked_at'])}{extracted}")
     replaced = next((one.replaced_at for one in answer.sightings.values() if one.replaced_at), None)
+    is_last = not any(one.after or one.left_at for one in answer.sightings.values())
     if replaced is not None:
         print_line(
             f"  The vCenter was replaced, as the record of {times.format(replaced)} says: what runs now is"
             " another vCenter's, and can't be compared with this."
         )
-    elif look and answer.hosts and not any(one.after or one.left_at for one in answer.sightings.values()):
+    # Of one host that nobody saw since, its own line says so: others may have been seen.
+    elif look and answer.hosts and answer.ids is None and is_last:
         print_line(f"  The last look was {times.format(look)}: nothing is known of the time after it.")
     print_table(build_table(_HEADINGS, (_render_cells(host, answer, times) for host in answer.hosts)))
-    for group, difference in list_image_differences(answer.snapshot).items():
+    shown = {host.group for host in answer.hosts}
+    differences = list_image_differences(answer.snapshot)
+    for group, difference in ((each, said) for each, said in differences.items() if each in shown):
         print_line(f"Image {group} differs from A in {difference}")
 
 
@@ -211,6 +238,7 @@ def _build_document(answer: _Answer) -> Json:
         "cluster": {"id": answer.log.cluster, "name": answer.log.name},
         "as_of": format_time(answer.moment),
         "record": answer.record["seq"],
+        "host_ids": cast("Json", answer.ids),
         "hosts": [
             {**_list_cells(host, answer), "image": _find_image(answer.snapshot, host.host)}
             for host in answer.hosts

@@ -199,18 +199,19 @@ def _render_cells(entry: HistoryEntry, known: KnownHosts, times: Times) -> list[
         times.format(entry.since) if entry.since else "-",
         times.format(entry.at),
         str(entry.seq),
-        describe_maintenance(entry, times) or _describe(entry, known.newest_names),
+        describe_maintenance(entry, times) or _describe(entry, known),
         join_names(list_host_names(entry.hosts, names)) if entry.hosts else "-",
         _render_acceptances(entry, names, times),
     ]
     return [escape_unprintable(cell) for cell in cells]
 
 
-def _describe(entry: HistoryEntry, names: Mapping[str, str]) -> str:
+def _describe(entry: HistoryEntry, known: KnownHosts) -> str:
     if entry.change is not None and entry.change["kind"] == "relabelled":
         return _describe_label(entry.change)
     if entry.change is not None:
-        what = list_change_lines([entry.change], ChangeWords(names))[0].long
+        words = ChangeWords(known.newest_names, releases=known.releases)
+        what = list_change_lines([entry.change], words)[0].long
         return f"{what} (put back)" if "put_back" in entry.change else what
     if entry.finding is not None:
         return f"{entry.finding['transition']}: {clean_text(entry.finding['summary'], 200)}"

@@ -1,7 +1,7 @@
 """What the commands that ask a trail for the past have in common: times, the log that is meant, damage."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
@@ -147,19 +147,25 @@ def find_log(logs: "TrailLogs", cluster: str, vcenter: str | None) -> ClusterRef
 
     ``vcenter`` is the one to look in; none for all of the trail ``logs``.
     """
-    known = logs.list_known_logs(vcenter)
-    found = choose_cluster(cluster, known)
+    from esx_drift.trail.naming import find_named_logs  # noqa: PLC0415 -- the help needs none of it
+
+    named = find_named_logs(logs, cluster, vcenter)
+    found = choose_cluster(cluster, named.found)
     if found is None:
-        names = sorted({log.vcenter for log in known})
+        names = sorted({log.vcenter for log in named.known})
         where = (
             f"on {join_names(names)}" if names else f"on a vCenter called {vcenter}" if vcenter else "at all"
         )
-        nearest = describe_nearest(cluster, (name for log in known for name in (log.name, log.cluster)))
+        nearest = describe_nearest(cluster, (name for log in named.known for name in (log.name, log.cluster)))
         end_with_damages(logs, code=None)
         fail(
             f"the trail knows no cluster called {cluster} {where}{nearest}\n"
-            "One that was renamed is asked for by its name of now, or by its id."
+            "Names of before were looked for, too; by its id each cluster is found."
         )
+    for sentence in dict.fromkeys(damage.message for damage in named.aside):
+        print_note(f"{sentence}. It is no part of {found.render_name()}: esx-drift verify names all such")
+    if found.former is not None:
+        print_note(f"{found.render_name()} is {found.cluster} on {found.vcenter}")
     return found
 
 
@@ -178,14 +184,20 @@ def parse_past_cluster(named: str) -> PastCluster | None:
     return None if is_other or not at or not cluster else PastCluster(cluster, date)
 
 
-def select_host(known: KnownHosts, wanted: str | None) -> list[str] | None:
-    """Select the ids of the host that a person ``wanted``, the oldest first; none where he wants all.
+def select_host(known: KnownHosts, wanted: str | None, there: Collection[str] = ()) -> list[str] | None:
+    """Select the ids of one host, the oldest first; none where a person wants all.
 
-    Ends the command where no host that is ``known`` ever had that id or name, or several machines had it.
+    Ends the command where no host ever had that id or name, or several machines had it.
+
+    Args:
+        known: The hosts that there ever were.
+        wanted: What the person said: an id or a name; none for all.
+        there: The ids that are asked about: of several machines of a name, the one among them is meant.
     """
     if wanted is None:
         return None
-    found = known.find_machines(wanted)
+    every = known.find_machines(wanted)
+    found = [ids for ids in every if not set(ids).isdisjoint(there)] or every
     if not found:
         nearest = describe_nearest(wanted, (name for names in known.names.values() for name in names))
         fail(f"no host was ever called {wanted}{nearest}")

@@ -24,6 +24,7 @@ from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Record
 from esx_drift.domain.text.wording import clean_text, format_count, format_share, join_names, list_host_names
 from esx_drift.domain.trail.history import MaintenanceStep, list_windows
+from esx_drift.domain.trail.hosts import KnownHosts
 from esx_drift.messages.change_lines import ChangeWords, render_change_lines
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def show_record(
     if output is OutputFormat.json:
         typer.echo(json.dumps(found, indent=2))
     else:
-        _print_record(found, logs.read_hosts([found]).distinct_names, make_times(local=local))
+        _print_record(found, logs.read_hosts([found]), make_times(local=local))
     end_with_damages(logs)
 
 
@@ -84,7 +85,8 @@ def _find_record(logs: "TrailLogs", record: str, number: int | None, vcenter: st
     return next(logs.read_records(log, (one for one in wanted if one in numbers)), None)
 
 
-def _print_record(record: Record, names: dict[str, str], times: Times) -> None:
+def _print_record(record: Record, known: KnownHosts, times: Times) -> None:
+    names = known.distinct_names
     log = ClusterRef(record["vcenter"], record["cluster"], record["cluster_name"] or record["cluster"])
     print_line(f"Record {record['seq']} of {log.render()}: {record['outcome']}", "bold")
     coverage = record["coverage"]
@@ -102,7 +104,9 @@ def _print_record(record: Record, names: dict[str, str], times: Times) -> None:
     ended = [MaintenanceStep(window, is_end=True) for window in record.get("maintenance_ended", [])]
     begun = [MaintenanceStep(window, is_end=False) for window in list_windows(record)]
     _print_list("Maintenance", [describe_window_step(step, times) for step in (*ended, *begun)])
-    _print_list("Changes", render_change_lines(record["changes"], ChangeWords(names, coverage)))
+    _print_list(
+        "Changes", render_change_lines(record["changes"], ChangeWords(names, coverage, known.releases))
+    )
     for transition in ("opened", "raised", "still", "resolved"):
         found = [one for one in record["findings"] if one["transition"] == transition]
         lines = [f"{one['severity']} {one['kind']}: {clean_text(one['summary'], 400)}" for one in found]

@@ -96,6 +96,8 @@ class DigestChain:
     result: ChainResult = field(default_factory=ChainResult)
     _last: StoredObject | None = None
     _waiting: list[tuple[StoredObject, StoredObject | None]] = field(default_factory=list)
+    _keys: list[tuple[str, str]] = field(default_factory=list)
+    """The fingerprints of the keys that signed, as one followed the other, each with its first digest."""
 
     def read(self) -> ChainResult:
         """Read all digests; whatever is wrong with them becomes problems of the index.
@@ -203,6 +205,10 @@ class DigestChain:
         if not self.result.time_signers:
             self._note_foreign(key, place)
             return
+        former = self._find_former(self.result.time_signers)
+        if former is not None:
+            self._note(key, "altered", former)
+            return
         digest = self._parse(key, body)
         if digest is None or (self.pinned and not self._has_pinned(self.result.time_signers)):
             return
@@ -279,6 +285,12 @@ class DigestChain:
         if not keys:
             self._note_foreign(key, place)
             return False
+        if is_pinned or not self.pinned:
+            former = self._find_former(keys)
+            if former is not None and not self._is_old(key):
+                self._note(key, "altered", former)
+                return False
+            self._follow_key(key, keys)
         for each in keys:
             first, _ = self.result.signers.get(each, (key, key))
             self.result.signers[each] = (first, key)
@@ -287,6 +299,24 @@ class DigestChain:
             others = "the key given" if len(self.pinned) == 1 else "any key given"
             self._note(key, "altered", f"it is signed by {keys[0]}, and not by {others}")
         return is_pinned or not self.pinned
+
+    def _find_former(self, signers: Collection[str]) -> str | None:
+        """Find whether only former keys are among the ``signers``: one that was changed never signs again.
+
+        Returns:
+            What is wrong then; None: nothing is.
+        """
+        former = [fingerprint for fingerprint, _ in self._keys[:-1]]
+        if not former or not all(each in former for each in signers):
+            return None
+        newer, first = self._keys[-1]
+        return f"it is signed by {next(iter(signers))}, a former key: {newer} followed it with {first}"
+
+    def _follow_key(self, key: str, signers: Collection[str]) -> None:
+        """Note a key that is new among the ``signers`` of the digest ``key``: it follows the one before."""
+        seen = {fingerprint for fingerprint, _ in self._keys}
+        if seen.isdisjoint(signers):
+            self._keys.append((next(iter(signers)), key))
 
     @staticmethod
     def _list_signers(keys: Iterable[PublicKey], body: bytes, signature: bytes) -> list[str]:

@@ -1,7 +1,6 @@
 """The logs of a trail, to be asked for the past. What is damaged is named, and the rest is answered.
 
-A question about one cluster lists the keys of its own log, and those of vCenters, which say its name; and the
-names of all logs, since a vCenter forgets a cluster that was retired long ago.
+Which log a name means says ``naming``.
 
 Longer than 250 lines, because each way to read a log names what is damaged of it.
 """
@@ -14,7 +13,13 @@ from itertools import batched, pairwise
 from typing import Final
 
 from esx_drift.contracts.unpacking import parse_record, parse_snapshot, unpack_blob
-from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_numbered_key, make_record_key
+from esx_drift.domain.stored.identifiers import (
+    VCENTER_LOG,
+    ClusterRef,
+    make_numbered_key,
+    make_record_key,
+    make_record_prefix,
+)
 from esx_drift.domain.stored.types import LogState, Record, Snapshot
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.trail.digests import parse_record_place
@@ -33,6 +38,29 @@ RECORDS_AT_ONCE: Final = 200
 FIRST_MOMENT: Final = datetime.min.replace(tzinfo=UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class VCenterLog:
+    """The own log of a vCenter, which says what its clusters are called.
+
+    Attributes:
+        prefix: What the keys of all records of the vCenter begin with.
+        numbers: The numbers of the own log's records, the lowest first.
+        record: The newest of them that can be read; none if there is none.
+    """
+
+    prefix: str
+    numbers: tuple[int, ...]
+    record: Record | None
+
+    def list_logs(self) -> list[ClusterRef]:
+        """List the logs that the newest record knows: its own, and those of clusters."""
+        if self.record is None:
+            return []
+        name, clusters = self.record["vcenter"], self.record["after"]["clusters"] or {}
+        own = ClusterRef(name, VCENTER_LOG, VCENTER_LOG)
+        return [own, *(ClusterRef(name, cluster, entry["name"]) for cluster, entry in clusters.items())]
+
+
 @dataclass(slots=True)
 class TrailLogs:
     """All logs of a trail. ``damages`` are the objects that could not be read, in the order they were met."""
@@ -42,13 +70,41 @@ class TrailLogs:
 
     def list_known_logs(self, vcenter: str | None = None) -> list[ClusterRef]:
         """List the logs of all vCenters, or one ``vcenter``: its own, and each cluster's ever listed."""
-        prefixes = self._list_vcenter_prefixes()
         return [
             log
-            for prefix in prefixes
-            for log in self._list_logs(prefix, vcenter)
-            if vcenter in {None, log.vcenter}
+            for own in self.read_vcenters(vcenter)
+            for log in (*own.list_logs(), *self.list_forgotten_logs(own))
         ]
+
+    def read_vcenters(self, vcenter: str | None = None) -> list[VCenterLog]:
+        """Read the newest record of each vCenter's own log, or of that of one ``vcenter``."""
+        only = None if vcenter is None else make_record_prefix(vcenter, "").removesuffix("cluster=/")
+        found = []
+        for prefix in self._list_vcenter_prefixes() if only is None else (only,):
+            own = f"{prefix}cluster={VCENTER_LOG}/"
+            numbers = sorted(self._list_numbers(own))
+            found.append(VCenterLog(prefix, tuple(numbers), self._read_newest(own, numbers)))
+        return found
+
+    def list_forgotten_logs(self, own: VCenterLog) -> Iterator[ClusterRef]:
+        """List the logs of a vCenter that its ``own`` log does not know, such as those retired long ago.
+
+        The newest record of each says what it was.
+        """
+        listed = {f"{own.prefix}cluster={VCENTER_LOG}/", *(log.record_prefix for log in own.list_logs())}
+        for folder in self.files.list_folders(own.prefix):
+            if not folder.startswith(f"{own.prefix}cluster="):
+                self._note_foreign(folder)
+            elif folder not in listed and (log := self.read_newest_name(folder)) is not None:
+                yield log
+
+    def read_newest_name(self, prefix: str) -> ClusterRef | None:
+        """Read what the cluster is called whose records begin with ``prefix``; none if there are none."""
+        newest = self._read_newest(prefix, sorted(self._list_numbers(prefix)))
+        if newest is None:
+            return None
+        called = newest["after"]["cluster_name"] or newest["cluster_name"] or newest["cluster"]
+        return ClusterRef(newest["vcenter"], newest["cluster"], called)
 
     def list_numbers(self, log: ClusterRef) -> list[int]:
         """List the numbers of a log's records, the lowest first: one request for a thousand.
@@ -159,27 +215,6 @@ class TrailLogs:
             self.damages.append(damage)
             return None
 
-    def _list_logs(self, prefix: str, wanted: str | None) -> Iterator[ClusterRef]:
-        """List the logs whose keys begin with the ``prefix`` of a vCenter, if that is the one ``wanted``.
-
-        A vCenter that was read knows its clusters; of others, such as those retired long ago, the newest
-        record of each says what it was.
-        """
-        own = f"{prefix}cluster={VCENTER_LOG}/"
-        listed, record = {own}, self._read_newest(own)
-        if record is not None:
-            name, clusters = record["vcenter"], record["after"]["clusters"] or {}
-            if wanted not in {None, name}:
-                return
-            known = [ClusterRef(name, cluster, entry["name"]) for cluster, entry in clusters.items()]
-            listed |= {log.record_prefix for log in known}
-            yield from (ClusterRef(name, VCENTER_LOG, VCENTER_LOG), *known)
-        for folder in self.files.list_folders(prefix):
-            newest = None if folder in listed else self._read_newest(folder)
-            if newest is not None:
-                called = newest["after"]["cluster_name"] or newest["cluster_name"] or newest["cluster"]
-                yield ClusterRef(newest["vcenter"], newest["cluster"], called)
-
     def _is_excerpt(self) -> bool:
         return self._read_bytes(EXCERPT_KEY) is not None
 
@@ -215,8 +250,8 @@ class TrailLogs:
     def _note_foreign(self, key: str) -> None:
         self.damages.append(TrailDamaged(f"{key} is no record: no record has such a key", key))
 
-    def _read_newest(self, prefix: str) -> Record | None:
-        for number in sorted(self._list_numbers(prefix), reverse=True):
+    def _read_newest(self, prefix: str, numbers: Sequence[int]) -> Record | None:
+        for number in reversed(numbers):
             record = self._read_record(make_numbered_key(prefix, number))
             if record is not None:
                 return record

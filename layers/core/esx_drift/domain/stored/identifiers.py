@@ -7,7 +7,7 @@ Longer than 250 lines, because that no two keys and no two ids are the same is s
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Final
@@ -103,21 +103,34 @@ def make_record_prefix(vcenter: str, cluster: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ClusterRef:
-    """A cluster, or with the id ``@vcenter`` a vCenter. ``name``: what it was last called."""
+    """A cluster, or with the id ``@vcenter`` a vCenter.
+
+    ``name``: what it was last called; ``former``: what it was called before, where a person asked by that.
+    """
 
     vcenter: str
     cluster: str
     name: str
+    former: str | None = field(default=None, compare=False)
 
     def is_called(self, name: str) -> bool:
         """Tell whether a person may mean it by ``name``: its id or name, alone or behind ``vCenter/``."""
-        return name.removeprefix(f"{self.vcenter}/") in {self.cluster, self.name}
+        return self.strip_vcenter(name) in {self.cluster, self.name, self.former}
+
+    def strip_vcenter(self, name: str) -> str:
+        """Strip its vCenter from a ``name`` that says that, too: ``vc01/prod-a``."""
+        return name.removeprefix(f"{self.vcenter}/")
 
     def render(self) -> str:
         """Its name, id and vCenter, in words: ``prod-a (domain-c9) on vc01``."""
         if self.cluster == VCENTER_LOG:
             return f"the vCenter {self.vcenter}"
-        return f"{clean_text(self.name)} ({self.cluster}) on {self.vcenter}"
+        return f"{self.render_name()} ({self.cluster}) on {self.vcenter}"
+
+    def render_name(self) -> str:
+        """Its name in words; of one that was asked for by a former one both: ``prod-a (now prod-x)``."""
+        name = clean_text(self.name)
+        return name if self.former is None else f"{clean_text(self.former)} (now {name})"
 
     @property
     def record_prefix(self) -> str:

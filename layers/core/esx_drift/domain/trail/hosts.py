@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import takewhile
 
 from esx_drift.domain.host_history import find_known_machines, is_other_machine, normalize_host_name
+from esx_drift.domain.images.labels import list_release_names
 from esx_drift.domain.stored.types import Change, Departed, LogState, Record, Snapshot
 from esx_drift.domain.text.times import parse_time
 
@@ -64,11 +65,13 @@ class KnownHosts:
         names: All names that each ever had, the newest last.
         renewed: The id that a host had next.
         left: When each was found gone that is not there any more.
+        releases: What the releases of ESXi that they ran are called, by version.
     """
 
     names: dict[str, list[str]] = field(default_factory=dict)
     renewed: dict[str, str] = field(default_factory=dict)
     left: dict[str, str] = field(default_factory=dict)
+    releases: dict[str, str] = field(default_factory=dict)
 
     def add_record(self, record: Record) -> None:
         """Add what a ``record`` says; records are added in their order."""
@@ -80,6 +83,7 @@ class KnownHosts:
         for event in record["events"]:
             for host, name in event["data"]["host_names"].items():
                 self._add_name(host, name)
+            self.releases |= event["data"].get("release_names", {})
         for unseen in record["uncovered"]:
             self._add_name(unseen["host"], unseen["name"])
         for old, new in list_renewed_ids(record):
@@ -93,6 +97,7 @@ class KnownHosts:
         for host, known in snapshot["hosts"].items():
             self._add_name(host, known["name"])
             self.left.pop(host, None)
+        self.releases |= list_release_names(snapshot["labels"])
 
     @property
     def newest_names(self) -> dict[str, str]:
