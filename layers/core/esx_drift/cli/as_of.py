@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
+from esx_drift.cli.history import describe_retirement
 from esx_drift.cli.options import ClusterArgument, FormatOption, ListFormat, VCenterOption
 from esx_drift.cli.past import (
     DATE_HELP,
@@ -36,6 +37,7 @@ from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Json, Record, Snapshot
 from esx_drift.domain.text.times import format_time
 from esx_drift.domain.text.wording import clean_text
+from esx_drift.domain.trail.history import find_retirement
 from esx_drift.domain.trail.hosts import (
     FormerSelf,
     KnownHosts,
@@ -116,6 +118,7 @@ class _Answer:
         former_ids: The ids under which others were seen that came back unread, by id.
         ids: All ids of the one host that was asked about, the oldest first; none where it was all.
         asked_host: That host in words; empty where it was all.
+        retired_by: The record that retired the cluster, after which nobody looked at it; none: none did.
     """
 
     log: ClusterRef
@@ -128,6 +131,7 @@ class _Answer:
     former_ids: Mapping[str, str]
     ids: list[str] | None
     asked_host: str
+    retired_by: Record | None
 
     def find_id_before(self, host: str) -> str | None:
         """Find the id under which a host was last seen; none if nobody had seen it."""
@@ -158,7 +162,11 @@ def _find_answer(logs: "TrailLogs", log: ClusterRef, moment: datetime, wanted: s
     seen = {host: one.before for host, one in sightings.items() if one.before and one.before != look}
     former_ids = find_former_ids(seen, logs.read_records(log, known[::-1], FEW_RECORDS)) if seen else {}
     asked_host = render_host(every, ids) if ids else ""
-    return _Answer(log, moment, record, snapshot, hosts, sightings, former, former_ids, ids, asked_host)
+    newest = next(logs.read_records(log, following[-1:]), record)
+    retired_by = newest if find_retirement(newest) else None
+    return _Answer(
+        log, moment, record, snapshot, hosts, sightings, former, former_ids, ids, asked_host, retired_by
+    )
 
 
 def _compare_sightings(
@@ -183,6 +191,8 @@ def _print_answer(answer: _Answer, times: Times) -> None:
     of = f": {answer.asked_host}" if answer.asked_host else ""
     print_line(f"{answer.log.render()} as of {times.format_exactly(answer.moment)}{of}", "bold")
     print_line(f"  record {record['seq']}, checked {times.format(record['checked_at'])}{extracted}")
+    for line in filter(None, [describe_retirement(answer.retired_by, times)]):
+        print_line(f"  {line}", "yellow")
     replaced = next((one.replaced_at for one in answer.sightings.values() if one.replaced_at), None)
     is_last = not any(one.after or one.left_at for one in answer.sightings.values())
     if replaced is not None:
@@ -238,6 +248,7 @@ def _build_document(answer: _Answer) -> Json:
         "cluster": {"id": answer.log.cluster, "name": answer.log.name},
         "as_of": format_time(answer.moment),
         "record": answer.record["seq"],
+        "retired_at": answer.retired_by["checked_at"] if answer.retired_by else None,
         "host_ids": cast("Json", answer.ids),
         "hosts": [
             {**_list_cells(host, answer), "image": _find_image(answer.snapshot, host.host)}

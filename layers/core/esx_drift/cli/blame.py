@@ -7,6 +7,7 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
+from esx_drift.cli.history import describe_retirement
 from esx_drift.cli.options import ClusterArgument, FormatOption, ListFormat, VCenterOption
 from esx_drift.cli.past import (
     HostOption,
@@ -31,7 +32,13 @@ from esx_drift.cli.terminal import (
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.domain.images.image import format_part
 from esx_drift.domain.text.wording import clean_text, format_count, join_names, list_host_names, split_vib_key
-from esx_drift.domain.trail.history import ORPHANED_VIB, PartOrigin, PartSince, list_parts_since
+from esx_drift.domain.trail.history import (
+    ORPHANED_VIB,
+    PartOrigin,
+    PartSince,
+    find_retirement,
+    list_parts_since,
+)
 from esx_drift.domain.trail.hosts import KnownHosts, list_known_hosts
 
 _HEADINGS: Final = ("What", "Version", "Hosts", "Since", "Record")
@@ -81,11 +88,15 @@ def blame(
     parts = [part for part in list_parts_since(records, snapshot) if only is None or part.host == only[-1]]
     if output is ListFormat.json:
         listed = [{"name": names[part.host], **asdict(part)} for part in parts]
-        typer.echo(json.dumps({"schema_version": 1, "vcenter": log.vcenter, "parts": listed}, indent=2))
+        retired_at = records[-1]["checked_at"] if find_retirement(records[-1]) else None
+        head = {"schema_version": 1, "vcenter": log.vcenter, "retired_at": retired_at}
+        typer.echo(json.dumps({**head, "parts": listed}, indent=2))
     elif output is ListFormat.csv:
         typer.echo(render_csv(_COLUMNS, (_list_cells(part, names) for part in parts)), nl=False)
     else:
         print_line(f"{log.render()}{f': {render_host(known, only)}' if only else ''}", "bold")
+        for line in filter(None, [describe_retirement(records[-1], times)]):
+            print_line(line, "yellow")
         if parts:
             _print_parts(parts, known.distinct_names, times, whole=whole)
         else:

@@ -48,7 +48,13 @@ from esx_drift.domain.text.wording import (
     join_names,
     list_host_names,
 )
-from esx_drift.domain.trail.history import Acceptance, HistoryEntry, MaintenanceStep, list_history
+from esx_drift.domain.trail.history import (
+    Acceptance,
+    HistoryEntry,
+    MaintenanceStep,
+    find_retirement,
+    list_history,
+)
 from esx_drift.domain.trail.hosts import KnownHosts, list_relabelled_names
 from esx_drift.messages.change_lines import ChangeWords, list_change_lines
 
@@ -262,6 +268,16 @@ def _describe_label(change: Change) -> str:
         if is_renamed
         else f"{clean_text(change['key'])} only described otherwise"
     )
+
+
+def describe_retirement(record: Record | None, times: Times) -> str:
+    """Describe by whom and why a ``record`` retired its cluster, in ``times``; empty if it did not."""
+    decision = None if record is None else find_retirement(record)
+    if record is None or decision is None:
+        return ""
+    who, why = name_person(decision["by"]), clean_text(decision["reason"], 200)
+    when = f"{times.format(record['checked_at'])} {times.name}"
+    return f"Retired {when} by {who}: {why}. Nobody looked at it since."
 
 
 def name_person(arn: str) -> str:

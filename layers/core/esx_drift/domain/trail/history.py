@@ -246,6 +246,12 @@ def _list_accepted_hosts(record: Record, window: EndedWindow) -> tuple[str, ...]
     return tuple(sort_naturally(taken)) if is_whole else tuple(listed)
 
 
+def find_retirement(record: Record) -> RecordedDecision | None:
+    """Find the decision by which a ``record`` retired its cluster; none if it did not."""
+    decision = record["decision"]
+    return decision if record["outcome"] == "retired" and decision and decision["taken"] else None
+
+
 def name_changed_part(change: Change) -> str:
     """Name what a ``change`` is about as a snapshot does: ``base_image``, ``component:Intel-i40en``."""
     element, key = change["element"], change["key"]
