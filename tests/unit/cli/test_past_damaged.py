@@ -8,19 +8,28 @@ from pathlib import Path
 from shutil import copytree
 
 import pytest
-from esx_drift.adapters.trail_files import S3TrailFiles
-from esx_drift.domain.stored.identifiers import make_record_key
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from esx_drift.adapters.trail_files import DirectoryTrailFiles, S3TrailFiles
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_record_key
 from esx_drift.domain.stored.types import Record
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.trail.history import list_parts_since
 from esx_drift.domain.trail.hosts import compare_sightings, find_sightings
+from esx_drift.trail.past import TrailLogs
 
 from tests.unit.checking.world import INTERVAL_SECONDS, PROD_A, World
 from tests.unit.cli.conftest import Run
 from tests.unit.trail.played import open_watched
-from tests.unit.trail.test_past import I40EN, copy_trail
+from tests.unit.trail.sealed import make_key, seal, write_copy
+from tests.unit.trail.test_past import I40EN, CountedFiles, copy_trail
 
 VCENTER = "vc01.example.com"
+
+
+@pytest.fixture
+def key() -> EllipticCurvePrivateKey:
+    """The key that signs."""
+    return make_key()
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +105,49 @@ def run_snapshot(copy: Path, record: Record) -> bytes:
     left = record["after"]["snapshot"]
     assert left is not None
     return gzip.decompress((copy / left["key"]).read_bytes())
+
+
+def test_a_record_that_a_digest_names_is_missed_at_the_end(
+    run: Run, played: tuple[Path, list[Record]], key: EllipticCurvePrivateKey, tmp_path: Path
+) -> None:
+    """By each question. Where the digest can't be read, that is said."""
+    copy, records = played
+    files = DirectoryTrailFiles(copy)
+    objects = {found.key: files.read(found.key) or b"" for found in files.list_objects("")}
+    sealed = write_copy(seal(objects, key), tmp_path / "sealed")
+    at = records[0]["checked_at"]
+    questions = [("history", "prod-a"), ("as-of", "prod-a", at), ("blame", "prod-a"), ("orphans", "prod-a")]
+    for asked in questions:
+        assert (run(*asked, "--dir", sealed).code, run(*asked, "--dir", sealed).err) == (0, "")
+    last = make_record_key(VCENTER, PROD_A, 3)
+    (sealed / last).unlink()
+    (digest,) = (sealed / "digests").glob("*.json")
+    for asked in questions:
+        told = run(*asked, "--dir", sealed)
+        assert told.code == 1
+        assert f"{last} is not there, and digests/{digest.name} names number 3 of its log" in told.err
+    digest.write_bytes(b"{}")
+    assert (
+        f"digests/{digest.name} is no digest that this version knows"
+        in run(*questions[0], "--dir", sealed).err
+    )
+    digest.unlink()
+    digest.symlink_to(sealed / last)
+    assert run(*questions[0], "--dir", sealed).code == 1
+
+
+def test_the_newest_digest_is_read_once(
+    played: tuple[Path, list[Record]], key: EllipticCurvePrivateKey
+) -> None:
+    """For all logs that are asked: one listing, and one object."""
+    files = DirectoryTrailFiles(played[0])
+    objects = {found.key: files.read(found.key) or b"" for found in files.list_objects("")}
+    counted = CountedFiles(seal(objects, key))
+    logs = TrailLogs(counted)
+    for cluster in (PROD_A, VCENTER_LOG, PROD_A):
+        assert logs.list_numbers(ClusterRef(VCENTER, cluster, cluster))
+    assert len(counted.read_keys) == 1
+    assert logs.damages == []
 
 
 def test_hosts_are_the_same_only_if_both_snapshots_say_so(
