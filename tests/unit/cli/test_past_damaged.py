@@ -201,6 +201,11 @@ def test_a_host_that_is_not_there_behind_missing_records_is_lost(
         (True, False),
     ]
     assert found["host-19"].left_at == later["checked_at"]
+    # What changed before records are missing changed, whatever these say.
+    unseen = {"uncovered_since": {"host-17": records[0]["checked_at"]}}
+    changed: Record = {**records[1], "after": {**records[1]["after"], **unseen}}  # type: ignore[typeddict-item] # as stored
+    known = find_sightings(["host-17"], moment, records[0], [changed, later])
+    assert (known["host-17"].changed_between, known["host-17"].snapshot_after) == (True, None)
     after = {**later["after"], "accepted": {}, "departed": {}}
     renamed = find_sightings(HOSTS[:1], moment, records[0], [{**later, "after": after}])  # type: ignore[typeddict-item] # as stored
     assert (renamed["host-16"].after, renamed["host-16"].is_lost) == (None, True)

@@ -688,6 +688,15 @@ def test_a_receipt_of_nothing_is_named_though_it_is_sealed(
     assert ("inserted", place) not in check(resealed, clock=much_later).kinds
 
 
+def test_a_receipt_that_a_route_is_dead_is_of_no_event(unsealed: Trail, key: EllipticCurvePrivateKey) -> None:
+    """Sealed or not: only routes have it."""
+    source = next(each for each in sorted(unsealed) if RECEIPT.match(each))
+    receipt = {**json.loads(unsealed[source]), "event": "route-dead/admins/2026-11-24T06:00:00.000Z"}
+    place = make_delivery_key(receipt["event"], receipt["route"])
+    dead = {**unsealed, place: encode_canonical_json(receipt)}
+    assert check(dead).problems == check(seal(dead, key)).problems == []
+
+
 def test_what_a_check_kept_that_was_cut_off_is_counted(unsealed: Trail, key: EllipticCurvePrivateKey) -> None:
     """Somebody may as well have put it there before it was sealed: of a trail alone nobody can tell."""
     document = next(each for each in sorted(unsealed) if each.startswith("documents/"))
