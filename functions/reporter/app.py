@@ -14,7 +14,7 @@ from esx_drift.adapters.audit_store import S3Store
 from esx_drift.adapters.aws_clients import s3, secrets_manager, sns
 from esx_drift.adapters.messaging import SnsTopic
 from esx_drift.adapters.report_store import S3Reports
-from esx_drift.adapters.state_bucket import FleetFile
+from esx_drift.adapters.state_bucket import FleetFile, S3RouteStates
 from esx_drift.config import ReporterConfig
 from esx_drift.contracts import read_payload
 from esx_drift.errors import EsxDriftError, FleetMissing
@@ -51,6 +51,7 @@ def handler(event: object, context: LambdaContext) -> ReporterReply:
         stack=config.stack_name,
         store=S3Store(s3, config.audit_bucket, config.state_bucket),
         reports=S3Reports(s3, config.audit_bucket, config.state_bucket),
+        routes=S3RouteStates(s3, config.state_bucket),
         topic=SnsTopic(sns, config.drift_topic_arn, build_publication),
         clock=_now,
         hour=config.daily_report_hour,

@@ -18,6 +18,7 @@ from tests.simulator.certificates import Authority, authority, bad_certificates
 from tests.simulator.extraction import Pace
 from tests.simulator.scenario import Scenario
 from tests.simulator.scenarios import SCENARIOS
+from tests.simulator.slack import PATH
 
 if TYPE_CHECKING:
     from esx_drift.domain.stored.types import Record
@@ -160,13 +161,20 @@ def _fleet(rig: Rig) -> dict[str, Any]:
     fleet = rig.fleet()
     for entry in fleet["vcenters"]:
         entry.update(OWN.get(entry["name"], {}))
-    # A route takes a message a second, and the local AWS gathers none: side by side they take minutes less.
+    # A webhook takes a message a second, and the local AWS gathers none: side by side they take minutes less.
     names = [entry["name"] for entry in fleet["vcenters"]]
     fleet["routes"] = [
-        {"name": f"{ROUTE}-{number}", "secret": ROUTE, "vcenters": names[number::ROUTES]}
-        for number in range(ROUTES)
+        {"name": _add_webhook(rig, number), "vcenters": names[number::ROUTES]} for number in range(ROUTES)
     ]
     return fleet
+
+
+def _add_webhook(rig: Rig, number: int) -> str:
+    """Another webhook of the same Slack: the name of its secret, and of its route."""
+    name, path = f"{ROUTE}-{number}", f"{PATH}{number}"
+    rig.slack.paths += (path,)
+    rig.put_secret(f"slack/{name}", {"url": rig.slack.webhook_of(path), "ca_bundle": rig.authority.pem})
+    return name
 
 
 def _change(chronicle: Chronicle, names: Iterable[str], number: int) -> None:

@@ -217,6 +217,7 @@ class PlayedFleet:
             stack="esx-drift",
             store=self.store,
             reports=S3Reports(self._get_s3, AUDIT, STATE),
+            routes=S3RouteStates(self._get_s3, STATE),
             topic=self._topic,
             clock=self.clock,
             hour=7,

@@ -20,7 +20,8 @@ from tests.simulator.certificates import Authority
 # Any key is the account's root for the emulator; the functions get keys of their own roles.
 KEY = "test"
 EMULATOR = Path(__file__).with_name("emulator.py")
-START_TRIES = 150
+START_TRIES = 600
+"""A minute: two seconds will do on a quiet machine, and 15 did not where other tests began at once."""
 
 
 class LocalAws:

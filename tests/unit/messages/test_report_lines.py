@@ -96,10 +96,20 @@ DAYS = st.fixed_dictionaries(
 REMINDERS = st.lists(st.fixed_dictionaries(_places()), min_size=1, max_size=30).map(
     lambda findings: {"total": len(findings), "findings": findings}
 )
+DEATHS = st.fixed_dictionaries(
+    {
+        "dead_route": NAMES,
+        "channel": st.sampled_from(["slack", "teams"]),
+        "fallback": st.one_of(st.none(), NAMES),
+        "since": PAST,
+        "reason": st.text(max_size=300),
+    }
+)
 REPORTS = st.one_of(
     st.tuples(st.just("first-look"), FIRST_LOOKS),
     st.tuples(st.just("daily"), DAYS),
     st.tuples(st.just("reminder"), REMINDERS),
+    st.tuples(st.just("route-dead"), DEATHS),
 )
 
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from esx_drift.adapters.audit_store import S3Store
 from esx_drift.adapters.report_store import S3Reports
+from esx_drift.adapters.state_bucket import S3RouteStates
 from esx_drift.domain.dispatching.run import Run, build_blank_dispatch, build_expected_clusters
 from esx_drift.domain.events import build_events
 from esx_drift.domain.fleet.fleet import Fleet, Route, VCenterSettings
@@ -83,6 +84,11 @@ class World:
         """Where reports are."""
         return S3Reports(self.store.client, self.store.audit_bucket, self.store.state_bucket)
 
+    @property
+    def route_states(self) -> S3RouteStates:
+        """Where it stands how routes answered."""
+        return S3RouteStates(self.store.client, self.store.state_bucket)
+
     def wait(self, **length: float) -> None:
         """Let time pass."""
         self.now += timedelta(**length)
@@ -96,6 +102,7 @@ class World:
             stack="esx-drift",
             store=self.store,
             reports=reports or self.reports,
+            routes=self.route_states,
             topic=topic or self.topic,
             clock=lambda: self.now,
             hour=self.hour,

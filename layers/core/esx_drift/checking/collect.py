@@ -59,7 +59,7 @@ MAX_CLOCK_STEP = timedelta(minutes=5)
 """So far a vCenter's clock may be moved during a check, before a time that it gave is called another run's.
 As much as it may be off ours before that is a finding."""
 
-
+NO_DOUBT = timedelta(0)
 DATE_RESOLUTION = timedelta(seconds=1)
 """An HTTP Date says whole seconds (RFC 9110, 5.6.7): what is of one second may be before or after."""
 
@@ -337,8 +337,8 @@ def is_waiting_for_other(
     Args:
         asked: The extraction that is waited for; it has no id where the cluster was busy.
         after: The log's state, which says when the report taken last was completed.
-        doubt: A report that was completed so soon after counts as one from before. None is left where
-            somebody is to be told that the cluster stayed busy.
+        doubt: A report that was completed so soon after counts as one from before. ``NO_DOUBT``
+            where somebody is to be told that the cluster stayed busy.
     """
     taken = after["last_taken"]
     if asked is None or asked["id"] is not None:

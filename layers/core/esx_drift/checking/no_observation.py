@@ -1,11 +1,10 @@
 """The drafts of a check that took no report: it could not look, was not believed, or saw nothing new."""
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Literal
 
 from esx_drift.checking.baseline import build_blob, describe_blob
-from esx_drift.checking.collect import is_waiting_for_other
+from esx_drift.checking.collect import NO_DOUBT, is_waiting_for_other
 from esx_drift.checking.context import CheckContext
 from esx_drift.domain.findings.condition import Condition, build_condition
 from esx_drift.domain.findings.coverage_conditions import (
@@ -234,7 +233,7 @@ def _describe_extraction(context: CheckContext, reply: ReportReply, report: Repo
     taken = context.after["last_taken"]
     return ExtractionState(
         asked=asked is not None and asked["id"] is not None,
-        busy=is_waiting_for_other(asked, context.after, doubt=timedelta(0)),
+        busy=is_waiting_for_other(asked, context.after, doubt=NO_DOUBT),
         task_status=task.status if task else None,
         is_proven=context.observations.is_proven,
         message=task.message if task else asked["busy"] if asked else None,

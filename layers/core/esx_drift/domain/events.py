@@ -131,6 +131,7 @@ def format_attribute(value: str | tuple[str, ...]) -> tuple[str, str]:
 
 
 BASELINE_RECORDED: Final = "esx-drift.baseline.recorded"
+ROUTE_DEAD: Final = "esx-drift.report.route-dead"
 MAINTENANCE_ENDED: Final = "esx-drift.report.maintenance-ended"
 DATA_SCHEMA: Final = "urn:esx-drift:schema:event:1"
 FAMILIES: Final[tuple[Family, ...]] = ("failure", "orphaned-vib", "drift")

@@ -16,6 +16,7 @@ from esx_drift.domain.events import (
     FAMILIES,
     MAINTENANCE_ENDED,
     OPENING_TRANSITIONS,
+    ROUTE_DEAD,
     Level,
     MessageContent,
     Moment,
@@ -109,8 +110,11 @@ def has_content(event_type: str) -> bool:
 
 
 def is_for_chat(event_type: str) -> bool:
-    """Whether events of this type are posted. First copies are told once of the fleet, by a report."""
-    return has_content(event_type) and event_type != BASELINE_RECORDED
+    """Whether events of this type are posted.
+
+    First copies are told once of the fleet, by a report; of a dead route its fallback hears from the sender.
+    """
+    return has_content(event_type) and event_type not in {BASELINE_RECORDED, ROUTE_DEAD}
 
 
 def build_content(event: Event) -> MessageContent:

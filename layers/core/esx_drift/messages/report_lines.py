@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from esx_drift.domain.events import MessageContent, NextStep
+from esx_drift.domain.events import ROUTE_DEAD, MessageContent, NextStep
 from esx_drift.domain.stored.types import EventData
 from esx_drift.domain.text.wording import (
     MAX_SENTENCE_CHARACTERS,
@@ -23,6 +23,7 @@ from esx_drift.domain.text.wording import (
 )
 from esx_drift.messages.change_lines import format_called_release
 from esx_drift.messages.message_data import add_stack, name_summary, reword_summary
+from esx_drift.messages.route_lines import build_dead_route_content
 
 MAX_LINE_NAMES: Final = 5
 """Names in one line."""
@@ -285,5 +286,6 @@ REPORT_BUILDERS: Final[Mapping[str, Callable[[EventData], MessageContent]]] = Ma
         "esx-drift.report.first-look": build_first_look_content,
         "esx-drift.report.daily": build_daily_content,
         "esx-drift.report.reminder": build_reminder_content,
+        ROUTE_DEAD: build_dead_route_content,
     }
 )

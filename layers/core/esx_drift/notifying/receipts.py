@@ -3,19 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final
 
 from esx_drift.domain.deliveries import Delivery, identify_event
-from esx_drift.domain.events import MessageContent, NextStep, select_for_people
+from esx_drift.domain.events import MessageContent, select_for_people
 from esx_drift.domain.fleet.fleet import Route
 from esx_drift.domain.stored.types import Event
-from esx_drift.domain.text.wording import format_moment
 from esx_drift.messages.groups import build_group_content
+from esx_drift.messages.route_lines import build_dead_route_notice
 from esx_drift.notifying import call_in_parallel
 from esx_drift.ports import Deliveries, RouteStates
-
-PASSED_ON: Final = "Until it works again, what it would have heard comes here."
-DRILL_COMMAND: Final = "esx-drift drill"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +39,7 @@ class Receipts:
             delivery: What it is about. An event that the route has heard in another delivery is left out.
             now: The time.
         """
-        news = self._find_news(route, dead) if dead else None
+        news = self._find_news(route, dead, delivery) if dead else None
         if news is not None:
             return news
         events = {identify_event(event): event for event in delivery["events"]}
@@ -59,26 +55,15 @@ class Receipts:
     def _record_one(self, route: str, at: datetime, receipt: str) -> None:
         self.deliveries.record(receipt, route, at)
 
-    def _find_news(self, route: str, dead: Route) -> Post | None:
+    def _find_news(self, route: str, dead: Route, delivery: Delivery) -> Post | None:
         """Find what a fallback hears once, before all else: which route is dead, and why."""
         state = self.routes.read(dead).state
         since, reason = state["dead_since"], state["dead_reason"]
         receipt = f"route-dead/{dead.name}/{since}"
         if since is None or reason is None or self.deliveries.delivered(receipt, route):
             return None
-        return Post(build_death_notice(dead.name, since, reason), (receipt,), rest=True)
-
-
-def build_death_notice(route: str, since: str, reason: str) -> MessageContent:
-    """Build what a fallback hears of ``route``, which is dead ``since`` then, for ``reason``."""
-    return MessageContent(
-        title=f"Route {route} is dead: {reason}",
-        items=(),
-        notes=(f"It has taken no message since {format_moment(since)}.", PASSED_ON),
-        next_step=NextStep("mend its webhook or its secret, then see whether it works:", DRILL_COMMAND),
-        facts=(f"route {route}",),
-        level="warning",
-    )
+        notice = build_dead_route_notice(delivery["events"][0]["data"], dead.name, since, reason)
+        return Post(notice, (receipt,), rest=True)
 
 
 def _select_shown(event: Event) -> Event:

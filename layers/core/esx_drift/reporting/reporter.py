@@ -1,4 +1,4 @@
-"""The reporter's job: the fleet's first look, what joined since, a report a day, and reminders.
+"""The reporter's job: the fleet's first look, what joined since, a report a day, reminders, dead routes.
 
 What it decides to tell is written into its state before anything is published, so that of two reporters at
 once one goes on, and a report that was decided on is published, under the same id, whoever may end where.
@@ -23,6 +23,7 @@ from aws_lambda_powertools import Logger
 
 from esx_drift.domain.fleet.fleet import Fleet
 from esx_drift.domain.reports.daily import Day, build_daily, count_lacking, find_due, hears_daily
+from esx_drift.domain.reports.dead_routes import list_dead_routes, select_unreported
 from esx_drift.domain.reports.first_look import (
     build_first_look,
     choose_first_looks,
@@ -50,7 +51,8 @@ from esx_drift.domain.stored.identifiers import compute_digest, make_state_key
 from esx_drift.domain.stored.types import Json, ReportState, StoredObject, StoredReport
 from esx_drift.domain.text.times import format_time
 from esx_drift.errors import EsxDriftError, InternalError, TopicUnavailable, TrailDamaged
-from esx_drift.ports import Logs, Reports, Topic
+from esx_drift.log_reader import read_all
+from esx_drift.ports import Logs, Reports, RouteStates, Topic
 from esx_drift.reporting.reading import LogsReader
 from esx_drift.unforeseen import hold_unforeseen
 
@@ -78,6 +80,7 @@ class Reporter:
     stack: str
     store: Logs
     reports: Reports
+    routes: RouteStates
     topic: Topic
     clock: Callable[[], datetime]
     hour: int
@@ -178,6 +181,9 @@ class _Look:
         reports = list[StoredReport]()
         with self._hold("the report of first looks"):
             state, reports = self._tell_first_looks(state, found.logs)
+        with self._hold("the report of dead routes"):
+            state, dead = self._tell_dead_routes(state)
+            reports += dead
         if is_due:
             day = Day(begin, end, self.now, {}, count_lacking(state["reported_until"], begin))
             reports += self._report_day(day, found.logs, format_time(end))
@@ -223,6 +229,18 @@ class _Look:
                 reports.append(self._maker.build("first-look", route.name, about, facts))
         first_look_at = state["first_look_at"] or format_time(self.now)
         return {**state, "first_look_at": first_look_at, "looked": sorted([*looked, *keys])}, reports
+
+    def _tell_dead_routes(self, state: ReportState) -> tuple[ReportState, list[StoredReport]]:
+        """For subscribers: people hear it in the route's fallback, from the sender."""
+        routes, reported = self.job.fleet.routes, state.get("dead_routes", {})
+        read = read_all(lambda route: self.job.routes.read(route).state, routes)
+        dead = list_dead_routes(zip(routes, read, strict=True))
+        reports = [
+            self._maker.build("route-dead", "", f"{one.route.name} {one.since}", one.facts, "warning")
+            for one in select_unreported(dead, reported)
+        ]
+        now_dead = {one.route.name: one.since for one in dead}
+        return (state if now_dead == reported else {**state, "dead_routes": now_dead}), reports
 
     def _report_day(self, day: Day, logs: FleetLogs, about: str) -> list[StoredReport]:
         records = self._reader.read_since(logs.heads.values(), day.begin)

@@ -23,7 +23,7 @@ from esx_drift.trail.log_checker import (
     parse_canonical_snapshot,
 )
 
-ROUTE_DEAD: Final = "route-dead/"
+ROUTE_DEAD_PREFIX: Final = "route-dead/"
 """What a receipt begins with that is of no event: a fallback heard that another route is dead."""
 
 _SNAPSHOT_PARTS: Final = ("hosts", "images", "labels")
@@ -182,7 +182,7 @@ class _PieceChecker:
         if found.key != make_delivery_key(receipt["event"], receipt["route"]):
             text = f"it is the receipt of {receipt['event']} to {receipt['route']}"
             self.result.note(found.key, "altered", text)
-        elif not receipt["event"].startswith(ROUTE_DEAD):
+        elif not receipt["event"].startswith(ROUTE_DEAD_PREFIX):
             is_sealed = found.sealed_sha256 is not None
             self.result.receipts.append((found.key, receipt["event"], delivered_at, is_sealed))
         return delivered_at

@@ -31,6 +31,7 @@ SINCE_0_1_0 = {
     "retry-request": {"trigger", "clusters", "dispatch_seq"},
     "check-request": {"dispatch_seq"},
     "record": {"stack", "maintenance_ended"},
+    "report-state": {"dead_routes"},
 }
 """Fields that version 0.1.0 did not write, and of messages, which may wait in a queue, did not send."""
 

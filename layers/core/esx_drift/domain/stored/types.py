@@ -870,7 +870,7 @@ class RetryRequest(TypedDict):
     dispatch_seq: NotRequired[int]
 
 
-type ReportKind = Literal["first-look", "daily", "reminder"]
+type ReportKind = Literal["first-look", "daily", "reminder", "route-dead"]
 
 
 class TrailSeal(TypedDict):
@@ -903,7 +903,8 @@ class ReportState(TypedDict):
 
     ``first_look_at``: when the fleet's first look was told; null: not yet. ``looked``: clusters whose first
     look was. ``reported_until``: the end of the day that the last daily report was about. ``criticals``: by
-    log and fingerprint. ``outbox``: reports whose events are not published yet.
+    log and fingerprint. ``outbox``: reports whose events are not published yet. ``dead_routes``: routes that
+    were reported to be dead, by name, with the time since when; absent: none ever was.
     """
 
     schema_version: int
@@ -913,6 +914,7 @@ class ReportState(TypedDict):
     swept_at: str | None
     criticals: dict[str, OpenCritical]
     outbox: list[StoredObject]
+    dead_routes: NotRequired[dict[str, str]]
 
 
 LEFT_DETAIL = "left_with_hosts"
