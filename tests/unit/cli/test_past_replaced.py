@@ -15,11 +15,12 @@ from esx_drift.domain.trail.excerpt import AuditPeriod
 from esx_drift.domain.trail.history import list_orphans, list_parts_since
 
 from tests.lab.demo.timeline import FOOTHOLD
+from tests.simulator.fault_kinds import invalid_json
 from tests.unit.checking.decisions.person import Person
 from tests.unit.checking.world import INTERVAL_SECONDS, World
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.test_evidence import now
-from tests.unit.trail.played import open_watched
+from tests.unit.trail.played import REPORT, open_watched
 from tests.unit.trail.test_past import I40EN, copy_trail
 
 __all__ = ["now"]
@@ -114,6 +115,30 @@ def test_what_ran_before_is_not_compared_with_another_vcenter(
     assert {(host["seen_after"], host["changed_between"], host["replaced_at"]) for host in hosts} == {
         (None, None, records[2]["checked_at"])
     }
+
+
+def test_a_first_check_there_that_fails_ends_what_was_known(run: Run, tmp_path: Path) -> None:
+    """Since then nothing is known, and the look after it is the first copy."""
+    with open_watched(tmp_path) as world:
+        run_check(world)
+        world.vcenter.hosts.set_component("esx02", I40EN, "2.9.2.0")
+        run_check(world)
+        world.vcenter.replace()
+        world.vcenter.extract_all()
+        world.wait(INTERVAL_SECONDS)
+        world.dispatch()
+        Person(world).accept_vcenter(world.vcenter.instance_uuid)
+        world.vcenter.faults.inject(REPORT, invalid_json())
+        failed = run_check(world)
+        world.vcenter.faults.clear()
+        assert run_check(world)["outcome"] == "baseline"
+        copy_trail(S3TrailFiles(lambda: world.aws.s3, "audit"), tmp_path / "copy")
+    said = run("as-of", "prod-a", failed["checked_at"], "--dir", tmp_path / "copy")
+    assert said.code == 2
+    assert "vc01.example.com at the vCenter that took the former one's place by" in said.err
+    told = run("history", "prod-a", "--dir", tmp_path / "copy").out
+    assert f"never: the vCenter was replaced (record {failed['seq']})" in told
+    assert "first copy, of the vCenter that took" in told
 
 
 def test_evidence_says_that_nobody_can_accept_it_any_more(replaced: tuple[Path, list[Record]]) -> None:

@@ -48,6 +48,7 @@ from esx_drift.domain.trail.hosts import (
     compare_sightings,
     find_former_ids,
     find_sightings,
+    is_new_vcenter,
 )
 
 if TYPE_CHECKING:
@@ -88,8 +89,9 @@ def as_of(
     answer = _find_answer(logs, log, moment, host)
     asked = times.format_exactly(moment)
     if answer is None:
+        there = " at the vCenter that took the former one's place" if _is_replaced(logs, log, moment) else ""
         fail_unanswered(
-            logs, f"nobody had looked at {log.render()} by {asked}: nothing is known of that time"
+            logs, f"nobody had looked at {log.render()}{there} by {asked}: nothing is known of that time"
         )
     if not answer.hosts and answer.ids:
         fail_unanswered(
@@ -104,6 +106,13 @@ def as_of(
     else:
         _print_answer(answer, times)
     end_with_damages(logs)
+
+
+def _is_replaced(logs: "TrailLogs", log: ClusterRef, moment: datetime) -> bool:
+    """Tell whether the last record until a moment is of another vCenter than one before it."""
+    record, known, _ = logs.find_at(log, moment)
+    before = logs.read_records(log, known[::-1], FEW_RECORDS) if record else iter(())
+    return any(record and is_new_vcenter(record, each["after"]["instance_uuid"]) for each in before)
 
 
 @dataclass(frozen=True, slots=True)
