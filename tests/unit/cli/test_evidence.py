@@ -570,8 +570,10 @@ def test_who_accepted_before_the_period_is_cited_from_the_whole_trail(
     if is_damaged:
         accepting.write_bytes(b"{")
     period = ("--from", later[:16], "--to", "2026-11-25")
-    run("evidence", "prod-a", *period, "-o", tmp_path / "out", "--dir", copy)
+    ran = run("evidence", "prod-a", *period, "-o", tmp_path / "out", "--dir", copy)
     text = (tmp_path / "out" / "report.md").read_text().replace("\\", "")
+    said = f"{accepting.name} is no record"
+    assert (said in ran.err, said in text, ran.code) == (is_damaged, is_damaged, 1)
     assert f"records/vcenter=vc01%2Eexample%2Ecom/cluster=domain-c9/{accepting.name}" not in {
         str(path.relative_to(tmp_path / "out" / "trail")) for path in (tmp_path / "out").rglob("*.json")
     }

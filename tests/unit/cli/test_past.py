@@ -461,6 +461,7 @@ def test_a_time_at_the_end_of_the_calendar_is_shown(in_zone: InZone) -> None:
         (("history", "prod-x"), "the trail knows no cluster called prod-x on vc01: did you mean prod-"),
         (("history", "prod-a", "--vcenter", "vc09"), "no cluster called prod-a on a vCenter called vc09"),
         (("history", "prod-c"), "prod-c may be prod-c (domain-c30) on vc01"),
+        (("diff", "prod-c@2026-11-24", "prod-a@2026-11-24"), "as VCENTER/CLUSTER@2026-11-24, by its name or"),
         (("blame", "prod-d"), "nobody has looked at prod-d (domain-c40) on vc01 yet"),
         (("history", "prod-a", "--since", "yesterday"), "yesterday is no date"),
         (("as-of", "prod-a", "2026-13-01"), "2026-13-01 is no date"),

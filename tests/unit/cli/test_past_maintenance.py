@@ -79,7 +79,7 @@ def test_a_record_shows_the_maintenance_that_it_was_made_in(run: Run, copy: Path
 def make_record(seq: int, windows: list[dict[str, object]]) -> Record:
     """A record that leaves these windows open, as far as it is read."""
     said = {"seq": seq, "checked_at": "2026-11-23T06:00:00.000Z", "outcome": "unchanged", "decision": None}
-    after = {"maintenance": {"windows": windows}, "last_look_at": None}
+    after = {"maintenance": {"windows": windows}, "last_look_at": None, "instance_uuid": None}
     return cast("Record", {**said, "changes": [], "findings": [], "after": after})
 
 

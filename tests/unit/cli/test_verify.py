@@ -1,5 +1,6 @@
 """``esx-drift verify`` as an auditor runs it: what it prints, and its exit codes."""
 
+import gzip
 import json
 import os
 import re
@@ -15,7 +16,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from esx_drift.domain.stored.identifiers import compute_digest, encode_canonical_json
+from esx_drift.domain.stored.identifiers import compute_digest, compute_sha256, encode_canonical_json
 from esx_drift.domain.trail.digests import is_digest_key
 from esx_drift.domain.trail.excerpt import EXCERPT_KEY, ExcerptClaim
 
@@ -67,10 +68,31 @@ def test_a_damaged_copy(run: Run, copy: Path, trail: Trail) -> None:
     assert {"notes\x1b.txt", record} <= {problem["key"] for problem in shown["problems"]}
 
 
+def test_a_part_of_which_nothing_is_left_is_refused(run: Run, copy: Path) -> None:
+    """Nothing was looked at, and that is not to look like a verdict. What nothing was kept for is counted."""
+    ran = run("verify", "--dir", copy, "--since", "2026-12-01")
+    assert (ran.code, ran.out) == (2, "")
+    assert "nothing was verified: all that is here is sealed by digests/20261124T120000Z.json" in ran.err
+    assert "Say an earlier --since" in ran.err
+
+
+def test_what_no_record_names_is_counted(
+    run: Run, unsealed: Trail, key: EllipticCurvePrivateKey, tmp_path: Path
+) -> None:
+    """It is no fault of the trail."""
+    body = gzip.compress(b"{}", mtime=0)
+    folder = next(each for each in sorted(unsealed) if each.startswith("documents/")).rpartition("/")[0]
+    kept = {**unsealed, f"{folder}/{compute_sha256(body)}.json.gz": body}
+    ran = run("verify", "--dir", write_copy(seal(kept, key), tmp_path / "kept"))
+    assert ran.code == 0
+    assert "Named by no record: 1 object, which a digest names: what a check kept" in ran.out
+
+
 def test_a_part_and_what_is_not_sealed(run: Run, copy: Path, unsealed: Trail, tmp_path: Path) -> None:
     """Neither is a failure, and both are said."""
+    (copy / "records" / "foreign").write_bytes(b"")
     ran = run("verify", "--dir", copy, "--since", "2026-12-01")
-    assert (ran.code, ran.out.splitlines()[1][:28]) == (0, "Taken for verified: what dig")
+    assert (ran.code, ran.out.splitlines()[2][:28]) == (1, "Taken for verified: what dig")
     ran = run("verify", "--dir", write_copy(unsealed, tmp_path / "unsealed"))
     assert (ran.code, f"Not sealed yet: {len(unsealed)} objects" in ran.out) == (0, True)
     assert "ntact" not in ran.out

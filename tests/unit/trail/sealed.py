@@ -149,7 +149,7 @@ class Found:
 
     ``is_open``: an excerpt that is not sealed up to its end. ``unknown``: its clusters without a record.
     ``unexplained``: how much is gone that may have expired after the newest seal. ``unused``: keys that were
-    given and signed nothing.
+    given and signed nothing. ``unnamed``: how much a digest names, and no record.
     """
 
     problems: list[Problem]
@@ -162,6 +162,7 @@ class Found:
     unknown: list[str]
     unexplained: int
     unused: list[str]
+    unnamed: int
 
     @property
     def keys(self) -> set[str]:
@@ -185,7 +186,7 @@ def check(objects: Mapping[str, bytes] | MemoryTrail, **options: object) -> Foun
         is_open = found.excerpt is not None and not chain.covers(found.excerpt.period.ends_at)
         unknown = [each["cluster"] for each in found.list_unknown_clusters()]
         numbers = (found.records, found.not_sealed, found.expired)
-        last = (found.unexplained, chain.unused)
+        last = (found.unexplained, chain.unused, found.unnamed)
         return Found([*found.problems], *numbers, {*chain.signers}, chain.base, is_open, unknown, *last)
 
 

@@ -124,6 +124,7 @@ def make_record(seq: int, outcome: str, findings: list[object], **more: Any) -> 
     """A record of a cluster's log, an hour after the one before."""
     after = {
         "findings": more.pop("open", {}), "accepted": {}, "maintenance": None, "last_look_at": at(seq),
+        "instance_uuid": None,
     }  # fmt: skip
     said = {"seq": seq, "checked_at": at(seq), "outcome": outcome, "decision": None, "changes": []}
     return cast("Record", {**said, "findings": findings, "after": after, **more})

@@ -10,7 +10,9 @@ from tests.unit.trail.sealed import check
 __all__ = ["sealing_world"]
 
 
-def test_a_trail_of_three_digests_is_intact(sealing_world: World, unsealed: Mapping[str, bytes]) -> None:
+def test_a_trail_of_three_digests_is_as_it_was_sealed(
+    sealing_world: World, unsealed: Mapping[str, bytes]
+) -> None:
     """Of which the second names nothing, and the third an object that is not ours."""
     for key, body in unsealed.items():
         sealing_world.put(key, body, at=sealing_world.now - timedelta(hours=1))
@@ -23,5 +25,8 @@ def test_a_trail_of_three_digests_is_intact(sealing_world: World, unsealed: Mapp
     listed = sealing_world.keys()
     trail = {key: sealing_world.body(key) for key in listed}
     found = check(trail)
-    assert (found.problems, found.not_sealed, len(found.signers)) == ([], 0, 1)
-    assert check({**trail, "foreign": b"x"}).kinds == {("altered", "foreign")}
+    assert (found.kinds, found.not_sealed, len(found.signers)) == ({("inserted", "foreign")}, 0, 1)
+    assert check({**trail, "foreign": b"x"}).kinds == {
+        ("inserted", "foreign"),
+        ("altered", "foreign"),
+    }

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +21,12 @@ from esx_drift.contracts import read_document
 from esx_drift.domain.images.report import read_report
 from esx_drift.domain.images.snapshot import compute_seal
 from esx_drift.domain.reports.report_events import ReportMaker
-from esx_drift.domain.stored.identifiers import compute_digest, compute_sha256, encode_canonical_json
+from esx_drift.domain.stored.identifiers import (
+    compute_digest,
+    compute_sha256,
+    encode_canonical_json,
+    make_delivery_key,
+)
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.trail.digests import is_digest_key
 from esx_drift.domain.trail.recomputation import RecordedLook, list_recomputed_faults
@@ -46,6 +52,8 @@ from tests.unit.trail.sealed import (
 )
 
 type Trail = Mapping[str, bytes]
+
+RECEIPT = re.compile("deliveries/[^/=]+/[^/]+[.]json")
 
 
 def test_what_the_product_wrote_is_intact(
@@ -655,13 +663,74 @@ def test_damage_among_the_digests_is_named(trail: Trail, key: EllipticCurvePriva
     assert ("altered", digest) in check(forged).kinds
 
 
-def test_a_foreign_object_that_was_sealed_stays_as_it_was(
+def test_a_foreign_object_is_none_of_ours_once_it_is_sealed(
     unsealed: Trail, key: EllipticCurvePrivateKey
 ) -> None:
-    """The sealer names whatever lies there: it is no problem until it is altered."""
+    """The sealer names whatever lies there: that says when it came, and not whose it is."""
     sealed = seal({**unsealed, "foreign": b"1"}, key)
-    assert check(sealed).problems == []
-    assert check({**sealed, "foreign": b"2"}).kinds == {("altered", "foreign")}
+    assert check(sealed).kinds == {("inserted", "foreign")}
+    assert check({**sealed, "foreign": b"2"}).kinds == {("inserted", "foreign"), ("altered", "foreign")}
+
+
+def test_a_receipt_of_nothing_is_named_though_it_is_sealed(
+    unsealed: Trail, key: EllipticCurvePrivateKey
+) -> None:
+    """Not where what it is of may be gone: with a record that can't be read, or by lifecycle rules."""
+    source = next(each for each in sorted(unsealed) if RECEIPT.match(each))
+    receipt = {**json.loads(unsealed[source]), "event": "0" * 36}
+    place = make_delivery_key(receipt["event"], receipt["route"])
+    sealed = seal({**unsealed, place: encode_canonical_json(receipt)}, key)
+    assert check(sealed).kinds == {("inserted", place)}
+    record = records_of(unsealed)[0]
+    assert ("inserted", place) not in check({**sealed, record: b"{}"}).kinds
+    much_later = SEALED_AT + timedelta(days=401)
+    resealed = seal(sealed, key, much_later)
+    assert ("inserted", place) not in check(resealed, clock=much_later).kinds
+
+
+def test_a_receipt_that_a_route_is_dead_is_of_no_event(unsealed: Trail, key: EllipticCurvePrivateKey) -> None:
+    """Sealed or not: only routes have it."""
+    source = next(each for each in sorted(unsealed) if RECEIPT.match(each))
+    receipt = {**json.loads(unsealed[source]), "event": "route-dead/admins/2026-11-24T06:00:00.000Z"}
+    place = make_delivery_key(receipt["event"], receipt["route"])
+    dead = {**unsealed, place: encode_canonical_json(receipt)}
+    assert check(dead).problems == check(seal(dead, key)).problems == []
+
+
+def test_what_a_check_kept_that_was_cut_off_is_counted(unsealed: Trail, key: EllipticCurvePrivateKey) -> None:
+    """Somebody may as well have put it there before it was sealed: of a trail alone nobody can tell."""
+    document = next(each for each in sorted(unsealed) if each.startswith("documents/"))
+    body = gzip.compress(b"{}", mtime=0)
+    place = f"{document.rpartition('/')[0]}/{compute_sha256(body)}.json.gz"
+    sealed = seal({**unsealed, place: body}, key)
+    assert (check(sealed).problems, check(sealed).unnamed) == ([], 1)
+    assert check(sealed, since=SEALED_AT + timedelta(hours=1)).unnamed == 0
+
+
+def test_what_a_record_rests_on_is_looked_at_though_it_was_sealed_before(
+    steps: Trail,
+) -> None:
+    """Altered, or not readable any more; gone it is missing in any case."""
+    digests = sorted(filter(is_digest_key, steps))
+    middle = digests[len(digests) // 2]
+    since = parse_time(json.loads(steps[middle])["sealed_at"]) + timedelta(seconds=1)
+    old = {
+        each["key"] for digest in digests if digest <= middle for each in json.loads(steps[digest])["objects"]
+    }
+    named = {
+        kept["key"]
+        for record in (
+            json.loads(steps[each]) for each in steps if each.startswith("records/") and each not in old
+        )
+        if (kept := record["after"]["snapshot"]) is not None
+    }
+    snapshot = min(named & old)
+    assert check(steps, since=since).problems == []
+    assert check({**steps, snapshot: b"other"}, since=since).kinds == {("altered", snapshot)}
+    unreadable = MemoryTrail(steps, unreadable=(snapshot,))
+    assert check(unreadable, since=since).kinds == {("altered", snapshot)}
+    gone = {each: body for each, body in steps.items() if each != snapshot}
+    assert check(gone, since=since).kinds == {("missing", snapshot)}
 
 
 def test_reports_lie_under_their_own_names(unsealed: Trail) -> None:

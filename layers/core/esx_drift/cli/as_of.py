@@ -1,13 +1,17 @@
-"""``esx-drift as-of``: what each host of a cluster ran at a time of the past, and how sure that is."""
+"""``esx-drift as-of``: what each host of a cluster ran at a time of the past, and how sure that is.
+
+Longer than 250 lines, because how sure it is stands beside what is said of it, as text, JSON and CSV.
+"""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
+from esx_drift.cli.history import describe_retirement
 from esx_drift.cli.options import ClusterArgument, FormatOption, ListFormat, VCenterOption
 from esx_drift.cli.past import (
     DATE_HELP,
@@ -36,7 +40,16 @@ from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Json, Record, Snapshot
 from esx_drift.domain.text.times import format_time
 from esx_drift.domain.text.wording import clean_text
-from esx_drift.domain.trail.hosts import FormerSelf, KnownHosts, Sighting, find_former_ids, find_sightings
+from esx_drift.domain.trail.history import find_retirement
+from esx_drift.domain.trail.hosts import (
+    FormerSelf,
+    KnownHosts,
+    Sighting,
+    compare_sightings,
+    find_former_ids,
+    find_sightings,
+    is_new_vcenter,
+)
 
 if TYPE_CHECKING:
     from esx_drift.trail.past import TrailLogs
@@ -47,7 +60,7 @@ FEW_RECORDS: Final = 8
 _HEADINGS: Final = ("Host", "Id", "Release", "Build", "Add-on", "Image", "Orphaned VIBs", "How sure")
 _COLUMNS: Final = (
     "host", "name", "release", "build", "base_image", "add_on", "image_group", "orphaned_vibs", "seen_before",
-    "seen_before_as", "seen_after", "seen_after_as", "changed_between", "left_at",
+    "seen_before_as", "seen_after", "seen_after_as", "changed_between", "left_at", "replaced_at",
 )  # fmt: skip
 
 DateArgument = Annotated[str, typer.Argument(metavar="DATE", help=f"When: {DATE_HELP}")]
@@ -76,8 +89,9 @@ def as_of(
     answer = _find_answer(logs, log, moment, host)
     asked = times.format_exactly(moment)
     if answer is None:
+        there = " at the vCenter that took the former one's place" if _is_replaced(logs, log, moment) else ""
         fail_unanswered(
-            logs, f"nobody had looked at {log.render()} by {asked}: nothing is known of that time"
+            logs, f"nobody had looked at {log.render()}{there} by {asked}: nothing is known of that time"
         )
     if not answer.hosts and answer.ids:
         fail_unanswered(
@@ -92,6 +106,13 @@ def as_of(
     else:
         _print_answer(answer, times)
     end_with_damages(logs)
+
+
+def _is_replaced(logs: "TrailLogs", log: ClusterRef, moment: datetime) -> bool:
+    """Tell whether the last record until a moment is of another vCenter than one before it."""
+    record, known, _ = logs.find_at(log, moment)
+    before = logs.read_records(log, known[::-1], FEW_RECORDS) if record else iter(())
+    return any(record and is_new_vcenter(record, each["after"]["instance_uuid"]) for each in before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +130,7 @@ class _Answer:
         former_ids: The ids under which others were seen that came back unread, by id.
         ids: All ids of the one host that was asked about, the oldest first; none where it was all.
         asked_host: That host in words; empty where it was all.
+        retired_by: The record that retired the cluster, after which nobody looked at it; none: none did.
     """
 
     log: ClusterRef
@@ -121,6 +143,7 @@ class _Answer:
     former_ids: Mapping[str, str]
     ids: list[str] | None
     asked_host: str
+    retired_by: Record | None
 
     def find_id_before(self, host: str) -> str | None:
         """Find the id under which a host was last seen; none if nobody had seen it."""
@@ -145,12 +168,32 @@ def _find_answer(logs: "TrailLogs", log: ClusterRef, moment: datetime, wanted: s
     hosts = tuple(row for row in rows if ids is None or row.host in ids)
     never = [host.host for host in hosts if host.base_image is None or host.host in former]
     later = logs.read_records(log, following, FEW_RECORDS)
-    sightings = find_sightings([host.host for host in hosts], moment, record, later, never)
+    found = find_sightings([host.host for host in hosts], moment, record, later, never)
+    sightings = _compare_sightings(logs, snapshot, found)
     look = record["after"]["last_look_at"]
     seen = {host: one.before for host, one in sightings.items() if one.before and one.before != look}
     former_ids = find_former_ids(seen, logs.read_records(log, known[::-1], FEW_RECORDS)) if seen else {}
     asked_host = render_host(every, ids) if ids else ""
-    return _Answer(log, moment, record, snapshot, hosts, sightings, former, former_ids, ids, asked_host)
+    newest = next(logs.read_records(log, following[-1:]), record)
+    retired_by = newest if find_retirement(newest) else None
+    return _Answer(
+        log, moment, record, snapshot, hosts, sightings, former, former_ids, ids, asked_host, retired_by
+    )
+
+
+def _compare_sightings(
+    logs: "TrailLogs", snapshot: Snapshot, sightings: Mapping[str, Sighting]
+) -> dict[str, Sighting]:
+    """Compare hosts with what they ran when they were next seen, where records between can't be read."""
+    keys = {one.snapshot_after for one in sightings.values() if one.snapshot_after}
+    later = {key: logs.read_snapshot(key) for key in sorted(keys)}
+    compared = dict(sightings)
+    for host, one in sightings.items():
+        if one.snapshot_after:
+            other = later[one.snapshot_after]
+            changed = compare_sightings(snapshot, other, host, one.id_after or host)
+            compared[host] = replace(one, changed_between=changed)
+    return compared
 
 
 def _print_answer(answer: _Answer, times: Times) -> None:
@@ -160,9 +203,17 @@ def _print_answer(answer: _Answer, times: Times) -> None:
     of = f": {answer.asked_host}" if answer.asked_host else ""
     print_line(f"{answer.log.render()} as of {times.format_exactly(answer.moment)}{of}", "bold")
     print_line(f"  record {record['seq']}, checked {times.format(record['checked_at'])}{extracted}")
+    for line in filter(None, [describe_retirement(answer.retired_by, times)]):
+        print_line(f"  {line}", "yellow")
+    replaced = next((one.replaced_at for one in answer.sightings.values() if one.replaced_at), None)
     is_last = not any(one.after or one.left_at for one in answer.sightings.values())
+    if replaced is not None:
+        print_line(
+            f"  The vCenter was replaced, as the record of {times.format(replaced)} says: what runs now is"
+            " another vCenter's, and can't be compared with this."
+        )
     # Of one host that nobody saw since, its own line says so: others may have been seen.
-    if look and answer.hosts and answer.ids is None and is_last:
+    elif look and answer.hosts and answer.ids is None and is_last:
         print_line(f"  The last look was {times.format(look)}: nothing is known of the time after it.")
     print_table(build_table(_HEADINGS, (_render_cells(host, answer, times) for host in answer.hosts)))
     shown = {host.group for host in answer.hosts}
@@ -194,7 +245,10 @@ def _describe(host: HostRow, answer: _Answer, times: Times) -> str:
     if sighting.left_at is not None:
         return f"{seen}, gone by {times.format(sighting.left_at)}"
     if sighting.after is None:
-        return f"{seen}, not since"
+        lost = ", not known since: records can't be read" if sighting.is_lost else ", not since"
+        return f"{seen}{lost}"
+    if sighting.changed_between is None:
+        return f"{seen}, next {times.format(sighting.after)}{renewed}: changed or not, records can't be read"
     then = "changed by" if sighting.changed_between else "the same"
     return f"{seen}, {then} {times.format(sighting.after)}{renewed}"
 
@@ -206,6 +260,7 @@ def _build_document(answer: _Answer) -> Json:
         "cluster": {"id": answer.log.cluster, "name": answer.log.name},
         "as_of": format_time(answer.moment),
         "record": answer.record["seq"],
+        "retired_at": answer.retired_by["checked_at"] if answer.retired_by else None,
         "host_ids": cast("Json", answer.ids),
         "hosts": [
             {**_list_cells(host, answer), "image": _find_image(answer.snapshot, host.host)}
@@ -230,4 +285,5 @@ def _list_cells(host: HostRow, answer: _Answer) -> dict[str, Json]:
         "seen_after_as": sighting.id_after or (host.host if sighting.after else None),
         "changed_between": None if former or not sighting.after else sighting.changed_between,
         "left_at": sighting.left_at,
+        "replaced_at": sighting.replaced_at,
     }

@@ -7,6 +7,7 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
+from esx_drift.cli.history import describe_retirement
 from esx_drift.cli.options import ClusterArgument, FormatOption, ListFormat, VCenterOption
 from esx_drift.cli.past import (
     HostOption,
@@ -31,7 +32,13 @@ from esx_drift.cli.terminal import (
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.domain.images.image import format_part
 from esx_drift.domain.text.wording import clean_text, format_count, join_names, list_host_names, split_vib_key
-from esx_drift.domain.trail.history import ORPHANED_VIB, PartOrigin, PartSince, list_parts_since
+from esx_drift.domain.trail.history import (
+    ORPHANED_VIB,
+    PartOrigin,
+    PartSince,
+    find_retirement,
+    list_parts_since,
+)
 from esx_drift.domain.trail.hosts import KnownHosts, list_known_hosts
 
 _HEADINGS: Final = ("What", "Version", "Hosts", "Since", "Record")
@@ -40,7 +47,10 @@ ORIGINS: Final[Mapping[PartOrigin, str]] = {
     "first-copy": "the first copy",
     "first-seen": "they were first seen here",
     "earlier": "the first record here, or before it",
+    "unknown": "since when is unknown",
 }
+
+_BEFORE: Final[Mapping[PartOrigin, str]] = {"earlier": "by ", "unknown": "unknown: by "}
 
 AllOption = Annotated[
     bool, typer.Option("--all", help="In the table also what is there since the first copy.")
@@ -78,11 +88,15 @@ def blame(
     parts = [part for part in list_parts_since(records, snapshot) if only is None or part.host == only[-1]]
     if output is ListFormat.json:
         listed = [{"name": names[part.host], **asdict(part)} for part in parts]
-        typer.echo(json.dumps({"schema_version": 1, "vcenter": log.vcenter, "parts": listed}, indent=2))
+        retired_at = records[-1]["checked_at"] if find_retirement(records[-1]) else None
+        head = {"schema_version": 1, "vcenter": log.vcenter, "retired_at": retired_at}
+        typer.echo(json.dumps({**head, "parts": listed}, indent=2))
     elif output is ListFormat.csv:
         typer.echo(render_csv(_COLUMNS, (_list_cells(part, names) for part in parts)), nl=False)
     else:
         print_line(f"{log.render()}{f': {render_host(known, only)}' if only else ''}", "bold")
+        for line in filter(None, [describe_retirement(records[-1], times)]):
+            print_line(line, "yellow")
         if parts:
             _print_parts(parts, known.distinct_names, times, whole=whole)
         else:
@@ -104,7 +118,7 @@ def _print_parts(parts: Sequence[PartSince], names: Mapping[str, str], times: Ti
     groups: dict[tuple[str, str, PartOrigin, int], list[PartSince]] = {}
     for part in parts:
         groups.setdefault((part.part, part.version, part.origin, part.seq), []).append(part)
-    shown = [group for group in groups.values() if whole or group[0].origin == "change"]
+    shown = [group for group in groups.values() if whole or _has_come(group[0])]
     if shown:
         ordered = sorted(shown, key=lambda group: -group[0].seq)
         print_table(build_table(_HEADINGS, (_render_cells(group, names, times) for group in ordered)))
@@ -112,6 +126,11 @@ def _print_parts(parts: Sequence[PartSince], names: Mapping[str, str], times: Ti
         print_line("")
         for line in _count_unchanged(parts, times):
             print_line(line)
+
+
+def _has_come(part: PartSince) -> bool:
+    """Tell whether a ``part`` came, so that it has a line of its own."""
+    return part.origin == "change" or (part.origin == "unknown" and part.since is not None)
 
 
 def _render_cells(group: Sequence[PartSince], names: Mapping[str, str], times: Times) -> list[str]:
@@ -123,8 +142,8 @@ def _render_cells(group: Sequence[PartSince], names: Mapping[str, str], times: T
             _name_part(first.part),
             clean_text(first.version) if first.version else "-",
             join_names(list_host_names([part.host for part in group], names)),
-            f"{'by ' if first.origin == 'earlier' else ''}{times.format(first.at)} {times.name}{after}",
-            str(first.seq),
+            f"{_BEFORE.get(first.origin, '')}{times.format(first.at)} {times.name}{after}",
+            f"{first.seq} or later" if first.origin == "unknown" else str(first.seq),
         )
     ]
 
@@ -138,14 +157,20 @@ def _name_part(part: str) -> str:
 def _count_unchanged(parts: Iterable[PartSince], times: Times) -> list[str]:
     counted: dict[tuple[PartOrigin, int, str], int] = {}
     for part in parts:
-        if part.origin != "change":
+        if not _has_come(part):
             key = (part.origin, part.seq, part.at)
             counted[key] = counted.get(key, 0) + 1
     return [
-        f"{format_count(number, 'part')} since {ORIGINS[origin]},"
-        f" {times.format(at)} {times.name} (record {seq})"
+        f"{format_count(number, 'part')}{_describe_origin(origin, seq)} {times.format(at)} {times.name}"
+        f"{'' if origin == 'unknown' else f' (record {seq})'}"
         for (origin, seq, at), number in counted.items()
     ]
+
+
+def _describe_origin(origin: PartOrigin, seq: int) -> str:
+    if origin == "unknown":
+        return f", {ORIGINS[origin]}: at or after record {seq}, and by"
+    return f" since {ORIGINS[origin]},"
 
 
 def _list_cells(part: PartSince, names: Mapping[str, str]) -> dict[str, object]:

@@ -70,8 +70,9 @@ def diff(
 ) -> None:
     """Tell what changed on every host between two documents of the same cluster.
 
-    A document is a file, or what was last taken of a cluster until a date: prod-a@2026-11-23, in UTC. Of two
-    clusters what most of their hosts run is compared. Exit code: 0 no change, 1 changes, 2 trouble.
+    A document is a file, or what was last taken of a cluster until a date: prod-a@2026-11-23, in UTC; of two
+    clusters of one name say which by its vCenter: vc01/prod-a@2026-11-23. Of two clusters what most of their
+    hosts run is compared. Exit code: 0 no change, 1 changes, 2 trouble.
 
     Example: esx-drift diff monday.json today.json
     """

@@ -77,7 +77,7 @@ class PastDocuments:
     def _read(self, past: PastCluster) -> bytes:
         times, logs = make_times(local=False), open_logs(self.source)
         moment = times.parse_end(past.date)
-        log = find_log(logs, past.cluster, None)
+        log = find_log(logs, past.cluster, None, f"as VCENTER/CLUSTER@{past.date}, by its name or its id")
         record, _, _ = logs.find_at(log, moment)
         body = logs.read_document(log, record) if record else None
         if body is None:

@@ -101,9 +101,11 @@ def evidence(  # noqa: PLR0913 -- each is an option of the command
     print_line(f"Written to {folder}: report.html, report.md and {TRAIL_FOLDER}")
     for line in seal.lines:
         print_line(line)
-    for damage in report.damages:
+    # What is damaged elsewhere in the whole trail is no part of the report, which others read.
+    damages = dict.fromkeys([*report.damages, *(damage.message for damage in logs.damages)])
+    for damage in damages:
         print_warning(damage)
-    if not seal.is_intact or report.damages:
+    if not seal.is_intact or damages:
         raise typer.Exit(EXIT_DIFFERENCES)
 
 
@@ -229,8 +231,9 @@ def _write_report(
         _read_vcenter(logs, name, chosen, excerpt) for name in sorted({log.vcenter for log in chosen})
     ]
     asked = {log.record_prefix: asked for _, by_log in vcenters for log, asked in by_log}
-    clusters = [_read_cluster(logs, log, asked[log.record_prefix], excerpt, whole) for log in chosen]
-    damages = list(dict.fromkeys(damage.message for damage in logs.damages))
+    earlier = TrailLogs(whole.files)
+    clusters = [_read_cluster(logs, log, asked[log.record_prefix], excerpt, earlier) for log in chosen]
+    damages = list(dict.fromkeys(damage.message for damage in (*logs.damages, *earlier.damages)))
     own = [vcenter for vcenter, _ in vcenters]
     report = EvidenceReport(excerpt, clusters, own, seal, damages, times)
     blocks = build_report_blocks(report)

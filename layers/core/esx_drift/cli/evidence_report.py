@@ -144,7 +144,7 @@ def _render_summary(each: ReportedLog) -> list[str]:
     numbers = (
         *counted,
         len(evidence.changes),
-        sum(_judge_acceptance(change) == _NOT_ACCEPTED for change in evidence.changes),
+        sum(_judge_acceptance(change) in {_NOT_ACCEPTED, _NEVER_ACCEPTED} for change in evidence.changes),
         sum(bool(orphan.at_end) for orphan in evidence.orphans),
         len(evidence.open_at_start),
         len(evidence.open_at_end),
@@ -325,6 +325,7 @@ def _name_subject(change: Change, names: Mapping[str, str]) -> str:
 
 
 _NOT_ACCEPTED: Final = "not yet accepted"
+_NEVER_ACCEPTED: Final = "never accepted: the vCenter was replaced"
 
 
 def _judge_acceptance(evidence: ChangeEvidence) -> str:
@@ -340,7 +341,7 @@ def _judge_acceptance(evidence: ChangeEvidence) -> str:
         return "nothing to accept: it ends a difference"
     if change["element"] == "host" or change["kind"] == "relabelled":
         return "nothing to accept: nothing else is installed"
-    return _NOT_ACCEPTED
+    return _NOT_ACCEPTED if entry.replaced_by is None else _NEVER_ACCEPTED
 
 
 def _describe_acceptances(evidence: ChangeEvidence, names: Mapping[str, str], times: Times) -> str:

@@ -48,7 +48,13 @@ from esx_drift.domain.text.wording import (
     join_names,
     list_host_names,
 )
-from esx_drift.domain.trail.history import Acceptance, HistoryEntry, MaintenanceStep, list_history
+from esx_drift.domain.trail.history import (
+    Acceptance,
+    HistoryEntry,
+    MaintenanceStep,
+    find_retirement,
+    list_history,
+)
 from esx_drift.domain.trail.hosts import KnownHosts, list_relabelled_names
 from esx_drift.messages.change_lines import ChangeWords, list_change_lines
 
@@ -60,6 +66,7 @@ _COLUMNS: Final = (
     "record", "after", "found", "kind", "severity", "element", "change", "key", "from", "to", "hosts",
     "host_ids", "put_back", "suppressed_by", "summary", "by", "reason", "ticket", "accepted_by",
     "accepted_reason", "accepted_at", "maintenance", "maintenance_from", "maintenance_to",
+    "is_of_new_vcenter", "replaced_by",
 )  # fmt: skip
 
 ONE_MOMENT: Final = timedelta(milliseconds=1)
@@ -200,7 +207,7 @@ def _render_cells(entry: HistoryEntry, known: KnownHosts, times: Times) -> list[
         str(entry.seq),
         describe_maintenance(entry, times) or _describe(entry, known),
         join_names(list_host_names(entry.hosts, names)) if entry.hosts else "-",
-        "; ".join(_render_acceptance(one, entry, names, times) for one in entry.acceptances) or "-",
+        _render_acceptances(entry, names, times),
     ]
     return [escape_unprintable(cell) for cell in cells]
 
@@ -218,7 +225,11 @@ def _describe(entry: HistoryEntry, known: KnownHosts) -> str:
         ticket = f", {entry.decision['ticket']}" if "ticket" in entry.decision else ""
         reason = f"{clean_text(entry.decision['reason'])}{ticket}"
         return f"{entry.outcome} by {name_person(entry.decision['by'])}: {reason}"
-    return "first copy"
+    return (
+        "first copy, of the vCenter that took the former one's place"
+        if entry.is_of_new_vcenter
+        else "first copy"
+    )
 
 
 def describe_maintenance(entry: HistoryEntry, times: Times) -> str:
@@ -259,9 +270,26 @@ def _describe_label(change: Change) -> str:
     )
 
 
+def describe_retirement(record: Record | None, times: Times) -> str:
+    """Describe by whom and why a ``record`` retired its cluster, in ``times``; empty if it did not."""
+    decision = None if record is None else find_retirement(record)
+    if record is None or decision is None:
+        return ""
+    who, why = name_person(decision["by"]), clean_text(decision["reason"], 200)
+    when = f"{times.format(record['checked_at'])} {times.name}"
+    return f"Retired {when} by {who}: {why}. Nobody looked at it since."
+
+
 def name_person(arn: str) -> str:
     """Name whom an ``arn`` means: the last part of it, which is a user or a session."""
     return clean_text(arn.rpartition("/")[2])
+
+
+def _render_acceptances(entry: HistoryEntry, names: Mapping[str, str], times: Times) -> str:
+    said = [_render_acceptance(one, entry, names, times) for one in entry.acceptances]
+    if entry.replaced_by is not None:
+        said.append(f"{'else ' if said else ''}never: the vCenter was replaced (record {entry.replaced_by})")
+    return "; ".join(said) or "-"
 
 
 def _render_acceptance(
@@ -301,6 +329,8 @@ def _build_entry(entry: HistoryEntry, names: dict[str, str]) -> Json:
         "finding": cast("Json", entry.finding),
         "decision": cast("Json", entry.decision),
         "maintenance": _build_maintenance(entry),
+        "is_of_new_vcenter": entry.is_of_new_vcenter,
+        "replaced_by": entry.replaced_by,
         "accepted": [
             {
                 "by": one.by,
@@ -353,4 +383,6 @@ def _list_cells(entry: HistoryEntry, names: Mapping[str, str]) -> dict[str, obje
         "maintenance": ("ended" if step.is_end else "begun") if step else None,
         "maintenance_from": window["from"] if window else None,
         "maintenance_to": window["to"] if window else None,
+        "is_of_new_vcenter": entry.is_of_new_vcenter,
+        "replaced_by": entry.replaced_by,
     }

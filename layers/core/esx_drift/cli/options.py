@@ -217,15 +217,25 @@ class ClusterFinder:
         fail(f"no cluster called {cluster} was ever listed by {all_of}{nearest}\n{show} shows all.")
 
 
-def choose_cluster(named: str, known: Iterable[ClusterRef]) -> ClusterRef | None:
-    """Choose the one of the clusters ``known`` that a person ``named``; none if it is none of them.
+WHICH_CLUSTER: Final = "by --vcenter NAME, or by its id"
+"""How a person says which of several clusters is meant, where the command has that option."""
 
-    Ends the command if it may be several.
+
+def choose_cluster(named: str, known: Iterable[ClusterRef], advice: str = WHICH_CLUSTER) -> ClusterRef | None:
+    """Choose the one of some clusters that a person means; ends the command if it may be several.
+
+    Args:
+        named: What the person typed.
+        known: The clusters.
+        advice: How the person can say which.
+
+    Returns:
+        The cluster; none if it is none of them.
     """
     matches = [ref for ref in known if ref.is_called(named)]
     if len(matches) > 1:
         which = join_names([match.render() for match in matches])
-        fail(f"{named} may be {which}.\nSay which: by --vcenter NAME, or by its id.")
+        fail(f"{named} may be {which}.\nSay which: {advice}.")
     return matches[0] if matches else None
 
 

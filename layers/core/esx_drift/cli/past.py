@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
-from esx_drift.cli.options import choose_cluster, describe_nearest
+from esx_drift.cli.options import WHICH_CLUSTER, choose_cluster, describe_nearest
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, EXIT_TROUBLE, fail, print_note, print_warning
 from esx_drift.cli.trail_source import TrailSource
 from esx_drift.domain.stored.identifiers import ClusterRef
@@ -142,15 +142,19 @@ def open_logs(source: TrailSource) -> "TrailLogs":
     return logs
 
 
-def find_log(logs: "TrailLogs", cluster: str, vcenter: str | None) -> ClusterRef:
-    """Find the one log that ``cluster``, a name or an id, means; ends the command if it is not just one.
+def find_log(logs: "TrailLogs", cluster: str, vcenter: str | None, advice: str = WHICH_CLUSTER) -> ClusterRef:
+    """Find the one log that a person means; ends the command if it is not just one.
 
-    ``vcenter`` is the one to look in; none for all of the trail ``logs``.
+    Args:
+        logs: Those of the trail.
+        cluster: A name or an id.
+        vcenter: The vCenter to look in; none for all of the trail.
+        advice: How the person can say which, where it may be several.
     """
     from esx_drift.trail.naming import find_named_logs  # noqa: PLC0415 -- the help needs none of it
 
     named = find_named_logs(logs, cluster, vcenter)
-    found = choose_cluster(cluster, named.found)
+    found = choose_cluster(cluster, named.found, advice)
     if found is None:
         names = sorted({log.vcenter for log in named.known})
         where = (

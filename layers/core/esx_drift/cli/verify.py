@@ -129,6 +129,11 @@ def verify(
     ):
         if not found.objects:
             fail("the trail is empty: nothing was ever recorded there\nIs it the right stack?")
+        if found.chain.base and not found.looked and not found.index.count_problems():
+            fail(
+                f"nothing was verified: all that is here is sealed by {found.chain.base} and those before it"
+                "\nSay an earlier --since, or none to verify the whole trail."
+            )
         if output is VerifyFormat.json:
             _print_json(found, is_pinned=bool(pinned))
         else:
@@ -210,6 +215,11 @@ def list_not_held(found: "Verification", retention: timedelta) -> "Iterator[str]
         )
     if found.not_sealed:
         yield f"Not sealed yet: {format_count(found.not_sealed, 'object')}, which no digest names."
+    if found.unnamed:
+        yield (
+            f"Named by no record: {format_count(found.unnamed, 'object')}, which a digest names: what a check"
+            " kept that was cut off, or somebody put there before it was sealed. Nothing here rests on them."
+        )
     for key in found.chain.unread:
         yield f"Not sealed: {clean_text(key, MAX_KEY_LENGTH)}, which the sealer could not read."
 
@@ -269,6 +279,7 @@ def _print_json(found: "Verification", *, is_pinned: bool) -> None:
         "records": found.records,
         "digests": chain.digests,
         "not_sealed": found.not_sealed,
+        "named_by_no_record": found.unnamed,
         "unread": chain.unread,
         "expired": found.expired,
         "gone_without_proof": found.unexplained,

@@ -29,7 +29,7 @@ _TABLES: Final = """
     CREATE TABLE named (key BLOB PRIMARY KEY, at REAL, by BLOB, sealed INTEGER) WITHOUT ROWID;
     CREATE TABLE unread (key BLOB PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE events (receipt BLOB PRIMARY KEY, at REAL) WITHOUT ROWID;
-    CREATE TABLE receipts (key BLOB PRIMARY KEY, receipt BLOB, at REAL) WITHOUT ROWID;
+    CREATE TABLE receipts (key BLOB PRIMARY KEY, receipt BLOB, at REAL, sealed INTEGER) WITHOUT ROWID;
     CREATE TABLE clusters
         (vcenter BLOB, cluster BLOB, name BLOB, sealed INTEGER, PRIMARY KEY (vcenter, cluster, name))
         WITHOUT ROWID;
@@ -90,7 +90,7 @@ class PieceResult:
         named: What its records name: the record's key, the time since when what it names is there, whether
             a digest names the record, and the keys that it names.
         events: What stands for its events and deliveries in receipts, and since when these are there.
-        receipts: Receipts that no digest names, each with what it is of, and its time.
+        receipts: Receipts, each with what it is of, its time, and whether a digest names it.
         clusters: The clusters of its records, by vCenter, id and name, and whether a digest names the record.
         answered: Requests that it answers.
         asked: Checks that it asks for.
@@ -103,7 +103,7 @@ class PieceResult:
     problems: list[Problem] = field(default_factory=list)
     named: list[tuple[str, datetime, bool, list[str]]] = field(default_factory=list)
     events: list[tuple[str, datetime]] = field(default_factory=list)
-    receipts: list[tuple[str, str, datetime]] = field(default_factory=list)
+    receipts: list[tuple[str, str, datetime, bool]] = field(default_factory=list)
     clusters: set[tuple[str, str, str, bool]] = field(default_factory=set)
     answered: list[str] = field(default_factory=list)
     asked: list[AskedCheck] = field(default_factory=list)
@@ -181,8 +181,11 @@ class TrailIndex:
         for by, at, is_sealed, keys in result.named:
             self._add_named(by, at, keys, is_sealed=is_sealed)
         self.add_events(result.events)
-        receipts = ((_pack(key), _pack(receipt), at.timestamp()) for key, receipt, at in result.receipts)
-        self._base.executemany("INSERT OR IGNORE INTO receipts VALUES (?, ?, ?)", receipts)
+        receipts = (
+            (_pack(key), _pack(receipt), at.timestamp(), is_sealed)
+            for key, receipt, at, is_sealed in result.receipts
+        )
+        self._base.executemany("INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?)", receipts)
         named = ((*map(_pack, names), is_sealed) for *names, is_sealed in result.clusters)
         self._base.executemany(
             "INSERT INTO clusters VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
@@ -337,6 +340,28 @@ class TrailIndex:
         for (key,) in self._base.execute(asked, (low, high, _stamp(newest))):
             yield _unpack(key)
 
+    def has_problems(self, prefix: str) -> bool:
+        """Tell whether anything is wrong with an object whose key begins with ``prefix``."""
+        asked = "SELECT count(*) FROM problems WHERE key BETWEEN ? AND ?"
+        return bool(self._count(asked, _pack(prefix), _pack(prefix) + b"\xff"))
+
+    def list_needed(self) -> Iterator[str]:
+        """List what was sealed before, is not looked at, and what is looked at rests on."""
+        asked = (
+            "SELECT key FROM named WHERE key IN (SELECT key FROM sealed WHERE old)"
+            " AND key IN (SELECT key FROM found) ORDER BY key"
+        )
+        for (key,) in self._base.execute(asked):
+            yield _unpack(key)
+
+    def count_sealed_only(self, prefix: str) -> int:
+        """Count what begins with ``prefix``, a digest names, and no record."""
+        asked = (
+            "SELECT count(*) FROM found WHERE key BETWEEN ? AND ? AND key IN (SELECT key FROM sealed)"
+            " AND key NOT IN (SELECT key FROM named)"
+        )
+        return self._count(asked, _pack(prefix), _pack(prefix) + b"\xff")
+
     def count_not_sealed(self) -> int:
         """Count what neither digests name nor records that they name; digests themselves don't count."""
         return self._count("SELECT count(*) FROM not_sealed")
@@ -359,15 +384,24 @@ class TrailIndex:
         """Tell whether a record or a report has the event that ``receipt`` stands for."""
         return bool(self._count("SELECT count(*) FROM events WHERE receipt = ?", _pack(receipt)))
 
-    def list_stray_receipts(self) -> Iterator[str]:
-        """List the receipts of what no record and no report has."""
-        asked = "SELECT key FROM receipts WHERE receipt NOT IN (SELECT receipt FROM events)"
-        for (key,) in self._base.execute(asked):
+    def list_stray_receipts(self, oldest: datetime | None) -> Iterator[str]:
+        """List the receipts of what no record and no report has.
+
+        ``oldest``: those that a digest names are listed only if they are of later; None: they are not listed.
+        """
+        asked = (
+            "SELECT key FROM receipts WHERE (sealed = 0 OR at > ?)"
+            " AND receipt NOT IN (SELECT receipt FROM events)"
+        )
+        for (key,) in self._base.execute(asked, (_stamp(oldest),)):
             yield _unpack(key)
 
     def list_early_receipts(self, margin: timedelta) -> Iterator[str]:
         """List the receipts that say to be older than what they are of, by more than a ``margin``."""
-        asked = "SELECT key FROM receipts JOIN events USING (receipt) WHERE receipts.at < events.at - ?"
+        asked = (
+            "SELECT key FROM receipts JOIN events USING (receipt)"
+            " WHERE sealed = 0 AND receipts.at < events.at - ?"
+        )
         for (key,) in self._base.execute(asked, (margin.total_seconds(),)):
             yield _unpack(key)
 

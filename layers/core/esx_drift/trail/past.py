@@ -6,14 +6,16 @@ Longer than 250 lines, because each way to read a log names what is damaged of i
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import batched, pairwise
-from typing import Final
+from typing import Final, cast
 
+from esx_drift.contracts import parse_payload
 from esx_drift.contracts.unpacking import parse_record, parse_snapshot, unpack_blob
 from esx_drift.domain.stored.identifiers import (
+    DIGEST_PREFIX,
     VCENTER_LOG,
     ClusterRef,
     make_numbered_key,
@@ -22,7 +24,7 @@ from esx_drift.domain.stored.identifiers import (
 )
 from esx_drift.domain.stored.types import LogState, Record, Snapshot
 from esx_drift.domain.text.times import parse_time
-from esx_drift.domain.trail.digests import parse_record_place
+from esx_drift.domain.trail.digests import Digest, find_newest_signed, parse_record_place
 from esx_drift.domain.trail.excerpt import EXCERPT_KEY
 from esx_drift.domain.trail.hosts import FormerSelf, KnownHosts, find_former_selves, list_known_hosts
 from esx_drift.errors import ContractViolation, TrailDamaged
@@ -61,12 +63,24 @@ class VCenterLog:
         return [own, *(ClusterRef(name, cluster, entry["name"]) for cluster, entry in clusters.items())]
 
 
+@dataclass(frozen=True, slots=True)
+class SealedHeads:
+    """How far logs went by the digest under ``key``: the newest number of each, by what its keys begin with.
+
+    ``key`` is empty where no digest is signed, or the newest that is can't be read.
+    """
+
+    key: str = ""
+    numbers: Mapping[str, int] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class TrailLogs:
     """All logs of a trail. ``damages`` are the objects that could not be read, in the order they were met."""
 
     files: TrailFiles
     damages: list[TrailDamaged] = field(default_factory=list)
+    _heads: SealedHeads | None = None
 
     def list_known_logs(self, vcenter: str | None = None) -> list[ClusterRef]:
         """List the logs of all vCenters, or one ``vcenter``: its own, and each cluster's ever listed."""
@@ -109,14 +123,41 @@ class TrailLogs:
     def list_numbers(self, log: ClusterRef) -> list[int]:
         """List the numbers of a log's records, the lowest first: one request for a thousand.
 
-        They go up by one from 1, in an excerpt from any: those that are not there are noted as damage.
+        They go up by one from 1, in an excerpt from any: those that are not there are noted as damage. So are
+        those behind the last one that the newest signed digest names, which is read once for all logs.
         """
         numbers = list(self._list_numbers(log.record_prefix))
         begins_at = numbers[0] if numbers and numbers[0] > 1 and self._is_excerpt() else 1
         for last, number in pairwise((begins_at - 1, *numbers)):
             if number > last + 1:
-                self._note_gap(log, last + 1, number - 1)
+                self._note_gap(log, last + 1, number - 1, "a later one of its log is")
+        self._note_cut_end(log, numbers[-1] if numbers else 0)
         return numbers
+
+    def _note_cut_end(self, log: ClusterRef, last: int) -> None:
+        """Note which records are missing behind the ``last`` one; an excerpt may leave them out."""
+        if self._heads is None:
+            self._heads = self._read_heads()
+        sealed = self._heads.numbers.get(log.record_prefix, 0)
+        if sealed > last and not self._is_excerpt():
+            self._note_gap(log, last + 1, sealed, f"{self._heads.key} names number {sealed} of its log")
+
+    def _read_heads(self) -> SealedHeads:
+        """Read the newest digest that has a signature, whose that is verify looks at."""
+        key = find_newest_signed({found.key for found in self.files.list_objects(DIGEST_PREFIX)})
+        if key is None:
+            return SealedHeads()
+        try:
+            body = self.files.read(key) or b""
+            digest = cast("Digest", parse_payload("digest", body))
+        except TrailDamaged as damage:
+            self.damages.append(damage)
+            return SealedHeads()
+        except ContractViolation as error:
+            self.damages.append(TrailDamaged(f"{key} is no digest that this version knows: {error}", key))
+            return SealedHeads()
+        heads = {f"{head['key'].rpartition('/')[0]}/": head["seq"] for head in digest["heads"]}
+        return SealedHeads(key, heads)
 
     def read_records(
         self, log: ClusterRef, numbers: Iterable[int], at_once: int = RECORDS_AT_ONCE
@@ -218,10 +259,10 @@ class TrailLogs:
     def _is_excerpt(self) -> bool:
         return self._read_bytes(EXCERPT_KEY) is not None
 
-    def _note_gap(self, log: ClusterRef, first: int, last: int) -> None:
+    def _note_gap(self, log: ClusterRef, first: int, last: int, but: str) -> None:
         key = make_record_key(log.vcenter, log.cluster, first)
         rest = "" if first == last else f", nor are those up to {last:010d}.json"
-        self.damages.append(TrailDamaged(f"{key} is not there{rest}, and a later one of its log is", key))
+        self.damages.append(TrailDamaged(f"{key} is not there{rest}, and {but}", key))
 
     def _list_vcenter_prefixes(self) -> Iterator[str]:
         """List what the keys of each vCenter's records begin with: a request each."""

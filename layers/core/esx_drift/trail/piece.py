@@ -110,9 +110,9 @@ class _PieceChecker:
     def check_bytes(self, found: IndexedObject, body: bytes) -> bool:
         """Check an object's bytes against its name and its digest; whether it is worth looking into."""
         if not is_trail_key(found.key):
-            if found.sealed_sha256 is None:
-                self.result.note(found.key, "inserted", "is nothing that esx-drift writes")
-            elif found.sealed_sha256 != compute_sha256(body):
+            # Sealing says that it was there that day, and not whose it is.
+            self.result.note(found.key, "inserted", "is nothing that esx-drift writes")
+            if found.sealed_sha256 not in {None, compute_sha256(body)}:
                 self.result.note(found.key, "altered", f"has other bytes than {found.digest_key} names")
             return False
         if found.key.startswith("digests/"):
@@ -182,8 +182,9 @@ class _PieceChecker:
         if found.key != make_delivery_key(receipt["event"], receipt["route"]):
             text = f"it is the receipt of {receipt['event']} to {receipt['route']}"
             self.result.note(found.key, "altered", text)
-        elif found.sealed_sha256 is None and not receipt["event"].startswith(ROUTE_DEAD_PREFIX):
-            self.result.receipts.append((found.key, receipt["event"], delivered_at))
+        elif not receipt["event"].startswith(ROUTE_DEAD_PREFIX):
+            is_sealed = found.sealed_sha256 is not None
+            self.result.receipts.append((found.key, receipt["event"], delivered_at, is_sealed))
         return delivered_at
 
 

@@ -18,11 +18,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import batched
 from multiprocessing import get_context
 from typing import Final, cast
 
 from esx_drift.contracts import parse_payload
-from esx_drift.domain.stored.identifiers import DIGEST_PREFIX, make_digest_key, make_numbered_key
+from esx_drift.domain.stored.identifiers import (
+    DIGEST_PREFIX,
+    compute_sha256,
+    make_digest_key,
+    make_numbered_key,
+)
 from esx_drift.domain.text.times import format_time
 from esx_drift.domain.text.wording import join_names
 from esx_drift.domain.trail.digests import parse_record_place
@@ -45,9 +51,11 @@ from esx_drift.domain.trail.verification import (
     Problem,
     Retention,
     SealedTime,
+    find_blob_sha256,
     find_late_seal,
 )
 from esx_drift.errors import ContractViolation, TrailDamaged
+from esx_drift.log_reader import read_all
 from esx_drift.ports import PublicKey, TrailFiles
 from esx_drift.trail.digest_chain import ChainResult, DigestChain, ParseKey
 from esx_drift.trail.index import Piece, PieceResult, TrailIndex
@@ -64,6 +72,9 @@ PIECES_AHEAD: Final = 3
 
 MAX_NAMED_MISSING: Final = 100
 """Records missing in a row are named one by one; where more are, what stands behind them stands apart."""
+
+NEEDED_AT_ONCE: Final = 50
+"""Objects that were verified before are read so many at once, as far as they are needed."""
 
 IN_FLIGHT: Final = timedelta(minutes=15)
 """A check keeps documents before it writes the record that names them: what is so young may yet be named.
@@ -119,6 +130,8 @@ class Verification:
         objects: How many there are.
         records: How many of those looked at are sound records.
         not_sealed: How many no digest names.
+        looked: How many were looked at, digests left out: with ``since`` not all.
+        unnamed: How many documents, snapshots and quarantined replies a digest names, and no record.
         expired: How many are gone by lifecycle rules.
         unexplained: How many more are gone that lifecycle rules may have removed after the newest seal.
         newest: The newest time in its records.
@@ -131,6 +144,8 @@ class Verification:
     objects: int = 0
     records: int = 0
     not_sealed: int = 0
+    looked: int = 0
+    unnamed: int = 0
     expired: int = 0
     unexplained: int = 0
     newest: datetime | None = None
@@ -172,6 +187,8 @@ def verify_trail(request: Request) -> Iterator[Verification]:
         chain = DigestChain(files, index, request.parse_key, request.pinned, request.since, excerpt).read()
         found = Verification(index, chain, objects, excerpt=excerpt)
         _check_pieces(found, request)
+        found.looked = index.count_found() - sum(1 for _ in index.list_keys(DIGEST_PREFIX))
+        _check_needed(found, files)
         if chain.base_at is not None:
             _recall_events(found, files, chain.base_at)
         _list_gaps_in_logs(found)
@@ -204,6 +221,23 @@ def _check_pieces(found: Verification, request: Request) -> None:
         found.oldest = min((at for at in (found.oldest, result.oldest) if at is not None), default=None)
         done += size
         request.on_progress(done, total)
+
+
+def _check_needed(found: Verification, files: TrailFiles) -> None:
+    """Check what was verified before, as far as what was looked at rests on it: its name says its bytes."""
+
+    def read(key: str) -> str | None:
+        try:
+            body = files.read(key)
+        except TrailDamaged as damage:
+            return damage.message.removeprefix(f"{key} ")
+        is_sound = body is None or find_blob_sha256(key) in {None, compute_sha256(body)}
+        return None if is_sound else "has other bytes than its name says"
+
+    for some in batched(found.index.list_needed(), NEEDED_AT_ONCE, strict=False):
+        for key, fault in zip(some, read_all(read, some), strict=True):
+            if fault is not None:
+                found.note(Problem(key, "altered", fault))
 
 
 def _run(found: Verification, request: Request, total: int) -> Iterator[tuple[PieceResult, int]]:
@@ -244,7 +278,7 @@ def _open_once(open_trail: OpenTrail) -> TrailFiles:
 def _recall_events(found: Verification, files: TrailFiles, sealed_at: datetime) -> None:
     """Look for what receipts are of in what was sealed before ``sealed_at``, the newest first, as needed."""
     for piece in found.index.list_old_pieces(make_digest_key(sealed_at - LONGEST_DELIVERY)):
-        if next(found.index.list_stray_receipts(), None) is None:
+        if next(found.index.list_stray_receipts(EPOCH), None) is None:
             return
         found.index.add_events(list_events(files, piece))
 
@@ -279,7 +313,7 @@ def _judge(found: Verification, files: TrailFiles, request: Request) -> None:
     retention = _build_retention(found, request, newest)
     _note_absent(found, files, retention, is_live=request.now is not None)
     _note_rewritten(found, files, retention)
-    _note_unnamed(found, request.now)
+    _note_unnamed(found, request.now, newest - retention.length)
     # An excerpt of a time of which no record is here was to be sealed as well.
     ends_at = None if excerpt is None or now is None else max(now, excerpt.period.ends_at)
     late = find_late_seal(sealed_at, found.index.find_oldest() or found.oldest, ends_at or now)
@@ -395,13 +429,20 @@ def _note_rewritten(found: Verification, files: TrailFiles, retention: Retention
         )
 
 
-def _note_unnamed(found: Verification, now: datetime | None) -> None:
-    """Note what is there, and nothing says how it came there; or no digest, and it is old."""
+def _note_unnamed(found: Verification, now: datetime | None, oldest: datetime) -> None:
+    """Note what is there, and nothing says how it came there; or no digest, and it is old.
+
+    What was delivered before ``oldest`` may be gone by lifecycle rules, and its receipts stay. Where a record
+    or a report can't be read, it may have what a receipt is of.
+    """
     limit = None if now is None else now - IN_FLIGHT
     for prefix in ("documents/", "quarantine/", "snapshots/"):
         for key in found.index.list_unnamed(prefix, limit):
             found.note(Problem(key, "inserted", "neither a record nor a digest names it"))
-    for key in found.index.list_stray_receipts():
+        if found.excerpt is None and found.chain.base is None:
+            found.unnamed += found.index.count_sealed_only(prefix)
+    is_whole = found.excerpt is None and not any(map(found.index.has_problems, ("records/", "reports/")))
+    for key in found.index.list_stray_receipts(oldest if is_whole else None):
         found.note(Problem(key, "inserted", "no record and no report has what it is the receipt of"))
     for key in found.index.list_early_receipts(MAX_CLOCK_DIFFERENCE):
         found.note(Problem(key, "inserted", "it is older than what it is the receipt of"))

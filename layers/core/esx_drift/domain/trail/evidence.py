@@ -369,6 +369,8 @@ def _find_undone(
     part, waiting = name_changed_part(change), {*entry.hosts}
     waiting -= {host for one in entry.acceptances for host in one.hosts}
     for later in entries:
+        if later.is_of_new_vcenter and later.seq > entry.seq:
+            return None
         if later.seq <= entry.seq or later.change is None:
             continue
         old, new = later.change["from"], later.change["to"]
@@ -399,13 +401,15 @@ def _list_open(records: Sequence[Record]) -> tuple[Finding, ...]:
 
 
 def _list_orphans(before: Sequence[Record], known: Sequence[Record]) -> list[OrphanEvidence]:
-    at_start = {each.vib: each.hosts for each in (list_open_orphans(before[-1]) if before else ())}
+    at_start = {
+        (each.vib, each.since): each.hosts for each in (list_open_orphans(before[-1]) if before else ())
+    }
     return [
         OrphanEvidence(
             vib=each.vib,
             first_seen=each.first_seen or each.since,
             gone_at=each.gone_at,
-            at_start=at_start.get(each.vib, ()),
+            at_start=at_start.get((each.vib, each.first_seen or each.since), ()),
             at_end=each.hosts,
             ever=each.ever,
             gone_because=each.gone_because,

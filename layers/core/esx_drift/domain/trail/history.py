@@ -28,10 +28,15 @@ from esx_drift.domain.stored.types import (
 )
 from esx_drift.domain.text.versions import sort_naturally
 from esx_drift.domain.text.wording import split_vib_key
-from esx_drift.domain.trail.hosts import is_of_installed_part, list_left_ids, list_renewed_ids
+from esx_drift.domain.trail.hosts import (
+    is_new_vcenter,
+    is_of_installed_part,
+    list_left_ids,
+    list_renewed_ids,
+)
 
 type EntryKind = Literal["first-copy", "change", "finding", "decision", "maintenance"]
-type PartOrigin = Literal["first-copy", "first-seen", "change", "earlier"]
+type PartOrigin = Literal["first-copy", "first-seen", "change", "earlier", "unknown"]
 
 ORPHANED_VIB: Element = "orphaned_vib"
 
@@ -76,6 +81,8 @@ class HistoryEntry:
         decision: What a person decided.
         acceptances: Who accepted a change afterwards.
         maintenance: Which window began or ended; beside a decision the one that it began.
+        is_of_new_vcenter: It is the first copy at another vCenter than that of the records before.
+        replaced_by: The record by which the vCenter was replaced before anybody accepted the change.
     """
 
     seq: int
@@ -88,6 +95,8 @@ class HistoryEntry:
     decision: RecordedDecision | None = None
     acceptances: tuple[Acceptance, ...] = ()
     maintenance: MaintenanceStep | None = None
+    is_of_new_vcenter: bool = False
+    replaced_by: int | None = None
 
     @property
     def kind(self) -> EntryKind:
@@ -124,6 +133,12 @@ class _OpenChanges:
                 if host == old:
                     self.latest[new, part] = self.latest.pop((host, part))
 
+    def begin_anew(self, seq: int) -> None:
+        """Forget what holds: from the record ``seq`` on another vCenter answers, with other hosts."""
+        for number, _ in self.latest.values():
+            self.entries[number] = replace(self.entries[number], replaced_by=seq)
+        self.latest.clear()
+
     def add(self, entry: HistoryEntry) -> None:
         """Add an ``entry``; a change takes the place of an earlier one of the same part of the same host."""
         self.entries.append(entry)
@@ -151,10 +166,17 @@ def list_history(records: Sequence[Record]) -> list[HistoryEntry]:
     since: str | None = None
     # What the first of the records left open had begun before it, unless that is the first of the log.
     known = list_windows(records[0]) if records and records[0]["seq"] > 1 else []
+    uuid, is_new = None, False
     for record in records:
+        if is_new_vcenter(record, uuid):
+            found.begin_anew(record["seq"])
+            since, is_new = None, True
+        uuid = record["after"]["instance_uuid"] or uuid
         found.renew_ids(record)
         for entry in _list_entries(record, since, {_name_window(window) for window in known}):
-            found.add(entry)
+            is_first = is_new and entry.kind == "first-copy"
+            found.add(replace(entry, is_of_new_vcenter=is_first))
+            is_new = is_new and not is_first
         for acceptance in list_acceptances(record):
             found.accept(acceptance)
         since, known = record["after"]["last_look_at"], list_windows(record)
@@ -186,8 +208,8 @@ def _list_entries(
     if record["decision"] is not None:
         own = next((step for step in begun if step.window["name"] == make_window_name(record["seq"])), None)
         begun = [step for step in begun if step is not own]
-        # Maintenance is of a cluster as a whole, whose id is no host's.
-        hosts = [] if record["outcome"] == "maintenance" else record["decision"]["taken"]
+        # All else is of a cluster as a whole, whose id is no host's.
+        hosts = record["decision"]["taken"] if record["outcome"] == "accepted" else []
         yield replace(build(hosts), decision=record["decision"], maintenance=own)
     ended = [MaintenanceStep(window, is_end=True) for window in record.get("maintenance_ended", [])]
     for step in (*begun, *ended):
@@ -225,6 +247,12 @@ def _list_accepted_hosts(record: Record, window: EndedWindow) -> tuple[str, ...]
     return tuple(sort_naturally(taken)) if is_whole else tuple(listed)
 
 
+def find_retirement(record: Record) -> RecordedDecision | None:
+    """Find the decision by which a ``record`` retired its cluster; none if it did not."""
+    decision = record["decision"]
+    return decision if record["outcome"] == "retired" and decision and decision["taken"] else None
+
+
 def name_changed_part(change: Change) -> str:
     """Name what a ``change`` is about as a snapshot does: ``base_image``, ``component:Intel-i40en``."""
     element, key = change["element"], change["key"]
@@ -240,9 +268,10 @@ class PartSince:
         part: As a snapshot names it; an orphaned VIB as ``orphaned_vib:`` and its name.
         version: Its version, with its name where it has one; empty where it has none.
         origin: Whether it was there at the cluster's first copy, when the host was first seen, or came by a
-            change; or was there at the first record at hand, and since when is not known.
-        seq: The record that says so.
-        at: When that was found.
+            change; or was there at the first record at hand, and since when is not known. Behind records that
+            can't be read it is unknown: they may say that it came.
+        seq: The record that says so; of an unknown one the first that may have brought it.
+        at: When that was found; of an unknown one when the next record was that can be read.
         since: When the look before was; none at a first one.
     """
 
@@ -321,6 +350,20 @@ class _PartOrigins:
         there = after["accepted"].keys() - after["uncovered_since"].keys() - self.seen.keys()
         self.seen |= {host: _Origin(first, seq, at, since) for host in there}
 
+    def pass_gap(self, record: Record, first_seq: int) -> None:
+        """Pass over records that can't be read, up to ``record``: they may have brought any part.
+
+        What hosts run that came meanwhile may be there since any record of the log, from ``first_seq`` on:
+        such a host may have had another id before.
+        """
+        at, after = record["checked_at"], record["after"]
+        came = {change["key"] for change in record["changes"] if change["element"] == "host"}
+        unknown = _Origin("unknown", first_seq, at, None)
+        self.seen = {host: replace(origin, origin="unknown", at=at) for host, origin in self.seen.items()}
+        self.changed = {part: replace(one, origin="unknown", at=at) for part, one in self.changed.items()}
+        there = after["accepted"].keys() - after["uncovered_since"].keys() - self.seen.keys() - came
+        self.seen |= dict.fromkeys(there, unknown)
+
     def _follow_host(self, change: Change, departed: Container[str]) -> None:
         """Forget what is known of a host that came, unless this log knows what it ran when it was last here.
 
@@ -348,10 +391,18 @@ class _PartOrigins:
 def _follow_parts(records: Sequence[Record]) -> _PartOrigins:
     """Follow when each host was first seen, and when each of its parts last changed."""
     found, since, departed = _PartOrigins(), None, dict[str, Departed]()
-    for number, record in enumerate(records):
-        first: PartOrigin = "first-seen" if number or record["seq"] == 1 else "earlier"
-        found.add(record, since, departed, "first-copy" if record["outcome"] == "baseline" else first)
+    last, uuid = None, None
+    for record in records:
+        is_first_copy = record["outcome"] == "baseline"
+        if is_first_copy or is_new_vcenter(record, uuid):
+            # Another vCenter may give the ids of before to other hosts.
+            found, since, departed = _PartOrigins(), None, {}
+        elif last is not None and record["seq"] != last + 1:
+            found.pass_gap(record, records[0]["seq"])
+        first: PartOrigin = "first-seen" if last is not None or record["seq"] == 1 else "earlier"
+        found.add(record, since, departed, "first-copy" if is_first_copy else first)
         since, departed = record["after"]["last_look_at"], record["after"]["departed"]
+        last, uuid = record["seq"], record["after"]["instance_uuid"] or uuid
     return found
 
 
@@ -381,25 +432,47 @@ class OrphanHistory:
 
 
 def list_orphans(records: Iterable[Record]) -> list[OrphanHistory]:
-    """List every orphaned VIB that ``records``, all of one log, ever named, by name."""
+    """List every orphaned VIB that ``records``, all of one log, ever named, by name.
+
+    One that is also on hosts of another vCenter, which took the place of the one before, is another one.
+    """
     found: dict[str, OrphanHistory] = {}
+    former: list[OrphanHistory] = []
+    uuid: str | None = None
     for record in records:
-        renewed = dict(list_renewed_ids(record))
-        there = {orphan.vib: orphan for orphan in list_open_orphans(record)}
-        for vib, known in found.items():
-            first, ever = (_renew(hosts, renewed) for hosts in (known.first_hosts, known.ever))
-            found[vib] = replace(known, first_hosts=first, ever=ever)
-            if vib not in there and known.gone_at is None:
-                found[vib] = replace(found[vib], hosts=(), gone_at=record["checked_at"], gone_because=None)
-        for finding in record["findings"]:
-            if finding["subject"] in found and finding["resolved_because"] and _is_of_orphan(finding):
-                because = finding["resolved_because"]
-                found[finding["subject"]] = replace(found[finding["subject"]], gone_because=because)
-        for vib, now in there.items():
-            before = found.get(vib) or replace(now, first_seen=now.since, first_hosts=now.hosts)
-            ever = tuple(sort_naturally({*before.ever, *now.hosts}))
-            found[vib] = replace(now, first_seen=before.first_seen, first_hosts=before.first_hosts, ever=ever)
-    return [found[vib] for vib in sort_naturally(found)]
+        if is_new_vcenter(record, uuid):
+            former += [_end_with_vcenter(each, record) for each in found.values()]
+            found = {}
+        uuid = record["after"]["instance_uuid"] or uuid
+        _follow_orphans(found, record)
+    known = [*former, *found.values()]
+    return [each for vib in sort_naturally({each.vib for each in known}) for each in known if each.vib == vib]
+
+
+def _end_with_vcenter(known: OrphanHistory, record: Record) -> OrphanHistory:
+    """End what is ``known`` of an orphaned VIB whose vCenter a ``record`` found replaced."""
+    if known.gone_at is not None:
+        return known
+    return replace(known, hosts=(), gone_at=record["checked_at"], gone_because="retired")
+
+
+def _follow_orphans(found: dict[str, OrphanHistory], record: Record) -> None:
+    """Follow by the next ``record`` what was ``found`` so far."""
+    renewed = dict(list_renewed_ids(record))
+    there = {orphan.vib: orphan for orphan in list_open_orphans(record)}
+    for vib, known in found.items():
+        first, ever = (_renew(hosts, renewed) for hosts in (known.first_hosts, known.ever))
+        found[vib] = replace(known, first_hosts=first, ever=ever)
+        if vib not in there and known.gone_at is None:
+            found[vib] = replace(found[vib], hosts=(), gone_at=record["checked_at"], gone_because=None)
+    for finding in record["findings"]:
+        if finding["subject"] in found and finding["resolved_because"] and _is_of_orphan(finding):
+            because = finding["resolved_because"]
+            found[finding["subject"]] = replace(found[finding["subject"]], gone_because=because)
+    for vib, now in there.items():
+        before = found.get(vib) or replace(now, first_seen=now.since, first_hosts=now.hosts)
+        ever = tuple(sort_naturally({*before.ever, *now.hosts}))
+        found[vib] = replace(now, first_seen=before.first_seen, first_hosts=before.first_hosts, ever=ever)
 
 
 def _renew(hosts: Iterable[str], renewed: Mapping[str, str]) -> tuple[str, ...]:

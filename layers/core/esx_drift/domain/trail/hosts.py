@@ -36,6 +36,12 @@ def list_left_ids(record: Record) -> list[str]:
     return [change["key"] for change in record["changes"] if (change["element"], change["kind"]) == left]
 
 
+def is_new_vcenter(record: Record, known_uuid: str | None) -> bool:
+    """Tell whether a ``record`` is of another vCenter than that with the instance UUID ``known_uuid``."""
+    now = record["after"]["instance_uuid"]
+    return known_uuid is not None and now is not None and now != known_uuid
+
+
 def find_former_ids(seen: Mapping[str, str], records: Iterable[Record]) -> dict[str, str]:
     """Find the ids under which hosts were last seen, where it was another: some may have come back unread.
 
@@ -162,16 +168,24 @@ class Sighting:
     Attributes:
         before: When it was last seen until then; none if never.
         after: When it was next seen; none if not since, or if it left before that.
-        changed_between: Whether it had changed by then: so it may have run either at that moment.
+        changed_between: Whether it had changed by then: so it may have run either at that moment. None where
+            records between can't be read, and none that can says so.
         left_at: When it was found gone from the cluster, without having been seen once more.
         id_after: The id under which it was next seen, where that is another one.
+        snapshot_after: The key of what was then known of it, where that alone can say whether it had changed.
+        replaced_at: When another vCenter was looked at instead, before it was seen once more: the same id
+            means another host there.
+        is_lost: Records are missing after which it is not there any more: it left, or has another id.
     """
 
     before: str | None
     after: str | None = None
-    changed_between: bool = False
+    changed_between: bool | None = False
     left_at: str | None = None
     id_after: str | None = None
+    snapshot_after: str | None = None
+    replaced_at: str | None = None
+    is_lost: bool = False
 
 
 def find_sightings(
@@ -198,18 +212,61 @@ def find_sightings(
         for host in hosts
     }
     waiting = {host: host for host in found}
+    last = at["seq"]
     for record in later:
+        if is_new_vcenter(record, after["instance_uuid"]):
+            for host in waiting.values():
+                found[host] = replace(found[host], replaced_at=record["checked_at"], changed_between=None)
+            return found
+        if record["seq"] != last + 1:
+            _pass_gap(record, waiting, found)
+        last = record["seq"]
         _follow_waiting(record, waiting, found)
         looked, unseen = record["after"]["last_look_at"], record["after"]["uncovered_since"]
         if looked is not None and parse_time(looked) > moment:
             for current in waiting.keys() - unseen.keys():
                 host = waiting.pop(current)
-                found[host] = replace(
-                    found[host], after=looked, id_after=None if current == host else current
-                )
+                found[host] = _see_again(found[host], record, None if current == host else current)
         if not waiting:
             break
     return found
+
+
+def _see_again(sighting: Sighting, record: Record, id_after: str | None) -> Sighting:
+    """See a host once more in what a ``record`` left: under ``id_after``, if that is another id."""
+    left, looked = record["after"]["snapshot"], record["after"]["last_look_at"]
+    key = left["key"] if left is not None and sighting.changed_between is None else None
+    return replace(sighting, after=looked, id_after=id_after, snapshot_after=key)
+
+
+def _pass_gap(record: Record, waiting: dict[str, str], found: dict[str, Sighting]) -> None:
+    """Pass over records that can't be read, up to ``record``: what they said of hosts is not known."""
+    for current, host in [*waiting.items()]:
+        if not found[host].changed_between:
+            found[host] = replace(found[host], changed_between=None)
+        if current in record["after"]["departed"]:
+            found[waiting.pop(current)] = replace(found[host], left_at=record["checked_at"])
+        elif found[host].before is not None and current not in record["after"]["accepted"]:
+            found[waiting.pop(current)] = replace(found[host], is_lost=True)
+
+
+def compare_sightings(before: Snapshot, after: Snapshot | None, host: str, id_after: str) -> bool | None:
+    """Compare what two snapshots say of one host.
+
+    Args:
+        before: The one.
+        after: The other; none if that is damaged.
+        host: The host's id.
+        id_after: The id that it has in the other.
+
+    Returns:
+        Whether that differs; none where it can't be compared.
+    """
+    if after is None or before["schema_version"] != after["schema_version"]:
+        return None
+    runs = [snapshot["hosts"].get(known) for snapshot, known in ((before, host), (after, id_after))]
+    ran = [(one["image"], sorted(one["orphaned_vibs"] or [])) for one in runs if one and one["image"]]
+    return ran[0] != ran[1] if len(ran) == len(runs) else None
 
 
 def _follow_waiting(record: Record, waiting: dict[str, str], found: dict[str, Sighting]) -> None:
