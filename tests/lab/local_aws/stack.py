@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
@@ -125,23 +127,45 @@ class Stack:
 def package(local_aws: LocalAws) -> Path:
     """Put the application, built if needed, into a local AWS; the template that says where it lies there.
 
-    As `sam deploy` does it: what follows there takes 3 s more, for a change set.
+    As `sam deploy` does it: what follows there takes 3 s more, for a change set. What SAM put there once is
+    kept beside the build, which empties its folder when it is done anew, and is put into the next local AWS.
+
+    Raises:
+        RuntimeError: with SAM's own output.
     """
-    template = build_app()
-    packaged = local_aws.log.with_name("packaged.yaml")
-    local_aws.aws.s3.create_bucket(
-        Bucket=CODE_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
-    )
+    template, s3 = build_app(), local_aws.aws.s3
+    s3.create_bucket(Bucket=CODE_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    kept = template.with_name("packaged")
+    if not kept.exists():
+        _keep_packaged(local_aws, template, kept)
+    for file in (kept / CODE_BUCKET).iterdir():
+        s3.put_object(Bucket=CODE_BUCKET, Key=file.name, Body=file.read_bytes())
+    return kept / template.name
+
+
+def _keep_packaged(local_aws: LocalAws, template: Path, kept: Path) -> None:
+    """Have SAM package the application, and keep what came of it; of two at once the first counts."""
+    s3, made = local_aws.aws.s3, Path(mkdtemp(prefix="packaged-", dir=kept.parent.parent))
     command: list[str | Path]
     command = [TOOLS / "sam" / "bin" / "sam", "package", "--no-progressbar", "--s3-bucket", CODE_BUCKET]
-    subprocess.run(
-        [*command, "--template-file", template, "--output-template-file", packaged],
+    packaging = subprocess.run(
+        [*command, "--template-file", template, "--output-template-file", made / template.name],
         env=local_aws.environment | {"SAM_CLI_TELEMETRY": "0"},
-        check=True,
+        check=False,
         capture_output=True,
+        text=True,
         timeout=PACKAGING_SECONDS,
     )
-    return packaged
+    if packaging.returncode:
+        raise RuntimeError(f"SAM could not package the application:\n{packaging.stdout}{packaging.stderr}")
+    (made / CODE_BUCKET).mkdir()
+    for entry in s3.list_objects_v2(Bucket=CODE_BUCKET)["Contents"]:
+        body = s3.get_object(Bucket=CODE_BUCKET, Key=entry["Key"])["Body"].read()
+        (made / CODE_BUCKET / entry["Key"]).write_bytes(body)
+    try:
+        made.rename(kept)
+    except OSError:  # another one was faster, and its folder is not empty
+        rmtree(made)
 
 
 def upload(local_aws: LocalAws, packaged: Path) -> str:

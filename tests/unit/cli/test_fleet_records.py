@@ -69,12 +69,12 @@ def test_a_changed_file_is_replayed_over_the_recorded_past(
 
     assert replay().splitlines() == [
         "13 records since 2026-11-20T00:00:00.000Z",
-        "  all: 4 events told",
+        "  all: 5 events told",
         "  security: 1 event told",
     ]
     hidden = json.loads(replay("--format", "json", ignore=[rule]))
     assert hidden["routes"] == [
-        {"route": "all", "told": 2, "hidden": {"ignore:drivers": 6}},
+        {"route": "all", "told": 3, "hidden": {"ignore:drivers": 6}},
         {"route": "security", "told": 1, "hidden": {}},
     ]
     assert "all,ignore:drivers,6" in replay("--format", "csv", ignore=[rule])
