@@ -97,7 +97,7 @@ def _list_named(looked: TrailLogs, own: VCenterLog) -> Iterator[ClusterRef]:
     while wanted:
         # Of a damaged one nothing is known: it agrees with none.
         at |= {place: {} for place in wanted}
-        for record in looked.read_records(log, [own.numbers[place] for place in wanted]):
+        for record in looked.read_unlinked(log, [own.numbers[place] for place in wanted]):
             clusters = record["after"]["clusters"] or {}
             at[own.numbers.index(record["seq"])] = {each: one["name"] for each, one in clusters.items()}
         spans = [(one, other) for one, other in pairwise(sorted(at)) if other - one > 1]
