@@ -230,7 +230,7 @@ def test_blame_says_since_when_parts_are_there(run: Run, story: Story) -> None:
     unchanged = run("blame", "prod-b", "--dir", story.directory)
     assert len(unchanged.out.splitlines()) == 3
     unknown = run("blame", "prod-a", "--dir", story.directory, "--host", "esx9")
-    assert (unknown.code, "no host was ever called esx9" in unknown.err) == (2, True)
+    assert (unknown.code, "no host of prod-a was ever called esx9" in unknown.err) == (2, True)
 
 
 def test_orphaned_vibs_are_listed_with_their_spread(run: Run, story: Story) -> None:

@@ -18,6 +18,7 @@ from esx_drift.cli.past import (
     HostOption,
     LocalOption,
     Times,
+    describe_nothing,
     end_with_damages,
     fail_unanswered,
     find_log,
@@ -90,9 +91,8 @@ def as_of(
     asked = times.format_exactly(moment)
     if answer is None:
         there = " at the vCenter that took the former one's place" if _is_replaced(logs, log, moment) else ""
-        fail_unanswered(
-            logs, f"nobody had looked at {log.render()}{there} by {asked}: nothing is known of that time"
-        )
+        nobody = f"nobody had looked at {log.render()}{there} by {asked}: nothing is known of that time"
+        fail_unanswered(logs, describe_nothing(logs, log, nobody))
     if not answer.hosts and answer.ids:
         fail_unanswered(
             logs,
@@ -164,7 +164,7 @@ def _find_answer(logs: "TrailLogs", log: ClusterRef, moment: datetime, wanted: s
     snapshot, former = logs.restore_former_selves(left, record["after"])
     rows = list_host_rows(record, snapshot)
     every = KnownHosts() if wanted is None else logs.read_hosts([*logs.read_records(log, known + following)])
-    ids = select_host(every, wanted, [row.host for row in rows])
+    ids = select_host(every, wanted, log, [row.host for row in rows])
     hosts = tuple(row for row in rows if ids is None or row.host in ids)
     never = [host.host for host in hosts if host.base_image is None or host.host in former]
     later = logs.read_records(log, following, FEW_RECORDS)

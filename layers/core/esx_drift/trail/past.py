@@ -117,7 +117,7 @@ class TrailLogs:
         those behind the last one that the newest signed digest names, which is read once for all logs.
         """
         numbers = list(self._list_numbers(log.record_prefix))
-        begins_at = numbers[0] if numbers and numbers[0] > 1 and self._is_excerpt() else 1
+        begins_at = numbers[0] if numbers and numbers[0] > 1 and self.is_excerpt() else 1
         for last, number in pairwise((begins_at - 1, *numbers)):
             if number > last + 1:
                 self._note_gap(log, last + 1, number - 1, "a later one of its log is")
@@ -246,7 +246,8 @@ class TrailLogs:
             self.damages.append(damage)
             return None
 
-    def _is_excerpt(self) -> bool:
+    def is_excerpt(self) -> bool:
+        """Tell whether it says that it is a part of a trail."""
         return self._records.read_bytes(EXCERPT_KEY) is not None
 
     def _note_gap(self, log: ClusterRef, first: int, last: int, but: str) -> None:
