@@ -119,4 +119,4 @@ def test_evidence_tells_begin_and_end_apart_and_what_changed_between(
         "maintenance ended",
     ]
     changes = text.partition("### Changes")[2].partition("###")[0]
-    assert f"{I40EN} changed, within maintenance" in changes, changes
+    assert f"{I40EN} upgraded, within maintenance (record 2) |" in changes, changes

@@ -140,7 +140,7 @@ def _render_cells(group: Sequence[PartSince], names: Mapping[str, str], times: T
     return [
         escape_unprintable(cell)
         for cell in (
-            _name_part(first.part),
+            name_kept_part(first.part),
             clean_text(first.version) if first.version else "-",
             join_names(list_host_names([part.host for part in group], names)),
             f"{_BEFORE.get(first.origin, '')}{times.format_zoned(first.at)}{after}",
@@ -149,7 +149,7 @@ def _render_cells(group: Sequence[PartSince], names: Mapping[str, str], times: T
     ]
 
 
-def _name_part(part: str) -> str:
+def name_kept_part(part: str) -> str:
     """Name a part without the version that a VIB has in its name: that has a column of its own."""
     vib = part.removeprefix(f"{ORPHANED_VIB}:")
     return format_part(part) if vib == part else f"orphaned VIB {split_vib_key(vib)[0]}"

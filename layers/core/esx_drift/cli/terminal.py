@@ -3,6 +3,8 @@
 Names come from hosts and vCenters that may be compromised, so no control character of theirs gets through.
 Exit code 1 means "changes" or "invalid", and is what Python ends with after every error that nobody caught:
 ``ExitCodes`` makes such an error end the command with 2.
+
+Longer than 250 lines, because what is printed and what comes of it where it can't be are one matter.
 """
 
 import codecs

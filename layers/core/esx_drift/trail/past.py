@@ -128,7 +128,7 @@ class TrailLogs:
         """Note which records are missing behind the ``last`` one; an excerpt may leave them out."""
         digest, heads = next(self._records.list_heads(), ("", {}))
         head = heads.get(log.record_prefix)
-        if head is not None and head["seq"] > last and not self._is_excerpt():
+        if head is not None and head["seq"] > last and not self.is_excerpt():
             self._note_gap(log, last + 1, head["seq"], f"{digest} names number {head['seq']} of its log")
 
     def read_records(
