@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -230,6 +231,21 @@ def test_each_part_that_hosts_ran_is_listed(run: Run, story: Story) -> None:
     assert any(line.split()[:3] == ["orphaned", "VIB", "=mft"] for line in run(*later).out.splitlines())
     never = ("as-of", "prod-b", "2026-11-30", "--host", "esx07", "--parts", "--format", "csv")
     assert rows_of(run(*never, "--dir", story.directory).out) == []
+
+
+def test_of_many_parts_that_differ_ten_are_named(run: Run, story: Story, tmp_path: Path) -> None:
+    """The rest is counted; a part that is not there has no version."""
+    stored = story.records[-1]["after"]["snapshot"]
+    assert stored is not None
+    snapshot = json.loads(gzip.decompress((story.directory / stored["key"]).read_bytes()))
+    image = deepcopy(snapshot["images"][snapshot["hosts"]["host-16"]["image"]])
+    image["main"] |= {f"component:Zoo-{number:02}": {"version": "1"} for number in range(12)}
+    snapshot["images"]["f" * 64] = image
+    snapshot["hosts"]["host-16"]["image"] = "f" * 64
+    forge_newest_snapshot(story, tmp_path / "copy", encode_canonical_json(snapshot))
+    told = run("as-of", "prod-a", "2026-11-30", "--host", "esx01", "--dir", tmp_path / "copy")
+    assert "component Zoo-00 (none → 1), component Zoo-01 (none → 1), " in told.out, told.out
+    assert re.search(r"differs from A in 13 parts: .*, and 3 more$", told.out, re.MULTILINE)
 
 
 def test_blame_says_since_when_parts_are_there(run: Run, story: Story) -> None:

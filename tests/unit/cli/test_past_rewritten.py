@@ -9,12 +9,14 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from esx_drift.domain.stored.identifiers import encode_canonical_json, make_record_key
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.trail.digests import is_digest_key
+from esx_drift.trail.naming import find_named_logs
 from esx_drift.trail.past import TrailLogs
 
 from tests.unit.checking.world import PROD_A
 from tests.unit.cli.conftest import Run
 from tests.unit.trail.played import key, trail, unsealed
 from tests.unit.trail.sealed import MemoryTrail, seal, write_copy
+from tests.unit.trail.test_past import CountedFiles
 
 __all__ = ["key", "trail", "unsealed"]
 
@@ -152,6 +154,18 @@ def test_a_digest_that_is_none_is_named(trail: Trail, body: bytes) -> None:
         logs = TrailLogs(files)
         assert logs.read_named(name_record(NEWEST)) is not None
         assert [damage.key for damage in logs.damages] == [digest]
+
+
+def test_the_digest_is_read_once_a_command(trail: Trail) -> None:
+    """Also where the name of the cluster was looked for before."""
+    files = CountedFiles({**trail})
+    logs = TrailLogs(files)
+    (log,) = find_named_logs(logs, "prod-a").found
+    assert len(list(logs.read_records(log, logs.list_numbers(log)))) == NEWEST
+    digests = [one for one in files.read_keys if one.startswith("digests/")]
+    assert len(digests) == 1
+    records = [one for one in files.read_keys if one.startswith(log.record_prefix)]
+    assert len(records) == NEWEST
 
 
 def test_the_next_record_that_says_nothing_is_named(trail: Trail) -> None:

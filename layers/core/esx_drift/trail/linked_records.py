@@ -47,15 +47,16 @@ class _ReadRecord:
 class LinkedRecords:
     """Reads the records of the trail ``files``; what is damaged of them goes into ``damages``.
 
-    ``ends`` are the highest numbers of logs, by the prefix of their keys, as far as they were listed.
+    ``ends`` are the highest numbers of logs, by the prefix of their keys, as far as they were listed;
+    ``digests`` the keys of the newest digests, and ``heads`` what those say that were read.
     """
 
     files: TrailFiles
     damages: list[TrailDamaged]
     ends: dict[str, int] = field(default_factory=dict)
     _kept: dict[str, _Body] = field(default_factory=dict)
-    _digests: list[str] | None = None
-    _heads: dict[str, dict[str, SealedHead]] = field(default_factory=dict)
+    digests: list[str] | None = None
+    heads: dict[str, dict[str, SealedHead]] = field(default_factory=dict)
 
     def read(self, prefix: str, numbers: Sequence[int]) -> Iterator[Record]:
         """Read the records under ``prefix`` with these ``numbers``, without those that are not as named."""
@@ -76,6 +77,11 @@ class LinkedRecords:
                 self.damages.append(damage)
             elif own.record is not None:
                 yield own.record
+
+    def adopt_heads(self, other: "LinkedRecords") -> None:
+        """Adopt what an ``other`` one read of digests, but for what was damaged, which each names itself."""
+        self.digests = other.digests
+        self.heads |= {key: heads for key, heads in other.heads.items() if heads}
 
     def read_alone(self, key: str) -> Record | None:
         """Read the record under ``key``, held to nothing: to look for another; none if it is damaged."""
@@ -125,20 +131,22 @@ class LinkedRecords:
 
     def list_heads(self) -> Iterator[tuple[str, dict[str, SealedHead]]]:
         """List the heads of all logs by prefix, as the newest digests have them, each with its key."""
-        if self._digests is None:
+        if self.digests is None:
             keys = {found.key for found in self.files.list_objects(DIGEST_PREFIX)}
-            self._digests = list_signed(keys)[:DIGESTS_TRIED]
-        for key in self._digests:
-            if key not in self._heads:
-                self._heads[key] = self._read_heads(key)
-            yield key, self._heads[key]
+            self.digests = list_signed(keys)[:DIGESTS_TRIED]
+        for key in self.digests:
+            if key not in self.heads:
+                self.heads[key] = self._read_heads(key)
+            yield key, self.heads[key]
 
     def _read_heads(self, key: str) -> dict[str, SealedHead]:
         body = self.read_bytes(key)
         try:
             digest = cast("Digest", parse_payload("digest", _require_bytes(key, body)))
         except (ContractViolation, ValueError) as error:
-            self.damages.append(TrailDamaged(f"{key} is no digest: {str(error)[:200]}", key))
+            self.damages.append(
+                TrailDamaged(f"{key} is no digest that this version knows: {str(error)[:200]}", key)
+            )
             return {}
         except TrailDamaged as damage:
             self.damages.append(damage)

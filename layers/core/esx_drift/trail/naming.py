@@ -55,6 +55,7 @@ def find_named_logs(logs: TrailLogs, named: str, vcenter: str | None = None) -> 
     prefixes = (*of_vcenters, *(log.record_prefix for log in found))
     own = [one for one in looked.damages if not found or one.key.startswith(prefixes)]
     logs.damages += own
+    logs.adopt_digests(looked)
     return NamedLogs(found, known, [one for one in looked.damages if one not in own])
 
 

@@ -63,14 +63,21 @@ class VCenterLog:
 
 @dataclass(slots=True)
 class TrailLogs:
-    """All logs of a trail. ``damages`` are the objects that could not be read, in the order they were met."""
+    """All logs of a trail. ``damages`` are the objects that could not be read, in the order they were met.
+
+    ``linked`` reads the records.
+    """
 
     files: TrailFiles
     damages: list[TrailDamaged] = field(default_factory=list)
-    _records: LinkedRecords = field(init=False)
+    linked: LinkedRecords = field(init=False)
 
     def __post_init__(self) -> None:
-        self._records = LinkedRecords(self.files, self.damages)
+        self.linked = LinkedRecords(self.files, self.damages)
+
+    def adopt_digests(self, looked: "TrailLogs") -> None:
+        """Adopt what was read of digests by who ``looked`` at the same trail before."""
+        self.linked.adopt_heads(looked.linked)
 
     def list_known_logs(self, vcenter: str | None = None) -> list[ClusterRef]:
         """List the logs of all vCenters, or one ``vcenter``: its own, and each cluster's ever listed."""
@@ -126,7 +133,7 @@ class TrailLogs:
 
     def _note_cut_end(self, log: ClusterRef, last: int) -> None:
         """Note which records are missing behind the ``last`` one; an excerpt may leave them out."""
-        digest, heads = next(self._records.list_heads(), ("", {}))
+        digest, heads = next(self.linked.list_heads(), ("", {}))
         head = heads.get(log.record_prefix)
         if head is not None and head["seq"] > last and not self.is_excerpt():
             self._note_gap(log, last + 1, head["seq"], f"{digest} names number {head['seq']} of its log")
@@ -140,7 +147,7 @@ class TrailLogs:
         want all of them asks for few.
         """
         for some in batched(numbers, at_once, strict=False):
-            yield from self._records.read(log.record_prefix, some)
+            yield from self.linked.read(log.record_prefix, some)
 
     def read_unlinked(self, log: ClusterRef, numbers: Iterable[int]) -> Iterator[Record]:
         """Read records that are only looked at to find others: nothing that is told may rest on them.
@@ -148,7 +155,7 @@ class TrailLogs:
         They are those of a ``log`` with these ``numbers``, without damaged ones, and held to nothing.
         """
         for number in numbers:
-            record = self._records.read_alone(make_numbered_key(log.record_prefix, number))
+            record = self.linked.read_alone(make_numbered_key(log.record_prefix, number))
             if record is not None:
                 yield record
 
@@ -236,7 +243,7 @@ class TrailLogs:
         if place is None:
             self._note_foreign(key)
             return None
-        return next(self._records.read(place.prefix, [place.seq]), None)
+        return next(self.linked.read(place.prefix, [place.seq]), None)
 
     def read_snapshot(self, key: str) -> Snapshot | None:
         """Read the snapshot ``key``; none if it is damaged."""
@@ -248,7 +255,7 @@ class TrailLogs:
 
     def is_excerpt(self) -> bool:
         """Tell whether it says that it is a part of a trail."""
-        return self._records.read_bytes(EXCERPT_KEY) is not None
+        return self.linked.read_bytes(EXCERPT_KEY) is not None
 
     def _note_gap(self, log: ClusterRef, first: int, last: int, but: str) -> None:
         key = make_record_key(log.vcenter, log.cluster, first)
@@ -275,7 +282,7 @@ class TrailLogs:
         for found in self.files.list_objects(prefix):
             place = parse_record_place(found.key)
             if place is not None:
-                self._records.ends[prefix] = max(self._records.ends.get(prefix, 0), place.seq)
+                self.linked.ends[prefix] = max(self.linked.ends.get(prefix, 0), place.seq)
                 yield place.seq
             else:
                 self._note_foreign(found.key)
@@ -284,7 +291,7 @@ class TrailLogs:
         self.damages.append(TrailDamaged(f"{key} is no record: no record has such a key", key))
 
     def _read_newest(self, prefix: str, numbers: Sequence[int]) -> Record | None:
-        each = (found for number in reversed(numbers) for found in self._records.read(prefix, [number]))
+        each = (found for number in reversed(numbers) for found in self.linked.read(prefix, [number]))
         return next(each, None)
 
     def _read_blob(self, key: str) -> bytes | None:
