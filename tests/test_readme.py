@@ -5,6 +5,7 @@ import re
 import shlex
 import textwrap
 from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,9 @@ def walk(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
     """Each command below ``command``: its ``path``, and the first sentence of its help."""
     inner = getattr(command, "commands", None)
     if inner is None:
-        yield path, command.get_short_help_str(1000)
+        whole = copy(command)
+        whole.short_help = None
+        yield path, whole.get_short_help_str(1000)
         return
     for name in sorted(inner):
         yield from walk(inner[name], (*path, name))

@@ -54,6 +54,17 @@ def test_whoever_names_no_command_is_shown_which_there_are(run: Run, arguments: 
     assert run(*arguments, "-h").out == ran.out
 
 
+@pytest.mark.parametrize("arguments", [(), ("fleet",), ("maintenance",)], ids=" ".join)
+def test_no_line_of_the_list_of_commands_is_cut(
+    run: Run, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    """In a terminal of 80 columns each is whole."""
+    monkeypatch.setenv("COLUMNS", "80")
+    _, _, commands = run(*arguments).out.partition("Commands:\n")
+    assert commands
+    assert [line for line in commands.splitlines() if not line.endswith(".") or line.endswith("...")] == []
+
+
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_each_command_explains_itself(run: Run, path: tuple[str, ...]) -> None:
     """By -h as by --help, with capital words for what is to be put in, and an example that can be typed."""

@@ -1,7 +1,10 @@
 """A vCenter that does not answer: told within minutes, and so is its end; with one chain of retries."""
 
+from datetime import timedelta
+
 import pytest
 from esx_drift.domain.dispatching.run import Run
+from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.errors import OutOfTime, TopicUnavailable, TransientError
 
 from tests.simulator import fault_kinds
@@ -43,6 +46,13 @@ def test_a_failure_is_told_when_it_was_met_twice(
     assert finding["severity"] == "warning"
     assert finding["opened_at"] == first["checked_at"]
     assert finding["detail"]["clusters_unwatched"] == 2
+    next_try = parse_time(str(finding["detail"]["next_try_at"])) - parse_time(second["checked_at"])
+    assert next_try == timedelta(seconds=dispatch_in(second)["retry_after_seconds"] or 0)
+    last_look_at = second["after"]["last_look_at"] or second["after"]["blind_since"]
+    critical_at = parse_time(str(last_look_at)) + timedelta(hours=72)
+    assert finding["detail"]["critical_at"] == format_time(critical_at)
+    (kept,) = second["after"]["findings"].values()
+    assert not {"next_try_at", "critical_at"} & kept["detail"].keys()
     assert [event["type"] for event in world.topic.published] == ["esx-drift.failure.detected"]
     assert world.sent("check") == []
 

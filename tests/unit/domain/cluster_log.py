@@ -200,7 +200,7 @@ class ClusterLog:
             "uncovered_since": dict.fromkeys(cluster.failed, format_time(self.now)),
         }
         self.snapshot = snapshot
-        marked, findings = spreading.finish(update.transitions)
+        marked, findings = spreading.finish(spreading.report_held_back(update.transitions))
         told = self._publish(after, marked, findings, coverage=measure_coverage(report, inventory))
         self.looked_at = format_time(self.now)
         return told

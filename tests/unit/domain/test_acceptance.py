@@ -1,9 +1,12 @@
 """What is accepted for a time and for good, and how what runs differs from it."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from esx_drift.domain.acceptance import (
+    MAX_KEPT_REASON,
     MAX_LISTED_DIFFERENCES,
+    MAX_LISTED_ENDS,
     accept_software,
     build_difference_detail,
     expire_accepted,
@@ -11,7 +14,7 @@ from esx_drift.domain.acceptance import (
     list_net_changes,
 )
 from esx_drift.domain.stored.records import build_empty_state
-from esx_drift.domain.stored.types import Accepted, LogState
+from esx_drift.domain.stored.types import Accepted, EventDecision, LogState
 from esx_drift.domain.text.times import format_time
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +23,7 @@ from tests.unit.domain.changes.clusters import ClusterModel, HostModel, snapshot
 from tests.unit.domain.changes.sample import component, software
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+BY = "arn:aws:iam::1:user/alice"
 FIRST: Accepted = {"image": "0" * 64, "orphaned_vibs": ["mft(1)"], "snapshot": "first"}
 
 DECISIONS = st.lists(
@@ -37,7 +41,10 @@ def test_what_holds_is_the_last_that_is_not_over(decisions: list[tuple[int, int 
         until = None if hours is None else now + timedelta(hours=hours)
         text = None if until is None else format_time(until)
         shown = {"host-1": {"image": f"{image}" * 64, "orphaned_vibs": list[str]()}}
-        accepted = accept_software(accepted, shown, "later", now, text)  # type: ignore[arg-type]  # a literal
+        decision: EventDecision | None = None
+        if text is not None:
+            decision = {"by": BY, "reason": "x" * 999, "until": text}
+        accepted = accept_software(accepted, shown, "later", now, decision)  # type: ignore[arg-type]  # a literal
         if until is None:
             lasting, temporary = f"{image}" * 64, None
         else:
@@ -48,7 +55,9 @@ def test_what_holds_is_the_last_that_is_not_over(decisions: list[tuple[int, int 
         is_over = temporary is not None and ends <= now
         assert accepted["host-1"]["image"] == (lasting if is_over else temporary or lasting)
         if is_over:
-            assert find_expiry(["host-1"], accepted) == {"expired_at": format_time(ends)}
+            at, why = format_time(ends), f"{'x' * (MAX_KEPT_REASON - 1)}…"
+            ended = [{"at": at, "by": BY, "reason": why, "hosts": ["host-1"]}]
+            assert find_expiry(["host-1"], accepted) == {"expired_at": at, "ended": ended}
             temporary = None
         assert accepted["host-1"].get("before", {}).get("image") == (lasting if temporary else None)
 
@@ -56,11 +65,41 @@ def test_what_holds_is_the_last_that_is_not_over(decisions: list[tuple[int, int 
 def test_where_nothing_was_accepted_before_no_image_is_accepted_afterwards() -> None:
     """Of the host nothing is known that could hold again; its orphaned VIBs are nobody's."""
     shown = {"host-1": {"image": "1" * 64, "orphaned_vibs": ["mft(1)"]}}
-    accepted = accept_software({}, shown, "key", NOW, format_time(NOW + timedelta(hours=1)))  # type: ignore[arg-type]  # a literal
+    decision: EventDecision = {"by": BY, "reason": "x", "until": format_time(NOW + timedelta(hours=1))}
+    accepted = accept_software({}, shown, "key", NOW, decision)  # type: ignore[arg-type]  # a literal
     state: LogState = {**build_empty_state(), "accepted": accepted}
     assert expire_accepted(state, NOW) is state
     over = expire_accepted(state, NOW + timedelta(hours=1))["accepted"]["host-1"]
     assert (over["image"], over["orphaned_vibs"]) == (None, [])
+    assert over.get("decision") == decision
+    del accepted["host-1"]["decision"]  # as an earlier version left it
+    assert "decision" not in expire_accepted(state, NOW + timedelta(hours=1))["accepted"]["host-1"]
+
+
+def test_acceptances_that_ended_are_named_by_who_decided_them_the_last_first() -> None:
+    """The hosts of one decision together; a few of many; an earlier version did not keep who it was."""
+    accepted: dict[str, Accepted] = {"host-0": FIRST}
+    for number in range(1, MAX_LISTED_ENDS + 4):
+        at = format_time(NOW + timedelta(hours=number // 2))
+        accepted[f"host-{number}"] = {**FIRST, "expired_at": at}
+        if number > 2:
+            decision: EventDecision = {"by": BY, "reason": f"{number // 2}", "ticket": "CHG-1", "until": at}
+            accepted[f"host-{number}"]["decision"] = decision
+    found: Any = find_expiry(["host-2", "host-3", "host-0", "host-99"], accepted)
+    assert found["expired_at"] == format_time(NOW + timedelta(hours=1))
+    assert found["ended"] == [
+        {"at": found["expired_at"], "hosts": ["host-2"]},
+        {"at": found["expired_at"], "by": BY, "reason": "1", "ticket": "CHG-1", "hosts": ["host-3"]},
+    ]
+    every: Any = find_expiry(accepted, accepted)
+    assert [each["hosts"] for each in every["ended"]] == [
+        ["host-8"],
+        ["host-6", "host-7"],
+        ["host-4", "host-5"],
+        ["host-2"],
+        ["host-3"],
+    ]
+    assert find_expiry(["host-0"], accepted) == {}
 
 
 def test_net_changes_are_grouped_and_the_worst_are_listed_first() -> None:

@@ -120,7 +120,7 @@ def test_only_a_refused_password_is_told_as_one(
         ({"phase": "tls"}, "TLS connect to vc02.corp:443 timed out", "TLS doesn't come about"),
         ({"phase": "proxy"}, "the proxy gave no way to vc02.corp:443", "proxy"),
         ({"phase": "http"}, "the answer of vc02.corp:443 did not end within 60 s", "overloaded"),
-        ({}, "no answer", "is the vCenter up"),
+        ({}, "no answer", "whether the vCenter is up"),
     ],
 )
 def test_the_next_step_is_where_the_way_ends(detail: dict[str, Json], summary: str, advised: str) -> None:
@@ -128,6 +128,14 @@ def test_the_next_step_is_where_the_way_ends(detail: dict[str, Json], summary: s
     story = of_vcenter("vcenter-unreachable", detail, summary)
     assert advised in step(story)
     assert ("not reachable" in story.title) == (detail.get("phase") != "http")
+
+
+@pytest.mark.parametrize("phase", ["connect", "tls"])
+def test_whether_the_way_is_free_again_says_the_doctor(phase: str) -> None:
+    """From where checks run; a question alone would leave nobody anything to do."""
+    assert step(of_vcenter("vcenter-unreachable", {"phase": phase})).endswith(
+        " says: esx-drift doctor --vcenter vc02"
+    )
 
 
 def test_a_sloppy_ca_has_one_advice() -> None:
@@ -404,7 +412,7 @@ def test_the_end_of_an_outage_says_what_happens_now() -> None:
     assert story.notes == (
         (
             "Being checked now: 18 clusters. "
-            "What changed meanwhile is reported next; if nothing comes, nothing did."
+            "What changed meanwhile, or can't be checked, is reported next; if nothing is, nothing changed."
         ),
     )
     assert story.facts[0] == "over (was warning)"

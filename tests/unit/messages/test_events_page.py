@@ -12,6 +12,7 @@ from esx_drift.doctoring.aws_access import DRILL_EVENT_TYPE, build_drill_event
 from esx_drift.domain.events import (
     BASELINE_RECORDED,
     MAINTENANCE_ENDED,
+    MAINTENANCE_STARTED,
     MAX_NAME_LENGTH,
     ROUTE_DEAD,
     format_attribute,
@@ -44,6 +45,7 @@ SHOWN: Final = {
     "esx-drift.report.first-look": "first-look",
     "esx-drift.report.daily": "daily",
     "esx-drift.report.reminder": "reminder",
+    MAINTENANCE_STARTED: "maintenance-started",
     MAINTENANCE_ENDED: "maintenance-ended",
     ROUTE_DEAD: "route-dead",
 }

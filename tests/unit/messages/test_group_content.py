@@ -1,5 +1,6 @@
 """What one message says of several events, and of what takes its time."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -8,7 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from esx_drift.channels.slack import render_message
 from esx_drift.domain.events import MessageContent
-from esx_drift.domain.stored.types import Event, EventData
+from esx_drift.domain.stored.identifiers import make_event_id
+from esx_drift.domain.stored.types import ClusterName, Event, EventData
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.messages.content import SIGNS, build_content, cut_title
 from esx_drift.messages.event_lines import render_suppressed
@@ -193,6 +195,16 @@ def maintenance_over_with_a_drift_on_two_clusters() -> list[Event]:
     return [event for event in events if "orphaned" not in event["type"]]
 
 
+def maintenance_begun_on_two_clusters(second: str = "prod-2") -> list[Event]:
+    """By one command."""
+    event: Event = json.loads((GOLDEN / "messages" / "maintenance-started" / "event.json").read_text())
+    return [
+        {**event, "id": make_event_id(name, event["type"]), "data": {**event["data"], "cluster": cluster}}
+        for name in ("prod-1", second)
+        for cluster in [ClusterName(id=f"domain-{name}", name=name)]
+    ]
+
+
 def one_acceptance_on_two_clusters() -> list[Event]:
     """Of an upgrade, on hosts that have the same ids there."""
     release = {**DIFFERENCE, "element": "base_image", "key": "base_image", "from": U3D, "to": U3E}
@@ -213,11 +225,19 @@ CASES: list[Callable[[], list[Event]]] = [
     one_failure_of_three_clusters,
     first_looks,
     told_hours_later,
+    maintenance_begun_on_two_clusters,
     maintenance_over_on_three_clusters,
     maintenance_over_with_what_it_leaves,
     maintenance_over_with_a_drift_on_two_clusters,
     one_acceptance_on_two_clusters,
 ]
+
+
+def test_no_command_is_made_of_a_name_that_no_shell_may_be_given() -> None:
+    """It could do harm there; that the others alone are ended nobody would see."""
+    content = build_group_content(maintenance_begun_on_two_clusters("prod $(b)"), parse_time(CHECKED))
+    assert content.next_step is not None
+    assert content.next_step.command == ""
 
 
 def read_aloud(content: MessageContent) -> str:
@@ -520,6 +540,93 @@ def test_acceptances_that_end_on_several_clusters_are_one_message() -> None:
     events = [event for number in (1, 2) for event in in_cluster(number, findings=[found])]
     assert build_group_content(events, NOW).title == (
         "Acceptance ended: Intel-i40en 2.9.2.0 on 2 of 24 hosts · 2 clusters · vc01"
+    )
+
+
+ALICE = "arn:aws:iam::1:user/alice"
+
+
+def _end_acceptance(**detail: Any) -> list[Event]:  # noqa: ANN401 -- any detail
+    """Two hosts differ, and somebody had accepted a part of that until a moment ago."""
+    held = {"expired_at": CHECKED, "differences": [DIFFERENCE], "total": 4, **detail}
+    found = {**UNREVIEWED, "hosts": ["host-7", "host-8"], "detail": held}
+    return in_cluster(1, findings=[found])
+
+
+ENDED = {"at": CHECKED, "by": ALICE, "reason": "until the fix", "ticket": "CHG-1", "hosts": ["host-7"]}
+OF_ANOTHER = {**ENDED, "by": "arn:aws:iam::1:user/bob", "hosts": ["host-8"]}
+ODD_ENDS: tuple[dict[str, Any], ...] = ({"hosts": ["host-99"]}, {"at": "once"}, {"hosts": "cut"})
+BEGIN, WHY = "The acceptance", "(“CHG-1 · until the fix”)"
+OTHER_DIFFERENCE = {**DIFFERENCE, "hosts": ["host-8"], "key": "lsi"}
+
+
+@pytest.mark.parametrize(
+    ("detail", "title", "when", "hosts"),
+    [
+        (
+            {"ended": [ENDED], "differences": [DIFFERENCE, OTHER_DIFFERENCE]},
+            "Intel-i40en 2.9.2.0 on esx07",
+            "The acceptance by alice (“CHG-1 · until the fix”) ended 02:14 UTC.",
+            "esx07",
+        ),
+        (
+            {"ended": [ENDED, OF_ANOTHER], "differences": [{**DIFFERENCE, "hosts": ["host-7", "host-8"]}]},
+            "Intel-i40en 2.9.2.0 and 3 more changes on 2 of 12 hosts",
+            " ".join(
+                f"{BEGIN} for {each} {WHY} ended 02:14 UTC." for each in ("esx07 by alice", "esx08 by bob")
+            ),
+            "esx07,esx08",
+        ),
+        (
+            {"ended": [ENDED], "differences": [OTHER_DIFFERENCE]},
+            "esx07 no longer as last accepted",
+            "The acceptance by alice (“CHG-1 · until the fix”) ended 02:14 UTC.",
+            "esx07",
+        ),
+        (
+            {
+                "ended": [
+                    {**ENDED, "hosts": ["host-99"]},
+                    {**ENDED, "at": "once"},
+                    {**ENDED, "hosts": "cut"},
+                    7,
+                ]
+            },
+            "Intel-i40en 2.9.2.0 and 3 more changes on 2 of 12 hosts",
+            "The acceptance ended 02:14 UTC.",
+            "esx07,esx08",
+        ),
+        ({"ended": "cut"}, None, "The acceptance ended 02:14 UTC.", "esx07,esx08"),
+    ],
+)
+def test_an_acceptance_that_ended_is_told_with_its_person_and_its_hosts(
+    detail: dict[str, Any], title: str | None, when: str, hosts: str
+) -> None:
+    """The command names the hosts whose acceptance ended, and no other that differs."""
+    content = build_group_content(_end_acceptance(**detail), NOW)
+    assert title is None or content.title == f"Acceptance ended: {title} · prod-1 · vc01"
+    assert content.when_text == when
+    assert content.next_step is not None
+    assert content.next_step.commands == (f"esx-drift accept prod-1 --vcenter vc01 --hosts {hosts}",)
+
+
+def test_an_accepted_vib_whose_time_is_over_asks_for_a_decision_and_not_for_security() -> None:
+    """On two clusters, by two persons: who, when, and a command for the hosts of each."""
+    events = []
+    for number, by in enumerate(("alice", "bob"), start=1):
+        ended = {"at": CHECKED, "by": f"arn:aws:iam::1:user/{by}", "reason": "CHG-1", "hosts": ["host-2"]}
+        detail = {"not_accepted_on": ["host-2"], "expired_at": CHECKED, "ended": [ended]}
+        found = {**ORPHAN, "transition": "raised", "hosts": ["host-2", "host-3"], "detail": detail}
+        events += in_cluster(number, findings=[found])
+    content = build_group_content(events, NOW)
+    assert content.level == "critical"
+    assert content.when_text == (
+        "The acceptance by alice (“CHG-1”) ended 02:14 UTC. The acceptance by bob (“CHG-1”) ended 02:14 UTC."
+    )
+    assert content.next_step is not None
+    assert "security" not in content.next_step.text
+    assert content.next_step.commands == tuple(
+        f"esx-drift accept prod-{number} --vcenter vc01 --hosts esx02" for number in (1, 2)
     )
 
 

@@ -86,6 +86,12 @@ def _flap(*, steady: bool) -> Told:
     return told
 
 
+def _begin_maintenance() -> Told:
+    log, _ = _begin()
+    log.windows = 40  # the record that is played has the number 41
+    return log.maintain(4)
+
+
 PLAYS: dict[str, Callable[[], Told]] = {
     "rollout-started": _roll_out,
     "rollout-stalled": lambda: _roll_out(stalls=True),
@@ -96,6 +102,7 @@ PLAYS: dict[str, Callable[[], Told]] = {
     "accepted-orphaned-vib": lambda: _drift()[0].accept(["host-2"], ticket="CHG-2042"),
     "acceptance-of-vib-expired": lambda: _expire(0),
     "acceptance-expired": lambda: _expire(1),
+    "maintenance-started": _begin_maintenance,
     "host-comes-and-goes": lambda: _flap(steady=False),
     "host-steady-again": lambda: _flap(steady=True),
 }

@@ -150,7 +150,7 @@ def test_maintenance_that_a_person_began_is_known_by_its_record() -> None:
     suppressed: dict[str, Json] = {"maintenance:record 2": 3, "maintenance:patch-night": 1}
     items = build_content(event_of("daily", {**QUIET, "suppressed": suppressed})).items
     reasons = "3 by maintenance that a person began (record 2), 1 by the maintenance window patch-night"
-    assert f"Found within the day, but not reported: {reasons}" in items
+    assert f"Found within the day, but not reported one by one: {reasons}" in items
 
 
 def test_a_day_names_what_is_open_and_what_has_gone() -> None:

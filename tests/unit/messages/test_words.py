@@ -84,6 +84,32 @@ def test_an_outage_names_the_clusters(detail: dict[str, Json], named: str) -> No
     )
 
 
+OUTAGE = "Since 02:14 (2 tries). Last successful check 01:14."
+
+
+@pytest.mark.parametrize(
+    ("detail", "when"),
+    [
+        ({}, "Since 02:14. Last successful check 01:14 UTC."),
+        (
+            {
+                "tries": 2,
+                "next_try_at": "2026-11-23T02:24:00.000Z",
+                "critical_at": "2026-11-26T01:14:00.000Z",
+            },
+            f"{OUTAGE} Next try 02:24. Critical from 26 Nov 01:14 UTC on.",
+        ),
+        (
+            {"next_try_at": "2026-11-23T02:24:00.000Z", "critical_at": "soon"},
+            "Since 02:14. Last successful check 01:14. Next try 02:24 UTC.",
+        ),
+    ],
+)
+def test_an_outage_says_what_comes_of_it(detail: dict[str, Json], when: str) -> None:
+    """When it is tried again, and from when on it is critical, as far as an event says so."""
+    assert of_vcenter("vcenter-unreachable", {"clusters_unwatched": 2, **detail}).when_text == when
+
+
 @pytest.mark.parametrize(
     ("detail", "secret"),
     [
@@ -127,7 +153,7 @@ def test_one_that_left_with_one_of_its_hosts_has_not_vanished() -> None:
     content = _story(stays, changes=[GONE])
     assert (content.level, content.facts[1]) == ("info", "info")
     assert content.title.startswith("VIB smntemp 910.1.0.0005 left with esx07 · ")
-    assert step(content).startswith("was that meant?")
+    assert step(content).startswith("nothing, if it was meant; ")
 
 
 def test_one_that_left_with_its_only_host_is_over() -> None:
@@ -180,8 +206,29 @@ def test_a_vib_that_gave_way_to_another_version_goes_on() -> None:
     (event,) = build_events(told(changes=[GONE, came], findings=[newer, over]))
     assert list_vanished(event["data"]) == []
     content = build_content(event)
-    assert "Goes on from the message on smntemp 910.1.0.0005 of " in content.when_text
+    assert "Follows the message on smntemp 910.1.0.0005 of " in content.when_text
     assert not any("belongs to no known component" in note for note in content.notes)
+
+
+@pytest.mark.parametrize(
+    ("rules", "note"),
+    [
+        (["ignore:mft"], "The rule mft of the fleet file left it out until now."),
+        (["ignore:mft", "ignore:lsi"], None),
+        (["ignore:mft", ""], None),
+    ],
+)
+def test_what_a_rule_left_out_until_now_does_not_blame_maintenance(
+    rules: list[str], note: str | None
+) -> None:
+    """The rule is named, where it is one."""
+    found = [
+        finding("failure", "host-failed", f"host-{number}", "x", detail={"hidden_by": rule} if rule else {})
+        for number, rule in enumerate(rules)
+    ]
+    notes = build_content(build_events(told(findings=found))[0]).notes
+    assert [each for each in notes if "rule" in each] == [note] * (note is not None)
+    assert not any("maintenance" in each for each in notes)
 
 
 def test_what_is_left_of_a_window_says_so_where_it_stands_alone() -> None:
@@ -260,3 +307,16 @@ def test_the_end_of_maintenance_says_what_it_was(
     assert content.when_text == "It was from 22 Nov 22:00 to 23 Nov 02:00 UTC, begun by alice."
     assert content.items[0] == "Nothing changed within it"
     assert (content.next_step.command if content.next_step else None) == command
+
+
+@pytest.mark.parametrize(
+    ("summary", "said"),
+    [
+        ("smntemp(910.1.0.5-5vmw) is orphaned on esx02", "VIB smntemp 910.1.0.5-5vmw is orphaned on esx02"),
+        ("completed at 2026-11-23T09:13:20.000Z", "completed at 23 Nov 09:13 UTC"),
+        ("completed at 2026-13-23T09:13:20.000Z", "completed at 2026-13-23T09:13:20.000Z"),
+    ],
+)
+def test_a_summary_is_reworded_as_people_say_it(summary: str, said: str) -> None:
+    """What is stored stays as it is: ids are made of it."""
+    assert reword_summary(summary) == said

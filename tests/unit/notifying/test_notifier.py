@@ -3,12 +3,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import pairwise, permutations
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
 from esx_drift.adapters.audit_store import S3Deliveries
 from esx_drift.adapters.s3_objects import S3Objects
+from esx_drift.adapters.state_bucket import S3RouteStates
 from esx_drift.domain.deliveries import DeliveryMessage
 from esx_drift.domain.fleet.fleet import Fleet, build_fleet
 from esx_drift.domain.stored.identifiers import encode_canonical_json, make_delivery_key
@@ -21,6 +23,7 @@ from esx_drift.errors import (
     StoreUnavailable,
 )
 from esx_drift.notifying.notifier import Notifier, NotifyResult, PublishedEvents, parse_event
+from esx_drift.notifying.receipts import Receipts
 
 from tests.paths import GOLDEN
 from tests.unit.events import RECORD, Check, build_ended_window, build_events, change, finding, told
@@ -178,6 +181,35 @@ def test_events_of_a_window_are_told_together(deliveries: S3Deliveries, outbox: 
     assert len(reads) == 20
 
 
+def test_maintenance_begun_by_one_command_is_one_message(deliveries: S3Deliveries, outbox: Outbox) -> None:
+    """Clusters that somebody else works on, or for another reason, are another."""
+    alice, bob = "arn:aws:iam::1:user/alice", "arn:aws:iam::1:user/bob"
+    events: list[Event] = []
+    for number, (by, reason) in enumerate(
+        [(alice, "CHG-1"), (bob, "CHG-1"), (alice, "CHG-1"), (alice, "CHG-2")]
+    ):
+        ended = build_ended_window(name="record 1", by=by, reason=reason)
+        window = {**ended, "unreviewed": [], "excepted": [], "hosts": []}
+        cluster = {"id": f"domain-c{number}", "name": f"prod-{number}"}
+        decision = {
+            "by": by,
+            "reason": reason,
+            "shown_at": None,
+            "instance_uuid": None,
+            "taken": [cluster["id"]],
+            "refused": [],
+        }
+        check = told(cluster=cluster, outcome="maintenance", coverage=None, seq=1, decision=decision)
+        check.record["after"]["maintenance"] = {"windows": [cast("Any", window)]}
+        check = replace(check, address=RECORD.replace("41.json", f"{number + 1:02d}.json"))
+        _recorded(check)
+        events += build_events(check)
+    desk = Desk(_routed({"name": "ops"}), deliveries, outbox)
+    assert [result.error for result in desk.notify(*events).values()] == [None] * 4
+    told_clusters = [[event["subject"] for event in message] for _, message in desk.told_events()]
+    assert told_clusters == [["prod-0", "prod-2"], ["prod-1"], ["prod-3"]]
+
+
 def test_maintenance_that_is_over_is_one_message_with_what_it_leaves(
     deliveries: S3Deliveries, outbox: Outbox
 ) -> None:
@@ -196,6 +228,91 @@ def test_maintenance_that_is_over_is_one_message_with_what_it_leaves(
     assert [result.error for result in desk.notify(*events).values()] == [None] * 4
     told_clusters = [[event["subject"] for event in message] for _, message in desk.told_events()]
     assert told_clusters == [["prod-2", "prod-2"], ["prod-1", "prod-3"]]
+
+
+WINDOW = build_ended_window(name="night", by="fleet file", reason="CHG-1", findings={"host-failed": 1})
+LEFT = {**finding("drift", "drift-unreviewed", "", "esx07"), "detail": {"hidden_by": "maintenance:night"}}
+
+
+@pytest.fixture
+def window_events(deliveries: S3Deliveries) -> list[Event]:  # noqa: ARG001 -- its bucket holds the record
+    """The end of maintenance, a drift that it leaves open, and a failure that is none of its matter."""
+    check = told(maintenance_ended=[WINDOW], outcome="unchanged", findings=[LEFT, FAILED])
+    _recorded(check)
+    ended, failure, left = build_events(check)
+    return [ended, left, failure]
+
+
+def test_what_maintenance_leaves_is_told_with_its_end_whichever_came_first(
+    deliveries: S3Deliveries, outbox: Outbox, window_events: list[Event]
+) -> None:
+    """Two notifiers at once have one of them each, and make the same message; it is posted once."""
+    ended, left, _ = window_events
+    desk = Desk(_routed({"name": "ops"}), deliveries, outbox)
+    for event in (ended, left, left):
+        (result,) = desk.notify(event).values()
+        assert (result.routes, result.error) == (["ops"], None)
+    assert desk.told_events() == [("ops", [ended, left])] * 3
+    assert len({one["delivery_id"] for one in outbox.sent}) == 1
+    receipts = Receipts(deliveries, S3RouteStates(deliveries.client, BUCKET))
+    posts = 0
+    for one in outbox.sent:
+        delivery = deliveries.read_delivery("ops", one["delivery_id"], one["sha256"])
+        post = receipts.find_post("ops", None, delivery, NOW)
+        if post is not None:
+            posts += 1
+            assert "Maintenance night (“CHG-1”) is over. " in post.content.title
+            receipts.record("ops", post, NOW)
+    assert posts == 1
+
+
+WINDOW_ROUTES: tuple[dict[str, object], ...] = (
+    {"name": "all"},
+    {"name": "warnings", "min_severity": "warning"},
+    {"name": "reports", "families": ["report"]},
+    {"name": "urgent", "min_severity": "critical"},
+    {"name": "drift", "families": ["drift"], "secret": "shared"},
+    {"name": "rest", "secret": "shared"},
+)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+@pytest.mark.parametrize("cuts", [(), (1,), (2,), (1, 2)])
+def test_a_route_hears_the_same_of_a_record_however_it_is_gathered(
+    deliveries: S3Deliveries,
+    outbox: Outbox,
+    window_events: list[Event],
+    order: tuple[int, ...],
+    cuts: tuple[int, ...],
+) -> None:
+    """Who hears only one of both hears that one; of routes with one webhook the first hears it all."""
+    ended, left, failure = window_events
+    desk = Desk(_routed(*WINDOW_ROUTES), deliveries, outbox)
+    for begin, end in pairwise((0, *cuts, 3)):
+        desk.notify(*(window_events[number] for number in order[begin:end]))
+    names = {ended["id"]: "ended", left["id"]: "left", failure["id"]: "failure"}
+    heard = {(route, *sorted(names[event["id"]] for event in events)) for route, events in desk.told_events()}
+    assert heard == {
+        ("all", "ended", "left"),
+        ("all", "failure"),
+        ("warnings", "left"),
+        ("warnings", "failure"),
+        ("reports", "ended"),
+        ("urgent", "failure"),
+        ("drift", "ended", "left"),
+        ("rest", "failure"),
+    }
+
+
+def test_what_stands_broken_beside_the_end_of_maintenance_keeps_nothing_back(
+    deliveries: S3Deliveries, outbox: Outbox, window_events: list[Event]
+) -> None:
+    """What can be read is told by itself."""
+    ended, left, _ = window_events
+    _keep(RECORD, encode_canonical_json({"events": [ended, left, {**left, "data": {}}]}))
+    desk = Desk(_routed({"name": "ops"}), deliveries, outbox)
+    desk.notify(ended)
+    assert desk.told_events() == [("ops", [ended])]
 
 
 def _recorded_both(number: int) -> list[Event]:
@@ -372,8 +489,9 @@ def test_an_event_of_an_earlier_version_is_in_its_record(path: Any) -> None:  # 
     bucket, _, _ = event["data"]["record"].removeprefix("s3://").partition("/")
     audit = path.parents[2] / "audit"
     published = PublishedEvents(bucket, lambda key: (audit / key).read_bytes())
-    refusals = published.list_refusals([event, _forge(event, severity="none")])
-    assert [type(refusal) for refusal in refusals] == [type(None), RequestRefused]
+    joined, refusal = published.list_joined([event, _forge(event, severity="none")])
+    assert joined == (event,)
+    assert isinstance(refusal, RequestRefused)
 
 
 def test_a_message_with_a_number_that_json_has_not_is_refused(drift: Event) -> None:

@@ -134,7 +134,8 @@ class FreshReport:
             unreviewed=describe_unreviewed(self.context, comparison, accepted),
         )
         adjusted = map(spreading.adjust, conditions)
-        return self.context.update_findings(adjusted, LOOK_KINDS, self._find_reasons(comparison))
+        update = self.context.update_findings(adjusted, LOOK_KINDS, self._find_reasons(comparison))
+        return replace(update, transitions=spreading.report_held_back(update.transitions))
 
     def _find_reasons(self, comparison: ComparedReport) -> dict[str, ResolvedBecause]:
         """A finding about hosts that are all gone ends because they left, not because anything was mended.

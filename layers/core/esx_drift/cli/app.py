@@ -57,20 +57,26 @@ def _run(
     print_help_alone(context)
 
 
-app.command(cls=PlainCommand)(diff)
-app.command(cls=PlainCommand)(validate)
-app.command(cls=PlainCommand)(status)
-app.command("check", cls=PlainCommand)(check_now)
-app.command(cls=PlainCommand)(history)
-app.command("as-of", cls=PlainCommand)(as_of)
-app.command(cls=PlainCommand)(blame)
-app.command(cls=PlainCommand)(orphans)
-app.command("show", cls=PlainCommand)(show_record)
-app.command(cls=PlainCommand)(accept)
-app.command(cls=PlainCommand)(retire)
-app.command(cls=PlainCommand)(doctor)
-app.command(cls=PlainCommand)(drill)
-app.command(cls=PlainCommand)(verify)
-app.command(cls=PlainCommand)(evidence)
+app.command(cls=PlainCommand, short_help="What changed between two documents, or between two moments.")(diff)
+app.command(cls=PlainCommand, short_help="Check a document against the API's contract.")(validate)
+app.command(cls=PlainCommand, short_help="What each cluster runs now, and what is open.")(status)
+app.command("check", cls=PlainCommand, short_help="Have clusters checked now.")(check_now)
+app.command(cls=PlainCommand, short_help="What changed on a cluster, when, on whom, and who accepted it.")(
+    history
+)
+app.command("as-of", cls=PlainCommand, short_help="What each host of a cluster ran at a time.")(as_of)
+app.command(cls=PlainCommand, short_help="Since when each part of what hosts run is there.")(blame)
+app.command(cls=PlainCommand, short_help="Orphaned VIBs: where each is, and since when.")(orphans)
+app.command("show", cls=PlainCommand, short_help="One record: what a check saw, found and decided.")(
+    show_record
+)
+app.command(cls=PlainCommand, short_help="Accept what differs from what was last accepted.")(accept)
+app.command(cls=PlainCommand, short_help="Close a cluster that its vCenter no longer lists.")(retire)
+app.command(cls=PlainCommand, short_help="Examine the stack, AWS, each vCenter and each route.")(doctor)
+app.command(cls=PlainCommand, short_help="Send a drill down every route, and to the topic.")(drill)
+app.command(cls=PlainCommand, short_help="Prove that nobody changed the trail.")(verify)
+app.command(cls=PlainCommand, short_help="Write a signed excerpt of the trail, and a report.")(evidence)
 app.add_typer(fleet_app, name="fleet")
-app.add_typer(maintenance_app, name="maintenance")
+app.add_typer(
+    maintenance_app, name="maintenance", short_help="Planned work, in which chat is spared what it changes."
+)

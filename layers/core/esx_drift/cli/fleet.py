@@ -243,7 +243,7 @@ RecordsOption = Annotated[
 ]
 
 
-@fleet_app.command(cls=PlainCommand)
+@fleet_app.command(cls=PlainCommand, short_help="Name every error of a fleet file, and its idle rules.")
 @with_stack_options
 def check(
     file: FileArgument,
@@ -273,7 +273,7 @@ SinceOption = Annotated[
 ]
 
 
-@fleet_app.command(cls=PlainCommand)
+@fleet_app.command(cls=PlainCommand, short_help="What a fleet file would have told of the recorded past.")
 @with_stack_options
 def replay(
     file: FileArgument, since: SinceOption, output: FormatOption = ListFormat.text, *, target: StackOptions
@@ -294,7 +294,7 @@ def replay(
     print_replay(result, begins_at, output)
 
 
-@fleet_app.command(cls=PlainCommand)
+@fleet_app.command(cls=PlainCommand, short_help="Check a fleet file, show what it changes, and upload it.")
 @with_stack_options
 def push(
     file: FileArgument,
@@ -316,7 +316,7 @@ def push(
     upload_fleet(fleet, UploadTarget(open_stack(target), bucket), tuple(rename or ()), ask=not yes)
 
 
-@fleet_app.command(cls=PlainCommand)
+@fleet_app.command(cls=PlainCommand, short_help="Print the fleet file that is in use.")
 @with_stack_options
 def show(
     bucket: BucketOption = None, output: FileFormatOption = FileFormat.yaml, *, target: StackOptions

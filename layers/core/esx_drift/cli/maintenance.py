@@ -49,7 +49,9 @@ def _run(context: typer.Context) -> None:
     print_help_alone(context)
 
 
-@maintenance_app.command(cls=PlainCommand)
+@maintenance_app.command(
+    cls=PlainCommand, short_help="Begin planned work: what it changes is told at its end."
+)
 @with_stack_options
 def start(  # noqa: PLR0913 -- each is an option
     clusters: MaintainedArgument,
@@ -88,7 +90,7 @@ def start(  # noqa: PLR0913 -- each is an option
     print_line(f"It ends by itself, or by: {end}")
 
 
-@maintenance_app.command(cls=PlainCommand)
+@maintenance_app.command(cls=PlainCommand, short_help="End planned work before its time.")
 @with_stack_options
 def end(
     clusters: MaintainedArgument,

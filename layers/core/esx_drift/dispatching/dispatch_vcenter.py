@@ -18,7 +18,9 @@ from esx_drift.domain.dispatching.overdue import (
     list_overdue_conditions,
 )
 from esx_drift.domain.dispatching.run import (
+    CRITICAL_DETAIL,
     MAX_UNWATCHED_NAMES,
+    NEXT_TRY_DETAIL,
     UNWATCHED_DETAIL,
     UNWATCHED_NAMES_DETAIL,
     Run,
@@ -29,8 +31,9 @@ from esx_drift.domain.dispatching.run import (
     is_retried,
     select_clusters,
 )
+from esx_drift.domain.events import OPENING_TRANSITIONS
 from esx_drift.domain.findings.condition import Condition
-from esx_drift.domain.findings.kinds import CLOCK_KINDS
+from esx_drift.domain.findings.kinds import CLOCK_KINDS, FINDING_KINDS
 from esx_drift.domain.findings.update import CheckScope, FindingsUpdate, update_findings
 from esx_drift.domain.findings.vcenter_failures import (
     build_failure,
@@ -46,13 +49,14 @@ from esx_drift.domain.stored.records import RecordHeading, build_record
 from esx_drift.domain.stored.types import (
     Dispatch,
     FailedCluster,
+    Finding,
     FindingKind,
     Json,
     LogState,
     Record,
     ResolvedBecause,
 )
-from esx_drift.domain.text.times import format_time
+from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.wording import clean_text
 from esx_drift.domain.vcenter_api import list_upgrade_notices, name_vcenter_release
 from esx_drift.errors import (
@@ -143,7 +147,8 @@ class VCenterDispatch:
         before, now = position.after, self.runtime.clock()
         blind_since = before["blind_since"] or format_time(now)
         unwatched = list_unwatched_clusters(before["clusters"] or {}, self.vcenter)
-        is_critical = is_blind(before["last_look_at"] or blind_since, now, self.vcenter.blind_after_seconds)
+        last_look_at = before["last_look_at"] or blind_since
+        is_critical = is_blind(last_look_at, now, self.vcenter.blind_after_seconds)
         condition = _build_unlisted_condition(before, error, unwatched, critical=is_critical)
         ruled_out = list_kinds_ruled_out(error) | {condition.kind}
         update = self._update_findings(before, [condition], ruled_out, now, {})
@@ -156,12 +161,27 @@ class VCenterDispatch:
             "failed": self._select_chosen(unwatched),
             "retry_after_seconds": pause if is_tried_again else None,
         }
+        outlook = self._build_outlook(
+            last_look_at, now, dispatch["retry_after_seconds"], critical=is_critical
+        )
         return {
             **build_record(heading, "not-dispatched", now, after),
             "failure": failure,
-            "findings": update.transitions,
+            "findings": [_add_outlook(finding, condition, outlook) for finding in update.transitions],
             "dispatch": dispatch,
         }
+
+    def _build_outlook(
+        self, last_look_at: str, now: datetime, pause: int | None, *, critical: bool
+    ) -> dict[str, Json]:
+        """Build what comes of a vCenter that stays away: its next try, and when that is critical."""
+        outlook: dict[str, Json] = {}
+        if pause is not None:
+            outlook[NEXT_TRY_DETAIL] = format_time(now + timedelta(seconds=pause))
+        if not critical:
+            patience = timedelta(seconds=self.vcenter.blind_after_seconds)
+            outlook[CRITICAL_DETAIL] = format_time(parse_time(last_look_at) + patience)
+        return outlook
 
     def _list_conditions(
         self,
@@ -288,6 +308,14 @@ def _build_unlisted_condition(
     names: list[Json] = [clean_text(cluster["name"]) for cluster in unwatched[:MAX_UNWATCHED_NAMES]]
     counted: dict[str, Json] = {UNWATCHED_DETAIL: len(unwatched), UNWATCHED_NAMES_DETAIL: names}
     return replace(condition, detail={**detail, **counted})
+
+
+def _add_outlook(finding: Finding, condition: Condition, outlook: Mapping[str, Json]) -> Finding:
+    """Add what comes of it to the finding of an outage that is news; what only a person ends, has none."""
+    is_news = finding["fingerprint"] == condition.fingerprint and finding["transition"] in OPENING_TRANSITIONS
+    if not is_news or FINDING_KINDS[condition.kind].severity != "warning":
+        return finding
+    return {**finding, "detail": {**finding["detail"], **outlook}}
 
 
 def _apply_update(before: LogState, update: FindingsUpdate) -> LogState:

@@ -4,10 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, cast
 
+from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.types import (
+    ENDED_DETAIL,
+    EXPIRY_DETAIL,
     Accepted,
     AcceptedSoftware,
     Change,
+    EventDecision,
     Image,
     Json,
     KnownHost,
@@ -19,13 +23,17 @@ from esx_drift.domain.stored.types import (
 )
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.versions import sort_naturally
+from esx_drift.domain.text.wording import cut_text
 
 MAX_ACCEPTED_FOR: Final = timedelta(days=366)
 """How far ahead an acceptance may end: a year, of which some have a day more. What is to hold for longer has
 no end, and what nobody remembers after a year is looked at again."""
 
-EXPIRY_DETAIL: Final = "expired_at"
-"""What a finding says of an acceptance that ended; two times as text are compared like two times."""
+MAX_LISTED_ENDS: Final = 5
+"""Of acceptances that ended, as decided by one person at once for any number of hosts."""
+
+MAX_KEPT_REASON: Final = 200
+"""Characters of why something was accepted for a time: each of its hosts keeps that until then."""
 
 MAX_LISTED_DIFFERENCES: Final = 10
 """Of what a finding says of its hosts. A record keeps it twice and an event once more, while an upgrade
@@ -37,7 +45,7 @@ def accept_software(
     hosts: Mapping[str, ShownHost],
     snapshot_key: str,
     now: datetime,
-    until: str | None = None,
+    temporary: EventDecision | None = None,
 ) -> dict[str, Accepted]:
     """Accept for hosts what they run.
 
@@ -48,7 +56,7 @@ def accept_software(
         hosts: What is accepted now, by the host's id.
         snapshot_key: The key of a snapshot that holds these images.
         now: When that was decided.
-        until: When it ends, as text; None: never.
+        temporary: Who accepts it for a time, until when, and why; None: it has no end.
     """
     after = dict(accepted)
     for host, shown in hosts.items():
@@ -58,8 +66,9 @@ def accept_software(
             "snapshot": snapshot_key,
             "decided_at": format_time(now),
         }
-        if until is not None:
-            entry["until"] = until
+        if temporary is not None:
+            entry["until"] = temporary["until"]
+            entry["decision"] = {**temporary, "reason": cut_text(temporary["reason"], MAX_KEPT_REASON)}
             entry["before"] = _find_lasting(accepted.get(host), snapshot_key)
         after[host] = entry
     return after
@@ -78,17 +87,25 @@ def _find_lasting(entry: Accepted | None, snapshot_key: str) -> AcceptedSoftware
 
 def expire_accepted(state: LogState, now: datetime) -> LogState:
     """End the acceptances of a log's ``state`` whose time is over by ``now``: what was before holds again."""
-    expired: dict[str, Accepted] = {
-        host: {
-            "image": entry["before"]["image"],
-            "orphaned_vibs": entry["before"]["orphaned_vibs"],
-            "snapshot": entry["before"]["snapshot"],
-            "expired_at": entry["until"],
-        }
+    expired = {
+        host: _end_acceptance(entry)
         for host, entry in state["accepted"].items()
         if "until" in entry and parse_time(entry["until"]) <= now
     }
     return {**state, "accepted": state["accepted"] | expired} if expired else state
+
+
+def _end_acceptance(entry: Accepted) -> Accepted:
+    before = entry["before"]
+    ended: Accepted = {
+        "image": before["image"],
+        "orphaned_vibs": before["orphaned_vibs"],
+        "snapshot": before["snapshot"],
+        "expired_at": entry["until"],
+    }
+    if "decision" in entry:
+        ended["decision"] = entry["decision"]
+    return ended
 
 
 def list_differing_hosts(
@@ -182,12 +199,24 @@ def build_difference_detail(changes: Sequence[Change]) -> dict[str, Json]:
 
 
 def find_expiry(hosts: Iterable[str], accepted: Mapping[str, Accepted]) -> dict[str, Json]:
-    """Find when the acceptance of any of these ``hosts`` ended that nobody renewed: the last of them.
+    """Find which acceptances of these ``hosts`` ended that nobody renewed.
 
     ``accepted`` is what is accepted, by the host's id.
 
     Returns:
-        What a finding says of it: nothing, or ``expired_at``.
+        What a finding says of it: nothing, or ``expired_at``, when the last of them ended, and ``ended``: the
+        last few of them, each with ``at``, ``hosts``, and as far as known ``by``, ``reason`` and ``ticket``.
     """
-    times = [accepted[host]["expired_at"] for host in hosts if "expired_at" in accepted.get(host, {})]
-    return {EXPIRY_DETAIL: max(times)} if times else {}
+    ended: dict[str, dict[str, Json]] = {}
+    for host in sort_naturally(hosts):
+        entry = accepted.get(host)
+        if entry is None or "expired_at" not in entry:
+            continue
+        decided = {key: value for key, value in entry.get("decision", {}).items() if key != "until"}
+        said = cast("dict[str, Json]", {"at": entry["expired_at"], **decided})
+        one = ended.setdefault(compute_digest(said), {**said, "hosts": []})
+        one["hosts"] = [*cast("list[Json]", one["hosts"]), host]
+    if not ended:
+        return {}
+    last_first = sorted(ended.values(), key=lambda one: str(one["at"]), reverse=True)
+    return {EXPIRY_DETAIL: last_first[0]["at"], ENDED_DETAIL: [*last_first[:MAX_LISTED_ENDS]]}

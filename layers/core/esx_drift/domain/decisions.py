@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from esx_drift.domain.acceptance import (
-    EXPIRY_DETAIL,
     MAX_ACCEPTED_FOR,
     accept_software,
     build_difference_detail,
@@ -23,12 +22,16 @@ from esx_drift.domain.findings.condition import Condition
 from esx_drift.domain.findings.kinds import PERSON_KINDS
 from esx_drift.domain.findings.look_conditions import find_unreviewed
 from esx_drift.domain.images.labels import list_release_names
+from esx_drift.domain.stored.identifiers import make_window_name
 from esx_drift.domain.stored.types import (
+    ENDED_DETAIL,
+    EXPIRY_DETAIL,
     Accepted,
     AcceptedPart,
     Change,
     DecidedMaintenance,
     Decision,
+    EventDecision,
     Finding,
     Image,
     Json,
@@ -183,7 +186,7 @@ def accept_hosts(
     refused = sort_naturally(decision["hosts"].keys() - taken.keys())
     if not taken:
         return DecisionEffect(after, _hold_all(after), refused=refused)
-    accepted = accept_software(after["accepted"], taken, snapshot_key, now, decision.get("until"))
+    accepted = accept_software(after["accepted"], taken, snapshot_key, now, _find_temporary(decision))
     review = _Review(snapshot, after["accepted"], accepted, images, decision)
     is_whole = decision["hosts"].keys() >= acceptable.keys()
     transitions = [
@@ -200,6 +203,16 @@ def accept_hosts(
         list_names_by_id(snapshot),
         release_names=list_release_names(snapshot["labels"]),
     )
+
+
+def _find_temporary(decision: Decision) -> EventDecision | None:
+    """Find who decided until when; None where it has no end."""
+    if "until" not in decision:
+        return None
+    found: EventDecision = {"by": decision["by"], "reason": decision["reason"], "until": decision["until"]}
+    if "ticket" in decision:
+        found["ticket"] = decision["ticket"]
+    return found
 
 
 def accept_replaced_vcenter(after: LogState, decision: Decision, now: datetime) -> DecisionEffect:
@@ -321,7 +334,7 @@ def decide_maintenance(
         windows = [{**window, "to": format_time(now)} if window in ended else window for window in windows]
     else:
         times = (format_time(now), format_time(now + timedelta(seconds=wanted["for_seconds"])))
-        name = f"record {seq}"
+        name = make_window_name(seq)
         windows.append(
             build_open_window(name, decision["by"], decision["reason"], times, after, accept=wanted["accept"])
         )
@@ -367,7 +380,11 @@ class _Review:
         """An orphaned VIB stays one, but is no alarm where it is accepted everywhere."""
         new = [host for host in finding["hosts"] if not self._is_accepted(host, finding["subject"])]
         detail: dict[str, Json] = {
-            **{key: value for key, value in finding["detail"].items() if key != EXPIRY_DETAIL},
+            **{
+                key: value
+                for key, value in finding["detail"].items()
+                if key not in {EXPIRY_DETAIL, ENDED_DETAIL}
+            },
             "not_accepted_on": [*new],
             **find_expiry(new, self.accepted),
         }

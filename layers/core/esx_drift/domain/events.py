@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, cast
 from urllib.parse import quote
 
-from esx_drift.domain.stored.identifiers import make_event_id
+from esx_drift.domain.stored.identifiers import make_event_id, make_window_name
 from esx_drift.domain.stored.types import (
     LEFT_DETAIL,
     Change,
@@ -24,6 +24,7 @@ from esx_drift.domain.stored.types import (
     Family,
     Finding,
     Json,
+    OpenWindow,
     Record,
     RecordedDecision,
     Severity,
@@ -132,6 +133,7 @@ def format_attribute(value: str | tuple[str, ...]) -> tuple[str, str]:
 
 BASELINE_RECORDED: Final = "esx-drift.baseline.recorded"
 ROUTE_DEAD: Final = "esx-drift.report.route-dead"
+MAINTENANCE_STARTED: Final = "esx-drift.report.maintenance-started"
 MAINTENANCE_ENDED: Final = "esx-drift.report.maintenance-ended"
 DATA_SCHEMA: Final = "urn:esx-drift:schema:event:1"
 FAMILIES: Final[tuple[Family, ...]] = ("failure", "orphaned-vib", "drift")
@@ -173,8 +175,8 @@ def build_events(
         release_names: The same for releases of ESXi, by version.
 
     Returns:
-        One event a family that something moved in, one more for a baseline, and one where maintenance ended;
-        of any size.
+        One event a family that something moved in, one more for a baseline, and one each where maintenance
+        ended or a person began it; of any size.
     """
     facts = _RecordFacts(record, address, since, host_names, release_names)
     events = [_build_event(facts, BASELINE_RECORDED, (), ())] if record["outcome"] == "baseline" else []
@@ -194,7 +196,27 @@ def build_events(
         report = _build_event(facts, MAINTENANCE_ENDED, (), ())
         # First, since it explains what it leaves open.
         events.insert(0, {**report, "data": {**report["data"], "report": {"windows": windows}}})
+    window, decision = _find_started_window(record), record["decision"]
+    if window is not None and decision is not None:
+        report = _build_event(facts, MAINTENANCE_STARTED, (), ())
+        data: EventData = {
+            **report["data"],
+            "decision": _build_decision(decision),
+            "report": {"window": cast("Json", {key: window[key] for key in WINDOW_FIELDS})},
+        }
+        events.append({**report, "data": data})
     return events
+
+
+WINDOW_FIELDS: Final = ("name", "by", "reason", "from", "to", "accept")
+"""What is told of a window that begins."""
+
+
+def _find_started_window(record: Record) -> OpenWindow | None:
+    """Find the window that a person began by this very record; it is called after it."""
+    windows = (record["after"]["maintenance"] or {"windows": []})["windows"]
+    began = make_window_name(record["seq"])
+    return next((window for window in windows if window["name"] == began), None)
 
 
 def build_cloud_event(event_id: str, event_type: str, subject: str, source: str, data: EventData) -> Event:
@@ -420,9 +442,19 @@ def _select_releases(
 ) -> dict[str, str]:
     said: list[Any] = [change["detail"] or {} for change in changes if change["element"] == "host"]
     said += [finding["accepted"] for finding in findings if "accepted" in finding]
+    said += [{"differences": _list_differences(finding)} for finding in findings]
     parts: list[Any] = [*changes, *(part for detail in said for part in detail.get("differences", ()))]
-    versions = [part[side] for part in parts for side in ("from", "to") if part["element"] == "base_image"]
+    versions = [part[side] for part in parts for side in ("from", "to") if _is_base_image(part)]
     return {version: clip_name(names[version]) for version in versions if version in names}
+
+
+def _is_base_image(part: Any) -> bool:  # noqa: ANN401 -- a change, or a difference of any form
+    return isinstance(part, dict) and part.get("element") == "base_image"
+
+
+def _list_differences(finding: Finding) -> list[Json]:
+    held = finding["detail"].get("differences")
+    return held if finding["kind"] == "drift-unreviewed" and isinstance(held, list) else []
 
 
 def _count_suppressed(changes: Sequence[Change], findings: Sequence[Finding]) -> dict[str, int]:

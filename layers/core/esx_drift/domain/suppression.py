@@ -396,7 +396,7 @@ def _keep_what_is_heard(marked: Record, record: Record, before: LogState) -> Rec
             for key, each in after["findings"].items()
         },
         "rollout": keep_heard_steps(
-            before["rollout"], after["rollout"], marked["changes"], is_heard=is_heard
+            before["rollout"], after["rollout"], marked["changes"], findings, is_heard=is_heard
         ),
     }
     if openings or "turns" in after:

@@ -15,6 +15,7 @@ from esx_drift.domain.events import (
     BASELINE_RECORDED,
     FAMILIES,
     MAINTENANCE_ENDED,
+    MAINTENANCE_STARTED,
     OPENING_TRANSITIONS,
     ROUTE_DEAD,
     Level,
@@ -28,6 +29,7 @@ from esx_drift.domain.findings.coverage_conditions import LAST_IMAGE_DETAIL
 from esx_drift.domain.findings.kinds import VCENTER_NOT_SEEN_NOTE, Advice
 from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.types import (
+    NO_ROLLOUT_DETAIL,
     Change,
     EndedWindow,
     Event,
@@ -85,7 +87,15 @@ from esx_drift.messages.event_lines import (
     render_watched_again,
     render_when,
 )
-from esx_drift.messages.message_data import MessageData, add_stack, count_places, merge_data, name_summary
+from esx_drift.messages.message_data import (
+    MessageData,
+    add_stack,
+    count_places,
+    list_ended_acceptances,
+    list_hosts_to_renew,
+    merge_data,
+    name_summary,
+)
 from esx_drift.messages.next_action import PLANNED, build_next_step, choose_advice
 from esx_drift.messages.report_lines import REPORT_BUILDERS
 from esx_drift.messages.rollout_lines import (
@@ -97,6 +107,10 @@ from esx_drift.messages.rollout_lines import (
 )
 
 MAX_SHOWN_REASON_CHARACTERS: Final = 60
+MAX_STARTED_PLACES: Final = 20
+"""Of the clusters that maintenance begins on by one message."""
+
+NEVER_HIDDEN: Final = "New orphaned VIBs, downgrades and refused logins are reported at once all the same."
 
 SIGNS: Final[Mapping[Level, str]] = MappingProxyType(
     {"critical": "🔴", "warning": "🟠", "info": "🔵", "over": "✅"}
@@ -241,7 +255,7 @@ def _build_detected(data: MessageData) -> MessageContent:
         _render_uniformity(parts),
         rollout.note if rollout else _render_stays_open(parts),
         find_flapping(parts.news, data)[1],
-        _render_window_note(parts.news),
+        _render_late_note(parts.news),
         *_list_common_notes(data, is_over=bool(rollout and rollout.is_over)),
     )
     level = _find_level(parts)
@@ -253,7 +267,7 @@ def _build_detected(data: MessageData) -> MessageContent:
         facts=render_facts(data),
         unlisted=count_unlisted(data),
         level="over" if rollout and rollout.is_over and not _has_other_news(parts) else level,
-        when=(rollout.when if rollout else ()) or (*render_when(data), *replaced),
+        when=(rollout.when if rollout else ()) or _list_ends(parts) or (*render_when(data), *replaced),
     )
 
 
@@ -275,12 +289,40 @@ def _has_other_news(parts: _Parts) -> bool:
     return others or (is_told_by_finding and bool(parts.begun))
 
 
+def _list_ends(parts: _Parts) -> tuple[str | Moment, ...]:
+    """List whose acceptances ended, and when, where that is all that is news."""
+    if parts.begun or not all(map(list_ended_acceptances, parts.news)):
+        return ()
+    ends = [each for finding in parts.news for each in list_ended_acceptances(finding)]
+    names = {each: parts.words.name_hosts(each.hosts) for each in ends}
+    # Which hosts it is about, the title says, unless they are not the same.
+    said: dict[tuple[str, str], None] = {}
+    for each, hosts in names.items():
+        of_hosts = f" for {hosts}" if len({*names.values()}) > 1 else ""
+        by = f" by {_name_person(each.by)}" if each.by else ""
+        why = f" (“{clean_text(each.why, MAX_SHOWN_REASON_CHARACTERS)}”)" if each.why else ""
+        said[f"The acceptance{of_hosts}{by}{why} ended ", each.at] = None
+    moments = [(begin, build_moment(at, parts.data["now"], ends=True)) for begin, at in said]
+    sentences = [(" " if number else "", *each, ".") for number, each in enumerate(moments)]
+    return tuple(part for sentence in sentences for part in sentence if part)
+
+
 WINDOW_NOTE: Final = "It came within maintenance that is over now."
 
 
-def _render_window_note(news: Sequence[Finding]) -> str:
-    """Render that maintenance explains all of it."""
-    return WINDOW_NOTE if news and all(map(is_left_by_window, news)) else ""
+NO_ROLLOUT_NOTE: Final = "It came with an upgrade that did not reach all hosts and is no longer followed."
+
+
+def _render_late_note(news: Sequence[Finding]) -> str:
+    """Render why all of it is reported now: maintenance, a rule or an upgrade kept it back until now."""
+    if news and all(map(is_left_by_window, news)):
+        return WINDOW_NOTE
+    if any(NO_ROLLOUT_DETAIL in finding["detail"] for finding in news):
+        return NO_ROLLOUT_NOTE
+    rules = {str(finding["detail"].get("hidden_by", "")).partition("ignore:")[2] for finding in news}
+    if len(rules) != 1 or "" in rules:
+        return ""
+    return f"The rule {clean_text(rules.pop())} of the fleet file left it out until now."
 
 
 def _list_replaced(parts: _Parts) -> tuple[str | Moment, ...]:
@@ -295,7 +337,7 @@ def _list_replaced(parts: _Parts) -> tuple[str | Moment, ...]:
         return ()
     before = build_moment(gone[0]["opened_at"], parts.data["now"], ends=True)
     name, version = split_vib_key(gone[0]["subject"])
-    return (f" Goes on from the message on {' '.join((name, cut_tail(version)))} of ", before, ".")
+    return (f" Follows the message on {' '.join((name, cut_tail(version)))} of ", before, ".")
 
 
 def _find_level(parts: _Parts) -> Severity:
@@ -334,20 +376,22 @@ def _find_unreviewed_differences(finding: Finding) -> list[Mapping[str, Any]]:
 
 def _render_net_headline(parts: _Parts) -> str:
     """``Acceptance ended: Intel-i40en 2.9.2.0 on esx07``, where nothing changed; empty where it is not so."""
-    worst = parts.news[0]
-    has_ended = "expired_at" in worst["detail"]
-    if worst["kind"] == "orphaned-vib" and has_ended:
-        return f"Acceptance ended: {render_headline([worst], parts.data)}"
+    worst, ended = parts.news[0], list_hosts_to_renew(parts.news[0])
     differences = _find_unreviewed_differences(worst)
-    if not differences:
-        return ""
-    what = "Acceptance ended" if has_ended else "Not as last accepted"
     total = worst["detail"].get("total")
+    if ended and count_places(parts.data) == 1:
+        # Others may have differed before, and in something else.
+        own = [each for each in differences if not {*ended}.isdisjoint(each.get("hosts", ended))]
+        differences, total = own, total if len(own) == len(differences) else len(own)
+    if not differences:
+        about = render_headline([{**worst, "hosts": ended}], parts.data)
+        return f"Acceptance ended: {about}" if ended else ""
+    what = "Acceptance ended" if ended else "Not as last accepted"
     # Its hosts are those of one cluster: of several, each has its own.
-    hosts = worst["hosts"] if count_places(parts.data) == 1 else _list_news_hosts(parts)
+    hosts = (ended or worst["hosts"]) if count_places(parts.data) == 1 else _list_news_hosts(parts)
     named = [{**difference, "hosts": hosts} for difference in differences]
     number = total if isinstance(total, int) else len(differences)
-    accepted = render_accepted(named, number, parts.words, says_from=not has_ended)
+    accepted = render_accepted(named, number, parts.words, says_from=not ended)
     return f"{what}: {accepted} · {render_place(parts.data)}"
 
 
@@ -361,7 +405,8 @@ def _find_differences(finding: Finding) -> list[Mapping[str, Any]]:
 
 
 def _list_news_hosts(parts: _Parts) -> list[str]:
-    return [*dict.fromkeys(host for finding in parts.news for host in finding["hosts"])]
+    hosts = [list_hosts_to_renew(finding) or finding["hosts"] for finding in parts.news]
+    return [*dict.fromkeys(host for each in hosts for host in each)]
 
 
 def _list_detected_items(parts: _Parts) -> list[str]:
@@ -443,7 +488,7 @@ def _build_resolved(data: MessageData) -> MessageContent:
 
 
 VANISHED_NOTE: Final = (
-    "Nobody had accepted it or said why it was there: what has gone is evidence, and no all-clear."
+    "Nobody had accepted it or said why it was there. That it has gone is no all-clear: it was evidence."
 )
 
 
@@ -630,6 +675,35 @@ def _build_maintenance_ended(data: MessageData) -> MessageContent:
     )
 
 
+def _build_maintenance_started(data: MessageData) -> MessageContent:
+    parts = [cast("Any", part)["report"]["window"] for part in data["parts"]]
+    window, is_one = parts[0], count_places(data) == 1
+    why = clean_text(window["reason"], MAX_SHOWN_REASON_CHARACTERS)
+    length = format_elapsed(window["from"], window["to"])
+    places = [] if is_one else [name_place(part) for part in data["parts"]]
+    end = "is accepted when it ends" if window["accept"] else "is reported when it ends"
+    return MessageContent(
+        title=f"{_name_person(window['by'])} began maintenance for {length} · {render_place(data)} — “{why}”",
+        items=tuple(places[:MAX_STARTED_PLACES]),
+        notes=(f"What changes meanwhile {end}. {NEVER_HIDDEN}",),
+        next_step=_build_end_step(data),
+        facts=("info", *list_record_facts(data["parts"][0])),
+        unlisted=max(0, len(places) - MAX_STARTED_PLACES),
+        level="info",
+        when=("It lasts from ", *build_interval(window["from"], window["to"], data["now"], link=" to "), "."),
+    )
+
+
+def _build_end_step(data: MessageData) -> NextStep:
+    names = [find_shell_argument(part["cluster"]["name"]) for part in data["parts"] if part["cluster"]]
+    clusters = " ".join(filter(None, names)) if None not in names else ""
+    vcenters = {find_shell_argument(part["vcenter"]) for part in data["parts"]}
+    vcenter = next(iter(vcenters)) if len(vcenters) == 1 else None
+    option = f" --vcenter {vcenter}" if vcenter else ""
+    command = add_stack(f"esx-drift maintenance end {clusters}{option}", data) if clusters else ""
+    return NextStep("nothing, if it is planned; if nobody knows of it, ask who began it, or end it:", command)
+
+
 def render_window_title(data: MessageData) -> str:
     """Render ``Maintenance “CHG-2050” is over``: by why it was begun, or else by its name in the file."""
     names = dict.fromkeys(_name_window(window) for part in data["parts"] for window in _list_windows(part))
@@ -706,6 +780,7 @@ _BUILDERS: Final[Mapping[str, Callable[[MessageData], MessageContent]]] = Mappin
     {
         **REPORT_BUILDERS,
         BASELINE_RECORDED: _build_baseline,
+        MAINTENANCE_STARTED: _build_maintenance_started,
         MAINTENANCE_ENDED: _build_maintenance_ended,
         **{f"esx-drift.{family}.detected": _build_detected for family in FAMILIES},
         **{f"esx-drift.{family}.resolved": _build_resolved for family in FAMILIES},

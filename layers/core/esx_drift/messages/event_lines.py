@@ -11,12 +11,17 @@ from typing import Final
 
 from esx_drift.config import DEFAULT_SECRET_PREFIX
 from esx_drift.domain.dispatching.overdue import NOW_KNOWN
-from esx_drift.domain.dispatching.run import UNWATCHED_DETAIL, UNWATCHED_NAMES_DETAIL
+from esx_drift.domain.dispatching.run import (
+    CRITICAL_DETAIL,
+    NEXT_TRY_DETAIL,
+    UNWATCHED_DETAIL,
+    UNWATCHED_NAMES_DETAIL,
+)
 from esx_drift.domain.events import OPENING_TRANSITIONS, Moment, list_vanished
 from esx_drift.domain.findings.coverage_conditions import build_no_hosts_condition
 from esx_drift.domain.findings.kinds import FINDING_KINDS, HOST_KINDS, OUTAGE_KINDS, Advice
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
-from esx_drift.domain.stored.types import EventData, Finding, Json, Severity, rank_severity
+from esx_drift.domain.stored.types import NO_ROLLOUT_DETAIL, EventData, Finding, Json, Severity, rank_severity
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.wording import (
     MINUTE_SECONDS,
@@ -39,6 +44,8 @@ from esx_drift.messages.message_data import (
     MessageData,
     add_stack,
     count_places,
+    is_time,
+    list_ended_acceptances,
     name_summary,
     reword_summary,
 )
@@ -170,7 +177,8 @@ def _render_finding(finding: Finding, data: MessageData, *, is_alone: bool) -> s
 
 def _render_raised(finding: Finding) -> str:
     """Render why a failure is worse than it was, or else that it is."""
-    if finding["transition"] != "raised":
+    is_late = NO_ROLLOUT_DETAIL in finding["detail"] or is_left_by_window(finding)
+    if finding["transition"] != "raised" or is_late or list_ended_acceptances(finding):
         return ""
     why = ", because it has lasted too long" if finding["family"] == "failure" else ""
     return f"Now {finding['severity']}{why}: "
@@ -357,7 +365,7 @@ def _list_opened_in_windows(data: MessageData) -> list[str]:
 
 def is_left_by_window(finding: Finding) -> bool:
     """Tell whether ``finding`` came within maintenance, and is reported since that is over."""
-    return "hidden_by" in finding["detail"]
+    return str(finding["detail"].get("hidden_by", "")).startswith("maintenance:")
 
 
 def _list_unread_since(data: MessageData) -> list[str]:
@@ -425,16 +433,23 @@ def _render_outage(data: MessageData) -> tuple[str | Moment, ...]:
         return ()
     tries = away[0]["detail"].get("tries")
     tried = f" ({tries} tries)" if isinstance(tries, int) else ""
-    begun = build_moment(away[0]["opened_at"], data["now"], ends=data["since"] is None)
-    if data["since"] is None:
-        return ("Since ", begun, f"{tried}. Never checked before.")
-    return (
-        "Since ",
-        begun,
-        f"{tried}. Last checked ",
-        build_moment(data["since"], data["now"], ends=True),
-        ".",
+    said: list[tuple[str, object, str]] = [("Since ", away[0]["opened_at"], f"{tried}.")]
+    said.append(
+        (" Last successful check ", data["since"], ".")
+        if data["since"]
+        else (" Never checked before.", None, "")
     )
+    detail = away[0]["detail"]
+    said.append((" Next try ", detail.get(NEXT_TRY_DETAIL), "."))
+    said.append((" Critical from ", detail.get(CRITICAL_DETAIL), " on."))
+    times = [str(time) for _, time, _ in said if is_time(time)]
+    parts: list[str | Moment] = []
+    for begin, time, end in said:
+        if is_time(time):
+            parts += [begin, build_moment(str(time), data["now"], ends=str(time) == times[-1]), end]
+        elif not end:
+            parts.append(begin)
+    return tuple(parts)
 
 
 def render_unwatched(news: Sequence[Finding]) -> str:
@@ -468,7 +483,8 @@ def render_watched_again(data: MessageData) -> str:
     worst = max(back, key=_count_unwatched_of)
     named = _name_unwatched(worst, _count_unwatched_of(worst))
     return (
-        f"Being checked now: {named}. What changed meanwhile is reported next; if nothing comes, nothing did."
+        f"Being checked now: {named}. What changed meanwhile, or can't be checked, is reported next;"
+        " if nothing is, nothing changed."
     )
 
 
@@ -480,16 +496,29 @@ def render_still_open(data: MessageData) -> str:
         for finding in part["findings"]
         if finding["transition"] == "still" and "accepted" not in finding
     ]
+    accepted = [(part, finding) for part, finding in still if _is_accepted_difference(part, finding)]
+    still = [one for one in still if one not in accepted]
     # What a decision was about is said by itself.
     decided = sum("accepted" in finding and finding["transition"] == "still" for finding in data["findings"])
-    number = data["totals"]["still"] - decided
+    number = data["totals"]["still"] - decided - len(accepted)
+    differing = [end_sentence(f"Still so, and accepted: {clean_text(one['summary'])}") for _, one in accepted]
     if number <= 0:
-        return ""
+        return " ".join(differing[:MAX_NAMED_STILL])
     worst = sorted(still, key=lambda one: -rank_severity(one[1]["severity"]))[:MAX_NAMED_STILL]
     named = [_name_still(part, finding, is_one=count_places(data) == 1) for part, finding in worst]
     more = [f"{number - len(named)} more"] if number > len(named) else []
     said = f": {'; '.join([*named, *more])}" if named else ""
-    return f"{format_count(number, 'earlier finding')} still open{said}."
+    return " ".join(
+        [f"{format_count(number, 'earlier finding')} still open{said}.", *differing[:MAX_NAMED_STILL]]
+    )
+
+
+def _is_accepted_difference(data: EventData, finding: Finding) -> bool:
+    """Say whether the event tells that a person accepted all in which the hosts of ``finding`` differ."""
+    return finding["kind"] == "image-not-uniform" and any(
+        (other["kind"], other["resolved_because"]) == ("drift-unreviewed", "accepted")
+        for other in data["findings"]
+    )
 
 
 MAX_NAMED_STILL: Final = 3

@@ -3,23 +3,34 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from esx_drift.config import DEFAULT_STACK
 from esx_drift.domain.events import select_for_people
 from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.types import (
+    ENDED_DETAIL,
+    EXPIRY_DETAIL,
     AcceptedPart,
     Change,
     Coverage,
     EventData,
     Finding,
+    Json,
     NetDifference,
     Totals,
     rank_severity,
 )
-from esx_drift.domain.text.wording import MAX_NAME_CHARACTERS, clean_text, end_sentence, find_shell_argument
+from esx_drift.domain.text.times import parse_time
+from esx_drift.domain.text.wording import (
+    MAX_NAME_CHARACTERS,
+    clean_text,
+    end_sentence,
+    find_shell_argument,
+    format_moment,
+)
 
 LATE_AFTER_SECONDS: Final = 1_800
 """After so long a message says that it is late. In a good hour it comes within a minute or two."""
@@ -86,12 +97,19 @@ def add_stack(command: str, data: EventData) -> str:
 
 
 _NOT_READ: Final = re.compile(r"^(.+?) could not be read(?=$|[,:;.])")
+_ORPHANED: Final = re.compile(r"^(\S+?)\((\S+)\)(?= is orphaned on )")
+_STORED_TIME: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 _NOT_SEEN: Final = re.compile(r" not checked((?:, [A-Z_]+)*), not seen since")
 
 
 def reword_summary(summary: str) -> str:
-    """Reword how a finding's ``summary`` says that a host was not checked: messages have one word for it."""
-    return _NOT_SEEN.sub(r" not checked\1 since", _NOT_READ.sub(r"\1 not checked", summary))
+    """Reword how a finding's ``summary`` names VIBs and times, and says that a host was not checked."""
+    timed = _STORED_TIME.sub(_format_stored_time, _ORPHANED.sub(r"VIB \1 \2", summary))
+    return _NOT_SEEN.sub(r" not checked\1 since", _NOT_READ.sub(r"\1 not checked", timed))
+
+
+def _format_stored_time(found: re.Match[str]) -> str:
+    return f"{format_moment(found[0])} UTC" if is_time(found[0]) else found[0]
 
 
 def name_summary(summary: str, most: int = MAX_NAME_CHARACTERS) -> str:
@@ -102,6 +120,54 @@ def name_summary(summary: str, most: int = MAX_NAME_CHARACTERS) -> str:
 def count_places(data: MessageData) -> int:
     """Count the clusters, or vCenters, that a message is about."""
     return len(set(map(find_place, data["parts"])))
+
+
+@dataclass(frozen=True, slots=True)
+class EndedAcceptance:
+    """An acceptance that ended: when, for which hosts, and who had accepted it, and why, as far as known."""
+
+    at: str
+    hosts: tuple[str, ...]
+    by: str = ""
+    why: str = ""
+
+
+def list_ended_acceptances(finding: Finding) -> list[EndedAcceptance]:
+    """List the acceptances that ended of what a ``finding`` is about, the last one first.
+
+    Of an event of an earlier version, or of one that was cut, the time and the hosts at least.
+    """
+    detail, hosts = finding["detail"], finding["hosts"]
+    if not is_time(detail.get(EXPIRY_DETAIL)):
+        return []
+    held: Any = detail.get(ENDED_DETAIL)
+    ends = [
+        EndedAcceptance(
+            each["at"],
+            tuple(host for host in hosts if host in each["hosts"]),
+            str(each.get("by", "")),
+            " · ".join(dict.fromkeys(str(each[key]) for key in ("ticket", "reason") if each.get(key))),
+        )
+        for each in (held if isinstance(held, list) else ())
+        if isinstance(each, dict) and isinstance(each.get("hosts"), list) and is_time(each.get("at"))
+    ]
+    known = [each for each in ends if each.hosts]
+    return known or [EndedAcceptance(str(detail[EXPIRY_DETAIL]), tuple(hosts))]
+
+
+def list_hosts_to_renew(finding: Finding) -> list[str]:
+    """List the hosts for which an acceptance ended of what a ``finding`` is about, in its order."""
+    ended = {host for each in list_ended_acceptances(finding) for host in each.hosts}
+    return [host for host in finding["hosts"] if host in ended]
+
+
+def is_time(value: object) -> bool:
+    """Say whether a ``value`` is a time, as stored."""
+    try:
+        parse_time(str(value))
+    except ValueError:
+        return False
+    return True
 
 
 def _select_items(data: EventData) -> EventData:
@@ -129,6 +195,18 @@ def _rename_hosts_of_change(change: Change, prefix: str) -> Change:
 
 def _rename_hosts_of_finding(finding: Finding, prefix: str) -> Finding:
     renamed: Finding = {**finding, "hosts": [f"{prefix}{host}" for host in finding["hosts"]]}
+    ends = list_ended_acceptances(finding)
+    if ends:
+        held: list[Json] = [
+            {
+                "at": each.at,
+                "by": each.by,
+                "reason": each.why,
+                "hosts": [f"{prefix}{host}" for host in each.hosts],
+            }
+            for each in ends
+        ]
+        renamed["detail"] = {**finding["detail"], ENDED_DETAIL: held}
     if "accepted" in finding:
         renamed["accepted"] = _rename_hosts_of_accepted(finding["accepted"], prefix)
     return renamed

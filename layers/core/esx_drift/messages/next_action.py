@@ -1,4 +1,7 @@
-"""The one thing that the message of an event asks somebody to do, and the command for it."""
+"""The one thing that the message of an event asks somebody to do, and the command for it.
+
+Longer than 250 lines, because each advice stands beside what chooses it.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -6,12 +9,17 @@ from typing import Final
 
 from esx_drift.domain.events import OPENING_TRANSITIONS, NextStep, list_left_vibs, list_vanished
 from esx_drift.domain.findings.kinds import FINDING_KINDS, Advice
-from esx_drift.domain.stored.types import Change, EventData, Finding
+from esx_drift.domain.stored.types import Change, EventData, Finding, FindingKind
 from esx_drift.domain.text.wording import find_shell_argument, split_vib_key
 from esx_drift.messages.advice import find_advice
 from esx_drift.messages.change_lines import is_read_at_last, is_replaced_host, is_unlike_others
 from esx_drift.messages.event_lines import build_host_placeholders, build_placeholders, name_secret
-from esx_drift.messages.message_data import MessageData, add_stack
+from esx_drift.messages.message_data import (
+    MessageData,
+    add_stack,
+    list_ended_acceptances,
+    list_hosts_to_renew,
+)
 
 _VIB_GONE: Final = Advice(
     "",
@@ -32,8 +40,8 @@ _ACCEPTED_VIB_GONE: Final = Advice(
 _HOSTS_MOVED: Final = Advice(
     "",
     "",
-    "was that meant? If nobody knows, see in vCenter > {cluster} > Monitor > Tasks and Events who did it. "
-    "There is nothing to accept.",
+    "nothing, if it was meant; if nobody knows, see in vCenter > {cluster} > Monitor > Tasks and Events who "
+    "did it.",
 )
 
 _NEW_HOST: Final = Advice(
@@ -55,10 +63,22 @@ _OTHER_MACHINE: Final = Advice(
 _ACCEPTANCE_ENDED: Final = Advice(
     "",
     "",
-    "somebody accepted it for a time that is over now. Remediate {listed}, or accept it again:",
+    "remediate {listed}, or accept it anew:",
     FINDING_KINDS["drift-unreviewed"].advice.command,
 )
 """Nothing has changed: nobody is to be looked for."""
+
+_ACCEPTANCE_OF_VIB_ENDED: Final = Advice(
+    "",
+    "",
+    "have it removed from {listed}, or accept it anew:",
+    FINDING_KINDS["drift-unreviewed"].advice.command,
+)
+"""The same of an orphaned VIB: somebody knew of it, so it is no evidence."""
+
+_ENDED: Final[Mapping[FindingKind, Advice]] = MappingProxyType(
+    {"drift-unreviewed": _ACCEPTANCE_ENDED, "orphaned-vib": _ACCEPTANCE_OF_VIB_ENDED}
+)
 
 _NOTHING: Final = Advice("", "", "")
 """A host that was here already was read for the first time, and runs what the others run."""
@@ -66,7 +86,7 @@ _NOTHING: Final = Advice("", "", "")
 PLANNED: Final = Advice(
     "",
     "",
-    "if that was planned, accept it:",
+    "if that was planned (else see who began it in vCenter > Monitor > Tasks), accept it:",
     FINDING_KINDS["drift-unreviewed"].advice.command,
 )
 """An upgrade that is done, and that nobody has accepted yet."""
@@ -98,8 +118,9 @@ def choose_advice(data: MessageData, news: Sequence[Finding]) -> Advice:
     if _are_all(changes, lambda change: change["element"] == "host") and not list_hosts_to_accept(data):
         return _choose_host_advice(changes)
     if news and not changes:
-        if news[0]["kind"] == "drift-unreviewed" and "expired_at" in news[0]["detail"]:
-            return _ACCEPTANCE_ENDED
+        ended = _ENDED.get(news[0]["kind"]) if list_ended_acceptances(news[0]) else None
+        if ended is not None:
+            return ended
         return find_advice(news[0], of_cluster=data["cluster"] is not None)
     return FINDING_KINDS["drift-unreviewed"].advice
 
@@ -145,8 +166,9 @@ def build_next_step(advice: Advice, data: MessageData, news: Sequence[Finding]) 
     is_meant = _MEANT.get(advice)
     meant = [change for change in data["changes"] if is_meant is None or is_meant(change)]
     hosts = [host for change in meant for host in change["hosts"]]
+    about: list[Finding] = [{**finding, "hosts": _list_hosts_of(finding)} for finding in news[:1]]
     placeholders = (
-        build_host_placeholders(hosts, data) if data["changes"] else build_placeholders(news[:1], data)
+        build_host_placeholders(hosts, data) if data["changes"] else build_placeholders(about, data)
     )
     commands, text = _render_commands(advice, data), advice.step.format(**placeholders)
     if len(commands) > MAX_COMMANDS or sum(map(len, commands)) > MAX_COMMAND_CHARACTERS:
@@ -221,9 +243,18 @@ def list_hosts_to_accept(data: EventData) -> list[str]:
     begun = [change for change in data["changes"] if "put_back" not in change]
     changed = [change["hosts"] for change in begun if change["element"] != "host"]
     news = [finding for finding in data["findings"] if finding["transition"] in OPENING_TRANSITIONS]
-    unreviewed = [finding["hosts"] for finding in news if finding["kind"] == "drift-unreviewed"]
+    unreviewed = [
+        _list_hosts_of(finding)
+        for finding in news
+        if finding["kind"] == "drift-unreviewed" or list_ended_acceptances(finding)
+    ]
     gone = {host for change in data["changes"] if _has_left(change) for host in change["hosts"]}
     return [host for hosts in changed or unreviewed for host in hosts if host not in gone]
+
+
+def _list_hosts_of(finding: Finding) -> list[str]:
+    """List the hosts that are news of a finding: where an acceptance ended, those that it was about."""
+    return list_hosts_to_renew(finding) or finding["hosts"]
 
 
 def _has_left(change: Change) -> bool:

@@ -100,7 +100,10 @@ def build_daily_content(data: EventData) -> MessageContent:
     seen = f"{clusters['seen']} of {format_count(clusters['watched'], 'cluster')}"
     day = f"From {format_moment(report['from'])} to {format_moment(report['until'])} UTC."
     share = f"{seen} and {format_share(hosts['covered'], hosts['hosts'])} checked"
-    left = f"; {format_count(opened['total'], 'finding')} open" if opened["total"] else ""
+    gone = report.get("vanished_vibs", _NONE)["total"]
+    lost = f"{format_count(gone, 'VIB')} gone unexplained" if gone else ""
+    found = f"{format_count(opened['total'], 'finding')} open" if opened["total"] else ""
+    left = "".join(f"; {said}" for said in (lost, found) if said)
     return MessageContent(
         title=f"{'All quiet' if _is_quiet(report) else 'Daily report'}: {share}{left}",
         items=tuple(filter(None, _list_daily_items(report, data["checked_at"]))),
@@ -223,7 +226,7 @@ def _render_suppressed(suppressed: Mapping[str, int]) -> str:
     if not suppressed:
         return ""
     reasons = [f"{number} by {_name_reason(reason)}" for reason, number in suppressed.items()]
-    return f"Found within the day, but not reported: {join_names(reasons)}"
+    return f"Found within the day, but not reported one by one: {join_names(reasons)}"
 
 
 def _name_reason(reason: str) -> str:

@@ -35,7 +35,7 @@ def _build(data: EventData, route: str, since: str, reason: str, note: str) -> M
     return MessageContent(
         title=clean_text(f"Route {route} is dead: {reason}"),
         items=(),
-        notes=(f"It has taken no message since {format_moment(since)}.", clean_text(note)),
+        notes=(f"It has taken no message since {format_moment(since)} UTC.", clean_text(note)),
         next_step=NextStep(
             "mend its webhook or its secret, then see whether it works:", add_stack("esx-drift drill", data)
         ),

@@ -64,8 +64,12 @@ def _build_privilege_advice(headline: str, end_headline: str, privilege: str, no
     return Advice(headline, end_headline, step, privilege, note)
 
 
-def _build_unreachable_advice(step: str) -> Advice:
-    return replace(FINDING_KINDS["vcenter-unreachable"].advice, step=step)
+def _build_unreachable_advice(step: str, command: str = "") -> Advice:
+    return replace(FINDING_KINDS["vcenter-unreachable"].advice, step=step, command=command)
+
+
+_DOCTOR: Final = "esx-drift doctor --vcenter {vcenter}"
+"""It goes the way of a check, from where checks run, and says how far it came."""
 
 
 def _build_misled_advice(headline: str) -> Advice:
@@ -159,13 +163,16 @@ _UNREACHABLE: Final[tuple[AdviceCase, ...]] = (
     (
         _failed_at("dns"),
         _build_unreachable_advice(
-            "does the host in the vCenter's secret still have that name in DNS, where checks run?"
+            "put the name that it has now into the vCenter's secret, or have DNS know this one where checks "
+            "run."
         ),
     ),
     (
         _failed_at("connect"),
         _build_unreachable_advice(
-            "is the vCenter up, and does every firewall and security group between let checks in?"
+            "find out whether the vCenter is up; if it is, a firewall or security group keeps checks out. "
+            "Whether they come through again, says:",
+            _DOCTOR,
         ),
     ),
     *(
@@ -184,20 +191,22 @@ _UNREACHABLE: Final[tuple[AdviceCase, ...]] = (
     (
         _failed_at("certificate"),
         _build_unreachable_advice(
-            "did its certificate change or expire? The CA's belongs into ca_bundle of the vCenter's secret."
+            "put the certificate of its CA into ca_bundle of the vCenter's secret; if it worked before, find "
+            "out first who changed the certificate."
         ),
     ),
     (
         _failed_at("tls"),
         _build_unreachable_advice(
-            "is it the vCenter that listens at its secret's host and port, and is it well? Something takes "
-            "the connection, but TLS doesn't come about."
+            "find out what listens at host and port of its secret: it takes the connection, but TLS doesn't "
+            "come about. Whether it does again, says:",
+            _DOCTOR,
         ),
     ),
     (
         _failed_at("proxy"),
         _build_unreachable_advice(
-            "is the proxy in the vCenter's secret up, and does it let checks through to it?"
+            "start the proxy in the vCenter's secret, and have it let checks through to the vCenter."
         ),
     ),
     (
@@ -216,8 +225,8 @@ _UNREACHABLE: Final[tuple[AdviceCase, ...]] = (
         Advice(
             "answers too slowly, or only in part",
             "answers in time again",
-            "is it overloaded? See its own page (port 5480) > Monitor; else what lies between and cuts "
-            "connections.",
+            "see in its own page (port 5480) > Monitor whether it is overloaded; if not, something between "
+            "cuts connections.",
             note=VCENTER_NOT_SEEN_NOTE,
         ),
     ),

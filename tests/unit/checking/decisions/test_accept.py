@@ -274,7 +274,8 @@ def test_an_acceptance_ends_and_what_was_before_holds_again(
     assert (drift["hosts"], drift["detail"]["total"], drift["detail"]["expired_at"]) == ([host], 1, until)
     vib = one(after["findings"], "orphaned-vib")
     assert vib["severity"] == "critical"
-    assert vib["detail"] == {"not_accepted_on": [host], "expired_at": until}
+    ended = {"at": until, "hosts": [host], "by": ALICE, "reason": "CHG-42", "ticket": "CHG-7"}
+    assert vib["detail"] == {"not_accepted_on": [host], "expired_at": until, "ended": [ended]}
     calls = len(world.aws.calls)
     assert moved(world.check()) == set()
     reads = [call for call in world.aws.calls[calls:] if call[0] == "GetObject" and "snapshots/" in call[1]]

@@ -3,7 +3,8 @@ from typing import Any, cast
 
 from esx_drift.domain.fleet.rules import IgnoreRule, MaintenanceWindow, Period, SilencingRules
 from esx_drift.domain.stored.types import Record
-from esx_drift.messages.content import build_content
+from esx_drift.domain.text.times import format_time, parse_time
+from esx_drift.messages.content import NEVER_HIDDEN, build_content
 
 from tests.lab.demo.timeline import BY_HAND, FOOTHOLD, I40EN, SHIPPED
 from tests.unit.checking.decisions.person import ALICE, Person, decided
@@ -40,7 +41,8 @@ def test_what_is_done_in_maintenance_is_published_and_told_when_it_is_still_open
     """The topic has it at once, marked; the first look after it opens what is open, and sums it up."""
     world.check()
     begun = person.maintain(5 * HOUR)
-    assert (begun["outcome"], decided(begun)["taken"], begun["events"]) == ("maintenance", [PROD_A], [])
+    assert (begun["outcome"], decided(begun)["taken"]) == ("maintenance", [PROD_A])
+    assert _types(begun) == ["report.maintenance-started"]
     _change_a_driver(world)
     during = world.check()
     name = f"maintenance:record {begun['seq']}"
@@ -59,6 +61,31 @@ def test_what_is_done_in_maintenance_is_published_and_told_when_it_is_still_open
     assert content.title.startswith("Maintenance “CHG-42” is over; still open: 2 findings")
     assert content.items[0] == "Within it, and not reported then: 1 change of component, 2 findings"
     assert world.check()["events"] == []
+
+
+def test_who_begins_maintenance_is_told_with_why_and_for_how_long(world: World, person: Person) -> None:
+    """It hides what happens in it, so whoever hears the cluster hears of it; its end says what was hidden."""
+    world.check()
+    begun = person.maintain(5 * HOUR)
+    (event,) = begun["events"]
+    window = cast("dict[str, Any]", event["data"]["report"])["window"]
+    assert window == {
+        "name": f"record {begun['seq']}",
+        "by": ALICE,
+        "reason": "CHG-42",
+        "from": begun["checked_at"],
+        "to": format_time(parse_time(begun["checked_at"]) + timedelta(hours=5)),
+        "accept": False,
+    }
+    assert event["data"]["decision"] == {"by": ALICE, "reason": "CHG-42"}
+    content = build_content(event)
+    assert content.title == f"alice began maintenance for 5 h · prod-a · {begun['vcenter']} — “CHG-42”"
+    assert content.level == "info"
+    assert content.notes == (f"What changes meanwhile is reported when it ends. {NEVER_HIDDEN}",)
+    assert content.next_step is not None
+    assert content.next_step.command == f"esx-drift maintenance end prod-a --vcenter {begun['vcenter']}"
+    accepting = build_content(person.maintain(HOUR, accept=True)["events"][0])
+    assert "What changes meanwhile is accepted when it ends." in " ".join(accepting.notes)
 
 
 def test_maintenance_ends_before_its_time_by_whoever_ends_it(world: World, person: Person) -> None:

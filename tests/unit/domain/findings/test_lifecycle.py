@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from esx_drift.domain.fleet.rules import IgnoreRule, MaintenanceWindow, Period, SilencingRules
 from esx_drift.domain.stored.identifiers import encode_canonical_json
-from esx_drift.domain.stored.types import Change, Finding
+from esx_drift.domain.stored.types import Change, Finding, Json
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.versions import sort_naturally
 from hypothesis import settings
@@ -37,7 +37,7 @@ RUNS = st.sampled_from(
 )
 """As it was, and what is one step from it, or two."""
 SOME = st.sets(NUMBERS, min_size=1, max_size=3)
-HOURS = st.sampled_from([1, 4, 4, 8, 30])
+HOURS = st.sampled_from([1, 4, 4, 8, 30, 31 * 24])
 IGNORED: list[dict[str, Any]] = [
     {"keys": (I40EN,)},
     {"elements": ("base_image",), "findings": ("image-not-uniform",)},
@@ -96,6 +96,7 @@ class People:
     differing: set[str] = field(default_factory=set)
     steps: set[Step] = field(default_factory=set)
     hidden_steps: set[Step] = field(default_factory=set)
+    held_back: set[str] = field(default_factory=set)
 
     def hear(self, told: Told) -> None:
         """Each opening is heard once, and each end by whoever heard the opening."""
@@ -363,10 +364,11 @@ class Lifecycle(RuleBasedStateMachine):
             for finding in told.findings
             if finding.get("suppressed_by") == "rollout" and finding["transition"] == "opened"
         }
-        # The end of what goes on names it.
+        # The end of what goes on names it; where that comes to no end, it is told by itself.
         rollout = self.log.state["rollout"]
         assert not silent or (rollout is not None and rollout["lead"] is not None)
         self.people.open |= silent
+        self._check_held_back(told, silent)
         for name, finding in findings.items():
             mark = finding.get("suppressed_by")
             assert "accepted" not in finding
@@ -389,6 +391,32 @@ class Lifecycle(RuleBasedStateMachine):
         elif not differing:
             assert drift == []
         self.people.differing &= {*differing}
+
+    def _check_held_back(self, told: Told, silent: set[str]) -> None:
+        """What a rollout held back is told when it ends, stalls or is none any more."""
+        rollout = self.log.state["rollout"]
+        lead = rollout["lead"] if rollout else None
+        states = {
+            str(cast("dict[str, Json]", finding["detail"]["rollout"])["state"])
+            for data in told.people
+            for finding in data["findings"]
+            if "rollout" in finding["detail"]
+        }
+        heard = {finding["fingerprint"] for data in told.people for finding in data["findings"]}
+        self.people.held_back |= silent
+        gone = self.people.held_back - self.log.state["findings"].keys()
+        moved = {
+            finding["fingerprint"]
+            for data in told.people
+            for finding in data["findings"]
+            if finding["transition"] != "still"
+        }
+        self.people.held_back -= gone | moved
+        if lead is None and told.record["outcome"] not in {"accepted", "maintenance"}:
+            is_named = "done" in states and self.people.held_back <= heard
+            is_in_window = self.log.state["maintenance"] is not None
+            assert not self.people.held_back or is_named or is_in_window
+            self.people.held_back.clear()
 
     def _check_heard(self, told: Told, drift: Finding) -> None:
         """Once no window holds, people have heard of each host that differs, but for what rules ignored."""

@@ -282,6 +282,58 @@ def test_one_that_stalled_for_a_month_is_forgotten(log: ClusterLog) -> None:
     assert [each["element"] for each in log.look(model).changes] == ["base_image"]
 
 
+@pytest.mark.parametrize("hours", [31 * 24, 12])
+def test_what_was_held_back_is_told_once_its_rollout_comes_to_no_end(log: ClusterLog, hours: float) -> None:
+    """Since it is forgotten, or since nobody looked before it was; and told once."""
+    model = cluster()
+    upgrade(model, 1)
+    log.look(model)
+    log.accept(["host-1"])
+    upgrade(model, 2)
+    assert log.look(model).people == []
+    if hours < 24:
+        log.look(model, hours)  # a stall is told, with what is open still
+    told = log.look(model, 31 * 24)
+    assert told.moved["drift-unreviewed"] == "raised"
+    content = read_message(told)
+    assert content.title.startswith("Not as last accepted: ESXi 8.0")
+    assert content.title.endswith(" on esx02 · prod-a · vc01")
+    assert any("did not reach all hosts" in note for note in content.notes)
+    assert content.next_step is not None
+    assert content.next_step.command == "esx-drift accept prod-a --vcenter vc01 --hosts esx02"
+    assert log.look(model, 4).people == []
+    assert log.look(model, 31 * 24).people == []
+
+
+def test_what_was_held_back_and_told_meanwhile_is_not_told_again(log: ClusterLog) -> None:
+    """Accepted and opened anew, or raised for another reason."""
+    model = cluster()
+    upgrade(model, 1)
+    log.look(model)
+    log.accept(["host-1"])
+    upgrade(model, 2)
+    log.look(model)
+    upgrade(model, 2, driver=OLD_DRIVER)
+    assert log.look(model).moved["drift-unreviewed"] == "raised"
+    assert log.look(model, 31 * 24).moved.get("drift-unreviewed") is None
+
+
+def test_what_was_held_back_is_told_where_the_rollout_is_undone(log: ClusterLog) -> None:
+    """Its host keeps a driver that came along; no end of the rollout names that."""
+    model = cluster()
+    upgrade(model, 1, driver=NEW_DRIVER)
+    log.look(model)
+    log.accept(["host-1"])
+    upgrade(model, 2, driver=NEW_DRIVER)
+    assert log.look(model).people == []
+    held = log.state["rollout"]
+    assert held is not None
+    assert held["lead"] is not None
+    assert "held_back" in held["lead"]
+    upgrade(model, 1, 2, release=U3D, driver=NEW_DRIVER)
+    assert log.look(model).moved["drift-unreviewed"] == "raised"
+
+
 def test_what_was_accepted_meanwhile_opens_silently_for_the_next_host(log: ClusterLog) -> None:
     """People know of the rollout; that it is not reviewed stands in the finding."""
     model = cluster()

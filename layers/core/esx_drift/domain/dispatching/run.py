@@ -252,6 +252,10 @@ UNWATCHED_NAMES_DETAIL: Final = "clusters_unwatched_names"
 MAX_UNWATCHED_NAMES: Final = 5
 """Of the clusters that are counted by it; a message names no more."""
 
+NEXT_TRY_DETAIL: Final = "next_try_at"
+CRITICAL_DETAIL: Final = "critical_at"
+"""When a vCenter that is away is tried again, and from when on that is critical: said as it is reported."""
+
 MAX_SQS_DELAY_SECONDS: Final = 900
 """An SQS limit: DelaySeconds is 15 minutes at most."""
 

@@ -121,7 +121,7 @@ _ENTRIES: Final = (
             end_headline="{vibs} gone from {hosts}",
             step=(
                 "tell security first, unless you know who installed it: don't reboot, remediate or remove it "
-                "on {listed}, it is evidence. Its vendor and acceptance level say, on {first}:"
+                "on {listed}, it is evidence. To see its vendor and acceptance level, run on {first}:"
             ),
             command="{vib}",
             note=(
@@ -142,7 +142,8 @@ _ENTRIES: Final = (
             headline="not reachable",
             end_headline="reachable again",
             step=(
-                "is the vCenter up, and do its name, port 443 and certificate work from where the checks run?"
+                "find out whether the vCenter is up, and whether its name, port and certificate work from "
+                "where checks run."
             ),
             note=VCENTER_NOT_SEEN_NOTE,
         ),
@@ -257,8 +258,8 @@ _ENTRIES: Final = (
             headline="{clusters} no longer listed",
             end_headline="{clusters} listed again",
             step=(
-                "deleted on purpose, or did the account lose its permission there? What is gone for good has "
-                "to be retired:"
+                "if the account lost its permission there, give it back. What is gone for good has to be "
+                "retired:"
             ),
             command="esx-drift retire {cluster} --vcenter {vcenter}",
         ),

@@ -15,6 +15,7 @@ from esx_drift.domain.images.image import format_part_version
 from esx_drift.domain.images.labels import name_esxi_release
 from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.types import (
+    NO_ROLLOUT_DETAIL,
     Change,
     Finding,
     Json,
@@ -48,6 +49,7 @@ class RolloutUpdate:
         state: How it is with the rollout; None where there is none.
         facts: What the finding on uniformity says of it.
         severity: How bad it was said to be when it began: so its end is told.
+        held_back: Since when a drift is open that a rollout held back which came to no end; None: none is.
     """
 
     rollout: Rollout | None
@@ -55,6 +57,7 @@ class RolloutUpdate:
     state: Literal["moving", "stalled", "done"] | None = None
     facts: Mapping[str, Json] = field(default_factory=dict)
     severity: Severity = "info"
+    held_back: str | None = None
 
     def adjust(self, condition: Condition) -> Condition:
         """Say in a ``condition`` that hosts differ because of a rollout; while it moves, that is no alarm."""
@@ -62,6 +65,16 @@ class RolloutUpdate:
             return condition
         said = replace(condition, detail={**condition.detail, ROLLOUT: dict(self.facts)})
         return replace(said, severity="info", lowers=True) if self.state == "moving" else said
+
+    def report_held_back(self, transitions: Sequence[Finding]) -> list[Finding]:
+        """Report among the ``transitions`` a drift that was held back by a rollout which is none any more."""
+        return [self._report(finding) for finding in transitions]
+
+    def _report(self, finding: Finding) -> Finding:
+        held = self.held_back is not None and finding["opened_at"] == self.held_back
+        if not held or (finding["kind"], finding["transition"]) != ("drift-unreviewed", "still"):
+            return finding
+        return {**finding, "transition": "raised", "detail": {**finding["detail"], NO_ROLLOUT_DETAIL: True}}
 
     def finish(self, transitions: Sequence[Finding]) -> tuple[list[Change], list[Finding]]:
         """Say in the ``transitions`` of findings that the rollout is over, and hold back what it opened.
@@ -132,10 +145,12 @@ class RolloutLook:
         held = {*known, *(lead["steps"] if lead and "unheard" not in lead else ())}
         marked = [_mark(change, held) for change in changes]
         begun = self._begin([change for change in marked if not lead or not _is_of_lead(change, lead)])
+        held_back = lead.get("held_back") if lead else None
         lead = begun or lead or self._find_spreading(marked, recent)
         left, arrived = self._count_hosts(lead) if lead else ([], 0)
+        over = RolloutUpdate(self._build_rollout(None, recent, marked), marked, held_back=held_back)
         if lead is None or not arrived or (begun and not left):
-            return RolloutUpdate(self._build_rollout(None, recent, marked), marked)
+            return over
         lead = self._move(lead, marked)
         facts = self._describe(lead, left, arrived)
         if not left:
@@ -143,7 +158,7 @@ class RolloutLook:
             return RolloutUpdate(rollout, marked, "done", {**facts, "state": "done"}, lead["severity"])
         idle = self.now - parse_time(lead["moved_at"])
         if idle > FORGOTTEN_AFTER:
-            return RolloutUpdate(self._build_rollout(None, recent, marked), marked)
+            return over
         rollout = self._build_rollout(lead, recent, marked)
         if idle >= timedelta(seconds=self.stall_after_seconds):
             return RolloutUpdate(rollout, marked, "stalled", {**facts, "state": "stalled"}, lead["severity"])
@@ -255,7 +270,12 @@ class RolloutLook:
 
 
 def keep_heard_steps(
-    before: Rollout | None, after: Rollout | None, changes: Sequence[Change], *, is_heard: bool
+    before: Rollout | None,
+    after: Rollout | None,
+    changes: Sequence[Change],
+    findings: Sequence[Finding],
+    *,
+    is_heard: bool,
 ) -> Rollout | None:
     """Keep of what spreads only what people heard of: who heard of no beginning must hear of what follows it.
 
@@ -263,6 +283,7 @@ def keep_heard_steps(
         before: What the look before left.
         after: What this look leaves.
         changes: The changes of this look, with the marks of rules.
+        findings: The findings of this look, with the same marks.
         is_heard: Whether people hear now of a finding that says how far it is.
     """
     if after is None:
@@ -280,6 +301,7 @@ def keep_heard_steps(
         own = [change for change in changes if _is_of_lead(change, lead)]
         is_hidden = all(change in hidden for change in own) and ("unheard" in lead if is_same else bool(own))
         lead = _set_unheard(lead, is_unheard=is_hidden and not is_heard)
+        lead = _set_held_back(lead, _find_held_back(begun, findings))
     kept = [group for group in recent if group["steps"]]
     return {"lead": lead, "recent": kept} if lead or kept else None
 
@@ -288,6 +310,21 @@ def _set_unheard(lead: RolloutLead, *, is_unheard: bool) -> RolloutLead:
     after = lead.copy()
     after.pop("unheard", None)
     return {**after, "unheard": True} if is_unheard else after
+
+
+def _find_held_back(before: RolloutLead | None, findings: Sequence[Finding]) -> str | None:
+    """Find since when a drift is open that people do not hear of because of what spreads."""
+    drift = next((finding for finding in findings if finding["kind"] == "drift-unreviewed"), None)
+    if drift is not None and drift["transition"] == "opened":
+        return drift["opened_at"] if drift.get("suppressed_by") == ROLLOUT else None
+    is_news = drift is not None and drift["transition"] != "still" and "suppressed_by" not in drift
+    return before.get("held_back") if before and not is_news else None
+
+
+def _set_held_back(lead: RolloutLead, since: str | None) -> RolloutLead:
+    after = lead.copy()
+    after.pop("held_back", None)
+    return {**after, "held_back": since} if since else after
 
 
 def _cut_recent(recent: Sequence[RecentSteps]) -> list[RecentSteps]:

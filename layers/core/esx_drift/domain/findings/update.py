@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
-from esx_drift.domain.acceptance import EXPIRY_DETAIL
 from esx_drift.domain.findings.condition import Condition, build_condition
 from esx_drift.domain.findings.flapping import count_openings
 from esx_drift.domain.findings.kinds import HELD_BACK_KINDS
 from esx_drift.domain.stored.types import (
+    EXPIRY_DETAIL,
     Family,
     Finding,
     FindingKind,

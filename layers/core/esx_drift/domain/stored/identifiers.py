@@ -297,6 +297,11 @@ def make_attempt_id(request: str, attempt: int) -> str:
     return request
 
 
+def make_window_name(seq: int) -> str:
+    """Make the name of the maintenance window that a person began by the record with the number ``seq``."""
+    return f"record {seq}"
+
+
 def make_check_id(vcenter: str, cluster: str, seq: int) -> str:
     """Make the id of the check that left record ``seq`` in one log, that of ``cluster`` on ``vcenter``."""
     return _make_uuid(vcenter, cluster, str(seq))

@@ -317,12 +317,14 @@ class Accepted(AcceptedSoftware):
         until: When that ends; absent where it has no end.
         before: What holds again then.
         expired_at: When an acceptance ended that was not renewed since.
+        decision: Who accepted it until then, or had, and why.
     """
 
     decided_at: NotRequired[str]
     until: NotRequired[str]
     before: NotRequired[AcceptedSoftware]
     expired_at: NotRequired[str]
+    decision: NotRequired["EventDecision"]
 
 
 def list_vouched_hosts(accepted: Mapping[str, Accepted]) -> frozenset[str]:
@@ -422,6 +424,7 @@ class RolloutLead(TypedDict):
         severity: How bad it was said to be when it began: so its end is told.
         steps: What else changed with it, as short digests.
         unheard: There, and true, as long as a rule keeps from people that it began.
+        held_back: Since when a drift is open that people do not hear of because of it; else absent.
     """
 
     element: Element
@@ -435,6 +438,7 @@ class RolloutLead(TypedDict):
     severity: Severity
     steps: list[str]
     unheard: NotRequired[bool]
+    held_back: NotRequired[str]
 
 
 class RecentSteps(TypedDict):
@@ -916,6 +920,15 @@ class ReportState(TypedDict):
     outbox: list[StoredObject]
     dead_routes: NotRequired[dict[str, str]]
 
+
+EXPIRY_DETAIL = "expired_at"
+"""What a finding says of an acceptance that ended; two times as text are compared like two times."""
+
+ENDED_DETAIL = "ended"
+"""What a finding says of whose acceptance that was, on which hosts."""
+
+NO_ROLLOUT_DETAIL = "rollout_given_up"
+"""What a drift says that a rollout held back which is none any more, and never came to its end."""
 
 LEFT_DETAIL = "left_with_hosts"
 """The detail of an orphaned VIB that is on fewer hosts than before, and only since those left the cluster."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from esx_drift.domain.images.image import format_part_version
+from esx_drift.domain.stored.identifiers import make_window_name
 from esx_drift.domain.stored.types import (
     Change,
     Departed,
@@ -205,7 +206,7 @@ def _list_entries(
         if _name_window(window) not in known
     ]
     if record["decision"] is not None:
-        own = next((step for step in begun if step.window["name"] == f"record {record['seq']}"), None)
+        own = next((step for step in begun if step.window["name"] == make_window_name(record["seq"])), None)
         begun = [step for step in begun if step is not own]
         # All else is of a cluster as a whole, whose id is no host's.
         hosts = record["decision"]["taken"] if record["outcome"] == "accepted" else []
