@@ -75,8 +75,8 @@ class LinkedRecords:
             damage = own.damage or self._find_contradiction(prefix, number, own, after)
             if damage is not None:
                 self.damages.append(damage)
-            elif own.record is not None:
-                yield own.record
+            else:
+                yield cast("Record", own.record)
 
     def adopt_heads(self, other: "LinkedRecords") -> None:
         """Adopt what an ``other`` one read of digests, but for what was damaged, which each names itself."""
