@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from esx_drift.cli import diff as compare
 from esx_drift.cli import main
-from esx_drift.cli.terminal import EXIT_DIFFERENCES, EXIT_TROUBLE, ExitCodes, OutputLost
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, EXIT_TROUBLE, EXIT_UNREAD, ExitCodes, OutputLost
 
 from tests.paths import GOLDEN
 from tests.unit.cli.conftest import Run
@@ -150,7 +150,7 @@ def test_where_stderr_is_lost_too_nothing_else_happens(monkeypatch: pytest.Monke
 def test_a_reader_that_had_enough_hears_nothing_more(
     layout: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As ``head`` leaves a pipe: no word, no traceback, and not the code for "changes"."""
+    """As ``head`` leaves a pipe: no word, no traceback, and no code for "changes" or trouble."""
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as broken:
@@ -158,7 +158,7 @@ def test_a_reader_that_had_enough_hears_nothing_more(
         monkeypatch.setattr(sys, "argv", ["esx-drift", "diff", str(SAME), str(SAME), "--format", layout])
         with pytest.raises(SystemExit) as ended:
             main()
-    assert (ended.value.code, capsys.readouterr().err) == (EXIT_TROUBLE, "")
+    assert (ended.value.code, capsys.readouterr().err) == (EXIT_UNREAD, "")
 
 
 def test_an_unforeseen_error_is_trouble(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -186,7 +187,8 @@ def test_what_hosts_ran_is_told_with_how_sure_it_is(run: Run, story: Story) -> N
     rows = {line.split()[0]: line for line in told.out.splitlines() if line.strip().startswith("esx0")}
     assert "changed by 2026-11-24 02:19" in rows["esx01"]
     second = run("as-of", "prod-a", story.records[1]["checked_at"], "--dir", story.directory)
-    assert second.out.splitlines()[-1] == f"Image B differs from A in component {I40EN}"
+    step = "2.9.2.0 → 2.7.2.0-1OEM.800.1.0.20613240"
+    assert second.out.splitlines()[-1] == f"Image B differs from A in component {I40EN} ({step})"
     assert "the same 2026-11-24 02:19" in rows["esx03"]
     document = json.loads(
         run("as-of", "prod-a", third["checked_at"], "--dir", story.directory, "--format", "json").out
@@ -212,6 +214,40 @@ def test_what_hosts_ran_is_told_with_how_sure_it_is(run: Run, story: Story) -> N
     assert "nobody had looked at prod-a (domain-c9) on vc01 by 2026-11-22 23:59:59 UTC" in early.err
 
 
+def test_each_part_that_hosts_ran_is_listed(run: Run, story: Story) -> None:
+    """Which driver ran on which host at a time: for a person by version, for programs by host."""
+    asked = ("as-of", "prod-a", story.records[1]["checked_at"], "--parts", "--dir", story.directory)
+    table = [line.split() for line in run(*asked).out.splitlines()]
+    drivers = {line[2]: line[3:] for line in table if line[:2] == ["component", I40EN]}
+    assert drivers["2.9.2.0"] == ["esx01,", "esx02"]
+    assert drivers["2.7.2.0-1OEM.800.1.0.20613240"] == ["esx03,", "esx04"]
+    rows = rows_of(run(*asked, "--format", "csv", "--host", "esx01").out)
+    assert {row["name"] for row in rows} == {"esx01"}
+    (driver,) = [row for row in rows if row["part"] == f"component:{I40EN}"]
+    assert (driver["version"], driver["changed_between"]) == ("2.9.2.0", "yes")
+    listed = json.loads(run(*asked, "--format", "json", "--host", "esx01").out)["parts"]
+    assert [part["part"] for part in listed] == [row["part"] for row in rows]
+    later = ("as-of", "prod-a", "2026-11-30", "--parts", "--dir", story.directory)
+    assert any(line.split()[:3] == ["orphaned", "VIB", "=mft"] for line in run(*later).out.splitlines())
+    never = ("as-of", "prod-b", "2026-11-30", "--host", "esx07", "--parts", "--format", "csv")
+    assert rows_of(run(*never, "--dir", story.directory).out) == []
+
+
+def test_of_many_parts_that_differ_ten_are_named(run: Run, story: Story, tmp_path: Path) -> None:
+    """The rest is counted; a part that is not there has no version."""
+    stored = story.records[-1]["after"]["snapshot"]
+    assert stored is not None
+    snapshot = json.loads(gzip.decompress((story.directory / stored["key"]).read_bytes()))
+    image = deepcopy(snapshot["images"][snapshot["hosts"]["host-16"]["image"]])
+    image["main"] |= {f"component:Zoo-{number:02}": {"version": "1"} for number in range(12)}
+    snapshot["images"]["f" * 64] = image
+    snapshot["hosts"]["host-16"]["image"] = "f" * 64
+    forge_newest_snapshot(story, tmp_path / "copy", encode_canonical_json(snapshot))
+    told = run("as-of", "prod-a", "2026-11-30", "--host", "esx01", "--dir", tmp_path / "copy")
+    assert "component Zoo-00 (none → 1), component Zoo-01 (none → 1), " in told.out, told.out
+    assert re.search(r"differs from A in 13 parts: .*, and 3 more$", told.out, re.MULTILINE)
+
+
 def test_blame_says_since_when_parts_are_there(run: Run, story: Story) -> None:
     """In the table what changed, the rest counted; all of it with --all, and for programs."""
     told = run("blame", "prod-a", "--dir", story.directory)
@@ -230,7 +266,7 @@ def test_blame_says_since_when_parts_are_there(run: Run, story: Story) -> None:
     unchanged = run("blame", "prod-b", "--dir", story.directory)
     assert len(unchanged.out.splitlines()) == 3
     unknown = run("blame", "prod-a", "--dir", story.directory, "--host", "esx9")
-    assert (unknown.code, "no host was ever called esx9" in unknown.err) == (2, True)
+    assert (unknown.code, "no host of prod-a was ever called esx9" in unknown.err) == (2, True)
 
 
 def test_orphaned_vibs_are_listed_with_their_spread(run: Run, story: Story) -> None:

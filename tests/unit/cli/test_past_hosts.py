@@ -116,7 +116,7 @@ def test_a_host_that_left_has_a_past_and_no_present(run: Run, moves: Story) -> N
     assert (gone.code, gone.out) == (2, "")
     assert "esx02 (host-17) is not in this cluster since 2026-11-23 18:" in gone.err
     known = run("history", "prod-a", "--dir", moves.directory, "--host", "esx2")
-    assert "no host was ever called esx2: did you mean esx02?" in known.err
+    assert "was ever called esx2: did you mean esx02?" in known.err
 
 
 def test_a_host_is_found_by_a_name_that_it_had(run: Run, moves: Story) -> None:
@@ -185,7 +185,7 @@ def test_what_one_host_ran_is_asked_by_whatever_it_was_called(run: Run, moves: S
     lines = told.out.splitlines()
     assert lines[0].endswith(" UTC: esx01 (host-23, was host-16)")
     assert [line.split()[:2] for line in lines if line.startswith(" esx")] == [["esx01", "host-16"]]
-    assert lines[-1] == f"Image B differs from A in component {I40EN}"
+    assert lines[-1].startswith(f"Image B differs from A in component {I40EN} (")
     unseen = run("as-of", "prod-a", "2030-01-01", "--dir", moves.directory, "--host", "host-26")
     assert ("not since" in unseen.out, "The last look" in unseen.out) == (True, False)
     same = run("as-of", "prod-a", *at, "--host", "esx03")
@@ -205,7 +205,7 @@ def test_a_host_that_was_not_there_ran_nothing_there(run: Run, moves: Story) -> 
     several = run("as-of", "prod-a", at, "--dir", moves.directory, "--host", "esx02")
     assert (several.code, "esx02 may be esx02 (host-17), esx02 (host-24)" in several.err) == (2, True)
     unknown = run("as-of", "prod-a", at, "--dir", moves.directory, "--host", "esx99")
-    assert (unknown.code, "no host was ever called esx99" in unknown.err) == (2, True)
+    assert (unknown.code, "was ever called esx99" in unknown.err) == (2, True)
 
 
 def test_an_orphaned_vib_that_left_with_its_host_was_not_removed(run: Run, moves: Story) -> None:
@@ -248,4 +248,4 @@ def test_a_host_is_found_by_an_id_of_before_the_time_that_is_asked_about(run: Ru
     assert old["entries"] == new["entries"]
     assert old["host_ids"] == ["host-16", "host-23"]
     renamed = run("history", "prod-a", "--dir", moves.directory, *since, "--host", "nobody")
-    assert (renamed.code, "no host was ever called nobody" in renamed.err) == (2, True)
+    assert (renamed.code, "was ever called nobody" in renamed.err) == (2, True)

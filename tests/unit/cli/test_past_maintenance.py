@@ -21,7 +21,7 @@ from tests.unit.checking.conftest import ca, cloud, tls
 from tests.unit.checking.decisions.person import ALICE, Person
 from tests.unit.checking.world import open_world
 from tests.unit.cli.conftest import Run
-from tests.unit.trail.test_past import copy_trail
+from tests.unit.trail.test_past import I40EN, copy_trail
 
 __all__ = ["ca", "cloud", "tls"]
 
@@ -103,3 +103,20 @@ def test_an_end_of_no_maintenance_is_said() -> None:
     decision = {"by": ALICE, "reason": "done", "taken": [], "refused": ["domain-c9"]}
     entry = HistoryEntry(3, "", None, (), "maintenance", decision=cast("Any", decision))
     assert describe_maintenance(entry, make_times(local=False)) == "alice found none to end: done"
+
+
+def test_evidence_tells_begin_and_end_apart_and_what_changed_between(
+    run: Run, copy: Path, tmp_path: Path
+) -> None:
+    """Of what a person decided, and of a change that nobody was told of."""
+    period = ("--from", "2026-11-23", "--to", "2026-11-24")
+    told = run("evidence", "prod-a", *period, "-o", tmp_path / "nov", "--dir", copy)
+    assert told.err == ""
+    text = (tmp_path / "nov" / "report.md").read_text().replace("\\", "")
+    table = text.partition("### What persons decided")[2].partition("###")[0]
+    assert [line.split(" | ")[2] for line in table.splitlines() if ALICE in line] == [
+        "maintenance begun",
+        "maintenance ended",
+    ]
+    changes = text.partition("### Changes")[2].partition("###")[0]
+    assert f"{I40EN} upgraded, within maintenance (record 2) |" in changes, changes

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from esx_drift.domain.stored.identifiers import compute_digest, compute_sha256, encode_canonical_json
+from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.trail.digests import is_digest_key
 from esx_drift.domain.trail.excerpt import EXCERPT_KEY, ExcerptClaim
 
@@ -51,6 +52,18 @@ def test_an_intact_copy(run: Run, copy: Path, pem: Path, trail: Trail) -> None:
     assert ran.out.splitlines()[0] == f"{len(trail)} objects, {records} records, 1 digest."
     assert ran.out.endswith("Intact, key not pinned.\n")
     assert run("verify", "--dir", copy, "--public-key", pem).out.endswith("Intact.\n")
+
+
+def test_only_what_is_sealed_is_intact(
+    run: Run, unsealed: Trail, key: EllipticCurvePrivateKey, tmp_path: Path
+) -> None:
+    """What was written since is in no digest, and the verdict says so; it is no fault."""
+    newest = max(one for one in unsealed if one.startswith("records/"))
+    at = parse_time(json.loads(unsealed[newest])["checked_at"])
+    sealed = seal({one: body for one, body in unsealed.items() if one != newest}, key, at)
+    told = run("verify", "--dir", write_copy({**unsealed, **sealed}, tmp_path / "newer"))
+    last = "Intact, key not pinned, as far as it is sealed: what is of later is not proved."
+    assert (told.code, told.out.splitlines()[-1]) == (0, last), told.out
 
 
 def test_a_damaged_copy(run: Run, copy: Path, trail: Trail) -> None:

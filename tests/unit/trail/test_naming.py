@@ -4,15 +4,24 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
-from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_record_key, make_record_prefix
+from esx_drift.domain.stored.identifiers import (
+    VCENTER_LOG,
+    compute_sha256,
+    make_record_key,
+    make_record_prefix,
+)
 from esx_drift.domain.text.times import format_time
 from esx_drift.trail.naming import MOST_READ_FOR_NAMES, find_named_logs
 from esx_drift.trail.past import TrailLogs
 
 from tests.unit.checking.world import NOW, PROD_A, PROD_B, World
 from tests.unit.trail.test_past import CHECKS_OF_A_YEAR, CountedFiles
+
+if TYPE_CHECKING:
+    from esx_drift.domain.stored.types import Head
 
 
 @dataclass(slots=True)
@@ -31,12 +40,15 @@ def play_names(world: World, names: list[str]) -> ListedFiles:
     """A year of a vCenter's own log, whose prod-a is called so in each of its records."""
     like = world.dispatch()
     vcenter, clusters = like["vcenter"], like["after"]["clusters"] or {}
-    objects = {}
+    objects: dict[str, bytes] = {}
+    before: Head | None = None
     for number, name in enumerate(names, start=1):
         known = {**clusters, PROD_A: {**clusters[PROD_A], "name": name}}
         record = {**like, "seq": number, "after": {**like["after"], "clusters": known}}
         record["checked_at"] = format_time(NOW + timedelta(hours=4 * number))
-        objects[make_record_key(vcenter, VCENTER_LOG, number)] = json.dumps(record).encode()
+        record["previous"], key = before, make_record_key(vcenter, VCENTER_LOG, number)
+        objects[key] = json.dumps(record).encode()
+        before = {"seq": number, "key": key, "sha256": compute_sha256(objects[key])}
     return ListedFiles(objects)
 
 

@@ -2,7 +2,10 @@
 
 
 def main() -> None:
-    """Run the command line and end the process: 0, 1 or 2 as the command says, 2 for every error."""
+    """Run the command line and end the process: 0, 1 or 2 as the command says, 2 for every error.
+
+    Where nobody reads what it says any more, it is 141.
+    """
     # Importing this package alone costs nothing.
     from esx_drift.cli.terminal import ExitCodes  # noqa: PLC0415 -- see above
 

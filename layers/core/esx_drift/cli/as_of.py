@@ -4,13 +4,14 @@ Longer than 250 lines, because how sure it is stands beside what is said of it, 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
+from esx_drift.cli.blame import name_kept_part
 from esx_drift.cli.history import describe_retirement
 from esx_drift.cli.options import ClusterArgument, FormatOption, ListFormat, VCenterOption
 from esx_drift.cli.past import (
@@ -18,6 +19,7 @@ from esx_drift.cli.past import (
     HostOption,
     LocalOption,
     Times,
+    describe_nothing,
     end_with_damages,
     fail_unanswered,
     find_log,
@@ -27,7 +29,7 @@ from esx_drift.cli.past import (
     select_host,
 )
 from esx_drift.cli.status_formats import build_software_fields
-from esx_drift.cli.status_hosts import HostRow, list_host_rows, list_image_differences
+from esx_drift.cli.status_hosts import HostRow, list_host_rows, list_image_groups
 from esx_drift.cli.terminal import (
     build_table,
     escape_unprintable,
@@ -36,11 +38,17 @@ from esx_drift.cli.terminal import (
     render_csv,
 )
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
+from esx_drift.domain.images.image import (
+    ImageGroup,
+    format_part,
+    format_part_version,
+    list_differing_parts,
+)
 from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Json, Record, Snapshot
 from esx_drift.domain.text.times import format_time
-from esx_drift.domain.text.wording import clean_text
-from esx_drift.domain.trail.history import find_retirement
+from esx_drift.domain.text.wording import clean_text, format_count, join_names, split_vib_key
+from esx_drift.domain.trail.history import ORPHANED_VIB, find_retirement
 from esx_drift.domain.trail.hosts import (
     FormerSelf,
     KnownHosts,
@@ -62,18 +70,30 @@ _COLUMNS: Final = (
     "host", "name", "release", "build", "base_image", "add_on", "image_group", "orphaned_vibs", "seen_before",
     "seen_before_as", "seen_after", "seen_after_as", "changed_between", "left_at", "replaced_at",
 )  # fmt: skip
+_PART_HEADINGS: Final = ("What", "Version", "Hosts")
+_PART_COLUMNS: Final = (
+    "host", "name", "part", "version", "seen_before", "seen_after", "changed_between", "left_at",
+    "replaced_at",
+)  # fmt: skip
+MAX_DIFFERENCES: Final = 10
+"""So many parts in which images differ are named; --parts names all."""
 
 DateArgument = Annotated[str, typer.Argument(metavar="DATE", help=f"When: {DATE_HELP}")]
 
+PartsOption = Annotated[
+    bool, typer.Option("--parts", help="Also each part that they ran, such as each driver, by its version.")
+]
+
 
 @with_trail_options
-def as_of(
+def as_of(  # noqa: PLR0913 -- each is an option of the command
     cluster: ClusterArgument,
     date: DateArgument,
     host: HostOption = None,
+    parts: PartsOption = False,  # noqa: FBT002 -- typer passes it by name
     vcenter: VCenterOption = None,
     output: FormatOption = ListFormat.text,
-    local: LocalOption = False,  # noqa: FBT002 -- typer passes it by name
+    local: LocalOption = False,  # noqa: FBT002 -- likewise
     *,
     source: TrailSource,
 ) -> None:
@@ -90,21 +110,15 @@ def as_of(
     asked = times.format_exactly(moment)
     if answer is None:
         there = " at the vCenter that took the former one's place" if _is_replaced(logs, log, moment) else ""
-        fail_unanswered(
-            logs, f"nobody had looked at {log.render()}{there} by {asked}: nothing is known of that time"
-        )
+        nobody = f"nobody had looked at {log.render()}{there} by {asked}: nothing is known of that time"
+        fail_unanswered(logs, describe_nothing(logs, log, nobody))
     if not answer.hosts and answer.ids:
         fail_unanswered(
             logs,
             f"{answer.asked_host} was not in this cluster at {asked}\n"
             "When it came and left says esx-drift history",
         )
-    if output is ListFormat.json:
-        typer.echo(json.dumps(_build_document(answer), indent=2))
-    elif output is ListFormat.csv:
-        typer.echo(render_csv(_COLUMNS, (_list_cells(host, answer) for host in answer.hosts)), nl=False)
-    else:
-        _print_answer(answer, times)
+    _write_answer(answer, output, times, with_parts=parts)
     end_with_damages(logs)
 
 
@@ -164,7 +178,7 @@ def _find_answer(logs: "TrailLogs", log: ClusterRef, moment: datetime, wanted: s
     snapshot, former = logs.restore_former_selves(left, record["after"])
     rows = list_host_rows(record, snapshot)
     every = KnownHosts() if wanted is None else logs.read_hosts([*logs.read_records(log, known + following)])
-    ids = select_host(every, wanted, [row.host for row in rows])
+    ids = select_host(every, wanted, log, [row.host for row in rows])
     hosts = tuple(row for row in rows if ids is None or row.host in ids)
     never = [host.host for host in hosts if host.base_image is None or host.host in former]
     later = logs.read_records(log, following, FEW_RECORDS)
@@ -196,6 +210,22 @@ def _compare_sightings(
     return compared
 
 
+def _write_answer(answer: _Answer, output: ListFormat, times: Times, *, with_parts: bool) -> None:
+    parts = _list_parts(answer) if with_parts else []
+    if output is ListFormat.json:
+        listed = {"parts": [_list_part_cells(one, answer) for one in parts]} if with_parts else {}
+        typer.echo(json.dumps({**_build_document(answer), **listed}, indent=2))
+    elif output is ListFormat.csv and with_parts:
+        typer.echo(render_csv(_PART_COLUMNS, (_list_part_cells(one, answer) for one in parts)), nl=False)
+    elif output is ListFormat.csv:
+        typer.echo(render_csv(_COLUMNS, (_list_cells(host, answer) for host in answer.hosts)), nl=False)
+    else:
+        _print_answer(answer, times)
+        if with_parts:
+            print_line("")
+            _print_parts(parts)
+
+
 def _print_answer(answer: _Answer, times: Times) -> None:
     record, look = answer.record, answer.record["after"]["last_look_at"]
     taken = record["after"]["last_taken"]
@@ -216,10 +246,69 @@ def _print_answer(answer: _Answer, times: Times) -> None:
     elif look and answer.hosts and answer.ids is None and is_last:
         print_line(f"  The last look was {times.format(look)}: nothing is known of the time after it.")
     print_table(build_table(_HEADINGS, (_render_cells(host, answer, times) for host in answer.hosts)))
-    shown = {host.group for host in answer.hosts}
-    differences = list_image_differences(answer.snapshot)
-    for group, difference in ((each, said) for each, said in differences.items() if each in shown):
-        print_line(f"Image {group} differs from A in {difference}")
+    shown, groups = {host.group for host in answer.hosts}, list_image_groups(answer.snapshot)
+    for name in (each for each in groups if each in shown and each != "A"):
+        print_line(f"Image {name} differs from A in {_describe_difference(groups['A'], groups[name])}")
+
+
+def _describe_difference(first: ImageGroup, other: ImageGroup) -> str:
+    """Describe each part in which other hosts differ from the ``first`` ones, at most ten of them."""
+    parts = list_differing_parts(first.image, other.image)
+    said = [
+        f"{format_part(part)} ({' → '.join(_render_version(group, part) for group in (first, other))})"
+        for part in parts[:MAX_DIFFERENCES]
+    ]
+    more = f", and {len(parts) - MAX_DIFFERENCES} more" if len(parts) > MAX_DIFFERENCES else ""
+    number = f"{format_count(len(parts), 'part')}: " if len(parts) != 1 else ""
+    return f"{number}{', '.join(said)}{more}"
+
+
+def _render_version(group: ImageGroup, part: str) -> str:
+    value = group.image["main"].get(part)
+    return "none" if value is None else clean_text(format_part_version(value))
+
+
+@dataclass(frozen=True, slots=True)
+class _HostPart:
+    """A ``part`` of what a ``host`` ran, and its ``version``; empty where it has none."""
+
+    host: HostRow
+    part: str
+    version: str
+
+
+def _list_parts(answer: _Answer) -> list[_HostPart]:
+    """List each part of what each host ran, orphaned VIBs as well."""
+    return [
+        _HostPart(host, part, version)
+        for host in answer.hosts
+        for part, version in (
+            *((part, format_part_version(value)) for part, value in _find_parts(answer, host).items()),
+            *((f"{ORPHANED_VIB}:{vib}", split_vib_key(vib)[1]) for vib in host.orphaned_vibs),
+        )
+    ]
+
+
+def _find_parts(answer: _Answer, host: HostRow) -> Mapping[str, Json]:
+    known = answer.snapshot["hosts"].get(host.host)
+    return answer.snapshot["images"][known["image"]]["main"] if known and known["image"] else {}
+
+
+def _print_parts(parts: Iterable[_HostPart]) -> None:
+    """Print a line for each part and version, with the hosts that ran it."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for one in parts:
+        groups.setdefault((one.part, one.version), []).append(clean_text(one.host.name))
+    rows = (
+        (name_kept_part(part), clean_text(version) or "-", join_names(hosts, len(hosts)))
+        for (part, version), hosts in groups.items()
+    )
+    print_table(build_table(_PART_HEADINGS, ([escape_unprintable(cell) for cell in row] for row in rows)))
+
+
+def _list_part_cells(one: _HostPart, answer: _Answer) -> dict[str, Json]:
+    cells = {**_list_cells(one.host, answer), "part": one.part, "version": one.version}
+    return {column: cells[column] for column in _PART_COLUMNS}
 
 
 def _render_cells(host: HostRow, answer: _Answer, times: Times) -> list[str]:
@@ -253,7 +342,7 @@ def _describe(host: HostRow, answer: _Answer, times: Times) -> str:
     return f"{seen}, {then} {times.format(sighting.after)}{renewed}"
 
 
-def _build_document(answer: _Answer) -> Json:
+def _build_document(answer: _Answer) -> dict[str, Json]:
     return {
         "schema_version": 1,
         "vcenter": answer.log.vcenter,
@@ -263,15 +352,10 @@ def _build_document(answer: _Answer) -> Json:
         "retired_at": answer.retired_by["checked_at"] if answer.retired_by else None,
         "host_ids": cast("Json", answer.ids),
         "hosts": [
-            {**_list_cells(host, answer), "image": _find_image(answer.snapshot, host.host)}
+            {**_list_cells(host, answer), "image": {**_find_parts(answer, host)} or None}
             for host in answer.hosts
         ],
     }
-
-
-def _find_image(snapshot: Snapshot, host: str) -> Json:
-    known = snapshot["hosts"].get(host)
-    return {**snapshot["images"][known["image"]]["main"]} if known and known["image"] else None
 
 
 def _list_cells(host: HostRow, answer: _Answer) -> dict[str, Json]:

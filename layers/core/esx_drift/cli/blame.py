@@ -13,6 +13,7 @@ from esx_drift.cli.past import (
     HostOption,
     LocalOption,
     Times,
+    describe_nothing,
     end_with_damages,
     fail_unanswered,
     find_log,
@@ -79,9 +80,9 @@ def blame(
     records = list(logs.read_records(log, logs.list_numbers(log)))
     snapshot = logs.read_left_snapshot(records)
     if snapshot is None:
-        fail_unanswered(logs, f"nobody has looked at {log.render()} yet")
+        fail_unanswered(logs, describe_nothing(logs, log, f"nobody has looked at {log.render()} yet"))
     known = list_known_hosts(records, snapshot)
-    only = select_host(known, host)
+    only = select_host(known, host, log)
     if only is not None and only[-1] not in snapshot["hosts"]:
         _fail_gone(known, only, times)
     names = known.newest_names
@@ -106,7 +107,7 @@ def blame(
 
 def _fail_gone(known: KnownHosts, host: Sequence[str], times: Times) -> NoReturn:
     left = known.left.get(host[-1])
-    when = f" since {times.format(left)} {times.name}" if left else ""
+    when = f" since {times.format_zoned(left)}" if left else ""
     fail(
         f"{render_host(known, host)} is not in this cluster{when}\n"
         "What it ran says esx-drift as-of, of any day before; what happened to it esx-drift history"
@@ -139,16 +140,16 @@ def _render_cells(group: Sequence[PartSince], names: Mapping[str, str], times: T
     return [
         escape_unprintable(cell)
         for cell in (
-            _name_part(first.part),
+            name_kept_part(first.part),
             clean_text(first.version) if first.version else "-",
             join_names(list_host_names([part.host for part in group], names)),
-            f"{_BEFORE.get(first.origin, '')}{times.format(first.at)} {times.name}{after}",
+            f"{_BEFORE.get(first.origin, '')}{times.format_zoned(first.at)}{after}",
             f"{first.seq} or later" if first.origin == "unknown" else str(first.seq),
         )
     ]
 
 
-def _name_part(part: str) -> str:
+def name_kept_part(part: str) -> str:
     """Name a part without the version that a VIB has in its name: that has a column of its own."""
     vib = part.removeprefix(f"{ORPHANED_VIB}:")
     return format_part(part) if vib == part else f"orphaned VIB {split_vib_key(vib)[0]}"
@@ -161,7 +162,7 @@ def _count_unchanged(parts: Iterable[PartSince], times: Times) -> list[str]:
             key = (part.origin, part.seq, part.at)
             counted[key] = counted.get(key, 0) + 1
     return [
-        f"{format_count(number, 'part')}{_describe_origin(origin, seq)} {times.format(at)} {times.name}"
+        f"{format_count(number, 'part')}{_describe_origin(origin, seq)} {times.format_zoned(at)}"
         f"{'' if origin == 'unknown' else f' (record {seq})'}"
         for (origin, seq, at), number in counted.items()
     ]

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import typer
 
 from esx_drift.cli.comparison import ComparedDocument
 from esx_drift.cli.past import (
     PastCluster,
+    describe_nothing,
     end_with_damages,
     fail_unanswered,
     find_log,
@@ -23,6 +25,7 @@ from esx_drift.cli.terminal import (
     escape_unprintable,
     fail,
     print_line,
+    print_note,
     print_table,
 )
 from esx_drift.cli.trail_source import TrailSource
@@ -32,7 +35,8 @@ from esx_drift.domain.images.document import Document
 from esx_drift.domain.images.image import ImageGroup, group_hosts_by_image
 from esx_drift.domain.images.labels import name_esxi_release
 from esx_drift.domain.stored.identifiers import ClusterRef
-from esx_drift.domain.stored.types import Change, Snapshot
+from esx_drift.domain.stored.types import Change, Record, Snapshot
+from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.wording import clean_text, format_share, name_element
 
 _HEADINGS = ("what", "name", "change", "from", "to")
@@ -44,12 +48,15 @@ LEADING = "leading"
 class PastDocuments:
     """Documents of the trail that ``source`` names, as they are asked for.
 
-    ``logs``: whose they were. ``is_damaged``: not all that was looked at could be read.
+    ``logs``: whose they were; ``records``: the last ones until then. ``is_damaged``: not all that was looked
+    at could be read. ``notes``: what was said of them already.
     """
 
     source: TrailSource
     logs: list[ClusterRef] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
     is_damaged: bool = False
+    notes: list[str] = field(default_factory=list)
 
     @property
     def are_of_two_clusters(self) -> bool:
@@ -78,14 +85,40 @@ class PastDocuments:
         times, logs = make_times(local=False), open_logs(self.source)
         moment = times.parse_end(past.date)
         log = find_log(logs, past.cluster, None, f"as VCENTER/CLUSTER@{past.date}, by its name or its id")
-        record, _, _ = logs.find_at(log, moment)
+        record, _, following = logs.find_at(log, moment)
         body = logs.read_document(log, record) if record else None
-        if body is None:
-            fail_unanswered(logs, f"the trail keeps no document of {log.render()} by {past.date}")
+        if record is None or body is None:
+            none = f"the trail keeps no document of {log.render()} by {past.date}"
+            fail_unanswered(logs, describe_nothing(logs, log, none))
+        self._note_looks(log, record, moment, next(logs.read_records(log, following[-1:]), record))
         end_with_damages(logs, code=None)
         self.is_damaged = self.is_damaged or bool(logs.damages)
         self.logs.append(log)
+        self.records.append(record)
         return body
+
+    def _note_looks(self, log: ClusterRef, record: Record, moment: datetime, newest: Record) -> None:
+        """Note where nobody looked at a cluster since, and where both dates mean one look.
+
+        Args:
+            log: Whose they are.
+            record: The last record until then.
+            moment: The time that is asked about.
+            newest: The newest record of the log.
+        """
+        times, look = make_times(local=False), newest["after"]["last_look_at"]
+        if look is not None and parse_time(look) <= moment:
+            said = f"the last look at {log.render_name()} was {times.format_zoned(look)}"
+            self._note(f"{said}: nothing is known of the time after it")
+        if self.logs == [log] and self.records[0]["seq"] == record["seq"]:
+            which = f"record {record['seq']} of {log.render_name()}"
+            self._note(f"both dates mean {which}: it is compared with itself, and that says nothing")
+
+    def _note(self, sentence: str) -> None:
+        """Print a ``sentence`` that is no fault, once."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+            print_note(sentence)
 
 
 def print_clusters(

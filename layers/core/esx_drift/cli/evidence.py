@@ -123,13 +123,13 @@ def _require_records(
 ) -> None:
     """End the command if no record of any of the clusters is of the period; say of which there is none."""
     empty = [log for log in chosen if not _has_records(logs, log, period)]
-    span = " to ".join(times.format(format_time(at)) for at in (period.begins_at, period.ends_at))
+    span = f"{times.format(format_time(period.begins_at))} to {times.format_exactly(period.ends_at)}"
     names = join_names([log.name for log in empty])
     if len(empty) == len(chosen):
         end_with_damages(logs, code=None)
-        fail(f"nothing was recorded of {names} from {span} {times.name}")
+        fail(f"nothing was recorded of {names} from {span}")
     if empty:
-        print_warning(f"nothing was recorded of {names} from {span} {times.name}")
+        print_warning(f"nothing was recorded of {names} from {span}")
 
 
 def _has_records(logs: "TrailLogs", log: "ClusterRef", period: AuditPeriod) -> bool:

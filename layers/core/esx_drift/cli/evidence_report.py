@@ -174,13 +174,13 @@ def _describe_proof(seal: ReportedSeal, times: Times) -> str:
             "Nothing here is signed. That objects name each other by their sha256 shows that they fit"
             " together, not who wrote them: this is no proof."
         )
-    until = times.format(seal.sealed_until)
-    rest = f"What was written after {until} {times.name} is not signed yet, and not proved."
+    until = times.format_zoned(seal.sealed_until)
+    rest = f"What was written after {until} is not signed yet, and not proved."
     if seal.is_pinned:
         keys = "the key that was given" if len(seal.signers) == 1 else "keys that were given"
-        return f"Signed by {keys}: what was written up to {until} {times.name}. {rest}"
+        return f"Signed by {keys}: what was written up to {until}. {rest}"
     return (
-        f"Signed up to {until} {times.name}, by a key that lies in the trail itself: whoever could rewrite"
+        f"Signed up to {until}, by a key that lies in the trail itself: whoever could rewrite"
         " all of the trail could have put it there. It is proved only once the key's fingerprint, above, is"
         f" that of the key that you were given on another way. {rest}"
     )
@@ -296,11 +296,13 @@ def _render_change(evidence: ChangeEvidence, names: Mapping[str, str], times: Ti
     change = cast("Change", entry.change)
     what = f"{name_element(change['element'])} {_name_subject(change, names)}".strip()
     came = ", came with its host" if "brought_along" in (change["detail"] or {}) else ""
+    by, _, window = change.get("suppressed_by", "").partition(":")
+    within = f", within maintenance ({clean_text(window)})" if by == "maintenance" else ""
     return [
         times.format(entry.at),
         times.format(entry.since) if entry.since else "none",
         str(entry.seq),
-        f"{what} {change['kind']}{' (put back)' if 'put_back' in change else ''}{came}",
+        f"{what} {change['kind']}{' (put back)' if 'put_back' in change else ''}{came}{within}",
         *_render_versions(change),
         ", ".join(list_host_names(entry.hosts, names)),
         entry.severity,
@@ -369,12 +371,20 @@ def _render_decision(entry: HistoryEntry, names: Mapping[str, str], times: Times
     return [
         times.format(entry.at),
         str(entry.seq),
-        "maintenance begun" if entry.maintenance else entry.outcome,
+        _name_decision(entry, decision),
         clean_text(decision["by"], MAX_SENTENCE),
         clean_text(decision["reason"], MAX_SENTENCE),
         clean_text(decision["ticket"]) if "ticket" in decision else "",
         ", ".join(list_host_names(entry.hosts, names)),
     ]
+
+
+def _name_decision(entry: HistoryEntry, decision: "RecordedDecision") -> str:
+    if entry.outcome != "maintenance":
+        return entry.outcome
+    if entry.maintenance is not None:
+        return "maintenance begun"
+    return "maintenance ended" if decision["taken"] else "maintenance to be ended, and there was none"
 
 
 def _render_maintenance(entry: HistoryEntry, times: Times) -> list[str]:

@@ -22,6 +22,7 @@ from esx_drift.cli.past import (
     HostOption,
     LocalOption,
     Times,
+    describe_nothing,
     end_with_damages,
     fail_unanswered,
     find_log,
@@ -105,7 +106,7 @@ def history(  # noqa: PLR0913, PLR0917 -- each is an option of the command
     log = find_log(logs, cluster, vcenter)
     records, own = _read_records(logs, log, start)
     known = _read_hosts(logs, log, records, host)
-    only = select_host(known, host)
+    only = select_host(known, host, log)
     entries = [
         entry
         for entry in list_history(records)
@@ -128,10 +129,8 @@ def history(  # noqa: PLR0913, PLR0917 -- each is an option of the command
         )
         print_line(f"{log.render()}: {_count(entries)}{of} in {asked}", "bold")
         if records and not own:
-            newest = times.format(records[-1]["checked_at"])
-            print_line(
-                f"The newest record is of {newest} {times.name}: nothing is known of the time after it."
-            )
+            newest = times.format_zoned(records[-1]["checked_at"])
+            print_line(f"The newest record is of {newest}: nothing is known of the time after it.")
         _print_entries(entries, known, times)
     end_with_damages(logs)
 
@@ -146,7 +145,7 @@ def _read_records(
     """
     numbers = logs.list_numbers(log)
     if not numbers:
-        fail_unanswered(logs, f"nothing is recorded here of {log.render()}")
+        fail_unanswered(logs, describe_nothing(logs, log, f"nothing is recorded here of {log.render()}"))
     before = logs.find_last_until(log, numbers, start - ONE_MOMENT) if start else 0
     return list(logs.read_records(log, numbers[max(0, before - 1) :])), set(numbers[before:])
 

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from esx_drift.cli.options import FormatOption, ListFormat, OnlyVCenterOption
-from esx_drift.cli.past import LocalOption, Times, end_with_damages, find_log, make_times, open_logs
+from esx_drift.cli.past import (
+    LocalOption,
+    Times,
+    describe_nothing,
+    end_with_damages,
+    fail_unanswered,
+    find_log,
+    make_times,
+    open_logs,
+)
 from esx_drift.cli.terminal import build_table, escape_unprintable, print_line, print_table, render_csv
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef
@@ -65,10 +74,7 @@ def orphans(
     Example: esx-drift orphans --gone
     """
     times, logs = make_times(local=local), open_logs(source)
-    if cluster is not None:
-        chosen = [find_log(logs, cluster, vcenter)]
-    else:
-        chosen = [log for log in logs.list_known_logs(vcenter) if log.cluster != VCENTER_LOG]
+    chosen = _choose_logs(logs, cluster, vcenter, is_excerpt=source.is_excerpt)
     whole = gone or cluster is not None
     rows = [row for log in chosen for row in _list_rows(logs, log, whole=whole)]
     rows.sort(key=lambda row: (row.orphan.vib, row.orphan.first_seen or row.orphan.since))
@@ -82,6 +88,19 @@ def orphans(
     else:
         _print_rows(rows, times, len(chosen), whole=whole)
     end_with_damages(logs)
+
+
+def _choose_logs(
+    logs: "TrailLogs", cluster: str | None, vcenter: str | None, *, is_excerpt: bool
+) -> list[ClusterRef]:
+    """Choose the log of a ``cluster``, or those of all; of an excerpt those that it holds."""
+    if cluster is not None:
+        log = find_log(logs, cluster, vcenter)
+        if is_excerpt and not logs.list_numbers(log):
+            fail_unanswered(logs, describe_nothing(logs, log, ""))
+        return [log]
+    known = [log for log in logs.list_known_logs(vcenter) if log.cluster != VCENTER_LOG]
+    return [log for log in known if not is_excerpt or logs.list_numbers(log)]
 
 
 def _list_rows(logs: "TrailLogs", log: ClusterRef, *, whole: bool) -> list[_Row]:
@@ -118,15 +137,15 @@ def _render_cells(row: _Row, times: Times, *, whole: bool) -> list[str]:
         clean_text(name),
         version or "-",
         clean_text(row.log.name),
-        f"{times.format(orphan.since)} {times.name}",
+        f"{times.format_zoned(orphan.since)}",
         join_names(list_host_names(orphan.hosts, row.known.distinct_names)) if orphan.hosts else "-",
     ]
     if whole and orphan.first_seen:
         why = _WHY_GONE.get(orphan.gone_because, "")
         cells += [
-            f"{times.format(orphan.first_seen)} {times.name}",
+            f"{times.format_zoned(orphan.first_seen)}",
             format_count(len(orphan.ever), "host"),
-            f"{times.format(orphan.gone_at)} {times.name}{why}" if orphan.gone_at else "-",
+            f"{times.format_zoned(orphan.gone_at)}{why}" if orphan.gone_at else "-",
         ]
     return [escape_unprintable(cell) for cell in cells]
 

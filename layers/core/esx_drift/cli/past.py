@@ -1,6 +1,10 @@
-"""What the commands that ask a trail for the past have in common: times, the log that is meant, damage."""
+"""What the commands that ask a trail for the past have in common: times, the log that is meant, damage.
+
+Longer than 250 lines, because what is not known is said by all of them in the same words.
+"""
 
 import re
+import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
@@ -64,10 +68,17 @@ class Times:
         zone = "UTC" if self.zone is UTC else moved.isoformat()[-len("+01:00") :]
         return f"{moved.isoformat(' ', 'seconds')[: len('2026-11-23 02:14:59')]} {zone}"
 
+    def format_zoned(self, text: str) -> str:
+        """Format a time of a record, ``text``, with its zone: one that stands alone, in a sentence."""
+        return self.format_exactly(parse_time(text))
+
     @property
     def name(self) -> str:
-        """What the times are called in a heading."""
-        return "local" if self.zone is None else "UTC"
+        """What the times are called in a heading: how far they are from UTC, and how far in summer."""
+        if self.zone is UTC:
+            return "UTC"
+        winter, summer = (_format_offset(-seconds) for seconds in (time.timezone, time.altzone))
+        return f"{winter}, in summer {summer}" if time.daylight else winter
 
     def parse_beginning(self, text: str) -> datetime:
         """Parse what a person typed, ``text``: the beginning of that day, minute or second.
@@ -111,6 +122,12 @@ class Times:
     def _move(self, moment: datetime) -> datetime:
         """Move a moment to the zone; one at the end of the calendar, which no check is of, stays in UTC."""
         return moment.astimezone(self.zone) if is_usable(moment) else moment
+
+
+def _format_offset(seconds: int) -> str:
+    """Format how many ``seconds`` a zone is ahead of UTC, as ``UTC+01:00``."""
+    hours, minutes = divmod(abs(seconds) // 60, 60)
+    return f"UTC{'-' if seconds < 0 else '+'}{hours:02}:{minutes:02}"
 
 
 def _find_span(date: re.Match[str]) -> timedelta:
@@ -188,7 +205,9 @@ def parse_past_cluster(named: str) -> PastCluster | None:
     return None if is_other or not at or not cluster else PastCluster(cluster, date)
 
 
-def select_host(known: KnownHosts, wanted: str | None, there: Collection[str] = ()) -> list[str] | None:
+def select_host(
+    known: KnownHosts, wanted: str | None, log: ClusterRef, there: Collection[str] = ()
+) -> list[str] | None:
     """Select the ids of one host, the oldest first; none where a person wants all.
 
     Ends the command where no host ever had that id or name, or several machines had it.
@@ -196,6 +215,7 @@ def select_host(known: KnownHosts, wanted: str | None, there: Collection[str] = 
     Args:
         known: The hosts that there ever were.
         wanted: What the person said: an id or a name; none for all.
+        log: Whose hosts they are.
         there: The ids that are asked about: of several machines of a name, the one among them is meant.
     """
     if wanted is None:
@@ -204,7 +224,7 @@ def select_host(known: KnownHosts, wanted: str | None, there: Collection[str] = 
     found = [ids for ids in every if not set(ids).isdisjoint(there)] or every
     if not found:
         nearest = describe_nearest(wanted, (name for names in known.names.values() for name in names))
-        fail(f"no host was ever called {wanted}{nearest}")
+        fail(f"no host of {log.render_name()} was ever called {wanted}{nearest}")
     if len(found) > 1:
         which = join_names([render_host(known, ids) for ids in found], len(found))
         fail(
@@ -221,6 +241,19 @@ def render_host(known: KnownHosts, ids: Sequence[str]) -> str:
     name = clean_text(known.newest_names[ids[-1]])
     was = f", was {' and '.join(reversed(ids[:-1]))}" if len(ids) > 1 else ""
     return f"{name} ({ids[-1]}{was})"
+
+
+def describe_nothing(logs: "TrailLogs", log: ClusterRef, otherwise: str) -> str:
+    """Describe why nothing is known of a ``log`` at a time: ``otherwise``, but in an excerpt what that lacks.
+
+    The excerpt is all that there is of the trail ``logs``: what it does not hold may have been all the same.
+    """
+    if not logs.is_excerpt():
+        return otherwise
+    numbers = logs.list_numbers(log)
+    if not numbers:
+        return f"this excerpt does not hold {log.render()}: no record of it is here"
+    return f"{otherwise}\nThis excerpt begins with record {numbers[0]} of it: of before it says nothing"
 
 
 def end_with_damages(logs: "TrailLogs", code: int | None = EXIT_DIFFERENCES) -> None:

@@ -11,6 +11,7 @@ from esx_drift.cli.options import VCenterOption
 from esx_drift.cli.past import (
     LocalOption,
     Times,
+    describe_nothing,
     end_with_damages,
     fail_unanswered,
     find_log,
@@ -63,7 +64,7 @@ def show_record(
     logs = open_logs(source)
     found = _find_record(logs, record, number, vcenter)
     if found is None:
-        fail_unanswered(logs, f"there is no such record: {record}{f' {number}' if number else ''}")
+        fail_unanswered(logs, f"there is no such record: {record}")
     if output is OutputFormat.json:
         typer.echo(json.dumps(found, indent=2))
     else:
@@ -82,7 +83,10 @@ def _find_record(logs: "TrailLogs", record: str, number: int | None, vcenter: st
     log = find_log(logs, record, vcenter)
     numbers = logs.list_numbers(log)
     wanted = [number] if number is not None else numbers[-1:]
-    return next(logs.read_records(log, (one for one in wanted if one in numbers)), None)
+    if not set(wanted) & set(numbers):
+        none = f"there is no such record: {record}{f' {number}' if number else ''}"
+        fail_unanswered(logs, describe_nothing(logs, log, none))
+    return next(logs.read_records(log, wanted), None)
 
 
 def _print_record(record: Record, known: KnownHosts, times: Times) -> None:
@@ -92,7 +96,7 @@ def _print_record(record: Record, known: KnownHosts, times: Times) -> None:
     coverage = record["coverage"]
     report, before = record["report"], record["previous"]
     facts = [
-        f"checked {times.format(record['checked_at'])} {times.name}",
+        f"checked {times.format_zoned(record['checked_at'])}",
         f"extracted {times.format(report['completion_time'])}" if report else "",
         f"{format_share(coverage['covered'], coverage['hosts'])} read" if coverage else "",
         f"follows record {before['seq']}" if before else "the first of its log",

@@ -128,6 +128,11 @@ def list_image_differences(snapshot: Snapshot) -> dict[str, str]:
     }
 
 
+def list_image_groups(snapshot: Snapshot) -> dict[str, ImageGroup]:
+    """List the groups of hosts of a ``snapshot`` that run the same, by their letters: A is the first."""
+    return {_name_group(at): group for at, group in enumerate(_group_hosts(snapshot))}
+
+
 def _group_hosts(snapshot: Snapshot) -> list[ImageGroup]:
     runs = {host: entry["image"] for host, entry in snapshot["hosts"].items() if entry["image"] is not None}
     return group_hosts_by_image(snapshot["images"], runs)

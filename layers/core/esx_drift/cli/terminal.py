@@ -3,6 +3,8 @@
 Names come from hosts and vCenters that may be compromised, so no control character of theirs gets through.
 Exit code 1 means "changes" or "invalid", and is what Python ends with after every error that nobody caught:
 ``ExitCodes`` makes such an error end the command with 2.
+
+Longer than 250 lines, because what is printed and what comes of it where it can't be are one matter.
 """
 
 import codecs
@@ -33,6 +35,9 @@ EXIT_DIFFERENCES = 1
 
 EXIT_TROUBLE = 2
 """Exit code: the command could not do its work."""
+
+EXIT_UNREAD = 141
+"""Exit code: the reader of the output went away, as ``| head`` does: what a shell gives for SIGPIPE."""
 
 
 PIPE_WIDTH = 200
@@ -193,7 +198,7 @@ class GuardedStream:
 
 
 class ExitCodes:
-    """Guards the streams while a command runs, and turns every error into exit code 2."""
+    """Guards the streams while a command runs, and turns every error into an exit code: 2, or 141."""
 
     def __enter__(self) -> None:
         # Python has no stream where the file was closed before it began; this one refuses to be written.
@@ -209,14 +214,18 @@ class ExitCodes:
         try:
             if isinstance(error, Exception):
                 _print_error(error)
-                sys.exit(EXIT_TROUBLE)
+                sys.exit(_find_exit_code(error))
             sys.stdout.flush()
         except OutputLost as lost:
             _print_lost(lost)
-            sys.exit(EXIT_TROUBLE)
+            sys.exit(_find_exit_code(lost))
         finally:
             sys.stdout, sys.stderr = self._streams
             self._none.close()
+
+
+def _find_exit_code(error: Exception) -> int:
+    return EXIT_UNREAD if isinstance(error, OutputLost) and error.unread else EXIT_TROUBLE
 
 
 def _print_error(error: Exception) -> None:

@@ -261,7 +261,8 @@ def describe_verdict(number: int, found: "Verification", *, is_pinned: bool) -> 
         )
     what = "Intact" if found.excerpt is None else "Intact as an excerpt"
     pinned_or_not = "" if is_pinned else ", key not pinned"
-    is_open = found.excerpt is not None and not found.chain.covers(found.excerpt.period.ends_at)
+    ends_later = found.excerpt is not None and not found.chain.covers(found.excerpt.period.ends_at)
+    is_open = ends_later or bool(found.not_sealed)
     rest = ", as far as it is sealed: what is of later is not proved" if is_open else ""
     lost = format_count(found.unexplained, "object")
     gone = f", but {lost} gone without proof of having expired" if found.unexplained else ""

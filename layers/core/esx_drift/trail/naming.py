@@ -55,6 +55,7 @@ def find_named_logs(logs: TrailLogs, named: str, vcenter: str | None = None) -> 
     prefixes = (*of_vcenters, *(log.record_prefix for log in found))
     own = [one for one in looked.damages if not found or one.key.startswith(prefixes)]
     logs.damages += own
+    logs.adopt_digests(looked)
     return NamedLogs(found, known, [one for one in looked.damages if one not in own])
 
 
@@ -97,7 +98,7 @@ def _list_named(looked: TrailLogs, own: VCenterLog) -> Iterator[ClusterRef]:
     while wanted:
         # Of a damaged one nothing is known: it agrees with none.
         at |= {place: {} for place in wanted}
-        for record in looked.read_records(log, [own.numbers[place] for place in wanted]):
+        for record in looked.read_unlinked(log, [own.numbers[place] for place in wanted]):
             clusters = record["after"]["clusters"] or {}
             at[own.numbers.index(record["seq"])] = {each: one["name"] for each, one in clusters.items()}
         spans = [(one, other) for one, other in pairwise(sorted(at)) if other - one > 1]

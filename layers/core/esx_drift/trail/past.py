@@ -6,16 +6,14 @@ Longer than 250 lines, because each way to read a log names what is damaged of i
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import batched, pairwise
-from typing import Final, cast
+from typing import Final
 
-from esx_drift.contracts import parse_payload
-from esx_drift.contracts.unpacking import parse_record, parse_snapshot, unpack_blob
+from esx_drift.contracts.unpacking import parse_snapshot, unpack_blob
 from esx_drift.domain.stored.identifiers import (
-    DIGEST_PREFIX,
     VCENTER_LOG,
     ClusterRef,
     make_numbered_key,
@@ -24,12 +22,12 @@ from esx_drift.domain.stored.identifiers import (
 )
 from esx_drift.domain.stored.types import LogState, Record, Snapshot
 from esx_drift.domain.text.times import parse_time
-from esx_drift.domain.trail.digests import Digest, find_newest_signed, parse_record_place
+from esx_drift.domain.trail.digests import parse_record_place
 from esx_drift.domain.trail.excerpt import EXCERPT_KEY
 from esx_drift.domain.trail.hosts import FormerSelf, KnownHosts, find_former_selves, list_known_hosts
-from esx_drift.errors import ContractViolation, TrailDamaged
-from esx_drift.log_reader import read_all
+from esx_drift.errors import TrailDamaged
 from esx_drift.ports import TrailFiles
+from esx_drift.trail.linked_records import LinkedRecords
 
 RECORDS: Final = "records/"
 
@@ -63,24 +61,23 @@ class VCenterLog:
         return [own, *(ClusterRef(name, cluster, entry["name"]) for cluster, entry in clusters.items())]
 
 
-@dataclass(frozen=True, slots=True)
-class SealedHeads:
-    """How far logs went by the digest under ``key``: the newest number of each, by what its keys begin with.
-
-    ``key`` is empty where no digest is signed, or the newest that is can't be read.
-    """
-
-    key: str = ""
-    numbers: Mapping[str, int] = field(default_factory=dict)
-
-
 @dataclass(slots=True)
 class TrailLogs:
-    """All logs of a trail. ``damages`` are the objects that could not be read, in the order they were met."""
+    """All logs of a trail. ``damages`` are the objects that could not be read, in the order they were met.
+
+    ``linked`` reads the records.
+    """
 
     files: TrailFiles
     damages: list[TrailDamaged] = field(default_factory=list)
-    _heads: SealedHeads | None = None
+    linked: LinkedRecords = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.linked = LinkedRecords(self.files, self.damages)
+
+    def adopt_digests(self, looked: "TrailLogs") -> None:
+        """Adopt what was read of digests by who ``looked`` at the same trail before."""
+        self.linked.adopt_heads(looked.linked)
 
     def list_known_logs(self, vcenter: str | None = None) -> list[ClusterRef]:
         """List the logs of all vCenters, or one ``vcenter``: its own, and each cluster's ever listed."""
@@ -127,7 +124,7 @@ class TrailLogs:
         those behind the last one that the newest signed digest names, which is read once for all logs.
         """
         numbers = list(self._list_numbers(log.record_prefix))
-        begins_at = numbers[0] if numbers and numbers[0] > 1 and self._is_excerpt() else 1
+        begins_at = numbers[0] if numbers and numbers[0] > 1 and self.is_excerpt() else 1
         for last, number in pairwise((begins_at - 1, *numbers)):
             if number > last + 1:
                 self._note_gap(log, last + 1, number - 1, "a later one of its log is")
@@ -136,52 +133,44 @@ class TrailLogs:
 
     def _note_cut_end(self, log: ClusterRef, last: int) -> None:
         """Note which records are missing behind the ``last`` one; an excerpt may leave them out."""
-        if self._heads is None:
-            self._heads = self._read_heads()
-        sealed = self._heads.numbers.get(log.record_prefix, 0)
-        if sealed > last and not self._is_excerpt():
-            self._note_gap(log, last + 1, sealed, f"{self._heads.key} names number {sealed} of its log")
-
-    def _read_heads(self) -> SealedHeads:
-        """Read the newest digest that has a signature, whose that is verify looks at."""
-        key = find_newest_signed({found.key for found in self.files.list_objects(DIGEST_PREFIX)})
-        if key is None:
-            return SealedHeads()
-        try:
-            body = self.files.read(key) or b""
-            digest = cast("Digest", parse_payload("digest", body))
-        except TrailDamaged as damage:
-            self.damages.append(damage)
-            return SealedHeads()
-        except ContractViolation as error:
-            self.damages.append(TrailDamaged(f"{key} is no digest that this version knows: {error}", key))
-            return SealedHeads()
-        heads = {f"{head['key'].rpartition('/')[0]}/": head["seq"] for head in digest["heads"]}
-        return SealedHeads(key, heads)
+        digest, heads = next(self.linked.list_heads(), ("", {}))
+        head = heads.get(log.record_prefix)
+        if head is not None and head["seq"] > last and not self.is_excerpt():
+            self._note_gap(log, last + 1, head["seq"], f"{digest} names number {head['seq']} of its log")
 
     def read_records(
         self, log: ClusterRef, numbers: Iterable[int], at_once: int = RECORDS_AT_ONCE
     ) -> Iterator[Record]:
         """Read the records of a ``log`` that have these ``numbers``, in their order, without damaged ones.
 
-        So many are read ``at_once``: who may not want all of them asks for few.
+        Damaged is one, too, that is not what the next one names. So many are read ``at_once``: who may not
+        want all of them asks for few.
         """
         for some in batched(numbers, at_once, strict=False):
-            keys = [make_record_key(log.vcenter, log.cluster, number) for number in some]
-            for key, body in zip(keys, read_all(self._read_bytes, keys), strict=True):
-                record = self._hold_damage(key, body)
-                if record is not None:
-                    yield record
+            yield from self.linked.read(log.record_prefix, some)
+
+    def read_unlinked(self, log: ClusterRef, numbers: Iterable[int]) -> Iterator[Record]:
+        """Read records that are only looked at to find others: nothing that is told may rest on them.
+
+        They are those of a ``log`` with these ``numbers``, without damaged ones, and held to nothing.
+        """
+        for number in numbers:
+            record = self.linked.read_alone(make_numbered_key(log.record_prefix, number))
+            if record is not None:
+                yield record
 
     def find_last_until(self, log: ClusterRef, numbers: Sequence[int], moment: datetime) -> int:
         """Find how many of the records of a ``log`` are not later than ``moment``: a few of them are read.
+
+        One with a time that somebody rewrote leads to itself: it is one of the two between which ``moment``
+        is found, so whoever reads both finds out.
 
         ``numbers`` are those of all its records, the lowest first.
         """
 
         def read_time(at: int) -> datetime:
             for number in reversed(numbers[: at + 1]):
-                for record in self.read_records(log, [number]):
+                for record in self.read_unlinked(log, [number]):
                     return parse_time(record["checked_at"])
             return FIRST_MOMENT
 
@@ -228,7 +217,11 @@ class TrailLogs:
         numbers = self.list_numbers(log)
         known = self.find_last_until(log, numbers, moment)
         each = (found for number in reversed(numbers[:known]) for found in self.read_records(log, [number]))
-        return next(each, None), numbers[:known], numbers[known:]
+        found = next(each, None)
+        # It is held to what names it: with another time it might be the one that is asked for.
+        for _ in self.read_records(log, numbers[known : known + 1]):
+            pass
+        return found, numbers[:known], numbers[known:]
 
     def read_document(self, log: ClusterRef, record: Record) -> bytes | None:
         """Read the document that a ``record`` of a ``log`` was made of, unpacked; none if there is none.
@@ -246,7 +239,11 @@ class TrailLogs:
 
     def read_named(self, key: str) -> Record | None:
         """Read the record under ``key``; none if it is damaged."""
-        return self._read_record(key)
+        place = parse_record_place(key)
+        if place is None:
+            self._note_foreign(key)
+            return None
+        return next(self.linked.read(place.prefix, [place.seq]), None)
 
     def read_snapshot(self, key: str) -> Snapshot | None:
         """Read the snapshot ``key``; none if it is damaged."""
@@ -256,8 +253,9 @@ class TrailLogs:
             self.damages.append(damage)
             return None
 
-    def _is_excerpt(self) -> bool:
-        return self._read_bytes(EXCERPT_KEY) is not None
+    def is_excerpt(self) -> bool:
+        """Tell whether it says that it is a part of a trail."""
+        return self.linked.read_bytes(EXCERPT_KEY) is not None
 
     def _note_gap(self, log: ClusterRef, first: int, last: int, but: str) -> None:
         key = make_record_key(log.vcenter, log.cluster, first)
@@ -284,6 +282,7 @@ class TrailLogs:
         for found in self.files.list_objects(prefix):
             place = parse_record_place(found.key)
             if place is not None:
+                self.linked.ends[prefix] = max(self.linked.ends.get(prefix, 0), place.seq)
                 yield place.seq
             else:
                 self._note_foreign(found.key)
@@ -292,21 +291,8 @@ class TrailLogs:
         self.damages.append(TrailDamaged(f"{key} is no record: no record has such a key", key))
 
     def _read_newest(self, prefix: str, numbers: Sequence[int]) -> Record | None:
-        for number in reversed(numbers):
-            record = self._read_record(make_numbered_key(prefix, number))
-            if record is not None:
-                return record
-        return None
-
-    def _read_record(self, key: str) -> Record | None:
-        return self._hold_damage(key, self._read_bytes(key))
-
-    def _read_bytes(self, key: str) -> bytes | TrailDamaged | None:
-        """Read an object; where something is in its place that can't be read, what it is."""
-        try:
-            return self.files.read(key)
-        except TrailDamaged as damage:
-            return damage
+        each = (found for number in reversed(numbers) for found in self.linked.read(prefix, [number]))
+        return next(each, None)
 
     def _read_blob(self, key: str) -> bytes | None:
         """Read and unpack what lies under the hash of its bytes; none if it is damaged, which is noted."""
@@ -315,26 +301,3 @@ class TrailLogs:
         except TrailDamaged as damage:
             self.damages.append(damage)
             return None
-
-    def _hold_damage(self, key: str, body: bytes | TrailDamaged | None) -> Record | None:
-        """Parse a record; none if it is damaged, which is noted."""
-        try:
-            return _require_record(key, body)
-        except TrailDamaged as damage:
-            self.damages.append(damage)
-            return None
-
-
-def _require_record(key: str, body: bytes | TrailDamaged | None) -> Record:
-    if isinstance(body, TrailDamaged):
-        raise body
-    if body is None:
-        raise TrailDamaged(f"{key} is not there any more", key)
-    try:
-        record = parse_record(body)
-    except ContractViolation as error:
-        raise TrailDamaged(f"{key} is no record: {error}", key) from error
-    own = make_record_key(record["vcenter"], record["cluster"], record["seq"])
-    if own != key:
-        raise TrailDamaged(f"{key} is the record that belongs under {own}", key)
-    return record
