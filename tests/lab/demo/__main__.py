@@ -60,6 +60,8 @@ def play(console: Console, stack: Stack, scene: Scene) -> int:
     rig.put_fleet(rig.fleet())
     tap = tapped(stack)
     wrong = [*_list_wrong(console, scene, tap)]
+    # What is checked once a vCenter is back is sealed as well.
+    rig.await_quiet("CheckQueue", "NotifyQueue", "DeliveryQueue")
     rig.seal()
     leave(LEFT, rig, tap.events)
     console.print(f"\n{summary(rig, tap.events)} are in {LEFT}/", highlight=False)
