@@ -52,8 +52,9 @@ IN_ONE_PROCESS := tests/unit% tests/simulator% tests/test_readme.py%
 ifneq ($(filter-out $(IN_ONE_PROCESS),$(or $(T),tests)),)
 test: .tools/aws/.done .tools/runtime/.done build
 endif
+# Three processes on two cores: while tests of deployed stacks wait, others use theirs.
 test: .venv/.done ## Run every test, or those of a path with what they need: make test T=PATH.
-	@HYPOTHESIS_PROFILE=$(if $(T),here,gate) $(BIN)/pytest $(or $(T),--cov --numprocesses 2 --dist loadfile)
+	@HYPOTHESIS_PROFILE=$(if $(T),here,gate) $(BIN)/pytest $(or $(T),--cov --numprocesses 3 --dist loadfile)
 
 check: lint unit ## Lint, and run the quick tests.
 
