@@ -12,6 +12,8 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
+from tests.lab.local_aws.place import NotReadyError
+
 INTERRUPTED = 130
 """128 and the number of the signal, as shells have it."""
 
@@ -35,6 +37,10 @@ def main(module: str) -> int:
     except KeyboardInterrupt:
         sys.stdout.flush()
         _end()
+    except NotReadyError as error:
+        sys.stdout.flush()
+        sys.stderr.write(f"{error}\n")
+        return 1
     return code
 
 

@@ -14,7 +14,7 @@ from typing import Self
 import urllib3
 
 from tests.lab.local_aws.aws import REGION, Aws, variables
-from tests.lab.local_aws.place import TOOLS, environment
+from tests.lab.local_aws.place import TOOLS, NotReadyError, environment
 from tests.simulator.certificates import Authority
 
 # Any key is the account's root for the emulator; the functions get keys of their own roles.
@@ -107,7 +107,7 @@ class LocalAws:
             try:
                 pool.request("GET", f"{self.url}/_ministack/health", timeout=5)
             except urllib3.exceptions.MaxRetryError as error:
-                raise RuntimeError(f"the local AWS did not start:\n{self.log.read_text()}") from error
+                raise NotReadyError(f"The local AWS did not start:\n{self.log.read_text()}") from error
 
     def _end(self) -> None:
         # It has nothing to save, and asked to end it would wait for each client to hang up first.

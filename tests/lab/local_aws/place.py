@@ -20,11 +20,15 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
     return {name: os.environ[name] for name in KEPT_FROM_OUTSIDE if name in os.environ} | dict(extra)
 
 
+class NotReadyError(Exception):
+    """What a local AWS needs could not be made; the message ends in what its maker said."""
+
+
 def build_app() -> Path:
     """Build the application unless it is up to date; the built template.
 
     Raises:
-        RuntimeError: with the build's own output.
+        NotReadyError: with the build's own output.
     """
     (CHECKOUT / "build").mkdir(exist_ok=True)
     with (CHECKOUT / "build" / "build.lock").open("w") as lock:
@@ -40,5 +44,5 @@ def build_app() -> Path:
             timeout=300,
         )
     if made.returncode:
-        raise RuntimeError(f"the build failed:\n{made.stdout}{made.stderr}")
+        raise NotReadyError(f"The build failed:\n{made.stdout}{made.stderr}")
     return BUILT / "template.yaml"

@@ -4,17 +4,17 @@ import json
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from shutil import rmtree
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
 from tests.lab.local_aws.aws import REGION, Aws
 from tests.lab.local_aws.local_aws import LocalAws
-from tests.lab.local_aws.place import TOOLS, build_app
+from tests.lab.local_aws.place import TOOLS, NotReadyError, build_app
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
@@ -131,7 +131,7 @@ def package(local_aws: LocalAws) -> Path:
     kept beside the build, which empties its folder when it is done anew, and is put into the next local AWS.
 
     Raises:
-        RuntimeError: with SAM's own output.
+        NotReadyError: with SAM's own output.
     """
     template, s3 = build_app(), local_aws.aws.s3
     s3.create_bucket(Bucket=CODE_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
@@ -145,27 +145,30 @@ def package(local_aws: LocalAws) -> Path:
 
 def _keep_packaged(local_aws: LocalAws, template: Path, kept: Path) -> None:
     """Have SAM package the application, and keep what came of it; of two at once the first counts."""
-    s3, made = local_aws.aws.s3, Path(mkdtemp(prefix="packaged-", dir=kept.parent.parent))
-    command: list[str | Path]
-    command = [TOOLS / "sam" / "bin" / "sam", "package", "--no-progressbar", "--s3-bucket", CODE_BUCKET]
-    packaging = subprocess.run(
-        [*command, "--template-file", template, "--output-template-file", made / template.name],
-        env=local_aws.environment | {"SAM_CLI_TELEMETRY": "0"},
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=PACKAGING_SECONDS,
-    )
-    if packaging.returncode:
-        raise RuntimeError(f"SAM could not package the application:\n{packaging.stdout}{packaging.stderr}")
-    (made / CODE_BUCKET).mkdir()
-    for entry in s3.list_objects_v2(Bucket=CODE_BUCKET)["Contents"]:
-        body = s3.get_object(Bucket=CODE_BUCKET, Key=entry["Key"])["Body"].read()
-        (made / CODE_BUCKET / entry["Key"]).write_bytes(body)
-    try:
-        made.rename(kept)
-    except OSError:  # another one was faster, and its folder is not empty
-        rmtree(made)
+    s3 = local_aws.aws.s3
+    with TemporaryDirectory(prefix="packaged-", dir=kept.parent.parent) as name:
+        made = Path(name) / kept.name
+        (made / CODE_BUCKET).mkdir(parents=True)
+        command: list[str | Path]
+        command = [TOOLS / "sam" / "bin" / "sam", "package", "--no-progressbar", "--s3-bucket", CODE_BUCKET]
+        packaging = subprocess.run(
+            [*command, "--template-file", template, "--output-template-file", made / template.name],
+            env=local_aws.environment | {"SAM_CLI_TELEMETRY": "0"},
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=PACKAGING_SECONDS,
+        )
+        if packaging.returncode:
+            raise NotReadyError(
+                f"SAM could not package the application:\n{packaging.stdout}{packaging.stderr}"
+            )
+        for entry in s3.list_objects_v2(Bucket=CODE_BUCKET)["Contents"]:
+            body = s3.get_object(Bucket=CODE_BUCKET, Key=entry["Key"])["Body"].read()
+            (made / CODE_BUCKET / entry["Key"]).write_bytes(body)
+        # Another one was faster: what it kept is the same, and no folder takes the place of one with files.
+        with suppress(OSError):
+            made.rename(kept)
 
 
 def upload(local_aws: LocalAws, packaged: Path) -> str:

@@ -17,7 +17,7 @@ from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from rich.console import Console
 
 from tests.lab.local_aws.local_aws import LocalAws
-from tests.lab.local_aws.place import CHECKOUT
+from tests.lab.local_aws.place import CHECKOUT, NotReadyError
 from tests.lab.local_aws.stack import deploy, package
 from tests.lab.trying.asking import Asked, asked
 from tests.lab.trying.telling import tell_software, tell_stories, tell_table
@@ -49,6 +49,9 @@ def main(arguments: Sequence[str]) -> int:
         dispatched = any(trial.dispatched for trial in trials)
         console.print(f"\nStopped.{' What vCenter was asked to extract, it still finishes.' * dispatched}")
         return INTERRUPTED
+    except NotReadyError as error:
+        console.print(str(error), markup=False)
+        return 1
 
 
 def _tried(console: Console, of: Asked, trials: list[Trial]) -> int:
