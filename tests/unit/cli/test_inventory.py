@@ -172,6 +172,28 @@ def test_one_host(drifted: World, run: Run) -> None:
     assert "no host that is watched is called esx0l: did you mean esx0" in ran.err
 
 
+def test_hosts_in_no_cluster_and_vcenters_without_any_are_named(
+    drifted: World, checking: Consumer, run: Run
+) -> None:
+    """What they run is unknown, too, unless clusters are named."""
+    for name in ("alone1", "alone2"):
+        drifted.vcenter.inventory.add_host(None, name)
+    drifted.dispatch()
+    checking.put_fleet("vc77")
+    shown = show(run, drifted, "--component", "i40en", "--version", "2.9")
+    assert shown[0].endswith("in 1 of 2 clusters")
+    assert shown[-4:] == [
+        "3 hosts are unknown: not read at the last check",
+        "  prod-a on vc01: esx04",
+        "  vc01 (2 hosts): in no cluster, and never read",
+        "  vc77: no cluster of it is known",
+    ]
+    assert [line["hosts"] for line in read_lines(run) if line["cluster"] == ""] == ["2", "0"]
+    clusters = read_document(run)["clusters"]
+    assert [one["seen"] for one in clusters] == [True, True, False, False]
+    assert not any("in no cluster" in line for line in show(run, drifted, "prod-a"))
+
+
 def test_a_host_that_was_never_read_is_unknown(drifted: World, run: Run) -> None:
     """Nothing is known of what it ran."""
     drifted.vcenter.inventory.add_host(PROD_A, "esx99")

@@ -24,7 +24,14 @@ from esx_drift.cli.options import (
 )
 from esx_drift.cli.status import read_clock
 from esx_drift.cli.status_hosts import HostRow, list_host_rows
-from esx_drift.cli.status_rows import FleetStatus, StatusRow, build_rows, read_newest_records, read_snapshots
+from esx_drift.cli.status_rows import (
+    FleetStatus,
+    StatusRow,
+    build_rows,
+    count_standalone_hosts,
+    read_newest_records,
+    read_snapshots,
+)
 from esx_drift.cli.terminal import (
     EXIT_DIFFERENCES,
     build_table,
@@ -128,10 +135,10 @@ def _fold(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ClusterInventory:
-    """What the hosts of a cluster ran at its last look.
+    """What the hosts of a cluster ran at its last look; or that nothing is known of others of a vCenter.
 
     Attributes:
-        row: The cluster, as the status has it.
+        row: The cluster, as the status has it; or hosts in no cluster, or a vCenter without any.
         hosts: Those that were asked about, also those that were not read.
         parts: By the host's id what it ran when it was last seen.
         unlisted: How many hosts more there are, of which nothing can be said.
@@ -157,7 +164,11 @@ class ClusterInventory:
     @property
     def name(self) -> str:
         """What it is called in a sentence."""
-        return f"{clean_text(str(self.row.cluster))} on {self.row.vcenter}"
+        return (
+            self.row.vcenter
+            if self.row.cluster is None
+            else f"{clean_text(self.row.cluster)} on {self.row.vcenter}"
+        )
 
     @property
     def unknown(self) -> int:
@@ -247,15 +258,21 @@ def _read_clusters(
         (record["vcenter"], record["cluster"]): record["after"] for record in records.values() if record
     }
     snapshots = read_snapshots(states, store)
+    standalone = count_standalone_hosts(filter(None, records.values()))
     rows = [
         row
-        for row in build_rows(FleetStatus(fleet, states, snapshots, {}, {}))
-        if row.vcenter in wanted and row.cluster_id is not None
+        for row in build_rows(FleetStatus(fleet, states, snapshots, standalone, {}))
+        if row.vcenter in wanted
     ]
     if chosen is not None:
         by_ref = {(row.vcenter, row.cluster_id): row for row in rows}
         rows = [_require_watched(ref, by_ref.get((ref.vcenter, ref.cluster))) for ref in chosen]
-    found = [_build_cluster(row, records, snapshots) for row in rows]
+    with_clusters = {row.vcenter for row in rows if row.cluster_id is not None}
+    found = [
+        _build_cluster(row, records, snapshots)
+        for row in rows
+        if row.cluster_id is not None or row.standalone or row.vcenter not in with_clusters
+    ]
     is_damaged = None in records.values() or any(one.problem == _DAMAGED for one in found)
     return found, is_damaged
 
@@ -309,8 +326,12 @@ def _build_cluster(
     records: Mapping[str, Record | None],
     snapshots: Mapping[tuple[str, str], Snapshot],
 ) -> ClusterInventory:
-    key = make_state_key(row.vcenter, str(row.cluster_id))
-    record, snapshot = records.get(key), snapshots.get((row.vcenter, str(row.cluster_id)))
+    if row.cluster_id is None:
+        hosts_alone = row.coverage["hosts"] if row.coverage else 0
+        why = "in no cluster, and never read" if row.standalone else "no cluster of it is known"
+        return ClusterInventory(row, (), {}, hosts_alone, why)
+    key = make_state_key(row.vcenter, row.cluster_id)
+    record, snapshot = records.get(key), snapshots.get((row.vcenter, row.cluster_id))
     hosts = list_host_rows(record, snapshot)
     is_lost = record["after"]["snapshot"] is not None if record else key in records
     problem = None if snapshot else _DAMAGED if is_lost else "nobody has looked at it yet"
@@ -402,7 +423,7 @@ def _print_answer(answer: _Inventory, usual: timedelta) -> None:
     print_line(
         f"{clean_text(asked) if asked else format_count(len(answer.places), 'part')}:"
         f" on {format_share(len(on), read)} that the last check read, in {len({one for one, _ in on})}"
-        f" of {format_count(len(answer.clusters), 'cluster')}",
+        f" of {format_count(sum(one.row.cluster_id is not None for one in answer.clusters), 'cluster')}",
         "bold",
     )
     if asked:
@@ -533,7 +554,7 @@ def _build_document(answer: _Inventory) -> Json:
             {
                 **_name_cluster(one),
                 **_list_look_cells(one, answer.now),
-                "seen": one.row.seen,
+                "seen": one.row.seen and one.row.cluster_id is not None,
                 "read_hosts": len(one.read_hosts),
                 "unknown_hosts": one.unknown,
                 "problem": one.problem,
