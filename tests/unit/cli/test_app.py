@@ -19,6 +19,7 @@ WITHOUT_AWS = [
     ("accept", "--help"),
     ("doctor", "--help"),
     ("status", "--help"),
+    ("inventory", "--help"),
     ("check", "--help"),
     ("fleet", "push", "--help"),
     ("-h",),

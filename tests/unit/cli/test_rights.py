@@ -137,7 +137,7 @@ def test_a_reader_may_ask_for_the_status(world: World, asked: Asked, run: Run) -
     """States, records and snapshots are read, and the fleet file."""
     world.dispatch()
     world.check()
-    for command in (("status",), ("status", "prod-a"), ("fleet", "show")):
+    for command in (("status",), ("status", "prod-a"), ("inventory",), ("fleet", "show")):
         assert run(*command).code == 0
     assert {subject.split("/")[0] for _, subject in asked} == {"stack", "StateBucket", "AuditBucket"}
     _assert_allowed("ReaderPolicy", asked)

@@ -15,6 +15,7 @@ from esx_drift.cli.drill import drill
 from esx_drift.cli.evidence import evidence
 from esx_drift.cli.fleet import fleet_app
 from esx_drift.cli.history import history
+from esx_drift.cli.inventory import inventory
 from esx_drift.cli.maintenance import maintenance_app
 from esx_drift.cli.options import PlainCommand, print_help_alone
 from esx_drift.cli.orphans import orphans
@@ -60,6 +61,7 @@ def _run(
 app.command(cls=PlainCommand, short_help="What changed between two documents, or between two moments.")(diff)
 app.command(cls=PlainCommand, short_help="Check a document against the API's contract.")(validate)
 app.command(cls=PlainCommand, short_help="What each cluster runs now, and what is open.")(status)
+app.command(cls=PlainCommand, short_help="Which hosts of the whole fleet run what.")(inventory)
 app.command("check", cls=PlainCommand, short_help="Have clusters checked now.")(check_now)
 app.command(cls=PlainCommand, short_help="What changed on a cluster, when, on whom, and who accepted it.")(
     history

@@ -198,6 +198,10 @@ class ClusterFinder:
             for name in self.select_vcenters(vcenter)
             for cluster_id, entry in self.read_clusters(name).items()
         ]
+        return self.choose(cluster, vcenter, known)
+
+    def choose(self, cluster: str, vcenter: str | None, known: list[ClusterRef]) -> ClusterRef:
+        """Choose the one ``cluster`` that is meant of those ``known`` of ``vcenter``; see ``find``."""
         return choose_cluster(cluster, known) or self._fail_unknown(cluster, vcenter, known)
 
     def select_vcenters(self, vcenter: str | None) -> list[str]:
