@@ -18,7 +18,7 @@ from esx_drift.domain.events import BASELINE_RECORDED
 from esx_drift.domain.findings.kinds import FINDING_KINDS
 from esx_drift.domain.stored.types import Event, Json
 from esx_drift.domain.text.times import format_time, parse_time
-from esx_drift.messages.content import build_content, has_content, is_for_chat
+from esx_drift.messages.content import NOTHING_NEXT, build_content, has_content, is_for_chat
 from esx_drift.messages.groups import build_group_content, group_events
 from hypothesis import given
 from hypothesis import strategies as st
@@ -132,7 +132,7 @@ def test_no_name_breaks_a_line_or_turns_it_around(check: Check) -> None:
 @pytest.mark.parametrize("kind", sorted(FINDING_KINDS))
 @pytest.mark.parametrize("transition", ["opened", "raised", "resolved"])
 def test_every_kind_of_finding_is_told(kind: str, transition: str) -> None:
-    """With a headline, its summary and, unless it is over, what to do next; no brace is left open."""
+    """With a headline, its summary and what to do next, be it nothing; no brace is left open."""
     because = "recovered" if transition == "resolved" else None
     found = finding(
         family_of(kind), kind, "host-7", "What it is", transition=transition, resolved_because=because
@@ -140,9 +140,9 @@ def test_every_kind_of_finding_is_told(kind: str, transition: str) -> None:
     (event,) = build_events(told(findings=[found]))
     story = build_content(event)
     assert "What it is." in story.items[0] or kind == "orphaned-vib"
-    assert (story.next_step is None) == (transition == "resolved")
-    step = story.next_step.text if story.next_step else ""
-    assert "{" not in "".join((story.title, *story.items, *story.notes, step))
+    assert story.next_step is not None
+    assert (story.next_step == NOTHING_NEXT) == (transition == "resolved")
+    assert "{" not in "".join((story.title, *story.items, *story.notes, story.next_step.text))
 
 
 def test_a_command_never_holds_a_name_that_a_shell_would_obey() -> None:

@@ -412,7 +412,7 @@ def test_the_end_of_an_outage_says_what_happens_now() -> None:
     assert story.notes == (
         (
             "Being checked now: 18 clusters. "
-            "What changed meanwhile, or can't be checked, is reported next; if nothing is, nothing changed."
+            "What changed meanwhile, or can't be checked, is reported next; if nothing is, all is as it was."
         ),
     )
     assert story.facts[0] == "over (was warning)"

@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.paths import GOLDEN
+from tests.simulator.slack_limits import violations
 from tests.unit.events import (
     CHECKED,
     HOST_NAMES,
@@ -195,12 +196,12 @@ def maintenance_over_with_a_drift_on_two_clusters() -> list[Event]:
     return [event for event in events if "orphaned" not in event["type"]]
 
 
-def maintenance_begun_on_two_clusters(second: str = "prod-2") -> list[Event]:
+def maintenance_begun_on_two_clusters(*others: str) -> list[Event]:
     """By one command."""
     event: Event = json.loads((GOLDEN / "messages" / "maintenance-started" / "event.json").read_text())
     return [
         {**event, "id": make_event_id(name, event["type"]), "data": {**event["data"], "cluster": cluster}}
-        for name in ("prod-1", second)
+        for name in ("prod-1", *(others or ("prod-2",)))
         for cluster in [ClusterName(id=f"domain-{name}", name=name)]
     ]
 
@@ -238,6 +239,16 @@ def test_no_command_is_made_of_a_name_that_no_shell_may_be_given() -> None:
     content = build_group_content(maintenance_begun_on_two_clusters("prod $(b)"), parse_time(CHECKED))
     assert content.next_step is not None
     assert content.next_step.command == ""
+
+
+def test_a_command_that_is_too_long_is_not_there() -> None:
+    """Cut, it would end maintenance on some clusters only; the message itself is within all limits."""
+    names = [f"cluster-{number:03}-in-a-large-fleet" for number in range(500)]
+    content = build_group_content(maintenance_begun_on_two_clusters(*names), parse_time(CHECKED))
+    assert content.next_step is not None
+    assert (content.next_step.command, len(content.items), content.unlisted) == ("", 20, 481)
+    assert "501 clusters" in content.title
+    assert violations(render_message(content)) == []
 
 
 def read_aloud(content: MessageContent) -> str:
@@ -524,6 +535,14 @@ def test_a_change_that_comes_and_goes_is_named() -> None:
             "Not as last accepted: Intel-i40en 2.7.2.0 → 2.9.2.0 and 2 more changes on esx07 · prod-1 · vc01",
         ),
         ({"expired_at": CHECKED}, "Acceptance ended: Intel-i40en 2.9.2.0 on esx07 · prod-1 · vc01"),
+        (
+            {"expired_at": CHECKED, "hidden_by": "maintenance:night"},
+            "Not as last accepted: Intel-i40en 2.7.2.0 → 2.9.2.0 on esx07 · prod-1 · vc01",
+        ),
+        (
+            {"expired_at": CHECKED, "rollout_given_up": CHECKED},
+            "Not as last accepted: Intel-i40en 2.7.2.0 → 2.9.2.0 on esx07 · prod-1 · vc01",
+        ),
         ({"differences": ["cut"]}, "esx07 no longer as last accepted · prod-1 · vc01"),
         ({"differences": "cut"}, "esx07 no longer as last accepted · prod-1 · vc01"),
     ],

@@ -169,10 +169,10 @@ def test_a_day_names_what_is_open_and_what_has_gone() -> None:
     }
     content = build_content(event_of("daily", report))
     assert content.items[4:] == (
-        "VIB x 1 gone from esx01 · vc01; nobody said why",
+        "VIB x 1 gone from esx01 · vc01; nobody said why: tell security",
         "1 more VIB gone, and nobody said why",
         f"Checks that were due: 12 of 15 succeeded, 3 failed ({EACH_CHECK})",
-        f"{REPORTED}: 0 changes of software, 3 failures to check or to keep records",
+        f"{REPORTED}: 0 changes of software, 3 findings that something could not be checked or kept",
         "7 findings open now (7 failures to check or to keep records): 7 for less than a day",
         *["prod-a · vc01: esx07 not checked (warning, open for 24 h)"] * 5,
         "and 2 more open",

@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 from esx_drift.domain.events import list_vanished
 from esx_drift.domain.stored.types import LEFT_DETAIL, EventData, Finding, Json
-from esx_drift.messages.content import build_content
+from esx_drift.messages.content import NOTHING_NEXT, build_content
 from esx_drift.messages.event_lines import list_record_facts
 from esx_drift.messages.message_data import reword_summary
 
@@ -282,7 +282,7 @@ LEFT = {"kind": "drift-unreviewed", "subject": "", "severity": "critical", "summ
 @pytest.mark.parametrize(
     ("windows", "level", "title", "command"),
     [
-        ([WINDOW], "over", "Maintenance “CHG-2050” is over; nothing stays open · prod-a · vc01", None),
+        ([WINDOW], "over", "Maintenance “CHG-2050” is over; nothing stays open · prod-a · vc01", ""),
         (
             [{**WINDOW, "still_open": [LEFT], "still_open_total": 1}],
             "critical",
@@ -293,12 +293,12 @@ LEFT = {"kind": "drift-unreviewed", "subject": "", "severity": "critical", "summ
             [WINDOW, {**WINDOW, "reason": "CHG-1", "by": "fleet file", "name": "night"}],
             "over",
             "Maintenance is over; nothing stays open · prod-a · vc01",
-            None,
+            "",
         ),
     ],
 )
 def test_the_end_of_maintenance_says_what_it_was(
-    windows: list[dict[str, Any]], level: str, title: str, command: str | None
+    windows: list[dict[str, Any]], level: str, title: str, command: str
 ) -> None:
     """Its name, when it was, by whom, what stays, and what to do about that."""
     (event,) = build_events(told(maintenance_ended=windows, outcome="unchanged"))
@@ -306,7 +306,8 @@ def test_the_end_of_maintenance_says_what_it_was(
     assert (content.level, content.title) == (level, title)
     assert content.when_text == "It was from 22 Nov 22:00 to 23 Nov 02:00 UTC, begun by alice."
     assert content.items[0] == "Nothing changed within it"
-    assert (content.next_step.command if content.next_step else None) == command
+    assert content.next_step is not None
+    assert (content.next_step.command, content.next_step == NOTHING_NEXT) == (command, not command)
 
 
 @pytest.mark.parametrize(

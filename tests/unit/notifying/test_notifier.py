@@ -182,13 +182,13 @@ def test_events_of_a_window_are_told_together(deliveries: S3Deliveries, outbox: 
 
 
 def test_maintenance_begun_by_one_command_is_one_message(deliveries: S3Deliveries, outbox: Outbox) -> None:
-    """Clusters that somebody else works on, or for another reason, are another."""
+    """Clusters that somebody else works on, or for another reason, or since another time, are another."""
     alice, bob = "arn:aws:iam::1:user/alice", "arn:aws:iam::1:user/bob"
     events: list[Event] = []
-    for number, (by, reason) in enumerate(
-        [(alice, "CHG-1"), (bob, "CHG-1"), (alice, "CHG-1"), (alice, "CHG-2")]
-    ):
-        ended = build_ended_window(name="record 1", by=by, reason=reason)
+    commands = [(alice, "CHG-1", 23), (bob, "CHG-1", 23), (alice, "CHG-1", 23), (alice, "CHG-2", 23)]
+    for number, (by, reason, day) in enumerate([*commands, (alice, "CHG-1", 20)]):
+        times = {"from": f"2026-11-{day}T01:00:00.000Z", "to": f"2026-11-{day}T02:00:00.000Z"}
+        ended = build_ended_window(name="record 1", by=by, reason=reason, **times)
         window = {**ended, "unreviewed": [], "excepted": [], "hosts": []}
         cluster = {"id": f"domain-c{number}", "name": f"prod-{number}"}
         decision = {
@@ -205,9 +205,9 @@ def test_maintenance_begun_by_one_command_is_one_message(deliveries: S3Deliverie
         _recorded(check)
         events += build_events(check)
     desk = Desk(_routed({"name": "ops"}), deliveries, outbox)
-    assert [result.error for result in desk.notify(*events).values()] == [None] * 4
+    assert [result.error for result in desk.notify(*events).values()] == [None] * 5
     told_clusters = [[event["subject"] for event in message] for _, message in desk.told_events()]
-    assert told_clusters == [["prod-0", "prod-2"], ["prod-1"], ["prod-3"]]
+    assert told_clusters == [["prod-0", "prod-2"], ["prod-1"], ["prod-3"], ["prod-4"]]
 
 
 def test_maintenance_that_is_over_is_one_message_with_what_it_leaves(

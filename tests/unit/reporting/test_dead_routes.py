@@ -1,5 +1,6 @@
 """Routes that take no message any more: subscribers hear of each death once."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,13 +12,16 @@ from esx_drift.messages.content import is_for_chat
 from tests.unit.reporting.world import World, kinds_of, report_in, route
 
 OPS, SOUTH = route("ops", fallback="south"), route("south")
+ONCALL = replace(OPS, name="oncall", min_severity="critical")
+"""Of the same webhook."""
+
 REASON = "the webhook answered 410 channel_is_archived"
 
 
 @pytest.fixture
 def watched(world: World) -> World:
-    """Two routes, one of which is the other's fallback."""
-    world.routes = (OPS, SOUTH)
+    """Three routes, of which two share a webhook; the other one is their fallback."""
+    world.routes = (OPS, SOUTH, ONCALL)
     world.report()
     return world
 
@@ -45,6 +49,7 @@ def test_a_dead_route_is_reported_once(watched: World) -> None:
     assert event["data"]["severity"] == "warning"
     assert report_in(event) == {
         "dead_route": "ops",
+        "routes": ["ops", "oncall"],
         "channel": "slack",
         "fallback": "south",
         "since": since,

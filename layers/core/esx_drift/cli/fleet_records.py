@@ -17,7 +17,15 @@ from esx_drift.domain.fleet.fleet import Fleet, select_routes
 from esx_drift.domain.fleet.rule_review import KnownThings
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.records import build_empty_state
-from esx_drift.domain.stored.types import EventData, Finding, Image, LogState, OpenWindow, Record
+from esx_drift.domain.stored.types import (
+    HIDDEN_DETAIL,
+    EventData,
+    Finding,
+    Image,
+    LogState,
+    OpenWindow,
+    Record,
+)
 from esx_drift.domain.suppression import FLEET_FILE, apply_rules
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.wording import format_count
@@ -153,7 +161,7 @@ def _list_file_windows(state: LogState | None) -> list[OpenWindow]:
 def _strip_finding(finding: Finding) -> Finding:
     """One that was opened since nothing hid it any more was open before."""
     clean = _unmark(finding)
-    return {**clean, "transition": "still"} if "hidden_by" in clean["detail"] else clean
+    return {**clean, "transition": "still"} if HIDDEN_DETAIL in clean["detail"] else clean
 
 
 def _unmark[Item: Mapping[str, object]](item: Item) -> Item:

@@ -22,6 +22,7 @@ from esx_drift.domain.fleet.fleet import find_matching_pattern
 from esx_drift.domain.fleet.rules import IgnoreRule, MaintenanceWindow, SilencingRules
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_fingerprint
 from esx_drift.domain.stored.types import (
+    HIDDEN_DETAIL,
     Accepted,
     Change,
     EndedWindow,
@@ -206,7 +207,7 @@ class Silencer:
             return _add_mark(clean, mark)
         if held is None:
             return clean
-        return {**clean, "transition": "opened", "detail": {**clean["detail"], "hidden_by": held}}
+        return {**clean, "transition": "opened", "detail": {**clean["detail"], HIDDEN_DETAIL: held}}
 
     def _find_mark_of_change(self, change: Change) -> str | None:
         begun = self._find_beginning(change)
@@ -428,7 +429,7 @@ def _report_grown(
         return [*findings], [_set_grown(first, {*grown, *first.get("grown", ())}), *others]
     name = next((window["name"] for window in ended if window.get("grown")), "")
     return [
-        {**each, "transition": "raised", "detail": {**each["detail"], "hidden_by": f"{_MAINTENANCE}{name}"}}
+        {**each, "transition": "raised", "detail": {**each["detail"], HIDDEN_DETAIL: f"{_MAINTENANCE}{name}"}}
         if each["kind"] == "drift-unreviewed" and each["transition"] == "still" and grown & {*each["hosts"]}
         else each
         for each in findings

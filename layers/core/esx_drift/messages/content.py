@@ -29,6 +29,7 @@ from esx_drift.domain.findings.coverage_conditions import LAST_IMAGE_DETAIL
 from esx_drift.domain.findings.kinds import VCENTER_NOT_SEEN_NOTE, Advice
 from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.types import (
+    HIDDEN_DETAIL,
     NO_ROLLOUT_DETAIL,
     Change,
     EndedWindow,
@@ -96,7 +97,7 @@ from esx_drift.messages.message_data import (
     merge_data,
     name_summary,
 )
-from esx_drift.messages.next_action import PLANNED, build_next_step, choose_advice
+from esx_drift.messages.next_action import MAX_COMMAND_CHARACTERS, PLANNED, build_next_step, choose_advice
 from esx_drift.messages.report_lines import REPORT_BUILDERS
 from esx_drift.messages.rollout_lines import (
     RolloutWords,
@@ -107,6 +108,9 @@ from esx_drift.messages.rollout_lines import (
 )
 
 MAX_SHOWN_REASON_CHARACTERS: Final = 60
+NOTHING_NEXT: Final = NextStep("nothing.")
+"""Of what is over: whoever reads it at night must not look for what to do."""
+
 MAX_STARTED_PLACES: Final = 20
 """Of the clusters that maintenance begins on by one message."""
 
@@ -148,7 +152,12 @@ def build_message(event_type: str, data: MessageData) -> MessageContent:
     """
     content = _BUILDERS[event_type](data)
     place = "" if event_type in REPORT_BUILDERS else render_place(data)
-    return replace(content, title=f"{begin_title(content.level, data)}{content.title}", place=place)
+    step = content.next_step
+    if step is None and content.level == "over" and ACCEPTED_NOTE not in content.notes:
+        step = NOTHING_NEXT
+    return replace(
+        content, title=f"{begin_title(content.level, data)}{content.title}", place=place, next_step=step
+    )
 
 
 def build_fact(event_type: str, data: MessageData) -> str:
@@ -319,7 +328,7 @@ def _render_late_note(news: Sequence[Finding]) -> str:
         return WINDOW_NOTE
     if any(NO_ROLLOUT_DETAIL in finding["detail"] for finding in news):
         return NO_ROLLOUT_NOTE
-    rules = {str(finding["detail"].get("hidden_by", "")).partition("ignore:")[2] for finding in news}
+    rules = {str(finding["detail"].get(HIDDEN_DETAIL, "")).partition("ignore:")[2] for finding in news}
     if len(rules) != 1 or "" in rules:
         return ""
     return f"The rule {clean_text(rules.pop())} of the fleet file left it out until now."
@@ -701,7 +710,11 @@ def _build_end_step(data: MessageData) -> NextStep:
     vcenter = next(iter(vcenters)) if len(vcenters) == 1 else None
     option = f" --vcenter {vcenter}" if vcenter else ""
     command = add_stack(f"esx-drift maintenance end {clusters}{option}", data) if clusters else ""
-    return NextStep("nothing, if it is planned; if nobody knows of it, ask who began it, or end it:", command)
+    if len(command) > MAX_COMMAND_CHARACTERS:
+        # Cut, it would end it on some of them.
+        command = ""
+    who = _name_person(cast("Any", data["parts"][0])["report"]["window"]["by"])
+    return NextStep(f"nothing, if it is planned; if nobody else knows of it, ask {who}, or end it:", command)
 
 
 def render_window_title(data: MessageData) -> str:

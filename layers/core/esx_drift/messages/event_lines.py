@@ -21,7 +21,15 @@ from esx_drift.domain.events import OPENING_TRANSITIONS, Moment, list_vanished
 from esx_drift.domain.findings.coverage_conditions import build_no_hosts_condition
 from esx_drift.domain.findings.kinds import FINDING_KINDS, HOST_KINDS, OUTAGE_KINDS, Advice
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
-from esx_drift.domain.stored.types import NO_ROLLOUT_DETAIL, EventData, Finding, Json, Severity, rank_severity
+from esx_drift.domain.stored.types import (
+    HIDDEN_DETAIL,
+    NO_ROLLOUT_DETAIL,
+    EventData,
+    Finding,
+    Json,
+    Severity,
+    rank_severity,
+)
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.wording import (
     MINUTE_SECONDS,
@@ -365,7 +373,7 @@ def _list_opened_in_windows(data: MessageData) -> list[str]:
 
 def is_left_by_window(finding: Finding) -> bool:
     """Tell whether ``finding`` came within maintenance, and is reported since that is over."""
-    return str(finding["detail"].get("hidden_by", "")).startswith("maintenance:")
+    return str(finding["detail"].get(HIDDEN_DETAIL, "")).startswith("maintenance:")
 
 
 def _list_unread_since(data: MessageData) -> list[str]:
@@ -484,7 +492,7 @@ def render_watched_again(data: MessageData) -> str:
     named = _name_unwatched(worst, _count_unwatched_of(worst))
     return (
         f"Being checked now: {named}. What changed meanwhile, or can't be checked, is reported next;"
-        " if nothing is, nothing changed."
+        " if nothing is, all is as it was."
     )
 
 

@@ -13,6 +13,8 @@ from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.types import (
     ENDED_DETAIL,
     EXPIRY_DETAIL,
+    HIDDEN_DETAIL,
+    NO_ROLLOUT_DETAIL,
     AcceptedPart,
     Change,
     Coverage,
@@ -133,12 +135,12 @@ class EndedAcceptance:
 
 
 def list_ended_acceptances(finding: Finding) -> list[EndedAcceptance]:
-    """List the acceptances that ended of what a ``finding`` is about, the last one first.
+    """List the acceptances that ended of what a ``finding`` is about, the last first; not of one held back.
 
     Of an event of an earlier version, or of one that was cut, the time and the hosts at least.
     """
     detail, hosts = finding["detail"], finding["hosts"]
-    if not is_time(detail.get(EXPIRY_DETAIL)):
+    if not is_time(detail.get(EXPIRY_DETAIL)) or HIDDEN_DETAIL in detail or NO_ROLLOUT_DETAIL in detail:
         return []
     held: Any = detail.get(ENDED_DETAIL)
     ends = [
@@ -151,8 +153,9 @@ def list_ended_acceptances(finding: Finding) -> list[EndedAcceptance]:
         for each in (held if isinstance(held, list) else ())
         if isinstance(each, dict) and isinstance(each.get("hosts"), list) and is_time(each.get("at"))
     ]
-    known = [each for each in ends if each.hosts]
-    return known or [EndedAcceptance(str(detail[EXPIRY_DETAIL]), tuple(hosts))]
+    return [each for each in ends if each.hosts] or [
+        EndedAcceptance(str(detail[EXPIRY_DETAIL]), tuple(hosts))
+    ]
 
 
 def list_hosts_to_renew(finding: Finding) -> list[str]:

@@ -44,7 +44,7 @@ def build_first_look_content(data: EventData) -> MessageContent:
         items=tuple(filter(None, _list_first_look_items(report, has_one=bool(named)))),
         notes=(
             "Saved as the first copy. From now on only what changes is reported.",
-            "Nobody has approved it yet: whoever has looked it over does that with esx-drift accept.",
+            "Nobody has approved it: until somebody does, with esx-drift accept, it counts as accepted.",
             "esx-drift is the project's command; it needs rights on its AWS account.",
         ),
         next_step=_build_step("look over what runs and what was found:", data),
@@ -159,7 +159,7 @@ def _list_vanished_items(vanished: Mapping[str, Any]) -> list[str]:
         vib = " ".join(filter(None, split_vib_key(one["vib"])))
         more = one["hosts_total"] - len(one["hosts"])
         hosts = ", ".join([*map(clean_text, one["hosts"]), *([f"{more} more"] if more > 0 else [])])
-        lines.append(f"VIB {vib} gone from {hosts} · {_render_place(one)}; nobody said why")
+        lines.append(f"VIB {vib} gone from {hosts} · {_render_place(one)}; nobody said why: tell security")
     more = vanished["total"] - len(lines)
     return [*lines, *([f"{format_count(more, 'more VIB')} gone, and nobody said why"] if more > 0 else [])]
 
@@ -177,8 +177,8 @@ def _render_checks(checks: Mapping[str, int]) -> str:
 def _render_reported(report: Mapping[str, Any]) -> str:
     """Render what messages of that day said, be it open still or not."""
     changes, failures = report["changes_told"], report["failures_told"]
-    changed, failed = format_count(changes, "change"), format_count(failures, "failure")
-    said = f"{changed} of software, {failed} to check or to keep records"
+    changed, failed = format_count(changes, "change"), format_count(failures, "finding")
+    said = f"{changed} of software, {failed} that something could not be checked or kept"
     return f"Reported within the day, also if over by now: {said}"
 
 

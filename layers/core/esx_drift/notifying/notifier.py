@@ -182,10 +182,12 @@ def _list_messages(events: Sequence[Event]) -> list[Sequence[Event]]:
 
 
 def _describe_start(event: Event) -> Hashable:
-    """Describe who began maintenance, why and for how long: the same for all clusters of one command."""
+    """Describe who began maintenance, when, why and for how long: the same for all clusters of a command."""
     window = cast("Any", event["data"])["report"]["window"]
     length = parse_time(window["to"]) - parse_time(window["from"])
-    return window["by"], window["reason"], length, window["accept"]
+    # One command takes seconds. Where it meets a full hour it is told in two messages, and nothing is wrong.
+    hour = window["from"].partition(":")[0]
+    return window["by"], window["reason"], hour, length, window["accept"]
 
 
 def send_delivery(delivery: Delivery, deliveries: Deliveries, queue: DeliveryQueue) -> None:

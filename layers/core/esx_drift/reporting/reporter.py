@@ -23,7 +23,7 @@ from aws_lambda_powertools import Logger
 
 from esx_drift.domain.fleet.fleet import Fleet
 from esx_drift.domain.reports.daily import Day, build_daily, count_lacking, find_due, hears_daily
-from esx_drift.domain.reports.dead_routes import list_dead_routes, select_unreported
+from esx_drift.domain.reports.dead_routes import group_by_webhook, list_dead_routes, select_unreported
 from esx_drift.domain.reports.first_look import (
     build_first_look,
     choose_first_looks,
@@ -232,9 +232,9 @@ class _Look:
 
     def _tell_dead_routes(self, state: ReportState) -> tuple[ReportState, list[StoredReport]]:
         """For subscribers: people hear it in the route's fallback, from the sender."""
-        routes, reported = self.job.fleet.routes, state.get("dead_routes", {})
-        read = read_all(lambda route: self.job.routes.read(route).state, routes)
-        dead = list_dead_routes(zip(routes, read, strict=True))
+        webhooks, reported = group_by_webhook(self.job.fleet.routes), state.get("dead_routes", {})
+        read = read_all(lambda routes: self.job.routes.read(routes[0]).state, webhooks)
+        dead = list_dead_routes(zip(webhooks, read, strict=True))
         reports = [
             self._maker.build("route-dead", "", f"{one.route.name} {one.since}", one.facts, "warning")
             for one in select_unreported(dead, reported)

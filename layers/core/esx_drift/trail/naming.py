@@ -79,8 +79,9 @@ def _find_former(
     for own in vcenters:
         for log in _list_named(looked, own):
             if log.is_called(named):
-                place = (log.vcenter, log.cluster)
-                found[place] = replace(now.get(place, log), former=log.strip_vcenter(named))
+                place, asked = (log.vcenter, log.cluster), log.strip_vcenter(named)
+                last = now.get(place, log)
+                found[place] = replace(last, former=None if last.name == asked else asked)
     return list(found.values())
 
 

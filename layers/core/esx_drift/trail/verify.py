@@ -80,10 +80,10 @@ IN_FLIGHT: Final = timedelta(minutes=15)
 """A check keeps documents before it writes the record that names them: what is so young may yet be named.
 No function runs longer (Lambda's limit)."""
 
-LONGEST_DELIVERY: Final = timedelta(days=15)
-"""No receipt is of an event that is older: SQS keeps no message for more than 14 days
-(https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html), and an
-event is sealed within a day."""
+LONGEST_DELIVERY: Final = timedelta(days=60)
+"""Receipts of events that are older are not looked for: an event waits in four queues at most, the notifier's
+and the sender's with their dead letters, and SQS keeps a message for 14 days
+(https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html)."""
 
 EPOCH: Final = datetime.fromtimestamp(0, UTC)
 """The time of a trail in which nothing has one."""

@@ -120,8 +120,9 @@ _ENTRIES: Final = (
             headline="{vibs} on {hosts}",
             end_headline="{vibs} gone from {hosts}",
             step=(
-                "tell security first, unless you know who installed it: don't reboot, remediate or remove it "
-                "on {listed}, it is evidence. To see its vendor and acceptance level, run on {first}:"
+                "tell security first. Only who knows where it is from accepts it (esx-drift accept). Don't "
+                "reboot, remediate or remove it on {listed}: it is evidence. To see its vendor and "
+                "acceptance level, run on {first}:"
             ),
             command="{vib}",
             note=(

@@ -10,17 +10,23 @@ from esx_drift.domain.stored.types import Json
 
 @dataclass(frozen=True, slots=True)
 class DeadRoute:
-    """A route that is dead ``since`` then, for ``reason``."""
+    """A webhook that is dead ``since`` then, for ``reason``, by the first of its ``routes``."""
 
-    route: Route
+    routes: tuple[Route, ...]
     since: str
     reason: str
+
+    @property
+    def route(self) -> Route:
+        """The route by which it is called."""
+        return self.routes[0]
 
     @property
     def facts(self) -> dict[str, Json]:
         """What its report says; ``dead_route``, since ``route`` is whom a report is for."""
         return {
             "dead_route": self.route.name,
+            "routes": [route.name for route in self.routes],
             "channel": self.route.channel,
             "fallback": self.route.fallback,
             "since": self.since,
@@ -28,11 +34,19 @@ class DeadRoute:
         }
 
 
-def list_dead_routes(states: Iterable[tuple[Route, RouteState]]) -> list[DeadRoute]:
-    """List the routes whose states say that they are dead."""
+def group_by_webhook(routes: Iterable[Route]) -> list[tuple[Route, ...]]:
+    """Group ``routes`` by the webhook that they share, and with it the state of how it answered."""
+    same: dict[tuple[str, str], list[Route]] = {}
+    for route in routes:
+        same.setdefault((route.channel, route.secret), []).append(route)
+    return [*map(tuple, same.values())]
+
+
+def list_dead_routes(states: Iterable[tuple[tuple[Route, ...], RouteState]]) -> list[DeadRoute]:
+    """List what is dead by its state in ``states``, each with the routes that share it."""
     return [
-        DeadRoute(route, state["dead_since"], state["dead_reason"])
-        for route, state in states
+        DeadRoute(routes, state["dead_since"], state["dead_reason"])
+        for routes, state in states
         if state["dead_since"] is not None and state["dead_reason"] is not None
     ]
 

@@ -927,6 +927,9 @@ EXPIRY_DETAIL = "expired_at"
 ENDED_DETAIL = "ended"
 """What a finding says of whose acceptance that was, on which hosts."""
 
+HIDDEN_DETAIL = "hidden_by"
+"""The detail of a finding that is told now, and was held back by this rule before."""
+
 NO_ROLLOUT_DETAIL = "rollout_given_up"
 """What a drift says that a rollout held back which is none any more, and never came to its end."""
 
