@@ -30,7 +30,7 @@ from esx_drift.domain.stored.types import (
     Severity,
     rank_severity,
 )
-from esx_drift.domain.text.times import parse_time
+from esx_drift.domain.text.times import is_time, parse_time
 from esx_drift.domain.text.wording import (
     MINUTE_SECONDS,
     clean_text,
@@ -52,7 +52,6 @@ from esx_drift.messages.message_data import (
     MessageData,
     add_stack,
     count_places,
-    is_time,
     list_ended_acceptances,
     name_summary,
     reword_summary,

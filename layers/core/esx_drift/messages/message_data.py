@@ -25,7 +25,7 @@ from esx_drift.domain.stored.types import (
     Totals,
     rank_severity,
 )
-from esx_drift.domain.text.times import parse_time
+from esx_drift.domain.text.times import is_time
 from esx_drift.domain.text.wording import (
     MAX_NAME_CHARACTERS,
     clean_text,
@@ -162,15 +162,6 @@ def list_hosts_to_renew(finding: Finding) -> list[str]:
     """List the hosts for which an acceptance ended of what a ``finding`` is about, in its order."""
     ended = {host for each in list_ended_acceptances(finding) for host in each.hosts}
     return [host for host in finding["hosts"] if host in ended]
-
-
-def is_time(value: object) -> bool:
-    """Say whether a ``value`` is a time, as stored."""
-    try:
-        parse_time(str(value))
-    except ValueError:
-        return False
-    return True
 
 
 def _select_items(data: EventData) -> EventData:

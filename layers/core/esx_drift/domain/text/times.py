@@ -32,6 +32,15 @@ def parse_time(text: str) -> datetime:
     return convert_to_utc(moment)
 
 
+def is_time(value: object) -> bool:
+    """Say whether a ``value`` is a time, as stored."""
+    try:
+        parse_time(str(value))
+    except ValueError:
+        return False
+    return True
+
+
 def convert_to_utc(moment: datetime) -> datetime:
     """Convert an aware time to UTC; raises ``ValueError`` for one that UTC would put beyond the calendar."""
     try:
