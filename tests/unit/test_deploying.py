@@ -82,3 +82,8 @@ def test_the_region_is_taken_from_where_awss_tools_take_it(monkeypatch: pytest.M
 def test_every_parameter_has_a_default() -> None:
     """So that there is nothing to ask."""
     assert all("Default" in parameter for parameter in written()["Parameters"].values())
+
+
+def test_what_was_answered_is_no_change_of_the_checkout() -> None:
+    """It lies where git does not look, so that the next `git pull` meets nothing."""
+    assert "/deployment.toml" in (deploying.HERE / ".gitignore").read_text().splitlines()

@@ -1,6 +1,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import pairwise, permutations
@@ -28,6 +29,7 @@ from esx_drift.notifying.receipts import Receipts
 from tests.paths import GOLDEN
 from tests.unit.events import RECORD, Check, build_ended_window, build_events, change, finding, told
 from tests.unit.fleets import fleet
+from tests.unit.processes import Counting, ProcessEnd, watch
 
 if TYPE_CHECKING:
     from esx_drift.domain.fleet.fleet import FleetDocument
@@ -152,6 +154,23 @@ def test_each_route_that_hears_an_event_gets_its_message(
     first, second, *again = outbox.sent
     assert [first, second] == again
     assert first["delivery_id"] != second["delivery_id"]
+
+
+def test_a_notifier_may_end_at_any_call(drift: Event, deliveries: S3Deliveries) -> None:
+    """Its message comes again: each route is sent what it hears, and if twice, then the same delivery."""
+    routes = _routed({"name": "ops"}, {"name": "oncall"})
+    living = Counting(lambda: None)
+    Desk(routes, watch(deliveries, living), watch(Outbox(), living)).notify(drift)
+    assert living.calls[-4:] == ["put_delivery", "send_delivery"] * 2
+    for process in living.moments.values():
+        outbox = Outbox()
+        with suppress(ProcessEnd):
+            Desk(routes, watch(deliveries, process), watch(outbox, process)).notify(drift)
+        desk = Desk(routes, deliveries, outbox)
+        assert [result.error for result in desk.notify(drift).values()] == [None]
+        sent = {(one["route"], one["delivery_id"], one["sha256"]) for one in outbox.sent}
+        assert sorted(route for route, _, _ in sent) == ["oncall", "ops"], process.calls
+        assert all(events == [drift] for _, events in desk.told_events())
 
 
 def test_what_comes_twice_in_a_batch_is_told_once(

@@ -381,7 +381,8 @@ def _render_decision(entry: HistoryEntry, names: Mapping[str, str], times: Times
 
 def _name_decision(entry: HistoryEntry, decision: "RecordedDecision") -> str:
     if entry.outcome != "maintenance":
-        return entry.outcome
+        is_refused = decision["refused"] and not decision["taken"]
+        return f"refused: nothing is {entry.outcome}" if is_refused else entry.outcome
     if entry.maintenance is not None:
         return "maintenance begun"
     return "maintenance ended" if decision["taken"] else "maintenance to be ended, and there was none"

@@ -42,7 +42,7 @@ from esx_drift.cli.terminal import (
 )
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.domain.stored.identifiers import ClusterRef
-from esx_drift.domain.stored.types import Change, Json, Record
+from esx_drift.domain.stored.types import Change, Json, Record, RecordedDecision
 from esx_drift.domain.text.wording import (
     clean_text,
     format_count,
@@ -67,7 +67,7 @@ _COLUMNS: Final = (
     "record", "after", "found", "kind", "severity", "element", "change", "key", "from", "to", "hosts",
     "host_ids", "put_back", "suppressed_by", "summary", "by", "reason", "ticket", "accepted_by",
     "accepted_reason", "accepted_at", "maintenance", "maintenance_from", "maintenance_to",
-    "is_of_new_vcenter", "replaced_by",
+    "is_of_new_vcenter", "replaced_by", "refused",
 )  # fmt: skip
 
 ONE_MOMENT: Final = timedelta(milliseconds=1)
@@ -221,14 +221,22 @@ def _describe(entry: HistoryEntry, known: KnownHosts) -> str:
     if entry.finding is not None:
         return f"{entry.finding['transition']}: {clean_text(entry.finding['summary'], 200)}"
     if entry.decision is not None:
-        ticket = f", {entry.decision['ticket']}" if "ticket" in entry.decision else ""
-        reason = f"{clean_text(entry.decision['reason'])}{ticket}"
-        return f"{entry.outcome} by {name_person(entry.decision['by'])}: {reason}"
+        return _describe_decision(entry.outcome, entry.decision, known.newest_names)
     return (
         "first copy, of the vCenter that took the former one's place"
         if entry.is_of_new_vcenter
         else "first copy"
     )
+
+
+def _describe_decision(outcome: str, decision: RecordedDecision, names: Mapping[str, str]) -> str:
+    """Describe a decision; what of it was refused, nobody accepted or retired."""
+    ticket = f", {decision['ticket']}" if "ticket" in decision else ""
+    who, reason = name_person(decision["by"]), f"{clean_text(decision['reason'])}{ticket}"
+    refused = join_names(list_host_names(decision["refused"], names))
+    if decision["refused"] and not decision["taken"]:
+        return f"{who} was refused, nothing is {outcome}: {reason}"
+    return f"{outcome} by {who}: {reason}{f'; refused for {refused}' if refused else ''}"
 
 
 def describe_maintenance(entry: HistoryEntry, times: Times) -> str:
@@ -376,6 +384,7 @@ def _list_cells(entry: HistoryEntry, names: Mapping[str, str]) -> dict[str, obje
         "by": said["by"] if said else None,
         "reason": said["reason"] if said else None,
         "ticket": decision.get("ticket") if decision else None,
+        "refused": " ".join(names.get(host, host) for host in decision["refused"]) if decision else "",
         "accepted_by": last.by if last else None,
         "accepted_reason": last.reason if last else None,
         "accepted_at": last.at if last else None,

@@ -136,6 +136,8 @@ def _print_decision(record: Record, names: dict[str, str], times: Times) -> None
         where = join_names(list_host_names(decision["taken"], names))
         is_of_hosts = decision["taken"] and record["outcome"] != "maintenance"
         hosts = f", for {where}" if is_of_hosts else ""
+        refused = join_names(list_host_names(decision["refused"], names))
+        hosts += f"; refused for {refused}" if refused else ""
         why = f"{clean_text(decision['reason'])}{ticket}{hosts}"
         print_line(f"  decided by {name_person(decision['by'])}{until}: {why}")
 
