@@ -85,7 +85,8 @@ def test_a_right_password_that_was_not_tried_yet_needs_nobody(clinic: Clinic) ->
     line = clinic.examine()["login"]
     assert line["outcome"] == "failed"
     assert line["fix"] == (
-        "Nothing: this password is tried by the next dispatch. To try it now: esx-drift doctor --reset vc01"
+        "Nothing: a dispatch tries this password three minutes after the last refusal; or:"
+        " esx-drift doctor --reset vc01"
     )
     assert clinic.vcenter.sessions.refused_count == 1
 

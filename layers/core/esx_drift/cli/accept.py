@@ -339,7 +339,10 @@ def _accept_vcenter(client: DecisionClient, vcenter: str, options: DecisionOptio
         for line in damages:
             print_line(f"  {line}")
     else:
-        fail(f"{vcenter} is the vCenter that it was, and its log is sound: there is nothing to accept")
+        fail(
+            f"{vcenter} is the vCenter that it was, and its log is sound: there is nothing to accept",
+            EXIT_DIFFERENCES,
+        )
     person = client.identify_person()
     options.require_confirmation(f"Accept it, as {person.arn}?")
     decision: Decision = {

@@ -152,7 +152,7 @@ class VCenterDoctor:
             return f"What is known of its logins can't be read; begin anew: {reset}"
         if stored is not None and secret.version_id in stored.breaker["refused"]:
             return f"Put the right password into the secret {secret.name}; if it is right: {reset}"
-        return f"Nothing: this password is tried by the next dispatch. To try it now: {reset}"
+        return f"Nothing: a dispatch tries this password three minutes after the last refusal; or: {reset}"
 
     def _choose_cluster(self, exam: Examination, session: VCenterSession) -> ListedCluster:
         listed = session.clusters()
