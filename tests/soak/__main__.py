@@ -24,7 +24,7 @@ LOG_DIRECTORY = Path("build/soak")
 def main() -> int:
     """Play and tell."""
     missed = 0
-    sys.stdout.write("It takes an hour or so on two processors.\n\n")
+    sys.stdout.write("It takes some minutes to half an hour on two processors.\n\n")
     sys.stdout.flush()
     for title, measures in _measure_all():
         sys.stdout.write(f"{title}\n{render_table(measures)}\n")
