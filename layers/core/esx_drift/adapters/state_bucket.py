@@ -164,7 +164,7 @@ class S3RouteStates:
 
     def read(self, route: Route) -> StoredRouteState:
         """Read the state of a route's webhook; what is no state is replaced by the next write."""
-        stored = self._objects.read(make_route_key(route.channel, route.secret))
+        stored = self._objects.read(make_route_key(*route.webhook))
         if stored is None:
             return StoredRouteState(build_route_state(route.name), None)
         try:
@@ -175,7 +175,7 @@ class S3RouteStates:
 
     def write(self, route: Route, state: RouteState, etag: str | None) -> str | None:
         """Write it if it still has this ETag; the new one, or None if somebody else was faster."""
-        key = make_route_key(route.channel, route.secret)
+        key = make_route_key(*route.webhook)
         return self._objects.replace(key, encode_canonical_json(state), etag)
 
     @property

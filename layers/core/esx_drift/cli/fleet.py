@@ -33,6 +33,7 @@ from esx_drift.domain.fleet.fleet import (
     Fleet,
     FleetDocument,
     build_fleet,
+    group_by_webhook,
 )
 from esx_drift.domain.fleet.review import list_fleet_differences, list_fleet_warnings, list_shared_fallbacks
 from esx_drift.domain.fleet.rule_review import KnownThings, list_rule_errors, list_rule_warnings
@@ -168,9 +169,9 @@ def _list_needed_secrets(fleet: Fleet, secrets: "Secrets") -> Iterator[tuple[str
     for vcenter in fleet.vcenters:
         yield secrets.make_name("vcenter", vcenter.name), f"{vcenter.name} can't be checked until it is made"
     needing = [route for route in fleet.routes if route.channel not in CHANNELS_WITHOUT_SECRET]
-    for secret in dict.fromkeys((route.channel, route.secret) for route in needing):
-        routes = join_names([route.name for route in needing if (route.channel, route.secret) == secret])
-        yield secrets.make_name(*secret), f"nobody is told by {routes} until it is made"
+    for routes in group_by_webhook(needing):
+        names = join_names([route.name for route in routes])
+        yield secrets.make_name(*routes[0].webhook), f"nobody is told by {names} until it is made"
 
 
 def _refuse_renames(before: Fleet, after: Fleet, allowed: tuple[str, ...], secrets: "Secrets") -> None:

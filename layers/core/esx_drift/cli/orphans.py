@@ -137,13 +137,13 @@ def _render_cells(row: _Row, times: Times, *, whole: bool) -> list[str]:
         clean_text(name),
         version or "-",
         clean_text(row.log.name),
-        f"{times.format_zoned(orphan.since)}",
+        times.format_zoned(orphan.since),
         join_names(list_host_names(orphan.hosts, row.known.distinct_names)) if orphan.hosts else "-",
     ]
     if whole and orphan.first_seen:
         why = _WHY_GONE.get(orphan.gone_because, "")
         cells += [
-            f"{times.format_zoned(orphan.first_seen)}",
+            times.format_zoned(orphan.first_seen),
             format_count(len(orphan.ever), "host"),
             f"{times.format_zoned(orphan.gone_at)}{why}" if orphan.gone_at else "-",
         ]

@@ -503,21 +503,22 @@ def render_still_open(data: MessageData) -> str:
         for finding in part["findings"]
         if finding["transition"] == "still" and "accepted" not in finding
     ]
-    accepted = [(part, finding) for part, finding in still if _is_accepted_difference(part, finding)]
-    still = [one for one in still if one not in accepted]
+    accepted = [finding for part, finding in still if _is_accepted_difference(part, finding)]
+    still = [one for one in still if not _is_accepted_difference(*one)]
     # What a decision was about is said by itself.
     decided = sum("accepted" in finding and finding["transition"] == "still" for finding in data["findings"])
     number = data["totals"]["still"] - decided - len(accepted)
-    differing = [end_sentence(f"Still so, and accepted: {clean_text(one['summary'])}") for _, one in accepted]
+    differing = [
+        end_sentence(f"Still so, and accepted: {clean_text(finding['summary'])}")
+        for finding in accepted[:MAX_NAMED_STILL]
+    ]
     if number <= 0:
-        return " ".join(differing[:MAX_NAMED_STILL])
+        return " ".join(differing)
     worst = sorted(still, key=lambda one: -rank_severity(one[1]["severity"]))[:MAX_NAMED_STILL]
     named = [_name_still(part, finding, is_one=count_places(data) == 1) for part, finding in worst]
     more = [f"{number - len(named)} more"] if number > len(named) else []
     said = f": {'; '.join([*named, *more])}" if named else ""
-    return " ".join(
-        [f"{format_count(number, 'earlier finding')} still open{said}.", *differing[:MAX_NAMED_STILL]]
-    )
+    return " ".join([f"{format_count(number, 'earlier finding')} still open{said}.", *differing])
 
 
 def _is_accepted_difference(data: EventData, finding: Finding) -> bool:

@@ -272,11 +272,11 @@ class Notifier:
         Of routes that share a webhook the first one hears it all: people would read it twice.
         """
         hearing = [(identify_event(event), event, self._list_hearing(event)) for event in events]
-        shares: dict[tuple[str, str | None], tuple[str, dict[str, Event]]] = {}
+        shares: dict[tuple[str, str], tuple[str, dict[str, Event]]] = {}
         for route in self.fleet.routes:
             its_events = {key: event for key, event, names in hearing if route.name in names}
             if its_events:
-                _, shared = shares.setdefault((route.channel, route.secret), (route.name, {}))
+                _, shared = shares.setdefault(route.webhook, (route.name, {}))
                 shared |= its_events
         return shares.values()
 

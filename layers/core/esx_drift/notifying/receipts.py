@@ -7,6 +7,7 @@ from functools import partial
 from esx_drift.domain.deliveries import Delivery, identify_event
 from esx_drift.domain.events import MessageContent, select_for_people
 from esx_drift.domain.fleet.fleet import Route
+from esx_drift.domain.stored.identifiers import make_death_receipt_id
 from esx_drift.domain.stored.types import Event
 from esx_drift.messages.groups import build_group_content
 from esx_drift.messages.route_lines import build_dead_route_notice
@@ -59,8 +60,10 @@ class Receipts:
         """Find what a fallback hears once, before all else: which route is dead, and why."""
         state = self.routes.read(dead).state
         since, reason = state["dead_since"], state["dead_reason"]
-        receipt = f"route-dead/{dead.name}/{since}"
-        if since is None or reason is None or self.deliveries.delivered(receipt, route):
+        if since is None or reason is None:
+            return None
+        receipt = make_death_receipt_id(dead.name, since)
+        if self.deliveries.delivered(receipt, route):
             return None
         notice = build_dead_route_notice(delivery["events"][0]["data"], dead.name, since, reason)
         return Post(notice, (receipt,), rest=True)

@@ -21,9 +21,9 @@ from zoneinfo import ZoneInfo
 
 from aws_lambda_powertools import Logger
 
-from esx_drift.domain.fleet.fleet import Fleet
+from esx_drift.domain.fleet.fleet import Fleet, group_by_webhook
 from esx_drift.domain.reports.daily import Day, build_daily, count_lacking, find_due, hears_daily
-from esx_drift.domain.reports.dead_routes import group_by_webhook, list_dead_routes, select_unreported
+from esx_drift.domain.reports.dead_routes import list_dead_routes, select_unreported
 from esx_drift.domain.reports.first_look import (
     build_first_look,
     choose_first_looks,

@@ -7,7 +7,12 @@ from typing import Final, TypedDict, cast
 from esx_drift.contracts import parse_payload
 from esx_drift.contracts.unpacking import unpack_bounded
 from esx_drift.domain.deliveries import Delivery
-from esx_drift.domain.stored.identifiers import compute_sha256, make_delivery_key, make_group_key
+from esx_drift.domain.stored.identifiers import (
+    ROUTE_DEAD_PREFIX,
+    compute_sha256,
+    make_delivery_key,
+    make_group_key,
+)
 from esx_drift.domain.stored.types import StoredReport
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.trail.verification import SealedTime, find_blob_sha256, is_trail_key
@@ -22,9 +27,6 @@ from esx_drift.trail.log_checker import (
     parse_canonical_record,
     parse_canonical_snapshot,
 )
-
-ROUTE_DEAD_PREFIX: Final = "route-dead/"
-"""What a receipt begins with that is of no event: a fallback heard that another route is dead."""
 
 _SNAPSHOT_PARTS: Final = ("hosts", "images", "labels")
 

@@ -1,6 +1,6 @@
 """The fleet file: its JSON as types, which ``fleet.schema.json`` bounds, and what it says as values."""
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final, NotRequired, Required, TypedDict, cast
@@ -121,6 +121,17 @@ class Route:
     clusters: tuple[str, ...]
     fallback: str | None = None
     kinds: tuple[str, ...] = ()
+
+    @property
+    def webhook(self) -> tuple[str, str]:
+        """Its channel and its secret, which say where it posts: routes that have both in common share it."""
+        return self.channel, self.secret
+
+
+def group_by_webhook(routes: Sequence[Route]) -> list[tuple[Route, ...]]:
+    """Group ``routes`` by the webhook that they share, and with it the state of how it answered."""
+    webhooks = dict.fromkeys(route.webhook for route in routes)
+    return [tuple(route for route in routes if route.webhook == webhook) for webhook in webhooks]
 
 
 @dataclass(frozen=True, slots=True)

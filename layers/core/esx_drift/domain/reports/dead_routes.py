@@ -34,14 +34,6 @@ class DeadRoute:
         }
 
 
-def group_by_webhook(routes: Iterable[Route]) -> list[tuple[Route, ...]]:
-    """Group ``routes`` by the webhook that they share, and with it the state of how it answered."""
-    same: dict[tuple[str, str], list[Route]] = {}
-    for route in routes:
-        same.setdefault((route.channel, route.secret), []).append(route)
-    return [*map(tuple, same.values())]
-
-
 def list_dead_routes(states: Iterable[tuple[tuple[Route, ...], RouteState]]) -> list[DeadRoute]:
     """List what is dead by its state in ``states``, each with the routes that share it."""
     return [

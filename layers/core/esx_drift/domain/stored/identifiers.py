@@ -232,6 +232,15 @@ def make_receipt_id(event_id: str, event_sha256: str) -> str:
     return f"{event_id}-{event_sha256}"
 
 
+ROUTE_DEAD_PREFIX: Final = "route-dead/"
+"""What a receipt begins with that is of no event: a fallback heard that another route is dead."""
+
+
+def make_death_receipt_id(route: str, since: str) -> str:
+    """Make what stands in receipts for the news that ``route`` is dead, ``since`` that time as text."""
+    return f"{ROUTE_DEAD_PREFIX}{route}/{since}"
+
+
 def make_delivery_key(event_id: str, route: str) -> str:
     """Make the key in the AuditBucket that says that event ``event_id`` reached the route named ``route``."""
     return f"deliveries/{encode_key_part(event_id)}/{encode_key_part(route)}.json"
