@@ -362,7 +362,7 @@ def test_what_seldom_happens_is_reported_too() -> None:
     left_out = AskedLook("2026-11-24T00:00:00.000Z", 7, None, "lab-*", is_left_out=True)
     log = ReportedLog(
         ClusterRef("vc01", "domain-c9", "prod-a"),
-        {"host-9": "esx09"},
+        lambda _: {"host-9": "esx09"},
         LogEvidence((3, 3), 1, changes, (), (), (), ()),
         LookCount(0, 0, 0, (), (left_out,), (start, start)),
     )
@@ -418,7 +418,9 @@ def test_what_was_accepted_hidden_or_went_unexplained_is_reported() -> None:
         (HistoryEntry(4, at, None, (), "unchanged", maintenance=step),),
     )  # fmt: skip
     looks = LookCount(2, 2, 0, (), (), (start, end), (PartialLook(at, 3, (("host-9", "failed"),)),), at)
-    log = ReportedLog(ClusterRef("vc01", "domain-c9", "prod-a"), {"host-9": "esx09"}, evidence_of_log, looks)
+    log = ReportedLog(
+        ClusterRef("vc01", "domain-c9", "prod-a"), lambda _: {"host-9": "esx09"}, evidence_of_log, looks
+    )
     seal = ReportedSeal(is_intact=True, lines=["Intact."], sealed_until=at, signers=["f00"], is_pinned=True)
     text = render_markdown(
         build_report_blocks(EvidenceReport(excerpt, [log], [], seal, [], make_times(local=False)))
@@ -462,7 +464,7 @@ def test_who_accepted_a_vib_before_the_period_is_not_said_to_be_nobody(
     )
     begin = datetime(2026, 11, 24, tzinfo=UTC)
     looks = LookCount(0, 0, 0, (), (), (begin, begin), (), None)
-    log = ReportedLog(ClusterRef("vc01", "domain-c9", "prod-a"), {}, evidence, looks)
+    log = ReportedLog(ClusterRef("vc01", "domain-c9", "prod-a"), lambda _: {}, evidence, looks)
     excerpt = build_excerpt(
         period=AuditPeriod(begin, begin), made_at=begin, document_days=30, clusters=[], base=None
     )

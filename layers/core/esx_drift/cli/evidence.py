@@ -257,7 +257,7 @@ def _read_vcenter(
         names = {cluster: known["name"] for cluster, known in (record["after"]["clusters"] or {}).items()}
         # Each names all clusters of the vCenter: of a year that is more than has to be held.
         records.append({**record, "dispatch": None, "after": {**record["after"], "clusters": None}})
-    reported = ReportedLog(log, names, build_log_evidence(records, excerpt.period))
+    reported = ReportedLog(log, lambda _: names, build_log_evidence(records, excerpt.period))
     return reported, [(each, asked[each.cluster]) for each in own]
 
 
@@ -269,7 +269,8 @@ def _read_cluster(
     found = build_log_evidence(records, excerpt.period)
     here = {record["checked_at"] for record in records}
     cited = _cite_acceptances(whole, log, {*found.vouched.values()} - here)
-    return ReportedLog(log, logs.read_hosts(records).distinct_names, found, looks, cited)
+    known = logs.read_hosts(records)
+    return ReportedLog(log, lambda time: known.get_at(time).distinct_names, found, looks, cited)
 
 
 def _cite_acceptances(
