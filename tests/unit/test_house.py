@@ -52,6 +52,7 @@ the trail is asked for the past.
 ``trail/linked_records.py``: a record that somebody wrote over is told by nobody.
 ``trail/naming.py``: a cluster is found by what it was called, and by nothing that lies beside its log.
 ``cli/inventory.py``: which hosts of the whole fleet run what is a command of its own.
+``cli/fleet_review.py``: all that is wrong with a fleet file is told at once.
 """
 MAX_LINES = 250
 MAX_FUNCTION_LINES = 40

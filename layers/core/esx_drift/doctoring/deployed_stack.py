@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sns.type_defs import SubscriptionTypeDef
@@ -49,6 +50,7 @@ MAPPING_TYPE = "AWS::Lambda::EventSourceMapping"
 QUEUE_TYPE = "AWS::SQS::Queue"
 ALARM_TYPE = "AWS::CloudWatch::Alarm"
 DASHBOARD_TYPE = "AWS::CloudWatch::Dashboard"
+SAVED_QUERY_TYPE = "AWS::Logs::QueryDefinition"
 DEAD_LETTER_SUFFIX = "DeadLetterQueue"
 
 GONE_CODES = frozenset(
@@ -130,6 +132,8 @@ class StackDoctor:
             self._look("AlarmTopic", self._examine_alarm_topic)
             self._look("alarms", self._examine_alarms)
             self._look_at_each(DASHBOARD_TYPE, self._examine_dashboard)
+            if queries := self._list_resources(SAVED_QUERY_TYPE):
+                self._look("saved queries", partial(self._examine_saved_queries, queries))
             self._look("heartbeat", self._examine_heartbeat)
             self._look("trail", self._examine_seals)
             self._look("other stacks", self._compare_other_stacks)
@@ -175,6 +179,10 @@ class StackDoctor:
     @cached_property
     def _metrics(self) -> "CloudWatchClient":
         return self.session.client("cloudwatch", config=AWS_CLIENT_CONFIG)
+
+    @cached_property
+    def _logs(self) -> "CloudWatchLogsClient":
+        return self.session.client("logs", config=AWS_CLIENT_CONFIG)
 
     @cached_property
     def _s3(self) -> "S3Client":
@@ -366,6 +374,24 @@ class StackDoctor:
     def _examine_dashboard(self, _logical_id: str, name: str) -> str:
         self._metrics.get_dashboard(DashboardName=name)
         return name
+
+    def _examine_saved_queries(self, queries: Sequence[tuple[str, str]]) -> str:
+        """By their ids, since whoever likes another name may give them one."""
+        found = self._list_saved_queries()
+        gone = [logical_id for logical_id, query in queries if query not in found]
+        if gone:
+            raise _fail(f"gone: {join_names(gone)}", GONE_FIX)
+        return f"all {len(queries)} are there"
+
+    def _list_saved_queries(self) -> frozenset[str]:
+        """List the ids of all saved queries in the account and region; boto3 has no paginator for them."""
+        found: set[str] = set()
+        page = self._logs.describe_query_definitions()
+        while True:
+            found |= {each["queryDefinitionId"] for each in page["queryDefinitions"]}
+            if "nextToken" not in page:
+                return frozenset(found)
+            page = self._logs.describe_query_definitions(nextToken=page["nextToken"])
 
     def _examine_heartbeat(self) -> str:
         if self.parameters.get("Heartbeat") != "ENABLED":
