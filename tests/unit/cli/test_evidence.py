@@ -471,7 +471,7 @@ def test_what_was_accepted_hidden_or_went_unexplained_is_reported() -> None:
     assert "| 2026-11-24 02:00:00 | 3 | esx09 (failed) |" in text
     assert "orphaned VIB a(1) added, came with its host |" in text
     assert "undone, as record 5 found; nobody said why it was there" in text
-    assert "| 5 | maintenance to be ended, and there was none | arn:bob |" in text
+    assert "| 5 | refused: no maintenance was begun or ended | arn:bob |" in text
     assert "maintenance begun by fleet file, until 2026-11-24 04:00:00: patch day" in text
     assert "| 2026-11-24 02:00:00 | nobody said why |" in text
     assert "| 2026-11-24 02:00:00, with its host, which left | nobody said why |" in text

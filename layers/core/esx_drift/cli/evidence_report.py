@@ -386,7 +386,7 @@ def _name_decision(entry: HistoryEntry, decision: "RecordedDecision") -> str:
         return f"refused: nothing is {entry.outcome}" if is_refused else entry.outcome
     if entry.maintenance is not None:
         return "maintenance begun"
-    return "maintenance ended" if decision["taken"] else "maintenance to be ended, and there was none"
+    return "maintenance ended" if decision["taken"] else "refused: no maintenance was begun or ended"
 
 
 def _render_maintenance(entry: HistoryEntry, times: Times) -> list[str]:
