@@ -191,8 +191,7 @@ def _find_answer(logs: "TrailLogs", log: ClusterRef, moment: datetime, wanted: s
     former_ids = find_former_ids(seen, logs.read_records(log, known[::-1], FEW_RECORDS)) if seen else {}
     asked_host = render_host(machine) if machine else ""
     ids = machine.ids if machine else None
-    newest = next(logs.read_records(log, following[-1:]), record)
-    retired_by = newest if find_retirement(newest) else None
+    retired_by = find_retirement(logs.read_records(log, [*known, *following][::-1], 1))
     return _Answer(
         log, moment, record, snapshot, hosts, sightings, former, former_ids, ids, asked_host, retired_by
     )

@@ -86,18 +86,21 @@ def blame(
     own = only.list_ids_at(known.newest)[-1:] if only else []
     if only is not None and not set(own) & snapshot["hosts"].keys():
         _fail_gone(known, only, times)
-    names = known.newest.newest_names
+    names, retired_by = known.newest.newest_names, find_retirement(reversed(records))
     parts = [part for part in list_parts_since(records, snapshot) if only is None or part.host in own]
     if output is ListFormat.json:
         listed = [{"name": names[part.host], **asdict(part)} for part in parts]
-        retired_at = records[-1]["checked_at"] if find_retirement(records[-1]) else None
-        head = {"schema_version": 1, "vcenter": log.vcenter, "retired_at": retired_at}
+        head = {
+            "schema_version": 1,
+            "vcenter": log.vcenter,
+            "retired_at": retired_by["checked_at"] if retired_by else None,
+        }
         typer.echo(json.dumps({**head, "parts": listed}, indent=2))
     elif output is ListFormat.csv:
         typer.echo(render_csv(_COLUMNS, (_list_cells(part, names) for part in parts)), nl=False)
     else:
         print_line(f"{log.render()}{f': {render_host(only)}' if only else ''}", "bold")
-        for line in filter(None, [describe_retirement(records[-1], times)]):
+        for line in filter(None, [describe_retirement(retired_by, times)]):
             print_line(line, "yellow")
         if parts:
             _print_parts(parts, known.newest.distinct_names, times, whole=whole)

@@ -36,6 +36,7 @@ from esx_drift.domain.trail.evidence import (
 )
 from esx_drift.domain.trail.excerpt import Excerpt
 from esx_drift.domain.trail.history import Acceptance, HistoryEntry, MaintenanceStep
+from esx_drift.errors import TrailDamaged
 
 MAX_SENTENCE: Final = 500
 """Characters of a reason, a summary or a person's ARN."""
@@ -48,6 +49,7 @@ class ReportedLog:
     ``find_names`` finds what its hosts are called that were there at a time, by id: another vCenter in the
     former one's place gives their ids to others.
     ``cited``: who accepted before the excerpt begins, by when, as the whole trail says.
+    ``not_cited``: what is damaged of that, where not all is said.
     """
 
     log: ClusterRef
@@ -55,6 +57,7 @@ class ReportedLog:
     evidence: LogEvidence
     looks: LookCount | None = None
     cited: Mapping[str, Acceptance] = field(default_factory=dict)
+    not_cited: Sequence[TrailDamaged] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,7 +386,7 @@ def _name_decision(entry: HistoryEntry, decision: "RecordedDecision") -> str:
         return f"refused: nothing is {entry.outcome}" if is_refused else entry.outcome
     if entry.maintenance is not None:
         return "maintenance begun"
-    return "maintenance ended" if decision["taken"] else "maintenance to be ended, and there was none"
+    return "maintenance ended" if decision["taken"] else "refused: no maintenance was begun or ended"
 
 
 def _render_maintenance(entry: HistoryEntry, times: Times) -> list[str]:

@@ -53,7 +53,6 @@ from esx_drift.domain.trail.history import (
     Acceptance,
     HistoryEntry,
     MaintenanceStep,
-    find_retirement,
     list_history,
 )
 from esx_drift.domain.trail.known_hosts import InstanceHosts, KnownHosts, list_relabelled_names
@@ -250,7 +249,9 @@ def describe_maintenance(entry: HistoryEntry, times: Times) -> str:
     if decision is not None and entry.outcome == "maintenance" and step is None:
         who, why = name_person(decision["by"]), clean_text(decision["reason"], 200)
         return (
-            f"maintenance ended by {who}: {why}" if decision["taken"] else f"{who} found none to end: {why}"
+            f"maintenance ended by {who}: {why}"
+            if decision["taken"]
+            else f"{who} was refused, no maintenance was begun or ended: {why}"
         )
     return "" if step is None else describe_window_step(step, times)
 
@@ -280,8 +281,8 @@ def _describe_label(change: Change) -> str:
 
 
 def describe_retirement(record: Record | None, times: Times) -> str:
-    """Describe by whom and why a ``record`` retired its cluster, in ``times``; empty if it did not."""
-    decision = None if record is None else find_retirement(record)
+    """Describe by whom and why a ``record`` retired its cluster, in ``times``; empty if there is none."""
+    decision = None if record is None else record["decision"]
     if record is None or decision is None:
         return ""
     who, why = name_person(decision["by"]), clean_text(decision["reason"], 200)
