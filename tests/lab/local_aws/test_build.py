@@ -1,6 +1,9 @@
 """What makes the application be built again, and what does not."""
 
+import json
+import re
 import subprocess
+from importlib.metadata import distributions
 from pathlib import Path
 from shutil import copy2, copytree, ignore_patterns
 
@@ -39,6 +42,7 @@ MACHINES = {"x86_64": 62, "arm64": 183}
 
 COPIED = (
     "Makefile",
+    "pyproject.toml",
     "template.yaml",
     "samconfig.toml",
     "functions",
@@ -68,6 +72,47 @@ def test_the_layer_holds_native_code_of_the_processor_that_runs_it(tmp_path: Pat
     (tmp_path / ".tools").symlink_to(TOOLS)
     subprocess.run(["make", "--silent", "build", "ARCH=arm64"], cwd=tmp_path, env=environment({}), check=True)
     assert _list_machines(tmp_path / ".aws-sam" / "build") == {MACHINES["arm64"]}
+
+
+LAYER = BUILT / "DependenciesLayer" / "python"
+BESIDE = {"requirements.txt"}
+"""What SAM leaves there that no distribution brought."""
+
+
+def _list_distributions() -> dict[str, str]:
+    """The versions of the distributions that lie in the built layer, by their names as PyPI writes them."""
+    found = distributions(path=[str(LAYER)])
+    return {re.sub(r"[-_.]+", "-", each.name).lower(): each.version for each in found}
+
+
+def test_the_list_of_what_the_layer_holds_names_just_what_lies_there() -> None:
+    """Name, version and address of each distribution, in CycloneDX, made of the layer that was built."""
+    build_app()
+    bill = json.loads((CHECKOUT / "build" / "sbom.json").read_text("utf-8"))
+    assert (bill["bomFormat"], bill["metadata"]["component"]["name"]) == ("CycloneDX", "esx-drift")
+    lying = _list_distributions()
+    assert {"aws-lambda-powertools", "jsonschema-rs", "urllib3"} <= set(lying)
+    listed = {component["purl"]: component for component in bill["components"]}
+    assert set(listed) == {f"pkg:pypi/{name}@{version}" for name, version in lying.items()}
+    assert len(listed) == len(bill["components"])
+    for purl, component in listed.items():
+        name, _, version = purl.removeprefix("pkg:pypi/").partition("@")
+        assert component["version"] == version
+        assert re.sub(r"[-_.]+", "-", component["name"]).lower() == name
+
+
+def test_nothing_lies_in_the_layer_that_is_not_listed() -> None:
+    """Each file is one that its distribution names; what is compiled is made of these."""
+    build_app()
+    named = {
+        (LAYER / path).resolve() for each in distributions(path=[str(LAYER)]) for path in each.files or ()
+    }
+    lying = {
+        path.resolve()
+        for path in LAYER.rglob("*")
+        if path.is_file() and path.suffix != ".pyc" and path.name not in BESIDE
+    }
+    assert sorted(lying - named) == []
 
 
 CACHES = "UV_CACHE_DIR", "PIP_CACHE_DIR", "__SAM_CLI_APP_DIR"
