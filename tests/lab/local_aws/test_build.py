@@ -3,13 +3,17 @@
 import json
 import re
 import subprocess
+import sys
+from importlib.machinery import SourcelessFileLoader
 from importlib.metadata import distributions
+from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
 from pathlib import Path
 from shutil import copy2, copytree, ignore_patterns
 
 import pytest
 
 from tests.lab.local_aws.place import BUILT, CHECKOUT, TOOLS, build_app, environment
+from tests.unit.template.application import written
 
 
 def _is_built(*given: str) -> bool:
@@ -113,6 +117,32 @@ def test_nothing_lies_in_the_layer_that_is_not_listed() -> None:
         if path.is_file() and path.suffix != ".pyc" and path.name not in BESIDE
     }
     assert sorted(lying - named) == []
+
+
+RUNTIME = "python3.13"
+HASHED_AND_UNCHECKED = 0b01
+"""The flags of PEP 552: it holds the hash of its source, which is not compared when it is loaded."""
+
+
+def test_every_module_is_shipped_compiled() -> None:
+    """By the interpreter that runs it, from just the source beside it, and valid whatever date a file has.
+
+    Else each cold start would compile what it imports, and keep none of it: layers are read-only.
+    """
+    build_app()
+    assert written()["Globals"]["Function"]["Runtime"] == RUNTIME
+    assert sys.implementation.cache_tag == "cpython-313"
+    sources = [path for path in BUILT.rglob("*.py") if "packaged" not in path.parts]
+    assert {path.relative_to(BUILT).parts[0] for path in sources} == {
+        name for name, each in written()["Resources"].items() if each["Type"].startswith("AWS::Serverless::")
+    }
+    compiled = {Path(cache_from_source(source)): source for source in sources}
+    for path, source in compiled.items():
+        header = path.read_bytes()[:16]
+        kept = (header[:4], int.from_bytes(header[4:8], "little"), header[8:])
+        assert kept == (MAGIC_NUMBER, HASHED_AND_UNCHECKED, source_hash(source.read_bytes())), path
+        assert SourcelessFileLoader(source.stem, str(path)).get_code(source.stem) is not None
+    assert {*BUILT.rglob("*.pyc")} == {*compiled}
 
 
 CACHES = "UV_CACHE_DIR", "PIP_CACHE_DIR", "__SAM_CLI_APP_DIR"
