@@ -385,6 +385,8 @@ def test_dead_letters(queue: str, what: str, again: str, away: str, deployed: De
     commands = [line for line in fix if line.startswith(("aws ", "esx-drift "))]
     assert [again in command for command in commands] == [False, True, False][: len(commands)]
     assert "receive-message --queue-url https://" in commands[0]
+    assert "--visibility-timeout 0" in commands[0]
+    assert "--message-attribute-names All" in commands[0]
     if away:
         assert "purge-queue --queue-url https://" in commands[2]
         assert fix[-2].split()[0] == away

@@ -409,7 +409,7 @@ def test_a_decision_says_what_was_accepted(difference: dict[str, Any], total: in
     still = {**UNREVIEWED, "transition": "resolved", "resolved_because": "accepted"}
     (event,) = in_cluster(1, findings=[still])
     event["data"]["findings"] = [{**still, "accepted": accepted}]  # type: ignore[typeddict-item]
-    decision = {"by": "arn:aws:iam::1:user/alice", "reason": "CHG-1", "until": "2026-12-24T00:00:00.000Z"}
+    decision = {"by": "arn:aws:iam::1:user/alice", "reason": "CHG-1", "until": "2026-12-25T00:00:00.000Z"}
     (event,) = at([event], decision=decision, release_names=NAMES)
     assert build_content(event).title == (
         f"alice accepted {said} on esx07, until 2026-12-24 · prod-1 · vc01 — “CHG-1”"

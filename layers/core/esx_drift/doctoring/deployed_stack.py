@@ -92,6 +92,9 @@ LOST = {
 OUR_OUTPUTS = frozenset({"StateBucketName", "AuditBucketName", "CheckerFunctionName", "DriftTopicArn"})
 """A stack that has these is an esx-drift."""
 
+LOOK_WITHOUT_TAKING = "--visibility-timeout 0 --max-number-of-messages 10 --message-attribute-names All"
+"""Why a message was given up stands in its attributes, which SQS shows only if they are asked for."""
+
 TEN_AFTER_A_WAIT = "--wait-time-seconds 10 --max-number-of-messages 10"
 
 GONE_FIX = (
@@ -257,7 +260,7 @@ class StackDoctor:
         }
         fix = (
             "Look at them, with the function's log:",
-            self._command(f"sqs receive-message --queue-url {url} --visibility-timeout 0"),
+            self._command(f"sqs receive-message --queue-url {url} {LOOK_WITHOUT_TAKING}"),
             "Mend the cause and have them tried again:",
             again.get(kind) or self._command(f"sqs start-message-move-task --source-arn {arn}"),
             *self._throw_away(kind, url),

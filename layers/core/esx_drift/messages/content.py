@@ -51,6 +51,7 @@ from esx_drift.domain.text.wording import (
     find_shell_argument,
     format_count,
     format_elapsed,
+    format_end,
     format_share,
     join_names,
     name_element,
@@ -575,7 +576,7 @@ def _render_decision(parts: _Parts, decision: EventDecision) -> str:
     what = f"retired {place}" if is_retired else f"accepted {_name_decided(parts)}"
     reasons = dict.fromkeys(filter(None, (decision.get("ticket", ""), decision["reason"])))
     why = clean_text(" · ".join(reasons), MAX_SHOWN_REASON_CHARACTERS)
-    until = f", until {decision['until'][:10]}" if "until" in decision else ""
+    until = f", until {format_end(decision['until'])}" if "until" in decision else ""
     return f"{_name_person(decision['by'])} {what}{until}{'' if is_retired else f' · {place}'} — “{why}”"
 
 
