@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from esx_drift.domain.events import ROUTE_DEAD, MessageContent, NextStep
+from esx_drift.domain.images.part_words import format_called_release
 from esx_drift.domain.stored.types import EventData
 from esx_drift.domain.text.wording import (
     MAX_SENTENCE_CHARACTERS,
@@ -21,7 +22,6 @@ from esx_drift.domain.text.wording import (
     join_names,
     split_vib_key,
 )
-from esx_drift.messages.change_lines import format_called_release
 from esx_drift.messages.message_data import add_stack, name_summary, reword_summary
 from esx_drift.messages.route_lines import build_dead_route_content
 
