@@ -156,8 +156,12 @@ def test_maintenance_that_a_person_began_is_known_by_its_record() -> None:
 
 def test_changes_are_counted_with_their_hosts_and_what_is_accepted_is_named() -> None:
     """Nobody has to guess what "9 changes" and "1 finding" are."""
-    one = {"vcenter": "vc01", "cluster": "prod-a", "kind": "orphaned-vib", "severity": "warning"}
-    one |= {"summary": "mft(4.26.1) is orphaned on esx07", "opened_at": "2026-11-22T07:03:00.000Z"}
+    one: dict[str, Json] = {"vcenter": "vc01", "cluster": "prod-a", "kind": "orphaned-vib"}
+    one |= {
+        "severity": "warning",
+        "summary": "mft(4.26.1) is orphaned on esx07",
+        "opened_at": "2026-11-22T07:03:00.000Z",
+    }
     changed: dict[str, Json] = {"changes_told": 9, "changed": {"hosts": 3, "clusters": 2}}
     kept: dict[str, Json] = {"total": 0, "accepted": 1, "accepted_listed": [one]}
     items = build_content(event_of("daily", {**QUIET, **changed, "open": kept})).items
