@@ -30,6 +30,7 @@ MAX_MODULES = 202
 each message waits for its route by itself.
 ``domain/acceptance.py``: an acceptance ends, and what is not accepted is told as a net difference.
 ``domain/findings/rollouts.py``: what spreads from host to host is told when it begins, stalls and ends.
+``domain/images/part_words.py``: a finding says in what hosts differ, in the words of messages.
 ``domain/findings/flapping.py``: what comes and goes is said once.
 ``domain/reports/`` (seven), ``reporting/`` (three), ``adapters/report_store.py``,
 ``messages/report_lines.py``, ``messages/route_lines.py``, ``functions/reporter/app.py``:

@@ -27,6 +27,7 @@ from esx_drift.domain.events import (
 )
 from esx_drift.domain.findings.coverage_conditions import LAST_IMAGE_DETAIL
 from esx_drift.domain.findings.kinds import VCENTER_NOT_SEEN_NOTE, Advice
+from esx_drift.domain.images.part_words import cut_tail, format_called_release
 from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.types import (
     HIDDEN_DETAIL,
@@ -59,8 +60,6 @@ from esx_drift.domain.text.wording import (
 )
 from esx_drift.messages.change_lines import (
     ChangeWords,
-    cut_tail,
-    format_called_release,
     list_change_lines,
     list_rest_lines,
     render_accepted,
@@ -430,7 +429,7 @@ def _list_detected_items(parts: _Parts) -> list[str]:
     else:
         begun = list_rest_lines(list_change_lines(parts.begun, words), words) if parts.begun else []
     news = [finding for finding in parts.news if not parts.is_said_elsewhere(finding)]
-    if len(news) > 1 and len(news[0]["hosts"]) == 1 and _find_unreviewed_differences(news[0]):
+    if news and len(news[0]["hosts"]) == 1 and _find_unreviewed_differences(news[0]):
         # The title names its host, and in what it differs.
         news = news[1:]
     if rollout and rollout.is_over:
