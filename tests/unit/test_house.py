@@ -21,7 +21,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 HANDLERS = sorted((ROOT / "functions").glob("*/app.py"))
 TREES = {path: ast.parse(path.read_text()) for path in (*SOURCES, *HANDLERS)}
 
-MAX_MODULES = 202
+MAX_MODULES = 204
 """Of the package and the functions, without the channels. Since there were 130:
 
 ``messages/groups.py``: what belongs together is one message.
