@@ -115,7 +115,8 @@ def _render_assumptions() -> str:
         "reports": f"the reporter runs every 15 minutes; {REPORT_READS}",
         "seals": "the sealer looks every hour, and seals once a day: it lists each log once and all else by "
         f"{costs.KEYS_A_LISTING:,} keys, here of a year, and reads each new object: of "
-        f"{fleet.clusters:,} clusters {logs:,.0f} listings of logs and {others:,.0f} of all else a seal, ${sealing:,.2f} a month",
+        f"{fleet.clusters:,} clusters {logs:,.0f} listings of logs and {others:,.0f} of all else a seal, "
+        f"${sealing:,.2f} a month",
         "verifying": f"not in the sums: a year of {fleet.clusters:,} clusters takes {reads:,.0f} reads and "
         f"{listings:,.0f} listings, ${price:,.2f} each time; a copy takes none",
         "checks that find something": f"{costs.CHANGES} a month and cluster; one event and one route each",
