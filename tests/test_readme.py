@@ -222,6 +222,16 @@ def test_each_call_of_aws_on_a_page_is_one(page: Path) -> None:
     assert [fault for fault in faults if fault] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_who_looks_at_dead_letters_sees_why_they_are_some(page: Path) -> None:
+    """SQS leaves attributes out unless they are asked for, and hides what it gave for half a minute."""
+    looks = [
+        words for words in _list_typed(page, "aws") if "receive-message" in words and "--query" not in words
+    ]
+    for words in looks:
+        assert {"--message-attribute-names", "--visibility-timeout"} <= {*words}
+
+
 @pytest.mark.parametrize(
     ("call", "fault"),
     [

@@ -3,22 +3,24 @@
 Run by the Python of its own tools, and by nothing else: `.tools/aws/bin/python emulator.py`.
 """
 
+import json
 import os
 import signal
 import sys
 import threading
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from tempfile import mkdtemp
 from types import SimpleNamespace
 from typing import Any, Final
+from uuid import uuid4
 
 from ministack.app import main
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
-from ministack.core.responses import AccountRegionScopedDict
-from ministack.services import cloudwatch, lambda_svc, scheduler, sqs
+from ministack.core.responses import AccountRegionScopedDict, json_response
+from ministack.services import cloudwatch, cloudwatch_logs, lambda_svc, scheduler, sqs
 from ministack.services.cloudformation import provisioners
 
 CONDITIONAL_HEADERS = ("if-match", "if-none-match")
@@ -29,6 +31,7 @@ type BuildAlarm = Callable[[str, Context], Context]
 type EvaluateAlarm = Callable[[Context], None]
 type FilterRecords = Callable[[list[Context], Context], list[Context]]
 type ReadContext = Callable[[str, Mapping[str, Any], str, Mapping[str, str]], Context]
+type AnswerLogs = Callable[[str, str, Mapping[str, str], bytes, Mapping[str, Any]], Awaitable[Any]]
 type ResolveKey = Callable[[str, Any], Any]
 
 
@@ -190,6 +193,40 @@ def make_nothing(name: str, properties: Mapping[str, Any], stack: str) -> tuple[
     return f"{stack}-{name}-{len(properties)}", {}
 
 
+QUERIES: Final[dict[str, Context]] = {}
+"""Saved queries of Logs Insights, by their ids."""
+
+
+def save_query(_name: str, properties: Mapping[str, Any], _stack: str) -> tuple[str, Context]:
+    """Keep a saved query."""
+    own = str(uuid4())
+    QUERIES[own] = {"queryDefinitionId": own, "name": properties["Name"]}
+    return own, {}
+
+
+def forget_query(own: str, _properties: Mapping[str, Any]) -> None:
+    """Remove a saved query."""
+    QUERIES.pop(own, None)
+
+
+def list_queries(answer: AnswerLogs) -> AnswerLogs:
+    """Let CloudWatch Logs tell which queries are saved, and remove one."""
+
+    async def answer_more(
+        method: str, path: str, headers: Mapping[str, str], body: bytes, params: Mapping[str, Any]
+    ) -> Any:  # noqa: ANN401 -- the emulator's own
+        operation = headers.get("x-amz-target", "").rpartition(".")[2]
+        if operation == "DescribeQueryDefinitions":
+            return json_response({"queryDefinitions": [*QUERIES.values()]})
+        if operation == "DeleteQueryDefinition":
+            return json_response(
+                {"success": QUERIES.pop(json.loads(body)["queryDefinitionId"], None) is not None}
+            )
+        return await answer(method, path, headers, body, params)
+
+    return answer_more
+
+
 # A run of a schedule would meet whatever a test or the demo is at: who wants one invokes its function.
 scheduler._tick_schedules = lambda: None  # noqa: SLF001
 iam_evaluator._resolve_condition_key = name_roles(iam_evaluator._resolve_condition_key)  # noqa: SLF001
@@ -202,8 +239,12 @@ cloudwatch._metrics = MetricsOfOneAlarm()  # noqa: SLF001
 cloudwatch._evaluate_alarm = evaluate_own_metric(cloudwatch._evaluate_alarm)  # noqa: SLF001
 lambda_runtime.zipfile = SimpleNamespace(**{**vars(zipfile), "ZipFile": UnpackedOnce})
 # Unknown to the emulator, which refuses a type even where a condition leaves the resource out.
-for kind in ("AWS::Logs::QueryDefinition", "AWS::Athena::NamedQuery"):
-    provisioners._RESOURCE_HANDLERS[kind] = {"create": make_nothing, "delete": lambda *_: None}  # noqa: SLF001
+for kind, make, remove in (
+    ("AWS::Athena::NamedQuery", make_nothing, lambda *_: None),
+    ("AWS::Logs::QueryDefinition", save_query, forget_query),
+):
+    provisioners._RESOURCE_HANDLERS[kind] = {"create": make, "delete": remove}  # noqa: SLF001
+cloudwatch_logs.handle_request = list_queries(cloudwatch_logs.handle_request)
 
 
 def end_with_parent() -> None:

@@ -8,11 +8,10 @@ from importlib.machinery import SourcelessFileLoader
 from importlib.metadata import distributions
 from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
 from pathlib import Path
-from shutil import copy2, copytree, ignore_patterns
 
 import pytest
 
-from tests.lab.local_aws.place import BUILT, CHECKOUT, TOOLS, build_app, environment
+from tests.lab.local_aws.place import BUILT, CHECKOUT, build_app, environment
 from tests.unit.template.application import written
 
 
@@ -39,43 +38,6 @@ def test_what_is_built_again(given: str) -> None:
     """After a change of what goes in, and where a file came or went."""
     build_app()
     assert not _is_built(given)
-
-
-MACHINES = {"x86_64": 62, "arm64": 183}
-"""What an ELF file says of its processor (System V ABI, e_machine)."""
-
-COPIED = (
-    "Makefile",
-    "pyproject.toml",
-    "template.yaml",
-    "samconfig.toml",
-    "functions",
-    "layers",
-    "schemas",
-    "tests/requirements",
-)
-
-
-def _list_machines(build: Path) -> set[int]:
-    """The processors for which the native code of the layers was built."""
-    return {int.from_bytes(path.read_bytes()[18:20], "little") for path in build.rglob("*.so")}
-
-
-def test_the_layer_holds_native_code_of_the_processor_that_runs_it(tmp_path: Path) -> None:
-    """Without a container: wheels for the other processor come from the same index."""
-    build_app()
-    assert _list_machines(BUILT) == {MACHINES["x86_64"]}
-    for name in COPIED:
-        source, target = CHECKOUT / name, tmp_path / name
-        target.parent.mkdir(exist_ok=True)
-        # With their dates, by which make knows that the tools are up to date.
-        if source.is_dir():
-            copytree(source, target, symlinks=True, ignore=ignore_patterns("__pycache__"))
-        else:
-            copy2(source, target)
-    (tmp_path / ".tools").symlink_to(TOOLS)
-    subprocess.run(["make", "--silent", "build", "ARCH=arm64"], cwd=tmp_path, env=environment({}), check=True)
-    assert _list_machines(tmp_path / ".aws-sam" / "build") == {MACHINES["arm64"]}
 
 
 LAYER = BUILT / "DependenciesLayer" / "python"

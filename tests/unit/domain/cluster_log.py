@@ -28,6 +28,7 @@ from esx_drift.domain.host_history import (
     update_accepted,
     update_departed,
 )
+from esx_drift.domain.images.labels import list_release_names
 from esx_drift.domain.images.report import build_inventory, measure_coverage
 from esx_drift.domain.images.snapshot import build_snapshot
 from esx_drift.domain.stored.identifiers import make_fingerprint
@@ -170,7 +171,9 @@ class ClusterLog:
             blind_after_seconds=10**9,
             changes=changes,
             unreviewed=rate_unreviewed_software(
-                list_net_changes(snapshot, differing, state["accepted"], self.images)
+                list_net_changes(snapshot, differing, state["accepted"], self.images),
+                list_release_names((self.snapshot or snapshot)["labels"])
+                | list_release_names(snapshot["labels"]),
             ),
         )
         update = update_findings(

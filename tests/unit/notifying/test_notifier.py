@@ -184,7 +184,7 @@ def test_what_comes_twice_in_a_batch_is_told_once(
 
 
 def test_events_of_a_window_are_told_together(deliveries: S3Deliveries, outbox: Outbox) -> None:
-    """As many as there are: at most two messages a route, and each record is read once."""
+    """Here two things, and each record is read once."""
     reads: Counter[str] = Counter()
 
     def count_read(key: str) -> None:

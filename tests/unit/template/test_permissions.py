@@ -18,6 +18,7 @@ LOOKING_AROUND = {
         "cloudformation:DescribeStacks",
         "cloudwatch:GetMetricData",
         "lambda:GetEventSourceMapping",
+        "logs:DescribeQueryDefinitions",
     },
     "AuditorPolicy": {"athena:ListDataCatalogs", "athena:ListEngineVersions", "athena:ListWorkGroups"},
 }

@@ -8,9 +8,14 @@ from esx_drift.checking.baseline import Baseline, BaselineReader
 from esx_drift.checking.context import CheckContext
 from esx_drift.checking.host_memory import HostMemory
 from esx_drift.domain.acceptance import list_differing_hosts, list_net_changes
-from esx_drift.domain.findings.look_conditions import UnreviewedSoftware, rate_unreviewed_software
+from esx_drift.domain.findings.look_conditions import (
+    UnreviewedSoftware,
+    rate_unreviewed_software,
+    repeat_unreviewed_software,
+)
 from esx_drift.domain.findings.rollouts import RolloutLook, RolloutUpdate
 from esx_drift.domain.host_history import RememberedHost, carry_over_accepted
+from esx_drift.domain.images.labels import list_release_names
 from esx_drift.domain.images.report import Report, measure_coverage
 from esx_drift.domain.images.snapshot import add_host_ids, build_snapshot, compute_seal
 from esx_drift.domain.stored.identifiers import make_fingerprint
@@ -194,12 +199,14 @@ def describe_unreviewed(
     differing = list_differing_hosts(sealed.snapshot, seen, accepted)
     before = context.after["findings"].get(make_fingerprint("drift", "drift-unreviewed", ""))
     is_same = before is not None and before["hosts"] == differing and sealed.seal == sealed.state["seal"]
-    if before is not None and is_same and "differences" in before["detail"]:
-        detail = {key: before["detail"][key] for key in ("differences", "total")}
-        return UnreviewedSoftware(detail, before["severity"])
+    repeated = repeat_unreviewed_software(before) if before is not None and is_same else None
+    if repeated is not None:
+        return repeated
     known = sealed.snapshot["images"] | (sealed.baseline.snapshot["images"] if sealed.baseline else {})
     images = sealed.reader.find_images([accepted[host] for host in differing], known)
-    return rate_unreviewed_software(list_net_changes(sealed.snapshot, differing, accepted, images))
+    labels = sealed.baseline.snapshot["labels"] if sealed.baseline else {}
+    releases = list_release_names(labels) | list_release_names(sealed.snapshot["labels"])
+    return rate_unreviewed_software(list_net_changes(sealed.snapshot, differing, accepted, images), releases)
 
 
 def follow_rollout(

@@ -33,6 +33,7 @@ from esx_drift.domain.text.wording import (
     clean_text,
     format_count,
     format_elapsed,
+    format_end,
     format_moment,
     join_names,
     list_host_names,
@@ -246,4 +247,4 @@ def _render_differences(finding: Finding, names: Mapping[str, str]) -> Iterator[
     if more > 0:
         yield f"and {format_count(more, 'more difference')}"
     if "expired_at" in finding["detail"]:
-        yield f"it was accepted until {format_moment(str(finding['detail']['expired_at']))} UTC"
+        yield f"it was accepted until {format_end(str(finding['detail']['expired_at']))}"

@@ -31,8 +31,12 @@ from esx_drift.messages.content import (
 from esx_drift.messages.event_lines import is_left_by_window, render_severity
 from esx_drift.messages.message_data import find_place, merge_data
 
-MAX_GROUPS: Final = 2
+MAX_GROUPS: Final = 5
 """Messages of one window to one route: a phone that rings more often is put on silent."""
+
+MAX_STORM_GROUPS: Final = 2
+STORM_EVENTS: Final = 100
+"""Of more events than these at once, so many messages: 10,000 come in 20 windows, and are told in 40."""
 
 CRITICAL_RANK: Final = rank_severity("critical")
 
@@ -48,11 +52,12 @@ def group_events(events: Sequence[Event]) -> tuple[EventGroup, ...]:
     """Group the events of a window by what happened, the worst group first.
 
     The same transitions on many clusters are one thing; so is one kind of failure of one vCenter's clusters,
-    and what began and ended on the same cluster. One thing is one group, and two things are two. Of more,
-    what has something critical in it is one group, and the rest another. The order of ``events`` has no say.
+    and what began and ended on the same cluster. One thing is one group. Of more things than people can
+    follow, what has something critical in it is one group, and the rest another. The order of ``events`` has
+    no say.
     """
     things = list_things(sorted(events, key=_rank_event))
-    if len(things) > MAX_GROUPS:
+    if len(things) > (MAX_GROUPS if len(events) <= STORM_EVENTS else MAX_STORM_GROUPS):
         critical = [thing for thing in things if rank_thing(thing) == CRITICAL_RANK]
         others = [thing for thing in things if rank_thing(thing) < CRITICAL_RANK]
         parts = [[event for thing in part for event in thing] for part in (critical, others)]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from esx_drift.domain.events import Moment
+from esx_drift.domain.images.part_words import cut_tail, format_earlier_release, format_release, name_part
 from esx_drift.domain.stored.types import Change, Finding
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.wording import (
@@ -13,7 +14,6 @@ from esx_drift.domain.text.wording import (
     join_names,
     list_host_names,
 )
-from esx_drift.messages.change_lines import cut_tail, format_earlier_release, format_release, name_part
 from esx_drift.messages.event_lines import build_host_placeholders, build_moment, render_place
 from esx_drift.messages.message_data import MessageData
 

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from datetime import time, timedelta
 from typing import Final
 
 from esx_drift.domain.text.times import parse_time
@@ -97,8 +98,22 @@ def find_shell_argument(name: str) -> str | None:
 
 def format_moment(text: str) -> str:
     """Format a time of a record as ``23 Nov 02:14``, in UTC."""
-    time = parse_time(text)
-    return f"{time.day} {time:%b %H:%M}"
+    moment = parse_time(text)
+    return f"{moment.day} {moment:%b %H:%M}"
+
+
+def format_end(text: str) -> str:
+    """Format when something ends, up to which it holds: ``2026-12-24`` for all of that day, in UTC.
+
+    Of a day that is no whole one, its time: ``2026-12-24 18:00 UTC``.
+    """
+    return find_last_day(text) or f"{parse_time(text):%Y-%m-%d %H:%M} UTC"
+
+
+def find_last_day(text: str) -> str | None:
+    """Find the last day, in UTC, of what ends with it: ``2026-12-24``; None if it ends within a day."""
+    end = parse_time(text)
+    return f"{end - timedelta(days=1):%Y-%m-%d}" if end.time() == time.min else None
 
 
 def format_between(since: str, until: str) -> str:

@@ -247,10 +247,18 @@ def _list_accepted_hosts(record: Record, window: EndedWindow) -> tuple[str, ...]
     return tuple(sort_naturally(taken)) if is_whole else tuple(listed)
 
 
-def find_retirement(record: Record) -> RecordedDecision | None:
-    """Find the decision by which a ``record`` retired its cluster; none if it did not."""
-    decision = record["decision"]
-    return decision if record["outcome"] == "retired" and decision and decision["taken"] else None
+def find_retirement(newest_first: Iterable[Record]) -> Record | None:
+    """Find the record that retired a cluster; none if it is not retired, or was looked at again since.
+
+    ``newest_first`` are the newest records of its log. What a person decided behind that was refused.
+    """
+    for record in newest_first:
+        decision = record["decision"]
+        if decision is None:
+            return None
+        if record["outcome"] == "retired" and decision["taken"]:
+            return record
+    return None
 
 
 def name_changed_part(change: Change) -> str:
