@@ -36,7 +36,7 @@ IMPOSSIBLE = {
     ("prod-b",): "prod-b was not looked at yet: there is nothing to accept",
     ("prod-a", "--hosts", "esx99"): "the cluster has no host called 'esx99'; it has esx01, esx02",
     ("prod-a", "--hosts", "esx04"): "there is no host to accept",
-    ("@vc99",): "the fleet file has no vCenter called vc99",
+    ("@vc99",): "the fleet file has no vCenter called vc99\n  It has vc",
     ("@vc99", "--hosts", "esx01"): "@vc99 is a vCenter as a whole: leave --hosts, --until and --vcenter out",
     ("@vc99", "--vcenter", "vc01"): "@vc99 is a vCenter as a whole",
     ("prod-a", "--reason", "WHY"): "--reason WHY only stands for a reason, and would stay in the log",
@@ -126,7 +126,7 @@ def test_what_is_accepted_for_a_time_can_be_accepted_for_good(
     recorded = world.records()[-1]["decision"]
     assert recorded is not None
     assert (recorded["ticket"], recorded["until"]) == ("CHG-7", until)
-    shown = run("show", "domain-c9", "4").out
+    shown = run("show", f"{world.watched.name}/domain-c9", "4").out
     assert f" until {ends}: CHG-42, CHG-7" in shown
     again = run("accept", "domain-c9", "--hosts", hosts[0], "-y", *SAYS)
     assert "Accepted so far, for a time:" in again.out

@@ -43,7 +43,13 @@ from esx_drift.cli.terminal import (
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_state_key
 from esx_drift.domain.stored.types import SEVERITIES, Finding, Record, rank_severity, rank_worst
 from esx_drift.domain.text.times import format_time, parse_time
-from esx_drift.domain.text.wording import clean_text, format_count, format_elapsed, format_moment
+from esx_drift.domain.text.wording import (
+    clean_text,
+    format_count,
+    format_elapsed,
+    format_moment,
+    reword_times,
+)
 
 if TYPE_CHECKING:
     from esx_drift.adapters.audit_store import S3Store
@@ -267,7 +273,7 @@ def _render_findings(view: StatusView) -> Iterator[str]:
 def _render_finding(row: StatusRow, finding: Finding, now: datetime) -> str:
     where = f"{clean_text(row.cluster)} on {row.vcenter}" if row.cluster is not None else row.vcenter
     elapsed = format_elapsed(finding["opened_at"], format_time(now))
-    summary = clean_text(finding["summary"], MAX_FINDING_CHARACTERS)
+    summary = clean_text(reword_times(finding["summary"]), MAX_FINDING_CHARACTERS)
     return f"{finding['severity']:<8}  {where}: {summary} ({finding['kind']}, {elapsed})"
 
 
