@@ -106,7 +106,7 @@ _STORED_TIME: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 def reword_times(text: str, *, has_seconds: bool = False) -> str:
-    """Reword each time in a ``text``, as it is stored, to ``23 Nov 02:14 UTC``; ``has_seconds``: with them."""
+    """Reword each stored time in a ``text`` to ``23 Nov 02:14 UTC``; ``has_seconds``: with its seconds."""
     form = "%b %H:%M:%S" if has_seconds else "%b %H:%M"
 
     def reword(found: re.Match[str]) -> str:
