@@ -37,6 +37,7 @@ from esx_drift.domain.text.wording import (
     format_moment,
     join_names,
     list_host_names,
+    reword_times,
     split_vib_key,
 )
 from esx_drift.messages.change_lines import ChangeWords, render_change_lines
@@ -227,11 +228,10 @@ def _print_findings(cluster: ClusterStatus, names: Mapping[str, str], now: datet
 
 
 def _render_finding(finding: Finding, names: Mapping[str, str], now: datetime) -> Iterator[str]:
-    since = f"since {format_moment(finding['opened_at'])} UTC"
     elapsed = format_elapsed(finding["opened_at"], format_time(now))
-    yield f"  {finding['severity']} {finding['kind']} {since} ({elapsed})"
-    summary = clean_text(finding["summary"], MAX_SUMMARY_CHARACTERS)
-    yield f"    {summary}"
+    since = f"since {format_moment(finding['opened_at'])} UTC ({elapsed})"
+    yield f"  {finding['severity']} {finding['kind']} {since}"
+    yield f"    {(summary := clean_text(reword_times(finding['summary']), MAX_SUMMARY_CHARACTERS))}"
     shown = list_host_names(finding["hosts"], names)
     if not all(name in summary for name in shown):
         yield f"    on {join_names(shown, len(shown))}"
