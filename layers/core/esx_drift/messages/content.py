@@ -356,13 +356,16 @@ def _find_level(parts: _Parts) -> Severity:
     return max(severities, key=rank_severity)
 
 
+LATE_NOTE: Final = "This message is late:"
+
+
 def _list_common_notes(data: MessageData, *, is_over: bool = False) -> tuple[str, ...]:
     """What may stand below any message; of an upgrade that ``is_over`` nothing is under way."""
     late = find_lateness(data)
     return (
         render_still_open(data),
         "" if is_over else render_suppressed(data),
-        f"This message is late: it was found {late} ago." if late else "",
+        f"{LATE_NOTE} it was found {late} ago." if late else "",
     )
 
 
