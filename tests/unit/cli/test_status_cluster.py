@@ -10,7 +10,7 @@ from esx_drift.contracts import list_violations
 from esx_drift.domain.acceptance import MAX_LISTED_DIFFERENCES
 from esx_drift.domain.stored.identifiers import FLEET_KEY
 from esx_drift.domain.text.times import format_time
-from esx_drift.domain.text.wording import format_end
+from esx_drift.domain.text.wording import format_end, format_moment
 
 from tests.lab.demo.timeline import BY_HAND, FOOTHOLD, I40EN
 from tests.paths import GOLDEN
