@@ -17,11 +17,12 @@ from pathlib import Path
 from tempfile import mkdtemp
 from types import SimpleNamespace
 from typing import Any, Final
+from uuid import uuid4
 
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
-from ministack.core.responses import AccountRegionScopedDict
-from ministack.services import cloudwatch, lambda_svc, scheduler, sqs
+from ministack.core.responses import AccountRegionScopedDict, json_response
+from ministack.services import cloudwatch, cloudwatch_logs, lambda_svc, scheduler, sqs
 from ministack.services.cloudformation import provisioners
 
 CONDITIONAL_HEADERS = ("if-match", "if-none-match")
@@ -35,6 +36,7 @@ type BuildAlarm = Callable[[str, Context], Context]
 type EvaluateAlarm = Callable[[Context], None]
 type FilterRecords = Callable[[list[Context], Context], list[Context]]
 type ReadContext = Callable[[str, Mapping[str, Any], str, Mapping[str, str]], Context]
+type AnswerLogs = Callable[[str, str, Mapping[str, str], bytes, Mapping[str, Any]], Awaitable[Any]]
 type ResolveKey = Callable[[str, Any], Any]
 
 
@@ -255,12 +257,11 @@ class HeldCalls:
     def _take(self, scope: Context, body: bytes) -> str | None:
         """Take the call if it is the one that is wanted; when it is to be held."""
         wanted = self._wanted
-        if wanted is None or (scope["method"], True) != (
-            wanted["method"],
-            re.search(wanted["path"], scope["path"]) is not None,
-        ):
+        if wanted is None or scope["method"] != wanted["method"]:
             return None
-        if not all(part.encode() in body for part in wanted["body"]):
+        if not re.search(wanted["path"], scope["path"]) or not all(
+            part.encode() in body for part in wanted["body"]
+        ):
             return None
         self._wanted = None
         return str(wanted["when"])
@@ -285,6 +286,40 @@ async def _answer(send: Send, status: int, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+QUERIES: Final[dict[str, Context]] = {}
+"""Saved queries of Logs Insights, by their ids."""
+
+
+def save_query(_name: str, properties: Mapping[str, Any], _stack: str) -> tuple[str, Context]:
+    """Keep a saved query."""
+    own = str(uuid4())
+    QUERIES[own] = {"queryDefinitionId": own, "name": properties["Name"]}
+    return own, {}
+
+
+def forget_query(own: str, _properties: Mapping[str, Any]) -> None:
+    """Remove a saved query."""
+    QUERIES.pop(own, None)
+
+
+def list_queries(answer: AnswerLogs) -> AnswerLogs:
+    """Let CloudWatch Logs tell which queries are saved, and remove one."""
+
+    async def answer_more(
+        method: str, path: str, headers: Mapping[str, str], body: bytes, params: Mapping[str, Any]
+    ) -> Any:  # noqa: ANN401 -- the emulator's own
+        operation = headers.get("x-amz-target", "").rpartition(".")[2]
+        if operation == "DescribeQueryDefinitions":
+            return json_response({"queryDefinitions": [*QUERIES.values()]})
+        if operation == "DeleteQueryDefinition":
+            return json_response(
+                {"success": QUERIES.pop(json.loads(body)["queryDefinitionId"], None) is not None}
+            )
+        return await answer(method, path, headers, body, params)
+
+    return answer_more
+
+
 # A run of a schedule would meet whatever a test or the demo is at: who wants one invokes its function.
 scheduler._tick_schedules = lambda: None  # noqa: SLF001
 iam_evaluator._resolve_condition_key = name_roles(iam_evaluator._resolve_condition_key)  # noqa: SLF001
@@ -297,8 +332,12 @@ cloudwatch._metrics = MetricsOfOneAlarm()  # noqa: SLF001
 cloudwatch._evaluate_alarm = evaluate_own_metric(cloudwatch._evaluate_alarm)  # noqa: SLF001
 lambda_runtime.zipfile = SimpleNamespace(**{**vars(zipfile), "ZipFile": UnpackedOnce})
 # Unknown to the emulator, which refuses a type even where a condition leaves the resource out.
-for kind in ("AWS::Logs::QueryDefinition", "AWS::Athena::NamedQuery"):
-    provisioners._RESOURCE_HANDLERS[kind] = {"create": make_nothing, "delete": lambda *_: None}  # noqa: SLF001
+for kind, make, remove in (
+    ("AWS::Athena::NamedQuery", make_nothing, lambda *_: None),
+    ("AWS::Logs::QueryDefinition", save_query, forget_query),
+):
+    provisioners._RESOURCE_HANDLERS[kind] = {"create": make, "delete": remove}  # noqa: SLF001
+cloudwatch_logs.handle_request = list_queries(cloudwatch_logs.handle_request)
 
 
 def end_with_parent() -> None:

@@ -409,7 +409,7 @@ def test_a_decision_says_what_was_accepted(difference: dict[str, Any], total: in
     still = {**UNREVIEWED, "transition": "resolved", "resolved_because": "accepted"}
     (event,) = in_cluster(1, findings=[still])
     event["data"]["findings"] = [{**still, "accepted": accepted}]  # type: ignore[typeddict-item]
-    decision = {"by": "arn:aws:iam::1:user/alice", "reason": "CHG-1", "until": "2026-12-24T00:00:00.000Z"}
+    decision = {"by": "arn:aws:iam::1:user/alice", "reason": "CHG-1", "until": "2026-12-25T00:00:00.000Z"}
     (event,) = at([event], decision=decision, release_names=NAMES)
     assert build_content(event).title == (
         f"alice accepted {said} on esx07, until 2026-12-24 · prod-1 · vc01 — “CHG-1”"
@@ -488,6 +488,23 @@ def test_an_upgrade_that_goes_elsewhere_says_where() -> None:
     uneven = finding("drift", "image-not-uniform", "", "x", detail=_rollout("moving"), transition="raised")
     content = build_content(in_cluster(1, changes=[DRIVER], findings=[uneven])[0])
     assert "(7 of 12 hosts on it): Intel-i40en 2.7.2.0 → 2.9.2.0 on esx07" in content.title
+
+
+@pytest.mark.parametrize(
+    ("states", "line"),
+    [
+        ({"host-5": "NOT_RESPONDING"}, "Not checked: esx05 (NOT_RESPONDING), host-6"),
+        ("cut", "Not checked: esx05, host-6"),
+    ],
+)
+def test_a_stall_says_why_a_host_was_not_checked(states: object, line: str) -> None:
+    """As far as the vCenter says it."""
+    detail = _rollout("stalled", unseen=["host-5", "host-6"], unseen_states=states)
+    uneven = finding(
+        "drift", "image-not-uniform", "", "x", detail=detail, hosts=["host-3"], transition="raised"
+    )
+    content = build_content(in_cluster(1, findings=[uneven])[0])
+    assert content.items == ("Still on 2.7.2.0: esx03", line)
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,7 @@ from esx_drift.domain.text.versions import sort_naturally
 from esx_drift.domain.text.wording import (
     clean_text,
     format_count,
+    format_end,
     format_moment,
     join_names,
     list_host_names,
@@ -111,7 +112,7 @@ class AcceptPreview:
         if self.differing:
             yield f"Not as last accepted: {self.render_names(list(self.differing))}"
         temporary = [
-            f"{name} until {format_moment(self.temporary[host])} UTC"
+            f"{name} until {format_end(self.temporary[host])}"
             for host, name in zip(self.temporary, list_host_names([*self.temporary], self.names), strict=True)
         ]
         changes = render_change_lines(self.changes, ChangeWords(self.names))
@@ -320,7 +321,7 @@ def _find_host_ids(snapshot: Snapshot, names: tuple[str, ...]) -> list[str]:
 
 def _print_answer(preview: AcceptPreview, seq: int, recorded: RecordedDecision) -> None:
     if recorded["taken"]:
-        until = f" until {format_moment(recorded['until'])} UTC" if "until" in recorded else ""
+        until = f" until {format_end(recorded['until'])}" if "until" in recorded else ""
         print_line(f"Accepted{until} (record {seq}): {preview.render_names(recorded['taken'])}", "green")
     if recorded["refused"]:
         print_line(f"Refused (record {seq}): {preview.render_names(recorded['refused'])}", "yellow")
@@ -330,8 +331,7 @@ def _print_answer(preview: AcceptPreview, seq: int, recorded: RecordedDecision) 
 
 def _accept_vcenter(client: DecisionClient, vcenter: str, options: DecisionOptions) -> None:
     """Accept that another vCenter answers under this name; where none does, damage of its own log."""
-    if client.fleet.vcenter(vcenter) is None:
-        fail(f"the fleet file has no vCenter called {vcenter}")
+    client.require_vcenter(vcenter)
     log = client.read_log(vcenter)
     findings = list(log.after["findings"].values())
     replacement = next((finding for finding in findings if finding["kind"] == REPLACED), None)

@@ -19,7 +19,7 @@ from esx_drift.cli.trail_source import TrailSource
 from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Json
 from esx_drift.domain.text.times import FIRST_USABLE_YEAR, LAST_USABLE_YEAR, is_usable, parse_time
-from esx_drift.domain.text.wording import clean_text, join_names
+from esx_drift.domain.text.wording import clean_text, find_last_day, join_names
 from esx_drift.domain.trail.known_hosts import InstanceHosts, KnownHosts, KnownMachine
 
 if TYPE_CHECKING:
@@ -67,6 +67,10 @@ class Times:
         moved = self._move(moment)
         zone = "UTC" if self.zone is UTC else moved.isoformat()[-len("+01:00") :]
         return f"{moved.isoformat(' ', 'seconds')[: len('2026-11-23 02:14:59')]} {zone}"
+
+    def format_end(self, text: str) -> str:
+        """Format when something ends, a time of a record, ``text``: the day alone if all of it counts."""
+        return find_last_day(text) or self.format(text)
 
     def format_zoned(self, text: str) -> str:
         """Format a time of a record, ``text``, with its zone: one that stands alone, in a sentence."""

@@ -131,7 +131,7 @@ def _print_record(record: Record, known: InstanceHosts, times: Times) -> None:
 def _print_decision(record: Record, names: dict[str, str], times: Times) -> None:
     decision = record["decision"]
     if decision is not None:
-        until = f" until {times.format(decision['until'])}" if "until" in decision else ""
+        until = f" until {times.format_end(decision['until'])}" if "until" in decision else ""
         ticket = f", {clean_text(decision['ticket'])}" if "ticket" in decision else ""
         where = join_names(list_host_names(decision["taken"], names))
         is_of_hosts = decision["taken"] and record["outcome"] != "maintenance"

@@ -52,7 +52,13 @@ from esx_drift.domain.stored.types import (
 )
 from esx_drift.domain.suppression import Log, list_running_windows
 from esx_drift.domain.text.times import format_time, parse_time
-from esx_drift.domain.text.wording import clean_text, format_count, format_elapsed, format_moment
+from esx_drift.domain.text.wording import (
+    clean_text,
+    format_count,
+    format_elapsed,
+    format_moment,
+    reword_times,
+)
 
 if TYPE_CHECKING:
     from esx_drift.adapters.audit_store import S3Store
@@ -298,7 +304,7 @@ def _render_findings(view: StatusView) -> Iterator[str]:
 def _render_finding(row: StatusRow, finding: Finding, now: datetime) -> str:
     where = f"{clean_text(row.cluster)} on {row.vcenter}" if row.cluster is not None else row.vcenter
     elapsed = format_elapsed(finding["opened_at"], format_time(now))
-    summary = clean_text(finding["summary"], MAX_FINDING_CHARACTERS)
+    summary = clean_text(reword_times(finding["summary"]), MAX_FINDING_CHARACTERS)
     return f"{finding['severity']:<8}  {where}: {summary} ({finding['kind']}, {elapsed})"
 
 

@@ -33,9 +33,11 @@ from esx_drift.domain.text.wording import (
     clean_text,
     format_count,
     format_elapsed,
+    format_end,
     format_moment,
     join_names,
     list_host_names,
+    reword_times,
     split_vib_key,
 )
 from esx_drift.messages.change_lines import ChangeWords, render_change_lines
@@ -226,11 +228,10 @@ def _print_findings(cluster: ClusterStatus, names: Mapping[str, str], now: datet
 
 
 def _render_finding(finding: Finding, names: Mapping[str, str], now: datetime) -> Iterator[str]:
-    since = f"since {format_moment(finding['opened_at'])} UTC"
     elapsed = format_elapsed(finding["opened_at"], format_time(now))
-    yield f"  {finding['severity']} {finding['kind']} {since} ({elapsed})"
-    summary = clean_text(finding["summary"], MAX_SUMMARY_CHARACTERS)
-    yield f"    {summary}"
+    since = f"since {format_moment(finding['opened_at'])} UTC ({elapsed})"
+    yield f"  {finding['severity']} {finding['kind']} {since}"
+    yield f"    {(summary := clean_text(reword_times(finding['summary']), MAX_SUMMARY_CHARACTERS))}"
     shown = list_host_names(finding["hosts"], names)
     if not all(name in summary for name in shown):
         yield f"    on {join_names(shown, len(shown))}"
@@ -246,4 +247,4 @@ def _render_differences(finding: Finding, names: Mapping[str, str]) -> Iterator[
     if more > 0:
         yield f"and {format_count(more, 'more difference')}"
     if "expired_at" in finding["detail"]:
-        yield f"it was accepted until {format_moment(str(finding['detail']['expired_at']))} UTC"
+        yield f"it was accepted until {format_end(str(finding['detail']['expired_at']))}"

@@ -13,14 +13,13 @@ from types import MappingProxyType
 from esx_drift.domain.acceptance import (
     MAX_ACCEPTED_FOR,
     accept_software,
-    build_difference_detail,
     find_expiry,
     list_differences,
     list_net_changes,
 )
 from esx_drift.domain.findings.condition import Condition
 from esx_drift.domain.findings.kinds import PERSON_KINDS
-from esx_drift.domain.findings.look_conditions import find_unreviewed
+from esx_drift.domain.findings.look_conditions import find_unreviewed, rate_unreviewed_software
 from esx_drift.domain.images.labels import list_release_names
 from esx_drift.domain.stored.identifiers import make_window_name
 from esx_drift.domain.stored.types import (
@@ -427,13 +426,14 @@ class _Review:
 
     def _narrow(self, finding: Finding, left: Condition) -> Finding:
         changes = list_net_changes(self.snapshot, left.hosts, self.accepted, self.images)
+        software = rate_unreviewed_software(changes, list_release_names(self.snapshot["labels"]))
         worst = max((change["severity"] for change in changes), key=rank_severity, default=None)
         return {
             **_hold_finding(finding),
             "hosts": list(left.hosts),
-            "summary": left.summary,
+            "summary": software.add_to(left.summary),
             "severity": min(worst or finding["severity"], finding["severity"], key=rank_severity),
-            "detail": {**build_difference_detail(changes), **left.detail},
+            "detail": {**software.detail, **left.detail},
         }
 
     def _is_accepted(self, host: str, vib: str) -> bool:

@@ -27,6 +27,7 @@ from esx_drift.domain.events import (
 )
 from esx_drift.domain.findings.coverage_conditions import LAST_IMAGE_DETAIL
 from esx_drift.domain.findings.kinds import VCENTER_NOT_SEEN_NOTE, Advice
+from esx_drift.domain.images.part_words import cut_tail, format_called_release
 from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.types import (
     HIDDEN_DETAIL,
@@ -51,6 +52,7 @@ from esx_drift.domain.text.wording import (
     find_shell_argument,
     format_count,
     format_elapsed,
+    format_end,
     format_share,
     join_names,
     name_element,
@@ -58,8 +60,6 @@ from esx_drift.domain.text.wording import (
 )
 from esx_drift.messages.change_lines import (
     ChangeWords,
-    cut_tail,
-    format_called_release,
     list_change_lines,
     list_rest_lines,
     render_accepted,
@@ -356,13 +356,16 @@ def _find_level(parts: _Parts) -> Severity:
     return max(severities, key=rank_severity)
 
 
+LATE_NOTE: Final = "This message is late:"
+
+
 def _list_common_notes(data: MessageData, *, is_over: bool = False) -> tuple[str, ...]:
     """What may stand below any message; of an upgrade that ``is_over`` nothing is under way."""
     late = find_lateness(data)
     return (
         render_still_open(data),
         "" if is_over else render_suppressed(data),
-        f"This message is late: it was found {late} ago." if late else "",
+        f"{LATE_NOTE} it was found {late} ago." if late else "",
     )
 
 
@@ -429,7 +432,7 @@ def _list_detected_items(parts: _Parts) -> list[str]:
     else:
         begun = list_rest_lines(list_change_lines(parts.begun, words), words) if parts.begun else []
     news = [finding for finding in parts.news if not parts.is_said_elsewhere(finding)]
-    if len(news) > 1 and len(news[0]["hosts"]) == 1 and _find_unreviewed_differences(news[0]):
+    if news and len(news[0]["hosts"]) == 1 and _find_unreviewed_differences(news[0]):
         # The title names its host, and in what it differs.
         news = news[1:]
     if rollout and rollout.is_over:
@@ -575,7 +578,7 @@ def _render_decision(parts: _Parts, decision: EventDecision) -> str:
     what = f"retired {place}" if is_retired else f"accepted {_name_decided(parts)}"
     reasons = dict.fromkeys(filter(None, (decision.get("ticket", ""), decision["reason"])))
     why = clean_text(" · ".join(reasons), MAX_SHOWN_REASON_CHARACTERS)
-    until = f", until {decision['until'][:10]}" if "until" in decision else ""
+    until = f", until {format_end(decision['until'])}" if "until" in decision else ""
     return f"{_name_person(decision['by'])} {what}{until}{'' if is_retired else f' · {place}'} — “{why}”"
 
 
