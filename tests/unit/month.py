@@ -331,7 +331,7 @@ class PlayedFleet:
         sender = Sender(
             self.fleet,
             self.channels,
-            Receipts(self._deliveries, routes),
+            Receipts(self._deliveries, routes, S3Store(self._get_s3, AUDIT, STATE).read_newest_record),
             self._deliveries,
             routes,
             self._queue_of_deliveries,

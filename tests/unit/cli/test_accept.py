@@ -36,7 +36,7 @@ IMPOSSIBLE = {
     ("prod-b",): "prod-b was not looked at yet: there is nothing to accept",
     ("prod-a", "--hosts", "esx99"): "the cluster has no host called 'esx99'; it has esx01, esx02",
     ("prod-a", "--hosts", "esx04"): "there is no host to accept",
-    ("@vc99",): "the fleet file has no vCenter called vc99",
+    ("@vc99",): "the fleet file has no vCenter called vc99\n  It has vc",
     ("@vc99", "--hosts", "esx01"): "@vc99 is a vCenter as a whole: leave --hosts, --until and --vcenter out",
     ("@vc99", "--vcenter", "vc01"): "@vc99 is a vCenter as a whole",
     ("prod-a", "--reason", "WHY"): "--reason WHY only stands for a reason, and would stay in the log",

@@ -178,6 +178,16 @@ def test_what_is_written_is_verified_by_itself(
 
 
 @pytest.mark.usefixtures("now")
+def test_a_key_that_signed_none_of_it_writes_nothing(run: Run, copy: Path, tmp_path: Path) -> None:
+    """What would be filed would prove nothing."""
+    (tmp_path / "key.pem").write_bytes(public_key(derive_private_key(0xBAD, SECP256R1())).pem)
+    pinned = ("--public-key", tmp_path / "key.pem")
+    ran = run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "out", "--dir", copy, *pinned)
+    assert (ran.code, "no digest here is signed by" in ran.err) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("now")
 def test_the_commands_of_a_report_prove_it_without_us(run: Run, copy: Path, tmp_path: Path) -> None:
     """Each as it stands there, but for the one that asks KMS."""
     run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "out", "--dir", copy)

@@ -465,6 +465,24 @@ def _option(call: list[str], name: str) -> str:
     return call[call.index(name) + 1]
 
 
+def test_a_redrive_is_a_request_that_sqs_takes(deployed: Deployed) -> None:
+    """No local AWS can redrive. So the command's parameters are checked, and sent, by SQS's own model."""
+    _send(deployed, "CheckDeadLetterQueue")
+    fix = deployed.examine()["CheckDeadLetterQueue"]["fix"]
+    (call,) = [line for line in fix.splitlines() if "start-message-move-task" in line]
+    (words,) = list_shell_calls(call, "aws")
+    sent: list[dict[str, str]] = []
+
+    def take(asked: str) -> str:
+        sent.append(json.loads(asked))
+        return '{"TaskHandle": "x"}'
+
+    with _answering(take) as url:
+        sqs = SESSION.client("sqs", endpoint_url=url)
+        sqs.start_message_move_task(SourceArn=_option(words, "--source-arn"))
+    assert sent == [{"SourceArn": _arn("sqs", "CheckDeadLetterQueue")}]
+
+
 def test_a_dead_letter_queue_that_is_newer_than_this_command(deployed: Deployed) -> None:
     """Of a stack of a later version."""
     url = boto3.client("sqs").create_queue(QueueName="AuditDeadLetterQueue")["QueueUrl"]

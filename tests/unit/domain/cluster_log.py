@@ -155,7 +155,11 @@ class ClusterLog:
         state = {**state, "accepted": carry_over_accepted(state["accepted"], returned)}
         before = state["findings"].get(make_fingerprint("drift", "image-not-uniform", ""))
         look = RolloutLook(
-            snapshot, [*cluster.failed], self.now, STALL_AFTER, before["severity"] if before else "info"
+            snapshot,
+            dict.fromkeys(cluster.failed, "NOT_RESPONDING"),
+            self.now,
+            STALL_AFTER,
+            before["severity"] if before else "info",
         )
         spreading = look.follow(state["rollout"], changes)
         known = [host for host, entry in snapshot["hosts"].items() if entry["image"] is not None]

@@ -491,6 +491,23 @@ def test_an_upgrade_that_goes_elsewhere_says_where() -> None:
 
 
 @pytest.mark.parametrize(
+    ("states", "line"),
+    [
+        ({"host-5": "NOT_RESPONDING"}, "Not checked: esx05 (NOT_RESPONDING), host-6"),
+        ("cut", "Not checked: esx05, host-6"),
+    ],
+)
+def test_a_stall_says_why_a_host_was_not_checked(states: object, line: str) -> None:
+    """As far as the vCenter says it."""
+    detail = _rollout("stalled", unseen=["host-5", "host-6"], unseen_states=states)
+    uneven = finding(
+        "drift", "image-not-uniform", "", "x", detail=detail, hosts=["host-3"], transition="raised"
+    )
+    content = build_content(in_cluster(1, findings=[uneven])[0])
+    assert content.items == ("Still on 2.7.2.0: esx03", line)
+
+
+@pytest.mark.parametrize(
     "spoilt", [{"started_at": "yesterday"}, {"left": "all"}, {"unseen": 3}, {"started_at": None}]
 )
 def test_what_an_event_had_no_room_for_is_no_rollout(spoilt: dict[str, Any]) -> None:

@@ -189,8 +189,10 @@ def test_the_notifier_reads_records_and_writes_none() -> None:
 
 
 def test_the_sender_says_nothing_of_its_own() -> None:
-    """It posts what the notifier wrote, and writes receipts and whose turn it is."""
+    """It posts what the notifier wrote, sees what is over since, and writes receipts and whose turn it is."""
     assert _list_s3_rights("SenderRole") == {
+        ("s3:GetObject", "${AuditBucket.Arn}/records/*"),
+        ("s3:GetObject", "${StateBucket.Arn}/state/*"),
         ("s3:GetObject", "${StateBucket.Arn}/config/fleet.json"),
         ("s3:GetObject", "${AuditBucket.Arn}/deliveries/*"),
         ("s3:PutObject", "${AuditBucket.Arn}/deliveries/*"),

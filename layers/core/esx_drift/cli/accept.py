@@ -331,8 +331,7 @@ def _print_answer(preview: AcceptPreview, seq: int, recorded: RecordedDecision) 
 
 def _accept_vcenter(client: DecisionClient, vcenter: str, options: DecisionOptions) -> None:
     """Accept that another vCenter answers under this name; where none does, damage of its own log."""
-    if client.fleet.vcenter(vcenter) is None:
-        fail(f"the fleet file has no vCenter called {vcenter}")
+    client.require_vcenter(vcenter)
     log = client.read_log(vcenter)
     findings = list(log.after["findings"].values())
     replacement = next((finding for finding in findings if finding["kind"] == REPLACED), None)

@@ -211,6 +211,10 @@ class DecisionClient:
                 EXIT_DIFFERENCES,
             )
 
+    def require_vcenter(self, vcenter: str) -> None:
+        """End the command if the fleet file has no such ``vcenter``; it is said which ones it has."""
+        self._finder.select_vcenters(vcenter)
+
     @property
     def _finder(self) -> ClusterFinder:
         return ClusterFinder(self.options, self.fleet, self.store)

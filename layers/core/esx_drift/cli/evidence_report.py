@@ -11,7 +11,7 @@ from typing import Final, cast
 
 from esx_drift import __version__
 from esx_drift.cli.evidence_pages import Block, Commands, Grid, Heading, Paragraph
-from esx_drift.cli.history import describe_window_step
+from esx_drift.cli.history import describe_unread, describe_window_step
 from esx_drift.cli.past import Times
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_public_key_key
 from esx_drift.domain.stored.types import Change, Finding, RecordedDecision, ResolvedBecause, is_end
@@ -149,7 +149,7 @@ def _render_summary(each: ReportedLog) -> list[str]:
     numbers = (
         *counted,
         len(evidence.changes),
-        sum(_judge_acceptance(change) in {_NOT_ACCEPTED, _NEVER_ACCEPTED} for change in evidence.changes),
+        sum(_judge_acceptance(change).startswith(_OPEN) for change in evidence.changes),
         sum(bool(orphan.at_end) for orphan in evidence.orphans),
         len(evidence.open_at_start),
         len(evidence.open_at_end),
@@ -329,6 +329,8 @@ def _name_subject(change: Change, names: Mapping[str, str]) -> str:
 
 _NOT_ACCEPTED: Final = "not yet accepted"
 _NEVER_ACCEPTED: Final = "never accepted: the vCenter was replaced"
+_NOT_KNOWN: Final = "not known whether it was accepted"
+_OPEN: Final = (_NOT_ACCEPTED, _NEVER_ACCEPTED, _NOT_KNOWN)
 
 
 def _judge_acceptance(evidence: ChangeEvidence) -> str:
@@ -344,6 +346,8 @@ def _judge_acceptance(evidence: ChangeEvidence) -> str:
         return "nothing to accept: it ends a difference"
     if change["element"] == "host" or change["kind"] == "relabelled":
         return "nothing to accept: nothing else is installed"
+    if entry.unread is not None:
+        return f"{_NOT_KNOWN}: {describe_unread(entry.unread)}"
     return _NOT_ACCEPTED if entry.replaced_by is None else _NEVER_ACCEPTED
 
 

@@ -229,7 +229,7 @@ def print_replay(replay: Replay, since: datetime, output: ListFormat) -> None:
             for what, number in (("told", tally.told_events), *sorted(tally.hidden.items())):
                 typer.echo(f"{name},{what},{number}")
         return
-    print_line(f"{format_count(replay.records, 'record')} since {format_time(since)}", "bold")
+    print_line(f"{format_count(replay.records, 'record')} since {since:%Y-%m-%d}", "bold")
     for name, tally in replay.routes.items():
         print_line(f"  {name}: {format_count(tally.told_events, 'event')} told")
         for rule, number in sorted(tally.hidden.items()):

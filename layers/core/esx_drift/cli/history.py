@@ -66,7 +66,7 @@ _COLUMNS: Final = (
     "record", "after", "found", "kind", "severity", "element", "change", "key", "from", "to", "hosts",
     "host_ids", "put_back", "suppressed_by", "summary", "by", "reason", "ticket", "accepted_by",
     "accepted_reason", "accepted_at", "maintenance", "maintenance_from", "maintenance_to",
-    "is_of_new_vcenter", "replaced_by", "refused",
+    "is_of_new_vcenter", "replaced_by", "refused", "unread_records",
 )  # fmt: skip
 
 ONE_MOMENT: Final = timedelta(milliseconds=1)
@@ -299,7 +299,16 @@ def _render_acceptances(entry: HistoryEntry, names: Mapping[str, str], times: Ti
     said = [_render_acceptance(one, entry, names, times) for one in entry.acceptances]
     if entry.replaced_by is not None:
         said.append(f"{'else ' if said else ''}never: the vCenter was replaced (record {entry.replaced_by})")
+    if entry.unread is not None:
+        said.append(f"{'else ' if said else ''}not known: {describe_unread(entry.unread)}")
     return "; ".join(said) or "-"
+
+
+def describe_unread(numbers: tuple[int, int]) -> str:
+    """Describe that records can't be read: the first and the last of these ``numbers``, and those between."""
+    first, last = numbers
+    which = f"record {first}" if first == last else f"records {first} to {last}"
+    return f"{which} can't be read"
 
 
 def _render_acceptance(
@@ -339,6 +348,7 @@ def _build_entry(entry: HistoryEntry, names: dict[str, str]) -> Json:
         "maintenance": _build_maintenance(entry),
         "is_of_new_vcenter": entry.is_of_new_vcenter,
         "replaced_by": entry.replaced_by,
+        "unread_records": None if entry.unread is None else [*entry.unread],
         "accepted": [
             {
                 "by": one.by,
@@ -394,4 +404,5 @@ def _list_cells(entry: HistoryEntry, names: Mapping[str, str]) -> dict[str, obje
         "maintenance_to": window["to"] if window else None,
         "is_of_new_vcenter": entry.is_of_new_vcenter,
         "replaced_by": entry.replaced_by,
+        "unread_records": "{}-{}".format(*entry.unread) if entry.unread else None,
     }

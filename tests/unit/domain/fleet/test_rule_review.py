@@ -108,8 +108,8 @@ def test_what_has_ended_is_said() -> None:
     """It hides nothing, and nobody looks at it again."""
     over = {**ONCE, "from": "2026-11-05T20:00:00Z", "to": "2026-11-06T06:00:00Z"}
     assert _warnings(ignore=[{**RULE, "until": "2026-11-28T20:00:00Z"}], maintenance=[over, NIGHTLY]) == [
-        "/ignore/0: a has ended at 2026-11-28T20:00:00+00:00, and hides nothing any more",
-        "/maintenance/0: w has ended at 2026-11-06T06:00:00+00:00",
+        "/ignore/0: a ended 2026-11-28 20:00 UTC, and hides nothing any more",
+        "/maintenance/0: w ended 2026-11-06 06:00 UTC",
     ]
 
 

@@ -171,12 +171,12 @@ def list_rule_warnings(document: FleetDocument, now: datetime, known: KnownThing
     """
     rules = build_fleet(document).rules
     lines = [
-        f"/ignore/{at}: {rule.name} has ended at {rule.until.isoformat()}, and hides nothing any more"
+        f"/ignore/{at}: {rule.name} ended {rule.until:%Y-%m-%d %H:%M} UTC, and hides nothing any more"
         for at, rule in enumerate(rules.ignore)
         if rule.until is not None and rule.until <= now
     ]
     lines += [
-        f"/maintenance/{at}: {window.name} has ended at {window.period.ends_at.isoformat()}"
+        f"/maintenance/{at}: {window.name} ended {window.period.ends_at:%Y-%m-%d %H:%M} UTC"
         for at, window in enumerate(rules.maintenance)
         if window.period is not None and window.period.ends_at <= now
     ]

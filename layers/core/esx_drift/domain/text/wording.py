@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import time, timedelta
 from typing import Final
 
-from esx_drift.domain.text.times import parse_time
+from esx_drift.domain.text.times import is_time, parse_time
 
 MAX_NAME_CHARACTERS = 80
 MAX_SENTENCE_CHARACTERS = 400
@@ -100,6 +100,22 @@ def format_moment(text: str) -> str:
     """Format a time of a record as ``23 Nov 02:14``, in UTC."""
     moment = parse_time(text)
     return f"{moment.day} {moment:%b %H:%M}"
+
+
+_STORED_TIME: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+def reword_times(text: str, *, has_seconds: bool = False) -> str:
+    """Reword each stored time in a ``text`` to ``23 Nov 02:14 UTC``; ``has_seconds``: with its seconds."""
+    form = "%b %H:%M:%S" if has_seconds else "%b %H:%M"
+
+    def reword(found: re.Match[str]) -> str:
+        if not is_time(found[0]):
+            return found[0]
+        moment = parse_time(found[0])
+        return f"{moment.day} {moment:{form}} UTC"
+
+    return _STORED_TIME.sub(reword, text)
 
 
 def format_end(text: str) -> str:
