@@ -14,7 +14,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from esx_drift.adapters.audit_store import S3Deliveries
+from esx_drift.adapters.audit_store import S3Deliveries, S3Store
 from esx_drift.adapters.aws_clients import s3, secrets_manager, sns, sqs
 from esx_drift.adapters.messaging import SqsDeliveryQueue
 from esx_drift.adapters.secrets import Secrets
@@ -62,13 +62,14 @@ def handler(event: object, context: LambdaContext) -> PartialItemFailureResponse
     )
     deliveries = S3Deliveries(s3, config.audit_bucket)
     routes = S3RouteStates(s3, config.state_bucket)
+    logs = S3Store(s3, config.audit_bucket, config.state_bucket)
     secrets = Secrets(secrets_manager, config.secret_prefix)
     settings = ChannelSettings(secrets, config.webhook_hosts, sns, config.amazon_q_topic_arn)
     with open_channels(settings) as channels:
         sender = Sender(
             fleet,
             channels,
-            Receipts(deliveries, routes),
+            Receipts(deliveries, routes, logs.read_newest_record),
             deliveries,
             routes,
             SqsDeliveryQueue(sqs, config.delivery_queue_url, config.dead_letter_queue_url),

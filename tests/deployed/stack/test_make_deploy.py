@@ -93,6 +93,7 @@ MACHINES = {"x86_64": 62, "arm64": 183}
 COPIED = (
     "Makefile",
     "deploying.py",
+    "pyproject.toml",
     "template.yaml",
     "samconfig.toml",
     "functions",

@@ -111,8 +111,8 @@ def _played(console: Console, number: int, step: Step, scene: Scene, tap: Tap) -
 
 
 def _are_said(titles: Sequence[str], says: Sequence[str]) -> bool:
-    """Whether there is a title for each of what must be said, and no other."""
-    return len(titles) == len(says) and all(map(str.__contains__, titles, says))
+    """Whether there is a title for each of what must be said, in any order, and no other."""
+    return len(titles) == len(says) and all(any(said in title for title in titles) for said in says)
 
 
 @contextmanager

@@ -119,24 +119,30 @@ def _upgrade() -> list[Step]:
             (("prod-a", "drift.detected"),),
         ),
         Step(
-            "For as long as stall_after_seconds says, no further host is.",
-            lambda scene: _wait(scene, "stall_after_seconds"),
+            "For as long as stall_after_seconds says, no further host is, and esx12 is lost.",
+            _lose_host,
             _check_a,
-            (("prod-a", "drift.detected"),),
-            ("stalled at 7 of 12 hosts",),
+            (("prod-a", "drift.detected"), ("prod-a", "failure.detected")),
+            ("stalled at 7 of 12 hosts", "esx12 not checked"),
         ),
         Step(
-            "The other five hosts are upgraded as well.",
+            "esx12 comes back, and the other five hosts are upgraded as well.",
             _finish_upgrade,
             _check_a,
-            (("prod-a", "drift.detected"),),
-            ("Upgrade done: 12 of 12 hosts on ESXi 8.0 U3e",),
+            (("prod-a", "drift.detected"), ("prod-a", "failure.resolved")),
+            ("Upgrade done: 12 of 12 hosts on ESXi 8.0 U3e", "✅ esx12 checked again"),
         ),
     ]
 
 
+def _lose_host(scene: Scene) -> None:
+    scene.vcenter("vc01").hosts.disconnect("esx12")
+    _wait(scene, "stall_after_seconds")
+
+
 def _finish_upgrade(scene: Scene) -> None:
     scene.put_settings()
+    scene.vcenter("vc01").hosts.reconnect("esx12")
     scene.vcenter("vc01").hosts.upgrade(HOSTS[7:], "8.0 U3e")
 
 
@@ -274,8 +280,8 @@ def _vcenters() -> list[Step]:
 def _report() -> list[Step]:
     return [
         Step(
-            "The daily report, which comes by itself each morning, is asked for.",
-            _nothing,
+            "The trail is sealed, and the daily report asked for; both come by themselves each morning.",
+            lambda scene: scene.rig.seal(),
             lambda scene: scene.rig.report({"report": "daily"}),
             (("fleet", "report.daily"),),
             ("Daily report: 4 of 4 clusters",),

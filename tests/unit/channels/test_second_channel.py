@@ -111,7 +111,7 @@ def _send(channels: Mapping[str, Channel], line: Line) -> list[str]:
     deliveries, states = S3Deliveries(client, "audit"), S3RouteStates(client, "state")
     now = [datetime(2026, 11, 23, tzinfo=UTC)]
     send_delivery(build_event_delivery("pigeons", [EVENT], now[0]), deliveries, line)
-    receipts = Receipts(deliveries, states)
+    receipts = Receipts(deliveries, states, lambda _key: None)
     sender = Sender(build_fleet(FLEET), channels, receipts, deliveries, states, line, lambda: now[0], "me")
     outcomes: list[str] = []
     for _ in range(2):

@@ -55,6 +55,18 @@ def test_a_rollout_is_told_when_it_begins_stalls_and_ends(world: World) -> None:
     assert end["after"]["rollout"] is not None
 
 
+def test_what_was_accepted_keeps_its_name_when_no_host_runs_it_any_more(world: World) -> None:
+    """The labels of a release go with the last host that runs it; what people read must not change then."""
+    world.check()
+    names = [host.name for host in world.vcenter.inventory.hosts_of(PROD_A)]
+    world.vcenter.hosts.upgrade(names, U3E)
+    said = one(world.check()["after"]["findings"].values(), "drift-unreviewed")["summary"]
+    assert "not as last accepted: ESXi 8.0 U3e (build 24674464) from U3" in said
+    assert one(world.check()["after"]["findings"].values(), "drift-unreviewed")["summary"] == said
+    world.vcenter.hosts.add_orphaned_vib(names[0], "x(1)")
+    assert one(world.check()["after"]["findings"].values(), "drift-unreviewed")["summary"] == said
+
+
 def test_a_host_that_comes_and_goes_is_said_once(world: World) -> None:
     """And told again when it is read for a day."""
     world.check()

@@ -126,7 +126,7 @@ def test_what_is_accepted_for_a_time_can_be_accepted_for_good(
     recorded = world.records()[-1]["decision"]
     assert recorded is not None
     assert (recorded["ticket"], recorded["until"]) == ("CHG-7", until)
-    shown = run("show", f"{world.watched.name}/domain-c9", "4").out
+    shown = run("show", "domain-c9", "4", "--vcenter", world.watched.name).out
     assert f" until {ends}: CHG-42, CHG-7" in shown
     again = run("accept", "domain-c9", "--hosts", hosts[0], "-y", *SAYS)
     assert "Accepted so far, for a time:" in again.out

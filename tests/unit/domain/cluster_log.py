@@ -28,6 +28,7 @@ from esx_drift.domain.host_history import (
     update_accepted,
     update_departed,
 )
+from esx_drift.domain.images.labels import list_release_names
 from esx_drift.domain.images.report import build_inventory, measure_coverage
 from esx_drift.domain.images.snapshot import build_snapshot
 from esx_drift.domain.stored.identifiers import make_fingerprint
@@ -154,7 +155,11 @@ class ClusterLog:
         state = {**state, "accepted": carry_over_accepted(state["accepted"], returned)}
         before = state["findings"].get(make_fingerprint("drift", "image-not-uniform", ""))
         look = RolloutLook(
-            snapshot, [*cluster.failed], self.now, STALL_AFTER, before["severity"] if before else "info"
+            snapshot,
+            dict.fromkeys(cluster.failed, "NOT_RESPONDING"),
+            self.now,
+            STALL_AFTER,
+            before["severity"] if before else "info",
         )
         spreading = look.follow(state["rollout"], changes)
         known = [host for host, entry in snapshot["hosts"].items() if entry["image"] is not None]
@@ -170,7 +175,9 @@ class ClusterLog:
             blind_after_seconds=10**9,
             changes=changes,
             unreviewed=rate_unreviewed_software(
-                list_net_changes(snapshot, differing, state["accepted"], self.images)
+                list_net_changes(snapshot, differing, state["accepted"], self.images),
+                list_release_names((self.snapshot or snapshot)["labels"])
+                | list_release_names(snapshot["labels"]),
             ),
         )
         update = update_findings(

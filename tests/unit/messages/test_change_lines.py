@@ -5,11 +5,10 @@ from typing import Any, cast
 
 import pytest
 from esx_drift.domain.changes.elements import ELEMENTS
+from esx_drift.domain.images.part_words import format_earlier_release, format_release
 from esx_drift.domain.stored.types import Change, ChangeKind, Element
 from esx_drift.messages.change_lines import (
     ChangeWords,
-    format_earlier_release,
-    format_release,
     is_read_at_last,
     list_change_lines,
     list_rest_lines,

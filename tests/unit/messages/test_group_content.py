@@ -491,6 +491,23 @@ def test_an_upgrade_that_goes_elsewhere_says_where() -> None:
 
 
 @pytest.mark.parametrize(
+    ("states", "line"),
+    [
+        ({"host-5": "NOT_RESPONDING"}, "Not checked: esx05 (NOT_RESPONDING), host-6"),
+        ("cut", "Not checked: esx05, host-6"),
+    ],
+)
+def test_a_stall_says_why_a_host_was_not_checked(states: object, line: str) -> None:
+    """As far as the vCenter says it."""
+    detail = _rollout("stalled", unseen=["host-5", "host-6"], unseen_states=states)
+    uneven = finding(
+        "drift", "image-not-uniform", "", "x", detail=detail, hosts=["host-3"], transition="raised"
+    )
+    content = build_content(in_cluster(1, findings=[uneven])[0])
+    assert content.items == ("Still on 2.7.2.0: esx03", line)
+
+
+@pytest.mark.parametrize(
     "spoilt", [{"started_at": "yesterday"}, {"left": "all"}, {"unseen": 3}, {"started_at": None}]
 )
 def test_what_an_event_had_no_room_for_is_no_rollout(spoilt: dict[str, Any]) -> None:
@@ -583,8 +600,21 @@ OTHER_DIFFERENCE = {**DIFFERENCE, "hosts": ["host-8"], "key": "lsi"}
     ("detail", "title", "when", "hosts"),
     [
         (
-            {"ended": [ENDED], "differences": [DIFFERENCE, OTHER_DIFFERENCE]},
+            {"ended": [ENDED], "differences": [DIFFERENCE, OTHER_DIFFERENCE], "total": 2},
             "Intel-i40en 2.9.2.0 on esx07",
+            "The acceptance by alice (“CHG-1 · until the fix”) ended 02:14 UTC.",
+            "esx07",
+        ),
+        (
+            # Of 40 differences ten are listed: how many of the others are esx07's, nobody can say.
+            {"ended": [ENDED], "differences": [DIFFERENCE] * 3 + [OTHER_DIFFERENCE] * 7, "total": 40},
+            "Intel-i40en 2.9.2.0 and at least 2 more changes on esx07",
+            "The acceptance by alice (“CHG-1 · until the fix”) ended 02:14 UTC.",
+            "esx07",
+        ),
+        (
+            {"ended": [ENDED], "differences": [DIFFERENCE], "total": 2},
+            "Intel-i40en 2.9.2.0 and maybe more changes on esx07",
             "The acceptance by alice (“CHG-1 · until the fix”) ended 02:14 UTC.",
             "esx07",
         ),

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 from esx_drift.domain.stored.types import Event
-from esx_drift.messages.groups import MAX_GROUPS, EventGroup, group_events, rank_thing
+from esx_drift.messages.groups import MAX_GROUPS, STORM_EVENTS, EventGroup, group_events, rank_thing
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,7 +35,7 @@ def _sizes(groups: Sequence[EventGroup]) -> list[int]:
 
 @given(st.lists(tellings(), max_size=5), st.randoms())
 def test_each_event_is_in_exactly_one_group(checks: list[Check], random: object) -> None:
-    """None is invented, none is in two, the order has no say, and there are two messages at most."""
+    """None is invented, none is in two, the order has no say, and there are five messages at most."""
     events = [event for check in checks for event in build_events(check)]
     groups = group_events(events)
     grouped = [event for group in groups for event in group.events]
@@ -79,15 +79,28 @@ def test_a_new_release_is_one_thing_whatever_comes_with_it() -> None:
     )
 
 
-def test_two_things_are_two_messages_and_more_are_parted_by_urgency() -> None:
+def test_each_thing_is_a_message_and_too_many_are_parted_by_urgency() -> None:
     """What is critical leads, and is in no message with what can wait."""
     driver, vib = _of_cluster(1, changes=[DRIVER]), _of_cluster(2, changes=[APPEARED])
     joined = _of_cluster(3, changes=[change("host", "added", "host-12", severity="info")])
     assert _sizes(group_events([*driver, *joined])) == [1, 1]
-    assert [rank_thing(group.events) for group in group_events([*driver, *vib, *joined])] == [2, 1]
-    assert _sizes(group_events([*driver, *vib, *joined])) == [1, 2]
-    other = _of_cluster(4, changes=[change("component", "added", "x", to="1")])
-    assert _sizes(group_events([*driver, *other, *joined])) == [3]
+    three = group_events([*driver, *vib, *joined])
+    assert [(rank_thing(group.events), len(group.events)) for group in three] == [(2, 1), (1, 1), (0, 1)]
+    tools = [change("component", "added", f"tool-{number}", to="1") for number in range(4)]
+    added = [event for number, tool in enumerate(tools, 4) for event in _of_cluster(number, changes=[tool])]
+    assert _sizes(group_events([*vib, *added])) == [1] * MAX_GROUPS
+    assert _sizes(group_events([*vib, *added, *driver])) == [1, 5]
+    assert _sizes(group_events([*joined, *added, *driver])) == [6]
+
+
+def test_of_a_storm_what_is_critical_is_one_message_and_the_rest_another() -> None:
+    """However few things it is: windows follow each other, and each would ring so often."""
+    many = [event for number in range(STORM_EVENTS) for event in _of_cluster(number, changes=[DRIVER])]
+    joined = _of_cluster(STORM_EVENTS, changes=[change("host", "added", "host-12", severity="info")])
+    vib = _of_cluster(STORM_EVENTS + 1, changes=[APPEARED])
+    assert _sizes(group_events([*many[2:], *joined, *vib])) == [1, STORM_EVENTS - 2, 1]
+    assert _sizes(group_events([*many, *joined, *vib])) == [1, STORM_EVENTS + 1]
+    assert _sizes(group_events([*many, *vib])) == [1, STORM_EVENTS]
 
 
 def test_failures_are_grouped_by_vcenter() -> None:
@@ -107,7 +120,7 @@ def test_what_began_and_ended_is_one_thing() -> None:
         events = [*_of_cluster(1, **begin, seq=1), *_of_cluster(1, **end, seq=2)]
         elsewhere = _of_cluster(2, **end)
         assert {_sizes(group_events(order))[0] for order in map(list, permutations(events))} == {2}
-        assert len(group_events([events[0], *elsewhere])) == MAX_GROUPS
+        assert len(group_events([events[0], *elsewhere])) == 2
 
 
 TOOL = change("component", "added", "tool", to="1")

@@ -149,8 +149,31 @@ def test_maintenance_that_a_person_began_is_known_by_its_record() -> None:
     """A window of the fleet file is known by its name there."""
     suppressed: dict[str, Json] = {"maintenance:record 2": 3, "maintenance:patch-night": 1}
     items = build_content(event_of("daily", {**QUIET, "suppressed": suppressed})).items
-    reasons = "3 by maintenance that a person began (record 2), 1 by the maintenance window patch-night"
-    assert f"Found within the day, but not reported one by one: {reasons}" in items
+    person = "3 because of maintenance that a person began (record 2)"
+    reasons = f"{person}, 1 because of the maintenance window patch-night"
+    assert f"Changes and findings within the day that were not reported one by one: {reasons}" in items
+
+
+def test_changes_are_counted_with_their_hosts_and_what_is_accepted_is_named() -> None:
+    """Nobody has to guess what "9 changes" and "1 finding" are."""
+    one: dict[str, Json] = {"vcenter": "vc01", "cluster": "prod-a", "kind": "orphaned-vib"}
+    one |= {
+        "severity": "warning",
+        "summary": "mft(4.26.1) is orphaned on esx07",
+        "opened_at": "2026-11-22T07:03:00.000Z",
+    }
+    changed: dict[str, Json] = {"changes_told": 9, "changed": {"hosts": 3, "clusters": 2}}
+    kept: dict[str, Json] = {"total": 0, "accepted": 1, "accepted_listed": [one]}
+    items = build_content(event_of("daily", {**QUIET, **changed, "open": kept})).items
+    each = "each of one part, such as a driver"
+    lost = "0 findings that something could not be checked or kept"
+    assert f"{REPORTED}: 9 changes of software ({each}) on 3 hosts of 2 clusters; {lost}" in items
+    said = "prod-a · vc01: VIB mft 4.26.1 is orphaned on esx07"
+    assert items[-1] == f"Accepted, and so not counted as open: {said}"
+    more: dict[str, Json] = {"total": 0, "accepted": 7, "accepted_listed": [one] * 5}
+    items = build_content(event_of("daily", {**QUIET, "open": more})).items
+    counted = "Accepted, and so not counted as open: 7 findings"
+    assert items[-7:] == (counted, *[said] * 5, "and 2 more accepted")
 
 
 def test_a_day_names_what_is_open_and_what_has_gone() -> None:
@@ -172,7 +195,7 @@ def test_a_day_names_what_is_open_and_what_has_gone() -> None:
         "VIB x 1 gone from esx01 · vc01; nobody said why: tell security",
         "1 more VIB gone, and nobody said why",
         f"Checks that were due: 12 of 15 succeeded, 3 failed ({EACH_CHECK})",
-        f"{REPORTED}: 0 changes of software, 3 findings that something could not be checked or kept",
+        f"{REPORTED}: 0 changes of software; 3 findings that something could not be checked or kept",
         "7 findings open now (7 failures to check or to keep records): 7 for less than a day",
         *["prod-a · vc01: esx07 not checked (warning, open for 24 h)"] * 5,
         "and 2 more open",

@@ -184,7 +184,7 @@ def test_what_comes_twice_in_a_batch_is_told_once(
 
 
 def test_events_of_a_window_are_told_together(deliveries: S3Deliveries, outbox: Outbox) -> None:
-    """As many as there are: at most two messages a route, and each record is read once."""
+    """Here two things, and each record is read once."""
     reads: Counter[str] = Counter()
 
     def count_read(key: str) -> None:
@@ -273,7 +273,7 @@ def test_what_maintenance_leaves_is_told_with_its_end_whichever_came_first(
         assert (result.routes, result.error) == (["ops"], None)
     assert desk.told_events() == [("ops", [ended, left])] * 3
     assert len({one["delivery_id"] for one in outbox.sent}) == 1
-    receipts = Receipts(deliveries, S3RouteStates(deliveries.client, BUCKET))
+    receipts = Receipts(deliveries, S3RouteStates(deliveries.client, BUCKET), lambda _key: None)
     posts = 0
     for one in outbox.sent:
         delivery = deliveries.read_delivery("ops", one["delivery_id"], one["sha256"])

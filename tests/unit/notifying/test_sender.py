@@ -25,8 +25,8 @@ from esx_drift.domain.deliveries import (
 )
 from esx_drift.domain.fleet.fleet import Fleet, Route, build_fleet
 from esx_drift.domain.stored.identifiers import make_delivery_id, make_group_key, make_route_key
-from esx_drift.domain.stored.types import Event
-from esx_drift.domain.text.times import format_time
+from esx_drift.domain.stored.types import Event, Finding, Record
+from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.errors import (
     EsxDriftError,
     InternalError,
@@ -41,10 +41,10 @@ from esx_drift.errors import (
 )
 from esx_drift.messages.groups import build_group_content
 from esx_drift.notifying.notifier import send_delivery
-from esx_drift.notifying.receipts import Receipts
+from esx_drift.notifying.receipts import MAX_LOOKED_UP, Receipts
 from esx_drift.notifying.sender import MISSED_TURNS_TOLD_AFTER, Sender
 
-from tests.unit.events import build_events, change, told
+from tests.unit.events import build_events, change, finding, told
 from tests.unit.fleets import fleet
 from tests.unit.notifying.world import AUDIT, DEAD, DELIVERY, STATE, Waiting, World
 from tests.unit.processes import Counting, Mortal, Process, ProcessEnd, Turn, interleave, watch
@@ -93,6 +93,7 @@ class Desk:
     wire: Any
     fleet: Fleet
     results: list[tuple[str, str]] = field(default_factory=list)
+    read_head: Callable[[str], Record | None] = lambda _key: None
 
     @property
     def deliveries(self) -> S3Deliveries:
@@ -131,7 +132,7 @@ class Desk:
 
         deliveries, states, queue = seen(self.deliveries), seen(self.states), seen(self.queue)
         channels = cast("Mapping[str, Channel]", {"slack": seen(self.wire)})
-        receipts = Receipts(deliveries, states)
+        receipts = Receipts(deliveries, states, self.read_head)
         return Sender(self.fleet, channels, receipts, deliveries, states, queue, self.world.clock, holder)
 
     def handle(self, message: Waiting, process: Process | None = None) -> bool:
@@ -192,6 +193,73 @@ def test_what_a_route_has_heard_is_left_out(desk: Desk) -> None:
         build_group_content([second], desk.world.clock.now),
     ]
     assert desk.results.count(("ops", "repeated")) == 1
+
+
+def _head(*open_findings: Finding, minutes: int = 5) -> Record:
+    """The newest record of prod-a: of so many minutes after the event, with what is open."""
+    record = told(seq=50).record
+    after = {**record["after"], "findings": {one["fingerprint"]: one for one in open_findings}}
+    at = format_time(parse_time(record["checked_at"]) + timedelta(minutes=minutes))
+    return cast("Record", {**record, "after": after, "checked_at": at})
+
+
+UNREAD = finding("failure", "host-failed", "host-7", "esx07 could not be read", hosts=["host-7"])
+TOOL = finding("orphaned-vib", "orphaned-vib", "x(1)", "x(1) is orphaned", severity="critical")
+
+
+@pytest.mark.parametrize(
+    ("found", "head", "minutes", "begin"),
+    [
+        (UNREAD, _head(), 9, "late, and over since: esx07 not checked"),
+        (TOOL, _head(), 9, "CRITICAL · late, and over since: orphaned VIB x 1 on"),
+        (TOOL, _head(), 45, "CRITICAL · late, and over since: orphaned VIB x 1 on"),
+        (UNREAD, _head(UNREAD), 9, "esx07 not checked"),
+        (UNREAD, _head(), 5, "esx07 not checked"),
+        (UNREAD, _head(minutes=0), 9, "esx07 not checked"),
+        (UNREAD, None, 9, "esx07 not checked"),
+        (UNREAD, StoreUnavailable("S3 is away"), 9, "esx07 not checked"),
+    ],
+)
+def test_what_comes_late_says_if_it_is_over_since(
+    desk: Desk, found: Finding, head: Record | StoreUnavailable | None, minutes: int, begin: str
+) -> None:
+    """Its end may have been posted before it. By the log's newest record, which is asked of what is late."""
+    (event,) = build_events(told(findings=[found]))
+    asked: list[str] = []
+
+    def read_head(key: str) -> Record | None:
+        asked.append(key)
+        if isinstance(head, StoreUnavailable):
+            raise head
+        return head
+
+    desk.read_head = read_head
+    desk.world.clock.now = parse_time(event["data"]["checked_at"]) + timedelta(minutes=minutes)
+    desk.put(event)
+    desk.run()
+    ((_, content),) = desk.wire.taken
+    assert content.title.startswith(begin), content.title
+    assert asked == ([] if minutes < 6 else ["state/vc01/domain-c9.json"])
+    is_over = begin.startswith("late")
+    assert (content.level == "over") == is_over
+    assert [note for note in content.notes if "late" in note] == (
+        [f"This message is late: it was found {minutes} min ago."] if "late" in begin else []
+    )
+    if is_over:
+        assert "over (was warning)" in content.facts
+
+
+def test_of_very_many_clusters_nothing_is_looked_up(desk: Desk) -> None:
+    """What is late of a storm costs no reads."""
+    desk.read_head = pytest.fail
+    clusters = [{"id": f"domain-c{number}", "name": f"prod-{number}"} for number in range(MAX_LOOKED_UP + 1)]
+    events = [
+        event for cluster in clusters for event in build_events(told(findings=[UNREAD], cluster=cluster))
+    ]
+    desk.world.clock.now = parse_time(EVENT["data"]["checked_at"]) + timedelta(minutes=9)
+    desk.put(*events)
+    desk.run()
+    assert len(desk.wire.taken) == 1
 
 
 def test_a_receipt_of_a_version_before_counts(desk: Desk) -> None:

@@ -211,7 +211,7 @@ def _hang() -> Reply:
 
 ODDITIES: dict[str, tuple[Callable[[], Reply], int]] = {
     "hangs": (_hang, 40),
-    "is dead": (lambda: Reply(410, b"channel_is_archived"), 20),
+    "is dead": (lambda: Reply(410, b"channel_is_archived"), 30),
     "answers 200 without ok": (lambda: Reply(200, b"<html>ok</html>"), 40),
     "answers 500": (lambda: Reply(500, b"fatal_error"), 40),
 }

@@ -177,6 +177,12 @@ def test_what_each_route_was_told_is_counted_by_its_filters(world: World) -> Non
         "pager": (1, 1, {}),
         "edge": (0, 0, {}),
     }
+    changed = {name: report["changed"] for name, report in reports.items()}
+    assert changed == {
+        "ops": {"hosts": 2, "clusters": 2},
+        "pager": {"hosts": 1, "clusters": 1},
+        "edge": {"hosts": 0, "clusters": 0},
+    }
 
 
 def test_a_check_that_was_put_off_counts_and_a_second_one_does_not(world: World) -> None:

@@ -79,7 +79,6 @@ def test_nobody_but_the_sealer_puts_anything_among_digests() -> None:
 
 HEADERS = {
     "NobodyArchives": ("s3:x-amz-storage-class", "STANDARD"),
-    "NobodyEncryptsByAnotherKey": ("s3:x-amz-server-side-encryption", "AES256"),
     "NobodyEncryptsByTheirOwnKey": ("s3:x-amz-server-side-encryption-customer-algorithm", None),
 }
 

@@ -1,6 +1,6 @@
 """A fresh report compared with what was known of its cluster, and of its hosts elsewhere."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -8,13 +8,19 @@ from esx_drift.checking.baseline import Baseline, BaselineReader
 from esx_drift.checking.context import CheckContext
 from esx_drift.checking.host_memory import HostMemory
 from esx_drift.domain.acceptance import list_differing_hosts, list_net_changes
-from esx_drift.domain.findings.look_conditions import UnreviewedSoftware, rate_unreviewed_software
+from esx_drift.domain.findings.coverage_conditions import list_unusual_states
+from esx_drift.domain.findings.look_conditions import (
+    UnreviewedSoftware,
+    rate_unreviewed_software,
+    repeat_unreviewed_software,
+)
 from esx_drift.domain.findings.rollouts import RolloutLook, RolloutUpdate
 from esx_drift.domain.host_history import RememberedHost, carry_over_accepted
+from esx_drift.domain.images.labels import list_release_names
 from esx_drift.domain.images.report import Report, measure_coverage
 from esx_drift.domain.images.snapshot import add_host_ids, build_snapshot, compute_seal
 from esx_drift.domain.stored.identifiers import make_fingerprint
-from esx_drift.domain.stored.types import Accepted, Change, Coverage, LogState, Snapshot
+from esx_drift.domain.stored.types import Accepted, Change, Coverage, LogState, Snapshot, UncoveredHost
 from esx_drift.errors import TrailDamaged
 from esx_drift.journal import Blob
 
@@ -194,25 +200,36 @@ def describe_unreviewed(
     differing = list_differing_hosts(sealed.snapshot, seen, accepted)
     before = context.after["findings"].get(make_fingerprint("drift", "drift-unreviewed", ""))
     is_same = before is not None and before["hosts"] == differing and sealed.seal == sealed.state["seal"]
-    if before is not None and is_same and "differences" in before["detail"]:
-        detail = {key: before["detail"][key] for key in ("differences", "total")}
-        return UnreviewedSoftware(detail, before["severity"])
+    repeated = repeat_unreviewed_software(before) if before is not None else None
+    if repeated is not None and is_same:
+        return repeated
     known = sealed.snapshot["images"] | (sealed.baseline.snapshot["images"] if sealed.baseline else {})
     images = sealed.reader.find_images([accepted[host] for host in differing], known)
-    return rate_unreviewed_software(list_net_changes(sealed.snapshot, differing, accepted, images))
+    labels = sealed.baseline.snapshot["labels"] if sealed.baseline else {}
+    releases = list_release_names(labels) | list_release_names(sealed.snapshot["labels"])
+    software = rate_unreviewed_software(
+        list_net_changes(sealed.snapshot, differing, accepted, images), releases
+    )
+    # What it differs from is called as it was when hosts ran it still.
+    is_known = repeated is not None and repeated.detail == software.detail
+    return replace(software, said=repeated.said) if repeated and is_known else software
 
 
 def follow_rollout(
-    context: CheckContext, comparison: ComparedReport, unseen: Collection[str]
+    context: CheckContext, comparison: ComparedReport, unseen: Sequence[UncoveredHost]
 ) -> RolloutUpdate:
     """Follow what spreads over the cluster.
 
     Args:
         context: The check, and the state that it began from.
         comparison: The report, compared with what was known.
-        unseen: The ids of the hosts that the report does not cover.
+        unseen: The hosts that the report does not cover.
     """
     before = context.after["findings"].get(make_fingerprint("drift", "image-not-uniform", ""))
     stall_after_seconds, alarm = context.vcenter.stall_after_seconds, before["severity"] if before else "info"
-    look = RolloutLook(comparison.sealed.snapshot, unseen, context.now, stall_after_seconds, alarm)
+    states = {
+        host["host"]: ", ".join(list_unusual_states(host["connection_state"], host["power_state"]))
+        for host in unseen
+    }
+    look = RolloutLook(comparison.sealed.snapshot, states, context.now, stall_after_seconds, alarm)
     return look.follow(context.after["rollout"], comparison.changes)

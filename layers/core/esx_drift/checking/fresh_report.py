@@ -57,7 +57,7 @@ class FreshReport:
     def build_draft(self) -> Draft:
         """Build the record of the report; archive document and snapshot where something is new."""
         comparison = self._accept_finished_work(compare_report(self.context, self.report))
-        spreading = follow_rollout(self.context, comparison, [host["host"] for host in self._uncovered])
+        spreading = follow_rollout(self.context, comparison, self._uncovered)
         update = self._update_findings(comparison, spreading)
         changes, transitions = spreading.finish(update.transitions)
         outcome = self._choose_outcome(comparison, update)

@@ -270,6 +270,7 @@ def _accept_cluster(
     client: DecisionClient, cluster: ClusterRef, names: tuple[str, ...], options: DecisionOptions
 ) -> None:
     """Accept the hosts of these names or ids; all that were seen, where there are none."""
+    client.require_watched(cluster)
     preview = _read_preview(client, cluster, names)
     print_line(f"{clean_text(cluster.name)} ({cluster.cluster}) on {cluster.vcenter}", "bold")
     for line in preview.render():
@@ -282,6 +283,9 @@ def _accept_cluster(
     options.require_confirmation(preview.ask(person.arn, named=bool(names)))
     decision = options.build_decision(person, preview.seq, preview.hosts)
     seq, recorded = client.send_decision("accept", cluster, decision, options.wait_seconds)
+    if not recorded["taken"]:
+        # It may have been retired while the person read what he was shown.
+        client.require_watched(cluster)
     _print_answer(preview, seq, recorded)
 
 

@@ -122,12 +122,9 @@ def list_host_rows(record: Record | None, snapshot: Snapshot | None) -> tuple[Ho
 
 def list_image_differences(snapshot: Snapshot) -> dict[str, str]:
     """List how each group of hosts of a ``snapshot`` differs from the first, by its letter."""
-    groups = _group_hosts(snapshot)
-    return {
-        _name_group(at): describe_difference(groups[0].image, group.image)
-        for at, group in enumerate(groups)
-        if at
-    }
+    groups = list_image_groups(snapshot)
+    first = groups.pop("A", None)
+    return {name: describe_difference(first.image, group.image) for name, group in groups.items() if first}
 
 
 def list_image_groups(snapshot: Snapshot) -> dict[str, ImageGroup]:
@@ -184,7 +181,7 @@ def _describe_unseen(unseen: UncoveredHost) -> str:
 
 def print_cluster_status(cluster: ClusterStatus, now: datetime) -> None:
     """Print a ``cluster`` host by host as it is known at ``now``, and each open finding in full."""
-    print_table(build_table(HOST_HEADINGS, map(_render_host, cluster.hosts)))
+    print_table(build_table(HOST_HEADINGS, (_render_host(host, cluster.row) for host in cluster.hosts)))
     print_line("")
     names = {host.host: host.name for host in cluster.hosts}
     for line in _render_groups(cluster, names):
@@ -192,13 +189,16 @@ def print_cluster_status(cluster: ClusterStatus, now: datetime) -> None:
     _print_findings(cluster, names, now)
 
 
-def _render_host(host: HostRow) -> list[Text]:
+def _render_host(host: HostRow, row: StatusRow) -> list[Text]:
     cells = (clean_text(host.name), host.release, host.build, host.add_on, host.group)
-    seen = Text("yes") if host.unseen is None else Text(_render_unseen(host), "yellow")
+    seen = Text(_render_unseen(host, row) or "yes", "yellow" if host.unseen or not row.seen else "")
     return [*(Text(escape_unprintable(cell or NOTHING)) for cell in cells), seen]
 
 
-def _render_unseen(host: HostRow) -> str:
+def _render_unseen(host: HostRow, row: StatusRow) -> str:
+    if host.unseen is None:
+        # The last look saw it; since then nobody may have seen the cluster.
+        return "" if row.seen else f"not since {format_moment(str(row.last_look_at))}"
     since = f" since {format_moment(host.unseen_since)}" if host.unseen_since else ""
     return escape_unprintable(clean_text(f"no: {host.unseen}{since}"))
 

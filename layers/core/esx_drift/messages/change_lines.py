@@ -4,12 +4,20 @@ Longer than 250 lines, because a title and the line below it go by the same rule
 one says the other leaves out.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
+from esx_drift.domain.images.part_words import (
+    cut_tail,
+    cut_tails,
+    format_earlier_release,
+    format_release,
+    format_version,
+    name_part,
+    render_difference,
+)
 from esx_drift.domain.stored.types import Change, Coverage
 from esx_drift.domain.text.wording import (
     clean_text,
@@ -20,16 +28,6 @@ from esx_drift.domain.text.wording import (
     split_vib_key,
 )
 
-_ELEMENTS: Final[Mapping[str, str]] = {
-    "base_image": "ESXi",
-    "add_on": "Add-on",
-    "component": "{key}",
-    "solution": "Solution {key}",
-    "hardware_support_package": "Hardware support {key}",
-    "removed_component": "Removed component {key}",
-    "alternative_image": "Alternative image {key}",
-}
-_REMOVED_LIST_VERBS: Final[Mapping[str, str]] = {"added": "now on", "removed": "no longer on"}
 _HOST_STEPS: Final = ("joined", "checked for the first time", "moved here", "left", "added again")
 """What hosts do. One that joined unseen is read later; one that moved may have another id, too."""
 _HOST_COMPARISONS: Final[Mapping[str, str]] = {
@@ -46,9 +44,6 @@ MAX_TITLE_HOSTS: Final = 5
 
 MAX_COMPANIONS: Final = 3
 """So many parts that came with a new release are named; more are its whole image, and counted."""
-
-_BUILD: Final = re.compile(r"\.([0-9]{3,})$")
-"""The build that ends a version of ESXi."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +204,10 @@ def _build_line(change: Change, words: ChangeWords) -> ChangeLine:
         return _build_host_line(change, words)
     if change["element"] == "orphaned_vib":
         return _build_vib_line(change, words)
-    short, long = _render_change(change, words, in_title=True), _render_change(change, words, in_title=False)
+    short, long = (
+        render_difference(change, words.releases, in_title=True),
+        render_difference(change, words.releases, in_title=False),
+    )
     return ChangeLine(short, long, hosts, is_critical=is_critical, rest="" if short == long else long)
 
 
@@ -232,7 +230,7 @@ def _find_whole_release(changes: Sequence[Change]) -> list[Change]:
 
 def _build_release_line(release: Sequence[Change], words: ChangeWords) -> ChangeLine:
     base = release[0]
-    short = _render_change(base, words, in_title=True)
+    short = render_difference(base, words.releases, in_title=True)
     companions = f"{len(release) - 1} components with it"
     long = f"{short}, {companions}"
     is_critical = base["severity"] == "critical"
@@ -277,7 +275,7 @@ def _pair_replaced_vibs(changes: Sequence[Change]) -> list[tuple[Change, Change]
 def _build_replacement(old: Change, new: Change) -> ChangeLine:
     name, version = split_vib_key(old["key"])
     newer = split_vib_key(new["key"])[1]
-    short, long = " → ".join(_cut_tails(version, newer)), f"{version} → {newer}"
+    short, long = " → ".join(cut_tails(version, newer)), f"{version} → {newer}"
     is_critical = new["severity"] == "critical"
     return ChangeLine(
         f"VIB {name} {short}",
@@ -286,99 +284,6 @@ def _build_replacement(old: Change, new: Change) -> ChangeLine:
         is_critical=is_critical,
         rest="" if short == long else f"{name} {long}",
     )
-
-
-def _render_change(change: Change, words: ChangeWords, *, in_title: bool) -> str:
-    """Render what changed; ``in_title`` without what vendors write behind their versions."""
-    if change["element"] == "removed_component" and change["kind"] in _REMOVED_LIST_VERBS:
-        verb = _REMOVED_LIST_VERBS[change["kind"]]
-        text = f"{clean_text(change['key'])} {verb} the list of removed components"
-    elif change["element"] == "base_image":
-        text = _render_release(change, words.releases, in_title=in_title)
-    else:
-        element = _ELEMENTS[change["element"]].format(key=clean_text(change["key"]))
-        text = f"{element} {_render_versions(change, in_title=in_title)}"
-    image = change["alternative_image"]
-    return f"{text} (alternative image {clean_text(image)})" if image else text
-
-
-def _render_versions(change: Change, *, in_title: bool) -> str:
-    old, new = format_version(change["from"]), format_version(change["to"])
-    if in_title:
-        old, new = _cut_tails(old, new)
-    if change["kind"] in {"added", "removed"}:
-        again = " again" if "put_back" in change else ""
-        return f"{new if change['kind'] == 'added' else old} {change['kind']}{again}"
-    if old == new:
-        return f"{new}: same version, other content"
-    if "put_back" in change:
-        return new if in_title else f"{new} (was {old})"
-    return f"{old} → {new}" + (" (downgraded)" if change["kind"] == "downgraded" else "")
-
-
-def _render_release(change: Change, releases: Mapping[str, str], *, in_title: bool) -> str:
-    """``ESXi 8.0 U3e (build 24674464) from U3d``; as a person names releases of ESXi."""
-    if change["from"] is None or change["to"] is None:
-        version = change["from"] if change["to"] is None else change["to"]
-        return f"{format_release(version or '', releases)} {change['kind']}"
-    new = format_release(change["to"], releases)
-    old = format_earlier_release(format_release(change["from"], releases), new)
-    if change["from"] == change["to"]:
-        return f"{new}: same version, other content"
-    if "put_back" in change:
-        return new if in_title else f"{new} (was {old})"
-    return f"{new}, downgraded from {old}" if change["kind"] == "downgraded" else f"{new} from {old}"
-
-
-def format_called_release(version: str, release: str) -> str:
-    """Name a release of ESXi by its ``version`` and what it is called: ``release``, or that version."""
-    return format_release(version, {} if release.endswith(version) else {version: release})
-
-
-def format_release(version: str, releases: Mapping[str, str]) -> str:
-    """Name a release of ESXi as people do: ``ESXi 8.0 U3e (build 24674464)``.
-
-    Args:
-        version: Its version, as a change has it.
-        releases: What releases are called, by version; one that is not in it goes by its version.
-    """
-    found = _BUILD.search(version)
-    build = f" (build {found[1]})" if found else ""
-    known = releases.get(version)
-    if known is None:
-        return f"ESXi {clean_text(version[: found.start()].partition('-')[0] if found else version)}{build}"
-    return f"{clean_text(known)}{build}"
-
-
-def format_earlier_release(old: str, new: str) -> str:
-    """Shorten ``old`` ``ESXi 8.0 U3d (build 1)`` beside ``new`` ``ESXi 8.0 U3e (build 2)`` to ``U3d``."""
-    name, _, build = old.partition(" (build ")
-    newer = new.partition(" (build ")[0]
-    if name == newer:
-        return f"build {build.removesuffix(')')}" if build else name
-    line, newer_line = name.rpartition(" ")[0], newer.rpartition(" ")[0]
-    # Of "ESXi 8.0", the first release of its line, the last word is the line itself.
-    return name.removeprefix(f"{line} ") if line == newer_line and " " in line else name.removeprefix("ESXi ")
-
-
-def format_version(version: str | None) -> str:
-    """Format a version of a change, cleaned; ``(no version)`` where it is present without one."""
-    return clean_text(version) if version else "(no version)"
-
-
-def cut_tail(version: str) -> str:
-    """Cut what follows the first dash of a ``version``, which says whom it was built for.
-
-    A name before the version, as an add-on has one, is not cut.
-    """
-    name, space, number = version.rpartition(" ")
-    return f"{name}{space}{number.partition('-')[0]}"
-
-
-def _cut_tails(old: str, new: str) -> tuple[str, str]:
-    """Cut both; where they differ in nothing else they stay."""
-    cut = cut_tail(old), cut_tail(new)
-    return cut if len({*cut}) > 1 or old == new else (old, new)
 
 
 def is_unlike_others(change: Change) -> bool:
@@ -467,7 +372,7 @@ def _render_difference(difference: Mapping[str, Any], releases: Mapping[str, str
     theirs, own = difference["from"], difference["to"]
     if difference["element"] == "base_image" and own and theirs:
         return f"{format_release(own, releases)} instead of {format_release(theirs, releases)}"
-    element = _ELEMENTS[difference["element"]].format(key=clean_text(difference["key"]))
+    element = name_part(difference["element"], difference["key"])
     if own is None:
         return f"no {element}"
     if theirs is None or theirs == own:
@@ -476,7 +381,12 @@ def _render_difference(difference: Mapping[str, Any], releases: Mapping[str, str
 
 
 def render_accepted(
-    differences: Sequence[Mapping[str, Any]], total: int, words: ChangeWords, *, says_from: bool = False
+    differences: Sequence[Mapping[str, Any]],
+    total: int,
+    words: ChangeWords,
+    *,
+    says_from: bool = False,
+    is_least: bool = False,
 ) -> str:
     """Render what was accepted: ``Intel-i40en 2.9.2.0 and 2 more changes on esx07``.
 
@@ -485,10 +395,14 @@ def render_accepted(
         total: How many differences there are, listed or not.
         words: What they are worded with.
         says_from: Whether the version before is said as well.
+        is_least: Whether there may be more than ``total``.
     """
     first = differences[0]
     hosts = dict.fromkeys(host for difference in differences for host in difference["hosts"])
-    more = f" and {format_count(total - 1, 'more change')}" if total > 1 else ""
+    more = (
+        f" and {'at least ' if is_least else ''}{format_count(total - 1, 'more change')}" if total > 1 else ""
+    )
+    more = " and maybe more changes" if is_least and not more else more
     named = _name_difference(first, words) if says_from else _name_accepted(first, words)
     return f"{named}{more} on {words.name_hosts(hosts)}"
 
@@ -501,7 +415,7 @@ def _name_difference(difference: Mapping[str, Any], words: ChangeWords) -> str:
         return named
     if difference["element"] == "base_image":
         return f"{named} from {format_earlier_release(format_release(old, words.releases), named)}"
-    versions = " → ".join(_cut_tails(format_version(old), format_version(new)))
+    versions = " → ".join(cut_tails(format_version(old), format_version(new)))
     return f"{name_part(difference['element'], difference['key'])} {versions}"
 
 
@@ -511,8 +425,3 @@ def _name_accepted(difference: Mapping[str, Any], words: ChangeWords) -> str:
         return format_release(version, words.releases)
     element = name_part(difference["element"], difference["key"])
     return f"{element} removed" if version is None else f"{element} {format_version(cut_tail(version))}"
-
-
-def name_part(element: str, key: str) -> str:
-    """Name a part of an image as a person does, by its ``element`` and ``key``: ``Intel-i40en``."""
-    return _ELEMENTS.get(element, "{key}").format(key=clean_text(key))

@@ -27,6 +27,7 @@ from esx_drift.domain.events import (
 )
 from esx_drift.domain.findings.coverage_conditions import LAST_IMAGE_DETAIL
 from esx_drift.domain.findings.kinds import VCENTER_NOT_SEEN_NOTE, Advice
+from esx_drift.domain.images.part_words import cut_tail, format_called_release
 from esx_drift.domain.stored.identifiers import compute_digest
 from esx_drift.domain.stored.types import (
     HIDDEN_DETAIL,
@@ -59,8 +60,6 @@ from esx_drift.domain.text.wording import (
 )
 from esx_drift.messages.change_lines import (
     ChangeWords,
-    cut_tail,
-    format_called_release,
     list_change_lines,
     list_rest_lines,
     render_accepted,
@@ -357,13 +356,16 @@ def _find_level(parts: _Parts) -> Severity:
     return max(severities, key=rank_severity)
 
 
+LATE_NOTE: Final = "This message is late:"
+
+
 def _list_common_notes(data: MessageData, *, is_over: bool = False) -> tuple[str, ...]:
     """What may stand below any message; of an upgrade that ``is_over`` nothing is under way."""
     late = find_lateness(data)
     return (
         render_still_open(data),
         "" if is_over else render_suppressed(data),
-        f"This message is late: it was found {late} ago." if late else "",
+        f"{LATE_NOTE} it was found {late} ago." if late else "",
     )
 
 
@@ -386,13 +388,16 @@ def _find_unreviewed_differences(finding: Finding) -> list[Mapping[str, Any]]:
 
 def _render_net_headline(parts: _Parts) -> str:
     """``Acceptance ended: Intel-i40en 2.9.2.0 on esx07``, where nothing changed; empty where it is not so."""
-    worst, ended = parts.news[0], list_hosts_to_renew(parts.news[0])
+    worst, ended, is_least = parts.news[0], list_hosts_to_renew(parts.news[0]), False
     differences = _find_unreviewed_differences(worst)
     total = worst["detail"].get("total")
     if ended and count_places(parts.data) == 1:
         # Others may have differed before, and in something else.
         own = [each for each in differences if not {*ended}.isdisjoint(each.get("hosts", ended))]
-        differences, total = own, total if len(own) == len(differences) else len(own)
+        is_cut = isinstance(total, int) and total > len(differences)
+        # Whose those are that are not listed is known only where it ended for all hosts.
+        is_least = is_cut and {*ended} != {*worst["hosts"]}
+        differences, total = own, total if is_cut and not is_least else len(own)
     if not differences:
         about = render_headline([{**worst, "hosts": ended}], parts.data)
         return f"Acceptance ended: {about}" if ended else ""
@@ -401,7 +406,7 @@ def _render_net_headline(parts: _Parts) -> str:
     hosts = (ended or worst["hosts"]) if count_places(parts.data) == 1 else _list_news_hosts(parts)
     named = [{**difference, "hosts": hosts} for difference in differences]
     number = total if isinstance(total, int) else len(differences)
-    accepted = render_accepted(named, number, parts.words, says_from=not ended)
+    accepted = render_accepted(named, number, parts.words, says_from=not ended, is_least=is_least)
     return f"{what}: {accepted} · {render_place(parts.data)}"
 
 
@@ -427,7 +432,7 @@ def _list_detected_items(parts: _Parts) -> list[str]:
     else:
         begun = list_rest_lines(list_change_lines(parts.begun, words), words) if parts.begun else []
     news = [finding for finding in parts.news if not parts.is_said_elsewhere(finding)]
-    if len(news) > 1 and len(news[0]["hosts"]) == 1 and _find_unreviewed_differences(news[0]):
+    if news and len(news[0]["hosts"]) == 1 and _find_unreviewed_differences(news[0]):
         # The title names its host, and in what it differs.
         news = news[1:]
     if rollout and rollout.is_over:

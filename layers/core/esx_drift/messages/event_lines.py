@@ -20,6 +20,7 @@ from esx_drift.domain.dispatching.run import (
 from esx_drift.domain.events import OPENING_TRANSITIONS, Moment, list_vanished
 from esx_drift.domain.findings.coverage_conditions import build_no_hosts_condition
 from esx_drift.domain.findings.kinds import FINDING_KINDS, HOST_KINDS, OUTAGE_KINDS, Advice
+from esx_drift.domain.images.part_words import cut_tail
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import (
     HIDDEN_DETAIL,
@@ -46,7 +47,6 @@ from esx_drift.domain.text.wording import (
 )
 from esx_drift.errors import SECRET_NAME_FACT
 from esx_drift.messages.advice import find_advice
-from esx_drift.messages.change_lines import cut_tail
 from esx_drift.messages.message_data import (
     LATE_AFTER_SECONDS,
     MessageData,
@@ -530,7 +530,7 @@ def _is_accepted_difference(data: EventData, finding: Finding) -> bool:
 
 
 MAX_NAMED_STILL: Final = 3
-MAX_STILL_CHARACTERS: Final = 120
+MAX_STILL_CHARACTERS: Final = 200
 """Of each finding that is open from before: the message is not about it."""
 
 

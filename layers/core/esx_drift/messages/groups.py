@@ -3,7 +3,7 @@
 Longer than 250 lines, because what is one message, and what is said once in it, go by one description.
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -18,10 +18,12 @@ from esx_drift.domain.events import (
 )
 from esx_drift.domain.stored.identifiers import make_thread_id
 from esx_drift.domain.stored.types import Change, Event, EventData, Finding, is_end, rank_severity
-from esx_drift.domain.text.times import parse_time
+from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.versions import make_natural_key
-from esx_drift.domain.text.wording import MINUTE_SECONDS, format_duration
+from esx_drift.domain.text.wording import MINUTE_SECONDS, format_duration, format_elapsed
 from esx_drift.messages.content import (
+    LATE_NOTE,
+    NOTHING_NEXT,
     STAYS_OPEN,
     WINDOW_NOTE,
     begin_title,
@@ -29,10 +31,14 @@ from esx_drift.messages.content import (
     build_message,
 )
 from esx_drift.messages.event_lines import is_left_by_window, render_severity
-from esx_drift.messages.message_data import find_place, merge_data
+from esx_drift.messages.message_data import MessageData, find_place, merge_data
 
-MAX_GROUPS: Final = 2
+MAX_GROUPS: Final = 5
 """Messages of one window to one route: a phone that rings more often is put on silent."""
+
+MAX_STORM_GROUPS: Final = 2
+STORM_EVENTS: Final = 100
+"""Of more events than these at once, so many messages: 10,000 come in 20 windows, and are told in 40."""
 
 CRITICAL_RANK: Final = rank_severity("critical")
 
@@ -48,11 +54,12 @@ def group_events(events: Sequence[Event]) -> tuple[EventGroup, ...]:
     """Group the events of a window by what happened, the worst group first.
 
     The same transitions on many clusters are one thing; so is one kind of failure of one vCenter's clusters,
-    and what began and ended on the same cluster. One thing is one group, and two things are two. Of more,
-    what has something critical in it is one group, and the rest another. The order of ``events`` has no say.
+    and what began and ended on the same cluster. One thing is one group. Of more things than people can
+    follow, what has something critical in it is one group, and the rest another. The order of ``events`` has
+    no say.
     """
     things = list_things(sorted(events, key=_rank_event))
-    if len(things) > MAX_GROUPS:
+    if len(things) > (MAX_GROUPS if len(events) <= STORM_EVENTS else MAX_STORM_GROUPS):
         critical = [thing for thing in things if rank_thing(thing) == CRITICAL_RANK]
         others = [thing for thing in things if rank_thing(thing) < CRITICAL_RANK]
         parts = [[event for thing in part for event in thing] for part in (critical, others)]
@@ -176,8 +183,13 @@ def _rank_event(event: Event) -> tuple[int, str, str, str]:
     return -_rank_beginning(event), event["data"]["checked_at"], event["id"], repr(event)
 
 
-def build_group_content(events: Sequence[Event], now: datetime) -> MessageContent:
-    """Build what one message says of ``events``, posted at ``now``.
+def build_group_content(events: Sequence[Event], now: datetime, over: Collection[str] = ()) -> MessageContent:
+    """Build what one message says of events.
+
+    Args:
+        events: The events.
+        now: When it is posted.
+        over: The ids of those events that come late, and what they say that began is over since.
 
     Raises:
         KeyError: People are not told of events of this type.
@@ -187,7 +199,9 @@ def build_group_content(events: Sequence[Event], now: datetime) -> MessageConten
     joined, others = part_windows(lasting)
     windows = [event for event in joined if event["type"] == MAINTENANCE_ENDED]
     left = [event for event in joined if event["type"] != MAINTENANCE_ENDED]
-    things = _list_alike(others, now)
+    things = _list_alike([event for event in others if event["id"] not in over], now)
+    ended = _part_alike([event for event in others if event["id"] in over])
+    things += [_Thing.build_over(alike[0]["type"], alike, now) for alike in ended]
     things += [_join_window(_list_alike(windows, now), _list_alike(left, now))] if left else []
     things += [_Thing.build_passed(began, ended, now) for began, ended in passed]
     lead, *more = sorted(things, key=lambda thing: _LEVELS.index(thing.content.level))
@@ -197,11 +211,16 @@ def build_group_content(events: Sequence[Event], now: datetime) -> MessageConten
 
 def _list_alike(events: Sequence[Event], now: datetime) -> list["_Thing"]:
     """List what ``events`` tell, the worst first: what is the same on several clusters is one thing."""
+    things = [_Thing.build(alike[0]["type"], alike, now) for alike in _part_alike(events)]
+    return sorted(things, key=lambda thing: _LEVELS.index(thing.content.level))
+
+
+def _part_alike(events: Sequence[Event]) -> list[list[Event]]:
+    """Part ``events`` by what they tell."""
     same: dict[Hashable, list[Event]] = {}
     for event in events:
         same.setdefault(describe_event(event), []).append(event)
-    things = [_Thing.build(alike[0]["type"], alike, now) for alike in same.values()]
-    return sorted(things, key=lambda thing: _LEVELS.index(thing.content.level))
+    return [*same.values()]
 
 
 def _join_window(windows: Sequence["_Thing"], left: Sequence["_Thing"]) -> "_Thing":
@@ -239,6 +258,9 @@ def _find_thread(events: Sequence[Event]) -> str:
     return make_thread_id(*place, findings[0]["fingerprint"])
 
 
+LATE_AND_OVER: Final = "late, and over since"
+"""What a title says of a beginning that is posted when its end may have been posted already."""
+
 _LEVELS: Final[tuple[Level, ...]] = ("critical", "warning", "info", "over")
 
 
@@ -253,8 +275,26 @@ class _Thing:
     @classmethod
     def build(cls, event_type: str, events: Sequence[Event], now: datetime) -> "_Thing":
         """Build it of events that tell the same."""
-        data = merge_data(sorted((event["data"] for event in events), key=_rank_place), now)
+        data = _merge_events(events, now)
         return cls(build_fact(event_type, data), build_message(event_type, data), len(events))
+
+    @classmethod
+    def build_over(cls, event_type: str, events: Sequence[Event], now: datetime) -> "_Thing":
+        """Build it of a beginning that comes late, and is over since.
+
+        A VIB that was there stays as bad as it was: that it has gone is no all-clear.
+        """
+        data = _merge_events(events, now)
+        content, fact = build_message(event_type, data), f"{LATE_AND_OVER}: {build_fact(event_type, data)}"
+        late = (f"{LATE_NOTE} it was found {format_elapsed(data['checked_at'], format_time(now))} ago.",)
+        if any(finding["family"] == "orphaned-vib" for finding in data["findings"]):
+            begin = begin_title(content.level, {**data, "now": parse_time(data["checked_at"])})
+            notes = (*(note for note in content.notes if not note.startswith(LATE_NOTE)), *late)
+            return cls(fact, replace(content, title=f"{begin}{fact}", notes=notes), len(events))
+        was = render_severity(data)
+        facts = tuple(f"over (was {data['severity']})" if each == was else each for each in content.facts)
+        over = replace(content, title=fact, facts=facts, notes=late, level="over", next_step=NOTHING_NEXT)
+        return cls(fact, over, len(events))
 
     @classmethod
     def build_passed(cls, began: Event, ended: Event, now: datetime) -> "_Thing":
@@ -268,6 +308,11 @@ class _Thing:
         facts = tuple(severity if fact == ended_with else fact for fact in content.facts)
         items = build_message(began["type"], begun).items
         return cls(fact, replace(content, title=title, items=items, facts=facts), 2)
+
+
+def _merge_events(events: Sequence[Event], now: datetime) -> MessageData:
+    """Merge the data of ``events`` that tell the same, in the order in which people list clusters."""
+    return merge_data(sorted((event["data"] for event in events), key=_rank_place), now)
 
 
 def _rank_place(data: EventData) -> tuple[object, ...]:

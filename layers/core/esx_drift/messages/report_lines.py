@@ -3,11 +3,12 @@
 Longer than 250 lines, because each line of the daily report is worded beside the others.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
 from esx_drift.domain.events import ROUTE_DEAD, MessageContent, NextStep
+from esx_drift.domain.images.part_words import format_called_release
 from esx_drift.domain.stored.types import EventData
 from esx_drift.domain.text.wording import (
     MAX_SENTENCE_CHARACTERS,
@@ -21,7 +22,6 @@ from esx_drift.domain.text.wording import (
     join_names,
     split_vib_key,
 )
-from esx_drift.messages.change_lines import format_called_release
 from esx_drift.messages.message_data import add_stack, name_summary, reword_summary
 from esx_drift.messages.route_lines import build_dead_route_content
 
@@ -178,15 +178,24 @@ def _render_reported(report: Mapping[str, Any]) -> str:
     """Render what messages of that day said, be it open still or not."""
     changes, failures = report["changes_told"], report["failures_told"]
     changed, failed = format_count(changes, "change"), format_count(failures, "finding")
-    said = f"{changed} of software, {failed} that something could not be checked or kept"
-    return f"Reported within the day, also if over by now: {said}"
+    said = f"{changed} of software{_render_changed(report)}"
+    lost = f"{failed} that something could not be checked or kept"
+    return f"Reported within the day, also if over by now: {said}; {lost}"
+
+
+def _render_changed(report: Mapping[str, Any]) -> str:
+    """`` (each of one part, such as a driver) on 3 hosts of 2 clusters``; reports of before don't say it."""
+    changed = report.get("changed", {"hosts": 0})
+    if not changed["hosts"]:
+        return ""
+    hosts, clusters = format_count(changed["hosts"], "host"), format_count(changed["clusters"], "cluster")
+    return f" (each of one part, such as a driver) on {hosts} of {clusters}"
 
 
 def _list_open_items(opened: Mapping[str, Any], now: str) -> list[str]:
-    known = opened.get("accepted", 0)
-    accepted = f"Accepted, and so not counted as open: {format_count(known, 'finding')}" if known else ""
+    accepted = list(_list_accepted_items(opened))
     if not opened["total"]:
-        return ["Nothing is open now", accepted]
+        return ["Nothing is open now", *accepted]
     ages = opened["by_age"]
     counted = [
         (ages["within_a_day"], "for less than a day"),
@@ -203,8 +212,22 @@ def _list_open_items(opened: Mapping[str, Any], now: str) -> list[str]:
         f"{format_count(opened['total'], 'finding')} open now{what}: {by_age}",
         *(_render_open(finding, now) for finding in listed),
         f"and {more} more open" if more > 0 else "",
-        accepted,
+        *accepted,
     ]
+
+
+def _list_accepted_items(opened: Mapping[str, Any]) -> Iterator[str]:
+    """List what a person accepted and is still so, by name; reports of before only count it."""
+    known, listed = opened.get("accepted", 0), opened.get("accepted_listed", ())
+    named = [
+        f"{_render_place(one)}: {name_summary(one['summary'], MAX_SENTENCE_CHARACTERS)}" for one in listed
+    ]
+    if known == 1 and named:
+        yield f"Accepted, and so not counted as open: {named[0]}"
+    elif known:
+        yield f"Accepted, and so not counted as open: {format_count(known, 'finding')}"
+        yield from named
+        yield f"and {known - len(named)} more accepted" if 0 < len(named) < known else ""
 
 
 _FAMILIES: Final = {
@@ -225,8 +248,8 @@ def _list_families(families: Mapping[str, int]) -> list[str]:
 def _render_suppressed(suppressed: Mapping[str, int]) -> str:
     if not suppressed:
         return ""
-    reasons = [f"{number} by {_name_reason(reason)}" for reason, number in suppressed.items()]
-    return f"Found within the day, but not reported one by one: {join_names(reasons)}"
+    reasons = [f"{number} because of {_name_reason(reason)}" for reason, number in suppressed.items()]
+    return f"Changes and findings within the day that were not reported one by one: {join_names(reasons)}"
 
 
 def _name_reason(reason: str) -> str:

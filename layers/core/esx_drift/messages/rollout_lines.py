@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from esx_drift.domain.events import Moment
+from esx_drift.domain.images.part_words import cut_tail, format_earlier_release, format_release, name_part
 from esx_drift.domain.stored.types import Change, Finding
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.text.wording import (
@@ -13,7 +14,6 @@ from esx_drift.domain.text.wording import (
     join_names,
     list_host_names,
 )
-from esx_drift.messages.change_lines import cut_tail, format_earlier_release, format_release, name_part
 from esx_drift.messages.event_lines import build_host_placeholders, build_moment, render_place
 from esx_drift.messages.message_data import MessageData
 
@@ -189,7 +189,15 @@ def _list_left(rollout: Mapping[str, Any], data: MessageData, old: str) -> Itera
     if left:
         yield f"Still on {old}: {join_names(list_host_names(left, data['host_names']))}"
     if unseen:
-        yield f"Not checked: {join_names(list_host_names(unseen, data['host_names']))}"
+        yield f"Not checked: {join_names(_list_unseen(rollout, unseen, data))}"
+
+
+def _list_unseen(rollout: Mapping[str, Any], unseen: Sequence[str], data: MessageData) -> list[str]:
+    """List the names of the hosts that were not seen, each with why: ``esx11 (NOT_RESPONDING)``."""
+    held = rollout.get("unseen_states")
+    states = held if isinstance(held, dict) else {}
+    named = zip(unseen, list_host_names(unseen, data["host_names"]), strict=True)
+    return [f"{name} ({clean_text(str(states[host]))})" if states.get(host) else name for host, name in named]
 
 
 def find_release_names(findings: Sequence[Finding]) -> dict[str, str]:

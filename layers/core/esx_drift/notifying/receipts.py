@@ -1,15 +1,20 @@
 """What a route has heard of a delivery, and so what is to be posted to it now."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
+from typing import Final
 
 from esx_drift.domain.deliveries import Delivery, identify_event
-from esx_drift.domain.events import MessageContent, select_for_people
+from esx_drift.domain.events import OPENING_TRANSITIONS, MessageContent, select_for_people
 from esx_drift.domain.fleet.fleet import Route
-from esx_drift.domain.stored.identifiers import make_death_receipt_id
-from esx_drift.domain.stored.types import Event
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_death_receipt_id, make_state_key
+from esx_drift.domain.stored.types import Event, Finding, Record
+from esx_drift.domain.text.times import parse_time
+from esx_drift.errors import EsxDriftError
 from esx_drift.messages.groups import build_group_content
+from esx_drift.messages.message_data import find_place
 from esx_drift.messages.route_lines import build_dead_route_notice
 from esx_drift.notifying import call_in_parallel
 from esx_drift.ports import Deliveries, RouteStates
@@ -24,12 +29,24 @@ class Post:
     rest: bool = False
 
 
+LOOKED_UP_AFTER: Final = timedelta(minutes=6)
+"""Older than the longest window gathers (``NotifyWindowSeconds``, 5 minutes), an event is late: its end may
+have been posted before it."""
+
+MAX_LOOKED_UP: Final = 20
+"""Of a late message about more clusters nothing is looked up: two reads each."""
+
+
 @dataclass(frozen=True, slots=True)
 class Receipts:
-    """The receipts of deliveries, and the states of routes, some of which are dead."""
+    """The receipts of deliveries, and the states of routes, some of which are dead.
+
+    ``read_head`` reads the newest record of a log, by the key of its pointer; None if one of both is damaged.
+    """
 
     deliveries: Deliveries
     routes: RouteStates
+    read_head: Callable[[str], Record | None]
 
     def find_post(self, route: str, dead: Route | None, delivery: Delivery, now: datetime) -> Post | None:
         """Find what is to be posted; None if the route has heard it all.
@@ -47,7 +64,25 @@ class Receipts:
         heard = call_in_parallel(lambda receipt: self.deliveries.delivered(receipt, route), events)
         new = [receipt for receipt, is_heard in zip(events, heard, strict=True) if not is_heard]
         shown = [_select_shown(events[receipt]) for receipt in new]
-        return Post(build_group_content(shown, now), tuple(new)) if new else None
+        over = self._find_over(shown, now)
+        return Post(build_group_content(shown, now, over), tuple(new)) if new else None
+
+    def _find_over(self, events: Sequence[Event], now: datetime) -> frozenset[str]:
+        """Find which late ones of ``events`` began what is over by ``now``; by their ids."""
+        late = [event for event in events if now - parse_time(event["data"]["checked_at"]) >= LOOKED_UP_AFTER]
+        begun = {event["id"]: event for event in late if _list_opened(event)}
+        logs = dict.fromkeys(map(_find_log, begun.values()))
+        if not logs or len(logs) > MAX_LOOKED_UP:
+            return frozenset()
+        heads = dict(zip(logs, call_in_parallel(self._read_head, logs), strict=True))
+        return frozenset(key for key, event in begun.items() if _is_over(event, heads[_find_log(event)]))
+
+    def _read_head(self, key: str) -> Record | None:
+        try:
+            return self.read_head(key)
+        except EsxDriftError:
+            # What began is posted all the same: only that it is over is not known.
+            return None
 
     def record(self, route: str, post: Post, at: datetime) -> None:
         """Record that ``route`` was posted ``post`` at the time ``at``."""
@@ -72,3 +107,22 @@ class Receipts:
 def _select_shown(event: Event) -> Event:
     """Select what people are told of an event: what was sent here has something of that."""
     return {**event, "data": select_for_people(event["data"]) or event["data"]}
+
+
+def _find_log(event: Event) -> str:
+    """Find the key of the pointer to the log that an event is of."""
+    vcenter, cluster = find_place(event["data"])
+    return make_state_key(vcenter, cluster or VCENTER_LOG)
+
+
+def _list_opened(event: Event) -> list[Finding]:
+    return [finding for finding in event["data"]["findings"] if finding["transition"] in OPENING_TRANSITIONS]
+
+
+def _is_over(event: Event, head: Record | None) -> bool:
+    """Whether a later record, ``head``, holds open nothing of what ``event`` says that began."""
+    if head is None or head["checked_at"] <= event["data"]["checked_at"] or event["data"]["truncated"]:
+        return False
+    return (
+        head["after"]["findings"].keys().isdisjoint(finding["fingerprint"] for finding in _list_opened(event))
+    )

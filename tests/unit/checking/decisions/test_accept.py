@@ -69,7 +69,7 @@ def test_only_the_hosts_that_were_named_are_accepted(world: World, person: Perso
     assert (decided(record)["taken"], moved(record)) == ([host], set())
     left = one(record["after"]["findings"].values(), "drift-unreviewed")
     assert left["hosts"] == [other]
-    assert left["summary"] == f"{second} is not as last accepted"
+    assert left["summary"] == f"{second} is not as last accepted: Intel-i40en 2.7.2.0 → 2.9.2.0"
     assert left["detail"] == {"differences": [_driver([other])], "total": 1}
     (event,) = record["events"]
     assert (event["type"], event["data"]["severity"]) == ("esx-drift.drift.resolved", "warning")

@@ -126,6 +126,7 @@ def test_a_stall_is_told_once_and_its_end_too(log: ClusterLog) -> None:
     assert stalled.people[0]["severity"] == "warning"
     said = rollout_of(stalled)
     assert (said["state"], said["left"], said["unseen"]) == ("stalled", ["host-3", "host-4"], ["host-4"])
+    assert said["unseen_states"] == {"host-4": "NOT_RESPONDING"}
     assert log.look(model).people == []
     upgrade(model, 3)
     on = log.look(model)
@@ -403,7 +404,7 @@ STEP = {"from": DRIVER, "to": NEW_DRIVER, "hosts": ["host-1"]}
 def test_what_a_window_hid_is_told_when_it_reaches_the_next_host(log: ClusterLog) -> None:
     """Nobody heard of it."""
     assert log.snapshot is not None
-    look = RolloutLook(log.snapshot, (), NOW, 3600)
+    look = RolloutLook(log.snapshot, {}, NOW, 3600)
     hidden = change("component", "upgraded", I40EN, **STEP, suppressed_by="maintenance:tuesday")
     update = look.follow(None, [hidden])
     assert (update.changes, update.rollout) == ([hidden], None)
@@ -414,7 +415,7 @@ def test_what_a_window_hid_is_told_when_it_reaches_the_next_host(log: ClusterLog
 def test_what_is_put_back_is_told_though_such_a_step_is_known(log: ClusterLog) -> None:
     """It is the end of something, begins no rollout, and is heard by whoever heard of that."""
     assert log.snapshot is not None
-    look = RolloutLook(log.snapshot, (), NOW, 3600)
+    look = RolloutLook(log.snapshot, {}, NOW, 3600)
     step = change("component", "upgraded", I40EN, **STEP)
     known = look.follow(None, [step]).rollout
     back: Change = {**step, "put_back": True}
@@ -429,7 +430,7 @@ def test_what_is_remembered_stays_small(log: ClusterLog) -> None:
     assert log.snapshot is not None
     rollout, sizes = None, []
     for number in range(12):
-        look = RolloutLook(log.snapshot, (), NOW, 3600)
+        look = RolloutLook(log.snapshot, {}, NOW, 3600)
         parts = [f"part-{number}-{at}" for at in range(MAX_KNOWN_STEPS // 2)]
         changes = [change("component", "upgraded", part, **STEP) for part in parts]
         changes.append(change("base_image", "upgraded", "base_image", **{**STEP, "to": U3D[0]}))

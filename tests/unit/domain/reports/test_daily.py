@@ -112,7 +112,9 @@ def test_what_a_person_accepted_is_not_counted_as_open(
     listed = counts["listed"]
     assert isinstance(listed, list)
     assert len(listed) == counts["total"] == left + len(others)
-    assert counts["accepted"] == 1 - left
+    named = counts["accepted_listed"]
+    assert isinstance(named, list)
+    assert counts["accepted"] == len(named) == 1 - left
 
 
 @given(

@@ -72,8 +72,8 @@ class UncoveredHosts:
     def format_unusual_states(self, host: str) -> str:
         """``, NOT_RESPONDING`` and the like, where the host is not as a host should be."""
         entry = self.inventory[host]
-        states = [state for state in (entry.connection_state, entry.power_state) if state]
-        return "".join(f", {clean_text(state)}" for state in states if state not in _USUAL_STATES)
+        unusual = list_unusual_states(entry.connection_state, entry.power_state)
+        return "".join(f", {state}" for state in unusual)
 
     def format_not_seen_since(self, host: str) -> str:
         """``, not seen since 16 Nov 02:14 UTC`` for a host that was not seen for too long, else nothing."""
@@ -82,6 +82,11 @@ class UncoveredHosts:
     def quote_error(self, host: str) -> str:
         """``: "It does not answer."``, the first error that the report has for the host, else nothing."""
         return quote_first(list_error_texts(self.report.host_notifications.get(host)))
+
+
+def list_unusual_states(*states: str | None) -> list[str]:
+    """List those of a host's ``states`` that say that it is not as a host should be: ``NOT_RESPONDING``."""
+    return [clean_text(state) for state in states if state and state not in _USUAL_STATES]
 
 
 def _build_host_detail(report: Report, host: str, entry: InventoryHost, since: str | None) -> dict[str, Json]:

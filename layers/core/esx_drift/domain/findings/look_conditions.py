@@ -9,7 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from esx_drift.domain.acceptance import build_difference_detail, find_expiry, list_differing_hosts
+from esx_drift.domain.acceptance import (
+    build_difference_detail,
+    find_expiry,
+    list_differences,
+    list_differing_hosts,
+)
 from esx_drift.domain.findings.condition import Condition, build_condition
 from esx_drift.domain.findings.coverage_conditions import (
     UncoveredHosts,
@@ -26,11 +31,13 @@ from esx_drift.domain.images.image import (
     list_differing_parts,
 )
 from esx_drift.domain.images.labels import name_esxi_release
+from esx_drift.domain.images.part_words import describe_differences
 from esx_drift.domain.images.report import Inventory, Report
 from esx_drift.domain.stored.types import (
     LEFT_DETAIL,
     Accepted,
     Change,
+    Finding,
     Json,
     Labels,
     Severity,
@@ -39,6 +46,8 @@ from esx_drift.domain.stored.types import (
 )
 from esx_drift.domain.text.versions import make_natural_key, sort_naturally
 from esx_drift.domain.text.wording import clean_text, format_count, join_names, list_host_names
+
+_UNREVIEWED: Final = "not as last accepted"
 
 MAX_NAMED_HOSTS: Final = 5
 MAX_INCONSISTENCIES: Final = 20
@@ -49,19 +58,40 @@ MAX_NAMED_OUTLIERS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class UnreviewedSoftware:
-    """How what hosts run differs from what was last accepted for them, and how bad that is."""
+    """How what hosts run differs from what was last accepted for them: in full, how bad, and in short."""
 
     detail: Mapping[str, Json]
     severity: Severity
+    said: str = ""
+
+    def add_to(self, summary: str) -> str:
+        """Add to a ``summary`` in what its hosts differ, as far as that is known."""
+        return f"{summary}: {self.said}" if self.said else summary
 
 
 NOTHING_UNREVIEWED: Final = UnreviewedSoftware({}, "info")
 
 
-def rate_unreviewed_software(changes: Sequence[Change]) -> UnreviewedSoftware:
-    """Rate the net ``changes`` from what was accepted to what runs, and describe them for a finding."""
+def rate_unreviewed_software(changes: Sequence[Change], releases: Mapping[str, str]) -> UnreviewedSoftware:
+    """Rate the net ``changes`` from what was accepted to what runs, and describe them for a finding.
+
+    ``releases``: what releases of ESXi are called, by version.
+    """
     severities = [NOTHING_UNREVIEWED.severity, *(change["severity"] for change in changes)]
-    return UnreviewedSoftware(build_difference_detail(changes), max(severities, key=rank_severity))
+    said = describe_differences(list_differences(changes), len(changes), releases)
+    return UnreviewedSoftware(build_difference_detail(changes), max(severities, key=rank_severity), said)
+
+
+def repeat_unreviewed_software(before: Finding) -> UnreviewedSoftware | None:
+    """Repeat what the finding of the check ``before`` says, if nothing moved since; None: it does not say it.
+
+    What the releases that were accepted are called may be known no more.
+    """
+    detail: dict[str, Json] = {
+        key: value for key, value in before["detail"].items() if key in {"differences", "total"}
+    }
+    said = before["summary"].partition(f"{_UNREVIEWED}: ")[2]
+    return UnreviewedSoftware(detail, before["severity"], said) if detail and said else None
 
 
 def list_look_conditions(  # noqa: PLR0913 - each is a fact of its own, and all but three have to be named
@@ -134,6 +164,7 @@ def _list_drift_conditions(
     unreviewed = [
         replace(
             condition,
+            summary=software.add_to(condition.summary),
             severity=_rate_unreviewed(condition, changes, software.severity),
             detail={**software.detail, **condition.detail},
         )
@@ -223,7 +254,7 @@ def find_unreviewed(
     differing = list_differing_hosts(snapshot, hosts, accepted)
     if differing:
         joined = join_names(list_host_names(differing, names), MAX_NAMED_HOSTS)
-        summary = f"{joined} {'is' if len(differing) == 1 else 'are'} not as last accepted"
+        summary = f"{joined} {'is' if len(differing) == 1 else 'are'} {_UNREVIEWED}"
         detail = find_expiry(differing, accepted)
         yield build_condition("drift-unreviewed", summary, hosts=tuple(differing), detail=detail)
 

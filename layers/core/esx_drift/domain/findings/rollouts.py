@@ -121,14 +121,14 @@ class RolloutLook:
 
     Attributes:
         snapshot: What the hosts run, or ran last.
-        unseen: The ids of the hosts that it did not see.
+        unseen: What is unusual about the hosts that it did not see, by id: ``NOT_RESPONDING``, or nothing.
         now: When it was made.
         stall_after_seconds: A rollout that reaches no further host for so long has stalled.
         alarm: How bad it was said to be so far that hosts run different images; ``info`` where it was not.
     """
 
     snapshot: Snapshot
-    unseen: Container[str]
+    unseen: Mapping[str, str]
     now: datetime
     stall_after_seconds: int
     alarm: Severity = "info"
@@ -239,6 +239,7 @@ class RolloutLook:
         return {**lead, "moved_at": format_time(self.now), "steps": steps[-MAX_KNOWN_STEPS:]}
 
     def _describe(self, lead: RolloutLead, left: list[str], arrived: int) -> dict[str, Json]:
+        states: dict[str, Json] = {host: self.unseen[host] for host in left if self.unseen.get(host)}
         return {
             "element": lead["element"],
             "key": lead["key"],
@@ -250,6 +251,7 @@ class RolloutLook:
             "of": arrived + len(left),
             "left": [*left],
             "unseen": [host for host in left if host in self.unseen],
+            **({"unseen_states": states} if states else {}),
             "started_at": lead["started_at"],
             "moved_at": lead["moved_at"],
         }

@@ -61,7 +61,7 @@ class ToldEvent:
 
     ``shown``: as people were told it, without what was suppressed; None if that was all. ``kinds`` and
     ``shown_kinds``: what moved, likewise; None if that is not known. ``vanished``: the orphaned VIBs that
-    have gone though nobody had accepted them.
+    have gone though nobody had accepted them. ``hosts``: those of the changes that people were told.
     """
 
     family: str
@@ -74,6 +74,7 @@ class ToldEvent:
     kinds: frozenset[str] | None
     shown_kinds: frozenset[str] | None
     vanished: tuple[Json, ...] = ()
+    hosts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,7 @@ def _summarize_event(event: Event) -> ToldEvent:
         kinds=list_moved_kinds(data),
         shown_kinds=list_moved_kinds(shown) if shown else None,
         vanished=tuple(_list_vanished_vibs(shown)) if shown else (),
+        hosts=frozenset(host for change in (shown or data)["changes"] for host in change["hosts"]),
     )
 
 
@@ -199,7 +201,8 @@ def build_daily(day: Day, logs: FleetLogs, route: Route, reach: Reach) -> dict[s
     findings = [
         (finding, head) for head in heads for finding in head.findings if hears_finding(route, finding, head)
     ]
-    unaccepted = [(finding, head) for finding, head in findings if not is_accepted(finding, head)]
+    accepted = [one for one in findings if is_accepted(*one)]
+    unaccepted = [one for one in findings if not is_accepted(*one)]
     return {
         "from": format_time(day.begin),
         "until": format_time(day.end),
@@ -209,7 +212,13 @@ def build_daily(day: Day, logs: FleetLogs, route: Route, reach: Reach) -> dict[s
         "checks": {"expected": expected.total(), "made": made.total()},
         "hosts": _count_hosts(heads, watched, seen),
         **_count_told(day, route),
-        "open": {**_count_open(unaccepted, day.now), "accepted": len(findings) - len(unaccepted)},
+        "open": {
+            **_count_open(unaccepted, day.now),
+            "accepted": len(accepted),
+            "accepted_listed": [
+                _describe_open(*one) for one in _sort_worst_first(accepted)[:MAX_OPEN_LISTED]
+            ],
+        },
     }
 
 
@@ -254,6 +263,7 @@ def _count_hosts(heads: Iterable[LogHead], watched: Mapping[LogName, str], seen:
 
 def _count_told(day: Day, route: Route) -> dict[str, Json]:
     changes = failures = 0
+    changed: set[tuple[LogName, str]] = set()
     vanished: list[Json] = []
     suppressed = Counter[str]()
     only = Fleet((), (route,))
@@ -264,11 +274,13 @@ def _count_told(day: Day, route: Route) -> dict[str, Json]:
         if event.shown and select_routes(only, event.family, event.shown, *where, event.shown_kinds):
             changes += event.changes
             failures += event.failures
+            changed |= {((vcenter, cluster), host) for host in event.hosts}
             vanished += event.vanished
     kept_back: dict[str, Json] = dict(sorted(suppressed.items()))
     gone: dict[str, Json] = {"total": len(vanished), "listed": vanished[:MAX_OPEN_LISTED]}
     return {
         "changes_told": changes,
+        "changed": {"hosts": len(changed), "clusters": len({log for log, _ in changed})},
         "failures_told": failures,
         "vanished_vibs": gone,
         "suppressed": kept_back,
@@ -286,11 +298,7 @@ def _name_suppressed(event: ToldEvent, vcenter: str) -> dict[str, int]:
 
 def _count_open(findings: Sequence[tuple[Finding, LogHead]], now: datetime) -> dict[str, Json]:
     """Count what is open, by age, and name the worst; ages add up to the total."""
-    worst = sorted(
-        findings,
-        key=lambda one: (-rank_severity(one[0]["severity"]), one[0]["opened_at"], one[0]["fingerprint"]),
-    )
-    listed: list[Json] = [_describe_open(*one) for one in worst[:MAX_OPEN_LISTED]]
+    listed: list[Json] = [_describe_open(*one) for one in _sort_worst_first(findings)[:MAX_OPEN_LISTED]]
     ages = [now - parse_time(finding["opened_at"]) for finding, _ in findings]
     families = Counter[Family](finding["family"] for finding, _ in findings)
     oldest = min(findings, key=lambda one: (one[0]["opened_at"], one[0]["fingerprint"]), default=None)
@@ -306,6 +314,13 @@ def _count_open(findings: Sequence[tuple[Finding, LogHead]], now: datetime) -> d
         "oldest": _describe_open(*oldest) if oldest else None,
         "listed": listed,
     }
+
+
+def _sort_worst_first(findings: Iterable[tuple[Finding, LogHead]]) -> list[tuple[Finding, LogHead]]:
+    return sorted(
+        findings,
+        key=lambda one: (-rank_severity(one[0]["severity"]), one[0]["opened_at"], one[0]["fingerprint"]),
+    )
 
 
 def _describe_open(finding: Finding, head: LogHead) -> dict[str, Json]:
