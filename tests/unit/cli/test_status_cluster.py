@@ -125,7 +125,7 @@ def test_what_was_accepted_for_a_time_says_so_once_that_is_over(drifted: World, 
     person.accept({host.host: person.shown()[host.host]}, until=until)
     drifted.check()
     shown = [line.strip() for line in run("status", "prod-a").out.splitlines()]
-    first = "esx01 is not as last accepted: Intel-i40en 2.7.2.0 → 2.9.2.0 and 11 more"
+    first = "esx01 is not as last accepted: Intel-i40en 2.7.2.0 → 2.9.2.0 and 11 more parts"
     begin = shown.index(first) + 1
     lines = shown[begin : begin + MAX_LISTED_DIFFERENCES + 2]
     assert lines[-2:] == ["and 2 more differences", f"it was accepted until {format_end(until)}"]

@@ -134,7 +134,7 @@ def test_the_next_step_is_where_the_way_ends(detail: dict[str, Json], summary: s
 def test_whether_the_way_is_free_again_says_the_doctor(phase: str) -> None:
     """From where checks run; a question alone would leave nobody anything to do."""
     assert step(of_vcenter("vcenter-unreachable", {"phase": phase})).endswith(
-        " says: esx-drift doctor --vcenter vc02"
+        " To test the way: esx-drift doctor --vcenter vc02"
     )
 
 
@@ -309,7 +309,7 @@ def test_a_task_that_ended_did_not_take_too_long_either() -> None:
         ),
         ({"power_state": "POWERED_OFF", "connection_state": "NOT_RESPONDING"}, "power esx07 on"),
         ({"connection_state": "DISCONNECTED"}, "connect esx07 again"),
-        ({"connection_state": "NOT_RESPONDING"}, "is it up, and does its network reach vCenter?"),
+        ({"connection_state": "NOT_RESPONDING"}, "is it up, or rebooting for an upgrade?"),
         ({"connection_state": "CONNECTED", "power_state": "POWERED_ON"}, "read what happened to it"),
     ],
 )

@@ -181,7 +181,7 @@ def test_changes_are_counted_with_their_hosts_and_what_is_accepted_is_named() ->
     kept: dict[str, Json] = {"total": 0, "accepted": 1, "accepted_listed": [one]}
     items = build_content(event_of("daily", {**QUIET, **changed, "open": kept})).items
     each = "each of one part, such as a driver"
-    lost = "0 findings that something could not be checked or kept"
+    lost = "0 failures to check something, or to keep records"
     assert f"{REPORTED}: 9 changes of software ({each}) on 3 hosts of 2 clusters; {lost}" in items
     said = "prod-a · vc01: VIB mft 4.26.1 is orphaned on esx07"
     assert items[-1] == f"Accepted, and so not counted as open: {said}"
@@ -207,10 +207,10 @@ def test_a_day_names_what_is_open_and_what_has_gone() -> None:
     }
     content = build_content(event_of("daily", report))
     assert content.items[4:] == (
-        "VIB x 1 gone from esx01 · vc01; nobody said why: tell security",
-        "1 more VIB gone, and nobody said why",
+        "VIB x 1 gone from esx01 · vc01; unexplained: tell security",
+        "1 more VIB gone, unexplained",
         f"Checks that were due: 12 of 15 succeeded, 3 failed ({EACH_CHECK})",
-        f"{REPORTED}: 0 changes of software; 3 findings that something could not be checked or kept",
+        f"{REPORTED}: 0 changes of software; 3 failures to check something, or to keep records",
         "7 findings open now (7 failures to check or to keep records): 7 for less than a day",
         *["prod-a · vc01: esx07 not checked (warning, open for 24 h)"] * 5,
         "and 2 more open",

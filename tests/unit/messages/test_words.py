@@ -76,7 +76,7 @@ def test_a_record_is_named_with_the_command_that_shows_it(data: dict[str, Any], 
 def test_an_outage_names_the_clusters(detail: dict[str, Json], named: str) -> None:
     """Of an earlier version's finding it is known only how many they are."""
     assert of_vcenter("vcenter-unreachable", detail).notes == (
-        f"Not checked meanwhile: {named}. What is open there stays open.",
+        f"Not checked meanwhile: {named}. Open findings there stay open.",
     )
     over: Any = {"transition": "resolved", "resolved_because": "recovered"}
     assert (
@@ -134,7 +134,7 @@ def test_a_vib_that_has_gone_is_no_good_news() -> None:
     over: Finding = {**ORPHAN, "transition": "resolved", "resolved_because": "removed"}
     content = _story(over, changes=[GONE])
     assert content.level == "critical"
-    assert "gone from esx07 after less than a minute; nobody said why" in content.title
+    assert "gone from esx07 after less than a minute; unexplained" in content.title
     assert step(content).endswith("vm-support")
     assert "critical" in content.facts
 
@@ -143,7 +143,7 @@ def test_so_is_one_that_has_gone_from_one_of_its_hosts() -> None:
     """While it is open on another."""
     content = _story({**ORPHAN, **STILL}, changes=[GONE])  # type: ignore[typeddict-item]  # a transition
     assert content.level == "critical"
-    assert "gone from esx07; nobody said why" in content.title
+    assert "gone from esx07; unexplained" in content.title
     assert "critical" in content.facts
 
 
@@ -195,7 +195,7 @@ def test_an_accepted_vib_that_has_gone_is_over() -> None:
     over: Finding = {**ORPHAN, "severity": "warning", "transition": "resolved", "resolved_because": "removed"}
     content = _story(over, changes=[GONE])
     assert content.level == "over"
-    assert "nobody said why" not in content.title
+    assert "unexplained" not in content.title
 
 
 def test_a_vib_that_gave_way_to_another_version_goes_on() -> None:

@@ -271,7 +271,7 @@ def test_a_vib_that_has_gone_unexplained_is_a_line_of_the_day(world: World) -> N
     assert len(vanished["listed"][0]["hosts"]) == 5
     assert report_in(events["edge"])["vanished_vibs"] == {"total": 0, "listed": []}
     (line, *_) = build_content(events["ops"]).items
-    assert line.endswith(", 2 more · prod-a · vc01; nobody said why: tell security")
+    assert line.endswith(", 2 more · prod-a · vc01; unexplained: tell security")
 
 
 def test_maintenance_is_named_with_its_log(world: World) -> None:

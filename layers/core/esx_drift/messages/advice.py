@@ -60,8 +60,13 @@ type AdviceStep = tuple[Callable[[Finding], bool], str, str]
 """Whether it fits a finding, the step, and its command; empty: none."""
 
 _FREE_SPACE: Final = (
-    "free space on {first}, and the next check by schedule reads it (at once: esx-drift check {cluster}). "
-    "Old logs and core dumps fill it most often; which volume is full, its shell says:"
+    "free space on {first}, and the next check by schedule reads it (at once: esx-drift check {cluster} "
+    "--vcenter {vcenter}). Old logs and core dumps fill it most often. To see which volume is full, run in "
+    "its shell:"
+)
+_NOT_REACHED: Final = (
+    "vCenter does not reach {first}. Look at its console: is it up, or rebooting for an upgrade? Does its "
+    "network reach vCenter?"
 )
 FULL_VOLUME_COMMAND: Final = "df -h; vdf -h"
 """On a host: its volumes, and its ramdisks such as /tmp and /var/run, which df leaves out."""
@@ -97,7 +102,7 @@ def _build_host_cases(kind: FindingKind) -> tuple[AdviceCase, ...]:
         ),
         (
             _has_state("connection_state", "NOT_RESPONDING"),
-            "vCenter does not reach {first}: is it up, and does its network reach vCenter? Its console says.",
+            _NOT_REACHED,
             "",
         ),
     )

@@ -541,7 +541,7 @@ def _render_resolved_title(parts: _Parts) -> str:
     if data["changes"] and list_vanished(data):
         lines = list_change_lines(data["changes"], parts.words)
         gone = render_change_title(lines, parts.words, names_few=True)
-        return f"{gone}{_render_after(parts)}; nobody said why · {render_place(data)}"
+        return f"{gone}{_render_after(parts)}; unexplained · {render_place(data)}"
     if data["changes"]:
         return f"{_render_put_back(parts)}{parts.change_title}{_render_after(parts)} · {render_place(data)}"
     if "decision" in data:
@@ -626,7 +626,7 @@ def _list_nothing_to_do(parts: _Parts) -> list[str]:
     return [ACCEPTED_NOTE] if is_accepted and not is_for_a_time else []
 
 
-ACCEPTED_NOTE: Final = "Nothing is left to do about it: only what differs from it is reported from now on."
+ACCEPTED_NOTE: Final = "Nothing is left to do about it: any other change is reported as before."
 
 
 def _name_decided(parts: _Parts) -> str:
@@ -714,11 +714,11 @@ def _build_maintenance_started(data: MessageData) -> MessageContent:
     why = clean_text(window["reason"], MAX_SHOWN_REASON_CHARACTERS)
     length = format_elapsed(window["from"], window["to"])
     places = [] if is_one else [name_place(part) for part in data["parts"]]
-    end = "is accepted when it ends" if window["accept"] else "is reported when it ends"
+    end = "is accepted when it ends" if window["accept"] else "is reported only when it ends"
     return MessageContent(
         title=f"{_name_person(window['by'])} began maintenance for {length} · {render_place(data)} — “{why}”",
         items=tuple(places[:MAX_STARTED_PLACES]),
-        notes=(f"What changes meanwhile {end}. {NEVER_HIDDEN}",),
+        notes=(f"No host is touched by this: what changes meanwhile {end}. {NEVER_HIDDEN}",),
         next_step=_build_end_step(data),
         facts=("info", *list_record_facts(data["parts"][0])),
         unlisted=max(0, len(places) - MAX_STARTED_PLACES),

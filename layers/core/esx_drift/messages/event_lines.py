@@ -478,7 +478,7 @@ def render_unwatched(news: Sequence[Finding]) -> str:
             if not clusters:
                 return "None of its clusters is known yet."
             return (
-                f"Not checked meanwhile: {_name_unwatched(finding, clusters)}. What is open there stays open."
+                f"Not checked meanwhile: {_name_unwatched(finding, clusters)}. Open findings there stay open."
             )
     return ""
 

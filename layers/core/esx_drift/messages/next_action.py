@@ -13,7 +13,12 @@ from esx_drift.domain.stored.types import Change, EventData, Finding, FindingKin
 from esx_drift.domain.text.wording import find_shell_argument, split_vib_key
 from esx_drift.messages.advice import find_advice
 from esx_drift.messages.change_lines import is_read_at_last, is_replaced_host, is_unlike_others
-from esx_drift.messages.event_lines import build_host_placeholders, build_placeholders, name_secret
+from esx_drift.messages.event_lines import (
+    build_host_placeholders,
+    build_placeholders,
+    is_left_by_window,
+    name_secret,
+)
 from esx_drift.messages.message_data import (
     MessageData,
     add_stack,
@@ -25,8 +30,9 @@ from esx_drift.messages.message_data import (
 _VIB_GONE: Final = Advice(
     "",
     "",
-    "tell security, and see in vCenter > {scope} > Monitor > Tasks and Events who was there. Don't reboot "
-    "{listed} before the logs are saved, on each by:",
+    "tell security, and don't remediate or reboot {listed} until it agrees. In vCenter > {scope} > Monitor > "
+    "Tasks and Events, see who changed something; what was done on a host itself only its own logs say. To "
+    "save them, run on each:",
     "vm-support",
 )
 """An orphaned VIB that has gone, and that nobody had accepted: what it did there, only logs say now."""
@@ -87,10 +93,19 @@ _NOTHING: Final = Advice("", "", "")
 PLANNED: Final = Advice(
     "",
     "",
-    "if that was planned (else see who began it in vCenter > Monitor > Tasks), accept it:",
+    "if that was planned (else see who began it in vCenter > {scope} > Monitor > Tasks), accept it:",
     FINDING_KINDS["drift-unreviewed"].advice.command,
 )
 """An upgrade that is done, and that nobody has accepted yet."""
+
+_LEFT_BY_WINDOW: Final = Advice(
+    "",
+    "",
+    "was it part of that work? If not, find who changed it in vCenter > {scope} > Monitor > Tasks and "
+    "Events, and remediate it. If it was, accept it:",
+    FINDING_KINDS["drift-unreviewed"].advice.command,
+)
+"""What planned work left behind: whoever did it is asked before it is undone."""
 
 _MEANT: Final[Mapping[Advice, Callable[[Change], bool]]] = MappingProxyType(
     {_NEW_HOST: is_unlike_others, _OTHER_MACHINE: is_replaced_host}
@@ -119,11 +134,18 @@ def choose_advice(data: MessageData, news: Sequence[Finding]) -> Advice:
     if _are_all(changes, lambda change: change["element"] == "host") and not list_hosts_to_accept(data):
         return _choose_host_advice(changes)
     if news and not changes:
-        ended = _ENDED.get(news[0]["kind"]) if list_ended_acceptances(news[0]) else None
-        if ended is not None:
-            return ended
-        return find_advice(news[0], of_cluster=data["cluster"] is not None)
+        return _choose_finding_advice(data, news)
     return FINDING_KINDS["drift-unreviewed"].advice
+
+
+def _choose_finding_advice(data: MessageData, news: Sequence[Finding]) -> Advice:
+    """Choose the advice where nothing changed: for the worst of the ``news``."""
+    ended = _ENDED.get(news[0]["kind"]) if list_ended_acceptances(news[0]) else None
+    if ended is not None:
+        return ended
+    if news[0]["kind"] == "drift-unreviewed" and all(map(is_left_by_window, news)):
+        return _LEFT_BY_WINDOW
+    return find_advice(news[0], of_cluster=data["cluster"] is not None)
 
 
 def _choose_gone_advice(data: MessageData) -> Advice:

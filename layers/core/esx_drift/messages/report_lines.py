@@ -44,7 +44,7 @@ def build_first_look_content(data: EventData) -> MessageContent:
         items=tuple(filter(None, _list_first_look_items(report, has_one=bool(named)))),
         notes=(
             "Saved as the first copy. From now on only what changes is reported.",
-            "Nobody has approved it: until somebody does, with esx-drift accept, it counts as accepted.",
+            "Nobody has reviewed it: later checks are compared with it until somebody accepts another state.",
             "esx-drift is the project's command; it needs rights on its AWS account.",
         ),
         next_step=_build_step("look over what runs and what was found:", data),
@@ -108,10 +108,17 @@ def build_daily_content(data: EventData) -> MessageContent:
         title=f"{'All quiet' if _is_quiet(report) else 'Daily report'}: {share}{left}",
         items=tuple(filter(None, _list_daily_items(report, data["checked_at"]))),
         notes=tuple(filter(None, [_render_lacking(report["reports_lacking"]), day, _render_seal(report)])),
-        next_step=_build_step("look over what is open:", data) if opened["total"] else None,
+        next_step=_build_step(_tell_of_vibs(gone), data) if opened["total"] or gone else None,
         facts=(f"{format_moment(data['checked_at'])} UTC",),
         level="over" if _is_quiet(report) else "info",
     )
+
+
+def _tell_of_vibs(gone: int) -> str:
+    """What to do after a day: what may be an attack comes before what is open."""
+    if gone:
+        return "make sure that security knows of what is unexplained, then look over what is open:"
+    return "look over what is open:"
 
 
 def _render_seal(report: Mapping[str, Any]) -> str:
@@ -159,9 +166,9 @@ def _list_vanished_items(vanished: Mapping[str, Any]) -> list[str]:
         vib = " ".join(filter(None, split_vib_key(one["vib"])))
         more = one["hosts_total"] - len(one["hosts"])
         hosts = ", ".join([*map(clean_text, one["hosts"]), *([f"{more} more"] if more > 0 else [])])
-        lines.append(f"VIB {vib} gone from {hosts} · {_render_place(one)}; nobody said why: tell security")
+        lines.append(f"VIB {vib} gone from {hosts} · {_render_place(one)}; unexplained: tell security")
     more = vanished["total"] - len(lines)
-    return [*lines, *([f"{format_count(more, 'more VIB')} gone, and nobody said why"] if more > 0 else [])]
+    return [*lines, *([f"{format_count(more, 'more VIB')} gone, unexplained"] if more > 0 else [])]
 
 
 def _render_checks(checks: Mapping[str, int]) -> str:
@@ -177,9 +184,9 @@ def _render_checks(checks: Mapping[str, int]) -> str:
 def _render_reported(report: Mapping[str, Any]) -> str:
     """Render what messages of that day said, be it open still or not."""
     changes, failures = report["changes_told"], report["failures_told"]
-    changed, failed = format_count(changes, "change"), format_count(failures, "finding")
+    changed, failed = format_count(changes, "change"), format_count(failures, "failure")
     said = f"{changed} of software{_render_changed(report)}"
-    lost = f"{failed} that something could not be checked or kept"
+    lost = f"{failed} to check something, or to keep records"
     return f"Reported within the day, also if over by now: {said}; {lost}"
 
 

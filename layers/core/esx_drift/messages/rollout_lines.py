@@ -159,11 +159,14 @@ def _build_begun_step(data: MessageData) -> str:
 
 def _build_stalled_step(rollout: Mapping[str, Any], data: MessageData) -> str:
     """Build what to do about hosts that are not reached: why comes before what to do."""
-    left = join_names(list_host_names([str(host) for host in rollout["left"]], data["host_names"]))
+    unread = {str(host) for host in rollout["unseen"]}
+    hosts = [str(host) for host in rollout["left"] if host not in unread]
+    left = join_names(list_host_names(hosts, data["host_names"])) or "the hosts that are left"
     place = build_host_placeholders([], data)["cluster"]
-    where = f"in vCenter > {place} > Monitor > Tasks, see"
-    hosts = left or "the hosts that are left"
-    return f"{where} why {hosts} did not follow; then remediate to the cluster's image (Updates)."
+    return (
+        f"in vCenter > {place} > Monitor > Tasks, see who began it, and why {left} did not follow. If it is "
+        "planned, remediate them to the cluster's image (Updates) then; if nobody knows of it, don't."
+    )
 
 
 def _name_versions(rollout: Mapping[str, Any], data: MessageData) -> tuple[str, str]:

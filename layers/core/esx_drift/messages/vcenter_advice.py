@@ -171,8 +171,8 @@ _UNREACHABLE: Final[tuple[AdviceCase, ...]] = (
     (
         _failed_at("connect"),
         _build_unreachable_advice(
-            "find out whether the vCenter is up; if it is, a firewall or security group keeps checks out. "
-            "Whether they come through again, says:",
+            "find out whether the vCenter and its services are up (its own page, port 5480); if they are, a "
+            "firewall or security group keeps checks out. To test the way:",
             _DOCTOR,
         ),
     ),
@@ -200,7 +200,7 @@ _UNREACHABLE: Final[tuple[AdviceCase, ...]] = (
         _failed_at("tls"),
         _build_unreachable_advice(
             "find out what listens at host and port of its secret: it takes the connection, but TLS doesn't "
-            "come about. Whether it does again, says:",
+            "come about. To test the way:",
             _DOCTOR,
         ),
     ),

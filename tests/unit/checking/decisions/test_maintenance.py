@@ -81,11 +81,13 @@ def test_who_begins_maintenance_is_told_with_why_and_for_how_long(world: World, 
     content = build_content(event)
     assert content.title == f"alice began maintenance for 5 h · prod-a · {begun['vcenter']} — “CHG-42”"
     assert content.level == "info"
-    assert content.notes == (f"What changes meanwhile is reported when it ends. {NEVER_HIDDEN}",)
+    assert content.notes == (
+        f"No host is touched by this: what changes meanwhile is reported only when it ends. {NEVER_HIDDEN}",
+    )
     assert content.next_step is not None
     assert content.next_step.command == f"esx-drift maintenance end prod-a --vcenter {begun['vcenter']}"
     accepting = build_content(person.maintain(HOUR, accept=True)["events"][0])
-    assert "What changes meanwhile is accepted when it ends." in " ".join(accepting.notes)
+    assert "what changes meanwhile is accepted when it ends." in " ".join(accepting.notes)
 
 
 def test_maintenance_ends_before_its_time_by_whoever_ends_it(world: World, person: Person) -> None:

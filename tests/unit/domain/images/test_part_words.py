@@ -31,7 +31,7 @@ NAMES = {"8.0.3-0.60.24585383": "ESXi 8.0 U3d", "8.0.3-0.70.24674464": "ESXi 8.0
         ([], 4, ""),
         ([DRIVER], 1, "Intel-i40en 2.7.2.0 → 2.9.2.0"),
         ([DRIVER, TOOL], 2, "Intel-i40en 2.7.2.0 → 2.9.2.0, acme-tool 1.0 added"),
-        ([RELEASE, DRIVER, TOOL], 120, "ESXi 8.0 U3e (build 24674464) from U3d and 119 more"),
+        ([RELEASE, DRIVER, TOOL], 120, "ESXi 8.0 U3e (build 24674464) from U3d and 119 more parts"),
         (
             [{**DRIVER, "kind": "downgraded", "from": "2.9.2.0", "to": "2.7.2.0"}],
             1,

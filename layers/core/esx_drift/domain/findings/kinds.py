@@ -120,9 +120,9 @@ _ENTRIES: Final = (
             headline="{vibs} on {hosts}",
             end_headline="{vibs} gone from {hosts}",
             step=(
-                "tell security first. Only who knows where it is from accepts it (esx-drift accept). Don't "
-                "reboot, remediate or remove it on {listed}: it is evidence. To see its vendor and "
-                "acceptance level, run on {first}:"
+                "tell security first. Don't remediate the cluster, reboot {listed} or remove it: it is "
+                "evidence. Don't accept it (esx-drift accept) unless you know where it comes from. If "
+                "security agrees, see its vendor and acceptance level on {first}:"
             ),
             command="{vib}",
             note=(
@@ -190,8 +190,8 @@ _ENTRIES: Final = (
             headline="login refused",
             end_headline="login works again",
             step=(
-                "put the right password into the secret {secret}, and checks resume by themselves. If it was "
-                "right all along (expired, or the account was locked), mend that and:"
+                "put the right password into the secret {secret}, and checks resume by themselves (change it "
+                "first if it expired). Only if it is right, and the account was locked, unlock that and:"
             ),
             command="esx-drift doctor --reset {vcenter}",
             note=(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from esx_drift.domain.stored.types import Change, NetDifference
-from esx_drift.domain.text.wording import clean_text
+from esx_drift.domain.text.wording import clean_text, format_count
 
 _ELEMENTS: Final[Mapping[str, str]] = {
     "base_image": "ESXi",
@@ -60,7 +60,7 @@ def describe_differences(
     """
     named = MAX_SAID_DIFFERENCES if total <= MAX_SAID_DIFFERENCES else 1
     said = [render_difference(each, releases, in_title=True) for each in differences[:named]]
-    more = f" and {total - named} more" if said and total > named else ""
+    more = f" and {format_count(total - named, 'more part')}" if said and total > named else ""
     return f"{', '.join(said)}{more}"
 
 
