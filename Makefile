@@ -104,9 +104,11 @@ lock: .tools/uv/.done ## Pin the newest releases that pyproject.toml allows.
 
 build: .aws-sam/.done build/sbom.json ## Build what is deployed, and list what its layers hold (build/sbom.json, CycloneDX).
 
-build/sbom.json: layers/dependencies/requirements.txt .tools/security/.done
+# Of what was built: the path of a Python with nothing of its own leads to the layer alone; the tool itself doesn't look there.
+build/sbom.json: .aws-sam/.done pyproject.toml .tools/security/.done
 	@mkdir -p build
-	@.tools/security/bin/cyclonedx-py requirements --output-reproducible --output-file $@ $<
+	@PYTHONPATH=.aws-sam/build/DependenciesLayer/python .tools/security/bin/python -I -m cyclonedx_py environment -S \
+		--pyproject pyproject.toml --output-reproducible --output-file $@ .tools/uv/bin/python
 
 # The processor is settled before anything is built for it.
 DEPLOYING = .tools/sam/bin/python deploying.py --answers "$(or $(ANSWERS),deployment.toml)"

@@ -9,6 +9,7 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
+import jq
 import pytest
 import typer.main
 import yaml
@@ -222,6 +223,16 @@ def test_each_call_of_aws_on_a_page_is_one(page: Path) -> None:
     assert [fault for fault in faults if fault] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_who_looks_at_dead_letters_sees_why_they_are_some(page: Path) -> None:
+    """SQS leaves attributes out unless they are asked for, and hides what it gave for half a minute."""
+    looks = [
+        words for words in _list_typed(page, "aws") if "receive-message" in words and "--query" not in words
+    ]
+    for words in looks:
+        assert {"--message-attribute-names", "--visibility-timeout"} <= {*words}
+
+
 @pytest.mark.parametrize(
     ("call", "fault"),
     [
@@ -237,6 +248,71 @@ def test_a_call_of_aws_that_is_none_is_found(call: str, fault: str | None) -> No
     (words,) = list_shell_calls(f"$ x=$({call}) | sort # and so on", "aws")
     found = find_fault(words)
     assert found is None if fault is None else str(found).startswith(fault)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_each_call_of_jq_on_a_page_is_understood(page: Path) -> None:
+    """The program that stands there is one of jq's."""
+    for words in _list_typed(page, "jq"):
+        program, *files = [word for word in words[1:] if not word.startswith("-")]
+        assert len(files) == 1
+        jq.compile(program)
+
+
+def test_what_a_digest_names_is_hashed_as_the_page_says() -> None:
+    """Its two lines for whoever trusts no code of ours, as jq prints and sha256sum reads them."""
+    (words,) = _list_typed(OPERATIONS, "jq")
+    digest = {"objects": [{"key": "records/a b.json", "sha256": "0" * 64}, {"key": "é", "sha256": "f" * 64}]}
+    printed = jq.compile(words[2]).input_value(digest).all()
+    assert words[1] == "-r"
+    assert printed == [f"{each['sha256']}  {each['key']}" for each in digest["objects"]]
+    assert [*_list_typed(OPERATIONS, "sha256sum")] == [["sha256sum", "--check", "--quiet"]]
+
+
+POWERCLI = {
+    "Connect-VIServer": set(),
+    "Get-Folder": {"NoRecursion"},
+    "Get-VIPrivilege": {"Id"},
+    "New-VIPermission": {"Entity", "Principal", "Propagate", "Role"},
+    "New-VIRole": {"Name", "Privilege"},
+}
+"""Cmdlets and parameters that a page may name, each looked up where VMware documents it, such as
+
+https://developer.broadcom.com/powercli/latest/vmware.vimautomation.core/commands/new-virole
+Nothing here runs PowerCLI.
+"""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_each_cmdlet_on_a_page_is_documented(page: Path) -> None:
+    """With its parameters: no other one is named."""
+    for block in re.findall(r"```powershell\n(.*?)```", page.read_text(), re.DOTALL):
+        cmdlets: list[str] = []
+        for name, parameter in re.findall(r"([A-Z][a-z]+-[A-Z]\w+)|(?<=\s)-([A-Z]\w+)|\)", block):
+            if name:
+                assert name in POWERCLI, name
+                cmdlets.append(name)
+            elif parameter:
+                assert parameter in POWERCLI[cmdlets[-1]], (cmdlets[-1], parameter)
+            else:
+                cmdlets.pop()
+
+
+KNOWN_COMMANDS = frozenset(
+    {
+        *("aws", "esx-drift", "jq", "make", "pytest"),  # looked at above
+        *("base64", "cat", "cd", "export", "git", "openssl", "sha256sum", "sort", "tr", "sed"),
+    }
+)
+"""What a person types: what is not looked at by a test stands on every machine with a POSIX shell."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_no_page_has_a_command_that_nobody_looks_at(page: Path) -> None:
+    """A new one is looked at by a test, or named here as one that each machine has."""
+    for block in re.findall(r"^ *```console\n(.*?)```", page.read_text(), re.DOTALL | re.MULTILINE):
+        typed = re.findall(r"^ *\$ (?:\w+=\$\()?([\w./-]+)", block, re.MULTILINE)
+        assert {word.rpartition("/")[2] for word in typed} <= KNOWN_COMMANDS
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)

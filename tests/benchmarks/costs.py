@@ -226,13 +226,24 @@ def price_verifying(fleet: Fleet) -> float:
     return _price("S3, GET", reads) + _price("S3, PUT and LIST", listings)
 
 
-def _count_further_listings(fleet: Fleet) -> float:
-    """Count the listings of the sealer, but for those of one vCenter and one cluster: one a log and day.
+def count_sealer_listings(fleet: Fleet) -> tuple[float, float]:
+    """Count the listings of one seal, once the trail is a year old: of logs, and of all else.
 
-    All else in the bucket is listed each day; after a year that is what a year's changes left.
+    A log is listed behind what is named (tests/unit/sealing). All else is listed whole: documents, snapshots
+    and messages, which a year's changes left.
     """
-    logs = fleet.vcenters - 1 + fleet.clusters - 1
-    return DAYS * (logs + 12 * CHANGE_OBJECTS * CHANGES * fleet.clusters / KEYS_A_LISTING)
+    return fleet.vcenters + fleet.clusters, 12 * CHANGE_OBJECTS * CHANGES * fleet.clusters / KEYS_A_LISTING
+
+
+def price_sealer_listings(fleet: Fleet) -> float:
+    """What the listings of a month's seals cost, in US dollars."""
+    return _price("S3, PUT and LIST", DAYS * sum(count_sealer_listings(fleet)))
+
+
+def _count_further_listings(fleet: Fleet) -> float:
+    """Count the listings of the sealer, but for those of one vCenter and one cluster."""
+    logs, others = count_sealer_listings(fleet)
+    return DAYS * (logs - 2 + others)
 
 
 def _subtract(more: Mapping[str, int], less: Mapping[str, int]) -> dict[str, int]:

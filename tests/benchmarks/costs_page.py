@@ -104,6 +104,7 @@ def _render_assumptions() -> str:
     fleet = FLEETS[-1]
     reads, listings = costs.count_verified(fleet)
     price = costs.price_verifying(fleet)
+    (logs, others), sealing = costs.count_sealer_listings(fleet), costs.price_sealer_listings(fleet)
     rows = {
         "a cluster": f"{costs.HOSTS} hosts of one image of {COMPONENTS} components",
         "a run": f"every {costs.INTERVAL_HOURS} hours, {costs.RUNS:g} a month",
@@ -113,7 +114,9 @@ def _render_assumptions() -> str:
         "memory": ", ".join(f"{name} {each['MemorySize']} MB" for name, each in functions.items()),
         "reports": f"the reporter runs every 15 minutes; {REPORT_READS}",
         "seals": "the sealer looks every hour, and seals once a day: it lists each log once and all else by "
-        f"{costs.KEYS_A_LISTING:,} keys, here of a year, and reads each new object",
+        f"{costs.KEYS_A_LISTING:,} keys, here of a year, and reads each new object: of "
+        f"{fleet.clusters:,} clusters {logs:,.0f} listings of logs and {others:,.0f} of all else a seal, "
+        f"${sealing:,.2f} a month",
         "verifying": f"not in the sums: a year of {fleet.clusters:,} clusters takes {reads:,.0f} reads and "
         f"{listings:,.0f} listings, ${price:,.2f} each time; a copy takes none",
         "checks that find something": f"{costs.CHANGES} a month and cluster; one event and one route each",

@@ -23,7 +23,7 @@ from tests.benchmarks.measuring import Spread, spread
 from tests.lab.local_aws.local_aws import LocalAws
 from tests.lab.local_aws.place import BUILT
 from tests.lab.local_aws.rig import Rig, rigged
-from tests.lab.local_aws.runtime import run_code
+from tests.lab.local_aws.runtime import make_sqs_record, run_code
 from tests.lab.local_aws.stack import QUIET, SLACK_ON_LOOPBACK, deploy, package
 from tests.simulator import VCenter
 from tests.simulator.certificates import authority
@@ -71,7 +71,7 @@ class Lab:
             came = sqs.receive_message(
                 QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"], WaitTimeSeconds=5
             )
-            events += [{"Records": [_make_record(message)]} for message in came["Messages"]]
+            events += [{"Records": [make_sqs_record(message)]} for message in came["Messages"]]
         return events
 
     def run(self, handler: str, events: Events, *, measured: bool) -> list[Any]:
@@ -153,21 +153,6 @@ def _lay_out(folder: Path) -> Path:
         shutil.copy(code, folder / f"{name}.py")
     shutil.copy(MEASURED / "app.py", folder)
     return folder
-
-
-def _make_record(message: Mapping[str, Any]) -> dict[str, Any]:
-    """Make what Lambda makes of a message of SQS."""
-    return {
-        "messageId": message["MessageId"],
-        "receiptHandle": message["ReceiptHandle"],
-        "body": message["Body"],
-        "attributes": message["Attributes"],
-        "messageAttributes": {},
-        "md5OfBody": message["MD5OfBody"],
-        "eventSource": "aws:sqs",
-        "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:CheckQueue",
-        "awsRegion": "eu-central-1",
-    }
 
 
 def _children_seconds() -> float:

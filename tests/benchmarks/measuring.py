@@ -12,6 +12,8 @@ SHORTEST_SECONDS = 0.02
 """A measurement repeats what is shorter until it takes this long."""
 
 PAIRS = 7
+MEMORY_PAIRS = 3
+"""What Python holds hardly differs from run to run."""
 
 SLOW_SECONDS = 0.5
 
@@ -53,11 +55,11 @@ def growth(work: tuple[Work, Work], unit: tuple[Work, Work]) -> Spread:
         return spread(grown)
 
 
-def memory_ratio(work: Work, unit: Work) -> float:
-    """The most memory that Python held during ``work``, over that of ``unit``; both warm."""
+def memory_ratio(work: Work, unit: Work) -> Spread:
+    """The most memory that Python held during ``work``, over that of ``unit``, pair by pair; both warm."""
     work()
     unit()
-    return _peak_bytes(work) / _peak_bytes(unit)
+    return spread([_peak_bytes(work) / _peak_bytes(unit) for _ in range(MEMORY_PAIRS)])
 
 
 def _repeats(work: Work) -> int:

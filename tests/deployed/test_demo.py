@@ -1,9 +1,15 @@
 """`make demo`'s own process: it ends well only if all it expected arrived, and leaves what it promises."""
 
+import csv
 import json
 import re
+import shutil
 import subprocess
 from collections import Counter
+from collections.abc import Mapping
+from io import StringIO
+from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,8 +17,9 @@ from esx_drift.contracts import list_violations
 
 from tests.deployed.conftest import Demo
 from tests.lab.demo.__main__ import LEFT
-from tests.lab.demo.timeline import timeline
+from tests.lab.demo.timeline import CLUSTERS, timeline
 from tests.lab.local_aws.place import CHECKOUT
+from tests.paths import GOLDEN
 from tests.simulator.slack_limits import violations as refusals
 from tests.unit.trail.sealed import check
 
@@ -92,16 +99,74 @@ def test_the_copy_of_the_trail_is_whole(played: Demo) -> None:
 def test_the_copy_of_the_trail_proves_itself(played: Demo) -> None:
     """As the README says; one bit of any object, and one object less, and verifying names it."""
     audit = played.directory / LEFT / "audit"
-    command = [str(CHECKOUT / ".venv/bin/esx-drift"), "verify", "--dir", str(audit)]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    ran = _run("verify", "--dir", audit)
     assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, "Intact, key not pinned.")
     trail = {str(path.relative_to(audit)): path.read_bytes() for path in audit.rglob("*") if path.is_file()}
-    for number, (key, body) in enumerate(sorted(trail.items())):
-        flipped = bytearray(body)
-        flipped[number * 31 % len(body)] ^= 1 << number % 8
-        assert key in check({**trail, key: bytes(flipped)}).keys, key
+    for key, body in sorted(trail.items()):
+        assert key in check({**trail, key: _flip(key, body)}).keys, key
         left = {each: there for each, there in trail.items() if each != key}
         assert any(key.startswith(each) for each in check(left).keys), key
+
+
+def test_one_bit_anywhere_ends_the_command_in_1(played: Demo, tmp_path: Path) -> None:
+    """Of one object below each folder, as a person runs it: the object is named."""
+    audit = tmp_path / "audit"
+    shutil.copytree(played.directory / LEFT / "audit", audit)
+    paths = sorted(path for path in audit.rglob("*") if path.is_file())
+    for path in {path.relative_to(audit).parts[0]: path for path in paths}.values():
+        key, body = str(path.relative_to(audit)), path.read_bytes()
+        path.write_bytes(_flip(key, body))
+        ran = _run("verify", "--dir", audit)
+        assert (ran.returncode, key in ran.stdout) == (1, True), (key, ran.stdout, ran.stderr)
+        path.write_bytes(body)
+    assert _run("verify", "--dir", audit).returncode == 0
+
+
+def _flip(key: str, body: bytes) -> bytes:
+    """The bytes of an object with one bit turned: always the same one."""
+    chance, flipped = Random(key), bytearray(body)
+    flipped[chance.randrange(len(body))] ^= 1 << chance.randrange(8)
+    return bytes(flipped)
+
+
+def _run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [str(CHECKOUT / ".venv/bin/esx-drift"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_history_tells_the_story_of_the_demo(
+    played: Demo,
+    *,
+    refresh_goldens: bool,
+) -> None:
+    """What changed on which hosts of each cluster, who accepted it and why; --refresh-goldens writes it."""
+    told = tell_story(played.directory / LEFT / "audit")
+    golden = GOLDEN / "history" / "demo.txt"
+    if refresh_goldens:
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(told)
+    assert told == golden.read_text()
+
+
+def tell_story(audit: Path) -> str:
+    """What ``history`` tells of each cluster, a line each, without times and numbers of records."""
+    lines = []
+    for cluster in (cluster for clusters in CLUSTERS.values() for cluster in clusters):
+        ran = _run("history", cluster, "--format", "csv", "--dir", audit)
+        assert (ran.returncode, ran.stderr) == (0, "")
+        lines += [_tell(cluster, row) for row in csv.DictReader(StringIO(ran.stdout))]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _tell(cluster: str, row: Mapping[str, str]) -> str:
+    accepted = f"accepted by {row['accepted_by'].rpartition('/')[2]}: {row['accepted_reason']}"
+    said = (
+        *(row[column] for column in ("kind", "change", "element", "key", "from", "to")),
+        "put back" if row["put_back"] == "yes" else "",
+        *(row[column] for column in ("hosts", "maintenance", "reason")),
+        accepted if row["accepted_by"] else "",
+    )
+    return f"{cluster}: {' · '.join(filter(None, said))}"
 
 
 _KEPT = ("document", "snapshot", "quarantine", "previous")

@@ -20,7 +20,7 @@ from tests.unit.cli.conftest import Run, run
 
 __all__ = ["run"]
 
-STEPS = 25 + 7 + 12 + 1 + 5
+STEPS = 26 + 7 + 12 + 1 + 5
 """The stack, AWS, one vCenter, the sender, one route."""
 
 
@@ -183,6 +183,7 @@ def test_what_is_wrong_with_the_stack_itself(ask: Run, rig: Rig) -> None:
     aws.sqs.delete_queue(QueueUrl=own["RetryDeadLetterQueue"])
     (only,) = aws.sns.list_subscriptions_by_topic(TopicArn=own["DriftTopic"])["Subscriptions"]
     aws.sns.unsubscribe(SubscriptionArn=only["SubscriptionArn"])
+    aws.logs.delete_query_definition(queryDefinitionId=own["RunsQuery"])
     try:
         ran = ask()
     finally:
@@ -195,8 +196,10 @@ def test_what_is_wrong_with_the_stack_itself(ask: Run, rig: Rig) -> None:
         "CheckDeadLetterQueue",
         "RetryDeadLetterQueue",
         "DriftTopic",
+        "saved",
         "message",
     }
+    assert "gone: RunsQuery" in ran.out
     assert "1 message: checks and decisions that the checker gave up" in ran.out
     assert "When something of the stack is gone" in ran.out
     (command,) = re.findall(r"^ +(aws sns subscribe .*)$", ran.out, re.MULTILINE)

@@ -2,7 +2,8 @@
 
 It is played as the month of ``tests/unit/month.py`` is. The fleet lives: drivers spread, clusters are
 upgraded host by host, hosts join, leave, move, are replaced and are added again under another id; a vCenter
-is away for a day now and then, and a person accepts what changed.
+is away for a day now and then, and a person accepts what changed. Half of the vCenters are asked for a report
+at each check, and for its task until that is done.
 """
 
 import json
@@ -36,6 +37,12 @@ from tests.unit.timed_slack import TimedSlack, play_with_slack
 BEGINS = datetime(2026, 12, 1, 0, 10, tzinfo=UTC)
 INTERVAL_HOURS = 4
 VCENTERS = ("vc01", "vc02", "vc03", "vc04")
+EXTRACTING = ("vc01", "vc02")
+"""Those that are asked for a report at each check; of the others the last one is read."""
+
+EXTRACTION_SECONDS = 100
+"""More than the pause before its task is first read: that one finds it running."""
+
 HOSTS_OF_ONE = 4
 DOWN_FOR = 6
 """Schedules: a day."""
@@ -81,6 +88,7 @@ class Quarter:
     def prepare(self, schedules: int) -> None:
         """Equal clusters, with a spare host a vCenter; and all that is planned."""
         for vcenter in self.played.vcenters.values():
+            vcenter.extraction_seconds = EXTRACTION_SECONDS
             for number in range(1, self.clusters_of_one + 1):
                 name = f"{vcenter.name}-prod-{number:02}"
                 vcenter.models[name] = ClusterModel({})
@@ -201,10 +209,13 @@ class Quarter:
             ),
             "messages in queues after a schedule": len(self.played.sqs.messages),
             "messages to chat a schedule": messages,
+            "extractions a schedule": sum(vcenter.extractions for vcenter in self.played.vcenters.values()),
             "CPU of a schedule, seconds": cpu - self._cpu,
         }.items():
             self.values[name].append(value)
         self._cpu = cpu
+        for vcenter in self.played.vcenters.values():
+            vcenter.extractions = 0
         self.s3.calls.clear()
         self.slack.clear()
         for heard in self.slack.heard.values():
@@ -224,7 +235,7 @@ def _build_fleet() -> Fleet:
     document = {
         "schema_version": 1,
         "settings": {"extract": False},
-        "vcenters": [{"name": name} for name in VCENTERS],
+        "vcenters": [{"name": name, "extract": name in EXTRACTING} for name in VCENTERS],
         "routes": [{"name": "ops"}],
     }
     return build_fleet(cast("Any", document))

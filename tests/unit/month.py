@@ -79,12 +79,24 @@ _MADE_AT = "2000-01-01T00:00:00.000Z"
 
 @dataclass(slots=True)
 class VCenterModel:
-    """A vCenter as jobs see it: its clusters by name; ``down`` says what is wrong with it."""
+    """A vCenter as jobs see it.
+
+    Attributes:
+        name: Its name in the fleet file.
+        now: The time, by its clock too.
+        models: Its clusters by name.
+        down: What is wrong with it.
+        extraction_seconds: How long an extraction takes, that is asked of it.
+        extractions: How many were.
+    """
 
     name: str
     now: Callable[[], datetime]
     models: dict[str, ClusterModel] = field(default_factory=dict)
     down: str | None = None
+    extraction_seconds: int = 0
+    extractions: int = 0
+    _begun: dict[str, datetime] = field(default_factory=dict)
     _documents: dict[str, tuple[ClusterModel, bytes]] = field(default_factory=dict)
 
     def about(self) -> VCenterIdentity:
@@ -110,13 +122,13 @@ class VCenterModel:
         return _list_inventory(self._find(cluster))
 
     def installed_images(self, cluster: str) -> ReportReply:
-        """The report, completed 40 seconds ago."""
+        """The report: of the last extraction that is done, else completed 40 seconds ago."""
         model = self._find(cluster)
         known = self._documents.get(cluster)
         if known is None or known[0] != model:
             known = model.copy(), json.dumps(document_of(model, time=_MADE_AT)).encode()
             self._documents[cluster] = known
-        at = format_time(self.now() - timedelta(seconds=40))
+        at = format_time(self._find_end(cluster) or self.now() - timedelta(seconds=40))
         return ReportReply(known[1].replace(_MADE_AT.encode(), at.encode()), self.now())
 
     def find_hosts(self, hosts: Collection[str]) -> tuple[InventoryEntry, ...]:
@@ -135,16 +147,28 @@ class VCenterModel:
         return 0
 
     def extract(self, cluster: str) -> SubmittedExtraction:
-        """Nobody asks: the fleet file says that somebody else extracts."""
-        raise NotImplementedError(cluster)
+        """Begin one; its task is named as the cluster, which has one at a time."""
+        self._answer()
+        self._begun[cluster] = self.now()
+        self.extractions += 1
+        return SubmittedExtraction(cluster, self.now())
 
     def task(self, task_id: str) -> ExtractionTask | None:
-        """Nobody asks."""
-        raise NotImplementedError(task_id)
+        """Whether it is done."""
+        self._answer()
+        end = self._find_end(task_id)
+        status = "RUNNING" if end is None else "SUCCEEDED"
+        return ExtractionTask(task_id, status, self._begun[task_id], end, None, task_id)
 
     def managed_by_image(self, cluster: str) -> bool:
         """Nobody asks: each cluster can be extracted."""
         raise NotImplementedError(cluster)
+
+    def _find_end(self, cluster: str) -> datetime | None:
+        """When the last extraction of a cluster was done; None if there was none, or it goes on."""
+        begun = self._begun.get(cluster)
+        end = None if begun is None else begun + timedelta(seconds=self.extraction_seconds)
+        return end if end is not None and end <= self.now() else None
 
     def _find(self, cluster: str) -> ClusterModel:
         self._answer()

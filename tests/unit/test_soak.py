@@ -8,7 +8,7 @@ from tests.simulator.certificates import Authority
 from tests.simulator.listener import Tls
 from tests.soak import __main__ as soak
 from tests.soak.measuring import Measure, build_flat, build_limited, build_shown, render_table
-from tests.soak.quarter import GROWTH_BOUNDS, STATM, measure_quarter
+from tests.soak.quarter import EXTRACTING, GROWTH_BOUNDS, STATM, measure_quarter
 
 WEEK_BOUNDS = GROWTH_BOUNDS | {
     "newest record of a log, mean, bytes": 1.6,
@@ -31,6 +31,8 @@ def test_a_week_of_schedules_takes_no_more_at_its_end(
     assert [one.name for one in measures if not one.holds] == [], table
     (messages,) = (one.values for one in measures if one.name == "messages to chat a schedule")
     assert 5 < sum(messages) < 80
+    (extractions,) = (one.values for one in measures if one.name == "extractions a schedule")
+    assert [*extractions] == [2 * len(EXTRACTING)] * 40
 
 
 def test_what_grows_is_missed() -> None:

@@ -7,6 +7,8 @@ from botocore.exceptions import ClientError
 from tests.lab.local_aws.stack import Stack
 from tests.lab.local_aws.waiting import until
 
+DATA_KEY = "arn:aws:kms:eu-central-1:000000000000:key/5f0e0b5c-2a51-4ac2-9d1e-0f5a3c1b7e11"
+
 type NewStack = Callable[[Mapping[str, str]], Stack]
 
 
@@ -19,6 +21,7 @@ def chosen(new_stack: NewStack) -> Stack:
             "SecurityGroupIds": "sg-1",
             "AlarmEmail": "admin@example.com",
             "CheckIntervalHours": "1",
+            "DataKeyArn": DATA_KEY,
         }
     )
 
@@ -28,6 +31,18 @@ def test_the_schedule_is_every_hour(chosen: Stack) -> None:
     name, group = (chosen.resources[each] for each in ("DispatcherFunctionSchedule", "RunsGroup"))
     schedule = chosen.aws.scheduler.get_schedule(Name=name, GroupName=group)
     assert schedule["ScheduleExpression"] == "rate(1 hour)"
+
+
+def test_what_is_sent_is_encrypted_with_the_key_that_was_named(chosen: Stack) -> None:
+    """Of the queues, whose key the local AWS keeps. Who uses it has the right to."""
+    aws = chosen.aws
+    for queue in ("CheckQueue", "CheckDeadLetterQueue"):
+        attributes = aws.sqs.get_queue_attributes(
+            QueueUrl=chosen.resources[queue], AttributeNames=["KmsMasterKeyId"]
+        )
+        assert attributes["Attributes"] == {"KmsMasterKeyId": DATA_KEY}
+    policy = aws.iam.get_policy(PolicyArn=chosen.outputs["DataKeyPolicyArn"])["Policy"]
+    assert policy["AttachmentCount"] == 7
 
 
 def test_an_alarm_reaches_whoever_subscribed(chosen: Stack) -> None:

@@ -27,7 +27,14 @@ WITHOUT_RETRIES = Config(read_timeout=310, retries={"max_attempts": 0})
 class Aws:
     """The services of one endpoint, seen by one principal."""
 
-    def __init__(self, endpoint: str, authority: Path, access_key: str, secret_key: str) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        authority: Path,
+        access_key: str,
+        secret_key: str,
+        session_token: str | None = None,
+    ) -> None:
         """Speak to `endpoint` (https), trusting `authority` alone, whatever the environment says."""
         self._options: dict[str, Any] = {
             "endpoint_url": endpoint,
@@ -35,14 +42,16 @@ class Aws:
             "config": WITHOUT_RETRIES,
         }
         self._session = boto3.Session(
-            aws_access_key_id=access_key, aws_secret_access_key=secret_key, region_name=REGION
+            aws_access_key_id=access_key,
+            aws_secret_access_key=secret_key,
+            aws_session_token=session_token,
+            region_name=REGION,
         )
 
-    def with_key(self, access_key: str, secret_key: str) -> Self:
-        """The same services, seen by whoever has this key."""
-        return type(self)(
-            self._options["endpoint_url"], Path(self._options["verify"]), access_key, secret_key
-        )
+    def with_key(self, access_key: str, secret_key: str, session_token: str | None = None) -> Self:
+        """The same services, seen by whoever has this key; that of a role's session has a token."""
+        endpoint, authority = self._options["endpoint_url"], Path(self._options["verify"])
+        return type(self)(endpoint, authority, access_key, secret_key, session_token)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -72,6 +81,11 @@ class Aws:
         return self._session.client("lambda", **self._options)
 
     @cached_property
+    def kms(self) -> Any:  # noqa: ANN401 -- its types are not among our tools
+        """AWS Key Management Service."""
+        return self._session.client("kms", **self._options)
+
+    @cached_property
     def logs(self) -> "CloudWatchLogsClient":
         """Amazon CloudWatch Logs."""
         return self._session.client("logs", **self._options)
@@ -95,6 +109,11 @@ class Aws:
     def sns(self) -> "SNSClient":
         """Amazon SNS."""
         return self._session.client("sns", **self._options)
+
+    @cached_property
+    def sts(self) -> Any:  # noqa: ANN401 -- its types are not among our tools
+        """AWS Security Token Service."""
+        return self._session.client("sts", **self._options)
 
     @cached_property
     def sqs(self) -> "SQSClient":

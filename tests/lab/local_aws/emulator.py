@@ -3,32 +3,40 @@
 Run by the Python of its own tools, and by nothing else: `.tools/aws/bin/python emulator.py`.
 """
 
+import asyncio
+import json
 import os
+import re
 import signal
 import sys
 import threading
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from tempfile import mkdtemp
 from types import SimpleNamespace
 from typing import Any, Final
+from uuid import uuid4
 
-from ministack.app import main
+from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
-from ministack.core.responses import AccountRegionScopedDict
-from ministack.services import cloudwatch, lambda_svc, scheduler, sqs
+from ministack.core.responses import AccountRegionScopedDict, json_response
+from ministack.services import cloudwatch, cloudwatch_logs, lambda_svc, scheduler, sqs
 from ministack.services.cloudformation import provisioners
 
 CONDITIONAL_HEADERS = ("if-match", "if-none-match")
 
 type Context = dict[str, Any]
+type Receive = Callable[[], Awaitable[Context]]
+type Send = Callable[[Context], Awaitable[None]]
+type Serve = Callable[[Context, Receive, Send], Awaitable[None]]
 type SendMessage = Callable[[Context, str], Context]
 type BuildAlarm = Callable[[str, Context], Context]
 type EvaluateAlarm = Callable[[Context], None]
 type FilterRecords = Callable[[list[Context], Context], list[Context]]
 type ReadContext = Callable[[str, Mapping[str, Any], str, Mapping[str, str]], Context]
+type AnswerLogs = Callable[[str, str, Mapping[str, str], bytes, Mapping[str, Any]], Awaitable[Any]]
 type ResolveKey = Callable[[str, Any], Any]
 
 
@@ -190,6 +198,128 @@ def make_nothing(name: str, properties: Mapping[str, Any], stack: str) -> tuple[
     return f"{stack}-{name}-{len(properties)}", {}
 
 
+HOLD_PATH: Final = "/_held"
+"""Where a test says which call it wants held, asks whether it is, and lets it go."""
+
+
+class HeldCalls:
+    """Holds one call, as a network does that lost it or its answer: its caller can be killed meanwhile.
+
+    A call that is held before it was carried out never is. One that is held after has been.
+    """
+
+    def __init__(self, serve: Serve) -> None:
+        """Stand before what answers each request."""
+        self._serve = serve
+        self._wanted: Context | None = None
+        self._is_holding = False
+        self._released = asyncio.Event()
+
+    async def __call__(self, scope: Context, receive: Receive, send: Send) -> None:
+        """Answer a request (https://asgi.readthedocs.io/en/latest/specs/www.html)."""
+        if scope["type"] != "http":
+            await self._serve(scope, receive, send)
+            return
+        body = await _read_body(receive)
+        if scope["path"] == HOLD_PATH:
+            await _answer(send, 200, self._control(scope["method"], body))
+            return
+        replayed = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+        async def receive_again() -> Context:
+            return next(replayed, None) or await receive()
+
+        when = self._take(scope, body)
+        if when == "before":
+            await self._hold()
+            await _answer(send, 503, b"")
+            return
+        answer: list[Context] = []
+
+        async def keep(message: Context) -> None:
+            answer.append(message)
+
+        await self._serve(scope, receive_again, keep if when else send)
+        if when:
+            await self._hold()
+            for message in answer:
+                await send(message)
+
+    def _control(self, method: str, body: bytes) -> bytes:
+        if method == "PUT":
+            self._wanted, self._is_holding = json.loads(body), False
+            self._released = asyncio.Event()
+        elif method == "DELETE":
+            self._wanted = None
+            self._released.set()
+        return json.dumps({"holding": self._is_holding}).encode()
+
+    def _take(self, scope: Context, body: bytes) -> str | None:
+        """Take the call if it is the one that is wanted; when it is to be held."""
+        wanted = self._wanted
+        if wanted is None or scope["method"] != wanted["method"]:
+            return None
+        if not re.search(wanted["path"], scope["path"]) or not all(
+            part.encode() in body for part in wanted["body"]
+        ):
+            return None
+        self._wanted = None
+        return str(wanted["when"])
+
+    async def _hold(self) -> None:
+        self._is_holding = True
+        await self._released.wait()
+
+
+async def _read_body(receive: Receive) -> bytes:
+    body, is_more = b"", True
+    while is_more:
+        message = await receive()
+        body += message.get("body", b"")
+        is_more = message.get("more_body", False)
+    return body
+
+
+async def _answer(send: Send, status: int, body: bytes) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+QUERIES: Final[dict[str, Context]] = {}
+"""Saved queries of Logs Insights, by their ids."""
+
+
+def save_query(_name: str, properties: Mapping[str, Any], _stack: str) -> tuple[str, Context]:
+    """Keep a saved query."""
+    own = str(uuid4())
+    QUERIES[own] = {"queryDefinitionId": own, "name": properties["Name"]}
+    return own, {}
+
+
+def forget_query(own: str, _properties: Mapping[str, Any]) -> None:
+    """Remove a saved query."""
+    QUERIES.pop(own, None)
+
+
+def list_queries(answer: AnswerLogs) -> AnswerLogs:
+    """Let CloudWatch Logs tell which queries are saved, and remove one."""
+
+    async def answer_more(
+        method: str, path: str, headers: Mapping[str, str], body: bytes, params: Mapping[str, Any]
+    ) -> Any:  # noqa: ANN401 -- the emulator's own
+        operation = headers.get("x-amz-target", "").rpartition(".")[2]
+        if operation == "DescribeQueryDefinitions":
+            return json_response({"queryDefinitions": [*QUERIES.values()]})
+        if operation == "DeleteQueryDefinition":
+            return json_response(
+                {"success": QUERIES.pop(json.loads(body)["queryDefinitionId"], None) is not None}
+            )
+        return await answer(method, path, headers, body, params)
+
+    return answer_more
+
+
 # A run of a schedule would meet whatever a test or the demo is at: who wants one invokes its function.
 scheduler._tick_schedules = lambda: None  # noqa: SLF001
 iam_evaluator._resolve_condition_key = name_roles(iam_evaluator._resolve_condition_key)  # noqa: SLF001
@@ -202,8 +332,12 @@ cloudwatch._metrics = MetricsOfOneAlarm()  # noqa: SLF001
 cloudwatch._evaluate_alarm = evaluate_own_metric(cloudwatch._evaluate_alarm)  # noqa: SLF001
 lambda_runtime.zipfile = SimpleNamespace(**{**vars(zipfile), "ZipFile": UnpackedOnce})
 # Unknown to the emulator, which refuses a type even where a condition leaves the resource out.
-for kind in ("AWS::Logs::QueryDefinition", "AWS::Athena::NamedQuery"):
-    provisioners._RESOURCE_HANDLERS[kind] = {"create": make_nothing, "delete": lambda *_: None}  # noqa: SLF001
+for kind, make, remove in (
+    ("AWS::Athena::NamedQuery", make_nothing, lambda *_: None),
+    ("AWS::Logs::QueryDefinition", save_query, forget_query),
+):
+    provisioners._RESOURCE_HANDLERS[kind] = {"create": make, "delete": remove}  # noqa: SLF001
+cloudwatch_logs.handle_request = list_queries(cloudwatch_logs.handle_request)
 
 
 def end_with_parent() -> None:
@@ -215,6 +349,8 @@ def end_with_parent() -> None:
     os.killpg(0, signal.SIGKILL)
 
 
+app.app = HeldCalls(app.app)
+
 if __name__ == "__main__":
     threading.Thread(target=end_with_parent, daemon=True).start()
-    main()
+    app.main()

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.lab.local_aws.aws import REGION
 from tests.lab.local_aws.place import BUILT, TOOLS, environment
@@ -52,6 +53,21 @@ def run_code(
         if answer.failed:
             raise HandlerError(f"{answer.body.decode()}\n{log}")
     return [json.loads(answer.body) for answer in answers]
+
+
+def make_sqs_record(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Make what Lambda makes of a message of the CheckQueue: a record of a function's event."""
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message["Attributes"],
+        "messageAttributes": {},
+        "md5OfBody": message["MD5OfBody"],
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:CheckQueue",
+        "awsRegion": "eu-central-1",
+    }
 
 
 def _run(folder: Path, variables: Mapping[str, str], timeout_seconds: int) -> str:

@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+import zipfile
+from importlib.util import cache_from_source
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -40,8 +43,14 @@ def test_a_packaging_that_fails_says_what_sam_said(
     assert [path.name for path in tmp_path.glob("packaged-*")] == []
 
 
+def _list_names(archive: bytes) -> set[str]:
+    """The names of the files in an archive of code."""
+    with zipfile.ZipFile(BytesIO(archive)) as opened:
+        return {*opened.namelist()}
+
+
 def test_what_is_kept_is_what_the_local_aws_has(local_aws: LocalAws) -> None:
-    """Object by object, and the template names each."""
+    """Object by object, and the template names each; each module has its compiled file beside it there."""
     template = stack.package(local_aws)
     kept = {path.name: path.read_bytes() for path in (template.parent / stack.CODE_BUCKET).iterdir()}
     assert template.parent.parent == BUILT
@@ -49,6 +58,10 @@ def test_what_is_kept_is_what_the_local_aws_has(local_aws: LocalAws) -> None:
     assert {entry["Key"] for entry in listed} >= set(kept)
     text = template.read_text()
     assert [name for name in kept if f"s3://{stack.CODE_BUCKET}/{name}" not in text] == []
+    archives = [*map(_list_names, kept.values())]
+    assert len(archives) > 2
+    for names in archives:
+        assert {cache_from_source(name) for name in names if name.endswith(".py")} <= names
 
 
 def test_whoever_watches_reads_what_is_missing_and_no_traceback(tmp_path: Path) -> None:

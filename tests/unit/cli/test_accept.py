@@ -11,7 +11,6 @@ from esx_drift.domain.findings.kinds import FINDING_KINDS
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_record_key, make_state_key
 from esx_drift.domain.stored.records import build_empty_state
 from esx_drift.domain.text.times import format_time
-from esx_drift.domain.text.wording import format_moment
 from esx_drift.messages.content import build_content
 
 from tests.lab.demo.timeline import BY_HAND, FOOTHOLD, I40EN
@@ -37,7 +36,7 @@ IMPOSSIBLE = {
     ("prod-b",): "prod-b was not looked at yet: there is nothing to accept",
     ("prod-a", "--hosts", "esx99"): "the cluster has no host called 'esx99'; it has esx01, esx02",
     ("prod-a", "--hosts", "esx04"): "there is no host to accept",
-    ("@vc99",): "the fleet file has no vCenter called vc99",
+    ("@vc99",): "the fleet file has no vCenter called vc99\n  It has vc",
     ("@vc99", "--hosts", "esx01"): "@vc99 is a vCenter as a whole: leave --hosts, --record, --until",
     ("@vc99", "--record", "1"): "@vc99 is a vCenter as a whole",
     ("@vc99", "--vcenter", "vc01"): "@vc99 is a vCenter as a whole",
@@ -150,7 +149,10 @@ def test_what_is_accepted_already_is_not_accepted_again(
 def test_what_is_accepted_for_a_time_can_be_accepted_for_good(
     world: World, checking: Consumer, hosts: list[str], run: Run
 ) -> None:
-    """The record says until when, and by which ticket; the preview of the next decision as well."""
+    """The record says until when, and by which ticket; the preview of the next decision as well.
+
+    What is shown is the day that the person wrote, and not the midnight behind it.
+    """
     world.now = datetime.now(UTC)
     world.check()
     ends = f"{world.now + timedelta(days=30):%Y-%m-%d}"
@@ -158,13 +160,15 @@ def test_what_is_accepted_for_a_time_can_be_accepted_for_good(
     assert ran.code == 0
     moment = world.now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=31)
     until = format_time(moment)
-    assert f"Accepted until {format_moment(until)} UTC (record 4): 1 host: esx01" in ran.out
+    assert f"Accepted until {ends} (record 4): 1 host: esx01" in ran.out
     recorded = world.records()[-1]["decision"]
     assert recorded is not None
     assert (recorded["ticket"], recorded["until"]) == ("CHG-7", until)
+    shown = run("show", "domain-c9", "4", "--vcenter", world.watched.name).out
+    assert f" until {ends}: CHG-42, CHG-7" in shown
     again = run("accept", "domain-c9", "--hosts", hosts[0], "-y", *SAYS)
     assert "Accepted so far, for a time:" in again.out
-    assert f"esx01 until {format_moment(until)} UTC" in again.out
+    assert f"esx01 until {ends}" in again.out
     assert "until" not in world.after()["accepted"]["host-16"]
     assert len(checking.handled) == 2
 

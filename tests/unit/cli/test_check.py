@@ -11,6 +11,7 @@ import boto3
 import pytest
 
 from tests.paths import GOLDEN
+from tests.simulator import fault_kinds
 from tests.unit.cli.conftest import CloudFormation, Run, run, stack
 from tests.unit.fleets import fleet
 from tests.unit.functions.conftest import Deployed, aws, cloud, context, deployed, vcenter
@@ -162,8 +163,18 @@ def test_what_could_not_be_looked_at_is_trouble(healthy: Lambda, run: Run) -> No
     assert (ran.code, ran.err) == (2, "esx-drift: could not look at prod-b on vc01\n")
     assert _rows(ran.out)[3:] == ["vc01 prod-b no host could be read 0 of 1 1 warning"]
     model.inventory.hide_cluster("prod-b")
-    ran = run("check", "--wait")
-    assert ran.code == 2
+    advice = "if the account lost its permission there, give it back; if it is gone for good"
+    for ran in (run("check", "--wait"), run("check", "prod-b", "--wait")):
+        assert (ran.code, ran.err) == (2, "esx-drift: could not look at prod-b on vc01\n")
+        assert _rows(ran.out)[-2:] == [
+            "vc01 prod-b vc01 lists it no more 1 warning",
+            f"prod-b on vc01: {advice}: esx-drift retire prod-b --vcenter vc01",
+        ]
+    model.inventory.hide_cluster("prod-b", hidden=False)
+    model.faults.inject("GET *installed-images*", fault_kinds.status(503))
+    ran = run("check", "prod-a", "--wait")
+    assert "answered 503 to GET /api/esx/settings" in _rows(ran.out)[-1]
+    model.faults.clear()
 
     prod_b = {"name": "vc01", "extract": False, "clusters": {"exclude": ["prod-b"]}}
     healthy.deployed.put_fleet(fleet(vcenters=[prod_b]))

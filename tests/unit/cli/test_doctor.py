@@ -192,6 +192,21 @@ def test_a_command_is_not_wrapped(run: Run, functions: Functions, monkeypatch: p
     assert max(len(line) for line in lines if command not in line) <= 80
 
 
+def test_times_are_said_as_people_say_them(run: Run, functions: Functions) -> None:
+    """With seconds: who comes again too early has to wait anew."""
+    late: StepResult = {
+        "about": "vc01",
+        "step": "login",
+        "outcome": "failed",
+        "said": "login to vc01 not tried: the last try was at 2026-11-23T02:14:05.000Z",
+        "fix": "Run it again after 2026-11-23T02:17:05.000Z.",
+    }
+    functions.lines["checker"] = [late]
+    out = run("doctor", "--reset", "vc01").out
+    assert "the last try was at 23 Nov 02:14:05 UTC" in out
+    assert "Run it again after 23 Nov 02:17:05 UTC." in out
+
+
 def test_a_vcenter_that_the_fleet_file_does_not_know(run: Run, functions: Functions) -> None:
     """The function's own sentence, and nothing that looks like a crash."""
     known = "the fleet file has no vCenter called vc9. It has: vc01, vc02"

@@ -178,6 +178,16 @@ def test_what_is_written_is_verified_by_itself(
 
 
 @pytest.mark.usefixtures("now")
+def test_a_key_that_signed_none_of_it_writes_nothing(run: Run, copy: Path, tmp_path: Path) -> None:
+    """What would be filed would prove nothing."""
+    (tmp_path / "key.pem").write_bytes(public_key(derive_private_key(0xBAD, SECP256R1())).pem)
+    pinned = ("--public-key", tmp_path / "key.pem")
+    ran = run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "out", "--dir", copy, *pinned)
+    assert (ran.code, "no digest here is signed by" in ran.err) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("now")
 def test_the_commands_of_a_report_prove_it_without_us(run: Run, copy: Path, tmp_path: Path) -> None:
     """Each as it stands there, but for the one that asks KMS."""
     run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "out", "--dir", copy)
@@ -237,6 +247,45 @@ def test_what_is_damaged_is_written_and_named(run: Run, copy: Path, tmp_path: Pa
     ran = run("evidence", "prod-a", *PERIOD, "-o", tmp_path / "other", "--dir", copy)
     assert (ran.code, "is no record" in ran.err) == (1, True)
     assert "Not read for this report: " in (tmp_path / "other" / "report.md").read_text()
+
+
+@pytest.mark.usefixtures("now")
+def test_damage_that_the_period_does_not_rest_on_is_a_note(run: Run, copy: Path, tmp_path: Path) -> None:
+    """Records of before, and of another cluster: the period is judged by itself, and stays proven."""
+    vcenter = copy / "records" / "vcenter=vc01%2Eexample%2Ecom"
+    (vcenter / "cluster=domain-c9" / "0000000001.json").unlink()
+    (vcenter / "cluster=domain-c9" / "0000000002.json").write_bytes(b"{")
+    (vcenter / "cluster=domain-c1008" / "0000000001.json").write_bytes(b"{")
+    period = ("--from", "2026-11-24T06:00", "--to", "2026-11-25")
+    ran = run("evidence", "prod-a", *period, "-o", tmp_path / "out", "--dir", copy)
+    assert (ran.code, ran.out.splitlines()[-1].split(",")[0]) == (0, "Intact as an excerpt")
+    assert "warning" not in ran.err
+    (said,) = [line for line in ran.err.splitlines() if "0000000001.json is not there" in line]
+    assert said.startswith("info: ")
+    assert said.endswith(". This period does not rest on it: esx-drift verify names all such")
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert "0000000001.json" not in report
+    assert "Not read for this report" not in report
+    assert run("verify", "--dir", copy).code == 1
+
+
+@pytest.mark.usefixtures("now")
+def test_what_only_the_next_record_shows_is_damage_of_the_period(
+    run: Run, trail: Trail, tmp_path: Path
+) -> None:
+    """The last record of a period that nothing sealed yet: the one behind it is no part of the excerpt."""
+    unsealed = {key: body for key, body in trail.items() if not key.startswith("digests/")}
+    prefix = "records/vcenter=vc01%2Eexample%2Ecom/cluster=domain-c9/"
+    keys = sorted(key for key in unsealed if key.startswith(prefix))
+    last = json.loads(unsealed[keys[3]])
+    forged = {**last, "code_version": "forged"}
+    copy = write_copy({**unsealed, keys[3]: encode_canonical_json(forged)}, tmp_path / "forged")
+    end = last["checked_at"][:19]
+    ran = run(
+        "evidence", "prod-a", "--from", "2026-11-23", "--to", end, "-o", tmp_path / "out", "--dir", copy
+    )
+    assert f"{keys[3]} is not what {keys[4]} names as the record before it" in ran.err
+    assert ran.code == 1
 
 
 @pytest.mark.usefixtures("now")
@@ -362,7 +411,7 @@ def test_what_seldom_happens_is_reported_too() -> None:
     left_out = AskedLook("2026-11-24T00:00:00.000Z", 7, None, "lab-*", is_left_out=True)
     log = ReportedLog(
         ClusterRef("vc01", "domain-c9", "prod-a"),
-        {"host-9": "esx09"},
+        lambda _: {"host-9": "esx09"},
         LogEvidence((3, 3), 1, changes, (), (), (), ()),
         LookCount(0, 0, 0, (), (left_out,), (start, start)),
     )
@@ -418,7 +467,9 @@ def test_what_was_accepted_hidden_or_went_unexplained_is_reported() -> None:
         (HistoryEntry(4, at, None, (), "unchanged", maintenance=step),),
     )  # fmt: skip
     looks = LookCount(2, 2, 0, (), (), (start, end), (PartialLook(at, 3, (("host-9", "failed"),)),), at)
-    log = ReportedLog(ClusterRef("vc01", "domain-c9", "prod-a"), {"host-9": "esx09"}, evidence_of_log, looks)
+    log = ReportedLog(
+        ClusterRef("vc01", "domain-c9", "prod-a"), lambda _: {"host-9": "esx09"}, evidence_of_log, looks
+    )
     seal = ReportedSeal(is_intact=True, lines=["Intact."], sealed_until=at, signers=["f00"], is_pinned=True)
     text = render_markdown(
         build_report_blocks(EvidenceReport(excerpt, [log], [], seal, [], make_times(local=False)))
@@ -430,7 +481,7 @@ def test_what_was_accepted_hidden_or_went_unexplained_is_reported() -> None:
     assert "| 2026-11-24 02:00:00 | 3 | esx09 (failed) |" in text
     assert "orphaned VIB a(1) added, came with its host |" in text
     assert "undone, as record 5 found; nobody said why it was there" in text
-    assert "| 5 | maintenance to be ended, and there was none | arn:bob |" in text
+    assert "| 5 | refused: no maintenance was begun or ended | arn:bob |" in text
     assert "maintenance begun by fleet file, until 2026-11-24 04:00:00: patch day" in text
     assert "| 2026-11-24 02:00:00 | nobody said why |" in text
     assert "| 2026-11-24 02:00:00, with its host, which left | nobody said why |" in text
@@ -462,7 +513,7 @@ def test_who_accepted_a_vib_before_the_period_is_not_said_to_be_nobody(
     )
     begin = datetime(2026, 11, 24, tzinfo=UTC)
     looks = LookCount(0, 0, 0, (), (), (begin, begin), (), None)
-    log = ReportedLog(ClusterRef("vc01", "domain-c9", "prod-a"), {}, evidence, looks)
+    log = ReportedLog(ClusterRef("vc01", "domain-c9", "prod-a"), lambda _: {}, evidence, looks)
     excerpt = build_excerpt(
         period=AuditPeriod(begin, begin), made_at=begin, document_days=30, clusters=[], base=None
     )

@@ -26,7 +26,7 @@ def test_an_error_is_told_with_its_line_and_its_path(file: Path, run: Run) -> No
     """One line on stdout an error, as the file's own first line says; the exit code is 1."""
     ran = run("fleet", "check", file)
     assert ran.out == f"{file}:{file.read_text().splitlines()[0].removeprefix('# ')}\n"
-    assert ran.err == f"esx-drift: {file} has 1 error\n"
+    assert ran.err.splitlines()[-1] == f"esx-drift: {file} has 1 error"
     assert ran.code == 1
 
 
@@ -54,7 +54,7 @@ def test_the_example_is_valid(run: Run) -> None:
     """What people copy works; in time its rule and its window will have ended, which is said."""
     ran = run("fleet", "check", "docs/fleet.example.yaml")
     assert ran.code == 0
-    assert [line for line in ran.err.splitlines() if "has ended" not in line] == []
+    assert [line for line in ran.err.splitlines() if " ended " not in line] == []
     assert ran.out.endswith("is valid: 2 vCenters, 4 routes, 1 ignore rule, 2 maintenance windows\n")
 
 

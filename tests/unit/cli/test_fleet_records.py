@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def test_a_changed_file_is_replayed_over_the_recorded_past(
 
     world.aws.s3.delete_object(Bucket="state", Key=FLEET_KEY)
     assert replay().splitlines() == [
-        "13 records since 2026-11-20T00:00:00.000Z",
+        "13 records since 2026-11-20",
         "  all: 5 events told",
         "  security: 1 event told",
         "No fleet file is in use: there is nothing to compare it with",
@@ -129,14 +130,28 @@ def test_what_a_changed_file_would_have_told_otherwise_is_listed(
 def test_a_rule_that_matches_nothing_is_named(
     world: World, run: Run, tmp_path: Path, rule: dict[str, Any]
 ) -> None:
-    """By what the newest records know; a driver, a VIB and a host are known."""
+    """By what the newest records know; a driver, a VIB and a host are known, and what a run left out."""
     keys = [I40EN, FOOTHOLD, "host-16", "nobody-has-it"]
+    world.vcenter.inventory.add_cluster("lab-a")
+    world.watched = replace(world.watched, exclude=("lab-*",))
+    world.dispatch()
     over = {"name": "w", "reason": "r", "from": "2025-12-01T00:00:00Z", "to": "2025-12-02T00:00:00Z"}
-    rules = [{**rule, "keys": keys, "clusters": ["prod-*", "prd"]}]
-    ran = run("fleet", "check", _write(tmp_path, world, ignore=rules, maintenance=[over]), "--records")
+    hosts = [world.vcenter.inventory.hosts_of(PROD_A)[0].name, "host-16", "esx99"]
+    rules = [{**rule, "keys": keys, "clusters": ["prod-*", "prd"], "hosts": hosts}]
+    file = _write(tmp_path, world, ignore=rules, maintenance=[over])
+    document = json.loads(file.read_text())
+    document["vcenters"][0]["clusters"] = {"exclude": ["lab-*", "lob-*"]}
+    file.write_text(json.dumps(document))
+    ran = run("fleet", "check", file, "--records")
     assert ran.code == 0
-    assert ran.err.count("w has ended") == 1
-    assert [line.partition(".json: /")[2] for line in ran.err.splitlines() if "has ended" not in line] == [
-        'ignore/0/clusters/1: no cluster that is known matches "prd"',
-        'ignore/0/keys/3: nothing that is known matches "nobody-has-it"',
+    assert ran.err.count("w ended") == 1
+    assert [line.partition(".json: /")[2] for line in ran.err.splitlines() if "w ended" not in line] == [
+        f'vcenters/0/clusters/exclude/1: {world.watched.name}: no cluster that is known matches "lob-*"',
+        'ignore/0/clusters/1: drivers: no cluster that is known matches "prd"',
+        'ignore/0/hosts/2: drivers: no host that is known matches "esx99"',
+        'ignore/0/keys/3: drivers: nothing that is known matches "nobody-has-it"',
     ]
+    document["routes"][0]["name"] = "ALL"
+    file.write_text(json.dumps(document))
+    again = run("fleet", "check", file, "--records")
+    assert (again.code, again.out.count("\n"), again.err.count("that is known")) == (1, 1, 4)

@@ -1,10 +1,14 @@
+import ast
+import inspect
 import json
+import re
 from contextlib import suppress
+from unittest import mock
 
 import pytest
 import yaml
-from esx_drift.cli.fleet_yaml import NotReadable, parse_fleet_text
-from hypothesis import given
+from esx_drift.cli.fleet_yaml import YAML_PROBLEMS, NotReadable, PlainLoader, parse_fleet_text
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 TEXTS = st.text(st.characters(codec="utf-8"))
@@ -67,20 +71,37 @@ def test_only_what_json_can_say_is_read_out_of_yaml(text: str, document: object)
     [
         ("a: 1\nb: 2\na: 3", 3, 'expected each key once, got "a" twice'),
         ("a:\n  1: x", 2, "expected a text as key"),
-        ("a: 1\nb: !!binary aGk=", 2, "expected plain YAML, got the tag"),
-        ("a: 1\nb: !!python/name:os.system x", 2, "expected plain YAML, got the tag"),
-        ("a: [1\nb: 2", 2, "while parsing a flow sequence"),
-        ("a: 1\n\tb: 2", 2, "cannot start any token"),
-        ("a: *nowhere", 1, "undefined alias"),
+        ("a: 1\nb: !!binary aGk=", 2, "a text cannot begin with !: put it in quotes"),
+        ("a: 1\nb: !!python/name:os.system x", 2, "a text cannot begin with !: put it in quotes"),
+        ("a: 1\nb: !x!y z", 2, "a text cannot begin with !: put it in quotes"),
+        ("a: 1\nb: !<x y", 2, "a text cannot begin with !: put it in quotes"),
+        ("a: [1\nb: 2", 2, "the [ of line 1 is not closed: expected a comma or ]"),
+        ("a:\n - {b: 1\nc: 2", 3, "the { of line 2 is not closed: expected a comma or }"),
+        ("a: 1\n\tb: 2", 2, "a tab: indent with spaces"),
+        ("a: @lab", 1, "a text cannot begin with %, @ or a backtick: put it in quotes"),
+        ("a: 1\nb\nc: 2", 2, "expected a colon: write NAME: VALUE"),
+        ("a: - b", 1, "begin each item of a list on its own line"),
+        ("a: ? b", 1, "cannot begin with a question mark"),
+        ("name: vc01: lab", 1, "a second colon on the line"),
+        ("%lab: 1", 1, "a line cannot begin with %"),
+        ("a: &", 1, "a text cannot begin with &"),
+        ("a: &x 1\nb: &x 2", 2, "the anchor of line 1 is defined again"),
+        ("a: >lab", 1, "a text cannot begin with | or >"),
+        ('a: "C:\\Users"', 1, "a backslash in double quotes"),
+        ("a: 1\nb: 'lab\nc: 2", 3, "the quote that opens on line 2 is never closed"),
+        ("a: ,lab", 1, "expected a value: put a text that begins with a comma or a bracket in quotes"),
+        ("a:\n  - b: 1\n - c: 2", 3, "indented otherwise than line 1, where its part begins"),
+        ("a: 'b' c", 1, "more after a quoted text"),
+        ("a: *nowhere", 1, "put patterns that begin with * in quotes"),
         ("a:\n  exclude: [*-lab]", 2, 'put patterns that begin with * in quotes, as "*-lab"'),
         ("a:\n  exclude: [*]", 2, "put patterns that begin with * in quotes"),
         ("a:\n  exclude:\n    - lab-*\n    - *-lab*", 4, "put patterns that begin with * in quotes"),
         ("a: *.lab", 1, "put patterns that begin with * in quotes"),
         ("a: &a [*a]", 1, "nested deeper than 64 levels"),
-        ("a: 1\n---\nb: 2", 2, "expected a single document"),
+        ("a: 1\n---\nb: 2", 2, "a fleet file is one"),
         ("", None, "the file is empty"),
         ("# nothing", None, "the file is empty"),
-        ("a: \x00", None, "unacceptable character"),
+        ("a: 1\nb: \x00", 2, "the character U+0000: save it as plain text"),
         ("a: " + "[" * 5000, None, "nested too deeply"),
         ('a: "\\ud800"', None, "half of a surrogate pair"),
         ("a: 1e999", None, "Infinity"),
@@ -95,6 +116,52 @@ def test_what_cannot_be_read_is_told_with_its_line(text: str, line: int | None, 
         parse_fleet_text(text)
     assert message in refused.value.message
     assert refused.value.line == line
+
+
+YAML_SIGNS = st.text(st.sampled_from("ab1:-[]{}'\"*&!%@|>#?,<\\`.~ \n\n\t  "), max_size=24)
+
+
+@given(YAML_SIGNS)
+@example("a: !<x%zz>")
+@example("a: !x!%f")
+@example("%YAML 2.0\n---\na")
+@example("%YAML 1.1\n%YAML 1.1\n---\na")
+@example("%TAG ! a\n%TAG ! b\n---\na")
+@example('a: "\\xzz"')
+def test_no_word_of_yamls_grammar_reaches_a_person(text: str) -> None:
+    """Whatever is wrong, the answer is the product's own."""
+    said = ""
+    try:
+        parse_fleet_text(text)
+    except NotReadable as refused:
+        said = refused.message
+    assert not re.search("while |scalar|mapping|sequence|stream|token|node", said)
+
+
+def test_an_error_that_no_table_knows_keeps_the_librarys_words() -> None:
+    """With its line, and braces in it do no harm."""
+    error = yaml.MarkedYAMLError(problem="a {new} kind", problem_mark=yaml.Mark("", 0, 4, 0, "", 0))
+    with (
+        mock.patch.object(PlainLoader, "get_single_node", side_effect=error),
+        pytest.raises(NotReadable) as r,
+    ):
+        parse_fleet_text("a: 1")
+    assert (r.value.message, r.value.line) == ("a {new} kind", 5)
+
+
+def test_each_error_of_the_yaml_library_has_words() -> None:
+    """Also those of a newer library: its source names them."""
+    problems = [
+        (module.__name__, ast.unparse(call))
+        for module in (yaml.scanner, yaml.parser, yaml.composer)
+        for call in ast.walk(ast.parse(inspect.getsource(module)))
+        if isinstance(call, ast.Call)
+        and ast.unparse(call.func) in {"ScannerError", "ParserError", "ComposerError"}
+    ]
+    assert len(problems) >= 40
+    for module, call in problems:
+        spelt = " ".join(call.replace("%s", name) for name in ("alias", "tag", "block"))
+        assert any(re.search(problem, spelt) for problem, _ in YAML_PROBLEMS), (module, call)
 
 
 def test_a_fault_leads_to_its_line() -> None:

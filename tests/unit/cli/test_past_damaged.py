@@ -17,6 +17,7 @@ from esx_drift.domain.trail.history import list_parts_since
 from esx_drift.domain.trail.hosts import compare_sightings, find_sightings
 from esx_drift.trail.past import TrailLogs
 
+from tests.unit.checking.decisions.person import Person
 from tests.unit.checking.world import INTERVAL_SECONDS, PROD_A, World
 from tests.unit.cli.conftest import Run
 from tests.unit.trail.played import open_watched
@@ -61,6 +62,54 @@ def damaged(played: tuple[Path, list[Record]], tmp_path: Path) -> Path:
     copytree(played[0], tmp_path / "damaged")
     (tmp_path / "damaged" / make_record_key(VCENTER, PROD_A, 2)).write_bytes(b"{")
     return tmp_path / "damaged"
+
+
+@pytest.fixture(scope="module")
+def accepted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """esx02 and esx03 changed, esx03's is accepted at once; then esx02 changed once more, and is accepted."""
+    with open_watched(tmp_path_factory.mktemp("tls")) as world:
+        person = Person(world)
+        run_check(world)
+        world.vcenter.hosts.set_component(["esx02", "esx03"], I40EN, "2.9.2.0")
+        run_check(world)
+        person.accept({"host-18": person.shown()["host-18"]})
+        world.vcenter.hosts.set_component("esx02", I40EN, "2.9.3.0")
+        run_check(world)
+        person.accept({"host-17": person.shown()["host-17"]})
+        root = tmp_path_factory.mktemp("accepted") / "copy"
+        copy_trail(S3TrailFiles(lambda: world.aws.s3, "audit"), root)
+        return root
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "expected", "unread"),
+    [
+        ([], "by alice on esx03: CHG-42", None),
+        ([4], "by alice on esx03: CHG-42; else not known: record 4 can't be read", [4, 4]),
+        ([3, 4], "not known: records 3 to 4 can't be read", [3, 4]),
+    ],
+)
+def test_who_accepted_a_change_is_unknown_behind_a_damaged_record(
+    run: Run, accepted: Path, tmp_path: Path, spoilt: list[int], expected: str, unread: list[int] | None
+) -> None:
+    """It may say that the host was changed again: what was accepted later is then another change."""
+    copytree(accepted, tmp_path / "copy")
+    for number in spoilt:
+        (tmp_path / "copy" / make_record_key(VCENTER, PROD_A, number)).write_bytes(b"{")
+    asked = ("history", "prod-a", "--component", I40EN, "--dir", tmp_path / "copy")
+    said = " ".join(run(*asked).out.split())
+    assert expected in said
+    assert ("not known" in said) is bool(spoilt)
+    entries = json.loads(run(*asked, "--format", "json").out)["entries"]
+    entry = next(one for one in entries if one["change"]["to"] == "2.9.2.0")
+    assert entry["unread_records"] == unread
+    assert all(one["hosts"] == ["host-18"] for one in entry["accepted"])
+    row = next(csv.DictReader(StringIO(run(*asked, "--format", "csv").out)))
+    assert row["unread_records"] == ("" if unread is None else f"{unread[0]}-{unread[1]}")
+    period = ("--from", "2026-11-23", "--to", "2026-11-24", "-o", tmp_path / "nov")
+    run("evidence", "prod-a", *period, "--dir", tmp_path / "copy")
+    report = (tmp_path / "nov" / "report.md").read_text()
+    assert ("not known whether it was accepted: record" in report) is bool(spoilt)
 
 
 def test_since_when_a_part_is_there_is_unknown_behind_a_damaged_record(run: Run, damaged: Path) -> None:

@@ -102,7 +102,9 @@ def test_an_end_of_no_maintenance_is_said() -> None:
     """Somebody else was faster."""
     decision = {"by": ALICE, "reason": "done", "taken": [], "refused": ["domain-c9"]}
     entry = HistoryEntry(3, "", None, (), "maintenance", decision=cast("Any", decision))
-    assert describe_maintenance(entry, make_times(local=False)) == "alice found none to end: done"
+    assert describe_maintenance(entry, make_times(local=False)) == (
+        "alice was refused, no maintenance was begun or ended: done"
+    )
 
 
 def test_evidence_tells_begin_and_end_apart_and_what_changed_between(

@@ -4,6 +4,7 @@ from tests.lab.demo.timeline import BY_HAND, I40EN
 from tests.unit.checking.cloud import cloud
 from tests.unit.checking.decisions.conftest import ca, checking, tls, world
 from tests.unit.checking.decisions.consumer import Consumer
+from tests.unit.checking.decisions.person import Person, decided
 from tests.unit.checking.world import PROD_B, World
 from tests.unit.cli.conftest import Run
 
@@ -84,6 +85,43 @@ def test_a_cluster_that_comes_back_meanwhile_is_not_retired(
     checking.before.append(back)
     ran = run("retire", "prod-b", "-y", *SAYS)
     assert (ran.code, ran.err) == (1, f"esx-drift: refused (record 3): {world.watched.name} lists it again\n")
+
+
+DECIDED = [
+    ("accept", "prod-b"),
+    ("maintenance", "start", "prod-c", "prod-b", "--for", "1h"),
+    ("maintenance", "end", "prod-b"),
+]
+
+
+@pytest.mark.usefixtures("gone")
+@pytest.mark.parametrize("command", DECIDED)
+def test_nothing_is_decided_on_a_retired_cluster(
+    world: World, checking: Consumer, run: Run, command: tuple[str, ...]
+) -> None:
+    """It says since when it is retired, and when it is looked at again; nothing is sent, of none of them."""
+    run("retire", "prod-b", "-y", *SAYS)
+    checking.handled.clear()
+    ran = run(*command, "-y", *SAYS)
+    assert ran.code == 1
+    assert ran.err == (
+        f"esx-drift: prod-b (domain-c1008) on {world.watched.name} is retired since 23 Nov 14:16 UTC: nobody"
+        " looks at it, and nothing is decided on it\n"
+        f"  It is looked at again once {world.watched.name} lists it and no pattern leaves it out.\n"
+    )
+    assert checking.handled == []
+
+
+@pytest.mark.usefixtures("gone")
+@pytest.mark.parametrize("command", DECIDED[:2])
+def test_what_is_retired_meanwhile_is_refused(
+    world: World, checking: Consumer, run: Run, command: tuple[str, ...]
+) -> None:
+    """By the checker, and said in the same words."""
+    checking.before.append(lambda: Person(world).retire(PROD_B))
+    ran = run(*(part for part in command if part != "prod-c"), "-y", *SAYS)
+    assert (ran.code, "is retired since 23 Nov 14:16 UTC: nobody looks at it" in ran.err) == (1, True)
+    assert decided(world.records(PROD_B)[-1])["taken"] == []
 
 
 def test_a_vcenter_as_a_whole_is_not_retired(checking: Consumer, run: Run) -> None:

@@ -48,6 +48,7 @@ ACTIONS = {
     "GetMetricData": "cloudwatch:GetMetricData",
     "DescribeAlarms": "cloudwatch:DescribeAlarms",
     "GetDashboard": "cloudwatch:GetDashboard",
+    "DescribeQueryDefinitions": "logs:DescribeQueryDefinitions",
     "ListSubscriptionsByTopic": "sns:ListSubscriptionsByTopic",
 }
 """By the call; nobody needs a right to ask who he is."""

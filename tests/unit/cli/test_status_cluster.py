@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from esx_drift.contracts import list_violations
 from esx_drift.domain.acceptance import MAX_LISTED_DIFFERENCES
+from esx_drift.domain.stored.identifiers import FLEET_KEY
 from esx_drift.domain.text.times import format_time
-from esx_drift.domain.text.wording import format_moment
+from esx_drift.domain.text.wording import format_end, format_moment
 
 from tests.lab.demo.timeline import BY_HAND, FOOTHOLD, I40EN
 from tests.paths import GOLDEN
@@ -17,9 +18,10 @@ from tests.simulator import fault_kinds
 from tests.unit.checking.cloud import cloud
 from tests.unit.checking.decisions.conftest import ca, checking, tls, world
 from tests.unit.checking.decisions.consumer import Consumer
-from tests.unit.checking.decisions.person import Person
+from tests.unit.checking.decisions.person import ALICE, Person
 from tests.unit.checking.world import PROD_A, World
 from tests.unit.cli.conftest import Run
+from tests.unit.fleets import fleet
 
 __all__ = ["ca", "checking", "cloud", "tls", "world"]
 
@@ -126,5 +128,57 @@ def test_what_was_accepted_for_a_time_says_so_once_that_is_over(drifted: World, 
     first = "esx01 is not as last accepted: Intel-i40en 2.7.2.0 → 2.9.2.0 and 11 more"
     begin = shown.index(first) + 1
     lines = shown[begin : begin + MAX_LISTED_DIFFERENCES + 2]
-    assert lines[-2:] == ["and 2 more differences", f"it was accepted until {format_moment(until)} UTC"]
+    assert lines[-2:] == ["and 2 more differences", f"it was accepted until {format_end(until)}"]
     assert all("esx01" in line for line in lines[:-2])
+
+
+def test_of_a_replaced_vcenter_no_host_was_seen(drifted: World, run: Run) -> None:
+    """Neither above nor below: what is shown of each is from before, and says from when."""
+    drifted.vcenter.replace()
+    drifted.wait(4 * 3600)
+    drifted.dispatch()
+    lines = run("status", "prod-a").out.splitlines()
+    assert "not seen, was 3 of 4 covered" in lines[1]
+    hosts = [line for line in lines if line.startswith(" esx")]
+    assert [line.split()[0] for line in hosts if "not since" in line] == ["esx01", "esx02", "esx03"]
+    assert not any("yes" in line for line in hosts)
+    shown = list(csv.DictReader(run("status", PROD_A, "--format", "csv").out.splitlines()))
+    assert {line["cluster_seen"] for line in shown} == {"no"}
+
+
+def test_maintenance_that_runs_is_shown(drifted: World, checking: Consumer, run: Run) -> None:
+    """Who began it, until when and why: in both tables, and for programs; once it is over, it is gone."""
+    Person(drifted).maintain(3600, accept=True)
+    until = format_time(drifted.now + timedelta(hours=1))
+    said = f"n maintenance until {format_moment(until)} UTC, by alice: CHG-42"
+    assert f"  I{said}" in run("status", "prod-a").out.splitlines()
+    assert f"prod-a on {drifted.watched.name} is i{said}" in run("status").out
+    for arguments in ((), ("prod-a",)):
+        shown = json.loads(run("status", *arguments, "--format", "json").out)
+        assert list_violations("status", shown) == []
+        (window,) = shown["clusters"][0]["maintenance"]
+        assert (window["by"], window["to"], window["reason"], window["accept"]) == (
+            ALICE, until, "CHG-42", True,
+        )  # fmt: skip
+        line = next(csv.DictReader(run("status", *arguments, "--format", "csv").out.splitlines()))
+        assert (line["maintenance_by"], line["maintenance_until"]) == (ALICE, until)
+        assert line["maintenance_reason"] == "CHG-42"
+    drifted.wait(3600)
+    assert "maintenance" not in run("status").out
+    assert "maintenance" not in run("status", "prod-a").out
+    put_window(checking, drifted)
+    assert f"until {format_moment(until)}" not in run("status", "prod-a").out
+    assert "UTC, by fleet file: patch night" in run("status", "prod-a").out
+
+
+def put_window(checking: Consumer, world: World) -> None:
+    """A window of the fleet file that began since the last check."""
+    window = {
+        "name": "patches",
+        "reason": "patch night",
+        "from": format_time(world.now - timedelta(minutes=1)),
+        "to": format_time(world.now + timedelta(hours=2)),
+    }
+    own = {"name": world.watched.name}
+    body = json.dumps(fleet(vcenters=[own], maintenance=[window])).encode()
+    checking.world.aws.s3.put_object(Bucket="state", Key=FLEET_KEY, Body=body)

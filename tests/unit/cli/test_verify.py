@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
@@ -224,12 +225,92 @@ def test_trouble(run: Run, copy: Path, tmp_path: Path) -> None:
         assert said in ran.err
 
 
-def test_a_key_that_did_not_sign(run: Run, copy: Path, tmp_path: Path) -> None:
-    """The digest is named."""
-    (tmp_path / "other.pem").write_bytes(public_key(make_key()).pem)
-    ran = run("verify", "--dir", copy, "--public-key", tmp_path / "other.pem")
-    assert ran.code == 1
-    assert "and not by the key given" in ran.out
+def test_a_key_that_signed_none_of_it_is_trouble(
+    run: Run, trail: Trail, key: EllipticCurvePrivateKey, tmp_path: Path
+) -> None:
+    """Said plainly, with both fingerprints: of another trail, or all was signed anew. No success either way.
+
+    A trail of a single digest shows no more than one of many, and is judged in the same way: its digest is
+    named besides.
+    """
+    other = make_key()
+    (tmp_path / "other.pem").write_bytes(public_key(other).pem)
+    (tmp_path / "third.pem").write_bytes(public_key(make_key()).pem)
+    for copied in (trail, seal(trail, key, SEALED_AT + timedelta(days=1))):
+        copy = write_copy(copied, tmp_path / f"copy-{len(copied)}")
+        ran = run("verify", "--dir", copy, "--public-key", tmp_path / "other.pem")
+        assert ran.code == 2
+        signed, given = public_key(key).fingerprint, public_key(other).fingerprint
+        assert ran.err.startswith(
+            f"esx-drift: no digest here is signed by {given}, which was given: they are signed by {signed}\n"
+        )
+        assert "or somebody signed all of this one anew. Nothing here is proved." in ran.err
+        assert ran.out.splitlines()[-1] == "Not proved: no digest here is signed by a key that was given."
+        for digest in filter(is_digest_key, copied):
+            assert f"altered   {digest}: it is signed by {signed}, and not by the key given" in ran.out
+        shown = run("verify", "--dir", copy, "--public-key", tmp_path / "other.pem", "--format", "json")
+        assert (shown.code, json.loads(shown.out)["intact"]) == (2, False)
+    changed = write_copy(seal(trail, make_key(), SEALED_AT + timedelta(days=1)), tmp_path / "changed")
+    several = ("--public-key", tmp_path / "other.pem", "--public-key", tmp_path / "third.pem")
+    ran = run("verify", "--dir", changed, *several)
+    assert (ran.code, " nor by " in ran.err, f"{public_key(key).fingerprint}" in ran.err) == (2, True, True)
+
+
+def test_a_digest_signed_anew_among_others_is_named(
+    run: Run, trail: Trail, key: EllipticCurvePrivateKey, pem: Path, tmp_path: Path
+) -> None:
+    """Exit code 1: the key is this trail's, as the other digests show."""
+    (first,) = filter(is_digest_key, trail)
+    both = seal(trail, key, SEALED_AT + timedelta(days=1))
+    thief = make_key()
+    anew = sign({each: body for each, body in both.items() if each != f"{first}.sig"}, thief)
+    ran = run("verify", "--dir", write_copy(anew, tmp_path / "copy"), "--public-key", pem)
+    text = f"it is signed by {public_key(thief).fingerprint}, and not by the key given"
+    assert (ran.code, f"altered   {first}: {text}\n" in ran.out) == (1, True)
+
+
+@pytest.mark.parametrize("part", ["", ".sig"])
+def test_a_signature_of_nobody_is_no_wrong_key(
+    run: Run, trail: Trail, pem: Path, tmp_path: Path, part: str
+) -> None:
+    """One bit of the only digest or of its signature: the object is named, and the key is not blamed."""
+    (digest,) = filter(is_digest_key, trail)
+    body = bytearray(trail[f"{digest}{part}"])
+    body[len(body) // 2] ^= 1
+    copy = write_copy({**trail, f"{digest}{part}": bytes(body)}, tmp_path / "flipped")
+    ran = run("verify", "--dir", copy, "--public-key", pem)
+    assert (ran.code, ran.err) == (1, "")
+    assert f"{digest}{part}" in ran.out
+
+
+COMMAND = [sys.executable, "-c", "from esx_drift.cli import main; main()"]
+
+
+def test_progress_is_shown_on_a_terminal_and_nowhere_else(copy: Path, trail: Trail) -> None:
+    """How many objects are done, of all of them; what a program or a file gets is without it."""
+    verifying = [*COMMAND, "verify", "--dir", str(copy)]
+    terminal, end = os.openpty()
+    with subprocess.Popen(verifying, stdout=subprocess.PIPE, stderr=end) as process:
+        os.close(end)
+        assert process.stdout is not None
+        shown = b"".join(iter(lambda: read_terminal(terminal), b"")).decode()
+        told = process.stdout.read()
+    os.close(terminal)
+    done = [(int(one), int(all_)) for one, all_ in re.findall(r"(\d+)/(\d+)", shown)]
+    objects = len(trail)
+    assert "Verifying" in shown
+    assert done[-1] == (objects, objects)
+    assert (process.returncode, told.decode().splitlines()[-1]) == (0, "Intact, key not pinned.")
+    piped = subprocess.run(verifying, capture_output=True, check=False)
+    assert (piped.returncode, piped.stderr, piped.stdout) == (0, b"", told)
+
+
+def read_terminal(terminal: int) -> bytes:
+    """What was written to it; nothing once nobody has it open any more."""
+    try:
+        return os.read(terminal, 65536)
+    except OSError:
+        return b""
 
 
 def test_up_to_when_a_copy_is_sealed(run: Run, copy: Path, pem: Path, trail: Trail) -> None:

@@ -156,7 +156,7 @@ def test_a_forbidden_listing_is_told_at_once(world: World, name: str) -> None:
     ("hidden", "lists"),
     [
         (3, "only 1 of the 4 known clusters (missing: prod-a, prod-b, prod-c)"),
-        (4, "no cluster (missing: prod-a, prod-b, prod-c and 1 more)"),
+        (4, "no cluster (missing: prod-a, prod-b, prod-c, prod-d)"),
     ],
 )
 def test_a_listing_that_lost_most_clusters_is_a_lost_permission(
@@ -171,14 +171,25 @@ def test_a_listing_that_lost_most_clusters_is_a_lost_permission(
     assert (finding["kind"], finding["severity"]) == ("vcenter-authorization", "critical")
     assert finding["detail"] == {"listed": 4 - hidden, "known": 4}
     assert finding["summary"] == (
-        f"{name} lists {lists}: the account has most likely lost its permission, unless what is missing was"
-        " removed"
+        f"{name} lists {lists}: the account lost its permission, or what is missing was removed"
     )
     assert world.sent("retry") == []
     for cluster in ("prod-a", "prod-b", "prod-c", "prod-d")[:hidden]:
         world.vcenters[name].inventory.hide_cluster(cluster, hidden=False)
     world.run()
     assert moved(world.last(name)) == {("vcenter-authorization", "resolved")}
+
+
+def test_of_many_clusters_that_are_not_listed_five_are_named(world: World) -> None:
+    """And it is said how many more there are."""
+    clusters = [f"prod-{letter}" for letter in "abcdefg"]
+    name = world.add(*clusters)
+    world.run()
+    for cluster in clusters:
+        world.vcenters[name].inventory.hide_cluster(cluster)
+    world.run()
+    (finding,) = world.last(name)["findings"]
+    assert "(missing: prod-a, prod-b, prod-c, prod-d, prod-e and 2 more)" in finding["summary"]
 
 
 def test_a_first_listing_of_nothing_says_that_there_may_be_none(world: World) -> None:

@@ -3,7 +3,7 @@
 import json
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -42,8 +42,10 @@ SCHEDULE = "DispatcherFunctionSchedule"
 SESSION = boto3.Session("testing", "testing", region_name=REGION)
 """One for all: each new one reads the descriptions of all services anew."""
 
-STEPS = 1 + 1 + 4 + 10 + 4 + 3
+STEPS = 1 + 1 + 4 + 10 + 4 + 3 + 1
 ALARMS = ("CheckerErrors", "DispatcherSilence")
+QUERIES = {"RunsQuery": "0a1b", "SealsQuery": "2c3d", "FleetQuery": "4e5f"}
+"""The ids of saved queries, by their logical ones."""
 
 
 @dataclass(slots=True)
@@ -55,6 +57,7 @@ class Deployed:
     status: str = "UPDATE_COMPLETE"
     removed: set[str] = field(default_factory=set)
     parameters: dict[str, str] = field(default_factory=dict)
+    queries: list[str] = field(default_factory=lambda: [*QUERIES.values(), "somebody's own"])
 
     def examine(self, profile: str | None = None) -> dict[str, StepResult]:
         """The lines by their step."""
@@ -107,12 +110,20 @@ def _reply(action: str, result: str) -> str:
     )
 
 
+def _list_queries(ids: list[str], asked: str) -> str:
+    """What CloudWatch Logs answers, which moto does not know: a page has two."""
+    start = int(json.loads(asked).get("nextToken", 0))
+    page: dict[str, Any] = {
+        "queryDefinitions": [{"queryDefinitionId": own} for own in ids[start : start + 2]]
+    }
+    return json.dumps(page | ({"nextToken": str(start + 2)} if ids[start + 2 :] else {}))
+
+
 @contextmanager
-def _cloudformation(deployed: Deployed) -> Iterator[str]:
+def _answering(answer: Callable[[str], str]) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            asked = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            body = deployed.answer(parse_qs(asked)).encode()
+            body = answer(self.rfile.read(int(self.headers["Content-Length"])).decode()).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -200,8 +211,13 @@ def deployed(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]: 
     metrics.put_dashboard(DashboardName="esx-drift-here", DashboardBody='{"widgets": []}')
     made.resources["OperationsDashboard"] = ("AWS::CloudWatch::Dashboard", "esx-drift-here")
     made.outputs["another product"] = {"StateBucketName": "other"}
-    with _cloudformation(made) as url:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", url)
+    made.resources |= {name: ("AWS::Logs::QueryDefinition", own) for name, own in QUERIES.items()}
+    with (
+        _answering(lambda asked: made.answer(parse_qs(asked))) as stacks,
+        _answering(lambda asked: _list_queries(made.queries, asked)) as logs,
+    ):
+        monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", stacks)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", logs)
         yield made
 
 
@@ -369,6 +385,8 @@ def test_dead_letters(queue: str, what: str, again: str, away: str, deployed: De
     commands = [line for line in fix if line.startswith(("aws ", "esx-drift "))]
     assert [again in command for command in commands] == [False, True, False][: len(commands)]
     assert "receive-message --queue-url https://" in commands[0]
+    assert "--visibility-timeout 0" in commands[0]
+    assert "--message-attribute-names All" in commands[0]
     if away:
         assert "purge-queue --queue-url https://" in commands[2]
         assert fix[-2].split()[0] == away
@@ -445,6 +463,24 @@ esac
 
 def _option(call: list[str], name: str) -> str:
     return call[call.index(name) + 1]
+
+
+def test_a_redrive_is_a_request_that_sqs_takes(deployed: Deployed) -> None:
+    """No local AWS can redrive. So the command's parameters are checked, and sent, by SQS's own model."""
+    _send(deployed, "CheckDeadLetterQueue")
+    fix = deployed.examine()["CheckDeadLetterQueue"]["fix"]
+    (call,) = [line for line in fix.splitlines() if "start-message-move-task" in line]
+    (words,) = list_shell_calls(call, "aws")
+    sent: list[dict[str, str]] = []
+
+    def take(asked: str) -> str:
+        sent.append(json.loads(asked))
+        return '{"TaskHandle": "x"}'
+
+    with _answering(take) as url:
+        sqs = SESSION.client("sqs", endpoint_url=url)
+        sqs.start_message_move_task(SourceArn=_option(words, "--source-arn"))
+    assert sent == [{"SourceArn": _arn("sqs", "CheckDeadLetterQueue")}]
 
 
 def test_a_dead_letter_queue_that_is_newer_than_this_command(deployed: Deployed) -> None:
@@ -554,6 +590,23 @@ def test_what_somebody_deleted_in_cloudwatch(deployed: Deployed) -> None:
     assert lines["OperationsDashboard"]["said"] == "it is gone"
 
 
+def test_saved_queries_that_somebody_deleted(deployed: Deployed) -> None:
+    """Each is named as the template names it, on whatever page of the answer the others are."""
+    assert deployed.examine()["saved queries"]["said"] == "all 3 are there"
+    deployed.queries = ["somebody's own", "another", "2c3d"]
+    line = deployed.examine()["saved queries"]
+    assert (line["outcome"], line["said"]) == ("failed", "gone: RunsQuery, FleetQuery")
+    assert "When something of the stack is gone" in line["fix"]
+
+
+def test_a_template_that_had_no_saved_query_misses_none(deployed: Deployed) -> None:
+    """A stack of a version before."""
+    for name in QUERIES:
+        del deployed.resources[name]
+    lines = deployed.examine()
+    assert (len(lines), _wrong(lines)) == (STEPS - 1, [])
+
+
 def test_a_heartbeat_that_is_not_set_is_said_to_be(deployed: Deployed) -> None:
     """It is optional, so that nothing is wrong."""
     line = deployed.examine()["heartbeat"]
@@ -651,6 +704,7 @@ def test_another_stack(theirs: tuple[str, ...], outcome: str, words: str, deploy
                 "OperationsDashboard": "cloudwatch:GetDashboard",
             },
         ),
+        ("CLOUDWATCH_LOGS", {"saved queries": "logs:DescribeQueryDefinitions"}),
         ("SNS", dict.fromkeys(("DriftTopic", "AlarmTopic"), "sns:ListSubscriptionsByTopic")),
         ("S3", {"trail": "s3:ListBucket", "other stacks": "s3:GetObject"}),
     ],

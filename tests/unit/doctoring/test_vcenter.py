@@ -249,6 +249,16 @@ def test_patterns_that_leave_out_all_are_told(clinic: Clinic) -> None:
     assert "patterns" in lines["inventory"]["fix"]
 
 
+def test_a_vcenter_that_lists_nothing_gets_both_readings(clinic: Clinic) -> None:
+    """It lost its clusters, or the account its permission."""
+    for name in ("prod-a", "prod-b"):
+        clinic.vcenter.inventory.hide_cluster(name)
+    line = clinic.examine()["inventory"]
+    assert line["said"] == "the account is shown no cluster at all"
+    assert "esx-drift retire" in line["fix"]
+    assert line["fix"].endswith("with propagation: System.Read")
+
+
 def test_a_cluster_with_hosts_is_looked_for(clinic: Clinic) -> None:
     """An empty one shows nothing; where all are empty, that is what it says."""
     clinic.vcenter.inventory.add_cluster("an-empty-one")

@@ -43,7 +43,14 @@ BUCKETS: Final = {"audit": "AuditBucket", "state": "StateBucket"}
 USED_BY_LAMBDA: Final = {"Log", "KeepLostRuns", "RecordTraces", "ConnectToTheVpc", "TellMissingFrom403"}
 """Statements of what Lambda does in a role's name, and of who gets 404, not 403, for what is missing."""
 
-NOT_PLAYED: Final = {"DecryptSecrets", "ReadTheHeartbeat", "TellAmazonQ", "ListCopies", "KeepCopies"}
+NOT_PLAYED: Final = {
+    "DecryptSecrets",
+    "UseTheDataKey",
+    "ReadTheHeartbeat",
+    "TellAmazonQ",
+    "ListCopies",
+    "KeepCopies",
+}
 """Statements that a parameter of the stack brings: their tests stand beside those of what uses them."""
 
 POLLED: Final = frozenset(

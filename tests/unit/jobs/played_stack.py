@@ -27,7 +27,7 @@ from esx_drift.adapters.audit_store import S3Store
 from esx_drift.adapters.secrets import VCenterSecret
 from esx_drift.channels.webhook import WebhookChannel
 from esx_drift.notifying.receipts import Post, Receipts
-from esx_drift.ports import ExtractionTask, LoginGuard, SubmittedExtraction
+from esx_drift.ports import LoginGuard
 from esx_drift.runtime import runtime
 from esx_drift.vcenter_sessions import VCenterSessions
 
@@ -138,23 +138,6 @@ class _BrokenBody:
 
     def iter_chunks(self, _size: int) -> Iterator[bytes]:
         raise self.error
-
-
-@dataclass(slots=True)
-class ExtractedVCenter(VCenterModel):
-    """A vCenter whose extractions are done when they are asked for."""
-
-    _begun: dict[str, datetime] = field(default_factory=dict)
-
-    def extract(self, cluster: str) -> SubmittedExtraction:
-        """Begin one."""
-        self._begun[cluster] = self.now()
-        return SubmittedExtraction(cluster, self.now())
-
-    def task(self, task_id: str) -> ExtractionTask | None:
-        """It is done."""
-        begun = self._begun[task_id]
-        return ExtractionTask(task_id, "SUCCEEDED", begun, begun, None, task_id)
 
 
 @dataclass(slots=True)

@@ -28,8 +28,9 @@ from tests.unit.domain.changes.sample import component
 from tests.unit.domain.cluster_log import I40EN, image
 from tests.unit.jobs.aws_faults import AWS_FAULTS, GET, LIST, PUT
 from tests.unit.jobs.fault_table import FaultTable
-from tests.unit.jobs.played_stack import FED_BY, ExtractedVCenter, PlayedStack, Trouble
+from tests.unit.jobs.played_stack import FED_BY, PlayedStack, Trouble
 from tests.unit.logs import read_log
+from tests.unit.month import VCenterModel
 from tests.unit.notifying.world import AUDIT, STATE, Clock
 
 TABLE, OTHERS = FaultTable("aws-faults"), FaultTable("proven-elsewhere")
@@ -120,7 +121,7 @@ def start(slack: SlackReceiver, slack_authority: Authority) -> Iterator[Start]:
 def _start(slack: SlackReceiver, slack_authority: Authority, patch: pytest.MonkeyPatch) -> PlayedStack:
     patch.undo()
     clock = Clock(BEGINS)
-    made = PlayedStack(clock, ExtractedVCenter("vc01", clock), slack)
+    made = PlayedStack(clock, VCenterModel("vc01", clock), slack)
     for number, name in enumerate(CLUSTERS):
         hosts = {f"host-{2 * number + each}": HostModel(f"esx{each}-{name}", image()) for each in (1, 2)}
         made.model.models[name] = ClusterModel(hosts)

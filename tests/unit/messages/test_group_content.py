@@ -409,7 +409,7 @@ def test_a_decision_says_what_was_accepted(difference: dict[str, Any], total: in
     still = {**UNREVIEWED, "transition": "resolved", "resolved_because": "accepted"}
     (event,) = in_cluster(1, findings=[still])
     event["data"]["findings"] = [{**still, "accepted": accepted}]  # type: ignore[typeddict-item]
-    decision = {"by": "arn:aws:iam::1:user/alice", "reason": "CHG-1", "until": "2026-12-24T00:00:00.000Z"}
+    decision = {"by": "arn:aws:iam::1:user/alice", "reason": "CHG-1", "until": "2026-12-25T00:00:00.000Z"}
     (event,) = at([event], decision=decision, release_names=NAMES)
     assert build_content(event).title == (
         f"alice accepted {said} on esx07, until 2026-12-24 · prod-1 · vc01 — “CHG-1”"
@@ -600,8 +600,21 @@ OTHER_DIFFERENCE = {**DIFFERENCE, "hosts": ["host-8"], "key": "lsi"}
     ("detail", "title", "when", "hosts"),
     [
         (
-            {"ended": [ENDED], "differences": [DIFFERENCE, OTHER_DIFFERENCE]},
+            {"ended": [ENDED], "differences": [DIFFERENCE, OTHER_DIFFERENCE], "total": 2},
             "Intel-i40en 2.9.2.0 on esx07",
+            "The acceptance by alice (“CHG-1 · until the fix”) ended 02:14 UTC.",
+            "esx07",
+        ),
+        (
+            # Of 40 differences ten are listed: how many of the others are esx07's, nobody can say.
+            {"ended": [ENDED], "differences": [DIFFERENCE] * 3 + [OTHER_DIFFERENCE] * 7, "total": 40},
+            "Intel-i40en 2.9.2.0 and at least 2 more changes on esx07",
+            "The acceptance by alice (“CHG-1 · until the fix”) ended 02:14 UTC.",
+            "esx07",
+        ),
+        (
+            {"ended": [ENDED], "differences": [DIFFERENCE], "total": 2},
+            "Intel-i40en 2.9.2.0 and maybe more changes on esx07",
             "The acceptance by alice (“CHG-1 · until the fix”) ended 02:14 UTC.",
             "esx07",
         ),

@@ -97,7 +97,8 @@ PLAYS: dict[str, Callable[[], Told]] = {
     "rollout-stalled": lambda: _roll_out(stalls=True),
     "rollout-done": lambda: _roll_out(to_the_end=True),
     "driver-spread-and-stopped": _spread_driver,
-    "accepted-until": lambda: _drift()[0].accept(["host-7", "host-8"], 24 * 30, "CHG-2042"),
+    # As a person who writes --until 2026-12-23 means it: all of that day.
+    "accepted-until": lambda: _drift()[0].accept(["host-7", "host-8"], 24 * 30 + 17, "CHG-2042"),
     "accepted-in-part": lambda: _drift()[0].accept(["host-7"]),
     "accepted-orphaned-vib": lambda: _drift()[0].accept(["host-2"], ticket="CHG-2042"),
     "acceptance-of-vib-expired": lambda: _expire(0),

@@ -16,6 +16,7 @@ from esx_drift.errors import TrailDamaged
 from esx_drift.sealing import window_reader
 from esx_drift.sealing.sealer import SEALING_TURN_LENGTH, TIME_TO_FINISH_MS, copy_digests
 
+from tests.benchmarks.costs import KEYS_A_LISTING
 from tests.unit.sealing.world import ALL_THE_TIME, NOW, World, counting_down
 
 LONG_AGO = NOW - timedelta(hours=1)
@@ -301,6 +302,28 @@ def test_a_sealing_asks_s3_for_so_much(world: World, clusters: int, monkeypatch:
         "GetObject": 3 + clusters,
         "PutObject": 5,
     }
+
+
+def test_what_is_no_record_is_listed_whole_by_a_thousand_keys(world: World) -> None:
+    """An object that no record names is found by that, wherever its key sorts, on the day that it was put."""
+    calls = Counter[str]()
+
+    def note(model: Any, **_: object) -> None:  # noqa: ANN401 -- botocore's
+        calls[model.name] += 1
+
+    world.seal()
+    world.s3.meta.events.register("before-call.s3", note)
+    world.wait(days=1)
+    world.seal()
+    before, objects = calls["ListObjectsV2"], 2_500
+    for number in range(objects):
+        world.put(f"documents/vcenter=vc01/cluster=domain-c9/{number:064}.json.gz", at=LONG_AGO)
+    world.wait(days=1)
+    world.put("documents/put-there-by-somebody", at=world.now - timedelta(hours=1))
+    calls.clear()
+    world.seal()
+    assert calls["ListObjectsV2"] - before == objects // KEYS_A_LISTING
+    assert world.sealed_keys()[-1] == "documents/put-there-by-somebody"
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"no"])

@@ -68,3 +68,19 @@ def statements() -> Iterator[tuple[str, dict[str, Any]]]:
 def listed(value: Any) -> list[Any]:  # noqa: ANN401 - IAM allows one thing for a list of one
     """A list of what may be a list or one thing."""
     return value if isinstance(value, list) else [value]
+
+
+NO_VALUE = {"Ref": "AWS::NoValue"}
+
+
+def choose(value: Any, *holding: str) -> Any:  # noqa: ANN401 - a part of a template has any shape
+    """A part of the template as it is where the conditions ``holding`` hold, and no other does."""
+    if isinstance(value, list):
+        return [made for made in (choose(each, *holding) for each in value) if made != NO_VALUE]
+    if not isinstance(value, dict):
+        return value
+    if "Fn::If" in value:
+        condition, then, otherwise = value["Fn::If"]
+        return choose(then if condition in holding else otherwise, *holding)
+    made = {name: choose(each, *holding) for name, each in value.items()}
+    return {name: each for name, each in made.items() if each != NO_VALUE}

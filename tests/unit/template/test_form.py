@@ -27,6 +27,7 @@ SUFFIXES = {
     "AWS::Scheduler::ScheduleGroup": "Group",
     "AWS::SNS::Subscription": "Subscription",
     "AWS::SNS::Topic": "Topic",
+    "AWS::SNS::TopicPolicy": "TopicPolicy",
     "AWS::SQS::Queue": "Queue",
     "AWS::SQS::QueuePolicy": "QueuePolicy",
     "AWS::Serverless::Function": "Function",

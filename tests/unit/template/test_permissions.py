@@ -3,7 +3,14 @@ from esx_drift.domain.fleet.fleet import CHANNELS_WITHOUT_SECRET
 
 from tests.unit.template.application import listed, resources, statements, target
 
-ALLOWED = [(name, statement) for name, statement in statements() if statement["Effect"] == "Allow"]
+OWN_OF_TOPICS = resources("AWS::SNS::TopicPolicy")
+"""What a topic says itself: tests/unit/template/test_resource_policies.py."""
+
+ALLOWED = [
+    (name, statement)
+    for name, statement in statements()
+    if statement["Effect"] == "Allow" and name not in OWN_OF_TOPICS
+]
 
 
 LOOKING_AROUND = {
@@ -11,6 +18,7 @@ LOOKING_AROUND = {
         "cloudformation:DescribeStacks",
         "cloudwatch:GetMetricData",
         "lambda:GetEventSourceMapping",
+        "logs:DescribeQueryDefinitions",
     },
     "AuditorPolicy": {"athena:ListDataCatalogs", "athena:ListEngineVersions", "athena:ListWorkGroups"},
 }
@@ -69,6 +77,7 @@ def test_each_role_has_the_policies_of_its_work() -> None:
     amazon_q = {"Fn::If": ["ToldByAmazonQ", {"Ref": "AmazonQPolicy"}, {"Ref": "AWS::NoValue"}]}
     heartbeat = {"Fn::If": ["WithHeartbeat", {"Ref": "HeartbeatPolicy"}, {"Ref": "AWS::NoValue"}]}
     heartbeat_key = {"Fn::If": ["OwnKeyForHeartbeat", {"Ref": "SecretsKeyPolicy"}, {"Ref": "AWS::NoValue"}]}
+    data_key = {"Fn::If": ["OwnDataKey", {"Ref": "DataKeyPolicy"}, {"Ref": "AWS::NoValue"}]}
     traces = {"Fn::If": ["Traced", {"Ref": "TracingPolicy"}, {"Ref": "AWS::NoValue"}]}
     held = {
         name: role["Properties"]["ManagedPolicyArns"]
@@ -76,12 +85,13 @@ def test_each_role_has_the_policies_of_its_work() -> None:
         if "ManagedPolicyArns" in role["Properties"]
     }
     assert held == {
-        "DispatcherRole": [looking, network, key, traces],
-        "CheckerRole": [looking, network, key, traces],
-        "NotifierRole": [traces],
-        "SenderRole": [amazon_q, key, traces],
-        "ReporterRole": [heartbeat, heartbeat_key, traces],
-        "SealerRole": [copies, traces],
+        "SchedulerRole": [data_key],
+        "DispatcherRole": [looking, network, key, data_key, traces],
+        "CheckerRole": [looking, network, key, data_key, traces],
+        "NotifierRole": [data_key, traces],
+        "SenderRole": [amazon_q, key, data_key, traces],
+        "ReporterRole": [heartbeat, heartbeat_key, data_key, traces],
+        "SealerRole": [copies, data_key, traces],
     }
 
 

@@ -256,17 +256,3 @@ def test_what_sns_cannot_deliver_is_kept() -> None:
     """The outbox is emptied when SNS took an event: its subscription has its own queue of dead letters."""
     subscription = resources("AWS::SNS::Subscription")["NotifySubscription"]["Properties"]
     assert target(subscription["RedrivePolicy"]["deadLetterTargetArn"]) == "TopicDeadLetterQueue"
-
-
-def test_only_the_topic_fills_the_queues_behind_it() -> None:
-    """They take messages from SNS, and there from our topic."""
-    open_to_sns = set()
-    for policy in resources("AWS::SQS::QueuePolicy").values():
-        (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
-        assert (statement["Principal"], statement["Action"]) == (
-            {"Service": "sns.amazonaws.com"},
-            "sqs:SendMessage",
-        )
-        assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Ref": "DriftTopic"}}}
-        open_to_sns |= {target(queue) for queue in policy["Properties"]["Queues"]}
-    assert open_to_sns == {"NotifyQueue", "TopicDeadLetterQueue"}

@@ -79,7 +79,6 @@ def test_nobody_but_the_sealer_puts_anything_among_digests() -> None:
 
 HEADERS = {
     "NobodyArchives": ("s3:x-amz-storage-class", "STANDARD"),
-    "NobodyEncryptsByAnotherKey": ("s3:x-amz-server-side-encryption", "AES256"),
     "NobodyEncryptsByTheirOwnKey": ("s3:x-amz-server-side-encryption-customer-algorithm", None),
 }
 
@@ -140,6 +139,9 @@ def test_no_version_of_the_fleet_file_is_lost() -> None:
     old = ["state/", "breaker/", "routes/", "reports/", "seals/"]
     assert [rule["Prefix"] for rule in rules] == [*old, "athena/"]
     assert [rule["Prefix"] for rule in rules if "ExpirationInDays" in rule] == ["athena/"]
+    days = {rule["Prefix"]: rule["NoncurrentVersionExpiration"]["NoncurrentDays"] for rule in rules}
+    assert days == {**dict.fromkeys(old, 30), "routes/": 1, "seals/": 1, "athena/": 1}
+    assert {rule["Status"] for rule in rules} == {"Enabled"}
 
 
 def test_documents_are_kept_for_as_long_as_they_are_locked() -> None:

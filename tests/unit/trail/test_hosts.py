@@ -10,7 +10,8 @@ import pytest
 from esx_drift.domain.stored.types import Json, Record, Snapshot
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.trail.history import list_orphans, list_parts_since
-from esx_drift.domain.trail.hosts import Sighting, find_former_ids, find_sightings, list_known_hosts
+from esx_drift.domain.trail.hosts import Sighting, find_former_ids, find_sightings
+from esx_drift.domain.trail.known_hosts import list_known_hosts
 
 from tests.simulator.inventory import Host
 from tests.unit.checking.world import PROD_A, PROD_B, World
@@ -337,8 +338,8 @@ def assert_names(walk: Walk) -> None:
             ids[machine] = [*(one for one in ids[machine] if one != seen.id), seen.id]
     for look in walk.looks:
         for machine, seen in look.hosts.items():
-            assert ids[machine] in known.find_machines(seen.name), (machine, seen)
-            assert known.find_machines(seen.id) == [ids[machine]], (machine, seen)
+            assert ids[machine] in [each.ids for each in known.find_machines(seen.name)], (machine, seen)
+            assert [each.ids for each in known.find_machines(seen.id)] == [ids[machine]], (machine, seen)
 
 
 def test_what_nobody_saw_is_there_since_it_was_seen(world: World) -> None:

@@ -19,11 +19,12 @@ from esx_drift.domain.decisions import (
     build_recorded_decision,
     close_retired_cluster,
     decide_maintenance,
+    find_retired_since,
     find_sender_fault,
     find_until_fault,
     is_listed,
     list_names_by_id,
-    refuse_to_retire,
+    refuse_decision,
     strike_off_cluster,
 )
 from esx_drift.domain.dispatching.run import (
@@ -122,6 +123,8 @@ class DecisionRecorder:
 
     def _accept_hosts(self, position: Position, writing: "_Writing", now: datetime) -> DecisionEffect:
         request, decision = writing.request, writing.decision
+        if writing.is_of_retired_cluster:
+            return refuse_decision(position.after, decision["hosts"])
         if position.after["snapshot"] is None:
             raise RequestRefused(f"nobody has looked at {request['cluster']} of {request['vcenter']} yet")
         reader = BaselineReader(self.runtime.store, request["vcenter"], request["cluster"])
@@ -151,6 +154,8 @@ class DecisionRecorder:
         cluster, decision = writing.request["cluster"], writing.decision
 
         def apply(position: Position, now: datetime) -> DecisionEffect:
+            if writing.is_of_retired_cluster:
+                return refuse_decision(position.after, [cluster])
             effect = decide_maintenance(position.after, cluster, decision, position.seq, now)
             snapshot = self._find_snapshot(position, cluster)
             return replace(effect, host_names=list_names_by_id(snapshot)) if snapshot else effect
@@ -169,7 +174,7 @@ class DecisionRecorder:
 
         def apply(position: Position, _: datetime) -> DecisionEffect:
             if not is_struck_off:
-                return refuse_to_retire(position.after, cluster)
+                return refuse_decision(position.after, [cluster])
             snapshot = self._find_snapshot(position, cluster)
             return close_retired_cluster(position.after, cluster, decision, snapshot)
 
@@ -187,7 +192,7 @@ class DecisionRecorder:
 
         def apply(position: Position, now: datetime) -> DecisionEffect:
             if is_listed(position.after, cluster) and not left_out:
-                return refuse_to_retire(position.after, cluster)
+                return refuse_decision(position.after, [cluster])
             return strike_off_cluster(position.after, cluster, striking.decision, now)
 
         record = striking.append("retired", apply)
@@ -212,6 +217,12 @@ class _Writing:
             "cluster": VCENTER_LOG,
         }
         return _Writing(self.runtime, request, self.decision, self.sender_id)
+
+    @property
+    def is_of_retired_cluster(self) -> bool:
+        """Whether the cluster is retired: nobody would look at what is decided on it."""
+        state = self.for_vcenter().read_state()
+        return find_retired_since(state, self.request["cluster"]) is not None
 
     @property
     def _journal(self) -> Journal:

@@ -49,6 +49,7 @@ from esx_drift.domain.text.versions import sort_naturally
 from esx_drift.domain.text.wording import (
     clean_text,
     format_count,
+    format_end,
     format_moment,
     join_names,
     list_host_names,
@@ -112,7 +113,7 @@ class AcceptPreview:
         if self.differing:
             yield f"Not as last accepted: {self.render_names(list(self.differing))}"
         temporary = [
-            f"{name} until {format_moment(self.temporary[host])} UTC"
+            f"{name} until {format_end(self.temporary[host])}"
             for host, name in zip(self.temporary, list_host_names([*self.temporary], self.names), strict=True)
         ]
         changes = render_change_lines(self.changes, ChangeWords(self.names))
@@ -283,6 +284,7 @@ def _accept_cluster(
     options: DecisionOptions,
 ) -> None:
     """Accept the hosts of these names or ids; all that were seen, where there are none."""
+    client.require_watched(cluster)
     preview = _read_preview(client, cluster, names, record)
     print_line(f"{clean_text(cluster.name)} ({cluster.cluster}) on {cluster.vcenter}", "bold")
     for line in preview.render():
@@ -295,6 +297,9 @@ def _accept_cluster(
     options.require_confirmation(preview.ask(person.arn, named=bool(names) or record is not None))
     decision = options.build_decision(person, preview.seq, preview.hosts)
     seq, recorded = client.send_decision("accept", cluster, decision, options.wait_seconds)
+    if not recorded["taken"]:
+        # It may have been retired while the person read what he was shown.
+        client.require_watched(cluster)
     _print_answer(preview, seq, recorded)
 
 
@@ -353,7 +358,7 @@ def _find_host_ids(snapshot: Snapshot, names: tuple[str, ...]) -> list[str]:
 
 def _print_answer(preview: AcceptPreview, seq: int, recorded: RecordedDecision) -> None:
     if recorded["taken"]:
-        until = f" until {format_moment(recorded['until'])} UTC" if "until" in recorded else ""
+        until = f" until {format_end(recorded['until'])}" if "until" in recorded else ""
         print_line(f"Accepted{until} (record {seq}): {preview.render_names(recorded['taken'])}", "green")
     if recorded["refused"]:
         print_line(f"Refused (record {seq}): {preview.render_names(recorded['refused'])}", "yellow")
@@ -363,8 +368,7 @@ def _print_answer(preview: AcceptPreview, seq: int, recorded: RecordedDecision) 
 
 def _accept_vcenter(client: DecisionClient, vcenter: str, options: DecisionOptions) -> None:
     """Accept that another vCenter answers under this name; where none does, damage of its own log."""
-    if client.fleet.vcenter(vcenter) is None:
-        fail(f"the fleet file has no vCenter called {vcenter}")
+    client.require_vcenter(vcenter)
     log = client.read_log(vcenter)
     findings = list(log.after["findings"].values())
     replacement = next((finding for finding in findings if finding["kind"] == REPLACED), None)

@@ -51,13 +51,13 @@ from esx_drift.domain.text.wording import clean_text, format_count, join_names, 
 from esx_drift.domain.trail.history import ORPHANED_VIB, find_retirement
 from esx_drift.domain.trail.hosts import (
     FormerSelf,
-    KnownHosts,
     Sighting,
     compare_sightings,
     find_former_ids,
     find_sightings,
     is_new_vcenter,
 )
+from esx_drift.domain.trail.known_hosts import KnownHosts
 
 if TYPE_CHECKING:
     from esx_drift.trail.past import TrailLogs
@@ -178,8 +178,10 @@ def _find_answer(logs: "TrailLogs", log: ClusterRef, moment: datetime, wanted: s
     snapshot, former = logs.restore_former_selves(left, record["after"])
     rows = list_host_rows(record, snapshot)
     every = KnownHosts() if wanted is None else logs.read_hosts([*logs.read_records(log, known + following)])
-    ids = select_host(every, wanted, log, [row.host for row in rows])
-    hosts = tuple(row for row in rows if ids is None or row.host in ids)
+    there = every.get_at(record["checked_at"])
+    machine = select_host(every, wanted, log, [row.host for row in rows], there)
+    own = machine.list_ids_at(there) if machine else []
+    hosts = tuple(row for row in rows if machine is None or row.host in own)
     never = [host.host for host in hosts if host.base_image is None or host.host in former]
     later = logs.read_records(log, following, FEW_RECORDS)
     found = find_sightings([host.host for host in hosts], moment, record, later, never)
@@ -187,9 +189,9 @@ def _find_answer(logs: "TrailLogs", log: ClusterRef, moment: datetime, wanted: s
     look = record["after"]["last_look_at"]
     seen = {host: one.before for host, one in sightings.items() if one.before and one.before != look}
     former_ids = find_former_ids(seen, logs.read_records(log, known[::-1], FEW_RECORDS)) if seen else {}
-    asked_host = render_host(every, ids) if ids else ""
-    newest = next(logs.read_records(log, following[-1:]), record)
-    retired_by = newest if find_retirement(newest) else None
+    asked_host = render_host(machine) if machine else ""
+    ids = machine.ids if machine else None
+    retired_by = find_retirement(logs.read_records(log, [*known, *following][::-1], 1))
     return _Answer(
         log, moment, record, snapshot, hosts, sightings, former, former_ids, ids, asked_host, retired_by
     )

@@ -40,7 +40,7 @@ from esx_drift.domain.trail.history import (
     find_retirement,
     list_parts_since,
 )
-from esx_drift.domain.trail.hosts import KnownHosts, list_known_hosts
+from esx_drift.domain.trail.known_hosts import KnownHosts, KnownMachine, list_known_hosts
 
 _HEADINGS: Final = ("What", "Version", "Hosts", "Since", "Record")
 _COLUMNS: Final = ("host", "name", "part", "version", "origin", "after", "found", "record")
@@ -83,33 +83,39 @@ def blame(
         fail_unanswered(logs, describe_nothing(logs, log, f"nobody has looked at {log.render()} yet"))
     known = list_known_hosts(records, snapshot)
     only = select_host(known, host, log)
-    if only is not None and only[-1] not in snapshot["hosts"]:
+    own = only.list_ids_at(known.newest)[-1:] if only else []
+    if only is not None and not set(own) & snapshot["hosts"].keys():
         _fail_gone(known, only, times)
-    names = known.newest_names
-    parts = [part for part in list_parts_since(records, snapshot) if only is None or part.host == only[-1]]
+    names, retired_by = known.newest.newest_names, find_retirement(reversed(records))
+    parts = [part for part in list_parts_since(records, snapshot) if only is None or part.host in own]
     if output is ListFormat.json:
         listed = [{"name": names[part.host], **asdict(part)} for part in parts]
-        retired_at = records[-1]["checked_at"] if find_retirement(records[-1]) else None
-        head = {"schema_version": 1, "vcenter": log.vcenter, "retired_at": retired_at}
+        head = {
+            "schema_version": 1,
+            "vcenter": log.vcenter,
+            "retired_at": retired_by["checked_at"] if retired_by else None,
+        }
         typer.echo(json.dumps({**head, "parts": listed}, indent=2))
     elif output is ListFormat.csv:
         typer.echo(render_csv(_COLUMNS, (_list_cells(part, names) for part in parts)), nl=False)
     else:
-        print_line(f"{log.render()}{f': {render_host(known, only)}' if only else ''}", "bold")
-        for line in filter(None, [describe_retirement(records[-1], times)]):
+        print_line(f"{log.render()}{f': {render_host(only)}' if only else ''}", "bold")
+        for line in filter(None, [describe_retirement(retired_by, times)]):
             print_line(line, "yellow")
         if parts:
-            _print_parts(parts, known.distinct_names, times, whole=whole)
+            _print_parts(parts, known.newest.distinct_names, times, whole=whole)
         else:
             print_line("Nobody has seen yet what it runs.")
     end_with_damages(logs)
 
 
-def _fail_gone(known: KnownHosts, host: Sequence[str], times: Times) -> NoReturn:
-    left = known.left.get(host[-1])
+def _fail_gone(known: KnownHosts, host: KnownMachine, times: Times) -> NoReturn:
+    own = host.list_ids_at(known.newest)
+    left = known.newest.left.get(own[-1]) if own else None
     when = f" since {times.format_zoned(left)}" if left else ""
+    where = "this cluster" if own else "this cluster of the vCenter that took the former one's place"
     fail(
-        f"{render_host(known, host)} is not in this cluster{when}\n"
+        f"{render_host(host)} is not in {where}{when}\n"
         "What it ran says esx-drift as-of, of any day before; what happened to it esx-drift history"
     )
 

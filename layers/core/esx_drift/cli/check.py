@@ -41,7 +41,13 @@ from esx_drift.domain.stored.types import (
     rank_severity,
     rank_worst,
 )
-from esx_drift.domain.text.wording import clean_text, format_count, join_names
+from esx_drift.domain.text.wording import (
+    clean_text,
+    find_shell_argument,
+    format_count,
+    join_names,
+    reword_times,
+)
 from esx_drift.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -238,7 +244,8 @@ def _follow_patiently(follower: RunFollower, timeout: int, target: StackOptions)
 class CheckResult:
     """What came of one cluster, or of a vCenter as a whole.
 
-    ``worst``: the rank of its worst open finding; -1 where there is none.
+    ``worst``: the rank of its worst open finding; -1 where there is none. ``gone``: the id of a cluster that
+    its vCenter no longer has, or shows.
     """
 
     vcenter: str
@@ -248,6 +255,7 @@ class CheckResult:
     open: str = ""
     worst: int = -1
     looked: bool = True
+    gone: str = ""
 
     def name_place(self) -> str:
         """What this is about, in words."""
@@ -261,7 +269,7 @@ class CheckResult:
         return [
             Text(escape_unprintable(self.vcenter)),
             Text(escape_unprintable(clean_text(self.cluster))),
-            Text(escape_unprintable(clean_text(self.said, MAX_SAID_CHARACTERS)), style),
+            Text(escape_unprintable(clean_text(reword_times(self.said), MAX_SAID_CHARACTERS)), style),
             Text(self.hosts),
             Text(self.open),
         ]
@@ -275,9 +283,24 @@ def list_results(follower: RunFollower) -> Iterator[CheckResult]:
             yield CheckResult(vcenter, AS_A_WHOLE, "not listed yet", looked=False)
             continue
         yield from _list_vcenter_results(follower.run, *listing)
-        for (owner, _, name), record in follower.checks.items():
+        gone = _list_gone(*listing)
+        for (owner, cluster, name), record in follower.checks.items():
             if owner == vcenter:
-                yield _build_result(vcenter, name, record)
+                is_gone = cluster in gone or _is_missing(record)
+                yield _build_result(vcenter, name, record, cluster if is_gone else "")
+
+
+def _list_gone(listing: Record, dispatch: Dispatch) -> set[str]:
+    """List the ids of the clusters that a vCenter lists no more."""
+    findings = listing["after"]["findings"].values()
+    known = {finding["subject"] for finding in findings if finding["kind"] == "cluster-missing"}
+    return known | {cluster["cluster"] for cluster in dispatch["missing"]}
+
+
+def _is_missing(record: Record | None) -> bool:
+    """Whether the vCenter answered that there is no such cluster."""
+    failure = record["failure"] if record else None
+    return failure is not None and failure["reason"] == "cluster-missing"
 
 
 def _list_vcenter_results(run: Run, listing: Record, dispatch: Dispatch) -> Iterator[CheckResult]:
@@ -293,7 +316,7 @@ def _list_vcenter_results(run: Run, listing: Record, dispatch: Dispatch) -> Iter
         )
 
 
-def _build_result(vcenter: str, name: str, record: Record | None) -> CheckResult:
+def _build_result(vcenter: str, name: str, record: Record | None, gone: str) -> CheckResult:
     if record is None:
         return CheckResult(vcenter, name, "no answer yet", looked=False)
     after, looked = record["after"], record["outcome"] in LOOKED
@@ -302,11 +325,12 @@ def _build_result(vcenter: str, name: str, record: Record | None) -> CheckResult
     return CheckResult(
         vcenter,
         name,
-        _describe_outcome(record),
+        f"{vcenter} lists it no more" if gone and not looked else _describe_outcome(record),
         f"{coverage['covered']} of {coverage['hosts']}" if coverage else "",
         _count_open(findings),
         rank_worst(findings),
         looked=looked,
+        gone="" if looked else gone,
     )
 
 
@@ -324,6 +348,15 @@ def _count_open(findings: Iterable[Finding]) -> str:
     return ", ".join(f"{counts[name]} {name}" for name in reversed(SEVERITIES) if counts[name]) or "none"
 
 
+def _render_retirement(result: CheckResult, target: StackOptions) -> str:
+    cluster = find_shell_argument(result.cluster) or find_shell_argument(result.gone) or "CLUSTER"
+    command = target.name_command(f"retire {cluster} --vcenter {result.vcenter}")
+    return (
+        f"{result.name_place()}: if the account lost its permission there, give it back; if it is gone for"
+        f" good: {command}"
+    )
+
+
 def _print_results(follower: RunFollower, timeout: int, target: StackOptions) -> None:
     """Print the table, and end the command by what is in it."""
     results = list(list_results(follower))
@@ -335,6 +368,9 @@ def _print_results(follower: RunFollower, timeout: int, target: StackOptions) ->
             f"See later: {status}\n"
             "If nothing comes: the dispatcher's and the checker's logs and dead letter queues say why."
         )
+    for result in results:
+        if result.gone:
+            print_line(_render_retirement(result, target))
     unseen = [result.name_place() for result in results if not result.looked]
     if unseen:
         fail(f"could not look at {join_names(unseen)}", EXIT_TROUBLE)

@@ -19,9 +19,11 @@ import typer
 from esx_drift.cli.options import ClusterFinder
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail
 from esx_drift.domain.acceptance import MAX_ACCEPTED_FOR
+from esx_drift.domain.decisions import find_retired_since
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef
 from esx_drift.domain.stored.records import build_check_request
 from esx_drift.domain.text.times import format_time, parse_time
+from esx_drift.domain.text.wording import format_moment
 
 if TYPE_CHECKING:
     from esx_drift.adapters.audit_store import S3Store
@@ -197,6 +199,21 @@ class DecisionClient:
             vcenter: The vCenter to look in; none for all of the fleet file.
         """
         return self._finder.find(cluster, vcenter)
+
+    def require_watched(self, cluster: ClusterRef) -> None:
+        """End the command if the cluster is retired: nothing is decided on it until it is listed again."""
+        since = find_retired_since(self.read_log(cluster.vcenter).after, cluster.cluster)
+        if since is not None:
+            fail(
+                f"{cluster.render()} is retired since {format_moment(since)} UTC: nobody looks at it, and"
+                " nothing is decided on it\n"
+                f"It is looked at again once {cluster.vcenter} lists it and no pattern leaves it out.",
+                EXIT_DIFFERENCES,
+            )
+
+    def require_vcenter(self, vcenter: str) -> None:
+        """End the command if the fleet file has no such ``vcenter``; it is said which ones it has."""
+        self._finder.select_vcenters(vcenter)
 
     @property
     def _finder(self) -> ClusterFinder:

@@ -39,6 +39,7 @@ from esx_drift.domain.text.wording import (
     join_names,
     list_host_names,
     name_element,
+    reword_times,
 )
 from esx_drift.errors import ContractViolation
 
@@ -241,7 +242,10 @@ def _build_findings_table(findings: Sequence[Finding]) -> Table:
     for finding in sorted(findings, key=lambda finding: SEVERITY_ORDER.index(finding["severity"])):
         seen = "before, too" if finding["transition"] == "still" else "new"
         table.add_row(
-            _render_severity(finding["severity"]), finding["kind"], seen, clean_text(finding["summary"], 400)
+            _render_severity(finding["severity"]),
+            finding["kind"],
+            seen,
+            clean_text(reword_times(finding["summary"]), 400),
         )
     return table
 

@@ -16,7 +16,7 @@ from esx_drift.cli.options import StackOptions, with_stack_options
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, escape_unprintable, make_stdout, print_line
 from esx_drift.contracts import require_valid
 from esx_drift.doctoring.examination import NEEDS, DoctorReply, DoctorRequest, StepResult, is_narrowed
-from esx_drift.domain.text.wording import format_count, join_names
+from esx_drift.domain.text.wording import format_count, join_names, reword_times
 from esx_drift.errors import PermanentError, RequestRefused
 
 if TYPE_CHECKING:
@@ -127,18 +127,23 @@ def _print_step(result: StepResult, width: int) -> None:
     table.add_column(width=OUTCOME_WIDTH)
     table.add_column(width=width, no_wrap=True)
     table.add_column(overflow="fold")
-    said = Text(escape_unprintable(result["said"]))
+    said = Text(escape_unprintable(_reword(result["said"])))
     table.add_row(Text(outcome, OUTCOME_STYLES[outcome]), result["step"], said)
     console = make_stdout()
     with console.capture() as captured:
         console.print(table)
-        for line in result["fix"].splitlines():
+        for line in _reword(result["fix"]).splitlines():
             # A command is there to be copied: it is never wrapped.
             is_command = line.startswith(COMMANDS)
             text = Text(escape_unprintable(line), "yellow")
             indented = Text(FIX_INDENT * " ") + text if is_command else Padding(text, (0, 0, 0, FIX_INDENT))
             console.print(indented, soft_wrap=is_command)
     console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
+def _reword(text: str) -> str:
+    """Reword times, with seconds: who runs it again by them must not come too early."""
+    return reword_times(text, has_seconds=True)
 
 
 def _build_request(vcenters: list[str] | None, reset: str | None, *, send: bool) -> DoctorRequest:

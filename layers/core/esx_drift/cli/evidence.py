@@ -18,7 +18,7 @@ from esx_drift.cli.evidence_report import EvidenceReport, ReportedLog, ReportedS
 from esx_drift.cli.options import VCenterOption
 from esx_drift.cli.past import LocalOption, Times, end_with_damages, find_log, make_times, open_logs
 from esx_drift.cli.status import read_clock
-from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_warning
+from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_note, print_warning
 from esx_drift.cli.trail_source import TrailSource, with_trail_options
 from esx_drift.cli.verify import (
     PublicKeysOption,
@@ -29,6 +29,7 @@ from esx_drift.cli.verify import (
     list_signers,
     read_document_days,
     read_public_keys,
+    require_own_key,
     show_progress,
 )
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef
@@ -80,7 +81,8 @@ def evidence(  # noqa: PLR0913 -- each is an option of the command
     DIR/trail is verified by itself: esx-drift verify --dir DIR/trail. The report says which checks were made
     and missed, what changed, who accepted it and why, and how to verify all of it.
 
-    Exit code: 0 written and intact, 1 written and not intact, 2 trouble.
+    Exit code: 0 written and intact, 1 written and not intact, 2 trouble. Damage of the trail that the period
+    does not rest on is named, and changes nothing of that.
 
     Example: esx-drift evidence prod-a --from 2026-11-01 --to 2026-11-30 -o nov
     """
@@ -102,10 +104,12 @@ def evidence(  # noqa: PLR0913 -- each is an option of the command
     for line in seal.lines:
         print_line(line)
     # What is damaged elsewhere in the whole trail is no part of the report, which others read.
-    damages = dict.fromkeys([*report.damages, *(damage.message for damage in logs.damages)])
-    for damage in damages:
+    for damage in report.damages:
         print_warning(damage)
-    if not seal.is_intact or damages:
+    for damage in dict.fromkeys(each.message for each in logs.damages):
+        if damage not in report.damages:
+            print_note(f"{damage}. This period does not rest on it: esx-drift verify names all such")
+    if not seal.is_intact or report.damages:
         raise typer.Exit(EXIT_DIFFERENCES)
 
 
@@ -191,6 +195,7 @@ def _verify(source: TrailSource, pinned: "tuple[PublicKey, ...]", now: datetime)
         verify_trail(replace(request, on_progress=on_progress)) as found,
     ):
         number, chain = found.index.count_problems(), found.chain
+        require_own_key(chain)
         until = chain.sealed_until
         return ReportedSeal(
             is_intact=not number,
@@ -231,9 +236,12 @@ def _write_report(
         _read_vcenter(logs, name, chosen, excerpt) for name in sorted({log.vcenter for log in chosen})
     ]
     asked = {log.record_prefix: asked for _, by_log in vcenters for log, asked in by_log}
-    earlier = TrailLogs(whole.files)
-    clusters = [_read_cluster(logs, log, asked[log.record_prefix], excerpt, earlier) for log in chosen]
-    damages = list(dict.fromkeys(damage.message for damage in (*logs.damages, *earlier.damages)))
+    clusters = [_read_cluster(logs, log, asked[log.record_prefix], excerpt, whole) for log in chosen]
+    # What the whole trail shows of an object that the excerpt holds is damage of the period, too: the next
+    # record may be behind it.
+    held = [each for each in whole.damages if logs.linked.read_bytes(each.key) is not None]
+    not_cited = [damage for cluster in clusters for damage in cluster.not_cited]
+    damages = list(dict.fromkeys(each.message for each in (*logs.damages, *held, *not_cited)))
     own = [vcenter for vcenter, _ in vcenters]
     report = EvidenceReport(excerpt, clusters, own, seal, damages, times)
     blocks = build_report_blocks(report)
@@ -257,7 +265,7 @@ def _read_vcenter(
         names = {cluster: known["name"] for cluster, known in (record["after"]["clusters"] or {}).items()}
         # Each names all clusters of the vCenter: of a year that is more than has to be held.
         records.append({**record, "dispatch": None, "after": {**record["after"], "clusters": None}})
-    reported = ReportedLog(log, names, build_log_evidence(records, excerpt.period))
+    reported = ReportedLog(log, lambda _: names, build_log_evidence(records, excerpt.period))
     return reported, [(each, asked[each.cluster]) for each in own]
 
 
@@ -268,8 +276,15 @@ def _read_cluster(
     looks = count_looks(asked, records, excerpt.period, excerpt.made_at)
     found = build_log_evidence(records, excerpt.period)
     here = {record["checked_at"] for record in records}
-    cited = _cite_acceptances(whole, log, {*found.vouched.values()} - here)
-    return ReportedLog(log, logs.read_hosts(records).distinct_names, found, looks, cited)
+    moments, known_damages = {*found.vouched.values()} - here, len(whole.damages)
+    cited = _cite_acceptances(whole, log, moments)
+    not_cited = whole.damages[known_damages:] if cited.keys() < moments else []
+    known = logs.read_hosts(records)
+
+    def find_names(time: str) -> dict[str, str]:
+        return known.get_at(time).distinct_names
+
+    return ReportedLog(log, find_names, found, looks, cited, not_cited)
 
 
 def _cite_acceptances(

@@ -3,7 +3,7 @@
 Longer than 250 lines, because the sections of the one report stand here in its order.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -11,7 +11,7 @@ from typing import Final, cast
 
 from esx_drift import __version__
 from esx_drift.cli.evidence_pages import Block, Commands, Grid, Heading, Paragraph
-from esx_drift.cli.history import describe_window_step
+from esx_drift.cli.history import describe_unread, describe_window_step
 from esx_drift.cli.past import Times
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_public_key_key
 from esx_drift.domain.stored.types import Change, Finding, RecordedDecision, ResolvedBecause, is_end
@@ -36,6 +36,7 @@ from esx_drift.domain.trail.evidence import (
 )
 from esx_drift.domain.trail.excerpt import Excerpt
 from esx_drift.domain.trail.history import Acceptance, HistoryEntry, MaintenanceStep
+from esx_drift.errors import TrailDamaged
 
 MAX_SENTENCE: Final = 500
 """Characters of a reason, a summary or a person's ARN."""
@@ -43,16 +44,20 @@ MAX_SENTENCE: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class ReportedLog:
-    """A log of the excerpt; ``looks`` only of a cluster's. ``names``: its hosts, by id.
+    """A log of the excerpt; ``looks`` only of a cluster's.
 
+    ``find_names`` finds what its hosts are called that were there at a time, by id: another vCenter in the
+    former one's place gives their ids to others.
     ``cited``: who accepted before the excerpt begins, by when, as the whole trail says.
+    ``not_cited``: what is damaged of that, where not all is said.
     """
 
     log: ClusterRef
-    names: Mapping[str, str]
+    find_names: Callable[[str], Mapping[str, str]]
     evidence: LogEvidence
     looks: LookCount | None = None
     cited: Mapping[str, Acceptance] = field(default_factory=dict)
+    not_cited: Sequence[TrailDamaged] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +149,7 @@ def _render_summary(each: ReportedLog) -> list[str]:
     numbers = (
         *counted,
         len(evidence.changes),
-        sum(_judge_acceptance(change) in {_NOT_ACCEPTED, _NEVER_ACCEPTED} for change in evidence.changes),
+        sum(_judge_acceptance(change).startswith(_OPEN) for change in evidence.changes),
         sum(bool(orphan.at_end) for orphan in evidence.orphans),
         len(evidence.open_at_start),
         len(evidence.open_at_end),
@@ -201,16 +206,18 @@ _ORPHAN_HEADINGS: Final = (
 def _build_cluster(each: ReportedLog, times: Times) -> Iterator[Block]:
     evidence, looks = each.evidence, cast("LookCount", each.looks)
     yield Paragraph(_describe_records(evidence))
-    yield from _build_looks(looks, each.names, times)
+    yield from _build_looks(looks, each, times)
     yield Heading(3, "Changes")
     if evidence.changes:
-        rows = [_render_change(change, each.names, times) for change in evidence.changes]
+        rows = [
+            _render_change(change, each.find_names(change.entry.at), times) for change in evidence.changes
+        ]
         yield Grid(_CHANGE_HEADINGS, rows)
     else:
         yield Paragraph("Nothing changed.")
     if evidence.decisions:
         yield Heading(3, "What persons decided")
-        rows = [_render_decision(entry, each.names, times) for entry in evidence.decisions]
+        rows = [_render_decision(entry, each.find_names(entry.at), times) for entry in evidence.decisions]
         yield Grid(_DECISION_HEADINGS, rows)
     if evidence.maintenance:
         yield Heading(3, "Maintenance")
@@ -236,7 +243,7 @@ def _describe_records(evidence: LogEvidence) -> str:
     return f"{format_count(evidence.number, 'record')}: {first} to {last}."
 
 
-def _build_looks(looks: LookCount, names: Mapping[str, str], times: Times) -> Iterator[Block]:
+def _build_looks(looks: LookCount, each: ReportedLog, times: Times) -> Iterator[Block]:
     repeated = f", {looks.repeated} of them at a later try" if looks.repeated else ""
     begun, ended = looks.longest
     longest = format_duration((ended - begun).total_seconds())
@@ -253,25 +260,19 @@ def _build_looks(looks: LookCount, names: Mapping[str, str], times: Times) -> It
         yield Grid(("From", "To", "Checks", "Why", "Records"), list(_render_missed(looks.missed, times)))
     if looks.partial:
         yield Heading(3, "Checks that did not see all hosts")
-        yield Grid(("Checked", "Record", "Not seen, and why"), _render_partial(looks.partial, names, times))
+        yield Grid(
+            ("Checked", "Record", "Not seen, and why"), list(_render_partial(looks.partial, each, times))
+        )
     if looks.left_out:
         yield Heading(3, "Checks left out on purpose")
         yield Grid(("From", "To", "Runs", "Why"), list(_render_left_out(looks.left_out, times)))
 
 
-def _render_partial(
-    partial: Iterable[PartialLook], names: Mapping[str, str], times: Times
-) -> list[list[str]]:
-    return [
-        [
-            times.format(look.at),
-            str(look.seq),
-            ", ".join(
-                f"{clean_text(names.get(host, host))} ({clean_text(why)})" for host, why in look.unseen
-            ),
-        ]
-        for look in partial
-    ]
+def _render_partial(partial: Iterable[PartialLook], each: ReportedLog, times: Times) -> Iterator[list[str]]:
+    for look in partial:
+        names = each.find_names(look.at)
+        unseen = (f"{clean_text(names.get(host, host))} ({clean_text(why)})" for host, why in look.unseen)
+        yield [times.format(look.at), str(look.seq), ", ".join(unseen)]
 
 
 def _render_missed(missed: Iterable[MissedLook], times: Times) -> Iterator[list[str]]:
@@ -328,6 +329,8 @@ def _name_subject(change: Change, names: Mapping[str, str]) -> str:
 
 _NOT_ACCEPTED: Final = "not yet accepted"
 _NEVER_ACCEPTED: Final = "never accepted: the vCenter was replaced"
+_NOT_KNOWN: Final = "not known whether it was accepted"
+_OPEN: Final = (_NOT_ACCEPTED, _NEVER_ACCEPTED, _NOT_KNOWN)
 
 
 def _judge_acceptance(evidence: ChangeEvidence) -> str:
@@ -343,6 +346,8 @@ def _judge_acceptance(evidence: ChangeEvidence) -> str:
         return "nothing to accept: it ends a difference"
     if change["element"] == "host" or change["kind"] == "relabelled":
         return "nothing to accept: nothing else is installed"
+    if entry.unread is not None:
+        return f"{_NOT_KNOWN}: {describe_unread(entry.unread)}"
     return _NOT_ACCEPTED if entry.replaced_by is None else _NEVER_ACCEPTED
 
 
@@ -385,7 +390,7 @@ def _name_decision(entry: HistoryEntry, decision: "RecordedDecision") -> str:
         return f"refused: nothing is {entry.outcome}" if is_refused else entry.outcome
     if entry.maintenance is not None:
         return "maintenance begun"
-    return "maintenance ended" if decision["taken"] else "maintenance to be ended, and there was none"
+    return "maintenance ended" if decision["taken"] else "refused: no maintenance was begun or ended"
 
 
 def _render_maintenance(entry: HistoryEntry, times: Times) -> list[str]:
@@ -396,8 +401,8 @@ def _render_maintenance(entry: HistoryEntry, times: Times) -> list[str]:
 
 def _render_orphans(each: ReportedLog, times: Times) -> Iterator[list[str]]:
     for orphan in each.evidence.orphans:
-        seen = (orphan.ever, orphan.at_start, orphan.at_end)
-        hosts = (", ".join(list_host_names(on, each.names)) for on in seen)
+        seen, names = (orphan.ever, orphan.at_start, orphan.at_end), each.find_names(orphan.first_seen)
+        hosts = (", ".join(list_host_names(on, names)) for on in seen)
         gone = (
             f"{times.format(orphan.gone_at)}{_WHY_GONE.get(orphan.gone_because, '')}"
             if orphan.gone_at
@@ -422,9 +427,7 @@ def _explain_orphan(orphan: OrphanEvidence, each: ReportedLog, times: Times) -> 
         for one in evidence.open_at_end
         if one["subject"] == orphan.vib
     ]
-    said = [
-        _render_acceptance(acceptance, each.names, times) for some in (*ended, *still) for acceptance in some
-    ]
+    said = [_render_acceptance(one, each, times) for some in (*ended, *still) for one in some]
     own = [one for one in evidence.open_at_end if one["subject"] == orphan.vib]
     before = [_tell_earlier_acceptance(one, each, times) for one in own]
     return "; ".join(said or filter(None, before)) or "nobody said why"
@@ -449,8 +452,9 @@ def _tell_earlier(at: str, cited: Acceptance | None, times: Times) -> str:
     )
 
 
-def _render_acceptance(one: Acceptance, names: Mapping[str, str], times: Times) -> str:
-    return f"accepted {_tell_acceptance(one, f' on {", ".join(list_host_names(one.hosts, names))}', times)}"
+def _render_acceptance(one: Acceptance, each: ReportedLog, times: Times) -> str:
+    where = f" on {', '.join(list_host_names(one.hosts, each.find_names(one.at)))}"
+    return f"accepted {_tell_acceptance(one, where, times)}"
 
 
 def _build_findings(each: ReportedLog, times: Times) -> Iterator[Block]:
@@ -464,24 +468,24 @@ def _build_findings(each: ReportedLog, times: Times) -> Iterator[Block]:
             yield Paragraph("Nothing was open.")
     yield Heading(3, "Ended in the period")
     if evidence.ended:
-        yield Grid(_ENDED_HEADINGS, [_render_ended_finding(one, each.names, times) for one in evidence.ended])
+        yield Grid(_ENDED_HEADINGS, [_render_ended_finding(one, each, times) for one in evidence.ended])
     else:
         yield Paragraph("Nothing ended.")
 
 
 def _render_open_finding(finding: Finding, each: ReportedLog, times: Times, when: str) -> list[str]:
     said = each.evidence.acceptances.get(finding["fingerprint"], ()) if when == "end" else ()
-    accepted = "; ".join(_render_acceptance(one, each.names, times) for one in said)
+    accepted = "; ".join(_render_acceptance(one, each, times) for one in said)
     if when == "end" and not said:
         accepted = _tell_earlier_acceptance(finding, each, times)
-    return [*_render_finding(finding, each.names, times), accepted]
+    return [*_render_finding(finding, each, times), accepted]
 
 
-def _render_ended_finding(one: EndedFinding, names: Mapping[str, str], times: Times) -> list[str]:
-    said = [_render_acceptance(each, names, times) for each in one.acceptances]
+def _render_ended_finding(one: EndedFinding, each: ReportedLog, times: Times) -> list[str]:
+    said = [_render_acceptance(acceptance, each, times) for acceptance in one.acceptances]
     because = _WHY_ENDED.get(one.finding["resolved_because"], "not known")
     when = [times.format(one.at), str(one.seq), "; ".join([because, *said])]
-    return [*_render_finding(one.finding, names, times), *when]
+    return [*_render_finding(one.finding, each, times), *when]
 
 
 _WHY_ENDED: Final[Mapping[ResolvedBecause | None, str]] = {
@@ -494,7 +498,8 @@ _WHY_ENDED: Final[Mapping[ResolvedBecause | None, str]] = {
 }
 
 
-def _render_finding(finding: Finding, names: Mapping[str, str], times: Times) -> list[str]:
+def _render_finding(finding: Finding, each: ReportedLog, times: Times) -> list[str]:
+    names = each.find_names(finding["opened_at"])
     return [
         times.format(finding["opened_at"]),
         finding["severity"],

@@ -4,7 +4,7 @@ Longer than 250 lines, because a push is a check, a comparison with what is ther
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 import yaml
 
+from esx_drift.cli.fleet_review import ExaminedFleet, examine_fleet
 from esx_drift.cli.fleet_yaml import FleetText, NotReadable, parse_fleet_text
 from esx_drift.cli.options import (
     FormatOption,
@@ -26,7 +27,7 @@ from esx_drift.cli.options import (
 )
 from esx_drift.cli.terminal import EXIT_DIFFERENCES, fail, print_line, print_note, print_warning
 from esx_drift.config import DEFAULT_SECRET_PREFIX
-from esx_drift.contracts import list_fleet_errors, parse_sent_json
+from esx_drift.contracts import parse_sent_json
 from esx_drift.domain.fleet.fleet import (
     CHANNELS_WITHOUT_SECRET,
     MAX_FLEET_BYTES,
@@ -35,10 +36,9 @@ from esx_drift.domain.fleet.fleet import (
     build_fleet,
     group_by_webhook,
 )
-from esx_drift.domain.fleet.review import list_fleet_differences, list_fleet_warnings, list_shared_fallbacks
-from esx_drift.domain.fleet.rule_review import KnownThings, list_rule_errors, list_rule_warnings
+from esx_drift.domain.fleet.review import list_fleet_differences
+from esx_drift.domain.fleet.rule_review import KnownThings
 from esx_drift.domain.stored.identifiers import FLEET_KEY, compute_sha256
-from esx_drift.domain.suppression import NEVER_IGNORED
 from esx_drift.domain.text.wording import format_count, join_names
 from esx_drift.errors import FleetInvalid, SecretInvalid, SecretUnavailable, StoreUnavailable
 
@@ -240,7 +240,8 @@ def _run(context: typer.Context) -> None:
 
 
 RecordsOption = Annotated[
-    bool, typer.Option("--records", help="Also ask the stack whether its rules match anything that is known.")
+    bool,
+    typer.Option("--records", help="Also ask the stack whether all patterns match something that is known."),
 ]
 
 
@@ -252,21 +253,26 @@ def check(
     *,
     target: StackOptions,
 ) -> None:
-    """Name every error of a fleet file, and rules that ended, overlap, or match nothing.
+    """Name every error of a fleet file, and rules that ended, overlap, or can hide nothing.
 
-    Without --records, nothing is asked of AWS. Exit code 0: no error, 1: errors, 2: it can't be read.
+    With --records also patterns that match nothing that is known; without it, nothing is asked of AWS.
+
+    Exit code 0: no error, 1: errors, 2: it can't be read.
 
     Example: esx-drift fleet check fleet.yaml
     """
-    fleet = _require_fleet(file)
-    if records:
+    written = _read_fleet(file)
+    written.print_what_is_known()
+    if records and written.examined.sound is not None:
         from esx_drift.cli.aws import explain_aws_errors, open_stack  # noqa: PLC0415 -- boto3 takes long to load
         from esx_drift.cli.fleet_records import read_known_things  # noqa: PLC0415 -- nothing else needs it
 
         with explain_aws_errors("Reading the newest records"):
-            known = read_known_things(open_stack(target).open_store(), build_fleet(fleet.document))
-        _warn_of_idle_rules(file, fleet, known)
-    print_line(f"{file} is valid: {_count_entries(fleet.document)}", "green")
+            fleet = build_fleet(written.examined.sound.document)
+            known = read_known_things(open_stack(target).open_store(), fleet)
+        written.print_idle_patterns(known)
+    document = written.require_sound().document
+    print_line(f"{file} is valid: {_count_entries(document)}", "green")
 
 
 SinceOption = Annotated[
@@ -362,37 +368,63 @@ def _says(text: str, document: object) -> bool:
         return False
 
 
-def _warn_of_idle_rules(file: Path, fleet: CheckedFleet, known: KnownThings) -> None:
-    text = parse_fleet_text(fleet.source)
-    said = list_rule_warnings(fleet.document, datetime.now(UTC), None)
-    for warning in list_rule_warnings(fleet.document, datetime.now(UTC), known):
-        if warning not in said:
-            print_warning(f"{_format_place(file, text.find_line(warning))}: {warning}")
+@dataclass(frozen=True, slots=True)
+class WrittenFleet:
+    """A fleet file as it was written, and what is wrong with it ``now``."""
+
+    file: Path
+    source: str
+    text: FleetText
+    examined: ExaminedFleet
+    now: datetime
+
+    def print_what_is_known(self) -> None:
+        """Print each error with its line, and each warning for which no stack has to be asked."""
+        for fault in sorted(self.examined.faults, key=lambda fault: self.text.find_line(fault) or 0):
+            print_line(f"{self._format_place(fault)}: {fault}")
+        if isinstance(self.text.document, dict) and not self.text.document.get("routes"):
+            print_warning(
+                "there are no routes: nobody is told anything in chat, and the topic alone hears of it"
+            )
+        self._warn(self.examined.list_warnings(self.now, None))
+
+    def print_idle_patterns(self, known: KnownThings) -> None:
+        """Print a warning of each pattern that matches nothing of what is ``known``."""
+        said = self.examined.list_warnings(self.now, None)
+        self._warn([line for line in self.examined.list_warnings(self.now, known) if line not in said])
+
+    def require_sound(self) -> CheckedFleet:
+        """Require a file without errors; end the command where there are some."""
+        number = len(self.examined.faults)
+        if number:
+            fail(f"{self.file} has {format_count(number, 'error')}", EXIT_DIFFERENCES)
+        fleet = CheckedFleet(cast("FleetDocument", self.text.document), self.source)
+        _refuse_oversize(self.file, len(fleet.render()))
+        return fleet
+
+    def _warn(self, warnings: Iterable[str]) -> None:
+        for warning in warnings:
+            print_warning(f"{self._format_place(warning)}: {warning}")
+
+    def _format_place(self, line: str) -> str:
+        return _format_place(self.file, self.text.find_line(line))
 
 
-def _require_fleet(file: Path) -> CheckedFleet:
-    """The file's fleet; where it has errors, prints each with its line and ends the command."""
+def _read_fleet(file: Path) -> WrittenFleet:
     source = _read_text(file)
     try:
         text = parse_fleet_text(source)
     except NotReadable as error:
         fail(f"{_format_place(file, error.line)}: {error.message}", EXIT_DIFFERENCES)
-    now, document = datetime.now(UTC), cast("FleetDocument", text.document)
-    faults = list_fleet_errors(text.document) or _list_faults_for_people(document, now)
-    if faults:
-        _fail_with_errors(file, text, faults)
-    fleet = CheckedFleet(document, source)
-    _refuse_oversize(file, len(fleet.render()))
-    _warn_of_no_routes(document)
-    for warning in (*list_fleet_warnings(document), *list_rule_warnings(document, now, None)):
-        print_warning(f"{_format_place(file, text.find_line(warning))}: {warning}")
-    return fleet
+    now = datetime.now(UTC)
+    return WrittenFleet(file, source, text, examine_fleet(text.document, now), now)
 
 
-def _list_faults_for_people(document: FleetDocument, now: datetime) -> list[str]:
-    """List what a person may not push, and is no reason to stop looking where it is stored."""
-    shared = list_shared_fallbacks(document, CHANNELS_WITHOUT_SECRET)
-    return [*shared, *list_rule_errors(document, now, NEVER_IGNORED)]
+def _require_fleet(file: Path) -> CheckedFleet:
+    """The file's fleet; where it has errors, prints each with its line and ends the command."""
+    written = _read_fleet(file)
+    written.print_what_is_known()
+    return written.require_sound()
 
 
 def _refuse_oversize(file: Path, size: int) -> None:
@@ -410,18 +442,6 @@ def _read_text(file: Path) -> str:
         fail(f"{file} can't be read: {error.strerror}")
     except UnicodeDecodeError as error:
         fail(f"{file} can't be read: it is not UTF-8 (byte {error.start})")
-
-
-def _warn_of_no_routes(document: FleetDocument) -> None:
-    """Warn where nobody would be told."""
-    if not document.get("routes"):
-        print_warning("there are no routes: nobody is told anything in chat, and the topic alone hears of it")
-
-
-def _fail_with_errors(file: Path, text: FleetText, faults: list[str]) -> None:
-    for fault in sorted(faults, key=lambda fault: text.find_line(fault) or 0):
-        print_line(f"{_format_place(file, text.find_line(fault))}: {fault}")
-    fail(f"{file} has {len(faults)} {'error' if len(faults) == 1 else 'errors'}", EXIT_DIFFERENCES)
 
 
 def _format_place(file: Path, line: int | None) -> str:

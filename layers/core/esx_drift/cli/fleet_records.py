@@ -29,6 +29,7 @@ from esx_drift.domain.stored.types import (
     LogState,
     OpenWindow,
     Record,
+    Snapshot,
 )
 from esx_drift.domain.suppression import FLEET_FILE, apply_rules
 from esx_drift.domain.text.times import format_time, parse_time
@@ -43,6 +44,10 @@ MAX_REPLAYED_RECORDS: Final = 2_000
 """Of one log: those of most of a year at a check every 4 hours. Each is one GET."""
 
 
+MAX_SEARCHED_FOR_A_RUN: Final = 20
+"""So many of a vCenter's own records are searched for its last run by schedule."""
+
+
 def read_known_things(store: "Store", fleet: Fleet) -> KnownThings:
     """Read what the newest records know: clusters, and what a rule may name by its key.
 
@@ -51,27 +56,36 @@ def read_known_things(store: "Store", fleet: Fleet) -> KnownThings:
         fleet: Whose vCenters are looked up.
     """
     clusters: dict[str, list[tuple[str, str]]] = {}
+    excluded: dict[str, list[tuple[str, str]]] = {}
     names: set[str] = set()
+    hosts: set[str] = set()
     for vcenter in fleet.vcenters:
-        own = LogReader(store, vcenter.name, VCENTER_LOG).read().after
+        log = LogReader(store, vcenter.name, VCENTER_LOG)
+        own = log.read().after
         clusters[vcenter.name] = [(key, entry["name"]) for key, entry in (own["clusters"] or {}).items()]
+        excluded[vcenter.name] = _list_excluded(log)
         names |= {finding["subject"] for finding in own["findings"].values()}
         for cluster, _ in clusters[vcenter.name]:
-            names |= _list_names(store, LogReader(store, vcenter.name, cluster).read().after)
-    return KnownThings(clusters, frozenset(names))
+            after = LogReader(store, vcenter.name, cluster).read().after
+            names |= {finding["subject"] for finding in after["findings"].values()}
+            if after["snapshot"] is not None:
+                snapshot = store.snapshot(after["snapshot"]["key"])
+                names |= _list_names(snapshot)
+                hosts |= {each for host, known in snapshot["hosts"].items() for each in (host, known["name"])}
+    return KnownThings(clusters, frozenset(names), frozenset(hosts), excluded)
 
 
-def _list_names(store: "Store", after: LogState) -> set[str]:
-    names = {finding["subject"] for finding in after["findings"].values()}
-    if after["snapshot"] is None:
-        return names
-    snapshot = store.snapshot(after["snapshot"]["key"])
-    names |= {vib for host in snapshot["hosts"].values() for vib in host["orphaned_vibs"] or ()}
-    return (
-        names
-        | snapshot["hosts"].keys()
-        | {name for each in snapshot["images"].values() for name in _list_keys(each)}
-    )
+def _list_excluded(log: LogReader) -> list[tuple[str, str]]:
+    """List the clusters that the last run by schedule left out."""
+    runs = (record["dispatch"] for record in log.list_newest(MAX_SEARCHED_FOR_A_RUN))
+    newest = next((run for run in runs if run is not None and not run["selected"]), None)
+    return [(each["cluster"], each["name"]) for each in newest["excluded"]] if newest else []
+
+
+def _list_names(snapshot: Snapshot) -> set[str]:
+    vibs = {vib for host in snapshot["hosts"].values() for vib in host["orphaned_vibs"] or ()}
+    keys = {name for each in snapshot["images"].values() for name in _list_keys(each)}
+    return vibs | keys | snapshot["hosts"].keys()
 
 
 def _list_keys(image: Image) -> Iterator[str]:
@@ -309,7 +323,7 @@ def print_replay(
     if output is ListFormat.csv:
         typer.echo(render_csv(DIFFERENCE_COLUMNS, (one.cells for one in differences or ())), nl=False)
         return
-    print_line(f"{format_count(replay.records, 'record')} since {format_time(since)}", "bold")
+    print_line(f"{format_count(replay.records, 'record')} since {since:%Y-%m-%d}", "bold")
     for name, tally in replay.routes.items():
         print_line(f"  {name}: {format_count(tally.told_events, 'event')} told")
         for rule, number in sorted(tally.hidden.items()):

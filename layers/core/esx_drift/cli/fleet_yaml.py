@@ -34,6 +34,50 @@ for _kind, _spelt, _first in (
     PlainLoader.add_implicit_resolver(f"{TAG}{_kind}", re.compile(rf"(?:{_spelt})\Z"), _first)
 
 
+NO_COLON = "expected a colon: write NAME: VALUE, or begin a list's item with a dash and a space"
+QUOTE_PATTERN = 'put patterns that begin with * in quotes, as "*-lab"'
+
+# What PyYAML says (its scanner, parser and composer; https://github.com/yaml/pyyaml), and what it means to
+# the person who wrote the file. The first that matches counts.
+YAML_PROBLEMS = (
+    (r"scanning an alias|undefined alias", QUOTE_PATTERN),
+    (r"character '\\t' that", "a tab: indent with spaces"),
+    (r"cannot start any token", "a text cannot begin with %, @ or a backtick: put it in quotes"),
+    (r"could not find expected ':'", NO_COLON),
+    (r"sequence entries are not allowed", "a dash after a text: begin each item of a list on its own line"),
+    (
+        r"mapping keys are not allowed",
+        "a text cannot begin with a question mark and a space: put it in quotes",
+    ),
+    (
+        r"mapping values are not allowed",
+        "a second colon on the line, or indented deeper than the line before: quote a text with a colon",
+    ),
+    (r"undefined tag handle", "a text cannot begin with !: put it in quotes"),
+    (r"directive|duplicate tag handle|incompatible YAML", "a line cannot begin with %: put it in quotes"),
+    (r"scanning an anchor", "a text cannot begin with &: put it in quotes"),
+    (r"duplicate anchor", "the anchor of line {begun} is defined again: give it another name"),
+    (r"(scanning|parsing) a tag", "a text cannot begin with !: put it in quotes"),
+    (r"block scalar", "a text cannot begin with | or >: put it in quotes"),
+    (r"double-quoted", "a backslash in double quotes: write two, or use single quotes"),
+    (r"quoted scalar", "the quote that opens on line {begun} is never closed"),
+    (r"flow sequence", "the [ of line {begun} is not closed: expected a comma or ]"),
+    (r"flow mapping", "the {{ of line {begun} is not closed: expected a comma or }}"),
+    (
+        r"expected the node content",
+        "expected a value: put a text that begins with a comma or a bracket in quotes",
+    ),
+    (
+        r"parsing a block|<document start>",
+        "indented otherwise than line {begun}, where its part begins, or more after a quoted text",
+    ),
+    (
+        r"single document",
+        "a second document begins: a fleet file is one, without a line of three dashes inside",
+    ),
+)
+
+
 class NotReadable(Exception):
     """The text is neither YAML nor JSON, or says more than JSON can. ``line`` is none where not known."""
 
@@ -83,20 +127,24 @@ def _parse_yaml(text: str) -> FleetText:
             raise NotReadable("the file is empty")
         return FleetText(_build_value(loader, node, "", lines), lines)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise NotReadable(_explain_yaml_error(error), line) from error
-    except yaml.YAMLError as error:
-        raise NotReadable(str(error).splitlines()[0]) from error
+        raise _explain_yaml_error(error) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise NotReadable(
+            f"the character U+{ord(text[error.position]):04X}: save it as plain text", line
+        ) from error
     except RecursionError as error:
         raise NotReadable("it is nested too deeply") from error
 
 
-def _explain_yaml_error(error: yaml.MarkedYAMLError) -> str:
-    """What PyYAML says; but an alias that is none was meant as a pattern, which YAML takes for one."""
+def _explain_yaml_error(error: yaml.MarkedYAMLError) -> NotReadable:
+    """What is wrong in words, on the line where a person has to change something."""
     said = f"{error.context or ''} {error.problem or ''}".strip()
-    if error.context == "while scanning an alias" or said.startswith("found undefined alias"):
-        return f'put patterns that begin with * in quotes, as "*-lab" ({said})'
-    return said
+    lines = [mark.line + 1 for mark in (error.context_mark, error.problem_mark) if mark]
+    words = next((words for problem, words in YAML_PROBLEMS if re.search(problem, said)), None)
+    if words is None:
+        return NotReadable(said, lines[-1])
+    return NotReadable(words.format(begun=lines[0]), lines[0] if words is NO_COLON else lines[-1])
 
 
 def _build_value(loader: PlainLoader, node: yaml.Node, pointer: str, lines: dict[str, int]) -> object:
@@ -113,7 +161,7 @@ def _build_value(loader: PlainLoader, node: yaml.Node, pointer: str, lines: dict
         return [_build_value(loader, child, f"{pointer}/{at}", lines) for at, child in enumerate(node.value)]
     if node.tag.removeprefix(TAG) in {"null", "bool", "int", "float", "str"}:
         return loader.construct_object(node)
-    raise NotReadable(f"expected plain YAML, got the tag {node.tag}", line)
+    raise NotReadable(f"a text cannot begin with !: put it in quotes (the tag {node.tag})", line)
 
 
 def _list_items(node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Node]]:

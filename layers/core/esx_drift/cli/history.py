@@ -53,10 +53,9 @@ from esx_drift.domain.trail.history import (
     Acceptance,
     HistoryEntry,
     MaintenanceStep,
-    find_retirement,
     list_history,
 )
-from esx_drift.domain.trail.hosts import KnownHosts, list_relabelled_names
+from esx_drift.domain.trail.known_hosts import InstanceHosts, KnownHosts, list_relabelled_names
 from esx_drift.messages.change_lines import ChangeWords, list_change_lines
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ _COLUMNS: Final = (
     "record", "after", "found", "kind", "severity", "element", "change", "key", "from", "to", "hosts",
     "host_ids", "put_back", "suppressed_by", "summary", "by", "reason", "ticket", "accepted_by",
     "accepted_reason", "accepted_at", "maintenance", "maintenance_from", "maintenance_to",
-    "is_of_new_vcenter", "replaced_by", "refused",
+    "is_of_new_vcenter", "replaced_by", "refused", "unread_records",
 )  # fmt: skip
 
 ONE_MOMENT: Final = timedelta(milliseconds=1)
@@ -111,19 +110,19 @@ def history(  # noqa: PLR0913, PLR0917 -- each is an option of the command
         entry
         for entry in list_history(records)
         if entry.seq in own
-        and (only is None or not set(only).isdisjoint(entry.hosts))
+        and (only is None or not set(only.list_ids_at(known.get_at(entry.at))).isdisjoint(entry.hosts))
         and (component is None or _is_about(entry, component))
         and (findings or entry.kind != "finding")
     ]
     _warn_of_unknown(component, records, logs)
     if output is ListFormat.json:
-        document = {**_build_document(log, entries, known.newest_names), "host_ids": cast("Json", only)}
+        document = {**_build_document(log, entries, known), "host_ids": cast("Json", only and only.ids)}
         typer.echo(json.dumps(document, indent=2))
     elif output is ListFormat.csv:
-        cells = (_list_cells(entry, known.newest_names) for entry in entries)
+        cells = (_list_cells(entry, known.get_at(entry.at).newest_names) for entry in entries)
         typer.echo(render_csv(_COLUMNS, cells), nl=False)
     else:
-        of = f" of {render_host(known, only)}" if only else ""
+        of = f" of {render_host(only)}" if only else ""
         asked = (
             f"{format_count(len(own), 'record')}{f' since {times.format_exactly(start)}' if start else ''}"
         )
@@ -195,10 +194,12 @@ def _count(entries: Sequence[HistoryEntry]) -> str:
 def _print_entries(entries: Sequence[HistoryEntry], known: KnownHosts, times: Times) -> None:
     if entries:
         headings = (f"After ({times.name})", f"Found ({times.name})", *_HEADINGS[2:])
-        print_table(build_table(headings, (_render_cells(entry, known, times) for entry in entries)))
+        print_table(
+            build_table(headings, (_render_cells(entry, known.get_at(entry.at), times) for entry in entries))
+        )
 
 
-def _render_cells(entry: HistoryEntry, known: KnownHosts, times: Times) -> list[str]:
+def _render_cells(entry: HistoryEntry, known: InstanceHosts, times: Times) -> list[str]:
     names = known.distinct_names
     cells = [
         times.format(entry.since) if entry.since else "-",
@@ -211,7 +212,7 @@ def _render_cells(entry: HistoryEntry, known: KnownHosts, times: Times) -> list[
     return [escape_unprintable(cell) for cell in cells]
 
 
-def _describe(entry: HistoryEntry, known: KnownHosts) -> str:
+def _describe(entry: HistoryEntry, known: InstanceHosts) -> str:
     if entry.change is not None and entry.change["kind"] == "relabelled":
         return _describe_label(entry.change)
     if entry.change is not None:
@@ -248,7 +249,9 @@ def describe_maintenance(entry: HistoryEntry, times: Times) -> str:
     if decision is not None and entry.outcome == "maintenance" and step is None:
         who, why = name_person(decision["by"]), clean_text(decision["reason"], 200)
         return (
-            f"maintenance ended by {who}: {why}" if decision["taken"] else f"{who} found none to end: {why}"
+            f"maintenance ended by {who}: {why}"
+            if decision["taken"]
+            else f"{who} was refused, no maintenance was begun or ended: {why}"
         )
     return "" if step is None else describe_window_step(step, times)
 
@@ -278,8 +281,8 @@ def _describe_label(change: Change) -> str:
 
 
 def describe_retirement(record: Record | None, times: Times) -> str:
-    """Describe by whom and why a ``record`` retired its cluster, in ``times``; empty if it did not."""
-    decision = None if record is None else find_retirement(record)
+    """Describe by whom and why a ``record`` retired its cluster, in ``times``; empty if there is none."""
+    decision = None if record is None else record["decision"]
     if record is None or decision is None:
         return ""
     who, why = name_person(decision["by"]), clean_text(decision["reason"], 200)
@@ -296,7 +299,16 @@ def _render_acceptances(entry: HistoryEntry, names: Mapping[str, str], times: Ti
     said = [_render_acceptance(one, entry, names, times) for one in entry.acceptances]
     if entry.replaced_by is not None:
         said.append(f"{'else ' if said else ''}never: the vCenter was replaced (record {entry.replaced_by})")
+    if entry.unread is not None:
+        said.append(f"{'else ' if said else ''}not known: {describe_unread(entry.unread)}")
     return "; ".join(said) or "-"
+
+
+def describe_unread(numbers: tuple[int, int]) -> str:
+    """Describe that records can't be read: the first and the last of these ``numbers``, and those between."""
+    first, last = numbers
+    which = f"record {first}" if first == last else f"records {first} to {last}"
+    return f"{which} can't be read"
 
 
 def _render_acceptance(
@@ -312,14 +324,12 @@ def _render_acceptance(
     return f"{who}: {clean_text(acceptance.reason)}{ticket}"
 
 
-def _build_document(
-    log: ClusterRef, entries: Iterable[HistoryEntry], names: dict[str, str]
-) -> dict[str, Json]:
+def _build_document(log: ClusterRef, entries: Iterable[HistoryEntry], known: KnownHosts) -> dict[str, Json]:
     return {
         "schema_version": 1,
         "vcenter": log.vcenter,
         "cluster": {"id": log.cluster, "name": log.name},
-        "entries": [_build_entry(entry, names) for entry in entries],
+        "entries": [_build_entry(entry, known.get_at(entry.at).newest_names) for entry in entries],
     }
 
 
@@ -338,6 +348,7 @@ def _build_entry(entry: HistoryEntry, names: dict[str, str]) -> Json:
         "maintenance": _build_maintenance(entry),
         "is_of_new_vcenter": entry.is_of_new_vcenter,
         "replaced_by": entry.replaced_by,
+        "unread_records": None if entry.unread is None else [*entry.unread],
         "accepted": [
             {
                 "by": one.by,
@@ -393,4 +404,5 @@ def _list_cells(entry: HistoryEntry, names: Mapping[str, str]) -> dict[str, obje
         "maintenance_to": window["to"] if window else None,
         "is_of_new_vcenter": entry.is_of_new_vcenter,
         "replaced_by": entry.replaced_by,
+        "unread_records": "{}-{}".format(*entry.unread) if entry.unread else None,
     }

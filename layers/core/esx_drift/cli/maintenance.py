@@ -76,6 +76,7 @@ def start(  # noqa: PLR0913 -- each is an option
     client = open_decision_client(target)
     found = [client.find_cluster(cluster, vcenter) for cluster in clusters]
     for cluster in found:
+        client.require_watched(cluster)
         print_line(cluster.render(), "bold")
     until = format_moment(format_time(datetime.now(UTC) + duration))
     how = ", and accept what is done in it" if accept else ""
@@ -112,6 +113,7 @@ def end(
     client = open_decision_client(target)
     found = [client.find_cluster(cluster, vcenter) for cluster in clusters]
     for cluster in found:
+        client.require_watched(cluster)
         _print_windows(client, cluster)
     wanted: DecidedMaintenance = {"for_seconds": None, "accept": False}
     question = f"End maintenance of {format_count(len(found), 'cluster')} now"
@@ -163,6 +165,7 @@ def _send(
         }
         seq, recorded = client.send_decision("maintenance", cluster, decision, options.wait_seconds)
         if recorded["refused"]:
+            client.require_watched(cluster)
             fail(f"refused (record {seq}): {cluster.render()} has none any more", EXIT_DIFFERENCES)
         answers.append((cluster, seq))
     return answers

@@ -24,7 +24,7 @@ from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef
 from esx_drift.domain.stored.types import ResolvedBecause
 from esx_drift.domain.text.wording import clean_text, format_count, join_names, list_host_names, split_vib_key
 from esx_drift.domain.trail.history import OrphanHistory, list_open_orphans, list_orphans
-from esx_drift.domain.trail.hosts import KnownHosts
+from esx_drift.domain.trail.known_hosts import InstanceHosts, KnownHosts
 
 if TYPE_CHECKING:
     from esx_drift.trail.past import TrailLogs
@@ -54,7 +54,7 @@ class _Row:
 
     log: ClusterRef
     orphan: OrphanHistory
-    known: KnownHosts
+    known: InstanceHosts
 
 
 @with_trail_options
@@ -113,7 +113,7 @@ def _list_rows(logs: "TrailLogs", log: ClusterRef, *, whole: bool) -> list[_Row]
         records = [newest] if newest else []
         found = list_open_orphans(newest) if newest else []
     known = logs.read_hosts(records) if found else KnownHosts()
-    return [_Row(log, orphan, known) for orphan in found]
+    return [_Row(log, orphan, known.get_at(orphan.since)) for orphan in found]
 
 
 def _print_rows(rows: Sequence[_Row], times: Times, clusters: int, *, whole: bool) -> None:

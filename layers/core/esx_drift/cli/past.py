@@ -5,7 +5,7 @@ Longer than 250 lines, because what is not known is said by all of them in the s
 
 import re
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
@@ -19,8 +19,8 @@ from esx_drift.cli.trail_source import TrailSource
 from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Json
 from esx_drift.domain.text.times import FIRST_USABLE_YEAR, LAST_USABLE_YEAR, is_usable, parse_time
-from esx_drift.domain.text.wording import clean_text, join_names
-from esx_drift.domain.trail.hosts import KnownHosts
+from esx_drift.domain.text.wording import clean_text, find_last_day, join_names
+from esx_drift.domain.trail.known_hosts import InstanceHosts, KnownHosts, KnownMachine
 
 if TYPE_CHECKING:
     from esx_drift.trail.past import TrailLogs
@@ -67,6 +67,10 @@ class Times:
         moved = self._move(moment)
         zone = "UTC" if self.zone is UTC else moved.isoformat()[-len("+01:00") :]
         return f"{moved.isoformat(' ', 'seconds')[: len('2026-11-23 02:14:59')]} {zone}"
+
+    def format_end(self, text: str) -> str:
+        """Format when something ends, a time of a record, ``text``: the day alone if all of it counts."""
+        return find_last_day(text) or self.format(text)
 
     def format_zoned(self, text: str) -> str:
         """Format a time of a record, ``text``, with its zone: one that stands alone, in a sentence."""
@@ -206,41 +210,51 @@ def parse_past_cluster(named: str) -> PastCluster | None:
 
 
 def select_host(
-    known: KnownHosts, wanted: str | None, log: ClusterRef, there: Collection[str] = ()
-) -> list[str] | None:
-    """Select the ids of one host, the oldest first; none where a person wants all.
+    known: KnownHosts,
+    wanted: str | None,
+    log: ClusterRef,
+    there: Collection[str] = (),
+    hosts: InstanceHosts | None = None,
+) -> KnownMachine | None:
+    """Select the host that a person means; none where all are wanted.
 
-    Ends the command where no host ever had that id or name, or several machines had it.
+    Ends the command where no host ever had that id or name, or several had it at one instance of the vCenter.
+    Of two at two instances the one is meant that is asked about, and a note says that there is another.
 
     Args:
         known: The hosts that there ever were.
         wanted: What the person said: an id or a name; none for all.
         log: Whose hosts they are.
         there: The ids that are asked about: of several machines of a name, the one among them is meant.
+        hosts: At which instance they are; none for the newest.
     """
     if wanted is None:
         return None
+    asked = known.newest if hosts is None else hosts
     every = known.find_machines(wanted)
-    found = [ids for ids in every if not set(ids).isdisjoint(there)] or every
+    own = known.find_machines(wanted, asked)
+    present = [machine for machine in own if not set(machine.list_ids_at(asked)).isdisjoint(there)]
+    found = present or own or every
     if not found:
-        nearest = describe_nearest(wanted, (name for names in known.names.values() for name in names))
-        fail(f"no host of {log.render_name()} was ever called {wanted}{nearest}")
+        names = (name for each in known.instances for names in each.names.values() for name in names)
+        fail(f"no host of {log.render_name()} was ever called {wanted}{describe_nearest(wanted, names)}")
     if len(found) > 1:
-        which = join_names([render_host(known, ids) for ids in found], len(found))
-        fail(
-            f"{wanted} may be {which}: they are different hosts.\nSay which by its id: --host {found[0][-1]}"
+        which = join_names([render_host(machine) for machine in found], len(found))
+        say = f"Say which by its id: --host {found[0].ids[-1]}"
+        fail(f"{wanted} may be {which}: they are different hosts.\n{say}")
+    for machine in (each for each in every if own and each not in own):
+        print_note(
+            f"{render_host(machine)} was another host, at the vCenter before it was replaced or after:"
+            " this is not about it"
         )
     return found[0]
 
 
-def render_host(known: KnownHosts, ids: Sequence[str]) -> str:
-    """Render which host it is that had these ``ids``, the oldest first: ``esx02 (host-23, was host-17)``.
-
-    ``known`` has its names.
-    """
-    name = clean_text(known.newest_names[ids[-1]])
-    was = f", was {' and '.join(reversed(ids[:-1]))}" if len(ids) > 1 else ""
-    return f"{name} ({ids[-1]}{was})"
+def render_host(machine: KnownMachine) -> str:
+    """Render which host a ``machine`` is: ``esx02 (host-23, was host-17)``."""
+    *former, newest = machine.ids
+    was = f", was {' and '.join(reversed(former))}" if former else ""
+    return f"{clean_text(machine.name)} ({newest}{was})"
 
 
 def describe_nothing(logs: "TrailLogs", log: ClusterRef, otherwise: str) -> str:

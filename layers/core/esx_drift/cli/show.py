@@ -25,7 +25,7 @@ from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Record
 from esx_drift.domain.text.wording import clean_text, format_count, format_share, join_names, list_host_names
 from esx_drift.domain.trail.history import MaintenanceStep, list_windows
-from esx_drift.domain.trail.hosts import KnownHosts
+from esx_drift.domain.trail.known_hosts import InstanceHosts
 from esx_drift.messages.change_lines import ChangeWords, render_change_lines
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def show_record(
     if output is OutputFormat.json:
         typer.echo(json.dumps(found, indent=2))
     else:
-        _print_record(found, logs.read_hosts([found]), make_times(local=local))
+        _print_record(found, logs.read_hosts([found]).newest, make_times(local=local))
     end_with_damages(logs)
 
 
@@ -89,7 +89,7 @@ def _find_record(logs: "TrailLogs", record: str, number: int | None, vcenter: st
     return next(logs.read_records(log, wanted), None)
 
 
-def _print_record(record: Record, known: KnownHosts, times: Times) -> None:
+def _print_record(record: Record, known: InstanceHosts, times: Times) -> None:
     names = known.distinct_names
     log = ClusterRef(record["vcenter"], record["cluster"], record["cluster_name"] or record["cluster"])
     print_line(f"Record {record['seq']} of {log.render()}: {record['outcome']}", "bold")
@@ -131,7 +131,7 @@ def _print_record(record: Record, known: KnownHosts, times: Times) -> None:
 def _print_decision(record: Record, names: dict[str, str], times: Times) -> None:
     decision = record["decision"]
     if decision is not None:
-        until = f" until {times.format(decision['until'])}" if "until" in decision else ""
+        until = f" until {times.format_end(decision['until'])}" if "until" in decision else ""
         ticket = f", {clean_text(decision['ticket'])}" if "ticket" in decision else ""
         where = join_names(list_host_names(decision["taken"], names))
         is_of_hosts = decision["taken"] and record["outcome"] != "maintenance"

@@ -6,13 +6,14 @@ Longer than 250 lines, because what is read and the table that is made of it are
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.text import Text
 
+from esx_drift.cli.history import name_person
 from esx_drift.cli.options import (
     ClusterFinder,
     FormatOption,
@@ -41,9 +42,23 @@ from esx_drift.cli.terminal import (
     print_line,
 )
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_state_key
-from esx_drift.domain.stored.types import SEVERITIES, Finding, Record, rank_severity, rank_worst
+from esx_drift.domain.stored.types import (
+    SEVERITIES,
+    Finding,
+    OpenWindow,
+    Record,
+    rank_severity,
+    rank_worst,
+)
+from esx_drift.domain.suppression import Log, list_running_windows
 from esx_drift.domain.text.times import format_time, parse_time
-from esx_drift.domain.text.wording import clean_text, format_count, format_elapsed, format_moment
+from esx_drift.domain.text.wording import (
+    clean_text,
+    format_count,
+    format_elapsed,
+    format_moment,
+    reword_times,
+)
 
 if TYPE_CHECKING:
     from esx_drift.adapters.audit_store import S3Store
@@ -131,15 +146,25 @@ def _read_view(stack: "DeployedStack", cluster: str | None, vcenter: str | None)
         known = FleetStatus(
             fleet, states, snapshots, count_standalone_hosts(records), list_asked_checks(records)
         )
-    rows = [row for row in build_rows(known) if row.vcenter in wanted]
+    now = read_clock()
+    rows = [_add_maintenance(row, known, now) for row in build_rows(known) if row.vcenter in wanted]
     if ref is None:
-        return StatusView(read_clock(), rows, None, _find_last_scheduled(records))
+        return StatusView(now, rows, None, _find_last_scheduled(records))
     row = next((row for row in rows if row.cluster_id == ref.cluster), None)
     if row is None:
         fail(f"{ref.render()} is not watched: it was retired, or a pattern of the fleet file leaves it out")
     record = next((record for record in records if record["cluster"] == ref.cluster), None)
     shown = build_cluster_status(row, record, snapshots.get((ref.vcenter, ref.cluster)))
-    return StatusView(read_clock(), [row], shown, None)
+    return StatusView(now, [row], shown, None)
+
+
+def _add_maintenance(row: StatusRow, known: FleetStatus, now: datetime) -> StatusRow:
+    """Add the maintenance windows in which a cluster is now."""
+    after = known.states.get((row.vcenter, row.cluster_id)) if row.cluster_id else None
+    if after is None or row.cluster_id is None:
+        return row
+    log = Log(row.vcenter, (row.cluster_id, row.cluster or row.cluster_id))
+    return replace(row, maintenance=tuple(list_running_windows(log, after, known.fleet.rules, now)))
 
 
 def _list_keys(store: "S3Store", ref: ClusterRef | None) -> list[str]:
@@ -168,6 +193,14 @@ def _print_heading(row: StatusRow, now: datetime) -> None:
         else f"never looked at{_format_asked(row, now)}",
     ]
     print_line(f"  {' · '.join(part for part in parts if part)}")
+    for window in row.maintenance:
+        print_line(f"  In maintenance {_describe_window(window)}", "yellow")
+
+
+def _describe_window(window: OpenWindow) -> str:
+    """Describe a maintenance window that runs: until when, who began it, and why."""
+    reason = clean_text(window["reason"], MAX_FINDING_CHARACTERS)
+    return f"until {format_moment(window['to'])} UTC, by {name_person(window['by'])}: {reason}"
 
 
 def _print_fleet(view: StatusView, schedule: "Schedule | None") -> None:
@@ -262,12 +295,16 @@ def _render_findings(view: StatusView) -> Iterator[str]:
         yield f"and {len(found) - MAX_LISTED_FINDINGS} more: name a cluster, or take --format json"
     if found:
         yield ""
+    for row in view.rows:
+        for window in row.maintenance:
+            where = f"{clean_text(str(row.cluster))} on {row.vcenter}"
+            yield f"{where} is in maintenance {_describe_window(window)}"
 
 
 def _render_finding(row: StatusRow, finding: Finding, now: datetime) -> str:
     where = f"{clean_text(row.cluster)} on {row.vcenter}" if row.cluster is not None else row.vcenter
     elapsed = format_elapsed(finding["opened_at"], format_time(now))
-    summary = clean_text(finding["summary"], MAX_FINDING_CHARACTERS)
+    summary = clean_text(reword_times(finding["summary"]), MAX_FINDING_CHARACTERS)
     return f"{finding['severity']:<8}  {where}: {summary} ({finding['kind']}, {elapsed})"
 
 

@@ -8,18 +8,20 @@ from typing import Final, cast
 from esx_drift.cli.status_hosts import ClusterStatus, HostRow
 from esx_drift.cli.status_rows import StatusRow
 from esx_drift.cli.terminal import render_csv
-from esx_drift.domain.stored.types import SEVERITIES, Finding, Json
+from esx_drift.domain.stored.types import SEVERITIES, Finding, Json, OpenWindow
 from esx_drift.domain.text.times import format_time
 
 SCHEMA_VERSION: Final = 1
 
 CLUSTER_COLUMNS: Final = (
     "vcenter", "cluster", "cluster_id", "image", "uniform", "hosts", "covered", "seen", "last_look_at",
-    "check_asked_at", "critical", "warning", "info", "findings",
+    "check_asked_at", "critical", "warning", "info", "findings", "maintenance_by", "maintenance_until",
+    "maintenance_reason",
 )  # fmt: skip
 HOST_COLUMNS: Final = (
     "vcenter", "cluster", "host", "name", "release", "build", "base_image", "add_on", "image_group", "seen",
     "unseen_because", "unseen_since", "orphaned_vibs", "critical", "warning", "info", "findings",
+    "cluster_seen", "maintenance_by", "maintenance_until", "maintenance_reason",
 )  # fmt: skip
 
 
@@ -61,7 +63,19 @@ def _build_cluster(row: StatusRow) -> dict[str, Json]:
         "seen": row.seen,
         "last_look_at": row.last_look_at,
         "check_asked_at": row.asked_at,
+        "maintenance": [_build_window(window) for window in row.maintenance],
         "findings": [_build_finding(finding) for finding in row.findings],
+    }
+
+
+def _build_window(window: OpenWindow) -> Json:
+    return {
+        "name": window["name"],
+        "by": window["by"],
+        "reason": window["reason"],
+        "from": window["from"],
+        "to": window["to"],
+        "accept": window["accept"],
     }
 
 
@@ -133,6 +147,17 @@ def _list_cluster_cells(row: StatusRow) -> dict[str, object]:
         "last_look_at": row.last_look_at,
         "check_asked_at": row.asked_at,
         **_count_findings(row.findings),
+        **_list_window_cells(row),
+    }
+
+
+def _list_window_cells(row: StatusRow) -> dict[str, object]:
+    """List the cells of maintenance: of several windows that run, those of the one that lasts longest."""
+    last = max(row.maintenance, key=lambda window: window["to"], default=None)
+    return {
+        "maintenance_by": last["by"] if last else None,
+        "maintenance_until": last["to"] if last else None,
+        "maintenance_reason": last["reason"] if last else None,
     }
 
 
@@ -143,6 +168,8 @@ def _list_host_cells(cluster: ClusterStatus, host: HostRow) -> dict[str, object]
         **_build_host(host),
         "orphaned_vibs": " ".join(host.orphaned_vibs),
         **_count_findings([finding for finding in cluster.row.findings if host.host in finding["hosts"]]),
+        "cluster_seen": cluster.row.seen,
+        **_list_window_cells(cluster.row),
     }
 
 

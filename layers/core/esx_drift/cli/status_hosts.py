@@ -33,9 +33,11 @@ from esx_drift.domain.text.wording import (
     clean_text,
     format_count,
     format_elapsed,
+    format_end,
     format_moment,
     join_names,
     list_host_names,
+    reword_times,
     split_vib_key,
 )
 from esx_drift.messages.change_lines import ChangeWords, render_change_lines
@@ -120,12 +122,9 @@ def list_host_rows(record: Record | None, snapshot: Snapshot | None) -> tuple[Ho
 
 def list_image_differences(snapshot: Snapshot) -> dict[str, str]:
     """List how each group of hosts of a ``snapshot`` differs from the first, by its letter."""
-    groups = _group_hosts(snapshot)
-    return {
-        _name_group(at): describe_difference(groups[0].image, group.image)
-        for at, group in enumerate(groups)
-        if at
-    }
+    groups = list_image_groups(snapshot)
+    first = groups.pop("A", None)
+    return {name: describe_difference(first.image, group.image) for name, group in groups.items() if first}
 
 
 def list_image_groups(snapshot: Snapshot) -> dict[str, ImageGroup]:
@@ -182,7 +181,7 @@ def _describe_unseen(unseen: UncoveredHost) -> str:
 
 def print_cluster_status(cluster: ClusterStatus, now: datetime) -> None:
     """Print a ``cluster`` host by host as it is known at ``now``, and each open finding in full."""
-    print_table(build_table(HOST_HEADINGS, map(_render_host, cluster.hosts)))
+    print_table(build_table(HOST_HEADINGS, (_render_host(host, cluster.row) for host in cluster.hosts)))
     print_line("")
     names = {host.host: host.name for host in cluster.hosts}
     for line in _render_groups(cluster, names):
@@ -190,13 +189,16 @@ def print_cluster_status(cluster: ClusterStatus, now: datetime) -> None:
     _print_findings(cluster, names, now)
 
 
-def _render_host(host: HostRow) -> list[Text]:
+def _render_host(host: HostRow, row: StatusRow) -> list[Text]:
     cells = (clean_text(host.name), host.release, host.build, host.add_on, host.group)
-    seen = Text("yes") if host.unseen is None else Text(_render_unseen(host), "yellow")
+    seen = Text(_render_unseen(host, row) or "yes", "yellow" if host.unseen or not row.seen else "")
     return [*(Text(escape_unprintable(cell or NOTHING)) for cell in cells), seen]
 
 
-def _render_unseen(host: HostRow) -> str:
+def _render_unseen(host: HostRow, row: StatusRow) -> str:
+    if host.unseen is None:
+        # The last look saw it; since then nobody may have seen the cluster.
+        return "" if row.seen else f"not since {format_moment(str(row.last_look_at))}"
     since = f" since {format_moment(host.unseen_since)}" if host.unseen_since else ""
     return escape_unprintable(clean_text(f"no: {host.unseen}{since}"))
 
@@ -226,11 +228,10 @@ def _print_findings(cluster: ClusterStatus, names: Mapping[str, str], now: datet
 
 
 def _render_finding(finding: Finding, names: Mapping[str, str], now: datetime) -> Iterator[str]:
-    since = f"since {format_moment(finding['opened_at'])} UTC"
     elapsed = format_elapsed(finding["opened_at"], format_time(now))
-    yield f"  {finding['severity']} {finding['kind']} {since} ({elapsed})"
-    summary = clean_text(finding["summary"], MAX_SUMMARY_CHARACTERS)
-    yield f"    {summary}"
+    since = f"since {format_moment(finding['opened_at'])} UTC ({elapsed})"
+    yield f"  {finding['severity']} {finding['kind']} {since}"
+    yield f"    {(summary := clean_text(reword_times(finding['summary']), MAX_SUMMARY_CHARACTERS))}"
     shown = list_host_names(finding["hosts"], names)
     if not all(name in summary for name in shown):
         yield f"    on {join_names(shown, len(shown))}"
@@ -246,4 +247,4 @@ def _render_differences(finding: Finding, names: Mapping[str, str]) -> Iterator[
     if more > 0:
         yield f"and {format_count(more, 'more difference')}"
     if "expired_at" in finding["detail"]:
-        yield f"it was accepted until {format_moment(str(finding['detail']['expired_at']))} UTC"
+        yield f"it was accepted until {format_end(str(finding['detail']['expired_at']))}"

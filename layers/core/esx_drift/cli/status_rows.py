@@ -19,6 +19,7 @@ from esx_drift.domain.stored.types import (
     Coverage,
     Finding,
     LogState,
+    OpenWindow,
     Record,
     Snapshot,
     rank_severity,
@@ -37,6 +38,7 @@ class StatusRow:
     What was never seen is none. ``seen`` says whether the last check saw the cluster; if not, image and
     coverage are those of the last look. ``uniform`` says whether all hosts that were seen run the same.
     ``asked_at``: when a check was asked for that is not answered yet.
+    ``maintenance``: the windows that run now.
     """
 
     vcenter: str
@@ -50,6 +52,7 @@ class StatusRow:
     findings: tuple[Finding, ...] = ()
     seen: bool = True
     standalone: bool = False
+    maintenance: tuple[OpenWindow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,7 @@ def verify(
     record. Without --public-key the keys that lie in the trail itself are believed. A copy with excerpt.json
     is judged as the excerpt that this says it is, which is not signed; --whole takes it for the whole trail.
 
-    Exit code: 0 intact, 1 not intact, 2 trouble.
+    Exit code: 0 intact, 1 not intact, 2 trouble, such as a key that signed no digest here.
 
     Example: esx-drift verify --dir audit-copy --public-key key.pem
     """
@@ -138,8 +138,23 @@ def verify(
             _print_json(found, is_pinned=bool(pinned))
         else:
             _print_text(found, find_retention(found.excerpt, request), now, is_pinned=bool(pinned))
+        require_own_key(found.chain)
         if found.index.count_problems():
             raise typer.Exit(EXIT_DIFFERENCES)
+
+
+def require_own_key(chain: "ChainResult") -> None:
+    """End the command where digests in a ``chain`` are signed, and none by a key that was given."""
+    if chain.is_of_other_key:
+        *others, last = sorted(chain.signers.keys() | chain.time_signers)
+        signers = f"{', '.join(others)} and {last}" if others else last
+        fail(
+            f"no digest here is signed by {', nor by '.join(chain.unused)}, which was given: they are signed"
+            f" by {signers}\n"
+            "Either that is the key of another trail, or somebody signed all of this one anew."
+            " Nothing here is proved.\n"
+            "The key comes from the account that signs, on another way than the trail."
+        )
 
 
 def read_public_keys(paths: "Sequence[Path] | None") -> "tuple[PublicKey, ...]":
@@ -252,6 +267,8 @@ def describe_verdict(number: int, found: "Verification", *, is_pinned: bool) -> 
         found: What came of it.
         is_pinned: Keys were given of which one had to have signed; else any that is kept with the trail.
     """
+    if found.chain.is_of_other_key:
+        return "Not proved: no digest here is signed by a key that was given."
     if number:
         return f"Not intact: {format_count(number, 'problem')}."
     if not found.chain.signers:

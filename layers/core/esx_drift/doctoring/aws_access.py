@@ -45,6 +45,7 @@ FORBIDDEN_CODES = frozenset({"AuthorizationError", "AccessDenied", "AccessDenied
 
 ACTIONS: Mapping[str, str] = {
     "DescribeAlarms": "cloudwatch:DescribeAlarms",
+    "DescribeQueryDefinitions": "logs:DescribeQueryDefinitions",
     "DescribeStacks": "cloudformation:DescribeStacks",
     "GetDashboard": "cloudwatch:GetDashboard",
     "GetEventSourceMapping": "lambda:GetEventSourceMapping",

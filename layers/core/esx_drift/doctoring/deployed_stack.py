@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sns.type_defs import SubscriptionTypeDef
@@ -49,6 +50,7 @@ MAPPING_TYPE = "AWS::Lambda::EventSourceMapping"
 QUEUE_TYPE = "AWS::SQS::Queue"
 ALARM_TYPE = "AWS::CloudWatch::Alarm"
 DASHBOARD_TYPE = "AWS::CloudWatch::Dashboard"
+SAVED_QUERY_TYPE = "AWS::Logs::QueryDefinition"
 DEAD_LETTER_SUFFIX = "DeadLetterQueue"
 
 GONE_CODES = frozenset(
@@ -90,6 +92,9 @@ LOST = {
 OUR_OUTPUTS = frozenset({"StateBucketName", "AuditBucketName", "CheckerFunctionName", "DriftTopicArn"})
 """A stack that has these is an esx-drift."""
 
+LOOK_WITHOUT_TAKING = "--visibility-timeout 0 --max-number-of-messages 10 --message-attribute-names All"
+"""Why a message was given up stands in its attributes, which SQS shows only if they are asked for."""
+
 TEN_AFTER_A_WAIT = "--wait-time-seconds 10 --max-number-of-messages 10"
 
 GONE_FIX = (
@@ -130,6 +135,8 @@ class StackDoctor:
             self._look("AlarmTopic", self._examine_alarm_topic)
             self._look("alarms", self._examine_alarms)
             self._look_at_each(DASHBOARD_TYPE, self._examine_dashboard)
+            if queries := self._list_resources(SAVED_QUERY_TYPE):
+                self._look("saved queries", partial(self._examine_saved_queries, queries))
             self._look("heartbeat", self._examine_heartbeat)
             self._look("trail", self._examine_seals)
             self._look("other stacks", self._compare_other_stacks)
@@ -175,6 +182,10 @@ class StackDoctor:
     @cached_property
     def _metrics(self) -> "CloudWatchClient":
         return self.session.client("cloudwatch", config=AWS_CLIENT_CONFIG)
+
+    @cached_property
+    def _logs(self) -> "CloudWatchLogsClient":
+        return self.session.client("logs", config=AWS_CLIENT_CONFIG)
 
     @cached_property
     def _s3(self) -> "S3Client":
@@ -249,7 +260,7 @@ class StackDoctor:
         }
         fix = (
             "Look at them, with the function's log:",
-            self._command(f"sqs receive-message --queue-url {url} --visibility-timeout 0"),
+            self._command(f"sqs receive-message --queue-url {url} {LOOK_WITHOUT_TAKING}"),
             "Mend the cause and have them tried again:",
             again.get(kind) or self._command(f"sqs start-message-move-task --source-arn {arn}"),
             *self._throw_away(kind, url),
@@ -366,6 +377,24 @@ class StackDoctor:
     def _examine_dashboard(self, _logical_id: str, name: str) -> str:
         self._metrics.get_dashboard(DashboardName=name)
         return name
+
+    def _examine_saved_queries(self, queries: Sequence[tuple[str, str]]) -> str:
+        """By their ids, since whoever likes another name may give them one."""
+        found = self._list_saved_queries()
+        gone = [logical_id for logical_id, query in queries if query not in found]
+        if gone:
+            raise _fail(f"gone: {join_names(gone)}", GONE_FIX)
+        return f"all {len(queries)} are there"
+
+    def _list_saved_queries(self) -> frozenset[str]:
+        """List the ids of all saved queries in the account and region; boto3 has no paginator for them."""
+        found: set[str] = set()
+        page = self._logs.describe_query_definitions()
+        while True:
+            found |= {each["queryDefinitionId"] for each in page["queryDefinitions"]}
+            if "nextToken" not in page:
+                return frozenset(found)
+            page = self._logs.describe_query_definitions(nextToken=page["nextToken"])
 
     def _examine_heartbeat(self) -> str:
         if self.parameters.get("Heartbeat") != "ENABLED":

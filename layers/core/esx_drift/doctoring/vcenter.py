@@ -48,6 +48,12 @@ UNEXAMINED_UUIDS = (
     "whether hosts' hardware UUIDs can be read was not examined, because too little time is left."
 )
 
+NO_CLUSTER_FIX = (
+    "Were its clusters removed for good? Then retire each (esx-drift retire), and take it out of the fleet"
+    " file. Else give the account's role this privilege at the vCenter's root, with propagation:"
+    f" {PRIVILEGE_READ}"
+)
+
 EXAMINE_ALONE_FIX = "Examine it alone, which leaves more time: esx-drift doctor --vcenter {name}"
 
 
@@ -167,7 +173,7 @@ class VCenterDoctor:
         )
         clusters = format_count(len(listed), "cluster")
         if not listed:
-            raise NotAuthorized("the account is shown no cluster at all")
+            raise NotAuthorized("the account is shown no cluster at all", {FIX_FACT: NO_CLUSTER_FIX})
         if not watched:
             fix = "Correct the vCenter's cluster patterns in the fleet file, then: esx-drift fleet push FILE"
             sentence = f"{clusters} listed, and the fleet file leaves each of them out"

@@ -5,7 +5,7 @@ Nothing is widened: what is no longer as he was shown it is refused, host by hos
 Longer than 250 lines, because who may decide, and what that does, are read together.
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -282,9 +282,28 @@ def close_retired_cluster(
     )
 
 
-def refuse_to_retire(after: LogState, cluster: str) -> DecisionEffect:
-    """Refuse to retire ``cluster``, which is still listed and watched; ``after`` stays the log's state."""
-    return DecisionEffect(after, _hold_all(after), refused=[cluster])
+def refuse_decision(after: LogState, refused: Iterable[str]) -> DecisionEffect:
+    """Refuse a decision on all that it is about, such as to retire a cluster that is listed and watched.
+
+    Args:
+        after: The log's state, which it stays.
+        refused: The ids of the hosts, or of the cluster.
+    """
+    return DecisionEffect(after, _hold_all(after), refused=sort_naturally(refused))
+
+
+def find_retired_since(vcenter: LogState, cluster: str) -> str | None:
+    """Find since when ``cluster``, an id, is retired: nothing is decided on it until it is listed again.
+
+    Args:
+        vcenter: The state that the newest record of the vCenter's own log left.
+        cluster: The cluster's id.
+
+    Returns:
+        The time; None if it is not retired.
+    """
+    entry = (vcenter["clusters"] or {}).get(cluster)
+    return None if entry is None else entry["retired_at"]
 
 
 def strike_off_cluster(after: LogState, cluster: str, decision: Decision, now: datetime) -> DecisionEffect:

@@ -490,6 +490,19 @@ def _list_windows(
         yield {**window, "to": format_time(now), "accept": False} if has_left else window
 
 
+def list_running_windows(log: Log, after: LogState, rules: SilencingRules, now: datetime) -> list[OpenWindow]:
+    """List the maintenance windows in which a log is, also those that began since its newest record.
+
+    Args:
+        log: Whose log it is.
+        after: What its newest record left.
+        rules: What the fleet file says.
+        now: The time that is asked about.
+    """
+    windows = _list_windows(log, after["maintenance"], after, rules, now)
+    return [window for window in windows if parse_time(window["to"]) > now]
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """What a look shows of work that may be accepted.

@@ -381,7 +381,12 @@ def _render_difference(difference: Mapping[str, Any], releases: Mapping[str, str
 
 
 def render_accepted(
-    differences: Sequence[Mapping[str, Any]], total: int, words: ChangeWords, *, says_from: bool = False
+    differences: Sequence[Mapping[str, Any]],
+    total: int,
+    words: ChangeWords,
+    *,
+    says_from: bool = False,
+    is_least: bool = False,
 ) -> str:
     """Render what was accepted: ``Intel-i40en 2.9.2.0 and 2 more changes on esx07``.
 
@@ -390,10 +395,14 @@ def render_accepted(
         total: How many differences there are, listed or not.
         words: What they are worded with.
         says_from: Whether the version before is said as well.
+        is_least: Whether there may be more than ``total``.
     """
     first = differences[0]
     hosts = dict.fromkeys(host for difference in differences for host in difference["hosts"])
-    more = f" and {format_count(total - 1, 'more change')}" if total > 1 else ""
+    more = (
+        f" and {'at least ' if is_least else ''}{format_count(total - 1, 'more change')}" if total > 1 else ""
+    )
+    more = " and maybe more changes" if is_least and not more else more
     named = _name_difference(first, words) if says_from else _name_accepted(first, words)
     return f"{named}{more} on {words.name_hosts(hosts)}"
 

@@ -52,6 +52,7 @@ from esx_drift.domain.text.wording import (
     find_shell_argument,
     format_count,
     format_elapsed,
+    format_end,
     format_share,
     join_names,
     name_element,
@@ -394,13 +395,16 @@ def _find_unreviewed_differences(finding: Finding) -> list[Mapping[str, Any]]:
 
 def _render_net_headline(parts: _Parts) -> str:
     """``Acceptance ended: Intel-i40en 2.9.2.0 on esx07``, where nothing changed; empty where it is not so."""
-    worst, ended = parts.news[0], list_hosts_to_renew(parts.news[0])
+    worst, ended, is_least = parts.news[0], list_hosts_to_renew(parts.news[0]), False
     differences = _find_unreviewed_differences(worst)
     total = worst["detail"].get("total")
     if ended and count_places(parts.data) == 1:
         # Others may have differed before, and in something else.
         own = [each for each in differences if not {*ended}.isdisjoint(each.get("hosts", ended))]
-        differences, total = own, total if len(own) == len(differences) else len(own)
+        is_cut = isinstance(total, int) and total > len(differences)
+        # Whose those are that are not listed is known only where it ended for all hosts.
+        is_least = is_cut and {*ended} != {*worst["hosts"]}
+        differences, total = own, total if is_cut and not is_least else len(own)
     if not differences:
         about = render_headline([{**worst, "hosts": ended}], parts.data)
         return f"Acceptance ended: {about}" if ended else ""
@@ -409,7 +413,7 @@ def _render_net_headline(parts: _Parts) -> str:
     hosts = (ended or worst["hosts"]) if count_places(parts.data) == 1 else _list_news_hosts(parts)
     named = [{**difference, "hosts": hosts} for difference in differences]
     number = total if isinstance(total, int) else len(differences)
-    accepted = render_accepted(named, number, parts.words, says_from=not ended)
+    accepted = render_accepted(named, number, parts.words, says_from=not ended, is_least=is_least)
     return f"{what}: {accepted} · {render_place(parts.data)}"
 
 
@@ -584,7 +588,7 @@ def _render_decision(parts: _Parts, decision: EventDecision) -> str:
     what = f"retired {place}" if is_retired else f"accepted {_name_decided(parts)}"
     reasons = dict.fromkeys(filter(None, (decision.get("ticket", ""), decision["reason"])))
     why = clean_text(" · ".join(reasons), MAX_SHOWN_REASON_CHARACTERS)
-    until = f", until {decision['until'][:10]}" if "until" in decision else ""
+    until = f", until {format_end(decision['until'])}" if "until" in decision else ""
     return f"{_name_person(decision['by'])} {what}{until}{'' if is_retired else f' · {place}'} — “{why}”"
 
 

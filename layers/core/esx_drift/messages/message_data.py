@@ -31,7 +31,7 @@ from esx_drift.domain.text.wording import (
     clean_text,
     end_sentence,
     find_shell_argument,
-    format_moment,
+    reword_times,
 )
 
 LATE_AFTER_SECONDS: Final = 1_800
@@ -100,18 +100,13 @@ def add_stack(command: str, data: EventData) -> str:
 
 _NOT_READ: Final = re.compile(r"^(.+?) could not be read(?=$|[,:;.])")
 _ORPHANED: Final = re.compile(r"^(\S+?)\((\S+)\)(?= is orphaned on )")
-_STORED_TIME: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 _NOT_SEEN: Final = re.compile(r" not checked((?:, [A-Z_]+)*), not seen since")
 
 
 def reword_summary(summary: str) -> str:
     """Reword how a finding's ``summary`` names VIBs and times, and says that a host was not checked."""
-    timed = _STORED_TIME.sub(_format_stored_time, _ORPHANED.sub(r"VIB \1 \2", summary))
+    timed = reword_times(_ORPHANED.sub(r"VIB \1 \2", summary))
     return _NOT_SEEN.sub(r" not checked\1 since", _NOT_READ.sub(r"\1 not checked", timed))
-
-
-def _format_stored_time(found: re.Match[str]) -> str:
-    return f"{format_moment(found[0])} UTC" if is_time(found[0]) else found[0]
 
 
 def name_summary(summary: str, most: int = MAX_NAME_CHARACTERS) -> str:

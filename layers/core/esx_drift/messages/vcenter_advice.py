@@ -80,12 +80,13 @@ def _build_misled_advice(headline: str) -> Advice:
 _AUTHORIZATION: Final[tuple[AdviceCase, ...]] = (
     (
         has_fact("known"),
-        _build_privilege_advice(
+        Advice(
             "account is shown too few clusters",
             "account is shown all clusters again",
+            "were they removed? Then retire each (esx-drift retire). Else the account lost its permission:"
+            " give its role this privilege at the vCenter's root, with propagation:",
             PRIVILEGE_READ,
-            "What it is not shown is not checked meanwhile, so earlier findings stay open. Clusters that were"
-            " removed for good are taken off the list by esx-drift retire.",
+            "What it is not shown is not checked meanwhile, so earlier findings stay open.",
         ),
     ),
     (

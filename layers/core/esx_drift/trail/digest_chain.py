@@ -39,6 +39,8 @@ class ChainResult:
         signers: The fingerprints of the keys that signed them, each with the first and the last one.
         time_signers: Those of the keys that signed the newest digest beside an excerpt, which proves a time.
         unused: The fingerprints of the keys given that signed nothing here.
+        is_of_other_key: Keys were given, and others signed all digests that are signed: these are of another
+            trail, or somebody signed all of this one anew.
         newest: When the newest one that counts was made; None: there is none.
         proved_at: The newest time that a signature proves: that, or when the trail's newest digest was made,
             which an excerpt holds beside its own. None: nothing is signed.
@@ -57,6 +59,7 @@ class ChainResult:
     signers: dict[str, tuple[str, str]] = field(default_factory=dict)
     time_signers: set[str] = field(default_factory=set)
     unused: list[str] = field(default_factory=list)
+    is_of_other_key: bool = False
     newest: datetime | None = None
     proved_at: datetime | None = None
     unread: list[str] = field(default_factory=list)
@@ -126,6 +129,7 @@ class DigestChain:
             self._note(DIGEST_PREFIX, "missing", f"no digest is signed by {given}: nothing here is proved")
         used = self.result.signers.keys() | self.result.time_signers
         self.result.unused = [each.fingerprint for each in self.pinned if each.fingerprint not in used]
+        self.result.is_of_other_key = bool(used) and bool(self.pinned) and not self._has_pinned(used)
         return self.result
 
     def _read_keys(self, keys: list[str]) -> dict[str, PublicKey]:

@@ -24,7 +24,8 @@ from esx_drift.domain.stored.types import LogState, Record, Snapshot
 from esx_drift.domain.text.times import parse_time
 from esx_drift.domain.trail.digests import parse_record_place
 from esx_drift.domain.trail.excerpt import EXCERPT_KEY
-from esx_drift.domain.trail.hosts import FormerSelf, KnownHosts, find_former_selves, list_known_hosts
+from esx_drift.domain.trail.hosts import FormerSelf, find_former_selves
+from esx_drift.domain.trail.known_hosts import KnownHosts, list_known_hosts
 from esx_drift.errors import TrailDamaged
 from esx_drift.ports import TrailFiles
 from esx_drift.trail.linked_records import LinkedRecords

@@ -108,6 +108,30 @@ def test_a_retired_cluster_that_is_listed_again_is_watched_again(world: World, p
     assert ("drift-unreviewed", "opened") in moved(record)
 
 
+def test_nothing_is_decided_on_a_retired_cluster(world: World, person: Person) -> None:
+    """Until it is listed again: nobody would look at it. Its log says who was refused."""
+    _gone(world)
+    shown = person.shown(PROD_B)
+    person.retire(PROD_B)
+    state = world.records(PROD_B)[-1]["after"]
+    for record in (
+        answered(world, person.request("accept", PROD_B, hosts=shown)),
+        person.maintain(3600, PROD_B),
+        person.maintain(None, PROD_B),
+    ):
+        decision = decided(record)
+        hosts = [*shown] if record["outcome"] == "accepted" else [PROD_B]
+        assert (decision["taken"], decision["refused"]) == ([], hosts)
+        assert (record["events"], record["findings"]) == ([], [])
+        assert {**record["after"], "answered": []} == {**state, "answered": []}
+    world.vcenter.inventory.hide_cluster("prod-b", hidden=False)
+    _run(world)
+    world.check(PROD_B)
+    assert decided(person.maintain(3600, PROD_B))["taken"] == [PROD_B]
+    accepted = answered(world, person.request("accept", PROD_B, hosts=person.shown(PROD_B)))
+    assert decided(accepted)["taken"] == [*shown]
+
+
 def test_what_a_pattern_leaves_out_is_retired_once(world: World) -> None:
     """The dispatcher asks for it, in the fleet file's name; its log is closed, and no run asks again."""
     _gone(world)

@@ -108,8 +108,8 @@ def test_what_has_ended_is_said() -> None:
     """It hides nothing, and nobody looks at it again."""
     over = {**ONCE, "from": "2026-11-05T20:00:00Z", "to": "2026-11-06T06:00:00Z"}
     assert _warnings(ignore=[{**RULE, "until": "2026-11-28T20:00:00Z"}], maintenance=[over, NIGHTLY]) == [
-        "/ignore/0: a has ended at 2026-11-28T20:00:00+00:00, and hides nothing any more",
-        "/maintenance/0: w has ended at 2026-11-06T06:00:00+00:00",
+        "/ignore/0: a ended 2026-11-28 20:00 UTC, and hides nothing any more",
+        "/maintenance/0: w ended 2026-11-06 06:00 UTC",
     ]
 
 
@@ -138,15 +138,33 @@ def test_rules_that_overlap_are_named(first: dict[str, Any], then: dict[str, Any
 
 def test_what_matches_nothing_that_is_known_is_named() -> None:
     """Where a stack was asked: a cluster that is misspelt, or a part that nobody has."""
-    known = KnownThings({"vc01": [("domain-c9", "prod-a")]}, frozenset({"Intel-i40en"}))
+    known = KnownThings(
+        {"vc01": [("domain-c9", "prod-a")]},
+        frozenset({"Intel-i40en"}),
+        frozenset({"host-9", "esx01"}),
+        {"vc01": [("domain-c7", "lab-a")]},
+    )
     rules = [
         {**RULE, "clusters": ["prod-*", "domain-c9", "prd-a", "*"], "keys": ["Intel-*", "intel"]},
         {**RULE, "name": "b", "keys": ["lsi"], "vcenters": ["vc02"], "clusters": ["lab"]},
+        {**RULE, "name": "c", "keys": ["Intel-i40en"], "hosts": ["esx*", "esx02"]},
     ]
-    assert _warnings(known, ignore=rules, maintenance=[{**ONCE, "clusters": ["lab"]}]) == [
-        '/ignore/0/clusters/2: no cluster that is known matches "prd-a"',
-        '/ignore/1/clusters/0: no cluster that is known matches "lab"',
-        '/maintenance/0/clusters/0: no cluster that is known matches "lab"',
-        '/ignore/0/keys/1: nothing that is known matches "intel"',
-        '/ignore/1/keys/0: nothing that is known matches "lsi"',
+    vcenters = [
+        {"name": "vc01", "clusters": {"include": ["prod-*", "prd-*"], "exclude": ["lab-*", "lob-*"]}},
+        {"name": "vc02", "clusters": {"exclude": ["never-listed"]}},
+    ]
+    routes = [{"name": "ops", "clusters": ["prod-a", "prod-b"]}]
+    window = {**ONCE, "clusters": ["lab"]}
+    no_cluster = "no cluster that is known matches"
+    lines = _warnings(known, vcenters=vcenters, routes=routes, ignore=rules, maintenance=[window])
+    assert [line for line in lines if "may hide the same" not in line] == [
+        f'/vcenters/0/clusters/include/1: vc01: {no_cluster} "prd-*"',
+        f'/vcenters/0/clusters/exclude/1: vc01: {no_cluster} "lob-*"',
+        f'/routes/0/clusters/1: ops: {no_cluster} "prod-b"',
+        f'/ignore/0/clusters/2: a: {no_cluster} "prd-a"',
+        f'/ignore/1/clusters/0: b: {no_cluster} "lab"',
+        f'/maintenance/0/clusters/0: w: {no_cluster} "lab"',
+        '/ignore/0/keys/1: a: nothing that is known matches "intel"',
+        '/ignore/1/keys/0: b: nothing that is known matches "lsi"',
+        '/ignore/2/hosts/1: c: no host that is known matches "esx02"',
     ]

@@ -9,6 +9,7 @@ from esx_drift.domain.text.wording import (
     format_between,
     format_count,
     format_elapsed,
+    format_end,
     format_share,
     join_names,
     list_host_names,
@@ -94,6 +95,13 @@ def test_two_looks_on_different_days_are_told_apart() -> None:
     assert format_between("2026-11-23T01:14:00Z", "2026-11-23T02:14:00Z") == "01:14 and 02:14"
     assert format_between("2026-11-23T01:14:05Z", "2026-11-23T01:14:41Z") == "01:14:05 and 01:14:41"
     assert format_between("2026-11-22T23:14:00Z", "2026-11-23T02:14:00Z") == "22 Nov 23:14 and 23 Nov 02:14"
+
+
+def test_what_holds_for_a_whole_day_ends_on_that_day() -> None:
+    """It is kept as the midnight behind it, which is the next day's."""
+    assert format_end("2026-12-25T00:00:00.000Z") == "2026-12-24"
+    assert format_end("2027-01-01T00:00:00Z") == "2026-12-31"
+    assert format_end("2026-12-24T19:30:00+01:00") == "2026-12-24 18:30 UTC"
 
 
 def test_numbers_agree_with_their_nouns() -> None:

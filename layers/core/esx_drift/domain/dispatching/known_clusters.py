@@ -159,7 +159,7 @@ def drop_long_retired(
     }
 
 
-MAX_NAMED: Final = 3
+MAX_NAMED: Final = 5
 """How many clusters or patterns a sentence names."""
 
 
@@ -200,7 +200,7 @@ def build_shrunk_listing_condition(
     names = sort_naturally([clean_text(cluster["name"]) for cluster in missing])
     lacking = f" (missing: {join_names(names, MAX_NAMED)})" if names else ""
     why = (
-        "the account has most likely lost its permission, unless what is missing was removed"
+        "the account lost its permission, or what is missing was removed"
         if names
         else "it has none, or the account may see none"
     )

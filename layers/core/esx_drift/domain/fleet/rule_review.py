@@ -1,12 +1,21 @@
-"""What is wrong with the rules and windows of a fleet file, by themselves and with each other."""
+"""What is wrong with the rules and windows of a fleet file, by themselves and with each other.
+
+Longer than 250 lines, because what is refused and what is only of no use are read together.
+"""
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import combinations, islice, pairwise
 from typing import Final
 
-from esx_drift.domain.fleet.fleet import FleetDocument, build_fleet, find_matching_pattern
+from esx_drift.domain.fleet.fleet import (
+    FleetDocument,
+    Route,
+    VCenterSettings,
+    build_fleet,
+    find_matching_pattern,
+)
 from esx_drift.domain.fleet.rules import (
     MAX_IGNORED,
     MAX_REPEATED_WINDOW,
@@ -143,10 +152,13 @@ class KnownThings:
     """What the records of a stack know.
 
     ``clusters``: id and name of each, by vCenter. ``names``: all that a rule may name under ``keys``.
+    ``hosts``: ids and names of all hosts. ``excluded``: as ``clusters``, those that the last run left out.
     """
 
     clusters: Mapping[str, Sequence[tuple[str, str]]]
     names: frozenset[str]
+    hosts: frozenset[str] = frozenset()
+    excluded: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
 
 
 def list_rule_warnings(document: FleetDocument, now: datetime, known: KnownThings | None) -> list[str]:
@@ -159,12 +171,12 @@ def list_rule_warnings(document: FleetDocument, now: datetime, known: KnownThing
     """
     rules = build_fleet(document).rules
     lines = [
-        f"/ignore/{at}: {rule.name} has ended at {rule.until.isoformat()}, and hides nothing any more"
+        f"/ignore/{at}: {rule.name} ended {rule.until:%Y-%m-%d %H:%M} UTC, and hides nothing any more"
         for at, rule in enumerate(rules.ignore)
         if rule.until is not None and rule.until <= now
     ]
     lines += [
-        f"/maintenance/{at}: {window.name} has ended at {window.period.ends_at.isoformat()}"
+        f"/maintenance/{at}: {window.name} ended {window.period.ends_at:%Y-%m-%d %H:%M} UTC"
         for at, window in enumerate(rules.maintenance)
         if window.period is not None and window.period.ends_at <= now
     ]
@@ -173,20 +185,43 @@ def list_rule_warnings(document: FleetDocument, now: datetime, known: KnownThing
         for (_, first), (at, then) in combinations(enumerate(rules.ignore), 2)
         if _may_hide_the_same(first, then)
     ]
-    if known is not None:
-        lines += _list_idle_scopes("ignore", rules.ignore, known)
-        lines += _list_idle_scopes("maintenance", rules.maintenance, known)
-        lines += [
-            f'/ignore/{at}/keys/{index}: nothing that is known matches "{key}"'
-            for at, rule in enumerate(rules.ignore)
-            for index, key in enumerate(rule.keys)
-            if not any(find_matching_pattern([key], name) for name in known.names)
-        ]
-    return lines
+    return lines if known is None else [*lines, *_list_idle_patterns(document, known)]
+
+
+def _list_idle_patterns(document: FleetDocument, known: KnownThings) -> Iterator[str]:
+    """List the patterns that match nothing that is known."""
+    fleet = build_fleet(document)
+    yield from _list_idle_filters(fleet.vcenters, known)
+    yield from _list_idle_scopes("routes", fleet.routes, known)
+    yield from _list_idle_scopes("ignore", fleet.rules.ignore, known)
+    yield from _list_idle_scopes("maintenance", fleet.rules.maintenance, known)
+    for at, rule in enumerate(fleet.rules.ignore):
+        for part, patterns, names, what in (
+            ("hosts", rule.hosts, known.hosts, "no host"),
+            ("keys", rule.keys, known.names, "nothing"),
+        ):
+            for index, pattern in enumerate(patterns):
+                if not any(find_matching_pattern([pattern], name) for name in names):
+                    yield (
+                        f'/ignore/{at}/{part}/{index}: {rule.name}: {what} that is known matches "{pattern}"'
+                    )
+
+
+def _list_idle_filters(vcenters: Sequence[VCenterSettings], known: KnownThings) -> Iterator[str]:
+    """List what a vCenter's own patterns name in vain; of one that was never listed nothing is known."""
+    for at, vcenter in enumerate(vcenters):
+        clusters = [*known.clusters.get(vcenter.name, ()), *known.excluded.get(vcenter.name, ())]
+        for part, patterns in (("include", vcenter.include), ("exclude", vcenter.exclude)):
+            for index, pattern in enumerate(patterns if clusters else ()):
+                if not any(find_matching_pattern([pattern], *names) for names in clusters):
+                    yield (
+                        f"/vcenters/{at}/clusters/{part}/{index}: {vcenter.name}:"
+                        f' no cluster that is known matches "{pattern}"'
+                    )
 
 
 def _list_idle_scopes(
-    part: str, scopes: Sequence[IgnoreRule | MaintenanceWindow], known: KnownThings
+    part: str, scopes: Sequence[Route | IgnoreRule | MaintenanceWindow], known: KnownThings
 ) -> Iterator[str]:
     for at, scope in enumerate(scopes):
         clusters = [
@@ -197,7 +232,10 @@ def _list_idle_scopes(
         ]
         for index, pattern in enumerate(scope.clusters):
             if pattern.strip("*") and not any(find_matching_pattern([pattern], *names) for names in clusters):
-                yield f'/{part}/{at}/clusters/{index}: no cluster that is known matches "{pattern}"'
+                yield (
+                    f"/{part}/{at}/clusters/{index}: {scope.name}:"
+                    f' no cluster that is known matches "{pattern}"'
+                )
 
 
 def _may_hide_the_same(first: IgnoreRule, then: IgnoreRule) -> bool:

@@ -3,9 +3,10 @@
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from datetime import time, timedelta
 from typing import Final
 
-from esx_drift.domain.text.times import parse_time
+from esx_drift.domain.text.times import is_time, parse_time
 
 MAX_NAME_CHARACTERS = 80
 MAX_SENTENCE_CHARACTERS = 400
@@ -97,8 +98,38 @@ def find_shell_argument(name: str) -> str | None:
 
 def format_moment(text: str) -> str:
     """Format a time of a record as ``23 Nov 02:14``, in UTC."""
-    time = parse_time(text)
-    return f"{time.day} {time:%b %H:%M}"
+    moment = parse_time(text)
+    return f"{moment.day} {moment:%b %H:%M}"
+
+
+_STORED_TIME: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+def reword_times(text: str, *, has_seconds: bool = False) -> str:
+    """Reword each stored time in a ``text`` to ``23 Nov 02:14 UTC``; ``has_seconds``: with its seconds."""
+    form = "%b %H:%M:%S" if has_seconds else "%b %H:%M"
+
+    def reword(found: re.Match[str]) -> str:
+        if not is_time(found[0]):
+            return found[0]
+        moment = parse_time(found[0])
+        return f"{moment.day} {moment:{form}} UTC"
+
+    return _STORED_TIME.sub(reword, text)
+
+
+def format_end(text: str) -> str:
+    """Format when something ends, up to which it holds: ``2026-12-24`` for all of that day, in UTC.
+
+    Of a day that is no whole one, its time: ``2026-12-24 18:00 UTC``.
+    """
+    return find_last_day(text) or f"{parse_time(text):%Y-%m-%d %H:%M} UTC"
+
+
+def find_last_day(text: str) -> str | None:
+    """Find the last day, in UTC, of what ends with it: ``2026-12-24``; None if it ends within a day."""
+    end = parse_time(text)
+    return f"{end - timedelta(days=1):%Y-%m-%d}" if end.time() == time.min else None
 
 
 def format_between(since: str, until: str) -> str:

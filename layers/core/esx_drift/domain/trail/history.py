@@ -83,6 +83,8 @@ class HistoryEntry:
         maintenance: Which window began or ended; beside a decision the one that it began.
         is_of_new_vcenter: It is the first copy at another vCenter than that of the records before.
         replaced_by: The record by which the vCenter was replaced before anybody accepted the change.
+        unread: The first and the last number of records that can't be read, and that may say that somebody
+            accepted it, or that it was changed again: whether it is accepted on all hosts is not known.
     """
 
     seq: int
@@ -97,6 +99,7 @@ class HistoryEntry:
     maintenance: MaintenanceStep | None = None
     is_of_new_vcenter: bool = False
     replaced_by: int | None = None
+    unread: tuple[int, int] | None = None
 
     @property
     def kind(self) -> EntryKind:
@@ -139,6 +142,12 @@ class _OpenChanges:
             self.entries[number] = replace(self.entries[number], replaced_by=seq)
         self.latest.clear()
 
+    def pass_gap(self, first: int, last: int) -> None:
+        """Pass over records that can't be read: what they did to what holds is not known."""
+        for number, _ in self.latest.values():
+            self.entries[number] = replace(self.entries[number], unread=(first, last))
+        self.latest.clear()
+
     def add(self, entry: HistoryEntry) -> None:
         """Add an ``entry``; a change takes the place of an earlier one of the same part of the same host."""
         self.entries.append(entry)
@@ -166,8 +175,11 @@ def list_history(records: Sequence[Record]) -> list[HistoryEntry]:
     since: str | None = None
     # What the first of the records left open had begun before it, unless that is the first of the log.
     known = list_windows(records[0]) if records and records[0]["seq"] > 1 else []
-    uuid, is_new = None, False
+    uuid, is_new, last = None, False, None
     for record in records:
+        if last is not None and record["seq"] > last + 1:
+            found.pass_gap(last + 1, record["seq"] - 1)
+        last = record["seq"]
         if is_new_vcenter(record, uuid):
             found.begin_anew(record["seq"])
             since, is_new = None, True
@@ -247,10 +259,18 @@ def _list_accepted_hosts(record: Record, window: EndedWindow) -> tuple[str, ...]
     return tuple(sort_naturally(taken)) if is_whole else tuple(listed)
 
 
-def find_retirement(record: Record) -> RecordedDecision | None:
-    """Find the decision by which a ``record`` retired its cluster; none if it did not."""
-    decision = record["decision"]
-    return decision if record["outcome"] == "retired" and decision and decision["taken"] else None
+def find_retirement(newest_first: Iterable[Record]) -> Record | None:
+    """Find the record that retired a cluster; none if it is not retired, or was looked at again since.
+
+    ``newest_first`` are the newest records of its log. What a person decided behind that was refused.
+    """
+    for record in newest_first:
+        decision = record["decision"]
+        if decision is None:
+            return None
+        if record["outcome"] == "retired" and decision["taken"]:
+            return record
+    return None
 
 
 def name_changed_part(change: Change) -> str:

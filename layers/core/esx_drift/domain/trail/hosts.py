@@ -1,17 +1,14 @@
-"""The hosts of a log by its records: which ids are one machine, what each was called, and when it was seen.
+"""The hosts of a log by its records: when each was seen, under which id, and what it was before.
 
 A vCenter gives a host that is taken out and added again another id, under the same name or a new one.
-Longer than 250 lines, because ids, names and sights are followed through the same records, forwards and back.
 """
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import takewhile
 
 from esx_drift.domain.host_history import find_known_machines, is_other_machine, normalize_host_name
-from esx_drift.domain.images.labels import list_release_names
 from esx_drift.domain.stored.types import Change, Departed, LogState, Record, Snapshot
 from esx_drift.domain.text.times import parse_time
 
@@ -55,110 +52,6 @@ def find_former_ids(seen: Mapping[str, str], records: Iterable[Record]) -> dict[
         former, at = {new: old for old, new in list_renewed_ids(record)}, parse_time(record["checked_at"])
         ids |= {host: former.get(ids[host], ids[host]) for host, time in times.items() if at > time}
     return {host: former for host, former in ids.items() if former != host}
-
-
-@dataclass(slots=True)
-class KnownHosts:
-    """What the records of a log say of its hosts, by id.
-
-    Attributes:
-        names: All names that each ever had, the newest last.
-        renewed: The id that a host had next.
-        left: When each was found gone that is not there any more.
-        releases: What the releases of ESXi that they ran are called, by version.
-    """
-
-    names: dict[str, list[str]] = field(default_factory=dict)
-    renewed: dict[str, str] = field(default_factory=dict)
-    left: dict[str, str] = field(default_factory=dict)
-    releases: dict[str, str] = field(default_factory=dict)
-
-    def add_record(self, record: Record) -> None:
-        """Add what a ``record`` says; records are added in their order."""
-        for host, gone in record["after"]["departed"].items():
-            self._add_name(host, gone["name"])
-        for change in record["changes"]:
-            for name in list_relabelled_names(change):
-                self._add_name(change["key"], name)
-        for event in record["events"]:
-            for host, name in event["data"]["host_names"].items():
-                self._add_name(host, name)
-            self.releases |= event["data"].get("release_names", {})
-        for unseen in record["uncovered"]:
-            self._add_name(unseen["host"], unseen["name"])
-        for old, new in list_renewed_ids(record):
-            self.renewed[old] = new
-            self.renewed.pop(new, None)
-            self.left.pop(old, None)
-        self.left |= dict.fromkeys(list_left_ids(record), record["checked_at"])
-
-    def add_snapshot(self, snapshot: Snapshot) -> None:
-        """Add the hosts of the ``snapshot`` that the newest record left: those are there."""
-        for host, known in snapshot["hosts"].items():
-            self._add_name(host, known["name"])
-            self.left.pop(host, None)
-        self.releases |= list_release_names(snapshot["labels"])
-
-    @property
-    def newest_names(self) -> dict[str, str]:
-        """What each host is called now, or was last."""
-        return {host: names[-1] for host, names in self.names.items()}
-
-    @property
-    def distinct_names(self) -> dict[str, str]:
-        """The same, but with its id where another id has the same name: each names one host."""
-        newest = self.newest_names
-        numbers = Counter(map(normalize_host_name, newest.values()))
-        return {
-            host: name if numbers[normalize_host_name(name)] == 1 else f"{name} ({host})"
-            for host, name in newest.items()
-        }
-
-    def list_ids(self, host: str) -> list[str]:
-        """List all ids of the machine that had the id ``host``, the oldest first."""
-        older = {new: old for old, new in self.renewed.items()}
-        found = [host]
-        while found[0] in older:
-            found.insert(0, older[found[0]])
-        while found[-1] in self.renewed:
-            found.append(self.renewed[found[-1]])
-        return found
-
-    def find_machines(self, wanted: str) -> list[list[str]]:
-        """Find which machines a person may mean by ``wanted``: an id, a name, or a name without its domain.
-
-        Returns:
-            All ids of each, the oldest first. A name counts that a host ever had.
-        """
-        if wanted in self.names:
-            return [self.list_ids(wanted)]
-        name = normalize_host_name(wanted)
-        known = {host: {*map(normalize_host_name, names)} for host, names in self.names.items()}
-        exact = [host for host, names in known.items() if name in names]
-        short = [host for host, names in known.items() if name in {each.partition(".")[0] for each in names}]
-        machines = {tuple(self.list_ids(host)): None for host in exact or short}
-        return [[*ids] for ids in machines]
-
-    def _add_name(self, host: str, name: str) -> None:
-        others = [each for each in self.names.get(host, ()) if each != name]
-        self.names[host] = [*others, name]
-
-
-def list_relabelled_names(change: Change) -> list[str]:
-    """List the names that a host had before and after a ``change``; empty where that is another one."""
-    is_of_host = (change["element"], change["kind"]) == ("host", "relabelled")
-    labels = (change["detail"] or {}).values() if is_of_host else ()
-    return [str(label["name"]) for label in labels if isinstance(label, dict) and "name" in label]
-
-
-def list_known_hosts(records: Iterable[Record], snapshot: Snapshot | None) -> KnownHosts:
-    """List what ``records`` of one log say of its hosts; the last of them left ``snapshot``, if any."""
-    known = KnownHosts()
-    for record in records:
-        known.add_record(record)
-    if snapshot is not None:
-        known.add_snapshot(snapshot)
-    return known
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,195 @@
+"""All that is wrong with a fleet file is told at once, and what of it can have no effect."""
+
+import copy
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import yaml
+from esx_drift.cli.fleet_review import examine_fleet
+from esx_drift.contracts import list_violations
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.fleets import fleet, fleets
+
+NOW = datetime(2026, 11, 28, 20, 0, tzinfo=UTC)
+ABOUT = {"name": "a", "reason": "known", "until": "2027-01-31T00:00:00Z"}
+WHOLE_VIB = "an orphaned VIB is hidden only by its whole name in keys, such as smntemp(910.1.0.0005)"
+
+MANY = """
+schema_version: 2
+more: 1
+vcenters:
+  - name: vc01
+  - name: VC 02
+  - name: vc01
+    first_delay_seconds: 5
+routes:
+  - name: ops
+    fallbac: x
+    kinds: [nonsense]
+    vcenters: [vc09]
+  - name: security
+    fallback: opps
+  - name: first
+    secret: shared
+    fallback: second
+  - {name: second, secret: shared}
+  - {name: third, secret: other, fallback: ops}
+ignore:
+  - name: everything
+    reason: all
+  - {name: host-up, reason: known, elements: [host], kinds: [upgraded], until: "2027-01-01T00:00:00Z"}
+  - reason: nameless
+  - {name: endless, reason: known, findings: [host-failed]}
+  - not an object
+maintenance:
+  - {name: w, reason: r, from: "2026-12-01T00:00:00Z", to: "2026-11-01T00:00:00Z"}
+  - {name: x, reason: r, from: "2026-12-01T00:00:00Z", to: soon}
+  - {name: y, reason: r, cron: "0 25 * * *", timezone: UTC, for: 2h}
+  - {name: z, reason: r, cron: "0 2 * * *", timezone: UTC, for: 25h}
+"""
+
+
+def _warn(**parts: object) -> list[str]:
+    examined = examine_fleet(fleet(**parts), NOW)
+    assert examined.faults == []
+    return examined.list_warnings(NOW, None)
+
+
+def test_one_run_names_everything() -> None:
+    """What the schema refuses, what can't be so, and what contradicts itself, by its place in the file."""
+    examined = examine_fleet(yaml.safe_load(MANY), NOW)
+    assert sorted(fault.partition(": ")[0] for fault in examined.faults) == [
+        "/ignore/0",
+        "/ignore/2",
+        "/ignore/2/name",
+        "/ignore/3/until",
+        "/ignore/4",
+        "/maintenance/0/to",
+        "/maintenance/1/to",
+        "/maintenance/2/cron",
+        "/maintenance/3/for",
+        "/more",
+        "/routes/0/fallbac",
+        "/routes/0/kinds/0",
+        "/routes/0/vcenters/0",
+        "/routes/1/fallback",
+        "/routes/2/fallback",
+        "/schema_version",
+        "/vcenters/1/name",
+        "/vcenters/2/first_delay_seconds",
+        "/vcenters/2/name",
+    ]
+    assert '/vcenters/2/name: expected a new name, got "vc01" as in /vcenters/0' in examined.faults
+    assert examined.list_warnings(NOW, None) == [
+        "/ignore/1/kinds: host-up hides no change: no host is ever upgraded"
+    ]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {
+            "settings": {"extract_deadline_seconds": "4000"},
+            "vcenters": [{"name": "vc01", "first_delay_seconds": 3_000}],
+        },
+        {"vcenters": [{"name": "vc01", "first_delay_seconds": 3_000, "extract_deadline_seconds": "4000"}]},
+        {"vcenters": [{"name": "VC1"}], "routes": [{"name": "ops", "vcenters": ["VC1"]}]},
+        {"vcenters": [{"nam": "vc03"}], "routes": [{"name": "ops", "vcenters": ["vc03"]}]},
+        {"routes": [{"name": "OPS"}, {"name": "security", "fallback": "OPS"}]},
+        {"routes": [{"name": "ops", "secret": 1}, {"name": "b", "secret": "ops", "fallback": "ops"}]},
+        {"ignore": [{**ABOUT, "keys": [1]}]},
+        {"vcenters": []},
+        {"vcenters": {}},
+    ],
+)
+def test_what_follows_from_a_fault_is_not_told_beside_it(document: dict[str, Any]) -> None:
+    """Only what the schema says."""
+    whole = fleet(**document)
+    violations = list_violations("fleet", whole)
+    assert violations != []
+    assert examine_fleet(whole, NOW).faults == violations
+
+
+@pytest.mark.parametrize("document", [None, [], "text", {}, {"vcenters": [1] * 200}])
+def test_what_is_no_fleet_file_at_all(document: object) -> None:
+    """Its schema says so, and nothing else can be known."""
+    examined = examine_fleet(document, NOW)
+    assert examined.faults == list_violations("fleet", document)
+    assert examined.list_warnings(NOW, None) == []
+
+
+def _list_places(value: object, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [at, *(place for key, each in inner for place in _list_places(each, (*at, key)))]
+
+
+@given(fleets(), st.data())
+def test_nothing_that_is_wrong_keeps_the_rest_from_being_examined(
+    document: dict[str, Any], data: st.DataObject
+) -> None:
+    """Whatever stands anywhere in it: what the schema refuses is named, and examining ends."""
+    broken = copy.deepcopy(document)
+    for _ in range(data.draw(st.integers(1, 3))):
+        *way, last = data.draw(st.sampled_from(_list_places(broken)[1:]))
+        inner: Any = broken
+        for step in way:
+            inner = inner[step]
+        inner[last] = data.draw(st.sampled_from([None, True, 7, "x y", [], ["*"], {}, {"name": "a"}]))
+    examined = examine_fleet(broken, NOW)
+    assert {*list_violations("fleet", broken)} <= {*examined.faults}
+    examined.list_warnings(NOW, None)
+
+
+@pytest.mark.parametrize(
+    ("rule", "warning"),
+    [
+        (
+            {"elements": ["host", "alternative_image"], "kinds": ["upgraded", "downgraded"]},
+            "kinds: a hides no change: no alternative image or host is ever upgraded or downgraded",
+        ),
+        (
+            {"elements": ["base_image"], "kinds": ["removed"]},
+            "kinds: a hides no change: no base image is ever removed",
+        ),
+        (
+            {"kinds": ["relabelled"]},
+            "kinds: a hides no change: nobody is told what is only relabelled",
+        ),
+        ({"elements": ["orphaned_vib"]}, f"elements: a hides no change: {WHOLE_VIB}"),
+        ({"elements": ["orphaned_vib"], "keys": ["smntemp(*)"]}, f"elements: a hides no change: {WHOLE_VIB}"),
+        (
+            {"findings": ["orphaned-vib"], "keys": ["smntemp"]},
+            f"findings/0: a hides no orphaned-vib: {WHOLE_VIB}",
+        ),
+        (
+            {"findings": ["host-failed", "vcenter-unreachable"], "hosts": ["esx01"]},
+            "findings/1: a hides no vcenter-unreachable: it is about no host",
+        ),
+        (
+            {"findings": ["image-not-uniform"], "keys": ["Intel-*"]},
+            "findings/0: a hides no image-not-uniform: it is about the whole cluster, and has no key",
+        ),
+    ],
+)
+def test_a_rule_that_can_hide_nothing_is_named(rule: dict[str, Any], warning: str) -> None:
+    """Whatever there is: nobody would wait for it."""
+    assert _warn(ignore=[{**ABOUT, **rule}], routes=[{"name": "ops"}]) == [f"/ignore/0/{warning}"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"elements": ["host", "component"], "kinds": ["upgraded"]},
+        {"elements": ["orphaned_vib"], "keys": ["smntemp(910.1.0.0005)"]},
+        {"findings": ["orphaned-vib"], "keys": ["smntemp(910.1.0.0005)"]},
+        {"findings": ["image-not-uniform"], "keys": ["*"]},
+        {"findings": ["host-failed"], "keys": ["host-9"]},
+        {"keys": ["Intel-*"]},
+    ],
+)
+def test_a_rule_that_may_hide_something_is_not(rule: dict[str, Any]) -> None:
+    """Whether it does says only what there is."""
+    assert _warn(ignore=[{**ABOUT, **rule}], routes=[{"name": "ops"}]) == []
