@@ -8,7 +8,7 @@ import typer
 from esx_drift.channels.slack import render_message
 from esx_drift.cli.decision_client import parse_decision_options, parse_ticket, parse_until
 from esx_drift.domain.findings.kinds import FINDING_KINDS
-from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_state_key
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_record_key, make_state_key
 from esx_drift.domain.stored.records import build_empty_state
 from esx_drift.domain.text.times import format_time
 from esx_drift.messages.content import build_content
@@ -37,7 +37,8 @@ IMPOSSIBLE = {
     ("prod-a", "--hosts", "esx99"): "the cluster has no host called 'esx99'; it has esx01, esx02",
     ("prod-a", "--hosts", "esx04"): "there is no host to accept",
     ("@vc99",): "the fleet file has no vCenter called vc99\n  It has vc",
-    ("@vc99", "--hosts", "esx01"): "@vc99 is a vCenter as a whole: leave --hosts, --until and --vcenter out",
+    ("@vc99", "--hosts", "esx01"): "@vc99 is a vCenter as a whole: leave --hosts, --record, --until",
+    ("@vc99", "--record", "1"): "@vc99 is a vCenter as a whole",
     ("@vc99", "--vcenter", "vc01"): "@vc99 is a vCenter as a whole",
     ("prod-a", "--reason", "WHY"): "--reason WHY only stands for a reason, and would stay in the log",
     ("prod-a", "--reason", " "): "--reason takes one line of 1 to 1000 characters",
@@ -92,6 +93,43 @@ def test_what_is_shown_is_asked_and_accepted(world: World, checking: Consumer, r
     assert recorded is not None
     assert (recorded["by"], recorded["sender_id"]) == (ME, decision["user_id"])
     assert "drift-unreviewed" not in open_kinds(world.check())
+
+
+@pytest.mark.usefixtures("checking")
+def test_what_a_record_showed_is_accepted_and_nothing_that_came_since(
+    world: World, hosts: list[str], run: Run
+) -> None:
+    """A command that was pasted late accepts no host and no software that its message did not have."""
+    world.vcenter.hosts.set_component(hosts[1], I40EN, BY_HAND)
+    world.vcenter.hosts.fail_extraction(hosts[3], None)
+    world.check()
+    ran = run("accept", "prod-a", "--record", "2", *SAYS, typed="y\n")
+    assert ran.code == 1
+    assert "3 hosts as seen 23 Nov 10:16 UTC (record 2):" in _lines(ran.out)
+    assert f"Accept 3 hosts as shown, as {ME}? [y/N]: Accepted (record 4): 2 hosts: esx01, esx03" in _lines(
+        ran.out
+    )
+    assert "Refused (record 4): 1 host: esx02" in ran.out
+    recorded = world.records()[-1]["decision"]
+    assert recorded is not None
+    assert recorded["shown_at"] == 2
+    assert run("accept", "prod-a", "--record", "2", "--hosts", "esx04", *SAYS).err.startswith(
+        "esx-drift: there is no host to accept"
+    )
+
+
+@pytest.mark.usefixtures("hosts", "checking")
+def test_a_record_that_is_not_there_or_shows_nothing_is_no_ground(world: World, run: Run) -> None:
+    """Nor is what is no record at all."""
+    ran = run("accept", "prod-a", "--record", "9", *SAYS)
+    said = "esx-drift: the log of prod-a has no record 9 that shows what runs there\n"
+    assert (ran.code, ran.err) == (2, said)
+    key = make_record_key(world.watched.name, "domain-c9", 7)
+    world.aws.s3.put_object(Bucket="audit", Key=key, Body=b"{}", IfNoneMatch="*")
+    ran = run("accept", "prod-a", "--record", "7", *SAYS)
+    world.aws.s3.delete_object(Bucket="audit", Key=key)
+    assert ran.code == 2
+    assert "leave --record out, and look at what is shown" in ran.err
 
 
 def test_what_is_accepted_already_is_not_accepted_again(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from esx_drift.domain.fleet.rules import IgnoreRule, SilencingRules
+from esx_drift.domain.stored.identifiers import FLEET_KEY
 
 from tests.lab.demo.timeline import BY_HAND, FOOTHOLD, I40EN, SHIPPED
 from tests.unit.checking.cloud import cloud
@@ -51,7 +52,7 @@ def past(world: World, person: Person) -> None:
 
 def _write(tmp_path: Path, world: World, **parts: Any) -> Path:  # noqa: ANN401 -- any part of the file
     file = tmp_path / "fleet.json"
-    routes = [{"name": "all"}, {"name": "security", "families": ["orphaned-vib"]}]
+    routes = parts.pop("routes", [{"name": "all"}, {"name": "security", "families": ["orphaned-vib"]}])
     document = fleet(vcenters=[{"name": world.watched.name}], routes=routes, **parts)
     file.write_text(json.dumps(document))
     return file
@@ -68,19 +69,61 @@ def test_a_changed_file_is_replayed_over_the_recorded_past(
         assert ran.code == 0
         return ran.out
 
+    world.aws.s3.delete_object(Bucket="state", Key=FLEET_KEY)
     assert replay().splitlines() == [
         "13 records since 2026-11-20",
         "  all: 5 events told",
         "  security: 1 event told",
+        "No fleet file is in use: there is nothing to compare it with",
     ]
     hidden = json.loads(replay("--format", "json", ignore=[rule]))
     assert hidden["routes"] == [
         {"route": "all", "told": 3, "hidden": {"ignore:drivers": 6}},
         {"route": "security", "told": 1, "hidden": {}},
     ]
-    assert "all,ignore:drivers,6" in replay("--format", "csv", ignore=[rule])
+    assert hidden["differences"] is None
     assert "    hidden by ignore:drivers: 6" in replay(ignore=[rule])
     assert replay(since="2026-12-20").startswith("0 records")
+
+
+@pytest.mark.usefixtures("past", "checking")
+def test_what_a_changed_file_would_have_told_otherwise_is_listed(
+    world: World, run: Run, tmp_path: Path, rule: dict[str, Any]
+) -> None:
+    """Event by event and route by route: by which rule, or by whose filter."""
+    in_use = _write(tmp_path, world).read_bytes()
+    world.aws.s3.put_object(Bucket="state", Key=FLEET_KEY, Body=in_use)
+
+    def replay(*arguments: str, **parts: Any) -> str:  # noqa: ANN401 -- any part of the file
+        file = _write(tmp_path, world, **parts)
+        ran = run("fleet", "replay", file, "--since", "2026-11-20", *arguments)
+        assert ran.code == 0
+        return ran.out
+
+    assert replay().splitlines()[-1] == "The file that is in use would have told the same"
+    lines = replay(ignore=[rule]).splitlines()
+    begin = lines.index("Otherwise than by the file that is in use: 2 times")
+    place = f"prod-a · {world.watched.name}"
+    assert lines[begin + 1 :] == [
+        f"  23 Nov 10:16 UTC · Intel-i40en 2.7.2.0 → 2.9.2.0 on esx01 · {place}",
+        "    all: told → hidden: 3 by ignore:drivers",
+        f"  23 Nov 18:18 UTC · Put back after 8 h 2 min: Intel-i40en 2.7.2.0 on esx01 · {place}",
+        "    all: told → hidden: 3 by ignore:drivers",
+    ]
+    only = {"routes": [{"name": "all", "min_severity": "critical"}, {"name": "security"}]}
+    found = json.loads(replay("--format", "json", **only))["differences"]
+    assert {(one["route"], one["in_use"], one["changed"]) for one in found} == {
+        ("all", "told", "not for this route"),
+        ("security", "not for this route", "told"),
+    }
+    table = replay("--format", "csv", ignore=[rule]).splitlines()
+    assert table[0] == "checked_at,vcenter,cluster,type,title,route,in_use,changed"
+    assert len(table) == 3
+    other = _write(tmp_path, world).read_bytes().replace(b'"name": "vc', b'"name": "old-vc')
+    world.aws.s3.put_object(Bucket="state", Key=FLEET_KEY, Body=other)
+    assert {one["in_use"] for one in json.loads(replay("--format", "json"))["differences"]} == {
+        "not for this route"
+    }
 
 
 @pytest.mark.usefixtures("past", "checking")

@@ -300,10 +300,10 @@ def test_a_message_of_one_cluster_lists_the_hosts_of_the_command() -> None:
     content = build_group_content(one_driver_on_four_clusters(), NOW)
     assert content.next_step is not None
     assert content.next_step.commands == (
-        "esx-drift accept prod-1 --vcenter vc01",
+        "esx-drift accept prod-1 --vcenter vc01 --record 41",
         "esx-drift accept prod-2 --vcenter vc01 --hosts esx07",
         "esx-drift accept prod-3 --vcenter vc01 --hosts esx01,esx02,esx03",
-        "esx-drift accept prod-4 --vcenter vc01",
+        "esx-drift accept prod-4 --vcenter vc01 --record 41",
     )
 
 

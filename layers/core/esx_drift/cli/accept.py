@@ -55,6 +55,7 @@ from esx_drift.domain.text.wording import (
     list_host_names,
     split_vib_key,
 )
+from esx_drift.errors import TrailDamaged
 from esx_drift.messages.change_lines import ChangeWords, render_change_lines
 
 MAX_LISTED_HOSTS = 20
@@ -229,12 +230,21 @@ HostsOption = Annotated[
 ]
 
 
+RecordOption = Annotated[
+    int | None,
+    typer.Option(
+        "--record", min=1, metavar="N", help="As this record showed it: what runs otherwise since is refused."
+    ),
+]
+
+
 @with_stack_options
 def accept(  # noqa: PLR0913, PLR0917 -- each is an option, which typer passes by name
     cluster: AcceptedArgument,
     reason: ReasonOption = None,
     vcenter: VCenterOption = None,
     hosts: HostsOption = None,
+    record: RecordOption = None,
     until: UntilOption = None,
     ticket: TicketOption = None,
     yes: YesOption = False,  # noqa: FBT002 -- typer passes it by name
@@ -244,10 +254,10 @@ def accept(  # noqa: PLR0913, PLR0917 -- each is an option, which typer passes b
 ) -> None:
     """Show what differs from what was last accepted, ask, and have it accepted as shown.
 
-    Without --hosts all hosts that were seen are meant. What has changed again meanwhile is refused. After
-    --until what was accepted before holds again. An accepted vCenter begins with first looks. Exit code 0:
-    all was accepted, 1: some was refused, or nothing was sent, since there was nothing to accept or you said
-    no, 2: trouble.
+    Without --hosts all hosts that were seen are meant; with --record as that record of the cluster showed
+    them, which messages name. What has changed again meanwhile is refused. After --until what was accepted
+    before holds again. An accepted vCenter begins with first looks. Exit code 0: all was accepted, 1: some
+    was refused, or nothing was sent, since there was nothing to accept or you said no, 2: trouble.
 
     Example: esx-drift accept prod-a --hosts esx03 --reason CHG-2042
     """
@@ -259,19 +269,23 @@ def accept(  # noqa: PLR0913, PLR0917 -- each is an option, which typer passes b
     if not cluster.startswith("@"):
         names = tuple(name.strip() for name in hosts.split(",")) if hosts is not None else ()
         client = open_decision_client(target)
-        _accept_cluster(client, client.find_cluster(cluster, vcenter), names, options)
-    elif hosts is not None or until is not None or vcenter not in {None, cluster[1:]}:
-        fail(f"{cluster} is a vCenter as a whole: leave --hosts, --until and --vcenter out")
+        _accept_cluster(client, client.find_cluster(cluster, vcenter), names, record, options)
+    elif any(given is not None for given in (hosts, record, until)) or vcenter not in {None, cluster[1:]}:
+        fail(f"{cluster} is a vCenter as a whole: leave --hosts, --record, --until and --vcenter out")
     else:
         _accept_vcenter(open_decision_client(target), cluster[1:], options)
 
 
 def _accept_cluster(
-    client: DecisionClient, cluster: ClusterRef, names: tuple[str, ...], options: DecisionOptions
+    client: DecisionClient,
+    cluster: ClusterRef,
+    names: tuple[str, ...],
+    record: int | None,
+    options: DecisionOptions,
 ) -> None:
     """Accept the hosts of these names or ids; all that were seen, where there are none."""
     client.require_watched(cluster)
-    preview = _read_preview(client, cluster, names)
+    preview = _read_preview(client, cluster, names, record)
     print_line(f"{clean_text(cluster.name)} ({cluster.cluster}) on {cluster.vcenter}", "bold")
     for line in preview.render():
         print_line(line)
@@ -280,7 +294,7 @@ def _accept_cluster(
     if preview.changes_nothing:
         fail("nothing to accept: all of this is accepted already, and nothing was sent", EXIT_DIFFERENCES)
     person = client.identify_person()
-    options.require_confirmation(preview.ask(person.arn, named=bool(names)))
+    options.require_confirmation(preview.ask(person.arn, named=bool(names) or record is not None))
     decision = options.build_decision(person, preview.seq, preview.hosts)
     seq, recorded = client.send_decision("accept", cluster, decision, options.wait_seconds)
     if not recorded["taken"]:
@@ -289,22 +303,45 @@ def _accept_cluster(
     _print_answer(preview, seq, recorded)
 
 
-def _read_preview(client: DecisionClient, cluster: ClusterRef, names: tuple[str, ...]) -> AcceptPreview:
+def _read_preview(
+    client: DecisionClient, cluster: ClusterRef, names: tuple[str, ...], record: int | None
+) -> AcceptPreview:
     log = client.read_log(cluster.vcenter, cluster.cluster)
     if log.head is None or log.after["snapshot"] is None:
         fail(f"{cluster.name} was not looked at yet: there is nothing to accept")
+    shown = log.after if record is None else _read_shown(client, cluster, record, log.after)
     reader = BaselineReader(client.store, cluster.vcenter, cluster.cluster)
-    baseline = reader.read(expire_accepted(log.after, datetime.now(UTC)))
+    baseline = reader.read(expire_accepted(shown, datetime.now(UTC)))
     if baseline is None:
         fail(f"{reader.damages[0].message}: restore its former version in S3 first")
     snapshot = baseline.snapshot
     return build_preview(
         baseline.state,
-        log.head["seq"],
+        record or log.head["seq"],
         snapshot,
         frozenset(_find_host_ids(snapshot, names) if names else snapshot["hosts"]),
         reader.find_images(baseline.state["accepted"].values(), snapshot["images"]),
     )
+
+
+def _read_shown(client: DecisionClient, cluster: ClusterRef, record: int, newest: LogState) -> LogState:
+    """Read what a ``record`` showed, beside what is accepted and open by the ``newest``."""
+    from esx_drift.log_reader import LogReader  # noqa: PLC0415 -- the help needs none of it
+
+    try:
+        found = LogReader(client.store, cluster.vcenter, cluster.cluster).find_record(record)
+    except TrailDamaged as damage:
+        fail(f"{damage.message}: leave --record out, and look at what is shown")
+    if found is None or found["after"]["snapshot"] is None:
+        fail(f"the log of {cluster.name} has no record {record} that shows what runs there")
+    after = found["after"]
+    return {
+        **newest,
+        "snapshot": after["snapshot"],
+        "seal": after["seal"],
+        "uncovered_since": after["uncovered_since"],
+        "last_look_at": after["last_look_at"],
+    }
 
 
 def _find_host_ids(snapshot: Snapshot, names: tuple[str, ...]) -> list[str]:

@@ -287,18 +287,27 @@ def replay(
 ) -> None:
     """Say what a fleet file would have told each route of the recorded past, and hidden by which rule.
 
-    It reads each record since that day. Exit code 0: done, 1: the file has errors, 2: trouble.
+    And each event that the file in use would have told otherwise; in CSV those alone. It reads each record
+    since that day. Exit code 0: done, 1: the file has errors, 2: trouble.
 
     Example: esx-drift fleet replay fleet.yaml --since 2026-11-01
     """
     fleet = build_fleet(_require_fleet(file).document)
+    from esx_drift.adapters.state_bucket import parse_fleet  # noqa: PLC0415 -- boto3 takes long to load
     from esx_drift.cli.aws import explain_aws_errors, open_stack  # noqa: PLC0415 -- boto3 takes long to load
-    from esx_drift.cli.fleet_records import print_replay, replay_records  # noqa: PLC0415 -- nothing else needs it
+    from esx_drift.cli.fleet_records import (  # noqa: PLC0415 -- nothing else needs it
+        list_differing_events,
+        print_replay,
+        replay_records,
+    )
 
-    begins_at = since.replace(tzinfo=UTC)
+    begins_at, stack = since.replace(tzinfo=UTC), open_stack(target)
     with explain_aws_errors("Reading the records"):
-        result = replay_records(open_stack(target).open_store(), fleet, begins_at)
-    print_replay(result, begins_at, output)
+        stored = UploadTarget(stack, None).open_file().read_stored()
+        fleets = [fleet, *([parse_fleet(stored.body)] if stored else [])]
+        result, *in_use = replay_records(stack.open_store(), fleets, begins_at)
+    differences = list_differing_events(in_use[0], result) if in_use else None
+    print_replay(result, differences, begins_at, output)
 
 
 @fleet_app.command(cls=PlainCommand, short_help="Check a fleet file, show what it changes, and upload it.")

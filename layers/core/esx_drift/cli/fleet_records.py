@@ -1,8 +1,11 @@
-"""What a stack's records say of a fleet file: what its rules may match, and ``esx-drift fleet replay``."""
+"""What a stack's records say of a fleet file: what its rules may match, and ``esx-drift fleet replay``.
+
+Longer than 250 lines, because what a file would have told is counted and listed by the same walk.
+"""
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import takewhile
@@ -11,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from esx_drift.cli.options import ListFormat
-from esx_drift.cli.terminal import print_line
+from esx_drift.cli.terminal import print_line, render_csv
 from esx_drift.domain.events import build_events, list_moved_kinds, select_for_people
 from esx_drift.domain.fleet.fleet import Fleet, select_routes
 from esx_drift.domain.fleet.rule_review import KnownThings
@@ -19,6 +22,7 @@ from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.records import build_empty_state
 from esx_drift.domain.stored.types import (
     HIDDEN_DETAIL,
+    Event,
     EventData,
     Finding,
     Image,
@@ -29,8 +33,9 @@ from esx_drift.domain.stored.types import (
 )
 from esx_drift.domain.suppression import FLEET_FILE, apply_rules
 from esx_drift.domain.text.times import format_time, parse_time
-from esx_drift.domain.text.wording import format_count
+from esx_drift.domain.text.wording import clean_text, format_count, format_moment
 from esx_drift.log_reader import LogReader
+from esx_drift.messages.content import build_content, is_for_chat
 
 if TYPE_CHECKING:
     from esx_drift.ports import Store
@@ -97,6 +102,21 @@ class RouteTally:
     hidden: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True, slots=True)
+class ReplayedEvent:
+    """What became of an event of the past at each route that it concerns: ``told``, or by which rules not."""
+
+    event: Event
+    outcomes: Mapping[str, str]
+
+
+NOT_HEARD: Final = "not for this route"
+"""What becomes of an event at a route whose families, severity, kinds or patterns are others."""
+
+type EventName = tuple[str, str, int, str]
+"""An event of a replay: its vCenter, cluster and record, and its type."""
+
+
 @dataclass(slots=True)
 class Replay:
     """What a fleet file would have told and hidden of recorded checks. ``records``: how many there were."""
@@ -104,6 +124,12 @@ class Replay:
     fleet: Fleet
     routes: dict[str, RouteTally]
     records: int = 0
+    events: dict[EventName, ReplayedEvent] = field(default_factory=dict)
+
+    @classmethod
+    def begin(cls, fleet: Fleet) -> "Replay":
+        """Begin a replay for the file ``fleet``."""
+        return cls(fleet, {route.name: RouteTally() for route in fleet.routes})
 
     def add_log(self, records: Iterable[Record]) -> None:
         """Add the records of one log, the oldest first."""
@@ -112,21 +138,30 @@ class Replay:
             self.records += 1
             bare = _strip(record, state)
             before = state or _build_first_state(bare)
-            names = {
-                host: name for event in record["events"] for host, name in event["data"]["host_names"].items()
+            published = [event["data"] for event in record["events"]]
+            names = {host: name for data in published for host, name in data["host_names"].items()}
+            releases = {
+                key: name for data in published for key, name in data.get("release_names", {}).items()
             }
             replayed = apply_rules(bare, before, self.fleet.rules, names)
             state = {**replayed["after"], "answered": record["after"]["answered"]}
-            for event in build_events(replayed, "", None, {}):
-                self._add_event(event["type"].split(".")[1], event["data"])
+            for event in build_events(replayed, "", None, names, releases):
+                outcomes = self._add_event(event["type"].split(".")[1], event["data"])
+                key = record["vcenter"], record["cluster"], record["seq"], event["type"]
+                if is_for_chat(event["type"]):
+                    self.events[key] = ReplayedEvent(event, outcomes)
 
-    def _add_event(self, family: str, data: EventData) -> None:
+    def _add_event(self, family: str, data: EventData) -> dict[str, str]:
         people = select_for_people(data)
-        heard = self._select(family, people) if people else ()
+        heard = self._select(family, people) if people else []
         for name in heard:
             self.routes[name].told_events += 1
-        for name in self._select(family, data):
+        concerned = self._select(family, data)
+        for name in concerned:
             self.routes[name].hidden.update(data["suppressed"])
+        hidden = ", ".join(f"{number} by {reason}" for reason, number in sorted(data["suppressed"].items()))
+        said = f"told, but for {hidden}" if hidden else "told"
+        return dict.fromkeys(concerned, f"hidden: {hidden}") | dict.fromkeys(heard, said)
 
     def _select(self, family: str, data: EventData) -> list[str]:
         cluster = data["cluster"]
@@ -184,29 +219,90 @@ def _unmark[Item: Mapping[str, object]](item: Item) -> Item:
     return type(item)((key, value) for key, value in item.items() if key != "suppressed_by")  # type: ignore[call-arg] # both are dictionaries
 
 
-def replay_records(store: "Store", fleet: Fleet, since: datetime) -> Replay:
+@dataclass(frozen=True, slots=True)
+class ReplayDifference:
+    """What would have become of an event at one route by the file in use, and by the changed one."""
+
+    event: Event
+    route: str
+    before: str
+    after: str
+
+    @property
+    def cells(self) -> dict[str, str]:
+        """The same for programs: the event by its time, place, type and title."""
+        data = self.event["data"]
+        title = build_content(self.event).title
+        return {
+            "checked_at": data["checked_at"],
+            "vcenter": data["vcenter"],
+            "cluster": clean_text(data["cluster"]["name"]) if data["cluster"] else "",
+            "type": self.event["type"],
+            "title": title,
+            "route": self.route,
+            "in_use": self.before,
+            "changed": self.after,
+        }
+
+
+DIFFERENCE_COLUMNS: Final = (
+    *("checked_at", "vcenter", "cluster", "type", "title", "route", "in_use", "changed"),
+)
+
+
+def _find_outcome(event: ReplayedEvent | None, route: str) -> str:
+    return NOT_HEARD if event is None else event.outcomes.get(route, NOT_HEARD)
+
+
+def list_differing_events(in_use: Replay, changed: Replay) -> list[ReplayDifference]:
+    """List what would have been told otherwise, the oldest first.
+
+    Args:
+        in_use: The past by the file that is in use.
+        changed: The same past by another file.
+    """
+    routes = dict.fromkeys((*in_use.routes, *changed.routes))
+    found: list[ReplayDifference] = []
+    for key in sorted(in_use.events.keys() | changed.events.keys()):
+        was, now = in_use.events.get(key), changed.events.get(key)
+        sides = [side for side in (was, now) if side is not None]
+        for route in routes:
+            before, after = (_find_outcome(side, route) for side in (was, now))
+            if before != after:
+                # The side that tells it has the words of what was told.
+                telling = [side for side in sides if side.outcomes.get(route, "").startswith("told")]
+                found.append(ReplayDifference((telling or sides)[0].event, route, before, after))
+    return sorted(found, key=lambda one: (one.event["data"]["checked_at"], one.event["id"]))
+
+
+def replay_records(store: "Store", fleets: Sequence[Fleet], since: datetime) -> list[Replay]:
     """Replay what was recorded since a time, as if a fleet file had been in use then.
 
     Args:
         store: Where the records lie.
-        fleet: The file.
+        fleets: The files: a replay each.
         since: From when on.
     """
-    replay = Replay(fleet, {route.name: RouteTally() for route in fleet.routes})
-    for vcenter in fleet.vcenters:
-        clusters = LogReader(store, vcenter.name, VCENTER_LOG).read().after["clusters"] or {}
+    replays = [*map(Replay.begin, fleets)]
+    for vcenter in dict.fromkeys(vcenter.name for fleet in fleets for vcenter in fleet.vcenters):
+        clusters = LogReader(store, vcenter, VCENTER_LOG).read().after["clusters"] or {}
         for cluster in (VCENTER_LOG, *clusters):
-            newest = LogReader(store, vcenter.name, cluster).list_newest(MAX_REPLAYED_RECORDS)
-            recent = takewhile(lambda record: parse_time(record["checked_at"]) >= since, newest)
-            replay.add_log(reversed([*recent]))
-    return replay
+            newest = LogReader(store, vcenter, cluster).list_newest(MAX_REPLAYED_RECORDS)
+            recent = [*takewhile(lambda record: parse_time(record["checked_at"]) >= since, newest)]
+            for replay in replays:
+                if replay.fleet.vcenter(vcenter) is not None:
+                    replay.add_log(reversed(recent))
+    return replays
 
 
-def print_replay(replay: Replay, since: datetime, output: ListFormat) -> None:
+def print_replay(
+    replay: Replay, differences: Sequence[ReplayDifference] | None, since: datetime, output: ListFormat
+) -> None:
     """Print what a replay found.
 
     Args:
         replay: The replay.
+        differences: What the file in use would have told otherwise; None: none is in use.
         since: From when on it was.
         output: For a person, a program, or a spreadsheet.
     """
@@ -220,17 +316,30 @@ def print_replay(replay: Replay, since: datetime, output: ListFormat) -> None:
             "since": format_time(since),
             "records": replay.records,
             "routes": routes,
+            "differences": None if differences is None else [one.cells for one in differences],
         }
         typer.echo(json.dumps(shown, indent=2))
         return
     if output is ListFormat.csv:
-        typer.echo("route,what,number")
-        for name, tally in replay.routes.items():
-            for what, number in (("told", tally.told_events), *sorted(tally.hidden.items())):
-                typer.echo(f"{name},{what},{number}")
+        typer.echo(render_csv(DIFFERENCE_COLUMNS, (one.cells for one in differences or ())), nl=False)
         return
     print_line(f"{format_count(replay.records, 'record')} since {since:%Y-%m-%d}", "bold")
     for name, tally in replay.routes.items():
         print_line(f"  {name}: {format_count(tally.told_events, 'event')} told")
         for rule, number in sorted(tally.hidden.items()):
             print_line(f"    hidden by {rule}: {number}")
+    _print_differences(differences)
+
+
+def _print_differences(differences: Sequence[ReplayDifference] | None) -> None:
+    if differences is None:
+        print_line("No fleet file is in use: there is nothing to compare it with")
+        return
+    if not differences:
+        print_line("The file that is in use would have told the same")
+        return
+    print_line(f"Otherwise than by the file that is in use: {format_count(len(differences), 'time')}", "bold")
+    for one in differences:
+        cells = one.cells
+        print_line(f"  {format_moment(cells['checked_at'])} UTC · {cells['title']}")
+        print_line(f"    {one.route}: {one.before} → {one.after}")

@@ -581,19 +581,24 @@ def render_facts(data: MessageData) -> tuple[str, ...]:
 _RECORD_NUMBER: Final = re.compile(r"/records/vcenter=[^/]+/cluster=[^/]+/0*([1-9]\d*)\.json$")
 
 
+def find_record_number(data: EventData) -> str | None:
+    """Find the number of the record that an event is of; None: it is in no log."""
+    found = _RECORD_NUMBER.search(data["record"] or "")
+    return found[1] if found else None
+
+
 def list_record_facts(data: EventData) -> list[str]:
     """List which record has all of it, and the command that shows it; of what is in no log, its address."""
-    address = clean_text(data["record"] or "", MAX_ADDRESS_CHARACTERS)
-    found = _RECORD_NUMBER.search(address)
-    if found is None:
-        return [f"record {address}"]
+    number = find_record_number(data)
+    if number is None:
+        return [f"record {clean_text(data['record'] or '', MAX_ADDRESS_CHARACTERS)}"]
     cluster = data["cluster"]
     vcenter = find_shell_argument(data["vcenter"])
     log = f"{vcenter}/{VCENTER_LOG}" if vcenter else None
     if cluster is not None:
         log = find_shell_argument(cluster["name"]) or find_shell_argument(cluster["id"])
-    shown = [add_stack(f"esx-drift show {log} {found[1]}", data)] if log else []
-    return [f"record {found[1]}", *shown]
+    shown = [add_stack(f"esx-drift show {log} {number}", data)] if log else []
+    return [f"record {number}", *shown]
 
 
 MAX_ADDRESS_CHARACTERS: Final = 400

@@ -16,6 +16,7 @@ from esx_drift.messages.change_lines import is_read_at_last, is_replaced_host, i
 from esx_drift.messages.event_lines import (
     build_host_placeholders,
     build_placeholders,
+    find_record_number,
     is_left_by_window,
     name_secret,
 )
@@ -247,10 +248,13 @@ def _list_cluster_arguments(data: EventData, news: Sequence[Finding]) -> list[st
 
 
 def _render_hosts_option(data: EventData) -> str:
-    """``" --hosts esx01,esx02"``; empty where they are all that the cluster has."""
+    """``" --hosts esx01,esx02"``; where they are all of the cluster, ``" --record 6"``, which shows them."""
     hosts = dict.fromkeys(list_hosts_to_accept(data))
-    if not hosts or (data["coverage"] and len(hosts) == data["coverage"]["hosts"]):
+    if not hosts:
         return ""
+    record = find_record_number(data)
+    if record and data["coverage"] and len(hosts) == data["coverage"]["hosts"]:
+        return f" --record {record}"
     names = (
         find_shell_argument(data["host_names"].get(host, host)) or find_shell_argument(host) for host in hosts
     )

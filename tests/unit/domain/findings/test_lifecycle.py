@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from esx_drift.domain.fleet.rules import IgnoreRule, MaintenanceWindow, Period, SilencingRules
+from esx_drift.domain.host_history import DEPARTED_FOR
 from esx_drift.domain.stored.identifiers import encode_canonical_json
 from esx_drift.domain.stored.types import Change, Finding, Json
 from esx_drift.domain.text.times import parse_time
@@ -37,6 +38,8 @@ RUNS = st.sampled_from(
 )
 """As it was, and what is one step from it, or two."""
 SOME = st.sets(NUMBERS, min_size=1, max_size=3)
+ALMOST_FORGOTTEN = DEPARTED_FOR - timedelta(days=1)
+"""A host that is away for longer comes back as one that nobody knows."""
 HOURS = st.sampled_from([1, 4, 4, 8, 30, 31 * 24])
 IGNORED: list[dict[str, Any]] = [
     {"keys": (I40EN,)},
@@ -154,6 +157,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.accepted = {host: AcceptedModel() for host in self.model.hosts}
         self.gone: dict[str, str] = {}
         self.away: dict[str, HostModel] = {}
+        self.left_at: dict[str, datetime] = {}
         self.ignored: set[str] = set()
         self.names = 4
         self.excepted: set[str] = set()
@@ -202,12 +206,16 @@ class Lifecycle(RuleBasedStateMachine):
         if host not in self.gone:
             self.away[host] = self.model.hosts.pop(host)
             self.look(hours)
+            self.left_at[host] = self.log.now
 
     @precondition(lambda self: self.away and len(self.model.hosts) < 6)
     @rule(anew=st.booleans(), runs=st.none() | RUNS, hours=HOURS)
     def come_back(self, runs: Runs | None, hours: int, *, anew: bool) -> None:
         """The host that left first, as it was or changed meanwhile, under its id or another."""
         former = next(iter(self.away))
+        if self.log.now + timedelta(hours=hours) - self.left_at[former] >= ALMOST_FORGOTTEN:
+            self.away.pop(former)
+            return
         self.names += anew
         host = f"host-{self.names}" if anew else former
         self.model.hosts[host] = self.away.pop(former)
