@@ -72,7 +72,7 @@ def measured() -> Iterator[Result]:
     yield _growth()
     yield Result("peak-memory", _memory(), 1.3)
     yield _once("state-year", measure_state_year(), 1.5)
-    yield from _layers()
+    yield from measure_layers()
     yield from _invocations()
 
 
@@ -126,8 +126,8 @@ def _memory() -> Spread:
     return memory_ratio(check(*sides), loads(sides[1]))
 
 
-def _layers() -> Iterator[Result]:
-    """In MB, which is no ratio: what Lambda loads and unpacks at each cold start."""
+def measure_layers() -> Iterator[Result]:
+    """Measure in MB, which is no ratio, what Lambda loads and unpacks at each cold start."""
     files = {layer: [file for file in (BUILT / layer).rglob("*") if file.is_file()] for layer in LAYERS}
     for layer, name, target in (("DependenciesLayer", "layer-zip-mb", 12), ("CoreLayer", "own-zip-mb", 2.5)):
         with TemporaryFile() as packed:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks.__main__ import measure_layers
 from tests.lab.local_aws.place import BUILT, CHECKOUT, build_app, environment
 from tests.unit.template.application import written
 
@@ -79,6 +80,14 @@ def test_nothing_lies_in_the_layer_that_is_not_listed() -> None:
         if path.is_file() and path.suffix != ".pyc" and path.name not in BESIDE
     }
     assert sorted(lying - named) == []
+
+
+def test_the_layers_are_no_larger_than_their_targets() -> None:
+    """Of `make bench`: whoever adds a package sees here what it weighs."""
+    build_app()
+    sizes = {result.name: result for result in measure_layers()}
+    assert set(sizes) == {"layer-zip-mb", "own-zip-mb", "layer-unpacked-mb"}
+    assert {name: result.spread.median for name, result in sizes.items() if not result.holds} == {}
 
 
 RUNTIME = "python3.13"

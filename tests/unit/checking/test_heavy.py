@@ -1,5 +1,6 @@
 """What the heaviest answers of a vCenter cost: each in a process of its own, over TLS, by a real job."""
 
+import gzip
 import json
 import os
 import subprocess
@@ -48,13 +49,16 @@ class Heavy:
     answers: dict[str, bytes] = field(default_factory=dict)
     reports: list[bytes] = field(default_factory=list)
     job: str = "check"
+    report_encoding: bytes = b"identity"
 
     def reply(self, request: bytes) -> Iterator[bytes]:
         """Answer one request, and hang up."""
         kind = _tell(request.split(b" ")[1].decode())
         body = self.reports.pop(0) if kind == "report" else (PLAIN | self.answers)[kind]
         status = b"204 No Content" if request.startswith(b"DELETE") else b"200 OK"
-        yield b"HTTP/1.1 %b\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % (status, len(body))
+        encoding = self.report_encoding if kind == "report" else b"identity"
+        yield b"HTTP/1.1 %b\r\nConnection: close\r\nContent-Encoding: %b\r\n" % (status, encoding)
+        yield b"Content-Length: %d\r\n\r\n" % len(body)
         yield body
 
 
@@ -140,6 +144,13 @@ FLOODS: dict[str, Callable[[], Heavy]] = {
     "empty objects as report": lambda: Heavy(reports=[flood(b"{},")]),
     "orphaned VIBs": lambda: Heavy(reports=[body(report(orphaned_vibs=vibs(100_000, ["host-0"])))]),
     "text in an unknown field": lambda: Heavy(reports=[body(report(later="x" * FLOOD_BYTES))]),
+    "a million keys": lambda: Heavy(
+        reports=[b"{" + b",".join(b'"%d":0' % number for number in range(1_000_000)) + b"}"]
+    ),
+    "nested without end": lambda: Heavy(reports=[b"[" * FLOOD_BYTES]),
+    "100 MB": lambda: Heavy(reports=[body(report(later="x" * 100_000_000))]),
+    "halves of surrogate pairs": lambda: Heavy(reports=[flood(rb'"\ud83d",')]),
+    "a bomb in gzip": lambda: Heavy(reports=[gzip.compress(bytes(200_000_000), 9)], report_encoding=b"gzip"),
     "96 hosts with 1,500 components each": lambda: Heavy(
         {"hosts": inventory(HOSTS)}, [body(own_images(1_500, "a"))]
     ),

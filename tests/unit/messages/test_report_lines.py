@@ -145,6 +145,21 @@ def test_a_day_is_quiet_only_if_all_was_seen_and_nothing_was(facts: dict[str, Js
     assert build_content(event_of("daily", {**QUIET, **facts})).title.startswith(title)
 
 
+def test_a_reminder_of_one_says_it_once() -> None:
+    """The title holds it, unless it is too long for one."""
+    one: dict[str, Json] = {"vcenter": "vc01", "cluster": "prod-a", "kind": "orphaned-vib"}
+    one |= {"opened_at": "2026-11-20T07:03:00.000Z", "summary": "mft(4.26.1) is orphaned on esx07"}
+    content = build_content(event_of("reminder", {"total": 1, "findings": [one]}))
+    assert content.title.endswith(
+        "Still open after 3 days: VIB mft 4.26.1 is orphaned on esx07 · prod-a · vc01"
+    )
+    assert content.items == ()
+    long = {**one, "summary": f"esx07 could not be read: {'very ' * 20}sorry"}
+    assert build_content(event_of("reminder", {"total": 1, "findings": [long]})).items == (
+        f"esx07 not checked: {'very ' * 20}sorry.",
+    )
+
+
 def test_maintenance_that_a_person_began_is_known_by_its_record() -> None:
     """A window of the fleet file is known by its name there."""
     suppressed: dict[str, Json] = {"maintenance:record 2": 3, "maintenance:patch-night": 1}

@@ -1,4 +1,7 @@
-"""The drafts of a check that took no report: it could not look, was not believed, or saw nothing new."""
+"""The drafts of a check that took no report: it could not look, was not believed, or saw nothing new.
+
+Longer than 250 lines, because each way to see nothing ends in the same draft.
+"""
 
 from dataclasses import replace
 from typing import Literal
@@ -23,6 +26,7 @@ from esx_drift.domain.findings.vcenter_failures import (
 from esx_drift.domain.images.report import Report
 from esx_drift.domain.stored.identifiers import compute_sha256, make_quarantine_key
 from esx_drift.domain.stored.types import (
+    KEPT_REPLY_DETAIL,
     Failure,
     FindingKind,
     Json,
@@ -35,7 +39,7 @@ from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.versions import sort_naturally
 from esx_drift.domain.text.wording import clean_text, join_names
 from esx_drift.errors import ContractViolation, EsxDriftError, NoReport, NotEligible, VCenterReplaced
-from esx_drift.journal import Draft
+from esx_drift.journal import Blob, Draft
 from esx_drift.ports import ReportReply
 
 MAX_REPORTED_VIOLATIONS = 5
@@ -86,7 +90,9 @@ def draft_for_invalid_report(context: CheckContext, reply: ReportReply, error: C
         reply: The report as it came.
         error: What the API's contract refuses in it.
     """
-    condition = _build_failure_condition(context, error)
+    found = _build_failure_condition(context, error)
+    kept = {KEPT_REPLY_DETAIL: _build_quarantined(context, reply).key}
+    condition = replace(found, detail={**found.detail, **kept})
     failure = build_failure(error, "report", "cluster")
     draft = _draft_not_looked(context, failure, [condition], VCENTER_KINDS | {condition.kind})
     return _add_quarantine(context, reply, draft)
@@ -217,8 +223,7 @@ def _draft_not_looked(
 def _add_quarantine(
     context: CheckContext, reply: ReportReply, draft: Draft, facts: ReportFacts | None = None
 ) -> Draft:
-    body = reply.body[:QUARANTINED_BYTES]
-    blob = build_blob(make_quarantine_key, context.vcenter.name, context.request["cluster"], body)
+    blob = _build_quarantined(context, reply)
     record: Record = {
         **draft.record,
         "report": facts,
@@ -226,6 +231,11 @@ def _add_quarantine(
         "raw_sha256": None if reply.cut else compute_sha256(reply.body),
     }
     return replace(draft, record=record, blobs=(blob,))
+
+
+def _build_quarantined(context: CheckContext, reply: ReportReply) -> Blob:
+    body = reply.body[:QUARANTINED_BYTES]
+    return build_blob(make_quarantine_key, context.vcenter.name, context.request["cluster"], body)
 
 
 def _describe_extraction(context: CheckContext, reply: ReportReply, report: Report) -> ExtractionState:

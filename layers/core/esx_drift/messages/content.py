@@ -72,6 +72,7 @@ from esx_drift.messages.event_lines import (
     build_moment,
     count_unlisted,
     find_lateness,
+    is_accepted_everywhere,
     is_left_by_window,
     list_end_lines,
     list_finding_lines,
@@ -97,7 +98,13 @@ from esx_drift.messages.message_data import (
     merge_data,
     name_summary,
 )
-from esx_drift.messages.next_action import MAX_COMMAND_CHARACTERS, PLANNED, build_next_step, choose_advice
+from esx_drift.messages.next_action import (
+    MAX_COMMAND_CHARACTERS,
+    PLANNED,
+    build_next_step,
+    build_rest_step,
+    choose_advice,
+)
 from esx_drift.messages.report_lines import REPORT_BUILDERS
 from esx_drift.messages.rollout_lines import (
     RolloutWords,
@@ -481,7 +488,8 @@ def _build_resolved(data: MessageData) -> MessageContent:
     parts = _Parts(data)
     removed_vibs = [change for change in data["changes"] if change["element"] == "orphaned_vib"]
     rollout, vanished = parts.rollout, list_vanished(data)
-    is_over = not _is_partly_put_back(parts) and not (removed_vibs and not parts.ended)
+    is_in_part = _is_partly_put_back(parts) or _is_accepted_in_part(parts)
+    is_over = not is_in_part and not (removed_vibs and not parts.ended)
     level: Level = "over" if is_over else "info"
     notes = (
         VANISHED_NOTE if vanished else "",
@@ -494,7 +502,9 @@ def _build_resolved(data: MessageData) -> MessageContent:
         title=rollout.title if rollout else _render_resolved_title(parts),
         items=(*(rollout.items if rollout else ()), *_list_resolved_items(parts)),
         notes=tuple(filter(None, notes)),
-        next_step=build_next_step(choose_advice(data, ()), data, ()) if removed_vibs else None,
+        next_step=build_next_step(choose_advice(data, ()), data, ())
+        if removed_vibs
+        else (build_rest_step(data) if is_in_part else None),
         facts=render_facts(data),
         unlisted=count_unlisted(data),
         level="critical" if vanished else level,
@@ -585,6 +595,14 @@ def _render_decision(parts: _Parts, decision: EventDecision) -> str:
 def _name_person(arn: str) -> str:
     """Name who decided by the last part of the ``arn``: ``alice``."""
     return clean_text(arn.replace("/", ":").rpartition(":")[2])
+
+
+def _is_accepted_in_part(parts: _Parts) -> bool:
+    """Whether of what a decision was about something is not accepted."""
+    return any(
+        "accepted" in finding and finding["transition"] != "resolved" and not is_accepted_everywhere(finding)
+        for finding in parts.data["findings"]
+    )
 
 
 def _list_accepted_notes(parts: _Parts) -> Iterator[str]:

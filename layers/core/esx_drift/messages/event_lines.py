@@ -24,6 +24,7 @@ from esx_drift.domain.images.part_words import cut_tail
 from esx_drift.domain.stored.identifiers import VCENTER_LOG
 from esx_drift.domain.stored.types import (
     HIDDEN_DETAIL,
+    KEPT_REPLY_DETAIL,
     NO_ROLLOUT_DETAIL,
     EventData,
     Finding,
@@ -215,7 +216,17 @@ def build_placeholders(findings: Sequence[Finding], data: MessageData) -> dict[s
         "vibs": _name_vibs(findings),
         "skew": _render_skew(findings[0]["detail"].get("skew_seconds")) if findings else "",
         "secret": name_secret(findings, data["vcenter"]),
+        "reply": _name_kept_reply(findings, data["record"] or ""),
     }
+
+
+def _name_kept_reply(findings: Sequence[Finding], record: str) -> str:
+    """Name where a reply is kept that was not used, in the bucket of the ``record``, by its whole address."""
+    key = next((finding["detail"].get(KEPT_REPLY_DETAIL) for finding in findings), None)
+    bucket, found, _ = record.partition("/records/")
+    if not isinstance(key, str) or not found:
+        return "which the record names under quarantine"
+    return clean_text(f"{bucket}/{key}", MAX_ADDRESS_CHARACTERS)
 
 
 def name_secret(findings: Sequence[Finding], vcenter: str) -> str:
@@ -234,7 +245,7 @@ def _name_vibs(findings: Sequence[Finding]) -> str:
 
 
 def build_host_placeholders(hosts: Sequence[str], data: MessageData) -> dict[str, str]:
-    """Build the same for nothing but hosts, so without ``clusters``, ``vibs``, ``skew`` and ``secret``.
+    """Build the same for nothing but hosts: what other things are called is not among it.
 
     ``hosts`` are given by id, several times if need be; ``data`` is the event's, with their names.
     """
@@ -509,7 +520,7 @@ def render_still_open(data: MessageData) -> str:
     decided = sum("accepted" in finding and finding["transition"] == "still" for finding in data["findings"])
     number = data["totals"]["still"] - decided - len(accepted)
     differing = [
-        end_sentence(f"Still so, and accepted: {clean_text(finding['summary'])}")
+        end_sentence(f"Still so, and accepted: {clean_text(finding['summary'], MAX_STILL_CHARACTERS)}")
         for finding in accepted[:MAX_NAMED_STILL]
     ]
     if number <= 0:
@@ -607,11 +618,25 @@ def render_severity(data: MessageData) -> str:
         return data["severity"]
     holding: list[Severity] = [item["severity"] for item in (*data["changes"], *news, *left)]
     worst: Severity = max(holding, key=rank_severity, default="info")
+    if left and not news and all("put_back" in change for change in data["changes"]):
+        return _render_left(left, data)
     if data["truncated"] or rank_severity(worst) >= rank_severity(data["severity"]):
         usual = {FINDING_KINDS[item["kind"]].severity for item in news if item["transition"] == "raised"}
         milder = [each for each in usual if rank_severity(each) < rank_severity(data["severity"])]
         return f"{data['severity']} (was {milder[0]})" if milder else data["severity"]
     return f"{worst if news or left else 'over'} (was {data['severity']})"
+
+
+def _render_left(left: Sequence[Finding], data: MessageData) -> str:
+    """Render how bad is what stays open of what is over otherwise: ``warning for the rest``."""
+    if all(is_accepted_everywhere(finding) for finding in left):
+        return f"accepted (was {data['severity']})"
+    return f"{max((finding['severity'] for finding in left), key=rank_severity)} for the rest"
+
+
+def is_accepted_everywhere(finding: Finding) -> bool:
+    """Tell whether a person accepted all of a ``finding`` that stays open: an orphaned VIB is still there."""
+    return finding["kind"] == "orphaned-vib" and finding["detail"].get("not_accepted_on") == []
 
 
 def _is_left(finding: Finding, data: MessageData) -> bool:

@@ -228,7 +228,11 @@ def _join_window(windows: Sequence["_Thing"], left: Sequence["_Thing"]) -> "_Thi
     (window,), (worst, *others) = windows, left
     content = _join_things(worst, others) if others else worst.content
     over = window.fact.partition(";")[0]
-    fact = f"{over}. {worst.fact}"
+    # What a host is called is not changed.
+    begun = (
+        worst.fact.replace("orphaned", "Orphaned", 1) if worst.fact.startswith("orphaned ") else worst.fact
+    )
+    fact = f"{over}. {begun}"
     begin, title = content.title.split(worst.fact, 1)
     happened = [item for item in window.content.items if not item.startswith(STAYS_OPEN)]
     joined = replace(

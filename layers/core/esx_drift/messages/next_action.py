@@ -17,6 +17,7 @@ from esx_drift.messages.event_lines import build_host_placeholders, build_placeh
 from esx_drift.messages.message_data import (
     MessageData,
     add_stack,
+    count_places,
     list_ended_acceptances,
     list_hosts_to_renew,
 )
@@ -176,6 +177,13 @@ def build_next_step(advice: Advice, data: MessageData, news: Sequence[Finding]) 
         commands = [add_stack("esx-drift status", data)]
         text = f"{text.removesuffix(':')}, cluster by cluster. Which they are, says:"
     return NextStep(text, commands[0] if commands else "", tuple(commands[1:]))
+
+
+def build_rest_step(data: MessageData) -> NextStep:
+    """Build the step where only a part is over: what is left was told before, and has to be looked up."""
+    (cluster,) = _list_cluster_arguments(data["parts"][0], ())
+    command = f"esx-drift status {cluster}" if count_places(data) == 1 else "esx-drift status"
+    return NextStep("see what is left, and put it back or accept it, too:", add_stack(command, data))
 
 
 def _render_commands(advice: Advice, data: MessageData) -> list[str]:

@@ -282,14 +282,15 @@ def build_reminder_content(data: EventData) -> MessageContent:
     findings, total, now = report["findings"], report["total"], data["checked_at"]
     age = format_elapsed(findings[0]["opened_at"], now)
     is_one = total == 1
-    what, place = clean_text(reword_summary(findings[0]["summary"])), _render_place(findings[0])
+    whole = reword_summary(findings[0]["summary"])
+    what, place = clean_text(whole), _render_place(findings[0])
+    # The title says it whole, or else the list does.
+    only = () if clean_text(whole, MAX_SENTENCE_CHARACTERS) == what else (end_sentence(whole),)
     return MessageContent(
         title=f"Still open after {age}: {what} · {place}"
         if is_one
         else f"{format_count(total, 'critical finding')} still open, the oldest for {age}: {what}",
-        items=(end_sentence(reword_summary(findings[0]["summary"])),)
-        if is_one
-        else tuple(_render_open(finding, now) for finding in findings),
+        items=only if is_one else tuple(_render_open(finding, now) for finding in findings),
         notes=(f"If {'it' if is_one else 'any of it'} is still open in a week, you hear of it again.",),
         next_step=_build_step(
             "see in detail what is open, and mend or accept it:",

@@ -90,7 +90,10 @@ def test_outliers_are_named_with_what_they_run() -> None:
     some = hosts(4) | {"host-9": HostModel("esx9", upgraded())}
     (found,) = look(ClusterModel(some))
     assert kinds([found]) == [("image-not-uniform", "", "warning")]
-    assert found.summary == "4 of 5 hosts run ESXi 8.0 U3d; esx9 runs ESXi 8.0 U3e"
+    assert (
+        found.summary
+        == "4 of 5 hosts run ESXi 8.0 U3d (build 24585383); esx9 runs ESXi 8.0 U3e (build 24674464)"
+    )
     assert found.hosts == ("host-9",)
     assert found.detail["outliers"] == [
         {
@@ -111,8 +114,8 @@ def test_many_groups_are_cut_short() -> None:
         some[f"host-2{number}"] = HostModel(f"odd{number}", image)
     (found,) = look(ClusterModel(some))
     assert found.summary == (
-        "2 of 7 hosts run ESXi 8.0 U3d; odd4 runs ESXi 9.4; odd3 runs ESXi 9.3; odd2 runs ESXi 9.2;"
-        " 2 more hosts something else"
+        "2 of 7 hosts run ESXi 8.0 U3d (build 24585383); odd4 runs ESXi 9.4; odd3 runs ESXi 9.3;"
+        " odd2 runs ESXi 9.2; 2 more hosts something else"
     )
     del some["host-1"]
     (found,) = look(ClusterModel(some))
@@ -127,9 +130,9 @@ def test_outliers_on_one_release_are_told_apart() -> None:
     third["solutions"] = {}
     (found,) = look(running(X, X, X, X, X, Y, Y, other, third))
     assert found.summary == (
-        "5 of 9 hosts run ESXi 8.0 U3d; esx6, esx7 run ESXi 8.0 U3e;"
-        " esx8 runs ESXi 8.0 U3e, but differs from esx6 in component Intel-i40en;"
-        " esx9 runs ESXi 8.0 U3e, but differs from esx6 in 2 parts"
+        "5 of 9 hosts run ESXi 8.0 U3d (build 24585383); esx6, esx7 run ESXi 8.0 U3e (build 24674464);"
+        " esx8 runs ESXi 8.0 U3e (build 24674464), but differs from esx6 in component Intel-i40en;"
+        " esx9 runs ESXi 8.0 U3e (build 24674464), but differs from esx6 in 2 parts"
     )
 
 
@@ -137,8 +140,8 @@ def test_of_two_hosts_it_is_said_what_they_run() -> None:
     """There is no majority, but neither is there much to tell."""
     other = {**X, "components": {}}
     for second, summary in (
-        (Y, "esx1 runs ESXi 8.0 U3d; esx2 runs ESXi 8.0 U3e"),
-        (other, "esx1 and esx2 run ESXi 8.0 U3d, but differ in component Intel-i40en"),
+        (Y, "esx1 runs ESXi 8.0 U3d (build 24585383); esx2 runs ESXi 8.0 U3e (build 24674464)"),
+        (other, "esx1 and esx2 run ESXi 8.0 U3d (build 24585383), but differ in component Intel-i40en"),
     ):
         (found,) = look(running(X, second))
         assert found.summary == summary

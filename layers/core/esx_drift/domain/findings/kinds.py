@@ -277,8 +277,8 @@ _ENTRIES: Final = (
             end_headline="the report is valid again",
             step=(
                 "in the appliance's own page (port 5480) > Services, restart Lifecycle Manager "
-                "(vmware-updatemgr). If it stays like this, open a case with Broadcom and attach the reply: "
-                "the record says under quarantine where it is kept."
+                "(vmware-updatemgr). If it stays like this, open a case with Broadcom and attach the reply, "
+                "{reply}."
             ),
         ),
     ),

@@ -31,7 +31,7 @@ from esx_drift.domain.images.image import (
     list_differing_parts,
 )
 from esx_drift.domain.images.labels import name_esxi_release
-from esx_drift.domain.images.part_words import describe_differences
+from esx_drift.domain.images.part_words import describe_differences, format_called_release
 from esx_drift.domain.images.report import Inventory, Report
 from esx_drift.domain.stored.types import (
     LEFT_DETAIL,
@@ -334,7 +334,7 @@ class _GroupWording:
     labels: Labels
 
     def summarize(self, others: list[ImageGroup]) -> str:
-        """``11 of 12 hosts run ESXi 8.0 U3e; esx07 runs ESXi 8.0 U3d``."""
+        """``11 of 12 hosts run ESXi 8.0 U3e (build 24674464); esx07 runs ESXi 8.0 U3d (build 24585383)``."""
         total = len(self.majority.hosts) + sum(len(group.hosts) for group in others)
         if len(self.majority.hosts) == 1:
             return self._summarize_singles(others, total)
@@ -365,12 +365,14 @@ class _GroupWording:
         """Build what programs are told of a group."""
         parts = list_differing_parts(self.majority.image, group.image)
         listed: list[Json] = [format_part(part) for part in parts[:MAX_LISTED_PARTS]]
-        facts: dict[str, Json] = {"release": self._name_release(group), "hosts": list(group.hosts)}
+        release = clean_text(name_esxi_release(group.image, self.labels))
+        facts: dict[str, Json] = {"release": release, "hosts": list(group.hosts)}
         return facts | ({"differs_in": listed, "differing_parts": len(parts)} if parts else {})
 
     def _name_release(self, group: ImageGroup) -> str:
-        """``ESXi 8.0 U3e``."""
-        return clean_text(name_esxi_release(group.image, self.labels))
+        """``ESXi 8.0 U3e (build 24674464)``."""
+        version = str(group.image["main"]["base_image"])
+        return format_called_release(version, name_esxi_release(group.image, self.labels))
 
     def _describe_outlier(self, group: ImageGroup, before: list[ImageGroup]) -> str:
         """Describe what it runs; or how it differs, where a group before has a release of the same name."""

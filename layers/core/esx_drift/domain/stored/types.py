@@ -927,6 +927,9 @@ EXPIRY_DETAIL = "expired_at"
 ENDED_DETAIL = "ended"
 """What a finding says of whose acceptance that was, on which hosts."""
 
+KEPT_REPLY_DETAIL = "kept_reply"
+"""What a finding's detail names: the key under which the vCenter's reply is kept that was not used."""
+
 HIDDEN_DETAIL = "hidden_by"
 """The detail of a finding that is told now, and was held back by this rule before."""
 
