@@ -281,6 +281,11 @@ def test_orphaned_vibs_are_listed_with_their_spread(run: Run, story: Story) -> N
     )["orphaned_vibs"]
     ended = {one["vib"]: one["gone_at"] for one in listed}
     assert ended == {MFT: None, SMNTEMP: story.records[4]["checked_at"]}
+    assert {one["vib"]: one["fleet_hosts"] for one in listed} == {MFT: 1, SMNTEMP: 0}
+    assert now.out.splitlines()[2].split()[-4:] == ["now", "In", "the", "fleet"]
+    assert now.out.splitlines()[3].split()[-2:] == ["1", "host"]
+    own = run("orphans", "prod-a", "--dir", story.directory)
+    assert "In the fleet" not in own.out
     assert "0 orphaned VIBs" in run("orphans", "prod-b", "--dir", story.directory).out
 
 

@@ -171,6 +171,19 @@ def test_blame_is_about_what_runs_now(run: Run, played: Played) -> None:
     )
 
 
+def test_diff_compares_no_host_with_another_of_its_id(run: Run, played: Played) -> None:
+    """Of the same cluster, before and after: as two clusters are compared, by what most hosts run."""
+    copy, records = played
+    dates = [records[seq - 1]["checked_at"] for seq in (2, 6, 4)]
+    said = run("diff", f"prod-a@{dates[0]}", f"prod-a@{dates[1]}", "--dir", copy)
+    assert "the vCenter of prod-a was replaced between both dates" in said.err
+    assert f"prod-a@{dates[0]}: ESXi 8.0 U3d on 3 of 4 hosts" in said.out
+    assert not any(host in said.out for host in ("esx01", "esx02", "esx31"))
+    shown = run("diff", f"prod-a@{dates[2]}", f"prod-a@{dates[1]}", "--dir", copy)
+    assert "was replaced" not in shown.err
+    assert "esx01" in shown.out
+
+
 def test_an_orphaned_vib_names_the_hosts_that_it_was_on(run: Run, played: Played) -> None:
     """Not those that have their ids now."""
     said = run("orphans", "prod-a", "--gone", "--format", "csv", "--dir", played[0])

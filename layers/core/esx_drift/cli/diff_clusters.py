@@ -60,8 +60,15 @@ class PastDocuments:
 
     @property
     def are_of_two_clusters(self) -> bool:
-        """Whether both documents are of the trail, and not of the same cluster."""
-        return len(set(self.logs)) > 1
+        """Whether both documents are of the trail, and not of the same cluster of the same vCenter.
+
+        Another vCenter in the former one's place gives the ids of before to other hosts.
+        """
+        return len(set(self.logs)) > 1 or self._are_of_two_vcenters
+
+    @property
+    def _are_of_two_vcenters(self) -> bool:
+        return len({record["after"]["instance_uuid"] for record in self.records} - {None}) > 1
 
     def find_exit_code(self, drifted: bool) -> int:  # noqa: FBT001 -- the one thing that it is about
         """Find how the command ends: where the trail is damaged, an older document may stand for another.
@@ -95,6 +102,11 @@ class PastDocuments:
         self.is_damaged = self.is_damaged or bool(logs.damages)
         self.logs.append(log)
         self.records.append(record)
+        if len(set(self.logs)) == 1 and self._are_of_two_vcenters:
+            self._note(
+                f"the vCenter of {log.render_name()} was replaced between both dates, and its hosts are"
+                " others: what most of them run is compared"
+            )
         return body
 
     def _note_looks(self, log: ClusterRef, record: Record, moment: datetime, newest: Record) -> None:

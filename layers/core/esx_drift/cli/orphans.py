@@ -1,8 +1,9 @@
 """``esx-drift orphans``: VIBs that belong to nothing known: since when, where, and whether they are gone."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -30,10 +31,11 @@ if TYPE_CHECKING:
     from esx_drift.trail.past import TrailLogs
 
 _HEADINGS: Final = ("VIB", "Version", "Cluster", "There since", "On now")
+_FLEET_HEADING: Final = "In the fleet"
 _PAST_HEADINGS: Final = ("First seen", "Ever on", "Gone")
 _COLUMNS: Final = (
     "vib", "vcenter", "cluster", "cluster_id", "since", "hosts", "host_ids", "first_seen", "first_hosts",
-    "ever", "gone_at", "gone_because",
+    "ever", "gone_at", "gone_because", "fleet_hosts",
 )  # fmt: skip
 _WHY_GONE: Final[Mapping[ResolvedBecause | None, str]] = {
     "host-left": ": its host left",
@@ -50,11 +52,15 @@ GoneOption = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """An orphaned VIB of one cluster, and the hosts that are ``known`` of that."""
+    """An orphaned VIB of one cluster, and the hosts that are ``known`` of that.
+
+    ``fleet_hosts``: on how many hosts it is now, of all clusters; none where not all were asked about.
+    """
 
     log: ClusterRef
     orphan: OrphanHistory
     known: InstanceHosts
+    fleet_hosts: int | None = None
 
 
 @with_trail_options
@@ -69,6 +75,8 @@ def orphans(
 ) -> None:
     """List orphaned VIBs: since when each is there and where; of a CLUSTER or with --gone also what was.
 
+    Of all clusters it says on how many hosts of the fleet each is.
+
     Exit code: 0 listed, 1 listed but for what is damaged, 2 trouble.
 
     Example: esx-drift orphans --gone
@@ -77,10 +85,18 @@ def orphans(
     chosen = _choose_logs(logs, cluster, vcenter, is_excerpt=source.is_excerpt)
     whole = gone or cluster is not None
     rows = [row for log in chosen for row in _list_rows(logs, log, whole=whole)]
+    if cluster is None:
+        rows = _count_fleet_hosts(rows)
     rows.sort(key=lambda row: (row.orphan.vib, row.orphan.first_seen or row.orphan.since))
     if output is ListFormat.json:
         listed = [
-            {"vcenter": row.log.vcenter, "cluster": row.log.cluster, **asdict(row.orphan)} for row in rows
+            {
+                "vcenter": row.log.vcenter,
+                "cluster": row.log.cluster,
+                **asdict(row.orphan),
+                "fleet_hosts": row.fleet_hosts,
+            }
+            for row in rows
         ]
         typer.echo(json.dumps({"schema_version": 1, "orphaned_vibs": listed}, indent=2))
     elif output is ListFormat.csv:
@@ -116,6 +132,14 @@ def _list_rows(logs: "TrailLogs", log: ClusterRef, *, whole: bool) -> list[_Row]
     return [_Row(log, orphan, known.get_at(orphan.since)) for orphan in found]
 
 
+def _count_fleet_hosts(rows: Sequence[_Row]) -> list[_Row]:
+    """Count on how many hosts of all clusters each orphaned VIB is now."""
+    counted = Counter[str]()
+    for row in rows:
+        counted[row.orphan.vib] += len(row.orphan.hosts)
+    return [replace(row, fleet_hosts=counted[row.orphan.vib]) for row in rows]
+
+
 def _print_rows(rows: Sequence[_Row], times: Times, clusters: int, *, whole: bool) -> None:
     open_now = [row for row in rows if row.orphan.hosts]
     hosts = {(row.log.vcenter, host) for row in open_now for host in row.orphan.hosts}
@@ -126,7 +150,8 @@ def _print_rows(rows: Sequence[_Row], times: Times, clusters: int, *, whole: boo
         "bold",
     )
     if rows:
-        headings = (*_HEADINGS, *(_PAST_HEADINGS if whole else ()))
+        fleet = () if rows[0].fleet_hosts is None else (_FLEET_HEADING,)
+        headings = (*_HEADINGS, *fleet, *(_PAST_HEADINGS if whole else ()))
         print_table(build_table(headings, (_render_cells(row, times, whole=whole) for row in rows)))
 
 
@@ -140,6 +165,8 @@ def _render_cells(row: _Row, times: Times, *, whole: bool) -> list[str]:
         times.format_zoned(orphan.since),
         join_names(list_host_names(orphan.hosts, row.known.distinct_names)) if orphan.hosts else "-",
     ]
+    if row.fleet_hosts is not None:
+        cells.append(format_count(row.fleet_hosts, "host"))
     if whole and orphan.first_seen:
         why = _WHY_GONE.get(orphan.gone_because, "")
         cells += [
@@ -164,4 +191,5 @@ def _list_cells(row: _Row) -> dict[str, object]:
         **{name: " ".join(names.get(host, host) for host in listed) for name, listed in lists.items()},
         "gone_at": orphan.gone_at,
         "gone_because": orphan.gone_because,
+        "fleet_hosts": row.fleet_hosts,
     }

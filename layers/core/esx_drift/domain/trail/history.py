@@ -264,13 +264,13 @@ def find_retirement(newest_first: Iterable[Record]) -> Record | None:
 
     ``newest_first`` are the newest records of its log. What a person decided behind that was refused.
     """
-    for record in newest_first:
-        decision = record["decision"]
-        if decision is None:
-            return None
-        if record["outcome"] == "retired" and decision["taken"]:
-            return record
-    return None
+    looks_and_ends = (
+        record
+        for record in newest_first
+        if (decision := record["decision"]) is None or (record["outcome"] == "retired" and decision["taken"])
+    )
+    newest = next(looks_and_ends, None)
+    return None if newest is None or newest["decision"] is None else newest
 
 
 def name_changed_part(change: Change) -> str:
