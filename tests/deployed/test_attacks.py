@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from esx_drift.domain.stored.identifiers import compute_digest, make_state_key
@@ -161,6 +161,45 @@ def test_a_function_that_is_killed_half_way_is_made_up_for(
     assert _outcomes(rig, target) == ["baseline", "changed"]
     # What a killed process leaves open, vCenter ends after half an hour of idleness.
     vcenter.sessions.close_all()
+
+
+LOG = f"/records/vcenter={{name}}/cluster={CLUSTER}/0000000002\\.json$"
+STATE = f"/state/{{name}}/{CLUSTER}\\.json$"
+
+
+@pytest.mark.parametrize(
+    ("when", "method", "path", "body"),
+    [
+        ("before", "PUT", LOG, ()),
+        ("after", "PUT", LOG, ()),
+        ("after", "PUT", STATE, ()),
+        ("before", "POST", "/$", ("Action=Publish", "drift.detected")),
+        ("after", "POST", "/$", ("Action=Publish", "drift.detected")),
+        ("after", "POST", "/", ("MessageBody", "collect")),
+    ],
+    ids=["record", "record-kept", "state-kept", "topic", "topic-told", "queue-sent"],
+)
+def test_a_checker_that_is_killed_at_a_call_to_aws_is_made_up_for(
+    target: str,
+    rig: Rig,
+    local_aws: LocalAws,
+    when: Literal["before", "after"],
+    method: str,
+    path: str,
+    body: tuple[str, ...],
+) -> None:
+    """Whether S3, SNS or SQS did what it was asked for, the process never hears: one record, told once."""
+    _tamper(rig, target)
+    with local_aws.hold(method, path.format(name=target), *body, when=when) as held:
+        (asked,) = rig.dispatch()["dispatched"]
+        until(lambda: held.is_holding, "the call that is to be held", PATIENCE_SECONDS)
+        processes = [*_processes(rig.stack.resources["CheckerFunction"], local_aws.url)]
+        assert processes
+        for process in processes:
+            os.kill(process, signal.SIGKILL)
+    rig.await_answer(target, CLUSTER, asked["request_id"])
+    assert _outcomes(rig, target) == ["baseline", "changed"]
+    rig.vcenters[target].sessions.close_all()
 
 
 @pytest.mark.usefixtures("tap")

@@ -3,8 +3,10 @@
 Run by the Python of its own tools, and by nothing else: `.tools/aws/bin/python emulator.py`.
 """
 
+import asyncio
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -17,7 +19,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 from uuid import uuid4
 
-from ministack.app import main
+from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.core.responses import AccountRegionScopedDict, json_response
 from ministack.services import cloudwatch, cloudwatch_logs, lambda_svc, scheduler, sqs
@@ -26,6 +28,9 @@ from ministack.services.cloudformation import provisioners
 CONDITIONAL_HEADERS = ("if-match", "if-none-match")
 
 type Context = dict[str, Any]
+type Receive = Callable[[], Awaitable[Context]]
+type Send = Callable[[Context], Awaitable[None]]
+type Serve = Callable[[Context, Receive, Send], Awaitable[None]]
 type SendMessage = Callable[[Context, str], Context]
 type BuildAlarm = Callable[[str, Context], Context]
 type EvaluateAlarm = Callable[[Context], None]
@@ -193,6 +198,94 @@ def make_nothing(name: str, properties: Mapping[str, Any], stack: str) -> tuple[
     return f"{stack}-{name}-{len(properties)}", {}
 
 
+HOLD_PATH: Final = "/_held"
+"""Where a test says which call it wants held, asks whether it is, and lets it go."""
+
+
+class HeldCalls:
+    """Holds one call, as a network does that lost it or its answer: its caller can be killed meanwhile.
+
+    A call that is held before it was carried out never is. One that is held after has been.
+    """
+
+    def __init__(self, serve: Serve) -> None:
+        """Stand before what answers each request."""
+        self._serve = serve
+        self._wanted: Context | None = None
+        self._is_holding = False
+        self._released = asyncio.Event()
+
+    async def __call__(self, scope: Context, receive: Receive, send: Send) -> None:
+        """Answer a request (https://asgi.readthedocs.io/en/latest/specs/www.html)."""
+        if scope["type"] != "http":
+            await self._serve(scope, receive, send)
+            return
+        body = await _read_body(receive)
+        if scope["path"] == HOLD_PATH:
+            await _answer(send, 200, self._control(scope["method"], body))
+            return
+        replayed = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+        async def receive_again() -> Context:
+            return next(replayed, None) or await receive()
+
+        when = self._take(scope, body)
+        if when == "before":
+            await self._hold()
+            await _answer(send, 503, b"")
+            return
+        answer: list[Context] = []
+
+        async def keep(message: Context) -> None:
+            answer.append(message)
+
+        await self._serve(scope, receive_again, keep if when else send)
+        if when:
+            await self._hold()
+            for message in answer:
+                await send(message)
+
+    def _control(self, method: str, body: bytes) -> bytes:
+        if method == "PUT":
+            self._wanted, self._is_holding = json.loads(body), False
+            self._released = asyncio.Event()
+        elif method == "DELETE":
+            self._wanted = None
+            self._released.set()
+        return json.dumps({"holding": self._is_holding}).encode()
+
+    def _take(self, scope: Context, body: bytes) -> str | None:
+        """Take the call if it is the one that is wanted; when it is to be held."""
+        wanted = self._wanted
+        if wanted is None or scope["method"] != wanted["method"]:
+            return None
+        if not re.search(wanted["path"], scope["path"]) or not all(
+            part.encode() in body for part in wanted["body"]
+        ):
+            return None
+        self._wanted = None
+        return str(wanted["when"])
+
+    async def _hold(self) -> None:
+        self._is_holding = True
+        await self._released.wait()
+
+
+async def _read_body(receive: Receive) -> bytes:
+    body, is_more = b"", True
+    while is_more:
+        message = await receive()
+        body += message.get("body", b"")
+        is_more = message.get("more_body", False)
+    return body
+
+
+async def _answer(send: Send, status: int, body: bytes) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
 QUERIES: Final[dict[str, Context]] = {}
 """Saved queries of Logs Insights, by their ids."""
 
@@ -256,6 +349,8 @@ def end_with_parent() -> None:
     os.killpg(0, signal.SIGKILL)
 
 
+app.app = HeldCalls(app.app)
+
 if __name__ == "__main__":
     threading.Thread(target=end_with_parent, daemon=True).start()
-    main()
+    app.main()

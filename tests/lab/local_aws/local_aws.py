@@ -1,15 +1,19 @@
 """An AWS of our own on 127.0.0.1, gone when it is left."""
 
+import json
 import os
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from tempfile import mkdtemp
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import urllib3
 
@@ -22,6 +26,19 @@ KEY = "test"
 EMULATOR = Path(__file__).with_name("emulator.py")
 START_TRIES = 600
 """A minute: two seconds will do on a quiet machine, and 15 did not where other tests began at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A call that is waited for, to be held."""
+
+    pool: urllib3.PoolManager
+    url: str
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether it came, and is held."""
+        return bool(self.pool.request("GET", self.url).json()["holding"])
 
 
 class LocalAws:
@@ -54,6 +71,21 @@ class LocalAws:
     def environment(self) -> dict[str, str]:
         """The whole environment for a program that shall speak to this AWS as the account's root."""
         return environment({**variables(self.url, KEY, KEY), **self._trust()})
+
+    @contextmanager
+    def hold(self, method: str, path: str, *body: str, when: Literal["before", "after"]) -> Iterator["Hold"]:
+        """Hold the next call of that method whose path has this pattern, and whose body these parts.
+
+        It is held before or after it is carried out, until this is left: before, it never is carried out.
+        """
+        wanted = json.dumps({"method": method, "path": path, "body": body, "when": when}).encode()
+        with urllib3.PoolManager(ca_certs=str(self._authority)) as pool:
+            held = Hold(pool, f"{self.url}/_held")
+            pool.request("PUT", held.url, body=wanted)
+            try:
+                yield held
+            finally:
+                pool.request("DELETE", held.url)
 
     def __enter__(self) -> Self:
         with self.log.open("wb") as log:

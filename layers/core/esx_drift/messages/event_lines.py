@@ -520,7 +520,7 @@ def render_still_open(data: MessageData) -> str:
     decided = sum("accepted" in finding and finding["transition"] == "still" for finding in data["findings"])
     number = data["totals"]["still"] - decided - len(accepted)
     differing = [
-        end_sentence(f"Still so, and accepted: {clean_text(finding['summary'])}")
+        end_sentence(f"Still so, and accepted: {clean_text(finding['summary'], MAX_STILL_CHARACTERS)}")
         for finding in accepted[:MAX_NAMED_STILL]
     ]
     if number <= 0:
