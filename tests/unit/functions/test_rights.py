@@ -4,13 +4,13 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from botocore.client import BaseClient
 from esx_drift.errors import EsxDriftError
+from esx_drift.notifying.receipts import LOOKED_UP_AFTER
 
 from tests.unit.functions.conftest import HANDLERS, Deployed
 from tests.unit.functions.test_cost_table import Meter, deliver, meter, play_life
@@ -108,12 +108,12 @@ def _hide_all_clusters(meter: Meter) -> None:
 
 
 def _let_slack_wait(meter: Meter) -> None:
-    """Let the sender meet a Slack that asks to wait."""
+    """Let the sender meet a Slack that asks to wait, with what is so late that it may be over."""
     ((_, event),) = (each for each in meter.sent if each[0] == "NotifyQueue")
     meter.invoke(None, "notifier", deliver(event))
     ((_, delivery),) = meter.sent
     meter.deployed.slack.refuse("rate_limited", retry_after_seconds=30)
-    meter.deployed.ahead += timedelta(minutes=1)
+    meter.deployed.ahead += LOOKED_UP_AFTER
     meter.invoke(None, "sender", deliver(delivery))
 
 
