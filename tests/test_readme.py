@@ -28,7 +28,7 @@ ROOTS = (Path(), Path("layers/core"), Path("layers/core/esx_drift"))
 """Where a path in a page may begin."""
 
 ELSEWHERE = re.compile(
-    r"^/$|^/fleet$|^(?:~|build|certs|config|\.venv|esx-drift)/|[…=:]|<vcenter>|<route>|<channel>|^(?:reports/state|seals/)"
+    r"^/$|^/fleet$|^(?:~|build|certs|config|\.venv|esx-drift)/|[…=:]|<vcenter>|<route>|<channel>|^(?:reports/state|seals/|digests/)"
 )
 """What only looks like a path of the checkout: what is built, one's home, keys in S3, names of secrets."""
 
