@@ -52,6 +52,37 @@ def test_what_a_retired_cluster_runs_is_of_before(run: Run, retired: tuple[Path,
         assert json.loads(run(*asked, "--format", "json").out)["retired_at"] == at
 
 
+def test_what_is_taken_again_is_not_retired_any_more(
+    run: Run, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A decision is taken once the cluster is listed again, which may be before its first check."""
+    with open_watched(tmp_path_factory.mktemp("tls")) as world:
+        clusters, root = world.vcenter.inventory.clusters, tmp_path_factory.mktemp("again")
+        world.dispatch()
+        world.check()
+        was = clusters.pop(PROD_A)
+        for _ in range(2):
+            world.wait(INTERVAL_SECONDS)
+            world.dispatch()
+        Person(world).retire(PROD_A)
+        clusters[PROD_A] = was
+        world.wait(INTERVAL_SECONDS)
+        copy_trail(S3TrailFiles(lambda: world.aws.s3, "audit"), root / "before")
+        world.dispatch()
+        Person(world).maintain(3600)
+        newest = world.records()[-1]
+        assert (newest["outcome"], newest["decision"] and newest["decision"]["taken"]) == (
+            "maintenance",
+            [PROD_A],
+        )
+        copy_trail(S3TrailFiles(lambda: world.aws.s3, "audit"), root / "after")
+    for copy, is_retired in ((root / "before", True), (root / "after", False)):
+        for asked in (("blame", "prod-a"), ("as-of", "prod-a", "2026-12-01")):
+            said = run(*asked, "--dir", copy)
+            shown = json.loads(run(*asked, "--format", "json", "--dir", copy).out)
+            assert ("Retired" in said.out, shown["retired_at"] is not None) == (is_retired, is_retired)
+
+
 def test_retiring_is_of_no_host(run: Run, retired: tuple[Path, list[Record]]) -> None:
     """The id of a cluster is none of a host."""
     copy, _ = retired

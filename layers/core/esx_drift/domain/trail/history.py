@@ -260,17 +260,17 @@ def _list_accepted_hosts(record: Record, window: EndedWindow) -> tuple[str, ...]
 
 
 def find_retirement(newest_first: Iterable[Record]) -> Record | None:
-    """Find the record that retired a cluster; none if it is not retired, or was looked at again since.
+    """Find the record that retired a cluster; none if it is not retired, or is not any more.
 
-    ``newest_first`` are the newest records of its log. What a person decided behind that was refused.
+    ``newest_first`` are the newest records of its log. On a retired cluster each decision is refused until it
+    is listed again: so a look ends that, and a decision that was taken, and one that was refused does not.
     """
-    looks_and_ends = (
-        record
-        for record in newest_first
-        if (decision := record["decision"]) is None or (record["outcome"] == "retired" and decision["taken"])
+    newest = next(
+        (record for record in newest_first if (decision := record["decision"]) is None or decision["taken"]),
+        None,
     )
-    newest = next(looks_and_ends, None)
-    return None if newest is None or newest["decision"] is None else newest
+    is_retirement = newest is not None and newest["decision"] is not None and newest["outcome"] == "retired"
+    return newest if is_retirement else None
 
 
 def name_changed_part(change: Change) -> str:
