@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from esx_drift.adapters.trail_files import S3TrailFiles
+from esx_drift.cli.past import render_host, select_host
+from esx_drift.domain.stored.identifiers import ClusterRef
 from esx_drift.domain.stored.types import Record
 from esx_drift.domain.trail.known_hosts import KnownHosts, list_known_hosts
 
@@ -243,6 +246,55 @@ def test_an_instance_that_comes_back_has_the_hosts_that_it_had() -> None:
     assert known.get_at("2026-11-23T01:00:00.000Z") is known.instances[0]
     assert list_ids(known, "host-1") == [["host-1", "host-2"], ["host-1"]]
     assert list_ids(known, "host-2") == [["host-1", "host-2"]]
+
+
+def rename(record: Any, names: dict[str, str]) -> Any:  # noqa: ANN401 -- a part of one
+    """The same, with hosts that are called otherwise."""
+    uncovered = [{"host": host, "name": name, "why": "failed"} for host, name in names.items()]
+    return {**record, "uncovered": uncovered}
+
+
+def test_a_machine_is_called_what_it_is_now_where_an_instance_came_back() -> None:
+    """Not what the instance of in between called it."""
+    records = [
+        rename(build_record(1, "a", {"host-1": ONE}), {"host-1": "esx01"}),
+        rename(build_record(2, "b", {"host-7": ONE}), {"host-7": "tmp-esx"}),
+        rename(build_record(3, "a", {"host-1": ONE}), {"host-1": "esx01-new"}),
+    ]
+    (machine,) = list_known_hosts(records, None).find_machines("host-7")
+    assert render_host(machine) == "esx01-new (host-1, was host-7)"
+    (machine,) = list_known_hosts(records[:2], None).find_machines("host-7")
+    assert render_host(machine) == "tmp-esx (host-7, was host-1)"
+
+
+def test_an_id_that_came_back_is_the_one_of_now() -> None:
+    """Also where another id was given in between by another instance, and the first again by a third."""
+    records = [
+        build_record(1, "a", {"host-1": ONE}),
+        build_record(2, "b", {"host-7": ONE}),
+        build_record(3, "c", {"host-1": ONE}),
+    ]
+    (machine,) = list_known_hosts(records, None).find_machines("host-7")
+    assert render_host(machine) == "esx-host-1 (host-1, was host-7)"
+
+
+def test_which_of_two_is_said_by_the_id_at_the_instance_asked_about(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The newest id may be that of another machine there."""
+    both = {"host-1": "esx01", "host-2": "esx01"}
+    records = [
+        rename(build_record(1, "a", {"host-1": ONE, "host-2": TWO}), both),
+        rename(build_record(2, "b", {"host-2": ONE, "host-1": TWO}), {"host-2": "esx01", "host-1": "esx02"}),
+    ]
+    known, log = list_known_hosts(records, None), ClusterRef("vc01", "domain-c9", "prod-a")
+    first = known.instances[0]
+    with pytest.raises(typer.Exit):
+        select_host(known, "esx01", log, hosts=first)
+    assert capsys.readouterr().err.rstrip().endswith("Say which by its id: --host host-1")
+    chosen = select_host(known, "host-1", log, hosts=first)
+    assert chosen is not None
+    assert chosen.list_ids_at(first) == ["host-1"]
 
 
 def test_copies_with_one_uuid_are_no_same_machine() -> None:

@@ -240,7 +240,9 @@ def select_host(
         fail(f"no host of {log.render_name()} was ever called {wanted}{describe_nearest(wanted, names)}")
     if len(found) > 1:
         which = join_names([render_host(machine) for machine in found], len(found))
-        say = f"Say which by its id: --host {found[0].ids[-1]}"
+        # Another of its ids may be another machine's there.
+        ids = found[0].list_ids_at(asked) or [found[0].newest_id]
+        say = f"Say which by its id: --host {ids[-1]}"
         fail(f"{wanted} may be {which}: they are different hosts.\n{say}")
     for machine in (each for each in every if own and each not in own):
         print_note(
@@ -252,7 +254,8 @@ def select_host(
 
 def render_host(machine: KnownMachine) -> str:
     """Render which host a ``machine`` is: ``esx02 (host-23, was host-17)``."""
-    *former, newest = machine.ids
+    newest = machine.newest_id
+    former = [host for host in machine.ids if host != newest]
     was = f", was {' and '.join(reversed(former))}" if former else ""
     return f"{clean_text(machine.name)} ({newest}{was})"
 

@@ -124,15 +124,23 @@ class HostIds:
 
 @dataclass(frozen=True, slots=True)
 class KnownMachine:
-    """A machine. ``spans``: what it was at each instance of the vCenter that knew it, the oldest first."""
+    """A machine. ``spans``: what it was at each instance of the vCenter that knew it, the oldest first.
+
+    ``newest``: what of that it was at the one of these instances that was looked at last.
+    """
 
     spans: tuple[HostIds, ...]
+    newest: HostIds
 
     @property
     def name(self) -> str:
         """What it is called now, or was last."""
-        newest = self.spans[-1]
-        return newest.hosts.newest_names[newest.ids[-1]]
+        return self.newest.hosts.newest_names[self.newest_id]
+
+    @property
+    def newest_id(self) -> str:
+        """The id that it has now, or had last."""
+        return self.newest.ids[-1]
 
     @property
     def ids(self) -> list[str]:
@@ -217,7 +225,11 @@ class KnownHosts:
                     same[0].append(span)
                 else:
                     machines.append([span])
-        return (KnownMachine(tuple(spans)) for spans in machines)
+        # One that comes back is looked at later than the one that took its place.
+        looks = {id(self.instances[place]): number for number, (_, place) in enumerate(self.begins)}
+        for spans in machines:
+            newest = max(spans, key=lambda span: looks.get(id(span.hosts), -1))
+            yield KnownMachine(tuple(spans), newest)
 
 
 def list_relabelled_names(change: Change) -> list[str]:
