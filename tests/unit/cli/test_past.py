@@ -277,7 +277,7 @@ def test_orphaned_vibs_are_listed_with_their_spread(run: Run, story: Story) -> N
     gone = run("orphans", "--gone", "--dir", story.directory)
     assert "smntemp" in gone.out
     listed: list[dict[str, Any]] = json.loads(
-        run("orphans", "--gone", "--dir", story.directory, "--format", "json", "--vcenter", "vc01").out
+        run("orphans", "--gone", "--dir", story.directory, "--format", "json").out
     )["orphaned_vibs"]
     ended = {one["vib"]: one["gone_at"] for one in listed}
     assert ended == {MFT: None, SMNTEMP: story.records[4]["checked_at"]}
@@ -287,6 +287,26 @@ def test_orphaned_vibs_are_listed_with_their_spread(run: Run, story: Story) -> N
     own = run("orphans", "prod-a", "--dir", story.directory)
     assert "In the fleet" not in own.out
     assert "0 orphaned VIBs" in run("orphans", "prod-b", "--dir", story.directory).out
+
+
+@pytest.mark.parametrize("part", ["vcenter", "excerpt", "damaged"])
+def test_of_a_part_of_the_fleet_no_number_of_its_hosts_is_said(
+    run: Run, story: Story, tmp_path: Path, part: str
+) -> None:
+    """Of one vCenter, of an excerpt, and where not all could be read: the others may have it, too."""
+    copy = tmp_path / "copy"
+    copytree(story.directory, copy)
+    if part == "excerpt":
+        (copy / EXCERPT_KEY).write_text("{}")
+    if part == "damaged":
+        numbers = sorted((copy / make_record_key("vc01", PROD_B, 1)).parent.iterdir())
+        numbers[-1].write_bytes(b"{")
+    which = ("--vcenter", "vc01") if part == "vcenter" else ()
+    said = run("orphans", *which, "--dir", copy)
+    assert (said.code, said.out.splitlines()[0][:24]) == (int(part == "damaged"), "1 orphaned VIB on 1 host")
+    assert "In the fleet" not in said.out
+    shown = json.loads(run("orphans", *which, "--dir", copy, "--format", "json").out)["orphaned_vibs"]
+    assert [one["fleet_hosts"] for one in shown] == [None]
 
 
 def test_a_record_is_shown_by_number_key_and_address(run: Run, story: Story) -> None:

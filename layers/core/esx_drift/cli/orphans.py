@@ -54,7 +54,7 @@ GoneOption = Annotated[
 class _Row:
     """An orphaned VIB of one cluster, and the hosts that are ``known`` of that.
 
-    ``fleet_hosts``: on how many hosts it is now, of all clusters; none where not all were asked about.
+    ``fleet_hosts``: on how many hosts it is now, of all clusters; none where not all were read.
     """
 
     log: ClusterRef
@@ -75,7 +75,7 @@ def orphans(
 ) -> None:
     """List orphaned VIBs: since when each is there and where; of a CLUSTER or with --gone also what was.
 
-    Of all clusters it says on how many hosts of the fleet each is.
+    Where all clusters of all vCenters were read, it says on how many hosts of the fleet each is.
 
     Exit code: 0 listed, 1 listed but for what is damaged, 2 trouble.
 
@@ -85,7 +85,8 @@ def orphans(
     chosen = _choose_logs(logs, cluster, vcenter, is_excerpt=source.is_excerpt)
     whole = gone or cluster is not None
     rows = [row for log in chosen for row in _list_rows(logs, log, whole=whole)]
-    if cluster is None:
+    # Of a part of the fleet, or where not all was read, there is no such number.
+    if cluster is None and vcenter is None and not source.is_excerpt and not logs.damages:
         rows = _count_fleet_hosts(rows)
     rows.sort(key=lambda row: (row.orphan.vib, row.orphan.first_seen or row.orphan.since))
     if output is ListFormat.json:
