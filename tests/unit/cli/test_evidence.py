@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -27,8 +27,8 @@ from esx_drift.cli.evidence_report import (
     build_report_blocks,
 )
 from esx_drift.cli.past import make_times
-from esx_drift.domain.stored.identifiers import ClusterRef, compute_sha256, encode_canonical_json
-from esx_drift.domain.stored.types import CheckRequest, Finding
+from esx_drift.domain.stored.identifiers import ClusterRef, encode_canonical_json
+from esx_drift.domain.stored.types import CheckRequest, Finding, Record
 from esx_drift.domain.trail.evidence import (
     AskedLook,
     ChangeEvidence,
@@ -56,6 +56,7 @@ HOSTILE = "esx02<script>alert(1)</script>|`x`*"
 SMNTEMP = "smntemp(910.1.0.0005-5vmw.803.0.0.24022510)"
 PERIOD = ("--from", "2026-11-23T13:00", "--to", "2026-11-24")
 REPORTS = GOLDEN / "evidence"
+SEALINGS = [datetime(2026, 11, 23, 12, 30, tzinfo=UTC) + timedelta(hours=12 * each) for each in range(4)]
 
 
 @pytest.fixture(scope="session")
@@ -114,8 +115,7 @@ def _play(world: World) -> None:
 def trail(key: EllipticCurvePrivateKey, tmp_path_factory: pytest.TempPathFactory) -> Trail:
     """That trail, sealed twice a day."""
     unsealed = play_trail(_play, tmp_path_factory)
-    start = datetime(2026, 11, 23, 12, 30, tzinfo=UTC)
-    return seal_in_steps(unsealed, key, [start + timedelta(hours=12 * each) for each in range(4)])
+    return seal_in_steps(unsealed, key, SEALINGS)
 
 
 @pytest.fixture
@@ -604,39 +604,52 @@ def test_a_key_that_was_changed_is_named_with_the_one_before(
     assert _shell(checking, tmp_path / "out").stdout.splitlines()[0].endswith(": by none")
 
 
+LOG = "records/vcenter=vc01%2Eexample%2Ecom/cluster=domain-c9/"
+
+
+@dataclass(frozen=True)
+class CitingTrail:
+    """A trail, sealed anew, whose last finding is of a host that was ``accepted`` in that record before."""
+
+    objects: Mapping[str, bytes]
+    accepting: str
+    accepted: Record
+    period: tuple[str, ...]
+
+
+@pytest.fixture(scope="session")
+def citing(trail: Trail, key: EllipticCurvePrivateKey) -> CitingTrail:
+    """Whole and intact, so that whatever else the command ends in is for what is done to it."""
+    records = {each: json.loads(trail[each]) for each in sorted(trail) if each.startswith(LOG)}
+    keys = list(records)
+    (accepting,) = [each for each in keys if records[each]["outcome"] == "accepted"]
+    newest, accepted = records[keys[-1]], records[accepting]
+    (finding,) = [
+        each for each in newest["after"]["findings"].values() if each["kind"] == "image-not-uniform"
+    ]
+    finding["hosts"] = accepted["decision"]["taken"]
+    unsealed = {each: body for each, body in trail.items() if not each.startswith("digests/")}
+    unsealed[keys[-1]] = encode_canonical_json(newest)
+    later = records[keys[keys.index(accepting) + 3]]["checked_at"]
+    period = ("--from", later[:16], "--to", "2026-11-25")
+    return CitingTrail(seal_in_steps(unsealed, key, SEALINGS), accepting, accepted, period)
+
+
 @pytest.mark.usefixtures("now")
 @pytest.mark.parametrize("is_damaged", [False, True])
 def test_who_accepted_before_the_period_is_cited_from_the_whole_trail(
-    run: Run, copy: Path, tmp_path: Path, *, is_damaged: bool
+    run: Run, citing: CitingTrail, tmp_path: Path, *, is_damaged: bool
 ) -> None:
     """And said to be no part of the excerpt; where the record can't be read, only when that was."""
-    records = sorted((copy / "records" / "vcenter=vc01%2Eexample%2Ecom" / "cluster=domain-c9").iterdir())
-    ((accepting, record),) = [
-        (path, found) for path in records if (found := json.loads(path.read_bytes()))["outcome"] == "accepted"
-    ]
-    at, host = record["checked_at"], record["decision"]["taken"]
-    later = json.loads(records[records.index(accepting) + 3].read_bytes())["checked_at"]
-    newest = json.loads(records[-1].read_bytes())
-    findings = newest["after"]["findings"].values()
-    (finding,) = [each for each in findings if each["kind"] == "image-not-uniform"]
-    finding["hosts"] = host
-    was, changed = records[-1].read_bytes(), encode_canonical_json(newest)
-    records[-1].write_bytes(changed)
-    # Digests name it as it is now: else it is told by nobody.
-    for digest in (copy / "digests").glob("*Z.json"):
-        old, new = (compute_sha256(body).encode() for body in (was, changed))
-        digest.write_bytes(digest.read_bytes().replace(old, new))
+    copy, record = write_copy(citing.objects, tmp_path / "copy"), citing.accepted
     if is_damaged:
-        accepting.write_bytes(b"{")
-    period = ("--from", later[:16], "--to", "2026-11-25")
-    ran = run("evidence", "prod-a", *period, "-o", tmp_path / "out", "--dir", copy)
+        (copy / citing.accepting).write_bytes(b"{")
+    ran = run("evidence", "prod-a", *citing.period, "-o", tmp_path / "out", "--dir", copy)
     text = (tmp_path / "out" / "report.md").read_text().replace("\\", "")
-    said = f"{accepting.name} is no record"
-    assert (said in ran.err, said in text, ran.code) == (is_damaged, is_damaged, 1)
-    assert f"records/vcenter=vc01%2Eexample%2Ecom/cluster=domain-c9/{accepting.name}" not in {
-        str(path.relative_to(tmp_path / "out" / "trail")) for path in (tmp_path / "out").rglob("*.json")
-    }
-    when = at[:19].replace("T", " ")
+    said = f"{citing.accepting} is no record"
+    assert (said in ran.err, said in text, ran.code) == (is_damaged, is_damaged, int(is_damaged))
+    assert not (tmp_path / "out" / "trail" / citing.accepting).exists()
+    when = record["checked_at"][:19].replace("T", " ")
     says = (
         f"accepted earlier, {when} by {ALICE}: driver for <b>ticket</b> | agreed with storage, ticket CHG-7"
         f" (record {record['seq']}): that record is of the whole trail, and no part of this excerpt,"
