@@ -657,3 +657,15 @@ def test_who_accepted_before_the_period_is_cited_from_the_whole_trail(
     )
     bare = f"accepted earlier, {when}: the record of then says by whom, and why"
     assert (says in text, bare in text) == (not is_damaged, is_damaged)
+
+
+@pytest.mark.usefixtures("now")
+def test_an_acceptance_that_no_finding_rests_on_is_not_asked_for(
+    run: Run, copy: Path, citing: CitingTrail, tmp_path: Path
+) -> None:
+    """A person accepted one of the hosts of a finding, and not the others: the report does not say who."""
+    (copy / citing.accepting).write_bytes(b"{")
+    ran = run("evidence", "prod-a", *citing.period, "-o", tmp_path / "out", "--dir", copy)
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert (ran.code, "accepted earlier" in text, "Not read for this report" in text) == (0, False, False)
+    assert "warning: " not in ran.err

@@ -35,7 +35,12 @@ from esx_drift.cli.verify import (
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.wording import join_names
-from esx_drift.domain.trail.evidence import build_log_evidence, count_looks, list_asked_looks
+from esx_drift.domain.trail.evidence import (
+    build_log_evidence,
+    count_looks,
+    list_asked_looks,
+    list_earlier_moments,
+)
 from esx_drift.domain.trail.excerpt import AuditPeriod, Excerpt
 from esx_drift.domain.trail.history import Acceptance, list_acceptances
 from esx_drift.domain.trail.verification import DEFAULT_RETENTION
@@ -276,7 +281,9 @@ def _read_cluster(
     looks = count_looks(asked, records, excerpt.period, excerpt.made_at)
     found = build_log_evidence(records, excerpt.period)
     here = {record["checked_at"] for record in records}
-    moments, known_damages = {*found.vouched.values()} - here, len(whole.damages)
+    # Only what the report says: who accepted something else is asked by nobody.
+    earlier = {at for finding in found.open_at_end for at in list_earlier_moments(found, finding)}
+    moments, known_damages = earlier - here, len(whole.damages)
     cited = _cite_acceptances(whole, log, moments)
     not_cited = whole.damages[known_damages:] if cited.keys() < moments else []
     known = logs.read_hosts(records)

@@ -33,6 +33,7 @@ from esx_drift.domain.trail.evidence import (
     MissedLook,
     OrphanEvidence,
     PartialLook,
+    list_earlier_moments,
 )
 from esx_drift.domain.trail.excerpt import Excerpt
 from esx_drift.domain.trail.history import Acceptance, HistoryEntry, MaintenanceStep
@@ -435,11 +436,7 @@ def _explain_orphan(orphan: OrphanEvidence, each: ReportedLog, times: Times) -> 
 
 def _tell_earlier_acceptance(finding: Finding, each: ReportedLog, times: Times) -> str:
     """Tell that an open finding was accepted earlier than records here say; nothing where it was not."""
-    vouched, detail = each.evidence.vouched, finding["detail"]
-    is_accepted = finding["kind"] == "image-not-uniform" or detail.get("not_accepted_on") == []
-    if not is_accepted or not finding["hosts"] or not vouched.keys() >= {*finding["hosts"]}:
-        return ""
-    moments = sorted({vouched[host] for host in finding["hosts"]})
+    moments = list_earlier_moments(each.evidence, finding)
     return "; ".join(_tell_earlier(at, each.cited.get(at), times) for at in moments)
 
 

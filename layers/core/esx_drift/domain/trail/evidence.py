@@ -308,6 +308,22 @@ def build_log_evidence(records: Sequence[Record], period: AuditPeriod) -> LogEvi
     )
 
 
+def list_earlier_moments(evidence: LogEvidence, finding: Finding) -> list[str]:
+    """List when an open finding was accepted, if that was earlier than the records of ``evidence`` say.
+
+    Empty where these name who accepted it, and where it is not accepted on all of its hosts.
+
+    Args:
+        evidence: Of the period at whose end it was open.
+        finding: The finding.
+    """
+    hosts, vouched = finding["hosts"], evidence.vouched
+    is_accepted = finding["kind"] == "image-not-uniform" or finding["detail"].get("not_accepted_on") == []
+    if evidence.acceptances.get(finding["fingerprint"]) or not is_accepted or not vouched.keys() >= {*hosts}:
+        return []
+    return sorted({vouched[host] for host in hosts})
+
+
 def _list_vouched(record: Record) -> dict[str, str]:
     accepted = record["after"]["accepted"]
     return {host: accepted[host]["decided_at"] for host in list_vouched_hosts(accepted)}
