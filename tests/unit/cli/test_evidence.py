@@ -44,7 +44,7 @@ from esx_drift.errors import StoreUnavailable
 
 from tests.paths import GOLDEN
 from tests.simulator.fault_kinds import invalid_json
-from tests.unit.checking.decisions.person import ALICE, ALICE_ID, Person
+from tests.unit.checking.decisions.person import ALICE, ALICE_ID, Person, decided
 from tests.unit.checking.world import World
 from tests.unit.cli.conftest import Run
 from tests.unit.trail.played import REPORT, play_trail, run_checks
@@ -55,6 +55,7 @@ type Trail = Mapping[str, bytes]
 HOSTILE = "esx02<script>alert(1)</script>|`x`*"
 SMNTEMP = "smntemp(910.1.0.0005-5vmw.803.0.0.24022510)"
 PERIOD = ("--from", "2026-11-23T13:00", "--to", "2026-11-24")
+NOT_CITED = "no record can be read that says who accepted at {at} what runs on "
 REPORTS = GOLDEN / "evidence"
 SEALINGS = [datetime(2026, 11, 23, 12, 30, tzinfo=UTC) + timedelta(hours=12 * each) for each in range(4)]
 
@@ -669,3 +670,103 @@ def test_an_acceptance_that_no_finding_rests_on_is_not_asked_for(
     text = (tmp_path / "out" / "report.md").read_text()
     assert (ran.code, "accepted earlier" in text, "Not read for this report" in text) == (0, False, False)
     assert "warning: " not in ran.err
+
+
+@pytest.mark.usefixtures("now")
+@pytest.mark.parametrize("at", ["2026-11-23T10:17:00.000Z", "59.999Z", "2026-12-24T00:00:00.000Z"])
+def test_an_acceptance_whose_time_was_rewritten_is_damage(
+    run: Run, citing: CitingTrail, tmp_path: Path, at: str
+) -> None:
+    """Somebody moved it a little, or far: it is not cited, and that is said, as ``verify`` says."""
+    copy, record = write_copy(citing.objects, tmp_path / "copy"), citing.accepted
+    moved = at if len(at) > len("59.999Z") else record["checked_at"][: -len(at)] + at
+    assert moved != record["checked_at"]
+    (copy / citing.accepting).write_bytes(encode_canonical_json({**record, "checked_at": moved}))
+    ran = run("evidence", "prod-a", *citing.period, "-o", tmp_path / "out", "--dir", copy)
+    text = (tmp_path / "out" / "report.md").read_text().replace("\\", "")
+    missing = NOT_CITED.format(at=record["checked_at"])
+    for line in (missing, f"{citing.accepting} is not what "):
+        assert (f"warning: {line}" in ran.err, f"Not read for this report: {line}" in text) == (True, True)
+    assert (ran.code, run("verify", "--dir", copy).code) == (1, 1)
+
+
+@pytest.mark.usefixtures("now")
+def test_an_acceptance_that_no_record_tells_is_damage(
+    run: Run, citing: CitingTrail, key: EllipticCurvePrivateKey, tmp_path: Path
+) -> None:
+    """Nothing that was met is damaged: the state alone says that somebody accepted, and who is not known."""
+    newest = max(each for each in citing.objects if each.startswith(LOG))
+    record = json.loads(citing.objects[newest])
+    for host in decided(citing.accepted)["taken"]:
+        record["after"]["accepted"][host]["decided_at"] = "2026-11-23T14:00:00.000Z"
+    unsealed = {each: body for each, body in citing.objects.items() if not each.startswith("digests/")}
+    unsealed[newest] = encode_canonical_json(record)
+    copy = write_copy(seal_in_steps(unsealed, key, SEALINGS), tmp_path / "copy")
+    ran = run("evidence", "prod-a", *citing.period, "-o", tmp_path / "out", "--dir", copy)
+    warnings = [line for line in ran.err.splitlines() if line.startswith("warning: ")]
+    assert warnings == [
+        f"warning: {NOT_CITED.format(at='2026-11-23T14:00:00.000Z')}prod-a (domain-c9) on vc01.example.com",
+    ]
+    assert ran.code == 1
+
+
+@pytest.fixture(scope="module")
+def moved(key: EllipticCurvePrivateKey, tmp_path_factory: pytest.TempPathFactory) -> tuple[Trail, Record]:
+    """A host whose driver a person accepted moves to another cluster, where it differs; that record."""
+
+    def play(world: World) -> None:
+        vcenter = world.vcenter
+        run_checks(world)
+        vcenter.hosts.set_component("esx04", "Intel-i40en", "2.9.2.0-1OEM.800.1.0.20613240")
+        run_checks(world)
+        asked = next(each.body for each in world.aws.sent if each.queue == "check")
+        _accept(world, cast("CheckRequest", asked), vcenter.inventory.host("esx04").host)
+        run_checks(world)
+        vcenter.hosts.move("esx04", "prod-b")
+        for _ in range(3):
+            run_checks(world)
+        world.wait(3600)
+
+    unsealed = play_trail(play, tmp_path_factory)
+    records = [json.loads(body) for each, body in unsealed.items() if each.startswith(LOG)]
+    (accepted,) = [record for record in records if record["outcome"] == "accepted"]
+    return seal_in_steps(unsealed, key, SEALINGS), accepted
+
+
+@pytest.mark.usefixtures("now")
+@pytest.mark.parametrize("is_held", [False, True])
+def test_what_was_accepted_in_another_cluster_is_cited_from_there(
+    run: Run, moved: tuple[Trail, Record], tmp_path: Path, *, is_held: bool
+) -> None:
+    """It is no damage that the cluster's own log does not have it; an excerpt of both may hold it."""
+    trail, accepted = moved
+    copy = write_copy(trail, tmp_path / "copy")
+    which = (
+        ("prod-b", "prod-a", "--from", "2026-11-23") if is_held else ("prod-b", "--from", "2026-11-24T02:00")
+    )
+    ran = run("evidence", *which, "--to", "2026-11-25", "-o", tmp_path / "out", "--dir", copy)
+    text = (tmp_path / "out" / "report.md").read_text().replace("\\", "")
+    when = accepted["checked_at"][:19].replace("T", " ")
+    says = (
+        "accepted earlier on prod-a (domain-c9) on vc01.example.com, where the host was then,"
+        f" {when} by {ALICE}: driver for <b>ticket</b> | agreed with storage, ticket CHG-7"
+        f" (record {accepted['seq']})"
+    )
+    beyond = ": that record is of the whole trail, and no part of this excerpt"
+    assert (says in text, f"{says}{beyond}" in text) == (True, not is_held)
+    assert (ran.code, ran.err) == (0, "")
+
+
+@pytest.mark.usefixtures("now")
+def test_what_was_accepted_in_another_cluster_and_cannot_be_read_is_damage(
+    run: Run, moved: tuple[Trail, Record], tmp_path: Path
+) -> None:
+    """The period rests on it: what is damaged there is no mere note."""
+    trail, accepted = moved
+    copy, key = write_copy(trail, tmp_path / "copy"), f"{LOG}{accepted['seq']:010d}.json"
+    (copy / key).write_bytes(encode_canonical_json({**accepted, "checked_at": "2026-11-23T10:18:59.000Z"}))
+    period = ("--from", "2026-11-24T02:00", "--to", "2026-11-25")
+    ran = run("evidence", "prod-b", *period, "-o", tmp_path / "out", "--dir", copy)
+    assert f"warning: {key} is not what " in ran.err
+    assert f"warning: {NOT_CITED.format(at=accepted['checked_at'])}prod-b" in ran.err
+    assert (ran.code, "This period does not rest on it" in ran.err) == (1, False)

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Final, cast
 import typer
 
 from esx_drift.cli.evidence_pages import render_html, render_markdown
-from esx_drift.cli.evidence_report import EvidenceReport, ReportedLog, ReportedSeal, build_report_blocks
+from esx_drift.cli.evidence_report import (
+    CitedAcceptance,
+    EvidenceReport,
+    ReportedLog,
+    ReportedSeal,
+    build_report_blocks,
+)
 from esx_drift.cli.options import VCenterOption
 from esx_drift.cli.past import LocalOption, Times, end_with_damages, find_log, make_times, open_logs
 from esx_drift.cli.status import read_clock
@@ -32,7 +38,7 @@ from esx_drift.cli.verify import (
     require_own_key,
     show_progress,
 )
-from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef
+from esx_drift.domain.stored.identifiers import VCENTER_LOG, ClusterRef, make_numbered_key
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.wording import join_names
 from esx_drift.domain.trail.evidence import (
@@ -44,6 +50,7 @@ from esx_drift.domain.trail.evidence import (
 from esx_drift.domain.trail.excerpt import AuditPeriod, Excerpt
 from esx_drift.domain.trail.history import Acceptance, list_acceptances
 from esx_drift.domain.trail.verification import DEFAULT_RETENTION
+from esx_drift.errors import TrailDamaged
 
 if TYPE_CHECKING:
     from esx_drift.domain.stored.types import Record
@@ -280,12 +287,10 @@ def _read_cluster(
     records = list(logs.read_records(log, logs.list_numbers(log)))
     looks = count_looks(asked, records, excerpt.period, excerpt.made_at)
     found = build_log_evidence(records, excerpt.period)
-    here = {record["checked_at"] for record in records}
+    here = {acceptance.at for record in records for acceptance in list_acceptances(record)}
     # Only what the report says: who accepted something else is asked by nobody.
     earlier = {at for finding in found.open_at_end for at in list_earlier_moments(found, finding)}
-    moments, known_damages = earlier - here, len(whole.damages)
-    cited = _cite_acceptances(whole, log, moments)
-    not_cited = whole.damages[known_damages:] if cited.keys() < moments else []
+    cited, not_cited = _cite_acceptances(logs, log, earlier - here, whole)
     known = logs.read_hosts(records)
 
     def find_names(time: str) -> dict[str, str]:
@@ -295,17 +300,46 @@ def _read_cluster(
 
 
 def _cite_acceptances(
-    whole: "TrailLogs", log: "ClusterRef", moments: Collection[str]
-) -> dict[str, Acceptance]:
-    """Cite from the ``whole`` trail who accepted at some ``moments``, as far as its records can be read.
+    logs: "TrailLogs", log: "ClusterRef", moments: Collection[str], whole: "TrailLogs"
+) -> tuple[dict[str, CitedAcceptance], "list[TrailDamaged]"]:
+    """Cite from the ``whole`` trail who accepted at some ``moments``, and list what is damaged of that.
 
-    Of each a dozen records are read: what was accepted is one moment a host at most.
+    A host that came from another cluster brings what was accepted there: that stands in the other's log.
     """
-    cited: dict[str, Acceptance] = {}
-    numbers = whole.list_numbers(log) if moments else []
-    for at in moments:
-        known = whole.find_last_until(log, numbers, parse_time(at))
-        last = whole.read_records(log, numbers[max(0, known - 1) : known])
-        own = (record for record in last if record["checked_at"] == at)
-        cited.update((at, acceptance) for record in own for acceptance in list_acceptances(record))
-    return cited
+    cited: dict[str, CitedAcceptance] = {}
+    not_cited: list[TrailDamaged] = []
+    for at in sorted(moments):
+        met = len(whole.damages)
+        own = _find_acceptance(whole, log, at)
+        found = CitedAcceptance(own) if own is not None else _cite_elsewhere(logs, log, at, whole)
+        if found is not None:
+            cited[at] = found
+        else:
+            missing = f"no record can be read that says who accepted at {at} what runs on {log.render()}"
+            not_cited += [*whole.damages[met:], TrailDamaged(missing, log.record_prefix)]
+    return cited, not_cited
+
+
+def _find_acceptance(whole: "TrailLogs", log: "ClusterRef", at: str) -> Acceptance | None:
+    """Find who accepted at a moment, by the log's record of then: about a dozen records are read.
+
+    Both are read between which the moment is found: one with a time that somebody rewrote is among them.
+    """
+    numbers = whole.list_numbers(log)
+    known = whole.find_last_until(log, numbers, parse_time(at))
+    between = whole.read_records(log, numbers[max(0, known - 1) : known + 1])
+    own = [record for record in between if record["checked_at"] == at]
+    return next((acceptance for record in own for acceptance in list_acceptances(record)), None)
+
+
+def _cite_elsewhere(
+    logs: "TrailLogs", log: "ClusterRef", at: str, whole: "TrailLogs"
+) -> CitedAcceptance | None:
+    """Cite who accepted at a moment by the log of another cluster of the vCenter; none if none says so."""
+    for other in whole.list_known_logs(log.vcenter):
+        is_other = other.cluster not in {VCENTER_LOG, log.cluster}
+        acceptance = _find_acceptance(whole, other, at) if is_other else None
+        if acceptance is not None:
+            key = make_numbered_key(other.record_prefix, acceptance.seq)
+            return CitedAcceptance(acceptance, other, is_held=logs.linked.read_bytes(key) is not None)
+    return None

@@ -44,20 +44,33 @@ MAX_SENTENCE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
+class CitedAcceptance:
+    """An ``acceptance`` of before the excerpt begins, as the whole trail says.
+
+    ``elsewhere``: the log of another cluster in which it stands, where the host was then; none for the own.
+    ``is_held``: the excerpt holds that record all the same.
+    """
+
+    acceptance: Acceptance
+    elsewhere: ClusterRef | None = None
+    is_held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ReportedLog:
     """A log of the excerpt; ``looks`` only of a cluster's.
 
     ``find_names`` finds what its hosts are called that were there at a time, by id: another vCenter in the
     former one's place gives their ids to others.
     ``cited``: who accepted before the excerpt begins, by when, as the whole trail says.
-    ``not_cited``: what is damaged of that, where not all is said.
+    ``not_cited``: what is damaged of that, or missing.
     """
 
     log: ClusterRef
     find_names: Callable[[str], Mapping[str, str]]
     evidence: LogEvidence
     looks: LookCount | None = None
-    cited: Mapping[str, Acceptance] = field(default_factory=dict)
+    cited: Mapping[str, CitedAcceptance] = field(default_factory=dict)
     not_cited: Sequence[TrailDamaged] = ()
 
 
@@ -440,13 +453,14 @@ def _tell_earlier_acceptance(finding: Finding, each: ReportedLog, times: Times) 
     return "; ".join(_tell_earlier(at, each.cited.get(at), times) for at in moments)
 
 
-def _tell_earlier(at: str, cited: Acceptance | None, times: Times) -> str:
+def _tell_earlier(at: str, cited: CitedAcceptance | None, times: Times) -> str:
     if cited is None:
         return f"accepted earlier, {times.format(at)}: the record of then says by whom, and why"
-    return (
-        f"accepted earlier, {_tell_acceptance(cited, '', times)}: that record is of the whole trail, and no"
-        " part of this excerpt, which does not prove it"
-    )
+    other = cited.elsewhere
+    where = f" on {other.render()}, where the host was then" if other else ""
+    proof = "that record is of the whole trail, and no part of this excerpt, which does not prove it"
+    said = f"accepted earlier{where}, {_tell_acceptance(cited.acceptance, '', times)}"
+    return said if cited.is_held else f"{said}: {proof}"
 
 
 def _render_acceptance(one: Acceptance, each: ReportedLog, times: Times) -> str:
