@@ -191,7 +191,7 @@ def _print_heading(row: StatusRow, now: datetime) -> None:
     parts = [
         _render_image(row).plain if row.image else "",
         f"{_render_covered(row).plain} covered" if row.coverage else "",
-        f"last look {format_moment(row.last_look_at)} UTC, {_format_last_look(row, now)}"
+        f"last look {format_moment(row.last_look_at, now.year)} UTC, {_format_last_look(row, now)}"
         if row.last_look_at
         else f"never looked at{_format_asked(row, now)}",
     ]
@@ -322,7 +322,7 @@ def _render_windows(rows: Sequence[StatusRow]) -> Iterator[str]:
 def _render_finding(row: StatusRow, finding: Finding, now: datetime) -> str:
     where = f"{clean_text(row.cluster)} on {row.vcenter}" if row.cluster is not None else row.vcenter
     elapsed = format_elapsed(finding["opened_at"], format_time(now))
-    summary = clean_text(reword_times(finding["summary"]), MAX_FINDING_CHARACTERS)
+    summary = clean_text(reword_times(finding["summary"], now.year), MAX_FINDING_CHARACTERS)
     return f"{finding['severity']:<8}  {where}: {summary} ({finding['kind']}, {elapsed})"
 
 
