@@ -8,6 +8,7 @@ import typer
 from esx_drift.channels.slack import render_message
 from esx_drift.cli.decision_client import parse_decision_options, parse_ticket, parse_until
 from esx_drift.domain.findings.kinds import FINDING_KINDS
+from esx_drift.domain.images import snapshot
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_record_key, make_state_key
 from esx_drift.domain.stored.records import build_empty_state
 from esx_drift.domain.text.times import format_time
@@ -17,6 +18,7 @@ from tests.lab.demo.timeline import BY_HAND, FOOTHOLD, I40EN
 from tests.unit.checking.cloud import cloud
 from tests.unit.checking.decisions.conftest import ca, checking, tls, world
 from tests.unit.checking.decisions.consumer import Consumer
+from tests.unit.checking.decisions.person import Person
 from tests.unit.checking.reading import open_kinds
 from tests.unit.checking.world import NOW, PROD_A, PROD_B, World
 from tests.unit.cli.conftest import Run
@@ -116,6 +118,51 @@ def test_what_a_record_showed_is_accepted_and_nothing_that_came_since(
     assert run("accept", "prod-a", "--record", "2", "--hosts", "esx04", *SAYS).err.startswith(
         "esx-drift: there is no host to accept"
     )
+
+
+@pytest.mark.usefixtures("checking")
+def test_a_record_shows_the_same_after_an_upgrade_of_ours(
+    world: World, hosts: list[str], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older snapshot is converted with the report that it was made of, and no newer one."""
+    world.vcenter.hosts.set_component(hosts[1], I40EN, BY_HAND)
+    world.check()
+    steps = {**snapshot.UPGRADE_STEPS, snapshot.CANONICAL_VERSION: lambda stored: stored}
+    monkeypatch.setattr(snapshot, "UPGRADE_STEPS", steps)
+    monkeypatch.setattr(snapshot, "CANONICAL_VERSION", snapshot.CANONICAL_VERSION + 1)
+    ran = run("accept", "prod-a", "--record", "2", *SAYS, typed="y\n")
+    assert ran.code == 1
+    assert "Refused (record 4): 1 host: esx02" in ran.out
+
+
+@pytest.mark.usefixtures("checking")
+@pytest.mark.parametrize("shown", [2, 3])
+def test_damage_that_was_found_since_is_not_accepted_unseen(
+    world: World, hosts: list[str], run: Run, shown: int
+) -> None:
+    """Of the trail, too, only that is accepted which the record showed."""
+    world.vcenter.hosts.fail_extraction(hosts[3], None)
+    key = make_state_key(world.watched.name, PROD_A)
+    world.aws.s3.put_object(Bucket="state", Key=key, Body=b"{}")
+    assert "trail-damaged" in open_kinds(world.check())
+    ran = run("accept", "prod-a", "--record", shown, "--yes", *SAYS)
+    assert ("Damaged, and accepted with all hosts:" in ran.out) is (shown == 3)
+    assert ("trail-damaged" in {each["kind"] for each in world.after()["findings"].values()}) is (shown == 2)
+
+
+@pytest.mark.usefixtures("hosts", "checking")
+def test_a_record_of_a_replaced_vcenter_is_no_ground(world: World, run: Run) -> None:
+    """The same id is another machine there."""
+    world.vcenter.replace()
+    world.vcenter.extract_all()
+    world.wait(4 * 3600)
+    world.dispatch()
+    Person(world).accept_vcenter(world.vcenter.instance_uuid)
+    world.dispatch()
+    world.check()
+    ran = run("accept", "prod-a", "--record", "2", "--yes", *SAYS)
+    assert (ran.code, world.records()[-1]["decision"]) == (2, None)
+    assert "record 2 of prod-a is of a vCenter that was replaced: its hosts are others" in ran.err
 
 
 @pytest.mark.usefixtures("hosts", "checking")

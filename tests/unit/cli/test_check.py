@@ -168,7 +168,7 @@ def test_what_could_not_be_looked_at_is_trouble(healthy: Lambda, run: Run) -> No
         assert (ran.code, ran.err) == (2, "esx-drift: could not look at prod-b on vc01\n")
         assert _rows(ran.out)[-2:] == [
             "vc01 prod-b vc01 lists it no more 1 warning",
-            f"prod-b on vc01: {advice}: esx-drift retire prod-b --vcenter vc01",
+            f"prod-b on vc01: {advice}: esx-drift retire domain-c1008 --vcenter vc01",
         ]
     model.inventory.hide_cluster("prod-b", hidden=False)
     model.faults.inject("GET *installed-images*", fault_kinds.status(503))

@@ -228,7 +228,8 @@ class ClusterLog:
         if ticket:
             decision["ticket"] = ticket
         state = expire_accepted(self.state, self.now)
-        effect = accept_hosts(state, decision, self.snapshot, KEY, self.now, self.images)
+        open_now = self.state["findings"].keys()
+        effect = accept_hosts(state, decision, self.snapshot, KEY, self.now, open_now, self.images)
         recorded_decision = build_recorded_decision(decision, None, effect)
         return self._publish(
             effect.after, [], effect.findings, outcome="accepted", coverage=None, decision=recorded_decision

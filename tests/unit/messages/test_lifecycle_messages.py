@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from esx_drift.messages.content import build_content
 
 from tests.paths import GOLDEN
 from tests.unit.domain.changes.clusters import ClusterModel
@@ -119,3 +120,15 @@ def test_an_event_is_as_agreed(name: str, refresh_goldens: bool) -> None:  # noq
         golden.parent.mkdir(exist_ok=True)
         golden.write_text(made)
     assert golden.read_text() == made
+
+
+def test_the_rest_of_a_vib_that_was_accepted_on_one_host_is_evidence() -> None:
+    """Nobody is told to put it back or to accept it, too."""
+    event = json.loads((GOLDEN / "messages" / "accepted-orphaned-vib" / "event.json").read_text())
+    (found,) = event["data"]["findings"]
+    found |= {"hosts": ["host-2", "host-9"], "severity": "critical"}
+    found["detail"]["not_accepted_on"] = ["host-9"]
+    content = build_content(event)
+    assert content.level == "critical"
+    assert content.next_step is not None
+    assert content.next_step.text == "what is left is evidence: tell security first. To see it:"

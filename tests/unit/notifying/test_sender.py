@@ -204,23 +204,26 @@ def _head(*open_findings: Finding, minutes: int = 5) -> Record:
 
 
 UNREAD = finding("failure", "host-failed", "host-7", "esx07 could not be read", hosts=["host-7"])
+OUTAGE = finding("failure", "vcenter-authentication", "vc01", "login refused", severity="critical")
 TOOL = finding("orphaned-vib", "orphaned-vib", "x(1)", "x(1) is orphaned", severity="critical")
 
 
 @pytest.mark.parametrize(
     ("found", "head", "minutes", "begin"),
     [
-        (UNREAD, _head(), 9, "late, and over since: esx07 not checked"),
-        (TOOL, _head(), 9, "CRITICAL · late, and over since: orphaned VIB x 1 on"),
-        (TOOL, _head(), 45, "CRITICAL · late, and over since: orphaned VIB x 1 on"),
+        (UNREAD, _head(), 9, "late, and no longer open: esx07 not checked"),
+        (TOOL, _head(), 9, "CRITICAL · late, and no longer open: orphaned VIB x 1 on"),
+        (TOOL, _head(), 45, "CRITICAL · late, and no longer open: orphaned VIB x 1 on"),
         (UNREAD, _head(UNREAD), 9, "esx07 not checked"),
+        (UNREAD, _head(OUTAGE), 9, "esx07 not checked"),
+        (UNREAD, {**_head(), "cluster": "domain-c77"}, 9, "esx07 not checked"),
         (UNREAD, _head(), 5, "esx07 not checked"),
         (UNREAD, _head(minutes=0), 9, "esx07 not checked"),
         (UNREAD, None, 9, "esx07 not checked"),
         (UNREAD, StoreUnavailable("S3 is away"), 9, "esx07 not checked"),
     ],
 )
-def test_what_comes_late_says_if_it_is_over_since(
+def test_what_comes_late_says_if_it_is_no_longer_open(
     desk: Desk, found: Finding, head: Record | StoreUnavailable | None, minutes: int, begin: str
 ) -> None:
     """Its end may have been posted before it. By the log's newest record, which is asked of what is late."""
@@ -240,13 +243,23 @@ def test_what_comes_late_says_if_it_is_over_since(
     ((_, content),) = desk.wire.taken
     assert content.title.startswith(begin), content.title
     assert asked == ([] if minutes < 6 else ["state/vc01/domain-c9.json"])
-    is_over = begin.startswith("late")
-    assert (content.level == "over") == is_over
-    assert [note for note in content.notes if "late" in note] == (
-        [f"This message is late: it was found {minutes} min ago."] if "late" in begin else []
-    )
-    if is_over:
-        assert "over (was warning)" in content.facts
+    said = f"This message is late: it was found {minutes} min ago, and was no longer open at"
+    late = [note.partition(" 23 Nov")[0] for note in content.notes if "late" in note]
+    assert late == ([said] if "late" in begin else [])
+    assert content.level == found["severity"]
+
+
+def test_of_a_host_that_left_nothing_says_that_it_is_back(desk: Desk) -> None:
+    """No finding ends that."""
+    left = change("host", "removed", "host-7", severity="info", hosts=["host-7"])
+    found = finding("drift", "image-not-uniform", "domain-c9", "hosts differ")
+    (event,) = build_events(told(findings=[found], changes=[left]))
+    desk.read_head = lambda _: _head()
+    desk.world.clock.now = parse_time(event["data"]["checked_at"]) + timedelta(minutes=9)
+    desk.put(event)
+    desk.run()
+    ((_, content),) = desk.wire.taken
+    assert "late" not in content.title
 
 
 def test_of_very_many_clusters_nothing_is_looked_up(desk: Desk) -> None:

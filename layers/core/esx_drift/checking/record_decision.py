@@ -33,12 +33,13 @@ from esx_drift.domain.dispatching.run import (
     build_retire_requests,
     find_retire_request,
 )
+from esx_drift.domain.findings.kinds import PERSON_KINDS
 from esx_drift.domain.fleet.fleet import VCenterSettings, find_excluding_pattern
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, is_derived_id, make_next_request_id
 from esx_drift.domain.stored.records import build_record
 from esx_drift.domain.stored.types import CheckRequest, Decision, LogState, Record, Snapshot
 from esx_drift.domain.text.times import parse_time
-from esx_drift.errors import RequestRefused
+from esx_drift.errors import RequestRefused, TrailDamaged
 from esx_drift.journal import Blob, Draft, Journal, Position
 from esx_drift.log_reader import LogReader
 from esx_drift.ports import Runtime
@@ -134,14 +135,18 @@ class DecisionRecorder:
         after, snapshot = baseline.state, baseline.snapshot
         differing = list_differing_hosts(snapshot, snapshot["hosts"], after["accepted"])
         images = reader.find_images([after["accepted"][host] for host in differing], snapshot["images"])
-        effect = accept_hosts(after, decision, snapshot, baseline.key, now, images)
+        shown = writing.list_shown_findings(position.after)
+        effect = accept_hosts(after, decision, snapshot, baseline.key, now, shown, images)
         return replace(effect, objects={blob.key: blob.body for blob in baseline.blobs})
 
     def _accept_vcenter(self, writing: "_Writing") -> Record:
         decision = writing.decision
         if decision["instance_uuid"] is None:
             return writing.append(
-                "accepted", lambda position, _: accept_trail_damage(position.after, decision)
+                "accepted",
+                lambda position, _: accept_trail_damage(
+                    position.after, decision, writing.list_shown_findings(position.after)
+                ),
             )
         record = writing.append(
             "accepted", lambda position, now: accept_replaced_vcenter(position.after, decision, now)
@@ -241,6 +246,23 @@ class _Writing:
     def read_state(self) -> LogState:
         """Read the state of the log that it goes into."""
         return self._journal.read_state()
+
+    def list_shown_findings(self, after: LogState) -> frozenset[str]:
+        """List the fingerprints of what was open in the record that the person was shown.
+
+        It is read only where ``after``, the newest state, has damage open: what else is open is judged by
+        the hosts. A record that can't be read showed nothing.
+        """
+        seq, findings = self.decision["shown_at"], after["findings"].values()
+        if seq is None or all(finding["kind"] not in PERSON_KINDS for finding in findings):
+            return frozenset()
+        try:
+            shown = LogReader(
+                self.runtime.store, self.request["vcenter"], self.request["cluster"]
+            ).find_record(seq)
+        except TrailDamaged:
+            return frozenset()
+        return frozenset(shown["after"]["findings"]) if shown else frozenset()
 
     def find_answer(self) -> Record | None:
         """Find the record that it became; None if it was not written yet."""

@@ -199,8 +199,9 @@ def _list_closed_findings(
 ) -> tuple[Finding, ...]:
     """List the findings that the checker closes if these hosts are accepted, by its own rule."""
     decision: Decision = {"by": "", "reason": "", "shown_at": seq, "hosts": hosts, "instance_uuid": None}
-    left = accept_hosts(after, decision, snapshot, "", datetime.now(UTC)).after["findings"]
-    return tuple(finding for key, finding in after["findings"].items() if key not in left)
+    findings = after["findings"]
+    left = accept_hosts(after, decision, snapshot, "", datetime.now(UTC), findings.keys()).after["findings"]
+    return tuple(finding for key, finding in findings.items() if key not in left)
 
 
 def list_damage_lines(findings: Iterable[Finding]) -> list[str]:
@@ -335,10 +336,24 @@ def _read_shown(client: DecisionClient, cluster: ClusterRef, record: int, newest
     if found is None or found["after"]["snapshot"] is None:
         fail(f"the log of {cluster.name} has no record {record} that shows what runs there")
     after = found["after"]
+    if None not in {after["instance_uuid"], newest["instance_uuid"]} and (
+        after["instance_uuid"] != newest["instance_uuid"]
+    ):
+        fail(
+            f"record {record} of {cluster.name} is of a vCenter that was replaced: its hosts are others\n"
+            "Leave --record out, and look at what is shown"
+        )
+    findings = {
+        key: finding
+        for key, finding in newest["findings"].items()
+        if finding["kind"] not in PERSON_KINDS or key in after["findings"]
+    }
     return {
         **newest,
+        "findings": findings,
         "snapshot": after["snapshot"],
         "seal": after["seal"],
+        "last_taken": after["last_taken"],
         "uncovered_since": after["uncovered_since"],
         "last_look_at": after["last_look_at"],
     }

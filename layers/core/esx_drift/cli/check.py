@@ -350,7 +350,8 @@ def _count_open(findings: Iterable[Finding]) -> str:
 
 
 def _render_retirement(result: CheckResult, target: StackOptions) -> str:
-    cluster = find_shell_argument(result.cluster) or find_shell_argument(result.gone) or "CLUSTER"
+    # By its id: one that was made anew may have its name.
+    cluster = find_shell_argument(result.gone) or "CLUSTER"
     command = target.name_command(f"retire {cluster} --vcenter {result.vcenter}")
     return (
         f"{result.name_place()}: if the account lost its permission there, give it back; if it is gone for"

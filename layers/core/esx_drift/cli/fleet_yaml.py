@@ -7,6 +7,7 @@ once, and anchors may not blow a small file up.
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import yaml
@@ -51,7 +52,7 @@ YAML_PROBLEMS = (
     ),
     (
         r"mapping values are not allowed",
-        "a second colon on the line, or indented deeper than the line before: quote a text with a colon",
+        "an unexpected colon: quote a text with one, and put a space behind each, also on the line before",
     ),
     (r"undefined tag handle", "a text cannot begin with !: put it in quotes"),
     (r"directive|duplicate tag handle|incompatible YAML", "a line cannot begin with %: put it in quotes"),
@@ -67,8 +68,9 @@ YAML_PROBLEMS = (
         r"expected the node content",
         "expected a value: put a text that begins with a comma or a bracket in quotes",
     ),
+    (r"<document start>", "a line that begins with %, or more behind a quoted text: put it in quotes"),
     (
-        r"parsing a block|<document start>",
+        r"parsing a block",
         "indented otherwise than line {begun}, where its part begins, or more after a quoted text",
     ),
     (
@@ -160,7 +162,8 @@ def _build_value(loader: PlainLoader, node: yaml.Node, pointer: str, lines: dict
     if isinstance(node, yaml.SequenceNode) and node.tag == f"{TAG}seq":
         return [_build_value(loader, child, f"{pointer}/{at}", lines) for at, child in enumerate(node.value)]
     if node.tag.removeprefix(TAG) in {"null", "bool", "int", "float", "str"}:
-        return loader.construct_object(node)
+        with suppress(ValueError):
+            return loader.construct_object(node)
     raise NotReadable(f"a text cannot begin with !: put it in quotes (the tag {node.tag})", line)
 
 

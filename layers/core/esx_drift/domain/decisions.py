@@ -5,7 +5,7 @@ Nothing is widened: what is no longer as he was shown it is refused, host by hos
 Longer than 250 lines, because who may decide, and what that does, are read together.
 """
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -168,9 +168,12 @@ def accept_hosts(
     snapshot: Snapshot,
     snapshot_key: str,
     now: datetime,
+    shown_findings: Collection[str],
     images: Mapping[str, Image] = MappingProxyType({}),
 ) -> DecisionEffect:
     """Accept hosts of a cluster as they were shown; accepting all of them accepts damage of the trail, too.
+
+    Damage that was found since stays open: nobody accepts what he was not shown.
 
     Args:
         after: The log's newest state.
@@ -178,6 +181,7 @@ def accept_hosts(
         snapshot: The log's newest snapshot.
         snapshot_key: Where that lies.
         now: When the decision is carried out.
+        shown_findings: The fingerprints of what was open in the record that he was shown.
         images: Those that were accepted so far, by digest; what is not there is not told apart.
     """
     acceptable = list_acceptable_hosts(snapshot, after["uncovered_since"])
@@ -190,7 +194,7 @@ def accept_hosts(
     is_whole = decision["hosts"].keys() >= acceptable.keys()
     transitions = [
         _close_finding(finding, "accepted", decision)
-        if is_whole and finding["kind"] in PERSON_KINDS
+        if is_whole and _is_shown_damage(finding, shown_findings)
         else review.review(finding)
         for finding in after["findings"].values()
     ]
@@ -239,10 +243,22 @@ def accept_replaced_vcenter(after: LogState, decision: Decision, now: datetime) 
     return DecisionEffect(moved, transitions, [uuid])
 
 
-def accept_trail_damage(after: LogState, decision: Decision) -> DecisionEffect:
-    """Accept by ``decision`` what is damaged of a log; the objects' keys are taken, and ``after`` stays."""
-    damages = [finding for finding in after["findings"].values() if finding["kind"] in PERSON_KINDS]
-    others = [finding for finding in after["findings"].values() if finding["kind"] not in PERSON_KINDS]
+def _is_shown_damage(finding: Finding, shown_findings: Collection[str]) -> bool:
+    return finding["kind"] in PERSON_KINDS and finding["fingerprint"] in shown_findings
+
+
+def accept_trail_damage(
+    after: LogState, decision: Decision, shown_findings: Collection[str]
+) -> DecisionEffect:
+    """Accept what is damaged of a log, as it was shown; the keys of the objects are taken.
+
+    Args:
+        after: The log's newest state, which else stays as it is.
+        decision: Who accepts it, and why.
+        shown_findings: The fingerprints of what was open in the record that he was shown.
+    """
+    damages = [each for each in after["findings"].values() if _is_shown_damage(each, shown_findings)]
+    others = [each for each in after["findings"].values() if not _is_shown_damage(each, shown_findings)]
     transitions = [
         *(_close_finding(finding, "accepted", decision) for finding in damages),
         *(_hold_finding(finding) for finding in others),

@@ -60,9 +60,8 @@ type AdviceStep = tuple[Callable[[Finding], bool], str, str]
 """Whether it fits a finding, the step, and its command; empty: none."""
 
 _FREE_SPACE: Final = (
-    "free space on {first}, and the next check by schedule reads it (at once: esx-drift check {cluster} "
-    "--vcenter {vcenter}). Old logs and core dumps fill it most often. To see which volume is full, run in "
-    "its shell:"
+    "free space on {first}, and the next check reads it. Old logs and core dumps fill it most often. To see "
+    "which volume is full, run in its shell:"
 )
 _NOT_REACHED: Final = (
     "vCenter does not reach {first}. Look at its console: is it up, or rebooting for an upgrade? Does its "

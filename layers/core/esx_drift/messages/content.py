@@ -104,6 +104,7 @@ from esx_drift.messages.next_action import (
     build_next_step,
     build_rest_step,
     choose_advice,
+    has_rest_of_vib,
 )
 from esx_drift.messages.report_lines import REPORT_BUILDERS
 from esx_drift.messages.rollout_lines import (
@@ -439,8 +440,7 @@ def _list_detected_items(parts: _Parts) -> list[str]:
     else:
         begun = list_rest_lines(list_change_lines(parts.begun, words), words) if parts.begun else []
     news = [finding for finding in parts.news if not parts.is_said_elsewhere(finding)]
-    if news and len(news[0]["hosts"]) == 1 and _find_unreviewed_differences(news[0]):
-        # The title names its host, and in what it differs.
+    if news and _is_said_by_title(news[0]):
         news = news[1:]
     if rollout and rollout.is_over:
         # The title names a single host that is not as accepted.
@@ -453,6 +453,12 @@ def _list_detected_items(parts: _Parts) -> list[str]:
         *list_end_lines([item for item in parts.ended if not parts.is_said_elsewhere(item)], parts.data),
         *parts.list_cluster_lines(),
     ]
+
+
+def _is_said_by_title(finding: Finding) -> bool:
+    """Whether a title names the one host that is not as accepted, and all in which it differs."""
+    is_one = len(finding["hosts"]) == len(_find_unreviewed_differences(finding)) == 1
+    return is_one and finding["detail"].get("total", 1) == 1 and not list_ended_acceptances(finding)
 
 
 def _list_last_images(parts: _Parts) -> Iterator[str]:
@@ -507,7 +513,7 @@ def _build_resolved(data: MessageData) -> MessageContent:
         else (build_rest_step(data) if is_in_part else None),
         facts=render_facts(data),
         unlisted=count_unlisted(data),
-        level="critical" if vanished else level,
+        level="critical" if vanished or has_rest_of_vib(data) else level,
         when=render_when(data),
     )
 

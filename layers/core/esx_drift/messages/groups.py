@@ -3,9 +3,10 @@
 Longer than 250 lines, because what is one message, and what is said once in it, go by one description.
 """
 
-from collections.abc import Collection, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 
 from esx_drift.domain.events import (
@@ -17,13 +18,12 @@ from esx_drift.domain.events import (
     list_vanished,
 )
 from esx_drift.domain.stored.identifiers import make_thread_id
-from esx_drift.domain.stored.types import Change, Event, EventData, Finding, is_end, rank_severity
+from esx_drift.domain.stored.types import Change, Event, EventData, Finding, Record, is_end, rank_severity
 from esx_drift.domain.text.times import format_time, parse_time
 from esx_drift.domain.text.versions import make_natural_key
-from esx_drift.domain.text.wording import MINUTE_SECONDS, format_duration, format_elapsed
+from esx_drift.domain.text.wording import MINUTE_SECONDS, format_duration, format_elapsed, format_moment
 from esx_drift.messages.content import (
     LATE_NOTE,
-    NOTHING_NEXT,
     STAYS_OPEN,
     WINDOW_NOTE,
     begin_title,
@@ -37,10 +37,12 @@ MAX_GROUPS: Final = 5
 """Messages of one window to one route: a phone that rings more often is put on silent."""
 
 MAX_STORM_GROUPS: Final = 2
-STORM_EVENTS: Final = 100
-"""Of more events than these at once, so many messages: 10,000 come in 20 windows, and are told in 40."""
+STORM_EVENTS: Final = 20
+"""Of more events than these in a batch, so many messages. A window comes as several batches where its events
+are many or large (SQS hands over 6 MB at most), so that the bound must hold for small ones, too."""
 
 CRITICAL_RANK: Final = rank_severity("critical")
+_NONE_CLOSED: Final[Mapping[str, Record]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +185,15 @@ def _rank_event(event: Event) -> tuple[int, str, str, str]:
     return -_rank_beginning(event), event["data"]["checked_at"], event["id"], repr(event)
 
 
-def build_group_content(events: Sequence[Event], now: datetime, over: Collection[str] = ()) -> MessageContent:
+def build_group_content(
+    events: Sequence[Event], now: datetime, closed_by: Mapping[str, Record] = _NONE_CLOSED
+) -> MessageContent:
     """Build what one message says of events.
 
     Args:
         events: The events.
         now: When it is posted.
-        over: The ids of those events that come late, and what they say that began is over since.
+        closed_by: Of events that come late, by id, the record by which what began is no longer open.
 
     Raises:
         KeyError: People are not told of events of this type.
@@ -199,9 +203,11 @@ def build_group_content(events: Sequence[Event], now: datetime, over: Collection
     joined, others = part_windows(lasting)
     windows = [event for event in joined if event["type"] == MAINTENANCE_ENDED]
     left = [event for event in joined if event["type"] != MAINTENANCE_ENDED]
-    things = _list_alike([event for event in others if event["id"] not in over], now)
-    ended = _part_alike([event for event in others if event["id"] in over])
-    things += [_Thing.build_over(alike[0]["type"], alike, now) for alike in ended]
+    things = _list_alike([event for event in others if event["id"] not in closed_by], now)
+    closed = _part_alike([event for event in others if event["id"] in closed_by])
+    things += [
+        _Thing.build_closed(alike, [closed_by[event["id"]] for event in alike], now) for alike in closed
+    ]
     things += [_join_window(_list_alike(windows, now), _list_alike(left, now))] if left else []
     things += [_Thing.build_passed(began, ended, now) for began, ended in passed]
     lead, *more = sorted(things, key=lambda thing: _LEVELS.index(thing.content.level))
@@ -262,7 +268,7 @@ def _find_thread(events: Sequence[Event]) -> str:
     return make_thread_id(*place, findings[0]["fingerprint"])
 
 
-LATE_AND_OVER: Final = "late, and over since"
+LATE_AND_CLOSED: Final = "late, and no longer open"
 """What a title says of a beginning that is posted when its end may have been posted already."""
 
 _LEVELS: Final[tuple[Level, ...]] = ("critical", "warning", "info", "over")
@@ -283,22 +289,25 @@ class _Thing:
         return cls(build_fact(event_type, data), build_message(event_type, data), len(events))
 
     @classmethod
-    def build_over(cls, event_type: str, events: Sequence[Event], now: datetime) -> "_Thing":
-        """Build it of a beginning that comes late, and is over since.
+    def build_closed(cls, events: Sequence[Event], heads: Sequence[Record], now: datetime) -> "_Thing":
+        """Build it of a beginning that comes late, and is no longer open by the records ``heads``.
 
-        A VIB that was there stays as bad as it was: that it has gone is no all-clear.
+        It stays as bad as it was: why it ended, says the message of its end, or its record.
         """
-        data = _merge_events(events, now)
-        content, fact = build_message(event_type, data), f"{LATE_AND_OVER}: {build_fact(event_type, data)}"
-        late = (f"{LATE_NOTE} it was found {format_elapsed(data['checked_at'], format_time(now))} ago.",)
-        if any(finding["family"] == "orphaned-vib" for finding in data["findings"]):
-            begin = begin_title(content.level, {**data, "now": parse_time(data["checked_at"])})
-            notes = (*(note for note in content.notes if not note.startswith(LATE_NOTE)), *late)
-            return cls(fact, replace(content, title=f"{begin}{fact}", notes=notes), len(events))
-        was = render_severity(data)
-        facts = tuple(f"over (was {data['severity']})" if each == was else each for each in content.facts)
-        over = replace(content, title=fact, facts=facts, notes=late, level="over", next_step=NOTHING_NEXT)
-        return cls(fact, over, len(events))
+        thing, data = cls.build(events[0]["type"], events, now), _merge_events(events, now)
+        newest = max(heads, key=lambda head: head["checked_at"])
+        found = format_elapsed(data["checked_at"], format_time(now))
+        closed = f"{format_moment(newest['checked_at'])} UTC (record {newest['seq']})"
+        fact = f"{LATE_AND_CLOSED}: {thing.fact}"
+        content = replace(
+            thing.content,
+            title=thing.content.title.replace(f"late: {thing.fact}", thing.fact).replace(thing.fact, fact, 1),
+            notes=(
+                *(note for note in thing.content.notes if not note.startswith(LATE_NOTE)),
+                f"{LATE_NOTE} it was found {found} ago, and was no longer open at {closed}.",
+            ),
+        )
+        return cls(fact, content, len(events))
 
     @classmethod
     def build_passed(cls, began: Event, ended: Event, now: datetime) -> "_Thing":
@@ -339,9 +348,11 @@ def _join_things(lead: _Thing, others: Sequence[_Thing]) -> MessageContent:
         items += [f"Also: {other.fact}", *(f"· {item}" for item in other.content.items)]
         items += [f"· {other.content.when_text}"] if _has_own_time(other, lead) else []
     records = sum(thing.records for thing in (lead, *others))
+    # What is over is no further thing that is wrong.
+    news = [other for other in others if other.content.level != "over" or lead.content.level == "over"]
     return replace(
         lead.content,
-        title=f"{lead.content.title}, and {len(others)} more",
+        title=f"{lead.content.title}{f', and {len(news)} more' if news else ''}",
         items=tuple(items),
         notes=tuple(dict.fromkeys(note for content in contents for note in content.notes)),
         # How much was seen is not said of one of them only.

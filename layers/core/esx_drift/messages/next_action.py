@@ -205,8 +205,21 @@ def build_next_step(advice: Advice, data: MessageData, news: Sequence[Finding]) 
 def build_rest_step(data: MessageData) -> NextStep:
     """Build the step where only a part is over: what is left was told before, and has to be looked up."""
     (cluster,) = _list_cluster_arguments(data["parts"][0], ())
-    command = f"esx-drift status {cluster}" if count_places(data) == 1 else "esx-drift status"
-    return NextStep("see what is left, and put it back or accept it, too:", add_stack(command, data))
+    vcenter = find_shell_argument(data["vcenter"]) or "VCENTER"
+    one = f"esx-drift status {cluster} --vcenter {vcenter}"
+    command = one if count_places(data) == 1 else "esx-drift status"
+    what = "what is left is evidence: tell security first. To see it:"
+    text = what if has_rest_of_vib(data) else "see what is left, and put it back or accept it, too:"
+    return NextStep(text, add_stack(command, data))
+
+
+def has_rest_of_vib(data: EventData) -> bool:
+    """Say whether a decision left a critical orphaned VIB open on hosts that it was not about."""
+    return any(
+        (finding["kind"], finding["severity"], finding["transition"]) == ("orphaned-vib", "critical", "still")
+        and "accepted" in finding
+        for finding in data["findings"]
+    )
 
 
 def _render_commands(advice: Advice, data: MessageData) -> list[str]:

@@ -108,17 +108,18 @@ def build_daily_content(data: EventData) -> MessageContent:
         title=f"{'All quiet' if _is_quiet(report) else 'Daily report'}: {share}{left}",
         items=tuple(filter(None, _list_daily_items(report, data["checked_at"]))),
         notes=tuple(filter(None, [_render_lacking(report["reports_lacking"]), day, _render_seal(report)])),
-        next_step=_build_step(_tell_of_vibs(gone), data) if opened["total"] or gone else None,
+        next_step=_build_daily_step(gone, opened["total"], data),
         facts=(f"{format_moment(data['checked_at'])} UTC",),
         level="over" if _is_quiet(report) else "info",
     )
 
 
-def _tell_of_vibs(gone: int) -> str:
-    """What to do after a day: what may be an attack comes before what is open."""
-    if gone:
-        return "make sure that security knows of what is unexplained, then look over what is open:"
-    return "look over what is open:"
+def _build_daily_step(gone: int, still_open: int, data: EventData) -> NextStep | None:
+    """Build what to do after a day: what may be an attack comes before what is open."""
+    first = "make sure that security knows of what is unexplained" if gone else ""
+    if not still_open:
+        return NextStep(f"{first}.") if first else None
+    return _build_step(f"{first}, then look over what is open:" if first else "look over what is open:", data)
 
 
 def _render_seal(report: Mapping[str, Any]) -> str:

@@ -161,11 +161,12 @@ def _build_stalled_step(rollout: Mapping[str, Any], data: MessageData) -> str:
     """Build what to do about hosts that are not reached: why comes before what to do."""
     unread = {str(host) for host in rollout["unseen"]}
     hosts = [str(host) for host in rollout["left"] if host not in unread]
-    left = join_names(list_host_names(hosts, data["host_names"])) or "the hosts that are left"
+    left = join_names(list_host_names(hosts, data["host_names"]))
     place = build_host_placeholders([], data)["cluster"]
     return (
-        f"in vCenter > {place} > Monitor > Tasks, see who began it, and why {left} did not follow. If it is "
-        "planned, remediate them to the cluster's image (Updates) then; if nobody knows of it, don't."
+        f"in vCenter > {place} > Monitor > Tasks, see who began it, and why {left or 'the rest'} did not "
+        f"follow. If it is planned, {'' if left else 'bring them back, and '}remediate them to the cluster's "
+        "image (Updates); if nobody knows of it, remediate nothing."
     )
 
 

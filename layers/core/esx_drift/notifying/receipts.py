@@ -8,6 +8,7 @@ from typing import Final
 
 from esx_drift.domain.deliveries import Delivery, identify_event
 from esx_drift.domain.events import OPENING_TRANSITIONS, MessageContent, select_for_people
+from esx_drift.domain.findings.kinds import OUTAGE_KINDS
 from esx_drift.domain.fleet.fleet import Route
 from esx_drift.domain.stored.identifiers import VCENTER_LOG, make_death_receipt_id, make_state_key
 from esx_drift.domain.stored.types import Event, Finding, Record
@@ -64,24 +65,25 @@ class Receipts:
         heard = call_in_parallel(lambda receipt: self.deliveries.delivered(receipt, route), events)
         new = [receipt for receipt, is_heard in zip(events, heard, strict=True) if not is_heard]
         shown = [_select_shown(events[receipt]) for receipt in new]
-        over = self._find_over(shown, now)
-        return Post(build_group_content(shown, now, over), tuple(new)) if new else None
+        closed_by = self._find_closed(shown, now)
+        return Post(build_group_content(shown, now, closed_by), tuple(new)) if new else None
 
-    def _find_over(self, events: Sequence[Event], now: datetime) -> frozenset[str]:
-        """Find which late ones of ``events`` began what is over by ``now``; by their ids."""
+    def _find_closed(self, events: Sequence[Event], now: datetime) -> dict[str, Record]:
+        """Find which late ones of ``events`` began what is not open ``now``, and by which record; by id."""
         late = [event for event in events if now - parse_time(event["data"]["checked_at"]) >= LOOKED_UP_AFTER]
         begun = {event["id"]: event for event in late if _list_opened(event)}
         logs = dict.fromkeys(map(_find_log, begun.values()))
         if not logs or len(logs) > MAX_LOOKED_UP:
-            return frozenset()
+            return {}
         heads = dict(zip(logs, call_in_parallel(self._read_head, logs), strict=True))
-        return frozenset(key for key, event in begun.items() if _is_over(event, heads[_find_log(event)]))
+        found = {key: (event, heads[_find_log(event)]) for key, event in begun.items()}
+        return {key: head for key, (event, head) in found.items() if head and _is_closed(event, head)}
 
     def _read_head(self, key: str) -> Record | None:
         try:
             return self.read_head(key)
         except EsxDriftError:
-            # What began is posted all the same: only that it is over is not known.
+            # What began is posted all the same: only whether it is open still is not known.
             return None
 
     def record(self, route: str, post: Post, at: datetime) -> None:
@@ -119,10 +121,17 @@ def _list_opened(event: Event) -> list[Finding]:
     return [finding for finding in event["data"]["findings"] if finding["transition"] in OPENING_TRANSITIONS]
 
 
-def _is_over(event: Event, head: Record | None) -> bool:
-    """Whether a later record, ``head``, holds open nothing of what ``event`` says that began."""
-    if head is None or head["checked_at"] <= event["data"]["checked_at"] or event["data"]["truncated"]:
-        return False
-    return (
-        head["after"]["findings"].keys().isdisjoint(finding["fingerprint"] for finding in _list_opened(event))
-    )
+def _is_closed(event: Event, head: Record) -> bool:
+    """Whether the newest record of the event's log, ``head``, holds open nothing of what began there.
+
+    Not where a vCenter fails in another way by now, nor where hosts came or went, which no finding ends. A
+    pointer may have been forged: what it leads to counts only if it is a later record of the same log.
+    """
+    data, still_open = event["data"], head["after"]["findings"]
+    vcenter, cluster = find_place(data)
+    is_later = head["checked_at"] > data["checked_at"] and not data["truncated"]
+    is_of_log = (head["vcenter"], head["cluster"]) == (vcenter, cluster or VCENTER_LOG)
+    fails = any(finding["kind"] in OUTAGE_KINDS for finding in still_open.values())
+    has_moved = any(change["element"] == "host" for change in data["changes"])
+    opened = (finding["fingerprint"] for finding in _list_opened(event))
+    return is_later and is_of_log and not fails and not has_moved and still_open.keys().isdisjoint(opened)

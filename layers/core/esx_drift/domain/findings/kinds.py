@@ -128,7 +128,7 @@ _ENTRIES: Final = (
             command="{vib}",
             note=(
                 "It belongs to no known component (orphaned). Usually a vendor's tool; also how attackers "
-                "persist (ATT&CK T1505.006)."
+                "persist (ATT&CK T1505.006). On which other clusters it is: esx-drift orphans."
             ),
         ),
     ),
