@@ -18,6 +18,9 @@ from tests.unit.fleets import fleet
 
 __all__ = ["ca", "checking", "cloud", "person", "tls", "world"]
 
+FAULTY = "warning: the file in use has a fault, so nothing is compared with it"
+NOTE = "info: no fleet file is in use: there is nothing to compare with\n"
+
 
 @pytest.fixture
 def rule(world: World) -> dict[str, Any]:
@@ -66,7 +69,7 @@ def test_a_changed_file_is_replayed_over_the_recorded_past(
 
     def replay(*arguments: str, since: str = "2026-11-20", **parts: Any) -> str:  # noqa: ANN401 -- any part of the file
         ran = run("fleet", "replay", _write(tmp_path, world, **parts), "--since", since, *arguments)
-        assert ran.code == 0
+        assert (ran.code, ran.err) == (0, NOTE)
         return ran.out
 
     world.aws.s3.delete_object(Bucket="state", Key=FLEET_KEY)
@@ -74,8 +77,8 @@ def test_a_changed_file_is_replayed_over_the_recorded_past(
         "13 records since 2026-11-20",
         "  all: 5 events told",
         "  security: 1 event told",
-        "No fleet file is in use: there is nothing to compare it with",
     ]
+    assert len(replay("--format", "csv", ignore=[rule]).splitlines()) == 1
     hidden = json.loads(replay("--format", "json", ignore=[rule]))
     assert hidden["routes"] == [
         {"route": "all", "told": 3, "hidden": {"ignore:drivers": 6}},
@@ -84,6 +87,31 @@ def test_a_changed_file_is_replayed_over_the_recorded_past(
     assert hidden["differences"] is None
     assert "    hidden by ignore:drivers: 6" in replay(ignore=[rule])
     assert replay(since="2026-12-20").startswith("0 records")
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"{", "not acceptable as JSON: expected JSON, got something else at line 1 column 2"),
+        (b'{"schema_version": 1}', "/vcenters: expected a value, got nothing\n"),
+        (
+            b'{"schema_version": 2, "vcenters": []}',
+            "/schema_version: expected 1, got 2, and 1 other fault\n",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("past", "checking")
+def test_a_mended_file_is_replayed_though_the_one_in_use_is_broken(
+    world: World, run: Run, tmp_path: Path, body: bytes, why: str
+) -> None:
+    """A warning says that nothing is compared, and why."""
+    world.aws.s3.put_object(Bucket="state", Key=FLEET_KEY, Body=body)
+    file = _write(tmp_path, world)
+    for output, begin in (("text", "13 records since"), ("csv", "checked_at,"), ("json", "{")):
+        ran = run("fleet", "replay", file, "--since", "2026-11-20", "--format", output)
+        assert (ran.code, ran.out.startswith(begin)) == (0, True)
+        assert ran.err.startswith(f"{FAULTY}: {why}")
+        assert "would have told the same" not in ran.out
 
 
 @pytest.mark.usefixtures("past", "checking")

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from esx_drift.cli.fleet_review import examine_fleet
 from esx_drift.contracts import list_violations
+from esx_drift.domain.fleet.rule_review import KnownThings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -121,6 +122,40 @@ def test_what_is_no_fleet_file_at_all(document: object) -> None:
     assert examined.list_warnings(NOW, None) == []
 
 
+@pytest.mark.parametrize("text", ["/routes/1", "/vcenters/4", 'x" as in /routes/1', '" as in /ignore/9'])
+def test_what_reads_like_a_place_is_quoted_as_it_is_written(text: str) -> None:
+    """Behind an entry that is left out: only where the line itself points to is counted anew."""
+    window = {**ABOUT, "from": "2026-12-01T00:00:00Z"}
+    del window["until"]
+    nightly = {"name": "nightly", "reason": "r", "cron": "0 2 * * *", "timezone": text, "for": "2h"}
+    document = fleet(
+        routes=[
+            {"name": 7},
+            {"name": "ops"},
+            {"name": "a", "kinds": [text], "vcenters": [text]},
+            {"name": "a"},
+        ],
+        maintenance=[window, nightly],
+        ignore=[{"name": 7}, {**ABOUT, "keys": [text], "hosts": [text]}],
+    )
+    examined = examine_fleet(document, NOW)
+    assert {
+        f'/routes/2/kinds/0: expected a kind of findings or changes, got "{text}"',
+        f'/routes/2/vcenters/0: expected a vCenter of this file (vc01, vc02), got "{text}"',
+        '/routes/3/name: expected a new name, got "a" as in /routes/2',
+        f"/maintenance/1/timezone: expected a time zone such as Europe/Berlin, got {text}",
+    } <= {*examined.faults}
+    assert examined.list_warnings(NOW, KnownThings({}, frozenset())) == [
+        f'/ignore/1/hosts/0: a: no host that is known matches "{text}"',
+        f'/ignore/1/keys/0: a: nothing that is known matches "{text}"',
+    ]
+
+
+BROKEN: tuple[Any, ...] = (None, True, 7, "x y", [], ["*"], {})
+POINTING = ["/routes/9", "/vcenters/1", 'x" as in /ignore/9', '" as in /maintenance/0']
+"""Texts that read like places in the file."""
+
+
 def _list_places(value: object, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [at, *(place for key, each in inner for place in _list_places(each, (*at, key)))]
@@ -137,10 +172,11 @@ def test_nothing_that_is_wrong_keeps_the_rest_from_being_examined(
         inner: Any = broken
         for step in way:
             inner = inner[step]
-        inner[last] = data.draw(st.sampled_from([None, True, 7, "x y", [], ["*"], {}, {"name": "a"}]))
+        inner[last] = data.draw(st.sampled_from([*BROKEN, *POINTING, POINTING, {"name": "a"}]))
     examined = examine_fleet(broken, NOW)
     assert {*list_violations("fleet", broken)} <= {*examined.faults}
     examined.list_warnings(NOW, None)
+    examined.list_warnings(NOW, KnownThings({}, frozenset()))
 
 
 @pytest.mark.parametrize(

@@ -516,6 +516,15 @@ def test_a_time_at_the_end_of_the_calendar_is_shown(in_zone: InZone) -> None:
     assert times.format("2026-11-23T02:14:00.000Z") == "2026-11-22 21:14:00"
 
 
+def test_the_day_that_an_acceptance_ends_with_is_one_of_utc(in_zone: InZone) -> None:
+    """Among local times that is said; a time within a day is moved as all others."""
+    in_zone("Asia/Tokyo")
+    times = make_times(local=True)
+    assert times.format_end("2026-12-25T00:00:00.000Z") == "2026-12-24 UTC"
+    assert times.format_end("2026-12-24T18:00:00.000Z") == "2026-12-25 03:00:00"
+    assert make_times(local=False).format_end("2026-12-25T00:00:00.000Z") == "2026-12-24"
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [

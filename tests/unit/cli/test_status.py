@@ -32,6 +32,7 @@ from esx_drift.domain.stored.types import (
     Severity,
     Snapshot,
 )
+from esx_drift.domain.text.times import format_time
 
 from tests.unit.cli.conftest import CloudFormation, Run
 from tests.unit.fleets import fleet
@@ -450,3 +451,35 @@ def test_one_vcenter_alone_may_be_asked_about(file: FleetFile, run: Run) -> None
     ran = run("status", "--vcenter", "vc2")
     assert (ran.code, ran.out) == (2, "")
     assert "the fleet file has no vCenter called vc2: did you mean vc02?" in ran.err
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_patch_night_is_a_line(file: FleetFile, run: Run) -> None:
+    """By window, that of most clusters first, however many there are; of many a few are named."""
+    begun = format_time(NOW)
+
+    def window(name: str, reason: str, *clusters: str, **own: str) -> dict[str, object]:
+        ends = format_time(NOW + timedelta(hours=9))
+        return {"name": name, "reason": reason, "from": begun, "to": ends, "clusters": clusters, **own}
+
+    windows = [
+        window("one", "RAM", "c-03"),
+        window("patches", "patch night", "c-*"),
+        window("same", "RAM", "c-03"),
+    ]
+    for at in range(12):
+        _keep("vc01", f"domain-c{at}", _seen(f"c-{at:02}", 2, 2, _snapshot("U3e", "U3e")))
+    file.write(encode_canonical_json(fleet(vcenters=[{"name": "vc01"}], maintenance=windows)), None)
+    until = "maintenance until 23 Nov 11:14 UTC, by fleet file"
+    others = "c-02 on vc01, c-03 on vc01, c-04 on vc01 and 7 more"
+    assert [line for line in run("status").out.splitlines() if "maintenance" in line] == [
+        f"12 clusters are in {until}: patch night (c-00 on vc01, c-01 on vc01, {others})",
+        f"c-03 on vc01 is in {until}: RAM",
+    ]
+    windows += [window(f"w-{at}", f"CHG-{at}", "c-07", "c-08") for at in range(20)]
+    stored = file.read_stored()
+    file.write(encode_canonical_json(fleet(vcenters=[{"name": "vc01"}], maintenance=windows)), stored)
+    lines = [line for line in run("status").out.splitlines() if "maintenance" in line]
+    assert len(lines) == 21
+    assert lines[-1] == "and 2 more maintenance windows: name a cluster, or take --format json"
+    assert f"2 clusters are in {until}: CHG-0 (c-07 on vc01, c-08 on vc01)" in lines

@@ -322,10 +322,11 @@ def test_a_host_that_is_not_read_has_advice_by_the_cause(
     assert advised in step(build_content(event))
 
 
-def test_when_a_host_was_last_read_is_said_once() -> None:
+@pytest.mark.parametrize("year", ["", "2025 "])
+def test_when_a_host_was_last_read_is_said_once(year: str) -> None:
     """In the reader's own time, and not in UTC beside it."""
     detail: dict[str, Json] = {"uncovered_since": "2026-11-16T02:14:00.000Z"}
-    said = 'esx07 could not be read, NOT_RESPONDING, not seen since 16 Nov 02:14 UTC: "No answer."'
+    said = f'esx07 could not be read, NOT_RESPONDING, not seen since 16 Nov {year}02:14 UTC: "No answer."'
     (event,) = build_events(
         told(findings=[finding("failure", "host-failed", "host-7", said, hosts=["host-7"], detail=detail)])
     )

@@ -272,7 +272,7 @@ def test_a_decision_says_when_it_was_made() -> None:
 )
 def test_messages_have_one_word_for_it(stored: str, said: str) -> None:
     """Also for what was stored in others."""
-    assert reword_summary(stored) == said
+    assert reword_summary(stored, "2026-11-23T09:14:00.000Z") == said
 
 
 WINDOW = build_ended_window()
@@ -315,9 +315,10 @@ def test_the_end_of_maintenance_says_what_it_was(
     [
         ("smntemp(910.1.0.5-5vmw) is orphaned on esx02", "VIB smntemp 910.1.0.5-5vmw is orphaned on esx02"),
         ("completed at 2026-11-23T09:13:20.000Z", "completed at 23 Nov 09:13 UTC"),
+        ("completed at 2025-11-23T09:13:20.000Z", "completed at 23 Nov 2025 09:13 UTC"),
         ("completed at 2026-13-23T09:13:20.000Z", "completed at 2026-13-23T09:13:20.000Z"),
     ],
 )
 def test_a_summary_is_reworded_as_people_say_it(summary: str, said: str) -> None:
     """What is stored stays as it is: ids are made of it."""
-    assert reword_summary(summary) == said
+    assert reword_summary(summary, "2026-11-23T09:14:00.000Z") == said

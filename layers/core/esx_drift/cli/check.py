@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from threading import Event
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Final
@@ -263,13 +264,13 @@ class CheckResult:
             return self.vcenter
         return f"{clean_text(self.cluster)} on {self.vcenter}"
 
-    def render_cells(self) -> list[Text]:
-        """The row of the table."""
+    def render_cells(self, year: int) -> list[Text]:
+        """The row of the table; ``year`` is that in which it is read."""
         style = "" if self.looked else "yellow"
         return [
             Text(escape_unprintable(self.vcenter)),
             Text(escape_unprintable(clean_text(self.cluster))),
-            Text(escape_unprintable(clean_text(reword_times(self.said), MAX_SAID_CHARACTERS)), style),
+            Text(escape_unprintable(clean_text(reword_times(self.said, year), MAX_SAID_CHARACTERS)), style),
             Text(self.hosts),
             Text(self.open),
         ]
@@ -361,7 +362,8 @@ def _render_retirement(result: CheckResult, target: StackOptions) -> str:
 def _print_results(follower: RunFollower, timeout: int, target: StackOptions) -> None:
     """Print the table, and end the command by what is in it."""
     results = list(list_results(follower))
-    print_table(build_table(RESULT_HEADINGS, (result.render_cells() for result in results)))
+    year = datetime.now(UTC).year
+    print_table(build_table(RESULT_HEADINGS, (result.render_cells(year) for result in results)))
     if not follower.is_done:
         status = target.name_command("status")
         fail(

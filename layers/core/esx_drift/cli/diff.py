@@ -28,7 +28,7 @@ from esx_drift.cli.validate import (
     render_violation_lines,
 )
 from esx_drift.domain.images.document import Document, list_error_texts, quote_first
-from esx_drift.domain.stored.types import Change, Finding, Severity
+from esx_drift.domain.stored.types import Change, Severity
 from esx_drift.domain.text.times import format_time
 from esx_drift.domain.text.versions import sort_naturally
 from esx_drift.domain.text.wording import (
@@ -177,7 +177,7 @@ def print_comparison(compared: Comparison) -> None:
             f"Only described otherwise: {'; '.join(descriptions[:MAX_RELABELLED])}{_count_more(descriptions)}"
         )
     if compared.findings:
-        print_table(_build_findings_table(compared.findings))
+        print_table(_build_findings_table(compared))
     if changes or compared.findings:
         print_line("")
     print_line(_render_footer(compared), "dim")
@@ -237,7 +237,8 @@ def _render_hosts(hosts: Sequence[str], compared: Comparison) -> str:
     )
 
 
-def _build_findings_table(findings: Sequence[Finding]) -> Table:
+def _build_findings_table(compared: Comparison) -> Table:
+    findings, year = compared.findings, compared.current.report.completion_time.year
     table = _make_table("", "finding", "seen", "what CURRENT shows")
     for finding in sorted(findings, key=lambda finding: SEVERITY_ORDER.index(finding["severity"])):
         seen = "before, too" if finding["transition"] == "still" else "new"
@@ -245,7 +246,7 @@ def _build_findings_table(findings: Sequence[Finding]) -> Table:
             _render_severity(finding["severity"]),
             finding["kind"],
             seen,
-            clean_text(reword_times(finding["summary"]), 400),
+            clean_text(reword_times(finding["summary"], year), 400),
         )
     return table
 

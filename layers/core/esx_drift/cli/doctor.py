@@ -143,7 +143,7 @@ def _print_step(result: StepResult, width: int) -> None:
 
 def _reword(text: str) -> str:
     """Reword times, with seconds: who runs it again by them must not come too early."""
-    return reword_times(text, has_seconds=True)
+    return reword_times(text, datetime.now(UTC).year, has_seconds=True)
 
 
 def _build_request(vcenters: list[str] | None, reset: str | None, *, send: bool) -> DoctorRequest:

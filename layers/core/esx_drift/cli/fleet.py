@@ -287,13 +287,14 @@ def replay(
 ) -> None:
     """Say what a fleet file would have told each route of the recorded past, and hidden by which rule.
 
-    And each event that the file in use would have told otherwise; in CSV those alone. It reads each record
-    since that day. Exit code 0: done, 1: the file has errors, 2: trouble.
+    And each event that the file in use would have told otherwise; in CSV those alone. Where there is none, or
+    it has faults, nothing is compared. It reads each record since that day.
+
+    Exit code 0: done, 1: the file has errors, 2: trouble.
 
     Example: esx-drift fleet replay fleet.yaml --since 2026-11-01
     """
     fleet = build_fleet(_require_fleet(file).document)
-    from esx_drift.adapters.state_bucket import parse_fleet  # noqa: PLC0415 -- boto3 takes long to load
     from esx_drift.cli.aws import explain_aws_errors, open_stack  # noqa: PLC0415 -- boto3 takes long to load
     from esx_drift.cli.fleet_records import (  # noqa: PLC0415 -- nothing else needs it
         list_differing_events,
@@ -304,10 +305,27 @@ def replay(
     begins_at, stack = since.replace(tzinfo=UTC), open_stack(target)
     with explain_aws_errors("Reading the records"):
         stored = UploadTarget(stack, None).open_file().read_stored()
-        fleets = [fleet, *([parse_fleet(stored.body)] if stored else [])]
+        compared = _parse_compared_fleet(stored.body if stored else None)
+        fleets = [fleet] if compared is None else [fleet, compared]
         result, *in_use = replay_records(stack.open_store(), fleets, begins_at)
     differences = list_differing_events(in_use[0], result) if in_use else None
     print_replay(result, differences, begins_at, output)
+
+
+def _parse_compared_fleet(body: bytes | None) -> Fleet | None:
+    """Parse the file in use, to compare another one with it; None if that can't be done, which it says."""
+    from esx_drift.adapters.state_bucket import parse_fleet  # noqa: PLC0415 -- boto3 takes long to load
+
+    if body is None:
+        print_note("no fleet file is in use: there is nothing to compare with")
+        return None
+    try:
+        return parse_fleet(body)
+    except FleetInvalid as error:
+        first, more = error.problems[0], len(error.problems) - 1
+        others = f", and {format_count(more, 'other fault')}" if more else ""
+        print_warning(f"the file in use has a fault, so nothing is compared with it: {first}{others}")
+        return None
 
 
 @fleet_app.command(cls=PlainCommand, short_help="Check a fleet file, show what it changes, and upload it.")

@@ -302,7 +302,7 @@ def print_replay(
 
     Args:
         replay: The replay.
-        differences: What the file in use would have told otherwise; None: none is in use.
+        differences: What the file in use would have told otherwise; None: none is compared.
         since: From when on it was.
         output: For a person, a program, or a spreadsheet.
     """
@@ -328,13 +328,11 @@ def print_replay(
         print_line(f"  {name}: {format_count(tally.told_events, 'event')} told")
         for rule, number in sorted(tally.hidden.items()):
             print_line(f"    hidden by {rule}: {number}")
-    _print_differences(differences)
+    if differences is not None:
+        _print_differences(differences)
 
 
-def _print_differences(differences: Sequence[ReplayDifference] | None) -> None:
-    if differences is None:
-        print_line("No fleet file is in use: there is nothing to compare it with")
-        return
+def _print_differences(differences: Sequence[ReplayDifference]) -> None:
     if not differences:
         print_line("The file that is in use would have told the same")
         return

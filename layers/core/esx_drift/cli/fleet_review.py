@@ -29,6 +29,10 @@ type Entry = dict[str, Any]
 
 PARTS: Final = ("vcenters", "routes", "ignore", "maintenance")
 _PLACE: Final = re.compile(r"/(vcenters|routes|ignore|maintenance)/(\d+)")
+_POINTERS: Final = re.compile(
+    rf'\A{_PLACE.pattern}(?:(/name: expected a new name, got ".*" as in ){_PLACE.pattern}\Z)?', re.DOTALL
+)
+"""Where a line points to. What reads so elsewhere in it was written by the person."""
 _FAULT: Final = re.compile(rf"{_PLACE.pattern}(?:/([^/:]+))?")
 _TIMES: Final = (("from", "to"), ("cron", "timezone", "for"))
 
@@ -53,9 +57,13 @@ class SoundEntries:
     def locate(self, lines: Iterable[str]) -> list[str]:
         """Rewrite ``lines`` about ``document`` to have the places of the file."""
         places = {part: [*self.entries[part]] for part in PARTS}
-        return [
-            _PLACE.sub(lambda found: f"/{found[1]}/{places[found[1]][int(found[2])]}", line) for line in lines
-        ]
+
+        def move(found: re.Match[str]) -> str:
+            part, at, between, other, first = found.groups()
+            moved = f"/{part}/{places[part][int(at)]}"
+            return f"{moved}{between}/{other}/{places[other][int(first)]}" if between else moved
+
+        return [_POINTERS.sub(move, line) for line in lines]
 
     def drop(self, faults: Iterable[str]) -> "SoundEntries":
         """Leave out each entry that one of the ``faults``, with places of the file, is about.

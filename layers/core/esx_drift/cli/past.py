@@ -69,8 +69,14 @@ class Times:
         return f"{moved.isoformat(' ', 'seconds')[: len('2026-11-23 02:14:59')]} {zone}"
 
     def format_end(self, text: str) -> str:
-        """Format when something ends, a time of a record, ``text``: the day alone if all of it counts."""
-        return find_last_day(text) or self.format(text)
+        """Format when something ends, a time of a record, ``text``: the day alone if all of it counts.
+
+        It is a day of UTC, which is said where the other times are of another zone.
+        """
+        day = find_last_day(text)
+        if day is None:
+            return self.format(text)
+        return day if self.zone is UTC else f"{day} UTC"
 
     def format_zoned(self, text: str) -> str:
         """Format a time of a record, ``text``, with its zone: one that stands alone, in a sentence."""

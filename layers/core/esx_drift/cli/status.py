@@ -57,6 +57,7 @@ from esx_drift.domain.text.wording import (
     format_count,
     format_elapsed,
     format_moment,
+    join_names,
     reword_times,
 )
 
@@ -69,6 +70,8 @@ HEADINGS = ("vCenter", "Cluster", "Image", "Uniform", "Covered", "Last look", "O
 NEVER = "never"
 UNKNOWN = "-"
 MAX_LISTED_FINDINGS: Final = 20
+MAX_LISTED_WINDOWS: Final = 20
+MAX_NAMED_CLUSTERS: Final = 5
 MAX_FINDING_CHARACTERS: Final = 160
 
 ShownCluster = Annotated[
@@ -188,7 +191,7 @@ def _print_heading(row: StatusRow, now: datetime) -> None:
     parts = [
         _render_image(row).plain if row.image else "",
         f"{_render_covered(row).plain} covered" if row.coverage else "",
-        f"last look {format_moment(row.last_look_at)} UTC, {_format_last_look(row, now)}"
+        f"last look {format_moment(row.last_look_at, now.year)} UTC, {_format_last_look(row, now)}"
         if row.last_look_at
         else f"never looked at{_format_asked(row, now)}",
     ]
@@ -295,16 +298,31 @@ def _render_findings(view: StatusView) -> Iterator[str]:
         yield f"and {len(found) - MAX_LISTED_FINDINGS} more: name a cluster, or take --format json"
     if found:
         yield ""
-    for row in view.rows:
+    yield from _render_windows(view.rows)
+
+
+def _render_windows(rows: Sequence[StatusRow]) -> Iterator[str]:
+    """The maintenance that runs, a line for all clusters that it is of: that of most of them first."""
+    places: dict[str, dict[str, None]] = {}
+    for row in rows:
         for window in row.maintenance:
             where = f"{clean_text(str(row.cluster))} on {row.vcenter}"
-            yield f"{where} is in maintenance {_describe_window(window)}"
+            places.setdefault(_describe_window(window), {})[where] = None
+    windows = sorted(places.items(), key=lambda pair: -len(pair[1]))
+    for described, clusters in windows[:MAX_LISTED_WINDOWS]:
+        named = join_names([*clusters], MAX_NAMED_CLUSTERS)
+        if len(clusters) == 1:
+            yield f"{named} is in maintenance {described}"
+        else:
+            yield f"{len(clusters)} clusters are in maintenance {described} ({named})"
+    if (more := len(windows) - MAX_LISTED_WINDOWS) > 0:
+        yield f"and {format_count(more, 'more maintenance window')}: name a cluster, or take --format json"
 
 
 def _render_finding(row: StatusRow, finding: Finding, now: datetime) -> str:
     where = f"{clean_text(row.cluster)} on {row.vcenter}" if row.cluster is not None else row.vcenter
     elapsed = format_elapsed(finding["opened_at"], format_time(now))
-    summary = clean_text(reword_times(finding["summary"]), MAX_FINDING_CHARACTERS)
+    summary = clean_text(reword_times(finding["summary"], now.year), MAX_FINDING_CHARACTERS)
     return f"{finding['severity']:<8}  {where}: {summary} ({finding['kind']}, {elapsed})"
 
 

@@ -229,9 +229,9 @@ def _print_findings(cluster: ClusterStatus, names: Mapping[str, str], now: datet
 
 def _render_finding(finding: Finding, names: Mapping[str, str], now: datetime) -> Iterator[str]:
     elapsed = format_elapsed(finding["opened_at"], format_time(now))
-    since = f"since {format_moment(finding['opened_at'])} UTC ({elapsed})"
-    yield f"  {finding['severity']} {finding['kind']} {since}"
-    yield f"    {(summary := clean_text(reword_times(finding['summary']), MAX_SUMMARY_CHARACTERS))}"
+    since, said = format_moment(finding["opened_at"], now.year), reword_times(finding["summary"], now.year)
+    yield f"  {finding['severity']} {finding['kind']} since {since} UTC ({elapsed})"
+    yield f"    {(summary := clean_text(said, MAX_SUMMARY_CHARACTERS))}"
     shown = list_host_names(finding["hosts"], names)
     if not all(name in summary for name in shown):
         yield f"    on {join_names(shown, len(shown))}"

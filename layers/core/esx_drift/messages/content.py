@@ -782,15 +782,15 @@ def _list_left_open(data: MessageData) -> list[str]:
     """List what is open still, with its cluster where there are several."""
     is_one = count_places(data) == 1
     return [
-        f"{'' if is_one else f'{name_place(part)}: '}{_name_left(finding)}"
+        f"{'' if is_one else f'{name_place(part)}: '}{_name_left(finding, part)}"
         for part in data["parts"]
         for window in _list_windows(part)
         for finding in window["still_open"]
     ]
 
 
-def _name_left(finding: OpenAtEnd) -> str:
-    return f"{name_summary(finding['summary'])} ({finding['severity']})"
+def _name_left(finding: OpenAtEnd, part: EventData) -> str:
+    return f"{name_summary(finding['summary'], part['checked_at'])} ({finding['severity']})"
 
 
 def _list_stays_lines(left: Sequence[str], total: int) -> list[str]:

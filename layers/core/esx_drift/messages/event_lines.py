@@ -161,7 +161,7 @@ def _render_end(finding: Finding, data: MessageData, time: str, *, says_time: bo
     known = finding["detail"].get(NOW_KNOWN)
     now = "" if known is None else f"Now known: {end_sentence(str(known))} "
     headline = _fill_in(_find_advice(finding, data).headline, [finding], data)
-    if says_time and known is None and reword_summary(finding["summary"]) == headline:
+    if says_time and known is None and reword_summary(finding["summary"], data["checked_at"]) == headline:
         return ""
     was = "It was" if says_time else f"For {time} it was"
     return f"{now}{was}: {_render_finding(finding, data, is_alone=False)}"
@@ -175,7 +175,7 @@ def _render_finding(finding: Finding, data: MessageData, *, is_alone: bool) -> s
         vib = " ".join(filter(None, split_vib_key(finding["subject"])))
         return f"{raised}VIB {vib} · {hosts}" if hosts else f"{raised}VIB {vib}"
     summary = _NOT_SEEN_SINCE.sub("", finding["summary"]) if is_alone else finding["summary"]
-    summary = reword_summary(summary)
+    summary = reword_summary(summary, data["checked_at"])
     if is_alone:
         summary = _leave_out_headline(
             summary, _fill_in(_find_advice(finding, data).headline, [finding], data)
@@ -199,7 +199,7 @@ def _leave_out_headline(summary: str, headline: str) -> str:
     return summary[len(headline) :].lstrip(" ,:;.") if summary.startswith(headline) else summary
 
 
-_NOT_SEEN_SINCE: Final = re.compile(r", not seen since [0-9]+ \w+ [0-9:]+ UTC")
+_NOT_SEEN_SINCE: Final = re.compile(r", not seen since [0-9]+ \w+ (?:[0-9]{4} )?[0-9:]+ UTC")
 """What the message says in the reader's own time."""
 
 _NO_HOSTS: Final = build_no_hosts_condition().summary
@@ -548,7 +548,8 @@ MAX_STILL_CHARACTERS: Final = 200
 def _name_still(part: EventData, finding: Finding, *, is_one: bool) -> str:
     """Name it, with its severity, and its cluster where a message is about several."""
     where = "" if is_one else f"{name_place(part)}: "
-    return f"{where}{name_summary(finding['summary'], MAX_STILL_CHARACTERS)} ({finding['severity']})"
+    said = name_summary(finding["summary"], part["checked_at"], MAX_STILL_CHARACTERS)
+    return f"{where}{said} ({finding['severity']})"
 
 
 def render_suppressed(data: MessageData) -> str:

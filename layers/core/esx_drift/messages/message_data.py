@@ -25,7 +25,7 @@ from esx_drift.domain.stored.types import (
     Totals,
     rank_severity,
 )
-from esx_drift.domain.text.times import is_time
+from esx_drift.domain.text.times import is_time, parse_time
 from esx_drift.domain.text.wording import (
     MAX_NAME_CHARACTERS,
     clean_text,
@@ -103,15 +103,21 @@ _ORPHANED: Final = re.compile(r"^(\S+?)\((\S+)\)(?= is orphaned on )")
 _NOT_SEEN: Final = re.compile(r" not checked((?:, [A-Z_]+)*), not seen since")
 
 
-def reword_summary(summary: str) -> str:
-    """Reword how a finding's ``summary`` names VIBs and times, and says that a host was not checked."""
-    timed = reword_times(_ORPHANED.sub(r"VIB \1 \2", summary))
+def reword_summary(summary: str, told_at: str) -> str:
+    """Reword how a finding's ``summary`` names VIBs and times, and says that a host was not checked.
+
+    ``told_at`` is the time of the event that tells it: what is of its year is told without the year.
+    """
+    timed = reword_times(_ORPHANED.sub(r"VIB \1 \2", summary), parse_time(told_at).year)
     return _NOT_SEEN.sub(r" not checked\1 since", _NOT_READ.sub(r"\1 not checked", timed))
 
 
-def name_summary(summary: str, most: int = MAX_NAME_CHARACTERS) -> str:
-    """Reword a ``summary``, cut to at ``most`` so many characters, as a part of a line: without its stop."""
-    return end_sentence(clean_text(reword_summary(summary), most)).removesuffix(".")
+def name_summary(summary: str, told_at: str, most: int = MAX_NAME_CHARACTERS) -> str:
+    """Reword a ``summary``, cut to at ``most`` so many characters, as a part of a line: without its stop.
+
+    ``told_at`` is the time of the event that tells it.
+    """
+    return end_sentence(clean_text(reword_summary(summary, told_at), most)).removesuffix(".")
 
 
 def count_places(data: MessageData) -> int:

@@ -201,7 +201,7 @@ def _render_changed(report: Mapping[str, Any]) -> str:
 
 
 def _list_open_items(opened: Mapping[str, Any], now: str) -> list[str]:
-    accepted = list(_list_accepted_items(opened))
+    accepted = list(_list_accepted_items(opened, now))
     if not opened["total"]:
         return ["Nothing is open now", *accepted]
     ages = opened["by_age"]
@@ -224,11 +224,12 @@ def _list_open_items(opened: Mapping[str, Any], now: str) -> list[str]:
     ]
 
 
-def _list_accepted_items(opened: Mapping[str, Any]) -> Iterator[str]:
+def _list_accepted_items(opened: Mapping[str, Any], now: str) -> Iterator[str]:
     """List what a person accepted and is still so, by name; reports of before only count it."""
     known, listed = opened.get("accepted", 0), opened.get("accepted_listed", ())
     named = [
-        f"{_render_place(one)}: {name_summary(one['summary'], MAX_SENTENCE_CHARACTERS)}" for one in listed
+        f"{_render_place(one)}: {name_summary(one['summary'], now, MAX_SENTENCE_CHARACTERS)}"
+        for one in listed
     ]
     if known == 1 and named:
         yield f"Accepted, and so not counted as open: {named[0]}"
@@ -272,7 +273,7 @@ def _name_reason(reason: str) -> str:
 def _render_open(finding: Mapping[str, Any], now: str) -> str:
     age = format_elapsed(finding["opened_at"], now)
     severity = f"{clean_text(finding['severity'])}, " if "severity" in finding else ""
-    said = name_summary(finding["summary"], MAX_SENTENCE_CHARACTERS)
+    said = name_summary(finding["summary"], now, MAX_SENTENCE_CHARACTERS)
     return f"{_render_place(finding)}: {said} ({severity}open for {age})"
 
 
@@ -290,7 +291,7 @@ def build_reminder_content(data: EventData) -> MessageContent:
     findings, total, now = report["findings"], report["total"], data["checked_at"]
     age = format_elapsed(findings[0]["opened_at"], now)
     is_one = total == 1
-    whole = reword_summary(findings[0]["summary"])
+    whole = reword_summary(findings[0]["summary"], now)
     what, place = clean_text(whole), _render_place(findings[0])
     # The title says it whole, or else the list does.
     only = () if clean_text(whole, MAX_SENTENCE_CHARACTERS) == what else (end_sentence(whole),)

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from string import Formatter
 from typing import Any, get_args
 
 import pytest
@@ -23,6 +24,7 @@ from esx_drift.domain.findings.kinds import (
     OUTAGE_KINDS,
     PERSON_KINDS,
     VCENTER_KINDS,
+    Advice,
     Evidence,
     KindEntry,
     list_kinds_ruled_out_by,
@@ -48,6 +50,15 @@ def test_the_type_names_the_kinds_of_the_registry(*, refresh_goldens: bool) -> N
         if isinstance(node, ast.TypeAlias) and node.name.id == FindingKind.__name__
     )
     assert [node.value for node in ast.walk(alias) if isinstance(node, ast.Constant)] == KINDS
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_an_advice_may_name_is_described(kind: str) -> None:
+    """Each placeholder that stands in its words, where the class says what they mean."""
+    advice = FINDING_KINDS[kind].advice
+    words = (advice.headline, advice.end_headline, advice.step, advice.command, advice.note)
+    named = {name for text in words for _, name, _, _ in Formatter().parse(text) if name is not None}
+    assert [name for name in named if f"``{{{name}}}``" not in (Advice.__doc__ or "")] == []
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -10,9 +10,11 @@ from esx_drift.domain.text.wording import (
     format_count,
     format_elapsed,
     format_end,
+    format_moment,
     format_share,
     join_names,
     list_host_names,
+    reword_times,
     split_vib_key,
 )
 from hypothesis import given
@@ -102,6 +104,16 @@ def test_what_holds_for_a_whole_day_ends_on_that_day() -> None:
     assert format_end("2026-12-25T00:00:00.000Z") == "2026-12-24"
     assert format_end("2027-01-01T00:00:00Z") == "2026-12-31"
     assert format_end("2026-12-24T19:30:00+01:00") == "2026-12-24 18:30 UTC"
+
+
+@pytest.mark.parametrize(("year", "said"), [(2025, "30 Nov 02:14"), (2026, "30 Nov 2025 02:14")])
+def test_a_time_of_another_year_has_its_year(year: int, said: str) -> None:
+    """Else it reads as one of a year later. Where nothing is known of when it is read, it has none."""
+    time = "2025-11-30T02:14:09.000Z"
+    assert format_moment(time, year) == said
+    assert format_moment(time) == "30 Nov 02:14"
+    assert reword_times(f"not seen since {time}", year) == f"not seen since {said} UTC"
+    assert reword_times(f"again at {time}.", year, has_seconds=True) == f"again at {said}:09 UTC."
 
 
 def test_numbers_agree_with_their_nouns() -> None:

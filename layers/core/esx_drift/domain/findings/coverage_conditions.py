@@ -77,7 +77,9 @@ class UncoveredHosts:
 
     def format_not_seen_since(self, host: str) -> str:
         """``, not seen since 16 Nov 02:14 UTC`` for a host that was not seen for too long, else nothing."""
-        return f", not seen since {format_moment(self.since[host])} UTC" if self._is_blind(host) else ""
+        if not self._is_blind(host):
+            return ""
+        return f", not seen since {format_moment(self.since[host], self.now.year)} UTC"
 
     def quote_error(self, host: str) -> str:
         """``: "It does not answer."``, the first error that the report has for the host, else nothing."""

@@ -32,9 +32,10 @@ class Advice:
     Headlines and steps may name ``{vcenter}``, ``{cluster}``, ``{hosts}`` (the name, or how many),
     ``{scope}`` (the one host, else the cluster), ``{first}`` (one host to look at) and ``{listed}`` (their
     names); headlines also ``{clusters}`` and ``{vibs}`` (the name, or how many), ``{skew}`` and
-    ``{secret}``. A command may name ``{secret}``, ``{vcenter}`` and
-    ``{cluster}`` as a shell takes them, ``{only_hosts}`` (limits it to the hosts of the event) and ``{vib}``
-    (the command that shows the VIB). Only commands that exist are named.
+    ``{secret}``; steps also ``{reply}`` (where the reply is kept that was not used). A command may
+    name ``{secret}``, ``{vcenter}`` and ``{cluster}`` as a shell takes them, ``{only_hosts}`` (limits it to
+    the hosts of the event) and ``{vib}`` (the command that shows the VIB). Only commands that exist are
+    named.
     """
 
     headline: str

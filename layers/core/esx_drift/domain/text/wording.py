@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from datetime import time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Final
 
 from esx_drift.domain.text.times import is_time, parse_time
@@ -96,24 +96,34 @@ def find_shell_argument(name: str) -> str | None:
     return name if len(name) <= MAX_NAME_CHARACTERS and _ARGUMENT.fullmatch(name) else None
 
 
-def format_moment(text: str) -> str:
-    """Format a time of a record as ``23 Nov 02:14``, in UTC."""
+def format_moment(text: str, year: int | None = None) -> str:
+    """Format a time of a record, ``text``, as ``23 Nov 02:14``, in UTC.
+
+    With its year, ``23 Nov 2025 02:14``, where that is known not to be the ``year`` in which it is read.
+    """
     moment = parse_time(text)
-    return f"{moment.day} {moment:%b %H:%M}"
+    return f"{_format_day(moment, moment.year if year is None else year)} {moment:%H:%M}"
+
+
+def _format_day(moment: datetime, year: int) -> str:
+    return f"{moment.day} {moment:%b}" if moment.year == year else f"{moment.day} {moment:%b} {moment.year}"
 
 
 _STORED_TIME: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
-def reword_times(text: str, *, has_seconds: bool = False) -> str:
-    """Reword each stored time in a ``text`` to ``23 Nov 02:14 UTC``; ``has_seconds``: with its seconds."""
-    form = "%b %H:%M:%S" if has_seconds else "%b %H:%M"
+def reword_times(text: str, year: int, *, has_seconds: bool = False) -> str:
+    """Reword each stored time in a ``text`` to ``23 Nov 02:14 UTC``; ``has_seconds``: with its seconds.
+
+    One of another year than the ``year`` in which it is read has its own: ``23 Nov 2025 02:14 UTC``.
+    """
+    form = "%H:%M:%S" if has_seconds else "%H:%M"
 
     def reword(found: re.Match[str]) -> str:
         if not is_time(found[0]):
             return found[0]
         moment = parse_time(found[0])
-        return f"{moment.day} {moment:{form}} UTC"
+        return f"{_format_day(moment, year)} {moment:{form}} UTC"
 
     return _STORED_TIME.sub(reword, text)
 
