@@ -38,7 +38,7 @@ IMPOSSIBLE = {
     ("prod-b",): "prod-b was not looked at yet: there is nothing to accept",
     ("prod-a", "--hosts", "esx99"): "the cluster has no host called 'esx99'; it has esx01, esx02",
     ("prod-a", "--hosts", "esx04"): "there is no host to accept",
-    ("@vc99",): "the fleet file has no vCenter called vc99\n  It has vc",
+    ("@nowhere",): "the fleet file has no vCenter called nowhere\n  It has vc",
     ("@vc99", "--hosts", "esx01"): "@vc99 is a vCenter as a whole: leave --hosts, --record, --until",
     ("@vc99", "--record", "1"): "@vc99 is a vCenter as a whole",
     ("@vc99", "--vcenter", "vc01"): "@vc99 is a vCenter as a whole",
